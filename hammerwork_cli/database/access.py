@@ -1,0 +1,225 @@
+"""The thin access to a database that everything above shares: statements in, rows out."""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cached_property
+from typing import Any, ClassVar, TypeVar
+
+from hammerwork_cli.database import statements
+from hammerwork_cli.database.url import DatabaseUrl
+from hammerwork_cli.errors import ConnectionLostError, MissingTablesError, RetryableError
+
+Row = tuple[Any, ...]
+Result = TypeVar("Result")
+
+MIGRATE = "Run: hammerwork migration run"
+TRIES = 8
+
+
+class Database:
+    """One connection. Subclasses say how their driver connects, executes and reports errors.
+
+    Statements are named ``subject.name`` after ``sql/subject.sql``. Outside :meth:`transaction`
+    each statement commits by itself.
+
+    Attributes:
+        url: where it leads.
+        executed: statements sent so far, for tests and ``--debug``.
+    """
+
+    dialect: ClassVar[str]
+    placeholder: ClassVar[str] = "%s"
+    percent: ClassVar[str] = "%"
+    key_chunk: ClassVar[int] = 1000
+    """Ids a statement that looks rows up by an index."""
+
+    def __init__(self, url: DatabaseUrl) -> None:
+        self.url = url
+        self.executed = 0
+        self._in_transaction = False
+        with self._translated():
+            self._connection: Any = self._connect()
+
+    # What a driver module provides.
+
+    def _connect(self) -> Any:
+        raise NotImplementedError
+
+    def _execute(self, sql: str, values: list[Any]) -> Any:
+        """Sends one statement and returns a cursor."""
+        raise NotImplementedError
+
+    def _begin(self) -> None:
+        raise NotImplementedError
+
+    def _adapt(self, value: Any) -> Any:
+        """A value as the driver wants it; datetimes are aware and in UTC."""
+        return value
+
+    def _error(self, error: Exception) -> Exception | None:
+        """Our error for a driver's, ``None`` when it is not the driver's."""
+        raise NotImplementedError
+
+    @property
+    def server(self) -> str:
+        """Product and version, for people (``PostgreSQL 15.20``)."""
+        raise NotImplementedError
+
+    def now(self) -> datetime:
+        """The server's clock, in UTC."""
+        raise NotImplementedError
+
+    # What callers use.
+
+    @cached_property
+    def schema(self) -> dict[str, dict[str, str]]:
+        """Table -> column -> type, of the tables named ``hammerwork_*``. Read once a connection."""
+        tables: dict[str, dict[str, str]] = {}
+        for table, column, kind in self._rows("shared.schema", frozenset({self.dialect}), {}):
+            tables.setdefault(_text(table), {})[_text(column)] = _text(kind)
+        return tables
+
+    @cached_property
+    def tags(self) -> frozenset[str]:
+        """What decides between the variants of a statement.
+
+        ``postgresql``, ``mysql`` or ``sqlite``; ``indexed`` when our own indexes are there;
+        ``jsonb`` when PostgreSQL holds ``depends_on`` as JSON (before 012); ``archive`` when there is
+        an archive table and ``unarchivable`` when ``hammerwork_jobs`` has no ``archived_at``.
+        """
+        jobs = self.jobs_columns()
+        tags = {self.dialect}
+        if self.dialect == "postgresql" and jobs["depends_on"] == "jsonb":
+            tags.add("jsonb")
+        if "archived_at" not in jobs:
+            tags.add("unarchivable")
+        if "hammerwork_jobs_archive" in self.schema:
+            tags.add("archive")
+        if "jsonb" not in tags and "hammerwork_migrations" in self.schema and self._indexed():
+            tags.add("indexed")
+        return frozenset(tags)
+
+    def _indexed(self) -> bool:
+        applied = self._rows("shared.index_migration", frozenset({self.dialect}), {})
+        return bool(applied)
+
+    def jobs_columns(self) -> dict[str, str]:
+        """Columns of ``hammerwork_jobs``.
+
+        Raises:
+            MissingTablesError: it is not there, or older than dependencies (007).
+        """
+        jobs = self.schema.get("hammerwork_jobs")
+        if jobs is None:
+            raise MissingTablesError("This database has no hammerwork tables yet.", hint=MIGRATE)
+        if "depends_on" not in jobs:
+            raise MissingTablesError("The hammerwork tables are older than job dependencies (007).", hint=MIGRATE)
+        return jobs
+
+    def forget_schema(self) -> None:
+        """Makes the next look at the schema a fresh one, after a migration."""
+        self.__dict__.pop("schema", None)
+        self.__dict__.pop("tags", None)
+
+    def rows(self, statement: str, /, **values: Any) -> list[Row]:
+        """All rows of a statement."""
+        return self._rows(statement, self.tags, values)
+
+    def row(self, statement: str, /, **values: Any) -> Row | None:
+        """The first row of a statement, ``None`` when there is none."""
+        rows = self.rows(statement, **values)
+        return rows[0] if rows else None
+
+    def run(self, statement: str, /, **values: Any) -> int:
+        """Runs a statement that changes something and returns how many rows it touched."""
+        cursor = self._send(statement, self.tags, values)
+        return int(cursor.rowcount)
+
+    def script(self, sql: str) -> None:
+        """Runs one statement that has no values, as it stands: migrations."""
+        with self._translated():
+            self.executed += 1
+            self._execute(sql, [])
+
+    def query(self, sql: str, values: list[Any] | None = None) -> list[Row]:
+        """Rows of a statement in the driver's own spelling: migrations and tests."""
+        with self._translated():
+            self.executed += 1
+            return list(self._execute(sql, values or []).fetchall())
+
+    def transaction(self, work: Callable[[], Result], *, tries: int = TRIES) -> Result:
+        """Runs ``work`` in one transaction, again from the top when the server lost it to another one.
+
+        Deadlocks, lock timeouts, serialization and certification failures are normal on busy and on
+        replicated servers. ``work`` must not have effects outside the database. A nested call joins.
+
+        Raises:
+            RetryableError: it was lost ``tries`` times.
+            ConnectionLostError: the outcome of a commit is not known.
+        """
+        if self._in_transaction:
+            return work()
+        for attempt in range(tries):
+            try:
+                return self._attempt(work)
+            except RetryableError:
+                if attempt == tries - 1:
+                    raise
+                time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311  jitter is no secret
+        raise AssertionError("unreachable")
+
+    def _attempt(self, work: Callable[[], Result]) -> Result:
+        with self._translated():
+            self._begin()
+        self._in_transaction = True
+        try:
+            result = work()
+            with self._translated():
+                self._connection.commit()
+        except BaseException:
+            self._roll_back()
+            raise
+        finally:
+            self._in_transaction = False
+        return result
+
+    def _roll_back(self) -> None:
+        try:
+            self._connection.rollback()
+        except Exception as error:  # noqa: BLE001  the first error is the one to tell
+            del error
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._connection.close()
+
+    def _rows(self, statement: str, tags: frozenset[str], values: Mapping[str, Any]) -> list[Row]:
+        cursor = self._send(statement, tags, values)
+        with self._translated():
+            return list(cursor.fetchall())
+
+    def _send(self, statement: str, tags: frozenset[str], values: Mapping[str, Any]) -> Any:
+        sql, bound = statements.bind(statements.load(statement, tags), values, self.placeholder, self.percent)
+        with self._translated():
+            self.executed += 1
+            return self._execute(sql, [self._adapt(value) for value in bound])
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            ours = self._error(error)
+            if ours is None:
+                raise
+            if isinstance(ours, ConnectionLostError):
+                self._in_transaction = False
+            # The driver's own error can hold the connection string, so it is not chained.
+            raise ours from None
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, (bytes, bytearray)) else str(value)

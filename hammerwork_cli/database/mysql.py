@@ -1,0 +1,125 @@
+"""MySQL and MariaDB through mysql-connector-python."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import mysql.connector
+from mysql.connector import errorcode
+
+from hammerwork_cli.database.access import MIGRATE, Database
+from hammerwork_cli.errors import (
+    AccessDeniedError,
+    ConfigError,
+    ConnectionLostError,
+    DatabaseError,
+    MissingTablesError,
+    RefusedValueError,
+    RetryableError,
+    UnreachableError,
+)
+
+CONNECT_SECONDS = 10
+RETRYABLE = {1213, 1205, 1020, 1180, 1637, 3572}
+LOST = {2006, 2013, 2055, 1053, 1927, -1}
+REFUSED = {1264, 1292, 1366, 1406, 3140, 3157, 4025, 1153, 3141, 3156}
+DENIED = {1044, 1045, 1142, 1143, 1227, 1698, 1370, 3118}
+MISSING = {1146, 1054}
+
+
+class MySQLDatabase(Database):
+    """A connection in UTC, READ COMMITTED, with the collation of the tables' ids."""
+
+    dialect = "mysql"
+
+    def _connect(self) -> Any:
+        url = self.url
+        if not url.database:
+            raise ConfigError(f"{url} names no database.", hint="Put it after the host: mysql://user@host/database")
+        known = {key: value for key, value in url.options.items() if key in {"unix_socket", "ssl_ca", "ssl_cert", "ssl_key"}}
+        unknown = sorted(url.options.keys() - known.keys())
+        if unknown:
+            raise ConfigError(f"The URL option {unknown[0]!r} is not known for MySQL.", hint="Known: unix_socket, ssl_ca, ssl_cert, ssl_key.")
+        connection = mysql.connector.connect(
+            host=url.host or "127.0.0.1",
+            port=url.port or 3306,
+            user=url.user,
+            password=url.password or "",
+            database=url.database,
+            connection_timeout=CONNECT_SECONDS,
+            autocommit=True,
+            time_zone="+00:00",
+            charset="utf8mb4",
+            use_unicode=True,
+            **known,
+        )
+        cursor = connection.cursor()
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        cursor.execute("SELECT version()")
+        self.version = str(cursor.fetchone()[0])
+        # A CAST in a statement takes the connection's collation, and must meet that of the columns.
+        cursor.execute(
+            "SELECT collation_name FROM information_schema.columns WHERE table_schema = DATABASE()"
+            " AND table_name = 'hammerwork_jobs' AND column_name = 'id'"
+        )
+        found = cursor.fetchone() or _default_collation(cursor)
+        collation = found[0].decode() if isinstance(found[0], (bytes, bytearray)) else found[0]
+        cursor.execute(f"SET NAMES {collation.partition('_')[0]} COLLATE {collation}")
+        return connection
+
+    def _execute(self, sql: str, values: list[Any]) -> Any:
+        cursor = self._connection.cursor(buffered=True)
+        cursor.execute(sql, values)
+        return cursor
+
+    def _begin(self) -> None:
+        self._execute("START TRANSACTION", [])
+
+    def _adapt(self, value: Any) -> Any:
+        return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) else value
+
+    def _error(self, error: Exception) -> Exception | None:
+        if not isinstance(error, mysql.connector.Error):
+            return None
+        number, text = error.errno, error.msg or str(error)
+        if number in DENIED:
+            return AccessDeniedError(f"{self.url} refuses: {_plain(text)}.", hint="Check user, password and privileges.")
+        if not hasattr(self, "_connection"):
+            return self._connect_error(number, text)
+        if number in RETRYABLE:
+            return RetryableError(f"The server is busy: {_plain(text)}.", hint="Try again in a moment.")
+        if number in LOST:
+            return ConnectionLostError(f"The connection to {self.url} was lost.", hint="Is the server restarting?")
+        if number in MISSING:
+            return MissingTablesError(f"The database lacks something: {_plain(text)}.", hint=MIGRATE)
+        if number in REFUSED:
+            return RefusedValueError(f"The server refuses the value: {_plain(text)}.")
+        return DatabaseError(f"The server says: {_plain(text)}.", errno=number)
+
+    def _connect_error(self, number: int, text: str) -> Exception:
+        if number == errorcode.ER_BAD_DB_ERROR:
+            return UnreachableError(f"{self.url}: there is no such database.", hint="Create it, or check the name.")
+        if number in {2002, 2003, 2005, 2013, 2055, -1}:
+            return UnreachableError(f"No MySQL server answers at {self.url}.", hint="Is it running? Is the host right?")
+        return DatabaseError(f"Cannot connect to {self.url}: {_plain(text)}.", errno=number)
+
+    @property
+    def is_mariadb(self) -> bool:
+        """Whether the server is MariaDB and not MySQL proper."""
+        return "mariadb" in self.version.lower()
+
+    @property
+    def server(self) -> str:
+        return f"{'MariaDB' if self.is_mariadb else 'MySQL'} {self.version.partition('-')[0]}"
+
+    def now(self) -> datetime:
+        instant: datetime = self.query("SELECT UTC_TIMESTAMP(6)")[0][0]
+        return instant.replace(tzinfo=UTC)
+
+
+def _default_collation(cursor: Any) -> Any:
+    cursor.execute("SELECT @@collation_database")
+    return cursor.fetchone()
+
+
+def _plain(text: str) -> str:
+    return text.strip().rstrip(".")

@@ -1,0 +1,93 @@
+"""PostgreSQL through psycopg 3."""
+
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import pq
+from psycopg.types.string import TextLoader
+
+from hammerwork_cli.database.access import MIGRATE, Database
+from hammerwork_cli.errors import (
+    AccessDeniedError,
+    ConfigError,
+    ConnectionLostError,
+    DatabaseError,
+    MissingTablesError,
+    RefusedValueError,
+    RetryableError,
+    UnreachableError,
+)
+
+CONNECT_SECONDS = 10
+TEXT_TYPES = ("uuid", "uuid[]", "timestamptz", "json", "jsonb")
+"""Asked for as text: building their Python objects costs more than the server needs to find the row."""
+
+
+class PostgresDatabase(Database):
+    """A connection whose ids, instants and JSON arrive as text, in UTC."""
+
+    dialect = "postgresql"
+    percent = "%%"
+
+    def _connect(self) -> Any:
+        connection = psycopg.connect(
+            self.url.raw,
+            autocommit=True,
+            cursor_factory=psycopg.ClientCursor,
+            connect_timeout=CONNECT_SECONDS,
+            application_name="hammerwork",
+        )
+        for name in TEXT_TYPES:
+            connection.adapters.register_loader(name, TextLoader)
+        connection.execute("SET TIME ZONE 'UTC'")
+        return connection
+
+    def _execute(self, sql: str, values: list[Any]) -> Any:
+        # Without values psycopg would pass a doubled percent sign on as it is.
+        return self._connection.execute(sql, values) if values else self._connection.execute(sql.replace("%%", "%"))
+
+    def _begin(self) -> None:
+        self._connection.execute("BEGIN")
+
+    def _error(self, error: Exception) -> Exception | None:
+        if not isinstance(error, psycopg.Error):
+            return None
+        state = error.sqlstate or ""
+        text = error.diag.message_primary or str(error).strip().splitlines()[0] if str(error) else "unknown error"
+        if isinstance(error, psycopg.ProgrammingError) and not state:
+            return ConfigError("PostgreSQL cannot use this database URL.", hint="Check its options.")
+        if isinstance(error, psycopg.OperationalError) and not hasattr(self, "_connection"):
+            return self._connect_error(state, str(error))
+        if state in {"40001", "40P01", "55P03"}:
+            return RetryableError(f"PostgreSQL is busy: {text}.", hint="Try again in a moment.")
+        if state in {"42P01", "42703"}:
+            return MissingTablesError(f"The database lacks something: {text}.", hint=MIGRATE)
+        if state == "42501":
+            return AccessDeniedError(f"PostgreSQL refuses: {text}.", hint="Ask for the privilege, or use another user.")
+        if state.startswith("22"):
+            return RefusedValueError(f"PostgreSQL refuses the value: {text}.")
+        if state.startswith(("08", "57P")) or self._connection.closed:
+            return ConnectionLostError(f"The connection to {self.url} was lost.", hint="Is the server restarting?")
+        return DatabaseError(f"PostgreSQL says: {text}.", state=state)
+
+    def _connect_error(self, state: str, text: str) -> Exception:
+        if state.startswith("28") or "authentication failed" in text or "no password supplied" in text:
+            return AccessDeniedError(
+                f"{self.url} refuses the user or the password.", hint="Check both, percent-encoded in the URL."
+            )
+        if state == "3D000" or "does not exist" in text:
+            return UnreachableError(f"{self.url}: there is no such database or user.", hint="Create it, or check the name.")
+        return UnreachableError(f"No PostgreSQL server answers at {self.url}.", hint="Is it running? Is the host right?")
+
+    @property
+    def server(self) -> str:
+        return f"PostgreSQL {self._connection.info.parameter_status('server_version')}"
+
+    def now(self) -> datetime:
+        return datetime.fromisoformat(self.query("SELECT clock_timestamp()")[0][0])
+
+    @property
+    def idle(self) -> bool:
+        """Whether no transaction is open."""
+        return bool(self._connection.info.transaction_status == pq.TransactionStatus.IDLE)

@@ -1,0 +1,75 @@
+"""SQLite: the embedded database for those who want to try, and for tests."""
+
+import sqlite3
+from datetime import UTC, datetime
+from typing import Any
+
+from hammerwork_cli.database.access import MIGRATE, Database
+from hammerwork_cli.errors import (
+    AccessDeniedError,
+    ConfigError,
+    DatabaseError,
+    MissingTablesError,
+    RetryableError,
+    UnreachableError,
+)
+
+BUSY_SECONDS = 10
+OLDEST = (3, 38, 0)
+
+
+class SqliteDatabase(Database):
+    """A file. Instants are RFC 3339 text of fixed width, so that they sort; JSON and ids are text."""
+
+    dialect = "sqlite"
+    placeholder = "?"
+
+    def _connect(self) -> sqlite3.Connection:
+        if sqlite3.sqlite_version_info < OLDEST:
+            raise ConfigError(f"SQLite {sqlite3.sqlite_version} is too old: 3.38 or newer is needed.")
+        path = self.url.path
+        assert path is not None
+        if not path.parent.is_dir():
+            raise UnreachableError(f"The folder {path.parent} does not exist.", hint="Create it, or name another file.")
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
+
+    def _execute(self, sql: str, values: list[Any]) -> sqlite3.Cursor:
+        cursor: sqlite3.Cursor = self._connection.execute(sql, values)
+        return cursor
+
+    def _begin(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def _adapt(self, value: Any) -> Any:
+        return stored_moment(value) if isinstance(value, datetime) else value
+
+    def _error(self, error: Exception) -> Exception | None:
+        if not isinstance(error, sqlite3.Error):
+            return None
+        text = str(error)
+        if "no such table" in text or "no such column" in text:
+            return MissingTablesError(f"The database lacks something: {text}.", hint=MIGRATE)
+        if "locked" in text or "busy" in text:
+            return RetryableError("Another process holds the SQLite file.", hint="Try again in a moment.")
+        if "unable to open" in text:
+            return UnreachableError(f"{self.url.path} cannot be opened.", hint="Check the path and its permissions.")
+        if "readonly" in text:
+            return AccessDeniedError(f"{self.url.path} may not be written.", hint="Check its permissions.")
+        if "not a database" in text:
+            return ConfigError(f"{self.url.path} is not an SQLite database.")
+        return DatabaseError(f"SQLite says: {text}.")
+
+    @property
+    def server(self) -> str:
+        return f"SQLite {sqlite3.sqlite_version}"
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def stored_moment(value: datetime) -> str:
+    """An instant as our SQLite tables hold it."""
+    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,122 @@
+"""Loads the named statements of ``sql/*.sql`` and turns one into what a driver wants.
+
+A statement begins with ``-- name: NAME [TAG ...]`` and a comment that says what it does.
+
+- The variant whose tags all apply, and of those the one with most tags, is taken.
+- ``:name`` is a value; a list or tuple becomes as many values, for ``IN (:ids)``.
+- ``{name}`` is another named block, of the same file or of ``shared.sql``.
+- A line that ends in ``-- when :name`` is left out when that value is ``None``, ``False`` or empty.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+_NAME = re.compile(r"^-- name: (?P<name>\w+)(?: \[(?P<tags>[\w ]+)\])?\s*$", re.MULTILINE)
+_WHEN = re.compile(r"\s+-- when :(?P<value>\w+)\s*$")
+_TOKEN = re.compile(r"'(?:[^']|'')*'|\{(?P<block>\w+)\}|(?<![:\w]):(?P<value>[a-z_]\w*)")
+
+Part = tuple[str, str | None]
+"""SQL text, and the value that follows it."""
+Line = tuple[str | None, tuple[Part, ...]]
+"""The value that a line depends on, and the line's parts."""
+
+
+@cache
+def _blocks(subject: str) -> dict[str, list[tuple[frozenset[str], str]]]:
+    text = (files("hammerwork_cli.sql") / f"{subject}.sql").read_text(encoding="utf-8")
+    blocks: dict[str, list[tuple[frozenset[str], str]]] = {}
+    heads = list(_NAME.finditer(text))
+    for head, following in zip(heads, [*heads[1:], None], strict=True):
+        body = text[head.end() : following.start() if following else len(text)]
+        lines = [line for line in body.splitlines() if line.strip() and not line.startswith("--")]
+        tags = frozenset((head["tags"] or "").split())
+        blocks.setdefault(head["name"], []).append((tags, "\n".join(lines)))
+    return blocks
+
+
+def _variant(subject: str, name: str, tags: frozenset[str]) -> str:
+    variants = _blocks(subject).get(name)
+    if variants is None and subject != "shared":
+        return _variant("shared", name, tags)
+    fitting = [(len(wanted), sql) for wanted, sql in variants or () if wanted <= tags]
+    if not fitting:
+        raise LookupError(f"no statement {subject}.{name} for {sorted(tags)}")
+    most = max(count for count, _ in fitting)
+    best = [sql for count, sql in fitting if count == most]
+    if len(best) > 1:
+        raise LookupError(f"several statements {subject}.{name} for {sorted(tags)}")
+    return best[0]
+
+
+def _expand(subject: str, sql: str, tags: frozenset[str]) -> str:
+    def block(token: re.Match[str]) -> str:
+        if token["block"] is None:
+            return token[0]
+        return _expand(subject, _variant(subject, token["block"], tags), tags)
+
+    return _TOKEN.sub(block, sql)
+
+
+@cache
+def load(name: str, tags: frozenset[str]) -> tuple[Line, ...]:
+    """The statement ``subject.name`` in the variant for ``tags``, cut at its values.
+
+    Raises:
+        LookupError: there is no such statement, no variant for the tags, or more than one.
+    """
+    subject, _, statement = name.partition(".")
+    return tuple(_line(text) for text in _expand(subject, _variant(subject, statement, tags), tags).split("\n"))
+
+
+def _line(text: str) -> Line:
+    condition = _WHEN.search(text)
+    if condition:
+        text = text[: condition.start()]
+    parts: list[Part] = []
+    start = 0
+    for token in _TOKEN.finditer(text):
+        if token["value"]:
+            parts.append((text[start : token.start()], token["value"]))
+            start = token.end()
+    parts.append((text[start:] + "\n", None))
+    return (condition["value"] if condition else None), tuple(parts)
+
+
+def bind(
+    lines: Iterable[Line], values: Mapping[str, Any], placeholder: str, percent: str = "%"
+) -> tuple[str, list[Any]]:
+    """The statement in a driver's spelling, and its values in order.
+
+    Args:
+        lines: what :func:`load` returned.
+        values: value by name.
+        placeholder: what the driver wants for a value (``%s`` or ``?``).
+        percent: how the driver wants a literal percent sign.
+
+    Raises:
+        KeyError: the statement names a value that was not given.
+    """
+    sql: list[str] = []
+    bound: list[Any] = []
+    for condition, parts in lines:
+        if condition is not None and not _given(values[condition]):
+            continue
+        for text, name in parts:
+            sql.append(text.replace("%", percent))
+            if name is None:
+                continue
+            value = values[name]
+            if isinstance(value, (list, tuple)):
+                sql.append(",".join([placeholder] * len(value)) if value else "NULL")
+                bound.extend(value)
+            else:
+                sql.append(placeholder)
+                bound.append(value)
+    return "".join(sql), bound
+
+
+def _given(value: object) -> bool:
+    return value is not None and value is not False and value != [] and value != ()

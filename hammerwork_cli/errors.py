@@ -1,0 +1,112 @@
+"""Every failure the program knows, what it means, and the exit code a script sees."""
+
+from typing import ClassVar
+
+
+class HammerworkError(Exception):
+    """Root of all expected failures.
+
+    Args:
+        message: what happened, in one sentence, without secrets.
+        hint: what to do next.
+        details: further facts, for ``--format json``.
+    """
+
+    exit_code: ClassVar[int] = 1
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, hint: str | None = None, **details: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = details
+
+
+class AnswerIsNoError(HammerworkError):
+    """The command ran and the answer is no: unhealthy, some failed, a state was not reached."""
+
+    code = "no"
+
+
+class UsageError(HammerworkError):
+    """The command line or an argument is not acceptable."""
+
+    exit_code = 2
+    code = "usage"
+
+
+class RefusedValueError(UsageError):
+    """The database refuses a value: too deep, too long, out of range."""
+
+    code = "value_refused"
+
+
+class ConfigError(HammerworkError):
+    """Unreadable configuration, a URL that cannot be used, a driver that is missing."""
+
+    exit_code = 3
+    code = "config"
+
+
+class DatabaseError(HammerworkError):
+    """The database answered with an error that no narrower class describes."""
+
+    exit_code = 4
+    code = "database"
+
+
+class UnreachableError(DatabaseError):
+    """No server answers at the address."""
+
+    code = "database_unreachable"
+
+
+class AccessDeniedError(DatabaseError):
+    """The server refused the user, the password or the privilege."""
+
+    code = "database_access_denied"
+
+
+class MissingTablesError(DatabaseError):
+    """The tables are not there, or are older than the command needs."""
+
+    code = "tables_missing"
+
+
+class RetryableError(DatabaseError):
+    """The transaction was lost to another one and may simply be run again."""
+
+    code = "database_busy"
+
+
+class ConnectionLostError(DatabaseError):
+    """The connection broke; whether a commit under way took place is not known."""
+
+    code = "connection_lost"
+
+
+class NotFoundError(HammerworkError):
+    """The job, queue or other thing that was named does not exist."""
+
+    exit_code = 5
+    code = "not_found"
+
+
+class ConflictError(HammerworkError):
+    """The present state forbids what was asked."""
+
+    exit_code = 6
+    code = "conflict"
+
+
+class AmbiguousIdError(ConflictError):
+    """An id prefix fits several jobs."""
+
+    code = "ambiguous_id"
+
+
+class TimedOutError(HammerworkError):
+    """A ``--timeout`` passed."""
+
+    exit_code = 124
+    code = "timeout"
