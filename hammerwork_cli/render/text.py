@@ -1,0 +1,150 @@
+"""Small pieces of text that every rendering shares: safe words, lengths of time, counts."""
+
+import re
+from datetime import timedelta
+
+from hammerwork_cli.models import Counts, JobStatus, Moment, moment
+
+NOTHING = "-"
+
+# What a terminal obeys, hides or reorders instead of showing: controls, format characters
+# (bidirectional marks, zero-width), line separators, blank fillers, surrogates, noncharacters.
+_INVISIBLE = (
+    "\\x00-\\x1f\\x7f-\\x9f\\xad\\u034f\\u0600-\\u0605\\u061c\\u06dd\\u070f\\u0890\\u0891\\u08e2\\u115f\\u1160"
+    "\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ud800-\\udfff"
+    "\\ufe00-\\ufe0e\\ufeff\\uffa0\\ufff0-\\ufffb\\ufffe\\uffff\\U000110bd\\U000110cd\\U00013430-\\U0001345f"
+    "\\U0001bca0-\\U0001bca3\\U0001d173-\\U0001d17a\\U000e0000-\\U000e0fff"
+)
+_EMOJI = "\\u2190-\\u21ff\\u2300-\\u27bf\\u2934\\u2935\\u2b00-\\u2bff\\ufe0f\\U0001f000-\\U0001faff"
+_INVISIBLE_CHARACTER = re.compile(f"(?<=[{_EMOJI}])\\u200d(?=[{_EMOJI}])|([{_INVISIBLE}])")
+_SHORT_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+_STATUS_ORDER = (
+    JobStatus.COMPLETED,
+    JobStatus.RUNNING,
+    JobStatus.PENDING,
+    JobStatus.RETRYING,
+    JobStatus.FAILED,
+    JobStatus.TIMED_OUT,
+    JobStatus.DEAD,
+    JobStatus.ARCHIVED,
+)
+
+
+def visible(text: str) -> str:
+    """The text with every character that a terminal would obey or hide written out.
+
+    ``\\n``, ``\\t``, ``\\x1b``, ``\\u202e`` and so on; letters of all scripts and emoji stay, with the
+    joiners inside an emoji. The result is one line and can be encoded as UTF-8.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _INVISIBLE_CHARACTER.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    character = found[1]
+    if character is None:
+        return found[0]
+    point = ord(character)
+    if point < 0x100:
+        return _SHORT_ESCAPES.get(character, f"\\x{point:02x}")
+    return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
+
+
+def ascii_only(text: str) -> str:
+    """The text with everything outside ASCII written out as ``\\u00e9``."""
+    return text if text.isascii() else text.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def first_line(text: str) -> str:
+    """The first line of a message that is not blank, made visible."""
+    return visible(text.strip().partition("\n")[0].rstrip())
+
+
+def cells(text: str) -> int:
+    """Columns that the text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def shorten(text: str, width: int | None, ellipsis: str = "…") -> str:
+    """The text cut to ``width`` terminal columns, with an ellipsis where something was cut.
+
+    Args:
+        text: text without control characters.
+        width: columns; ``None`` cuts nothing.
+        ellipsis: what shows the cut.
+    """
+    if width is None or (len(text) * 2 <= width) or cells(text) <= width:
+        return text
+    room = max(width - cells(ellipsis), 0)
+    if text.isascii():
+        return text[:room].rstrip() + ellipsis
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, room).rstrip() + ellipsis
+
+
+def short_id(job: str) -> str:
+    """The first eight characters of an id, as tables and trees show it."""
+    return visible(job[:8])
+
+
+def duration(length: timedelta | None) -> str:
+    """A length of time as people say it: ``820 ms``, ``1.4 s``, ``3m 12s``, ``2h 05m``, ``4d 3h``."""
+    if length is None:
+        return NOTHING
+    milliseconds = max(length, timedelta()) // timedelta(milliseconds=1)
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    if milliseconds < 60_000:
+        return f"{milliseconds // 100 / 10:.1f} s"
+    minutes, seconds = divmod(milliseconds // 1000, 60)
+    if minutes < 60:
+        return f"{minutes}m {seconds:02}s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours}h {minutes:02}m"
+    days, hours = divmod(hours, 24)
+    return f"{count(days)}d {hours}h"
+
+
+def instant(value: Moment) -> str:
+    """An instant for people, in UTC, to the second: ``2026-11-24 14:18:25``."""
+    read = moment(value)
+    return read.strftime("%Y-%m-%d %H:%M:%S") if read else NOTHING
+
+
+def percent(rate: float | None) -> str:
+    """A rate of 0 to 1; neither 0% nor 100% is said of what is only nearly so."""
+    if rate is None:
+        return NOTHING
+    if rate in (0, 1):
+        return f"{rate:.0%}"
+    return f"{min(max(rate * 100, 0.1), 99.9):.1f}%"
+
+
+def count(number: int) -> str:
+    """A whole number with thousands separated: ``4,792``."""
+    return f"{number:,}"
+
+
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """``1 job``, ``1,201 jobs``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def status_word(status: str) -> str:
+    """A status inside a sentence: ``completed``, ``timed out``; unknown words as they are."""
+    return "timed out" if status == JobStatus.TIMED_OUT else visible(status).lower()
+
+
+def statuses(counts: Counts) -> str:
+    """``37 completed, 4 dead``: the good ones first, unknown words last; nothing for no jobs."""
+    known = [status.value for status in _STATUS_ORDER]
+    words = known + sorted(counts.by_status.keys() - set(known))
+    return ", ".join(f"{count(counts.of(word))} {status_word(word)}" for word in words if counts.of(word))
