@@ -334,7 +334,7 @@ class SpawnTree:
         roots: the topmost ancestors; several for joins, the oldest job of a cycle.
         target: the job that was asked for.
         nodes: id -> node, parents before children, in a stable order.
-        depths: id -> levels below its root, the longest way.
+        depths: id -> levels below the nearest root.
         children: id -> ids of its children that were read, in a stable order.
         child_counts: id -> exact number of children by status, where not all of them were read.
         unread: ids of nodes whose children were not read at all (a depth limit, a read limit).

@@ -88,7 +88,8 @@ class Database:
 
         ``postgresql``, ``mysql`` or ``sqlite``; ``indexed`` when our own indexes are there;
         ``jsonb`` when PostgreSQL holds ``depends_on`` as JSON (before 012); ``archive`` when there is
-        an archive table and ``unarchivable`` when ``hammerwork_jobs`` has no ``archived_at``.
+        an archive table and ``unarchivable`` when ``hammerwork_jobs`` has no ``archived_at``; and one
+        of ``by_first_parent``, ``by_gin``, ``by_scan``: the way to a job's children.
         """
         jobs = self.jobs_columns()
         tags = {self.dialect}
@@ -98,13 +99,20 @@ class Database:
             tags.add("unarchivable")
         if "hammerwork_jobs_archive" in self.schema:
             tags.add("archive")
-        if "jsonb" not in tags and "hammerwork_migrations" in self.schema and self._indexed():
+        if "jsonb" not in tags and self._indexed():
             tags.add("indexed")
+        tags.add(self._way(tags))
         return frozenset(tags)
 
     def _indexed(self) -> bool:
-        applied = self._rows("shared.index_migration", frozenset({self.dialect}), {})
-        return bool(applied)
+        if "hammerwork_migrations" not in self.schema:
+            return False
+        return bool(self._rows("shared.index_migration", frozenset({self.dialect}), {}))
+
+    def _way(self, tags: set[str]) -> str:
+        if self.dialect == "sqlite" or "indexed" in tags:
+            return "by_first_parent"
+        return "by_scan" if self.dialect == "mysql" or "jsonb" in tags else "by_gin"
 
     def jobs_columns(self) -> dict[str, str]:
         """Columns of ``hammerwork_jobs``.

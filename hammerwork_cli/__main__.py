@@ -1,0 +1,19 @@
+"""``python -m hammerwork_cli``, and the console script."""
+
+import sys
+
+
+def main() -> None:
+    """Runs the command line; the version is answered before anything else is imported."""
+    if sys.argv[1:] in (["--version"], ["-V"]):
+        from hammerwork_cli import __version__
+
+        print(f"hammerwork {__version__}")
+        return
+    from hammerwork_cli.app import run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

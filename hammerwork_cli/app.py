@@ -1,0 +1,142 @@
+"""The root of the command line: its groups, its options, and errors turned into exit codes."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+import typer
+from typer.main import get_command
+
+from hammerwork_cli.commands.verb import LateGroup
+from hammerwork_cli.context import Context
+from hammerwork_cli.database.url import redact
+from hammerwork_cli.errors import HammerworkError
+
+GROUPS = {
+    "spawn": ("spawn", "What was spawned: list, tree, stats, lineage, pending."),
+    "migration": ("migration", "The tables: run, status, plan."),
+    "demo": ("demo", "Fills an embedded database with a realistic tree and shows it."),
+}
+
+
+class Root(LateGroup):
+    """The root group."""
+
+    modules = GROUPS
+
+
+app = typer.Typer(
+    cls=Root,
+    name="hammerwork",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+@app.callback()
+def root() -> None:
+    """Database-backed job queues whose jobs spawn jobs: look at them and manage them.
+
+    \b
+    Examples:
+      hammerwork demo
+      hammerwork spawn tree 178ebfc3
+      hammerwork spawn list --queue video_ingest --format json
+    """
+
+
+def main(arguments: Sequence[str] | None = None, context: Context | None = None) -> int:
+    """Runs one command line.
+
+    Args:
+        arguments: without the program's name; those of the process by default.
+        context: the world it runs in.
+
+    Returns:
+        The exit code: see ``errors.py``.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    context = context or Context()
+    try:
+        get_command(app).main(words, prog_name="hammerwork", standalone_mode=False, obj=context)
+        context.stdout.flush()
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except click.UsageError as error:
+        return _usage(error, words, context)
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        return _closed_pipe()
+    except HammerworkError as error:
+        return _failure(error, words, context)
+    except Exception as error:  # noqa: BLE001  the last resort: a bug still ends with a message and a code
+        return _bug(error, context)
+    finally:
+        context.close()
+    return 0
+
+
+def _wants_json(words: Sequence[str]) -> bool:
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    return any(f"{one} {two}" in {"--format json", "--format jsonl"} or one.startswith("--format=json") for one, two in pairs)
+
+
+def _failure(error: HammerworkError, words: Sequence[str], context: Context) -> int:
+    from hammerwork_cli.render.text import visible
+
+    _debug(context)
+    message, hint = visible(redact(error.message)), error.hint and visible(redact(error.hint))
+    if _wants_json(words):
+        import json
+
+        body = {"code": error.code, "message": message, "hint": hint, "exit_code": error.exit_code, **error.details}
+        print(json.dumps({"error": body}, default=str), file=context.stderr)
+    else:
+        print(f"Error: {message}", file=context.stderr)
+        if hint:
+            print(f"  {hint}", file=context.stderr)
+    return error.exit_code
+
+
+def _usage(error: click.UsageError, words: Sequence[str], context: Context) -> int:
+    from hammerwork_cli.errors import UsageError
+
+    path = error.ctx.command_path if error.ctx else "hammerwork"
+    return _failure(UsageError(error.format_message(), hint=f"See: {path} --help"), words, context)
+
+
+def _bug(error: Exception, context: Context) -> int:
+    from hammerwork_cli.render.text import visible
+
+    _debug(context)
+    what = visible(redact(f"{type(error).__name__}: {error}"))[:500]
+    print(f"Error: this is a bug in hammerwork: {what}", file=context.stderr)
+    if not context.options.get("debug"):
+        print("  Run it again with --debug for the traceback, and report it.", file=context.stderr)
+    return 70
+
+
+def _debug(context: Context) -> None:
+    if context.options.get("debug"):
+        import traceback
+
+        print(redact(traceback.format_exc()), file=context.stderr)
+
+
+def _closed_pipe() -> int:
+    # Python would complain again when it flushes at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def run() -> NoReturn:
+    """The console script's way in."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # real streams have it
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""``hammerwork demo``: something real to look at."""

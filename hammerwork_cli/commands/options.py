@@ -1,0 +1,69 @@
+"""The options and arguments that several verbs take, and how their values are read."""
+
+import re
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import JobStatus
+
+
+class Format(StrEnum):
+    """How a list or a record is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+    TSV = "tsv"
+
+
+FormatOption = Annotated[Format, typer.Option("--format", help="table for people, the others for programs.")]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or 4 or more hex digits of its beginning.")]
+QueueOption = Annotated[str | None, typer.Option("-q", "--queue", metavar="QUEUE", help="Only this queue.")]
+LimitOption = Annotated[int, typer.Option("-l", "--limit", min=1, max=1_000_000, help="How many at most.")]
+StatusOption = Annotated[
+    list[str] | None,
+    typer.Option("-t", "--status", metavar="STATUS", help="Only these: failed,dead (any letter case, several)."),
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Consent given: do not ask.")]
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DURATION = re.compile(r"(?P<number>\d{1,9}(?:\.\d{1,3})?)\s*(?P<unit>[smhdw])", re.IGNORECASE)
+
+
+def duration(text: str) -> timedelta:
+    """A duration such as ``90s``, ``15m``, ``2h``, ``7d``.
+
+    Raises:
+        UsageError: it is none.
+    """
+    found = _DURATION.fullmatch(text.strip())
+    if not found:
+        raise UsageError(f"{text[:40]!r} is not a duration.", hint="Write 90s, 15m, 2h or 7d.")
+    try:
+        return timedelta(seconds=float(found["number"]) * _UNITS[found["unit"].lower()])
+    except OverflowError as error:
+        raise UsageError(f"The duration {text[:40]!r} is too long.") from error
+
+
+def statuses(given: list[str] | None) -> list[JobStatus] | None:
+    """Statuses in any letter case, several in one value or several values; ``None`` when none was given.
+
+    Raises:
+        UsageError: a word that is no status.
+    """
+    if not given:
+        return None
+    words = [word.strip() for value in given for word in value.split(",") if word.strip()]
+    known = {status.value.lower(): status for status in JobStatus}
+    found = []
+    for word in words:
+        status = known.get(word.lower().replace("_", "").replace("-", ""))
+        if status is None:
+            raise UsageError(f"{word[:40]!r} is not a status.", hint=f"One of: {', '.join(sorted(known))}.")
+        found.append(status)
+    return found or None

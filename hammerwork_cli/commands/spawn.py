@@ -1,0 +1,225 @@
+"""``hammerwork spawn``: what jobs spawned."""
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.commands.options import (
+    Format,
+    FormatOption,
+    JobArgument,
+    LimitOption,
+    QueueOption,
+    StatusOption,
+    duration,
+    statuses,
+)
+from hammerwork_cli.commands.verb import Verb
+from hammerwork_cli.context import Context
+from hammerwork_cli.queries import jobs, spawns, trees
+from hammerwork_cli.render import json, tables
+from hammerwork_cli.render.pictures import Charset, Limits, TreeFormat, picture
+
+app = typer.Typer(name="spawn", help="What was spawned.", no_args_is_help=True, rich_markup_mode=None)
+
+DepthOption = Annotated[int | None, typer.Option("--depth", min=0, max=100_000, help="Levels below the top.")]
+
+
+@app.command("list", cls=Verb)
+def list_(
+    ctx: typer.Context,
+    recent: Annotated[bool, typer.Option("--recent", help="Only parents created in the last hour.")] = False,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="DURATION", help="Only parents created since: 90s, 15m, 2h, 7d.")
+    ] = None,
+    limit: LimitOption = 20,
+    queue: QueueOption = None,
+    status: StatusOption = None,
+    operation: Annotated[str | None, typer.Option("--operation", metavar="ID", help="Only this operation id.")] = None,
+    detailed: Annotated[
+        bool, typer.Option("--detailed", help="Also handler, limit, inheritance, success rate, wall time.")
+    ] = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Parents that spawned children, newest first, with their children counted.
+
+    A parent that ended without a child is listed with 0 children; one that has yet to spawn is in
+    `spawn pending`.
+
+    \b
+    Examples:
+      hammerwork spawn list --recent
+      hammerwork spawn list --queue video_ingest --status failed,dead --detailed
+      hammerwork spawn list --since 7d --format json | jq '.[] | select(.children.failed > 0)'
+    """
+    context: Context = ctx.obj
+    window = duration(since) if since else timedelta(hours=1) if recent else None
+    found = spawns.operations(
+        context.database(),
+        limit=limit,
+        queue=queue,
+        statuses=statuses(status),
+        since=context.now() - window if window else None,
+        operation=operation,
+    )
+    context.show(
+        found,
+        form,
+        columns=tables.OPERATIONS_DETAILED if detailed else tables.OPERATIONS,
+        record=json.operation_record,
+        keys=json.OPERATION_KEYS,
+        empty="Nothing was spawned here. Jobs that will spawn are in: hammerwork spawn pending",
+    )
+
+
+@app.command("tree", cls=Verb)
+def tree(
+    ctx: typer.Context,
+    job: JobArgument,
+    form: Annotated[
+        TreeFormat, typer.Option("--format", help="text for people; json, jsonl and dot are complete; mermaid folds.")
+    ] = TreeFormat.TEXT,
+    depth: DepthOption = None,
+    max_children: Annotated[
+        int | None, typer.Option("--max-children", min=1, help="Children drawn for each parent (text: 20).")
+    ] = None,
+    max_nodes: Annotated[int | None, typer.Option("--max-nodes", min=1, help="Jobs drawn (text: 500).")] = None,
+    full: Annotated[bool, typer.Option("--full", help="No limits.")] = False,
+    children_only: Annotated[bool, typer.Option("--children-only", help="Only the part below JOB.")] = False,
+    status: StatusOption = None,
+    charset: Annotated[Charset | None, typer.Option("--charset", help="Characters to draw with.")] = None,
+) -> None:
+    """The whole tree that a job belongs to, failures first.
+
+    Text shows 10 levels, 20 children a parent and 500 jobs unless told otherwise; what is cut is counted.
+
+    \b
+    Examples:
+      hammerwork spawn tree 178ebfc3
+      hammerwork spawn tree 178ebfc3 --status failed,dead
+      hammerwork spawn tree 178ebfc3 --format json | jq '.nodes[] | select(.status == "Dead")'
+      hammerwork spawn tree 178ebfc3 --format mermaid > diagram.mmd
+    """
+    context: Context = ctx.obj
+    wanted = statuses(status)
+    limits = Limits.of(form, depth, max_children, max_nodes, full=full)
+    database = context.database()
+    found = trees.tree(
+        database,
+        jobs.resolve(database, job),
+        whole=not children_only,
+        depth=limits.depth,
+        max_jobs=limits.max_jobs,
+    )
+    shown = picture(
+        found,
+        form,
+        limits,
+        statuses=wanted,
+        charset=charset or context.charset,
+        width=context.width,
+        colour=context.colour,
+    )
+    context.write(shown.parts)
+    for note in shown.notes:
+        context.note(note)
+
+
+@app.command("stats", cls=Verb)
+def stats(
+    ctx: typer.Context,
+    hours: Annotated[
+        float, typer.Option("--hours", min=0.01, max=1_000_000, help="Parents created in the last so many hours.")
+    ] = 24,
+    queue: QueueOption = None,
+    detailed: Annotated[bool, typer.Option("--detailed", help="Also by queue, by handler, and the slowest.")] = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Figures of what was spawned: operations, children, success rate, depth, run times.
+
+    \b
+    Examples:
+      hammerwork spawn stats
+      hammerwork spawn stats --hours 168 --queue video_ingest --detailed
+      hammerwork spawn stats --format json | jq .success_rate
+    """
+    context: Context = ctx.obj
+    now = context.now()
+    figures = spawns.stats(
+        context.database(),
+        since=now - timedelta(hours=hours),
+        recent=now - timedelta(hours=1),
+        queue=queue,
+        detailed=detailed,
+    )
+    context.answer(
+        json.stats_record(figures),
+        form,
+        lambda: tables.stats_text(figures, terminal=context.is_terminal, width=context.width, colour=context.colour),
+    )
+
+
+@app.command("lineage", cls=Verb)
+def lineage(
+    ctx: typer.Context,
+    job: JobArgument,
+    ancestors: Annotated[bool, typer.Option("--ancestors", help="Only where it comes from.")] = False,
+    descendants: Annotated[bool, typer.Option("--descendants", help="Only what came from it.")] = False,
+    depth: Annotated[int, typer.Option("--depth", min=1, max=100_000, help="Levels up and down.")] = 10,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Where a job comes from, up to every root, and what came from it.
+
+    \b
+    Examples:
+      hammerwork spawn lineage 1c22a0f1
+      hammerwork spawn lineage 1c22a0f1 --ancestors --depth 100
+      hammerwork spawn lineage 1c22a0f1 --format json | jq '.ancestors[].id'
+    """
+    context: Context = ctx.obj
+    database = context.database()
+    both = ancestors == descendants
+    found = trees.lineage(
+        database,
+        jobs.resolve(database, job),
+        ancestors=ancestors or both,
+        descendants=descendants or both,
+        depth=depth,
+        max_jobs=Limits.of(TreeFormat.TEXT, depth, None, None, full=False).max_jobs if form == Format.TABLE else None,
+    )
+    if form in {Format.TABLE, Format.JSON}:
+        context.answer(
+            json.lineage_record(found),
+            form,
+            lambda: tables.lineage_text(found, charset=context.charset, width=context.width, colour=context.colour),
+        )
+    else:
+        context.data(json.lineage_rows(found), form, json.LINEAGE_KEYS)
+
+
+@app.command("pending", cls=Verb)
+def pending(
+    ctx: typer.Context,
+    queue: QueueOption = None,
+    show_config: Annotated[bool, typer.Option("--show-config", help="Also the spawn configuration.")] = False,
+    limit: LimitOption = 50,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Jobs that will spawn and have not yet, that completed and never did, and jobs that wait for others.
+
+    \b
+    Examples:
+      hammerwork spawn pending
+      hammerwork spawn pending --queue video_ingest --show-config
+      hammerwork spawn pending --format json | jq '.[] | select(.reason == "stuck")'
+    """
+    context: Context = ctx.obj
+    context.show(
+        spawns.pending(context.database(), limit=limit, queue=queue),
+        form,
+        columns=tables.PENDING_WITH_CONFIG if show_config else tables.PENDING,
+        record=json.pending_record,
+        keys=json.PENDING_KEYS,
+        empty="Nothing is about to spawn, and nothing waits.",
+    )

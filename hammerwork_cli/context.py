@@ -1,0 +1,207 @@
+"""What a command is handed: settings, the database, and a way to show an answer."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
+
+from hammerwork_cli import config
+from hammerwork_cli.database import Database, DatabaseUrl, connect
+from hammerwork_cli.errors import ConfigError, UnreachableError, UsageError
+
+Model = TypeVar("Model")
+Record = dict[str, Any]
+
+
+class Context:
+    """The world of one command.
+
+    Attributes:
+        options: the options that every verb takes, as far as they were given.
+    """
+
+    def __init__(
+        self, environ: Mapping[str, str] = os.environ, stdout: TextIO | None = None, stderr: TextIO | None = None
+    ) -> None:
+        self.environ = environ
+        self.stdout = stdout or sys.stdout
+        self.stderr = stderr or sys.stderr
+        self.options: dict[str, Any] = {}
+        self._databases: list[Database] = []
+
+    # Settings.
+
+    def url(self) -> DatabaseUrl:
+        """Where the database is.
+
+        Raises:
+            ConfigError: the URL cannot be used, or the configuration file cannot be read.
+        """
+        found = config.setting("database_url", self.options.get("database_url"), environ=self.environ)
+        if found.value is not None:
+            if not isinstance(found.value, str):
+                raise ConfigError("database_url in the configuration file must be text.")
+            return DatabaseUrl.parse(found.value)
+        path = config.embedded_path(self.environ)
+        self.note(f"No database is configured: using the embedded {path}")
+        return DatabaseUrl(dialect="sqlite", raw=f"sqlite:///{path}", path=path)
+
+    def database(self, *, create: bool = False) -> Database:
+        """Opens the configured database; it is closed when the command ends.
+
+        Args:
+            create: an SQLite file that does not exist is made.
+        """
+        url = self.url()
+        if url.path is not None:
+            _prepare_file(url.path, create)
+        database = connect(url)
+        self._databases.append(database)
+        return database
+
+    def close(self) -> None:
+        """Closes what the command opened."""
+        for database in self._databases:
+            database.close()
+
+    def now(self) -> datetime:
+        """The present, in UTC. ``HAMMERWORK_NOW`` (RFC 3339) sets it, for tests and demonstrations."""
+        fixed = self.environ.get("HAMMERWORK_NOW")
+        if not fixed:
+            return datetime.now(UTC)
+        try:
+            return datetime.fromisoformat(fixed).astimezone(UTC)
+        except ValueError as error:
+            raise ConfigError("HAMMERWORK_NOW is not an RFC 3339 time.") from error
+
+    # The terminal.
+
+    @cached_property
+    def is_terminal(self) -> bool:
+        """Whether stdout is a terminal that can do more than print."""
+        return self.stdout.isatty() and self.environ.get("TERM") != "dumb"
+
+    @cached_property
+    def colour(self) -> bool:
+        """Whether stdout gets colours: ``--color``, then NO_COLOR, then FORCE_COLOR, then what it is."""
+        wanted = self.options.get("color") or "auto"
+        if wanted != "auto":
+            return bool(wanted == "always")
+        if self.environ.get("NO_COLOR"):
+            return False
+        return bool(self.environ.get("FORCE_COLOR")) or self.is_terminal
+
+    @property
+    def width(self) -> int | None:
+        """Columns of the terminal, ``None`` in a pipe."""
+        if not self.is_terminal:
+            return None
+        try:
+            return int(self.environ.get("COLUMNS") or os.get_terminal_size(self.stdout.fileno()).columns) or 80
+        except (ValueError, OSError):
+            return 80
+
+    @property
+    def charset(self) -> str:
+        """``utf8`` where stdout can print it, else ``ascii``."""
+        return "utf8" if "utf" in (self.stdout.encoding or "").lower() else "ascii"
+
+    def note(self, text: str) -> None:
+        """A remark on stderr; ``--quiet`` drops it."""
+        if not self.options.get("quiet"):
+            print(text, file=self.stderr)
+
+    # Answers.
+
+    def write(self, parts: Iterable[str]) -> None:
+        """Writes text to stdout as it comes."""
+        for part in parts:
+            self.stdout.write(part)
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Writes lines to stdout as they come."""
+        self.write(f"{line}\n" for line in lines)
+
+    def show(
+        self,
+        rows: Sequence[Model],
+        form: str,
+        *,
+        columns: Sequence[Any],
+        record: Callable[[Model], Record],
+        keys: Sequence[str],
+        empty: str,
+    ) -> None:
+        """Shows a list.
+
+        Args:
+            rows: models.
+            form: ``table``, ``json``, ``jsonl``, ``csv`` or ``tsv``.
+            columns: of the table, ``render.table.Column``.
+            record: model -> JSON object.
+            keys: of the record, in order: the header of csv and tsv.
+            empty: the note on stderr when there is nothing for the table.
+        """
+        if form != "table":
+            self.data([record(row) for row in rows], form, keys)
+            return
+        if not rows:
+            self.note(empty)
+            return
+        from hammerwork_cli.render.table import table_text
+
+        self.lines([table_text(rows, columns, terminal=self.is_terminal, width=self.width, colour=self.colour)])
+
+    def answer(self, record: Record, form: str, text: Callable[[], Iterable[str]]) -> None:
+        """Shows one thing: lines of text for people, or its record."""
+        if form == "table":
+            self.lines(text())
+        elif form == "json":
+            from hammerwork_cli.render import json
+
+            self.lines([json.document(record, pretty=self.is_terminal)])
+        else:
+            self.data([record], form, list(record))
+
+    def data(self, records: list[Record], form: str, keys: Sequence[str]) -> None:
+        """Writes records for programs: ``json``, ``jsonl``, ``csv`` or ``tsv``."""
+        if form == "json":
+            from hammerwork_cli.render import json
+
+            self.lines([json.document(records, pretty=self.is_terminal)])
+        elif form == "jsonl":
+            from hammerwork_cli.render import json
+
+            self.lines(json.lines(records))
+        else:
+            from hammerwork_cli.render.table import delimited
+
+            self.write([delimited(records, form, keys)])
+
+    # Consent.
+
+    def confirm(self, question: str, *, yes: bool, form: str = "table") -> None:
+        """Asks for consent on a terminal; elsewhere, and with a format for programs, ``--yes`` must say it.
+
+        Raises:
+            UsageError: consent is needed and cannot be asked for, or was refused.
+        """
+        if yes:
+            return
+        if form != "table" or not (sys.stdin.isatty() and self.stderr.isatty()):
+            raise UsageError("This needs consent.", hint="Add --yes, or look first with --dry-run.")
+        print(f"{question} [y/N] ", end="", file=self.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+            raise UsageError("Nothing was changed.")
+
+
+def _prepare_file(path: Path, create: bool) -> None:
+    if create:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    elif not path.exists():
+        raise UnreachableError(
+            f"There is no SQLite file {path}.", hint="Make one with: hammerwork migration run (or try: hammerwork demo)"
+        )

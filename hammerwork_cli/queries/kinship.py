@@ -1,0 +1,150 @@
+"""Children and parents of many jobs at a time, whichever way the database offers."""
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import FAILURES, Counts, JobStatus, Moment, TreeNode, moment, status_of
+
+GIN_CHUNK = 200
+"""More ids in one ``&&`` make PostgreSQL recheck far too much: 19 s instead of 1 s at 1,000."""
+SCAN_CHUNK = 50_000
+PACKED_LIMIT = 1 << 20
+
+FAILED_SPELLINGS = tuple(spelling for status in sorted(FAILURES) for spelling in status.spellings)
+RUNNING_SPELLINGS = JobStatus.RUNNING.spellings
+
+
+class Kinship:
+    """Asks for relatives in bounded lists of ids: never a statement a job.
+
+    Jobs that are in the archive only are found too; a job in both tables is read from the main one.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @cached_property
+    def _ways(self) -> list[tuple[str, int]]:
+        """Suffixes of statements that together find every relative, and the ids each may be given."""
+        tags = self.database.tags
+        if "by_scan" in tags:
+            return [("", SCAN_CHUNK)]
+        if "by_gin" in tags:
+            return [("", GIN_CHUNK)]
+        ways = [("", self.database.key_chunk)]
+        if self.database.row("spawns.any_joins"):
+            ways.append(("joined_", SCAN_CHUNK))
+        return ways
+
+    @cached_property
+    def has_archive(self) -> bool:
+        """Whether there are archived jobs at all."""
+        return "archive" in self.database.tags and self.database.row("spawns.any_archived") is not None
+
+    def jobs(self, ids: Iterable[str]) -> list[TreeNode]:
+        """The jobs with these ids that exist."""
+        wanted = list(ids)
+        found = [node for part in chunks(wanted, self.database.key_chunk) for node in self._nodes("jobs", ids=part)]
+        if self.has_archive and len(found) < len(wanted):
+            known = {node.id for node in found}
+            rest = [job for job in wanted if job not in known]
+            for part in chunks(rest, self.database.key_chunk):
+                found += self._archived("archived_jobs", ids=part)
+        return found
+
+    def children(self, parents: Sequence[str], limit: int | None = None) -> Iterator[TreeNode]:
+        """Jobs that depend on one of ``parents``; some may come twice.
+
+        Args:
+            parents: ids.
+            limit: the most jobs that the caller has room for; failures come first then, chunk by chunk.
+        """
+        bounds = {"limit": limit, "failed": FAILED_SPELLINGS, "running": RUNNING_SPELLINGS}
+        for way, size in self._ways:
+            for part in chunks(parents, size):
+                yield from self._nodes(f"{way}children", ids=part, **bounds)
+        if self.has_archive:
+            for part in chunks(parents, self._archive_chunk):
+                yield from self._archived("archived_children", ids=part, **bounds)
+
+    @property
+    def _archive_chunk(self) -> int:
+        return self.database.key_chunk if "by_first_parent" in self.database.tags else SCAN_CHUNK
+
+    def child_counts(self, parents: Sequence[str]) -> dict[str, "ChildTotals"]:
+        """Parent -> its children counted, for those that have any; archived children are left out."""
+        totals: dict[str, ChildTotals] = {}
+        for way, size in self._ways:
+            for part in chunks(parents, size):
+                collect_totals(totals, self.database.rows(f"spawns.{way}child_totals", ids=part))
+        return totals
+
+    def _nodes(self, statement: str, **values: Any) -> list[TreeNode]:
+        make = TreeNode._make
+        return [make(row) for row in self.database.rows(f"spawns.{statement}", **values)]
+
+    def _archived(self, statement: str, **values: Any) -> list[TreeNode]:
+        nodes = self._nodes(statement, **values)
+        return [node._replace(stored_config=packed_config(node.stored_config)) for node in nodes]
+
+
+class ChildTotals:
+    """The children of one parent, counted.
+
+    Attributes:
+        first_created: when the first was created.
+        last_ended: when the last of those that ended did.
+    """
+
+    __slots__ = ("counts", "first_created", "last_ended")
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self.first_created: Moment = None
+        self.last_ended: Moment = None
+
+    def add(self, status: str, jobs: int, first_created: Moment, last_ended: Moment) -> None:
+        """Adds the children in one status."""
+        self.counts.add(status, jobs)
+        self.first_created = _pick(min, self.first_created, first_created)
+        self.last_ended = _pick(max, self.last_ended, last_ended)
+
+
+def _pick(choose: Any, one: Moment, other: Moment) -> Moment:
+    if one is None or other is None:
+        return one if other is None else other
+    return choose(one, other, key=moment)  # type: ignore[no-any-return]  # min or max of two moments
+
+
+def collect_totals(totals: dict[str, ChildTotals], rows: Iterable[tuple[Any, ...]]) -> None:
+    """Adds rows of (parent, status, jobs, first created, last ended) to ``totals``."""
+    for parent, status, jobs, first_created, last_ended in rows:
+        if parent not in totals:
+            totals[parent] = ChildTotals()
+        totals[parent].add(status_of(status), jobs, first_created, last_ended)
+
+
+def chunks(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """``ids`` in lists of at most ``size``."""
+    for start in range(0, len(ids), size):
+        yield list(ids[start : start + size])
+
+
+def packed_config(payload: Any) -> str | None:
+    """JSON text of ``_spawn_config`` in an archived payload, which may be gzipped; ``None`` without one."""
+    if payload is None:
+        return None
+    packed = bytes(payload) if not isinstance(payload, str) else payload.encode()
+    try:
+        if packed[:2] == b"\x1f\x8b":
+            packed = zlib.decompressobj(wbits=31).decompress(packed, PACKED_LIMIT)
+        value = json.loads(packed)
+    except (ValueError, zlib.error):
+        return None
+    if not isinstance(value, dict) or "_spawn_config" not in value:
+        return None
+    return json.dumps(value["_spawn_config"])

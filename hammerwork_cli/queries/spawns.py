@@ -1,0 +1,208 @@
+"""Spawn operations: what spawned, how it went, and what is still to come."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import (
+    FAILURES,
+    FINISHED,
+    Counts,
+    JobStatus,
+    Moment,
+    PendingSpawn,
+    SpawnGroup,
+    SpawnOperation,
+    SpawnStats,
+    TreeNode,
+    id_list,
+    moment,
+    status_of,
+)
+from hammerwork_cli.queries.kinship import (
+    FAILED_SPELLINGS,
+    ChildTotals,
+    Kinship,
+    collect_totals,
+)
+
+ENDED_SPELLINGS = tuple(spelling for status in sorted(FINISHED) for spelling in status.spellings)
+SLOWEST = 10
+
+
+def spellings(statuses: Iterable[JobStatus] | None) -> tuple[str, ...] | None:
+    """Every way in which rows may hold one of these statuses; ``None`` for no filter."""
+    return tuple(spelling for status in statuses for spelling in status.spellings) if statuses else None
+
+
+def operations(
+    database: Database,
+    *,
+    limit: int,
+    queue: str | None = None,
+    statuses: Iterable[JobStatus] | None = None,
+    since: datetime | None = None,
+    operation: str | None = None,
+) -> list[SpawnOperation]:
+    """The newest parents that spawned, or that ended without a child, with their children counted.
+
+    Args:
+        database: where.
+        limit: how many.
+        queue: the parent's queue.
+        statuses: the parent's status.
+        since: the parent was created then or later.
+        operation: the operation id in its configuration.
+    """
+    rows = database.rows(
+        "spawns.operations",
+        queue=queue,
+        statuses=spellings(statuses),
+        since=since,
+        operation=operation,
+        ended=ENDED_SPELLINGS,
+        limit=limit,
+    )
+    parents = [TreeNode._make(row) for row in rows]
+    totals = Kinship(database).child_counts([parent.id for parent in parents])
+    return [_operation(parent, totals.get(parent.id) or ChildTotals()) for parent in parents]
+
+
+def _operation(parent: TreeNode, total: ChildTotals) -> SpawnOperation:
+    ended = total.counts.of(*FINISHED) == total.counts.total
+    return SpawnOperation(parent, total.counts, total.first_created, total.last_ended if ended else None)
+
+
+@dataclass(slots=True)
+class _Parent:
+    queue: str
+    handler: str | None
+    status: str
+    created_at: Moment
+    depends_on: tuple[str, ...]
+
+
+def stats(
+    database: Database, *, since: datetime, recent: datetime, queue: str | None = None, detailed: bool = False
+) -> SpawnStats:
+    """Figures of the operations whose parents were created since ``since``.
+
+    Args:
+        database: where.
+        since: start of the window.
+        recent: operations created then or later count as recent.
+        queue: only parents of this queue.
+        detailed: also by queue, by handler, and the slowest operations.
+    """
+    window: dict[str, Any] = {"since": since, "queue": queue}
+    parents = {
+        row[0]: _Parent(row[1], row[2], status_of(row[3]), row[4], id_list(row[5]))
+        for row in database.rows("spawns.window_parents", **window)
+    }
+    totals: dict[str, ChildTotals] = {}
+    collect_totals(totals, database.rows("spawns.window_totals", **window))
+    if "by_first_parent" in database.tags and database.row("spawns.any_joins"):
+        collect_totals(totals, database.rows("spawns.window_joined_totals", **window))
+    run_times = database.row("spawns.window_run_times", completed=JobStatus.COMPLETED.spellings, **window) or (None, None)
+    # A parent created between two statements belongs to the next look.
+    spawned = {job: totals[job] for job in parents if job in totals}
+    return SpawnStats(
+        since=since,
+        queue=queue,
+        overall=_group(None, spawned.values()),
+        empty=sum(1 for job, parent in parents.items() if job not in totals and parent.status == JobStatus.COMPLETED),
+        recent=sum(1 for job in spawned if (moment(parents[job].created_at) or since) >= recent),
+        depth=_depth(parents, spawned.keys()),
+        p50=_seconds(run_times[0]),
+        p95=_seconds(run_times[1]),
+        by_queue=_groups(spawned, {job: parents[job].queue for job in spawned}) if detailed else None,
+        by_handler=_groups(spawned, {job: parents[job].handler for job in spawned}) if detailed else None,
+        slowest=_slowest(database, spawned) if detailed else None,
+    )
+
+
+def _seconds(value: Any) -> timedelta | None:
+    return None if value is None else timedelta(seconds=max(float(value), 0.0))
+
+
+def _group(name: str | None, totals: Iterable[ChildTotals]) -> SpawnGroup:
+    counts, sizes = Counts(), []
+    for total in totals:
+        counts.merge(total.counts)
+        sizes.append(total.counts.total)
+    return SpawnGroup(
+        name=name,
+        operations=len(sizes),
+        children=sum(sizes),
+        largest=max(sizes, default=0),
+        completed=counts.of(JobStatus.COMPLETED),
+        ended=counts.of(*FINISHED),
+    )
+
+
+def _groups(spawned: dict[str, ChildTotals], names: dict[str, Any]) -> tuple[SpawnGroup, ...]:
+    members: dict[str | None, list[ChildTotals]] = defaultdict(list)
+    for job, total in spawned.items():
+        members[names[job]].append(total)
+    groups = [_group(name, totals) for name, totals in members.items()]
+    return tuple(sorted(groups, key=lambda group: (-group.operations, group.name or "")))
+
+
+def _depth(parents: dict[str, _Parent], spawned: Iterable[str]) -> int:
+    """Levels of spawning: 1 when children spawned nothing themselves, 0 when nothing was spawned."""
+    depths: dict[str, int] = {}
+    for start in spawned:
+        way: list[str] = []
+        job: str | None = start
+        while job is not None and job not in depths and job not in way[-1:]:
+            depths[job] = 0
+            way.append(job)
+            job = next((parent for parent in parents[job].depends_on if parent in parents), None)
+        above = depths.get(job, 0) if job is not None else 0
+        for step in reversed(way):
+            above += 1
+            depths[step] = above
+    return max((depths[job] for job in spawned), default=0)
+
+
+def _slowest(database: Database, spawned: dict[str, ChildTotals]) -> tuple[SpawnOperation, ...]:
+    timed = []
+    for job, total in spawned.items():
+        start, end = moment(total.first_created), moment(total.last_ended)
+        if start and end and total.counts.of(*FINISHED) == total.counts.total:
+            timed.append((end - start, job))
+    slowest = [job for _, job in sorted(timed, reverse=True)[:SLOWEST]]
+    nodes = {node.id: node for node in Kinship(database).jobs(slowest)}
+    return tuple(_operation(nodes[job], spawned[job]) for job in slowest if job in nodes)
+
+
+def pending(database: Database, *, limit: int, queue: str | None = None) -> list[PendingSpawn]:
+    """Jobs that will spawn or never did, and jobs that wait for others; the newest of each, at most ``limit``."""
+    spawners = _nodes(database, "pending_spawns", queue=queue, failed=FAILED_SPELLINGS, limit=limit)
+    waiting = _nodes(database, "waiting_jobs", queue=queue, ended=ENDED_SPELLINGS, limit=limit)
+    parents = Kinship(database).jobs(dict.fromkeys(parent for job in waiting for parent in job.depends_on))
+    status = {parent.id: parent.status for parent in parents}
+    ahead = [PendingSpawn(job, _spawn_reason(job), Counts()) for job in spawners]
+    return ahead + [_waiting(job, status) for job in waiting]
+
+
+def _nodes(database: Database, statement: str, **values: Any) -> list[TreeNode]:
+    return [TreeNode._make(row) for row in database.rows(f"spawns.{statement}", **values)]
+
+
+def _spawn_reason(job: TreeNode) -> str:
+    return "never_spawned" if job.status in FINISHED else "will_spawn"
+
+
+def _waiting(job: TreeNode, statuses: dict[str, str]) -> PendingSpawn:
+    counts = Counts()
+    for parent in job.depends_on:
+        counts.add(statuses.get(parent, "missing"))
+    open_parents = counts.total - counts.of(*FINISHED, "missing")
+    return PendingSpawn(job, "waiting" if open_parents else "stuck", counts)
+
+
+__all__ = ["FAILURES", "operations", "pending", "spellings", "stats"]

@@ -1,0 +1,296 @@
+-- What was spawned: trees, operations, and what is still to come.
+--
+-- A child is a job whose depends_on holds its parent. Three ways lead to it:
+--   by_first_parent  our index on depends_on's first member; the few joins (several parents) are asked for apart
+--   by_gin           PostgreSQL before our migration: the GIN index on depends_on, 200 ids at a time
+--   by_scan          MySQL before our migration, PostgreSQL before 012: one pass over the table
+-- Aliases: j is the job that is selected, or the parent; c is a child.
+
+-- name: archived_at
+j.archived_at
+
+-- name: archived_at [unarchivable]
+NULL
+
+-- name: config [postgresql]
+(j.payload -> '_spawn_config')
+
+-- name: config [mysql]
+JSON_EXTRACT(j.payload, '$._spawn_config')
+
+-- name: config [sqlite]
+(j.payload -> '$._spawn_config')
+
+-- name: node
+-- The columns of models.TreeNode, in order, of hammerwork_jobs j.
+j.id, j.queue_name, j.status, j.priority, j.attempts, j.depends_on, j.created_at, j.started_at, j.completed_at,
+COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500), {config},
+j.workflow_id, j.workflow_name, {archived_at}
+
+-- name: archived_node
+-- The same of hammerwork_jobs_archive j; the packed payload stands where the spawn configuration will be.
+j.id, j.queue_name, j.status, j.priority, j.attempts, j.depends_on, j.created_at, j.started_at, j.completed_at,
+COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500),
+CASE WHEN length(j.payload) <= 65536 THEN j.payload END, NULL, NULL, j.archived_at
+
+-- name: has_config [postgresql]
+j.payload ? '_spawn_config'
+
+-- name: has_config [mysql]
+JSON_CONTAINS_PATH(j.payload, 'one', '$._spawn_config')
+
+-- name: has_config [mysql indexed]
+j.has_spawn_config = 1
+
+-- name: has_config [sqlite]
+json_type(j.payload, '$._spawn_config') IS NOT NULL
+
+-- name: operation_id [postgresql]
+j.payload -> '_spawn_config' ->> 'operation_id'
+
+-- name: operation_id [mysql]
+JSON_UNQUOTE(JSON_EXTRACT(j.payload, '$._spawn_config.operation_id'))
+
+-- name: operation_id [sqlite]
+json_extract(j.payload, '$._spawn_config.operation_id')
+
+-- name: first_parent [postgresql]
+j.depends_on[1]
+
+-- name: first_parent [mysql]
+j.first_parent
+
+-- name: first_parent [sqlite]
+json_extract(j.depends_on, '$[0]')
+
+-- name: is_first_child [postgresql]
+c.depends_on[1] = j.id
+
+-- name: is_first_child [mysql]
+c.first_parent = j.id
+
+-- name: is_first_child [sqlite]
+json_extract(c.depends_on, '$[0]') = j.id
+
+-- name: edge
+c.id, c.status, c.created_at, c.started_at, c.completed_at, COALESCE(c.failed_at, c.timed_out_at) AS failed_at
+
+-- name: edges [postgresql]
+-- Every parent of every job.
+(SELECT e.parent, {edge} FROM hammerwork_jobs c CROSS JOIN LATERAL unnest(c.depends_on) AS e (parent))
+
+-- name: edges [postgresql jsonb]
+(SELECT CASE WHEN e.parent ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN e.parent::uuid END AS parent, {edge}
+FROM hammerwork_jobs c CROSS JOIN LATERAL jsonb_array_elements_text(
+CASE jsonb_typeof(c.depends_on) WHEN 'array' THEN c.depends_on ELSE '[]' END) AS e (parent))
+
+-- name: edges [mysql]
+(SELECT CAST(e.parent AS CHAR(36)) AS parent, {edge} FROM hammerwork_jobs c
+JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) PATH '$')) AS e)
+
+-- name: edges [sqlite]
+(SELECT e.value AS parent, {edge} FROM hammerwork_jobs c JOIN json_each(c.depends_on) AS e)
+
+-- name: joined_edges [postgresql]
+-- The parents after the first, of the jobs that have several.
+(SELECT e.parent, {edge} FROM hammerwork_jobs c CROSS JOIN LATERAL unnest(c.depends_on[2:]) AS e (parent)
+WHERE cardinality(c.depends_on) > 1)
+
+-- name: joined_edges [mysql]
+(SELECT CAST(e.parent AS CHAR(36)) AS parent, {edge} FROM hammerwork_jobs c
+JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) PATH '$')) AS e
+WHERE c.parent_count > 1 AND e.place > 1)
+
+-- name: joined_edges [sqlite]
+(SELECT e.value AS parent, {edge} FROM hammerwork_jobs c JOIN json_each(c.depends_on) AS e
+WHERE json_array_length(c.depends_on) > 1 AND e.key > 0)
+
+-- name: archived_edges [postgresql]
+(SELECT e.parent, c.id FROM hammerwork_jobs_archive c CROSS JOIN LATERAL unnest(c.depends_on) AS e (parent))
+
+-- name: archived_edges [postgresql jsonb]
+(SELECT e.parent, c.id FROM hammerwork_jobs_archive c CROSS JOIN LATERAL jsonb_array_elements_text(
+CASE jsonb_typeof(to_jsonb(c.depends_on)) WHEN 'array' THEN to_jsonb(c.depends_on) ELSE '[]' END) AS e (parent))
+
+-- name: archived_edges [mysql]
+(SELECT CAST(e.parent AS CHAR(36)) AS parent, c.id FROM hammerwork_jobs_archive c
+JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) PATH '$')) AS e)
+
+-- name: archived_edges [sqlite]
+(SELECT e.value AS parent, c.id FROM hammerwork_jobs_archive c JOIN json_each(c.depends_on) AS e)
+
+-- name: any_joins
+-- Whether any job has several parents.
+SELECT 1 FROM {joined_edges} AS c LIMIT 1
+
+-- name: any_archived
+-- Whether the archive holds anything.
+SELECT 1 FROM hammerwork_jobs_archive LIMIT 1
+
+-- name: jobs
+-- Jobs by id.
+SELECT {node} FROM hammerwork_jobs j WHERE j.id IN (:ids)
+
+-- name: archived_jobs
+-- Archived jobs by id.
+SELECT {archived_node} FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)
+
+-- name: urgent_first
+-- What to keep when there is room for some only: failures, then what runs, then the oldest.
+CASE WHEN j.status IN (:failed) THEN 0 WHEN j.status IN (:running) THEN 1 ELSE 2 END, j.created_at, j.id
+
+-- name: children [by_first_parent]
+-- Children of some jobs.
+SELECT {node} FROM hammerwork_jobs j
+WHERE {first_parent} IN (:ids)
+ORDER BY {urgent_first} -- when :limit
+LIMIT :limit -- when :limit
+
+-- name: children [by_gin]
+SELECT {node} FROM hammerwork_jobs j
+WHERE j.depends_on && ARRAY[:ids]::uuid[]
+ORDER BY {urgent_first} -- when :limit
+LIMIT :limit -- when :limit
+
+-- name: children [by_scan]
+SELECT {node} FROM hammerwork_jobs j
+WHERE j.id IN (SELECT c.id FROM {edges} AS c WHERE c.parent IN (:ids))
+ORDER BY {urgent_first} -- when :limit
+LIMIT :limit -- when :limit
+
+-- name: joined_children
+-- Children of some jobs of which none is the first parent.
+SELECT {node} FROM hammerwork_jobs j
+WHERE j.id IN (SELECT c.id FROM {joined_edges} AS c WHERE c.parent IN (:ids))
+ORDER BY {urgent_first} -- when :limit
+LIMIT :limit -- when :limit
+
+-- name: archived_children [by_first_parent]
+-- Archived children of some jobs.
+SELECT {archived_node} FROM hammerwork_jobs_archive j
+WHERE {first_parent} IN (:ids)
+ORDER BY {urgent_first} -- when :limit
+LIMIT :limit -- when :limit
+
+-- name: archived_children
+SELECT {archived_node} FROM hammerwork_jobs_archive j
+WHERE j.id IN (SELECT c.id FROM {archived_edges} AS c WHERE c.parent IN (:ids))
+ORDER BY {urgent_first} -- when :limit
+LIMIT :limit -- when :limit
+
+-- name: totals
+-- Status, how many, when the first was created and the last ended.
+j.status, COUNT(*), MIN(j.created_at), MAX(COALESCE(j.completed_at, j.failed_at, j.timed_out_at))
+
+-- name: edge_totals
+c.status, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
+
+-- name: child_totals [by_first_parent]
+-- The children of some jobs, counted by parent and status.
+SELECT {first_parent}, {totals} FROM hammerwork_jobs j WHERE {first_parent} IN (:ids) GROUP BY {first_parent}, j.status
+
+-- name: child_totals [by_gin]
+SELECT e.parent, {totals} FROM hammerwork_jobs j CROSS JOIN LATERAL unnest(j.depends_on) AS e (parent)
+WHERE j.depends_on && ARRAY[:ids]::uuid[] AND e.parent IN (:ids) GROUP BY e.parent, j.status
+
+-- name: child_totals [by_scan]
+SELECT c.parent, {edge_totals} FROM {edges} AS c WHERE c.parent IN (:ids) GROUP BY c.parent, c.status
+
+-- name: joined_child_totals
+SELECT c.parent, {edge_totals} FROM {joined_edges} AS c WHERE c.parent IN (:ids) GROUP BY c.parent, c.status
+
+-- name: has_children [by_first_parent]
+(EXISTS (SELECT 1 FROM hammerwork_jobs c WHERE {is_first_child})
+OR j.id IN (SELECT c.parent FROM {joined_edges} AS c WHERE c.parent IS NOT NULL))
+
+-- name: has_children [by_gin]
+EXISTS (SELECT 1 FROM hammerwork_jobs c WHERE c.depends_on @> ARRAY[j.id])
+
+-- name: has_children [by_scan]
+j.id IN (SELECT c.parent FROM {edges} AS c WHERE c.parent IS NOT NULL)
+
+-- name: operations
+-- Parents that spawned or had their chance to, newest first.
+SELECT {node} FROM hammerwork_jobs j
+WHERE {has_config}
+AND j.created_at >= :since -- when :since
+AND j.queue_name = :queue -- when :queue
+AND j.status IN (:statuses) -- when :statuses
+AND {operation_id} = :operation -- when :operation
+AND (j.status IN (:ended) OR {has_children})
+ORDER BY j.created_at DESC, j.id DESC
+LIMIT :limit
+
+-- name: handler [postgresql]
+j.payload -> '_spawn_config' ->> 'handler'
+
+-- name: handler [mysql]
+JSON_UNQUOTE(JSON_EXTRACT(j.payload, '$._spawn_config.handler'))
+
+-- name: handler [sqlite]
+json_extract(j.payload, '$._spawn_config.handler')
+
+-- name: child_join [by_first_parent]
+-- Parent j and child c.
+hammerwork_jobs j JOIN hammerwork_jobs c ON {is_first_child}
+
+-- name: child_join
+hammerwork_jobs j JOIN {edges} AS c ON c.parent = j.id
+
+-- name: in_window
+{has_config}
+AND j.created_at >= :since
+AND j.queue_name = :queue -- when :queue
+
+-- name: window_parents
+-- Jobs with spawn configuration that were created in a window of time.
+SELECT j.id, j.queue_name, {handler}, j.status, j.created_at, j.depends_on FROM hammerwork_jobs j
+WHERE {in_window}
+
+-- name: window_totals
+-- Their children, counted by parent and status.
+SELECT j.id, c.status, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at)) FROM {child_join}
+WHERE {in_window}
+GROUP BY j.id, c.status
+
+-- name: window_joined_totals
+SELECT j.id, c.status, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
+FROM hammerwork_jobs j JOIN {joined_edges} AS c ON c.parent = j.id
+WHERE {in_window}
+GROUP BY j.id, c.status
+
+-- name: run_seconds [postgresql]
+EXTRACT(EPOCH FROM c.completed_at - c.started_at)::float8
+
+-- name: run_seconds [mysql]
+TIMESTAMPDIFF(MICROSECOND, c.started_at, c.completed_at) / 1e6
+
+-- name: run_seconds [sqlite]
+(julianday(c.completed_at) - julianday(c.started_at)) * 86400
+
+-- name: window_run_times
+-- Median and 95th percentile (nearest rank) of the seconds that their completed children ran.
+SELECT MIN(CASE WHEN r.place * 100 >= r.jobs * 50 THEN r.seconds END),
+MIN(CASE WHEN r.place * 100 >= r.jobs * 95 THEN r.seconds END)
+FROM (SELECT s.seconds, ROW_NUMBER() OVER (ORDER BY s.seconds) AS place, COUNT(*) OVER () AS jobs
+FROM (SELECT {run_seconds} AS seconds FROM {child_join}
+WHERE {in_window}
+AND c.status IN (:completed) AND c.started_at IS NOT NULL AND c.completed_at IS NOT NULL) s) r
+
+-- name: pending_spawns
+-- Jobs with spawn configuration and no children, that have not failed, newest first.
+SELECT {node} FROM hammerwork_jobs j
+WHERE {has_config}
+AND j.queue_name = :queue -- when :queue
+AND j.status NOT IN (:failed)
+AND NOT {has_children}
+ORDER BY j.created_at DESC, j.id DESC
+LIMIT :limit
+
+-- name: waiting_jobs
+-- Jobs that wait for others, newest first.
+SELECT {node} FROM hammerwork_jobs j
+WHERE j.dependency_status = 'waiting' AND j.status NOT IN (:ended)
+AND j.queue_name = :queue -- when :queue
+ORDER BY j.created_at DESC, j.id DESC
+LIMIT :limit
