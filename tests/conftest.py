@@ -1,19 +1,264 @@
-"""Fixtures for all tests: the Mermaid parser."""
+"""Fixtures for all tests: servers, fresh databases, the program, the Mermaid parser.
 
+A test that takes ``url``, ``empty_database`` or ``database`` runs on SQLite, PostgreSQL and MySQL (MariaDB); choose
+with ``-k sqlite``, ``-k postgres``, ``-k mysql`` or the markers of the same names.
+"""
+
+import contextlib
+import io
+import json
 import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
+from hammerwork_cli.database import Database, connect
+from tests.databases import DUMPS, Databases, MysqlDatabases, PostgresDatabases, SqliteDatabases
 from tests.mermaid_parser import FOLDER, MermaidParser
+from tests.servers import ServerMissingError, server_url
+
+ROOT = Path(__file__).parent.parent
+DIALECTS = ("sqlite", "postgres", "mysql")
 
 
-def unavailable(message: str) -> None:
+def unavailable(message: str) -> NoReturn:
     """Skips for a person, fails where ``CI=true``: there nothing may be missing unnoticed."""
     if os.environ.get("CI", "").lower() in {"1", "true"}:
         pytest.fail(message, pytrace=False)
     pytest.skip(message)
+
+
+# Servers and databases.
+
+
+class Makers:
+    """What makes databases, by dialect; a server is started when the first test wants it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: dict[str, Databases | ServerMissingError] = {}
+        self._closing = contextlib.ExitStack()
+
+    def __getitem__(self, dialect: str) -> Any:
+        if dialect not in self._made:
+            try:
+                self._made[dialect] = self._make(dialect)
+            except ServerMissingError as error:
+                self._made[dialect] = error
+        maker = self._made[dialect]
+        if isinstance(maker, ServerMissingError):
+            unavailable(str(maker))
+        return maker
+
+    def _make(self, dialect: str) -> Databases:
+        if dialect == "sqlite":
+            return SqliteDatabases(self._folder)
+        server = self._closing.enter_context(server_url(dialect))
+        maker = PostgresDatabases(server) if dialect == "postgres" else MysqlDatabases(server)
+        self._closing.callback(maker.close)
+        return maker
+
+    def close(self) -> None:
+        self._closing.close()
+
+
+@pytest.fixture(scope="session")
+def makers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Makers]:
+    made = Makers(tmp_path_factory.mktemp("sqlite"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def new_database(makers: Makers) -> Iterator[Callable[..., str]]:
+    """``new_database(dialect, migrated=False)``: the URL of one more database, dropped after the test."""
+    with contextlib.ExitStack() as dropping:
+
+        def make(dialect: str, *, migrated: bool = False) -> str:
+            maker = makers[dialect]
+            url: str = maker.migrated() if migrated else maker.empty()
+            dropping.callback(maker.drop, url)
+            return url
+
+        yield make
+
+
+@pytest.fixture(params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in DIALECTS])
+def dialect(request: pytest.FixtureRequest) -> str:
+    """``sqlite``, ``postgres`` and ``mysql`` in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def url(dialect: str, new_database: Callable[..., str]) -> str:
+    """The URL of an empty database."""
+    return new_database(dialect)
+
+
+@pytest.fixture
+def migrated_url(dialect: str, new_database: Callable[..., str]) -> str:
+    """The URL of a database with tables."""
+    return new_database(dialect, migrated=True)
+
+
+@pytest.fixture
+def sqlite_url(new_database: Callable[..., str]) -> str:
+    """The URL of an SQLite file that does not exist yet."""
+    return new_database("sqlite")
+
+
+@pytest.fixture
+def postgres_url(new_database: Callable[..., str]) -> str:
+    """The URL of an empty PostgreSQL database."""
+    return new_database("postgres")
+
+
+@pytest.fixture
+def mysql_url(new_database: Callable[..., str]) -> str:
+    """The URL of an empty MySQL or MariaDB database."""
+    return new_database("mysql")
+
+
+@pytest.fixture
+def empty_database(url: str) -> Iterator[Database]:
+    """A connection to a database without tables."""
+    with contextlib.closing(connect(url)) as connected:
+        yield connected
+
+
+@pytest.fixture
+def database(migrated_url: str) -> Iterator[Database]:
+    """A connection to a database with empty tables."""
+    with contextlib.closing(connect(migrated_url)) as connected:
+        yield connected
+
+
+# What the Rust original wrote.
+
+
+@pytest.fixture
+def restored(makers: Makers) -> Iterator[Callable[[str], str]]:
+    """``restored(name)``: the URL of a fresh copy of a database under ``data/dumps``, a test's own to change."""
+    with contextlib.ExitStack() as dropping:
+
+        def restore(name: str) -> str:
+            maker = makers[_dialect_of(name)]
+            url: str = maker.restored(name)
+            dropping.callback(maker.drop, url)
+            return url
+
+        yield restore
+
+
+@pytest.fixture(scope="session")
+def shared_restored(makers: Makers) -> Iterator[Callable[[str], str]]:
+    """Like ``restored``, one copy for the whole run: only for tests that read."""
+    urls: dict[str, str] = {}
+
+    def restore(name: str) -> str:
+        if name not in urls:
+            urls[name] = makers[_dialect_of(name)].restored(name)
+        return urls[name]
+
+    yield restore
+    for name, url in urls.items():
+        makers[_dialect_of(name)].drop(url)
+
+
+@pytest.fixture(scope="session")
+def expected_counts() -> Callable[[str], dict[str, Any]]:
+    """``expected_counts(name)``: what an independent count found in a dump."""
+
+    def read(name: str) -> dict[str, Any]:
+        counts: dict[str, Any] = json.loads((DUMPS / f"{name}.json").read_text(encoding="utf-8"))
+        return counts
+
+    return read
+
+
+def _dialect_of(dump: str) -> str:
+    return "postgres" if dump.endswith(".postgresql") else "mysql"
+
+
+# The program.
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run of the program ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.stdout)
+
+
+@pytest.fixture
+def clean_environment(tmp_path: Path) -> dict[str, str]:
+    """An environment in which nothing of this machine's user configures the program."""
+    home = tmp_path / "home"
+    home.mkdir(exist_ok=True)
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "TERM": "dumb"}
+
+
+@pytest.fixture
+def hammerwork(clean_environment: dict[str, str], tmp_path: Path) -> Callable[..., Outcome]:
+    """``hammerwork(*args, url=, input=, env=, timeout=)``: the installed program, in a process of its own."""
+    installed = Path(sys.executable).with_name("hammerwork")
+    # A Python that only has the dependencies runs the source tree.
+    command = [str(installed)] if installed.exists() else [sys.executable, "-m", "hammerwork_cli"]
+    path = {} if installed.exists() else {"PYTHONPATH": str(ROOT)}
+
+    def run(
+        *args: str, url: str | None = None, input: str = "", env: dict[str, str] | None = None, timeout: float = 60
+    ) -> Outcome:
+        variables = {"HAMMERWORK_DATABASE_URL": url} if url else {}
+        done = subprocess.run(
+            [*command, *args],
+            input=input,
+            env={**clean_environment, **path, **variables, **(env or {})},
+            cwd=tmp_path,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=timeout,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def run(clean_environment: dict[str, str]) -> Callable[..., Outcome]:
+    """``run(*args, url=, env=)``: the same command line in this process, which is faster."""
+    from hammerwork_cli.app import main
+    from hammerwork_cli.context import Context
+
+    def call(*args: str, url: str | None = None, env: dict[str, str] | None = None) -> Outcome:
+        variables = {"HAMMERWORK_DATABASE_URL": url} if url else {}
+        # A real stream has an encoding, which decides how trees are drawn.
+        stdout, stderr = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+        exit_code = main(args, Context({**clean_environment, **variables, **(env or {})}, stdout, stderr))
+        return Outcome(exit_code, *(_written(stream) for stream in (stdout, stderr)))
+
+    return call
+
+
+def _written(stream: io.TextIOWrapper) -> str:
+    stream.seek(0)
+    return stream.read()
+
+
+# Mermaid.
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +269,6 @@ def parse_mermaid() -> Iterator[MermaidParser]:
         unavailable("node is missing: install nodejs and npm")
     if not (FOLDER / "node_modules" / "mermaid").is_dir():
         unavailable("the Mermaid parser is missing: run 'npm ci' in tests/mermaid, or 'make test'")
-    parser = MermaidParser(str(node))
+    parser = MermaidParser(node)
     yield parser
     parser.close()

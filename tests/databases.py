@@ -1,0 +1,240 @@
+"""Fresh databases for the tests: empty, migrated, or restored from a dump of the Rust original."""
+
+import contextlib
+import gzip
+import itertools
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote, unquote, urlsplit
+
+DUMPS = Path(__file__).parent / "data" / "dumps"
+_DATABASE = re.compile(r"^(?P<server>\w+://[^/?#]*)(?:/[^?#]*)?(?P<rest>.*)$", re.DOTALL)
+
+_TEXT = "longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+FOR_MYSQL = [
+    # MariaDB's JSON type is text with a check; MySQL has a type of its own.
+    (rf"{_TEXT}((?: NOT NULL)?(?: DEFAULT [^ ,]+)?) CHECK \(json_valid\(`\w+`\)\)", r"json\1"),
+    # MySQL wants an expression as a default in parentheses.
+    (r"DEFAULT (uuid|json_array|json_object)\(\)", r"DEFAULT (\1())"),
+]
+"""What MySQL proper needs changed in a dump that MariaDB wrote: pattern, replacement."""
+
+
+class Databases(Protocol):
+    """Makes databases of one kind. Each method returns the URL of a new one."""
+
+    def empty(self) -> str: ...
+
+    def migrated(self) -> str: ...
+
+    def drop(self, url: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class SqliteDatabases:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = itertools.count()
+        self._template: Path | None = None
+
+    def empty(self) -> str:
+        return f"sqlite:///{quote(str(self._path()))}"
+
+    def migrated(self) -> str:
+        if self._template is None:
+            self._template = self._path()
+            migrate(f"sqlite:///{quote(str(self._template))}")
+        copy = self._path()
+        shutil.copyfile(self._template, copy)
+        return f"sqlite:///{quote(str(copy))}"
+
+    def _path(self) -> Path:
+        return self._folder / f"{next(self._numbers)} é.db"
+
+    def drop(self, url: str) -> None:
+        path = unquote(url.removeprefix("sqlite:///"))
+        for suffix in ("", "-wal", "-shm"):
+            Path(path + suffix).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        return
+
+
+class PostgresDatabases:
+    def __init__(self, server_url: str) -> None:
+        import psycopg
+
+        self._server_url = server_url
+        self._admin = psycopg.connect(server_url, autocommit=True)
+        # Copying files is several times faster than logging each block.
+        self._strategy = " STRATEGY file_copy" if self._admin.info.server_version >= 150000 else ""
+        self._names = names()
+        self._templates: dict[str, str] = {}
+
+    def empty(self) -> str:
+        return self._create("template0")
+
+    def migrated(self) -> str:
+        if "" not in self._templates:
+            self._templates[""] = self.empty()
+            migrate(self._templates[""])
+        return self._create(database_of(self._templates[""]))
+
+    def restored(self, dump: str) -> str:
+        if dump not in self._templates:
+            self._templates[dump] = self.empty()
+            url = urlsplit(self._templates[dump])
+            program(
+                "psql",
+                "-qX",
+                "-v",
+                "ON_ERROR_STOP=1",
+                without_password(self._templates[dump]),
+                text=read_dump(dump),
+                PGPASSWORD=unquote(url.password or ""),
+                PGOPTIONS="-c client_min_messages=warning",
+            )
+        return self._create(database_of(self._templates[dump]))
+
+    def _create(self, template: str) -> str:
+        name = next(self._names)
+        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}{self._strategy}".encode())
+        return with_database(self._server_url, name)
+
+    def drop(self, url: str) -> None:
+        self._admin.execute(f"DROP DATABASE IF EXISTS {database_of(url)} WITH (FORCE)".encode())
+
+    def close(self) -> None:
+        for url in self._templates.values():
+            self.drop(url)
+        self._admin.close()
+
+
+class MysqlDatabases:
+    def __init__(self, server_url: str) -> None:
+        import mysql.connector
+
+        self._server_url = server_url
+        url = urlsplit(server_url)
+        self._admin: Any = mysql.connector.connect(
+            host=url.hostname,
+            port=url.port or 3306,
+            user=unquote(url.username or ""),
+            password=unquote(url.password or ""),
+            autocommit=True,
+        )
+        self.is_mariadb = "mariadb" in self._rows("SELECT version()")[0][0].lower()
+        self._names = names()
+        self._template: str | None = None
+
+    def _rows(self, sql: str) -> list[Any]:
+        with contextlib.closing(self._admin.cursor(buffered=True)) as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall()) if cursor.with_rows else []
+
+    def empty(self) -> str:
+        name = next(self._names)
+        self._rows(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        return with_database(self._server_url, name)
+
+    def migrated(self) -> str:
+        if self._template is None:
+            self._template = self.empty()
+            migrate(self._template)
+        template, url = database_of(self._template), self.empty()
+        for (table,) in self._rows(f"SHOW TABLES FROM {template}"):
+            self._rows(f"CREATE TABLE {database_of(url)}.{table} LIKE {template}.{table}")
+            if self._rows(f"SELECT 1 FROM {template}.{table} LIMIT 1"):
+                self._rows(f"INSERT INTO {database_of(url)}.{table} SELECT * FROM {template}.{table}")
+        return url
+
+    def restored(self, dump: str) -> str:
+        url = self.empty()
+        parts = urlsplit(url)
+        client = shutil.which("mariadb") or "mysql"
+        sql = read_dump(dump) if self.is_mariadb else for_mysql(read_dump(dump))
+        program(
+            client,
+            "--no-defaults",
+            "-h",
+            str(parts.hostname),
+            "-P",
+            str(parts.port or 3306),
+            "-u",
+            unquote(parts.username or ""),
+            "--default-character-set=utf8mb4",
+            database_of(url),
+            text=sql,
+            MYSQL_PWD=unquote(parts.password or ""),
+        )
+        return url
+
+    def drop(self, url: str) -> None:
+        self._rows(f"DROP DATABASE IF EXISTS {database_of(url)}")
+
+    def close(self) -> None:
+        if self._template is not None:
+            self.drop(self._template)
+        self._admin.close()
+
+
+def migrate(url: str) -> None:
+    """Makes the tables, as ``hammerwork migration run`` does."""
+    from hammerwork_cli.database import connect
+    from hammerwork_cli.queries import migrations
+
+    with contextlib.closing(connect(url)) as database:
+        migrations.run(database)
+
+
+def names() -> Iterator[str]:
+    """Database names that no other test run on the same server uses."""
+    return (f"hammerwork_test_{os.getpid()}_{number}" for number in itertools.count())
+
+
+def with_database(url: str, name: str) -> str:
+    """The URL with another database."""
+    return _DATABASE.sub(lambda parts: f"{parts['server']}/{name}{parts['rest']}", url)
+
+
+def without_password(url: str) -> str:
+    """The URL for a command line, where others can read it."""
+    return re.sub(r"(://[^:@/]*):[^@/]*@", r"\1@", url)
+
+
+def database_of(url: str) -> str:
+    """The database that a URL names."""
+    return urlsplit(url).path.removeprefix("/")
+
+
+def read_dump(name: str) -> str:
+    """The SQL of a dump."""
+    return gzip.decompress((DUMPS / f"{name}.sql.gz").read_bytes()).decode()
+
+
+def for_mysql(sql: str) -> str:
+    """A dump of MariaDB as MySQL proper takes it: :data:`FOR_MYSQL`, in the table definitions only."""
+    lines = sql.split("\n")
+    for number, line in enumerate(lines):
+        if line.startswith("  "):
+            for pattern, replacement in FOR_MYSQL:
+                line = re.sub(pattern, replacement, line)
+            lines[number] = line
+    return "\n".join(lines)
+
+
+def program(*command: str, text: str, **environment: str) -> None:
+    """Runs a database's own client."""
+    if shutil.which(command[0]) is None:
+        raise FileNotFoundError(f"{command[0]} is needed to restore a dump: install postgresql-client, mariadb-client")
+    done = subprocess.run(
+        command, input=text, env={**os.environ, **environment}, capture_output=True, encoding="utf-8", check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} failed: {done.stderr[-2000:]}")

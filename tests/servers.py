@@ -1,0 +1,318 @@
+"""Private database servers for the tests: a temporary folder, a free port, gone at the end.
+
+``python -m tests.servers`` starts both, prints the variables that make tests and benchmarks use them, and stops them
+when its input ends or on Ctrl-C. The tests run it the same way, one process a server: whatever becomes of the test
+run, the pipe closes, and nothing is left behind.
+"""
+
+import contextlib
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+VARIABLES = {"postgres": "HAMMERWORK_TEST_POSTGRES_URL", "mysql": "HAMMERWORK_TEST_MYSQL_URL"}
+PACKAGES = {"postgres": "postgresql", "mysql": "mariadb-server-core mariadb-client-core"}
+USER = "hammerwork"
+PASSWORD = "p@ss:w/rd%21é"
+"""Has every sign that must be encoded in a URL, so that nothing prints it by luck."""
+START_SECONDS = 60
+SOCKET_PATH_LENGTH = 90
+
+
+class ServerMissingError(Exception):
+    """The programs of a server are not on this machine, or it did not start."""
+
+
+class PrivateServer:
+    """A server of our own, from :meth:`start` to :meth:`stop`."""
+
+    system_users: Sequence[str] = ()
+    """Whose process it becomes, the first that exists, when root runs the tests: these servers refuse root."""
+    stop_signal = signal.SIGTERM
+
+    def __init__(self) -> None:
+        self._owner = _owner(self.system_users) if os.geteuid() == 0 else None
+        self.folder = _folder(self._owner)
+        self.port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Returns when it takes connections.
+
+        Raises:
+            ServerMissingError: it is not installed, or did not start.
+        """
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Ends the server and removes its folder."""
+        if self._process is not None:
+            self._process.send_signal(self.stop_signal)
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def url(self) -> str:
+        raise NotImplementedError
+
+    def _command(self, *command: str | Path) -> dict[str, Any]:
+        """Arguments for ``subprocess``: the owner's process, out of reach of the terminal's Ctrl-C."""
+        owner = self._owner
+        identity = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if owner else {}
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+        return {
+            "args": [str(part) for part in command],
+            "cwd": self.folder,
+            "env": environment,
+            "start_new_session": True,
+            **identity,
+        }
+
+    def _run(self, *command: str | Path, text: str | None = None) -> None:
+        done = subprocess.run(
+            **self._command(*command), input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8"
+        )
+        if done.returncode:
+            raise ServerMissingError(f"{command[0]} failed:\n{done.stdout[-2000:]}")
+
+    def _serve(self, *command: str | Path) -> None:
+        log = self.folder / "log"
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                **self._command(*command), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._ready():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise ServerMissingError(f"{command[0]} did not start:\n{log.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.05)
+
+    def _ready(self) -> bool:
+        raise NotImplementedError
+
+    def _write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.write_text(text, encoding="utf-8")
+        if self._owner:
+            os.chown(path, self._owner.pw_uid, self._owner.pw_gid)
+        return path
+
+
+class PrivatePostgres(PrivateServer):
+    """PostgreSQL, the newest that is installed."""
+
+    system_users = ("postgres", "nobody")
+    stop_signal = signal.SIGINT  # ends sessions instead of waiting for them
+
+    def start(self) -> None:
+        programs = _postgres_programs()
+        password = self._write("password", PASSWORD + "\n")
+        data = self.folder / "data"
+        self._run(
+            programs / "initdb",
+            *("-D", data, "-U", USER, "--pwfile", password, "-A", "scram-sha-256"),
+            *("-E", "UTF8", "--locale=C.UTF-8", "--no-sync"),
+        )
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": "",
+            "max_connections": 60,
+            "shared_buffers": "32MB",
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+            "max_wal_size": "256MB",
+            "autovacuum": "off",
+            "jit": "off",
+        }
+        options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+        self._serve(programs / "postgres", "-D", data, *options)
+
+    def _ready(self) -> bool:
+        # The last line of this file says that the server takes connections.
+        with contextlib.suppress(OSError):
+            return (self.folder / "data" / "postmaster.pid").read_text().split()[-1:] == ["ready"]
+        return False
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{self.port}/postgres"
+
+
+class PrivateMySQL(PrivateServer):
+    """MariaDB, or MySQL proper where only that is installed."""
+
+    system_users = ("mysql", "nobody")
+
+    def start(self) -> None:
+        server, install = _mysql_programs()
+        data = self.folder / "data"
+        data.mkdir()
+        if self._owner:
+            os.chown(data, self._owner.pw_uid, self._owner.pw_gid)
+        self._run(*install, f"--datadir={data}", f"--tmpdir={self.folder}")
+        accounts = [f"'{USER}'@'{host}'" for host in ("127.0.0.1", "localhost")]
+        statements = [f"CREATE USER {account} IDENTIFIED BY '{PASSWORD}';" for account in accounts]
+        statements += [f"GRANT ALL ON *.* TO {account} WITH GRANT OPTION;" for account in accounts]
+        settings = {
+            "datadir": data,
+            "tmpdir": self.folder,
+            "init-file": self._write("init.sql", "\n".join(statements) + "\n"),
+            "socket": self.folder / "socket",
+            "pid-file": self.folder / "pid",
+            "bind-address": "127.0.0.1",
+            "port": self.port,
+            "skip-name-resolve": "ON",
+            "character-set-server": "utf8mb4",
+            "max-connections": 60,
+            "max-allowed-packet": "64M",
+            "innodb-buffer-pool-size": "64M",
+            "innodb-flush-log-at-trx-commit": 0,
+            "innodb-doublewrite": "OFF",
+            "performance-schema": "OFF",
+            **({"mysqlx": "OFF", "skip-log-bin": "ON"} if server.name == "mysqld" else {}),
+        }
+        self._serve(server, "--no-defaults", *(f"--{key}={value}" for key, value in settings.items()))
+
+    def _ready(self) -> bool:
+        # Both write it when they take connections, after the init file.
+        return (self.folder / "pid").exists() and (self.folder / "socket").exists() and _listens(self.port)
+
+    @property
+    def url(self) -> str:
+        return f"mysql://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{self.port}/mysql"
+
+
+KINDS: dict[str, type[PrivatePostgres] | type[PrivateMySQL]] = {"postgres": PrivatePostgres, "mysql": PrivateMySQL}
+
+
+def _postgres_programs() -> Path:
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    places = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    if not places:
+        raise ServerMissingError("PostgreSQL is not installed")
+    return max(places, key=lambda place: float(place.parent.name))
+
+
+def _mysql_programs() -> tuple[Path, Sequence[str]]:
+    places = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"])
+    mariadb, install = shutil.which("mariadbd", path=places), shutil.which("mariadb-install-db", path=places)
+    if mariadb and install:
+        options = ["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
+        return Path(mariadb), [install, *options]
+    mysql = shutil.which("mysqld", path=places)
+    if mysql:
+        return Path(mysql), [mysql, "--no-defaults", "--initialize-insecure"]
+    raise ServerMissingError("neither MariaDB nor MySQL is installed")
+
+
+def _owner(names: Sequence[str]) -> pwd.struct_passwd:
+    for name in names:
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise ServerMissingError(f"none of the users {', '.join(names)} exists, and the server refuses to run as root")
+
+
+def _folder(owner: pwd.struct_passwd | None) -> Path:
+    """A new folder that the owner reaches, with a path that is short enough for a socket."""
+    for place in dict.fromkeys([tempfile.gettempdir(), "/tmp", "/var/tmp"]):  # noqa: S108  mkdtemp makes it private
+        folder = Path(tempfile.mkdtemp(prefix="hammerwork-test-", dir=place))
+        if owner is None:
+            return folder
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+        reached = subprocess.run(
+            ["test", "-w", folder], user=owner.pw_uid, group=owner.pw_gid, extra_groups=[], check=False
+        )
+        if reached.returncode == 0 and len(str(folder)) < SOCKET_PATH_LENGTH:
+            return folder
+        folder.rmdir()
+    raise ServerMissingError(f"no temporary folder is open to the user {owner.pw_name if owner else '?'}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def server_url(kind: str) -> Iterator[str]:
+    """The URL of a server of that kind with the right to create databases: a given one, or a private one.
+
+    Raises:
+        ServerMissingError: none is given and none can be started; the message says what to do.
+    """
+    given = os.environ.get(VARIABLES[kind])
+    if given:
+        yield given
+        return
+    keeper = subprocess.Popen(
+        [sys.executable, "-m", "tests.servers", kind],
+        cwd=Path(__file__).parent.parent,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    assert keeper.stdout is not None
+    answer = re.search(r"='(.+)'$", keeper.stdout.readline().strip())
+    if answer is None:
+        raise ServerMissingError(keeper.communicate()[1].strip())
+    try:
+        yield answer[1]
+    finally:
+        keeper.communicate()
+
+
+def _keep(kinds: Sequence[str]) -> None:
+    """Starts servers, tells their URLs, and stops them when the input ends."""
+    running: list[PrivateServer] = []
+    try:
+        for kind in kinds:
+            running.append(KINDS[kind]())
+            running[-1].start()
+            print(f"export {VARIABLES[kind]}='{running[-1].url}'", flush=True)  # noqa: T201  this is its answer
+        sys.stdin.read()
+    finally:
+        for server in running:
+            server.stop()
+
+
+def _leave(number: int, _frame: object) -> None:
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    for stop in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(stop, _leave)
+    wanted = sys.argv[1:] or list(KINDS)
+    try:
+        _keep(wanted)
+    except ServerMissingError as error:
+        todo = " ".join(f"Install {PACKAGES[kind]} or set {VARIABLES[kind]}." for kind in wanted)
+        sys.exit(f"{error}\n{todo}")
