@@ -1,0 +1,32 @@
+# `make demo` shows the program, `make test` tests it; both do their own set-up in .venv.
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check bench clean
+
+demo: $(VENV)/installed
+	$(BIN)/hammerwork demo
+
+# Pass options on: make test ARGS="-k sqlite -x"
+test: $(VENV)/installed $(VENV)/test-tools
+	$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/installed $(VENV)/test-tools
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean:
+	rm -rf $(VENV) tests/mermaid/node_modules build dist
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+$(VENV)/installed: pyproject.toml tests/setup.sh
+	tests/setup.sh venv $(VENV)
+	@touch $@
+
+$(VENV)/test-tools: tests/mermaid/package-lock.json tests/setup.sh | $(VENV)/installed
+	tests/setup.sh tests $@

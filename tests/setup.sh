@@ -1,0 +1,116 @@
+#!/bin/sh
+# Prepares what `make` needs beyond git and make. Usage: tests/setup.sh venv DIR | tests STAMP
+# Missing Debian packages are installed where that is allowed (root, or sudo without a password);
+# elsewhere this says what to type.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf '%s\n' "$*" >&2; }
+has() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+may_install() {
+    has apt-get && { [ "$(id -u)" = 0 ] || { has sudo && sudo -n true 2>/dev/null; }; }
+}
+
+# Installs packages without starting their services: the tests start servers of their own.
+install_packages() {
+    may_install || return 1
+    say "Installing $*"
+    policy=/usr/sbin/policy-rc.d
+    quiet=no
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+        quiet=yes
+        trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+    fi
+    apt="env DEBIAN_FRONTEND=noninteractive apt-get -q -o Dpkg::Use-Pty=0"
+    status=0
+    { as_root $apt update && as_root $apt install -y --no-install-recommends "$@"; } >&2 </dev/null || status=$?
+    if [ "$quiet" = yes ]; then
+        as_root rm -f "$policy"
+        trap - EXIT
+    fi
+    return "$status"
+}
+
+# The first Python that is new enough; $PYTHON goes first.
+find_python() {
+    for python in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do
+        if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+            echo "$python"
+            return
+        fi
+    done
+    return 1
+}
+
+make_venv() {
+    if ! python=$(find_python); then
+        install_packages python3 python3-venv || true
+        python=$(find_python) || {
+            say "hammerwork needs Python 3.11 or newer. Install it, or name it: make PYTHON=/path/to/python3.11"
+            exit 1
+        }
+    fi
+    if ! "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then
+        install_packages python3-venv || {
+            say "$python cannot make virtual environments. Type this, then the same make command again:"
+            say "    sudo apt-get update && sudo apt-get install python3-venv"
+            exit 1
+        }
+    fi
+    "$python" -m venv "$1"
+    "$1/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+    "$1/bin/python" -m pip install --quiet --editable . --group dev
+}
+
+wanted_packages() {
+    if [ -z "${HAMMERWORK_TEST_POSTGRES_URL:-}" ]; then
+        has initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql
+    fi
+    has psql || echo postgresql-client
+    if [ -z "${HAMMERWORK_TEST_MYSQL_URL:-}" ]; then
+        has mariadbd || has mysqld || echo mariadb-server-core
+    fi
+    has mariadb || has mysql || echo mariadb-client-core
+    has node || has nodejs || echo nodejs
+    has npm || echo npm
+    has bash || echo bash
+    has zsh || echo zsh
+    has fish || echo fish
+}
+
+# Touches the stamp when nothing is missing, so that the next run tries again otherwise.
+prepare_tests() {
+    complete=yes
+    packages=$(wanted_packages | tr '\n' ' ')
+    # shellcheck disable=SC2086  one word a package
+    if [ -n "$packages" ] && ! install_packages $packages; then
+        complete=no
+        say "The tests that need these are skipped (and fail when CI=true): $packages"
+        say "    sudo apt-get update && sudo apt-get install --no-install-recommends $packages"
+        say "Servers elsewhere serve as well, as a user who may create databases:"
+        say "    HAMMERWORK_TEST_POSTGRES_URL=postgresql://user:password@host/postgres"
+        say "    HAMMERWORK_TEST_MYSQL_URL=mysql://user:password@host/mysql"
+    fi
+    if ! install_mermaid; then
+        complete=no
+        say "The Mermaid parser is not installed: its tests are skipped (and fail when CI=true)."
+    fi
+    [ "$complete" = no ] || touch "$1"
+}
+
+install_mermaid() {
+    has npm && (cd tests/mermaid && npm ci --silent --no-audit --no-fund --ignore-scripts </dev/null)
+}
+
+case ${1:-} in
+    venv) make_venv "$2" ;;
+    tests) prepare_tests "$2" ;;
+    *) say "Usage: $0 venv DIR | tests STAMP"; exit 2 ;;
+esac
