@@ -151,6 +151,10 @@ class Context:
         if not rows:
             self.note(empty)
             return
+        self.show_table(rows, columns)
+
+    def show_table(self, rows: Sequence[Model], columns: Sequence[Any]) -> None:
+        """Shows a list as a table: through rich on a terminal, plain in a pipe."""
         from hammerwork_cli.render.table import table_text
 
         self.lines([table_text(rows, columns, terminal=self.is_terminal, width=self.width, colour=self.colour)])

@@ -3,7 +3,8 @@
 A statement begins with ``-- name: NAME [TAG ...]`` and a comment that says what it does.
 
 - The variant whose tags all apply, and of those the one with most tags, is taken.
-- ``:name`` is a value; a list or tuple becomes as many values, for ``IN (:ids)``.
+- ``:name`` is a value; a list becomes as many values, for ``IN (:ids)``, and a list of tuples as many
+  rows, for ``VALUES :rows``.
 - ``{name}`` is another named block, of the same file or of ``shared.sql``.
 - A line that ends in ``-- when :name`` is left out when that value is ``None``, ``False`` or empty.
 """
@@ -12,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 from typing import Any
 
 _NAME = re.compile(r"^-- name: (?P<name>\w+)(?: \[(?P<tags>[\w ]+)\])?\s*$", re.MULTILINE)
@@ -109,13 +111,26 @@ def bind(
             if name is None:
                 continue
             value = values[name]
-            if isinstance(value, (list, tuple)):
-                sql.append(",".join([placeholder] * len(value)) if value else "NULL")
-                bound.extend(value)
-            else:
-                sql.append(placeholder)
-                bound.append(value)
+            sql.append(_placeholders(value, placeholder))
+            bound.extend(_flat(value))
     return "".join(sql), bound
+
+
+def _placeholders(value: Any, placeholder: str) -> str:
+    if not isinstance(value, (list, tuple)):
+        return placeholder
+    if not value:
+        return "NULL"
+    if isinstance(value[0], tuple):
+        row = "(" + ",".join([placeholder] * len(value[0])) + ")"
+        return ",".join([row] * len(value))
+    return ",".join([placeholder] * len(value))
+
+
+def _flat(value: Any) -> Iterable[Any]:
+    if not isinstance(value, (list, tuple)):
+        return (value,)
+    return chain.from_iterable(value) if value and isinstance(value[0], tuple) else value
 
 
 def _given(value: object) -> bool:

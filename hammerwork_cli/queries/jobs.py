@@ -7,6 +7,7 @@ from hammerwork_cli.errors import AmbiguousIdError, NotFoundError, UsageError
 
 _HEX = re.compile(r"[0-9a-f]{4,32}")
 SHOWN_CANDIDATES = 10
+LIST_JOBS = "Ids are shown by: hammerwork spawn list"
 
 
 def resolve(database: Database, text: str) -> str:
@@ -27,7 +28,7 @@ def resolve(database: Database, text: str) -> str:
     if not rows and "archive" in database.tags:
         rows = database.rows("jobs.archived_by_prefix", **bounds, limit=SHOWN_CANDIDATES + 1)
     if not rows:
-        raise NotFoundError(f"No job has an id that begins with {text.strip()[:40]}.", hint="hammerwork job list shows ids.")
+        raise NotFoundError(f"No job has an id that begins with {text.strip()[:40]}.", hint=LIST_JOBS)
     if len(rows) > 1:
         candidates = [str(row[0]) for row in rows[:SHOWN_CANDIDATES]]
         more = " and more" if len(rows) > SHOWN_CANDIDATES else ""

@@ -8,7 +8,6 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import (
-    FAILURES,
     FINISHED,
     Counts,
     JobStatus,
@@ -106,7 +105,7 @@ def stats(
     collect_totals(totals, database.rows("spawns.window_totals", **window))
     if "by_first_parent" in database.tags and database.row("spawns.any_joins"):
         collect_totals(totals, database.rows("spawns.window_joined_totals", **window))
-    run_times = database.row("spawns.window_run_times", completed=JobStatus.COMPLETED.spellings, **window) or (None, None)
+    p50, p95 = database.rows("spawns.window_run_times", completed=JobStatus.COMPLETED.spellings, **window)[0]
     # A parent created between two statements belongs to the next look.
     spawned = {job: totals[job] for job in parents if job in totals}
     return SpawnStats(
@@ -116,8 +115,8 @@ def stats(
         empty=sum(1 for job, parent in parents.items() if job not in totals and parent.status == JobStatus.COMPLETED),
         recent=sum(1 for job in spawned if (moment(parents[job].created_at) or since) >= recent),
         depth=_depth(parents, spawned.keys()),
-        p50=_seconds(run_times[0]),
-        p95=_seconds(run_times[1]),
+        p50=_seconds(p50),
+        p95=_seconds(p95),
         by_queue=_groups(spawned, {job: parents[job].queue for job in spawned}) if detailed else None,
         by_handler=_groups(spawned, {job: parents[job].handler for job in spawned}) if detailed else None,
         slowest=_slowest(database, spawned) if detailed else None,
@@ -157,7 +156,7 @@ def _depth(parents: dict[str, _Parent], spawned: Iterable[str]) -> int:
     for start in spawned:
         way: list[str] = []
         job: str | None = start
-        while job is not None and job not in depths and job not in way[-1:]:
+        while job is not None and job not in depths:
             depths[job] = 0
             way.append(job)
             job = next((parent for parent in parents[job].depends_on if parent in parents), None)
@@ -203,6 +202,3 @@ def _waiting(job: TreeNode, statuses: dict[str, str]) -> PendingSpawn:
         counts.add(statuses.get(parent, "missing"))
     open_parents = counts.total - counts.of(*FINISHED, "missing")
     return PendingSpawn(job, "waiting" if open_parents else "stuck", counts)
-
-
-__all__ = ["FAILURES", "operations", "pending", "spellings", "stats"]

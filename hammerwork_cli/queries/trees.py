@@ -7,6 +7,7 @@ from operator import itemgetter
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.models import Counts, Lineage, SpawnTree, TreeNode
+from hammerwork_cli.queries.jobs import LIST_JOBS
 from hammerwork_cli.queries.kinship import Kinship
 
 _oldest_first = itemgetter(TreeNode._fields.index("created_at"), 0)
@@ -64,7 +65,7 @@ def lineage(
 def _one(kin: Kinship, job: str) -> TreeNode:
     found = kin.jobs([job])
     if not found:
-        raise NotFoundError(f"There is no job {job}.", hint="hammerwork job list shows ids.")
+        raise NotFoundError(f"There is no job {job}.", hint=LIST_JOBS)
     return found[0]
 
 

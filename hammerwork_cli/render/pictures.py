@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from hammerwork_cli.models import SpawnTree
+from hammerwork_cli.render.prune import prune
 
 READ_PER_DRAWN_NODE = 100
 """A bounded picture may read this many jobs for each that it may draw, so that what it folds is counted."""
@@ -74,5 +75,43 @@ def picture(
     width: int | None = None,
     colour: bool = False,
 ) -> Picture:
-    """Draws a tree; only the module of its form is imported."""
-    raise NotImplementedError
+    """Draws a tree; only the module of its form is imported.
+
+    Args:
+        tree: as it was read.
+        form: which form.
+        limits: how much of it.
+        statuses: only jobs in one of these, and the way to them.
+        charset: ``utf8`` or ``ascii``, for text.
+        width: of the terminal, for text.
+        colour: ANSI colours, for text.
+    """
+    if form == TreeFormat.TEXT:
+        from hammerwork_cli.render.tree import tree_text
+
+        lines = tree_text(
+            tree,
+            max_depth=limits.depth,
+            max_children=limits.children,
+            max_nodes=limits.nodes,
+            charset=charset,
+            status=statuses,
+            width=width,
+            colour=colour,
+        )
+        return Picture(f"{line}\n" for line in lines)
+    tree = prune(tree, statuses=statuses, children=limits.children, nodes=limits.nodes)
+    if form == TreeFormat.MERMAID:
+        from hammerwork_cli.render.mermaid import mermaid
+
+        diagram, notes = mermaid(tree)
+        return Picture([diagram], notes)
+    if form == TreeFormat.DOT:
+        from hammerwork_cli.render.dot import dot
+
+        return Picture(dot(tree))
+    from hammerwork_cli.render import json
+
+    if form == TreeFormat.JSONL:
+        return Picture(f"{line}\n" for line in json.tree_lines(tree))
+    return Picture(json.tree_document(tree))

@@ -1,0 +1,104 @@
+"""Spawn operations and their figures."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hammerwork_cli.models.spawn_config import SpawnConfig
+from hammerwork_cli.models.trees import TreeNode
+from hammerwork_cli.models.values import FINISHED, Counts, JobStatus, Moment, moment
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnOperation:
+    """A parent that spawned, or had its chance to, with its children counted.
+
+    Attributes:
+        spawned_at: when its first child was created.
+        finished_at: when the last of its children ended, once all have ended.
+    """
+
+    parent: TreeNode
+    children: Counts
+    spawned_at: Moment
+    finished_at: Moment
+
+    @property
+    def config(self) -> SpawnConfig | None:
+        """The parent's spawn configuration, where it can be read."""
+        return SpawnConfig.parse(self.parent.stored_config)
+
+    @property
+    def success_rate(self) -> float | None:
+        """Completed children among those that have ended, 0 to 1; ``None`` before one has."""
+        ended = self.children.of(*FINISHED)
+        return self.children.of(JobStatus.COMPLETED) / ended if ended else None
+
+    @property
+    def wall_time(self) -> timedelta | None:
+        """From the first child's creation to the last child's end, once all have ended."""
+        start, end = moment(self.spawned_at), moment(self.finished_at)
+        return max(end - start, timedelta()) if start and end else None
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnGroup:
+    """Figures of the operations that share a queue or a handler."""
+
+    name: str | None
+    operations: int
+    children: int
+    largest: int
+    completed: int
+    ended: int
+
+    @property
+    def average(self) -> float | None:
+        """Children an operation."""
+        return self.children / self.operations if self.operations else None
+
+    @property
+    def success_rate(self) -> float | None:
+        """Completed children among those that have ended, 0 to 1."""
+        return self.completed / self.ended if self.ended else None
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnStats:
+    """What was spawned in a window of time.
+
+    Attributes:
+        since: start of the window; operations count by their parent's creation.
+        operations: parents with at least one child.
+        empty: parents that completed and spawned nothing.
+        recent: operations of the last hour.
+        depth: levels of spawning below the topmost parent.
+        p50, p95: run time of the children that completed.
+    """
+
+    since: datetime
+    queue: str | None
+    overall: SpawnGroup
+    empty: int
+    recent: int
+    depth: int
+    p50: timedelta | None
+    p95: timedelta | None
+    by_queue: tuple[SpawnGroup, ...] | None = None
+    by_handler: tuple[SpawnGroup, ...] | None = None
+    slowest: tuple[SpawnOperation, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PendingSpawn:
+    """A job with spawning still ahead of it, or behind it without effect.
+
+    Attributes:
+        reason: ``will_spawn``, ``never_spawned`` (completed without a child),
+            ``waiting`` (depends on jobs that have not ended) or ``stuck``
+            (waits although everything it depends on has ended or is gone).
+        waits_for: statuses of the jobs it depends on.
+    """
+
+    job: TreeNode
+    reason: str
+    waits_for: Counts

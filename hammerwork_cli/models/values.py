@@ -1,0 +1,151 @@
+"""Words, numbers and instants that rows hold, and what they mean."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import IntEnum, StrEnum
+
+Moment = str | datetime | None
+"""An instant in UTC as a driver delivers it; :func:`moment` and :func:`rfc3339` read it."""
+
+
+def moment(value: Moment) -> datetime | None:
+    """The instant as an aware ``datetime`` in UTC; ``None`` for nothing and for what no ``datetime`` can hold.
+
+    PostgreSQL knows ``infinity`` and the year 10000, a text column holds anything.
+    """
+    if value is None:
+        return None
+    try:
+        parsed = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def rfc3339(value: Moment) -> str | None:
+    """The instant as RFC 3339 text in UTC (``2026-11-24T14:18:25.393217Z``)."""
+    instant = moment(value)
+    if instant is None:
+        return None
+    return instant.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class JobStatus(StrEnum):
+    """The words that a healthy row carries, capitalised and unquoted."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    DEAD = "Dead"
+    TIMED_OUT = "TimedOut"
+    RETRYING = "Retrying"
+    ARCHIVED = "Archived"
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """Every way in which a row may hold this status: quoted and lower-case ones are damage."""
+        words = {self.value, self.value.lower(), self.name.lower()}
+        return tuple(sorted({form for word in words for form in (word, f'"{word}"')}))
+
+
+FAILURES = frozenset({JobStatus.FAILED, JobStatus.DEAD, JobStatus.TIMED_OUT})
+FINISHED = FAILURES | {JobStatus.COMPLETED, JobStatus.ARCHIVED}
+WAITING = frozenset({JobStatus.PENDING, JobStatus.RETRYING})
+
+_STATUS_WORDS = {spelling: status for status in JobStatus for spelling in status.spellings}
+
+
+def status_of(stored: str | None) -> str:
+    """The status a row means: quotes dropped, letter case mended, unknown words kept as they are."""
+    if stored is None:
+        return "Unknown"
+    known = _STATUS_WORDS.get(stored)
+    if known is None:
+        known = _STATUS_WORDS.get(stored.strip().strip('"').lower())
+    return known.value if known else stored
+
+
+class JobPriority(IntEnum):
+    """Priorities as the integer column holds them."""
+
+    BACKGROUND = 0
+    LOW = 1
+    NORMAL = 2
+    HIGH = 3
+    CRITICAL = 4
+
+    @property
+    def word(self) -> str:
+        """The lower-case word that people type and read."""
+        return self.name.lower()
+
+
+_PRIORITY_WORDS = {priority.value: priority.word for priority in JobPriority}
+
+
+def priority_word(stored: int | str | None) -> str:
+    """The word for a stored priority; what is out of range reads as normal, as in the original."""
+    if isinstance(stored, str):
+        return stored.lower() if stored.lower() in _PRIORITY_WORDS.values() else "normal"
+    return _PRIORITY_WORDS.get(stored if stored is not None else 2, "normal")
+
+
+def id_list(stored: object) -> tuple[str, ...]:
+    """Job ids out of ``depends_on``, whichever way the database spells a list.
+
+    Accepts ``{a,b}`` (PostgreSQL ``uuid[]`` as text), a JSON array as text or parsed, and nothing.
+    Members that are not text are dropped, as the original's reader does.
+    """
+    if not stored:
+        return ()
+    if isinstance(stored, (bytes, bytearray)):
+        stored = stored.decode("utf-8", "replace")
+    if isinstance(stored, str):
+        if stored[0] == "{":
+            return tuple(stored[1:-1].split(",")) if len(stored) > 2 else ()
+        if len(stored) == 40 and stored[1] == stored[-2] == '"' and stored.count('"') == 2 and "\\" not in stored:
+            # One parent, as nearly every child has: worth not asking the JSON parser 100,000 times.
+            return (stored[2:-2].lower(),)
+        try:
+            stored = json.loads(stored)
+        except (ValueError, RecursionError):
+            return ()
+    if not isinstance(stored, list):
+        return ()
+    return tuple(member.lower() for member in stored if isinstance(member, str))
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many jobs are in which status.
+
+    Attributes:
+        by_status: status -> jobs, unknown words included.
+    """
+
+    by_status: dict[str, int] = field(default_factory=dict)
+
+    def add(self, status: str, jobs: int = 1) -> None:
+        """Counts ``jobs`` more of ``status``."""
+        self.by_status[status] = self.by_status.get(status, 0) + jobs
+
+    def merge(self, other: "Counts") -> None:
+        """Adds another count to this one."""
+        for status, jobs in other.by_status.items():
+            self.add(status, jobs)
+
+    @property
+    def total(self) -> int:
+        """All jobs."""
+        return sum(self.by_status.values())
+
+    def of(self, *statuses: str) -> int:
+        """Jobs in one of the given statuses."""
+        return sum(self.by_status.get(status, 0) for status in statuses)
+
+    @property
+    def failed(self) -> int:
+        """Jobs that failed for good: Failed, Dead, TimedOut."""
+        return self.of(*FAILURES)
