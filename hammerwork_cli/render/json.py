@@ -287,8 +287,10 @@ def seconds(length: timedelta | None) -> float | None:
 
 
 def group_record(group: SpawnGroup) -> Record:
-    """Figures of operations: ``name`` (queue or handler), ``operations``, ``children``, ``average`` and
-    ``largest`` (children an operation), ``completed``, ``ended``, ``success_rate``.
+    """Figures of operations that share a queue or a handler.
+
+    Keys: ``name`` (of the queue or handler), ``operations``, ``children``, ``average`` and ``largest``
+    (children an operation), ``completed``, ``ended``, ``success_rate``.
     """
     return {
         "name": group.name,

@@ -6,6 +6,7 @@ from datetime import timedelta
 from hammerwork_cli.models import Counts, JobStatus, Moment, moment
 
 NOTHING = "-"
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 # What a terminal obeys, hides or reorders instead of showing: controls, format characters
 # (bidirectional marks, zero-width), line separators, blank fillers, surrogates, noncharacters.
@@ -32,9 +33,9 @@ _STATUS_ORDER = (
 
 
 def visible(text: str) -> str:
-    """The text with every character that a terminal would obey or hide written out.
+    r"""The text with every character that a terminal would obey or hide written out.
 
-    ``\\n``, ``\\t``, ``\\x1b``, ``\\u202e`` and so on; letters of all scripts and emoji stay, with the
+    ``\n``, ``\t``, ``\x1b``, ``\u202e`` and so on; letters of all scripts and emoji stay, with the
     joiners inside an emoji. The result is one line and can be encoded as UTF-8.
     """
     if text.isascii() and text.isprintable():
@@ -53,7 +54,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def ascii_only(text: str) -> str:
-    """The text with everything outside ASCII written out as ``\\u00e9``."""
+    r"""The text with everything outside ASCII written out as ``\u00e9``."""
     return text if text.isascii() else text.encode("ascii", "backslashreplace").decode("ascii")
 
 

@@ -1,0 +1,37 @@
+"""Colours of statuses on a terminal, as plain ANSI sequences."""
+
+from hammerwork_cli.models import JobStatus
+
+_CODES = {
+    "bold": "1",
+    "dim": "2",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "cyan": "36",
+}
+_STATUS_COLOURS = {
+    JobStatus.COMPLETED: "green",
+    JobStatus.RUNNING: "cyan",
+    JobStatus.PENDING: "yellow",
+    JobStatus.RETRYING: "yellow",
+    JobStatus.FAILED: "red",
+    JobStatus.DEAD: "red",
+    JobStatus.TIMED_OUT: "red",
+    JobStatus.ARCHIVED: "dim",
+}
+
+
+def status_colour(status: str) -> str | None:
+    """The name of a status's colour, for rich as well; ``None`` for unknown words."""
+    return {str(known): colour for known, colour in _STATUS_COLOURS.items()}.get(status)
+
+
+def paint(text: str, colour: str | None, enabled: bool) -> str:
+    """Safe text in a colour, or as it is."""
+    return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if enabled and colour else text
+
+
+def paint_status(status: str, text: str, enabled: bool) -> str:
+    """Safe text in the colour of a status."""
+    return paint(text, status_colour(status), enabled)

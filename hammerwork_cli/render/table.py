@@ -1,0 +1,159 @@
+"""Rows as a table for people, or as CSV and TSV for programs."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from hammerwork_cli.models import Counts
+from hammerwork_cli.render.colour import status_colour
+from hammerwork_cli.render.json import document
+from hammerwork_cli.render.text import NOTHING, visible
+
+Row = TypeVar("Row")
+
+_FORMULA = re.compile(r"[=+\-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH COMMERCIAL AT}]")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[Row]):
+    """One column of a table.
+
+    Attributes:
+        header: its name.
+        value: what it shows of a row; ``None`` and empty text show as ``-``.
+        align: ``right`` for numbers.
+        is_status: whether the value is a status, which has a colour.
+        optional: whether the column may be left out on a terminal when no row fills it.
+        wraps: whether a long value may go over several lines on a terminal.
+    """
+
+    header: str
+    value: Callable[[Row], object]
+    align: Literal["left", "right"] = "left"
+    is_status: bool = False
+    optional: bool = False
+    wraps: bool = False
+
+
+def table_text(
+    rows: Iterable[Row],
+    columns: Sequence[Column[Row]],
+    *,
+    terminal: bool,
+    width: int | None = None,
+    colour: bool = False,
+) -> str:
+    """A table without a line end: fitted to a terminal, or with every value whole for a pipe.
+
+    Args:
+        rows: what it shows.
+        columns: how.
+        terminal: whether people look at it.
+        width: of the terminal.
+        colour: whether it may be coloured.
+    """
+    cells = [[_cell(column.value(row)) for column in columns] for row in rows]
+    if not terminal:
+        return _plain(cells, columns)
+    kept = [
+        number
+        for number, column in enumerate(columns)
+        if not column.optional or any(line[number] != NOTHING for line in cells)
+    ]
+    return _fitted([[line[number] for number in kept] for line in cells], [columns[n] for n in kept], width, colour)
+
+
+def _cell(value: object) -> str:
+    if value is None or value == "":
+        return NOTHING
+    return visible(value if isinstance(value, str) else str(value))
+
+
+def _plain(cells: list[list[str]], columns: Sequence[Column[Any]]) -> str:
+    from tabulate import tabulate
+
+    text: str = tabulate(
+        cells,
+        headers=[column.header for column in columns],
+        tablefmt="plain",
+        disable_numparse=True,
+        colalign=[column.align for column in columns] if cells else None,
+    )
+    return "\n".join(line.rstrip() for line in text.split("\n"))
+
+
+def _fitted(cells: list[list[str]], columns: Sequence[Column[Any]], width: int | None, colour: bool) -> str:
+    from io import StringIO
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(Text(column.header), justify=column.align, no_wrap=not column.wraps, overflow="fold")
+    for line in cells:
+        table.add_row(
+            *(
+                Text(cell, style=(status_colour(cell) or "") if column.is_status else "")
+                for cell, column in zip(line, columns, strict=True)
+            )
+        )
+    out = StringIO()
+    console = Console(
+        file=out,
+        width=width or 80,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        no_color=not colour,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    console.print(table)
+    return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").split("\n"))
+
+
+def delimited(
+    records: Iterable[Mapping[str, object]], keys: Sequence[str], kind: Literal["csv", "tsv"]
+) -> Iterator[str]:
+    """The lines of CSV or TSV with a header, without line ends.
+
+    Nested values become JSON, control characters are written out, so a record is one line. What a
+    spreadsheet would run as a formula gets a leading apostrophe.
+
+    Args:
+        records: what :mod:`hammerwork_cli.render.json` makes of models.
+        keys: columns, given so that an empty list has its header too.
+        kind: which of the two.
+    """
+    import csv
+    from io import StringIO
+
+    out = StringIO()
+    writer = csv.writer(out, delimiter="," if kind == "csv" else "\t", lineterminator="")
+
+    def line(values: Iterable[str]) -> str:
+        out.seek(0)
+        out.truncate()
+        writer.writerow(values)
+        return out.getvalue()
+
+    yield line(keys)
+    for record in records:
+        yield line([_field(record.get(key)) for key in keys])
+
+
+def _field(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (dict, list, tuple, Counts)):
+        return document(value)
+    text = value if isinstance(value, str) else str(value)
+    defused = f"'{text}" if _FORMULA.match(text.lstrip(" ")) and not _NUMBER.fullmatch(text) else text
+    return visible(defused)

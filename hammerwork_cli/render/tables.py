@@ -1,0 +1,278 @@
+"""What the reading verbs of ``spawn`` show people: their columns, and their words."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+
+from hammerwork_cli.models import (
+    WAITING,
+    JobStatus,
+    Lineage,
+    PendingSpawn,
+    SpawnConfig,
+    SpawnGroup,
+    SpawnOperation,
+    SpawnStats,
+    TreeNode,
+)
+from hammerwork_cli.render.colour import paint, paint_status
+from hammerwork_cli.render.json import document
+from hammerwork_cli.render.table import Column, table_text
+from hammerwork_cli.render.text import (
+    NOTHING,
+    count,
+    duration,
+    first_line,
+    instant,
+    percent,
+    plural,
+    short_id,
+    shorten,
+    statuses,
+    visible,
+)
+
+OPERATION_COLUMNS: Sequence[Column[SpawnOperation]] = (
+    Column("parent", lambda row: short_id(row.parent.id)),
+    Column("queue", lambda row: row.parent.queue, wraps=True),
+    Column("status", lambda row: row.parent.status, is_status=True),
+    Column("children", lambda row: count(row.children.total), "right"),
+    Column("completed", lambda row: count(row.children.of(JobStatus.COMPLETED)), "right"),
+    Column("failed", lambda row: count(row.children.failed), "right"),
+    Column("running", lambda row: count(row.children.of(JobStatus.RUNNING)), "right"),
+    Column("pending", lambda row: count(row.children.of(*WAITING)), "right"),
+    Column("spawned at (UTC)", lambda row: instant(row.spawned_at)),
+    Column("operation", lambda row: row.parent.operation_id, optional=True, wraps=True),
+    Column("workflow", lambda row: _workflow(row.parent), optional=True, wraps=True),
+)
+
+DETAILED_COLUMNS: Sequence[Column[SpawnOperation]] = (
+    *OPERATION_COLUMNS,
+    Column("handler", lambda row: row.config.handler if row.config else None, optional=True, wraps=True),
+    Column("limits", lambda row: limits(row.config), wraps=True),
+    Column("inherits", lambda row: inheritance(row.config), wraps=True),
+    Column("success", lambda row: percent(row.success_rate), "right"),
+    Column("wall time", lambda row: duration(row.wall_time), "right"),
+)
+
+PENDING_COLUMNS: Sequence[Column[PendingSpawn]] = (
+    Column("job", lambda row: short_id(row.job.id)),
+    Column("queue", lambda row: row.job.queue, wraps=True),
+    Column("status", lambda row: row.job.status, is_status=True),
+    Column("priority", lambda row: row.job.priority),
+    Column("created at (UTC)", lambda row: instant(row.job.created_at)),
+    Column("why", lambda row: reason(row), wraps=True),
+)
+
+CONFIG_COLUMN: Column[PendingSpawn] = Column("spawn config", lambda row: config_text(row.job), wraps=True)
+
+_CARD_COLUMNS = 160
+"""A narrower terminal gets a few lines an operation instead of all the detailed columns."""
+
+
+def _workflow(node: TreeNode) -> str | None:
+    return node.workflow_name or (short_id(node.workflow_id) if node.workflow_id else None)
+
+
+def limits(config: SpawnConfig | None) -> str:
+    """What a spawn configuration bounds: ``at most 100 children``."""
+    if config is None:
+        return NOTHING
+    most = config.max_spawn_count
+    parts = ["no limit" if most is None else f"at most {plural(most, 'child', 'children')}"]
+    if config.max_depth is not None:
+        parts.append(plural(config.max_depth, "level"))
+    if config.batch_size is not None:
+        parts.append(f"batches of {count(config.batch_size)}")
+    if config.spawn_delay_ms is not None:
+        parts.append(f"{count(config.spawn_delay_ms)} ms apart")
+    return ", ".join(parts)
+
+
+def inheritance(config: SpawnConfig | None) -> str:
+    """What children take over from their parent."""
+    if config is None:
+        return NOTHING
+    inherited = {
+        "priority": config.inherit_priority,
+        "queue": config.inherit_queue,
+        "retries": config.inherit_retry_strategy,
+        "timeout": config.inherit_timeout,
+        "trace": config.inherit_trace_context,
+    }
+    return ", ".join(name for name, taken in inherited.items() if taken) or "nothing"
+
+
+def config_text(node: TreeNode) -> str:
+    """The spawn configuration as JSON; what cannot be read is shown as it is stored."""
+    if node.stored_config is None:
+        return NOTHING
+    config = node.spawn_config
+    return document(config) if config is not None else f"unreadable: {shorten(visible(node.stored_config), 60)}"
+
+
+def reason(pending: PendingSpawn) -> str:
+    """Why a job is listed as pending, and what it waits for."""
+    waits = statuses(pending.waits_for)
+    config = SpawnConfig.parse(pending.job.stored_config)
+    by = f" by {visible(config.handler)}" if config and config.handler else ""
+    if pending.reason == "will_spawn":
+        unreadable = pending.job.has_spawn_config and config is None
+        text = "its spawn configuration cannot be read" if unreadable else f"will spawn{by}"
+        return f"{text}; depends on {waits}" if waits else text
+    if pending.reason == "never_spawned":
+        return f"completed and spawned nothing{by}"
+    if pending.reason == "waiting":
+        return f"waiting on {waits}"
+    if pending.reason == "stuck":
+        return f"stuck: all it depends on has ended ({waits})" if waits else "stuck: what it depends on is gone"
+    return visible(pending.reason)
+
+
+def operations_text(
+    rows: Sequence[SpawnOperation], *, detailed: bool, terminal: bool, width: int | None = None, colour: bool = False
+) -> str:
+    """Spawning parents as a table; detailed ones as cards where a terminal is too narrow for all columns."""
+    if detailed and terminal and (width or 80) < _CARD_COLUMNS:
+        return "\n\n".join("\n".join(_card(row, colour)) for row in rows)
+    columns = DETAILED_COLUMNS if detailed else OPERATION_COLUMNS
+    return table_text(rows, columns, terminal=terminal, width=width, colour=colour)
+
+
+def _card(row: SpawnOperation, colour: bool) -> Iterator[str]:
+    parent, config = row.parent, row.config
+    status = paint_status(parent.status, visible(parent.status), colour)
+    name = paint(f"{visible(parent.queue)} {short_id(parent.id)}", "bold", colour)
+    yield f"{name} · {status} · spawned {instant(row.spawned_at)} UTC"
+    pairs = {
+        "children": f"{count(row.children.total)}: {statuses(row.children)}" if row.children.total else "none",
+        "success": f"{percent(row.success_rate)} of the ended",
+        "wall time": duration(row.wall_time) if row.wall_time is not None else "not over yet",
+        "handler": visible(config.handler) if config and config.handler else None,
+        "limits": limits(config),
+        "inherits": inheritance(config),
+        "operation": visible(parent.operation_id) if parent.operation_id else None,
+        "workflow": visible(_workflow(parent) or "") or None,
+    }
+    yield from _pairs({name: value for name, value in pairs.items() if value not in (None, NOTHING)})
+
+
+def _pairs(pairs: dict[str, str | None]) -> Iterator[str]:
+    longest = max(map(len, pairs), default=0)
+    for name, value in pairs.items():
+        yield f"  {name:<{longest}}  {value}"
+
+
+def pending_text(
+    rows: Iterable[PendingSpawn],
+    *,
+    show_config: bool,
+    terminal: bool,
+    width: int | None = None,
+    colour: bool = False,
+) -> str:
+    """Jobs with spawning ahead of them, or behind them without effect, as a table."""
+    columns = (*PENDING_COLUMNS, CONFIG_COLUMN) if show_config else PENDING_COLUMNS
+    return table_text(rows, columns, terminal=terminal, width=width, colour=colour)
+
+
+# Figures.
+
+
+def _group_columns(name: str) -> Sequence[Column[SpawnGroup]]:
+    return (
+        Column(name, lambda group: group.name, wraps=True),
+        Column("operations", lambda group: count(group.operations), "right"),
+        Column("children", lambda group: count(group.children), "right"),
+        Column("average", lambda group: _average(group), "right"),
+        Column("largest", lambda group: count(group.largest), "right"),
+        Column("success", lambda group: percent(group.success_rate), "right"),
+    )
+
+
+SLOWEST_COLUMNS: Sequence[Column[SpawnOperation]] = (
+    Column("parent", lambda row: short_id(row.parent.id)),
+    Column("queue", lambda row: row.parent.queue, wraps=True),
+    Column("children", lambda row: count(row.children.total), "right"),
+    Column("failed", lambda row: count(row.children.failed), "right"),
+    Column("wall time", lambda row: duration(row.wall_time), "right"),
+    Column("spawned at (UTC)", lambda row: instant(row.spawned_at)),
+)
+
+
+def _average(group: SpawnGroup) -> str:
+    return NOTHING if group.average is None else f"{group.average:,.1f}"
+
+
+def stats_text(stats: SpawnStats, *, terminal: bool, width: int | None = None, colour: bool = False) -> str:
+    """The figures of a window of time, and the tables of its details where they were asked for."""
+    overall = stats.overall
+    where = f", queue {visible(stats.queue)}" if stats.queue is not None else ""
+    ended = f"{count(overall.completed)} of {plural(overall.ended, 'ended child', 'ended children')}"
+    figures = {
+        "operations": f"{count(overall.operations)} ({count(stats.recent)} in the last hour)",
+        "children": f"{count(overall.children)} ({_average(overall)} on average, {count(overall.largest)} at most)",
+        "success rate": f"{percent(overall.success_rate)} ({ended})" if overall.ended else NOTHING,
+        "run time": f"p50 {duration(stats.p50)}, p95 {duration(stats.p95)}" if stats.p50 is not None else NOTHING,
+        "depth": plural(stats.depth, "level"),
+        "spawned nothing": plural(stats.empty, "completed parent"),
+    }
+    head = paint(f"Spawning since {instant(stats.since)} UTC{where}", "bold", colour)
+    parts = ["\n".join([head, *_pairs(dict(figures))])]
+
+    def add(title: str, table: Callable[[], str], present: bool) -> None:
+        if present:
+            parts.append(f"{paint(title, 'bold', colour)}\n{table()}")
+
+    def groups(rows: Sequence[SpawnGroup], name: str) -> str:
+        return table_text(rows, _group_columns(name), terminal=terminal, width=width, colour=colour)
+
+    add("By queue", lambda: groups(stats.by_queue or (), "queue"), bool(stats.by_queue))
+    add("By handler", lambda: groups(stats.by_handler or (), "handler"), bool(stats.by_handler))
+    add(
+        "Slowest",
+        lambda: table_text(stats.slowest or (), SLOWEST_COLUMNS, terminal=terminal, width=width, colour=colour),
+        bool(stats.slowest),
+    )
+    return "\n\n".join(parts)
+
+
+# Lineage.
+
+
+def lineage_text(
+    lineage: Lineage,
+    *,
+    charset: str = "utf8",
+    width: int | None = None,
+    colour: bool = False,
+    now: datetime | None = None,
+) -> Iterator[str]:
+    """Lines: the chain of ancestors, the farthest first, then the tree below."""
+    from hammerwork_cli.render.tree import tree_text
+
+    if lineage.ancestors is not None:
+        yield paint("Ancestors", "bold", colour)
+        yield from _ancestors(lineage, "..." if charset == "ascii" else "…", width, colour)
+    if lineage.descendants is not None:
+        if lineage.ancestors is not None:
+            yield ""
+        yield paint("Descendants", "bold", colour)
+        yield from tree_text(
+            lineage.descendants, max_depth=None, charset=charset, width=width, colour=colour, fold=True, now=now
+        )
+
+
+def _ancestors(lineage: Lineage, ellipsis: str, width: int | None, colour: bool) -> Iterator[str]:
+    rows = lineage.ancestors or ()
+    if not rows and not lineage.missing:
+        yield "  none: it depends on no other job"
+    for distance, node in rows:
+        above = f"{plural(distance, 'level')} above"
+        line = f"  {above:>15}  {visible(node.queue)} {short_id(node.id)}"
+        error = f" · {first_line(node.error)}" if node.error and node.status != JobStatus.COMPLETED else ""
+        room = None if width is None else max(width - len(line) - len(node.status) - 3, 20)
+        yield f"{line} · {paint_status(node.status, visible(node.status), colour)}{shorten(error, room, ellipsis)}"
+    for job in sorted(lineage.missing):
+        yield f"  {short_id(job)} is depended on and is not in the database"
+    if lineage.truncated:
+        yield "  more above, not read: --depth"

@@ -1,0 +1,150 @@
+"""Trees made in memory, for the tests of everything that draws them."""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from hammerwork_cli.models import Counts, SpawnTree, TreeNode
+
+START = datetime(2026, 11, 24, 14, 18, 25, 393217, tzinfo=UTC)
+CONFIG = '{"handler": "media", "max_spawn_count": 100, "operation_id": "ingest_000"}'
+
+
+def uuid(number: int) -> str:
+    """An id whose first eight digits tell jobs apart."""
+    return f"{number * 2654435761 % 2**32:08x}-0000-4000-8000-{number:012d}"
+
+
+def stored(instant: datetime | None) -> str | None:
+    """An instant as PostgreSQL writes it."""
+    return None if instant is None else instant.strftime("%Y-%m-%d %H:%M:%S.%f+00")
+
+
+class Growing:
+    """Adds jobs one by one, parents first, and makes a tree of them."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, TreeNode] = {}
+
+    def job(self, queue: str, status: str = "Completed", parents: Sequence[str] = (), **known: object) -> str:
+        """A new job; returns its id. ``known`` sets fields of the node; ``error``, ``attempts`` and so on."""
+        number = len(self.nodes)
+        created = START + timedelta(milliseconds=number)
+        ended = created + timedelta(milliseconds=known.pop("took", 1400))  # type: ignore[arg-type]
+        node = TreeNode(
+            id=uuid(number),
+            queue=queue,
+            stored_status=status,
+            stored_priority=2,
+            attempts=0 if status == "Pending" else 1,
+            stored_parents=json.dumps(list(parents)) if parents else None,
+            created_at=stored(created),
+            started_at=None if status == "Pending" else stored(created),
+            completed_at=stored(ended) if status == "Completed" else None,
+            failed_at=stored(ended) if status in {"Failed", "Dead", "TimedOut"} else None,
+            error=None,
+            stored_config=None,
+            workflow_id=None,
+            workflow_name=None,
+            archived_at=None,
+        )._replace(**known)
+        self.nodes[node.id] = node
+        return node.id
+
+    def depend(self, job: str, *parents: str) -> None:
+        """Makes a job depend on others, earlier or later ones."""
+        self.nodes[job] = self.nodes[job]._replace(stored_parents=json.dumps(parents))
+
+    def tree(
+        self,
+        target: str | None = None,
+        roots: tuple[str, ...] = (),
+        *,
+        child_counts: dict[str, Counts] | None = None,
+        unread: frozenset[str] = frozenset(),
+    ) -> SpawnTree:
+        """The tree, whose target is the first job unless told."""
+        nodes = self.nodes
+        children: dict[str, list[str]] = {}
+        missing: set[str] = set()
+        for job, node in nodes.items():
+            for parent in dict.fromkeys(node.depends_on):
+                if parent in nodes:
+                    children.setdefault(parent, []).append(job)
+                else:
+                    missing.add(parent)
+        roots = roots or tuple(job for job, node in nodes.items() if not set(node.depends_on) & nodes.keys())
+        depths = dict.fromkeys(roots, 0)
+        for job, node in nodes.items():
+            if job not in depths:
+                depths[job] = 1 + max((depths.get(parent, 0) for parent in node.depends_on), default=-1)
+        return SpawnTree(
+            roots=roots,
+            target=target or roots[0],
+            nodes=nodes,
+            depths=depths,
+            children=children,
+            child_counts=child_counts or {},
+            unread=unread,
+            missing=frozenset(missing),
+        )
+
+
+def video() -> SpawnTree:
+    """The 41 jobs of one ingested video, four of them dead."""
+    growing = Growing()
+    root = growing.job("video_ingest", stored_config=CONFIG)
+    stages = ["transcode"] * 4 + ["thumbnail"] * 3 + ["subtitle"]
+    stage_jobs = [growing.job(queue, parents=[root]) for queue in stages]
+    for number, transcode in enumerate(stage_jobs[:4]):
+        for segment in range(8):
+            dead = number < 2 and segment in {2, 5}
+            growing.job(
+                "segment",
+                "Dead" if dead else "Completed",
+                [transcode],
+                attempts=3 if dead else 1,
+                error="Codec error: moov atom not found\nat offset 12" if dead else None,
+            )
+    return growing.tree()
+
+
+def fan_out(width: int, status: Callable[[int], str] = lambda _: "Completed", **known: object) -> SpawnTree:
+    """A parent of ``width`` chunks."""
+    growing = Growing()
+    root = growing.job("dataset", stored_config=CONFIG)
+    for number in range(width):
+        growing.job("chunk", status(number), [root], **known)
+    return growing.tree()
+
+
+def chain(depth: int, last: str = "Completed") -> SpawnTree:
+    """Jobs of which each spawned the next, ``depth`` levels below the first; the last one is the target."""
+    growing = Growing()
+    job = growing.job("crawl", stored_config=CONFIG)
+    for level in range(depth):
+        job = growing.job("crawl", last if level == depth - 1 else "Completed", [job], stored_config=CONFIG)
+    return growing.tree(job)
+
+
+def diamond(status: str = "Pending") -> SpawnTree:
+    """Two branches that a join waits for."""
+    growing = Growing()
+    root = growing.job("decompose")
+    left, right = growing.job("extract", "Completed", [root]), growing.job("transform", "Running", [root])
+    growing.job("join", status, [left, right])
+    return growing.tree()
+
+
+def large() -> SpawnTree:
+    """110,101 jobs in four levels, every 997th chunk dead."""
+    growing = Growing()
+    root = growing.job("import", stored_config=CONFIG)
+    for _ in range(100):
+        file = growing.job("file", parents=[root], stored_config=CONFIG)
+        for _ in range(10):
+            part = growing.job("part", parents=[file], stored_config=CONFIG)
+            for _ in range(109):
+                dead = len(growing.nodes) % 997 == 0
+                growing.job("chunk", "Dead" if dead else "Completed", [part], error="disk full" if dead else None)
+    return growing.tree()
