@@ -146,6 +146,14 @@ class Database:
         cursor = self._send(statement, self.tags, values)
         return int(cursor.rowcount)
 
+    def plain_rows(self, statement: str, /, **values: Any) -> list[Row]:
+        """All rows of a statement that can do without the hammerwork tables."""
+        return self._rows(statement, frozenset({self.dialect}), values)
+
+    def plain_run(self, statement: str, /, **values: Any) -> int:
+        """Like :meth:`run`, for a statement that can do without the hammerwork tables."""
+        return int(self._send(statement, frozenset({self.dialect}), values).rowcount)
+
     def script(self, sql: str) -> None:
         """Runs one statement that has no values, as it stands: migrations."""
         with self._translated():

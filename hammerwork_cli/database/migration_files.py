@@ -1,0 +1,108 @@
+"""Reads ``sql/migrations/<id>/<database>.sql``: the steps of a migration, and what each of them makes.
+
+Statements are separated by a line ``-- next``. A statement is skipped when everything that it names is there, so that
+a migration that was broken off, by us or by another program, is finished by running it again. Of an ``ALTER TABLE``,
+whose clauses stand on lines of their own, only those that are missing are sent. ``{collation}`` is replaced.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+FOLDER = "migrations"
+
+_ALTER = re.compile(r"(?P<head>ALTER TABLE (?P<table>\w+))\n\s+(?P<clauses>ADD .*)", re.DOTALL)
+_BETWEEN_CLAUSES = re.compile(r",\n\s+(?=ADD )")
+_MAKES = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        (r"CREATE TABLE (\w+)", "table {1}"),
+        (r"ADD COLUMN (\w+)", "column {0}.{1}"),
+        (r"(?:ADD|CREATE)(?: UNIQUE)? INDEX(?: CONCURRENTLY)? (\w+)", "index {1}"),
+        (r"ADD CONSTRAINT (\w+)", "check {1}"),
+        (r"CREATE OR REPLACE FUNCTION (\w+)", "function {1}"),
+        (r"CREATE TRIGGER (\w+)", "trigger {1}"),
+        # Clears away the ruin of an index, so it has nothing to do once the index stands.
+        (r"DROP INDEX CONCURRENTLY IF EXISTS (\w+)", "index {1}"),
+        # Looks for itself whether there is something to do.
+        (r"DO (\$\$)", ""),
+        (r"DROP (?:TABLE|FUNCTION) IF EXISTS\s+(\w+)", ""),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A statement, or one clause of an ``ALTER TABLE``.
+
+    Attributes:
+        makes: such as ``column hammerwork_jobs.priority``; empty when it is to run every time.
+    """
+
+    makes: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A statement.
+
+    Attributes:
+        head: ``ALTER TABLE name``, or nothing.
+    """
+
+    head: str
+    clauses: tuple[Clause, ...]
+
+    def statement(self, present: Collection[str]) -> str | None:
+        """What is to be sent where the objects ``present`` are there, ``None`` when nothing is missing."""
+        missing = [clause for clause in self.clauses if not clause.makes or clause.makes not in present]
+        if not missing:
+            return None
+        if not self.head:
+            return missing[0].sql
+        return self.head + "\n    " + ",\n    ".join(clause.sql for clause in missing)
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether it must run outside a transaction."""
+        return any(" CONCURRENTLY " in clause.sql for clause in self.clauses)
+
+
+@cache
+def steps(migration: str, dialect: str, collation: str = "") -> tuple[Step, ...]:
+    """The steps of a migration, in order; none where that database needs nothing.
+
+    Raises:
+        LookupError: there is no such migration, or a statement of a kind that is not known.
+    """
+    folder = files("hammerwork_cli.sql") / FOLDER / migration
+    try:
+        text = (folder / f"{dialect}.sql").read_text(encoding="utf-8")
+    except OSError as error:
+        raise LookupError(f"no migration {migration} for {dialect}") from error
+    chunks = [_uncommented(chunk) for chunk in re.split(r"^-- next\n", text, flags=re.MULTILINE)]
+    return tuple(_step(chunk.replace("{collation}", collation)) for chunk in chunks if chunk)
+
+
+def _uncommented(chunk: str) -> str:
+    lines = [line for line in chunk.splitlines() if not line.startswith("--")]
+    return "\n".join(lines).strip().removesuffix(";") if lines else ""
+
+
+def _step(sql: str) -> Step:
+    alter = _ALTER.fullmatch(sql)
+    if alter is None:
+        return Step("", (Clause(_made("", sql), sql),))
+    clauses = _BETWEEN_CLAUSES.split(alter["clauses"])
+    return Step(alter["head"], tuple(Clause(_made(alter["table"], clause), clause) for clause in clauses))
+
+
+def _made(table: str, sql: str) -> str:
+    for pattern, name in _MAKES:
+        found = pattern.match(sql)
+        if found:
+            return name.format(table, found[1])
+    raise LookupError(f"a migration may not say: {sql[:60]}")

@@ -1,0 +1,343 @@
+"""Makes the tables, or finishes them: what is applied, what is to be done, doing it, and taking it all away.
+
+Every statement is skipped when what it makes is there, so a migration that was broken off anywhere, by us or by the
+Rust original, is finished by running it again. On PostgreSQL and SQLite a migration and its record are one transaction,
+except for indexes that are built while workers go on. On MySQL each DDL statement commits by itself; there a run that
+fails because another one was faster looks again and goes on from what it finds, so that two runners end well even on a
+replicated server, where no lock holds across nodes.
+"""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from hammerwork_cli.database import Database, connect, statements
+from hammerwork_cli.database.migration_files import Step, steps
+from hammerwork_cli.errors import ConfigError, ConflictError, ConnectionLostError, DatabaseError, RetryableError
+from hammerwork_cli.models import Moment
+
+Result = TypeVar("Result")
+Record = tuple[Moment, int]
+
+TRIES = 8
+PATIENCE_SECONDS = 600
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A change of the tables.
+
+    Attributes:
+        owner: ``upstream`` for those that the Rust original knows by the same id, ``ours``, or ``other`` for one that
+            is recorded and that this version does not know.
+    """
+
+    id: str
+    description: str
+    owner: str = "upstream"
+
+
+MIGRATIONS = (
+    Migration("001_initial_schema", "The table of jobs"),
+    Migration("002_add_priority", "Priorities"),
+    Migration("003_add_timeouts", "Timeouts"),
+    Migration("004_add_cron", "Recurring jobs"),
+    Migration("005_add_batches", "Batches"),
+    Migration("006_add_result_storage", "Results of jobs"),
+    Migration("007_add_dependencies", "Dependencies and workflows"),
+    Migration("008_add_result_config", "How results are kept"),
+    Migration("009_add_tracing", "Traces and correlation"),
+    Migration("010_add_archival", "The archive"),
+    Migration("011_add_encryption", "Encrypted payloads, retention and keys"),
+    Migration("012_optimize_dependencies", "Dependencies as arrays of ids, on PostgreSQL"),
+    Migration("013_add_key_audit", "The log of key use"),
+    Migration("014_add_queue_pause", "Paused queues"),
+    Migration("015_spawn_indexes", "Indexes that find children and spawning parents", "ours"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationState:
+    """What became of a migration.
+
+    Attributes:
+        state: ``applied``, ``pending``, or ``partial`` when it is not recorded although some of what it makes is there.
+        executed_at, execution_time_ms: as recorded, ``None`` when it is not.
+    """
+
+    migration: Migration
+    state: str
+    executed_at: Moment = None
+    execution_time_ms: int | None = None
+
+    @property
+    def applied(self) -> bool:
+        """Whether it is recorded."""
+        return self.state == "applied"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMigration:
+    """What a run would send for a migration: nothing but the record when ``statements`` is empty."""
+
+    migration: Migration
+    statements: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """A table of ours and how many rows it holds."""
+
+    table: str
+    rows: int
+
+
+OnProgress = Callable[[Migration, int, int], None]
+"""Called with a migration, how many of its steps are done, and how many it has."""
+
+
+def status(database: Database) -> list[MigrationState]:
+    """All migrations in order, and then those that are recorded and not known."""
+    present, recorded = _objects(database), _recorded(database)
+    known = {migration.id for migration in MIGRATIONS}
+    others = [Migration(name, "Not known to this version", "other") for name in sorted(recorded.keys() - known)]
+    return [_state(database, migration, present, recorded) for migration in [*MIGRATIONS, *others]]
+
+
+def plan(database: Database) -> list[PlannedMigration]:
+    """What :func:`run` would do now, without doing it."""
+    present, recorded = _objects(database), _recorded(database)
+    planned = [
+        PlannedMigration(migration, tuple(_todo(_steps(database, migration), present)))
+        for migration in MIGRATIONS
+        if migration.id not in recorded
+    ]
+    if planned and "table hammerwork_migrations" not in present:
+        lines = statements.load("migrations.tracking_table", frozenset({database.dialect}))
+        table = statements.bind(lines, {}, database.placeholder)[0].strip()
+        planned[0] = PlannedMigration(planned[0].migration, (table, *planned[0].statements))
+    return planned
+
+
+def run(database: Database, on_progress: OnProgress = lambda *_: None) -> list[Migration]:
+    """Applies what is missing, and returns what was applied. A second run finds nothing to do.
+
+    Raises:
+        ConflictError: another run did not end in ten minutes.
+        ConfigError: the server's settings would give the tables another shape.
+        DatabaseError: a statement failed; the message names the migration. What is done stays.
+    """
+    return _alone(database, lambda: _run(database, on_progress))
+
+
+def contents(database: Database) -> list[TableRows]:
+    """The tables that :func:`drop` would remove, with their rows."""
+    present = _objects(database)
+    tables = [table for table in _tables(database) if f"table {table}" in present]
+    return [TableRows(table, database.plain_rows(f"migrations.rows_in_{table}")[0][0]) for table in tables]
+
+
+def drop(database: Database) -> None:
+    """Removes everything that migrations made, with all jobs, and nothing else.
+
+    Raises:
+        DatabaseError: something of somebody else's, such as a view, stands on the tables.
+    """
+    _alone(database, lambda: _drop(database))
+
+
+def _state(database: Database, migration: Migration, present: frozenset[str], recorded: dict[str, Record]) -> MigrationState:
+    if migration.id in recorded:
+        return MigrationState(migration, "applied", *recorded[migration.id])
+    makes = {clause.makes for step in _steps(database, migration) for clause in step.clauses}
+    return MigrationState(migration, "partial" if makes & present else "pending")
+
+
+def _objects(database: Database) -> frozenset[str]:
+    return frozenset(_text(name) for (name,) in database.plain_rows("migrations.objects"))
+
+
+def _recorded(database: Database) -> dict[str, Record]:
+    if "table hammerwork_migrations" not in _objects(database):
+        return {}
+    return {_text(name): (moment, took) for name, moment, took in database.plain_rows("migrations.recorded")}
+
+
+def _text(value: str | bytes | bytearray) -> str:
+    return value if isinstance(value, str) else value.decode()
+
+
+def _steps(database: Database, migration: Migration) -> tuple[Step, ...]:
+    return steps(migration.id, database.dialect, _collation(database))
+
+
+def _collation(database: Database) -> str:
+    return _text(database.plain_rows("migrations.collation")[0][0]) if database.dialect == "mysql" else ""
+
+
+def _tables(database: Database) -> list[str]:
+    made = [
+        clause.makes.removeprefix("table ")
+        for migration in MIGRATIONS
+        for step in steps(migration.id, database.dialect)
+        for clause in step.clauses
+        if clause.makes.startswith("table ")
+    ]
+    return [*made, "hammerwork_migrations"]
+
+
+def _todo(all_steps: Sequence[Step], present: frozenset[str]) -> list[str]:
+    return [sql for step in all_steps if (sql := step.statement(present)) is not None]
+
+
+# One runner at a time.
+
+
+def _alone(database: Database, work: Callable[[], Result]) -> Result:
+    if database.dialect == "postgresql":
+        keeper = connect(database.url)
+        try:
+            return keeper.transaction(lambda: _holding(keeper, work), tries=1)
+        finally:
+            keeper.close()
+    if database.dialect == "mysql":
+        _wait_for_lock(database)
+        try:
+            return work()
+        finally:
+            _unlock(database)
+    return work()
+
+
+def _holding(keeper: Database, work: Callable[[], Result]) -> Result:
+    keeper.plain_rows("migrations.lock_patience")
+    _wait_for_lock(keeper)
+    return work()
+
+
+def _wait_for_lock(database: Database) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not database.plain_rows("migrations.lock")[0][0]:
+        if time.monotonic() > deadline:
+            raise ConflictError("Another migration run has not ended.", hint="Look at it: hammerwork migration status")
+        time.sleep(POLL_SECONDS)
+
+
+def _unlock(database: Database) -> None:
+    try:
+        database.plain_rows("migrations.unlock")
+    except ConnectionLostError:
+        return  # and the lock with it
+
+
+# Doing it.
+
+
+def _run(database: Database, on_progress: OnProgress) -> list[Migration]:
+    _check_server(database)
+    _in_transaction(database, lambda: database.plain_run("migrations.tracking_table"))
+    recorded = _recorded(database)
+    open_ones = [migration for migration in MIGRATIONS if migration.id not in recorded]
+    applied = [migration for migration in open_ones if _apply(database, migration, on_progress)]
+    database.forget_schema()
+    return applied
+
+
+def _check_server(database: Database) -> None:
+    if database.dialect != "mysql" or database.plain_rows("migrations.plain_timestamps")[0][0]:
+        return
+    try:
+        database.plain_run("migrations.want_plain_timestamps")
+    except DatabaseError as error:
+        raise ConfigError(
+            "This server changes the meaning of TIMESTAMP columns.",
+            hint="Start it with explicit_defaults_for_timestamp=ON, or upgrade it.",
+        ) from error
+
+
+def _apply(database: Database, migration: Migration, on_progress: OnProgress) -> bool:
+    """Whether it was this run that applied it."""
+    all_steps = _steps(database, migration)
+    piecemeal = database.dialect == "mysql" or any(step.concurrent for step in all_steps)
+    way = _bit_by_bit if piecemeal else _in_one_piece
+
+    def on_step(done: int) -> None:
+        on_progress(migration, done, len(all_steps))
+
+    try:
+        return way(database, migration, all_steps, on_step)
+    except (DatabaseError, ConflictError) as error:
+        raise type(error)(f"Migration {migration.id}: {error.message}", hint=error.hint, **error.details) from error
+
+
+def _in_transaction(database: Database, work: Callable[[], object]) -> None:
+    if database.dialect == "mysql":
+        work()
+    else:
+        database.transaction(work)
+
+
+def _in_one_piece(
+    database: Database, migration: Migration, all_steps: Sequence[Step], on_step: Callable[[int], None]
+) -> bool:
+    def work() -> bool:
+        if migration.id in _recorded(database):
+            return False
+        began = time.monotonic()
+        _send(database, all_steps, on_step)
+        _record(database, migration, began)
+        return True
+
+    return database.transaction(work)
+
+
+def _bit_by_bit(
+    database: Database, migration: Migration, all_steps: Sequence[Step], on_step: Callable[[int], None]
+) -> bool:
+    began = time.monotonic()
+    tries = 0
+    while True:
+        before = _todo(all_steps, _objects(database))
+        try:
+            _send(database, all_steps, on_step)
+            break
+        except ConnectionLostError:
+            raise
+        except DatabaseError as error:
+            if _todo(all_steps, _objects(database)) != before:
+                continue  # somebody, perhaps this run, has come further
+            tries += 1
+            if tries == TRIES or not isinstance(error, RetryableError):
+                raise
+            time.sleep(random.uniform(0, 0.05 * 2**tries))  # noqa: S311  jitter is no secret
+    return _record(database, migration, began)
+
+
+def _send(database: Database, all_steps: Sequence[Step], on_step: Callable[[int], None]) -> None:
+    on_step(0)
+    for number, step in enumerate(all_steps, 1):
+        sql = step.statement(_objects(database))
+        if sql is not None:
+            database.script(sql)
+        on_step(number)
+
+
+def _record(database: Database, migration: Migration, began: float) -> bool:
+    took = round((time.monotonic() - began) * 1000)
+    added = database.plain_run(
+        "migrations.record", migration_id=migration.id, executed_at=database.now(), execution_time_ms=took
+    )
+    return added == 1
+
+
+def _drop(database: Database) -> None:
+    def work() -> None:
+        for step in steps("drop", database.dialect):
+            for clause in step.clauses:
+                database.script(clause.sql)
+
+    _in_transaction(database, work)
+    database.forget_schema()

@@ -1,0 +1,137 @@
+-- What migrations need to know and to write down. The migrations themselves are in migrations/.
+
+-- name: tracking_table [postgresql]
+-- The record of what was applied, the same as the Rust original's.
+CREATE TABLE IF NOT EXISTS hammerwork_migrations (
+    migration_id VARCHAR PRIMARY KEY,
+    executed_at TIMESTAMPTZ NOT NULL,
+    execution_time_ms BIGINT NOT NULL
+)
+
+-- name: tracking_table [mysql]
+CREATE TABLE IF NOT EXISTS hammerwork_migrations (
+    migration_id VARCHAR(255) NOT NULL PRIMARY KEY,
+    executed_at TIMESTAMP(6) NOT NULL,
+    execution_time_ms BIGINT NOT NULL
+) ENGINE = InnoDB
+
+-- name: tracking_table [sqlite]
+CREATE TABLE IF NOT EXISTS hammerwork_migrations (
+    migration_id TEXT NOT NULL PRIMARY KEY,
+    executed_at TEXT NOT NULL,
+    execution_time_ms INTEGER NOT NULL
+) STRICT
+
+-- name: recorded
+SELECT migration_id, executed_at, execution_time_ms FROM hammerwork_migrations
+
+-- name: record
+INSERT INTO hammerwork_migrations (migration_id, executed_at, execution_time_ms)
+VALUES (:migration_id, :executed_at, :execution_time_ms)
+ON CONFLICT DO NOTHING
+
+-- name: record [mysql]
+INSERT INTO hammerwork_migrations (migration_id, executed_at, execution_time_ms)
+VALUES (:migration_id, :executed_at, :execution_time_ms)
+ON DUPLICATE KEY UPDATE migration_id = migration_id
+
+-- name: objects [postgresql]
+-- What is there, in the words of a migration's steps. An index whose build was broken off does not count.
+SELECT 'table ' || c.relname FROM pg_class c
+WHERE c.relkind IN ('r', 'p') AND c.relname LIKE 'hammerwork\_%' AND pg_table_is_visible(c.oid)
+UNION ALL
+SELECT 'column ' || c.relname || '.' || a.attname FROM pg_class c
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p') AND c.relname LIKE 'hammerwork\_%' AND pg_table_is_visible(c.oid)
+UNION ALL
+SELECT 'index ' || i.relname FROM pg_index x
+JOIN pg_class c ON c.oid = x.indrelid
+JOIN pg_class i ON i.oid = x.indexrelid
+WHERE c.relname LIKE 'hammerwork\_%' AND pg_table_is_visible(c.oid) AND x.indisvalid
+UNION ALL
+SELECT 'check ' || k.conname FROM pg_constraint k
+JOIN pg_class c ON c.oid = k.conrelid
+WHERE k.contype = 'c' AND c.relname LIKE 'hammerwork\_%' AND pg_table_is_visible(c.oid)
+UNION ALL
+SELECT 'trigger ' || t.tgname FROM pg_trigger t
+JOIN pg_class c ON c.oid = t.tgrelid
+WHERE NOT t.tgisinternal AND c.relname LIKE 'hammerwork\_%' AND pg_table_is_visible(c.oid)
+UNION ALL
+SELECT 'function ' || p.proname FROM pg_proc p
+WHERE p.proname LIKE '%hammerwork\_%' AND pg_function_is_visible(p.oid)
+
+-- name: objects [mysql]
+SELECT CONCAT('table ', table_name) FROM information_schema.tables
+WHERE table_schema = DATABASE() AND table_name LIKE 'hammerwork\_%'
+UNION ALL
+SELECT CONCAT('column ', table_name, '.', column_name) FROM information_schema.columns
+WHERE table_schema = DATABASE() AND table_name LIKE 'hammerwork\_%'
+UNION ALL
+SELECT DISTINCT CONCAT('index ', index_name) FROM information_schema.statistics
+WHERE table_schema = DATABASE() AND table_name LIKE 'hammerwork\_%'
+UNION ALL
+SELECT CONCAT('check ', constraint_name) FROM information_schema.table_constraints
+WHERE table_schema = DATABASE() AND table_name LIKE 'hammerwork\_%' AND constraint_type = 'CHECK'
+
+-- name: objects [sqlite]
+SELECT type || ' ' || name FROM sqlite_schema
+WHERE tbl_name LIKE 'hammerwork\_%' ESCAPE '\'
+UNION ALL
+SELECT 'column ' || t.name || '.' || c.name FROM sqlite_schema t JOIN pragma_table_xinfo(t.name) c
+WHERE t.type = 'table' AND t.name LIKE 'hammerwork\_%' ESCAPE '\'
+
+-- name: lock [postgresql]
+-- Whether nobody else migrates. Held by a transaction, not a session, so that it works through a pooler; asked for again
+-- and again instead of waited for, because CREATE INDEX CONCURRENTLY waits for every statement that is under way.
+SELECT pg_try_advisory_xact_lock(hashtext('hammerwork'), hashtext('migrations'))
+
+-- name: lock_patience [postgresql]
+SELECT set_config('idle_in_transaction_session_timeout', '0', TRUE)
+
+-- name: lock [mysql]
+-- Good manners on one server. It is local to a node, so nothing rests on it: see queries/migrations.py.
+SELECT GET_LOCK(CONCAT('hammerwork migrations ', LEFT(SHA2(DATABASE(), 256), 40)), 0)
+
+-- name: unlock [mysql]
+SELECT RELEASE_LOCK(CONCAT('hammerwork migrations ', LEFT(SHA2(DATABASE(), 256), 40)))
+
+-- name: collation [mysql]
+-- Ids must compare with ids: the collation of the jobs' ids, else the database's own when it holds any character.
+SELECT COALESCE(
+    (
+        SELECT MIN(collation_name) FROM information_schema.columns
+        WHERE table_schema = DATABASE() AND table_name = 'hammerwork_jobs' AND column_name = 'id'
+    ),
+    IF(@@collation_database LIKE 'utf8mb4%', @@collation_database, 'utf8mb4_general_ci')
+)
+
+-- name: plain_timestamps [mysql]
+SELECT @@explicit_defaults_for_timestamp
+
+-- name: want_plain_timestamps [mysql]
+-- Older MariaDB gives the first TIMESTAMP of a table a default and an ON UPDATE of its own.
+SET SESSION explicit_defaults_for_timestamp = 1
+
+-- name: rows_in_hammerwork_jobs
+SELECT COUNT(*) FROM hammerwork_jobs
+
+-- name: rows_in_hammerwork_jobs_archive
+SELECT COUNT(*) FROM hammerwork_jobs_archive
+
+-- name: rows_in_hammerwork_batches
+SELECT COUNT(*) FROM hammerwork_batches
+
+-- name: rows_in_hammerwork_workflows
+SELECT COUNT(*) FROM hammerwork_workflows
+
+-- name: rows_in_hammerwork_encryption_keys
+SELECT COUNT(*) FROM hammerwork_encryption_keys
+
+-- name: rows_in_hammerwork_key_audit_log
+SELECT COUNT(*) FROM hammerwork_key_audit_log
+
+-- name: rows_in_hammerwork_queue_pause
+SELECT COUNT(*) FROM hammerwork_queue_pause
+
+-- name: rows_in_hammerwork_migrations
+SELECT COUNT(*) FROM hammerwork_migrations

@@ -1,0 +1,1 @@
+-- The columns are there since 001.

@@ -1,0 +1,1 @@
+-- Nothing: MySQL and MariaDB keep JSON arrays.

@@ -1,0 +1,1 @@
+-- Nothing: SQLite keeps JSON arrays.

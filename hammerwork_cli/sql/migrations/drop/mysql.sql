@@ -1,0 +1,11 @@
+-- The record goes first: a run that was broken off here must not be taken for complete.
+DROP TABLE IF EXISTS hammerwork_migrations;
+-- next
+DROP TABLE IF EXISTS
+    hammerwork_jobs,
+    hammerwork_jobs_archive,
+    hammerwork_batches,
+    hammerwork_workflows,
+    hammerwork_encryption_keys,
+    hammerwork_key_audit_log,
+    hammerwork_queue_pause;

@@ -1,0 +1,15 @@
+DROP TABLE IF EXISTS hammerwork_migrations;
+-- next
+DROP TABLE IF EXISTS hammerwork_jobs;
+-- next
+DROP TABLE IF EXISTS hammerwork_jobs_archive;
+-- next
+DROP TABLE IF EXISTS hammerwork_batches;
+-- next
+DROP TABLE IF EXISTS hammerwork_workflows;
+-- next
+DROP TABLE IF EXISTS hammerwork_encryption_keys;
+-- next
+DROP TABLE IF EXISTS hammerwork_key_audit_log;
+-- next
+DROP TABLE IF EXISTS hammerwork_queue_pause;
