@@ -242,11 +242,11 @@ def tree_record(tree: SpawnTree) -> Record:
 def operation_record(operation: SpawnOperation) -> Record:
     """A spawning parent.
 
-    Keys: ``parent_id``, ``queue``, ``status``, ``priority``, ``children`` (all), ``completed``,
-    ``failed`` (Failed, Dead, TimedOut), ``running``, ``pending`` (Pending, Retrying),
-    ``children_by_status`` (status -> number), ``success_rate`` (completed among the ended ones, null
-    before one has), ``spawned_at`` (first child), ``finished_at`` and ``wall_time_seconds`` (null until
-    all have ended), ``operation_id``, ``handler``, ``spawn_config``, ``workflow_id``, ``workflow_name``,
+    Keys: ``parent_id``, ``queue``, ``status``, ``priority``, ``children`` (an object: ``total``,
+    ``completed``, ``failed`` for Failed, Dead and TimedOut, ``running``, ``pending`` for Pending and
+    Retrying), ``success_rate`` (completed among the ended ones, null before one has), ``spawned_at``
+    (first child), ``finished_at`` and ``wall_time_seconds`` (null until all have ended),
+    ``operation_id``, ``handler``, ``spawn_config``, ``workflow_id``, ``workflow_name``,
     ``created_at`` and ``completed_at`` (of the parent).
     """
     parent, children, config = operation.parent, operation.children, operation.config
@@ -255,9 +255,13 @@ def operation_record(operation: SpawnOperation) -> Record:
         "queue": parent.queue,
         "status": parent.status,
         "priority": parent.priority,
-        "children": children.total,
-        **_figures(children),
-        "children_by_status": dict(sorted(children.by_status.items())),
+        "children": {
+            "total": children.total,
+            "completed": children.of(JobStatus.COMPLETED),
+            "failed": children.failed,
+            "running": children.of(JobStatus.RUNNING),
+            "pending": children.of(*WAITING),
+        },
         "success_rate": operation.success_rate,
         "spawned_at": rfc3339(operation.spawned_at),
         "finished_at": rfc3339(operation.finished_at),
@@ -272,13 +276,29 @@ def operation_record(operation: SpawnOperation) -> Record:
     }
 
 
-def _figures(counts: Counts) -> Record:
-    return {
-        "completed": counts.of(JobStatus.COMPLETED),
-        "failed": counts.failed,
-        "running": counts.of(JobStatus.RUNNING),
-        "pending": counts.of(*WAITING),
-    }
+OPERATION_KEYS = (
+    "parent_id",
+    "queue",
+    "status",
+    "priority",
+    "children.total",
+    "children.completed",
+    "children.failed",
+    "children.running",
+    "children.pending",
+    "success_rate",
+    "spawned_at",
+    "finished_at",
+    "wall_time_seconds",
+    "operation_id",
+    "handler",
+    "spawn_config",
+    "workflow_id",
+    "workflow_name",
+    "created_at",
+    "completed_at",
+)
+"""Columns of csv and tsv; a dot leads into a nested object."""
 
 
 def seconds(length: timedelta | None) -> float | None:
@@ -351,6 +371,53 @@ def lineage_record(lineage: Lineage) -> Record:
         "missing": sorted(lineage.missing),
         "truncated": lineage.truncated,
     }
+
+
+LINEAGE_KEYS = (
+    "relation",
+    "distance",
+    "id",
+    "queue",
+    "status",
+    "priority",
+    "depends_on",
+    "has_spawn_config",
+    "spawn_config",
+    "operation_id",
+    "created_at",
+    "started_at",
+    "completed_at",
+    "failed_at",
+    "error",
+    "workflow_id",
+    "workflow_name",
+    "archived_at",
+)
+"""Columns of :func:`lineage_rows`."""
+
+
+def lineage_rows(lineage: Lineage) -> list[Record]:
+    """A lineage as one record a job: ancestors from the farthest, the job, descendants from the nearest.
+
+    Keys: ``relation`` (``ancestor``, ``job``, ``descendant``), ``distance`` (levels from the job),
+    and those of :func:`node_record`.
+    """
+    rows = [
+        {"relation": "ancestor", "distance": distance, **node_record(node)}
+        for distance, node in lineage.ancestors or ()
+    ]
+    rows.append({"relation": "job", "distance": 0, **node_record(lineage.job)})
+    if lineage.descendants:
+        rows += [
+            {"relation": "descendant", "distance": lineage.descendants.depths[node.id], **node_record(node)}
+            for node in lineage.descendants.nodes.values()
+            if node.id != lineage.job.id
+        ]
+    return rows
+
+
+PENDING_KEYS = ("reason", "waits_for", *LINEAGE_KEYS[2:])
+"""Columns of csv and tsv."""
 
 
 def pending_record(pending: PendingSpawn) -> Record:

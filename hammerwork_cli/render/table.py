@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from hammerwork_cli.models import Counts
-from hammerwork_cli.render.colour import status_colour
+from hammerwork_cli.render.colour import paint, paint_status, status_colour
 from hammerwork_cli.render.json import document
 from hammerwork_cli.render.text import NOTHING, visible
+from hammerwork_cli.render.text import cells as cell_count
 
 Row = TypeVar("Row")
+
+_GAP = 2
+_WRAPPED = 14
+"""A column that wraps is not made narrower than this."""
 
 _FORMULA = re.compile(r"[=+\-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH COMMERCIAL AT}]")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
@@ -62,7 +67,9 @@ def table_text(
         for number, column in enumerate(columns)
         if not column.optional or any(line[number] != NOTHING for line in cells)
     ]
-    return _fitted([[line[number] for number in kept] for line in cells], [columns[n] for n in kept], width, colour)
+    return _fitted(
+        [[line[number] for number in kept] for line in cells], [columns[n] for n in kept], width or 80, colour
+    )
 
 
 def _cell(value: object) -> str:
@@ -84,14 +91,16 @@ def _plain(cells: list[list[str]], columns: Sequence[Column[Any]]) -> str:
     return "\n".join(line.rstrip() for line in text.split("\n"))
 
 
-def _fitted(cells: list[list[str]], columns: Sequence[Column[Any]], width: int | None, colour: bool) -> str:
+def _fitted(cells: list[list[str]], columns: Sequence[Column[Any]], width: int, colour: bool) -> str:
+    if _least_width(cells, columns) > width:
+        return "\n".join(_flowing(cells, columns, width, colour))
     from io import StringIO
 
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(Text(column.header), justify=column.align, no_wrap=not column.wraps, overflow="fold")
     for line in cells:
@@ -104,7 +113,7 @@ def _fitted(cells: list[list[str]], columns: Sequence[Column[Any]], width: int |
     out = StringIO()
     console = Console(
         file=out,
-        width=width or 80,
+        width=width,
         force_terminal=colour,
         color_system="standard" if colour else None,
         no_color=not colour,
@@ -117,34 +126,62 @@ def _fitted(cells: list[list[str]], columns: Sequence[Column[Any]], width: int |
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").split("\n"))
 
 
-def delimited(
-    records: Iterable[Mapping[str, object]], keys: Sequence[str], kind: Literal["csv", "tsv"]
-) -> Iterator[str]:
-    """The lines of CSV or TSV with a header, without line ends.
+def _least_width(cells: list[list[str]], columns: Sequence[Column[Any]]) -> int:
+    """Terminal columns below which a table would be torn to pieces."""
+    widths = [
+        max([cell_count(column.header), *(cell_count(line[number]) for line in cells)])
+        for number, column in enumerate(columns)
+    ]
+    bounded = [min(width, _WRAPPED) if column.wraps else width for width, column in zip(widths, columns, strict=True)]
+    return sum(bounded) + _GAP * (len(columns) - 1)
+
+
+def _flowing(cells: list[list[str]], columns: Sequence[Column[Any]], width: int, colour: bool) -> Iterator[str]:
+    """A paragraph a row, for terminals that are too narrow for the columns."""
+    indent = " " * (max((cell_count(line[0]) for line in cells), default=0) + _GAP)
+    for line in cells:
+        text, taken = paint(line[0], "bold", colour) + indent[cell_count(line[0]) :], len(indent)
+        empty = True
+        for cell, column in zip(line[1:], columns[1:], strict=True):
+            if cell == NOTHING:
+                continue
+            pair = f"{column.header} {cell}"
+            if not empty and taken + cell_count(pair) + 3 > width:
+                yield text
+                text, taken, empty = indent, len(indent), True
+            shown = f"{column.header} {paint_status(cell, cell, colour)}" if column.is_status else pair
+            text += shown if empty else f" · {shown}"
+            taken += cell_count(pair) + (0 if empty else 3)
+            empty = False
+        yield text
+
+
+def delimited(records: Iterable[Mapping[str, object]], kind: str, keys: Sequence[str]) -> str:
+    """CSV or TSV with a header, each line with its end.
 
     Nested values become JSON, control characters are written out, so a record is one line. What a
     spreadsheet would run as a formula gets a leading apostrophe.
 
     Args:
         records: what :mod:`hammerwork_cli.render.json` makes of models.
-        keys: columns, given so that an empty list has its header too.
-        kind: which of the two.
+        kind: ``csv`` or ``tsv``.
+        keys: columns, given so that an empty list has its header too; ``a.b`` is ``b`` of the object ``a``.
     """
     import csv
     from io import StringIO
 
     out = StringIO()
-    writer = csv.writer(out, delimiter="," if kind == "csv" else "\t", lineterminator="")
+    writer = csv.writer(out, delimiter="," if kind == "csv" else "\t", lineterminator="\n")
+    writer.writerow(keys)
+    writer.writerows([_field(_member(record, key)) for key in keys] for record in records)
+    return out.getvalue()
 
-    def line(values: Iterable[str]) -> str:
-        out.seek(0)
-        out.truncate()
-        writer.writerow(values)
-        return out.getvalue()
 
-    yield line(keys)
-    for record in records:
-        yield line([_field(record.get(key)) for key in keys])
+def _member(record: Mapping[str, object], key: str) -> object:
+    value: object = record
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def _field(value: object) -> str:

@@ -1,7 +1,8 @@
 """What the reading verbs of ``spawn`` show people: their columns, and their words."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 from hammerwork_cli.models import (
     WAITING,
@@ -31,7 +32,7 @@ from hammerwork_cli.render.text import (
     visible,
 )
 
-OPERATION_COLUMNS: Sequence[Column[SpawnOperation]] = (
+OPERATIONS: Sequence[Column[SpawnOperation]] = (
     Column("parent", lambda row: short_id(row.parent.id)),
     Column("queue", lambda row: row.parent.queue, wraps=True),
     Column("status", lambda row: row.parent.status, is_status=True),
@@ -40,13 +41,13 @@ OPERATION_COLUMNS: Sequence[Column[SpawnOperation]] = (
     Column("failed", lambda row: count(row.children.failed), "right"),
     Column("running", lambda row: count(row.children.of(JobStatus.RUNNING)), "right"),
     Column("pending", lambda row: count(row.children.of(*WAITING)), "right"),
-    Column("spawned at (UTC)", lambda row: instant(row.spawned_at)),
+    Column("spawned at (UTC)", lambda row: instant(row.spawned_at), wraps=True),
     Column("operation", lambda row: row.parent.operation_id, optional=True, wraps=True),
     Column("workflow", lambda row: _workflow(row.parent), optional=True, wraps=True),
 )
 
-DETAILED_COLUMNS: Sequence[Column[SpawnOperation]] = (
-    *OPERATION_COLUMNS,
+OPERATIONS_DETAILED: Sequence[Column[SpawnOperation]] = (
+    *OPERATIONS,
     Column("handler", lambda row: row.config.handler if row.config else None, optional=True, wraps=True),
     Column("limits", lambda row: limits(row.config), wraps=True),
     Column("inherits", lambda row: inheritance(row.config), wraps=True),
@@ -54,19 +55,19 @@ DETAILED_COLUMNS: Sequence[Column[SpawnOperation]] = (
     Column("wall time", lambda row: duration(row.wall_time), "right"),
 )
 
-PENDING_COLUMNS: Sequence[Column[PendingSpawn]] = (
+PENDING: Sequence[Column[PendingSpawn]] = (
     Column("job", lambda row: short_id(row.job.id)),
     Column("queue", lambda row: row.job.queue, wraps=True),
     Column("status", lambda row: row.job.status, is_status=True),
     Column("priority", lambda row: row.job.priority),
-    Column("created at (UTC)", lambda row: instant(row.job.created_at)),
+    Column("created at (UTC)", lambda row: instant(row.job.created_at), wraps=True),
     Column("why", lambda row: reason(row), wraps=True),
 )
 
-CONFIG_COLUMN: Column[PendingSpawn] = Column("spawn config", lambda row: config_text(row.job), wraps=True)
-
-_CARD_COLUMNS = 160
-"""A narrower terminal gets a few lines an operation instead of all the detailed columns."""
+PENDING_WITH_CONFIG: Sequence[Column[PendingSpawn]] = (
+    *PENDING,
+    Column("spawn config", lambda row: config_text(row.job), wraps=True),
+)
 
 
 def _workflow(node: TreeNode) -> str | None:
@@ -128,51 +129,10 @@ def reason(pending: PendingSpawn) -> str:
     return visible(pending.reason)
 
 
-def operations_text(
-    rows: Sequence[SpawnOperation], *, detailed: bool, terminal: bool, width: int | None = None, colour: bool = False
-) -> str:
-    """Spawning parents as a table; detailed ones as cards where a terminal is too narrow for all columns."""
-    if detailed and terminal and (width or 80) < _CARD_COLUMNS:
-        return "\n\n".join("\n".join(_card(row, colour)) for row in rows)
-    columns = DETAILED_COLUMNS if detailed else OPERATION_COLUMNS
-    return table_text(rows, columns, terminal=terminal, width=width, colour=colour)
-
-
-def _card(row: SpawnOperation, colour: bool) -> Iterator[str]:
-    parent, config = row.parent, row.config
-    status = paint_status(parent.status, visible(parent.status), colour)
-    name = paint(f"{visible(parent.queue)} {short_id(parent.id)}", "bold", colour)
-    yield f"{name} · {status} · spawned {instant(row.spawned_at)} UTC"
-    pairs = {
-        "children": f"{count(row.children.total)}: {statuses(row.children)}" if row.children.total else "none",
-        "success": f"{percent(row.success_rate)} of the ended",
-        "wall time": duration(row.wall_time) if row.wall_time is not None else "not over yet",
-        "handler": visible(config.handler) if config and config.handler else None,
-        "limits": limits(config),
-        "inherits": inheritance(config),
-        "operation": visible(parent.operation_id) if parent.operation_id else None,
-        "workflow": visible(_workflow(parent) or "") or None,
-    }
-    yield from _pairs({name: value for name, value in pairs.items() if value not in (None, NOTHING)})
-
-
-def _pairs(pairs: dict[str, str | None]) -> Iterator[str]:
+def _pairs(pairs: dict[str, str]) -> Iterator[str]:
     longest = max(map(len, pairs), default=0)
     for name, value in pairs.items():
         yield f"  {name:<{longest}}  {value}"
-
-
-def pending_text(
-    rows: Iterable[PendingSpawn],
-    *,
-    show_config: bool,
-    terminal: bool,
-    width: int | None = None,
-    colour: bool = False,
-) -> str:
-    """Jobs with spawning ahead of them, or behind them without effect, as a table."""
-    columns = (*PENDING_COLUMNS, CONFIG_COLUMN) if show_config else PENDING_COLUMNS
-    return table_text(rows, columns, terminal=terminal, width=width, colour=colour)
 
 
 # Figures.
@@ -189,13 +149,13 @@ def _group_columns(name: str) -> Sequence[Column[SpawnGroup]]:
     )
 
 
-SLOWEST_COLUMNS: Sequence[Column[SpawnOperation]] = (
+SLOWEST: Sequence[Column[SpawnOperation]] = (
     Column("parent", lambda row: short_id(row.parent.id)),
     Column("queue", lambda row: row.parent.queue, wraps=True),
     Column("children", lambda row: count(row.children.total), "right"),
     Column("failed", lambda row: count(row.children.failed), "right"),
     Column("wall time", lambda row: duration(row.wall_time), "right"),
-    Column("spawned at (UTC)", lambda row: instant(row.spawned_at)),
+    Column("spawned at (UTC)", lambda row: instant(row.spawned_at), wraps=True),
 )
 
 
@@ -203,12 +163,27 @@ def _average(group: SpawnGroup) -> str:
     return NOTHING if group.average is None else f"{group.average:,.1f}"
 
 
-def stats_text(stats: SpawnStats, *, terminal: bool, width: int | None = None, colour: bool = False) -> str:
-    """The figures of a window of time, and the tables of its details where they were asked for."""
-    overall = stats.overall
+def stats_text(stats: SpawnStats, *, terminal: bool, width: int | None = None, colour: bool = False) -> Iterator[str]:
+    """Lines: the figures of a window of time, and the tables of its details where they were asked for."""
     where = f", queue {visible(stats.queue)}" if stats.queue is not None else ""
+    yield paint(f"Spawning since {instant(stats.since)} UTC{where}", "bold", colour)
+    yield from _pairs(_figures(stats))
+
+    def table(title: str, rows: Sequence[Any] | None, columns: Sequence[Column[Any]]) -> Iterator[str]:
+        if rows:
+            yield ""
+            yield paint(title, "bold", colour)
+            yield table_text(rows, columns, terminal=terminal, width=width, colour=colour)
+
+    yield from table("By queue", stats.by_queue, _group_columns("queue"))
+    yield from table("By handler", stats.by_handler, _group_columns("handler"))
+    yield from table("Slowest", stats.slowest, SLOWEST)
+
+
+def _figures(stats: SpawnStats) -> dict[str, str]:
+    overall = stats.overall
     ended = f"{count(overall.completed)} of {plural(overall.ended, 'ended child', 'ended children')}"
-    figures = {
+    return {
         "operations": f"{count(overall.operations)} ({count(stats.recent)} in the last hour)",
         "children": f"{count(overall.children)} ({_average(overall)} on average, {count(overall.largest)} at most)",
         "success rate": f"{percent(overall.success_rate)} ({ended})" if overall.ended else NOTHING,
@@ -216,24 +191,6 @@ def stats_text(stats: SpawnStats, *, terminal: bool, width: int | None = None, c
         "depth": plural(stats.depth, "level"),
         "spawned nothing": plural(stats.empty, "completed parent"),
     }
-    head = paint(f"Spawning since {instant(stats.since)} UTC{where}", "bold", colour)
-    parts = ["\n".join([head, *_pairs(dict(figures))])]
-
-    def add(title: str, table: Callable[[], str], present: bool) -> None:
-        if present:
-            parts.append(f"{paint(title, 'bold', colour)}\n{table()}")
-
-    def groups(rows: Sequence[SpawnGroup], name: str) -> str:
-        return table_text(rows, _group_columns(name), terminal=terminal, width=width, colour=colour)
-
-    add("By queue", lambda: groups(stats.by_queue or (), "queue"), bool(stats.by_queue))
-    add("By handler", lambda: groups(stats.by_handler or (), "handler"), bool(stats.by_handler))
-    add(
-        "Slowest",
-        lambda: table_text(stats.slowest or (), SLOWEST_COLUMNS, terminal=terminal, width=width, colour=colour),
-        bool(stats.slowest),
-    )
-    return "\n\n".join(parts)
 
 
 # Lineage.
