@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-import click
 import typer
+from typer.exceptions import TyperException
 from typer.main import get_command
 
 from hammerwork_cli.commands.verb import LateGroup
@@ -65,11 +65,11 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
     try:
         get_command(app).main(words, prog_name="hammerwork", standalone_mode=False, obj=context)
         context.stdout.flush()
-    except click.exceptions.Exit as leave:
+    except typer.Exit as leave:
         return leave.exit_code
-    except click.UsageError as error:
+    except TyperException as error:
         return _usage(error, words, context)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         return 130
     except BrokenPipeError:
         return _closed_pipe()
@@ -104,10 +104,14 @@ def _failure(error: HammerworkError, words: Sequence[str], context: Context) -> 
     return error.exit_code
 
 
-def _usage(error: click.UsageError, words: Sequence[str], context: Context) -> int:
+def _usage(error: TyperException, words: Sequence[str], context: Context) -> int:
     from hammerwork_cli.errors import UsageError
 
-    path = error.ctx.command_path if error.ctx else "hammerwork"
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error.format_message(), file=context.stderr)
+        return UsageError.exit_code
+    place = getattr(error, "ctx", None)
+    path = place.command_path if place else "hammerwork"
     return _failure(UsageError(error.format_message(), hint=f"See: {path} --help"), words, context)
 
 

@@ -14,7 +14,7 @@ from hammerwork_cli.render import tables
 from hammerwork_cli.render.pictures import Limits, TreeFormat, picture
 from hammerwork_cli.render.text import short_id
 
-app = typer.Typer(name="demo", rich_markup_mode=None)
+app = typer.Typer(name="demo", add_completion=False, rich_markup_mode=None)
 
 FOLDER = Path("hammerwork-demo")
 

@@ -15,13 +15,13 @@ from hammerwork_cli.commands.options import (
     duration,
     statuses,
 )
-from hammerwork_cli.commands.verb import Verb
+from hammerwork_cli.commands.verb import Verb, group
 from hammerwork_cli.context import Context
 from hammerwork_cli.queries import jobs, spawns, trees
 from hammerwork_cli.render import json, tables
 from hammerwork_cli.render.pictures import Charset, Limits, TreeFormat, picture
 
-app = typer.Typer(name="spawn", help="What was spawned.", no_args_is_help=True, rich_markup_mode=None)
+app = group("spawn", "What was spawned.")
 
 DepthOption = Annotated[int | None, typer.Option("--depth", min=0, max=100_000, help="Levels below the top.")]
 

@@ -1,35 +1,58 @@
 """What every verb has in common: its shared options, and a group that imports its verbs late."""
 
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
-import click
+import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-COLORS = ("auto", "always", "never")
+
+class Color(StrEnum):
+    """When to colour."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
 
 
-def _remember(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
-    if value is not None and value is not False and parameter.name:
-        ctx.obj.options[parameter.name] = value
-
-
-def shared_options() -> list[click.Option]:
-    """The options that are accepted before the group and after the verb."""
-    remembered: dict[str, Any] = {"expose_value": False, "callback": _remember}
-    return [
-        click.Option(
-            ["-u", "--database-url"],
-            metavar="URL",
-            help="Database: postgresql://, mysql://, mariadb:// or sqlite:///path.",
-            **remembered,
+def _options(
+    database_url: Annotated[
+        str | None,
+        typer.Option(
+            "-u", "--database-url", metavar="URL", help="postgresql://, mysql://, mariadb:// or sqlite:///path."
         ),
-        click.Option(["--color"], type=click.Choice(COLORS), help="Colours: auto, always, never.", **remembered),
-        click.Option(["--quiet"], is_flag=True, help="No notes on stderr.", **remembered),
-        click.Option(["--debug"], is_flag=True, help="Show tracebacks.", **remembered),
-    ]
+    ] = None,
+    color: Annotated[Color | None, typer.Option("--color", help="When to colour.", show_default=False)] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No notes on stderr.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """The options that are accepted before the group and after the verb."""
+
+
+def _remember(ctx: typer.Context, param: typer.CallbackParam, value: Any) -> None:
+    if value is not None and value is not False and param.name:
+        ctx.obj.options[param.name] = value
+
+
+@cache
+def shared_options() -> list[Any]:
+    """The options of :func:`_options`; their values go to ``Context.options``."""
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command()(_options)
+    options = [option for option in get_command(app).params if option.name != "help"]
+    for option in options:
+        option.expose_value = False
+        option.callback = _remember
+    return options
+
+
+def group(name: str, text: str) -> typer.Typer:
+    """A group of verbs: every module in this package makes one and calls it ``app``."""
+    return typer.Typer(name=name, help=text, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
 class Verb(TyperCommand):
@@ -54,21 +77,21 @@ class LateGroup(TyperGroup):
         self.params += shared_options()
 
     @property
-    def commands(self) -> Mapping[str, click.Command]:  # type: ignore[override]  # a dictionary there, lazy here
+    def commands(self) -> Mapping[str, Any]:  # type: ignore[override]  # a dictionary there, lazy here
         return _LateCommands(self.modules)
 
     @commands.setter
-    def commands(self, value: Mapping[str, click.Command]) -> None:
+    def commands(self, value: Mapping[str, Any]) -> None:
         del value
 
 
-class _LateCommands(Mapping[str, click.Command]):
-    _loaded: dict[str, click.Command] = {}  # noqa: RUF012  one process has one command line
+class _LateCommands(Mapping[str, Any]):
+    _loaded: dict[str, Any] = {}  # noqa: RUF012  one process has one command line
 
     def __init__(self, modules: Mapping[str, tuple[str, str]]) -> None:
         self._modules = modules
 
-    def __getitem__(self, name: str) -> click.Command:
+    def __getitem__(self, name: str) -> Any:
         if name not in self._loaded:
             module, _ = self._modules[name]
             command = get_command(import_module(f"hammerwork_cli.commands.{module}").app)
