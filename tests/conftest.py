@@ -34,6 +34,26 @@ def unavailable(message: str) -> NoReturn:
     pytest.skip(message)
 
 
+# Expected outputs.
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite-expected", action="store_true", help="write the files of tests/expected anew")
+
+
+@pytest.fixture
+def expected(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """``expected(name, text)``: the text is what the file of that name holds; ``--rewrite-expected`` writes it."""
+
+    def check(name: str, text: str) -> None:
+        path = ROOT / "tests" / "expected" / name
+        if request.config.getoption("--rewrite-expected"):
+            path.write_text(text, encoding="utf-8")
+        assert text == path.read_text(encoding="utf-8")
+
+    return check
+
+
 # Servers and databases.
 
 

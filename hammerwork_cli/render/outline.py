@@ -199,7 +199,7 @@ class Outline:
 
     @cached_property
     def orphans(self) -> frozenset[str]:
-        """Jobs with a parent that is nowhere in the database."""
+        """Jobs with a parent that is nowhere in the database; they are drawn by name."""
         missing = self.tree.missing
         if not missing:
             return frozenset()

@@ -32,6 +32,7 @@ class Column(Generic[Row]):
         is_status: whether the value is a status, which has a colour.
         optional: whether the column may be left out on a terminal when no row fills it.
         wraps: whether a long value may go over several lines on a terminal.
+        is_count: whether a zero goes without saying where rows flow.
     """
 
     header: str
@@ -40,6 +41,7 @@ class Column(Generic[Row]):
     is_status: bool = False
     optional: bool = False
     wraps: bool = False
+    is_count: bool = False
 
 
 def table_text(
@@ -143,7 +145,7 @@ def _flowing(cells: list[list[str]], columns: Sequence[Column[Any]], width: int,
         text, taken = paint(line[0], "bold", colour) + indent[cell_count(line[0]) :], len(indent)
         empty = True
         for cell, column in zip(line[1:], columns[1:], strict=True):
-            if cell == NOTHING:
+            if cell == NOTHING or (column.is_count and cell == "0"):
                 continue
             pair = f"{column.header} {cell}"
             if not empty and taken + cell_count(pair) + 3 > width:

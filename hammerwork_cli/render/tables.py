@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from hammerwork_cli.models import (
+    FINISHED,
     WAITING,
+    Counts,
     JobStatus,
     Lineage,
     PendingSpawn,
@@ -36,11 +38,11 @@ OPERATIONS: Sequence[Column[SpawnOperation]] = (
     Column("parent", lambda row: short_id(row.parent.id)),
     Column("queue", lambda row: row.parent.queue, wraps=True),
     Column("status", lambda row: row.parent.status, is_status=True),
-    Column("children", lambda row: count(row.children.total), "right"),
-    Column("completed", lambda row: count(row.children.of(JobStatus.COMPLETED)), "right"),
-    Column("failed", lambda row: count(row.children.failed), "right"),
-    Column("running", lambda row: count(row.children.of(JobStatus.RUNNING)), "right"),
-    Column("pending", lambda row: count(row.children.of(*WAITING)), "right"),
+    Column("children", lambda row: count(row.children.total), "right", is_count=True),
+    Column("completed", lambda row: count(row.children.of(JobStatus.COMPLETED)), "right", is_count=True),
+    Column("failed", lambda row: count(row.children.failed), "right", is_count=True),
+    Column("running", lambda row: count(row.children.of(JobStatus.RUNNING)), "right", is_count=True),
+    Column("pending", lambda row: count(row.children.of(*WAITING)), "right", is_count=True),
     Column("spawned at (UTC)", lambda row: instant(row.spawned_at), wraps=True),
     Column("operation", lambda row: row.parent.operation_id, optional=True, wraps=True),
     Column("workflow", lambda row: _workflow(row.parent), optional=True, wraps=True),
@@ -113,7 +115,7 @@ def config_text(node: TreeNode) -> str:
 
 def reason(pending: PendingSpawn) -> str:
     """Why a job is listed as pending, and what it waits for."""
-    waits = statuses(pending.waits_for)
+    waits = _waits(pending.waits_for)
     config = SpawnConfig.parse(pending.job.stored_config)
     by = f" by {visible(config.handler)}" if config and config.handler else ""
     if pending.reason == "will_spawn":
@@ -125,8 +127,18 @@ def reason(pending: PendingSpawn) -> str:
     if pending.reason == "waiting":
         return f"waiting on {waits}"
     if pending.reason == "stuck":
-        return f"stuck: all it depends on has ended ({waits})" if waits else "stuck: what it depends on is gone"
+        ended = statuses(pending.waits_for)
+        return f"stuck: all it depends on has ended ({ended})" if ended else "stuck: what it depends on is gone"
     return visible(pending.reason)
+
+
+def _waits(counts: Counts) -> str:
+    """``1 pending (2 completed)``: what is waited for, then what is over."""
+    over = Counts({status: jobs for status, jobs in counts.by_status.items() if status in FINISHED})
+    ahead = Counts({status: jobs for status, jobs in counts.by_status.items() if status not in FINISHED})
+    if not (over.total and ahead.total):
+        return statuses(counts)
+    return f"{statuses(ahead)} ({statuses(over)})"
 
 
 def _pairs(pairs: dict[str, str]) -> Iterator[str]:
@@ -214,6 +226,9 @@ def lineage_text(
         if lineage.ancestors is not None:
             yield ""
         yield paint("Descendants", "bold", colour)
+        if len(lineage.descendants.nodes) == 1 and not lineage.descendants.truncated:
+            yield "  none: no job depends on it"
+            return
         yield from tree_text(
             lineage.descendants, max_depth=None, charset=charset, width=width, colour=colour, fold=True, now=now
         )

@@ -30,6 +30,8 @@ _STATUS_ORDER = (
     JobStatus.DEAD,
     JobStatus.ARCHIVED,
 )
+_UNKNOWN_CELLS = 20
+_UNKNOWN_NAMED = 3
 
 
 def visible(text: str) -> str:
@@ -140,12 +142,16 @@ def plural(number: int, one: str, many: str | None = None) -> str:
 
 
 def status_word(status: str) -> str:
-    """A status inside a sentence: ``completed``, ``timed out``; unknown words as they are."""
-    return "timed out" if status == JobStatus.TIMED_OUT else visible(status).lower()
+    """A status inside a sentence: ``completed``, ``timed out``; unknown words as they are, quoted."""
+    if status in _STATUS_ORDER:
+        return "timed out" if status == JobStatus.TIMED_OUT else status.lower()
+    return f'"{shorten(visible(status), _UNKNOWN_CELLS, "...")}"'
 
 
 def statuses(counts: Counts) -> str:
     """``37 completed, 4 dead``: the good ones first, unknown words last; nothing for no jobs."""
-    known = [status.value for status in _STATUS_ORDER]
-    words = known + sorted(counts.by_status.keys() - set(known))
-    return ", ".join(f"{count(counts.of(word))} {status_word(word)}" for word in words if counts.of(word))
+    known: list[str] = [status for status in _STATUS_ORDER if counts.of(status)]
+    unknown = sorted(status for status in counts.by_status.keys() - set(_STATUS_ORDER) if counts.of(status))
+    parts = [f"{count(counts.of(word))} {status_word(word)}" for word in known + unknown[:_UNKNOWN_NAMED]]
+    rest = counts.of(*unknown[_UNKNOWN_NAMED:])
+    return ", ".join(parts + [f"{count(rest)} in other words"] * bool(rest))

@@ -236,6 +236,9 @@ class _Describer:
         safe = visible(text)
         return shorten(ascii_only(safe) if self.ascii_data else safe, width, self.signs.ellipsis)
 
+    def _statuses(self, counts: Counts) -> str:
+        return self._data(statuses(counts), None)
+
     def _name(self, job: str) -> str:
         node = self.tree.nodes[job]
         name = f"{self._data(node.queue)} {self._data(short_id(job))}"
@@ -256,7 +259,9 @@ class _Describer:
         read = counts.total
         for job in self.outline.below.incomplete & self.tree.child_counts.keys():
             counts.merge(unread_children(self.tree, job))
-        text = f"{plural(counts.total, 'job')}: {statuses(counts)}"
+        if counts.total == 1:
+            return "1 job"
+        text = f"{plural(counts.total, 'job')}: {self._statuses(counts)}"
         return f"at least {text}" if counts.total > read else text
 
     def _operation(self, node: TreeNode) -> list[str]:
@@ -300,13 +305,13 @@ class _Describer:
 
     def rest(self, siblings: Siblings) -> str:
         """What a limit cut."""
-        text = f"... {count(siblings.rest.total)} more: {statuses(siblings.rest)}"
+        text = f"... {count(siblings.rest.total)} more: {self._statuses(siblings.rest)}"
         if siblings.rest_below.total:
             text += self.signs.dot + self._below(siblings.rest_below, siblings.rest_whole)
         return text
 
     def _below(self, counts: Counts, whole: bool) -> str:
-        return f"below: {'' if whole else 'at least '}{statuses(counts)}"
+        return f"below: {'' if whole else 'at least '}{self._statuses(counts)}"
 
     def _line(self, line: str, node: TreeNode, used: int) -> str:
         """The line with the error at its end, cut to what is left of the width."""
@@ -320,7 +325,7 @@ class _Describer:
         return f"{line}{self.signs.dot}{self._data(error, room)}"
 
     def _state(self, node: TreeNode, parent: str | None) -> list[str]:
-        return [self._status(node), *self._waiting(node, parent), *self._missing(node), *self._extras(node)]
+        return [self._status(node), *self._waiting(node, parent), *self._elsewhere(node), *self._extras(node)]
 
     def _word(self, node: TreeNode) -> str:
         return paint_status(node.status, self._data(node.status), self.colour)
@@ -343,23 +348,30 @@ class _Describer:
         unfinished = Counts()
         for job in dict.fromkeys(node.depends_on):
             above = self.tree.nodes.get(job)
-            if above is None and job not in self.tree.missing:
-                unfinished.add("not read")
-            elif above is not None and above.status not in (JobStatus.COMPLETED, JobStatus.ARCHIVED):
+            if above is not None and above.status not in (JobStatus.COMPLETED, JobStatus.ARCHIVED):
                 unfinished.add(above.status)
         only_above = node.depends_on == (parent,) and not unfinished.failed
         if not unfinished.total or only_above:
             return []
-        return [f"waiting on {count(unfinished.total)} ({statuses(unfinished)})"]
+        return [f"waiting on {count(unfinished.total)} ({self._statuses(unfinished)})"]
 
-    def _missing(self, node: TreeNode) -> list[str]:
-        if node.id not in self.outline.orphans:
-            return []
-        gone = [job for job in dict.fromkeys(node.depends_on) if job in self.tree.missing]
-        names = ", ".join(self._data(short_id(job)) for job in gone[:_MISSING_NAMED])
-        if len(gone) > _MISSING_NAMED:
-            names += f" and {count(len(gone) - _MISSING_NAMED)} more"
-        return [f"depends on {names}, which {'is' if len(gone) == 1 else 'are'} not in the database"]
+    def _elsewhere(self, node: TreeNode) -> list[str]:
+        """Parents that are not in the tree: gone from the database, or part of another tree."""
+        absent = [job for job in dict.fromkeys(node.depends_on) if job not in self.tree.nodes]
+        gone = [job for job in absent if job in self.tree.missing]
+        outside = [job for job in absent if job not in self.tree.missing]
+        parts = []
+        if gone:
+            verb = "is" if len(gone) == 1 else "are"
+            parts.append(f"depends on {self._names(gone)}, which {verb} not in the database")
+        if outside and node.id not in self.tree.roots:
+            why = "not read" if self.tree.truncated else "of another tree"
+            parts.append(f"also depends on {self._names(outside)}, {why}")
+        return parts
+
+    def _names(self, jobs: list[str]) -> str:
+        names = ", ".join(self._data(short_id(job)) for job in jobs[:_MISSING_NAMED])
+        return f"{names} and {count(len(jobs) - _MISSING_NAMED)} more" if len(jobs) > _MISSING_NAMED else names
 
     def _extras(self, node: TreeNode) -> list[str]:
         parts = []

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 from hammerwork_cli.models import Counts, SpawnTree, TreeNode
 
@@ -147,4 +148,61 @@ def large() -> SpawnTree:
             for _ in range(109):
                 dead = len(growing.nodes) % 997 == 0
                 growing.job("chunk", "Dead" if dead else "Completed", [part], error="disk full" if dead else None)
+    return growing.tree()
+
+
+def tangle(seed: int, jobs: int = 40) -> SpawnTree:
+    """Jobs that depend on each other at random: joins, cycles, jobs that depend on themselves or on nothing there."""
+    random = Random(seed)
+    growing = Growing()
+    made = [growing.job("root")]
+    for _ in range(jobs - 1):
+        parents = random.sample(made, min(len(made), random.choice([1, 1, 1, 2, 3])))
+        made.append(growing.job(random.choice("abc"), random.choice(STATUSES), parents))
+    for job in random.sample(made[1:], 3):
+        growing.depend(job, *growing.nodes[job].depends_on, random.choice([*made[1:], uuid(10**6)]))
+    return growing.tree(random.choice(made), (made[0],))
+
+
+STATUSES = ["Completed"] * 6 + ["Failed", "Dead", "TimedOut", "Running", "Pending", "Retrying", "weird"]
+
+HOSTILE = [
+    "\x1b[31mred\x1b[0m",
+    "two\nlines\r\n\tand a tab",
+    "\u202eright to left\u202c \u2066isolated\u2069",
+    "zero\u200bwidth\ufeff \u2028separator",
+    "lone \ud800 surrogate",
+    'quotes " and \' and `ticks`',
+    "[bold]markup[/bold] <b>html</b> &amp; &#35; <script>alert(1)</script>",
+    '"]; end; click n1 "javascript:alert(1)"',
+    "end",
+    "1. list",
+    "- item",
+    "# heading #35; #quot;",
+    "**bold** __under__ _x_ ~~gone~~",
+    "%%{init: {'securityLevel': 'loose'}}%%",
+    "graph TD\nsubgraph x",
+    "$$\\frac{1}{2}$$ \\n \\N \\",
+    "a|b --> c:::d @{ shape: cyl }",
+    "日本語の行列 ファイル",
+    "עברית و العربية",
+    "👩‍🚀 👨‍👩‍👧 ❤️‍🔥 🇩🇪",
+    "e\u0301 é ñ",
+    "\x00\x7f\x9b31m",
+    "=cmd|' /C calc'!A0",
+    "",
+    " ",
+    "x" * 5000,
+    "http://example.com/?a=b&c=d www.example.com",
+    "`**md**`",
+]
+
+
+def hostile() -> SpawnTree:
+    """A tree in which every text of the database is meant to do harm."""
+    growing = Growing()
+    root = growing.job("root", stored_config='{"operation_id": "\\u001b]0;owned\\u0007"}', workflow_name=HOSTILE[0])
+    for text in HOSTILE:
+        parent = growing.job(text, "Dead", [root], error=f"{text}\n{text}", stored_config="not json")
+        growing.job(text, text, [parent])
     return growing.tree()

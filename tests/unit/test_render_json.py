@@ -1,0 +1,192 @@
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from hammerwork_cli.models import Counts, Lineage, PendingSpawn, SpawnGroup, SpawnOperation, SpawnStats, SpawnTree
+from hammerwork_cli.render import json as render
+from hammerwork_cli.render.table import delimited
+from tests.unit import trees
+from tests.unit.trees import START, Growing, stored, uuid
+
+NODE_KEYS = [
+    "id",
+    "queue",
+    "status",
+    "priority",
+    "depth",
+    "depends_on",
+    "children",
+    "has_spawn_config",
+    "spawn_config",
+    "operation_id",
+    "created_at",
+    "started_at",
+    "completed_at",
+    "failed_at",
+    "error",
+    "workflow_id",
+    "workflow_name",
+    "archived_at",
+]
+
+
+def read(tree: SpawnTree) -> dict[str, list[dict[str, object]]]:
+    text = "".join(render.tree_document(tree))
+    assert text.isascii()
+    assert text.endswith("}\n")
+    document: dict[str, list[dict[str, object]]] = json.loads(text, parse_constant=pytest.fail)
+    return document
+
+
+@pytest.mark.parametrize(
+    "make",
+    [trees.video, trees.diamond, trees.hostile, lambda: trees.chain(1000), lambda: trees.tangle(3)],
+    ids=["video", "diamond", "hostile", "chain", "tangle"],
+)
+def test_the_fast_way_says_what_the_records_say(make: Callable[[], SpawnTree]) -> None:
+    tree = make()
+    document = read(tree)
+    assert list(document) == ["schema_version", "roots", "target", "truncated", "nodes", "edges"]
+    assert document["nodes"] == [render.node_record(node, tree) for node in tree.nodes.values()]
+    assert all(list(node) == NODE_KEYS for node in document["nodes"])
+    assert [json.loads(line) for line in render.tree_lines(tree)] == document["nodes"]
+
+
+def test_edges_are_all_dependencies_inside_the_tree_each_once() -> None:
+    growing = Growing()
+    spawner = growing.job("a", stored_config="{}")
+    plain = growing.job("b")
+    join = growing.job("c", "Pending", [spawner, plain, spawner, uuid(99)])
+    growing.depend(plain, plain)
+    edges = read(growing.tree(roots=(spawner, plain)))["edges"]
+    assert edges == [
+        {"from": plain, "to": plain, "type": "dependency"},
+        {"from": spawner, "to": join, "type": "spawn"},
+        {"from": plain, "to": join, "type": "dependency"},
+    ]
+
+
+def test_an_empty_list_of_edges_is_valid() -> None:
+    assert read(trees.fan_out(0))["edges"] == []
+
+
+def test_children_are_the_exact_number_even_where_they_were_not_read() -> None:
+    growing = Growing()
+    root = growing.job("a")
+    growing.job("b", parents=[root])
+    tree = growing.tree(child_counts={root: Counts({"Completed": 40, "Dead": 2})})
+    document = read(tree)
+    assert document["nodes"][0]["children"] == 42
+    assert document["truncated"] is True
+
+
+@pytest.mark.parametrize(
+    ("instant", "said"),
+    [
+        ("2026-11-24 14:18:25.393217+00", "2026-11-24T14:18:25.393217Z"),
+        ("2026-11-24 14:18:25.5+00", "2026-11-24T14:18:25.500000Z"),
+        ("2026-11-24 14:18:25+00", "2026-11-24T14:18:25.000000Z"),
+        ("2026-11-24T14:18:25.393217Z", "2026-11-24T14:18:25.393217Z"),
+        (datetime(2026, 11, 24, 14, 18, 25, 393217), "2026-11-24T14:18:25.393217Z"),  # noqa: DTZ001  as MySQL's driver
+        ("infinity", None),
+        ("10000-01-01 00:00:00+00", None),
+        (None, None),
+    ],
+)
+def test_every_spelling_of_an_instant_becomes_rfc_3339(instant: str | datetime | None, said: str | None) -> None:
+    growing = Growing()
+    growing.job("a", created_at=instant)
+    tree = growing.tree()
+    assert read(tree)["nodes"][0]["created_at"] == said
+    assert render.node_record(next(iter(tree.nodes.values())))["created_at"] == said
+
+
+@pytest.mark.parametrize("parents", [f"{{{uuid(0)}}}", f'["{uuid(0)}"]', [uuid(0)], f'["{uuid(0)}", 7]'])
+def test_every_spelling_of_depends_on_becomes_a_list(parents: object) -> None:
+    growing = Growing()
+    growing.job("a")
+    growing.job("b", stored_parents=parents)
+    assert read(growing.tree(roots=(uuid(0),)))["nodes"][1]["depends_on"] == [uuid(0)]
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ('{"metadata": 1e999}', {"metadata": "inf"}),
+        ("[" * 100_000, None),
+        ("not json", None),
+        ("[1]", None),
+        ('{"handler": "\\ud800"}', {"handler": "\ud800"}),
+    ],
+)
+def test_spawn_configurations_that_json_cannot_hold_do_not_break_the_document(config: str, said: object) -> None:
+    growing = Growing()
+    growing.job("a", stored_config=config)
+    node = read(growing.tree())["nodes"][0]
+    assert node["has_spawn_config"] is True
+    assert node["spawn_config"] == said
+
+
+def test_a_document_is_compact_for_pipes_and_indented_for_people() -> None:
+    value = {"a": [1, {"b": timedelta(seconds=1.5)}], "t": datetime(2026, 1, 1, tzinfo=UTC)}
+    assert render.document(value) == '{"a":[1,{"b":1.5}],"t":"2026-01-01T00:00:00.000000Z"}'
+    assert render.document([], pretty=True) == "[]"
+    assert json.loads(render.document(value, pretty=True)) == json.loads(render.document(value))
+    assert list(render.lines([{"a": "é"}, {}])) == ['{"a":"\\u00e9"}', "{}"]
+
+
+def operation() -> SpawnOperation:
+    parent = next(iter(trees.video().nodes.values()))
+    children = Counts({"Completed": 6, "Dead": 1, "TimedOut": 1, "Retrying": 2})
+    return SpawnOperation(parent, children, stored(START), stored(START + timedelta(seconds=90)))
+
+
+def test_an_operation_counts_its_children_in_an_object() -> None:
+    record = render.operation_record(operation())
+    assert record["children"] == {"total": 10, "completed": 6, "failed": 2, "running": 0, "pending": 2}
+    assert record["success_rate"] == 0.75
+    assert record["wall_time_seconds"] == 90.0
+    assert record["handler"] == "media"
+
+
+def test_the_columns_of_csv_are_members_of_the_records() -> None:
+    growing = Growing()
+    job = growing.nodes[growing.job("a")]
+    pending = render.pending_record(PendingSpawn(job, "stuck", Counts({"Dead": 1})))
+    lineage = render.lineage_rows(Lineage(job, ((1, job),), growing.tree()))
+    assert tuple(pending) == render.PENDING_KEYS
+    assert all(tuple(row) == render.LINEAGE_KEYS for row in lineage)
+    header, row = delimited([render.operation_record(operation())], "csv", render.OPERATION_KEYS).splitlines()
+    assert dict(zip(header.split(","), row.split(","), strict=False))["children.failed"] == "2"
+
+
+def test_a_lineage_is_ancestors_the_job_and_descendants() -> None:
+    tree = trees.chain(3)
+    nodes = list(tree.nodes.values())
+    below = SpawnTree((nodes[2].id,), nodes[2].id, dict(list(tree.nodes.items())[2:]), {nodes[2].id: 0, nodes[3].id: 1}, {})
+    lineage = Lineage(nodes[2], ((2, nodes[0]), (1, nodes[1])), below, frozenset({uuid(7)}))
+    assert [(row["relation"], row["distance"]) for row in render.lineage_rows(lineage)] == [
+        ("ancestor", 2),
+        ("ancestor", 1),
+        ("job", 0),
+        ("descendant", 1),
+    ]
+    record = render.lineage_record(lineage)
+    assert [row["id"] for row in record["ancestors"]] == [nodes[0].id, nodes[1].id]
+    assert [row["id"] for row in record["descendants"]["nodes"]] == [nodes[2].id, nodes[3].id]
+    assert record["missing"] == [uuid(7)]
+    assert render.lineage_record(Lineage(nodes[2], None, None))["ancestors"] is None
+
+
+def test_stats_are_flat_and_their_details_are_lists() -> None:
+    group = SpawnGroup("video", 2, 10, 8, 6, 8)
+    stats = SpawnStats(START, None, group, 1, 2, 3, timedelta(seconds=1.5), None, by_queue=(group,), slowest=(operation(),))
+    record = render.stats_record(stats)
+    assert (record["operations"], record["average"], record["success_rate"]) == (2, 5.0, 0.75)
+    assert (record["p50_seconds"], record["p95_seconds"]) == (1.5, None)
+    assert record["by_queue"][0]["name"] == "video"
+    assert record["by_handler"] is None
+    assert record["slowest"][0]["children"]["total"] == 10
+    json.loads(render.document(record))
