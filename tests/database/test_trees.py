@@ -1,0 +1,257 @@
+"""Trees are read whole, whatever the rows look like."""
+
+import gzip
+import json
+from uuid import uuid4
+
+import pytest
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import NotFoundError
+from hammerwork_cli.queries import trees
+from tests.rows import START, Rows
+
+
+def test_every_member_leads_to_the_same_whole_tree(readable: Database, rows: Rows) -> None:
+    root = rows.job(spawns=True)
+    encodes = [rows.job(root, spawns=True) for _ in range(3)]
+    segments = [rows.job(encode, status=status) for encode in encodes for status in ("Completed", "Dead")]
+    for member in (root, encodes[1], segments[3]):
+        tree = trees.tree(readable, member)
+        assert tree.roots == (root,)
+        assert tree.target == member
+        assert list(tree.nodes) == [root, *encodes, *segments]
+        assert tree.children[encodes[1]] == segments[2:4]
+        assert tree.counts.by_status == {"Completed": 7, "Dead": 3}
+        assert not tree.truncated
+
+
+def test_only_the_part_below_a_job_when_asked(readable: Database, rows: Rows) -> None:
+    root = rows.job(spawns=True)
+    child, sibling = rows.job(root), rows.job(root)
+    grandchild = rows.job(child)
+    tree = trees.tree(readable, child, whole=False)
+    assert set(tree.nodes) == {child, grandchild}
+    assert sibling not in tree.nodes
+
+
+def test_a_job_with_two_parents_comes_once_after_both(readable: Database, rows: Rows) -> None:
+    left, right = rows.job(), rows.job()
+    middle = rows.job(right)
+    join = rows.job(left, middle)
+    for member in (left, right, join):
+        tree = trees.tree(readable, member)
+        assert set(tree.nodes) >= {member, join}
+        order = list(tree.nodes)
+        assert order.count(join) == 1
+        assert all(order.index(parent) < order.index(join) for parent in (left, middle) if parent in tree.nodes)
+    assert set(trees.tree(readable, join).roots) == {left, right}
+    assert join in trees.tree(readable, right).children[middle]
+
+
+def test_cycles_end(readable: Database, rows: Rows) -> None:
+    one, other, tail = str(uuid4()), str(uuid4()), str(uuid4())
+    rows.job(other, id=one)
+    rows.job(one, id=other)
+    rows.job(other, id=tail)
+    itself = str(uuid4())
+    rows.job(itself, id=itself)
+    tree = trees.tree(readable, tail)
+    assert tree.roots == (one,)
+    assert set(tree.nodes) == {one, other, tail}
+    assert set(trees.tree(readable, itself).nodes) == {itself}
+
+
+def test_a_missing_parent_is_named_and_hides_nobody(readable: Database, rows: Rows) -> None:
+    gone = str(uuid4())
+    orphan = rows.job(gone)
+    child = rows.job(orphan)
+    other_gone = str(uuid4())
+    rows.job(orphan, other_gone)
+    tree = trees.tree(readable, child)
+    assert tree.roots == (orphan,)
+    assert len(tree.nodes) == 3
+    assert tree.missing == {gone, other_gone}
+
+
+@pytest.mark.parametrize("stored", ['"Pending"', "pending", '"pending"', "PENDING"])
+def test_damaged_statuses_read_as_what_they_mean(readable: Database, rows: Rows, stored: str) -> None:
+    job = rows.job(status=stored)
+    assert trees.tree(readable, job).nodes[job].status == "Pending"
+
+
+def test_unknown_statuses_are_kept(readable: Database, rows: Rows) -> None:
+    job = rows.job(status="Paused by <b>hand</b>")
+    assert trees.tree(readable, job).nodes[job].status == "Paused by <b>hand</b>"
+
+
+def test_rows_with_nothing_where_nothing_is_allowed_are_read(readable: Database, rows: Rows) -> None:
+    parent = rows.job(depends_on=None, dependents=None, dependency_status=None, result_storage_type=None)
+    child = rows.job(parent)
+    tree = trees.tree(readable, child)
+    assert tree.roots == (parent,)
+    assert tree.nodes[parent].depends_on == ()
+
+
+@pytest.mark.parametrize("payload", [[1, 2], 7, "text", None, True, [{"_spawn_config": {}}]])
+def test_payloads_that_are_not_objects_carry_no_configuration(readable: Database, rows: Rows, payload: object) -> None:
+    job = rows.job(payload=payload)
+    assert not trees.tree(readable, job).nodes[job].has_spawn_config
+
+
+@pytest.mark.parametrize(
+    ("stored", "operation"),
+    [
+        ({"handler": "h", "max_spawn_count": 15, "operation_id": "op", "spawn_delay_ms": 200}, "op"),
+        (
+            {
+                "max_spawn_count": 9,
+                "inherit_priority": True,
+                "inherit_retry_strategy": True,
+                "inherit_timeout": False,
+                "inherit_trace_context": True,
+                "operation_id": None,
+            },
+            None,
+        ),
+        ("not an object", None),
+        ([1, 2], None),
+        (3, None),
+        ({"operation_id": 12, "max_spawn_count": "many", "inherit_priority": "yes"}, None),
+    ],
+)
+def test_every_form_of_configuration_is_seen(
+    readable: Database, rows: Rows, stored: object, operation: str | None
+) -> None:
+    job = rows.job(spawns=stored)
+    node = trees.tree(readable, job).nodes[job]
+    assert node.has_spawn_config
+    assert node.operation_id == operation
+    assert node.spawn_config == (stored if isinstance(stored, dict) else None)
+
+
+def test_a_configuration_of_null_is_one(readable: Database, rows: Rows) -> None:
+    job = rows.job(payload={"_spawn_config": None})
+    assert trees.tree(readable, job).nodes[job].has_spawn_config
+
+
+def test_encrypted_jobs_are_members_like_others(readable: Database, rows: Rows) -> None:
+    root = rows.job(
+        payload={"encrypted": True},
+        is_encrypted=True,
+        encryption_key_id="k1",
+        encryption_algorithm="AES256GCM",
+        encrypted_payload=b"\x00\xff\x1b",
+        encryption_nonce=b"\x00",
+        encryption_tag=b"\x01",
+    )
+    child = rows.job(root)
+    assert set(trees.tree(readable, child).nodes) == {root, child}
+
+
+def archive(rows: Rows, *parents: str, spawns: bool = False, **columns: object) -> str:
+    payload = {"_spawn_config": {"operation_id": "archived"}} if spawns else {"plain": 1}
+    packed = gzip.compress(json.dumps(payload).encode())
+    job = str(uuid4())
+    database = rows.database
+    depends_on = json.dumps(parents)
+    if database.dialect == "postgresql":
+        depends_on = "{" + ",".join(parents) + "}"
+    row = {
+        "id": job,
+        "queue_name": "work",
+        "payload": packed,
+        "status": "Completed",
+        "priority": "normal",
+        "created_at": START,
+        "scheduled_at": START,
+        "archived_at": START,
+        "depends_on": depends_on,
+        **columns,
+    }
+    rows.insert("hammerwork_jobs_archive", row)
+    return job
+
+
+def test_a_tree_goes_on_through_jobs_that_are_only_in_the_archive(readable: Database, rows: Rows) -> None:
+    root = rows.job(spawns=True)
+    archived = archive(rows, root, spawns=True)
+    leaf = rows.job(archived)
+    for member in (root, archived, leaf):
+        tree = trees.tree(readable, member)
+        assert tree.roots == (root,)
+        assert list(tree.nodes) == [root, archived, leaf]
+    node = tree.nodes[archived]
+    assert node.archived_at is not None
+    assert node.operation_id == "archived"
+    assert tree.missing == frozenset()
+
+
+def test_a_job_in_both_tables_comes_once(readable: Database, rows: Rows) -> None:
+    root = rows.job(spawns=True, archived_at=START)
+    archive(rows, id=root)
+    child = rows.job(root)
+    archive(rows, root, id=child)
+    assert list(trees.tree(readable, root).nodes) == [root, child]
+
+
+def test_a_chain_of_a_thousand_is_read_from_either_end(readable: Database, rows: Rows) -> None:
+    chain = [rows.job()]
+
+    def grow() -> None:
+        for _ in range(1000):
+            chain.append(rows.job(chain[-1]))
+
+    readable.transaction(grow)
+    tree = trees.tree(readable, chain[-1])
+    assert list(tree.nodes) == chain
+    assert tree.depths[chain[-1]] == 1000
+
+
+def test_a_depth_limit_counts_what_it_cuts(readable: Database, rows: Rows) -> None:
+    root = rows.job()
+    child = rows.job(root)
+    for status in ("Completed", "Completed", "Dead"):
+        rows.job(child, status=status)
+    tree = trees.tree(readable, root, depth=1)
+    assert list(tree.nodes) == [root, child]
+    assert tree.truncated
+    assert tree.child_counts[child].by_status == {"Completed": 2, "Dead": 1}
+    assert tree.child_total(child) == 3
+    assert not trees.tree(readable, root, depth=2).truncated
+
+
+def test_a_limit_of_jobs_keeps_the_failures_and_counts_the_rest(readable: Database, rows: Rows) -> None:
+    root = rows.job()
+    for _ in range(30):
+        rows.job(root)
+    failed = [rows.job(root, status=status) for status in ("Failed", '"Dead"', "timedout")]
+    tree = trees.tree(readable, root, max_jobs=10)
+    assert len(tree.nodes) == 10
+    assert set(failed) < set(tree.nodes)
+    assert tree.child_total(root) == 33
+    assert tree.child_counts[root].failed == 3
+
+
+def test_lineage_goes_up_to_every_root_and_down(readable: Database, rows: Rows) -> None:
+    grandparents = [rows.job(), rows.job()]
+    parent = rows.job(*grandparents)
+    job = rows.job(parent)
+    child = rows.job(job)
+    lineage = trees.lineage(readable, job, ancestors=True, descendants=True, depth=10)
+    assert lineage.ancestors is not None
+    assert [(distance, node.id) for distance, node in lineage.ancestors] == [
+        (2, grandparents[0]),
+        (2, grandparents[1]),
+        (1, parent),
+    ]
+    assert lineage.descendants is not None
+    assert list(lineage.descendants.nodes) == [job, child]
+    short = trees.lineage(readable, job, ancestors=True, descendants=False, depth=1)
+    assert short.truncated
+    assert [node.id for _, node in short.ancestors or ()] == [parent]
+
+
+def test_an_unknown_job_is_not_found(readable: Database) -> None:
+    with pytest.raises(NotFoundError):
+        trees.tree(readable, str(uuid4()))

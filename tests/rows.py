@@ -1,0 +1,76 @@
+"""Rows as anybody may have written them: the tests' way around the program's own writing."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from hammerwork_cli.database import Database
+
+START = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)
+CONFIG = {"operation_id": "op-1", "max_spawn_count": 10, "inherit_priority": True}
+
+
+class Rows:
+    """Inserts jobs into a database; each is a second younger than the one before."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.written = 0
+
+    def job(
+        self,
+        *parents: str,
+        queue: str = "work",
+        status: str = "Completed",
+        payload: Any = None,
+        spawns: Any = None,
+        depends_on: Any = ...,
+        table: str = "hammerwork_jobs",
+        **columns: Any,
+    ) -> str:
+        """Writes one row and returns its id.
+
+        Args:
+            parents: ids for ``depends_on``.
+            queue: its queue.
+            status: as the row spells it.
+            payload: anything that JSON can say.
+            spawns: ``_spawn_config``; ``True`` for an ordinary one.
+            depends_on: the stored value instead of ``parents``.
+            table: the archive, if wanted.
+            columns: further columns.
+        """
+        self.written += 1
+        created = START + timedelta(seconds=self.written)
+        if spawns is not None:
+            payload = {**(payload or {}), "_spawn_config": CONFIG if spawns is True else spawns}
+        row = {
+            "id": str(uuid4()),
+            "queue_name": queue,
+            "payload": json.dumps({} if payload is None else payload),
+            "status": status,
+            "created_at": created,
+            "scheduled_at": created,
+            "depends_on": self.ids(parents) if depends_on is ... else depends_on,
+            **columns,
+        }
+        self.insert(table, row)
+        return str(row["id"])
+
+    def insert(self, table: str, row: dict[str, Any]) -> None:
+        """Writes one row as it is."""
+        places = ", ".join([self.database.placeholder] * len(row))
+        sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})"
+        self.run(sql, [self.database._adapt(value) for value in row.values()])
+
+    def run(self, sql: str, values: Sequence[Any] = ()) -> None:
+        """Sends a statement that returns nothing."""
+        self.database._execute(sql, list(values))
+
+    def ids(self, ids: Sequence[str]) -> str:
+        """A list of ids as ``depends_on`` holds it here."""
+        if self.database.dialect == "postgresql" and self.database.schema["hammerwork_jobs"]["depends_on"] == "uuid[]":
+            return "{" + ",".join(ids) + "}"
+        return json.dumps(list(ids))
