@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 VARIABLES = {"postgres": "HAMMERWORK_TEST_POSTGRES_URL", "mysql": "HAMMERWORK_TEST_MYSQL_URL"}
@@ -27,6 +27,7 @@ USER = "hammerwork"
 PASSWORD = "p@ss:w/rd%21é"
 """Has every sign that must be encoded in a URL, so that nothing prints it by luck."""
 START_SECONDS = 60
+UNTUNED = "--default-settings"
 SOCKET_PATH_LENGTH = 90
 
 
@@ -35,13 +36,18 @@ class ServerMissingError(Exception):
 
 
 class PrivateServer:
-    """A server of our own, from :meth:`start` to :meth:`stop`."""
+    """A server of our own, from :meth:`start` to :meth:`stop`.
+
+    Args:
+        tuned: made small and quick for tests; otherwise it keeps its default settings, for benchmarks.
+    """
 
     system_users: Sequence[str] = ()
     """Whose process it becomes, the first that exists, when root runs the tests: these servers refuse root."""
     stop_signal = signal.SIGTERM
 
-    def __init__(self) -> None:
+    def __init__(self, *, tuned: bool = True) -> None:
+        self._tuned = tuned
         self._owner = _owner(self.system_users) if os.geteuid() == 0 else None
         self.folder = _folder(self._owner)
         self.port = _free_port()
@@ -118,6 +124,16 @@ class PrivatePostgres(PrivateServer):
 
     system_users = ("postgres", "nobody")
     stop_signal = signal.SIGINT  # ends sessions instead of waiting for them
+    tuning: ClassVar[dict[str, object]] = {
+        "max_connections": 60,
+        "shared_buffers": "32MB",
+        "fsync": "off",
+        "synchronous_commit": "off",
+        "full_page_writes": "off",
+        "max_wal_size": "256MB",
+        "autovacuum": "off",
+        "jit": "off",
+    }
 
     def start(self) -> None:
         programs = _postgres_programs()
@@ -132,14 +148,7 @@ class PrivatePostgres(PrivateServer):
             "listen_addresses": "127.0.0.1",
             "port": self.port,
             "unix_socket_directories": "",
-            "max_connections": 60,
-            "shared_buffers": "32MB",
-            "fsync": "off",
-            "synchronous_commit": "off",
-            "full_page_writes": "off",
-            "max_wal_size": "256MB",
-            "autovacuum": "off",
-            "jit": "off",
+            **(self.tuning if self._tuned else {}),
         }
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         self._serve(programs / "postgres", "-D", data, *options)
@@ -159,6 +168,14 @@ class PrivateMySQL(PrivateServer):
     """MariaDB, or MySQL proper where only that is installed."""
 
     system_users = ("mysql", "nobody")
+    tuning: ClassVar[dict[str, object]] = {
+        "max-connections": 60,
+        "max-allowed-packet": "64M",
+        "innodb-buffer-pool-size": "64M",
+        "innodb-flush-log-at-trx-commit": 0,
+        "innodb-doublewrite": "OFF",
+        "performance-schema": "OFF",
+    }
 
     def start(self) -> None:
         server, install = _mysql_programs()
@@ -180,12 +197,7 @@ class PrivateMySQL(PrivateServer):
             "port": self.port,
             "skip-name-resolve": "ON",
             "character-set-server": "utf8mb4",
-            "max-connections": 60,
-            "max-allowed-packet": "64M",
-            "innodb-buffer-pool-size": "64M",
-            "innodb-flush-log-at-trx-commit": 0,
-            "innodb-doublewrite": "OFF",
-            "performance-schema": "OFF",
+            **(self.tuning if self._tuned else {}),
             **({"mysqlx": "OFF", "skip-log-bin": "ON"} if server.name == "mysqld" else {}),
         }
         self._serve(server, "--no-defaults", *(f"--{key}={value}" for key, value in settings.items()))
@@ -260,18 +272,23 @@ def _listens(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def server_url(kind: str) -> Iterator[str]:
+def server_url(kind: str, *, tuned: bool = True) -> Iterator[str]:
     """The URL of a server of that kind with the right to create databases: a given one, or a private one.
+
+    Args:
+        kind: ``postgres`` or ``mysql``.
+        tuned: for tests; otherwise with its default settings, or the one that ``HAMMERWORK_BENCH_*_URL`` names.
 
     Raises:
         ServerMissingError: none is given and none can be started; the message says what to do.
     """
-    given = os.environ.get(VARIABLES[kind])
+    variable = VARIABLES[kind] if tuned else VARIABLES[kind].replace("_TEST_", "_BENCH_")
+    given = os.environ.get(variable)
     if given:
         yield given
         return
     keeper = subprocess.Popen(
-        [sys.executable, "-m", "tests.servers", kind],
+        [sys.executable, "-m", "tests.servers", kind, *([] if tuned else [UNTUNED])],
         cwd=Path(__file__).parent.parent,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -289,12 +306,12 @@ def server_url(kind: str) -> Iterator[str]:
         keeper.communicate()
 
 
-def _keep(kinds: Sequence[str]) -> None:
+def _keep(kinds: Sequence[str], *, tuned: bool) -> None:
     """Starts servers, tells their URLs, and stops them when the input ends."""
     running: list[PrivateServer] = []
     try:
         for kind in kinds:
-            running.append(KINDS[kind]())
+            running.append(KINDS[kind](tuned=tuned))
             running[-1].start()
             print(f"export {VARIABLES[kind]}='{running[-1].url}'", flush=True)  # noqa: T201  this is its answer
         sys.stdin.read()
@@ -310,9 +327,9 @@ def _leave(number: int, _frame: object) -> None:
 if __name__ == "__main__":
     for stop in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(stop, _leave)
-    wanted = sys.argv[1:] or list(KINDS)
+    wanted = [word for word in sys.argv[1:] if word != UNTUNED] or list(KINDS)
     try:
-        _keep(wanted)
+        _keep(wanted, tuned=UNTUNED not in sys.argv)
     except ServerMissingError as error:
         todo = " ".join(f"Install {PACKAGES[kind]} or set {VARIABLES[kind]}." for kind in wanted)
         sys.exit(f"{error}\n{todo}")
