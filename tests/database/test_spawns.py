@@ -1,0 +1,138 @@
+"""Operations, their figures, and what is still to come."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import JobStatus
+from hammerwork_cli.queries import spawns
+from tests.rows import START, Rows
+
+EVER = START - timedelta(days=1)
+
+
+def listed(database: Database, **filters: object) -> list[str]:
+    return [operation.parent.id for operation in spawns.operations(database, limit=100, **filters)]  # type: ignore[arg-type]
+
+
+def test_operations_count_their_children_by_status(readable: Database, rows: Rows) -> None:
+    parent = rows.job(spawns=True)
+    other = rows.job()
+    for status in ("Completed", "completed", '"Completed"', "Dead", "Failed", "TimedOut", "Running", "Pending", "pending"):
+        rows.job(parent, status=status)
+    rows.job(other, parent, status="Completed")
+    [operation] = spawns.operations(readable, limit=20)
+    assert operation.parent.id == parent
+    assert operation.children.by_status == {
+        "Completed": 4,
+        "Dead": 1,
+        "Failed": 1,
+        "TimedOut": 1,
+        "Running": 1,
+        "Pending": 2,
+    }
+    assert operation.success_rate == pytest.approx(4 / 7)
+    assert operation.finished_at is None
+
+
+def test_an_operation_lasts_from_its_first_child_to_its_last_end(readable: Database, rows: Rows) -> None:
+    parent = rows.job(spawns=True)
+    first = START + timedelta(minutes=1)
+    for seconds in (0, 5, 9):
+        begun = first + timedelta(seconds=seconds)
+        rows.job(parent, created_at=begun, completed_at=begun + timedelta(seconds=1))
+    [operation] = spawns.operations(readable, limit=20)
+    assert operation.wall_time == timedelta(seconds=10)
+
+
+def test_operations_are_listed_newest_first_and_filtered(readable: Database, rows: Rows) -> None:
+    old = rows.job(queue="a", spawns={"operation_id": "one"})
+    failed = rows.job(queue="b", spawns={"operation_id": "two"}, status='"Dead"')
+    new = rows.job(queue="a", spawns=True, status="running")
+    for parent in (old, failed, new):
+        rows.job(parent)
+    assert listed(readable) == [new, failed, old]
+    assert listed(readable, queue="a") == [new, old]
+    assert listed(readable, statuses=[JobStatus.DEAD, JobStatus.FAILED]) == [failed]
+    assert listed(readable, operation="one") == [old]
+    assert listed(readable, since=START + timedelta(seconds=2)) == [new, failed]
+    assert [operation.parent.id for operation in spawns.operations(readable, limit=1)] == [new]
+
+
+def test_parents_that_ended_without_a_child_are_listed_and_those_yet_to_spawn_are_pending(
+    readable: Database, rows: Rows
+) -> None:
+    rows.job()
+    ended = rows.job(spawns=True, status="Completed")
+    dead = rows.job(spawns=True, status="Dead")
+    ahead = rows.job(spawns=True, status="pending")
+    recurring = rows.job(spawns=True, status="Pending")
+    rows.job(recurring)
+    second_parent = rows.job(spawns=True, status="Running")
+    rows.job(ended, second_parent)
+    assert set(listed(readable)) == {ended, dead, recurring, second_parent}
+    assert {(pending.job.id, pending.reason) for pending in spawns.pending(readable, limit=50)} == {(ahead, "will_spawn")}
+
+
+def test_completed_parents_that_never_spawned_are_pending(readable: Database, rows: Rows) -> None:
+    never = rows.job(spawns=True, status='"Completed"')
+    [pending] = spawns.pending(readable, limit=50)
+    assert (pending.job.id, pending.reason) == (never, "never_spawned")
+
+
+def test_jobs_that_wait_say_for_what_and_whether_it_can_end(readable: Database, rows: Rows) -> None:
+    done, running = rows.job(), rows.job(status="Running")
+    waiting = rows.job(done, running, status="Pending", dependency_status="waiting")
+    stuck = rows.job(done, str(uuid4()), status="Pending", dependency_status="waiting")
+    found = {pending.job.id: pending for pending in spawns.pending(readable, limit=50)}
+    assert found[waiting].reason == "waiting"
+    assert found[waiting].waits_for.by_status == {"Completed": 1, "Running": 1}
+    assert found[stuck].reason == "stuck"
+    assert found[stuck].waits_for.by_status == {"Completed": 1, "missing": 1}
+
+
+def test_figures_of_a_window(readable: Database, rows: Rows) -> None:
+    rows.job(spawns=True, created_at=EVER - timedelta(days=1))
+    root = rows.job(queue="a", spawns={"handler": "fan"})
+    for seconds in range(1, 11):
+        begun = START + timedelta(minutes=1)
+        rows.job(root, started_at=begun, completed_at=begun + timedelta(seconds=seconds))
+    inner = rows.job(root, queue="b", spawns={"handler": "deep"}, status="Running")
+    rows.job(inner, status="Dead")
+    rows.job(spawns=True, status="Completed")
+    figures = spawns.stats(readable, since=EVER, recent=START + timedelta(seconds=5), detailed=True)
+    assert (figures.overall.operations, figures.overall.children, figures.overall.largest) == (2, 12, 11)
+    assert figures.overall.average == 6
+    assert figures.overall.success_rate == pytest.approx(10 / 11)
+    assert (figures.empty, figures.recent, figures.depth) == (1, 1, 2)
+    assert figures.p50 == pytest.approx(timedelta(seconds=5), abs=timedelta(milliseconds=2))
+    assert figures.p95 == pytest.approx(timedelta(seconds=10), abs=timedelta(milliseconds=2))
+    assert {(group.name, group.operations) for group in figures.by_queue or ()} == {("a", 1), ("b", 1)}
+    assert {(group.name, group.children) for group in figures.by_handler or ()} == {("fan", 11), ("deep", 1)}
+    only = spawns.stats(readable, since=EVER, recent=START, queue="b")
+    assert (only.overall.operations, only.overall.completed, only.p50) == (1, 0, None)
+
+
+def test_figures_count_children_of_several_parents_for_each(readable: Database, rows: Rows) -> None:
+    parents = [rows.job(spawns=True), rows.job(spawns=True)]
+    rows.job(*parents)
+    figures = spawns.stats(readable, since=EVER, recent=EVER)
+    assert (figures.overall.operations, figures.overall.children) == (2, 2)
+
+
+def test_nothing_spawned_has_figures_of_nothing(readable: Database) -> None:
+    figures = spawns.stats(readable, since=EVER, recent=EVER, detailed=True)
+    assert (figures.overall.operations, figures.overall.average, figures.overall.success_rate) == (0, None, None)
+    assert figures.slowest == ()
+
+
+def test_the_slowest_operations_come_first(readable: Database, rows: Rows) -> None:
+    slow, quick, unfinished = (rows.job(spawns=True) for _ in range(3))
+    begun = START + timedelta(minutes=1)
+    rows.job(slow, created_at=begun, completed_at=begun + timedelta(minutes=9))
+    rows.job(quick, created_at=begun, completed_at=begun + timedelta(minutes=1))
+    rows.job(unfinished, status="Running")
+    slowest = spawns.stats(readable, since=EVER, recent=EVER, detailed=True).slowest or ()
+    assert [operation.parent.id for operation in slowest] == [slow, quick]
