@@ -146,10 +146,7 @@ class _Chart:
 
     def build(self) -> "_Chart":
         """Draws what there is room for."""
-        if not self._grow(None, list(self.tree.roots), 0):
-            self._write(_Unit("", [], 0, self.tree.counts), None)
-            self.whole = False
-            self.summed_jobs += len(self.tree.nodes)
+        self._grow(None, list(self.tree.roots), 0)
         while self.heap:
             unit = heappop(self.heap)[3]
             self.edge_room += 1
@@ -162,15 +159,18 @@ class _Chart:
 
     def _grow(self, above: _Unit | None, children: list[str], level: int) -> bool:
         """Adds the children of a unit, or the roots; ``False`` when there is no room even folded."""
-        for names in (self._room_for_names(children), 0):
-            units = self._units_of(children, level, names)
+        names = self._room_for_names(children)
+        for some, lump in ((names, False), (0, False), (names, True), (0, True)):
+            units = self._units_of(children, level, some, lump)
             if above is not None and above.extra.total:
-                units.append(_Unit("", [], level, above.extra))
+                units.insert(0, _Unit("", [], level, above.extra))
             further = sum(map(self._has_children, units))
             characters = sum(_units(self._text(unit)) + _EDGE for unit in units) + _MORE_NODE * further
             if len(units) + further <= self.edge_room and characters <= self.character_room:
                 for unit in units:
                     self._add(unit, above)
+                if lump:
+                    self._leave(units[-1].extra.total)
                 return True
         return False
 
@@ -184,13 +184,16 @@ class _Chart:
     def _own_children(self, job: str) -> list[str]:
         return [child for child in self.tree.children.get(job, ()) if self.below.parent.get(child) == job]
 
+    def _leave(self, jobs: int) -> None:
+        self.whole = False
+        self.summed_jobs += jobs
+
     def _sum_up(self, unit: _Unit) -> None:
         """One node for everything below a unit; the room for it was reserved."""
         below = Counts()
         for job in unit.ends:
             below.merge(self.below.counted_here(job))
-        self.whole = False
-        self.summed_jobs += below.total
+        self._leave(below.total)
         more = _Unit("", [], unit.level + 1, below)
         self._write(more, unit)
 
@@ -231,9 +234,16 @@ class _Chart:
             return 0
         return 1 if any(self.below.has(job, FAILURES) for job in unit.jobs) else 2
 
-    def _units_of(self, jobs: list[str], level: int, names: int) -> list[_Unit]:
-        """Jobs as units: by themselves, or folded by kind except for what is worth a name."""
-        if not self.fold:
+    def _units_of(self, jobs: list[str], level: int, names: int, lump: bool) -> list[_Unit]:
+        """Jobs as units: by themselves, or folded by kind except for what is worth a name.
+
+        Args:
+            jobs: ids.
+            level: how deep they stand.
+            names: how many may be named for their failures.
+            lump: everything without a name becomes one counted unit, the last one, with all below it.
+        """
+        if not self.fold and not lump:
             return [_Unit("", [job], level, unread_children(self.tree, job)) for job in jobs]
         units: list[_Unit] = []
         kinds: dict[object, list[str]] = {}
@@ -245,7 +255,16 @@ class _Chart:
                 units.append(self._unit([job], level))
             else:
                 kinds.setdefault((self._kind(job), self.below.has(job, FAILURES)), []).append(job)
+        if lump:
+            return [*units, self._lump([job for group in kinds.values() for job in group], level)]
         return units + [self._unit(group, level) for group in kinds.values()]
+
+    def _lump(self, jobs: list[str], level: int) -> _Unit:
+        counts = Counts()
+        for job in jobs:
+            counts.add(self.tree.nodes[job].status)
+            counts.merge(self.below.counted_here(job))
+        return _Unit("", [], level, counts)
 
     def _tells(self, job: str) -> bool:
         return self.tree.nodes[job].status in FAILURES or self.below.has(job, FAILURES)

@@ -14,6 +14,7 @@ from hammerwork_cli.render.text import cells as cell_count
 Row = TypeVar("Row")
 
 _GAP = 2
+_BETWEEN = " · "
 _WRAPPED = 14
 """A column that wraps is not made narrower than this."""
 
@@ -142,20 +143,37 @@ def _flowing(cells: list[list[str]], columns: Sequence[Column[Any]], width: int,
     """A paragraph a row, for terminals that are too narrow for the columns."""
     indent = " " * (max((cell_count(line[0]) for line in cells), default=0) + _GAP)
     for line in cells:
-        text, taken = paint(line[0], "bold", colour) + indent[cell_count(line[0]) :], len(indent)
-        empty = True
-        for cell, column in zip(line[1:], columns[1:], strict=True):
-            if cell == NOTHING or (column.is_count and cell == "0"):
-                continue
-            pair = f"{column.header} {cell}"
-            if not empty and taken + cell_count(pair) + 3 > width:
-                yield text
-                text, taken, empty = indent, len(indent), True
-            shown = f"{column.header} {paint_status(cell, cell, colour)}" if column.is_status else pair
-            text += shown if empty else f" · {shown}"
-            taken += cell_count(pair) + (0 if empty else 3)
-            empty = False
-        yield text
+        lead = paint(line[0], "bold", colour) + indent[cell_count(line[0]) :]
+        for text in _packed(line[1:], columns[1:], max(width - len(indent), 1), colour) or [""]:
+            yield (lead + text).rstrip()
+            lead = indent
+
+
+def _packed(line: list[str], columns: Sequence[Column[Any]], room: int, colour: bool) -> list[str]:
+    """``header value`` pairs, as many a line as there is room for."""
+    packed: list[str] = []
+    left = 0
+    for cell, column in zip(line, columns, strict=True):
+        if cell == NOTHING or (column.is_count and cell == "0"):
+            continue
+        taken = cell_count(f"{column.header} {cell}")
+        shown = f"{column.header} {paint_status(cell, cell, colour)}" if column.is_status else f"{column.header} {cell}"
+        if taken + len(_BETWEEN) <= left:
+            packed[-1] += _BETWEEN + shown
+            left -= taken + len(_BETWEEN)
+        elif taken <= room:
+            packed.append(shown)
+            left = room - taken
+        else:
+            packed += _chopped(f"{column.header} {cell}", room)
+            left = 0
+    return packed
+
+
+def _chopped(text: str, width: int) -> list[str]:
+    from rich.cells import chop_cells
+
+    return chop_cells(text, width)
 
 
 def delimited(records: Iterable[Mapping[str, object]], kind: str, keys: Sequence[str]) -> str:

@@ -89,7 +89,7 @@ def test_children_are_the_exact_number_even_where_they_were_not_read() -> None:
         ("2026-11-24 14:18:25.5+00", "2026-11-24T14:18:25.500000Z"),
         ("2026-11-24 14:18:25+00", "2026-11-24T14:18:25.000000Z"),
         ("2026-11-24T14:18:25.393217Z", "2026-11-24T14:18:25.393217Z"),
-        (datetime(2026, 11, 24, 14, 18, 25, 393217), "2026-11-24T14:18:25.393217Z"),  # noqa: DTZ001  as MySQL's driver
+        (datetime(2026, 11, 24, 14, 18, 25, 393217), "2026-11-24T14:18:25.393217Z"),
         ("infinity", None),
         ("10000-01-01 00:00:00+00", None),
         (None, None),
@@ -165,7 +165,9 @@ def test_the_columns_of_csv_are_members_of_the_records() -> None:
 def test_a_lineage_is_ancestors_the_job_and_descendants() -> None:
     tree = trees.chain(3)
     nodes = list(tree.nodes.values())
-    below = SpawnTree((nodes[2].id,), nodes[2].id, dict(list(tree.nodes.items())[2:]), {nodes[2].id: 0, nodes[3].id: 1}, {})
+    below = SpawnTree(
+        (nodes[2].id,), nodes[2].id, dict(list(tree.nodes.items())[2:]), {nodes[2].id: 0, nodes[3].id: 1}, {}
+    )
     lineage = Lineage(nodes[2], ((2, nodes[0]), (1, nodes[1])), below, frozenset({uuid(7)}))
     assert [(row["relation"], row["distance"]) for row in render.lineage_rows(lineage)] == [
         ("ancestor", 2),
@@ -182,7 +184,9 @@ def test_a_lineage_is_ancestors_the_job_and_descendants() -> None:
 
 def test_stats_are_flat_and_their_details_are_lists() -> None:
     group = SpawnGroup("video", 2, 10, 8, 6, 8)
-    stats = SpawnStats(START, None, group, 1, 2, 3, timedelta(seconds=1.5), None, by_queue=(group,), slowest=(operation(),))
+    stats = SpawnStats(
+        START, None, group, 1, 2, 3, timedelta(seconds=1.5), None, by_queue=(group,), slowest=(operation(),)
+    )
     record = render.stats_record(stats)
     assert (record["operations"], record["average"], record["success_rate"]) == (2, 5.0, 0.75)
     assert (record["p50_seconds"], record["p95_seconds"]) == (1.5, None)

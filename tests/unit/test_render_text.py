@@ -95,7 +95,7 @@ def test_a_rate_is_whole_only_when_it_is(rate: float | None, shown: str) -> None
 
 def test_counts_name_the_good_first_and_unknown_words_last() -> None:
     counts = Counts({"weird\x1b": 1, "Dead": 4, "TimedOut": 1, "Completed": 4770, "Pending": 0})
-    assert text.statuses(counts) == "4,770 completed, 1 timed out, 4 dead, 1 \"weird\\x1b\""
+    assert text.statuses(counts) == '4,770 completed, 1 timed out, 4 dead, 1 "weird\\x1b"'
 
 
 def test_many_unknown_words_are_summed_up() -> None:

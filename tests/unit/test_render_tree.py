@@ -7,6 +7,7 @@ import pytest
 
 from hammerwork_cli.models import FAILURES, Counts, SpawnTree
 from hammerwork_cli.render.outline import Below
+from hammerwork_cli.render.text import TIMES
 from hammerwork_cli.render.tree import tree_text
 from tests.unit import trees
 from tests.unit.trees import START, Growing, uuid
@@ -21,11 +22,11 @@ def draw(tree: SpawnTree, **options: object) -> str:
 
 
 def counted(text: str) -> int:
-    """Jobs that the lines stand for: one, ``×7``, or ``... 12 more``; repeated ones are not counted."""
+    """Jobs that the lines stand for: one, a folded number, or ``... 12 more``; repeated ones are not counted."""
     total = 0
     for line in text.splitlines():
         if "(*)" not in line:
-            number = re.search(r"×([\d,]+)|\.\.\. ([\d,]+) (?:more|child)", line)
+            number = re.search(rf"{TIMES}([\d,]+)|\.\.\. ([\d,]+) (?:more|child)", line)
             total += int((number[1] or number[2]).replace(",", "")) if number else 1
     return total
 
@@ -42,14 +43,18 @@ def test_a_tree_can_be_drawn_in_ascii(expected: Expected) -> None:
 
 def test_hostile_text_stays_text(expected: Expected) -> None:
     text = draw(trees.hostile())
-    assert text.isprintable() or not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", text)
+    assert text.isprintable() or not re.search(
+        "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", text
+    )
     assert len(text.splitlines()) == text.count("\n")
     expected("tree_hostile.txt", text)
 
 
 def test_a_fan_out_names_what_failed_and_what_runs(expected: Expected) -> None:
     def status(number: int) -> str:
-        return "Dead" if number in {3, 40} else "Running" if number > 1196 else "Pending" if number > 430 else "Completed"
+        return (
+            "Dead" if number in {3, 40} else "Running" if number > 1196 else "Pending" if number > 430 else "Completed"
+        )
 
     text = draw(trees.fan_out(1200, status, attempts=2), now=START + timedelta(hours=2, minutes=5))
     assert counted(text) == 1201
@@ -93,7 +98,7 @@ def test_a_chain_of_1_000_is_drawn_whole_and_stays_on_the_screen() -> None:
 
 def test_100_000_siblings_are_one_line_or_100_000() -> None:
     tree = trees.fan_out(100_000)
-    assert draw(tree).splitlines()[1:] == ["└── chunk ×100,000 · Completed"]
+    assert draw(tree).splitlines()[1:] == [f"└── chunk {TIMES}100,000 · Completed"]
     assert sum(1 for _ in tree_text(tree, **EVERYTHING)) == 100_001  # type: ignore[arg-type]
 
 
@@ -110,7 +115,9 @@ def test_a_job_reached_twice_is_drawn_once_and_then_referred_to(expected: Expect
 def test_a_failed_dependency_explains_a_job_that_waits() -> None:
     growing = Growing()
     root = growing.job("etl")
-    parents = [growing.job(f"load{number}", status, [root]) for number, status in enumerate(["Dead", "Running", "Completed"])]
+    parents = [
+        growing.job(f"load{number}", status, [root]) for number, status in enumerate(["Dead", "Running", "Completed"])
+    ]
     growing.job("report", "Pending", parents)
     assert "report" in draw(growing.tree())
     assert "Pending · waiting on 2 (1 running, 1 dead)" in draw(growing.tree())
@@ -184,7 +191,8 @@ def test_what_was_not_read_is_not_called_complete() -> None:
     root = growing.job("a")
     child = growing.job("b", parents=[root])
     tree = growing.tree(
-        child_counts={root: Counts({"Completed": 40, "Dead": 2}), child: Counts({"Running": 3})}, unread=frozenset({child})
+        child_counts={root: Counts({"Completed": 40, "Dead": 2}), child: Counts({"Running": 3})},
+        unread=frozenset({child}),
     )
     lines = draw(tree).splitlines()
     assert "at least 46 jobs: 41 completed, 3 running, 2 dead" in lines[0]

@@ -172,7 +172,7 @@ HOSTILE = [
     "\u202eright to left\u202c \u2066isolated\u2069",
     "zero\u200bwidth\ufeff \u2028separator",
     "lone \ud800 surrogate",
-    'quotes " and \' and `ticks`',
+    "quotes \" and ' and `ticks`",
     "[bold]markup[/bold] <b>html</b> &amp; &#35; <script>alert(1)</script>",
     '"]; end; click n1 "javascript:alert(1)"',
     "end",
