@@ -47,3 +47,90 @@ j.workflow_id, j.workflow_name, {archived_at}
 j.id, j.queue_name, j.status, j.priority, j.attempts, j.depends_on, j.created_at, j.started_at, j.completed_at,
 COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500),
 CASE WHEN length(j.payload) <= 65536 THEN j.payload END, NULL, NULL, j.archived_at
+
+-- name: has_config [postgresql]
+j.payload ? '_spawn_config'
+
+-- name: has_config [mysql]
+JSON_CONTAINS_PATH(j.payload, 'one', '$._spawn_config')
+
+-- name: has_config [mysql indexed]
+j.has_spawn_config = 1
+
+-- name: has_config [sqlite]
+json_type(j.payload, '$._spawn_config') IS NOT NULL
+
+-- name: first_parent [postgresql]
+j.depends_on[1]
+
+-- name: first_parent [mysql]
+j.first_parent
+
+-- name: first_parent [sqlite]
+json_extract(j.depends_on, '$[0]')
+
+-- name: is_first_child [postgresql]
+c.depends_on[1] = j.id
+
+-- name: is_first_child [mysql]
+c.first_parent = j.id
+
+-- name: is_first_child [sqlite]
+json_extract(c.depends_on, '$[0]') = j.id
+
+-- name: edge
+c.id, c.status, c.created_at, c.started_at, c.completed_at, COALESCE(c.failed_at, c.timed_out_at) AS failed_at
+
+-- name: edges [postgresql]
+-- Every parent of every job.
+(SELECT e.parent, {edge} FROM hammerwork_jobs c CROSS JOIN LATERAL unnest(c.depends_on) AS e (parent))
+
+-- name: edges [postgresql jsonb]
+(SELECT CASE WHEN e.parent ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN e.parent::uuid END AS parent, {edge}
+FROM hammerwork_jobs c CROSS JOIN LATERAL jsonb_array_elements_text(
+CASE jsonb_typeof(c.depends_on) WHEN 'array' THEN c.depends_on ELSE '[]' END) AS e (parent))
+
+-- name: edges [mysql]
+(SELECT CAST(e.parent AS CHAR(36)) AS parent, {edge} FROM hammerwork_jobs c
+JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) PATH '$')) AS e)
+
+-- name: edges [sqlite]
+(SELECT e.value AS parent, {edge} FROM hammerwork_jobs c JOIN json_each(c.depends_on) AS e)
+
+-- name: joined_edges [postgresql]
+-- The parents after the first, of the jobs that have several.
+(SELECT e.parent, {edge} FROM hammerwork_jobs c CROSS JOIN LATERAL unnest(c.depends_on[2:]) AS e (parent)
+WHERE cardinality(c.depends_on) > 1)
+
+-- name: joined_edges [mysql]
+(SELECT CAST(e.parent AS CHAR(36)) AS parent, {edge} FROM hammerwork_jobs c
+JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) PATH '$')) AS e
+WHERE c.parent_count > 1 AND e.place > 1)
+
+-- name: joined_edges [sqlite]
+(SELECT e.value AS parent, {edge} FROM hammerwork_jobs c JOIN json_each(c.depends_on) AS e
+WHERE json_array_length(c.depends_on) > 1 AND e.key > 0)
+
+-- name: archived_edges [postgresql]
+(SELECT e.parent, c.id FROM hammerwork_jobs_archive c CROSS JOIN LATERAL unnest(c.depends_on) AS e (parent))
+
+-- name: archived_edges [postgresql jsonb]
+(SELECT e.parent, c.id FROM hammerwork_jobs_archive c CROSS JOIN LATERAL jsonb_array_elements_text(
+CASE jsonb_typeof(to_jsonb(c.depends_on)) WHEN 'array' THEN to_jsonb(c.depends_on) ELSE '[]' END) AS e (parent))
+
+-- name: archived_edges [mysql]
+(SELECT CAST(e.parent AS CHAR(36)) AS parent, c.id FROM hammerwork_jobs_archive c
+JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) PATH '$')) AS e)
+
+-- name: archived_edges [sqlite]
+(SELECT e.value AS parent, c.id FROM hammerwork_jobs_archive c JOIN json_each(c.depends_on) AS e)
+
+-- name: has_children [by_first_parent]
+(EXISTS (SELECT 1 FROM hammerwork_jobs c WHERE {is_first_child})
+OR j.id IN (SELECT c.parent FROM {joined_edges} AS c WHERE c.parent IS NOT NULL))
+
+-- name: has_children [by_gin]
+EXISTS (SELECT 1 FROM hammerwork_jobs c WHERE c.depends_on @> ARRAY[j.id])
+
+-- name: has_children [by_scan]
+j.id IN (SELECT c.parent FROM {edges} AS c WHERE c.parent IS NOT NULL)

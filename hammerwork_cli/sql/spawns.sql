@@ -4,19 +4,7 @@
 --   by_first_parent  our index on depends_on's first member; the few joins (several parents) are asked for apart
 --   by_gin           PostgreSQL before our migration: the GIN index on depends_on, 200 ids at a time
 --   by_scan          MySQL before our migration, PostgreSQL before 012: one pass over the table
--- Aliases: j is the job that is selected, or the parent; c is a child. {node} is in shared.sql.
-
--- name: has_config [postgresql]
-j.payload ? '_spawn_config'
-
--- name: has_config [mysql]
-JSON_CONTAINS_PATH(j.payload, 'one', '$._spawn_config')
-
--- name: has_config [mysql indexed]
-j.has_spawn_config = 1
-
--- name: has_config [sqlite]
-json_type(j.payload, '$._spawn_config') IS NOT NULL
+-- Aliases: j is the job that is selected, or the parent; c is a child. {node}, {edges} and their like are in shared.sql.
 
 -- name: operation_id [postgresql]
 j.payload -> '_spawn_config' ->> 'operation_id'
@@ -26,71 +14,6 @@ JSON_UNQUOTE(JSON_EXTRACT(j.payload, '$._spawn_config.operation_id'))
 
 -- name: operation_id [sqlite]
 json_extract(j.payload, '$._spawn_config.operation_id')
-
--- name: first_parent [postgresql]
-j.depends_on[1]
-
--- name: first_parent [mysql]
-j.first_parent
-
--- name: first_parent [sqlite]
-json_extract(j.depends_on, '$[0]')
-
--- name: is_first_child [postgresql]
-c.depends_on[1] = j.id
-
--- name: is_first_child [mysql]
-c.first_parent = j.id
-
--- name: is_first_child [sqlite]
-json_extract(c.depends_on, '$[0]') = j.id
-
--- name: edge
-c.id, c.status, c.created_at, c.started_at, c.completed_at, COALESCE(c.failed_at, c.timed_out_at) AS failed_at
-
--- name: edges [postgresql]
--- Every parent of every job.
-(SELECT e.parent, {edge} FROM hammerwork_jobs c CROSS JOIN LATERAL unnest(c.depends_on) AS e (parent))
-
--- name: edges [postgresql jsonb]
-(SELECT CASE WHEN e.parent ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN e.parent::uuid END AS parent, {edge}
-FROM hammerwork_jobs c CROSS JOIN LATERAL jsonb_array_elements_text(
-CASE jsonb_typeof(c.depends_on) WHEN 'array' THEN c.depends_on ELSE '[]' END) AS e (parent))
-
--- name: edges [mysql]
-(SELECT CAST(e.parent AS CHAR(36)) AS parent, {edge} FROM hammerwork_jobs c
-JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) PATH '$')) AS e)
-
--- name: edges [sqlite]
-(SELECT e.value AS parent, {edge} FROM hammerwork_jobs c JOIN json_each(c.depends_on) AS e)
-
--- name: joined_edges [postgresql]
--- The parents after the first, of the jobs that have several.
-(SELECT e.parent, {edge} FROM hammerwork_jobs c CROSS JOIN LATERAL unnest(c.depends_on[2:]) AS e (parent)
-WHERE cardinality(c.depends_on) > 1)
-
--- name: joined_edges [mysql]
-(SELECT CAST(e.parent AS CHAR(36)) AS parent, {edge} FROM hammerwork_jobs c
-JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) PATH '$')) AS e
-WHERE c.parent_count > 1 AND e.place > 1)
-
--- name: joined_edges [sqlite]
-(SELECT e.value AS parent, {edge} FROM hammerwork_jobs c JOIN json_each(c.depends_on) AS e
-WHERE json_array_length(c.depends_on) > 1 AND e.key > 0)
-
--- name: archived_edges [postgresql]
-(SELECT e.parent, c.id FROM hammerwork_jobs_archive c CROSS JOIN LATERAL unnest(c.depends_on) AS e (parent))
-
--- name: archived_edges [postgresql jsonb]
-(SELECT e.parent, c.id FROM hammerwork_jobs_archive c CROSS JOIN LATERAL jsonb_array_elements_text(
-CASE jsonb_typeof(to_jsonb(c.depends_on)) WHEN 'array' THEN to_jsonb(c.depends_on) ELSE '[]' END) AS e (parent))
-
--- name: archived_edges [mysql]
-(SELECT CAST(e.parent AS CHAR(36)) AS parent, c.id FROM hammerwork_jobs_archive c
-JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) PATH '$')) AS e)
-
--- name: archived_edges [sqlite]
-(SELECT e.value AS parent, c.id FROM hammerwork_jobs_archive c JOIN json_each(c.depends_on) AS e)
 
 -- name: any_joins
 -- Whether any job has several parents.
@@ -171,16 +94,6 @@ SELECT c.parent, {edge_totals} FROM {edges} AS c WHERE c.parent IN (:ids) GROUP 
 
 -- name: joined_child_totals
 SELECT c.parent, {edge_totals} FROM {joined_edges} AS c WHERE c.parent IN (:ids) GROUP BY c.parent, c.status
-
--- name: has_children [by_first_parent]
-(EXISTS (SELECT 1 FROM hammerwork_jobs c WHERE {is_first_child})
-OR j.id IN (SELECT c.parent FROM {joined_edges} AS c WHERE c.parent IS NOT NULL))
-
--- name: has_children [by_gin]
-EXISTS (SELECT 1 FROM hammerwork_jobs c WHERE c.depends_on @> ARRAY[j.id])
-
--- name: has_children [by_scan]
-j.id IN (SELECT c.parent FROM {edges} AS c WHERE c.parent IS NOT NULL)
 
 -- name: operations
 -- Parents that spawned or had their chance to, newest first.
