@@ -31,9 +31,10 @@ def _blocks(subject: str) -> dict[str, list[tuple[frozenset[str], str]]]:
     text = (files("hammerwork_cli.sql") / f"{subject}.sql").read_text(encoding="utf-8")
     blocks: dict[str, list[tuple[frozenset[str], str]]] = {}
     heads = list(_NAME.finditer(text))
-    for head, following in zip(heads, [*heads[1:], None], strict=True):
-        body = text[head.end() : following.start() if following else len(text)]
-        lines = [line for line in body.splitlines() if line.strip() and not line.startswith("--")]
+    ends = [*(head.start() for head in heads[1:]), len(text)]
+    for head, end in zip(heads, ends, strict=False):  # strict would refuse a file without statements
+        body = text[head.end() : end]
+        lines = [line for line in body.splitlines() if line.strip() and not line.lstrip().startswith("--")]
         tags = frozenset((head["tags"] or "").split())
         blocks.setdefault(head["name"], []).append((tags, "\n".join(lines)))
     return blocks
@@ -54,12 +55,23 @@ def _variant(subject: str, name: str, tags: frozenset[str]) -> str:
 
 
 def _expand(subject: str, sql: str, tags: frozenset[str]) -> str:
+    return "\n".join(_expand_line(subject, line, tags) for line in sql.split("\n"))
+
+
+def _expand_line(subject: str, line: str, tags: frozenset[str]) -> str:
     def block(token: re.Match[str]) -> str:
         if token["block"] is None:
             return token[0]
         return _expand(subject, _variant(subject, token["block"], tags), tags)
 
-    return _TOKEN.sub(block, sql)
+    expanded = _TOKEN.sub(block, line)
+    if "\n" not in expanded or not _WHEN.search(line):
+        return expanded
+    # The condition of a line holds for the whole of a block of several lines.
+    lines = expanded.split("\n")
+    if any(_WHEN.search(inner) for inner in lines[:-1]):
+        raise LookupError(f"a condition inside a condition in {subject}: {line.strip()}")
+    return " ".join(lines)
 
 
 @cache

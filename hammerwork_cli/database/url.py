@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from hammerwork_cli.errors import ConfigError
 
@@ -16,14 +16,17 @@ SCHEMES = {
 }
 EXAMPLE = "for example postgresql://user:password@host/database, mysql://..., mariadb://... or sqlite:///path/to/file"
 
-_PASSWORD = re.compile(r"(?P<scheme>[a-z][a-z0-9+]*://)(?P<user>[^:/?#@\s]*):(?P<password>[^\s/]*)@", re.IGNORECASE)
-_QUERY_PASSWORD = re.compile(r"(?P<key>(?:ssl)?password|passwd|pwd)=[^&\s]*", re.IGNORECASE)
+# A password that should have been percent-encoded can hold anything, so all up to the last @ of the word goes.
+_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+]*://[^:/?#@\s]*:)\S*@", re.IGNORECASE)
+_KEY_PASSWORD = re.compile(
+    r"(?P<key>password|passwd|pwd)(?P<equals>\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^&\s]+)", re.IGNORECASE
+)
 
 
 def redact(text: str) -> str:
-    """The text with the password of every URL in it replaced by ``***``."""
-    hidden = _PASSWORD.sub(r"\g<scheme>\g<user>:***@", text)
-    return _QUERY_PASSWORD.sub(r"\g<key>=***", hidden)
+    """The text with the password of every URL and of every ``password=`` in it replaced by ``***``."""
+    hidden = _PASSWORD.sub(r"\g<before>***@", text)
+    return _KEY_PASSWORD.sub(r"\g<key>\g<equals>***", hidden)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class DatabaseUrl:
     password: str | None = field(default=None, repr=False)
     database: str | None = None
     path: Path | None = None
-    options: dict[str, str] = field(default_factory=dict)
+    options: dict[str, str] = field(default_factory=dict, repr=False)
 
     def __str__(self) -> str:
         return redact(self.raw)
@@ -54,24 +57,20 @@ class DatabaseUrl:
         """Parses a URL.
 
         Raises:
-            ConfigError: no or an unknown scheme, a port that is not a number, no SQLite path.
+            ConfigError: no or an unknown scheme, a host or port that cannot be read, no SQLite path.
         """
-        scheme, separator, _ = text.partition("://")
+        text = text.strip()
+        scheme, separator, rest = text.partition("://")
         dialect = SCHEMES.get(scheme.lower())
         if not separator or dialect is None:
             shown = f"the scheme {scheme[:40]!r} is not known" if separator else "it has no scheme"
             raise ConfigError(f"This is not a usable database URL: {shown}.", hint=f"Give one like these: {EXAMPLE}.")
         if dialect == "sqlite":
             return cls._sqlite(text)
-        try:
-            parts = urlsplit(text)
-            hosts_have_lists = "," in parts.netloc
-            port = None if hosts_have_lists else parts.port
-        except ValueError as error:
-            raise ConfigError(
-                "This is not a usable database URL: its host or port cannot be read.",
-                hint=f"A password with special characters must be percent-encoded. {EXAMPLE.capitalize()}.",
-            ) from error.with_traceback(None)
+        # The PostgreSQL library knows its schemes in lower case only.
+        text = f"{scheme.lower()}://{rest}"
+        parts, port = _split(text)
+        hosts_have_lists = "," in parts.netloc
         return cls(
             dialect=dialect,
             raw=text,
@@ -92,3 +91,22 @@ class DatabaseUrl:
                 hint="sqlite:///relative/file.db, or sqlite:////absolute/file.db with four slashes.",
             )
         return cls(dialect="sqlite", raw=text, path=Path(path[1:]).expanduser())
+
+
+def _split(text: str) -> tuple[SplitResult, int | None]:
+    """The parts of a server's URL, and its port."""
+    unreadable = ConfigError(
+        "This is not a usable database URL: its host or port cannot be read.",
+        hint=f"A password with special characters must be percent-encoded. {EXAMPLE[0].upper()}{EXAMPLE[1:]}.",
+    )
+    if not text.isprintable() or " " in text:
+        raise unreadable
+    try:
+        parts = urlsplit(text)
+        port = None if "," in parts.netloc else parts.port
+    except ValueError:
+        # What it says can be a piece of the password.
+        raise unreadable from None
+    if "@" not in parts.netloc and "@" in parts.path + parts.fragment:
+        raise unreadable
+    return parts, port

@@ -1,0 +1,227 @@
+"""The loader of named statements, and the statements that the program ships."""
+
+import re
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from hammerwork_cli.database import statements
+from hammerwork_cli.database.statements import bind, load
+
+SUBJECTS = sorted(path.name.removesuffix(".sql") for path in files("hammerwork_cli.sql").iterdir() if path.is_file())
+SUBJECTS = [subject for subject in SUBJECTS if "." not in subject and subject != "__init__"]
+SHIPPED = {subject: (files("hammerwork_cli.sql") / f"{subject}.sql").read_text("utf-8") for subject in SUBJECTS}
+
+WAYS = ("by_first_parent", "by_gin", "by_scan")
+TAG_SETS = [
+    frozenset({dialect, way, *more})
+    for dialect, ways in {"postgresql": WAYS, "mysql": WAYS, "sqlite": WAYS[:1]}.items()
+    for way in ways
+    for more in ([], ["archive"], ["unarchivable"], ["archive", "indexed"], ["jsonb"])
+    if ("jsonb" in more) <= (dialect == "postgresql" and way == "by_scan")
+    if ("indexed" in more) <= (way == "by_first_parent")
+]
+
+
+@pytest.fixture
+def sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """``sql(subject=text)``: what the loader finds instead of the shipped files."""
+
+    def clear() -> None:
+        statements._blocks.cache_clear()
+        load.cache_clear()
+
+    def write(**subjects: str) -> None:
+        for subject, text in {"shared": "", **subjects}.items():
+            (tmp_path / f"{subject}.sql").write_text(text, encoding="utf-8")
+
+    clear()
+    monkeypatch.setattr(statements, "files", lambda _: tmp_path)
+    yield write
+    clear()
+
+
+def bound(name: str, *tags: str, placeholder: str = "?", percent: str = "%", **values: object) -> tuple[str, list]:
+    text, given = bind(load(name, frozenset(tags)), values, placeholder, percent)
+    return text.strip(), given
+
+
+# Which variant.
+
+
+def test_an_untagged_statement_serves_every_database(sql):
+    sql(jobs="-- name: count\n-- How many.\nSELECT count(*) FROM j\n")
+    for dialect in ("postgresql", "mysql", "sqlite"):
+        assert bound("jobs.count", dialect) == ("SELECT count(*) FROM j", [])
+
+
+def test_the_variant_with_most_fitting_tags_is_taken(sql):
+    sql(jobs="-- name: x\nSELECT 0\n-- name: x [mysql]\nSELECT 1\n-- name: x [mysql indexed]\nSELECT 2\n")
+    assert bound("jobs.x", "sqlite")[0] == "SELECT 0"
+    assert bound("jobs.x", "mysql")[0] == "SELECT 1"
+    assert bound("jobs.x", "mysql", "indexed", "archive")[0] == "SELECT 2"
+    assert bound("jobs.x", "sqlite", "indexed")[0] == "SELECT 0"
+
+
+def test_a_statement_that_is_not_there_is_named(sql):
+    sql(jobs="-- name: x [mysql]\nSELECT 1\n")
+    with pytest.raises(LookupError, match=r"no statement .*\.missing"):
+        load("jobs.missing", frozenset({"mysql"}))
+    with pytest.raises(LookupError, match=r"no statement jobs\.x for \['sqlite'\]"):
+        load("jobs.x", frozenset({"sqlite"}))
+
+
+def test_variants_that_fit_equally_well_are_refused(sql):
+    sql(jobs="-- name: x [mysql]\nSELECT 1\n-- name: x [indexed]\nSELECT 2\n")
+    with pytest.raises(LookupError, match="several statements"):
+        load("jobs.x", frozenset({"mysql", "indexed"}))
+
+
+# What is left out.
+
+
+def test_comments_and_empty_lines_are_left_out(sql):
+    sql(
+        jobs="-- About: it's all comments.\n\n-- name: x\n-- Doesn't run :that.\nSELECT 1\n\n   -- nor {this}\nFROM t\n"
+    )
+    assert bound("jobs.x") == ("SELECT 1\nFROM t", [])
+
+
+def test_a_line_is_left_out_when_its_value_is_not_given(sql):
+    sql(jobs="-- name: x\nSELECT 1 WHERE a = :a\nAND b IN (:b) -- when :b\nAND c -- when :c\nLIMIT :n\n")
+    left_out = ("SELECT 1 WHERE a = ?\nLIMIT ?", [1, 9])
+    for nothing in (None, False, [], ()):
+        assert bound("jobs.x", a=1, b=nothing, c=nothing, n=9) == left_out
+    everything = ("SELECT 1 WHERE a = ?\nAND b IN (?,?)\nAND c\nLIMIT ?", [1, 5, 6, 9])
+    assert bound("jobs.x", a=1, b=[5, 6], c=True, n=9) == everything
+
+
+def test_zero_and_empty_text_are_values_that_were_given(sql):
+    sql(jobs="-- name: x\nSELECT 1\nWHERE a = :a -- when :a\nAND b = :b -- when :b\n")
+    assert bound("jobs.x", a=0, b="") == ("SELECT 1\nWHERE a = ?\nAND b = ?", [0, ""])
+
+
+def test_a_condition_holds_for_the_whole_of_a_block(sql):
+    sql(jobs="-- name: x\nSELECT 1\n{more} -- when :a\n-- name: more\nWHERE a = :a\nAND b\n")
+    assert bound("jobs.x", a=None) == ("SELECT 1", [])
+    assert bound("jobs.x", a=7) == ("SELECT 1\nWHERE a = ? AND b", [7])
+
+
+def test_a_condition_inside_a_condition_is_refused(sql):
+    sql(jobs="-- name: x\nSELECT 1\n{more} -- when :a\n-- name: more\nWHERE a = :a -- when :a\nAND b\n")
+    with pytest.raises(LookupError, match="a condition inside a condition"):
+        load("jobs.x", frozenset())
+
+
+# Values.
+
+
+def test_values_come_in_the_order_of_their_places_and_as_often(sql):
+    sql(jobs="-- name: x\nSELECT :b, :a\nWHERE c = :b\n")
+    assert bound("jobs.x", a="A", b="B") == ("SELECT ?, ?\nWHERE c = ?", ["B", "A", "B"])
+
+
+def test_a_list_becomes_as_many_values_and_an_empty_one_matches_nothing(sql):
+    sql(jobs="-- name: x\nSELECT 1 WHERE a IN (:ids)\n")
+    assert bound("jobs.x", placeholder="%s", ids=["a", "b", "c"]) == ("SELECT 1 WHERE a IN (%s,%s,%s)", ["a", "b", "c"])
+    assert bound("jobs.x", ids=("a",)) == ("SELECT 1 WHERE a IN (?)", ["a"])
+    assert bound("jobs.x", ids=[]) == ("SELECT 1 WHERE a IN (NULL)", [])
+
+
+def test_a_list_of_tuples_becomes_rows(sql):
+    sql(jobs="-- name: x\nINSERT INTO t VALUES :rows\n")
+    assert bound("jobs.x", rows=[(1, "a"), (2, None)]) == ("INSERT INTO t VALUES (?,?),(?,?)", [1, "a", 2, None])
+
+
+def test_a_missing_value_is_named_and_one_too_many_is_not_used(sql):
+    sql(jobs="-- name: x\nSELECT :a\n")
+    with pytest.raises(KeyError, match="a"):
+        bound("jobs.x")
+    assert bound("jobs.x", a=1, b=2) == ("SELECT ?", [1])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT a::text, '{a,b}'::uuid[]",
+        "SELECT 'a :b {c} it''s :d'",
+        "SELECT a[1:2]",
+        "SELECT '2026-11-24 10:30'",
+        "SELECT a FROM t WHERE b ->> '$.c:d' = 'x'",
+    ],
+)
+def test_a_colon_that_is_no_value_stays(sql, text):
+    sql(jobs=f"-- name: x\n{text}\n")
+    assert bound("jobs.x") == (text, [])
+
+
+def test_a_cast_value_is_a_value(sql):
+    sql(jobs="-- name: x\nSELECT :a::text, ARRAY[:ids]::uuid[]\n")
+    assert bound("jobs.x", a=1, ids=[2, 3]) == ("SELECT ?::text, ARRAY[?,?]::uuid[]", [1, 2, 3])
+
+
+def test_a_value_is_never_read_as_a_statement(sql):
+    sql(jobs="-- name: x\nSELECT :a, :b\n")
+    hostile = "'; DROP TABLE j; -- :b {x} % ?"
+    assert bound("jobs.x", a=hostile, b=1) == ("SELECT ?, ?", [hostile, 1])
+
+
+def test_a_literal_percent_sign_is_written_as_the_driver_wants_it(sql):
+    sql(jobs="-- name: x\nSELECT 5 % 2 WHERE a LIKE 'b%' AND c = :c\n")
+    doubled = ("SELECT 5 %% 2 WHERE a LIKE 'b%%' AND c = %s", [1])
+    assert bound("jobs.x", placeholder="%s", percent="%%", c=1) == doubled
+    assert bound("jobs.x", placeholder="%s", c=1) == ("SELECT 5 % 2 WHERE a LIKE 'b%' AND c = %s", [1])
+
+
+# Blocks.
+
+
+def test_a_block_is_found_in_its_own_file_then_in_shared_and_in_its_variant(sql):
+    sql(
+        shared="-- name: text\nshared\n-- name: other\n:o\n",
+        jobs="-- name: x\nSELECT {text}, {other}\n-- name: text\nown\n-- name: text [mysql]\n{other}\n",
+    )
+    assert bound("jobs.x", o=1) == ("SELECT own, ?", [1])
+    assert bound("jobs.x", "mysql", o=1) == ("SELECT ?, ?", [1, 1])
+
+
+def test_a_block_that_is_not_there_is_named(sql):
+    sql(jobs="-- name: x\nSELECT {nothing}\n")
+    with pytest.raises(LookupError, match="nothing"):
+        load("jobs.x", frozenset())
+
+
+# What is shipped.
+
+
+def headers(text: str) -> list[str]:
+    return [line for line in text.splitlines() if re.match(r"\s*--\s*name\b", line)]
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_every_header_is_one_that_the_loader_reads(subject):
+    assert [line for line in headers(SHIPPED[subject]) if not statements._NAME.fullmatch(line)] == []
+    assert len(set(headers(SHIPPED[subject]))) == len(headers(SHIPPED[subject]))
+
+
+@pytest.mark.parametrize("tags", TAG_SETS, ids=lambda tags: "-".join(sorted(tags)))
+def test_no_statement_is_ambiguous_and_no_block_is_missing(tags):
+    for subject, text in SHIPPED.items():
+        for name in {head["name"] for head in statements._NAME.finditer(text)}:
+            variants = statements._blocks(subject)[name]
+            if not any(wanted <= tags for wanted, _ in variants):
+                continue  # it has none for this database
+            lines = load(f"{subject}.{name}", tags)
+            # Drivers would take this for the place of a value.
+            assert not [part for _, parts in lines for part, _ in parts if "%s" in part]
+
+
+def test_every_statement_that_the_code_names_is_shipped():
+    package = Path(str(files("hammerwork_cli")))
+    called = re.compile(r"""(?:rows|row|run|_send|_rows)\(\s*"(\w+)\.(\w+)\"""")
+    named = {found for path in package.rglob("*.py") for found in called.findall(path.read_text("utf-8"))}
+    assert ("shared", "schema") in named
+    shipped = {(subject, head["name"]) for subject, text in SHIPPED.items() for head in statements._NAME.finditer(text)}
+    assert named - shipped == set()

@@ -1,0 +1,196 @@
+"""Database URLs: what they say, and that they never say the password."""
+
+import traceback
+from pathlib import Path
+
+import pytest
+
+from hammerwork_cli.database import DatabaseUrl, redact
+from hammerwork_cli.errors import ConfigError, HammerworkError
+
+SECRET = "geheim"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "dialect"),
+    [
+        ("postgres", "postgresql"),
+        ("postgresql", "postgresql"),
+        ("PostgreSQL", "postgresql"),
+        ("mysql", "mysql"),
+        ("mariadb", "mysql"),
+    ],
+)
+def test_a_scheme_names_a_dialect(scheme, dialect):
+    assert DatabaseUrl.parse(f"{scheme}://host/name").dialect == dialect
+
+
+def test_all_parts_are_read_and_decoded():
+    url = DatabaseUrl.parse(
+        "mysql://us%40er:p%40ss%3Aw%2Frd%25%C3%A9@db.example:3307/my%20jobs?ssl_ca=%2Fca.pem&empty="
+    )
+    assert (url.user, url.password) == ("us@er", "p@ss:w/rd%é")
+    assert (url.host, url.port, url.database) == ("db.example", 3307, "my jobs")
+    assert url.options == {"ssl_ca": "/ca.pem", "empty": ""}
+
+
+def test_what_is_not_said_is_none():
+    url = DatabaseUrl.parse("postgresql://")
+    assert (url.host, url.port, url.user, url.password, url.database, url.path) == (None,) * 6
+    assert url.options == {}
+
+
+def test_an_address_of_ip_version_6_and_a_list_of_hosts_are_understood():
+    assert DatabaseUrl.parse("mysql://u@[::1]:3307/d").host == "::1"
+    several = DatabaseUrl.parse("postgresql://u:p@one:5432,two:5433/d")
+    assert (several.host, several.port, several.password) == ("one:5432,two:5433", None, "p")
+
+
+def test_white_space_around_a_url_is_no_part_of_it():
+    url = DatabaseUrl.parse("  postgresql://u:p@h/d\n")
+    assert url.raw == "postgresql://u:p@h/d"
+    assert url.database == "d"
+
+
+def test_a_scheme_in_capitals_reaches_the_driver_in_lower_case():
+    assert DatabaseUrl.parse("POSTGRESQL://U@H/D").raw == "postgresql://U@H/D"
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("sqlite:///jobs.db", Path("jobs.db")),
+        ("sqlite:////var/lib/jobs.db", Path("/var/lib/jobs.db")),
+        ("sqlite:///folder/my%20jobs%20%C3%A9.db", Path("folder/my jobs é.db")),
+        ("sqlite:///my jobs.db", Path("my jobs.db")),
+        ("sqlite:///a:b@c.db", Path("a:b@c.db")),
+        ("sqlite:///jobs.db?mode=rwc", Path("jobs.db")),
+        ("sqlite:///~/jobs.db", Path.home() / "jobs.db"),
+    ],
+)
+def test_an_sqlite_url_names_a_file(text, path):
+    url = DatabaseUrl.parse(text)
+    assert (url.dialect, url.path) == ("sqlite", path)
+
+
+@pytest.mark.parametrize("text", ["sqlite://", "sqlite:///", "sqlite://jobs.db", "sqlite:jobs.db"])
+def test_an_sqlite_url_without_a_path_is_refused(text):
+    with pytest.raises(ConfigError):
+        DatabaseUrl.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "jobs.db", "localhost/jobs", "oracle://h/d", "://h/d", "redis://h", "jdbc:mysql://h/d", "postgresql:h/d"],
+)
+def test_what_is_no_known_scheme_is_refused_with_examples(text):
+    with pytest.raises(ConfigError, match="not a usable database URL") as caught:
+        DatabaseUrl.parse(text)
+    assert caught.value.exit_code == 3
+    assert "postgresql://user:password@host/database" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "five", "5432x"])
+def test_a_port_that_is_no_port_is_refused(port):
+    with pytest.raises(ConfigError, match="host or port"):
+        DatabaseUrl.parse(f"postgresql://h:{port}/d")
+
+
+UNENCODED = [
+    "postgresql://u:gehe/im@h/d",
+    "postgresql://u:gehe?im@h/d",
+    "postgresql://u:gehe#im@h/d",
+    "postgresql://u:#geheim@h/d",
+    "postgresql://u:12/geheim@h/d",
+    "mysql://u:gehe im@h/d",
+    "mysql://u:gehe\tim@h/d",
+    "mysql://u:gehe\nim@h/d",
+    "mysql://u:[geheim@h/d",
+    "mysql://u:p@[geheim/d",
+]
+
+
+@pytest.mark.parametrize("text", UNENCODED)
+def test_a_password_that_must_be_encoded_is_refused_and_no_piece_of_it_is_shown(text):
+    with pytest.raises(ConfigError) as caught:
+        DatabaseUrl.parse(text)
+    told = "".join(traceback.format_exception(caught.value, chain=True)[-1:]) + (caught.value.hint or "")
+    assert "percent-encoded" in told
+    assert not [piece for piece in ("gehe", "im@", "12") if piece in told]
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+URLS = [
+    "postgresql://user:geheim@host:5432/jobs",
+    "postgres://user:geheim@host",
+    "mysql://user:geheim@host/jobs?ssl_ca=x",
+    "mariadb://:geheim@host/jobs",
+    "postgresql://user:ge%40heim:geheim%2F@host/jobs",
+    "postgresql://user:p@geheim@host/jobs",
+    "postgresql://user:geheim:geheim@host/jobs",
+    "postgresql://user:geheim@[::1]:5432/jobs",
+    "postgresql://user:geheim@one,two:5433/jobs",
+    "postgresql://host/jobs?user=user&password=geheim",
+    "postgresql://host/jobs?sslpassword=geheim&sslmode=require",
+    "postgresql://user:geheim@host/jobs?password=geheim",
+    "POSTGRESQL://user:geheim@host/jobs",
+]
+
+
+@pytest.mark.parametrize("text", URLS)
+def test_a_url_that_is_shown_has_no_password(text):
+    url = DatabaseUrl.parse(text)
+    for shown in (str(url), repr(url), f"{url}", f"{url!r}", redact(text)):
+        assert "heim" not in shown
+    assert "***" in str(url)
+
+
+@pytest.mark.parametrize("text", URLS)
+def test_a_url_that_is_shown_still_says_where_it_leads(text):
+    assert "host" in str(DatabaseUrl.parse(text)) or "::1" in str(DatabaseUrl.parse(text)) or "one,two" in text
+    assert str(DatabaseUrl.parse(text)).startswith(text.partition("://")[0].lower() + "://")
+
+
+@pytest.mark.parametrize("text", UNENCODED[:5] + UNENCODED[8:9])
+def test_a_password_is_cut_out_of_any_text_even_when_it_should_have_been_encoded(text):
+    shown = redact(f"cannot connect to {text}, giving up")
+    assert "gehe" not in shown
+    assert shown.startswith("cannot connect to ")
+    assert shown.endswith("@h/d, giving up")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a mysql://u:geheim@h/d b postgresql://v:geheim@i/e", "a mysql://u:***@h/d b postgresql://v:***@i/e"),
+        ("host=h password=geheim dbname=d", "host=h password=*** dbname=d"),
+        ("host=h password = 'ge he\\'im' dbname=d", "host=h password = *** dbname=d"),
+        ("PGPASSWORD=geheim MYSQL_PWD=geheim psql", "PGPASSWORD=*** MYSQL_PWD=*** psql"),
+        ("passwd=geheim&user=u", "passwd=***&user=u"),
+    ],
+)
+def test_every_password_in_a_text_is_cut_out(text, shown):
+    assert redact(text) == shown
+    assert redact(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nothing to hide",
+        "mail me@example.org",
+        "sqlite:////folder/a:b@c.db",
+        "postgresql://user@host:5432/jobs",
+        "see https://example.org/a?b=c@d",
+        "password authentication failed for user u",
+        "10:30 @ noon",
+    ],
+)
+def test_a_text_without_a_password_stays_as_it_is(text):
+    assert redact(text) == text
+
+
+def test_parsing_errors_are_errors_of_the_program():
+    with pytest.raises(HammerworkError):
+        DatabaseUrl.parse("nonsense")
