@@ -63,7 +63,10 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
     words = list(sys.argv[1:] if arguments is None else arguments)
     context = context or Context()
     try:
-        get_command(app).main(words, prog_name="hammerwork", standalone_mode=False, obj=context)
+        # Not .main(): it would turn a closed pipe and Ctrl-C into exit codes of its own.
+        command = get_command(app)
+        with command.make_context("hammerwork", words, obj=context) as invocation:
+            command.invoke(invocation)
         context.stdout.flush()
     except typer.Exit as leave:
         return leave.exit_code

@@ -1,0 +1,176 @@
+"""What goes wrong is said on stderr, with the right exit code, a next step, and never a password."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from hammerwork_cli.database import connect
+from tests.rows import Rows
+
+Run = Callable[..., Any]
+SECRET = "s3cr3t-p@ss"  # noqa: S105  a made-up one, to be looked for
+ENCODED = "s3cr3t-p%40ss"
+
+
+@pytest.mark.parametrize(
+    ("url", "exit_code", "said"),
+    [
+        ("nonsense", 3, "no scheme"),
+        (f"oracle://me:{ENCODED}@host/db", 3, "oracle"),
+        (f"postgresql://me:{ENCODED}@127.0.0.1:1/db", 4, "answers"),
+        (f"mysql://me:{ENCODED}@127.0.0.1:1/db", 4, "answers"),
+        (f"postgresql://me:{ENCODED}@127.0.0.1:port/db", 3, "port"),
+        (f"mysql://me:{ENCODED}@127.0.0.1:1", 3, "database"),
+        (f"mysql://me:{ENCODED}@127.0.0.1:1/db?colour=red", 3, "colour"),
+        (f"postgresql://me:{ENCODED}@127.0.0.1:1/db?colour=red", 3, "options"),
+        ("sqlite://", 3, "path"),
+        ("sqlite:////no/such/folder/x.db", 4, "no SQLite file"),
+    ],
+)
+def test_unusable_urls(hammerwork: Run, url: str, exit_code: int, said: str) -> None:
+    for debug in ((), ("--debug",)):
+        done = hammerwork("spawn", "list", "-u", url, *debug)
+        assert done.exit_code == exit_code
+        assert done.stdout == ""
+        assert said in done.stderr
+        assert SECRET not in done.stderr
+        assert ENCODED not in done.stderr
+        assert len(done.stderr.splitlines()) >= 2
+
+
+def test_a_wrong_password_is_named_and_not_shown(hammerwork: Run, new_database: Callable[[str], str], dialect: str) -> None:
+    if dialect == "sqlite":
+        pytest.skip("SQLite has no passwords")
+    parts = urlsplit(new_database(dialect))
+    if not parts.password:
+        pytest.skip("this server takes everybody without a password")
+    wrong = parts._replace(netloc=f"{parts.username}:{ENCODED}@{parts.hostname}:{parts.port}").geturl()
+    done = hammerwork("spawn", "list", "--debug", url=wrong)
+    assert done.exit_code == 4
+    assert "password" in done.stderr
+    assert SECRET not in done.stderr
+    assert ENCODED not in done.stderr
+
+
+def test_missing_tables_say_how_to_make_them(run: Run, url: str) -> None:
+    connect(url).close()
+    done = run("spawn", "list", url=url)
+    assert done.exit_code == 4
+    assert "hammerwork migration run" in done.stderr
+
+
+def test_a_file_that_is_no_database(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_text("this is no database, however long it may be")
+    done = run("spawn", "list", url=f"sqlite:///{tmp_path}/x.db")
+    assert done.exit_code == 3
+    assert "not an SQLite database" in done.stderr
+
+
+def test_a_missing_file_is_not_made_by_looking(run: Run, tmp_path: Path) -> None:
+    done = run("spawn", "list", url=f"sqlite:///{tmp_path}/absent.db")
+    assert done.exit_code == 4
+    assert not (tmp_path / "absent.db").exists()
+
+
+def test_errors_are_json_where_answers_are(run: Run, migrated_url: str) -> None:
+    done = run("spawn", "tree", "1234abcd", "--format", "json", url=migrated_url)
+    assert (done.exit_code, done.stdout) == (5, "")
+    assert json.loads(done.stderr)["error"]["code"] == "not_found"
+
+
+@pytest.mark.parametrize("word", ["zzzz", "12", "1234567890abcdef1234567890abcdef0", "'; DROP TABLE x", "\x1b[31m"])
+def test_what_is_no_id_is_a_usage_error(run: Run, migrated_url: str, word: str) -> None:
+    done = run("spawn", "tree", word, url=migrated_url)
+    assert done.exit_code == 2
+    assert "\x1b" not in done.stderr
+
+
+def test_ids_are_found_by_prefix_in_any_spelling(run: Run, migrated_url: str) -> None:
+    database = connect(migrated_url)
+    rows = Rows(database)
+    rows.job(id="abcd1234-0000-4000-8000-000000000001")
+    rows.job(id="abcd1234-0000-4000-8000-000000000002")
+    rows.job(id="abce0000-0000-4000-8000-000000000003")
+    database.close()
+    for word in ("abce", "ABCE0000", "abce0000-0000", "abce0000000040008000000000000003"):
+        assert run("spawn", "tree", word, url=migrated_url).exit_code == 0
+    done = run("spawn", "tree", "abcd1234", "--format", "json", url=migrated_url)
+    assert done.exit_code == 6
+    assert len(json.loads(done.stderr)["error"]["candidates"]) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("spawn", "list", "--status", "lost"),
+        ("spawn", "list", "--since", "yesterday"),
+        ("spawn", "list", "--limit", "0"),
+        ("spawn", "list", "--limit", "many"),
+        ("spawn", "tree", "abcd", "--format", "png"),
+        ("spawn", "tree"),
+        ("spawn", "nothing"),
+        ("spwan", "list"),
+        ("spawn", "list", "--nothing"),
+    ],
+    ids=" ".join,
+)
+def test_bad_usage_exits_with_2_and_says_what_would_be_good(run: Run, migrated_url: str, words: tuple[str, ...]) -> None:
+    done = run(*words, url=migrated_url)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: ")
+    assert len(done.stderr.splitlines()) >= 2
+
+
+def test_a_closed_pipe_ends_quietly(migrated_url: str, clean_environment: dict[str, str]) -> None:
+    database = connect(migrated_url)
+    rows = Rows(database)
+    root = rows.job()
+    database.transaction(lambda: [rows.job(root) for _ in range(3000)])
+    database.close()
+    command = [sys.executable, "-m", "hammerwork_cli", "spawn", "tree", root, "--format", "jsonl", "-u", migrated_url]
+    environment = {**os.environ, **clean_environment}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=30) == 0
+
+
+def test_ctrl_c_exits_with_130(run: Run, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("hammerwork_cli.context.connect", interrupt)
+    connect(sqlite_url).close()
+    done = run("spawn", "list", url=sqlite_url)
+    assert (done.exit_code, done.stdout) == (130, "")
+
+
+def test_a_bug_is_called_one_without_the_password(run: Run, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError(f"it went wrong at postgresql://me:{ENCODED}@host/db")
+
+    monkeypatch.setattr("hammerwork_cli.context.connect", fail)
+    connect(sqlite_url).close()
+    for debug in ((), ("--debug",)):
+        done = run("spawn", "list", *debug, url=sqlite_url)
+        assert done.exit_code == 70
+        assert "bug" in done.stderr
+        assert ENCODED not in done.stderr
+
+
+def test_without_a_database_the_embedded_one_is_named(run: Run) -> None:
+    done = run("spawn", "list")
+    assert done.exit_code == 4
+    assert "hammerwork.db" in done.stderr
+    assert "hammerwork demo" in done.stderr
