@@ -2,48 +2,41 @@
 
 Moments stay as the driver delivered them (text or ``datetime``) until somebody asks:
 a tree of 100,000 jobs has 400,000 of them and most are never looked at.
+
+A name's module is imported when the name is first asked for: a command that lists operations pays for no other models.
 """
 
-from hammerwork_cli.models.jobs import NewJob, new_id
-from hammerwork_cli.models.spawn_config import SpawnConfig
-from hammerwork_cli.models.spawns import PendingSpawn, SpawnGroup, SpawnOperation, SpawnStats
-from hammerwork_cli.models.trees import Lineage, SpawnTree, TreeNode
-from hammerwork_cli.models.values import (
-    FAILURES,
-    FINISHED,
-    WAITING,
-    Counts,
-    JobPriority,
-    JobStatus,
-    Moment,
-    id_list,
-    moment,
-    priority_word,
-    rfc3339,
-    status_of,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "FAILURES",
-    "FINISHED",
-    "WAITING",
-    "Counts",
-    "JobPriority",
-    "JobStatus",
-    "Lineage",
-    "Moment",
-    "NewJob",
-    "PendingSpawn",
-    "SpawnConfig",
-    "SpawnGroup",
-    "SpawnOperation",
-    "SpawnStats",
-    "SpawnTree",
-    "TreeNode",
-    "id_list",
-    "moment",
-    "new_id",
-    "priority_word",
-    "rfc3339",
-    "status_of",
-]
+_HOMES = {
+    "jobs": "Job JobDetails JobFilter JobGroup JobPage NewJob Outcome new_id",
+    "migrations": "Migration MigrationState PlannedMigration TableRows",
+    "spawn_config": "SpawnConfig",
+    "spawns": "PendingSpawn SpawnGroup SpawnOperation SpawnStats",
+    "trees": "Lineage SpawnTree TreeNode",
+    "values": (
+        "FAILURES FINISHED WAITING Counts JobPriority JobStatus Moment id_list moment priority_word rfc3339 status_of"
+    ),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+if TYPE_CHECKING:
+    from hammerwork_cli.models.jobs import *  # noqa: F403  type checkers do not run __getattr__
+    from hammerwork_cli.models.migrations import *  # noqa: F403  type checkers do not run __getattr__
+    from hammerwork_cli.models.spawn_config import *  # noqa: F403  type checkers do not run __getattr__
+    from hammerwork_cli.models.spawns import *  # noqa: F403  type checkers do not run __getattr__
+    from hammerwork_cli.models.trees import *  # noqa: F403  type checkers do not run __getattr__
+    from hammerwork_cli.models.values import *  # noqa: F403  type checkers do not run __getattr__
+else:
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})
