@@ -1,7 +1,6 @@
 """Settings: option, then environment, then TOML file, then default."""
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,19 +47,24 @@ def read_file(path: Path) -> dict[str, Any]:
         ConfigError: it cannot be read, or is not TOML; the message names line and column.
     """
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        data = path.read_bytes()
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.", hint="Check its permissions.") from error
+    return _parsed(path, data)
+
+
+def _parsed(path: Path, data: bytes) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.", hint="Mend that line, or remove the file.") from error
 
 
-def setting(
-    key: str, option: Any = None, *, environ: Mapping[str, str] = os.environ, default: Any = None
-) -> Setting:
+def setting(key: str, option: Any = None, *, environ: Mapping[str, str] = os.environ, default: Any = None) -> Setting:
     """One setting with its source.
 
     Raises:

@@ -1,6 +1,5 @@
 """The thin access to a database that everything above shares: statements in, rows out."""
 
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -88,8 +87,9 @@ class Database:
 
         ``postgresql``, ``mysql`` or ``sqlite``; ``indexed`` when our own indexes are there;
         ``jsonb`` when PostgreSQL holds ``depends_on`` as JSON (before 012); ``archive`` when there is
-        an archive table and ``unarchivable`` when ``hammerwork_jobs`` has no ``archived_at``; and one
-        of ``by_first_parent``, ``by_gin``, ``by_scan``: the way to a job's children.
+        an archive table and ``unarchivable`` when ``hammerwork_jobs`` has no ``archived_at``; ``pause``
+        when there is a table of paused queues (014); and one of ``by_first_parent``, ``by_gin``,
+        ``by_scan``: the way to a job's children.
         """
         jobs = self.jobs_columns()
         tags = {self.dialect}
@@ -99,6 +99,8 @@ class Database:
             tags.add("unarchivable")
         if "hammerwork_jobs_archive" in self.schema:
             tags.add("archive")
+        if "hammerwork_queue_pause" in self.schema:
+            tags.add("pause")
         if "jsonb" not in tags and self._indexed():
             tags.add("indexed")
         tags.add(self._way(tags))
@@ -184,7 +186,7 @@ class Database:
             except RetryableError:
                 if attempt == tries - 1:
                     raise
-                time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311  jitter is no secret
+                _pause(attempt)
         raise AssertionError("unreachable")
 
     def _attempt(self, work: Callable[[], Result]) -> Result:
@@ -235,6 +237,12 @@ class Database:
                 self._in_transaction = False
             # The driver's own error can hold the connection string, so it is not chained.
             raise ours from None
+
+
+def _pause(attempt: int) -> None:
+    import random
+
+    time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311  jitter is no secret
 
 
 def _text(value: Any) -> str:

@@ -9,9 +9,10 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
-FOLDER = "migrations"
+from hammerwork_cli.database import statements
+
+FOLDER = statements.FOLDER / "migrations"
 
 _ALTER = re.compile(r"(?P<head>ALTER TABLE (?P<table>\w+))\n\s+(?P<clauses>ADD .*)", re.DOTALL)
 _BETWEEN_CLAUSES = re.compile(r",\n\s+(?=ADD )")
@@ -78,7 +79,7 @@ def steps(migration: str, dialect: str, collation: str = "") -> tuple[Step, ...]
     Raises:
         LookupError: there is no such migration, or a statement of a kind that is not known.
     """
-    folder = files("hammerwork_cli.sql") / FOLDER / migration
+    folder = FOLDER / migration
     try:
         text = (folder / f"{dialect}.sql").read_text(encoding="utf-8")
     except OSError as error:

@@ -12,9 +12,12 @@ A statement begins with ``-- name: NAME [TAG ...]`` and a comment that says what
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib.resources import files
 from itertools import chain
+from pathlib import Path
 from typing import Any
+
+# Not importlib.resources, which takes as long to import as the rest of this package.
+FOLDER = Path(__file__).parent.parent / "sql"
 
 _NAME = re.compile(r"^-- name: (?P<name>\w+)(?: \[(?P<tags>[\w ]+)\])?\s*$", re.MULTILINE)
 _WHEN = re.compile(r"\s+-- when :(?P<value>\w+)\s*$")
@@ -28,7 +31,7 @@ Line = tuple[str | None, tuple[Part, ...]]
 
 @cache
 def _blocks(subject: str) -> dict[str, list[tuple[frozenset[str], str]]]:
-    text = (files("hammerwork_cli.sql") / f"{subject}.sql").read_text(encoding="utf-8")
+    text = (FOLDER / f"{subject}.sql").read_text(encoding="utf-8")
     blocks: dict[str, list[tuple[frozenset[str], str]]] = {}
     heads = list(_NAME.finditer(text))
     ends = [*(head.start() for head in heads[1:]), len(text)]
