@@ -16,6 +16,7 @@ from hammerwork_cli.errors import HammerworkError
 
 GROUPS = {
     "spawn": ("spawn", "What was spawned: list, tree, stats, lineage, pending."),
+    "job": ("job", "Jobs: list, show, enqueue, retry, cancel, delete, purge."),
     "migration": ("migration", "The tables: run, status, plan."),
     "demo": ("demo", "Fills an embedded database with a realistic tree and shows it."),
 }

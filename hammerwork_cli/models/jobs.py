@@ -1,10 +1,11 @@
-"""Jobs to be written."""
+"""Jobs: to be written, as they are read, and which of them are meant."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import uuid4
 
-from hammerwork_cli.models.values import JobPriority, JobStatus
+from hammerwork_cli.models.trees import TreeNode
+from hammerwork_cli.models.values import Counts, JobPriority, JobStatus, Moment
 
 
 def new_id() -> str:
@@ -45,3 +46,106 @@ class NewJob:
     correlation_id: str | None = None
     parent_span_id: str | None = None
     span_context: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs are meant; what is not given does not restrict.
+
+    Attributes:
+        since: created then or later.
+        ended_before: ended before then, or created before then where no end is recorded.
+        unarchived: only jobs that have not been copied to the archive.
+    """
+
+    queue: str | None = None
+    statuses: tuple[JobStatus, ...] = ()
+    priorities: tuple[JobPriority, ...] = ()
+    since: datetime | None = None
+    ended_before: datetime | None = None
+    unarchived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as lists show it.
+
+    Attributes:
+        node: what every reader of jobs knows.
+        scheduled_at: when it may run at the earliest.
+        dependency_status: ``none``, ``waiting``, ``satisfied``, ``failed`` or nothing.
+    """
+
+    node: TreeNode
+    scheduled_at: Moment
+    max_attempts: int
+    dependency_status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Some jobs, newest first.
+
+    Attributes:
+        cursor: where the next page begins; ``None`` when there is nothing more.
+    """
+
+    jobs: list[Job]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobDetails:
+    """Everything that is known about one job.
+
+    Attributes:
+        job: the job as lists show it; its error is whole here.
+        in_archive: whether it was read from the archive table, being nowhere else.
+        payload: JSON text; ``None`` when it cannot be read.
+        result: JSON text of what its handler returned.
+        facts: further columns by name, as they are stored; only those that the database has.
+        parents: the jobs it depends on that exist, in that order.
+        missing: ids it depends on that are nowhere in the database.
+        children: the jobs that depend on it, counted by status.
+        first_children: some of them, failures first.
+    """
+
+    job: Job
+    in_archive: bool
+    payload: str | None
+    result: str | None
+    facts: dict[str, object]
+    parents: tuple[TreeNode, ...]
+    missing: tuple[str, ...]
+    children: Counts
+    first_children: tuple[TreeNode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JobGroup:
+    """Jobs that share a queue and a status, counted."""
+
+    queue: str
+    status: str
+    jobs: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of jobs that were to be changed.
+
+    Attributes:
+        changed: jobs that were.
+        left: reason -> jobs that were not.
+        followed: dependents that were changed along with them.
+    """
+
+    changed: int = 0
+    left: Counts = field(default_factory=Counts)
+    followed: int = 0
+
+    def add(self, other: "Outcome") -> None:
+        """Adds what became of other jobs."""
+        self.changed += other.changed
+        self.followed += other.followed
+        self.left.merge(other.left)

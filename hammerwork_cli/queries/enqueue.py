@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import RefusedValueError
-from hammerwork_cli.models import NewJob
+from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueError
+from hammerwork_cli.models import FAILURES, NewJob, status_of
+from hammerwork_cli.queries import limits
+from hammerwork_cli.queries.dependencies import parent_statuses, state_of
+from hammerwork_cli.queries.jobs import LIST_JOBS, unpacked
 
 ROWS_A_STATEMENT = 500
 MOST_PARENTS = 1000
@@ -31,6 +35,84 @@ def insert(database: Database, jobs: Sequence[NewJob]) -> int:
         return written
 
     return database.transaction(work)
+
+
+def once(database: Database, job: NewJob) -> tuple[NewJob, bool]:
+    """Inserts a job unless there is one with its id, which is then left as it is.
+
+    The parents are locked while it happens: the job is ``waiting`` only if one of them has yet to complete,
+    and none can complete unnoticed.
+
+    Returns:
+        The job with its ``dependency_status``, and whether it was inserted now.
+
+    Raises:
+        NotFoundError: it depends on a job that does not exist.
+        ConflictError: it depends on a job that failed, or another job has its id.
+        RefusedValueError: the database cannot hold it.
+    """
+    limits.check(database, job)
+    return database.transaction(lambda: _once(database, job))
+
+
+def _once(database: Database, job: NewJob) -> tuple[NewJob, bool]:
+    stored = _stored(database, job.id)
+    if stored is None:
+        job = _settled(database, job)
+        if database.run("jobs.insert_once", rows=[_row(database, job)]):
+            return job, True
+        stored = _stored(database, job.id)
+    if stored is not None:
+        _compare(job, *stored)
+    return job, False
+
+
+def _stored(database: Database, job: str) -> tuple[str, str | None, str] | None:
+    """Queue, payload and status of the job with this id, archived or not."""
+    row = database.row("jobs.stored", id=job)
+    if row is None and "archive" in database.tags:
+        row = database.row("jobs.archived_stored", id=job)
+    return (row[0], unpacked(row[1]), row[2]) if row else None
+
+
+def _compare(job: NewJob, queue: str, payload: str | None, status: str) -> None:
+    differs = [
+        name
+        for name, same in (("queue", queue == job.queue), ("payload", _same_json(payload, job.payload)))
+        if not same
+    ]
+    if differs:
+        raise ConflictError(
+            f"There is another job {job.id} ({queue}, {status_of(status)}) with a different {' and '.join(differs)}.",
+            hint=f"See: hammerwork job show {job.id}",
+        )
+
+
+def _same_json(one: str | None, other: str) -> bool:
+    if one is None:
+        return False
+    try:
+        same: bool = json.loads(one) == json.loads(other)
+    except (ValueError, RecursionError):
+        return one == other
+    return same
+
+
+def _settled(database: Database, job: NewJob) -> NewJob:
+    """The job with the ``dependency_status`` that its parents give it."""
+    if not job.depends_on:
+        return job
+    statuses = parent_statuses(database, job.depends_on)
+    for parent in job.depends_on:
+        status = statuses.get(parent)
+        if status is None:
+            raise NotFoundError(f"There is no job {parent} to depend on.", hint=LIST_JOBS)
+        if status in FAILURES:
+            raise ConflictError(
+                f"The job {parent} is {status}: what depends on it would never run.",
+                hint=f"Run it again first: hammerwork job retry {parent}",
+            )
+    return replace(job, dependency_status=state_of(job.depends_on, statuses))
 
 
 def _row(database: Database, job: NewJob) -> tuple[Any, ...]:

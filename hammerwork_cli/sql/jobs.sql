@@ -1,4 +1,4 @@
--- Single jobs and lists of them.
+-- Single jobs, lists of them, and changes to them. {node} is in shared.sql; j is the job.
 
 -- name: by_prefix
 -- Ids between the lowest and the highest that a prefix allows.
@@ -7,6 +7,150 @@ SELECT j.id FROM hammerwork_jobs j WHERE j.id >= :low AND j.id <= :high ORDER BY
 -- name: archived_by_prefix
 SELECT j.id FROM hammerwork_jobs_archive j WHERE j.id >= :low AND j.id <= :high ORDER BY j.id LIMIT :limit
 
+-- name: unarchived
+j.archived_at IS NULL
+
+-- name: unarchived [unarchivable]
+TRUE
+
+-- name: ended_at
+COALESCE(j.completed_at, j.failed_at, j.timed_out_at, j.created_at)
+
+-- name: chosen
+-- The jobs of a models.JobFilter. Statuses come in every spelling, which partial indexes on one spelling cannot serve.
+TRUE
+AND j.queue_name = :queue -- when :queue
+AND j.status IN (:statuses) -- when :statuses
+AND (j.priority IN (:priorities) -- when :priorities
+OR j.priority NOT BETWEEN 0 AND 4 -- when :normal
+) -- when :priorities
+AND j.created_at >= :since -- when :since
+AND {ended_at} < :ended_before -- when :ended_before
+AND {unarchived} -- when :unarchived
+
+-- name: list
+-- The newest jobs, after a cursor. The original has no index on created_at alone, so without ours the table is
+-- scanned once; the wide columns are read for the few jobs of the page only.
+SELECT {node},
+j.scheduled_at, j.max_attempts, j.dependency_status
+FROM hammerwork_jobs j JOIN (
+SELECT j.id FROM hammerwork_jobs j
+WHERE {chosen}
+AND j.created_at <= :cursor_at -- when :cursor_at
+AND (j.created_at < :cursor_at OR j.id < :cursor_id) -- when :cursor_at
+ORDER BY j.created_at DESC, j.id DESC LIMIT :limit) AS p ON p.id = j.id
+ORDER BY j.created_at DESC, j.id DESC
+
+-- name: details
+-- Everything about one job that is not binary. The last lines need 010 and 011.
+SELECT {node},
+j.scheduled_at, j.max_attempts, j.dependency_status, j.error_message, j.payload, j.result_data,
+j.timeout_seconds, j.timed_out_at, j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.batch_id,
+j.result_stored_at, j.result_expires_at, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context
+, j.archival_reason, j.archival_policy_applied -- when :archival
+, j.is_encrypted, j.encryption_key_id, j.encryption_algorithm, length(j.encrypted_payload), -- when :encryption
+j.payload_hash, j.retention_policy, j.retention_delete_at, j.encrypted_at -- when :encryption
+FROM hammerwork_jobs j WHERE j.id = :id
+
+-- name: archived_details
+SELECT {archived_node},
+j.scheduled_at, j.max_attempts, j.dependency_status, j.error_message, j.payload, j.result,
+j.timeout_seconds, j.timed_out_at, j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.batch_id,
+NULL, j.result_ttl, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
+j.archival_reason, j.archived_by
+, j.is_encrypted, j.encryption_key_id, j.encryption_algorithm, length(j.encrypted_payload), -- when :encryption
+j.payload_hash, j.retention_policy, j.retention_delete_at, j.encrypted_at -- when :encryption
+FROM hammerwork_jobs_archive j WHERE j.id = :id
+
+-- name: groups
+-- How many jobs a filter chooses, by queue and status.
+SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs j
+WHERE {chosen}
+GROUP BY j.queue_name, j.status
+
+-- name: ids
+-- The next ids that a filter chooses, in the order of the primary key.
+SELECT j.id FROM hammerwork_jobs j
+WHERE {chosen}
+AND j.id > :after -- when :after
+ORDER BY j.id LIMIT :limit
+
+-- name: lock_clause
+FOR UPDATE
+
+-- name: lock_clause [sqlite]
+-- Its write transactions are alone from their start.
+
+-- name: lock
+-- Some jobs as they are now, held until the transaction ends; in one order, so that two of us do not deadlock.
+SELECT j.id, j.queue_name, j.status, j.depends_on, j.dependency_status, {archived_at} FROM hammerwork_jobs j
+WHERE j.id IN (:ids) ORDER BY j.id
+{lock_clause}
+
+-- name: archived_statuses
+SELECT j.id, j.status FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)
+
+-- name: retry
+-- A fresh attempt, as if the job had just been enqueued.
+UPDATE hammerwork_jobs SET status = 'Pending', attempts = 0, scheduled_at = :now, started_at = NULL,
+completed_at = NULL, failed_at = NULL, timed_out_at = NULL, error_message = NULL,
+dependency_status = COALESCE(:dependency_status, dependency_status, 'none')
+WHERE id IN (:ids) AND status IN (:statuses)
+
+-- name: cancel
+UPDATE hammerwork_jobs SET status = 'Failed', failed_at = :now, error_message = :error
+WHERE id IN (:ids) AND status IN (:statuses)
+
+-- name: fail_dependents
+-- What waited for a job that failed for good.
+UPDATE hammerwork_jobs SET status = 'Failed', failed_at = :now, error_message = :error, dependency_status = 'failed'
+WHERE id IN (:ids) AND status IN (:statuses) AND dependency_status = 'waiting'
+
+-- name: delete
+DELETE FROM hammerwork_jobs WHERE id IN (:ids) AND status IN (:statuses)
+
+-- name: delete_any
+DELETE FROM hammerwork_jobs WHERE id IN (:ids)
+
+-- name: tied
+-- What the state of its dependencies is, and the statuses that still matter: few rows, and there is an index.
+j.dependency_status = :state AND j.status IN (:statuses)
+AND NOT EXISTS (SELECT 1 FROM hammerwork_workflows w -- when :fail_fast
+WHERE w.id = j.workflow_id AND w.failure_policy <> 'fail_fast') -- when :fail_fast
+
+-- name: dependents [postgresql]
+-- (parent, dependent) of some parents, for dependents in a state.
+SELECT e.parent, j.id FROM hammerwork_jobs j CROSS JOIN LATERAL unnest(j.depends_on) AS e (parent)
+WHERE {tied}
+AND j.depends_on && ARRAY[:ids]::uuid[] AND e.parent IN (:ids)
+
+-- name: dependents [postgresql jsonb]
+SELECT e.parent, j.id FROM hammerwork_jobs j CROSS JOIN LATERAL jsonb_array_elements_text(
+CASE jsonb_typeof(j.depends_on) WHEN 'array' THEN j.depends_on ELSE '[]' END) AS e (parent)
+WHERE {tied}
+AND lower(e.parent) IN (:ids)
+
+-- name: dependents [mysql]
+SELECT CAST(e.parent AS CHAR(36)), j.id FROM hammerwork_jobs j
+JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (parent CHAR(36) PATH '$')) AS e
+WHERE {tied}
+AND CAST(e.parent AS CHAR(36)) IN (:ids)
+
+-- name: dependents [mysql indexed]
+SELECT j.first_parent, j.id FROM hammerwork_jobs j
+WHERE {tied}
+AND j.first_parent IN (:ids)
+UNION ALL
+SELECT CAST(e.parent AS CHAR(36)), j.id FROM hammerwork_jobs j
+JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) PATH '$')) AS e
+WHERE {tied}
+AND j.parent_count > 1 AND e.place > 1 AND CAST(e.parent AS CHAR(36)) IN (:ids)
+
+-- name: dependents [sqlite]
+SELECT e.value, j.id FROM hammerwork_jobs j JOIN json_each(j.depends_on) AS e
+WHERE {tied}
+AND e.value IN (:ids)
+
 -- name: insert
 -- New jobs, many at a time. Arrays are never NULL: the original cannot read that.
 INSERT INTO hammerwork_jobs (
@@ -14,3 +158,25 @@ id, queue_name, payload, status, priority, attempts, max_attempts, timeout_secon
 started_at, completed_at, failed_at, error_message, depends_on, dependents, dependency_status,
 workflow_id, workflow_name, trace_id, correlation_id, parent_span_id, span_context)
 VALUES :rows
+
+-- name: insert_ignored [postgresql]
+-- What follows the rows of an insert that leaves a job with the same id as it is.
+ON CONFLICT (id) DO NOTHING
+
+-- name: insert_ignored [sqlite]
+ON CONFLICT (id) DO NOTHING
+
+-- name: insert_ignored [mysql]
+ON DUPLICATE KEY UPDATE id = hammerwork_jobs.id
+
+-- name: insert_once
+-- A new job, unless there is one with its id.
+{insert}
+{insert_ignored}
+
+-- name: stored
+-- What a second enqueue under the same id is compared with.
+SELECT j.queue_name, j.payload, j.status FROM hammerwork_jobs j WHERE j.id = :id
+
+-- name: archived_stored
+SELECT j.queue_name, j.payload, j.status FROM hammerwork_jobs_archive j WHERE j.id = :id

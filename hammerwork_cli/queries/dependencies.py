@@ -1,0 +1,138 @@
+"""What jobs depend on and what depends on them, while they are changed: read under locks, never guessed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import FAILURES, WAITING, JobStatus, Moment, id_list, status_of
+from hammerwork_cli.queries.kinship import FAILED_SPELLINGS, GIN_CHUNK, chunks
+
+WAITING_SPELLINGS = tuple(spelling for status in sorted(WAITING) for spelling in status.spellings)
+
+
+class Held(NamedTuple):
+    """A job whose row is locked until the transaction ends.
+
+    Attributes:
+        stored_parents: ``depends_on`` as the database spells it; use ``depends_on``.
+    """
+
+    id: str
+    queue: str
+    stored_status: str
+    stored_parents: object
+    dependency_status: str | None
+    archived_at: Moment
+
+    @property
+    def status(self) -> str:
+        """The status, mended."""
+        return status_of(self.stored_status)
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        """Ids of the parents."""
+        return id_list(self.stored_parents)
+
+
+def hold(database: Database, ids: Iterable[str]) -> list[Held]:
+    """Locks the jobs with these ids that exist, and reads them as they are now. Needs a transaction."""
+    wanted = sorted(set(ids))
+    return [
+        Held._make(row) for part in chunks(wanted, database.key_chunk) for row in database.rows("jobs.lock", ids=part)
+    ]
+
+
+def parent_statuses(database: Database, parents: Iterable[str]) -> dict[str, str]:
+    """Status by id of jobs that others depend on, locked: none can end before the transaction does.
+
+    Jobs that are in the archive only count with the status they ended in; what is nowhere is left out.
+    """
+    wanted = set(parents)
+    found = {job.id: job.status for job in hold(database, wanted)}
+    rest = sorted(wanted - found.keys())
+    if rest and "archive" in database.tags:
+        for part in chunks(rest, database.key_chunk):
+            found |= {job: status_of(status) for job, status in database.rows("jobs.archived_statuses", ids=part)}
+    return found
+
+
+def state_of(parents: Iterable[str], statuses: Mapping[str, str]) -> str:
+    """The ``dependency_status`` that a job with these parents should have.
+
+    ``failed`` when a parent failed or is gone, ``satisfied`` when all have completed, else ``waiting``.
+    """
+    found = {statuses.get(parent) for parent in parents}
+    if found & FAILURES or None in found:
+        return "failed"
+    return "satisfied" if found <= {JobStatus.COMPLETED, JobStatus.ARCHIVED} else "waiting"
+
+
+def dependents(
+    database: Database, parents: Sequence[str], state: str, statuses: tuple[str, ...], *, fail_fast: bool = False
+) -> list[tuple[str, str]]:
+    """(parent, dependent) for the jobs that depend on one of ``parents`` and whose dependencies are in ``state``.
+
+    Args:
+        database: where.
+        parents: ids.
+        state: ``waiting`` or ``failed``.
+        statuses: spellings of the dependents' statuses.
+        fail_fast: leave out jobs of workflows that go on after a failure.
+    """
+    size = GIN_CHUNK if database.dialect == "postgresql" else database.key_chunk
+    return [
+        (str(parent), str(job))
+        for part in chunks(parents, size)
+        for parent, job in database.rows(
+            "jobs.dependents", ids=part, state=state, statuses=statuses, fail_fast=fail_fast
+        )
+    ]
+
+
+def rearm(database: Database, parents: Sequence[str], now: datetime) -> int:
+    """Makes the jobs that failed only because of ``parents`` ready to run after them, and so on downward.
+
+    Returns:
+        How many.
+    """
+    rearmed = 0
+    frontier: Sequence[str] = parents
+    while frontier:
+        below = {job for _, job in dependents(database, frontier, "failed", FAILED_SPELLINGS)}
+        held = [job for job in hold(database, below) if job.dependency_status == "failed" and job.status in FAILURES]
+        statuses = parent_statuses(database, {parent for job in held for parent in job.depends_on})
+        states = {job.id: state_of(job.depends_on, statuses) for job in held}
+        frontier = [job for job, state in states.items() if state != "failed"]
+        for state in ("waiting", "satisfied"):
+            ids = [job for job in frontier if states[job] == state]
+            rearmed += renew(database, ids, FAILED_SPELLINGS, now, state)
+    return rearmed
+
+
+def renew(database: Database, ids: Sequence[str], statuses: tuple[str, ...], now: datetime, state: str | None) -> int:
+    """Gives jobs a fresh attempt, those whose status is still one of ``statuses``; returns how many."""
+    return sum(
+        database.run("jobs.retry", ids=part, statuses=statuses, now=now, dependency_status=state)
+        for part in chunks(ids, database.key_chunk)
+    )
+
+
+def fail_waiting(database: Database, parents: Sequence[str], now: datetime, error: str) -> int:
+    """Fails the jobs that wait for ``parents``, which failed for good, and what waits for those, and so on.
+
+    Jobs of workflows with another policy than ``fail_fast`` are left waiting.
+
+    Returns:
+        How many.
+    """
+    failed = 0
+    frontier: Sequence[str] = parents
+    while frontier:
+        pairs = dependents(database, frontier, "waiting", WAITING_SPELLINGS, fail_fast=True)
+        held = hold(database, {job for _, job in pairs})
+        frontier = [job.id for job in held if job.dependency_status == "waiting" and job.status in WAITING]
+        for part in chunks(frontier, database.key_chunk):
+            failed += database.run("jobs.fail_dependents", ids=part, statuses=WAITING_SPELLINGS, now=now, error=error)
+    return failed

@@ -1,0 +1,64 @@
+"""What a database can hold of a job, checked before it is asked: servers answer late, unclearly, or not at all."""
+
+import re
+from datetime import UTC, datetime
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import RefusedValueError
+from hammerwork_cli.models import NewJob
+
+LONGEST_QUEUE = 255
+LONGEST_TRACE = 128
+_FIRST_TIMESTAMP = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
+_LAST_TIMESTAMP = datetime(2038, 1, 19, 3, 14, 7, tzinfo=UTC)
+_LAST_UNSIGNED_TIMESTAMP = datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC)
+_DEPTHS = {"MariaDB": 31, "MySQL": 100, "SQLite": 1000}
+"""Levels of nested JSON; PostgreSQL has no limit that anybody reaches."""
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def check(database: Database, job: NewJob) -> None:
+    """Checks a new job against what its database can hold.
+
+    Raises:
+        RefusedValueError: it cannot; the message names the limit.
+    """
+    if not 0 < len(job.queue) <= LONGEST_QUEUE:
+        raise RefusedValueError(f"A queue's name has 1 to {LONGEST_QUEUE} characters, not {len(job.queue)}.")
+    for name, text in (("trace id", job.trace_id), ("correlation id", job.correlation_id)):
+        if text is not None and len(text) > LONGEST_TRACE:
+            raise RefusedValueError(f"A {name} has at most {LONGEST_TRACE} characters, not {len(text)}.")
+    _check_payload(database, job.payload)
+    if database.dialect == "mysql":
+        _check_timestamp(database.server, job.scheduled_at)
+
+
+def _check_payload(database: Database, payload: str) -> None:
+    product = database.server.partition(" ")[0]
+    depth, limit = nesting(payload), _DEPTHS.get(product)
+    if limit is not None and depth > limit:
+        raise RefusedValueError(f"{product} takes JSON nested {limit} levels deep at most; the payload has {depth}.")
+    if database.dialect == "postgresql" and _NUL.search(payload):
+        raise RefusedValueError("PostgreSQL cannot store the character NUL (\\u0000), and the payload holds one.")
+
+
+def nesting(text: str) -> int:
+    """How many levels deep a JSON text is nested: 0 for a number, 1 for ``{}``."""
+    depth = deepest = 0
+    for sign in re.findall(r"[\[\]{}]", _STRING.sub("", text)):
+        depth += 1 if sign in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _check_timestamp(server: str, instant: datetime) -> None:
+    product, _, version = server.partition(" ")
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    last = _LAST_UNSIGNED_TIMESTAMP if product == "MariaDB" and numbers >= (11, 5) else _LAST_TIMESTAMP
+    if not _FIRST_TIMESTAMP <= instant <= last:
+        raise RefusedValueError(
+            f"{server} stores times from 1970 to {last:%Y-%m-%d}, not {instant:%Y-%m-%d}.",
+            hint="Schedule the job within that time.",
+        )
