@@ -78,7 +78,7 @@ def _operation(parent: TreeNode, total: ChildTotals) -> SpawnOperation:
 @dataclass(slots=True)
 class _Parent:
     queue: str
-    handler: str | None
+    handler: str
     status: str
     created_at: Moment
     depends_on: tuple[str, ...]
@@ -98,7 +98,8 @@ def stats(
     """
     window: dict[str, Any] = {"since": since, "queue": queue}
     parents = {
-        row[0]: _Parent(row[1], row[2], status_of(row[3]), row[4], id_list(row[5]))
+        # A worker finds a handler by the name in the configuration, else by the queue.
+        row[0]: _Parent(row[1], row[2] or row[1], status_of(row[3]), row[4], id_list(row[5]))
         for row in database.rows("spawns.window_parents", **window)
     }
     totals: dict[str, ChildTotals] = {}
