@@ -77,6 +77,16 @@ class Context:
         except ValueError as error:
             raise ConfigError("HAMMERWORK_NOW is not an RFC 3339 time.") from error
 
+    @property
+    def operator(self) -> str:
+        """Who changes something, for those who ask later: ``user@host``."""
+        import socket
+
+        user = next(
+            (self.environ[name] for name in ("LOGNAME", "USER", "USERNAME") if self.environ.get(name)), "unknown"
+        )
+        return f"{user}@{socket.gethostname()}"
+
     # The terminal.
 
     @cached_property

@@ -1,0 +1,355 @@
+"""``hammerwork queue``: what is in the queues; pausing, emptying and checking them."""
+
+import copy
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from hammerwork_cli.commands.options import Format, FormatOption, duration
+from hammerwork_cli.commands.progress import progress_bar
+from hammerwork_cli.commands.verb import Verb, group, shared_options
+from hammerwork_cli.context import Context
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import rfc3339
+from hammerwork_cli.models.queues import ClearPlan, HealthLimits, PauseChange
+from hammerwork_cli.queries import queues
+from hammerwork_cli.render import queue_views as views
+from hammerwork_cli.render.text import plural, visible
+
+app = group("queue", "Queues: what is in them; pause, empty and check them.")
+
+Value = TypeVar("Value")
+
+QueueArgument = Annotated[str | None, typer.Argument(metavar="QUEUE", help="The queue's name.")]
+QueuesArgument = Annotated[list[str] | None, typer.Argument(metavar="QUEUE...", help="Names of queues.")]
+NamedOption = Annotated[str | None, typer.Option("-q", "--queue", "-n", hidden=True)]
+AllOption = Annotated[bool, typer.Option("--all", help="All queues; needs consent.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
+# The original calls consent --confirm.
+ConfirmOption = Annotated[bool, typer.Option("--yes", "-y", "--confirm", help="Consent given: do not ask.")]
+
+_RATE = re.compile(r"(?P<number>\d{1,3}(?:\.\d{1,9})?)(?P<percent>\s*%)?")
+
+
+class QueueVerb(Verb):
+    """A verb that also takes ``-d``, the original's short name of ``--database-url`` in this group."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        alias = copy.copy(next(option for option in shared_options() if option.name == "database_url"))
+        alias.opts, alias.hidden = ["-d"], True
+        self.params.append(alias)
+
+
+@app.command("list", cls=QueueVerb)
+def list_(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
+    """Every queue that has jobs or is paused, with its jobs counted.
+
+    The oldest pending job is the one that has been due for longest; jobs that wait for other jobs do not count.
+
+    \b
+    Examples:
+      hammerwork queue list
+      hammerwork queue list --format json | jq -r '.[] | select(.paused) | .queue'
+    """
+    context: Context = ctx.obj
+    context.show(
+        queues.states(context.database(), now=context.now()),
+        form,
+        columns=views.STATES,
+        record=views.state_record,
+        keys=views.STATE_KEYS,
+        empty="There are no jobs, and no queue is paused.",
+    )
+
+
+@app.command("stats", cls=QueueVerb)
+def stats(
+    ctx: typer.Context,
+    queue: QueueArgument = None,
+    detailed: Annotated[
+        bool, typer.Option("--detailed", help="Also by priority, and throughput, failure rate and run times.")
+    ] = False,
+    hours: Annotated[
+        float, typer.Option("--hours", min=0.01, max=100_000, help="With --detailed: how far to look back.")
+    ] = 1,
+    named: NamedOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Jobs of one queue, or of all together, by status.
+
+    \b
+    Examples:
+      hammerwork queue stats
+      hammerwork queue stats video_ingest --detailed --hours 24
+      hammerwork queue stats video_ingest --format json | jq .by_status.Pending
+    """
+    context: Context = ctx.obj
+    window = timedelta(hours=hours) if detailed else None
+    found = queues.stats(context.database(), now=context.now(), queue=_one(queue, named), window=window)
+    context.answer(
+        views.stats_record(found),
+        form,
+        lambda: views.stats_text(found, terminal=context.is_terminal, width=context.width, colour=context.colour),
+    )
+
+
+@app.command("health", cls=QueueVerb)
+def health(
+    ctx: typer.Context,
+    queue: QueueArgument = None,
+    max_pending: Annotated[
+        str, typer.Option("--max-pending", metavar="JOBS", help="Jobs that are ready and not taken.")
+    ] = "10000",
+    max_pending_age: Annotated[
+        str, typer.Option("--max-pending-age", metavar="DURATION", help="How long a ready job is not taken.")
+    ] = "1h",
+    max_running_age: Annotated[
+        str, typer.Option("--max-running-age", metavar="DURATION", help="How long a job runs.")
+    ] = "1h",
+    max_waiting_age: Annotated[
+        str, typer.Option("--max-waiting-age", metavar="DURATION", help="How long a job waits for other jobs.")
+    ] = "24h",
+    max_failed: Annotated[str, typer.Option("--max-failed", metavar="JOBS", help="Failures in the last hour.")] = "10",
+    max_failure_rate: Annotated[
+        str, typer.Option("--max-failure-rate", metavar="RATE", help="Failures among what ended in the last hour.")
+    ] = "15%",
+    named: NamedOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Whether queues are well: exit code 0, or 1 when one of them passes a limit. 'off' switches a check off.
+
+    A job that is Running for long was often left behind by a worker that died.
+
+    \b
+    Examples:
+      hammerwork queue health
+      hammerwork queue health mail --max-pending 500 --max-pending-age 5m --max-failure-rate off
+      hammerwork queue health --format json | jq '.queues[].checks[] | select(.status == "exceeded")'
+    """
+    context: Context = ctx.obj
+    limits = HealthLimits(
+        pending=_limit("--max-pending", max_pending, _number),
+        pending_age=_limit("--max-pending-age", max_pending_age, duration),
+        running_age=_limit("--max-running-age", max_running_age, duration),
+        waiting_age=_limit("--max-waiting-age", max_waiting_age, duration),
+        failed=_limit("--max-failed", max_failed, _number),
+        failure_rate=_limit("--max-failure-rate", max_failure_rate, _rate),
+    )
+    one, now = _one(queue, named), context.now()
+    found = queues.health(context.database(), limits, now=now, queue=one)
+    if form in {Format.TABLE, Format.JSON}:
+        context.answer(
+            views.health_record(found, rfc3339(now)),
+            form,
+            lambda: views.health_text(
+                found, one=one is not None, terminal=context.is_terminal, width=context.width, colour=context.colour
+            ),
+        )
+    else:
+        context.data([views.check_record(check) for row in found for check in row.checks], form, views.CHECK_KEYS)
+    if not all(row.healthy for row in found):
+        raise typer.Exit(1)
+
+
+@app.command("paused", cls=QueueVerb)
+def paused(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
+    """Queues that are paused, since when, by whom and why.
+
+    \b
+    Examples:
+      hammerwork queue paused
+      hammerwork queue paused --format json | jq -r '.[].queue'
+    """
+    context: Context = ctx.obj
+    context.show(
+        queues.all_paused(context.database()),
+        form,
+        columns=views.PAUSES,
+        record=views.pause_record,
+        keys=views.PAUSE_KEYS,
+        empty="No queue is paused.",
+    )
+
+
+@app.command("pause", cls=QueueVerb)
+def pause(
+    ctx: typer.Context,
+    names: QueuesArgument = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why, for those who find it paused.")] = None,
+    every: AllOption = False,
+    yes: ConfirmOption = False,
+    dry_run: DryRunOption = False,
+    named: NamedOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Stops workers from taking jobs of a queue. What runs goes on; jobs can be added.
+
+    A queue that is paused already stays as it is, except for a new reason. A queue may be paused before it has jobs.
+
+    \b
+    Examples:
+      hammerwork queue pause mail --reason "the provider is down"
+      hammerwork queue pause transcode thumbnail
+      hammerwork queue pause --all --yes
+    """
+    context: Context = ctx.obj
+    database, now = context.database(), context.now()
+    wanted = _several(names, named, every, lambda: [str(state.name) for state in queues.states(database, now=now)])
+    before = queues.foresee(database, wanted, paused=True)
+    if every and not dry_run:
+        _agree(context, "Pause", before, yes=yes, form=form)
+    changes = (
+        before
+        if dry_run
+        else [queues.pause(database, name, by=context.operator, now=now, reason=reason) for name in wanted]
+    )
+    _show_changes(context, changes, form, paused=True, dry_run=dry_run)
+
+
+@app.command("resume", cls=QueueVerb)
+def resume(
+    ctx: typer.Context,
+    names: QueuesArgument = None,
+    every: AllOption = False,
+    yes: ConfirmOption = False,
+    dry_run: DryRunOption = False,
+    named: NamedOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Ends the pause of a queue. One that is not paused stays as it is.
+
+    \b
+    Examples:
+      hammerwork queue resume mail
+      hammerwork queue resume --all --yes
+    """
+    context: Context = ctx.obj
+    database = context.database()
+    wanted = _several(names, named, every, lambda: [found.queue for found in queues.all_paused(database)])
+    before = queues.foresee(database, wanted, paused=False)
+    if every and not dry_run:
+        _agree(context, "Resume", before, yes=yes, form=form)
+    changes = before if dry_run else [queues.resume(database, name) for name in wanted]
+    _show_changes(context, changes, form, paused=False, dry_run=dry_run)
+
+
+@app.command("clear", cls=QueueVerb)
+def clear(
+    ctx: typer.Context,
+    queue: QueueArgument = None,
+    pending_only: Annotated[
+        bool, typer.Option("--pending-only", help="Only jobs that have not started: Pending and Retrying.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Running jobs too.")] = False,
+    yes: ConfirmOption = False,
+    dry_run: DryRunOption = False,
+    named: NamedOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Deletes the jobs of a queue for good, except running ones; its pause stays.
+
+    Jobs elsewhere that depend on a deleted one go on waiting for it: `spawn doctor` finds them. When it is broken
+    off, run it again.
+
+    \b
+    Examples:
+      hammerwork queue clear mail --dry-run
+      hammerwork queue clear mail --pending-only
+      hammerwork queue clear mail --yes
+    """
+    context: Context = ctx.obj
+    name = _required(_one(queue, named))
+    if pending_only and force:
+        raise UsageError("--pending-only and --force exclude each other.", hint="A running job is not pending.")
+    database = context.database()
+    found = queues.counts(database, name, now=context.now())
+    plan = ClearPlan.of(name, found, pending_only=pending_only, force=force)
+    deleted = 0
+    if plan.deletes.total and not dry_run:
+        _note_plan(context, plan)
+        context.confirm(f"Delete {plural(plan.deletes.total, 'job')} for good?", yes=yes, form=form)
+        with progress_bar(context) as report:
+            deleted = queues.clear(
+                database,
+                name,
+                pending_only=pending_only,
+                force=force,
+                report=lambda done: report("deleted", done, max(done, plan.deletes.total)),
+            )
+    context.answer(
+        views.clear_record(plan, deleted, dry_run=dry_run),
+        form,
+        lambda: views.clear_text(plan, deleted, dry_run=dry_run),
+    )
+
+
+def _note_plan(context: Context, plan: ClearPlan) -> None:
+    for line in views.plan_text(plan):
+        context.note(line)
+
+
+def _agree(context: Context, what: str, changes: list[PauseChange], *, yes: bool, form: Format) -> None:
+    affected = [change.queue for change in changes if change.changed]
+    if affected:
+        context.note(f"{what}: {', '.join(visible(name) for name in affected)}")
+        context.confirm(f"{what} {plural(len(affected), 'queue')}?", yes=yes, form=form)
+
+
+def _show_changes(context: Context, changes: list[PauseChange], form: Format, *, paused: bool, dry_run: bool) -> None:
+    if form is Format.TABLE:
+        context.lines(views.change_text(change, paused=paused, dry_run=dry_run) for change in changes)
+        return
+    records = [views.change_record(change, paused=paused, dry_run=dry_run) for change in changes]
+    context.data(records, form, views.CHANGE_KEYS)
+
+
+# Reading arguments.
+
+
+def _one(queue: str | None, named: str | None) -> str | None:
+    """The queue that was named, as an argument or as the original's option."""
+    if queue is not None and named is not None and queue != named:
+        raise UsageError("Two queues were named.", hint="Name one.")
+    return named if queue is None else queue
+
+
+def _required(queue: str | None) -> str:
+    if not queue:
+        raise UsageError("No queue was named.", hint="Queues are shown by: hammerwork queue list")
+    return queue
+
+
+def _several(names: list[str] | None, named: str | None, every: bool, known: Callable[[], list[str]]) -> list[str]:
+    wanted = [*(names or ()), *([named] if named is not None else ())]
+    if every and wanted:
+        raise UsageError("Name queues, or say --all, not both.")
+    if every:
+        return known()
+    return [_required(name) for name in dict.fromkeys(wanted or [""])]
+
+
+def _limit(option: str, text: str, read: Callable[[str], Value]) -> Value | None:
+    if text.strip().lower() in {"off", "none"}:
+        return None
+    try:
+        return read(text)
+    except UsageError as error:
+        raise UsageError(f"{option}: {error.message}", hint=error.hint) from error
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise UsageError(f"{text[:40]!r} is not a number of jobs.", hint="Write a whole number, or off.")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    found = _RATE.fullmatch(text.strip())
+    rate = float(found["number"]) / (100 if found["percent"] else 1) if found else 2.0
+    if rate > 1:
+        raise UsageError(f"{text[:40]!r} is not a rate.", hint="Write 15%, 0.15 or off.")
+    return rate

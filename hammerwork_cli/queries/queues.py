@@ -1,0 +1,265 @@
+"""Queues: what is in them, pausing them, emptying them."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.access import MIGRATE, Row
+from hammerwork_cli.errors import MissingTablesError, NotFoundError, RefusedValueError
+from hammerwork_cli.models import FAILURES, WAITING, Counts, JobStatus, priority_word, status_of
+from hammerwork_cli.models.queues import (
+    HealthLimits,
+    PauseChange,
+    PriorityCount,
+    QueueHealth,
+    QueuePause,
+    QueueState,
+    QueueStats,
+    earliest,
+)
+
+LONGEST_NAME = 255
+CLEAR_BATCH = 1000
+HEALTH_WINDOW = timedelta(hours=1)
+
+_READY = {"none", "satisfied", None}
+
+
+def states(database: Database, *, now: datetime, queue: str | None = None) -> list[QueueState]:
+    """Every queue that has jobs or is paused, by name, in one statement.
+
+    Args:
+        database: where.
+        now: the present.
+        queue: only this one.
+    """
+    return _states(_rows(database, now=now, queue=queue), now)
+
+
+def stats(
+    database: Database, *, now: datetime, queue: str | None = None, window: timedelta | None = None
+) -> QueueStats:
+    """Figures of one queue, or of all of them together, in one statement.
+
+    Args:
+        database: where.
+        now: the present.
+        queue: only this one.
+        window: also by priority, and what ended in so much time before now.
+
+    Raises:
+        NotFoundError: the queue has no jobs and is not paused.
+    """
+    since = now - window if window else None
+    rows = _rows(database, now=now, queue=queue, since=since, priorities=window is not None)
+    if queue is not None and not rows:
+        raise _no_queue(queue)
+    total = QueueState(queue, now)
+    found = _states(rows, now)
+    for state in found:
+        total.add(state)
+    paused = tuple(state.pause for state in found if state.pause)
+    total.pause = paused[0] if queue is not None and paused else None
+    if window is None:
+        return QueueStats(total, paused)
+    p50, p95 = rows[0][-2:] if rows else (None, None)
+    return QueueStats(total, paused, window, _by_priority(rows), _seconds(p50), _seconds(p95))
+
+
+def health(database: Database, limits: HealthLimits, *, now: datetime, queue: str | None = None) -> list[QueueHealth]:
+    """How every queue is, or one of them, in one statement.
+
+    Raises:
+        NotFoundError: the queue has no jobs and is not paused.
+    """
+    found = _states(_rows(database, now=now, queue=queue, since=now - HEALTH_WINDOW), now)
+    if queue is not None and not found:
+        raise _no_queue(queue)
+    return [QueueHealth.of(state, limits) for state in found]
+
+
+def _no_queue(queue: str) -> NotFoundError:
+    return NotFoundError(
+        f"There is no queue {queue!r}: no job is in it.", hint="Queues are shown by: hammerwork queue list"
+    )
+
+
+def _rows(
+    database: Database, *, now: datetime, queue: str | None, since: datetime | None = None, priorities: bool = False
+) -> list[Row]:
+    return database.rows(
+        "queues.states",
+        now=now,
+        queue=queue,
+        since=since,
+        priorities=priorities,
+        completed=JobStatus.COMPLETED.spellings,
+        failed=_spellings(FAILURES),
+        running=JobStatus.RUNNING.spellings,
+        pending=_spellings(WAITING),
+    )
+
+
+def _states(rows: Sequence[Row], now: datetime) -> list[QueueState]:
+    """Puts the rows of each queue together."""
+    found: dict[str, QueueState] = {}
+    for row in rows:
+        state = found.setdefault(row[0], QueueState(row[0], now))
+        if row[1] is None:
+            state.pause = QueuePause(row[0], *row[6:9])
+        else:
+            _count(state, status_of(row[1]), *row[2:6], *row[9:12])
+    return sorted(found.values(), key=lambda state: state.name or "")
+
+
+def _count(
+    state: QueueState,
+    status: str,
+    dependency: str | None,
+    jobs: int,
+    due: int,
+    due_since: Any,
+    ended: int = 0,
+    started_at: Any = None,
+    created_at: Any = None,
+) -> None:
+    state.counts.add(status, jobs)
+    if status in WAITING and dependency in _READY:
+        state.ready += int(due)
+        state.scheduled += jobs - int(due)
+        if due:
+            state.ready_since = earliest(state.ready_since, due_since)
+    elif status in WAITING:
+        state.waiting += jobs
+        state.waiting_since = earliest(state.waiting_since, created_at)
+    elif status == JobStatus.RUNNING:
+        state.running_since = earliest(state.running_since, started_at)
+    elif status == JobStatus.COMPLETED:
+        state.completed += int(ended)
+    elif status in FAILURES:
+        state.failed += int(ended)
+
+
+def _by_priority(rows: Sequence[Row]) -> tuple[PriorityCount, ...]:
+    """The rows of a detailed look by status and priority: failures of high priority are what people look for."""
+    counted: dict[tuple[str, int], int] = {}
+    for row in rows:
+        if row[13]:
+            key = status_of(row[1]), row[12]
+            counted[key] = counted.get(key, 0) + row[13]
+    ordered = sorted(counted.items(), key=lambda item: (item[0][0], -item[0][1]))
+    return tuple(PriorityCount(status, priority_word(priority), jobs) for (status, priority), jobs in ordered)
+
+
+def _seconds(value: Any) -> timedelta | None:
+    return None if value is None else timedelta(seconds=max(float(value), 0.0))
+
+
+# Pausing.
+
+
+def all_paused(database: Database, queue: str | None = None) -> list[QueuePause]:
+    """Paused queues, by name; none before migration 014."""
+    if "pause" not in database.tags:
+        return []
+    return [QueuePause(*row) for row in database.rows("queues.paused", queue=queue)]
+
+
+def pause(database: Database, queue: str, *, by: str, now: datetime, reason: str | None = None) -> PauseChange:
+    """Pauses a queue, whether it has jobs yet or not. A paused one stays paused, and is given the reason.
+
+    Raises:
+        RefusedValueError: no queue can have that name.
+        MissingTablesError: the database has no table for it.
+    """
+    if not 0 < len(queue) <= LONGEST_NAME:
+        raise RefusedValueError(f"A queue's name has 1 to {LONGEST_NAME} characters.")
+    if "pause" not in database.tags:
+        raise MissingTablesError("This database has no table of paused queues yet (014).", hint=MIGRATE)
+
+    def work() -> PauseChange:
+        before = all_paused(database, queue)
+        if not before:
+            database.run("queues.pause", queue=queue, now=now, by=by[:LONGEST_NAME], reason=reason)
+        elif reason is not None:
+            database.run("queues.give_reason", queue=queue, reason=reason)
+        return PauseChange(queue, all_paused(database, queue)[0], not before)
+
+    return database.transaction(work)
+
+
+def resume(database: Database, queue: str) -> PauseChange:
+    """Ends the pause of a queue; one that is not paused stays as it is."""
+    if "pause" not in database.tags:
+        return PauseChange(queue, None, False)
+
+    def work() -> PauseChange:
+        before = all_paused(database, queue)
+        database.run("queues.resume", queue=queue)
+        return PauseChange(queue, before[0] if before else None, bool(before))
+
+    return database.transaction(work)
+
+
+def foresee(database: Database, queues: Sequence[str], *, paused: bool) -> list[PauseChange]:
+    """What pausing, or resuming, queues would do now."""
+    found = [(queue, all_paused(database, queue)) for queue in queues]
+    return [PauseChange(queue, pauses[0] if pauses else None, bool(pauses) != paused) for queue, pauses in found]
+
+
+# Emptying.
+
+
+def clear(
+    database: Database,
+    queue: str,
+    *,
+    pending_only: bool = False,
+    force: bool = False,
+    report: Callable[[int], None] | None = None,
+) -> int:
+    """Deletes the jobs of a queue, a bounded batch a transaction, and returns how many.
+
+    Jobs come in the order of their ids, each place once, so that it ends although jobs are added meanwhile.
+    When it is broken off, what was deleted stays deleted, and it can be run again.
+
+    Args:
+        database: where.
+        queue: which.
+        pending_only: only jobs that have not started.
+        force: running ones too.
+        report: is told, after each batch, how many are gone.
+    """
+    which: dict[str, Any] = {
+        "queue": queue,
+        "only": _spellings(WAITING) if pending_only else None,
+        "never": None if force else JobStatus.RUNNING.spellings,
+    }
+    deleted, after = 0, None
+    while True:
+        gone, after = database.transaction(lambda: _clear_batch(database, after, which))  # noqa: B023  run at once
+        deleted += gone
+        if after is None:
+            return deleted
+        if report:
+            report(deleted)
+
+
+def _clear_batch(database: Database, after: str | None, which: dict[str, Any]) -> tuple[int, str | None]:
+    ids = [row[0] for row in database.rows("queues.clearable", after=after, limit=CLEAR_BATCH, **which)]
+    if not ids:
+        return 0, None
+    return database.run("queues.clear", ids=ids, **which), ids[-1]
+
+
+def _spellings(statuses: frozenset[JobStatus]) -> tuple[str, ...]:
+    return tuple(spelling for status in sorted(statuses) for spelling in status.spellings)
+
+
+def counts(database: Database, queue: str, *, now: datetime) -> Counts:
+    """The jobs of one queue by status; empty for a queue that does not exist."""
+    total = Counts()
+    for state in states(database, now=now, queue=queue):
+        total.merge(state.counts)
+    return total

@@ -1,0 +1,147 @@
+-- Queues: what is in them, and whether they are paused.
+
+-- name: pauses [pause]
+-- Rows of paused queues, in the shape of those of {states}.
+UNION ALL SELECT p.queue_name, NULL, NULL, 0, 0, NULL, p.paused_at, p.paused_by, p.reason
+, 0, NULL, NULL -- when :since
+, NULL, 0 -- when :priorities
+FROM hammerwork_queue_pause p
+WHERE p.queue_name = :queue -- when :queue
+
+-- name: pauses
+-- Before 014 nothing can be paused.
+
+-- name: window_columns
+-- How many ended in the window; when the first started, and was created.
+SUM(CASE WHEN j.completed_at >= :since OR j.failed_at >= :since OR j.timed_out_at >= :since THEN 1 ELSE 0 END)
+AS ended, MIN(COALESCE(j.started_at, j.scheduled_at)) AS started_at, MIN(j.created_at) AS created_at
+
+-- name: window_columns [mysql]
+0 AS ended, NULL AS started_at, NULL AS created_at
+
+-- name: window_rows
+-- One pass over the table has seen it all.
+
+-- name: window_rows [mysql]
+-- Rows of their own, so that each comes out of an index and {states} itself too: 40 times faster than one pass, which
+-- would look up every row out of its order.
+UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, COUNT(*), NULL, NULL -- when :since
+, NULL, 0 -- when :priorities
+FROM hammerwork_jobs j WHERE j.status IN (:completed) AND j.completed_at >= :since AND {of_queue} -- when :since
+GROUP BY j.queue_name, j.status -- when :since
+UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, COUNT(*), NULL, NULL -- when :since
+, NULL, 0 -- when :priorities
+FROM hammerwork_jobs j WHERE j.status IN (:failed) AND j.failed_at >= :since AND {of_queue} -- when :since
+GROUP BY j.queue_name, j.status -- when :since
+UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, COUNT(*), NULL, NULL -- when :since
+, NULL, 0 -- when :priorities
+FROM hammerwork_jobs j WHERE j.status IN (:failed) AND j.failed_at IS NULL AND j.timed_out_at >= :since -- when :since
+AND {of_queue} GROUP BY j.queue_name, j.status -- when :since
+UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, 0, -- when :since
+MIN(COALESCE(j.started_at, j.scheduled_at)), NULL -- when :since
+, NULL, 0 -- when :priorities
+FROM hammerwork_jobs j WHERE j.status IN (:running) AND {of_queue} GROUP BY j.queue_name, j.status -- when :since
+UNION ALL SELECT j.queue_name, j.status, j.dependency_status, 0, 0, NULL, NULL, NULL, NULL, 0, NULL, -- when :since
+MIN(j.created_at) -- when :since
+, NULL, 0 -- when :priorities
+FROM hammerwork_jobs j WHERE j.dependency_status IN ('waiting', 'failed') AND j.status IN (:pending) -- when :since
+AND {of_queue} GROUP BY j.queue_name, j.status, j.dependency_status -- when :since
+UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, 0, NULL, NULL -- when :priorities
+, j.priority, COUNT(*) -- when :priorities
+FROM hammerwork_jobs j WHERE {of_queue} GROUP BY j.queue_name, j.status, j.priority -- when :priorities
+
+-- name: of_queue
+-- For places that are conditional already; servers fold it away.
+(:queue IS NULL OR j.queue_name = :queue)
+
+-- name: priority_columns
+j.priority, COUNT(*) AS of_priority
+
+-- name: priority_columns [mysql]
+NULL AS priority, 0 AS of_priority
+
+-- name: also_by_priority
+, j.priority
+
+-- name: also_by_priority [mysql]
+-- See {window_rows}.
+
+-- name: run_seconds [postgresql]
+EXTRACT(EPOCH FROM c.completed_at - c.started_at)::float8
+
+-- name: run_seconds [mysql]
+TIMESTAMPDIFF(MICROSECOND, c.started_at, c.completed_at) / 1e6
+
+-- name: run_seconds [sqlite]
+(julianday(c.completed_at) - julianday(c.started_at)) * 86400
+
+-- name: run_times
+-- Median and 95th percentile (nearest rank) of the seconds that jobs ran which completed in the window.
+SELECT MIN(CASE WHEN r.place * 100 >= r.jobs * 50 THEN r.seconds END) AS p50,
+MIN(CASE WHEN r.place * 100 >= r.jobs * 95 THEN r.seconds END) AS p95
+FROM (SELECT s.seconds, ROW_NUMBER() OVER (ORDER BY s.seconds) AS place, COUNT(*) OVER () AS jobs
+FROM (SELECT {run_seconds} AS seconds FROM hammerwork_jobs c
+WHERE c.completed_at >= :since AND c.status IN (:completed) AND c.started_at IS NOT NULL
+AND (:queue IS NULL OR c.queue_name = :queue)) s) r
+
+-- name: states
+-- Jobs by queue, status and dependency status, and the pauses.
+-- MySQL can compare names without letter case: the outermost MIN gives all rows of a queue the same spelling.
+SELECT MIN(g.queue_name) OVER (PARTITION BY g.queue_name), g.status, g.dependency_status, g.jobs, g.due, g.due_since,
+g.paused_at, g.paused_by, g.reason
+, g.ended, g.started_at, g.created_at -- when :since
+, g.priority, g.of_priority, t.p50, t.p95 -- when :priorities
+FROM (SELECT j.queue_name, j.status, j.dependency_status, COUNT(*) AS jobs,
+SUM(CASE WHEN j.scheduled_at <= :now THEN 1 ELSE 0 END) AS due, MIN(j.scheduled_at) AS due_since,
+NULL AS paused_at, NULL AS paused_by, NULL AS reason
+, {window_columns} -- when :since
+, {priority_columns} -- when :priorities
+FROM hammerwork_jobs j
+WHERE j.queue_name = :queue -- when :queue
+GROUP BY j.queue_name, j.status, j.dependency_status
+{also_by_priority} -- when :priorities
+{window_rows}
+{pauses}
+) g
+CROSS JOIN ({run_times}) t -- when :priorities
+
+-- name: paused [pause]
+-- Paused queues, by name.
+SELECT p.queue_name, p.paused_at, p.paused_by, p.reason FROM hammerwork_queue_pause p
+WHERE p.queue_name = :queue -- when :queue
+ORDER BY p.queue_name
+
+-- name: pause [mysql]
+-- Pauses a queue; one that is paused already stays as it is.
+INSERT INTO hammerwork_queue_pause (queue_name, paused_at, paused_by, reason, created_at, updated_at)
+VALUES (:queue, :now, :by, :reason, :now, :now)
+ON DUPLICATE KEY UPDATE queue_name = hammerwork_queue_pause.queue_name
+
+-- name: pause
+INSERT INTO hammerwork_queue_pause (queue_name, paused_at, paused_by, reason, created_at, updated_at)
+VALUES (:queue, :now, :by, :reason, :now, :now)
+ON CONFLICT (queue_name) DO NOTHING
+
+-- name: give_reason
+-- Another reason for a pause.
+UPDATE hammerwork_queue_pause SET reason = :reason WHERE queue_name = :queue
+
+-- name: resume
+DELETE FROM hammerwork_queue_pause WHERE queue_name = :queue
+
+-- name: clearable
+-- The next jobs that clearing a queue takes, in the order of their ids.
+SELECT j.id FROM hammerwork_jobs j
+WHERE j.queue_name = :queue
+AND j.id > :after -- when :after
+AND j.status IN (:only) -- when :only
+AND j.status NOT IN (:never) -- when :never
+ORDER BY j.id
+LIMIT :limit
+
+-- name: clear
+-- Deletes them, unless one has changed its status meanwhile.
+DELETE FROM hammerwork_jobs
+WHERE id IN (:ids) AND queue_name = :queue
+AND status IN (:only) -- when :only
+AND status NOT IN (:never) -- when :never
