@@ -19,7 +19,7 @@ may_install() {
 # Installs packages without starting their services: the tests start servers of their own.
 install_packages() {
     may_install || return 1
-    say "Installing $*"
+    say "Installing $* (this can take some minutes)"
     policy=/usr/sbin/policy-rc.d
     quiet=no
     if [ ! -e "$policy" ]; then
@@ -28,9 +28,9 @@ install_packages() {
         quiet=yes
         trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
     fi
-    apt="env DEBIAN_FRONTEND=noninteractive apt-get -q -o Dpkg::Use-Pty=0"
+    apt="env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0"
     status=0
-    { as_root $apt update && as_root $apt install -y --no-install-recommends "$@"; } >&2 </dev/null || status=$?
+    { as_root $apt update && as_root $apt install -y --no-install-recommends "$@"; } >/dev/null </dev/null || status=$?
     if [ "$quiet" = yes ]; then
         as_root rm -f "$policy"
         trap - EXIT
@@ -83,6 +83,7 @@ wanted_packages() {
     has bash || echo bash
     has zsh || echo zsh
     has fish || echo fish
+    has dot || echo graphviz
 }
 
 # Touches the stamp when nothing is missing, so that the next run tries again otherwise.
