@@ -10,13 +10,13 @@ replicated server, where no lock holds across nodes.
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from hammerwork_cli.database import Database, connect, statements
+from hammerwork_cli.database.access import Row
 from hammerwork_cli.database.migration_files import Step, steps
 from hammerwork_cli.errors import ConfigError, ConflictError, ConnectionLostError, DatabaseError, RetryableError
-from hammerwork_cli.models import Moment
+from hammerwork_cli.models import Migration, MigrationState, Moment, PlannedMigration, TableRows
 
 Result = TypeVar("Result")
 Record = tuple[Moment, int]
@@ -24,20 +24,8 @@ Record = tuple[Moment, int]
 TRIES = 8
 PATIENCE_SECONDS = 600
 POLL_SECONDS = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """A change of the tables.
-
-    Attributes:
-        owner: ``upstream`` for those that the Rust original knows by the same id, ``ours``, or ``other`` for one that
-            is recorded and that this version does not know.
-    """
-
-    id: str
-    description: str
-    owner: str = "upstream"
+PASSING = (1050, 1060, 1061, 1826, 3822, 1317)
+"""MySQL's numbers for a table, column, index or check that is there already, and for what another node interrupted."""
 
 
 MIGRATIONS = (
@@ -57,42 +45,6 @@ MIGRATIONS = (
     Migration("014_add_queue_pause", "Paused queues"),
     Migration("015_spawn_indexes", "Indexes that find children and spawning parents", "ours"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class MigrationState:
-    """What became of a migration.
-
-    Attributes:
-        state: ``applied``, ``pending``, or ``partial`` when it is not recorded although some of what it makes is there.
-        executed_at, execution_time_ms: as recorded, ``None`` when it is not.
-    """
-
-    migration: Migration
-    state: str
-    executed_at: Moment = None
-    execution_time_ms: int | None = None
-
-    @property
-    def applied(self) -> bool:
-        """Whether it is recorded."""
-        return self.state == "applied"
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedMigration:
-    """What a run would send for a migration: nothing but the record when ``statements`` is empty."""
-
-    migration: Migration
-    statements: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TableRows:
-    """A table of ours and how many rows it holds."""
-
-    table: str
-    rows: int
 
 
 OnProgress = Callable[[Migration, int, int], None]
@@ -149,21 +101,28 @@ def drop(database: Database) -> None:
     _alone(database, lambda: _drop(database))
 
 
-def _state(database: Database, migration: Migration, present: frozenset[str], recorded: dict[str, Record]) -> MigrationState:
+def _state(
+    database: Database, migration: Migration, present: frozenset[str], recorded: dict[str, Record]
+) -> MigrationState:
     if migration.id in recorded:
         return MigrationState(migration, "applied", *recorded[migration.id])
     makes = {clause.makes for step in _steps(database, migration) for clause in step.clauses}
     return MigrationState(migration, "partial" if makes & present else "pending")
 
 
+def _read(database: Database, statement: str) -> list[Row]:
+    """Rows, asked for again when another node's DDL broke the reading off."""
+    return database.transaction(lambda: database.plain_rows(statement))
+
+
 def _objects(database: Database) -> frozenset[str]:
-    return frozenset(_text(name) for (name,) in database.plain_rows("migrations.objects"))
+    return frozenset(_text(name) for (name,) in _read(database, "migrations.objects"))
 
 
 def _recorded(database: Database) -> dict[str, Record]:
     if "table hammerwork_migrations" not in _objects(database):
         return {}
-    return {_text(name): (moment, took) for name, moment, took in database.plain_rows("migrations.recorded")}
+    return {_text(name): (moment, took) for name, moment, took in _read(database, "migrations.recorded")}
 
 
 def _text(value: str | bytes | bytearray) -> str:
@@ -175,7 +134,7 @@ def _steps(database: Database, migration: Migration) -> tuple[Step, ...]:
 
 
 def _collation(database: Database) -> str:
-    return _text(database.plain_rows("migrations.collation")[0][0]) if database.dialect == "mysql" else ""
+    return _text(_read(database, "migrations.collation")[0][0]) if database.dialect == "mysql" else ""
 
 
 def _tables(database: Database) -> list[str]:
@@ -298,7 +257,7 @@ def _bit_by_bit(
     database: Database, migration: Migration, all_steps: Sequence[Step], on_step: Callable[[int], None]
 ) -> bool:
     began = time.monotonic()
-    tries = 0
+    fruitless = 0
     while True:
         before = _todo(all_steps, _objects(database))
         try:
@@ -307,13 +266,17 @@ def _bit_by_bit(
         except ConnectionLostError:
             raise
         except DatabaseError as error:
-            if _todo(all_steps, _objects(database)) != before:
-                continue  # somebody, perhaps this run, has come further
-            tries += 1
-            if tries == TRIES or not isinstance(error, RetryableError):
+            left = _todo(all_steps, _objects(database))
+            fruitless = fruitless + 1 if left == before else 0
+            if left and fruitless >= (TRIES if _may_pass(error) else 1):
                 raise
-            time.sleep(random.uniform(0, 0.05 * 2**tries))  # noqa: S311  jitter is no secret
+            time.sleep(random.uniform(0, 0.05 * 2**fruitless))  # noqa: S311  jitter is no secret
     return _record(database, migration, began)
+
+
+def _may_pass(error: DatabaseError) -> bool:
+    """While another run alters a table, the server may not list what is in it, and then say that it is there."""
+    return isinstance(error, RetryableError) or error.details.get("errno") in PASSING
 
 
 def _send(database: Database, all_steps: Sequence[Step], on_step: Callable[[int], None]) -> None:
@@ -327,10 +290,8 @@ def _send(database: Database, all_steps: Sequence[Step], on_step: Callable[[int]
 
 def _record(database: Database, migration: Migration, began: float) -> bool:
     took = round((time.monotonic() - began) * 1000)
-    added = database.plain_run(
-        "migrations.record", migration_id=migration.id, executed_at=database.now(), execution_time_ms=took
-    )
-    return added == 1
+    values = {"migration_id": migration.id, "executed_at": database.now(), "execution_time_ms": took}
+    return database.transaction(lambda: database.plain_run("migrations.record", **values)) == 1
 
 
 def _drop(database: Database) -> None:

@@ -62,7 +62,7 @@ WHERE p.proname LIKE '%hammerwork\_%' AND pg_function_is_visible(p.oid)
 
 -- name: objects [mysql]
 SELECT CONCAT('table ', table_name) FROM information_schema.tables
-WHERE table_schema = DATABASE() AND table_name LIKE 'hammerwork\_%'
+WHERE table_schema = DATABASE() AND table_name LIKE 'hammerwork\_%' AND table_type <> 'VIEW'
 UNION ALL
 SELECT CONCAT('column ', table_name, '.', column_name) FROM information_schema.columns
 WHERE table_schema = DATABASE() AND table_name LIKE 'hammerwork\_%'

@@ -1,0 +1,124 @@
+"""``hammerwork migration``: the tables."""
+
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.commands.options import Format, FormatOption, YesOption
+from hammerwork_cli.commands.progress import progress_bar
+from hammerwork_cli.commands.verb import Verb, group
+from hammerwork_cli.context import Context
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import MigrationState
+from hammerwork_cli.queries import migrations
+from hammerwork_cli.render import migrations as shown
+from hammerwork_cli.render.text import count, plural
+
+app = group("migration", "The tables: make them, finish them, look at them.")
+
+
+@app.command("run", cls=Verb)
+def run(
+    ctx: typer.Context,
+    drop: Annotated[
+        bool, typer.Option("-d", "--drop", help="First remove all tables that migrations made, with all jobs.")
+    ] = False,
+    yes: YesOption = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Change nothing: show what --drop would remove, or the plan.")
+    ] = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Applies the migrations that are missing, and finishes those that were broken off.
+
+    Works with the Rust original's record: either program sees what the other applied, and the original goes on
+    working on the tables. Running it twice, or twice at once, does no harm.
+
+    \b
+    Examples:
+      hammerwork migration run
+      hammerwork migration run -u postgresql://app@db.example.org/jobs
+      hammerwork migration run --drop --dry-run
+    """
+    context: Context = ctx.obj
+    database = context.database(create=not dry_run)
+    if dry_run:
+        _look(context, database, form, drop=drop)
+        return
+    if drop:
+        _drop(context, database, form, yes=yes)
+    with progress_bar(context) as report:
+        applied = migrations.run(database, lambda migration, done, total: report(migration.id, done, total))
+    _show(context, [state for state in migrations.status(database) if state.migration in applied], form)
+
+
+@app.command("status", cls=Verb)
+def status(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
+    """Every migration: applied, pending, or partial (broken off, or made by something that kept no record).
+
+    \b
+    Examples:
+      hammerwork migration status
+      hammerwork migration status --format json | jq -e 'all(.applied)'
+    """
+    context: Context = ctx.obj
+    _show(context, migrations.status(context.database()), form)
+
+
+@app.command("plan", cls=Verb)
+def plan(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
+    """The statements that `migration run` would send now. Changes nothing.
+
+    \b
+    Examples:
+      hammerwork migration plan
+      hammerwork migration plan --format json | jq -r '.[].id'
+    """
+    context: Context = ctx.obj
+    _plan(context, context.database(), form)
+
+
+def _show(context: Context, states: list[MigrationState], form: Format) -> None:
+    context.show(
+        states,
+        form,
+        columns=shown.STATES,
+        record=shown.state_record,
+        keys=shown.STATE_KEYS,
+        empty="Nothing to do: every migration is applied.",
+    )
+
+
+def _plan(context: Context, database: Database, form: Format) -> None:
+    planned = migrations.plan(database)
+    if form is not Format.TABLE:
+        context.data([shown.plan_record(row) for row in planned], form, shown.PLAN_KEYS)
+    elif planned:
+        context.lines(shown.plan_text(planned))
+    else:
+        context.note("Nothing to do: every migration is applied.")
+
+
+def _look(context: Context, database: Database, form: Format, *, drop: bool) -> None:
+    if not drop:
+        _plan(context, database, form)
+        return
+    context.show(
+        migrations.contents(database),
+        form,
+        columns=shown.TABLES,
+        record=shown.table_record,
+        keys=shown.TABLE_KEYS,
+        empty="There is nothing to remove.",
+    )
+
+
+def _drop(context: Context, database: Database, form: Format, *, yes: bool) -> None:
+    found = migrations.contents(database)
+    if not found:
+        return
+    for row in found:
+        context.note(f"  {row.table}: {plural(row.rows, 'row')}")
+    jobs = sum(row.rows for row in found if row.table == "hammerwork_jobs")
+    context.confirm(f"Remove these {count(len(found))} tables and {plural(jobs, 'job')} for good?", yes=yes, form=form)
+    migrations.drop(database)

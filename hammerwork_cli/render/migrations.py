@@ -1,0 +1,66 @@
+"""What ``migration`` shows: columns for people, records for programs, a plan as SQL."""
+
+from collections.abc import Iterator, Sequence
+
+from hammerwork_cli.models import MigrationState, PlannedMigration, TableRows, rfc3339
+from hammerwork_cli.render.json import Record
+from hammerwork_cli.render.table import Column
+from hammerwork_cli.render.text import count, instant
+
+STATES: Sequence[Column[MigrationState]] = (
+    Column("migration", lambda row: row.migration.id),
+    Column("state", lambda row: row.state),
+    Column("owner", lambda row: row.migration.owner),
+    Column("executed at (UTC)", lambda row: instant(row.executed_at) if row.executed_at else None),
+    Column("ms", lambda row: None if row.execution_time_ms is None else count(row.execution_time_ms), "right"),
+    Column("what", lambda row: row.migration.description, wraps=True),
+)
+STATE_KEYS = ("id", "owner", "description", "state", "applied", "executed_at", "execution_time_ms")
+
+PLAN_KEYS = ("id", "owner", "description", "statements")
+
+TABLES: Sequence[Column[TableRows]] = (
+    Column("table", lambda row: row.table),
+    Column("rows", lambda row: count(row.rows), "right"),
+)
+TABLE_KEYS = ("table", "rows")
+
+
+def state_record(row: MigrationState) -> Record:
+    """A migration and what became of it."""
+    return {
+        "id": row.migration.id,
+        "owner": row.migration.owner,
+        "description": row.migration.description,
+        "state": row.state,
+        "applied": row.applied,
+        "executed_at": rfc3339(row.executed_at),
+        "execution_time_ms": row.execution_time_ms,
+    }
+
+
+def plan_record(row: PlannedMigration) -> Record:
+    """A migration that is to come, and its statements."""
+    return {
+        "id": row.migration.id,
+        "owner": row.migration.owner,
+        "description": row.migration.description,
+        "statements": list(row.statements),
+    }
+
+
+def table_record(row: TableRows) -> Record:
+    """A table and its rows."""
+    return {"table": row.table, "rows": row.rows}
+
+
+def plan_text(planned: Sequence[PlannedMigration]) -> Iterator[str]:
+    """The plan as SQL that a person can read, or run by hand."""
+    for number, row in enumerate(planned):
+        if number:
+            yield ""
+        yield f"-- {row.migration.id}: {row.migration.description}"
+        if not row.statements:
+            yield "-- (only recorded)"
+        for statement in row.statements:
+            yield f"{statement};"

@@ -1,0 +1,170 @@
+"""``hammerwork migration``: what it says, what it asks, how it ends."""
+
+import csv
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.queries.migrations import MIGRATIONS
+
+IDS = [migration.id for migration in MIGRATIONS]
+Run = Callable[..., Any]
+
+
+def test_run_makes_the_tables_and_says_which_migrations_it_applied(url: str, run: Run) -> None:
+    first = run("migration", "run", "--format", "json", url=url)
+    assert (first.exit_code, first.stderr) == (0, "")
+    assert [row["id"] for row in first.json] == IDS
+    assert {row["state"] for row in first.json} == {"applied"}
+    second = run("migration", "run", "--format", "json", url=url)
+    assert (second.exit_code, second.json) == (0, [])
+
+
+def test_a_run_with_nothing_to_do_says_so_and_prints_nothing(migrated_url: str, run: Run) -> None:
+    done = run("migration", "run", url=migrated_url)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "Nothing to do" in done.stderr
+
+
+def test_status_shows_every_migration_and_which_are_ours(migrated_url: str, run: Run) -> None:
+    rows = run("migration", "status", "--format", "json", url=migrated_url).json
+    assert [row["id"] for row in rows] == IDS
+    assert [row["owner"] for row in rows] == ["upstream"] * 14 + ["ours"]
+    assert all(row["applied"] and row["executed_at"].endswith("Z") for row in rows)
+    table = run("migration", "status", url=migrated_url).stdout.splitlines()
+    assert table[0].split()[:3] == ["migration", "state", "owner"]
+    assert table[-1].split()[:3] == ["015_spawn_indexes", "applied", "ours"]
+
+
+@pytest.mark.parametrize("verb", ["status", "plan"])
+def test_every_format_can_be_read(url: str, run: Run, verb: str) -> None:
+    run("migration", "run", url=url) if verb == "status" else run("migration", "run", "--dry-run", url=url)
+    if url.startswith("sqlite"):
+        Path(url.removeprefix("sqlite:///").replace("%20", " ").replace("%C3%A9", "é")).touch()
+    as_json = run("migration", verb, "--format", "json", url=url).json
+    lines = run("migration", verb, "--format", "jsonl", url=url).stdout.splitlines()
+    assert [json.loads(line) for line in lines] == as_json
+    for form, separator in (("csv", ","), ("tsv", "\t")):
+        text = run("migration", verb, "--format", form, url=url).stdout
+        rows = list(csv.DictReader(io.StringIO(text), delimiter=separator))
+        assert [row["id"] for row in rows] == IDS
+        assert list(rows[0]) == list(as_json[0])
+
+
+def test_status_of_an_empty_database_is_that_all_is_pending(postgres_url: str, mysql_url: str, run: Run) -> None:
+    for url in (postgres_url, mysql_url):
+        rows = run("migration", "status", "--format", "json", url=url).json
+        assert {row["state"] for row in rows} == {"pending"}
+        assert {(row["applied"], row["executed_at"], row["execution_time_ms"]) for row in rows} == {(False, None, None)}
+
+
+def test_plan_prints_sql_and_changes_nothing(postgres_url: str, run: Run) -> None:
+    plan = run("migration", "plan", url=postgres_url).stdout
+    assert plan.startswith("-- 001_initial_schema: ")
+    assert "CREATE TABLE hammerwork_jobs (" in plan
+    assert "-- 015_spawn_indexes: " in plan
+    assert run("migration", "run", "--dry-run", url=postgres_url).stdout == plan
+    assert run("migration", "plan", url=postgres_url).stdout == plan
+
+
+@pytest.mark.mysql
+def test_the_plan_for_a_stuck_database_holds_only_what_is_missing(restored: Callable[[str], str], run: Run) -> None:
+    plan = run("migration", "plan", "--format", "json", url=restored("stuck-at-010.mariadb")).json
+    assert [row["id"] for row in plan] == IDS[9:]
+    statements = plan[0]["statements"]
+    assert len(statements) == 2
+    assert all(statement.startswith("ALTER TABLE hammerwork_jobs\n") for statement in statements)
+
+
+def test_an_sqlite_file_that_is_missing_is_not_made_by_looking(sqlite_url: str, run: Run) -> None:
+    for verb in ("status", "plan"):
+        done = run("migration", verb, url=sqlite_url)
+        assert done.exit_code == 4
+        assert "hammerwork migration run" in done.stderr
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+
+
+# --drop.
+
+
+def test_drop_without_consent_tells_what_would_go_and_changes_nothing(migrated_url: str, hammerwork: Run) -> None:
+    refused = hammerwork("migration", "run", "--drop", url=migrated_url)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "hammerwork_jobs: 0 rows" in refused.stderr
+    assert "hammerwork_migrations: 15 rows" in refused.stderr
+    assert "--yes" in refused.stderr
+    as_json = hammerwork("migration", "run", "--drop", "--format", "json", url=migrated_url)
+    assert (as_json.exit_code, as_json.stdout) == (2, "")
+    assert hammerwork("migration", "run", "--format", "json", url=migrated_url).json == []
+
+
+def test_drop_with_consent_makes_all_tables_anew(migrated_url: str, run: Run) -> None:
+    done = run("migration", "run", "--drop", "--yes", "--format", "json", url=migrated_url)
+    assert done.exit_code == 0
+    assert [row["id"] for row in done.json] == IDS
+
+
+def test_drop_on_an_empty_database_needs_no_consent(url: str, hammerwork: Run) -> None:
+    assert hammerwork("migration", "run", "--drop", url=url).exit_code == 0
+    assert hammerwork("migration", "run", "--drop", "--yes", url=url).exit_code == 0
+
+
+def test_a_dry_run_of_drop_lists_the_tables(migrated_url: str, run: Run) -> None:
+    rows = run("migration", "run", "--drop", "--dry-run", "--format", "json", url=migrated_url).json
+    assert {row["table"]: row["rows"] for row in rows}["hammerwork_migrations"] == 15
+    assert len(rows) == 8
+    assert run("migration", "run", "--format", "json", url=migrated_url).json == []
+
+
+@pytest.mark.parametrize(("answer", "exit_code"), [("y\n", 0), ("n\n", 2), ("\n", 2)])
+def test_a_terminal_is_asked(
+    new_database: Callable[..., str], clean_environment: dict[str, str], answer: str, exit_code: int
+) -> None:
+    url = new_database("sqlite", migrated=True)
+    ours, theirs = pty.openpty()
+    environment = {**clean_environment, "PYTHONPATH": str(Path(__file__).parents[2]), "HAMMERWORK_DATABASE_URL": url}
+    command = [sys.executable, "-m", "hammerwork_cli", "migration", "run", "--drop"]
+    asked = subprocess.Popen(command, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, env=environment)
+    os.close(theirs)
+    os.write(ours, answer.encode())
+    out = asked.communicate(timeout=30)[0].decode()
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert asked.returncode == exit_code
+    assert "Remove these 8 tables and 0 jobs for good? [y/N]" in shown
+    assert ("015_spawn_indexes" in out) == (exit_code == 0)
+
+
+def test_progress_is_drawn_on_a_terminal_and_leaves_nothing_behind(
+    sqlite_url: str, clean_environment: dict[str, str]
+) -> None:
+    ours, theirs = pty.openpty()
+    environment = {
+        **clean_environment,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "HAMMERWORK_DATABASE_URL": sqlite_url,
+        "TERM": "xterm",
+        "COLUMNS": "200",
+    }
+    command = [sys.executable, "-m", "hammerwork_cli", "migration", "run"]
+    done = subprocess.Popen(command, stdin=theirs, stderr=theirs, stdout=theirs, env=environment)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # the terminal's other end is closed
+            break
+        shown += part
+    os.close(ours)
+    assert done.wait(30) == 0
+    assert b"\x1b[2K" in shown
+    assert b"015_spawn_indexes" in shown

@@ -1,0 +1,411 @@
+"""The tables that migrations make, whatever they find: nothing, a half, or all of it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.database.migration_files import steps
+from hammerwork_cli.errors import DatabaseError
+from hammerwork_cli.models import moment
+from hammerwork_cli.queries import migrations
+from tests.database.introspection import TRACKING, Schema, expected_schema, read_schema, without_ours
+
+IDS = [migration.id for migration in migrations.MIGRATIONS]
+OURS = ["015_spawn_indexes"]
+
+
+def states(database: Database) -> dict[str, str]:
+    return {state.migration.id: state.state for state in migrations.status(database)}
+
+
+def applied(found: list[Any]) -> list[str]:
+    return [migration.id for migration in found]
+
+
+def original_jobs(database: Database) -> list[tuple[Any, ...]]:
+    """Every job, in the columns that a database stopped at 009 has."""
+    names = [
+        clause.makes.partition(".")[2]
+        for migration in IDS[1:9]
+        for step in steps(migration, database.dialect)
+        for clause in step.clauses
+        if clause.makes.startswith("column hammerwork_jobs.")
+    ]
+    return database.query(
+        "SELECT id, queue_name, payload, status, attempts, max_attempts, created_at, scheduled_at, started_at,"
+        f" completed_at, failed_at, error_message, {', '.join(names)} FROM hammerwork_jobs ORDER BY id"
+    )
+
+
+def watched(database: Database) -> list[str]:
+    """The statements of migrations that it will be sent from now on."""
+    sent: list[str] = []
+    send = database.script
+
+    def script(sql: str) -> None:
+        sent.append(sql)
+        send(sql)
+
+    database.script = script  # type: ignore[method-assign]
+    return sent
+
+
+# The schema.
+
+
+def test_the_tables_equal_the_originals_column_for_column(empty_database: Database) -> None:
+    migrations.run(empty_database)
+    schema = without_ours(read_schema(empty_database), empty_database)
+    if empty_database.dialect == "sqlite":
+        assert_same_columns(schema, empty_database)
+        return
+    expected = expected_schema(empty_database)
+    assert schema.keys() == expected.keys()
+    for table, parts in expected.items():
+        for kind, entries in parts.items():
+            assert schema[table][kind] == entries, f"{kind} of {table}"
+
+
+def assert_same_columns(schema: Schema, database: Database) -> None:
+    """SQLite has the same columns, as optional as in MySQL, in types of its own."""
+    expected = expected_schema(database)
+    assert schema.keys() == expected.keys()
+    for table, parts in expected.items():
+        found = {column["name"]: column["nullable"] for column in schema[table]["columns"]}
+        assert found == {column["name"]: column["nullable"] for column in parts["columns"]}
+        wanted = {check["name"] for check in parts["checks"] if not check["definition"].startswith("json_valid")}
+        assert wanted <= {check["name"] for check in schema[table]["checks"]}
+
+
+@pytest.mark.parametrize(
+    "dump",
+    [
+        pytest.param("media.postgresql", marks=pytest.mark.postgres),
+        pytest.param("media.mariadb", marks=pytest.mark.mysql),
+        pytest.param("damaged.mariadb", marks=pytest.mark.mysql),
+    ],
+)
+def test_a_complete_database_is_accepted_and_only_ours_is_added(restored: Callable[[str], str], dump: str) -> None:
+    with contextlib.closing(connect(restored(dump))) as database:
+        before = {state.migration.id: state for state in migrations.status(database)}
+        schema, jobs = read_schema(database), original_jobs(database)
+        assert states(database) == dict.fromkeys(IDS[:14], "applied") | dict.fromkeys(OURS, "pending")
+        assert applied(migrations.run(database)) == OURS
+        after = {state.migration.id: state for state in migrations.status(database)}
+        assert [after[name] for name in IDS[:14]] == [before[name] for name in IDS[:14]]
+        assert without_ours(read_schema(database), database) == schema
+        assert original_jobs(database) == jobs
+
+
+def test_a_second_run_changes_nothing(empty_database: Database) -> None:
+    assert applied(migrations.run(empty_database)) == IDS
+    schema, record = read_schema(empty_database), migrations.status(empty_database)
+    sent = watched(empty_database)
+    assert migrations.run(empty_database) == []
+    assert sent == []
+    assert migrations.plan(empty_database) == []
+    assert read_schema(empty_database) == schema
+    assert migrations.status(empty_database) == record
+
+
+def test_every_migration_is_recorded_one_by_one_with_its_time(empty_database: Database) -> None:
+    begun = empty_database.now()
+    migrations.run(empty_database)
+    found = migrations.status(empty_database)
+    assert [state.migration.id for state in found] == IDS
+    assert [state.migration.owner for state in found] == ["upstream"] * 14 + ["ours"]
+    moments = [executed for state in found if (executed := moment(state.executed_at))]
+    assert len(moments) == len(IDS)
+    assert moments == sorted(moments)
+    assert begun <= moments[0]
+    assert moments[-1] <= empty_database.now()
+    assert all(state.execution_time_ms is not None and 0 <= state.execution_time_ms < 60_000 for state in found)
+
+
+def test_an_id_that_is_recorded_and_not_known_is_shown(database: Database) -> None:
+    database.plain_run(
+        "migrations.record", migration_id="016_of_tomorrow", executed_at=database.now(), execution_time_ms=3
+    )
+    last = migrations.status(database)[-1]
+    assert (last.migration.id, last.migration.owner, last.state) == ("016_of_tomorrow", "other", "applied")
+    assert migrations.run(database) == []
+
+
+def test_each_database_has_a_file_for_each_migration() -> None:
+    folders = sorted(folder.name for folder in (files("hammerwork_cli.sql") / "migrations").iterdir())
+    assert folders == [*IDS, "drop"]
+    for name in folders:
+        for dialect in ("postgresql", "mysql", "sqlite"):
+            steps(name, dialect)
+
+
+def test_the_plan_is_what_a_run_sends(empty_database: Database) -> None:
+    planned = [sql for row in migrations.plan(empty_database) for sql in row.statements]
+    assert read_schema(empty_database) == {}
+    sent = watched(empty_database)
+    migrations.run(empty_database)
+    assert [planned[0].split("\n")[0], *sent] == ["CREATE TABLE IF NOT EXISTS hammerwork_migrations (", *planned[1:]]
+
+
+def test_progress_is_told_step_by_step(empty_database: Database) -> None:
+    told: list[tuple[str, int, int]] = []
+    migrations.run(empty_database, lambda migration, done, total: told.append((migration.id, done, total)))
+    assert [name for name, done, _ in told if done == 0] == IDS
+    assert [name for name, done, total in told if done == total] == IDS
+
+
+def test_a_paused_queue_shows_when_it_was_changed(database: Database) -> None:
+    database.script(
+        "INSERT INTO hammerwork_queue_pause (queue_name, updated_at) VALUES ('mail', '2020-01-01 00:00:00')"
+    )
+    database.script("UPDATE hammerwork_queue_pause SET reason = 'stop'")
+    ((changed,),) = database.query("SELECT updated_at FROM hammerwork_queue_pause")
+    assert str(changed) > "2026"
+
+
+# Databases that something left half made.
+
+
+@pytest.mark.mysql
+def test_a_database_stuck_at_010_is_finished_and_its_jobs_stay(restored: Callable[[str], str]) -> None:
+    with contextlib.closing(connect(restored("stuck-at-010.mariadb"))) as database:
+        assert states(database) == {
+            **dict.fromkeys(IDS[:9], "applied"),
+            "010_add_archival": "partial",
+            **dict.fromkeys(IDS[10:], "pending"),
+        }
+        jobs = original_jobs(database)
+        assert len(jobs) == 73
+        assert applied(migrations.run(database)) == IDS[9:]
+        assert original_jobs(database) == jobs
+        assert without_ours(read_schema(database), database) == expected_schema(database)
+
+
+@pytest.mark.mysql
+def test_columns_that_somebody_added_by_hand_are_kept(restored: Callable[[str], str]) -> None:
+    with contextlib.closing(connect(restored("stuck-at-010.mariadb"))) as database:
+        database.script(
+            "ALTER TABLE hammerwork_jobs"
+            " ADD COLUMN archival_reason VARCHAR(50) NULL, ADD COLUMN payload_hash VARCHAR(255) NULL,"
+            " ADD INDEX idx_hammerwork_jobs_archival_failed (failed_at, status)"
+        )
+        database.script("UPDATE hammerwork_jobs SET archival_reason = 'kept', payload_hash = 'kept'")
+        migrations.run(database)
+        assert database.query("SELECT DISTINCT archival_reason, payload_hash FROM hammerwork_jobs") == [
+            ("kept", "kept")
+        ]
+        assert without_ours(read_schema(database), database) == expected_schema(database)
+
+
+@pytest.mark.mysql
+def test_new_tables_get_the_collation_of_the_old_ones(restored: Callable[[str], str]) -> None:
+    with contextlib.closing(connect(restored("stuck-at-010.mariadb"))) as database:
+        migrations.run(database)
+        found = database.query(
+            "SELECT DISTINCT collation_name FROM information_schema.columns WHERE table_schema = DATABASE()"
+            " AND (column_name IN ('id', 'batch_id', 'key_id', 'first_parent', 'queue_name', 'workflow_id'))"
+        )
+        assert found == [("utf8mb4_general_ci",)]
+
+
+@pytest.mark.mysql
+def test_a_database_that_is_latin1_gets_tables_that_hold_any_character(mysql_url: str) -> None:
+    with contextlib.closing(connect(mysql_url)) as database:
+        database.script("ALTER DATABASE CHARACTER SET latin1")
+        migrations.run(database)
+    with contextlib.closing(connect(mysql_url)) as database:
+        database.script("INSERT INTO hammerwork_queue_pause (queue_name) VALUES ('日本 😀')")
+        assert database.query("SELECT queue_name FROM hammerwork_queue_pause") == [("日本 😀",)]
+
+
+@pytest.mark.mysql
+def test_a_server_that_changes_timestamps_makes_the_same_tables(mysql_url: str) -> None:
+    with contextlib.closing(connect(mysql_url)) as database:
+        database.script("SET SESSION explicit_defaults_for_timestamp = 0")
+        migrations.run(database)
+        assert without_ours(read_schema(database), database) == expected_schema(database)
+        extra = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = DATABASE()"
+        assert database.query(extra + " AND extra LIKE '%on update%'") == [("hammerwork_queue_pause", "updated_at")]
+
+
+def test_a_database_whose_record_was_lost_is_recognised(empty_database: Database) -> None:
+    database = empty_database
+    migrations.run(database)
+    schema = read_schema(database)
+    database.script(f"DELETE FROM {TRACKING}")
+    found = states(database)
+    nothing_to_see = {
+        name for name in IDS if not any(c.makes for s in steps(name, database.dialect) for c in s.clauses)
+    }
+    assert {name for name, state in found.items() if state == "pending"} == nothing_to_see
+    assert applied(migrations.run(database)) == IDS
+    assert read_schema(database) == schema
+
+
+# Runs that are broken off.
+
+
+class Crash(BaseException):
+    """What nobody catches."""
+
+
+def crash_after(database: Database, wanted: str) -> None:
+    """Ends the run, and the connection with it, when ``wanted`` was executed."""
+    send = database.script
+
+    def script(sql: str) -> None:
+        send(sql)
+        if sql == wanted:
+            database.close()
+            raise Crash
+
+    database.script = script  # type: ignore[method-assign]
+
+
+def test_a_run_that_dies_after_any_statement_is_completed_by_the_next(
+    url: str, new_database: Callable[..., str], dialect: str
+) -> None:
+    with contextlib.closing(connect(new_database(dialect))) as database:
+        planned = [sql for row in migrations.plan(database) for sql in row.statements][1:]
+        migrations.run(database)
+        schema = read_schema(database)
+    for statement in planned:
+        dying = connect(url)
+        crash_after(dying, statement)
+        with pytest.raises(Crash):
+            migrations.run(dying)
+    with contextlib.closing(connect(url)) as database:
+        migrations.run(database)
+        assert read_schema(database) == schema
+        assert set(states(database).values()) == {"applied"}
+
+
+KILLED = """
+import os, signal, sys
+from hammerwork_cli.database import connect
+from hammerwork_cli.models import moment
+from hammerwork_cli.queries import migrations
+database = connect(sys.argv[1])
+send = database.script
+def script(sql):
+    send(sql)
+    if "hammerwork_jobs_archive" in sql:
+        os.kill(os.getpid(), signal.SIGKILL)
+database.script = script
+migrations.run(database)
+"""
+
+
+def test_a_process_that_is_killed_leaves_no_lock_behind(url: str) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED, url], check=False, env=dict(os.environ))
+    assert killed.returncode == -signal.SIGKILL
+    with contextlib.closing(connect(url)) as database:
+        assert states(database)["009_add_tracing"] == "applied"
+        assert states(database)["010_add_archival"] == ("partial" if database.dialect == "mysql" else "pending")
+        assert applied(migrations.run(database)) == IDS[9:]
+
+
+def test_a_failing_statement_is_told_with_its_migration_and_can_be_mended(database: Database) -> None:
+    """A view of somebody else's takes the name of a table."""
+    migrations.drop(database)
+    database.script("CREATE VIEW hammerwork_queue_pause AS SELECT 1 AS one")
+    with pytest.raises(DatabaseError, match="Migration 014_add_queue_pause: "):
+        migrations.run(database)
+    assert states(database)["013_add_key_audit"] == "applied"
+    database.script("DROP VIEW hammerwork_queue_pause")
+    assert applied(migrations.run(database)) == IDS[13:]
+
+
+# Two runs at once.
+
+
+def test_two_programs_at_once_do_not_collide(url: str, hammerwork: Callable[..., Any]) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        runs = [pool.submit(hammerwork, "migration", "run", "--format", "json", url=url) for _ in range(3)]
+        done = [run.result() for run in runs]
+    assert [run.exit_code for run in done] == [0, 0, 0], [run.stderr for run in done]
+    assert sorted(row["id"] for run in done for row in run.json) == IDS
+    with contextlib.closing(connect(url)) as database:
+        if database.dialect != "sqlite":
+            assert without_ours(read_schema(database), database) == expected_schema(database)
+
+
+@pytest.mark.mysql
+def test_two_runs_on_nodes_that_share_no_lock_end_well(mysql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a cluster each node has its own GET_LOCK: what holds must hold without."""
+    monkeypatch.setattr(migrations, "_alone", lambda _, work: work())
+    start = threading.Barrier(2)
+
+    def run(_: int) -> list[str]:
+        with contextlib.closing(connect(mysql_url)) as database:
+            start.wait()
+            return applied(migrations.run(database))
+
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(run, range(2)))
+    assert sorted(name for names in done for name in names) == IDS
+    with contextlib.closing(connect(mysql_url)) as database:
+        assert without_ours(read_schema(database), database) == expected_schema(database)
+
+
+# Taking it away.
+
+
+@pytest.fixture
+def neighbour(database: Database) -> Database:
+    """Our tables beside somebody else's."""
+    database.script("CREATE TABLE hammerwork_notes (id INTEGER)")
+    database.script("CREATE TABLE invoices (id INTEGER)")
+    database.script("INSERT INTO invoices VALUES (7)")
+    return database
+
+
+def test_drop_removes_everything_of_ours_and_nothing_else(neighbour: Database) -> None:
+    migrations.drop(neighbour)
+    assert read_schema(neighbour).keys() == {"hammerwork_notes"}
+    assert neighbour.query("SELECT id FROM invoices") == [(7,)]
+    if neighbour.dialect == "postgresql":
+        assert neighbour.query("SELECT proname FROM pg_proc WHERE proname LIKE '%%hammerwork%%'") == []
+    assert migrations.contents(neighbour) == []
+
+
+def test_drop_can_be_repeated_and_run_makes_it_all_again(empty_database: Database) -> None:
+    database = empty_database
+    migrations.run(database)
+    schema = read_schema(database)
+    migrations.drop(database)
+    migrations.drop(database)
+    assert read_schema(database) == {}
+    assert applied(migrations.run(database)) == IDS
+    assert read_schema(database) == schema
+
+
+def test_a_drop_that_dies_half_way_is_not_taken_for_complete(database: Database) -> None:
+    url = database.url
+    for step in steps("drop", database.dialect):
+        dying = connect(url)
+        migrations.run(dying)
+        crash_after(dying, step.clauses[0].sql)
+        with pytest.raises(Crash):
+            migrations.drop(dying)
+    with contextlib.closing(connect(url)) as mended:
+        migrations.run(mended)
+        assert {state.state for state in migrations.status(mended)} == {"applied"}
+        assert len(migrations.contents(mended)) == 8
+
+
+def test_what_drop_would_remove_is_counted(database: Database) -> None:
+    database.script("INSERT INTO hammerwork_queue_pause (queue_name) VALUES ('mail'), ('video')")
+    found = {row.table: row.rows for row in migrations.contents(database)}
+    assert found.keys() == read_schema(database).keys()
+    assert (found["hammerwork_queue_pause"], found[TRACKING], found["hammerwork_jobs"]) == (2, 15, 0)
