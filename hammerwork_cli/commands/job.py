@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from hammerwork_cli.commands import job_changes
 from hammerwork_cli.commands import job_options as read
 from hammerwork_cli.commands.aliases import verb_with
 from hammerwork_cli.commands.job_options import LARGEST_INTEGER, LastHoursOption, PriorityOption, SinceOption
@@ -193,3 +194,11 @@ def enqueue(
     if not created:
         context.note(f"It was there already, and was left as it is: hammerwork job show {placed.id}")
     context.answer(views.enqueued_record(placed, created=created), form, lambda: [placed.id])
+
+
+app.command("retry", cls=verb_with({"-n": "--queue", "--confirm": "--yes"}))(job_changes.retry)
+app.command("cancel", cls=verb_with({"-n": "--queue", "--all-pending": "--all", "--confirm": "--yes"}))(
+    job_changes.cancel
+)
+app.command("delete", cls=verb_with({"-n": "--queue", "--confirm": "--yes"}))(job_changes.delete)
+app.command("purge", cls=verb_with({"-n": "--queue", "--confirm": "--yes"}))(job_changes.purge)

@@ -91,24 +91,28 @@ def dependents(
     ]
 
 
-def rearm(database: Database, parents: Sequence[str], now: datetime) -> int:
+def rearm(database: Database, parents: Sequence[str], now: datetime) -> list[str]:
     """Makes the jobs that failed only because of ``parents`` ready to run after them, and so on downward.
 
     Returns:
-        How many.
+        Their ids.
     """
-    rearmed = 0
+    rearmed: list[str] = []
     frontier: Sequence[str] = parents
     while frontier:
         below = {job for _, job in dependents(database, frontier, "failed", FAILED_SPELLINGS)}
-        held = [job for job in hold(database, below) if job.dependency_status == "failed" and job.status in FAILURES]
+        held = [job for job in hold(database, below) if _failed_by_others(job)]
         statuses = parent_statuses(database, {parent for job in held for parent in job.depends_on})
         states = {job.id: state_of(job.depends_on, statuses) for job in held}
         frontier = [job for job, state in states.items() if state != "failed"]
         for state in ("waiting", "satisfied"):
-            ids = [job for job in frontier if states[job] == state]
-            rearmed += renew(database, ids, FAILED_SPELLINGS, now, state)
+            renew(database, [job for job in frontier if states[job] == state], FAILED_SPELLINGS, now, state)
+        rearmed += frontier
     return rearmed
+
+
+def _failed_by_others(job: Held) -> bool:
+    return job.dependency_status == "failed" and job.status in FAILURES and job.archived_at is None
 
 
 def renew(database: Database, ids: Sequence[str], statuses: tuple[str, ...], now: datetime, state: str | None) -> int:
@@ -119,20 +123,21 @@ def renew(database: Database, ids: Sequence[str], statuses: tuple[str, ...], now
     )
 
 
-def fail_waiting(database: Database, parents: Sequence[str], now: datetime, error: str) -> int:
+def fail_waiting(database: Database, parents: Sequence[str], now: datetime, error: str) -> list[str]:
     """Fails the jobs that wait for ``parents``, which failed for good, and what waits for those, and so on.
 
     Jobs of workflows with another policy than ``fail_fast`` are left waiting.
 
     Returns:
-        How many.
+        Their ids.
     """
-    failed = 0
+    failed: list[str] = []
     frontier: Sequence[str] = parents
     while frontier:
         pairs = dependents(database, frontier, "waiting", WAITING_SPELLINGS, fail_fast=True)
         held = hold(database, {job for _, job in pairs})
         frontier = [job.id for job in held if job.dependency_status == "waiting" and job.status in WAITING]
         for part in chunks(frontier, database.key_chunk):
-            failed += database.run("jobs.fail_dependents", ids=part, statuses=WAITING_SPELLINGS, now=now, error=error)
+            database.run("jobs.fail_dependents", ids=part, statuses=WAITING_SPELLINGS, now=now, error=error)
+        failed += frontier
     return failed

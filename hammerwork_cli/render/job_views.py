@@ -95,9 +95,14 @@ def columns(now: datetime) -> Sequence[Column[Job]]:
 
 def note(job: Job, now: datetime) -> str | None:
     """What an operator wants to know of a job in this status, in a few words."""
+    text = _note(job, now)
+    if job.node.archived_at is None:
+        return text
+    return f"archived; {text}" if text else "archived"
+
+
+def _note(job: Job, now: datetime) -> str | None:
     node = job.node
-    if node.archived_at is not None:
-        return f"archived {instant(node.archived_at)}"
     if node.status in FAILURES:
         return first_line(node.error) if node.error else None
     if node.status == JobStatus.RUNNING:

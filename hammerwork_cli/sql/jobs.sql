@@ -109,9 +109,6 @@ WHERE id IN (:ids) AND status IN (:statuses) AND dependency_status = 'waiting'
 -- name: delete
 DELETE FROM hammerwork_jobs WHERE id IN (:ids) AND status IN (:statuses)
 
--- name: delete_any
-DELETE FROM hammerwork_jobs WHERE id IN (:ids)
-
 -- name: tied
 -- What the state of its dependencies is, and the statuses that still matter: few rows, and there is an index.
 j.dependency_status = :state AND j.status IN (:statuses)

@@ -1,0 +1,130 @@
+"""A change to jobs, from its plan over consent to what became of it."""
+
+from dataclasses import dataclass
+
+from hammerwork_cli.commands.options import Format
+from hammerwork_cli.commands.progress import progress_bar
+from hammerwork_cli.context import Context
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import AnswerIsNoError, ConflictError, NotFoundError
+from hammerwork_cli.models import JobStatus, Outcome
+from hammerwork_cli.queries import job_changes
+from hammerwork_cli.queries.job_changes import GONE, Change
+from hammerwork_cli.queries.job_selections import Named, Selection
+from hammerwork_cli.queries.jobs import LIST_JOBS
+from hammerwork_cli.render import job_outcomes as shown
+from hammerwork_cli.render.job_outcomes import Plan, Wording
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a change is carried out."""
+
+    wording: Wording
+    form: Format
+    yes: bool
+    dry_run: bool
+
+
+def carry_out(
+    context: Context,
+    database: Database,
+    selection: Selection,
+    change: Change,
+    manner: Manner,
+    *,
+    always_ask: bool = False,
+) -> None:
+    """Shows the plan, asks for consent where it is needed, changes the jobs, and shows the outcome.
+
+    Args:
+        context: the world.
+        database: where.
+        selection: which jobs.
+        change: what is done to them.
+        manner: how.
+        always_ask: for one job by its id too.
+
+    Raises:
+        ConflictError, NotFoundError: one job was named, and could not be changed.
+        AnswerIsNoError: some of several were left.
+    """
+    alone = isinstance(selection, Named) and len(selection.ids) == 1
+    plan = Plan(manner.wording, selection.groups(database), change.accepts)
+    if manner.dry_run:
+        _show_plan(context, plan, manner)
+        return
+    if alone and not plan.jobs:
+        raise _refusal(manner, selection, Outcome(left=plan.left))
+    if not alone or always_ask:
+        _ask(context, plan, manner)
+    elif plan.touches_running:
+        context.note(shown.running_text(manner.wording))
+    outcome = _run(context, database, selection, change, plan)
+    if alone and not outcome.changed:
+        raise _refusal(manner, selection, outcome)
+    context.answer(
+        shown.outcome_record(manner.wording, outcome, None if alone else plan),
+        manner.form,
+        lambda: shown.outcome_text(manner.wording, outcome),
+    )
+    _judge(manner, selection, outcome)
+
+
+def _show_plan(context: Context, plan: Plan, manner: Manner) -> None:
+    would = Outcome(changed=plan.jobs, left=plan.left)
+    context.answer(
+        shown.outcome_record(manner.wording, would, plan, dry_run=True),
+        manner.form,
+        lambda: shown.plan_text(plan, terminal=context.is_terminal, width=context.width, colour=context.colour),
+    )
+
+
+def _ask(context: Context, plan: Plan, manner: Manner) -> None:
+    if not plan.jobs:
+        return
+    for line in shown.plan_text(plan, terminal=context.is_terminal, width=context.width):
+        context.note(line)
+    question = f"{manner.wording.verb.capitalize()} {plan.jobs:,} {'job' if plan.jobs == 1 else 'jobs'}?"
+    context.confirm(question, yes=manner.yes, form=manner.form)
+
+
+def _run(context: Context, database: Database, selection: Selection, change: Change, plan: Plan) -> Outcome:
+    looked_at = 0
+
+    with progress_bar(context) as report:
+
+        def on_progress(jobs_so_far: int) -> None:
+            nonlocal looked_at
+            looked_at = jobs_so_far
+            report(plan.wording.verb, jobs_so_far, max(plan.jobs, jobs_so_far))
+
+        try:
+            return job_changes.run(database, selection, change, on_progress)
+        except KeyboardInterrupt:
+            context.note(f"Stopped after {looked_at:,} jobs. The same command does the rest.")
+            raise
+
+
+def _refusal(manner: Manner, selection: Selection, outcome: Outcome) -> ConflictError | NotFoundError:
+    assert isinstance(selection, Named)
+    word = next(iter(outcome.left.by_status), GONE)
+    job = selection.ids[0]
+    if word == GONE:
+        return NotFoundError(f"The job {job} is only in the archive, or not there any more.", hint=LIST_JOBS)
+    reason = manner.wording.reason(word)
+    hint = reason.hint or f"See: hammerwork job show {job}"
+    return ConflictError(f"The job {job} is {reason.what}.", hint=hint, reason=word)
+
+
+def _judge(manner: Manner, selection: Selection, outcome: Outcome) -> None:
+    """Exit 1 where jobs that were asked for were left; a filter does not ask for those that changed meanwhile."""
+    left = outcome.left.total
+    if not isinstance(selection, Named):
+        left = sum(jobs for word, jobs in outcome.left.by_status.items() if _is_refused(word, manner.wording))
+    if left:
+        raise AnswerIsNoError(f"{left:,} of {left + outcome.changed:,} jobs were left alone.")
+
+
+def _is_refused(word: str, wording: Wording) -> bool:
+    return word not in wording.tolerated and (word == JobStatus.RUNNING or word in wording.reasons)

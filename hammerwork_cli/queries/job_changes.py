@@ -1,0 +1,224 @@
+"""Retry, cancel, delete: each job is locked, looked at, and changed only if its state allows it."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import FAILURES, WAITING, Counts, JobStatus, Outcome
+from hammerwork_cli.queries import dependencies
+from hammerwork_cli.queries.dependencies import WAITING_SPELLINGS, Held, hold
+from hammerwork_cli.queries.job_selections import BATCH, Selection
+from hammerwork_cli.queries.kinship import chunks
+
+GONE = "gone"
+ARCHIVED = "archived"
+PARENT_FAILED = "parent_failed"
+WAITED_FOR = "waited_for"
+"""Reasons for leaving a job as it is; where the status is the reason, its word is."""
+
+
+@dataclass(slots=True)
+class Step:
+    """What one transaction did.
+
+    Attributes:
+        left: reason -> jobs that were not changed.
+        later: id -> reason of jobs that another step of the same change may make changeable.
+        followed: ids of dependents that were changed along.
+    """
+
+    changed: int = 0
+    left: Counts = field(default_factory=Counts)
+    later: dict[str, str] = field(default_factory=dict)
+    followed: list[str] = field(default_factory=list)
+
+
+class Change:
+    """What may be done to jobs. Subclasses say to which, and how.
+
+    Args:
+        now: the present.
+        force: also what is refused otherwise.
+    """
+
+    takes_archived = False
+
+    def __init__(self, now: datetime, *, force: bool = False) -> None:
+        self.now = now
+        self.force = force
+
+    def accepts(self, status: str) -> bool:
+        """Whether a job in this status is changed."""
+        raise NotImplementedError
+
+    def step(self, database: Database, ids: Sequence[str]) -> Step:
+        """Changes some jobs, in a transaction that is open."""
+        held = hold(database, ids)
+        step = Step()
+        if len(held) < len(ids):
+            step.left.add(GONE, len(ids) - len(held))
+        free: list[Held] = []
+        for job in held:
+            reason = self._refusal(job)
+            if reason is None:
+                free.append(job)
+            else:
+                step.left.add(reason)
+        step.later = self._later(database, free)
+        self._change(database, [job for job in free if job.id not in step.later], step)
+        return step
+
+    def _refusal(self, job: Held) -> str | None:
+        if not self.accepts(job.status):
+            return job.status
+        return ARCHIVED if job.archived_at is not None and not self.takes_archived else None
+
+    def _later(self, database: Database, jobs: Sequence[Held]) -> dict[str, str]:
+        """Those of the jobs that must wait for other changes: id -> reason."""
+        del database, jobs
+        return {}
+
+    def _change(self, database: Database, jobs: Sequence[Held], step: Step) -> None:
+        raise NotImplementedError
+
+
+class Retry(Change):
+    """A fresh attempt: Pending, no attempts used, due now; what failed only because of these jobs runs after them."""
+
+    def accepts(self, status: str) -> bool:
+        """Failures, and what runs or has completed with ``force``."""
+        return status in FAILURES or (self.force and status in {JobStatus.RUNNING, JobStatus.COMPLETED})
+
+    def _later(self, database: Database, jobs: Sequence[Held]) -> dict[str, str]:
+        states = self._states(database, jobs)
+        return {} if self.force else {job: PARENT_FAILED for job, state in states.items() if state == "failed"}
+
+    def _states(self, database: Database, jobs: Sequence[Held]) -> dict[str, str]:
+        """``dependency_status`` by id, of the jobs whose dependencies had not been satisfied."""
+        tied = [job for job in jobs if job.dependency_status in {"waiting", "failed"}]
+        statuses = dependencies.parent_statuses(database, {parent for job in tied for parent in job.depends_on})
+        return {job.id: dependencies.state_of(job.depends_on, statuses) for job in tied}
+
+    def _change(self, database: Database, jobs: Sequence[Held], step: Step) -> None:
+        states = self._states(database, jobs)
+        by_state: dict[str | None, list[str]] = {}
+        for job in jobs:
+            state = states.get(job.id)
+            by_state.setdefault("satisfied" if state == "failed" else state, []).append(job.id)
+        for state, ids in by_state.items():
+            step.changed += dependencies.renew(database, ids, _stored(jobs), self.now, state)
+        step.followed = dependencies.rearm(database, [job.id for job in jobs], self.now)
+
+
+class Cancel(Change):
+    """Failed, with an error that says by whom; what waits for these jobs fails with them.
+
+    Args:
+        now: the present.
+        by: who cancels, for the error.
+        reason: why.
+        force: also what runs.
+    """
+
+    def __init__(self, now: datetime, *, by: str, reason: str | None = None, force: bool = False) -> None:
+        super().__init__(now, force=force)
+        because = f": {reason}" if reason else ""
+        self.error = f"cancelled by {by} through hammerwork{because}"
+        self.followers_error = f"a job that it depends on was cancelled by {by} through hammerwork{because}"
+
+    def accepts(self, status: str) -> bool:
+        """What has not begun, and what runs with ``force``."""
+        return status in WAITING or (self.force and status == JobStatus.RUNNING)
+
+    def _change(self, database: Database, jobs: Sequence[Held], step: Step) -> None:
+        ids = [job.id for job in jobs]
+        for part in chunks(ids, database.key_chunk):
+            step.changed += database.run(
+                "jobs.cancel", ids=part, statuses=_stored(jobs), now=self.now, error=self.error
+            )
+        step.followed = dependencies.fail_waiting(database, ids, self.now, self.followers_error)
+
+
+class Delete(Change):
+    """Gone for good, unless a worker has it or another job waits for it."""
+
+    takes_archived = True
+
+    def accepts(self, status: str) -> bool:
+        """Everything but what runs, and that too with ``force``."""
+        return self.force or status != JobStatus.RUNNING
+
+    def _later(self, database: Database, jobs: Sequence[Held]) -> dict[str, str]:
+        if self.force:
+            return {}
+        going = {job.id for job in jobs}
+        pairs = dependencies.dependents(database, sorted(going), "waiting", WAITING_SPELLINGS)
+        while kept := {parent for parent, job in pairs if parent in going and job not in going}:
+            going -= kept
+        return {job.id: WAITED_FOR for job in jobs if job.id not in going}
+
+    def _change(self, database: Database, jobs: Sequence[Held], step: Step) -> None:
+        for part in chunks([job.id for job in jobs], database.key_chunk):
+            step.changed += database.run("jobs.delete", ids=part, statuses=_stored(jobs))
+
+
+def _stored(jobs: Collection[Held]) -> tuple[str, ...]:
+    return tuple(sorted({job.stored_status for job in jobs}))
+
+
+def run(
+    database: Database, selection: Selection, change: Change, on_progress: Callable[[int], None] = lambda _: None
+) -> Outcome:
+    """Changes jobs in batches, each a transaction of its own; stopped in between, a second run does the rest.
+
+    Args:
+        database: where.
+        selection: which.
+        change: what.
+        on_progress: is told how many jobs have been looked at.
+
+    Returns:
+        What became of them.
+    """
+    outcome = Outcome()
+    followed: set[str] = set()
+    later: dict[str, str] = {}
+    looked_at = 0
+    for batch in selection.batches(database):
+        _one_step(database, change, batch, outcome, followed, later)
+        looked_at += len(batch)
+        on_progress(looked_at)
+    _again(database, change, outcome, followed, later)
+    for reason in later.values():
+        outcome.left.add(reason)
+    outcome.followed = len(followed)
+    return outcome
+
+
+def _one_step(
+    database: Database,
+    change: Change,
+    batch: Sequence[str],
+    outcome: Outcome,
+    followed: set[str],
+    later: dict[str, str],
+) -> None:
+    ids = [job for job in batch if job not in followed]
+    step = database.transaction(lambda: change.step(database, ids))
+    outcome.changed += step.changed
+    outcome.left.merge(step.left)
+    followed.update(step.followed)
+    later.update(step.later)
+
+
+def _again(database: Database, change: Change, outcome: Outcome, followed: set[str], later: dict[str, str]) -> None:
+    """Tries the postponed jobs until that changes nothing more; what is left of them stays in ``later``."""
+    while later:
+        before = outcome.changed
+        ids = [job for job in later if job not in followed]
+        later.clear()
+        for part in chunks(ids, BATCH):
+            _one_step(database, change, part, outcome, followed, later)
+        if outcome.changed == before:
+            return

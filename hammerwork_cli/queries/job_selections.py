@@ -1,0 +1,105 @@
+"""Which jobs a change is for: named ones, those that a filter chooses, or everything below one."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Protocol
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import Counts, JobFilter, JobGroup, TreeNode, status_of
+from hammerwork_cli.queries import trees
+from hammerwork_cli.queries.jobs import chosen
+from hammerwork_cli.queries.kinship import Kinship, chunks
+
+BATCH = 1000
+"""Jobs a transaction."""
+
+
+class Selection(Protocol):
+    """Jobs that are to be changed."""
+
+    def groups(self, database: Database) -> list[JobGroup]:
+        """How many they are now, by queue and status."""
+
+    def batches(self, database: Database) -> Iterator[Sequence[str]]:
+        """Their ids, a transaction's worth at a time, each job once."""
+
+
+class Named:
+    """Jobs whose ids were given."""
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        self.ids = list(dict.fromkeys(ids))
+
+    def groups(self, database: Database) -> list[JobGroup]:
+        """See :class:`Selection`."""
+        return _grouped(Kinship(database).jobs(self.ids))
+
+    def batches(self, database: Database) -> Iterator[Sequence[str]]:
+        """See :class:`Selection`."""
+        del database
+        return chunks(self.ids, BATCH)
+
+
+class Chosen:
+    """Jobs that a filter chooses, in the order of their ids: a second run goes on where a first was stopped."""
+
+    def __init__(self, wanted: JobFilter) -> None:
+        self.wanted = wanted
+
+    def groups(self, database: Database) -> list[JobGroup]:
+        """See :class:`Selection`."""
+        found: dict[str, Counts] = {}
+        for queue, status, jobs in database.rows("jobs.groups", **chosen(self.wanted)):
+            found.setdefault(queue, Counts()).add(status_of(status), jobs)
+        return _groups(found)
+
+    def batches(self, database: Database) -> Iterator[Sequence[str]]:
+        """See :class:`Selection`."""
+        after: str | None = None
+        while True:
+            rows = database.rows("jobs.ids", **chosen(self.wanted), after=after, limit=BATCH)
+            if not rows:
+                return
+            ids = [str(row[0]) for row in rows]
+            yield ids
+            after = ids[-1]
+
+
+class Below:
+    """A job and everything below it, from the top down.
+
+    The tree is read again until that finds nothing new: a worker may be inserting children meanwhile.
+    """
+
+    def __init__(self, job: str, statuses: Collection[str]) -> None:
+        self.job = job
+        self.statuses = frozenset(statuses)
+
+    def groups(self, database: Database) -> list[JobGroup]:
+        """See :class:`Selection`."""
+        return _grouped(self._read(database))
+
+    def _read(self, database: Database) -> list[TreeNode]:
+        nodes = trees.tree(database, self.job, whole=False).nodes.values()
+        return [node for node in nodes if node.status in self.statuses and node.archived_at is None]
+
+    def batches(self, database: Database) -> Iterator[Sequence[str]]:
+        """See :class:`Selection`."""
+        seen: set[str] = set()
+        while fresh := [node.id for node in self._read(database) if node.id not in seen]:
+            seen.update(fresh)
+            yield from chunks(fresh, BATCH)
+
+
+def _grouped(nodes: Iterable[TreeNode]) -> list[JobGroup]:
+    found: dict[str, Counts] = {}
+    for node in nodes:
+        found.setdefault(node.queue, Counts()).add(node.status)
+    return _groups(found)
+
+
+def _groups(found: dict[str, Counts]) -> list[JobGroup]:
+    return [
+        JobGroup(queue, status, jobs)
+        for queue, counts in sorted(found.items())
+        for status, jobs in sorted(counts.by_status.items())
+    ]

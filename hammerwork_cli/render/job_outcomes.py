@@ -1,0 +1,205 @@
+"""What is about to happen to jobs, and what did."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from hammerwork_cli.models import Counts, JobGroup, JobStatus, Outcome
+from hammerwork_cli.render.table import Column, table_text
+from hammerwork_cli.render.text import count, plural, visible
+
+Record = dict[str, Any]
+
+SHOWN_GROUPS = 20
+"""Lines of a plan; what is more is counted."""
+
+
+class Reason(NamedTuple):
+    """Why a job is left as it is: what it is, and what can be done about that."""
+
+    what: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How a change is spoken of.
+
+    Attributes:
+        verb, past: ``retry`` and ``Retried``.
+        running: what it means to do it to a job that runs.
+        followed: what was done to dependents: before their number, after which comes ``relation``.
+        otherwise: what can be done about a job in a status that the change does not take.
+        reasons: further reasons for leaving a job.
+        tolerated: reasons that are no failure.
+    """
+
+    verb: str
+    past: str
+    running: str
+    otherwise: str = ""
+    followed: str = ""
+    relation: str = ""
+    reasons: Mapping[str, Reason] = field(default_factory=dict)
+    tolerated: frozenset[str] = frozenset()
+
+    def reason(self, word: str) -> Reason:
+        """What the reason's word, or a status that is one, means."""
+        known = _REASONS.get(word) or self.reasons.get(word)
+        if word == JobStatus.RUNNING:
+            return Reason("Running", f"With --force: {self.running}")
+        return known or Reason(visible(word), self.otherwise)
+
+
+_REASONS = {
+    "gone": Reason("not there any more"),
+    "archived": Reason("archived", "What has been archived stays as it is."),
+}
+_WAITED_FOR = "waited for by another job"
+
+RETRY = Wording(
+    "retry",
+    "Retried",
+    "a worker may still run it, so it can run twice at once, and the old run can still end it.",
+    otherwise="Only Failed, Dead and TimedOut jobs are retried.",
+    followed="and re-armed",
+    relation="that had failed because of",
+    reasons={
+        JobStatus.COMPLETED: Reason("Completed", "With --force it runs again; a Rust worker also spawns again."),
+        "parent_failed": Reason("dependent on a failed job", "Retry that job, or add --force to run it all the same."),
+    },
+)
+CANCEL = Wording(
+    "cancel",
+    "Cancelled",
+    "the worker that runs it is not stopped, and a Rust worker overwrites the status when it ends.",
+    otherwise="Only jobs that have not begun are cancelled. To remove a row: hammerwork job delete",
+    followed="and failed",
+    relation="that waited for",
+)
+DELETE = Wording(
+    "delete",
+    "Deleted",
+    "the worker that runs it goes on, and what it does is not recorded.",
+    reasons={"waited_for": Reason(_WAITED_FOR, "Delete that one too, or add --force and it waits for ever.")},
+)
+PURGE = Wording(
+    "purge",
+    "Purged",
+    DELETE.running,
+    reasons={"waited_for": Reason(_WAITED_FOR, "What waits in vain is found by: hammerwork spawn doctor")},
+    tolerated=frozenset({"waited_for"}),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a change would do.
+
+    Attributes:
+        groups: the jobs it is for.
+        accepts: whether jobs in a status are changed.
+    """
+
+    wording: Wording
+    groups: Sequence[JobGroup]
+    accepts: Callable[[str], bool]
+
+    @property
+    def changed(self) -> list[JobGroup]:
+        """The jobs that would be changed, the most first."""
+        groups = [group for group in self.groups if self.accepts(group.status)]
+        return sorted(groups, key=lambda group: -group.jobs)
+
+    @property
+    def jobs(self) -> int:
+        """How many would be changed."""
+        return sum(group.jobs for group in self.changed)
+
+    @property
+    def left(self) -> Counts:
+        """Those that would not."""
+        counts = Counts()
+        for group in self.groups:
+            if not self.accepts(group.status):
+                counts.add(group.status, group.jobs)
+        return counts
+
+    @property
+    def touches_running(self) -> bool:
+        """Whether jobs that run would be changed."""
+        return any(group.status == JobStatus.RUNNING for group in self.changed)
+
+
+GROUPS: Sequence[Column[JobGroup]] = (
+    Column("queue", lambda group: group.queue, wraps=True),
+    Column("status", lambda group: group.status, is_status=True),
+    Column("jobs", lambda group: count(group.jobs), "right"),
+)
+
+
+def plan_text(plan: Plan, *, terminal: bool, width: int | None = None, colour: bool = False) -> Iterator[str]:
+    """Lines: what would be changed, by queue and status, and what would be left."""
+    groups, verb = plan.changed, plan.wording.verb
+    if groups:
+        yield f"To {verb}: {plural(plan.jobs, 'job')}"
+        yield table_text(groups[:SHOWN_GROUPS], GROUPS, terminal=terminal, width=width, colour=colour)
+    else:
+        yield f"Nothing to {verb}."
+    if len(groups) > SHOWN_GROUPS:
+        rest = groups[SHOWN_GROUPS:]
+        yield f"… and {plural(sum(group.jobs for group in rest), 'job')} in {plural(len(rest), 'more line')}"
+    yield from left_text(plan.wording, plan.left)
+    if plan.touches_running:
+        yield running_text(plan.wording)
+
+
+def running_text(wording: Wording) -> str:
+    """What the change means for a job that runs, as a sentence."""
+    return f"Of a Running job: {wording.running}"
+
+
+def left_text(wording: Wording, left: Counts) -> Iterator[str]:
+    """Lines: what stays as it is, and why."""
+    for word, jobs in sorted(left.by_status.items()):
+        reason = wording.reason(word)
+        hint = f" {reason.hint}" if reason.hint else ""
+        yield f"Left alone: {plural(jobs, 'job')}, {reason.what}.{hint}"
+
+
+def outcome_text(wording: Wording, outcome: Outcome) -> Iterator[str]:
+    """Lines: how many jobs were changed, what followed them, and what was left."""
+    them = "it" if outcome.changed == 1 else "them"
+    more = (
+        f" {wording.followed} {plural(outcome.followed, 'job')} {wording.relation} {them}" if outcome.followed else ""
+    )
+    yield f"{wording.past} {plural(outcome.changed, 'job')}{more}."
+    yield from left_text(wording, outcome.left)
+
+
+OUTCOME_KEYS = ("action", "dry_run", "changed", "followed", "left", "plan")
+"""Columns of csv and tsv."""
+
+
+def outcome_record(wording: Wording, outcome: Outcome, plan: Plan | None, *, dry_run: bool = False) -> Record:
+    """What was done to jobs, or would be.
+
+    Keys: ``action`` (``retry``, ``cancel``, ``delete``, ``purge``), ``dry_run``, ``changed`` (jobs),
+    ``followed`` (dependents that were changed along), ``left`` (an object, reason -> jobs: a status, ``gone``,
+    ``archived``, ``parent_failed``, ``waited_for``), ``plan`` (a list of ``queue``, ``status``, ``jobs``,
+    ``changes``; null for one job by its id).
+    """
+    groups = None
+    if plan is not None:
+        groups = [
+            {"queue": group.queue, "status": group.status, "jobs": group.jobs, "changes": plan.accepts(group.status)}
+            for group in plan.groups
+        ]
+    return {
+        "action": wording.verb,
+        "dry_run": dry_run,
+        "changed": outcome.changed,
+        "followed": outcome.followed,
+        "left": dict(sorted(outcome.left.by_status.items())),
+        "plan": groups,
+    }
