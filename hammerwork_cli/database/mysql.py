@@ -35,10 +35,15 @@ class MySQLDatabase(Database):
         url = self.url
         if not url.database:
             raise ConfigError(f"{url} names no database.", hint="Put it after the host: mysql://user@host/database")
-        known = {key: value for key, value in url.options.items() if key in {"unix_socket", "ssl_ca", "ssl_cert", "ssl_key"}}
+        known = {
+            key: value for key, value in url.options.items() if key in {"unix_socket", "ssl_ca", "ssl_cert", "ssl_key"}
+        }
         unknown = sorted(url.options.keys() - known.keys())
         if unknown:
-            raise ConfigError(f"The URL option {unknown[0]!r} is not known for MySQL.", hint="Known: unix_socket, ssl_ca, ssl_cert, ssl_key.")
+            raise ConfigError(
+                f"The URL option {unknown[0]!r} is not known for MySQL.",
+                hint="Known: unix_socket, ssl_ca, ssl_cert, ssl_key.",
+            )
         connection = mysql.connector.connect(
             host=url.host or "127.0.0.1",
             port=url.port or 3306,
@@ -78,11 +83,14 @@ class MySQLDatabase(Database):
         return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) else value
 
     def _error(self, error: Exception) -> Exception | None:
-        if not isinstance(error, mysql.connector.Error):
+        # The driver's commit and rollback let the error of its C library through as it is.
+        if not isinstance(error, mysql.connector.Error) and type(error).__name__ != "MySQLInterfaceError":
             return None
-        number, text = error.errno, error.msg or str(error)
+        number, text = getattr(error, "errno", -1), getattr(error, "msg", "") or str(error)
         if number in DENIED:
-            return AccessDeniedError(f"{self.url} refuses: {_plain(text)}.", hint="Check user, password and privileges.")
+            return AccessDeniedError(
+                f"{self.url} refuses: {_plain(text)}.", hint="Check user, password and privileges."
+            )
         if not hasattr(self, "_connection"):
             return self._connect_error(number, text)
         if number in RETRYABLE:
