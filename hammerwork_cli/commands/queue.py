@@ -1,16 +1,16 @@
 """``hammerwork queue``: what is in the queues; pausing, emptying and checking them."""
 
-import copy
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
-from hammerwork_cli.commands.options import Format, FormatOption, duration
+from hammerwork_cli.commands.aliases import verb_with
+from hammerwork_cli.commands.options import Format, FormatOption, YesOption, duration
 from hammerwork_cli.commands.progress import progress_bar
-from hammerwork_cli.commands.verb import Verb, group, shared_options
+from hammerwork_cli.commands.verb import group
 from hammerwork_cli.context import Context
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import rfc3339
@@ -25,23 +25,15 @@ Value = TypeVar("Value")
 
 QueueArgument = Annotated[str | None, typer.Argument(metavar="QUEUE", help="The queue's name.")]
 QueuesArgument = Annotated[list[str] | None, typer.Argument(metavar="QUEUE...", help="Names of queues.")]
-NamedOption = Annotated[str | None, typer.Option("-q", "--queue", "-n", hidden=True)]
+NamedOption = Annotated[str | None, typer.Option("-q", "--queue", hidden=True)]
 AllOption = Annotated[bool, typer.Option("--all", help="All queues; needs consent.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
-# The original calls consent --confirm.
-ConfirmOption = Annotated[bool, typer.Option("--yes", "-y", "--confirm", help="Consent given: do not ask.")]
+
+QueueVerb = verb_with({"-d": "--database-url"})
+NamingVerb = verb_with({"-d": "--database-url", "-n": "--queue"})
+ChangingVerb = verb_with({"-d": "--database-url", "-n": "--queue", "--confirm": "--yes"})
 
 _RATE = re.compile(r"(?P<number>\d{1,3}(?:\.\d{1,9})?)(?P<percent>\s*%)?")
-
-
-class QueueVerb(Verb):
-    """A verb that also takes ``-d``, the original's short name of ``--database-url`` in this group."""
-
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
-        alias = copy.copy(next(option for option in shared_options() if option.name == "database_url"))
-        alias.opts, alias.hidden = ["-d"], True
-        self.params.append(alias)
 
 
 @app.command("list", cls=QueueVerb)
@@ -66,7 +58,7 @@ def list_(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
     )
 
 
-@app.command("stats", cls=QueueVerb)
+@app.command("stats", cls=NamingVerb)
 def stats(
     ctx: typer.Context,
     queue: QueueArgument = None,
@@ -97,7 +89,7 @@ def stats(
     )
 
 
-@app.command("health", cls=QueueVerb)
+@app.command("health", cls=NamingVerb)
 def health(
     ctx: typer.Context,
     queue: QueueArgument = None,
@@ -175,13 +167,13 @@ def paused(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
     )
 
 
-@app.command("pause", cls=QueueVerb)
+@app.command("pause", cls=ChangingVerb)
 def pause(
     ctx: typer.Context,
     names: QueuesArgument = None,
     reason: Annotated[str | None, typer.Option("--reason", help="Why, for those who find it paused.")] = None,
     every: AllOption = False,
-    yes: ConfirmOption = False,
+    yes: YesOption = False,
     dry_run: DryRunOption = False,
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
@@ -210,12 +202,12 @@ def pause(
     _show_changes(context, changes, form, paused=True, dry_run=dry_run)
 
 
-@app.command("resume", cls=QueueVerb)
+@app.command("resume", cls=ChangingVerb)
 def resume(
     ctx: typer.Context,
     names: QueuesArgument = None,
     every: AllOption = False,
-    yes: ConfirmOption = False,
+    yes: YesOption = False,
     dry_run: DryRunOption = False,
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
@@ -237,7 +229,7 @@ def resume(
     _show_changes(context, changes, form, paused=False, dry_run=dry_run)
 
 
-@app.command("clear", cls=QueueVerb)
+@app.command("clear", cls=ChangingVerb)
 def clear(
     ctx: typer.Context,
     queue: QueueArgument = None,
@@ -245,7 +237,7 @@ def clear(
         bool, typer.Option("--pending-only", help="Only jobs that have not started: Pending and Retrying.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Running jobs too.")] = False,
-    yes: ConfirmOption = False,
+    yes: YesOption = False,
     dry_run: DryRunOption = False,
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
