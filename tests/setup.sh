@@ -95,9 +95,13 @@ prepare_tests() {
         complete=no
         say "The tests that need these are skipped (and fail when CI=true): $packages"
         say "    sudo apt-get update && sudo apt-get install --no-install-recommends $packages"
-        say "Servers elsewhere serve as well, as a user who may create databases:"
-        say "    HAMMERWORK_TEST_POSTGRES_URL=postgresql://user:password@host/postgres"
-        say "    HAMMERWORK_TEST_MYSQL_URL=mysql://user:password@host/mysql"
+        case $packages in
+            *postgresql* | *mariadb*)
+                say "Servers elsewhere serve as well, as a user who may create databases:"
+                say "    HAMMERWORK_TEST_POSTGRES_URL=postgresql://user:password@host/postgres"
+                say "    HAMMERWORK_TEST_MYSQL_URL=mysql://user:password@host/mysql"
+                ;;
+        esac
     fi
     if ! install_mermaid; then
         complete=no

@@ -32,8 +32,12 @@ class SqliteDatabase(Database):
         if not path.parent.is_dir():
             raise UnreachableError(f"The folder {path.parent} does not exist.", hint="Create it, or name another file.")
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     def _execute(self, sql: str, values: list[Any]) -> sqlite3.Cursor:

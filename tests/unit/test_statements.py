@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -10,9 +9,7 @@ import pytest
 from hammerwork_cli.database import statements
 from hammerwork_cli.database.statements import bind, load
 
-SUBJECTS = sorted(path.name.removesuffix(".sql") for path in files("hammerwork_cli.sql").iterdir() if path.is_file())
-SUBJECTS = [subject for subject in SUBJECTS if "." not in subject and subject != "__init__"]
-SHIPPED = {subject: (files("hammerwork_cli.sql") / f"{subject}.sql").read_text("utf-8") for subject in SUBJECTS}
+SHIPPED = {path.stem: path.read_text("utf-8") for path in sorted(statements.FOLDER.glob("*.sql"))}
 
 WAYS = ("by_first_parent", "by_gin", "by_scan")
 TAG_SETS = [
@@ -38,7 +35,7 @@ def sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
             (tmp_path / f"{subject}.sql").write_text(text, encoding="utf-8")
 
     clear()
-    monkeypatch.setattr(statements, "files", lambda _: tmp_path)
+    monkeypatch.setattr(statements, "FOLDER", tmp_path)
     yield write
     clear()
 
@@ -200,7 +197,7 @@ def headers(text: str) -> list[str]:
     return [line for line in text.splitlines() if re.match(r"\s*--\s*name\b", line)]
 
 
-@pytest.mark.parametrize("subject", SUBJECTS)
+@pytest.mark.parametrize("subject", SHIPPED)
 def test_every_header_is_one_that_the_loader_reads(subject):
     assert [line for line in headers(SHIPPED[subject]) if not statements._NAME.fullmatch(line)] == []
     assert len(set(headers(SHIPPED[subject]))) == len(headers(SHIPPED[subject]))
@@ -219,7 +216,7 @@ def test_no_statement_is_ambiguous_and_no_block_is_missing(tags):
 
 
 def test_every_statement_that_the_code_names_is_shipped():
-    package = Path(str(files("hammerwork_cli")))
+    package = statements.FOLDER.parent
     called = re.compile(r"""(?:rows|row|run|_send|_rows)\(\s*"(\w+)\.(\w+)\"""")
     named = {found for path in package.rglob("*.py") for found in called.findall(path.read_text("utf-8"))}
     assert ("shared", "schema") in named
