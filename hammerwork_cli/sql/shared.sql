@@ -49,7 +49,7 @@ COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500),
 CASE WHEN length(j.payload) <= 65536 THEN j.payload END, NULL, NULL, j.archived_at
 
 -- name: has_config [postgresql]
-j.payload ? '_spawn_config'
+(j.payload ? '_spawn_config' AND jsonb_typeof(j.payload) = 'object')
 
 -- name: has_config [mysql]
 JSON_CONTAINS_PATH(j.payload, 'one', '$._spawn_config')
