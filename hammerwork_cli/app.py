@@ -20,6 +20,7 @@ GROUPS = {
     "job": ("job", "Jobs: list, show, enqueue, retry, cancel, delete, purge."),
     "queue": ("queue", "Queues: list, stats, health, pause, resume, paused, clear."),
     "migration": ("migration", "The tables: run, status, plan."),
+    "config": ("config", "Settings: show, get, set, unset, reset, path, init."),
     "demo": ("demo", "Fills an embedded database with a realistic tree and shows it."),
 }
 
@@ -90,7 +91,8 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
 
 def _wants_json(words: Sequence[str]) -> bool:
     pairs = zip(words, [*words[1:], ""], strict=True)
-    return any(f"{one} {two}" in {"--format json", "--format jsonl"} or one.startswith("--format=json") for one, two in pairs)
+    wanted = {"--format json", "--format jsonl"}
+    return any(f"{one} {two}" in wanted or one.startswith("--format=json") for one, two in pairs)
 
 
 def _failure(error: HammerworkError, words: Sequence[str], context: Context) -> int:

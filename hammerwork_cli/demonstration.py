@@ -18,7 +18,8 @@ def night(now: datetime) -> list[NewJob]:
         now: the present; everything happened in the minutes before.
     """
     videos = [_Video(title, now - timedelta(minutes=12 - 4 * number)) for number, title in enumerate(TITLES)]
-    jobs = [job for video, story in zip(videos, ("fine", "broken", "running"), strict=True) for job in video.jobs(story)]
+    stories = zip(videos, ("fine", "broken", "running"), strict=True)
+    jobs = [job for video, story in stories for job in video.jobs(story)]
     return [*jobs, _upcoming(now)]
 
 
@@ -63,8 +64,7 @@ class _Video:
             for number in range(SEGMENTS):
                 segment = self._job("segment", {"segment": number}, 8 + place + number, 7.5, parent=encode)
                 jobs.append(self._told(segment, story, quality, number))
-        for number in range(3):
-            jobs.append(self._job("thumbnail", {"at": 10 * number}, 3 + number, 0.6, parent=ingest))
+        jobs += [self._job("thumbnail", {"at": 10 * place}, 3 + place, 0.6, parent=ingest) for place in range(3)]
         jobs.append(self._job("subtitle", {"language": "nb"}, 5, 4.1, parent=ingest))
         return jobs
 

@@ -43,12 +43,12 @@ def demo(
         tree = trees.tree(database, broken)
     finally:
         database.close()
-    style = {"width": context.width, "colour": context.colour}
     context.lines([f"$ hammerwork spawn list  # in {path}"])
     context.show_table(operations, tables.OPERATIONS)
     context.lines(["", f"$ hammerwork spawn tree {short_id(broken)}"])
     limits = Limits.of(TreeFormat.TEXT, None, None, None, full=False)
-    context.write(picture(tree, TreeFormat.TEXT, limits, charset=context.charset, **style).parts)
+    drawn = picture(tree, TreeFormat.TEXT, limits, charset=context.charset, width=context.width, colour=context.colour)
+    context.write(drawn.parts)
     context.lines(
         [
             "",

@@ -46,7 +46,7 @@ def shared_options() -> list[Any]:
     options = [option for option in get_command(app).params if option.name != "help"]
     for option in options:
         option.expose_value = False
-        option.callback = _remember
+        setattr(option, "callback", _remember)  # noqa: B010  typed as taking a Click context, which this is
     return options
 
 
@@ -77,7 +77,8 @@ class LateGroup(TyperGroup):
         self.params += shared_options()
 
     @property
-    def commands(self) -> Mapping[str, Any]:  # type: ignore[override]  # a dictionary there, lazy here
+    def commands(self) -> Any:
+        """Name -> command, each imported on first use."""
         return _LateCommands(self.modules)
 
     @commands.setter

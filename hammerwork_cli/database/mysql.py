@@ -57,7 +57,7 @@ class MySQLDatabase(Database):
             use_unicode=True,
             **known,
         )
-        cursor = connection.cursor()
+        cursor: Any = connection.cursor()
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         cursor.execute("SELECT version()")
         self.version = str(cursor.fetchone()[0])
@@ -117,9 +117,11 @@ class MySQLDatabase(Database):
 
     @property
     def server(self) -> str:
+        """Product and version."""
         return f"{'MariaDB' if self.is_mariadb else 'MySQL'} {self.version.partition('-')[0]}"
 
     def now(self) -> datetime:
+        """The server's clock, in UTC."""
         instant: datetime = self.query("SELECT UTC_TIMESTAMP(6)")[0][0]
         return instant.replace(tzinfo=UTC)
 

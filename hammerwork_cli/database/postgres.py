@@ -77,14 +77,20 @@ class PostgresDatabase(Database):
                 f"{self.url} refuses the user or the password.", hint="Check both, percent-encoded in the URL."
             )
         if state == "3D000" or "does not exist" in text:
-            return UnreachableError(f"{self.url}: there is no such database or user.", hint="Create it, or check the name.")
-        return UnreachableError(f"No PostgreSQL server answers at {self.url}.", hint="Is it running? Is the host right?")
+            return UnreachableError(
+                f"{self.url}: there is no such database or user.", hint="Create it, or check the name."
+            )
+        return UnreachableError(
+            f"No PostgreSQL server answers at {self.url}.", hint="Is it running? Is the host right?"
+        )
 
     @property
     def server(self) -> str:
+        """Product and version."""
         return f"PostgreSQL {self._connection.info.parameter_status('server_version')}"
 
     def now(self) -> datetime:
+        """The server's clock, in UTC."""
         return datetime.fromisoformat(self.query("SELECT clock_timestamp()")[0][0])
 
     @property

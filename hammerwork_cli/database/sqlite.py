@@ -68,9 +68,11 @@ class SqliteDatabase(Database):
 
     @property
     def server(self) -> str:
+        """Product and version."""
         return f"SQLite {sqlite3.sqlite_version}"
 
     def now(self) -> datetime:
+        """The server's clock, in UTC."""
         return datetime.now(UTC)
 
 

@@ -21,7 +21,11 @@ LISTS = (
 )
 
 
-@pytest.fixture(params=[pytest.param(name, marks=getattr(pytest.mark, "postgres" if "post" in name else "mysql")) for name in NAMES])
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=pytest.mark.postgres if "postgres" in name else pytest.mark.mysql) for name in NAMES
+    ]
+)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -58,7 +62,9 @@ def test_every_tree_equals_the_independent_count(ask: Run, counts: dict[str, Any
         assert sum(node["children"] for node in tree["nodes"]) == expected["edges"]
 
 
-def test_a_tree_is_the_same_in_every_form(ask: Run, counts: dict[str, Any], parse_mermaid: Callable[[str], Any]) -> None:
+def test_a_tree_is_the_same_in_every_form(
+    ask: Run, counts: dict[str, Any], parse_mermaid: Callable[[str], Any]
+) -> None:
     for expected in counts["trees"]:
         root = expected["root"]
         nodes = ask("spawn", "tree", root, "--format", "json").json["nodes"]

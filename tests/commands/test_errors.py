@@ -16,7 +16,7 @@ from hammerwork_cli.database import connect
 from tests.rows import Rows
 
 Run = Callable[..., Any]
-SECRET = "s3cr3t-p@ss"  # noqa: S105  a made-up one, to be looked for
+SECRET = "s3cr3t-p@ss"
 ENCODED = "s3cr3t-p%40ss"
 
 
@@ -46,7 +46,9 @@ def test_unusable_urls(hammerwork: Run, url: str, exit_code: int, said: str) -> 
         assert len(done.stderr.splitlines()) >= 2
 
 
-def test_a_wrong_password_is_named_and_not_shown(hammerwork: Run, new_database: Callable[[str], str], dialect: str) -> None:
+def test_a_wrong_password_is_named_and_not_shown(
+    hammerwork: Run, new_database: Callable[[str], str], dialect: str
+) -> None:
     if dialect == "sqlite":
         pytest.skip("SQLite has no passwords")
     parts = urlsplit(new_database(dialect))
@@ -122,7 +124,9 @@ def test_ids_are_found_by_prefix_in_any_spelling(run: Run, migrated_url: str) ->
     ],
     ids=" ".join,
 )
-def test_bad_usage_exits_with_2_and_says_what_would_be_good(run: Run, migrated_url: str, words: tuple[str, ...]) -> None:
+def test_bad_usage_exits_with_2_and_says_what_would_be_good(
+    run: Run, migrated_url: str, words: tuple[str, ...]
+) -> None:
     done = run(*words, url=migrated_url)
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith("Error: ")

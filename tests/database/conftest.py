@@ -21,7 +21,8 @@ BEFORE_012 = """
 ALTER TABLE hammerwork_jobs DROP CONSTRAINT chk_depends_on_size, DROP CONSTRAINT chk_dependents_size;
 ALTER TABLE hammerwork_jobs ALTER depends_on DROP DEFAULT, ALTER dependents DROP DEFAULT;
 DROP INDEX idx_hammerwork_jobs_depends_on, idx_hammerwork_jobs_dependents;
-DROP INDEX IF EXISTS idx_hammerwork_jobs_first_parent, idx_hammerwork_jobs_joins, idx_hammerwork_jobs_archive_first_parent;
+DROP INDEX IF EXISTS idx_hammerwork_jobs_first_parent, idx_hammerwork_jobs_joins;
+DROP INDEX IF EXISTS idx_hammerwork_jobs_archive_first_parent;
 ALTER TABLE hammerwork_jobs ALTER depends_on TYPE jsonb USING to_jsonb(depends_on),
                             ALTER dependents TYPE jsonb USING to_jsonb(dependents);
 DELETE FROM hammerwork_migrations WHERE migration_id >= '012'

@@ -20,7 +20,17 @@ def listed(database: Database, **filters: object) -> list[str]:
 def test_operations_count_their_children_by_status(readable: Database, rows: Rows) -> None:
     parent = rows.job(spawns=True)
     other = rows.job()
-    for status in ("Completed", "completed", '"Completed"', "Dead", "Failed", "TimedOut", "Running", "Pending", "pending"):
+    for status in (
+        "Completed",
+        "completed",
+        '"Completed"',
+        "Dead",
+        "Failed",
+        "TimedOut",
+        "Running",
+        "Pending",
+        "pending",
+    ):
         rows.job(parent, status=status)
     rows.job(other, parent, status="Completed")
     [operation] = spawns.operations(readable, limit=20)
@@ -73,7 +83,9 @@ def test_parents_that_ended_without_a_child_are_listed_and_those_yet_to_spawn_ar
     second_parent = rows.job(spawns=True, status="Running")
     rows.job(ended, second_parent)
     assert set(listed(readable)) == {ended, dead, recurring, second_parent}
-    assert {(pending.job.id, pending.reason) for pending in spawns.pending(readable, limit=50)} == {(ahead, "will_spawn")}
+    assert {(pending.job.id, pending.reason) for pending in spawns.pending(readable, limit=50)} == {
+        (ahead, "will_spawn")
+    }
 
 
 def test_completed_parents_that_never_spawned_are_pending(readable: Database, rows: Rows) -> None:
