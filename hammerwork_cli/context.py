@@ -34,16 +34,30 @@ class Context:
 
     # Settings.
 
+    @cached_property
+    def settings(self) -> config.Settings:
+        """What is configured."""
+        return config.Settings(self.environ)
+
+    def queue(self, given: str | None) -> str:
+        """The queue that was named, else ``default_queue``.
+
+        Raises:
+            UsageError: neither is there.
+        """
+        queue = given or self.settings.get("default_queue").value
+        if not queue:
+            raise UsageError("No queue was named.", hint="Add --queue, or: hammerwork config set default_queue NAME")
+        return str(queue)
+
     def url(self) -> DatabaseUrl:
         """Where the database is.
 
         Raises:
             ConfigError: the URL cannot be used, or the configuration file cannot be read.
         """
-        found = config.setting("database_url", self.options.get("database_url"), environ=self.environ)
+        found = self.settings.get("database_url", self.options.get("database_url"))
         if found.value is not None:
-            if not isinstance(found.value, str):
-                raise ConfigError("database_url in the configuration file must be text.")
             return DatabaseUrl.parse(found.value)
         path = config.embedded_path(self.environ)
         self.note(f"No database is configured: using the embedded {path}")
@@ -80,11 +94,13 @@ class Context:
     @property
     def operator(self) -> str:
         """Who changes something, for those who ask later: ``user@host``."""
+        import getpass
         import socket
 
-        user = next(
-            (self.environ[name] for name in ("LOGNAME", "USER", "USERNAME") if self.environ.get(name)), "unknown"
-        )
+        try:
+            user = getpass.getuser()
+        except (OSError, KeyError, ImportError):
+            user = "unknown"
         return f"{user}@{socket.gethostname()}"
 
     # The terminal.

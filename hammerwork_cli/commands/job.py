@@ -102,8 +102,10 @@ def show(
 @app.command("enqueue", cls=verb_with({"-n": "--queue"}))
 def enqueue(
     ctx: typer.Context,
-    queue: Annotated[str, typer.Option("-q", "--queue", metavar="QUEUE", help="Where it goes.")],
     payload: Annotated[str, typer.Option("-j", "--payload", metavar="JSON", help="JSON, @FILE, or - for stdin.")],
+    queue: Annotated[
+        str | None, typer.Option("-q", "--queue", metavar="QUEUE", help="Where it goes. [default: default_queue]")
+    ] = None,
     priority: Annotated[
         str, typer.Option("-r", "--priority", metavar="PRIORITY", help="background, low, normal, high or critical.")
     ] = JobPriority.NORMAL.word,
@@ -176,7 +178,7 @@ def enqueue(
     }
     text = read.payload_with(read.text_from(payload), spawning, spawn_config, inherit)
     job = NewJob(
-        queue=read.encodable(queue),
+        queue=read.encodable(context.queue(queue)),
         payload=text,
         created_at=now,
         scheduled_at=read.start_time(now, delay, at),

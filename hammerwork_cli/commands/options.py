@@ -21,10 +21,24 @@ class Format(StrEnum):
     TSV = "tsv"
 
 
+def configured_limit(ctx: typer.Context, param: typer.CallbackParam, limit: int) -> int:
+    """``--limit`` where it was given, else the setting ``default_limit``, else the verb's own default."""
+    source = ctx.get_parameter_source(param.name or "")
+    if ctx.obj is None or source is None or source.name != "DEFAULT":
+        return limit
+    configured = ctx.obj.settings.get("default_limit").value
+    return limit if configured is None else int(configured)
+
+
 FormatOption = Annotated[Format, typer.Option("--format", help="table for people, the others for programs.")]
-JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or 4 or more hex digits of its beginning.")]
+JobArgument = Annotated[
+    str, typer.Argument(metavar="JOB", help="A job's id, or 4 or more hex digits of its beginning.")
+]
 QueueOption = Annotated[str | None, typer.Option("-q", "--queue", metavar="QUEUE", help="Only this queue.")]
-LimitOption = Annotated[int, typer.Option("-l", "--limit", min=1, max=1_000_000, help="How many at most.")]
+LimitOption = Annotated[
+    int,
+    typer.Option("-l", "--limit", min=1, max=1_000_000, help="How many at most.", callback=configured_limit),
+]
 StatusOption = Annotated[
     list[str] | None,
     typer.Option("-t", "--status", metavar="STATUS", help="Only these: failed,dead (any letter case, several)."),

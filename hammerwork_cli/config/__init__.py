@@ -1,0 +1,135 @@
+"""Settings: option, then environment, then TOML file, then default."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hammerwork_cli.config.keys import KEYS, Key, known
+from hammerwork_cli.errors import ConfigError
+
+__all__ = ["KEYS", "Key", "Setting", "Settings", "blaming", "config_path", "embedded_path", "known", "parse_file"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value and where it came from: ``option``, a variable's name, ``file`` or ``default``."""
+
+    key: Key
+    value: Any
+    source: str
+
+
+class Settings:
+    """The settings of one run; the file is read when it is first needed.
+
+    Args:
+        environ: the environment.
+    """
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        self._environ = environ
+        self.path = config_path(environ)
+
+    @cached_property
+    def file(self) -> dict[str, Any]:
+        """What the file holds, unknown keys included; nothing when there is no file.
+
+        Raises:
+            ConfigError: it cannot be read or is not TOML, or ``HAMMERWORK_CONFIG`` names a file that does not exist.
+        """
+        content = read_bytes(self.path)
+        if content is None and self._environ.get("HAMMERWORK_CONFIG"):
+            raise ConfigError(
+                f"HAMMERWORK_CONFIG names {self.path}, which does not exist.",
+                hint="Make it with: hammerwork config init",
+            )
+        return parse_file(self.path, content) if content is not None else {}
+
+    def get(self, name: str, option: str | None = None) -> Setting:
+        """One setting.
+
+        Args:
+            name: of a key.
+            option: what the command line says.
+
+        Raises:
+            ConfigError: a value does not fit, which names its source; or the file cannot be read.
+        """
+        key = known(name)
+        if option is not None:
+            return Setting(key, key.from_text(option), "option")
+        for variable in key.variables:
+            if self._environ.get(variable):
+                with blaming(variable):
+                    return Setting(key, key.from_text(self._environ[variable]), variable)
+        if key.name in self.file:
+            with blaming(f"{key.name} in {self.path}"):
+                return Setting(key, key.from_file(self.file[key.name]), "file")
+        return Setting(key, key.default, "default")
+
+
+@contextmanager
+def blaming(source: str) -> Iterator[None]:
+    """Says where a value came from that does not fit."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error.message}", hint=error.hint) from error
+
+
+def config_path(environ: Mapping[str, str]) -> Path:
+    """The configuration file: ``HAMMERWORK_CONFIG``, else ``hammerwork/config.toml`` in the user's folder."""
+    if environ.get("HAMMERWORK_CONFIG"):
+        return _home(environ, environ["HAMMERWORK_CONFIG"])
+    return _home(environ, environ.get("XDG_CONFIG_HOME") or "~/.config") / "hammerwork" / "config.toml"
+
+
+def embedded_path(environ: Mapping[str, str]) -> Path:
+    """The SQLite file that is used when no database is configured."""
+    return _home(environ, environ.get("XDG_DATA_HOME") or "~/.local/share") / "hammerwork" / "hammerwork.db"
+
+
+def _home(environ: Mapping[str, str], path: str) -> Path:
+    home = environ.get("HOME")
+    if home and (path == "~" or path.startswith("~/")):
+        return Path(home + path[1:])
+    return Path(path).expanduser()
+
+
+def read_bytes(path: Path) -> bytes | None:
+    """The file's content, ``None`` when there is no file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.", hint="Check its permissions.") from error
+
+
+def parse_file(path: Path, content: bytes) -> dict[str, Any]:
+    """The values in the content of a configuration file.
+
+    Raises:
+        ConfigError: it is not TOML; the message names line and column.
+    """
+    import tomllib
+
+    try:
+        return tomllib.loads(content.decode())
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        what = f"no UTF-8 (at line {before.count(10) + 1}, column {len(before) - before.rfind(10)})"
+    except tomllib.TOMLDecodeError as error:
+        lines = content.decode().split("\n")
+        what = str(error).replace("at end of document", f"at line {len(lines)}, column {len(lines[-1]) + 1}")
+    except RecursionError:
+        what = "its values are nested too deep"
+    raise ConfigError(f"{path} is not valid TOML: {what}.", hint="Mend that line, or remove the file.")

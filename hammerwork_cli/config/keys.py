@@ -1,0 +1,156 @@
+"""The settings that exist, what they are for, and which values they take."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hammerwork_cli.database import DatabaseUrl, redact
+from hammerwork_cli.errors import ConfigError
+
+LARGEST_LIMIT = 2**32 - 1
+LARGEST_POOL = 100
+LONGEST_QUEUE = 255
+LEVELS = ("trace", "debug", "info", "warn", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A setting.
+
+    Attributes:
+        name: as the file spells it.
+        variables: of the environment, the first one that is set counts.
+        purpose: what it does, in a sentence.
+        default: what holds when it is set nowhere; ``None`` when each verb has its own.
+        example: a value in the file's spelling.
+        is_number: whether the file holds it as a number.
+        check: raises :class:`ConfigError` for a value that does not fit, and returns it as it is used.
+    """
+
+    name: str
+    variables: tuple[str, ...]
+    purpose: str
+    default: Any
+    example: str
+    is_number: bool
+    check: Callable[[Any], Any]
+
+    def from_text(self, text: str) -> Any:
+        """The value of a variable, of an option or of an argument.
+
+        Raises:
+            ConfigError: it does not fit.
+        """
+        if not self.is_number:
+            return self.check(text)
+        digits = text.strip()
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
+            raise ConfigError(f"{text[:40]!r} is not a whole number.")
+        return self.check(int(digits))
+
+    def from_file(self, value: Any) -> Any:
+        """The value that the file holds.
+
+        Raises:
+            ConfigError: it does not fit.
+        """
+        wanted, word = (int, "a whole number") if self.is_number else (str, "text in quotes")
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            raise ConfigError(f"It must be {word}.")
+        return self.check(value)
+
+    def masked(self, value: Any) -> Any:
+        """The value without a password."""
+        return redact(value) if isinstance(value, str) else value
+
+
+def _url(text: str) -> str:
+    DatabaseUrl.parse(text)
+    return text
+
+
+def _queue(text: str) -> str:
+    if not 0 < len(text) <= LONGEST_QUEUE:
+        raise ConfigError(f"A queue's name has 1 to {LONGEST_QUEUE} characters.")
+    return text
+
+
+def _between(low: int, high: int) -> Callable[[int], int]:
+    def check(number: int) -> int:
+        if not low <= number <= high:
+            raise ConfigError(f"{number} is not from {low} to {high}.")
+        return number
+
+    return check
+
+
+def _level(text: str) -> str:
+    if text.strip().lower() not in LEVELS:
+        raise ConfigError(f"{text[:40]!r} is not a level.", hint=f"One of: {', '.join(LEVELS)}.")
+    return text.strip().lower()
+
+
+_ALL = (
+    Key(
+        "database_url",
+        ("HAMMERWORK_DATABASE_URL", "DATABASE_URL"),
+        "The database. Without it, an SQLite file in the user's data folder.",
+        None,
+        '"postgresql://app@db.example.org/jobs"',
+        False,
+        _url,
+    ),
+    Key(
+        "default_queue",
+        ("HAMMERWORK_DEFAULT_QUEUE",),
+        "The queue of job enqueue and worker start when none is named.",
+        None,
+        '"mail"',
+        False,
+        _queue,
+    ),
+    Key(
+        "default_limit",
+        ("HAMMERWORK_DEFAULT_LIMIT",),
+        "How many rows lists show without --limit. Unset, each list has its own default.",
+        None,
+        "100",
+        True,
+        _between(1, LARGEST_LIMIT),
+    ),
+    Key(
+        "log_level",
+        ("HAMMERWORK_LOG_LEVEL",),
+        f"How much the worker and the web server log: {', '.join(LEVELS)}.",
+        "info",
+        '"debug"',
+        False,
+        _level,
+    ),
+    Key(
+        "connection_pool_size",
+        ("HAMMERWORK_POOL_SIZE",),
+        f"Database connections of the worker and of the web server, 1 to {LARGEST_POOL}.",
+        5,
+        "10",
+        True,
+        _between(1, LARGEST_POOL),
+    ),
+)
+KEYS = {key.name: key for key in _ALL}
+
+
+def known(name: str) -> Key:
+    """The key of that name.
+
+    Raises:
+        ConfigError: there is none; the hint lists those that there are.
+    """
+    key = KEYS.get(name.strip().lower().replace("-", "_"))
+    if key is None:
+        from difflib import get_close_matches
+
+        close = get_close_matches(name.lower(), KEYS, n=1)
+        meant = f"Did you mean {close[0]}? " if close else ""
+        raise ConfigError(f"{name[:60]!r} is not a setting.", hint=f"{meant}There are: {', '.join(KEYS)}.")
+    return key
