@@ -1,0 +1,111 @@
+"""With our indexes, what a Rust worker spawns afterwards is found without reading the whole table."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.database import Database, statements
+from hammerwork_cli.queries import spawns, trees
+from hammerwork_cli.queries.kinship import FAILED_SPELLINGS
+from tests.rows import START, Rows
+
+EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": "EXPLAIN ", "mysql": "EXPLAIN FORMAT=JSON "}
+ANALYZE = {"sqlite": "ANALYZE", "postgresql": "ANALYZE hammerwork_jobs", "mysql": "ANALYZE TABLE hammerwork_jobs"}
+
+
+def plan(database: Database, statement: str, **values: Any) -> str:
+    """What the database would do, in its own words."""
+    lines = statements.load(statement, database.tags)
+    sql, bound = statements.bind(lines, values, database.placeholder, database.percent)
+    rows = database.query(EXPLAIN[database.dialect] + sql, [database._adapt(value) for value in bound])
+    return "\n".join(str(row[-1] if database.dialect == "sqlite" else row[0]) for row in rows)
+
+
+@pytest.fixture
+def spawned(database: Database) -> tuple[Database, str]:
+    """3,000 jobs, 40 of them a parent and its children, written as the original writes them; the parent's id."""
+    rows = Rows(database)
+    parents: list[str] = []
+
+    def write() -> None:
+        for _ in range(2960):
+            rows.job(payload={"text": "x" * 50})
+        for number in range(20):
+            parents.append(rows.job(spawns=True, created_at=START + timedelta(days=1, seconds=number)))
+            rows.job(parents[-1])
+
+    database.transaction(write)
+    database.query(ANALYZE[database.dialect]) if database.dialect == "mysql" else rows.run(ANALYZE[database.dialect])
+    return database, parents[-1]
+
+
+def test_the_newest_operations_are_read_from_our_index(spawned: tuple[Database, str]) -> None:
+    database, newest = spawned
+    assert spawns.operations(database, limit=1)[0].parent.id == newest
+    told = plan(
+        database,
+        "spawns.operations",
+        queue=None,
+        statuses=None,
+        since=None,
+        operation=None,
+        ended=spawns.ENDED_SPELLINGS,
+        limit=5,
+    )
+    assert "idx_hammerwork_jobs_spawn_config" in told
+
+
+def test_the_figures_of_a_window_are_read_from_our_index(spawned: tuple[Database, str]) -> None:
+    database, _ = spawned
+    since = START + timedelta(days=1)
+    assert spawns.stats(database, since=since, recent=since).overall.operations == 20
+    told = plan(database, "spawns.window_totals", queue=None, since=since)
+    assert "idx_hammerwork_jobs_first_parent" in told
+
+
+def test_children_are_read_from_our_index(spawned: tuple[Database, str]) -> None:
+    database, parent = spawned
+    assert len(trees.tree(database, parent).nodes) == 2
+    told = plan(database, "spawns.children", ids=[parent], limit=None, failed=FAILED_SPELLINGS, running=())
+    assert "idx_hammerwork_jobs_first_parent" in told
+
+
+def test_a_tree_costs_statements_by_its_levels_and_not_by_its_jobs(readable: Database, rows: Rows) -> None:
+    def grow() -> str:
+        root = rows.job(spawns=True)
+        for _ in range(30):
+            child = rows.job(root, spawns=True)
+            for _ in range(10):
+                rows.job(child)
+        return root
+
+    root = readable.transaction(grow)
+    trees.tree(readable, root)
+    before = readable.executed
+    tree = trees.tree(readable, root)
+    assert len(tree.nodes) == 331
+    chunks = sum(-(-width // 200) for width in (1, 30, 300))
+    assert readable.executed - before <= chunks + 5
+    assert json.dumps(tree.counts.by_status) == '{"Completed": 331}'
+
+
+def test_lists_cost_the_same_few_statements_whatever_they_find(readable: Database, rows: Rows) -> None:
+    def statements_of(ask: Any) -> int:
+        ask()
+        before = readable.executed
+        ask()
+        return readable.executed - before
+
+    asks = (
+        lambda: spawns.operations(readable, limit=100),
+        lambda: spawns.pending(readable, limit=100),
+        lambda: spawns.stats(readable, since=START, recent=START),
+    )
+    for _ in range(2):
+        rows.job(rows.job(spawns=True), dependency_status="waiting", status="Pending")
+    few = [statements_of(ask) for ask in asks]
+    for _ in range(40):
+        rows.job(rows.job(spawns=True), dependency_status="waiting", status="Pending")
+    assert [statements_of(ask) for ask in asks] == few
