@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from hammerwork_cli.commands import spawn_health
 from hammerwork_cli.commands.options import (
     Format,
     FormatOption,
@@ -223,3 +224,6 @@ def pending(
         keys=json.PENDING_KEYS,
         empty="Nothing is about to spawn, and nothing waits.",
     )
+
+
+spawn_health.register(app)

@@ -71,6 +71,26 @@ class Kinship:
             for part in chunks(parents, self._archive_chunk):
                 yield from self._archived("archived_children", ids=part, **bounds)
 
+    def states(self, ids: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+        """What the jobs with these ids are in: rows of :class:`hammerwork_cli.queries.waiting.State`."""
+        wanted = dict.fromkeys(ids)
+        for part in chunks(list(wanted), self.database.key_chunk):
+            for row in self.database.rows("waiting.states", ids=part):
+                wanted.pop(row[0], None)
+                yield row
+        if wanted and self.has_archive:
+            for part in chunks(list(wanted), self.database.key_chunk):
+                yield from self.database.rows("waiting.archived_states", ids=part)
+
+    def child_states(self, parents: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """The same of the jobs that depend on one of ``parents``; some may come twice, archived ones last."""
+        for way, size in self._ways:
+            for part in chunks(parents, size):
+                yield from self.database.rows(f"waiting.{way}child_states", ids=part)
+        if self.has_archive:
+            for part in chunks(parents, self._archive_chunk):
+                yield from self.database.rows("waiting.archived_child_states", ids=part)
+
     @property
     def _archive_chunk(self) -> int:
         return self.database.key_chunk if "by_first_parent" in self.database.tags else SCAN_CHUNK

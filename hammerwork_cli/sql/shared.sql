@@ -134,3 +134,52 @@ EXISTS (SELECT 1 FROM hammerwork_jobs c WHERE c.depends_on @> ARRAY[j.id])
 
 -- name: has_children [by_scan]
 j.id IN (SELECT c.parent FROM {edges} AS c WHERE c.parent IS NOT NULL)
+
+-- name: parents
+-- The parents of jobs j: p is the parent, and a its archived copy, as far as they exist.
+LEFT JOIN {parent_list} AS e ON TRUE
+LEFT JOIN hammerwork_jobs p ON p.id = {parent_id}
+
+-- name: parents [archive]
+LEFT JOIN {parent_list} AS e ON TRUE
+LEFT JOIN hammerwork_jobs p ON p.id = {parent_id}
+LEFT JOIN hammerwork_jobs_archive a ON a.id = {parent_id}
+
+-- name: parent_status
+p.status
+
+-- name: parent_status [archive]
+COALESCE(p.status, a.status)
+
+-- name: parent_list [postgresql]
+LATERAL (SELECT u.parent, u.place FROM unnest(j.depends_on) WITH ORDINALITY AS u (parent, place))
+
+-- name: parent_list [postgresql jsonb]
+LATERAL (SELECT CASE WHEN u.parent ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN u.parent::uuid END AS parent,
+u.place FROM jsonb_array_elements_text(
+CASE jsonb_typeof(j.depends_on) WHEN 'array' THEN j.depends_on ELSE '[]' END) WITH ORDINALITY AS u (parent, place))
+
+-- name: parent_list [mysql]
+JSON_TABLE(j.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) PATH '$'))
+
+-- name: parent_list [sqlite]
+json_each(j.depends_on)
+
+-- name: parent_id
+e.parent
+
+-- name: parent_id [mysql]
+CAST(e.parent AS CHAR(36))
+
+-- name: parent_id [sqlite]
+e.value
+
+-- name: parent_text
+CAST({parent_id} AS CHAR(36))
+
+-- name: place
+-- NULL where a job has no parents.
+e.place
+
+-- name: place [sqlite]
+e.key

@@ -1,0 +1,166 @@
+"""Why jobs failed: the deepest failures of a tree, grouped by error, and what holds those that wait."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import FAILURES, WAITING, JobStatus, SpawnTree, TreeNode
+from hammerwork_cli.models.health import Diagnosis, FailedJob, FailureGroup, Hold
+from hammerwork_cli.queries import trees
+from hammerwork_cli.queries.holds import holds
+from hammerwork_cli.queries.kinship import Kinship, chunks
+
+LEVELS = 100_000
+_TRACEBACK = "Traceback (most recent call last)"
+_VARYING = (
+    (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE), "<id>"),
+    (re.compile(r"\b(0x[0-9a-f]+|(?=[a-f]*\d)[0-9a-f]{8,})\b", re.IGNORECASE), "<hex>"),
+    (re.compile(r"\d+([.,:]\d+)*"), "<n>"),
+)
+"""What differs from one occurrence of an error to the next."""
+
+
+def pattern(error: str) -> str:
+    """The line of an error that says what happened, with ids, hexadecimal and other numbers made equal."""
+    line = headline(error)
+    for varying, word in _VARYING:
+        line = varying.sub(word, line)
+    return line
+
+
+def headline(error: str) -> str:
+    """The line of an error that says what happened: the last of a traceback, else the first."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    return lines[-1] if lines[0].startswith(_TRACEBACK) else lines[0]
+
+
+def diagnose(database: Database, job: str, *, limit: int) -> Diagnosis:
+    """Why the jobs at and below a job failed, and why those that wait do.
+
+    Args:
+        database: where.
+        job: a full id.
+        limit: how many jobs to name for each error.
+
+    Raises:
+        NotFoundError: there is no such job.
+    """
+    found = trees.lineage(database, job, ancestors=True, descendants=True, depth=LEVELS)
+    assert found.descendants is not None
+    return _Diagnosing(database, found.job, found.ancestors or (), found.descendants).result(limit)
+
+
+class _Diagnosing:
+    def __init__(
+        self, database: Database, target: TreeNode, ancestors: Iterable[tuple[int, TreeNode]], tree: SpawnTree
+    ) -> None:
+        self.database = database
+        self.kin = Kinship(database)
+        self.target = target
+        self.tree = tree
+        self.nodes = {node.id: node for _, node in ancestors} | tree.nodes
+
+    def result(self, limit: int) -> Diagnosis:
+        failed = [node for node in self.tree.nodes.values() if node.status in FAILURES]
+        blameless = self._failed_with_others(failed)
+        causes = {node.id: node for node in failed if node.id not in blameless}
+        deepest = self._deepest(causes)
+        held = self._holds()
+        self._read_elsewhere([node for node in failed if node.id in blameless], held)
+        above = self._above(blameless, held)
+        return Diagnosis(
+            job=self.target,
+            counts=self.tree.counts,
+            groups=self._groups(deepest, limit),
+            consequences=len(failed) - len(deepest),
+            above=tuple(FailedJob(node, self._path(node)) for node in above),
+            holds=tuple(sorted(held.values(), key=lambda hold: (not hold.is_stuck, hold.job != self.target.id))),
+            nodes=self.nodes,
+        )
+
+    def _failed_with_others(self, failed: Sequence[TreeNode]) -> set[str]:
+        """Jobs that failed only because one that they depend on did."""
+        dependent = [node.id for node in failed if node.depends_on]
+        return {
+            job
+            for part in chunks(dependent, self.database.key_chunk)
+            for job, status in self.database.rows("waiting.dependency_statuses", ids=part)
+            if status == "failed"
+        }
+
+    def _deepest(self, causes: dict[str, TreeNode]) -> list[TreeNode]:
+        """The failures that have no failure below them."""
+        failed_below: set[str] = set()
+        # Nodes come parents first, so that in reverse everything below a job is known.
+        for job in reversed(self.tree.nodes):
+            children = self.tree.children.get(job, ())
+            if any(child in causes or child in failed_below for child in children):
+                failed_below.add(job)
+        return [node for job, node in causes.items() if job not in failed_below]
+
+    def _holds(self) -> dict[str, Hold]:
+        """What holds the jobs that wait: in the tree, and above the job when it waits itself."""
+        waiting = [job for job, node in self.tree.nodes.items() if node.status in WAITING]
+        above = [job for job, node in self.nodes.items() if job not in self.tree.nodes and node.status in WAITING]
+        found = holds(self.database, above + waiting)
+        if self.target.id in found:
+            return found
+        return {job: hold for job, hold in found.items() if job in self.tree.nodes}
+
+    def _read_elsewhere(self, blameless: Iterable[TreeNode], held: dict[str, Hold]) -> None:
+        """Reads the parents that are neither above nor below the job."""
+        wanted = {parent for node in blameless for parent in node.depends_on}
+        wanted |= {parent for hold in held.values() for parent in hold.parents}
+        for node in self.kin.jobs(sorted(wanted - self.nodes.keys())):
+            self.nodes[node.id] = node
+
+    def _above(self, blameless: set[str], held: dict[str, Hold]) -> list[TreeNode]:
+        """The failures outside the tree that made its jobs fail, or that hold them: the first causes only."""
+        frontier = [*blameless, *(job for job, hold in held.items() if hold.is_stuck)]
+        seen = set(frontier)
+        causes: dict[str, TreeNode] = {}
+        while frontier:
+            node = self.nodes[frontier.pop()]
+            parents = [self.nodes[parent] for parent in node.depends_on if parent in self.nodes]
+            broken = [parent for parent in parents if parent.status != JobStatus.COMPLETED]
+            if node.status in FAILURES and node.id not in self.tree.nodes and not broken:
+                causes[node.id] = node
+            frontier += [parent.id for parent in broken if parent.id not in seen]
+            seen |= {parent.id for parent in broken}
+        return list(causes.values())
+
+    def _path(self, node: TreeNode) -> tuple[TreeNode, ...]:
+        """From the topmost ancestor that was read to the job, each the first parent of the next."""
+        path = [node]
+        seen = {node.id}
+        while True:
+            above = [parent for parent in path[-1].depends_on if parent in self.nodes and parent not in seen]
+            if not above:
+                return tuple(reversed(path))
+            inside = [parent for parent in above if parent in self.tree.nodes]
+            path.append(self.nodes[(inside or above)[0]])
+            seen.add(path[-1].id)
+
+    def _groups(self, failed: Sequence[TreeNode], limit: int) -> tuple[FailureGroup, ...]:
+        errors = self._errors(failed)
+        groups: dict[str | None, FailureGroup] = {}
+        for node in failed:
+            error = errors.get(node.id)
+            key = pattern(error) if error else None
+            group = groups.setdefault(key, FailureGroup(headline(error) if error else None))
+            group.statuses.add(node.status)
+            group.queues.add(node.queue)
+            if len(group.jobs) < limit:
+                group.jobs.append(FailedJob(node, self._path(node)))
+        return tuple(sorted(groups.values(), key=lambda group: (-group.total, group.error or "")))
+
+    def _errors(self, failed: Sequence[TreeNode]) -> dict[str, str]:
+        """Errors by id; of a traceback the end, since that says what happened."""
+        errors = {node.id: node.error for node in failed if node.error}
+        cut = [job for job, error in errors.items() if error.startswith(_TRACEBACK)]
+        for part in chunks(cut, self.database.key_chunk):
+            for job, ending in self.database.rows("waiting.error_endings", ids=part):
+                errors[job] = f"{_TRACEBACK}:\n{ending}"
+        return errors

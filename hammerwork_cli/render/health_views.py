@@ -1,0 +1,191 @@
+"""What ``spawn doctor`` shows."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from hammerwork_cli.models import rfc3339
+from hammerwork_cli.models.health import Damage, Finding, FoundJob
+from hammerwork_cli.render.colour import paint
+from hammerwork_cli.render.text import cells, count, instant, plural, short_id, shorten, visible
+
+Record = dict[str, Any]
+
+FINDING_KEYS = ("kind", "jobs", "mendable", "mended", "left", "what", "remedy", "examples")
+"""Keys of :func:`finding_record`, and columns of csv and tsv."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    what: str
+    remedy: str
+    """What ``--fix`` does, or what a person can do."""
+    detail: str | None = None
+    """How an example's detail reads, with ``{}`` for it."""
+
+
+WORDS = {
+    Damage.MISSPELT_STATUS: _Words(
+        "Their status is in lower case or in quotes: workers do not find them, or take them and leave them Running.",
+        "writes the proper word",
+    ),
+    Damage.NULL_LISTS: _Words("Their lists of parents are NULL, which the original cannot read.", "writes empty lists"),
+    Damage.BARRED: _Words(
+        "They are Pending, with a dependency status that no worker accepts.",
+        "lets them wait for what they depend on, or run when that is nothing",
+        "dependency status {}",
+    ),
+    Damage.LOST: _Words(
+        "They have been Running for longer than --older-than: their worker is gone.",
+        "makes them Pending again; the attempt stays counted",
+        "since {} UTC",
+    ),
+    Damage.LOST_LAST_ATTEMPT: _Words(
+        "They have been Running for longer than --older-than, on their last attempt.",
+        "makes them Dead",
+        "since {} UTC",
+    ),
+    Damage.NOT_RELEASED: _Words(
+        "They wait, although everything they depend on has completed.",
+        "releases them, so that they run",
+    ),
+    Damage.NOT_RELEASED_AFTER_FAILURE: _Words(
+        "They wait, although everything they depend on has ended, and their workflow goes on after failures.",
+        "releases them, so that they run",
+        "{} failed",
+    ),
+    Damage.PARENT_FAILED: _Words(
+        "They wait for a job that failed, and fail with it by their workflow's policy, or for want of one.",
+        "makes them Failed; to run them instead, first retry what they depend on",
+        "{} failed",
+    ),
+    Damage.PARENT_FAILED_MANUAL: _Words(
+        "They wait for a job that failed, and their workflow leaves the decision to you.",
+        "Retry what they depend on (hammerwork job retry ID), or cancel them (hammerwork job cancel ID).",
+        "{} failed",
+    ),
+    Damage.PARENT_MISSING: _Words(
+        "They wait for a job that does not exist.",
+        "Cancel them (hammerwork job cancel ID), or enqueue them anew without that dependency.",
+        "{} is missing",
+    ),
+    Damage.CYCLE: _Words(
+        "They wait for each other in a circle.",
+        "Cancel one of them (hammerwork job cancel ID), and enqueue it anew without the dependency.",
+        "waits for {}",
+    ),
+    Damage.UNKNOWN_STATUS: _Words(
+        "Their status is a word that nobody knows.", "Look at them (hammerwork job show ID) and find out who writes it."
+    ),
+    Damage.UNFINISHED_TABLES: _Words(
+        "They are Pending, and no worker of the original can take a job, as its tables are not finished.",
+        "Run: hammerwork migration run",
+    ),
+    Damage.CRON_STOPPED: _Words(
+        "They recur, and ended in a failure: nothing schedules them again.",
+        "Retry them: hammerwork job retry ID",
+        "schedule {}",
+    ),
+    Damage.RAN_EARLY: _Words(
+        "They were taken before what they depend on had completed, as the original's workers do on MySQL.",
+        "When that has completed, and if it matters: hammerwork job retry ID",
+        "{} has not completed",
+    ),
+    Damage.NEVER_SPAWNED: _Words(
+        "They completed and spawned nothing, though they carry a spawn configuration.",
+        "If they should have: hammerwork spawn again ID",
+        "{}",
+    ),
+}
+
+
+def finding_record(finding: Finding) -> Record:
+    """A kind of damage.
+
+    Keys: ``kind``, ``jobs`` (how many were found), ``mendable`` (whether ``--fix`` mends it), ``mended`` and
+    ``left`` (how many were mended, and how many there are now), ``what``, ``remedy``, and ``examples``: the
+    oldest jobs with ``id``, ``queue``, ``status`` as the row spells it, and ``detail`` (a parent's id, an
+    instant, a schedule; or null).
+    """
+    words = WORDS[finding.kind]
+    return {
+        "kind": finding.kind.value,
+        "jobs": finding.jobs,
+        "mendable": finding.mendable,
+        "mended": finding.mended,
+        "left": finding.left,
+        "what": words.what,
+        "remedy": f"--fix {words.remedy}" if finding.mendable else words.remedy,
+        "examples": [_example_record(finding.kind, example) for example in finding.examples],
+    }
+
+
+def _is_instant(kind: Damage) -> bool:
+    return kind in {Damage.LOST, Damage.LOST_LAST_ATTEMPT}
+
+
+def _example_record(kind: Damage, example: FoundJob) -> Record:
+    detail = rfc3339(example.detail) if _is_instant(kind) else example.detail
+    return {"id": example.id, "queue": example.queue, "status": example.status, "detail": detail}
+
+
+def findings_text(findings: Sequence[Finding], *, width: int | None = None, colour: bool = False) -> Iterator[str]:
+    """Lines: a paragraph for each kind of damage, what mends it, and what to type."""
+    for finding in findings:
+        words = WORDS[finding.kind]
+        shade = "yellow" if finding.mendable else "bold"
+        title = f"{plural(finding.jobs, 'job')}: {finding.kind.value.replace('_', ' ')}"
+        yield paint(title, shade, colour)
+        yield f"  {words.what}"
+        yield from (shorten(f"    {line}", width) for line in _examples(finding, words))
+        yield f"  {f'--fix {words.remedy}.' if finding.mendable else words.remedy}"
+        yield ""
+    mendable = sum(finding.jobs for finding in findings if finding.mendable)
+    if mendable:
+        yield f"Mend {plural(mendable, 'job')} with: hammerwork spawn doctor --fix (and the same options)"
+
+
+def mended_text(findings: Sequence[Finding], *, width: int | None = None, colour: bool = False) -> Iterator[str]:
+    """Lines: what was mended, and what is left."""
+    for finding in findings:
+        if finding.mended:
+            kind = finding.kind.value.replace("_", " ")
+            line = f"Mended {plural(finding.mended, 'job')}: {kind}: {WORDS[finding.kind].remedy}"
+            yield paint(line, "green", colour)
+    left = [finding for finding in findings if finding.left]
+    if left and len(left) < len(findings):
+        yield ""
+    for finding in left:
+        words = WORDS[finding.kind]
+        yield paint(f"Left {plural(finding.left, 'job')}: {finding.kind.value.replace('_', ' ')}", "bold", colour)
+        yield from (shorten(f"    {line}", width) for line in _examples(finding, words))
+        yield f"  {f'{words.what} Run this again.' if finding.mendable else words.remedy}"
+
+
+def plan_text(findings: Sequence[Finding]) -> Iterator[str]:
+    """Lines: what ``--fix`` is about to do."""
+    for finding in findings:
+        if finding.mendable:
+            kind = finding.kind.value.replace("_", " ")
+            yield f"  {count(finding.jobs)} {kind}: {WORDS[finding.kind].remedy}"
+
+
+def _examples(finding: Finding, words: _Words) -> Iterator[str]:
+    queues = [shorten(visible(example.queue), 24) for example in finding.examples]
+    longest = max(map(cells, queues), default=0)
+    for example, queue in zip(finding.examples, queues, strict=True):
+        detail = _detail(finding.kind, words, example)
+        padding = " " * (longest - cells(queue))
+        yield f"{short_id(example.id)}  {queue}{padding}  {visible(example.status)}{detail}"
+    if finding.jobs > len(finding.examples) > 0:
+        yield f"… {count(finding.jobs - len(finding.examples))} more"
+
+
+def _detail(kind: Damage, words: _Words, example: FoundJob) -> str:
+    if words.detail is None or example.detail is None:
+        return ""
+    if _is_instant(kind) or isinstance(example.detail, datetime):
+        return f"  {words.detail.format(instant(example.detail))}"
+    text = short_id(example.detail) if len(example.detail) == 36 else visible(example.detail)
+    return f"  {words.detail.format(text)}"

@@ -1,0 +1,223 @@
+-- Damage in the rows of hammerwork_jobs, and what mends it. j is the job, p a parent of it.
+-- Archived jobs are left alone.
+
+-- name: mine
+j.archived_at IS NULL
+AND j.queue_name = :queue -- when :queue
+
+-- name: mine [unarchivable]
+j.id IS NOT NULL
+AND j.queue_name = :queue -- when :queue
+
+-- name: found
+j.id, j.queue_name, j.status, COUNT(*) OVER ()
+
+-- name: first
+ORDER BY j.created_at, j.id
+LIMIT :limit
+
+-- name: written_status
+j.status
+
+-- name: written_status [mysql]
+-- MySQL's comparison of text does not see letter case.
+CAST(j.status AS BINARY)
+
+-- name: plain_status
+LOWER(TRIM(BOTH '"' FROM TRIM(j.status)))
+
+-- name: plain_status [sqlite]
+LOWER(TRIM(TRIM(j.status), '"'))
+
+-- name: misspelt_status
+-- Statuses in lower case or in quotes.
+SELECT {found}, NULL FROM hammerwork_jobs j WHERE
+{mine}
+AND {written_status} NOT IN (:words) AND {plain_status} IN (:plain)
+{first}
+
+-- name: mend_misspelt_status
+UPDATE hammerwork_jobs AS j SET status = :word WHERE j.id IN (:ids) AND {written_status} = :written
+
+-- name: unknown_status
+SELECT {found}, NULL FROM hammerwork_jobs j WHERE
+{mine}
+AND {plain_status} NOT IN (:plain)
+{first}
+
+-- name: null_lists [postgresql]
+-- The original cannot read a job whose lists are NULL.
+SELECT {found}, NULL FROM hammerwork_jobs j WHERE
+{mine}
+AND (j.depends_on IS NULL OR j.dependents IS NULL)
+{first}
+
+-- name: mend_null_lists [postgresql]
+UPDATE hammerwork_jobs SET depends_on = COALESCE(depends_on, '{}'), dependents = COALESCE(dependents, '{}')
+WHERE id IN (:ids) AND (depends_on IS NULL OR dependents IS NULL)
+
+-- name: mend_null_lists [postgresql jsonb]
+UPDATE hammerwork_jobs SET depends_on = COALESCE(depends_on, '[]'), dependents = COALESCE(dependents, '[]')
+WHERE id IN (:ids) AND (depends_on IS NULL OR dependents IS NULL)
+
+-- name: is_barred
+j.status IN (:pending) AND (j.dependency_status IS NULL OR j.dependency_status = 'failed')
+
+-- name: barred
+-- Pending, with a dependency status that no worker accepts.
+SELECT {found}, j.dependency_status FROM hammerwork_jobs j WHERE
+{mine}
+AND {is_barred}
+{first}
+
+-- name: parent_total [postgresql]
+COALESCE(cardinality(j.depends_on), 0)
+
+-- name: parent_total [postgresql jsonb]
+CASE jsonb_typeof(j.depends_on) WHEN 'array' THEN jsonb_array_length(j.depends_on) ELSE 0 END
+
+-- name: parent_total [mysql]
+COALESCE(JSON_LENGTH(j.depends_on), 0)
+
+-- name: parent_total [sqlite]
+COALESCE(json_array_length(j.depends_on), 0)
+
+-- name: mend_barred
+UPDATE hammerwork_jobs AS j SET dependency_status = CASE WHEN {parent_total} = 0 THEN 'none' ELSE 'waiting' END
+WHERE j.id IN (:ids) AND {is_barred}
+
+-- name: is_lost
+j.status IN (:running) AND COALESCE(j.started_at, j.created_at) < :before
+
+-- name: running
+-- How many run, and since when the first.
+SELECT COUNT(*), MIN(COALESCE(j.started_at, j.created_at)) FROM hammerwork_jobs j WHERE
+{mine}
+AND j.status IN (:running)
+
+-- name: lost
+-- Running for so long that the worker must be gone, with attempts left.
+SELECT {found}, COALESCE(j.started_at, j.created_at) FROM hammerwork_jobs j WHERE
+{mine}
+AND {is_lost} AND j.attempts < j.max_attempts
+{first}
+
+-- name: mend_lost
+-- A worker that took the job meanwhile has written a later start, so that it does not match.
+UPDATE hammerwork_jobs AS j SET status = 'Pending', started_at = NULL
+WHERE j.id IN (:ids) AND {is_lost} AND j.attempts < j.max_attempts
+
+-- name: lost_last_attempt
+SELECT {found}, COALESCE(j.started_at, j.created_at) FROM hammerwork_jobs j WHERE
+{mine}
+AND {is_lost} AND j.attempts >= j.max_attempts
+{first}
+
+-- name: mend_lost_last_attempt
+UPDATE hammerwork_jobs AS j SET status = 'Dead', failed_at = :now, error_message = COALESCE(error_message, :error)
+WHERE j.id IN (:ids) AND {is_lost} AND j.attempts >= j.max_attempts
+
+-- name: standing
+-- Each waiting job with its parents counted by what became of them.
+(SELECT j.id, COUNT({place}) AS parents,
+SUM(CASE WHEN {parent_status} IN (:completed) THEN 1 ELSE 0 END) AS completed,
+SUM(CASE WHEN {parent_status} IN (:failed) THEN 1 ELSE 0 END) AS failed,
+SUM(CASE WHEN {place} IS NOT NULL AND {parent_status} IS NULL THEN 1 ELSE 0 END) AS missing,
+MIN(CASE WHEN {parent_status} IN (:failed) THEN {parent_text} END) AS failed_parent,
+MIN(CASE WHEN {place} IS NOT NULL AND {parent_status} IS NULL THEN {parent_text} END) AS missing_parent,
+MIN(CASE WHEN {parent_status} NOT IN (:completed) THEN {parent_text} END) AS open_parent
+FROM hammerwork_jobs j
+{parents}
+WHERE
+{mine}
+AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
+AND j.id IN (:ids) -- when :ids
+GROUP BY j.id)
+
+-- name: policy
+COALESCE(w.failure_policy, 'fail_fast')
+
+-- name: ailing
+-- Waiting jobs that nothing will release, by kind.
+(SELECT CASE
+WHEN s.completed = s.parents THEN 'not_released'
+WHEN s.failed > 0 AND {policy} = 'fail_fast' THEN 'parent_failed'
+WHEN s.failed > 0 AND {policy} = 'manual' THEN 'parent_failed_manual'
+WHEN s.missing > 0 THEN 'parent_missing'
+WHEN s.completed + s.failed = s.parents THEN 'not_released_after_failure'
+END AS kind, j.id, j.queue_name, j.status, j.created_at, COALESCE(s.failed_parent, s.missing_parent) AS detail
+FROM {standing} AS s JOIN hammerwork_jobs j ON j.id = s.id LEFT JOIN hammerwork_workflows w ON w.id = j.workflow_id)
+
+-- name: waiting
+-- The first of each kind, and how many of it there are.
+SELECT f.id, f.queue_name, f.status, f.jobs, f.detail, f.kind FROM
+(SELECT k.*, COUNT(*) OVER (PARTITION BY k.kind) AS jobs,
+ROW_NUMBER() OVER (PARTITION BY k.kind ORDER BY k.created_at, k.id) AS place
+FROM {ailing} AS k WHERE k.kind IS NOT NULL) AS f
+WHERE f.place <= :limit
+ORDER BY f.kind, f.place
+
+-- name: waiting_ids
+SELECT j.id FROM hammerwork_jobs j WHERE
+{mine}
+AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
+AND j.id > :after -- when :after
+ORDER BY j.id
+LIMIT :limit
+
+-- name: ailing_jobs
+-- What ails some waiting jobs.
+SELECT k.kind, k.id, k.detail FROM {ailing} AS k WHERE k.kind IS NOT NULL ORDER BY k.id
+
+-- name: lock_jobs
+-- Nobody retries these before the transaction ends.
+SELECT p.id, p.status FROM hammerwork_jobs p WHERE p.id IN (:ids) ORDER BY p.id FOR UPDATE
+
+-- name: lock_jobs [sqlite]
+SELECT p.id, p.status FROM hammerwork_jobs p WHERE p.id IN (:ids)
+
+-- name: release
+UPDATE hammerwork_jobs SET dependency_status = 'satisfied'
+WHERE id IN (:ids) AND dependency_status = 'waiting' AND status IN (:waiting)
+
+-- name: fail
+UPDATE hammerwork_jobs
+SET status = 'Failed', dependency_status = 'failed', failed_at = :now, error_message = :error
+WHERE id IN (:ids) AND dependency_status = 'waiting' AND status IN (:waiting)
+
+-- name: waiting_edges
+-- Waiting jobs that wait for waiting jobs: where cycles are.
+SELECT j.id, p.id FROM hammerwork_jobs j
+{parents}
+WHERE
+{mine}
+AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
+AND p.dependency_status = 'waiting' AND p.status IN (:waiting)
+LIMIT :limit
+
+-- name: ran_early
+-- Jobs that were taken although what they depend on had not completed.
+SELECT {found}, s.open_parent FROM {standing} AS s JOIN hammerwork_jobs j ON j.id = s.id
+WHERE s.open_parent IS NOT NULL
+{first}
+
+-- name: cron_stopped
+-- Recurring jobs that ended in failure: nothing schedules them again.
+SELECT {found}, j.cron_schedule FROM hammerwork_jobs j WHERE
+{mine}
+AND j.recurring AND j.status IN (:failed)
+{first}
+
+-- name: unfinished_tables
+-- Jobs that no worker of the original can take, as its tables are not finished.
+SELECT {found}, NULL FROM hammerwork_jobs j WHERE
+{mine}
+AND j.status IN (:pending)
+{first}
+
+-- name: never_spawned
+SELECT {found}, {config} FROM hammerwork_jobs j WHERE
+{mine}
+AND {has_config} AND j.status IN (:completed)
+AND NOT {has_children}
+{first}

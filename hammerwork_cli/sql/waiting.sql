@@ -1,0 +1,53 @@
+-- Jobs as waiting for a tree needs them: what they are in, not what they are.
+
+-- name: state
+-- The columns of queries.waiting.State, in order.
+j.id, j.status, j.dependency_status, COALESCE(j.completed_at, j.failed_at, j.timed_out_at)
+
+-- name: states
+-- Jobs by id.
+SELECT {state} FROM hammerwork_jobs j WHERE j.id IN (:ids)
+
+-- name: archived_states
+SELECT {state} FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)
+
+-- name: child_states [by_first_parent]
+-- Children of some jobs.
+SELECT {state} FROM hammerwork_jobs j WHERE {first_parent} IN (:ids)
+
+-- name: child_states [by_gin]
+SELECT {state} FROM hammerwork_jobs j WHERE j.depends_on && ARRAY[:ids]::uuid[]
+
+-- name: child_states [by_scan]
+SELECT {state} FROM hammerwork_jobs j WHERE j.id IN (SELECT c.id FROM {edges} AS c WHERE c.parent IN (:ids))
+
+-- name: joined_child_states
+-- Children of some jobs of which none is the first parent.
+SELECT {state} FROM hammerwork_jobs j WHERE j.id IN (SELECT c.id FROM {joined_edges} AS c WHERE c.parent IN (:ids))
+
+-- name: archived_child_states [by_first_parent]
+SELECT {state} FROM hammerwork_jobs_archive j WHERE {first_parent} IN (:ids)
+
+-- name: archived_child_states
+SELECT {state} FROM hammerwork_jobs_archive j WHERE j.id IN (SELECT c.id FROM {archived_edges} AS c WHERE c.parent IN (:ids))
+
+-- name: spawners
+-- Which of some jobs have children ahead of them.
+SELECT j.id FROM hammerwork_jobs j WHERE j.id IN (:ids) AND {has_config}
+
+-- name: waiting_parents
+-- What some jobs wait for: the job, a parent and what became of it, and whether failures hold it.
+SELECT j.id, {parent_text}, {parent_status}, COALESCE(w.failure_policy, 'fail_fast') FROM hammerwork_jobs j
+{parents}
+LEFT JOIN hammerwork_workflows w ON w.id = j.workflow_id
+WHERE j.id IN (:ids) AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
+
+-- name: dependency_statuses
+SELECT j.id, j.dependency_status FROM hammerwork_jobs j WHERE j.id IN (:ids)
+
+-- name: error_endings
+-- Where a traceback says what happened.
+SELECT j.id, RIGHT(j.error_message, 500) FROM hammerwork_jobs j WHERE j.id IN (:ids)
+
+-- name: error_endings [sqlite]
+SELECT j.id, substr(j.error_message, -500) FROM hammerwork_jobs j WHERE j.id IN (:ids)
