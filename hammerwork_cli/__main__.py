@@ -10,6 +10,10 @@ def main() -> None:
 
         print(f"hammerwork {__version__}")
         return
+    if sys.argv[1:2] == ["--complete-values"]:
+        from hammerwork_cli.completion import print_values
+
+        print_values(*sys.argv[2:])
     from hammerwork_cli.app import run
 
     run()

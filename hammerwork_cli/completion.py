@@ -1,0 +1,131 @@
+"""Values for the shells: ``hammerwork --complete-values queues|jobs PREFIX``, one ``value<TAB>description`` a line.
+
+A TAB must not wait for a command line to be built, so this imports neither Typer nor, for SQLite, anything but the
+standard library's ``sqlite3``. It reads the same settings as :mod:`hammerwork_cli.config` (a test compares them).
+Whatever goes wrong, nothing is said: the prompt is no place for errors.
+"""
+
+import faulthandler
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+
+DEADLINE = 0.22
+"""Seconds after which the process is gone, whatever it waits for."""
+MOST = 200
+"""Values."""
+MOST_NAMES = 1000
+"""Names of queues to read: those that begin differently are sorted out here."""
+SAMPLE = 10_000
+"""Rows to read where no index knows the queues."""
+LATEST = 20
+"""Failed jobs to offer when nothing was typed yet."""
+
+Row = Sequence[str]
+
+
+def print_values(kind: str = "", prefix: str = "", *_: str) -> None:
+    """Prints what a word that begins with ``prefix`` can become, and ends the process.
+
+    Args:
+        kind: ``queues`` or ``jobs``.
+        prefix: what was typed.
+    """
+    nowhere = open(os.devnull, "w")  # noqa: PTH123, SIM115  pathlib costs as much as all the rest
+    # A thread of C's: a driver that waits for a server holds up everything of Python's.
+    faulthandler.dump_traceback_later(DEADLINE, exit=True, file=nowhere)
+    try:
+        lines = list(_lines(_rows(kind, prefix, os.environ), prefix))
+        sys.stdout.buffer.write("".join(lines).encode("utf-8", "ignore"))
+        sys.stdout.buffer.flush()
+    except Exception:  # noqa: BLE001, S110  see above
+        pass
+    os._exit(0)
+
+
+def _lines(rows: Sequence[Row], prefix: str) -> Iterable[str]:
+    """Values that a line of text and a terminal can carry; what is left is for the shell's script to quote."""
+    found = dict.fromkeys(row[0] for row in rows if row[0].startswith(prefix))
+    described = {row[0]: ", ".join(row[1:]) for row in rows}
+    for value in list(found)[:MOST]:
+        if value and value.isprintable():
+            description = described[value]
+            yield f"{value}\t{description if description.isprintable() else ''}\n"
+
+
+def _rows(kind: str, prefix: str, environ: Mapping[str, str]) -> Sequence[Row]:
+    if kind == "queues":
+        return _ask("queues", environ, prefix=prefix, limit=MOST_NAMES, sample=SAMPLE)
+    if kind == "jobs" and not prefix:
+        return _ask("failed", environ, limit=LATEST)
+    digits = prefix.replace("-", "")
+    if kind != "jobs" or len(digits) > 32 or not set(digits) <= set("0123456789abcdef"):
+        return []
+    bounds = {"low": _hyphenated(digits.ljust(32, "0")), "high": _hyphenated(digits.ljust(32, "f"))}
+    return _ask("jobs", environ, **bounds, limit=MOST)
+
+
+def _hyphenated(digits: str) -> str:
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def _ask(statement: str, environ: Mapping[str, str], **values: object) -> Sequence[Row]:
+    url = configured_url(environ)
+    if url.partition("://")[0].lower() == "sqlite":
+        return _ask_sqlite(_path(url), statement, values)
+    from hammerwork_cli.database import connect
+
+    return connect(url).plain_rows(f"completion.{statement}", **values)
+
+
+def _ask_sqlite(path: str, statement: str, values: Mapping[str, object]) -> Sequence[Row]:
+    import sqlite3
+
+    if not os.path.isfile(path):  # noqa: PTH113
+        return []
+    connection = sqlite3.connect(path, timeout=DEADLINE)
+    return connection.execute(_statement(statement), values).fetchall()
+
+
+def _statement(name: str) -> str:
+    place = os.path.join(os.path.dirname(__file__), "sql", "completion.sql")  # noqa: PTH118, PTH120
+    with open(place, encoding="utf-8") as file:  # noqa: PTH123
+        return file.read().partition(f"-- name: {name} [sqlite]\n")[2].partition("-- name:")[0]
+
+
+# Settings.
+
+
+def configured_url(environ: Mapping[str, str]) -> str:
+    """The database's URL: from the environment, the configuration file, or the embedded file's."""
+    found = environ.get("HAMMERWORK_DATABASE_URL") or environ.get("DATABASE_URL") or _from_file(environ)
+    if found is None:
+        found = f"sqlite:///{_in_folder(environ, 'XDG_DATA_HOME', '~/.local/share', 'hammerwork.db')}"
+    return str(found)
+
+
+def _from_file(environ: Mapping[str, str]) -> object:
+    path = environ.get("HAMMERWORK_CONFIG") or _in_folder(environ, "XDG_CONFIG_HOME", "~/.config", "config.toml")
+    try:
+        file = open(os.path.expanduser(path), "rb")  # noqa: PTH111, PTH123, SIM115
+    except FileNotFoundError:
+        return None
+    import tomllib
+
+    with file:
+        return tomllib.load(file).get("database_url")
+
+
+def _in_folder(environ: Mapping[str, str], variable: str, default: str, name: str) -> str:
+    base = environ.get(variable) or default
+    return os.path.join(os.path.expanduser(base), "hammerwork", name)  # noqa: PTH111, PTH118
+
+
+def _path(url: str) -> str:
+    """The file of an SQLite URL."""
+    path = url.strip().partition("://")[2].partition("?")[0]
+    if "%" in path:
+        from urllib.parse import unquote
+
+        path = unquote(path)
+    return os.path.expanduser(path[1:]) if path.startswith("/") else ""  # noqa: PTH111
