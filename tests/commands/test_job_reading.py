@@ -1,0 +1,264 @@
+"""``job list`` and ``job show``, on every database."""
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.models import JobPriority, JobStatus
+from hammerwork_cli.render.job_views import LIST_KEYS
+from tests.conftest import Outcome
+from tests.jobs import CLOCK, execute, identity, job, move_to_archive, write
+
+Run = Callable[..., Outcome]
+HOSTILE = 'a\x1b[31m"b"\n\u202e[bold]<b>=1+1'
+
+
+def listed(run: Run, url: str, *options: str) -> list[int]:
+    """The numbers of the jobs that a list shows."""
+    outcome = run("job", "list", "--format", "json", *options, url=url, env=CLOCK)
+    assert outcome.exit_code == 0, outcome.stderr
+    return [int(record["id"][:8], 16) for record in outcome.json]
+
+
+@pytest.fixture
+def several(migrated_url: str) -> str:
+    """1 is Pending, 2 Running, 3 Completed, 4 Failed, 5 Dead, 6 TimedOut; each a minute older than the one before."""
+    write(
+        migrated_url,
+        job(1, priority=JobPriority.HIGH),
+        job(2, JobStatus.RUNNING, priority=JobPriority.CRITICAL),
+        job(3, JobStatus.COMPLETED, queue="report"),
+        job(4, JobStatus.FAILED, queue="report"),
+        job(5, JobStatus.DEAD),
+        job(6, JobStatus.TIMED_OUT),
+    )
+    return migrated_url
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], [1, 2, 3, 4, 5, 6]),
+        (["--queue", "report"], [3, 4]),
+        (["-n", "report"], [3, 4]),
+        (["--status", "PENDING,running", "-t", "timed_out"], [1, 2, 6]),
+        (["--failed"], [4, 5, 6]),
+        (["--completed"], [3]),
+        (["--failed", "--completed", "--queue", "report"], [3, 4]),
+        (["--priority", "High,critical"], [1, 2]),
+        (["-r", "normal"], [3, 4, 5, 6]),
+        (["--since", "150s"], [1, 2]),
+        (["--last-hours", "0.05"], [1, 2, 3]),
+        (["--limit", "2"], [1, 2]),
+        (["--queue", "nowhere"], []),
+    ],
+)
+def test_a_list_shows_what_its_filters_choose(run: Run, several: str, options: list[str], expected: list[int]) -> None:
+    assert listed(run, several, *options) == expected
+
+
+def test_statuses_in_quotes_and_in_lower_case_are_found(run: Run, several: str) -> None:
+    execute(several, f"UPDATE hammerwork_jobs SET status = '\"Dead\"' WHERE id = '{identity(5)}'")
+    execute(several, f"UPDATE hammerwork_jobs SET status = 'pending' WHERE id = '{identity(1)}'")
+    execute(several, f"UPDATE hammerwork_jobs SET status = 'timed_out' WHERE id = '{identity(6)}'")
+    assert listed(run, several, "--status", "dead,pending,timedout") == [1, 5, 6]
+    shown = run("job", "list", "--status", "pending", url=several, env=CLOCK).stdout
+    assert "Pending" in shown
+
+
+def test_a_priority_out_of_range_counts_as_normal(run: Run, several: str) -> None:
+    execute(several, f"UPDATE hammerwork_jobs SET priority = 9 WHERE id = '{identity(1)}'")
+    assert listed(run, several, "--priority", "normal") == [1, 3, 4, 5, 6]
+    assert listed(run, several, "--priority", "low") == []
+
+
+@pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
+def test_the_cursor_of_a_page_leads_through_all_jobs_once(run: Run, migrated_url: str, form: str) -> None:
+    same_moment = {"created_at": job(1).created_at, "scheduled_at": job(1).created_at}
+    write(migrated_url, *(job(number, **same_moment) for number in range(1, 8)))
+    found: list[str] = []
+    cursor: list[str] = []
+    for _ in range(4):
+        outcome = run("job", "list", "--limit", "2", "--format", form, *cursor, url=migrated_url, env=CLOCK)
+        found += [line for line in outcome.stdout.splitlines() if "0-4000-8000" in line or form == "table"]
+        note = outcome.stderr.strip()
+        if not note:
+            break
+        cursor = note.removeprefix("There are more: ").split()
+    text = "\n".join(found)
+    assert [text.count(identity(number)[:8]) for number in range(1, 8)] == [1] * 7
+
+
+def test_the_last_record_of_a_page_is_its_cursor(run: Run, several: str) -> None:
+    outcome = run("job", "list", "--limit", "4", "--format", "json", url=several, env=CLOCK)
+    last = outcome.json[-1]
+    assert listed(run, several, "--cursor", f"{last['created_at']}/{last['id']}") == [5, 6]
+
+
+@pytest.mark.parametrize("cursor", ["", "yesterday/1", f"2026-11-24T12:00:00Z/{'x' * 36}", "\x1b[31m"])
+def test_what_is_no_cursor_is_refused(run: Run, several: str, cursor: str) -> None:
+    outcome = run("job", "list", "--cursor", cursor or "/", url=several)
+    assert outcome.exit_code == 2
+    assert "\x1b" not in outcome.stderr
+
+
+def test_every_format_of_a_list_has_its_keys(run: Run, several: str) -> None:
+    as_csv = list(csv.DictReader(io.StringIO(run("job", "list", "--format", "csv", url=several).stdout)))
+    as_json = run("job", "list", "--format", "json", url=several).json
+    lines = run("job", "list", "--format", "jsonl", url=several).stdout.splitlines()
+    assert [tuple(record) for record in as_json] == [LIST_KEYS] * 6
+    assert [json.loads(line) for line in lines] == as_json
+    assert [tuple(row) for row in as_csv] == [LIST_KEYS] * 6
+
+
+def test_an_empty_list_is_no_failure(run: Run, migrated_url: str) -> None:
+    assert run("job", "list", "--format", "json", url=migrated_url).json == []
+    outcome = run("job", "list", url=migrated_url)
+    assert (outcome.exit_code, outcome.stdout) == (0, "")
+    assert outcome.stderr == "No job is like that.\n"
+
+
+@pytest.mark.parametrize("options", [["--status", "ded"], ["--priority", "urgent"], ["--since", "1 moon"]])
+def test_words_that_mean_nothing_are_usage_errors(run: Run, several: str, options: list[str]) -> None:
+    assert run("job", "list", *options, url=several).exit_code == 2
+
+
+def test_show_tells_everything(run: Run, migrated_url: str) -> None:
+    write(
+        migrated_url,
+        job(9, JobStatus.COMPLETED, queue="ingest"),
+        job(
+            5,
+            JobStatus.DEAD,
+            payload='{"title": "Tromsø", "n": [1, 2]}',
+            depends_on=(identity(9), identity(99)),
+            dependency_status="satisfied",
+            timeout_seconds=90,
+            trace_id="trace-1",
+            workflow_name="nightly",
+            error_message="x" * 600,
+        ),
+        job(3, JobStatus.FAILED, queue="part", depends_on=(identity(5),)),
+        job(4, queue="part", depends_on=(identity(5),)),
+    )
+    outcome = run("job", "show", identity(5)[:8], "--format", "json", url=migrated_url, env=CLOCK)
+    record = outcome.json
+    assert record["payload"] == {"title": "Tromsø", "n": [1, 2]}
+    assert record["error"] == "x" * 600
+    assert (record["status"], record["attempts"]) == ("Dead", 3)
+    assert record["timeout_seconds"] == 90
+    assert record["parents"] == [
+        {"id": identity(9), "queue": "ingest", "status": "Completed", "error": None},
+        {"id": identity(99), "queue": None, "status": None, "error": None},
+    ]
+    children = record["children"]
+    assert (children["total"], children["failed"], children["pending"]) == (2, 1, 1)
+    assert [child["id"] for child in children["first"]] == [identity(3), identity(4)]
+    text = run("job", "show", identity(5), url=migrated_url, env=CLOCK).stdout
+    for word in ("Dead after 3 of 3 attempts", "1m 30s", "trace-1", "nightly", '"title": "Tromsø"', "x" * 600):
+        assert word in text
+    assert f"{identity(99)[:8]} is not in the database" in text
+    assert "2 jobs depend on it: 1 pending, 1 failed" in text
+
+
+def test_show_reads_a_job_that_is_in_the_archive_only(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(5, JobStatus.COMPLETED))
+    packed = gzip.compress(json.dumps({"packed": True, "_spawn_config": {"handler": "h"}}).encode())
+    move_to_archive(migrated_url, 5, packed)
+    record = run("job", "show", identity(5)[:6], "--format", "json", url=migrated_url).json
+    assert record["payload"] == {"packed": True, "_spawn_config": {"handler": "h"}}
+    assert (record["in_archive"], record["archived_by"]) == (True, "ada")
+    assert record["spawn_config"] == {"handler": "h"}
+    text = run("job", "show", identity(5)[:6], url=migrated_url).stdout
+    assert "only in the archive" in text
+    assert '"packed": true' in text
+
+
+def test_show_survives_an_archived_payload_that_cannot_be_read(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(5, JobStatus.COMPLETED))
+    move_to_archive(migrated_url, 5, b"\x1f\x8bbroken")
+    outcome = run("job", "show", identity(5), url=migrated_url)
+    assert outcome.exit_code == 0
+    assert "cannot be read" in outcome.stdout
+
+
+def test_show_says_that_a_payload_is_encrypted(run: Run, migrated_url: str, dialect: str) -> None:
+    write(migrated_url, job(5))
+    blob = "'\\x0102'" if dialect == "postgres" else "x'0102'"
+    yes = "1" if dialect == "sqlite" else "TRUE"
+    execute(
+        migrated_url,
+        f"UPDATE hammerwork_jobs SET is_encrypted = {yes}, encryption_key_id = 'key-7', encryption_algorithm ="
+        f" 'AES256GCM', encrypted_payload = {blob}, encryption_nonce = {blob}, encryption_tag = {blob}",
+    )
+    assert "AES256GCM, key key-7, 2 bytes" in run("job", "show", identity(5), url=migrated_url).stdout
+    record = run("job", "show", identity(5), "--format", "json", url=migrated_url).json
+    assert (record["is_encrypted"], record["encrypted_bytes"]) == (True, 2)
+
+
+def test_nothing_hostile_reaches_the_terminal(run: Run, migrated_url: str) -> None:
+    text = json.dumps({HOSTILE: HOSTILE}, ensure_ascii=False)
+    write(migrated_url, job(5, JobStatus.DEAD, queue=HOSTILE, payload=text, error_message=HOSTILE, trace_id=HOSTILE))
+    for words in (["show", identity(5)], ["list"], ["list", "--format", "csv"], ["list", "--format", "json"]):
+        outcome = run("job", *words, url=migrated_url)
+        assert outcome.exit_code == 0, outcome.stderr
+        assert not {"\x1b", "\u202e", "\x9b"} & set(outcome.stdout)
+    assert run("job", "list", "--queue", HOSTILE, "--format", "json", url=migrated_url).json[0]["error"] == HOSTILE
+
+
+@pytest.mark.parametrize("payload", ["[]", "7", '"text"', "null", '{"_spawn_config": 3}'])
+def test_any_payload_is_shown(run: Run, migrated_url: str, payload: str) -> None:
+    write(migrated_url, job(5, payload=payload))
+    assert run("job", "show", identity(5), "--format", "json", url=migrated_url).json["payload"] == json.loads(payload)
+    assert run("job", "show", identity(5), url=migrated_url).exit_code == 0
+
+
+def test_a_payload_of_a_mebibyte_is_whole_in_json(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(5, payload=json.dumps({"big": "x" * (1 << 20)})))
+    record = run("job", "show", identity(5), "--format", "json", url=migrated_url).json
+    assert len(record["payload"]["big"]) == 1 << 20
+
+
+def test_an_unknown_id_is_not_found(run: Run, migrated_url: str) -> None:
+    assert run("job", "show", "abcdef12", url=migrated_url).exit_code == 5
+
+
+def test_an_ambiguous_prefix_is_a_conflict(run: Run, several: str) -> None:
+    assert run("job", "show", "0000", url=several).exit_code == 6
+
+
+DUMPS: list[Any] = [
+    pytest.param("media.postgresql", marks=pytest.mark.postgres),
+    *(pytest.param(f"{name}.mariadb", marks=pytest.mark.mysql) for name in ("media", "damaged", "stuck-at-010")),
+]
+
+
+@pytest.mark.parametrize("name", DUMPS)
+def test_every_job_that_the_original_wrote_is_listed(
+    run: Run, shared_restored: Callable[[str], str], expected_counts: Callable[[str], Any], name: str
+) -> None:
+    url, expected = shared_restored(name), expected_counts(name)
+    records = run("job", "list", "--limit", "100000", "--format", "json", url=url).json
+    assert len(records) == expected["jobs"]
+    for word, jobs in expected["statuses"].items():
+        found = run("job", "list", "--status", word, "--limit", "100000", "--format", "jsonl", url=url).stdout
+        assert found.count("\n") == jobs
+
+
+@pytest.mark.parametrize("name", DUMPS)
+def test_jobs_of_every_queue_that_the_original_wrote_are_shown(
+    run: Run, shared_restored: Callable[[str], str], name: str
+) -> None:
+    url = shared_restored(name)
+    records = run("job", "list", "--limit", "100000", "--format", "json", url=url).json
+    for queue, record in {record["queue"]: record for record in records}.items():
+        shown = run("job", "show", record["id"], "--format", "json", url=url)
+        assert shown.json["queue"] == queue
+        text = run("job", "show", record["id"], url=url)
+        assert (text.exit_code, text.stderr) == (0, "")
+        assert "\x1b" not in text.stdout
