@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
 from hammerwork_cli.models import Counts, SpawnTree, TreeNode
 
@@ -27,11 +28,11 @@ class Growing:
     def __init__(self) -> None:
         self.nodes: dict[str, TreeNode] = {}
 
-    def job(self, queue: str, status: str = "Completed", parents: Sequence[str] = (), **known: object) -> str:
+    def job(self, queue: str, status: str = "Completed", parents: Sequence[str] = (), **known: Any) -> str:
         """A new job; returns its id. ``known`` sets fields of the node; ``error``, ``attempts`` and so on."""
         number = len(self.nodes)
         created = START + timedelta(milliseconds=number)
-        ended = created + timedelta(milliseconds=known.pop("took", 1400))  # type: ignore[arg-type]
+        ended = created + timedelta(milliseconds=known.pop("took", 1400))
         node = TreeNode(
             id=uuid(number),
             queue=queue,
@@ -110,7 +111,7 @@ def video() -> SpawnTree:
     return growing.tree()
 
 
-def fan_out(width: int, status: Callable[[int], str] = lambda _: "Completed", **known: object) -> SpawnTree:
+def fan_out(width: int, status: Callable[[int], str] = lambda _: "Completed", **known: Any) -> SpawnTree:
     """A parent of ``width`` chunks."""
     growing = Growing()
     root = growing.job("dataset", stored_config=CONFIG)
