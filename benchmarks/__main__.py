@@ -1,0 +1,81 @@
+"""``python -m benchmarks``: see README.md beside it."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import lists, startup, trees
+from benchmarks.loading import DIALECTS, add_indexes, databases, filled
+from benchmarks.measuring import Result, table
+from benchmarks.workload import Workload
+from tests.databases import Databases
+
+PARTS = ("startup", "trees", "lists")
+
+
+def main() -> int:
+    """Measures, prints a table, and writes the results."""
+    wanted = _arguments()
+    results: list[Result] = []
+    with ExitStack() as closing:
+        makers = {dialect: closing.enter_context(databases(dialect)) for dialect in wanted.databases}
+        for result in _measure(makers, wanted.jobs, wanted.parts, wanted.runs):
+            results.append(result)
+            print(f"{result.measure}: {result.value:.2f} {result.unit} ({result.database})", file=sys.stderr)
+    results += lists.growth(results)
+    print(_machine())
+    print(table(results))
+    if wanted.output:
+        document = {"machine": _machine(), "results": [result.record for result in results]}
+        wanted.output.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--jobs", type=int, nargs="+", default=[100_000, 1_000_000], help="sizes of the table")
+    parser.add_argument("--databases", nargs="+", choices=DIALECTS, default=DIALECTS)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--runs", type=int, default=5, help="timed runs of each contender")
+    parser.add_argument("--output", type=Path, help="write the results here too, as JSON")
+    return parser.parse_args()
+
+
+def _measure(makers: dict[str, Databases], sizes: Sequence[int], parts: Sequence[str], runs: int) -> Iterator[Result]:
+    if "startup" in parts:
+        yield from startup.measure(makers, runs)
+    for maker in makers.values():
+        for size in sizes:
+            yield from _on_one_table(maker, Workload(size), parts, runs)
+
+
+def _on_one_table(maker: Databases, workload: Workload, parts: Sequence[str], runs: int) -> Iterator[Result]:
+    if not {"trees", "lists"} & set(parts):
+        return
+    with filled(maker, workload) as url:
+        yield from _questions(url, workload, parts, runs)
+        add_indexes(url)
+        yield from _questions(url, workload, parts, runs)
+
+
+def _questions(url: str, workload: Workload, parts: Sequence[str], runs: int) -> Iterator[Result]:
+    if "trees" in parts:
+        yield from trees.measure(url, workload, runs)
+    if "lists" in parts:
+        yield from lists.measure(url, workload, runs)
+
+
+def _machine() -> str:
+    system = platform.freedesktop_os_release().get("PRETTY_NAME") if sys.platform == "linux" else platform.platform()
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {platform.machine()}, {system}, {python}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

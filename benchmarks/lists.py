@@ -1,0 +1,91 @@
+"""Lists and figures against their own statements, sent bare; and what ten times as many jobs cost."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+from benchmarks.measuring import Result, compare
+from benchmarks.workload import DAYS, NOW, Workload
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.models.queues import HealthLimits
+from hammerwork_cli.queries import queues, spawns
+
+AGAINST = "its statements, sent bare"
+GOAL = 1.3
+NO_GROWTH = 1.5
+"""What the same index, ten times as large, may cost: a level more of its tree, and colder pages."""
+NEWEST = "newest 20 operations (spawn list)"
+
+
+def measure(url: str, workload: Workload, runs: int) -> Iterator[Result]:
+    """Every list on one database."""
+    with contextlib.closing(connect(url)) as database:
+        suffix = "" if "indexed" in database.tags else ", without 015"
+        for name, ask in _questions(database).items():
+            yield compare(
+                ask,
+                _bare(database, ask),
+                runs,
+                measure=name + suffix,
+                database=database.server,
+                jobs=workload.size,
+                goal=workload.goal(GOAL),
+                against=AGAINST,
+            )
+
+
+def _questions(database: Database) -> dict[str, Callable[[], object]]:
+    hour, day, month = NOW - timedelta(hours=1), NOW - timedelta(days=1), NOW - timedelta(days=DAYS)
+    return {
+        NEWEST: lambda: spawns.operations(database, limit=20),
+        "spawn stats of a day": lambda: spawns.stats(database, since=day, recent=hour),
+        f"spawn stats of {DAYS} days": lambda: spawns.stats(database, since=month, recent=hour),
+        "queue stats": lambda: queues.stats(database, now=NOW),
+        "queue health": lambda: queues.health(database, HealthLimits(), now=NOW),
+    }
+
+
+def _bare(database: Database, ask: Callable[[], object]) -> Callable[[], None]:
+    """Sends the statements that ``ask`` sends, and fetches their rows."""
+    sent: list[tuple[str, list[Any]]] = []
+    execute = database._execute
+
+    def record(sql: str, values: list[Any]) -> object:
+        sent.append((sql, values))
+        return execute(sql, values)
+
+    database._execute = record  # type: ignore[method-assign]
+    try:
+        ask()
+    finally:
+        del database._execute
+
+    def send() -> None:
+        for sql, values in sent:
+            database.query(sql, values)
+
+    return send
+
+
+def growth(results: Sequence[Result]) -> Iterator[Result]:
+    """How the lists grow from the smallest table to the largest."""
+    sizes = sorted({result.jobs for result in results if result.against == AGAINST})
+    if len(sizes) < 2:
+        return
+    small, large = sizes[0], sizes[-1]
+    figures = {(one.measure, one.database, one.jobs): one for one in results if one.against == AGAINST}
+    for (measure, database, jobs), one in figures.items():
+        other = figures.get((measure, database, large))
+        if jobs != small or other is None or not one.ours or not other.ours:
+            continue
+        yield Result(
+            f"growth: {measure}",
+            database,
+            large,
+            other.ours / one.ours,
+            goal=NO_GROWTH if measure == NEWEST else GOAL * large / small,
+            ours=other.ours,
+            peer=one.ours,
+            against=f"the same with {small:,} jobs",
+        )

@@ -1,0 +1,142 @@
+"""Reading and printing the large tree, against fetching and printing the same rows by their keys."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from benchmarks.loading import server_of
+from benchmarks.measuring import Result, compare
+from benchmarks.startup import call, environment, program
+from benchmarks.workload import Workload
+from hammerwork_cli.database import Database, connect, statements
+from hammerwork_cli.queries import trees
+from tests.databases import without_password
+
+KEYS_A_STATEMENT = 1000
+GOALS = {"postgresql": 1.3, "mysql": 1.5, "sqlite": 1.5}
+
+
+def measure(url: str, workload: Workload, runs: int) -> Iterator[Result]:
+    """Everything about the tree on one database."""
+    with contextlib.closing(connect(url)) as database:
+        tree = trees.tree(database, workload.root)
+        if len(tree.nodes) != workload.tree_size:
+            raise SystemExit(f"read {len(tree.nodes):,} jobs of {workload.tree_size:,} on {database.server}")
+        yield _reading(database, workload, list(tree.nodes), runs)
+        tool = _psql(url, database, list(tree.nodes)) if database.dialect == "postgresql" else None
+    if tool is not None:
+        with tool as peer:
+            yield _command(url, workload, peer, runs)
+    yield _memory(url, workload)
+
+
+def _reading(database: Database, workload: Workload, ids: list[str], runs: int) -> Result:
+    fetch = key_fetch(database, ids)
+    before = database.executed
+    trees.tree(database, workload.root)
+    sent = database.executed - before
+    has_way = "by_scan" not in database.tags
+    return compare(
+        lambda: trees.tree(database, workload.root),
+        fetch,
+        runs,
+        measure="read the tree" + ("" if "indexed" in database.tags else ", without 015"),
+        database=database.server,
+        jobs=workload.size,
+        goal=workload.goal(GOALS[database.dialect] if has_way else None),
+        against=f"the same {len(ids):,} rows by key, {KEYS_A_STATEMENT:,} a statement",
+        note=f"{sent} statements" if has_way else f"{sent} statements, {len(workload.levels)} scans",
+    )
+
+
+def key_fetch(database: Database, ids: list[str]) -> Callable[[], None]:
+    """Fetches the columns of a tree's node by primary key, through the same connection, and keeps the rows."""
+    chunks = [ids[start : start + KEYS_A_STATEMENT] for start in range(0, len(ids), KEYS_A_STATEMENT)]
+    lines = statements.load("spawns.jobs", database.tags)
+    prepared = [statements.bind(lines, {"ids": chunk}, database.placeholder, database.percent) for chunk in chunks]
+
+    def fetch() -> None:
+        kept = []
+        for sql, values in prepared:
+            kept += database.query(sql, values)
+        if len(kept) != len(ids):
+            raise SystemExit(f"fetched {len(kept):,} rows of {len(ids):,}")
+
+    return fetch
+
+
+@contextlib.contextmanager
+def _psql(url: str, database: Database, ids: list[str]) -> Iterator[Callable[[], None]]:
+    """psql prints the same columns of the same rows, by key, unaligned and without headers: its fastest way."""
+    psql = shutil.which("psql")
+    if psql is None:
+        raise SystemExit("psql is not installed")
+    variables = environment(PGPASSWORD=unquote(urlsplit(url).password or ""))
+    lines = statements.load("spawns.jobs", database.tags)
+    with tempfile.TemporaryDirectory(prefix="hammerwork-bench-") as folder:
+        script = Path(folder) / "by-key.sql"
+        with script.open("w", encoding="utf-8") as file:
+            for start in range(0, len(ids), KEYS_A_STATEMENT):
+                keys = ",".join(f"'{job}'" for job in ids[start : start + KEYS_A_STATEMENT])
+                sql, _ = statements.bind(lines, {"ids": ["?"]}, "\0", "%")
+                file.write(sql.replace("\0", keys) + ";\n")
+
+        def run() -> None:
+            command = [psql, "-qXAt", "-F", "\t", "-f", str(script), without_password(url)]
+            subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+
+        yield run
+
+
+def _command(url: str, workload: Workload, psql: Callable[[], None], runs: int) -> Result:
+    return compare(
+        call(*program(), "spawn", "tree", workload.root, "--full", "--format", "json", url=url),
+        psql,
+        runs,
+        measure="spawn tree --full --format json, whole command",
+        database=server_of(url),
+        jobs=workload.size,
+        goal=workload.goal(2.0),
+        against=f"psql printing the same {workload.tree_size:,} rows by key",
+    )
+
+
+def _memory(url: str, workload: Workload) -> Result:
+    """Peak memory while the tree is read, above that of a process that has read one job."""
+    script = (
+        "import resource, sys\n"
+        "from hammerwork_cli.database import connect\n"
+        "from hammerwork_cli.queries import trees\n"
+        "database = connect(sys.argv[1])\n"
+        "trees.tree(database, sys.argv[2], depth=0)\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "tree = trees.tree(database, sys.argv[2])\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, len(tree.nodes))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, url, workload.root],
+        env=environment(PYTHONPATH=os.pathsep.join(sys.path)),
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        check=True,
+    )
+    grown, jobs = map(int, done.stdout.split())
+    return Result(
+        "memory for each job of the tree",
+        server_of(url),
+        workload.size,
+        grown / jobs * _maxrss_unit(),
+        unit="KiB",
+        goal=workload.goal(1.0),
+        note="growth of the peak resident size",
+    )
+
+
+def _maxrss_unit() -> float:
+    return 1 / 1024 if sys.platform == "darwin" else 1.0
