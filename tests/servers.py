@@ -198,7 +198,7 @@ class PrivateMySQL(PrivateServer):
             "skip-name-resolve": "ON",
             "character-set-server": "utf8mb4",
             **(self.tuning if self._tuned else {}),
-            **({"mysqlx": "OFF", "skip-log-bin": "ON"} if server.name == "mysqld" else {}),
+            **({"mysqlx": "OFF", "skip-log-bin": "ON", "secure-file-priv": "NULL"} if server.name == "mysqld" else {}),
         }
         self._serve(server, "--no-defaults", *(f"--{key}={value}" for key, value in settings.items()))
 
@@ -232,7 +232,7 @@ def _mysql_programs() -> tuple[Path, Sequence[str]]:
         return Path(mariadb), [install, *options]
     mysql = shutil.which("mysqld", path=places)
     if mysql:
-        return Path(mysql), [mysql, "--no-defaults", "--initialize-insecure"]
+        return Path(mysql), [mysql, "--no-defaults", "--initialize-insecure", "--secure-file-priv=NULL"]
     raise ServerMissingError("neither MariaDB nor MySQL is installed")
 
 
