@@ -25,6 +25,7 @@ DROP INDEX IF EXISTS idx_hammerwork_jobs_first_parent, idx_hammerwork_jobs_joins
 DROP INDEX IF EXISTS idx_hammerwork_jobs_archive_first_parent;
 ALTER TABLE hammerwork_jobs ALTER depends_on TYPE jsonb USING to_jsonb(depends_on),
                             ALTER dependents TYPE jsonb USING to_jsonb(dependents);
+ALTER TABLE hammerwork_jobs ALTER depends_on SET DEFAULT '[]', ALTER dependents SET DEFAULT '[]';
 DELETE FROM hammerwork_migrations WHERE migration_id >= '012'
 """
 

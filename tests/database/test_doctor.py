@@ -1,0 +1,480 @@
+"""The doctor finds the damage that is really there, mends what has one right end, and leaves the rest alone."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.models import moment
+from hammerwork_cli.models.health import Damage, Finding
+from hammerwork_cli.queries.doctor import Doctor, in_cycles
+from tests.rows import START, Rows
+
+NOW = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)
+DUMPS = [
+    pytest.param("media.postgresql", marks=pytest.mark.postgres),
+    pytest.param("media.mariadb", marks=pytest.mark.mysql),
+    pytest.param("damaged.mariadb", marks=pytest.mark.mysql),
+]
+FOUND = {
+    "media.postgresql": {"lost": 4, "not_released": 5, "never_spawned": 5},
+    "media.mariadb": {"lost": 4, "not_released": 5, "ran_early": 1, "never_spawned": 5},
+    "damaged.mariadb": {"misspelt_status": 2, "lost": 16, "not_released": 5, "ran_early": 1, "never_spawned": 5},
+}
+
+
+def doctor(database: Database, *, lost: bool = True, **options: Any) -> Doctor:
+    return Doctor(database, now=NOW, lost_before=NOW - timedelta(hours=2) if lost else None, **options)
+
+
+def counted(found: Iterable[Finding]) -> dict[str, int]:
+    return {finding.kind.value: finding.left for finding in found}
+
+
+def mend(database: Database, **options: Any) -> dict[str, int]:
+    """Mends everything; how many jobs of each kind."""
+    healer = doctor(database, **options)
+    return {finding.kind.value: finding.mended for finding in healer.mend(healer.look()) if finding.mended}
+
+
+def everything(database: Database) -> dict[str, list[dict[str, Any]]]:
+    """Every value of every table."""
+    database.forget_schema()
+    return {
+        table: [
+            dict(zip(columns, row, strict=True))
+            for row in database.query(f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1")
+        ]
+        for table, columns in database.schema.items()
+    }
+
+
+def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, dict[str, tuple[Any, Any]]]:
+    """Job -> column -> old and new value; nothing else may differ."""
+    rest = before.keys() - {"hammerwork_jobs"}
+    assert {table: before[table] for table in rest} == {table: after[table] for table in rest}
+    assert len(before["hammerwork_jobs"]) == len(after["hammerwork_jobs"])
+    return {
+        str(old["id"]): {column: (old[column], new[column]) for column in old if old[column] != new[column]}
+        for old, new in zip(before["hammerwork_jobs"], after["hammerwork_jobs"], strict=True)
+        if old != new
+    }
+
+
+def job(database: Database, id_: str) -> dict[str, Any]:
+    return next(row for row in everything(database)["hammerwork_jobs"] if row["id"] == id_)
+
+
+@pytest.mark.parametrize("name", DUMPS)
+def test_what_the_original_left_is_mended_and_nothing_else_changes(restored: Callable[[str], str], name: str) -> None:
+    with contextlib.closing(connect(restored(name))) as database:
+        before = everything(database)
+        healer = doctor(database)
+        found = healer.look()
+        assert counted(found) == FOUND[name]
+        assert everything(database) == before
+
+        healer.mend(found)
+
+        changed = changes(before, everything(database))
+        jobs = {row["id"]: row for row in before["hammerwork_jobs"]}
+        assert len(changed) == sum(finding.jobs for finding in found if finding.mendable)
+        for id_, columns in changed.items():
+            if jobs[id_]["status"] == "Running":
+                assert columns == {"status": ("Running", "Pending"), "started_at": (jobs[id_]["started_at"], None)}
+            elif jobs[id_]["status"] == "pending":
+                assert columns == {"status": ("pending", "Pending")}
+            else:
+                assert columns == {"dependency_status": ("waiting", "satisfied")}
+        left = {kind: jobs for kind, jobs in FOUND[name].items() if kind in {"ran_early", "never_spawned"}}
+        assert counted(healer.look()) == left
+        assert mend(database) == {}
+        assert changes(before, everything(database)) == changed
+
+
+@pytest.mark.mysql
+def test_after_it_the_originals_workers_can_take_the_jobs_and_leave_none_running(
+    restored: Callable[[str], str],
+) -> None:
+    takes = "SELECT COUNT(*) FROM hammerwork_jobs WHERE BINARY status = 'Pending' AND queue_name = 'segment'"
+    with contextlib.closing(connect(restored("damaged.mariadb"))) as database:
+        assert database.query(takes) == [(0,)]
+        mend(database)
+        assert database.query(takes) == [(12,)]
+        assert database.query("SELECT COUNT(*) FROM hammerwork_jobs WHERE BINARY status = 'pending'") == [(0,)]
+
+
+@pytest.mark.mysql
+def test_jobs_in_tables_that_are_half_made_are_told_of(restored: Callable[[str], str]) -> None:
+    with contextlib.closing(connect(restored("stuck-at-010.mariadb"))) as database:
+        before = everything(database)
+        found = doctor(database).look()
+        assert counted(found) == {"unfinished_tables": 71}
+        assert not found[0].mendable
+        assert mend(database) == {}
+        assert everything(database) == before
+
+
+def test_a_healthy_database_has_nothing_wrong(readable: Database, rows: Rows) -> None:
+    parent = rows.job(queue="top", spawns=True)
+    rows.job(parent)
+    rows.job(parent, status="Dead", error_message="boom")
+    waiting = rows.job(status="Running", started_at=NOW)
+    rows.job(parent, waiting, status="Pending", dependency_status="waiting")
+    assert doctor(readable).look() == []
+    assert mend(readable) == {}
+
+
+@pytest.mark.parametrize(
+    ("written", "proper"),
+    [
+        ("pending", "Pending"),
+        ('"Pending"', "Pending"),
+        ("FAILED", "Failed"),
+        ("timed_out", "TimedOut"),
+        ('"timedout"', "TimedOut"),
+        (" completed ", "Completed"),
+        ("dead", "Dead"),
+    ],
+)
+def test_a_misspelt_status_becomes_the_proper_word(database: Database, written: str, proper: str) -> None:
+    rows = Rows(database)
+    good = [rows.job(status=status) for status in ("Completed", "Dead", "Retrying")]
+    bad = rows.job(status=written, started_at=START, error_message="kept")
+    before = everything(database)
+    found = doctor(database).look()
+    assert counted(found) == {"misspelt_status": 1}
+    assert [(example.id, example.status) for example in found[0].examples] == [(bad, written)]
+    assert mend(database) == {"misspelt_status": 1}
+    assert changes(before, everything(database)) == {bad: {"status": (written, proper)}}
+    assert good
+
+
+def test_a_word_that_is_no_status_is_told_and_left(database: Database) -> None:
+    odd = Rows(database).job(status="Gone fishing")
+    found = doctor(database).look()
+    assert [(finding.kind, [example.id for example in finding.examples]) for finding in found] == [
+        (Damage.UNKNOWN_STATUS, [odd])
+    ]
+    assert mend(database) == {}
+    assert job(database, odd)["status"] == "Gone fishing"
+
+
+# Jobs whose worker is gone.
+
+
+def test_running_jobs_are_left_alone_until_an_age_is_given(database: Database) -> None:
+    rows = Rows(database)
+    rows.job(status="Running", started_at=START, attempts=1)
+    assert doctor(database, lost=False).look() == []
+    assert mend(database, lost=False) == {}
+    jobs, since = doctor(database, lost=False).running()
+    assert (jobs, moment(since)) == (1, START)
+
+
+def test_a_lost_job_runs_again_or_is_dead_after_its_last_attempt(readable: Database, rows: Rows) -> None:
+    again = rows.job(status="Running", started_at=START, attempts=1, max_attempts=3)
+    last = rows.job(status="Running", started_at=START, attempts=3, max_attempts=3)
+    told = rows.job(status="Running", started_at=START, attempts=3, max_attempts=3, error_message="the first time")
+    unstarted = rows.job(status="Running", attempts=0)
+    young = rows.job(status="Running", started_at=NOW - timedelta(minutes=119), attempts=1)
+    before = everything(readable)
+    assert mend(readable) == {"lost": 2, "lost_last_attempt": 2}
+    changed = changes(before, everything(readable))
+    assert young not in changed
+    assert changed[again].keys() == {"status", "started_at"}
+    assert changed[again]["status"] == ("Running", "Pending")
+    assert changed[unstarted] == {"status": ("Running", "Pending")}
+    assert changed[last].keys() == {"status", "failed_at", "error_message"}
+    assert changed[last]["status"] == ("Running", "Dead")
+    assert moment(changed[last]["failed_at"][1]) == NOW
+    assert "last attempt" in changed[last]["error_message"][1]
+    assert changed[told].keys() == {"status", "failed_at"}
+
+
+def test_a_job_that_a_worker_took_meanwhile_stays_its_own(database: Database) -> None:
+    rows = Rows(database)
+    taken = rows.job(status="Running", started_at=START, attempts=1)
+    healer = doctor(database)
+    found = healer.look()
+    stale = healer._rows("lost", limit=10)
+    rows.run(
+        f"UPDATE hammerwork_jobs SET started_at = {database.placeholder}", [database._adapt(NOW - timedelta(seconds=1))]
+    )
+    assert counted(found) == {"lost": 1}
+    assert healer._mend_rows(Damage.LOST, stale) == 0
+    assert healer.mend(found)[0].left == 0
+    assert job(database, taken)["status"] == "Running"
+
+
+# Jobs that wait.
+
+
+def test_what_waits_for_completed_jobs_is_released(readable: Database, rows: Rows) -> None:
+    done = [rows.job() for _ in range(2)]
+    archived = rows.job(archived_at=START)
+    quoted = rows.job(status="Dead")
+    released = [
+        rows.job(done[0], status="Pending", dependency_status="waiting"),
+        rows.job(*done, status="Pending", dependency_status="waiting"),
+        rows.job(done[0], done[0], status="Pending", dependency_status="waiting"),
+        rows.job(archived, status="Pending", dependency_status="waiting"),
+        rows.job(status="Pending", dependency_status="waiting"),
+    ]
+    running = rows.job(status="Running", started_at=NOW)
+    kept = [
+        rows.job(running, done[0], status="Pending", dependency_status="waiting"),
+        rows.job(done[0], status="Failed", dependency_status="waiting"),
+        rows.job(done[0], status="Pending", dependency_status="waiting", archived_at=START),
+    ]
+    before = everything(readable)
+    assert counted(doctor(readable).look()) == {"not_released": 5}
+    assert mend(readable) == {"not_released": 5}
+    changed = changes(before, everything(readable))
+    assert changed == {id_: {"dependency_status": ("waiting", "satisfied")} for id_ in released}
+    assert not changed.keys() & {*kept, quoted}
+
+
+def test_a_parent_that_is_in_the_archive_only_counts(readable: Database, rows: Rows) -> None:
+    archive = {"table": "hammerwork_jobs_archive", "archived_at": START}
+    payload = b"{}" if readable.dialect != "sqlite" else b"{}"
+    done, dead = str(rows.job()), str(rows.job())
+    for id_, status in ((done, "Completed"), (dead, "Dead")):
+        rows.run(f"DELETE FROM hammerwork_jobs WHERE id = '{id_}'")
+        row = {"id": id_, "queue_name": "old", "payload": payload, "status": status, "created_at": START}
+        row |= {"scheduled_at": START, "archived_at": START, "attempts": 1, "max_attempts": 3}
+        rows.insert(archive["table"], {key: readable._adapt(value) for key, value in row.items()})
+    released = rows.job(done, status="Pending", dependency_status="waiting")
+    failed = rows.job(dead, status="Pending", dependency_status="waiting")
+    assert mend(readable) == {"not_released": 1, "parent_failed": 1}
+    assert job(readable, released)["dependency_status"] == "satisfied"
+    assert job(readable, failed)["status"] == "Failed"
+
+
+def test_failures_are_passed_down_as_a_worker_would_have(readable: Database, rows: Rows) -> None:
+    dead = rows.job(status="Dead", error_message="boom")
+    first = rows.job(dead, status="Pending", dependency_status="waiting")
+    second = rows.job(first, status="Pending", dependency_status="waiting")
+    third = rows.job(second, rows.job(), status="Pending", dependency_status="waiting")
+    satisfied = rows.job(dead, status="Pending", dependency_status="satisfied")
+    before = everything(readable)
+    assert counted(doctor(readable).look()) == {"parent_failed": 1}
+    assert mend(readable) == {"parent_failed": 3}
+    changed = changes(before, everything(readable))
+    assert changed.keys() == {first, second, third}
+    for id_, parent, status in ((first, dead, "Dead"), (second, first, "Failed"), (third, second, "Failed")):
+        assert changed[id_].keys() == {"status", "dependency_status", "failed_at", "error_message"}
+        assert changed[id_]["status"] == ("Pending", "Failed")
+        assert changed[id_]["dependency_status"] == ("waiting", "failed")
+        assert changed[id_]["error_message"][1] == f"It depends on job {parent}, which is {status}."
+    assert job(readable, satisfied)["status"] == "Pending"
+    assert doctor(readable).look() == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "kind", "after"),
+    [
+        ("fail_fast", "parent_failed", ("Failed", "failed")),
+        ("continue_on_failure", "not_released_after_failure", ("Pending", "satisfied")),
+        ("manual", "parent_failed_manual", ("Pending", "waiting")),
+    ],
+)
+def test_a_workflow_says_what_a_failure_means(
+    database: Database, policy: str, kind: str, after: tuple[str, str]
+) -> None:
+    rows = Rows(database)
+    flow = rows.job()  # any id will do
+    workflow = {"id": flow, "name": "nightly", "status": "running", "created_at": START, "failure_policy": policy}
+    workflow |= {"total_jobs": 2, "completed_jobs": 0, "failed_jobs": 0, "metadata": "{}"}
+    rows.insert("hammerwork_workflows", {key: database._adapt(value) for key, value in workflow.items()})
+    dead, done, running = rows.job(status="TimedOut"), rows.job(), rows.job(status="Running", started_at=NOW)
+    held = rows.job(dead, done, status="Pending", dependency_status="waiting", workflow_id=flow)
+    going = rows.job(dead, running, status="Pending", dependency_status="waiting", workflow_id=flow)
+    expected = 1 if policy == "continue_on_failure" else 2
+    assert counted(doctor(database).look()) == {kind: expected}
+    mend(database)
+    assert (job(database, held)["status"], job(database, held)["dependency_status"]) == after
+    if policy == "continue_on_failure":
+        assert job(database, going)["dependency_status"] == "waiting"
+
+
+def test_a_parent_that_is_retried_meanwhile_does_not_take_its_children_with_it(database: Database) -> None:
+    rows = Rows(database)
+    dead = rows.job(status="Dead")
+    child = rows.job(dead, status="Pending", dependency_status="waiting")
+    healer = doctor(database)
+    rows.run(f"UPDATE hammerwork_jobs SET status = 'Pending' WHERE id = '{dead}'")
+    assert database.transaction(lambda: healer._fail({child: dead})) == 0
+    assert job(database, child)["status"] == "Pending"
+
+
+def test_missing_parents_and_circles_are_told_and_left(readable: Database, rows: Rows) -> None:
+    gone = rows.job()
+    rows.run(f"DELETE FROM hammerwork_jobs WHERE id = '{gone}'")
+    orphan = rows.job(gone, status="Pending", dependency_status="waiting")
+    lonely, one, two, after = (rows.job(status="Pending", dependency_status="waiting") for _ in range(4))
+    for id_, parent in ((lonely, lonely), (one, two), (two, one), (after, one)):
+        rows.run(f"UPDATE hammerwork_jobs SET depends_on = '{rows.ids([parent])}' WHERE id = '{id_}'")
+    found = {finding.kind: finding for finding in doctor(readable).look()}
+    assert counted(found.values()) == {"parent_missing": 1, "cycle": 3}
+    assert [(example.id, example.detail) for example in found[Damage.PARENT_MISSING].examples] == [(orphan, gone)]
+    assert {example.id for example in found[Damage.CYCLE].examples} == {lonely, one, two}
+    before = everything(readable)
+    assert mend(readable) == {}
+    assert everything(readable) == before
+
+
+def test_a_dependency_status_that_no_worker_accepts_is_mended(readable: Database, rows: Rows) -> None:
+    running = rows.job(status="Running", started_at=NOW)
+    free = rows.job(status="Pending", dependency_status=None)
+    held = rows.job(running, status="Pending", dependency_status=None)
+    retried = rows.job(rows.job(), status="Pending", dependency_status="failed")
+    ended = rows.job(running, status="Failed", dependency_status="failed")
+    before = everything(readable)
+    assert mend(readable) == {"barred": 3, "not_released": 1}
+    states = {id_: columns["dependency_status"][1] for id_, columns in changes(before, everything(readable)).items()}
+    assert states == {free: "none", held: "waiting", retried: "satisfied"}
+    assert ended not in states
+
+
+def test_lists_that_are_null_become_empty_on_postgresql(readable: Database, rows: Rows) -> None:
+    null = rows.job(status="Pending", depends_on=None, dependents=None)
+    half = rows.job(rows.job(), status="Pending", dependents=None)
+    if readable.dialect != "postgresql":
+        assert doctor(readable).look() == []
+        return
+    empty = "[]" if "jsonb" in readable.tags else "{}"
+    before = everything(readable)
+    assert mend(readable) == {"null_lists": 2}
+
+    def plain(value: Any) -> Any:
+        return "{}" if value == [] and not isinstance(value, str) else value
+
+    changed = changes(before, everything(readable))
+    assert {id_: {key: plain(new) for key, (_, new) in columns.items()} for id_, columns in changed.items()} == {
+        null: {"depends_on": empty, "dependents": empty},
+        half: {"dependents": empty},
+    }
+
+
+# What a person must decide.
+
+
+def test_jobs_that_ran_before_their_parents_are_told(database: Database) -> None:
+    rows = Rows(database)
+    running, done = rows.job(status="Running", started_at=NOW), rows.job()
+    early = rows.job(done, running, status="Completed", dependency_status="waiting")
+    rows.job(done, status="Completed", dependency_status="waiting")
+    found = doctor(database).look()
+    assert counted(found) == {"ran_early": 1}
+    assert [(example.id, example.detail) for example in found[0].examples] == [(early, running)]
+
+
+def test_recurring_jobs_that_ended_are_told(database: Database) -> None:
+    rows = Rows(database)
+    dead = rows.job(status="Dead", recurring=True, cron_schedule="0 0 * * * *")
+    rows.job(status="Pending", recurring=True, cron_schedule="0 0 * * * *")
+    found = doctor(database).look()
+    assert counted(found) == {"cron_stopped": 1}
+    assert [(example.id, example.detail) for example in found[0].examples] == [(dead, "0 0 * * * *")]
+
+
+def test_parents_that_never_spawned_are_told_with_what_kept_them(readable: Database, rows: Rows) -> None:
+    long = {"inherit_priority": True, "inherit_retry_strategy": True, "inherit_timeout": False}
+    long |= {"inherit_trace_context": True}
+    expected = {
+        rows.job(spawns={"handler": "x", "max_spawn_count": 3}): "the original ignores its short form",
+        rows.job(spawns=["no", "object"]): "it cannot be read",
+        rows.job(spawns=long): None,
+    }
+    with_child = rows.job(spawns=long)
+    rows.job(with_child)
+    rows.job(rows.job(), with_child)
+    rows.job(spawns=True, status="Pending")
+    rows.job(spawns=True, status="Dead")
+    found = doctor(readable).look()
+    assert counted(found) == {"never_spawned": 3}
+    assert {example.id: example.detail for example in found[0].examples} == expected
+
+
+# All together.
+
+
+def test_one_queue_can_be_looked_at_and_mended_alone(database: Database) -> None:
+    rows = Rows(database)
+    other = rows.job(queue="other", status="pending")
+    rows.job(queue="mine", status="pending")
+    done = rows.job()
+    rows.job(done, queue="other", status="Pending", dependency_status="waiting")
+    assert counted(doctor(database, queue="mine").look()) == {"misspelt_status": 1}
+    assert mend(database, queue="mine") == {"misspelt_status": 1}
+    assert job(database, other)["status"] == "pending"
+    assert counted(doctor(database).look()) == {"misspelt_status": 1, "not_released": 1}
+
+
+def test_looking_takes_the_same_few_statements_however_many_jobs_there_are(database: Database) -> None:
+    rows = Rows(database)
+    parent = rows.job(spawns=True)
+    statements = []
+    for _ in range(2):
+        for _ in range(60):
+            rows.job(parent, status="Pending", dependency_status="waiting")
+            rows.job(status="running", started_at=START, attempts=1)
+        healer = doctor(database)
+        database.tags  # noqa: B018  read once a connection
+        before = database.executed
+        found = healer.look()
+        statements.append(database.executed - before)
+        assert [len(finding.examples) for finding in found] == [5] * len(found)
+    assert statements[0] == statements[1] <= 14
+
+
+def test_several_pages_are_mended(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hammerwork_cli.queries.doctor.PAGE", 7)
+    rows = Rows(database)
+    done, dead = rows.job(), rows.job(status="Dead")
+    for _ in range(20):
+        rows.job(done, status="Pending", dependency_status="waiting")
+        rows.job(dead, status="Pending", dependency_status="waiting")
+        rows.job(status="dead")
+    assert mend(database) == {"misspelt_status": 20, "not_released": 20, "parent_failed": 20}
+    assert doctor(database).look() == []
+
+
+def test_two_doctors_at_once_mend_each_job_once(migrated_url: str) -> None:
+    with contextlib.closing(connect(migrated_url)) as database:
+        rows = Rows(database)
+        done, dead = rows.job(), rows.job(status="Dead")
+        for _ in range(60):
+            rows.job(done, status="Pending", dependency_status="waiting")
+            rows.job(dead, status="Pending", dependency_status="waiting")
+            rows.job(status="Running", started_at=START, attempts=1)
+            rows.job(status='"Completed"')
+    mended: list[dict[str, int]] = []
+    ready = threading.Barrier(2)
+
+    def work() -> None:
+        with contextlib.closing(connect(migrated_url)) as mine:
+            ready.wait(30)
+            mended.append(mend(mine))
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    kinds = ("misspelt_status", "lost", "not_released", "parent_failed")
+    assert {kind: sum(one.get(kind, 0) for one in mended) for kind in kinds} == dict.fromkeys(kinds, 60)
+    with contextlib.closing(connect(migrated_url)) as database:
+        assert doctor(database).look() == []
+
+
+def test_circles_are_found_in_a_long_chain() -> None:
+    chain = [(str(number), str(number + 1)) for number in range(50_000)]
+    assert in_cycles(chain) == set()
+    assert in_cycles([*chain, ("49999", "49998")]) == {"49998", "49999"}
+    assert in_cycles([("a", "a"), ("b", "a"), ("a", "c")]) == {"a"}
