@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import NamedTuple
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import FAILURES, WAITING, JobStatus, Moment, id_list, status_of
+from hammerwork_cli.models import FAILURES, WAITING, JobFilter, JobStatus, Moment, id_list, status_of
+from hammerwork_cli.queries.jobs import chosen
 from hammerwork_cli.queries.kinship import FAILED_SPELLINGS, GIN_CHUNK, chunks
 
 WAITING_SPELLINGS = tuple(spelling for status in sorted(WAITING) for spelling in status.spellings)
+EVERY_JOB = JobFilter()
 
 
 class Held(NamedTuple):
@@ -36,11 +38,14 @@ class Held(NamedTuple):
         return id_list(self.stored_parents)
 
 
-def hold(database: Database, ids: Iterable[str]) -> list[Held]:
-    """Locks the jobs with these ids that exist, and reads them as they are now. Needs a transaction."""
-    wanted = sorted(set(ids))
+def hold(database: Database, ids: Iterable[str], wanted: JobFilter = EVERY_JOB) -> list[Held]:
+    """Locks the jobs with these ids that exist and that a filter chooses, as they are now. Needs a transaction."""
+    known = sorted(set(ids))
+    values = chosen(wanted)
     return [
-        Held._make(row) for part in chunks(wanted, database.key_chunk) for row in database.rows("jobs.lock", ids=part)
+        Held._make(row)
+        for part in chunks(known, database.key_chunk)
+        for row in database.rows("jobs.lock", ids=part, **values)
     ]
 
 

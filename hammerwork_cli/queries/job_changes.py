@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import FAILURES, WAITING, Counts, JobStatus, Outcome
+from hammerwork_cli.models import FAILURES, WAITING, Counts, JobFilter, JobStatus, Outcome
 from hammerwork_cli.queries import dependencies
-from hammerwork_cli.queries.dependencies import WAITING_SPELLINGS, Held, hold
+from hammerwork_cli.queries.dependencies import EVERY_JOB, WAITING_SPELLINGS, Held, hold
 from hammerwork_cli.queries.job_selections import BATCH, Selection
 from hammerwork_cli.queries.kinship import chunks
 
 GONE = "gone"
+CHANGED_MEANWHILE = "changed_meanwhile"
 ARCHIVED = "archived"
 PARENT_FAILED = "parent_failed"
 WAITED_FOR = "waited_for"
@@ -52,12 +53,12 @@ class Change:
         """Whether a job in this status is changed."""
         raise NotImplementedError
 
-    def step(self, database: Database, ids: Sequence[str]) -> Step:
-        """Changes some jobs, in a transaction that is open."""
-        held = hold(database, ids)
+    def step(self, database: Database, ids: Sequence[str], wanted: JobFilter) -> Step:
+        """Changes some jobs, as far as they are still what was wanted, in a transaction that is open."""
+        held = hold(database, ids, wanted)
         step = Step()
         if len(held) < len(ids):
-            step.left.add(GONE, len(ids) - len(held))
+            step.left.add(GONE if wanted == EVERY_JOB else CHANGED_MEANWHILE, len(ids) - len(held))
         free: list[Held] = []
         for job in held:
             reason = self._refusal(job)
@@ -181,44 +182,45 @@ def run(
     Returns:
         What became of them.
     """
-    outcome = Outcome()
-    followed: set[str] = set()
-    later: dict[str, str] = {}
+    progress = _Progress(database, change, selection.wanted)
     looked_at = 0
     for batch in selection.batches(database):
-        _one_step(database, change, batch, outcome, followed, later)
+        progress.step(batch)
         looked_at += len(batch)
         on_progress(looked_at)
-    _again(database, change, outcome, followed, later)
-    for reason in later.values():
-        outcome.left.add(reason)
-    outcome.followed = len(followed)
-    return outcome
+    return progress.finish()
 
 
-def _one_step(
-    database: Database,
-    change: Change,
-    batch: Sequence[str],
-    outcome: Outcome,
-    followed: set[str],
-    later: dict[str, str],
-) -> None:
-    ids = [job for job in batch if job not in followed]
-    step = database.transaction(lambda: change.step(database, ids))
-    outcome.changed += step.changed
-    outcome.left.merge(step.left)
-    followed.update(step.followed)
-    later.update(step.later)
+class _Progress:
+    """A change under way."""
 
+    def __init__(self, database: Database, change: Change, wanted: JobFilter) -> None:
+        self.database = database
+        self.change = change
+        self.wanted = wanted
+        self.outcome = Outcome()
+        self.followed: set[str] = set()
+        self.later: dict[str, str] = {}
 
-def _again(database: Database, change: Change, outcome: Outcome, followed: set[str], later: dict[str, str]) -> None:
-    """Tries the postponed jobs until that changes nothing more; what is left of them stays in ``later``."""
-    while later:
-        before = outcome.changed
-        ids = [job for job in later if job not in followed]
-        later.clear()
-        for part in chunks(ids, BATCH):
-            _one_step(database, change, part, outcome, followed, later)
-        if outcome.changed == before:
-            return
+    def step(self, batch: Sequence[str]) -> None:
+        """Changes a batch in one transaction."""
+        ids = [job for job in batch if job not in self.followed]
+        step = self.database.transaction(lambda: self.change.step(self.database, ids, self.wanted))
+        self.outcome.changed += step.changed
+        self.outcome.left.merge(step.left)
+        self.followed.update(step.followed)
+        self.later |= step.later
+
+    def finish(self) -> Outcome:
+        """Tries the postponed jobs until that changes nothing more, and sums up."""
+        before = -1
+        while self.later and self.outcome.changed > before:
+            before = self.outcome.changed
+            ids = [job for job in self.later if job not in self.followed]
+            self.later = {}
+            for part in chunks(ids, BATCH):
+                self.step(part)
+        for reason in self.later.values():
+            self.outcome.left.add(reason)
+        self.outcome.followed = len(self.followed)
+        return self.outcome

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import Counts, JobFilter, JobGroup, TreeNode, status_of
+from hammerwork_cli.models import Counts, JobFilter, JobGroup, JobStatus, TreeNode, status_of
 from hammerwork_cli.queries import trees
 from hammerwork_cli.queries.jobs import chosen
 from hammerwork_cli.queries.kinship import Kinship, chunks
@@ -14,7 +14,13 @@ BATCH = 1000
 
 
 class Selection(Protocol):
-    """Jobs that are to be changed."""
+    """Jobs that are to be changed.
+
+    Attributes:
+        wanted: what they must still be like when their turn comes.
+    """
+
+    wanted: JobFilter
 
     def groups(self, database: Database) -> list[JobGroup]:
         """How many they are now, by queue and status."""
@@ -28,6 +34,7 @@ class Named:
 
     def __init__(self, ids: Iterable[str]) -> None:
         self.ids = list(dict.fromkeys(ids))
+        self.wanted = JobFilter()
 
     def groups(self, database: Database) -> list[JobGroup]:
         """See :class:`Selection`."""
@@ -70,9 +77,9 @@ class Below:
     The tree is read again until that finds nothing new: a worker may be inserting children meanwhile.
     """
 
-    def __init__(self, job: str, statuses: Collection[str]) -> None:
+    def __init__(self, job: str, statuses: Collection[JobStatus]) -> None:
         self.job = job
-        self.statuses = frozenset(statuses)
+        self.wanted = JobFilter(statuses=tuple(sorted(statuses)), unarchived=True)
 
     def groups(self, database: Database) -> list[JobGroup]:
         """See :class:`Selection`."""
@@ -80,7 +87,7 @@ class Below:
 
     def _read(self, database: Database) -> list[TreeNode]:
         nodes = trees.tree(database, self.job, whole=False).nodes.values()
-        return [node for node in nodes if node.status in self.statuses and node.archived_at is None]
+        return [node for node in nodes if node.status in self.wanted.statuses and node.archived_at is None]
 
     def batches(self, database: Database) -> Iterator[Sequence[str]]:
         """See :class:`Selection`."""

@@ -53,6 +53,7 @@ class Wording:
 
 _REASONS = {
     "gone": Reason("not there any more"),
+    "changed_meanwhile": Reason("changed by somebody else meanwhile"),
     "archived": Reason("archived", "What has been archived stays as it is."),
 }
 _WAITED_FOR = "waited for by another job"
@@ -186,8 +187,8 @@ def outcome_record(wording: Wording, outcome: Outcome, plan: Plan | None, *, dry
 
     Keys: ``action`` (``retry``, ``cancel``, ``delete``, ``purge``), ``dry_run``, ``changed`` (jobs),
     ``followed`` (dependents that were changed along), ``left`` (an object, reason -> jobs: a status, ``gone``,
-    ``archived``, ``parent_failed``, ``waited_for``), ``plan`` (a list of ``queue``, ``status``, ``jobs``,
-    ``changes``; null for one job by its id).
+    ``changed_meanwhile``, ``archived``, ``parent_failed``, ``waited_for``), ``plan`` (a list of ``queue``, ``status``,
+    ``jobs``, ``changes``; null for one job by its id).
     """
     groups = None
     if plan is not None:

@@ -82,9 +82,12 @@ FOR UPDATE
 -- Its write transactions are alone from their start.
 
 -- name: lock
--- Some jobs as they are now, held until the transaction ends; in one order, so that two of us do not deadlock.
+-- Some jobs as they are now, as far as a filter still chooses them, held until the transaction ends; in one order,
+-- so that two of us do not deadlock.
 SELECT j.id, j.queue_name, j.status, j.depends_on, j.dependency_status, {archived_at} FROM hammerwork_jobs j
-WHERE j.id IN (:ids) ORDER BY j.id
+WHERE j.id IN (:ids) AND
+{chosen}
+ORDER BY j.id
 {lock_clause}
 
 -- name: archived_statuses

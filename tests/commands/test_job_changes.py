@@ -1,0 +1,571 @@
+"""``job retry``, ``cancel``, ``delete`` and ``purge``, on every database."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import JobFilter, JobStatus, NewJob
+from hammerwork_cli.queries import job_selections
+from hammerwork_cli.queries.job_changes import Retry
+from hammerwork_cli.queries.job_selections import Below, Chosen
+from tests.conftest import Outcome
+from tests.jobs import CLOCK, execute, identity, job, move_to_archive, rows, statuses, write
+
+Run = Callable[..., Outcome]
+P, R, C, F, D, T = (
+    JobStatus.PENDING,
+    JobStatus.RUNNING,
+    JobStatus.COMPLETED,
+    JobStatus.FAILED,
+    JobStatus.DEAD,
+    JobStatus.TIMED_OUT,
+)
+
+
+def child(number: int, parent: int | tuple[int, ...], status: JobStatus = P, state: str = "waiting") -> NewJob:
+    """Job ``number``, which depends on others."""
+    parents = parent if isinstance(parent, tuple) else (parent,)
+    return job(number, status, depends_on=tuple(map(identity, parents)), dependency_status=state)
+
+
+def changed(run: Run, url: str, *words: str, code: int = 0) -> Any:
+    """What a verb says as JSON."""
+    outcome = run("job", *words, "--format", "json", url=url, env=CLOCK)
+    assert outcome.exit_code == code, outcome
+    return outcome.json if outcome.stdout else json.loads(outcome.stderr.splitlines()[-1])["error"]
+
+
+def states(url: str) -> dict[int, tuple[str, str]]:
+    """Job number -> status and ``dependency_status``."""
+    found = rows(url, "id, status, dependency_status")
+    return {int(str(id_)[:8], 16): (status, state) for id_, status, state in found}
+
+
+# Retry.
+
+
+@pytest.mark.parametrize("status", [F, D, T])
+def test_a_retried_job_is_as_if_it_had_just_been_enqueued(run: Run, migrated_url: str, status: JobStatus) -> None:
+    write(migrated_url, job(5, status), job(6, status))
+    execute(migrated_url, "UPDATE hammerwork_jobs SET timed_out_at = created_at, completed_at = created_at")
+    assert run("job", "retry", identity(5)[:8], url=migrated_url, env=CLOCK).stdout == "Retried 1 job.\n"
+    columns = "status, attempts, started_at, completed_at, failed_at, timed_out_at, error_message, dependency_status"
+    assert rows(migrated_url, columns, f"id = '{identity(5)}'") == [("Pending", 0, *[None] * 5, "none")]
+    due = rows(migrated_url, "scheduled_at", f"id = '{identity(5)}'")[0][0]
+    assert str(due)[:19].replace("T", " ") == "2026-11-24 12:00:00"
+    assert statuses(migrated_url)[6] == status.value
+
+
+def test_statuses_in_quotes_and_in_lower_case_are_retried(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(5, D), job(6, F))
+    execute(migrated_url, f"UPDATE hammerwork_jobs SET status = '\"Dead\"' WHERE id = '{identity(5)}'")
+    execute(migrated_url, f"UPDATE hammerwork_jobs SET status = 'failed' WHERE id = '{identity(6)}'")
+    assert changed(run, migrated_url, "retry", "--all", "--yes")["changed"] == 2
+    assert statuses(migrated_url) == {5: "Pending", 6: "Pending"}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "word"), [(P, 6, "Only Failed, Dead"), (R, 6, "twice at once"), (C, 6, "spawns again")]
+)
+def test_what_has_not_failed_is_not_retried(
+    run: Run, migrated_url: str, status: JobStatus, code: int, word: str
+) -> None:
+    write(migrated_url, job(5, status))
+    outcome = run("job", "retry", identity(5), url=migrated_url)
+    assert outcome.exit_code == code
+    assert f"is {status.value}" in outcome.stderr
+    assert word in outcome.stderr
+    assert statuses(migrated_url) == {5: status.value}
+
+
+@pytest.mark.parametrize("status", [R, C])
+def test_force_retries_what_runs_and_what_has_completed(run: Run, migrated_url: str, status: JobStatus) -> None:
+    write(migrated_url, job(5, status))
+    outcome = run("job", "retry", identity(5), "--force", url=migrated_url)
+    assert outcome.exit_code == 0
+    assert ("twice at once" in outcome.stderr) == (status is R)
+    assert statuses(migrated_url) == {5: "Pending"}
+
+
+def test_retrying_a_job_rearms_what_failed_only_because_of_it(run: Run, migrated_url: str) -> None:
+    write(
+        migrated_url,
+        job(1, D),
+        child(2, 1, F, "failed"),
+        child(3, 2, F, "failed"),
+        job(4, D),
+        child(5, (1, 4), F, "failed"),
+        child(6, 1, F, "satisfied"),
+        child(7, 1, P, "waiting"),
+        child(8, (1, 99), F, "failed"),
+    )
+    record = changed(run, migrated_url, "retry", identity(1))
+    assert (record["changed"], record["followed"]) == (1, 2)
+    assert states(migrated_url) == {
+        1: ("Pending", "none"),
+        2: ("Pending", "waiting"),
+        3: ("Pending", "waiting"),
+        4: ("Dead", "none"),
+        5: ("Failed", "failed"),
+        6: ("Failed", "satisfied"),
+        7: ("Pending", "waiting"),
+        8: ("Failed", "failed"),
+    }
+    assert changed(run, migrated_url, "retry", identity(4))["followed"] == 1
+    assert states(migrated_url)[5] == ("Pending", "waiting")
+
+
+def test_a_job_that_failed_because_of_another_is_not_retried_alone(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1, D), child(2, 1, F, "failed"))
+    error = changed(run, migrated_url, "retry", identity(2), code=6)
+    assert error["reason"] == "parent_failed"
+    assert changed(run, migrated_url, "retry", identity(2), "--force")["changed"] == 1
+    assert states(migrated_url)[2] == ("Pending", "satisfied")
+
+
+def test_a_job_whose_parents_have_completed_since_is_ready_to_run(run: Run, migrated_url: str) -> None:
+    write(
+        migrated_url, job(1, C), child(2, 1, F, "failed"), child(3, 1, F, "waiting"), job(4), child(5, 4, F, "waiting")
+    )
+    assert changed(run, migrated_url, "retry", "--all", "--yes")["changed"] == 3
+    assert [states(migrated_url)[number][1] for number in (2, 3, 5)] == ["satisfied", "satisfied", "waiting"]
+
+
+def test_a_filter_retries_parents_and_dependents_whatever_their_order(run: Run, migrated_url: str) -> None:
+    write(migrated_url, child(1, 2, F, "failed"), child(2, 3, F, "failed"), job(3, D), child(4, 99, F, "failed"))
+    record = changed(run, migrated_url, "retry", "--all", "--yes", code=1)
+    assert (record["changed"], record["followed"], record["left"]) == (1, 2, {"parent_failed": 1})
+    assert states(migrated_url)[1] == states(migrated_url)[2] == ("Pending", "waiting")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--all"], [2, 3, 4]),
+        (["--queue", "mail"], [3, 4]),
+        (["-n", "mail", "--status", "dead"], [3]),
+        (["--status", "timed_out,failed"], [2, 4]),
+        (["--last-hours", "0.04"], [2]),
+        (["--since", "3m"], [2, 3]),
+        (["--priority", "low"], []),
+    ],
+)
+def test_filters_choose_what_is_retried(run: Run, migrated_url: str, options: list[str], expected: list[int]) -> None:
+    write(migrated_url, job(1), job(2, F, queue="report"), job(3, D), job(4, T), job(5, C), job(6, R))
+    before = statuses(migrated_url)
+    assert changed(run, migrated_url, "retry", *options, "--confirm")["changed"] == len(expected)
+    after = statuses(migrated_url)
+    assert [number for number in before if before[number] != after[number]] == expected
+
+
+def test_what_has_been_archived_is_not_run_again(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1, D), job(2, D))
+    execute(migrated_url, f"UPDATE hammerwork_jobs SET archived_at = created_at WHERE id = '{identity(1)}'")
+    assert changed(run, migrated_url, "retry", identity(1), code=6)["reason"] == "archived"
+    assert changed(run, migrated_url, "retry", "--all", "--yes")["changed"] == 1
+    assert statuses(migrated_url) == {1: "Dead", 2: "Pending"}
+
+
+def test_a_job_that_is_in_the_archive_only_cannot_be_changed(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(5, C))
+    move_to_archive(migrated_url, 5, b"{}")
+    for words in (["retry", identity(5)], ["cancel", identity(5)], ["delete", identity(5), "--yes"]):
+        assert run("job", *words, "--force", url=migrated_url).exit_code in {5, 6}
+
+
+# Trees.
+
+
+@pytest.fixture
+def tree(migrated_url: str) -> str:
+    """Job 1 has completed; below it 2 (Completed) with 4 (Dead) and 5 (Completed), and 3 (Failed) with 6 (Pending)."""
+    write(
+        migrated_url,
+        job(1, C),
+        child(2, 1, C, "none"),
+        child(3, 1, F, "none"),
+        child(4, 2, D, "none"),
+        child(5, 2, C, "none"),
+        child(6, 3, P, "waiting"),
+        job(7, D),
+    )
+    return migrated_url
+
+
+def test_a_tree_is_retried_where_it_failed(run: Run, tree: str) -> None:
+    record = changed(run, tree, "retry", identity(1), "--tree", "--only", "failed", "--yes")
+    assert (record["changed"], record["left"]) == (2, {})
+    assert {(group["status"], group["jobs"], group["changes"]) for group in record["plan"]} == {
+        ("Dead", 1, True),
+        ("Failed", 1, True),
+    }
+    assert statuses(tree) == {
+        1: "Completed",
+        2: "Completed",
+        3: "Pending",
+        4: "Pending",
+        5: "Completed",
+        6: "Pending",
+        7: "Dead",
+    }
+
+
+def test_only_the_statuses_that_are_asked_for_are_retried(run: Run, tree: str) -> None:
+    assert changed(run, tree, "retry", identity(1), "--tree", "--only", "dead", "--yes")["changed"] == 1
+    assert statuses(tree)[3] == "Failed"
+    assert run("job", "retry", identity(1), "--tree", "--only", "completed", "--yes", url=tree).exit_code == 2
+    assert changed(run, tree, "retry", identity(2), "--tree", "--only", "completed", "--force", "--yes")["changed"] == 2
+
+
+def test_a_tree_is_cancelled_from_the_top_down(run: Run, tree: str) -> None:
+    write(tree, child(8, 2, R, "none"), child(9, 8, P, "none"), child(10, 5, P, "none"))
+    record = changed(run, tree, "cancel", identity(1), "--tree", "--yes", code=1)
+    assert (record["changed"], record["left"]) == (3, {"Running": 1})
+    assert {number: status for number, status in statuses(tree).items() if number in {6, 8, 9, 10}} == {
+        6: "Failed",
+        8: "Running",
+        9: "Failed",
+        10: "Failed",
+    }
+    assert changed(run, tree, "cancel", identity(1), "--tree", "--force", "--yes")["changed"] == 1
+
+
+def test_children_that_a_worker_inserts_meanwhile_are_cancelled_too(
+    run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches, late = Below.batches, [child(4, 3, P, "none"), child(3, 1, P, "none")]
+
+    def while_a_worker_spawns(self: Below, database: Database) -> Iterator[Sequence[str]]:
+        for batch in batches(self, database):
+            yield batch
+            if late:
+                write(migrated_url, late.pop())
+
+    monkeypatch.setattr(Below, "batches", while_a_worker_spawns)
+    write(migrated_url, job(1, R), child(2, 1, P, "none"))
+    record = changed(run, migrated_url, "cancel", identity(1), "--tree", "--yes", code=1)
+    assert (record["changed"], record["left"]) == (3, {"Running": 1})
+    assert statuses(migrated_url) == {1: "Running", 2: "Failed", 3: "Failed", 4: "Failed"}
+
+
+def test_a_deep_tree_is_changed_without_recursion(run: Run, sqlite_url: str) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    write(sqlite_url, job(1, D), *(child(number, number - 1, D, "none") for number in range(2, 1500)))
+    assert changed(run, sqlite_url, "retry", identity(1), "--tree", "--yes")["changed"] == 1499
+
+
+def test_a_cycle_is_changed_once(run: Run, migrated_url: str) -> None:
+    write(migrated_url, child(1, 2, P), child(2, 1, P), child(3, 3, P))
+    assert changed(run, migrated_url, "cancel", identity(1), "--tree", "--yes")["left"] == {}
+    assert changed(run, migrated_url, "cancel", identity(3))["changed"] == 1
+    assert set(statuses(migrated_url).values()) == {"Failed"}
+    assert changed(run, migrated_url, "retry", "--all", "--force", "--yes")["changed"] == 3
+
+
+@pytest.mark.parametrize("words", [["--tree"], [identity(1), identity(2), "--tree"], ["--tree", "--all"]])
+def test_a_tree_needs_one_job(run: Run, tree: str, words: list[str]) -> None:
+    assert run("job", "cancel", *words, "--yes", url=tree).exit_code == 2
+
+
+# Cancel.
+
+
+def test_a_cancelled_job_says_by_whom_and_why(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(5), job(6))
+    assert run("job", "cancel", identity(5), "--reason", "wrong file", url=migrated_url).stdout == "Cancelled 1 job.\n"
+    status, failed_at, error = rows(migrated_url, "status, failed_at, error_message", f"id = '{identity(5)}'")[0]
+    assert status == "Failed"
+    assert failed_at is not None
+    assert error.startswith("cancelled by ")
+    assert error.endswith(" through hammerwork: wrong file")
+    assert "@" in error
+    assert len(rows(migrated_url)) == 2
+
+
+@pytest.mark.parametrize("status", [R, C, D])
+def test_what_has_begun_is_not_cancelled(run: Run, migrated_url: str, status: JobStatus) -> None:
+    write(migrated_url, job(5, status))
+    outcome = run("job", "cancel", identity(5), url=migrated_url)
+    assert outcome.exit_code == 6
+    assert statuses(migrated_url) == {5: status.value}
+
+
+def test_force_cancels_what_runs_and_says_what_that_means(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(5, R))
+    outcome = run("job", "cancel", identity(5), "--force", url=migrated_url)
+    assert outcome.exit_code == 0
+    assert "worker that runs it is not stopped" in outcome.stderr
+    assert statuses(migrated_url) == {5: "Failed"}
+
+
+def test_what_waits_for_a_cancelled_job_fails_with_it(run: Run, migrated_url: str) -> None:
+    write(
+        migrated_url,
+        job(1),
+        child(2, 1),
+        child(3, 2),
+        child(4, (1, 99)),
+        child(5, 1, P, "none"),
+        child(6, 1, C, "waiting"),
+    )
+    record = changed(run, migrated_url, "cancel", identity(1))
+    assert (record["changed"], record["followed"]) == (1, 3)
+    assert states(migrated_url) == {
+        1: ("Failed", "none"),
+        2: ("Failed", "failed"),
+        3: ("Failed", "failed"),
+        4: ("Failed", "failed"),
+        5: ("Pending", "none"),
+        6: ("Completed", "waiting"),
+    }
+    assert (
+        "a job that it depends on was cancelled by"
+        in rows(migrated_url, "error_message", f"id = '{identity(3)}'")[0][0]
+    )
+
+
+def test_a_workflow_that_goes_on_after_failures_keeps_its_waiting_jobs(run: Run, migrated_url: str) -> None:
+    patient, strict = identity(100), identity(101)
+    for workflow, policy in ((patient, "continue_on_failure"), (strict, "fail_fast")):
+        execute(
+            migrated_url,
+            "INSERT INTO hammerwork_workflows (id, name, failure_policy, created_at)"
+            f" VALUES ('{workflow}', 'w', '{policy}', '2026-11-24 12:00:00')",
+        )
+    waiting = {"depends_on": (identity(1),), "dependency_status": "waiting"}
+    write(migrated_url, job(1), job(2, workflow_id=patient, **waiting), job(3, workflow_id=strict, **waiting))
+    assert changed(run, migrated_url, "cancel", identity(1))["followed"] == 1
+    assert statuses(migrated_url) == {1: "Failed", 2: "Pending", 3: "Failed"}
+
+
+def test_a_cancelled_job_can_be_retried_with_all_that_waited(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1), child(2, 1), child(3, 2))
+    before = states(migrated_url)
+    changed(run, migrated_url, "cancel", identity(1))
+    assert changed(run, migrated_url, "retry", identity(1))["followed"] == 2
+    assert states(migrated_url) == before
+
+
+def test_all_pending_is_the_original_s_name_for_all(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1), job(2, R), job(3, C))
+    assert changed(run, migrated_url, "cancel", "--all-pending", "--confirm")["changed"] == 1
+    assert statuses(migrated_url) == {1: "Failed", 2: "Running", 3: "Completed"}
+
+
+def test_job_id_is_the_original_s_name_for_the_argument(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1), job(2, D))
+    assert changed(run, migrated_url, "cancel", "--job-id", identity(1))["changed"] == 1
+    assert changed(run, migrated_url, "retry", "--job-id", identity(2))["changed"] == 1
+
+
+# Delete and purge.
+
+
+def test_even_one_job_is_deleted_only_with_consent(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1, C), job(2, C))
+    refused = run("job", "delete", identity(1), url=migrated_url)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "To delete: 1 job" in refused.stderr
+    assert len(rows(migrated_url)) == 2
+    assert run("job", "delete", identity(1), "--yes", url=migrated_url).stdout == "Deleted 1 job.\n"
+    assert list(statuses(migrated_url)) == [2]
+
+
+def test_a_running_job_is_deleted_only_by_force(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1, R))
+    assert changed(run, migrated_url, "delete", identity(1), "--yes", code=6)["reason"] == "Running"
+    assert changed(run, migrated_url, "delete", identity(1), "--yes", "--force")["changed"] == 1
+
+
+def test_a_job_that_others_wait_for_is_deleted_only_with_them_or_by_force(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1), child(2, 1), child(3, 2), job(4), child(5, 4))
+    assert changed(run, migrated_url, "delete", identity(1), "--yes", code=6)["reason"] == "waited_for"
+    assert changed(run, migrated_url, "delete", identity(1), identity(2), "--yes", code=1)["left"] == {"waited_for": 2}
+    assert changed(run, migrated_url, "delete", *map(identity, (1, 2, 3)), "--yes")["changed"] == 3
+    assert changed(run, migrated_url, "delete", identity(4), "--yes", "--force")["changed"] == 1
+    assert list(statuses(migrated_url)) == [5]
+
+
+def test_deleting_a_parent_tells_of_its_children(run: Run, tree: str) -> None:
+    outcome = run("job", "delete", identity(2), "--yes", url=tree)
+    assert outcome.exit_code == 0
+    assert "Jobs that depend on it: 2" in outcome.stderr
+    assert 4 in statuses(tree)
+
+
+def test_filters_choose_what_is_deleted(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1), job(2, C, queue="test"), job(3, D, queue="test"), job(4, R, queue="test"))
+    record = changed(run, migrated_url, "delete", "--queue", "test", "--yes", code=1)
+    assert (record["changed"], record["left"]) == (2, {"Running": 1})
+    assert list(statuses(migrated_url)) == [1, 4]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--completed"], [3]),
+        (["--dead", "--failed"], [4, 5]),
+        (["--timed-out"], [6]),
+        (["--all"], [3, 4, 5, 6]),
+        (["--all", "--older-than", "270s"], [5, 6]),
+        (["--all", "--older-than-days", "0.003"], [5, 6]),
+        (["--all", "--queue", "elsewhere"], []),
+    ],
+)
+def test_purge_deletes_what_has_finished(run: Run, migrated_url: str, options: list[str], expected: list[int]) -> None:
+    write(migrated_url, job(1), job(2, R), job(3, C), job(4, F), job(5, D), job(6, T))
+    assert changed(run, migrated_url, "purge", *options, "--confirm")["changed"] == len(expected)
+    assert sorted({1, 2, 3, 4, 5, 6} - statuses(migrated_url).keys()) == expected
+
+
+def test_the_age_of_a_finished_job_counts_from_its_end(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(500, C, completed_at=job(1).created_at), job(5, C))
+    assert changed(run, migrated_url, "purge", "--completed", "--older-than", "3m", "--yes")["changed"] == 1
+    assert list(statuses(migrated_url)) == [500]
+
+
+def test_purge_keeps_what_others_wait_for(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1, C), child(2, 1), job(3, C))
+    record = changed(run, migrated_url, "purge", "--completed", "--yes")
+    assert (record["changed"], record["left"]) == (1, {"waited_for": 1})
+    assert list(statuses(migrated_url)) == [1, 2]
+
+
+def test_purge_wants_to_know_what(run: Run, migrated_url: str) -> None:
+    assert run("job", "purge", "--older-than", "1d", "--yes", url=migrated_url).exit_code == 2
+
+
+# Consent.
+
+
+@pytest.mark.parametrize("verb", ["retry", "cancel", "delete"])
+def test_many_jobs_are_changed_only_with_consent(run: Run, migrated_url: str, verb: str) -> None:
+    status = D if verb == "retry" else P
+    write(migrated_url, job(1, status), job(2, status))
+    for form in ("table", "json"):
+        for words in (["--all"], ["--queue", "mail"], [identity(1), identity(2)], [identity(1), "--tree"]):
+            if verb == "delete" and "--tree" in words:
+                continue
+            outcome = run("job", verb, *words, "--format", form, url=migrated_url)
+            assert (outcome.exit_code, outcome.stdout) == (2, ""), words
+            assert f"To {verb}: " in outcome.stderr
+    assert set(statuses(migrated_url).values()) == {status.value}
+
+
+@pytest.mark.parametrize("verb", ["retry", "cancel", "delete"])
+def test_without_a_filter_all_must_be_said(run: Run, migrated_url: str, verb: str) -> None:
+    outcome = run("job", verb, "--yes", url=migrated_url)
+    assert outcome.exit_code == 2
+    assert "--all" in outcome.stderr
+    assert run("job", verb, identity(1), "--queue", "mail", "--yes", url=migrated_url).exit_code == 5
+    write(migrated_url, job(1))
+    assert run("job", verb, identity(1), "--queue", "mail", "--yes", url=migrated_url).exit_code == 2
+
+
+@pytest.mark.parametrize("words", [["retry", "--all"], ["cancel", "--all"], ["delete", "--all"], ["purge", "--all"]])
+def test_a_dry_run_shows_the_plan_and_changes_nothing(run: Run, migrated_url: str, words: list[str]) -> None:
+    write(migrated_url, job(1), job(2, D), job(3, R))
+    before = statuses(migrated_url)
+    record = changed(run, migrated_url, *words, "--dry-run")
+    assert record["dry_run"] is True
+    assert record["changed"] == sum(group["jobs"] for group in record["plan"] if group["changes"]) >= 1
+    assert f"To {words[0]}: " in run("job", *words, "--dry-run", url=migrated_url).stdout
+    assert statuses(migrated_url) == before
+
+
+def test_nothing_to_do_is_no_failure(run: Run, migrated_url: str) -> None:
+    assert changed(run, migrated_url, "retry", "--all")["changed"] == 0
+
+
+def test_some_of_several_that_could_not_be_changed_is_exit_1(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1, D), job(2, C))
+    record = changed(run, migrated_url, "retry", identity(1), identity(2), "--yes", code=1)
+    assert (record["changed"], record["left"]) == (1, {"Completed": 1})
+
+
+def test_statuses_that_a_verb_leaves_alone_are_usage_errors(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1, R))
+    for words in (
+        ["retry", "--status", "pending"],
+        ["cancel", "--status", "running"],
+        ["delete", "--status", "running"],
+    ):
+        assert run("job", *words, "--yes", url=migrated_url).exit_code == 2
+    assert changed(run, migrated_url, "cancel", "--status", "running", "--force", "--yes")["changed"] == 1
+
+
+def test_a_second_run_changes_nothing(run: Run, migrated_url: str) -> None:
+    write(migrated_url, *(job(number, D) for number in range(1, 40)))
+    assert changed(run, migrated_url, "retry", "--all", "--yes")["changed"] == 39
+    assert changed(run, migrated_url, "retry", "--all", "--yes")["changed"] == 0
+
+
+def test_a_change_that_is_interrupted_is_finished_by_the_same_command(
+    run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_selections, "BATCH", 10)
+    write(migrated_url, *(job(number, D) for number in range(1, 36)))
+    step, steps = Retry.step, [1, 1]
+
+    def step_until_ctrl_c(self: Retry, database: Database, ids: Sequence[str], wanted: JobFilter) -> Any:
+        if not steps:
+            raise KeyboardInterrupt
+        steps.pop()
+        return step(self, database, ids, wanted)
+
+    with monkeypatch.context() as patching:
+        patching.setattr(Retry, "step", step_until_ctrl_c)
+        outcome = run("job", "retry", "--all", "--yes", url=migrated_url)
+    assert outcome.exit_code == 130
+    assert "Stopped after 20 jobs. The same command does the rest." in outcome.stderr
+    assert list(statuses(migrated_url).values()).count("Pending") == 20
+    assert changed(run, migrated_url, "retry", "--all", "--yes")["changed"] == 15
+
+
+def test_a_job_that_changed_since_it_was_chosen_is_left_alone(
+    run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = Chosen.batches
+
+    def while_somebody_else_acts(self: Chosen, database: Database) -> Iterator[Sequence[str]]:
+        for batch in batches(self, database):
+            execute(migrated_url, f"UPDATE hammerwork_jobs SET status = 'Pending' WHERE id = '{identity(1)}'")
+            execute(migrated_url, f"UPDATE hammerwork_jobs SET queue_name = 'other' WHERE id = '{identity(2)}'")
+            yield batch
+
+    monkeypatch.setattr(Chosen, "batches", while_somebody_else_acts)
+    write(migrated_url, job(1, D), job(2, D), job(3, D))
+    record = changed(run, migrated_url, "delete", "--status", "dead", "--queue", "mail", "--yes")
+    assert (record["changed"], record["left"]) == (1, {"changed_meanwhile": 2})
+    assert statuses(migrated_url) == {1: "Pending", 2: "Dead"}
+
+
+def test_names_of_queues_in_a_plan_cannot_hurt_a_terminal(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1, D, queue="a\x1b[31m\n\u202e"))
+    for words in (["--dry-run"], ["--yes"]):
+        outcome = run("job", "retry", "--all", *words, url=migrated_url)
+        assert not {"\x1b", "\u202e"} & set(outcome.stdout + outcome.stderr)
+
+
+@pytest.mark.mysql
+def test_jobs_of_a_database_that_is_stuck_can_be_changed(run: Run, restored: Callable[[str], str]) -> None:
+    url = restored("stuck-at-010.mariadb")
+    # Two had failed before.
+    for verb, jobs in (("cancel", 71), ("retry", 73)):
+        record = changed(run, url, verb, "--all", "--yes")
+        assert record["changed"] + record["followed"] == jobs
+    assert changed(run, url, "delete", "--all", "--yes")["changed"] == 73
+
+
+@pytest.mark.mysql
+def test_jobs_that_the_original_left_running_for_ever_run_again_by_force(
+    run: Run, restored: Callable[[str], str]
+) -> None:
+    url = restored("damaged.mariadb")
+    before = len(rows(url, where="queue_name = 'segment' AND status = 'Running'"))
+    record = changed(run, url, "retry", "--queue", "segment", "--status", "running", "--force", "--yes")
+    assert record["changed"] == before > 0
+    assert rows(url, where="queue_name = 'segment' AND status = 'Running'") == []

@@ -1,0 +1,134 @@
+"""Jobs and what depends on them, on every database and in every state of its tables."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.models import JobFilter, JobStatus, NewJob
+from hammerwork_cli.queries import dependencies, enqueue, job_changes, jobs
+from hammerwork_cli.queries.dependencies import WAITING_SPELLINGS
+from hammerwork_cli.queries.job_changes import Cancel, Delete, Retry
+from hammerwork_cli.queries.job_selections import Below, Chosen, Named
+from hammerwork_cli.queries.kinship import FAILED_SPELLINGS
+from tests.jobs import NOW, identity, job
+
+P, D = JobStatus.PENDING, JobStatus.DEAD
+CANCEL = Cancel(NOW, by="ada@host")
+
+
+def below(number: int, *parents: int, status: JobStatus = P, state: str = "waiting") -> NewJob:
+    """A job that depends on others."""
+    return job(number, status, depends_on=tuple(map(identity, parents)), dependency_status=state)
+
+
+def states(database: Database) -> list[tuple[int, str, str]]:
+    """Number, status and ``dependency_status`` of all jobs."""
+    found = database.query("SELECT id, status, dependency_status FROM hammerwork_jobs ORDER BY id")
+    return [(int(str(row[0])[:8], 16), row[1], row[2]) for row in found]
+
+
+def test_dependents_are_found_under_each_of_their_parents(readable: Database) -> None:
+    enqueue.insert(readable, [job(1), job(2), below(3, 1), below(4, 2, 1), below(5, 1, state="none"), below(6, 9, 2)])
+    pairs = dependencies.dependents(readable, [identity(1), identity(2)], "waiting", WAITING_SPELLINGS)
+    expected = {(1, 3), (2, 4), (1, 4), (2, 6)}
+    assert {(parent, child) for parent, child in pairs} == {(identity(a), identity(b)) for a, b in expected}
+    assert dependencies.dependents(readable, [identity(1)], "failed", FAILED_SPELLINGS) == []
+
+
+def test_cancel_and_retry_take_what_waits_along_and_back(readable: Database) -> None:
+    enqueue.insert(readable, [job(1), below(2, 1), below(3, 9, 2), below(4, 3)])
+    before = states(readable)
+    outcome = job_changes.run(readable, Named([identity(1)]), CANCEL)
+    assert (outcome.changed, outcome.followed) == (1, 3)
+    assert {status for _, status, _ in states(readable)} == {"Failed"}
+    outcome = job_changes.run(readable, Named([identity(1)]), Retry(NOW))
+    # Job 3 also depends on a job that is gone, so it cannot run, and neither can what waits for it.
+    assert (outcome.changed, outcome.followed) == (1, 1)
+    assert states(readable)[:2] == before[:2]
+
+
+def test_trees_are_changed_to_the_bottom(readable: Database) -> None:
+    enqueue.insert(
+        readable, [job(1, D), below(2, 1, state="none"), below(3, 2, state="none"), below(4, 1, 3, state="none")]
+    )
+    statuses = JobFilter(statuses=(P,)).statuses
+    assert job_changes.run(readable, Below(identity(1), statuses), CANCEL).changed == 3
+    assert job_changes.run(readable, Below(identity(1), (D, JobStatus.FAILED)), Retry(NOW)).changed == 4
+
+
+def test_jobs_are_found_shown_and_enqueued(readable: Database) -> None:
+    enqueue.insert(readable, [job(1, JobStatus.COMPLETED)])
+    new = job(2, depends_on=(identity(1),))
+    placed, created = enqueue.once(readable, new)
+    assert (placed.dependency_status, created) == ("satisfied", True)
+    assert enqueue.once(readable, new)[1] is False
+    assert [found.node.id for found in jobs.find(readable, JobFilter(), limit=5).jobs] == [identity(1), identity(2)]
+    details = jobs.details(readable, identity(2))
+    assert [parent.id for parent in details.parents] == [identity(1)]
+    assert jobs.details(readable, identity(1)).children.total == 1
+
+
+def test_a_change_is_a_few_statements_a_thousand_jobs(database: Database) -> None:
+    enqueue.insert(database, [job(number, D) for number in range(1, 3001)])
+    chosen = Chosen(JobFilter(statuses=(D,), unarchived=True))
+    before = database.executed
+    assert job_changes.run(database, chosen, Retry(NOW)).changed == 3000
+    # A batch: its ids, the lock, the update, and the dependents in chunks of at least 200.
+    assert database.executed - before <= 3 * (3 + 5) + 1
+
+
+def test_a_job_that_a_worker_takes_in_that_moment_is_not_cancelled(database: Database, migrated_url: str) -> None:
+    enqueue.insert(database, [job(1), job(2)])
+    outcomes = []
+    with _worker(migrated_url) as worker:
+
+        def cancel() -> None:
+            with contextlib.closing(connect(migrated_url)) as operator:
+                outcomes.append(job_changes.run(operator, Chosen(JobFilter(statuses=(P,))), CANCEL))
+
+        thread = threading.Thread(target=cancel)
+
+        def claim() -> None:
+            worker.script(f"UPDATE hammerwork_jobs SET status = 'Running' WHERE id = '{identity(1)}'")
+            thread.start()
+            thread.join(0.5)
+            assert thread.is_alive()
+
+        worker.transaction(claim)
+        thread.join(20)
+    assert (outcomes[0].changed, outcomes[0].left.by_status) == (1, {"changed_meanwhile": 1})
+    assert [status for _, status, _ in states(database)] == ["Running", "Failed"]
+
+
+def test_nothing_comes_to_wait_for_a_job_while_it_is_deleted(database: Database, migrated_url: str) -> None:
+    enqueue.insert(database, [job(1)])
+    results: list[object] = []
+    with _worker(migrated_url) as operator:
+
+        def enqueue_below() -> None:
+            with contextlib.closing(connect(migrated_url)) as other:
+                try:
+                    results.append(enqueue.once(other, job(2, depends_on=(identity(1),))))
+                except Exception as error:  # noqa: BLE001  the test looks at it
+                    results.append(error)
+
+        thread = threading.Thread(target=enqueue_below)
+
+        def delete() -> None:
+            step = Delete(NOW).step(operator, [identity(1)], JobFilter())
+            assert step.changed == 1
+            thread.start()
+            thread.join(0.5)
+            assert thread.is_alive()
+
+        operator.transaction(delete)
+        thread.join(20)
+    assert "There is no job" in str(results[0])
+    assert states(database) == []
+
+
+@contextlib.contextmanager
+def _worker(url: str) -> Iterator[Database]:
+    with contextlib.closing(connect(url)) as connected:
+        yield connected
