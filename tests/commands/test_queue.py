@@ -1,0 +1,323 @@
+"""``hammerwork queue``: what is typed, what comes out, how it exits."""
+
+import contextlib
+import csv
+import io
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.database import connect
+from tests.rows import START, Rows
+
+Run = Callable[..., Any]
+NOW = {"HAMMERWORK_NOW": (START + timedelta(hours=10)).isoformat()}
+HOSTILE = "evil\x1b[2J\"'\n\u202e<b>[red]"
+FORMATS = ("table", "json", "jsonl", "csv", "tsv")
+READING = (
+    ("list",),
+    ("stats",),
+    ("stats", "--detailed"),
+    ("health", "--max-pending-age", "off", "--max-running-age", "off"),
+    ("paused",),
+)
+
+
+@pytest.fixture
+def url(new_database: Callable[..., str]) -> str:
+    return new_database("sqlite", migrated=True)
+
+
+@pytest.fixture
+def full(url: str) -> str:
+    with contextlib.closing(connect(url)) as database:
+        rows = Rows(database)
+        for status in ("Pending", "pending", "Running", "Completed", '"Dead"', "Melted"):
+            rows.job(queue="work", status=status)
+        rows.job(queue=HOSTILE, status="Pending")
+    return url
+
+
+def left(run: Run, url: str, queue: str = "work") -> dict[str, int]:
+    rows = {row["queue"]: row["by_status"] for row in run("queue", "list", "--format", "json", url=url, env=NOW).json}
+    return {status: jobs for status, jobs in rows.get(queue, {}).items() if jobs}
+
+
+# Reading.
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("words", READING, ids=" ".join)
+@pytest.mark.parametrize("filled", [False, True], ids=["empty", "full"])
+def test_every_reading_verb_answers_in_every_format(
+    run: Run, url: str, words: tuple[str, ...], form: str, filled: bool, request: pytest.FixtureRequest
+) -> None:
+    if filled:
+        request.getfixturevalue("full")
+    done = run("queue", *words, "--format", form, url=url, env=NOW)
+    assert done.exit_code == 0, done.stderr
+    assert "\x1b" not in done.stdout
+    assert "\u202e" not in done.stdout
+    if form == "json":
+        assert done.json is not None
+    elif form == "jsonl":
+        assert all(isinstance(json.loads(line), dict) for line in done.stdout.splitlines())
+    elif form in {"csv", "tsv"}:
+        table = list(csv.reader(io.StringIO(done.stdout), delimiter="," if form == "csv" else "\t"))
+        assert len({len(row) for row in table}) == 1
+
+
+def test_the_list_counts_damaged_rows_and_shows_unknown_words(run: Run, full: str) -> None:
+    [evil, work] = run("queue", "list", "--format", "json", url=full, env=NOW).json
+    assert evil["queue"] == HOSTILE
+    assert work["total"] == 6
+    assert work["by_status"]["Pending"] == 2
+    assert work["by_status"]["Dead"] == 1
+    assert work["by_status"]["Melted"] == 1
+    assert work["by_status"]["TimedOut"] == 0
+    assert work["oldest_pending_seconds"] == 10 * 3600 - 1
+    table = run("queue", "list", url=full, env=NOW).stdout
+    assert "9h 59m" in table
+    assert "\\x1b[2J" in table
+
+
+def test_stats_of_one_queue_can_be_asked_for_as_the_original_did(run: Run, full: str) -> None:
+    ours = run("queue", "stats", "work", "--format", "json", env=NOW, url=full)
+    assert ours.json["total"] == 6
+    assert ours.json["by_priority"] is None
+    theirs = run("queue", "stats", "-d", full, "-n", "work", "--format", "json", env=NOW)
+    assert theirs.stdout == ours.stdout
+    assert run("queue", "stats", "-q", "work", "--format", "json", env=NOW, url=full).stdout == ours.stdout
+
+
+def test_naming_two_queues_is_refused(run: Run, full: str) -> None:
+    assert run("queue", "stats", "work", "-n", "other", url=full).exit_code == 2
+
+
+def test_details_are_shown_in_words(run: Run, full: str) -> None:
+    shown = run("queue", "stats", "work", "--detailed", "--hours", "24", url=full, env=NOW).stdout
+    assert "last 24 hours" in shown
+    assert "By status and priority" in shown
+    assert "Melted" in shown
+
+
+def test_a_queue_that_does_not_exist_exits_5(run: Run, full: str) -> None:
+    for verb in ("stats", "health"):
+        done = run("queue", verb, "wrok", url=full)
+        assert done.exit_code == 5
+        assert "queue list" in done.stderr
+
+
+# Health.
+
+
+def test_health_exits_1_when_a_limit_is_passed_and_says_which(run: Run, full: str) -> None:
+    done = run("queue", "health", "work", "--format", "json", url=full, env=NOW)
+    assert done.exit_code == 1
+    assert done.json["status"] == "unhealthy"
+    [queue] = done.json["queues"]
+    checks = {check["check"]: check for check in queue["checks"]}
+    assert set(checks) == {"pending", "pending_age", "running_age", "waiting_age", "failed", "failure_rate"}
+    assert {name for name, check in checks.items() if check["status"] == "exceeded"} == {"pending_age", "running_age"}
+    assert checks["pending_age"]["limit"] == 3600
+    assert checks["pending_age"]["unit"] == "seconds"
+    assert checks["pending"] == {
+        "queue": "work", "check": "pending", "value": 2, "limit": 10000, "unit": "jobs", "status": "ok"
+    }  # fmt: skip
+
+
+def test_limits_decide_about_health(run: Run, full: str) -> None:
+    relaxed = ("--max-pending-age", "1d", "--max-running-age", "off")
+    assert run("queue", "health", "work", *relaxed, url=full, env=NOW).exit_code == 0
+    assert run("queue", "health", "work", *relaxed, "--max-pending", "1", url=full, env=NOW).exit_code == 1
+    assert run("queue", "health", "work", *relaxed, "--max-pending", "2", url=full, env=NOW).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--max-pending", "many"),
+        ("--max-pending", "-1"),
+        ("--max-failed", "1.5"),
+        ("--max-failure-rate", "101%"),
+        ("--max-failure-rate", "2"),
+        ("--max-failure-rate", "nan"),
+        ("--max-running-age", "90"),
+    ],
+)
+def test_a_limit_that_cannot_be_read_names_its_option(run: Run, full: str, option: str, value: str) -> None:
+    done = run("queue", "health", f"{option}={value}", url=full)
+    assert done.exit_code == 2
+    assert option in done.stderr
+
+
+def test_a_rate_is_a_share_or_a_percentage(run: Run, url: str) -> None:
+    with contextlib.closing(connect(url)) as database:
+        rows = Rows(database)
+        ended = START + timedelta(hours=9, minutes=30)
+        rows.job(status="Dead", failed_at=ended)
+        rows.job(status="Completed", completed_at=ended)
+    for rate, exit_code in (("50%", 0), ("0.5", 0), ("49.9%", 1), ("0.499", 1), ("off", 0)):
+        assert run("queue", "health", "--max-failure-rate", rate, url=url, env=NOW).exit_code == exit_code
+
+
+def test_all_queues_are_shown_a_line_each_with_what_is_wrong(run: Run, full: str) -> None:
+    lines = run("queue", "health", url=full, env=NOW).stdout.splitlines()
+    assert any(line.startswith("work") and "pending age, running age" in line for line in lines)
+    assert lines[-1].startswith("2 of 2 queues unhealthy. At most: pending 10,000")
+
+
+# Pausing.
+
+
+def test_pausing_says_who_and_why_and_is_there_for_the_original(run: Run, full: str) -> None:
+    done = run("queue", "pause", "work", "--reason", "the provider is down", url=full, env=NOW)
+    assert done.exit_code == 0
+    assert done.stdout == "work: paused\n"
+    [pause] = run("queue", "paused", "--format", "json", url=full).json
+    assert pause["queue"] == "work"
+    assert pause["reason"] == "the provider is down"
+    assert "@" in pause["paused_by"]
+    assert pause["paused_at"] == "2026-11-25T00:00:00.000000Z"
+    assert "is paused already" in run("queue", "pause", "work", url=full).stdout
+    assert run("queue", "resume", "work", url=full).stdout == "work: resumed\n"
+    assert run("queue", "resume", "work", url=full).stdout == "work: is not paused\n"
+    assert run("queue", "paused", "--format", "json", url=full).json == []
+
+
+def test_several_queues_are_paused_at_once(run: Run, full: str) -> None:
+    done = run("queue", "pause", "a", "b", "a", "--format", "json", url=full)
+    assert [(change["queue"], change["changed"]) for change in done.json] == [("a", True), ("b", True)]
+
+
+def test_a_dry_run_pauses_nothing(run: Run, full: str) -> None:
+    assert run("queue", "pause", "work", "--dry-run", url=full).stdout == "work: would be paused\n"
+    assert run("queue", "pause", "--all", "--dry-run", url=full).exit_code == 0
+    assert run("queue", "paused", "--format", "json", url=full).json == []
+
+
+def test_pausing_everything_needs_consent(run: Run, full: str) -> None:
+    for words in (("--all",), ("--all", "--format", "json")):
+        done = run("queue", "pause", *words, url=full)
+        assert (done.exit_code, done.stdout) == (2, "")
+    assert run("queue", "paused", "--format", "json", url=full).json == []
+    assert run("queue", "pause", "--all", "--yes", url=full).exit_code == 0
+    assert len(run("queue", "paused", "--format", "json", url=full).json) == 2
+    assert run("queue", "resume", "--all", url=full).exit_code == 2
+    assert run("queue", "resume", "--all", "--confirm", url=full).exit_code == 0
+    assert run("queue", "paused", "--format", "json", url=full).json == []
+    assert run("queue", "resume", "--all", "--format", "json", url=full).json == []
+
+
+@pytest.mark.parametrize("words", [(), ("work", "--all"), ("",)])
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+def test_which_queue_is_meant_must_be_said(run: Run, full: str, verb: str, words: tuple[str, ...]) -> None:
+    assert run("queue", verb, *words, "--yes", url=full).exit_code == 2
+
+
+# Emptying.
+
+
+def test_clearing_needs_consent_and_shows_its_plan(run: Run, full: str) -> None:
+    for words in ((), ("--format", "json")):
+        done = run("queue", "clear", "work", *words, url=full, env=NOW)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert "--yes" in done.stderr
+    done = run("queue", "clear", "work", url=full, env=NOW)
+    assert "deletes 5 jobs" in done.stderr
+    assert "keeps 1 job: 1 running" in done.stderr
+    assert sum(left(run, full).values()) == 6
+
+
+def test_a_dry_run_deletes_nothing(run: Run, full: str) -> None:
+    done = run("queue", "clear", "work", "--dry-run", "--yes", "--format", "json", url=full, env=NOW)
+    assert done.json["dry_run"] is True
+    assert done.json["deleted"] == 0
+    assert done.json["deletes"] == {"Completed": 1, "Dead": 1, "Melted": 1, "Pending": 2}
+    assert done.json["keeps"] == {"Running": 1}
+    assert sum(left(run, full).values()) == 6
+
+
+@pytest.mark.parametrize(
+    ("words", "remaining"),
+    [
+        (("--yes",), {"Running": 1}),
+        (("--confirm",), {"Running": 1}),
+        (("--pending-only", "--yes"), {"Running": 1, "Completed": 1, "Dead": 1, "Melted": 1}),
+        (("--force", "--yes"), {}),
+    ],
+)
+def test_clearing_deletes_what_its_options_say(
+    run: Run, full: str, words: tuple[str, ...], remaining: dict[str, int]
+) -> None:
+    done = run("queue", "clear", "-n", "work", *words, url=full, env=NOW)
+    assert done.exit_code == 0
+    assert done.stdout == f"work: deleted {6 - sum(remaining.values())} jobs\n"
+    assert left(run, full) == remaining
+    assert left(run, full, HOSTILE) == {"Pending": 1}
+    again = run("queue", "clear", "work", *words, url=full, env=NOW)
+    assert again.exit_code == 0
+    assert "nothing to delete" in again.stdout
+
+
+def test_force_says_what_it_means_for_running_jobs(run: Run, full: str) -> None:
+    assert "goes on with it" in run("queue", "clear", "work", "--force", url=full).stderr
+
+
+def test_a_pause_outlives_the_jobs(run: Run, full: str) -> None:
+    run("queue", "pause", "work", url=full)
+    run("queue", "clear", "work", "--force", "--yes", url=full)
+    [work] = [row for row in run("queue", "list", "--format", "json", url=full, env=NOW).json if row["queue"] == "work"]
+    assert (work["total"], work["paused"]) == (0, True)
+
+
+@pytest.mark.parametrize("words", [(), ("work", "--pending-only", "--force"), ("a", "-n", "b")])
+def test_clearing_refuses_what_it_cannot_understand(run: Run, full: str, words: tuple[str, ...]) -> None:
+    assert run("queue", "clear", *words, "--yes", url=full).exit_code == 2
+    assert sum(left(run, full).values()) == 6
+
+
+# On what the original left.
+
+
+@pytest.mark.mysql
+def test_a_database_that_is_stuck_half_way_is_read_and_cannot_be_paused(
+    run: Run, shared_restored: Callable[[str], str]
+) -> None:
+    stuck = shared_restored("stuck-at-010.mariadb")
+    assert len(run("queue", "list", "--format", "json", url=stuck, env=NOW).json) == 12
+    assert run("queue", "paused", "--format", "json", url=stuck).json == []
+    assert run("queue", "health", url=stuck, env=NOW).exit_code == 1
+    done = run("queue", "pause", "mail", url=stuck)
+    assert done.exit_code == 4
+    assert "hammerwork migration run" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=getattr(pytest.mark, mark))
+        for name, mark in (
+            ("media.postgresql", "postgres"),
+            ("media.mariadb", "mysql"),
+            ("damaged.mariadb", "mysql"),
+        )
+    ],
+)
+def test_every_job_that_the_original_wrote_is_counted(
+    run: Run, shared_restored: Callable[[str], str], name: str
+) -> None:
+    url = shared_restored(name)
+    with contextlib.closing(connect(url)) as database:
+        stored = database.query("SELECT status, COUNT(*) FROM hammerwork_jobs GROUP BY status")
+    counted = run("queue", "stats", "--format", "json", url=url).json
+    assert counted["total"] == sum(jobs for _, jobs in stored)
+    for status in ("Completed", "Running", "Pending", "Dead", "Failed", "TimedOut"):
+        same = sum(jobs for word, jobs in stored if word.strip('"').lower() == status.lower())
+        assert counted["by_status"][status] == same
+    rows = run("queue", "list", "--format", "json", url=url).json
+    assert sum(row["total"] for row in rows) == counted["total"]
+    assert {row["queue"] for row in rows if row["paused"]} >= {"reminder"}
