@@ -54,6 +54,10 @@ class Database:
     def _begin(self) -> None:
         raise NotImplementedError
 
+    def _begin_snapshot(self) -> None:
+        """Begins a transaction that reads everything as of one moment."""
+        raise NotImplementedError
+
     def _adapt(self, value: Any) -> Any:
         """A value as the driver wants it; datetimes are aware and in UTC."""
         return value
@@ -188,6 +192,21 @@ class Database:
                     raise
                 _pause(attempt)
         raise AssertionError("unreachable")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Several reads by key, as of one moment. Within a transaction it joins that one."""
+        if self._in_transaction:
+            yield
+            return
+        with self._translated():
+            self._begin_snapshot()
+        self._in_transaction = True
+        try:
+            yield
+        finally:
+            self._roll_back()
+            self._in_transaction = False
 
     def _attempt(self, work: Callable[[], Result]) -> Result:
         with self._translated():

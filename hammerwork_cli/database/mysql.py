@@ -79,6 +79,10 @@ class MySQLDatabase(Database):
     def _begin(self) -> None:
         self._execute("START TRANSACTION", [])
 
+    def _begin_snapshot(self) -> None:
+        self._execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", [])
+        self._execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", [])
+
     def _adapt(self, value: Any) -> Any:
         return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) else value
 

@@ -50,6 +50,10 @@ class PostgresDatabase(Database):
     def _begin(self) -> None:
         self._connection.execute("BEGIN")
 
+    def _begin_snapshot(self) -> None:
+        # Where most of the table is one tree, the planner would read the whole table for each list of ids.
+        self._connection.execute("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ; SET LOCAL enable_seqscan = off")
+
     def _error(self, error: Exception) -> Exception | None:
         if not isinstance(error, psycopg.Error):
             return None

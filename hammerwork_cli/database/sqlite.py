@@ -47,6 +47,9 @@ class SqliteDatabase(Database):
     def _begin(self) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
 
+    def _begin_snapshot(self) -> None:
+        self._connection.execute("BEGIN")
+
     def _adapt(self, value: Any) -> Any:
         return stored_moment(value) if isinstance(value, datetime) else value
 

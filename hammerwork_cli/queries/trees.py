@@ -21,7 +21,7 @@ def tree(
     depth: int | None = None,
     max_jobs: int | None = None,
 ) -> SpawnTree:
-    """The tree that a job belongs to.
+    """The tree that a job belongs to, as of one moment.
 
     Args:
         database: where.
@@ -33,14 +33,15 @@ def tree(
     Raises:
         NotFoundError: there is no such job.
     """
-    kin = Kinship(database)
-    target = _one(kin, job)
-    above = _Ascent(kin, target, max_jobs)
-    if whole:
-        above.climb()
-    descent = _Descent(kin, above.roots(), depth, max_jobs)
-    descent.walk()
-    return descent.tree(target.id)
+    with database.snapshot():
+        kin = Kinship(database)
+        target = _one(kin, job)
+        above = _Ascent(kin, target, max_jobs)
+        if whole:
+            above.climb()
+        descent = _Descent(kin, above.roots(), depth, max_jobs)
+        descent.walk()
+        return descent.tree(target.id)
 
 
 def lineage(
@@ -51,15 +52,16 @@ def lineage(
     Raises:
         NotFoundError: there is no such job.
     """
-    kin = Kinship(database)
-    target = _one(kin, job)
-    above = _Ascent(kin, target, max_jobs)
-    chain = None
-    if ancestors:
-        above.climb(depth)
-        chain = tuple(above.by_distance())
-    below = tree(database, job, whole=False, depth=depth, max_jobs=max_jobs) if descendants else None
-    return Lineage(target, chain, below, frozenset(above.missing), above.truncated)
+    with database.snapshot():
+        kin = Kinship(database)
+        target = _one(kin, job)
+        above = _Ascent(kin, target, max_jobs)
+        chain = None
+        if ancestors:
+            above.climb(depth)
+            chain = tuple(above.by_distance())
+        below = tree(database, job, whole=False, depth=depth, max_jobs=max_jobs) if descendants else None
+        return Lineage(target, chain, below, frozenset(above.missing), above.truncated)
 
 
 def _one(kin: Kinship, job: str) -> TreeNode:

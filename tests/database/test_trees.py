@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from hammerwork_cli.database import Database
+from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.queries import trees
 from tests.rows import START, Rows
@@ -255,3 +255,15 @@ def test_lineage_goes_up_to_every_root_and_down(readable: Database, rows: Rows) 
 def test_an_unknown_job_is_not_found(readable: Database) -> None:
     with pytest.raises(NotFoundError):
         trees.tree(readable, str(uuid4()))
+
+
+def test_a_tree_is_read_as_of_one_moment(readable: Database, rows: Rows) -> None:
+    root = rows.job()
+    child = rows.job(root)
+    other = connect(readable.url)
+    with readable.snapshot():
+        assert len(trees.tree(readable, root).nodes) == 2
+        Rows(other).job(child)
+        assert len(trees.tree(readable, root).nodes) == 2
+    other.close()
+    assert len(trees.tree(readable, root).nodes) == 3
