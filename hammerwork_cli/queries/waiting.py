@@ -3,12 +3,13 @@
 import random
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConnectionLostError, HammerworkError, NotFoundError, RetryableError, UnreachableError
-from hammerwork_cli.models import FAILURES, FINISHED, Counts, Moment, moment, status_of
+from hammerwork_cli.models import FAILURES, FINISHED, Counts, Moment, TreeNode, moment, status_of
 from hammerwork_cli.models.health import Hold, WaitOutcome, WaitResult
 from hammerwork_cli.queries import trees
 from hammerwork_cli.queries.holds import holds
@@ -21,6 +22,7 @@ SETTLING = timedelta(seconds=10)
 OUTAGE = 60.0
 """Seconds without a server before waiting is given up."""
 SHOWN_FAILURES = 10
+OUTAGES = (ConnectionLostError, UnreachableError, RetryableError)
 
 
 class State(NamedTuple):
@@ -251,17 +253,30 @@ class Waiter:
 
     def _watch(self, watch: TreeWatch) -> WaitOutcome:
         while True:
-            over = self._patiently(watch, watch.look)
+            try:
+                over = self._patiently(watch, watch.look)
+            except OUTAGES:
+                if not self._is_late():
+                    raise
+                return WaitOutcome.TIMEOUT
             self._tell_stuck(watch)
             if over and not watch.stuck:
                 return WaitOutcome.FAILED if watch.counts.failed else WaitOutcome.COMPLETED
             if over and self._fail_stuck:
                 return WaitOutcome.STUCK
-            left = self._left()
-            if left is not None and left <= 0:
-                self._patiently(watch, watch.read)
+            if self._is_late():
+                with suppress(*OUTAGES):
+                    watch.read()
                 return WaitOutcome.TIMEOUT
-            time.sleep(self._interval if left is None else min(self._interval, left))
+            time.sleep(self._at_most(self._interval))
+
+    def _is_late(self) -> bool:
+        left = self._left()
+        return left is not None and left <= 0
+
+    def _at_most(self, seconds: float) -> float:
+        left = self._left()
+        return seconds if left is None else max(min(seconds, left), 0)
 
     def _left(self) -> float | None:
         return None if self._timeout is None else self._start + self._timeout - time.monotonic()
@@ -280,7 +295,7 @@ class Waiter:
                 if lost_at is not None:
                     watch.connected(self._connect())
                 done = bool(work())
-            except (ConnectionLostError, UnreachableError, RetryableError) as error:
+            except OUTAGES as error:
                 if lost_at is None:
                     lost_at = time.monotonic()
                     self._listener.lost(error)
@@ -293,22 +308,24 @@ class Waiter:
 
     def _pause(self, lost_at: float) -> bool:
         """Waits before the next try; ``False`` when there have been enough."""
-        now = time.monotonic()
-        left = self._left()
-        if now - lost_at > OUTAGE or (left is not None and left <= 0):
+        away = time.monotonic() - lost_at
+        if away > OUTAGE or self._is_late():
             return False
-        pause = random.uniform(0.5, 1.0) * min(0.2 + (now - lost_at), 5.0)  # noqa: S311  jitter is no secret
-        time.sleep(pause if left is None else min(pause, left))
+        pause = random.uniform(0.5, 1.0) * min(0.2 + away, 5.0)  # noqa: S311  jitter is no secret
+        time.sleep(self._at_most(pause))
         return True
 
     def _result(self, job: str, watch: TreeWatch, outcome: WaitOutcome) -> WaitResult:
         failed = [state.id for state in watch.states.values() if state.status in FAILURES][:SHOWN_FAILURES]
+        nodes: list[TreeNode] = []
+        with suppress(*OUTAGES):
+            nodes = watch.kin.jobs(failed)
         return WaitResult(
             job=job,
             roots=watch.roots,
             outcome=outcome,
             counts=watch.counts,
-            failed=tuple(watch.kin.jobs(failed)),
+            failed=tuple(nodes),
             stuck=tuple(watch.stuck.values()),
             waited=timedelta(seconds=time.monotonic() - self._start),
         )

@@ -240,14 +240,12 @@ def test_what_waits_for_completed_jobs_is_released(readable: Database, rows: Row
 
 
 def test_a_parent_that_is_in_the_archive_only_counts(readable: Database, rows: Rows) -> None:
-    archive = {"table": "hammerwork_jobs_archive", "archived_at": START}
-    payload = b"{}" if readable.dialect != "sqlite" else b"{}"
     done, dead = str(rows.job()), str(rows.job())
     for id_, status in ((done, "Completed"), (dead, "Dead")):
         rows.run(f"DELETE FROM hammerwork_jobs WHERE id = '{id_}'")
-        row = {"id": id_, "queue_name": "old", "payload": payload, "status": status, "created_at": START}
+        row = {"id": id_, "queue_name": "old", "payload": b"{}", "status": status, "created_at": START}
         row |= {"scheduled_at": START, "archived_at": START, "attempts": 1, "max_attempts": 3}
-        rows.insert(archive["table"], {key: readable._adapt(value) for key, value in row.items()})
+        rows.insert("hammerwork_jobs_archive", {key: readable._adapt(value) for key, value in row.items()})
     released = rows.job(done, status="Pending", dependency_status="waiting")
     failed = rows.job(dead, status="Pending", dependency_status="waiting")
     assert mend(readable) == {"not_released": 1, "parent_failed": 1}

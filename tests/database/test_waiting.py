@@ -1,0 +1,394 @@
+"""Waiting for a tree ends when all of it has finished, not before, and costs little meanwhile."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.errors import ConnectionLostError, NotFoundError, UnreachableError
+from hammerwork_cli.models import Counts
+from hammerwork_cli.models.health import Hold, HoldReason, WaitOutcome, WaitResult
+from hammerwork_cli.queries import waiting
+from hammerwork_cli.queries.waiting import TreeWatch, Waiter
+from tests.rows import START, Rows
+
+NOW = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)
+SOON = 20.0
+"""Seconds that no test needs."""
+
+
+class Told:
+    """Remembers what waiting said; tests wait for it."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.counts: Counts | None = None
+        self.held: list[Hold] = []
+        self._said = threading.Condition()
+
+    def reading(self, counts: Counts) -> None:
+        self.counts = counts
+        self._say("reading")
+
+    def stuck(self, held: list[Hold]) -> None:
+        self.held += held
+        self._say("stuck")
+
+    def lost(self, error: Exception) -> None:
+        self._say("lost")
+
+    def back(self) -> None:
+        self._say("back")
+
+    def _say(self, word: str) -> None:
+        with self._said:
+            self.words.append(word)
+            self._said.notify_all()
+
+    def wait_for(self, word: str) -> None:
+        with self._said:
+            assert self._said.wait_for(lambda: word in self.words, SOON), f"{word} was not said: {self.words}"
+
+
+class Waiting:
+    """A wait that goes on in a thread."""
+
+    def __init__(self, url: str, job: str, *, whole: bool = True, **options: Any) -> None:
+        self.told = Told()
+        self.result: WaitResult | None = None
+        self.error: BaseException | None = None
+        self.databases: list[Database] = []
+        self._url = url
+        options = {"interval": 0.01, "timeout": SOON, "fail_stuck": False} | options
+        self._thread = threading.Thread(target=self._work, args=(job, whole, options))
+        self._thread.start()
+
+    def _connect(self) -> Database:
+        self.databases.append(connect(self._url))
+        return self.databases[-1]
+
+    def _work(self, job: str, whole: bool, options: dict[str, Any]) -> None:
+        try:
+            waiter = Waiter(self._connect, self.told, **options)
+            self.result = waiter.wait(self._connect(), job, whole=whole, now=NOW)
+        except BaseException as error:  # noqa: BLE001  the test looks at it
+            self.error = error
+        for database in self.databases:
+            with contextlib.suppress(Exception):
+                database.close()
+
+    @property
+    def is_over(self) -> bool:
+        return not self._thread.is_alive()
+
+    def end(self) -> WaitResult:
+        self._thread.join(SOON * 2)
+        assert self.is_over
+        if self.error:
+            raise self.error
+        assert self.result
+        return self.result
+
+
+@pytest.fixture
+def rows(migrated_url: str) -> Iterator[Rows]:
+    with contextlib.closing(connect(migrated_url)) as database:
+        yield Rows(database)
+
+
+def settle(rows: Rows, job: str, status: str, **columns: Any) -> None:
+    values = {"status": status, **columns}
+    words = ", ".join(f"{column} = {rows.database.placeholder}" for column in values)
+    rows.run(
+        f"UPDATE hammerwork_jobs SET {words} WHERE id = '{job}'", [rows.database._adapt(v) for v in values.values()]
+    )
+
+
+def wait_once(database: Database, job: str, **options: Any) -> WaitResult:
+    options = {"interval": 0.01, "timeout": None, "fail_stuck": False} | options
+    return Waiter(lambda: database, Told(), **options).wait(database, job, whole=True, now=NOW)
+
+
+def watch(database: Database, *roots: str) -> TreeWatch:
+    watching = TreeWatch(database, roots, NOW)
+    watching.read()
+    watching.find_stuck()
+    return watching
+
+
+def statements(database: Database, work: Callable[[], Any]) -> int:
+    before = database.executed
+    work()
+    return database.executed - before
+
+
+def test_a_finished_tree_is_not_waited_for(readable: Database) -> None:
+    rows = Rows(readable)
+    root = rows.job(spawns=True, completed_at=START)
+    child = rows.job(root, completed_at=START)
+    rows.job(root, child, completed_at=START)
+    result = wait_once(readable, child)
+    assert (result.outcome, result.roots, result.counts.by_status) == (WaitOutcome.COMPLETED, (root,), {"Completed": 3})
+
+
+def test_failures_are_named(readable: Database) -> None:
+    rows = Rows(readable)
+    root = rows.job()
+    dead = rows.job(root, status="dead", error_message="boom")
+    rows.job(root, status='"Completed"')
+    result = wait_once(readable, root)
+    assert result.outcome == WaitOutcome.FAILED
+    assert [(node.id, node.error) for node in result.failed] == [(dead, "boom")]
+    assert result.counts.by_status == {"Completed": 2, "Dead": 1}
+
+
+def test_only_what_is_below_is_waited_for_when_asked(migrated_url: str, rows: Rows) -> None:
+    root = rows.job(status="Running")
+    job = rows.job(root)
+    rows.job(root, status="Pending")
+    done = Waiting(migrated_url, job, whole=False).end()
+    assert (done.outcome, done.counts.total) == (WaitOutcome.COMPLETED, 1)
+
+
+def test_it_ends_when_the_last_job_has_finished(migrated_url: str, rows: Rows) -> None:
+    root = rows.job(status="Running")
+    children = [rows.job(root, status="Pending") for _ in range(3)]
+    waiting_ = Waiting(migrated_url, children[0])
+    waiting_.told.wait_for("reading")
+    assert waiting_.told.counts
+    assert waiting_.told.counts.by_status == {"Running": 1, "Pending": 3}
+    for job in (root, *children[1:]):
+        settle(rows, job, "Completed")
+    assert not waiting_.is_over
+    settle(rows, children[0], "TimedOut")
+    result = waiting_.end()
+    assert result.outcome == WaitOutcome.FAILED
+    assert result.counts.by_status == {"Completed": 3, "TimedOut": 1}
+
+
+def test_children_that_are_spawned_meanwhile_are_waited_for(migrated_url: str, rows: Rows) -> None:
+    root = rows.job(status="Running", spawns=True)
+    waiting_ = Waiting(migrated_url, root)
+    waiting_.told.wait_for("reading")
+    child = rows.database.transaction(lambda: (settle(rows, root, "Completed"), rows.job(root, status="Pending"))[1])
+    grandchild = rows.database.transaction(
+        lambda: (settle(rows, child, "Completed"), rows.job(child, status="Pending"))[1]
+    )
+    late = rows.job(grandchild, root, status="Pending")
+    settle(rows, grandchild, "Completed")
+    settle(rows, late, "Dead")
+    assert waiting_.end().counts.by_status == {"Completed": 3, "Dead": 1}
+
+
+def test_the_original_inserts_children_after_the_end_of_their_parent(database: Database) -> None:
+    rows = Rows(database)
+    root = rows.job(status="Running", spawns=True)
+    watching = watch(database, root)
+    settle(rows, root, "Completed")
+    assert not watching.look()
+    child = rows.job(root, status="Pending")
+    assert not watching.look()
+    settle(rows, child, "Completed")
+    looks = 0
+    while not watching.look():
+        looks += 1
+        assert looks < 5
+    assert watching.counts.by_status == {"Completed": 2}
+
+
+def test_a_parent_that_ended_just_before_may_still_be_spawning(database: Database) -> None:
+    root = Rows(database).job(spawns=True, completed_at=NOW - timedelta(seconds=1))
+    watching = watch(database, root)
+    assert not watching.look()
+    assert watching.look()
+    assert watch(database, Rows(database).job(spawns=True, completed_at=START)).look()
+
+
+def test_a_job_that_is_retried_meanwhile_is_waited_for_again(database: Database) -> None:
+    rows = Rows(database)
+    root = rows.job()
+    first, second = rows.job(root, status="Dead"), rows.job(root, status="Running")
+    watching = watch(database, root)
+    settle(rows, first, "Pending")
+    settle(rows, second, "Completed")
+    assert not watching.look()
+    settle(rows, first, "Completed")
+    assert watching.look()
+    assert watching.counts.by_status == {"Completed": 3}
+
+
+def test_a_job_that_is_deleted_is_no_longer_waited_for(database: Database) -> None:
+    rows = Rows(database)
+    root = rows.job()
+    child = rows.job(root, status="Pending")
+    watching = watch(database, root)
+    rows.run(f"DELETE FROM hammerwork_jobs WHERE id = '{child}'")
+    assert watching.look()
+    assert watching.counts.total == 1
+    rows.run(f"DELETE FROM hammerwork_jobs WHERE id = '{root}'")
+    with pytest.raises(NotFoundError):
+        watching.read()
+
+
+def test_a_look_asks_for_few_jobs_however_many_are_open(readable: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "LOOK", 10)
+    rows = Rows(readable)
+    root = rows.job()
+    for _ in range(60):
+        rows.job(root, status="Running")
+    watching = watch(readable, root)
+    assert statements(readable, watching.look) == 1
+    jobs = list(watching._running)
+    for job in jobs[:35]:
+        settle(rows, job, "Completed")
+    assert statements(readable, watching.look) == 4
+    assert statements(readable, watching.look) == 1
+    for job in jobs[35:]:
+        settle(rows, job, "Completed")
+    assert watching.look()
+
+
+# Jobs that can never run.
+
+
+def test_jobs_that_can_never_run_are_told_of(readable: Database) -> None:
+    rows = Rows(readable)
+    root, dead = rows.job(), rows.job(status="Dead")
+    gone = rows.job()
+    rows.run(f"DELETE FROM hammerwork_jobs WHERE id = '{gone}'")
+    held = {"status": "Pending", "dependency_status": "waiting"}
+    expected = {
+        rows.job(root, **held): HoldReason.NOT_RELEASED,
+        rows.job(root, dead, **held): HoldReason.PARENT_FAILED,
+        rows.job(root, gone, **held): HoldReason.PARENT_MISSING,
+    }
+    above = next(iter(expected))
+    expected[rows.job(above, **held)] = HoldReason.STUCK_ABOVE
+    one, two = rows.job(**held), rows.job(**held)
+    for job, parents in ((one, [root, two]), (two, [one])):
+        rows.run(f"UPDATE hammerwork_jobs SET depends_on = '{rows.ids(parents)}' WHERE id = '{job}'")
+    expected |= {one: HoldReason.STUCK_ABOVE, two: HoldReason.STUCK_ABOVE}
+    assert {job: hold.reason for job, hold in watch(readable, root).stuck.items()} == expected
+
+
+def test_waiting_goes_on_for_stuck_jobs_and_says_so(migrated_url: str, rows: Rows) -> None:
+    root = rows.job()
+    held = rows.job(root, status="Pending", dependency_status="waiting")
+    waiting_ = Waiting(migrated_url, root)
+    waiting_.told.wait_for("stuck")
+    assert [hold.job for hold in waiting_.told.held] == [held]
+    assert not waiting_.is_over
+    settle(rows, held, "Pending", dependency_status="satisfied")
+    settle(rows, held, "Completed")
+    assert waiting_.end().outcome == WaitOutcome.COMPLETED
+    assert waiting_.told.words == ["reading", "stuck"]
+
+
+def test_jobs_get_stuck_while_they_are_waited_for(migrated_url: str, rows: Rows) -> None:
+    root = rows.job(status="Running")
+    rows.job(root, status="Pending", dependency_status="waiting")
+    waiting_ = Waiting(migrated_url, root, fail_stuck=True)
+    waiting_.told.wait_for("reading")
+    assert "stuck" not in waiting_.told.words
+    settle(rows, root, "Dead")
+    result = waiting_.end()
+    assert (result.outcome, [hold.reason for hold in result.stuck]) == (WaitOutcome.STUCK, [HoldReason.PARENT_FAILED])
+
+
+def test_stuck_jobs_do_not_end_the_wait_while_others_run(migrated_url: str, rows: Rows) -> None:
+    root = rows.job()
+    rows.job(root, status="Pending", dependency_status="waiting")
+    running = rows.job(root, status="Running")
+    waiting_ = Waiting(migrated_url, root, fail_stuck=True)
+    waiting_.told.wait_for("stuck")
+    assert not waiting_.is_over
+    settle(rows, running, "Completed")
+    assert waiting_.end().outcome == WaitOutcome.STUCK
+
+
+def test_a_job_that_waits_for_another_tree_is_not_stuck(migrated_url: str, rows: Rows) -> None:
+    root, other = rows.job(), rows.job(status="Running")
+    child = rows.job(root, other, status="Pending", dependency_status="waiting")
+    waiting_ = Waiting(migrated_url, root, whole=False)
+    waiting_.told.wait_for("reading")
+    settle(rows, other, "Completed")
+    settle(rows, child, "Completed", dependency_status="satisfied")
+    assert waiting_.end().outcome == WaitOutcome.COMPLETED
+
+
+# Time and servers.
+
+
+def test_a_timeout_ends_the_wait_with_the_counts_of_that_moment(migrated_url: str, rows: Rows) -> None:
+    root = rows.job()
+    rows.job(root, status="Running")
+    start = time.monotonic()
+    result = Waiting(migrated_url, root, timeout=0.2, interval=60).end()
+    assert 0.2 <= time.monotonic() - start < 10
+    assert (result.outcome, result.open, result.counts.total) == (WaitOutcome.TIMEOUT, 1, 2)
+
+
+def cut_off(database: Database, other: Database) -> None:
+    """Ends another connection, as a restart of the server does."""
+    if database.dialect == "postgresql":
+        database.query(f"SELECT pg_terminate_backend({other._connection.info.backend_pid})")
+    else:
+        database.script(f"KILL {other._connection.connection_id}")
+
+
+@pytest.mark.parametrize(
+    "dialect", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")], indirect=True
+)
+def test_a_lost_connection_is_made_again(migrated_url: str, rows: Rows) -> None:
+    root = rows.job(status="Running")
+    waiting_ = Waiting(migrated_url, root)
+    waiting_.told.wait_for("reading")
+    cut_off(rows.database, waiting_.databases[0])
+    waiting_.told.wait_for("back")
+    settle(rows, root, "Completed")
+    assert waiting_.end().outcome == WaitOutcome.COMPLETED
+    assert waiting_.told.words == ["reading", "lost", "back"]
+    assert len(waiting_.databases) == 2
+
+
+def test_a_server_that_stays_away_is_given_up(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "OUTAGE", 0.3)
+    root = Rows(database).job(status="Running")
+    told = Told()
+    tries: list[float] = []
+
+    def refuse() -> Database:
+        tries.append(time.monotonic())
+        raise UnreachableError("nobody answers")
+
+    waiter = Waiter(refuse, told, interval=0.01, timeout=None, fail_stuck=False)
+    watching = watch(database, root)
+
+    def lose() -> bool:
+        raise ConnectionLostError("gone")
+
+    with pytest.raises(UnreachableError):
+        waiter._patiently(watching, lose)
+    assert told.words == ["lost"]
+    assert 1 <= len(tries) < 10
+
+
+def test_a_timeout_while_the_server_is_away_is_a_timeout(database: Database) -> None:
+    root = Rows(database).job(status="Running")
+
+    def refuse() -> Database:
+        raise UnreachableError("nobody answers")
+
+    class Away(Told):
+        def reading(self, counts: Counts) -> None:
+            database.close()
+            database._error = lambda error: ConnectionLostError(str(error))  # type: ignore[method-assign]
+
+    waiter = Waiter(refuse, Away(), interval=0.01, timeout=0.2, fail_stuck=False)
+    result = waiter.wait(database, root, whole=True, now=NOW)
+    assert (result.outcome, result.open) == (WaitOutcome.TIMEOUT, 1)

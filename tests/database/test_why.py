@@ -1,0 +1,181 @@
+"""Failures are traced to their causes: the deepest ones below a job, or what is above it."""
+
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import NotFoundError
+from hammerwork_cli.models.health import Diagnosis, HoldReason
+from hammerwork_cli.queries.failures import diagnose, pattern
+from tests.rows import START, Rows
+
+HELD = {"status": "Pending", "dependency_status": "waiting"}
+
+
+def errors(found: Diagnosis) -> list[tuple[str | None, int]]:
+    return [(group.error, group.total) for group in found.groups]
+
+
+def ids(nodes: Any) -> list[str]:
+    return [node.id for node in nodes]
+
+
+def test_the_deepest_failures_are_grouped_by_error_with_the_way_to_each(readable: Database, rows: Rows) -> None:
+    root = rows.job(queue="ingest")
+    middle = [rows.job(root, queue="transcode") for _ in range(2)]
+    leaves = [
+        rows.job(parent, queue="segment", status="Dead", error_message=f"segment {number}: moov atom not found")
+        for number, parent in enumerate([*middle, *middle])
+    ]
+    other = rows.job(root, queue="subtitle", status="Failed", error_message="quota exceeded")
+    silent = rows.job(root, queue="thumbnail", status="timedout")
+    found = diagnose(readable, root, limit=3)
+    assert errors(found) == [("segment 0: moov atom not found", 4), (None, 1), ("quota exceeded", 1)]
+    assert found.groups[0].queues.by_status == {"segment": 4}
+    assert [ids(failed.path) for failed in found.groups[0].jobs] == [
+        [root, middle[number % 2], leaf] for number, leaf in enumerate(leaves[:3])
+    ]
+    assert [ids(group.jobs[0].path) for group in found.groups[1:]] == [[root, silent], [root, other]]
+    assert found.failed
+    assert found.consequences == 0
+    assert found.counts.by_status == {"Completed": 3, "Dead": 4, "Failed": 1, "TimedOut": 1}
+
+
+def test_the_path_begins_at_the_topmost_ancestor(readable: Database, rows: Rows) -> None:
+    root = rows.job()
+    middle = rows.job(root)
+    leaf = rows.job(middle, status="Dead", error_message="boom")
+    beside = rows.job(root, status="Dead", error_message="not below")
+    found = diagnose(readable, middle, limit=5)
+    assert errors(found) == [("boom", 1)]
+    assert [ids(failed.path) for failed in found.groups[0].jobs] == [[root, middle, leaf]]
+    assert beside not in {failed.job.id for group in found.groups for failed in group.jobs}
+
+
+def test_a_failure_above_a_deeper_one_is_no_cause(readable: Database, rows: Rows) -> None:
+    root = rows.job(status="Failed", error_message="a child failed")
+    middle = rows.job(root)
+    rows.job(middle, status="Dead", error_message="boom")
+    found = diagnose(readable, root, limit=5)
+    assert errors(found) == [("boom", 1)]
+    assert found.consequences == 1
+
+
+def test_jobs_that_failed_with_their_parent_are_consequences(readable: Database, rows: Rows) -> None:
+    root = rows.job()
+    cause = rows.job(root, status="Dead", error_message="boom")
+    first = rows.job(cause, status="Failed", dependency_status="failed", error_message="it depends on another")
+    rows.job(first, status="Failed", dependency_status="failed", error_message="it depends on another")
+    found = diagnose(readable, root, limit=5)
+    assert errors(found) == [("boom", 1)]
+    assert found.consequences == 2
+    assert found.above == ()
+
+
+def test_the_cause_is_looked_for_above_a_job_that_failed_with_another(readable: Database, rows: Rows) -> None:
+    root = rows.job()
+    cause = rows.job(root, status="Dead", error_message="boom")
+    first = rows.job(cause, status="Failed", dependency_status="failed")
+    job = rows.job(first, status="Failed", dependency_status="failed")
+    found = diagnose(readable, job, limit=5)
+    assert found.groups == ()
+    assert found.consequences == 1
+    assert [ids(failed.path) for failed in found.above] == [[root, cause]]
+
+
+def test_the_cause_may_be_in_another_tree(readable: Database, rows: Rows) -> None:
+    root, elsewhere = rows.job(), rows.job(status="Dead", error_message="boom")
+    rows.job(root, elsewhere, status="Failed", dependency_status="failed")
+    found = diagnose(readable, root, limit=5)
+    assert [failed.job.id for failed in found.above] == [elsewhere]
+
+
+def test_a_waiting_job_names_what_holds_it_and_the_cause_above(readable: Database, rows: Rows) -> None:
+    cause = rows.job(status="Dead", error_message="boom")
+    first = rows.job(cause, **HELD)
+    job = rows.job(first, **HELD)
+    found = diagnose(readable, job, limit=5)
+    assert [(hold.job, hold.reason) for hold in found.holds] == [
+        (job, HoldReason.STUCK_ABOVE),
+        (first, HoldReason.PARENT_FAILED),
+    ]
+    assert [failed.job.id for failed in found.above] == [cause]
+    assert found.failed
+
+
+def test_a_job_that_waits_for_one_that_runs_has_no_failure(readable: Database, rows: Rows) -> None:
+    root = rows.job(status="Running", started_at=START)
+    job = rows.job(root, rows.job(), **HELD)
+    found = diagnose(readable, job, limit=5)
+    assert not found.failed
+    assert [(hold.reason, hold.holders) for hold in found.holds] == [(HoldReason.UNFINISHED, (root,))]
+    gone = rows.job()
+    rows.run(f"DELETE FROM hammerwork_jobs WHERE id = '{gone}'")
+    missing = rows.job(gone, **HELD)
+    assert [(hold.reason, hold.holders) for hold in diagnose(readable, missing, limit=5).holds] == [
+        (HoldReason.PARENT_MISSING, (gone,))
+    ]
+
+
+def test_circles_end(readable: Database, rows: Rows) -> None:
+    one, two = rows.job(status="Dead"), rows.job(status="Failed", dependency_status="failed")
+    held = rows.job(**HELD)
+    for job, parent in ((one, two), (two, one), (held, held)):
+        rows.run(f"UPDATE hammerwork_jobs SET depends_on = '{rows.ids([parent])}' WHERE id = '{job}'")
+    assert diagnose(readable, one, limit=5).failed
+    assert diagnose(readable, two, limit=5).failed
+    assert [hold.reason for hold in diagnose(readable, held, limit=5).holds] == [HoldReason.STUCK_ABOVE]
+
+
+def test_nothing_failed(readable: Database, rows: Rows) -> None:
+    root = rows.job()
+    rows.job(root, status="Running")
+    found = diagnose(readable, root, limit=5)
+    assert not found.failed
+    assert (found.groups, found.above, found.holds) == ((), (), ())
+    with pytest.raises(NotFoundError):
+        diagnose(readable, "00000000-0000-4000-8000-000000000000", limit=5)
+
+
+def test_a_traceback_is_known_by_its_last_line(database: Database) -> None:
+    rows = Rows(database)
+    root = rows.job()
+    for number in range(2):
+        frames = "\n".join(f'  File "handler.py", line {line}, in work' for line in range(40 + number))
+        rows.job(
+            root,
+            status="Dead",
+            error_message=f"Traceback (most recent call last):\n{frames}\nValueError: chunk {number} is bad\n",
+        )
+    assert errors(diagnose(database, root, limit=5)) == [("ValueError: chunk 0 is bad", 2)]
+
+
+@pytest.mark.parametrize(
+    ("error", "same"),
+    [
+        ("job 0e47c1ea-8108-4d55-bc42-975a687b04c5 is gone", "job <id> is gone"),
+        ("at 0x7f3b4bb9b090 in frame deadbeef01", "at <hex> in frame <hex>"),
+        ("timed out after 30.5 s (attempt 3)", "timed out after <n> s (attempt <n>)"),
+        ("defaced facade", "defaced facade"),
+        ("\n  first line\nsecond line", "first line"),
+        ("", ""),
+    ],
+)
+def test_what_varies_in_errors_is_made_equal(error: str, same: str) -> None:
+    assert pattern(error) == same
+
+
+def test_a_large_tree_takes_few_statements(database: Database) -> None:
+    rows = Rows(database)
+    root = rows.job()
+    counts = []
+    diagnose(database, root, limit=3)  # what is read once a connection
+    for _ in range(2):
+        for _ in range(80):
+            rows.job(root, status="Dead", error_message="boom")
+            rows.job(root, **HELD)
+        before = database.executed
+        diagnose(database, root, limit=3)
+        counts.append(database.executed - before)
+    assert counts[0] == counts[1] <= 20
