@@ -8,7 +8,7 @@ import typer
 from hammerwork_cli.commands.options import Format, FormatOption, JobArgument, QueueOption, YesOption, duration
 from hammerwork_cli.commands.verb import Verb
 from hammerwork_cli.context import Context
-from hammerwork_cli.errors import HammerworkError, TimedOutError
+from hammerwork_cli.errors import HammerworkError, TimedOutError, UsageError
 
 if TYPE_CHECKING:
     from hammerwork_cli.models import Counts
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hammerwork_cli.queries.doctor import Doctor
 
 ANSWER_IS_NO = 1
+SHORTEST_INTERVAL = 0.01
 
 
 def register(app: typer.Typer) -> None:
@@ -59,7 +60,7 @@ def wait(
     waiter = waiting.Waiter(
         context.database,
         _Notes(context),
-        interval=duration(interval).total_seconds(),
+        interval=_seconds_between(interval),
         timeout=duration(timeout).total_seconds() if timeout else None,
         fail_stuck=fail_stuck,
     )
@@ -73,6 +74,13 @@ def wait(
         raise TimedOutError(f"The tree has not finished within {timeout}: {result.open:,} jobs are open.")
     if result.outcome != WaitOutcome.COMPLETED:
         raise typer.Exit(ANSWER_IS_NO)
+
+
+def _seconds_between(interval: str) -> float:
+    seconds = duration(interval).total_seconds()
+    if seconds < SHORTEST_INTERVAL:
+        raise UsageError("--interval is too short: the database would do nothing else.", hint="Write 0.1s or more.")
+    return seconds
 
 
 class _Notes:

@@ -1,0 +1,318 @@
+"""``spawn wait``, ``why`` and ``doctor`` through the user's door: exit codes, formats, consent, stderr."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.database import connect
+from tests.rows import START, Rows
+
+Run = Callable[..., Any]
+ROOT = Path(__file__).parent.parent.parent
+NOW = {"HAMMERWORK_NOW": "2026-11-24T20:00:00Z"}
+NOWHERE = "00000000-0000-4000-8000-000000000000"
+HELD = {"status": "Pending", "dependency_status": "waiting"}
+HOSTILE = 'x\x1b[2J[red]"\n=1+1\u202e'
+
+
+@pytest.fixture
+def url(new_database: Callable[..., str]) -> str:
+    return new_database("sqlite", migrated=True)
+
+
+@pytest.fixture
+def rows(url: str) -> Iterator[Rows]:
+    with contextlib.closing(connect(url)) as database:
+        yield Rows(database)
+
+
+@pytest.fixture
+def start(url: str, clean_environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts the program and does not wait for its end."""
+    started: list[subprocess.Popen[str]] = []
+
+    def program(*words: str) -> subprocess.Popen[str]:
+        environment = {**clean_environment, "HAMMERWORK_DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hammerwork_cli", *words],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield program
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def finish(rows: Rows, job: str, status: str = "Completed") -> None:
+    rows.run(f"UPDATE hammerwork_jobs SET status = '{status}' WHERE id = '{job}'")
+
+
+# wait
+
+
+def test_wait_for_a_tree_that_is_finished_already(run: Run, rows: Rows, url: str) -> None:
+    root = rows.job()
+    rows.job(root)
+    done = run("spawn", "wait", root[:8], url=url, env=NOW)
+    assert done.exit_code == 0
+    assert "2 jobs: 2 completed" in done.stdout
+    assert done.stderr == ""
+
+
+def test_wait_says_which_jobs_failed(run: Run, rows: Rows, url: str) -> None:
+    root = rows.job()
+    dead = rows.job(root, queue="segment", status="Dead", error_message="moov atom not found")
+    done = run("spawn", "wait", root, url=url, env=NOW)
+    assert done.exit_code == 1
+    assert f"segment {dead[:8]} Dead · moov atom not found" in done.stdout
+    assert f"hammerwork spawn why {root[:8]}" in done.stdout
+    assert done.stderr == ""
+    done = run("spawn", "wait", root, "--format", "json", url=url, env=NOW)
+    assert done.exit_code == 1
+    assert done.json["outcome"] == "failed"
+    assert done.json["counts"] == {"Completed": 1, "Dead": 1}
+    assert [job["id"] for job in done.json["failed"]] == [dead]
+
+
+def test_wait_gives_up_after_the_timeout(run: Run, rows: Rows, url: str) -> None:
+    root = rows.job(status="Running")
+    done = run("spawn", "wait", root, "--timeout", "0.1s", "--interval", "0.01s", "--format", "json", url=url)
+    assert done.exit_code == 124
+    assert (done.json["outcome"], done.json["open"]) == ("timeout", 1)
+    assert json.loads(done.stderr.splitlines()[-1])["error"]["code"] == "timeout"
+    quiet = run("spawn", "wait", root, "--timeout", "0.1s", "--quiet", url=url)
+    assert quiet.exit_code == 124
+    assert "not finished within 0.1s" in quiet.stderr
+    assert "Waiting for" not in quiet.stderr
+
+
+def test_wait_knows_no_such_job_and_no_such_duration(run: Run, rows: Rows, url: str) -> None:
+    assert run("spawn", "wait", NOWHERE, url=url).exit_code == 5
+    assert run("spawn", "wait", rows.job(), "--timeout", "soon", url=url).exit_code == 2
+    assert run("spawn", "wait", rows.job(), "--interval", "0s", url=url).exit_code == 2
+
+
+def test_wait_says_that_a_job_is_stuck_and_stops_when_asked_to(run: Run, rows: Rows, url: str) -> None:
+    root = rows.job()
+    held = rows.job(root, **HELD)
+    done = run("spawn", "wait", root, "--fail-stuck", url=url, env=NOW)
+    assert done.exit_code == 1
+    assert f"{held[:8]} was not released" in done.stderr
+    assert "hammerwork spawn doctor --fix" in done.stderr
+    assert "can never run" in done.stdout
+    assert run("spawn", "wait", root, "--timeout", "0.05s", url=url, env=NOW).exit_code == 124
+
+
+def test_wait_in_one_process_while_another_finishes_the_jobs(
+    start: Callable[..., subprocess.Popen[str]], rows: Rows
+) -> None:
+    root = rows.job(status="Running", spawns=True)
+    process = start("spawn", "wait", root, "--interval", "0.05s", "--timeout", "60s", "--format", "json")
+    assert process.stderr
+    assert process.stderr.readline() == "Waiting for 1 job: 1 running\n"
+    with contextlib.closing(connect(rows.database.url)) as worker:
+        mine = Rows(worker)
+        child = worker.transaction(lambda: (finish(mine, root), mine.job(root, status="Pending"))[1])
+        assert process.poll() is None
+        finish(mine, child, "Running")
+        finish(mine, child)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert json.loads(stdout)["counts"] == {"Completed": 2}
+    assert len(stdout.splitlines()) == 1
+
+
+def test_wait_ends_with_130_on_ctrl_c(start: Callable[..., subprocess.Popen[str]], rows: Rows) -> None:
+    process = start("spawn", "wait", rows.job(status="Running"), "--interval", "60s")
+    assert process.stderr
+    process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stdout == ""
+    assert "Traceback" not in stderr
+
+
+# why
+
+
+def test_why_names_errors_paths_and_what_to_type(run: Run, rows: Rows, url: str) -> None:
+    root = rows.job(queue="ingest")
+    middle = rows.job(root, queue="transcode")
+    leaves = [rows.job(middle, queue="segment", status="Dead", attempts=3, error_message="boom 1") for _ in range(5)]
+    done = run("spawn", "why", root[:8], "--limit", "2", url=url)
+    assert done.exit_code == 1
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        f"ingest {root[:8]} · Completed · 7 jobs: 2 completed, 5 dead",
+        "",
+        "5 dead · segment · boom 1",
+        *(
+            f"  ingest {root[:8]} → transcode {middle[:8]} → segment {leaf[:8]} · Dead after 3 attempts"
+            for leaf in leaves[:2]
+        ),
+        "  … 3 more",
+        "",
+        "Next",
+        f"  hammerwork job retry {root[:8]} --tree --only dead",
+        f"  hammerwork job show {leaves[0][:8]}",
+    ]
+    done = run("spawn", "why", root, "--format", "json", url=url)
+    assert done.exit_code == 1
+    assert [group["count"] for group in done.json["groups"]] == [5]
+    assert [step["id"] for step in done.json["groups"][0]["jobs"][0]["path"]] == [root, middle, leaves[0]]
+    assert done.json["next"][0] == f"hammerwork job retry {root[:8]} --tree --only dead"
+
+
+def test_why_says_what_a_job_waits_for_when_nothing_failed(run: Run, rows: Rows, url: str) -> None:
+    running = rows.job(queue="extract", status="Running")
+    job = rows.job(running, queue="merge", **HELD)
+    done = run("spawn", "why", job, url=url)
+    assert done.exit_code == 0
+    assert f"Nothing failed at or below {job[:8]}." in done.stdout
+    assert f"merge {job[:8]} waits for extract {running[:8]} (running)" in done.stdout
+    assert run("spawn", "why", running, "--format", "json", url=url).json["failed"] is False
+    assert run("spawn", "why", NOWHERE, url=url).exit_code == 5
+
+
+def test_why_looks_for_the_cause_above(run: Run, rows: Rows, url: str) -> None:
+    cause = rows.job(queue="extract", status="Dead", error_message="disk full")
+    job = rows.job(cause, queue="merge", status="Failed", dependency_status="failed")
+    done = run("spawn", "why", job, url=url)
+    assert done.exit_code == 1
+    assert f"extract {cause[:8]} · Dead · disk full" in done.stdout
+    assert f"hammerwork job retry {cause[:8]}" in done.stdout
+
+
+def test_a_very_deep_path_shows_its_ends(run: Run, rows: Rows, url: str) -> None:
+    chain = [rows.job(queue="crawl")]
+    for _ in range(1500):
+        chain.append(rows.job(chain[-1], queue="crawl"))
+    dead = rows.job(chain[-1], queue="crawl", status="Dead", error_message="boom")
+    done = run("spawn", "why", chain[0], url=url)
+    assert done.exit_code == 1
+    assert max(map(len, done.stdout.splitlines())) < 200
+    assert "1,497 more" in done.stdout
+    assert dead[:8] in done.stdout
+
+
+# doctor
+
+
+def test_doctor_has_nothing_to_say_about_a_healthy_database(run: Run, rows: Rows, url: str) -> None:
+    rows.job()
+    done = run("spawn", "doctor", url=url)
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "Nothing is wrong.\n")
+    assert run("spawn", "doctor", "--format", "json", url=url).json == []
+    assert run("spawn", "doctor", "--fix", url=url).exit_code == 0
+
+
+def test_doctor_looks_and_changes_nothing_without_fix(run: Run, rows: Rows, url: str) -> None:
+    bad = rows.job(queue="ingest", status="pending")
+    for options in ((), ("--dry-run",), ("--fix", "--dry-run", "--yes")):
+        done = run("spawn", "doctor", *options, url=url)
+        assert done.exit_code == 1
+        assert f"{bad[:8]}  ingest  pending" in done.stdout
+        assert "--fix writes the proper word." in done.stdout
+    assert rows.database.query("SELECT status FROM hammerwork_jobs") == [("pending",)]
+
+
+def test_doctor_needs_consent(run: Run, rows: Rows, url: str) -> None:
+    rows.job(status="pending")
+    for options in ((), ("--format", "json")):
+        done = run("spawn", "doctor", "--fix", *options, url=url)
+        assert done.exit_code == 2
+        assert done.stdout == ""
+        assert "--yes" in done.stderr
+    assert "1 misspelt status: writes the proper word" in run("spawn", "doctor", "--fix", url=url).stderr
+    assert rows.database.query("SELECT status FROM hammerwork_jobs") == [("pending",)]
+
+
+def test_doctor_asks_on_a_terminal(rows: Rows, url: str, clean_environment: dict[str, str]) -> None:
+    rows.job(status="pending")
+    environment = {**clean_environment, "HAMMERWORK_DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
+    for answer, exit_code, status in ((b"no\n", 2, "pending"), (b"y\n", 0, "Pending")):
+        controller, terminal = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hammerwork_cli", "spawn", "doctor", "--fix"],
+            env=environment,
+            stdin=terminal,
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+        )
+        os.close(terminal)
+        os.write(controller, answer)
+        process.communicate(timeout=60)
+        os.close(controller)
+        assert process.returncode == exit_code
+        assert rows.database.query("SELECT status FROM hammerwork_jobs") == [(status,)]
+
+
+def test_doctor_mends_and_tells_what_is_left(run: Run, rows: Rows, url: str) -> None:
+    rows.job(status="pending")
+    rows.job(status="Running", started_at=START, attempts=1)
+    rows.job(queue="odd", status="Gone fishing")
+    done = run("spawn", "doctor", "--fix", "--yes", "--older-than", "2h", url=url, env=NOW)
+    assert done.exit_code == 1
+    assert "Mended 1 job: misspelt status" in done.stdout
+    assert "Mended 1 job: lost" in done.stdout
+    assert "Left 1 job: unknown status" in done.stdout
+    again = run("spawn", "doctor", "--format", "json", url=url, env=NOW)
+    assert [(finding["kind"], finding["mendable"]) for finding in again.json] == [("unknown_status", False)]
+    rows.run("DELETE FROM hammerwork_jobs WHERE status = 'Gone fishing'")
+    rows.job(status='"Dead"')
+    done = run("spawn", "doctor", "--fix", "--yes", "--format", "json", url=url, env=NOW)
+    assert done.exit_code == 0
+    assert [(finding["kind"], finding["mended"], finding["left"]) for finding in done.json] == [
+        ("misspelt_status", 1, 0)
+    ]
+
+
+def test_doctor_asks_for_an_age_where_jobs_are_running(run: Run, rows: Rows, url: str) -> None:
+    rows.job(status="Running", started_at=START)
+    done = run("spawn", "doctor", url=url, env=NOW)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "1 job is Running, the first since 2026-11-24 14:00:00 UTC" in done.stderr
+    assert "--older-than 2h" in done.stderr
+    assert run("spawn", "doctor", "--older-than", "2h", url=url, env=NOW).exit_code == 1
+    assert run("spawn", "doctor", "--older-than", "long", url=url, env=NOW).exit_code == 2
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl", "csv", "tsv"])
+def test_every_format_can_be_read_whatever_the_rows_say(run: Run, rows: Rows, url: str, form: str) -> None:
+    root = rows.job(queue=HOSTILE)
+    rows.job(root, queue=HOSTILE, status="dead", error_message=HOSTILE)
+    rows.job(root, queue=HOSTILE, status=HOSTILE)
+    rows.job(root, queue=HOSTILE, **HELD)
+    verbs = (("doctor", "--older-than", "1s"), ("why", root), ("wait", root, "--timeout", "0s"))
+    for verb in verbs:
+        done = run("spawn", *verb, "--format", form, url=url, env=NOW)
+        assert done.exit_code in {1, 124}, done.stderr
+        assert "\x1b" not in done.stdout
+        if form in {"json", "jsonl"}:
+            documents = [done.json] if form == "json" else [json.loads(line) for line in done.stdout.splitlines()]
+            assert documents
+            assert all(documents)
+        else:
+            read = list(csv.DictReader(io.StringIO(done.stdout), delimiter="," if form == "csv" else "\t"))
+            assert read
+            assert all(None not in record for record in read)
+        assert "\x1b" not in run("spawn", *verb, url=url, env=NOW).stdout
+        assert "\u202e" not in run("spawn", *verb, url=url, env=NOW).stdout
