@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from textwrap import wrap
 
 from hammerwork_cli.models import FAILURES, WAITING, Counts, JobStatus, rfc3339
 from hammerwork_cli.models.queues import (
@@ -37,7 +38,7 @@ def _other(counts: Counts) -> int:
 
 STATES: Sequence[Column[QueueState]] = (
     Column("queue", lambda row: row.name, wraps=True),
-    Column("paused", lambda row: "paused" if row.pause else None, optional=True),
+    Column("paused", lambda row: "yes" if row.pause else None, optional=True),
     Column("total", lambda row: count(row.counts.total), "right"),
     Column("pending", lambda row: count(row.pending), "right"),
     Column("running", lambda row: count(row.running), "right"),
@@ -222,10 +223,6 @@ def _ended(stats: QueueStats) -> str:
 CHECK_KEYS = ("queue", "check", "value", "limit", "unit", "status")
 
 
-_CHECK_NAMES = ("pending", "pending age", "running age", "waiting age", "failed", "failure rate")
-"""In the order of :attr:`QueueHealth.checks`."""
-
-
 def _words(check: HealthCheck) -> str:
     return check.name.replace("_", " ")
 
@@ -246,16 +243,17 @@ CHECKS: Sequence[Column[HealthCheck]] = (
 )
 
 
-def _value(number: int) -> Column[QueueHealth]:
-    return Column(_CHECK_NAMES[number], lambda row: _measure(row.checks[number].value), "right")
-
-
 HEALTH: Sequence[Column[QueueHealth]] = (
     Column("queue", lambda row: row.state.name, wraps=True),
     Column("health", lambda row: "ok" if row.healthy else "unhealthy"),
-    *map(_value, range(len(_CHECK_NAMES))),
-    Column("exceeded", lambda row: ", ".join(_words(check) for check in row.exceeded), wraps=True),
-    Column("paused", lambda row: "paused" if row.state.pause else None, optional=True),
+    Column("paused", lambda row: "yes" if row.state.pause else None, optional=True),
+    Column("running", lambda row: count(row.state.running), "right"),
+    Column("ready", lambda row: count(row.state.ready), "right"),
+    Column(
+        "what is wrong",
+        lambda row: ", ".join(f"{_words(check)} {_measure(check.value)}" for check in row.exceeded),
+        wraps=True,
+    ),
 )
 
 
@@ -324,7 +322,8 @@ def health_text(
     limits = ", ".join(
         f"{_words(check)} {_measure(check.limit)}" for check in found[0].checks if check.limit is not None
     )
-    yield f"{unhealthy} of {plural(len(found), 'queue')} unhealthy. At most: {limits}"
+    verdict = f"{unhealthy} of {plural(len(found), 'queue')} unhealthy. At most: {limits or 'all limits are off'}"
+    yield from wrap(verdict, width) if width else [verdict]
 
 
 # Changes.
