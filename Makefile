@@ -2,7 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench completions clean
 
 demo: $(VENV)/installed
 	$(BIN)/hammerwork demo
@@ -19,6 +19,9 @@ check: $(VENV)/installed
 
 bench: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python -m benchmarks $(ARGS)
+
+completions: $(VENV)/installed
+	$(BIN)/python completions/generate.py
 
 clean:
 	rm -rf $(VENV) tests/mermaid/node_modules build dist

@@ -105,14 +105,13 @@ def configured_url(environ: Mapping[str, str]) -> str:
 
 
 def _from_file(environ: Mapping[str, str]) -> object:
-    path = environ.get("HAMMERWORK_CONFIG") or _in_folder(environ, "XDG_CONFIG_HOME", "~/.config", "config.toml")
-    try:
-        file = open(os.path.expanduser(path), "rb")  # noqa: PTH111, PTH123, SIM115
-    except FileNotFoundError:
+    named = environ.get("HAMMERWORK_CONFIG")
+    path = os.path.expanduser(named) if named else _in_folder(environ, "XDG_CONFIG_HOME", "~/.config", "config.toml")  # noqa: PTH111
+    if not named and not os.path.exists(path):  # noqa: PTH110
         return None
     import tomllib
 
-    with file:
+    with open(path, "rb") as file:  # noqa: PTH123
         return tomllib.load(file).get("database_url")
 
 
