@@ -21,6 +21,7 @@ SETTLING = timedelta(seconds=10)
 """How long after a parent's end the original may still be inserting its children, one by one."""
 OUTAGE = 60.0
 """Seconds without a server before waiting is given up."""
+NAP = 0.5
 SHOWN_FAILURES = 10
 OUTAGES = (ConnectionLostError, UnreachableError, RetryableError)
 
@@ -268,15 +269,19 @@ class Waiter:
                 with suppress(*OUTAGES):
                     watch.read()
                 return WaitOutcome.TIMEOUT
-            time.sleep(self._at_most(self._interval))
+            self._sleep(self._interval)
 
     def _is_late(self) -> bool:
         left = self._left()
         return left is not None and left <= 0
 
-    def _at_most(self, seconds: float) -> float:
+    def _sleep(self, seconds: float) -> None:
+        """Sleeps, not beyond the timeout."""
         left = self._left()
-        return seconds if left is None else max(min(seconds, left), 0)
+        end = time.monotonic() + (seconds if left is None else min(seconds, left))
+        # In naps: a Ctrl-C that comes in the instant before a sleep begins is noticed after it.
+        while (rest := end - time.monotonic()) > 0:
+            time.sleep(min(rest, NAP))
 
     def _left(self) -> float | None:
         return None if self._timeout is None else self._start + self._timeout - time.monotonic()
@@ -312,7 +317,7 @@ class Waiter:
         if away > OUTAGE or self._is_late():
             return False
         pause = random.uniform(0.5, 1.0) * min(0.2 + away, 5.0)  # noqa: S311  jitter is no secret
-        time.sleep(self._at_most(pause))
+        self._sleep(pause)
         return True
 
     def _result(self, job: str, watch: TreeWatch, outcome: WaitOutcome) -> WaitResult:
