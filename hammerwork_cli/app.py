@@ -13,7 +13,7 @@ from typer.main import get_command
 from hammerwork_cli.commands.verb import LateGroup
 from hammerwork_cli.context import Context
 from hammerwork_cli.database.url import redact
-from hammerwork_cli.errors import HammerworkError
+from hammerwork_cli.errors import HammerworkError, UsageError
 
 GROUPS = {
     "spawn": ("spawn", "What was spawned: list, tree, stats, lineage, pending."),
@@ -67,6 +67,7 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
     words = list(sys.argv[1:] if arguments is None else arguments)
     context = context or Context()
     try:
+        _check_encoding(words)
         # Not .main(): it would turn a closed pipe and Ctrl-C into exit codes of its own.
         command = get_command(app)
         with command.make_context("hammerwork", words, obj=context) as invocation:
@@ -87,6 +88,13 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
     finally:
         context.close()
     return 0
+
+
+def _check_encoding(words: Sequence[str]) -> None:
+    try:
+        "".join(words).encode()
+    except UnicodeEncodeError:
+        raise UsageError("An argument is not UTF-8 text.") from None
 
 
 def _wants_json(words: Sequence[str]) -> bool:
@@ -113,8 +121,6 @@ def _failure(error: HammerworkError, words: Sequence[str], context: Context) -> 
 
 
 def _usage(error: TyperException, words: Sequence[str], context: Context) -> int:
-    from hammerwork_cli.errors import UsageError
-
     if type(error).__name__ == "NoArgsIsHelpError":
         print(error.format_message(), file=context.stderr)
         return UsageError.exit_code

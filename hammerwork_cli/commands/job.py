@@ -115,7 +115,7 @@ def enqueue(
     ] = None,
     at: Annotated[str | None, typer.Option("--at", metavar="TIME", help="Not before: 2026-12-24T18:00:00Z.")] = None,
     max_attempts: Annotated[
-        int, typer.Option("--max-attempts", min=1, max=LARGEST_INTEGER, help="Before it is Dead.")
+        int, typer.Option("--max-attempts", metavar="N", min=1, max=LARGEST_INTEGER, help="Before it is Dead.")
     ] = 3,
     timeout: Annotated[
         str | None, typer.Option("--timeout", metavar="DURATION", help="How long a run may take: 90 (seconds), 15m.")
@@ -135,7 +135,8 @@ def enqueue(
         str | None, typer.Option("--spawn-config", metavar="JSON", help="It spawns; JSON, @FILE, or - for stdin.")
     ] = None,
     max_spawn_count: Annotated[
-        int | None, typer.Option("--max-spawn-count", min=0, help="Most children it may spawn. [default: 100]")
+        int | None,
+        typer.Option("--max-spawn-count", metavar="N", min=0, help="Most children it may spawn. [default: 100]"),
     ] = None,
     operation_id: Annotated[
         str | None, typer.Option("--operation-id", metavar="ID", help="Name of its spawning.")
@@ -143,7 +144,9 @@ def enqueue(
     spawn_delay: Annotated[
         str | None, typer.Option("--spawn-delay", metavar="DURATION", help="Between batches of children.")
     ] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", min=1, help="Children a batch.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", metavar="N", min=1, help="Children a batch.")
+    ] = None,
     inherit: Annotated[
         str | None,
         typer.Option(
@@ -178,7 +181,7 @@ def enqueue(
     }
     text = read.payload_with(read.text_from(payload), spawning, spawn_config, inherit)
     job = NewJob(
-        queue=read.encodable(context.queue(queue)),
+        queue=context.queue(queue),
         payload=text,
         created_at=now,
         scheduled_at=read.start_time(now, delay, at),
@@ -186,8 +189,8 @@ def enqueue(
         priority=read.priority(priority),
         max_attempts=max_attempts,
         timeout_seconds=read.whole_seconds(timeout) if timeout else None,
-        trace_id=trace_id and read.encodable(trace_id),
-        correlation_id=correlation_id and read.encodable(correlation_id),
+        trace_id=trace_id,
+        correlation_id=correlation_id,
     )
     database = context.database()
     parents = dict.fromkeys(jobs.resolve(database, word) for value in depends_on or () for word in value.split(","))

@@ -131,7 +131,7 @@ def cancel(
       hammerwork job cancel --queue mail --dry-run
     """
     context: Context = ctx.obj
-    change = Cancel(context.now(), by=context.operator, reason=read.encodable(reason) if reason else None, force=force)
+    change = Cancel(context.now(), by=context.operator, reason=reason, force=force)
     wanted = _acceptable(change, statuses(status)) or WAITING
     chosen = JobFilter(
         queue=queue,

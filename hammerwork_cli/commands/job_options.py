@@ -25,7 +25,9 @@ SinceOption = Annotated[
 ]
 LastHoursOption = Annotated[
     float | None,
-    typer.Option("--last-hours", min=0, max=1_000_000, help="Only jobs created in the last so many hours."),
+    typer.Option(
+        "--last-hours", metavar="HOURS", min=0, max=1_000_000, help="Only jobs created in the last so many hours."
+    ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Also what is refused otherwise; see above.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
@@ -147,24 +149,11 @@ def text_from(value: str) -> str:
     try:
         if value == "-":
             return sys.stdin.buffer.read().decode("utf-8-sig")
-        return Path(value[1:]).read_text(encoding="utf-8-sig") if value.startswith("@") else encodable(value)
+        return Path(value[1:]).read_text(encoding="utf-8-sig") if value.startswith("@") else value
     except OSError as error:
         raise UsageError(f"{value[1:]} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{'stdin' if value == '-' else value[1:]} is not UTF-8 text.") from error
-
-
-def encodable(text: str) -> str:
-    """The text, provided that it is text.
-
-    Raises:
-        UsageError: the command line held bytes that are not UTF-8.
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise UsageError("An argument is not UTF-8 text.") from error
-    return text
 
 
 def json_value(text: str, what: str) -> Any:

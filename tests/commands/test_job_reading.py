@@ -262,3 +262,9 @@ def test_jobs_of_every_queue_that_the_original_wrote_are_shown(
         text = run("job", "show", record["id"], url=url)
         assert (text.exit_code, text.stderr) == (0, "")
         assert "\x1b" not in text.stdout
+
+
+def test_an_argument_that_is_no_text_is_a_usage_error(run: Run, several: str) -> None:
+    outcome = run("job", "list", "--queue", "\udcff", url=several)
+    assert outcome.exit_code == 2
+    assert "not UTF-8" in outcome.stderr
