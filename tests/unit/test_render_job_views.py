@@ -1,0 +1,78 @@
+"""Jobs and changes to them, as people see them."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from hammerwork_cli.models import Counts, Job, JobDetails, JobGroup, JobStatus, Outcome, TreeNode
+from hammerwork_cli.render import job_outcomes, job_views
+from tests.jobs import NOW, identity
+
+
+def details(payload: str | None) -> JobDetails:
+    """A job with this payload."""
+    node = TreeNode(identity(1), "mail", "Pending", 2, 0, "[]", NOW, None, None, None, None, None, None, None, None)
+    return JobDetails(Job(node, NOW, 3, "none"), False, payload, None, {}, (), (), Counts(), ())
+
+
+def text(payload: str | None, *, width: int | None = 80, full: bool = False) -> list[str]:
+    """What a terminal, or with ``width=None`` a pipe, is given."""
+    return list(job_views.details_text(details(payload), now=NOW + timedelta(minutes=5), width=width, full=full))
+
+
+def test_a_long_payload_is_bounded_on_a_terminal_only() -> None:
+    payload = json.dumps(list(range(1000)))
+    assert text(payload)[-1].startswith("  … 962 more lines: --full")
+    assert len(text(payload, width=None)) == len(text(payload, full=True)) > 1000
+
+
+def test_a_long_line_is_cut_to_the_terminal_only() -> None:
+    payload = json.dumps({"a": "é" * 500})
+    assert max(map(len, text(payload))) <= 80
+    assert "é" * 500 in "".join(text(payload, width=None))
+
+
+def test_a_huge_payload_is_not_parsed_for_a_screen() -> None:
+    lines = text('"' + "x" * 5_000_000)
+    assert len(lines) < 60
+    assert lines[-1].startswith("  …")
+
+
+def test_a_payload_that_is_nested_too_deeply_is_given_as_text() -> None:
+    deep = "[" * 100_000 + "]" * 100_000
+    assert job_views.parsed(deep) == deep
+    assert text(deep, width=None)[-1] == f"  {deep}"
+
+
+def test_a_payload_that_cannot_be_read_is_said_to_be_so() -> None:
+    assert text(None)[-1] == "  cannot be read"
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("Running", "for 5m 00s"), ("Dead", "boom"), ("Pending", None), ("Completed", "in 2.0 s"), ("Odd", None)],
+)
+def test_the_note_says_what_matters_of_a_job_in_its_status(status: str, expected: str | None) -> None:
+    end = NOW + timedelta(seconds=2) if status == "Completed" else None
+    error = "boom\nTraceback" if status == "Dead" else None
+    node = TreeNode(identity(1), "q", status, 2, 1, "[]", NOW, NOW, end, None, error, None, None, None, None)
+    assert job_views.note(Job(node, NOW, 3, "none"), NOW + timedelta(minutes=5)) == expected
+
+
+def test_a_plan_of_many_queues_is_bounded_and_counts_the_rest() -> None:
+    groups = [JobGroup(f"queue-{number}", "Dead", number) for number in range(1, 101)]
+    plan = job_outcomes.Plan(job_outcomes.RETRY, groups, lambda status: status == JobStatus.DEAD)
+    lines = "\n".join(job_outcomes.plan_text(plan, terminal=False)).splitlines()
+    assert lines[0] == "To retry: 5,050 jobs"
+    assert lines[2].split() == ["queue-100", "Dead", "100"]
+    assert lines[-1] == "… and 3,240 jobs in 80 more lines"
+    assert len(lines) == job_outcomes.SHOWN_GROUPS + 3
+
+
+def test_an_outcome_says_what_followed_and_what_was_left() -> None:
+    outcome = Outcome(changed=1, left=Counts({"Running": 2, "\x1b[31m": 1}), followed=3)
+    lines = list(job_outcomes.outcome_text(job_outcomes.CANCEL, outcome))
+    assert lines[0] == "Cancelled 1 job and failed 3 jobs that waited for it."
+    assert lines[1].startswith(r"Left alone: 1 job, \x1b[31m. Only jobs that have not begun are cancelled.")
+    assert lines[2].startswith("Left alone: 2 jobs, Running. With --force: ")
