@@ -66,15 +66,6 @@ NULL AS priority, 0 AS of_priority
 -- name: also_by_priority [mysql]
 -- See {window_rows}.
 
--- name: run_seconds [postgresql]
-EXTRACT(EPOCH FROM c.completed_at - c.started_at)::float8
-
--- name: run_seconds [mysql]
-TIMESTAMPDIFF(MICROSECOND, c.started_at, c.completed_at) / 1e6
-
--- name: run_seconds [sqlite]
-(julianday(c.completed_at) - julianday(c.started_at)) * 86400
-
 -- name: run_times
 -- Median and 95th percentile (nearest rank) of the seconds that jobs ran which completed in the window.
 SELECT MIN(CASE WHEN r.place * 100 >= r.jobs * 50 THEN r.seconds END) AS p50,

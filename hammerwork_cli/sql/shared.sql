@@ -183,3 +183,13 @@ e.place
 
 -- name: place [sqlite]
 e.key
+
+-- name: run_seconds [postgresql]
+-- How long the job c ran.
+EXTRACT(EPOCH FROM c.completed_at - c.started_at)::float8
+
+-- name: run_seconds [mysql]
+TIMESTAMPDIFF(MICROSECOND, c.started_at, c.completed_at) / 1e6
+
+-- name: run_seconds [sqlite]
+(julianday(c.completed_at) - julianday(c.started_at)) * 86400

@@ -145,15 +145,6 @@ FROM hammerwork_jobs j JOIN {joined_edges} AS c ON c.parent = j.id
 WHERE {in_window}
 GROUP BY j.id, c.status
 
--- name: run_seconds [postgresql]
-EXTRACT(EPOCH FROM c.completed_at - c.started_at)::float8
-
--- name: run_seconds [mysql]
-TIMESTAMPDIFF(MICROSECOND, c.started_at, c.completed_at) / 1e6
-
--- name: run_seconds [sqlite]
-(julianday(c.completed_at) - julianday(c.started_at)) * 86400
-
 -- name: window_run_times
 -- Median and 95th percentile (nearest rank) of the seconds that their completed children ran.
 SELECT MIN(CASE WHEN r.place * 100 >= r.jobs * 50 THEN r.seconds END),
