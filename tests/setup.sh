@@ -83,6 +83,7 @@ wanted_packages() {
     has bash || echo bash
     has zsh || echo zsh
     has fish || echo fish
+    has jq || echo jq
     has dot || echo graphviz
 }
 
