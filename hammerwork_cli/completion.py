@@ -8,10 +8,16 @@ Whatever goes wrong, nothing is said: the prompt is no place for errors.
 import faulthandler
 import os
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 
-DEADLINE = 0.22
-"""Seconds after which the process is gone, whatever it waits for."""
+CONNECT_SECONDS = 0.2
+"""From the start of the program until there is a connection; later nobody waits any more."""
+LOGIN_SECONDS = 0.08
+"""What is left for connecting on a machine that takes long to import a driver."""
+ANSWER_SECONDS = 0.5
+"""What an answer may take."""
 MOST = 200
 """Values."""
 MOST_NAMES = 1000
@@ -31,9 +37,6 @@ def print_values(kind: str = "", prefix: str = "", *_: str) -> None:
         kind: ``queues`` or ``jobs``.
         prefix: what was typed.
     """
-    nowhere = open(os.devnull, "w")  # noqa: PTH123, SIM115  pathlib costs as much as all the rest
-    # A thread of C's: a driver that waits for a server holds up everything of Python's.
-    faulthandler.dump_traceback_later(DEADLINE, exit=True, file=nowhere)
     try:
         lines = list(_lines(_rows(kind, prefix, os.environ), prefix))
         sys.stdout.buffer.write("".join(lines).encode("utf-8", "ignore"))
@@ -41,6 +44,15 @@ def print_values(kind: str = "", prefix: str = "", *_: str) -> None:
     except Exception:  # noqa: BLE001, S110  see above
         pass
     os._exit(0)
+
+
+def _end_in(seconds: float) -> None:
+    """Ends the process later, whatever it does then.
+
+    A thread of C's does it: a driver that waits for a server holds up everything of Python's.
+    """
+    nowhere = open(os.devnull, "w")  # noqa: PTH123, SIM115  pathlib costs as much as all the rest
+    faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
 
 
 def _lines(rows: Sequence[Row], prefix: str) -> Iterable[str]:
@@ -73,18 +85,26 @@ def _ask(statement: str, environ: Mapping[str, str], **values: object) -> Sequen
     url = configured_url(environ)
     if url.partition("://")[0].lower() == "sqlite":
         return _ask_sqlite(_path(url), statement, values)
-    from hammerwork_cli.database import connect
+    begun = time.monotonic()
+    from hammerwork_cli.database import DatabaseUrl, connect
 
-    return connect(url).plain_rows(f"completion.{statement}", **values)
+    parsed = DatabaseUrl.parse(url)
+    import_module(
+        "hammerwork_cli.database.postgres" if parsed.dialect == "postgresql" else "hammerwork_cli.database.mysql"
+    )
+    _end_in(max(CONNECT_SECONDS - (time.monotonic() - begun), LOGIN_SECONDS))
+    database = connect(parsed)
+    _end_in(ANSWER_SECONDS)
+    return database.plain_rows(f"completion.{statement}", **values)
 
 
 def _ask_sqlite(path: str, statement: str, values: Mapping[str, object]) -> Sequence[Row]:
     import sqlite3
 
+    _end_in(ANSWER_SECONDS)
     if not os.path.isfile(path):  # noqa: PTH113
         return []
-    connection = sqlite3.connect(path, timeout=DEADLINE)
-    return connection.execute(_statement(statement), values).fetchall()
+    return sqlite3.connect(path, timeout=0).execute(_statement(statement), values).fetchall()
 
 
 def _statement(name: str) -> str:

@@ -13,24 +13,21 @@ _hammerwork_look() {
 }
 
 # The line as the program will see it. Bash cuts words at = : and @ as well: what stands together is put together.
-# Sets words (before the cursor), current (at the cursor), and kept (the part of it that Bash leaves alone).
+# Sets words (before the cursor) and current (at the cursor).
 _hammerwork_split() {
     local line=$COMP_LINE word i
-    words=() current="" kept=""
+    words=() current=""
     for ((i = 0; i <= COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         if ((i == 0)) || [[ $line == [[:space:]]* ]]; then
             ((i)) && words+=("$current")
             current="" line=${line#"${line%%[![:space:]]*}"}
         fi
-        kept=$current
         current+=$word line=${line#"$word"}
     done
-    # Of a cut character alone nothing is replaced.
-    [[ $word == *[!:=@]* ]] || kept=$current
 }
 
-# Offers a word when it begins with what was typed. $lead stands before it, as it is.
+# Offers a word when it begins with what was typed. $lead stands before it, as it is; $kept is what Bash leaves alone.
 _hammerwork_offer() {
     local word
     [[ $1 == "$typed"* ]] || return
@@ -60,8 +57,8 @@ _hammerwork_ask() {
 _hammerwork_files() {
     local name
     while IFS= read -r name; do
-        name=$lead$mark$name
-        COMPREPLY+=("${name#"$kept$mark"}")
+        name=$lead$name
+        COMPREPLY+=("${name#"$kept"}")
     done < <(compgen "$1" -- "$typed")
     compopt -o filenames 2>/dev/null
 }
@@ -114,8 +111,8 @@ _hammerwork_unquoted() {
 
 _hammerwork() {
     local -a words
-    local current kept commands options takes arguments
-    local path="" option="" kind="" url="" word lead="" typed="" mark="" plain="" position=0 REPLY IFS=$' \t\n'
+    local current commands options takes arguments
+    local path="" option="" kind="" url="" word lead="" typed="" mark="" kept plain="" position=0 REPLY IFS=$' \t\n'
     COMPREPLY=()
     _hammerwork_split
     _hammerwork_look ""
@@ -144,10 +141,12 @@ _hammerwork() {
         fi
     done
 
+    kept=$current
     if [[ ! $option && ! $plain && $current == --*=* ]]; then
         option=${current%%=*} lead=$option= current=${current#*=}
     fi
     [[ $current != [\"\']* ]] || mark=${current:0:1}
+    kept=${kept%"$mark$2"}
     _hammerwork_unquoted "$current"
     typed=$REPLY
 

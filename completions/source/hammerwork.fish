@@ -50,7 +50,7 @@ end
 function __hammerwork_several
     set -l before (string match -r -- '^.*,' (__hammerwork_typed))
     for word in $argv
-        echo $before$word
+        echo "$before$word"
     end
 end
 
@@ -70,7 +70,8 @@ function __hammerwork_ask
     set -l program hammerwork
     type -q -- $words[1]; and set program $words[1]
     test -n "$url"; and set -lx HAMMERWORK_DATABASE_URL (string unescape -- $url)
-    command $program --complete-values $argv[1] (__hammerwork_typed) 2>/dev/null </dev/null
+    command $program --complete-values $argv[1] (__hammerwork_typed) 2>/dev/null </dev/null |
+        string match -v -- '~*' # which fish would not quote
 end
 
 complete -c hammerwork -f

@@ -1,0 +1,384 @@
+"""A TAB in the real shells: what it writes, what it costs, and that no name from a database can do harm."""
+
+import contextlib
+import resource
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from hammerwork_cli import completion
+from hammerwork_cli.config import Settings, embedded_path
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.models import JobStatus, NewJob
+from hammerwork_cli.queries import enqueue
+from tests.conftest import ROOT, unavailable
+from tests.rows import START
+from tests.shells import SHELLS, Shell, missing
+
+PROGRAM = f"env PYTHONPATH='{ROOT}' '{sys.executable}' -m hammerwork_cli"
+
+HOSTILE = {
+    "aa": "aa $(touch canary)",
+    "bb": "bb`touch canary`",
+    "cc": "cc 'quoted' \"twice\"",
+    "dd": "dd;touch canary;",
+    "ee": "ee\\back\\\\slash",
+    "ff": "ff*? [a-z]",
+    "gg": "gg:colons::of",
+    "hh": "hh=equal@at",
+    "ii": "ii!!bang!touch",
+    "jj": "jj~ #hash ",
+    "kk": "kk&|<>(){touch,canary}",
+    "ll": "ll$HOME ${HOME}",
+    "mm": "mm日本 é 🎬",
+    "nn": "nn%s %n %(x)",
+    "oo": "oo[red]x[/red]",
+    "pp": "pp''",
+}
+STARTS = (
+    "$(touch canary)",
+    "`touch canary`",
+    "~root",
+    "'x",
+    '"x',
+    "!!",
+    "#x",
+    "*",
+    "=ls",
+    "{a,b}",
+    "\\x",
+    ";x",
+    " x",
+    "%x",
+)
+UNPRINTABLE = ("zz\nnew\nline", "zz\x1b]0;title\x07", "zz\ttab", "zz\rreturn", "zz\u202eright-to-left", "zz\x7f")
+
+
+def job(queue: str, number: int = 0, status: JobStatus = JobStatus.PENDING) -> NewJob:
+    return NewJob(
+        queue=queue,
+        payload="{}",
+        created_at=START,
+        scheduled_at=START,
+        status=status,
+        id=f"{number:08x}-0000-4000-8000-000000000000",
+    )
+
+
+@pytest.fixture
+def shell(tmp_path: Path, clean_environment: dict[str, str]) -> Iterator[Callable[..., Shell]]:
+    """``shell(name, url=None)``: an interactive one."""
+    with contextlib.ExitStack() as closing:
+
+        def start(name: str, url: str | None = None) -> Shell:
+            if missing(name):
+                unavailable(f"{name} is not installed: run 'make test', or install it")
+            variables = {"HAMMERWORK_DATABASE_URL": url} if url else {}
+            started = Shell(name, tmp_path, PROGRAM, {**clean_environment, **variables})
+            closing.callback(started.close)
+            return started
+
+        yield start
+
+
+@pytest.fixture
+def filled(new_database: Callable[..., str]) -> Callable[..., str]:
+    """``filled(jobs)``: the URL of an SQLite database that holds them."""
+
+    def fill(jobs: list[NewJob]) -> str:
+        url = new_database("sqlite", migrated=True)
+        with contextlib.closing(connect(url)) as database:
+            enqueue.insert(database, jobs)
+        return url
+
+    return fill
+
+
+# The scripts.
+
+
+def test_the_scripts_are_those_of_the_command_line() -> None:
+    sys.path.insert(0, str(ROOT))
+    try:
+        from completions.generate import FOLDER, scripts
+    finally:
+        sys.path.remove(str(ROOT))
+    for name, text in scripts().items():
+        assert (FOLDER / name).read_text(encoding="utf-8") == text, f"{name} is out of date. Run: make completions"
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_a_tab_completes_words_and_starts_no_python(shell: Callable[..., Shell], name: str) -> None:
+    started = shell(name)
+    for typed, called in (
+        ("hammerwork spa\ttre\tx", ["spawn", "tree", "x"]),
+        ("hammerwork job enq\t--prio\tcrit\t", ["job", "enqueue", "--priority", "critical"]),
+        ("hammerwork --quiet queue pausee\t", ["--quiet", "queue", "pausee"]),
+        ("hammerwork --color alw\tspawn doc\t", ["--color", "always", "spawn", "doctor"]),
+        ("hammerwork --color=nev\tspawn doc\t", ["--color=never", "spawn", "doctor"]),
+        ("hammerwork spawn list --format tsv --rec\t", ["spawn", "list", "--format", "tsv", "--recent"]),
+        ("hammerwork spawn list --format=tab\t", ["spawn", "list", "--format=table"]),
+        ("hammerwork spawn tree x --charset as\t", ["spawn", "tree", "x", "--charset", "ascii"]),
+        ("hammerwork spawn tree x --format mer\t", ["spawn", "tree", "x", "--format", "mermaid"]),
+        ("hammerwork spawn list -t comp\t", ["spawn", "list", "-t", "completed"]),
+        ("hammerwork spawn list --status dead,comp\t", ["spawn", "list", "--status", "dead,completed"]),
+        ("hammerwork spawn list --status=dead,comp\t", ["spawn", "list", "--status=dead,completed"]),
+        ("hammerwork config get database_\t", ["config", "get", "database_url"]),
+        ("hammerwork -u postg\t", ["-u", "postgresql://"]),
+    ):
+        assert [word.removesuffix("=") for word in _joined(started.calls(typed))] == _joined(called), typed
+    assert started.questions == 0
+
+
+def _joined(words: list[str]) -> list[str]:
+    """``--option=value`` as two words: shells write either."""
+    return [part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])]
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_hidden_options_are_not_offered(shell: Callable[..., Shell], name: str) -> None:
+    assert shell(name).calls("hammerwork queue stats --queu\t x")[:3] == ["queue", "stats", "--queu"]
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_files_are_completed_where_a_file_is_meant(shell: Callable[..., Shell], name: str, tmp_path: Path) -> None:
+    (tmp_path / "pay load.json").write_text("{}")
+    (tmp_path / "fol der").mkdir()
+    started = shell(name)
+    assert started.calls("hammerwork job enqueue --payload @pay\t")[-1] == "@pay load.json"
+    assert started.calls("hammerwork demo --folder fol\t")[-1].rstrip("/") == "fol der"
+
+
+# Values.
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_queues_and_ids_are_completed_from_the_database(
+    shell: Callable[..., Shell], filled: Callable[..., str], name: str
+) -> None:
+    url = filled([job("video_ingest", 0xABC0), job("transcode", 0xDEF0)])
+    started = shell(name, url)
+    assert started.calls("hammerwork spawn list -q vid\t") == ["spawn", "list", "-q", "video_ingest"]
+    assert started.calls("hammerwork queue stats tra\t") == ["queue", "stats", "transcode"]
+    assert started.calls("hammerwork spawn tree 0000d\t") == ["spawn", "tree", job("", 0xDEF0).id]
+    assert started.calls("hammerwork job cancel x 0000a\t") == ["job", "cancel", "x", job("", 0xABC0).id]
+    assert started.questions == 4
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_the_database_on_the_line_is_asked(shell: Callable[..., Shell], filled: Callable[..., str], name: str) -> None:
+    url, other = filled([job("here")]), filled([job("elsewhere")])
+    started = shell(name, other)
+    for option in (f"-u '{url}'", f"--database-url='{url}'", f"--database-url '{url}'"):
+        assert started.calls(f"hammerwork spawn list {option} -q h\t")[-1] == "here"
+        assert started.calls(f"hammerwork {option} spawn list -q h\t")[-1] == "here"
+    assert started.calls("hammerwork spawn list -q e\t")[-1] == "elsewhere"
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_hostile_names_arrive_as_they_are(
+    shell: Callable[..., Shell], filled: Callable[..., str], name: str, tmp_path: Path
+) -> None:
+    url = filled([job(queue, number) for number, queue in enumerate([*HOSTILE.values(), *UNPRINTABLE])])
+    started = shell(name, url)
+    for prefix, queue in HOSTILE.items():
+        assert started.calls(f"hammerwork spawn list -q {prefix}\t")[-1] == queue
+        assert started.calls(f"hammerwork spawn list --queue={prefix}\t")[-1] == f"--queue={queue}"
+    assert started.calls("hammerwork spawn list -q hh:equ\t")[-1] == "hh:equ"
+    assert started.calls("hammerwork spawn list -q hh=equal@a\t")[-1] == HOSTILE["hh"]
+    assert started.calls("hammerwork spawn list -q gg:colons:\t")[-1] == HOSTILE["gg"]
+    # A list of all of them is shown, and nothing of it is run.
+    assert started.calls("hammerwork spawn list -q zz\t")[-1] == "zz"
+    assert started.calls("hammerwork spawn list -q \t\t\x15hammerwork done")[-1] == "done"
+    assert not (tmp_path / "canary").exists()
+    assert "\x1b]0;title" not in started.shown
+
+
+@pytest.mark.parametrize("name", SHELLS)
+@pytest.mark.parametrize("queue", STARTS)
+def test_hostile_beginnings_arrive_as_they_are(
+    shell: Callable[..., Shell], filled: Callable[..., str], name: str, queue: str, tmp_path: Path
+) -> None:
+    started = shell(name, filled([job(queue)]))
+    # Fish leaves a tilde as it is, so such a name is not offered there.
+    offered = name != "fish" or not queue.startswith("~")
+    assert started.calls("hammerwork spawn list -q \t")[-1] == (queue if offered else "-q")
+    assert not (tmp_path / "canary").exists()
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_a_word_in_quotes_is_completed_or_left_alone(
+    shell: Callable[..., Shell], filled: Callable[..., str], name: str, tmp_path: Path
+) -> None:
+    names = ["my queue", "no $(touch canary)", "no'quote"]
+    started = shell(name, filled([job(queue, number) for number, queue in enumerate(names)]))
+    assert started.calls("hammerwork spawn list -q 'my\t")[-1] == "my queue"
+    assert started.calls('hammerwork spawn list -q "my q\t')[-1] == "my queue"
+    assert started.calls("hammerwork spawn list -q my\\ q\t")[-1] == "my queue"
+    assert started.calls('hammerwork spawn list -q "no $\t\x15hammerwork done')[-1] == "done"
+    assert not (tmp_path / "canary").exists()
+
+
+# Where values come from.
+
+
+def values(*words: str, env: dict[str, str]) -> tuple[str, float]:
+    """What ``--complete-values`` prints, and how many seconds it took; it never says anything else."""
+    begun = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "hammerwork_cli", "--complete-values", *words],
+        env={"PYTHONPATH": str(ROOT), **env},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=30,
+        check=False,
+    )
+    assert done.stderr == ""
+    return done.stdout, time.perf_counter() - begun
+
+
+def test_values_are_the_same_on_every_database(migrated_url: str, clean_environment: dict[str, str]) -> None:
+    with contextlib.closing(connect(migrated_url)) as database:
+        enqueue.insert(
+            database,
+            [
+                job("waits", 0xA1),
+                job("ended", 0xA2, JobStatus.COMPLETED),
+                job("waits", 0xB1, JobStatus.RETRYING),
+                replace(job("broken", 0xB2, JobStatus.DEAD), failed_at=START),
+                replace(job("broken", 0xB3, JobStatus.FAILED), failed_at=START + timedelta(seconds=1)),
+            ],
+        )
+    env = {**clean_environment, "HAMMERWORK_DATABASE_URL": migrated_url}
+    assert _patient("queues", "", env=env) == "broken\t\nended\t\nwaits\t\n"
+    assert _patient("queues", "w", env=env) == "waits\t\n"
+    assert (
+        _patient("jobs", "000000a", env=env)
+        == f"{job('', 0xA1).id}\twaits, Pending\n{job('', 0xA2).id}\tended, Completed\n"
+    )
+    assert _patient("jobs", "000000b1-", env=env) == f"{job('', 0xB1).id}\twaits, Retrying\n"
+    # What failed last comes first when nothing was typed.
+    assert _patient("jobs", "", env=env) == f"{job('', 0xB3).id}\tbroken, Failed\n{job('', 0xB2).id}\tbroken, Dead\n"
+
+
+def _patient(*words: str, env: dict[str, str]) -> str:
+    """A machine that is busy with other tests may miss the deadline."""
+    return next((found for found in (values(*words, env=env)[0] for _ in range(20)) if found), "")
+
+
+def test_values_are_bounded(filled: Callable[..., str], clean_environment: dict[str, str]) -> None:
+    url = filled([job(f"queue-{number:04}", number) for number in range(1500)])
+    env = {**clean_environment, "HAMMERWORK_DATABASE_URL": url}
+    queues = values("queues", "", env=env)[0].splitlines()
+    assert queues == [f"queue-{number:04}\t" for number in range(completion.MOST)]
+    assert len(values("queues", "queue-14", env=env)[0].splitlines()) == 100
+    assert len(values("jobs", "0", env=env)[0].splitlines()) == completion.MOST
+
+
+def test_queues_are_found_without_reading_all_jobs(database: Database) -> None:
+    for queue in ("one", "two", "three"):
+        enqueue.insert(database, [job(queue, START.microsecond + number) for number in _numbers(queue)])
+    names = database.plain_rows("completion.queues", prefix="", limit=completion.MOST_NAMES, sample=1)
+    assert {str(name) for (name,) in names} >= {"one", "two", "three"}
+
+
+def _numbers(queue: str) -> range:
+    start = {"one": 0, "two": 1000, "three": 2000}[queue]
+    return range(start, start + 300)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"HAMMERWORK_DATABASE_URL": "sqlite:///a.db", "DATABASE_URL": "sqlite:///b.db"},
+        {"DATABASE_URL": "postgresql://host/b", "HAMMERWORK_DATABASE_URL": ""},
+        {"HAMMERWORK_CONFIG": "{tmp}/own.toml"},
+        {"XDG_CONFIG_HOME": "{tmp}/xdg"},
+        {"XDG_DATA_HOME": "{tmp}/data"},
+    ],
+    ids=str,
+)
+def test_the_settings_are_those_of_every_command(
+    settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own.toml").write_text('database_url = "mysql://host/own"\n')
+    (tmp_path / "xdg" / "hammerwork").mkdir(parents=True)
+    (tmp_path / "xdg" / "hammerwork" / "config.toml").write_text('database_url = "sqlite:///x.db"\n')
+    environ = {"HOME": str(tmp_path), **{name: text.replace("{tmp}", str(tmp_path)) for name, text in settings.items()}}
+    monkeypatch.setenv("HOME", str(tmp_path))
+    expected = Settings(environ).get("database_url").value or f"sqlite:///{embedded_path(environ)}"
+    assert completion.configured_url(environ) == expected
+
+
+def test_whatever_goes_wrong_nothing_is_said(tmp_path: Path, clean_environment: dict[str, str]) -> None:
+    (tmp_path / "broken.toml").write_text("database_url = [")
+    (tmp_path / "no.db").write_text("this is no database")
+    sqlite3.connect(tmp_path / "empty.db").close()
+    for env in (
+        {"HAMMERWORK_DATABASE_URL": "nonsense"},
+        {"HAMMERWORK_DATABASE_URL": "oracle://host/x"},
+        {"HAMMERWORK_DATABASE_URL": "sqlite:////no/such/folder/x.db"},
+        {"HAMMERWORK_DATABASE_URL": f"sqlite:///{tmp_path}/no.db"},
+        {"HAMMERWORK_DATABASE_URL": f"sqlite:///{tmp_path}/empty.db"},
+        {"HAMMERWORK_DATABASE_URL": "postgresql://me:secret@127.0.0.1:1/x"},
+        {"HAMMERWORK_DATABASE_URL": "mysql://me:secret@127.0.0.1:1/x"},
+        {"HAMMERWORK_CONFIG": f"{tmp_path}/broken.toml"},
+        {"HAMMERWORK_CONFIG": f"{tmp_path}/absent.toml"},
+        {},
+    ):
+        for words in (("queues", ""), ("jobs", "ab"), ("jobs", "nonsense"), ("jobs", "a" * 99), ("what", ""), ()):
+            assert values(*words, env={**clean_environment, **env})[0] == ""
+    assert not (tmp_path / "home" / ".local").exists()
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
+def test_a_database_that_does_not_answer_costs_less_than_a_blink(
+    scheme: str, clean_environment: dict[str, str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"{scheme}://me:secret@127.0.0.1:{silent.getsockname()[1]}/x"
+        runs = [values("queues", "", env={**clean_environment, "HAMMERWORK_DATABASE_URL": url}) for _ in range(9)]
+    assert {found for found, _ in runs} == {""}
+    # The quickest, as other tests run at the same time.
+    assert min(seconds for _, seconds in runs) <= 0.3
+
+
+def test_values_from_sqlite_cost_little_more_than_python(
+    filled: Callable[..., str], clean_environment: dict[str, str]
+) -> None:
+    url = filled([job(f"queue-{number % 20}", number) for number in range(20_000)])
+    env = {**clean_environment, "HAMMERWORK_DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
+    asked = _processor_seconds("-m", "hammerwork_cli", "--complete-values", "queues", "queue", env=env)
+    assert asked <= 3 * _processor_seconds("-c", "pass", env=env)
+    imported = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "hammerwork_cli", "--complete-values", "queues"],
+        env=env,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    ).stderr
+    modules = {line.rpartition("|")[2].strip() for line in imported.splitlines()}
+    assert "sqlite3" in modules
+    assert not modules & {"typer", "rich", "click", "dataclasses", "psycopg", "mysql.connector", "hammerwork_cli.app"}
+
+
+def _processor_seconds(*words: str, env: dict[str, str]) -> float:
+    """Of a Python, the median of several runs; other programs at the same time hardly count."""
+
+    def once() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, *words], env=env, capture_output=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    return statistics.median(once() for _ in range(15))
