@@ -44,6 +44,7 @@ MIGRATIONS = (
     Migration("013_add_key_audit", "The log of key use"),
     Migration("014_add_queue_pause", "Paused queues"),
     Migration("015_spawn_indexes", "Indexes that find children and spawning parents", "ours"),
+    Migration("016_recent_jobs_index", "An index that lists the newest jobs", "ours"),
 )
 
 

@@ -21,7 +21,7 @@ from hammerwork_cli.queries import migrations
 from tests.database.introspection import TRACKING, Schema, expected_schema, read_schema, without_ours
 
 IDS = [migration.id for migration in migrations.MIGRATIONS]
-OURS = ["015_spawn_indexes"]
+OURS = ["015_spawn_indexes", "016_recent_jobs_index"]
 
 
 def states(database: Database) -> dict[str, str]:
@@ -123,7 +123,7 @@ def test_every_migration_is_recorded_one_by_one_with_its_time(empty_database: Da
     migrations.run(empty_database)
     found = migrations.status(empty_database)
     assert [state.migration.id for state in found] == IDS
-    assert [state.migration.owner for state in found] == ["upstream"] * 14 + ["ours"]
+    assert [state.migration.owner for state in found] == ["upstream"] * 14 + ["ours"] * len(OURS)
     moments = [executed for state in found if (executed := moment(state.executed_at))]
     assert len(moments) == len(IDS)
     assert moments == sorted(moments)
@@ -408,4 +408,4 @@ def test_what_drop_would_remove_is_counted(database: Database) -> None:
     database.script("INSERT INTO hammerwork_queue_pause (queue_name) VALUES ('mail'), ('video')")
     found = {row.table: row.rows for row in migrations.contents(database)}
     assert found.keys() == read_schema(database).keys()
-    assert (found["hammerwork_queue_pause"], found[TRACKING], found["hammerwork_jobs"]) == (2, 15, 0)
+    assert (found["hammerwork_queue_pause"], found[TRACKING], found["hammerwork_jobs"]) == (2, 16, 0)

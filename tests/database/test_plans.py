@@ -109,3 +109,12 @@ def test_lists_cost_the_same_few_statements_whatever_they_find(readable: Databas
     for _ in range(40):
         rows.job(rows.job(spawns=True), dependency_status="waiting", status="Pending")
     assert [statements_of(ask) for ask in asks] == few
+
+
+def test_the_newest_jobs_are_read_from_our_index(spawned: tuple[Database, str]) -> None:
+    database, _ = spawned
+    filters = dict.fromkeys(
+        ("cursor_at", "ended_before", "normal", "priorities", "queue", "since", "statuses", "unarchived")
+    )
+    told = plan(database, "jobs.list", limit=5, **filters)
+    assert "idx_hammerwork_jobs_created" in told
