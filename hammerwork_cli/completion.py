@@ -9,8 +9,12 @@ import faulthandler
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hammerwork_cli.database import Database
 
 CONNECT_SECONDS = 0.2
 """From the start of the program until there is a connection; later nobody waits any more."""
@@ -95,7 +99,18 @@ def _ask(statement: str, environ: Mapping[str, str], **values: object) -> Sequen
     _end_in(max(CONNECT_SECONDS - (time.monotonic() - begun), LOGIN_SECONDS))
     database = connect(parsed)
     _end_in(ANSWER_SECONDS)
+    if statement == "queues" and parsed.dialect == "mysql":
+        return list(_names(database, str(values["prefix"])))
     return database.plain_rows(f"completion.{statement}", **values)
+
+
+def _names(database: "Database", prefix: str) -> Iterator[Row]:
+    name = None
+    for _ in range(MOST):
+        name = database.plain_rows("completion.next_queue", prefix=prefix, after=name)[0][0]
+        if name is None or not name.casefold().startswith(prefix.casefold()):
+            return
+        yield (name,)
 
 
 def _ask_sqlite(path: str, statement: str, values: Mapping[str, object]) -> Sequence[Row]:

@@ -1,11 +1,12 @@
 -- Values for the shells' completion. A TAB is pressed often, so each statement reads an index or a bounded number of
 -- rows, never a large table. The statements for SQLite name nothing of another file: completion.py reads them itself.
 
--- name: queues [mysql]
--- Names from a prefix on, which the server takes from the index by jumping from name to name.
-SELECT DISTINCT j.queue_name FROM hammerwork_jobs j
+-- name: next_queue
+-- The first name after another one. MariaDB jumps along its index only when asked name by name: DISTINCT reads all of
+-- the index, and a recursion over MIN even once for each name.
+SELECT MIN(j.queue_name) FROM hammerwork_jobs j
 WHERE j.queue_name >= :prefix
-ORDER BY j.queue_name LIMIT :limit
+AND j.queue_name > :after -- when :after
 
 -- name: queues [sqlite]
 -- The original's index has waiting jobs only: their queues, from name to name, and those of the first and the last rows.
