@@ -34,6 +34,8 @@ class Database:
     percent: ClassVar[str] = "%"
     key_chunk: ClassVar[int] = 1000
     """Ids a statement that looks rows up by an index."""
+    scan_chunk: int = 100_000
+    """Ids a statement that reads the whole table: as many as a statement may hold."""
 
     def __init__(self, url: DatabaseUrl) -> None:
         self.url = url
@@ -116,9 +118,9 @@ class Database:
         return bool(self._rows("shared.index_migration", frozenset({self.dialect}), {}))
 
     def _way(self, tags: set[str]) -> str:
-        if self.dialect == "sqlite" or "indexed" in tags:
+        if "indexed" in tags:
             return "by_first_parent"
-        return "by_scan" if self.dialect == "mysql" or "jsonb" in tags else "by_gin"
+        return "by_gin" if self.dialect == "postgresql" and "jsonb" not in tags else "by_scan"
 
     def jobs_columns(self) -> dict[str, str]:
         """Columns of ``hammerwork_jobs``.

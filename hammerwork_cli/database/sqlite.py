@@ -16,6 +16,8 @@ from hammerwork_cli.errors import (
 
 BUSY_SECONDS = 10
 OLDEST = (3, 38, 0)
+OTHER_VALUES = 100
+"""Room beside a long list of ids for the other values of a statement."""
 
 
 class SqliteDatabase(Database):
@@ -38,6 +40,8 @@ class SqliteDatabase(Database):
         except sqlite3.Error:
             connection.close()
             raise
+        most_values = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) - OTHER_VALUES
+        self.scan_chunk = min(self.scan_chunk, most_values)
         return connection
 
     def _execute(self, sql: str, values: list[Any]) -> sqlite3.Cursor:

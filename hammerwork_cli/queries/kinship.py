@@ -11,7 +11,6 @@ from hammerwork_cli.models import FAILURES, Counts, JobStatus, Moment, TreeNode,
 
 GIN_CHUNK = 200
 """More ids in one ``&&`` make PostgreSQL recheck far too much: 19 s instead of 1 s at 1,000."""
-SCAN_CHUNK = 50_000
 PACKED_LIMIT = 1 << 20
 
 FAILED_SPELLINGS = tuple(spelling for status in sorted(FAILURES) for spelling in status.spellings)
@@ -32,12 +31,12 @@ class Kinship:
         """Suffixes of statements that together find every relative, and the ids each may be given."""
         tags = self.database.tags
         if "by_scan" in tags:
-            return [("", SCAN_CHUNK)]
+            return [("", self.database.scan_chunk)]
         if "by_gin" in tags:
             return [("", GIN_CHUNK)]
         ways = [("", self.database.key_chunk)]
         if self.database.row("spawns.any_joins"):
-            ways.append(("joined_", SCAN_CHUNK))
+            ways.append(("joined_", self.database.scan_chunk))
         return ways
 
     @cached_property
@@ -93,7 +92,7 @@ class Kinship:
 
     @property
     def _archive_chunk(self) -> int:
-        return self.database.key_chunk if "by_first_parent" in self.database.tags else SCAN_CHUNK
+        return self.database.key_chunk if "by_first_parent" in self.database.tags else self.database.scan_chunk
 
     def child_counts(self, parents: Sequence[str]) -> dict[str, "ChildTotals"]:
         """Parent -> its children counted, for those that have any; archived children are left out."""

@@ -3,7 +3,7 @@
 -- A child is a job whose depends_on holds its parent. Three ways lead to it:
 --   by_first_parent  our index on depends_on's first member; the few joins (several parents) are asked for apart
 --   by_gin           PostgreSQL before our migration: the GIN index on depends_on, 200 ids at a time
---   by_scan          MySQL before our migration, PostgreSQL before 012: one pass over the table
+--   by_scan          MySQL and SQLite before our migration, PostgreSQL before 012: one pass over the table
 -- Aliases: j is the job that is selected, or the parent; c is a child. {node}, {edges} and their like are in shared.sql.
 
 -- name: operation_id [postgresql]
@@ -35,22 +35,10 @@ SELECT {archived_node} FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)
 -- What to keep when there is room for some only: failures, then what runs, then the oldest.
 CASE WHEN j.status IN (:failed) THEN 0 WHEN j.status IN (:running) THEN 1 ELSE 2 END, j.created_at, j.id
 
--- name: children [by_first_parent]
+-- name: children
 -- Children of some jobs.
 SELECT {node} FROM hammerwork_jobs j
-WHERE {first_parent} IN (:ids)
-ORDER BY {urgent_first} -- when :limit
-LIMIT :limit -- when :limit
-
--- name: children [by_gin]
-SELECT {node} FROM hammerwork_jobs j
-WHERE j.depends_on && ARRAY[:ids]::uuid[]
-ORDER BY {urgent_first} -- when :limit
-LIMIT :limit -- when :limit
-
--- name: children [by_scan]
-SELECT {node} FROM hammerwork_jobs j
-WHERE j.id IN (SELECT c.id FROM {edges} AS c WHERE c.parent IN (:ids))
+WHERE {is_child}
 ORDER BY {urgent_first} -- when :limit
 LIMIT :limit -- when :limit
 

@@ -11,15 +11,9 @@ SELECT {state} FROM hammerwork_jobs j WHERE j.id IN (:ids)
 -- name: archived_states
 SELECT {state} FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)
 
--- name: child_states [by_first_parent]
+-- name: child_states
 -- Children of some jobs.
-SELECT {state} FROM hammerwork_jobs j WHERE {first_parent} IN (:ids)
-
--- name: child_states [by_gin]
-SELECT {state} FROM hammerwork_jobs j WHERE j.depends_on && ARRAY[:ids]::uuid[]
-
--- name: child_states [by_scan]
-SELECT {state} FROM hammerwork_jobs j WHERE j.id IN (SELECT c.id FROM {edges} AS c WHERE c.parent IN (:ids))
+SELECT {state} FROM hammerwork_jobs j WHERE {is_child}
 
 -- name: joined_child_states
 -- Children of some jobs of which none is the first parent.
