@@ -20,6 +20,7 @@ from typer.main import get_command
 from hammerwork_cli.app import app
 from hammerwork_cli.config import KEYS
 from hammerwork_cli.models import JobPriority, JobStatus
+from hammerwork_cli.render.schemas import SCHEMAS
 
 FOLDER = Path(__file__).parent
 MARK = "# <commands>\n"
@@ -35,6 +36,7 @@ KINDS = {
     "JSON": ":json",
     "STATUS": STATUSES,
     "PRIORITY": PRIORITIES,
+    "SCHEMA": ",".join(SCHEMAS),
     "KEY": ",".join(KEYS),
     "WORDS": "priority,queue,retry,timeout,trace,none",
 }

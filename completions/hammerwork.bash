@@ -9,7 +9,7 @@ _hammerwork_look() {
     commands="" options="" takes=" " arguments=""
     case $1 in
         '')
-            commands='spawn job queue migration config demo'
+            commands='spawn job queue migration config schema demo'
             options='--database-url --color --quiet --debug --version --help'
             takes=' -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
@@ -176,6 +176,11 @@ _hammerwork_look() {
         'config init')
             options='--force --database-url --color --quiet --debug --help'
             takes=' -u=:urls --database-url=:urls --color=auto,always,never '
+            ;;
+        'schema')
+            options='--format --database-url --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-wait,spawn-why,spawn-doctor,job-list,job-show,job-enqueue,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,migration-run,migration-status,migration-plan,config-show,config-get,schema,error*'
             ;;
         'demo')
             options='--folder --database-url --color --quiet --debug --help'

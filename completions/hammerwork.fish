@@ -82,6 +82,7 @@ complete -c hammerwork -n '__hammerwork_at' -a job -d 'Jobs: list, show, enqueue
 complete -c hammerwork -n '__hammerwork_at' -a queue -d 'Queues: what is in them; pause, empty and check them.'
 complete -c hammerwork -n '__hammerwork_at' -a migration -d 'The tables: make them, finish them, look at them.'
 complete -c hammerwork -n '__hammerwork_at' -a config -d 'Settings: option, then environment, then file, then default.'
+complete -c hammerwork -n '__hammerwork_at' -a schema -d 'The JSON schema of what a verb prints with --format json; without a name, the names that there are.'
 complete -c hammerwork -n '__hammerwork_at' -a demo -d 'Makes an embedded database, fills it with a video platform\'s night, and shows what was spawned.'
 complete -c hammerwork -n '__hammerwork_at' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'postgresql://, mysql://, mariadb:// or sqlite:///path.'
 complete -c hammerwork -n '__hammerwork_at' -l color -x -a 'auto always never' -d 'When to colour.'
@@ -497,6 +498,14 @@ complete -c hammerwork -n '__hammerwork_at config init' -l color -x -a 'auto alw
 complete -c hammerwork -n '__hammerwork_at config init' -l quiet -d 'No notes on stderr.'
 complete -c hammerwork -n '__hammerwork_at config init' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at config init' -s h -l help -d 'Show the help and exit.'
+
+complete -c hammerwork -n '__hammerwork_at schema' -l format -x -a 'table json jsonl csv tsv' -d 'table for people, the others for programs.'
+complete -c hammerwork -n '__hammerwork_at schema' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'postgresql://, mysql://, mariadb:// or sqlite:///path.'
+complete -c hammerwork -n '__hammerwork_at schema' -l color -x -a 'auto always never' -d 'When to colour.'
+complete -c hammerwork -n '__hammerwork_at schema' -l quiet -d 'No notes on stderr.'
+complete -c hammerwork -n '__hammerwork_at schema' -l debug -d 'Show tracebacks.'
+complete -c hammerwork -n '__hammerwork_at schema' -s h -l help -d 'Show the help and exit.'
+complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-wait spawn-why spawn-doctor job-list job-show job-enqueue job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear migration-run migration-status migration-plan config-show config-get schema error'
 
 complete -c hammerwork -n '__hammerwork_at demo' -l folder -x -k -a '(__hammerwork_value folders)' -d 'Where its database goes.'
 complete -c hammerwork -n '__hammerwork_at demo' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'postgresql://, mysql://, mariadb:// or sqlite:///path.'

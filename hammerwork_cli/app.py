@@ -21,6 +21,7 @@ GROUPS = {
     "queue": ("queue", "Queues: list, stats, health, pause, resume, paused, clear."),
     "migration": ("migration", "The tables: run, status, plan."),
     "config": ("config", "Settings: show, get, set, unset, reset, path, init."),
+    "schema": ("schema", "The JSON schema of what a verb prints."),
     "demo": ("demo", "Fills an embedded database with a realistic tree and shows it."),
 }
 

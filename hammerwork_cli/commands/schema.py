@@ -1,0 +1,52 @@
+"""``hammerwork schema``: what the JSON of each verb looks like."""
+
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.commands.options import Format, FormatOption
+from hammerwork_cli.commands.verb import Verb
+from hammerwork_cli.context import Context
+from hammerwork_cli.errors import NotFoundError
+
+app = typer.Typer(name="schema", add_completion=False, rich_markup_mode=None)
+
+
+@app.command("schema", cls=Verb)
+def schema(
+    ctx: typer.Context,
+    name: Annotated[
+        list[str] | None, typer.Argument(metavar="[SCHEMA]", help="Such as spawn-tree. Without it: all names.")
+    ] = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """The JSON schema of what a verb prints with --format json; without a name, the names that there are.
+
+    A line of --format jsonl is an item of the list, or what NAME-line says where there is one. Keys may be added;
+    none will be renamed or go away. A schema is JSON in every format.
+
+    \b
+    Examples:
+      hammerwork schema
+      hammerwork schema spawn-tree
+      hammerwork schema job list
+    """
+    from hammerwork_cli.render import json
+    from hammerwork_cli.render.schemas import SCHEMAS
+    from hammerwork_cli.render.table import Column
+
+    context: Context = ctx.obj
+    if name:
+        found = SCHEMAS.get("-".join(name))
+        if found is None:
+            raise NotFoundError(f"There is no schema {' '.join(name)[:60]!r}.", hint="See: hammerwork schema")
+        context.lines([json.document(found, pretty=True)])
+        return
+    context.show(
+        [{"name": key, "description": known["description"]} for key, known in SCHEMAS.items()],
+        form,
+        columns=[Column("name", lambda row: row["name"]), Column("what", lambda row: row["description"], wraps=True)],
+        record=lambda row: row,
+        keys=("name", "description"),
+        empty="",
+    )

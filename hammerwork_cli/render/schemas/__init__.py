@@ -1,0 +1,76 @@
+"""JSON schemas of what the verbs print: the promise that scripts rely on.
+
+They stand here once, as tables of fields. The tests run every reading verb in every format and compare: a key that is
+missing here, or one too many, fails them.
+"""
+
+from hammerwork_cli.render.schemas.jobs import ENQUEUED, IN_TREE, JOB, JOB_DETAILS, OUTCOME
+from hammerwork_cli.render.schemas.others import ERROR, MIGRATION_PLAN, MIGRATION_STATE, SETTING
+from hammerwork_cli.render.schemas.queues import CHECK, CLEARED, HEALTH, PAUSE, PAUSE_CHANGE, QUEUE, QUEUE_STATS
+from hammerwork_cli.render.schemas.spawning import (
+    FINDING,
+    LINEAGE,
+    LINEAGE_LINE,
+    OPERATION,
+    PENDING,
+    SPAWN_STATS,
+    TREE,
+    WAIT,
+    WHY,
+)
+from hammerwork_cli.render.schemas.words import Schema, list_of, record, text
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+_DEFINED: dict[str, tuple[str, Schema]] = {
+    "spawn-list": ("Parents that spawned children, newest first", list_of(OPERATION)),
+    "spawn-tree": ("The tree that a job belongs to", TREE),
+    "spawn-tree-line": ("A job of a tree, as jsonl has it", record(IN_TREE)),
+    "spawn-stats": ("What was spawned in a window of time", SPAWN_STATS),
+    "spawn-lineage": ("Where a job comes from and what came from it", LINEAGE),
+    "spawn-lineage-line": ("A job of a lineage, as jsonl, csv and tsv have it", LINEAGE_LINE),
+    "spawn-pending": ("Jobs with spawning ahead of them, or behind them without effect", list_of(PENDING)),
+    "spawn-wait": ("How a tree ended", WAIT),
+    "spawn-why": ("Why jobs failed, and what holds those that wait", WHY),
+    "spawn-doctor": ("Kinds of damage", list_of(FINDING)),
+    "job-list": ("Jobs, newest first", list_of(record(JOB))),
+    "job-show": ("Everything about a job", JOB_DETAILS),
+    "job-enqueue": ("A job that was enqueued", ENQUEUED),
+    "job-retry": ("What was done to jobs, or would be", OUTCOME),
+    "job-cancel": ("What was done to jobs, or would be", OUTCOME),
+    "job-delete": ("What was done to jobs, or would be", OUTCOME),
+    "job-purge": ("What was done to jobs, or would be", OUTCOME),
+    "queue-list": ("Queues", list_of(QUEUE)),
+    "queue-stats": ("Figures of a queue, or of all", QUEUE_STATS),
+    "queue-health": ("How queues are", HEALTH),
+    "queue-health-line": ("One look at a queue, as jsonl, csv and tsv have it", CHECK),
+    "queue-paused": ("Queues that are paused", list_of(record(PAUSE))),
+    "queue-pause": ("What pausing did, or would do", list_of(PAUSE_CHANGE)),
+    "queue-resume": ("What resuming did, or would do", list_of(PAUSE_CHANGE)),
+    "queue-clear": ("What clearing a queue did, or would do", CLEARED),
+    "migration-run": ("Migrations that were applied", list_of(MIGRATION_STATE)),
+    "migration-status": ("Migrations and what became of them", list_of(MIGRATION_STATE)),
+    "migration-plan": ("Migrations to come, and their statements", list_of(MIGRATION_PLAN)),
+    "config-show": ("Settings and where they come from", list_of(SETTING)),
+    "config-get": ("A setting", SETTING),
+    "schema": ("Schemas", list_of(record({"name": text(), "description": text()}))),
+    "error": ("What stderr says of an error with --format json or jsonl", ERROR),
+}
+
+SCHEMAS = {
+    name: {"$schema": DRAFT, "title": name, "description": about, **schema}
+    for name, (about, schema) in _DEFINED.items()
+}
+"""Schema by name: group and verb with a hyphen between."""
+
+
+def line_schema(name: str) -> Schema:
+    """What one line of a verb's jsonl, csv or tsv holds: an item of a list, or the whole object.
+
+    Raises:
+        KeyError: there is no schema of that name.
+    """
+    schema = SCHEMAS.get(f"{name}-line") or SCHEMAS[name]
+    items: Schema = schema.get("items", schema)
+    return items

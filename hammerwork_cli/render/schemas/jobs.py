@@ -1,0 +1,122 @@
+"""What the verbs of ``job`` print, and jobs wherever they are printed."""
+
+from hammerwork_cli.models import JobPriority, JobStatus
+from hammerwork_cli.render.schemas.words import (
+    Schema,
+    anything,
+    count,
+    counts,
+    flag,
+    instant,
+    job_id,
+    list_of,
+    null_or,
+    record,
+    text,
+)
+
+STATUS = {"type": "string", "description": f"{', '.join(JobStatus)}, or an unknown word that the row holds"}
+PRIORITY = {"type": "string", "enum": [priority.word for priority in JobPriority]}
+CONFIG = {"type": ["object", "null"], "description": "The stored _spawn_config"}
+
+NODE: dict[str, Schema] = {
+    "id": job_id(),
+    "queue": text(),
+    "status": STATUS,
+    "priority": PRIORITY,
+    "depends_on": list_of(text(), "Ids of its parents"),
+    "has_spawn_config": flag(),
+    "spawn_config": CONFIG,
+    "operation_id": null_or(text("Of its spawn configuration")),
+    "created_at": null_or(instant("Null when the row holds something unreadable")),
+    "started_at": null_or(instant()),
+    "completed_at": null_or(instant()),
+    "failed_at": null_or(instant()),
+    "error": null_or(text("Its first 500 characters")),
+    "workflow_id": null_or(job_id()),
+    "workflow_name": null_or(text()),
+    "archived_at": null_or(instant()),
+}
+IN_TREE = {
+    **NODE,
+    "depth": count("Levels below its root"),
+    "children": count("All of them, shown or not"),
+}
+JOB = {
+    **NODE,
+    "attempts": count(),
+    "max_attempts": count(),
+    "dependency_status": null_or(text("none, waiting, satisfied or failed")),
+    "scheduled_at": null_or(instant()),
+}
+NAMED = {"id": job_id(), "queue": null_or(text()), "status": null_or(STATUS)}
+RELATIVE = {**NAMED, "error": null_or(text())}
+CHILD_COUNTS = {
+    "total": count(),
+    "completed": count(),
+    "failed": count("Failed, Dead and TimedOut"),
+    "running": count(),
+    "pending": count("Pending and Retrying"),
+}
+FACTS = {
+    "timeout_seconds": null_or(count()),
+    "timed_out_at": null_or(instant()),
+    "cron_schedule": null_or(text()),
+    "timezone": null_or(text()),
+    "recurring": flag(),
+    "next_run_at": null_or(instant()),
+    "batch_id": null_or(text()),
+    "result_stored_at": null_or(instant()),
+    "result_expires_at": null_or(instant()),
+    "trace_id": null_or(text()),
+    "correlation_id": null_or(text()),
+    "parent_span_id": null_or(text()),
+    "span_context": null_or(text()),
+    "archival_reason": null_or(text()),
+    "archived_by": null_or(text()),
+    "is_encrypted": flag(),
+    "encryption_key_id": null_or(text()),
+    "encryption_algorithm": null_or(text()),
+    "encrypted_bytes": null_or(count()),
+    "payload_hash": null_or(text()),
+    "retention_policy": null_or(text()),
+    "retention_delete_at": null_or(instant()),
+    "encrypted_at": null_or(instant()),
+}
+"""Columns; an older database does not have all of them."""
+JOB_DETAILS = record(
+    {
+        **JOB,
+        **FACTS,
+        "error": null_or(text("The whole of it")),
+        "in_archive": flag("Read from the archive table"),
+        "payload": anything("As JSON; text when it cannot be read as JSON"),
+        "result": anything("As JSON; text when it cannot be read as JSON"),
+        "parents": list_of(record(RELATIVE), "A parent that is nowhere has nulls"),
+        "children": record({**CHILD_COUNTS, "first": list_of(record(RELATIVE), "Some of them, failures first")}),
+    },
+    optional=frozenset(FACTS),
+)
+ENQUEUED = record(
+    {
+        "id": job_id(),
+        "queue": text(),
+        "created": flag("False when it was there already"),
+        "status": STATUS,
+        "priority": PRIORITY,
+        "scheduled_at": instant(),
+        "depends_on": list_of(job_id()),
+        "dependency_status": text(),
+    }
+)
+PLAN = record({"queue": text(), "status": STATUS, "jobs": count(), "changes": flag("False for what is left")})
+OUTCOME = record(
+    {
+        "action": text("", "retry", "cancel", "delete", "purge"),
+        "dry_run": flag(),
+        "changed": count("Jobs"),
+        "followed": count("Dependents that were changed along"),
+        "left": counts("Jobs that were left, by reason"),
+        "plan": null_or(list_of(PLAN, "Null for one job by its id")),
+    }
+)

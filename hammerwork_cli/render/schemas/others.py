@@ -1,0 +1,38 @@
+"""What migrations, settings and errors look like."""
+
+from hammerwork_cli.render.schemas.words import count, flag, instant, list_of, null_or, record, text
+
+MIGRATION = {"id": text(), "owner": text("", "upstream", "ours"), "description": text()}
+MIGRATION_STATE = record(
+    {
+        **MIGRATION,
+        "state": text("", "applied", "pending", "partial"),
+        "applied": flag(),
+        "executed_at": null_or(instant()),
+        "execution_time_ms": null_or(count()),
+    }
+)
+MIGRATION_PLAN = record({**MIGRATION, "statements": list_of(text())})
+SETTING = record(
+    {
+        "key": text(),
+        "value": {"type": ["string", "integer", "null"]},
+        "source": text("option, a variable's name, file or default"),
+        "default": {"type": ["string", "integer", "null"]},
+        "environment": list_of(text(), "Variables that set it"),
+        "description": text(),
+    }
+)
+ERROR = record(
+    {
+        "error": record(
+            {
+                "code": text("Stable"),
+                "message": text(),
+                "hint": null_or(text("What to do next")),
+                "exit_code": count(),
+            },
+            "And further facts",
+        )
+    }
+)

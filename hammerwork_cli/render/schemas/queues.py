@@ -1,0 +1,88 @@
+"""What the verbs of ``queue`` print."""
+
+from hammerwork_cli.render.schemas.jobs import PRIORITY, STATUS
+from hammerwork_cli.render.schemas.words import (
+    count,
+    counts,
+    flag,
+    instant,
+    list_of,
+    null_or,
+    number,
+    rate,
+    record,
+    seconds,
+    text,
+)
+
+QUEUE_JOBS = {
+    "total": count(),
+    "by_status": counts("Every known status, then unknown words"),
+    "ready": count("Pending jobs that a worker may take now"),
+    "scheduled": count("Pending jobs whose time has not come"),
+    "waiting": count("Pending jobs that wait for other jobs"),
+    "oldest_pending_at": null_or(instant("Since when the first of the ready jobs is due")),
+    "oldest_pending_seconds": null_or(seconds()),
+}
+QUEUE = record(
+    {
+        "queue": text(),
+        "paused": flag(),
+        **QUEUE_JOBS,
+        "paused_at": null_or(instant()),
+        "paused_by": null_or(text()),
+        "paused_reason": null_or(text()),
+    }
+)
+QUEUE_STATS = record(
+    {
+        "queue": null_or(text("Null for all")),
+        "checked_at": instant(),
+        **QUEUE_JOBS,
+        "paused_queues": list_of(text()),
+        "window_seconds": null_or(seconds("This and what follows: with --detailed")),
+        "completed": null_or(count("In the window")),
+        "failed": null_or(count("In the window")),
+        "failure_rate": null_or(rate()),
+        "completed_per_minute": null_or(number()),
+        "p50_seconds": null_or(seconds("Run time of what completed in the window")),
+        "p95_seconds": null_or(seconds()),
+        "by_priority": null_or(list_of(record({"status": STATUS, "priority": PRIORITY, "jobs": count()}))),
+    }
+)
+CHECK = record(
+    {
+        "queue": text(),
+        "check": text("", "pending", "pending_age", "running_age", "waiting_age", "failed", "failure_rate"),
+        "value": null_or(number("Null when there is nothing to measure")),
+        "limit": null_or(number("Null when it is off")),
+        "unit": text("", "jobs", "seconds", "rate"),
+        "status": text("", "ok", "exceeded", "off"),
+    }
+)
+VERDICT = text("", "ok", "unhealthy")
+HEALTH = record(
+    {
+        "status": VERDICT,
+        "checked_at": instant(),
+        "queues": list_of(
+            record({"queue": text(), "status": VERDICT, "paused": flag(), "checks": list_of(CHECK)}),
+        ),
+    }
+)
+PAUSE = {
+    "queue": text(),
+    "paused_at": null_or(instant()),
+    "paused_by": null_or(text()),
+    "reason": null_or(text()),
+}
+PAUSE_CHANGE = record({"paused": flag("Afterwards"), "changed": flag(), "dry_run": flag(), **PAUSE})
+CLEARED = record(
+    {
+        "queue": text(),
+        "dry_run": flag(),
+        "deleted": count("Jobs"),
+        "deletes": counts("By status, as it was before"),
+        "keeps": counts("By status, as it was before"),
+    }
+)

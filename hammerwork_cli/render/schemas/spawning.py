@@ -1,0 +1,158 @@
+"""What the verbs of ``spawn`` print."""
+
+from hammerwork_cli.render.schemas.jobs import CHILD_COUNTS, CONFIG, IN_TREE, NAMED, NODE, PRIORITY, RELATIVE, STATUS
+from hammerwork_cli.render.schemas.words import (
+    count,
+    counts,
+    flag,
+    instant,
+    job_id,
+    list_of,
+    null_or,
+    number,
+    rate,
+    record,
+    seconds,
+    text,
+    without,
+)
+
+EDGE = record(
+    {
+        "from": job_id(),
+        "to": job_id(),
+        "type": text("spawn where the parent carries spawn configuration", "spawn", "dependency"),
+    }
+)
+TREE = record(
+    {
+        "schema_version": {"const": 1},
+        "roots": list_of(job_id(), "The topmost ancestors"),
+        "target": job_id("The job that was asked for"),
+        "truncated": flag("Whether a limit cut something"),
+        "nodes": list_of(record(IN_TREE), "Parents first"),
+        "edges": list_of(EDGE),
+    }
+)
+OPERATION = record(
+    {
+        "parent_id": job_id(),
+        "queue": text(),
+        "status": STATUS,
+        "priority": PRIORITY,
+        "children": record(CHILD_COUNTS),
+        "success_rate": null_or(rate("Completed among the ended children")),
+        "spawned_at": null_or(instant("The first child")),
+        "finished_at": null_or(instant("Null until all have ended")),
+        "wall_time_seconds": null_or(number()),
+        "operation_id": null_or(text()),
+        "handler": null_or(text()),
+        "spawn_config": CONFIG,
+        "workflow_id": null_or(job_id()),
+        "workflow_name": null_or(text()),
+        "created_at": null_or(instant("Of the parent")),
+        "completed_at": null_or(instant("Of the parent")),
+    }
+)
+GROUP = {
+    "name": text("Of the queue or handler"),
+    "operations": count(),
+    "children": count(),
+    "average": null_or(number("Children an operation")),
+    "largest": count("Children of the largest operation"),
+    "completed": count(),
+    "ended": count(),
+    "success_rate": null_or(rate()),
+}
+SPAWN_STATS = record(
+    {
+        "since": null_or(instant()),
+        "queue": null_or(text("Null for all")),
+        **without(GROUP, "name"),
+        "empty": count("Completed parents without a child"),
+        "recent": count("Operations of the last hour"),
+        "depth": count("Levels below the topmost parent"),
+        "p50_seconds": null_or(seconds("Run time of completed children")),
+        "p95_seconds": null_or(seconds()),
+        "by_queue": null_or(list_of(record(GROUP), "With --detailed")),
+        "by_handler": null_or(list_of(record(GROUP), "With --detailed")),
+        "slowest": null_or(list_of(OPERATION, "With --detailed")),
+    }
+)
+LINEAGE = record(
+    {
+        "job": record(NODE),
+        "ancestors": null_or(list_of(record({"distance": count("Levels above the job"), **NODE}), "Roots first")),
+        "descendants": null_or(TREE),
+        "missing": list_of(text(), "Ids of parents that are nowhere"),
+        "truncated": flag(),
+    }
+)
+LINEAGE_LINE = record(
+    {"relation": text("", "ancestor", "job", "descendant"), "distance": count("Levels from the job"), **NODE}
+)
+PENDING = record(
+    {
+        "reason": text("", "will_spawn", "never_spawned", "waiting", "stuck"),
+        "waits_for": counts("The jobs it depends on, by status"),
+        **NODE,
+    }
+)
+HOLD = {
+    "id": job_id(),
+    "reason": text("Why it waits"),
+    "parents": {"type": "object", "additionalProperties": {"type": ["string", "null"]}, "description": "Id -> status"},
+}
+WAIT = record(
+    {
+        "job": job_id(),
+        "roots": list_of(job_id()),
+        "outcome": text("", "completed", "failed", "stuck", "timeout"),
+        "jobs": count(),
+        "counts": counts("Jobs by status"),
+        "open": count("Jobs that have not ended"),
+        "failed": list_of(record(RELATIVE), "The first of them"),
+        "stuck": count("Jobs that can never run"),
+        "holds": list_of(record(HOLD), "The first of these"),
+        "waited_seconds": seconds(),
+    }
+)
+FAILED = record(
+    {**NAMED, "attempts": count(), "error": null_or(text()), "path": list_of(record(NAMED), "From the root")}
+)
+FAILURES = record(
+    {
+        "error": null_or(text()),
+        "count": count(),
+        "statuses": counts("Jobs by status"),
+        "queues": counts("Jobs by queue"),
+        "jobs": list_of(FAILED, "The first of them"),
+    }
+)
+WHY = record(
+    {
+        "job": record(NAMED),
+        "jobs": count("The job and all below it"),
+        "counts": counts("The same by status"),
+        "failed": flag("Whether a failure was found"),
+        "groups": list_of(FAILURES, "The deepest failures by error"),
+        "consequences": count("Further failed jobs"),
+        "above": list_of(FAILED, "Failures outside the tree that matter to it"),
+        "waiting": count(),
+        "stuck": count("Those that can never run"),
+        "holds": list_of(record({**HOLD, "queue": null_or(text())}), "The first that wait"),
+        "next": list_of(text(), "Commands"),
+    }
+)
+FINDING = record(
+    {
+        "kind": text("Of damage"),
+        "jobs": count(),
+        "mendable": flag("Whether --fix mends it"),
+        "mended": count(),
+        "left": count(),
+        "what": text(),
+        "remedy": text(),
+        "examples": list_of(record({**NAMED, "detail": null_or(text())}), "The oldest; status as the row spells it"),
+    }
+)
