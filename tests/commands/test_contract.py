@@ -1,0 +1,338 @@
+"""What scripts rely on, for every command there is: formats that parse, keys that are documented, help with examples.
+
+A new command needs an entry in ``CONTRACT``, and, when it has ``--format``, a schema in ``render/schemas``.
+"""
+
+import contextlib
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from typer.main import get_command
+
+from hammerwork_cli import demonstration
+from hammerwork_cli.app import app
+from hammerwork_cli.database import connect
+from hammerwork_cli.models import JobStatus
+from hammerwork_cli.queries import enqueue
+from hammerwork_cli.render.schemas import SCHEMAS, Schema, line_schema
+from tests.rows import START, Rows
+
+Run = Callable[..., Any]
+DIALECTS = ("sqlite", "postgres", "mysql")
+NOW = START + timedelta(hours=1)
+ENVIRONMENT = {"HAMMERWORK_NOW": NOW.isoformat()}
+
+HOSTILE = "q\x1b[31m \u202e[red]\"'`$(x)\n\t,;|<b>&é🎬 =1+1"
+ERROR = 'line one\nline "two"\r\x1b]0;title\x07 ' + "long " * 300
+
+
+@dataclass(frozen=True)
+class Says:
+    """What a command is asked for here, and how it may end.
+
+    Attributes:
+        lines: what follows the command; ``{name}`` is a job or a queue of :func:`fill`.
+        exit_codes: on the full database.
+        schema: another one than the command's own.
+        changes: whether it would change something; what is asked for here does not.
+    """
+
+    lines: tuple[str, ...] = ("",)
+    exit_codes: frozenset[int] = frozenset({0})
+    schema: str | None = None
+    changes: bool = False
+
+
+def reads(*lines: str, exit_codes: tuple[int, ...] = (0,)) -> Says:
+    return Says(lines or ("",), frozenset(exit_codes))
+
+
+def changes(*lines: str, schema: str | None = None) -> Says:
+    return Says(lines, schema=schema, changes=True)
+
+
+CONTRACT = {
+    "spawn list": reads("", "--detailed --limit 1000", "--recent", "--since 2h --status failed,dead,completed"),
+    "spawn tree": reads("{root}", "{root} --full --children-only", "{cycle}", "{lonely}", "{join} --depth 1"),
+    "spawn stats": reads("", "--detailed --hours 1000"),
+    "spawn lineage": reads("{segment}", "{root} --descendants", "{join} --ancestors", "{cycle}"),
+    "spawn pending": reads("", "--show-config --limit 1000"),
+    "spawn wait": reads("{done}", "{root}", exit_codes=(0, 1)),
+    "spawn why": reads("{root}", "{done}", "{orphan}", exit_codes=(0, 1)),
+    "spawn doctor": reads("", "--older-than 1m --limit 100", exit_codes=(0, 1)),
+    "job list": reads("--limit 1000", "--failed --last-hours 1000", "--status pending --priority high,critical"),
+    "job show": reads("{root}", "{segment} --full", "{lonely}", "{cycle}"),
+    "job enqueue": changes(),
+    "job retry": changes("--all --dry-run", "{root} --tree --dry-run"),
+    "job cancel": changes("--all --dry-run", "{root} --tree --dry-run"),
+    "job delete": changes("--all --dry-run", "{done} --dry-run"),
+    "job purge": changes("--dead --older-than 1m --dry-run", "--all --dry-run"),
+    "queue list": reads(),
+    "queue stats": reads("", "--detailed --hours 1000", "{queue} --detailed"),
+    "queue health": reads("", "{queue} --max-failed 0", "--max-pending off", exit_codes=(0, 1)),
+    "queue paused": reads(),
+    "queue pause": changes("segment --dry-run", "--all --dry-run"),
+    "queue resume": changes("mail --dry-run", "--all --dry-run"),
+    "queue clear": changes("segment --dry-run"),
+    "migration run": changes("--dry-run", schema="migration-plan"),
+    "migration status": reads(),
+    "migration plan": reads(),
+    "config show": reads("", "--show-secrets"),
+    "config get": reads("default_limit", "connection_pool_size", exit_codes=(0, 1)),
+    "config set": changes(),
+    "config unset": changes(),
+    "config reset": changes("--dry-run"),
+    "config path": reads(),
+    "config init": changes(),
+    "schema": reads("", "spawn-tree"),
+    "demo": changes(),
+}
+HERE = frozenset({"config show", "config get", "config reset", "config path", "schema"})
+"""What does not look into a database."""
+
+
+# The command line.
+
+
+def leaves(command: Any = None, path: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Every command by what is typed for it."""
+    command = command or get_command(app)
+    if not hasattr(command, "commands"):
+        return {" ".join(path): command}
+    found: dict[str, Any] = {}
+    for name in command.commands:
+        found |= leaves(command.commands[name], (*path, name))
+    return found
+
+
+LEAVES = leaves()
+
+
+def formats(path: str) -> tuple[str, ...]:
+    """The formats that a command offers."""
+    options = [param for param in LEAVES[path].params if "--format" in param.opts]
+    return tuple(str(getattr(choice, "value", choice)) for choice in options[0].type.choices) if options else ()
+
+
+def test_every_command_has_an_entry_in_the_contract() -> None:
+    missing, stale = LEAVES.keys() - CONTRACT.keys(), CONTRACT.keys() - LEAVES.keys()
+    assert not missing, f"say in CONTRACT of {__name__} how to ask these commands: {sorted(missing)}"
+    assert not stale, f"these commands are in CONTRACT of {__name__}, and do not exist: {sorted(stale)}"
+
+
+def test_every_command_with_formats_has_a_schema() -> None:
+    named = {path.replace(" ", "-") for path in LEAVES if "json" in formats(path)}
+    assert not named - SCHEMAS.keys(), f"add to render/schemas: {sorted(named - SCHEMAS.keys())}"
+    stale = {name.removesuffix("-line") for name in SCHEMAS} - named - {"error"}
+    assert not stale, f"no command prints this: {sorted(stale)}"
+    for schema in SCHEMAS.values():
+        Draft202012Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize("path", LEAVES)
+def test_help_has_an_example_and_names_no_option_that_it_does_not_explain(
+    run: Run, path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*path.split(), "--help").exit_code == 0
+    text = capsys.readouterr().out
+    examples = [line.strip() for line in text.splitlines() if line.strip().startswith("hammerwork ")]
+    assert any(f"hammerwork {path}" in line for line in examples), "help without an example"
+    for line in examples:
+        called = next((leaf for leaf in sorted(LEAVES, key=len, reverse=True) if f"hammerwork {leaf}" in line), None)
+        assert called, f"this example calls no command: {line}"
+        assert _options_in(line.partition("|")[0]) <= _shown(called), line
+    everywhere = {name for leaf in LEAVES for name in _shown(leaf)}
+    explained = {name for line in text.splitlines() if line.startswith("  -") for name in _options_in(line)}
+    assert _shown(path) <= explained | {"--help"}
+    assert _options_in(text) <= everywhere
+
+
+def _options_in(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", text))
+
+
+def _shown(path: str) -> set[str]:
+    options = [param for param in LEAVES[path].params if not getattr(param, "hidden", False)]
+    return {name for param in options for name in (*param.opts, *param.secondary_opts) if name[:2] == "--"} | {"--help"}
+
+
+@pytest.mark.parametrize("path", LEAVES)
+def test_every_command_takes_the_shared_options_after_the_verb(path: str) -> None:
+    names = {name for param in LEAVES[path].params for name in param.opts}
+    assert {"-u", "--database-url", "--color", "--quiet", "--debug"} <= names
+
+
+def test_groups_and_the_program_have_help(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ([], *([path.split()[0]] for path in LEAVES)):
+        assert run(*words, "--help").exit_code == 0
+        assert f"Usage: {' '.join(('hammerwork', *words))}" in capsys.readouterr().out
+
+
+# What is asked.
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A database and what commands are asked about in it."""
+
+    url: str
+    names: dict[str, str]
+
+
+def fill(url: str) -> dict[str, str]:
+    """The demonstration's night, and rows that no healthy program writes."""
+    with contextlib.closing(connect(url)) as database:
+        night = demonstration.night(NOW)
+        enqueue.insert(database, night)
+        rows = Rows(database)
+        lonely = rows.job(queue=HOSTILE, status="Dead", error_message=ERROR, payload={"text": HOSTILE}, priority=9)
+        rows.job(lonely, queue="mail", status='"Pending"', workflow_name=HOSTILE, trace_id=HOSTILE)
+        rows.job(queue="mail", status="running", payload=[1, 2], started_at=START)
+        rows.job(queue="mail", status=HOSTILE[:40], payload="text")
+        rows.job(queue="mail", spawns={"max_spawn_count": "many"}, completed_at=START + timedelta(seconds=3))
+        rows.job(queue="mail", spawns=[HOSTILE], status="Failed", failed_at=START, timeout_seconds=30)
+        orphan = rows.job("00000000-0000-4000-8000-00000000dead", status="Pending", dependency_status="waiting")
+        cycle = "00000000-0000-4000-8000-0000000c0c1e"
+        rows.job(cycle, id=cycle, status="Pending", dependency_status="waiting")
+        join = rows.job(lonely, orphan, queue="join", status="TimedOut", timed_out_at=START)
+        rows.insert(
+            "hammerwork_queue_pause",
+            {"queue_name": "mail", "paused_at": START, "paused_by": HOSTILE, "reason": None},
+        )
+    segments = [job.id for job in night if job.queue == "segment" and job.status == JobStatus.DEAD]
+    return {
+        "root": demonstration.broken_root(night),
+        "done": night[0].id,
+        "segment": segments[0],
+        "lonely": lonely,
+        "orphan": orphan,
+        "cycle": cycle,
+        "join": join,
+        "queue": "segment",
+    }
+
+
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in DIALECTS])
+def databases(request: pytest.FixtureRequest, makers: Any) -> Iterator[dict[str, Asked]]:
+    """An empty and a full database; nobody here changes them."""
+    maker = makers[request.param]
+    full, empty = maker.migrated(), maker.migrated()
+    names = fill(full)
+    yield {"full": Asked(full, names), "empty": Asked(empty, names)}
+    for url in (full, empty):
+        maker.drop(url)
+
+
+ASKED = [(path, line) for path, says in CONTRACT.items() for line in says.lines]
+
+
+@pytest.mark.parametrize(("path", "line"), ASKED, ids=[f"{path} {line}".strip() for path, line in ASKED])
+def test_every_format_parses_and_holds_what_is_documented(
+    databases: dict[str, Asked], run: Run, parse_mermaid: Callable[[str], Any], path: str, line: str
+) -> None:
+    says, full = CONTRACT[path], databases["full"]
+    for form in formats(path) or (None,):
+        done = ask(run, full, path, line, form)
+        assert done.exit_code in says.exit_codes, done.stderr
+        if path == "schema" and line:
+            assert json.loads(done.stdout) == SCHEMAS[line]
+        elif form == "mermaid":
+            assert parse_mermaid(done.stdout).ok
+        else:
+            check(done.stdout, form, says.schema or path.replace(" ", "-"))
+
+
+@pytest.mark.parametrize(("path", "line"), ASKED, ids=[f"{path} {line}".strip() for path, line in ASKED])
+def test_an_empty_database_is_answered_with_an_empty_list_or_an_error_that_parses(
+    databases: dict[str, Asked], run: Run, path: str, line: str
+) -> None:
+    for form in formats(path) or (None,):
+        done = ask(run, databases["empty"], path, line, form)
+        if "{" in line:
+            assert done.exit_code == 5
+            assert done.stdout == ""
+            if form in {"json", "jsonl"}:
+                Draft202012Validator(SCHEMAS["error"]).validate(json.loads(done.stderr))
+            continue
+        assert done.exit_code in ({0, 1} if path in HERE else {0}), done.stderr
+        name = CONTRACT[path].schema or path.replace(" ", "-")
+        if path != "schema":
+            check(done.stdout, form, name)
+        if is_list_of_jobs(path) and form in {"json", "jsonl"}:
+            assert done.stdout.strip() == ("[]" if form == "json" else "")
+
+
+def is_list_of_jobs(path: str) -> bool:
+    """Whether the command lists what an empty database has nothing of."""
+    never_empty = path in HERE or path == "migration status" or CONTRACT[path].changes
+    return not never_empty and SCHEMAS[path.replace(" ", "-")].get("type") == "array"
+
+
+def ask(run: Run, asked: Asked, path: str, line: str, form: str | None) -> Any:
+    words = [word.format(**asked.names) for word in line.split()]
+    wanted = ["--format", form] if form else []
+    return run(*path.split(), *words, *wanted, "-u", asked.url, env=ENVIRONMENT)
+
+
+# What is answered.
+
+
+def check(text: str, form: str | None, name: str) -> None:
+    """Parses an answer, and compares it with the schema."""
+    if form == "json":
+        validate(json.loads(text), SCHEMAS[name])
+    elif form == "jsonl":
+        for line in text.splitlines():
+            validate(json.loads(line), line_schema(name))
+    elif form in {"csv", "tsv"}:
+        check_delimited(text, form, line_schema(name))
+    elif form == "dot":
+        assert re.fullmatch(r"digraph [^{]*\{.*\}\n", text, re.DOTALL)
+        assert_harmless(text)
+    else:
+        assert_harmless(text)
+    if form != "table" and form is not None:
+        assert text == "" or text.endswith("\n")
+
+
+def validate(value: object, schema: Schema) -> None:
+    """The value fits, and nothing in it is undocumented."""
+    Draft202012Validator(closed(schema)).validate(value)
+
+
+def closed(schema: Any) -> Any:
+    """The schema without room for further keys."""
+    if isinstance(schema, list):
+        return [closed(member) for member in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: closed(value) for key, value in schema.items()}
+    if "required" in schema:
+        inner["additionalProperties"] = False
+    return inner
+
+
+def check_delimited(text: str, form: str, schema: Schema) -> None:
+    assert_harmless(text)
+    rows = list(csv.reader(io.StringIO(text), delimiter="," if form == "csv" else "\t"))
+    header, fields = rows[0], schema["properties"]
+    assert len(set(header)) == len(header)
+    assert all(len(row) == len(header) for row in rows)
+    assert {name.partition(".")[0] for name in header} <= fields.keys()
+    for name in header:
+        outer, _, inner = name.partition(".")
+        assert not inner or inner in fields[outer].get("properties", {inner}), name
+
+
+def assert_harmless(text: str) -> None:
+    """Nothing that a terminal or a spreadsheet would obey."""
+    harmful = {char for char in text if not char.isprintable()} - {"\n", "\t"}
+    assert not harmful
