@@ -291,7 +291,8 @@ def test_a_few_rows_are_read_of_many(database: Database) -> None:
         plan = database.query(
             "EXPLAIN SELECT MIN(queue_name) FROM hammerwork_jobs WHERE queue_name >= '' AND queue_name > 'a'"
         )
-        assert "optimized away" in str(plan)
+        # MariaDB's words, and MySQL's.
+        assert "optimized away" in str(plan) or "fetched before execution" in str(plan)
     else:
         # Of the sample, one row: the others are found in the index of waiting jobs.
         found = database.plain_rows("completion.queues", prefix="", limit=completion.MOST_NAMES, sample=1)
@@ -347,12 +348,16 @@ def test_whatever_goes_wrong_nothing_is_said(tmp_path: Path, clean_environment: 
 def test_a_database_that_does_not_answer_costs_less_than_a_blink(
     scheme: str, clean_environment: dict[str, str]
 ) -> None:
+    def quickest(port: int) -> float:
+        env = {**clean_environment, "HAMMERWORK_DATABASE_URL": f"{scheme}://me:secret@127.0.0.1:{port}/x"}
+        runs = [values("queues", "", env=env) for _ in range(9)]
+        assert {found for found, _ in runs} == {""}
+        return min(seconds for _, seconds in runs)
+
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"{scheme}://me:secret@127.0.0.1:{silent.getsockname()[1]}/x"
-        runs = [values("queues", "", env={**clean_environment, "HAMMERWORK_DATABASE_URL": url}) for _ in range(9)]
-    assert {found for found, _ in runs} == {""}
-    # The quickest, as other tests run at the same time.
-    assert min(seconds for _, seconds in runs) <= 0.3
+        waited = quickest(silent.getsockname()[1])
+    # On a machine that is busy with other tests, even being refused at once takes longer.
+    assert waited <= max(0.3, quickest(1) + 0.15)
 
 
 def test_values_from_sqlite_cost_little_more_than_python(
