@@ -105,6 +105,17 @@ class TreeWatch:
         Raises:
             NotFoundError: nothing of it is left.
         """
+        with self.kin.database.snapshot():
+            found = self._read()
+        self.states = {}
+        self._running.clear()
+        self._held.clear()
+        self._ended.clear()
+        for state in found.values():
+            self._take(state)
+        self._is_fresh = True
+
+    def _read(self) -> dict[str, State]:
         found = {row[0]: State._make(row) for row in self.kin.states(self.roots)}
         if not found:
             raise NotFoundError("The job is not there any more.", hint="Was it deleted meanwhile?")
@@ -116,13 +127,7 @@ class TreeWatch:
                     found[row[0]] = State._make(row)
                     fresh.append(row[0])
             frontier = fresh
-        self.states = {}
-        self._running.clear()
-        self._held.clear()
-        self._ended.clear()
-        for state in found.values():
-            self._take(state)
-        self._is_fresh = True
+        return found
 
     def _take(self, state: State) -> None:
         """Files a job under what it is in."""
