@@ -73,9 +73,7 @@ def next_commands(diagnosis: Diagnosis) -> list[str]:
     """What to type next."""
     commands = [f"hammerwork job retry {short_id(failed.job.id)}" for failed in diagnosis.above[:3]]
     if diagnosis.groups:
-        failed = sorted({status.lower() for group in diagnosis.groups for status in group.statuses.by_status})
-        only = ",".join(failed)
-        commands.append(f"hammerwork job retry {short_id(diagnosis.job.id)} --tree --only {only}")
+        commands.append(f"hammerwork job retry {short_id(diagnosis.job.id)} --tree --only failed")
         commands.append(f"hammerwork job show {short_id(diagnosis.groups[0].jobs[0].job.id)}")
     if any(hold.reason == HoldReason.NOT_RELEASED for hold in diagnosis.holds):
         commands.append("hammerwork spawn doctor")

@@ -89,12 +89,12 @@ WORDS = {
     ),
     Damage.RAN_EARLY: _Words(
         "They were taken before what they depend on had completed, as the original's workers do on MySQL.",
-        "When that has completed, and if it matters: hammerwork job retry ID",
+        "When that has completed, and if it matters: hammerwork job retry ID --force",
         "{} has not completed",
     ),
     Damage.NEVER_SPAWNED: _Words(
         "They completed and spawned nothing, though they carry a spawn configuration.",
-        "If they should have: hammerwork spawn again ID",
+        "If they should have, run them again: hammerwork job retry ID --force",
         "{}",
     ),
 }

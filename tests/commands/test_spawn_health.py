@@ -171,14 +171,14 @@ def test_why_names_errors_paths_and_what_to_type(run: Run, rows: Rows, url: str)
         "  … 3 more",
         "",
         "Next",
-        f"  hammerwork job retry {root[:8]} --tree --only dead",
+        f"  hammerwork job retry {root[:8]} --tree --only failed",
         f"  hammerwork job show {leaves[0][:8]}",
     ]
     done = run("spawn", "why", root, "--format", "json", url=url)
     assert done.exit_code == 1
     assert [group["count"] for group in done.json["groups"]] == [5]
     assert [step["id"] for step in done.json["groups"][0]["jobs"][0]["path"]] == [root, middle, leaves[0]]
-    assert done.json["next"][0] == f"hammerwork job retry {root[:8]} --tree --only dead"
+    assert done.json["next"][0] == f"hammerwork job retry {root[:8]} --tree --only failed"
 
 
 def test_why_says_what_a_job_waits_for_when_nothing_failed(run: Run, rows: Rows, url: str) -> None:
