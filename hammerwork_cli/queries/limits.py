@@ -12,8 +12,9 @@ LONGEST_TRACE = 128
 _FIRST_TIMESTAMP = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
 _LAST_TIMESTAMP = datetime(2038, 1, 19, 3, 14, 7, tzinfo=UTC)
 _LAST_UNSIGNED_TIMESTAMP = datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC)
-_DEPTHS = {"MariaDB": 31, "MySQL": 100, "SQLite": 1000}
-"""Levels of nested JSON; PostgreSQL has no limit that anybody reaches."""
+_DEPTHS = {"MariaDB": 31, "MySQL": 100, "PostgreSQL": 127, "SQLite": 127}
+"""Levels of nested JSON. PostgreSQL and SQLite take more, which the original's workers cannot read any more (serde_json
+stops at 128)."""
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -37,8 +38,8 @@ def check(database: Database, job: NewJob) -> None:
 
 def _check_payload(database: Database, payload: str) -> None:
     product = database.server.partition(" ")[0]
-    depth, limit = nesting(payload), _DEPTHS.get(product)
-    if limit is not None and depth > limit:
+    depth, limit = nesting(payload), _DEPTHS[product]
+    if depth > limit:
         raise RefusedValueError(f"{product} takes JSON nested {limit} levels deep at most; the payload has {depth}.")
     if database.dialect == "postgresql" and _NUL.search(payload):
         raise RefusedValueError("PostgreSQL cannot store the character NUL (\\u0000), and the payload holds one.")
