@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import NoReturn
 
 import typer
@@ -13,7 +14,7 @@ from typer.main import get_command
 from hammerwork_cli.commands.verb import LateGroup
 from hammerwork_cli.context import Context
 from hammerwork_cli.database.url import redact
-from hammerwork_cli.errors import HammerworkError, UsageError
+from hammerwork_cli.errors import AnswerIsNoError, HammerworkError, UsageError
 
 GROUPS = {
     "spawn": ("spawn", "What was spawned: list, tree, stats, lineage, pending."),
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
         _check_encoding(words)
         # Not .main(): it would turn a closed pipe and Ctrl-C into exit codes of its own.
         command = get_command(app)
-        with command.make_context("hammerwork", words, obj=context) as invocation:
+        with command.make_context("hammerwork", [*words], obj=context) as invocation:
             command.invoke(invocation)
         context.stdout.flush()
     except typer.Exit as leave:
@@ -82,6 +83,8 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
         return 130
     except BrokenPipeError:
         return _closed_pipe()
+    except OSError as error:
+        return _failure(AnswerIsNoError(f"The answer cannot be written: {error.strerror or error}."), words, context)
     except HammerworkError as error:
         return _failure(error, words, context)
     except Exception as error:  # noqa: BLE001  the last resort: a bug still ends with a message and a code
@@ -99,9 +102,8 @@ def _check_encoding(words: Sequence[str]) -> None:
 
 
 def _wants_json(words: Sequence[str]) -> bool:
-    pairs = zip(words, [*words[1:], ""], strict=True)
-    wanted = {"--format json", "--format jsonl"}
-    return any(f"{one} {two}" in wanted or one.startswith("--format=json") for one, two in pairs)
+    pairs = {f"{one} {two}" for one, two in pairwise(words)}
+    return bool(pairs & {"--format json", "--format jsonl"}) or any(word.startswith("--format=json") for word in words)
 
 
 def _failure(error: HammerworkError, words: Sequence[str], context: Context) -> int:

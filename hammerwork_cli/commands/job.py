@@ -69,7 +69,7 @@ def list_(
         columns=views.columns(context.now()),
         record=views.job_record,
         keys=views.LIST_KEYS,
-        empty="No job is like that.",
+        empty="No job matches.",
     )
     if page.cursor:
         context.note(f"There are more: --cursor {page.cursor}")

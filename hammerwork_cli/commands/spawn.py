@@ -46,7 +46,7 @@ def list_(
     """Parents that spawned children, newest first, with their children counted.
 
     A parent that ended without a child is listed with 0 children; one that has yet to spawn is in
-    `spawn pending`.
+    `spawn pending`. Only children are counted: what failed further below, `spawn why` finds.
 
     \b
     Examples:
@@ -70,7 +70,7 @@ def list_(
         columns=tables.OPERATIONS_DETAILED if detailed else tables.OPERATIONS,
         record=json.operation_record,
         keys=json.OPERATION_KEYS,
-        empty="Nothing was spawned here. Jobs that will spawn are in: hammerwork spawn pending",
+        empty="No parent that spawned matches. Jobs that will spawn are in: hammerwork spawn pending",
     )
 
 

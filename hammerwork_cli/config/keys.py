@@ -103,7 +103,7 @@ _ALL = (
     Key(
         "default_queue",
         ("HAMMERWORK_DEFAULT_QUEUE",),
-        "The queue of job enqueue and worker start when none is named.",
+        "The queue of job enqueue when none is named.",
         None,
         '"mail"',
         False,
@@ -121,7 +121,7 @@ _ALL = (
     Key(
         "log_level",
         ("HAMMERWORK_LOG_LEVEL",),
-        f"How much the worker and the web server log: {', '.join(LEVELS)}.",
+        f"Kept for the original's tools; nothing here uses it yet: {', '.join(LEVELS)}.",
         "info",
         '"debug"',
         False,
@@ -130,7 +130,7 @@ _ALL = (
     Key(
         "connection_pool_size",
         ("HAMMERWORK_POOL_SIZE",),
-        f"Database connections of the worker and of the web server, 1 to {LARGEST_POOL}.",
+        f"Kept for the original's tools; nothing here uses it yet: 1 to {LARGEST_POOL}.",
         5,
         "10",
         True,

@@ -14,7 +14,7 @@ SCHEMES = {
     "mariadb": "mysql",
     "sqlite": "sqlite",
 }
-EXAMPLE = "for example postgresql://user:password@host/database, mysql://..., mariadb://... or sqlite:///path/to/file"
+EXAMPLE = "postgresql://user@host/database, mysql://..., mariadb://... or sqlite:///path/to/file"
 
 # A password that should have been percent-encoded can hold anything, so all up to the last @ of the word goes.
 _PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+]*://[^:/?#@\s]*:)\S*@", re.IGNORECASE)
@@ -97,7 +97,7 @@ def _split(text: str) -> tuple[SplitResult, int | None]:
     """The parts of a server's URL, and its port."""
     unreadable = ConfigError(
         "This is not a usable database URL: its host or port cannot be read.",
-        hint=f"A password with special characters must be percent-encoded. {EXAMPLE[0].upper()}{EXAMPLE[1:]}.",
+        hint=f"A password with special characters must be percent-encoded. For example {EXAMPLE}.",
     )
     if not text.isprintable() or " " in text:
         raise unreadable

@@ -178,3 +178,18 @@ def test_without_a_database_the_embedded_one_is_named(run: Run) -> None:
     assert done.exit_code == 4
     assert "hammerwork.db" in done.stderr
     assert "hammerwork demo" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("--bogus",), ("--format=json",), ("--install-completion",)], ids=" ".join)
+def test_a_lone_bad_option_is_a_usage_error(run: Run, words: tuple[str, ...]) -> None:
+    done = run(*words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "No such option" in done.stderr
+
+
+def test_a_full_disk_is_no_bug(migrated_url: str, clean_environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "hammerwork_cli", "spawn", "stats", "-u", migrated_url]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=clean_environment, check=False)
+    assert done.returncode == 1
+    assert b"cannot be written: No space left on device" in done.stderr

@@ -120,7 +120,7 @@ def test_an_empty_list_is_no_failure(run: Run, migrated_url: str) -> None:
     assert run("job", "list", "--format", "json", url=migrated_url).json == []
     outcome = run("job", "list", url=migrated_url)
     assert (outcome.exit_code, outcome.stdout) == (0, "")
-    assert outcome.stderr == "No job is like that.\n"
+    assert outcome.stderr == "No job matches.\n"
 
 
 @pytest.mark.parametrize("options", [["--status", "ded"], ["--priority", "urgent"], ["--since", "1 moon"]])
