@@ -27,7 +27,7 @@ class _Words:
 
 WORDS = {
     Damage.MISSPELT_STATUS: _Words(
-        "Their status is in lower case or in quotes: workers do not find them, or take them and leave them Running.",
+        "Their status is in lower case or in quotes: no worker takes and ends them.",
         "writes the proper word",
     ),
     Damage.NULL_LISTS: _Words("Their lists of parents are NULL, which the original cannot read.", "writes empty lists"),
@@ -51,35 +51,35 @@ WORDS = {
         "releases them, so that they run",
     ),
     Damage.NOT_RELEASED_AFTER_FAILURE: _Words(
-        "They wait, although everything they depend on has ended, and their workflow goes on after failures.",
+        "They wait, although all they depend on has ended and their workflow goes on.",
         "releases them, so that they run",
         "{} failed",
     ),
     Damage.PARENT_FAILED: _Words(
-        "They wait for a job that failed, and fail with it by their workflow's policy, or for want of one.",
-        "makes them Failed; to run them instead, first retry what they depend on",
+        "They wait for a job that failed; without a policy to go on, they fail with it.",
+        "makes them Failed; to run them, first retry what they depend on",
         "{} failed",
     ),
     Damage.PARENT_FAILED_MANUAL: _Words(
         "They wait for a job that failed, and their workflow leaves the decision to you.",
-        "Retry what they depend on (hammerwork job retry ID), or cancel them (hammerwork job cancel ID).",
+        "hammerwork job retry the jobs they depend on, or hammerwork job cancel them.",
         "{} failed",
     ),
     Damage.PARENT_MISSING: _Words(
         "They wait for a job that does not exist.",
-        "Cancel them (hammerwork job cancel ID), or enqueue them anew without that dependency.",
+        "hammerwork job cancel them, and enqueue them anew without that dependency.",
         "{} is missing",
     ),
     Damage.CYCLE: _Words(
         "They wait for each other in a circle.",
-        "Cancel one of them (hammerwork job cancel ID), and enqueue it anew without the dependency.",
+        "hammerwork job cancel one of them, and enqueue it anew without the dependency.",
         "waits for {}",
     ),
     Damage.UNKNOWN_STATUS: _Words(
         "Their status is a word that nobody knows.", "Look at them (hammerwork job show ID) and find out who writes it."
     ),
     Damage.UNFINISHED_TABLES: _Words(
-        "They are Pending, and no worker of the original can take a job, as its tables are not finished.",
+        "They are Pending in unfinished tables, from which the original takes nothing.",
         "Run: hammerwork migration run",
     ),
     Damage.CRON_STOPPED: _Words(
@@ -88,8 +88,8 @@ WORDS = {
         "schedule {}",
     ),
     Damage.RAN_EARLY: _Words(
-        "They were taken before what they depend on had completed, as the original's workers do on MySQL.",
-        "When that has completed, and if it matters: hammerwork job retry ID --force",
+        "They were taken before what they depend on had completed.",
+        "If it matters, when that has completed: hammerwork job retry ID --force",
         "{} has not completed",
     ),
     Damage.NEVER_SPAWNED: _Words(
