@@ -16,7 +16,8 @@ from tests.databases import Databases
 
 JOBS = 2000
 NO_CONFIG = str(Path(__file__).with_name("no-such-folder"))
-GOALS = {"sqlite table": 11.0, "sqlite json": 8.0, "postgres json": 18.0}
+GOALS = {"sqlite table": 11.0, "sqlite json": 8.0, "sqlite values": 3.0, "postgres json": 18.0}
+FORMS = {"json": "spawn list --format json", "table": "spawn list, piped", "values": "a TAB's values"}
 PEER = "python -c pass"
 
 
@@ -68,10 +69,11 @@ def measure(makers: Mapping[str, Databases], runs: int) -> Iterator[Result]:
             servers[dialect] = server_of(url)
             contenders[f"{dialect} json"] = call(*hammerwork, "spawn", "list", "--format", "json", url=url)
             contenders[f"{dialect} table"] = call(*hammerwork, "spawn", "list", url=url)
+            contenders[f"{dialect} values"] = call(*hammerwork, "--complete-values", "queues", "q", url=url)
         taken = medians(contenders, max(runs, 3) * 3)
     yield _result("--version", "", 0, taken, "--version", 2.0)
     for dialect, server in servers.items():
-        for form, shown in (("json", "spawn list --format json"), ("table", "spawn list, piped")):
+        for form, shown in FORMS.items():
             name = f"{dialect} {form}"
             yield _result(f"start: {shown}", server, JOBS, taken, name, GOALS.get(name))
 

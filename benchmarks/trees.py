@@ -59,7 +59,9 @@ def key_fetch(database: Database, ids: list[str]) -> Callable[[], None]:
     """Fetches the columns of a tree's node by primary key, through the same connection, and keeps the rows."""
     chunks = [ids[start : start + KEYS_A_STATEMENT] for start in range(0, len(ids), KEYS_A_STATEMENT)]
     lines = statements.load("spawns.jobs", database.tags)
-    prepared = [statements.bind(lines, {"ids": chunk}, database.placeholder, database.percent) for chunk in chunks]
+    prepared = [
+        statements.bind(lines, {"ids": database.ids(chunk)}, database.placeholder, database.percent) for chunk in chunks
+    ]
 
     def fetch() -> None:
         kept = []
@@ -83,9 +85,10 @@ def _psql(url: str, database: Database, ids: list[str]) -> Iterator[Callable[[],
         script = Path(folder) / "by-key.sql"
         with script.open("w", encoding="utf-8") as file:
             for start in range(0, len(ids), KEYS_A_STATEMENT):
-                keys = ",".join(f"'{job}'" for job in ids[start : start + KEYS_A_STATEMENT])
-                sql, _ = statements.bind(lines, {"ids": ["?"]}, "\0", "%")
-                file.write(sql.replace("\0", keys) + ";\n")
+                sql, (keys,) = statements.bind(
+                    lines, {"ids": database.ids(ids[start : start + KEYS_A_STATEMENT])}, "\0"
+                )
+                file.write(sql.replace("\0", f"'{keys}'") + ";\n")
 
         def run() -> None:
             command = [psql, "-qXAt", "-F", "\t", "-f", str(script), without_password(url)]

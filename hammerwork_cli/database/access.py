@@ -1,7 +1,7 @@
 """The thin access to a database that everything above shares: statements in, rows out."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -63,6 +63,10 @@ class Database:
     def _adapt(self, value: Any) -> Any:
         """A value as the driver wants it; datetimes are aware and in UTC."""
         return value
+
+    def ids(self, ids: Sequence[str]) -> Sequence[str] | str:
+        """A long list of job ids as the statements with ``{among}`` want it."""
+        return ids
 
     def _error(self, error: Exception) -> Exception | None:
         """Our error for a driver's, ``None`` when it is not the driver's."""

@@ -12,6 +12,7 @@ from hammerwork_cli.models import FAILURES, Counts, JobStatus, Moment, TreeNode,
 GIN_CHUNK = 200
 """More ids in one ``&&`` make PostgreSQL recheck far too much: 19 s instead of 1 s at 1,000."""
 PACKED_LIMIT = 1 << 20
+KNOWN_PARENTS = 10_000
 
 FAILED_SPELLINGS = tuple(spelling for status in sorted(FAILURES) for spelling in status.spellings)
 RUNNING_SPELLINGS = JobStatus.RUNNING.spellings
@@ -35,9 +36,23 @@ class Kinship:
         if "by_gin" in tags:
             return [("", GIN_CHUNK)]
         ways = [("", self.database.key_chunk)]
-        if self.database.row("spawns.any_joins"):
+        if self._later_parents != frozenset():
             ways.append(("joined_", self.database.scan_chunk))
         return ways
+
+    @cached_property
+    def _later_parents(self) -> frozenset[str] | None:
+        """Jobs that are some job's parent and not its first; ``None`` when there are too many to be worth knowing."""
+        rows = self.database.rows("spawns.later_parents", limit=KNOWN_PARENTS + 1)
+        return frozenset(str(row[0]).lower() for row in rows) if len(rows) <= KNOWN_PARENTS else None
+
+    def _ways_to(self, parents: Sequence[str]) -> Iterator[tuple[str, Sequence[str] | str]]:
+        """Suffix of a statement, and the ids to give it."""
+        for way, size in self._ways:
+            if way and self._later_parents is not None:
+                parents = [parent for parent in parents if parent.lower() in self._later_parents]
+            for part in self._parts(parents, size):
+                yield way, part
 
     @cached_property
     def has_archive(self) -> bool:
@@ -47,11 +62,12 @@ class Kinship:
     def jobs(self, ids: Iterable[str]) -> list[TreeNode]:
         """The jobs with these ids that exist."""
         wanted = list(ids)
-        found = [node for part in chunks(wanted, self.database.key_chunk) for node in self._nodes("jobs", ids=part)]
+        parts = self._parts(wanted, self.database.key_chunk)
+        found = [node for part in parts for node in self._nodes("jobs", ids=part)]
         if self.has_archive and len(found) < len(wanted):
             known = {node.id for node in found}
             rest = [job for job in wanted if job not in known]
-            for part in chunks(rest, self.database.key_chunk):
+            for part in self._parts(rest, self.database.key_chunk):
                 found += self._archived("archived_jobs", ids=part)
         return found
 
@@ -63,31 +79,29 @@ class Kinship:
             limit: the most jobs that the caller has room for; failures come first then, chunk by chunk.
         """
         bounds = {"limit": limit, "failed": FAILED_SPELLINGS, "running": RUNNING_SPELLINGS}
-        for way, size in self._ways:
-            for part in chunks(parents, size):
-                yield from self._nodes(f"{way}children", ids=part, **bounds)
+        for way, part in self._ways_to(parents):
+            yield from self._nodes(f"{way}children", ids=part, **bounds)
         if self.has_archive:
-            for part in chunks(parents, self._archive_chunk):
+            for part in self._parts(parents, self._archive_chunk):
                 yield from self._archived("archived_children", ids=part, **bounds)
 
     def states(self, ids: Iterable[str]) -> Iterator[tuple[Any, ...]]:
         """What the jobs with these ids are in: rows of :class:`hammerwork_cli.queries.waiting.State`."""
         wanted = dict.fromkeys(ids)
-        for part in chunks(list(wanted), self.database.key_chunk):
+        for part in self._parts(list(wanted), self.database.key_chunk):
             for row in self.database.rows("waiting.states", ids=part):
                 wanted.pop(row[0], None)
                 yield row
         if wanted and self.has_archive:
-            for part in chunks(list(wanted), self.database.key_chunk):
+            for part in self._parts(list(wanted), self.database.key_chunk):
                 yield from self.database.rows("waiting.archived_states", ids=part)
 
     def child_states(self, parents: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """The same of the jobs that depend on one of ``parents``; some may come twice, archived ones last."""
-        for way, size in self._ways:
-            for part in chunks(parents, size):
-                yield from self.database.rows(f"waiting.{way}child_states", ids=part)
+        for way, part in self._ways_to(parents):
+            yield from self.database.rows(f"waiting.{way}child_states", ids=part)
         if self.has_archive:
-            for part in chunks(parents, self._archive_chunk):
+            for part in self._parts(parents, self._archive_chunk):
                 yield from self.database.rows("waiting.archived_child_states", ids=part)
 
     @property
@@ -97,14 +111,17 @@ class Kinship:
     def child_counts(self, parents: Sequence[str]) -> dict[str, "ChildTotals"]:
         """Parent -> its children counted, for those that have any; archived children are left out."""
         totals: dict[str, ChildTotals] = {}
-        for way, size in self._ways:
-            for part in chunks(parents, size):
-                collect_totals(totals, self.database.rows(f"spawns.{way}child_totals", ids=part))
+        for way, part in self._ways_to(parents):
+            collect_totals(totals, self.database.rows(f"spawns.{way}child_totals", ids=part))
         return totals
 
+    def _parts(self, ids: Sequence[str], size: int) -> Iterator[Sequence[str] | str]:
+        return map(self.database.ids, chunks(ids, size))
+
     def _nodes(self, statement: str, **values: Any) -> list[TreeNode]:
-        make = TreeNode._make
-        return [make(row) for row in self.database.rows(f"spawns.{statement}", **values)]
+        # What TreeNode._make does, without a call for each of 100,000 rows.
+        make = tuple.__new__
+        return [make(TreeNode, row) for row in self.database.rows(f"spawns.{statement}", **values)]
 
     def _archived(self, statement: str, **values: Any) -> list[TreeNode]:
         nodes = self._nodes(statement, **values)

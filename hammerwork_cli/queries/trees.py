@@ -1,12 +1,15 @@
 """Reading trees: up to the topmost ancestors, then down a level at a time."""
 
+import gc
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from operator import itemgetter
+from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError
-from hammerwork_cli.models import Counts, Lineage, SpawnTree, TreeNode
+from hammerwork_cli.models import Counts, Lineage, SpawnTree, TreeNode, id_list
 from hammerwork_cli.queries.jobs import LIST_JOBS
 from hammerwork_cli.queries.kinship import Kinship
 
@@ -33,7 +36,7 @@ def tree(
     Raises:
         NotFoundError: there is no such job.
     """
-    with database.snapshot():
+    with database.snapshot(), _no_collector():
         kin = Kinship(database)
         target = _one(kin, job)
         above = _Ascent(kin, target, max_jobs)
@@ -62,6 +65,18 @@ def lineage(
             chain = tuple(above.by_distance())
         below = tree(database, job, whole=False, depth=depth, max_jobs=max_jobs) if descendants else None
         return Lineage(target, chain, below, frozenset(above.missing), above.truncated)
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Jobs make no cycles, and looking for some among 100,000 of them takes longer than to read them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _one(kin: Kinship, job: str) -> TreeNode:
@@ -175,23 +190,27 @@ class _Descent:
         return None if self.max_jobs is None else max(self.max_jobs - len(self.nodes), 0)
 
     def _level(self, level: int) -> list[str]:
-        parents = self.frontier
+        room = self._room()
+        fresh = sorted(self._children(room).values(), key=_oldest_first)
+        ids = [child.id for child in fresh]
+        self.nodes.update(zip(ids, fresh, strict=True))
+        self.depths.update(dict.fromkeys(ids, level))
+        return ids
+
+    def _children(self, room: int | None) -> dict[str, TreeNode]:
+        """The jobs below the frontier that are not in the tree yet, at most ``room`` of them."""
         found: dict[str, TreeNode] = {}
         nodes = self.nodes
-        room = self._room()
-        for child in self.kin.children(parents, None if room is None else room + 1):
-            if child.id in nodes:
+        for child in self.kin.children(self.frontier, None if room is None else room + 1):
+            job = child[0]
+            if job in nodes:
                 self.has_joins = True
             elif room is not None and len(found) >= room:
-                self.cut += parents
+                self.cut += self.frontier
                 break
             else:
-                found[child.id] = child
-        fresh = sorted(found.values(), key=_oldest_first)
-        for child in fresh:
-            nodes[child.id] = child
-            self.depths[child.id] = level
-        return [child.id for child in fresh]
+                found[job] = child
+        return found
 
     def tree(self, target: str) -> SpawnTree:
         """What was read, in its final order."""
@@ -210,20 +229,27 @@ class _Descent:
 
     def _link(self) -> list[str]:
         """Fills ``children``; returns the parents that are not in the tree."""
-        nodes, children = self.nodes, self.children
+        siblings: dict[Any, list[str]] = {}
+        for job, node in self.nodes.items():
+            siblings.setdefault(node.stored_parents, []).append(job)
         outside: dict[str, None] = {}
-        for job, node in nodes.items():
-            parents = node.depends_on
-            if len(parents) > 1:
-                self.has_joins = True
-                parents = tuple(dict.fromkeys(parents))
+        merged = set()
+        for stored, jobs in siblings.items():
+            # Once for all who have the same: most jobs have siblings, and no other parent.
+            parents = dict.fromkeys(id_list(stored))
+            self.has_joins = self.has_joins or len(parents) > 1
             for parent in parents:
-                if parent not in nodes:
+                if parent not in self.nodes:
                     outside[parent] = None
-                elif parent in children:
-                    children[parent].append(job)
+                elif parent in self.children:
+                    self.children[parent] += jobs
+                    merged.add(parent)
                 else:
-                    children[parent] = [job]
+                    self.children[parent] = list(jobs)
+        if merged:
+            place = {job: number for number, job in enumerate(self.nodes)}
+            for parent in merged:
+                self.children[parent].sort(key=place.__getitem__)
         return list(outside)
 
     def _parents_first(self) -> list[str]:

@@ -105,6 +105,7 @@ class TreeWatch:
         Raises:
             NotFoundError: nothing of it is left.
         """
+        self.connected(self.kin.database)  # what it knows of archived jobs and joins may be old
         with self.kin.database.snapshot():
             found = self._read()
         self.states = {}

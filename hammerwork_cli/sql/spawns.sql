@@ -19,17 +19,21 @@ json_extract(j.payload, '$._spawn_config.operation_id')
 -- Whether any job has several parents.
 SELECT 1 FROM {joined_edges} AS c LIMIT 1
 
+-- name: later_parents
+-- Parents that are not a job's first, as often as they are.
+SELECT c.parent FROM {joined_edges} AS c WHERE c.parent IS NOT NULL LIMIT :limit
+
 -- name: any_archived
 -- Whether the archive holds anything.
 SELECT 1 FROM hammerwork_jobs_archive LIMIT 1
 
 -- name: jobs
 -- Jobs by id.
-SELECT {node} FROM hammerwork_jobs j WHERE j.id IN (:ids)
+SELECT {node} FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: archived_jobs
 -- Archived jobs by id.
-SELECT {archived_node} FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)
+SELECT {archived_node} FROM hammerwork_jobs_archive j WHERE j.id {among}
 
 -- name: urgent_first
 -- What to keep when there is room for some only: failures, then what runs, then the oldest.
@@ -45,20 +49,20 @@ LIMIT :limit -- when :limit
 -- name: joined_children
 -- Children of some jobs of which none is the first parent.
 SELECT {node} FROM hammerwork_jobs j
-WHERE j.id IN (SELECT c.id FROM {joined_edges} AS c WHERE c.parent IN (:ids))
+WHERE j.id IN (SELECT c.id FROM {joined_edges} AS c WHERE c.parent {among})
 ORDER BY {urgent_first} -- when :limit
 LIMIT :limit -- when :limit
 
 -- name: archived_children [by_first_parent]
 -- Archived children of some jobs.
 SELECT {archived_node} FROM hammerwork_jobs_archive j
-WHERE {first_parent} IN (:ids)
+WHERE {first_parent} {among}
 ORDER BY {urgent_first} -- when :limit
 LIMIT :limit -- when :limit
 
 -- name: archived_children
 SELECT {archived_node} FROM hammerwork_jobs_archive j
-WHERE j.id IN (SELECT c.id FROM {archived_edges} AS c WHERE c.parent IN (:ids))
+WHERE j.id IN (SELECT c.id FROM {archived_edges} AS c WHERE c.parent {among})
 ORDER BY {urgent_first} -- when :limit
 LIMIT :limit -- when :limit
 
@@ -71,17 +75,17 @@ c.status, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at)
 
 -- name: child_totals [by_first_parent]
 -- The children of some jobs, counted by parent and status.
-SELECT {first_parent}, {totals} FROM hammerwork_jobs j WHERE {first_parent} IN (:ids) GROUP BY {first_parent}, j.status
+SELECT {first_parent}, {totals} FROM hammerwork_jobs j WHERE {first_parent} {among} GROUP BY {first_parent}, j.status
 
 -- name: child_totals [by_gin]
 SELECT e.parent, {totals} FROM hammerwork_jobs j CROSS JOIN LATERAL unnest(j.depends_on) AS e (parent)
-WHERE j.depends_on && ARRAY[:ids]::uuid[] AND e.parent IN (:ids) GROUP BY e.parent, j.status
+WHERE j.depends_on && CAST(:ids AS uuid[]) AND e.parent {among} GROUP BY e.parent, j.status
 
 -- name: child_totals [by_scan]
-SELECT c.parent, {edge_totals} FROM {edges} AS c WHERE c.parent IN (:ids) GROUP BY c.parent, c.status
+SELECT c.parent, {edge_totals} FROM {edges} AS c WHERE c.parent {among} GROUP BY c.parent, c.status
 
 -- name: joined_child_totals
-SELECT c.parent, {edge_totals} FROM {joined_edges} AS c WHERE c.parent IN (:ids) GROUP BY c.parent, c.status
+SELECT c.parent, {edge_totals} FROM {joined_edges} AS c WHERE c.parent {among} GROUP BY c.parent, c.status
 
 -- name: operations
 -- Parents that spawned or had their chance to, newest first.

@@ -6,10 +6,10 @@ j.id, j.status, j.dependency_status, COALESCE(j.completed_at, j.failed_at, j.tim
 
 -- name: states
 -- Jobs by id.
-SELECT {state} FROM hammerwork_jobs j WHERE j.id IN (:ids)
+SELECT {state} FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: archived_states
-SELECT {state} FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)
+SELECT {state} FROM hammerwork_jobs_archive j WHERE j.id {among}
 
 -- name: child_states
 -- Children of some jobs.
@@ -17,13 +17,13 @@ SELECT {state} FROM hammerwork_jobs j WHERE {is_child}
 
 -- name: joined_child_states
 -- Children of some jobs of which none is the first parent.
-SELECT {state} FROM hammerwork_jobs j WHERE j.id IN (SELECT c.id FROM {joined_edges} AS c WHERE c.parent IN (:ids))
+SELECT {state} FROM hammerwork_jobs j WHERE j.id IN (SELECT c.id FROM {joined_edges} AS c WHERE c.parent {among})
 
 -- name: archived_child_states [by_first_parent]
-SELECT {state} FROM hammerwork_jobs_archive j WHERE {first_parent} IN (:ids)
+SELECT {state} FROM hammerwork_jobs_archive j WHERE {first_parent} {among}
 
 -- name: archived_child_states
-SELECT {state} FROM hammerwork_jobs_archive j WHERE j.id IN (SELECT c.id FROM {archived_edges} AS c WHERE c.parent IN (:ids))
+SELECT {state} FROM hammerwork_jobs_archive j WHERE j.id IN (SELECT c.id FROM {archived_edges} AS c WHERE c.parent {among})
 
 -- name: spawners
 -- Which of some jobs have children ahead of them.

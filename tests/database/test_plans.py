@@ -68,7 +68,8 @@ def test_the_figures_of_a_window_are_read_from_our_index(spawned: tuple[Database
 def test_children_are_read_from_our_index(spawned: tuple[Database, str]) -> None:
     database, parent = spawned
     assert len(trees.tree(database, parent).nodes) == 2
-    told = plan(database, "spawns.children", ids=[parent], limit=None, failed=FAILED_SPELLINGS, running=())
+    bounds = {"limit": None, "failed": FAILED_SPELLINGS, "running": ()}
+    told = plan(database, "spawns.children", ids=database.ids([parent]), **bounds)
     assert "idx_hammerwork_jobs_first_parent" in told
 
 
