@@ -156,7 +156,7 @@ class Context:
         rows: Sequence[Model],
         form: str,
         *,
-        columns: Sequence[Any],
+        columns: Sequence[Any] | Callable[[], Sequence[Any]],
         record: Callable[[Model], Record],
         keys: Sequence[str],
         empty: str,
@@ -166,7 +166,7 @@ class Context:
         Args:
             rows: models.
             form: ``table``, ``json``, ``jsonl``, ``csv`` or ``tsv``.
-            columns: of the table, ``render.table.Column``.
+            columns: of the table, ``render.table.Column``, or what returns them.
             record: model -> JSON object.
             keys: of the record, in order: the header of csv and tsv.
             empty: the note on stderr when there is nothing for the table.
@@ -177,7 +177,7 @@ class Context:
         if not rows:
             self.note(empty)
             return
-        self.show_table(rows, columns)
+        self.show_table(rows, columns() if callable(columns) else columns)
 
     def show_table(self, rows: Sequence[Model], columns: Sequence[Any]) -> None:
         """Shows a list as a table: through rich on a terminal, plain in a pipe."""

@@ -1,6 +1,7 @@
 """``hammerwork spawn``: what jobs spawned."""
 
 from datetime import timedelta
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -18,11 +19,19 @@ from hammerwork_cli.commands.options import (
 )
 from hammerwork_cli.commands.verb import Verb, group
 from hammerwork_cli.context import Context
-from hammerwork_cli.queries import jobs, spawns, trees
-from hammerwork_cli.render import json, tables
+from hammerwork_cli.queries import spawns
+from hammerwork_cli.render import json
 from hammerwork_cli.render.pictures import Charset, Limits, TreeFormat, picture
 
 app = group("spawn", "What was spawned.")
+
+
+def tables() -> ModuleType:
+    """``render.tables``, imported for people only: a script's start does without."""
+    from hammerwork_cli.render import tables
+
+    return tables
+
 
 DepthOption = Annotated[int | None, typer.Option("--depth", min=0, max=100_000, help="Levels below the top.")]
 
@@ -67,7 +76,7 @@ def list_(
     context.show(
         found,
         form,
-        columns=tables.OPERATIONS_DETAILED if detailed else tables.OPERATIONS,
+        columns=lambda: tables().OPERATIONS_DETAILED if detailed else tables().OPERATIONS,
         record=json.operation_record,
         keys=json.OPERATION_KEYS,
         empty="No parent that spawned matches. Jobs that will spawn are in: hammerwork spawn pending",
@@ -102,6 +111,8 @@ def tree(
       hammerwork spawn tree 178ebfc3 --format json | jq '.nodes[] | select(.status == "Dead")'
       hammerwork spawn tree 178ebfc3 --format mermaid > diagram.mmd
     """
+    from hammerwork_cli.queries import jobs, trees
+
     context: Context = ctx.obj
     wanted = statuses(status)
     limits = Limits.of(form, depth, max_children, max_nodes, full=full)
@@ -157,7 +168,7 @@ def stats(
     context.answer(
         json.stats_record(figures),
         form,
-        lambda: tables.stats_text(figures, terminal=context.is_terminal, width=context.width, colour=context.colour),
+        lambda: tables().stats_text(figures, terminal=context.is_terminal, width=context.width, colour=context.colour),
     )
 
 
@@ -178,6 +189,8 @@ def lineage(
       hammerwork spawn lineage 1c22a0f1 --ancestors --depth 100
       hammerwork spawn lineage 1c22a0f1 --format json | jq '.ancestors[].id'
     """
+    from hammerwork_cli.queries import jobs, trees
+
     context: Context = ctx.obj
     database = context.database()
     both = ancestors == descendants
@@ -193,7 +206,7 @@ def lineage(
         context.answer(
             json.lineage_record(found),
             form,
-            lambda: tables.lineage_text(found, charset=context.charset, width=context.width, colour=context.colour),
+            lambda: tables().lineage_text(found, charset=context.charset, width=context.width, colour=context.colour),
         )
     else:
         context.data(json.lineage_rows(found), form, json.LINEAGE_KEYS)
@@ -219,7 +232,7 @@ def pending(
     context.show(
         spawns.pending(context.database(), limit=limit, queue=queue),
         form,
-        columns=tables.PENDING_WITH_CONFIG if show_config else tables.PENDING,
+        columns=lambda: tables().PENDING_WITH_CONFIG if show_config else tables().PENDING,
         record=json.pending_record,
         keys=json.PENDING_KEYS,
         empty="Nothing is about to spawn, and nothing waits.",
