@@ -33,7 +33,9 @@ class Database:
     placeholder: ClassVar[str] = "%s"
     percent: ClassVar[str] = "%"
     key_chunk: ClassVar[int] = 1000
-    """Ids a statement that looks rows up by an index."""
+    """Ids a statement that changes or locks rows."""
+    read_chunk: int = key_chunk
+    """Ids a statement that reads rows by an index; a longer list is sorted and meets neighbours in the index."""
     scan_chunk: int = 100_000
     """Ids a statement that reads the whole table: as many as a statement may hold."""
 

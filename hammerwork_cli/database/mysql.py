@@ -30,7 +30,7 @@ class MySQLDatabase(Database):
     """A connection in UTC, READ COMMITTED, with the collation of the tables' ids."""
 
     dialect = "mysql"
-    key_chunk = 999
+    key_chunk = read_chunk = 999
     """MariaDB joins a list of 1,000 as a table, and reads all of the other one for it."""
 
     def _connect(self) -> Any:

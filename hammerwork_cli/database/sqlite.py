@@ -16,6 +16,7 @@ from hammerwork_cli.errors import (
 
 BUSY_SECONDS = 10
 OLDEST = (3, 38, 0)
+READ_CHUNK = 20_000
 OTHER_VALUES = 100
 """Room beside a long list of ids for the other values of a statement."""
 
@@ -41,7 +42,7 @@ class SqliteDatabase(Database):
             connection.close()
             raise
         most_values = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) - OTHER_VALUES
-        self.scan_chunk = min(self.scan_chunk, most_values)
+        self.read_chunk, self.scan_chunk = (min(chunk, most_values) for chunk in (READ_CHUNK, self.scan_chunk))
         return connection
 
     def _execute(self, sql: str, values: list[Any]) -> sqlite3.Cursor:
