@@ -158,6 +158,8 @@ def _closed_pipe() -> int:
 
 def run() -> NoReturn:
     """The console script's way in."""
+    # A descriptor that was closed before the start is no stream at all.
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # real streams have it
     code = main()
