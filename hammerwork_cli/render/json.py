@@ -38,13 +38,12 @@ _NO_WORKFLOW = '"workflow_id":null,"workflow_name":null,"archived_at":null}'
 
 def document(value: object, *, pretty: bool = False) -> str:
     """One JSON document without a line end: compact, or indented for people."""
-    separators = None if pretty else (",", ":")
-    indent = 2 if pretty else None
+    encode = _PRETTY.encode if pretty else _COMPACT.encode
     try:
-        return json.dumps(value, indent=indent, separators=separators, default=_plain, allow_nan=False)
+        return encode(value)
     except ValueError:
         # A stored 1e999 reads as infinity, which JSON cannot say.
-        return json.dumps(_finite(value), indent=indent, separators=separators, default=_plain)
+        return encode(_finite(value))
 
 
 def lines(records: Iterable[object]) -> Iterator[str]:
@@ -60,6 +59,10 @@ def _plain(value: object) -> object:
     if isinstance(value, Counts):
         return value.by_status
     return str(value)
+
+
+_COMPACT = json.JSONEncoder(separators=(",", ":"), default=_plain, allow_nan=False)
+_PRETTY = json.JSONEncoder(indent=2, default=_plain, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:
@@ -80,7 +83,8 @@ def tree_document(tree: SpawnTree) -> Iterator[str]:
 
     Keys: ``schema_version``, ``roots``, ``target``, ``truncated``, ``nodes`` (see :func:`node_record`),
     ``edges`` (``from``, ``to``, ``type``: ``spawn`` where the parent carries spawn configuration, else
-    ``dependency``). Nodes come parents first; there is an edge for every dependency inside the tree.
+    ``dependency``). Nodes come parents first; there is an edge for every dependency inside the tree, a
+    parent's beside each other.
     """
     yield (
         f'{{"schema_version":{SCHEMA_VERSION},"roots":{document(tree.roots)},"target":{quoted(tree.target)},'
@@ -105,6 +109,7 @@ def tree_lines(tree: SpawnTree) -> Iterator[str]:
     priorities = _Cache(lambda stored: quoted(priority_word(stored)))
     texts = _Cache(lambda stored: "null" if stored is None else quoted(stored))
     configs = _Cache(_config_keys)
+    parent_lists = _Cache(_id_array)
     depths, children, exact = tree.depths, tree.children, tree.child_counts
     for node in tree.nodes.values():
         (
@@ -133,7 +138,7 @@ def tree_lines(tree: SpawnTree) -> Iterator[str]:
             )
         yield (
             f'{{"id":{quoted(job)},"queue":{texts[queue]},"status":{statuses[status]},'
-            f'"priority":{priorities[priority]},"depth":{depths[job]},"depends_on":{_id_array(parents)},'
+            f'"priority":{priorities[priority]},"depth":{depths[job]},"depends_on":{_id_array(parents) if isinstance(parents, list) else parent_lists[parents]},'
             f'"children":{below},{configs[config]},"created_at":{_instant(created)},'
             f'"started_at":{"null" if started is None else _instant(started)},'
             f'"completed_at":{"null" if completed is None else _instant(completed)},'
@@ -143,14 +148,11 @@ def tree_lines(tree: SpawnTree) -> Iterator[str]:
 
 
 def _edges(tree: SpawnTree) -> Iterator[str]:
-    nodes = tree.nodes
-    spawners = {job for job, node in nodes.items() if node.stored_config is not None}
-    for job, node in nodes.items():
-        parents = id_list(node.stored_parents)
-        for parent in dict.fromkeys(parents) if len(parents) > 1 else parents:
-            if parent in nodes:
-                kind = "spawn" if parent in spawners else "dependency"
-                yield f'{{"from":{quoted(parent)},"to":{quoted(job)},"type":"{kind}"}}'
+    for parent, children in tree.children.items():
+        kind = "dependency" if tree.nodes[parent].stored_config is None else "spawn"
+        start, end = f'{{"from":{quoted(parent)},"to":', f',"type":"{kind}"}}'
+        for job in children:
+            yield f"{start}{quoted(job)}{end}"
 
 
 class _Cache(dict[Any, str]):
@@ -172,11 +174,16 @@ def _config_keys(stored: str | None) -> str:
     if stored is None:
         return '"has_spawn_config":false,"spawn_config":null,"operation_id":null'
     bare = TreeNode("", "", "", 2, 0, None, None, None, None, None, None, stored, None, None, None)
+    config = bare.spawn_config  # parsed once, so the operation is not asked of the node
+    operation = config.get("operation_id") if config else None
     try:
-        config = document(bare.spawn_config)
+        text = document(config)
     except RecursionError:
-        config = "null"
-    return f'"has_spawn_config":true,"spawn_config":{config},"operation_id":{document(bare.operation_id)}'
+        text = "null"
+    return (
+        f'"has_spawn_config":true,"spawn_config":{text},'
+        f'"operation_id":{quoted(operation) if isinstance(operation, str) else "null"}'
+    )
 
 
 def _id_array(stored: object) -> str:
@@ -188,12 +195,16 @@ def _id_array(stored: object) -> str:
 
 
 def _instant(value: Moment) -> str:
-    """RFC 3339 as a JSON string. The usual spellings of PostgreSQL and SQLite need no parsing."""
+    """RFC 3339 as a JSON string. What the databases usually deliver needs no parsing."""
     if isinstance(value, str):
         if len(value) == 29 and value[10] == " " and value[26:] == "+00":
             return quoted(f"{value[:10]}T{value[11:26]}Z")
+        if 22 < len(value) < 29 and value[10] == " " and value[19] == "." and value[-3:] == "+00":
+            return quoted(f"{value[:10]}T{value[11:-3]:0<15}Z")
         if len(value) == 27 and value[10] == "T" and value[26] == "Z":
             return quoted(value)
+    elif isinstance(value, datetime) and value.tzinfo is None:
+        return f'"{value.isoformat(timespec="microseconds")}Z"'
     return document(rfc3339(value))
 
 

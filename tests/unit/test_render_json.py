@@ -63,8 +63,8 @@ def test_edges_are_all_dependencies_inside_the_tree_each_once() -> None:
     edges = read(growing.tree(roots=(spawner, plain)))["edges"]
     assert edges == [
         {"from": plain, "to": plain, "type": "dependency"},
-        {"from": spawner, "to": join, "type": "spawn"},
         {"from": plain, "to": join, "type": "dependency"},
+        {"from": spawner, "to": join, "type": "spawn"},
     ]
 
 
