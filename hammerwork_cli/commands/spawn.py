@@ -1,6 +1,7 @@
 """``hammerwork spawn``: what jobs spawned."""
 
 from datetime import timedelta
+from math import isfinite
 from types import ModuleType
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from hammerwork_cli.commands.options import (
 )
 from hammerwork_cli.commands.verb import Verb, group
 from hammerwork_cli.context import Context
+from hammerwork_cli.errors import UsageError
 from hammerwork_cli.queries import spawns
 from hammerwork_cli.render import json
 from hammerwork_cli.render.pictures import Charset, Limits, TreeFormat, picture
@@ -156,6 +158,8 @@ def stats(
       hammerwork spawn stats --hours 168 --queue video_ingest --detailed
       hammerwork spawn stats --format json | jq .success_rate
     """
+    if not isfinite(hours):
+        raise UsageError("--hours must be a number.", hint="For example --hours 24.")
     context: Context = ctx.obj
     now = context.now()
     figures = spawns.stats(

@@ -115,6 +115,7 @@ def test_ids_are_found_by_prefix_in_any_spelling(run: Run, migrated_url: str) ->
         ("spawn", "list", "--status", "lost"),
         ("spawn", "list", "--since", "yesterday"),
         ("spawn", "list", "--limit", "0"),
+        ("spawn", "stats", "--hours", "nan"),
         ("spawn", "list", "--limit", "many"),
         ("spawn", "tree", "abcd", "--format", "png"),
         ("spawn", "tree"),
