@@ -1,10 +1,13 @@
 """Times contenders in turn, so that what else the machine does meets all of them, and keeps the results."""
 
 import gc
+import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 Contender = Callable[[], object]
@@ -70,6 +73,15 @@ def compare(ours: Contender, peer: Contender, runs: int, **facts: Any) -> Result
     """The ratio of our median to that of a peer; ``facts`` are the other attributes of the result."""
     taken = medians({"ours": ours, "peer": peer}, runs)
     return Result(value=taken["ours"] / taken["peer"], ours=taken["ours"], peer=taken["peer"], **facts)
+
+
+def peak_kib() -> int:
+    """The most memory that this process has held."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Not ru_maxrss, which a process on Linux inherits from the one that started it.
+        return int(status.read_text().partition("VmHWM:")[2].split()[0])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
 
 
 def table(results: Sequence[Result]) -> str:

@@ -113,14 +113,15 @@ def _command(url: str, workload: Workload, psql: Callable[[], None], runs: int) 
 def _memory(url: str, workload: Workload) -> Result:
     """Peak memory while the tree is read, above that of a process that has read one job."""
     script = (
-        "import resource, sys\n"
+        "import sys\n"
+        "from benchmarks.measuring import peak_kib\n"
         "from hammerwork_cli.database import connect\n"
         "from hammerwork_cli.queries import trees\n"
         "database = connect(sys.argv[1])\n"
         "trees.tree(database, sys.argv[2], depth=0)\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak_kib()\n"
         "tree = trees.tree(database, sys.argv[2])\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, len(tree.nodes))\n"
+        "print(peak_kib() - before, len(tree.nodes))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, url, workload.root],
@@ -134,12 +135,8 @@ def _memory(url: str, workload: Workload) -> Result:
         "memory for each job of the tree",
         server_of(url),
         workload.size,
-        grown / jobs * _maxrss_unit(),
+        grown / jobs,
         unit="KiB",
         goal=workload.goal(1.0),
         note="growth of the peak resident size",
     )
-
-
-def _maxrss_unit() -> float:
-    return 1 / 1024 if sys.platform == "darwin" else 1.0

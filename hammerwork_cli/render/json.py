@@ -130,6 +130,7 @@ def tree_lines(tree: SpawnTree) -> Iterator[str]:
             archived,
         ) = node
         below = exact[job].total if job in exact else len(children.get(job, ()))
+        above = _id_array(parents) if isinstance(parents, list) else parent_lists[parents]
         rest = _NO_WORKFLOW
         if workflow is not None or workflow_name is not None or archived is not None:
             rest = (
@@ -138,7 +139,7 @@ def tree_lines(tree: SpawnTree) -> Iterator[str]:
             )
         yield (
             f'{{"id":{quoted(job)},"queue":{texts[queue]},"status":{statuses[status]},'
-            f'"priority":{priorities[priority]},"depth":{depths[job]},"depends_on":{_id_array(parents) if isinstance(parents, list) else parent_lists[parents]},'
+            f'"priority":{priorities[priority]},"depth":{depths[job]},"depends_on":{above},'
             f'"children":{below},{configs[config]},"created_at":{_instant(created)},'
             f'"started_at":{"null" if started is None else _instant(started)},'
             f'"completed_at":{"null" if completed is None else _instant(completed)},'
