@@ -1,0 +1,37 @@
+"""What a short command does not load: a command line in scripts is started thousands of times."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+HEAVY = {"rich", "tabulate", "asyncio", "pydantic", "importlib.metadata", "click", "tomllib"}
+
+
+def loaded(*words: str, env: dict[str, str]) -> set[str]:
+    """The modules that a command imported."""
+    command = [sys.executable, "-X", "importtime", "-m", "hammerwork_cli", *words]
+    environment = {**env, "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=True)
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+
+
+def test_the_version_loads_nothing_of_ours_but_the_entry(clean_environment: dict[str, str]) -> None:
+    modules = loaded("--version", env=clean_environment)
+    assert {module for module in modules if module.startswith("hammerwork_cli.")} <= {"hammerwork_cli.__main__"}
+    assert not modules & {"typer", "json", "sqlite3", *HEAVY}
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("words", [("spawn", "list"), ("job", "list")], ids=" ".join)
+def test_a_list_on_sqlite_loads_no_other_driver_and_nothing_for_people(
+    words: tuple[str, ...], new_database: object, clean_environment: dict[str, str]
+) -> None:
+    url = new_database("sqlite", migrated=True)  # type: ignore[operator]
+    env = {**clean_environment, "HAMMERWORK_DATABASE_URL": url}
+    modules = loaded(*words, "--format", "json", env=env)
+    assert "sqlite3" in modules
+    assert not modules & {"psycopg", "mysql.connector", *HEAVY}
