@@ -29,7 +29,7 @@ class PostgresDatabase(Database):
     """A connection whose ids, instants and JSON arrive as text, in UTC."""
 
     dialect = "postgresql"
-    read_chunk = 5000
+    read_chunk = 2000
     percent = "%%"
 
     def _connect(self) -> Any:

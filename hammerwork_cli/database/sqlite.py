@@ -16,7 +16,7 @@ from hammerwork_cli.errors import (
 
 BUSY_SECONDS = 10
 OLDEST = (3, 38, 0)
-READ_CHUNK = 20_000
+READ_CHUNK = 5000
 OTHER_VALUES = 100
 """Room beside a long list of ids for the other values of a statement."""
 
