@@ -10,6 +10,7 @@ from tests.rows import Rows
 
 WAYS = {
     "sqlite": ("sqlite", "by_first_parent"),
+    "sqlite-without-015": ("sqlite", "by_scan"),
     "postgres": ("postgres", "by_first_parent"),
     "postgres-without-015": ("postgres", "by_gin"),
     "postgres-before-012": ("postgres", "by_scan"),

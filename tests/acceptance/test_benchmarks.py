@@ -1,0 +1,41 @@
+"""The benchmark works, on a table that is too small to say anything."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+SMALL = ("--jobs", "2000", "--runs", "1")
+VARIABLES = {"postgres": "HAMMERWORK_BENCH_POSTGRES_URL", "mysql": "HAMMERWORK_BENCH_MYSQL_URL"}
+
+
+def test_every_part_measures_something(dialect: str, new_database: Callable[..., str], tmp_path: Path) -> None:
+    output = tmp_path / "results.json"
+    server = {VARIABLES[dialect]: new_database(dialect)} if dialect in VARIABLES else {}
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--databases", dialect, *SMALL, "--output", str(output)],
+        cwd=ROOT,
+        env={**os.environ, **server},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads(output.read_text(encoding="utf-8"))["results"]
+    measures = {result["measure"].removesuffix(", without 015") for result in results}
+    assert {"--version", "read the tree", "memory for each job of the tree", "queue stats"} <= measures
+    assert ("spawn tree --full --format json, whole command" in measures) == (dialect == "postgres")
+    assert all(result["value"] >= 0 for result in results)
+    # Only start-up has goals here, which a machine that is busy with tests need not reach.
+    assert {result["measure"] for result in results if result["met"] is not None} <= {
+        "--version",
+        "start: spawn list --format json",
+        "start: spawn list, piped",
+        "start: a TAB's values",
+    }
+    assert "against" in done.stdout
