@@ -44,7 +44,9 @@ class PostgresDatabase(Database):
             connection.adapters.register_loader(name, TextLoader)
         # By its number: psycopg takes the name uuid[] for uuid.
         connection.adapters.register_loader(connection.adapters.types["uuid"].array_oid, TextLoader)
-        connection.execute("SET TIME ZONE 'UTC'")
+        # The planner cannot know how few jobs have several parents, and would compile statements that take a
+        # millisecond to run: for half a second each.
+        connection.execute("SET TIME ZONE 'UTC'; SET jit = off")
         return connection
 
     def _execute(self, sql: str, values: list[Any]) -> Any:
@@ -55,11 +57,8 @@ class PostgresDatabase(Database):
         self._connection.execute("BEGIN")
 
     def _begin_snapshot(self) -> None:
-        # Where most of the table is one tree, the planner would read the whole table for each list of ids; and it
-        # would compile statements that run for milliseconds, since it cannot know how few jobs have several parents.
-        self._connection.execute(
-            "BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ; SET LOCAL enable_seqscan = off; SET LOCAL jit = off"
-        )
+        # Where most of the table is one tree, the planner would read the whole table for each list of ids.
+        self._connection.execute("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ; SET LOCAL enable_seqscan = off")
 
     def ids(self, ids: Sequence[str]) -> str:
         """One array: a thousand values would each be looked at by the client and by the server."""
