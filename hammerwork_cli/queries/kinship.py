@@ -4,6 +4,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from hammerwork_cli.database import Database
@@ -44,13 +45,14 @@ class Kinship:
     def _later_parents(self) -> frozenset[str] | None:
         """Jobs that are some job's parent and not its first; ``None`` when there are too many to be worth knowing."""
         rows = self.database.rows("spawns.later_parents", limit=KNOWN_PARENTS + 1)
-        return frozenset(str(row[0]).lower() for row in rows) if len(rows) <= KNOWN_PARENTS else None
+        return frozenset(chain.from_iterable(rows)) if len(rows) <= KNOWN_PARENTS else None
 
     def _ways_to(self, parents: Sequence[str]) -> Iterator[tuple[str, Sequence[str] | str]]:
         """Suffix of a statement, and the ids to give it."""
         for way, size in self._ways:
-            if way and self._later_parents is not None:
-                parents = [parent for parent in parents if parent.lower() in self._later_parents]
+            later = self._later_parents if way else None
+            if later is not None:
+                parents = [parent for parent in parents if parent in later or parent.lower() in later]
             for part in self._parts(parents, size):
                 yield way, part
 

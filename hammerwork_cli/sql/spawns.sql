@@ -19,9 +19,16 @@ json_extract(j.payload, '$._spawn_config.operation_id')
 -- Whether any job has several parents.
 SELECT 1 FROM {joined_edges} AS c LIMIT 1
 
+-- name: spelling
+c.parent
+
+-- name: spelling [mysql]
+-- Compared without letter case there.
+LOWER(c.parent)
+
 -- name: later_parents
 -- Parents that are not a job's first, as often as they are.
-SELECT c.parent FROM {joined_edges} AS c WHERE c.parent IS NOT NULL LIMIT :limit
+SELECT {spelling} FROM {joined_edges} AS c WHERE c.parent IS NOT NULL LIMIT :limit
 
 -- name: any_archived
 -- Whether the archive holds anything.
