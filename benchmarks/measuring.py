@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 Contender = Callable[[], object]
+PATIENCE_SECONDS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,13 @@ def seconds(work: Contender) -> float:
 
 
 def medians(contenders: Mapping[str, Contender], runs: int) -> dict[str, float]:
-    """The median of ``runs`` runs of each, taken in turn after one run of each that does not count."""
-    for work in contenders.values():
-        work()
+    """The median of ``runs`` runs of each, taken in turn after one run of each that does not count.
+
+    Where that first run takes long, noise is small, and patience too: one run of each is taken then.
+    """
+    slow = sum([seconds(work) for work in contenders.values()]) > PATIENCE_SECONDS
     times: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(runs):
+    for _ in range(1 if slow else runs):
         for name, work in contenders.items():
             times[name].append(seconds(work))
     return {name: statistics.median(taken) for name, taken in times.items()}

@@ -36,10 +36,8 @@ class Kinship:
             return [("", self.database.scan_chunk)]
         if "by_gin" in tags:
             return [("", GIN_CHUNK)]
-        ways = [("", self.database.read_chunk)]
-        if self._later_parents != frozenset():
-            ways.append(("joined_", self.database.scan_chunk))
-        return ways
+        joined = GIN_CHUNK if self.database.dialect == "postgresql" else self.database.scan_chunk
+        return [("", self.database.read_chunk), ("joined_", joined)]
 
     @cached_property
     def _later_parents(self) -> frozenset[str] | None:
@@ -50,11 +48,16 @@ class Kinship:
     def _ways_to(self, parents: Sequence[str]) -> Iterator[tuple[str, Sequence[str] | str]]:
         """Suffix of a statement, and the ids to give it."""
         for way, size in self._ways:
-            later = self._later_parents if way else None
-            if later is not None:
-                parents = [parent for parent in parents if parent in later or parent.lower() in later]
-            for part in self._parts(parents, size):
+            asked = self._joinable(parents) if way else parents
+            for part in self._parts(asked, size):
                 yield way, part
+
+    def _joinable(self, parents: Sequence[str]) -> Sequence[str]:
+        """Those of ``parents`` that may be some job's parent and not its first."""
+        if self.database.dialect == "postgresql" and len(parents) <= GIN_CHUNK:
+            return parents
+        later = self._later_parents
+        return parents if later is None else [job for job in parents if job in later or job.lower() in later]
 
     @cached_property
     def has_archive(self) -> bool:

@@ -46,7 +46,7 @@ def operations(
     since: datetime | None = None,
     operation: str | None = None,
 ) -> list[SpawnOperation]:
-    """The newest parents that spawned, or that ended without a child, with their children counted.
+    """The newest parents that spawned, or that ended without a child, with their children counted, as of one moment.
 
     Args:
         database: where.
@@ -56,17 +56,10 @@ def operations(
         since: the parent was created then or later.
         operation: the operation id in its configuration.
     """
-    rows = database.rows(
-        "spawns.operations",
-        queue=queue,
-        statuses=spellings(statuses),
-        since=since,
-        operation=operation,
-        ended=ENDED_SPELLINGS,
-        limit=limit,
-    )
-    parents = [TreeNode._make(row) for row in rows]
-    totals = Kinship(database).child_counts([parent.id for parent in parents])
+    wanted = {"queue": queue, "statuses": spellings(statuses), "since": since, "operation": operation}
+    with database.snapshot():
+        parents = _nodes(database, "operations", ended=ENDED_SPELLINGS, limit=limit, **wanted)
+        totals = Kinship(database).child_counts([parent.id for parent in parents])
     return [_operation(parent, totals.get(parent.id) or ChildTotals()) for parent in parents]
 
 
@@ -181,9 +174,10 @@ def _slowest(database: Database, spawned: dict[str, ChildTotals]) -> tuple[Spawn
 
 def pending(database: Database, *, limit: int, queue: str | None = None) -> list[PendingSpawn]:
     """Jobs that will spawn or never did, and jobs that wait for others; the newest of each, at most ``limit``."""
-    spawners = _nodes(database, "pending_spawns", queue=queue, failed=FAILED_SPELLINGS, limit=limit)
-    waiting = _nodes(database, "waiting_jobs", queue=queue, ended=ENDED_SPELLINGS, limit=limit)
-    parents = Kinship(database).jobs(dict.fromkeys(parent for job in waiting for parent in job.depends_on))
+    with database.snapshot():
+        spawners = _nodes(database, "pending_spawns", queue=queue, failed=FAILED_SPELLINGS, limit=limit)
+        waiting = _nodes(database, "waiting_jobs", queue=queue, ended=ENDED_SPELLINGS, limit=limit)
+        parents = Kinship(database).jobs(dict.fromkeys(parent for job in waiting for parent in job.depends_on))
     status = {parent.id: parent.status for parent in parents}
     ahead = [PendingSpawn(job, _spawn_reason(job), Counts()) for job in spawners]
     return ahead + [_waiting(job, status) for job in waiting]

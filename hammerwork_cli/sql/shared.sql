@@ -76,7 +76,8 @@ c.depends_on[1] = j.id
 c.first_parent = j.id
 
 -- name: is_first_child [sqlite]
-json_extract(c.depends_on, '$[0]') = j.id
+-- The plus sign: compared as the column's text, the value would not be looked up in the index of an expression.
+json_extract(c.depends_on, '$[0]') = +j.id
 
 -- name: edge
 c.id, c.status, c.created_at, c.started_at, c.completed_at, COALESCE(c.failed_at, c.timed_out_at) AS failed_at
@@ -153,8 +154,13 @@ j.id IN (SELECT c.id FROM {edges} AS c WHERE c.parent {among})
 WHERE CAST(e.parent AS CHAR(36)) {among}) > 0
 
 -- name: has_children [by_first_parent]
-(EXISTS (SELECT 1 FROM hammerwork_jobs c WHERE {is_first_child})
+-- Not EXISTS: MariaDB would first collect the parents of the whole table.
+((SELECT 1 FROM hammerwork_jobs c WHERE {is_first_child} LIMIT 1) IS NOT NULL
 OR j.id IN (SELECT c.parent FROM {joined_edges} AS c WHERE c.parent IS NOT NULL))
+
+-- name: has_children [postgresql by_first_parent]
+(EXISTS (SELECT 1 FROM hammerwork_jobs c WHERE {is_first_child})
+OR (SELECT COUNT(*) FROM hammerwork_jobs c WHERE c.depends_on @> ARRAY[j.id] AND cardinality(c.depends_on) > 1) > 0)
 
 -- name: has_children [by_gin]
 -- Counted, not EXISTS: to find any, the planner hopes to meet one early in the table, and reads all of it for each job.

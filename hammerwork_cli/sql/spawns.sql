@@ -53,6 +53,13 @@ WHERE {is_child}
 ORDER BY {urgent_first} -- when :limit
 LIMIT :limit -- when :limit
 
+-- name: joined_children [postgresql]
+-- By the GIN index, which knows all parents; those whose first parent is asked for come once more.
+SELECT {node} FROM hammerwork_jobs j
+WHERE j.depends_on && CAST(:ids AS uuid[]) AND cardinality(j.depends_on) > 1
+ORDER BY {urgent_first} -- when :limit
+LIMIT :limit -- when :limit
+
 -- name: joined_children
 -- Children of some jobs of which none is the first parent.
 SELECT {node} FROM hammerwork_jobs j
@@ -90,6 +97,10 @@ WHERE j.depends_on && CAST(:ids AS uuid[]) AND e.parent {among} GROUP BY e.paren
 
 -- name: child_totals [by_scan]
 SELECT c.parent, {edge_totals} FROM {edges} AS c WHERE c.parent {among} GROUP BY c.parent, c.status
+
+-- name: joined_child_totals [postgresql]
+SELECT e.parent, {totals} FROM hammerwork_jobs j CROSS JOIN LATERAL unnest(j.depends_on[2:]) AS e (parent)
+WHERE j.depends_on && CAST(:ids AS uuid[]) AND e.parent {among} GROUP BY e.parent, j.status
 
 -- name: joined_child_totals
 SELECT c.parent, {edge_totals} FROM {joined_edges} AS c WHERE c.parent {among} GROUP BY c.parent, c.status

@@ -15,6 +15,10 @@ SELECT {state} FROM hammerwork_jobs_archive j WHERE j.id {among}
 -- Children of some jobs.
 SELECT {state} FROM hammerwork_jobs j WHERE {is_child}
 
+-- name: joined_child_states [postgresql]
+SELECT {state} FROM hammerwork_jobs j
+WHERE j.depends_on && CAST(:ids AS uuid[]) AND cardinality(j.depends_on) > 1
+
 -- name: joined_child_states
 -- Children of some jobs of which none is the first parent.
 SELECT {state} FROM hammerwork_jobs j WHERE j.id IN (SELECT c.id FROM {joined_edges} AS c WHERE c.parent {among})
