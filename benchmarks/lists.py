@@ -1,7 +1,7 @@
 """Lists and figures against their own statements, sent bare; and what ten times as many jobs cost."""
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +20,7 @@ NEWEST = "newest 20 operations (spawn list)"
 
 def measure(url: str, workload: Workload, runs: int) -> Iterator[Result]:
     """Every list on one database."""
-    with contextlib.closing(connect(url)) as database:
+    with closing(connect(url)) as database:
         suffix = "" if "indexed" in database.tags else ", without 015"
         for name, ask in _questions(database).items():
             yield compare(
@@ -47,23 +47,30 @@ def _questions(database: Database) -> dict[str, Callable[[], object]]:
 
 
 def _bare(database: Database, ask: Callable[[], object]) -> Callable[[], None]:
-    """Sends the statements that ``ask`` sends, and fetches their rows."""
+    """Sends the statements that ``ask`` sends, in a snapshot where it takes one, and fetches their rows."""
     sent: list[tuple[str, list[Any]]] = []
-    execute = database._execute
+    snapshots: list[None] = []
+    execute, begin = database._execute, database._begin_snapshot
 
     def record(sql: str, values: list[Any]) -> object:
         sent.append((sql, values))
         return execute(sql, values)
 
-    database._execute = record  # type: ignore[method-assign]
+    def record_snapshot() -> None:
+        snapshots.append(None)
+        begin()
+        sent.clear()
+
+    database._execute, database._begin_snapshot = record, record_snapshot  # type: ignore[method-assign]
     try:
         ask()
     finally:
-        del database._execute
+        del database._execute, database._begin_snapshot
 
     def send() -> None:
-        for sql, values in sent:
-            database.query(sql, values)
+        with database.snapshot() if snapshots else nullcontext():
+            for sql, values in sent:
+                database.query(sql, values)
 
     return send
 

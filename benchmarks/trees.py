@@ -105,7 +105,7 @@ def _command(url: str, workload: Workload, psql: Callable[[], None], runs: int) 
         measure="spawn tree --full --format json, whole command",
         database=server_of(url),
         jobs=workload.size,
-        goal=workload.goal(2.0),
+        goal=workload.goal_of_large_tree(2.0),
         against=f"psql printing the same {workload.tree_size:,} rows by key",
     )
 
@@ -137,6 +137,6 @@ def _memory(url: str, workload: Workload) -> Result:
         workload.size,
         grown / jobs,
         unit="KiB",
-        goal=workload.goal(1.0),
+        goal=workload.goal_of_large_tree(1.0),
         note="growth of the peak resident size",
     )

@@ -56,6 +56,10 @@ class Workload:
         """The goal of a figure; none where the table is so small that round trips are all there is."""
         return most if self.size >= SMALLEST_JUDGED else None
 
+    def goal_of_large_tree(self, most: float) -> float | None:
+        """The same, of what starts a process: a start would be all there is of a small tree."""
+        return most if self.tree_size >= SMALLEST_JUDGED else None
+
     def jobs(self) -> Iterator[BenchmarkJob]:
         """All jobs. To be asked once."""
         rest = self.size - self.tree_size
