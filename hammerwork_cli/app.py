@@ -16,15 +16,8 @@ from hammerwork_cli.context import Context
 from hammerwork_cli.database.url import redact
 from hammerwork_cli.errors import AnswerIsNoError, HammerworkError, UsageError
 
-GROUPS = {
-    "spawn": ("spawn", "What was spawned: list, tree, stats, lineage, pending."),
-    "job": ("job", "Jobs: list, show, enqueue, retry, cancel, delete, purge."),
-    "queue": ("queue", "Queues: list, stats, health, pause, resume, paused, clear."),
-    "migration": ("migration", "The tables: run, status, plan."),
-    "config": ("config", "Settings: show, get, set, unset, reset, path, init."),
-    "schema": ("schema", "The JSON schema of what a verb prints."),
-    "demo": ("demo", "Fills an embedded database with a realistic tree and shows it."),
-}
+GROUPS = ("spawn", "job", "queue", "migration", "config", "schema", "demo")
+"""In the order of the help; each is a module of ``hammerwork_cli.commands``."""
 
 
 class Root(LateGroup):

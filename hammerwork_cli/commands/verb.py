@@ -1,6 +1,6 @@
 """What every verb has in common: its shared options, and a group that imports its verbs late."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from importlib import import_module
@@ -69,8 +69,8 @@ class LateGroup(TyperGroup):
     Help, completion, suggestions and walking the tree see all groups all the same.
     """
 
-    modules: Mapping[str, tuple[str, str]] = {}
-    """Group name -> (module below ``hammerwork_cli.commands``, one line of help)."""
+    modules: Sequence[str] = ()
+    """Names of groups, which are those of modules below ``hammerwork_cli.commands``."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -89,13 +89,14 @@ class LateGroup(TyperGroup):
 class _LateCommands(Mapping[str, Any]):
     _loaded: dict[str, Any] = {}  # noqa: RUF012  one process has one command line
 
-    def __init__(self, modules: Mapping[str, tuple[str, str]]) -> None:
+    def __init__(self, modules: Sequence[str]) -> None:
         self._modules = modules
 
     def __getitem__(self, name: str) -> Any:
+        if name not in self._modules:
+            raise KeyError(name)
         if name not in self._loaded:
-            module, _ = self._modules[name]
-            command = get_command(import_module(f"hammerwork_cli.commands.{module}").app)
+            command = get_command(import_module(f"hammerwork_cli.commands.{name}").app)
             command.name = name
             self._loaded[name] = command
         return self._loaded[name]

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
-from psycopg import pq
 from psycopg.types.string import TextLoader
 
 from hammerwork_cli.database.access import MIGRATE, Database
@@ -50,8 +49,7 @@ class PostgresDatabase(Database):
         return connection
 
     def _execute(self, sql: str, values: list[Any]) -> Any:
-        # Without values psycopg would pass a doubled percent sign on as it is.
-        return self._connection.execute(sql, values) if values else self._connection.execute(sql.replace("%%", "%"))
+        return self._connection.execute(sql, values or None)
 
     def _begin(self) -> None:
         self._connection.execute("BEGIN")
@@ -106,8 +104,3 @@ class PostgresDatabase(Database):
     def now(self) -> datetime:
         """The server's clock, in UTC."""
         return datetime.fromisoformat(self.query("SELECT clock_timestamp()")[0][0])
-
-    @property
-    def idle(self) -> bool:
-        """Whether no transaction is open."""
-        return bool(self._connection.info.transaction_status == pq.TransactionStatus.IDLE)

@@ -111,24 +111,25 @@ def bind(
         lines: what :func:`load` returned.
         values: value by name.
         placeholder: what the driver wants for a value (``%s`` or ``?``).
-        percent: how the driver wants a literal percent sign.
+        percent: how the driver wants a literal percent sign beside values.
 
     Raises:
         KeyError: the statement names a value that was not given.
     """
-    sql: list[str] = []
+    texts: list[str] = []
+    marks: list[str] = []
     bound: list[Any] = []
     for condition, parts in lines:
         if condition is not None and not _given(values[condition]):
             continue
         for text, name in parts:
-            sql.append(text.replace("%", percent))
-            if name is None:
-                continue
-            value = values[name]
-            sql.append(_placeholders(value, placeholder))
-            bound.extend(_flat(value))
-    return "".join(sql), bound
+            texts.append(text)
+            marks.append("" if name is None else _placeholders(values[name], placeholder))
+            if name is not None:
+                bound.extend(_flat(values[name]))
+    # A driver looks for percent signs only where there are values to put in.
+    written = (text.replace("%", percent) for text in texts) if bound else texts
+    return "".join(chain.from_iterable(zip(written, marks, strict=True))), bound
 
 
 def _placeholders(value: Any, placeholder: str) -> str:

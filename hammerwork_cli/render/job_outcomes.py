@@ -178,10 +178,6 @@ def outcome_text(wording: Wording, outcome: Outcome) -> Iterator[str]:
     yield from left_text(wording, outcome.left)
 
 
-OUTCOME_KEYS = ("action", "dry_run", "changed", "followed", "left", "plan")
-"""Columns of csv and tsv."""
-
-
 def outcome_record(wording: Wording, outcome: Outcome, plan: Plan | None, *, dry_run: bool = False) -> Record:
     """What was done to jobs, or would be.
 
