@@ -50,7 +50,7 @@ _hammerwork_look() {
             arguments=':jobs'
             ;;
         'spawn doctor')
-            options='--fix --yes --dry-run --older-than --queue --limit --format --database-url --color --quiet --debug --help'
+            options='--fix --yes --dry-run --older-than --strict --queue --limit --format --database-url --color --quiet --debug --help'
             takes=' --older-than= -q=:queues --queue=:queues -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'job')

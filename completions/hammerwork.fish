@@ -186,6 +186,7 @@ complete -c hammerwork -n '__hammerwork_at spawn doctor' -l fix -d 'Mend what ha
 complete -c hammerwork -n '__hammerwork_at spawn doctor' -l yes -s y -d 'Consent given: do not ask.'
 complete -c hammerwork -n '__hammerwork_at spawn doctor' -l dry-run -d 'Only look, which is what happens without --fix.'
 complete -c hammerwork -n '__hammerwork_at spawn doctor' -l older-than -x -d 'Jobs Running for longer than this have lost their worker: 30m, 2h.'
+complete -c hammerwork -n '__hammerwork_at spawn doctor' -l strict -d 'Notes too make the exit code 1.'
 complete -c hammerwork -n '__hammerwork_at spawn doctor' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only this queue.'
 complete -c hammerwork -n '__hammerwork_at spawn doctor' -s l -l limit -x -d 'Jobs to name for each kind of damage.'
 complete -c hammerwork -n '__hammerwork_at spawn doctor' -l format -x -a 'table json jsonl csv tsv' -d 'table for people, the others for programs.'

@@ -157,6 +157,7 @@ def doctor(
             "another program may be running them.",
         ),
     ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Notes too make the exit code 1.")] = False,
     queue: QueueOption = None,
     examples: Annotated[
         int, typer.Option("-l", "--limit", min=1, max=1000, help="Jobs to name for each kind of damage.")
@@ -165,14 +166,16 @@ def doctor(
 ) -> None:
     """What is wrong with the jobs, and what would mend it. Changes nothing without --fix.
 
-    Exit code 0 when nothing is wrong (any more), 1 otherwise. Archived jobs are left alone.
+    Exit code 0 when nothing is wrong (any more), 1 otherwise. What has happened and holds no job (a job that ran
+    early, one that never spawned) cannot be mended: it is a note, which counts only with --strict. Archived jobs
+    are left alone.
 
     \b
     Examples:
       hammerwork spawn doctor
       hammerwork spawn doctor --older-than 2h
       hammerwork spawn doctor --older-than 2h --fix --yes
-      hammerwork spawn doctor --format json | jq '.[] | select(.mendable) | {kind, jobs}'
+      hammerwork spawn doctor --format json | jq '.[] | select(.severity == "damage") | {kind, jobs}'
     """
     from hammerwork_cli.queries.doctor import Doctor
 
@@ -189,7 +192,7 @@ def doctor(
         _show(context, found, form, mended=False)
     if lost_before is None:
         _note_running(context, healer)
-    if any(finding.left for finding in found):
+    if any(finding.left and (strict or not finding.is_note) for finding in found):
         raise typer.Exit(ANSWER_IS_NO)
 
 
@@ -210,8 +213,8 @@ def _show(context: Context, found: "Sequence[Finding]", form: Format, *, mended:
         return
     text = health_views.mended_text if mended else health_views.findings_text
     context.lines(text(found, width=context.width, colour=context.colour))
-    if not found:
-        context.note("Nothing is wrong.")
+    if not any(finding.left for finding in found if not finding.is_note):
+        context.note("Nothing is wrong any more." if mended else "Nothing is wrong.")
 
 
 def _note_running(context: Context, healer: "Doctor") -> None:

@@ -42,6 +42,8 @@ MENDABLE = frozenset(
     }
 )
 """What has one right end. The rest is told, with what a person can do."""
+NOTES = frozenset({Damage.RAN_EARLY, Damage.NEVER_SPAWNED})
+"""What has happened and holds no job: worth knowing, and past mending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,11 @@ class Finding:
     def mendable(self) -> bool:
         """Whether the doctor can mend it."""
         return self.kind in MENDABLE
+
+    @property
+    def is_note(self) -> bool:
+        """Whether it only tells what has happened."""
+        return self.kind in NOTES
 
 
 class HoldReason(StrEnum):

@@ -12,7 +12,7 @@ from hammerwork_cli.render.text import cells, count, instant, plural, short_id, 
 
 Record = dict[str, Any]
 
-FINDING_KEYS = ("kind", "jobs", "mendable", "mended", "left", "what", "remedy", "examples")
+FINDING_KEYS = ("kind", "jobs", "severity", "mendable", "mended", "left", "what", "remedy", "examples")
 """Keys of :func:`finding_record`, and columns of csv and tsv."""
 
 
@@ -103,15 +103,16 @@ WORDS = {
 def finding_record(finding: Finding) -> Record:
     """A kind of damage.
 
-    Keys: ``kind``, ``jobs`` (how many were found), ``mendable`` (whether ``--fix`` mends it), ``mended`` and
-    ``left`` (how many were mended, and how many there are now), ``what``, ``remedy``, and ``examples``: the
-    oldest jobs with ``id``, ``queue``, ``status`` as the row spells it, and ``detail`` (a parent's id, an
-    instant, a schedule; or null).
+    Keys: ``kind``, ``jobs`` (how many were found), ``severity`` (``damage``, or ``note`` for what has happened and
+    holds no job), ``mendable`` (whether ``--fix`` mends it), ``mended`` and ``left`` (how many were mended, and how
+    many there are now), ``what``, ``remedy``, and ``examples``: the oldest jobs with ``id``, ``queue``, ``status``
+    as the row spells it, and ``detail`` (a parent's id, an instant, a schedule; or null).
     """
     words = WORDS[finding.kind]
     return {
         "kind": finding.kind.value,
         "jobs": finding.jobs,
+        "severity": "note" if finding.is_note else "damage",
         "mendable": finding.mendable,
         "mended": finding.mended,
         "left": finding.left,
@@ -135,8 +136,7 @@ def findings_text(findings: Sequence[Finding], *, width: int | None = None, colo
     for finding in findings:
         words = WORDS[finding.kind]
         shade = "yellow" if finding.mendable else "bold"
-        title = f"{plural(finding.jobs, 'job')}: {finding.kind.value.replace('_', ' ')}"
-        yield paint(title, shade, colour)
+        yield paint(f"{'Note: ' * finding.is_note}{_title(finding, finding.jobs)}", shade, colour)
         yield f"  {words.what}"
         yield from (shorten(f"    {line}", width) for line in _examples(finding, words))
         yield f"  {f'--fix {words.remedy}.' if finding.mendable else words.remedy}"
@@ -150,15 +150,14 @@ def mended_text(findings: Sequence[Finding], *, width: int | None = None, colour
     """Lines: what was mended, and what is left."""
     for finding in findings:
         if finding.mended:
-            kind = finding.kind.value.replace("_", " ")
-            line = f"Mended {plural(finding.mended, 'job')}: {kind}: {WORDS[finding.kind].remedy}"
+            line = f"Mended {_title(finding, finding.mended)}: {WORDS[finding.kind].remedy}"
             yield paint(line, "green", colour)
     left = [finding for finding in findings if finding.left]
     if left and len(left) < len(findings):
         yield ""
     for finding in left:
         words = WORDS[finding.kind]
-        yield paint(f"Left {plural(finding.left, 'job')}: {finding.kind.value.replace('_', ' ')}", "bold", colour)
+        yield paint(f"{'Note:' if finding.is_note else 'Left'} {_title(finding, finding.left)}", "bold", colour)
         yield from (shorten(f"    {line}", width) for line in _examples(finding, words))
         yield f"  {f'{words.what} Run this again.' if finding.mendable else words.remedy}"
 
@@ -169,6 +168,10 @@ def plan_text(findings: Sequence[Finding]) -> Iterator[str]:
         if finding.mendable:
             kind = finding.kind.value.replace("_", " ")
             yield f"  {count(finding.jobs)} {kind}: {WORDS[finding.kind].remedy}"
+
+
+def _title(finding: Finding, jobs: int) -> str:
+    return f"{plural(jobs, 'job')}: {finding.kind.value.replace('_', ' ')}"
 
 
 def _examples(finding: Finding, words: _Words) -> Iterator[str]:

@@ -285,6 +285,31 @@ def test_doctor_mends_and_tells_what_is_left(run: Run, rows: Rows, url: str) -> 
     ]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("media.postgresql", marks=pytest.mark.postgres),
+        pytest.param("media.mariadb", marks=pytest.mark.mysql),
+        pytest.param("damaged.mariadb", marks=pytest.mark.mysql),
+    ],
+)
+def test_after_doctor_has_mended_what_the_original_left_nothing_is_wrong(
+    run: Run, restored: Callable[[str], str], name: str
+) -> None:
+    url = restored(name)
+    look = ("spawn", "doctor", "--older-than", "2h")
+    assert run(*look, url=url, env=NOW).exit_code == 1
+    mended = run(*look, "--fix", "--yes", url=url, env=NOW)
+    assert mended.exit_code == 0, mended
+    assert "Note: 5 jobs: never spawned" in mended.stdout
+    again = run(*look, url=url, env=NOW)
+    assert (again.exit_code, again.stderr) == (0, "Nothing is wrong.\n")
+    found = run(*look, "--format", "json", url=url, env=NOW).json
+    assert {finding["severity"] for finding in found} == {"note"}
+    assert run(*look, "--fix", "--yes", url=url, env=NOW).stderr == "Nothing is wrong.\n"
+    assert run(*look, "--strict", url=url, env=NOW).exit_code == 1
+
+
 def test_doctor_asks_for_an_age_where_jobs_are_running(run: Run, rows: Rows, url: str) -> None:
     rows.job(status="Running", started_at=START)
     done = run("spawn", "doctor", url=url, env=NOW)

@@ -148,6 +148,7 @@ FINDING = record(
     {
         "kind": text("Of damage"),
         "jobs": count(),
+        "severity": text("", "damage", "note"),
         "mendable": flag("Whether --fix mends it"),
         "mended": count(),
         "left": count(),
