@@ -399,7 +399,7 @@ complete -c hammerwork -n '__hammerwork_at queue resume' -s h -l help -d 'Show t
 complete -c hammerwork -n '__hammerwork_at queue resume' -k -a '(__hammerwork_value queues)'
 
 complete -c hammerwork -n '__hammerwork_at queue clear' -l pending-only -d 'Only jobs that have not started: Pending and Retrying.'
-complete -c hammerwork -n '__hammerwork_at queue clear' -l force -d 'Running jobs too.'
+complete -c hammerwork -n '__hammerwork_at queue clear' -l force -d 'Running jobs too, and what others wait for.'
 complete -c hammerwork -n '__hammerwork_at queue clear' -l yes -s y -d 'Consent given: do not ask.'
 complete -c hammerwork -n '__hammerwork_at queue clear' -l dry-run -d 'Only show what would be done.'
 complete -c hammerwork -n '__hammerwork_at queue clear' -l format -x -a 'table json jsonl csv tsv' -d 'table for people, the others for programs.'

@@ -8,15 +8,18 @@ from typing import Annotated, TypeVar
 import typer
 
 from hammerwork_cli.commands.aliases import verb_with
+from hammerwork_cli.commands.carry_out import Manner, carry_out
 from hammerwork_cli.commands.options import Format, FormatOption, YesOption, duration
-from hammerwork_cli.commands.progress import progress_bar
 from hammerwork_cli.commands.verb import group
 from hammerwork_cli.context import Context
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import rfc3339
-from hammerwork_cli.models.queues import ClearPlan, HealthLimits, PauseChange
+from hammerwork_cli.models import WAITING, JobFilter, rfc3339
+from hammerwork_cli.models.queues import HealthLimits, PauseChange
 from hammerwork_cli.queries import queues
+from hammerwork_cli.queries.job_changes import Delete
+from hammerwork_cli.queries.job_selections import Chosen
 from hammerwork_cli.render import queue_views as views
+from hammerwork_cli.render.job_outcomes import CLEAR
 from hammerwork_cli.render.text import plural, visible
 
 app = group("queue", "Queues: what is in them; pause, empty and check them.")
@@ -236,7 +239,7 @@ def clear(
     pending_only: Annotated[
         bool, typer.Option("--pending-only", help="Only jobs that have not started: Pending and Retrying.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Running jobs too.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Running jobs too, and what others wait for.")] = False,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
     named: NamedOption = None,
@@ -244,7 +247,7 @@ def clear(
 ) -> None:
     """Deletes the jobs of a queue for good, except running ones; its pause stays.
 
-    Jobs elsewhere that depend on a deleted one go on waiting for it: `spawn doctor` finds them. When it is broken
+    What jobs that stay wait for, here or in another queue, stays too, and makes the exit code 1. When it is broken
     off, run it again.
 
     \b
@@ -254,34 +257,9 @@ def clear(
       hammerwork queue clear mail --yes
     """
     context: Context = ctx.obj
-    name = _required(_one(queue, named))
-    if pending_only and force:
-        raise UsageError("--pending-only and --force exclude each other.", hint="A running job is not pending.")
-    database = context.database()
-    found = queues.counts(database, name, now=context.now())
-    plan = ClearPlan.of(name, found, pending_only=pending_only, force=force)
-    deleted = 0
-    if plan.deletes.total and not dry_run:
-        _note_plan(context, plan)
-        context.confirm(f"Delete {plural(plan.deletes.total, 'job')} for good?", yes=yes, form=form)
-        with progress_bar(context) as report:
-            deleted = queues.clear(
-                database,
-                name,
-                pending_only=pending_only,
-                force=force,
-                report=lambda done: report("deleted", done, max(done, plan.deletes.total)),
-            )
-    context.answer(
-        views.clear_record(plan, deleted, dry_run=dry_run),
-        form,
-        lambda: views.clear_text(plan, deleted, dry_run=dry_run),
-    )
-
-
-def _note_plan(context: Context, plan: ClearPlan) -> None:
-    for line in views.plan_text(plan):
-        context.note(line)
+    chosen = JobFilter(queue=_required(_one(queue, named)), statuses=tuple(sorted(WAITING)) if pending_only else ())
+    change, manner = Delete(context.now(), force=force), Manner(CLEAR, form, yes, dry_run)
+    carry_out(context, context.database(), Chosen(chosen), change, manner)
 
 
 def _agree(context: Context, what: str, changes: list[PauseChange], *, yes: bool, form: Format) -> None:

@@ -205,24 +205,6 @@ class QueueHealth:
 
 
 @dataclass(frozen=True, slots=True)
-class ClearPlan:
-    """What clearing a queue would delete and what it would leave."""
-
-    queue: str
-    deletes: Counts
-    keeps: Counts
-
-    @classmethod
-    def of(cls, queue: str, counts: Counts, *, pending_only: bool, force: bool) -> "ClearPlan":
-        """Divides the jobs of a queue."""
-        plan = cls(queue, Counts(), Counts())
-        for status, jobs in counts.by_status.items():
-            taken = status in WAITING if pending_only else force or status != JobStatus.RUNNING
-            (plan.deletes if taken else plan.keeps).add(status, jobs)
-        return plan
-
-
-@dataclass(frozen=True, slots=True)
 class PauseChange:
     """What pausing or resuming a queue did.
 

@@ -1,13 +1,13 @@
-"""Queues: what is in them, pausing them, emptying them."""
+"""Queues: what is in them, and pausing them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import MIGRATE, Row
 from hammerwork_cli.errors import MissingTablesError, NotFoundError, RefusedValueError
-from hammerwork_cli.models import FAILURES, WAITING, Counts, JobStatus, priority_word, status_of
+from hammerwork_cli.models import FAILURES, WAITING, JobStatus, priority_word, status_of
 from hammerwork_cli.models.queues import (
     HealthLimits,
     PauseChange,
@@ -20,7 +20,6 @@ from hammerwork_cli.models.queues import (
 )
 
 LONGEST_NAME = 255
-CLEAR_BATCH = 1000
 HEALTH_WINDOW = timedelta(hours=1)
 
 _READY = {"none", "satisfied", None}
@@ -208,58 +207,5 @@ def foresee(database: Database, queues: Sequence[str], *, paused: bool) -> list[
     return [PauseChange(queue, pauses[0] if pauses else None, bool(pauses) != paused) for queue, pauses in found]
 
 
-# Emptying.
-
-
-def clear(
-    database: Database,
-    queue: str,
-    *,
-    pending_only: bool = False,
-    force: bool = False,
-    report: Callable[[int], None] | None = None,
-) -> int:
-    """Deletes the jobs of a queue, a bounded batch a transaction, and returns how many.
-
-    Jobs come in the order of their ids, each place once, so that it ends although jobs are added meanwhile.
-    When it is broken off, what was deleted stays deleted, and it can be run again.
-
-    Args:
-        database: where.
-        queue: which.
-        pending_only: only jobs that have not started.
-        force: running ones too.
-        report: is told, after each batch, how many are gone.
-    """
-    which: dict[str, Any] = {
-        "queue": queue,
-        "only": _spellings(WAITING) if pending_only else None,
-        "never": None if force else JobStatus.RUNNING.spellings,
-    }
-    deleted, after = 0, None
-    while True:
-        gone, after = database.transaction(lambda: _clear_batch(database, after, which))  # noqa: B023  run at once
-        deleted += gone
-        if after is None:
-            return deleted
-        if report:
-            report(deleted)
-
-
-def _clear_batch(database: Database, after: str | None, which: dict[str, Any]) -> tuple[int, str | None]:
-    ids = [row[0] for row in database.rows("queues.clearable", after=after, limit=CLEAR_BATCH, **which)]
-    if not ids:
-        return 0, None
-    return database.run("queues.clear", ids=ids, **which), ids[-1]
-
-
 def _spellings(statuses: frozenset[JobStatus]) -> tuple[str, ...]:
     return tuple(spelling for status in sorted(statuses) for spelling in status.spellings)
-
-
-def counts(database: Database, queue: str, *, now: datetime) -> Counts:
-    """The jobs of one queue by status; empty for a queue that does not exist."""
-    total = Counts()
-    for state in states(database, now=now, queue=queue):
-        total.merge(state.counts)
-    return total

@@ -1,7 +1,7 @@
 """What is about to happen to jobs, and what did."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from hammerwork_cli.models import Counts, JobGroup, JobStatus, Outcome
@@ -84,6 +84,7 @@ DELETE = Wording(
     "the worker that runs it goes on, and what it does is not recorded.",
     reasons={"waited_for": Reason(_WAITED_FOR, "Delete that one too, or add --force and it waits for ever.")},
 )
+CLEAR = replace(DELETE, tolerated=frozenset({JobStatus.RUNNING}))
 PURGE = Wording(
     "purge",
     "Purged",

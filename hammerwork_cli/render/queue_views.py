@@ -6,7 +6,6 @@ from textwrap import wrap
 
 from hammerwork_cli.models import FAILURES, WAITING, Counts, JobStatus, rfc3339
 from hammerwork_cli.models.queues import (
-    ClearPlan,
     HealthCheck,
     Measure,
     PauseChange,
@@ -360,38 +359,3 @@ def change_text(change: PauseChange, *, paused: bool, dry_run: bool) -> str:
     else:
         what = "is not paused"
     return f"{visible(change.queue)}: {what}"
-
-
-def clear_record(plan: ClearPlan, deleted: int, *, dry_run: bool) -> Record:
-    """What clearing a queue did, or would do.
-
-    Keys: ``queue``, ``dry_run``, ``deleted``; as it was before, ``deletes`` and ``keeps`` (status -> jobs).
-    """
-    return {
-        "queue": plan.queue,
-        "dry_run": dry_run,
-        "deleted": deleted,
-        "deletes": dict(sorted(plan.deletes.by_status.items())),
-        "keeps": dict(sorted(plan.keeps.by_status.items())),
-    }
-
-
-def plan_text(plan: ClearPlan) -> Iterator[str]:
-    """What clearing a queue deletes and what it leaves."""
-    name = visible(plan.queue)
-    if plan.deletes.total:
-        yield f"{name}: deletes {plural(plan.deletes.total, 'job')}: {statuses(plan.deletes)}"
-    else:
-        yield f"{name}: there is nothing to delete"
-    if plan.keeps.total:
-        yield f"{name}: keeps {plural(plan.keeps.total, 'job')}: {statuses(plan.keeps)}"
-    if plan.deletes.of(JobStatus.RUNNING):
-        yield "A worker that has one of the running jobs goes on with it, and what it returns is lost."
-
-
-def clear_text(plan: ClearPlan, deleted: int, *, dry_run: bool) -> Iterator[str]:
-    """What clearing a queue did, or would do."""
-    if dry_run or not plan.deletes.total:
-        yield from plan_text(plan)
-    else:
-        yield f"{visible(plan.queue)}: deleted {plural(deleted, 'job')}"

@@ -119,20 +119,3 @@ UPDATE hammerwork_queue_pause SET reason = :reason WHERE queue_name = :queue
 
 -- name: resume
 DELETE FROM hammerwork_queue_pause WHERE queue_name = :queue
-
--- name: clearable
--- The next jobs that clearing a queue takes, in the order of their ids.
-SELECT j.id FROM hammerwork_jobs j
-WHERE j.queue_name = :queue
-AND j.id > :after -- when :after
-AND j.status IN (:only) -- when :only
-AND j.status NOT IN (:never) -- when :never
-ORDER BY j.id
-LIMIT :limit
-
--- name: clear
--- Deletes them, unless one has changed its status meanwhile.
-DELETE FROM hammerwork_jobs
-WHERE id IN (:ids) AND queue_name = :queue
-AND status IN (:only) -- when :only
-AND status NOT IN (:never) -- when :never

@@ -227,17 +227,17 @@ def test_clearing_needs_consent_and_shows_its_plan(run: Run, full: str) -> None:
         assert (done.exit_code, done.stdout) == (2, "")
         assert "--yes" in done.stderr
     done = run("queue", "clear", "work", url=full, env=NOW)
-    assert "deletes 5 jobs" in done.stderr
-    assert "keeps 1 job: 1 running" in done.stderr
+    assert "To delete: 5 jobs" in done.stderr
+    assert "Left alone: 1 job, Running." in done.stderr
     assert sum(left(run, full).values()) == 6
 
 
 def test_a_dry_run_deletes_nothing(run: Run, full: str) -> None:
     done = run("queue", "clear", "work", "--dry-run", "--yes", "--format", "json", url=full, env=NOW)
     assert done.json["dry_run"] is True
-    assert done.json["deleted"] == 0
-    assert done.json["deletes"] == {"Completed": 1, "Dead": 1, "Melted": 1, "Pending": 2}
-    assert done.json["keeps"] == {"Running": 1}
+    groups = {group["status"]: group["jobs"] for group in done.json["plan"] if group["changes"]}
+    assert groups == {"Completed": 1, "Dead": 1, "Melted": 1, "Pending": 2}
+    assert done.json["left"] == {"Running": 1}
     assert sum(left(run, full).values()) == 6
 
 
@@ -255,16 +255,33 @@ def test_clearing_deletes_what_its_options_say(
 ) -> None:
     done = run("queue", "clear", "-n", "work", *words, url=full, env=NOW)
     assert done.exit_code == 0
-    assert done.stdout == f"work: deleted {6 - sum(remaining.values())} jobs\n"
+    assert done.stdout.startswith(f"Deleted {6 - sum(remaining.values())} jobs.\n")
     assert left(run, full) == remaining
     assert left(run, full, HOSTILE) == {"Pending": 1}
     again = run("queue", "clear", "work", *words, url=full, env=NOW)
     assert again.exit_code == 0
-    assert "nothing to delete" in again.stdout
+    assert "Deleted 0 jobs." in again.stdout
 
 
 def test_force_says_what_it_means_for_running_jobs(run: Run, full: str) -> None:
-    assert "goes on with it" in run("queue", "clear", "work", "--force", url=full).stderr
+    assert "the worker that runs it goes on" in run("queue", "clear", "work", "--force", url=full).stderr
+
+
+def test_what_another_queue_waits_for_is_not_cleared(run: Run, migrated_url: str) -> None:
+    with contextlib.closing(connect(migrated_url)) as database:
+        rows = Rows(database)
+        held = {"status": "Pending", "dependency_status": "waiting"}
+        parent, free = (rows.job(queue="work", status="Pending") for _ in range(2))
+        below = rows.job(parent, queue="work", **held)
+        rows.job(below, queue="elsewhere", **held)
+        rows.job(free, queue="elsewhere", status="Completed")
+    words = ("queue", "clear", "work", "--pending-only", "--yes", "--format", "json")
+    done = run(*words, url=migrated_url, env=NOW)
+    assert (done.exit_code, done.json["changed"], done.json["left"]) == (1, 1, {"waited_for": 2})
+    assert left(run, migrated_url) == {"Pending": 2}
+    done = run(*words, "--force", url=migrated_url, env=NOW)
+    assert (done.exit_code, done.json["changed"]) == (0, 2)
+    assert left(run, migrated_url, "elsewhere") == {"Completed": 1, "Pending": 1}
 
 
 def test_a_pause_outlives_the_jobs(run: Run, full: str) -> None:
@@ -274,7 +291,7 @@ def test_a_pause_outlives_the_jobs(run: Run, full: str) -> None:
     assert (work["total"], work["paused"]) == (0, True)
 
 
-@pytest.mark.parametrize("words", [(), ("work", "--pending-only", "--force"), ("a", "-n", "b")])
+@pytest.mark.parametrize("words", [(), ("a", "-n", "b")])
 def test_clearing_refuses_what_it_cannot_understand(run: Run, full: str, words: tuple[str, ...]) -> None:
     assert run("queue", "clear", *words, "--yes", url=full).exit_code == 2
     assert sum(left(run, full).values()) == 6

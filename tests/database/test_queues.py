@@ -10,9 +10,11 @@ import pytest
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import MissingTablesError, NotFoundError, RefusedValueError
-from hammerwork_cli.models import JobStatus
+from hammerwork_cli.models import WAITING, JobFilter, JobStatus
 from hammerwork_cli.models.queues import HealthLimits, QueueState
-from hammerwork_cli.queries import queues
+from hammerwork_cli.queries import job_changes, job_selections, queues
+from hammerwork_cli.queries.job_changes import Delete
+from hammerwork_cli.queries.job_selections import Chosen
 from tests.rows import START, Rows
 
 NOW = START + timedelta(hours=10)
@@ -83,7 +85,7 @@ def test_a_hostile_name_is_a_name_like_any_other(database: Database, rows: Rows)
     assert state.pause is not None
     assert (state.pause.paused_by, state.pause.reason) == (HOSTILE, HOSTILE)
     assert queues.stats(database, now=NOW, queue=HOSTILE).state.counts.total == 1
-    assert queues.clear(database, HOSTILE) == 1
+    assert clear(database, HOSTILE) == 1
     assert queues.resume(database, HOSTILE).changed
     assert [state.name for state in queues.states(database, now=NOW)] == ["work"]
 
@@ -296,12 +298,24 @@ def test_without_the_table_of_pauses_all_goes_on(database: Database, rows: Rows)
     assert queues.all_paused(database) == []
     assert not queues.resume(database, "work").changed
     assert queues.health(database, LIMITS, now=NOW)
-    assert queues.clear(database, "work") == 1
+    assert clear(database, "work") == 1
     with pytest.raises(MissingTablesError, match="014"):
         queues.pause(database, "work", by="me@here", now=NOW)
 
 
 # Emptying.
+
+
+def clear(
+    database: Database,
+    queue: str,
+    *,
+    pending_only: bool = False,
+    force: bool = False,
+    report: Callable[[int], None] = id,
+) -> int:
+    chosen = JobFilter(queue=queue, statuses=tuple(WAITING) if pending_only else ())
+    return job_changes.run(database, Chosen(chosen), Delete(NOW, force=force), report).changed
 
 
 def fill(rows: Rows) -> None:
@@ -322,27 +336,27 @@ def test_clearing_takes_what_it_says_and_nothing_else(
     database: Database, rows: Rows, how: dict[str, bool], left: dict[str, int]
 ) -> None:
     fill(rows)
-    assert queues.clear(database, "work", **how) == 9 - sum(left.values())
-    assert queues.counts(database, "work", now=NOW).by_status == left
-    assert queues.counts(database, "other", now=NOW).total == 9
-    assert queues.clear(database, "work", **how) == 0
+    assert clear(database, "work", **how) == 9 - sum(left.values())
+    assert [state.counts.by_status for state in queues.states(database, now=NOW, queue="work")] == [left] * bool(left)
+    assert state_of(database, "other").counts.total == 9
+    assert clear(database, "work", **how) == 0
 
 
 def test_clearing_goes_in_bounded_batches_and_tells_how_far_it_is(
     database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queues, "CLEAR_BATCH", 4)
+    monkeypatch.setattr(job_selections, "BATCH", 4)
     for _ in range(10):
         rows.job(queue="work")
     told: list[int] = []
-    assert queues.clear(database, "work", report=told.append) == 10
+    assert clear(database, "work", report=told.append) == 10
     assert told == [4, 8, 10]
 
 
 def test_clearing_that_was_broken_off_goes_on_when_it_is_run_again(
     database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queues, "CLEAR_BATCH", 4)
+    monkeypatch.setattr(job_selections, "BATCH", 4)
     for _ in range(10):
         rows.job(queue="work")
 
@@ -350,9 +364,9 @@ def test_clearing_that_was_broken_off_goes_on_when_it_is_run_again(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        queues.clear(database, "work", report=interrupt)
-    assert queues.counts(database, "work", now=NOW).total == 6
-    assert queues.clear(database, "work") == 6
+        clear(database, "work", report=interrupt)
+    assert state_of(database, "work").counts.total == 6
+    assert clear(database, "work") == 6
 
 
 def test_a_job_that_a_worker_takes_meanwhile_is_not_deleted(migrated_url: str, database: Database, rows: Rows) -> None:
@@ -361,11 +375,11 @@ def test_a_job_that_a_worker_takes_meanwhile_is_not_deleted(migrated_url: str, d
     started = threading.Event()
     deleted: list[int] = []
 
-    def clear() -> None:
+    def begin() -> None:
         started.set()
-        deleted.append(_with(migrated_url, lambda other: queues.clear(other, "work")))
+        deleted.append(_with(migrated_url, lambda other: clear(other, "work")))
 
-    thread = threading.Thread(target=clear)
+    thread = threading.Thread(target=begin)
 
     def work() -> None:
         rows.run(f"UPDATE hammerwork_jobs SET status = 'Running' WHERE id = '{taken}'")
@@ -377,17 +391,17 @@ def test_a_job_that_a_worker_takes_meanwhile_is_not_deleted(migrated_url: str, d
     database.transaction(work)
     thread.join()
     assert deleted == [1]
-    assert queues.counts(database, "work", now=NOW).by_status == {"Running": 1}
+    assert state_of(database, "work").counts.by_status == {"Running": 1}
 
 
 def test_operators_who_clear_at_once_delete_each_job_once(
     migrated_url: str, database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queues, "CLEAR_BATCH", 7)
+    monkeypatch.setattr(job_selections, "BATCH", 7)
     for _ in range(60):
         rows.job(queue="work")
-    assert sum(at_once(3, lambda: _with(migrated_url, lambda other: queues.clear(other, "work")))) == 60
-    assert queues.counts(database, "work", now=NOW).total == 0
+    assert sum(at_once(3, lambda: _with(migrated_url, lambda other: clear(other, "work")))) == 60
+    assert queues.states(database, now=NOW) == []
 
 
 def _with(url: str, work: Callable[[Database], Any]) -> Any:

@@ -6,7 +6,7 @@ missing here, or one too many, fails them.
 
 from hammerwork_cli.render.schemas.jobs import ENQUEUED, IN_TREE, JOB, JOB_DETAILS, OUTCOME
 from hammerwork_cli.render.schemas.others import ERROR, MIGRATION_PLAN, MIGRATION_STATE, SETTING
-from hammerwork_cli.render.schemas.queues import CHECK, CLEARED, HEALTH, PAUSE, PAUSE_CHANGE, QUEUE, QUEUE_STATS
+from hammerwork_cli.render.schemas.queues import CHECK, HEALTH, PAUSE, PAUSE_CHANGE, QUEUE, QUEUE_STATS
 from hammerwork_cli.render.schemas.spawning import (
     FINDING,
     LINEAGE,
@@ -48,7 +48,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "queue-paused": ("Queues that are paused", list_of(record(PAUSE))),
     "queue-pause": ("What pausing did, or would do", list_of(PAUSE_CHANGE)),
     "queue-resume": ("What resuming did, or would do", list_of(PAUSE_CHANGE)),
-    "queue-clear": ("What clearing a queue did, or would do", CLEARED),
+    "queue-clear": ("What was done to jobs, or would be", OUTCOME),
     "migration-run": ("Migrations that were applied", list_of(MIGRATION_STATE)),
     "migration-status": ("Migrations and what became of them", list_of(MIGRATION_STATE)),
     "migration-plan": ("Migrations to come, and their statements", list_of(MIGRATION_PLAN)),

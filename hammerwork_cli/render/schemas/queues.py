@@ -77,12 +77,3 @@ PAUSE = {
     "reason": null_or(text()),
 }
 PAUSE_CHANGE = record({"paused": flag("Afterwards"), "changed": flag(), "dry_run": flag(), **PAUSE})
-CLEARED = record(
-    {
-        "queue": text(),
-        "dry_run": flag(),
-        "deleted": count("Jobs"),
-        "deletes": counts("By status, as it was before"),
-        "keeps": counts("By status, as it was before"),
-    }
-)
