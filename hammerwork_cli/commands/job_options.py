@@ -11,7 +11,7 @@ import typer
 
 from hammerwork_cli.commands.options import duration
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import JobPriority, SpawnConfig, moment
+from hammerwork_cli.models import STORED_KEYS, JobPriority, SpawnConfig, moment
 
 JobsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[JOB]...", help="Job ids, or 4 or more hex digits of their beginning.")
@@ -214,7 +214,7 @@ def _complete(wanted: dict[str, Any]) -> dict[str, Any]:
     read = SpawnConfig.parse(SpawnConfig().stored() | wanted)
     assert read is not None
     for key, value in wanted.items():
-        if key in SpawnConfig.__dataclass_fields__ and key != "extra" and getattr(read, key) != value:
+        if key in STORED_KEYS and getattr(read, key) != value:
             raise UsageError(f"The spawn configuration's {key} cannot be {json.dumps(value)[:40]}.")
     return read.stored()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 _HOMES = {
     "jobs": "Job JobDetails JobFilter JobGroup JobPage NewJob Outcome new_id",
     "migrations": "Migration MigrationState PlannedMigration TableRows",
-    "spawn_config": "SpawnConfig",
+    "spawn_config": "ON_ERROR STORED_KEYS SpawnConfig",
     "spawns": "PendingSpawn SpawnGroup SpawnOperation SpawnStats",
     "trees": "Lineage SpawnTree TreeNode",
     "values": (

@@ -22,6 +22,9 @@ class NewJob:
         depends_on: ids of the jobs that must complete first.
         dependency_status: ``none``, ``waiting`` or ``satisfied``.
         timeout_seconds: whole seconds a run may take.
+        retry_strategy: JSON text; ``None`` for the worker's.
+        next_run_at: of a recurring job, when it runs next.
+        result_storage: ``database`` or ``none``.
     """
 
     queue: str
@@ -46,6 +49,14 @@ class NewJob:
     correlation_id: str | None = None
     parent_span_id: str | None = None
     span_context: str | None = None
+    retry_strategy: str | None = None
+    cron_schedule: str | None = None
+    timezone: str | None = None
+    recurring: bool = False
+    next_run_at: datetime | None = None
+    result_storage: str = "none"
+    result_ttl_seconds: int | None = None
+    result_max_size_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

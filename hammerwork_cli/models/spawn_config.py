@@ -1,8 +1,13 @@
 """``payload._spawn_config``."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, Self
+
+from hammerwork_cli.errors import UsageError
+
+ON_ERROR = ("retry", "complete")
 
 
 def _whole(value: object) -> int | None:
@@ -13,13 +18,30 @@ def _flag(value: object, default: bool) -> bool:
     return value if isinstance(value, bool) else default
 
 
+def _delay(value: object) -> timedelta | None:
+    milliseconds = _whole(value)
+    try:
+        return None if milliseconds is None else timedelta(milliseconds=milliseconds)
+    except OverflowError:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class SpawnConfig:
     """``payload._spawn_config``: what a job says about the children it will spawn.
 
     Attributes:
-        spawn_delay_ms: milliseconds between batches of children.
+        handler: name of the spawn handler; the queue's name by default.
         max_spawn_count: most children allowed; ``None`` means no limit.
+        inherit_priority: children without a priority get their parent's; the other ``inherit_*`` likewise.
+        inherit_queue: children without a queue go to their parent's.
+        spawn_delay: time between the starts of batches of children.
+        batch_size: children a batch, 1 by default.
+        operation_id: a name of the operation, for those who look for it later.
+        metadata: anything that the handler wants to know.
+        max_depth: most generations below the root of the tree.
+        max_descendants: most jobs below the root; ``None`` means no limit.
+        on_error: what becomes of a parent that cannot spawn: ``retry`` (the attempt fails) or ``complete``.
         extra: keys that nobody here knows, kept as they were.
     """
 
@@ -30,13 +52,19 @@ class SpawnConfig:
     inherit_retry_strategy: bool = True
     inherit_timeout: bool = False
     inherit_trace_context: bool = True
-    spawn_delay_ms: int | None = None
+    spawn_delay: timedelta | None = None
     batch_size: int | None = None
     operation_id: str | None = None
     metadata: Any = None
     max_depth: int | None = None
+    max_descendants: int | None = None
     on_error: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def spawn_delay_ms(self) -> int | None:
+        """The delay between batches in whole milliseconds, as it is stored."""
+        return None if self.spawn_delay is None else round(self.spawn_delay.total_seconds() * 1000)
 
     @classmethod
     def parse(cls, stored: object) -> Self | None:
@@ -55,7 +83,6 @@ class SpawnConfig:
                 return None
         if not isinstance(stored, dict):
             return None
-        known = cls.__dataclass_fields__.keys() - {"extra"}
 
         def text(name: str) -> str | None:
             value = stored.get(name)
@@ -69,13 +96,14 @@ class SpawnConfig:
             inherit_retry_strategy=_flag(stored.get("inherit_retry_strategy"), True),
             inherit_timeout=_flag(stored.get("inherit_timeout"), False),
             inherit_trace_context=_flag(stored.get("inherit_trace_context"), True),
-            spawn_delay_ms=_whole(stored.get("spawn_delay_ms")),
+            spawn_delay=_delay(stored.get("spawn_delay_ms")),
             batch_size=_whole(stored.get("batch_size")),
             operation_id=text("operation_id"),
             metadata=stored.get("metadata"),
             max_depth=_whole(stored.get("max_depth")),
+            max_descendants=_whole(stored.get("max_descendants")),
             on_error=text("on_error"),
-            extra={key: value for key, value in stored.items() if key not in known},
+            extra={key: value for key, value in stored.items() if key not in STORED_KEYS},
         )
 
     def stored(self) -> dict[str, Any]:
@@ -95,6 +123,97 @@ class SpawnConfig:
             "batch_size": self.batch_size,
             "metadata": self.metadata,
             "max_depth": self.max_depth,
+            "max_descendants": self.max_descendants,
             "on_error": self.on_error,
         }
         return self.extra | required | {key: value for key, value in optional.items() if value is not None}
+
+    # Builders: each returns a changed copy and raises UsageError for a value that cannot be.
+
+    def with_handler(self, name: str) -> Self:
+        """Names the spawn handler."""
+        return self._with("handler", name)
+
+    def with_max_spawn_count(self, most: int | None) -> Self:
+        """Limits the children of one spawn; ``None`` takes the limit away."""
+        return self._with("max_spawn_count", most)
+
+    def with_inherit_priority(self, inherit: bool = True) -> Self:
+        """Whether children without a priority get their parent's."""
+        return self._with("inherit_priority", inherit)
+
+    def with_inherit_queue(self, inherit: bool = True) -> Self:
+        """Whether children without a queue go to their parent's."""
+        return self._with("inherit_queue", inherit)
+
+    def with_inherit_retry_strategy(self, inherit: bool = True) -> Self:
+        """Whether children without a retry strategy get their parent's."""
+        return self._with("inherit_retry_strategy", inherit)
+
+    def with_inherit_timeout(self, inherit: bool = True) -> Self:
+        """Whether children without a timeout get their parent's."""
+        return self._with("inherit_timeout", inherit)
+
+    def with_inherit_trace_context(self, inherit: bool = True) -> Self:
+        """Whether children without trace ids get their parent's."""
+        return self._with("inherit_trace_context", inherit)
+
+    def with_spawn_delay(self, delay: timedelta | None) -> Self:
+        """Starts the batches of children this far apart."""
+        return self._with("spawn_delay", delay)
+
+    def with_batch_size(self, children: int | None) -> Self:
+        """How many children start together where there is a delay."""
+        return self._with("batch_size", children)
+
+    def with_operation_id(self, operation: str) -> Self:
+        """Names the operation."""
+        return self._with("operation_id", operation)
+
+    def with_metadata(self, metadata: Any) -> Self:
+        """Gives the handler something to know: any JSON value."""
+        return self._with("metadata", metadata)
+
+    def with_max_depth(self, generations: int | None) -> Self:
+        """Limits the generations below the root of the tree."""
+        return self._with("max_depth", generations)
+
+    def with_max_descendants(self, most: int | None) -> Self:
+        """Limits the jobs below the root of the tree."""
+        return self._with("max_descendants", most)
+
+    def with_on_error(self, policy: str) -> Self:
+        """What becomes of a parent that cannot spawn: ``retry`` or ``complete``."""
+        return self._with("on_error", policy)
+
+    def _with(self, name: str, value: Any) -> Self:
+        changed = replace(self, **{name: value})
+        problem = changed.problem()
+        if problem:
+            raise UsageError(problem)
+        return changed
+
+    def problem(self) -> str | None:
+        """What is wrong with it, in one sentence; ``None`` when nothing is."""
+        for name in ("max_spawn_count", "max_depth", "max_descendants", "batch_size"):
+            value, least = getattr(self, name), 1 if name == "batch_size" else 0
+            if value is not None and (_whole(value) is None or value < least):
+                return f"{name} is a whole number from {least}, not {value!r:.60}."
+        for name in ("handler", "operation_id"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, str) or not value):
+                return f"{name} is text, not {value!r:.60}."
+        for name in (name for name in STORED_KEYS if name.startswith("inherit_")):
+            if not isinstance(getattr(self, name), bool):
+                return f"{name} is true or false, not {getattr(self, name)!r:.60}."
+        if self.spawn_delay is not None:
+            if not isinstance(self.spawn_delay, timedelta):
+                return f"spawn_delay is a timedelta, not {self.spawn_delay!r:.60}."
+            if self.spawn_delay < timedelta(0):
+                return "spawn_delay is not negative."
+        if self.on_error is not None and self.on_error not in ON_ERROR:
+            return f"on_error is {' or '.join(ON_ERROR)}, not {self.on_error!r:.60}."
+        return None
+
+
+STORED_KEYS = (frozenset(SpawnConfig.__dataclass_fields__) - {"extra", "spawn_delay"}) | {"spawn_delay_ms"}

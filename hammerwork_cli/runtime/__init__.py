@@ -1,0 +1,1 @@
+"""Running jobs: what a handler's author writes, and the worker that runs it."""
