@@ -1,6 +1,7 @@
 """The root of the command line: its groups, its options, and errors turned into exit codes."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,6 +14,7 @@ from typer.main import get_command
 
 from hammerwork_cli.commands.verb import LateGroup
 from hammerwork_cli.context import Context
+from hammerwork_cli.database.interrupts import Terminated, terminate
 from hammerwork_cli.database.url import redact
 from hammerwork_cli.errors import AnswerIsNoError, HammerworkError, UsageError
 
@@ -72,6 +74,8 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
         return leave.exit_code
     except TyperException as error:
         return _usage(error, words, context)
+    except Terminated:
+        return 143
     except (typer.Abort, KeyboardInterrupt):
         return 130
     except BrokenPipeError:
@@ -108,17 +112,17 @@ def _failure(error: HammerworkError, words: Sequence[str], context: Context) -> 
         import json
 
         body = {"code": error.code, "message": message, "hint": hint, "exit_code": error.exit_code, **error.details}
-        print(json.dumps({"error": body}, default=str), file=context.stderr)
+        context.say(json.dumps({"error": body}, default=str))
     else:
-        print(f"Error: {message}", file=context.stderr)
+        context.say(f"Error: {message}")
         if hint:
-            print(f"  {hint}", file=context.stderr)
+            context.say(f"  {hint}")
     return error.exit_code
 
 
 def _usage(error: TyperException, words: Sequence[str], context: Context) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
-        print(error.format_message(), file=context.stderr)
+        context.say(error.format_message())
         return UsageError.exit_code
     place = getattr(error, "ctx", None)
     path = place.command_path if place else "hammerwork"
@@ -130,9 +134,9 @@ def _bug(error: Exception, context: Context) -> int:
 
     _debug(context)
     what = visible(redact(f"{type(error).__name__}: {error}"))[:500]
-    print(f"Error: this is a bug in hammerwork: {what}", file=context.stderr)
+    context.say(f"Error: this is a bug in hammerwork: {what}")
     if not context.options.get("debug"):
-        print("  Run it again with --debug for the traceback, and report it.", file=context.stderr)
+        context.say("  Run it again with --debug for the traceback, and report it.")
     return 70
 
 
@@ -140,7 +144,7 @@ def _debug(context: Context) -> None:
     if context.options.get("debug"):
         import traceback
 
-        print(redact(traceback.format_exc()), file=context.stderr)
+        context.say(redact(traceback.format_exc()))
 
 
 def _closed_pipe() -> int:
@@ -155,6 +159,8 @@ def run() -> NoReturn:
     sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # real streams have it
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, terminate)
     code = main()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # closed by its reader

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -138,7 +139,12 @@ class Context:
     def note(self, text: str) -> None:
         """A remark on stderr; ``--quiet`` drops it."""
         if not self.options.get("quiet"):
-            print(text, file=self.stderr)
+            self.say(text)
+
+    def say(self, text: str, end: str = "\n") -> None:
+        """Writes to stderr at once. Who closed it does not listen, and gets the exit code all the same."""
+        with suppress(OSError):
+            print(text, file=self.stderr, end=end, flush=True)
 
     # Answers.
 
@@ -223,7 +229,7 @@ class Context:
             return
         if form != "table" or not (sys.stdin.isatty() and self.stderr.isatty()):
             raise UsageError("This needs consent.", hint="Add --yes, or look first with --dry-run.")
-        print(f"{question} [y/N] ", end="", file=self.stderr, flush=True)
+        self.say(f"{question} [y/N] ", end="")
         if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
             raise UsageError("Nothing was changed.")
 

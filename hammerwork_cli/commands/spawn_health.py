@@ -92,23 +92,19 @@ class _Notes:
     def reading(self, counts: "Counts") -> None:
         from hammerwork_cli.render.text import plural, statuses
 
-        self._say(f"Waiting for {plural(counts.total, 'job')}: {statuses(counts)}")
+        self._context.note(f"Waiting for {plural(counts.total, 'job')}: {statuses(counts)}")
 
     def stuck(self, held: "list[Hold]") -> None:
         from hammerwork_cli.render import wait_views
 
         for line in wait_views.stuck_text(held):
-            self._say(line)
+            self._context.note(line)
 
     def lost(self, error: HammerworkError) -> None:
-        self._say(f"{error.message} Trying again for a minute.")
+        self._context.note(f"{error.message} Trying again for a minute.")
 
     def back(self) -> None:
-        self._say("The server answers again.")
-
-    def _say(self, text: str) -> None:
-        self._context.note(text)
-        self._context.stderr.flush()
+        self._context.note("The server answers again.")
 
 
 def why(

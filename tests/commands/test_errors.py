@@ -194,3 +194,30 @@ def test_a_full_disk_is_no_bug(migrated_url: str, clean_environment: dict[str, s
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=clean_environment, check=False)
     assert done.returncode == 1
     assert b"cannot be written: No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code"),
+    [
+        (("job", "delete", "--all"), 2),
+        (("job", "delete", "--all", "--format", "json"), 2),
+        (("job", "show", "00000000"), 5),
+        (("spawn", "doctor"), 0),
+        (("spawn", "bogus"), 2),
+    ],
+)
+def test_who_does_not_listen_to_stderr_gets_the_exit_code_all_the_same(
+    new_database: Callable[..., str], clean_environment: dict[str, str], words: tuple[str, ...], exit_code: int
+) -> None:
+    url = new_database("sqlite", migrated=True)
+    database = connect(url)
+    Rows(database).job()
+    database.close()
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {**os.environ, **clean_environment, "HAMMERWORK_DATABASE_URL": url}
+    command = [sys.executable, "-m", "hammerwork_cli", *words]
+    for closed in (writer, os.open("/dev/full", os.O_WRONLY)):
+        done = subprocess.run(command, stderr=closed, stdout=subprocess.PIPE, env=environment, check=False)
+        os.close(closed)
+        assert (done.returncode, done.stdout) == (exit_code, b"")
