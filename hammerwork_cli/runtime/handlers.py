@@ -1,0 +1,97 @@
+"""What the jobs of an application do and spawn."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.runtime.job import Job
+from hammerwork_cli.runtime.retry import RetryStrategy
+from hammerwork_cli.runtime.spawning import SpawnManager, is_async
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class JobHandler:
+    """What a job of a queue does.
+
+    Attributes:
+        function: called with the job; what it returns is the job's result.
+        retry: for jobs that carry no strategy of their own.
+        timeout: for jobs that carry none of their own.
+        is_async: whether it runs on an event loop rather than in a thread.
+    """
+
+    function: Callable[[Job], Any]
+    retry: RetryStrategy | None = None
+    timeout: timedelta | None = None
+    is_async: bool = False
+
+
+class Handlers(SpawnManager):
+    """A spawn manager that knows what jobs do as well: an application's handlers.
+
+    ``hammerwork worker start --handlers module:attribute`` names one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._workers: dict[str, JobHandler] = {}
+
+    def job(
+        self, queue: str, *, retry: RetryStrategy | None = None, timeout: timedelta | None = None
+    ) -> Callable[[Function], Function]:
+        """Decorates what a job of ``queue`` does.
+
+        Args:
+            queue: the queue.
+            retry: how long to wait before a failed job that says nothing of it is tried again.
+            timeout: how long a run of a job that says nothing of it may take.
+        """
+
+        def decorate(function: Function) -> Function:
+            self.register_job(queue, function, retry=retry, timeout=timeout)
+            return function
+
+        return decorate
+
+    def register_job(
+        self,
+        queue: str,
+        function: Callable[[Job], Any],
+        *,
+        retry: RetryStrategy | None = None,
+        timeout: timedelta | None = None,
+    ) -> None:
+        """Registers what a job of ``queue`` does; see :meth:`job`.
+
+        Raises:
+            UsageError: the queue has a handler already or is no text, or that cannot be called.
+        """
+        if not isinstance(queue, str) or not queue:
+            raise UsageError(f"A queue's name is text, not {queue!r:.60}.")
+        if not callable(function):
+            raise UsageError(f"{type(function).__name__} cannot be called with a job of {queue!r:.100}.")
+        if queue in self._workers:
+            raise UsageError(f"There is already a handler for jobs of {queue!r:.100}.")
+        self._workers[queue] = JobHandler(function, retry, timeout, is_async(function))
+
+    def spawn(self, name: str) -> Callable[[Function], Function]:
+        """Decorates what the jobs of a queue, or those that name it, spawn once they have succeeded."""
+
+        def decorate(function: Function) -> Function:
+            self.register_handler(name, function)
+            return function
+
+        return decorate
+
+    def job_handler(self, queue: str) -> JobHandler | None:
+        """What a job of ``queue`` does; ``None`` when nobody said: it may still spawn."""
+        return self._workers.get(queue)
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The queues whose jobs do something, sorted."""
+        return tuple(sorted(self._workers))

@@ -1,0 +1,344 @@
+"""Jobs as those who write handlers see them."""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from math import ceil
+from typing import TYPE_CHECKING, Any, Self
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import JobPriority, JobStatus, NewJob, SpawnConfig, id_list, moment, new_id, status_of
+from hammerwork_cli.runtime import schedule
+from hammerwork_cli.runtime.retry import RetryStrategy
+from hammerwork_cli.runtime.retry import check as checked_strategy
+
+if TYPE_CHECKING:
+    from hammerwork_cli.queries.claims import Claimed
+
+CONFIG_KEY = "_spawn_config"
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class _Rowed:
+    """Holds the row of a claimed job, which is read as far as it is asked for."""
+
+    __slots__ = ("_row",)
+    _row: "Claimed"
+
+
+@dataclass(slots=True, eq=False)
+class Job(_Rowed):
+    """A unit of work: to be enqueued, to be spawned, or handed to a handler. Treat it as a value.
+
+    The ``with_*`` methods and :meth:`depends_on` return a changed copy with the same id.
+
+    Attributes:
+        queue: where it runs; ``None`` lets a child have its parent's where ``inherit_queue`` says so.
+        payload: any JSON value.
+        id: a UUID.
+        priority: ``None`` is unset: a child may inherit it, else it is normal.
+        max_attempts: how often it is tried before it is dead.
+        timeout: how long a run may take, in whole seconds.
+        delay: how long after it is written it may run at the earliest.
+        scheduled_at: when it may run at the earliest.
+        dependencies: ids of the jobs that must complete first.
+        cron_schedule: six or seven fields, seconds first; the job comes back after each run.
+        timezone: of the schedule, an IANA name; UTC by default.
+        result_ttl: how long what its handler returned is kept; ``None`` for ever.
+        result_max_size: bytes of JSON that a result may have.
+        attempts: how often it was tried, the present run included.
+        error: what the last failed attempt said.
+    """
+
+    queue: str | None = None
+    payload: Any = None
+    id: str = ""
+    priority: JobPriority | None = None
+    max_attempts: int = 3
+    timeout: timedelta | None = None
+    delay: timedelta | None = None
+    scheduled_at: datetime | None = None
+    dependencies: tuple[str, ...] = ()
+    retry_strategy: RetryStrategy | None = None
+    cron_schedule: str | None = None
+    timezone: str | None = None
+    trace_id: str | None = None
+    correlation_id: str | None = None
+    parent_span_id: str | None = None
+    span_context: str | None = None
+    workflow_id: str | None = None
+    workflow_name: str | None = None
+    result_ttl: timedelta | None = None
+    result_max_size: int | None = None
+    status: str = JobStatus.PENDING
+    attempts: int = 0
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    error: str | None = None
+
+    def __post_init__(self) -> None:
+        self.id = full_id(self.id) if self.id else new_id()
+
+    @classmethod
+    def of(cls, row: "Claimed") -> Self:
+        """The job of a claimed row; nothing of it is parsed before it is asked for."""
+        job = object.__new__(cls)
+        job._row = row
+        job.id = row.id
+        job.queue = row.queue_name
+        return job
+
+    if not TYPE_CHECKING:  # a type checker would take every misspelt attribute for a known one
+
+        def __getattr__(self, name: str) -> Any:
+            read = _READERS.get(name)
+            if read is None:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            value = read(self._row)
+            setattr(self, name, value)
+            return value
+
+    def __repr__(self) -> str:
+        return f"Job({self.queue!r}, id={self.id!r})"
+
+    @property
+    def recurring(self) -> bool:
+        """Whether it comes back after each run."""
+        return self.cron_schedule is not None
+
+    @property
+    def stored_config(self) -> object:
+        """``payload._spawn_config`` as it is, parsed; ``None`` when there is none."""
+        row = getattr(self, "_row", None)
+        if row is not None and (row.payload is None or CONFIG_KEY not in row.payload):
+            return None
+        return self.payload.get(CONFIG_KEY) if isinstance(self.payload, dict) else None
+
+    @property
+    def spawn_config(self) -> SpawnConfig | None:
+        """What its payload says about the children it will spawn."""
+        return SpawnConfig.parse(self.stored_config)
+
+    # Builders.
+
+    def with_priority(self, priority: JobPriority | int | str | None) -> Self:
+        """Sets the priority: a member, its number (0 to 4) or its word; ``None`` unsets it."""
+        return replace(self, priority=None if priority is None else _priority(priority))
+
+    def as_critical(self) -> Self:
+        """Before all others."""
+        return replace(self, priority=JobPriority.CRITICAL)
+
+    def as_high_priority(self) -> Self:
+        """Before normal ones."""
+        return replace(self, priority=JobPriority.HIGH)
+
+    def as_low_priority(self) -> Self:
+        """After normal ones."""
+        return replace(self, priority=JobPriority.LOW)
+
+    def as_background(self) -> Self:
+        """After all others."""
+        return replace(self, priority=JobPriority.BACKGROUND)
+
+    def with_timeout(self, timeout: timedelta | None) -> Self:
+        """Limits a run; whole seconds, rounded up."""
+        return replace(self, timeout=_duration(timeout, "timeout"))
+
+    def with_delay(self, delay: timedelta | None) -> Self:
+        """Runs so much later than it is written at the earliest."""
+        return replace(self, delay=_duration(delay, "delay"))
+
+    def with_scheduled_at(self, instant: datetime | None) -> Self:
+        """Runs then at the earliest; an instant without a zone is taken as UTC."""
+        return replace(self, scheduled_at=moment(instant))
+
+    def with_max_attempts(self, attempts: int) -> Self:
+        """Tries it so often before it is dead."""
+        if not isinstance(attempts, int) or attempts < 1:
+            raise UsageError(f"A job is tried at least once, not {attempts!r:.60} times.")
+        return replace(self, max_attempts=attempts)
+
+    def with_retry_strategy(self, strategy: RetryStrategy | None) -> Self:
+        """How long to wait before it is tried again; ``None`` for the handler's or the worker's way."""
+        return replace(self, retry_strategy=None if strategy is None else checked_strategy(strategy))
+
+    def with_cron(self, cron_schedule: str, timezone: str | None = None) -> Self:
+        """Lets it come back, for example ``0 30 2 * * *``: half past two every night.
+
+        Raises:
+            UsageError: no schedule, or no time zone.
+        """
+        schedule.parse(cron_schedule, timezone)
+        return replace(self, cron_schedule=cron_schedule, timezone=timezone)
+
+    def depends_on(self, *others: "Job | str") -> Self:
+        """Waits for other jobs, given themselves or as ids, in addition to those it waits for already."""
+        return self.depends_on_jobs(others)
+
+    def depends_on_jobs(self, others: "Iterable[Job | str]") -> Self:
+        """Waits for a list of other jobs."""
+        if isinstance(others, str | Job):
+            others = (others,)
+        ids = (other.id if isinstance(other, Job) else full_id(other) for other in others)
+        return replace(self, dependencies=tuple(dict.fromkeys((*self.dependencies, *ids))))
+
+    def with_spawn_handler(self, name: str) -> Self:
+        """Spawns children by the handler of that name once it has succeeded."""
+        return self._configured((self.spawn_config or SpawnConfig()).with_handler(name))
+
+    def with_spawn_config(self, config: SpawnConfig) -> Self:
+        """Spawns children once it has succeeded. A handler that was named before stays where none is named now."""
+        earlier = self.spawn_config
+        if config.handler is None and earlier is not None and earlier.handler is not None:
+            config = config.with_handler(earlier.handler)
+        problem = config.problem()
+        if problem:
+            raise UsageError(problem)
+        return self._configured(config)
+
+    def _configured(self, config: SpawnConfig) -> Self:
+        if not isinstance(self.payload, dict | None):
+            raise UsageError("Only a job whose payload is a JSON object can spawn.")
+        return replace(self, payload={**(self.payload or {}), CONFIG_KEY: config.stored()})
+
+    def with_trace_id(self, trace_id: str | None) -> Self:
+        """Names the trace it belongs to."""
+        return replace(self, trace_id=trace_id)
+
+    def with_correlation_id(self, correlation_id: str | None) -> Self:
+        """Names what it has to do with."""
+        return replace(self, correlation_id=correlation_id)
+
+    def with_workflow(self, workflow_id: str, name: str | None = None) -> Self:
+        """Makes it part of a workflow."""
+        return replace(self, workflow_id=full_id(workflow_id), workflow_name=name)
+
+    def with_result_ttl(self, ttl: timedelta | None) -> Self:
+        """Keeps what its handler returned for so long."""
+        return replace(self, result_ttl=_duration(ttl, "result_ttl"))
+
+    # To be written.
+
+    def new_job(self, now: datetime) -> NewJob:
+        """The row to insert.
+
+        Args:
+            now: an aware instant.
+
+        Raises:
+            UsageError: it has no queue, or a payload that JSON cannot hold.
+        """
+        if not isinstance(self.queue, str):
+            raise UsageError("The job has no queue." if self.queue is None else f"{self.queue!r:.60} is no queue's name.")
+        next_run = schedule.next_run(self.cron_schedule, self.timezone, now) if self.cron_schedule else None
+        return NewJob(
+            queue=self.queue,
+            payload=json_text(self.payload),
+            created_at=now,
+            scheduled_at=self._start(now, next_run),
+            id=self.id,
+            priority=JobPriority.NORMAL if self.priority is None else self.priority,
+            max_attempts=self.max_attempts,
+            timeout_seconds=None if self.timeout is None else max(1, ceil(self.timeout.total_seconds())),
+            depends_on=self.dependencies,
+            dependency_status="waiting" if self.dependencies else "none",
+            workflow_id=self.workflow_id,
+            workflow_name=self.workflow_name,
+            trace_id=self.trace_id,
+            correlation_id=self.correlation_id,
+            parent_span_id=self.parent_span_id,
+            span_context=self.span_context,
+            retry_strategy=None if self.retry_strategy is None else json.dumps(self.retry_strategy.stored()),
+            cron_schedule=self.cron_schedule,
+            timezone=self.timezone or ("UTC" if self.cron_schedule else None),
+            recurring=self.recurring,
+            next_run_at=next_run,
+            result_storage="none" if self.result_ttl is None and self.result_max_size is None else "database",
+            result_ttl_seconds=None if self.result_ttl is None else max(1, ceil(self.result_ttl.total_seconds())),
+            result_max_size_bytes=self.result_max_size,
+        )
+
+    def _start(self, now: datetime, next_run: datetime | None) -> datetime:
+        if self.scheduled_at is None and self.delay is None:
+            return next_run or now
+        start = self.scheduled_at or now
+        return start if self.delay is None else max(start, now + self.delay)
+
+
+def full_id(text: object) -> str:
+    """A UUID as rows spell it.
+
+    Raises:
+        UsageError: it is none.
+    """
+    found = _ID.fullmatch(text.strip().lower()) if isinstance(text, str) else None
+    if found is None:
+        raise UsageError(f"{text!r:.60} is not the id of a job.", hint="Give the job itself, or its whole UUID.")
+    return found.group()
+
+
+def json_text(value: Any) -> str:
+    """A payload or a result as JSON text.
+
+    Raises:
+        UsageError: JSON cannot hold it; the message says what.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        if not text.isascii():
+            text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"JSON cannot hold this value: {error}"[:300]) from error
+    return text
+
+
+def _priority(given: JobPriority | int | str) -> JobPriority:
+    try:
+        return JobPriority[given.upper()] if isinstance(given, str) else JobPriority(given)
+    except (KeyError, ValueError) as error:
+        words = ", ".join(priority.word for priority in JobPriority)
+        raise UsageError(f"{given!r:.60} is no priority.", hint=f"One of: {words}, or 0 to 4.") from error
+
+
+def _duration(given: timedelta | None, name: str) -> timedelta | None:
+    if given is not None and (not isinstance(given, timedelta) or given < timedelta(0)):
+        raise UsageError(f"{name} is a timedelta that is not negative, not {given!r:.60}.")
+    return given
+
+
+def _seconds(stored: int | None) -> timedelta | None:
+    return None if stored is None else timedelta(seconds=stored)
+
+
+def _parsed(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
+
+
+_READERS: dict[str, Callable[["Claimed"], Any]] = {
+    "payload": lambda row: _parsed(row.payload),
+    "priority": lambda row: JobPriority(row.priority) if row.priority in range(5) else JobPriority.NORMAL,
+    "max_attempts": lambda row: row.max_attempts,
+    "timeout": lambda row: _seconds(row.timeout_seconds),
+    "delay": lambda row: None,
+    "scheduled_at": lambda row: moment(row.scheduled_at),
+    "dependencies": lambda row: id_list(row.depends_on),
+    "retry_strategy": lambda row: RetryStrategy.parse(row.retry_strategy),
+    "cron_schedule": lambda row: row.cron_schedule if row.recurring else None,
+    "timezone": lambda row: row.timezone,
+    "trace_id": lambda row: row.trace_id,
+    "correlation_id": lambda row: row.correlation_id,
+    "parent_span_id": lambda row: row.parent_span_id,
+    "span_context": lambda row: row.span_context,
+    "workflow_id": lambda row: row.workflow_id,
+    "workflow_name": lambda row: row.workflow_name,
+    "result_ttl": lambda row: _seconds(row.result_ttl_seconds),
+    "result_max_size": lambda row: row.result_max_size_bytes,
+    "status": lambda row: status_of(row.status),
+    "attempts": lambda row: row.attempts,
+    "created_at": lambda row: moment(row.created_at),
+    "started_at": lambda row: moment(row.started_at),
+    "error": lambda row: None,
+}

@@ -1,0 +1,293 @@
+"""Handlers that spawn, and what they are handed and told."""
+
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
+
+from hammerwork_cli.errors import HammerworkError, UsageError
+from hammerwork_cli.models import STORED_KEYS, SpawnConfig
+from hammerwork_cli.runtime.job import Job
+
+if TYPE_CHECKING:
+    from hammerwork_cli.runtime.queue import Queue
+
+FIRST_CHILDREN = 1000
+DEEPEST = 32
+"""Generations below a root where no configuration says otherwise."""
+
+Produced: TypeAlias = Iterable[Job] | AsyncIterable[Job] | Awaitable[Iterable[Job]]
+"""What ``spawn_jobs`` may return: a list or another iterable, sync or async, a generator of either kind."""
+
+
+class SpawnError(HammerworkError):
+    """A job could not spawn; no child of it was written."""
+
+    code = "spawn"
+
+
+class SpawnLimitError(SpawnError):
+    """More children, generations or descendants than a limit allows.
+
+    Attributes:
+        limit: its name, as in :class:`SpawnConfig`.
+        value: what it allows.
+        attempted: what was asked for, or the first number that is too many.
+        root: id of the root of the tree.
+    """
+
+    code = "spawn_limit"
+    _THINGS: ClassVar[dict[str, str]] = {
+        "max_spawn_count": "children of one job",
+        "max_depth": "generations below the root",
+        "max_descendants": "jobs below the root",
+    }
+
+    def __init__(self, limit: str, value: int, attempted: int, root: str) -> None:
+        super().__init__(
+            f"{limit} allows {value:,} {self._THINGS.get(limit, '')}, and this would be {attempted:,}"
+            f" (root {root}). Nothing was spawned.",
+            hint=f"Raise {limit} in the job's spawn configuration, or spawn less.",
+            limit=limit,
+            value=value,
+            attempted=attempted,
+            root=root,
+        )
+        self.limit, self.value, self.attempted, self.root = limit, value, attempted, root
+
+
+class InvalidSpawnConfigError(SpawnError):
+    """``payload._spawn_config`` holds what it cannot."""
+
+    code = "spawn_config"
+
+
+class UnknownSpawnHandlerError(SpawnError):
+    """A job names a spawn handler that nobody registered.
+
+    Attributes:
+        name: what it names, or its queue.
+        registered: the names there are.
+    """
+
+    code = "spawn_handler_unknown"
+
+    def __init__(self, name: str, registered: Iterable[str]) -> None:
+        self.name, self.registered = name, tuple(registered)
+        known = ", ".join(self.registered) if self.registered else "none"
+        super().__init__(f"There is no spawn handler {name!r:.100}. Registered: {known:.1000}.", name=name)
+
+
+class SpawnRefusedError(SpawnError):
+    """``validate_spawn`` refused."""
+
+    code = "spawn_refused"
+
+
+class SpawnFailedError(SpawnError):
+    """``spawn_jobs`` raised, or produced what is no job."""
+
+    code = "spawn_failed"
+
+
+class SpawnFunction(Protocol):
+    """``context.spawn``."""
+
+    def __call__(self, job: Job, *, key: str) -> Job:
+        """Writes a child at once, which may run at once.
+
+        Args:
+            job: the child.
+            key: names it among its parent's children: a retried parent finds it again instead of writing another.
+
+        Returns:
+            The child as it was written, now or by an earlier attempt.
+        """
+
+
+def _no_worker(job: Job, *, key: str) -> Job:
+    raise SpawnFailedError(f"Only a worker can write the child {key!r:.100} ({job.queue}) before its parent ends.")
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnContext:
+    """What ``spawn_jobs`` is handed.
+
+    Attributes:
+        parent_job: the job that succeeded.
+        config: what it says about its children.
+        queue: the queues, to look at and to enqueue jobs that are no children.
+        spawn: ``spawn(job, key=...)`` writes a child now instead of at the end.
+    """
+
+    parent_job: Job
+    config: SpawnConfig = SpawnConfig()
+    queue: "Queue | None" = None
+    spawn: SpawnFunction = _no_worker
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnResult:
+    """What became of a spawn.
+
+    Attributes:
+        parent_id: id of the parent.
+        operation_id: its name, given or made.
+        handler: name of the handler.
+        children: how many there are.
+        child_ids: ids of the first 1,000.
+        spawned_at: when they were committed.
+    """
+
+    parent_id: str
+    operation_id: str
+    handler: str
+    children: int
+    child_ids: tuple[str, ...]
+    spawned_at: datetime
+
+
+class SpawnHandler:
+    """What a job spawns once it has succeeded. Override ``spawn_jobs``; each method may be ``async``."""
+
+    def validate_spawn(self, parent_job: Job, config: SpawnConfig) -> Any:
+        """Raises when this job must not spawn; nothing is spawned then."""
+
+    def spawn_jobs(self, context: SpawnContext) -> Produced:
+        """The children.
+
+        It runs outside any transaction. All of its jobs are written together with the parent's completion, or none.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no spawn_jobs")
+
+    def on_spawn_complete(self, result: SpawnResult) -> Any:
+        """Called after the children are committed; what it raises is logged and changes nothing."""
+
+
+class FunctionHandler(SpawnHandler):
+    """A plain function ``(context) -> jobs`` as a handler."""
+
+    def __init__(self, function: Callable[[SpawnContext], Produced]) -> None:
+        self.function = function
+
+    def spawn_jobs(self, context: SpawnContext) -> Produced:
+        """Calls the function."""
+        return self.function(context)
+
+
+class FoundHandler(NamedTuple):
+    """A spawn handler and the name it was found by."""
+
+    name: str
+    handler: SpawnHandler
+
+
+class SpawnManager:
+    """Spawn handlers by name."""
+
+    def __init__(self) -> None:
+        self._spawners: dict[str, SpawnHandler] = {}
+
+    def register_handler(
+        self, name: str, handler: "SpawnHandler | type[SpawnHandler] | Callable[[SpawnContext], Produced]"
+    ) -> None:
+        """Registers a handler: an object, its class, or a plain function ``(context) -> jobs``.
+
+        Args:
+            name: what jobs call it by in ``_spawn_config.handler``, or the queue of those that name none.
+            handler: what spawns.
+
+        Raises:
+            UsageError: the name is taken or is no text, or that is no handler.
+        """
+        if not isinstance(name, str) or not name:
+            raise UsageError(f"A spawn handler's name is text, not {name!r:.60}.")
+        if name in self._spawners:
+            raise UsageError(f"There is already a spawn handler {name!r:.100}.")
+        self._spawners[name] = _as_handler(handler)
+
+    @property
+    def handler_names(self) -> tuple[str, ...]:
+        """The names of the registered handlers, sorted."""
+        return tuple(sorted(self._spawners))
+
+    def spawn_handler(self, job: Job, config: SpawnConfig | None) -> FoundHandler | None:
+        """What spawns for a job: the handler that its configuration names, else that of its queue.
+
+        Args:
+            job: the parent.
+            config: its configuration, if it has one.
+
+        Returns:
+            ``None`` when the job says nothing of spawning and its queue has no handler.
+
+        Raises:
+            UnknownSpawnHandlerError: it wants to spawn by a name that nobody registered.
+        """
+        name = (config.handler if config else None) or job.queue or ""
+        handler = self._spawners.get(name)
+        if handler is not None:
+            return FoundHandler(name, handler)
+        if config is None:
+            return None
+        raise UnknownSpawnHandlerError(name, self.handler_names)
+
+
+def _as_handler(given: object) -> SpawnHandler:
+    if isinstance(given, type) and issubclass(given, SpawnHandler):
+        given = given()
+    if isinstance(given, SpawnHandler) or callable(getattr(given, "spawn_jobs", None)):
+        return _complete(given)
+    if callable(given) and not isinstance(given, type):
+        return FunctionHandler(given)
+    raise UsageError(
+        f"{type(given).__name__} is no spawn handler.",
+        hint="Give a SpawnHandler, or a function that takes the context and returns jobs.",
+    )
+
+
+def _complete(given: Any) -> SpawnHandler:
+    if isinstance(given, SpawnHandler):
+        return given
+    handler = FunctionHandler(given.spawn_jobs)
+    for name in ("validate_spawn", "on_spawn_complete"):
+        if callable(getattr(given, name, None)):
+            setattr(handler, name, getattr(given, name))
+    return handler
+
+
+def config_of(job: Job) -> SpawnConfig | None:
+    """The spawn configuration of a job that is to be acted on.
+
+    Returns:
+        ``None`` when it has none.
+
+    Raises:
+        InvalidSpawnConfigError: it holds what it cannot; the message names the field.
+    """
+    stored = job.stored_config
+    if stored is None:
+        return None
+    config = SpawnConfig.parse(stored)
+    if config is None or not isinstance(stored, dict):
+        raise InvalidSpawnConfigError("The spawn configuration is no JSON object.")
+    for key in sorted(STORED_KEYS & stored.keys()):
+        if stored[key] is not None and getattr(config, key) != stored[key]:
+            raise InvalidSpawnConfigError(f"The spawn configuration's {key} cannot be {stored[key]!r:.100}.")
+    problem = config.problem()
+    if problem:
+        raise InvalidSpawnConfigError(f"In the spawn configuration, {problem}")
+    return config
+
+
+def is_async(function: object) -> bool:
+    """Whether a call of it must run on an event loop: a coroutine function or an async generator."""
+    import inspect
+
+    if isinstance(function, FunctionHandler):
+        function = function.function
+    elif isinstance(function, SpawnHandler):
+        function = function.spawn_jobs
+    elif not inspect.isroutine(function) and not isinstance(function, type):
+        function = getattr(function, "__call__", function)  # noqa: B004  an object that is called
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
