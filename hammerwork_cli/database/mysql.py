@@ -1,5 +1,7 @@
 """MySQL and MariaDB through mysql-connector-python."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,6 +9,7 @@ import mysql.connector
 from mysql.connector import errorcode
 
 from hammerwork_cli.database.access import MIGRATE, Database
+from hammerwork_cli.database.interrupts import interruptible
 from hammerwork_cli.errors import (
     AccessDeniedError,
     ConfigError,
@@ -19,6 +22,7 @@ from hammerwork_cli.errors import (
 )
 
 CONNECT_SECONDS = 10
+ABORT_SECONDS = 1
 RETRYABLE = {1213, 1205, 1020, 1180, 1637, 3572}
 LOST = {2006, 2013, 2055, 1053, 1927, -1}
 REFUSED = {1264, 1292, 1366, 1406, 3140, 3157, 4025, 1153, 3141, 3156}
@@ -32,8 +36,9 @@ class MySQLDatabase(Database):
     dialect = "mysql"
     key_chunk = read_chunk = 999
     """MariaDB joins a list of 1,000 as a table, and reads all of the other one for it."""
+    _server_thread: int | None = None
 
-    def _connect(self) -> Any:
+    def _open(self, seconds: int) -> Any:
         url = self.url
         if not url.database:
             raise ConfigError(f"{url} names no database.", hint="Put it after the host: mysql://user@host/database")
@@ -46,19 +51,23 @@ class MySQLDatabase(Database):
                 f"The URL option {unknown[0]!r} is not known for MySQL.",
                 hint="Known: unix_socket, ssl_ca, ssl_cert, ssl_key.",
             )
-        connection = mysql.connector.connect(
+        return mysql.connector.connect(
             host=url.host or "127.0.0.1",
             port=url.port or 3306,
             user=url.user,
             password=url.password or "",
             database=url.database,
-            connection_timeout=CONNECT_SECONDS,
+            connection_timeout=seconds,
             autocommit=True,
             time_zone="+00:00",
             charset="utf8mb4",
             use_unicode=True,
             **known,
         )
+
+    def _connect(self) -> Any:
+        connection = self._open(CONNECT_SECONDS)
+        self._server_thread = int(connection.connection_id)
         cursor: Any = connection.cursor()
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         # Otherwise a list of 200 ids or more is judged by averages: a few large families, and tables are read whole.
@@ -79,6 +88,18 @@ class MySQLDatabase(Database):
         cursor = self._connection.cursor(buffered=True)
         cursor.execute(sql, values)
         return cursor
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        with interruptible(self._abort), super()._translated():
+            yield
+
+    def _abort(self) -> None:
+        """Ends what the server does for this connection, which its own socket cannot ask for."""
+        if self._server_thread is None:
+            return
+        with closing(self._open(ABORT_SECONDS)) as other:
+            other.cursor().execute(f"KILL QUERY {self._server_thread}")
 
     def _begin(self) -> None:
         self._execute("START TRANSACTION", [])

@@ -1,10 +1,13 @@
 """SQLite: the embedded database for those who want to try, and for tests."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from hammerwork_cli.database.access import MIGRATE, Database
+from hammerwork_cli.database.interrupts import interruptible
 from hammerwork_cli.errors import (
     AccessDeniedError,
     ConfigError,
@@ -48,6 +51,14 @@ class SqliteDatabase(Database):
     def _execute(self, sql: str, values: list[Any]) -> sqlite3.Cursor:
         cursor: sqlite3.Cursor = self._connection.execute(sql, values)
         return cursor
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        with interruptible(self._abort), super()._translated():
+            yield
+
+    def _abort(self) -> None:
+        self._connection.interrupt()
 
     def _begin(self) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
