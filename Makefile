@@ -24,12 +24,12 @@ completions: $(VENV)/installed
 	$(BIN)/python completions/generate.py
 
 clean:
-	rm -rf $(VENV) tests/mermaid/node_modules build dist
+	rm -rf $(VENV) tests/mermaid/node_modules tests/web/node_modules build dist
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 $(VENV)/installed: pyproject.toml tests/setup.sh
 	tests/setup.sh venv $(VENV)
 	@touch $@
 
-$(VENV)/test-tools: tests/mermaid/package-lock.json tests/setup.sh | $(VENV)/installed
+$(VENV)/test-tools: tests/mermaid/package-lock.json tests/web/package-lock.json tests/setup.sh | $(VENV)/installed
 	tests/setup.sh tests $@

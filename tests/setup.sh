@@ -85,6 +85,7 @@ wanted_packages() {
     has fish || echo fish
     has jq || echo jq
     has dot || echo graphviz
+    has chromium || echo chromium
 }
 
 # Touches the stamp when nothing is missing, so that the next run tries again otherwise.
@@ -104,15 +105,20 @@ prepare_tests() {
                 ;;
         esac
     fi
-    if ! install_mermaid; then
+    if ! install_node_tools mermaid; then
         complete=no
         say "The Mermaid parser is not installed: its tests are skipped (and fail when CI=true)."
+    fi
+    if ! install_node_tools web; then
+        complete=no
+        say "TypeScript is not installed: the tests of the client's types are skipped (and fail when CI=true)."
     fi
     [ "$complete" = no ] || touch "$1"
 }
 
-install_mermaid() {
-    has npm && (cd tests/mermaid && npm ci --silent --no-audit --no-fund --ignore-scripts </dev/null)
+# What package-lock.json in a folder of tests/ lists.
+install_node_tools() {
+    has npm && (cd "tests/$1" && npm ci --silent --no-audit --no-fund --ignore-scripts </dev/null)
 }
 
 case ${1:-} in

@@ -1,0 +1,220 @@
+/** An id in full, `550e8400-e29b-41d4-a716-446655440000`; where a job is asked for, a unique beginning of it serves. */
+export type JobId = string;
+/** RFC 3339 in UTC. */
+export type Instant = string;
+export type Status =
+  | "Pending"
+  | "Running"
+  | "Completed"
+  | "Failed"
+  | "Dead"
+  | "TimedOut"
+  | "Retrying"
+  | "Archived"
+  /** A word that the row holds and nobody knows. */
+  | (string & {});
+export type Priority = "background" | "low" | "normal" | "high" | "critical";
+
+/** What a payload carries as `_spawn_config`, as it is stored. */
+export interface SpawnConfig {
+  max_spawn_count?: number | null;
+  inherit_priority?: boolean;
+  inherit_retry_strategy?: boolean;
+  inherit_timeout?: boolean;
+  inherit_trace_context?: boolean;
+  operation_id?: string | null;
+  handler?: string | null;
+  [key: string]: unknown;
+}
+
+export interface ChildCounts {
+  total: number;
+  completed: number;
+  /** Failed, Dead and TimedOut. */
+  failed: number;
+  running: number;
+  /** Pending and Retrying. */
+  pending: number;
+}
+
+/** A job as trees and lists show it. */
+export interface JobNode {
+  id: JobId;
+  queue: string;
+  status: Status;
+  priority: Priority;
+  depends_on: string[];
+  has_spawn_config: boolean;
+  spawn_config: SpawnConfig | null;
+  operation_id: string | null;
+  created_at: Instant | null;
+  started_at: Instant | null;
+  completed_at: Instant | null;
+  failed_at: Instant | null;
+  /** Its first 500 characters. */
+  error: string | null;
+  workflow_id: string | null;
+  workflow_name: string | null;
+  archived_at: Instant | null;
+}
+
+export interface TreeNode extends JobNode {
+  /** Levels below its root. */
+  depth: number;
+  /** How many children it has, shown or not. */
+  children: number;
+}
+
+/** `format=json`: nodes parents first. */
+export interface SpawnTree {
+  schema_version: 1;
+  roots: JobId[];
+  target: JobId;
+  truncated: boolean;
+  nodes: TreeNode[];
+  edges: { from: JobId; to: JobId; type: "spawn" | "dependency" }[];
+}
+
+export interface Relative {
+  id: JobId;
+  queue: string | null;
+  status: Status | null;
+  error: string | null;
+}
+
+/** Everything that is known of one job. */
+export interface Job extends JobNode {
+  attempts: number;
+  max_attempts: number;
+  dependency_status: string | null;
+  scheduled_at: Instant | null;
+  in_archive: boolean;
+  payload: unknown;
+  result: unknown;
+  parents: Relative[];
+  children: ChildCounts & { first: Relative[] };
+  [fact: string]: unknown;
+}
+
+export interface SpawnOperation {
+  parent_id: JobId;
+  queue: string;
+  status: Status;
+  priority: Priority;
+  children: ChildCounts;
+  /** 0 to 1, among the children that ended. */
+  success_rate: number | null;
+  spawned_at: Instant | null;
+  finished_at: Instant | null;
+  wall_time_seconds: number | null;
+  operation_id: string | null;
+  handler: string | null;
+  spawn_config: SpawnConfig | null;
+  workflow_id: string | null;
+  workflow_name: string | null;
+  created_at: Instant | null;
+  completed_at: Instant | null;
+}
+
+export interface SpawnFigures {
+  operations: number;
+  children: number;
+  /** Children an operation. */
+  average: number | null;
+  largest: number;
+  completed: number;
+  ended: number;
+  success_rate: number | null;
+}
+
+export interface SpawnStats extends SpawnFigures {
+  since: Instant | null;
+  queue: string | null;
+  empty: number;
+  recent: number;
+  depth: number;
+  p50_seconds: number | null;
+  p95_seconds: number | null;
+  by_queue: (SpawnFigures & { name: string | null })[] | null;
+  by_handler: (SpawnFigures & { name: string | null })[] | null;
+  slowest: SpawnOperation[] | null;
+}
+
+export interface Queue {
+  queue: string;
+  paused: boolean;
+  total: number;
+  by_status: Record<string, number>;
+  ready: number;
+  scheduled: number;
+  waiting: number;
+  oldest_pending_at: Instant | null;
+  oldest_pending_seconds: number | null;
+  paused_at: Instant | null;
+  paused_by: string | null;
+  paused_reason: string | null;
+}
+
+/** One change, as the stream of events tells it. */
+export interface SpawnEvent<Data = unknown> {
+  type: string;
+  id: string | null;
+  data: Data;
+}
+
+export interface SpawnErrorFacts {
+  status?: number;
+  problem?: Record<string, unknown>;
+  cause?: unknown;
+}
+
+/** What the server, or the way to it, had against a request. */
+export class SpawnError extends Error {
+  constructor(message: string, facts?: SpawnErrorFacts);
+  name: "SpawnError";
+  /** The HTTP status; 0 when no answer came. */
+  status: number;
+  title: string;
+  /** What happened, in a sentence. */
+  detail: string;
+  /** What to do next. */
+  hint: string | null;
+  /** A stable word: `not_found`, `ambiguous_id`, ... */
+  code: string | null;
+  /** The whole `application/problem+json`. */
+  problem: Record<string, unknown>;
+}
+
+export interface Cancellable {
+  signal?: AbortSignal;
+}
+
+/** A list that may go on: `cursor` asks for the next page, `null` when there is none. */
+export type Page<Item> = Item[] & { cursor: string | null };
+
+export class SpawnManager {
+  /** @param baseUrl where the server is, `http://localhost:8080`; the page's own origin when empty. */
+  constructor(baseUrl?: string, options?: { token?: string | null; fetch?: typeof fetch });
+  baseUrl: string;
+  token: string | null;
+
+  /** The tree that a job belongs to. `mermaid` and `dot` come as text. */
+  getSpawnTree(jobId: JobId, format?: "json", maxDepth?: number, options?: TreeOptions): Promise<SpawnTree>;
+  getSpawnTree(jobId: JobId, format: "mermaid" | "dot", maxDepth?: number, options?: TreeOptions): Promise<string>;
+  getSpawnTree(jobId: JobId, format: "nested", maxDepth?: number, options?: TreeOptions): Promise<unknown>;
+
+  /** Figures of the operations of the last `hours`, of one queue or (`null`) of all. */
+  getSpawnStats(queue?: string | null, hours?: number, options?: Cancellable): Promise<SpawnStats>;
+
+  /** Jobs that spawned, newest first. */
+  getSpawnOperations(
+    limit?: number,
+    options?: { cursor?: string; queue?: string | null; status?: string; since?: string } & Cancellable,
+  ): Promise<Page<SpawnOperation>>;
+
+  /** The jobs that depend on a job, failures first. */
+  getChildren(
+    jobId: JobId,
+    options?: { status?: string; depth?: number; limit?: number; cursor?: string } & Cancellable,
+  ): Promise<Page<TreeNode>>;
+}

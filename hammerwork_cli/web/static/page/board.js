@@ -1,0 +1,193 @@
+// Everything that the page knows, and how it comes to know it.
+
+import { SpawnError } from "../client.js";
+import { Tree } from "./tree.js";
+
+const OPERATIONS = 50;
+const MOST_OPERATIONS = 200;
+
+export class Board {
+  /**
+   * @param {import("./page-client.js").PageClient} client
+   * @param {() => void} draw
+   */
+  constructor(client, draw) {
+    this.client = client;
+    this.draw = draw;
+    this.hours = 24;
+    this.queue = "";
+    this.operations = null;
+    this.cursor = null;
+    this.stats = null;
+    this.queues = null;
+    this.selected = null;
+    this.crumbs = [];
+    this.tree = null;
+    this.active = null;
+    this.job = null;
+    this.trouble = null;
+    this.live = "connecting";
+    this.readOnly = true;
+    this.wantsToken = false;
+    this.dialog = null;
+    this.notice = null;
+    this.found = null;
+  }
+
+  // Reading.
+
+  async start() {
+    await this._attempt(async () => {
+      this.readOnly = (await this.client.getAbout()).read_only;
+      await this._readOverview();
+    });
+  }
+
+  /** Reads again what is shown. */
+  async refresh() {
+    await this._attempt(async () => {
+      await this._readOverview();
+      if (this.tree) await this.tree.refresh();
+      if (this.job) await this._readJob(this.job.id);
+    });
+  }
+
+  async _readOverview() {
+    const scope = this.queue || null;
+    const limit = Math.min(Math.max(this.operations?.length ?? 0, OPERATIONS), MOST_OPERATIONS);
+    const [page, stats, queues] = await Promise.all([
+      this.client.getOperationPage({ limit, queue: scope }),
+      this.client.getSpawnStats(scope, this.hours),
+      this.client.getQueues(),
+    ]);
+    Object.assign(this, { operations: page.items, cursor: page.cursor, stats, queues, trouble: null });
+    this.draw();
+  }
+
+  async readMoreOperations() {
+    await this._attempt(async () => {
+      const page = await this.client.getOperationPage({ limit: OPERATIONS, cursor: this.cursor, queue: this.queue || null });
+      this.operations = [...this.operations, ...page.items];
+      this.cursor = page.cursor;
+    });
+  }
+
+  async show({ queue = this.queue, hours = this.hours }) {
+    Object.assign(this, { queue, hours, operations: null });
+    this.draw();
+    await this._attempt(() => this._readOverview());
+  }
+
+  // The tree and the job.
+
+  /** Plants the tree at a job; `null` shows the overview. */
+  async select(id) {
+    if (id === this.selected) return;
+    Object.assign(this, { selected: id, tree: null, job: null, active: null, crumbs: [], trouble: null });
+    this.draw();
+    if (id === null) return;
+    await this._attempt(async () => {
+      const [job, parents] = await Promise.all([this.client.getJob(id), this.client.getAncestors(id)]);
+      if (this.selected !== id) return;
+      this.crumbs = parents;
+      this.job = job;
+      this.tree = new Tree(this.client, this.draw);
+      this.active = job.id;
+      await this.tree.plant({ ...job, children: job.children.total });
+    });
+  }
+
+  /** Moves to a row of the tree and shows its job beside it. */
+  async activate(row) {
+    this.active = row.key;
+    this.draw();
+    const id = row.kind === "job" ? row.item.job.id : null;
+    if (id === null || id === this.job?.id) return;
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    if (this.active === row.key) await this._attempt(() => this._readJob(id, row.key));
+  }
+
+  async _readJob(id, key = this.active) {
+    const job = await this.client.getJob(id);
+    if (this.active !== key) return;
+    this.job = job;
+    this.tree?.learn({ ...job, error: job.error?.slice(0, 500) ?? null, children: job.children.total });
+  }
+
+  /** Finds a job by the beginning of its id: its full id, or `null` with what was found instead. */
+  async find(prefix) {
+    this.found = null;
+    try {
+      return (await this.client.getJob(prefix)).id;
+    } catch (error) {
+      if (error.status === 401) this._fail(error);
+      else this.found = { message: error.detail ?? String(error), candidates: error.problem?.candidates ?? [] };
+      this.draw();
+      return null;
+    }
+  }
+
+  // Changing.
+
+  /** Asks, and when a person agrees does it, says so, and reads again. */
+  confirm({ title, text, yes, act, done, reason = false }) {
+    this.dialog = { kind: "confirm", title, text, yes, act, done, reason };
+    this.draw();
+  }
+
+  async carryOut({ act, done }, reason) {
+    this.dialog = null;
+    await this._attempt(async () => {
+      await act(reason);
+      this.say(done);
+      await this.refresh();
+    }, { say: true });
+  }
+
+  async copyMermaid(id) {
+    await this._attempt(async () => {
+      const text = await this.client.getSpawnTree(id, "mermaid", 10);
+      await this.copy(text, "Copied as Mermaid.");
+    }, { say: true });
+  }
+
+  async copy(text, done) {
+    try {
+      await navigator.clipboard.writeText(text);
+      this.say(done);
+    } catch {
+      // Without a secure context, or leave to use it, there is no clipboard: then by hand.
+      this.dialog = { kind: "copy", text };
+      this.draw();
+    }
+  }
+
+  say(text, kind = "done") {
+    this.notice = { text, kind };
+    clearTimeout(this._silence);
+    this._silence = setTimeout(() => ((this.notice = null), this.draw()), kind === "done" ? 4000 : 10000);
+    this.draw();
+  }
+
+  useToken(token) {
+    this.client.token = token;
+    this.wantsToken = false;
+    this.draw();
+  }
+
+  async _attempt(act, { say = false } = {}) {
+    try {
+      await act();
+    } catch (error) {
+      if (!(error instanceof SpawnError)) throw error;
+      this._fail(error, say);
+    }
+    this.draw();
+  }
+
+  _fail(error, say) {
+    if (error.status === 401) this.wantsToken = true;
+    else if (say) this.say(error.hint ? `${error.detail} ${error.hint}` : error.detail, "failed");
+    else this.trouble = error;
+  }
+}

@@ -1,0 +1,27 @@
+// Dark, light, or as the system is. A classic script in the head, so that the page never flashes in the other one.
+(() => {
+  const KEY = "hammerwork.theme";
+  const remembered = () => {
+    try {
+      return localStorage.getItem(KEY);
+    } catch {
+      return null;
+    }
+  };
+  const apply = (theme) => {
+    if (theme === "dark" || theme === "light") document.documentElement.dataset.theme = theme;
+    else delete document.documentElement.dataset.theme;
+  };
+  apply(remembered());
+  globalThis.toggleTheme = () => {
+    const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+    const next = (document.documentElement.dataset.theme ?? system) === "dark" ? "light" : "dark";
+    apply(next);
+    try {
+      localStorage.setItem(KEY, next);
+    } catch {
+      // Then it lasts until the page is loaded again.
+    }
+    return next;
+  };
+})();

@@ -1,0 +1,162 @@
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
+import { opens } from "./tree.js";
+import { count, counted, duration, firstLine, kindOf, runTime, shortId, signOf } from "./words.js";
+
+/** Only rows near the visible part are in the document: a tree may have 100,000. As high as page.css makes them. */
+const ROW = 28;
+const SPARE = 10;
+
+export function treePane(board) {
+  return html`${crumbs(board)}
+    <div
+      id="tree"
+      role="tree"
+      tabindex="0"
+      aria-label="Jobs"
+      aria-activedescendant=${board.active === null ? nothing : rowId(board.active)}
+      @scroll=${board.draw}
+      @keydown=${(event) => onKey(board, event)}
+    >
+      ${board.tree ? rowsInView(board) : html`<p class="quiet pad">${board.trouble ? "" : "Reading …"}</p>`}
+    </div>`;
+}
+
+function crumbs(board) {
+  const { crumbs: above, selected } = board;
+  return html`<div class="crumbs">
+    <nav aria-label="Ancestors">
+      <a href="#/">Overview</a>
+      ${above.map((job) => html`<span>›</span><a href="#/jobs/${job.id}">${job.queue ?? "?"} <code>${shortId(job.id)}</code></a>`)}
+      ${board.tree
+        ? html`<span>›</span><b>${board.tree.root.job.queue} <code>${shortId(selected)}</code></b>`
+        : nothing}
+    </nav>
+    <button @click=${() => board.copyMermaid(selected)}>Copy as Mermaid</button>
+  </div>`;
+}
+
+function rowsInView(board) {
+  const { rows } = board.tree;
+  const pane = document.getElementById("tree");
+  const from = Math.max(0, Math.floor((pane?.scrollTop ?? 0) / ROW) - SPARE);
+  const visible = Math.ceil((pane?.clientHeight || 800) / ROW) + 2 * SPARE;
+  const drawn = rows.slice(from, from + visible).map((row, index) => ({ row, top: (from + index) * ROW }));
+  return html`<div role="none" class="rows" .style=${`height: ${rows.length * ROW}px`}>
+    ${repeat(drawn, ({ row }) => row.key, ({ row, top }) => rowLine(board, row, top))}
+  </div>`;
+}
+
+const rowId = (key) => `row-${key}`;
+
+function rowLine(board, row, top) {
+  const opening = (row.kind === "job" || row.kind === "group") && opens(row.item);
+  return html`<div
+    role="treeitem"
+    id=${rowId(row.key)}
+    class="row ${row.kind}"
+    aria-level=${row.level}
+    aria-posinset=${row.position}
+    aria-setsize=${row.size}
+    aria-selected=${board.active === row.key}
+    aria-expanded=${opening ? String(row.item.open) : nothing}
+    .style=${`transform: translateY(${top}px); padding-left: ${8 + 18 * Math.min(row.level - 1, 30)}px`}
+    @click=${() => choose(board, row)}
+  >
+    <span
+      class="twisty"
+      aria-hidden="true"
+      @click=${(event) => {
+        event.stopPropagation();
+        if (opening) toggle(board, row);
+      }}
+      >${opening ? (row.item.open ? "▾" : "▸") : ""}</span
+    >
+    ${LINES[row.kind](row.item)}
+  </div>`;
+}
+
+const LINES = {
+  job: ({ job, total, reading, again }) => html`<span class="sign ${kindOf(job.status)}">${signOf(job.status)}</span>
+    <span class="name">${job.queue}</span>
+    <code>${shortId(job.id)}</code>
+    <span class=${kindOf(job.status)}>${job.status}</span>
+    <span class="grow cut ${job.error ? "failed" : "quiet"}" title=${job.error ?? nothing}
+      >${job.error ? firstLine(job.error) : again ? "stands above already" : (job.operation_id ?? "")}</span
+    >
+    ${total ? html`<span class="quiet">${counted(total, "child", "children")}</span>` : nothing}
+    <span class="quiet time">${reading ? "…" : duration(runTime(job))}</span>`,
+
+  group: ({ queue, status, total, reading }) => html`<span class="sign ${kindOf(status)}">${signOf(status)}</span>
+    <span class="name">${queue}</span>
+    <span class="number">×${count(total)}</span>
+    <span class=${kindOf(status)}>${status}</span>
+    <span class="grow quiet">${reading ? "…" : ""}</span>`,
+
+  more: (list) => html`<span class="link">${count(Math.max(list.total - list.jobs.length, 1))} more …</span>
+    <span class="quiet">${list.reading ? "Reading …" : ""}</span>`,
+
+  note: ({ error }) => html`<span class="failed">${error.detail ?? String(error)}</span>`,
+};
+
+// What a person does.
+
+function choose(board, row) {
+  board.activate(row);
+  if (row.kind === "more") board.tree.readMore(row.item);
+  else if (row.kind === "group") toggle(board, row);
+}
+
+function toggle(board, { item }) {
+  if (item.open) board.tree.close(item);
+  else board.tree.open(item);
+}
+
+function onKey(board, event) {
+  if (!board.tree || event.ctrlKey || event.metaKey || event.altKey) return;
+  const { rows } = board.tree;
+  const at = Math.max(0, rows.findIndex((row) => row.key === board.active));
+  const act = KEYS[event.key];
+  if (!act) return;
+  event.preventDefault();
+  const goal = act(board, rows, at, Math.floor(event.currentTarget.clientHeight / ROW) - 1);
+  if (goal !== undefined) moveTo(board, rows, Math.min(Math.max(goal, 0), rows.length - 1));
+}
+
+const KEYS = {
+  ArrowDown: (_board, _rows, at) => at + 1,
+  ArrowUp: (_board, _rows, at) => at - 1,
+  PageDown: (_board, _rows, at, page) => at + page,
+  PageUp: (_board, _rows, at, page) => at - page,
+  Home: () => 0,
+  End: (_board, rows) => rows.length - 1,
+  ArrowRight: (board, rows, at) => {
+    const { kind, item } = rows[at];
+    if ((kind !== "job" && kind !== "group") || !opens(item)) return undefined;
+    if (item.open) return at + 1;
+    board.tree.open(item);
+    return undefined;
+  },
+  ArrowLeft: (board, rows, at) => {
+    const { kind, item, level } = rows[at];
+    if ((kind === "job" || kind === "group") && item.open && opens(item)) {
+      board.tree.close(item);
+      return undefined;
+    }
+    return rows.findLastIndex((row, index) => index < at && row.level < level);
+  },
+  Enter: (board, rows, at) => {
+    const row = rows[at];
+    if (row.kind === "more") board.tree.readMore(row.item);
+    else if (row.kind !== "note" && opens(row.item)) toggle(board, row);
+  },
+};
+KEYS[" "] = KEYS.Enter;
+
+function moveTo(board, rows, goal) {
+  board.activate(rows[goal]);
+  const pane = document.getElementById("tree");
+  const top = goal * ROW;
+  if (top < pane.scrollTop) pane.scrollTop = top;
+  else if (top + ROW > pane.scrollTop + pane.clientHeight) pane.scrollTop = top + ROW - pane.clientHeight;
+}
