@@ -199,13 +199,16 @@ class SpawnConfig:
             value, least = getattr(self, name), 1 if name == "batch_size" else 0
             if value is not None and (_whole(value) is None or value < least):
                 return f"{name} is a whole number from {least}, not {value!r:.60}."
-        for name in ("handler", "operation_id"):
+        for name in ("handler", "operation_id", "on_error"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, str) or not value):
                 return f"{name} is text, not {value!r:.60}."
-        for name in (name for name in STORED_KEYS if name.startswith("inherit_")):
+        for name in sorted(name for name in STORED_KEYS if name.startswith("inherit_")):
             if not isinstance(getattr(self, name), bool):
                 return f"{name} is true or false, not {getattr(self, name)!r:.60}."
+        return self._policy_problem()
+
+    def _policy_problem(self) -> str | None:
         if self.spawn_delay is not None:
             if not isinstance(self.spawn_delay, timedelta):
                 return f"spawn_delay is a timedelta, not {self.spawn_delay!r:.60}."

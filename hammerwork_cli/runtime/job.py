@@ -85,7 +85,7 @@ class Job(_Rowed):
     def of(cls, row: "Claimed") -> Self:
         """The job of a claimed row; nothing of it is parsed before it is asked for."""
         job = object.__new__(cls)
-        job._row = row
+        job._row = row  # type: ignore[misc]  # the base class has the slot
         job.id = row.id
         job.queue = row.queue_name
         return job
@@ -232,7 +232,9 @@ class Job(_Rowed):
             UsageError: it has no queue, or a payload that JSON cannot hold.
         """
         if not isinstance(self.queue, str):
-            raise UsageError("The job has no queue." if self.queue is None else f"{self.queue!r:.60} is no queue's name.")
+            raise UsageError(
+                "The job has no queue." if self.queue is None else f"{self.queue!r:.60} is no queue's name."
+            )
         next_run = schedule.next_run(self.cron_schedule, self.timezone, now) if self.cron_schedule else None
         return NewJob(
             queue=self.queue,
@@ -322,7 +324,7 @@ _READERS: dict[str, Callable[["Claimed"], Any]] = {
     "priority": lambda row: JobPriority(row.priority) if row.priority in range(5) else JobPriority.NORMAL,
     "max_attempts": lambda row: row.max_attempts,
     "timeout": lambda row: _seconds(row.timeout_seconds),
-    "delay": lambda row: None,
+    "delay": lambda _: None,
     "scheduled_at": lambda row: moment(row.scheduled_at),
     "dependencies": lambda row: id_list(row.depends_on),
     "retry_strategy": lambda row: RetryStrategy.parse(row.retry_strategy),
@@ -340,5 +342,5 @@ _READERS: dict[str, Callable[["Claimed"], Any]] = {
     "attempts": lambda row: row.attempts,
     "created_at": lambda row: moment(row.created_at),
     "started_at": lambda row: moment(row.started_at),
-    "error": lambda row: None,
+    "error": lambda _: None,
 }

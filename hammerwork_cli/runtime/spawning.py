@@ -1,7 +1,7 @@
 """Handlers that spawn, and what they are handed and told."""
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
@@ -121,7 +121,7 @@ class SpawnContext:
     """
 
     parent_job: Job
-    config: SpawnConfig = SpawnConfig()
+    config: SpawnConfig = field(default_factory=SpawnConfig)
     queue: "Queue | None" = None
     spawn: SpawnFunction = _no_worker
 
