@@ -124,7 +124,7 @@ def enqueue(
         list[str] | None, typer.Option("--depends-on", metavar="JOB", help="Runs after this job (several).")
     ] = None,
     job_id: Annotated[
-        str | None, typer.Option("--id", metavar="UUID", help="Its id: a second run with the same changes nothing.")
+        str | None, typer.Option("--id", metavar="UUID", help="Its id: the same again changes nothing.")
     ] = None,
     trace_id: Annotated[str | None, typer.Option("--trace-id", metavar="ID", help="For tracing.")] = None,
     correlation_id: Annotated[str | None, typer.Option("--correlation-id", metavar="ID", help="For tracing.")] = None,
@@ -159,8 +159,9 @@ def enqueue(
 ) -> None:
     """Enqueues a job and prints its id.
 
-    With --depends-on it waits until those jobs have completed; a job that failed cannot be depended on. An
-    option about spawning puts _spawn_config into the payload, complete enough for Rust workers.
+    With --id a second run changes nothing; where it asks for something else than the first, --delay and --at
+    aside, it is a conflict. With --depends-on it waits until those jobs have completed; a job that failed cannot
+    be depended on. An option about spawning puts _spawn_config into the payload, complete enough for Rust workers.
 
     \b
     Examples:

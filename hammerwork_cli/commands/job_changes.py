@@ -63,7 +63,7 @@ def retry(
     form: FormatOption = Format.TABLE,
     job_id: JobIdOption = None,
 ) -> None:
-    """Runs jobs again that are Failed, Dead or TimedOut: Pending, attempts 0, due now, the error cleared.
+    """Runs jobs again that are Failed, Dead or TimedOut: Pending, attempts 0, due now, the error and result cleared.
 
     Jobs that failed only because of these run again after them. With --tree it acts on everything below JOB,
     JOB included. --force also takes a Running job, which a worker may then run twice at once; a Completed one,

@@ -3,11 +3,13 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import eq
 from typing import Any
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.access import Row
 from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueError
-from hammerwork_cli.models import FAILURES, NewJob, status_of
+from hammerwork_cli.models import FAILURES, NewJob, id_list, priority_word, status_of
 from hammerwork_cli.queries import limits
 from hammerwork_cli.queries.dependencies import parent_statuses, state_of
 from hammerwork_cli.queries.jobs import LIST_JOBS, unpacked
@@ -15,6 +17,8 @@ from hammerwork_cli.queries.jobs import LIST_JOBS, unpacked
 ROWS_A_STATEMENT = 500
 MOST_PARENTS = 1000
 """PostgreSQL's CHECK allows no more; the same everywhere."""
+_COMPARED = ("queue", "max_attempts", "timeout", "trace_id", "correlation_id")
+"""Columns in which a second enqueue under the same id must be like the first; the due time changes with attempts."""
 
 
 def insert(database: Database, jobs: Sequence[NewJob]) -> int:
@@ -30,8 +34,7 @@ def insert(database: Database, jobs: Sequence[NewJob]) -> int:
     def work() -> int:
         written = 0
         for start in range(0, len(jobs), ROWS_A_STATEMENT):
-            rows = [_row(database, job) for job in jobs[start : start + ROWS_A_STATEMENT]]
-            written += database.run("jobs.insert", rows=rows)
+            written += _insert(database, "jobs.insert", jobs[start : start + ROWS_A_STATEMENT])
         return written
 
     return database.transaction(work)
@@ -59,31 +62,33 @@ def _once(database: Database, job: NewJob) -> tuple[NewJob, bool]:
     stored = _stored(database, job.id)
     if stored is None:
         job = _settled(database, job)
-        if database.run("jobs.insert_once", rows=[_row(database, job)]):
+        if _insert(database, "jobs.insert_once", [job]):
             return job, True
         stored = _stored(database, job.id)
     if stored is not None:
-        _compare(job, *stored)
+        _compare(job, stored)
     return job, False
 
 
-def _stored(database: Database, job: str) -> tuple[str, str | None, str] | None:
-    """Queue, payload and status of the job with this id, archived or not."""
+def _stored(database: Database, job: str) -> Row | None:
+    """Status, payload, parents, priority and the columns of ``_COMPARED`` of the job with this id, archived or not."""
     row = database.row("jobs.stored", id=job)
     if row is None and "archive" in database.tags:
         row = database.row("jobs.archived_stored", id=job)
-    return (row[0], unpacked(row[1]), row[2]) if row else None
+        row = row and (row[0], unpacked(row[1]), *row[2:])
+    return row
 
 
-def _compare(job: NewJob, queue: str, payload: str | None, status: str) -> None:
-    differs = [
-        name
-        for name, same in (("queue", queue == job.queue), ("payload", _same_json(payload, job.payload)))
-        if not same
-    ]
+def _compare(job: NewJob, row: Row) -> None:
+    status, payload, parents, priority, *stored = row
+    asked = (job.queue, job.max_attempts, job.timeout_seconds, job.trace_id, job.correlation_id)
+    same = dict(zip(_COMPARED, map(eq, stored, asked), strict=True))
+    same["priority"] = priority_word(priority) == job.priority.word
+    same |= {"payload": _same_json(payload, job.payload), "depends_on": {*id_list(parents)} == {*job.depends_on}}
+    differs = ", ".join(name for name, is_same in same.items() if not is_same)
     if differs:
         raise ConflictError(
-            f"There is another job {job.id} ({queue}, {status_of(status)}) with a different {' and '.join(differs)}.",
+            f"There is another job {job.id} ({stored[0]}, {status_of(status)}) with a different {differs}.",
             hint=f"See: hammerwork job show {job.id}",
         )
 
@@ -115,10 +120,22 @@ def _settled(database: Database, job: NewJob) -> NewJob:
     return replace(job, dependency_status=state_of(job.depends_on, statuses))
 
 
-def _row(database: Database, job: NewJob) -> tuple[Any, ...]:
+def _insert(database: Database, statement: str, jobs: Sequence[NewJob]) -> int:
+    rare = any(_is_rare(job) for job in jobs)
+    strategies = "workers" in database.tags and any(job.retry_strategy is not None for job in jobs)
+    rows = [_row(database, job, rare=rare, strategies=strategies) for job in jobs]
+    return database.run(statement, rows=rows, rare=rare, strategies=strategies)
+
+
+def _is_rare(job: NewJob) -> bool:
+    """Whether a job fills columns that few do: the fewer columns are sent, the faster many jobs are written."""
+    return job.recurring or job.result_storage != "none" or (job.started_at or job.failed_at) is not None
+
+
+def _row(database: Database, job: NewJob, *, rare: bool, strategies: bool) -> tuple[Any, ...]:
     if len(job.depends_on) > MOST_PARENTS:
         raise RefusedValueError(f"A job may depend on {MOST_PARENTS:,} jobs at most, not on {len(job.depends_on):,}.")
-    return (
+    row: tuple[Any, ...] = (
         job.id,
         job.queue,
         job.payload,
@@ -129,10 +146,6 @@ def _row(database: Database, job: NewJob) -> tuple[Any, ...]:
         job.timeout_seconds,
         job.created_at,
         job.scheduled_at,
-        job.started_at,
-        job.completed_at,
-        job.failed_at,
-        job.error_message,
         stored_ids(database, job.depends_on),
         stored_ids(database, ()),
         job.dependency_status,
@@ -143,6 +156,21 @@ def _row(database: Database, job: NewJob) -> tuple[Any, ...]:
         job.parent_span_id,
         job.span_context,
     )
+    if rare:
+        row += (
+            job.started_at,
+            job.completed_at,
+            job.failed_at,
+            job.error_message,
+            job.cron_schedule,
+            job.timezone,
+            job.recurring,
+            job.next_run_at,
+            job.result_storage,
+            job.result_ttl_seconds,
+            job.result_max_size_bytes,
+        )
+    return (*row, job.retry_strategy) if strategies else row
 
 
 def stored_ids(database: Database, ids: Sequence[str]) -> str:

@@ -97,6 +97,7 @@ SELECT j.id, j.status FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)
 -- A fresh attempt, as if the job had just been enqueued.
 UPDATE hammerwork_jobs SET status = 'Pending', attempts = 0, scheduled_at = :now, started_at = NULL,
 completed_at = NULL, failed_at = NULL, timed_out_at = NULL, error_message = NULL,
+result_data = NULL, result_stored_at = NULL, result_expires_at = NULL,
 dependency_status = COALESCE(:dependency_status, dependency_status, 'none')
 WHERE id IN (:ids) AND status IN (:statuses)
 
@@ -155,8 +156,12 @@ AND e.value IN (:ids)
 -- New jobs, many at a time. Arrays are never NULL: the original cannot read that.
 INSERT INTO hammerwork_jobs (
 id, queue_name, payload, status, priority, attempts, max_attempts, timeout_seconds, created_at, scheduled_at,
-started_at, completed_at, failed_at, error_message, depends_on, dependents, dependency_status,
-workflow_id, workflow_name, trace_id, correlation_id, parent_span_id, span_context)
+depends_on, dependents, dependency_status, workflow_id, workflow_name, trace_id, correlation_id, parent_span_id,
+span_context
+, started_at, completed_at, failed_at, error_message, cron_schedule, timezone, recurring, next_run_at, -- when :rare
+result_storage_type, result_ttl_seconds, result_max_size_bytes -- when :rare
+, retry_strategy -- when :strategies
+)
 VALUES :rows
 
 -- name: insert_ignored [postgresql]
@@ -174,9 +179,13 @@ ON DUPLICATE KEY UPDATE id = hammerwork_jobs.id
 {insert}
 {insert_ignored}
 
+-- name: enqueued
+-- What a second enqueue under the same id is compared with, and the status.
+j.status, j.payload, j.depends_on, j.priority, j.queue_name, j.max_attempts, j.timeout_seconds, j.trace_id,
+j.correlation_id
+
 -- name: stored
--- What a second enqueue under the same id is compared with.
-SELECT j.queue_name, j.payload, j.status FROM hammerwork_jobs j WHERE j.id = :id
+SELECT {enqueued} FROM hammerwork_jobs j WHERE j.id = :id
 
 -- name: archived_stored
-SELECT j.queue_name, j.payload, j.status FROM hammerwork_jobs_archive j WHERE j.id = :id
+SELECT {enqueued} FROM hammerwork_jobs_archive j WHERE j.id = :id

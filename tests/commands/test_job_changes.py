@@ -50,10 +50,17 @@ def states(url: str) -> dict[int, tuple[str, str]]:
 @pytest.mark.parametrize("status", [F, D, T])
 def test_a_retried_job_is_as_if_it_had_just_been_enqueued(run: Run, migrated_url: str, status: JobStatus) -> None:
     write(migrated_url, job(5, status), job(6, status))
-    execute(migrated_url, "UPDATE hammerwork_jobs SET timed_out_at = created_at, completed_at = created_at")
+    execute(
+        migrated_url,
+        "UPDATE hammerwork_jobs SET timed_out_at = created_at, completed_at = created_at, result_data = '{}',"
+        " result_stored_at = created_at, result_expires_at = created_at",
+    )
     assert run("job", "retry", identity(5)[:8], url=migrated_url, env=CLOCK).stdout == "Retried 1 job.\n"
-    columns = "status, attempts, started_at, completed_at, failed_at, timed_out_at, error_message, dependency_status"
-    assert rows(migrated_url, columns, f"id = '{identity(5)}'") == [("Pending", 0, *[None] * 5, "none")]
+    columns = (
+        "status, attempts, dependency_status, started_at, completed_at, failed_at, timed_out_at, error_message,"
+        " result_data, result_stored_at, result_expires_at"
+    )
+    assert rows(migrated_url, columns, f"id = '{identity(5)}'") == [("Pending", 0, "none", *[None] * 8)]
     due = rows(migrated_url, "scheduled_at", f"id = '{identity(5)}'")[0][0]
     assert str(due)[:19].replace("T", " ") == "2026-11-24 12:00:00"
     assert statuses(migrated_url)[6] == status.value
