@@ -66,6 +66,10 @@ class Database:
         """A value as the driver wants it; datetimes are aware and in UTC."""
         return value
 
+    def written_moment(self, value: datetime) -> str:
+        """An instant as text that the database reads inside JSON."""
+        return str(self._adapt(value))
+
     def ids(self, ids: Sequence[str]) -> Sequence[str] | str:
         """A long list of job ids as the statements with ``{among}`` want it."""
         return ids
@@ -100,7 +104,8 @@ class Database:
         ``postgresql``, ``mysql`` or ``sqlite``; ``indexed`` when our own indexes are there;
         ``jsonb`` when PostgreSQL holds ``depends_on`` as JSON (before 012); ``archive`` when there is
         an archive table and ``unarchivable`` when ``hammerwork_jobs`` has no ``archived_at``; ``pause``
-        when there is a table of paused queues (014); and one of ``by_first_parent``, ``by_gin``,
+        when there is a table of paused queues (014); ``workers`` when there are our columns and tables for them
+        (017); and one of ``by_first_parent``, ``by_gin``,
         ``by_scan``: the way to a job's children.
         """
         jobs = self.jobs_columns()
@@ -113,6 +118,8 @@ class Database:
             tags.add("archive")
         if "hammerwork_queue_pause" in self.schema:
             tags.add("pause")
+        if "claim_token" in jobs and "hammerwork_spawn_roots" in self.schema:
+            tags.add("workers")
         if "jsonb" not in tags and self._indexed():
             tags.add("indexed")
         tags.add(self._way(tags))

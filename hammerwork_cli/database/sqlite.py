@@ -37,7 +37,13 @@ class SqliteDatabase(Database):
         assert path is not None
         if not path.parent.is_dir():
             raise UnreachableError(f"The folder {path.parent} does not exist.", hint="Create it, or name another file.")
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        connection = sqlite3.connect(
+            # Whoever uses a connection has it alone, but not always in the same thread.
+            path,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")

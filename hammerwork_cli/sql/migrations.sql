@@ -135,3 +135,18 @@ SELECT COUNT(*) FROM hammerwork_queue_pause
 
 -- name: rows_in_hammerwork_migrations
 SELECT COUNT(*) FROM hammerwork_migrations
+
+-- name: rows_in_hammerwork_workers
+SELECT COUNT(*) FROM hammerwork_workers
+
+-- name: rows_in_hammerwork_spawn_operations
+SELECT COUNT(*) FROM hammerwork_spawn_operations
+
+-- name: rows_in_hammerwork_spawned_children
+SELECT COUNT(*) FROM hammerwork_spawned_children
+
+-- name: rows_in_hammerwork_spawn_requests
+SELECT COUNT(*) FROM hammerwork_spawn_requests
+
+-- name: rows_in_hammerwork_spawn_roots
+SELECT COUNT(*) FROM hammerwork_spawn_roots

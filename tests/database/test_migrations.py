@@ -21,7 +21,7 @@ from hammerwork_cli.queries import migrations
 from tests.database.introspection import TRACKING, Schema, expected_schema, read_schema, without_ours
 
 IDS = [migration.id for migration in migrations.MIGRATIONS]
-OURS = ["015_spawn_indexes", "016_recent_jobs_index"]
+OURS = ["015_spawn_indexes", "016_recent_jobs_index", "017_workers"]
 
 
 def states(database: Database) -> dict[str, str]:
@@ -401,7 +401,7 @@ def test_a_drop_that_dies_half_way_is_not_taken_for_complete(database: Database)
     with contextlib.closing(connect(url)) as mended:
         migrations.run(mended)
         assert {state.state for state in migrations.status(mended)} == {"applied"}
-        assert len(migrations.contents(mended)) == 8
+        assert len(migrations.contents(mended)) == 13
 
 
 def test_what_drop_would_remove_is_counted(database: Database) -> None:

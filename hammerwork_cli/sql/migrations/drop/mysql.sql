@@ -8,4 +8,9 @@ DROP TABLE IF EXISTS
     hammerwork_workflows,
     hammerwork_encryption_keys,
     hammerwork_key_audit_log,
-    hammerwork_queue_pause;
+    hammerwork_queue_pause,
+    hammerwork_workers,
+    hammerwork_spawn_operations,
+    hammerwork_spawned_children,
+    hammerwork_spawn_requests,
+    hammerwork_spawn_roots;

@@ -13,3 +13,13 @@ DROP TABLE IF EXISTS hammerwork_encryption_keys;
 DROP TABLE IF EXISTS hammerwork_key_audit_log;
 -- next
 DROP TABLE IF EXISTS hammerwork_queue_pause;
+-- next
+DROP TABLE IF EXISTS hammerwork_workers;
+-- next
+DROP TABLE IF EXISTS hammerwork_spawn_operations;
+-- next
+DROP TABLE IF EXISTS hammerwork_spawned_children;
+-- next
+DROP TABLE IF EXISTS hammerwork_spawn_requests;
+-- next
+DROP TABLE IF EXISTS hammerwork_spawn_roots;

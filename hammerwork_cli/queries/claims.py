@@ -1,0 +1,361 @@
+"""Taking jobs and ending them: every change is guarded by the claim, and may be run again after a lost connection.
+
+The guard of a claimed job is its token AND the status Running AND the start that the claim wrote. A worker that lost
+its claim changes nothing. The token stays on the row, so that a change whose commit was not answered can be run again
+and finds that it was its own.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import JobStatus, Moment, moment, new_id
+from hammerwork_cli.queries import dependencies, releases
+from hammerwork_cli.queries.kinship import chunks
+
+LOST_BATCH = 500
+
+
+class Claim(NamedTuple):
+    """What a worker wrote when it took some jobs at once.
+
+    Attributes:
+        token: of this claim alone.
+        started_at: as written into each of the jobs.
+    """
+
+    token: str
+    worker: str
+    started_at: datetime
+
+
+class Claimed(NamedTuple):
+    """A job as its worker got it; :attr:`attempts` counts the coming run.
+
+    Attributes:
+        payload: JSON text.
+        depends_on: as the database spells it.
+        retry_strategy: JSON text, or nothing.
+        claim_losses: how often a worker was lost that held it.
+    """
+
+    id: str
+    queue_name: str
+    payload: Any
+    priority: int
+    attempts: int
+    max_attempts: int
+    timeout_seconds: int | None
+    created_at: Moment
+    scheduled_at: Moment
+    depends_on: Any
+    workflow_id: str | None
+    workflow_name: str | None
+    trace_id: str | None
+    correlation_id: str | None
+    parent_span_id: str | None
+    span_context: str | None
+    cron_schedule: str | None
+    timezone: str | None
+    recurring: bool
+    next_run_at: Moment
+    result_ttl_seconds: int | None
+    result_max_size_bytes: int | None
+    retry_strategy: str | None
+    claim_losses: int | None
+    claim: Claim
+
+    @property
+    def status(self) -> str:
+        """Running: it is claimed."""
+        return JobStatus.RUNNING
+
+    @property
+    def started_at(self) -> datetime:
+        """When it was claimed."""
+        return self.claim.started_at
+
+    @property
+    def last_attempt(self) -> bool:
+        """Whether a failure of the coming run is final."""
+        return self.attempts >= self.max_attempts
+
+    @property
+    def occurrence(self) -> str:
+        """Which run of a recurring job this is: the same for every attempt at it; empty for other jobs."""
+        run = moment(self.next_run_at) if self.recurring else None
+        return run.isoformat(timespec="microseconds") if run else ""
+
+
+def claim(
+    database: Database,
+    queue: str,
+    *,
+    worker: str,
+    now: datetime,
+    limit: int,
+    slots: int,
+    priority: int | None = None,
+) -> list[Claimed]:
+    """Takes jobs of a queue that may run now, the most urgent first; a paused queue gives none.
+
+    A job whose worker was lost comes alone, so that it cannot take its neighbours along again. Of last attempts there
+    are at most ``slots``: they must be started at once, and stand first.
+
+    Args:
+        database: where.
+        queue: whose jobs.
+        worker: the worker's id.
+        now: the server's clock.
+        limit: most jobs.
+        slots: runs that can be started at once.
+        priority: only jobs of this priority.
+    """
+
+    def work() -> list[Claimed]:
+        rows = database.rows("claims.ready", queue=queue, now=now, priority=priority, limit=limit)
+        chosen = _choose(rows, slots)
+        if not chosen:
+            return []
+        token = Claim(new_id(), worker, now)
+        for part in chunks([row[0] for row in chosen], database.key_chunk):
+            database.run("claims.take", ids=database.ids(part), token=token.token, worker=worker, now=now)
+        return [_claimed(row, token) for row in chosen]
+
+    return database.transaction(work)
+
+
+_ATTEMPTS, _MAX_ATTEMPTS, _LOSSES = (
+    Claimed._fields.index(name) for name in ("attempts", "max_attempts", "claim_losses")
+)
+
+
+def _choose(rows: list[tuple[Any, ...]], slots: int) -> list[tuple[Any, ...]]:
+    if rows and rows[0][_LOSSES]:
+        return rows[:1]
+    last = [row for row in rows if row[_ATTEMPTS] + 1 >= row[_MAX_ATTEMPTS] and not row[_LOSSES]][: max(slots, 0)]
+    rest = [row for row in rows if row[_ATTEMPTS] + 1 < row[_MAX_ATTEMPTS] and not row[_LOSSES]]
+    return last + rest if len(last) < slots or not last else last
+
+
+def _claimed(row: tuple[Any, ...], token: Claim) -> Claimed:
+    values = list(row)
+    values[_ATTEMPTS] += 1
+    return Claimed._make((*values, token))
+
+
+def priorities(database: Database, queue: str, now: datetime) -> list[int]:
+    """The priorities of the jobs of a queue that may run now, the highest first."""
+    return sorted((int(row[0]) for row in database.rows("claims.priorities", queue=queue, now=now)), reverse=True)
+
+
+class End(StrEnum):
+    """What a run of a job came to."""
+
+    COMPLETED = "completed"
+    RETRY = "retry"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    UNSTARTED = "unstarted"
+
+
+@dataclass(slots=True)
+class Ended:
+    """A run that has ended.
+
+    Attributes:
+        result: JSON text of what the handler returned.
+        error: why it failed.
+        at: when the next attempt, or the next run of a recurring job, is due.
+    """
+
+    job: Claimed
+    end: End
+    result: str | None = None
+    error: str | None = None
+    at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Settled:
+    """What became of runs that had ended.
+
+    Attributes:
+        lost: ids of jobs that were not ours any more: nothing was written for them.
+        released: queue -> jobs that may run now because of it.
+        failed: how many dependents failed along with jobs that failed for good.
+    """
+
+    lost: set[str] = field(default_factory=set)
+    released: dict[str, int] = field(default_factory=dict)
+    failed: int = 0
+
+
+def settle(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
+    """Writes what became of runs, in one transaction: all of it, and for none whose claim was lost.
+
+    Raises:
+        RefusedValueError: the database refuses a value, such as a result; nothing is written.
+    """
+
+    def work() -> Settled:
+        settled = Settled()
+        completed = _complete(database, ended, now, settled)
+        buried = _write_others(database, ended, now, settled)
+        finish(database, completed, buried, now, settled)
+        return settled
+
+    return database.transaction(work)
+
+
+def finish(
+    database: Database, completed: Sequence[str], failed: Sequence[str], now: datetime, settled: Settled
+) -> None:
+    """Releases what waited for jobs that completed, and deals with what depends on jobs that failed for good."""
+    if failed:
+        error = f"It depends on job {failed[0]}, which failed." if len(failed) == 1 else "A job it depends on failed."
+        settled.failed += len(dependencies.fail_waiting(database, failed, now, error))
+        settled.failed += releases.fail_spawned(database, failed, now)
+    for queue, jobs in releases.release(database, [*completed, *failed]).items():
+        settled.released[queue] = settled.released.get(queue, 0) + jobs
+
+
+def _complete(database: Database, ended: Sequence[Ended], now: datetime, settled: Settled) -> list[str]:
+    by_claim: dict[Claim, list[Ended]] = defaultdict(list)
+    for run in ended:
+        if run.end == End.COMPLETED and run.at is None:
+            by_claim[run.job.claim].append(run)
+    completed: list[str] = []
+    for token, runs in by_claim.items():
+        ids = [run.job.id for run in runs]
+        mine = guarded(database, "claims.complete", token, ids, settled, JobStatus.COMPLETED, now=now)
+        store_results(database, token, [run for run in runs if run.result is not None and run.job.id in mine], now)
+        completed += mine
+    return completed
+
+
+def guarded(
+    database: Database,
+    statement: str,
+    token: Claim,
+    ids: Sequence[str],
+    settled: Settled,
+    leads_to: JobStatus,
+    **values: Any,
+) -> Sequence[str]:
+    """Runs a guarded change of jobs of one claim; those that another run of it had changed already count as changed.
+
+    Returns:
+        The ids that are changed now. The others are in ``settled.lost``.
+    """
+    held = {"token": token.token, "started": token.started_at}
+    if database.run(statement, ids=database.ids(ids), **held, **values) == len(ids):
+        return ids
+    rows = database.rows("claims.whose", ids=database.ids(ids))
+    mine = {str(job) for job, status, owner, _ in rows if owner == token.token and status == leads_to}
+    settled.lost.update(job for job in ids if job not in mine)
+    return [job for job in ids if job in mine]
+
+
+def store_results(database: Database, token: Claim, runs: Sequence[Ended], now: datetime) -> None:
+    """Writes what handlers returned, for jobs that this transaction completed."""
+    for start in range(0, len(runs), LOST_BATCH):
+        part = runs[start : start + LOST_BATCH]
+        results = [{"id": run.job.id, "result": run.result, "expires": _expiry(database, run.job, now)} for run in part]
+        database.run("claims.store_results", results=json.dumps(results), token=token.token, now=now)
+
+
+def _expiry(database: Database, job: Claimed, now: datetime) -> str | None:
+    if job.result_ttl_seconds is None:
+        return None
+    return database.written_moment(now + timedelta(seconds=job.result_ttl_seconds))
+
+
+def _write_others(database: Database, ended: Sequence[Ended], now: datetime, settled: Settled) -> list[str]:
+    buried: list[str] = []
+    for run in ended:
+        if run.end == End.COMPLETED and run.at is None:
+            continue
+        if not write(database, run, now) and not was_ours(database, run):
+            settled.lost.add(run.job.id)
+        elif run.end in (End.FAILED, End.TIMED_OUT) and run.at is None:
+            buried.append(run.job.id)
+    return buried
+
+
+def write(database: Database, run: Ended, now: datetime) -> bool:
+    """Writes one run that has ended otherwise than by completing once; whether the claim held."""
+    held: dict[str, Any] = {"token": run.job.claim.token, "started": run.job.claim.started_at}
+    if run.end == End.UNSTARTED:
+        done = database.run("claims.give_back", ids=database.ids([run.job.id]), **held)
+    elif run.end == End.RETRY:
+        done = database.run("claims.reschedule", id=run.job.id, at=run.at, error=run.error, **held)
+    elif run.at is not None:
+        done = database.run("claims.recur", id=run.job.id, at=run.at, error=run.error, **held)
+        if done and run.result is not None:
+            store_results(database, run.job.claim, [run], now)
+    else:
+        timed_out = run.end == End.TIMED_OUT
+        done = database.run(
+            "claims.bury",
+            id=run.job.id,
+            status=(JobStatus.TIMED_OUT if timed_out else JobStatus.DEAD).value,
+            failed_at=None if timed_out else now,
+            timed_out_at=now if timed_out else None,
+            error=run.error,
+            **held,
+        )
+    return done == 1
+
+
+def was_ours(database: Database, run: Ended) -> bool:
+    """Whether an earlier try of the same change went through."""
+    rows = database.rows("claims.whose", ids=database.ids([run.job.id]))
+    return any(owner == run.job.claim.token and status != JobStatus.RUNNING for _, status, owner, _ in rows)
+
+
+def return_lost(database: Database, worker: str, name: str, now: datetime) -> tuple[int, int]:
+    """Takes the jobs of a lost worker from it: back to Pending, or to Dead when their attempts are used up.
+
+    Returns:
+        How many may run again, and how many are Dead.
+    """
+    total_back = total_dead = 0
+    while True:
+        back, dead = database.transaction(lambda: _return_lost(database, worker, name, now))
+        total_back, total_dead = total_back + back, total_dead + dead
+        if back + dead < LOST_BATCH:
+            return total_back, total_dead
+
+
+def _return_lost(database: Database, worker: str, name: str, now: datetime) -> tuple[int, int]:
+    rows = database.rows("claims.of_worker", worker=worker, limit=LOST_BATCH)
+    back = [str(job) for job, _, attempts, most in rows if attempts < most]
+    dead = [str(job) for job, _, attempts, most in rows if attempts >= most]
+    error = f"The worker {name} was lost while it ran this job."
+    if back:
+        database.run("claims.return_lost", ids=database.ids(back), worker=worker, error=error)
+    if dead:
+        database.run("claims.bury_lost", ids=database.ids(dead), worker=worker, error=error, now=now)
+        finish(database, (), dead, now, Settled())
+    return len(back), len(dead)
+
+
+def give_back(database: Database, jobs: Iterable[Claimed]) -> int:
+    """Returns claimed jobs that were not started, with their attempt; how many were still ours."""
+    by_claim: dict[Claim, list[str]] = defaultdict(list)
+    for job in jobs:
+        by_claim[job.claim].append(job.id)
+
+    def work() -> int:
+        return sum(
+            database.run("claims.give_back", ids=database.ids(ids), token=token.token, started=token.started_at)
+            for token, ids in by_claim.items()
+        )
+
+    return database.transaction(work)

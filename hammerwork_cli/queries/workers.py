@@ -1,0 +1,250 @@
+"""Workers as the database knows them: a row each, kept alive by a heartbeat on the server's clock."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import NamedTuple
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import AmbiguousIdError, ConflictError, NotFoundError
+from hammerwork_cli.models import Moment, moment
+from hammerwork_cli.queries import claims
+
+LIST_WORKERS = "Workers are shown by: hammerwork worker list"
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a worker says of itself when it begins.
+
+    Attributes:
+        lease: seconds without a heartbeat after which it counts as lost.
+        handlers: names of its spawn handlers.
+    """
+
+    id: str
+    name: str
+    host: str
+    pid: int
+    version: str
+    queues: tuple[str, ...]
+    handlers: tuple[str, ...]
+    concurrency: int
+    lease: float
+
+
+@dataclass(slots=True)
+class Pulse:
+    """What a worker says of itself with each heartbeat.
+
+    Attributes:
+        state: ``running`` or ``stopping``.
+        running: jobs that run now.
+        completed: runs that completed since the start.
+        failed: runs that failed since the start.
+        memory: bytes of the process, where the system tells.
+    """
+
+    state: str = "running"
+    running: int = 0
+    completed: int = 0
+    failed: int = 0
+    memory: int | None = None
+
+
+class Asked(NamedTuple):
+    """What the database answers to a heartbeat.
+
+    Attributes:
+        request: ``stop``, ``restart`` or nothing.
+        was_lost: others took this worker for lost, and its jobs from it.
+        now: the server's clock.
+    """
+
+    request: str | None
+    was_lost: bool
+    now: datetime
+
+
+class Worker(NamedTuple):
+    """A worker as operators see it.
+
+    Attributes:
+        queues: as JSON text; :attr:`queue_names` reads it.
+        silent_for: seconds since the last heartbeat, by the server's clock.
+    """
+
+    id: str
+    name: str
+    host: str
+    pid: int
+    version: str
+    queues: str
+    handlers: str
+    concurrency: int
+    lease: float
+    stored_state: str
+    request: str | None
+    requested_by: str | None
+    started_at: Moment
+    heartbeat_at: Moment
+    ended_at: Moment
+    running: int
+    completed: int
+    failed: int
+    memory: int | None
+    silent_for: float
+
+    @property
+    def state(self) -> str:
+        """``running``, ``stopping``, ``stopped`` or ``lost``: the last also before anybody has noticed."""
+        return "lost" if self.ended_at is None and self.silent_for > self.lease else self.stored_state
+
+    @property
+    def queue_names(self) -> tuple[str, ...]:
+        """The queues it serves."""
+        return tuple(json.loads(self.queues))
+
+    @property
+    def handler_names(self) -> tuple[str, ...]:
+        """Its spawn handlers."""
+        return tuple(json.loads(self.handlers))
+
+
+class RunningJob(NamedTuple):
+    """A job that a worker has claimed."""
+
+    id: str
+    queue: str
+    started_at: Moment
+    attempts: int
+
+
+def register(database: Database, worker: Registration) -> None:
+    """Makes a worker known. Running it again after a lost connection changes nothing."""
+
+    def work() -> None:
+        if database.row("workers.asked", id=worker.id) is None:
+            database.run(
+                "workers.register",
+                id=worker.id,
+                name=worker.name,
+                host=worker.host,
+                pid=worker.pid,
+                version=worker.version,
+                queues=json.dumps(worker.queues),
+                handlers=json.dumps(worker.handlers),
+                concurrency=worker.concurrency,
+                lease=worker.lease,
+            )
+
+    database.transaction(work)
+
+
+def beat(database: Database, worker: str, pulse: Pulse) -> Asked:
+    """One heartbeat.
+
+    Raises:
+        NotFoundError: the worker's row is gone.
+    """
+    row = database.row("workers.asked", id=worker)
+    if row is None:
+        raise NotFoundError(f"The row of worker {worker} is gone.")
+    request, state, now = row
+    database.run(
+        "workers.beat",
+        id=worker,
+        state=pulse.state,
+        running=pulse.running,
+        completed=pulse.completed,
+        failed=pulse.failed,
+        memory=pulse.memory,
+    )
+    return Asked(request, state == "lost", moment(now) or datetime.now(UTC))
+
+
+def end(database: Database, worker: str, pulse: Pulse) -> None:
+    """A worker has ended as it should."""
+    database.run("workers.end", id=worker, state="stopped", completed=pulse.completed, failed=pulse.failed)
+
+
+def bury_lost(database: Database, now: datetime) -> list[tuple[str, int, int]]:
+    """Takes the jobs of workers whose heartbeat stopped from them.
+
+    Returns:
+        (worker's name, jobs that may run again, jobs that are Dead) for each that this call found.
+    """
+    buried = []
+    for worker, name in database.rows("workers.lost"):
+        job_counts = database.transaction(partial(_bury, database, str(worker), str(name), now))
+        if job_counts is not None:
+            buried.append((str(name), *job_counts))
+    return buried
+
+
+def _bury(database: Database, worker: str, name: str, now: datetime) -> tuple[int, int] | None:
+    if not database.run("workers.bury", id=worker):
+        return None
+    database.run("spawning.return_requests", worker=worker)
+    return claims.return_lost(database, worker, name, now)
+
+
+def listed(database: Database, *, alive: bool = False, worker: str | None = None) -> list[Worker]:
+    """Workers, the newest first; none where our migration of them is missing.
+
+    Args:
+        database: where.
+        alive: only those that have not ended.
+        worker: only the one with this id.
+    """
+    if "hammerwork_workers" not in database.schema:
+        return []
+    rows = database.rows("workers.list", alive=alive, id=worker)
+    return [Worker._make((*row[:-1], float(row[-1] or 0))) for row in rows]
+
+
+def resolve(database: Database, text: str) -> Worker:
+    """The worker whose name is ``text`` (the one that is alive, if several had it), or whose id begins with it.
+
+    Raises:
+        NotFoundError: there is none.
+        AmbiguousIdError: there are several.
+    """
+    workers = listed(database)
+    named = [worker for worker in workers if worker.name == text]
+    alive = [worker for worker in named if worker.ended_at is None]
+    digits = text.strip().lower()
+    found = alive or named or [worker for worker in workers if len(digits) >= 4 and str(worker.id).startswith(digits)]
+    if not found:
+        raise NotFoundError(f"There is no worker {text[:60]!r}.", hint=LIST_WORKERS)
+    if len(found) > 1:
+        raise AmbiguousIdError(
+            f"{len(found)} workers fit {text[:60]!r}.", hint=LIST_WORKERS, candidates=[worker.id for worker in found]
+        )
+    return found[0]
+
+
+def running_jobs(database: Database, worker: str, limit: int = 50) -> list[RunningJob]:
+    """What a worker has claimed, the longest first."""
+    return [RunningJob._make(row) for row in database.rows("workers.running_jobs", worker=worker, limit=limit)]
+
+
+def ask(database: Database, worker: Worker, request: str, by: str) -> None:
+    """Asks a worker to ``stop`` or ``restart``; it looks with its next heartbeat.
+
+    Raises:
+        ConflictError: it has ended, or is lost.
+    """
+    if worker.state == "lost":
+        raise ConflictError(f"The worker {worker.name} is lost: nothing would hear the request.")
+    if not database.run("workers.ask", id=worker.id, request=request, by=by):
+        raise ConflictError(f"The worker {worker.name} has ended.")
+
+
+def notify(database: Database, queues: Iterable[str]) -> None:
+    """Wakes idle workers of these queues when the transaction commits, where the database can do that."""
+    if database.dialect == "postgresql":
+        for queue in sorted(set(queues)):
+            database.rows("workers.notify", queue=queue)

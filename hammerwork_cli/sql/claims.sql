@@ -1,0 +1,172 @@
+-- What workers do to jobs: take them, end them, give them back. j is the job.
+
+-- name: claimed
+-- The columns of queries.claims.Claimed, in order.
+j.id, j.queue_name, j.payload, j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
+j.depends_on, j.workflow_id, j.workflow_name, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
+j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.result_ttl_seconds, j.result_max_size_bytes,
+j.retry_strategy, j.claim_losses
+
+-- name: skip_locked
+FOR UPDATE SKIP LOCKED
+
+-- name: skip_locked [sqlite]
+-- Its write transactions are alone from their start.
+
+-- name: unpaused
+TRUE
+
+-- name: unpaused [pause]
+NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause p WHERE p.queue_name = :queue)
+
+-- name: ready
+-- The jobs of a queue that may run now, the most urgent first, locked.
+SELECT {claimed} FROM hammerwork_jobs j
+WHERE j.queue_name = :queue AND j.status = 'Pending' AND j.scheduled_at <= :now AND {unarchived}
+AND (j.dependency_status IS NULL OR j.dependency_status IN ('none', 'satisfied'))
+AND {unpaused}
+AND j.priority = :priority -- when :priority
+ORDER BY j.priority DESC, j.scheduled_at LIMIT :limit
+{skip_locked}
+
+-- name: unarchived
+j.archived_at IS NULL
+
+-- name: priorities
+-- Priorities that have a job that may run now.
+SELECT DISTINCT j.priority FROM hammerwork_jobs j
+WHERE j.queue_name = :queue AND j.status = 'Pending' AND j.scheduled_at <= :now
+AND (j.dependency_status IS NULL OR j.dependency_status IN ('none', 'satisfied'))
+
+-- name: take
+-- Makes locked jobs those of a worker. The token stays on the row after the job has ended.
+UPDATE hammerwork_jobs SET status = 'Running', attempts = attempts + 1, started_at = :now, completed_at = NULL,
+failed_at = NULL, timed_out_at = NULL, claim_token = :token, claimed_by = :worker
+WHERE id {among}
+
+-- name: held
+-- The guard of every change that a worker makes: the claim is still ours.
+claim_token = :token AND status = 'Running' AND started_at = :started
+
+-- name: complete
+UPDATE hammerwork_jobs SET status = 'Completed', completed_at = :now, error_message = NULL
+WHERE id {among} AND {held}
+
+-- name: store_results [postgresql]
+-- What handlers returned, of jobs that we completed just now.
+UPDATE hammerwork_jobs j SET result_data = CAST(r.result AS jsonb), result_stored_at = :now,
+result_expires_at = CAST(r.expires AS timestamptz)
+FROM json_to_recordset(CAST(:results AS json)) AS r (id uuid, result text, expires text)
+WHERE j.id = r.id AND j.claim_token = :token AND j.status IN ('Completed', 'Pending')
+
+-- name: store_results [mysql]
+UPDATE hammerwork_jobs j
+JOIN JSON_TABLE(:results, '$[*]' COLUMNS (id CHAR(36) PATH '$.id', result LONGTEXT PATH '$.result',
+expires VARCHAR(40) PATH '$.expires')) AS r ON j.id = CAST(r.id AS CHAR(36))
+SET j.result_data = r.result, j.result_stored_at = :now, j.result_expires_at = r.expires
+WHERE j.claim_token = :token AND j.status IN ('Completed', 'Pending')
+
+-- name: store_results [sqlite]
+UPDATE hammerwork_jobs SET result_data = r.value ->> 'result', result_stored_at = :now,
+result_expires_at = r.value ->> 'expires'
+FROM json_each(:results) AS r
+WHERE hammerwork_jobs.id = r.value ->> 'id' AND claim_token = :token AND status IN ('Completed', 'Pending')
+
+-- name: recur
+-- The next run of a recurring job, on the same row.
+UPDATE hammerwork_jobs SET status = 'Pending', attempts = 0, scheduled_at = :at, next_run_at = :at, started_at = NULL,
+completed_at = NULL, failed_at = NULL, timed_out_at = NULL, error_message = :error
+WHERE id = :id AND {held}
+
+-- name: reschedule
+-- Another attempt, later.
+UPDATE hammerwork_jobs SET status = 'Pending', scheduled_at = :at, started_at = NULL, error_message = :error
+WHERE id = :id AND {held}
+
+-- name: bury
+-- The end of a job that failed for good.
+UPDATE hammerwork_jobs SET status = :status, failed_at = :failed_at, timed_out_at = :timed_out_at,
+error_message = :error
+WHERE id = :id AND {held}
+
+-- name: give_back
+-- Claimed and not started: as if it had never been.
+UPDATE hammerwork_jobs SET status = 'Pending', attempts = attempts - 1, started_at = NULL, claim_token = NULL,
+claimed_by = NULL
+WHERE id {among} AND {held}
+
+-- name: whose
+-- What became of jobs that a guarded change did not find.
+SELECT id, status, claim_token, started_at FROM hammerwork_jobs WHERE id {among}
+
+-- name: touch
+-- A real change of a job that we hold, so that whatever else changes it, on any node, conflicts with us.
+UPDATE hammerwork_jobs SET releases = COALESCE(releases, 0) + 1 WHERE id = :id AND {held}
+
+-- name: of_worker
+-- Jobs that a worker holds, locked.
+SELECT j.id, j.queue_name, j.attempts, j.max_attempts FROM hammerwork_jobs j
+WHERE j.status = 'Running' AND j.claimed_by = :worker
+ORDER BY j.id LIMIT :limit
+{lock_clause}
+
+-- name: lock_clause
+FOR UPDATE
+
+-- name: lock_clause [sqlite]
+-- Its write transactions are alone from their start.
+
+-- name: return_lost
+-- Jobs of a lost worker that have attempts left.
+UPDATE hammerwork_jobs SET status = 'Pending', started_at = NULL, claim_token = NULL, claimed_by = NULL,
+claim_losses = COALESCE(claim_losses, 0) + 1, error_message = :error
+WHERE id {among} AND status = 'Running' AND claimed_by = :worker
+
+-- name: bury_lost
+UPDATE hammerwork_jobs SET status = 'Dead', failed_at = :now, claim_token = NULL,
+claim_losses = COALESCE(claim_losses, 0) + 1, error_message = :error
+WHERE id {among} AND status = 'Running' AND claimed_by = :worker
+
+-- name: waiting_on [postgresql]
+-- Jobs that wait for one of :ids.
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_jobs j
+WHERE j.dependency_status = 'waiting' AND j.depends_on && CAST(:ids AS uuid[])
+
+-- name: waiting_on [postgresql jsonb]
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_jobs j
+WHERE j.dependency_status = 'waiting' AND j.id IN (SELECT c.id FROM {edges} AS c WHERE c.parent {among})
+
+-- name: waiting_on [mysql]
+SELECT DISTINCT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_jobs j
+JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (parent CHAR(36) PATH '$')) AS e
+WHERE j.dependency_status = 'waiting' AND CAST(e.parent AS CHAR(36)) IN (:ids)
+
+-- name: waiting_on [mysql indexed]
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_jobs j
+WHERE j.dependency_status = 'waiting' AND j.first_parent IN (:ids)
+UNION
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_jobs j
+JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) PATH '$')) AS e
+WHERE j.dependency_status = 'waiting' AND j.parent_count > 1 AND e.place > 1 AND CAST(e.parent AS CHAR(36)) IN (:ids)
+
+-- name: waiting_on [sqlite]
+SELECT DISTINCT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_jobs j JOIN json_each(j.depends_on) AS e
+WHERE j.dependency_status = 'waiting' AND e.value IN (:ids)
+
+-- name: lock_waiting
+SELECT id FROM hammerwork_jobs j WHERE j.id {among} AND j.dependency_status = 'waiting' ORDER BY j.id
+{lock_clause}
+
+-- name: stamp
+-- Really changed before its parents are counted: two parents that end at once then meet here, on one server or on two.
+UPDATE hammerwork_jobs SET releases = COALESCE(releases, 0) + 1 WHERE id {among} AND dependency_status = 'waiting'
+
+-- name: statuses
+SELECT j.id, j.status FROM hammerwork_jobs j WHERE j.id {among}
+
+-- name: release
+UPDATE hammerwork_jobs SET dependency_status = 'satisfied' WHERE id {among} AND dependency_status = 'waiting'
+
+-- name: going_on
+-- Workflows whose jobs run although one that they depend on failed.
+SELECT w.id FROM hammerwork_workflows w WHERE w.failure_policy = 'continue_on_failure' AND w.id IN (:ids)

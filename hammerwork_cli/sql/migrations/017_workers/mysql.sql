@@ -1,0 +1,83 @@
+-- Columns that a worker of ours writes and the original never looks at; all may be NULL.
+-- claim_token stays after the job has ended, so that a worker whose commit was not answered can see that it was its own.
+ALTER TABLE hammerwork_jobs
+    ADD COLUMN claim_token CHAR(36) COLLATE {collation} NULL,
+    ADD COLUMN claimed_by CHAR(36) COLLATE {collation} NULL,
+    ADD COLUMN claim_losses INTEGER NULL,
+    ADD COLUMN releases INTEGER NULL,
+    ADD COLUMN retry_strategy TEXT NULL;
+-- next
+CREATE TABLE hammerwork_workers (
+    id CHAR(36) NOT NULL PRIMARY KEY,
+    name VARCHAR(255) NOT NULL,
+    host VARCHAR(255) NOT NULL,
+    pid INTEGER NOT NULL,
+    version VARCHAR(50) NOT NULL,
+    queues TEXT NOT NULL,
+    handlers TEXT NOT NULL,
+    concurrency INTEGER NOT NULL,
+    lease_seconds DOUBLE NOT NULL,
+    state VARCHAR(20) NOT NULL,
+    request VARCHAR(20),
+    requested_by VARCHAR(255),
+    started_at TIMESTAMP(6) NOT NULL,
+    heartbeat_at TIMESTAMP(6) NOT NULL,
+    ended_at TIMESTAMP(6) NULL,
+    running INTEGER NOT NULL DEFAULT 0,
+    completed BIGINT NOT NULL DEFAULT 0,
+    failed BIGINT NOT NULL DEFAULT 0,
+    memory_bytes BIGINT
+) ENGINE = InnoDB COLLATE = {collation};
+-- next
+CREATE TABLE hammerwork_spawn_operations (
+    id CHAR(36) NOT NULL PRIMARY KEY,
+    parent_id CHAR(36) NOT NULL,
+    root_id CHAR(36) NOT NULL,
+    depth INTEGER NOT NULL,
+    occurrence VARCHAR(40) NOT NULL,
+    operation_id VARCHAR(255),
+    handler VARCHAR(255),
+    config TEXT,
+    outcome VARCHAR(20) NOT NULL,
+    children INTEGER NOT NULL,
+    error_message TEXT,
+    hook_error TEXT,
+    worker_id CHAR(36) NULL,
+    request_id CHAR(36) NULL,
+    started_at TIMESTAMP(6) NOT NULL,
+    ended_at TIMESTAMP(6) NOT NULL,
+    INDEX idx_hammerwork_spawn_operations_parent (parent_id),
+    INDEX idx_hammerwork_spawn_operations_ended (ended_at)
+) ENGINE = InnoDB COLLATE = {collation};
+-- next
+CREATE TABLE hammerwork_spawned_children (
+    parent_id CHAR(36) NOT NULL,
+    occurrence VARCHAR(40) NOT NULL,
+    spawn_key VARCHAR(255) NOT NULL,
+    child_id CHAR(36) NOT NULL,
+    spawned_at TIMESTAMP(6) NOT NULL,
+    PRIMARY KEY (parent_id, occurrence, spawn_key)
+) ENGINE = InnoDB COLLATE = {collation};
+-- next
+CREATE TABLE hammerwork_spawn_requests (
+    id CHAR(36) NOT NULL PRIMARY KEY,
+    job_id CHAR(36) NOT NULL,
+    queue_name VARCHAR(255) NOT NULL,
+    handler VARCHAR(255),
+    config TEXT,
+    state VARCHAR(20) NOT NULL,
+    requested_at TIMESTAMP(6) NOT NULL,
+    requested_by VARCHAR(255),
+    claim_token CHAR(36) NULL,
+    claimed_by CHAR(36) NULL,
+    ended_at TIMESTAMP(6) NULL,
+    children INTEGER,
+    error_message TEXT,
+    INDEX idx_hammerwork_spawn_requests_state (state, requested_at),
+    INDEX idx_hammerwork_spawn_requests_job (job_id)
+) ENGINE = InnoDB COLLATE = {collation};
+-- next
+CREATE TABLE hammerwork_spawn_roots (
+    root_id CHAR(36) NOT NULL PRIMARY KEY,
+    descendants BIGINT NOT NULL
+) ENGINE = InnoDB COLLATE = {collation};

@@ -1,0 +1,111 @@
+-- What workers write when a job spawns others.
+
+-- name: spawned_before
+-- Whether a job has spawned in this run of it.
+SELECT 1 FROM hammerwork_spawn_operations o
+WHERE o.parent_id = :id AND o.occurrence = :occurrence AND o.outcome = 'spawned' LIMIT 1
+
+-- name: forget_spawned
+-- Lets a job spawn again when it completes again.
+UPDATE hammerwork_spawn_operations SET outcome = 'repeated' WHERE parent_id IN (:ids) AND outcome = 'spawned'
+
+-- name: forget_children
+DELETE FROM hammerwork_spawned_children WHERE parent_id IN (:ids)
+
+-- name: record
+INSERT INTO hammerwork_spawn_operations (
+id, parent_id, root_id, depth, occurrence, operation_id, handler, config, outcome, children, error_message, worker_id,
+request_id, started_at, ended_at)
+VALUES (:id, :parent, :root, :depth, :occurrence, :operation, :handler, :config, :outcome, :children, :error, :worker,
+:request, :started, :ended)
+
+-- name: hook_failed
+UPDATE hammerwork_spawn_operations SET hook_error = :error WHERE id = :id
+
+-- name: above
+-- What some jobs depend on.
+SELECT j.id, j.depends_on FROM hammerwork_jobs j WHERE j.id {among}
+
+-- name: archived_above
+SELECT j.id, j.depends_on FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)
+
+-- name: child_by_key
+SELECT c.child_id FROM hammerwork_spawned_children c
+WHERE c.parent_id = :parent AND c.occurrence = :occurrence AND c.spawn_key = :key
+
+-- name: count_keys
+SELECT COUNT(*) FROM hammerwork_spawned_children c WHERE c.parent_id = :parent AND c.occurrence = :occurrence
+
+-- name: record_key
+INSERT INTO hammerwork_spawned_children (parent_id, occurrence, spawn_key, child_id, spawned_at)
+VALUES (:parent, :occurrence, :key, :child, :now)
+
+-- name: fail_spawned
+-- What jobs that failed for good had spawned while they ran, by the failure policy of its workflow.
+UPDATE hammerwork_jobs SET status = 'Failed', failed_at = :now, error_message = :error, dependency_status = 'failed'
+WHERE status = 'Pending'
+AND id IN (SELECT c.child_id FROM hammerwork_spawned_children c WHERE c.parent_id {among})
+AND (workflow_id IS NULL OR workflow_id NOT IN (
+SELECT w.id FROM hammerwork_workflows w WHERE w.failure_policy <> 'fail_fast'))
+
+-- name: add_descendants
+-- The counter of a root whose descendants are limited.
+INSERT INTO hammerwork_spawn_roots (root_id, descendants) VALUES (:root, :children)
+ON CONFLICT (root_id) DO UPDATE SET descendants = hammerwork_spawn_roots.descendants + excluded.descendants
+
+-- name: add_descendants [mysql]
+INSERT INTO hammerwork_spawn_roots (root_id, descendants) VALUES (:root, :children)
+ON DUPLICATE KEY UPDATE descendants = descendants + VALUES(descendants)
+
+-- name: descendants
+SELECT r.descendants FROM hammerwork_spawn_roots r WHERE r.root_id = :root
+
+-- name: job
+-- A job as it is handed to a spawn handler.
+SELECT {claimed} FROM hammerwork_jobs j WHERE j.id = :id
+
+-- name: claimed
+-- The columns of queries.claims.Claimed, in order.
+j.id, j.queue_name, j.payload, j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
+j.depends_on, j.workflow_id, j.workflow_name, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
+j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.result_ttl_seconds, j.result_max_size_bytes,
+j.retry_strategy, j.claim_losses
+
+-- name: request
+INSERT INTO hammerwork_spawn_requests (id, job_id, queue_name, handler, config, state, requested_at, requested_by)
+VALUES (:id, :job, :queue, :handler, :config, 'pending', :now, :by)
+
+-- name: open_request
+-- An open request for a job.
+SELECT r.id, r.state FROM hammerwork_spawn_requests r
+WHERE r.job_id = :job AND r.state IN ('pending', 'running')
+
+-- name: request_columns
+r.id, r.job_id, r.queue_name, r.handler, r.config, r.state, r.requested_at, r.requested_by, r.claimed_by, r.ended_at,
+r.children, r.error_message
+
+-- name: pending_requests
+SELECT {request_columns} FROM hammerwork_spawn_requests r WHERE r.state = 'pending'
+ORDER BY r.requested_at LIMIT :limit
+
+-- name: requests
+SELECT {request_columns} FROM hammerwork_spawn_requests r WHERE r.job_id = :job ORDER BY r.requested_at DESC
+
+-- name: request_by_id
+SELECT {request_columns} FROM hammerwork_spawn_requests r WHERE r.id = :id
+
+-- name: take_request
+UPDATE hammerwork_spawn_requests SET state = 'running', claim_token = :token, claimed_by = :worker
+WHERE id = :id AND state = 'pending'
+
+-- name: end_request
+UPDATE hammerwork_spawn_requests SET state = :state, ended_at = :now, children = :children, error_message = :error
+WHERE id = :id AND state = 'running' AND claim_token = :token
+
+-- name: request_owner
+SELECT r.state, r.claim_token FROM hammerwork_spawn_requests r WHERE r.id = :id
+
+-- name: return_requests
+-- Requests that a lost worker had taken.
+UPDATE hammerwork_spawn_requests SET state = 'pending', claim_token = NULL, claimed_by = NULL
+WHERE state = 'running' AND claimed_by = :worker

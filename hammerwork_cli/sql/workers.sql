@@ -1,0 +1,83 @@
+-- Workers: one row each, whose heartbeat is the server's clock.
+
+-- name: server_now [postgresql]
+clock_timestamp()
+
+-- name: server_now [mysql]
+UTC_TIMESTAMP(6)
+
+-- name: server_now [sqlite]
+strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
+
+-- name: register
+INSERT INTO hammerwork_workers (id, name, host, pid, version, queues, handlers, concurrency, lease_seconds, state,
+started_at, heartbeat_at)
+VALUES (:id, :name, :host, :pid, :version, :queues, :handlers, :concurrency, :lease, 'running', {server_now},
+{server_now})
+
+-- name: beat
+-- What a worker says of itself. A worker that was taken for lost is back.
+UPDATE hammerwork_workers SET heartbeat_at = {server_now}, state = :state, running = :running, completed = :completed,
+failed = :failed, memory_bytes = :memory, ended_at = NULL
+WHERE id = :id
+
+-- name: asked
+-- What somebody asked a worker to do, the state it is thought to be in, and the server's clock.
+SELECT w.request, w.state, {server_now} FROM hammerwork_workers w WHERE w.id = :id
+
+-- name: end
+UPDATE hammerwork_workers SET state = :state, heartbeat_at = {server_now}, ended_at = {server_now}, running = 0,
+completed = :completed, failed = :failed
+WHERE id = :id
+
+-- name: ask
+-- A wish to a worker that has not ended.
+UPDATE hammerwork_workers SET request = :request, requested_by = :by
+WHERE id = :id AND ended_at IS NULL
+
+-- name: silent_for [postgresql]
+-- Seconds since the last heartbeat.
+EXTRACT(EPOCH FROM clock_timestamp() - w.heartbeat_at)::float8
+
+-- name: silent_for [mysql]
+TIMESTAMPDIFF(MICROSECOND, w.heartbeat_at, UTC_TIMESTAMP(6)) / 1e6
+
+-- name: silent_for [sqlite]
+(julianday('now') - julianday(w.heartbeat_at)) * 86400
+
+-- name: lost
+-- Workers that have not ended and whose heartbeat stopped.
+SELECT w.id, w.name FROM hammerwork_workers w
+WHERE w.ended_at IS NULL AND {silent_for} > w.lease_seconds ORDER BY w.id
+
+-- name: bury
+-- Really changes the row of a lost worker, unless it has beaten again: of two who look after it, one goes on.
+UPDATE hammerwork_workers AS w SET state = 'lost', ended_at = {server_now}
+WHERE w.id = :id AND w.ended_at IS NULL AND {silent_for} > w.lease_seconds
+
+-- name: list
+-- Workers, the newest first.
+SELECT w.id, w.name, w.host, w.pid, w.version, w.queues, w.handlers, w.concurrency, w.lease_seconds, w.state,
+w.request, w.requested_by, w.started_at, w.heartbeat_at, w.ended_at, w.running, w.completed, w.failed, w.memory_bytes,
+{silent_for}
+FROM hammerwork_workers w
+WHERE TRUE
+AND w.ended_at IS NULL -- when :alive
+AND w.id = :id -- when :id
+ORDER BY w.started_at DESC, w.id
+
+-- name: by_prefix
+SELECT w.id FROM hammerwork_workers w WHERE w.id >= :low AND w.id <= :high ORDER BY w.id LIMIT 11
+
+-- name: running_jobs
+-- What a worker has claimed, the longest first.
+SELECT j.id, j.queue_name, j.started_at, j.attempts FROM hammerwork_jobs j
+WHERE j.status = 'Running' AND j.claimed_by = :worker ORDER BY j.started_at, j.id LIMIT :limit
+
+-- name: notify [postgresql]
+-- Wakes idle workers when the transaction commits.
+SELECT pg_notify('hammerwork', :queue)
+
+-- name: forget
+-- Rows of workers that ended long ago.
+DELETE FROM hammerwork_workers WHERE ended_at IS NOT NULL AND ended_at < :before
