@@ -9,7 +9,7 @@ _hammerwork_look() {
     commands="" options="" takes=" " arguments=""
     case $1 in
         '')
-            commands='spawn job queue migration config schema demo'
+            commands='spawn job queue web migration config schema demo'
             options='--database-url --color --quiet --debug --version --help'
             takes=' -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
@@ -125,6 +125,14 @@ _hammerwork_look() {
             options='--pending-only --force --yes --dry-run --format --database-url --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             arguments=':queues'
+            ;;
+        'web')
+            commands='serve'
+            options='--help'
+            ;;
+        'web serve')
+            options='--host --port --token --read-only --redact --cors-origin --allow-host --database-url --color --quiet --debug --help'
+            takes=' --host= --port= --token= --cors-origin= --allow-host= -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'migration')
             commands='run status plan'

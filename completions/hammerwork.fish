@@ -75,11 +75,12 @@ function __hammerwork_ask
 end
 
 complete -c hammerwork -f
-set -g __hammerwork_groups spawn job queue migration config
+set -g __hammerwork_groups spawn job queue web migration config
 
 complete -c hammerwork -n '__hammerwork_at' -a spawn -d 'What was spawned.'
 complete -c hammerwork -n '__hammerwork_at' -a job -d 'Jobs: list, show, enqueue, retry, cancel, delete, purge.'
 complete -c hammerwork -n '__hammerwork_at' -a queue -d 'Queues: what is in them; pause, empty and check them.'
+complete -c hammerwork -n '__hammerwork_at' -a web -d 'The REST API and the live page.'
 complete -c hammerwork -n '__hammerwork_at' -a migration -d 'The tables: make them, finish them, look at them.'
 complete -c hammerwork -n '__hammerwork_at' -a config -d 'Settings: option, then environment, then file, then default.'
 complete -c hammerwork -n '__hammerwork_at' -a schema -d 'The JSON schema of what a verb prints with --format json; without a name, the names that there are.'
@@ -409,6 +410,22 @@ complete -c hammerwork -n '__hammerwork_at queue clear' -l quiet -d 'No notes on
 complete -c hammerwork -n '__hammerwork_at queue clear' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at queue clear' -s h -l help -d 'Show the help and exit.'
 complete -c hammerwork -n '__hammerwork_at queue clear' -k -a '(__hammerwork_value queues)'
+
+complete -c hammerwork -n '__hammerwork_at web' -a serve -d 'Serves the REST API and the live page until Ctrl-C.'
+complete -c hammerwork -n '__hammerwork_at web' -s h -l help -d 'Show the help and exit.'
+
+complete -c hammerwork -n '__hammerwork_at web serve' -l host -x -d 'Where to listen.'
+complete -c hammerwork -n '__hammerwork_at web serve' -l port -x -d '0 finds a free one.'
+complete -c hammerwork -n '__hammerwork_at web serve' -l token -x -d 'What every request must bear.'
+complete -c hammerwork -n '__hammerwork_at web serve' -l read-only -d 'Refuse every change.'
+complete -c hammerwork -n '__hammerwork_at web serve' -l redact -d 'Hide payloads, results and error texts.'
+complete -c hammerwork -n '__hammerwork_at web serve' -l cors-origin -x -d 'Pages from there may use the API (several).'
+complete -c hammerwork -n '__hammerwork_at web serve' -l allow-host -x -d 'It may be called by this name too: a proxy\'s (several).'
+complete -c hammerwork -n '__hammerwork_at web serve' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'postgresql://, mysql://, mariadb:// or sqlite:///path.'
+complete -c hammerwork -n '__hammerwork_at web serve' -l color -x -a 'auto always never' -d 'When to colour.'
+complete -c hammerwork -n '__hammerwork_at web serve' -l quiet -d 'No notes on stderr.'
+complete -c hammerwork -n '__hammerwork_at web serve' -l debug -d 'Show tracebacks.'
+complete -c hammerwork -n '__hammerwork_at web serve' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at migration' -a run -d 'Applies the migrations that are missing, and finishes those that were broken off.'
 complete -c hammerwork -n '__hammerwork_at migration' -a status -d 'Every migration: applied, pending, or partial (broken off, or made by something that kept no record).'

@@ -18,7 +18,7 @@ from hammerwork_cli.database.interrupts import Terminated, terminate
 from hammerwork_cli.database.url import redact
 from hammerwork_cli.errors import AnswerIsNoError, HammerworkError, UsageError
 
-GROUPS = ("spawn", "job", "queue", "migration", "config", "schema", "demo")
+GROUPS = ("spawn", "job", "queue", "web", "migration", "config", "schema", "demo")
 """In the order of the help; each is a module of ``hammerwork_cli.commands``."""
 
 

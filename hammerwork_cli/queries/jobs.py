@@ -2,7 +2,6 @@
 
 import re
 import zlib
-from datetime import datetime
 from typing import Any
 
 from hammerwork_cli.database import Database
@@ -15,9 +14,8 @@ from hammerwork_cli.models import (
     JobPage,
     JobPriority,
     TreeNode,
-    moment,
-    rfc3339,
 )
+from hammerwork_cli.queries import cursors
 from hammerwork_cli.queries.kinship import Kinship, packed_config
 
 _HEX = re.compile(r"[0-9a-f]{4,32}")
@@ -118,26 +116,15 @@ def find(database: Database, wanted: JobFilter, *, limit: int, cursor: str | Non
     Raises:
         UsageError: the cursor is none.
     """
-    at, job = _cursor(cursor) if cursor else (None, None)
+    at, job = cursors.read(cursor) if cursor else (None, None)
     rows = database.rows("jobs.list", **chosen(wanted), limit=limit + 1, cursor_at=at, cursor_id=job)
     jobs = [_job(row) for row in rows[:limit]]
     more = len(rows) > limit
-    return JobPage(jobs, f"{rfc3339(jobs[-1].node.created_at)}/{jobs[-1].node.id}" if more else None)
+    return JobPage(jobs, cursors.after(jobs[-1].node) if more else None)
 
 
 def _job(row: tuple[Any, ...]) -> Job:
     return Job(TreeNode._make(row[:_NODE]), *row[_NODE : _NODE + 3])
-
-
-def _cursor(text: str) -> tuple[datetime, str]:
-    at, _, job = text.partition("/")
-    instant = moment(at)
-    if instant is None or not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", job):
-        raise UsageError(
-            f"{text[:80]!r} is not a cursor.",
-            hint="It is the last job's CREATED_AT/ID, as the note below a page says it.",
-        )
-    return instant, job
 
 
 # One job.

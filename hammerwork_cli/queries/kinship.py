@@ -45,7 +45,7 @@ class Kinship:
         rows = self.database.rows("spawns.later_parents", limit=KNOWN_PARENTS + 1)
         return frozenset(chain.from_iterable(rows)) if len(rows) <= KNOWN_PARENTS else None
 
-    def _ways_to(self, parents: Sequence[str]) -> Iterator[tuple[str, Sequence[str] | str]]:
+    def ways_to(self, parents: Sequence[str]) -> Iterator[tuple[str, Sequence[str] | str]]:
         """Suffix of a statement, and the ids to give it."""
         for way, size in self._ways:
             asked = self._joinable(parents) if way else parents
@@ -84,7 +84,7 @@ class Kinship:
             limit: the most jobs that the caller has room for; failures come first then, chunk by chunk.
         """
         bounds = {"limit": limit, "failed": FAILED_SPELLINGS, "running": RUNNING_SPELLINGS}
-        for way, part in self._ways_to(parents):
+        for way, part in self.ways_to(parents):
             yield from self._nodes(f"{way}children", ids=part, **bounds)
         if self.has_archive:
             for part in self._parts(parents, self._archive_chunk):
@@ -103,7 +103,7 @@ class Kinship:
 
     def child_states(self, parents: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """The same of the jobs that depend on one of ``parents``; some may come twice, archived ones last."""
-        for way, part in self._ways_to(parents):
+        for way, part in self.ways_to(parents):
             yield from self.database.rows(f"waiting.{way}child_states", ids=part)
         if self.has_archive:
             for part in self._parts(parents, self._archive_chunk):
@@ -116,7 +116,7 @@ class Kinship:
     def child_counts(self, parents: Sequence[str]) -> dict[str, "ChildTotals"]:
         """Parent -> its children counted, for those that have any; archived children are left out."""
         totals: dict[str, ChildTotals] = {}
-        for way, part in self._ways_to(parents):
+        for way, part in self.ways_to(parents):
             collect_totals(totals, self.database.rows(f"spawns.{way}child_totals", ids=part))
         return totals
 
@@ -166,7 +166,8 @@ def _pick(choose: Any, one: Moment, other: Moment) -> Moment:
 
 def collect_totals(totals: dict[str, ChildTotals], rows: Iterable[tuple[Any, ...]]) -> None:
     """Adds rows of (parent, status, jobs, first created, last ended) to ``totals``."""
-    for parent, status, jobs, first_created, last_ended in rows:
+    for stored_parent, status, jobs, first_created, last_ended in rows:
+        parent = stored_parent.lower()  # MySQL and MariaDB group spellings, and give one of them
         if parent not in totals:
             totals[parent] = ChildTotals()
         totals[parent].add(status_of(status), jobs, first_created, last_ended)

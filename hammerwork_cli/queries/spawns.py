@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.models import (
     FINISHED,
     Counts,
@@ -21,6 +22,7 @@ from hammerwork_cli.models import (
     moment,
     status_of,
 )
+from hammerwork_cli.queries import cursors
 from hammerwork_cli.queries.kinship import (
     FAILED_SPELLINGS,
     ChildTotals,
@@ -45,6 +47,7 @@ def operations(
     statuses: Iterable[JobStatus] | None = None,
     since: datetime | None = None,
     operation: str | None = None,
+    cursor: str | None = None,
 ) -> list[SpawnOperation]:
     """The newest parents that spawned, or that ended without a child, with their children counted, as of one moment.
 
@@ -55,12 +58,37 @@ def operations(
         statuses: the parent's status.
         since: the parent was created then or later.
         operation: the operation id in its configuration.
+        cursor: that of the last parent seen (``queries.cursors``); the list goes on after it.
+
+    Raises:
+        UsageError: the cursor is none.
     """
+    at, job = cursors.read(cursor) if cursor else (None, None)
     wanted = {"queue": queue, "statuses": spellings(statuses), "since": since, "operation": operation}
+    place = {"cursor_at": at, "cursor_id": job}
     with database.snapshot():
-        parents = _nodes(database, "operations", ended=ENDED_SPELLINGS, limit=limit, **wanted)
+        parents = _nodes(database, "operations", ended=ENDED_SPELLINGS, limit=limit, **place, **wanted)
         totals = Kinship(database).child_counts([parent.id for parent in parents])
     return [_operation(parent, totals.get(parent.id) or ChildTotals()) for parent in parents]
+
+
+def operation(database: Database, parent: str) -> SpawnOperation:
+    """One spawning parent, with its children counted.
+
+    Args:
+        database: where.
+        parent: a full id.
+
+    Raises:
+        NotFoundError: there is no such job, or it spawned nothing and is not meant to.
+    """
+    with database.snapshot():
+        kin = Kinship(database)
+        found = kin.jobs([parent])
+        total = kin.child_counts([parent]).get(parent)
+    if not found or (total is None and not found[0].has_spawn_config):
+        raise NotFoundError(f"There is no spawn operation of a job {parent}.", hint="See: hammerwork spawn list")
+    return _operation(found[0], total or ChildTotals())
 
 
 def _operation(parent: TreeNode, total: ChildTotals) -> SpawnOperation:

@@ -44,7 +44,7 @@ SELECT {archived_node} FROM hammerwork_jobs_archive j WHERE j.id {among}
 
 -- name: urgent_first
 -- What to keep when there is room for some only: failures, then what runs, then the oldest.
-CASE WHEN j.status IN (:failed) THEN 0 WHEN j.status IN (:running) THEN 1 ELSE 2 END, j.created_at, j.id
+{urgency}, j.created_at, j.id
 
 -- name: children
 -- Children of some jobs.
@@ -67,16 +67,71 @@ WHERE j.id IN (SELECT c.id FROM {joined_edges} AS c WHERE c.parent {among})
 ORDER BY {urgent_first} -- when :limit
 LIMIT :limit -- when :limit
 
--- name: archived_children [by_first_parent]
--- Archived children of some jobs.
-SELECT {archived_node} FROM hammerwork_jobs_archive j
-WHERE {first_parent} {among}
-ORDER BY {urgent_first} -- when :limit
-LIMIT :limit -- when :limit
+-- name: urgency
+CASE WHEN j.status IN (:failed) THEN 0 WHEN j.status IN (:running) THEN 1 ELSE 2 END
+
+-- name: in_page
+-- What a page of children may hold: after the last one seen, in the order of {urgent_first}.
+AND j.queue_name = :queue -- when :queue
+AND j.status IN (:statuses) -- when :statuses
+AND {urgency} >= :cursor_urgency -- when :cursor_at
+AND ({urgency} > :cursor_urgency OR j.created_at > :cursor_at OR (j.created_at = :cursor_at AND j.id > :cursor_id)) -- when :cursor_at
+
+-- name: is_other_child [postgresql]
+-- Whether j is a child of one of :ids, and none of these is its first parent.
+j.depends_on && CAST(:ids AS uuid[]) AND cardinality(j.depends_on) > 1 AND ({first_parent} {among}) IS NOT TRUE
+
+-- name: is_other_child
+j.id IN (SELECT c.id FROM {joined_edges} AS c WHERE c.parent {among}) AND ({first_parent} {among}) IS NOT TRUE
+
+-- name: child_page
+-- Children of a job, a page at a time.
+SELECT {urgency}, {node} FROM hammerwork_jobs j
+WHERE {is_child}
+{in_page}
+ORDER BY {urgent_first}
+LIMIT :limit
+
+-- name: joined_child_page
+SELECT {urgency}, {node} FROM hammerwork_jobs j
+WHERE {is_other_child}
+{in_page}
+ORDER BY {urgent_first}
+LIMIT :limit
+
+-- name: is_archived_child [by_first_parent]
+{first_parent} {among}
+
+-- name: is_archived_child
+j.id IN (SELECT c.id FROM {archived_edges} AS c WHERE c.parent {among})
+
+-- name: is_only_archived
+NOT EXISTS (SELECT 1 FROM hammerwork_jobs m WHERE m.id = j.id)
+
+-- name: archived_child_page
+-- Those that are in the archive only.
+SELECT {urgency}, {archived_node} FROM hammerwork_jobs_archive j
+WHERE {is_archived_child} AND {is_only_archived}
+{in_page}
+ORDER BY {urgent_first}
+LIMIT :limit
+
+-- name: child_groups
+-- Children of a job, counted by queue and status.
+SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs j WHERE {is_child} GROUP BY j.queue_name, j.status
+
+-- name: joined_child_groups
+SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs j WHERE {is_other_child} GROUP BY j.queue_name, j.status
+
+-- name: archived_child_groups
+SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs_archive j
+WHERE {is_archived_child} AND {is_only_archived}
+GROUP BY j.queue_name, j.status
 
 -- name: archived_children
+-- Archived children of some jobs.
 SELECT {archived_node} FROM hammerwork_jobs_archive j
-WHERE j.id IN (SELECT c.id FROM {archived_edges} AS c WHERE c.parent {among})
+WHERE {is_archived_child}
 ORDER BY {urgent_first} -- when :limit
 LIMIT :limit -- when :limit
 
@@ -113,6 +168,8 @@ AND j.created_at >= :since -- when :since
 AND j.queue_name = :queue -- when :queue
 AND j.status IN (:statuses) -- when :statuses
 AND {operation_id} = :operation -- when :operation
+AND j.created_at <= :cursor_at -- when :cursor_at
+AND (j.created_at < :cursor_at OR j.id < :cursor_id) -- when :cursor_at
 AND (j.status IN (:ended) OR {has_children})
 ORDER BY j.created_at DESC, j.id DESC
 LIMIT :limit

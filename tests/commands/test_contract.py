@@ -82,6 +82,7 @@ CONTRACT = {
     "queue pause": changes("segment --dry-run", "--all --dry-run"),
     "queue resume": changes("mail --dry-run", "--all --dry-run"),
     "queue clear": changes("segment --dry-run"),
+    "web serve": changes("--help"),
     "migration run": changes("--dry-run", schema="migration-plan"),
     "migration status": reads(),
     "migration plan": reads(),

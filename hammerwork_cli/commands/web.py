@@ -1,0 +1,85 @@
+"""``hammerwork web``: the REST API, and a page to look at."""
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.commands.verb import Verb, group
+from hammerwork_cli.context import Context
+from hammerwork_cli.database import redact as without_passwords
+from hammerwork_cli.errors import ConfigError
+from hammerwork_cli.web.settings import Settings
+
+app = group("web", "The REST API and the live page.")
+
+
+@app.callback()
+def web() -> None:
+    """The REST API and the live page."""
+    # With it a group of one verb stays a group.
+
+
+INSTALL = "Install it with: pip install 'hammerwork-cli[web]'"
+
+
+@app.command("serve", cls=Verb)
+def serve(
+    ctx: typer.Context,
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 finds a free one.")] = 8080,
+    token: Annotated[str | None, typer.Option("--token", metavar="TOKEN", help="What every request must bear.")] = None,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Refuse every change.")] = False,
+    redact: Annotated[bool, typer.Option("--redact", help="Hide payloads, results and error texts.")] = False,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option("--cors-origin", metavar="ORIGIN", help="Pages from there may use the API (several)."),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", metavar="NAME", help="It may be called by this name too: a proxy's (several)."),
+    ] = None,
+) -> None:
+    """Serves the REST API and the live page until Ctrl-C.
+
+    Without a token it listens on a loopback address only: any program of this machine may read then, and changes
+    need an Origin header with the server's own origin. The token may come from HAMMERWORK_WEB_TOKEN, where no list
+    of processes shows it.
+
+    \b
+    Examples:
+      hammerwork web serve
+      hammerwork web serve --port 9000 --read-only --redact
+      HAMMERWORK_WEB_TOKEN=$(openssl rand -hex 32) hammerwork web serve --host 0.0.0.0
+    """
+    context: Context = ctx.obj
+    settings = Settings.of(
+        host,
+        context.environ.get("HAMMERWORK_WEB_TOKEN") if token is None else token,
+        read_only=read_only,
+        redact=redact,
+        cors_origins=cors_origin or (),
+        host_names=allow_host or (),
+    )
+    _serve(context, settings, host, port)
+
+
+def _serve(context: Context, settings: Settings, host: str, port: int) -> None:
+    try:
+        from hammerwork_cli.web import serving
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"The web server needs {error.name}, which is not installed.", hint=INSTALL) from error
+    # What is wrong with the database is said now and not to the first who asks.
+    url = context.database().url
+    context.close()
+    with serving.listen(host, port) as listening:
+        context.lines([serving.address(listening, host)])
+        context.stdout.flush()
+        context.note("Ctrl-C ends it.")
+        serving.serve(
+            url, settings, listening, now=context.now, operator=context.operator, report=partial(_report, context)
+        )
+
+
+def _report(context: Context, text: str) -> None:
+    print(without_passwords(text).rstrip(), file=context.stderr, flush=True)

@@ -1,0 +1,146 @@
+"""The children of one job, a page at a time: failures first, then what runs, then the oldest."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import NotFoundError, UsageError
+from hammerwork_cli.models import FAILURES, JobGroup, JobStatus, TreeNode, moment, rfc3339, status_of
+from hammerwork_cli.queries.jobs import LIST_JOBS
+from hammerwork_cli.queries.kinship import FAILED_SPELLINGS, RUNNING_SPELLINGS, Kinship, packed_config
+
+_CURSOR = re.compile(r"([012])/([^/]{10,40})/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+
+_CREATED_AT = 1 + TreeNode._fields.index("created_at")
+_CONFIG = 1 + TreeNode._fields.index("stored_config")
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class Place(NamedTuple):
+    """Where a child stands among its siblings."""
+
+    urgency: int
+    created_at: datetime | None
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A child, and how many children it has itself."""
+
+    node: TreeNode
+    children: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChildPage:
+    """Some children of a job.
+
+    Attributes:
+        cursor: where the next page begins; ``None`` when there is nothing more.
+    """
+
+    children: list[Child]
+    cursor: str | None
+
+
+def page(
+    database: Database,
+    job: str,
+    *,
+    limit: int,
+    queue: str | None = None,
+    statuses: Collection[JobStatus] | None = None,
+    cursor: str | None = None,
+) -> ChildPage:
+    """Children of a job, archived ones included.
+
+    A child that changes its status between two pages may be missed or come twice.
+
+    Args:
+        database: where.
+        job: a full id.
+        limit: how many at most.
+        queue: only children in this queue.
+        statuses: only children in one of these.
+        cursor: that of the page before.
+
+    Raises:
+        NotFoundError: there is no such job.
+        UsageError: the cursor is none.
+    """
+    after = _read(cursor) if cursor else Place(0, None, "")
+    values = {
+        "queue": queue,
+        "statuses": tuple(spelling for status in statuses or () for spelling in status.spellings),
+        "failed": FAILED_SPELLINGS,
+        "running": RUNNING_SPELLINGS,
+        "cursor_urgency": after.urgency,
+        "cursor_at": after.created_at,
+        "cursor_id": after.id,
+        "limit": limit + 1,
+    }
+    with database.snapshot():
+        kin = Kinship(database)
+        _check(kin, job)
+        found = {row[1]: row for way, ids in _ways(kin, job) for row in _rows(kin, way, ids, values)}
+        rows = sorted(found.values(), key=_place)[: limit + 1]
+        nodes = [TreeNode._make(row[1:]) for row in rows[:limit]]
+        totals = kin.child_counts([node.id for node in nodes])
+    children = [Child(node, totals[node.id].counts.total if node.id in totals else 0) for node in nodes]
+    return ChildPage(children, _cursor(rows[limit - 1]) if len(rows) > limit else None)
+
+
+def groups(database: Database, job: str) -> list[JobGroup]:
+    """Children of a job, counted by queue and status, archived ones included.
+
+    Raises:
+        NotFoundError: there is no such job.
+    """
+    counted: dict[tuple[str, str], int] = {}
+    with database.snapshot():
+        kin = Kinship(database)
+        _check(kin, job)
+        for way, ids in _ways(kin, job):
+            for queue, status, jobs in database.rows(f"spawns.{way}child_groups", ids=ids):
+                key = queue, status_of(status)
+                counted[key] = counted.get(key, 0) + jobs
+    found = [JobGroup(queue, status, jobs) for (queue, status), jobs in counted.items()]
+    return sorted(found, key=lambda group: (group.status not in FAILURES, -group.jobs, group.queue, group.status))
+
+
+def _check(kin: Kinship, job: str) -> None:
+    if not kin.jobs([job]):
+        raise NotFoundError(f"There is no job {job}.", hint=LIST_JOBS)
+
+
+def _ways(kin: Kinship, job: str) -> list[tuple[str, Any]]:
+    ways = list(kin.ways_to([job]))
+    return [*ways, ("archived_", kin.database.ids([job]))] if kin.has_archive else ways
+
+
+def _rows(kin: Kinship, way: str, ids: Any, values: dict[str, Any]) -> list[Any]:
+    rows = kin.database.rows(f"spawns.{way}child_page", ids=ids, **values)
+    if way != "archived_":
+        return rows
+    return [(*row[:_CONFIG], packed_config(row[_CONFIG]), *row[_CONFIG + 1 :]) for row in rows]
+
+
+def _place(row: Any) -> Place:
+    return Place(row[0], moment(row[_CREATED_AT]) or _NEVER, row[1])
+
+
+def _cursor(row: Any) -> str:
+    place = _place(row)
+    return f"{place.urgency}/{rfc3339(place.created_at)}/{place.id}"
+
+
+def _read(text: str) -> Place:
+    found = _CURSOR.fullmatch(text)
+    at = moment(found[2]) if found else None
+    if found is None or at is None:
+        raise UsageError(f"{text[:80]!r} is not a cursor.", hint="It comes with the page before.")
+    return Place(int(found[1]), at, found[3])

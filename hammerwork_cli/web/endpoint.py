@@ -1,0 +1,83 @@
+"""What an endpoint is: a row of a table that routes, reads requests, answers, and writes the OpenAPI document."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.render.schemas.words import Schema
+from hammerwork_cli.web.parameters import Parameter
+from hammerwork_cli.web.settings import Settings
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that was read.
+
+    Attributes:
+        values: parameters by name, defaults included.
+        body: the JSON of the request; ``None`` where there is none.
+        operator: who asks, for those who ask later.
+    """
+
+    database: Database
+    values: Mapping[str, Any]
+    body: Any
+    now: datetime
+    settings: Settings
+    operator: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a handler found.
+
+    Attributes:
+        record: JSON value; or text, in one piece or many, where ``media_type`` is not that of JSON.
+        cursor: where the next page of a list begins.
+    """
+
+    record: Any
+    cursor: str | None = None
+    media_type: str = JSON
+    chunks: Iterable[str] | None = None
+    """The text instead of the record, in pieces."""
+
+
+Handler = Callable[[Call], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A method on a path.
+
+    Attributes:
+        handler: runs in a thread that has a connection.
+        about: in a sentence.
+        schema: of the answer: a name in ``render.schemas``, or a schema where no command prints the like.
+        other_types: media types of the answer besides JSON.
+        body: schema of the request's body.
+        changes: whether it changes something.
+        status: HTTP status when it goes well.
+        refusals: HTTP statuses of its own errors.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    about: str
+    schema: str | Schema
+    parameters: tuple[Parameter, ...] = ()
+    other_types: tuple[str, ...] = ()
+    body: Schema | None = None
+    changes: bool = False
+    status: int = 200
+    refusals: tuple[int, ...] = field(default=())
+
+    @property
+    def is_list(self) -> bool:
+        """Whether its answers come in pages."""
+        return any(parameter.name == "cursor" for parameter in self.parameters)

@@ -1,0 +1,179 @@
+"""Who may ask for what: checked before a request is looked at any closer."""
+
+import hmac
+import ipaddress
+from collections.abc import AsyncIterable
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hammerwork_cli.web.problems import RequestError, problem
+from hammerwork_cli.web.settings import Settings
+
+LARGEST_BODY = 1 << 20
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+GUARDED = ("/api/", "/metrics")
+"""What is asked for a token; the page, the client, the contract and the liveness check hold no data."""
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+SECURITY_HEADERS = {
+    "content-security-policy": CSP,
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+CORS_HEADERS = {
+    "access-control-allow-methods": "GET, POST",
+    "access-control-allow-headers": "Authorization, Content-Type, Last-Event-ID",
+    "access-control-max-age": "600",
+}
+EXPOSED = "Next-Cursor, Link, Retry-After"
+
+
+class Guard:
+    """Checks Host, Origin, token and size of each request, and adds headers to each answer.
+
+    Args:
+        app: what answers the requests that pass.
+        settings: how the server was started.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        origin = headers.get("origin")
+        shared = origin is not None and origin.lower() in self._settings.cors_origins
+
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _dress(MutableHeaders(scope=message), origin if shared else None)
+            await send(message)
+
+        try:
+            self._check(scope, headers, shared=shared)
+        except RequestError as error:
+            await problem(error)(scope, receive, dressed)
+            return
+        if shared and scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+            await Response(status_code=204, headers=CORS_HEADERS)(scope, receive, dressed)
+            return
+        await self._app(scope, receive, dressed)
+
+    def _check(self, scope: Scope, headers: Headers, *, shared: bool) -> None:
+        self._check_host(headers)
+        self._check_origin(headers, shared=shared)
+        if scope["method"] == "OPTIONS":
+            return
+        if self._settings.token is not None and scope["path"].startswith(GUARDED):
+            self._check_token(headers)
+        if scope["method"] not in READING:
+            self._check_change(headers)
+
+    def _check_host(self, headers: Headers) -> None:
+        """A page of somebody else, whose name was made to lead here, calls the server by that name."""
+        given = headers.getlist("host")
+        if len(given) != 1 or not self._is_ours(_name(given[0])):
+            raise RequestError(
+                403,
+                "host",
+                "The server does not go by the name that the Host header says.",
+                hint="Add --allow-host NAME.",
+            )
+
+    def _is_ours(self, name: str) -> bool:
+        if name in self._settings.host_names or name == "localhost":
+            return True
+        try:
+            address = ipaddress.ip_address(name.strip("[]"))
+        except ValueError:
+            return False
+        return address.is_loopback or not self._settings.is_local
+
+    def _check_origin(self, headers: Headers, *, shared: bool) -> None:
+        origin = headers.get("origin")
+        if origin is None or shared:
+            return
+        scheme, _, authority = origin.lower().partition("://")
+        ours = _with_port(headers["host"].lower(), scheme)
+        if scheme not in {"http", "https"} or _with_port(authority, scheme) != ours:
+            raise RequestError(
+                403, "origin", "Pages of another origin may not use this server.", hint="Add --cors-origin ORIGIN."
+            )
+
+    def _check_token(self, headers: Headers) -> None:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        wanted = (self._settings.token or "").encode()
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1", "replace"), wanted):
+            raise RequestError(
+                401,
+                "token",
+                "The request bears no token, or another one.",
+                hint="Send the header: Authorization: Bearer TOKEN",
+                www_authenticate='Bearer realm="hammerwork"',
+            )
+
+    def _check_change(self, headers: Headers) -> None:
+        if self._settings.read_only:
+            raise RequestError(403, "read_only", "The server was started with --read-only: nothing is changed.")
+        if self._settings.token is None and "origin" not in headers:
+            raise RequestError(
+                403,
+                "origin",
+                "Without a token, changes need the header Origin, with the server's own origin.",
+                hint="Start the server with --token, or send: Origin: http://HOST:PORT",
+            )
+
+
+def _name(host: str) -> str:
+    """The host of ``HOST:PORT``, in lower case."""
+    name = host.lower()
+    if name.startswith("["):
+        return name.partition("]")[0] + "]"
+    return name.partition(":")[0].rstrip(".")
+
+
+def _with_port(authority: str, scheme: str) -> str:
+    port = {"http": ":80", "https": ":443"}.get(scheme, "")
+    has_port = authority.rpartition("]")[2].find(":") >= 0 if "]" in authority else ":" in authority
+    return authority if has_port else authority + port
+
+
+def _dress(headers: MutableHeaders, origin: str | None) -> None:
+    for name, value in SECURITY_HEADERS.items():
+        headers.setdefault(name, value)
+    headers.setdefault("cache-control", "no-store")
+    headers.add_vary_header("Origin")
+    if origin is not None:
+        headers["access-control-allow-origin"] = origin
+        headers["access-control-expose-headers"] = EXPOSED
+
+
+async def body_of(chunks: AsyncIterable[bytes], headers: Headers) -> bytes:
+    """The body of a request, as far as it is not too large.
+
+    Raises:
+        RequestError: it is.
+    """
+    too_large = RequestError(413, "too_large", f"A body has {LARGEST_BODY:,} bytes at most.")
+    announced = headers.get("content-length", "0")
+    if announced.isascii() and announced.isdigit() and int(announced[:20]) > LARGEST_BODY:
+        raise too_large
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise too_large
+    return bytes(body)

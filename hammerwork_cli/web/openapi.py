@@ -1,0 +1,113 @@
+"""The OpenAPI document, written from the table of endpoints and the schemas of the command line."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hammerwork_cli import __version__
+from hammerwork_cli.render.schemas import DRAFT, SCHEMAS
+from hammerwork_cli.render.schemas.words import Schema
+from hammerwork_cli.web import problems
+from hammerwork_cli.web.endpoint import JSON, Endpoint
+from hammerwork_cli.web.parameters import Parameter
+
+REFUSALS = {
+    400: "A parameter or the body is not acceptable",
+    401: "The token is missing or another one",
+    403: "Host or Origin is not acceptable, or the server only reads",
+    404: "There is no such thing",
+    409: "The present state forbids it, or an id fits several jobs",
+    413: "The body is too large",
+    415: "The body is not JSON",
+    422: "The database refuses a value",
+    503: "The database cannot be reached, or lacks its tables",
+}
+ALWAYS = (400, 401, 403, 503)
+OF_CHANGES = (413, 415)
+
+
+def openapi(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
+    """The document, OpenAPI 3.1."""
+    used = list(endpoints)
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in used:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
+    schemas = {
+        endpoint.schema: _bare(SCHEMAS[endpoint.schema]) for endpoint in used if isinstance(endpoint.schema, str)
+    }
+    return {
+        "openapi": "3.1.0",
+        "jsonSchemaDialect": DRAFT,
+        "info": {
+            "title": "hammerwork",
+            "version": __version__,
+            "description": "Job queues whose jobs spawn jobs. Answers are what the command line prints as JSON.",
+        },
+        "security": [{}, {"token": []}],
+        "paths": paths,
+        "components": {
+            "schemas": {**schemas, "problem": problems.SCHEMA},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _bare(schema: Schema) -> Schema:
+    return {key: value for key, value in schema.items() if key != "$schema"}
+
+
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": _name(endpoint),
+        "summary": endpoint.about,
+        "parameters": [_parameter(parameter) for parameter in endpoint.parameters],
+        "responses": {str(endpoint.status): _success(endpoint)},
+    }
+    if endpoint.body is not None:
+        content = {JSON: {"schema": endpoint.body}}
+        operation["requestBody"] = {"content": content, "required": "required" in endpoint.body}
+    statuses = {*ALWAYS, *endpoint.refusals, *(OF_CHANGES if endpoint.changes else ())}
+    for status in sorted(statuses):
+        operation["responses"][str(status)] = _refusal(REFUSALS[status])
+    return operation
+
+
+def _name(endpoint: Endpoint) -> str:
+    words = endpoint.path.replace("{", "").replace("}", "").replace("-", "_").strip("/").split("/")
+    return "_".join([endpoint.method.lower(), *words])
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    schema: Mapping[str, Any] = parameter.schema
+    if parameter.default is not None:
+        schema = {**schema, "default": parameter.default}
+    described = {
+        "name": parameter.name,
+        "in": "path" if parameter.in_path else "query",
+        "description": parameter.about,
+        "required": parameter.in_path,
+        "schema": schema,
+    }
+    return {**described, "style": "form", "explode": False} if schema["type"] == "array" else described
+
+
+def _success(endpoint: Endpoint) -> dict[str, Any]:
+    schema = endpoint.schema
+    shape = {"$ref": f"#/components/schemas/{schema}"} if isinstance(schema, str) else schema
+    content = {JSON: {"schema": shape}, **{kind: {"schema": {"type": "string"}} for kind in endpoint.other_types}}
+    answer: dict[str, Any] = {"description": "OK", "content": content}
+    if endpoint.is_list:
+        answer["headers"] = {
+            "Next-Cursor": {
+                "description": "The cursor of the next page, if there is one",
+                "schema": {"type": "string"},
+            },
+            "Link": {"description": "The next page, if there is one", "schema": {"type": "string"}},
+        }
+    return answer
+
+
+def _refusal(about: str) -> dict[str, Any]:
+    return {
+        "description": about,
+        "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/problem"}}},
+    }

@@ -1,0 +1,184 @@
+"""What an endpoint takes: declared once, for reading a request and for the OpenAPI document."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from math import isfinite
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from starlette.datastructures import QueryParams
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import JobStatus, status_of
+from hammerwork_cli.render.schemas.words import Schema
+
+SHOWN = 80
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+DURATION_PATTERN = "^([0-9]{1,6})([smhdw])$"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of the query or of the path.
+
+    Attributes:
+        schema: a string, an integer, a number, a boolean, or an array of strings written with commas.
+        default: what holds when it is not given.
+    """
+
+    name: str
+    schema: Schema
+    about: str
+    default: Any = None
+    in_path: bool = False
+
+
+def read_query(parameters: Sequence[Parameter], given: QueryParams) -> dict[str, Any]:
+    """Values by name, defaults included.
+
+    Raises:
+        UsageError: one is not known, comes twice, or does not fit its schema.
+    """
+    known = {parameter.name: parameter for parameter in parameters if not parameter.in_path}
+    values = {name: parameter.default for name, parameter in known.items()}
+    for name in given:
+        if name not in known:
+            raise UsageError(
+                f"There is no parameter {name[:SHOWN]!r} here.", hint=f"There are: {', '.join(known) or 'none'}."
+            )
+        if len(given.getlist(name)) > 1:
+            raise UsageError(f"The parameter {name!r} comes twice.")
+        values[name] = _read(known[name], given[name])
+    return values
+
+
+def read_path(parameters: Sequence[Parameter], given: Mapping[str, str]) -> dict[str, Any]:
+    """Values by name.
+
+    Raises:
+        UsageError: one does not fit its schema.
+    """
+    return {parameter.name: _read(parameter, given[parameter.name]) for parameter in parameters if parameter.in_path}
+
+
+def _read(parameter: Parameter, text: str) -> Any:
+    value = _value(parameter.schema["type"], text)
+    check(parameter.schema, value, f"The parameter {parameter.name!r}")
+    return value
+
+
+def _value(kind: str, text: str) -> Any:
+    """The value that a text means; the text itself where it means none, which no schema accepts then."""
+    if kind == "array":
+        return text.split(",")
+    if kind == "boolean":
+        return {"true": True, "false": False}.get(text, text)
+    if kind == "integer" and re.fullmatch(r"-?[0-9]{1,18}", text):
+        return int(text)
+    if kind == "number" and re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?([eE][-+]?[0-9]{1,3})?", text):
+        return float(text) if isfinite(float(text)) else text
+    return text
+
+
+def check(schema: Schema, value: Any, what: str) -> None:
+    """Compares a value with its schema.
+
+    Raises:
+        UsageError: it does not fit.
+    """
+    errors = _validator(_Key(schema)).iter_errors(value)
+    first = next(iter(errors), None)
+    if first is not None:
+        place = "".join(f"[{step!r}]" for step in first.absolute_path)
+        raise UsageError(f"{what}{place} does not fit: {_said(first.message)}.", hint="See /openapi.json.")
+
+
+class _Key:
+    """A schema as a key: the object itself, which nobody changes."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+
+    def __hash__(self) -> int:
+        return id(self.schema)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self.schema is other.schema
+
+
+@lru_cache(maxsize=256)
+def _validator(key: _Key) -> Draft202012Validator:
+    return Draft202012Validator(key.schema)
+
+
+def _said(message: str) -> str:
+    return message if len(message) <= 3 * SHOWN else f"{message[: 3 * SHOWN]}…"
+
+
+# Parameters that several endpoints take.
+
+MOST_ROWS = 500
+"""Of a page."""
+MOST_HOURS = 1_000_000
+LONGEST_QUEUE = 255
+
+_STATUS_WORDS = sorted({word for status in JobStatus for word in (status.value, status.value.lower())})
+_ID_PATTERN = "^([0-9A-Fa-f]-?){4,32}$"
+
+JOB = Parameter(
+    "id",
+    {"type": "string", "pattern": _ID_PATTERN},
+    "A job's id, or 4 or more hex digits of its beginning.",
+    in_path=True,
+)
+QUEUE_NAME = Parameter(
+    "name", {"type": "string", "minLength": 1, "maxLength": LONGEST_QUEUE}, "The queue's name.", in_path=True
+)
+QUEUE = Parameter("queue", {"type": "string", "minLength": 1, "maxLength": LONGEST_QUEUE}, "Only this queue.")
+STATUS = Parameter(
+    "status",
+    {
+        "type": "array",
+        "items": {"type": "string", "enum": _STATUS_WORDS},
+        "minItems": 1,
+        "maxItems": len(_STATUS_WORDS),
+    },
+    "Only jobs in one of these statuses.",
+)
+CURSOR = Parameter("cursor", {"type": "string", "minLength": 1, "maxLength": 200}, "Next-Cursor of the page before.")
+HOURS = Parameter(
+    "hours", {"type": "number", "minimum": 0.01, "maximum": MOST_HOURS}, "How far to look back.", default=24.0
+)
+SINCE = Parameter(
+    "since",
+    {"type": "string", "pattern": DURATION_PATTERN},
+    "Only what was created in the last so much time: 90s, 15m, 2h, 7d.",
+)
+
+
+def limit(default: int) -> Parameter:
+    """How many rows a page has."""
+    return Parameter("limit", {"type": "integer", "minimum": 1, "maximum": MOST_ROWS}, "How many at most.", default)
+
+
+def statuses(words: Sequence[str] | None) -> list[JobStatus] | None:
+    """Statuses by their words; ``None`` for no filter."""
+    return [JobStatus(status_of(word)) for word in dict.fromkeys(words)] if words else None
+
+
+def start_of(now: datetime, since: str | None) -> datetime | None:
+    """When a window of time that ends now began.
+
+    Raises:
+        UsageError: before all time.
+    """
+    found = re.fullmatch(DURATION_PATTERN, since) if since else None
+    if found is None:
+        return None
+    try:
+        return now - timedelta(seconds=int(found[1]) * UNITS[found[2]])
+    except OverflowError as error:
+        raise UsageError("That is before all time.") from error

@@ -1,0 +1,358 @@
+"""The endpoints that read: each asks a query and answers with the record that the like command prints."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from hammerwork_cli import __version__
+from hammerwork_cli.errors import AmbiguousIdError, UsageError
+from hammerwork_cli.models import JobFilter, JobStatus, SpawnTree, TreeNode
+from hammerwork_cli.queries import children, cursors, jobs, queues, spawns, trees
+from hammerwork_cli.render import job_views, json, queue_views
+from hammerwork_cli.render.pictures import Limits, TreeFormat, picture
+from hammerwork_cli.render.schemas import spawning
+from hammerwork_cli.render.schemas.jobs import IN_TREE, NODE
+from hammerwork_cli.render.schemas.jobs import STATUS as STATUS_WORD
+from hammerwork_cli.render.schemas.words import count, flag, list_of, record, text
+from hammerwork_cli.web import redaction
+from hammerwork_cli.web.endpoint import JSON, Answer, Call, Endpoint
+from hammerwork_cli.web.nesting import DEEPEST_NESTED, NESTED, nested
+from hammerwork_cli.web.parameters import (
+    CURSOR,
+    HOURS,
+    JOB,
+    QUEUE,
+    QUEUE_NAME,
+    SINCE,
+    STATUS,
+    Parameter,
+    limit,
+    start_of,
+    statuses,
+)
+
+DEEPEST = 1000
+MOST_NODES = 100_000
+FIRST_CHILDREN = 100
+"""Children beside an operation; the others are in /api/jobs/{id}/children."""
+TEXT_TYPES = {"mermaid": "text/vnd.mermaid", "dot": "text/vnd.graphviz"}
+
+# What was spawned.
+
+
+def operations(call: Call) -> Answer:
+    """As ``spawn list``."""
+    wanted = call.values
+    found = spawns.operations(
+        call.database,
+        limit=wanted["limit"] + 1,
+        queue=wanted["queue"],
+        statuses=statuses(wanted["status"]),
+        since=start_of(call.now, wanted["since"]),
+        cursor=wanted["cursor"],
+    )
+    page = found[: wanted["limit"]]
+    cursor = cursors.after(page[-1].parent) if len(found) > len(page) else None
+    return Answer([json.operation_record(operation) for operation in page], cursor)
+
+
+def operation(call: Call) -> Answer:
+    """One parent, and the first of its children."""
+    found = spawns.operation(call.database, _parent(call))
+    first = children.page(call.database, found.parent.id, limit=FIRST_CHILDREN)
+    return Answer(json.operation_record(found) | {"jobs": [_child_record(child) for child in first.children]})
+
+
+def _parent(call: Call) -> str:
+    """The spawning parent that an id of a job, or of an operation, names."""
+    wanted = call.values["id"]
+    named = spawns.operations(call.database, limit=2, operation=wanted)
+    if not named:
+        return jobs.resolve(call.database, wanted)
+    if len(named) > 1:
+        candidates = [operation.parent.id for operation in named]
+        raise AmbiguousIdError("Several parents have this operation id.", candidates=candidates)
+    return named[0].parent.id
+
+
+def stats(call: Call) -> Answer:
+    """As ``spawn stats --detailed``."""
+    figures = spawns.stats(
+        call.database,
+        since=call.now - timedelta(hours=call.values["hours"]),
+        recent=call.now - timedelta(hours=1),
+        queue=call.values["queue"],
+        detailed=call.values["detailed"],
+    )
+    return Answer(json.stats_record(figures))
+
+
+# Jobs and their relatives.
+
+
+def job_list(call: Call) -> Answer:
+    """As ``job list``."""
+    wanted = call.values
+    chosen = JobFilter(
+        queue=wanted["queue"],
+        statuses=tuple(statuses(wanted["status"]) or ()),
+        since=start_of(call.now, wanted["since"]),
+    )
+    page = jobs.find(call.database, chosen, limit=wanted["limit"], cursor=wanted["cursor"])
+    return Answer([job_views.job_record(job) for job in page.jobs], page.cursor)
+
+
+def job(call: Call) -> Answer:
+    """As ``job show``."""
+    return Answer(job_views.details_record(jobs.details(call.database, _job(call))))
+
+
+def _job(call: Call) -> str:
+    return jobs.resolve(call.database, call.values["id"])
+
+
+def child_list(call: Call) -> Answer:
+    """The jobs that depend on a job."""
+    wanted, found = call.values, _job(call)
+    chosen = statuses(wanted["status"])
+    if wanted["depth"] > 1:
+        return _descendants(call, found, chosen)
+    page = children.page(
+        call.database,
+        found,
+        limit=wanted["limit"],
+        queue=wanted["queue"],
+        statuses=chosen,
+        cursor=wanted["cursor"],
+    )
+    return Answer([_child_record(child) for child in page.children], page.cursor)
+
+
+def _child_record(child: children.Child) -> json.Record:
+    return json.node_record(child.node) | {"depth": 1, "children": child.children}
+
+
+def _descendants(call: Call, job: str, chosen: list[JobStatus] | None) -> Answer:
+    """What is below a job, nearest first; the tree is read anew for each page, its order is stable."""
+    wanted = call.values
+    tree = trees.tree(call.database, job, whole=False, depth=wanted["depth"], max_jobs=MOST_NODES)
+    nodes = [
+        node
+        for node in sorted(tree.nodes.values(), key=lambda node: tree.depths[node.id])
+        if node.id != job
+        and (chosen is None or node.status in chosen)
+        and (wanted["queue"] is None or node.queue == wanted["queue"])
+    ]
+    start = _start(nodes, wanted["cursor"])
+    page = nodes[start : start + wanted["limit"]]
+    more = len(nodes) > start + len(page)
+    return Answer([json.node_record(node, tree) for node in page], page[-1].id if more else None)
+
+
+def _start(nodes: list[TreeNode], cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    place = next((place for place, node in enumerate(nodes) if node.id == cursor), None)
+    if place is None:
+        raise UsageError("This is not a cursor of this list, or the job that it names is gone.")
+    return place + 1
+
+
+def child_groups(call: Call) -> Answer:
+    """The jobs that depend on a job, counted."""
+    found = children.groups(call.database, _job(call))
+    return Answer([{"queue": group.queue, "status": group.status, "jobs": group.jobs} for group in found])
+
+
+def parent_list(call: Call) -> Answer:
+    """The ancestors of ``spawn lineage --ancestors``."""
+    found = trees.lineage(
+        call.database, _job(call), ancestors=True, descendants=False, depth=call.values["depth"], max_jobs=MOST_NODES
+    )
+    return Answer(json.lineage_record(found)["ancestors"])
+
+
+def spawn_tree(call: Call) -> Answer:
+    """As ``spawn tree``."""
+    form, deepest, most = (call.values[name] for name in ("format", "max_depth", "max_nodes"))
+    if form == "nested":
+        deepest = min(DEEPEST_NESTED if deepest is None else deepest, DEEPEST_NESTED)
+    whole = not call.values["children_only"]
+    tree = trees.tree(call.database, _job(call), whole=whole, depth=deepest, max_jobs=most)
+    tree = _shown(tree, call)
+    if form == "nested":
+        return Answer(nested(tree))
+    shown = picture(tree, TreeFormat(form), Limits(deepest, None, most))
+    return Answer(None, media_type=TEXT_TYPES.get(form, JSON), chunks=shown.parts)
+
+
+def _shown(tree: SpawnTree, call: Call) -> SpawnTree:
+    if call.settings.redact:
+        return replace(tree, nodes={job: redaction.node(node) for job, node in tree.nodes.items()})
+    if not call.values["include_config"]:
+        return replace(tree, nodes={job: redaction.without_config(node) for job, node in tree.nodes.items()})
+    return tree
+
+
+# Queues.
+
+
+def queue_list(call: Call) -> Answer:
+    """As ``queue list``."""
+    return Answer([queue_views.state_record(state) for state in queues.states(call.database, now=call.now)])
+
+
+def queue(call: Call) -> Answer:
+    """As ``queue stats QUEUE --detailed``."""
+    window = timedelta(hours=call.values["hours"])
+    found = queues.stats(call.database, now=call.now, queue=call.values["name"], window=window)
+    return Answer(queue_views.stats_record(found))
+
+
+def about(call: Call) -> Answer:
+    """How the server was started."""
+    return Answer(
+        {
+            "version": __version__,
+            "database": call.database.server,
+            "read_only": call.settings.read_only,
+            "redacted": call.settings.redact,
+        }
+    )
+
+
+CHILD = record(IN_TREE)
+_DEPTH = {"type": "integer", "minimum": 1, "maximum": DEEPEST}
+
+ENDPOINTS = (
+    Endpoint(
+        "GET",
+        "/api/spawn/operations",
+        operations,
+        "Parents that spawned children, newest first.",
+        "spawn-list",
+        (limit(50), CURSOR, QUEUE, STATUS, SINCE),
+    ),
+    Endpoint(
+        "GET",
+        "/api/spawn/operations/{id}",
+        operation,
+        f"One spawning parent, by its job's id or its operation id, with the first {FIRST_CHILDREN} of its children.",
+        record({**spawning.OPERATION["properties"], "jobs": list_of(CHILD, "Failures first")}),
+        (
+            Parameter(
+                "id", {"type": "string", "minLength": 1, "maxLength": 255}, "A job or operation id.", in_path=True
+            ),
+        ),
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "GET",
+        "/api/spawn/stats",
+        stats,
+        "Figures of what was spawned in the last hours.",
+        "spawn-stats",
+        (
+            HOURS,
+            QUEUE,
+            Parameter("detailed", {"type": "boolean"}, "Also by queue, by handler, and the slowest.", default=False),
+        ),
+    ),
+    Endpoint(
+        "GET",
+        "/api/jobs",
+        job_list,
+        "Jobs, newest first.",
+        "job-list",
+        (limit(50), CURSOR, QUEUE, STATUS, SINCE),
+    ),
+    Endpoint("GET", "/api/jobs/{id}", job, "Everything known about a job.", "job-show", (JOB,), refusals=(404, 409)),
+    Endpoint(
+        "GET",
+        "/api/jobs/{id}/children",
+        child_list,
+        "Jobs that depend on a job: failures first, then what runs, then the oldest; with a depth, nearest first.",
+        list_of(CHILD),
+        (
+            JOB,
+            limit(50),
+            CURSOR,
+            QUEUE,
+            STATUS,
+            Parameter("depth", _DEPTH, "Levels below the job.", default=1),
+        ),
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "GET",
+        "/api/jobs/{id}/child-groups",
+        child_groups,
+        "Jobs that depend on a job, counted by queue and status, failures first.",
+        list_of(record({"queue": text(), "status": STATUS_WORD, "jobs": count()})),
+        (JOB,),
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "GET",
+        "/api/jobs/{id}/parent",
+        parent_list,
+        "Jobs that a job depends on, the farthest first.",
+        list_of(record({"distance": count("Levels above the job"), **NODE})),
+        (JOB, Parameter("depth", _DEPTH, "Levels above the job.", default=1)),
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "GET",
+        "/api/jobs/{id}/spawn-tree",
+        spawn_tree,
+        "The tree that a job belongs to; as nested, children stand inside their parents.",
+        {"anyOf": [spawning.TREE, NESTED]},
+        (
+            JOB,
+            Parameter("format", {"type": "string", "enum": ["json", "mermaid", "dot", "nested"]}, "", default="json"),
+            Parameter(
+                "max_depth",
+                {"type": "integer", "minimum": 0, "maximum": DEEPEST},
+                f"Levels below the roots; nested has {DEEPEST_NESTED} at most.",
+            ),
+            Parameter(
+                "max_nodes",
+                {"type": "integer", "minimum": 1, "maximum": MOST_NODES},
+                "Jobs to read; failures come first when there are more.",
+                default=10_000,
+            ),
+            Parameter("children_only", {"type": "boolean"}, "Only the part below the job.", default=False),
+            Parameter(
+                "include_config",
+                {"type": "boolean"},
+                "Whether spawn_config holds more than the operation's id.",
+                default=True,
+            ),
+        ),
+        other_types=tuple(TEXT_TYPES.values()),
+        refusals=(404, 409),
+    ),
+    Endpoint("GET", "/api/queues", queue_list, "Every queue that has jobs or is paused.", "queue-list"),
+    Endpoint(
+        "GET",
+        "/api/queues/{name}",
+        queue,
+        "Figures of a queue.",
+        "queue-stats",
+        (QUEUE_NAME, replace(HOURS, default=1.0)),
+        refusals=(404,),
+    ),
+    Endpoint(
+        "GET",
+        "/api/about",
+        about,
+        "How this server was started.",
+        record(
+            {
+                "version": text("Of the server"),
+                "database": text("Product and version"),
+                "read_only": flag("Whether every change is refused"),
+                "redacted": flag("Whether payloads, results and errors are hidden"),
+            }
+        ),
+    ),
+)

@@ -1,0 +1,105 @@
+"""Serving: the socket, uvicorn, signals."""
+
+import logging
+import socket
+from collections.abc import Callable
+from datetime import datetime
+from types import FrameType
+
+import uvicorn
+
+from hammerwork_cli.database import DatabaseUrl
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.web.application import Server
+from hammerwork_cli.web.connections import Connections
+from hammerwork_cli.web.settings import Settings
+
+CONNECTIONS = 4
+GRACE_SECONDS = 5
+BACKLOG = 512
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 finds a free one.
+
+    Raises:
+        UsageError: the address is not this machine's, the port is taken or not allowed.
+    """
+    name = host.strip("[]")
+    try:
+        family = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((name, port), family=family, backlog=BACKLOG)
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise UsageError(
+            f"Cannot listen on {host} port {port}: {why}.", hint="Choose another --port or --host."
+        ) from error
+
+
+def address(listening: socket.socket, host: str) -> str:
+    """The URL of a server that listens."""
+    name = host if ":" not in host or host.startswith("[") else f"[{host}]"
+    return f"http://{name}:{listening.getsockname()[1]}"
+
+
+def serve(
+    url: DatabaseUrl,
+    settings: Settings,
+    listening: socket.socket,
+    *,
+    now: Callable[[], datetime],
+    operator: str,
+    report: Callable[[str], None],
+) -> None:
+    """Serves until SIGTERM or Ctrl-C, then ends the streams and finishes what was begun.
+
+    Args:
+        url: of the database.
+        settings: how the server was started.
+        listening: its socket.
+        now: the clock.
+        operator: who changes something, for those who ask later.
+        report: is told what goes wrong, in words without secrets.
+    """
+    _tell(report)
+    server = Server(Connections(url, CONNECTIONS), settings, now=now, operator=operator, report=report)
+    config = uvicorn.Config(
+        server.application(),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="on",
+        ws="none",
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    _Uvicorn(config, server).run(sockets=[listening])
+
+
+class _Uvicorn(uvicorn.Server):
+    """Ends with exit code 0 when it is told to end."""
+
+    def __init__(self, config: uvicorn.Config, server: Server) -> None:
+        super().__init__(config)
+        self._server = server
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        del sig, frame
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._server.stop()
+        await super().shutdown(sockets)
+
+
+def _tell(report: Callable[[str], None]) -> None:
+    """Lets uvicorn's errors be told as ours are."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            report(self.format(record))
+
+    logger = logging.getLogger("uvicorn.error")
+    logger.handlers = [Handler(logging.WARNING)]
+    logger.propagate = False
