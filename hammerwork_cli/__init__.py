@@ -1,3 +1,81 @@
-"""Hammerwork: database-backed job queues whose jobs spawn jobs."""
+"""Hammerwork: database-backed job queues whose jobs spawn jobs.
+
+A name's module is imported when the name is first asked for: importing the package costs nothing.
+"""
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "errors": "HammerworkError",
+    "models": "JobPriority JobStatus SpawnConfig",
+    "runtime.handlers": "Handlers",
+    "runtime.job": "Job",
+    "runtime.queue": "Queue",
+    "runtime.retry": "Jitter RetryStrategy",
+    "runtime.spawning": (
+        "InvalidSpawnConfigError SpawnContext SpawnError SpawnFailedError SpawnHandler SpawnLimitError SpawnManager "
+        "SpawnRefusedError SpawnResult UnknownSpawnHandlerError"
+    ),
+    "runtime.worker": "Worker",
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+TYPE_CHECKING = False  # importing typing alone costs more than this module
+if TYPE_CHECKING:
+    from hammerwork_cli.errors import HammerworkError
+    from hammerwork_cli.models import JobPriority, JobStatus, SpawnConfig
+    from hammerwork_cli.runtime.handlers import Handlers
+    from hammerwork_cli.runtime.job import Job
+    from hammerwork_cli.runtime.queue import Queue
+    from hammerwork_cli.runtime.retry import Jitter, RetryStrategy
+    from hammerwork_cli.runtime.spawning import (
+        InvalidSpawnConfigError,
+        SpawnContext,
+        SpawnError,
+        SpawnFailedError,
+        SpawnHandler,
+        SpawnLimitError,
+        SpawnManager,
+        SpawnRefusedError,
+        SpawnResult,
+        UnknownSpawnHandlerError,
+    )
+    from hammerwork_cli.runtime.worker import Worker
+else:
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+__all__ = [
+    "HammerworkError",
+    "Handlers",
+    "InvalidSpawnConfigError",
+    "Jitter",
+    "Job",
+    "JobPriority",
+    "JobStatus",
+    "Queue",
+    "RetryStrategy",
+    "SpawnConfig",
+    "SpawnContext",
+    "SpawnError",
+    "SpawnFailedError",
+    "SpawnHandler",
+    "SpawnLimitError",
+    "SpawnManager",
+    "SpawnRefusedError",
+    "SpawnResult",
+    "UnknownSpawnHandlerError",
+    "Worker",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -1,9 +1,209 @@
-"""When a recurring job runs next."""
+"""When a recurring job runs next.
 
-from datetime import datetime
+Schedules are written as the Rust original's ``cron`` crate reads them, which is not what Unix reads: six fields or
+seven, seconds first, a year last; days of the week are numbered from 1, Sunday, to 7, Saturday; a day must fit both the
+day of the month and the day of the week.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
+from itertools import product
+from typing import NamedTuple
+
+from hammerwork_cli.errors import UsageError
+
+_MONTHS = "january february march april may june july august september october november december"
+_DAYS = "sunday monday tuesday wednesday thursday friday saturday"
+_SHORTER = {"tues": "tue", "thurs": "thu", "sept": "sep"}
+_SHORTHANDS = {
+    "@yearly": "0 0 0 1 1 *",
+    "@monthly": "0 0 0 1 * *",
+    "@weekly": "0 0 0 * * 1",
+    "@daily": "0 0 0 * * *",
+    "@hourly": "0 0 * * * *",
+}
+_PART = re.compile(r"(?:(?P<all>[*?])|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d+))?")
 
 
-def parse(schedule: str, timezone: str | None) -> None: ...
+class _Field(NamedTuple):
+    """What a field of a schedule may hold: numbers in a range, and their names."""
+
+    name: str
+    low: int
+    high: int
+    names: tuple[str, ...] = ()
+    any: bool = False
 
 
-def next_run(schedule: str, timezone: str | None, after: datetime) -> datetime | None: ...
+_FIELDS = (
+    _Field("second", 0, 59),
+    _Field("minute", 0, 59),
+    _Field("hour", 0, 23),
+    _Field("day of the month", 1, 31, any=True),
+    _Field("month", 1, 12, tuple(_MONTHS.split())),
+    _Field("day of the week", 1, 7, tuple(_DAYS.split()), any=True),
+    _Field("year", 1970, 2100),
+)
+
+
+class Schedule(NamedTuple):
+    """A parsed schedule: the values that each field allows, sorted; days of the week from 1, Sunday."""
+
+    seconds: tuple[int, ...]
+    minutes: tuple[int, ...]
+    hours: tuple[int, ...]
+    days: tuple[int, ...]
+    months: tuple[int, ...]
+    weekdays: tuple[int, ...]
+    years: tuple[int, ...]
+
+
+def next_run(schedule: str, timezone: str | None, after: datetime) -> datetime | None:
+    """The first instant after ``after`` at which a schedule is due.
+
+    What falls into the hour that a clock skips in spring is left out that day. What falls into the hour that it shows
+    twice in autumn is due once, unless the schedule takes every hour.
+
+    Args:
+        schedule: for example ``0 30 2 * * Mon-Fri``, or ``@daily``.
+        timezone: an IANA name; UTC by default.
+        after: an aware instant.
+
+    Returns:
+        In UTC; ``None`` when there is none before the year 2101.
+
+    Raises:
+        UsageError: that is no schedule, which names the field, or no time zone.
+    """
+    parsed, zone = parse(schedule, timezone)
+    local = after.astimezone(zone)
+    first = next(_instants(parsed, zone, local, after), None)
+    if first is None or len(parsed.hours) < 24:
+        return first
+    # Where the clock goes back, the coming hour has been on it already.
+    for second in _instants(parsed, _fixed(local), local, after):
+        if second >= first:
+            break
+        if _fits(parsed, second.astimezone(zone)):
+            return second
+    return first
+
+
+def parse(schedule: str, timezone: str | None = None) -> tuple[Schedule, tzinfo]:
+    """Reads a schedule and its time zone: see :func:`next_run`."""
+    return _schedule(schedule), _zone(timezone or "UTC")
+
+
+@lru_cache(maxsize=256)
+def _schedule(text: str) -> Schedule:
+    parts = _SHORTHANDS.get(text.strip().lower(), text).split()
+    if not 6 <= len(parts) <= 7:
+        raise UsageError(
+            f"The schedule {text!r:.120} has {len(parts)} fields, not 6 or 7.",
+            hint="Second, minute, hour, day of the month, month, day of the week (1 is Sunday) and, if need be, year.",
+        )
+    parts += ["*"] * (7 - len(parts))
+    return Schedule(*(_values(part, field, text) for part, field in zip(parts, _FIELDS, strict=True)))
+
+
+def _values(text: str, field: _Field, schedule: str) -> tuple[int, ...]:
+    allowed: set[int] = set()
+    for part in text.split(","):
+        found = _PART.fullmatch(part)
+        values = _part(found, field) if found else None
+        if not values:
+            raise UsageError(
+                f"In the schedule {schedule!r:.120}, {part!r:.60} is no {field.name}.",
+                hint=f"It is a number from {field.low} to {field.high}, * for all, 5-10, 5-10/2, or several of them.",
+            )
+        allowed.update(values)
+    return tuple(sorted(allowed))
+
+
+def _part(found: re.Match[str], field: _Field) -> range | None:
+    """The values of ``*``, ``5``, ``5-10``, ``*/5``, ``5/5`` or ``5-10/2``; nothing for what is none of them."""
+    step = int(found["step"]) if found["step"] else 1
+    if found["all"]:
+        low, high = field.low, field.high
+        if found["all"] == "?" and not field.any:
+            return None
+    else:
+        first, last = _number(found["first"], field), _number(found["last"], field) if found["last"] else None
+        if first is None or (found["last"] and last is None):
+            return None
+        low, high = first, last if last is not None else field.high if found["step"] else first
+    if step < 1 or not field.low <= low <= high <= field.high:
+        return None
+    return range(low, high + 1, step)
+
+
+def _number(text: str, field: _Field) -> int | None:
+    if text.isascii() and text.isdigit():
+        return int(text[:6])
+    word = text.lower()
+    word = _SHORTER.get(word, word)
+    for place, name in enumerate(field.names):
+        if word in (name, name[:3]):
+            return field.low + place
+    return None
+
+
+@lru_cache(maxsize=256)
+def _zone(name: str) -> tzinfo:
+    from zoneinfo import ZoneInfo
+
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise UsageError(
+            f"There is no time zone {name!r:.60}.", hint="It is a name such as Europe/Oslo, or UTC."
+        ) from error
+
+
+def _fixed(local: datetime) -> tzinfo:
+    return timezone(local.utcoffset() or timedelta(0))
+
+
+def _instants(parsed: Schedule, zone: tzinfo, local: datetime, after: datetime) -> Iterator[datetime]:
+    """The instants after ``after``, in UTC, at which a clock in ``zone`` shows for the first time what is due."""
+    for shown in _readings(parsed, local.replace(tzinfo=None)):
+        instant = shown.replace(tzinfo=zone).astimezone(UTC)
+        if instant > after and instant.astimezone(zone).replace(tzinfo=None) == shown:
+            yield instant
+
+
+def _readings(parsed: Schedule, start: datetime) -> Iterator[datetime]:
+    """What a clock shows when a schedule is due, from ``start`` on."""
+    today = start.date()
+    years = (year for year in parsed.years if year >= today.year)
+    for year, month, day in product(years, parsed.months, parsed.days):
+        if (year, month, day) < (today.year, today.month, today.day):
+            continue
+        try:
+            midnight = datetime(year, month, day)
+        except ValueError:
+            continue
+        if midnight.isoweekday() % 7 + 1 not in parsed.weekdays:
+            continue
+        least = start.time() if midnight.date() == today else midnight.time()
+        for hour in parsed.hours:
+            if hour < least.hour:
+                continue
+            for minute, second in product(parsed.minutes, parsed.seconds):
+                if (hour, minute, second) >= (least.hour, least.minute, least.second):
+                    yield midnight.replace(hour=hour, minute=minute, second=second)
+
+
+def _fits(parsed: Schedule, local: datetime) -> bool:
+    return (
+        local.second in parsed.seconds
+        and local.minute in parsed.minutes
+        and local.day in parsed.days
+        and local.month in parsed.months
+        and local.isoweekday() % 7 + 1 in parsed.weekdays
+        and local.year in parsed.years
+    )

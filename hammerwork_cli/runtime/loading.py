@@ -1,0 +1,111 @@
+"""Finding an application's handlers by name."""
+
+import sys
+import traceback
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from hammerwork_cli.errors import ConfigError
+from hammerwork_cli.runtime.handlers import Handlers
+
+if TYPE_CHECKING:
+    from hammerwork_cli.runtime.worker import Worker
+
+_FORM = "Name them as module:attribute, for example --handlers my_handlers:app for app in my_handlers.py."
+_KINDS = "a Handlers, a Worker, or a function that returns one"
+
+
+def load(target: str, folder: Path | None = None) -> "Handlers | Worker":
+    """Finds what ``--handlers`` names.
+
+    Args:
+        target: ``module:attribute``; the attribute is a :class:`Handlers`, a ``Worker``, or a callable without
+            arguments that returns one.
+        folder: where modules are looked for first; the current one by default.
+
+    Raises:
+        ConfigError: it is not there, does not import, or is something else. The message has the import's own error
+            and where it happened.
+    """
+    name, colon, attribute = target.partition(":")
+    if not (colon and name and attribute):
+        raise ConfigError(f"{target!r:.100} names no handlers.", hint=_FORM)
+    value = _attribute(_module(name, folder or Path.cwd()), attribute)
+    if callable(value) and not _is_worker(value):
+        value = _guarded(value, f"{target} failed when it was called")
+    if isinstance(value, Handlers):
+        if not value.queues and not value.handler_names:
+            raise ConfigError(
+                f"{target} has no handlers.", hint="Register some: @app.job(queue) for what jobs do, @app.spawn(queue)."
+            )
+        return value
+    if _is_worker(value):
+        worker: Worker = value
+        return worker
+    raise ConfigError(f"{target} is of type {type(value).__name__}, not {_KINDS}.", hint=_FORM)
+
+
+def _is_worker(value: object) -> bool:
+    # Whoever made one has imported its module.
+    module = sys.modules.get("hammerwork_cli.runtime.worker")
+    return module is not None and isinstance(value, module.Worker)
+
+
+def _module(name: str, folder: Path) -> ModuleType:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    module: ModuleType = _guarded(
+        lambda: import_module(name), f"The module {name} cannot be imported", missing=name, folder=folder
+    )
+    return module
+
+
+def _attribute(module: ModuleType, path: str) -> Any:
+    value: Any = module
+    for part in path.split("."):
+        try:
+            value = getattr(value, part)
+        except AttributeError:
+            known = [name for name in vars(module) if isinstance(getattr(module, name, None), Handlers)]
+            raise ConfigError(
+                f"There is no {path} in the module {module.__name__} ({getattr(module, '__file__', None)}).",
+                hint=f"There is: {', '.join(f'{module.__name__}:{name}' for name in known)}" if known else _FORM,
+            ) from None
+    return value
+
+
+def _guarded(call: Callable[[], Any], failure: str, missing: str | None = None, folder: Path | None = None) -> Any:
+    """Calls what is the application's own, whose failures are the application's."""
+    try:
+        return call()
+    except ModuleNotFoundError as error:
+        if missing is not None and (missing == error.name or missing.startswith(f"{error.name}.")):
+            hint = _FORM if missing.endswith(".py") or "/" in missing else f"It was looked for in {folder} first."
+            raise ConfigError(f"There is no module {missing!r:.100}.", hint=hint) from error
+        raise _failed(failure, error) from error
+    except (Exception, SystemExit) as error:
+        raise _failed(failure, error) from error
+
+
+def _failed(failure: str, error: BaseException) -> ConfigError:
+    place = _place(error)
+    return ConfigError(
+        f"{failure}: {type(error).__name__}: {error}{f' ({place})' if place else ''}",
+        hint="Run it by itself to see more: python -c 'import ...'" if place is None else None,
+    )
+
+
+def _place(error: BaseException) -> str | None:
+    """File and line of the application in which an error arose."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}"
+    ours = Path(__file__).parent.parent
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<") and ours not in Path(frame.filename).parents
+    ]
+    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else None
