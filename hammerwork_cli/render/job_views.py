@@ -149,14 +149,8 @@ def details_record(details: JobDetails) -> Record:
         "payload": parsed(details.payload),
         "result": parsed(details.result),
         "parents": [_relative(details, parent) for parent in details.job.node.depends_on],
-        "children": {
-            "total": counts.total,
-            "completed": counts.of(JobStatus.COMPLETED),
-            "failed": counts.failed,
-            "running": counts.of(JobStatus.RUNNING),
-            "pending": counts.of(*WAITING),
-            "first": [_relative_record(child) for child in details.first_children],
-        },
+        "children": json.child_counts(counts)
+        | {"first": [_relative_record(child) for child in details.first_children]},
     }
 
 

@@ -251,6 +251,17 @@ def tree_record(tree: SpawnTree) -> Record:
     return value
 
 
+def child_counts(counts: Counts) -> Record:
+    """Children counted: ``total``, ``completed``, ``failed`` (Failed, Dead, TimedOut), ``running``, ``pending``."""
+    return {
+        "total": counts.total,
+        "completed": counts.of(JobStatus.COMPLETED),
+        "failed": counts.failed,
+        "running": counts.of(JobStatus.RUNNING),
+        "pending": counts.of(*WAITING),
+    }
+
+
 def operation_record(operation: SpawnOperation) -> Record:
     """A spawning parent.
 
@@ -267,13 +278,7 @@ def operation_record(operation: SpawnOperation) -> Record:
         "queue": parent.queue,
         "status": parent.status,
         "priority": parent.priority,
-        "children": {
-            "total": children.total,
-            "completed": children.of(JobStatus.COMPLETED),
-            "failed": children.failed,
-            "running": children.of(JobStatus.RUNNING),
-            "pending": children.of(*WAITING),
-        },
+        "children": child_counts(children),
         "success_rate": operation.success_rate,
         "spawned_at": rfc3339(operation.spawned_at),
         "finished_at": rfc3339(operation.finished_at),

@@ -204,17 +204,83 @@ export class SpawnManager {
   getSpawnTree(jobId: JobId, format: "nested", maxDepth?: number, options?: TreeOptions): Promise<unknown>;
 
   /** Figures of the operations of the last `hours`, of one queue or (`null`) of all. */
-  getSpawnStats(queue?: string | null, hours?: number, options?: Cancellable): Promise<SpawnStats>;
+  getSpawnStats(
+    queue?: string | null,
+    hours?: number,
+    options?: { detailed?: boolean } & Cancellable,
+  ): Promise<SpawnStats>;
 
   /** Jobs that spawned, newest first. */
-  getSpawnOperations(
-    limit?: number,
-    options?: { cursor?: string; queue?: string | null; status?: string; since?: string } & Cancellable,
-  ): Promise<Page<SpawnOperation>>;
+  getSpawnOperations(limit?: number, options?: ListOptions): Promise<Page<SpawnOperation>>;
+
+  /** One of them by its job's id or its operation id, with its first children, failures first. */
+  getSpawnOperation(id: string, options?: Cancellable): Promise<SpawnOperation & { jobs: TreeNode[] }>;
 
   /** The jobs that depend on a job, failures first. */
   getChildren(
     jobId: JobId,
-    options?: { status?: string; depth?: number; limit?: number; cursor?: string } & Cancellable,
+    options?: { depth?: number; limit?: number } & Omit<ListOptions, "since">,
   ): Promise<Page<TreeNode>>;
+
+  /** The jobs that depend on a job, counted by queue and status, failures first. */
+  getChildGroups(jobId: JobId, options?: Cancellable): Promise<{ queue: string; status: Status; jobs: number }[]>;
+
+  /** Ancestors, the farthest first, `depth` levels upward (1 when not given). */
+  getParents(jobId: JobId, options?: { depth?: number } & Cancellable): Promise<(JobNode & { distance: number })[]>;
+
+  /** Asks a worker that has the handler to spawn for a finished job again. */
+  spawnAgain(jobId: JobId, handler?: string, config?: SpawnConfig): Promise<unknown>;
+
+  getJob(jobId: JobId, options?: Cancellable): Promise<Job>;
+  /** Jobs, newest first. */
+  getJobs(limit?: number, options?: ListOptions): Promise<Page<JobNode>>;
+  enqueue(job: { queue: string; payload?: unknown; [option: string]: unknown }): Promise<unknown>;
+  /** A failed job runs again. */
+  retryJob(jobId: JobId): Promise<unknown>;
+  /** A job that has not started fails instead. */
+  cancelJob(jobId: JobId): Promise<unknown>;
+
+  getQueues(options?: Cancellable): Promise<Queue[]>;
+  getQueue(name: string, options?: Cancellable): Promise<unknown>;
+  pauseQueue(name: string, reason?: string | null): Promise<unknown>;
+  resumeQueue(name: string): Promise<unknown>;
+  getWorkers(options?: Cancellable): Promise<unknown[]>;
+  /** How the server was started. */
+  getAbout(
+    options?: Cancellable,
+  ): Promise<{ version: string; database: string; read_only: boolean; redacted: boolean }>;
+
+  /**
+   * Calls `callback` with each change, until the function that is returned is called. A stream that breaks is made
+   * anew, after a pause that grows to half a minute.
+   */
+  subscribe(callback: (event: SpawnEvent) => void, options?: SubscribeOptions): () => void;
+}
+
+export interface TreeOptions extends Cancellable {
+  /** The most jobs to read; failures come first when there are more. */
+  maxNodes?: number;
+  /** Whether `spawn_config` comes whole. */
+  includeConfig?: boolean;
+  /** Only the part below the job, not the whole tree that it belongs to. */
+  childrenOnly?: boolean;
+}
+
+export interface ListOptions extends Cancellable {
+  /** Of the page before. */
+  cursor?: string | null;
+  queue?: string | null;
+  /** One or several with commas: `Failed,Dead,TimedOut`. */
+  status?: string | null;
+  /** `90s`, `15m`, `2h`, `7d`. */
+  since?: string | null;
+}
+
+export interface SubscribeOptions {
+  /** Only changes of this queue. */
+  queue?: string;
+  /** Only changes of the tree below this job. */
+  root?: JobId;
+  /** Hears "open" when the stream stands, and a SpawnError when it broke or could not be had. */
+  onState?: (state: "open" | SpawnError) => void;
 }

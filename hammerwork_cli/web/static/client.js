@@ -45,13 +45,15 @@ export class SpawnManager {
 
   // Spawning.
 
-  async getSpawnTree(jobId, format = "json", maxDepth = 10, { maxNodes, includeConfig, signal } = {}) {
-    const query = { format, max_depth: maxDepth, max_nodes: maxNodes, include_config: includeConfig };
+  async getSpawnTree(jobId, format = "json", maxDepth = 10, options = {}) {
+    const { maxNodes, includeConfig, childrenOnly, signal } = options;
+    const limits = { max_depth: maxDepth, max_nodes: maxNodes };
+    const query = { format, ...limits, include_config: includeConfig, children_only: childrenOnly };
     return this._get(`/api/jobs/${segment(jobId)}/spawn-tree`, query, signal);
   }
 
-  async getSpawnStats(queue = null, hours = 24, { signal } = {}) {
-    return this._get("/api/spawn/stats", { queue, hours }, signal);
+  async getSpawnStats(queue = null, hours = 24, { detailed, signal } = {}) {
+    return this._get("/api/spawn/stats", { queue, hours, detailed }, signal);
   }
 
   async getSpawnOperations(limit = 50, { cursor, queue, status, since, signal } = {}) {
@@ -62,15 +64,19 @@ export class SpawnManager {
     return this._get(`/api/spawn/operations/${segment(jobId)}`, {}, signal);
   }
 
-  async getChildren(jobId, { status, depth, limit, cursor, signal } = {}) {
-    return this._get(`/api/jobs/${segment(jobId)}/children`, { status, depth, limit, cursor }, signal);
+  async getChildren(jobId, { queue, status, depth, limit, cursor, signal } = {}) {
+    return this._get(`/api/jobs/${segment(jobId)}/children`, { queue, status, depth, limit, cursor }, signal);
   }
 
-  async getParents(jobId, { signal } = {}) {
-    return this._get(`/api/jobs/${segment(jobId)}/parent`, {}, signal);
+  async getChildGroups(jobId, { signal } = {}) {
+    return this._get(`/api/jobs/${segment(jobId)}/child-groups`, {}, signal);
   }
 
-  async spawnAgain(jobId, handler = null, config = null) {
+  async getParents(jobId, { depth, signal } = {}) {
+    return this._get(`/api/jobs/${segment(jobId)}/parent`, { depth }, signal);
+  }
+
+  async spawnAgain(jobId, handler, config) {
     return this._post(`/api/jobs/${segment(jobId)}/spawn`, { handler, config });
   }
 
@@ -78,6 +84,10 @@ export class SpawnManager {
 
   async getJob(jobId, { signal } = {}) {
     return this._get(`/api/jobs/${segment(jobId)}`, {}, signal);
+  }
+
+  async getJobs(limit = 50, { cursor, queue, status, since, signal } = {}) {
+    return this._get("/api/jobs", { limit, cursor, queue, status, since }, signal);
   }
 
   async enqueue(job) {
@@ -110,6 +120,10 @@ export class SpawnManager {
 
   async getWorkers({ signal } = {}) {
     return this._get("/api/workers", {}, signal);
+  }
+
+  async getAbout({ signal } = {}) {
+    return this._get("/api/about", {}, signal);
   }
 
   // Changes.
@@ -159,8 +173,11 @@ export class SpawnManager {
   }
 
   async _post(path, body) {
-    const headers = { "Content-Type": "application/json" };
-    return content(await this._send(path, {}, { method: "POST", headers, body: JSON.stringify(body ?? {}) }));
+    const given = body === undefined ? {} : { body: JSON.stringify(body) };
+    const headers = body === undefined ? {} : { "Content-Type": "application/json" };
+    // Without a token the server asks changes for its own origin. Browsers send theirs, whatever stands here.
+    if (URL.canParse(this.baseUrl)) headers.Origin = new URL(this.baseUrl).origin;
+    return content(await this._send(path, {}, { method: "POST", headers, ...given }));
   }
 
   async _send(path, query, init) {
@@ -189,7 +206,11 @@ const isJson = (response) => /^application\/([\w.-]+\+)?json\b/.test(response.he
 
 async function content(response) {
   if (response.status === 204) return null;
-  return isJson(response) ? response.json() : response.text();
+  if (!isJson(response)) return response.text();
+  const answer = await response.json();
+  // A list stays a list for whoever prints or copies it.
+  if (Array.isArray(answer)) Object.defineProperty(answer, "cursor", { value: response.headers.get("Next-Cursor") });
+  return answer;
 }
 
 async function refusal(response) {

@@ -5,10 +5,13 @@ import { Tree } from "./tree.js";
 
 const OPERATIONS = 50;
 const MOST_OPERATIONS = 200;
+const MOST_CRUMBS = 12;
+const LATEST_FAILURES = 8;
+const FIGURES_MS = 10000;
 
 export class Board {
   /**
-   * @param {import("./page-client.js").PageClient} client
+   * @param {import("../client.js").SpawnManager} client
    * @param {() => void} draw
    */
   constructor(client, draw) {
@@ -20,6 +23,7 @@ export class Board {
     this.cursor = null;
     this.stats = null;
     this.queues = null;
+    this.failures = null;
     this.selected = null;
     this.crumbs = [];
     this.tree = null;
@@ -28,6 +32,7 @@ export class Board {
     this.trouble = null;
     this.live = "connecting";
     this.readOnly = true;
+    this.database = "";
     this.wantsToken = false;
     this.dialog = null;
     this.notice = null;
@@ -38,36 +43,46 @@ export class Board {
 
   async start() {
     await this._attempt(async () => {
-      this.readOnly = (await this.client.getAbout()).read_only;
+      const about = await this.client.getAbout();
+      Object.assign(this, { readOnly: about.read_only, database: about.database });
       await this._readOverview();
     });
   }
 
-  /** Reads again what is shown. */
-  async refresh() {
+  /** Reads again what is shown; figures that are expensive to count only now and then, unless all is wanted. */
+  async refresh({ all = false } = {}) {
     await this._attempt(async () => {
-      await this._readOverview();
+      await this._readOverview(all);
       if (this.tree) await this.tree.refresh();
       if (this.job) await this._readJob(this.job.id);
     });
   }
 
-  async _readOverview() {
+  async _readOverview(all = true) {
     const scope = this.queue || null;
     const limit = Math.min(Math.max(this.operations?.length ?? 0, OPERATIONS), MOST_OPERATIONS);
-    const [page, stats, queues] = await Promise.all([
-      this.client.getOperationPage({ limit, queue: scope }),
-      this.client.getSpawnStats(scope, this.hours),
-      this.client.getQueues(),
+    const figures = all || Date.now() - this._figuresAt > FIGURES_MS;
+    const [page] = await Promise.all([
+      this.client.getSpawnOperations(limit, { queue: scope }),
+      figures ? this._readFigures(scope) : null,
     ]);
-    Object.assign(this, { operations: page.items, cursor: page.cursor, stats, queues, trouble: null });
+    Object.assign(this, { operations: page, cursor: page.cursor, trouble: null });
     this.draw();
+  }
+
+  async _readFigures(scope) {
+    [this.stats, this.queues, this.failures] = await Promise.all([
+      this.client.getSpawnStats(scope, this.hours, { detailed: true }),
+      this.client.getQueues(),
+      this.client.getJobs(LATEST_FAILURES, { queue: scope, status: "Failed,Dead,TimedOut" }),
+    ]);
+    this._figuresAt = Date.now();
   }
 
   async readMoreOperations() {
     await this._attempt(async () => {
-      const page = await this.client.getOperationPage({ limit: OPERATIONS, cursor: this.cursor, queue: this.queue || null });
-      this.operations = [...this.operations, ...page.items];
+      const page = await this.client.getSpawnOperations(OPERATIONS, { cursor: this.cursor, queue: this.queue || null });
+      this.operations = [...this.operations, ...page];
       this.cursor = page.cursor;
     });
   }
@@ -87,7 +102,7 @@ export class Board {
     this.draw();
     if (id === null) return;
     await this._attempt(async () => {
-      const [job, parents] = await Promise.all([this.client.getJob(id), this.client.getAncestors(id)]);
+      const [job, parents] = await Promise.all([this.client.getJob(id), this.client.getParents(id, { depth: MOST_CRUMBS })]);
       if (this.selected !== id) return;
       this.crumbs = parents;
       this.job = job;
@@ -140,13 +155,13 @@ export class Board {
     await this._attempt(async () => {
       await act(reason);
       this.say(done);
-      await this.refresh();
+      await this.refresh({ all: true });
     }, { say: true });
   }
 
   async copyMermaid(id) {
     await this._attempt(async () => {
-      const text = await this.client.getSpawnTree(id, "mermaid", 10);
+      const text = await this.client.getSpawnTree(id, "mermaid", 10, { childrenOnly: true });
       await this.copy(text, "Copied as Mermaid.");
     }, { say: true });
   }

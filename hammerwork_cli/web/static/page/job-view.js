@@ -14,7 +14,7 @@ export function jobPane(board, now) {
       <span class="name">${job.queue}</span>
       <span class="${kindOf(job.status)} right">${job.status}</span>
     </h2>
-    <p class="id"><code>${job.id}</code> <button @click=${() => board.copy(job.id, "Copied.")}>Copy id</button></p>
+    <p class="id"><code>${job.id}</code> <button aria-label="Copy the id" @click=${() => board.copy(job.id, "Copied.")}>Copy</button></p>
     ${actions(board, job)}
     ${job.error ? html`<h3>Error</h3><pre class="error">${job.error}</pre>` : nothing}
     ${times(job, now)} ${family(job)} ${json("Payload", job.payload)}

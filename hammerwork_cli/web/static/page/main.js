@@ -2,12 +2,12 @@
 
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { live as liveValue } from "../vendor/lit-html/directives/live.js";
+import { SpawnManager } from "../client.js";
 import { Board } from "./board.js";
 import { dialogs } from "./dialogs.js";
 import { jobPane } from "./job-view.js";
 import { Live } from "./live.js";
 import { figures, operationList, overview } from "./overview-view.js";
-import { PageClient } from "./page-client.js";
 import { treePane } from "./tree-view.js";
 
 const TOKEN = "hammerwork.token";
@@ -24,7 +24,7 @@ const STATES = {
   lost: "No connection",
 };
 
-const client = new PageClient(location.origin, { token: sessionStorage.getItem(TOKEN) });
+const client = new SpawnManager(location.origin, { token: sessionStorage.getItem(TOKEN) });
 const board = new Board(client, draw);
 const live = new Live(client, {
   changed: () => board.refresh(),
@@ -88,7 +88,8 @@ function header() {
       ${board.found ? foundInstead(board.found) : nothing}
     </form>
     <span class="grow"></span>
-    ${board.readOnly ? html`<span class="badge">read-only</span>` : nothing}
+    <span class="quiet">${board.database}</span>
+    ${board.readOnly && board.database ? html`<span class="badge">read-only</span>` : nothing}
     <span class="connection ${board.live}" role="status">${STATES[board.live]}</span>
     <button aria-label="Dark or light" title="Dark or light (t)" @click=${() => toggleTheme()}>◐</button>
     <button aria-label="Keys" title="Keys (?)" @click=${help}>?</button>
@@ -105,7 +106,7 @@ function foundInstead({ message, candidates }) {
 function trouble(error) {
   return html`<div class="trouble" role="alert">
     <span class="grow">${error.detail}${error.hint ? html` <span class="quiet">${error.hint}</span>` : nothing}</span>
-    <button @click=${() => board.refresh()}>Try again</button>
+    <button @click=${() => board.refresh({ all: true })}>Try again</button>
   </div>`;
 }
 

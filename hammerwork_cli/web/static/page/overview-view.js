@@ -1,7 +1,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { bar } from "./bar.js";
-import { ago, count, counted, countsInWords, duration, kindOf, rate, shortId, signOf } from "./words.js";
+import { ago, count, counted, countsInWords, duration, firstLine, kindOf, rate, shortId, signOf } from "./words.js";
 
 // Operations: failures first, then what runs, then the rest; the newest first in each.
 
@@ -91,10 +91,39 @@ export function figures(board) {
 
 export function overview(board, now) {
   return html`<div class="overview">
+    ${latestFailures(board, now)}
     <h2>Queues</h2>
-    ${queueTable(board, now)} ${spawnTable("Spawned by queue", "Queue", board.stats?.by_queue)}
-    ${spawnTable("Spawned by handler", "Handler", board.stats?.by_handler)}
+    ${queueTable(board, now)} ${spawnTables(board.stats)}
   </div>`;
+}
+
+function latestFailures({ failures }, now) {
+  if (!failures?.length) return nothing;
+  return html`<h2>Latest failures</h2>
+    <table class="failures">
+      <tbody>
+        ${repeat(
+          failures,
+          (job) => job.id,
+          (job) => html`<tr>
+            <th scope="row">
+              <a href="#/jobs/${job.id}"><span class="name">${job.queue}</span> <code>${shortId(job.id)}</code></a>
+            </th>
+            <td class="failed">${signOf(job.status)} ${job.status}</td>
+            <td class="error">${job.error ? firstLine(job.error) : ""}</td>
+            <td class="right quiet">${ago(job.failed_at ?? job.completed_at ?? job.created_at, now)}</td>
+          </tr>`,
+        )}
+      </tbody>
+    </table>`;
+}
+
+function spawnTables(stats) {
+  if (!stats) return nothing;
+  const byQueue = spawnTable("Spawned by queue", "Queue", stats.by_queue);
+  // Where nobody names handlers, they go by their queues.
+  const alike = JSON.stringify(stats.by_queue) === JSON.stringify(stats.by_handler);
+  return html`${byQueue} ${alike ? nothing : spawnTable("Spawned by handler", "Handler", stats.by_handler)}`;
 }
 
 function queueTable(board, now) {

@@ -1,5 +1,6 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
+import { bar } from "./bar.js";
 import { opens } from "./tree.js";
 import { count, counted, duration, firstLine, kindOf, runTime, shortId, signOf } from "./words.js";
 
@@ -80,17 +81,17 @@ const LINES = {
   job: ({ job, total, reading, again }) => html`<span class="sign ${kindOf(job.status)}">${signOf(job.status)}</span>
     <span class="name">${job.queue}</span>
     <code>${shortId(job.id)}</code>
-    <span class=${kindOf(job.status)}>${job.status}</span>
+    <span class="status ${kindOf(job.status)}">${job.status}</span>
     <span class="grow cut ${job.error ? "failed" : "quiet"}" title=${job.error ?? nothing}
       >${job.error ? firstLine(job.error) : again ? "stands above already" : (job.operation_id ?? "")}</span
     >
-    ${total ? html`<span class="quiet">${counted(total, "child", "children")}</span>` : nothing}
+    ${total ? below(job.child_counts, total) : nothing}
     <span class="quiet time">${reading ? "…" : duration(runTime(job))}</span>`,
 
   group: ({ queue, status, total, reading }) => html`<span class="sign ${kindOf(status)}">${signOf(status)}</span>
     <span class="name">${queue}</span>
     <span class="number">×${count(total)}</span>
-    <span class=${kindOf(status)}>${status}</span>
+    <span class="status ${kindOf(status)}">${status}</span>
     <span class="grow quiet">${reading ? "…" : ""}</span>`,
 
   more: (list) => html`<span class="link">${count(Math.max(list.total - list.jobs.length, 1))} more …</span>
@@ -98,6 +99,18 @@ const LINES = {
 
   note: ({ error }) => html`<span class="failed">${error.detail ?? String(error)}</span>`,
 };
+
+function below(counts, total) {
+  const all = counted(total, "child", "children");
+  if (!counts) return html`<span class="quiet">${all}</span>`;
+  const open = counts.running + counts.pending;
+  return html`<span class="quiet"
+      >${counts.failed ? html`<b class="failed">${count(counts.failed)} failed</b> of ` : nothing}${all}${open
+        ? `, ${count(open)} open`
+        : ""}</span
+    >
+    ${bar(counts)}`;
+}
 
 // What a person does.
 

@@ -122,10 +122,10 @@ export class Tree {
       const wanted = Math.min(list.jobs.length, FRESH);
       const known = new Map(list.jobs.map((place) => [place.job.id, place]));
       const jobs = [];
-      let page = { jobs: [], cursor: null };
+      let page = { cursor: null };
       do {
         page = await this._page(list, page.cursor);
-        jobs.push(...page.jobs);
+        jobs.push(...page);
       } while (page.cursor && jobs.length < wanted);
       list.jobs = list.jobs.length > jobs.length && page.cursor ? list.jobs.slice(jobs.length) : [];
       const fresh = new Set(jobs.map((job) => job.id));
@@ -143,12 +143,12 @@ export class Tree {
 
   async _page(list, cursor) {
     const { queue, status } = list;
-    return this._client.getChildPage(list.place.job.id, { queue, status, limit: PAGE, cursor });
+    return this._client.getChildren(list.place.job.id, { queue, status, limit: PAGE, cursor });
   }
 
   _append(list, page) {
     const known = new Set(list.jobs.map((place) => place.job.id));
-    for (const job of page.jobs) {
+    for (const job of page) {
       if (!known.has(job.id)) list.jobs.push(this._place(job, list, `${list.key}/${job.id}`));
     }
     list.cursor = page.cursor;
