@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import uuid4
+from os import urandom
 
 from hammerwork_cli.models.trees import TreeNode
 from hammerwork_cli.models.values import Counts, JobPriority, JobStatus, Moment
 
+_VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+
 
 def new_id() -> str:
-    """A fresh job id."""
-    return str(uuid4())
+    """A fresh job id: a random UUID (version 4), made faster than ``uuid`` does, which a million children feel."""
+    digits = urandom(16).hex()
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANTS[digits[16]]}{digits[17:20]}-{digits[20:]}"
 
 
 @dataclass(slots=True)

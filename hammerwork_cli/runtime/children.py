@@ -9,14 +9,14 @@ import pickle
 import tempfile
 from collections.abc import AsyncIterable, Awaitable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
-from math import ceil
+from operator import attrgetter
 from typing import IO, Self
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import NewJob, SpawnConfig
-from hammerwork_cli.runtime.job import Job
+from hammerwork_cli.runtime.job import Job, whole_seconds
 from hammerwork_cli.runtime.spawning import FIRST_CHILDREN, SpawnError, SpawnFailedError, SpawnLimitError
 
 MOST_IN_MEMORY = 8 * 1024 * 1024
@@ -25,6 +25,7 @@ MOST_IN_MEMORY = 8 * 1024 * 1024
 MOST_DEPENDENCIES = 1000
 _BYTES_A_CHILD = 500
 _PART = 500
+_values = attrgetter(*(field.name for field in fields(NewJob)))
 
 
 class Children:
@@ -97,9 +98,11 @@ class Children:
             self._file.seek(0)
             while True:
                 try:
-                    yield from pickle.load(self._file)  # noqa: S301  a nameless file of our own
+                    part = pickle.load(self._file)  # noqa: S301  a nameless file of our own
                 except EOFError:
                     break
+                for values in part:
+                    yield NewJob(*values)
         yield from self._part
 
     # While they are drained.
@@ -114,7 +117,8 @@ class Children:
         self.queues.add(job.queue)
         if len(self.first_ids) < FIRST_CHILDREN:
             self.first_ids.append(job.id)
-        self._referenced.update(job.depends_on)
+        if job.depends_on:
+            self._referenced.update(job.depends_on)
         self._part.append(job)
         self._bytes += len(job.payload) + _BYTES_A_CHILD
         if self._bytes > MOST_IN_MEMORY and len(self._part) >= _PART:
@@ -125,7 +129,8 @@ class Children:
             self._file = tempfile.TemporaryFile(prefix="hammerwork-children-")  # noqa: SIM115  closed by close()
             self._ids = None
         for start in range(0, len(self._part), _PART):
-            pickle.dump(self._part[start : start + _PART], self._file, pickle.HIGHEST_PROTOCOL)
+            part = [_values(job) for job in self._part[start : start + _PART]]
+            pickle.dump(part, self._file, pickle.HIGHEST_PROTOCOL)
         self._part = []
 
     def settle(self) -> None:
@@ -240,7 +245,7 @@ def _inherited(parent: Job, config: SpawnConfig) -> list[tuple[str, object]]:
     """What children get that do not have it: (field of ``NewJob``, value)."""
     found: list[tuple[str, object]] = []
     if config.inherit_timeout and parent.timeout is not None:
-        found.append(("timeout_seconds", ceil(parent.timeout.total_seconds())))
+        found.append(("timeout_seconds", whole_seconds(parent.timeout)))
     if config.inherit_retry_strategy and parent.retry_strategy is not None:
         found.append(("retry_strategy", json.dumps(parent.retry_strategy.stored())))
     if config.inherit_trace_context:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Self
 
 from hammerwork_cli.errors import UsageError
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from hammerwork_cli.queries.claims import Claimed
 
 CONFIG_KEY = "_spawn_config"
+_COPIED = ("workflow_id", "workflow_name", "trace_id", "correlation_id", "parent_span_id", "span_context")
+_CONVERTED = ("timeout", "delay", "scheduled_at", "retry_strategy", "cron_schedule", "result_ttl", "result_max_size")
+_rare = attrgetter(*_COPIED, *_CONVERTED)
+"""What few jobs have, looked at together: handlers make jobs by the million."""
+_NOTHING = (None,) * (len(_COPIED) + len(_CONVERTED))
+_encoded = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -235,39 +242,39 @@ class Job(_Rowed):
             raise UsageError(
                 "The job has no queue." if self.queue is None else f"{self.queue!r:.60} is no queue's name."
             )
-        next_run = schedule.next_run(self.cron_schedule, self.timezone, now) if self.cron_schedule else None
-        return NewJob(
-            queue=self.queue,
-            payload=json_text(self.payload),
-            created_at=now,
-            scheduled_at=self._start(now, next_run),
-            id=self.id,
-            priority=JobPriority.NORMAL if self.priority is None else self.priority,
-            max_attempts=self.max_attempts,
-            timeout_seconds=None if self.timeout is None else max(1, ceil(self.timeout.total_seconds())),
-            depends_on=self.dependencies,
-            dependency_status="waiting" if self.dependencies else "none",
-            workflow_id=self.workflow_id,
-            workflow_name=self.workflow_name,
-            trace_id=self.trace_id,
-            correlation_id=self.correlation_id,
-            parent_span_id=self.parent_span_id,
-            span_context=self.span_context,
-            retry_strategy=None if self.retry_strategy is None else json.dumps(self.retry_strategy.stored()),
-            cron_schedule=self.cron_schedule,
-            timezone=self.timezone or ("UTC" if self.cron_schedule else None),
-            recurring=self.recurring,
-            next_run_at=next_run,
-            result_storage="none" if self.result_ttl is None and self.result_max_size is None else "database",
-            result_ttl_seconds=None if self.result_ttl is None else max(1, ceil(self.result_ttl.total_seconds())),
-            result_max_size_bytes=self.result_max_size,
-        )
+        new = NewJob(self.queue, json_text(self.payload), now, now, self.id)
+        new.max_attempts = self.max_attempts
+        if self.priority is not None:
+            new.priority = self.priority
+        if self.dependencies:
+            new.depends_on, new.dependency_status = self.dependencies, "waiting"
+        if _rare(self) != _NOTHING:
+            self._add_rare(new)
+        return new
 
-    def _start(self, now: datetime, next_run: datetime | None) -> datetime:
-        if self.scheduled_at is None and self.delay is None:
-            return next_run or now
-        start = self.scheduled_at or now
-        return start if self.delay is None else max(start, now + self.delay)
+    def _add_rare(self, new: NewJob) -> None:
+        for name in _COPIED:
+            setattr(new, name, getattr(self, name))
+        if self.timeout is not None:
+            new.timeout_seconds = whole_seconds(self.timeout)
+        if self.retry_strategy is not None:
+            new.retry_strategy = json.dumps(self.retry_strategy.stored())
+        if self.result_ttl is not None:
+            new.result_storage, new.result_ttl_seconds = "database", whole_seconds(self.result_ttl)
+        if self.result_max_size is not None:
+            new.result_storage, new.result_max_size_bytes = "database", self.result_max_size
+        now = new.created_at
+        if self.cron_schedule is not None:
+            new.recurring, new.cron_schedule, new.timezone = True, self.cron_schedule, self.timezone or "UTC"
+            new.next_run_at = schedule.next_run(self.cron_schedule, self.timezone, now)
+            new.scheduled_at = new.next_run_at or now
+        if self.scheduled_at is not None or self.delay is not None:
+            new.scheduled_at = max(self.scheduled_at or now, now + (self.delay or timedelta(0)))
+
+
+def whole_seconds(duration: timedelta) -> int:
+    """A duration as a column of seconds holds it, rounded up: no timeout becomes none."""
+    return max(1, ceil(duration.total_seconds()))
 
 
 def full_id(text: object) -> str:
@@ -289,7 +296,7 @@ def json_text(value: Any) -> str:
         UsageError: JSON cannot hold it; the message says what.
     """
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _encoded(value)
         if not text.isascii():
             text.encode()
     except (TypeError, ValueError, RecursionError) as error:
