@@ -14,7 +14,7 @@ _hammerwork_look() {
             takes=' -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'spawn')
-            commands='list tree stats lineage pending wait why doctor'
+            commands='list tree stats lineage pending wait why doctor monitor'
             options='--help'
             ;;
         'spawn list')
@@ -52,6 +52,10 @@ _hammerwork_look() {
         'spawn doctor')
             options='--fix --yes --dry-run --older-than --strict --queue --limit --format --database-url --color --quiet --debug --help'
             takes=' --older-than= -q=:queues --queue=:queues -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            ;;
+        'spawn monitor')
+            options='--interval --queue --count --until --timeout --format --database-url --color --quiet --debug --help'
+            takes=' --interval= -q=:queues --queue=:queues --count= --until=+done,failed --timeout= --format=text,jsonl -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'job')
             commands='list show enqueue retry cancel delete purge'
@@ -188,7 +192,7 @@ _hammerwork_look() {
         'schema')
             options='--format --database-url --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
-            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-wait,spawn-why,spawn-doctor,job-list,job-show,job-enqueue,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,migration-run,migration-status,migration-plan,config-show,config-get,schema,error*'
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-wait,spawn-monitor,spawn-why,spawn-doctor,job-list,job-show,job-enqueue,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,migration-run,migration-status,migration-plan,config-show,config-get,schema,error*'
             ;;
         'demo')
             options='--folder --database-url --color --quiet --debug --help'

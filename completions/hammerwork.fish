@@ -100,6 +100,7 @@ complete -c hammerwork -n '__hammerwork_at spawn' -a pending -d 'Jobs that will 
 complete -c hammerwork -n '__hammerwork_at spawn' -a wait -d 'Waits until the whole tree that a job belongs to has finished, with all that is spawned meanwhile.'
 complete -c hammerwork -n '__hammerwork_at spawn' -a why -d 'Why a job, or what is below it, failed or waits: the deepest failures by error, and the way to each.'
 complete -c hammerwork -n '__hammerwork_at spawn' -a doctor -d 'What is wrong with the jobs, and what would mend it.'
+complete -c hammerwork -n '__hammerwork_at spawn' -a monitor -d 'What happens right now: rates, running operations, newest failures, workers.'
 complete -c hammerwork -n '__hammerwork_at spawn' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at spawn list' -l recent -d 'Only parents created in the last hour.'
@@ -196,6 +197,18 @@ complete -c hammerwork -n '__hammerwork_at spawn doctor' -l color -x -a 'auto al
 complete -c hammerwork -n '__hammerwork_at spawn doctor' -l quiet -d 'No notes on stderr.'
 complete -c hammerwork -n '__hammerwork_at spawn doctor' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at spawn doctor' -s h -l help -d 'Show the help and exit.'
+
+complete -c hammerwork -n '__hammerwork_at spawn monitor' -l interval -x -d 'Between two looks: 5, 0.5, 2m.'
+complete -c hammerwork -n '__hammerwork_at spawn monitor' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only this queue.'
+complete -c hammerwork -n '__hammerwork_at spawn monitor' -l count -x -d 'End after so many looks.'
+complete -c hammerwork -n '__hammerwork_at spawn monitor' -l until -x -a '(__hammerwork_several done failed)' -d 'End when nothing is open (done: exit 0), or something fails (failed: exit 1).'
+complete -c hammerwork -n '__hammerwork_at spawn monitor' -l timeout -x -d 'End after: 90s, 15m, 2h (exit 124).'
+complete -c hammerwork -n '__hammerwork_at spawn monitor' -l format -x -a 'text jsonl' -d 'Lines instead of a picture: sentences, or JSON as in a pipe.'
+complete -c hammerwork -n '__hammerwork_at spawn monitor' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'postgresql://, mysql://, mariadb:// or sqlite:///path.'
+complete -c hammerwork -n '__hammerwork_at spawn monitor' -l color -x -a 'auto always never' -d 'When to colour.'
+complete -c hammerwork -n '__hammerwork_at spawn monitor' -l quiet -d 'No notes on stderr.'
+complete -c hammerwork -n '__hammerwork_at spawn monitor' -l debug -d 'Show tracebacks.'
+complete -c hammerwork -n '__hammerwork_at spawn monitor' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at job' -a list -d 'Jobs, newest first.'
 complete -c hammerwork -n '__hammerwork_at job' -a show -d 'Everything known about a job: payload, result, what it depends on and what depends on it.'
@@ -523,7 +536,7 @@ complete -c hammerwork -n '__hammerwork_at schema' -l color -x -a 'auto always n
 complete -c hammerwork -n '__hammerwork_at schema' -l quiet -d 'No notes on stderr.'
 complete -c hammerwork -n '__hammerwork_at schema' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at schema' -s h -l help -d 'Show the help and exit.'
-complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-wait spawn-why spawn-doctor job-list job-show job-enqueue job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear migration-run migration-status migration-plan config-show config-get schema error'
+complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-wait spawn-monitor spawn-why spawn-doctor job-list job-show job-enqueue job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear migration-run migration-status migration-plan config-show config-get schema error'
 
 complete -c hammerwork -n '__hammerwork_at demo' -l folder -x -k -a '(__hammerwork_value folders)' -d 'Where its database goes.'
 complete -c hammerwork -n '__hammerwork_at demo' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'postgresql://, mysql://, mariadb:// or sqlite:///path.'

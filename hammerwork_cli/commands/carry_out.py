@@ -9,11 +9,12 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AnswerIsNoError, ConflictError, NotFoundError
 from hammerwork_cli.models import JobStatus, Outcome
 from hammerwork_cli.queries import job_changes
-from hammerwork_cli.queries.job_changes import GONE, Change
+from hammerwork_cli.queries.job_changes import GONE, STILL_COMING, Change
 from hammerwork_cli.queries.job_selections import Named, Selection
 from hammerwork_cli.queries.jobs import LIST_JOBS
 from hammerwork_cli.render import job_outcomes as shown
 from hammerwork_cli.render.job_outcomes import Plan, Wording
+from hammerwork_cli.render.text import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def _ask(context: Context, plan: Plan, manner: Manner) -> None:
         return
     for line in shown.plan_text(plan, terminal=context.is_terminal, width=context.width):
         context.note(line)
-    question = f"{manner.wording.verb.capitalize()} {plan.jobs:,} {'job' if plan.jobs == 1 else 'jobs'}?"
+    question = f"{manner.wording.verb.capitalize()} {plural(plan.jobs, 'job')}?"
     context.confirm(question, yes=manner.yes, form=manner.form)
 
 
@@ -102,7 +103,8 @@ def _run(context: Context, database: Database, selection: Selection, change: Cha
         try:
             return job_changes.run(database, selection, change, on_progress)
         except KeyboardInterrupt:
-            context.note(f"Stopped after {looked_at:,} jobs. The same command does the rest.")
+            done = plural(looked_at, "job")
+            context.note(f"Stopped after {done}. The same command does the rest.{plan.wording.unfinished}")
             raise
 
 
@@ -123,8 +125,9 @@ def _judge(manner: Manner, selection: Selection, outcome: Outcome) -> None:
     if not isinstance(selection, Named):
         left = sum(jobs for word, jobs in outcome.left.by_status.items() if _is_refused(word, manner.wording))
     if left:
-        raise AnswerIsNoError(f"{left:,} of {left + outcome.changed:,} jobs were left alone.")
+        were = "was" if left == 1 else "were"
+        raise AnswerIsNoError(f"{left:,} of {plural(left + outcome.changed, 'job')} {were} left alone.")
 
 
 def _is_refused(word: str, wording: Wording) -> bool:
-    return word not in wording.tolerated and (word == JobStatus.RUNNING or word in wording.reasons)
+    return word not in wording.tolerated and (word in {JobStatus.RUNNING, STILL_COMING} or word in wording.reasons)

@@ -67,7 +67,8 @@ def retry(
 
     Jobs that failed only because of these run again after them. With --tree it acts on everything below JOB,
     JOB included. --force also takes a Running job, which a worker may then run twice at once; a Completed one,
-    whose children stay; and one that depends on a failed job. More than one job by its id needs consent.
+    whose children stay; and one that depends on a failed job. More than one job by its id needs consent. A tree
+    into which jobs are inserted for ever is given up after half a minute, with exit code 1.
 
     \b
     Examples:

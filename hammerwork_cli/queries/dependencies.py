@@ -1,6 +1,6 @@
 """What jobs depend on and what depends on them, while they are changed: read under locks, never guessed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -11,6 +11,8 @@ from hammerwork_cli.queries.kinship import FAILED_SPELLINGS, GIN_CHUNK, chunks
 
 WAITING_SPELLINGS = tuple(spelling for status in sorted(WAITING) for spelling in status.spellings)
 EVERY_JOB = JobFilter()
+MOST_FOLLOWERS = 1000
+"""Dependents a transaction."""
 
 
 class Held(NamedTuple):
@@ -96,24 +98,90 @@ def dependents(
     ]
 
 
-def rearm(database: Database, parents: Sequence[str], now: datetime) -> list[str]:
-    """Makes the jobs that failed only because of ``parents`` ready to run after them, and so on downward.
+class Following(NamedTuple):
+    """How far the dependents of jobs have been changed along.
 
-    Returns:
-        Their ids.
+    Attributes:
+        changed: ids.
+        parents: jobs whose dependents are yet to be looked for.
+        jobs: dependents that are yet to be looked at.
     """
-    rearmed: list[str] = []
-    frontier: Sequence[str] = parents
-    while frontier:
-        below = {job for _, job in dependents(database, frontier, "failed", FAILED_SPELLINGS)}
-        held = [job for job in hold(database, below) if _failed_by_others(job)]
-        statuses = parent_statuses(database, {parent for job in held for parent in job.depends_on})
-        states = {job.id: state_of(job.depends_on, statuses) for job in held}
-        frontier = [job for job, state in states.items() if state != "failed"]
+
+    changed: Sequence[str] = ()
+    parents: Sequence[str] = ()
+    jobs: Sequence[str] = ()
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is more to do, in another transaction."""
+        return bool(self.parents or self.jobs)
+
+
+def _follow(
+    begun: Following, find: Callable[[Sequence[str]], Iterable[str]], change: Callable[[Sequence[str]], list[str]]
+) -> Following:
+    """Looks at some more dependents, level by level, as many as a transaction should hold."""
+    changed: list[str] = []
+    parents, jobs, room = list(begun.parents), list(begun.jobs), MOST_FOLLOWERS
+    while room > 0 and (parents or jobs):
+        if not jobs:
+            jobs, parents = sorted(set(find(parents))), []
+        part, jobs = jobs[:room], jobs[room:]
+        room -= len(part)
+        done = change(part)
+        changed += done
+        parents += done
+    return Following(changed, parents, jobs)
+
+
+def rearm_next(database: Database, begun: Following, now: datetime) -> Following:
+    """Makes jobs that failed only because of ``begun.parents`` ready to run after them, and so on downward."""
+
+    def find(parents: Sequence[str]) -> Iterable[str]:
+        return (job for _, job in dependents(database, parents, "failed", FAILED_SPELLINGS))
+
+    def change(jobs: Sequence[str]) -> list[str]:
+        states = states_of(database, [job for job in hold(database, jobs) if _failed_by_others(job)])
         for state in ("waiting", "satisfied"):
-            renew(database, [job for job in frontier if states[job] == state], FAILED_SPELLINGS, now, state)
-        rearmed += frontier
-    return rearmed
+            renew(database, [job for job in states if states[job] == state], FAILED_SPELLINGS, now, state)
+        return [job for job, state in states.items() if state != "failed"]
+
+    return _follow(begun, find, change)
+
+
+def fail_next(database: Database, begun: Following, now: datetime, error: str) -> Following:
+    """Fails jobs that wait for ``begun.parents``, which failed for good, and what waits for those, and so on.
+
+    Jobs of workflows with another policy than ``fail_fast`` are left waiting.
+    """
+
+    def find(parents: Sequence[str]) -> Iterable[str]:
+        return (job for _, job in dependents(database, parents, "waiting", WAITING_SPELLINGS, fail_fast=True))
+
+    def change(jobs: Sequence[str]) -> list[str]:
+        held = [job for job in hold(database, jobs) if job.dependency_status == "waiting" and job.status in WAITING]
+        failed = [job for job, state in states_of(database, held).items() if state == "failed"]
+        for part in chunks(failed, database.key_chunk):
+            database.run("jobs.fail_dependents", ids=part, statuses=WAITING_SPELLINGS, now=now, error=error)
+        return failed
+
+    return _follow(begun, find, change)
+
+
+def fail_waiting(database: Database, parents: Sequence[str], now: datetime, error: str) -> list[str]:
+    """Like :func:`fail_next` to the end, in one transaction; returns the ids."""
+    failed: list[str] = []
+    following = Following(parents=parents)
+    while following.goes_on:
+        following = fail_next(database, following, now, error)
+        failed += following.changed
+    return failed
+
+
+def states_of(database: Database, jobs: Sequence[Held]) -> dict[str, str]:
+    """The ``dependency_status`` that each should have."""
+    statuses = parent_statuses(database, {parent for job in jobs for parent in job.depends_on})
+    return {job.id: state_of(job.depends_on, statuses) for job in jobs}
 
 
 def _failed_by_others(job: Held) -> bool:
@@ -126,23 +194,3 @@ def renew(database: Database, ids: Sequence[str], statuses: tuple[str, ...], now
         database.run("jobs.retry", ids=part, statuses=statuses, now=now, dependency_status=state)
         for part in chunks(ids, database.key_chunk)
     )
-
-
-def fail_waiting(database: Database, parents: Sequence[str], now: datetime, error: str) -> list[str]:
-    """Fails the jobs that wait for ``parents``, which failed for good, and what waits for those, and so on.
-
-    Jobs of workflows with another policy than ``fail_fast`` are left waiting.
-
-    Returns:
-        Their ids.
-    """
-    failed: list[str] = []
-    frontier: Sequence[str] = parents
-    while frontier:
-        pairs = dependents(database, frontier, "waiting", WAITING_SPELLINGS, fail_fast=True)
-        held = hold(database, {job for _, job in pairs})
-        frontier = [job.id for job in held if job.dependency_status == "waiting" and job.status in WAITING]
-        for part in chunks(frontier, database.key_chunk):
-            database.run("jobs.fail_dependents", ids=part, statuses=WAITING_SPELLINGS, now=now, error=error)
-        failed += frontier
-    return failed

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import FAILURES, WAITING, Counts, JobFilter, JobStatus, Outcome
 from hammerwork_cli.queries import dependencies
-from hammerwork_cli.queries.dependencies import EVERY_JOB, WAITING_SPELLINGS, Held, hold
+from hammerwork_cli.queries.dependencies import EVERY_JOB, WAITING_SPELLINGS, Following, Held, hold
 from hammerwork_cli.queries.job_selections import BATCH, Selection
 from hammerwork_cli.queries.kinship import chunks
 
@@ -16,6 +17,7 @@ CHANGED_MEANWHILE = "changed_meanwhile"
 ARCHIVED = "archived"
 PARENT_FAILED = "parent_failed"
 WAITED_FOR = "waited_for"
+STILL_COMING = "still_coming"
 """Reasons for leaving a job as it is; where the status is the reason, its word is."""
 
 
@@ -26,13 +28,13 @@ class Step:
     Attributes:
         left: reason -> jobs that were not changed.
         later: id -> reason of jobs that another step of the same change may make changeable.
-        followed: ids of dependents that were changed along.
+        following: dependents that were changed along, and those that are yet to be.
     """
 
     changed: int = 0
     left: Counts = field(default_factory=Counts)
     later: dict[str, str] = field(default_factory=dict)
-    followed: list[str] = field(default_factory=list)
+    following: Following = field(default_factory=Following)
 
 
 class Change:
@@ -67,8 +69,15 @@ class Change:
             else:
                 step.left.add(reason)
         step.later = self._later(database, free)
-        self._change(database, [job for job in free if job.id not in step.later], step)
+        free = [job for job in free if job.id not in step.later]
+        self._change(database, free, step)
+        step.following = self.follow(database, Following(parents=[job.id for job in free]))
         return step
+
+    def follow(self, database: Database, begun: Following) -> Following:
+        """Changes dependents along, as many as a transaction should hold."""
+        del database, begun
+        return Following()
 
     def _refusal(self, job: Held) -> str | None:
         if not self.accepts(job.status):
@@ -97,9 +106,7 @@ class Retry(Change):
 
     def _states(self, database: Database, jobs: Sequence[Held]) -> dict[str, str]:
         """``dependency_status`` by id, of the jobs whose dependencies had not been satisfied."""
-        tied = [job for job in jobs if job.dependency_status in {"waiting", "failed"}]
-        statuses = dependencies.parent_statuses(database, {parent for job in tied for parent in job.depends_on})
-        return {job.id: dependencies.state_of(job.depends_on, statuses) for job in tied}
+        return dependencies.states_of(database, [job for job in jobs if job.dependency_status in {"waiting", "failed"}])
 
     def _change(self, database: Database, jobs: Sequence[Held], step: Step) -> None:
         states = self._states(database, jobs)
@@ -109,7 +116,10 @@ class Retry(Change):
             by_state.setdefault("satisfied" if state == "failed" else state, []).append(job.id)
         for state, ids in by_state.items():
             step.changed += dependencies.renew(database, ids, _stored(jobs), self.now, state)
-        step.followed = dependencies.rearm(database, [job.id for job in jobs], self.now)
+
+    def follow(self, database: Database, begun: Following) -> Following:
+        """Re-arms what failed only because of the jobs."""
+        return dependencies.rearm_next(database, begun, self.now)
 
 
 class Cancel(Change):
@@ -133,12 +143,14 @@ class Cancel(Change):
         return status in WAITING or (self.force and status == JobStatus.RUNNING)
 
     def _change(self, database: Database, jobs: Sequence[Held], step: Step) -> None:
-        ids = [job.id for job in jobs]
-        for part in chunks(ids, database.key_chunk):
+        for part in chunks([job.id for job in jobs], database.key_chunk):
             step.changed += database.run(
                 "jobs.cancel", ids=part, statuses=_stored(jobs), now=self.now, error=self.error
             )
-        step.followed = dependencies.fail_waiting(database, ids, self.now, self.followers_error)
+
+    def follow(self, database: Database, begun: Following) -> Following:
+        """Fails what waits for the jobs."""
+        return dependencies.fail_next(database, begun, self.now, self.followers_error)
 
 
 class Delete(Change):
@@ -173,6 +185,8 @@ def run(
 ) -> Outcome:
     """Changes jobs in batches, each a transaction of its own; stopped in between, a second run does the rest.
 
+    Dependents come along in the same transaction as far as there is room, and in further ones where they are many.
+
     Args:
         database: where.
         selection: which.
@@ -188,6 +202,8 @@ def run(
         progress.step(batch)
         looked_at += len(batch)
         on_progress(looked_at)
+    if selection.unreached:
+        progress.outcome.left.add(STILL_COMING, selection.unreached)
     return progress.finish()
 
 
@@ -208,8 +224,15 @@ class _Progress:
         step = self.database.transaction(lambda: self.change.step(self.database, ids, self.wanted))
         self.outcome.changed += step.changed
         self.outcome.left.merge(step.left)
-        self.followed.update(step.followed)
         self.later |= step.later
+        self._follow(step.following)
+
+    def _follow(self, following: Following) -> None:
+        """Changes the dependents along, in as many further transactions as it takes."""
+        self.followed.update(following.changed)
+        while following.goes_on:
+            following = self.database.transaction(partial(self.change.follow, self.database, following))
+            self.followed.update(following.changed)
 
     def finish(self) -> Outcome:
         """Tries the postponed jobs until that changes nothing more, and sums up."""

@@ -1,5 +1,6 @@
 """Which jobs a change is for: named ones, those that a filter chooses, or everything below one."""
 
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Protocol
 
@@ -11,6 +12,8 @@ from hammerwork_cli.queries.kinship import Kinship, chunks
 
 BATCH = 1000
 """Jobs a transaction."""
+PATIENCE = 30.0
+"""Seconds for which a tree is read again while jobs are being inserted into it."""
 
 
 class Selection(Protocol):
@@ -18,9 +21,11 @@ class Selection(Protocol):
 
     Attributes:
         wanted: what they must still be like when their turn comes.
+        unreached: jobs that went on coming until the last batch was given up.
     """
 
     wanted: JobFilter
+    unreached: int
 
     def groups(self, database: Database) -> list[JobGroup]:
         """How many they are now, by queue and status."""
@@ -31,6 +36,8 @@ class Selection(Protocol):
 
 class Named:
     """Jobs whose ids were given."""
+
+    unreached = 0
 
     def __init__(self, ids: Iterable[str]) -> None:
         self.ids = list(dict.fromkeys(ids))
@@ -49,6 +56,8 @@ class Named:
 class Chosen:
     """Jobs that a filter chooses, in the order of their ids: a second run goes on where a first was stopped."""
 
+    unreached = 0
+
     def __init__(self, wanted: JobFilter) -> None:
         self.wanted = wanted
 
@@ -63,19 +72,22 @@ class Chosen:
         """See :class:`Selection`."""
         after: str | None = None
         while True:
-            rows = database.rows("jobs.ids", **chosen(self.wanted), after=after, limit=BATCH)
-            if not rows:
+            ids = [str(row[0]) for row in database.rows("jobs.ids", **chosen(self.wanted), after=after, limit=BATCH)]
+            if ids:
+                yield ids
+            if len(ids) < BATCH:  # what is inserted from now on was not meant
                 return
-            ids = [str(row[0]) for row in rows]
-            yield ids
             after = ids[-1]
 
 
 class Below:
     """A job and everything below it, from the top down.
 
-    The tree is read again until that finds nothing new: a worker may be inserting children meanwhile.
+    The tree is read again until that finds nothing new, or for :data:`PATIENCE`: a worker may be inserting children
+    meanwhile.
     """
+
+    unreached = 0
 
     def __init__(self, job: str, statuses: Collection[JobStatus]) -> None:
         self.job = job
@@ -92,9 +104,14 @@ class Below:
     def batches(self, database: Database) -> Iterator[Sequence[str]]:
         """See :class:`Selection`."""
         seen: set[str] = set()
+        end: float | None = None
         while fresh := [node.id for node in self._read(database) if node.id not in seen]:
+            if end and time.monotonic() > end:
+                self.unreached = len(fresh)
+                return
             seen.update(fresh)
             yield from chunks(fresh, BATCH)
+            end = end or time.monotonic() + PATIENCE
 
 
 def _grouped(nodes: Iterable[TreeNode]) -> list[JobGroup]:

@@ -32,6 +32,7 @@ class Wording:
         otherwise: what can be done about a job in a status that the change does not take.
         reasons: further reasons for leaving a job.
         tolerated: reasons that are no failure.
+        unfinished: what is not finished by the same command after Ctrl-C, and what does it.
     """
 
     verb: str
@@ -42,6 +43,7 @@ class Wording:
     relation: str = ""
     reasons: Mapping[str, Reason] = field(default_factory=dict)
     tolerated: frozenset[str] = frozenset()
+    unfinished: str = ""
 
     def reason(self, word: str) -> Reason:
         """What the reason's word, or a status that is one, means."""
@@ -55,6 +57,9 @@ _REASONS = {
     "gone": Reason("not there any more"),
     "changed_meanwhile": Reason("changed by somebody else meanwhile"),
     "archived": Reason("archived", "What has been archived stays as it is."),
+    "still_coming": Reason(
+        "inserted while this went on", "Stop who inserts them (a worker that spawns?), and run the same command again."
+    ),
 }
 _WAITED_FOR = "waited for by another job"
 
@@ -65,6 +70,7 @@ RETRY = Wording(
     otherwise="Only Failed, Dead and TimedOut jobs are retried.",
     followed="and re-armed",
     relation="that had failed because of",
+    unfinished=" Jobs that had failed because of those: hammerwork job retry JOB --tree",
     reasons={
         JobStatus.COMPLETED: Reason("Completed", "With --force it runs again; a Rust worker also spawns again."),
         "parent_failed": Reason("dependent on a failed job", "Retry that job, or add --force to run it all the same."),
@@ -77,6 +83,7 @@ CANCEL = Wording(
     otherwise="Only jobs that have not begun are cancelled. To remove a row: hammerwork job delete",
     followed="and failed",
     relation="that waited for",
+    unfinished=" Jobs that waited for those: hammerwork spawn doctor --fix",
 )
 DELETE = Wording(
     "delete",
@@ -184,8 +191,8 @@ def outcome_record(wording: Wording, outcome: Outcome, plan: Plan | None, *, dry
 
     Keys: ``action`` (``retry``, ``cancel``, ``delete``, ``purge``), ``dry_run``, ``changed`` (jobs),
     ``followed`` (dependents that were changed along), ``left`` (an object, reason -> jobs: a status, ``gone``,
-    ``changed_meanwhile``, ``archived``, ``parent_failed``, ``waited_for``), ``plan`` (a list of ``queue``, ``status``,
-    ``jobs``, ``changes``; null for one job by its id).
+    ``changed_meanwhile``, ``archived``, ``parent_failed``, ``waited_for``, ``still_coming``), ``plan`` (a list of
+    ``queue``, ``status``, ``jobs``, ``changes``; null for one job by its id).
     """
     groups = None
     if plan is not None:

@@ -8,7 +8,7 @@ import pytest
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import JobFilter, JobStatus, NewJob
-from hammerwork_cli.queries import job_selections
+from hammerwork_cli.queries import dependencies, job_selections
 from hammerwork_cli.queries.job_changes import Retry
 from hammerwork_cli.queries.job_selections import Below, Chosen
 from tests.conftest import Outcome
@@ -256,6 +256,27 @@ def test_children_that_a_worker_inserts_meanwhile_are_cancelled_too(
     record = changed(run, migrated_url, "cancel", identity(1), "--tree", "--yes", code=1)
     assert (record["changed"], record["left"]) == (3, {"Running": 1})
     assert statuses(migrated_url) == {1: "Running", 2: "Failed", 3: "Failed", 4: "Failed"}
+
+
+@pytest.mark.parametrize(("verb", "status"), [("retry", D), ("cancel", P)])
+def test_a_tree_into_which_jobs_are_inserted_for_ever_is_given_up(
+    run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch, verb: str, status: JobStatus
+) -> None:
+    batches = Below.batches
+
+    def while_a_worker_spawns(self: Below, database: Database) -> Iterator[Sequence[str]]:
+        for number, batch in enumerate(batches(self, database), start=2):
+            yield batch
+            write(migrated_url, child(number, 1, status, "none"))
+
+    monkeypatch.setattr(Below, "batches", while_a_worker_spawns)
+    monkeypatch.setattr(job_selections, "PATIENCE", 0.2)
+    write(migrated_url, job(1, status))
+    outcome = run("job", verb, identity(1), "--tree", "--yes", url=migrated_url)
+    assert outcome.exit_code == 1
+    assert "Left alone: 1 job, inserted while this went on. Stop who inserts them" in outcome.stdout
+    left = [number for number, word in statuses(migrated_url).items() if word == status.value]
+    assert left == [max(statuses(migrated_url))]
 
 
 def test_a_deep_tree_is_changed_without_recursion(run: Run, sqlite_url: str) -> None:
@@ -530,6 +551,42 @@ def test_a_change_that_is_interrupted_is_finished_by_the_same_command(
     assert "Stopped after 20 jobs. The same command does the rest." in outcome.stderr
     assert list(statuses(migrated_url).values()).count("Pending") == 20
     assert changed(run, migrated_url, "retry", "--all", "--yes")["changed"] == 15
+
+
+@pytest.mark.parametrize("verb", ["retry", "cancel"])
+def test_many_dependents_are_changed_along_in_bounded_transactions(
+    run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setattr(dependencies, "MOST_FOLLOWERS", 10)
+    status, state = (F, "failed") if verb == "retry" else (P, "waiting")
+    write(
+        migrated_url,
+        job(1, D if verb == "retry" else P),
+        *(child(number, 1, status, state) for number in range(2, 27)),
+        *(child(number, number - 25, status, state) for number in range(27, 52)),
+    )
+    transaction, sizes = Database.transaction, []
+
+    def measured(self: Database, work: Callable[[], Any]) -> Any:
+        before = statuses(migrated_url)
+        result = transaction(self, work)
+        after = statuses(migrated_url)
+        sizes.append(sum(before[number] != after[number] for number in before))
+        if len(sizes) == 3:
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(Database, "transaction", measured)
+    stopped = run("job", verb, identity(1), url=migrated_url)
+    assert stopped.exit_code == 130
+    assert sizes == [11, 10, 10]
+    if verb == "retry":
+        assert f"hammerwork job {verb} JOB --tree" in stopped.stderr
+        changed(run, migrated_url, verb, identity(1), "--tree", "--yes")
+    else:
+        assert "hammerwork spawn doctor --fix" in stopped.stderr
+        assert run("spawn", "doctor", "--fix", "--yes", url=migrated_url).exit_code == 0
+    assert set(statuses(migrated_url).values()) == {"Pending" if verb == "retry" else "Failed"}
 
 
 def test_a_job_that_changed_since_it_was_chosen_is_left_alone(
