@@ -44,6 +44,8 @@ def tree(
             above.climb()
         descent = _Descent(kin, above.roots(), depth, max_jobs)
         descent.walk()
+        if target.id not in descent.nodes:
+            descent.add(node for _, node in [*above.by_distance(), (0, target)])
         return descent.tree(target.id)
 
 
@@ -185,6 +187,16 @@ class _Descent:
                 return
             level += 1
             self.frontier = self._level(level)
+
+    def add(self, way: Iterable[TreeNode]) -> None:
+        """Adds the target, of which a limit let nothing be seen, and the way to it from the roots."""
+        for node in way:
+            if node.id not in self.nodes:
+                above = [self.depths[parent] for parent in node.depends_on if parent in self.depths]
+                self.nodes[node.id] = node
+                self.depths[node.id] = min(above, default=-1) + 1
+                self.cut.append(node.id)
+        self.has_joins = True  # so that they are put into order
 
     def _room(self) -> int | None:
         return None if self.max_jobs is None else max(self.max_jobs - len(self.nodes), 0)

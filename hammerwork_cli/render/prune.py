@@ -19,7 +19,7 @@ def prune(
         tree: as it was read.
         statuses: keep jobs in one of these, the way to each of them, the roots and the target.
         children: keep so many children of each job, failures first.
-        nodes: keep so many jobs, level by level, failures first.
+        nodes: keep so many jobs, level by level, failures first; the way to the target in any case.
 
     Returns:
         A tree whose ``child_counts`` tell what was left out.
@@ -52,18 +52,20 @@ def _with_ways(tree: SpawnTree, statuses: set[str]) -> set[str]:
 
 
 def _kept(tree: SpawnTree, wanted: set[str] | None, children: int | None, nodes: int | None) -> set[str]:
-    kept = set(tree.roots)
+    kept = _with_ways(tree, set())
+    walked = set(tree.roots)
     level = list(tree.roots)
     while level:
         following: list[str] = []
         for job in level:
             below = [child for child in tree.children.get(job, ()) if wanted is None or child in wanted]
-            for child in sorted(below, key=lambda child: _urgency(tree, child))[:children]:
-                if child in kept:
+            for child in sorted(below, key=lambda child: (child not in kept, _urgency(tree, child)))[:children]:
+                if child in walked:
                     continue
-                if nodes is not None and len(kept) >= nodes:
+                if nodes is not None and len(kept) >= nodes and child not in kept:
                     return kept
                 kept.add(child)
+                walked.add(child)
                 following.append(child)
         level = following
     return kept

@@ -148,9 +148,9 @@ WHERE {tied}
 AND j.parent_count > 1 AND e.place > 1 AND CAST(e.parent AS CHAR(36)) IN (:ids)
 
 -- name: dependents [sqlite]
-SELECT e.value, j.id FROM hammerwork_jobs j JOIN json_each(j.depends_on) AS e
+SELECT lower(e.value), j.id FROM hammerwork_jobs j JOIN json_each(j.depends_on) AS e
 WHERE {tied}
-AND e.value IN (:ids)
+AND lower(e.value) IN (:ids)
 
 -- name: insert
 -- New jobs, many at a time. Arrays are never NULL: the original cannot read that.

@@ -67,7 +67,8 @@ j.depends_on[1]
 j.first_parent
 
 -- name: first_parent [sqlite]
-json_extract(j.depends_on, '$[0]')
+-- In lower case as ids are, however the list spells it; so is the index.
+lower(json_extract(j.depends_on, '$[0]'))
 
 -- name: is_first_child [postgresql]
 c.depends_on[1] = j.id
@@ -77,7 +78,7 @@ c.first_parent = j.id
 
 -- name: is_first_child [sqlite]
 -- The plus sign: compared as the column's text, the value would not be looked up in the index of an expression.
-json_extract(c.depends_on, '$[0]') = +j.id
+lower(json_extract(c.depends_on, '$[0]')) = +j.id
 
 -- name: edge
 c.id, c.status, c.created_at, c.started_at, c.completed_at, COALESCE(c.failed_at, c.timed_out_at) AS failed_at
@@ -99,7 +100,7 @@ CASE jsonb_typeof(c.depends_on) WHEN 'array' THEN c.depends_on ELSE '[]' END) AS
 JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) PATH '$')) AS e)
 
 -- name: edges [sqlite]
-(SELECT e.value AS parent, {edge} FROM hammerwork_jobs c JOIN json_each(c.depends_on) AS e)
+(SELECT lower(e.value) AS parent, {edge} FROM hammerwork_jobs c JOIN json_each(c.depends_on) AS e)
 
 -- name: joined_edges [postgresql]
 -- The parents after the first, of the jobs that have several.
@@ -112,7 +113,7 @@ JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(
 WHERE c.parent_count > 1 AND e.place > 1)
 
 -- name: joined_edges [sqlite]
-(SELECT e.value AS parent, {edge} FROM hammerwork_jobs c JOIN json_each(c.depends_on) AS e
+(SELECT lower(e.value) AS parent, {edge} FROM hammerwork_jobs c JOIN json_each(c.depends_on) AS e
 WHERE json_array_length(c.depends_on) > 1 AND e.key > 0)
 
 -- name: archived_edges [postgresql]
@@ -127,7 +128,7 @@ CASE jsonb_typeof(to_jsonb(c.depends_on)) WHEN 'array' THEN to_jsonb(c.depends_o
 JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) PATH '$')) AS e)
 
 -- name: archived_edges [sqlite]
-(SELECT e.value AS parent, c.id FROM hammerwork_jobs_archive c JOIN json_each(c.depends_on) AS e)
+(SELECT lower(e.value) AS parent, c.id FROM hammerwork_jobs_archive c JOIN json_each(c.depends_on) AS e)
 
 -- name: among
 -- Long lists of ids, as Database.ids makes them.
@@ -206,7 +207,7 @@ e.parent
 CAST(e.parent AS CHAR(36))
 
 -- name: parent_id [sqlite]
-e.value
+lower(e.value)
 
 -- name: parent_text
 CAST({parent_id} AS CHAR(36))

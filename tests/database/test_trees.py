@@ -2,6 +2,9 @@
 
 import gzip
 import json
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -267,3 +270,52 @@ def test_a_tree_is_read_as_of_one_moment(readable: Database, rows: Rows) -> None
         assert len(trees.tree(readable, root).nodes) == 2
     other.close()
     assert len(trees.tree(readable, root).nodes) == 3
+
+
+def test_parents_in_capitals_are_the_same_jobs(readable: Database, rows: Rows, run: Callable[..., Any]) -> None:
+    root, other = rows.job(spawns=True), rows.job()
+    child = rows.job(depends_on=rows.ids([root.upper()]))
+    join = rows.job(depends_on=rows.ids([other.upper(), root.upper()]))
+    leaf = rows.job(child)
+    url = readable.url.raw
+    for job in (root, child, leaf, join):
+        drawn = run("spawn", "tree", job, "--format", "json", url=url).json
+        assert {node["id"] for node in drawn["nodes"]} == {root, child, leaf, join} | (
+            {other} if job == join else set()
+        )
+        assert [edge["from"] for edge in drawn["edges"] if edge["to"] == child] == [root]
+        assert f"{job[:8]} ◀ this job" in run("spawn", "tree", job, "--full", url=url).stdout
+    above = run("spawn", "lineage", leaf, "--ancestors", "--format", "json", url=url).json["ancestors"]
+    assert [ancestor["id"] for ancestor in above] == [root, child]
+    assert run("spawn", "list", "--format", "json", url=url).json[0]["children"]["total"] == 2
+    assert run("job", "show", root, "--format", "json", url=url).json["children"]["total"] == 2
+
+
+LIMITS = [
+    ("--max-nodes", "3"),
+    ("--max-nodes", "1", "--status", "failed"),
+    ("--depth", "0"),
+    ("--depth", "1", "--max-children", "2"),
+]
+
+
+@pytest.mark.parametrize("limits", LIMITS, ids=" ".join)
+def test_no_limit_hides_the_job_that_was_asked_for(
+    database: Database, run: Callable[..., Any], limits: tuple[str, ...]
+) -> None:
+    rows = Rows(database)
+    root = rows.job(spawns=True)
+    children = database.transaction(lambda: [rows.job(root) for _ in range(600)])
+    middle = rows.job(children[590])
+    target = rows.job(middle)
+    url = database.url.raw
+    for form in ("json", "jsonl", "dot", "mermaid", "text"):
+        drawn = run("spawn", "tree", target, "--format", form, *limits, url=url)
+        assert drawn.exit_code == 0, drawn.stderr
+        assert target[:8] in drawn.stdout
+    found = run("spawn", "tree", target, "--format", "json", *limits, url=url).json
+    way = [root, children[590], middle, target]
+    assert found["truncated"]
+    assert [node["depth"] for node in found["nodes"] if node["id"] in way] == [0, 1, 2, 3]
+    assert {(edge["from"], edge["to"]) for edge in found["edges"]} >= set(pairwise(way))
+    assert next(node["children"] for node in found["nodes"] if node["id"] == root) == 600
