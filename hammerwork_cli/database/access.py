@@ -36,6 +36,8 @@ class Database:
     """Ids a statement that changes or locks rows."""
     read_chunk: int = key_chunk
     """Ids a statement that reads rows by an index; a longer list is sorted and meets neighbours in the index."""
+    sorts_to_claim: bool = False
+    """Whether the server cannot read jobs in the order of their urgency from an index."""
     scan_chunk: int = 100_000
     """Ids a statement that reads the whole table: as many as a statement may hold."""
 
@@ -85,6 +87,14 @@ class Database:
 
     def now(self) -> datetime:
         """The server's clock, in UTC."""
+        raise NotImplementedError
+
+    def listen(self, channel: str) -> None:
+        """Begins to hear what is sent to a channel, where the database can do that."""
+        raise NotImplementedError
+
+    def notices(self, seconds: float) -> list[str]:
+        """What was sent to the channel; waits for the first at most so long."""
         raise NotImplementedError
 
     # What callers use.

@@ -1,5 +1,6 @@
 """MySQL and MariaDB through mysql-connector-python."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -74,6 +75,8 @@ class MySQLDatabase(Database):
         cursor.execute("SET SESSION eq_range_index_dive_limit = 0")
         cursor.execute("SELECT version()")
         self.version = str(cursor.fetchone()[0])
+        numbers = tuple(int(number) for number in re.findall(r"\d+", self.version)[:2])
+        self.sorts_to_claim = self.is_mariadb and numbers < (10, 8)
         # A CAST in a statement takes the connection's collation, and must meet that of the columns.
         cursor.execute(
             "SELECT collation_name FROM information_schema.columns WHERE table_schema = DATABASE()"

@@ -58,6 +58,16 @@ class PostgresDatabase(Database):
         # Where most of the table is one tree, the planner would read the whole table for each list of ids.
         self._connection.execute("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ; SET LOCAL enable_seqscan = off")
 
+    def listen(self, channel: str) -> None:
+        """Begins to hear what is sent to a channel. Behind a pooler that hands out transactions nothing arrives."""
+        with self._translated():
+            self._connection.execute(f'LISTEN "{channel}"')
+
+    def notices(self, seconds: float) -> list[str]:
+        """What was sent to the channel; waits for the first at most so long."""
+        with self._translated():
+            return [notice.payload for notice in self._connection.notifies(timeout=seconds, stop_after=1)]
+
     def ids(self, ids: Sequence[str]) -> str:
         """One array: a thousand values would each be looked at by the client and by the server."""
         return f"{{{','.join(ids)}}}"

@@ -14,8 +14,8 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import JobStatus, Moment, moment, new_id
-from hammerwork_cli.queries import dependencies, releases
+from hammerwork_cli.models import JobPriority, JobStatus, Moment, moment, new_id
+from hammerwork_cli.queries import dependencies, notices, releases
 from hammerwork_cli.queries.kinship import chunks
 
 LOST_BATCH = 500
@@ -118,7 +118,11 @@ def claim(
     """
 
     def work() -> list[Claimed]:
-        rows = database.rows("claims.ready", queue=queue, now=now, priority=priority, limit=limit)
+        rows = [
+            row
+            for only in _one_by_one(database, priority)
+            for row in database.rows("claims.ready", queue=queue, now=now, priority=only, limit=limit)
+        ][:limit]
         chosen = _choose(rows, slots)
         if not chosen:
             return []
@@ -128,6 +132,11 @@ def claim(
         return [_claimed(row, token) for row in chosen]
 
     return database.transaction(work)
+
+
+def _one_by_one(database: Database, priority: int | None) -> Sequence[int | None]:
+    """MariaDB before 10.8 takes no order from a descending index, and would lock all that it sorts."""
+    return tuple(sorted(JobPriority, reverse=True)) if priority is None and database.sorts_to_claim else (priority,)
 
 
 _ATTEMPTS, _MAX_ATTEMPTS, _LOSSES = (
@@ -147,11 +156,6 @@ def _claimed(row: tuple[Any, ...], token: Claim) -> Claimed:
     values = list(row)
     values[_ATTEMPTS] += 1
     return Claimed._make((*values, token))
-
-
-def priorities(database: Database, queue: str, now: datetime) -> list[int]:
-    """The priorities of the jobs of a queue that may run now, the highest first."""
-    return sorted((int(row[0]) for row in database.rows("claims.priorities", queue=queue, now=now)), reverse=True)
 
 
 class End(StrEnum):
@@ -223,6 +227,7 @@ def finish(
         settled.failed += releases.fail_spawned(database, failed, now)
     for queue, jobs in releases.release(database, [*completed, *failed]).items():
         settled.released[queue] = settled.released.get(queue, 0) + jobs
+    notices.notify(database, settled.released)
 
 
 def _complete(database: Database, ended: Sequence[Ended], now: datetime, settled: Settled) -> list[str]:

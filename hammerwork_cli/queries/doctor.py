@@ -185,6 +185,19 @@ class Doctor:
         everything = {"now": self.now, "before": self.lost_before, "error": error, "waiting": WORDS["pending"]}
         return self.database.run(f"doctor.{statement}", **{**WORDS, **everything, **values})
 
+    def mend_waiting_page(self, after: str | None) -> tuple[str | None, int]:
+        """Releases or fails the jobs of one page that wait for jobs that have ended.
+
+        Args:
+            after: the last id of the page before; ``None`` for the first.
+
+        Returns:
+            The last id of this page, ``None`` when it was the last; and how many jobs were mended.
+        """
+        page = [row[0] for row in self._rows("waiting_ids", after=after, limit=PAGE)]
+        done = self.database.transaction(partial(self._mend_page, page)) if page else {}
+        return (page[-1] if len(page) == PAGE else None), sum(done.values())
+
     def _mend_waiting(self, mended: dict[Damage, int]) -> int:
         """One pass over all waiting jobs; how many were mended."""
         total = 0

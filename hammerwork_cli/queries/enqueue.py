@@ -1,7 +1,7 @@
 """Writing new jobs, the way the original's workers want to read them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from operator import eq
 from typing import Any
@@ -9,10 +9,11 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
 from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueError
-from hammerwork_cli.models import FAILURES, NewJob, id_list, priority_word, status_of
+from hammerwork_cli.models import FAILURES, JobStatus, NewJob, id_list, priority_word, status_of
 from hammerwork_cli.queries import limits
 from hammerwork_cli.queries.dependencies import parent_statuses, state_of
 from hammerwork_cli.queries.jobs import LIST_JOBS, unpacked
+from hammerwork_cli.queries.kinship import chunks
 
 ROWS_A_STATEMENT = 500
 MOST_PARENTS = 1000
@@ -38,6 +39,53 @@ def insert(database: Database, jobs: Sequence[NewJob]) -> int:
         return written
 
     return database.transaction(work)
+
+
+def all_there(database: Database, ids: Collection[str]) -> bool:
+    """Whether all of these jobs have been written."""
+    found = 0
+    for part in chunks(sorted(ids), database.key_chunk):
+        found += len(database.rows("claims.statuses", ids=database.ids(part)))
+    return bool(ids) and found == len(ids)
+
+
+def settle(database: Database, jobs: Sequence[NewJob], external: Collection[str]) -> None:
+    """Gives jobs that are about to be inserted together the ``dependency_status`` that their parents give them.
+
+    Args:
+        database: where, in a transaction: the parents are locked.
+        jobs: changed in place; they may depend on each other.
+        external: what they depend on besides.
+
+    Raises:
+        NotFoundError: a job in ``external`` does not exist.
+        ConflictError: it failed.
+    """
+    statuses = living_parents(database, external)
+    for job in jobs:
+        if job.depends_on:
+            siblings = {parent: JobStatus.PENDING for parent in job.depends_on if parent not in statuses}
+            job.dependency_status = state_of(job.depends_on, statuses | siblings)
+
+
+def living_parents(database: Database, parents: Collection[str]) -> dict[str, str]:
+    """Status by id of jobs that others are about to depend on, locked.
+
+    Raises:
+        NotFoundError: one does not exist.
+        ConflictError: one failed.
+    """
+    statuses = parent_statuses(database, parents) if parents else {}
+    for parent in parents:
+        status = statuses.get(parent)
+        if status is None:
+            raise NotFoundError(f"There is no job {parent} to depend on.", hint=LIST_JOBS)
+        if status in FAILURES:
+            raise ConflictError(
+                f"The job {parent} is {status}: what depends on it would never run.",
+                hint=f"Run it again first: hammerwork job retry {parent}",
+            )
+    return statuses
 
 
 def once(database: Database, job: NewJob) -> tuple[NewJob, bool]:
@@ -107,17 +155,7 @@ def _settled(database: Database, job: NewJob) -> NewJob:
     """The job with the ``dependency_status`` that its parents give it."""
     if not job.depends_on:
         return job
-    statuses = parent_statuses(database, job.depends_on)
-    for parent in job.depends_on:
-        status = statuses.get(parent)
-        if status is None:
-            raise NotFoundError(f"There is no job {parent} to depend on.", hint=LIST_JOBS)
-        if status in FAILURES:
-            raise ConflictError(
-                f"The job {parent} is {status}: what depends on it would never run.",
-                hint=f"Run it again first: hammerwork job retry {parent}",
-            )
-    return replace(job, dependency_status=state_of(job.depends_on, statuses))
+    return replace(job, dependency_status=state_of(job.depends_on, living_parents(database, job.depends_on)))
 
 
 def _insert(database: Database, statement: str, jobs: Sequence[NewJob]) -> int:

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, NotFoundError
-from hammerwork_cli.models import FAILURES, JobStatus, Moment, NewJob, SpawnConfig, id_list, new_id
-from hammerwork_cli.queries import claims, enqueue, limits
+from hammerwork_cli.models import JobStatus, Moment, NewJob, SpawnConfig, id_list, new_id
+from hammerwork_cli.queries import claims, enqueue, limits, notices
 from hammerwork_cli.queries.claims import Claim, Claimed, Ended, Settled
-from hammerwork_cli.queries.dependencies import parent_statuses
+from hammerwork_cli.queries.dependencies import parent_statuses, state_of
 from hammerwork_cli.queries.kinship import chunks
 
 DEFAULT_DEPTH = 32
@@ -158,7 +158,7 @@ def _complete_parent(database: Database, run: Ended, now: datetime, settled: Set
 def _insert(
     database: Database, operation: Operation, batches: Batches, external: Iterable[str], settled: Settled
 ) -> None:
-    _check_external(database, external)
+    enqueue.living_parents(database, sorted(set(external)))
     for batch in batches():
         for job in batch:
             limits.check(database, job)
@@ -169,18 +169,6 @@ def _insert(
     most = operation.config.max_descendants
     if most is not None and operation.children:
         _count_descendants(database, operation, most)
-
-
-def _check_external(database: Database, external: Iterable[str]) -> None:
-    wanted = sorted(set(external))
-    if not wanted:
-        return
-    statuses = parent_statuses(database, wanted)
-    for job in wanted:
-        if job not in statuses:
-            raise NotFoundError(f"A child depends on job {job}, which does not exist.")
-        if statuses[job] in FAILURES:
-            raise ConflictError(f"A child depends on job {job}, which is {statuses[job]}: it would never run.")
 
 
 def _count_descendants(database: Database, operation: Operation, most: int) -> None:
@@ -252,7 +240,11 @@ def spawn_now(
             return str(row[0]), False
         if most is not None and database.rows("spawning.count_keys", **known)[0][0] >= most:
             raise ConflictError(f"max_spawn_count is {most:,}: job {parent.id} may not spawn more.")
+        others = [other for other in child.depends_on if other != parent.id]
+        if others:
+            child.dependency_status = state_of(others, enqueue.living_parents(database, others))
         enqueue.insert(database, [child])
+        notices.notify(database, [child.queue])
         database.run("spawning.record_key", key=key, child=child.id, now=now, **known)
         return child.id, True
 

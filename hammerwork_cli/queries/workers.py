@@ -1,7 +1,6 @@
 """Workers as the database knows them: a row each, kept alive by a heartbeat on the server's clock."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -241,10 +240,3 @@ def ask(database: Database, worker: Worker, request: str, by: str) -> None:
         raise ConflictError(f"The worker {worker.name} is lost: nothing would hear the request.")
     if not database.run("workers.ask", id=worker.id, request=request, by=by):
         raise ConflictError(f"The worker {worker.name} has ended.")
-
-
-def notify(database: Database, queues: Iterable[str]) -> None:
-    """Wakes idle workers of these queues when the transaction commits, where the database can do that."""
-    if database.dialect == "postgresql":
-        for queue in sorted(set(queues)):
-            database.rows("workers.notify", queue=queue)

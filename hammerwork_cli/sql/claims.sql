@@ -32,12 +32,6 @@ ORDER BY j.priority DESC, j.scheduled_at LIMIT :limit
 -- name: unarchived
 j.archived_at IS NULL
 
--- name: priorities
--- Priorities that have a job that may run now.
-SELECT DISTINCT j.priority FROM hammerwork_jobs j
-WHERE j.queue_name = :queue AND j.status = 'Pending' AND j.scheduled_at <= :now
-AND (j.dependency_status IS NULL OR j.dependency_status IN ('none', 'satisfied'))
-
 -- name: take
 -- Makes locked jobs those of a worker. The token stays on the row after the job has ended.
 UPDATE hammerwork_jobs SET status = 'Running', attempts = attempts + 1, started_at = :now, completed_at = NULL,

@@ -1,0 +1,101 @@
+"""Connections that threads share, and that outlive a server's restart."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+from hammerwork_cli.database import Database, DatabaseUrl, connect
+from hammerwork_cli.errors import ConnectionLostError, RetryableError, UnreachableError
+
+Result = TypeVar("Result")
+
+LONGEST_PAUSE = 5.0
+log = logging.getLogger("hammerwork")
+
+
+class Connections:
+    """At most ``size`` connections to one database, each used by one thread at a time.
+
+    Args:
+        url: where.
+        size: most connections that are open at once.
+        given_up: set when nobody wants to wait any longer; waiting ends with the last error.
+    """
+
+    def __init__(self, url: str | DatabaseUrl, size: int, given_up: threading.Event | None = None) -> None:
+        self.url = DatabaseUrl.parse(url) if isinstance(url, str) else url
+        self.given_up = given_up or threading.Event()
+        self._free: list[Database] = []
+        self._places = threading.Semaphore(size)
+        self._lock = threading.Lock()
+
+    def run(self, unit: Callable[[Database], Result], *, patience: float | None = None) -> Result:
+        """Runs ``unit`` with a connection; again, with a new one, when the connection or a conflict loses it.
+
+        Whether a commit whose answer was lost took place is not known: ``unit`` must be written so that running it
+        again finds out.
+
+        Args:
+            unit: what to do, as one transaction or one statement.
+            patience: seconds to go on trying while no server answers; for ever when it is not given.
+
+        Raises:
+            UnreachableError, ConnectionLostError, RetryableError: patience ended, or everybody gave up.
+            DatabaseError: the database refuses what ``unit`` does.
+        """
+        began, tries = time.monotonic(), 0
+        while True:
+            try:
+                return self._once(unit)
+            except (ConnectionLostError, UnreachableError, RetryableError) as error:
+                tries += 1
+                waited = time.monotonic() - began
+                if self.given_up.is_set() or (patience is not None and waited >= patience):
+                    raise
+                if tries == 1 or tries % 10 == 0:
+                    log.warning("%s Trying again.", error.message)
+                # The first time at once: a connection may have been closed long ago by a server that is up again.
+                if tries > 1 or not isinstance(error, ConnectionLostError):
+                    self.given_up.wait(random.uniform(0, min(LONGEST_PAUSE, 0.05 * 2 ** min(tries, 10))))  # noqa: S311
+
+    def _once(self, unit: Callable[[Database], Result]) -> Result:
+        with self._places:
+            database = self._take()
+            try:
+                result = unit(database)
+            except (ConnectionLostError, UnreachableError):
+                self._drop(database)
+                raise
+            except BaseException:
+                self._return(database)
+                raise
+            self._return(database)
+            return result
+
+    def _take(self) -> Database:
+        with self._lock:
+            if self._free:
+                return self._free.pop()
+        return connect(self.url)
+
+    def _return(self, database: Database) -> None:
+        with self._lock:
+            self._free.append(database)
+
+    def _drop(self, database: Database) -> None:
+        with suppress(Exception):
+            database.close()
+        # Its neighbours were connected to the same server.
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections that nobody uses now."""
+        with self._lock:
+            free, self._free = self._free, []
+        for database in free:
+            with suppress(Exception):
+                database.close()
