@@ -162,7 +162,7 @@ def test_children_spawners_and_joins_are_found_through_the_indexes(database: Dat
         ),
         "mysql": ("first_parent", "parent_count > 1", "has_spawn_config = 1"),
         "sqlite": (
-            "json_extract(depends_on, '$[0]')",
+            "lower(json_extract(depends_on, '$[0]'))",
             "json_array_length(depends_on) > 1",
             "json_type(payload, '$._spawn_config') IS NOT NULL",
         ),
