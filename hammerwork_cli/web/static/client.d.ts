@@ -155,12 +155,20 @@ export interface Queue {
   paused_reason: string | null;
 }
 
-/** One change, as the stream of events tells it. */
-export interface SpawnEvent<Data = unknown> {
-  type: string;
-  id: string | null;
-  data: Data;
-}
+/**
+ * What the stream tells.
+ *
+ * - `ready`: it stands; what was asked for before may be old.
+ * - `jobs`: jobs that are new or changed.
+ * - `queues`: a queue was paused or resumed.
+ * - `reset`: more changed than is told; ask anew.
+ * - `database`: the server lost its database, or has it back.
+ */
+export type SpawnEvent = { id: string | null } & (
+  | { type: "ready" | "database"; data: { reachable: boolean } }
+  | { type: "jobs"; data: { jobs: JobNode[] } }
+  | { type: "queues" | "reset"; data: { reason: string } }
+);
 
 export interface SpawnErrorFacts {
   status?: number;
@@ -235,10 +243,10 @@ export class SpawnManager {
   /** Jobs, newest first. */
   getJobs(limit?: number, options?: ListOptions): Promise<Page<JobNode>>;
   enqueue(job: { queue: string; payload?: unknown; [option: string]: unknown }): Promise<unknown>;
-  /** A failed job runs again. */
-  retryJob(jobId: JobId): Promise<unknown>;
-  /** A job that has not started fails instead. */
-  cancelJob(jobId: JobId): Promise<unknown>;
+  /** A failed job runs again; with `tree`, everything below it that failed. */
+  retryJob(jobId: JobId, options?: ChangeOptions): Promise<Outcome>;
+  /** A job that has not started fails instead; with `tree`, everything below it. */
+  cancelJob(jobId: JobId, options?: ChangeOptions & { reason?: string }): Promise<Outcome>;
 
   getQueues(options?: Cancellable): Promise<Queue[]>;
   getQueue(name: string, options?: Cancellable): Promise<unknown>;
@@ -255,6 +263,27 @@ export class SpawnManager {
    * anew, after a pause that grows to half a minute.
    */
   subscribe(callback: (event: SpawnEvent) => void, options?: SubscribeOptions): () => void;
+}
+
+export interface ChangeOptions {
+  tree?: boolean;
+  /** Also what is refused otherwise, as with the command's --force. */
+  force?: boolean;
+  /** Only says what would be done. */
+  dryRun?: boolean;
+}
+
+/** What became of jobs that were to be changed. */
+export interface Outcome {
+  action: string;
+  dry_run: boolean;
+  changed: number;
+  /** Dependents that were changed along. */
+  followed: number;
+  /** Jobs that were left, by reason. */
+  left: Record<string, number>;
+  /** `null` for one job by its id. */
+  plan: { queue: string; status: Status; jobs: number; changes: boolean }[] | null;
 }
 
 export interface TreeOptions extends Cancellable {

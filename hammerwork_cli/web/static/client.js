@@ -94,12 +94,12 @@ export class SpawnManager {
     return this._post("/api/jobs", job);
   }
 
-  async retryJob(jobId) {
-    return this._post(`/api/jobs/${segment(jobId)}/retry`);
+  async retryJob(jobId, { tree, force, dryRun } = {}) {
+    return this._post(`/api/jobs/${segment(jobId)}/retry`, { tree, force, dry_run: dryRun });
   }
 
-  async cancelJob(jobId) {
-    return this._post(`/api/jobs/${segment(jobId)}/cancel`);
+  async cancelJob(jobId, { tree, force, reason, dryRun } = {}) {
+    return this._post(`/api/jobs/${segment(jobId)}/cancel`, { tree, force, reason, dry_run: dryRun });
   }
 
   async getQueues({ signal } = {}) {

@@ -5,7 +5,8 @@ const KINDS = ["completed", "failed", "running"];
 
 /** A progress bar: what completed, failed and runs, of all. */
 export function bar(counts, label = "Children") {
-  const ended = counts.completed + counts.failed;
+  const ended = counts.total - counts.running - counts.pending;
+  const parts = { ...counts, completed: ended - counts.failed };
   return html`<span
     class="bar"
     role="progressbar"
@@ -14,7 +15,7 @@ export function bar(counts, label = "Children") {
     aria-valuemax=${counts.total}
     aria-valuenow=${ended}
     aria-valuetext="${ended} of ${counts.total} ended: ${countsInWords(counts)}"
-    >${KINDS.map((kind) => html`<i class=${kind} .style=${`width: ${share(counts[kind], counts.total)}%`}></i>`)}</span
+    >${KINDS.map((kind) => html`<i class=${kind} .style=${`width: ${share(parts[kind], counts.total)}%`}></i>`)}</span
   >`;
 }
 

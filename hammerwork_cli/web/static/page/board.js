@@ -2,6 +2,7 @@
 
 import { SpawnError } from "../client.js";
 import { Tree } from "./tree.js";
+import { count, counted } from "./words.js";
 
 const OPERATIONS = 50;
 const MOST_OPERATIONS = 200;
@@ -49,13 +50,21 @@ export class Board {
     });
   }
 
-  /** Reads again what is shown; figures that are expensive to count only now and then, unless all is wanted. */
-  async refresh({ all = false } = {}) {
+  /**
+   * Reads again what is shown; figures that are expensive to count only now and then, unless all is wanted.
+   * @param {{all?: boolean, parents?: Set<string> | null}} [what] of which jobs the children have changed
+   */
+  async refresh({ all = false, parents = null } = {}) {
     await this._attempt(async () => {
       await this._readOverview(all);
-      if (this.tree) await this.tree.refresh();
+      if (this.tree) await this.tree.refresh(parents);
       if (this.job) await this._readJob(this.job.id);
     });
+  }
+
+  /** Takes over jobs as they are told. */
+  hear(jobs) {
+    this.tree?.learn(jobs);
   }
 
   async _readOverview(all = true) {
@@ -126,7 +135,8 @@ export class Board {
     const job = await this.client.getJob(id);
     if (this.active !== key) return;
     this.job = job;
-    this.tree?.learn({ ...job, error: job.error?.slice(0, 500) ?? null, children: job.children.total });
+    const { first, ...counts } = job.children;
+    this.tree?.learn([{ ...job, error: job.error?.slice(0, 500) ?? null, children: counts.total, child_counts: counts }]);
   }
 
   /** Finds a job by the beginning of its id: its full id, or `null` with what was found instead. */
@@ -156,6 +166,17 @@ export class Board {
       await act(reason);
       this.say(done);
       await this.refresh({ all: true });
+    }, { say: true });
+  }
+
+  /** Says what would be changed below a job, and asks. */
+  async confirmBelow(job, { title, yes, none, act }) {
+    await this._attempt(async () => {
+      const { changed, plan } = await act({ tree: true, dryRun: true });
+      if (changed === 0) return this.say(none);
+      const parts = plan.filter((part) => part.changes).map((part) => `${count(part.jobs)} ${part.status} in ${part.queue}`);
+      const text = `${counted(changed, "job")}: ${parts.join(", ")}.`;
+      return this.confirm({ title, text, yes, act: () => act({ tree: true }), done: `${yes}: ${counted(changed, "job")}.` });
     }, { say: true });
   }
 

@@ -25,7 +25,28 @@ export function jobPane(board, now) {
 function actions(board, job) {
   const here = board.selected === job.id;
   const root = here ? nothing : html`<a class="button" href="#/jobs/${job.id}">Open as root</a>`;
-  return html`<p class="actions">${board.readOnly ? nothing : html`${retry(board, job)} ${cancel(board, job)}`} ${root}</p>`;
+  const changes = board.readOnly
+    ? nothing
+    : html`${retry(board, job)} ${cancel(board, job)} ${job.children.total ? below(board, job) : nothing}`;
+  return html`<p class="actions">${changes} ${root}</p>`;
+}
+
+function below(board, job) {
+  const name = `${job.queue} ${shortId(job.id)}`;
+  const retrying = {
+    title: `Retry what failed below ${name}?`,
+    yes: "Retry them",
+    none: "Nothing has failed there.",
+    act: (how) => board.client.retryJob(job.id, how),
+  };
+  const cancelling = {
+    title: `Cancel what waits below ${name}?`,
+    yes: "Cancel them",
+    none: "Nothing waits there.",
+    act: (how) => board.client.cancelJob(job.id, how),
+  };
+  return html`<button @click=${() => board.confirmBelow(job, retrying)}>Retry failed below</button>
+    <button @click=${() => board.confirmBelow(job, cancelling)}>Cancel waiting below</button>`;
 }
 
 function retry(board, job) {

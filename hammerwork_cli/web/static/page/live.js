@@ -8,19 +8,26 @@ const GATHER_MS = 400;
 export class Live {
   /**
    * @param {import("../client.js").SpawnManager} client
-   * @param {{changed: (event: object | null) => Promise<void>, state: (state: string) => void}} listeners
+   * @param {{
+   *   jobs: (jobs: object[]) => void,
+   *   changed: (parents: Set<string> | null) => Promise<void>,
+   *   state: (state: string) => void,
+   * }} listeners `jobs` hears at once, `changed` of several changes together: the parents of the jobs, `null` for all
    */
-  constructor(client, { changed, state }) {
+  constructor(client, listeners) {
     this._client = client;
-    this._changed = changed;
-    this._state = state;
+    this._listeners = listeners;
+    this._state = listeners.state;
     this._busy = false;
     this._again = false;
+    this._everything = false;
+    this._parents = new Set();
+    this._polling = null;
   }
 
   start() {
     this.stop();
-    this._deaf = setTimeout(() => this._poll(), DEAF_MS);
+    this._deaf = setTimeout(() => this._lose({ status: -1 }), DEAF_MS);
     this._unsubscribe = this._client.subscribe((event) => this._hear(event), {
       onState: (state) => (state === "open" ? this._listen() : this._lose(state)),
     });
@@ -35,43 +42,47 @@ export class Live {
   }
 
   _listen() {
-    const wasPolling = this._polling !== null && this._polling !== undefined;
     clearTimeout(this._deaf);
     clearInterval(this._polling);
     this._polling = null;
     this._state("live");
-    if (wasPolling) this._gather();
   }
 
   _lose(error) {
     clearTimeout(this._deaf);
     this._state(error.status === 0 ? "lost" : "polling");
-    if (error.status !== 401) this._poll();
+    if (error.status !== 401) this._polling ??= setInterval(() => this._refresh(null), POLL_MS);
   }
 
-  _poll() {
-    if (this._polling) return;
-    if (!this._lost) this._state("polling");
-    this._polling = setInterval(() => this._refresh(), POLL_MS);
+  _hear({ type, data }) {
+    if (type === "database") this._state(data.reachable ? "live" : "unreachable");
+    if (type === "jobs") this._note(data.jobs);
+    else this._everything = true;
+    this._gather();
   }
 
-  _hear(event) {
-    if (event.type !== "ping") this._gather();
+  _note(jobs) {
+    this._listeners.jobs(jobs);
+    for (const job of jobs) {
+      for (const parent of job.depends_on) this._parents.add(parent);
+    }
   }
 
   _gather() {
     clearTimeout(this._gathering);
-    this._gathering = setTimeout(() => this._refresh(), GATHER_MS);
+    this._gathering = setTimeout(() => this._refresh(this._everything ? null : this._parents), GATHER_MS);
   }
 
-  async _refresh() {
+  async _refresh(parents) {
     if (document.hidden) return;
     if (this._busy) {
       this._again = true;
       return;
     }
     this._busy = true;
-    await this._changed();
+    this._everything = false;
+    this._parents = new Set();
+    await this._listeners.changed(parents);
     this._busy = false;
     if (this._again) {
       this._again = false;

@@ -22,12 +22,14 @@ const STATES = {
   live: "Live",
   polling: "Every 5 s",
   lost: "No connection",
+  unreachable: "No database",
 };
 
 const client = new SpawnManager(location.origin, { token: sessionStorage.getItem(TOKEN) });
 const board = new Board(client, draw);
 const live = new Live(client, {
-  changed: () => board.refresh(),
+  jobs: (jobs) => board.hear(jobs),
+  changed: (parents) => board.refresh({ all: parents === null && board.live === "live", parents }),
   state: (state) => {
     board.live = state;
     draw();

@@ -10,6 +10,8 @@ const PAGE = 100;
 const FAMILY = 25;
 /** Groups with at most this many jobs open by themselves when something in them matters. */
 const URGENT = 25;
+/** Children with failures below that are opened with the tree. */
+const OPENED = 3;
 /** The most jobs of a list that are read again when something changed. */
 const FRESH = 300;
 
@@ -31,6 +33,15 @@ export class Tree {
     this.root = this._place(job, null, job.id);
     this._touch();
     await this.open(this.root);
+    await this._openFailures();
+  }
+
+  /** What failed is seen at once, where it is no crowd. */
+  async _openFailures() {
+    if (this.root.grouped) return;
+    const children = this.root.lists.flatMap((list) => list.jobs);
+    const ailing = children.filter(({ job }) => job.child_counts?.failed && job.children <= FAMILY);
+    await Promise.all(ailing.slice(0, OPENED).map((place) => this.open(place)));
   }
 
   /** What there is to draw, from top to bottom: `{kind: "job" | "group" | "more" | "note", item, level, ...}`. */
@@ -67,9 +78,13 @@ export class Tree {
     });
   }
 
-  /** Reads again what is open, for jobs that may have changed. */
-  async refresh() {
-    for (const place of this._openPlaces()) {
+  /**
+   * Reads again what is open.
+   * @param {Set<string> | null} parents only where children of these are counted or listed; `null` for everywhere
+   */
+  async refresh(parents = null) {
+    for (const place of [...this._openPlaces()]) {
+      if (parents !== null && !this._concerns(place, parents)) continue;
       await this._readFamily(place);
       for (const list of place.lists) {
         if (list.open && list.jobs.length) await this._readAgain(list);
@@ -77,10 +92,17 @@ export class Tree {
     }
   }
 
-  /** Takes over what is known of a job by now. */
-  learn(job) {
+  _concerns(place, parents) {
+    const isListed = (list) => list.open && list.jobs.some((child) => parents.has(child.job.id));
+    return parents.has(place.job.id) || place.lists.some(isListed);
+  }
+
+  /** Takes over what is known of jobs by now. */
+  learn(jobs) {
+    const known = new Map(jobs.map((job) => [job.id, job]));
     for (const item of this._items.values()) {
-      if (item.kind === "job" && item.job.id === job.id) item.job = { ...item.job, ...job };
+      const news = item.kind === "job" ? known.get(item.job.id) : undefined;
+      if (news) item.job = { ...item.job, ...news };
     }
     this._touch();
   }
@@ -91,6 +113,7 @@ export class Tree {
     await this._attempt(place, async () => {
       const groups = await this._client.getChildGroups(place.job.id);
       place.total = groups.reduce((sum, group) => sum + group.jobs, 0);
+      place.job = { ...place.job, children: place.total, child_counts: counted(groups, place.total) };
       if (place.total <= FAMILY && !place.grouped) this._listAll(place);
       else this._group(place, groups);
     });
@@ -138,6 +161,7 @@ export class Tree {
   _renewed(place, job, list) {
     if (!place) return this._place(job, list, `${list.key}/${job.id}`);
     place.job = job;
+    place.total = job.children ?? place.total;
     return place;
   }
 
@@ -217,7 +241,8 @@ export class Tree {
   }
 
   _addJobs(list, level) {
-    list.jobs.forEach((place, index) => this._addPlace(place, level, index + 1, list.total));
+    const jobs = list.status === null ? list.jobs.toSorted(byUrgency) : list.jobs;
+    jobs.forEach((place, index) => this._addPlace(place, level, index + 1, list.total));
     if (list.error) this._addNote(list, level);
     else if (list.cursor) this._rows.push(this._below(list, "more", level));
   }
@@ -240,6 +265,25 @@ export class Tree {
 export function opens(item) {
   if (item.kind === "group") return true;
   return !item.again && item.total !== 0;
+}
+
+/** Failures first, then those with failures below, then as the server sorted them. */
+const byUrgency = (one, other) => urgencyOf(one.job) - urgencyOf(other.job);
+
+function urgencyOf({ status, child_counts: counts }) {
+  const kind = kindOf(status);
+  if (kind === "failed") return 0;
+  if (counts?.failed) return 1;
+  if (kind === "running") return 2;
+  return counts?.running || counts?.pending ? 3 : 4;
+}
+
+function counted(groups, total) {
+  const counts = { total, completed: 0, failed: 0, running: 0, pending: 0 };
+  for (const { status, jobs } of groups) {
+    if (kindOf(status) in counts) counts[kindOf(status)] += jobs;
+  }
+  return counts;
 }
 
 const urgency = (list) => (list.status === null ? URGENCY.completed : URGENCY[kindOf(list.status)]);
