@@ -234,9 +234,25 @@ class Context:
             raise UsageError("Nothing was changed.")
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a folder, unless it is there.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise ConfigError(f"{folder} is a file and no folder.", hint="Name another one.") from error
+    except OSError as error:
+        raise ConfigError(
+            f"The folder {folder} cannot be made: {error.strerror or error}.", hint="Name another one."
+        ) from error
+
+
 def _prepare_file(path: Path, create: bool) -> None:
     if create:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
     elif not path.exists():
         raise UnreachableError(
             f"There is no SQLite file {path}.", hint="Make one with: hammerwork migration run (or try: hammerwork demo)"

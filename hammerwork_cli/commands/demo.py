@@ -1,14 +1,16 @@
 """``hammerwork demo``: something real to look at."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
 
 from hammerwork_cli import demonstration
 from hammerwork_cli.commands.verb import Verb
-from hammerwork_cli.context import Context
+from hammerwork_cli.context import Context, make_folder
 from hammerwork_cli.database import DatabaseUrl, connect
+from hammerwork_cli.errors import UsageError
 from hammerwork_cli.queries import enqueue, migrations, spawns, trees
 from hammerwork_cli.render import tables
 from hammerwork_cli.render.pictures import Limits, TreeFormat, picture
@@ -31,9 +33,13 @@ def demo(
       hammerwork demo
     """
     context: Context = ctx.obj
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "demo.db"
-    database = connect(DatabaseUrl(dialect="sqlite", raw=f"sqlite:///{path}", path=path))
+    if "database_url" in context.options:
+        raise UsageError(
+            "demo makes a database of its own and takes no --database-url.", hint="--folder says where it goes."
+        )
+    make_folder(folder)
+    url = DatabaseUrl.of_file(folder / "demo.db")
+    database = connect(url)
     try:
         migrations.run(database)
         jobs = demonstration.night(context.now())
@@ -43,7 +49,7 @@ def demo(
         tree = trees.tree(database, broken)
     finally:
         database.close()
-    context.lines([f"$ hammerwork spawn list  # in {path}"])
+    context.lines([f"$ hammerwork spawn list  # in {url.path}"])
     context.show_table(operations, tables.OPERATIONS)
     context.lines(["", f"$ hammerwork spawn tree {short_id(broken)}"])
     limits = Limits.of(TreeFormat.TEXT, None, None, None, full=False)
@@ -53,7 +59,7 @@ def demo(
         [
             "",
             "Now try:",
-            f"  export HAMMERWORK_DATABASE_URL=sqlite:///{path}",
+            f"  export HAMMERWORK_DATABASE_URL={quote(url.raw)}",
             f"  hammerwork spawn tree {short_id(broken)} --status dead",
             f"  hammerwork spawn tree {short_id(broken)} --format mermaid",
             "  hammerwork spawn stats --detailed",

@@ -83,6 +83,11 @@ class DatabaseUrl:
         )
 
     @classmethod
+    def of_file(cls, path: Path) -> "DatabaseUrl":
+        """The URL of an SQLite file."""
+        return cls(dialect="sqlite", raw=f"sqlite:///{str(path).replace('%', '%25').replace('?', '%3F')}", path=path)
+
+    @classmethod
     def _sqlite(cls, text: str) -> "DatabaseUrl":
         path = unquote(text.partition("://")[2].partition("?")[0])
         if not path.startswith("/") or path == "/":
