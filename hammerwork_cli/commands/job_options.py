@@ -11,7 +11,8 @@ import typer
 
 from hammerwork_cli.commands.options import duration
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import STORED_KEYS, JobPriority, SpawnConfig, moment
+from hammerwork_cli.models import JobPriority, moment
+from hammerwork_cli.models.payloads import with_spawn_config
 
 JobsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[JOB]...", help="Job ids, or 4 or more hex digits of their beginning.")
@@ -29,6 +30,7 @@ LastHoursOption = Annotated[
         "--last-hours", metavar="HOURS", min=0, max=1_000_000, help="Only jobs created in the last so many hours."
     ),
 ]
+FailedOption = Annotated[bool, typer.Option("--failed", help="Only Failed, Dead and TimedOut ones.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Also what is refused otherwise; see above.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 TreeOption = Annotated[bool, typer.Option("--tree", help="JOB and everything below it.")]
@@ -190,17 +192,10 @@ def payload_with(text: str, given: dict[str, Any], config: str | None, inherit: 
     """
     value = json_value(text, "The payload")
     chosen = {key: field for key, field in given.items() if field is not None} | _inheritance(inherit)
-    own = value.get("_spawn_config") if isinstance(value, dict) else None
-    if not chosen and config is None and own is None:
-        return text
-    if not isinstance(value, dict):
-        raise UsageError("Only a job whose payload is a JSON object can spawn.")
-    wanted: dict[str, Any] = {}
-    for layer in (own, json_value(text_from(config), "--spawn-config") if config is not None else None):
-        if layer is not None and not isinstance(layer, dict):
-            raise UsageError("A spawn configuration is a JSON object.")
-        wanted |= layer or {}
-    return _dumped(value | {"_spawn_config": _complete(wanted | chosen)})
+    layers = [json_value(text_from(config), "--spawn-config")] if config is not None else []
+    layers += [chosen] if chosen else []
+    completed = with_spawn_config(value, *layers)
+    return text if completed is value else _dumped(completed)
 
 
 def _dumped(value: dict[str, Any]) -> str:
@@ -208,15 +203,6 @@ def _dumped(value: dict[str, Any]) -> str:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
         raise UsageError("The payload holds a number that is too large for JSON.") from error
-
-
-def _complete(wanted: dict[str, Any]) -> dict[str, Any]:
-    read = SpawnConfig.parse(SpawnConfig().stored() | wanted)
-    assert read is not None
-    for key, value in wanted.items():
-        if key in STORED_KEYS and getattr(read, key) != value:
-            raise UsageError(f"The spawn configuration's {key} cannot be {json.dumps(value)[:40]}.")
-    return read.stored()
 
 
 def _inheritance(inherit: str | None) -> dict[str, bool]:

@@ -1,12 +1,13 @@
 """The application: the endpoints, the page and its files, behind the guard."""
 
 import json as json_reader
+import time
 import traceback
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -14,24 +15,45 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, UsageError
+from hammerwork_cli.models import TreeNode
+from hammerwork_cli.queries import liveness
 from hammerwork_cli.render import json
-from hammerwork_cli.web import reading, redaction
+from hammerwork_cli.render.schemas.words import record, text
+from hammerwork_cli.web import changing, events, metrics, reading, redaction
 from hammerwork_cli.web.connections import Connections
 from hammerwork_cli.web.endpoint import JSON, Answer, Call, Endpoint
+from hammerwork_cli.web.events import EventStream, Hub
 from hammerwork_cli.web.guard import Guard, body_of
 from hammerwork_cli.web.openapi import openapi
-from hammerwork_cli.web.parameters import check, read_path, read_query
-from hammerwork_cli.web.problems import RequestError, bug, problem
+from hammerwork_cli.web.parameters import JOB, QUEUE, Parameter, check, read_path, read_query
+from hammerwork_cli.web.problems import RequestError, bug, is_internal, problem, status_of
 from hammerwork_cli.web.settings import Settings
-
-Found = TypeVar("Found")
+from hammerwork_cli.web.sharing import Shared
 
 STATIC = Path(__file__).parent / "static"
-ENDPOINTS: tuple[Endpoint, ...] = reading.ENDPOINTS
+ENDPOINTS: tuple[Endpoint, ...] = (*reading.ENDPOINTS, *changing.ENDPOINTS)
+EVENTS = Endpoint(
+    "GET",
+    "/api/events",
+    None,
+    "What changes, as server-sent events: ready (look now), jobs, queues, reset (look anew), database.",
+    None,
+    (QUEUE, Parameter("root", JOB.schema, "Only jobs of the tree that this job belongs to.")),
+    other_types=(events.MEDIA_TYPE,),
+    refusals=(404, 409),
+)
+HEALTH = Endpoint(
+    "GET",
+    "/health",
+    None,
+    "Whether this server and its database answer.",
+    record({"status": text("", "ok")}),
+)
+METRICS = Endpoint("GET", "/metrics", None, "Figures for Prometheus.", None, other_types=(metrics.MEDIA_TYPE,))
+FIGURES_SECONDS = 5.0
 
 
 class Server:
@@ -57,7 +79,11 @@ class Server:
         self.settings = settings
         self.now = now
         self.operator = operator
-        self.report = report
+        self._report = report
+        self._shared: Shared[Answer] = Shared()
+        self._figures: Shared[metrics.Figures] = Shared(FIGURES_SECONDS)
+        self.hub = Hub(connections.ask, on_change=self._shared.forget, record=self._record)
+        self._metrics = metrics.Metrics(lambda: connections.executed, lambda: len(self.hub.watchers))
 
     def application(self) -> ASGIApp:
         """What uvicorn serves."""
@@ -65,15 +91,21 @@ class Server:
             routes=self._routes(),
             lifespan=self._lifespan,
             exception_handlers={
-                HammerworkError: _on_error,
+                HammerworkError: self._on_error,
                 HTTPException: _on_http_error,
                 Exception: self._on_bug,
             },
         )
-        return Guard(app, self.settings)
+
+        async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
+            with suppress(Exception):  # reported already, by _on_bug
+                await app(scope, receive, send)
+
+        return Guard(quiet, self.settings)
 
     def stop(self) -> None:
         """Ends what would go on for ever."""
+        self.hub.stop()
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -86,9 +118,12 @@ class Server:
             Route(endpoint.path.replace("{name}", "{name:path}"), self._serving(endpoint), methods=[endpoint.method])
             for endpoint in sorted(ENDPOINTS, key=lambda endpoint: -endpoint.path.count("/"))
         ]
-        document = json.document(openapi(ENDPOINTS))
+        document = json.document(openapi((*ENDPOINTS, EVENTS, HEALTH, METRICS)))
         return [
             *routes,
+            Route(EVENTS.path, self._events),
+            Route(HEALTH.path, self._health),
+            Route(METRICS.path, self._written_metrics),
             Route("/openapi.json", lambda _: Response(document, media_type=JSON)),
             Route("/client.js", lambda _: FileResponse(STATIC / "client.js", media_type="text/javascript")),
             Route("/", lambda _: FileResponse(STATIC / "index.html", media_type="text/html")),
@@ -97,36 +132,85 @@ class Server:
 
     def _serving(self, endpoint: Endpoint) -> Callable[[Request], Any]:
         async def serve(request: Request) -> Response:
-            values = read_path(endpoint.parameters, request.path_params)
-            values |= read_query(endpoint.parameters, request.query_params)
-            body = await _body(endpoint, request)
-            answer = await self.ask(
-                lambda database: endpoint.handler(
-                    Call(database, values, body, self.now(), self.settings, self.operator)
-                ),
-                repeatable=not endpoint.changes,
-            )
-            return self._response(answer, endpoint, request)
+            began, status = time.monotonic(), 500
+            try:
+                response = await self._serve(endpoint, request)
+                status = response.status_code
+            except HammerworkError as error:
+                status = status_of(error)
+                raise
+            finally:
+                self._metrics.answered(endpoint.path, endpoint.method, status, time.monotonic() - began)
+            return response
 
         return serve
 
-    async def ask(self, work: Callable[[Database], Found], *, repeatable: bool = True) -> Found:
-        """What a query finds, in a thread that has a connection."""
-        return await self.connections.ask(work, repeatable=repeatable)
+    async def _serve(self, endpoint: Endpoint, request: Request) -> Response:
+        values = read_path(endpoint.parameters, request.path_params)
+        values |= read_query(endpoint.parameters, request.query_params)
+        body = await _body(endpoint, request)
+
+        handler = endpoint.handler
+        assert handler is not None
+
+        async def find() -> Answer:
+            return await self.connections.ask(
+                lambda database: handler(Call(database, values, body, self.now(), self.settings, self.operator)),
+                repeatable=not endpoint.changes,
+            )
+
+        if endpoint.is_shared:
+            return self._response(
+                await self._shared.ask((endpoint.path, json.document(values)), find), endpoint, request
+            )
+        try:
+            return self._response(await find(), endpoint, request)
+        finally:
+            if endpoint.changes:
+                self._shared.forget()
+
+    def _record(self, node: TreeNode) -> json.Record:
+        record = json.node_record(node)
+        return redaction.hidden(record) if self.settings.redact else record
+
+    async def _events(self, request: Request) -> Response:
+        values = read_query(EVENTS.parameters, request.query_params)
+        watcher = await self.hub.watch(values["queue"], values["root"])
+        return EventStream(self.hub, watcher)
+
+    async def _health(self, request: Request) -> Response:
+        del request
+        await self.connections.ask(liveness.check)
+        return Response(json.document({"status": "ok"}), media_type=JSON)
+
+    async def _written_metrics(self, request: Request) -> Response:
+        del request
+        figures = await self._figures.ask("figures", self._find_figures)
+        return Response(self._metrics.text(figures), media_type=metrics.MEDIA_TYPE)
+
+    async def _find_figures(self) -> metrics.Figures:
+        return await self.connections.ask(lambda database: metrics.read(database, self.now()))
 
     def _response(self, answer: Answer, endpoint: Endpoint, request: Request) -> Response:
-        headers = {}
+        headers, status = dict(answer.headers), answer.status or endpoint.status
         if answer.cursor is not None:
             headers["next-cursor"] = answer.cursor
             headers["link"] = f'<{request.url.include_query_params(cursor=answer.cursor)}>; rel="next"'
         if answer.chunks is not None:
-            return StreamingResponse(answer.chunks, endpoint.status, headers, answer.media_type)
+            return StreamingResponse(answer.chunks, status, headers, answer.media_type)
         record = redaction.hidden(answer.record) if self.settings.redact else answer.record
-        return Response(json.document(record), endpoint.status, headers, answer.media_type)
+        return Response(json.document(record), status, headers, answer.media_type)
+
+    def _on_error(self, request: Request, error: Exception) -> Response:
+        del request
+        assert isinstance(error, HammerworkError)
+        if is_internal(error):
+            self._report(f"Error: {error.message}")
+        return problem(error)
 
     def _on_bug(self, request: Request, error: Exception) -> Response:
         del request
-        self.report("".join(traceback.format_exception(error)))
+        self._report("".join(traceback.format_exception(error)))
         return bug()
 
 
@@ -152,7 +236,10 @@ async def _body(endpoint: Endpoint, request: Request) -> Any:
 
 def _parsed(raw: bytes) -> Any:
     try:
-        return json_reader.loads(raw.decode(), parse_constant=_no_constant)
+        value = json_reader.loads(raw.decode(), parse_constant=_no_constant)
+        # Half a character, which can be written in JSON and nowhere else.
+        json_reader.dumps(value, ensure_ascii=False).encode()
+        return value
     except RecursionError as error:
         raise UsageError("The body is nested too deeply.") from error
     except ValueError as error:
@@ -161,12 +248,6 @@ def _parsed(raw: bytes) -> Any:
 
 def _no_constant(word: str) -> None:
     raise ValueError(word)
-
-
-def _on_error(request: Request, error: Exception) -> Response:
-    del request
-    assert isinstance(error, HammerworkError)
-    return problem(error)
 
 
 def _on_http_error(request: Request, error: Exception) -> Response:

@@ -36,15 +36,18 @@ class Answer:
     """What a handler found.
 
     Attributes:
-        record: JSON value; or text, in one piece or many, where ``media_type`` is not that of JSON.
+        record: JSON value.
         cursor: where the next page of a list begins.
+        chunks: text instead of the record, in pieces.
+        status: HTTP status, where it is not the endpoint's.
     """
 
     record: Any
     cursor: str | None = None
     media_type: str = JSON
     chunks: Iterable[str] | None = None
-    """The text instead of the record, in pieces."""
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Handler = Callable[[Call], Answer]
@@ -55,27 +58,35 @@ class Endpoint:
     """A method on a path.
 
     Attributes:
-        handler: runs in a thread that has a connection.
+        handler: runs in a thread that has a connection; ``None`` for what the application answers in its own way.
         about: in a sentence.
-        schema: of the answer: a name in ``render.schemas``, or a schema where no command prints the like.
+        schema: of the answer: a name in ``render.schemas``, or a schema where no command prints the like; ``None``
+            where it is no JSON.
         other_types: media types of the answer besides JSON.
         body: schema of the request's body.
         changes: whether it changes something.
         status: HTTP status when it goes well.
+        also: another one of these.
         refusals: HTTP statuses of its own errors.
     """
 
     method: str
     path: str
-    handler: Handler
+    handler: Handler | None
     about: str
-    schema: str | Schema
+    schema: str | Schema | None
     parameters: tuple[Parameter, ...] = ()
     other_types: tuple[str, ...] = ()
     body: Schema | None = None
     changes: bool = False
     status: int = 200
+    also: int | None = None
     refusals: tuple[int, ...] = field(default=())
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether an answer can be given to several who ask: not what is read as it is sent."""
+        return not self.changes and not self.other_types
 
     @property
     def is_list(self) -> bool:

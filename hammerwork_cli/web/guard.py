@@ -59,7 +59,10 @@ class Guard:
 
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _dress(MutableHeaders(scope=message), origin if shared else None)
+                dress = MutableHeaders(scope=message)
+                # Files have an ETag; what is asked of the database is new each time.
+                dress.setdefault("cache-control", "no-cache" if "etag" in dress else "no-store")
+                _dress(dress, origin if shared else None)
             await send(message)
 
         try:
@@ -154,7 +157,6 @@ def _with_port(authority: str, scheme: str) -> str:
 def _dress(headers: MutableHeaders, origin: str | None) -> None:
     for name, value in SECURITY_HEADERS.items():
         headers.setdefault(name, value)
-    headers.setdefault("cache-control", "no-store")
     headers.add_vary_header("Origin")
     if origin is not None:
         headers["access-control-allow-origin"] = origin

@@ -65,6 +65,8 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.body is not None:
         content = {JSON: {"schema": endpoint.body}}
         operation["requestBody"] = {"content": content, "required": "required" in endpoint.body}
+    if endpoint.also is not None:
+        operation["responses"][str(endpoint.also)] = _success(endpoint)
     statuses = {*ALWAYS, *endpoint.refusals, *(OF_CHANGES if endpoint.changes else ())}
     for status in sorted(statuses):
         operation["responses"][str(status)] = _refusal(REFUSALS[status])
@@ -92,8 +94,10 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 def _success(endpoint: Endpoint) -> dict[str, Any]:
     schema = endpoint.schema
-    shape = {"$ref": f"#/components/schemas/{schema}"} if isinstance(schema, str) else schema
-    content = {JSON: {"schema": shape}, **{kind: {"schema": {"type": "string"}} for kind in endpoint.other_types}}
+    content = {kind: {"schema": {"type": "string"}} for kind in endpoint.other_types}
+    if schema is not None:
+        shape = {"$ref": f"#/components/schemas/{schema}"} if isinstance(schema, str) else schema
+        content[JSON] = {"schema": shape}
     answer: dict[str, Any] = {"description": "OK", "content": content}
     if endpoint.is_list:
         answer["headers"] = {

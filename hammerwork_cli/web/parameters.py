@@ -36,6 +36,12 @@ class Parameter:
     in_path: bool = False
 
 
+def line(shortest: int, longest: int, about: str = "") -> Schema:
+    """Text without NUL, which not every database can hold."""
+    schema = {"type": "string", "minLength": shortest, "maxLength": longest, "pattern": "^[^\\u0000]*$"}
+    return {**schema, "description": about} if about else schema
+
+
 def read_query(parameters: Sequence[Parameter], given: QueryParams) -> dict[str, Any]:
     """Values by name, defaults included.
 
@@ -128,16 +134,16 @@ LONGEST_QUEUE = 255
 _STATUS_WORDS = sorted({word for status in JobStatus for word in (status.value, status.value.lower())})
 _ID_PATTERN = "^([0-9A-Fa-f]-?){4,32}$"
 
+QUEUE_TEXT = line(1, LONGEST_QUEUE)
+
 JOB = Parameter(
     "id",
     {"type": "string", "pattern": _ID_PATTERN},
     "A job's id, or 4 or more hex digits of its beginning.",
     in_path=True,
 )
-QUEUE_NAME = Parameter(
-    "name", {"type": "string", "minLength": 1, "maxLength": LONGEST_QUEUE}, "The queue's name.", in_path=True
-)
-QUEUE = Parameter("queue", {"type": "string", "minLength": 1, "maxLength": LONGEST_QUEUE}, "Only this queue.")
+QUEUE_NAME = Parameter("name", QUEUE_TEXT, "The queue's name.", in_path=True)
+QUEUE = Parameter("queue", QUEUE_TEXT, "Only this queue.")
 STATUS = Parameter(
     "status",
     {

@@ -5,8 +5,10 @@ from starlette.responses import Response
 from hammerwork_cli.database import redact
 from hammerwork_cli.errors import (
     AccessDeniedError,
+    ConfigError,
     ConflictError,
     ConnectionLostError,
+    DatabaseError,
     HammerworkError,
     MissingTablesError,
     NotFoundError,
@@ -34,6 +36,16 @@ STATUSES: dict[type[HammerworkError], int] = {
     TimedOutError: 504,
 }
 """HTTP status by error; for a class that is not here that of its nearest base, and 500 for the root."""
+
+PUBLIC_WORDS: dict[type[HammerworkError], str] = {
+    UnreachableError: "The database cannot be reached.",
+    AccessDeniedError: "The database refuses this server.",
+    ConnectionLostError: "The connection to the database was lost; whether a change took place is not known.",
+    DatabaseError: "The database answered with an error, which the server's stderr tells.",
+    ConfigError: "The server is not set up as it should be: its stderr says more.",
+}
+"""What callers are told instead of the words of an error that can name the database."""
+SAYABLE = (MissingTablesError, RetryableError)
 
 TITLES = {
     400: "Bad Request",
@@ -87,18 +99,26 @@ def status_of(error: HammerworkError) -> int:
     return next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)
 
 
+def is_internal(error: HammerworkError) -> bool:
+    """Whether its words say where the database is, or what was sent there: they are for the server's stderr."""
+    return any(kind in PUBLIC_WORDS for kind in type(error).__mro__) and not isinstance(error, SAYABLE)
+
+
 def problem(error: HammerworkError) -> Response:
     """The answer to a request that failed."""
     status = status_of(error)
+    detail, hint = error.message, error.hint
+    if is_internal(error):
+        detail, hint = next(PUBLIC_WORDS[kind] for kind in type(error).__mro__ if kind in PUBLIC_WORDS), None
     body = {
         **error.details,
         "title": TITLES[status],
         "status": status,
-        "detail": redact(error.message),
+        "detail": redact(detail),
         "code": error.word if isinstance(error, RequestError) else error.code,
     }
-    if error.hint:
-        body["hint"] = redact(error.hint)
+    if hint:
+        body["hint"] = redact(hint)
     headers = dict(error.headers) if isinstance(error, RequestError) else {}
     if status == 503:
         headers["retry-after"] = "1"

@@ -10,7 +10,7 @@ from hammerwork_cli.queries import children, cursors, jobs, queues, spawns, tree
 from hammerwork_cli.render import job_views, json, queue_views
 from hammerwork_cli.render.pictures import Limits, TreeFormat, picture
 from hammerwork_cli.render.schemas import spawning
-from hammerwork_cli.render.schemas.jobs import IN_TREE, NODE
+from hammerwork_cli.render.schemas.jobs import CHILD_COUNTS, IN_TREE, NODE
 from hammerwork_cli.render.schemas.jobs import STATUS as STATUS_WORD
 from hammerwork_cli.render.schemas.words import count, flag, list_of, record, text
 from hammerwork_cli.web import redaction
@@ -128,7 +128,8 @@ def child_list(call: Call) -> Answer:
 
 
 def _child_record(child: children.Child) -> json.Record:
-    return json.node_record(child.node) | {"depth": 1, "children": child.children}
+    counts = json.child_counts(child.children)
+    return json.node_record(child.node) | {"depth": 1, "children": child.children.total, "child_counts": counts}
 
 
 def _descendants(call: Call, job: str, chosen: list[JobStatus] | None) -> Answer:
@@ -220,7 +221,9 @@ def about(call: Call) -> Answer:
     )
 
 
-CHILD = record(IN_TREE)
+CHILD = record(
+    {**IN_TREE, "child_counts": record(CHILD_COUNTS, "Where the depth is 1")}, optional=frozenset({"child_counts"})
+)
 _DEPTH = {"type": "integer", "minimum": 1, "maximum": DEEPEST}
 
 ENDPOINTS = (

@@ -1,0 +1,230 @@
+"""The endpoints that change something, by the queries of the like commands."""
+
+import json as json_writer
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from hammerwork_cli.errors import ConflictError, NotFoundError, UsageError
+from hammerwork_cli.models import FAILURES, WAITING, JobPriority, JobStatus, NewJob, Outcome, moment, new_id
+from hammerwork_cli.models.payloads import with_spawn_config
+from hammerwork_cli.queries import enqueue as enqueueing
+from hammerwork_cli.queries import job_changes, jobs, queues
+from hammerwork_cli.queries.job_changes import GONE, Cancel, Change, Retry
+from hammerwork_cli.queries.job_selections import Below, Named, Selection
+from hammerwork_cli.queries.jobs import LIST_JOBS
+from hammerwork_cli.render import job_outcomes, job_views, queue_views
+from hammerwork_cli.render.job_outcomes import CANCEL, RETRY, Plan, Wording
+from hammerwork_cli.render.schemas.jobs import OUTCOME, PRIORITY
+from hammerwork_cli.render.schemas.queues import PAUSE_CHANGE
+from hammerwork_cli.render.schemas.words import Schema, anything, flag, job_id, null_or
+from hammerwork_cli.web.endpoint import Answer, Call, Endpoint
+from hammerwork_cli.web.parameters import JOB, LONGEST_QUEUE, QUEUE_NAME, line
+
+LARGEST_INTEGER = 2**31 - 1
+LONGEST_REASON = 1000
+LONGEST_TRACE = 128
+MOST_PARENTS = 1000
+UUID_PATTERN = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
+_ZONED = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*([Zz]|[+-]\d\d:\d\d)")
+
+
+def body(fields: dict[str, Schema], *required: str) -> Schema:
+    """An object with these fields and no others."""
+    schema: Schema = {"type": "object", "properties": fields, "additionalProperties": False}
+    return {**schema, "required": list(required)} if required else schema
+
+
+def whole(least: int, about: str) -> Schema:
+    """A whole number that a column can hold."""
+    return {"type": "integer", "minimum": least, "maximum": LARGEST_INTEGER, "description": about}
+
+
+# Jobs.
+
+NEW_JOB = body(
+    {
+        "queue": line(1, LONGEST_QUEUE, "Where it goes"),
+        "payload": anything("Any JSON"),
+        "priority": PRIORITY,
+        "scheduled_at": {**line(20, 40, "Not before; RFC 3339"), "format": "date-time"},
+        "max_attempts": whole(1, "Before it is Dead; 3 unless said"),
+        "timeout_seconds": null_or(whole(1, "How long a run may take")),
+        "depends_on": {
+            "type": "array",
+            "items": {"type": "string", "pattern": JOB.schema["pattern"]},
+            "maxItems": MOST_PARENTS,
+            "description": "Jobs that must have completed; ids or beginnings of ids",
+        },
+        "id": {
+            **job_id("Its id: a second request with the same changes nothing"),
+            "pattern": UUID_PATTERN,
+            "maxLength": 36,
+        },
+        "trace_id": null_or(line(0, LONGEST_TRACE)),
+        "correlation_id": null_or(line(0, LONGEST_TRACE)),
+        "spawn_config": {
+            "type": "object",
+            "description": "It spawns; completed with defaults, beside the payload's own",
+        },
+    },
+    "queue",
+    "payload",
+)
+
+
+def enqueue(call: Call) -> Answer:
+    """As ``job enqueue``."""
+    given: dict[str, Any] = call.body
+    layers = [given["spawn_config"]] if "spawn_config" in given else []
+    job = NewJob(
+        queue=given["queue"],
+        payload=_text(with_spawn_config(given["payload"], *layers)),
+        created_at=call.now,
+        scheduled_at=_instant(given["scheduled_at"]) if "scheduled_at" in given else call.now,
+        id=given.get("id", "").lower() or new_id(),
+        priority=JobPriority[given.get("priority", JobPriority.NORMAL.word).upper()],
+        max_attempts=given.get("max_attempts", 3),
+        timeout_seconds=given.get("timeout_seconds"),
+        trace_id=given.get("trace_id"),
+        correlation_id=given.get("correlation_id"),
+    )
+    parents = [jobs.resolve(call.database, word) for word in given.get("depends_on", ())]
+    job.depends_on = tuple(dict.fromkeys(parents))
+    placed, created = enqueueing.once(call.database, job)
+    location = {"location": f"/api/jobs/{placed.id}"}
+    return Answer(job_views.enqueued_record(placed, created=created), status=201 if created else 200, headers=location)
+
+
+def _text(payload: Any) -> str:
+    try:
+        return json_writer.dumps(payload, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise UsageError("The payload holds a number that is too large for JSON.") from error
+
+
+def _instant(text: str) -> datetime:
+    instant = moment(text)
+    if instant is None or not _ZONED.fullmatch(text):
+        raise UsageError(f"{text[:60]!r} is not an RFC 3339 time.", hint="Write 2026-12-24T18:00:00Z.")
+    return instant.astimezone(UTC)
+
+
+MANNER: dict[str, Schema] = {
+    "tree": flag("Also everything below the job"),
+    "force": flag("Also what is refused otherwise: see the command's --force"),
+    "dry_run": flag("Only say what would be done"),
+}
+
+
+def retry(call: Call) -> Answer:
+    """As ``job retry JOB``."""
+    change = Retry(call.now, force=call.body.get("force", False))
+    return _change(call, change, RETRY, below=frozenset(FAILURES))
+
+
+def cancel(call: Call) -> Answer:
+    """As ``job cancel JOB``."""
+    given = call.body
+    change = Cancel(call.now, by=call.operator, reason=given.get("reason"), force=given.get("force", False))
+    # What runs is counted among what is left, since it can still spawn.
+    return _change(call, change, CANCEL, below=WAITING | {JobStatus.RUNNING})
+
+
+def _change(call: Call, change: Change, wording: Wording, below: frozenset[JobStatus]) -> Answer:
+    job, alone = jobs.resolve(call.database, call.values["id"]), not call.body.get("tree", False)
+    selection: Selection = Named([job]) if alone else Below(job, below)
+    plan = Plan(wording, selection.groups(call.database), change.accepts)
+    if call.body.get("dry_run", False):
+        would = Outcome(changed=plan.jobs, left=plan.left)
+        return Answer(job_outcomes.outcome_record(wording, would, plan, dry_run=True))
+    if alone and not plan.jobs:
+        raise _refusal(wording, job, Outcome(left=plan.left))
+    outcome = job_changes.run(call.database, selection, change)
+    if alone and not outcome.changed:
+        raise _refusal(wording, job, outcome)
+    return Answer(job_outcomes.outcome_record(wording, outcome, None if alone else plan))
+
+
+def _refusal(wording: Wording, job: str, outcome: Outcome) -> ConflictError | NotFoundError:
+    word = next(iter(outcome.left.by_status), GONE)
+    if word == GONE:
+        return NotFoundError(f"The job {job} is only in the archive, or not there any more.", hint=LIST_JOBS)
+    reason = wording.reason(word)
+    return ConflictError(f"The job {job} is {reason.what}.", hint=reason.hint or None, reason=word)
+
+
+# Queues.
+
+
+def pause(call: Call) -> Answer:
+    """As ``queue pause QUEUE``."""
+    reason = call.body.get("reason")
+    change = queues.pause(call.database, call.values["name"], by=call.operator, now=call.now, reason=reason)
+    return Answer(queue_views.change_record(change, paused=True, dry_run=False))
+
+
+def resume(call: Call) -> Answer:
+    """As ``queue resume QUEUE``."""
+    change = queues.resume(call.database, call.values["name"])
+    return Answer(queue_views.change_record(change, paused=False, dry_run=False))
+
+
+_REASON = {"reason": null_or(line(0, LONGEST_REASON, "Why, for those who ask later"))}
+
+ENDPOINTS = (
+    Endpoint(
+        "POST",
+        "/api/jobs",
+        enqueue,
+        "Enqueues a job: 201, or 200 when there was one with its id already, which stays as it is.",
+        "job-enqueue",
+        body=NEW_JOB,
+        changes=True,
+        status=201,
+        also=200,
+        refusals=(404, 409, 422),
+    ),
+    Endpoint(
+        "POST",
+        "/api/jobs/{id}/retry",
+        retry,
+        "Runs a job again that is Failed, Dead or TimedOut; with tree, all of these below it.",
+        OUTCOME,
+        (JOB,),
+        body=body(MANNER),
+        changes=True,
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "POST",
+        "/api/jobs/{id}/cancel",
+        cancel,
+        "Cancels a job that has not begun; with tree, all of these below it.",
+        OUTCOME,
+        (JOB,),
+        body=body(MANNER | _REASON),
+        changes=True,
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "POST",
+        "/api/queues/{name}/pause",
+        pause,
+        "Stops workers from taking jobs of a queue.",
+        PAUSE_CHANGE,
+        (QUEUE_NAME,),
+        body=body(_REASON),
+        changes=True,
+    ),
+    Endpoint(
+        "POST",
+        "/api/queues/{name}/resume",
+        resume,
+        "Ends the pause of a queue.",
+        PAUSE_CHANGE,
+        (QUEUE_NAME,),
+        body=body({}),
+        changes=True,
+    ),
+)
