@@ -158,6 +158,11 @@ def _claimed(row: tuple[Any, ...], token: Claim) -> Claimed:
     return Claimed._make((*values, token))
 
 
+def drained(database: Database, queues: Sequence[str], soon: datetime) -> bool:
+    """Whether none of these queues has a job that may run until ``soon``; paused queues and recurring jobs aside."""
+    return database.row("claims.to_do", queues=list(queues), soon=soon) is None
+
+
 class End(StrEnum):
     """What a run of a job came to."""
 

@@ -87,6 +87,19 @@ class Handlers(SpawnManager):
 
         return decorate
 
+    def include(self, manager: SpawnManager) -> None:
+        """Adds the spawn handlers of a manager, and what jobs do where it knows that as well.
+
+        Raises:
+            UsageError: a name is taken.
+        """
+        for name in manager.handler_names:
+            self.register_handler(name, manager.named(name))
+        if isinstance(manager, Handlers):
+            for queue in manager.queues:
+                handler = manager._workers[queue]
+                self.register_job(queue, handler.function, retry=handler.retry, timeout=handler.timeout)
+
     def job_handler(self, queue: str) -> JobHandler | None:
         """What a job of ``queue`` does; ``None`` when nobody said: it may still spawn."""
         return self._workers.get(queue)

@@ -211,6 +211,16 @@ class SpawnManager:
         """The names of the registered handlers, sorted."""
         return tuple(sorted(self._spawners))
 
+    def named(self, name: str) -> SpawnHandler:
+        """The handler of a name.
+
+        Raises:
+            UnknownSpawnHandlerError: nobody registered it.
+        """
+        if name not in self._spawners:
+            raise UnknownSpawnHandlerError(name, self.handler_names)
+        return self._spawners[name]
+
     def spawn_handler(self, job: Job, config: SpawnConfig | None) -> FoundHandler | None:
         """What spawns for a job: the handler that its configuration names, else that of its queue.
 

@@ -164,3 +164,18 @@ UPDATE hammerwork_jobs SET dependency_status = 'satisfied' WHERE id {among} AND 
 -- name: going_on
 -- Workflows whose jobs run although one that they depend on failed.
 SELECT w.id FROM hammerwork_workflows w WHERE w.failure_policy = 'continue_on_failure' AND w.id IN (:ids)
+
+-- name: paused_elsewhere
+TRUE
+
+-- name: paused_elsewhere [pause]
+NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause p WHERE p.queue_name = j.queue_name)
+
+-- name: to_do
+-- Whether queues have a job that may run soon, or that runs.
+SELECT 1 FROM hammerwork_jobs j
+WHERE j.queue_name IN (:queues) AND j.status = 'Pending' AND j.scheduled_at <= :soon AND {unarchived}
+AND (j.dependency_status IS NULL OR j.dependency_status IN ('none', 'satisfied'))
+AND (j.cron_schedule IS NULL OR j.attempts > 0)
+AND {paused_elsewhere}
+LIMIT 1

@@ -1,0 +1,410 @@
+"""One run of a job: its handler, what it spawns, and what came of it."""
+
+import inspect
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ConflictError, HammerworkError, NotFoundError, UsageError
+from hammerwork_cli.models import SpawnConfig, new_id
+from hammerwork_cli.queries import spawning
+from hammerwork_cli.queries.claims import Claimed, End, Ended, Settled
+from hammerwork_cli.queries.spawning import DescendantsError, LostClaimError, Operation
+from hammerwork_cli.runtime import schedule
+from hammerwork_cli.runtime.children import Children, drain, drain_async
+from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.handlers import Handlers, JobHandler
+from hammerwork_cli.runtime.job import Job, json_text
+from hammerwork_cli.runtime.pulse import ServerClock
+from hammerwork_cli.runtime.retry import RetryStrategy
+from hammerwork_cli.runtime.slots import Run, Slots, Wish
+from hammerwork_cli.runtime.spawning import (
+    DEEPEST,
+    FoundHandler,
+    SpawnContext,
+    SpawnError,
+    SpawnFailedError,
+    SpawnLimitError,
+    SpawnRefusedError,
+    SpawnResult,
+    config_of,
+    is_async,
+)
+
+if TYPE_CHECKING:
+    from hammerwork_cli.runtime.queue import Queue
+
+LONGEST_ERROR = 60_000
+"""Bytes. MySQL's TEXT holds 65,535."""
+log = logging.getLogger("hammerwork")
+
+
+class JobError(HammerworkError):
+    """A job could not be run, or what it returned cannot be stored."""
+
+    code = "job"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """How an attempt failed.
+
+    Attributes:
+        error: for the job's row: a line that says it, then where.
+        end: :attr:`End.TIMED_OUT` for a run that took too long.
+    """
+
+    error: str
+    end: End = End.FAILED
+
+
+class Runner:
+    """Runs jobs in the thread that asks for it; coroutines on one event loop of its own.
+
+    Args:
+        handlers: what jobs do and spawn.
+        connections: for what is written in the course of a run.
+        queue: handed to handlers.
+        clock: the server's.
+        slots: asked before something is written, whether the run still counts.
+        retry: for jobs and handlers without a strategy.
+    """
+
+    def __init__(
+        self,
+        handlers: Handlers,
+        connections: Connections,
+        queue: "Queue",
+        clock: ServerClock,
+        retry: RetryStrategy,
+    ) -> None:
+        self.handlers = handlers
+        self.connections, self.queue, self.clock, self.retry = connections, queue, clock, retry
+        self.slots: Slots
+        self.counted: Callable[[int, int], None] = lambda *_: None
+        self._loop = _Loop()
+
+    def execute(self, run: Run) -> Ended | None:
+        """Runs a job or fulfils a wish; ``None`` when what came of it is written already."""
+        try:
+            if isinstance(run.work, Wish):
+                self._fulfil(run, run.work)
+                return None
+            return self._execute(run, run.work)
+        except BaseException as error:
+            log.exception("A run of job %s ended in an error of the worker itself.", run.job.id)
+            return None if isinstance(run.work, Wish) else self.failed(run.work, Failed(_described(error)))
+
+    def _execute(self, run: Run, claimed: Claimed) -> Ended | None:
+        job = Job.of(claimed)
+        try:
+            handler = self.handlers.job_handler(claimed.queue_name)
+            config = config_of(job)
+            spawner = self.handlers.spawn_handler(job, config)
+            if handler is None and spawner is None:
+                raise JobError(self._nobody(claimed.queue_name))
+            result = self._result(claimed, self._call(run, job, handler, config)) if handler else None
+        except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
+            return self.failed(claimed, Failed(_described(error)))
+        completed = Ended(claimed, End.COMPLETED, result, at=self._next_run(claimed))
+        return completed if spawner is None else self._spawn(run, job, completed, spawner, config or SpawnConfig())
+
+    def _nobody(self, queue: str) -> str:
+        known = ", ".join(self.handlers.queues) or "none"
+        return f"Nobody handles jobs of the queue {queue!r:.100}. This worker has handlers for: {known:.1000}."
+
+    def _call(self, run: Run, job: Job, handler: JobHandler, config: SpawnConfig | None) -> Any:
+        timeout = run.job.timeout_seconds or (handler.timeout and handler.timeout.total_seconds())
+        if timeout:
+            run.deadline = run.began + timeout
+        arguments: tuple[Any, ...] = (job,)
+        if takes_context(handler.function):
+            arguments = (job, self._context(run, job, config or SpawnConfig()))
+        if handler.is_async:
+            return self._loop.result(handler.function(*arguments), run.deadline)
+        return handler.function(*arguments)
+
+    def _result(self, claimed: Claimed, value: Any) -> str | None:
+        if value is None:
+            return None
+        try:
+            text = json_text(value)
+        except UsageError as error:
+            raise JobError(f"What the handler returned cannot be stored. {error.message}") from error
+        most, size = claimed.result_max_size_bytes, len(text.encode())
+        if most is not None and size > most:
+            raise JobError(f"What the handler returned has {size:,} bytes, and its job allows {most:,}.")
+        return text
+
+    def _next_run(self, claimed: Claimed) -> datetime | None:
+        if not claimed.recurring or not claimed.cron_schedule:
+            return None
+        try:
+            return schedule.next_run(claimed.cron_schedule, claimed.timezone, self.clock.now())
+        except UsageError as error:
+            log.error("Job %s does not come back: %s", claimed.id, error.message)
+            return None
+
+    def failed(self, claimed: Claimed, failure: Failed) -> Ended:
+        """What a failed attempt leads to: another one later, the next run of a recurring job, or the end."""
+        timed_out = failure.end == End.TIMED_OUT
+        log.warning(
+            "Job %s (%s) failed in attempt %d of %d: %s",
+            claimed.id,
+            claimed.queue_name,
+            claimed.attempts,
+            claimed.max_attempts,
+            failure.error.partition("\n")[0],
+        )
+        if not claimed.last_attempt and not timed_out:
+            return Ended(claimed, End.RETRY, error=failure.error, at=self.clock.now() + self._delay(claimed))
+        return Ended(claimed, failure.end, error=failure.error, at=self._next_run(claimed))
+
+    def _delay(self, claimed: Claimed) -> timedelta:
+        handler = self.handlers.job_handler(claimed.queue_name)
+        own = RetryStrategy.parse(claimed.retry_strategy)
+        return (own or (handler and handler.retry) or self.retry).delay(claimed.attempts)
+
+    # Spawning.
+
+    def _context(self, run: Run, job: Job, config: SpawnConfig) -> SpawnContext:
+        parent = job
+
+        def spawn(job: Job, *, key: str) -> Job:
+            return self._spawn_now(run.job, parent, config, job, key)
+
+        return SpawnContext(parent, config, self.queue, spawn)
+
+    def _spawn_now(self, claimed: Claimed, parent: Job, config: SpawnConfig, child: Job, key: str) -> Job:
+        if not isinstance(key, str) or not 0 < len(key) <= 255:
+            raise UsageError(f"The key of a child is text of 1 to 255 characters, not {key!r:.60}.")
+        now = self.clock.now()
+        unlimited = replace(config, max_spawn_count=None, spawn_delay=None)
+        with drain(parent, unlimited, [child], now) as children:
+            new = next(iter(children.batches()))[0]
+        self._check_depth(claimed, config)
+
+        def unit(database: Database) -> str:
+            most = config.max_spawn_count
+            return spawning.spawn_now(database, claimed, key, new, most=most, now=now)[0]
+
+        return replace(child, id=self.connections.run(unit), queue=new.queue)
+
+    def _check_depth(self, claimed: Claimed, config: SpawnConfig) -> spawning.Ancestry:
+        most = DEEPEST if config.max_depth is None else config.max_depth
+        place = self.connections.run(lambda database: spawning.ancestry(database, claimed, most))
+        if place.depth + 1 > most:
+            raise SpawnLimitError("max_depth", most, place.depth + 1, place.root)
+        return place
+
+    def _spawn(self, run: Run, job: Job, completed: Ended, found: FoundHandler, config: SpawnConfig) -> Ended | None:
+        claimed, began = completed.job, self.clock.now()
+        if self.connections.run(lambda database: spawning.spawned_before(database, claimed)):
+            log.info("Job %s (%s) has spawned before and does not again.", claimed.id, claimed.queue_name)
+            return completed
+        try:
+            operation, children = self._produce(run, job, found, config, began)
+        except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
+            return self._not_spawned(run, completed, found, config, error, began)
+        with children:
+            if not self.slots.decide(run):
+                return None
+            try:
+                self._commit(run, completed, operation, children)
+            except (NotFoundError, ConflictError, UsageError) as error:
+                return self._not_spawned(run, completed, found, config, error, began)
+            self._tell(found, operation, claimed, children)
+        return None
+
+    def _produce(
+        self, run: Run, job: Job, found: FoundHandler, config: SpawnConfig, began: datetime
+    ) -> tuple[Operation, Children]:
+        place = self._check_depth(run.job, config)
+        self._validate(found, job, config)
+        produced = found.handler.spawn_jobs(self._context(run, job, config))
+        if is_async(found.handler) or inspect.isawaitable(produced) or hasattr(produced, "__aiter__"):
+            children = self._loop.result(drain_async(job, config, produced, began, place.root), run.deadline)
+        else:
+            children = drain(job, config, produced, began, place.root)
+        return Operation(new_id(), place, found.name, config, began, len(children)), children
+
+    def _validate(self, found: FoundHandler, job: Job, config: SpawnConfig) -> None:
+        try:
+            answer = found.handler.validate_spawn(job, config)
+            if inspect.isawaitable(answer):
+                self._loop.result(answer, None)
+        except SpawnError:
+            raise
+        except Exception as error:
+            raise SpawnRefusedError(f"validate_spawn of {found.name} refused: {error}") from error
+
+    def _commit(self, run: Run, completed: Ended, operation: Operation, children: Children) -> None:
+        def unit(database: Database) -> Settled:
+            return spawning.complete(
+                database,
+                completed,
+                operation,
+                children.batches,
+                external=children.external,
+                now=max(self.clock.now(), run.job.claim.started_at),
+            )
+
+        try:
+            settled = self.connections.run(unit)
+        except DescendantsError as error:
+            raise self._too_many(operation, error) from error
+        self.counted(0 if settled.lost else 1, 0)
+        if settled.lost:
+            raise LostClaimError(f"Job {run.job.id} is not this worker's any more: it spawned nothing.")
+
+    def _too_many(self, operation: Operation, error: DescendantsError) -> SpawnLimitError:
+        most = operation.config.max_descendants or 0
+        total = error.details.get("total")
+        attempted = total if isinstance(total, int) else most + operation.children
+        return SpawnLimitError("max_descendants", most, attempted, operation.ancestry.root)
+
+    def _not_spawned(
+        self,
+        run: Run,
+        completed: Ended,
+        found: FoundHandler,
+        config: SpawnConfig,
+        error: BaseException,
+        began: datetime,
+    ) -> Ended | None:
+        if isinstance(error, LostClaimError):
+            log.warning("%s", error.message)
+            return None
+        described = _described(error)
+        if config.on_error != "complete" or not self.slots.decide(run):
+            return self.failed(completed.job, Failed(described))
+        log.warning("Job %s spawned nothing: %s", completed.job.id, described.partition("\n")[0])
+        place = self.connections.run(lambda database: spawning.ancestry(database, completed.job, DEEPEST))
+        operation = Operation(new_id(), place, found.name, config, began, 0, error=described)
+        with suppress(LostClaimError):
+            self._commit(run, completed, operation, Children(completed.job.id))
+        return None
+
+    def _tell(self, found: FoundHandler, operation: Operation, claimed: Claimed, children: Children) -> None:
+        log.info("Job %s (%s) spawned %d jobs by %s.", claimed.id, claimed.queue_name, len(children), found.name)
+        name = operation.config.operation_id or operation.id
+        result = SpawnResult(claimed.id, name, found.name, len(children), tuple(children.first_ids), self.clock.now())
+        try:
+            answer = found.handler.on_spawn_complete(result)
+            if inspect.isawaitable(answer):
+                self._loop.result(answer, None)
+        except Exception as error:
+            log.exception("on_spawn_complete of %s failed; the children of job %s stay.", found.name, claimed.id)
+            described = _described(error)
+            self.connections.run(lambda database: spawning.hook_failed(database, operation.id, described))
+
+    def _fulfil(self, run: Run, wish: Wish) -> None:
+        request, claimed = wish.request, wish.job
+        job, began = Job.of(claimed), self.clock.now()
+        try:
+            config = SpawnConfig.parse(request.config) if request.config else config_of(job)
+            config = config or SpawnConfig()
+            named = replace(config, handler=request.handler or config.handler)
+            found = self.handlers.spawn_handler(job, named)
+            assert found is not None
+            operation, children = self._produce(run, job, found, named, began)
+            with children:
+                self._commit_wish(wish, replace(operation, request=request.id), children)
+                self._tell(found, operation, claimed, children)
+        except BaseException as error:  # noqa: BLE001  whatever a handler raises fails the request
+            described = _described(error)
+            log.warning("The request to spawn for job %s failed: %s", claimed.id, described.partition("\n")[0])
+            now = self.clock.now()
+            self.connections.run(lambda database: spawning.refuse(database, request, claimed, described, now))
+
+    def _commit_wish(self, wish: Wish, operation: Operation, children: Children) -> None:
+        def unit(database: Database) -> Settled:
+            return spawning.fulfil(
+                database,
+                wish.request,
+                wish.job,
+                operation,
+                children.batches,
+                external=children.external,
+                now=self.clock.now(),
+            )
+
+        if self.connections.run(unit).lost:
+            raise SpawnFailedError("Another worker took the request.")
+
+
+class _Loop:
+    """One event loop in a thread of its own, made when the first coroutine comes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: Any = None
+
+    def result(self, awaitable: Any, deadline: float | None) -> Any:
+        """What a coroutine returns; at its deadline it is cancelled.
+
+        Raises:
+            JobError: it was.
+        """
+        import asyncio
+        import concurrent.futures
+
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="hammerwork-loop", daemon=True).start()
+        future = asyncio.run_coroutine_threadsafe(_awaited(awaitable), self._loop)
+        try:
+            return future.result(None if deadline is None else max(0.0, deadline - time.monotonic()) + 0.05)
+        except concurrent.futures.TimeoutError:
+            if future.done():
+                raise
+            future.cancel()
+            raise JobError("It took too long and was cancelled.") from None
+
+
+async def _awaited(awaitable: Any) -> Any:
+    return await awaitable
+
+
+@lru_cache(maxsize=1000)
+def takes_context(function: Callable[..., Any]) -> bool:
+    """Whether a job's handler wants the context besides the job: whether it has a second parameter."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return False
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = [p for p in positional if p.default is p.empty]
+    return len(required) >= 2 or (len(positional) >= 2 and positional[1].name == "context")
+
+
+def _described(error: BaseException) -> str:
+    """An error for a job's row: what, then where, cut to what every database holds."""
+    if isinstance(error, HammerworkError):
+        text = error.message
+        cause = error.__cause__
+        if cause is not None and not isinstance(cause, HammerworkError):
+            text += "\n\n" + "".join(traceback.format_exception(cause))
+    else:
+        first = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        text = first + "\n\n" + "".join(traceback.format_exception(error))
+    return cleaned(text)
+
+
+def cleaned(text: str) -> str:
+    """Text that every database stores: no NUL, no lone surrogate, at most :data:`LONGEST_ERROR` bytes."""
+    data = text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace")
+    if len(data) <= LONGEST_ERROR:
+        return data.decode()
+    mark = b"\n...\n"
+    half = (LONGEST_ERROR - len(mark)) // 2
+    return (data[:half] + mark + data[-half:]).decode("utf-8", "ignore")
