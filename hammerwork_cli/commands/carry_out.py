@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from hammerwork_cli.commands.options import Format
+from hammerwork_cli.commands.job_options import DryRunOption
+from hammerwork_cli.commands.options import Format, FormatOption, YesOption
 from hammerwork_cli.commands.progress import progress_bar
 from hammerwork_cli.context import Context
 from hammerwork_cli.database import Database
@@ -18,13 +19,20 @@ from hammerwork_cli.render.text import plural
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """Whether it is given, and how the answer is shown."""
+
+    yes: YesOption = False
+    dry_run: DryRunOption = False
+    form: FormatOption = Format.TABLE
+
+
+@dataclass(frozen=True, slots=True)
 class Manner:
     """How a change is carried out."""
 
     wording: Wording
-    form: Format
-    yes: bool
-    dry_run: bool
+    consent: Consent
 
 
 def carry_out(
@@ -52,7 +60,7 @@ def carry_out(
     """
     alone = isinstance(selection, Named) and len(selection.ids) == 1
     plan = Plan(manner.wording, selection.groups(database), change.accepts)
-    if manner.dry_run:
+    if manner.consent.dry_run:
         _show_plan(context, plan, manner)
         return
     if alone and not plan.jobs:
@@ -66,7 +74,7 @@ def carry_out(
         raise _refusal(manner, selection, outcome)
     context.answer(
         shown.outcome_record(manner.wording, outcome, None if alone else plan),
-        manner.form,
+        manner.consent.form,
         lambda: shown.outcome_text(manner.wording, outcome),
     )
     _judge(manner, selection, outcome)
@@ -76,7 +84,7 @@ def _show_plan(context: Context, plan: Plan, manner: Manner) -> None:
     would = Outcome(changed=plan.jobs, left=plan.left)
     context.answer(
         shown.outcome_record(manner.wording, would, plan, dry_run=True),
-        manner.form,
+        manner.consent.form,
         lambda: shown.plan_text(plan, terminal=context.is_terminal, width=context.width, colour=context.colour),
     )
 
@@ -87,7 +95,7 @@ def _ask(context: Context, plan: Plan, manner: Manner) -> None:
     for line in shown.plan_text(plan, terminal=context.is_terminal, width=context.width):
         context.note(line)
     question = f"{manner.wording.verb.capitalize()} {plural(plan.jobs, 'job')}?"
-    context.confirm(question, yes=manner.yes, form=manner.form)
+    context.confirm(question, yes=manner.consent.yes, form=manner.consent.form)
 
 
 def _run(context: Context, database: Database, selection: Selection, change: Change, plan: Plan) -> Outcome:

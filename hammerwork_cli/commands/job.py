@@ -7,7 +7,13 @@ import typer
 from hammerwork_cli.commands import job_changes
 from hammerwork_cli.commands import job_options as read
 from hammerwork_cli.commands.aliases import verb_with
-from hammerwork_cli.commands.job_options import LARGEST_INTEGER, LastHoursOption, PriorityOption, SinceOption
+from hammerwork_cli.commands.job_options import (
+    LARGEST_INTEGER,
+    FailedOption,
+    LastHoursOption,
+    PriorityOption,
+    SinceOption,
+)
 from hammerwork_cli.commands.options import (
     Format,
     FormatOption,
@@ -33,7 +39,7 @@ def list_(
     queue: QueueOption = None,
     status: StatusOption = None,
     priority: PriorityOption = None,
-    failed: Annotated[bool, typer.Option("--failed", help="Only Failed, Dead and TimedOut ones.")] = False,
+    failed: FailedOption = False,
     completed: Annotated[bool, typer.Option("--completed", help="Only Completed ones.")] = False,
     since: SinceOption = None,
     last_hours: LastHoursOption = None,

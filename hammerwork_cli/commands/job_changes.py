@@ -1,15 +1,16 @@
 """``hammerwork job retry | cancel | delete | purge``: changes to jobs, one by its id or many."""
 
 from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import typer
 
 from hammerwork_cli.commands import job_options as read
-from hammerwork_cli.commands.carry_out import Manner, carry_out
+from hammerwork_cli.commands.carry_out import Consent, Manner, carry_out
 from hammerwork_cli.commands.job_options import (
     AllOption,
-    DryRunOption,
+    FailedOption,
     ForceOption,
     JobIdOption,
     JobsArgument,
@@ -18,15 +19,8 @@ from hammerwork_cli.commands.job_options import (
     SinceOption,
     TreeOption,
 )
-from hammerwork_cli.commands.options import (
-    Format,
-    FormatOption,
-    QueueOption,
-    StatusOption,
-    YesOption,
-    duration,
-    statuses,
-)
+from hammerwork_cli.commands.option_sets import spread
+from hammerwork_cli.commands.options import QueueOption, StatusOption, duration, statuses
 from hammerwork_cli.context import Context
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
@@ -46,22 +40,105 @@ OlderThanOption = Annotated[
 OlderThanDaysOption = Annotated[float | None, typer.Option("--older-than-days", min=0, max=100_000, hidden=True)]
 
 
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Jobs by their ids, or by filters."""
+
+    job: JobsArgument = None
+    queue: QueueOption = None
+    status: StatusOption = None
+    priority: PriorityOption = None
+    since: SinceOption = None
+    last_hours: LastHoursOption = None
+    all_: AllOption = False
+    job_id: JobIdOption = None
+
+    def filter(self, change: Change, more: Collection[JobStatus] = ()) -> JobFilter:
+        """The filters as one value.
+
+        Args:
+            change: what the statuses must be acceptable for.
+            more: further statuses.
+        """
+        wanted = _acceptable(change, statuses(self.status)) | set(more)
+        since = read.start_of_window(change.now, self.since, self.last_hours)
+        return JobFilter(self.queue, tuple(sorted(wanted)), read.priorities(self.priority), since)
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether there is a filter."""
+        given = (self.queue, self.status, self.priority, self.since, self.last_hours)
+        return any(option is not None and option != [] for option in given)
+
+    def selection(
+        self, database: Database, chosen: JobFilter, *, filtered: bool, below: Collection[JobStatus] | None = None
+    ) -> Selection:
+        """The jobs.
+
+        Args:
+            database: where.
+            chosen: those that filters choose.
+            filtered: whether there is a filter of the verb's own.
+            below: statuses, when a whole tree is meant.
+
+        Raises:
+            UsageError: it is not clear which jobs are meant.
+        """
+        ids = self._ids(database)
+        filtered |= self.is_filtered
+        if ids and (filtered or self.all_):
+            raise UsageError("Name jobs or choose them by filters, not both.")
+        if below is not None:
+            if len(ids) != 1:
+                raise UsageError("--tree needs one JOB, at the top of what is meant.")
+            return Below(ids[0], below)
+        if ids:
+            return Named(ids)
+        if not filtered and not self.all_:
+            raise UsageError("Which jobs?", hint="Name some, add a filter, or say --all.")
+        return Chosen(chosen)
+
+    def _ids(self, database: Database) -> list[str]:
+        words = [word for value in (*(self.job or ()), *(self.job_id or ())) for word in value.split(",")]
+        return list(dict.fromkeys(jobs.resolve(database, word) for word in words if word.strip()))
+
+
+@dataclass(frozen=True, slots=True)
+class Subtree:
+    """Everything below a job."""
+
+    tree: TreeOption = False
+    only: OnlyOption = None
+
+    def statuses(self, change: Change, default: Collection[JobStatus]) -> Collection[JobStatus] | None:
+        """Which of its jobs are meant; ``None`` when no tree is."""
+        if self.only and not self.tree:
+            raise UsageError("--only is for --tree.", hint="Without a tree, statuses are chosen by --status.")
+        only = set(statuses(self.only) or ())
+        wanted = _acceptable(change, only | FAILURES if JobStatus.FAILED in only else only)
+        return (wanted or default) if self.tree else None
+
+
+def _acceptable(change: Change, wanted: Collection[JobStatus] | None) -> set[JobStatus]:
+    """The statuses, provided that the change accepts them."""
+    refused = sorted(status for status in wanted or () if not change.accepts(status))
+    if refused:
+        accepted = ", ".join(status.lower() for status in JobStatus if change.accepts(status))
+        raise UsageError(
+            f"{refused[0].value} jobs are left alone.", hint=f"Taken: {accepted}; --force may add to these."
+        )
+    return set(wanted or ())
+
+
+@spread
 def retry(
     ctx: typer.Context,
-    job: JobsArgument = None,
-    queue: QueueOption = None,
-    status: StatusOption = None,
-    priority: PriorityOption = None,
-    since: SinceOption = None,
-    last_hours: LastHoursOption = None,
-    all_: AllOption = False,
-    tree: TreeOption = False,
-    only: OnlyOption = None,
+    which: Which,
+    *,
+    failed: FailedOption = False,
+    subtree: Subtree,
     force: ForceOption = False,
-    yes: YesOption = False,
-    dry_run: DryRunOption = False,
-    form: FormatOption = Format.TABLE,
-    job_id: JobIdOption = None,
+    consent: Consent,
 ) -> None:
     """Runs jobs again that are Failed, Dead or TimedOut: Pending, attempts 0, due now, the error and result cleared.
 
@@ -74,49 +151,27 @@ def retry(
     Examples:
       hammerwork job retry 1c22a0f1
       hammerwork job retry 178ebfc3 --tree --only failed
-      hammerwork job retry --queue mail --status dead --since 2h --dry-run
+      hammerwork job retry --queue mail --failed --since 2h --dry-run
       hammerwork job retry --all --yes
     """
     context: Context = ctx.obj
     change = Retry(context.now(), force=force)
-    wanted = _acceptable(change, statuses(status)) or FAILURES
-    chosen = JobFilter(
-        queue=queue,
-        statuses=tuple(sorted(wanted)),
-        priorities=read.priorities(priority),
-        since=read.start_of_window(context.now(), since, last_hours),
-        unarchived=True,
-    )
-    database = context.database()
-    ids = _ids(database, job, job_id)
-    below = _acceptable(change, _only(only)) or FAILURES
-    selection = _selection(
-        ids,
-        chosen,
-        below if tree else None,
-        filtered=_is_given(queue, status, priority, since, last_hours),
-        everything=all_,
-    )
-    carry_out(context, database, selection, change, Manner(shown.RETRY, form, yes, dry_run))
+    chosen = which.filter(change, FAILURES if failed else ())
+    chosen = replace(chosen, statuses=chosen.statuses or tuple(sorted(FAILURES)), unarchived=True)
+    below, database = subtree.statuses(change, FAILURES), context.database()
+    selection = which.selection(database, chosen, filtered=failed, below=below)
+    carry_out(context, database, selection, change, Manner(shown.RETRY, consent))
 
 
+@spread
 def cancel(
     ctx: typer.Context,
-    job: JobsArgument = None,
-    queue: QueueOption = None,
-    status: StatusOption = None,
-    priority: PriorityOption = None,
-    since: SinceOption = None,
-    last_hours: LastHoursOption = None,
-    all_: AllOption = False,
-    tree: TreeOption = False,
-    only: OnlyOption = None,
+    which: Which,
+    subtree: Subtree,
+    *,
     reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the job's error.")] = None,
     force: ForceOption = False,
-    yes: YesOption = False,
-    dry_run: DryRunOption = False,
-    form: FormatOption = Format.TABLE,
-    job_id: JobIdOption = None,
+    consent: Consent,
 ) -> None:
     """Cancels jobs that have not begun: Failed, and the error says by whom. Jobs that wait for them fail too.
 
@@ -133,43 +188,22 @@ def cancel(
     """
     context: Context = ctx.obj
     change = Cancel(context.now(), by=context.operator, reason=reason, force=force)
-    wanted = _acceptable(change, statuses(status)) or WAITING
-    chosen = JobFilter(
-        queue=queue,
-        statuses=tuple(sorted(wanted)),
-        priorities=read.priorities(priority),
-        since=read.start_of_window(context.now(), since, last_hours),
-        unarchived=True,
-    )
-    database = context.database()
-    ids = _ids(database, job, job_id)
+    chosen = which.filter(change)
+    chosen = replace(chosen, statuses=chosen.statuses or tuple(sorted(WAITING)), unarchived=True)
     # What runs is counted among what is left, since it can still spawn.
-    below = _acceptable(change, _only(only)) or WAITING | {JobStatus.RUNNING}
-    selection = _selection(
-        ids,
-        chosen,
-        below if tree else None,
-        filtered=_is_given(queue, status, priority, since, last_hours),
-        everything=all_,
-    )
-    carry_out(context, database, selection, change, Manner(shown.CANCEL, form, yes, dry_run))
+    below, database = subtree.statuses(change, WAITING | {JobStatus.RUNNING}), context.database()
+    selection = which.selection(database, chosen, filtered=False, below=below)
+    carry_out(context, database, selection, change, Manner(shown.CANCEL, consent))
 
 
+@spread
 def delete(
     ctx: typer.Context,
-    job: JobsArgument = None,
-    queue: QueueOption = None,
-    status: StatusOption = None,
-    priority: PriorityOption = None,
-    since: SinceOption = None,
-    last_hours: LastHoursOption = None,
+    which: Which,
+    *,
     older_than: OlderThanOption = None,
-    all_: AllOption = False,
     force: ForceOption = False,
-    yes: YesOption = False,
-    dry_run: DryRunOption = False,
-    form: FormatOption = Format.TABLE,
-    job_id: JobIdOption = None,
+    consent: Consent,
 ) -> None:
     """Deletes jobs for good, after consent even for one. Copies in the archive stay.
 
@@ -184,22 +218,15 @@ def delete(
     """
     context: Context = ctx.obj
     change = Delete(context.now(), force=force)
-    chosen = JobFilter(
-        queue=queue,
-        statuses=tuple(_acceptable(change, statuses(status))),
-        priorities=read.priorities(priority),
-        since=read.start_of_window(context.now(), since, last_hours),
-        ended_before=read.before(context.now(), duration(older_than)) if older_than else None,
-    )
-    database = context.database()
-    ids = _ids(database, job, job_id)
-    given = _is_given(queue, status, priority, since, last_hours, older_than)
-    selection = _selection(ids, chosen, None, filtered=given, everything=all_)
-    if len(ids) == 1:
-        _warn_of_children(context, database, ids[0])
-    carry_out(context, database, selection, change, Manner(shown.DELETE, form, yes, dry_run), always_ask=True)
+    ended_before = read.before(context.now(), duration(older_than)) if older_than else None
+    chosen, database = replace(which.filter(change), ended_before=ended_before), context.database()
+    selection = which.selection(database, chosen, filtered=older_than is not None)
+    if isinstance(selection, Named) and len(selection.ids) == 1:
+        _warn_of_children(context, database, selection.ids[0])
+    carry_out(context, database, selection, change, Manner(shown.DELETE, consent), always_ask=True)
 
 
+@spread
 def purge(
     ctx: typer.Context,
     completed: Annotated[bool, typer.Option("--completed", help="Completed ones.")] = False,
@@ -210,9 +237,8 @@ def purge(
     older_than: OlderThanOption = None,
     older_than_days: OlderThanDaysOption = None,
     queue: QueueOption = None,
-    yes: YesOption = False,
-    dry_run: DryRunOption = False,
-    form: FormatOption = Format.TABLE,
+    *,
+    consent: Consent,
 ) -> None:
     """Deletes finished jobs for good, after consent; the age counts from when they ended.
 
@@ -241,52 +267,8 @@ def purge(
         statuses=tuple(sorted(wanted)),
         ended_before=read.before(context.now(), max(lengths)) if lengths else None,
     )
-    manner = Manner(shown.PURGE, form, yes, dry_run)
-    carry_out(context, context.database(), Chosen(chosen), Delete(context.now()), manner)
-
-
-# Which jobs.
-
-
-def _ids(database: Database, named: list[str] | None, named_by_option: list[str] | None) -> list[str]:
-    words = [word for value in (*(named or ()), *(named_by_option or ())) for word in value.split(",") if word.strip()]
-    return list(dict.fromkeys(jobs.resolve(database, word) for word in words))
-
-
-def _is_given(*options: object) -> bool:
-    return any(option is not None and option != [] for option in options)
-
-
-def _only(given: list[str] | None) -> Collection[JobStatus]:
-    found = set(statuses(given) or ())
-    return found | FAILURES if JobStatus.FAILED in found else found
-
-
-def _acceptable(change: Change, wanted: Collection[JobStatus] | None) -> set[JobStatus]:
-    """The statuses, provided that the change accepts them."""
-    refused = sorted(status for status in wanted or () if not change.accepts(status))
-    if refused:
-        accepted = ", ".join(status.lower() for status in JobStatus if change.accepts(status))
-        raise UsageError(
-            f"{refused[0].value} jobs are left alone.", hint=f"Taken: {accepted}; --force may add to these."
-        )
-    return set(wanted or ())
-
-
-def _selection(
-    ids: list[str], chosen: JobFilter, below: Collection[JobStatus] | None, *, filtered: bool, everything: bool
-) -> Selection:
-    if ids and (filtered or everything):
-        raise UsageError("Name jobs or choose them by filters, not both.")
-    if below is not None:
-        if len(ids) != 1:
-            raise UsageError("--tree needs one JOB, at the top of what is meant.")
-        return Below(ids[0], below)
-    if ids:
-        return Named(ids)
-    if not filtered and not everything:
-        raise UsageError("Which jobs?", hint="Name some, add a filter, or say --all.")
-    return Chosen(chosen)
+    change, manner = Delete(context.now()), Manner(shown.PURGE, consent)
+    carry_out(context, context.database(), Chosen(chosen), change, manner)
 
 
 def _warn_of_children(context: Context, database: Database, job: str) -> None:

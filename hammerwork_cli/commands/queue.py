@@ -8,7 +8,8 @@ from typing import Annotated, TypeVar
 import typer
 
 from hammerwork_cli.commands.aliases import verb_with
-from hammerwork_cli.commands.carry_out import Manner, carry_out
+from hammerwork_cli.commands.carry_out import Consent, Manner, carry_out
+from hammerwork_cli.commands.option_sets import spread
 from hammerwork_cli.commands.options import Format, FormatOption, YesOption, duration
 from hammerwork_cli.commands.verb import group
 from hammerwork_cli.context import Context
@@ -233,6 +234,7 @@ def resume(
 
 
 @app.command("clear", cls=ChangingVerb)
+@spread
 def clear(
     ctx: typer.Context,
     queue: QueueArgument = None,
@@ -240,10 +242,9 @@ def clear(
         bool, typer.Option("--pending-only", help="Only jobs that have not started: Pending and Retrying.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Running jobs too, and what others wait for.")] = False,
-    yes: YesOption = False,
-    dry_run: DryRunOption = False,
+    *,
     named: NamedOption = None,
-    form: FormatOption = Format.TABLE,
+    consent: Consent,
 ) -> None:
     """Deletes the jobs of a queue for good, except running ones; its pause stays.
 
@@ -258,7 +259,7 @@ def clear(
     """
     context: Context = ctx.obj
     chosen = JobFilter(queue=_required(_one(queue, named)), statuses=tuple(sorted(WAITING)) if pending_only else ())
-    change, manner = Delete(context.now(), force=force), Manner(CLEAR, form, yes, dry_run)
+    change, manner = Delete(context.now(), force=force), Manner(CLEAR, consent)
     carry_out(context, context.database(), Chosen(chosen), change, manner)
 
 

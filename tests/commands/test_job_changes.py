@@ -155,6 +155,8 @@ def test_a_filter_retries_parents_and_dependents_whatever_their_order(run: Run, 
         (["--queue", "mail"], [3, 4]),
         (["-n", "mail", "--status", "dead"], [3]),
         (["--status", "timed_out,failed"], [2, 4]),
+        (["--failed"], [2, 3, 4]),
+        (["--failed", "--queue", "mail"], [3, 4]),
         (["--last-hours", "0.04"], [2]),
         (["--since", "3m"], [2, 3]),
         (["--priority", "low"], []),
@@ -293,7 +295,10 @@ def test_a_cycle_is_changed_once(run: Run, migrated_url: str) -> None:
     assert changed(run, migrated_url, "retry", "--all", "--force", "--yes")["changed"] == 3
 
 
-@pytest.mark.parametrize("words", [["--tree"], [identity(1), identity(2), "--tree"], ["--tree", "--all"]])
+@pytest.mark.parametrize(
+    "words",
+    [["--tree"], [identity(1), identity(2), "--tree"], ["--tree", "--all"], [identity(1), "--only", "pending"]],
+)
 def test_a_tree_needs_one_job(run: Run, tree: str, words: list[str]) -> None:
     assert run("job", "cancel", *words, "--yes", url=tree).exit_code == 2
 
