@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hammerwork_cli.commands import spawn_health
+from hammerwork_cli.commands import spawn_health, spawn_monitor
 from hammerwork_cli.commands.options import (
     Format,
     FormatOption,
@@ -244,3 +244,4 @@ def pending(
 
 
 spawn_health.register(app)
+spawn_monitor.register(app)

@@ -18,6 +18,8 @@ _INVISIBLE = (
 )
 _EMOJI = "\\u2190-\\u21ff\\u2300-\\u27bf\\u2934\\u2935\\u2b00-\\u2bff\\ufe0f\\U0001f000-\\U0001faff"
 _INVISIBLE_CHARACTER = re.compile(f"(?<=[{_EMOJI}])\\u200d(?=[{_EMOJI}])|([{_INVISIBLE}])")
+PAINT = re.compile("(\x1b\\[[0-9;]*m)")
+"""A change of colour."""
 _SHORT_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 _STATUS_ORDER = (
@@ -90,6 +92,29 @@ def shorten(text: str, width: int | None, ellipsis: str = "…") -> str:
     from rich.cells import set_cell_size
 
     return set_cell_size(text, room).rstrip() + ellipsis
+
+
+def painted_cells(line: str) -> int:
+    """Columns that a line with colours takes."""
+    return cells(PAINT.sub("", line))
+
+
+def cut(line: str, width: int, ellipsis: str = "…") -> str:
+    """A line with colours, cut to so many columns; its colours end where they would have ended."""
+    if painted_cells(line) <= width:
+        return line
+    from rich.cells import set_cell_size
+
+    parts: list[str] = []
+    room = max(width - cells(ellipsis), 0)
+    pieces = PAINT.split(line)
+    for text, paint in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
+        if room > 0 and text:
+            shown = text if cells(text) <= room else set_cell_size(text, room)
+            room -= cells(shown)
+            parts.append(shown + (ellipsis if room == 0 else ""))
+        parts.append(paint)
+    return "".join(parts)
 
 
 def short_id(job: str) -> str:

@@ -66,6 +66,7 @@ CONTRACT = {
     "spawn lineage": reads("{segment}", "{root} --descendants", "{join} --ancestors", "{cycle}"),
     "spawn pending": reads("", "--show-config --limit 1000"),
     "spawn wait": reads("{done}", "{root}", exit_codes=(0, 1)),
+    "spawn monitor": reads("--count 1", "--count 2 --interval 0.1 --queue segment"),
     "spawn why": reads("{root}", "{done}", "{orphan}", exit_codes=(0, 1)),
     "spawn doctor": reads("", "--older-than 1m --limit 100", exit_codes=(0, 1)),
     "job list": reads("--limit 1000", "--failed --last-hours 1000", "--status pending --priority high,critical"),
@@ -130,7 +131,7 @@ def test_every_command_has_an_entry_in_the_contract() -> None:
 
 
 def test_every_command_with_formats_has_a_schema() -> None:
-    named = {path.replace(" ", "-") for path in LEAVES if "json" in formats(path)}
+    named = {path.replace(" ", "-") for path in LEAVES if {"json", "jsonl"} & {*formats(path)}}
     assert not named - SCHEMAS.keys(), f"add to render/schemas: {sorted(named - SCHEMAS.keys())}"
     stale = {name.removesuffix("-line") for name in SCHEMAS} - named - {"error"}
     assert not stale, f"no command prints this: {sorted(stale)}"

@@ -144,6 +144,61 @@ WHY = record(
         "next": list_of(text(), "Commands"),
     }
 )
+MONITOR = record(
+    {
+        "at": instant("By the server's clock"),
+        "queue": null_or(text("Null for all")),
+        "seconds": seconds("The window that the next four are about"),
+        "enqueued": count("Jobs"),
+        "started": count("Jobs, without those that wait for another attempt already"),
+        "completed": count("Jobs"),
+        "failed": count("Jobs that failed for good: Failed, Dead and TimedOut"),
+        "pending": count("Pending and Retrying; of more than 10,000 only 10,000 are counted"),
+        "running": count("Of more than 1,000 only 1,000 are counted"),
+        "more_pending": flag("Whether there are more than were counted"),
+        "more_running": flag("The same"),
+        "operations": list_of(
+            record(
+                {
+                    "parent_id": job_id(),
+                    "queue": text(),
+                    "status": STATUS,
+                    "operation_id": null_or(text()),
+                    "spawned_at": null_or(instant("The first child")),
+                    "children": record(
+                        {
+                            "total": null_or(count("Null, like the others, without our indexes")),
+                            "completed": null_or(count()),
+                            "failed": null_or(count("Failed, Dead and TimedOut")),
+                            "running": count(),
+                            "pending": null_or(count("Pending and Retrying")),
+                        }
+                    ),
+                }
+            ),
+            "Those that run, and once more when all children have ended",
+        ),
+        "failures": list_of(
+            record({**RELATIVE, "failed_at": null_or(instant())}), "The newest, of those that were not told before"
+        ),
+        "workers": null_or(
+            list_of(
+                record(
+                    {
+                        "name": text(),
+                        "queues": list_of(text()),
+                        "state": text("", "running", "stopping", "lost"),
+                        "running": count("Jobs"),
+                        "concurrency": count(),
+                        "completed": count("Since it started"),
+                        "failed": count("Since it started"),
+                    }
+                ),
+                "Null without a table of them",
+            )
+        ),
+    }
+)
 FINDING = record(
     {
         "kind": text("Of damage"),

@@ -1,0 +1,138 @@
+"""``hammerwork spawn monitor`` and what ``spawn tree --watch`` shares with it."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hammerwork_cli.commands.job_options import seconds_or_duration
+from hammerwork_cli.commands.options import QueueOption, duration
+from hammerwork_cli.commands.verb import Verb
+from hammerwork_cli.context import Context
+from hammerwork_cli.errors import TimedOutError, UsageError
+
+if TYPE_CHECKING:
+    from hammerwork_cli.commands.live import Ending, Pace
+    from hammerwork_cli.models.activity import Activity
+    from hammerwork_cli.queries.activity import ActivityWatch
+
+ANSWER_IS_NO = 1
+INTERRUPTED = 130
+SHORTEST_INTERVAL = 0.1
+LONGEST_INTERVAL = 24 * 3600.0
+
+
+class MonitorFormat(StrEnum):
+    """How looks are shown where they are not drawn."""
+
+    TEXT = "text"
+    JSONL = "jsonl"
+
+
+class Until(StrEnum):
+    """What ends it."""
+
+    DONE = "done"
+    FAILED = "failed"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb to the group."""
+    app.command("monitor", cls=Verb)(monitor)
+
+
+def monitor(
+    ctx: typer.Context,
+    interval: Annotated[
+        str, typer.Option("--interval", metavar="SECONDS", help="Between two looks: 5, 0.5, 2m.")
+    ] = "5",
+    queue: QueueOption = None,
+    count: Annotated[int | None, typer.Option("--count", min=1, help="End after so many looks.")] = None,
+    until: Annotated[
+        list[Until] | None,
+        typer.Option("--until", help="End when nothing is open (done: exit 0), or something fails (failed: exit 1)."),
+    ] = None,
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", metavar="DURATION", help="End after: 90s, 15m, 2h (exit 124).")
+    ] = None,
+    form: Annotated[
+        MonitorFormat | None,
+        typer.Option("--format", help="Lines instead of a picture: sentences, or JSON as in a pipe."),
+    ] = None,
+) -> None:
+    """What happens right now: rates, running operations, newest failures, workers.
+
+    On a terminal a picture that is drawn over; `q` or Ctrl-C ends it. In a pipe one JSON object for each look that
+    differs from the one before. A restart of the server is waited out. Exit code 0; with --until 0 when nothing is
+    open, 1 when something failed or --count came first, 130 when it was ended before; 124 when --timeout passed.
+
+    \b
+    Examples:
+      hammerwork spawn monitor
+      hammerwork spawn monitor --queue video_ingest --interval 1
+      hammerwork spawn monitor --until done --until failed --timeout 15m
+      hammerwork spawn monitor | jq -c 'select(.failed > 0) | .failures[]'
+    """
+    from hammerwork_cli.commands.live import Pace
+    from hammerwork_cli.queries.activity import ActivityWatch
+
+    context: Context = ctx.obj
+    wanted = frozenset(until or ())
+    pace = Pace(seconds_between(interval), duration(timeout).total_seconds() if timeout else None, count)
+    window = timedelta(seconds=pace.interval)
+    watch = ActivityWatch(context.database(), queue=queue, window=window, until_idle=Until.DONE in wanted)
+    _leave(_follow(context, watch, wanted, form, pace), wanted, timeout)
+
+
+def _follow(
+    context: Context, watch: "ActivityWatch", wanted: frozenset[Until], form: MonitorFormat | None, pace: "Pace"
+) -> "Ending":
+    from hammerwork_cli.commands.live import Ending, follow_in_lines, follow_on_screen
+    from hammerwork_cli.commands.screen import can_redraw
+    from hammerwork_cli.render import monitor_views as views
+
+    def verdict(seen: "Activity") -> "Ending | None":
+        if Until.FAILED in wanted and seen.failed_since:
+            return Ending.FAILED
+        return Ending.REACHED if Until.DONE in wanted and seen.idle else None
+
+    def draw(seen: "Activity", width: int, height: int, note: str | None) -> Sequence[str]:
+        return views.picture(
+            seen, views.Frame(width, height, context.colour, context.charset, pace.interval, note or None, note is None)
+        )
+
+    if form is None and can_redraw(context):
+        return follow_on_screen(context, watch, verdict, draw, pace)
+    in_words = form == MonitorFormat.TEXT or (form is None and context.stdout.isatty())
+    changes = views.Changes(views.plain_lines if in_words else views.record_lines)
+    return follow_in_lines(context, watch, verdict, changes.lines, pace)
+
+
+def _leave(ending: "Ending", wanted: frozenset[Until], timeout: str | None) -> None:
+    """The exit code, which must not say that something was reached which was not."""
+    from hammerwork_cli.commands.live import Ending
+
+    if ending == Ending.TIMEOUT:
+        raise TimedOutError(f"--timeout {timeout} has passed.")
+    if ending == Ending.FAILED:
+        raise typer.Exit(ANSWER_IS_NO)
+    if wanted and ending == Ending.QUIT:
+        raise typer.Exit(INTERRUPTED)
+    if wanted and ending == Ending.COUNTED:
+        raise typer.Exit(ANSWER_IS_NO)
+
+
+def seconds_between(interval: str) -> float:
+    """Seconds between two looks.
+
+    Raises:
+        UsageError: it is no time, too short or too long.
+    """
+    seconds = seconds_or_duration(interval).total_seconds()
+    if seconds < SHORTEST_INTERVAL:
+        raise UsageError("--interval is too short: the database would do nothing else.", hint="Write 0.1 or more.")
+    if seconds > LONGEST_INTERVAL:
+        raise UsageError("--interval is too long.", hint="Write a day (1d) or less.")
+    return seconds

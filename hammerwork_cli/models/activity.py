@@ -1,0 +1,99 @@
+"""What happens in the queues right now."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from hammerwork_cli.models.spawns import SpawnOperation
+from hammerwork_cli.models.trees import TreeNode
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Jobs that passed a point in a window of time.
+
+    Attributes:
+        seconds: length of the window.
+        started: of these, jobs that were put back for another attempt within the window are not known.
+        failed: for good: Failed, Dead, TimedOut.
+    """
+
+    seconds: float
+    enqueued: int
+    started: int
+    completed: int
+    failed: int
+
+    def rate(self, jobs: int) -> float:
+        """Jobs a second."""
+        return jobs / self.seconds if self.seconds > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningOperation:
+    """A spawning parent some of whose children have not ended, or just have.
+
+    Attributes:
+        operation: the parent and its children; only the running ones where ``counted`` is false.
+        counted: whether all children were counted, which takes our indexes.
+    """
+
+    operation: SpawnOperation
+    counted: bool
+
+    @property
+    def parent(self) -> TreeNode:
+        """The job that spawned."""
+        return self.operation.parent
+
+
+@dataclass(frozen=True, slots=True)
+class BusyWorker:
+    """A worker that has not ended.
+
+    Attributes:
+        state: ``running``, ``stopping`` or ``lost``.
+        running: jobs that run in it now.
+        concurrency: how many may.
+        completed, failed: runs since it started.
+        silent_seconds: since its last heartbeat.
+    """
+
+    name: str
+    queues: tuple[str, ...]
+    state: str
+    running: int
+    concurrency: int
+    completed: int
+    failed: int
+    silent_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One look at the queues.
+
+    Attributes:
+        at: when, by the server's clock.
+        flow: since the look before.
+        pending: jobs that have not started; no more than were counted.
+        running: jobs that run; no more than were counted.
+        more_pending, more_running: whether there are more.
+        operations: running operations, the newest first.
+        failures: the newest failures, the newest first.
+        workers: that are alive or lost; ``None`` where the database has no table of them.
+        failed_since: whether anything has failed since the watching began.
+        idle: whether nothing is open; ``None`` when it was not asked for.
+    """
+
+    at: datetime
+    queue: str | None
+    flow: Flow
+    pending: int
+    running: int
+    more_pending: bool
+    more_running: bool
+    operations: tuple[RunningOperation, ...]
+    failures: tuple[TreeNode, ...]
+    workers: tuple[BusyWorker, ...] | None
+    failed_since: bool
+    idle: bool | None = None

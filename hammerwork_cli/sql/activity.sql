@@ -1,0 +1,137 @@
+-- What happens right now. Every part is read from one end of an index, and bounded: a look costs as much in a large table
+-- as in a small one. Where an index is missing (before 010) the part is one pass over the table.
+
+-- name: unarchived
+-- Open and fresh jobs are never archived; said aloud, the partial indexes of 010 can be used.
+j.archived_at IS NULL
+
+-- name: unarchived [unarchivable]
+TRUE
+
+-- name: first_parent_id
+-- As the database may spell it without our own columns.
+{first_parent}
+
+-- name: first_parent_id [postgresql jsonb]
+CASE WHEN j.depends_on ->> 0 ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN (j.depends_on ->> 0)::uuid END
+
+-- name: first_parent_id [mysql]
+CAST(JSON_UNQUOTE(JSON_EXTRACT(j.depends_on, '$[0]')) AS CHAR(36))
+
+-- name: first_parent_id [mysql indexed]
+j.first_parent
+
+-- name: newest_first
+-- The order of idx_hammerwork_jobs_archival_candidates, in which the first two are all empty.
+j.completed_at DESC, j.failed_at DESC, j.created_at DESC
+
+-- name: in_window
+COUNT(*) AS jobs, COALESCE(SUM(CASE WHEN j.started_at >= :since AND j.started_at < :until THEN 1 ELSE 0 END), 0)
+AS started, COALESCE(SUM(CASE WHEN j.created_at >= :since AND j.created_at < :until THEN 1 ELSE 0 END), 0) AS created
+
+-- name: pending
+-- Jobs that have not started: in the two usual spellings, which partial indexes know, and in the others.
+SELECT 1 AS one FROM (SELECT j.id FROM hammerwork_jobs j WHERE j.status IN ('Pending', 'Retrying')
+AND j.queue_name = :queue -- when :queue
+LIMIT :most_pending) AS x
+UNION ALL SELECT 1 FROM (SELECT j.id FROM hammerwork_jobs j WHERE j.status IN (:oddly_pending) AND {unarchived}
+AND j.queue_name = :queue -- when :queue
+LIMIT :most_pending) AS x
+
+-- name: pending [mysql]
+SELECT 1 AS one FROM (SELECT j.id FROM hammerwork_jobs j WHERE j.status IN ('Pending', 'Retrying', :oddly_pending)
+AND j.queue_name = :queue -- when :queue
+LIMIT :most_pending) AS x
+
+-- name: running
+-- The last created of the jobs that run: enough to know them all, unless a thousand are forgotten ones.
+SELECT {first_parent_id} AS parent, j.started_at, j.created_at FROM hammerwork_jobs j
+WHERE j.status = 'Running' AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
+AND j.queue_name = :queue -- when :queue
+ORDER BY {newest_first} LIMIT :most_running
+
+-- name: timed_out
+-- The original gives these no failed_at, and there is no index on timed_out_at.
+SELECT j.id, j.timed_out_at, j.started_at, j.created_at FROM hammerwork_jobs j
+WHERE j.status = 'TimedOut' AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
+AND j.queue_name = :queue -- when :queue
+ORDER BY {newest_first} LIMIT :most_running
+
+-- name: fresh
+-- Jobs that were enqueued in the window and have not started.
+SELECT COUNT(*) AS jobs FROM hammerwork_jobs j
+WHERE j.status IN ('Pending', 'Retrying') AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
+AND j.queue_name = :queue -- when :queue
+AND j.created_at >= :since AND j.created_at < :until
+
+-- name: completed
+SELECT {in_window} FROM hammerwork_jobs j WHERE j.status IN (:completed) AND {unarchived}
+AND j.queue_name = :queue -- when :queue
+AND j.completed_at >= :since AND j.completed_at < :until
+
+-- name: failed
+SELECT {in_window} FROM hammerwork_jobs j WHERE j.status IN (:failed)
+AND j.queue_name = :queue -- when :queue
+AND j.failed_at >= :since AND j.failed_at < :until
+
+-- name: newly_failed
+SELECT j.id FROM hammerwork_jobs j WHERE j.status IN (:failed) AND j.failed_at >= :failures_since
+AND j.queue_name = :queue -- when :queue
+ORDER BY j.failed_at DESC LIMIT :most_failures
+
+-- name: newly_timed_out
+SELECT j.id FROM timed_out j WHERE j.timed_out_at >= :failures_since ORDER BY j.timed_out_at DESC LIMIT :most_failures
+
+-- name: busy_parents
+SELECT j.parent, COUNT(*) AS running FROM running j WHERE j.parent IS NOT NULL
+GROUP BY j.parent ORDER BY COUNT(*) DESC LIMIT :most_parents
+
+-- name: look
+-- One row of figures (pending, running; enqueued, started, completed and failed in the window), repeated beside each of
+-- the newest failures and of the parents whose children run.
+WITH running AS ({running}), timed_out AS ({timed_out})
+SELECT p.jobs, r.jobs, n.jobs + r.created + c.created + f.created + t.created,
+r.started + c.started + f.started + t.started, c.jobs, f.jobs + t.jobs, l.kind, l.running, {node}
+FROM (SELECT COUNT(*) AS jobs FROM ({pending}) AS x) AS p
+CROSS JOIN ({fresh}) AS n
+CROSS JOIN (SELECT {in_window} FROM running j) AS r
+CROSS JOIN ({completed}) AS c
+CROSS JOIN ({failed}) AS f
+CROSS JOIN (SELECT {in_window} FROM timed_out j WHERE j.timed_out_at >= :since AND j.timed_out_at < :until) AS t
+LEFT JOIN (SELECT 'failure' AS kind, y.id, 0 AS running FROM ({newly_failed}) AS y
+UNION ALL SELECT 'failure', y.id, 0 FROM ({newly_timed_out}) AS y
+UNION ALL SELECT 'failure', j.id, 0 FROM hammerwork_jobs j WHERE j.id IN (:known_failures) AND j.status IN (:failed)
+UNION ALL SELECT 'parent', y.parent, y.running FROM ({busy_parents}) AS y
+UNION ALL SELECT 'parent', j.id, 0 FROM hammerwork_jobs j WHERE j.id IN (:known_parents)) AS l ON TRUE
+LEFT JOIN hammerwork_jobs j ON j.id = l.id
+
+-- name: newest_spawners
+SELECT j.id FROM hammerwork_jobs j WHERE {has_config} ORDER BY j.created_at DESC, j.id LIMIT :window
+
+-- name: newest_recorded
+SELECT o.parent_id AS id FROM hammerwork_spawn_operations o ORDER BY o.ended_at DESC LIMIT :window
+
+-- name: spawners
+-- The newest jobs with spawn configuration; of a queue, those among them that are in it.
+SELECT {node} FROM hammerwork_jobs j JOIN ({newest_spawners}) AS w ON w.id = j.id
+WHERE TRUE
+AND j.queue_name = :queue -- when :queue
+ORDER BY j.created_at DESC, j.id LIMIT :limit
+
+-- name: spawners [workers]
+-- The same, and the jobs that spawned last.
+SELECT {node} FROM hammerwork_jobs j JOIN (
+SELECT x.id FROM ({newest_spawners}) AS x UNION SELECT y.id FROM ({newest_recorded}) AS y) AS w ON w.id = j.id
+WHERE TRUE
+AND j.queue_name = :queue -- when :queue
+ORDER BY j.created_at DESC, j.id LIMIT :limit
+
+-- name: recorded
+-- Which of some jobs have spawned.
+SELECT DISTINCT o.parent_id FROM hammerwork_spawn_operations o WHERE o.parent_id IN (:ids)
+
+-- name: any_open
+-- Whether any job has not ended.
+SELECT 1 FROM hammerwork_jobs j WHERE j.status IN (:open) AND {unarchived}
+AND j.queue_name = :queue -- when :queue
+LIMIT 1
