@@ -7,7 +7,7 @@ that the transaction that writes them runs no handler's code and can be run agai
 import json
 import pickle
 import tempfile
-from collections.abc import AsyncIterable, Awaitable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from datetime import datetime
@@ -210,6 +210,15 @@ class Drain:
             raise SpawnLimitError("max_spawn_count", most, number + 1, self._root)
         self.children.add(self._complete(produced, number))
 
+    def take_all(self, produced: object) -> None:
+        """Takes what a sync handler produced; a generator is closed whatever happens, so that it can clean up."""
+        try:
+            for child in _iterable(produced):
+                self.take(child)
+        finally:
+            if isinstance(produced, Generator):
+                produced.close()
+
     def _complete(self, child: Job, number: int) -> NewJob:
         if child.queue is None:
             if self._queue is None:
@@ -274,8 +283,7 @@ def drain(parent: Job, config: SpawnConfig, produced: object, now: datetime, roo
     """
     draining = Drain(parent, config, now, root)
     with _failing(draining.children):
-        for child in _iterable(produced):
-            draining.take(child)
+        draining.take_all(produced)
         return draining.finish()
 
 
@@ -296,11 +304,14 @@ async def drain_async(
         if isinstance(produced, Awaitable):
             produced = await produced
         if isinstance(produced, AsyncIterable):
-            async for child in produced:
-                draining.take(child)
+            try:
+                async for child in produced:
+                    draining.take(child)
+            finally:
+                if isinstance(produced, AsyncGenerator):
+                    await produced.aclose()
         else:
-            for child in _iterable(produced):
-                draining.take(child)
+            draining.take_all(produced)
         return draining.finish()
 
 

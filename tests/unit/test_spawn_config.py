@@ -1,0 +1,92 @@
+"""The spawn configuration: built step by step, stored, read."""
+
+from datetime import timedelta
+
+import pytest
+
+from hammerwork_cli import SpawnConfig
+from hammerwork_cli.errors import UsageError
+
+
+def test_builders_and_keywords_say_the_same():
+    built = (
+        SpawnConfig()
+        .with_handler("batch_processor")
+        .with_max_spawn_count(50)
+        .with_inherit_priority(True)
+        .with_inherit_queue(False)
+        .with_inherit_retry_strategy(False)
+        .with_inherit_timeout()
+        .with_inherit_trace_context(False)
+        .with_spawn_delay(timedelta(milliseconds=100))
+        .with_batch_size(10)
+        .with_operation_id("custom-op-123")
+        .with_metadata({"image_format": "jpeg"})
+        .with_max_depth(5)
+        .with_max_descendants(1000)
+        .with_on_error("complete")
+    )
+    assert built == SpawnConfig(
+        handler="batch_processor",
+        max_spawn_count=50,
+        inherit_priority=True,
+        inherit_queue=False,
+        inherit_retry_strategy=False,
+        inherit_timeout=True,
+        inherit_trace_context=False,
+        spawn_delay=timedelta(milliseconds=100),
+        batch_size=10,
+        operation_id="custom-op-123",
+        metadata={"image_format": "jpeg"},
+        max_depth=5,
+        max_descendants=1000,
+        on_error="complete",
+    )
+    assert SpawnConfig.parse(built.stored()) == built
+
+
+def test_a_builder_leaves_the_configuration_it_began_with():
+    plain = SpawnConfig()
+    plain.with_max_spawn_count(1)
+    assert plain.max_spawn_count == 100
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda config: config.with_max_spawn_count(-1),
+        lambda config: config.with_max_spawn_count(True),
+        lambda config: config.with_batch_size(0),
+        lambda config: config.with_max_depth("deep"),
+        lambda config: config.with_max_descendants(1.5),
+        lambda config: config.with_spawn_delay(5),
+        lambda config: config.with_spawn_delay(timedelta(seconds=-1)),
+        lambda config: config.with_handler(""),
+        lambda config: config.with_operation_id(7),
+        lambda config: config.with_inherit_queue("yes"),
+        lambda config: config.with_on_error("ignore"),
+    ],
+)
+def test_a_builder_refuses_what_cannot_be_and_names_the_field(wrong):
+    with pytest.raises(UsageError) as caught:
+        wrong(SpawnConfig())
+    assert "_" in caught.value.message or "handler" in caught.value.message
+
+
+def test_no_limit_is_stored_as_null_because_that_is_what_rust_workers_read():
+    assert SpawnConfig(max_spawn_count=None).stored()["max_spawn_count"] is None
+
+
+def test_a_delay_is_stored_in_milliseconds_and_one_out_of_range_reads_as_none():
+    assert SpawnConfig(spawn_delay=timedelta(seconds=1.5)).stored()["spawn_delay_ms"] == 1500
+    for stored in (10**30, -5, "soon", None):
+        parsed = SpawnConfig.parse({"spawn_delay_ms": stored})
+        assert parsed is not None
+        assert parsed.spawn_delay is None
+
+
+def test_unknown_keys_are_kept():
+    parsed = SpawnConfig.parse({"colour": "red", "spawn_delay_ms": 5})
+    assert parsed is not None
+    assert parsed.extra == {"colour": "red"}
+    assert parsed.stored()["colour"] == "red"
