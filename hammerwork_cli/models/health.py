@@ -186,17 +186,28 @@ class FailureGroup:
     Attributes:
         error: the error of the first; ``None`` when they carry none.
         jobs: the first of them.
+        archived: how many are archived, and stay as they are.
     """
 
     error: str | None
     statuses: Counts = field(default_factory=Counts)
     queues: Counts = field(default_factory=Counts)
     jobs: list[FailedJob] = field(default_factory=list)
+    archived: int = 0
 
     @property
     def total(self) -> int:
         """How many there are."""
         return self.statuses.total
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """Jobs of a queue that run, or wait for nothing but a worker."""
+
+    queue: str
+    counts: Counts
+    is_paused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +220,8 @@ class Diagnosis:
         groups: the deepest failures, the largest group first.
         consequences: further jobs that failed only because of others.
         above: failed jobs above the job that made it fail or hold it, the causes first.
-        holds: jobs that wait, the stuck ones first.
+        holds: jobs that wait for others, the stuck ones first.
+        under_way: those of the rest that have not ended.
         nodes: id -> job, for the ids in ``holds``, as far as they exist.
     """
 
@@ -219,6 +231,7 @@ class Diagnosis:
     consequences: int
     above: tuple[FailedJob, ...]
     holds: tuple[Hold, ...]
+    under_way: tuple[UnderWay, ...]
     nodes: dict[str, TreeNode]
 
     @property

@@ -3,9 +3,13 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from os import urandom
+from typing import TYPE_CHECKING
 
 from hammerwork_cli.models.trees import TreeNode
 from hammerwork_cli.models.values import Counts, JobPriority, JobStatus, Moment
+
+if TYPE_CHECKING:
+    from hammerwork_cli.models.health import Hold
 
 _VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
@@ -122,6 +126,7 @@ class JobDetails:
         missing: ids it depends on that are nowhere in the database.
         children: the jobs that depend on it, counted by status.
         first_children: some of them, failures first.
+        hold: what holds it while it waits for other jobs.
     """
 
     job: Job
@@ -133,6 +138,7 @@ class JobDetails:
     missing: tuple[str, ...]
     children: Counts
     first_children: tuple[TreeNode, ...]
+    hold: "Hold | None" = None
 
 
 @dataclass(frozen=True, slots=True)

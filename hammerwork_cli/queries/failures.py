@@ -4,13 +4,15 @@ import re
 from collections.abc import Iterable, Sequence
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import FAILURES, WAITING, JobStatus, SpawnTree, TreeNode
-from hammerwork_cli.models.health import Diagnosis, FailedJob, FailureGroup, Hold
+from hammerwork_cli.models import FAILURES, WAITING, Counts, JobStatus, SpawnTree, TreeNode
+from hammerwork_cli.models.health import Diagnosis, FailedJob, FailureGroup, Hold, UnderWay
 from hammerwork_cli.queries import trees
 from hammerwork_cli.queries.holds import holds
 from hammerwork_cli.queries.kinship import Kinship, chunks
+from hammerwork_cli.queries.queues import all_paused
 
 LEVELS = 100_000
+UNFINISHED = WAITING | {JobStatus.RUNNING}
 _TRACEBACK = "Traceback (most recent call last)"
 _VARYING = (
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE), "<id>"),
@@ -77,8 +79,18 @@ class _Diagnosing:
             consequences=len(failed) - len(deepest),
             above=tuple(FailedJob(node, self._path(node)) for node in above),
             holds=tuple(sorted(held.values(), key=lambda hold: (not hold.is_stuck, hold.job != self.target.id))),
+            under_way=self._under_way(held),
             nodes=self.nodes,
         )
+
+    def _under_way(self, held: dict[str, Hold]) -> tuple[UnderWay, ...]:
+        """What runs, or waits for a worker, by queue."""
+        found: dict[str, Counts] = {}
+        for job, node in self.tree.nodes.items():
+            if job not in held and node.status in UNFINISHED and node.archived_at is None:
+                found.setdefault(node.queue, Counts()).add(node.status)
+        paused = {pause.queue for pause in all_paused(self.database)} if found else set()
+        return tuple(UnderWay(queue, counts, queue in paused) for queue, counts in sorted(found.items()))
 
     def _failed_with_others(self, failed: Sequence[TreeNode]) -> set[str]:
         """Jobs that failed only because one that they depend on did."""
@@ -152,6 +164,7 @@ class _Diagnosing:
             group = groups.setdefault(key, FailureGroup(headline(error) if error else None))
             group.statuses.add(node.status)
             group.queues.add(node.queue)
+            group.archived += node.archived_at is not None
             if len(group.jobs) < limit:
                 group.jobs.append(FailedJob(node, self._path(node)))
         return tuple(sorted(groups.values(), key=lambda group: (-group.total, group.error or "")))

@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AmbiguousIdError, NotFoundError, UsageError
@@ -17,6 +17,9 @@ from hammerwork_cli.models import (
 )
 from hammerwork_cli.queries import cursors
 from hammerwork_cli.queries.kinship import Kinship, packed_config
+
+if TYPE_CHECKING:
+    from hammerwork_cli.models.health import Hold
 
 _HEX = re.compile(r"[0-9a-f]{4,32}")
 SHOWN_CANDIDATES = 10
@@ -178,7 +181,14 @@ def _details(database: Database, row: tuple[Any, ...], names: tuple[str, ...], *
         missing=tuple(parent for parent in node.depends_on if parent not in above),
         children=children.counts if children else Counts(),
         first_children=_first_children(kin, node.id),
+        hold=_hold(database, node.id) if job.dependency_status == "waiting" else None,
     )
+
+
+def _hold(database: Database, job: str) -> "Hold | None":
+    from hammerwork_cli.queries.holds import holds
+
+    return holds(database, [job]).get(job)
 
 
 def _first_children(kin: Kinship, job: str) -> tuple[TreeNode, ...]:

@@ -1,10 +1,11 @@
 """What ``spawn why`` shows."""
 
 from collections.abc import Iterator
+from shlex import quote
 from typing import Any
 
 from hammerwork_cli.models import FAILURES, TreeNode
-from hammerwork_cli.models.health import Diagnosis, FailedJob, FailureGroup, Hold, HoldReason
+from hammerwork_cli.models.health import Diagnosis, FailedJob, FailureGroup, Hold, HoldReason, UnderWay
 from hammerwork_cli.render.colour import paint, paint_status
 from hammerwork_cli.render.text import TIMES, count, plural, short_id, shorten, status_word, statuses, visible
 
@@ -18,11 +19,12 @@ def diagnosis_record(diagnosis: Diagnosis, limit: int) -> Record:
 
     Keys: ``job`` (``id``, ``queue``, ``status``), ``jobs`` and ``counts`` (the job and all below it, by status),
     ``failed`` (whether a failure was found, below or above), ``groups`` (the deepest failures: ``error``, ``count``,
-    ``statuses``, ``queues``, and the first ``jobs`` with ``id``, ``queue``, ``status``, ``attempts``, ``error``
-    and ``path`` from the topmost ancestor), ``consequences`` (further failed jobs, above these or because of
-    them), ``above`` (failures outside the tree that made its jobs fail or hold them), ``waiting`` and ``stuck``
-    (how many wait, and how many of these can never run), ``holds`` (the first of them: ``id``, ``queue``,
-    ``reason``, and ``parents``, id -> status), and ``next`` (commands).
+    ``archived`` among them, ``statuses``, ``queues``, and the first ``jobs`` with ``id``, ``queue``, ``status``,
+    ``attempts``, ``error`` and ``path`` from the topmost ancestor), ``consequences`` (further failed jobs, above
+    these or because of them), ``above`` (failures outside the tree that made its jobs fail or hold them),
+    ``waiting`` and ``stuck`` (how many wait, and how many of these can never run), ``holds`` (the first of them:
+    ``id``, ``queue``, ``reason``, and ``parents``, id -> status), ``under_way`` (jobs that run or wait for a
+    worker: ``queue``, ``counts`` by status, ``paused``), and ``next`` (commands).
     """
     return {
         "job": _named(diagnosis.job),
@@ -35,6 +37,10 @@ def diagnosis_record(diagnosis: Diagnosis, limit: int) -> Record:
         "waiting": len(diagnosis.holds),
         "stuck": sum(hold.is_stuck for hold in diagnosis.holds),
         "holds": [_hold_record(hold, diagnosis.nodes) for hold in diagnosis.holds[:limit]],
+        "under_way": [
+            {"queue": found.queue, "counts": dict(sorted(found.counts.by_status.items())), "paused": found.is_paused}
+            for found in diagnosis.under_way
+        ],
         "next": next_commands(diagnosis),
     }
 
@@ -47,6 +53,7 @@ def _group_record(group: FailureGroup) -> Record:
     return {
         "error": group.error,
         "count": group.total,
+        "archived": group.archived,
         "statuses": dict(sorted(group.statuses.by_status.items())),
         "queues": dict(sorted(group.queues.by_status.items())),
         "jobs": [_failed_record(failed) for failed in group.jobs],
@@ -71,15 +78,30 @@ def _hold_record(hold: Hold, nodes: dict[str, TreeNode]) -> Record:
 
 def next_commands(diagnosis: Diagnosis) -> list[str]:
     """What to type next."""
-    commands = [f"hammerwork job retry {short_id(failed.job.id)}" for failed in diagnosis.above[:3]]
-    if diagnosis.groups:
+    above = [failed.job for failed in diagnosis.above[:3]]
+    commands = [f"hammerwork job {'show' if job.archived_at else 'retry'} {short_id(job.id)}" for job in above]
+    if any(group.archived < group.total for group in diagnosis.groups):
         commands.append(f"hammerwork job retry {short_id(diagnosis.job.id)} --tree --only failed")
+    if diagnosis.groups:
         commands.append(f"hammerwork job show {short_id(diagnosis.groups[0].jobs[0].job.id)}")
     if any(hold.reason == HoldReason.NOT_RELEASED for hold in diagnosis.holds):
         commands.append("hammerwork spawn doctor")
     missing = [hold.job for hold in diagnosis.holds if hold.reason == HoldReason.PARENT_MISSING]
     commands += [f"hammerwork job cancel {short_id(job)}" for job in missing[:3]]
-    return commands
+    commands += [f"hammerwork queue resume {quote(visible(found.queue))}" for found in _paused(diagnosis)[:3]]
+    return commands or _patience(diagnosis)
+
+
+def _paused(diagnosis: Diagnosis) -> list[UnderWay]:
+    return [found for found in diagnosis.under_way if found.is_paused]
+
+
+def _patience(diagnosis: Diagnosis) -> list[str]:
+    """What to type when nothing is wrong: wait, or look at what the job waits for."""
+    if diagnosis.under_way:
+        return [f"hammerwork spawn wait {short_id(diagnosis.job.id)}"]
+    holders = [holder for hold in diagnosis.holds if not hold.is_stuck for holder in hold.holders]
+    return [f"hammerwork spawn why {short_id(holder)}" for holder in holders[:1]]
 
 
 def diagnosis_text(
@@ -98,6 +120,7 @@ def diagnosis_text(
         yield f"{count(diagnosis.consequences)} more failed above these, or because of others."
     yield from draw.above(diagnosis)
     yield from draw.holds(diagnosis, limit)
+    yield from draw.under_way(diagnosis, limit)
     commands = next_commands(diagnosis)
     if commands:
         yield ""
@@ -135,6 +158,8 @@ class _Drawing:
         yield from self._failed(group.jobs)
         if group.total > len(group.jobs):
             yield f"  {self.ellipsis} {count(group.total - len(group.jobs))} more"
+        if group.archived:
+            yield f"  {count(group.archived)} of them archived: what has been archived is not retried"
 
     def _failed(self, jobs: list[FailedJob]) -> Iterator[str]:
         for failed in jobs:
@@ -175,6 +200,19 @@ class _Drawing:
             yield shorten(f"  {hold_text(hold, diagnosis.nodes)}", self.width, self.ellipsis)
         if len(diagnosis.holds) > limit:
             yield f"  {self.ellipsis} {count(len(diagnosis.holds) - limit)} more"
+
+
+    def under_way(self, diagnosis: Diagnosis, limit: int) -> Iterator[str]:
+        if not diagnosis.under_way:
+            return
+        yield ""
+        jobs = sum(found.counts.total for found in diagnosis.under_way)
+        yield paint(f"{plural(jobs, 'job')} under way: running, or waiting for a worker", "bold", self.colour)
+        for found in diagnosis.under_way[:limit]:
+            paused = f"{self.dot}the queue is paused" if found.is_paused else ""
+            yield shorten(f"  {visible(found.queue)}: {statuses(found.counts)}{paused}", self.width, self.ellipsis)
+        if len(diagnosis.under_way) > limit:
+            yield f"  {self.ellipsis} {plural(len(diagnosis.under_way) - limit, 'more queue')}"
 
 
 _REASONS = {

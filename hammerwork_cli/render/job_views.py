@@ -132,8 +132,10 @@ def details_record(details: JobDetails) -> Record:
 
     Keys: those of :func:`job_record` with the whole ``error``; ``payload`` and ``result`` (as JSON; text
     when they cannot be read as JSON); ``parents`` (list of ``id``, ``queue``, ``status``, ``error``; a parent
-    that is nowhere has nulls); ``children`` (an object: ``total``, ``completed``, ``failed``, ``running``,
-    ``pending``, and ``first``, some of them with the keys of parents, failures first); ``in_archive``
+    that is nowhere has nulls); ``hold`` (while it waits for these: ``unfinished``, or why it can never run:
+    ``parent_failed``, ``parent_missing``, ``not_released``, ``stuck_above``); ``children`` (an object: ``total``,
+    ``completed``, ``failed``, ``running``, ``pending``, and ``first``, some of them with the keys of parents,
+    failures first); ``in_archive``
     (read from the archive table); and the columns ``timeout_seconds``, ``timed_out_at``, ``cron_schedule``,
     ``timezone``, ``recurring``, ``next_run_at``, ``batch_id``, ``result_stored_at``, ``result_expires_at``,
     ``trace_id``, ``correlation_id``, ``parent_span_id``, ``span_context``, ``archival_reason``,
@@ -149,6 +151,7 @@ def details_record(details: JobDetails) -> Record:
         "payload": parsed(details.payload),
         "result": parsed(details.result),
         "parents": [_relative(details, parent) for parent in details.job.node.depends_on],
+        "hold": details.hold.reason.value if details.hold else None,
         "children": json.child_counts(counts)
         | {"first": [_relative_record(child) for child in details.first_children]},
     }
@@ -343,6 +346,17 @@ def _parents(details: JobDetails, width: int | None, colour: bool) -> Iterator[s
         yield f"  … {count(len(details.parents) - PAYLOAD_LINES)} more: --format json"
     for job in details.missing[:PAYLOAD_LINES]:
         yield f"  {short_id(job)} is not in the database"
+    if details.hold:
+        yield f"  {_HOLDS[details.hold.reason.value]} hammerwork spawn why {short_id(details.job.node.id)}"
+
+
+_HOLDS = {
+    "unfinished": "It waits until all of them have completed:",
+    "parent_failed": "It can never run as it is, since one of them failed:",
+    "parent_missing": "It can never run as it is, since one of them is missing:",
+    "not_released": "It can never run as it is, since nobody released it when they ended:",
+    "stuck_above": "It can never run as it is, since it waits for itself:",
+}
 
 
 def _children(details: JobDetails, width: int | None, colour: bool) -> Iterator[str]:
@@ -350,7 +364,7 @@ def _children(details: JobDetails, width: int | None, colour: bool) -> Iterator[
     if not first and not counts.total:
         return
     yield ""
-    heading = f"{plural(max(counts.total, len(first)), 'job')} depend on it"
+    heading = plural(max(counts.total, len(first)), "job depends on it", "jobs depend on it")
     yield paint(f"{heading}: {statuses(counts)}" if counts.total else heading, "bold", colour)
     for node in first:
         yield _relative_line(node, width, colour)

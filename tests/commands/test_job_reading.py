@@ -268,3 +268,24 @@ def test_an_argument_that_is_no_text_is_a_usage_error(run: Run, several: str) ->
     outcome = run("job", "list", "--queue", "\udcff", url=several)
     assert outcome.exit_code == 2
     assert "not UTF-8" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("parent", "reason", "word"),
+    [
+        (JobStatus.RUNNING, "unfinished", "It waits until all of them have completed"),
+        (JobStatus.DEAD, "parent_failed", "one of them failed"),
+        (JobStatus.COMPLETED, "not_released", "nobody released it"),
+        (None, "parent_missing", "one of them is missing"),
+    ],
+)
+def test_a_job_that_waits_says_whether_it_can_ever_run(
+    run: Run, migrated_url: str, parent: JobStatus | None, reason: str, word: str
+) -> None:
+    write(migrated_url, job(2, depends_on=(identity(1),), dependency_status="waiting"))
+    if parent:
+        write(migrated_url, job(1, parent))
+    shown = run("job", "show", identity(2), url=migrated_url).stdout
+    assert word in shown
+    assert f"hammerwork spawn why {identity(2)[:8]}" in shown
+    assert run("job", "show", identity(2), "--format", "json", url=migrated_url).json["hold"] == reason

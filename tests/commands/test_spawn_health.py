@@ -201,6 +201,35 @@ def test_why_looks_for_the_cause_above(run: Run, rows: Rows, url: str) -> None:
     assert f"hammerwork job retry {cause[:8]}" in done.stdout
 
 
+def test_why_does_not_propose_to_retry_what_has_been_archived(run: Run, rows: Rows, url: str) -> None:
+    root = rows.job(queue="ingest")
+    dead = rows.job(root, queue="segment", status="Dead", error_message="boom", archived_at=START)
+    done = run("spawn", "why", root, url=url)
+    assert done.exit_code == 1
+    assert "1 of them archived" in done.stdout
+    assert "job retry" not in done.stdout
+    assert f"hammerwork job show {dead[:8]}" in done.stdout
+    rows.job(root, queue="segment", status="Dead", error_message="boom")
+    assert f"hammerwork job retry {root[:8]} --tree" in run("spawn", "why", root, url=url).stdout
+
+
+def test_why_says_after_a_retry_what_is_under_way(run: Run, rows: Rows, url: str) -> None:
+    root = rows.job(queue="ingest")
+    for _ in range(2):
+        rows.job(root, queue="segment", status="Dead", error_message="boom")
+    run("job", "retry", root, "--tree", "--yes", url=url)
+    done = run("spawn", "why", root, url=url)
+    assert done.exit_code == 0
+    assert "2 jobs under way: running, or waiting for a worker\n  segment: 2 pending\n" in done.stdout
+    assert f"hammerwork spawn wait {root[:8]}" in done.stdout
+    run("queue", "pause", "segment", url=url)
+    done = run("spawn", "why", root, url=url)
+    assert "segment: 2 pending · the queue is paused" in done.stdout
+    assert "hammerwork queue resume segment" in done.stdout
+    record = run("spawn", "why", root, "--format", "json", url=url).json
+    assert record["under_way"] == [{"queue": "segment", "counts": {"Pending": 2}, "paused": True}]
+
+
 def test_a_very_deep_path_shows_its_ends(run: Run, rows: Rows, url: str) -> None:
     chain = [rows.job(queue="crawl")]
     for _ in range(1500):

@@ -93,6 +93,7 @@ JOB_DETAILS = record(
         "payload": anything("As JSON; text when it cannot be read as JSON"),
         "result": anything("As JSON; text when it cannot be read as JSON"),
         "parents": list_of(record(RELATIVE), "A parent that is nowhere has nulls"),
+        "hold": null_or(text("While it waits: unfinished, or why it can never run")),
         "children": record({**CHILD_COUNTS, "first": list_of(record(RELATIVE), "Some of them, failures first")}),
     },
     optional=frozenset(FACTS),

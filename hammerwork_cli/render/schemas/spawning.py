@@ -124,6 +124,7 @@ FAILURES = record(
     {
         "error": null_or(text()),
         "count": count(),
+        "archived": count("Among them"),
         "statuses": counts("Jobs by status"),
         "queues": counts("Jobs by queue"),
         "jobs": list_of(FAILED, "The first of them"),
@@ -141,6 +142,10 @@ WHY = record(
         "waiting": count(),
         "stuck": count("Those that can never run"),
         "holds": list_of(record({**HOLD, "queue": null_or(text())}), "The first that wait"),
+        "under_way": list_of(
+            record({"queue": text(), "counts": counts("Jobs by status"), "paused": flag()}),
+            "Jobs that run or wait for a worker, by queue",
+        ),
         "next": list_of(text(), "Commands"),
     }
 )
