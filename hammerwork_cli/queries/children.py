@@ -3,16 +3,19 @@
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError, UsageError
-from hammerwork_cli.models import FAILURES, JobGroup, JobStatus, TreeNode, moment, rfc3339, status_of
+from hammerwork_cli.models import FAILURES, Counts, JobGroup, JobStatus, TreeNode, moment, status_of
 from hammerwork_cli.queries.jobs import LIST_JOBS
 from hammerwork_cli.queries.kinship import FAILED_SPELLINGS, RUNNING_SPELLINGS, Kinship, packed_config
 
-_CURSOR = re.compile(r"([012])/([^/]{10,40})/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+CURSOR_PATTERN = "([012])/(-?[0-9]{1,16})/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+"""How urgent the last child seen is, its creation in microseconds since 1970, and its id."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 _CREATED_AT = 1 + TreeNode._fields.index("created_at")
 _CONFIG = 1 + TreeNode._fields.index("stored_config")
@@ -29,10 +32,10 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A child, and how many children it has itself."""
+    """A child, and its own children counted."""
 
     node: TreeNode
-    children: int
+    children: Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ def page(
         rows = sorted(found.values(), key=_place)[: limit + 1]
         nodes = [TreeNode._make(row[1:]) for row in rows[:limit]]
         totals = kin.child_counts([node.id for node in nodes])
-    children = [Child(node, totals[node.id].counts.total if node.id in totals else 0) for node in nodes]
+    children = [Child(node, totals[node.id].counts if node.id in totals else Counts()) for node in nodes]
     return ChildPage(children, _cursor(rows[limit - 1]) if len(rows) > limit else None)
 
 
@@ -135,12 +138,12 @@ def _place(row: Any) -> Place:
 
 def _cursor(row: Any) -> str:
     place = _place(row)
-    return f"{place.urgency}/{rfc3339(place.created_at)}/{place.id}"
+    assert place.created_at is not None
+    return f"{place.urgency}/{(place.created_at - _EPOCH) // _MICROSECOND}/{place.id}"
 
 
 def _read(text: str) -> Place:
-    found = _CURSOR.fullmatch(text)
-    at = moment(found[2]) if found else None
-    if found is None or at is None:
+    found = re.fullmatch(CURSOR_PATTERN, text)
+    if found is None:
         raise UsageError(f"{text[:80]!r} is not a cursor.", hint="It comes with the page before.")
-    return Place(int(found[1]), at, found[3])
+    return Place(int(found[1]), _EPOCH + int(found[2]) * _MICROSECOND, found[3])

@@ -3,7 +3,7 @@
 import json as json_reader
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -98,6 +98,9 @@ class Server:
         )
 
         async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http" and scope["path"].startswith("/api/"):
+                # Not decoded yet: a slash in the name of a queue is no slash of the path.
+                scope = {**scope, "path": scope["raw_path"].decode("ascii")}
             with suppress(Exception):  # reported already, by _on_bug
                 await app(scope, receive, send)
 
@@ -114,10 +117,10 @@ class Server:
         self.connections.close()
 
     def _routes(self) -> list[BaseRoute]:
-        routes: list[BaseRoute] = [
-            Route(endpoint.path.replace("{name}", "{name:path}"), self._serving(endpoint), methods=[endpoint.method])
-            for endpoint in sorted(ENDPOINTS, key=lambda endpoint: -endpoint.path.count("/"))
-        ]
+        by_path: dict[str, list[Endpoint]] = {}
+        for endpoint in ENDPOINTS:
+            by_path.setdefault(endpoint.path, []).append(endpoint)
+        routes: list[BaseRoute] = [self._route(path, found) for path, found in by_path.items()]
         document = json.document(openapi((*ENDPOINTS, EVENTS, HEALTH, METRICS)))
         return [
             *routes,
@@ -129,6 +132,17 @@ class Server:
             Route("/", lambda _: FileResponse(STATIC / "index.html", media_type="text/html")),
             Mount("/static", StaticFiles(directory=STATIC)),
         ]
+
+    def _route(self, path: str, endpoints: Sequence[Endpoint]) -> Route:
+        serving = {endpoint.method: self._serving(endpoint) for endpoint in endpoints}
+        if "GET" in serving:
+            serving["HEAD"] = serving["GET"]
+
+        async def serve(request: Request) -> Response:
+            response: Response = await serving[request.method](request)
+            return response
+
+        return Route(path, serve, methods=[endpoint.method for endpoint in endpoints])
 
     def _serving(self, endpoint: Endpoint) -> Callable[[Request], Any]:
         async def serve(request: Request) -> Response:

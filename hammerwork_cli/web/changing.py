@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hammerwork_cli.errors import ConflictError, NotFoundError, UsageError
-from hammerwork_cli.models import FAILURES, WAITING, JobPriority, JobStatus, NewJob, Outcome, moment, new_id
+from hammerwork_cli.models import FAILURES, ON_ERROR, WAITING, JobPriority, JobStatus, NewJob, Outcome, moment, new_id
 from hammerwork_cli.models.payloads import with_spawn_config
 from hammerwork_cli.queries import enqueue as enqueueing
 from hammerwork_cli.queries import job_changes, jobs, queues
@@ -17,15 +17,14 @@ from hammerwork_cli.render import job_outcomes, job_views, queue_views
 from hammerwork_cli.render.job_outcomes import CANCEL, RETRY, Plan, Wording
 from hammerwork_cli.render.schemas.jobs import OUTCOME, PRIORITY
 from hammerwork_cli.render.schemas.queues import PAUSE_CHANGE
-from hammerwork_cli.render.schemas.words import Schema, anything, flag, job_id, null_or
+from hammerwork_cli.render.schemas.words import Schema, anything, flag, job_id, null_or, text
 from hammerwork_cli.web.endpoint import Answer, Call, Endpoint
-from hammerwork_cli.web.parameters import JOB, LONGEST_QUEUE, QUEUE_NAME, line
+from hammerwork_cli.web.parameters import JOB, LONGEST_QUEUE, QUEUE_NAME, UUID_PATTERN, line
 
 LARGEST_INTEGER = 2**31 - 1
 LONGEST_REASON = 1000
 LONGEST_TRACE = 128
 MOST_PARENTS = 1000
-UUID_PATTERN = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
 _ZONED = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*([Zz]|[+-]\d\d:\d\d)")
 
 
@@ -42,6 +41,23 @@ def whole(least: int, about: str) -> Schema:
 
 # Jobs.
 
+SPAWN_CONFIG: Schema = {
+    "type": "object",
+    "description": "It spawns; completed with defaults, on top of the payload's own",
+    "properties": {
+        "handler": null_or(line(1, LONGEST_QUEUE)),
+        "operation_id": null_or(line(1, LONGEST_QUEUE)),
+        **{
+            name: null_or(whole(0, ""))
+            for name in ("max_spawn_count", "max_depth", "max_descendants", "spawn_delay_ms")
+        },
+        "batch_size": null_or(whole(1, "")),
+        **{f"inherit_{what}": flag() for what in ("priority", "queue", "retry_strategy", "timeout", "trace_context")},
+        "on_error": null_or(text("", *ON_ERROR)),
+        "metadata": anything("For the handler"),
+    },
+    "additionalProperties": False,
+}
 NEW_JOB = body(
     {
         "queue": line(1, LONGEST_QUEUE, "Where it goes"),
@@ -58,7 +74,7 @@ NEW_JOB = body(
         },
         "id": {
             **job_id("Its id: a second request with the same changes nothing"),
-            "pattern": UUID_PATTERN,
+            "pattern": f"^{UUID_PATTERN}$",
             "maxLength": 36,
         },
         "trace_id": null_or(line(0, LONGEST_TRACE)),
@@ -70,13 +86,13 @@ NEW_JOB = body(
     },
     "queue",
     "payload",
-)
+) | {"dependentSchemas": {"spawn_config": {"properties": {"payload": {"type": "object"}}}}}
 
 
 def enqueue(call: Call) -> Answer:
     """As ``job enqueue``."""
     given: dict[str, Any] = call.body
-    layers = [given["spawn_config"]] if "spawn_config" in given else []
+    layers = [_config(given["spawn_config"])] if "spawn_config" in given else []
     job = NewJob(
         queue=given["queue"],
         payload=_text(with_spawn_config(given["payload"], *layers)),
@@ -84,8 +100,8 @@ def enqueue(call: Call) -> Answer:
         scheduled_at=_instant(given["scheduled_at"]) if "scheduled_at" in given else call.now,
         id=given.get("id", "").lower() or new_id(),
         priority=JobPriority[given.get("priority", JobPriority.NORMAL.word).upper()],
-        max_attempts=given.get("max_attempts", 3),
-        timeout_seconds=given.get("timeout_seconds"),
+        max_attempts=int(given.get("max_attempts", 3)),
+        timeout_seconds=_whole(given.get("timeout_seconds")),
         trace_id=given.get("trace_id"),
         correlation_id=given.get("correlation_id"),
     )
@@ -94,6 +110,16 @@ def enqueue(call: Call) -> Answer:
     placed, created = enqueueing.once(call.database, job)
     location = {"location": f"/api/jobs/{placed.id}"}
     return Answer(job_views.enqueued_record(placed, created=created), status=201 if created else 200, headers=location)
+
+
+def _whole(number: float | None) -> int | None:
+    """JSON's 3.0 is as whole as 3."""
+    return None if number is None else int(number)
+
+
+def _config(given: dict[str, Any]) -> dict[str, Any]:
+    whole_numbers = {key: int(value) for key, value in given.items() if isinstance(value, float) and key != "metadata"}
+    return given | whole_numbers
 
 
 def _text(payload: Any) -> str:

@@ -1,10 +1,11 @@
 """The endpoints that read: each asks a query and answers with the record that the like command prints."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
 from hammerwork_cli import __version__
-from hammerwork_cli.errors import AmbiguousIdError, UsageError
+from hammerwork_cli.errors import AmbiguousIdError, NotFoundError
 from hammerwork_cli.models import JobFilter, JobStatus, SpawnTree, TreeNode
 from hammerwork_cli.queries import children, cursors, jobs, queues, spawns, trees
 from hammerwork_cli.render import job_views, json, queue_views
@@ -25,6 +26,8 @@ from hammerwork_cli.web.parameters import (
     SINCE,
     STATUS,
     Parameter,
+    cursor_in,
+    cursor_out,
     limit,
     start_of,
     statuses,
@@ -48,11 +51,11 @@ def operations(call: Call) -> Answer:
         queue=wanted["queue"],
         statuses=statuses(wanted["status"]),
         since=start_of(call.now, wanted["since"]),
-        cursor=wanted["cursor"],
+        cursor=cursor_in(wanted["cursor"]),
     )
     page = found[: wanted["limit"]]
     cursor = cursors.after(page[-1].parent) if len(found) > len(page) else None
-    return Answer([json.operation_record(operation) for operation in page], cursor)
+    return Answer([json.operation_record(operation) for operation in page], cursor_out(cursor))
 
 
 def operation(call: Call) -> Answer:
@@ -66,6 +69,8 @@ def _parent(call: Call) -> str:
     """The spawning parent that an id of a job, or of an operation, names."""
     wanted = call.values["id"]
     named = spawns.operations(call.database, limit=2, operation=wanted)
+    if not named and not re.fullmatch(JOB.schema["pattern"], wanted):
+        raise NotFoundError(f"There is no spawn operation {wanted[:60]!r}.", hint="See /api/spawn/operations.")
     if not named:
         return jobs.resolve(call.database, wanted)
     if len(named) > 1:
@@ -97,8 +102,8 @@ def job_list(call: Call) -> Answer:
         statuses=tuple(statuses(wanted["status"]) or ()),
         since=start_of(call.now, wanted["since"]),
     )
-    page = jobs.find(call.database, chosen, limit=wanted["limit"], cursor=wanted["cursor"])
-    return Answer([job_views.job_record(job) for job in page.jobs], page.cursor)
+    page = jobs.find(call.database, chosen, limit=wanted["limit"], cursor=cursor_in(wanted["cursor"]))
+    return Answer([job_views.job_record(job) for job in page.jobs], cursor_out(page.cursor))
 
 
 def job(call: Call) -> Answer:
@@ -146,15 +151,16 @@ def _descendants(call: Call, job: str, chosen: list[JobStatus] | None) -> Answer
     start = _start(nodes, wanted["cursor"])
     page = nodes[start : start + wanted["limit"]]
     more = len(nodes) > start + len(page)
-    return Answer([json.node_record(node, tree) for node in page], page[-1].id if more else None)
+    return Answer([json.node_record(node, tree) for node in page], f"2/0/{page[-1].id}" if more else None)
 
 
 def _start(nodes: list[TreeNode], cursor: str | None) -> int:
     if cursor is None:
         return 0
-    place = next((place for place, node in enumerate(nodes) if node.id == cursor), None)
+    last = cursor.rpartition("/")[2]
+    place = next((place for place, node in enumerate(nodes) if node.id == last), None)
     if place is None:
-        raise UsageError("This is not a cursor of this list, or the job that it names is gone.")
+        raise NotFoundError("The job that the cursor names is not in this list any more.")
     return place + 1
 
 
@@ -224,6 +230,7 @@ def about(call: Call) -> Answer:
 CHILD = record(
     {**IN_TREE, "child_counts": record(CHILD_COUNTS, "Where the depth is 1")}, optional=frozenset({"child_counts"})
 )
+CHILD_CURSOR = replace(CURSOR, schema={"type": "string", "pattern": f"^{children.CURSOR_PATTERN}$", "maxLength": 60})
 _DEPTH = {"type": "integer", "minimum": 1, "maximum": DEEPEST}
 
 ENDPOINTS = (
@@ -278,7 +285,7 @@ ENDPOINTS = (
         (
             JOB,
             limit(50),
-            CURSOR,
+            CHILD_CURSOR,
             QUEUE,
             STATUS,
             Parameter("depth", _DEPTH, "Levels below the job.", default=1),

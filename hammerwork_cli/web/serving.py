@@ -101,5 +101,5 @@ def _tell(report: Callable[[str], None]) -> None:
             report(self.format(record))
 
     logger = logging.getLogger("uvicorn.error")
-    logger.handlers = [Handler(logging.WARNING)]
+    logger.handlers = [Handler(logging.ERROR)]
     logger.propagate = False
