@@ -92,10 +92,7 @@ def _guarded(call: Callable[[], Any], failure: str, missing: str | None = None, 
 
 def _failed(failure: str, error: BaseException) -> ConfigError:
     place = _place(error)
-    return ConfigError(
-        f"{failure}: {type(error).__name__}: {error}{f' ({place})' if place else ''}",
-        hint="Run it by itself to see more: python -c 'import ...'" if place is None else None,
-    )
+    return ConfigError(f"{failure}: {type(error).__name__}: {error}{f' ({place})' if place else ''}")
 
 
 def _place(error: BaseException) -> str | None:

@@ -1,5 +1,6 @@
 """Handlers that spawn, and what they are handed and told."""
 
+import inspect
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -292,8 +293,6 @@ def config_of(job: Job) -> SpawnConfig | None:
 
 def is_async(function: object) -> bool:
     """Whether a call of it must run on an event loop: a coroutine function or an async generator."""
-    import inspect
-
     if isinstance(function, FunctionHandler):
         function = function.function
     elif isinstance(function, SpawnHandler):

@@ -1,0 +1,128 @@
+"""Finding an application's handlers by name."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hammerwork_cli import Handlers
+from hammerwork_cli.errors import ConfigError
+from hammerwork_cli.runtime.loading import load
+
+APP = """
+from hammerwork_cli import Handlers
+
+app = Handlers()
+empty = Handlers()
+number = 17
+
+@app.job("q")
+def work(job):
+    return 1
+
+def make():
+    return app
+
+def make_nothing():
+    return None
+
+def fail():
+    raise RuntimeError("no configuration")
+
+class Box:
+    inner = app
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """``module(text)``: the name of a module in ``tmp_path`` that has this text."""
+    path, known = list(sys.path), set(sys.modules)
+
+    def write(text: str) -> str:
+        name = f"handlers_{tmp_path.name.replace('-', '_')}"
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+        return name
+
+    yield write
+    sys.path[:] = path
+    for name in set(sys.modules) - known:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize("attribute", ["app", "make", "Box.inner"])
+def test_handlers_are_named_by_module_and_attribute_or_made_by_a_function(module, tmp_path, attribute):
+    found = load(f"{module(APP)}:{attribute}", tmp_path)
+    assert isinstance(found, Handlers)
+    assert found.queues == ("q",)
+
+
+def test_the_current_folder_is_searched_first(module, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(load(f"{module(APP)}:app"), Handlers)
+
+
+def test_a_module_in_a_package_is_found(module, tmp_path):
+    (tmp_path / "pack_of_handlers").mkdir()
+    (tmp_path / "pack_of_handlers" / "video.py").write_text(APP, encoding="utf-8")
+    assert isinstance(load("pack_of_handlers.video:app", tmp_path), Handlers)
+
+
+@pytest.mark.parametrize("target", ["handlers", "handlers:", ":app", ""])
+def test_a_name_has_two_parts(target, tmp_path):
+    with pytest.raises(ConfigError, match="names no handlers") as caught:
+        load(target, tmp_path)
+    assert "module:attribute" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("nowhere_to_be_found:app", "There is no module 'nowhere_to_be_found'"),
+        ("handlers.py:app", "There is no module 'handlers.py'"),
+        ("hammerwork_cli.nowhere:app", "There is no module 'hammerwork_cli.nowhere'"),
+    ],
+)
+def test_a_module_that_is_not_there_is_said_to_be_missing(module, tmp_path, target, message):
+    with pytest.raises(ConfigError, match=message):
+        load(target, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "message"),
+    [
+        ("application", "There is no application in the module"),
+        ("app.inner", "There is no app.inner in the module"),
+        ("number", "is of type int, not a Handlers, a Worker, or a function"),
+        ("make_nothing", "is of type NoneType, not a Handlers"),
+        ("empty", "has no handlers"),
+        ("work", "failed when it was called: TypeError: work"),
+        ("fail", r"failed when it was called: RuntimeError: no configuration \(.*, line 19\)"),
+    ],
+)
+def test_what_is_no_handlers_is_said_to_be_something_else(module, tmp_path, attribute, message):
+    with pytest.raises(ConfigError, match=message):
+        load(f"{module(APP)}:{attribute}", tmp_path)
+
+
+def test_a_wrong_attribute_gets_a_hint_with_the_right_one(module, tmp_path):
+    name = module(APP)
+    with pytest.raises(ConfigError) as caught:
+        load(f"{name}:handlers", tmp_path)
+    assert f"{name}:app" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = 1\nraise KeyError('DATABASE_URL')", r"KeyError: 'DATABASE_URL' \(.*\.py, line 2\)"),
+        ("\n\nimport not_installed_anywhere", r"No module named 'not_installed_anywhere' \(.*\.py, line 3\)"),
+        ("def broken(:\n", r"SyntaxError: .*line 1\)"),
+        ("from hammerwork_cli import Nothing", r"ImportError: cannot import name 'Nothing'.*line 1\)"),
+        ("import sys\nsys.exit(3)", r"SystemExit: 3 \(.*\.py, line 2\)"),
+    ],
+)
+def test_a_module_that_does_not_import_tells_its_own_error_and_line(module, tmp_path, text, message):
+    with pytest.raises(ConfigError, match=f"cannot be imported: .*{message}"):
+        load(f"{module(text)}:app", tmp_path)

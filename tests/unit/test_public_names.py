@@ -1,0 +1,48 @@
+"""``import hammerwork_cli``: what it offers, and that it costs nothing until it is used."""
+
+import subprocess
+import sys
+
+import pytest
+
+import hammerwork_cli
+from tests.conftest import ROOT
+
+
+def loaded(code: str) -> set[str]:
+    """The modules that some code imported."""
+    command = [
+        sys.executable,
+        "-c",
+        f"import sys; before = set(sys.modules)\n{code}\nprint(*set(sys.modules) - before)",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_imports_nothing_else():
+    assert loaded("import hammerwork_cli") == {"hammerwork_cli"}
+
+
+def test_a_handlers_module_pays_for_no_command_line_and_no_driver():
+    modules = loaded("from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, SpawnHandler")
+    assert "hammerwork_cli.runtime.handlers" in modules
+    heavy = {"typer", "rich", "tabulate", "asyncio", "psycopg", "mysql", "sqlite3", "zoneinfo"}
+    assert not modules & heavy
+    assert not any(module.startswith(("hammerwork_cli.commands", "hammerwork_cli.queries")) for module in modules)
+
+
+@pytest.mark.parametrize("name", hammerwork_cli.__all__)
+def test_every_public_name_is_there_and_described(name):
+    value = getattr(hammerwork_cli, name)
+    assert value.__doc__
+    assert name in dir(hammerwork_cli)
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'Wroker'"):
+        hammerwork_cli.Wroker  # type: ignore[attr-defined]  # noqa: B018  asked for
+
+
+def test_type_checkers_are_told_that_the_package_is_typed():
+    assert (ROOT / "hammerwork_cli" / "py.typed").exists()

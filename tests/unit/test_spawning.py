@@ -1,0 +1,277 @@
+"""Spawn handlers, the managers that know them, and what a job's configuration makes of them."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import (
+    Handlers,
+    InvalidSpawnConfigError,
+    Job,
+    RetryStrategy,
+    SpawnConfig,
+    SpawnContext,
+    SpawnError,
+    SpawnFailedError,
+    SpawnHandler,
+    SpawnManager,
+    UnknownSpawnHandlerError,
+)
+from hammerwork_cli.errors import HammerworkError, UsageError
+from hammerwork_cli.runtime.spawning import config_of, is_async
+
+
+class Pages(SpawnHandler):
+    def spawn_jobs(self, context: SpawnContext) -> list[Job]:
+        return [Job("page", {"of": context.parent_job.id})]
+
+
+class LaterPages(SpawnHandler):
+    async def spawn_jobs(self, context: SpawnContext) -> list[Job]:
+        return [Job("page", {"of": context.parent_job.id})]
+
+
+class Quacking:
+    """A handler of somebody who does not import our base class."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def spawn_jobs(self, context: SpawnContext) -> list[Job]:
+        return [Job("page")]
+
+    def on_spawn_complete(self, result: Any) -> None:
+        self.told.append(result)
+
+
+def pages(context: SpawnContext) -> Iterator[Job]:
+    yield Job("page", {"of": context.parent_job.id})
+
+
+async def later_pages(context: SpawnContext) -> AsyncIterator[Job]:
+    yield Job("page", {"of": context.parent_job.id})
+
+
+def spawned_by(handler: SpawnHandler, parent: Job) -> list[Job]:
+    produced: Any = handler.spawn_jobs(SpawnContext(parent))
+    return list(produced)
+
+
+# Managers.
+
+
+@pytest.mark.parametrize("given", [Pages(), Pages, pages, lambda context: pages(context), Quacking()])
+def test_an_object_a_class_or_a_function_is_a_handler(given):
+    manager = SpawnManager()
+    manager.register_handler("pages", given)
+    found = manager.spawn_handler(Job("pages"), SpawnConfig())
+    assert found is not None
+    assert found.name == "pages"
+    assert found.handler.validate_spawn(Job("pages"), SpawnConfig()) is None
+    assert [job.queue for job in spawned_by(found.handler, Job("pages"))] == ["page"]
+
+
+def test_the_hooks_of_an_object_that_only_looks_like_a_handler_are_called():
+    manager, given = SpawnManager(), Quacking()
+    manager.register_handler("pages", given)
+    found = manager.spawn_handler(Job("pages"), SpawnConfig())
+    assert found is not None
+    found.handler.on_spawn_complete("told")  # type: ignore[arg-type]
+    assert given.told == ["told"]
+
+
+@pytest.mark.parametrize("given", [None, 17, "pages", int, object(), Job("q")])
+def test_what_is_no_handler_is_refused(given):
+    with pytest.raises(UsageError, match="is no spawn handler"):
+        SpawnManager().register_handler("pages", given)
+
+
+@pytest.mark.parametrize("name", ["", None, 17])
+def test_a_handler_has_a_name(name):
+    with pytest.raises(UsageError):
+        SpawnManager().register_handler(name, pages)
+
+
+def test_a_name_is_given_once():
+    manager = SpawnManager()
+    manager.register_handler("pages", pages)
+    with pytest.raises(UsageError, match="already a spawn handler 'pages'"):
+        manager.register_handler("pages", Pages())
+
+
+def test_the_configured_name_goes_before_the_queue():
+    manager = SpawnManager()
+    by_name, by_queue = Pages(), Pages()
+    manager.register_handler("special", by_name)
+    manager.register_handler("documents", by_queue)
+    job = Job("documents")
+    assert manager.spawn_handler(job, SpawnConfig(handler="special")) == ("special", by_name)
+    assert manager.spawn_handler(job, SpawnConfig()) == ("documents", by_queue)
+    assert manager.spawn_handler(job, None) == ("documents", by_queue)
+    assert manager.handler_names == ("documents", "special")
+
+
+def test_a_job_that_says_nothing_of_spawning_in_a_queue_without_handler_spawns_nothing():
+    manager = SpawnManager()
+    manager.register_handler("documents", pages)
+    assert manager.spawn_handler(Job("other"), None) is None
+
+
+@pytest.mark.parametrize(
+    ("queue", "config", "name"),
+    [("documents", SpawnConfig(handler="typo"), "typo"), ("other", SpawnConfig(), "other")],
+)
+def test_a_name_that_nobody_registered_is_an_error_that_lists_the_registered_ones(queue, config, name):
+    manager = SpawnManager()
+    manager.register_handler("documents", pages)
+    manager.register_handler("archives", pages)
+    with pytest.raises(UnknownSpawnHandlerError, match=f"{name!r}. Registered: archives, documents") as caught:
+        manager.spawn_handler(Job(queue), config)
+    assert (caught.value.name, caught.value.registered) == (name, ("archives", "documents"))
+    with pytest.raises(UnknownSpawnHandlerError, match="Registered: none"):
+        SpawnManager().spawn_handler(Job(queue), config)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(Pages(), False), (LaterPages(), True), (pages, False), (later_pages, True), (lambda _: [], False)],
+)
+def test_it_is_known_which_handlers_need_an_event_loop(given, expected):
+    manager = SpawnManager()
+    manager.register_handler("pages", given)
+    found = manager.spawn_handler(Job("pages"), None)
+    assert found is not None
+    assert is_async(found.handler) is expected
+
+
+def test_a_handler_without_spawn_jobs_says_so():
+    with pytest.raises(NotImplementedError, match="Nothing has no spawn_jobs"):
+        type("Nothing", (SpawnHandler,), {})().spawn_jobs(SpawnContext(Job("q")))
+
+
+# Contexts.
+
+
+def test_outside_a_worker_a_context_cannot_write_children_at_once():
+    context = SpawnContext(Job("q"))
+    assert context.config == SpawnConfig()
+    with pytest.raises(SpawnFailedError, match="Only a worker"):
+        context.spawn(Job("child"), key="first")
+
+
+# Configurations of jobs that are about to spawn.
+
+
+def test_a_job_without_configuration_has_none():
+    assert [config_of(Job("q", payload)) for payload in (None, {}, [1], "text")] == [None] * 4
+
+
+def test_the_short_form_of_the_specification_is_read():
+    stored = {
+        "handler": "data_processor",
+        "max_spawn_count": 15,
+        "operation_id": "op-dataset-123",
+        "inherit_priority": True,
+        "spawn_delay_ms": 200,
+    }
+    config = config_of(Job("large_dataset", {"dataset_id": "ds-123", "_spawn_config": stored}))
+    assert config == SpawnConfig(
+        handler="data_processor",
+        max_spawn_count=15,
+        operation_id="op-dataset-123",
+        spawn_delay=timedelta(milliseconds=200),
+    )
+
+
+@pytest.mark.parametrize(
+    ("stored", "named"),
+    [
+        ([], "no JSON object"),
+        ("text", "no JSON object"),
+        ({"max_spawn_count": "15"}, "max_spawn_count"),
+        ({"max_spawn_count": -1}, "max_spawn_count"),
+        ({"max_spawn_count": 1.5}, "max_spawn_count"),
+        ({"inherit_priority": "no"}, "inherit_priority"),
+        ({"inherit_timeout": 1}, "inherit_timeout"),
+        ({"handler": 5}, "handler"),
+        ({"handler": ""}, "handler"),
+        ({"spawn_delay_ms": -5}, "spawn_delay_ms"),
+        ({"spawn_delay_ms": 10**30}, "spawn_delay_ms"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"max_depth": True}, "max_depth"),
+        ({"on_error": "ignore"}, "on_error"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_refused_and_the_field_named(stored, named):
+    with pytest.raises(InvalidSpawnConfigError, match=named):
+        config_of(Job("q", {"_spawn_config": stored}))
+
+
+def test_all_spawn_errors_are_spawn_errors_and_ours():
+    from hammerwork_cli.runtime import spawning
+
+    kinds = [
+        kind
+        for kind in vars(spawning).values()
+        if isinstance(kind, type) and issubclass(kind, SpawnError) and kind is not SpawnError
+    ]
+    assert len(kinds) == 5
+    assert issubclass(SpawnError, HammerworkError)
+    assert len({kind.code for kind in kinds}) == 5
+
+
+# Handlers: managers that know what jobs do as well.
+
+
+def test_decorators_register_and_return_the_function_itself():
+    app = Handlers()
+
+    @app.job("image_batch", retry=RetryStrategy.fixed(timedelta(seconds=1)), timeout=timedelta(minutes=1))
+    def process(job: Job) -> str:
+        return f"done {job.queue}"
+
+    @app.job("other")
+    async def later(job: Job) -> str:
+        return f"done {job.queue}"
+
+    @app.spawn("image_batch")
+    def images(context: SpawnContext) -> Iterator[Job]:
+        yield Job("resize")
+
+    assert process(Job("image_batch")) == "done image_batch"
+    assert [job.queue for job in images(SpawnContext(Job("image_batch")))] == ["resize"]
+    handler = app.job_handler("image_batch")
+    assert handler is not None
+    assert (handler.function, handler.is_async) == (process, False)
+    assert (handler.retry, handler.timeout) == (RetryStrategy.fixed(timedelta(seconds=1)), timedelta(minutes=1))
+    async_handler = app.job_handler("other")
+    assert async_handler is not None
+    assert async_handler.is_async
+    assert (app.queues, app.handler_names) == (("image_batch", "other"), ("image_batch",))
+    assert app.job_handler("resize") is None
+
+
+def test_an_object_that_is_called_may_be_async_too():
+    class Called:
+        async def __call__(self, job: Job) -> None: ...
+
+    app = Handlers()
+    app.register_job("q", Called())
+    handler = app.job_handler("q")
+    assert handler is not None
+    assert handler.is_async
+
+
+def test_a_queue_has_one_handler():
+    app = Handlers()
+    app.register_job("q", print)
+    with pytest.raises(UsageError, match="already a handler for jobs of 'q'"):
+        app.job("q")(print)
+
+
+@pytest.mark.parametrize(("queue", "function"), [("", print), (None, print), ("q", None), ("q", "print")])
+def test_what_cannot_be_a_handler_is_refused(queue, function):
+    with pytest.raises(UsageError):
+        Handlers().register_job(queue, function)
