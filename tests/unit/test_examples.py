@@ -1,0 +1,108 @@
+"""The examples, without a database: what their handlers produce."""
+
+import pytest
+
+from examples import configuration, data_processor, fan_out, image_pipeline, safe_spawner, workflow
+from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, SpawnFailedError
+from hammerwork_cli.models import NewJob
+from hammerwork_cli.runtime.children import drain
+from hammerwork_cli.runtime.spawning import config_of
+from tests.unit.test_children import NOW
+
+
+def spawned(app: Handlers, parent: Job) -> list[NewJob]:
+    """The children of a job, as a worker would write them."""
+    config = config_of(parent) or SpawnConfig()
+    found = app.spawn_handler(parent, config)
+    assert found is not None
+    found.handler.validate_spawn(parent, config)
+    with drain(parent, config, found.handler.spawn_jobs(SpawnContext(parent, config)), NOW) as children:
+        return [job for batch in children.batches() for job in batch]
+
+
+def test_a_dataset_fans_out_in_chunks_the_last_of_which_is_shorter():
+    children = spawned(fan_out.app, fan_out.parent())
+    assert [job.payload for job in children] == [
+        '{"chunk_id":0,"start_index":0,"end_index":1000,"dataset_id":"ds-123"}',
+        '{"chunk_id":1,"start_index":1000,"end_index":2000,"dataset_id":"ds-123"}',
+        '{"chunk_id":2,"start_index":2000,"end_index":2500,"dataset_id":"ds-123"}',
+    ]
+
+
+def test_a_data_processor_makes_batches_a_moment_apart_that_inherit_the_priority():
+    parent = data_processor.parent()
+    children = spawned(data_processor.app, parent)
+    assert len(children) == 20
+    assert {job.priority for job in children} == {parent.priority}
+    assert {job.depends_on for job in children} == {(parent.id,)}
+    assert {job.dependency_status for job in children} == {"satisfied"}
+    assert (children[19].scheduled_at - NOW).total_seconds() == pytest.approx(1.9)
+
+
+def test_a_data_processor_refuses_a_job_without_a_file():
+    with pytest.raises(ValueError, match="no file_path"):
+        spawned(data_processor.app, Job("large_dataset", {}).with_spawn_handler("data_processor"))
+
+
+def test_every_image_comes_in_every_size_with_the_quality_of_the_configuration():
+    children = spawned(image_pipeline.app, image_pipeline.parent())
+    assert len(children) == 6
+    assert '"target_size":"thumbnail","quality":"low"' in children[0].payload
+    assert '"target_size":"large","quality":"high"' in children[5].payload
+
+
+@pytest.mark.parametrize("kind", workflow.STEPS)
+def test_a_workflow_keeps_its_chain(kind):
+    parent = Job("workflow", {"workflow_type": kind}).with_spawn_handler("workflow")
+    children = spawned(workflow.app, parent)
+    assert [job.queue for job in children] == [queue for queue, _ in workflow.STEPS[kind]]
+    before = [parent.id, *(job.id for job in children)]
+    assert [job.depends_on for job in children] == [(other,) for other in before[:-1]]
+    assert [job.dependency_status for job in children] == ["satisfied", *["waiting"] * (len(children) - 1)]
+
+
+def test_an_unknown_workflow_is_refused():
+    with pytest.raises((SpawnFailedError, ValueError), match="unknown workflow type: tea"):
+        spawned(workflow.app, Job("workflow", {"workflow_type": "tea"}))
+
+
+def test_a_safe_spawner_bears_some_failures_and_not_many():
+    children = spawned(safe_spawner.app, safe_spawner.parent())
+    assert [job.payload for job in children] == ['{"feed":"a"}', '{"feed":"b"}', '{"feed":"d"}']
+    with pytest.raises(RuntimeError, match="too many"):
+        spawned(safe_spawner.app, Job("feeds", {"feeds": ["", "", "", ""]}))
+
+
+@pytest.mark.parametrize(
+    ("job", "message"),
+    [
+        (Job("feeds", {}), "no list of feeds"),
+        (Job("feeds", {"feeds": []}).with_spawn_config(SpawnConfig(max_spawn_count=1001)), "safety limit"),
+    ],
+)
+def test_a_safe_spawner_validates_before_it_spawns(job, message):
+    with pytest.raises(ValueError, match=message):
+        spawned(safe_spawner.app, job)
+
+
+def test_a_configuration_by_builders_by_hand_and_by_keywords():
+    built, by_hand = config_of(configuration.by_builders()), config_of(configuration.by_hand())
+    assert built is not None
+    assert by_hand is not None
+    assert (built.handler, built.max_spawn_count, built.spawn_delay_ms, built.batch_size) == (
+        "batch_processor",
+        50,
+        100,
+        10,
+    )
+    assert (by_hand.handler, by_hand.max_spawn_count, by_hand.spawn_delay_ms) == ("batch_processor", 15, 200)
+    assert (by_hand.operation_id, by_hand.inherit_priority, by_hand.inherit_retry_strategy) == (
+        "op-reports-123",
+        True,
+        True,
+    )
+    assert len(spawned(configuration.app, configuration.by_hand())) == 12
+    assert configuration.limited().max_descendants == 1000
+    advanced = SpawnConfig.parse(configuration.advanced().stored())
+    assert advanced is not None
+    assert advanced.metadata["quality_settings"]["full"] == "high"
