@@ -10,13 +10,13 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import lists, startup, trees
+from benchmarks import lists, live, startup, trees
 from benchmarks.loading import DIALECTS, add_indexes, databases, filled
 from benchmarks.measuring import Result, table
 from benchmarks.workload import Workload
 from tests.databases import Databases
 
-PARTS = ("startup", "trees", "lists")
+PARTS = ("startup", "trees", "lists", "live")
 
 
 def main() -> int:
@@ -28,7 +28,7 @@ def main() -> int:
         for result in _measure(makers, wanted.jobs, wanted.parts, wanted.runs):
             results.append(result)
             print(f"{result.measure}: {result.value:.2f} {result.unit} ({result.database})", file=sys.stderr)
-    results += lists.growth(results)
+    results += [*lists.growth(results), *live.growth(results)]
     print(_machine())
     print(table(results))
     if wanted.output:
@@ -56,7 +56,7 @@ def _measure(makers: dict[str, Databases], sizes: Sequence[int], parts: Sequence
 
 
 def _on_one_table(maker: Databases, workload: Workload, parts: Sequence[str], runs: int) -> Iterator[Result]:
-    if not {"trees", "lists"} & set(parts):
+    if not {"trees", "lists", "live"} & set(parts):
         return
     with filled(maker, workload) as url:
         yield from _questions(url, workload, parts, runs)
@@ -69,6 +69,8 @@ def _questions(url: str, workload: Workload, parts: Sequence[str], runs: int) ->
         yield from trees.measure(url, workload, runs)
     if "lists" in parts:
         yield from lists.measure(url, workload, runs)
+    if "live" in parts:
+        yield from live.measure(url, workload, runs)
 
 
 def _machine() -> str:

@@ -25,7 +25,7 @@ def measure(url: str, workload: Workload, runs: int) -> Iterator[Result]:
         for name, ask in _questions(database).items():
             yield compare(
                 ask,
-                _bare(database, ask),
+                bare(database, ask),
                 runs,
                 measure=name + suffix,
                 database=database.server,
@@ -46,7 +46,7 @@ def _questions(database: Database) -> dict[str, Callable[[], object]]:
     }
 
 
-def _bare(database: Database, ask: Callable[[], object]) -> Callable[[], None]:
+def bare(database: Database, ask: Callable[[], object]) -> Callable[[], None]:
     """Sends the statements that ``ask`` sends, in a snapshot where it takes one, and fetches their rows."""
     sent: list[tuple[str, list[Any]]] = []
     snapshots: list[None] = []

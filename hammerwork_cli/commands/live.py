@@ -20,6 +20,9 @@ State = TypeVar("State")
 Seen = TypeVar("Seen", contravariant=True)
 Shown = TypeVar("Shown", covariant=True)
 
+Draw = Callable[[State, int, int, str | None], Sequence[str]]
+Leave = Callable[[State, int, int], Sequence[str]]
+
 OUTAGES = (ConnectionLostError, UnreachableError, RetryableError)
 NAP = 0.25
 LONGEST_PAUSE = 5.0
@@ -69,7 +72,7 @@ class Pace:
     """How often to look, and for how long.
 
     Attributes:
-        interval: seconds between two looks; the pause is at least as long as a look takes.
+        interval: seconds between two looks, unless these take long.
         timeout: seconds after which it ends; ``None`` for never.
         count: looks after which it ends; ``None`` for never.
     """
@@ -77,6 +80,10 @@ class Pace:
     interval: float
     timeout: float | None = None
     count: int | None = None
+
+    def after(self, took: float) -> float:
+        """Seconds to wait after a look: the database rests for at least twice as long as a look took."""
+        return max(self.interval, 2 * took)
 
 
 class Follower(Generic[State]):
@@ -127,7 +134,7 @@ class Follower(Generic[State]):
                 return ending
             if looks == self._pace.count:
                 return Ending.COUNTED
-            if ending := self._pause(max(self._pace.interval, time.monotonic() - began)):
+            if ending := self._pause(self._pace.after(time.monotonic() - began)):
                 return ending
 
     def _look(self) -> State | Ending:
@@ -164,12 +171,14 @@ class OnScreen(Generic[State]):
 
     Args:
         screen: the terminal.
-        draw: (state, columns, lines, note) -> lines. The note is for the first line; empty text says that it is over.
+        draw: (state, columns, lines, note for the first line) -> lines.
+        leave: (state, columns, lines) -> lines that stay behind above the prompt.
     """
 
-    def __init__(self, screen: Screen, draw: Callable[[State, int, int, str | None], Sequence[str]]) -> None:
+    def __init__(self, screen: Screen, draw: Draw[State], leave: Leave[State]) -> None:
         self._screen = screen
         self._draw = draw
+        self._leave = leave
         self._state: State | None = None
         self._note: str | None = None
 
@@ -199,7 +208,7 @@ class OnScreen(Generic[State]):
     def last(self) -> Sequence[str]:
         """The last picture, to be left behind above the prompt."""
         width, height = self._screen.size
-        return [] if self._state is None else self._draw(self._state, width, height - 1, "")
+        return [] if self._state is None else self._leave(self._state, width, height - 1)
 
     def _redraw(self) -> None:
         if self._state is not None:
@@ -265,12 +274,13 @@ def follow_on_screen(
     context: Context,
     watch: Watch[State],
     verdict: Callable[[State], Ending | None],
-    draw: Callable[[State, int, int, str | None], Sequence[str]],
+    draw: Draw[State],
+    leave: Leave[State],
     pace: Pace,
 ) -> Ending:
     """Draws every look over the one before, and leaves the last one behind."""
     with Screen(context.stdout) as screen:
-        surface = OnScreen(screen, draw)
+        surface = OnScreen(screen, draw, leave)
         ending = Follower(context.database, watch, surface, verdict, pace).run()
     context.lines(surface.last())
     return ending

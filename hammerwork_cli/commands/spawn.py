@@ -104,7 +104,15 @@ def tree(
 ) -> None:
     """The whole tree that a job belongs to, failures first.
 
-    Text shows 10 levels, 20 children a parent and 500 jobs unless told otherwise; what is cut is counted.
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Draw it again and again until all has finished, or q is pressed.")
+    ] = False,
+    interval: Annotated[
+        str | None, typer.Option("--interval", metavar="SECONDS", help="Between two looks of --watch: 5, 0.5 (1).")
+    ] = None,
+    Text shows 10 levels, 20 children a parent and 500 jobs unless told otherwise; what is cut is counted. With
+    --watch a pipe gets a document for each change, as JSON on one line, or as JSONL the jobs that changed; exit
+    code 1 when it has finished and jobs failed.
 
     \b
     Examples:
@@ -113,6 +121,7 @@ def tree(
       hammerwork spawn tree 178ebfc3 --format json | jq '.nodes[] | select(.status == "Dead")'
       hammerwork spawn tree 178ebfc3 --format mermaid > diagram.mmd
     """
+      hammerwork spawn tree 178ebfc3 --watch --interval 2
     from hammerwork_cli.queries import jobs, trees
 
     context: Context = ctx.obj
@@ -121,6 +130,14 @@ def tree(
     database = context.database()
     found = trees.tree(
         database,
+    pause = spawn_monitor.watch_interval(interval, watch=watch)
+    if watch:
+        from hammerwork_cli.commands.spawn_watch import watch_tree
+        from hammerwork_cli.render.watch_views import Style
+
+        style = Style(limits, wanted, charset or context.charset, context.colour)
+        watch_tree(context, job, form, style, whole=not children_only, interval=pause)
+        return
         jobs.resolve(database, job),
         whole=not children_only,
         depth=limits.depth,

@@ -98,13 +98,17 @@ def _follow(
             return Ending.FAILED
         return Ending.REACHED if Until.DONE in wanted and seen.idle else None
 
+    def frame(width: int, height: int, note: str | None, *, ended: bool = False) -> views.Frame:
+        return views.Frame(width, height, context.colour, context.charset, pace.interval, note, keys=not ended)
+
     def draw(seen: "Activity", width: int, height: int, note: str | None) -> Sequence[str]:
-        return views.picture(
-            seen, views.Frame(width, height, context.colour, context.charset, pace.interval, note or None, note is None)
-        )
+        return views.picture(seen, frame(width, height, note))
+
+    def leave(seen: "Activity", width: int, height: int) -> Sequence[str]:
+        return views.picture(seen, frame(width, height, None, ended=True))
 
     if form is None and can_redraw(context):
-        return follow_on_screen(context, watch, verdict, draw, pace)
+        return follow_on_screen(context, watch, verdict, draw, leave, pace)
     in_words = form == MonitorFormat.TEXT or (form is None and context.stdout.isatty())
     changes = views.Changes(views.plain_lines if in_words else views.record_lines)
     return follow_in_lines(context, watch, verdict, changes.lines, pace)
@@ -122,6 +126,17 @@ def _leave(ending: "Ending", wanted: frozenset[Until], timeout: str | None) -> N
         raise typer.Exit(INTERRUPTED)
     if wanted and ending == Ending.COUNTED:
         raise typer.Exit(ANSWER_IS_NO)
+
+
+def watch_interval(given: str | None, *, watch: bool) -> float:
+    """Seconds between two looks of ``--watch``.
+
+    Raises:
+        UsageError: it is given without that, or is no time.
+    """
+    if given is not None and not watch:
+        raise UsageError("--interval is for --watch.", hint="Add --watch.")
+    return seconds_between(given or "1")
 
 
 def seconds_between(interval: str) -> float:

@@ -189,9 +189,8 @@ class ActivityWatch:
 
     def _spawners(self, busy: dict[str, TreeNode]) -> dict[str, TreeNode]:
         """Parents that may have open children: those of running jobs, and the newest."""
-        newest = self._database.rows(
-            "activity.spawners", queue=self._queue, window=SPAWNERS_LOOKED_AT, limit=NEWEST_SPAWNERS
-        )
+        window = NEWEST_SPAWNERS if self._queue is None else SPAWNERS_LOOKED_AT
+        newest = self._database.rows("activity.spawners", queue=self._queue, window=window, limit=NEWEST_SPAWNERS)
         found = {node.id: node for node in map(TreeNode._make, newest) if node.id not in self._ended}
         bare = [job for job, node in busy.items() if not node.has_spawn_config]
         recorded = self._recorded(bare) if bare else frozenset()

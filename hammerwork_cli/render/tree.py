@@ -62,6 +62,7 @@ def tree_text(
     colour: bool = False,
     fold: bool | None = None,
     now: datetime | None = None,
+    no_room: str = "not drawn: --max-nodes",
 ) -> Iterator[str]:
     """The lines of a tree, without line ends.
 
@@ -76,6 +77,7 @@ def tree_text(
         colour: whether statuses are coloured.
         fold: whether quiet siblings become one line; by default unless nothing is limited.
         now: says how long running jobs have been running.
+        no_room: what is said where ``max_nodes`` left no room.
     """
     if fold is None:
         fold = not (max_depth is None and max_children is None and max_nodes is None)
@@ -83,7 +85,7 @@ def tree_text(
         tree, max_depth=max_depth, max_children=max_children, max_nodes=max_nodes, statuses=status, fold=fold
     )
     describe = _Describer(outline, _SIGNS[charset], charset == "ascii", width, colour, now)
-    yield from _Drawing(outline, describe, max_depth).lines()
+    yield from _Drawing(outline, describe, max_depth, no_room).lines()
     if status is not None and not tree.counts.of(*status):
         yield f"No job that was read is {' or '.join(map(status_word, status))}."
 
@@ -111,8 +113,9 @@ class _Frame:
 class _Drawing:
     """Walks the outline depth first with a stack of its own."""
 
-    def __init__(self, outline: Outline, describe: "_Describer", max_depth: int | None) -> None:
+    def __init__(self, outline: Outline, describe: "_Describer", max_depth: int | None, no_room: str) -> None:
         self.outline = outline
+        self.no_room = no_room
         self.tree = outline.tree
         self.describe = describe
         self.signs = describe.signs
@@ -196,7 +199,7 @@ class _Drawing:
             return "not drawn: --depth"
         if job in self.tree.unread:
             return "not read"
-        return "not drawn: --max-nodes" if self.outline.siblings(job) is None else None
+        return self.no_room if self.outline.siblings(job) is None else None
 
     def _drawn(self, job: str | None) -> Iterator[Entry | _Note]:
         siblings = self.outline.siblings(job)

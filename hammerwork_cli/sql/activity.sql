@@ -31,15 +31,16 @@ AS started, COALESCE(SUM(CASE WHEN j.created_at >= :since AND j.created_at < :un
 
 -- name: pending
 -- Jobs that have not started: in the two usual spellings, which partial indexes know, and in the others.
-SELECT 1 AS one FROM (SELECT j.id FROM hammerwork_jobs j WHERE j.status IN ('Pending', 'Retrying')
+SELECT 1 AS one FROM (SELECT 1 AS one FROM hammerwork_jobs j WHERE j.status IN ('Pending', 'Retrying')
 AND j.queue_name = :queue -- when :queue
 LIMIT :most_pending) AS x
-UNION ALL SELECT 1 FROM (SELECT j.id FROM hammerwork_jobs j WHERE j.status IN (:oddly_pending) AND {unarchived}
+UNION ALL SELECT 1 FROM (SELECT 1 AS one FROM hammerwork_jobs j WHERE j.status IN (:oddly_pending)
+AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
 AND j.queue_name = :queue -- when :queue
 LIMIT :most_pending) AS x
 
 -- name: pending [mysql]
-SELECT 1 AS one FROM (SELECT j.id FROM hammerwork_jobs j WHERE j.status IN ('Pending', 'Retrying', :oddly_pending)
+SELECT 1 AS one FROM (SELECT 1 AS one FROM hammerwork_jobs j WHERE j.status IN ('Pending', 'Retrying', :oddly_pending)
 AND j.queue_name = :queue -- when :queue
 LIMIT :most_pending) AS x
 
@@ -105,24 +106,29 @@ UNION ALL SELECT 'parent', y.parent, y.running FROM ({busy_parents}) AS y
 UNION ALL SELECT 'parent', j.id, 0 FROM hammerwork_jobs j WHERE j.id IN (:known_parents)) AS l ON TRUE
 LEFT JOIN hammerwork_jobs j ON j.id = l.id
 
+-- name: may_have_config
+{has_config}
+
+-- name: may_have_config [postgresql]
+-- Without the check of the payload's type the planner knows that the index has many of these, and stops after a few.
+j.payload ? '_spawn_config'
+
 -- name: newest_spawners
-SELECT j.id FROM hammerwork_jobs j WHERE {has_config} ORDER BY j.created_at DESC, j.id LIMIT :window
+SELECT j.id FROM hammerwork_jobs j WHERE {may_have_config} ORDER BY j.created_at DESC, j.id LIMIT :window
 
 -- name: newest_recorded
 SELECT o.parent_id AS id FROM hammerwork_spawn_operations o ORDER BY o.ended_at DESC LIMIT :window
 
 -- name: spawners
--- The newest jobs with spawn configuration; of a queue, those among them that are in it.
-SELECT {node} FROM hammerwork_jobs j JOIN ({newest_spawners}) AS w ON w.id = j.id
-WHERE TRUE
+-- The newest jobs with spawn configuration; of a queue, those among them that are in it. In this order of joining.
+SELECT {node} FROM ({newest_spawners}) AS w CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
 AND j.queue_name = :queue -- when :queue
 ORDER BY j.created_at DESC, j.id LIMIT :limit
 
 -- name: spawners [workers]
 -- The same, and the jobs that spawned last.
-SELECT {node} FROM hammerwork_jobs j JOIN (
-SELECT x.id FROM ({newest_spawners}) AS x UNION SELECT y.id FROM ({newest_recorded}) AS y) AS w ON w.id = j.id
-WHERE TRUE
+SELECT {node} FROM (SELECT x.id FROM ({newest_spawners}) AS x UNION SELECT y.id FROM ({newest_recorded}) AS y) AS w
+CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
 AND j.queue_name = :queue -- when :queue
 ORDER BY j.created_at DESC, j.id LIMIT :limit
 

@@ -1,0 +1,57 @@
+"""``hammerwork spawn tree --watch``."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from hammerwork_cli.commands.live import Ending, Pace, follow_in_lines, follow_on_screen
+from hammerwork_cli.commands.screen import can_redraw
+from hammerwork_cli.context import Context
+from hammerwork_cli.queries import jobs
+from hammerwork_cli.queries.tree_watch import TreePictures, WatchedTree
+from hammerwork_cli.render.pictures import TreeFormat
+from hammerwork_cli.render.watch_views import Headline, Style, TreeChanges, tree_screen, whole_tree
+
+if TYPE_CHECKING:
+    from hammerwork_cli.database import Database
+
+ANSWER_IS_NO = 1
+
+
+def watch_tree(context: Context, job: str, form: TreeFormat, style: Style, *, whole: bool, interval: float) -> None:
+    """Looks at a tree until all of it has finished, or somebody presses ``q``.
+
+    Raises:
+        NotFoundError: there is no such job.
+        typer.Exit: jobs of it failed.
+    """
+    database: Database = context.database()
+    limits = style.limits
+    watch = TreePictures(
+        database, jobs.resolve(database, job), whole=whole, depth=limits.depth, max_jobs=limits.max_jobs
+    )
+
+    def verdict(seen: WatchedTree) -> Ending | None:
+        if not seen.finished:
+            return None
+        return Ending.FAILED if seen.counts.failed else Ending.REACHED
+
+    def draw(seen: WatchedTree, width: int, height: int, note: str | None) -> Sequence[str]:
+        return tree_screen(seen.tree, style, Headline(seen.at, seen.counts, seen.stuck, note), width, height)
+
+    def leave(seen: WatchedTree, width: int, height: int) -> Sequence[str]:
+        del height
+        return whole_tree(seen.tree, style, width)
+
+    if form == TreeFormat.TEXT and can_redraw(context):
+        ending = follow_on_screen(context, watch, verdict, draw, leave, Pace(interval))
+    else:
+        changes = TreeChanges(form, style, context.width, context.note)
+
+        def speak(seen: WatchedTree) -> Iterator[str]:
+            return changes.lines(seen.tree)
+
+        ending = follow_in_lines(context, watch, verdict, speak, Pace(interval))
+    if ending == Ending.FAILED:
+        raise typer.Exit(ANSWER_IS_NO)
