@@ -97,6 +97,8 @@ class Command:
 
 # The command line.
 
+_HELP = Option(("-h", "--help"), "Show the help and exit.", "", None, repeats=False)
+
 
 def read(command: Any, path: tuple[str, ...] = ()) -> Command:
     """A command of Typer's and everything below it, without what is hidden."""
@@ -105,17 +107,10 @@ def read(command: Any, path: tuple[str, ...] = ()) -> Command:
     return Command(
         path,
         _first_sentence(command.help),
-        (*(_option(param) for param in shown if param.param_type_name == "option"), *_own_options(path)),
+        (*(_option(param) for param in shown if param.param_type_name == "option"), _HELP),
         tuple(_argument(param) for param in shown if param.param_type_name == "argument"),
         tuple(read(below[name], (*path, name)) for name in below if not below[name].hidden),
     )
-
-
-def _own_options(path: tuple[str, ...]) -> Iterator[Option]:
-    """What is answered by no command."""
-    if not path:
-        yield Option(("-V", "--version"), "Show the version and exit.", "", None, repeats=False)
-    yield Option(("-h", "--help"), "Show the help and exit.", "", None, repeats=False)
 
 
 def _option(param: Any) -> Option:

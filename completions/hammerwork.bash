@@ -9,8 +9,8 @@ _hammerwork_look() {
     commands="" options="" takes=" " arguments=""
     case $1 in
         '')
-            commands='spawn job queue web migration config schema demo'
-            options='--database-url --color --quiet --debug --version --help'
+            commands='spawn job queue worker web migration config schema demo'
+            options='--version --database-url --color --quiet --debug --help'
             takes=' -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'spawn')
@@ -22,8 +22,8 @@ _hammerwork_look() {
             takes=' --since= -l= --limit= -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived --operation= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'spawn tree')
-            options='--format --depth --max-children --max-nodes --full --children-only --status --charset --database-url --color --quiet --debug --help'
-            takes=' --format=text,json,jsonl,mermaid,dot --depth= --max-children= --max-nodes= -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived --charset=utf8,ascii -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--format --depth --max-children --max-nodes --full --children-only --status --charset --watch --interval --database-url --color --quiet --debug --help'
+            takes=' --format=text,json,jsonl,mermaid,dot --depth= --max-children= --max-nodes= -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived --charset=utf8,ascii --interval= -u=:urls --database-url=:urls --color=auto,always,never '
             arguments=':jobs'
             ;;
         'spawn stats')
@@ -130,6 +130,33 @@ _hammerwork_look() {
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             arguments=':queues'
             ;;
+        'worker')
+            commands='start list status stop restart'
+            options='--help'
+            ;;
+        'worker start')
+            options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --weighted --strict-priority --name --log-format --log-level --format --database-url --color --quiet --debug --help'
+            takes=' --handlers= -q=:queues --queue=:queues -c= --concurrency= --pool-size= --poll-interval= --lease= --max-jobs= --isolation=thread,process --name= --log-format=text,json --log-level=trace,debug,info,warn,error --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            ;;
+        'worker list')
+            options='--queue --since --all --limit --format --database-url --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues --since= -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            ;;
+        'worker status')
+            options='--format --database-url --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            arguments='-*'
+            ;;
+        'worker stop')
+            options='--all --wait --timeout --dry-run --yes --format --database-url --color --quiet --debug --help'
+            takes=' --timeout= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            arguments='-*'
+            ;;
+        'worker restart')
+            options='--all --wait --timeout --dry-run --yes --format --database-url --color --quiet --debug --help'
+            takes=' --timeout= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            arguments='-*'
+            ;;
         'web')
             commands='serve'
             options='--help'
@@ -192,7 +219,7 @@ _hammerwork_look() {
         'schema')
             options='--format --database-url --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
-            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-wait,spawn-monitor,spawn-why,spawn-doctor,job-list,job-show,job-enqueue,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,migration-run,migration-status,migration-plan,config-show,config-get,schema,error*'
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-wait,spawn-monitor,spawn-why,spawn-doctor,job-list,job-show,job-enqueue,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,worker-start,worker-list,worker-status,worker-stop,worker-restart,migration-run,migration-status,migration-plan,config-show,config-get,schema,error*'
             ;;
         'demo')
             options='--folder --database-url --color --quiet --debug --help'

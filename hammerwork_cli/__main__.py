@@ -1,5 +1,6 @@
 """``python -m hammerwork_cli``, and the console script."""
 
+import os
 import sys
 
 
@@ -8,8 +9,12 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         from hammerwork_cli import __version__
 
-        print(f"hammerwork {__version__}")
-        return
+        try:
+            os.write(1, f"hammerwork {__version__}\n".encode())
+        except OSError:
+            pass  # said by the program, as for every other answer
+        else:
+            return
     if sys.argv[1:2] == ["--complete-values"]:
         from hammerwork_cli.completion import print_values
 

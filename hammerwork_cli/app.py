@@ -6,17 +6,18 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
+from hammerwork_cli import __version__
 from hammerwork_cli.commands.verb import LateGroup
 from hammerwork_cli.context import Context
 from hammerwork_cli.database.interrupts import Terminated, terminate
 from hammerwork_cli.database.url import redact
-from hammerwork_cli.errors import AnswerIsNoError, HammerworkError, UsageError
+from hammerwork_cli.errors import HammerworkError, OutputError, UsageError
 
 GROUPS = ("spawn", "job", "queue", "web", "migration", "config", "schema", "demo")
 """In the order of the help; each is a module of ``hammerwork_cli.commands``."""
@@ -39,8 +40,18 @@ app = typer.Typer(
 )
 
 
+def _show_version(ctx: typer.Context, wanted: bool) -> None:
+    if wanted:
+        ctx.obj.lines([f"hammerwork {__version__}"])
+        raise typer.Exit
+
+
 @app.callback()
-def root() -> None:
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", is_eager=True, callback=_show_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """Database-backed job queues whose jobs spawn jobs: look at them and manage them.
 
     \b
@@ -81,7 +92,7 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
     except BrokenPipeError:
         return _closed_pipe()
     except OSError as error:
-        return _failure(AnswerIsNoError(f"The answer cannot be written: {error.strerror or error}."), words, context)
+        return _unwritten(error, words, context)
     except HammerworkError as error:
         return _failure(error, words, context)
     except Exception as error:  # noqa: BLE001  the last resort: a bug still ends with a message and a code
@@ -147,6 +158,10 @@ def _debug(context: Context) -> None:
         context.say(redact(traceback.format_exc()))
 
 
+def _unwritten(error: OSError, words: Sequence[str], context: Context) -> int:
+    return _failure(OutputError(f"The answer cannot be written: {error.strerror or error}."), words, context)
+
+
 def _closed_pipe() -> int:
     # Python would complain again when it flushes at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -161,10 +176,16 @@ def run() -> NoReturn:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # real streams have it
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, terminate)
-    code = main()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # closed by its reader
-            stream.flush()
+    context = Context()
+    code = main(context=context)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # An answer that comes with an exit code of its own, as that of `queue health`, is written only now.
+        if not isinstance(error, BrokenPipeError) and code != OutputError.exit_code:
+            code = _unwritten(error, sys.argv[1:], context)
+    with suppress(OSError):  # closed by its reader
+        sys.stderr.flush()
     # Everything is said and closed. Taking a hundred modules apart would take a quarter of a short command's time,
     # and the rows of a large tree longer.
     os._exit(code)

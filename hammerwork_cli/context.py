@@ -58,11 +58,13 @@ class Context:
             ConfigError: the URL cannot be used, or the configuration file cannot be read.
         """
         found = self.settings.get("database_url", self.options.get("database_url"))
+        if found.source == "file":
+            self.note_exposure()
         if found.value is not None:
             return DatabaseUrl.parse(found.value)
         path = config.embedded_path(self.environ)
         self.note(f"No database is configured: using the embedded {path}")
-        return DatabaseUrl(dialect="sqlite", raw=f"sqlite:///{path}", path=path)
+        return DatabaseUrl.of_file(path)
 
     def database(self, *, create: bool = False) -> Database:
         """Opens the configured database; it is closed when the command ends.
@@ -140,6 +142,12 @@ class Context:
         """A remark on stderr; ``--quiet`` drops it."""
         if not self.options.get("quiet"):
             self.say(text)
+
+    def note_exposure(self) -> None:
+        """Says when other users can read a password in the configuration file."""
+        if self.settings.is_exposed:
+            path = self.settings.path
+            self.note(f"{path} holds a password, and others can read it. Run: chmod 600 {path}")
 
     def say(self, text: str, end: str = "\n") -> None:
         """Writes to stderr at once. Who closed it does not listen, and gets the exit code all the same."""

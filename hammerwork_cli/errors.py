@@ -105,6 +105,13 @@ class AmbiguousIdError(ConflictError):
     code = "ambiguous_id"
 
 
+class OutputError(HammerworkError):
+    """The answer cannot be written: a full disk."""
+
+    exit_code = 74
+    code = "output"
+
+
 class TimedOutError(HammerworkError):
     """A ``--timeout`` passed."""
 

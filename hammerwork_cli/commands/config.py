@@ -14,7 +14,12 @@ from hammerwork_cli.errors import AnswerIsNoError, ConflictError
 from hammerwork_cli.render.config_views import SETTING_KEYS, SETTINGS, ShownSetting, setting_record
 from hammerwork_cli.render.text import visible
 
-app = group("config", "Settings: option, then environment, then file, then default.")
+app = group(
+    "config",
+    "Settings: option, then environment, then file, then default.",
+    "config show",
+    "config set default_queue video_ingest",
+)
 
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help=f"One of: {', '.join(KEYS)}.")]
 SecretsOption = Annotated[bool, typer.Option("--show-secrets", help="Passwords too.")]
@@ -125,16 +130,18 @@ def reset(
 
 
 @app.command("path", cls=Verb)
-def path(ctx: typer.Context) -> None:
+def path(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
     """Where the configuration file is, or would be. HAMMERWORK_CONFIG names another one.
 
     \b
     Examples:
       hammerwork config path
       "$EDITOR" "$(hammerwork config path)"
+      hammerwork config path --format json | jq .exists
     """
     context: Context = ctx.obj
-    context.lines([str(context.settings.path)])
+    where = context.settings.path
+    context.answer({"path": str(where), "exists": where.exists()}, form, lambda: [str(where)])
 
 
 @app.command("init", cls=Verb)
@@ -177,5 +184,4 @@ def _note_file(context: Context) -> None:
     context.note(f"File: {settings.path}")
     for name in settings.file.keys() - KEYS.keys():
         context.note(f"  {visible(name)} in it is not a setting of this program.")
-    if settings.path.stat().st_mode & 0o077 and settings.file.get("database_url"):
-        context.note(f"  Others can read it. Run: chmod 600 {settings.path}")
+    context.note_exposure()

@@ -30,7 +30,13 @@ from hammerwork_cli.queries import enqueue as enqueueing
 from hammerwork_cli.queries import jobs
 from hammerwork_cli.render import job_views as views
 
-app = group("job", "Jobs: list, show, enqueue, retry, cancel, delete, purge.")
+app = group(
+    "job",
+    "Jobs: list, show, enqueue, retry, cancel, delete, purge.",
+    "job list --failed",
+    "job show 178ebfc3",
+    "job enqueue --queue video_ingest --payload '{\"title\": \"Nordlichter\"}'",
+)
 
 
 @app.command("list", cls=verb_with({"-n": "--queue"}))

@@ -20,7 +20,7 @@ from hammerwork_cli.commands.job_options import (
     TreeOption,
 )
 from hammerwork_cli.commands.option_sets import spread
-from hammerwork_cli.commands.options import QueueOption, StatusOption, duration, statuses
+from hammerwork_cli.commands.options import QueueOption, StatusOption, before, duration, statuses
 from hammerwork_cli.context import Context
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
@@ -218,7 +218,7 @@ def delete(
     """
     context: Context = ctx.obj
     change = Delete(context.now(), force=force)
-    ended_before = read.before(context.now(), duration(older_than)) if older_than else None
+    ended_before = before(context.now(), duration(older_than)) if older_than else None
     chosen, database = replace(which.filter(change), ended_before=ended_before), context.database()
     selection = which.selection(database, chosen, filtered=older_than is not None)
     if isinstance(selection, Named) and len(selection.ids) == 1:
@@ -265,7 +265,7 @@ def purge(
     chosen = JobFilter(
         queue=queue,
         statuses=tuple(sorted(wanted)),
-        ended_before=read.before(context.now(), max(lengths)) if lengths else None,
+        ended_before=before(context.now(), max(lengths)) if lengths else None,
     )
     change, manner = Delete(context.now()), Manner(shown.PURGE, consent)
     carry_out(context, context.database(), Chosen(chosen), change, manner)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hammerwork_cli.commands.options import duration
+from hammerwork_cli.commands.options import before, duration
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobPriority, moment
 from hammerwork_cli.models.payloads import with_spawn_config
@@ -86,18 +86,6 @@ def start_of_window(now: datetime, since: str | None, last_hours: float | None) 
     lengths = [duration(since)] if since else []
     lengths += [timedelta(hours=last_hours)] if last_hours is not None else []
     return before(now, min(lengths)) if lengths else None
-
-
-def before(now: datetime, length: timedelta) -> datetime:
-    """That long ago.
-
-    Raises:
-        UsageError: before all time.
-    """
-    try:
-        return now - length
-    except OverflowError as error:
-        raise UsageError("That is before all time.") from error
 
 
 def seconds_or_duration(text: str) -> timedelta:

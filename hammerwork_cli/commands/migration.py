@@ -14,7 +14,13 @@ from hammerwork_cli.queries import migrations
 from hammerwork_cli.render import migrations as shown
 from hammerwork_cli.render.text import count, plural
 
-app = group("migration", "The tables: make them, finish them, look at them.")
+app = group(
+    "migration",
+    "The tables: make them, finish them, look at them.",
+    "migration status",
+    "migration plan",
+    "migration run",
+)
 
 
 @app.command("run", cls=Verb)

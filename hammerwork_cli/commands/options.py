@@ -1,7 +1,7 @@
 """The options and arguments that several verbs take, and how their values are read."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
@@ -45,12 +45,12 @@ StatusOption = Annotated[
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Consent given: do not ask.")]
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_DURATION = re.compile(r"(?P<number>\d{1,9}(?:\.\d{1,3})?)\s*(?P<unit>[smhdw])", re.IGNORECASE)
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DURATION = re.compile(r"(?P<number>\d{1,9}(?:\.\d{1,3})?)\s*(?P<unit>ms|[smhdw])", re.IGNORECASE)
 
 
 def duration(text: str) -> timedelta:
-    """A duration such as ``90s``, ``15m``, ``2h``, ``7d``.
+    """A duration such as ``500ms``, ``90s``, ``15m``, ``2h``, ``7d``.
 
     Raises:
         UsageError: it is none.
@@ -62,6 +62,18 @@ def duration(text: str) -> timedelta:
         return timedelta(seconds=float(found["number"]) * _UNITS[found["unit"].lower()])
     except OverflowError as error:
         raise UsageError(f"The duration {text[:40]!r} is too long.") from error
+
+
+def before(now: datetime, length: timedelta) -> datetime:
+    """That long ago.
+
+    Raises:
+        UsageError: before all time.
+    """
+    try:
+        return now - length
+    except OverflowError as error:
+        raise UsageError("That is before all time.") from error
 
 
 def statuses(given: list[str] | None) -> list[JobStatus] | None:

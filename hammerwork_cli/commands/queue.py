@@ -23,7 +23,13 @@ from hammerwork_cli.render import queue_views as views
 from hammerwork_cli.render.job_outcomes import CLEAR
 from hammerwork_cli.render.text import plural, visible
 
-app = group("queue", "Queues: what is in them; pause, empty and check them.")
+app = group(
+    "queue",
+    "Queues: what is in them; pause, empty and check them.",
+    "queue list",
+    "queue stats video_ingest --detailed",
+    "queue pause video_ingest --reason 'disk full'",
+)
 
 Value = TypeVar("Value")
 
@@ -204,6 +210,9 @@ def pause(
         else [queues.pause(database, name, by=context.operator, now=now, reason=reason) for name in wanted]
     )
     _show_changes(context, changes, form, paused=True, dry_run=dry_run)
+    for name in (change.queue for change in changes if change.changed):
+        if not any(state.counts.total for state in queues.states(database, now=now, queue=name)):
+            context.note(f"{visible(name)} has no jobs. Is that its name? See: hammerwork queue list")
 
 
 @app.command("resume", cls=ChangingVerb)

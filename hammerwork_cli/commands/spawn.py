@@ -15,6 +15,7 @@ from hammerwork_cli.commands.options import (
     LimitOption,
     QueueOption,
     StatusOption,
+    before,
     duration,
     statuses,
 )
@@ -25,7 +26,7 @@ from hammerwork_cli.queries import spawns
 from hammerwork_cli.render import json
 from hammerwork_cli.render.pictures import Charset, Limits, TreeFormat, picture
 
-app = group("spawn", "What was spawned.")
+app = group("spawn", "What was spawned.", "spawn list --recent", "spawn tree 178ebfc3", "spawn why 178ebfc3")
 
 
 def tables() -> ModuleType:
@@ -66,13 +67,15 @@ def list_(
       hammerwork spawn list --since 7d --format json | jq '.[] | select(.children.failed > 0)'
     """
     context: Context = ctx.obj
-    window = duration(since) if since else timedelta(hours=1) if recent else None
+    if recent and since is not None:
+        raise UsageError("--recent is the last hour, and --since says another time.", hint="Give one of them.")
+    window = duration(since) if since is not None else timedelta(hours=1) if recent else None
     found = spawns.operations(
         context.database(),
         limit=limit,
         queue=queue,
         statuses=statuses(status),
-        since=context.now() - window if window else None,
+        since=None if window is None else before(context.now(), window),
         operation=operation,
     )
     context.show(

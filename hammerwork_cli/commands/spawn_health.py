@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hammerwork_cli.commands.options import Format, FormatOption, JobArgument, QueueOption, YesOption, duration
+from hammerwork_cli.commands.job_options import seconds_or_duration
+from hammerwork_cli.commands.options import Format, FormatOption, JobArgument, QueueOption, YesOption, before, duration
 from hammerwork_cli.commands.verb import Verb
 from hammerwork_cli.context import Context
 from hammerwork_cli.errors import HammerworkError, TimedOutError, UsageError
@@ -29,9 +30,9 @@ def wait(
     ctx: typer.Context,
     job: JobArgument,
     timeout: Annotated[
-        str | None, typer.Option("--timeout", metavar="DURATION", help="Give up after: 90s, 15m, 2h. Default: never.")
+        str | None, typer.Option("--timeout", metavar="DURATION", help="Give up after: 90 (seconds), 15m; 0 looks once. Default: never.")
     ] = None,
-    interval: Annotated[str, typer.Option("--interval", metavar="DURATION", help="Between two looks.")] = "1s",
+    interval: Annotated[str, typer.Option("--interval", metavar="DURATION", help="Between two looks: 500ms, 5s.")] = "1s",
     children_only: Annotated[
         bool, typer.Option("--children-only", help="Only JOB and what is below it, not its whole tree.")
     ] = False,
@@ -49,6 +50,7 @@ def wait(
     Examples:
       hammerwork spawn wait 178ebfc3
       hammerwork spawn wait 178ebfc3 --timeout 15m && ./publish.sh
+      hammerwork spawn wait 178ebfc3 --timeout 0 --quiet || echo "not yet, or failed"
       hammerwork spawn wait 178ebfc3 --timeout 1h --format json | jq .counts
     """
     from hammerwork_cli.models.health import WaitOutcome
@@ -61,7 +63,7 @@ def wait(
         context.database,
         _Notes(context),
         interval=_seconds_between(interval),
-        timeout=duration(timeout).total_seconds() if timeout else None,
+        timeout=seconds_or_duration(timeout).total_seconds() if timeout is not None else None,
         fail_stuck=fail_stuck,
     )
     result = waiter.wait(database, jobs.resolve(database, job), whole=not children_only, now=context.now())
@@ -71,13 +73,13 @@ def wait(
         lambda: wait_views.wait_text(result, width=context.width, colour=context.colour),
     )
     if result.outcome == WaitOutcome.TIMEOUT:
-        raise TimedOutError(f"The tree has not finished within {timeout}: {result.open:,} jobs are open.")
+        raise TimedOutError(f"The tree has not finished within {timeout}: {wait_views.open_text(result)}.")
     if result.outcome != WaitOutcome.COMPLETED:
         raise typer.Exit(ANSWER_IS_NO)
 
 
 def _seconds_between(interval: str) -> float:
-    seconds = duration(interval).total_seconds()
+    seconds = seconds_or_duration(interval).total_seconds()
     if seconds < SHORTEST_INTERVAL:
         raise UsageError("--interval is too short: the database would do nothing else.", hint="Write 0.1s or more.")
     return seconds
@@ -177,7 +179,7 @@ def doctor(
 
     context: Context = ctx.obj
     now = context.now()
-    lost_before = now - duration(older_than) if older_than else None
+    lost_before = before(now, duration(older_than)) if older_than is not None else None
     healer = Doctor(context.database(), now=now, queue=queue, lost_before=lost_before, examples=examples)
     found = healer.look()
     if fix and not dry_run and any(finding.mendable for finding in found):

@@ -50,8 +50,17 @@ def shared_options() -> list[Any]:
     return options
 
 
-def group(name: str, text: str) -> typer.Typer:
-    """A group of verbs: every module in this package makes one and calls it ``app``."""
+def group(name: str, text: str, *examples: str) -> typer.Typer:
+    """A group of verbs: every module in this package makes one and calls it ``app``.
+
+    Args:
+        name: of the group.
+        text: its help.
+        examples: what to type after ``hammerwork``.
+    """
+    if examples:
+        lines = [f"  hammerwork {example}" for example in examples]
+        text = "\n".join([f"{text}\n\n\b", "Examples:" if lines[1:] else "Example:", *lines])
     return typer.Typer(name=name, help=text, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 

@@ -11,7 +11,7 @@ from hammerwork_cli.database import redact as without_passwords
 from hammerwork_cli.errors import ConfigError
 from hammerwork_cli.web.settings import Settings
 
-app = group("web", "The REST API and the live page.")
+app = group("web", "The REST API and the live page.", "web serve --port 8080")
 
 
 @app.callback()

@@ -64,7 +64,7 @@ def table_text(
     """
     cells = [[_cell(column.value(row)) for column in columns] for row in rows]
     if not terminal:
-        return _plain(cells, columns)
+        return _plain(cells, columns, colour)
     kept = [
         number
         for number, column in enumerate(columns)
@@ -81,12 +81,15 @@ def _cell(value: object) -> str:
     return visible(value if isinstance(value, str) else str(value))
 
 
-def _plain(cells: list[list[str]], columns: Sequence[Column[Any]]) -> str:
+def _plain(cells: list[list[str]], columns: Sequence[Column[Any]], colour: bool) -> str:
     from tabulate import tabulate
 
     text: str = tabulate(
-        cells,
-        headers=[column.header for column in columns],
+        [
+            [paint_status(cell, cell, colour and column.is_status) for cell, column in zip(line, columns, strict=True)]
+            for line in cells
+        ],
+        headers=[paint(column.header, "bold", colour) for column in columns],
         tablefmt="plain",
         disable_numparse=True,
         colalign=[column.align for column in columns] if cells else None,

@@ -62,6 +62,29 @@ def test_a_wrong_password_is_named_and_not_shown(
     assert ENCODED not in done.stderr
 
 
+@pytest.mark.postgres
+def test_a_user_that_does_not_exist_is_refused(run: Run, postgres_url: str) -> None:
+    parts = urlsplit(postgres_url)
+    url = parts._replace(netloc=f"nobody:{ENCODED}@{parts.hostname}:{parts.port}").geturl()
+    done = run("spawn", "list", "--format", "json", url=url)
+    assert done.exit_code == 4
+    assert json.loads(done.stderr)["error"]["code"] == "database_access_denied"
+
+
+def test_an_at_sign_in_a_password_needs_no_encoding(run: Run, url: str) -> None:
+    if "%40" not in url:
+        pytest.skip("this server's password has none")
+    assert "hammerwork migration run" in run("spawn", "list", url=url.replace("%40", "@")).stderr
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
+def test_a_slash_in_a_password_must_be_encoded(run: Run, scheme: str) -> None:
+    done = run("spawn", "list", url=f"{scheme}://me:s3cr3t@x/word@127.0.0.1:1/db")
+    assert done.exit_code == 3
+    assert "percent-encoded" in done.stderr
+    assert "s3cr3t" not in done.stderr
+
+
 def test_missing_tables_say_how_to_make_them(run: Run, url: str) -> None:
     connect(url).close()
     done = run("spawn", "list", url=url)
@@ -192,7 +215,7 @@ def test_a_full_disk_is_no_bug(migrated_url: str, clean_environment: dict[str, s
     command = [sys.executable, "-m", "hammerwork_cli", "spawn", "stats", "-u", migrated_url]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=clean_environment, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 74
     assert b"cannot be written: No space left on device" in done.stderr
 
 
