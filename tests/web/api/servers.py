@@ -1,0 +1,143 @@
+"""``hammerwork web serve`` in a process of its own, and a client to ask it."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.conftest import ROOT
+
+ENDS_WITHIN = 20
+
+
+@dataclass
+class Server:
+    """A server that runs.
+
+    Attributes:
+        errors: what it said on stderr.
+    """
+
+    url: str
+    process: "subprocess.Popen[str]"
+    client: httpx.Client
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def authority(self) -> str:
+        """``HOST:PORT``."""
+        return self.url.partition("://")[2]
+
+    def get(self, path: str, **arguments: Any) -> httpx.Response:
+        return self.client.get(path, **arguments)
+
+    def json(self, path: str, **parameters: Any) -> Any:
+        """The answer to a question that must be answered."""
+        answer = self.client.get(path, params=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def post(self, path: str, value: Any = None, **arguments: Any) -> httpx.Response:
+        """A change, as the server's own page asks for it."""
+        headers = {"origin": self.url, **arguments.pop("headers", {})}
+        return self.client.post(path, json={} if value is None else value, headers=headers, **arguments)
+
+    def raw(self, request: str) -> str:
+        """The answer to a request that no client would write, and that asks for the connection to be closed."""
+        host, _, port = self.authority.rpartition(":")
+        with socket.create_connection((host.strip("[]"), int(port)), 10) as connection:
+            connection.sendall(request.replace("\n", "\r\n").encode())
+            answer = b""
+            with contextlib.suppress(ConnectionResetError):  # of what was not read to its end
+                while piece := connection.recv(65536):
+                    answer += piece
+            return answer.decode()
+
+    @contextlib.contextmanager
+    def events(self, **parameters: str) -> Iterator["Events"]:
+        """The stream of changes."""
+        with self.client.stream("GET", "/api/events", params=parameters, timeout=30) as response:
+            assert response.status_code == 200, response.read()
+            yield Events(response.iter_lines())
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Sends a signal, and returns the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(ENDS_WITHIN)
+
+    @property
+    def complaints(self) -> str:
+        return "".join(self.errors)
+
+
+@dataclass
+class Events:
+    """Server-sent events as they come."""
+
+    lines: Iterator[str]
+
+    def next(self, *names: str) -> tuple[str, Any]:
+        """The next event, of these names where some are given: its name and data."""
+        name, data = "message", ""
+        for line in self.lines:
+            if line.startswith("event: "):
+                name = line[7:]
+            elif line.startswith("data: "):
+                data = line[6:]
+            elif not line and data:
+                if not names or name in names:
+                    return name, json.loads(data)
+                name, data = "message", ""
+        raise EOFError
+
+    def jobs(self, count: int) -> list[Any]:
+        """The next changes, until there are so many."""
+        found: list[Any] = []
+        while len(found) < count:
+            found += self.next("jobs")[1]["jobs"]
+        return found
+
+
+@contextlib.contextmanager
+def serving(
+    url: str, *options: str, env: dict[str, str] | None = None, home: Path, token: str | None = None
+) -> Iterator[Server]:
+    """A server on a database, on a free port; it must have nothing to complain about a bug when it ends."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
+    secret = {"HAMMERWORK_WEB_TOKEN": token} if token else {}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hammerwork_cli", "web", "serve", "--port", "0", *options],
+        env={**environment, "HAMMERWORK_DATABASE_URL": url, **secret, **(env or {})},
+        cwd=home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    address = process.stdout.readline().strip()
+    if not address:
+        raise AssertionError(process.communicate()[1])
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    with process, httpx.Client(base_url=address, headers=headers, timeout=30) as client:
+        server = Server(address, process, client)
+        reader = threading.Thread(target=server.errors.extend, args=(process.stderr,))
+        reader.start()
+        try:
+            yield server
+        finally:
+            if process.poll() is None:
+                server.end()
+            reader.join()
+        assert "bug" not in server.complaints
+        assert "Traceback" not in server.complaints
