@@ -209,8 +209,8 @@ _hammerwork_look() {
             takes=' -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'config path')
-            options='--database-url --color --quiet --debug --help'
-            takes=' -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--format --database-url --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'config init')
             options='--force --database-url --color --quiet --debug --help'
@@ -219,7 +219,7 @@ _hammerwork_look() {
         'schema')
             options='--format --database-url --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
-            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-wait,spawn-monitor,spawn-why,spawn-doctor,job-list,job-show,job-enqueue,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,worker-start,worker-list,worker-status,worker-stop,worker-restart,migration-run,migration-status,migration-plan,config-show,config-get,schema,error*'
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-wait,spawn-monitor,spawn-why,spawn-doctor,job-list,job-show,job-enqueue,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,worker-start,worker-list,worker-status,worker-stop,worker-restart,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
             ;;
         'demo')
             options='--folder --database-url --color --quiet --debug --help'

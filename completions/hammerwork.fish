@@ -166,8 +166,8 @@ complete -c hammerwork -n '__hammerwork_at spawn pending' -l quiet -d 'No notes 
 complete -c hammerwork -n '__hammerwork_at spawn pending' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at spawn pending' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at spawn wait' -l timeout -x -d 'Give up after: 90s, 15m, 2h.'
-complete -c hammerwork -n '__hammerwork_at spawn wait' -l interval -x -d 'Between two looks.'
+complete -c hammerwork -n '__hammerwork_at spawn wait' -l timeout -x -d 'Give up after: 90 (seconds), 15m; 0 looks once.'
+complete -c hammerwork -n '__hammerwork_at spawn wait' -l interval -x -d 'Between two looks: 500ms, 5s.'
 complete -c hammerwork -n '__hammerwork_at spawn wait' -l children-only -d 'Only JOB and what is below it, not its whole tree.'
 complete -c hammerwork -n '__hammerwork_at spawn wait' -l fail-stuck -d 'Stop when only jobs are left that can never run.'
 complete -c hammerwork -n '__hammerwork_at spawn wait' -l format -x -a 'table json jsonl csv tsv' -d 'table for people, the others for programs.'
@@ -590,6 +590,7 @@ complete -c hammerwork -n '__hammerwork_at config reset' -l quiet -d 'No notes o
 complete -c hammerwork -n '__hammerwork_at config reset' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at config reset' -s h -l help -d 'Show the help and exit.'
 
+complete -c hammerwork -n '__hammerwork_at config path' -l format -x -a 'table json jsonl csv tsv' -d 'table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at config path' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'postgresql://, mysql://, mariadb:// or sqlite:///path.'
 complete -c hammerwork -n '__hammerwork_at config path' -l color -x -a 'auto always never' -d 'When to colour.'
 complete -c hammerwork -n '__hammerwork_at config path' -l quiet -d 'No notes on stderr.'
@@ -609,7 +610,7 @@ complete -c hammerwork -n '__hammerwork_at schema' -l color -x -a 'auto always n
 complete -c hammerwork -n '__hammerwork_at schema' -l quiet -d 'No notes on stderr.'
 complete -c hammerwork -n '__hammerwork_at schema' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at schema' -s h -l help -d 'Show the help and exit.'
-complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-wait spawn-monitor spawn-why spawn-doctor job-list job-show job-enqueue job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear worker-start worker-list worker-status worker-stop worker-restart migration-run migration-status migration-plan config-show config-get schema error'
+complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-wait spawn-monitor spawn-why spawn-doctor job-list job-show job-enqueue job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear worker-start worker-list worker-status worker-stop worker-restart migration-run migration-status migration-plan config-show config-get config-path schema error'
 
 complete -c hammerwork -n '__hammerwork_at demo' -l folder -x -k -a '(__hammerwork_value folders)' -d 'Where its database goes.'
 complete -c hammerwork -n '__hammerwork_at demo' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'postgresql://, mysql://, mariadb:// or sqlite:///path.'

@@ -177,8 +177,8 @@ def cancel(
 
     Nothing is deleted, so what was cancelled can be seen, and run with `job retry`; to get the row removed:
     `job delete`. With --tree it acts on JOB and everything below. --force also takes a Running job; its worker
-    is not stopped, and a Rust worker overwrites the status when it ends. More than one job by its id needs
-    consent.
+    is not stopped, and a Rust worker overwrites the status when it ends. A recurring job that is cancelled is not
+    scheduled again, until it is retried. More than one job by its id needs consent.
 
     \b
     Examples:

@@ -13,9 +13,7 @@ def spread(verb: Callable[..., None]) -> Callable[..., None]:
     sets: dict[str, Any] = {name: part.annotation for name, part in parts.items() if is_dataclass(part.annotation)}
     fields = {name: list(signature(kind).parameters.values()) for name, kind in sets.items()}
     parameters = [
-        one.replace(kind=Parameter.KEYWORD_ONLY)
-        for name, part in parts.items()
-        for one in fields.get(name, [part])
+        one.replace(kind=Parameter.KEYWORD_ONLY) for name, part in parts.items() for one in fields.get(name, [part])
     ]
 
     @wraps(verb)

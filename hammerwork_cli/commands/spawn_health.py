@@ -30,9 +30,14 @@ def wait(
     ctx: typer.Context,
     job: JobArgument,
     timeout: Annotated[
-        str | None, typer.Option("--timeout", metavar="DURATION", help="Give up after: 90 (seconds), 15m; 0 looks once. Default: never.")
+        str | None,
+        typer.Option(
+            "--timeout", metavar="DURATION", help="Give up after: 90 (seconds), 15m; 0 looks once. Default: never."
+        ),
     ] = None,
-    interval: Annotated[str, typer.Option("--interval", metavar="DURATION", help="Between two looks: 500ms, 5s.")] = "1s",
+    interval: Annotated[
+        str, typer.Option("--interval", metavar="DURATION", help="Between two looks: 500ms, 5s.")
+    ] = "1s",
     children_only: Annotated[
         bool, typer.Option("--children-only", help="Only JOB and what is below it, not its whole tree.")
     ] = False,

@@ -49,6 +49,12 @@ class Settings:
             )
         return parse_file(self.path, content) if content is not None else {}
 
+    @property
+    def is_exposed(self) -> bool:
+        """Whether other users can read a password in the file."""
+        url = self.file.get("database_url")
+        return KEYS["database_url"].masked(url) != url and bool(self.path.stat().st_mode & 0o077)
+
     def get(self, name: str, option: str | None = None) -> Setting:
         """One setting.
 

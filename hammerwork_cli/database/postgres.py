@@ -20,6 +20,8 @@ from hammerwork_cli.errors import (
 )
 
 CONNECT_SECONDS = 10
+DENIED = ("authentication failed", "no password supplied", "FATAL:  role ", "no pg_hba.conf entry")
+"""What a refusal says: while connecting, psycopg hands on no code."""
 TEXT_TYPES = ("uuid", "timestamptz", "json", "jsonb")
 """Asked for as text: building their Python objects costs more than the server needs to find the row."""
 
@@ -78,7 +80,7 @@ class PostgresDatabase(Database):
         state = error.sqlstate or ""
         text = error.diag.message_primary or str(error).strip().splitlines()[0] if str(error) else "unknown error"
         if isinstance(error, psycopg.ProgrammingError) and not state:
-            return ConfigError("PostgreSQL cannot use this database URL.", hint="Check its options.")
+            return ConfigError("PostgreSQL cannot use this database URL.", hint="Check its options; % is written %25.")
         if isinstance(error, psycopg.OperationalError) and not hasattr(self, "_connection"):
             return self._connect_error(state, str(error))
         if state in {"40001", "40P01", "55P03"}:
@@ -94,14 +96,12 @@ class PostgresDatabase(Database):
         return DatabaseError(f"PostgreSQL says: {text}.", state=state)
 
     def _connect_error(self, state: str, text: str) -> Exception:
-        if state.startswith("28") or "authentication failed" in text or "no password supplied" in text:
+        if state.startswith("28") or any(words in text for words in DENIED):
             return AccessDeniedError(
                 f"{self.url} refuses the user or the password.", hint="Check both, percent-encoded in the URL."
             )
         if state == "3D000" or "does not exist" in text:
-            return UnreachableError(
-                f"{self.url}: there is no such database or user.", hint="Create it, or check the name."
-            )
+            return UnreachableError(f"{self.url}: there is no such database.", hint="Create it, or check the name.")
         return UnreachableError(
             f"No PostgreSQL server answers at {self.url}.", hint="Is it running? Is the host right?"
         )

@@ -70,6 +70,9 @@ class DatabaseUrl:
         # The PostgreSQL library knows its schemes in lower case only.
         text = f"{scheme.lower()}://{rest}"
         parts, port = _split(text)
+        user, _, host = parts.netloc.rpartition("@")
+        # It would end the password at the first @ of several.
+        text = text.replace(parts.netloc, f"{user.replace('@', '%40')}@{host}", 1) if "@" in user else text
         hosts_have_lists = "," in parts.netloc
         return cls(
             dialect=dialect,
@@ -112,6 +115,6 @@ def _split(text: str) -> tuple[SplitResult, int | None]:
     except ValueError:
         # What it says can be a piece of the password.
         raise unreadable from None
-    if "@" not in parts.netloc and "@" in parts.path + parts.fragment:
+    if "@" in parts.path + parts.fragment:
         raise unreadable
     return parts, port

@@ -193,14 +193,14 @@ class _Drawing:
         stuck = sum(hold.is_stuck for hold in diagnosis.holds)
         one = len(diagnosis.holds) == 1
         of_them = " and" if one else f", {count(stuck)} of them"
-        never = f"{of_them} can never run as it is" if stuck else ""
+        as_it_is = "as it is" if stuck == 1 else "as they are"
+        never = f"{of_them} can never run {as_it_is}" if stuck else ""
         wait = "waits" if one else "wait"
         yield paint(f"{plural(len(diagnosis.holds), 'job')} {wait} for others{never}", "bold", self.colour)
         for hold in diagnosis.holds[:limit]:
             yield shorten(f"  {hold_text(hold, diagnosis.nodes)}", self.width, self.ellipsis)
         if len(diagnosis.holds) > limit:
             yield f"  {self.ellipsis} {count(len(diagnosis.holds) - limit)} more"
-
 
     def under_way(self, diagnosis: Diagnosis, limit: int) -> Iterator[str]:
         if not diagnosis.under_way:

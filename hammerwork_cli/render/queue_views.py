@@ -226,6 +226,10 @@ def _words(check: HealthCheck) -> str:
     return check.name.replace("_", " ")
 
 
+def _in_full(check: HealthCheck) -> str:
+    return f"{_words(check)}{' in the last hour' if check.name.startswith('fail') else ''}"
+
+
 def _measure(value: Measure | None) -> str:
     if value is None:
         return NOTHING
@@ -235,7 +239,7 @@ def _measure(value: Measure | None) -> str:
 
 
 CHECKS: Sequence[Column[HealthCheck]] = (
-    Column("check", _words),
+    Column("check", _in_full),
     Column("value", lambda row: _measure(row.value), "right"),
     Column("at most", lambda row: _measure(row.limit), "right"),
     Column("status", lambda row: row.status),
@@ -319,7 +323,7 @@ def health_text(
     yield ""
     unhealthy = sum(1 for health in found if not health.healthy)
     limits = ", ".join(
-        f"{_words(check)} {_measure(check.limit)}" for check in found[0].checks if check.limit is not None
+        f"{_in_full(check)} {_measure(check.limit)}" for check in found[0].checks if check.limit is not None
     )
     verdict = f"{unhealthy} of {plural(len(found), 'queue')} unhealthy. At most: {limits or 'all limits are off'}"
     yield from wrap(verdict, width) if width else [verdict]

@@ -63,10 +63,17 @@ def wait_text(result: WaitResult, *, width: int | None = None, colour: bool = Fa
         yield f"Ask why: hammerwork spawn why {short_id(result.roots[0])}"
 
 
+def open_text(result: WaitResult) -> str:
+    """What has not ended, inside a sentence."""
+    if not result.open:
+        return "jobs may still be spawned"
+    return f"{plural(result.open, 'job')} {'is' if result.open == 1 else 'are'} open"
+
+
 def stuck_text(held: list[Hold]) -> Iterator[str]:
     """Lines: jobs that can never run, said while waiting goes on."""
-    jobs = plural(len(held), "job")
-    yield f"{jobs} can never run as it is: the wait is in vain until somebody acts."
+    as_it_is = "as it is" if len(held) == 1 else "as they are"
+    yield f"{plural(len(held), 'job')} can never run {as_it_is}: the wait is in vain until somebody acts."
     for hold in held[:3]:
         yield f"  {hold_text(hold, {})}"
     if len(held) > 3:

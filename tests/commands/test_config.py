@@ -200,6 +200,9 @@ def test_only_the_owner_can_read_the_file(run: Run, file: Path) -> None:
         assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
         file.chmod(0o644)
         assert "chmod 600" in run("config", "show").stderr
+        noted = run("queue", "list")
+        assert f"{file} holds a password, and others can read it. Run: chmod 600 {file}" in noted.stderr
+        assert PASSWORD not in noted.stderr
         run("config", "set", "default_limit", "5")
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert "chmod" not in run("config", "show").stderr
@@ -334,6 +337,7 @@ def test_another_file_can_be_named(run: Run, file: Path, tmp_path: Path) -> None
     env = {"HAMMERWORK_CONFIG": str(other)}
     assert run("config", "path", env=env).stdout == f"{other}\n"
     assert run("config", "path").stdout == f"{file}\n"
+    assert run("config", "path", "--format", "json").json == {"path": str(file), "exists": False}
     missing = run("spawn", "list", env=env)
     assert missing.exit_code == 3
     assert "HAMMERWORK_CONFIG" in missing.stderr

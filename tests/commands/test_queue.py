@@ -168,6 +168,7 @@ def test_all_queues_are_shown_a_line_each_with_what_is_wrong(run: Run, full: str
     lines = run("queue", "health", url=full, env=NOW).stdout.splitlines()
     assert any(line.startswith("work") and "pending age 9h 59m, running age 9h 59m" in line for line in lines)
     assert lines[-1].startswith("2 of 2 queues unhealthy. At most: pending 10,000")
+    assert lines[-1].endswith("failed in the last hour 10, failure rate in the last hour 15.0%")
 
 
 # Pausing.
@@ -216,6 +217,13 @@ def test_pausing_everything_needs_consent(run: Run, full: str) -> None:
 @pytest.mark.parametrize("verb", ["pause", "resume"])
 def test_which_queue_is_meant_must_be_said(run: Run, full: str, verb: str, words: tuple[str, ...]) -> None:
     assert run("queue", verb, *words, "--yes", url=full).exit_code == 2
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",), ("--format", "json")])
+def test_a_pause_of_a_queue_that_nobody_uses_is_remarked_upon(run: Run, full: str, options: tuple[str, ...]) -> None:
+    done = run("queue", "pause", "work", "wrok", *options, url=full, env=NOW)
+    assert done.exit_code == 0
+    assert done.stderr == "wrok has no jobs. Is that its name? See: hammerwork queue list\n"
 
 
 # Emptying.

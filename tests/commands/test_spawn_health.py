@@ -103,6 +103,16 @@ def test_wait_gives_up_after_the_timeout(run: Run, rows: Rows, url: str) -> None
     assert "Waiting for" not in quiet.stderr
 
 
+def test_a_timeout_of_0_looks_once_and_a_bare_number_is_seconds(run: Run, rows: Rows, url: str) -> None:
+    root = rows.job(status="Running")
+    done = run("spawn", "wait", root, "--timeout", "0", "--interval", "500ms", url=url, env=NOW)
+    assert done.exit_code == 124
+    assert "The tree has not finished within 0: 1 job is open." in done.stderr
+    assert run("spawn", "wait", root, "--timeout", "0.1", url=url, env=NOW).exit_code == 124
+    finish(rows, root)
+    assert run("spawn", "wait", root, "--timeout", "0", url=url, env=NOW).exit_code == 0
+
+
 def test_wait_knows_no_such_job_and_no_such_duration(run: Run, rows: Rows, url: str) -> None:
     assert run("spawn", "wait", NOWHERE, url=url).exit_code == 5
     assert run("spawn", "wait", rows.job(), "--timeout", "soon", url=url).exit_code == 2

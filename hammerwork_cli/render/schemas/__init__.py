@@ -5,7 +5,7 @@ missing here, or one too many, fails them.
 """
 
 from hammerwork_cli.render.schemas.jobs import ENQUEUED, IN_TREE, JOB, JOB_DETAILS, OUTCOME
-from hammerwork_cli.render.schemas.others import ERROR, MIGRATION_PLAN, MIGRATION_STATE, SETTING
+from hammerwork_cli.render.schemas.others import CONFIG_PATH, ERROR, MIGRATION_PLAN, MIGRATION_STATE, SETTING
 from hammerwork_cli.render.schemas.queues import CHECK, HEALTH, PAUSE, PAUSE_CHANGE, QUEUE, QUEUE_STATS
 from hammerwork_cli.render.schemas.spawning import (
     FINDING,
@@ -20,6 +20,7 @@ from hammerwork_cli.render.schemas.spawning import (
     WHY,
 )
 from hammerwork_cli.render.schemas.words import Schema, list_of, record, text
+from hammerwork_cli.render.schemas.workers import ASKED_WORKER, WORKER, WORKER_REPORT, WORKER_STATUS
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -51,11 +52,17 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "queue-pause": ("What pausing did, or would do", list_of(PAUSE_CHANGE)),
     "queue-resume": ("What resuming did, or would do", list_of(PAUSE_CHANGE)),
     "queue-clear": ("What was done to jobs, or would be", OUTCOME),
+    "worker-start": ("What a worker did, at its end", WORKER_REPORT),
+    "worker-list": ("Workers, newest first", list_of(record(WORKER))),
+    "worker-status": ("Workers and what they run", list_of(WORKER_STATUS)),
+    "worker-stop": ("Workers that were asked to end, or would be", list_of(ASKED_WORKER)),
+    "worker-restart": ("Workers that were asked to begin again, or would be", list_of(ASKED_WORKER)),
     "migration-run": ("Migrations that were applied", list_of(MIGRATION_STATE)),
     "migration-status": ("Migrations and what became of them", list_of(MIGRATION_STATE)),
     "migration-plan": ("Migrations to come, and their statements", list_of(MIGRATION_PLAN)),
     "config-show": ("Settings and where they come from", list_of(SETTING)),
     "config-get": ("A setting", SETTING),
+    "config-path": ("Where the configuration file is", CONFIG_PATH),
     "schema": ("Schemas", list_of(record({"name": text(), "description": text()}))),
     "error": ("What stderr says of an error with --format json or jsonl", ERROR),
 }

@@ -23,6 +23,7 @@ SETTING = record(
         "description": text(),
     }
 )
+CONFIG_PATH = record({"path": text(), "exists": flag()})
 ERROR = record(
     {
         "error": record(
