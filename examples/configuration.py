@@ -3,7 +3,7 @@ r"""Every way to say how a job spawns.
 ```sh
 hammerwork job enqueue --queue reports --payload '{"pages": 12}' --spawn-handler batch_processor \
   --max-spawn-count 50 --spawn-delay 0.1 --batch-size 10 --operation-id custom-op-123
-hammerwork worker start --handlers examples.configuration:app --drain
+hammerwork worker start --handlers examples.configuration:app --queue reports --queue render_page --drain
 ```
 """
 

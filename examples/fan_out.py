@@ -1,7 +1,9 @@
-"""A dataset is processed in chunks of 1,000 rows, in parallel.
+r"""A dataset is processed in chunks of 1,000 rows, in parallel.
 
+```sh
 hammerwork job enqueue --queue dataset --payload '{"dataset_id": "ds-123", "size": 2500}' --spawn-handler dataset
-hammerwork worker start --handlers examples.fan_out:app --queue dataset,process_chunk --drain
+hammerwork worker start --handlers examples.fan_out:app --drain
+```
 """
 
 from collections.abc import Iterator

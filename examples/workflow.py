@@ -1,7 +1,9 @@
-"""A workflow becomes a chain of steps, each of which waits for the one before it.
+r"""A workflow becomes a chain of steps, each of which waits for the one before it.
 
+```sh
 hammerwork job enqueue --queue workflow --payload '{"workflow_type": "etl_pipeline"}' --spawn-handler workflow
-hammerwork worker start --handlers examples.workflow:app --queue workflow,extract,transform,load --drain
+hammerwork worker start --handlers examples.workflow:app --drain
+```
 """
 
 from typing import Any
