@@ -209,11 +209,11 @@ class SpawnConfig:
         return self._policy_problem()
 
     def _policy_problem(self) -> str | None:
-        if self.spawn_delay is not None:
-            if not isinstance(self.spawn_delay, timedelta):
-                return f"spawn_delay is a timedelta, not {self.spawn_delay!r:.60}."
-            if self.spawn_delay < timedelta(0):
-                return "spawn_delay is not negative."
+        delay: object = self.spawn_delay
+        if delay is not None and not isinstance(delay, timedelta):
+            return f"spawn_delay is a timedelta, not {delay!r:.60}."
+        if delay is not None and delay < timedelta(0):
+            return "spawn_delay is not negative."
         if self.on_error is not None and self.on_error not in ON_ERROR:
             return f"on_error is {' or '.join(ON_ERROR)}, not {self.on_error!r:.60}."
         return None

@@ -151,17 +151,17 @@ class SpawnResult:
 class SpawnHandler:
     """What a job spawns once it has succeeded. Override ``spawn_jobs``; each method may be ``async``."""
 
-    def validate_spawn(self, parent_job: Job, config: SpawnConfig) -> Any:
+    def validate_spawn(self, parent_job: Job, config: SpawnConfig, /) -> Any:
         """Raises when this job must not spawn; nothing is spawned then."""
 
-    def spawn_jobs(self, context: SpawnContext) -> Produced:
+    def spawn_jobs(self, context: SpawnContext, /) -> Produced:
         """The children.
 
         It runs outside any transaction. All of its jobs are written together with the parent's completion, or none.
         """
         raise NotImplementedError(f"{type(self).__name__} has no spawn_jobs")
 
-    def on_spawn_complete(self, result: SpawnResult) -> Any:
+    def on_spawn_complete(self, result: SpawnResult, /) -> Any:
         """Called after the children are committed; what it raises is logged and changes nothing."""
 
 
@@ -171,7 +171,7 @@ class FunctionHandler(SpawnHandler):
     def __init__(self, function: Callable[[SpawnContext], Produced]) -> None:
         self.function = function
 
-    def spawn_jobs(self, context: SpawnContext) -> Produced:
+    def spawn_jobs(self, context: SpawnContext, /) -> Produced:
         """Calls the function."""
         return self.function(context)
 
