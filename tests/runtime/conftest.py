@@ -1,0 +1,74 @@
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, Queue, Worker
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.models import id_list, moment
+
+
+class Stage:
+    """A migrated database with a queue, and looks into it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.queue = Queue(url)
+        self.database: Database = connect(url)
+
+    def enqueue(self, *jobs: Job) -> list[Job]:
+        return self.queue.enqueue_many(jobs)
+
+    def work(self, app: Handlers, **options: Any) -> Any:
+        """Runs a worker until there is nothing more to do."""
+        settings = {"drain": True, "poll_interval": 0.05, "concurrency": 2, **options}
+        return Worker(self.queue, app, **settings).run()
+
+    def rows(self, columns: str = "id, status", where: str = "1 = 1") -> list[tuple[Any, ...]]:
+        return self.database.query(f"SELECT {columns} FROM hammerwork_jobs WHERE {where} ORDER BY created_at, id")
+
+    def one(self, job: Job | str, columns: str = "status") -> Any:
+        """The columns of one job: the value itself when it is one column."""
+        wanted = job if isinstance(job, str) else job.id
+        found = self.rows(columns, f"id = '{wanted}'")
+        assert len(found) == 1, found
+        return found[0] if "," in columns else found[0][0]
+
+    def status(self, *jobs: Job) -> list[str]:
+        return [self.one(job) for job in jobs]
+
+    def children(self, parent: Job | str, columns: str = "id") -> list[tuple[Any, ...]]:
+        wanted = parent if isinstance(parent, str) else parent.id
+        every = self.rows(f"depends_on, {columns}")
+        return [row[1:] for row in every if wanted in id_list(row[0])]
+
+    def moment(self, job: Job | str, column: str) -> Any:
+        return moment(self.one(job, column))
+
+    def execute(self, sql: str) -> None:
+        self.database.script(sql)
+
+    def operations(self, columns: str = "parent_id, outcome, children") -> list[tuple[Any, ...]]:
+        return self.database.query(f"SELECT {columns} FROM hammerwork_spawn_operations ORDER BY ended_at")
+
+    def close(self) -> None:
+        self.queue.close()
+        self.database.close()
+
+
+@pytest.fixture
+def stage(migrated_url: str) -> Iterator[Stage]:
+    made = Stage(migrated_url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def app() -> Handlers:
+    """Handlers, with one for ``noop`` that does nothing."""
+    made = Handlers()
+    made.register_job("noop", lambda job: None)  # noqa: ARG005  it does nothing
+    return made
+
+
+Spawner = Callable[[Any], Any]

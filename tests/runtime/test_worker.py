@@ -1,0 +1,542 @@
+"""What a worker does to the jobs that it runs, on every database."""
+
+import contextlib
+import json
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, JobPriority, RetryStrategy, Worker
+from hammerwork_cli.database import connect
+from hammerwork_cli.errors import MissingTablesError, UsageError
+from hammerwork_cli.queries import claims, queues, workers
+from hammerwork_cli.queries.claims import End, Ended
+from tests.runtime.conftest import Stage
+
+SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
+
+
+def test_a_job_is_run_and_its_result_stored(stage: Stage, app: Handlers) -> None:
+    seen = []
+
+    @app.job("greet")
+    def greet(job: Job) -> object:
+        seen.append((job.payload, job.attempts, job.queue))
+        return {"said": "Grüß Gott, 東京 'and' \"more\""}
+
+    (job,) = stage.enqueue(Job("greet", {"to": "all"}).with_result_ttl(timedelta(hours=2)))
+    report = stage.work(app)
+    assert (report.completed, report.failed) == (1, 0)
+    assert seen == [({"to": "all"}, 1, "greet")]
+    status, attempts, result = stage.one(job, "status, attempts, result_data")
+    assert (status, attempts) == ("Completed", 1)
+    assert json.loads(result) == {"said": "Grüß Gott, 東京 'and' \"more\""}
+    assert stage.moment(job, "completed_at") >= stage.moment(job, "started_at")
+    assert stage.moment(job, "result_expires_at") - stage.moment(job, "result_stored_at") == timedelta(hours=2)
+
+
+def test_what_returns_nothing_has_no_result(stage: Stage, app: Handlers) -> None:
+    (job,) = stage.enqueue(Job("noop", {}))
+    stage.work(app)
+    assert stage.one(job, "status, result_data, result_stored_at") == ("Completed", None, None)
+
+
+def test_a_failed_attempt_comes_back_and_the_last_one_is_dead_with_its_traceback(stage: Stage, app: Handlers) -> None:
+    tries = []
+
+    @app.job("bad", retry=SOON)
+    def bad(job: Job) -> None:
+        tries.append(job.attempts)
+        raise ValueError("no <b>good</b>")
+
+    (job,) = stage.enqueue(Job("bad", {}).with_max_attempts(3))
+    report = stage.work(app)
+    assert (report.completed, report.failed) == (0, 3)
+    assert tries == [1, 2, 3]
+    status, attempts, error = stage.one(job, "status, attempts, error_message")
+    assert (status, attempts) == ("Dead", 3)
+    assert error.startswith("ValueError: no <b>good</b>\n\nTraceback")
+    assert 'raise ValueError("no <b>good</b>")' in error
+    assert stage.moment(job, "failed_at") is not None
+
+
+def test_a_retried_job_waits_as_its_own_strategy_says(stage: Stage, app: Handlers) -> None:
+    @app.job("bad", retry=SOON)
+    def bad(job: Job) -> None:
+        raise ValueError
+
+    (job,) = stage.enqueue(Job("bad", {}).with_retry_strategy(RetryStrategy.fixed(timedelta(hours=1))))
+    stage.work(app)
+    assert stage.one(job) == "Pending"
+    assert stage.moment(job, "scheduled_at") > datetime.now(UTC) + timedelta(minutes=50)
+    assert stage.one(job, "started_at") is None
+
+
+def test_a_success_forgets_the_error_of_the_attempt_before(stage: Stage, app: Handlers) -> None:
+    @app.job("second", retry=SOON)
+    def second(job: Job) -> None:
+        if job.attempts == 1:
+            raise ValueError
+
+    (job,) = stage.enqueue(Job("second", {}))
+    stage.work(app)
+    assert stage.one(job, "status, attempts, error_message") == ("Completed", 2, None)
+
+
+def test_a_job_that_takes_too_long_is_timed_out_and_what_it_does_later_is_not_written(
+    stage: Stage, app: Handlers
+) -> None:
+    late = threading.Event()
+
+    @app.job("slow")
+    def slow(job: Job) -> str:
+        time.sleep(1.6)
+        late.set()
+        return "too late"
+
+    (job,) = stage.enqueue(Job("slow", {}).with_timeout(timedelta(seconds=1)))
+    report = stage.work(app)
+    assert report.unreturned == 1
+    status, error, result = stage.one(job, "status, error_message, result_data")
+    assert (status, error, result) == ("TimedOut", "It did not end within 1 s.", None)
+    assert stage.moment(job, "timed_out_at") is not None
+    assert late.wait(5)
+    assert stage.one(job, "status, result_data") == ("TimedOut", None)
+
+
+def test_coroutines_run_side_by_side_and_are_cancelled_at_their_timeout(stage: Stage, app: Handlers) -> None:
+    import asyncio
+
+    together, most = 0, 0
+    cancelled = threading.Event()
+
+    @app.job("async")
+    async def run(job: Job) -> str:
+        nonlocal together, most
+        together += 1
+        most = max(most, together)
+        await asyncio.sleep(0.2)
+        together -= 1
+        return "done"
+
+    @app.job("endless")
+    async def endless(job: Job) -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    jobs = stage.enqueue(Job("async", {}), Job("async", {}), Job("endless", {}).with_timeout(timedelta(seconds=1)))
+    stage.work(app, concurrency=3)
+    assert stage.status(*jobs) == ["Completed", "Completed", "TimedOut"]
+    assert most == 2
+    assert cancelled.wait(5)
+
+
+def test_a_queue_that_nobody_handles_fails_the_attempt_and_says_who_is_there(stage: Stage, app: Handlers) -> None:
+    (job,) = stage.enqueue(Job("unknown", {}).with_max_attempts(1))
+    stage.work(app, queues=("unknown",))
+    assert stage.one(job) == "Dead"
+    assert stage.one(job, "error_message") == (
+        "Nobody handles jobs of the queue 'unknown'. This worker has handlers for: noop."
+    )
+
+
+def test_what_the_database_refuses_fails_the_job_and_says_why(stage: Stage, app: Handlers) -> None:
+    deep: object = 1
+    for _ in range(200):
+        deep = [deep]
+
+    @app.job("odd")
+    def odd(job: Job) -> object:
+        return "\x00" if job.payload["kind"] == "nul" else deep
+
+    @app.job("long")
+    def long(job: Job) -> None:
+        raise ValueError("\x00\ud800" + "x" * 100_000)
+
+    nul, nested, long_error, fine = stage.enqueue(
+        Job("odd", {"kind": "nul"}).with_max_attempts(1),
+        Job("odd", {"kind": "deep"}).with_max_attempts(1),
+        Job("long", {}).with_max_attempts(1),
+        Job("noop", {}),
+    )
+    stage.work(app)
+    dialect = stage.database.dialect
+    assert stage.one(fine) == "Completed"
+    assert stage.one(nul) == ("Dead" if dialect == "postgresql" else "Completed")
+    assert stage.one(nested) == ("Dead" if dialect == "mysql" else "Completed")
+    if dialect == "mysql":
+        assert "The database refuses what the job returned." in stage.one(nested, "error_message")
+    status, error = stage.one(long_error, "status, error_message")
+    assert status == "Dead"
+    assert error.startswith("ValueError: \\x00\\ud800xxx")
+    assert 50_000 < len(error.encode()) <= 60_000
+
+
+def test_a_result_larger_than_its_job_allows_fails_the_attempt(stage: Stage, app: Handlers) -> None:
+    @app.job("big")
+    def big(job: Job) -> str:
+        return "x" * 100
+
+    (job,) = stage.enqueue(Job("big", {}, result_max_size=50, max_attempts=1))
+    stage.work(app)
+    assert stage.one(job, "status, result_data") == ("Dead", None)
+    assert "102 bytes" in stage.one(job, "error_message")
+
+
+def test_a_recurring_job_comes_back_whether_it_succeeds_or_dies(stage: Stage, app: Handlers) -> None:
+    ran = []
+
+    @app.job("cron", retry=SOON)
+    def cron(job: Job) -> str:
+        ran.append(job.id)
+        if job.payload["fails"]:
+            raise ValueError("not today")
+        return "ran"
+
+    good, bad = stage.enqueue(
+        Job("cron", {"fails": False}).with_cron("0 0 3 * * *", "Europe/Oslo"),
+        Job("cron", {"fails": True}).with_cron("0 0 3 * * *").with_max_attempts(2),
+    )
+    stage.execute("UPDATE hammerwork_jobs SET scheduled_at = created_at")
+    stage.work(app)
+    assert sorted(ran) == sorted([good.id, bad.id, bad.id])
+    for job in (good, bad):
+        assert stage.one(job, "status, attempts, started_at, completed_at") == ("Pending", 0, None, None)
+        assert stage.moment(job, "scheduled_at") > datetime.now(UTC)
+        assert stage.moment(job, "scheduled_at") == stage.moment(job, "next_run_at")
+    assert json.loads(stage.one(good, "result_data")) == "ran"
+    assert "not today" in stage.one(bad, "error_message")
+
+
+def test_a_paused_queue_is_left_alone_and_a_drained_worker_does_not_wait_for_it(stage: Stage, app: Handlers) -> None:
+    (job,) = stage.enqueue(Job("noop", {}))
+    queues.pause(stage.database, "noop", by="test", now=stage.database.now(), reason=None)
+    stage.work(app)
+    assert stage.one(job) == "Pending"
+    queues.resume(stage.database, ["noop"])
+    stage.work(app)
+    assert stage.one(job) == "Completed"
+
+
+def test_urgent_jobs_come_first_and_by_weight_the_others_come_too(stage: Stage, app: Handlers) -> None:
+    order: list[JobPriority] = []
+
+    @app.job("ordered")
+    def ordered(job: Job) -> None:
+        assert job.priority is not None
+        order.append(job.priority)
+
+    priorities = [JobPriority(number % 5) for number in range(50)]
+    stage.enqueue(*(Job("ordered", {}, priority=priority) for priority in priorities))
+    stage.work(app, concurrency=1)
+    assert order == sorted(priorities, reverse=True)
+    order.clear()
+    stage.enqueue(*(Job("ordered", {}, priority=priority) for priority in priorities))
+    stage.work(app, concurrency=1, weighted=True)
+    assert sorted(order) == sorted(priorities)
+
+
+def test_by_weight_a_low_job_runs_before_a_flood_of_urgent_ones_has_ended(stage: Stage) -> None:
+    now = stage.database.now()
+    stage.enqueue(*(Job("flood", {}, priority=JobPriority.CRITICAL) for _ in range(400)), Job("flood", {}, priority=JobPriority.BACKGROUND))
+    worker = Worker(stage.queue, queues=("flood",), weighted=True)
+    firsts = {next(iter(worker._priorities())) for _ in range(2000)}
+    assert firsts == set(JobPriority)
+    taken = claims.claim(
+        stage.database, "flood", worker=worker.id, now=now + timedelta(seconds=1), limit=5, slots=5, priority=0
+    )
+    assert [job.priority for job in taken] == [0]
+
+
+def test_a_worker_ends_after_so_many_jobs(stage: Stage, app: Handlers) -> None:
+    jobs = stage.enqueue(*(Job("noop", {}) for _ in range(25)))
+    report = stage.work(app, max_jobs=7, drain=False)
+    assert report.completed == 7
+    assert stage.status(*jobs).count("Completed") == 7
+    assert stage.status(*jobs).count("Pending") == 18
+
+
+def test_several_queues_are_served_in_turn(stage: Stage, app: Handlers) -> None:
+    order = []
+    for name in "ab":
+        app.register_job(name, lambda job: order.append(job.queue))
+    stage.enqueue(*(Job(name, {}) for name in "ab" for _ in range(30)))
+    stage.work(app, concurrency=1)
+    assert set(order[:25]) == {"a", "b"}
+
+
+def test_many_workers_take_each_job_once(stage: Stage) -> None:
+    counts: dict[str, int] = {}
+    lock = threading.Lock()
+
+    def count(job: Job) -> None:
+        with lock:
+            counts[job.id] = counts.get(job.id, 0) + 1
+
+    jobs = stage.enqueue(*(Job("count", {}) for _ in range(600)))
+
+    def work() -> None:
+        app = Handlers()
+        app.register_job("count", count)
+        Worker(stage.url, app, drain=True, poll_interval=0.05, concurrency=3).run()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert set(counts.values()) == {1}
+    assert len(counts) == 600
+    assert set(stage.status(*jobs)) == {"Completed"}
+
+
+def test_a_worker_that_lost_its_claim_writes_nothing(stage: Stage) -> None:
+    (job,) = stage.enqueue(Job("noop", {}))
+    now = stage.database.now() + timedelta(seconds=1)
+    options = {"now": now, "limit": 1, "slots": 1}
+    (first,) = claims.claim(stage.database, "noop", worker=WORKER, **options)
+    stage.execute("UPDATE hammerwork_jobs SET status = 'Pending', started_at = NULL")
+    (second,) = claims.claim(stage.database, "noop", worker=OTHER, **{**options, "now": now + timedelta(seconds=1)})
+    for end in End:
+        settled = claims.settle(stage.database, [Ended(first, end, result="1", error="x", at=_at(end, now))], now)
+        assert settled.lost == {job.id}
+    assert stage.one(job, "status, attempts, result_data") == ("Running", 2, None)
+    assert not claims.settle(stage.database, [Ended(second, End.COMPLETED)], now).lost
+    assert stage.one(job) == "Completed"
+
+
+WORKER, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+
+
+def _at(end: End, now: datetime) -> datetime | None:
+    return now if end == End.RETRY else None
+
+
+def test_a_job_that_a_rust_worker_took_over_is_not_ours_though_our_token_is_on_it(stage: Stage) -> None:
+    (job,) = stage.enqueue(Job("noop", {}))
+    now = stage.database.now() + timedelta(seconds=1)
+    (mine,) = claims.claim(stage.database, "noop", worker=WORKER, now=now, limit=1, slots=1)
+    # The original resets the job, takes it, and knows nothing of tokens.
+    later = stage.database.written_moment(now + timedelta(seconds=5))
+    stage.execute(f"UPDATE hammerwork_jobs SET started_at = '{later}'")
+    assert claims.settle(stage.database, [Ended(mine, End.COMPLETED)], now).lost == {job.id}
+    assert stage.one(job) == "Running"
+
+
+def test_a_completion_that_is_written_twice_is_one(stage: Stage) -> None:
+    stage.enqueue(Job("noop", {}), Job("noop", {}))
+    now = stage.database.now() + timedelta(seconds=1)
+    taken = claims.claim(stage.database, "noop", worker=WORKER, now=now, limit=2, slots=2)
+    for _ in range(2):
+        settled = claims.settle(stage.database, [Ended(job, End.COMPLETED, result="7") for job in taken], now)
+        assert not settled.lost
+
+
+def test_jobs_of_a_lost_worker_come_back_alone_and_the_last_attempt_is_dead(stage: Stage, app: Handlers) -> None:
+    fresh, last = stage.enqueue(Job("noop", {}), Job("noop", {}).with_max_attempts(1))
+    child = stage.enqueue(Job("noop", {}).depends_on(last))[0]
+    _register(stage, WORKER)
+    now = stage.database.now() + timedelta(seconds=1)
+    assert len(claims.claim(stage.database, "noop", worker=WORKER, now=now, limit=9, slots=9)) == 2
+    assert workers.bury_lost(stage.database, now) == []
+    time.sleep(0.3)
+    assert workers.listed(stage.database)[0].state == "lost"
+    assert workers.bury_lost(stage.database, now) == [("w", 1, 1)]
+    assert workers.bury_lost(stage.database, now) == []
+    assert stage.one(fresh, "status, attempts") == ("Pending", 1)
+    assert stage.status(last, child) == ["Dead", "Failed"]
+    assert "worker w was lost" in stage.one(last, "error_message")
+    stage.enqueue(*(Job("noop", {}) for _ in range(3)))
+    again = claims.claim(stage.database, "noop", worker=OTHER, now=now + timedelta(seconds=9), limit=9, slots=9)
+    assert [job.id for job in again] == [fresh.id]
+    stage.work(app)
+    assert stage.one(fresh) == "Running"
+
+
+def _register(stage: Stage, worker: str, lease: float = 0.1) -> None:
+    workers.register(
+        stage.database,
+        workers.Registration(worker, "w", "host", 1, "0", ("noop",), (), 1, lease),
+    )
+
+
+def test_a_job_that_was_claimed_and_not_begun_gets_its_attempt_back(stage: Stage) -> None:
+    (job,) = stage.enqueue(Job("noop", {}))
+    now = stage.database.now() + timedelta(seconds=1)
+    taken = claims.claim(stage.database, "noop", worker=WORKER, now=now, limit=1, slots=1)
+    assert stage.one(job, "status, attempts") == ("Running", 1)
+    assert claims.give_back(stage.database, taken) == 1
+    assert stage.one(job, "status, attempts, claim_token") == ("Pending", 0, None)
+
+
+def test_a_last_attempt_is_claimed_only_for_a_free_slot(stage: Stage) -> None:
+    stage.enqueue(*(Job("noop", {}).with_max_attempts(1) for _ in range(5)))
+    now = stage.database.now() + timedelta(seconds=1)
+    assert claims.claim(stage.database, "noop", worker=WORKER, now=now, limit=5, slots=0) == []
+    assert len(claims.claim(stage.database, "noop", worker=WORKER, now=now, limit=5, slots=2)) == 2
+
+
+def test_jobs_that_other_programs_left_waiting_are_released(stage: Stage, app: Handlers) -> None:
+    parent, child = Job("noop", {}), Job("noop", {})
+    stage.enqueue(parent, child.depends_on(parent))
+    stage.execute(f"UPDATE hammerwork_jobs SET status = 'Completed', completed_at = created_at WHERE id = '{parent.id}'")
+    worker = Worker(stage.queue, app, poll_interval=0.05, max_jobs=1)
+    watchdog = threading.Timer(30, worker.stop)
+    watchdog.start()
+    worker.run()
+    watchdog.cancel()
+    assert stage.one(child) == "Completed"
+
+
+def test_a_join_is_released_by_the_last_of_its_parents_and_chains_run_in_order(stage: Stage, app: Handlers) -> None:
+    order = []
+
+    @app.job("step")
+    def step(job: Job) -> None:
+        order.append(job.payload)
+
+    first, second = Job("step", 1), Job("step", 2)
+    third = Job("step", 3).depends_on(first, second)
+    fourth = Job("step", 4).depends_on(third)
+    stage.enqueue(fourth, third, second, first)
+    stage.work(app)
+    assert sorted(order[:2]) == [1, 2]
+    assert order[2:] == [3, 4]
+
+
+def test_two_parents_that_end_at_once_release_their_join(stage: Stage) -> None:
+    pairs = [(Job("side", {}), Job("side", {})) for _ in range(20)]
+    joins = [Job("join", {}).depends_on(*pair) for pair in pairs]
+    stage.enqueue(*(job for pair in pairs for job in pair), *joins)
+    now = stage.database.now() + timedelta(seconds=1)
+    taken = claims.claim(stage.database, "side", worker=WORKER, now=now, limit=99, slots=99)
+    by_id = {job.id: Ended(job, End.COMPLETED) for job in taken}
+    barrier = threading.Barrier(2)
+    released: list[int] = []
+
+    def end(side: int) -> None:
+        with contextlib.closing(connect(stage.url)) as database:
+            for pair in pairs:
+                barrier.wait(20)
+                settled = claims.settle(database, [by_id[pair[side].id]], now)
+                released.append(settled.released.get("join", 0))
+
+    threads = [threading.Thread(target=end, args=(side,)) for side in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sum(released) == 20
+    assert {row[0] for row in stage.rows("dependency_status", "queue_name = 'join'")} == {"satisfied"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"), [("fail_fast", "Failed"), ("continue_on_failure", "Completed"), ("manual", "Pending")]
+)
+def test_what_depends_on_a_job_that_failed_follows_the_policy_of_its_workflow(
+    stage: Stage, app: Handlers, policy: str, expected: str
+) -> None:
+    @app.job("bad", retry=SOON)
+    def bad(job: Job) -> None:
+        raise ValueError
+
+    workflow = "33333333-3333-4333-8333-333333333333"
+    stage.execute(
+        "INSERT INTO hammerwork_workflows (id, name, created_at, status, failure_policy, metadata)"
+        f" VALUES ('{workflow}', 'w', '2026-11-24 00:00:00', 'running', '{policy}', '{{}}')"
+    )
+    parent = Job("bad", {}).with_workflow(workflow).with_max_attempts(1)
+    child = Job("noop", {}).with_workflow(workflow).depends_on(parent)
+    stage.enqueue(parent, child)
+    stage.work(app)
+    assert stage.status(parent, child) == ["Dead", expected]
+
+
+def test_without_a_workflow_what_depends_on_a_dead_job_fails_and_names_it(stage: Stage, app: Handlers) -> None:
+    @app.job("bad", retry=SOON)
+    def bad(job: Job) -> None:
+        raise ValueError
+
+    parent = Job("bad", {}).with_max_attempts(1)
+    child = Job("noop", {}).depends_on(parent)
+    grandchild = Job("noop", {}).depends_on(child)
+    stage.enqueue(parent, child, grandchild)
+    stage.work(app)
+    assert stage.status(parent, child, grandchild) == ["Dead", "Failed", "Failed"]
+    assert parent.id in stage.one(child, "error_message")
+
+
+def test_a_worker_stops_when_it_is_asked_in_the_database(stage: Stage, app: Handlers) -> None:
+    worker = Worker(stage.url, app, lease=0.6, poll_interval=0.05, name="here")
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not workers.listed(stage.database, alive=True):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    found = workers.resolve(stage.database, "here")
+    assert (found.state, found.queue_names, found.concurrency) == ("running", ("noop",), 4)
+    workers.ask(stage.database, found, "stop", "test")
+    thread.join(20)
+    assert not thread.is_alive()
+    assert workers.resolve(stage.database, "here").state == "stopped"
+
+
+def test_a_worker_that_ends_at_once_gives_its_jobs_back(stage: Stage, app: Handlers) -> None:
+    running, go = threading.Event(), threading.Event()
+
+    @app.job("long")
+    def long(job: Job) -> None:
+        running.set()
+        go.wait(30)
+
+    jobs = stage.enqueue(*(Job("long", {}) for _ in range(3)))
+    worker = Worker(stage.url, app, concurrency=1, poll_interval=0.05)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    assert running.wait(20)
+    worker.stop(now=True)
+    thread.join(20)
+    go.set()
+    assert not thread.is_alive()
+    assert set(stage.status(*jobs)) == {"Pending"}
+    assert sum(row[0] for row in stage.rows("attempts")) == 1
+
+
+def test_without_our_tables_a_worker_says_what_to_do(url: str, app: Handlers) -> None:
+    with pytest.raises(MissingTablesError):
+        Worker(url, app).run()
+
+
+def test_a_worker_without_a_queue_says_so(sqlite_url: str) -> None:
+    with pytest.raises(UsageError):
+        Worker(sqlite_url, Handlers()).run()
+    with pytest.raises(UsageError):
+        Worker(sqlite_url, Handlers(), concurrency=0)
+
+
+@pytest.mark.postgres
+def test_on_postgresql_an_idle_worker_hears_of_a_new_job(new_database: object, app: Handlers) -> None:
+    stage = Stage(new_database("postgres", migrated=True))  # type: ignore[operator]
+    worker = Worker(stage.url, app, poll_interval=600, max_jobs=2)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    stage.queue.enqueue(Job("noop", {}))
+    _wait(lambda: worker.completed == 1)
+    (job,) = stage.enqueue(Job("noop", {}))
+    thread.join(20)
+    worker.stop(now=True)
+    assert stage.one(job) == "Completed"
+    stage.close()
+
+
+def _wait(holds: object) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
