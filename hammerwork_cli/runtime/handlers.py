@@ -1,5 +1,6 @@
 """What the jobs of an application do and spawn."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,6 +9,7 @@ from typing import Any, TypeVar
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.retry import RetryStrategy
+from hammerwork_cli.runtime.retry import check as checked_strategy
 from hammerwork_cli.runtime.spawning import SpawnManager, is_async
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -74,6 +76,15 @@ class Handlers(SpawnManager):
             raise UsageError(f"A queue's name is text, not {queue!r:.60}.")
         if not callable(function):
             raise UsageError(f"{type(function).__name__} cannot be called with a job of {queue!r:.100}.")
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise UsageError(
+                f"What handles jobs of {queue!r:.100} is a generator, which would never run.",
+                hint="A job's handler returns its result. What yields jobs is registered with @app.spawn.",
+            )
+        if timeout is not None and (not isinstance(timeout, timedelta) or timeout <= timedelta(0)):
+            raise UsageError(f"timeout is a timedelta above zero, not {timeout!r:.60}.")
+        if retry is not None:
+            checked_strategy(retry)
         if queue in self._workers:
             raise UsageError(f"There is already a handler for jobs of {queue!r:.100}.")
         self._workers[queue] = JobHandler(function, retry, timeout, is_async(function))

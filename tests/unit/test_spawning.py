@@ -271,6 +271,20 @@ def test_a_queue_has_one_handler():
         app.job("q")(print)
 
 
+def test_a_generator_is_no_job_handler_because_nobody_would_run_it():
+    with pytest.raises(UsageError, match="is a generator") as caught:
+        Handlers().job("q")(pages)
+    assert "@app.spawn" in (caught.value.hint or "")
+    with pytest.raises(UsageError, match="is a generator"):
+        Handlers().job("q")(later_pages)
+
+
+@pytest.mark.parametrize("options", [{"retry": "fixed"}, {"timeout": 30}, {"timeout": timedelta(0)}])
+def test_what_is_no_retry_strategy_or_timeout_is_refused(options):
+    with pytest.raises(UsageError):
+        Handlers().job("q", **options)(print)
+
+
 @pytest.mark.parametrize(("queue", "function"), [("", print), (None, print), ("q", None), ("q", "print")])
 def test_what_cannot_be_a_handler_is_refused(queue, function):
     with pytest.raises(UsageError):
