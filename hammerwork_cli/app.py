@@ -19,7 +19,7 @@ from hammerwork_cli.database.interrupts import Terminated, terminate
 from hammerwork_cli.database.url import redact
 from hammerwork_cli.errors import HammerworkError, OutputError, UsageError
 
-GROUPS = ("spawn", "job", "queue", "web", "migration", "config", "schema", "demo")
+GROUPS = ("spawn", "job", "queue", "worker", "web", "migration", "config", "schema", "demo")
 """In the order of the help; each is a module of ``hammerwork_cli.commands``."""
 
 
@@ -125,9 +125,9 @@ def _failure(error: HammerworkError, words: Sequence[str], context: Context) -> 
         body = {"code": error.code, "message": message, "hint": hint, "exit_code": error.exit_code, **error.details}
         context.say(json.dumps({"error": body}, default=str))
     else:
-        context.say(f"Error: {message}")
+        context.tell(f"Error: {message}")
         if hint:
-            context.say(f"  {hint}")
+            context.tell(f"  {hint}")
     return error.exit_code
 
 

@@ -126,10 +126,11 @@ class Context:
     @property
     def width(self) -> int | None:
         """Columns of the terminal, ``None`` in a pipe."""
-        if not self.is_terminal:
-            return None
+        return self._columns(self.stdout) if self.is_terminal else None
+
+    def _columns(self, stream: TextIO) -> int:
         try:
-            return int(self.environ.get("COLUMNS") or os.get_terminal_size(self.stdout.fileno()).columns) or 80
+            return int(self.environ.get("COLUMNS") or os.get_terminal_size(stream.fileno()).columns) or 80
         except (ValueError, OSError):
             return 80
 
@@ -141,7 +142,15 @@ class Context:
     def note(self, text: str) -> None:
         """A remark on stderr; ``--quiet`` drops it."""
         if not self.options.get("quiet"):
-            self.say(text)
+            self.tell(text)
+
+    def tell(self, text: str) -> None:
+        """Writes a sentence to stderr, broken between words where a terminal is too narrow for it."""
+        if self.stderr.isatty():
+            from hammerwork_cli.render.text import fitted
+
+            text = fitted(text, self._columns(self.stderr))
+        self.say(text)
 
     def note_exposure(self) -> None:
         """Says when other users can read a password in the configuration file."""
@@ -164,6 +173,12 @@ class Context:
     def lines(self, lines: Iterable[str]) -> None:
         """Writes lines to stdout as they come."""
         self.write(f"{line}\n" for line in lines)
+
+    def text(self, lines: Iterable[str]) -> None:
+        """Writes lines for people to stdout, broken between words where a terminal is too narrow for them."""
+        from hammerwork_cli.render.text import fitted
+
+        self.lines(fitted(line, self.width) for line in lines)
 
     def show(
         self,
@@ -202,7 +217,7 @@ class Context:
     def answer(self, record: Record, form: str, text: Callable[[], Iterable[str]]) -> None:
         """Shows one thing: lines of text for people, or its record."""
         if form == "table":
-            self.lines(text())
+            self.text(text())
         elif form == "json":
             from hammerwork_cli.render import json
 

@@ -281,7 +281,7 @@ def _agree(context: Context, what: str, changes: list[PauseChange], *, yes: bool
 
 def _show_changes(context: Context, changes: list[PauseChange], form: Format, *, paused: bool, dry_run: bool) -> None:
     if form is Format.TABLE:
-        context.lines(views.change_text(change, paused=paused, dry_run=dry_run) for change in changes)
+        context.text(views.change_text(change, paused=paused, dry_run=dry_run) for change in changes)
         return
     records = [views.change_record(change, paused=paused, dry_run=dry_run) for change in changes]
     context.data(records, form, views.CHANGE_KEYS)

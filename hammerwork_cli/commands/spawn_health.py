@@ -215,7 +215,7 @@ def _show(context: Context, found: "Sequence[Finding]", form: Format, *, mended:
         context.data([health_views.finding_record(finding) for finding in found], form, health_views.FINDING_KEYS)
         return
     text = health_views.mended_text if mended else health_views.findings_text
-    context.lines(text(found, width=context.width, colour=context.colour))
+    context.text(text(found, width=context.width, colour=context.colour))
     if not any(finding.left for finding in found if not finding.is_note):
         context.note("Nothing is wrong any more." if mended else "Nothing is wrong.")
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from textwrap import wrap
 
 from hammerwork_cli.models import FAILURES, WAITING, Counts, JobStatus, rfc3339
 from hammerwork_cli.models.queues import (
@@ -325,8 +324,7 @@ def health_text(
     limits = ", ".join(
         f"{_in_full(check)} {_measure(check.limit)}" for check in found[0].checks if check.limit is not None
     )
-    verdict = f"{unhealthy} of {plural(len(found), 'queue')} unhealthy. At most: {limits or 'all limits are off'}"
-    yield from wrap(verdict, width) if width else [verdict]
+    yield f"{unhealthy} of {plural(len(found), 'queue')} unhealthy. At most: {limits or 'all limits are off'}"
 
 
 # Changes.

@@ -117,6 +117,22 @@ def cut(line: str, width: int, ellipsis: str = "…") -> str:
     return "".join(parts)
 
 
+def fitted(text: str, width: int | None) -> str:
+    """The lines of a text, broken between words where they are wider than the terminal; coloured ones as they are."""
+    if width is None or len(text) <= width:
+        return text
+    return "\n".join(_broken(line, width) if cells(line) > width else line for line in text.split("\n"))
+
+
+def _broken(line: str, width: int) -> str:
+    from textwrap import fill
+
+    if "\x1b" in line:
+        return line
+    indent = line[: len(line) - len(line.lstrip())] + "  "
+    return fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
 def short_id(job: str) -> str:
     """The first eight characters of an id, as tables and trees show it."""
     return visible(job[:8])

@@ -1,6 +1,11 @@
 """``job retry``, ``cancel``, ``delete`` and ``purge``, on every database."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
+import termios
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -617,6 +622,28 @@ def test_names_of_queues_in_a_plan_cannot_hurt_a_terminal(run: Run, migrated_url
     for words in (["--dry-run"], ["--yes"]):
         outcome = run("job", "retry", "--all", *words, url=migrated_url)
         assert not {"\x1b", "\u202e"} & set(outcome.stdout + outcome.stderr)
+
+
+def test_a_terminal_breaks_sentences_between_words(
+    new_database: Callable[..., str], clean_environment: dict[str, str]
+) -> None:
+    url = new_database("sqlite", migrated=True)
+    write(url, job(1, D), child(2, 1, F, "failed"), child(3, 1, F, "failed"))
+    controller, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (40, 70))
+    done = subprocess.run(
+        [sys.executable, "-m", "hammerwork_cli", "job", "retry", identity(2), identity(3), "--yes"],
+        env={**os.environ, **clean_environment, "HAMMERWORK_DATABASE_URL": url, "TERM": "xterm", "NO_COLOR": "1"},
+        stdout=terminal,
+        stderr=terminal,
+        check=False,
+    )
+    shown = os.read(controller, 65536).decode()
+    os.close(terminal)
+    os.close(controller)
+    assert done.returncode == 1
+    assert "dependent on a failed job. Retry that job, or add --force to run it all" in " ".join(shown.split())
+    assert max(map(len, shown.splitlines())) <= 70
 
 
 @pytest.mark.mysql

@@ -105,3 +105,12 @@ def test_many_unknown_words_are_summed_up() -> None:
 
 def test_the_first_line_of_an_error_is_the_first_that_says_something() -> None:
     assert text.first_line("\n  \nerror: \x1b[1mdisk full\r\nat line 3") == "error: \\x1b[1mdisk full"
+
+
+def test_a_sentence_is_broken_between_words_and_what_fits_stays() -> None:
+    table = "a   b\nc   d"
+    assert text.fitted(table, 5) == table
+    assert text.fitted("  Retry that job, or else.", 14) == "  Retry that\n    job, or\n    else."
+    assert text.fitted("x" * 30, 10) == "x" * 30
+    assert text.fitted("\x1b[1mbold and long\x1b[0m", 4) == "\x1b[1mbold and long\x1b[0m"
+    assert text.fitted("any length", None) == "any length"
