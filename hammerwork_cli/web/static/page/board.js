@@ -8,7 +8,10 @@ const OPERATIONS = 50;
 const MOST_OPERATIONS = 200;
 const MOST_CRUMBS = 12;
 const LATEST_FAILURES = 8;
-const FIGURES_MS = 10000;
+/** Figures that took long are counted again after so many times that long. */
+const SHARE = 10;
+const FIGURES_SOONEST_MS = 1000;
+const FIGURES_LATEST_MS = 60000;
 
 export class Board {
   /**
@@ -38,6 +41,8 @@ export class Board {
     this.dialog = null;
     this.notice = null;
     this.found = null;
+    this._figuresNext = 0;
+    this._figuresDue = null;
   }
 
   // Reading.
@@ -51,12 +56,12 @@ export class Board {
   }
 
   /**
-   * Reads again what is shown; figures that are expensive to count only now and then, unless all is wanted.
-   * @param {{all?: boolean, parents?: Set<string> | null}} [what] of which jobs the children have changed
+   * Reads again what is shown. Figures, which are expensive to count, wait unless they are asked for.
+   * @param {{parents?: Set<string> | null, figures?: boolean}} [what] of which jobs the children have changed
    */
-  async refresh({ all = false, parents = null } = {}) {
+  async refresh({ parents = null, figures = false } = {}) {
     await this._attempt(async () => {
-      await this._readOverview(all);
+      await this._readOverview(figures);
       if (this.tree) await this.tree.refresh(parents);
       if (this.job) await this._readJob(this.job.id);
     });
@@ -67,25 +72,33 @@ export class Board {
     this.tree?.learn(jobs);
   }
 
-  async _readOverview(all = true) {
+  async _readOverview(figures = true) {
     const scope = this.queue || null;
     const limit = Math.min(Math.max(this.operations?.length ?? 0, OPERATIONS), MOST_OPERATIONS);
-    const figures = all || Date.now() - this._figuresAt > FIGURES_MS;
+    const wait = figures ? 0 : this._figuresNext - Date.now();
     const [page] = await Promise.all([
       this.client.getSpawnOperations(limit, { queue: scope }),
-      figures ? this._readFigures(scope) : null,
+      wait > 0 ? this._readFiguresAfter(wait) : this._readFigures(scope),
     ]);
     Object.assign(this, { operations: page, cursor: page.cursor, trouble: null });
     this.draw();
   }
 
+  _readFiguresAfter(wait) {
+    this._figuresDue ??= setTimeout(() => this._attempt(() => this._readFigures(this.queue || null)), wait);
+  }
+
   async _readFigures(scope) {
+    clearTimeout(this._figuresDue);
+    this._figuresDue = null;
+    const began = Date.now();
     [this.stats, this.queues, this.failures] = await Promise.all([
       this.client.getSpawnStats(scope, this.hours, { detailed: true }),
       this.client.getQueues(),
       this.client.getJobs(LATEST_FAILURES, { queue: scope, status: "Failed,Dead,TimedOut" }),
     ]);
-    this._figuresAt = Date.now();
+    const rest = Math.min(Math.max(SHARE * (Date.now() - began), FIGURES_SOONEST_MS), FIGURES_LATEST_MS);
+    this._figuresNext = Date.now() + rest;
   }
 
   async readMoreOperations() {
@@ -165,7 +178,7 @@ export class Board {
     await this._attempt(async () => {
       await act(reason);
       this.say(done);
-      await this.refresh({ all: true });
+      await this.refresh({ figures: true });
     }, { say: true });
   }
 

@@ -10,9 +10,10 @@ export class Live {
    * @param {import("../client.js").SpawnManager} client
    * @param {{
    *   jobs: (jobs: object[]) => void,
-   *   changed: (parents: Set<string> | null) => Promise<void>,
+   *   changed: (what: {parents: Set<string> | null, figures: boolean}) => Promise<void>,
    *   state: (state: string) => void,
-   * }} listeners `jobs` hears at once, `changed` of several changes together: the parents of the jobs, `null` for all
+   * }} listeners `jobs` hears at once; `changed` of several changes together: of which jobs the children changed,
+   *   `null` for all, and whether the figures cannot wait
    */
   constructor(client, listeners) {
     this._client = client;
@@ -20,9 +21,14 @@ export class Live {
     this._state = listeners.state;
     this._busy = false;
     this._again = false;
-    this._everything = false;
-    this._parents = new Set();
     this._polling = null;
+    this._forget();
+  }
+
+  _forget() {
+    this._everything = false;
+    this._figures = false;
+    this._parents = new Set();
   }
 
   start() {
@@ -51,13 +57,14 @@ export class Live {
   _lose(error) {
     clearTimeout(this._deaf);
     this._state(error.status === 0 ? "lost" : "polling");
-    if (error.status !== 401) this._polling ??= setInterval(() => this._refresh(null), POLL_MS);
+    if (error.status !== 401) this._polling ??= setInterval(() => this._refresh(true), POLL_MS);
   }
 
   _hear({ type, data }) {
     if (type === "database") this._state(data.reachable ? "live" : "unreachable");
     if (type === "jobs") this._note(data.jobs);
     else this._everything = true;
+    if (type === "queues" || type === "database") this._figures = true;
     this._gather();
   }
 
@@ -70,19 +77,19 @@ export class Live {
 
   _gather() {
     clearTimeout(this._gathering);
-    this._gathering = setTimeout(() => this._refresh(this._everything ? null : this._parents), GATHER_MS);
+    this._gathering = setTimeout(() => this._refresh(this._everything), GATHER_MS);
   }
 
-  async _refresh(parents) {
+  async _refresh(everything) {
     if (document.hidden) return;
     if (this._busy) {
       this._again = true;
       return;
     }
     this._busy = true;
-    this._everything = false;
-    this._parents = new Set();
-    await this._listeners.changed(parents);
+    const what = { parents: everything ? null : this._parents, figures: this._figures };
+    this._forget();
+    await this._listeners.changed(what);
     this._busy = false;
     if (this._again) {
       this._again = false;

@@ -29,7 +29,7 @@ const client = new SpawnManager(location.origin, { token: sessionStorage.getItem
 const board = new Board(client, draw);
 const live = new Live(client, {
   jobs: (jobs) => board.hear(jobs),
-  changed: (parents) => board.refresh({ all: parents === null && board.live === "live", parents }),
+  changed: (what) => board.refresh(what),
   state: (state) => {
     board.live = state;
     draw();
@@ -73,7 +73,9 @@ function page(now) {
 
 function header() {
   return html`<header>
-    <a class="title" href="#/"><img src="static/icon.svg" alt="" width="18" height="18" /> hammerwork</a>
+    <h1>
+      <a href="#/"><img src="static/icon.svg" alt="" width="18" height="18" /> hammerwork</a>
+    </h1>
     <form role="search" @submit=${search}>
       <input
         id="search"
@@ -108,7 +110,7 @@ function foundInstead({ message, candidates }) {
 function trouble(error) {
   return html`<div class="trouble" role="alert">
     <span class="grow">${error.detail}${error.hint ? html` <span class="quiet">${error.hint}</span>` : nothing}</span>
-    <button @click=${() => board.refresh({ all: true })}>Try again</button>
+    <button @click=${() => board.refresh({ figures: true })}>Try again</button>
   </div>`;
 }
 

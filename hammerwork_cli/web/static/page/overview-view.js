@@ -31,7 +31,7 @@ function sectionOf({ status, children }) {
 function section(board, kind, title, operations, now) {
   if (!operations.length) return nothing;
   return html`<section class="operations ${kind}" aria-labelledby="section-${kind}">
-    <h3 id="section-${kind}">${title} <span class="number">${count(operations.length)}</span></h3>
+    <h2 id="section-${kind}">${title} <span class="number">${count(operations.length)}</span></h2>
     <ul>
       ${repeat(operations, (one) => one.parent_id, (one) => operationItem(board, one, now))}
     </ul>

@@ -95,7 +95,7 @@ const LINES = {
     <span class="grow quiet">${reading ? "…" : ""}</span>`,
 
   more: (list) => html`<span class="link">${count(Math.max(list.total - list.jobs.length, 1))} more …</span>
-    <span class="quiet">${list.reading ? "Reading …" : ""}</span>`,
+    <span class="quiet">${list.wantsMore ? "Reading …" : ""}</span>`,
 
   note: ({ error }) => html`<span class="failed">${error.detail ?? String(error)}</span>`,
 };

@@ -71,11 +71,10 @@ export class Tree {
 
   /** Reads the next page of a list. */
   async readMore(list) {
-    if (list.reading) return;
-    await this._attempt(list, async () => {
-      const page = await this._page(list, list.cursor);
-      this._append(list, page);
-    });
+    if (list.wantsMore) return;
+    list.wantsMore = true;
+    await this._attempt(list, async () => this._append(list, await this._page(list, list.cursor)));
+    list.wantsMore = false;
   }
 
   /**
@@ -178,12 +177,20 @@ export class Tree {
     list.cursor = page.cursor;
   }
 
+  /** Reads for an item, after what is being read for it already. */
   async _attempt(item, read) {
+    const before = item.work;
+    item.work = this._read(item, read, before);
+    await item.work;
+  }
+
+  async _read(item, read, before) {
+    await before;
     item.reading = true;
-    item.error = null;
     this._touch();
     try {
       await read();
+      item.error = null;
     } catch (error) {
       item.error = error;
     } finally {
@@ -197,14 +204,14 @@ export class Tree {
   _place(job, list, key) {
     const above = list ? ancestry(list) : [];
     const place = { kind: "job", key, job, list, lists: [], total: job.children ?? null, grouped: false };
-    Object.assign(place, { open: false, reading: false, error: null, again: above.includes(job.id) });
+    Object.assign(place, { open: false, reading: false, work: null, error: null, again: above.includes(job.id) });
     this._items.set(key, place);
     return place;
   }
 
   _list(place, { queue, status, jobs }) {
     const list = { kind: "group", key: listKey(place, { queue, status }), place, queue, status, total: jobs, jobs: [] };
-    Object.assign(list, { cursor: null, reading: false, error: null });
+    Object.assign(list, { cursor: null, wantsMore: false, reading: false, work: null, error: null });
     list.open = urgency(list) <= URGENCY.running && jobs <= URGENT;
     this._items.set(list.key, list);
     return list;

@@ -1,0 +1,116 @@
+"""Servers for the browser and the client to visit, and what stands in their databases."""
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hammerwork_cli import demonstration
+from hammerwork_cli.database import connect
+from hammerwork_cli.models import NewJob, rfc3339
+from hammerwork_cli.queries import enqueue, migrations
+from tests.conftest import ROOT
+
+MANY = 100_000
+
+
+@dataclass(frozen=True)
+class Site:
+    """A server that runs, and its database, an SQLite file."""
+
+    url: str
+    database: Path
+    process: "subprocess.Popen[str]"
+
+    def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Changes or asks the database behind the server's back, as a worker does."""
+        with contextlib.closing(sqlite3.connect(self.database, timeout=30)) as connection, connection:
+            return connection.execute(statement, values).fetchall()
+
+    def status(self, job: str) -> str:
+        return str(self.execute("SELECT status FROM hammerwork_jobs WHERE id = ?", job)[0][0])
+
+
+@contextlib.contextmanager
+def serving(database: Path, *options: str, port: int = 0) -> Iterator[Site]:
+    """``hammerwork web serve`` on an SQLite file, until the context ends."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(database.parent), "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hammerwork_cli", "web", "serve", "--port", str(port), *options],
+        env=environment | {"HAMMERWORK_DATABASE_URL": f"sqlite:///{database}"},
+        cwd=database.parent,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    with process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert address.startswith("http://"), f"the server did not start: {address!r}"
+        try:
+            yield Site(address, database, process)
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def fill(path: Path, jobs: list[NewJob]) -> Path:
+    """An SQLite file with tables and jobs."""
+    with contextlib.closing(connect(f"sqlite:///{path}")) as database:
+        migrations.run(database)
+        enqueue.insert(database, jobs)
+    return path
+
+
+@dataclass(frozen=True)
+class Night:
+    """The demonstration's jobs, and those of them that a test names."""
+
+    jobs: list[NewJob]
+
+    @classmethod
+    def now(cls) -> "Night":
+        return cls(demonstration.night(datetime.now(UTC)))
+
+    @property
+    def broken(self) -> NewJob:
+        """The ingest below which segments are dead."""
+        root = demonstration.broken_root(self.jobs)
+        return next(job for job in self.jobs if job.id == root)
+
+    @property
+    def dead(self) -> list[NewJob]:
+        return [job for job in self.jobs if job.status == "Dead"]
+
+    @property
+    def running(self) -> NewJob:
+        """The encode of which a segment runs and two are pending."""
+        segment = next(job for job in self.jobs if job.status == "Running")
+        return next(job for job in self.jobs if job.id == segment.depends_on[0])
+
+    def children(self, parent: NewJob) -> list[NewJob]:
+        return [job for job in self.jobs if parent.id in job.depends_on]
+
+
+def plant_large_tree(database: Path, root: str) -> None:
+    """100,000 children below one job: 12 dead, 3 running, 85 pending, the rest completed."""
+    statement = """
+        WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :many)
+        INSERT INTO hammerwork_jobs (id, queue_name, payload, status, priority, attempts, max_attempts,
+            created_at, scheduled_at, started_at, completed_at, failed_at, error_message,
+            depends_on, dependents, dependency_status)
+        SELECT printf('%08x-0000-4000-8000-%012x', i + 16777216, i),
+            CASE WHEN i % 2 THEN 'resize' ELSE 'crop' END, '{}',
+            CASE WHEN i < 12 THEN 'Dead' WHEN i < 15 THEN 'Running' WHEN i < 100 THEN 'Pending' ELSE 'Completed' END,
+            2, 1, 3, :at, :at, :at, CASE WHEN i >= 100 THEN :at END, CASE WHEN i < 12 THEN :at END,
+            CASE WHEN i < 12 THEN 'Out of memory at tile ' || i END, json_array(:root), '[]', 'satisfied'
+        FROM n
+    """
+    at = rfc3339(datetime.now(UTC))
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(statement, {"many": MANY, "at": at, "root": root})

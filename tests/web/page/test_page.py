@@ -1,0 +1,570 @@
+"""What a person sees on the page, in a real browser at a live server."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from hammerwork_cli.models import JobStatus, NewJob, rfc3339
+from tests.conftest import unavailable
+from tests.web.page.conftest import PATIENCE_MS, Visit
+from tests.web.page.sites import MANY, Night, Site, fill, plant_large_tree, serving
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def operation(page: Any, job: NewJob) -> Any:
+    return page.locator(f'.operation[data-id="{job.id}"]')
+
+
+def row(page: Any, job: NewJob) -> Any:
+    """The tree's row of a job."""
+    return page.get_by_role("treeitem").filter(has_text=job.id[:8])
+
+
+def rows(page: Any) -> list[str]:
+    """The tree as it is drawn, each row as ``sign queue id status ...``."""
+    lines = page.get_by_role("treeitem").all_inner_texts()
+    return [" ".join(line.split()).lstrip("▾▸ ") for line in lines]
+
+
+def dialog(page: Any) -> Any:
+    return page.locator("dialog[open]")
+
+
+def scroll_down_to(page: Any, text: str) -> None:
+    """Scrolls the tree to its end, again as it grows, until a row says a text."""
+    wanted = page.get_by_role("treeitem").filter(has_text=text)
+    for _ in range(PATIENCE_MS // 100):
+        page.locator("#tree").evaluate("element => { element.scrollTop = element.scrollHeight }")
+        page.wait_for_timeout(100)
+        if wanted.count():
+            return
+    raise AssertionError(f"no row says {text!r}: {rows(page)}")
+
+
+# Looking.
+
+
+def test_operations_stand_with_failures_first_and_say_how_far_they_are(
+    visit: Callable[..., Visit], demo: Site, night: Night
+) -> None:
+    page = visit(demo).page
+
+    expect(page.locator(".operations h2")).to_have_text(["With failures 1", "Running 1", "Completed 13"])
+    failing = page.locator(".operations.failed .operation")
+    expect(failing).to_contain_text("transcode")
+    expect(failing).to_contain_text("2 failed of 8 children")
+    running = operation(page, night.running)
+    expect(running).to_contain_text("8 children · 1 running, 2 pending")
+    bar = running.get_by_role("progressbar")
+    expect(bar).to_have_attribute("aria-valuetext", "5 of 8 ended: 1 running, 2 pending, 5 completed")
+    widths = [part.bounding_box()["width"] for part in bar.locator("i").all()]
+    whole = bar.bounding_box()["width"]
+    assert [round(width / whole, 2) for width in widths] == [0.62, 0, 0.12]
+
+
+def test_the_overview_shows_figures_the_latest_failures_and_the_queues(visit: Callable[..., Visit], demo: Site) -> None:
+    page = visit(demo).page
+
+    figures = page.locator(".figures")
+    expect(figures).to_contain_text(re.compile(r"Operations\s*15"))
+    expect(figures).to_contain_text(re.compile(r"Children\s*120"))
+    expect(figures).to_contain_text(re.compile(r"Success\s*98.2 %"))
+    failures = page.locator("table.failures tr")
+    expect(failures).to_have_count(2)
+    expect(failures.first).to_contain_text("moov atom not found")
+    segment = page.locator('tr[data-queue="segment"]')
+    expect(segment.get_by_role("cell")).to_have_text(["", "2", "1", "2", "91", re.compile("s|min"), "Pause"])
+
+
+def test_a_queue_narrows_what_is_shown(visit: Callable[..., Visit], demo: Site) -> None:
+    page = visit(demo).page
+
+    page.get_by_label("Queue", exact=True).select_option("video_ingest")
+
+    expect(page.locator(".operation")).to_have_count(3)
+    expect(page.locator(".figures")).to_contain_text(re.compile(r"Operations\s*3\s"))
+
+
+def test_the_tree_opens_level_by_level_with_failures_first(
+    visit: Callable[..., Visit], demo: Site, night: Night
+) -> None:
+    visited = visit(demo)
+    page = visited.page
+    operation(page, night.broken).click()
+
+    # Two dead segments below one encode: that one stands first and is open; of the others nothing was asked yet.
+    expect(page.get_by_role("treeitem")).to_have_count(1 + 8 + 8)
+    drawn = rows(page)
+    assert drawn[1].split()[1] == "transcode"
+    assert "2 failed of 8 children" in drawn[1]
+    assert [line.split()[3] for line in drawn[2:4]] == ["Dead", "Dead"]
+    assert "moov atom not found" in drawn[2]
+    assert len(set(visited.asked("/child-groups"))) == 2
+
+    closed = page.locator('[role=treeitem][aria-expanded="false"]').first
+    closed.locator(".twisty").click()
+    expect(page.get_by_role("treeitem")).to_have_count(1 + 8 + 8 + 8)
+    assert len(set(visited.asked("/child-groups"))) == 3
+
+
+def test_a_job_is_shown_beside_the_tree_with_its_error_payload_and_parent(
+    visit: Callable[..., Visit], demo: Site, night: Night
+) -> None:
+    page = visit(demo, f"/#/jobs/{night.broken.id}").page
+    dead = night.dead[0]
+    row(page, dead).click()
+
+    aside = page.get_by_role("complementary", name="Job")
+    expect(aside).to_contain_text(dead.id)
+    expect(aside.locator("pre.error")).to_have_text(dead.error_message)
+    expect(aside).to_contain_text('"segment": 3')
+    expect(aside).to_contain_text("3 of 3")
+
+    aside.locator(".relatives a").click()
+    expect(page).to_have_url(re.compile(dead.depends_on[0]))
+    expect(page.get_by_role("navigation", name="Ancestors")).to_contain_text(f"video_ingest {night.broken.id[:8]}")
+
+
+def test_a_job_is_found_by_the_beginning_of_its_id(visit: Callable[..., Visit], demo: Site, night: Night) -> None:
+    page = visit(demo, tolerated=("404", "409", "400")).page
+    expect(page.locator(".operation").first).to_be_visible()
+    search = page.get_by_role("searchbox")
+
+    page.keyboard.press("/")
+    expect(search).to_be_focused()
+    page.keyboard.type(night.dead[0].id[:13])
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(night.dead[0].id))
+    expect(row(page, night.dead[0])).to_be_visible()
+
+    search.fill("0" * 32)
+    search.press("Enter")
+    expect(page.locator(".found")).to_contain_text("No job has an id that begins with")
+    search.fill("no id")
+    search.press("Enter")
+    expect(page.locator(".found")).not_to_contain_text("No job has")
+    expect(page.locator(".found")).to_be_visible()
+
+
+def test_the_whole_tree_is_copied_as_mermaid(
+    visit: Callable[..., Visit], demo: Site, night: Night, parse_mermaid: Any
+) -> None:
+    page = visit(demo, f"/#/jobs/{night.broken.id}", permissions=["clipboard-read", "clipboard-write"]).page
+    expect(row(page, night.broken)).to_be_visible()
+
+    page.get_by_role("button", name="Copy as Mermaid").click()
+
+    expect(page.get_by_role("status").filter(has_text="Copied as Mermaid.")).to_be_visible()
+    diagram = parse_mermaid(page.evaluate("navigator.clipboard.readText()"))
+    assert diagram.ok, diagram.error
+    assert any("video_ingest" in label for label in diagram.labels.values())
+    assert len(diagram.edges) >= 8
+
+
+def test_without_a_clipboard_the_diagram_is_shown_to_be_copied_by_hand(
+    visit: Callable[..., Visit], demo: Site, night: Night
+) -> None:
+    page = visit(demo, f"/#/jobs/{night.broken.id}").page
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')) }")
+    expect(row(page, night.broken)).to_be_visible()
+
+    page.keyboard.press("m")
+
+    expect(dialog(page).get_by_role("textbox")).to_have_value(re.compile("^graph TD"))
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+
+
+# The keyboard, and those who cannot see.
+
+
+def test_the_tree_is_walked_with_the_keys(visit: Callable[..., Visit], demo: Site, night: Night) -> None:
+    page = visit(demo, f"/#/jobs/{night.running.id}").page
+    expect(page.get_by_role("treeitem")).to_have_count(9)
+    tree = page.get_by_role("tree")
+    tree.focus()
+
+    active = page.locator('[role=treeitem][aria-selected="true"]')
+
+    page.keyboard.press("ArrowDown")
+    expect(active).to_contain_text("Running")
+    expect(page.get_by_role("complementary", name="Job").locator("h2")).to_contain_text("Running")
+    page.keyboard.press("End")
+    expect(active).to_have_attribute("aria-posinset", "8")
+    expect(active).to_have_attribute("aria-setsize", "8")
+    expect(active).to_have_attribute("aria-level", "2")
+    page.keyboard.press("ArrowLeft")
+    expect(active).to_contain_text(night.running.id[:8])
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("treeitem")).to_have_count(1)
+    expect(active).to_have_attribute("aria-expanded", "false")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("treeitem")).to_have_count(9)
+    page.keyboard.press("ArrowRight")
+    expect(active).to_have_attribute("aria-level", "2")
+    assert tree.get_attribute("aria-activedescendant") == active.get_attribute("id")
+    assert tree.evaluate("element => getComputedStyle(element).outlineStyle") != "none"
+
+
+def test_a_question_mark_shows_the_keys_and_escape_hides_them(visit: Callable[..., Visit], demo: Site) -> None:
+    page = visit(demo).page
+    expect(page.locator(".operation").first).to_be_visible()
+
+    page.keyboard.press("?")
+    expect(dialog(page)).to_contain_text("Copy the tree as Mermaid")
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+
+
+def test_everything_that_can_be_pressed_is_reached_with_tab_and_seen(visit: Callable[..., Visit], demo: Site) -> None:
+    page = visit(demo).page
+    expect(page.locator(".operation")).to_have_count(15)
+    reached = set()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        seen = page.evaluate(
+            "() => [document.activeElement.textContent.trim() || document.activeElement.getAttribute('aria-label'),"
+            " getComputedStyle(document.activeElement).outlineStyle]"
+        )
+        reached.add(seen[0].split("\n")[0])
+        assert seen[1] != "none", seen
+    assert {"hammerwork", "Search a job by the beginning of its id", "◐", "?"} <= reached
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_to_complain_about(
+    visit: Callable[..., Visit], demo: Site, night: Night, scheme: str, axe: str
+) -> None:
+    page = visit(demo, color_scheme=scheme).page
+    for path in ("/", f"/#/jobs/{night.broken.id}"):
+        page.goto(path)
+        expect(page.locator("table.failures tr" if path == "/" else "[role=treeitem]").first).to_be_visible()
+        page.evaluate(axe)
+        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+        assert [(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in found] == []
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The program that looks for what shuts people out."""
+    path = Path(__file__).parent.parent / "node_modules" / "axe-core" / "axe.min.js"
+    if not path.exists():
+        unavailable("axe-core is missing: run 'npm ci' in tests/web, or 'make test'")
+    return path.read_text(encoding="utf-8")
+
+
+# Dark and light.
+
+
+def ground(page: Any) -> int:
+    """How bright the page is, 0 to 255."""
+    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return sum(map(int, re.findall(r"\d+", colour)[:3])) // 3
+
+
+def test_it_is_dark_or_light_as_the_system_until_somebody_chooses(visit: Callable[..., Visit], demo: Site) -> None:
+    page = visit(demo, color_scheme="dark").page
+    assert ground(page) < 60
+    page.emulate_media(color_scheme="light")
+    assert ground(page) > 200
+
+    page.get_by_role("button", name="Dark or light").click()
+    assert ground(page) < 60
+    page.reload()
+    assert ground(page) < 60
+    page.keyboard.press("t")
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    assert ground(page) > 200
+
+
+# Large trees.
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, NewJob]]:
+    """100,000 children below one job."""
+    night = Night.now()
+    database = fill(tmp_path_factory.mktemp("large") / "large.db", night.jobs)
+    root = night.jobs[0]
+    plant_large_tree(database, root.id)
+    with serving(database) as site:
+        yield site, root
+
+
+def test_100_000_children_are_grouped_and_only_what_is_in_view_is_in_the_document(
+    visit: Callable[..., Visit], large: tuple[Site, NewJob]
+) -> None:
+    site, root = large
+    visited = visit(site, f"/#/jobs/{root.id}")
+    page = visited.page
+
+    groups = page.locator(".row.group")
+    expect(groups.filter(has_text="crop")).to_have_count(4)
+    expect(page.get_by_role("treeitem").nth(1)).to_have_text(re.compile(r"crop\s*\D6\s*Dead"))
+    expect(page.get_by_role("treeitem").nth(2)).to_contain_text("Out of memory at tile")
+    completed = groups.filter(has_text=f"\u00d7{(MANY - 100) // 2:,}").first
+    completed.scroll_into_view_if_needed()
+    completed.click()
+    more = page.locator(".row.more")
+    for loaded in (100, 200, 300):
+        scroll_down_to(page, f"{(MANY - 100) // 2 - loaded:,} more")
+        assert page.get_by_role("treeitem").count() < 80
+        more.click()
+    assert page.evaluate("document.querySelectorAll('*').length") < 1500
+    assert len(set(visited.asked("/children?"))) < 12
+
+
+# Changes.
+
+
+def test_a_dead_job_is_retried_after_a_question(visit: Callable[..., Visit], own_demo: Site, own_night: Night) -> None:
+    dead = own_night.dead[0]
+    page = visit(own_demo, f"/#/jobs/{dead.id}").page
+    aside = page.get_by_role("complementary", name="Job")
+
+    aside.get_by_role("button", name="Retry", exact=True).click()
+    expect(dialog(page)).to_contain_text(f"Retry segment {dead.id[:8]}?")
+    dialog(page).get_by_role("button", name="Not now").click()
+    expect(page.locator("dialog")).to_have_count(0)
+    assert own_demo.status(dead.id) == "Dead"
+
+    aside.get_by_role("button", name="Retry", exact=True).click()
+    dialog(page).get_by_role("button", name="Retry").click()
+    expect(aside.locator("h2")).to_contain_text("Pending")
+    expect(row(page, dead)).to_contain_text("Pending")
+    expect(page.locator(".notice")).to_contain_text("will run again")
+    assert own_demo.status(dead.id) == "Pending"
+
+    aside.get_by_role("button", name="Cancel", exact=True).click()
+    dialog(page).get_by_role("button", name="Cancel the job").click()
+    expect(aside.locator("h2")).to_contain_text("Failed")
+    assert own_demo.status(dead.id) == "Failed"
+
+
+def test_what_failed_below_a_job_is_retried_after_its_plan_was_shown(
+    visit: Callable[..., Visit], own_demo: Site, own_night: Night
+) -> None:
+    page = visit(own_demo, f"/#/jobs/{own_night.broken.id}").page
+
+    page.get_by_role("button", name="Retry failed below").click()
+    expect(dialog(page)).to_contain_text("2 jobs: 2 Dead in segment.")
+    dialog(page).get_by_role("button", name="Retry them").click()
+
+    expect(page.locator(".operations.failed")).to_have_count(0)
+    expect(page.get_by_role("treeitem").filter(has_text="Dead")).to_have_count(0)
+    assert {own_demo.status(job.id) for job in own_night.dead} == {"Pending"}
+    page.get_by_role("button", name="Retry failed below").click()
+    expect(page.locator(".notice")).to_have_text("Nothing has failed there.")
+
+
+def test_a_queue_is_paused_with_a_reason_and_resumed(visit: Callable[..., Visit], own_demo: Site) -> None:
+    page = visit(own_demo).page
+    segment = page.locator('tr[data-queue="segment"]')
+
+    segment.get_by_role("button", name="Pause").click()
+    dialog(page).get_by_label("Reason").fill("disk is full")
+    dialog(page).get_by_role("button", name="Pause").click()
+    expect(segment).to_contain_text("paused: disk is full")
+    assert own_demo.execute("SELECT reason FROM hammerwork_queue_pause") == [("disk is full",)]
+
+    segment.get_by_role("button", name="Resume").click()
+    dialog(page).get_by_role("button", name="Resume").click()
+    expect(segment).not_to_contain_text("paused")
+    assert own_demo.execute("SELECT 1 FROM hammerwork_queue_pause") == []
+
+
+def test_a_refused_change_says_why(visit: Callable[..., Visit], own_demo: Site, own_night: Night) -> None:
+    dead = own_night.dead[0]
+    page = visit(own_demo, f"/#/jobs/{dead.id}", tolerated=("409",)).page
+    page.get_by_role("button", name="Retry", exact=True).click()
+    page.route("**/api/events*", lambda route: route.abort())
+    own_demo.execute("UPDATE hammerwork_jobs SET status = 'Running' WHERE id = ?", dead.id)
+
+    dialog(page).get_by_role("button", name="Retry").click()
+
+    expect(page.locator(".notice.failed")).to_contain_text(dead.id)
+    assert own_demo.status(dead.id) == "Running"
+
+
+def test_a_read_only_server_gets_a_page_without_buttons_that_change(
+    visit: Callable[..., Visit], night: Night, demo: Site
+) -> None:
+    with serving(demo.database, "--read-only") as site:
+        page = visit(site).page
+        expect(page.locator("header")).to_contain_text("read-only")
+        expect(page.locator('tr[data-queue="segment"]')).to_be_visible()
+        assert page.get_by_role("button", name=re.compile("Pause|Resume")).count() == 0
+        page.goto(f"/#/jobs/{night.dead[0].id}")
+        aside = page.get_by_role("complementary", name="Job")
+        expect(aside).to_contain_text(night.dead[0].id)
+        assert aside.get_by_role("button", name=re.compile("Retry|Cancel")).count() == 0
+
+
+# Live.
+
+
+def test_bars_move_and_rows_change_while_jobs_complete(
+    visit: Callable[..., Visit], own_demo: Site, own_night: Night
+) -> None:
+    parent = own_night.running
+    page = visit(own_demo, f"/#/jobs/{parent.id}").page
+    expect(page.locator(".connection")).to_have_text("Live")
+    bar = operation(page, parent).get_by_role("progressbar")
+    expect(bar).to_have_attribute("aria-valuenow", "5")
+    before = bar.locator("i.completed").bounding_box()["width"]
+    loads = page.evaluate("performance.getEntriesByType('navigation').length")
+
+    open_children = [job for job in own_night.children(parent) if job.status in {"Running", "Pending"}]
+    for number, job in enumerate(open_children, start=1):
+        own_demo.execute(
+            "UPDATE hammerwork_jobs SET status = 'Completed', started_at = created_at, completed_at = ? WHERE id = ?",
+            rfc3339(datetime.now(UTC)),
+            job.id,
+        )
+        expect(bar).to_have_attribute("aria-valuenow", str(5 + number))
+        expect(row(page, job)).to_contain_text("Completed")
+
+    expect(page.locator(".operations.running")).to_have_count(0)
+    assert bar.locator("i.completed").bounding_box()["width"] > before
+    assert page.evaluate("performance.getEntriesByType('navigation').length") == loads
+
+
+def test_a_new_operation_appears_by_itself(visit: Callable[..., Visit], own_demo: Site) -> None:
+    page = visit(own_demo).page
+    expect(page.locator(".connection")).to_have_text("Live")
+    now = datetime.now(UTC)
+    parent = NewJob("reports", '{"_spawn_config": {}}', now, now, status=JobStatus.COMPLETED)
+
+    fill(own_demo.database, [parent, NewJob("pages", "{}", now, now, depends_on=(parent.id,))])
+
+    expect(operation(page, parent)).to_contain_text("1 child · 1 pending")
+    expect(page.locator('tr[data-queue="reports"]')).to_be_visible()
+
+
+def test_without_a_stream_it_asks_every_few_seconds(
+    visit: Callable[..., Visit], own_demo: Site, own_night: Night
+) -> None:
+    visited = visit(own_demo, None, tolerated=("ERR_FAILED",))
+    page = visited.page
+    page.route("**/api/events*", lambda route: route.abort())
+    page.goto("/")
+    expect(page.locator(".connection")).to_have_text("No connection")
+
+    own_demo.execute("UPDATE hammerwork_jobs SET status = 'Completed' WHERE id = ?", own_night.dead[0].id)
+
+    expect(page.locator(".operations.failed .operation")).to_contain_text("1 failed of 8 children")
+
+
+def test_a_lost_server_is_said_and_its_return_is_noticed(
+    visit: Callable[..., Visit], night: Night, tmp_path: Path
+) -> None:
+    database = fill(tmp_path / "lost.db", night.jobs)
+    with serving(database) as site:
+        page = visit(site, tolerated=("ERR_", "Failed to load")).page
+        expect(page.locator(".connection")).to_have_text("Live")
+    expect(page.locator(".connection")).to_have_text("No connection")
+
+    with serving(database, port=int(site.url.rpartition(":")[2])):
+        expect(page.locator(".connection")).to_have_text("Live")
+        expect(page.locator(".trouble")).to_have_count(0)
+
+
+# Tokens.
+
+
+def test_a_token_is_asked_for_and_kept_as_long_as_the_tab(
+    visit: Callable[..., Visit], night: Night, demo: Site
+) -> None:
+    with serving(demo.database, "--token", "correct-horse-battery-staple") as site:
+        page = visit(site, tolerated=("401",)).page
+        asked = dialog(page)
+        expect(asked).to_contain_text("This server asks for a token")
+        expect(page.locator(".operation")).to_have_count(0)
+
+        asked.get_by_label("Token").fill("a wrong one, a wrong one")
+        asked.get_by_role("button", name="Continue").click()
+        expect(asked.get_by_role("alert")).to_have_text("It does not accept this one.")
+        asked.get_by_label("Token").fill("correct-horse-battery-staple")
+        asked.get_by_role("button", name="Continue").click()
+        expect(page.locator(".operation")).to_have_count(15)
+        expect(page.locator(".connection")).to_have_text("Live")
+
+        page.reload()
+        expect(page.locator(".operation")).to_have_count(15)
+        assert page.evaluate("JSON.stringify(localStorage)") == "{}"
+        assert "correct-horse" not in page.content()
+
+
+# Hostile data.
+
+HOSTILE = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>'
+QUOTED = "\"'><svg onload=window.pwned=1> ${window.pwned=1} {{7*7}}"
+
+
+def test_nothing_from_the_database_becomes_markup_or_script(
+    visit: Callable[..., Visit], night: Night, tmp_path: Path
+) -> None:
+    now = night.jobs[0].created_at
+    config = {"operation_id": QUOTED, "handler": HOSTILE, "max_spawn_count": 5}
+    payload = json.dumps({"title": HOSTILE, "_spawn_config": config})
+    parent = NewJob(HOSTILE, payload, now, now, status=JobStatus.COMPLETED, workflow_name=QUOTED)
+    child = NewJob(QUOTED, json.dumps({"x": QUOTED}), now, now, depends_on=(parent.id,), status=JobStatus.DEAD)
+    child.failed_at = now
+    child.error_message = f"{HOSTILE}\n{QUOTED}"
+    strange = NewJob("javascript:alert(1)", "{}", now, now, depends_on=(parent.id,), status=JobStatus.COMPLETED)
+    database = fill(tmp_path / "hostile.db", [parent, child, strange])
+    with serving(database) as site:
+        site.execute("UPDATE hammerwork_jobs SET status = ? WHERE id = ?", HOSTILE, strange.id)
+        site.execute(
+            "INSERT INTO hammerwork_queue_pause (queue_name, paused_by, reason) VALUES (?, ?, ?)", *[HOSTILE] * 3
+        )
+        visited = visit(site)
+        page = visited.page
+        page.on("dialog", lambda shown: visited.complaints.append(f"dialog: {shown.message}"))
+        expect(operation(page, parent)).to_contain_text(HOSTILE)
+        expect(page.locator("table.failures")).to_contain_text(HOSTILE)
+        expect(page.locator(".badge.paused")).to_contain_text(HOSTILE)
+
+        operation(page, parent).click()
+        expect(row(page, child)).to_contain_text(QUOTED)
+        expect(row(page, strange)).to_contain_text(HOSTILE)
+        aside = page.get_by_role("complementary", name="Job")
+        expect(aside.locator("pre")).to_contain_text("window.pwned=1")
+        row(page, child).click()
+        expect(aside.locator("pre.error")).to_have_text(f"{HOSTILE}\n{QUOTED}")
+        aside.get_by_role("button", name="Retry", exact=True).click()
+        expect(dialog(page)).to_contain_text(QUOTED)
+        page.keyboard.press("Escape")
+
+        assert page.evaluate("window.pwned") is None
+        assert page.locator("#page img").count() == 1, "only the page's own sign"
+        assert page.locator("#page :is(script, svg, iframe)").count() == 0
+        assert all(
+            url.startswith("#/")
+            for url in page.eval_on_selector_all("a", "all => all.map(a => a.getAttribute('href'))")
+        )
+
+
+def test_the_page_runs_under_a_policy_that_allows_no_inline_script(visit: Callable[..., Visit], demo: Site) -> None:
+    page = visit(demo, None, tolerated=("Content Security Policy", "404")).page
+    policy = page.goto("/").headers["content-security-policy"]
+    assert "unsafe" not in policy
+    expect(page.locator(".operation")).to_have_count(15)
+
+    # Were an injection to get through after all, it would not run.
+    page.evaluate(
+        """() => {
+            const place = document.getElementById('page');
+            place.insertAdjacentHTML('beforeend', '<img src=x onerror="window.pwned=1">');
+            place.append(Object.assign(document.createElement('script'), {textContent: 'window.pwned=1'}));
+        }"""
+    )
+    page.wait_for_timeout(200)
+    assert page.evaluate("window.pwned") is None
