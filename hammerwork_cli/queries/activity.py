@@ -15,7 +15,7 @@ from hammerwork_cli.queries.kinship import FAILED_SPELLINGS, ChildTotals, collec
 MOST_PENDING = 10_000
 """Pending jobs that are counted; of more it is only known that there are more."""
 MOST_RUNNING = 1000
-"""Running jobs that are read: the last created."""
+"""Running jobs that are read: the last created, of all queues."""
 MOST_OPERATIONS = 30
 NEWEST_SPAWNERS = 50
 SPAWNERS_LOOKED_AT = 500
@@ -30,8 +30,8 @@ OPERATIONS_REMEMBERED = 10_000
 _USUALLY_PENDING = {"Pending", "Retrying"}
 _ODDLY_PENDING = tuple(word for status in sorted(WAITING) for word in status.spellings if word not in _USUALLY_PENDING)
 _OPEN = tuple(word for status in JobStatus if status not in FINISHED for word in status.spellings)
-_FIGURES = 6
-_KIND, _CHILDREN, _NODE = 6, 7, 8
+_FIGURES = 7
+_KIND, _CHILDREN, _NODE = 7, 8, 9
 
 
 class ActivityWatch:
@@ -125,7 +125,7 @@ class ActivityWatch:
         operations: tuple[RunningOperation, ...],
         idle: bool | None,
     ) -> Activity:
-        pending, running, *flow = map(int, rows[0][:_FIGURES])
+        pending, running, running_anywhere, *flow = map(int, rows[0][:_FIGURES])
         failures = _newest_failures(rows)
         self._failures = {node.id: node for node in failures}
         self._has_failed = self._has_failed or any(_ended_at(node) >= self._began for node in failures)
@@ -136,7 +136,7 @@ class ActivityWatch:
             pending=min(pending, MOST_PENDING),
             running=running,
             more_pending=pending > MOST_PENDING,
-            more_running=running >= MOST_RUNNING,
+            more_running=running_anywhere >= MOST_RUNNING,
             operations=operations,
             failures=failures,
             workers=self._workers(),
