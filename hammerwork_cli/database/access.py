@@ -167,6 +167,16 @@ class Database:
         """All rows of a statement."""
         return self._rows(statement, self.tags, values)
 
+    def row_parts(self, statement: str, size: int, /, **values: Any) -> Iterator[list[Row]]:
+        """The rows of a statement, at most ``size`` at a time."""
+        cursor = self._send(statement, self.tags, values)
+        while True:
+            with self._translated():
+                rows = cursor.fetchmany(size)
+            if not rows:
+                return
+            yield rows
+
     def row(self, statement: str, /, **values: Any) -> Row | None:
         """The first row of a statement, ``None`` when there is none."""
         rows = self.rows(statement, **values)

@@ -1,7 +1,8 @@
 """SQLite: the embedded database for those who want to try, and for tests."""
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -65,6 +66,10 @@ class SqliteDatabase(Database):
 
     def _abort(self) -> None:
         self._connection.interrupt()
+
+    def ids(self, ids: Sequence[str]) -> str:
+        """One JSON text."""
+        return json.dumps(list(ids))
 
     def _begin(self) -> None:
         self._connection.execute("BEGIN IMMEDIATE")

@@ -4,7 +4,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 from hammerwork_cli.database import Database
@@ -12,8 +12,14 @@ from hammerwork_cli.models import FAILURES, Counts, JobStatus, Moment, TreeNode,
 
 GIN_CHUNK = 300
 """More ids in one ``&&`` cost PostgreSQL more for each of them: twice as much at 1,000."""
+GIN_LISTS, GIN_LIST = 20, 100
+"""Where all are read: short lists side by side in one statement cost less than a long one, or than many statements."""
 PACKED_LIMIT = 1 << 20
 KNOWN_PARENTS = 10_000
+
+ALIKE = tuple(map(TreeNode._fields.index, ("queue", "stored_status", "stored_parents")))
+"""What most jobs of a tree share with others."""
+SHARED_ROWS = 2000
 
 FAILED_SPELLINGS = tuple(spelling for status in sorted(FAILURES) for spelling in status.spellings)
 RUNNING_SPELLINGS = JobStatus.RUNNING.spellings
@@ -27,6 +33,7 @@ class Kinship:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._texts: dict[Any, Any] = {}
 
     @cached_property
     def _ways(self) -> list[tuple[str, int]]:
@@ -84,8 +91,14 @@ class Kinship:
             limit: the most jobs that the caller has room for; failures come first then, chunk by chunk.
         """
         bounds = {"limit": limit, "failed": FAILED_SPELLINGS, "running": RUNNING_SPELLINGS}
-        for way, part in self.ways_to(parents):
-            yield from self._nodes(f"{way}children", ids=part, **bounds)
+        if limit is None and "by_gin" in self.database.tags:
+            # In order, so that neighbours meet in the index.
+            lists = [(ids,) for ids in self._parts(sorted(parents), GIN_LIST)]
+            for start in range(0, len(lists), GIN_LISTS):
+                yield from self._nodes("all_children", lists=lists[start : start + GIN_LISTS])
+        else:
+            for way, part in self.ways_to(parents):
+                yield from self._nodes(f"{way}children", ids=part, **bounds)
         if self.has_archive:
             for part in self._parts(parents, self._archive_chunk):
                 yield from self._archived("archived_children", ids=part, **bounds)
@@ -124,12 +137,20 @@ class Kinship:
         return map(self.database.ids, chunks(ids, size))
 
     def _nodes(self, statement: str, **values: Any) -> list[TreeNode]:
-        # What TreeNode._make does, without a call for each of 100,000 rows, and in place, so that none is held twice.
-        make = tuple.__new__
-        rows: list[Any] = self.database.rows(f"spawns.{statement}", **values)
-        for place, row in enumerate(rows):
-            rows[place] = make(TreeNode, row)
-        return rows
+        nodes: list[TreeNode] = []
+        for rows in self.database.row_parts(f"spawns.{statement}", SHARED_ROWS, **values):
+            nodes += self._shared(rows)
+        return nodes
+
+    def _shared(self, rows: list[tuple[Any, ...]]) -> Iterable[TreeNode]:
+        """The nodes of rows, in which equal texts of :data:`ALIKE` are one object: a fifth of their memory less.
+
+        Column by column, without a call for each of 100,000 rows.
+        """
+        columns: list[Any] = list(zip(*rows, strict=True))
+        for place in ALIKE:
+            columns[place] = map(self._texts.setdefault, columns[place], columns[place])
+        return map(tuple.__new__, repeat(TreeNode), zip(*columns, strict=True))
 
     def _archived(self, statement: str, **values: Any) -> list[TreeNode]:
         nodes = self._nodes(statement, **values)

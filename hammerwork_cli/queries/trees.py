@@ -211,13 +211,19 @@ class _Descent:
 
     def _children(self, room: int | None) -> dict[str, TreeNode]:
         """The jobs below the frontier that are not in the tree yet, at most ``room`` of them."""
-        found: dict[str, TreeNode] = {}
         nodes = self.nodes
-        for child in self.kin.children(self.frontier, None if room is None else room + 1):
+        if room is None:
+            found = {child[0]: child for child in self.kin.children(self.frontier)}
+            for job in found.keys() & nodes.keys():
+                self.has_joins = True
+                del found[job]
+            return found
+        found = {}
+        for child in self.kin.children(self.frontier, room + 1):
             job = child[0]
             if job in nodes:
                 self.has_joins = True
-            elif room is not None and len(found) >= room:
+            elif len(found) >= room:
                 self.cut += self.frontier
                 break
             else:

@@ -53,6 +53,10 @@ WHERE {is_child}
 ORDER BY {urgent_first} -- when :limit
 LIMIT :limit -- when :limit
 
+-- name: all_children [by_gin]
+-- The same from many lists of ids, without a limit; those with parents in several lists come several times.
+SELECT {node} FROM (VALUES :lists) AS part (ids) JOIN hammerwork_jobs j ON j.depends_on && CAST(part.ids AS uuid[])
+
 -- name: joined_children [postgresql]
 -- By the GIN index, which knows all parents; those whose first parent is asked for come once more.
 SELECT {node} FROM hammerwork_jobs j

@@ -7,7 +7,7 @@ import pytest
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.queries import spawns, trees
-from hammerwork_cli.queries.kinship import GIN_CHUNK
+from hammerwork_cli.queries.kinship import GIN_LIST, GIN_LISTS
 from tests.rows import START, Rows
 
 ASCENT = 3
@@ -24,7 +24,7 @@ def statements(database: Database, ask: Callable[[], object]) -> int:
 
 def chunk(database: Database) -> int:
     if "by_gin" in database.tags:
-        return GIN_CHUNK
+        return GIN_LIST * GIN_LISTS
     return database.scan_chunk if "by_scan" in database.tags else database.read_chunk
 
 
@@ -62,7 +62,8 @@ def test_lists_longer_than_a_statement_holds_are_sent_in_parts(
 ) -> None:
     for name in ("read_chunk", "scan_chunk"):
         monkeypatch.setattr(readable, name, 10)
-    monkeypatch.setattr("hammerwork_cli.queries.kinship.GIN_CHUNK", 10)
+    monkeypatch.setattr("hammerwork_cli.queries.kinship.GIN_LIST", 5)
+    monkeypatch.setattr("hammerwork_cli.queries.kinship.GIN_LISTS", 2)
     root = rows.job(spawns=True)
     middle = [rows.job(root) for _ in range(25)]
     for parent in middle:
