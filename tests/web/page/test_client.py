@@ -1,0 +1,275 @@
+"""The JavaScript client, in Node, at a live server."""
+
+import contextlib
+import http.client
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.models import rfc3339
+from tests.conftest import Outcome, unavailable
+from tests.web.page.sites import Night, Site, serving
+
+HERE = Path(__file__).parent
+TOOLS = HERE.parent / "node_modules"
+STATIC = HERE.parent.parent.parent / "hammerwork_cli" / "web" / "static"
+
+
+@dataclass
+class Refusal:
+    """A SpawnError."""
+
+    name: str
+    status: int
+    detail: str
+    hint: str | None
+    code: str | None
+    problem: dict[str, Any]
+
+
+class Node:
+    """A process that calls the client."""
+
+    def __init__(self, node: str) -> None:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.process = subprocess.Popen([node, "client.mjs"], cwd=HERE, encoding="utf-8", **pipes)
+
+    def ask(self, site: str, method: str, *given: Any, **options: Any) -> None:
+        """Begins a call; ``options`` are the client's."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps({"client": [site, options], "method": method, "arguments": given}) + "\n")
+        self.process.stdin.flush()
+
+    def answer(self) -> Any:
+        """What came of it."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, "node ended"
+        answer = json.loads(line)
+        self.cursor = answer.get("cursor")
+        return Refusal(**answer["error"]) if "error" in answer else answer.get("answer")
+
+    def call(self, site: str, method: str, *given: Any, **options: Any) -> Any:
+        self.ask(site, method, *given, **options)
+        return self.answer()
+
+    def wait_for_stream(self) -> None:
+        assert self.process.stderr is not None
+        assert self.process.stderr.readline() == "open\n"
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    """A process that calls the client, and ends by itself when there is nothing more to do."""
+    path = shutil.which("node") or shutil.which("nodejs")
+    if path is None:
+        unavailable("node is missing: install nodejs and npm")
+    running = Node(path)
+    yield running
+    _, complaints = running.process.communicate(timeout=20)
+    assert running.process.returncode == 0
+    assert complaints.replace("open\n", "") == ""
+
+
+@pytest.fixture
+def printed(run: Callable[..., Outcome], demo: Site) -> Callable[..., Any]:
+    """``printed(*args)``: what the command prints as JSON."""
+
+    def command(*args: str) -> Any:
+        return run(*args, "--format", "json", url=f"sqlite:///{demo.database}").json
+
+    return command
+
+
+def test_the_example_of_the_documentation_works(node: Node, demo: Site, night: Night) -> None:
+    tree = node.call(demo.url, "getSpawnTree", night.broken.id)
+    stats = node.call(demo.url, "getSpawnStats", "video_ingest", 24)
+    operations = node.call(demo.url, "getSpawnOperations", 2)
+
+    assert tree["target"] == night.broken.id
+    assert len(tree["nodes"]) == 41
+    assert stats["operations"] == 3
+    assert len(operations) == 2
+
+
+def test_answers_are_what_the_commands_print(node: Node, demo: Site, night: Night, printed: Callable[..., Any]) -> None:
+    job = night.broken.id
+
+    assert node.call(demo.url, "getSpawnTree", job) == printed("spawn", "tree", job, "--depth", "10")
+    assert node.call(demo.url, "getSpawnOperations", 50) == printed("spawn", "list", "--limit", "50")
+    assert node.call(demo.url, "getJob", job) == printed("job", "show", job)
+    queues = node.call(demo.url, "getQueues")
+    assert [(one["queue"], one["by_status"]) for one in queues] == [
+        (one["queue"], one["by_status"]) for one in printed("queue", "list")
+    ]
+    stats = node.call(demo.url, "getSpawnStats", None, 24, {"detailed": True})
+    assert stats["by_queue"] == printed("spawn", "stats", "--detailed")["by_queue"]
+
+
+def test_a_depth_a_limit_and_less_configuration_are_asked_for(node: Node, demo: Site, night: Night) -> None:
+    shallow = node.call(demo.url, "getSpawnTree", night.broken.id, "json", 1)
+    small = node.call(demo.url, "getSpawnTree", night.broken.id, "json", 10, {"maxNodes": 5})
+    below = node.call(demo.url, "getSpawnTree", night.running.id, "json", 10, {"childrenOnly": True})
+    bare = node.call(demo.url, "getSpawnTree", night.broken.id, "json", 0, {"includeConfig": False})
+
+    assert {one["depth"] for one in shallow["nodes"]} == {0, 1}
+    assert small["truncated"]
+    assert below["roots"] == [night.running.id]
+    assert bare["nodes"][0]["spawn_config"] == {"operation_id": "ingest-001"}
+
+
+def test_diagrams_come_as_text(node: Node, demo: Site, night: Night, parse_mermaid: Any) -> None:
+    mermaid = node.call(demo.url, "getSpawnTree", night.broken.id, "mermaid")
+    dot = node.call(demo.url, "getSpawnTree", night.broken.id, "dot", 1)
+
+    assert parse_mermaid(mermaid).ok
+    assert dot.startswith("digraph")
+
+
+def test_children_come_page_by_page_failures_first(node: Node, demo: Site, night: Night) -> None:
+    parent = night.dead[0].depends_on[0]
+    found, cursor = [], None
+    while True:
+        page = node.call(demo.url, "getChildren", parent, {"limit": 3, "cursor": cursor})
+        found += page
+        cursor = node.cursor
+        if cursor is None:
+            break
+
+    assert [one["status"] for one in found[:2]] == ["Dead", "Dead"]
+    assert sorted(one["id"] for one in found) == sorted(job.id for job in night.jobs if parent in job.depends_on)
+    groups = node.call(demo.url, "getChildGroups", parent)
+    assert groups == [
+        {"queue": "segment", "status": "Dead", "jobs": 2},
+        {"queue": "segment", "status": "Completed", "jobs": 6},
+    ]
+    only = node.call(demo.url, "getChildren", parent, {"status": "Dead", "queue": "segment"})
+    assert [one["id"] for one in only] == [one["id"] for one in found[:2]]
+    ancestors = node.call(demo.url, "getParents", night.dead[0].id, {"depth": 5})
+    assert [one["queue"] for one in ancestors] == ["video_ingest", "transcode"]
+
+
+def test_an_error_carries_its_status_detail_hint_and_code(node: Node, demo: Site) -> None:
+    unknown = node.call(demo.url, "getJob", "00000000-0000-4000-8000-000000000000")
+    wrong = node.call(demo.url, "getSpawnOperations", -1)
+    nowhere = node.call("http://127.0.0.1:9", "getQueues")
+
+    assert (unknown.name, unknown.status, unknown.code) == ("SpawnError", 404, "not_found")
+    assert "00000000-0000-4000-8000-000000000000" in unknown.detail
+    assert unknown.hint is not None
+    assert unknown.problem["title"] == "Not Found"
+    assert wrong.status == 400
+    assert "limit" in wrong.detail
+    assert (nowhere.status, nowhere.detail) == (0, "The server cannot be reached.")
+
+
+def test_the_token_is_sent(node: Node, demo: Site) -> None:
+    with serving(demo.database, "--token", "correct-horse-battery-staple") as site:
+        refused = node.call(site.url, "getQueues")
+        accepted = node.call(f"{site.url}/", "getQueues", token="correct-horse-battery-staple")
+        streamed = node.call(site.url, "listen", {"wanted": 1})
+
+    assert (refused.status, refused.code) == (401, "token")
+    assert len(accepted) == 5
+    assert streamed == [{"status": 401}], "it does not ask again and again"
+
+
+def test_jobs_and_queues_are_changed(node: Node, own_demo: Site, own_night: Night) -> None:
+    dead, running = own_night.dead[0].id, own_night.running
+    retried = node.call(own_demo.url, "retryJob", dead)
+    planned = node.call(own_demo.url, "retryJob", own_night.broken.id, {"tree": True, "dryRun": True})
+    cancelled = node.call(own_demo.url, "cancelJob", dead, {"reason": "no need"})
+    refused = node.call(own_demo.url, "retryJob", running.id)
+    enqueued = node.call(own_demo.url, "enqueue", {"queue": "segment", "payload": {"n": 1}})
+    paused = node.call(own_demo.url, "pauseQueue", "segment", "disk is full")
+    resumed = node.call(own_demo.url, "resumeQueue", "segment")
+
+    assert retried["changed"] == 1
+    assert (planned["changed"], planned["dry_run"]) == (1, True)
+    assert cancelled["changed"] == 1
+    assert own_demo.status(dead) == "Failed"
+    assert refused.status == 409
+    assert own_demo.status(enqueued["id"]) == "Pending"
+    assert (paused["paused"], paused["reason"]) == (True, "disk is full")
+    assert resumed["paused"] is False
+
+
+def test_changes_are_heard_until_the_subscription_ends(node: Node, own_demo: Site, own_night: Night) -> None:
+    job = own_night.dead[0].id
+    node.ask(own_demo.url, "listen", {"wanted": 3})
+    node.wait_for_stream()
+    own_demo.execute(
+        "UPDATE hammerwork_jobs SET status = 'Completed', completed_at = ? WHERE id = ?",
+        rfc3339(datetime.now(UTC)),
+        job,
+    )
+
+    opened, ready, changed = node.answer()
+
+    assert opened == "open"
+    assert ready["type"] == "ready"
+    assert changed["type"] == "jobs"
+    assert [(one["id"], one["status"]) for one in changed["data"]["jobs"]] == [(job, "Completed")]
+    assert node.call(own_demo.url, "listen", {"wanted": 0}) == []
+
+
+def test_a_broken_stream_is_made_anew(node: Node, demo: Site) -> None:
+    with serving(demo.database) as site:
+        node.ask(site.url, "listen", {"wanted": 5})
+        node.wait_for_stream()
+    with serving(demo.database, port=int(site.url.rpartition(":")[2])):
+        heard = node.answer()
+
+    assert heard[0] == "open"
+    assert {"status": 0} in heard
+    assert "open" in heard[1:]
+
+
+# What is shipped.
+
+
+def test_the_server_hands_the_client_out(demo: Site) -> None:
+    connection = http.client.HTTPConnection(demo.url.removeprefix("http://"))
+    connection.request("GET", "/client.js")
+    with contextlib.closing(connection), connection.getresponse() as response:
+        assert response.headers["Content-Type"].startswith("text/javascript")
+        assert response.read() == (STATIC / "client.js").read_bytes()
+
+
+def test_programs_in_typescript_may_use_it_as_its_types_say() -> None:
+    compiler = tool("typescript").parent / ".bin" / "tsc"
+    options = ["--strict", "--noEmit", "--target", "es2023", "--lib", "es2023,dom,dom.iterable", "--module", "nodenext"]
+    done = subprocess.run([compiler, *options, "client_types.ts"], cwd=HERE.parent, capture_output=True, text=True)
+    assert done.stdout == ""
+    assert done.returncode == 0
+
+
+def test_the_types_name_every_method() -> None:
+    source, types = (STATIC / name for name in ("client.js", "client.d.ts"))
+    methods = set(re.findall(r"^  (?:async )?([a-z]\w*)\(", source.read_text("utf-8"), re.MULTILINE)) - {"constructor"}
+    declared = set(re.findall(r"^  ([a-z]\w*)\(", types.read_text("utf-8"), re.MULTILINE)) - {"constructor"}
+    assert methods == declared
+    assert {"getSpawnTree", "getSpawnStats", "getSpawnOperations", "getChildren", "subscribe"} <= methods
+
+
+def test_the_library_in_the_page_is_the_published_one_with_its_licence() -> None:
+    published, shipped = tool("lit-html"), STATIC / "vendor" / "lit-html"
+    files = [path.relative_to(shipped) for path in shipped.rglob("*") if path.is_file()]
+    assert Path("LICENSE") in files
+    assert [str(path) for path in files if (shipped / path).read_bytes() != (published / path).read_bytes()] == []
+
+
+def tool(name: str) -> Path:
+    """A package of ``tests/web/package.json``."""
+    path = TOOLS / name
+    if not path.is_dir():
+        unavailable(f"{name} is missing: run 'npm ci' in tests/web, or 'make test'")
+    return path
