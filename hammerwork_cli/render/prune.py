@@ -28,7 +28,8 @@ def prune(
         return tree
     wanted = None if statuses is None else _with_ways(tree, set(statuses))
     kept = _kept(tree, wanted, children, nodes)
-    below = {job: [child for child in tree.children.get(job, ()) if child in kept] for job in kept}
+    # In the order of the tree: that of a set changes from run to run.
+    below = {job: [child for child in tree.children.get(job, ()) if child in kept] for job in tree.nodes if job in kept}
     return replace(
         tree,
         nodes={job: node for job, node in tree.nodes.items() if job in kept},

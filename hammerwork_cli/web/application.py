@@ -96,6 +96,7 @@ class Server:
                 Exception: self._on_bug,
             },
         )
+        app.router.redirect_slashes = False
 
         async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http" and scope["path"].startswith("/api/"):

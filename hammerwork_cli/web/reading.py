@@ -188,7 +188,7 @@ def spawn_tree(call: Call) -> Answer:
     tree = _shown(tree, call)
     if form == "nested":
         return Answer(nested(tree))
-    shown = picture(tree, TreeFormat(form), Limits(deepest, None, most))
+    shown = picture(tree, TreeFormat(form), Limits())
     return Answer(None, media_type=TEXT_TYPES.get(form, JSON), chunks=shown.parts)
 
 

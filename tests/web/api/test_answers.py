@@ -1,0 +1,307 @@
+"""What the API answers: the JSON of the commands, on every database."""
+
+import re
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from hammerwork_cli.database import connect
+from hammerwork_cli.render.schemas import SCHEMAS
+from tests.commands.test_contract import ENVIRONMENT, HOSTILE, Asked, validate
+from tests.rows import Rows
+from tests.web.api.servers import Server
+
+Run = Callable[..., Any]
+
+SAME = {
+    "/api/spawn/operations?limit=500": ("spawn list --limit 500", "spawn-list"),
+    "/api/spawn/operations?since=2h&status=failed,dead,Completed": (
+        "spawn list --limit 50 --since 2h --status failed,dead,completed",
+        "spawn-list",
+    ),
+    "/api/spawn/operations?queue=transcode&limit=2": ("spawn list --queue transcode --limit 2", "spawn-list"),
+    "/api/spawn/stats": ("spawn stats", "spawn-stats"),
+    "/api/spawn/stats?hours=1000&queue=transcode&detailed=true": (
+        "spawn stats --hours 1000 --queue transcode --detailed",
+        "spawn-stats",
+    ),
+    "/api/jobs?limit=500": ("job list --limit 500", "job-list"),
+    "/api/jobs?status=dead&since=1h": ("job list --status dead --since 1h", "job-list"),
+    "/api/jobs/{root}": ("job show {root}", "job-show"),
+    "/api/jobs/{lonely}": ("job show {lonely}", "job-show"),
+    "/api/jobs/{cycle}": ("job show {cycle}", "job-show"),
+    "/api/jobs/{root}/spawn-tree": ("spawn tree {root}", "spawn-tree"),
+    "/api/jobs/{join}/spawn-tree?max_depth=1": ("spawn tree {join} --depth 1", "spawn-tree"),
+    "/api/jobs/{cycle}/spawn-tree": ("spawn tree {cycle}", "spawn-tree"),
+    "/api/jobs/{segment}/spawn-tree?children_only=true": ("spawn tree {segment} --children-only", "spawn-tree"),
+    "/api/queues": ("queue list", "queue-list"),
+    "/api/queues/{queue}?hours=1000": ("queue stats {queue} --detailed --hours 1000", "queue-stats"),
+}
+
+
+@pytest.mark.parametrize("path", SAME)
+def test_an_answer_is_what_the_command_prints(served: Server, full: Asked, run: Run, path: str) -> None:
+    command, schema = SAME[path]
+    answer = served.get(path.format(**full.names))
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    words = command.format(**full.names).split()
+    assert answer.json() == run(*words, "--format", "json", url=full.url, env=ENVIRONMENT).json
+    validate(answer.json(), SCHEMAS[schema])
+
+
+@pytest.mark.parametrize(
+    ("form", "media_type"),
+    [("mermaid", "text/vnd.mermaid; charset=utf-8"), ("dot", "text/vnd.graphviz; charset=utf-8")],
+)
+def test_a_drawing_is_what_the_command_prints(
+    served: Server, full: Asked, run: Run, form: str, media_type: str
+) -> None:
+    for name in ("root", "join", "cycle", "lonely"):
+        answer = served.get(f"/api/jobs/{full.names[name]}/spawn-tree?format={form}")
+        assert answer.headers["content-type"] == media_type
+        assert answer.text == run("spawn", "tree", full.names[name], "--format", form, url=full.url).stdout
+
+
+def test_children_stand_inside_their_parents_when_nested(served: Server, full: Asked) -> None:
+    flat = served.json(f"/api/jobs/{full.names['root']}/spawn-tree")
+    nested = served.json(f"/api/jobs/{full.names['root']}/spawn-tree", format="nested")
+    assert nested["total_nodes"] == len(flat["nodes"])
+    edges, seen = set(), {}
+
+    def walk(node: dict[str, Any], level: int) -> None:
+        assert node["depth"] == level
+        seen[node["id"]] = {key: value for key, value in node.items() if key in flat["nodes"][0] and key != "children"}
+        for child in node["children"]:
+            edges.add((node["id"], child["id"]))
+            walk(child, level + 1)
+
+    for root in nested["roots"]:
+        walk(root, 0)
+    assert edges == {(edge["from"], edge["to"]) for edge in flat["edges"]}
+    assert seen == {
+        node["id"]: {key: value for key, value in node.items() if key != "children"} for node in flat["nodes"]
+    }
+
+
+def test_a_job_with_several_parents_holds_its_children_once_when_nested(served: Server, full: Asked) -> None:
+    found: list[Any] = []
+
+    def walk(node: dict[str, Any]) -> None:
+        found.append(node)
+        for child in node["children"]:
+            walk(child)
+
+    nested = served.json(f"/api/jobs/{full.names['join']}/spawn-tree", format="nested")
+    for root in nested["roots"]:
+        walk(root)
+    places = [node for node in found if node["id"] == full.names["join"]]
+    assert sorted(node["repeated"] for node in places) == [False, True]
+    cycle = served.json(f"/api/jobs/{full.names['cycle']}/spawn-tree", format="nested")
+    assert cycle["roots"][0]["children"][0]["repeated"] is True
+
+
+def test_configuration_can_be_left_out(served: Server, full: Asked) -> None:
+    path = f"/api/jobs/{full.names['root']}/spawn-tree"
+    complete = served.json(path)["nodes"]
+    short = served.json(path, include_config="false")["nodes"]
+    assert any("max_spawn_count" in (node["spawn_config"] or {}) for node in complete)
+    assert {key for node in short for key in node["spawn_config"] or {}} <= {"operation_id"}
+    for one, other in zip(complete, short, strict=True):
+        assert (one["operation_id"], one["has_spawn_config"]) == (other["operation_id"], other["has_spawn_config"])
+
+
+# Pages.
+
+
+def pages(server: Server, path: str, **parameters: Any) -> list[Any]:
+    """All pages of a list, by the cursor that each one gives; the links lead the same way."""
+    found, cursor = [], None
+    while True:
+        question = parameters if cursor is None else {**parameters, "cursor": cursor}
+        answer = server.get(path, params=question)
+        assert answer.status_code == 200, answer.text
+        found.append(answer.json())
+        cursor = answer.headers.get("next-cursor")
+        if cursor is None:
+            assert "link" not in answer.headers
+            return found
+        link = re.fullmatch(r'<(.*)>; rel="next"', answer.headers["link"])
+        assert link
+        following = server.get(path, params={**parameters, "cursor": cursor}).json()
+        assert server.get(link[1]).json() == following
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("/api/jobs", "id"),
+        ("/api/spawn/operations", "parent_id"),
+        ("/api/jobs/{root}/children", "id"),
+        ("/api/jobs/{lonely}/children", "id"),
+        ("/api/jobs/{cycle}/children", "id"),
+        ("/api/jobs/{root}/children?depth=5", "id"),
+    ],
+)
+def test_pages_hold_everything_once_and_in_order(served: Server, full: Asked, path: str, key: str) -> None:
+    path, _, depth = path.format(**full.names).partition("?")
+    parameters = dict([depth.split("=")]) if depth else {}
+    whole = [row[key] for row in served.json(path, limit=500, **parameters)]
+    small = pages(served, path, limit=3, **parameters)
+    assert [row[key] for page in small for row in page] == whole
+    assert all(len(page) == 3 for page in small[:-1])
+    assert len(set(whole)) == len(whole)
+
+
+def test_children_come_failures_first_then_what_runs_then_the_oldest(served: Server, full: Asked) -> None:
+    tree = served.json(f"/api/jobs/{full.names['root']}/spawn-tree")
+    parents = [edge["from"] for edge in tree["edges"]]
+    for parent in dict.fromkeys(parents):
+        children = served.json(f"/api/jobs/{parent}/children", limit=500)
+        assert {child["id"] for child in children} == {edge["to"] for edge in tree["edges"] if edge["from"] == parent}
+        places = [(_urgency(child["status"]), child["created_at"], child["id"]) for child in children]
+        assert places == sorted(places)
+        counts = {node["id"]: node["children"] for node in tree["nodes"]}
+        assert {child["id"]: child["children"] for child in children}.items() <= counts.items()
+
+
+def _urgency(status: str) -> int:
+    return 0 if status in {"Failed", "Dead", "TimedOut"} else 1 if status == "Running" else 2
+
+
+def test_children_are_filtered_and_counted(served: Server, full: Asked) -> None:
+    path = f"/api/jobs/{full.names['segment']}"
+    parent = served.json(path)["parents"][0]["id"]
+    everybody = served.json(f"/api/jobs/{parent}/children")
+    groups = served.json(f"/api/jobs/{parent}/child-groups")
+    assert sum(group["jobs"] for group in groups) == len(everybody)
+    for group in groups:
+        chosen = served.json(f"/api/jobs/{parent}/children", status=group["status"], queue=group["queue"])
+        assert len(chosen) == group["jobs"]
+        assert {child["status"] for child in chosen} == {group["status"]}
+    deep = served.json(f"/api/jobs/{full.names['root']}/children", depth=3, status="dead", limit=500)
+    assert full.names["segment"] in {job["id"] for job in deep}
+    assert {job["status"] for job in deep} == {"Dead"}
+
+
+def test_parents_are_the_ancestors_of_the_lineage(served: Server, full: Asked, run: Run) -> None:
+    for name in ("segment", "join", "root", "cycle"):
+        command = ("spawn", "lineage", full.names[name], "--ancestors", "--format", "json")
+        for depth in (1, 10):
+            printed = run(*command, "--depth", str(depth), url=full.url).json["ancestors"]
+            assert served.json(f"/api/jobs/{full.names[name]}/parent", depth=depth) == printed
+    assert [job["distance"] for job in served.json(f"/api/jobs/{full.names['segment']}/parent")] == [1]
+
+
+# Operations, ids.
+
+
+def test_an_operation_is_found_by_its_job_a_prefix_and_its_own_id(served: Server, full: Asked) -> None:
+    listed = served.json("/api/spawn/operations", limit=500)
+    named = [operation for operation in listed if operation["operation_id"]]
+    ids = [operation["operation_id"] for operation in named]
+    for operation in listed[:5]:
+        found = served.json(f"/api/spawn/operations/{operation['parent_id'].upper()}")
+        jobs = found.pop("jobs")
+        assert found == operation
+        assert len(jobs) == operation["children"]["total"]
+    unique = next(operation for operation in named if ids.count(operation["operation_id"]) == 1)
+    assert served.json(f"/api/spawn/operations/{unique['operation_id']}")["parent_id"] == unique["parent_id"]
+
+
+def test_a_job_that_spawns_nothing_is_no_operation(served: Server, full: Asked) -> None:
+    for path in (full.names["segment"], "no-such-operation", "ffff" * 8):
+        answer = served.get(f"/api/spawn/operations/{path}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.sqlite
+def test_a_prefix_that_fits_several_jobs_is_a_conflict_with_candidates(
+    serve: Callable[..., Server], empty_url: str
+) -> None:
+    ids = ["abcd0000-0000-4000-8000-000000000001", "abcd0000-0000-4000-8000-000000000002"]
+    with closing(connect(empty_url)) as database:
+        for job in ids:
+            Rows(database).job(id=job)
+    server = serve(empty_url)
+    for path in ("/api/jobs/abcd", "/api/jobs/ABCD-0000/children", "/api/spawn/operations/abcd"):
+        answer = server.get(path)
+        assert answer.status_code == 409
+        assert answer.json()["code"] == "ambiguous_id"
+        assert answer.json()["candidates"] == ids
+    assert server.json("/api/jobs/abcd0000000040008000000000000001")["id"] == ids[0]
+
+
+def test_a_name_may_hold_anything(served: Server) -> None:
+    found = served.json(f"/api/queues/{quote(HOSTILE, safe='')}")
+    assert found["queue"] == HOSTILE
+    assert served.get("/api/queues/no%2Fsuch%2Fqueue").status_code == 404
+
+
+# What is wrong.
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/api/jobs/ffffffff-ffff-4fff-8fff-ffffffffffff", 404, "not_found"),
+        ("/api/jobs/xyz", 400, "usage"),
+        ("/api/jobs/abc", 400, "usage"),
+        ("/api/queues/nothing-here", 404, "not_found"),
+        ("/api/nothing-here", 404, "no_such_path"),
+        ("/nothing-here", 404, "no_such_path"),
+        ("/api/jobs/", 404, "no_such_path"),
+        ("/api/jobs?limit=many", 400, "usage"),
+        ("/api/jobs?limt=5", 400, "usage"),
+        ("/api/jobs?limit=5&limit=6", 400, "usage"),
+        ("/api/jobs?status=finished", 400, "usage"),
+        ("/api/jobs?since=yesterday", 400, "usage"),
+        ("/api/jobs?cursor=here", 400, "usage"),
+        ("/api/spawn/stats?hours=nan", 400, "usage"),
+        ("/api/spawn/stats?detailed=1", 400, "usage"),
+        ("/api/jobs/{root}/spawn-tree?format=yaml", 400, "usage"),
+        ("/api/queues/%00", 400, "usage"),
+    ],
+)
+def test_an_error_is_a_problem_with_a_real_status(
+    served: Server, full: Asked, path: str, status: int, code: str
+) -> None:
+    answer = served.get(path.format(**full.names))
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert (body["status"], body["code"]) == (status, code)
+    assert body["detail"].endswith(".")
+
+
+def test_a_method_that_is_not_there_is_told_which_are(served: Server) -> None:
+    answer = served.client.put("/api/jobs", headers={"origin": served.url})
+    assert answer.status_code == 405
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert {word.strip() for word in answer.headers["allow"].split(",")} == {"GET", "HEAD", "POST"}
+
+
+def test_the_head_of_an_answer_can_be_asked_for(served: Server) -> None:
+    head, whole = served.client.head("/api/queues"), served.get("/api/queues")
+    assert head.status_code == 200
+    assert head.text == ""
+    assert head.headers["content-length"] == whole.headers["content-length"]
+
+
+def test_a_tree_that_is_cut_says_so(served: Server, full: Asked) -> None:
+    whole = served.json(f"/api/jobs/{full.names['root']}/spawn-tree")
+    cut = served.json(f"/api/jobs/{full.names['root']}/spawn-tree", max_nodes=5)
+    assert whole["truncated"] is False
+    assert cut["truncated"] is True
+    assert len(cut["nodes"]) <= 5
+
+
+def test_an_empty_database_has_empty_lists(serve: Callable[..., Server], migrated_url: str) -> None:
+    server = serve(migrated_url)
+    for path in ("/api/jobs", "/api/spawn/operations", "/api/queues"):
+        assert server.json(path) == []
+    assert server.json("/api/spawn/stats")["operations"] == 0
+    assert server.json("/health") == {"status": "ok"}
