@@ -7,11 +7,11 @@ from types import TracebackType
 from typing import Self
 
 from hammerwork_cli.database import Database, DatabaseUrl
-from hammerwork_cli.models import NewJob
+from hammerwork_cli.models import NewJob, moment, status_of
 from hammerwork_cli.queries import enqueue, limits, notices
 from hammerwork_cli.queries.claims import Claim, Claimed
 from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.job import Job
+from hammerwork_cli.runtime.job import Job, full_id
 
 PATIENCE = 30.0
 
@@ -68,10 +68,19 @@ class Queue:
         return many
 
     def get(self, job: Job | str) -> Job | None:
-        """The job with this id as it is now; ``None`` when there is none."""
-        wanted = job.id if isinstance(job, Job) else job
-        row = self.connections.run(lambda database: database.row("spawning.job", id=wanted), patience=PATIENCE)
-        return Job.of(Claimed._make((*row, Claim("", "", datetime.now(UTC))))) if row else None
+        """The job with this id as it is now; ``None`` when there is none.
+
+        Raises:
+            UsageError: that is no id.
+        """
+        wanted = job.id if isinstance(job, Job) else full_id(job)
+        row = self.connections.run(lambda database: database.row("spawning.job_now", id=wanted), patience=PATIENCE)
+        if row is None:
+            return None
+        status, error, started_at, *columns = row
+        found = Job.of(Claimed._make((*columns, Claim("", "", datetime.now(UTC)))))
+        found.status, found.error, found.started_at = status_of(status), error, moment(started_at)
+        return found
 
     def close(self) -> None:
         """Ends its connections."""

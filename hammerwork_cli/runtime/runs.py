@@ -111,6 +111,7 @@ class Runner:
             spawner = self.handlers.spawn_handler(job, config)
             if handler is None and spawner is None:
                 raise JobError(self._nobody(claimed.queue_name))
+            run.deadline = _deadline(run, handler)
             result = self._result(claimed, self._call(run, job, handler, config)) if handler else None
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
             return self.failed(claimed, Failed(_described(error)))
@@ -122,9 +123,6 @@ class Runner:
         return f"Nobody handles jobs of the queue {queue!r:.100}. This worker has handlers for: {known:.1000}."
 
     def _call(self, run: Run, job: Job, handler: JobHandler, config: SpawnConfig | None) -> Any:
-        timeout = run.job.timeout_seconds or (handler.timeout and handler.timeout.total_seconds())
-        if timeout:
-            run.deadline = run.began + timeout
         arguments: tuple[Any, ...] = (job,)
         if takes_context(handler.function):
             arguments = (job, self._context(run, job, config or SpawnConfig()))
@@ -373,6 +371,13 @@ class _Loop:
 
 async def _awaited(awaitable: Any) -> Any:
     return await awaitable
+
+
+def _deadline(run: Run, handler: JobHandler | None) -> float | None:
+    """When a run, its spawning included, has taken too long; ``None`` when it may take any time."""
+    own = handler.timeout.total_seconds() if handler and handler.timeout else None
+    timeout = run.job.timeout_seconds or own
+    return run.began + timeout if timeout else None
 
 
 @lru_cache(maxsize=1000)

@@ -64,6 +64,10 @@ SELECT r.descendants FROM hammerwork_spawn_roots r WHERE r.root_id = :root
 -- A job as it is handed to a spawn handler.
 SELECT {claimed} FROM hammerwork_jobs j WHERE j.id = :id
 
+-- name: job_now
+-- A job for whoever enqueued it.
+SELECT j.status, j.error_message, j.started_at, {claimed} FROM hammerwork_jobs j WHERE j.id = :id
+
 -- name: claimed
 -- The columns of queries.claims.Claimed, in order.
 j.id, j.queue_name, j.payload, j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
