@@ -218,7 +218,7 @@ complete -c hammerwork -n '__hammerwork_at job' -a show -d 'Everything known abo
 complete -c hammerwork -n '__hammerwork_at job' -a enqueue -d 'Enqueues a job and prints its id.'
 complete -c hammerwork -n '__hammerwork_at job' -a retry -d 'Runs jobs again that are Failed, Dead or TimedOut: Pending, attempts 0, due now, the error and result cleared.'
 complete -c hammerwork -n '__hammerwork_at job' -a cancel -d 'Cancels jobs that have not begun: Failed, and the error says by whom.'
-complete -c hammerwork -n '__hammerwork_at job' -a delete -d 'Deletes jobs for good, after consent even for one.'
+complete -c hammerwork -n '__hammerwork_at job' -a delete -d 'Deletes jobs for good, after consent even for one: also those that were archived and whose rows are still here.'
 complete -c hammerwork -n '__hammerwork_at job' -a purge -d 'Deletes finished jobs for good, after consent; the age counts from when they ended.'
 complete -c hammerwork -n '__hammerwork_at job' -s h -l help -d 'Show the help and exit.'
 
@@ -347,7 +347,7 @@ complete -c hammerwork -n '__hammerwork_at job purge' -l debug -d 'Show tracebac
 complete -c hammerwork -n '__hammerwork_at job purge' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at queue' -a list -d 'Every queue that has jobs or is paused, with its jobs counted.'
-complete -c hammerwork -n '__hammerwork_at queue' -a stats -d 'Jobs of one queue, or of all together, by status.'
+complete -c hammerwork -n '__hammerwork_at queue' -a stats -d 'Jobs of one queue, or of all together, by status; archived ones too as long as their rows are here.'
 complete -c hammerwork -n '__hammerwork_at queue' -a health -d 'Whether queues are well: exit code 0, or 1 when one of them passes a limit.'
 complete -c hammerwork -n '__hammerwork_at queue' -a paused -d 'Queues that are paused, since when, by whom and why.'
 complete -c hammerwork -n '__hammerwork_at queue' -a pause -d 'Stops workers from taking jobs of a queue.'

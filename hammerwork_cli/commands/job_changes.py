@@ -205,7 +205,8 @@ def delete(
     force: ForceOption = False,
     consent: Consent,
 ) -> None:
-    """Deletes jobs for good, after consent even for one. Copies in the archive stay.
+    """Deletes jobs for good, after consent even for one: also those that were archived and whose rows are still here.
+    Copies in the archive stay.
 
     A Running job, and one that others wait for, is deleted only with --force. Jobs that a deleted one spawned
     stay, and lose their place in its tree.
@@ -242,7 +243,7 @@ def purge(
 ) -> None:
     """Deletes finished jobs for good, after consent; the age counts from when they ended.
 
-    Finished jobs that others wait for stay. Copies in the archive stay.
+    Finished jobs that others wait for stay. What was archived and has a row here counts; copies in the archive stay.
 
     \b
     Examples:

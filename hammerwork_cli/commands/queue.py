@@ -51,6 +51,7 @@ def list_(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
     """Every queue that has jobs or is paused, with its jobs counted.
 
     The oldest pending job is the one that has been due for longest; jobs that wait for other jobs do not count.
+    Archived jobs count by their status as long as their rows are here.
 
     \b
     Examples:
@@ -81,7 +82,7 @@ def stats(
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Jobs of one queue, or of all together, by status.
+    """Jobs of one queue, or of all together, by status; archived ones too as long as their rows are here.
 
     \b
     Examples:

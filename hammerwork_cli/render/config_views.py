@@ -26,7 +26,7 @@ class ShownSetting:
 
 SETTINGS: Sequence[Column[ShownSetting]] = (
     Column("setting", lambda row: row.name),
-    Column("value", lambda row: row.value, wraps=True),
+    Column("value", lambda row: row.value),
     Column("source", lambda row: row.source),
     Column("what it does", lambda row: row.purpose, wraps=True),
 )

@@ -168,15 +168,19 @@ def _packed(line: list[str], columns: Sequence[Column[Any]], room: int, colour: 
             packed.append(shown)
             left = room - taken
         else:
-            packed += _chopped(f"{column.header} {cell}", room)
+            packed += _broken(f"{column.header} {cell}", room)
             left = 0
     return packed
 
 
-def _chopped(text: str, width: int) -> list[str]:
+def _broken(text: str, width: int) -> list[str]:
+    """Lines: broken between words, and within those that are wider than a line."""
+    from textwrap import wrap
+
     from rich.cells import chop_cells
 
-    return chop_cells(text, width)
+    lines = wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return [part for line in lines for part in (chop_cells(line, width) if cell_count(line) > width else [line])]
 
 
 def delimited(records: Iterable[Mapping[str, object]], kind: str, keys: Sequence[str]) -> str:

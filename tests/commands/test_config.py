@@ -2,7 +2,11 @@
 
 import contextlib
 import os
+import pty
 import stat
+import subprocess
+import sys
+import termios
 import threading
 import tomllib
 from collections.abc import Callable
@@ -330,6 +334,23 @@ def test_whoever_reads_while_it_is_written_sees_a_whole_file(file: Path) -> None
         assert file.read_text() in texts
     thread.join()
     assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+@pytest.mark.parametrize("width", [70, 100, 180])
+def test_a_terminal_shows_whole_words_and_an_address_in_one_piece(
+    clean_environment: dict[str, str], width: int
+) -> None:
+    controller, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (40, width))
+    environment = {**os.environ, **clean_environment, "TERM": "xterm", "HAMMERWORK_DATABASE_URL": URL, "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "hammerwork_cli", "config", "show"]
+    subprocess.run(command, env=environment, stdout=terminal, stderr=subprocess.DEVNULL, check=True)
+    shown = os.read(controller, 65536).decode()
+    os.close(terminal)
+    os.close(controller)
+    assert max(map(len, shown.splitlines())) <= width
+    assert {word for key in KEYS.values() for word in key.purpose.split()} <= set(shown.split())
+    assert "postgresql://me:***@db.example.org/jobs" in shown
 
 
 def test_another_file_can_be_named(run: Run, file: Path, tmp_path: Path) -> None:
