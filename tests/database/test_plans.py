@@ -51,6 +51,8 @@ def test_the_newest_operations_are_read_from_our_index(spawned: tuple[Database, 
         statuses=None,
         since=None,
         operation=None,
+        cursor_at=None,
+        cursor_id=None,
         ended=spawns.ENDED_SPELLINGS,
         limit=5,
     )
