@@ -218,7 +218,7 @@ complete -c hammerwork -n '__hammerwork_at job' -a show -d 'Everything known abo
 complete -c hammerwork -n '__hammerwork_at job' -a enqueue -d 'Enqueues a job and prints its id.'
 complete -c hammerwork -n '__hammerwork_at job' -a retry -d 'Runs jobs again that are Failed, Dead or TimedOut: Pending, attempts 0, due now, the error and result cleared.'
 complete -c hammerwork -n '__hammerwork_at job' -a cancel -d 'Cancels jobs that have not begun: Failed, and the error says by whom.'
-complete -c hammerwork -n '__hammerwork_at job' -a delete -d 'Deletes jobs for good, after consent even for one: also those that were archived and whose rows are still here.'
+complete -c hammerwork -n '__hammerwork_at job' -a delete -d 'Deletes jobs for good, after consent even for one.'
 complete -c hammerwork -n '__hammerwork_at job' -a purge -d 'Deletes finished jobs for good, after consent; the age counts from when they ended.'
 complete -c hammerwork -n '__hammerwork_at job' -s h -l help -d 'Show the help and exit.'
 

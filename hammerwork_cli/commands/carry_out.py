@@ -59,7 +59,7 @@ def carry_out(
         AnswerIsNoError: some of several were left.
     """
     alone = isinstance(selection, Named) and len(selection.ids) == 1
-    plan = Plan(manner.wording, selection.groups(database), change.accepts)
+    plan = Plan(manner.wording, selection.groups(database), change.accepts, change.force)
     if manner.consent.dry_run:
         _show_plan(context, plan, manner)
         return

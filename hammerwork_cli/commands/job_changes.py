@@ -205,10 +205,9 @@ def delete(
     force: ForceOption = False,
     consent: Consent,
 ) -> None:
-    """Deletes jobs for good, after consent even for one: also those that were archived and whose rows are still here.
-    Copies in the archive stay.
+    """Deletes jobs for good, after consent even for one. Copies in the archive stay.
 
-    A Running job, and one that others wait for, is deleted only with --force. Jobs that a deleted one spawned
+    What was archived and has a row here counts. A Running job, and one that others wait for, is deleted only with --force. Jobs that a deleted one spawned
     stay, and lose their place in its tree.
 
     \b

@@ -78,7 +78,8 @@ def wait(
         lambda: wait_views.wait_text(result, width=context.width, colour=context.colour),
     )
     if result.outcome == WaitOutcome.TIMEOUT:
-        raise TimedOutError(f"The tree has not finished within {timeout}: {wait_views.open_text(result)}.")
+        given = f"{timeout} s" if (timeout or "")[-1:].isdigit() else timeout
+        raise TimedOutError(f"The tree has not finished within {given}: {wait_views.open_text(result)}.")
     if result.outcome != WaitOutcome.COMPLETED:
         raise typer.Exit(ANSWER_IS_NO)
 

@@ -32,6 +32,7 @@ class Wording:
         otherwise: what can be done about a job in a status that the change does not take.
         reasons: further reasons for leaving a job.
         tolerated: reasons that are no failure.
+        caveat: which jobs of a plan may turn out to be left, without force.
         unfinished: what is not finished by the same command after Ctrl-C, and what does it.
     """
 
@@ -43,6 +44,7 @@ class Wording:
     relation: str = ""
     reasons: Mapping[str, Reason] = field(default_factory=dict)
     tolerated: frozenset[str] = frozenset()
+    caveat: str = ""
     unfinished: str = ""
 
     def reason(self, word: str) -> Reason:
@@ -70,6 +72,7 @@ RETRY = Wording(
     otherwise="Only Failed, Dead and TimedOut jobs are retried.",
     followed="and re-armed",
     relation="that had failed because of",
+    caveat="Of these, what depends on a job that stays failed is left alone.",
     unfinished=" Jobs that had failed because of those: hammerwork job retry JOB --tree",
     reasons={
         JobStatus.COMPLETED: Reason("Completed", "With --force it runs again; a Rust worker also spawns again."),
@@ -89,6 +92,7 @@ DELETE = Wording(
     "delete",
     "Deleted",
     "the worker that runs it goes on, and what it does is not recorded.",
+    caveat="Of these, what a job that stays waits for is left alone.",
     reasons={"waited_for": Reason(_WAITED_FOR, "Delete that one too, or add --force and it waits for ever.")},
 )
 CLEAR = replace(DELETE, tolerated=frozenset({JobStatus.RUNNING}))
@@ -96,6 +100,7 @@ PURGE = Wording(
     "purge",
     "Purged",
     DELETE.running,
+    caveat=DELETE.caveat,
     reasons={"waited_for": Reason(_WAITED_FOR, "What waits in vain is found by: hammerwork spawn doctor")},
     tolerated=frozenset({"waited_for"}),
 )
@@ -108,11 +113,13 @@ class Plan:
     Attributes:
         groups: the jobs it is for.
         accepts: whether jobs in a status are changed.
+        forced: also what is refused otherwise.
     """
 
     wording: Wording
     groups: Sequence[JobGroup]
     accepts: Callable[[str], bool]
+    forced: bool = False
 
     @property
     def changed(self) -> list[JobGroup]:
@@ -158,6 +165,8 @@ def plan_text(plan: Plan, *, terminal: bool, width: int | None = None, colour: b
     if len(groups) > SHOWN_GROUPS:
         rest = groups[SHOWN_GROUPS:]
         yield f"… and {plural(sum(group.jobs for group in rest), 'job')} in {plural(len(rest), 'more line')}"
+    if groups and plan.wording.caveat and not plan.forced:
+        yield plan.wording.caveat
     yield from left_text(plan.wording, plan.left)
     if plan.touches_running:
         yield running_text(plan.wording)
@@ -192,7 +201,8 @@ def outcome_record(wording: Wording, outcome: Outcome, plan: Plan | None, *, dry
     Keys: ``action`` (``retry``, ``cancel``, ``delete``, ``purge``), ``dry_run``, ``changed`` (jobs),
     ``followed`` (dependents that were changed along), ``left`` (an object, reason -> jobs: a status, ``gone``,
     ``changed_meanwhile``, ``archived``, ``parent_failed``, ``waited_for``, ``still_coming``), ``plan`` (a list of
-    ``queue``, ``status``, ``jobs``, ``changes``; null for one job by its id).
+    ``queue``, ``status``, ``jobs``, ``changes``; null for one job by its id). Without force, jobs of the plan may
+    turn out to be left for the reasons ``parent_failed`` and ``waited_for``, which a dry run does not look into.
     """
     groups = None
     if plan is not None:

@@ -146,6 +146,14 @@ def test_a_job_whose_parents_have_completed_since_is_ready_to_run(run: Run, migr
     assert [states(migrated_url)[number][1] for number in (2, 3, 5)] == ["satisfied", "satisfied", "waiting"]
 
 
+def test_a_plan_says_what_may_be_left(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1, D, queue="other"), child(2, 1, F, "failed"))
+    caveat = "Of these, what depends on a job that stays failed is left alone."
+    words = ("job", "retry", "--queue", "mail", "--dry-run")
+    assert caveat in run(*words, url=migrated_url).stdout
+    assert caveat not in run(*words, "--force", url=migrated_url).stdout
+
+
 def test_a_filter_retries_parents_and_dependents_whatever_their_order(run: Run, migrated_url: str) -> None:
     write(migrated_url, child(1, 2, F, "failed"), child(2, 3, F, "failed"), job(3, D), child(4, 99, F, "failed"))
     record = changed(run, migrated_url, "retry", "--all", "--yes", code=1)

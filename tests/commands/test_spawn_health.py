@@ -107,7 +107,7 @@ def test_a_timeout_of_0_looks_once_and_a_bare_number_is_seconds(run: Run, rows: 
     root = rows.job(status="Running")
     done = run("spawn", "wait", root, "--timeout", "0", "--interval", "500ms", url=url, env=NOW)
     assert done.exit_code == 124
-    assert "The tree has not finished within 0: 1 job is open." in done.stderr
+    assert "The tree has not finished within 0 s: 1 job is open." in done.stderr
     assert run("spawn", "wait", root, "--timeout", "0.1", url=url, env=NOW).exit_code == 124
     finish(rows, root)
     assert run("spawn", "wait", root, "--timeout", "0", url=url, env=NOW).exit_code == 0
