@@ -121,7 +121,7 @@ _ALL = (
     Key(
         "log_level",
         ("HAMMERWORK_LOG_LEVEL",),
-        f"Kept for the original's tools; nothing here uses it yet: {', '.join(LEVELS)}.",
+        f"From which level on a worker logs: {', '.join(LEVELS)}.",
         "info",
         '"debug"',
         False,
@@ -130,7 +130,7 @@ _ALL = (
     Key(
         "connection_pool_size",
         ("HAMMERWORK_POOL_SIZE",),
-        f"Kept for the original's tools; nothing here uses it yet: 1 to {LARGEST_POOL}.",
+        f"Most connections that a worker's runs write with: 1 to {LARGEST_POOL}.",
         5,
         "10",
         True,

@@ -18,6 +18,7 @@ _HOMES = {
     "values": (
         "FAILURES FINISHED WAITING Counts JobPriority JobStatus Moment id_list moment priority_word rfc3339 status_of"
     ),
+    "workers": "RunningJob Worker",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from hammerwork_cli.models.spawns import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.trees import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.values import *  # noqa: F403  type checkers do not run __getattr__
+    from hammerwork_cli.models.workers import *  # noqa: F403  type checkers do not run __getattr__
 else:
 
     def __getattr__(name: str) -> Any:

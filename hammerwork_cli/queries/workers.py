@@ -1,6 +1,8 @@
 """Workers as the database knows them: a row each, kept alive by a heartbeat on the server's clock."""
 
 import json
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -8,10 +10,12 @@ from typing import NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AmbiguousIdError, ConflictError, NotFoundError
-from hammerwork_cli.models import Moment, moment
+from hammerwork_cli.models import RunningJob, Worker, moment
 from hammerwork_cli.queries import claims
 
 LIST_WORKERS = "Workers are shown by: hammerwork worker list"
+LOOK = 0.2
+"""Seconds between two looks at workers that were asked for something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,60 +69,6 @@ class Asked(NamedTuple):
     request: str | None
     was_lost: bool
     now: datetime
-
-
-class Worker(NamedTuple):
-    """A worker as operators see it.
-
-    Attributes:
-        queues: as JSON text; :attr:`queue_names` reads it.
-        silent_for: seconds since the last heartbeat, by the server's clock.
-    """
-
-    id: str
-    name: str
-    host: str
-    pid: int
-    version: str
-    queues: str
-    handlers: str
-    concurrency: int
-    lease: float
-    stored_state: str
-    request: str | None
-    requested_by: str | None
-    started_at: Moment
-    heartbeat_at: Moment
-    ended_at: Moment
-    running: int
-    completed: int
-    failed: int
-    memory: int | None
-    silent_for: float
-
-    @property
-    def state(self) -> str:
-        """``running``, ``stopping``, ``stopped`` or ``lost``: the last also before anybody has noticed."""
-        return "lost" if self.ended_at is None and self.silent_for > self.lease else self.stored_state
-
-    @property
-    def queue_names(self) -> tuple[str, ...]:
-        """The queues it serves."""
-        return tuple(json.loads(self.queues))
-
-    @property
-    def handler_names(self) -> tuple[str, ...]:
-        """Its spawn handlers."""
-        return tuple(json.loads(self.handlers))
-
-
-class RunningJob(NamedTuple):
-    """A job that a worker has claimed."""
-
-    id: str
-    queue: str
-    started_at: Moment
-    attempts: int
 
 
 def register(database: Database, worker: Registration) -> None:
@@ -190,22 +140,27 @@ def _bury(database: Database, worker: str, name: str, now: datetime) -> tuple[in
     return claims.return_lost(database, worker, name, now)
 
 
-def listed(database: Database, *, alive: bool = False, worker: str | None = None) -> list[Worker]:
+def listed(
+    database: Database, *, alive: bool = False, since: datetime | None = None, worker: str | None = None
+) -> list[Worker]:
     """Workers, the newest first; none where our migration of them is missing.
 
     Args:
         database: where.
         alive: only those that have not ended.
+        since: only those that have not ended, or ended then or later.
         worker: only the one with this id.
     """
-    if "hammerwork_workers" not in database.schema:
+    if "workers" not in database.tags:
         return []
-    rows = database.rows("workers.list", alive=alive, id=worker)
+    rows = database.rows("workers.list", alive=alive, since=since, id=worker)
     return [Worker._make((*row[:-1], float(row[-1] or 0))) for row in rows]
 
 
 def resolve(database: Database, text: str) -> Worker:
-    """The worker whose name is ``text`` (the one that is alive, if several had it), or whose id begins with it.
+    """The worker whose name is ``text``, or whose id begins with it.
+
+    Of several that had the name, it is the one that has not ended, else the last one.
 
     Raises:
         NotFoundError: there is none.
@@ -213,9 +168,10 @@ def resolve(database: Database, text: str) -> Worker:
     """
     workers = listed(database)
     named = [worker for worker in workers if worker.name == text]
-    alive = [worker for worker in named if worker.ended_at is None]
+    open_ones = [worker for worker in named if worker.ended_at is None]
     digits = text.strip().lower()
-    found = alive or named or [worker for worker in workers if len(digits) >= 4 and str(worker.id).startswith(digits)]
+    by_id = [worker for worker in workers if len(digits) >= 4 and worker.id.startswith(digits)]
+    found = open_ones or named[:1] or by_id
     if not found:
         raise NotFoundError(f"There is no worker {text[:60]!r}.", hint=LIST_WORKERS)
     if len(found) > 1:
@@ -238,5 +194,49 @@ def ask(database: Database, worker: Worker, request: str, by: str) -> None:
     """
     if worker.state == "lost":
         raise ConflictError(f"The worker {worker.name} is lost: nothing would hear the request.")
-    if not database.run("workers.ask", id=worker.id, request=request, by=by):
-        raise ConflictError(f"The worker {worker.name} has ended.")
+    if not database.run("workers.ask", id=worker.id, request=request, by=by[:255]):
+        raise ConflictError(f"The worker {worker.name} has ended.", hint=LIST_WORKERS)
+
+
+def wait_for(
+    database: Database, asked: Sequence[Worker], *, successors: bool, timeout: float | None
+) -> dict[str, Worker]:
+    """Waits until workers have ended.
+
+    Args:
+        database: where.
+        asked: the workers.
+        successors: wait, besides, until another worker runs in the place of each.
+        timeout: seconds after which to give up; ``None`` for never.
+
+    Returns:
+        Id -> the worker as it ended, or its successor; of those that are not so far, nothing.
+    """
+    done: dict[str, Worker] = {}
+    give_up = None if timeout is None else time.monotonic() + timeout
+    while True:
+        everybody = listed(database)
+        for worker in asked:
+            found = _replaced(worker, everybody) if successors else _ended(worker, everybody)
+            if found:
+                done[worker.id] = found
+        if len(done) == len(asked) or (give_up is not None and time.monotonic() >= give_up):
+            return done
+        time.sleep(LOOK)
+
+
+def _ended(worker: Worker, everybody: Sequence[Worker]) -> Worker | None:
+    now = next((other for other in everybody if other.id == worker.id), worker)
+    return None if now.is_alive else now
+
+
+def _replaced(worker: Worker, everybody: Sequence[Worker]) -> Worker | None:
+    """Who began in the same process, which has become another worker."""
+    if not _ended(worker, everybody):
+        return None
+    before, place = moment(worker.started_at), (worker.host, worker.pid, worker.name)
+    for other in everybody:
+        began = moment(other.started_at)
+        if (other.host, other.pid, other.name) == place and before and began and began > before:
+            return other
+    return None

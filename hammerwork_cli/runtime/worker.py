@@ -130,7 +130,7 @@ class Worker:
         self._clock = ServerClock()
         self._given_up = threading.Event()
         self._woken = threading.Event()
-        self._stopping = self._restart = False
+        self._stopping = self._restart = self._full = False
         self._claimed = 0
         self._look_at = 0.0
         self._turn = 0
@@ -167,6 +167,9 @@ class Worker:
         self._begin()
         try:
             with self._signals():
+                # Whoever reads this may send a signal.
+                served = ", ".join(self.queues)
+                log.info("Worker %s (%s) serves %s, %d at once.", self.name, self.id, served, self.concurrency)
                 self._work()
         finally:
             self._end()
@@ -210,7 +213,6 @@ class Worker:
         )
         self._slots.start()
         self._heart.start()
-        log.info("Worker %s (%s) serves %s, %d at once.", self.name, self.id, ", ".join(self.queues), self.concurrency)
 
     def _look(self, database: Database) -> None:
         if "workers" not in database.tags:
@@ -236,6 +238,7 @@ class Worker:
         def heard(number: int, frame: FrameType | None) -> None:
             del frame
             again = self._stopping
+            self._restart = False  # who sends signals wants it to end
             self.stop(now=again)
             says = "gives its jobs back and ends now" if again else "ends after what runs; once more ends it now"
             log.info("Signal %d: the worker %s.", number, says)
@@ -261,10 +264,13 @@ class Worker:
 
     def _wait(self) -> None:
         due = self._slots.expire(self._timed_out)
-        pause = self.poll_interval if self._stopping else max(0.0, self._look_at - time.monotonic())
+        # A slot that gets free wakes it.
+        idle = self._stopping or self._full
+        pause = self.poll_interval if idle else max(0.0, self._look_at - time.monotonic())
         if due is not None:
             pause = min(pause, max(0.0, due - time.monotonic()))
-        if self._slots.waiting:
+        if self._slots.waiting or self._slots.running:
+            # What has just begun may have a deadline, and what waits may have become stale.
             pause = min(pause, STALE_SECONDS)
         self._woken.wait(self._pause_to_write(pause))
         self._woken.clear()
@@ -281,8 +287,9 @@ class Worker:
     def _fetch(self) -> bool:
         """Whether there is work, or there may be."""
         wanted = self._wanted()
-        if wanted <= 0:
-            return True
+        self._full = wanted <= 0
+        if self._full:
+            return self.max_jobs is None or self._claimed < self.max_jobs
         if time.monotonic() < self._look_at:
             return self._slots.running + self._slots.waiting > 0
         got = self._claim(wanted)

@@ -63,6 +63,7 @@ w.request, w.requested_by, w.started_at, w.heartbeat_at, w.ended_at, w.running, 
 FROM hammerwork_workers w
 WHERE TRUE
 AND w.ended_at IS NULL -- when :alive
+AND (w.ended_at IS NULL OR w.ended_at >= :since) -- when :since
 AND w.id = :id -- when :id
 ORDER BY w.started_at DESC, w.id
 

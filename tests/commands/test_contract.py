@@ -83,6 +83,11 @@ CONTRACT = {
     "queue pause": changes("segment --dry-run", "--all --dry-run"),
     "queue resume": changes("mail --dry-run", "--all --dry-run"),
     "queue clear": changes("segment --dry-run"),
+    "worker start": changes(),
+    "worker list": reads("", "--all --limit 1000", "--all --queue mail"),
+    "worker status": reads("", "{worker}"),
+    "worker stop": changes("{worker} --dry-run", "--all --dry-run"),
+    "worker restart": changes("{worker} --dry-run", "--all --dry-run"),
     "web serve": changes("--help"),
     "migration run": changes("--dry-run", schema="migration-plan"),
     "migration status": reads(),
@@ -209,6 +214,7 @@ def fill(url: str) -> dict[str, str]:
             "hammerwork_queue_pause",
             {"queue_name": "mail", "paused_at": START, "paused_by": HOSTILE, "reason": None},
         )
+        worker = work(rows, lonely)
     segments = [job.id for job in night if job.queue == "segment" and job.status == JobStatus.DEAD]
     return {
         "root": demonstration.broken_root(night),
@@ -219,7 +225,24 @@ def fill(url: str) -> dict[str, str]:
         "cycle": cycle,
         "join": join,
         "queue": "segment",
+        "worker": worker,
     }
+
+
+def work(rows: Rows, job: str) -> str:
+    """Workers: one that is lost and has taken a job, one that ended; the id of the first."""
+    lost = "00000000-0000-4000-8000-00000000105e"
+    facts = {"host": HOSTILE, "pid": 7, "version": HOSTILE, "concurrency": 4, "lease_seconds": 30.0}
+    facts |= {"started_at": START, "heartbeat_at": START + timedelta(minutes=1), "completed": 9, "memory_bytes": 9999}
+    asked = {"request": "stop", "requested_by": HOSTILE}
+    for worker in (
+        {"id": lost, "name": HOSTILE, "queues": json.dumps([HOSTILE]), "handlers": "[]", "state": "running", **asked},
+        {"id": lost[:-1] + "0", "name": "ended", "queues": '["mail"]', "handlers": "{", "state": "stopped"},
+    ):
+        ended = {"ended_at": START + timedelta(minutes=2)} if worker["name"] == "ended" else {}
+        rows.insert("hammerwork_workers", {**facts, **worker, **ended})
+    rows.job(job, queue=HOSTILE, status="Running", started_at=START, claimed_by=lost)
+    return lost
 
 
 @pytest.fixture(scope="module", params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in DIALECTS])

@@ -1,0 +1,202 @@
+"""``hammerwork worker``: runs jobs, and sees and steers the workers of a database from anywhere."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.commands import worker_start
+from hammerwork_cli.commands.aliases import verb_with
+from hammerwork_cli.commands.option_sets import spread
+from hammerwork_cli.commands.options import Format, FormatOption, LimitOption, QueueOption, YesOption, before, duration
+from hammerwork_cli.commands.verb import group
+from hammerwork_cli.context import Context
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import TimedOutError, UsageError
+from hammerwork_cli.models import Worker
+from hammerwork_cli.queries import workers
+from hammerwork_cli.render import worker_views as views
+from hammerwork_cli.render.text import plural, visible
+from hammerwork_cli.render.worker_views import AskedWorker, WorkerStatus
+
+app = group(
+    "worker",
+    "Workers: run one here, see and steer all of them.",
+    "worker start --handlers my_app:app",
+    "worker list",
+    "worker restart --all --yes",
+)
+
+WorkersArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[WORKER]...", help="Names, or 4 or more hex digits of the beginning of ids."),
+]
+NamedOption = Annotated[list[str] | None, typer.Option("--worker-id", hidden=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Whom to ask, and whether to wait for it."""
+
+    worker: WorkersArgument = None
+    every: Annotated[bool, typer.Option("--all", help="All that are alive; needs consent.")] = False
+    wait: Annotated[bool, typer.Option("--wait", help="Until they have done it.")] = False
+    timeout: Annotated[
+        str | None,
+        typer.Option("--timeout", metavar="DURATION", help="With --wait: give up after 90s, 15m. Default: never."),
+    ] = None
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which would be asked.")] = False
+    yes: YesOption = False
+    named: NamedOption = None
+    form: FormatOption = Format.TABLE
+
+    def workers(self, database: Database) -> list[Worker]:
+        """Whom to ask.
+
+        Raises:
+            UsageError: nobody was named, or somebody besides --all.
+        """
+        named = _named(database, self.worker, self.named)
+        if self.every and named:
+            raise UsageError("Name workers, or say --all, not both.")
+        if not self.every and not named:
+            raise UsageError("No worker was named.", hint="Workers are shown by: hammerwork worker list")
+        if self.timeout and not self.wait:
+            raise UsageError("--timeout is for --wait.")
+        return named or [worker for worker in workers.listed(database, alive=True) if worker.is_alive]
+
+
+def _named(database: Database, worker: list[str] | None, named: list[str] | None) -> list[Worker]:
+    words = dict.fromkeys([*(worker or ()), *(named or ())])
+    return list({found.id: found for found in (workers.resolve(database, word) for word in words)}.values())
+
+
+app.command("start", cls=verb_with({"-n": "--queue", "--workers": "--concurrency"}))(worker_start.start)
+
+
+@app.command("list", cls=verb_with({"-n": "--queue"}))
+def list_(
+    ctx: typer.Context,
+    queue: QueueOption = None,
+    since: Annotated[
+        str, typer.Option("--since", metavar="DURATION", help="Of those that ended, only since: 90s, 15m, 2h, 7d.")
+    ] = "1h",
+    every: Annotated[bool, typer.Option("--all", help="Also all that ended longer ago.")] = False,
+    limit: LimitOption = 100,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Workers that are alive or ended lately, newest first, whichever machine they run on.
+
+    A worker whose heartbeat stopped is lost: its jobs go to others.
+
+    \b
+    Examples:
+      hammerwork worker list
+      hammerwork worker list --queue mail --since 7d
+      hammerwork worker list --format json | jq '.[] | select(.state == "lost")'
+    """
+    context: Context = ctx.obj
+    database = context.database()
+    after = None if every else before(database.now(), duration(since))
+    found = workers.listed(database, since=after)
+    context.show(
+        [worker for worker in found if queue is None or queue in worker.queue_names][:limit],
+        form,
+        columns=views.WORKERS,
+        record=views.worker_record,
+        keys=views.WORKER_KEYS,
+        empty="No worker is alive or ended lately. Begin one: hammerwork worker start --handlers my_app:app",
+    )
+
+
+@app.command("status", cls=verb_with({}))
+def status(
+    ctx: typer.Context, worker: WorkersArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
+) -> None:
+    """What workers are doing: memory, jobs done, rate, and what runs for how long. Without WORKER: all alive ones.
+
+    \b
+    Examples:
+      hammerwork worker status
+      hammerwork worker status web-1-4242
+      hammerwork worker status --format json | jq '.[].jobs[] | select(.running_seconds > 60)'
+    """
+    context: Context = ctx.obj
+    database = context.database()
+    found = _named(database, worker, named) or workers.listed(database, alive=True)
+    now = database.now()
+    shown = [WorkerStatus(one, tuple(workers.running_jobs(database, one.id)), now) for one in found]
+    if form is not Format.TABLE:
+        context.data([views.status_record(one) for one in shown], form, views.STATUS_KEYS)
+        return
+    for one in shown:
+        context.lines(views.status_text(one, colour=context.colour))
+    if not shown:
+        context.note("No worker is alive. Begin one: hammerwork worker start --handlers my_app:app")
+
+
+@app.command("stop", cls=verb_with({}))
+@spread
+def stop(ctx: typer.Context, asking: Asking) -> None:
+    """Asks workers to end what runs, give the rest back, and end. They hear it within seconds, on any machine.
+
+    Exit code 124 when --timeout passed.
+
+    \b
+    Examples:
+      hammerwork worker stop web-1-4242
+      hammerwork worker stop web-1-4242 --wait --timeout 5m
+      hammerwork worker stop --all --yes
+    """
+    _ask(ctx.obj, "stop", asking)
+
+
+@app.command("restart", cls=verb_with({}))
+@spread
+def restart(ctx: typer.Context, asking: Asking) -> None:
+    """Asks workers to end what runs and to begin again with the code that is there now, in the same process.
+
+    Only what `worker start` runs can begin again; a worker in a Python program of your own ends, and its program is
+    told. Exit code 124 when --timeout passed.
+
+    \b
+    Examples:
+      hammerwork worker restart web-1-4242
+      hammerwork worker restart --all --yes --wait --timeout 5m
+    """
+    _ask(ctx.obj, "restart", asking)
+
+
+def _ask(context: Context, request: str, asking: Asking) -> None:
+    database = context.database()
+    found = asking.workers(database)
+    asked = [AskedWorker(worker, request, asking.dry_run) for worker in found]
+    if found and not asking.dry_run:
+        if asking.every:
+            _agree(context, request, found, asking)
+        for worker in found:
+            workers.ask(database, worker, request, context.operator)
+        if asking.wait:
+            asked = _waited(context, database, asked, asking.timeout)
+    if asking.form is Format.TABLE:
+        context.lines(map(views.asked_text, asked))
+    else:
+        context.data([views.asked_record(one) for one in asked], asking.form, views.ASKED_KEYS)
+    if not found:
+        context.note("No worker is alive.")
+    late = [one for one in asked if one.now is None]
+    if asking.wait and late and not asking.dry_run:
+        raise TimedOutError(f"{plural(len(late), 'worker')} did not {request} within {asking.timeout}.")
+
+
+def _agree(context: Context, request: str, found: list[Worker], asking: Asking) -> None:
+    context.note(f"{request.capitalize()}: {', '.join(visible(worker.name) for worker in found)}")
+    context.confirm(f"{request.capitalize()} {plural(len(found), 'worker')}?", yes=asking.yes, form=asking.form)
+
+
+def _waited(context: Context, database: Database, asked: list[AskedWorker], timeout: str | None) -> list[AskedWorker]:
+    context.note(f"Waiting for {plural(len(asked), 'worker')}.")
+    limit = duration(timeout).total_seconds() if timeout else None
+    successors = asked[0].request == "restart"
+    done = workers.wait_for(database, [one.worker for one in asked], successors=successors, timeout=limit)
+    return [replace(one, now=done.get(one.worker.id)) for one in asked]

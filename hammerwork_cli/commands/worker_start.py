@@ -1,0 +1,190 @@
+"""``hammerwork worker start``: runs an application's handlers until it is stopped."""
+
+import os
+import sys
+from dataclasses import asdict
+from enum import StrEnum
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hammerwork_cli.commands.job_options import seconds_or_duration
+from hammerwork_cli.commands.options import Format, FormatOption
+from hammerwork_cli.context import Context
+from hammerwork_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from hammerwork_cli.runtime.worker import Worker, WorkerReport
+
+
+class LogFormat(StrEnum):
+    """How a worker's log is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """What a worker's log leaves out."""
+
+    TRACE = "trace"
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+
+
+class Isolation(StrEnum):
+    """Where handlers run."""
+
+    THREAD = "thread"
+    PROCESS = "process"
+
+
+def start(
+    ctx: typer.Context,
+    handlers: Annotated[
+        str, typer.Option("--handlers", metavar="MODULE:ATTRIBUTE", help="What jobs do and spawn; see above.")
+    ],
+    queue: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-q", "--queue", metavar="QUEUE", help="Serve this one (several). [default: those of the handlers]"
+        ),
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option("-c", "--concurrency", min=1, max=10_000, help="Jobs at once. [default: 4]")
+    ] = None,
+    pool_size: Annotated[
+        int | None,
+        typer.Option(
+            "--pool-size",
+            min=1,
+            max=100,
+            help="Most connections for what runs write. [default: connection_pool_size]",
+        ),
+    ] = None,
+    poll_interval: Annotated[
+        str | None,
+        typer.Option("--poll-interval", metavar="DURATION", help="Between looks at empty queues. [default: 1s]"),
+    ] = None,
+    lease: Annotated[
+        str | None,
+        typer.Option("--lease", metavar="DURATION", help="Without a heartbeat others take its jobs. [default: 30s]"),
+    ] = None,
+    max_jobs: Annotated[int | None, typer.Option("--max-jobs", min=1, help="End after so many jobs.")] = None,
+    drain: Annotated[
+        bool, typer.Option("--drain", help="End when the queues have nothing to do within a minute.")
+    ] = False,
+    isolation: Annotated[
+        Isolation | None,
+        typer.Option("--isolation", help="process: handlers run in processes that can be killed. [default: thread]"),
+    ] = None,
+    weighted: Annotated[
+        bool | None,
+        typer.Option("--weighted/--strict-priority", help="By weight, so that no priority starves, or strictly."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="For people. [default: host and process]")
+    ] = None,
+    log_format: Annotated[LogFormat, typer.Option("--log-format", help="Of the log on stderr.")] = LogFormat.TEXT,
+    log_level: Annotated[
+        LogLevel | None, typer.Option("--log-level", help="From which on to log. [default: log_level]")
+    ] = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Runs jobs with an application's handlers, until Ctrl-C or SIGTERM, `worker stop`, --drain or --max-jobs.
+
+    MODULE is imported from the current folder or the installed packages; ATTRIBUTE is a Handlers, a Worker, or a
+    function that returns one. A first Ctrl-C or SIGTERM lets what runs end and gives the rest back; a second one
+    gives everything back and ends now. `worker restart` makes it begin again in the same process with the same
+    arguments: new code is read.
+
+    \b
+    Examples:
+      hammerwork worker start --handlers my_app:app
+      hammerwork worker start --handlers my_app:app --queue mail --queue report --concurrency 16
+      hammerwork worker start --handlers my_app:app --drain --format json | jq .failed
+      hammerwork worker start --handlers my_app:app --log-format json --log-level warn
+    """
+    from hammerwork_cli.runtime import logs
+    from hammerwork_cli.runtime.loading import load
+
+    context: Context = ctx.obj
+    folder = Path.cwd()
+    given = {
+        "queues": tuple(queue or ()),
+        "concurrency": concurrency,
+        "pool_size": pool_size,
+        "poll_interval": _seconds("--poll-interval", poll_interval),
+        "lease": _seconds("--lease", lease),
+        "max_jobs": max_jobs,
+        "drain": drain,
+        "weighted": weighted,
+        "name": name,
+        "isolation": str(isolation) if isolation else None,
+    }
+    level = context.settings.get("log_level", log_level or ("error" if context.options.get("quiet") else None)).value
+    loaded = load(handlers)
+    logs.configure(level, as_json=log_format is LogFormat.JSON, stream=context.stderr)
+    worker = _worker(context, loaded, {option: value for option, value in given.items() if value})
+    report = worker.run()
+    _tell(context, report, form, quiet=log_format is LogFormat.JSON)
+    if report.restart:
+        _begin_again(context, folder)
+
+
+def _seconds(option: str, text: str | None) -> float | None:
+    if text is None:
+        return None
+    seconds = seconds_or_duration(text).total_seconds()
+    if seconds <= 0:
+        raise UsageError(f"{option} is more than 0 seconds.", hint="Write 0.5, 1s or 2m.")
+    return seconds
+
+
+def _worker(context: Context, loaded: Any, given: dict[str, Any]) -> "Worker":
+    """The worker that a module has, or one for its handlers; what options say counts more than what it says."""
+    from hammerwork_cli.runtime.worker import Worker
+
+    pool = context.settings.get("connection_pool_size")
+    if "isolation" not in signature(Worker).parameters and given.pop("isolation", None) == Isolation.PROCESS:
+        raise UsageError("This version runs handlers in threads only.", hint="Leave --isolation out.")
+    if isinstance(loaded, Worker):
+        if "database_url" in context.options:
+            loaded.url = _url(context)
+        for option, value in given.items():
+            setattr(loaded, option, value)
+        return loaded
+    worker = Worker(_url(context), loaded, **{"pool_size": pool.value, **given})
+    for queue in worker.queues:
+        if queue not in loaded.queues and queue not in loaded.handler_names:
+            context.note(f"No handler is registered for the queue {queue!r}: only jobs that name a spawn handler run.")
+    return worker
+
+
+def _url(context: Context) -> Any:
+    # What is wrong with the database is said by the command, as for every other one.
+    url = context.database().url
+    context.close()
+    return url
+
+
+def _tell(context: Context, report: "WorkerReport", form: Format, *, quiet: bool) -> None:
+    from hammerwork_cli.render import worker_views as views
+
+    facts = asdict(report)
+    if not quiet:
+        context.note(views.report_text(**facts))
+    context.answer(views.report_record(**facts), form, list)
+    context.stdout.flush()
+
+
+def _begin_again(context: Context, folder: Path) -> None:
+    """Becomes the same command anew: the process stays, whatever its supervisor is."""
+    context.close()
+    context.stderr.flush()
+    os.chdir(folder)
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  what was typed, once more

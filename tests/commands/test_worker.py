@@ -1,0 +1,388 @@
+"""``hammerwork worker``: the program runs jobs in a process of its own, and others see and steer it."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from hammerwork_cli.database import connect
+from hammerwork_cli.render.schemas import SCHEMAS
+from tests.jobs import execute, job, rows, statuses, write
+from tests.rows import START, Rows
+
+ROOT = Path(__file__).parent.parent.parent
+HANDLERS = """
+import threading, time
+from hammerwork_cli import Handlers, Job, Worker
+app = Handlers()
+
+@app.job("mail")
+def mail(job):
+    if "fails" in job.payload:
+        raise ValueError("no\\nsuch address")
+    time.sleep(job.payload.get("sleeps", 0))
+
+@app.spawn("fan")
+def fan(context):
+    return [Job("mail", {"number": number}) for number in range(3)]
+
+def made():
+    return app
+
+def worker():
+    return Worker("sqlite:///nowhere.db", app, concurrency=2, name="from the module")
+
+nothing = Handlers()
+number = 7
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the program runs and finds the module ``handlers``."""
+    (tmp_path / "handlers.py").write_text(HANDLERS)
+    (tmp_path / "broken.py").write_text("import json\nraise RuntimeError('not today')\n")
+    return tmp_path
+
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(folder: Path, clean_environment: dict[str, str]) -> Iterator[Start]:
+    """``start(url, *options)``: ``hammerwork worker start`` that goes on; whatever happens, it is killed at last."""
+    with contextlib.ExitStack() as ending:
+
+        def begin(url: str, *options: str, handlers: str = "handlers:app") -> subprocess.Popen[str]:
+            program = [sys.executable, "-m", "hammerwork_cli", "worker", "start", "--handlers", handlers, *options]
+            worker = subprocess.Popen(
+                program,
+                cwd=folder,
+                env={**clean_environment, "PYTHONPATH": str(ROOT), "HAMMERWORK_DATABASE_URL": url},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            ending.enter_context(worker)
+            ending.callback(worker.kill)
+            return worker
+
+        yield begin
+
+
+def eventually(look: Callable[[], Any]) -> Any:
+    """What ``look`` says, once it says something."""
+    give_up = time.monotonic() + 60
+    while not (found := look()):
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+    return found
+
+
+def is_running(url: str, number: int = 1) -> bool:
+    return statuses(url)[number] == "Running"
+
+
+# Running.
+
+
+def test_jobs_and_what_they_spawn_run_until_nothing_is_left(
+    migrated_url: str, folder: Path, hammerwork: Callable[..., Any]
+) -> None:
+    write(migrated_url, job(1), job(2, queue="fan"), job(3, payload='{"fails": 1}', max_attempts=1))
+    done = hammerwork("worker", "start", "--handlers", "handlers:app", "--drain", "--format", "json", url=migrated_url)
+    assert done.exit_code == 0, done.stderr
+    assert done.json == {"completed": 5, "failed": 1, "restart": False, "unreturned": 0}
+    Draft202012Validator(SCHEMAS["worker-start"]).validate(done.json)
+    assert done.stderr.splitlines()[-1] == "5 runs completed, 1 failed."
+    found = rows(migrated_url, "queue_name, status, error_message", "queue_name = 'mail'")
+    assert sorted(status for _, status, _ in found) == ["Completed"] * 4 + ["Dead"]
+    error = next(error for _, status, error in found if status == "Dead")
+    assert error.startswith("ValueError: no\nsuch address")
+    assert "handlers.py" in error
+
+
+def test_only_the_queues_that_are_named_are_served_by_either_name_of_the_option(
+    sqlite_url: str, folder: Path, hammerwork: Callable[..., Any], run: Callable[..., Any]
+) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    write(sqlite_url, job(1), job(2, queue="fan"), job(3, queue="other"))
+    for number, option in ((1, "-n"), (2, "--queue")):
+        queue = {1: "mail", 2: "fan"}[number]
+        assert statuses(sqlite_url)[number] == "Pending"
+        words = ("--drain", "--workers", "1", option, queue, "--max-jobs", "1")
+        done = hammerwork("worker", "start", "--handlers", "handlers:made", *words, url=sqlite_url)
+        assert done.exit_code == 0, done.stderr
+        assert statuses(sqlite_url)[number] == "Completed"
+    assert statuses(sqlite_url)[3] == "Pending"
+
+
+def test_options_count_more_than_what_a_worker_of_the_module_says(
+    migrated_url: str, folder: Path, hammerwork: Callable[..., Any], run: Callable[..., Any]
+) -> None:
+    write(migrated_url, job(1))
+    words = ("--handlers", "handlers:worker", "--drain", "-u", migrated_url)
+    done = hammerwork("worker", "start", *words, "--name", "told")
+    assert done.exit_code == 0, done.stderr
+    worker = run("worker", "list", "--format", "json", url=migrated_url).json[0]
+    assert (worker["name"], worker["concurrency"], worker["completed"]) == ("told", 2, 1)
+
+
+def test_a_handler_that_never_returns_does_not_keep_the_process(
+    migrated_url: str, folder: Path, hammerwork: Callable[..., Any]
+) -> None:
+    write(migrated_url, job(1, payload='{"sleeps": 3600}', timeout_seconds=1))
+    done = hammerwork("worker", "start", "--handlers", "handlers:app", "--drain", "--format", "json", url=migrated_url)
+    assert done.exit_code == 0, done.stderr
+    assert done.json == {"completed": 0, "failed": 1, "restart": False, "unreturned": 1}
+    assert "1 run had been given up and did not return" in done.stderr
+    assert statuses(migrated_url) == {1: "TimedOut"}
+
+
+def test_the_log_is_one_json_object_a_line(migrated_url: str, folder: Path, hammerwork: Callable[..., Any]) -> None:
+    write(migrated_url, job(1, payload='{"fails": 1}', max_attempts=1))
+    words = ("--drain", "--log-format", "json", "--name", "\x1b[31mred")
+    done = hammerwork("worker", "start", "--handlers", "handlers:app", *words, url=migrated_url)
+    assert done.exit_code == 0, done.stderr
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [event["level"] for event in events] == ["info", "warn", "info"]
+    assert all({"time", "level", "logger", "message"} <= event.keys() for event in events)
+    assert "\x1b" not in done.stderr
+
+
+def test_the_log_level_is_that_of_the_option_else_the_configured_one(
+    sqlite_url: str, folder: Path, hammerwork: Callable[..., Any], run: Callable[..., Any]
+) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    words = ("worker", "start", "--handlers", "handlers:app", "--drain")
+    quiet = hammerwork(*words, url=sqlite_url, env={"HAMMERWORK_LOG_LEVEL": "warn"})
+    assert quiet.stderr == "0 runs completed, 0 failed.\n"
+    loud = hammerwork(*words, "--log-level", "info", url=sqlite_url, env={"HAMMERWORK_LOG_LEVEL": "warn"})
+    assert len(loud.stderr.splitlines()) == 3
+    assert hammerwork(*words, "--quiet", url=sqlite_url).stderr == ""
+
+
+# What cannot begin.
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("handlers", "names no handlers"),
+        ("handlers:app2", "There is no app2 in the module handlers"),
+        ("nowhere:app", "There is no module 'nowhere'"),
+        ("broken:app", "RuntimeError: not today"),
+        ("handlers:number", "is of type int"),
+        ("handlers:nothing", "has no handlers"),
+    ],
+)
+def test_handlers_that_are_none_are_an_error_before_anything_is_claimed(
+    sqlite_url: str, folder: Path, hammerwork: Callable[..., Any], run: Callable[..., Any], target: str, says: str
+) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    write(sqlite_url, job(1))
+    done = hammerwork("worker", "start", "--handlers", target, "--drain", url=sqlite_url)
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert says in done.stderr
+    assert statuses(sqlite_url) == {1: "Pending"}
+    assert run("worker", "list", "--format", "json", url=sqlite_url).json == []
+
+
+def test_without_our_tables_a_worker_says_which_command_makes_them(
+    migrated_url: str, folder: Path, hammerwork: Callable[..., Any], run: Callable[..., Any]
+) -> None:
+    execute(migrated_url, "DROP TABLE hammerwork_spawn_roots")
+    done = hammerwork("worker", "start", "--handlers", "handlers:app", url=migrated_url)
+    assert (done.exit_code, done.stdout) == (4, "")
+    assert "hammerwork migration run" in done.stderr
+    assert run("worker", "list", "--format", "json", url=migrated_url).json == []
+    assert run("worker", "status", url=migrated_url).exit_code == 0
+    assert run("worker", "stop", "anyone", url=migrated_url).exit_code == 5
+
+
+@pytest.mark.parametrize("url", ["postgresql://nobody@127.0.0.1:1/x", "mysql://nobody@127.0.0.1:1/x"])
+def test_a_database_that_does_not_answer_is_an_error_at_the_start(
+    folder: Path, hammerwork: Callable[..., Any], url: str
+) -> None:
+    done = hammerwork("worker", "start", "--handlers", "handlers:app", "-u", url, "--format", "json")
+    assert (done.exit_code, done.stdout) == (4, "")
+    assert json.loads(done.stderr)["error"]["code"] == "database_unreachable"
+
+
+@pytest.mark.parametrize(
+    "words", [["--concurrency", "0"], ["--lease", "0s"], ["--poll-interval", "soon"], ["--isolation", "cell"]]
+)
+def test_options_out_of_range_are_usage_errors(folder: Path, hammerwork: Callable[..., Any], words: list[str]) -> None:
+    assert hammerwork("worker", "start", "--handlers", "handlers:app", *words).exit_code == 2
+
+
+# Signals.
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_first_signal_lets_what_runs_end(sqlite_url: str, start: Start, run: Any, number: signal.Signals) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    write(sqlite_url, job(1, payload='{"sleeps": 2}'))
+    worker = start(sqlite_url, "--format", "json")
+    eventually(lambda: is_running(sqlite_url))
+    write(sqlite_url, job(2))
+    worker.send_signal(number)
+    stdout, stderr = worker.communicate(timeout=60)
+    assert worker.returncode == 0, stderr
+    assert json.loads(stdout)["completed"] >= 1
+    assert statuses(sqlite_url)[1] == "Completed"
+    assert run("worker", "list", "--format", "json", url=sqlite_url).json[0]["state"] == "stopped"
+
+
+def test_a_second_signal_gives_the_jobs_back_and_ends_now(migrated_url: str, start: Start) -> None:
+    write(migrated_url, job(1, payload='{"sleeps": 3600}'))
+    worker = start(migrated_url)
+    eventually(lambda: is_running(migrated_url))
+    worker.send_signal(signal.SIGTERM)
+    eventually(lambda: _state(migrated_url) == "stopping")
+    worker.send_signal(signal.SIGTERM)
+    _, stderr = worker.communicate(timeout=60)
+    assert worker.returncode == 0, stderr
+    assert statuses(migrated_url) == {1: "Pending"}
+    assert _state(migrated_url) == "stopped"
+
+
+def _state(url: str) -> str:
+    with contextlib.closing(connect(url)) as database:
+        return str(database.query("SELECT state FROM hammerwork_workers")[0][0])
+
+
+# Seeing and steering.
+
+
+def test_a_worker_is_seen_restarted_and_stopped_from_another_process(
+    migrated_url: str, start: Start, run: Callable[..., Any]
+) -> None:
+    write(migrated_url, job(1, payload='{"sleeps": 5}'))
+    worker = start(migrated_url, "--name", "w-1", "--lease", "3s", "--format", "jsonl")
+    eventually(lambda: is_running(migrated_url))
+    status = run("worker", "status", "w-1", "--format", "json", url=migrated_url).json[0]
+    assert (status["state"], status["pid"], status["queues"], status["handlers"]) == (
+        "running",
+        worker.pid,
+        ["fan", "mail"],
+        ["fan"],
+    )
+    assert [running["queue"] for running in status["jobs"]] == ["mail"]
+    assert sys.platform != "linux" or status["memory_bytes"] > 1_000_000
+    text = run("worker", "status", status["id"][:8], url=migrated_url).stdout
+    assert text.startswith(f"w-1 {status['id'][:8]} · running")
+    assert "attempt 1" in text
+
+    again = run("worker", "restart", "w-1", "--wait", "--timeout", "60s", "--format", "json", url=migrated_url)
+    assert again.exit_code == 0, again.stderr
+    assert statuses(migrated_url) == {1: "Completed"}
+    successor = again.json[0]["successor"]
+    listed = run("worker", "list", "--format", "json", url=migrated_url).json
+    assert [(one["id"], one["state"], one["pid"]) for one in listed] == [
+        (successor, "running", worker.pid),
+        (status["id"], "stopped", worker.pid),
+    ]
+
+    stopped = run("worker", "stop", "--all", "--yes", "--wait", "--format", "json", url=migrated_url)
+    assert [(one["id"], one["done"]) for one in stopped.json] == [(successor, True)]
+    stdout, stderr = worker.communicate(timeout=60)
+    assert worker.returncode == 0, stderr
+    assert [json.loads(line)["restart"] for line in stdout.splitlines()] == [True, False]
+
+
+def test_a_signal_after_a_request_to_restart_ends_the_worker(sqlite_url: str, start: Start, run: Any) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    write(sqlite_url, job(1, payload='{"sleeps": 3}'))
+    worker = start(sqlite_url, "--lease", "1s")
+    eventually(lambda: is_running(sqlite_url))
+    assert run("worker", "restart", "--all", "--yes", url=sqlite_url).exit_code == 0
+    eventually(lambda: _state(sqlite_url) == "stopping")
+    os.kill(worker.pid, signal.SIGTERM)
+    worker.communicate(timeout=60)
+    assert worker.returncode == 0
+    assert len(run("worker", "list", "--format", "json", url=sqlite_url).json) == 1
+
+
+def register(url: str, number: int, **columns: Any) -> str:
+    """A worker's row; its heartbeat is long ago."""
+    identity = f"{number:08x}-0000-4000-8000-00000000000a"
+    row = {
+        "id": identity,
+        "name": f"w-{number}",
+        "host": "elsewhere",
+        "pid": 1000 + number,
+        "version": "1",
+        "queues": '["mail"]',
+        "handlers": "[]",
+        "concurrency": 4,
+        "lease_seconds": 30.0,
+        "state": "running",
+        "started_at": START,
+        "heartbeat_at": START,
+        **columns,
+    }
+    with contextlib.closing(connect(url)) as database:
+        Rows(database).insert("hammerwork_workers", row)
+        database._connection.commit()
+    return identity
+
+
+def test_a_worker_whose_heart_stopped_is_lost_and_cannot_be_asked(migrated_url: str, run: Callable[..., Any]) -> None:
+    identity = register(migrated_url, 1)
+    listed = run("worker", "list", "--format", "json", url=migrated_url).json
+    assert [(one["id"], one["state"]) for one in listed] == [(identity, "lost")]
+    for verb in ("stop", "restart"):
+        done = run("worker", verb, "w-1", url=migrated_url)
+        assert done.exit_code == 6
+        assert "lost" in done.stderr
+        assert run("worker", verb, "--all", "--yes", url=migrated_url).exit_code == 0
+
+
+def test_only_workers_that_ended_lately_are_listed_unless_all_are_wanted(
+    migrated_url: str, run: Callable[..., Any]
+) -> None:
+    register(migrated_url, 1, state="stopped", ended_at=START)
+    assert run("worker", "list", "--format", "json", url=migrated_url).json == []
+    assert len(run("worker", "list", "--all", "--format", "json", url=migrated_url).json) == 1
+    assert len(run("worker", "list", "--all", "-n", "mail", "--format", "json", url=migrated_url).json) == 1
+    assert run("worker", "list", "--all", "-n", "other", "--format", "json", url=migrated_url).json == []
+    assert run("worker", "stop", "w-1", url=migrated_url).exit_code == 6
+
+
+def test_whom_to_ask_must_be_clear(sqlite_url: str, run: Callable[..., Any]) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    first, second = register(sqlite_url, 1, name="same"), register(sqlite_url, 2, name="same")
+    codes = {
+        ("stop",): 2,
+        ("stop", first, "--all"): 2,
+        ("stop", "nobody"): 5,
+        ("status", "nobody"): 5,
+        ("stop", "same"): 6,
+        ("stop", "0000"): 6,
+        ("stop", first, "--timeout", "1s"): 2,
+        ("status", first[:8], "--worker-id", second): 0,
+    }
+    assert {words: run("worker", *words, url=sqlite_url).exit_code for words in codes} == codes
+
+
+def test_stopping_all_needs_consent_and_shows_who_is_meant(migrated_url: str, start: Start, run: Any) -> None:
+    worker = start(migrated_url, "--name", "w-1", "--lease", "3s")
+    eventually(lambda: run("worker", "list", "--format", "json", url=migrated_url).json)
+    refused = run("worker", "stop", "--all", url=migrated_url)
+    assert refused.exit_code == 2
+    assert "Stop: w-1" in refused.stderr
+    assert "Would ask w-1" in run("worker", "stop", "--all", "--dry-run", url=migrated_url).stdout
+    late = run("worker", "stop", "--all", "--yes", "--wait", "--timeout", "0.001s", url=migrated_url)
+    assert late.exit_code == 124
+    worker.communicate(timeout=60)
+    assert worker.returncode == 0
