@@ -145,7 +145,7 @@ WHERE j.dependency_status = 'waiting' AND j.parent_count > 1 AND e.place > 1 AND
 
 -- name: waiting_on [sqlite]
 SELECT DISTINCT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_jobs j JOIN json_each(j.depends_on) AS e
-WHERE j.dependency_status = 'waiting' AND e.value IN (:ids)
+WHERE j.dependency_status = 'waiting' AND e.value {among}
 
 -- name: lock_waiting
 SELECT id FROM hammerwork_jobs j WHERE j.id {among} AND j.dependency_status = 'waiting' ORDER BY j.id
