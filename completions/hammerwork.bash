@@ -75,7 +75,7 @@ _hammerwork_look() {
             takes=' -j=:json --payload=:json -q=:queues --queue=:queues -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --delay= --at= --max-attempts= --timeout= --depends-on=:jobs --id= --trace-id= --correlation-id= --spawn-handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=priority,queue,retry,timeout,trace,none --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'job retry')
-            options='--queue --status --priority --since --last-hours --all --failed --tree --only --force --yes --dry-run --format --database-url --color --quiet --debug --help'
+            options='--queue --status --priority --since --last-hours --all --failed --tree --only --force --respawn --yes --dry-run --format --database-url --color --quiet --debug --help'
             takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --only=+pending,running,completed,failed,dead,timedout,retrying,archived --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             arguments=':jobs*'
             ;;

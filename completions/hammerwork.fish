@@ -282,6 +282,7 @@ complete -c hammerwork -n '__hammerwork_at job retry' -l failed -d 'Only Failed,
 complete -c hammerwork -n '__hammerwork_at job retry' -l tree -d 'JOB and everything below it.'
 complete -c hammerwork -n '__hammerwork_at job retry' -l only -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived)' -d 'With --tree: only these; failed means Failed, Dead and TimedOut.'
 complete -c hammerwork -n '__hammerwork_at job retry' -l force -d 'Also what is refused otherwise; see above.'
+complete -c hammerwork -n '__hammerwork_at job retry' -l respawn -d 'Jobs that have spawned spawn again when they complete again.'
 complete -c hammerwork -n '__hammerwork_at job retry' -l yes -s y -d 'Consent given: do not ask.'
 complete -c hammerwork -n '__hammerwork_at job retry' -l dry-run -d 'Show the plan and change nothing.'
 complete -c hammerwork -n '__hammerwork_at job retry' -l format -x -a 'table json jsonl csv tsv' -d 'table for people, the others for programs.'

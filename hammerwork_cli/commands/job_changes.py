@@ -138,24 +138,29 @@ def retry(
     failed: FailedOption = False,
     subtree: Subtree,
     force: ForceOption = False,
+    respawn: Annotated[
+        bool, typer.Option("--respawn", help="Jobs that have spawned spawn again when they complete again.")
+    ] = False,
     consent: Consent,
 ) -> None:
     """Runs jobs again that are Failed, Dead or TimedOut: Pending, attempts 0, due now, the error and result cleared.
 
     Jobs that failed only because of these run again after them. With --tree it acts on everything below JOB,
     JOB included. --force also takes a Running job, which a worker may then run twice at once; a Completed one,
-    whose children stay; and one that depends on a failed job. More than one job by its id needs consent. A tree
-    into which jobs are inserted for ever is given up after half a minute, with exit code 1.
+    whose children stay; and one that depends on a failed job. A job that has spawned runs again without spawning
+    again, unless --respawn says so; to spawn without running: `spawn again`. More than one job by its id needs
+    consent. A tree into which jobs are inserted for ever is given up after half a minute, with exit code 1.
 
     \b
     Examples:
       hammerwork job retry 1c22a0f1
       hammerwork job retry 178ebfc3 --tree --only failed
       hammerwork job retry --queue mail --failed --since 2h --dry-run
+      hammerwork job retry 178ebfc3 --force --respawn
       hammerwork job retry --all --yes
     """
     context: Context = ctx.obj
-    change = Retry(context.now(), force=force)
+    change = Retry(context.now(), force=force, respawn=respawn)
     chosen = which.filter(change, FAILURES if failed else ())
     chosen = replace(chosen, statuses=chosen.statuses or tuple(sorted(FAILURES)), unarchived=True)
     below, database = subtree.statuses(change, FAILURES), context.database()
@@ -207,8 +212,8 @@ def delete(
 ) -> None:
     """Deletes jobs for good, after consent even for one. Copies in the archive stay.
 
-    What was archived and has a row here counts. A Running job, and one that others wait for, is deleted only with --force. Jobs that a deleted one spawned
-    stay, and lose their place in its tree.
+    What was archived and has a row here counts. A Running job, and one that others wait for, is deleted only with
+    --force. Jobs that a deleted one spawned stay, and lose their place in its tree.
 
     \b
     Examples:

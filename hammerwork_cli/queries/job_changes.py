@@ -94,7 +94,17 @@ class Change:
 
 
 class Retry(Change):
-    """A fresh attempt: Pending, no attempts used, due now; what failed only because of these jobs runs after them."""
+    """A fresh attempt: Pending, no attempts used, due now; what failed only because of these jobs runs after them.
+
+    Args:
+        now: the present.
+        force: also what runs or has completed, and what depends on a failed job.
+        respawn: a job that has spawned spawns again when it completes again.
+    """
+
+    def __init__(self, now: datetime, *, force: bool = False, respawn: bool = False) -> None:
+        super().__init__(now, force=force)
+        self.respawn = respawn
 
     def accepts(self, status: str) -> bool:
         """Failures, and what runs or has completed with ``force``."""
@@ -116,6 +126,10 @@ class Retry(Change):
             by_state.setdefault("satisfied" if state == "failed" else state, []).append(job.id)
         for state, ids in by_state.items():
             step.changed += dependencies.renew(database, ids, _stored(jobs), self.now, state)
+        if self.respawn and "workers" in database.tags:
+            from hammerwork_cli.queries import spawning
+
+            spawning.allow_again(database, [job.id for job in jobs])
 
     def follow(self, database: Database, begun: Following) -> Following:
         """Re-arms what failed only because of the jobs."""
