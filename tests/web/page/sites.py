@@ -99,15 +99,19 @@ class Night:
 
 def plant_large_tree(database: Path, root: str) -> None:
     """100,000 children below one job: 12 dead, 3 running, 85 pending, the rest completed."""
-    statement = """
+    before = "strftime('%Y-%m-%dT%H:%M:%fZ', :at,"
+    statement = f"""
         WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :many)
         INSERT INTO hammerwork_jobs (id, queue_name, payload, status, priority, attempts, max_attempts,
             created_at, scheduled_at, started_at, completed_at, failed_at, error_message,
             depends_on, dependents, dependency_status)
         SELECT printf('%08x-0000-4000-8000-%012x', i + 16777216, i),
-            CASE WHEN i % 2 THEN 'resize' ELSE 'crop' END, '{}',
+            CASE WHEN i % 2 THEN 'resize' ELSE 'crop' END, json_object('tile', i),
             CASE WHEN i < 12 THEN 'Dead' WHEN i < 15 THEN 'Running' WHEN i < 100 THEN 'Pending' ELSE 'Completed' END,
-            2, 1, 3, :at, :at, :at, CASE WHEN i >= 100 THEN :at END, CASE WHEN i < 12 THEN :at END,
+            2, CASE WHEN i < 12 THEN 3 ELSE 1 END, 3, {before} '-60 seconds'),
+            {before} '-60 seconds'),
+            CASE WHEN i < 15 OR i >= 100 THEN {before} '-40 seconds') END,
+            CASE WHEN i >= 100 THEN {before} '-' || (i % 39) || '.5 seconds') END, CASE WHEN i < 12 THEN :at END,
             CASE WHEN i < 12 THEN 'Out of memory at tile ' || i END, json_array(:root), '[]', 'satisfied'
         FROM n
     """

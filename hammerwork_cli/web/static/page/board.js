@@ -34,6 +34,7 @@ export class Board {
     this.active = null;
     this.job = null;
     this.trouble = null;
+    this.missing = null;
     this.live = "connecting";
     this.readOnly = true;
     this.database = "";
@@ -62,7 +63,7 @@ export class Board {
   async refresh({ parents = null, figures = false } = {}) {
     await this._attempt(async () => {
       await this._readOverview(figures);
-      if (this.tree) await this.tree.refresh(parents);
+      await this.tree?.refresh(parents);
       if (this.job) await this._readJob(this.job.id);
     });
   }
@@ -73,25 +74,28 @@ export class Board {
   }
 
   async _readOverview(figures = true) {
-    const scope = this.queue || null;
-    const limit = Math.min(Math.max(this.operations?.length ?? 0, OPERATIONS), MOST_OPERATIONS);
     const wait = figures ? 0 : this._figuresNext - Date.now();
-    const [page] = await Promise.all([
-      this.client.getSpawnOperations(limit, { queue: scope }),
-      wait > 0 ? this._readFiguresAfter(wait) : this._readFigures(scope),
-    ]);
-    Object.assign(this, { operations: page, cursor: page.cursor, trouble: null });
+    // Each is drawn when it is there: figures may take longer.
+    await Promise.all([this._readOperations(), wait > 0 ? this._readFiguresAfter(wait) : this._readFigures()]);
+    this.trouble = null;
+  }
+
+  async _readOperations() {
+    const limit = Math.min(Math.max(this.operations?.length ?? 0, OPERATIONS), MOST_OPERATIONS);
+    const page = await this.client.getSpawnOperations(limit, { queue: this.queue || null });
+    Object.assign(this, { operations: page, cursor: page.cursor });
     this.draw();
   }
 
   _readFiguresAfter(wait) {
-    this._figuresDue ??= setTimeout(() => this._attempt(() => this._readFigures(this.queue || null)), wait);
+    this._figuresDue ??= setTimeout(() => this._attempt(() => this._readFigures()), wait);
   }
 
-  async _readFigures(scope) {
+  async _readFigures() {
     clearTimeout(this._figuresDue);
     this._figuresDue = null;
     const began = Date.now();
+    const scope = this.queue || null;
     [this.stats, this.queues, this.failures] = await Promise.all([
       this.client.getSpawnStats(scope, this.hours, { detailed: true }),
       this.client.getQueues(),
@@ -99,6 +103,7 @@ export class Board {
     ]);
     const rest = Math.min(Math.max(SHARE * (Date.now() - began), FIGURES_SOONEST_MS), FIGURES_LATEST_MS);
     this._figuresNext = Date.now() + rest;
+    this.draw();
   }
 
   async readMoreOperations() {
@@ -120,18 +125,26 @@ export class Board {
   /** Plants the tree at a job; `null` shows the overview. */
   async select(id) {
     if (id === this.selected) return;
-    Object.assign(this, { selected: id, tree: null, job: null, active: null, crumbs: [], trouble: null });
+    Object.assign(this, { selected: id, tree: null, job: null, active: null, crumbs: [], missing: null });
     this.draw();
-    if (id === null) return;
-    await this._attempt(async () => {
-      const [job, parents] = await Promise.all([this.client.getJob(id), this.client.getParents(id, { depth: MOST_CRUMBS })]);
+    if (id !== null) await this._attempt(() => this._plant(id));
+  }
+
+  async _plant(id) {
+    try {
+      const [job, parents] = await Promise.all([
+        this.client.getJob(id),
+        this.client.getParents(id, { depth: MOST_CRUMBS }),
+      ]);
       if (this.selected !== id) return;
-      this.crumbs = parents;
-      this.job = job;
-      this.tree = new Tree(this.client, this.draw);
-      this.active = job.id;
-      await this.tree.plant({ ...job, children: job.children.total });
-    });
+      const tree = new Tree(this.client, this.draw);
+      Object.assign(this, { crumbs: parents, job, tree, active: job.id });
+      const { first, ...counts } = job.children;
+      await tree.plant({ ...job, children: counts.total, child_counts: counts });
+    } catch (error) {
+      if (error.status !== 404) throw error;
+      this.missing = error;
+    }
   }
 
   /** Moves to a row of the tree and shows its job beside it. */
@@ -159,7 +172,7 @@ export class Board {
       return (await this.client.getJob(prefix)).id;
     } catch (error) {
       if (error.status === 401) this._fail(error);
-      else this.found = { message: error.detail ?? String(error), candidates: error.problem?.candidates ?? [] };
+      else this.found = foundInstead(prefix, error);
       this.draw();
       return null;
     }
@@ -239,4 +252,9 @@ export class Board {
     else if (say) this.say(error.hint ? `${error.detail} ${error.hint}` : error.detail, "failed");
     else this.trouble = error;
   }
+}
+
+function foundInstead(prefix, error) {
+  const candidates = error.problem?.candidates ?? [];
+  return { message: candidates.length ? `Several jobs begin with ${prefix}:` : error.detail, candidates };
 }

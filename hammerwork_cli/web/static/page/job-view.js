@@ -7,7 +7,7 @@ const LONG = 20000;
 
 export function jobPane(board, now) {
   const { job } = board;
-  if (!job) return html`<p class="quiet pad">${board.trouble ? "" : "Reading …"}</p>`;
+  if (!job) return html`<p class="quiet pad">${board.missing || board.trouble ? "" : "Reading …"}</p>`;
   return html`<div class="job-pane">
     <h2>
       <span class="sign ${kindOf(job.status)}">${signOf(job.status)}</span>
@@ -76,13 +76,13 @@ function cancel(board, job) {
 function times(job, now) {
   const fact = (name, value, about) => (value ? html`<dt>${name}</dt><dd title=${about ?? nothing}>${value}</dd>` : nothing);
   const instant = (name, value) => fact(name, value && ago(value, now), localTime(value));
-  const ran = runTime(job);
+  const ran = runTime(job, now);
   return html`<dl class="facts">
     ${fact("Attempts", `${job.attempts} of ${job.max_attempts}`)} ${fact("Priority", job.priority)}
     ${instant("Created", job.created_at)}
     ${ENDED.has(job.status) || job.status === "Running" ? nothing : instant("Due", job.scheduled_at)}
     ${instant("Started", job.started_at)} ${instant("Completed", job.completed_at)}
-    ${instant("Failed", job.failed_at)} ${fact("Ran for", ran === null ? null : duration(ran))}
+    ${instant("Failed", job.failed_at)} ${fact(job.status === "Running" ? "Runs for" : "Ran for", ran === null ? null : duration(ran))}
     ${fact("Operation", job.operation_id)} ${fact("Handler", job.spawn_config?.handler)}
     ${fact("Workflow", job.workflow_name ?? job.workflow_id)}
     ${fact("Depends on", job.depends_on.length ? job.dependency_status : null)}

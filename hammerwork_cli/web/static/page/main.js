@@ -9,6 +9,7 @@ import { jobPane } from "./job-view.js";
 import { Live } from "./live.js";
 import { figures, operationList, overview } from "./overview-view.js";
 import { treePane } from "./tree-view.js";
+import { shortId } from "./words.js";
 
 const TOKEN = "hammerwork.token";
 const WINDOWS = [
@@ -45,7 +46,13 @@ function draw() {
     drawing = 0;
     render(page(Date.now()), document.getElementById("page"));
     document.querySelector("dialog:not([open])")?.showModal();
+    document.title = title();
   });
+}
+
+function title() {
+  const root = board.tree?.root.job;
+  return root ? `${root.queue} ${shortId(root.id)} · hammerwork` : "hammerwork";
 }
 
 function page(now) {
@@ -124,10 +131,12 @@ function queueFilter() {
 
 // The address.
 
-function follow() {
+async function follow() {
   const id = location.hash.match(/^#\/jobs\/([0-9a-f-]{36})$/i)?.[1] ?? null;
   board.found = null;
-  board.select(id);
+  await board.select(id);
+  // Then the arrows are for the tree.
+  if (board.tree && !document.activeElement.closest("dialog, #tree")) document.getElementById("tree")?.focus();
 }
 
 async function search(event) {

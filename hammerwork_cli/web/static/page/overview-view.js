@@ -52,7 +52,7 @@ function operationItem(board, operation, now) {
       </span>
       ${bar(children, `Children of ${operation.queue} ${shortId(id)}`)}
       <span class="line quiet">
-        <span class="grow"
+        <span class="grow cut"
           >${children.failed ? html`<b class="failed">${count(children.failed)} failed</b> of ` : nothing}${counted(
             children.total,
             "child",
@@ -91,8 +91,7 @@ export function figures(board) {
 
 export function overview(board, now) {
   return html`<div class="overview">
-    ${latestFailures(board, now)}
-    <h2>Queues</h2>
+    ${latestFailures(board, now)} ${board.queues ? html`<h2>Queues</h2>` : nothing}
     ${queueTable(board, now)} ${spawnTables(board.stats)}
   </div>`;
 }

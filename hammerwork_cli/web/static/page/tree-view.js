@@ -9,6 +9,7 @@ const ROW = 28;
 const SPARE = 10;
 
 export function treePane(board) {
+  if (board.missing) return html`${crumbs(board)}<p class="failed pad" role="alert">${board.missing.detail}</p>`;
   return html`${crumbs(board)}
     <div
       id="tree"
@@ -19,7 +20,7 @@ export function treePane(board) {
       @scroll=${board.draw}
       @keydown=${(event) => onKey(board, event)}
     >
-      ${board.tree ? rowsInView(board) : html`<p class="quiet pad">${board.trouble ? "" : "Reading …"}</p>`}
+      ${board.tree ? rowsInView(board) : nothing}
     </div>`;
 }
 
@@ -33,7 +34,7 @@ function crumbs(board) {
         ? html`<span>›</span><b>${board.tree.root.job.queue} <code>${shortId(selected)}</code></b>`
         : nothing}
     </nav>
-    <button @click=${() => board.copyMermaid(selected)}>Copy as Mermaid</button>
+    ${board.tree ? html`<button @click=${() => board.copyMermaid(selected)}>Copy as Mermaid</button>` : nothing}
   </div>`;
 }
 
@@ -78,7 +79,7 @@ function rowLine(board, row, top) {
 }
 
 const LINES = {
-  job: ({ job, total, reading, again }) => html`<span class="sign ${kindOf(job.status)}">${signOf(job.status)}</span>
+  job: ({ job, total, reading, lists, again }) => html`<span class="sign ${kindOf(job.status)}">${signOf(job.status)}</span>
     <span class="name">${job.queue}</span>
     <code>${shortId(job.id)}</code>
     <span class="status ${kindOf(job.status)}">${job.status}</span>
@@ -86,13 +87,15 @@ const LINES = {
       >${job.error ? firstLine(job.error) : again ? "stands above already" : (job.operation_id ?? "")}</span
     >
     ${total ? below(job.child_counts, total) : nothing}
-    <span class="quiet time">${reading ? "…" : duration(runTime(job))}</span>`,
+    <span class="time ${job.status === "Running" ? "running" : "quiet"}"
+      >${reading && !lists.length ? "…" : duration(runTime(job, Date.now()))}</span
+    >`,
 
-  group: ({ queue, status, total, reading }) => html`<span class="sign ${kindOf(status)}">${signOf(status)}</span>
+  group: ({ queue, status, total, reading, jobs }) => html`<span class="sign ${kindOf(status)}">${signOf(status)}</span>
     <span class="name">${queue}</span>
     <span class="number">×${count(total)}</span>
     <span class="status ${kindOf(status)}">${status}</span>
-    <span class="grow quiet">${reading ? "…" : ""}</span>`,
+    <span class="grow quiet">${reading && !jobs.length ? "…" : ""}</span>`,
 
   more: (list) => html`<span class="link">${count(Math.max(list.total - list.jobs.length, 1))} more …</span>
     <span class="quiet">${list.wantsMore ? "Reading …" : ""}</span>`,
@@ -104,7 +107,7 @@ function below(counts, total) {
   const all = counted(total, "child", "children");
   if (!counts) return html`<span class="quiet">${all}</span>`;
   const open = counts.running + counts.pending;
-  return html`<span class="quiet"
+  return html`<span class="quiet cut below"
       >${counts.failed ? html`<b class="failed">${count(counts.failed)} failed</b> of ` : nothing}${all}${open
         ? `, ${count(open)} open`
         : ""}</span

@@ -73,10 +73,12 @@ const moments = new Intl.DateTimeFormat("sv", { dateStyle: "short", timeStyle: "
 /** The local time, to the second. */
 export const localTime = (instant) => (instant ? moments.format(new Date(instant)) : "–");
 
-export function runTime(job) {
+/** How long its last run took, or takes: seconds; `null` when it has not run. */
+export function runTime(job, now) {
   const end = job.completed_at ?? job.failed_at;
-  if (!job.started_at || !end) return null;
-  return Math.max(0, (Date.parse(end) - Date.parse(job.started_at)) / 1000);
+  if (!job.started_at || !(end || job.status === "Running")) return null;
+  const until = job.status === "Running" ? now : Date.parse(end);
+  return Math.max(0, (until - Date.parse(job.started_at)) / 1000);
 }
 
 /** The first line of an error. */

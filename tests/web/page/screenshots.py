@@ -1,0 +1,36 @@
+"""Takes the pictures of the README: ``python -m tests.web.page.screenshots``."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from tests.web.page.sites import Night, fill, plant_large_tree, serving
+
+DOCS = Path(__file__).parent.parent.parent.parent / "docs"
+SIZE = {"width": 1400, "height": 760}
+
+
+def main() -> None:
+    DOCS.mkdir(exist_ok=True)
+    night = Night.now()
+    with tempfile.TemporaryDirectory() as folder:
+        database = fill(Path(folder) / "demo.db", night.jobs)
+        root = night.running.depends_on[0]
+        plant_large_tree(database, root)
+        with serving(database) as site, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+            pictures = {"page-light": ("light", "/"), "page-dark": ("dark", f"/#/jobs/{root}")}
+            for name, (scheme, path) in pictures.items():
+                page = browser.new_page(base_url=site.url, viewport=SIZE, color_scheme=scheme)
+                page.goto(path)
+                page.locator(".failures, [role=treeitem]").first.wait_for()
+                if name == "page-dark":
+                    page.locator(".row.job").nth(3).click()
+                page.wait_for_timeout(2000)
+                page.screenshot(path=DOCS / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()
