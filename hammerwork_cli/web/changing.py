@@ -79,10 +79,7 @@ NEW_JOB = body(
         },
         "trace_id": null_or(line(0, LONGEST_TRACE)),
         "correlation_id": null_or(line(0, LONGEST_TRACE)),
-        "spawn_config": {
-            "type": "object",
-            "description": "It spawns; completed with defaults, beside the payload's own",
-        },
+        "spawn_config": SPAWN_CONFIG,
     },
     "queue",
     "payload",

@@ -1,0 +1,286 @@
+"""What the API changes, on every database."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.render.schemas import SCHEMAS
+from hammerwork_cli.render.schemas.jobs import OUTCOME
+from hammerwork_cli.render.schemas.queues import PAUSE_CHANGE
+from tests.commands.test_contract import HOSTILE, validate
+from tests.conftest import DIALECTS
+from tests.rows import START, Rows
+from tests.web.api.servers import Server, serving
+
+
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in DIALECTS])
+def changed(
+    request: pytest.FixtureRequest, makers: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Server, Database]]:
+    """A server, and a connection to its database. Each test has jobs and queues of its own."""
+    url = makers[request.param].migrated()
+    with closing(connect(url)) as database, serving(url, home=tmp_path_factory.mktemp("home")) as server:
+        yield server, database
+    makers[request.param].drop(url)
+
+
+@pytest.fixture
+def server(changed: tuple[Server, Database]) -> Server:
+    return changed[0]
+
+
+@pytest.fixture
+def rows(changed: tuple[Server, Database]) -> Rows:
+    return Rows(changed[1])
+
+
+# Enqueueing.
+
+
+def test_a_job_is_enqueued_and_can_be_read(server: Server) -> None:
+    answer = server.post("/api/jobs", {"queue": "mail", "payload": {"to": "ada@example.org"}})
+    assert answer.status_code == 201
+    validate(answer.json(), SCHEMAS["job-enqueue"])
+    assert answer.headers["location"] == f"/api/jobs/{answer.json()['id']}"
+    job = server.json(answer.headers["location"])
+    assert (job["queue"], job["status"], job["priority"], job["max_attempts"]) == ("mail", "Pending", "normal", 3)
+    assert job["payload"] == {"to": "ada@example.org"}
+
+
+def test_everything_about_a_new_job_can_be_said(server: Server, rows: Rows) -> None:
+    parent = rows.job(status="Running")
+    wanted = {
+        "id": str(uuid4()).upper(),
+        "queue": HOSTILE,
+        "payload": {"text": HOSTILE, "numbers": [1, 2.5, -3e10, True, None]},
+        "priority": "critical",
+        "scheduled_at": "2026-12-24T19:00:00+01:00",
+        "max_attempts": 7.0,
+        "timeout_seconds": 90,
+        "depends_on": [parent[:13]],
+        "trace_id": "trace",
+        "correlation_id": "correlation",
+        "spawn_config": {"handler": "frames", "max_spawn_count": 5, "metadata": {"any": [1]}},
+    }
+    answer = server.post("/api/jobs", wanted)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["dependency_status"] == "waiting"
+    job = server.json(f"/api/jobs/{wanted['id']}")
+    assert job["id"] == wanted["id"].lower()
+    assert job["queue"] == HOSTILE
+    assert job["payload"]["text"] == HOSTILE
+    assert job["payload"]["numbers"] == wanted["payload"]["numbers"]
+    assert job["scheduled_at"] == "2026-12-24T18:00:00.000000Z"
+    assert (job["max_attempts"], job["timeout_seconds"], job["priority"]) == (7, 90, "critical")
+    assert job["depends_on"] == [parent]
+    assert job["spawn_config"]["handler"] == "frames"
+    # Rust workers ignore a configuration that lacks one of these.
+    assert {"max_spawn_count", "inherit_priority", "inherit_timeout"} <= job["spawn_config"].keys()
+
+
+def test_a_second_request_with_the_same_id_changes_nothing(server: Server) -> None:
+    wanted = {"id": str(uuid4()), "queue": "mail", "payload": [1]}
+    assert server.post("/api/jobs", wanted).status_code == 201
+    again = server.post("/api/jobs", wanted)
+    assert again.status_code == 200
+    assert again.json()["created"] is False
+    other = server.post("/api/jobs", {**wanted, "payload": [2]})
+    assert other.status_code == 409
+    assert other.json()["code"] == "conflict"
+    assert server.json(f"/api/jobs/{wanted['id']}")["payload"] == [1]
+
+
+def test_one_of_many_requests_with_the_same_id_creates_the_job(server: Server) -> None:
+    wanted = {"id": str(uuid4()), "queue": "mail", "payload": {}}
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(lambda _: server.post("/api/jobs", wanted).status_code, range(8)))
+    assert sorted(statuses) == [200] * 7 + [201]
+
+
+def test_a_job_cannot_depend_on_what_is_not_there_or_has_failed(server: Server, rows: Rows) -> None:
+    for parent, status in ((str(uuid4()), 404), (rows.job(status="Dead"), 409)):
+        answer = server.post("/api/jobs", {"queue": "mail", "payload": {}, "depends_on": [parent]})
+        assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        None,
+        [],
+        {"queue": "mail"},
+        {"payload": {}},
+        {"queue": "", "payload": {}},
+        {"queue": "x" * 256, "payload": {}},
+        {"queue": "nul\x00", "payload": {}},
+        {"queue": 5, "payload": {}},
+        {"queue": "mail", "payload": {}, "priority": "urgent"},
+        {"queue": "mail", "payload": {}, "max_attempts": 0},
+        {"queue": "mail", "payload": {}, "max_attempts": 2**31},
+        {"queue": "mail", "payload": {}, "max_attempts": 1.5},
+        {"queue": "mail", "payload": {}, "scheduled_at": "tomorrow, or the day after"},
+        {"queue": "mail", "payload": {}, "scheduled_at": "2026-12-24T18:00:00"},
+        {"queue": "mail", "payload": {}, "timeout_seconds": 0},
+        {"queue": "mail", "payload": {}, "id": "not-a-uuid"},
+        {"queue": "mail", "payload": {}, "depends_on": "0000"},
+        {"queue": "mail", "payload": {}, "depends_on": ["xyz"]},
+        {"queue": "mail", "payload": {}, "unknown": 1},
+        {"queue": "mail", "payload": 5, "spawn_config": {}},
+        {"queue": "mail", "payload": {}, "spawn_config": {"batch_size": 0}},
+        {"queue": "mail", "payload": {}, "spawn_config": {"handlr": "frames"}},
+        {"queue": "mail", "payload": {"_spawn_config": 5}},
+    ],
+)
+def test_a_job_that_is_not_acceptable_is_refused_in_words(server: Server, wrong: Any) -> None:
+    answer = server.client.post("/api/jobs", json=wrong, headers={"origin": server.url})
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["code"] == "usage"
+    assert answer.json()["detail"].endswith(".")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"nothing",
+        b'{"queue": "mail", "payload": NaN}',
+        b'{"queue": "mail", "payload": 1e999}',
+        b'{"queue": "mail", "payload": "\\ud800"}',
+        b'{"queue": "mail", "payload": "\xff"}',
+        '{"queue": "mail", "payload": {}}'.encode("utf-16"),
+    ],
+)
+def test_what_is_not_json_is_refused(server: Server, text: bytes) -> None:
+    headers = {"origin": server.url, "content-type": "application/json"}
+    answer = server.client.post("/api/jobs", content=text, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "usage")
+
+
+def test_what_the_database_cannot_hold_is_refused(server: Server) -> None:
+    deep: Any = 0
+    for _ in range(200):
+        deep = [deep]
+    answer = server.post("/api/jobs", {"queue": "mail", "payload": deep})
+    assert (answer.status_code, answer.json()["code"]) == (422, "value_refused")
+
+
+# Retrying and cancelling.
+
+
+def test_a_failed_job_is_retried(server: Server, rows: Rows) -> None:
+    job = rows.job(status="Dead", attempts=3, error_message="broken", failed_at=START)
+    answer = server.post(f"/api/jobs/{job[:18]}/retry")
+    assert answer.status_code == 200
+    validate(answer.json(), OUTCOME)
+    assert answer.json()["changed"] == 1
+    found = server.json(f"/api/jobs/{job}")
+    assert (found["status"], found["attempts"], found["error"]) == ("Pending", 0, None)
+
+
+def test_a_pending_job_is_cancelled_and_says_why(server: Server, rows: Rows) -> None:
+    job = rows.job(status="Pending")
+    waiting = rows.job(job, status="Pending", dependency_status="waiting")
+    answer = server.post(f"/api/jobs/{job}/cancel", {"reason": "wrong file"})
+    assert (answer.json()["changed"], answer.json()["followed"]) == (1, 1)
+    found = server.json(f"/api/jobs/{job}")
+    assert found["status"] == "Failed"
+    assert found["error"].startswith("cancelled by ")
+    assert found["error"].endswith(": wrong file")
+    assert server.json(f"/api/jobs/{waiting}")["status"] == "Failed"
+
+
+@pytest.mark.parametrize(
+    ("action", "status"), [("retry", "Completed"), ("retry", "Running"), ("cancel", "Completed"), ("cancel", "Running")]
+)
+def test_a_state_that_forbids_it_is_a_conflict(server: Server, rows: Rows, action: str, status: str) -> None:
+    job = rows.job(status=status)
+    answer = server.post(f"/api/jobs/{job}/{action}")
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "conflict"
+    assert answer.json()["reason"] == status
+    assert server.json(f"/api/jobs/{job}")["status"] == status
+
+
+def test_force_takes_a_running_job_too(server: Server, rows: Rows) -> None:
+    job = rows.job(status="Running")
+    assert server.post(f"/api/jobs/{job}/cancel", {"force": True}).status_code == 200
+    assert server.json(f"/api/jobs/{job}")["status"] == "Failed"
+
+
+def test_what_failed_below_a_job_is_retried_with_tree(server: Server, rows: Rows) -> None:
+    root = rows.job(status="Completed", spawns=True)
+    middle = rows.job(root, status="Completed")
+    failed = [rows.job(middle, status=status) for status in ("Dead", "Failed", "TimedOut")]
+    whole = rows.job(middle, status="Completed")
+    planned = server.post(f"/api/jobs/{root}/retry", {"tree": True, "dry_run": True}).json()
+    assert (planned["dry_run"], planned["changed"]) == (True, 3)
+    assert server.json(f"/api/jobs/{failed[0]}")["status"] == "Dead"
+    done = server.post(f"/api/jobs/{root}/retry", {"tree": True})
+    assert done.json()["changed"] == 3
+    validate(done.json(), OUTCOME)
+    assert {server.json(f"/api/jobs/{job}")["status"] for job in failed} == {"Pending"}
+    assert server.json(f"/api/jobs/{whole}")["status"] == "Completed"
+
+
+def test_a_change_to_what_is_not_there_is_not_found(server: Server) -> None:
+    for action in ("retry", "cancel"):
+        assert server.post(f"/api/jobs/{uuid4()}/{action}").status_code == 404
+
+
+# Queues.
+
+
+def test_a_queue_is_paused_and_resumed(server: Server, rows: Rows) -> None:
+    name = f"paused/{uuid4()}"
+    rows.job(queue=name, status="Pending")
+    path = f"/api/queues/{name.replace('/', '%2F')}"
+    paused = server.post(f"{path}/pause", {"reason": HOSTILE})
+    assert paused.status_code == 200
+    validate(paused.json(), PAUSE_CHANGE)
+    assert (paused.json()["changed"], paused.json()["reason"]) == (True, HOSTILE)
+    assert server.post(f"{path}/pause").json()["changed"] is False
+    state = next(state for state in server.json("/api/queues") if state["queue"] == name)
+    assert (state["paused"], state["paused_reason"]) == (True, HOSTILE)
+    assert "@" in state["paused_by"]
+    assert server.post(f"{path}/resume").json()["changed"] is True
+    assert server.post(f"{path}/resume").json()["changed"] is False
+
+
+def test_who_changes_something_sees_it_at_once(server: Server, rows: Rows) -> None:
+    job = rows.job(status="Dead")
+    for action, status in (("retry", "Pending"), ("cancel", "Failed"), ("retry", "Pending")):
+        assert server.post(f"/api/jobs/{job}/{action}").status_code == 200
+        assert server.json(f"/api/jobs/{job}")["status"] == status
+
+
+def test_a_body_may_be_left_out_where_nothing_must_be_said(server: Server, rows: Rows) -> None:
+    job = rows.job(status="Dead")
+    assert server.client.post(f"/api/jobs/{job}/retry", headers={"origin": server.url}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/jobs/{job}/retry", "/api/queues/x/resume", "/api/queues/x/pause"])
+def test_an_unknown_field_is_refused(server: Server, rows: Rows, path: str) -> None:
+    job = rows.job(status="Dead")
+    answer = server.post(path.format(job=job), {"forse": True})
+    assert answer.status_code == 400
+    assert "forse" in answer.json()["detail"]
+
+
+@pytest.mark.sqlite
+def test_a_database_without_tables_is_answered_with_what_to_do(
+    serve: Callable[..., Server], new_database: Callable[..., str]
+) -> None:
+    url = new_database("sqlite")
+    with closing(connect(url)):
+        pass
+    server = serve(url)
+    for answer in (server.get("/api/jobs"), server.get("/health"), server.post("/api/queues/x/pause")):
+        assert answer.status_code == 503
+        assert answer.json()["code"] == "tables_missing"
+        assert "migration run" in answer.json()["hint"]

@@ -1,0 +1,257 @@
+"""The stream of changes, and what it costs."""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.models import NewJob
+from hammerwork_cli.queries import enqueue
+from tests.web.api.relay import relay
+from tests.web.api.servers import Server, serving
+
+MANY = 50
+Serve = Callable[..., Server]
+
+
+@pytest.fixture
+def behind(migrated_url: str) -> Iterator[Database]:
+    """A connection to the server's database, as a worker has one."""
+    with closing(connect(migrated_url)) as database:
+        yield database
+
+
+def job(database: Database, queue: str = "work", *parents: str, count: int = 1) -> list[str]:
+    """Jobs that somebody else enqueues now."""
+    now = database.now()
+    jobs = [NewJob(queue, "{}", now, now, depends_on=parents) for _ in range(count)]
+    enqueue.insert(database, jobs)
+    return [job.id for job in jobs]
+
+
+def execute(database: Database, sql: str, *values: Any) -> None:
+    mark = database.placeholder
+    database._execute(sql.replace("?", mark), [database._adapt(value) for value in values])
+
+
+# What is told.
+
+
+def test_the_life_of_a_job_is_told(serve: Serve, migrated_url: str, behind: Database) -> None:
+    server = serve(migrated_url)
+    with server.events() as events:
+        assert events.next() == ("ready", {"reachable": True})
+        (one,) = job(behind)
+        assert [(found["id"], found["status"]) for found in events.jobs(1)] == [(one, "Pending")]
+        execute(behind, "UPDATE hammerwork_jobs SET status = 'Running', started_at = ? WHERE id = ?", behind.now(), one)
+        assert events.jobs(1)[0]["status"] == "Running"
+        execute(behind, "UPDATE hammerwork_jobs SET status = 'Dead', failed_at = ? WHERE id = ?", behind.now(), one)
+        assert events.jobs(1)[0]["status"] == "Dead"
+        assert server.post(f"/api/jobs/{one}/retry").status_code == 200
+        assert events.jobs(1)[0]["status"] == "Pending"
+        execute(
+            behind,
+            "UPDATE hammerwork_jobs SET status = 'Completed', started_at = ?, completed_at = ? WHERE id = ?",
+            behind.now(),
+            behind.now(),
+            one,
+        )
+        assert events.jobs(1)[0]["status"] == "Completed"
+        assert server.post("/api/queues/work/pause").json()["changed"]
+        assert events.next("queues", "jobs")[0] == "queues"
+
+
+def test_a_job_that_timed_out_is_told(serve: Serve, migrated_url: str, behind: Database) -> None:
+    server = serve(migrated_url)
+    (one,) = job(behind)
+    with server.events() as events:
+        events.next("ready")
+        execute(
+            behind, "UPDATE hammerwork_jobs SET status = 'TimedOut', timed_out_at = ? WHERE id = ?", behind.now(), one
+        )
+        assert events.jobs(1)[0]["status"] == "TimedOut"
+
+
+def test_one_may_watch_a_queue_or_a_tree_only(serve: Serve, migrated_url: str, behind: Database) -> None:
+    server = serve(migrated_url)
+    (root,) = job(behind, "roots")
+    (child,) = job(behind, "children", root)
+    with server.events(queue="mail") as mail, server.events(root=child[:13]) as tree:
+        mail.next("ready")
+        tree.next("ready")
+        (other,) = job(behind, "mail")
+        (grandchild,) = job(behind, "mail", child)
+        (below,) = job(behind, "other", grandchild)
+        assert {found["id"] for found in mail.jobs(2)} == {other, grandchild}
+        assert {found["id"] for found in tree.jobs(2)} == {grandchild, below}
+
+
+def test_what_cannot_be_watched_is_refused(serve: Serve, migrated_url: str) -> None:
+    server = serve(migrated_url)
+    for question, status in (("root=ffffffff", 404), ("root=x", 400), ("queue=", 400), ("rot=1", 400)):
+        assert server.get(f"/api/events?{question}").status_code == status
+
+
+@pytest.mark.sqlite
+def test_who_watches_is_told_to_look_anew_when_too_much_changes(serve: Serve, empty_url: str) -> None:
+    server = serve(empty_url)
+    with server.events() as events, closing(connect(empty_url)) as behind:
+        events.next("ready")
+        job(behind, count=2500)
+        assert events.next("jobs", "reset") == ("reset", {"reason": "too_many"})
+
+
+@pytest.mark.sqlite
+def test_a_large_change_comes_in_pieces(serve: Serve, empty_url: str) -> None:
+    server = serve(empty_url)
+    with server.events() as events, closing(connect(empty_url)) as behind:
+        events.next("ready")
+        ids = job(behind, count=450)
+        pieces = [events.next("jobs")[1]["jobs"] for _ in range(3)]
+        assert [len(piece) for piece in pieces] == [200, 200, 50]
+        assert {found["id"] for piece in pieces for found in piece} == set(ids)
+
+
+# What it costs.
+
+
+def statements(server: Server) -> int:
+    """Statements that the server has sent so far, by its own account."""
+    found = re.search(r"^hammerwork_web_statements_total (\S+)$", server.get("/metrics").text, re.MULTILINE)
+    assert found
+    return int(float(found[1]))
+
+
+def test_50_who_watch_cost_the_database_no_more_than_one(serve: Serve, migrated_url: str, behind: Database) -> None:
+    server = serve(migrated_url)
+    questions = ["/api/spawn/operations", "/api/spawn/stats", "/api/queues", "/api/jobs"]
+
+    def cost(watchers: int) -> tuple[int, int]:
+        """Statements while everybody watches, and asks the same again when something has changed; and changes told."""
+        heard: list[int] = []
+        with ExitStack() as stack:
+            streams = [stack.enter_context(server.events()) for _ in range(watchers)]
+            for stream in streams:
+                stream.next("ready")
+            before = statements(server)
+
+            def watch(stream: Any) -> None:
+                for _ in range(3):
+                    stream.next("jobs")
+                    heard.append(1)
+                    for question in questions:
+                        server.json(question)
+
+            threads = [threading.Thread(target=watch, args=(stream,)) for stream in streams]
+            for thread in threads:
+                thread.start()
+            for number in range(3):
+                while len(heard) < number * watchers:
+                    time.sleep(0.05)
+                job(behind)
+            for thread in threads:
+                thread.join(60)
+            return statements(server) - before, len(heard)
+
+    alone, heard_alone = cost(1)
+    together, heard_together = cost(MANY)
+    assert (heard_alone, heard_together) == (3, 3 * MANY)
+    # Two statements a look, a look a second: with 50 clients of one process the same takes a few seconds longer.
+    assert together <= 2 * alone + 20, (alone, together)
+
+
+@pytest.mark.postgres
+def test_the_server_of_the_database_counts_the_same(serve: Serve, new_database: Callable[..., str]) -> None:
+    url = new_database("postgres", migrated=True)
+    server = serve(url)
+
+    def transactions() -> int:
+        with closing(connect(url)) as own:
+            time.sleep(1.2)  # the server gathers its figures once a second
+            own.query("SELECT pg_stat_clear_snapshot()")
+            return int(own.query("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()")[0][0])
+
+    def watched(watchers: int) -> int:
+        with ExitStack() as stack:
+            for _ in range(watchers):
+                stack.enter_context(server.events()).next("ready")
+            before = transactions()
+            time.sleep(4)
+            return transactions() - before
+
+    assert watched(1) >= 3
+    assert watched(MANY) <= watched(1) + 10
+
+
+def test_nothing_is_asked_while_nobody_watches(serve: Serve, migrated_url: str) -> None:
+    server = serve(migrated_url)
+    with server.events() as events:
+        events.next("ready")
+    while watchers(server):
+        time.sleep(0.1)
+    # The figures beside the count are kept for five seconds: the first count pays for them, the second does not.
+    time.sleep(5.5)
+    before = statements(server)
+    time.sleep(3)
+    assert statements(server) == before
+
+
+def test_equal_questions_at_the_same_time_are_asked_once(serve: Serve, migrated_url: str) -> None:
+    server = serve(migrated_url)
+    server.json("/api/queues")
+    time.sleep(1.1)
+    before = statements(server)
+    threads = [threading.Thread(target=server.json, args=("/api/queues",)) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statements(server) - before <= 3
+
+
+# Breaking off.
+
+
+def test_who_watches_hears_that_the_database_is_gone_and_back(
+    new_database: Callable[..., str], dialect: str, tmp_path: Path
+) -> None:
+    if dialect == "sqlite":
+        pytest.skip("a file does not go away")
+    url = new_database(dialect, migrated=True)
+    with (
+        relay(url) as line,
+        serving(line.url, home=tmp_path) as server,
+        closing(connect(url)) as behind,
+        server.events() as events,
+    ):
+        assert events.next() == ("ready", {"reachable": True})
+        line.cut()
+        assert events.next() == ("database", {"reachable": False})
+        (meanwhile,) = job(behind)
+        line.mend()
+        assert events.next() == ("database", {"reachable": True})
+        assert [found["id"] for found in events.jobs(1)] == [meanwhile]
+
+
+def test_who_goes_away_is_forgotten(serve: Serve, empty_url: str) -> None:
+    server = serve(empty_url)
+    for _ in range(3):
+        with server.events() as events:
+            events.next("ready")
+            assert watchers(server) >= 1
+    deadline = time.monotonic() + 20
+    while watchers(server) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert watchers(server) == 0
+
+
+def watchers(server: Server) -> int:
+    found = re.search(r"^hammerwork_web_watchers (\S+)$", server.get("/metrics").text, re.MULTILINE)
+    assert found
+    return int(float(found[1]))
