@@ -66,13 +66,17 @@ class Node:
         assert self.process.stderr.readline() == "open\n"
 
 
-@pytest.fixture
-def node() -> Iterator[Node]:
-    """A process that calls the client, and ends by itself when there is nothing more to do."""
+def node_path() -> str:
     path = shutil.which("node") or shutil.which("nodejs")
     if path is None:
         unavailable("node is missing: install nodejs and npm")
-    running = Node(path)
+    return path
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    """A process that calls the client, and ends by itself when there is nothing more to do."""
+    running = Node(node_path())
     yield running
     _, complaints = running.process.communicate(timeout=20)
     assert running.process.returncode == 0
@@ -231,6 +235,22 @@ def test_a_broken_stream_is_made_anew(node: Node, demo: Site) -> None:
     assert heard[0] == "open"
     assert {"status": 0} in heard
     assert "open" in heard[1:]
+
+
+def test_the_example_of_the_readme_works(demo: Site, tmp_path: Path) -> None:
+    [example] = re.findall(
+        r"```js\n(.*?)```", (STATIC.parent.parent.parent / "README.md").read_text("utf-8"), re.DOTALL
+    )
+    program = example.replace("http://localhost:8080", demo.url).replace("60_000", "1_000")
+    shutil.copy(STATIC / "client.js", tmp_path)
+    (tmp_path / "example.mjs").write_text(program, encoding="utf-8")
+    (tmp_path / "package.json").write_text('{"type": "module"}', encoding="utf-8")
+
+    done = subprocess.run([node_path(), "example.mjs"], cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=60)
+
+    assert done.stderr == ""
+    assert "transcode: 6 of 8, 2 failed\ngraph TD" in done.stdout
+    assert "404 No job has an id that begins with 00000000-0000-4000-8000-000000000000." in done.stdout
 
 
 # What is shipped.
