@@ -179,10 +179,9 @@ class ChildTotals:
         self.last_ended = _pick(max, self.last_ended, last_ended)
 
 
-def _pick(choose: Any, one: Moment, other: Moment) -> Moment:
-    if one is None or other is None:
-        return one if other is None else other
-    return choose(one, other, key=moment)  # type: ignore[no-any-return]  # min or max of two moments
+def _pick(choose: Any, *given: Moment) -> Moment:
+    """``min`` or ``max`` of the moments that can be read: PostgreSQL also holds ``infinity``."""
+    return choose((one for one in given if moment(one) is not None), key=moment, default=None)  # type: ignore[no-any-return]
 
 
 def collect_totals(totals: dict[str, ChildTotals], rows: Iterable[tuple[Any, ...]]) -> None:

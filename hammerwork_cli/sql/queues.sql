@@ -73,7 +73,8 @@ MIN(CASE WHEN r.place * 100 >= r.jobs * 95 THEN r.seconds END) AS p95
 FROM (SELECT s.seconds, ROW_NUMBER() OVER (ORDER BY s.seconds) AS place, COUNT(*) OVER () AS jobs
 FROM (SELECT {run_seconds} AS seconds FROM hammerwork_jobs c
 WHERE c.completed_at >= :since AND c.status IN (:completed) AND c.started_at IS NOT NULL
-AND (:queue IS NULL OR c.queue_name = :queue)) s) r
+AND (:queue IS NULL OR c.queue_name = :queue)) s
+WHERE s.seconds IS NOT NULL) r
 
 -- name: states
 -- Jobs by queue, status and dependency status, and the pauses.

@@ -224,8 +224,9 @@ e.place
 e.key
 
 -- name: run_seconds [postgresql]
--- How long the job c ran.
-EXTRACT(EPOCH FROM c.completed_at - c.started_at)::float8
+-- How long the job c ran; NULL where its times are none that can be read.
+CASE WHEN isfinite(c.completed_at) AND isfinite(c.started_at)
+THEN EXTRACT(EPOCH FROM c.completed_at - c.started_at)::float8 END
 
 -- name: run_seconds [mysql]
 TIMESTAMPDIFF(MICROSECOND, c.started_at, c.completed_at) / 1e6

@@ -223,7 +223,8 @@ MIN(CASE WHEN r.place * 100 >= r.jobs * 95 THEN r.seconds END)
 FROM (SELECT s.seconds, ROW_NUMBER() OVER (ORDER BY s.seconds) AS place, COUNT(*) OVER () AS jobs
 FROM (SELECT {run_seconds} AS seconds FROM {child_join}
 WHERE {in_window}
-AND c.status IN (:completed) AND c.started_at IS NOT NULL AND c.completed_at IS NOT NULL) s) r
+AND c.status IN (:completed) AND c.started_at IS NOT NULL AND c.completed_at IS NOT NULL) s
+WHERE s.seconds IS NOT NULL) r
 
 -- name: pending_spawns
 -- Jobs with spawn configuration and no children, that have not failed, newest first.
