@@ -160,12 +160,8 @@ def retry(
       hammerwork job retry --all --yes
     """
     context: Context = ctx.obj
-    change = Retry(context.now(), force=force, respawn=respawn)
-    chosen = which.filter(change, FAILURES if failed else ())
-    chosen = replace(chosen, statuses=chosen.statuses or tuple(sorted(FAILURES)), unarchived=True)
-    below, database = subtree.statuses(change, FAILURES), context.database()
-    selection = which.selection(database, chosen, filtered=failed, below=below)
-    carry_out(context, database, selection, change, Manner(shown.RETRY, consent))
+    change, manner = Retry(context.now(), force=force, respawn=respawn), Manner(shown.RETRY, consent)
+    _carry_out(context, change, manner, which, subtree, takes=FAILURES, below=FAILURES, failed=failed)
 
 
 @spread
@@ -193,12 +189,28 @@ def cancel(
     """
     context: Context = ctx.obj
     change = Cancel(context.now(), by=context.operator, reason=reason, force=force)
-    chosen = which.filter(change)
-    chosen = replace(chosen, statuses=chosen.statuses or tuple(sorted(WAITING)), unarchived=True)
     # What runs is counted among what is left, since it can still spawn.
-    below, database = subtree.statuses(change, WAITING | {JobStatus.RUNNING}), context.database()
-    selection = which.selection(database, chosen, filtered=False, below=below)
-    carry_out(context, database, selection, change, Manner(shown.CANCEL, consent))
+    below = WAITING | {JobStatus.RUNNING}
+    _carry_out(context, change, Manner(shown.CANCEL, consent), which, subtree, takes=WAITING, below=below)
+
+
+def _carry_out(
+    context: Context,
+    change: Change,
+    manner: Manner,
+    which: Which,
+    subtree: Subtree,
+    *,
+    takes: Collection[JobStatus],
+    below: Collection[JobStatus],
+    failed: bool = False,
+) -> None:
+    """Changes jobs that are not archived: those in ``takes``, of a tree in ``below``, unless statuses are asked for."""
+    chosen = which.filter(change, FAILURES if failed else ())
+    chosen = replace(chosen, statuses=chosen.statuses or tuple(sorted(takes)), unarchived=True)
+    wanted, database = subtree.statuses(change, below), context.database()
+    selection = which.selection(database, chosen, filtered=failed, below=wanted)
+    carry_out(context, database, selection, change, manner)
 
 
 @spread

@@ -133,16 +133,18 @@ def _example_record(kind: Damage, example: FoundJob) -> Record:
 
 def findings_text(findings: Sequence[Finding], *, width: int | None = None, colour: bool = False) -> Iterator[str]:
     """Lines: a paragraph for each kind of damage, what mends it, and what to type."""
-    for finding in findings:
+    for number, finding in enumerate(findings):
+        if number:
+            yield ""
         words = WORDS[finding.kind]
         shade = "yellow" if finding.mendable else "bold"
         yield paint(f"{'Note: ' * finding.is_note}{_title(finding, finding.jobs)}", shade, colour)
         yield f"  {words.what}"
         yield from (shorten(f"    {line}", width) for line in _examples(finding, words))
         yield f"  {f'--fix {words.remedy}.' if finding.mendable else words.remedy}"
-        yield ""
     mendable = sum(finding.jobs for finding in findings if finding.mendable)
     if mendable:
+        yield ""
         yield f"Mend {plural(mendable, 'job')} with: hammerwork spawn doctor --fix (and the same options)"
 
 
