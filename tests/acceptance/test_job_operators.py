@@ -39,6 +39,18 @@ def test_two_who_retry_the_same_jobs_retry_each_once(hammerwork: Hammerwork, mig
     assert Counter(rows(migrated_url, "status, attempts")) == {("Pending", 0): JOBS}
 
 
+def test_two_who_retry_what_many_depend_on_rearm_each_once(hammerwork: Hammerwork, migrated_url: str) -> None:
+    failed = {"depends_on": (identity(1), identity(2)), "dependency_status": "failed"}
+    write(migrated_url, job(1, JobStatus.DEAD), job(2, JobStatus.DEAD))
+    write(migrated_url, *(job(number, JobStatus.FAILED, **failed) for number in range(3, 2503)))
+    outcomes = at_once(hammerwork, migrated_url, ("retry", "--all"), ("retry", "--queue", "mail", "--failed"))
+    assert sum(outcome.json["changed"] + outcome.json["followed"] for outcome in outcomes) == 2502, outcomes
+    assert Counter(rows(migrated_url, "status, dependency_status")) == {
+        ("Pending", "waiting"): 2500,
+        ("Pending", "none"): 2,
+    }
+
+
 def test_two_who_cancel_the_same_jobs_cancel_each_once(hammerwork: Hammerwork, migrated_url: str) -> None:
     waiting = {"depends_on": (identity(1),), "dependency_status": "waiting"}
     ready = [job(number) for number in range(1, JOBS)]
