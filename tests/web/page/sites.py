@@ -99,7 +99,7 @@ class Night:
 
 def plant_large_tree(database: Path, root: str) -> None:
     """100,000 children below one job: 12 dead, 3 running, 85 pending, the rest completed."""
-    before = "strftime('%Y-%m-%dT%H:%M:%fZ', :at,"
+    before = "strftime('%Y-%m-%dT%H:%M:%f000Z', :at,"
     statement = f"""
         WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :many)
         INSERT INTO hammerwork_jobs (id, queue_name, payload, status, priority, attempts, max_attempts,
