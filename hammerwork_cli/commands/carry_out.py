@@ -7,12 +7,11 @@ from hammerwork_cli.commands.options import Format, FormatOption, YesOption
 from hammerwork_cli.commands.progress import progress_bar
 from hammerwork_cli.context import Context
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import AnswerIsNoError, ConflictError, NotFoundError
+from hammerwork_cli.errors import AnswerIsNoError
 from hammerwork_cli.models import JobStatus, Outcome
 from hammerwork_cli.queries import job_changes
-from hammerwork_cli.queries.job_changes import GONE, STILL_COMING, Change
+from hammerwork_cli.queries.job_changes import STILL_COMING, Change
 from hammerwork_cli.queries.job_selections import Named, Selection
-from hammerwork_cli.queries.jobs import LIST_JOBS
 from hammerwork_cli.render import job_outcomes as shown
 from hammerwork_cli.render.job_outcomes import Plan, Wording
 from hammerwork_cli.render.text import plural
@@ -64,14 +63,14 @@ def carry_out(
         _show_plan(context, plan, manner)
         return
     if alone and not plan.jobs:
-        raise _refusal(manner, selection, Outcome(left=plan.left))
+        raise shown.refusal(manner.wording, _only(selection), Outcome(left=plan.left))
     if not alone or always_ask:
         _ask(context, plan, manner)
     elif plan.touches_running:
         context.note(shown.running_text(manner.wording))
     outcome = _run(context, database, selection, change, plan)
     if alone and not outcome.changed:
-        raise _refusal(manner, selection, outcome)
+        raise shown.refusal(manner.wording, _only(selection), outcome)
     context.answer(
         shown.outcome_record(manner.wording, outcome, None if alone else plan),
         manner.consent.form,
@@ -116,15 +115,9 @@ def _run(context: Context, database: Database, selection: Selection, change: Cha
             raise
 
 
-def _refusal(manner: Manner, selection: Selection, outcome: Outcome) -> ConflictError | NotFoundError:
+def _only(selection: Selection) -> str:
     assert isinstance(selection, Named)
-    word = next(iter(outcome.left.by_status), GONE)
-    job = selection.ids[0]
-    if word == GONE:
-        return NotFoundError(f"The job {job} is only in the archive, or not there any more.", hint=LIST_JOBS)
-    reason = manner.wording.reason(word)
-    hint = reason.hint or f"See: hammerwork job show {job}"
-    return ConflictError(f"The job {job} is {reason.what}.", hint=hint, reason=word)
+    return selection.ids[0]
 
 
 def _judge(manner: Manner, selection: Selection, outcome: Outcome) -> None:

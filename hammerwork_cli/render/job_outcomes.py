@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from hammerwork_cli.errors import ConflictError, NotFoundError
 from hammerwork_cli.models import Counts, JobGroup, JobStatus, Outcome
 from hammerwork_cli.render.table import Column, table_text
 from hammerwork_cli.render.text import count, plural, visible
@@ -218,3 +219,22 @@ def outcome_record(wording: Wording, outcome: Outcome, plan: Plan | None, *, dry
         "left": dict(sorted(outcome.left.by_status.items())),
         "plan": groups,
     }
+
+
+def refusal(wording: Wording, job: str, outcome: Outcome) -> ConflictError | NotFoundError:
+    """The error that says why the one job that was named is as it was.
+
+    Args:
+        wording: of the change.
+        job: its id.
+        outcome: what was left, and for which reason.
+    """
+    word = next(iter(outcome.left.by_status), "gone")
+    if word == "gone":
+        return NotFoundError(
+            f"The job {job} is only in the archive, or not there any more.",
+            hint="Ids are shown by: hammerwork job list",
+        )
+    reason = wording.reason(word)
+    hint = reason.hint or f"See: hammerwork job show {job}"
+    return ConflictError(f"The job {job} is {reason.what}.", hint=hint, reason=word)

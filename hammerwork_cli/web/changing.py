@@ -5,14 +5,13 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from hammerwork_cli.errors import ConflictError, NotFoundError, UsageError
+from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import FAILURES, ON_ERROR, WAITING, JobPriority, JobStatus, NewJob, Outcome, moment, new_id
 from hammerwork_cli.models.payloads import with_spawn_config
 from hammerwork_cli.queries import enqueue as enqueueing
 from hammerwork_cli.queries import job_changes, jobs, queues
-from hammerwork_cli.queries.job_changes import GONE, Cancel, Change, Retry
+from hammerwork_cli.queries.job_changes import Cancel, Change, Retry
 from hammerwork_cli.queries.job_selections import Below, Named, Selection
-from hammerwork_cli.queries.jobs import LIST_JOBS
 from hammerwork_cli.render import job_outcomes, job_views, queue_views
 from hammerwork_cli.render.job_outcomes import CANCEL, RETRY, Plan, Wording
 from hammerwork_cli.render.schemas.jobs import OUTCOME, PRIORITY
@@ -142,7 +141,8 @@ MANNER: dict[str, Schema] = {
 
 def retry(call: Call) -> Answer:
     """As ``job retry JOB``."""
-    change = Retry(call.now, force=call.body.get("force", False))
+    given = call.body
+    change = Retry(call.now, force=given.get("force", False), respawn=given.get("respawn", False))
     return _change(call, change, RETRY, below=frozenset(FAILURES))
 
 
@@ -162,19 +162,11 @@ def _change(call: Call, change: Change, wording: Wording, below: frozenset[JobSt
         would = Outcome(changed=plan.jobs, left=plan.left)
         return Answer(job_outcomes.outcome_record(wording, would, plan, dry_run=True))
     if alone and not plan.jobs:
-        raise _refusal(wording, job, Outcome(left=plan.left))
+        raise job_outcomes.refusal(wording, job, Outcome(left=plan.left))
     outcome = job_changes.run(call.database, selection, change)
     if alone and not outcome.changed:
-        raise _refusal(wording, job, outcome)
+        raise job_outcomes.refusal(wording, job, outcome)
     return Answer(job_outcomes.outcome_record(wording, outcome, None if alone else plan))
-
-
-def _refusal(wording: Wording, job: str, outcome: Outcome) -> ConflictError | NotFoundError:
-    word = next(iter(outcome.left.by_status), GONE)
-    if word == GONE:
-        return NotFoundError(f"The job {job} is only in the archive, or not there any more.", hint=LIST_JOBS)
-    reason = wording.reason(word)
-    return ConflictError(f"The job {job} is {reason.what}.", hint=reason.hint or None, reason=word)
 
 
 # Queues.
@@ -215,7 +207,7 @@ ENDPOINTS = (
         "Runs a job again that is Failed, Dead or TimedOut; with tree, all of these below it.",
         OUTCOME,
         (JOB,),
-        body=body(MANNER),
+        body=body(MANNER | {"respawn": flag("Jobs that have spawned spawn again when they complete again")}),
         changes=True,
         refusals=(404, 409),
     ),

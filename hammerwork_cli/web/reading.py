@@ -7,8 +7,8 @@ from datetime import timedelta
 from hammerwork_cli import __version__
 from hammerwork_cli.errors import AmbiguousIdError, NotFoundError
 from hammerwork_cli.models import JobFilter, JobStatus, SpawnTree, TreeNode
-from hammerwork_cli.queries import children, cursors, jobs, queues, spawns, trees
-from hammerwork_cli.render import job_views, json, queue_views
+from hammerwork_cli.queries import children, cursors, jobs, queues, spawns, trees, workers
+from hammerwork_cli.render import job_views, json, queue_views, worker_views
 from hammerwork_cli.render.pictures import Limits, TreeFormat, picture
 from hammerwork_cli.render.schemas import spawning
 from hammerwork_cli.render.schemas.jobs import CHILD_COUNTS, IN_TREE, NODE
@@ -215,6 +215,14 @@ def queue(call: Call) -> Answer:
     return Answer(queue_views.stats_record(found))
 
 
+def worker_list(call: Call) -> Answer:
+    """As ``worker list``."""
+    wanted = call.values
+    found = workers.listed(call.database, since=start_of(call.database.now(), wanted["since"]))
+    chosen = [worker for worker in found if wanted["queue"] is None or wanted["queue"] in worker.queue_names]
+    return Answer([worker_views.worker_record(worker) for worker in chosen[: wanted["limit"]]])
+
+
 def about(call: Call) -> Answer:
     """How the server was started."""
     return Answer(
@@ -350,6 +358,14 @@ ENDPOINTS = (
         "queue-stats",
         (QUEUE_NAME, replace(HOURS, default=1.0)),
         refusals=(404,),
+    ),
+    Endpoint(
+        "GET",
+        "/api/workers",
+        worker_list,
+        "Workers that are alive or ended lately, newest first.",
+        "worker-list",
+        (limit(100), QUEUE, replace(SINCE, about="Of those that ended, only since: 90s, 15m, 2h, 7d.", default="1h")),
     ),
     Endpoint(
         "GET",

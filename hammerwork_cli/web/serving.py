@@ -1,5 +1,6 @@
 """Serving: the socket, uvicorn, signals."""
 
+import asyncio
 import logging
 import socket
 from collections.abc import Callable
@@ -98,7 +99,9 @@ def _tell(report: Callable[[str], None]) -> None:
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            report(self.format(record))
+            # Answers that were given up at the end are no error.
+            if not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError)):
+                report(self.format(record))
 
     logger = logging.getLogger("uvicorn.error")
     logger.handlers = [Handler(logging.ERROR)]

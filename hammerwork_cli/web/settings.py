@@ -2,7 +2,6 @@
 
 import ipaddress
 import re
-import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -57,7 +56,7 @@ class Settings:
                 f"Without a token the server listens on a loopback address only, not on {host[:60]}.",
                 hint="Set HAMMERWORK_WEB_TOKEN, for example to what this prints: openssl rand -hex 32",
             )
-        own = {host, socket.gethostname(), socket.getfqdn()} if not is_local else {host}
+        own = {host} if is_local else {host, *_machine_names()}
         return cls(
             token=token,
             read_only=read_only,
@@ -66,6 +65,12 @@ class Settings:
             host_names=frozenset(name.lower().rstrip(".") for name in (*own, *host_names)),
             is_local=is_local,
         )
+
+
+def _machine_names() -> tuple[str, str]:
+    import socket
+
+    return socket.gethostname(), socket.getfqdn()
 
 
 def is_loopback(host: str) -> bool:

@@ -196,6 +196,21 @@ def test_parents_are_the_ancestors_of_the_lineage(served: Server, full: Asked, r
     assert [job["distance"] for job in served.json(f"/api/jobs/{full.names['segment']}/parent")] == [1]
 
 
+def test_workers_are_those_of_the_list(served: Server, full: Asked, run: Run) -> None:
+    answer = served.json("/api/workers", since="100w")
+    printed = run("worker", "list", "--since", "100w", "--format", "json", url=full.url, env=ENVIRONMENT).json
+    assert len(answer) >= 1
+    # Their heartbeats are older in the second answer.
+    assert [_without_ages(worker) for worker in answer] == [_without_ages(worker) for worker in printed]
+    validate(answer, SCHEMAS["worker-list"])
+    assert len(served.json("/api/workers", since="100w", limit=1)) == 1
+    assert served.json("/api/workers", queue="no such queue") == []
+
+
+def _without_ages(worker: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in worker.items() if not key.endswith("_seconds")}
+
+
 # Operations, ids.
 
 
