@@ -1,0 +1,66 @@
+"""A parent with 100,000 children is drawn as any other."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.database import connect
+from tests.jobs import identity
+from tests.rows import Rows
+
+Run = Callable[..., Any]
+WIDTH = 100_000
+DEAD = 77_777
+CHILDREN = {
+    "sqlite": "WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s LIMIT {width})"
+    " INSERT INTO hammerwork_jobs (id, queue_name, payload, status, created_at, scheduled_at, depends_on)"
+    " SELECT printf('%08x-0000-4000-8000-000000000000', s.n), 'segment', '{{}}', 'Completed',"
+    " '2026-11-24T15:00:00.000000Z', '2026-11-24T15:00:00.000000Z', json_array('{root}') FROM s",
+    "postgresql": "INSERT INTO hammerwork_jobs (id, queue_name, payload, status, created_at, scheduled_at, depends_on)"
+    " SELECT CAST(lpad(to_hex(s.n), 8, '0') || '-0000-4000-8000-000000000000' AS uuid), 'segment', '{{}}', 'Completed',"
+    " '2026-11-24 15:00Z', '2026-11-24 15:00Z', ARRAY['{root}'::uuid] FROM generate_series(1, {width}) AS s (n)",
+}
+
+
+@pytest.fixture(params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("sqlite", "postgres")])
+def wide_url(request: pytest.FixtureRequest, new_database: Callable[..., str]) -> str:
+    """Job 0, its 100,000 children, of which one died, and one job below that."""
+    url = new_database(request.param, migrated=True)
+    database = connect(url)
+    rows = Rows(database)
+    root = rows.job(id=identity(0), queue="ingest", spawns=True)
+    database.script(CHILDREN[database.dialect].format(width=WIDTH, root=root))
+    rows.run(
+        "UPDATE hammerwork_jobs SET status = 'Dead', error_message = 'moov atom not found' WHERE id ="
+        f" {database.placeholder}",
+        [identity(DEAD)],
+    )
+    rows.job(identity(DEAD), id=identity(WIDTH + 1), queue="segment")
+    database.close()
+    return url
+
+
+def test_a_hundred_thousand_children_are_drawn(hammerwork: Run, wide_url: str) -> None:
+    ids = [identity(number) for number in range(WIDTH + 2)]
+    drawn = hammerwork("spawn", "tree", ids[-1], url=wide_url)
+    assert drawn.exit_code == 0, drawn.stderr
+    assert len(drawn.stdout.splitlines()) < 10
+    folded = re.findall(r"(?:segment \N{MULTIPLICATION SIGN}|\.\.\. )([\d,]+)", drawn.stdout)
+    assert sum(int(number.replace(",", "")) for number in folded) == WIDTH - 1
+    assert "moov atom not found" in drawn.stdout
+    assert f"{ids[-1][:8]} ◀ this job" in drawn.stdout
+    whole = hammerwork("spawn", "tree", ids[0], "--full", url=wide_url)
+    assert "100,002 jobs: 100,001 completed, 1 dead" in whole.stdout
+    assert [line.partition("segment ")[2][:8] for line in whole.stdout.splitlines()[1:4]] == [
+        job[:8] for job in (ids[DEAD], ids[-1], ids[1])
+    ]
+    assert len(whole.stdout.splitlines()) == WIDTH + 2
+    found = hammerwork("spawn", "tree", ids[-1], "--full", "--format", "json", url=wide_url).json
+    assert [node["id"] for node in found["nodes"]] == ids
+    assert found["nodes"][0]["children"] == WIDTH
+    assert len(found["edges"]) == WIDTH + 1
+    assert not found["truncated"]
+    above = hammerwork("spawn", "lineage", ids[-1], "--ancestors", "--format", "json", url=wide_url).json
+    assert [node["id"] for node in above["ancestors"]] == [ids[0], ids[DEAD]]
