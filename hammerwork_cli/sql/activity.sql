@@ -67,6 +67,7 @@ WHERE j.status = 'TimedOut' AND j.completed_at IS NULL AND j.failed_at IS NULL A
 ORDER BY {newest_first} LIMIT :most_running
 
 -- name: timed_out
+-- Jobs that timed out at the end of the window.
 SELECT j.id, j.timed_out_at, j.started_at, j.created_at FROM last_timed_out j WHERE
 j.queue_name = :queue AND -- when :queue
 TRUE
@@ -79,24 +80,29 @@ AND j.queue_name = :queue -- when :queue
 AND j.created_at >= :since AND j.created_at < :until
 
 -- name: completed
+-- Jobs that completed lately: how many, in the window and before.
 SELECT {in_window} FROM hammerwork_jobs j WHERE j.status IN (:completed) AND {unarchived}
 AND j.queue_name = :queue -- when :queue
 AND j.completed_at >= :since AND j.completed_at < :until
 
 -- name: failed
+-- Jobs that failed lately: how many, in the window and before.
 SELECT {in_window} FROM hammerwork_jobs j WHERE j.status IN (:failed)
 AND j.queue_name = :queue -- when :queue
 AND j.failed_at >= :since AND j.failed_at < :until
 
 -- name: newly_failed
+-- The latest jobs that failed.
 SELECT j.id FROM hammerwork_jobs j WHERE j.status IN (:failed) AND j.failed_at >= :failures_since
 AND j.queue_name = :queue -- when :queue
 ORDER BY j.failed_at DESC LIMIT :most_failures
 
 -- name: newly_timed_out
+-- The latest jobs that timed out.
 SELECT j.id FROM timed_out j WHERE j.timed_out_at >= :failures_since ORDER BY j.timed_out_at DESC LIMIT :most_failures
 
 -- name: busy_parents
+-- Parents of which children run, with how many.
 SELECT j.parent, COUNT(*) AS running FROM last_running j WHERE j.meant = 1 AND j.parent IS NOT NULL
 GROUP BY j.parent ORDER BY COUNT(*) DESC LIMIT :most_parents
 
@@ -128,9 +134,11 @@ LEFT JOIN hammerwork_jobs j ON j.id = l.id
 j.payload ? '_spawn_config'
 
 -- name: newest_spawners
+-- The newest jobs that may spawn.
 SELECT j.id FROM hammerwork_jobs j WHERE {may_have_config} ORDER BY j.created_at DESC LIMIT :window
 
 -- name: newest_recorded
+-- The parents that spawned last, as workers recorded it.
 SELECT o.parent_id AS id FROM hammerwork_spawn_operations o ORDER BY o.ended_at DESC LIMIT :window
 
 -- name: spawners

@@ -43,6 +43,7 @@ WHERE id {among}
 claim_token = :token AND status = 'Running' AND started_at = :started
 
 -- name: complete
+-- Ends jobs that a worker holds: Completed.
 UPDATE hammerwork_jobs SET status = 'Completed', completed_at = :now, error_message = NULL
 WHERE id {among} AND {held}
 
@@ -117,6 +118,7 @@ claim_losses = COALESCE(claim_losses, 0) + 1, error_message = :error
 WHERE id {among} AND status = 'Running' AND claimed_by = :worker
 
 -- name: bury_lost
+-- Ends jobs whose worker is lost and that have no attempt left: Dead.
 UPDATE hammerwork_jobs SET status = 'Dead', failed_at = :now, claim_token = NULL,
 claim_losses = COALESCE(claim_losses, 0) + 1, error_message = :error
 WHERE id {among} AND status = 'Running' AND claimed_by = :worker
@@ -148,6 +150,7 @@ SELECT DISTINCT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_
 WHERE j.dependency_status = 'waiting' AND e.value {among}
 
 -- name: lock_waiting
+-- Those of some jobs that wait, locked in the order of their ids.
 SELECT id FROM hammerwork_jobs j WHERE j.id {among} AND j.dependency_status = 'waiting' ORDER BY j.id
 {lock_clause}
 
@@ -156,9 +159,11 @@ SELECT id FROM hammerwork_jobs j WHERE j.id {among} AND j.dependency_status = 'w
 UPDATE hammerwork_jobs SET releases = COALESCE(releases, 0) + 1 WHERE id {among} AND dependency_status = 'waiting'
 
 -- name: statuses
+-- Which status some jobs are in.
 SELECT j.id, j.status FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: release
+-- Lets waiting jobs run.
 UPDATE hammerwork_jobs SET dependency_status = 'satisfied' WHERE id {among} AND dependency_status = 'waiting'
 
 -- name: going_on

@@ -37,9 +37,11 @@ AND {written_status} NOT IN (:words) AND {plain_status} IN (:plain)
 {first}
 
 -- name: mend_misspelt_status
+-- Spells a status as it should be.
 UPDATE hammerwork_jobs AS j SET status = :word WHERE j.id IN (:ids) AND {written_status} = :written
 
 -- name: unknown_status
+-- Jobs in a status that nobody knows.
 SELECT {found}, NULL FROM hammerwork_jobs j WHERE
 {mine}
 AND {plain_status} NOT IN (:plain)
@@ -53,6 +55,7 @@ AND (j.depends_on IS NULL OR j.dependents IS NULL)
 {first}
 
 -- name: mend_null_lists [postgresql]
+-- Empty lists instead of none.
 UPDATE hammerwork_jobs SET depends_on = COALESCE(depends_on, '{}'), dependents = COALESCE(dependents, '{}')
 WHERE id IN (:ids) AND (depends_on IS NULL OR dependents IS NULL)
 
@@ -83,6 +86,7 @@ COALESCE(JSON_LENGTH(j.depends_on), 0)
 COALESCE(json_array_length(j.depends_on), 0)
 
 -- name: mend_barred
+-- Lets jobs wait again that nothing would ever have started.
 UPDATE hammerwork_jobs AS j SET dependency_status = CASE WHEN {parent_total} = 0 THEN 'none' ELSE 'waiting' END
 WHERE j.id IN (:ids) AND {is_barred}
 
@@ -108,12 +112,14 @@ UPDATE hammerwork_jobs AS j SET status = 'Pending', started_at = NULL
 WHERE j.id IN (:ids) AND {is_lost} AND j.attempts < j.max_attempts
 
 -- name: lost_last_attempt
+-- Running jobs whose worker seems to be lost, and that have no attempt left.
 SELECT {found}, COALESCE(j.started_at, j.created_at) FROM hammerwork_jobs j WHERE
 {mine}
 AND {is_lost} AND j.attempts >= j.max_attempts
 {first}
 
 -- name: mend_lost_last_attempt
+-- Ends them: Dead.
 UPDATE hammerwork_jobs AS j SET status = 'Dead', failed_at = :now, error_message = COALESCE(error_message, :error)
 WHERE j.id IN (:ids) AND {is_lost} AND j.attempts >= j.max_attempts
 
@@ -158,6 +164,7 @@ WHERE f.place <= :limit
 ORDER BY f.kind, f.place
 
 -- name: waiting_ids
+-- Jobs that wait for others.
 SELECT j.id FROM hammerwork_jobs j WHERE
 {mine}
 AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
@@ -177,10 +184,12 @@ SELECT p.id, p.status FROM hammerwork_jobs p WHERE p.id IN (:ids) ORDER BY p.id 
 SELECT p.id, p.status FROM hammerwork_jobs p WHERE p.id IN (:ids)
 
 -- name: release
+-- Lets jobs run that wait for nothing any more.
 UPDATE hammerwork_jobs SET dependency_status = 'satisfied'
 WHERE id IN (:ids) AND dependency_status = 'waiting' AND status IN (:waiting)
 
 -- name: fail
+-- Fails jobs that wait for what will never complete.
 UPDATE hammerwork_jobs
 SET status = 'Failed', dependency_status = 'failed', failed_at = :now, error_message = :error
 WHERE id IN (:ids) AND dependency_status = 'waiting' AND status IN (:waiting)
@@ -216,6 +225,7 @@ AND j.status IN (:pending)
 {first}
 
 -- name: never_spawned
+-- Jobs that completed with spawn configuration and have no children.
 SELECT {found}, {config} FROM hammerwork_jobs j WHERE
 {mine}
 AND {has_config} AND j.status IN (:completed)

@@ -5,6 +5,7 @@
 SELECT j.id FROM hammerwork_jobs j WHERE j.id >= :low AND j.id <= :high ORDER BY j.id LIMIT :limit
 
 -- name: archived_by_prefix
+-- The same of archived jobs.
 SELECT j.id FROM hammerwork_jobs_archive j WHERE j.id >= :low AND j.id <= :high ORDER BY j.id LIMIT :limit
 
 -- name: unarchived
@@ -53,6 +54,7 @@ j.payload_hash, j.retention_policy, j.retention_delete_at, j.encrypted_at -- whe
 FROM hammerwork_jobs j WHERE j.id = :id
 
 -- name: archived_details
+-- The same of an archived job.
 SELECT {archived_node},
 j.scheduled_at, j.max_attempts, j.dependency_status, j.error_message, j.payload, j.result,
 j.timeout_seconds, j.timed_out_at, j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.batch_id,
@@ -91,6 +93,7 @@ ORDER BY j.id
 {lock_clause}
 
 -- name: archived_statuses
+-- Which status some archived jobs are in.
 SELECT j.id, j.status FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)
 
 -- name: retry
@@ -102,6 +105,7 @@ dependency_status = COALESCE(:dependency_status, dependency_status, 'none')
 WHERE id IN (:ids) AND status IN (:statuses)
 
 -- name: cancel
+-- Cancels jobs that are still in one of some statuses.
 UPDATE hammerwork_jobs SET status = 'Failed', failed_at = :now, error_message = :error
 WHERE id IN (:ids) AND status IN (:statuses)
 
@@ -111,6 +115,7 @@ UPDATE hammerwork_jobs SET status = 'Failed', failed_at = :now, error_message = 
 WHERE id IN (:ids) AND status IN (:statuses) AND dependency_status = 'waiting'
 
 -- name: delete
+-- Deletes jobs that are still in one of some statuses.
 DELETE FROM hammerwork_jobs WHERE id IN (:ids) AND status IN (:statuses)
 
 -- name: tied
@@ -185,7 +190,9 @@ j.status, j.payload, j.depends_on, j.priority, j.queue_name, j.max_attempts, j.t
 j.correlation_id
 
 -- name: stored
+-- A job as it was enqueued.
 SELECT {enqueued} FROM hammerwork_jobs j WHERE j.id = :id
 
 -- name: archived_stored
+-- The same of an archived job.
 SELECT {enqueued} FROM hammerwork_jobs_archive j WHERE j.id = :id

@@ -23,9 +23,11 @@ CREATE TABLE IF NOT EXISTS hammerwork_migrations (
 ) STRICT
 
 -- name: recorded
+-- The migrations that were applied.
 SELECT migration_id, executed_at, execution_time_ms FROM hammerwork_migrations
 
 -- name: record
+-- Remembers that one was applied.
 INSERT INTO hammerwork_migrations (migration_id, executed_at, execution_time_ms)
 VALUES (:migration_id, :executed_at, :execution_time_ms)
 ON CONFLICT DO NOTHING
@@ -86,6 +88,7 @@ WHERE t.type = 'table' AND t.name LIKE 'hammerwork\_%' ESCAPE '\'
 SELECT pg_try_advisory_xact_lock(hashtext('hammerwork'), hashtext('migrations'))
 
 -- name: lock_patience [postgresql]
+-- Lets the holder of the lock take its time.
 SELECT set_config('idle_in_transaction_session_timeout', '0', TRUE)
 
 -- name: lock [mysql]
@@ -93,6 +96,7 @@ SELECT set_config('idle_in_transaction_session_timeout', '0', TRUE)
 SELECT GET_LOCK(CONCAT('hammerwork migrations ', LEFT(SHA2(DATABASE(), 256), 40)), 0)
 
 -- name: unlock [mysql]
+-- Lets the next runner begin.
 SELECT RELEASE_LOCK(CONCAT('hammerwork migrations ', LEFT(SHA2(DATABASE(), 256), 40)))
 
 -- name: collation [mysql]
@@ -106,6 +110,7 @@ SELECT COALESCE(
 )
 
 -- name: plain_timestamps [mysql]
+-- Whether a TIMESTAMP without a default has none.
 SELECT @@explicit_defaults_for_timestamp
 
 -- name: want_plain_timestamps [mysql]
@@ -113,40 +118,53 @@ SELECT @@explicit_defaults_for_timestamp
 SET SESSION explicit_defaults_for_timestamp = 1
 
 -- name: rows_in_hammerwork_jobs
+-- How many rows the table has.
 SELECT COUNT(*) FROM hammerwork_jobs
 
 -- name: rows_in_hammerwork_jobs_archive
+-- How many rows the table has.
 SELECT COUNT(*) FROM hammerwork_jobs_archive
 
 -- name: rows_in_hammerwork_batches
+-- How many rows the table has.
 SELECT COUNT(*) FROM hammerwork_batches
 
 -- name: rows_in_hammerwork_workflows
+-- How many rows the table has.
 SELECT COUNT(*) FROM hammerwork_workflows
 
 -- name: rows_in_hammerwork_encryption_keys
+-- How many rows the table has.
 SELECT COUNT(*) FROM hammerwork_encryption_keys
 
 -- name: rows_in_hammerwork_key_audit_log
+-- How many rows the table has.
 SELECT COUNT(*) FROM hammerwork_key_audit_log
 
 -- name: rows_in_hammerwork_queue_pause
+-- How many rows the table has.
 SELECT COUNT(*) FROM hammerwork_queue_pause
 
 -- name: rows_in_hammerwork_migrations
+-- How many rows the table has.
 SELECT COUNT(*) FROM hammerwork_migrations
 
 -- name: rows_in_hammerwork_workers
+-- How many rows the table has.
 SELECT COUNT(*) FROM hammerwork_workers
 
 -- name: rows_in_hammerwork_spawn_operations
+-- How many rows the table has.
 SELECT COUNT(*) FROM hammerwork_spawn_operations
 
 -- name: rows_in_hammerwork_spawned_children
+-- How many rows the table has.
 SELECT COUNT(*) FROM hammerwork_spawned_children
 
 -- name: rows_in_hammerwork_spawn_requests
+-- How many rows the table has.
 SELECT COUNT(*) FROM hammerwork_spawn_requests
 
 -- name: rows_in_hammerwork_spawn_roots
+-- How many rows the table has.
 SELECT COUNT(*) FROM hammerwork_spawn_roots

@@ -119,4 +119,5 @@ ON CONFLICT (queue_name) DO NOTHING
 UPDATE hammerwork_queue_pause SET reason = :reason WHERE queue_name = :queue
 
 -- name: resume
+-- Ends the pause of a queue.
 DELETE FROM hammerwork_queue_pause WHERE queue_name = :queue

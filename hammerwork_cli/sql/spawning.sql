@@ -10,9 +10,11 @@ WHERE o.parent_id = :id AND o.occurrence = :occurrence AND o.outcome = 'spawned'
 UPDATE hammerwork_spawn_operations SET outcome = 'repeated' WHERE parent_id IN (:ids) AND outcome = 'spawned'
 
 -- name: forget_children
+-- Forgets which keys some parents spawned under.
 DELETE FROM hammerwork_spawned_children WHERE parent_id IN (:ids)
 
 -- name: record
+-- Remembers that a parent spawned.
 INSERT INTO hammerwork_spawn_operations (
 id, parent_id, root_id, depth, occurrence, operation_id, handler, config, outcome, children, error_message, worker_id,
 request_id, started_at, ended_at)
@@ -20,6 +22,7 @@ VALUES (:id, :parent, :root, :depth, :occurrence, :operation, :handler, :config,
 :request, :started, :ended)
 
 -- name: hook_failed
+-- Remembers what went wrong after the children were written.
 UPDATE hammerwork_spawn_operations SET hook_error = :error WHERE id = :id
 
 -- name: above
@@ -27,16 +30,20 @@ UPDATE hammerwork_spawn_operations SET hook_error = :error WHERE id = :id
 SELECT j.id, j.depends_on FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: archived_above
+-- The same of archived jobs.
 SELECT j.id, j.depends_on FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)
 
 -- name: child_by_key
+-- The child that a parent spawned under a key.
 SELECT c.child_id FROM hammerwork_spawned_children c
 WHERE c.parent_id = :parent AND c.occurrence = :occurrence AND c.spawn_key = :key
 
 -- name: count_keys
+-- How many keys a parent spawned under.
 SELECT COUNT(*) FROM hammerwork_spawned_children c WHERE c.parent_id = :parent AND c.occurrence = :occurrence
 
 -- name: record_key
+-- Remembers which child has which key.
 INSERT INTO hammerwork_spawned_children (parent_id, occurrence, spawn_key, child_id, spawned_at)
 VALUES (:parent, :occurrence, :key, :child, :now)
 
@@ -58,6 +65,7 @@ INSERT INTO hammerwork_spawn_roots (root_id, descendants) VALUES (:root, :childr
 ON DUPLICATE KEY UPDATE descendants = descendants + VALUES(descendants)
 
 -- name: descendants
+-- How many jobs are below a root.
 SELECT r.descendants FROM hammerwork_spawn_roots r WHERE r.root_id = :root
 
 -- name: job
@@ -76,6 +84,7 @@ j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.result_ttl_seconds, j
 j.retry_strategy, j.claim_losses
 
 -- name: request
+-- Asks a worker to spawn for a job.
 INSERT INTO hammerwork_spawn_requests (id, job_id, queue_name, handler, config, state, requested_at, requested_by)
 VALUES (:id, :job, :queue, :handler, :config, 'pending', :now, :by)
 
@@ -89,24 +98,30 @@ r.id, r.job_id, r.queue_name, r.handler, r.config, r.state, r.requested_at, r.re
 r.children, r.error_message
 
 -- name: pending_requests
+-- What workers were asked for and have not begun.
 SELECT {request_columns} FROM hammerwork_spawn_requests r WHERE r.state = 'pending'
 ORDER BY r.requested_at LIMIT :limit
 
 -- name: requests
+-- What was asked for a job, newest first.
 SELECT {request_columns} FROM hammerwork_spawn_requests r WHERE r.job_id = :job ORDER BY r.requested_at DESC
 
 -- name: request_by_id
+-- One request.
 SELECT {request_columns} FROM hammerwork_spawn_requests r WHERE r.id = :id
 
 -- name: take_request
+-- Takes a request, unless another worker has.
 UPDATE hammerwork_spawn_requests SET state = 'running', claim_token = :token, claimed_by = :worker
 WHERE id = :id AND state = 'pending'
 
 -- name: end_request
+-- Says how a request ended.
 UPDATE hammerwork_spawn_requests SET state = :state, ended_at = :now, children = :children, error_message = :error
 WHERE id = :id AND state = 'running' AND claim_token = :token
 
 -- name: request_owner
+-- Who holds a request.
 SELECT r.state, r.claim_token FROM hammerwork_spawn_requests r WHERE r.id = :id
 
 -- name: return_requests

@@ -97,6 +97,7 @@ ORDER BY {urgent_first}
 LIMIT :limit
 
 -- name: joined_child_page
+-- The same of children of which it is not the first parent.
 SELECT {urgency}, {node} FROM hammerwork_jobs j
 WHERE {is_other_child}
 {in_page}
@@ -125,9 +126,11 @@ LIMIT :limit
 SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs j WHERE {is_child} GROUP BY j.queue_name, j.status
 
 -- name: joined_child_groups
+-- The same of children of which it is not the first parent.
 SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs j WHERE {is_other_child} GROUP BY j.queue_name, j.status
 
 -- name: archived_child_groups
+-- The same of archived children.
 SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs_archive j
 WHERE {is_archived_child} AND {is_only_archived}
 GROUP BY j.queue_name, j.status
@@ -158,6 +161,7 @@ WHERE j.depends_on && CAST(:ids AS uuid[]) AND e.parent {among} GROUP BY e.paren
 SELECT c.parent, {edge_totals} FROM {edges} AS c WHERE c.parent {among} GROUP BY c.parent, c.status
 
 -- name: joined_child_totals [postgresql]
+-- The children of some jobs of which none is the first parent, counted by parent and status.
 SELECT e.parent, {totals} FROM hammerwork_jobs j CROSS JOIN LATERAL unnest(j.depends_on[2:]) AS e (parent)
 WHERE j.depends_on && CAST(:ids AS uuid[]) AND e.parent {among} GROUP BY e.parent, j.status
 
@@ -211,6 +215,7 @@ WHERE {in_window}
 GROUP BY j.id, c.status
 
 -- name: window_joined_totals
+-- The same of children of which they are not the first parent.
 SELECT j.id, c.status, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
 FROM hammerwork_jobs j JOIN {joined_edges} AS c ON c.parent = j.id
 WHERE {in_window}

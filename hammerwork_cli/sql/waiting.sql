@@ -9,6 +9,7 @@ j.id, j.status, j.dependency_status, COALESCE(j.completed_at, j.failed_at, j.tim
 SELECT {state} FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: archived_states
+-- Archived jobs by id.
 SELECT {state} FROM hammerwork_jobs_archive j WHERE j.id {among}
 
 -- name: child_states
@@ -16,6 +17,7 @@ SELECT {state} FROM hammerwork_jobs_archive j WHERE j.id {among}
 SELECT {state} FROM hammerwork_jobs j WHERE {is_child}
 
 -- name: joined_child_states [postgresql]
+-- Children of some jobs of which none is the first parent.
 SELECT {state} FROM hammerwork_jobs j
 WHERE j.depends_on && CAST(:ids AS uuid[]) AND cardinality(j.depends_on) > 1
 
@@ -24,6 +26,7 @@ WHERE j.depends_on && CAST(:ids AS uuid[]) AND cardinality(j.depends_on) > 1
 SELECT {state} FROM hammerwork_jobs j WHERE j.id IN (SELECT c.id FROM {joined_edges} AS c WHERE c.parent {among})
 
 -- name: archived_child_states [by_first_parent]
+-- Archived children of some jobs.
 SELECT {state} FROM hammerwork_jobs_archive j WHERE {first_parent} {among}
 
 -- name: archived_child_states
@@ -41,6 +44,7 @@ LEFT JOIN hammerwork_workflows w ON w.id = j.workflow_id
 WHERE j.id IN (:ids) AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
 
 -- name: dependency_statuses
+-- Whether some jobs wait, may run or were failed by others.
 SELECT j.id, j.dependency_status FROM hammerwork_jobs j WHERE j.id IN (:ids)
 
 -- name: error_endings

@@ -10,6 +10,7 @@ UTC_TIMESTAMP(6)
 strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
 
 -- name: register
+-- A worker that begins.
 INSERT INTO hammerwork_workers (id, name, host, pid, version, queues, handlers, concurrency, lease_seconds, state,
 started_at, heartbeat_at)
 VALUES (:id, :name, :host, :pid, :version, :queues, :handlers, :concurrency, :lease, 'running', {server_now},
@@ -26,6 +27,7 @@ WHERE id = :id
 SELECT w.request, w.state, {server_now} FROM hammerwork_workers w WHERE w.id = :id
 
 -- name: end
+-- A worker that has ended.
 UPDATE hammerwork_workers SET state = :state, heartbeat_at = {server_now}, ended_at = {server_now}, running = 0,
 completed = :completed, failed = :failed
 WHERE id = :id
@@ -68,6 +70,7 @@ AND w.id = :id -- when :id
 ORDER BY w.started_at DESC, w.id
 
 -- name: by_prefix
+-- Workers by the beginning of their id.
 SELECT w.id FROM hammerwork_workers w WHERE w.id >= :low AND w.id <= :high ORDER BY w.id LIMIT 11
 
 -- name: running_jobs

@@ -203,6 +203,21 @@ def test_every_header_is_one_that_the_loader_reads(subject):
     assert len(set(headers(SHIPPED[subject]))) == len(headers(SHIPPED[subject]))
 
 
+STATEMENT = re.compile(r"(?:SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH)\b")
+
+
+@pytest.mark.parametrize("subject", SHIPPED)
+def test_every_statement_says_what_it_does(subject):
+    silent, seen = [], set()
+    for head in statements._NAME.finditer(SHIPPED[subject]):
+        body = SHIPPED[subject][head.end() :].lstrip("\n")
+        # Of several variants the first says it; a block that is part of a statement may go without.
+        if head["name"] not in seen and STATEMENT.match(body):
+            silent.append(head["name"])
+        seen.add(head["name"])
+    assert silent == []
+
+
 @pytest.mark.parametrize("tags", TAG_SETS, ids=lambda tags: "-".join(sorted(tags)))
 def test_no_statement_is_ambiguous_and_no_block_is_missing(tags):
     for subject, text in SHIPPED.items():
