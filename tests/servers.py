@@ -52,6 +52,7 @@ class PrivateServer:
         self.folder = _folder(self._owner)
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._served: Sequence[str | Path] = ()
 
     def start(self) -> None:
         """Returns when it takes connections.
@@ -63,6 +64,11 @@ class PrivateServer:
 
     def stop(self) -> None:
         """Ends the server and removes its folder."""
+        self.halt()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def halt(self) -> None:
+        """Ends the server; :meth:`go_on` starts it again with what it holds."""
         if self._process is not None:
             self._process.send_signal(self.stop_signal)
             try:
@@ -70,7 +76,10 @@ class PrivateServer:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def go_on(self) -> None:
+        """Starts a server again that was halted; returns when it takes connections."""
+        self._serve(*self._served)
 
     @property
     def url(self) -> str:
@@ -97,6 +106,7 @@ class PrivateServer:
             raise ServerMissingError(f"{command[0]} failed:\n{done.stdout[-2000:]}")
 
     def _serve(self, *command: str | Path) -> None:
+        self._served = command
         log = self.folder / "log"
         with log.open("wb") as output:
             self._process = subprocess.Popen(

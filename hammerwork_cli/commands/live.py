@@ -189,7 +189,7 @@ class OnScreen(Generic[State]):
 
     def lost(self, error: HammerworkError) -> None:
         """Leaves the picture, and says that it is old."""
-        self._note = f"{error.message} Trying again."
+        self._note = f"Trying again: {error.message}"
         self._redraw()
 
     def back(self) -> None:

@@ -17,6 +17,8 @@ from hammerwork_cli.render.text import cut, painted_cells
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
 """The alternate screen, no cursor, and no line that runs over into the next."""
 LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
+BEGIN, END = "\x1b[?2026h\x1b[H", "\x1b[?2026l"
+"""Of a picture. Terminals that know the mode show all of it at once, others ignore it."""
 QUIT_KEYS = frozenset(b"qQ\x04")
 
 
@@ -41,7 +43,7 @@ class Screen:
         self._modes: list[Any] | None = None
         self._handlers: dict[int, Any] = {}
         self._ear, self._mouth = -1, -1
-        self._is_stale = False
+        self._is_stale = self._is_stopping = self._was_stopped = False
 
     def __enter__(self) -> Self:
         self._ear, self._mouth = os.pipe()
@@ -101,22 +103,32 @@ class Screen:
         self._stdout.write(text)
         self._stdout.flush()
 
-    # Signals.
+    # Signals. What they ask for is done between two pictures: a handler may come in the midst of writing one.
 
     def _resized(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self._is_stale = True
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        self._give_back()
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+        del number, frame
+        self._is_stopping = True
 
     def _continue(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        signal.signal(signal.SIGTSTP, self._stop)
-        self._take()
+        self._was_stopped = True
+
+    def _obey(self) -> None:
+        """Lets itself be stopped, and takes the terminal again after it was."""
+        if self._is_stopping:
+            self._is_stopping = False
+            self._give_back()
+            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTSTP)
+            signal.signal(signal.SIGTSTP, self._stop)
+            self._was_stopped = True
+        if self._was_stopped:
+            self._was_stopped = False
+            self._take()
 
     # What callers use.
 
@@ -135,8 +147,9 @@ class Screen:
         width, height = self.size
         # In one write, and nothing is cleared that is not written again at once: so it does not flicker.
         shown = [self._line(line, width) for line in lines[:height]]
-        rest = "\x1b[J" if len(shown) < height else ""
-        self._write("\x1b[H" + "\r\n".join(shown) + ("\r\n" + rest if rest and shown else rest))
+        if len(shown) < height:
+            shown.append("\x1b[J")
+        self._write(BEGIN + "\r\n".join(shown) + END)
 
     def _line(self, line: str, width: int) -> str:
         # At the last column, clearing to the end would clear the last character.
@@ -150,7 +163,7 @@ class Screen:
         """
         end = time.monotonic() + seconds
         with self._hearing_signals():
-            while not self._is_stale:
+            while not self._must_redraw():
                 ready, _, _ = select.select([self._ear, *self._listened_to], [], [], max(end - time.monotonic(), 0))
                 if not ready:
                     return None
@@ -159,6 +172,10 @@ class Screen:
                 if self._keyboard in ready and self._asks_to_quit():
                     return "quit"
         return "redraw"
+
+    def _must_redraw(self) -> bool:
+        self._obey()
+        return self._is_stale
 
     @contextmanager
     def _hearing_signals(self) -> Iterator[None]:

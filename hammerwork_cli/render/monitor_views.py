@@ -27,7 +27,7 @@ class Frame:
     """What a picture must fit, and what is said beside it.
 
     Attributes:
-        note: instead of the usual words at the end of the first line: that the server is gone, or why it ended.
+        note: instead of the usual first line: that the server is gone.
         keys: whether keys are listened to.
     """
 
@@ -112,13 +112,14 @@ class _Drawing:
     def headline(self) -> str:
         """What this is, when it was, and how to end it."""
         frame, activity = self.frame, self.activity
+        clock = f"{activity.at:%H:%M:%S} UTC"
+        if frame.note:
+            return f"{clock}{self.dot}{self._paint(made_visible(frame.note), 'yellow')}"
         queue = "all queues" if activity.queue is None else self._data(activity.queue, NAME_CELLS)
-        parts = [queue, f"{activity.at:%H:%M:%S} UTC"]
+        parts = [queue, clock]
         if not self.narrow:
             parts = ["hammerwork", *parts, f"every {frame.interval:g} s"]
         left = self.dot.join(parts)
-        if frame.note:
-            return f"{left}{self.dot}{self._paint(made_visible(frame.note), 'yellow')}"
         keys = "q quits" if frame.keys else ""
         gap = frame.width - cells(left) - len(keys)
         return f"{self._paint(left, 'bold')}{' ' * gap}{keys}" if keys and gap > 1 else self._paint(left, "bold")

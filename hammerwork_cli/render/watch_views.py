@@ -89,11 +89,12 @@ def whole_tree(tree: SpawnTree, style: Style, width: int) -> list[str]:
 
 def _first_line(headline: Headline, style: Style, width: int) -> str:
     dot = " · " if style.charset == "utf8" else " - "
-    left = f"{headline.at:%H:%M:%S} UTC{dot}{plural(headline.counts.total, 'job')}: {statuses(headline.counts)}"
+    clock = f"{headline.at:%H:%M:%S} UTC"
+    if headline.note:
+        return f"{clock}{dot}{paint(visible(headline.note), 'yellow', style.colour)}"
+    left = f"{clock}{dot}{plural(headline.counts.total, 'job')}: {statuses(headline.counts)}"
     if headline.stuck:
         left += f"{dot}{count(headline.stuck)} can never run"
-    if headline.note:
-        return f"{left}{dot}{paint(visible(headline.note), 'yellow', style.colour)}"
     keys = "q quits"
     gap = width - cells(left) - len(keys)
     return paint(left, "dim", style.colour) + (f"{' ' * gap}{keys}" if gap > 1 else "")
