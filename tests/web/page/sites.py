@@ -40,20 +40,33 @@ class Site:
 @contextlib.contextmanager
 def serving(database: Path, *options: str, port: int = 0) -> Iterator[Site]:
     """``hammerwork web serve`` on an SQLite file, until the context ends."""
-    environment = {"PATH": os.environ["PATH"], "HOME": str(database.parent), "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
+    with _running(database, database.parent, "web", "serve", "--port", str(port), *options) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert address.startswith("http://"), f"the server did not start: {address!r}"
+        yield Site(address, database, process)
+
+
+@contextlib.contextmanager
+def working(site: Site, folder: Path, *options: str) -> Iterator[None]:
+    """``hammerwork worker start`` on a site's database, with handlers in a folder, until the context ends."""
+    with _running(site.database, folder, "worker", "start", "--poll-interval", "0.2s", *options):
+        yield
+
+
+@contextlib.contextmanager
+def _running(database: Path, folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "hammerwork_cli", "web", "serve", "--port", str(port), *options],
+        [sys.executable, "-m", "hammerwork_cli", *arguments],
         env=environment | {"HAMMERWORK_DATABASE_URL": f"sqlite:///{database}"},
-        cwd=database.parent,
+        cwd=folder,
         stdout=subprocess.PIPE,
         encoding="utf-8",
     )
     with process:
-        assert process.stdout is not None
-        address = process.stdout.readline().strip()
-        assert address.startswith("http://"), f"the server did not start: {address!r}"
         try:
-            yield Site(address, database, process)
+            yield process
         finally:
             process.terminate()
             process.wait(timeout=20)

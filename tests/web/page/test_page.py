@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from hammerwork_cli.models import JobStatus, NewJob, rfc3339
 from tests.conftest import unavailable
 from tests.web.page.conftest import PATIENCE_MS, Visit
-from tests.web.page.sites import MANY, Night, Site, fill, plant_large_tree, serving
+from tests.web.page.sites import MANY, Night, Site, fill, plant_large_tree, serving, working
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -193,9 +193,10 @@ def test_the_tree_is_walked_with_the_keys(visit: Callable[..., Visit], demo: Sit
 
     active = page.locator('[role=treeitem][aria-selected="true"]')
 
+    oldest = min(night.children(night.running), key=lambda job: (job.created_at, job.id))
     page.keyboard.press("ArrowDown")
-    expect(active).to_contain_text("Running")
-    expect(page.get_by_role("complementary", name="Job").locator("h2")).to_contain_text("Running")
+    expect(active).to_contain_text(oldest.id[:8])
+    expect(page.get_by_role("complementary", name="Job")).to_contain_text(oldest.id)
     page.keyboard.press("End")
     expect(active).to_have_attribute("aria-posinset", "8")
     expect(active).to_have_attribute("aria-setsize", "8")
@@ -434,6 +435,55 @@ def test_bars_move_and_rows_change_while_jobs_complete(
     expect(page.locator(".operations.running")).to_have_count(0)
     assert bar.locator("i.completed").bounding_box()["width"] > before
     assert page.evaluate("performance.getEntriesByType('navigation').length") == loads
+
+
+HANDLERS = """
+import time
+from hammerwork_cli import Handlers, Job
+
+app = Handlers()
+
+@app.spawn("report")
+def pages(context):
+    for number in range(5):
+        yield Job("page", {"number": number}).with_max_attempts(1)
+
+@app.job("page")
+def page(job):
+    time.sleep(1)
+    if job.payload["number"] == 2:
+        raise ValueError("page 2 is torn")
+"""
+
+
+def test_a_worker_is_watched_at_its_work(
+    visit: Callable[..., Visit], own_demo: Site, tmp_path: Path, hammerwork: Callable[..., Any]
+) -> None:
+    (tmp_path / "night_shift.py").write_text(HANDLERS, encoding="utf-8")
+    page = visit(own_demo).page
+    expect(page.locator(".connection")).to_have_text("Live")
+
+    with working(own_demo, tmp_path, "--handlers", "night_shift:app", "--concurrency", "1", "--name", "night shift"):
+        url = f"sqlite:///{own_demo.database}"
+        enqueued = hammerwork(
+            "job", "enqueue", "--queue", "report", "--payload", "{}", "--spawn-handler", "report", url=url
+        )
+        job = enqueued.stdout.strip()
+        bar = page.locator(f'.operation[data-id="{job}"]').get_by_role("progressbar")
+        seen = [done for done in range(6) if _stops_at(bar, done)]
+        expect(page.locator("table.workers")).to_contain_text(re.compile(r"night shift.*running.*page, report", re.S))
+
+    assert len(seen) >= 3, f"the bar does not move while the worker works: {seen}"
+    failed = page.locator(".operations.failed").locator(f'.operation[data-id="{job}"]')
+    expect(failed).to_contain_text("1 failed of 5 children")
+    failed.click()
+    expect(page.get_by_role("treeitem").nth(1)).to_contain_text("page 2 is torn")
+
+
+def _stops_at(bar: Any, done: int) -> bool:
+    """Whether a bar, which goes so far, is seen there before it goes on."""
+    expect(bar).to_have_attribute("aria-valuenow", re.compile(f"[{done}-9]"))
+    return bool(bar.get_attribute("aria-valuenow") == str(done))
 
 
 def test_a_new_operation_appears_by_itself(visit: Callable[..., Visit], own_demo: Site) -> None:

@@ -10,6 +10,8 @@ const MOST_CRUMBS = 12;
 const LATEST_FAILURES = 8;
 /** Figures that took long are counted again after so many times that long. */
 const SHARE = 10;
+/** Who walks on along the rows does not want each job. */
+const WALKING_MS = 120;
 const FIGURES_SOONEST_MS = 1000;
 const FIGURES_LATEST_MS = 60000;
 
@@ -28,6 +30,7 @@ export class Board {
     this.stats = null;
     this.queues = null;
     this.failures = null;
+    this.workers = null;
     this.selected = null;
     this.crumbs = [];
     this.tree = null;
@@ -35,6 +38,7 @@ export class Board {
     this.job = null;
     this.trouble = null;
     this.missing = null;
+    this.gone = false;
     this.live = "connecting";
     this.readOnly = true;
     this.database = "";
@@ -96,10 +100,11 @@ export class Board {
     this._figuresDue = null;
     const began = Date.now();
     const scope = this.queue || null;
-    [this.stats, this.queues, this.failures] = await Promise.all([
+    [this.stats, this.queues, this.failures, this.workers] = await Promise.all([
       this.client.getSpawnStats(scope, this.hours, { detailed: true }),
       this.client.getQueues(),
       this.client.getJobs(LATEST_FAILURES, { queue: scope, status: "Failed,Dead,TimedOut" }),
+      this.client.getWorkers(),
     ]);
     const rest = Math.min(Math.max(SHARE * (Date.now() - began), FIGURES_SOONEST_MS), FIGURES_LATEST_MS);
     this._figuresNext = Date.now() + rest;
@@ -125,7 +130,7 @@ export class Board {
   /** Plants the tree at a job; `null` shows the overview. */
   async select(id) {
     if (id === this.selected) return;
-    Object.assign(this, { selected: id, tree: null, job: null, active: null, crumbs: [], missing: null });
+    Object.assign(this, { selected: id, tree: null, job: null, active: null, crumbs: [], missing: null, gone: false });
     this.draw();
     if (id !== null) await this._attempt(() => this._plant(id));
   }
@@ -138,7 +143,7 @@ export class Board {
       ]);
       if (this.selected !== id) return;
       const tree = new Tree(this.client, this.draw);
-      Object.assign(this, { crumbs: parents, job, tree, active: job.id });
+      Object.assign(this, { crumbs: parents, job, tree, active: { key: job.id, id: "row-0", at: 0 } });
       const { first, ...counts } = job.children;
       await tree.plant({ ...job, children: counts.total, child_counts: counts });
     } catch (error) {
@@ -147,22 +152,34 @@ export class Board {
     }
   }
 
-  /** Moves to a row of the tree and shows its job beside it. */
-  async activate(row) {
-    this.active = row.key;
+  /** Moves to a row of the tree, which has an id and stands at a place, and shows its job beside it. */
+  async activate(row, id, at) {
+    this.active = { key: row.key, id, at };
     this.draw();
-    const id = row.kind === "job" ? row.item.job.id : null;
-    if (id === null || id === this.job?.id) return;
-    await new Promise((resolve) => setTimeout(resolve, 120));
-    if (this.active === row.key) await this._attempt(() => this._readJob(id, row.key));
+    const job = row.kind === "job" ? row.item.job.id : null;
+    if (job === null || job === this.job?.id) return;
+    await new Promise((resolve) => setTimeout(resolve, WALKING_MS));
+    if (this.active?.key === row.key) await this._attempt(() => this._readJob(job));
   }
 
-  async _readJob(id, key = this.active) {
-    const job = await this.client.getJob(id);
-    if (this.active !== key) return;
+  async _readJob(id) {
+    const { key } = this.active;
+    const job = await this._jobOrNone(id);
+    if (this.active?.key !== key) return;
+    this.gone = job === null;
+    if (this.gone) return;
     this.job = job;
     const { first, ...counts } = job.children;
     this.tree?.learn([{ ...job, error: job.error?.slice(0, 500) ?? null, children: counts.total, child_counts: counts }]);
+  }
+
+  async _jobOrNone(id) {
+    try {
+      return await this.client.getJob(id);
+    } catch (error) {
+      if (error.status === 404) return null;
+      throw error;
+    }
   }
 
   /** Finds a job by the beginning of its id: its full id, or `null` with what was found instead. */

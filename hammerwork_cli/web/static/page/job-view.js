@@ -8,6 +8,7 @@ const LONG = 20000;
 export function jobPane(board, now) {
   const { job } = board;
   if (!job) return html`<p class="quiet pad">${board.missing || board.trouble ? "" : "Reading …"}</p>`;
+  if (board.gone) return html`<p class="failed pad" role="alert">The job ${shortId(job.id)} is not there any more.</p>`;
   return html`<div class="job-pane">
     <h2>
       <span class="sign ${kindOf(job.status)}">${signOf(job.status)}</span>

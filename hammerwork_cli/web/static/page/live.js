@@ -21,6 +21,7 @@ export class Live {
     this._state = listeners.state;
     this._busy = false;
     this._again = false;
+    this._gathering = null;
     this._polling = null;
     this._forget();
   }
@@ -44,6 +45,7 @@ export class Live {
     clearTimeout(this._deaf);
     clearTimeout(this._gathering);
     clearInterval(this._polling);
+    this._gathering = null;
     this._polling = null;
   }
 
@@ -76,8 +78,10 @@ export class Live {
   }
 
   _gather() {
-    clearTimeout(this._gathering);
-    this._gathering = setTimeout(() => this._refresh(this._everything), GATHER_MS);
+    this._gathering ??= setTimeout(() => {
+      this._gathering = null;
+      this._refresh(this._everything);
+    }, GATHER_MS);
   }
 
   async _refresh(everything) {

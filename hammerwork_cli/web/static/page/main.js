@@ -134,6 +134,7 @@ function queueFilter() {
 async function follow() {
   const id = location.hash.match(/^#\/jobs\/([0-9a-f-]{36})$/i)?.[1] ?? null;
   board.found = null;
+  document.getElementById("tree")?.scrollTo(0, 0);
   await board.select(id);
   // Then the arrows are for the tree.
   if (board.tree && !document.activeElement.closest("dialog, #tree")) document.getElementById("tree")?.focus();

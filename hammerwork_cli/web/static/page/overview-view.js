@@ -45,7 +45,7 @@ function operationItem(board, operation, now) {
     <a class="operation" href="#/jobs/${id}" data-id=${id} aria-current=${selected ? "true" : "false"}>
       <span class="line">
         <span class="sign ${kindOf(operation.status)}" title=${operation.status}>${signOf(operation.status)}</span>
-        <span class="name">${operation.queue}</span>
+        <span class="name" title=${operation.queue}>${operation.queue}</span>
         <code>${shortId(id)}</code>
         <span class="quiet grow cut">${operation.operation_id ?? operation.workflow_name ?? ""}</span>
         <span class="quiet">${ago(operation.spawned_at ?? operation.created_at, now)}</span>
@@ -92,7 +92,7 @@ export function figures(board) {
 export function overview(board, now) {
   return html`<div class="overview">
     ${latestFailures(board, now)} ${board.queues ? html`<h2>Queues</h2>` : nothing}
-    ${queueTable(board, now)} ${spawnTables(board.stats)}
+    ${queueTable(board, now)} ${workerTable(board.workers)} ${spawnTables(board.stats)}
   </div>`;
 }
 
@@ -115,6 +115,43 @@ function latestFailures({ failures }, now) {
         )}
       </tbody>
     </table>`;
+}
+
+function workerTable(workers) {
+  if (!workers?.length) return nothing;
+  return html`<h2>Workers</h2>
+    <table class="workers">
+      <thead>
+        <tr>
+          <th>Worker</th>
+          <th>State</th>
+          <th>Queues</th>
+          <th class="right">Running</th>
+          <th class="right">Completed</th>
+          <th class="right">Failed</th>
+          <th class="right">Jobs a minute</th>
+          <th class="right">Heard of</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${repeat(workers, (worker) => worker.id, workerRow)}
+      </tbody>
+    </table>`;
+}
+
+function workerRow(worker) {
+  return html`<tr>
+    <th scope="row" title="${worker.host}, process ${worker.pid}">
+      <span class="name">${worker.name}</span> <code>${shortId(worker.id)}</code>
+    </th>
+    <td class=${worker.state === "lost" ? "failed" : ""}>${worker.state}</td>
+    <td>${worker.queues.join(", ")}</td>
+    <td class="right">${count(worker.running)} of ${count(worker.concurrency)}</td>
+    <td class="right">${count(worker.completed)}</td>
+    <td class="right ${worker.failed ? "failed" : "quiet"}">${count(worker.failed)}</td>
+    <td class="right">${worker.jobs_per_minute === null ? "–" : Math.round(worker.jobs_per_minute)}</td>
+    <td class="right quiet">${duration(worker.silent_seconds)} ago</td>
+  </tr>`;
 }
 
 function spawnTables(stats) {

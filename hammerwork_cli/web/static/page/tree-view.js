@@ -16,7 +16,7 @@ export function treePane(board) {
       role="tree"
       tabindex="0"
       aria-label="Jobs"
-      aria-activedescendant=${board.active === null ? nothing : rowId(board.active)}
+      aria-activedescendant=${board.active?.id ?? nothing}
       @scroll=${board.draw}
       @keydown=${(event) => onKey(board, event)}
     >
@@ -49,18 +49,18 @@ function rowsInView(board) {
   </div>`;
 }
 
-const rowId = (key) => `row-${key}`;
+const rowId = ({ kind, item }) => `row-${item.number}${kind === "more" || kind === "note" ? `-${kind}` : ""}`;
 
 function rowLine(board, row, top) {
   const opening = (row.kind === "job" || row.kind === "group") && opens(row.item);
   return html`<div
     role="treeitem"
-    id=${rowId(row.key)}
+    id=${rowId(row)}
     class="row ${row.kind}"
     aria-level=${row.level}
     aria-posinset=${row.position}
     aria-setsize=${row.size}
-    aria-selected=${board.active === row.key}
+    aria-selected=${board.active?.key === row.key}
     aria-expanded=${opening ? String(row.item.open) : nothing}
     .style=${`transform: translateY(${top}px); padding-left: ${8 + 18 * Math.min(row.level - 1, 30)}px`}
     @click=${() => choose(board, row)}
@@ -80,7 +80,7 @@ function rowLine(board, row, top) {
 
 const LINES = {
   job: ({ job, total, reading, lists, again }) => html`<span class="sign ${kindOf(job.status)}">${signOf(job.status)}</span>
-    <span class="name">${job.queue}</span>
+    <span class="name" title=${job.queue}>${job.queue}</span>
     <code>${shortId(job.id)}</code>
     <span class="status ${kindOf(job.status)}">${job.status}</span>
     <span class="grow cut ${job.error ? "failed" : "quiet"}" title=${job.error ?? nothing}
@@ -92,7 +92,7 @@ const LINES = {
     >`,
 
   group: ({ queue, status, total, reading, jobs }) => html`<span class="sign ${kindOf(status)}">${signOf(status)}</span>
-    <span class="name">${queue}</span>
+    <span class="name" title=${queue}>${queue}</span>
     <span class="number">×${count(total)}</span>
     <span class="status ${kindOf(status)}">${status}</span>
     <span class="grow quiet">${reading && !jobs.length ? "…" : ""}</span>`,
@@ -118,7 +118,7 @@ function below(counts, total) {
 // What a person does.
 
 function choose(board, row) {
-  board.activate(row);
+  board.activate(row, rowId(row), board.tree.rows.indexOf(row));
   if (row.kind === "more") board.tree.readMore(row.item);
   else if (row.kind === "group") toggle(board, row);
 }
@@ -131,7 +131,9 @@ function toggle(board, { item }) {
 function onKey(board, event) {
   if (!board.tree || event.ctrlKey || event.metaKey || event.altKey) return;
   const { rows } = board.tree;
-  const at = Math.max(0, rows.findIndex((row) => row.key === board.active));
+  const found = rows.findIndex((row) => row.key === board.active?.key);
+  // A job that went to another group leaves its place to the next one.
+  const at = found < 0 ? Math.min(board.active?.at ?? 0, rows.length - 1) : found;
   const act = KEYS[event.key];
   if (!act) return;
   event.preventDefault();
@@ -170,7 +172,7 @@ const KEYS = {
 KEYS[" "] = KEYS.Enter;
 
 function moveTo(board, rows, goal) {
-  board.activate(rows[goal]);
+  board.activate(rows[goal], rowId(rows[goal]), goal);
   const pane = document.getElementById("tree");
   const top = goal * ROW;
   if (top < pane.scrollTop) pane.scrollTop = top;

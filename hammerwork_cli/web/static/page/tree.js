@@ -204,14 +204,14 @@ export class Tree {
   _place(job, list, key) {
     const above = list ? ancestry(list) : [];
     const place = { kind: "job", key, job, list, lists: [], total: job.children ?? null, grouped: false };
-    Object.assign(place, { open: false, reading: false, work: null, error: null, again: above.includes(job.id) });
+    Object.assign(place, { number: this._items.size, open: false, reading: false, work: null, error: null, again: above.includes(job.id) });
     this._items.set(key, place);
     return place;
   }
 
   _list(place, { queue, status, jobs }) {
     const list = { kind: "group", key: listKey(place, { queue, status }), place, queue, status, total: jobs, jobs: [] };
-    Object.assign(list, { cursor: null, wantsMore: false, reading: false, work: null, error: null });
+    Object.assign(list, { number: this._items.size, cursor: null, wantsMore: false, reading: false, work: null, error: null });
     list.open = urgency(list) <= URGENCY.running && jobs <= URGENT;
     this._items.set(list.key, list);
     return list;
@@ -274,16 +274,18 @@ export function opens(item) {
   return !item.again && item.total !== 0;
 }
 
-/** Failures first, then those with failures below, then as the server sorted them. */
-const byUrgency = (one, other) => urgencyOf(one.job) - urgencyOf(other.job);
+/** Failures first, then those with failures below, then the oldest: rows that are well do not jump about. */
+function byUrgency({ job: one }, { job: other }) {
+  const difference = urgencyOf(one) - urgencyOf(other);
+  return difference || compare(one.created_at, other.created_at) || compare(one.id, other.id);
+}
 
 function urgencyOf({ status, child_counts: counts }) {
-  const kind = kindOf(status);
-  if (kind === "failed") return 0;
-  if (counts?.failed) return 1;
-  if (kind === "running") return 2;
-  return counts?.running || counts?.pending ? 3 : 4;
+  if (kindOf(status) === "failed") return 0;
+  return counts?.failed ? 1 : 2;
 }
+
+const compare = (one, other) => (one < other ? -1 : Number(one > other));
 
 function counted(groups, total) {
   const counts = { total, completed: 0, failed: 0, running: 0, pending: 0 };
