@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hammerwork_cli.commands import spawn_health, spawn_monitor
+from hammerwork_cli.commands import spawn_again, spawn_health, spawn_monitor
 from hammerwork_cli.commands.options import (
     Format,
     FormatOption,
@@ -104,15 +104,15 @@ def tree(
     children_only: Annotated[bool, typer.Option("--children-only", help="Only the part below JOB.")] = False,
     status: StatusOption = None,
     charset: Annotated[Charset | None, typer.Option("--charset", help="Characters to draw with.")] = None,
-) -> None:
-    """The whole tree that a job belongs to, failures first.
-
     watch: Annotated[
         bool, typer.Option("--watch", help="Draw it again and again until all has finished, or q is pressed.")
     ] = False,
     interval: Annotated[
         str | None, typer.Option("--interval", metavar="SECONDS", help="Between two looks of --watch: 5, 0.5 (1).")
     ] = None,
+) -> None:
+    """The whole tree that a job belongs to, failures first.
+
     Text shows 10 levels, 20 children a parent and 500 jobs unless told otherwise; what is cut is counted. With
     --watch a pipe gets a document for each change, as JSON on one line, or as JSONL the jobs that changed; exit
     code 1 when it has finished and jobs failed.
@@ -121,18 +121,15 @@ def tree(
     Examples:
       hammerwork spawn tree 178ebfc3
       hammerwork spawn tree 178ebfc3 --status failed,dead
+      hammerwork spawn tree 178ebfc3 --watch --interval 2
       hammerwork spawn tree 178ebfc3 --format json | jq '.nodes[] | select(.status == "Dead")'
       hammerwork spawn tree 178ebfc3 --format mermaid > diagram.mmd
     """
-      hammerwork spawn tree 178ebfc3 --watch --interval 2
     from hammerwork_cli.queries import jobs, trees
 
     context: Context = ctx.obj
     wanted = statuses(status)
     limits = Limits.of(form, depth, max_children, max_nodes, full=full)
-    database = context.database()
-    found = trees.tree(
-        database,
     pause = spawn_monitor.watch_interval(interval, watch=watch)
     if watch:
         from hammerwork_cli.commands.spawn_watch import watch_tree
@@ -141,6 +138,9 @@ def tree(
         style = Style(limits, wanted, charset or context.charset, context.colour)
         watch_tree(context, job, form, style, whole=not children_only, interval=pause)
         return
+    database = context.database()
+    found = trees.tree(
+        database,
         jobs.resolve(database, job),
         whole=not children_only,
         depth=limits.depth,
@@ -263,5 +263,6 @@ def pending(
     )
 
 
+spawn_again.register(app)
 spawn_health.register(app)
 spawn_monitor.register(app)

@@ -10,6 +10,7 @@ from hammerwork_cli.models.values import Counts, JobPriority, JobStatus, Moment
 
 if TYPE_CHECKING:
     from hammerwork_cli.models.health import Hold
+    from hammerwork_cli.models.spawns import RecordedSpawn, SpawnRequest
 
 _VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
@@ -127,6 +128,8 @@ class JobDetails:
         children: the jobs that depend on it, counted by status.
         first_children: some of them, failures first.
         hold: what holds it while it waits for other jobs.
+        spawns: what workers recorded of its spawning, the oldest first.
+        requests: that it spawns again, the newest first.
     """
 
     job: Job
@@ -139,6 +142,8 @@ class JobDetails:
     children: Counts
     first_children: tuple[TreeNode, ...]
     hold: "Hold | None" = None
+    spawns: "tuple[RecordedSpawn, ...]" = ()
+    requests: "tuple[SpawnRequest, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from hammerwork_cli.models.spawn_config import SpawnConfig
 from hammerwork_cli.models.trees import TreeNode
@@ -102,3 +103,56 @@ class PendingSpawn:
     job: TreeNode
     reason: str
     waits_for: Counts
+
+
+class RecordedSpawn(NamedTuple):
+    """A spawn as the worker that did it recorded it.
+
+    Attributes:
+        operation_id: of the configuration, where that named one.
+        outcome: ``spawned``; ``failed`` where the parent completed all the same; ``repeated`` where it spawned and was
+            allowed to do so again.
+        error: why nothing was spawned.
+        hook_error: what ``on_spawn_complete`` raised.
+        request_id: of the request that it fulfilled.
+    """
+
+    id: str
+    parent_id: str
+    operation_id: str | None
+    handler: str | None
+    outcome: str
+    children: int
+    error: str | None
+    hook_error: str | None
+    worker_id: str | None
+    request_id: str | None
+    started_at: Moment
+    ended_at: Moment
+
+
+class SpawnRequest(NamedTuple):
+    """Somebody's wish that a job spawns (again).
+
+    Attributes:
+        state: ``pending``, ``running``, ``done`` or ``failed``.
+        config: JSON text that replaces the job's configuration, or nothing.
+    """
+
+    id: str
+    job_id: str
+    queue: str
+    handler: str | None
+    config: str | None
+    state: str
+    requested_at: Moment
+    requested_by: str | None
+    claimed_by: str | None
+    ended_at: Moment
+    children: int | None
+    error: str | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no worker has fulfilled or refused it yet."""
+        return self.state in {"pending", "running"}

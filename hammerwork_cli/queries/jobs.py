@@ -182,7 +182,19 @@ def _details(database: Database, row: tuple[Any, ...], names: tuple[str, ...], *
         children=children.counts if children else Counts(),
         first_children=_first_children(kin, node.id),
         hold=_hold(database, node.id) if job.dependency_status == "waiting" else None,
+        **_spawning(database, node.id),
     )
+
+
+def _spawning(database: Database, job: str) -> dict[str, Any]:
+    if "workers" not in database.tags:
+        return {}
+    from hammerwork_cli.queries import spawn_records
+
+    return {
+        "spawns": tuple(spawn_records.of_jobs(database, [job]).get(job, ())),
+        "requests": tuple(spawn_records.requests(database, job)),
+    }
 
 
 def _hold(database: Database, job: str) -> "Hold | None":

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, NotFoundError
-from hammerwork_cli.models import JobStatus, Moment, NewJob, SpawnConfig, id_list, new_id
+from hammerwork_cli.models import JobStatus, NewJob, SpawnConfig, SpawnRequest, id_list, new_id
 from hammerwork_cli.queries import claims, enqueue, limits, notices
 from hammerwork_cli.queries.claims import Claim, Claimed, Ended, Settled
 from hammerwork_cli.queries.dependencies import parent_statuses, state_of
@@ -176,9 +176,7 @@ def _count_descendants(database: Database, operation: Operation, most: int) -> N
     database.run("spawning.add_descendants", root=root, children=operation.children)
     total = int(database.rows("spawning.descendants", root=root)[0][0])
     if total > most:
-        raise DescendantsError(
-            f"max_descendants is {most:,}: with {operation.children:,} children more, job {root} would have {total:,}."
-        )
+        raise DescendantsError(f"max_descendants is {most:,}: job {root} would have {total:,}.", total=total)
 
 
 def _record(database: Database, job: Claimed, operation: Operation, now: datetime) -> None:
@@ -254,28 +252,6 @@ def spawn_now(
 # Requests to spawn again.
 
 
-class SpawnRequest(NamedTuple):
-    """Somebody's wish that a job spawns (again).
-
-    Attributes:
-        state: ``pending``, ``running``, ``done`` or ``failed``.
-        config: JSON text that replaces the job's configuration, or nothing.
-    """
-
-    id: str
-    job_id: str
-    queue: str
-    handler: str | None
-    config: str | None
-    state: str
-    requested_at: Moment
-    requested_by: str | None
-    claimed_by: str | None
-    ended_at: Moment
-    children: int | None
-    error: str | None
-
-
 def request(
     database: Database, job: str, *, handler: str | None, config: SpawnConfig | None, by: str, now: datetime
 ) -> SpawnRequest:
@@ -297,7 +273,10 @@ def request(
                 hint=f"What it spawns comes when it completes: hammerwork job show {job}",
             )
         if database.row("spawning.open_request", job=job):
-            raise ConflictError(f"There is a request for job {job} that no worker has fulfilled yet.")
+            raise ConflictError(
+                f"There is a request for job {job} that no worker has fulfilled yet.",
+                hint=f"Its state: hammerwork job show {job}",
+            )
         made = new_id()
         stored = None if config is None else json.dumps(config.stored())
         database.run("spawning.request", id=made, job=job, queue=row[1], handler=handler, config=stored, now=now, by=by)

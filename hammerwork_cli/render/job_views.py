@@ -17,7 +17,7 @@ from hammerwork_cli.models import (
     moment,
     rfc3339,
 )
-from hammerwork_cli.render import json
+from hammerwork_cli.render import json, spawn_records
 from hammerwork_cli.render.colour import paint, paint_status
 from hammerwork_cli.render.table import Column
 from hammerwork_cli.render.text import (
@@ -135,12 +135,13 @@ def details_record(details: JobDetails) -> Record:
     that is nowhere has nulls); ``hold`` (while it waits for these: ``unfinished``, or why it can never run:
     ``parent_failed``, ``parent_missing``, ``not_released``, ``stuck_above``); ``children`` (an object: ``total``,
     ``completed``, ``failed``, ``running``, ``pending``, and ``first``, some of them with the keys of parents,
-    failures first); ``in_archive``
-    (read from the archive table); and the columns ``timeout_seconds``, ``timed_out_at``, ``cron_schedule``,
-    ``timezone``, ``recurring``, ``next_run_at``, ``batch_id``, ``result_stored_at``, ``result_expires_at``,
-    ``trace_id``, ``correlation_id``, ``parent_span_id``, ``span_context``, ``archival_reason``,
-    ``archived_by``, ``is_encrypted``, ``encryption_key_id``, ``encryption_algorithm``, ``encrypted_bytes``,
-    ``payload_hash``, ``retention_policy``, ``retention_delete_at``, ``encrypted_at``. What an older
+    failures first); ``spawns`` (what workers recorded, the oldest first) and ``spawn_requests`` (to spawn again, the
+    newest first); ``in_archive`` (read from the archive table); and the columns ``timeout_seconds``,
+    ``timed_out_at``, ``cron_schedule``, ``timezone``, ``recurring``, ``next_run_at``, ``batch_id``,
+    ``result_stored_at``, ``result_expires_at``, ``trace_id``, ``correlation_id``, ``parent_span_id``,
+    ``span_context``, ``archival_reason``, ``archived_by``, ``is_encrypted``, ``encryption_key_id``,
+    ``encryption_algorithm``, ``encrypted_bytes``, ``payload_hash``, ``retention_policy``,
+    ``retention_delete_at``, ``encrypted_at``. What an older
     database does not have is left out.
     """
     counts = details.children
@@ -154,6 +155,8 @@ def details_record(details: JobDetails) -> Record:
         "hold": details.hold.reason.value if details.hold else None,
         "children": json.child_counts(counts)
         | {"first": [_relative_record(child) for child in details.first_children]},
+        "spawns": [spawn_records.spawn_record(spawn) for spawn in details.spawns],
+        "spawn_requests": [spawn_records.request_record(request) for request in details.requests],
     }
 
 
@@ -211,6 +214,8 @@ def details_text(
         yield from _value("Result", details.result, "", bound, width, colour)
     yield from _parents(details, width, colour)
     yield from _children(details, width, colour)
+    yield from spawn_records.spawns_text(details.spawns, width, colour)
+    yield from spawn_records.requests_text(details.requests, width, colour)
 
 
 def _pairs(details: JobDetails, now: datetime) -> Iterator[tuple[str, str | None]]:

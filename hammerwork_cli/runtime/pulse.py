@@ -10,10 +10,10 @@ from functools import partial
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, NotFoundError
+from hammerwork_cli.models import SpawnRequest
 from hammerwork_cli.queries import spawning, workers
 from hammerwork_cli.queries.doctor import Doctor
 from hammerwork_cli.queries.notices import CHANNEL
-from hammerwork_cli.queries.spawning import SpawnRequest
 from hammerwork_cli.queries.workers import Pulse, Registration
 from hammerwork_cli.runtime.connections import Connections
 
@@ -57,7 +57,7 @@ class Heart(threading.Thread):
         *,
         pulse: Callable[[], Pulse],
         on_request: Callable[[str], None],
-        on_wishes: Callable[[list[SpawnRequest]], None],
+        on_wishes: Callable[[Database, list[SpawnRequest]], None],
         wake: Callable[[], None],
     ) -> None:
         super().__init__(name="hammerwork-heart", daemon=True)
@@ -103,7 +103,7 @@ class Heart(threading.Thread):
             self.wake()
         wishes = spawning.pending_requests(database)
         if wishes:
-            self.on_wishes(wishes)
+            self.on_wishes(database, wishes)
         self._sweep(database)
 
     def _sweep(self, database: Database) -> None:

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from hammerwork_cli.models import SpawnRequest
 from hammerwork_cli.queries.claims import Claimed, Ended
-from hammerwork_cli.queries.spawning import SpawnRequest
 
 FULL = 100
 """Ended runs that are worth a transaction of their own."""

@@ -17,10 +17,9 @@ from typing import Any, Self
 from hammerwork_cli import __version__
 from hammerwork_cli.database import Database, DatabaseUrl
 from hammerwork_cli.errors import HammerworkError, MissingTablesError, RefusedValueError, UsageError
-from hammerwork_cli.models import JobPriority, new_id
+from hammerwork_cli.models import JobPriority, SpawnRequest, new_id
 from hammerwork_cli.queries import claims, spawning, workers
 from hammerwork_cli.queries.claims import Claimed, End, Ended
-from hammerwork_cli.queries.spawning import SpawnRequest
 from hammerwork_cli.queries.workers import Pulse, Registration
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.handlers import Handlers
@@ -439,19 +438,16 @@ class Worker:
         self._look_at = 0.0
         self._woken.set()
 
-    def _wishes(self, wishes: list[SpawnRequest]) -> None:
+    def _wishes(self, database: Database, wishes: list[SpawnRequest]) -> None:
         for wish in wishes:
             name = wish.handler or wish.queue
             if self._stopping or (name not in self.handlers.handler_names and wish.handler):
                 continue
             if wish.handler is None and wish.queue not in self.queues and name not in self.handlers.handler_names:
                 continue
-            job = self._heart.connections.run(self._taking(wish))
+            job = spawning.take_request(database, wish, self.id, self._clock.now())
             if job is not None:
                 self._slots.put([Wish(wish, job)])
-
-    def _taking(self, wish: SpawnRequest) -> Callable[[Database], Claimed | None]:
-        return lambda database: spawning.take_request(database, wish, self.id, self._clock.now())
 
 
 def _handlers(given: Handlers | Callable[[Job], Any] | None, queues: Sequence[str]) -> tuple[Handlers, tuple[str, ...]]:

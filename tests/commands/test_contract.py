@@ -66,6 +66,7 @@ CONTRACT = {
     "spawn lineage": reads("{segment}", "{root} --descendants", "{join} --ancestors", "{cycle}"),
     "spawn pending": reads("", "--show-config --limit 1000"),
     "spawn wait": reads("{done}", "{root}", exit_codes=(0, 1)),
+    "spawn again": changes(),
     "spawn monitor": reads("--count 1", "--count 2 --interval 0.1 --queue segment"),
     "spawn why": reads("{root}", "{done}", "{orphan}", exit_codes=(0, 1)),
     "spawn doctor": reads("", "--older-than 1m --limit 100", exit_codes=(0, 1)),
@@ -242,6 +243,15 @@ def work(rows: Rows, job: str) -> str:
         ended = {"ended_at": START + timedelta(minutes=2)} if worker["name"] == "ended" else {}
         rows.insert("hammerwork_workers", {**facts, **worker, **ended})
     rows.job(job, queue=HOSTILE, status="Running", started_at=START, claimed_by=lost)
+    spawn = {"root_id": job, "depth": 0, "occurrence": "1", "handler": HOSTILE, "config": "{", "children": 1}
+    spawn |= {"parent_id": job, "operation_id": HOSTILE, "started_at": START, "ended_at": START, "worker_id": lost}
+    for number, outcome in enumerate(("spawned", "failed", "repeated")):
+        errors = {"error_message": ERROR, "hook_error": ERROR}
+        kind = {"id": lost[:-1] + str(number), "outcome": outcome}
+        rows.insert("hammerwork_spawn_operations", {**spawn, **errors, **kind})
+    request = {"id": lost, "job_id": job, "queue_name": HOSTILE, "handler": HOSTILE, "config": "[", "state": "failed"}
+    request |= {"requested_at": START, "requested_by": HOSTILE, "claimed_by": lost, "error_message": ERROR}
+    rows.insert("hammerwork_spawn_requests", request)
     return lost
 
 

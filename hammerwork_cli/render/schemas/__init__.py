@@ -4,7 +4,7 @@ They stand here once, as tables of fields. The tests run every reading verb in e
 missing here, or one too many, fails them.
 """
 
-from hammerwork_cli.render.schemas.jobs import ENQUEUED, IN_TREE, JOB, JOB_DETAILS, OUTCOME
+from hammerwork_cli.render.schemas.jobs import ENQUEUED, IN_TREE, JOB, JOB_DETAILS, OUTCOME, SPAWN_REQUEST
 from hammerwork_cli.render.schemas.others import CONFIG_PATH, ERROR, MIGRATION_PLAN, MIGRATION_STATE, SETTING
 from hammerwork_cli.render.schemas.queues import CHECK, HEALTH, PAUSE, PAUSE_CHANGE, QUEUE, QUEUE_STATS
 from hammerwork_cli.render.schemas.spawning import (
@@ -35,6 +35,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "spawn-pending": ("Jobs with spawning ahead of them, or behind them without effect", list_of(PENDING)),
     "spawn-wait": ("How a tree ended", WAIT),
     "spawn-monitor": ("One look at what happens", MONITOR),
+    "spawn-again": ("A request to spawn again, and what became of it", record(SPAWN_REQUEST)),
     "spawn-why": ("Why jobs failed, and what holds those that wait", WHY),
     "spawn-doctor": ("Kinds of damage", list_of(FINDING)),
     "job-list": ("Jobs, newest first", list_of(record(JOB))),

@@ -84,6 +84,34 @@ FACTS = {
     "encrypted_at": null_or(instant()),
 }
 """Columns; an older database does not have all of them."""
+OUTCOMES = ("spawned", "failed", "repeated")
+RECORDED_SPAWN = {
+    "id": job_id(),
+    "operation_id": null_or(text("Of the configuration, where that named one")),
+    "handler": null_or(text()),
+    "outcome": text("failed: the parent completed all the same; repeated: it was allowed to spawn again", *OUTCOMES),
+    "children": count(),
+    "error": null_or(text("Why nothing was spawned")),
+    "hook_error": null_or(text("What on_spawn_complete raised")),
+    "worker_id": null_or(job_id()),
+    "request_id": null_or(job_id("Of the request that it fulfilled")),
+    "started_at": null_or(instant()),
+    "ended_at": null_or(instant()),
+}
+SPAWN_REQUEST = {
+    "id": job_id(),
+    "job_id": job_id(),
+    "queue": text(),
+    "handler": null_or(text("Where it is not the job's own")),
+    "spawn_config": CONFIG,
+    "state": text("", "pending", "running", "done", "failed"),
+    "requested_at": null_or(instant()),
+    "requested_by": null_or(text()),
+    "worker_id": null_or(job_id("Who took it")),
+    "ended_at": null_or(instant()),
+    "children": null_or(count("That it spawned")),
+    "error": null_or(text()),
+}
 JOB_DETAILS = record(
     {
         **JOB,
@@ -95,6 +123,8 @@ JOB_DETAILS = record(
         "parents": list_of(record(RELATIVE), "A parent that is nowhere has nulls"),
         "hold": null_or(text("While it waits: unfinished, or why it can never run")),
         "children": record({**CHILD_COUNTS, "first": list_of(record(RELATIVE), "Some of them, failures first")}),
+        "spawns": list_of(record(RECORDED_SPAWN), "What workers recorded, the oldest first"),
+        "spawn_requests": list_of(record(SPAWN_REQUEST), "To spawn again, the newest first"),
     },
     optional=frozenset(FACTS),
 )

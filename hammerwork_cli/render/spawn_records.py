@@ -1,0 +1,91 @@
+"""Recorded spawns and requests to spawn again: records for programs, lines for people."""
+
+from collections.abc import Iterator, Sequence
+
+from hammerwork_cli.models import RecordedSpawn, SpawnConfig, SpawnRequest, rfc3339
+from hammerwork_cli.render.colour import paint
+from hammerwork_cli.render.json import Record
+from hammerwork_cli.render.text import first_line, instant, plural, short_id, shorten, visible
+
+SHOWN = 5
+REQUEST_KEYS = (
+    "id",
+    "job_id",
+    "queue",
+    "handler",
+    "spawn_config",
+    "state",
+    "requested_at",
+    "requested_by",
+    "worker_id",
+    "ended_at",
+    "children",
+    "error",
+)
+
+
+def spawn_record(spawn: RecordedSpawn) -> Record:
+    """A recorded spawn."""
+    return {
+        "id": spawn.id,
+        "operation_id": spawn.operation_id,
+        "handler": spawn.handler,
+        "outcome": spawn.outcome,
+        "children": spawn.children,
+        "error": spawn.error,
+        "hook_error": spawn.hook_error,
+        "worker_id": spawn.worker_id,
+        "request_id": spawn.request_id,
+        "started_at": rfc3339(spawn.started_at),
+        "ended_at": rfc3339(spawn.ended_at),
+    }
+
+
+def request_record(request: SpawnRequest) -> Record:
+    """A request to spawn again; ``spawn_config`` where it is not the job's own."""
+    config = SpawnConfig.parse(request.config) if request.config else None
+    return {
+        "id": request.id,
+        "job_id": request.job_id,
+        "queue": request.queue,
+        "handler": request.handler,
+        "spawn_config": config.stored() if config else None,
+        "state": request.state,
+        "requested_at": rfc3339(request.requested_at),
+        "requested_by": request.requested_by,
+        "worker_id": request.claimed_by,
+        "ended_at": rfc3339(request.ended_at),
+        "children": request.children,
+        "error": request.error,
+    }
+
+
+def spawns_text(spawns: Sequence[RecordedSpawn], width: int | None, colour: bool) -> Iterator[str]:
+    """The last spawns of a job, the newest first."""
+    if spawns:
+        yield ""
+        yield "Spawned" + (f" (the last {SHOWN} of {len(spawns):,})" if len(spawns) > SHOWN else "")
+    for spawn in list(reversed(spawns))[:SHOWN]:
+        failed = spawn.outcome == "failed"
+        what = paint("nothing", "red", colour) if failed else plural(spawn.children, "job")
+        named = f" · operation {visible(spawn.operation_id)}" if spawn.operation_id else ""
+        asked = f" · as asked by request {short_id(spawn.request_id)}" if spawn.request_id else ""
+        by = f" by {visible(spawn.handler)}" if spawn.handler else ""
+        yield shorten(f"  {what}{by} · {instant(spawn.ended_at)} UTC{named}{asked}", None if colour else width)
+        for name, error in (("", spawn.error), ("on_spawn_complete: ", spawn.hook_error)):
+            if error:
+                yield shorten(f"    {name}{first_line(error)}", width)
+
+
+def requests_text(requests: Sequence[SpawnRequest], width: int | None, colour: bool) -> Iterator[str]:
+    """The requests of a job that are open or failed, the newest first."""
+    shown = [request for request in requests if request.state != "done"]
+    if shown:
+        yield ""
+        yield "Asked to spawn again" + (f" (the last {SHOWN} of {len(shown):,})" if len(shown) > SHOWN else "")
+    for request in shown[:SHOWN]:
+        state = paint(visible(request.state), "red" if request.state == "failed" else "yellow", colour)
+        by = f" by {visible(request.requested_by)}" if request.requested_by else ""
+        yield f"  {short_id(request.id)} · {state} · {instant(request.requested_at)} UTC{by}"
+        if request.error:
+            yield shorten(f"    {first_line(request.error)}", width)
