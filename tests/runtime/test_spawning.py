@@ -39,7 +39,7 @@ def test_a_parent_and_its_children_are_written_together(stage: Stage, app: Handl
     assert stage.children(parent, "status, dependency_status") == [("Completed", "satisfied")] * 3
     columns = "parent_id, root_id, depth, operation_id, handler, outcome, children"
     assert stage.operations(columns) == [(parent.id, parent.id, 0, "op-1", "parent", "spawned", 3)]
-    tree = trees.read(stage.database, parent.id)
+    tree = trees.tree(stage.database, parent.id)
     assert len(tree.nodes) == 4
 
 
@@ -200,9 +200,9 @@ def test_descendants_are_counted_for_the_whole_tree(stage: Stage, app: Handlers)
 
     (root,) = stage.enqueue(Job("node", {}).with_spawn_config(config))
     stage.work(app)
-    tree = trees.read(stage.database, root.id)
+    tree = trees.tree(stage.database, root.id)
     assert len(tree.nodes) == 7
-    assert sorted(node.status for node in tree.nodes) == ["Completed"] * 3 + ["Dead"] * 4
+    assert sorted(node.status for node in tree.nodes.values()) == ["Completed"] * 3 + ["Dead"] * 4
 
 
 def test_depth_is_counted_from_the_root_through_parents_of_any_program(stage: Stage, app: Handlers) -> None:
@@ -215,10 +215,10 @@ def test_depth_is_counted_from_the_root_through_parents_of_any_program(stage: St
     node = Job("node", {}).depends_on(parent)
     stage.enqueue(grandparent, parent, node)
     stage.work(app)
-    tree = trees.read(stage.database, node.id)
+    tree = trees.tree(stage.database, node.id)
     # 32 generations below the root, of which two are older than the first spawn.
     assert len(tree.nodes) == 33
-    dead = [job for job in tree.nodes if job.status == "Dead"]
+    dead = [job for job in tree.nodes.values() if job.status == "Dead"]
     assert len(dead) == 1
     assert f"root {grandparent.id}" in (dead[0].error or "")
 
@@ -278,9 +278,7 @@ def test_a_child_that_depends_on_another_job_waits_for_it_and_is_refused_if_that
     def spawn(context: SpawnContext) -> list[Job]:
         return [Job("noop", {}).depends_on(context.parent_job.payload)]
 
-    good, bad, missing = stage.enqueue(
-        *(Job("parent", id, max_attempts=1) for id in (later.id, dead.id, new_id()))
-    )
+    good, bad, missing = stage.enqueue(*(Job("parent", id, max_attempts=1) for id in (later.id, dead.id, new_id())))
     stage.work(app, queues=("parent", "noop"))
     assert stage.status(good, bad, missing) == ["Completed", "Dead", "Dead"]
     ((status, waits, parents),) = stage.children(good, "status, dependency_status, depends_on")
@@ -375,7 +373,8 @@ def test_each_run_of_a_recurring_parent_spawns_anew(stage: Stage, app: Handlers)
     )
     for number in range(2):
         stage.execute(
-            "UPDATE hammerwork_jobs SET scheduled_at = created_at WHERE status = 'Pending' AND cron_schedule IS NOT NULL"
+            "UPDATE hammerwork_jobs SET scheduled_at = created_at"
+            " WHERE status = 'Pending' AND cron_schedule IS NOT NULL"
         )
         if number:
             later = stage.database.written_moment(stage.database.now() + timedelta(days=3))
@@ -407,7 +406,12 @@ def test_a_request_makes_a_completed_job_spawn_again_once(stage: Stage, app: Han
     now = stage.database.now()
     wish = spawning.request(stage.database, parent.id, handler="another", config=None, by="test", now=now)
     bad = spawning.request(
-        stage.database, stage.children(parent)[0][0], handler="parent", config=SpawnConfig(max_spawn_count=1), by="x", now=now
+        stage.database,
+        stage.children(parent)[0][0],
+        handler="parent",
+        config=SpawnConfig(max_spawn_count=1),
+        by="x",
+        now=now,
     )
     _serve_wishes(stage, app, {wish.id, bad.id})
     assert len(stage.children(parent)) == 5
@@ -465,13 +469,11 @@ def test_a_spawn_whose_answer_was_lost_and_that_is_written_again_is_one(stage: S
 def test_a_worker_that_lost_its_claim_spawns_nothing(stage: Stage) -> None:
     job, operation, now = _claimed(stage)
     stage.execute("UPDATE hammerwork_jobs SET status = 'Pending', started_at = NULL, claim_token = NULL")
-    settled = spawning.complete(
-        stage.database, Ended(job, End.COMPLETED), operation, _batches(job.id, now), now=now
-    )
+    settled = spawning.complete(stage.database, Ended(job, End.COMPLETED), operation, _batches(job.id, now), now=now)
     assert settled.lost == {job.id}
     assert stage.children(job.id) == []
+    child = Job("noop", {}).depends_on(job.id).new_job(now)
     with pytest.raises(LostClaimError):
-        child = Job("noop", {}).depends_on(job.id).new_job(now)
         spawning.spawn_now(stage.database, job, "key", child, most=None, now=now)
     assert stage.children(job.id) == []
     assert stage.operations() == []

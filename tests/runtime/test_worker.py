@@ -243,7 +243,10 @@ def test_urgent_jobs_come_first_and_by_weight_the_others_come_too(stage: Stage, 
 
 def test_by_weight_a_low_job_runs_before_a_flood_of_urgent_ones_has_ended(stage: Stage) -> None:
     now = stage.database.now()
-    stage.enqueue(*(Job("flood", {}, priority=JobPriority.CRITICAL) for _ in range(400)), Job("flood", {}, priority=JobPriority.BACKGROUND))
+    stage.enqueue(
+        *(Job("flood", {}, priority=JobPriority.CRITICAL) for _ in range(400)),
+        Job("flood", {}, priority=JobPriority.BACKGROUND),
+    )
     worker = Worker(stage.queue, queues=("flood",), weighted=True)
     firsts = {next(iter(worker._priorities())) for _ in range(2000)}
     assert firsts == set(JobPriority)
@@ -384,7 +387,9 @@ def test_a_last_attempt_is_claimed_only_for_a_free_slot(stage: Stage) -> None:
 def test_jobs_that_other_programs_left_waiting_are_released(stage: Stage, app: Handlers) -> None:
     parent, child = Job("noop", {}), Job("noop", {})
     stage.enqueue(parent, child.depends_on(parent))
-    stage.execute(f"UPDATE hammerwork_jobs SET status = 'Completed', completed_at = created_at WHERE id = '{parent.id}'")
+    stage.execute(
+        f"UPDATE hammerwork_jobs SET status = 'Completed', completed_at = created_at WHERE id = '{parent.id}'"
+    )
     worker = Worker(stage.queue, app, poll_interval=0.05, max_jobs=1)
     watchdog = threading.Timer(30, worker.stop)
     watchdog.start()
