@@ -568,7 +568,7 @@ def test_nothing_from_the_database_becomes_markup_or_script(
     child = NewJob(QUOTED, json.dumps({"x": QUOTED}), now, now, depends_on=(parent.id,), status=JobStatus.DEAD)
     child.failed_at = now
     child.error_message = f"{HOSTILE}\n{QUOTED}"
-    strange = NewJob("javascript:alert(1)", "{}", now, now, depends_on=(parent.id,), status=JobStatus.COMPLETED)
+    strange = NewJob("\u202efdp.exe\x1b[2J", "{}", now, now, depends_on=(parent.id,), status=JobStatus.COMPLETED)
     database = fill(tmp_path / "hostile.db", [parent, child, strange])
     with serving(database) as site:
         site.execute("UPDATE hammerwork_jobs SET status = ? WHERE id = ?", HOSTILE, strange.id)
@@ -585,6 +585,7 @@ def test_nothing_from_the_database_becomes_markup_or_script(
         operation(page, parent).click()
         expect(row(page, child)).to_contain_text(QUOTED)
         expect(row(page, strange)).to_contain_text(HOSTILE)
+        expect(row(page, strange)).to_contain_text(r"\u202efdp.exe\x1b[2J")
         aside = page.get_by_role("complementary", name="Job")
         expect(aside.locator("pre")).to_contain_text("window.pwned=1")
         row(page, child).click()

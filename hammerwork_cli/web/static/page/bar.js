@@ -1,4 +1,4 @@
-import { html } from "../vendor/lit-html/lit-html.js";
+import { html } from "./template.js";
 import { countsInWords } from "./words.js";
 
 const KINDS = ["completed", "failed", "running"];

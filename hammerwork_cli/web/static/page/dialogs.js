@@ -1,4 +1,4 @@
-import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { html, nothing } from "./template.js";
 
 const KEYS = [
   ["/", "Search a job by the beginning of its id"],

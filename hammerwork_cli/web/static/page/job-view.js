@@ -1,4 +1,4 @@
-import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { html, nothing } from "./template.js";
 import { bar } from "./bar.js";
 import { ago, count, countsInWords, duration, ENDED, FAILED, kindOf, localTime, runTime, shortId, signOf } from "./words.js";
 

@@ -1,6 +1,6 @@
 // Starts the page: draws what the board knows, follows the address, the keyboard and the server.
 
-import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { html, nothing, render, visible } from "./template.js";
 import { live as liveValue } from "../vendor/lit-html/directives/live.js";
 import { SpawnManager } from "../client.js";
 import { Board } from "./board.js";
@@ -52,7 +52,7 @@ function draw() {
 
 function title() {
   const root = board.tree?.root.job;
-  return root ? `${root.queue} ${shortId(root.id)} · hammerwork` : "hammerwork";
+  return root ? `${visible(root.queue)} ${shortId(root.id)} · hammerwork` : "hammerwork";
 }
 
 function page(now) {
@@ -123,9 +123,9 @@ function trouble(error) {
 
 function queueFilter() {
   const names = (board.queues ?? []).map((queue) => queue.queue);
-  return html`<select aria-label="Queue" @change=${(event) => board.show({ queue: event.target.value })}>
-    <option value="" ?selected=${board.queue === ""}>All queues</option>
-    ${names.map((name) => html`<option value=${name} .selected=${liveValue(name === board.queue)}>${name}</option>`)}
+  return html`<select aria-label="Queue" @change=${(event) => board.show({ queue: names[event.target.selectedIndex - 1] ?? "" })}>
+    <option .selected=${liveValue(board.queue === "")}>All queues</option>
+    ${names.map((name) => html`<option .selected=${liveValue(name === board.queue)}>${name}</option>`)}
   </select>`;
 }
 

@@ -1,4 +1,4 @@
-import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { html, nothing } from "./template.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { bar } from "./bar.js";
 import { opens } from "./tree.js";
