@@ -54,7 +54,7 @@ FAILURES = frozenset({JobStatus.FAILED, JobStatus.DEAD, JobStatus.TIMED_OUT})
 FINISHED = FAILURES | {JobStatus.COMPLETED, JobStatus.ARCHIVED}
 WAITING = frozenset({JobStatus.PENDING, JobStatus.RETRYING})
 
-_STATUS_WORDS = {spelling: status for status in JobStatus for spelling in status.spellings}
+_STATUS_WORDS = {spelling: status.value for status in JobStatus for spelling in status.spellings}
 
 
 def status_of(stored: str | None) -> str:
@@ -64,7 +64,7 @@ def status_of(stored: str | None) -> str:
     known = _STATUS_WORDS.get(stored)
     if known is None:
         known = _STATUS_WORDS.get(stored.strip().strip('"').lower())
-    return known.value if known else stored
+    return known or stored
 
 
 class JobPriority(IntEnum):
@@ -133,8 +133,9 @@ class Counts:
 
     def merge(self, other: "Counts") -> None:
         """Adds another count to this one."""
+        counted = self.by_status
         for status, jobs in other.by_status.items():
-            self.add(status, jobs)
+            counted[status] = counted.get(status, 0) + jobs
 
     @property
     def total(self) -> int:

@@ -158,28 +158,33 @@ class Kinship:
 
 
 class ChildTotals:
-    """The children of one parent, counted.
+    """The children of one parent, counted."""
 
-    Attributes:
-        first_created: when the first was created.
-        last_ended: when the last of those that ended did.
-    """
-
-    __slots__ = ("counts", "first_created", "last_ended")
+    __slots__ = ("_created", "_ended", "counts")
 
     def __init__(self) -> None:
         self.counts = Counts()
-        self.first_created: Moment = None
-        self.last_ended: Moment = None
+        self._created: list[Moment] = []
+        self._ended: list[Moment] = []
 
     def add(self, status: str, jobs: int, first_created: Moment, last_ended: Moment) -> None:
         """Adds the children in one status."""
         self.counts.add(status, jobs)
-        self.first_created = _pick(min, self.first_created, first_created)
-        self.last_ended = _pick(max, self.last_ended, last_ended)
+        self._created.append(first_created)
+        self._ended.append(last_ended)
+
+    @property
+    def first_created(self) -> Moment:
+        """When the first was created."""
+        return _pick(min, self._created)
+
+    @property
+    def last_ended(self) -> Moment:
+        """When the last of those that ended did."""
+        return _pick(max, self._ended)
 
 
-def _pick(choose: Any, *given: Moment) -> Moment:
+def _pick(choose: Any, given: Iterable[Moment]) -> Moment:
     """``min`` or ``max`` of the moments that can be read: PostgreSQL also holds ``infinity``."""
     return choose((one for one in given if moment(one) is not None), key=moment, default=None)  # type: ignore[no-any-return]
 

@@ -2,9 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError
@@ -12,7 +11,6 @@ from hammerwork_cli.models import (
     FINISHED,
     Counts,
     JobStatus,
-    Moment,
     PendingSpawn,
     SpawnGroup,
     SpawnOperation,
@@ -96,12 +94,11 @@ def _operation(parent: TreeNode, total: ChildTotals) -> SpawnOperation:
     return SpawnOperation(parent, total.counts, total.first_created, total.last_ended if ended else None)
 
 
-@dataclass(slots=True)
-class _Parent:
+class _Parent(NamedTuple):
     queue: str
     handler: str
     status: str
-    created_at: Moment
+    is_recent: int
     depends_on: tuple[str, ...]
 
 
@@ -121,7 +118,7 @@ def stats(
     parents = {
         # A worker finds a handler by the name in the configuration, else by the queue.
         row[0]: _Parent(row[1], row[2] or row[1], status_of(row[3]), row[4], id_list(row[5]))
-        for row in database.rows("spawns.window_parents", **window)
+        for row in database.rows("spawns.window_parents", recent=recent, **window)
     }
     totals: dict[str, ChildTotals] = {}
     collect_totals(totals, database.rows("spawns.window_totals", **window))
@@ -135,7 +132,7 @@ def stats(
         queue=queue,
         overall=_group(None, spawned.values()),
         empty=sum(1 for job, parent in parents.items() if job not in totals and parent.status == JobStatus.COMPLETED),
-        recent=sum(1 for job in spawned if (moment(parents[job].created_at) or since) >= recent),
+        recent=sum(parents[job].is_recent for job in spawned),
         depth=_depth(parents, spawned.keys()),
         p50=_seconds(p50),
         p95=_seconds(p95),
@@ -174,8 +171,8 @@ def _groups(spawned: dict[str, ChildTotals], names: dict[str, Any]) -> tuple[Spa
 
 def _depth(parents: dict[str, _Parent], spawned: Iterable[str]) -> int:
     """Levels of spawning: 1 when children spawned nothing themselves, 0 when nothing was spawned."""
-    depths: dict[str, int] = {}
-    for start in spawned:
+    depths = {job: 1 for job in spawned if not parents[job].depends_on}
+    for start in [job for job in spawned if job not in depths]:
         way: list[str] = []
         job: str | None = start
         while job is not None and job not in depths:

@@ -205,7 +205,8 @@ AND j.queue_name = :queue -- when :queue
 
 -- name: window_parents
 -- Jobs with spawn configuration that were created in a window of time.
-SELECT j.id, j.queue_name, {handler}, j.status, j.created_at, j.depends_on FROM hammerwork_jobs j
+SELECT j.id, j.queue_name, {handler}, j.status, CASE WHEN j.created_at >= :recent THEN 1 ELSE 0 END, j.depends_on
+FROM hammerwork_jobs j
 WHERE {in_window}
 
 -- name: window_totals
