@@ -18,7 +18,7 @@ PATIENCE = 30
 """Seconds for what takes a part of one."""
 
 _TOKEN = re.compile(
-    r"\x1b\[(?P<arguments>[?0-9;]*)(?P<command>[A-Za-z])|(?P<control>[\x00-\x1f\x7f])|(?P<text>[^\x00-\x1f\x7f]+)"
+    r"\x1b\[(?P<arguments>[?0-9;]*)(?P<command>[A-Za-z])|(?P<control>[\x00-\x1a\x1c-\x1f\x7f])|(?P<text>[^\x00-\x1f\x7f]+)"
 )
 _MODES = {"25": "cursor", "7": "wrap"}
 

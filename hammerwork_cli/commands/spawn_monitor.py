@@ -91,6 +91,7 @@ def _follow(
 ) -> "Ending":
     from hammerwork_cli.commands.live import Ending, follow_in_lines, follow_on_screen
     from hammerwork_cli.commands.screen import can_redraw
+    from hammerwork_cli.render import monitor_lines
     from hammerwork_cli.render import monitor_views as views
 
     def verdict(seen: "Activity") -> "Ending | None":
@@ -110,7 +111,7 @@ def _follow(
     if form is None and can_redraw(context):
         return follow_on_screen(context, watch, verdict, draw, leave, pace)
     in_words = form == MonitorFormat.TEXT or (form is None and context.stdout.isatty())
-    changes = views.Changes(views.plain_lines if in_words else views.record_lines)
+    changes = monitor_lines.Changes(monitor_lines.plain_lines if in_words else monitor_lines.record_lines)
     return follow_in_lines(context, watch, verdict, changes.lines, pace)
 
 

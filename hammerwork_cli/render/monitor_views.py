@@ -1,14 +1,24 @@
-"""What ``spawn monitor`` shows: a picture that fits a screen, plain lines, or records."""
+"""What ``spawn monitor`` draws: a picture that fits a screen."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from hammerwork_cli.models import FINISHED, WAITING, JobStatus, TreeNode, moment, rfc3339
+from hammerwork_cli.models import FINISHED, JobStatus, TreeNode, moment
 from hammerwork_cli.models.activity import Activity, BusyWorker, RunningOperation
 from hammerwork_cli.render.colour import paint, paint_status
-from hammerwork_cli.render.text import ascii_only, cells, count, cut, duration, first_line, plural, short_id, shorten
+from hammerwork_cli.render.text import (
+    ascii_only,
+    cells,
+    count,
+    cut,
+    duration,
+    first_line,
+    painted_cells,
+    short_id,
+    shorten,
+)
 from hammerwork_cli.render.text import visible as made_visible
 
 Record = dict[str, Any]
@@ -19,6 +29,8 @@ NARROW = 60
 """Columns below which words are shortened."""
 ROOMY = 18
 """Lines below which nothing is said of what there is not."""
+WIDE = 110
+"""Columns from which on there is room for more than the most important."""
 MIGRATE = "Only running children are known: hammerwork migration run adds the indexes that count them all."
 
 
@@ -61,7 +73,7 @@ def picture(activity: Activity, frame: Frame) -> list[str]:
 def _fitted(sections: Sequence[_Section], room: int, draw: "_Drawing") -> list[str]:
     """Sections under their titles, each shortened as far as it must be."""
     colour = draw.frame.colour
-    spaced = room >= 4 * len(sections)
+    spaced = room >= sum(max(len(section.lines), 1) + 2 for section in sections) or draw.frame.height > ROOMY
     shares = _shares([max(len(section.lines), 1) for section in sections], room - (1 + spaced) * len(sections))
     lines: list[str] = []
     for section, share in zip(sections, shares, strict=True):
@@ -170,44 +182,67 @@ class _Drawing:
         """Running operations with their progress."""
         shown = self.activity.operations
         names = _aligned([self._name(one.parent) for one in shown])
-        lines = [self._operation(one, name) for one, name in zip(shown, names, strict=True)]
+        room = self.frame.width - max(map(cells, names), default=0) - len("    ")
+        tails = self._tails(room)
+        bar = min(room - max(map(painted_cells, tails), default=0) - 1, MOST_BAR)
+        lines = [f"  {name}  {self._bar(one, bar)}{tail}" for one, name, tail in zip(shown, names, tails, strict=True)]
         if not all(one.counted for one in shown) and not self.narrow:
             lines.append(self._paint(f"  {MIGRATE}", "dim"))
         return _Section("Running operations", lines, "none")
 
     def _name(self, node: TreeNode) -> str:
-        queue = self._data(node.queue, 14 if self.narrow else NAME_CELLS)
-        return f"{queue} {self._data(short_id(node.id), None)}"
+        width = 14 if self.narrow else NAME_CELLS if self.frame.width >= WIDE else 18
+        return f"{self._data(node.queue, width)} {self._data(short_id(node.id), None)}"
 
-    def _operation(self, one: RunningOperation, name: str) -> str:
+    def _tails(self, room: int) -> list[str]:
+        """What is said beside the bars: as much as leaves room for these."""
+        parts = [self._progress(one) for one in self.activity.operations]
+        most = max(map(len, parts), default=0)
+        least = MOST_BAR * 2 // 3 if self.frame.width >= WIDE else LEAST_BAR
+        for kept in range(most, 0, -1):
+            tails = [self.dot.join(part[:kept]) for part in parts]
+            if kept == 1 or room - max(map(painted_cells, tails)) > least:
+                return tails
+        return []
+
+    def _progress(self, one: RunningOperation) -> list[str]:
+        """What there is to say, the most important first."""
         children = one.operation.children
-        running = children.of(JobStatus.RUNNING)
-        lead = f"  {name}  "
+        running = f"{count(children.of(JobStatus.RUNNING))} running"
         if not one.counted:
-            return f"{lead}{self._paint(f'{count(running)} running', 'cyan')}"
+            return [self._paint(running, "cyan")]
         ended, total = children.of(*FINISHED), children.total
-        bar = self._bar(children.of(JobStatus.COMPLETED), children.failed, total, cells(lead))
-        parts = [f"{ended * 100 // total if total else 0:3d}%  {count(ended)}/{count(total)}"]
+        share, failed = f"{ended * 100 // total if total else 0:3d}%", ""
         if children.failed:
-            parts.append(self._paint(f"{count(children.failed)} failed", "red"))
-        if running and not self.narrow:
-            parts.append(f"{count(running)} running")
-        if (since := moment(one.operation.spawned_at)) and not self.narrow:
-            parts.append(duration(max(self.activity.at - since, timedelta())))
-        return f"{lead}{bar}{self.dot.join(parts)}"
+            failed = self._paint(f"{count(children.failed)} failed", "red")
+        if self.narrow:
+            return [f"{share}  {failed or f'{count(ended)}/{count(total)}'}"]
+        first = f"{share}  {count(ended)}/{count(total)}" + (f"{self.dot}{failed}" if failed else "")
+        return [first, running, *self._times(one, ended, total)]
 
-    def _bar(self, completed: int, failed: int, total: int, used: int) -> str:
+    def _times(self, one: RunningOperation, ended: int, total: int) -> list[str]:
+        """For how long it has been going on, for how long it will at this pace, and what it is called."""
+        since = moment(one.operation.spawned_at)
+        passed = max(self.activity.at - since, timedelta()) if since else None
+        parts = [] if passed is None else [f"for {duration(passed)}"]
+        if passed is not None and 0 < ended < total:
+            parts.append(f"about {duration(passed * (total - ended) / ended)} left")
+        name = one.parent.operation_id
+        return [*parts, self._data(name, NAME_CELLS)] if name else parts
+
+    def _bar(self, one: RunningOperation, width: int) -> str:
         """What has completed and what has failed, as parts of a bar."""
-        width = min(self.frame.width - used - 44, MOST_BAR) if not self.narrow else self.frame.width - used - 24
-        if width < LEAST_BAR:
+        children = one.operation.children
+        total, failed = children.total, children.failed
+        if width < LEAST_BAR or not one.counted or not total:
             return ""
         full, rest = ("█", "░") if self.frame.charset == "utf8" else ("#", ".")
         bad = min(max(width * failed // total, 1), width) if failed else 0
-        good = min(width * completed // total, width - bad) if total else 0
-        return (
-            f"{self._paint(full * good, 'green')}{self._paint(full * bad if bad else '', 'red')}"
-            f"{rest * (width - good - bad)} "
-        )
+        # Full is only what is done.
+        most = width - bad - (children.of(*FINISHED) < total)
+        good = max(min(width * children.of(JobStatus.COMPLETED) // total, most), 0)
+        parts = (self._paint(full * good, "green"), self._paint(full * bad, "red"), rest * (width - good - bad))
+        return f"{''.join(parts)} "
 
     # Failures and workers.
 
@@ -263,132 +298,3 @@ def _clock(node: TreeNode, now: datetime) -> str:
     if ended is None:
         return "--:--:--"
     return f"{ended:%H:%M:%S}" if abs(now - ended) < timedelta(hours=20) else f"{ended:%d %b  }"
-
-
-# Programs, and terminals that cannot be drawn over.
-
-
-def activity_record(activity: Activity, failures: Sequence[TreeNode]) -> Record:
-    """One look.
-
-    Keys: ``at``, ``queue``, ``seconds`` (the window of the figures), ``enqueued``, ``started``, ``completed``,
-    ``failed`` (jobs in the window), ``pending``, ``running``, ``more_pending``, ``more_running`` (whether there are
-    more than were counted), ``operations`` (running ones, and those that ended since the last look), ``failures``
-    (those that were not told before), ``workers`` (null where there is no table of them).
-    """
-    flow = activity.flow
-    return {
-        "at": rfc3339(activity.at),
-        "queue": activity.queue,
-        "seconds": round(flow.seconds, 3),
-        "enqueued": flow.enqueued,
-        "started": flow.started,
-        "completed": flow.completed,
-        "failed": flow.failed,
-        "pending": activity.pending,
-        "running": activity.running,
-        "more_pending": activity.more_pending,
-        "more_running": activity.more_running,
-        "operations": [_operation_record(one) for one in activity.operations],
-        "failures": [
-            {
-                "id": node.id,
-                "queue": node.queue,
-                "status": node.status,
-                "error": node.error,
-                "failed_at": rfc3339(node.failed_at),
-            }
-            for node in failures
-        ],
-        "workers": None if activity.workers is None else [_worker_record(worker) for worker in activity.workers],
-    }
-
-
-def _operation_record(one: RunningOperation) -> Record:
-    children, parent = one.operation.children, one.parent
-    known: Callable[[int], int | None] = lambda number: number if one.counted else None  # noqa: E731
-    return {
-        "parent_id": parent.id,
-        "queue": parent.queue,
-        "status": parent.status,
-        "operation_id": parent.operation_id,
-        "spawned_at": rfc3339(one.operation.spawned_at),
-        "children": {
-            "total": known(children.total),
-            "completed": known(children.of(JobStatus.COMPLETED)),
-            "failed": known(children.failed),
-            "running": children.of(JobStatus.RUNNING),
-            "pending": known(children.of(*WAITING)),
-        },
-    }
-
-
-def _worker_record(worker: BusyWorker) -> Record:
-    return {
-        "name": worker.name,
-        "queues": list(worker.queues),
-        "state": worker.state,
-        "running": worker.running,
-        "concurrency": worker.concurrency,
-        "completed": worker.completed,
-        "failed": worker.failed,
-    }
-
-
-class Changes:
-    """Looks of which only what has changed is told.
-
-    Args:
-        tell: (activity, failures not told before) -> lines.
-    """
-
-    def __init__(self, tell: Callable[[Activity, Sequence[TreeNode]], Iterator[str]]) -> None:
-        self._tell = tell
-        self._last: object = None
-        self._told: frozenset[tuple[str, str | None]] = frozenset()
-
-    def lines(self, activity: Activity) -> Iterator[str]:
-        """What there is to say; nothing when nothing has changed."""
-        told = frozenset((node.id, rfc3339(node.failed_at)) for node in activity.failures)
-        fresh = [node for node in activity.failures if (node.id, rfc3339(node.failed_at)) not in self._told]
-        state = _state(activity)
-        flow = activity.flow
-        if self._last == state and not (fresh or flow.enqueued or flow.started or flow.completed or flow.failed):
-            return
-        self._last, self._told = state, told
-        yield from self._tell(activity, fresh)
-
-
-def _state(activity: Activity) -> object:
-    record = activity_record(activity, ())
-    return {key: record[key] for key in ("pending", "running", "operations", "workers")}
-
-
-def record_lines(activity: Activity, failures: Sequence[TreeNode]) -> Iterator[str]:
-    """One JSON object."""
-    from hammerwork_cli.render.json import document
-
-    yield document(activity_record(activity, failures))
-
-
-def plain_lines(activity: Activity, failures: Sequence[TreeNode]) -> Iterator[str]:
-    """Sentences: for a log, and for a terminal that only prints."""
-    flow = activity.flow
-    parts = [
-        f"{count(number)} {word}"
-        for number, word in (
-            (flow.enqueued, "enqueued"),
-            (flow.started, "started"),
-            (flow.completed, "completed"),
-            (flow.failed, "failed"),
-        )
-        if number
-    ]
-    parts.append(f"{count(activity.pending)}{'+' * activity.more_pending} pending")
-    parts.append(f"{count(activity.running)}{'+' * activity.more_running} running")
-    if activity.operations:
-        parts.append(f"{plural(len(activity.operations), 'operation')} running")
-    yield f"{activity.at:%Y-%m-%d %H:%M:%S} {', '.join(parts)}"
-    for node in reversed(failures):
-        error = first_line(node.error or "") or "no error recorded"
-        yield f"  failed: {made_visible(node.queue)} {node.id} {made_visible(node.status)}: {error}"

@@ -1,0 +1,156 @@
+"""The picture of ``spawn monitor`` on screens of several sizes, and what is told of changes."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from hammerwork_cli.models import Counts, SpawnOperation, TreeNode
+from hammerwork_cli.models.activity import Activity, BusyWorker, Flow, RunningOperation
+from hammerwork_cli.render.monitor_lines import Changes, plain_lines, record_lines
+from hammerwork_cli.render.monitor_views import Frame, picture
+from hammerwork_cli.render.text import painted_cells
+from tests.rows import START
+
+ERROR = "Processing error: Codec error: moov atom not found in segment, the input may have been cut"
+HOSTILE = "q\x1b[2J\u202e[red]漢字\n🎬"
+
+
+def node(number: int, queue: str = "segment", status: str = "Dead", **values: object) -> TreeNode:
+    job = f"{number:08x}-0000-4000-8000-000000000000"
+    bare = TreeNode(job, queue, status, 2, 3, None, START, START, None, None, None, None, None, None, None)
+    return bare._replace(**values)
+
+
+def running(number: int, queue: str, age: float, **statuses: int) -> RunningOperation:
+    config = f'{{"operation_id": "night_{number % 256:03}"}}'
+    parent = node(number, queue, "Completed", stored_config=config)
+    since = (START - timedelta(seconds=age)).isoformat()
+    return RunningOperation(SpawnOperation(parent, Counts(statuses), since, None), counted=True)
+
+
+@pytest.fixture
+def activity() -> Activity:
+    """A busy minute."""
+    errors = (ERROR, "connection reset by peer\n  at read()", None)
+    return Activity(
+        at=START,
+        queue=None,
+        flow=Flow(seconds=5, enqueued=121, started=62, completed=1_250, failed=2),
+        pending=10_000,
+        running=17,
+        more_pending=True,
+        more_running=False,
+        operations=(
+            running(0xABCD01, "video_ingest", 64, Completed=1_912, Dead=38, Running=9, Pending=3_041),
+            running(0xABCD02, "nightly_report_of_the_whole_company", 3_600, Completed=3),
+            running(0xABCD03, "thumbnail", 1.5, Running=8, Pending=92),
+        ),
+        failures=tuple(
+            node(
+                0x29904B70 + number,
+                error=errors[number % 3],
+                failed_at=START - timedelta(hours=number * 3, seconds=4),
+                queue="segment" if number % 2 else "subtitle",
+            )
+            for number in range(10)
+        ),
+        workers=(
+            BusyWorker("render-1.example:4711", ("segment", "subtitle"), "running", 8, 8, 15_201, 12, 0.4),
+            BusyWorker("render-2.example:99", ("segment",), "lost", 1, 8, 9, 0, 95),
+            BusyWorker("render-3.example:100", ("segment",), "stopping", 1, 8, 9, 0, 2),
+        ),
+        failed_since=True,
+    )
+
+
+def frame(width: int, height: int, **settings: object) -> Frame:
+    return replace(Frame(width, height, colour=False, charset="utf8", interval=5), **settings)
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (50, 15)])
+def test_a_busy_minute_on_a_screen(
+    activity: Activity, expected: Callable[[str, str], None], width: int, height: int
+) -> None:
+    lines = picture(activity, frame(width, height))
+    expected(f"monitor_{width}x{height}.txt", "\n".join(lines) + "\n")
+
+
+def test_a_database_where_nothing_happens(activity: Activity, expected: Callable[[str, str], None]) -> None:
+    quiet = replace(
+        activity, queue="mail", flow=Flow(5, 0, 0, 0, 0), pending=0, running=0, more_pending=False,
+        operations=(), failures=(), workers=(),
+    )  # fmt: skip
+    expected("monitor_quiet.txt", "\n".join(picture(quiet, frame(80, 24))) + "\n")
+
+
+@pytest.mark.parametrize("colour", [True, False])
+@pytest.mark.parametrize("charset", ["utf8", "ascii"])
+def test_whatever_the_size_and_the_data_nothing_is_wider_or_longer(
+    activity: Activity, charset: str, colour: bool
+) -> None:
+    hostile = replace(
+        activity,
+        queue=HOSTILE,
+        operations=tuple(running(number, HOSTILE * 5, 1, Running=1, Odd=2) for number in range(30)),
+        failures=tuple(node(number, HOSTILE, HOSTILE, error=HOSTILE * 50) for number in range(10)),
+        workers=tuple(BusyWorker(HOSTILE * 9, (HOSTILE,) * 9, "running", 1, 1, 1, 1, 1) for _ in range(10)),
+    )
+    for width in (1, 2, 7, 20, 49, 59, 60, 61, 79, 80, 109, 110, 200):
+        for height in (1, 2, 3, 5, 8, 11, 12, 17, 18, 24, 60):
+            lines = picture(hostile, frame(width, height, charset=charset, colour=colour))
+            assert len(lines) <= height
+            assert all(painted_cells(line) <= width for line in lines)
+            assert colour or all(line.isprintable() for line in lines)
+            assert charset != "ascii" or all(line.isascii() for line in lines)
+
+
+def test_that_the_server_is_gone_stands_first(activity: Activity) -> None:
+    lines = picture(activity, frame(50, 15, note="Trying again: The connection was lost."))
+    assert lines[0] == "14:00:00 UTC · Trying again: The connection was l…"
+
+
+def test_without_our_indexes_it_is_said_what_is_missing(activity: Activity) -> None:
+    bare = replace(activity, operations=(replace(running(1, "ingest", 5, Running=3), counted=False),))
+    lines = picture(bare, frame(120, 40))
+    assert any("3 running" in line and "%" not in line for line in lines)
+    assert any("hammerwork migration run" in line for line in lines)
+    told = json.loads(next(record_lines(bare, ())))["operations"][0]["children"]
+    assert told == {"total": None, "completed": None, "failed": None, "running": 3, "pending": None}
+
+
+def test_only_changes_are_told_and_each_failure_once(activity: Activity) -> None:
+    changes = Changes(record_lines)
+    first = json.loads("".join(changes.lines(activity)))
+    assert len(first["failures"]) == 10
+    quiet = replace(activity, flow=Flow(5, 0, 0, 0, 0), at=START + timedelta(seconds=5))
+    assert list(changes.lines(quiet)) == []
+    newest = node(7, error="new", failed_at=START + timedelta(seconds=6))
+    again = json.loads("".join(changes.lines(replace(quiet, failures=(newest, *activity.failures[:9])))))
+    assert [failure["error"] for failure in again["failures"]] == ["new"]
+    assert list(changes.lines(replace(quiet, failures=(newest, *activity.failures[:9])))) == []
+    retried = replace(quiet, failures=activity.failures[:9])
+    assert list(changes.lines(retried)) == []
+    fewer = json.loads("".join(changes.lines(replace(retried, pending=9_999, more_pending=False))))
+    assert (fewer["pending"], fewer["more_pending"], fewer["failures"]) == (9_999, False, [])
+
+
+def test_a_job_that_fails_again_is_told_again(activity: Activity) -> None:
+    changes = Changes(record_lines)
+    list(changes.lines(activity))
+    once_more = activity.failures[0]._replace(failed_at=START + timedelta(seconds=9))
+    told = json.loads("".join(changes.lines(replace(activity, failures=(once_more,)))))
+    assert [failure["id"] for failure in told["failures"]] == [once_more.id]
+
+
+def test_sentences_name_what_happened(activity: Activity) -> None:
+    failed = node(1, HOSTILE, error="boom\nat line 2", failed_at=datetime(2026, 11, 24, tzinfo=START.tzinfo))
+    lines = list(plain_lines(replace(activity, failures=(failed,)), [failed]))
+    assert lines[0] == (
+        "2026-11-24 14:00:00 121 enqueued, 62 started, 1,250 completed, 2 failed, 10,000+ pending, 17 running,"
+        " 3 operations running"
+    )
+    assert lines[1].endswith("00000001-0000-4000-8000-000000000000 Dead: boom")
+    assert lines[1].isprintable()
