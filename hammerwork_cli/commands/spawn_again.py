@@ -69,7 +69,7 @@ def again(
       hammerwork spawn again 178ebfc3 --max-spawn-count 5000 --wait --timeout 1m
       hammerwork spawn again 178ebfc3 --handler frames --format json | jq -r .id
     """
-    from hammerwork_cli.queries import jobs, spawn_records, spawning
+    from hammerwork_cli.queries import jobs, spawn_requests, spawning
 
     context: Context = ctx.obj
     if timeout and not wait:
@@ -83,13 +83,15 @@ def again(
     }
     database = context.database()
     parent = jobs.resolve(database, job)
-    config = _config(spawn_records.stored_config(database, parent), given, spawn_config, inherit)
+    config = _config(spawn_requests.stored_config(database, parent), given, spawn_config, inherit)
     named = _name(handler)
-    made = spawning.request(database, parent, handler=named, config=config, by=context.operator, now=context.now())
-    if not spawn_records.has_taker(database, made):
+    made = spawning.request(
+        database, parent, handler=named, config=config, by=context.operator[:LONGEST_NAME], now=context.now()
+    )
+    if not spawn_requests.has_taker(database, made):
         context.note("No worker that would take it is alive: it stays until one begins.")
     if wait:
-        made = spawn_records.wait_for(database, made, limit)
+        made = spawn_requests.wait_for(database, made, limit)
     _show(context, made, form)
     _judge(made, wait=wait, timeout=timeout)
 

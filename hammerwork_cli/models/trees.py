@@ -96,6 +96,7 @@ class SpawnTree:
         child_counts: id -> exact number of children by status, where not all of them were read.
         unread: ids of nodes whose children were not read at all (a depth limit, a read limit).
         missing: ids that some job depends on and that are nowhere in the database.
+        recorded: jobs without spawn configuration that have spawned: a worker found the handler by their queue.
     """
 
     roots: tuple[str, ...]
@@ -106,6 +107,11 @@ class SpawnTree:
     child_counts: dict[str, Counts] = field(default_factory=dict)
     unread: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
+    recorded: frozenset[str] = frozenset()
+
+    def spawns(self, job: str) -> bool:
+        """Whether its children were spawned, and do not only depend on it."""
+        return self.nodes[job].stored_config is not None or job in self.recorded
 
     @property
     def truncated(self) -> bool:

@@ -189,11 +189,11 @@ def _details(database: Database, row: tuple[Any, ...], names: tuple[str, ...], *
 def _spawning(database: Database, job: str) -> dict[str, Any]:
     if "workers" not in database.tags:
         return {}
-    from hammerwork_cli.queries import spawn_records
+    from hammerwork_cli.queries import spawn_records, spawn_requests
 
     return {
         "spawns": tuple(spawn_records.of_jobs(database, [job]).get(job, ())),
-        "requests": tuple(spawn_records.requests(database, job)),
+        "requests": tuple(spawn_requests.of_job(database, job)),
     }
 
 

@@ -1,74 +1,37 @@
-"""What workers recorded of the spawns they did, and requests to spawn again until they are fulfilled."""
+"""What workers recorded of the spawns they did. Nothing of it is there where our migration of workers is missing."""
 
-import time
 from collections.abc import Iterable
-from typing import Any
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import MissingTablesError, NotFoundError
-from hammerwork_cli.models import RecordedSpawn, SpawnRequest
-from hammerwork_cli.queries import spawning, workers
-from hammerwork_cli.queries.jobs import LIST_JOBS
-from hammerwork_cli.queries.kinship import Kinship, chunks
-
-LOOK = 0.2
-"""Seconds between two looks at a request."""
+from hammerwork_cli.models import RecordedSpawn
+from hammerwork_cli.queries.kinship import chunks
 
 
 def of_jobs(database: Database, ids: Iterable[str]) -> dict[str, list[RecordedSpawn]]:
-    """Parent -> its recorded spawns, the oldest first; nothing where our migration of them is missing."""
+    """Parent -> its recorded spawns, the oldest first."""
     found: dict[str, list[RecordedSpawn]] = {}
-    if "workers" not in database.tags:
+    wanted = list(ids)
+    if not wanted or not are_there(database):
         return found
-    for part in chunks(list(ids), database.read_chunk):
+    for part in chunks(wanted, database.read_chunk):
         for row in database.rows("spawn_records.of_jobs", ids=database.ids(part)):
             record = RecordedSpawn._make(row)
             found.setdefault(record.parent_id, []).append(record)
     return found
 
 
-def requests(database: Database, job: str) -> list[SpawnRequest]:
-    """All requests for a job, the newest first; nothing where our migration of them is missing."""
-    return spawning.requests(database, job) if "workers" in database.tags else []
+def parents(database: Database, ids: Iterable[str]) -> frozenset[str]:
+    """Those of some jobs whose spawning was recorded."""
+    wanted = list(ids)
+    if not wanted or not are_there(database):
+        return frozenset()
+    return frozenset(
+        row[0]
+        for part in chunks(wanted, database.read_chunk)
+        for row in database.rows("spawn_records.parents", ids=database.ids(part))
+    )
 
 
-# Asking again.
-
-
-def stored_config(database: Database, job: str) -> dict[str, Any] | None:
-    """The spawn configuration that a job carries.
-
-    Raises:
-        NotFoundError: there is no such job.
-        MissingTablesError: nobody could ask for anything here.
-    """
-    if "workers" not in database.tags:
-        raise MissingTablesError(
-            "The tables for requests to spawn (017) are missing.", hint="Run: hammerwork migration run"
-        )
-    nodes = Kinship(database).jobs([job])
-    if not nodes:
-        raise NotFoundError(f"There is no job {job}.", hint=LIST_JOBS)
-    return nodes[0].spawn_config
-
-
-def has_taker(database: Database, request: SpawnRequest) -> bool:
-    """Whether a worker is alive that takes a request."""
-    for worker in workers.listed(database, alive=True):
-        knows = (request.handler or request.queue) in worker.handler_names
-        if worker.is_alive and (knows or (request.handler is None and request.queue in worker.queue_names)):
-            return True
-    return False
-
-
-def wait_for(database: Database, request: SpawnRequest, timeout: float | None) -> SpawnRequest:
-    """Waits until a worker has fulfilled or refused a request; it is still open when ``timeout`` seconds passed."""
-    give_up = None if timeout is None else time.monotonic() + timeout
-    while True:
-        rows = database.rows("spawning.request_by_id", id=request.id)
-        if not rows:
-            raise NotFoundError(f"The request {request.id} is gone.")
-        now = SpawnRequest._make(rows[0])
-        if not now.is_open or (give_up is not None and time.monotonic() >= give_up):
-            return now
-        time.sleep(LOOK)
+def are_there(database: Database) -> bool:
+    """Whether a worker has ever recorded a spawn."""
+    return "workers" in database.tags and database.row("spawn_records.any") is not None

@@ -10,6 +10,7 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.models import Counts, Lineage, SpawnTree, TreeNode, id_list
+from hammerwork_cli.queries import spawn_records
 from hammerwork_cli.queries.jobs import LIST_JOBS
 from hammerwork_cli.queries.kinship import Kinship
 
@@ -234,6 +235,7 @@ class _Descent:
         """What was read, in its final order."""
         outside = self._link()
         counts = self._cut_counts()
+        bare = [job for job in self.children if self.nodes[job].stored_config is None]
         return SpawnTree(
             roots=tuple(self.roots),
             target=target,
@@ -243,6 +245,7 @@ class _Descent:
             child_counts=counts,
             unread=frozenset(job for job in self.cut if job not in self.children),
             missing=frozenset(outside) - {node.id for node in self.kin.jobs(outside)},
+            recorded=spawn_records.parents(self.kin.database, bare),
         )
 
     def _link(self) -> list[str]:

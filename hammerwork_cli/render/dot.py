@@ -33,7 +33,7 @@ def dot(tree: SpawnTree) -> Iterator[str]:
         target = ", penwidth=4" if job == tree.target else ""
         yield f'  {_quoted(job)} [label={_label(node)}, tooltip={_quoted(job)}, fillcolor="{fill}"{target}];\n'
     for parent, children in tree.children.items():
-        style = "" if tree.nodes[parent].has_spawn_config else " [style=dashed]"
+        style = "" if tree.spawns(parent) else " [style=dashed]"
         for child in children:
             yield f"  {_quoted(parent)} -> {_quoted(child)}{style};\n"
     for number, parent in enumerate(tree.child_counts):

@@ -82,9 +82,9 @@ def tree_document(tree: SpawnTree) -> Iterator[str]:
     """A tree as the chunks of one JSON document that ends with a line end.
 
     Keys: ``schema_version``, ``roots``, ``target``, ``truncated``, ``nodes`` (see :func:`node_record`),
-    ``edges`` (``from``, ``to``, ``type``: ``spawn`` where the parent carries spawn configuration, else
-    ``dependency``). Nodes come parents first; there is an edge for every dependency inside the tree, a
-    parent's beside each other.
+    ``edges`` (``from``, ``to``, ``type``: ``spawn`` where the parent carries spawn configuration or
+    a worker recorded that it spawned, else ``dependency``). Nodes come parents first; there is an edge for every
+    dependency inside the tree, a parent's beside each other.
     """
     yield (
         f'{{"schema_version":{SCHEMA_VERSION},"roots":{document(tree.roots)},"target":{quoted(tree.target)},'
@@ -150,7 +150,7 @@ def tree_lines(tree: SpawnTree) -> Iterator[str]:
 
 def _edges(tree: SpawnTree) -> Iterator[str]:
     for parent, children in tree.children.items():
-        kind = "dependency" if tree.nodes[parent].stored_config is None else "spawn"
+        kind = "spawn" if tree.spawns(parent) else "dependency"
         start, end = f'{{"from":{quoted(parent)},"to":', f',"type":"{kind}"}}'
         for job in children:
             yield f"{start}{quoted(job)}{end}"

@@ -227,7 +227,7 @@ class _Chart:
         self.character_room -= len(edge) + 1
 
     def _spawns(self, unit: _Unit) -> bool:
-        return any(self.tree.nodes[job].has_spawn_config for job in unit.jobs)
+        return any(self.tree.spawns(job) for job in unit.jobs)
 
     def _urgency(self, unit: _Unit) -> int:
         if any(job in self.spine for job in unit.jobs[:1]):
@@ -319,7 +319,7 @@ class _Chart:
                     self.edges_left_out += 1
                     self.whole = False
                 else:
-                    self._edge(unit, other, self.tree.nodes[job].has_spawn_config)
+                    self._edge(unit, other, self.tree.spawns(job))
 
     def notes(self) -> list[str]:
         """What the picture does not show by itself."""

@@ -8,3 +8,10 @@ o.request_id, o.started_at, o.ended_at
 -- name: of_jobs
 -- The spawns of some jobs, the oldest first.
 SELECT {columns} FROM hammerwork_spawn_operations o WHERE o.parent_id {among} ORDER BY o.ended_at, o.id
+
+-- name: any
+SELECT 1 FROM hammerwork_spawn_operations LIMIT 1
+
+-- name: parents
+-- Those of some jobs that have spawned.
+SELECT DISTINCT o.parent_id FROM hammerwork_spawn_operations o WHERE o.parent_id {among}

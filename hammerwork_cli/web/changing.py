@@ -6,10 +6,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import FAILURES, ON_ERROR, WAITING, JobPriority, JobStatus, NewJob, Outcome, moment, new_id
+from hammerwork_cli.models import (
+    FAILURES,
+    ON_ERROR,
+    WAITING,
+    JobPriority,
+    JobStatus,
+    NewJob,
+    Outcome,
+    SpawnConfig,
+    moment,
+    new_id,
+)
 from hammerwork_cli.models.payloads import with_spawn_config
 from hammerwork_cli.queries import enqueue as enqueueing
-from hammerwork_cli.queries import job_changes, jobs, queues
+from hammerwork_cli.queries import job_changes, jobs, queues, spawn_requests, spawning
 from hammerwork_cli.queries.job_changes import Cancel, Change, Retry
 from hammerwork_cli.queries.job_selections import Below, Named, Selection
 from hammerwork_cli.render import job_outcomes, job_views, queue_views
@@ -17,10 +28,12 @@ from hammerwork_cli.render.job_outcomes import CANCEL, RETRY, Plan, Wording
 from hammerwork_cli.render.schemas.jobs import OUTCOME, PRIORITY
 from hammerwork_cli.render.schemas.queues import PAUSE_CHANGE
 from hammerwork_cli.render.schemas.words import Schema, anything, flag, job_id, null_or, text
+from hammerwork_cli.render.spawn_records import request_record
 from hammerwork_cli.web.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.parameters import JOB, LONGEST_QUEUE, QUEUE_NAME, UUID_PATTERN, line
 
 LARGEST_INTEGER = 2**31 - 1
+LONGEST_NAME = 255
 LONGEST_REASON = 1000
 LONGEST_TRACE = 128
 MOST_PARENTS = 1000
@@ -44,8 +57,8 @@ SPAWN_CONFIG: Schema = {
     "type": "object",
     "description": "It spawns; completed with defaults, on top of the payload's own",
     "properties": {
-        "handler": null_or(line(1, LONGEST_QUEUE)),
-        "operation_id": null_or(line(1, LONGEST_QUEUE)),
+        "handler": null_or(line(1, LONGEST_NAME)),
+        "operation_id": null_or(line(1, LONGEST_NAME)),
         **{
             name: null_or(whole(0, ""))
             for name in ("max_spawn_count", "max_depth", "max_descendants", "spawn_delay_ms")
@@ -169,6 +182,20 @@ def _change(call: Call, change: Change, wording: Wording, below: frozenset[JobSt
     return Answer(job_outcomes.outcome_record(wording, outcome, None if alone else plan))
 
 
+def spawn(call: Call) -> Answer:
+    """As ``spawn again JOB --handler H``."""
+    given, job = call.body, jobs.resolve(call.database, call.values["id"])
+    own = spawn_requests.stored_config(call.database, job)
+    config = None
+    if given.get("config") is not None:
+        payload = {} if own is None else {"_spawn_config": own}
+        config = SpawnConfig.parse(with_spawn_config(payload, _config(given["config"]))["_spawn_config"])
+    made = spawning.request(
+        call.database, job, handler=given.get("handler"), config=config, by=call.operator[:LONGEST_NAME], now=call.now
+    )
+    return Answer(request_record(made), headers={"location": f"/api/jobs/{job}"})
+
+
 # Queues.
 
 
@@ -220,6 +247,18 @@ ENDPOINTS = (
         (JOB,),
         body=body(MANNER | _REASON),
         changes=True,
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "POST",
+        "/api/jobs/{id}/spawn",
+        spawn,
+        "Asks a worker to spawn for a completed job once more; the job tells what became of it.",
+        "spawn-again",
+        (JOB,),
+        body=body({"handler": null_or(line(1, LONGEST_NAME, "Instead of the job's")), "config": null_or(SPAWN_CONFIG)}),
+        changes=True,
+        status=202,
         refusals=(404, 409),
     ),
     Endpoint(

@@ -21,7 +21,7 @@ EDGE = record(
     {
         "from": job_id(),
         "to": job_id(),
-        "type": text("spawn where the parent carries spawn configuration", "spawn", "dependency"),
+        "type": text("spawn where the parent carries spawn configuration or has spawned", "spawn", "dependency"),
     }
 )
 TREE = record(
