@@ -94,7 +94,7 @@ WORDS = {
     ),
     Damage.NEVER_SPAWNED: _Words(
         "They completed and spawned nothing, though they carry a spawn configuration.",
-        "If they should have, run them again: hammerwork job retry ID --force",
+        "If they should have: hammerwork spawn again ID",
         "{}",
     ),
 }

@@ -77,7 +77,9 @@ RETRY = Wording(
     unfinished=" Jobs that had failed because of those: hammerwork job retry JOB --tree",
     reasons={
         JobStatus.COMPLETED: Reason("Completed", "With --force it runs again; a Rust worker also spawns again."),
-        "parent_failed": Reason("dependent on a failed job", "Retry that job, or add --force to run it all the same."),
+        "parent_failed": Reason(
+            "dependent on a job that failed or is gone", "Retry that job, or add --force to run it all the same."
+        ),
     },
 )
 CANCEL = Wording(
