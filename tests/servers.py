@@ -77,6 +77,16 @@ class PrivateServer:
                 self._process.kill()
                 self._process.wait()
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Its first process stands still: connections stay, and a server of one process answers nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def go_on(self) -> None:
         """Starts a server again that was halted; returns when it takes connections."""
         self._serve(*self._served)

@@ -11,7 +11,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self, TextIO
 
 from hammerwork_cli.context import Context
-from hammerwork_cli.database.interrupts import terminate
+from hammerwork_cli.database.interrupts import before_exit, terminate
 from hammerwork_cli.render.text import cut, painted_cells
 
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
@@ -49,6 +49,7 @@ class Screen:
         self._ear, self._mouth = os.pipe()
         os.set_blocking(self._ear, False)
         os.set_blocking(self._mouth, False)
+        before_exit.append(self._give_back_at_once)
         try:
             for number, handler in (
                 (signal.SIGWINCH, self._resized),
@@ -74,6 +75,7 @@ class Screen:
         # A terminal that is gone cannot be given back.
         with suppress(OSError):
             self._give_back()
+        before_exit.remove(self._give_back_at_once)
         os.close(self._ear)
         os.close(self._mouth)
 
@@ -98,6 +100,14 @@ class Screen:
             if self._keyboard is not None and self._modes is not None:
                 with suppress(termios.error):
                     termios.tcsetattr(self._keyboard, termios.TCSADRAIN, self._modes)
+
+    def _give_back_at_once(self) -> None:
+        """The same from another thread, past a stream that the main thread may hold."""
+        import termios
+
+        os.write(self._stdout.fileno(), LEAVE.encode())
+        if self._keyboard is not None and self._modes is not None:
+            termios.tcsetattr(self._keyboard, termios.TCSANOW, self._modes)
 
     def _write(self, text: str) -> None:
         self._stdout.write(text)

@@ -24,6 +24,9 @@ def terminate(*_: object) -> NoReturn:
     raise Terminated
 
 
+before_exit: list[Callable[[], None]] = []
+"""What must be done although the main thread hangs: a terminal is given back."""
+
 ENDING = (signal.default_int_handler, terminate)
 """Handlers that end the program. One of somebody else may want the statement finished."""
 
@@ -88,7 +91,14 @@ class _Watch:
             with suppress(Exception):
                 call.abort()
             if not call.ended.wait(GRACE_SECONDS):
+                _say_goodbye()
                 os._exit(128 + number)
+
+
+def _say_goodbye() -> None:
+    for work in before_exit:
+        with suppress(Exception):
+            work()
 
 
 @cache

@@ -20,8 +20,11 @@ MOST_OPERATIONS = 30
 NEWEST_SPAWNERS = 50
 SPAWNERS_LOOKED_AT = 500
 MOST_FAILURES = 10
-LAG = timedelta(seconds=0.5)
-"""A window ends so long before the look: what is being committed in the instant of a look is counted by the next."""
+LAG = timedelta(seconds=1)
+"""A window ends so long before the look: what is just being committed, or was written by a clock that is a little
+behind, is counted by the next one."""
+OVERLAP = timedelta(minutes=1)
+"""Failures are looked for so far back each time, since the clocks of those who write them may differ."""
 FIRST_FAILURES = timedelta(days=1)
 SETTLING = timedelta(seconds=10)
 """How long after a parent's end the original may still be inserting its children, one by one."""
@@ -89,7 +92,7 @@ class ActivityWatch:
         activity = self._activity(rows, now, until, operations, idle)
         # Only now: a look that was broken off is made again, for a window that goes on.
         self._since = self._until = until
-        self._failures_since = now - 2 * LAG
+        self._failures_since = now - OVERLAP
         return activity
 
     def _look(self, until: datetime) -> list[Row]:

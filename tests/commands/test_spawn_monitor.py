@@ -428,9 +428,9 @@ def server(request: pytest.FixtureRequest) -> Iterator[PrivateServer]:
         private.stop()
 
 
-def test_a_restart_of_the_server_is_waited_out_and_said(
-    server: PrivateServer, on_terminal: Open, env: dict[str, str]
-) -> None:
+@pytest.fixture
+def served(server: PrivateServer) -> str:
+    """The URL of a database with tables on that server."""
     from hammerwork_cli.queries import migrations
 
     url = server.url.replace("/mysql", "/test_restart")
@@ -439,6 +439,13 @@ def test_a_restart_of_the_server_is_waited_out_and_said(
             database.script("CREATE DATABASE test_restart")
     with contextlib.closing(connect(url)) as database:
         migrations.run(database)
+    return url
+
+
+def test_a_restart_of_the_server_is_waited_out_and_said(
+    server: PrivateServer, served: str, on_terminal: Open, env: dict[str, str]
+) -> None:
+    with contextlib.closing(connect(served)) as database:
         rows = Rows(database)
         parent, _ = operation(rows)
     with (
@@ -456,10 +463,9 @@ def test_a_restart_of_the_server_is_waited_out_and_said(
         assert any("0/3" in line for line in terminal.display.picture)
         assert "Trying again" in piped.stderr.readline()
         server.go_on()
-        with contextlib.closing(connect(url)) as database:
-            fresh = Rows(database)
+        with contextlib.closing(connect(served)) as database:
             [(child,)] = database.query("SELECT id FROM hammerwork_jobs WHERE queue_name = 'segment' LIMIT 1")
-            set_status(fresh, str(child), "Dead", failed_at=now(), error_message="after the restart")
+            set_status(Rows(database), str(child), "Dead", failed_at=now(), error_message="after the restart")
         for screen in (terminal, tree):
             picture = screen.shows("after the restart")
             assert not any("Trying again" in line for line in picture)
@@ -468,3 +474,25 @@ def test_a_restart_of_the_server_is_waited_out_and_said(
             screen.assert_given_back()
         assert "answers again" in piped.stderr.readline()
         assert "after the restart" in piped.stdout.readline()
+        # A server that is away does not keep anybody either.
+        with on_terminal(rows, "monitor", *QUICK) as impatient:
+            impatient.shows("pending")
+            server.halt()
+            impatient.shows("Trying again")
+            impatient.press("q")
+            assert impatient.end() == 0
+            impatient.assert_given_back()
+
+
+@pytest.mark.parametrize("server", [pytest.param("mysql", marks=pytest.mark.mysql)], indirect=True)
+def test_a_server_that_hangs_does_not_keep_the_terminal(server: PrivateServer, served: str, on_terminal: Open) -> None:
+    with contextlib.closing(connect(served)) as database:
+        rows = Rows(database)
+    with on_terminal(rows, "monitor", *QUICK) as terminal:
+        terminal.shows("pending")
+        with server.frozen():
+            while terminal.read(1):
+                pass
+            terminal.press("\x03")
+            assert terminal.end() == 130
+            terminal.assert_given_back()
