@@ -233,6 +233,36 @@ def test_a_change_to_what_is_not_there_is_not_found(server: Server) -> None:
         assert server.post(f"/api/jobs/{uuid4()}/{action}").status_code == 404
 
 
+# Spawning again.
+
+
+def test_a_completed_job_is_asked_to_spawn_again(server: Server, rows: Rows) -> None:
+    job = rows.job(queue="ingest", spawns={"handler": "frames", "max_spawn_count": 3})
+    answer = server.post(f"/api/jobs/{job[:18]}/spawn", {"handler": "scenes", "config": {"max_spawn_count": 7.0}})
+    assert answer.status_code == 202
+    request = answer.json()
+    validate(request, SCHEMAS["spawn-again"])
+    assert (request["job_id"], request["handler"], request["state"]) == (job, "scenes", "pending")
+    assert (request["spawn_config"]["max_spawn_count"], request["spawn_config"]["handler"]) == (7, "frames")
+    assert "@" in request["requested_by"]
+    assert answer.headers["location"] == f"/api/jobs/{job}"
+    assert server.json(f"/api/jobs/{job}")["spawn_requests"] == [request]
+    assert server.post(f"/api/jobs/{job}/spawn").status_code == 409
+
+
+def test_what_the_client_leaves_out_is_the_jobs_own(server: Server, rows: Rows) -> None:
+    job = rows.job(spawns=True)
+    request = server.post(f"/api/jobs/{job}/spawn", {"handler": None, "config": None}).json()
+    assert (request["handler"], request["spawn_config"]) == (None, None)
+
+
+def test_only_a_completed_job_that_is_there_spawns_again(server: Server, rows: Rows) -> None:
+    assert server.post(f"/api/jobs/{rows.job(status='Dead', spawns=True)}/spawn").status_code == 409
+    assert server.post(f"/api/jobs/{uuid4()}/spawn").status_code == 404
+    wrong = server.post(f"/api/jobs/{rows.job(spawns=True)}/spawn", {"config": {"batch_size": 0}})
+    assert wrong.status_code == 400
+
+
 # Queues.
 
 

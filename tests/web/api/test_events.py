@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ def job(database: Database, queue: str = "work", *parents: str, count: int = 1) 
 
 def execute(database: Database, sql: str, *values: Any) -> None:
     mark = database.placeholder
-    database._execute(sql.replace("?", mark), [database._adapt(value) for value in values])
+    bound = [database._adapt(value) if isinstance(value, datetime) else value for value in values]
+    database._execute(sql.replace("?", mark), bound)
 
 
 # What is told.

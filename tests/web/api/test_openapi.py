@@ -32,6 +32,7 @@ ENDPOINTS = {
     "GET /api/jobs/{id}/spawn-tree",
     "POST /api/jobs/{id}/retry",
     "POST /api/jobs/{id}/cancel",
+    "POST /api/jobs/{id}/spawn",
     "GET /api/queues",
     "GET /api/queues/{name}",
     "POST /api/queues/{name}/pause",
