@@ -1,0 +1,286 @@
+"""What must be true of a database after a run, whatever died when.
+
+It reads with statements of its own, not with those of the product, and compares with the plan. A trigger notes every
+change of a job's status in the transaction that makes it, so that what was undone later is seen too.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from chaos import plan
+from chaos.plan import Planned
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.models import id_list
+
+UNFINISHED = ("Pending", "Running", "Retrying")
+_TABLE = "CREATE TABLE chaos_changes (job CHAR(36), was VARCHAR(20), became VARCHAR(20), attempts INTEGER)"
+_NOTE = "INSERT INTO chaos_changes VALUES ({id}, OLD.status, NEW.status, NEW.attempts)"
+_TRIGGERS = {
+    "sqlite": [
+        "CREATE TRIGGER chaos AFTER UPDATE OF status ON hammerwork_jobs WHEN OLD.status <> NEW.status"
+        f" BEGIN {_NOTE.format(id='NEW.id')}; END"
+    ],
+    "mysql": [
+        "CREATE TRIGGER chaos AFTER UPDATE ON hammerwork_jobs FOR EACH ROW"
+        f" IF OLD.status <> NEW.status THEN {_NOTE.format(id='NEW.id')}; END IF"
+    ],
+    "postgresql": [
+        "CREATE FUNCTION chaos() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN {_NOTE.format(id='NEW.id::text')}; RETURN NULL; END $$",
+        "CREATE TRIGGER chaos AFTER UPDATE ON hammerwork_jobs FOR EACH ROW"
+        " WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION chaos()",
+    ],
+}
+
+
+def prepare(url: str) -> None:
+    """Adds the trigger to a migrated database."""
+    database = connect(url)
+    for statement in (_TABLE, *_TRIGGERS[database.dialect]):
+        database.script(statement)
+    database.close()
+
+
+class Row(NamedTuple):
+    """A job as it is."""
+
+    id: str
+    kind: str
+    status: str
+    payload: str
+    depends_on: Any
+    dependency_status: str | None
+    result: str | None
+    recurring: Any
+    claimed_by: str | None
+
+    @property
+    def name(self) -> str:
+        return str(self.content["name"])
+
+    @property
+    def content(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self.payload)
+        return content
+
+
+@dataclass
+class Findings:
+    """What is wrong, and how much there was.
+
+    Attributes:
+        jobs: in the database.
+        lost: children that are not there, completions that wrote no result, recorded spawns that are not there.
+        doubled: children that are there twice or should not be there, completions that happened twice.
+        stuck: jobs that have not ended although nothing happens any more.
+        wrong: whatever else is not as it should be.
+        runs: of handlers; each job may have several, since handlers' own effects are at least once.
+    """
+
+    jobs: int = 0
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    runs: int = 0
+
+    @property
+    def problems(self) -> list[str]:
+        return [
+            f"{word}: {text}"
+            for word, texts in (
+                ("lost", self.lost),
+                ("doubled", self.doubled),
+                ("stuck", self.stuck),
+                ("wrong", self.wrong),
+            )
+            for text in texts
+        ]
+
+
+def unfinished(database: Database) -> int:
+    """How many jobs are yet to end."""
+    rows = database.query(
+        "SELECT COUNT(*) FROM hammerwork_jobs WHERE status IN ('Pending', 'Running', 'Retrying')"
+        " AND cron_schedule IS NULL"
+    )
+    return int(rows[0][0])
+
+
+def end_recurring(database: Database) -> bool:
+    """Puts off the next runs of recurring jobs; whether all of them wait."""
+    database.script(
+        "UPDATE hammerwork_jobs SET scheduled_at = '2037-01-01 00:00:00' WHERE cron_schedule IS NOT NULL"
+        " AND status = 'Pending' AND attempts = 0"
+    )
+    rows = database.query(
+        "SELECT COUNT(*) FROM hammerwork_jobs WHERE cron_schedule IS NOT NULL"
+        " AND (status <> 'Pending' OR scheduled_at < '2037-01-01 00:00:00')"
+    )
+    return not rows[0][0]
+
+
+def check(url: str, roots: Iterable[Planned], effects: Path) -> Findings:
+    """Looks at everything once nothing happens any more."""
+    database = connect(url)
+    try:
+        return _Checking(database, roots, effects).findings()
+    finally:
+        database.close()
+
+
+class _Checking:
+    def __init__(self, database: Database, roots: Iterable[Planned], effects: Path) -> None:
+        self.database = database
+        self.roots = list(roots)
+        rows = database.query(
+            "SELECT id, queue_name, status, payload, depends_on, dependency_status, result_data,"
+            " cron_schedule IS NOT NULL, claimed_by FROM hammerwork_jobs"
+        )
+        self.rows = [Row(*(_text(value) for value in row)) for row in rows]
+        self.by_name: dict[str, list[Row]] = defaultdict(list)
+        for row in self.rows:
+            self.by_name[row.name].append(row)
+        self.ran = Counter(line.split()[0] for line in effects.read_text(encoding="ascii").splitlines())
+        self.found = Findings(len(self.rows), runs=self.ran.total())
+
+    def findings(self) -> Findings:
+        self._children()
+        self._ends()
+        self._completions()
+        self._operations()
+        self._keys()
+        return self.found
+
+    @cached_property
+    def occurrences(self) -> Mapping[str, set[str]]:
+        """Recurring parent's name -> the names that its runs gave their children, without the last part."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for name in self.by_name:
+            if "@" in name:
+                found[name.partition("@")[0]].add(name.rpartition("/")[0])
+        return found
+
+    def _children(self) -> None:
+        """Every parent that has completed has the children that it must have, once, and no other job has any."""
+        there = {name: len(rows) for name, rows in self.by_name.items()}
+        for wanted, may_miss in self._wanted():
+            number = there.pop(wanted.name, 0)
+            if not number and not may_miss:
+                self.found.lost.append(f"{wanted.name} ({wanted.kind}) is not there")
+            if number > 1:
+                self.found.doubled.append(f"{wanted.name} ({wanted.kind}) is there {number} times")
+        self.found.doubled += [f"{name} is there and should not be" for name in there]
+
+    def _wanted(self) -> Iterator[tuple[Planned, bool]]:
+        todo = [(root, False) for root in self.roots]
+        while todo:
+            planned, may_miss = todo.pop()
+            yield planned, may_miss
+            rows = self.by_name.get(planned.name, [])
+            if any(row.kind != planned.kind for row in rows):
+                self.found.wrong.append(f"{planned.name} is {rows[0].kind}, not {planned.kind}")
+            todo += [(child, planned.kind == "lostkeys") for child in plan.keyed(planned.kind, planned.name) if rows]
+            if rows and rows[0].recurring:
+                for name in sorted(self.occurrences.get(planned.name, ())):
+                    todo += [(child, False) for child in plan.children(planned.kind, name, planned.size)]
+            elif any(row.status == "Completed" for row in rows):
+                todo += [(child, False) for child in plan.children(planned.kind, planned.name, planned.size)]
+
+    def _ends(self) -> None:
+        """Every job has ended as it must, waits for nobody, and hangs on the jobs that it must hang on."""
+        alive = self._living_workers()
+        for row in self.rows:
+            if row.status in UNFINISHED and not row.recurring:
+                lease = "" if row.status != "Running" else f", its worker alive: {row.claimed_by in alive}"
+                self.found.stuck.append(f"{row.name} ({row.id}) is {row.status}, {row.dependency_status}{lease}")
+            elif row.recurring and row.status != "Pending":
+                self.found.stuck.append(f"{row.name} ({row.id}) recurs and is {row.status}")
+            elif row.dependency_status == "waiting":
+                self.found.stuck.append(f"{row.name} ({row.id}) is {row.status} and waits")
+            elif row.status not in plan.ends_in(row.kind, row.name):
+                self.found.wrong.append(f"{row.name} ({row.id}) is {row.status}")
+            self._hangs(row)
+
+    def _living_workers(self) -> set[str]:
+        return {str(row[0]) for row in self.database.query("SELECT id FROM hammerwork_workers WHERE ended_at IS NULL")}
+
+    def _hangs(self, row: Row) -> None:
+        content, parents = row.content, set(id_list(row.depends_on))
+        wanted = {other.id for name in content["after"] for other in self.by_name[name]}
+        if content["parent"] and not wanted:
+            wanted = {content["parent"]}
+        if parents != wanted:
+            self.found.wrong.append(f"{row.name} depends on {len(parents)} jobs, and not on those that it should")
+
+    def _completions(self) -> None:
+        """No job has completed twice, or without a run and its result; nothing that had ended was begun again."""
+        completed: Counter[str] = Counter()
+        for job, was, became, _ in self._changes:
+            if became == "Completed":
+                completed[job] += 1
+            if was not in UNFINISHED or (became == "Completed" and was != "Running"):
+                self.found.wrong.append(f"{job} became {became} after it had been {was}")
+        for row in self.rows:
+            number = completed[row.id]
+            if number > 1:
+                self.found.doubled.append(f"{row.name} ({row.id}) completed {number} times")
+            if row.status != "Completed":
+                continue
+            if not number or not self.ran[row.id]:
+                self.found.wrong.append(f"{row.name} ({row.id}) is Completed and was never run")
+            if row.result is None or json.loads(row.result) != {"name": row.name}:
+                self.found.lost.append(f"the result of {row.name} ({row.id}): it is {row.result}")
+
+    @cached_property
+    def _changes(self) -> list[tuple[str, str, str, int]]:
+        rows = self.database.query("SELECT job, was, became, attempts FROM chaos_changes")
+        return [(str(job), str(was), str(became), attempts) for job, was, became, attempts in rows]
+
+    def _operations(self) -> None:
+        """Each completed parent has one recorded spawn, which counts its children; each run of a recurring one too."""
+        recorded: dict[str, list[int]] = defaultdict(list)
+        for parent, outcome, number in self.database.query(
+            "SELECT parent_id, outcome, children FROM hammerwork_spawn_operations"
+        ):
+            recorded[str(parent)].append(number)
+            if outcome != "spawned":
+                self.found.wrong.append(f"the spawn of {parent} is recorded as {outcome}")
+        runs = Counter(
+            job for job, was, became, attempts in self._changes if (was, became, attempts) == ("Running", "Pending", 0)
+        )
+        for row in self.rows:
+            self._compare(row, recorded.pop(row.id, []), runs[row.id])
+        self.found.wrong += [f"there is a spawn of {parent}, which is not there" for parent in recorded]
+
+    def _compare(self, row: Row, recorded: list[int], runs: int) -> None:
+        number = len(list(plan.children(row.kind, row.name, row.content["size"])))
+        times = int(row.status == "Completed") if row.kind in plan.PARENTS else 0
+        if row.recurring:
+            times = len(self.occurrences.get(row.name, ()))
+            # A worker that was told to end gives back what it had claimed: the run before the first has no attempts.
+            if runs < times:
+                self.found.doubled.append(f"{row.name} spawned {times} times and ran {runs} times")
+        if recorded != [number] * times:
+            what = self.found.doubled if len(recorded) > times else self.found.lost
+            what.append(f"{row.name} ({row.id}): recorded spawns {recorded}, not {times} of {number}")
+
+    def _keys(self) -> None:
+        """Each key is recorded with the child that there is."""
+        names = {row.id: row.name for row in self.rows}
+        recorded = self.database.query("SELECT spawn_key, child_id FROM hammerwork_spawned_children")
+        for key, child in recorded:
+            if names.get(str(child)) != key:
+                self.found.lost.append(f"the child {key}: it is recorded as {child}, which is {names.get(str(child))}")
+        keyed = sum(1 for row in self.rows if "+" in row.name and "@" not in row.name)
+        if len(recorded) != keyed:
+            self.found.wrong.append(f"{len(recorded)} keys are recorded, and there are {keyed} such children")
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, (bytes, bytearray)) else value

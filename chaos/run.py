@@ -1,0 +1,255 @@
+"""One run: workers work and die, servers too, until so many have died and all the work is done."""
+
+import contextlib
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+from chaos import checking, handlers, plan
+from chaos.checking import Findings
+from chaos.plan import Planned
+from chaos.servers import CRASH, HALT, START, CrashingServer
+from chaos.worker import ANY_MOMENT, NAMED, OTHERS, Fate, work
+from hammerwork_cli import Queue
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.errors import HammerworkError
+
+LEASE = 1.5
+"""Seconds."""
+FROZEN_SECONDS = 2.5
+WORKERS = 3
+FEW = 60
+"""Unfinished jobs at which more are enqueued as long as there is somebody to kill."""
+PATIENCE = 10.0
+"""Seconds for a worker to reach its step; then it dies wherever it is."""
+QUIET_SECONDS = 60
+"""After so long without any change, whatever has not ended is stuck."""
+LOOK = 0.05
+
+
+def fates(number: int, drawn: Random) -> list[Fate]:
+    """So many deaths: each named step in turn, the others more rarely, and a third at any moment."""
+    deck: list[Fate] = []
+    while len(deck) < number:
+        steps = [*NAMED, *drawn.sample(OTHERS, 3), *[ANY_MOMENT] * 4]
+        if number >= len(steps):
+            drawn.shuffle(steps)
+        deck += [Fate(step, drawn.randint(1, 3) if step in NAMED[2:] else drawn.randint(1, 12)) for step in steps]
+    return deck[:number]
+
+
+@dataclass
+class Outcome:
+    """What happened in a run.
+
+    Attributes:
+        kills: step -> how many workers died there.
+        freezes: workers that stood still for longer than their lease and went on.
+        restarts: how a server was ended -> how often.
+        findings: what the check found.
+        seconds: how long it took.
+    """
+
+    kills: Counter[str] = field(default_factory=Counter)
+    freezes: int = 0
+    restarts: Counter[str] = field(default_factory=Counter)
+    findings: Findings = field(default_factory=Findings)
+    seconds: float = 0.0
+
+
+class _Working:
+    """A worker's process and what is to become of it."""
+
+    def __init__(self, process: Any, fate: Fate | None, drawn: Random) -> None:
+        self.process, self.fate = process, fate
+        began = time.monotonic()
+        moment = fate is not None and fate.step == ANY_MOMENT
+        self.ends_at = None if fate is None else began + (drawn.uniform(0.3, 3) if moment else PATIENCE)
+        self.step = "" if fate is None else fate.step
+        self.stopped_at: float | None = None
+
+    def look(self) -> bool:
+        """Kills, freezes or thaws it where it is time to; whether it has been frozen and is well again."""
+        now = time.monotonic()
+        if self.stopped_at is None and self.fate is not None and self.fate.freezes and _stands_still(self.process.pid):
+            self.stopped_at = now
+        if self.stopped_at is not None:
+            if now < self.stopped_at + FROZEN_SECONDS:
+                return False
+            self._signal(signal.SIGCONT)
+            self.fate = self.stopped_at = self.ends_at = None
+            return True
+        if self.ends_at is not None and now >= self.ends_at:
+            assert self.fate is not None
+            self.step, self.ends_at = ANY_MOMENT, None
+            self._signal(signal.SIGSTOP if self.fate.freezes else signal.SIGKILL)
+        return False
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, number)
+
+
+def _stands_still(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2][1:2] == "T"
+    return False
+
+
+class Size(NamedTuple):
+    """How much of everything there is in a run.
+
+    Attributes:
+        kills: workers that die.
+        freezes: workers that stand still for a while.
+        restarts: of the server.
+        stream: children of a generator.
+    """
+
+    kills: int
+    freezes: int
+    restarts: int
+    stream: int
+
+
+class Run:
+    """Workers on one database.
+
+    Args:
+        url: of a migrated database.
+        server: its server, where it is one that may be ended.
+        folder: for the workers' logs and effects.
+        size: how much happens.
+        seed: the same seed enqueues the same jobs and draws the same fates.
+    """
+
+    def __init__(self, url: str, server: CrashingServer | None, folder: Path, size: Size, seed: int) -> None:
+        self.url, self.server, self.folder, self.size, self.seed = url, server, folder, size, seed
+        self.drawn = Random(seed)
+        self.outcome = Outcome()
+        self.roots: list[Planned] = []
+        self.waves = 0
+        self.problems: list[str] = []
+        self._fates = fates(size.kills, self.drawn)
+        frozen = [Fate(step, self.drawn.randint(1, 6), freezes=True) for step in (*NAMED, *OTHERS, ANY_MOMENT)]
+        for _ in range(size.freezes):
+            self._fates.insert(self.drawn.randint(0, len(self._fates)), self.drawn.choice(frozen))
+        self._processes = get_context("forkserver")
+        self._processes.set_forkserver_preload(["chaos.worker", "hammerwork_cli.database.postgres"])
+        self._workers: list[_Working] = []
+        self._watching: Database | None = None
+
+    def go(self) -> Outcome:
+        """Runs it to the end and checks what is left."""
+        began = time.monotonic()
+        self._enqueue()
+        try:
+            self._workers = [self._start() for _ in range(WORKERS)]
+            for left in self._unfinished():
+                self._look_after_workers()
+                if self._fates and left < FEW:
+                    self._enqueue()
+                self._restart_server()
+            self._end_workers()
+        finally:
+            for worker in self._workers:
+                worker.process.kill()
+                worker.process.join()
+            if self._watching is not None:
+                self._watching.close()
+        self.outcome.findings = checking.check(self.url, self.roots, self.folder / "effects")
+        self.outcome.findings.wrong += self.problems
+        self.outcome.seconds = time.monotonic() - began
+        return self.outcome
+
+    def _enqueue(self) -> None:
+        more = plan.wave(self.waves, self.seed, self.size.stream)
+        with Queue(self.url) as queue:
+            queue.enqueue_many(handlers.roots(more))
+        self.roots += more
+        self.waves += 1
+
+    def _unfinished(self) -> Iterator[int]:
+        """Until all is done: how much is left, looked at now and then."""
+        last, changed, looked = -1, time.monotonic(), 0.0
+        while True:
+            now = time.monotonic()
+            if now - looked > 5 * LOOK:
+                left, looked = self._ask(), now
+                if left is not None and left != last:
+                    last, changed = left, now
+                if last == 0 and not self._fates and self._none_doomed and self._recurring_ended():
+                    return
+                if now - changed > QUIET_SECONDS:
+                    self.problems.append(f"nothing has changed for {QUIET_SECONDS} s, and {last} jobs have not ended")
+                    return
+            yield last if last >= 0 else FEW
+            time.sleep(LOOK)
+
+    @property
+    def _none_doomed(self) -> bool:
+        return not any(worker.fate for worker in self._workers)
+
+    def _ask(self) -> int | None:
+        try:
+            if self._watching is None:
+                self._watching = connect(self.url)
+            return checking.unfinished(self._watching)
+        except HammerworkError:
+            self._watching = None
+            return None
+
+    def _recurring_ended(self) -> bool:
+        # What a last run spawned has to be done too.
+        assert self._watching is not None
+        with contextlib.suppress(HammerworkError):
+            return checking.end_recurring(self._watching) and checking.unfinished(self._watching) == 0
+        return False
+
+    # Workers.
+
+    def _start(self) -> _Working:
+        fate = self._fates.pop() if self._fates else None
+        process = self._processes.Process(target=work, args=(self.url, self.folder, LEASE, fate), daemon=True)
+        process.start()
+        return _Working(process, fate, self.drawn)
+
+    def _look_after_workers(self) -> None:
+        for place, worker in enumerate(self._workers):
+            if worker.process.is_alive():
+                if worker.look():
+                    self.outcome.freezes += 1
+                continue
+            if worker.process.exitcode == -signal.SIGKILL and worker.fate is not None:
+                self.outcome.kills[worker.step] += 1
+            else:
+                self.problems.append(f"worker {worker.process.pid} ended by itself: {worker.process.exitcode}")
+            worker.process.join()
+            self._workers[place] = self._start()
+
+    def _end_workers(self) -> None:
+        for worker in self._workers:
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join(20)
+            if worker.process.exitcode != 0:
+                self.problems.append(f"worker {worker.process.pid} ended with {worker.process.exitcode} when asked to")
+
+    # Servers.
+
+    def _restart_server(self) -> None:
+        done, died = self.outcome.restarts.total(), self.outcome.kills.total()
+        if self.server is None or done >= self.size.restarts or died < (done + 0.5) * self.size.kills / self.size.restarts:
+            return
+        how = (CRASH, HALT)[done % 2]
+        self.server.order(how)
+        time.sleep(self.drawn.uniform(0, 2 * LEASE))
+        self.server.order(START)
+        self.outcome.restarts[how] += 1

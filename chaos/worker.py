@@ -1,0 +1,173 @@
+"""A worker's process that dies, or stands still, at a named step.
+
+The steps are watched from outside: the product knows nothing of them.
+"""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from multiprocessing import connection, parent_process
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from chaos.handlers import handlers
+from hammerwork_cli import RetryStrategy, Worker
+from hammerwork_cli.database import Database
+from hammerwork_cli.queries import claims, spawning, workers
+from hammerwork_cli.runtime.runs import Runner
+
+ANY_MOMENT = "any moment"
+NAMED = ("claimed", "handler done", "first batch inserted", "all inserted", "before commit", "after commit")
+"""The steps of a parent that spawns, in their order."""
+OTHERS = (
+    "claim: before commit",
+    "parent completed",
+    "end: before commit",
+    "end: after commit",
+    "child by key: before commit",
+    "child by key: after commit",
+    "taking a lost worker's jobs: before commit",
+    "taking a lost worker's jobs: after commit",
+)
+STEPS = (*NAMED, *OTHERS)
+_TRANSACTIONS = {
+    "claim: ": (claims, "claim"),
+    "end: ": (claims, "settle"),
+    "": (spawning, "complete"),
+    "child by key: ": (spawning, "spawn_now"),
+    "taking a lost worker's jobs: ": (workers, "bury_lost"),
+}
+"""What the steps of a transaction begin with, and the function that runs it."""
+_STATEMENTS = {
+    "claims.complete": (False, "parent completed"),
+    "jobs.insert": (False, "first batch inserted"),
+    "spawning.record": (True, "all inserted"),
+}
+"""Statements of a spawn -> whether the step is before the statement, and its name."""
+
+
+class Fate(NamedTuple):
+    """What is to become of a worker.
+
+    Attributes:
+        step: where, or :data:`ANY_MOMENT`.
+        number: which time that it gets there.
+        freezes: it stands still for a while instead of dying.
+    """
+
+    step: str
+    number: int = 1
+    freezes: bool = False
+
+
+def work(url: str, folder: Path, lease: float, fate: Fate | None) -> None:
+    """Runs a worker until it is told to end, or meets its fate."""
+    logging.basicConfig(
+        filename=folder / f"worker-{os.getpid()}.log", level=logging.INFO, format="%(asctime)s %(threadName)s %(message)s"
+    )
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if fate is not None and fate.step != ANY_MOMENT:
+        _watch(fate)
+    retry = RetryStrategy.fixed(timedelta(milliseconds=30))
+    app = handlers(folder / "effects")
+    Worker(url, app, concurrency=3, lease=lease, poll_interval=0.1, retry=retry).run()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+class _Watch(threading.local):
+    """Which transaction a thread is in."""
+
+    transaction: str | None = None
+
+
+def _watch(fate: Fate) -> None:
+    watch, left, counting = _Watch(), fate.number, threading.Lock()
+    ends = signal.SIGSTOP if fate.freezes else signal.SIGKILL
+
+    def reached(step: str) -> None:
+        nonlocal left
+        if step == fate.step:
+            with counting:
+                left -= 1
+                if left == 0:
+                    logging.getLogger("hammerwork").info("Now: %s.", fate)
+                    os.kill(os.getpid(), ends)
+
+    _watch_transactions(watch, reached)
+    _watch_statements(watch, reached)
+    _wrap(Runner, "_call", after=lambda _: reached("handler done"))
+    _wrap(claims, "claim", after=lambda jobs: reached("claimed") if jobs else None)
+
+
+def _watch_transactions(watch: _Watch, reached: Callable[[str], None]) -> None:
+    @contextmanager
+    def within(name: str) -> Iterator[None]:
+        watch.transaction = name
+        try:
+            yield
+        finally:
+            watch.transaction = None
+
+    for name, (module, function) in _TRANSACTIONS.items():
+        _wrap(module, function, around=lambda name=name: within(name))
+    original = Database.transaction
+
+    def transaction(self: Database, work: Callable[[], Any], **options: Any) -> Any:
+        name = watch.transaction
+        if name is None or self._in_transaction:
+            return original(self, work, **options)
+
+        def watched() -> Any:
+            result = work()
+            if result:
+                reached(f"{name}before commit")
+            return result
+
+        result = original(self, watched, **options)
+        if result:
+            reached(f"{name}after commit")
+        return result
+
+    Database.transaction = transaction  # type: ignore[method-assign]
+
+
+def _watch_statements(watch: _Watch, reached: Callable[[str], None]) -> None:
+    original = Database.run
+
+    def run(self: Database, statement: str, /, **values: Any) -> int:
+        before, step = _STATEMENTS.get(statement, (False, "")) if watch.transaction == "" else (False, "")
+        if before:
+            reached(step)
+        changed = original(self, statement, **values)
+        if step and not before:
+            reached(step)
+        return changed
+
+    Database.run = run  # type: ignore[method-assign]
+
+
+def _wrap(
+    owner: Any, name: str, *, around: Callable[[], Any] | None = None, after: Callable[[Any], None] | None = None
+) -> None:
+    original = getattr(owner, name)
+
+    def wrapper(*arguments: Any, **options: Any) -> Any:
+        if around is not None:
+            with around():
+                return original(*arguments, **options)
+        result = original(*arguments, **options)
+        if after is not None:
+            after(result)
+        return result
+
+    setattr(owner, name, wrapper)
