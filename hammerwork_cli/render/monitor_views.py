@@ -226,7 +226,8 @@ class _Drawing:
         passed = max(self.activity.at - since, timedelta()) if since else None
         parts = [] if passed is None else [f"for {duration(passed)}"]
         if passed is not None and 0 < ended < total:
-            parts.append(f"about {duration(passed * (total - ended) / ended)} left")
+            left = max(round(passed.total_seconds() * (total - ended) / ended), 1)
+            parts.append(f"about {f'{left} s' if left < 60 else duration(timedelta(seconds=left))} left")
         name = one.parent.operation_id
         return [*parts, self._data(name, NAME_CELLS)] if name else parts
 

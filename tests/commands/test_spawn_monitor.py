@@ -67,8 +67,8 @@ def now() -> datetime:
 def set_status(rows: Rows, job: str, status: str, **columns: Any) -> None:
     place = rows.database.placeholder
     names = ", ".join(f"{name} = {place}" for name in ("status", *columns))
-    values = [rows.database._adapt(value) for value in (status, *columns.values())]
-    rows.run(f"UPDATE hammerwork_jobs SET {names} WHERE id = {place}", [*values, job])
+    values = [rows.database._adapt(value) if isinstance(value, datetime) else value for value in columns.values()]
+    rows.run(f"UPDATE hammerwork_jobs SET {names} WHERE id = {place}", [status, *values, job])
 
 
 def operation(rows: Rows, queue: str = "ingest") -> tuple[str, list[str]]:
