@@ -190,6 +190,8 @@ class Server:
 
     async def _events(self, request: Request) -> Response:
         values = read_query(EVENTS.parameters, request.query_params)
+        if request.method == "HEAD":
+            return Response(media_type=events.MEDIA_TYPE)
         watcher = await self.hub.watch(values["queue"], values["root"])
         return EventStream(self.hub, watcher)
 

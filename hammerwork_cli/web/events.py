@@ -224,7 +224,8 @@ class EventStream(StreamingResponse):
     """What one who watches is sent."""
 
     def __init__(self, hub: Hub, watcher: Watcher) -> None:
-        super().__init__(_written_for(watcher), media_type=MEDIA_TYPE)
+        # A proxy that gathers what it passes on would keep the news to itself.
+        super().__init__(_written_for(watcher), headers={"x-accel-buffering": "no"}, media_type=MEDIA_TYPE)
         self._hub = hub
         self._watcher = watcher
 

@@ -56,7 +56,7 @@ class Settings:
                 f"Without a token the server listens on a loopback address only, not on {host[:60]}.",
                 hint="Set HAMMERWORK_WEB_TOKEN, for example to what this prints: openssl rand -hex 32",
             )
-        own = {host} if is_local else {host, *_machine_names()}
+        own = {host} if is_local else {host, _machine_name()}
         return cls(
             token=token,
             read_only=read_only,
@@ -67,10 +67,11 @@ class Settings:
         )
 
 
-def _machine_names() -> tuple[str, str]:
+def _machine_name() -> str:
+    # Not the full name, for which a name server would be asked.
     import socket
 
-    return socket.gethostname(), socket.getfqdn()
+    return socket.gethostname()
 
 
 def is_loopback(host: str) -> bool:

@@ -120,6 +120,15 @@ def test_a_large_change_comes_in_pieces(serve: Serve, empty_url: str) -> None:
         assert {found["id"] for piece in pieces for found in piece} == set(ids)
 
 
+@pytest.mark.sqlite
+def test_the_head_of_the_stream_ends_and_watches_nothing(serve: Serve, empty_url: str) -> None:
+    server = serve(empty_url)
+    head = server.client.head("/api/events")
+    assert head.status_code == 200
+    assert head.headers["content-type"].startswith("text/event-stream")
+    assert watchers(server) == 0
+
+
 # What it costs.
 
 

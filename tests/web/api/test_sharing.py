@@ -1,0 +1,144 @@
+"""What many who ask and watch share, without a server."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.web.events import WAITING_EVENTS, Watcher, written
+from hammerwork_cli.web.sharing import MOST_KEPT, Shared
+
+
+class Source:
+    """Something to ask, which counts how often it is."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.asked: list[str] = []
+        self.free = asyncio.Event()
+        self.free.set()
+        self.shared: Shared[str] = Shared(1.0, lambda: self.now)
+
+    def ask(self, question: str) -> Awaitable[str]:
+        async def find() -> str:
+            self.asked.append(question)
+            await self.free.wait()
+            if question == "bad":
+                raise LookupError(question)
+            return f"{question} {len(self.asked)}"
+
+        return self.shared.ask(question, find)
+
+
+def run(test: Callable[[Source], Awaitable[Any]]) -> None:
+    async def begin() -> None:
+        await test(Source())
+
+    asyncio.run(begin())
+
+
+def test_what_is_being_asked_is_not_asked_twice() -> None:
+    async def test(source: Source) -> None:
+        source.free.clear()
+        waiting = [asyncio.ensure_future(source.ask("one")) for _ in range(10)]
+        await asyncio.sleep(0)
+        source.free.set()
+        assert set(await asyncio.gather(*waiting)) == {"one 1"}
+        assert source.asked == ["one"]
+
+    run(test)
+
+
+def test_an_answer_serves_for_a_moment_from_when_it_was_asked_for() -> None:
+    async def test(source: Source) -> None:
+        assert await source.ask("one") == "one 1"
+        source.now = 0.9
+        assert await source.ask("one") == "one 1"
+        assert await source.ask("two") == "two 2"
+        source.now = 1.0
+        assert await source.ask("one") == "one 3"
+
+    run(test)
+
+
+def test_after_a_change_nobody_is_given_what_was_found_before_or_is_being_found() -> None:
+    async def test(source: Source) -> None:
+        await source.ask("old")
+        source.free.clear()
+        under_way = asyncio.ensure_future(source.ask("one"))
+        await asyncio.sleep(0)
+        source.shared.forget()
+        later = asyncio.ensure_future(source.ask("one"))
+        await asyncio.sleep(0)
+        source.free.set()
+        assert (await under_way, await later) == ("one 3", "one 3")
+        assert source.asked == ["old", "one", "one"]
+        assert await source.ask("old") == "old 4"
+
+    run(test)
+
+
+def test_an_error_is_told_to_all_who_wait_and_not_kept() -> None:
+    async def test(source: Source) -> None:
+        source.free.clear()
+        waiting = [asyncio.ensure_future(source.ask("bad")) for _ in range(3)]
+        await asyncio.sleep(0)
+        source.free.set()
+        found = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(error) for error in found] == [LookupError] * 3
+        with pytest.raises(LookupError):
+            await source.ask("bad")
+        assert source.asked == ["bad", "bad"]
+
+    run(test)
+
+
+def test_one_who_goes_away_leaves_the_answer_to_the_others() -> None:
+    async def test(source: Source) -> None:
+        source.free.clear()
+        leaving, staying = (asyncio.ensure_future(source.ask("one")) for _ in range(2))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.sleep(0)
+        source.free.set()
+        assert await staying == "one 1"
+
+    run(test)
+
+
+def test_no_more_answers_are_kept_than_there_is_room_for() -> None:
+    async def test(source: Source) -> None:
+        for number in range(3 * MOST_KEPT):
+            await source.ask(str(number))
+        assert len(source.shared._kept) <= MOST_KEPT
+        before = len(source.asked)
+        await source.ask(str(3 * MOST_KEPT - 1))
+        assert len(source.asked) == before
+
+    run(test)
+
+
+def test_who_reads_too_slowly_is_told_to_look_anew() -> None:
+    async def test() -> None:
+        watcher = Watcher()
+        for number in range(WAITING_EVENTS + 5):
+            watcher.tell(written("jobs", {"number": number}))
+        waiting = [watcher.events.get_nowait() for _ in range(watcher.events.qsize())]
+        assert waiting[0] == written("reset", {"reason": "too_slow"})
+        assert waiting[1:] == [written("jobs", {"number": WAITING_EVENTS + number}) for number in range(1, 5)]
+        for _ in range(2 * WAITING_EVENTS):
+            watcher.tell("event")
+        watcher.end()
+        last = [watcher.events.get_nowait() for _ in range(watcher.events.qsize())][-1]
+        assert last is None
+
+    asyncio.run(test())
+
+
+def test_an_event_is_one_line_whatever_is_in_it() -> None:
+    text = written("jobs", {"queue": "a\nb\r\n\x00data: x\u2028"}, 7)
+    assert text.startswith("event: jobs\nid: 7\ndata: {")
+    assert text.endswith("}\n\n")
+    assert text.count("\n") == 4
+    assert "\r" not in text
