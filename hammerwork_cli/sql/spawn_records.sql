@@ -10,6 +10,7 @@ o.request_id, o.started_at, o.ended_at
 SELECT {columns} FROM hammerwork_spawn_operations o WHERE o.parent_id {among} ORDER BY o.ended_at, o.id
 
 -- name: any
+-- Whether anything was recorded.
 SELECT 1 FROM hammerwork_spawn_operations LIMIT 1
 
 -- name: parents
