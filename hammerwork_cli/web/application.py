@@ -5,6 +5,7 @@ import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.models import TreeNode
 from hammerwork_cli.queries import liveness
@@ -54,6 +56,7 @@ HEALTH = Endpoint(
 )
 METRICS = Endpoint("GET", "/metrics", None, "Figures for Prometheus.", None, other_types=(metrics.MEDIA_TYPE,))
 FIGURES_SECONDS = 5.0
+TELL_AGAIN_SECONDS = 60.0
 
 
 class Server:
@@ -80,9 +83,10 @@ class Server:
         self.now = now
         self.operator = operator
         self._report = report
+        self._told, self._told_at = "", 0.0
         self._shared: Shared[Answer] = Shared()
         self._figures: Shared[metrics.Figures] = Shared(FIGURES_SECONDS)
-        self.hub = Hub(connections.ask, on_change=self._shared.forget, record=self._record)
+        self.hub = Hub(connections.ask, on_change=self._shared.forget, record=self._record, report=report)
         self._metrics = metrics.Metrics(lambda: connections.executed, lambda: len(self.hub.watchers))
 
     def application(self) -> ASGIApp:
@@ -165,24 +169,28 @@ class Server:
         values |= read_query(endpoint.parameters, request.query_params)
         body = await _body(endpoint, request)
 
-        handler = endpoint.handler
-        assert handler is not None
-
         async def find() -> Answer:
             return await self.connections.ask(
-                lambda database: handler(Call(database, values, body, self.now(), self.settings, self.operator)),
-                repeatable=not endpoint.changes,
+                lambda database: self._answer(endpoint, database, values, body), repeatable=not endpoint.changes
             )
 
         if endpoint.is_shared:
-            return self._response(
-                await self._shared.ask((endpoint.path, json.document(values)), find), endpoint, request
-            )
+            answer = await self._shared.ask((endpoint.path, json.document(values)), find)
+            return _response(answer, endpoint, request)
         try:
-            return self._response(await find(), endpoint, request)
+            return _response(await find(), endpoint, request)
         finally:
             if endpoint.changes:
                 self._shared.forget()
+
+    def _answer(self, endpoint: Endpoint, database: Database, values: dict[str, Any], body: Any) -> Answer:
+        """Asks, and writes the answer: in a thread, since a large one takes its time."""
+        assert endpoint.handler is not None
+        answer = endpoint.handler(Call(database, values, body, self.now(), self.settings, self.operator))
+        if answer.chunks is not None:
+            return answer
+        record = redaction.hidden(answer.record) if self.settings.redact else answer.record
+        return replace(answer, record=None, text=json.document(record))
 
     def _record(self, node: TreeNode) -> json.Record:
         record = json.node_record(node)
@@ -208,27 +216,35 @@ class Server:
     async def _find_figures(self) -> metrics.Figures:
         return await self.connections.ask(lambda database: metrics.read(database, self.now()))
 
-    def _response(self, answer: Answer, endpoint: Endpoint, request: Request) -> Response:
-        headers, status = dict(answer.headers), answer.status or endpoint.status
-        if answer.cursor is not None:
-            headers["next-cursor"] = answer.cursor
-            headers["link"] = f'<{request.url.include_query_params(cursor=answer.cursor)}>; rel="next"'
-        if answer.chunks is not None:
-            return StreamingResponse(answer.chunks, status, headers, answer.media_type)
-        record = redaction.hidden(answer.record) if self.settings.redact else answer.record
-        return Response(json.document(record), status, headers, answer.media_type)
-
     def _on_error(self, request: Request, error: Exception) -> Response:
         del request
         assert isinstance(error, HammerworkError)
         if is_internal(error):
-            self._report(f"Error: {error.message}")
+            self._report_once(f"Error: {error.message}")
         return problem(error)
+
+    def _report_once(self, what: str) -> None:
+        """Tells it, unless it was just told: everybody who asks meets a database that is away."""
+        now = time.monotonic()
+        if what != self._told or now - self._told_at > TELL_AGAIN_SECONDS:
+            self._told, self._told_at = what, now
+            self._report(what)
 
     def _on_bug(self, request: Request, error: Exception) -> Response:
         del request
         self._report("".join(traceback.format_exception(error)))
         return bug()
+
+
+def _response(answer: Answer, endpoint: Endpoint, request: Request) -> Response:
+    headers, status = dict(answer.headers), answer.status or endpoint.status
+    if answer.cursor is not None:
+        following = request.url.include_query_params(cursor=answer.cursor)
+        headers["next-cursor"] = answer.cursor
+        headers["link"] = f'<{following.path}?{following.query}>; rel="next"'
+    if answer.chunks is not None:
+        return StreamingResponse(answer.chunks, status, headers, answer.media_type)
+    return Response(answer.text, status, headers, answer.media_type)
 
 
 async def _body(endpoint: Endpoint, request: Request) -> Any:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
@@ -90,8 +91,9 @@ class Connections:
         """Ends the threads and their connections, and waits a little for those that are busy."""
         for _ in self._threads:
             self._questions.put(None)
+        end = time.monotonic() + STOP_SECONDS
         for thread in self._threads:
-            thread.join(STOP_SECONDS)
+            thread.join(max(end - time.monotonic(), 0))
 
 
 class _Line:

@@ -39,6 +39,7 @@ class Answer:
         record: JSON value.
         cursor: where the next page of a list begins.
         chunks: text instead of the record, in pieces.
+        text: the record as it is sent.
         status: HTTP status, where it is not the endpoint's.
     """
 
@@ -46,6 +47,7 @@ class Answer:
     cursor: str | None = None
     media_type: str = JSON
     chunks: Iterable[str] | None = None
+    text: str = ""
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 

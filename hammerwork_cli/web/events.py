@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -93,13 +94,22 @@ class Hub:
         ask: asks the database.
         on_change: is called before anybody is told.
         record: a job as it is told.
+        report: is told of what nobody foresaw.
     """
 
-    def __init__(self, ask: Ask, *, on_change: Callable[[], None], record: Callable[[TreeNode], json.Record]) -> None:
+    def __init__(
+        self,
+        ask: Ask,
+        *,
+        on_change: Callable[[], None],
+        record: Callable[[TreeNode], json.Record],
+        report: Callable[[str], None],
+    ) -> None:
         self.watchers: set[Watcher] = set()
         self._ask = ask
         self._on_change = on_change
         self._record = record
+        self._report = report
         self._trees: dict[str, Tree] = {}
         self._watch = ChangeWatch()
         self._poller: asyncio.Task[None] | None = None
@@ -167,10 +177,15 @@ class Hub:
             self._poller.cancel()
 
     async def _poll(self) -> None:
-        while self.watchers:
-            began = time.monotonic()
-            await self._look()
-            await asyncio.sleep(max(LOOK_SECONDS, SHARE * (time.monotonic() - began)))
+        try:
+            while self.watchers:
+                began = time.monotonic()
+                await self._look()
+                await asyncio.sleep(max(LOOK_SECONDS, SHARE * (time.monotonic() - began)))
+        except Exception:  # noqa: BLE001  a bug must not leave people watching what nobody looks at
+            self._report(traceback.format_exc())
+            for watcher in self.watchers:
+                watcher.end()
 
     async def _look(self) -> None:
         try:

@@ -98,6 +98,7 @@ def test_a_server_outlives_its_database(new_database: Callable[..., str], dialec
             assert answer.headers["retry-after"]
             assert answer.json()["code"] in {"database_unreachable", "connection_lost"}
         assert server.post(f"/api/jobs/{job}/retry").status_code == 503
+        assert server.complaints.count("Error: ") <= 3, "the same is told again and again"
         line.mend()
         # Every connection of the pool was broken; none of them may show it to who asks now.
         assert ask_at_once(server, 8) == {200}
