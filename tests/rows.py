@@ -63,7 +63,11 @@ class Rows:
         """Writes one row as it is."""
         places = ", ".join([self.database.placeholder] * len(row))
         sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})"
-        self.run(sql, [self.database._adapt(value) for value in row.values()])
+        self.run(sql, [self.adapted(value) for value in row.values()])
+
+    def adapted(self, value: Any) -> Any:
+        """A value as the driver wants it."""
+        return self.database._adapt(value) if isinstance(value, datetime) else value
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> None:
         """Sends a statement that returns nothing."""

@@ -67,7 +67,7 @@ def now() -> datetime:
 def set_status(rows: Rows, job: str, status: str, **columns: Any) -> None:
     place = rows.database.placeholder
     names = ", ".join(f"{name} = {place}" for name in ("status", *columns))
-    values = [rows.database._adapt(value) if isinstance(value, datetime) else value for value in columns.values()]
+    values = [rows.adapted(value) for value in columns.values()]
     rows.run(f"UPDATE hammerwork_jobs SET {names} WHERE id = {place}", [status, *values, job])
 
 

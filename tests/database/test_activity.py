@@ -38,7 +38,7 @@ def is_counted(database: Database) -> bool:
 def change(rows: Rows, job: str, **columns: Any) -> None:
     place = rows.database.placeholder
     names = ", ".join(f"{name} = {place}" for name in columns)
-    values = [rows.database._adapt(value) if isinstance(value, datetime) else value for value in columns.values()]
+    values = [rows.adapted(value) for value in columns.values()]
     rows.run(f"UPDATE hammerwork_jobs SET {names} WHERE id = {place}", [*values, job])
 
 
