@@ -22,8 +22,8 @@ _hammerwork_look() {
             takes=' --since= -l= --limit= -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived --operation= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'spawn tree')
-            options='--format --depth --max-children --max-nodes --full --children-only --status --charset --watch --interval --database-url --color --quiet --debug --help'
-            takes=' --format=text,json,jsonl,mermaid,dot --depth= --max-children= --max-nodes= -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived --charset=utf8,ascii --interval= -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--format --depth --max-children --max-nodes --full --children-only --status --charset --watch --interval --timeout --database-url --color --quiet --debug --help'
+            takes=' --format=text,json,jsonl,mermaid,dot --depth= --max-children= --max-nodes= -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived --charset=utf8,ascii --interval= --timeout= -u=:urls --database-url=:urls --color=auto,always,never '
             arguments=':jobs'
             ;;
         'spawn stats')

@@ -129,6 +129,7 @@ complete -c hammerwork -n '__hammerwork_at spawn tree' -s t -l status -x -a '(__
 complete -c hammerwork -n '__hammerwork_at spawn tree' -l charset -x -a 'utf8 ascii' -d 'Characters to draw with.'
 complete -c hammerwork -n '__hammerwork_at spawn tree' -l watch -d 'Draw it again and again until all has finished, or q is pressed.'
 complete -c hammerwork -n '__hammerwork_at spawn tree' -l interval -x -d 'Between two looks of --watch: 5, 0.5 (1).'
+complete -c hammerwork -n '__hammerwork_at spawn tree' -l timeout -x -d 'End --watch after: 90s, 15m, 2h (exit 124).'
 complete -c hammerwork -n '__hammerwork_at spawn tree' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'postgresql://, mysql://, mariadb:// or sqlite:///path.'
 complete -c hammerwork -n '__hammerwork_at spawn tree' -l color -x -a 'auto always never' -d 'When to colour.'
 complete -c hammerwork -n '__hammerwork_at spawn tree' -l quiet -d 'No notes on stderr.'

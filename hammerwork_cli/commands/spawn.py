@@ -110,6 +110,9 @@ def tree(
     interval: Annotated[
         str | None, typer.Option("--interval", metavar="SECONDS", help="Between two looks of --watch: 5, 0.5 (1).")
     ] = None,
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", metavar="DURATION", help="End --watch after: 90s, 15m, 2h (exit 124).")
+    ] = None,
 ) -> None:
     """The whole tree that a job belongs to, failures first.
 
@@ -130,14 +133,14 @@ def tree(
     context: Context = ctx.obj
     wanted = statuses(status)
     limits = Limits.of(form, depth, max_children, max_nodes, full=full)
-    pause = spawn_monitor.watch_interval(interval, watch=watch)
     if watch:
         from hammerwork_cli.commands.spawn_watch import watch_tree
         from hammerwork_cli.render.watch_views import Style
 
         style = Style(limits, wanted, charset or context.charset, context.colour)
-        watch_tree(context, job, form, style, whole=not children_only, interval=pause)
+        watch_tree(context, job, form, style, whole=not children_only, interval=interval or "1", timeout=timeout)
         return
+    spawn_monitor.refuse_without_watch(interval=interval, timeout=timeout)
     database = context.database()
     found = trees.tree(
         database,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hammerwork_cli.commands.job_options import seconds_or_duration
 from hammerwork_cli.commands.options import QueueOption, duration
 from hammerwork_cli.commands.verb import Verb
 from hammerwork_cli.context import Context
@@ -129,15 +128,15 @@ def _leave(ending: "Ending", wanted: frozenset[Until], timeout: str | None) -> N
         raise typer.Exit(ANSWER_IS_NO)
 
 
-def watch_interval(given: str | None, *, watch: bool) -> float:
-    """Seconds between two looks of ``--watch``.
+def refuse_without_watch(**given: str | None) -> None:
+    """Options that only ``--watch`` looks at.
 
     Raises:
-        UsageError: it is given without that, or is no time.
+        UsageError: one is given.
     """
-    if given is not None and not watch:
-        raise UsageError("--interval is for --watch.", hint="Add --watch.")
-    return seconds_between(given or "1")
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(f"--{name} is for --watch.", hint="Add --watch.")
 
 
 def seconds_between(interval: str) -> float:
@@ -146,6 +145,8 @@ def seconds_between(interval: str) -> float:
     Raises:
         UsageError: it is no time, too short or too long.
     """
+    from hammerwork_cli.commands.job_options import seconds_or_duration
+
     seconds = seconds_or_duration(interval).total_seconds()
     if seconds < SHORTEST_INTERVAL:
         raise UsageError("--interval is too short: the database would do nothing else.", hint="Write 0.1 or more.")

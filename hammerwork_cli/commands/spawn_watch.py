@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from hammerwork_cli.commands.live import Ending, Pace, follow_in_lines, follow_on_screen
+from hammerwork_cli.commands.options import duration
 from hammerwork_cli.commands.screen import can_redraw
+from hammerwork_cli.commands.spawn_monitor import seconds_between
 from hammerwork_cli.context import Context
+from hammerwork_cli.errors import TimedOutError
 from hammerwork_cli.queries import jobs
 from hammerwork_cli.queries.tree_watch import TreePictures, WatchedTree
 from hammerwork_cli.render.pictures import TreeFormat
@@ -19,13 +22,17 @@ if TYPE_CHECKING:
 ANSWER_IS_NO = 1
 
 
-def watch_tree(context: Context, job: str, form: TreeFormat, style: Style, *, whole: bool, interval: float) -> None:
+def watch_tree(
+    context: Context, job: str, form: TreeFormat, style: Style, *, whole: bool, interval: str, timeout: str | None
+) -> None:
     """Looks at a tree until all of it has finished, or somebody presses ``q``.
 
     Raises:
         NotFoundError: there is no such job.
+        TimedOutError: it has not finished in time.
         typer.Exit: jobs of it failed.
     """
+    pace = Pace(seconds_between(interval), duration(timeout).total_seconds() if timeout else None)
     database: Database = context.database()
     limits = style.limits
     watch = TreePictures(
@@ -45,13 +52,15 @@ def watch_tree(context: Context, job: str, form: TreeFormat, style: Style, *, wh
         return whole_tree(seen.tree, style, width)
 
     if form == TreeFormat.TEXT and can_redraw(context):
-        ending = follow_on_screen(context, watch, verdict, draw, leave, Pace(interval))
+        ending = follow_on_screen(context, watch, verdict, draw, leave, pace)
     else:
         changes = TreeChanges(form, style, context.width, context.note)
 
         def speak(seen: WatchedTree) -> Iterator[str]:
             return changes.lines(seen.tree)
 
-        ending = follow_in_lines(context, watch, verdict, speak, Pace(interval))
+        ending = follow_in_lines(context, watch, verdict, speak, pace)
+    if ending == Ending.TIMEOUT:
+        raise TimedOutError(f"The tree has not finished within {timeout}.")
     if ending == Ending.FAILED:
         raise typer.Exit(ANSWER_IS_NO)

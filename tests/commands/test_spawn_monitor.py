@@ -412,6 +412,14 @@ def test_an_interval_without_watch_and_a_job_that_is_not_there_are_errors(
     assert "--watch" in alone.stderr
 
 
+def test_a_tree_that_does_not_finish_in_time_ends_with_124(run: Callable[..., Any], sqlite_rows: Rows) -> None:
+    parent, _ = operation(sqlite_rows)
+    done = run("spawn", "tree", parent, "--watch", "--timeout", "0.3s", *QUICK, url=url_of(sqlite_rows.database))
+    assert done.exit_code == 124
+    assert done.stdout.count("3 pending") == 1
+    assert "has not finished within 0.3s" in done.stderr
+
+
 # A server that goes and comes back.
 
 
