@@ -176,6 +176,57 @@ export interface SpawnErrorFacts {
   cause?: unknown;
 }
 
+export interface PauseChange {
+  queue: string;
+  /** Afterwards. */
+  paused: boolean;
+  changed: boolean;
+  reason: string | null;
+  [fact: string]: unknown;
+}
+
+export interface NewJob {
+  queue: string;
+  payload: unknown;
+  priority?: Priority;
+  scheduled_at?: Instant;
+  max_attempts?: number;
+  timeout_seconds?: number | null;
+  depends_on?: JobId[];
+  /** A second request with the same id changes nothing. */
+  id?: JobId;
+  trace_id?: string | null;
+  correlation_id?: string | null;
+  /** The job spawns; what is left out has its default. */
+  spawn_config?: SpawnConfig;
+}
+
+export interface SpawnRequest {
+  id: string;
+  job_id: JobId;
+  handler: string | null;
+  state: string;
+  [fact: string]: unknown;
+}
+
+export interface Worker {
+  id: string;
+  name: string;
+  state: "running" | "stopping" | "stopped" | "lost";
+  host: string;
+  pid: number;
+  queues: string[];
+  handlers: string[];
+  concurrency: number;
+  running: number;
+  completed: number;
+  failed: number;
+  jobs_per_minute: number | null;
+  /** Since its last heartbeat. */
+  silent_seconds: number;
+  [fact: string]: unknown;
+}
+
 /** What the server, or the way to it, had against a request. */
 export class SpawnError extends Error {
   constructor(message: string, facts?: SpawnErrorFacts);
@@ -237,22 +288,23 @@ export class SpawnManager {
   getParents(jobId: JobId, options?: { depth?: number } & Cancellable): Promise<(JobNode & { distance: number })[]>;
 
   /** Asks a worker that has the handler to spawn for a finished job again. */
-  spawnAgain(jobId: JobId, handler?: string, config?: SpawnConfig): Promise<unknown>;
+  spawnAgain(jobId: JobId, handler?: string, config?: SpawnConfig): Promise<SpawnRequest>;
 
   getJob(jobId: JobId, options?: Cancellable): Promise<Job>;
   /** Jobs, newest first. */
   getJobs(limit?: number, options?: ListOptions): Promise<Page<JobNode>>;
-  enqueue(job: { queue: string; payload?: unknown; [option: string]: unknown }): Promise<unknown>;
+  enqueue(job: NewJob): Promise<{ id: JobId; created: boolean; status: Status; [fact: string]: unknown }>;
   /** A failed job runs again; with `tree`, everything below it that failed. */
-  retryJob(jobId: JobId, options?: ChangeOptions): Promise<Outcome>;
+  retryJob(jobId: JobId, options?: ChangeOptions & { respawn?: boolean }): Promise<Outcome>;
   /** A job that has not started fails instead; with `tree`, everything below it. */
   cancelJob(jobId: JobId, options?: ChangeOptions & { reason?: string }): Promise<Outcome>;
 
   getQueues(options?: Cancellable): Promise<Queue[]>;
-  getQueue(name: string, options?: Cancellable): Promise<unknown>;
-  pauseQueue(name: string, reason?: string | null): Promise<unknown>;
-  resumeQueue(name: string): Promise<unknown>;
-  getWorkers(options?: Cancellable): Promise<unknown[]>;
+  /** Its figures of the last hour. */
+  getQueue(name: string, options?: Cancellable): Promise<Record<string, unknown>>;
+  pauseQueue(name: string, reason?: string | null): Promise<PauseChange>;
+  resumeQueue(name: string): Promise<PauseChange>;
+  getWorkers(options?: Cancellable): Promise<Worker[]>;
   /** How the server was started. */
   getAbout(
     options?: Cancellable,

@@ -94,8 +94,8 @@ export class SpawnManager {
     return this._post("/api/jobs", job);
   }
 
-  async retryJob(jobId, { tree, force, dryRun } = {}) {
-    return this._post(`/api/jobs/${segment(jobId)}/retry`, { tree, force, dry_run: dryRun });
+  async retryJob(jobId, { tree, force, respawn, dryRun } = {}) {
+    return this._post(`/api/jobs/${segment(jobId)}/retry`, { tree, force, respawn, dry_run: dryRun });
   }
 
   async cancelJob(jobId, { tree, force, reason, dryRun } = {}) {

@@ -206,6 +206,17 @@ def test_jobs_and_queues_are_changed(node: Node, own_demo: Site, own_night: Nigh
     assert resumed["paused"] is False
 
 
+def test_workers_are_asked_to_spawn_again(node: Node, own_demo: Site, own_night: Night) -> None:
+    job = own_night.running.id
+    asked = node.call(own_demo.url, "spawnAgain", job, "transcode", {"max_spawn_count": 3})
+    nothing = node.call(own_demo.url, "spawnAgain", "00000000-0000-4000-8000-000000000000")
+
+    assert asked["job_id"] == job
+    assert asked["handler"] == "transcode"
+    assert nothing.status == 404
+    assert node.call(own_demo.url, "getWorkers") == []
+
+
 def test_changes_are_heard_until_the_subscription_ends(node: Node, own_demo: Site, own_night: Night) -> None:
     job = own_night.dead[0].id
     node.ask(own_demo.url, "listen", {"wanted": 3})
