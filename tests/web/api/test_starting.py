@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import connect
+from hammerwork_cli.web.serving import listen
 from tests.conftest import ROOT
 from tests.rows import Rows
 from tests.web.api.relay import relay
@@ -33,6 +34,13 @@ def test_the_address_is_printed_on_stdout_and_answers(serve: Serve, empty_url: s
     assert server.json("/health") == {"status": "ok"}
     assert server.get("/").headers["content-type"].startswith("text/html")
     assert server.get("/client.js").headers["content-type"].startswith("text/javascript")
+
+
+def test_small_answers_are_not_held_back_on_the_line() -> None:
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
