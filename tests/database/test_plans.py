@@ -121,3 +121,16 @@ def test_the_newest_jobs_are_read_from_our_index(spawned: tuple[Database, str]) 
     )
     told = plan(database, "jobs.list", limit=5, **filters)
     assert "idx_hammerwork_jobs_created" in told
+
+
+def test_a_look_for_changes_is_read_from_indexes(spawned: tuple[Database, str]) -> None:
+    database, _ = spawned
+    later = START + timedelta(days=2)
+    told = plan(database, "changes.jobs", since=later, until=later + timedelta(seconds=6), most=2000)
+    assert "idx_hammerwork_jobs_created" in told
+    assert "idx_hammerwork_jobs_archival_candidates" in told
+    assert "failed_at" in told
+    if database.dialect == "postgresql":
+        assert "Seq Scan" not in told
+    if database.dialect == "sqlite":
+        assert "SCAN j" not in told
