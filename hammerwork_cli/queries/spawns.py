@@ -26,6 +26,7 @@ from hammerwork_cli.queries.kinship import (
     ChildTotals,
     Kinship,
     collect_totals,
+    no_collector,
 )
 
 ENDED_SPELLINGS = tuple(spelling for status in sorted(FINISHED) for spelling in status.spellings)
@@ -102,6 +103,7 @@ class _Parent(NamedTuple):
     depends_on: tuple[str, ...]
 
 
+@no_collector()
 def stats(
     database: Database, *, since: datetime, recent: datetime, queue: str | None = None, detailed: bool = False
 ) -> SpawnStats:

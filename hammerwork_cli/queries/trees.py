@@ -1,9 +1,7 @@
 """Reading trees: up to the topmost ancestors, then down a level at a time."""
 
-import gc
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from operator import itemgetter
 from typing import Any
 
@@ -12,7 +10,7 @@ from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.models import Counts, Lineage, SpawnTree, TreeNode, id_list
 from hammerwork_cli.queries import spawn_records
 from hammerwork_cli.queries.jobs import LIST_JOBS
-from hammerwork_cli.queries.kinship import Kinship
+from hammerwork_cli.queries.kinship import Kinship, no_collector
 
 _oldest_first = itemgetter(TreeNode._fields.index("created_at"), 0)
 
@@ -37,7 +35,7 @@ def tree(
     Raises:
         NotFoundError: there is no such job.
     """
-    with database.snapshot(), _no_collector():
+    with database.snapshot(), no_collector():
         kin = Kinship(database)
         target = _one(kin, job)
         above = _Ascent(kin, target, max_jobs)
@@ -68,18 +66,6 @@ def lineage(
             chain = tuple(above.by_distance())
         below = tree(database, job, whole=False, depth=depth, max_jobs=max_jobs) if descendants else None
         return Lineage(target, chain, below, frozenset(above.missing), above.truncated)
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Jobs make no cycles, and looking for some among 100,000 of them takes longer than to read them."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _one(kin: Kinship, job: str) -> TreeNode:
