@@ -49,7 +49,10 @@ def list_(
     limit: LimitOption = 20,
     queue: QueueOption = None,
     status: StatusOption = None,
-    operation: Annotated[str | None, typer.Option("--operation", metavar="ID", help="Only this operation id.")] = None,
+    operation: Annotated[
+        str | None,
+        typer.Option("--operation", metavar="ID", help="Only this operation id, or id of a worker's record."),
+    ] = None,
     detailed: Annotated[
         bool, typer.Option("--detailed", help="Also handler, limit, inheritance, success rate, wall time.")
     ] = False,
@@ -57,8 +60,9 @@ def list_(
 ) -> None:
     """Parents that spawned children, newest first, with their children counted.
 
-    A parent that ended without a child is listed with 0 children; one that has yet to spawn is in
-    `spawn pending`. Only children are counted: what failed further below, `spawn why` finds.
+    A parent that ended without a child is listed with 0 children, and with the error where it completed although
+    it could not spawn; one that has yet to spawn is in `spawn pending`. Only children are counted: what failed
+    further below, `spawn why` finds.
 
     \b
     Examples:

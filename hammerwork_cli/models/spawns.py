@@ -16,17 +16,37 @@ class SpawnOperation:
     Attributes:
         spawned_at: when its first child was created.
         finished_at: when the last of its children ended, once all have ended.
+        recorded: its last spawn, where a worker of ours did it.
     """
 
     parent: TreeNode
     children: Counts
     spawned_at: Moment
     finished_at: Moment
+    recorded: "RecordedSpawn | None" = None
 
     @property
     def config(self) -> SpawnConfig | None:
         """The parent's spawn configuration, where it can be read."""
         return SpawnConfig.parse(self.parent.stored_config)
+
+    @property
+    def handler(self) -> str | None:
+        """The handler that the configuration names, else the one that a worker used."""
+        config = self.config
+        named = config.handler if config else None
+        return self.recorded.handler if named is None and self.recorded else named
+
+    @property
+    def operation_id(self) -> str | None:
+        """That of the configuration, else what a worker recorded."""
+        own = self.parent.operation_id
+        return self.recorded.operation_id if own is None and self.recorded else own
+
+    @property
+    def error(self) -> str | None:
+        """Why nothing was spawned although the parent completed."""
+        return self.recorded.error if self.recorded and self.recorded.outcome == "failed" else None
 
     @property
     def success_rate(self) -> float | None:

@@ -1,6 +1,7 @@
 """What workers recorded of the spawns they did. Nothing of it is there where our migration of workers is missing."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import RecordedSpawn
@@ -10,9 +11,7 @@ from hammerwork_cli.queries.kinship import chunks
 def of_jobs(database: Database, ids: Iterable[str]) -> dict[str, list[RecordedSpawn]]:
     """Parent -> its recorded spawns, the oldest first."""
     found: dict[str, list[RecordedSpawn]] = {}
-    wanted = list(ids)
-    if not wanted or not are_there(database):
-        return found
+    wanted = list(ids) if "workers" in database.tags else []
     for part in chunks(wanted, database.read_chunk):
         for row in database.rows("spawn_records.of_jobs", ids=database.ids(part)):
             record = RecordedSpawn._make(row)
@@ -32,6 +31,6 @@ def parents(database: Database, ids: Iterable[str]) -> frozenset[str]:
     )
 
 
-def are_there(database: Database) -> bool:
-    """Whether a worker has ever recorded a spawn."""
-    return "workers" in database.tags and database.row("spawn_records.any") is not None
+def are_there(database: Database, since: datetime | None = None) -> bool:
+    """Whether a worker has ever, or since then, recorded a spawn."""
+    return "workers" in database.tags and database.row("spawn_records.any", since=since) is not None

@@ -1,8 +1,8 @@
 """Spawn operations: what spawned, how it went, and what is still to come."""
 
 from collections import defaultdict
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
@@ -12,6 +12,7 @@ from hammerwork_cli.models import (
     Counts,
     JobStatus,
     PendingSpawn,
+    RecordedSpawn,
     SpawnGroup,
     SpawnOperation,
     SpawnStats,
@@ -20,7 +21,7 @@ from hammerwork_cli.models import (
     moment,
     status_of,
 )
-from hammerwork_cli.queries import cursors
+from hammerwork_cli.queries import cursors, spawn_records
 from hammerwork_cli.queries.kinship import (
     FAILED_SPELLINGS,
     ChildTotals,
@@ -56,7 +57,7 @@ def operations(
         queue: the parent's queue.
         statuses: the parent's status.
         since: the parent was created then or later.
-        operation: the operation id in its configuration.
+        operation: the operation id in its configuration, or in a worker's record, or the id of that.
         cursor: that of the last parent seen (``queries.cursors``); the list goes on after it.
 
     Raises:
@@ -67,8 +68,21 @@ def operations(
     place = {"cursor_at": at, "cursor_id": job}
     with database.snapshot():
         parents = _nodes(database, "operations", ended=ENDED_SPELLINGS, limit=limit, **place, **wanted)
-        totals = Kinship(database).child_counts([parent.id for parent in parents])
-    return [_operation(parent, totals.get(parent.id) or ChildTotals()) for parent in parents]
+        if spawn_records.are_there(database, since):
+            more = _nodes(database, "recorded_operations", limit=limit, **place, **wanted)
+            parents = _newest([*parents, *more])[:limit]
+        ids = [parent.id for parent in parents]
+        totals, recorded = Kinship(database).child_counts(ids), spawn_records.of_jobs(database, ids)
+    return [_operation(parent, totals.get(parent.id) or ChildTotals(), recorded.get(parent.id)) for parent in parents]
+
+
+def _newest(nodes: Iterable[TreeNode]) -> list[TreeNode]:
+    """Each job once, the newest first."""
+
+    def age(node: TreeNode) -> tuple[datetime, str]:
+        return moment(node.created_at) or datetime.max.replace(tzinfo=UTC), node.id
+
+    return sorted({node.id: node for node in nodes}.values(), key=age, reverse=True)
 
 
 def operation(database: Database, parent: str) -> SpawnOperation:
@@ -85,14 +99,16 @@ def operation(database: Database, parent: str) -> SpawnOperation:
         kin = Kinship(database)
         found = kin.jobs([parent])
         total = kin.child_counts([parent]).get(parent)
-    if not found or (total is None and not found[0].has_spawn_config):
+        recorded = spawn_records.of_jobs(database, [parent]).get(parent)
+    if not found or not (total or recorded or found[0].has_spawn_config):
         raise NotFoundError(f"There is no spawn operation of a job {parent}.", hint="See: hammerwork spawn list")
-    return _operation(found[0], total or ChildTotals())
+    return _operation(found[0], total or ChildTotals(), recorded)
 
 
-def _operation(parent: TreeNode, total: ChildTotals) -> SpawnOperation:
+def _operation(parent: TreeNode, total: ChildTotals, recorded: Sequence[RecordedSpawn] | None = None) -> SpawnOperation:
     ended = total.counts.of(*FINISHED) == total.counts.total
-    return SpawnOperation(parent, total.counts, total.first_created, total.last_ended if ended else None)
+    last = recorded[-1] if recorded else None
+    return SpawnOperation(parent, total.counts, total.first_created, total.last_ended if ended else None, last)
 
 
 class _Parent(NamedTuple):
@@ -116,7 +132,8 @@ def stats(
         queue: only parents of this queue.
         detailed: also by queue, by handler, and the slowest operations.
     """
-    window: dict[str, Any] = {"since": since, "queue": queue}
+    recorded = spawn_records.are_there(database, since)
+    window: dict[str, Any] = {"since": since, "queue": queue, "recorded": recorded, "configured": not recorded}
     parents = {
         # A worker finds a handler by the name in the configuration, else by the queue.
         row[0]: _Parent(row[1], row[2] or row[1], status_of(row[3]), row[4], id_list(row[5]))
@@ -196,7 +213,8 @@ def _slowest(database: Database, spawned: dict[str, ChildTotals]) -> tuple[Spawn
             timed.append((end - start, job))
     slowest = [job for _, job in sorted(timed, reverse=True)[:SLOWEST]]
     nodes = {node.id: node for node in Kinship(database).jobs(slowest)}
-    return tuple(_operation(nodes[job], spawned[job]) for job in slowest if job in nodes)
+    recorded = spawn_records.of_jobs(database, slowest)
+    return tuple(_operation(nodes[job], spawned[job], recorded.get(job)) for job in slowest if job in nodes)
 
 
 def pending(database: Database, *, limit: int, queue: str | None = None) -> list[PendingSpawn]:

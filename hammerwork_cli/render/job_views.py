@@ -155,7 +155,7 @@ def details_record(details: JobDetails) -> Record:
         "hold": details.hold.reason.value if details.hold else None,
         "children": json.child_counts(counts)
         | {"first": [_relative_record(child) for child in details.first_children]},
-        "spawns": [spawn_records.spawn_record(spawn) for spawn in details.spawns],
+        "spawns": [json.spawn_record(spawn) for spawn in details.spawns],
         "spawn_requests": [spawn_records.request_record(request) for request in details.requests],
     }
 

@@ -18,6 +18,7 @@ from hammerwork_cli.models import (
     Lineage,
     Moment,
     PendingSpawn,
+    RecordedSpawn,
     SpawnGroup,
     SpawnOperation,
     SpawnStats,
@@ -269,10 +270,10 @@ def operation_record(operation: SpawnOperation) -> Record:
     ``completed``, ``failed`` for Failed, Dead and TimedOut, ``running``, ``pending`` for Pending and
     Retrying), ``success_rate`` (completed among the ended ones, null before one has), ``spawned_at``
     (first child), ``finished_at`` and ``wall_time_seconds`` (null until all have ended),
-    ``operation_id``, ``handler``, ``spawn_config``, ``workflow_id``, ``workflow_name``,
-    ``created_at`` and ``completed_at`` (of the parent).
+    ``operation_id``, ``handler``, ``recorded`` (its last spawn as a worker recorded it, see :func:`spawn_record`),
+    ``spawn_config``, ``workflow_id``, ``workflow_name``, ``created_at`` and ``completed_at`` (of the parent).
     """
-    parent, children, config = operation.parent, operation.children, operation.config
+    parent, children = operation.parent, operation.children
     return {
         "parent_id": parent.id,
         "queue": parent.queue,
@@ -283,13 +284,36 @@ def operation_record(operation: SpawnOperation) -> Record:
         "spawned_at": rfc3339(operation.spawned_at),
         "finished_at": rfc3339(operation.finished_at),
         "wall_time_seconds": seconds(operation.wall_time),
-        "operation_id": parent.operation_id,
-        "handler": config.handler if config else None,
+        "operation_id": operation.operation_id,
+        "handler": operation.handler,
+        "recorded": spawn_record(operation.recorded) if operation.recorded else None,
         "spawn_config": parent.spawn_config,
         "workflow_id": parent.workflow_id,
         "workflow_name": parent.workflow_name,
         "created_at": rfc3339(parent.created_at),
         "completed_at": rfc3339(parent.completed_at),
+    }
+
+
+def spawn_record(spawn: RecordedSpawn) -> Record:
+    """A spawn that a worker recorded.
+
+    Keys: ``id``, ``operation_id``, ``handler``, ``outcome`` (``spawned``; ``failed`` where the parent completed all the
+    same; ``repeated`` where it was allowed to spawn again), ``children``, ``error`` (why nothing was spawned),
+    ``hook_error``, ``worker_id``, ``request_id``, ``started_at``, ``ended_at``.
+    """
+    return {
+        "id": spawn.id,
+        "operation_id": spawn.operation_id,
+        "handler": spawn.handler,
+        "outcome": spawn.outcome,
+        "children": spawn.children,
+        "error": spawn.error,
+        "hook_error": spawn.hook_error,
+        "worker_id": spawn.worker_id,
+        "request_id": spawn.request_id,
+        "started_at": rfc3339(spawn.started_at),
+        "ended_at": rfc3339(spawn.ended_at),
     }
 
 
@@ -309,6 +333,10 @@ OPERATION_KEYS = (
     "wall_time_seconds",
     "operation_id",
     "handler",
+    "recorded.id",
+    "recorded.outcome",
+    "recorded.error",
+    "recorded.hook_error",
     "spawn_config",
     "workflow_id",
     "workflow_name",

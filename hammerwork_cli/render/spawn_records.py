@@ -24,23 +24,6 @@ REQUEST_KEYS = (
 )
 
 
-def spawn_record(spawn: RecordedSpawn) -> Record:
-    """A recorded spawn."""
-    return {
-        "id": spawn.id,
-        "operation_id": spawn.operation_id,
-        "handler": spawn.handler,
-        "outcome": spawn.outcome,
-        "children": spawn.children,
-        "error": spawn.error,
-        "hook_error": spawn.hook_error,
-        "worker_id": spawn.worker_id,
-        "request_id": spawn.request_id,
-        "started_at": rfc3339(spawn.started_at),
-        "ended_at": rfc3339(spawn.ended_at),
-    }
-
-
 def request_record(request: SpawnRequest) -> Record:
     """A request to spawn again; ``spawn_config`` where it is not the job's own."""
     config = SpawnConfig.parse(request.config) if request.config else None

@@ -44,13 +44,15 @@ OPERATIONS: Sequence[Column[SpawnOperation]] = (
     Column("running", lambda row: count(row.children.of(JobStatus.RUNNING)), "right", is_count=True),
     Column("pending", lambda row: count(row.children.of(*WAITING)), "right", is_count=True),
     Column("spawned at (UTC)", lambda row: instant(row.spawned_at), wraps=True),
-    Column("operation", lambda row: row.parent.operation_id, optional=True, wraps=True),
+    Column("operation", lambda row: row.operation_id, optional=True, wraps=True),
     Column("workflow", lambda row: _workflow(row.parent), optional=True, wraps=True),
+    Column("not spawned", lambda row: first_line(row.error) if row.error else None, optional=True, wraps=True),
 )
 
 OPERATIONS_DETAILED: Sequence[Column[SpawnOperation]] = (
     *OPERATIONS,
-    Column("handler", lambda row: row.config.handler if row.config else None, optional=True, wraps=True),
+    Column("handler", lambda row: row.handler, optional=True, wraps=True),
+    Column("record", lambda row: short_id(row.recorded.id) if row.recorded else None, optional=True),
     Column("limits", lambda row: limits(row.config), wraps=True),
     Column("inherits", lambda row: inheritance(row.config), wraps=True),
     Column("success", lambda row: percent(row.success_rate), "right"),

@@ -230,4 +230,5 @@ SELECT {found}, {config} FROM hammerwork_jobs j WHERE
 {mine}
 AND {has_config} AND j.status IN (:completed)
 AND NOT {has_children}
+AND {never_recorded}
 {first}

@@ -233,3 +233,10 @@ TIMESTAMPDIFF(MICROSECOND, c.started_at, c.completed_at) / 1e6
 
 -- name: run_seconds [sqlite]
 (julianday(c.completed_at) - julianday(c.started_at)) * 86400
+
+-- name: never_recorded
+-- Whether no worker has recorded that job j spawned, or could not and completed all the same.
+TRUE
+
+-- name: never_recorded [workers]
+(SELECT 1 FROM hammerwork_spawn_operations o WHERE o.parent_id = j.id AND o.outcome <> 'repeated' LIMIT 1) IS NULL

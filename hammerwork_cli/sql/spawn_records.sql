@@ -11,7 +11,9 @@ SELECT {columns} FROM hammerwork_spawn_operations o WHERE o.parent_id {among} OR
 
 -- name: any
 -- Whether anything was recorded.
-SELECT 1 FROM hammerwork_spawn_operations LIMIT 1
+SELECT 1 FROM hammerwork_spawn_operations o
+WHERE o.ended_at >= :since -- when :since
+LIMIT 1
 
 -- name: parents
 -- Those of some jobs that have spawned.

@@ -182,6 +182,22 @@ AND (j.status IN (:ended) OR {has_children})
 ORDER BY j.created_at DESC, j.id DESC
 LIMIT :limit
 
+-- name: recorded_operations
+-- Parents whose spawning a worker recorded, newest first; they may do without configuration.
+SELECT {node} FROM hammerwork_jobs j
+WHERE j.id IN (SELECT o.parent_id FROM hammerwork_spawn_operations o
+WHERE TRUE
+AND o.ended_at >= :since -- when :since
+AND (o.operation_id = :operation OR CAST(o.id AS CHAR(36)) = :operation) -- when :operation
+)
+AND j.created_at >= :since -- when :since
+AND j.queue_name = :queue -- when :queue
+AND j.status IN (:statuses) -- when :statuses
+AND j.created_at <= :cursor_at -- when :cursor_at
+AND (j.created_at < :cursor_at OR j.id < :cursor_id) -- when :cursor_at
+ORDER BY j.created_at DESC, j.id DESC
+LIMIT :limit
+
 -- name: handler [postgresql]
 j.payload -> '_spawn_config' ->> 'handler'
 
@@ -198,20 +214,27 @@ hammerwork_jobs j JOIN hammerwork_jobs c ON {is_first_child}
 -- name: child_join
 hammerwork_jobs j JOIN {edges} AS c ON c.parent = j.id
 
+-- name: recorded_too
+-- Parents whose spawning a worker recorded, and those with configuration.
+JOIN (SELECT j.id FROM hammerwork_jobs j WHERE {has_config} AND j.created_at >= :since
+UNION SELECT o.parent_id FROM hammerwork_spawn_operations o WHERE o.ended_at >= :since) AS w ON w.id = j.id
+
 -- name: in_window
-{has_config}
-AND j.created_at >= :since
+j.created_at >= :since
+AND {has_config} -- when :configured
 AND j.queue_name = :queue -- when :queue
 
 -- name: window_parents
--- Jobs with spawn configuration that were created in a window of time.
+-- Parents that spawned or are to, and were created in a window of time.
 SELECT j.id, j.queue_name, {handler}, j.status, CASE WHEN j.created_at >= :recent THEN 1 ELSE 0 END, j.depends_on
 FROM hammerwork_jobs j
+{recorded_too} -- when :recorded
 WHERE {in_window}
 
 -- name: window_totals
 -- Their children, counted by parent and status.
 SELECT j.id, c.status, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at)) FROM {child_join}
+{recorded_too} -- when :recorded
 WHERE {in_window}
 GROUP BY j.id, c.status
 
@@ -219,6 +242,7 @@ GROUP BY j.id, c.status
 -- The same of children of which they are not the first parent.
 SELECT j.id, c.status, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
 FROM hammerwork_jobs j JOIN {joined_edges} AS c ON c.parent = j.id
+{recorded_too} -- when :recorded
 WHERE {in_window}
 GROUP BY j.id, c.status
 
@@ -228,6 +252,7 @@ SELECT MIN(CASE WHEN r.place * 100 >= r.jobs * 50 THEN r.seconds END),
 MIN(CASE WHEN r.place * 100 >= r.jobs * 95 THEN r.seconds END)
 FROM (SELECT s.seconds, ROW_NUMBER() OVER (ORDER BY s.seconds) AS place, COUNT(*) OVER () AS jobs
 FROM (SELECT {run_seconds} AS seconds FROM {child_join}
+{recorded_too} -- when :recorded
 WHERE {in_window}
 AND c.status IN (:completed) AND c.started_at IS NOT NULL AND c.completed_at IS NOT NULL) s
 WHERE s.seconds IS NOT NULL) r
@@ -239,6 +264,7 @@ WHERE {has_config}
 AND j.queue_name = :queue -- when :queue
 AND j.status NOT IN (:failed)
 AND NOT {has_children}
+AND {never_recorded}
 ORDER BY j.created_at DESC, j.id DESC
 LIMIT :limit
 

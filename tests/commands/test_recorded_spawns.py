@@ -6,8 +6,8 @@ from typing import Any
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import JobStatus
-from tests.jobs import NOW, execute, identity, job, write
-from tests.rows import Rows
+from tests.jobs import CLOCK, NOW, execute, identity, job, write
+from tests.rows import START, Rows
 
 Program = Callable[..., Any]
 WITHOUT_OUR_TABLES = "DROP TABLE hammerwork_spawn_roots"
@@ -75,3 +75,152 @@ def test_a_tree_asks_once_for_what_was_recorded(database: Database) -> None:
     row = {"id": root, "parent_id": root, "root_id": root, "depth": 0, "occurrence": "1", "outcome": "spawned"}
     rows.insert("hammerwork_spawn_operations", {**row, "children": 30, "started_at": NOW, "ended_at": NOW})
     assert sent() == without + 1
+
+
+# spawn list.
+
+
+def listed(run: Program, url: str, *words: str) -> dict[int, Any]:
+    """Job number -> what ``spawn list`` says, in its order."""
+    done = run("spawn", "list", *words, "--format", "json", url=url, env=CLOCK)
+    assert done.exit_code == 0, done.stderr
+    return {int(operation["parent_id"][:8], 16): operation for operation in done.json}
+
+
+def test_parents_that_spawned_without_configuration_are_listed_among_the_others(
+    migrated_url: str, run: Program
+) -> None:
+    config = '{"_spawn_config": {"operation_id": "night-1"}}'
+    write(
+        migrated_url,
+        job(50, JobStatus.COMPLETED),
+        job(40, JobStatus.COMPLETED, payload=config),
+        job(30, JobStatus.COMPLETED, queue="other"),
+        job(20, **below(50)),
+        job(19, **below(40)),
+        job(18, **below(30)),
+    )
+    first = record(migrated_url, 50, operation_id="by name")
+    record(migrated_url, 40, 2)
+    record(migrated_url, 30, 3, children=0, outcome="repeated")
+    last = record(migrated_url, 30, 4, hook_error="ValueError: hook")
+    found = listed(run, migrated_url)
+    assert list(found) == [30, 40, 50]
+    assert [found[number]["children"]["total"] for number in found] == [1, 1, 1]
+    assert (found[50]["operation_id"], found[50]["handler"], found[50]["recorded"]["id"]) == (
+        "by name",
+        "by queue",
+        first,
+    )
+    assert (found[40]["operation_id"], found[40]["spawn_config"]) == ("night-1", {"operation_id": "night-1"})
+    assert (found[30]["recorded"]["id"], found[30]["recorded"]["hook_error"]) == (last, "ValueError: hook")
+    assert list(listed(run, migrated_url, "--limit", "2")) == [30, 40]
+    assert list(listed(run, migrated_url, "--queue", "other")) == [30]
+    assert list(listed(run, migrated_url, "--operation", "by name")) == [50]
+    assert list(listed(run, migrated_url, "--operation", last)) == [30]
+    assert list(listed(run, migrated_url, "--operation", "night-1")) == [40]
+    assert list(listed(run, migrated_url, "--since", "45m")) == [30, 40]
+    assert listed(run, migrated_url, "--status", "failed") == {}
+    execute(migrated_url, WITHOUT_OUR_TABLES)
+    assert list(listed(run, migrated_url)) == [40]
+
+
+def test_the_error_of_a_spawn_that_failed_is_listed_with_its_parent(migrated_url: str, run: Program) -> None:
+    write(migrated_url, job(9, JobStatus.COMPLETED))
+    record(migrated_url, 9, children=0, outcome="failed", error_message="ValueError: no idea\n\nTraceback")
+    assert listed(run, migrated_url)[9]["recorded"]["outcome"] == "failed"
+    assert "ValueError: no idea" in run("spawn", "list", url=migrated_url, env=CLOCK).stdout
+
+
+# spawn stats.
+
+
+def test_figures_count_what_was_recorded_too(migrated_url: str, run: Program) -> None:
+    config = '{"_spawn_config": {"operation_id": "night-1"}}'
+    ended = {"depends_on": (identity(50),), "dependency_status": "satisfied"}
+    write(
+        migrated_url,
+        job(50, JobStatus.COMPLETED, queue="bare"),
+        job(40, JobStatus.COMPLETED, payload=config),
+        job(30, JobStatus.COMPLETED, queue="idle"),
+        job(20, JobStatus.COMPLETED, **ended),
+        job(19, JobStatus.DEAD, **ended),
+        job(18, **below(40)),
+    )
+
+    def figures() -> Any:
+        words = ("spawn", "stats", "--detailed", "--format", "json")
+        return run(*words, url=migrated_url, env=CLOCK).json
+
+    before = figures()
+    assert (before["operations"], before["children"], before["empty"]) == (1, 1, 0)
+    for number, parent in enumerate((50, 40, 30)):
+        record(migrated_url, parent, number)
+    after = figures()
+    assert (after["operations"], after["children"], after["empty"]) == (2, 3, 1)
+    assert {group["name"]: group["children"] for group in after["by_queue"]} == {"bare": 2, "mail": 1}
+    assert round(after["p50_seconds"], 3) == 1
+    assert {one["parent_id"] for one in after["slowest"]} == {identity(50)}
+    assert after["slowest"][0]["recorded"]["outcome"] == "spawned"
+
+
+# spawn pending, spawn doctor.
+
+
+def test_who_spawned_nothing_by_a_record_is_not_called_a_parent_that_never_spawned(
+    migrated_url: str, run: Program
+) -> None:
+    config = '{"_spawn_config": {"max_spawn_count": 5}}'
+    write(migrated_url, *(job(number, JobStatus.COMPLETED, payload=config) for number in (1, 2, 3)))
+    write(migrated_url, job(4, payload=config), job(5, payload=config))
+    record(migrated_url, 1, 1, children=0)
+    record(migrated_url, 2, 2, children=0, outcome="failed")
+    record(migrated_url, 4, 4, children=0, outcome="repeated")
+    record(migrated_url, 5, 5, children=0)
+
+    def pending() -> dict[int, str]:
+        found = run("spawn", "pending", "--format", "json", url=migrated_url).json
+        return {int(one["id"][:8], 16): one["reason"] for one in found}
+
+    def damage() -> list[tuple[str, int]]:
+        found = run("spawn", "doctor", "--format", "json", url=migrated_url).json
+        return [(one["kind"], one["jobs"]) for one in found]
+
+    assert pending() == {3: "never_spawned", 4: "will_spawn"}
+    assert damage() == [("never_spawned", 1)]
+    execute(migrated_url, WITHOUT_OUR_TABLES)
+    assert len(pending()) == 5
+    assert damage() == [("never_spawned", 3)]
+
+
+def test_lists_and_figures_take_two_statements_more_for_what_was_recorded(database: Database) -> None:
+    from hammerwork_cli.queries import spawns
+
+    rows = Rows(database)
+
+    def parents(count: int) -> None:
+        for _ in range(count):
+            parent = rows.job()
+            rows.job(parent)
+            row = {"id": parent, "parent_id": parent, "root_id": parent, "depth": 0, "occurrence": "1"}
+            row |= {"outcome": "spawned", "children": 1, "started_at": START, "ended_at": NOW}
+            rows.insert("hammerwork_spawn_operations", row)
+
+    def sent() -> tuple[int, int, int]:
+        counts = []
+        for ask in (
+            lambda: spawns.operations(database, limit=1000),
+            lambda: spawns.stats(database, since=START, recent=START, detailed=True),
+            lambda: spawns.pending(database, limit=1000),
+        ):
+            before = database.executed
+            ask()
+            counts.append(database.executed - before)
+        return counts[0], counts[1], counts[2]
+
+    parents(1)
+    sent()  # reads the schema
+    few = sent()
+    database.transaction(lambda: parents(60))
+    assert sent() == few
+    assert max(few) <= 10

@@ -1,6 +1,16 @@
 """What the verbs of ``spawn`` print."""
 
-from hammerwork_cli.render.schemas.jobs import CHILD_COUNTS, CONFIG, IN_TREE, NAMED, NODE, PRIORITY, RELATIVE, STATUS
+from hammerwork_cli.render.schemas.jobs import (
+    CHILD_COUNTS,
+    CONFIG,
+    IN_TREE,
+    NAMED,
+    NODE,
+    PRIORITY,
+    RECORDED_SPAWN,
+    RELATIVE,
+    STATUS,
+)
 from hammerwork_cli.render.schemas.words import (
     count,
     counts,
@@ -47,6 +57,7 @@ OPERATION = record(
         "wall_time_seconds": null_or(number()),
         "operation_id": null_or(text()),
         "handler": null_or(text()),
+        "recorded": null_or(record(RECORDED_SPAWN, "Its last spawn as a worker recorded it")),
         "spawn_config": CONFIG,
         "workflow_id": null_or(job_id()),
         "workflow_name": null_or(text()),
