@@ -10,13 +10,13 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import lists, live, startup, trees
+from benchmarks import lists, live, startup, trees, workers
 from benchmarks.loading import DIALECTS, add_indexes, databases, filled
 from benchmarks.measuring import Result, table
 from benchmarks.workload import Workload
 from tests.databases import Databases
 
-PARTS = ("startup", "trees", "lists", "live")
+PARTS = ("startup", "trees", "lists", "live", "workers")
 
 
 def main() -> int:
@@ -53,6 +53,9 @@ def _measure(makers: dict[str, Databases], sizes: Sequence[int], parts: Sequence
     for maker in makers.values():
         for size in sizes:
             yield from _on_one_table(maker, Workload(size), parts, runs)
+        if "workers" in parts:
+            yield from workers.measure(maker, min([*sizes, 20_000]), runs)
+            yield from workers.memory(maker, max(sizes))
 
 
 def _on_one_table(maker: Databases, workload: Workload, parts: Sequence[str], runs: int) -> Iterator[Result]:

@@ -64,8 +64,8 @@ class Database:
         """Begins a transaction that reads everything as of one moment."""
         raise NotImplementedError
 
-    def _adapt(self, value: Any) -> Any:
-        """A value as the driver wants it; datetimes are aware and in UTC."""
+    def _adapt(self, value: datetime) -> Any:
+        """An instant, aware and in UTC, as the driver wants it."""
         return value
 
     def written_moment(self, value: datetime) -> str:
@@ -187,6 +187,10 @@ class Database:
         cursor = self._send(statement, self.tags, values)
         return int(cursor.rowcount)
 
+    def insert(self, statement: str, rows: Sequence[Row], /, **values: Any) -> int:
+        """Runs a statement that inserts ``:rows``, many at once, and returns how many it inserted."""
+        return self.run(statement, rows=rows, **values)
+
     def plain_rows(self, statement: str, /, **values: Any) -> list[Row]:
         """All rows of a statement that can do without the hammerwork tables."""
         return self._rows(statement, frozenset({self.dialect}), values)
@@ -277,7 +281,7 @@ class Database:
         sql, bound = statements.bind(statements.load(statement, tags), values, self.placeholder, self.percent)
         with self._translated():
             self.executed += 1
-            return self._execute(sql, [self._adapt(value) for value in bound])
+            return self._execute(sql, [self._adapt(value) if isinstance(value, datetime) else value for value in bound])
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

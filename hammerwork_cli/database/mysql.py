@@ -111,8 +111,8 @@ class MySQLDatabase(Database):
         self._execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", [])
         self._execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", [])
 
-    def _adapt(self, value: Any) -> Any:
-        return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) else value
+    def _adapt(self, value: datetime) -> datetime:
+        return value.astimezone(UTC).replace(tzinfo=None)
 
     def _error(self, error: Exception) -> Exception | None:
         # The driver's commit and rollback let the error of its C library through as it is.

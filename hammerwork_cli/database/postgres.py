@@ -7,7 +7,8 @@ from typing import Any
 import psycopg
 from psycopg.types.string import TextLoader
 
-from hammerwork_cli.database.access import MIGRATE, Database
+from hammerwork_cli.database import statements
+from hammerwork_cli.database.access import MIGRATE, Database, Row
 from hammerwork_cli.errors import (
     AccessDeniedError,
     ConfigError,
@@ -59,6 +60,21 @@ class PostgresDatabase(Database):
     def _begin_snapshot(self) -> None:
         # Where most of the table is one tree, the planner would read the whole table for each list of ids.
         self._connection.execute("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ; SET LOCAL enable_seqscan = off")
+
+    def insert(self, statement: str, rows: Sequence[Row], /, **values: Any) -> int:
+        """Inserts rows by COPY: the driver and the server take a fraction of the time of an INSERT of many rows.
+
+        Of the statement, what stands before its VALUES counts: it must end there.
+        """
+        named = {"rows": [], **values}
+        sql, _ = statements.bind(statements.load(statement, self.tags), named, self.placeholder, self.percent)
+        columns = sql.partition("INSERT INTO ")[2].partition("VALUES")[0]
+        with self._translated(), self._connection.cursor() as cursor:
+            self.executed += 1
+            with cursor.copy(f"COPY {columns} FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+            return int(cursor.rowcount)
 
     def listen(self, channel: str) -> None:
         """Begins to hear what is sent to a channel. Behind a pooler that hands out transactions nothing arrives."""

@@ -77,8 +77,8 @@ class SqliteDatabase(Database):
     def _begin_snapshot(self) -> None:
         self._connection.execute("BEGIN")
 
-    def _adapt(self, value: Any) -> Any:
-        return stored_moment(value) if isinstance(value, datetime) else value
+    def _adapt(self, value: datetime) -> str:
+        return stored_moment(value)
 
     def _error(self, error: Exception) -> Exception | None:
         if not isinstance(error, sqlite3.Error):

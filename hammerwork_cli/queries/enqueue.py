@@ -161,7 +161,10 @@ def _settled(database: Database, job: NewJob) -> NewJob:
 def _insert(database: Database, statement: str, jobs: Sequence[NewJob]) -> int:
     rare = any(_is_rare(job) for job in jobs)
     strategies = "workers" in database.tags and any(job.retry_strategy is not None for job in jobs)
-    rows = [_row(database, job, rare=rare, strategies=strategies) for job in jobs]
+    nobody = stored_ids(database, ())
+    rows = [_row(database, job, nobody, rare=rare, strategies=strategies) for job in jobs]
+    if len(rows) > 1:
+        return database.insert(statement, rows, rare=rare, strategies=strategies)
     return database.run(statement, rows=rows, rare=rare, strategies=strategies)
 
 
@@ -170,22 +173,22 @@ def _is_rare(job: NewJob) -> bool:
     return job.recurring or job.result_storage != "none" or (job.started_at or job.failed_at) is not None
 
 
-def _row(database: Database, job: NewJob, *, rare: bool, strategies: bool) -> tuple[Any, ...]:
+def _row(database: Database, job: NewJob, nobody: str, *, rare: bool, strategies: bool) -> tuple[Any, ...]:
     if len(job.depends_on) > MOST_PARENTS:
         raise RefusedValueError(f"A job may depend on {MOST_PARENTS:,} jobs at most, not on {len(job.depends_on):,}.")
     row: tuple[Any, ...] = (
         job.id,
         job.queue,
         job.payload,
-        job.status.value,
-        job.priority.value,
+        str(job.status),
+        int(job.priority),
         job.attempts,
         job.max_attempts,
         job.timeout_seconds,
         job.created_at,
         job.scheduled_at,
         stored_ids(database, job.depends_on),
-        stored_ids(database, ()),
+        nobody,
         job.dependency_status,
         job.workflow_id,
         job.workflow_name,
@@ -215,4 +218,5 @@ def stored_ids(database: Database, ids: Sequence[str]) -> str:
     """A list of ids as ``depends_on`` wants it: ``uuid[]`` or a JSON array."""
     if database.dialect == "postgresql" and "jsonb" not in database.tags:
         return "{" + ",".join(ids) + "}"
-    return json.dumps(list(ids))
+    # Ids hold nothing that JSON escapes.
+    return '["' + '","'.join(ids) + '"]' if ids else "[]"

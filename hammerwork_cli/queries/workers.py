@@ -114,9 +114,15 @@ def beat(database: Database, worker: str, pulse: Pulse) -> Asked:
     return Asked(request, state == "lost", moment(now) or datetime.now(UTC))
 
 
-def end(database: Database, worker: str, pulse: Pulse) -> None:
-    """A worker has ended as it should."""
-    database.run("workers.end", id=worker, state="stopped", completed=pulse.completed, failed=pulse.failed)
+def end(database: Database, worker: str, name: str, pulse: Pulse, now: datetime) -> None:
+    """A worker ends. What it holds all the same, as when it could not give it back, goes to others."""
+
+    def work() -> None:
+        claims.return_lost(database, worker, name, now)
+        database.run("spawning.return_requests", worker=worker)
+        database.run("workers.end", id=worker, state="stopped", completed=pulse.completed, failed=pulse.failed)
+
+    database.transaction(work)
 
 
 def bury_lost(database: Database, now: datetime) -> list[tuple[str, int, int]]:

@@ -134,7 +134,7 @@ class Heart(threading.Thread):
             database.listen(CHANNEL)
             self._listening = database
             self.wake()  # for what came before anybody listened
-        if self._is_ours(database.notices(min(seconds, 0.5))):
+        if self._is_ours(database.notices(min(seconds, 0.2))):
             self.wake()
 
     def _is_ours(self, queues: list[str]) -> bool:

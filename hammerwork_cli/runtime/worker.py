@@ -134,6 +134,8 @@ class Worker:
         self._look_at = 0.0
         self._turn = 0
         self._counting = threading.Lock()
+        self._wishing = threading.Lock()
+        self._leaving = False
 
     def with_spawn_manager(self, manager: SpawnManager) -> Self:
         """Adds the spawn handlers of a manager."""
@@ -163,7 +165,11 @@ class Worker:
         """
         if not self.queues:
             raise UsageError("The worker has no queue.", hint="Name queues, or register handlers for some.")
-        self._begin()
+        try:
+            self._begin()
+        except BaseException:
+            self._close()
+            raise
         try:
             with self._signals():
                 # Whoever reads this may send a signal.
@@ -181,9 +187,14 @@ class Worker:
             self._given_up.set()
         self._woken.set()
 
+    def _close(self) -> None:
+        for connections in (self._connections, self._pool, self._hearts):
+            connections.close()
+
     def _begin(self) -> None:
         self._connections = Connections(self.url, 1, self._given_up)
         self._pool = Connections(self.url, self.pool_size, self._given_up)
+        self._hearts = Connections(self.url, 1, self._given_up)
         self._connections.run(self._look, patience=0)
         self._runner = Runner(self.handlers, self._pool, Queue(self.url), self._clock, self.retry)
         self._runner.counted = self._count
@@ -202,7 +213,7 @@ class Worker:
         )
         self._connections.run(lambda database: workers.register(database, registration), patience=0)
         self._heart = Heart(
-            Connections(self.url, 1, self._given_up),
+            self._hearts,
             registration,
             self._clock,
             pulse=self._pulse,
@@ -218,14 +229,16 @@ class Worker:
             raise MissingTablesError("The tables of workers (017) are missing.", hint="Run: hammerwork migration run")
         self._clock.set(database.now())
 
+    def _sign_off(self, database: Database) -> None:
+        workers.end(database, self.id, self.name, self._pulse(), self._clock.now())
+
     def _end(self) -> None:
         self._heart.stop()
         self._slots.close()
         self._given_up.set()
         with suppress(HammerworkError):
-            self._connections.run(lambda database: workers.end(database, self.id, self._pulse()), patience=LAST_SECONDS)
-        for connections in (self._connections, self._pool, self._heart.connections):
-            connections.close()
+            self._connections.run(self._sign_off, patience=LAST_SECONDS)
+        self._close()
         log.info("Worker %s ended: %d completed, %d failed.", self.name, self.completed, self.failed)
 
     @contextmanager
@@ -348,12 +361,21 @@ class Worker:
 
     def _nothing_left(self) -> bool:
         if self.max_jobs is not None and self._claimed >= self.max_jobs:
-            return self._slots.empty
+            return self._takes_no_more_wishes()
         if not self.drain or not self._slots.empty:
             return False
+        return self._connections.run(self._drained) and self._takes_no_more_wishes()
+
+    def _drained(self, database: Database) -> bool:
         soon = self._clock.now() + timedelta(seconds=DRAIN_SECONDS)
-        queues = list(self.queues)
-        return self._connections.run(lambda database: claims.drained(database, queues, soon))
+        self._wishes(database, spawning.pending_requests(database))
+        return self._slots.empty and claims.drained(database, list(self.queues), soon)
+
+    def _takes_no_more_wishes(self) -> bool:
+        """From now on the heart takes none; whether there is none that it took meanwhile."""
+        with self._wishing:
+            self._leaving = True
+        return self._slots.empty
 
     def _give_back(self, jobs: list[Claimed]) -> None:
         if jobs:
@@ -439,15 +461,17 @@ class Worker:
         self._woken.set()
 
     def _wishes(self, database: Database, wishes: list[SpawnRequest]) -> None:
-        for wish in wishes:
-            name = wish.handler or wish.queue
-            if self._stopping or (name not in self.handlers.handler_names and wish.handler):
-                continue
-            if wish.handler is None and wish.queue not in self.queues and name not in self.handlers.handler_names:
-                continue
-            job = spawning.take_request(database, wish, self.id, self._clock.now())
-            if job is not None:
-                self._slots.put([Wish(wish, job)])
+        with self._wishing:
+            for wish in wishes:
+                if self._stopping or self._leaving or not self._serves(wish):
+                    continue
+                job = spawning.take_request(database, wish, self.id, self._clock.now())
+                if job is not None:
+                    self._slots.put([Wish(wish, job)])
+
+    def _serves(self, wish: SpawnRequest) -> bool:
+        known = self.handlers.handler_names
+        return wish.handler in known if wish.handler else wish.queue in known or wish.queue in self.queues
 
 
 def _handlers(given: Handlers | Callable[[Job], Any] | None, queues: Sequence[str]) -> tuple[Handlers, tuple[str, ...]]:

@@ -19,11 +19,17 @@ TRUE
 -- name: unpaused [pause]
 NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause p WHERE p.queue_name = :queue)
 
+-- name: claimable
+j.status = 'Pending' AND (j.dependency_status IS NULL OR j.dependency_status IN ('none', 'satisfied'))
+
+-- name: claimable [mysql]
+-- The column makes an index possible in which jobs that wait for others are not in the way.
+j.claimable = 1
+
 -- name: ready
 -- The jobs of a queue that may run now, the most urgent first, locked.
 SELECT {claimed} FROM hammerwork_jobs j
-WHERE j.queue_name = :queue AND j.status = 'Pending' AND j.scheduled_at <= :now AND {unarchived}
-AND (j.dependency_status IS NULL OR j.dependency_status IN ('none', 'satisfied'))
+WHERE j.queue_name = :queue AND {claimable} AND j.scheduled_at <= :now AND {unarchived}
 AND {unpaused}
 AND j.priority = :priority -- when :priority
 ORDER BY j.priority DESC, j.scheduled_at LIMIT :limit
@@ -166,6 +172,23 @@ SELECT j.id, j.status FROM hammerwork_jobs j WHERE j.id {among}
 -- Lets waiting jobs run.
 UPDATE hammerwork_jobs SET dependency_status = 'satisfied' WHERE id {among} AND dependency_status = 'waiting'
 
+-- name: waiting_on [sqlite indexed]
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_jobs j
+WHERE +j.dependency_status = 'waiting' AND {first_parent} {among}
+UNION
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_jobs j JOIN json_each(j.depends_on) AS e
+WHERE +j.dependency_status = 'waiting' AND json_array_length(j.depends_on) > 1 AND lower(e.value) {among}
+
+-- name: waiting_on [postgresql indexed]
+-- One look into the index of first parents for each id, whatever the planner thinks of many waiting jobs: OFFSET keeps
+-- it from joining otherwise, and the state is compared so that no index of it serves.
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id FROM unnest(CAST(:ids AS uuid[])) AS e (parent)
+CROSS JOIN LATERAL (SELECT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_jobs j
+WHERE j.depends_on[1] = e.parent AND j.dependency_status || '' = 'waiting' OFFSET 0) AS j
+UNION
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_jobs j
+WHERE j.dependency_status || '' = 'waiting' AND cardinality(j.depends_on) > 1 AND j.depends_on && CAST(:ids AS uuid[])
+
 -- name: going_on
 -- Workflows whose jobs run although one that they depend on failed.
 SELECT w.id FROM hammerwork_workflows w WHERE w.failure_policy = 'continue_on_failure' AND w.id IN (:ids)
@@ -179,8 +202,7 @@ NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause p WHERE p.queue_name = j.queue_
 -- name: to_do
 -- Whether queues have a job that may run soon, or that runs.
 SELECT 1 FROM hammerwork_jobs j
-WHERE j.queue_name IN (:queues) AND j.status = 'Pending' AND j.scheduled_at <= :soon AND {unarchived}
-AND (j.dependency_status IS NULL OR j.dependency_status IN ('none', 'satisfied'))
+WHERE j.queue_name IN (:queues) AND {claimable} AND j.scheduled_at <= :soon AND {unarchived}
 AND (j.cron_schedule IS NULL OR j.attempts > 0)
 AND {paused_elsewhere}
 LIMIT 1

@@ -422,6 +422,17 @@ def test_a_request_makes_a_completed_job_spawn_again_once(stage: Stage, app: Han
     assert "max_spawn_count" in (failed.error or "")
 
 
+def test_a_worker_that_drains_fulfils_the_requests_before_it_ends(stage: Stage, app: Handlers) -> None:
+    spawner(app)
+    (parent,) = stage.enqueue(Job("parent", {}))
+    stage.work(app)
+    for _ in range(3):
+        spawning.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
+        stage.work(app)
+    assert {wish.state for wish in spawning.requests(stage.database, parent.id)} == {"done"}
+    assert len(stage.children(parent)) == 12
+
+
 def _serve_wishes(stage: Stage, app: Handlers, wishes: set[str]) -> None:
     import threading
 

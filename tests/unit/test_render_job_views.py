@@ -66,8 +66,8 @@ def test_a_plan_of_many_queues_is_bounded_and_counts_the_rest() -> None:
     lines = "\n".join(job_outcomes.plan_text(plan, terminal=False)).splitlines()
     assert lines[0] == "To retry: 5,050 jobs"
     assert lines[2].split() == ["queue-100", "Dead", "100"]
-    assert lines[-1] == "… and 3,240 jobs in 80 more lines"
-    assert len(lines) == job_outcomes.SHOWN_GROUPS + 3
+    assert "… and 3,240 jobs in 80 more lines" in lines
+    assert len(lines) == job_outcomes.SHOWN_GROUPS + 4
 
 
 def test_an_outcome_says_what_followed_and_what_was_left() -> None:

@@ -7,6 +7,15 @@ ALTER TABLE hammerwork_jobs
     ADD COLUMN releases INTEGER NULL,
     ADD COLUMN retry_strategy TEXT NULL;
 -- next
+ALTER TABLE hammerwork_jobs
+    ADD COLUMN claimable TINYINT GENERATED ALWAYS AS (CASE
+        WHEN status = 'Pending' AND (dependency_status IS NULL OR dependency_status IN ('none', 'satisfied')) THEN 1
+    END) VIRTUAL;
+-- next
+-- What a claim looks for, in its order: jobs that wait for others are not in the way, however many they are.
+ALTER TABLE hammerwork_jobs
+    ADD INDEX idx_hammerwork_jobs_claimable (queue_name, claimable, priority DESC, scheduled_at);
+-- next
 CREATE TABLE hammerwork_workers (
     id CHAR(36) NOT NULL PRIMARY KEY,
     name VARCHAR(255) NOT NULL,
