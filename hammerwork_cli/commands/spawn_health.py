@@ -172,7 +172,7 @@ def doctor(
 
     Exit code 0 when nothing is wrong (any more), 1 otherwise. What has happened and holds no job (a job that ran
     early, one that never spawned) cannot be mended: it is a note, which counts only with --strict. Archived jobs
-    are left alone.
+    are left alone, and so is what a worker runs whose heart beats (`worker list`).
 
     \b
     Examples:
@@ -224,10 +224,15 @@ def _show(context: Context, found: "Sequence[Finding]", form: Format, *, mended:
 def _note_running(context: Context, healer: "Doctor") -> None:
     from hammerwork_cli.render.text import instant, plural
 
-    jobs, since = healer.running()
-    if jobs:
+    jobs, since, returned = healer.running()
+    if jobs > returned:
         are = "is" if jobs == 1 else "are"
         context.note(
             f"{plural(jobs, 'job')} {are} Running, the first since {instant(since)} UTC. If their workers are gone, "
             "say how long a job may run: --older-than 2h"
+        )
+    if returned:
+        context.note(
+            f"{plural(returned, 'job')} belonged to workers whose heartbeat stopped: the next worker takes them back "
+            "by itself (hammerwork worker list)."
         )

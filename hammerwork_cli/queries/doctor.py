@@ -84,10 +84,13 @@ class Doctor:
         found[Damage.CYCLE] = self._cycles()
         return [finding for kind in Damage if (finding := found.get(kind))]
 
-    def running(self) -> tuple[int, Moment]:
-        """How many jobs are Running, and since when the first of them."""
-        jobs, since = self._rows("running")[0]
-        return int(jobs), since
+    def running(self) -> tuple[int, Moment, int]:
+        """How many jobs are Running that no living worker of ours has, since when the first; how many a worker returns.
+
+        The last are those of our workers whose heartbeat stopped.
+        """
+        jobs, since, returned = self._rows("running")[0]
+        return int(jobs), since, int(returned or 0)
 
     def _kinds(self) -> list[Damage]:
         kinds = list(EVERYWHERE)

@@ -90,14 +90,31 @@ COALESCE(json_array_length(j.depends_on), 0)
 UPDATE hammerwork_jobs AS j SET dependency_status = CASE WHEN {parent_total} = 0 THEN 'none' ELSE 'waiting' END
 WHERE j.id IN (:ids) AND {is_barred}
 
+-- name: has_no_worker
+-- Whether no living worker of ours has claimed the running job j.
+TRUE
+
+-- name: has_no_worker [workers]
+(SELECT 1 FROM hammerwork_workers w
+WHERE w.id = j.claimed_by AND w.ended_at IS NULL AND {silent_for} <= w.lease_seconds LIMIT 1) IS NULL
+
 -- name: is_lost
 j.status IN (:running) AND COALESCE(j.started_at, j.created_at) < :before
+AND {has_no_worker}
+
+-- name: of_lost_worker
+-- 1 for a job that a worker of ours had claimed; the next one takes it back.
+0
+
+-- name: of_lost_worker [workers]
+CASE WHEN EXISTS (SELECT 1 FROM hammerwork_workers w WHERE w.id = j.claimed_by AND w.ended_at IS NULL) THEN 1 ELSE 0 END
 
 -- name: running
--- How many run, and since when the first.
-SELECT COUNT(*), MIN(COALESCE(j.started_at, j.created_at)) FROM hammerwork_jobs j WHERE
+-- How many run without a living worker of ours, since when the first, and how many of them a worker takes back.
+SELECT COUNT(*), MIN(COALESCE(j.started_at, j.created_at)), SUM({of_lost_worker}) FROM hammerwork_jobs j WHERE
 {mine}
 AND j.status IN (:running)
+AND {has_no_worker}
 
 -- name: lost
 -- Running for so long that the worker must be gone, with attempts left.

@@ -240,3 +240,13 @@ TRUE
 
 -- name: never_recorded [workers]
 (SELECT 1 FROM hammerwork_spawn_operations o WHERE o.parent_id = j.id AND o.outcome <> 'repeated' LIMIT 1) IS NULL
+
+-- name: silent_for [postgresql]
+-- Seconds since the last heartbeat of worker w.
+EXTRACT(EPOCH FROM clock_timestamp() - w.heartbeat_at)::float8
+
+-- name: silent_for [mysql]
+TIMESTAMPDIFF(MICROSECOND, w.heartbeat_at, UTC_TIMESTAMP(6)) / 1e6
+
+-- name: silent_for [sqlite]
+(julianday('now') - julianday(w.heartbeat_at)) * 86400

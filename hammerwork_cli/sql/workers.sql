@@ -37,16 +37,6 @@ WHERE id = :id
 UPDATE hammerwork_workers SET request = :request, requested_by = :by
 WHERE id = :id AND ended_at IS NULL
 
--- name: silent_for [postgresql]
--- Seconds since the last heartbeat.
-EXTRACT(EPOCH FROM clock_timestamp() - w.heartbeat_at)::float8
-
--- name: silent_for [mysql]
-TIMESTAMPDIFF(MICROSECOND, w.heartbeat_at, UTC_TIMESTAMP(6)) / 1e6
-
--- name: silent_for [sqlite]
-(julianday('now') - julianday(w.heartbeat_at)) * 86400
-
 -- name: lost
 -- Workers that have not ended and whose heartbeat stopped.
 SELECT w.id, w.name FROM hammerwork_workers w

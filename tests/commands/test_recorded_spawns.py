@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hammerwork_cli.database import Database, connect
@@ -224,3 +225,25 @@ def test_lists_and_figures_take_two_statements_more_for_what_was_recorded(databa
     database.transaction(lambda: parents(60))
     assert sent() == few
     assert max(few) <= 10
+
+
+def test_what_a_living_worker_runs_is_not_lost_and_what_a_lost_one_ran_comes_back(
+    database: Database, run: Program
+) -> None:
+    rows = Rows(database)
+    alive, gone = "00000000-0000-4000-8000-0000000000a1", "00000000-0000-4000-8000-0000000000a2"
+    for worker, heartbeat in ((alive, datetime.now(UTC) + timedelta(hours=1)), (gone, START)):
+        row = {"id": worker, "name": worker, "host": "h", "pid": 1, "version": "1", "queues": "[]", "handlers": "[]"}
+        row |= {"concurrency": 1, "lease_seconds": 30.0, "state": "running", "started_at": START}
+        rows.insert("hammerwork_workers", {**row, "heartbeat_at": heartbeat})
+    for worker in (alive, gone, None):
+        rows.job(status="Running", started_at=START, max_attempts=3, attempts=1, claimed_by=worker)
+    looked = run("spawn", "doctor", url=database.url.raw)
+    assert looked.exit_code == 0
+    assert "2 jobs are Running" in looked.stderr
+    assert "1 job belonged to workers whose heartbeat stopped" in looked.stderr
+    mended = run("spawn", "doctor", "--older-than", "1m", "--fix", "--yes", url=database.url.raw)
+    assert mended.exit_code == 0, mended.stderr
+    found = database.query("SELECT claimed_by, status FROM hammerwork_jobs")
+    assert sorted(status for worker, status in found if worker != alive) == ["Pending", "Pending"]
+    assert [status for worker, status in found if worker == alive] == ["Running"]

@@ -105,7 +105,7 @@ def settle(rows: Rows, job: str, status: str, **columns: Any) -> None:
     values = {"status": status, **columns}
     words = ", ".join(f"{column} = {rows.database.placeholder}" for column in values)
     rows.run(
-        f"UPDATE hammerwork_jobs SET {words} WHERE id = '{job}'", [rows.database._adapt(v) for v in values.values()]
+        f"UPDATE hammerwork_jobs SET {words} WHERE id = '{job}'", [rows.adapted(v) for v in values.values()]
     )
 
 
