@@ -130,6 +130,7 @@ def _figures(database: str, outcomes: list[Outcome]) -> dict[str, Any]:
         "freezes": sum(outcome.freezes for outcome in outcomes),
         "server_crashes": restarts["crash"],
         "server_restarts": restarts["halt"],
+        "connections_lost": sum(outcome.unanswered.total() for outcome in outcomes),
         "jobs": sum(found.jobs for found in findings),
         "handler_runs": sum(found.runs for found in findings),
         "lost": sum(len(found.lost) for found in findings),

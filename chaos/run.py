@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from chaos import checking, handlers, plan
 from chaos.checking import Findings
 from chaos.plan import Planned
 from chaos.servers import CRASH, HALT, START, CrashingServer
-from chaos.worker import ANY_MOMENT, NAMED, OTHERS, Fate, work
+from chaos.worker import ANY_MOMENT, NAMED, OTHERS, UNREACHABLE, Fate, work
 from hammerwork_cli import Queue
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import HammerworkError
@@ -32,6 +33,8 @@ PATIENCE = 10.0
 QUIET_SECONDS = 60
 """After so long without any change, whatever has not ended is stuck."""
 LOOK = 0.05
+_OFTEN = {"claimed": 20, "handler done": 50, "claim: before commit": 20, "end: before commit": 20, "end: after commit": 20}
+"""Steps that a worker gets to many times a second."""
 
 
 def fates(number: int, drawn: Random) -> list[Fate]:
@@ -41,7 +44,7 @@ def fates(number: int, drawn: Random) -> list[Fate]:
         steps = [*NAMED, *drawn.sample(OTHERS, 3), *[ANY_MOMENT] * 4]
         if number >= len(steps):
             drawn.shuffle(steps)
-        deck += [Fate(step, drawn.randint(1, 3) if step in NAMED[2:] else drawn.randint(1, 12)) for step in steps]
+        deck += [Fate(step, drawn.randint(1, _OFTEN.get(step, 3))) for step in steps]
     return deck[:number]
 
 
@@ -53,6 +56,7 @@ class Outcome:
         kills: step -> how many workers died there.
         freezes: workers that stood still for longer than their lease and went on.
         restarts: how a server was ended -> how often.
+        unanswered: step -> how many connections were lost there.
         findings: what the check found.
         seconds: how long it took.
     """
@@ -60,12 +64,17 @@ class Outcome:
     kills: Counter[str] = field(default_factory=Counter)
     freezes: int = 0
     restarts: Counter[str] = field(default_factory=Counter)
+    unanswered: Counter[str] = field(default_factory=Counter)
     findings: Findings = field(default_factory=Findings)
     seconds: float = 0.0
 
 
 class _Working:
-    """A worker's process and what is to become of it."""
+    """A worker's process and what is to become of it.
+
+    Attributes:
+        frozen: whether it has stood still and goes on.
+    """
 
     def __init__(self, process: Any, fate: Fate | None, drawn: Random) -> None:
         self.process, self.fate = process, fate
@@ -73,24 +82,26 @@ class _Working:
         moment = fate is not None and fate.step == ANY_MOMENT
         self.ends_at = None if fate is None else began + (drawn.uniform(0.3, 3) if moment else PATIENCE)
         self.step = "" if fate is None else fate.step
-        self.stopped_at: float | None = None
+        self.frozen = False
+        if fate is not None and fate.freezes:
+            # Where it holds a lock, whoever looks after the workers may wait for it.
+            threading.Thread(target=self._thaw, daemon=True).start()
 
-    def look(self) -> bool:
-        """Kills, freezes or thaws it where it is time to; whether it has been frozen and is well again."""
-        now = time.monotonic()
-        if self.stopped_at is None and self.fate is not None and self.fate.freezes and _stands_still(self.process.pid):
-            self.stopped_at = now
-        if self.stopped_at is not None:
-            if now < self.stopped_at + FROZEN_SECONDS:
-                return False
-            self._signal(signal.SIGCONT)
-            self.fate = self.stopped_at = self.ends_at = None
-            return True
-        if self.ends_at is not None and now >= self.ends_at:
-            assert self.fate is not None
-            self.step, self.ends_at = ANY_MOMENT, None
-            self._signal(signal.SIGSTOP if self.fate.freezes else signal.SIGKILL)
-        return False
+    def look(self) -> None:
+        """Kills or freezes it when it is time to."""
+        if self.fate is None or self.ends_at is None or self.frozen or time.monotonic() < self.ends_at:
+            return
+        self.step, self.ends_at = ANY_MOMENT, None
+        self._signal(signal.SIGSTOP if self.fate.freezes else signal.SIGKILL)
+
+    def _thaw(self) -> None:
+        while not _stands_still(self.process.pid):
+            if not self.process.is_alive():
+                return
+            time.sleep(LOOK)
+        time.sleep(FROZEN_SECONDS)
+        self.frozen = True
+        self._signal(signal.SIGCONT)
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -145,6 +156,7 @@ class Run:
         self._processes.set_forkserver_preload(["chaos.worker", "hammerwork_cli.database.postgres"])
         self._workers: list[_Working] = []
         self._watching: Database | None = None
+        self._down_until = 0.0
 
     def go(self) -> Outcome:
         """Runs it to the end and checks what is left."""
@@ -166,6 +178,8 @@ class Run:
                 self._watching.close()
         self.outcome.findings = checking.check(self.url, self.roots, self.folder / "effects")
         self.outcome.findings.wrong += self.problems
+        with contextlib.suppress(FileNotFoundError):
+            self.outcome.unanswered.update((self.folder / "unanswered").read_text(encoding="ascii").splitlines())
         self.outcome.seconds = time.monotonic() - began
         return self.outcome
 
@@ -224,11 +238,15 @@ class Run:
     def _look_after_workers(self) -> None:
         for place, worker in enumerate(self._workers):
             if worker.process.is_alive():
-                if worker.look():
+                worker.look()
+                if worker.frozen and worker.fate is not None:
                     self.outcome.freezes += 1
+                    worker.fate = None
                 continue
             if worker.process.exitcode == -signal.SIGKILL and worker.fate is not None:
                 self.outcome.kills[worker.step] += 1
+            elif worker.process.exitcode == UNREACHABLE and time.monotonic() < self._down_until:
+                self._fates += [worker.fate] if worker.fate else []
             else:
                 self.problems.append(f"worker {worker.process.pid} ended by itself: {worker.process.exitcode}")
             worker.process.join()
@@ -249,7 +267,12 @@ class Run:
         if self.server is None or done >= self.size.restarts or died < (done + 0.5) * self.size.kills / self.size.restarts:
             return
         how = (CRASH, HALT)[done % 2]
+        self._down_until = float("inf")
         self.server.order(how)
-        time.sleep(self.drawn.uniform(0, 2 * LEASE))
+        up = time.monotonic() + self.drawn.uniform(0, 2 * LEASE)
+        while time.monotonic() < up:
+            self._look_after_workers()
+            time.sleep(LOOK)
         self.server.order(START)
+        self._down_until = time.monotonic() + 2 * LEASE
         self.outcome.restarts[how] += 1

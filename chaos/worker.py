@@ -5,7 +5,9 @@ The steps are watched from outside: the product knows nothing of them.
 
 import logging
 import os
+import random
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from typing import Any, NamedTuple
 from chaos.handlers import handlers
 from hammerwork_cli import RetryStrategy, Worker
 from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ConnectionLostError, UnreachableError
 from hammerwork_cli.queries import claims, spawning, workers
 from hammerwork_cli.runtime.runs import Runner
 
@@ -50,6 +53,12 @@ _STATEMENTS = {
 """Statements of a spawn -> whether the step is before the statement, and its name."""
 
 
+UNREACHABLE = 4
+"""Exit code of a worker that began while its server was down."""
+UNANSWERED = 0.02
+"""How many of the watched transactions lose their connection: half of them before the commit, half after it."""
+
+
 class Fate(NamedTuple):
     """What is to become of a worker.
 
@@ -70,11 +79,13 @@ def work(url: str, folder: Path, lease: float, fate: Fate | None) -> None:
         filename=folder / f"worker-{os.getpid()}.log", level=logging.INFO, format="%(asctime)s %(threadName)s %(message)s"
     )
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if fate is not None and fate.step != ANY_MOMENT:
-        _watch(fate)
+    _watch(fate or Fate(ANY_MOMENT), folder)
     retry = RetryStrategy.fixed(timedelta(milliseconds=30))
     app = handlers(folder / "effects")
-    Worker(url, app, concurrency=3, lease=lease, poll_interval=0.1, retry=retry).run()
+    try:
+        Worker(url, app, concurrency=3, lease=lease, poll_interval=0.1, retry=retry).run()
+    except UnreachableError:
+        sys.exit(UNREACHABLE)
 
 
 def _end_with_parent() -> None:
@@ -90,7 +101,7 @@ class _Watch(threading.local):
     transaction: str | None = None
 
 
-def _watch(fate: Fate) -> None:
+def _watch(fate: Fate, folder: Path) -> None:
     watch, left, counting = _Watch(), fate.number, threading.Lock()
     ends = signal.SIGSTOP if fate.freezes else signal.SIGKILL
 
@@ -103,13 +114,13 @@ def _watch(fate: Fate) -> None:
                     logging.getLogger("hammerwork").info("Now: %s.", fate)
                     os.kill(os.getpid(), ends)
 
-    _watch_transactions(watch, reached)
+    _watch_transactions(watch, reached, folder / "unanswered")
     _watch_statements(watch, reached)
     _wrap(Runner, "_call", after=lambda _: reached("handler done"))
     _wrap(claims, "claim", after=lambda jobs: reached("claimed") if jobs else None)
 
 
-def _watch_transactions(watch: _Watch, reached: Callable[[str], None]) -> None:
+def _watch_transactions(watch: _Watch, reached: Callable[[str], None], unanswered: Path) -> None:
     @contextmanager
     def within(name: str) -> Iterator[None]:
         watch.transaction = name
@@ -131,12 +142,22 @@ def _watch_transactions(watch: _Watch, reached: Callable[[str], None]) -> None:
             result = work()
             if result:
                 reached(f"{name}before commit")
+                lose(self, f"{name}before commit")
             return result
 
         result = original(self, watched, **options)
         if result:
             reached(f"{name}after commit")
+            lose(self, f"{name}after commit")
         return result
+
+    def lose(database: Database, step: str) -> None:
+        if random.random() < UNANSWERED / 2:
+            with unanswered.open("a", encoding="ascii") as file:
+                file.write(f"{step}\n")
+            database._roll_back()
+            database.close()
+            raise ConnectionLostError("The connection was lost.")
 
     Database.transaction = transaction  # type: ignore[method-assign]
 
