@@ -366,7 +366,7 @@ complete -c hammerwork -n '__hammerwork_at job purge' -l quiet -d 'No notes on s
 complete -c hammerwork -n '__hammerwork_at job purge' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at job purge' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at queue' -a list -d 'Every queue that has jobs or is paused, with its jobs counted.'
+complete -c hammerwork -n '__hammerwork_at queue' -a list -d 'Every queue that has jobs or is paused, with its jobs counted, and the workers that are alive and serve it.'
 complete -c hammerwork -n '__hammerwork_at queue' -a stats -d 'Jobs of one queue, or of all together, by status; archived ones too as long as their rows are here.'
 complete -c hammerwork -n '__hammerwork_at queue' -a health -d 'Whether queues are well: exit code 0, or 1 when one of them passes a limit.'
 complete -c hammerwork -n '__hammerwork_at queue' -a paused -d 'Queues that are paused, since when, by whom and why.'

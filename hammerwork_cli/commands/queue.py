@@ -48,7 +48,7 @@ _RATE = re.compile(r"(?P<number>\d{1,3}(?:\.\d{1,9})?)(?P<percent>\s*%)?")
 
 @app.command("list", cls=QueueVerb)
 def list_(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
-    """Every queue that has jobs or is paused, with its jobs counted.
+    """Every queue that has jobs or is paused, with its jobs counted, and the workers that are alive and serve it.
 
     The oldest pending job is the one that has been due for longest; jobs that wait for other jobs do not count.
     Archived jobs count by their status as long as their rows are here.

@@ -35,6 +35,7 @@ class QueueState:
         running_since: when the first of the running jobs started, where it was asked for.
         waiting_since: when the first of the waiting jobs was created, where it was asked for.
         completed, failed: jobs that ended in the window that was asked for.
+        workers: of ours that are alive and serve it; ``None`` where that is not known.
     """
 
     name: str | None
@@ -49,6 +50,7 @@ class QueueState:
     completed: int = 0
     failed: int = 0
     pause: QueuePause | None = None
+    workers: int | None = None
 
     @property
     def pending(self) -> int:

@@ -1,5 +1,6 @@
 """Queues: what is in them, and pausing them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from hammerwork_cli.models.queues import (
     QueueStats,
     earliest,
 )
+from hammerwork_cli.queries.workers import listed
 
 LONGEST_NAME = 255
 HEALTH_WINDOW = timedelta(hours=1)
@@ -26,14 +28,21 @@ _READY = {"none", "satisfied", None}
 
 
 def states(database: Database, *, now: datetime, queue: str | None = None) -> list[QueueState]:
-    """Every queue that has jobs or is paused, by name, in one statement.
+    """Every queue that has jobs or is paused, by name, and how many workers of ours serve it, in two statements.
 
     Args:
         database: where.
         now: the present.
         queue: only this one.
     """
-    return _states(_rows(database, now=now, queue=queue), now)
+    found = _states(_rows(database, now=now, queue=queue), now)
+    if "workers" in database.tags:
+        serving = Counter(
+            name for worker in listed(database, alive=True) if worker.is_alive for name in worker.queue_names
+        )
+        for state in found:
+            state.workers = serving[state.name or ""]
+    return found
 
 
 def stats(

@@ -46,6 +46,7 @@ STATES: Sequence[Column[QueueState]] = (
     Column("timed out", lambda row: _some(row.counts.of(JobStatus.TIMED_OUT)), "right", optional=True),
     Column("other", lambda row: _some(_other(row.counts)), "right", optional=True),
     Column("oldest pending", lambda row: duration(row.age(row.ready_since)), "right"),
+    Column("workers", lambda row: _some(row.workers or 0), "right", optional=True),
 )
 STATE_KEYS = (
     "queue",
@@ -57,6 +58,7 @@ STATE_KEYS = (
     "waiting",
     "oldest_pending_at",
     "oldest_pending_seconds",
+    "workers",
     "paused_at",
     "paused_by",
     "paused_reason",
@@ -101,7 +103,8 @@ def state_record(state: QueueState) -> Record:
 
     Keys: ``queue``, ``paused``, ``total``, ``by_status`` (status -> jobs); of the pending jobs ``ready`` (a worker may
     take them now), ``scheduled`` (their time has not come), ``waiting`` (for other jobs); ``oldest_pending_at`` and
-    ``oldest_pending_seconds`` (since when the first of the ready jobs is due); ``paused_at``, ``paused_by`` and
+    ``oldest_pending_seconds`` (since when the first of the ready jobs is due); ``workers`` (of ours that are alive and
+    serve it, null where nobody knows); ``paused_at``, ``paused_by`` and
     ``paused_reason``, null for a queue that is not paused.
     """
     pause = state.pause
@@ -109,6 +112,7 @@ def state_record(state: QueueState) -> Record:
         "queue": state.name,
         "paused": pause is not None,
         **_pending_record(state),
+        "workers": state.workers,
         "paused_at": rfc3339(pause.paused_at) if pause else None,
         "paused_by": pause.paused_by if pause else None,
         "paused_reason": pause.reason if pause else None,

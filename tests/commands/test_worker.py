@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -386,3 +387,16 @@ def test_stopping_all_needs_consent_and_shows_who_is_meant(migrated_url: str, st
     assert late.exit_code == 124
     worker.communicate(timeout=60)
     assert worker.returncode == 0
+
+
+def test_a_queue_tells_how_many_living_workers_serve_it(migrated_url: str, run: Any) -> None:
+    write(migrated_url, job(1), job(2, queue="other"))
+    register(migrated_url, 1)
+    register(migrated_url, 2, heartbeat_at=datetime.now(UTC) + timedelta(hours=1))
+
+    def workers() -> dict[str, Any]:
+        return {one["queue"]: one["workers"] for one in run("queue", "list", "--format", "json", url=migrated_url).json}
+
+    assert workers() == {"mail": 1, "other": 0}
+    execute(migrated_url, "DROP TABLE hammerwork_spawn_roots")
+    assert workers() == {"mail": None, "other": None}

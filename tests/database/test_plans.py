@@ -1,7 +1,7 @@
 """With our indexes, what a Rust worker spawns afterwards is found without reading the whole table."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +19,8 @@ def plan(database: Database, statement: str, **values: Any) -> str:
     """What the database would do, in its own words."""
     lines = statements.load(statement, database.tags)
     sql, bound = statements.bind(lines, values, database.placeholder, database.percent)
-    rows = database.query(EXPLAIN[database.dialect] + sql, [database._adapt(value) for value in bound])
+    adapted = [database._adapt(value) if isinstance(value, datetime) else value for value in bound]
+    rows = database.query(EXPLAIN[database.dialect] + sql, adapted)
     return "\n".join(str(row[-1] if database.dialect == "sqlite" else row[0]) for row in rows)
 
 

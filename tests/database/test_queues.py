@@ -166,7 +166,6 @@ def test_figures_and_health_take_one_statement(database: Database, rows: Rows, t
     rows.job(status="Pending")
     assert database.tags
     for ask in (
-        lambda: queues.states(database, now=NOW),
         lambda: queues.stats(database, now=NOW, queue="work"),
         lambda: queues.stats(database, now=NOW, window=timedelta(hours=1)),
         lambda: queues.health(database, HealthLimits(), now=NOW),
@@ -175,6 +174,9 @@ def test_figures_and_health_take_one_statement(database: Database, rows: Rows, t
         before = database.executed
         ask()
         assert database.executed == before + 1
+    before = database.executed
+    queues.states(database, now=NOW)
+    assert database.executed == before + 2  # workers too
 
 
 # Health.

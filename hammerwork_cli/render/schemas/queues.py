@@ -29,6 +29,7 @@ QUEUE = record(
         "queue": text(),
         "paused": flag(),
         **QUEUE_JOBS,
+        "workers": null_or(count("Workers of ours that are alive and serve it; null where nobody knows")),
         "paused_at": null_or(instant()),
         "paused_by": null_or(text()),
         "paused_reason": null_or(text()),
