@@ -64,8 +64,10 @@ def test_the_figures_of_a_window_are_read_from_our_index(spawned: tuple[Database
     database, _ = spawned
     since = START + timedelta(days=1)
     assert spawns.stats(database, since=since, recent=since).overall.operations == 20
-    told = plan(database, "spawns.window_totals", queue=None, since=since)
-    assert "idx_hammerwork_jobs_first_parent" in told
+    for recorded in (False, True):
+        window = {"queue": None, "since": since, "recorded": recorded, "configured": not recorded}
+        told = plan(database, "spawns.window_totals", **window)
+        assert "idx_hammerwork_jobs_first_parent" in told
 
 
 def test_children_are_read_from_our_index(spawned: tuple[Database, str]) -> None:
