@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
@@ -190,36 +190,29 @@ def _spawning(database: Database, jobs: int, runs: int) -> Iterator[Result]:
         spawning.complete(database, Ended(job, End.COMPLETED), operation, lambda: parts, now=later)
         times["ours"].append(time.perf_counter() - start)
 
-    def raw(rows_a_statement: int, name: str) -> None:
+    def bare(insert: Callable[[Database, Sequence[tuple[Any, ...]]], object], name: str, share: int = 1) -> None:
         database.script("DELETE FROM hammerwork_jobs")
-        rows = [_raw_row(database, job) for job in made(new_id())]
+        rows = [_raw_row(database, job) for job in made(new_id())][: max(children // share, 1)]
         start = time.perf_counter()
-        database.transaction(lambda: _insert(database, rows, rows_a_statement))
-        times[name].append(time.perf_counter() - start)
+        insert(database, rows)
+        times[name].append((time.perf_counter() - start) * children / len(rows))
 
-    times: dict[str, list[float]] = {"ours": [], "many": [], "single": []}
+    many = _copied if database.dialect == "postgresql" else _inserted
+    times: dict[str, list[float]] = {"ours": [], "inserted": [], "same way": [], "one by one": []}
     for _ in range(runs + 1):
         spawn()
-        raw(500, "many")
-    raw(1, "single")
-    yield _ratio(
-        f"spawn {children:,} children atomically",
-        database,
-        children,
-        times["ours"][1:],
-        times["many"][1:],
-        goal=1 / 0.6,
-        against="a bare INSERT of the same rows, 500 a statement",
-    )
-    yield _ratio(
-        f"spawn {children:,} children atomically",
-        database,
-        children,
-        times["ours"][1:],
-        times["single"],
-        goal=0.1,
-        against="one INSERT a child",
-    )
+        bare(many, "same way")
+        bare(_inserted, "inserted")
+    bare(_one_by_one, "one by one", share=10)
+    name = f"spawn {children:,} children atomically"
+    for peer, goal, against in (
+        ("inserted", 1 / 0.6, "a bare INSERT of the same rows, 500 a statement"),
+        ("same way", 1 / 0.6, "a bare COPY of the same rows"),
+        ("one by one", 0.1, "one INSERT a child, as the original does"),
+    ):
+        if peer != "same way" or many is _copied:
+            peers = times[peer][1:] or times[peer]
+            yield _ratio(name, database, children, times["ours"][1:], peers, goal=goal, against=against)
 
 
 COLUMNS = (
@@ -235,13 +228,32 @@ def _raw_row(database: Database, job: NewJob) -> tuple[Any, ...]:
     return (job.id, job.queue, job.payload, "Pending", 2, 0, 3, *times, parents, empty, "satisfied")
 
 
-def _insert(database: Database, rows: Sequence[tuple[Any, ...]], size: int) -> None:
-    mark = database.placeholder
-    one = "(" + ",".join([mark] * len(rows[0])) + ")"
-    for start in range(0, len(rows), size):
-        part = rows[start : start + size]
-        sql = f"INSERT INTO hammerwork_jobs ({COLUMNS}) VALUES {','.join([one] * len(part))}"
-        database._execute(sql, [value for row in part for value in row])
+def _inserted(database: Database, rows: Sequence[tuple[Any, ...]]) -> None:
+    def work() -> None:
+        for start in range(0, len(rows), 500):
+            _insert(database, rows[start : start + 500])
+
+    database.transaction(work)
+
+
+def _one_by_one(database: Database, rows: Sequence[tuple[Any, ...]]) -> None:
+    for row in rows:
+        _insert(database, [row])
+
+
+def _copied(database: Database, rows: Sequence[tuple[Any, ...]]) -> None:
+    def work() -> None:
+        with database._connection.cursor() as cursor, cursor.copy(f"COPY hammerwork_jobs ({COLUMNS}) FROM STDIN") as to:
+            for row in rows:
+                to.write_row(row)
+
+    database.transaction(work)
+
+
+def _insert(database: Database, rows: Sequence[tuple[Any, ...]]) -> None:
+    one = "(" + ",".join([database.placeholder] * len(rows[0])) + ")"
+    sql = f"INSERT INTO hammerwork_jobs ({COLUMNS}) VALUES {','.join([one] * len(rows))}"
+    database._execute(sql, [value for row in rows for value in row])
 
 
 # A job that has just been enqueued.

@@ -132,7 +132,8 @@ class Worker:
         self._stopping = self._restart = self._full = False
         self._claimed = 0
         self._look_at = 0.0
-        self._turn = 0
+        self._turn = self._heard = 0
+        self._doubts: list[float] = []
         self._counting = threading.Lock()
         self._wishing = threading.Lock()
         self._leaving = False
@@ -265,6 +266,7 @@ class Worker:
     def _work(self) -> None:
         while not self._given_up.is_set():
             self._write()
+            self._settle_doubts()
             if self._stopping:
                 self._give_back(self._slots.take_back())
                 if self._slots.empty:
@@ -304,10 +306,11 @@ class Worker:
             return self.max_jobs is None or self._claimed < self.max_jobs
         if time.monotonic() < self._look_at:
             return self._slots.running + self._slots.waiting > 0
+        heard = self._heard
         got = self._claim(wanted)
         self._claimed += len(got)
         # What was not all that there is is asked for again at once; an empty queue after a while.
-        hungry = len(got) >= wanted or (got and self._news(got))
+        hungry = len(got) >= wanted or (got and self._news(got)) or heard != self._heard
         self._look_at = 0.0 if hungry else time.monotonic() + self.poll_interval * random.uniform(0.8, 1.2)  # noqa: S311
         if got:
             self._slots.put(got)
@@ -343,15 +346,35 @@ class Worker:
         free = max(0, self.concurrency - self._slots.running - self._slots.waiting - taken)
         # Nobody knows how long the jobs of a new queue take.
         limit = limit if queue in self._slots.seconds else max(1, min(limit, free))
-        return lambda database: claims.claim(
-            database,
-            queue,
-            worker=self.id,
-            now=self._clock.now(),
-            limit=limit,
-            slots=free,
-            priority=priority,
-        )
+        tries = 0
+
+        def unit(database: Database) -> list[Claimed]:
+            nonlocal tries
+            tries += 1
+            if tries > 1:
+                # The first try may have taken jobs that this worker knows nothing of, or may yet take them.
+                self._doubts = [0.0, time.monotonic() + self.lease]
+            return claims.claim(
+                database,
+                queue,
+                worker=self.id,
+                now=self._clock.now(),
+                limit=limit,
+                slots=free,
+                priority=priority,
+            )
+
+        return unit
+
+    def _settle_doubts(self) -> None:
+        """Gives back what was taken by a claim whose commit was not answered."""
+        if not self._doubts or time.monotonic() < self._doubts[0]:
+            return
+        back = self._connections.run(lambda database: claims.give_back_unknown(database, self.id, self._slots.ids))
+        self._doubts.pop(0)
+        if back:
+            log.info("%d jobs of a claim whose answer was lost may run again.", back)
+            self._look_at = 0.0
 
     def _priorities(self) -> Iterable[int | None]:
         if not self.weighted:
@@ -457,6 +480,8 @@ class Worker:
         self.stop()
 
     def _wake(self) -> None:
+        # Counted too: a claim that is under way may have looked before the job was there.
+        self._heard += 1
         self._look_at = 0.0
         self._woken.set()
 
