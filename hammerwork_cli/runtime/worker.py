@@ -40,6 +40,8 @@ STALE_SECONDS = 1.0
 """After so long, jobs that have not begun go back to the others."""
 DRAIN_SECONDS = 60
 """With ``drain``, jobs that are due within this time are waited for."""
+EAGER_SECONDS, EAGER_PAUSE = 0.3, 0.02
+"""After it was woken, a worker that finds nothing looks again so long, so often."""
 LAST_SECONDS = 10.0
 """For giving jobs back when the worker ends at once."""
 WEIGHTS = {
@@ -132,7 +134,8 @@ class Worker:
         self._stopping = self._restart = self._full = False
         self._claimed = 0
         self._look_at = 0.0
-        self._turn = self._heard = 0
+        self._turn = self._heard = self._seen = 0
+        self._eager_until = 0.0
         self._doubts: list[float] = []
         self._counting = threading.Lock()
         self._wishing = threading.Lock()
@@ -304,17 +307,24 @@ class Worker:
         self._full = wanted <= 0
         if self._full:
             return self.max_jobs is None or self._claimed < self.max_jobs
-        if time.monotonic() < self._look_at:
+        if self._seen == self._heard and time.monotonic() < self._look_at:
             return self._slots.running + self._slots.waiting > 0
-        heard = self._heard
+        self._seen = self._heard
         got = self._claim(wanted)
         self._claimed += len(got)
         # What was not all that there is is asked for again at once; an empty queue after a while.
-        hungry = len(got) >= wanted or (got and self._news(got)) or heard != self._heard
-        self._look_at = 0.0 if hungry else time.monotonic() + self.poll_interval * random.uniform(0.8, 1.2)  # noqa: S311
+        hungry = len(got) >= wanted or (got and self._news(got))
+        self._look_at = 0.0 if hungry else self._next_look()
         if got:
             self._slots.put(got)
         return bool(got) or not self._slots.empty
+
+    def _next_look(self) -> float:
+        now = time.monotonic()
+        if now < self._eager_until:
+            # A job that has just been written may be due in a moment, by a clock that goes a little before ours.
+            return now + EAGER_PAUSE
+        return now + self.poll_interval * random.uniform(0.8, 1.2)  # noqa: S311  jitter is no secret
 
     def _news(self, got: list[Claimed]) -> bool:
         """Whether there was a queue of which little was taken because nobody knew its jobs."""
@@ -383,6 +393,7 @@ class Worker:
         return sorted(WEIGHTS, key=lambda priority: random.random() ** (1 / WEIGHTS[priority]), reverse=True)  # noqa: S311
 
     def _nothing_left(self) -> bool:
+        self._settle_doubts()
         if self.max_jobs is not None and self._claimed >= self.max_jobs:
             return self._takes_no_more_wishes()
         if not self.drain or not self._slots.empty:
@@ -480,9 +491,9 @@ class Worker:
         self.stop()
 
     def _wake(self) -> None:
-        # Counted too: a claim that is under way may have looked before the job was there.
+        # Counted: a claim that is under way may have looked before the job was there.
         self._heard += 1
-        self._look_at = 0.0
+        self._eager_until = time.monotonic() + EAGER_SECONDS
         self._woken.set()
 
     def _wishes(self, database: Database, wishes: list[SpawnRequest]) -> None:

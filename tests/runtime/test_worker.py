@@ -529,7 +529,7 @@ def test_a_worker_without_a_queue_says_so(sqlite_url: str) -> None:
 def test_on_postgresql_an_idle_worker_hears_of_a_new_job(new_database: object, app: Handlers) -> None:
     stage = Stage(new_database("postgres", migrated=True))  # type: ignore[operator]
     worker = Worker(stage.url, app, poll_interval=600)
-    thread = threading.Thread(target=worker.run)
+    thread = threading.Thread(target=worker.run, daemon=True)
     thread.start()
     for number in range(100):
         stage.queue.enqueue(Job("noop", {}))
