@@ -7,7 +7,7 @@ and finds that it was its own.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,6 +19,7 @@ from hammerwork_cli.queries import dependencies, notices, releases
 from hammerwork_cli.queries.kinship import chunks
 
 LOST_BATCH = 500
+MOST_HELD = 100_000
 
 
 class Claim(NamedTuple):
@@ -366,6 +367,28 @@ def give_back(database: Database, jobs: Iterable[Claimed]) -> int:
         return sum(
             database.run("claims.give_back", ids=database.ids(ids), token=token.token, started=token.started_at)
             for token, ids in by_claim.items()
+        )
+
+    return database.transaction(work)
+
+
+def give_back_unknown(database: Database, worker: str, known: Callable[[], Collection[str]]) -> int:
+    """Returns, with their attempt, jobs that a worker holds and knows nothing of; how many.
+
+    They were taken by a claim whose commit was not answered.
+
+    Args:
+        database: where.
+        worker: its id; nobody claims for it meanwhile.
+        known: asked for the ids of the jobs that it knows of.
+    """
+
+    def work() -> int:
+        held = [str(row[0]) for row in database.rows("workers.running_jobs", worker=worker, limit=MOST_HELD)]
+        unknown = sorted(set(held).difference(known()))
+        return sum(
+            database.run("claims.give_back_unknown", ids=database.ids(part), worker=worker)
+            for part in chunks(unknown, database.key_chunk)
         )
 
     return database.transaction(work)

@@ -90,6 +90,12 @@ class Slots:
             self._waiting = deque(item for item in self._waiting if isinstance(item[0], Wish))
             return back
 
+    def ids(self) -> set[str]:
+        """Ids of all jobs that wait, run, or have ended and are yet to be written."""
+        with self._work:
+            waiting = {work.id for work, _ in self._waiting if isinstance(work, Claimed)}
+            return waiting | {run.job.id for run in self._runs} | {ended.job.id for ended in self._ended}
+
     def take_ended(self) -> list[Ended]:
         """Runs that ended since the last call."""
         with self._work:

@@ -96,6 +96,12 @@ UPDATE hammerwork_jobs SET status = 'Pending', attempts = attempts - 1, started_
 claimed_by = NULL
 WHERE id {among} AND {held}
 
+-- name: give_back_unknown
+-- The same for jobs that a worker holds by a claim whose commit was not answered.
+UPDATE hammerwork_jobs SET status = 'Pending', attempts = attempts - 1, started_at = NULL, claim_token = NULL,
+claimed_by = NULL
+WHERE id {among} AND status = 'Running' AND claimed_by = :worker
+
 -- name: whose
 -- What became of jobs that a guarded change did not find.
 SELECT id, status, claim_token, started_at FROM hammerwork_jobs WHERE id {among}

@@ -1,0 +1,84 @@
+"""What becomes of jobs when the answer to a commit is lost, or a worker dies after it was taken for lost."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import Handlers, Job
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ConnectionLostError
+from hammerwork_cli.models import new_id
+from hammerwork_cli.queries import claims, workers
+from hammerwork_cli.queries.workers import Pulse, Registration
+from tests.runtime.conftest import Stage
+
+SILENT = -1.0
+"""A lease that is over at once."""
+
+
+@contextmanager
+def losing_the_answer(patch: pytest.MonkeyPatch, module: Any, name: str) -> Iterator[list[int]]:
+    """The first call that changes something commits, and nobody hears of it."""
+    original, lost = getattr(module, name), []
+
+    def function(database: Database, *arguments: Any, **options: Any) -> Any:
+        result = original(database, *arguments, **options)
+        if result and not lost:
+            lost.append(1)
+            database.close()
+            raise ConnectionLostError("The connection was lost.")
+        return result
+
+    with patch.context() as patched:
+        patched.setattr(module, name, function)
+        yield lost
+
+
+@pytest.mark.parametrize("others", [0, 5])
+def test_jobs_of_a_claim_whose_answer_was_lost_are_run_by_the_same_worker(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    jobs = stage.enqueue(*(Job("noop", {}) for _ in range(2 + others)))
+    with losing_the_answer(monkeypatch, claims, "claim") as lost:
+        report = stage.work(app)
+    assert lost
+    assert report.completed == len(jobs)
+    assert stage.rows("status, attempts, claim_losses") == [("Completed", 1, None)] * len(jobs)
+
+
+def test_jobs_that_ended_are_counted_once_when_the_answer_is_lost(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = stage.enqueue(*(Job("noop", {}) for _ in range(5)))
+    with losing_the_answer(monkeypatch, claims, "settle") as lost:
+        report = stage.work(app)
+    assert lost
+    assert (report.completed, report.failed) == (5, 0)
+    assert stage.status(*jobs) == ["Completed"] * 5
+
+
+def test_jobs_that_a_worker_took_after_it_was_taken_for_lost_come_back(stage: Stage) -> None:
+    database, now = stage.database, stage.database.now()
+    worker = new_id()
+    workers.register(database, Registration(worker, "late", "host", 1, "0", ("noop",), (), 1, SILENT))
+    assert workers.bury_lost(database, now + timedelta(seconds=1)) == [("late", 0, 0)]
+    (job,) = stage.enqueue(Job("noop", {}))
+    # It has not noticed, claims, and dies before its next heartbeat.
+    later = now + timedelta(minutes=1)
+    assert len(claims.claim(database, "noop", worker=worker, now=later, limit=1, slots=1)) == 1
+    assert workers.bury_lost(database, later) == []
+    assert workers.bury_lost(database, later, leftovers=True) == [("late", 1, 0)]
+    assert stage.one(job) == "Pending"
+    assert workers.bury_lost(database, later, leftovers=True) == []
+
+
+def test_a_worker_that_has_ended_is_left_alone_when_it_holds_nothing(stage: Stage) -> None:
+    worker = new_id()
+    workers.register(stage.database, Registration(worker, "gone", "host", 1, "0", ("noop",), (), 1, SILENT))
+    workers.end(stage.database, worker, "gone", Pulse("running", 0, 3, 0, None), stage.database.now())
+    assert workers.bury_lost(stage.database, stage.database.now(), leftovers=True) == []
+    (found,) = workers.listed(stage.database)
+    assert (found.state, found.completed) == ("stopped", 3)
