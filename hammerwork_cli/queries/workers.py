@@ -125,14 +125,19 @@ def end(database: Database, worker: str, name: str, pulse: Pulse, now: datetime)
     database.transaction(work)
 
 
-def bury_lost(database: Database, now: datetime) -> list[tuple[str, int, int]]:
+def bury_lost(database: Database, now: datetime, *, leftovers: bool = False) -> list[tuple[str, int, int]]:
     """Takes the jobs of workers whose heartbeat stopped from them.
+
+    Args:
+        database: where.
+        now: the server's clock.
+        leftovers: look for workers that have ended and hold jobs all the same, instead of for silent ones.
 
     Returns:
         (worker's name, jobs that may run again, jobs that are Dead) for each that this call found.
     """
     buried = []
-    for worker, name in database.rows("workers.lost"):
+    for worker, name in database.rows("workers.leftovers" if leftovers else "workers.lost"):
         job_counts = database.transaction(partial(_bury, database, str(worker), str(name), now))
         if job_counts is not None:
             buried.append((str(name), *job_counts))

@@ -98,18 +98,22 @@ class Heart(threading.Thread):
         if asked.request and asked.request != self._told:
             self._told = asked.request
             self.on_request(asked.request)
-        for name, back, dead in workers.bury_lost(database, asked.now):
-            log.warning("Worker %s is lost: %d of its jobs may run again, %d are dead.", name, back, dead)
-            self.wake()
+        self._bury(database, asked.now)
         wishes = spawning.pending_requests(database)
         if wishes:
             self.on_wishes(database, wishes)
         self._sweep(database)
 
+    def _bury(self, database: Database, now: datetime, *, leftovers: bool = False) -> None:
+        for name, back, dead in workers.bury_lost(database, now, leftovers=leftovers):
+            log.warning("Worker %s is lost: %d of its jobs may run again, %d are dead.", name, back, dead)
+            self.wake()
+
     def _sweep(self, database: Database) -> None:
         """Releases, page by page, jobs that other programs left waiting although what they wait for has ended."""
         if time.monotonic() < self._next_sweep:
             return
+        self._bury(database, self.clock.now(), leftovers=True)
         doctor = Doctor(database, now=self.clock.now())
         self._sweep_after, mended = doctor.mend_waiting_page(self._sweep_after)
         if mended:

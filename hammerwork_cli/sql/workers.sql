@@ -42,10 +42,18 @@ WHERE id = :id AND ended_at IS NULL
 SELECT w.id, w.name FROM hammerwork_workers w
 WHERE w.ended_at IS NULL AND {silent_for} > w.lease_seconds ORDER BY w.id
 
+-- name: leftovers
+-- Workers that have ended and hold jobs all the same: taken for lost, they claimed once more before they died.
+SELECT DISTINCT w.id, w.name FROM hammerwork_jobs j JOIN hammerwork_workers w ON w.id = j.claimed_by
+WHERE j.status = 'Running' AND w.ended_at IS NOT NULL AND {silent_for} > w.lease_seconds ORDER BY w.id
+
+-- name: holds_jobs
+EXISTS (SELECT 1 FROM hammerwork_jobs j WHERE j.status = 'Running' AND j.claimed_by = w.id)
+
 -- name: bury
 -- Really changes the row of a lost worker, unless it has beaten again: of two who look after it, one goes on.
 UPDATE hammerwork_workers AS w SET state = 'lost', ended_at = {server_now}
-WHERE w.id = :id AND w.ended_at IS NULL AND {silent_for} > w.lease_seconds
+WHERE w.id = :id AND (w.ended_at IS NULL OR {holds_jobs}) AND {silent_for} > w.lease_seconds
 
 -- name: list
 -- Workers, the newest first.
