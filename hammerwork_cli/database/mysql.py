@@ -25,7 +25,10 @@ from hammerwork_cli.errors import (
 CONNECT_SECONDS = 10
 ABORT_SECONDS = 1
 RETRYABLE = {1213, 1205, 1020, 1180, 1637, 3572}
-LOST = {2006, 2013, 2055, 1053, 1927, -1}
+LOST = {2006, 2013, 2055, 1053, 1927, 1047, 1158, 1159, 1160, 1161, 4031, -1}
+NOBODY_ANSWERS = {2002, 2003, 2005, *LOST}
+SSL_ERROR = 2026
+FULL = {1040, 1203, 1226}
 REFUSED = {1264, 1292, 1366, 1406, 3140, 3157, 4025, 1153, 3141, 3156}
 DENIED = {1044, 1045, 1142, 1143, 1227, 1698, 1370, 3118}
 MISSING = {1146, 1054}
@@ -138,7 +141,10 @@ class MySQLDatabase(Database):
     def _connect_error(self, number: int, text: str) -> Exception:
         if number == errorcode.ER_BAD_DB_ERROR:
             return UnreachableError(f"{self.url}: there is no such database.", hint="Create it, or check the name.")
-        if number in {2002, 2003, 2005, 2013, 2055, -1}:
+        if number in FULL:
+            return UnreachableError(f"{self.url} takes no more connections.", hint="Try again in a moment.")
+        # A server that ends while TLS begins is no question of certificates.
+        if number in NOBODY_ANSWERS or (number == SSL_ERROR and "certificate" not in text):
             return UnreachableError(f"No MySQL server answers at {self.url}.", hint="Is it running? Is the host right?")
         return DatabaseError(f"Cannot connect to {self.url}: {_plain(text)}.", errno=number)
 

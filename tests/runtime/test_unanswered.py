@@ -1,9 +1,13 @@
 """What becomes of jobs when the answer to a commit is lost, or a worker dies after it was taken for lost."""
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from select import select
+from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -13,6 +17,7 @@ from hammerwork_cli.errors import ConnectionLostError
 from hammerwork_cli.models import new_id
 from hammerwork_cli.queries import claims, workers
 from hammerwork_cli.queries.workers import Pulse, Registration
+from hammerwork_cli.runtime.connections import Connections
 from tests.runtime.conftest import Stage
 
 SILENT = -1.0
@@ -82,3 +87,40 @@ def test_a_worker_that_has_ended_is_left_alone_when_it_holds_nothing(stage: Stag
     assert workers.bury_lost(stage.database, stage.database.now(), leftovers=True) == []
     (found,) = workers.listed(stage.database)
     assert (found.state, found.completed) == ("stopped", 3)
+
+
+@pytest.mark.mysql
+def test_a_server_that_ends_while_a_connection_begins_is_tried_again(new_database: Callable[..., str]) -> None:
+    url = urlsplit(new_database("mysql", migrated=True))
+    with hanging_up_once(url.hostname or "", url.port or 3306) as (port, hung_up):
+        through = url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{port}").geturl()
+        connections = Connections(through, 1)
+        assert connections.run(lambda database: database.query("SELECT 1"), patience=30) == [(1,)]
+        connections.close()
+    assert hung_up
+
+
+@contextmanager
+def hanging_up_once(host: str, port: int) -> Iterator[tuple[int, list[bytes]]]:
+    """A port that leads to a server; the first client is left alone after the server's greeting."""
+    hung_up: list[bytes] = []
+
+    def serve() -> None:
+        client, _ = listener.accept()
+        with client, socket.create_connection((host, port)) as server:
+            client.sendall(server.recv(4096))
+            hung_up.append(client.recv(4096))
+        client, _ = listener.accept()
+        with client, socket.create_connection((host, port)) as server:
+            while ready := select([client, server], [], [], 30)[0]:
+                for end in ready:
+                    data = end.recv(65536)
+                    if not data:
+                        return
+                    (server if end is client else client).sendall(data)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1], hung_up
+        thread.join(30)
