@@ -26,7 +26,7 @@ class JobHandler:
         is_async: whether it runs on an event loop rather than in a thread.
     """
 
-    function: Callable[[Job], Any]
+    function: Callable[..., Any]
     retry: RetryStrategy | None = None
     timeout: timedelta | None = None
     is_async: bool = False
@@ -62,7 +62,7 @@ class Handlers(SpawnManager):
     def register_job(
         self,
         queue: str,
-        function: Callable[[Job], Any],
+        function: Callable[..., Any],
         *,
         retry: RetryStrategy | None = None,
         timeout: timedelta | None = None,
