@@ -75,8 +75,8 @@ def _sizes(wanted: argparse.Namespace) -> Iterator[Size]:
     freezes = wanted.kills // 10 if wanted.freezes is None else wanted.freezes
     restarts = wanted.kills // 10 if wanted.restarts is None else wanted.restarts
     for number in range(runs):
-        parts = (len(range(number, total, runs)) for total in (wanted.kills, freezes, restarts))
-        yield Size(*parts, wanted.stream)
+        kills, stops, ends = (len(range(number, total, runs)) for total in (wanted.kills, freezes, restarts))
+        yield Size(kills, stops, ends, wanted.stream)
 
 
 @contextlib.contextmanager

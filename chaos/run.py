@@ -33,7 +33,13 @@ PATIENCE = 10.0
 QUIET_SECONDS = 60
 """After so long without any change, whatever has not ended is stuck."""
 LOOK = 0.05
-_OFTEN = {"claimed": 20, "handler done": 50, "claim: before commit": 20, "end: before commit": 20, "end: after commit": 20}
+_OFTEN = {
+    "claimed": 20,
+    "handler done": 50,
+    "claim: before commit": 20,
+    "end: before commit": 20,
+    "end: after commit": 20,
+}
 """Steps that a worker gets to many times a second."""
 
 
@@ -87,6 +93,12 @@ class _Working:
             # Where it holds a lock, whoever looks after the workers may wait for it.
             threading.Thread(target=self._thaw, daemon=True).start()
 
+    def die_later(self, dies: bool, drawn: Random) -> None:
+        """Once it has stood still, it may be somebody else's turn to be killed at a step, and this one's at any."""
+        self.frozen, self.step = False, ANY_MOMENT
+        self.fate = Fate(ANY_MOMENT) if dies else None
+        self.ends_at = time.monotonic() + drawn.uniform(0.3, 3)
+
     def look(self) -> None:
         """Kills or freezes it when it is time to."""
         if self.fate is None or self.ends_at is None or self.frozen or time.monotonic() < self.ends_at:
@@ -95,8 +107,9 @@ class _Working:
         self._signal(signal.SIGSTOP if self.fate.freezes else signal.SIGKILL)
 
     def _thaw(self) -> None:
-        while not _stands_still(self.process.pid):
-            if not self.process.is_alive():
+        # Asking the process itself is for one thread alone.
+        while (state := _state(self.process.pid)) != "T":
+            if state in ("", "Z"):
                 return
             time.sleep(LOOK)
         time.sleep(FROZEN_SECONDS)
@@ -108,10 +121,11 @@ class _Working:
             os.kill(self.process.pid, number)
 
 
-def _stands_still(pid: int) -> bool:
+def _state(pid: int) -> str:
+    """``T`` for a process that stands still; nothing for one that is gone."""
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2][1:2] == "T"
-    return False
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2][1:2]
+    return ""
 
 
 class Size(NamedTuple):
@@ -241,7 +255,7 @@ class Run:
                 worker.look()
                 if worker.frozen and worker.fate is not None:
                     self.outcome.freezes += 1
-                    worker.fate = None
+                    worker.die_later(bool(self._fates and self._fates.pop()), self.drawn)
                 continue
             if worker.process.exitcode == -signal.SIGKILL and worker.fate is not None:
                 self.outcome.kills[worker.step] += 1
@@ -264,7 +278,11 @@ class Run:
 
     def _restart_server(self) -> None:
         done, died = self.outcome.restarts.total(), self.outcome.kills.total()
-        if self.server is None or done >= self.size.restarts or died < (done + 0.5) * self.size.kills / self.size.restarts:
+        if (
+            self.server is None
+            or done >= self.size.restarts
+            or died < (done + 0.5) * self.size.kills / self.size.restarts
+        ):
             return
         how = (CRASH, HALT)[done % 2]
         self._down_until = float("inf")

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -113,7 +114,11 @@ def crashing_server(kind: str) -> Iterator[CrashingServer]:
 
 
 def _keep(server: Postgres | MySQL) -> None:
-    orders = {CRASH: lambda: _crash(server), HALT: server.halt, START: lambda: _start(server)}
+    orders: dict[str, Callable[[], None]] = {
+        CRASH: partial(_crash, server),
+        HALT: server.halt,
+        START: partial(_start, server),
+    }
     try:
         server.start()
         print(server.url, flush=True)

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from multiprocessing import connection, parent_process
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from chaos.handlers import handlers
 from hammerwork_cli import RetryStrategy, Worker
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConnectionLostError, UnreachableError
-from hammerwork_cli.queries import claims, spawning, workers
+from hammerwork_cli.queries import claims, enqueue, spawning, workers
 from hammerwork_cli.runtime.runs import Runner
 
 ANY_MOMENT = "any moment"
@@ -47,14 +48,13 @@ _TRANSACTIONS = {
 """What the steps of a transaction begin with, and the function that runs it."""
 _STATEMENTS = {
     "claims.complete": (False, "parent completed"),
-    "jobs.insert": (False, "first batch inserted"),
     "spawning.record": (True, "all inserted"),
 }
 """Statements of a spawn -> whether the step is before the statement, and its name."""
 
 
 UNREACHABLE = 4
-"""Exit code of a worker that began while its server was down."""
+"""Exit code of a worker that began while its server went down."""
 UNANSWERED = 0.02
 """How many of the watched transactions lose their connection: half of them before the commit, half after it."""
 
@@ -76,7 +76,9 @@ class Fate(NamedTuple):
 def work(url: str, folder: Path, lease: float, fate: Fate | None) -> None:
     """Runs a worker until it is told to end, or meets its fate."""
     logging.basicConfig(
-        filename=folder / f"worker-{os.getpid()}.log", level=logging.INFO, format="%(asctime)s %(threadName)s %(message)s"
+        filename=folder / f"worker-{os.getpid()}.log",
+        level=logging.INFO,
+        format="%(asctime)s %(threadName)s %(message)s",
     )
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _watch(fate or Fate(ANY_MOMENT), folder)
@@ -84,7 +86,7 @@ def work(url: str, folder: Path, lease: float, fate: Fate | None) -> None:
     app = handlers(folder / "effects")
     try:
         Worker(url, app, concurrency=3, lease=lease, poll_interval=0.1, retry=retry).run()
-    except UnreachableError:
+    except (UnreachableError, ConnectionLostError):
         sys.exit(UNREACHABLE)
 
 
@@ -116,6 +118,7 @@ def _watch(fate: Fate, folder: Path) -> None:
 
     _watch_transactions(watch, reached, folder / "unanswered")
     _watch_statements(watch, reached)
+    _wrap(enqueue, "insert", after=lambda _: reached("first batch inserted") if watch.transaction == "" else None)
     _wrap(Runner, "_call", after=lambda _: reached("handler done"))
     _wrap(claims, "claim", after=lambda jobs: reached("claimed") if jobs else None)
 
@@ -130,7 +133,7 @@ def _watch_transactions(watch: _Watch, reached: Callable[[str], None], unanswere
             watch.transaction = None
 
     for name, (module, function) in _TRANSACTIONS.items():
-        _wrap(module, function, around=lambda name=name: within(name))
+        _wrap(module, function, around=partial(within, name))
     original = Database.transaction
 
     def transaction(self: Database, work: Callable[[], Any], **options: Any) -> Any:
