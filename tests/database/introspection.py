@@ -162,7 +162,7 @@ OURS = (
     "claim_losses",
     "releases",
     "retry_strategy",
-    "jobs_claimable",
+    "claimable",
     "jobs_claimed",
 )
 """What our own migrations add, by the ends of their names."""

@@ -59,7 +59,12 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, dict[str
     assert {table: before[table] for table in rest} == {table: after[table] for table in rest}
     assert len(before["hammerwork_jobs"]) == len(after["hammerwork_jobs"])
     return {
-        str(old["id"]): {column: (old[column], new[column]) for column in old if old[column] != new[column]}
+        str(old["id"]): {
+            column: (old[column], new[column])
+            for column in old
+            # MySQL computes it from the others.
+            if column != "claimable" and old[column] != new[column]
+        }
         for old, new in zip(before["hammerwork_jobs"], after["hammerwork_jobs"], strict=True)
         if old != new
     }

@@ -104,9 +104,7 @@ def rows(migrated_url: str) -> Iterator[Rows]:
 def settle(rows: Rows, job: str, status: str, **columns: Any) -> None:
     values = {"status": status, **columns}
     words = ", ".join(f"{column} = {rows.database.placeholder}" for column in values)
-    rows.run(
-        f"UPDATE hammerwork_jobs SET {words} WHERE id = '{job}'", [rows.adapted(v) for v in values.values()]
-    )
+    rows.run(f"UPDATE hammerwork_jobs SET {words} WHERE id = '{job}'", [rows.adapted(v) for v in values.values()])
 
 
 def wait_once(database: Database, job: str, **options: Any) -> WaitResult:
