@@ -9,6 +9,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,10 @@ from hammerwork_cli.database import Database, connect
 from tests.databases import DUMPS, Databases, MysqlDatabases, PostgresDatabases, SqliteDatabases
 from tests.mermaid_parser import FOLDER, MermaidParser
 from tests.servers import ServerMissingError, server_url
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # Started in the background, where Ctrl-C is ignored, by every program that a test starts too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
 DIALECTS = ("sqlite", "postgres", "mysql")
