@@ -2,7 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench completions clean
+.PHONY: demo test check bench chaos completions clean
 
 demo: $(VENV)/installed
 	$(BIN)/hammerwork demo
@@ -19,6 +19,10 @@ check: $(VENV)/installed
 
 bench: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# Kills workers and servers for a quarter of an hour: make chaos ARGS="--databases sqlite --kills 50"
+chaos: $(VENV)/installed $(VENV)/test-tools
+	$(BIN)/python -m chaos $(ARGS)
 
 completions: $(VENV)/installed
 	$(BIN)/python completions/generate.py

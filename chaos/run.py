@@ -271,7 +271,8 @@ class Run:
             worker.process.terminate()
         for worker in self._workers:
             worker.process.join(20)
-            if worker.process.exitcode != 0:
+            # One that has not begun does not listen yet.
+            if worker.process.exitcode not in (0, -signal.SIGTERM):
                 self.problems.append(f"worker {worker.process.pid} ended with {worker.process.exitcode} when asked to")
 
     # Servers.
