@@ -93,14 +93,19 @@ class Kinship:
             limit: the most jobs that the caller has room for; failures come first then, chunk by chunk.
         """
         bounds = {"limit": limit, "failed": FAILED_SPELLINGS, "running": RUNNING_SPELLINGS}
-        if limit is None and "by_gin" in self.database.tags:
-            # In order, so that neighbours meet in the index.
+        tags = self.database.tags
+        # All are read in order, so that neighbours meet in the index.
+        if limit is None and "by_gin" in tags:
             lists = [(ids,) for ids in self._parts(sorted(parents), GIN_LIST)]
             for start in range(0, len(lists), GIN_LISTS):
                 yield from self._nodes("all_children", lists=lists[start : start + GIN_LISTS])
         else:
-            for way, part in self.ways_to(parents):
-                yield from self._nodes(f"{way}children", ids=part, **bounds)
+            in_order = limit is None and {"mysql", "by_first_parent"} <= tags
+            for way, part in self.ways_to(sorted(parents) if in_order else parents):
+                if in_order and not way:
+                    yield from self._nodes("all_children", parents=json.dumps(part))
+                else:
+                    yield from self._nodes(f"{way}children", ids=part, **bounds)
         if self.has_archive:
             for part in self._parts(parents, self._archive_chunk):
                 yield from self._archived("archived_children", ids=part, **bounds)
