@@ -6,13 +6,16 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from chaos.run import fates
+from chaos import checking
+from chaos.run import Run, Size, fates
 from chaos.servers import CrashingServer
 from chaos.worker import NAMED
+from hammerwork_cli.database import connect
 from tests.conftest import ROOT, unavailable
 from tests.servers import ServerMissingError
 
@@ -59,3 +62,53 @@ def test_even_a_short_run_draws_every_named_step() -> None:
     from random import Random
 
     assert {fate.step for fate in fates(KILLS, Random(1))} >= set(NAMED)
+
+
+@pytest.fixture
+def calm_run(new_database: Callable[..., str], tmp_path: Path) -> Run:
+    """A run in which nobody dies, at its end."""
+    url = new_database("sqlite", migrated=True)
+    checking.prepare(url)
+    run = Run(url, None, tmp_path, Size(kills=0, freezes=0, restarts=0, stream=20), seed=1)
+    assert run.go().findings.problems == []
+    return run
+
+
+DAMAGE = {
+    "lost: 0.stream/7 (leaf) is not there": "DELETE FROM hammerwork_jobs WHERE payload LIKE '%\"0.stream/7\"%'",
+    "doubled: 0.stream/7 (leaf) is there 2 times": (
+        "INSERT INTO hammerwork_jobs (id, queue_name, status, payload, depends_on, scheduled_at, created_at)"
+        " SELECT '00000000-0000-4000-8000-000000000000', queue_name, status, payload, depends_on, scheduled_at,"
+        " created_at FROM hammerwork_jobs WHERE payload LIKE '%\"0.stream/7\"%'"
+    ),
+    "stuck: 0.stream/7 (": "UPDATE hammerwork_jobs SET status = 'Running' WHERE payload LIKE '%\"0.stream/7\"%'",
+    "stuck: 0.both3 (": "UPDATE hammerwork_jobs SET dependency_status = 'waiting' WHERE payload LIKE '%\"0.both3\"%'",
+    "lost: the result of 0.stream/7": (
+        "UPDATE hammerwork_jobs SET result_data = NULL WHERE payload LIKE '%\"0.stream/7\"%'"
+    ),
+    "doubled: 0.stream (": (
+        "INSERT INTO hammerwork_spawn_operations (id, parent_id, root_id, depth, occurrence, handler, outcome, children,"
+        " started_at, ended_at) SELECT '00000000-0000-4000-8000-000000000000', parent_id, root_id, depth, occurrence,"
+        " handler, outcome, children, started_at, ended_at FROM hammerwork_spawn_operations WHERE handler = 'stream'"
+    ),
+    "lost: 0.stream (": "DELETE FROM hammerwork_spawn_operations WHERE handler = 'stream'",
+    "lost: the child 0.keys11+1": (
+        "UPDATE hammerwork_spawned_children SET child_id = parent_id WHERE spawn_key = '0.keys11+1'"
+    ),
+    "doubled: 0.stream/8 (": (
+        "UPDATE hammerwork_jobs SET status = 'Running' WHERE payload LIKE '%\"0.stream/8\"%';"
+        "UPDATE hammerwork_jobs SET status = 'Completed' WHERE payload LIKE '%\"0.stream/8\"%'"
+    ),
+}
+
+
+def test_the_check_sees_each_kind_of_damage(calm_run: Run) -> None:
+    database = connect(calm_run.url)
+    for problem, damage in DAMAGE.items():
+        database.script("BEGIN")
+        for statement in damage.split(";"):
+            database.script(statement)
+        found = checking._Checking(database, calm_run.roots, calm_run.folder / "effects").findings()
+        database.script("ROLLBACK")
+        assert any(text.startswith(problem) for text in found.problems), (problem, found.problems)
+    database.close()
