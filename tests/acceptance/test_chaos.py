@@ -87,8 +87,8 @@ DAMAGE = {
         "UPDATE hammerwork_jobs SET result_data = NULL WHERE payload LIKE '%\"0.stream/7\"%'"
     ),
     "doubled: 0.stream (": (
-        "INSERT INTO hammerwork_spawn_operations (id, parent_id, root_id, depth, occurrence, handler, outcome, children,"
-        " started_at, ended_at) SELECT '00000000-0000-4000-8000-000000000000', parent_id, root_id, depth, occurrence,"
+        "INSERT INTO hammerwork_spawn_operations (id, parent_id, root_id, depth, occurrence, handler, outcome,"
+        " children, started_at, ended_at) SELECT '00000000-0000-4000-8000-000000000000', parent_id, root_id, depth, occurrence,"
         " handler, outcome, children, started_at, ended_at FROM hammerwork_spawn_operations WHERE handler = 'stream'"
     ),
     "lost: 0.stream (": "DELETE FROM hammerwork_spawn_operations WHERE handler = 'stream'",
