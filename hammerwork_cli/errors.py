@@ -17,6 +17,8 @@ class HammerworkError(Exception):
 
     def __init__(self, message: str, *, hint: str | None = None, **details: object) -> None:
         super().__init__(message)
+        if hint:
+            self.add_note(hint)  # what a traceback shows besides, when a program of its own does not catch it
         self.message = message
         self.hint = hint
         self.details = details

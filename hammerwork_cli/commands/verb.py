@@ -10,6 +10,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+WHOLE_SENTENCE = 1_000
+"""Characters of a first sentence in the help of a group, more than any has."""
+
 
 class Color(StrEnum):
     """When to colour."""
@@ -61,7 +64,20 @@ def group(name: str, text: str, *examples: str) -> typer.Typer:
     if examples:
         lines = [f"  hammerwork {example}" for example in examples]
         text = "\n".join([f"{text}\n\n\b", "Examples:" if lines[1:] else "Example:", *lines])
-    return typer.Typer(name=name, help=text, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+    return typer.Typer(
+        name=name, cls=Group, help=text, no_args_is_help=True, add_completion=False, rich_markup_mode=None
+    )
+
+
+class Group(TyperGroup):
+    """A group whose help says of each command its whole first sentence, on as many lines as that needs."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Writes the commands into a help."""
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        rows = [(name, one.get_short_help_str(WHOLE_SENTENCE)) for name, one in found if one and not one.hidden]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
 
 class Verb(TyperCommand):
@@ -72,7 +88,7 @@ class Verb(TyperCommand):
         self.params += shared_options()
 
 
-class LateGroup(TyperGroup):
+class LateGroup(Group):
     """The root group: a group's module is imported when it is asked for.
 
     Help, completion, suggestions and walking the tree see all groups all the same.

@@ -88,6 +88,7 @@ def test_the_help_of_a_group_shows_what_to_type_and_it_can_be_typed(hammerwork: 
         assert words[1] == name
         assert not hasattr(group, "commands") or words[2] in group.commands
     assert done.exit_code == 0
+    assert "..." not in done.stdout.partition("Commands:")[2], "each command's sentence is there as a whole"
 
 
 @pytest.mark.parametrize(
