@@ -85,7 +85,7 @@ complete -c hammerwork -n '__hammerwork_at' -a web -d 'The REST API and the live
 complete -c hammerwork -n '__hammerwork_at' -a migration -d 'The tables: make them, finish them, look at them.'
 complete -c hammerwork -n '__hammerwork_at' -a config -d 'Settings: option, then environment, then file, then default.'
 complete -c hammerwork -n '__hammerwork_at' -a schema -d 'The JSON schema of what a verb prints with --format json; without a name, the names that there are.'
-complete -c hammerwork -n '__hammerwork_at' -a demo -d 'Makes an embedded database, fills it with a video platform\'s night, and shows what was spawned.'
+complete -c hammerwork -n '__hammerwork_at' -a demo -d 'Enqueues one job in an embedded database, runs a worker for a few seconds, and draws all that was spawned.'
 complete -c hammerwork -n '__hammerwork_at' -l version -s V -d 'Show the version and exit.'
 complete -c hammerwork -n '__hammerwork_at' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'postgresql://, mysql://, mariadb:// or sqlite:///path.'
 complete -c hammerwork -n '__hammerwork_at' -l color -x -a 'auto always never' -d 'When to colour.'

@@ -1,106 +1,101 @@
-"""The story that ``hammerwork demo`` tells: a video platform's night, with one thing gone wrong."""
+"""What ``hammerwork demo`` runs: the handlers of a video platform that has been sent a damaged recording."""
 
-import json
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from hammerwork_cli.models import JobPriority, JobStatus, NewJob, SpawnConfig
+from hammerwork_cli.models import JobPriority, SpawnConfig
+from hammerwork_cli.runtime.handlers import Handlers
+from hammerwork_cli.runtime.job import Job
+from hammerwork_cli.runtime.retry import RetryStrategy
+from hammerwork_cli.runtime.spawning import SpawnContext
 
-TITLES = ("Nordlichter über Tromsø", "東京の夜", 'The "best" of 2026')
 QUALITIES = ("1080p", "720p", "480p", "audio")
 SEGMENTS = 8
+DAMAGED = (("720p", 3), ("720p", 5))
+SOON = RetryStrategy.fixed(timedelta(milliseconds=400))
+
+app = Handlers()
+"""``hammerwork worker start --handlers hammerwork_cli.demonstration:app`` runs them as well."""
 
 
-def night(now: datetime) -> list[NewJob]:
-    """The jobs, parents first: three videos, 41 jobs each; one has dead segments and one is still running.
+class CodecError(Exception):
+    """A recording that no codec can read."""
 
-    Args:
-        now: the present; everything happened in the minutes before.
+
+def upload() -> Job:
+    """A video to begin with: it spawns everything else."""
+    config = SpawnConfig(operation_id="ingest-000", inherit_priority=False)
+    job = Job("video_ingest", {"title": "Nordlichter über Tromsø"}, priority=JobPriority.HIGH)
+    return job.with_spawn_config(config)
+
+
+def tomorrow() -> Job:
+    """A video that comes later, and is not awaited."""
+    job = Job("video_ingest", {"title": "Tomorrow's upload"}, scheduled_at=datetime.now(UTC) + timedelta(hours=8))
+    return job.with_spawn_config(SpawnConfig())
+
+
+@app.job("video_ingest")
+def ingest(job: Job) -> dict[str, Any]:
+    """Looks at the file that was sent."""
+    time.sleep(0.4)
+    return {"title": job.payload["title"], "seconds": 80}
+
+
+@app.spawn("video_ingest")
+def derivatives(_: SpawnContext) -> Iterator[Job]:
+    """Everything that is made of a video; each encoding will spawn in its turn."""
+    for quality in QUALITIES:
+        yield Job("transcode", {"quality": quality}).with_spawn_config(SpawnConfig())
+    for number in range(3):
+        yield Job("thumbnail", {"at": 10 * number})
+    yield Job("subtitle", {"language": "nb"})
+
+
+@app.job("transcode")
+def transcode(job: Job) -> None:
+    """Plans an encoding."""
+    time.sleep(0.3)
+    del job
+
+
+@app.spawn("transcode")
+def segments(context: SpawnContext) -> Iterable[Job]:
+    """The parts of an encoding, which can be made side by side."""
+    quality = context.parent_job.payload["quality"]
+    return [Job("segment", {"quality": quality, "segment": number}) for number in range(SEGMENTS)]
+
+
+@app.job("segment", retry=SOON)
+def segment(job: Job) -> dict[str, int]:
+    """Encodes a part, where the recording has one that can be read."""
+    time.sleep(0.15 + 0.05 * (job.payload["segment"] % 4))
+    return {"begins_at": position(recording(job.payload), job.payload["segment"])}
+
+
+@app.job("thumbnail")
+@app.job("subtitle")
+def accompany(job: Job) -> None:
+    """Makes what is small."""
+    time.sleep(0.2)
+    del job
+
+
+def recording(payload: dict[str, Any]) -> bytes:
+    """The bytes of a part; of the damaged ones the end is missing."""
+    whole = b"\x00\x00\x00\x18ftypisom" + bytes(12) + b"\x00\x00\x00\x08moov"
+    return whole[:20] if (payload["quality"], payload["segment"]) in DAMAGED else whole
+
+
+def position(data: bytes, number: int) -> int:
+    """Where the index of a part begins.
+
+    Raises:
+        CodecError: it has none.
     """
-    videos = [_Video(title, now - timedelta(minutes=12 - 4 * number)) for number, title in enumerate(TITLES)]
-    stories = zip(videos, ("fine", "broken", "running"), strict=True)
-    jobs = [job for video, story in stories for job in video.jobs(story)]
-    return [*jobs, _upcoming(now)]
-
-
-def broken_root(jobs: Sequence[NewJob]) -> str:
-    """The id of the job at the top of the tree that has dead jobs in it."""
-    by_id = {job.id: job for job in jobs}
-    job = next(job for job in jobs if job.status == JobStatus.DEAD)
-    while job.depends_on:
-        job = by_id[job.depends_on[0]]
-    return job.id
-
-
-def _upcoming(now: datetime) -> NewJob:
-    return NewJob(
-        queue="video_ingest",
-        payload=_payload({"title": "Tomorrow's upload"}, spawns=True),
-        created_at=now,
-        scheduled_at=now + timedelta(hours=8),
-    )
-
-
-def _payload(payload: dict[str, object], *, spawns: bool, operation: str | None = None) -> str:
-    if spawns:
-        payload = payload | {"_spawn_config": SpawnConfig(operation_id=operation).stored()}
-    return json.dumps(payload)
-
-
-class _Video:
-    """One upload: an ingest that spawns encodes, thumbnails and subtitles; an encode that spawns segments."""
-
-    def __init__(self, title: str, start: datetime) -> None:
-        self.title = title
-        self.start = start
-
-    def jobs(self, story: str) -> list[NewJob]:
-        operation = f"ingest-{TITLES.index(self.title):03}"
-        ingest = self._job("video_ingest", {"title": self.title}, 0, 1.4, spawns=True, operation=operation)
-        jobs = [ingest]
-        for place, quality in enumerate(QUALITIES):
-            encode = self._job("transcode", {"quality": quality}, 2 + place, 3.2, parent=ingest, spawns=True)
-            jobs.append(encode)
-            for number in range(SEGMENTS):
-                segment = self._job("segment", {"segment": number}, 8 + place + number, 7.5, parent=encode)
-                jobs.append(self._told(segment, story, quality, number))
-        jobs += [self._job("thumbnail", {"at": 10 * place}, 3 + place, 0.6, parent=ingest) for place in range(3)]
-        jobs.append(self._job("subtitle", {"language": "nb"}, 5, 4.1, parent=ingest))
-        return jobs
-
-    def _job(
-        self,
-        queue: str,
-        payload: dict[str, object],
-        after: float,
-        seconds: float,
-        *,
-        parent: NewJob | None = None,
-        spawns: bool = False,
-        operation: str | None = None,
-    ) -> NewJob:
-        started = self.start + timedelta(seconds=after)
-        return NewJob(
-            queue=queue,
-            payload=_payload(payload, spawns=spawns, operation=operation),
-            created_at=started - timedelta(seconds=0.5),
-            scheduled_at=started - timedelta(seconds=0.5),
-            status=JobStatus.COMPLETED,
-            priority=JobPriority.HIGH if queue == "video_ingest" else JobPriority.NORMAL,
-            attempts=1,
-            depends_on=(parent.id,) if parent else (),
-            dependency_status="satisfied" if parent else "none",
-            started_at=started,
-            completed_at=started + timedelta(seconds=seconds),
-        )
-
-    def _told(self, segment: NewJob, story: str, quality: str, number: int) -> NewJob:
-        if story == "broken" and quality == "720p" and number in {3, 5}:
-            segment.status, segment.attempts = JobStatus.DEAD, segment.max_attempts
-            segment.failed_at, segment.completed_at = segment.completed_at, None
-            segment.error_message = f"Codec error in segment {number}: moov atom not found"
-        elif story == "running" and quality == "audio" and number >= 5:
-            segment.status, segment.completed_at = (JobStatus.RUNNING if number == 5 else JobStatus.PENDING), None
-            segment.started_at = segment.started_at if number == 5 else None
-            segment.attempts = int(number == 5)
-        return segment
+    try:
+        return data.index(b"moov")
+    except ValueError as error:
+        raise CodecError(f"moov atom not found in segment {number}") from error

@@ -1,24 +1,30 @@
 """``hammerwork demo``: something real to look at."""
 
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hammerwork_cli import demonstration
 from hammerwork_cli.commands.verb import Verb
 from hammerwork_cli.context import Context, make_folder
-from hammerwork_cli.database import DatabaseUrl, connect
+from hammerwork_cli.database import Database, DatabaseUrl, connect
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.queries import enqueue, migrations, spawns, trees
-from hammerwork_cli.render import tables
+from hammerwork_cli.queries import migrations, spawns, trees
 from hammerwork_cli.render.pictures import Limits, TreeFormat, picture
-from hammerwork_cli.render.text import short_id
+from hammerwork_cli.render.text import plural, short_id, statuses
+
+if TYPE_CHECKING:
+    from hammerwork_cli.models import SpawnTree
+    from hammerwork_cli.queries.tree_watch import WatchedTree
 
 app = typer.Typer(name="demo", add_completion=False, rich_markup_mode=None)
 
 FOLDER = Path("hammerwork-demo")
+LIMITS = Limits.of(TreeFormat.TEXT, None, None, None, full=False)
 
 
 @app.command("demo", cls=Verb)
@@ -26,7 +32,7 @@ def demo(
     ctx: typer.Context,
     folder: Annotated[Path, typer.Option("--folder", metavar="FOLDER", help="Where its database goes.")] = FOLDER,
 ) -> None:
-    """Makes an embedded database, fills it with a video platform's night, and shows what was spawned.
+    """Enqueues one job in an embedded database, runs a worker for a few seconds, and draws all that was spawned.
 
     \b
     Example:
@@ -39,30 +45,103 @@ def demo(
         )
     make_folder(folder)
     url = DatabaseUrl.of_file(folder / "demo.db")
-    database = connect(url)
-    try:
+    with closing(connect(url)) as database:
         migrations.run(database)
-        jobs = demonstration.night(context.now())
-        enqueue.insert(database, jobs)
-        operations = spawns.operations(database, limit=10)
-        broken = demonstration.broken_root(jobs)
-        tree = trees.tree(database, broken)
-    finally:
-        database.close()
+        root = _enqueue(url)
+        with _worker(url) as thread:
+            _watch(context, url, database, root, thread)
+        _show(context, url, database, trees.tree(database, root))
+
+
+def _enqueue(url: DatabaseUrl) -> str:
+    from hammerwork_cli import demonstration
+    from hammerwork_cli.runtime.queue import Queue
+
+    with Queue(url) as queue:
+        queue.enqueue(demonstration.tomorrow())
+        return queue.enqueue(demonstration.upload()).id
+
+
+@contextmanager
+def _worker(url: DatabaseUrl) -> Iterator[threading.Thread]:
+    """Runs until its queues are empty, in a thread: this one looks on."""
+    from hammerwork_cli.demonstration import app as handlers
+    from hammerwork_cli.runtime.logs import silent
+    from hammerwork_cli.runtime.worker import Worker
+
+    worker = Worker(url, handlers, concurrency=8, poll_interval=0.1, drain=True)
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            worker.run()
+        except BaseException as error:  # noqa: BLE001  raised again by who waits for it
+            failures.append(error)
+
+    with silent():
+        thread = threading.Thread(target=work, name="hammerwork-demo")
+        thread.start()
+        try:
+            yield thread
+        finally:
+            worker.stop()
+            thread.join()
+    for failure in failures:
+        raise failure
+
+
+def _watch(context: Context, url: DatabaseUrl, database: Database, root: str, thread: threading.Thread) -> None:
+    """Shows what happens until there is nothing left to do or somebody has seen enough."""
+    from hammerwork_cli.commands.live import Ending, Follower, InLines, OnScreen, Pace
+    from hammerwork_cli.commands.screen import Screen, can_redraw
+    from hammerwork_cli.queries.tree_watch import TreePictures
+    from hammerwork_cli.render.watch_views import Headline, Style, tree_screen
+
+    watch = TreePictures(database, root, whole=True, depth=LIMITS.depth, max_jobs=LIMITS.max_jobs)
+    style = Style(LIMITS, None, context.charset, context.colour)
+    told: list[str] = []
+
+    def verdict(seen: "WatchedTree") -> Ending | None:
+        return Ending.REACHED if seen.finished or not thread.is_alive() else None
+
+    def draw(seen: "WatchedTree", width: int, height: int, note: str | None) -> Sequence[str]:
+        return tree_screen(seen.tree, style, Headline(seen.at, seen.counts, seen.stuck, note), width, height)
+
+    def speak(seen: "WatchedTree") -> Sequence[str]:
+        said = f"{plural(seen.counts.total, 'job')}: {statuses(seen.counts)}"
+        if said not in told[-1:]:
+            told.append(said)
+            context.note(said)
+        return ()
+
+    if can_redraw(context):
+        with Screen(context.stdout) as screen:
+            surface = OnScreen["WatchedTree"](screen, draw, lambda *_: ())
+            Follower(lambda: connect(url), watch, surface, verdict, Pace(0.1)).run()
+    else:
+        Follower(lambda: connect(url), watch, InLines["WatchedTree"](context, speak), verdict, Pace(0.5)).run()
+
+
+def _show(context: Context, url: DatabaseUrl, database: Database, tree: "SpawnTree") -> None:
+    from hammerwork_cli.render import tables
+
+    root = tree.target
     context.lines([f"$ hammerwork spawn list  # in {url.path}"])
-    context.show_table(operations, tables.OPERATIONS)
-    context.lines(["", f"$ hammerwork spawn tree {short_id(broken)}"])
-    limits = Limits.of(TreeFormat.TEXT, None, None, None, full=False)
-    drawn = picture(tree, TreeFormat.TEXT, limits, charset=context.charset, width=context.width, colour=context.colour)
+    context.show_table(spawns.operations(database, limit=10), tables.OPERATIONS)
+    context.lines(["", f"$ hammerwork spawn tree {short_id(root)}"])
+    drawn = picture(tree, TreeFormat.TEXT, LIMITS, charset=context.charset, width=context.width, colour=context.colour)
     context.write(drawn.parts)
-    context.lines(
-        [
-            "",
-            "Now try:",
-            f"  export HAMMERWORK_DATABASE_URL={quote(url.raw)}",
-            f"  hammerwork spawn tree {short_id(broken)} --status dead",
-            f"  hammerwork spawn tree {short_id(broken)} --format mermaid",
-            "  hammerwork spawn stats --detailed",
-            "  hammerwork spawn pending",
-        ]
-    )
+    context.lines(["", "Now try:", f"  export HAMMERWORK_DATABASE_URL={quote(url.raw)}", *_next(root, tree)])
+
+
+def _next(root: str, tree: "SpawnTree") -> list[str]:
+    """Commands to type; what has failed is looked at first."""
+    dead = next((node.id for node in tree.nodes.values() if node.status == "Dead"), root)
+    return [
+        f"  hammerwork spawn why {short_id(root)}",
+        f"  hammerwork job show {short_id(dead)}",
+        f"  hammerwork spawn tree {short_id(root)} --format mermaid",
+        "  hammerwork spawn stats --detailed",
+        f"  hammerwork job retry {short_id(root)} --tree --only failed",
+        "  hammerwork worker start --handlers hammerwork_cli.demonstration:app --drain",
+    ]

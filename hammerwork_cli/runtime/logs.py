@@ -4,6 +4,8 @@ import json
 import logging
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -41,6 +43,27 @@ def configure(level: str, *, as_json: bool, stream: TextIO | None = None) -> Non
         everything.addHandler(handler)
         everything.setLevel(max(LEVELS[level], logging.INFO))
     logging.captureWarnings(True)
+
+
+def settings() -> tuple[str, bool] | None:
+    """What :func:`configure` was told: level and whether as JSON; ``None`` when somebody else has arranged the log."""
+    ours = logging.getLogger("hammerwork")
+    for handler in ours.handlers:
+        if isinstance(handler.formatter, JsonLines | TextLines):
+            word = next(word for word, level in LEVELS.items() if level >= ours.level)
+            return word, isinstance(handler.formatter, JsonLines)
+    return None
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Keeps the log of a worker off the terminal of a program that shows by other means what it does."""
+    ours = logging.getLogger("hammerwork")
+    before, ours.disabled = ours.disabled, True
+    try:
+        yield
+    finally:
+        ours.disabled = before
 
 
 class TextLines(logging.Formatter):

@@ -17,12 +17,12 @@ import pytest
 from jsonschema import Draft202012Validator
 from typer.main import get_command
 
-from hammerwork_cli import demonstration
 from hammerwork_cli.app import app
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import JobStatus
 from hammerwork_cli.queries import enqueue
 from hammerwork_cli.render.schemas import SCHEMAS, Schema, line_schema
+from tests import night as nights
 from tests.rows import START, Rows
 
 Run = Callable[..., Any]
@@ -198,7 +198,7 @@ class Asked:
 def fill(url: str) -> dict[str, str]:
     """The demonstration's night, and rows that no healthy program writes."""
     with contextlib.closing(connect(url)) as database:
-        night = demonstration.night(NOW)
+        night = nights.night(NOW)
         enqueue.insert(database, night)
         rows = Rows(database)
         lonely = rows.job(queue=HOSTILE, status="Dead", error_message=ERROR, payload={"text": HOSTILE}, priority=9)
@@ -218,7 +218,7 @@ def fill(url: str) -> dict[str, str]:
         worker = work(rows, lonely)
     segments = [job.id for job in night if job.queue == "segment" and job.status == JobStatus.DEAD]
     return {
-        "root": demonstration.broken_root(night),
+        "root": nights.broken_root(night),
         "done": night[0].id,
         "segment": segments[0],
         "lonely": lonely,

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hammerwork_cli import demonstration
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import NewJob, rfc3339
 from hammerwork_cli.queries import enqueue, migrations
+from tests import night as nights
 from tests.conftest import ROOT
 
 MANY = 100_000
@@ -88,12 +88,12 @@ class Night:
 
     @classmethod
     def now(cls) -> "Night":
-        return cls(demonstration.night(datetime.now(UTC)))
+        return cls(nights.night(datetime.now(UTC)))
 
     @property
     def broken(self) -> NewJob:
         """The ingest below which segments are dead."""
-        root = demonstration.broken_root(self.jobs)
+        root = nights.broken_root(self.jobs)
         return next(job for job in self.jobs if job.id == root)
 
     @property
