@@ -1,13 +1,6 @@
 -- What happens right now. Every part is read from one end of an index, and bounded: a look costs as much in a large table
 -- as in a small one. Where an index is missing (before 010) the part is one pass over the table.
 
--- name: unarchived
--- Open and fresh jobs are never archived; said aloud, the partial indexes of 010 can be used.
-j.archived_at IS NULL
-
--- name: unarchived [unarchivable]
-TRUE
-
 -- name: first_parent_id
 -- As the database may spell it without our own columns.
 {first_parent}

@@ -14,13 +14,6 @@ SELECT j.id, j.timed_out_at FROM hammerwork_jobs j
 WHERE j.status = 'TimedOut' AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
 ORDER BY j.completed_at DESC, j.failed_at DESC, j.created_at DESC LIMIT :most
 
--- name: unarchived
--- Fresh jobs are never archived; said aloud, the partial indexes of 010 can be used.
-j.archived_at IS NULL
-
--- name: unarchived [unarchivable]
-TRUE
-
 -- name: jobs
 -- The jobs that changed since then.
 SELECT {node} FROM hammerwork_jobs j JOIN (

@@ -1,12 +1,5 @@
 -- What workers do to jobs: take them, end them, give them back. j is the job.
 
--- name: claimed
--- The columns of queries.claims.Claimed, in order.
-j.id, j.queue_name, j.payload, j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
-j.depends_on, j.workflow_id, j.workflow_name, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
-j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.result_ttl_seconds, j.result_max_size_bytes,
-j.retry_strategy, j.claim_losses
-
 -- name: skip_locked
 FOR UPDATE SKIP LOCKED
 
@@ -34,9 +27,6 @@ AND {unpaused}
 AND j.priority = :priority -- when :priority
 ORDER BY j.priority DESC, j.scheduled_at LIMIT :limit
 {skip_locked}
-
--- name: unarchived
-j.archived_at IS NULL
 
 -- name: take
 -- Makes locked jobs those of a worker. The token stays on the row after the job has ended.
@@ -116,12 +106,6 @@ SELECT j.id, j.queue_name, j.attempts, j.max_attempts FROM hammerwork_jobs j
 WHERE j.status = 'Running' AND j.claimed_by = :worker
 ORDER BY j.id LIMIT :limit
 {lock_clause}
-
--- name: lock_clause
-FOR UPDATE
-
--- name: lock_clause [sqlite]
--- Its write transactions are alone from their start.
 
 -- name: return_lost
 -- Jobs of a lost worker that have attempts left.

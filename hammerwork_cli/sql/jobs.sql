@@ -8,12 +8,6 @@ SELECT j.id FROM hammerwork_jobs j WHERE j.id >= :low AND j.id <= :high ORDER BY
 -- The same of archived jobs.
 SELECT j.id FROM hammerwork_jobs_archive j WHERE j.id >= :low AND j.id <= :high ORDER BY j.id LIMIT :limit
 
--- name: unarchived
-j.archived_at IS NULL
-
--- name: unarchived [unarchivable]
-TRUE
-
 -- name: ended_at
 COALESCE(j.completed_at, j.failed_at, j.timed_out_at, j.created_at)
 
@@ -76,12 +70,6 @@ SELECT j.id FROM hammerwork_jobs j
 WHERE {chosen}
 AND j.id > :after -- when :after
 ORDER BY j.id LIMIT :limit
-
--- name: lock_clause
-FOR UPDATE
-
--- name: lock_clause [sqlite]
--- Its write transactions are alone from their start.
 
 -- name: lock
 -- Some jobs as they are now, as far as a filter still chooses them, held until the transaction ends; in one order,

@@ -142,6 +142,26 @@ IN (:ids)
 -- One value too, which takes less memory than 100,000.
 IN (SELECT value FROM json_each(:ids))
 
+-- name: lock_clause
+FOR UPDATE
+
+-- name: lock_clause [sqlite]
+-- Its write transactions are alone from their start.
+
+-- name: claimed
+-- The columns of queries.claims.Claimed, in order.
+j.id, j.queue_name, j.payload, j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
+j.depends_on, j.workflow_id, j.workflow_name, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
+j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.result_ttl_seconds, j.result_max_size_bytes,
+j.retry_strategy, j.claim_losses
+
+-- name: unarchived
+-- Open and fresh jobs are never archived; said aloud, the partial indexes of 010 can be used.
+j.archived_at IS NULL
+
+-- name: unarchived [unarchivable]
+TRUE
+
 -- name: is_child [by_first_parent]
 -- Whether j is a child of one of :ids; the few of which none is the first parent are joined_children.
 {first_parent} {among}

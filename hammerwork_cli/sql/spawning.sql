@@ -76,13 +76,6 @@ SELECT {claimed} FROM hammerwork_jobs j WHERE j.id = :id
 -- A job for whoever enqueued it.
 SELECT j.status, j.error_message, j.started_at, {claimed} FROM hammerwork_jobs j WHERE j.id = :id
 
--- name: claimed
--- The columns of queries.claims.Claimed, in order.
-j.id, j.queue_name, j.payload, j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
-j.depends_on, j.workflow_id, j.workflow_name, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
-j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.result_ttl_seconds, j.result_max_size_bytes,
-j.retry_strategy, j.claim_losses
-
 -- name: request
 -- Asks a worker to spawn for a job.
 INSERT INTO hammerwork_spawn_requests (id, job_id, queue_name, handler, config, state, requested_at, requested_by)
