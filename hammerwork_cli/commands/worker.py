@@ -31,6 +31,8 @@ WorkersArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="[WORKER]...", help="Names, or 4 or more hex digits of the beginning of ids."),
 ]
+STATUS = "What still runs: hammerwork worker status"
+
 NamedOption = Annotated[list[str] | None, typer.Option("--worker-id", hidden=True)]
 
 
@@ -125,7 +127,8 @@ def status(
     database = context.database()
     found = _named(database, worker, named) or workers.listed(database, alive=True)
     now = database.now()
-    shown = [WorkerStatus(one, tuple(workers.running_jobs(database, one.id)), now) for one in found]
+    with_jobs = (workers.with_jobs(database, one) for one in found)
+    shown = [WorkerStatus(one, tuple(jobs), now) for one, jobs in with_jobs]
     if form is not Format.TABLE:
         context.data([views.status_record(one) for one in shown], form, views.STATUS_KEYS)
         return
@@ -169,7 +172,7 @@ def restart(ctx: typer.Context, asking: Asking) -> None:
 
 def _ask(context: Context, request: str, asking: Asking) -> None:
     database = context.database()
-    found = asking.workers(database)
+    found = [workers.with_jobs(database, one)[0] for one in asking.workers(database)]
     asked = [AskedWorker(worker, request, asking.dry_run) for worker in found]
     if found and not asking.dry_run:
         if asking.every:
@@ -186,7 +189,7 @@ def _ask(context: Context, request: str, asking: Asking) -> None:
         context.note("No worker is alive.")
     late = [one for one in asked if one.now is None]
     if asking.wait and late and not asking.dry_run:
-        raise TimedOutError(f"{plural(len(late), 'worker')} did not {request} within {asking.timeout}.")
+        raise TimedOutError(f"{plural(len(late), 'worker')} did not {request} within {asking.timeout}.", hint=STATUS)
 
 
 def _agree(context: Context, request: str, found: list[Worker], asking: Asking) -> None:

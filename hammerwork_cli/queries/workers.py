@@ -197,6 +197,14 @@ def running_jobs(database: Database, worker: str, limit: int = 50) -> list[Runni
     return [RunningJob._make(row) for row in database.rows("workers.running_jobs", worker=worker, limit=limit)]
 
 
+def with_jobs(database: Database, worker: Worker, limit: int = 50) -> tuple[Worker, list[RunningJob]]:
+    """A worker and what it has claimed; how much it runs is what these say, where its heartbeat is some seconds old."""
+    jobs = running_jobs(database, worker.id, limit)
+    if len(jobs) < limit:  # what it took ahead is claimed as well
+        worker = worker._replace(running=min(len(jobs), worker.concurrency))
+    return worker, jobs
+
+
 def ask(database: Database, worker: Worker, request: str, by: str) -> None:
     """Asks a worker to ``stop`` or ``restart``; it looks with its next heartbeat.
 
