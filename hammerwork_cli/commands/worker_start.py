@@ -4,7 +4,6 @@ import os
 import sys
 from dataclasses import asdict
 from enum import StrEnum
-from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -130,6 +129,7 @@ def start(
     loaded = load(handlers)
     logs.configure(level, as_json=log_format is LogFormat.JSON, stream=context.stderr)
     worker = _worker(context, loaded, {option: value for option, value in given.items() if value})
+    worker.named = handlers
     report = worker.run()
     _tell(context, report, form, quiet=log_format is LogFormat.JSON)
     if report.restart:
@@ -150,8 +150,6 @@ def _worker(context: Context, loaded: Any, given: dict[str, Any]) -> "Worker":
     from hammerwork_cli.runtime.worker import Worker
 
     pool = context.settings.get("connection_pool_size")
-    if "isolation" not in signature(Worker).parameters and given.pop("isolation", None) == Isolation.PROCESS:
-        raise UsageError("This version runs handlers in threads only.", hint="Leave --isolation out.")
     if isinstance(loaded, Worker):
         if "database_url" in context.options:
             loaded.url = _url(context)

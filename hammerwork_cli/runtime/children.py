@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import fields, replace
 from datetime import datetime
 from operator import attrgetter
-from typing import IO, Self
+from typing import IO, Any, Self
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import NewJob, SpawnConfig
@@ -213,7 +213,7 @@ class Drain:
     def take_all(self, produced: object) -> None:
         """Takes what a sync handler produced; a generator is closed whatever happens, so that it can clean up."""
         try:
-            for child in _iterable(produced):
+            for child in iterable(produced):
                 self.take(child)
         finally:
             if isinstance(produced, Generator):
@@ -315,7 +315,12 @@ async def drain_async(
         return draining.finish()
 
 
-def _iterable(produced: object) -> Iterable[object]:
+def iterable(produced: object) -> Iterable[Any]:
+    """What a handler returned, to be taken one by one.
+
+    Raises:
+        SpawnFailedError: that holds no jobs.
+    """
     if produced is None:
         return ()
     if isinstance(produced, Job):

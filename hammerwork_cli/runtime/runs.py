@@ -40,6 +40,7 @@ from hammerwork_cli.runtime.spawning import (
 )
 
 if TYPE_CHECKING:
+    from hammerwork_cli.runtime.isolation import Processes
     from hammerwork_cli.runtime.queue import Queue
 
 LONGEST_ERROR = 60_000
@@ -51,6 +52,25 @@ class JobError(HammerworkError):
     """A job could not be run, or what it returned cannot be stored."""
 
     code = "job"
+
+
+class RemoteError(Exception):
+    """What a handler raised in a process of its own.
+
+    Attributes:
+        first: type and message.
+        trace: where it arose.
+    """
+
+    def __init__(self, message: str, first: str, trace: str) -> None:
+        super().__init__(message)
+        self.first, self.trace = first, trace
+
+
+class StoredResult(str):
+    """What a handler returned, as JSON text already."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +109,7 @@ class Runner:
         self.handlers = handlers
         self.connections, self.queue, self.clock, self.retry = connections, queue, clock, retry
         self.slots: Slots
+        self.processes: Processes | None = None
         self.counted: Callable[[int, int], None] = lambda *_: None
         self._loop = _Loop()
 
@@ -106,6 +127,9 @@ class Runner:
     def _execute(self, run: Run, claimed: Claimed) -> Ended | None:
         job = Job.of(claimed)
         try:
+            if self.processes is not None:
+                self.processes.ready()
+                run.began = time.monotonic()
             handler = self.handlers.job_handler(claimed.queue_name)
             config = config_of(job)
             spawner = self.handlers.spawn_handler(job, config)
@@ -114,9 +138,13 @@ class Runner:
             run.deadline = _deadline(run, handler)
             result = self._result(claimed, self._call(run, job, handler, config)) if handler else None
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
-            return self.failed(claimed, Failed(_described(error)))
+            return None if self._killed(run) else self.failed(claimed, Failed(_described(error)))
         completed = Ended(claimed, End.COMPLETED, result, at=self._next_run(claimed))
         return completed if spawner is None else self._spawn(run, job, completed, spawner, config or SpawnConfig())
+
+    def _killed(self, run: Run) -> bool:
+        """Whether it failed because what became of it had been decided: its process was killed."""
+        return self.processes is not None and run.over
 
     def _nobody(self, queue: str) -> str:
         known = ", ".join(self.handlers.queues) or "none"
@@ -131,12 +159,9 @@ class Runner:
         return handler.function(*arguments)
 
     def _result(self, claimed: Claimed, value: Any) -> str | None:
-        if value is None:
+        text = result_text(value)
+        if text is None:
             return None
-        try:
-            text = json_text(value)
-        except UsageError as error:
-            raise JobError(f"What the handler returned cannot be stored. {error.message}") from error
         most, size = claimed.result_max_size_bytes, len(text.encode())
         if most is not None and size > most:
             raise JobError(f"What the handler returned has {size:,} bytes, and its job allows {most:,}.")
@@ -281,6 +306,8 @@ class Runner:
         if isinstance(error, LostClaimError):
             log.warning("%s", error.message)
             return None
+        if self._killed(run):
+            return None
         described = _described(error)
         if config.on_error != "complete" or not self.slots.decide(run):
             return self.failed(completed.job, Failed(described))
@@ -318,6 +345,8 @@ class Runner:
                 self._commit_wish(wish, replace(operation, request=request.id), children)
                 self._tell(found, operation, claimed, children)
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails the request
+            if self.processes is not None and self.connections.given_up.is_set():
+                return  # its process was killed with the worker: another one takes the request
             described = _described(error)
             log.warning("The request to spawn for job %s failed: %s", claimed.id, described.partition("\n")[0])
             now = self.clock.now()
@@ -380,6 +409,20 @@ def _deadline(run: Run, handler: JobHandler | None) -> float | None:
     return run.began + timeout if timeout else None
 
 
+def result_text(value: Any) -> str | None:
+    """What a handler returned, as JSON text.
+
+    Raises:
+        JobError: JSON cannot hold it.
+    """
+    if value is None or isinstance(value, StoredResult):
+        return value
+    try:
+        return json_text(value)
+    except UsageError as error:
+        raise JobError(f"What the handler returned cannot be stored. {error.message}") from error
+
+
 @lru_cache(maxsize=1000)
 def takes_context(function: Callable[..., Any]) -> bool:
     """Whether a job's handler wants the context besides the job: whether it has a second parameter."""
@@ -397,8 +440,12 @@ def _described(error: BaseException) -> str:
     if isinstance(error, HammerworkError):
         text = error.message
         cause = error.__cause__
-        if cause is not None and not isinstance(cause, HammerworkError):
+        if isinstance(cause, RemoteError):
+            text += "\n\n" + cause.trace
+        elif cause is not None and not isinstance(cause, HammerworkError):
             text += "\n\n" + "".join(traceback.format_exception(cause))
+    elif isinstance(error, RemoteError):
+        text = f"{error.first}\n\n{error.trace}"
     else:
         first = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         text = first + "\n\n" + "".join(traceback.format_exception(error))

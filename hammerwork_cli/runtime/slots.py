@@ -26,13 +26,15 @@ class Run:
     Attributes:
         over: what became of it is decided: by its end, by its deadline, or by the worker's.
         deadline: by the monotonic clock.
+        thread: the slot's.
     """
 
-    __slots__ = ("began", "deadline", "over", "work")
+    __slots__ = ("began", "deadline", "over", "thread", "work")
 
     def __init__(self, work: Claimed | Wish) -> None:
         self.work = work
         self.began = time.monotonic()
+        self.thread = threading.get_ident()
         self.deadline: float | None = None
         self.over = False
 
@@ -170,6 +172,12 @@ class Slots:
         with self._work:
             self._closed = True
             self._work.notify_all()
+
+    def join(self, seconds: float) -> None:
+        """Waits until the threads have ended, or for so long; to be closed before."""
+        end = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
 
     def _serve(self) -> None:
         run: Run | None = None

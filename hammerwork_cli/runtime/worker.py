@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import FrameType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from hammerwork_cli import __version__
 from hammerwork_cli.database import Database, DatabaseUrl
@@ -30,6 +30,9 @@ from hammerwork_cli.runtime.retry import RetryStrategy
 from hammerwork_cli.runtime.runs import Failed, Runner, cleaned
 from hammerwork_cli.runtime.slots import Run, Slots, Wish
 from hammerwork_cli.runtime.spawning import SpawnManager
+
+if TYPE_CHECKING:
+    from hammerwork_cli.runtime.isolation import Processes
 
 MOST_PREFETCHED = 500
 PREFETCH_SECONDS = 0.2
@@ -77,7 +80,8 @@ class Worker:
 
     Args:
         queue: the database: a :class:`Queue` or its URL.
-        handlers: a :class:`Handlers`, or one function for the jobs of all ``queues``.
+        handlers: a :class:`Handlers`, one by its name (``module:attribute``), or one function for the jobs of all
+            ``queues``.
         queues: names; by default those that ``handlers`` knows.
         concurrency: jobs that run at once.
         pool_size: connections for what runs write by themselves; two more are the worker's own.
@@ -88,6 +92,8 @@ class Worker:
         weighted: draws the next priority by weight, so that low ones are not starved; else strictly by priority.
         retry: for jobs and handlers without a strategy of their own.
         name: for people; host and process by default.
+        isolation: ``process`` runs handlers in processes, one for each job at once, which are killed when their time is
+            up, and whose death fails one attempt; they find the handlers by name. Else ``thread``.
 
     Raises:
         UsageError: an argument is out of range, or there is no queue.
@@ -96,7 +102,7 @@ class Worker:
     def __init__(
         self,
         queue: Queue | str | DatabaseUrl,
-        handlers: Handlers | Callable[[Job], Any] | None = None,
+        handlers: Handlers | Callable[[Job], Any] | str | None = None,
         *,
         queues: Sequence[str] = (),
         concurrency: int = 4,
@@ -108,9 +114,15 @@ class Worker:
         weighted: bool = False,
         retry: RetryStrategy = DEFAULT_RETRY,
         name: str | None = None,
+        isolation: str = "thread",
     ) -> None:
         self.url = queue.url if isinstance(queue, Queue) else Queue(queue).url
-        self.handlers, self.queues = _handlers(handlers, queues)
+        self.named = handlers if isinstance(handlers, str) else None
+        self.handlers, self.queues = _handlers(_loaded(handlers) if isinstance(handlers, str) else handlers, queues)
+        if isolation not in ("thread", "process"):
+            raise UsageError(f"isolation is thread or process, not {isolation!r:.60}.")
+        self.isolation = isolation
+        self._processes: Processes | None = None
         for value, what, least in (
             (concurrency, "concurrency", 1),
             (max_jobs, "max_jobs", 1),
@@ -142,7 +154,15 @@ class Worker:
         self._leaving = False
 
     def with_spawn_manager(self, manager: SpawnManager) -> Self:
-        """Adds the spawn handlers of a manager."""
+        """Adds the spawn handlers of a manager.
+
+        Raises:
+            UsageError: a name is taken, or handlers run in processes, which do not know this manager.
+        """
+        if self.isolation == "process":
+            raise UsageError(
+                "Processes know only the handlers that were named.", hint="Include the manager where they are made."
+            )
         self.handlers.include(manager)
         return self
 
@@ -169,6 +189,11 @@ class Worker:
         """
         if not self.queues:
             raise UsageError("The worker has no queue.", hint="Name queues, or register handlers for some.")
+        if self.isolation == "process" and self.named is None:
+            raise UsageError(
+                "Processes find handlers by name, and this worker was given the handlers themselves.",
+                hint='Name them: Worker(queue, "my_app:app", isolation="process").',
+            )
         try:
             self._begin()
         except BaseException:
@@ -200,8 +225,12 @@ class Worker:
         self._pool = Connections(self.url, self.pool_size, self._given_up)
         self._hearts = Connections(self.url, 1, self._given_up)
         self._connections.run(self._look, patience=0)
-        self._runner = Runner(self.handlers, self._pool, Queue(self.url), self._clock, self.retry)
-        self._runner.counted = self._count
+        handlers = self.handlers
+        if self.isolation == "process" and self.named is not None:
+            self._processes = _processes(self.named, self.url)
+            handlers = self._processes.handlers(handlers)
+        self._runner = Runner(handlers, self._pool, Queue(self.url), self._clock, self.retry)
+        self._runner.counted, self._runner.processes = self._count, self._processes
         self._slots = Slots(self.concurrency, self._runner.execute, self._woken.set)
         self._runner.slots = self._slots
         registration = Registration(
@@ -240,6 +269,10 @@ class Worker:
         self._heart.stop()
         self._slots.close()
         self._given_up.set()
+        if self._processes is not None:
+            self._processes.close()
+            self._slots.join(LAST_SECONDS)
+            self._processes.forget()
         with suppress(HammerworkError):
             self._connections.run(self._sign_off, patience=LAST_SECONDS)
         self._close()
@@ -456,6 +489,8 @@ class Worker:
             self.on_progress(self)
 
     def _timed_out(self, run: Run) -> Ended:
+        if self._processes is not None:
+            self._processes.kill(run.thread)
         took = (run.deadline or 0) - run.began
         return self._runner.failed(run.job, Failed(f"It did not end within {took:g} s.", End.TIMED_OUT))
 
@@ -518,6 +553,21 @@ def _handlers(given: Handlers | Callable[[Job], Any] | None, queues: Sequence[st
         assert given is not None
         handlers.register_job(queue, given)
     return handlers, tuple(queues)
+
+
+def _loaded(name: str) -> Handlers:
+    from hammerwork_cli.runtime.loading import load
+
+    found = load(name)
+    return found if isinstance(found, Handlers) else found.handlers
+
+
+def _processes(name: str, url: DatabaseUrl) -> "Processes":
+    from hammerwork_cli.runtime import logs
+    from hammerwork_cli.runtime.isolated import Start
+    from hammerwork_cli.runtime.isolation import Processes
+
+    return Processes(Start(name, url.raw, logs.settings()))
 
 
 def _from(queues: Sequence[str], turn: int) -> Iterator[str]:

@@ -439,3 +439,40 @@ def test_ctrl_c_lets_what_runs_in_processes_end_and_a_second_one_kills_it(
     worker.send_signal(signal.SIGINT)
     assert worker.wait(60) == 0
     assert statuses(sqlite_url) == {1: "Pending"}
+
+
+# In processes.
+
+
+def test_a_handler_in_a_process_is_killed_when_its_time_is_up(
+    sqlite_url: str, folder: Path, hammerwork: Callable[..., Any], run: Callable[..., Any]
+) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    write(sqlite_url, job(1, payload='{"sleeps": 600}', timeout_seconds=1), job(2), job(3, queue="fan"))
+    for number, handlers in enumerate(("handlers:app", "handlers:made", "handlers:worker")):
+        words = ("worker", "start", "--handlers", handlers, "--isolation", "process", "--concurrency", "1")
+        done = hammerwork(*words, "--drain", "--format", "json", "-u", sqlite_url)
+        assert done.exit_code == 0, done.stderr
+        assert done.json == {
+            "completed": 0 if number else 5,
+            "failed": int(not number),
+            "restart": False,
+            "unreturned": 0,
+        }
+        write(sqlite_url)
+    assert statuses(sqlite_url)[1] == "TimedOut"
+
+
+def test_ctrl_c_lets_what_runs_in_processes_end_and_a_second_one_kills_it(
+    sqlite_url: str, start: Start, run: Callable[..., Any]
+) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    write(sqlite_url, job(1, payload='{"sleeps": 600}'))
+    worker = start(sqlite_url, "--isolation", "process", "--concurrency", "1")
+    eventually(lambda: is_running(sqlite_url))
+    worker.send_signal(signal.SIGINT)
+    assert worker.stderr is not None
+    eventually(lambda: "once more ends it now" in worker.stderr.readline())
+    worker.send_signal(signal.SIGINT)
+    assert worker.wait(60) == 0
+    assert statuses(sqlite_url) == {1: "Pending"}

@@ -1,0 +1,255 @@
+"""Handlers in processes: what hangs is killed, what crashes fails alone, and all else is as in threads."""
+
+import os
+import textwrap
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, JobStatus, RetryStrategy, SpawnConfig, Worker
+from hammerwork_cli.errors import ConfigError, HammerworkError, UsageError
+from tests.runtime.conftest import Stage
+
+HANDLERS = """
+import asyncio, os, signal, subprocess, time
+from pathlib import Path
+from hammerwork_cli import Handlers, Job, HammerworkError, SpawnHandler
+
+app = Handlers()
+nothing = 7
+
+@app.job("where")
+def where(job):
+    handled = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    return {"pid": os.getpid(), "signals": [one.name for one in handled], "blocked": len(signal.pthread_sigmask(0, []))}
+
+@app.job("hang")
+def hang(job):
+    program = subprocess.Popen(["sleep", "600"])
+    Path(job.payload["file"]).write_text(f"{os.getpid()} {program.pid}")
+    while True:
+        time.sleep(60)
+
+@app.job("crash")
+def crash(job):
+    if "signal" in job.payload:
+        os.kill(os.getpid(), job.payload["signal"])
+    os._exit(3)
+
+@app.job("fails")
+def fails(job):
+    raise ValueError("no such thing")
+
+@app.job("odd")
+def odd(job):
+    return {1, 2}
+
+@app.job("async")
+async def asynchronous(job):
+    await asyncio.sleep(0.01)
+    return {"text": job.payload["text"]}
+
+@app.job("leaf")
+def leaf(job):
+    pass
+
+@app.spawn("fan")
+def fan(context):
+    for number in range(context.parent_job.payload["count"]):
+        yield Job("leaf", {"number": number})
+
+@app.spawn("async_fan")
+async def async_fan(context):
+    for number in range(3):
+        await asyncio.sleep(0)
+        yield Job("leaf", {"number": number})
+
+@app.spawn("keyed")
+def keyed(context):
+    again = context.spawn(Job("leaf", {"number": 1}), key="one")
+    assert context.spawn(Job("leaf", {"number": 2}), key="one").id == again.id
+    if context.parent_job.attempts == 1:
+        os._exit(4)
+    return [Job("leaf", {"number": 3})]
+
+@app.job("limited")
+def limited(job, context):
+    context.spawn(Job("leaf"), key="1")
+    try:
+        context.spawn(Job("leaf"), key="2")
+    except HammerworkError as error:
+        return error.message
+
+@app.spawn("broken")
+def broken(context):
+    yield Job("leaf")
+    raise KeyError("half way")
+
+@app.spawn("crashing")
+def crashing(context):
+    yield Job("leaf")
+    os._exit(5)
+
+@app.spawn("no_jobs")
+def no_jobs(context):
+    return "text"
+
+class Careful(SpawnHandler):
+    def validate_spawn(self, parent, config):
+        if "refuse" in parent.payload:
+            raise ValueError("not this one")
+
+    async def spawn_jobs(self, context):
+        return [Job("leaf")]
+
+    def on_spawn_complete(self, result):
+        raise RuntimeError(f"told of {result.children}")
+
+app.register_handler("careful", Careful)
+"""
+
+
+@pytest.fixture
+def stage(new_database: Callable[..., str]) -> Any:
+    made = Stage(new_database("sqlite", migrated=True))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def work(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Runs jobs by handlers of a module, in processes, until there is nothing more to do."""
+    (tmp_path / "isolated_app.py").write_text(textwrap.dedent(HANDLERS))
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def run(*jobs: Job, **options: Any) -> Any:
+        stage.enqueue(*jobs)
+        settings = {"drain": True, "poll_interval": 0.05, "concurrency": 1, "isolation": "process", **options}
+        retry = RetryStrategy.fixed(timedelta(0))
+        return Worker(stage.queue, "isolated_app:app", retry=retry, **settings).run()
+
+    return run
+
+
+def result(stage: Stage, job: Job) -> Any:
+    import json
+
+    return json.loads(stage.one(job, "result_data"))
+
+
+def test_jobs_run_one_after_the_other_in_a_process_without_our_signal_handlers(stage: Stage, work: Any) -> None:
+    first, second, talk = Job("where"), Job("where"), Job("async", {"text": "東京"})
+    work(first, second, talk)
+    one, two = result(stage, first), result(stage, second)
+    assert one == two
+    assert one["pid"] != os.getpid()
+    assert one["signals"] == ["SIG_IGN", "SIG_DFL"]
+    assert one["blocked"] == 0
+    assert result(stage, talk) == {"text": "東京"}
+    assert not is_there(one["pid"])
+
+
+def is_there(pid: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody has asked about does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_what_hangs_is_killed_with_all_it_has_started_and_its_slot_goes_on(
+    stage: Stage, work: Any, tmp_path: Path
+) -> None:
+    hanging = Job("hang", {"file": str(tmp_path / "pids")}, timeout=timedelta(seconds=1))
+    after = Job("where").as_low_priority()
+    report = work(hanging, after)
+    assert stage.status(hanging, after) == [JobStatus.TIMED_OUT, JobStatus.COMPLETED]
+    assert stage.one(hanging, "error_message") == "It did not end within 1 s."
+    assert (report.completed, report.failed, report.unreturned) == (1, 1, 0)
+    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+    give_up = time.monotonic() + 30
+    while any(is_there(pid) for pid in pids):
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"), [({}, "exit code 3"), ({"signal": 11}, "killed by SIGSEGV"), ({"signal": 9}, "by SIGKILL")]
+)
+def test_a_process_that_dies_fails_its_attempt_only(
+    stage: Stage, work: Any, payload: dict[str, int], said: str
+) -> None:
+    crash, after = Job("crash", payload, max_attempts=2), Job("where").as_low_priority()
+    report = work(crash, after)
+    assert stage.status(crash, after) == [JobStatus.DEAD, JobStatus.COMPLETED]
+    assert stage.one(crash, "attempts") == 2
+    assert said in stage.one(crash, "error_message")
+    assert (report.completed, report.failed) == (1, 2)
+
+
+def test_errors_come_with_the_place_where_they_arose(stage: Stage, work: Any) -> None:
+    fails, odd = Job("fails", max_attempts=1), Job("odd", max_attempts=1)
+    work(fails, odd)
+    error = stage.one(fails, "error_message")
+    assert error.startswith("ValueError: no such thing\n\nTraceback")
+    assert "isolated_app.py" in error
+    assert stage.one(odd, "error_message").startswith("What the handler returned cannot be stored.")
+
+
+def test_children_come_in_batches_whoever_makes_them(stage: Stage, work: Any) -> None:
+    fan = Job("fan", {"count": 1001}).with_spawn_config(SpawnConfig(max_spawn_count=2000))
+    other, empty = Job("async_fan"), Job("fan", {"count": 0})
+    work(fan, other, empty, concurrency=2)
+    assert stage.status(fan, other, empty) == [JobStatus.COMPLETED] * 3
+    assert [len(stage.children(parent)) for parent in (fan, other, empty)] == [1001, 3, 0]
+    assert stage.rows(where="status <> 'Completed'") == []
+
+
+def test_a_limit_stops_the_handler_and_its_process_goes_on(stage: Stage, work: Any) -> None:
+    fan = Job("fan", {"count": 1000}, max_attempts=1).with_spawn_config(SpawnConfig(max_spawn_count=250))
+    limited = Job("limited").with_spawn_config(SpawnConfig(handler="fan", max_spawn_count=1, on_error="complete"))
+    work(fan, limited)
+    assert "max_spawn_count allows 250" in stage.one(fan, "error_message")
+    assert stage.children(fan) == []
+    assert "max_spawn_count is 1" in result(stage, limited)
+    assert len(stage.children(limited)) == 1
+
+
+def test_children_by_key_are_found_again_after_a_crash(stage: Stage, work: Any) -> None:
+    keyed = Job("keyed")
+    work(keyed)
+    assert stage.one(keyed, "status, attempts") == (JobStatus.COMPLETED, 2)
+    assert len(stage.children(keyed)) == 2
+
+
+def test_spawn_handlers_that_fail_say_why_and_spawn_nothing(stage: Stage, work: Any) -> None:
+    names = ("broken", "crashing", "no_jobs")
+    jobs = [Job(name, max_attempts=1) for name in names]
+    refused, told = Job("careful", {"refuse": 1}, max_attempts=1), Job("careful", {})
+    work(*jobs, refused, told)
+    errors = [stage.one(job, "error_message") for job in (*jobs, refused)]
+    assert errors[0].startswith("The spawn handler failed: KeyError: 'half way' Nothing was spawned.\n\nTraceback")
+    assert "exit code 5" in errors[1]
+    assert errors[2].startswith("The spawn handler returned a value of type str")
+    assert errors[3].startswith("validate_spawn of careful refused: not this one")
+    assert stage.status(*jobs, refused, told) == [JobStatus.DEAD] * 4 + [JobStatus.COMPLETED]
+    assert [len(stage.children(job)) for job in (*jobs, refused, told)] == [0, 0, 0, 0, 1]
+    [hook] = stage.database.query("SELECT hook_error FROM hammerwork_spawn_operations WHERE hook_error IS NOT NULL")
+    assert hook[0].startswith("RuntimeError: told of 1\n\nTraceback")
+
+
+def test_handlers_without_a_name_are_refused(stage: Stage, work: Any, app: Handlers) -> None:
+    with pytest.raises(UsageError, match="by name"):
+        stage.work(app, isolation="process")
+    with pytest.raises(UsageError, match="thread or process"):
+        stage.work(app, isolation="fibre")
+    with pytest.raises(UsageError, match="named"):
+        Worker(stage.queue, "isolated_app:app", isolation="process").with_spawn_manager(Handlers())
+    for name in ("isolated_app:nothing", "isolated_app:other", "isolated_other:app", "app"):
+        with pytest.raises(ConfigError) as caught:
+            Worker(stage.queue, name)
+        assert isinstance(caught.value, HammerworkError)
