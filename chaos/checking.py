@@ -94,10 +94,10 @@ class Findings:
         return [
             f"{word}: {text}"
             for word, texts in (
+                ("wrong", self.wrong),
                 ("lost", self.lost),
                 ("doubled", self.doubled),
                 ("stuck", self.stuck),
-                ("wrong", self.wrong),
             )
             for text in texts
         ]

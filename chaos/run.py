@@ -107,14 +107,14 @@ class _Working:
         self._signal(signal.SIGSTOP if self.fate.freezes else signal.SIGKILL)
 
     def _thaw(self) -> None:
-        # Asking the process itself is for one thread alone.
-        while (state := _state(self.process.pid)) != "T":
-            if state in ("", "Z"):
-                return
+        # Stopped late by whoever looks after it, it may come to its step all the same. Asking the process itself is
+        # for one thread alone.
+        while (state := _state(self.process.pid)) not in ("", "Z"):
+            if state == "T":
+                time.sleep(FROZEN_SECONDS)
+                self.frozen = True
+                self._signal(signal.SIGCONT)
             time.sleep(LOOK)
-        time.sleep(FROZEN_SECONDS)
-        self.frozen = True
-        self._signal(signal.SIGCONT)
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
