@@ -257,7 +257,7 @@ complete -c hammerwork -n '__hammerwork_at job list' -l quiet -d 'No notes on st
 complete -c hammerwork -n '__hammerwork_at job list' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at job list' -s h -l help -d 'Show the help and exit.'
 
-complete -c hammerwork -n '__hammerwork_at job show' -l full -d 'The whole payload and result on a terminal too.'
+complete -c hammerwork -n '__hammerwork_at job show' -l full -d 'The whole payload, result and error on a terminal too.'
 complete -c hammerwork -n '__hammerwork_at job show' -l format -x -a 'table json jsonl csv tsv' -d 'table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at job show' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'postgresql://, mysql://, mariadb:// or sqlite:///path.'
 complete -c hammerwork -n '__hammerwork_at job show' -l color -x -a 'auto always never' -d 'When to colour.'

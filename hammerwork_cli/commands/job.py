@@ -35,7 +35,7 @@ app = group(
     "Jobs: list, show, enqueue, retry, cancel, delete, purge.",
     "job list --failed",
     "job show 178ebfc3",
-    "job enqueue --queue video_ingest --payload '{\"title\": \"Nordlichter\"}'",
+    'job enqueue --queue video_ingest --payload \'{"title": "Nordlichter"}\'',
 )
 
 
@@ -91,7 +91,9 @@ def list_(
 def show(
     ctx: typer.Context,
     job: JobArgument,
-    full: Annotated[bool, typer.Option("--full", help="The whole payload and result on a terminal too.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="The whole payload, result and error on a terminal too.")
+    ] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Everything known about a job: payload, result, what it depends on and what depends on it.

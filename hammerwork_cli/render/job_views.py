@@ -209,6 +209,7 @@ def details_text(
         shown = paint_status(node.status, text, colour) if name in {"status", "error"} else text
         yield f"  {name:<{longest}}  {shown}"
     bound = None if full or width is None else PAYLOAD_LINES
+    yield from _error(node.error, bound, width, colour)
     yield from _value("Payload", details.payload, _hidden_payload(details), bound, width, colour)
     if details.result is not None:
         yield from _value("Result", details.result, "", bound, width, colour)
@@ -223,8 +224,8 @@ def _pairs(details: JobDetails, now: datetime) -> Iterator[tuple[str, str | None
     yield "status", f"{visible(node.status)}{_attempts(job)}"
     if node.stored_status != node.status:
         yield "stored status", f"{visible(node.stored_status)} (workers do not find it: hammerwork spawn doctor)"
-    yield "error", _text(node.error) if node.status != JobStatus.COMPLETED else None
-    yield "last error", _text(node.error) if node.status == JobStatus.COMPLETED else None
+    error = first_line(node.error) if node.error else None
+    yield "error" if node.status != JobStatus.COMPLETED else "last error", error
     yield "priority", node.priority
     yield "created", _moment(node.created_at, now)
     yield "scheduled", _moment(job.scheduled_at, now) if job.scheduled_at != node.created_at else None
@@ -312,6 +313,19 @@ def _encrypted(facts: Mapping[str, object]) -> str | None:
 
 def _hidden_payload(details: JobDetails) -> str:
     return "cannot be read" if details.payload is None else ""
+
+
+def _error(error: str | None, bound: int | None, width: int | None, colour: bool) -> Iterator[str]:
+    """An error of several lines as it was written; of a long one the end, where a traceback says what happened."""
+    lines = (error or "").strip().split("\n")
+    if len(lines) < 2:
+        return
+    yield ""
+    yield paint("Error", "bold", colour)
+    if bound and len(lines) > bound:
+        yield f"  … {plural(len(lines) - bound, 'line')} before: --full, or --format json"
+        lines = lines[-bound:]
+    yield from (f"  {shorten(visible(line), width - 2 if bound and width else None)}".rstrip() for line in lines)
 
 
 def _value(

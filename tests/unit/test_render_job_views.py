@@ -10,15 +10,15 @@ from hammerwork_cli.render import job_outcomes, job_views
 from tests.jobs import NOW, identity
 
 
-def details(payload: str | None) -> JobDetails:
-    """A job with this payload."""
+def details(payload: str | None, error: str | None = None) -> JobDetails:
+    """A job with this payload and error."""
     node = TreeNode(identity(1), "mail", "Pending", 2, 0, "[]", NOW, None, None, None, None, None, None, None, None)
-    return JobDetails(Job(node, NOW, 3, "none"), False, payload, None, {}, (), (), Counts(), ())
+    return JobDetails(Job(node._replace(error=error), NOW, 3, "none"), False, payload, None, {}, (), (), Counts(), ())
 
 
-def text(payload: str | None, *, width: int | None = 80, full: bool = False) -> list[str]:
+def text(payload: str | None, *, error: str | None = None, width: int | None = 80, full: bool = False) -> list[str]:
     """What a terminal, or with ``width=None`` a pipe, is given."""
-    return list(job_views.details_text(details(payload), now=NOW + timedelta(minutes=5), width=width, full=full))
+    return list(job_views.details_text(details(payload, error), now=NOW + timedelta(minutes=5), width=width, full=full))
 
 
 def test_a_long_payload_is_bounded_on_a_terminal_only() -> None:
@@ -43,6 +43,33 @@ def test_a_payload_that_is_nested_too_deeply_is_given_as_text() -> None:
     deep = "[" * 100_000 + "]" * 100_000
     assert job_views.parsed(deep) == deep
     assert text(deep, width=None)[-1] == f"  {deep}"
+
+
+def test_an_error_of_several_lines_is_shown_line_by_line() -> None:
+    trace = 'OSError: gone\n\nTraceback (most recent call last):\n  File "a.py", line 1\nOSError: \x1b[2Jgone\n'
+    lines = text("{}", error=trace)
+    assert "  error     OSError: gone" in lines
+    at = lines.index("Error")
+    assert lines[at : at + 7] == [
+        "Error",
+        "  OSError: gone",
+        "",
+        "  Traceback (most recent call last):",
+        '    File "a.py", line 1',
+        "  OSError: \\x1b[2Jgone",
+        "",
+    ]
+    assert "Error" not in text("{}", error="gone\n")
+
+
+def test_of_a_long_error_a_terminal_shows_the_end() -> None:
+    error = "\n".join(["first", *map(str, range(1000)), "last"])
+    lines = text("{}", error=error)
+    at = lines.index("Error")
+    assert lines[at + 1].startswith("  … 962 lines before: --full")
+    assert lines[at + 41 : at + 43] == ["  last", ""]
+    assert "  500" in text("{}", error=error, width=None)
+    assert "  500" in text("{}", error=error, full=True)
 
 
 def test_a_payload_that_cannot_be_read_is_said_to_be_so() -> None:
