@@ -85,7 +85,7 @@ def next_commands(diagnosis: Diagnosis) -> list[str]:
     if diagnosis.groups:
         commands.append(f"hammerwork job show {short_id(diagnosis.groups[0].jobs[0].job.id)}")
     if any(hold.reason == HoldReason.NOT_RELEASED for hold in diagnosis.holds):
-        commands.append("hammerwork spawn doctor")
+        commands.append("hammerwork spawn doctor --fix")
     missing = [hold.job for hold in diagnosis.holds if hold.reason == HoldReason.PARENT_MISSING]
     commands += [f"hammerwork job cancel {short_id(job)}" for job in missing[:3]]
     commands += [f"hammerwork queue resume {quote(visible(found.queue))}" for found in _paused(diagnosis)[:3]]

@@ -92,7 +92,8 @@ def _guarded(call: Callable[[], Any], failure: str, missing: str | None = None, 
 
 def _failed(failure: str, error: BaseException) -> ConfigError:
     place = _place(error)
-    return ConfigError(f"{failure}: {type(error).__name__}: {error}{f' ({place})' if place else ''}")
+    text = (error.msg if isinstance(error, SyntaxError) else None) or str(error)  # whose own text has the line as well
+    return ConfigError(f"{failure}: {type(error).__name__}: {text}{f' ({place})' if place else ''}")
 
 
 def _place(error: BaseException) -> str | None:
