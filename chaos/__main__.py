@@ -1,6 +1,6 @@
 """``python -m chaos``: kills workers and servers, and looks whether anything was lost, doubled or left behind.
 
-It prints figures, and exits with 1 when something was.
+It prints figures, and exits with 1 when something was, with 3 when a server is not installed.
 """
 
 import argparse
@@ -24,16 +24,22 @@ from chaos.run import Outcome, Run, Size
 from chaos.servers import CrashingServer, crashing_server
 from hammerwork_cli.database import connect
 from tests.databases import migrate, with_database
+from tests.servers import ServerMissingError
 
 DATABASES = ("sqlite", "postgres", "mysql")
 KILLS_A_RUN = 25
 MOST_SHOWN = 20
+SERVER_MISSING = 3
 
 
 def main() -> int:
     """Runs it."""
     wanted = _arguments()
-    figures = [_on(database, wanted) for database in wanted.databases]
+    try:
+        figures = [_on(database, wanted) for database in wanted.databases]
+    except ServerMissingError as error:
+        print(error, file=sys.stderr)
+        return SERVER_MISSING
     print(_machine())
     for figure in figures:
         print(_line(figure))
