@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.retry import RetryStrategy
 from hammerwork_cli.runtime.retry import check as checked_strategy
 from hammerwork_cli.runtime.spawning import SpawnManager, is_async
