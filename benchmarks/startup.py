@@ -47,12 +47,21 @@ def environment(**variables: str) -> dict[str, str]:
     return {**kept, "HAMMERWORK_NOW": NOW.isoformat(), "XDG_CONFIG_HOME": NO_CONFIG, **variables}
 
 
-def call(*command: str, url: str | None = None) -> Callable[[], None]:
-    """Runs a command whose output nobody reads."""
+def call(*command: str, url: str | None = None, may_give_up: bool = False) -> Callable[[], None]:
+    """Runs a command whose output nobody reads.
+
+    Args:
+        command: what to run.
+        url: of its database.
+        may_give_up: it ends with 1 when a busy machine lets its own time limit pass, as a TAB does.
+    """
     variables = environment(**({"HAMMERWORK_DATABASE_URL": url} if url else {}))
 
     def run() -> None:
-        subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+        done = subprocess.run(
+            command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=not may_give_up
+        )
+        assert done.returncode in (0, 1), command
 
     return run
 
@@ -69,7 +78,9 @@ def measure(makers: Mapping[str, Databases], runs: int) -> Iterator[Result]:
             servers[dialect] = server_of(url)
             contenders[f"{dialect} json"] = call(*hammerwork, "spawn", "list", "--format", "json", url=url)
             contenders[f"{dialect} table"] = call(*hammerwork, "spawn", "list", url=url)
-            contenders[f"{dialect} values"] = call(*hammerwork, "--complete-values", "queues", "q", url=url)
+            contenders[f"{dialect} values"] = call(
+                *hammerwork, "--complete-values", "queues", "q", url=url, may_give_up=True
+            )
         taken = medians(contenders, max(runs, 3) * 3)
     yield _result("--version", "", 0, taken, "--version", 2.0)
     for dialect, server in servers.items():
