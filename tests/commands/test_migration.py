@@ -139,7 +139,7 @@ def test_a_terminal_is_asked(
     shown = os.read(ours, 65536).decode()
     os.close(ours)
     assert asked.returncode == exit_code
-    assert "Remove these 8 tables and 0 jobs for good? [y/N]" in shown
+    assert "Remove these 13 tables and 0 jobs for good? [y/N]" in shown
     assert ("015_spawn_indexes" in out) == (exit_code == 0)
 
 
