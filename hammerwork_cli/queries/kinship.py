@@ -223,6 +223,20 @@ def chunks(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
         yield list(ids[start : start + size])
 
 
+def live_or_archived(database: Database, live: str, archived: str, ids: Sequence[str]) -> dict[str, Any]:
+    """What two statements say of jobs, by id: of those that are nowhere else, the archive's."""
+    found = {
+        str(job): value
+        for part in chunks(ids, database.key_chunk)
+        for job, value in database.rows(live, ids=database.ids(part))
+    }
+    missing = [job for job in ids if job not in found]
+    if missing and "archive" in database.tags:
+        for part in chunks(missing, database.key_chunk):
+            found |= {str(job): value for job, value in database.rows(archived, ids=part)}
+    return found
+
+
 def packed_config(payload: Any) -> str | None:
     """JSON text of ``_spawn_config`` in an archived payload, which may be gzipped; ``None`` without one."""
     if payload is None:

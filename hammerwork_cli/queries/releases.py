@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import FAILURES, JobStatus, id_list, status_of
-from hammerwork_cli.queries.kinship import GIN_CHUNK, chunks
+from hammerwork_cli.queries.kinship import GIN_CHUNK, chunks, live_or_archived
 
 DONE = frozenset({JobStatus.COMPLETED, JobStatus.ARCHIVED})
 
@@ -63,16 +63,8 @@ def _release(database: Database, ids: Sequence[str], waiting: dict[str, _Waiting
 
 
 def _statuses(database: Database, parents: Sequence[str]) -> dict[str, str]:
-    found = {
-        str(job): status_of(status)
-        for part in chunks(parents, database.key_chunk)
-        for job, status in database.rows("claims.statuses", ids=database.ids(part))
-    }
-    gone = [parent for parent in parents if parent not in found]
-    if gone and "archive" in database.tags:
-        for part in chunks(gone, database.key_chunk):
-            found |= {str(job): status_of(status) for job, status in database.rows("jobs.archived_statuses", ids=part)}
-    return found
+    stored = live_or_archived(database, "claims.statuses", "jobs.archived_statuses", parents)
+    return {job: status_of(status) for job, status in stored.items()}
 
 
 def fail_spawned(database: Database, failed: Sequence[str], now: datetime) -> int:

@@ -12,7 +12,7 @@ from hammerwork_cli.models import JobStatus, NewJob, SpawnConfig, SpawnRequest, 
 from hammerwork_cli.queries import claims, enqueue, limits, notices
 from hammerwork_cli.queries.claims import Claim, Claimed, Ended, Settled
 from hammerwork_cli.queries.dependencies import parent_statuses, state_of
-from hammerwork_cli.queries.kinship import chunks
+from hammerwork_cli.queries.kinship import chunks, live_or_archived
 
 DEFAULT_DEPTH = 32
 """Levels of spawning below a root, unless a configuration says otherwise."""
@@ -87,18 +87,8 @@ def ancestry(database: Database, job: Claimed, bound: int) -> Ancestry:
 
 
 def _above(database: Database, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    if not ids:
-        return {}
-    found = {
-        str(job): id_list(parents)
-        for part in chunks(ids, database.key_chunk)
-        for job, parents in database.rows("spawning.above", ids=database.ids(part))
-    }
-    missing = [job for job in ids if job not in found]
-    if missing and "archive" in database.tags:
-        for part in chunks(missing, database.key_chunk):
-            found |= {str(job): id_list(parents) for job, parents in database.rows("spawning.archived_above", ids=part)}
-    return found
+    stored = live_or_archived(database, "spawning.above", "spawning.archived_above", ids)
+    return {job: id_list(parents) for job, parents in stored.items()}
 
 
 def complete(

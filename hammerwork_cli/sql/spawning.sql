@@ -113,10 +113,6 @@ WHERE id = :id AND state = 'pending'
 UPDATE hammerwork_spawn_requests SET state = :state, ended_at = :now, children = :children, error_message = :error
 WHERE id = :id AND state = 'running' AND claim_token = :token
 
--- name: request_owner
--- Who holds a request.
-SELECT r.state, r.claim_token FROM hammerwork_spawn_requests r WHERE r.id = :id
-
 -- name: return_requests
 -- Requests that a lost worker had taken.
 UPDATE hammerwork_spawn_requests SET state = 'pending', claim_token = NULL, claimed_by = NULL

@@ -67,10 +67,6 @@ AND (w.ended_at IS NULL OR w.ended_at >= :since) -- when :since
 AND w.id = :id -- when :id
 ORDER BY w.started_at DESC, w.id
 
--- name: by_prefix
--- Workers by the beginning of their id.
-SELECT w.id FROM hammerwork_workers w WHERE w.id >= :low AND w.id <= :high ORDER BY w.id LIMIT 11
-
 -- name: running_jobs
 -- What a worker has claimed, the longest first.
 SELECT j.id, j.queue_name, j.started_at, j.attempts FROM hammerwork_jobs j
@@ -79,7 +75,3 @@ WHERE j.status = 'Running' AND j.claimed_by = :worker ORDER BY j.started_at, j.i
 -- name: notify [postgresql]
 -- Wakes idle workers when the transaction commits.
 SELECT pg_notify('hammerwork', :queue)
-
--- name: forget
--- Rows of workers that ended long ago.
-DELETE FROM hammerwork_workers WHERE ended_at IS NOT NULL AND ended_at < :before
