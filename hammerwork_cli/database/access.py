@@ -53,8 +53,8 @@ class Database:
     def _connect(self) -> Any:
         raise NotImplementedError
 
-    def _execute(self, sql: str, values: list[Any]) -> Any:
-        """Sends one statement and returns a cursor."""
+    def _execute(self, sql: str, values: list[Any], *, buffered: bool = True) -> Any:
+        """Sends one statement and returns a cursor; not ``buffered``, the driver may leave rows with the server."""
         raise NotImplementedError
 
     def _begin(self) -> None:
@@ -168,8 +168,8 @@ class Database:
         return self._rows(statement, self.tags, values)
 
     def row_parts(self, statement: str, size: int, /, **values: Any) -> Iterator[list[Row]]:
-        """The rows of a statement, at most ``size`` at a time."""
-        cursor = self._send(statement, self.tags, values)
+        """The rows of a statement, at most ``size`` at a time. All are read before the next statement is sent."""
+        cursor = self._send(statement, self.tags, values, buffered=False)
         while True:
             with self._translated():
                 rows = cursor.fetchmany(size)
@@ -277,11 +277,12 @@ class Database:
         with self._translated():
             return list(cursor.fetchall())
 
-    def _send(self, statement: str, tags: frozenset[str], values: Mapping[str, Any]) -> Any:
+    def _send(self, statement: str, tags: frozenset[str], values: Mapping[str, Any], *, buffered: bool = True) -> Any:
         sql, bound = statements.bind(statements.load(statement, tags), values, self.placeholder, self.percent)
+        adapted = [self._adapt(value) if isinstance(value, datetime) else value for value in bound]
         with self._translated():
             self.executed += 1
-            return self._execute(sql, [self._adapt(value) if isinstance(value, datetime) else value for value in bound])
+            return self._execute(sql, adapted, buffered=buffered)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -90,8 +90,8 @@ class MySQLDatabase(Database):
         cursor.execute(f"SET NAMES {collation.partition('_')[0]} COLLATE {collation}")
         return connection
 
-    def _execute(self, sql: str, values: list[Any]) -> Any:
-        cursor = self._connection.cursor(buffered=True)
+    def _execute(self, sql: str, values: list[Any], *, buffered: bool = True) -> Any:
+        cursor = self._connection.cursor(buffered=buffered)
         cursor.execute(sql, values)
         return cursor
 

@@ -51,7 +51,8 @@ class PostgresDatabase(Database):
         connection.execute("SET TIME ZONE 'UTC'; SET jit = off")
         return connection
 
-    def _execute(self, sql: str, values: list[Any]) -> Any:
+    def _execute(self, sql: str, values: list[Any], *, buffered: bool = True) -> Any:
+        del buffered  # libpq has all rows before it hands out one
         return self._connection.execute(sql, values or None)
 
     def _begin(self) -> None:

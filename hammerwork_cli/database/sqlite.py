@@ -55,7 +55,8 @@ class SqliteDatabase(Database):
         self.read_chunk, self.scan_chunk = (min(chunk, most_values) for chunk in (READ_CHUNK, self.scan_chunk))
         return connection
 
-    def _execute(self, sql: str, values: list[Any]) -> sqlite3.Cursor:
+    def _execute(self, sql: str, values: list[Any], *, buffered: bool = True) -> sqlite3.Cursor:
+        del buffered  # never are
         cursor: sqlite3.Cursor = self._connection.execute(sql, values)
         return cursor
 

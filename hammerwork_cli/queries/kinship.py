@@ -16,6 +16,9 @@ GIN_CHUNK = 300
 """More ids in one ``&&`` cost PostgreSQL more for each of them: twice as much at 1,000."""
 GIN_LISTS, GIN_LIST = 20, 100
 """Where all are read: short lists side by side in one statement cost less than a long one, or than many statements."""
+FEW_PARENTS = 100
+"""The children of so few are read at once, from the index on first parents, where a parent's lie together."""
+LISTED_PARENTS = 10_000
 PACKED_LIMIT = 1 << 20
 KNOWN_PARENTS = 10_000
 
@@ -94,21 +97,34 @@ class Kinship:
         """
         bounds = {"limit": limit, "failed": FAILED_SPELLINGS, "running": RUNNING_SPELLINGS}
         tags = self.database.tags
-        # All are read in order, so that neighbours meet in the index.
         if limit is None and "by_gin" in tags:
+            # In order, so that neighbours meet in the index.
             lists = [(ids,) for ids in self._parts(sorted(parents), GIN_LIST)]
             for start in range(0, len(lists), GIN_LISTS):
                 yield from self._nodes("all_children", lists=lists[start : start + GIN_LISTS])
         else:
-            in_order = limit is None and {"mysql", "by_first_parent"} <= tags
-            for way, part in self.ways_to(sorted(parents) if in_order else parents):
-                if in_order and not way:
-                    yield from self._nodes("all_children", parents=json.dumps(part))
-                else:
+            by_key = limit is None and {"mysql", "by_first_parent"} <= tags and len(parents) > FEW_PARENTS
+            if by_key:
+                yield from self._children_by_key(parents)
+            for way, part in self.ways_to(parents):
+                if way or not by_key:
                     yield from self._nodes(f"{way}children", ids=part, **bounds)
         if self.has_archive:
             for part in self._parts(parents, self._archive_chunk):
                 yield from self._archived("archived_children", ids=part, **bounds)
+
+    def _children_by_key(self, parents: Sequence[str]) -> Iterator[TreeNode]:
+        """The jobs of which one of ``parents`` is the first, in the order in which InnoDB keeps rows.
+
+        In the order of their parents each would cost a page of its own, where the table is larger than the server's
+        memory: nine seconds instead of four for 110,000 of a million jobs.
+        """
+        ids: list[str] = []
+        for part in chunks(sorted(parents), LISTED_PARENTS):
+            ids += chain.from_iterable(self.database.rows("spawns.child_ids", parents=json.dumps(part)))
+        ids.sort()
+        for keys in self._parts(ids, self.database.read_chunk):
+            yield from self._nodes("jobs", ids=keys)
 
     def states(self, ids: Iterable[str]) -> Iterator[tuple[Any, ...]]:
         """What the jobs with these ids are in: rows of :class:`hammerwork_cli.queries.waiting.State`."""

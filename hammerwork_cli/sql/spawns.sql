@@ -57,10 +57,10 @@ LIMIT :limit -- when :limit
 -- The same from many lists of ids, without a limit; those with parents in several lists come several times.
 SELECT {node} FROM (VALUES :lists) AS part (ids) JOIN hammerwork_jobs j ON j.depends_on && CAST(part.ids AS uuid[])
 
--- name: all_children [mysql by_first_parent]
--- The same without a limit, of a JSON list: joined one by one, where a list of values is looked up twice, once to guess
--- how many rows there are.
-SELECT {node} FROM JSON_TABLE(:parents, '$[*]' COLUMNS (parent CHAR(36) PATH '$')) AS e
+-- name: child_ids [mysql by_first_parent]
+-- Ids of the jobs whose first parent is in a JSON list, out of the index alone: joined one by one, where a list of values
+-- is looked up twice, once to guess how many rows there are.
+SELECT j.id FROM JSON_TABLE(:parents, '$[*]' COLUMNS (parent CHAR(36) PATH '$')) AS e
 STRAIGHT_JOIN hammerwork_jobs j FORCE INDEX (idx_hammerwork_jobs_first_parent) ON {first_parent} = {parent_id}
 
 -- name: joined_children [postgresql]

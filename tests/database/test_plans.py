@@ -78,6 +78,33 @@ def test_children_are_read_from_our_index(spawned: tuple[Database, str]) -> None
     assert "idx_hammerwork_jobs_first_parent" in told
 
 
+def test_the_ids_of_the_children_of_many_come_out_of_the_index_alone(spawned: tuple[Database, str]) -> None:
+    database, parent = spawned
+    if database.dialect != "mysql":
+        pytest.skip("only InnoDB keeps rows in the order of their ids")
+    told = json.dumps(json.loads(plan(database, "spawns.child_ids", parents=json.dumps([parent]))))
+    assert '"key": "idx_hammerwork_jobs_first_parent"' in told
+    assert '"using_index": true' in told
+
+
+def test_a_level_of_many_parents_is_read_as_one_of_few(
+    readable: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = rows.job(spawns=True)
+    parents = [rows.job(root) for _ in range(12)]
+    for parent in parents:
+        rows.job(parent)
+    rows.job(parents[0], parents[11])
+    rows.job(parents[3].upper())
+    few = trees.tree(readable, root)
+    for name, size in (("FEW_PARENTS", 0), ("LISTED_PARENTS", 5)):
+        monkeypatch.setattr(f"hammerwork_cli.queries.kinship.{name}", size)
+    monkeypatch.setattr(readable, "read_chunk", 4)
+    many = trees.tree(readable, root)
+    assert len(many.nodes) == 27
+    assert (list(many.nodes.items()), many.children) == (list(few.nodes.items()), few.children)
+
+
 def test_a_tree_costs_statements_by_its_levels_and_not_by_its_jobs(readable: Database, rows: Rows) -> None:
     def grow() -> str:
         root = rows.job(spawns=True)
