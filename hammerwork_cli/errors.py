@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+LIST_JOBS = "Ids are shown by: hammerwork job list"
+
 
 class HammerworkError(Exception):
     """Root of all expected failures.
@@ -92,6 +94,18 @@ class NotFoundError(HammerworkError):
 
     exit_code = 5
     code = "not_found"
+
+
+class JobNotFoundError(NotFoundError):
+    """No job has an id.
+
+    Args:
+        job: the id.
+        purpose: what it was wanted for: ``to depend on``.
+    """
+
+    def __init__(self, job: str, purpose: str = "") -> None:
+        super().__init__(f"There is no job {job}{purpose and ' '}{purpose}.", hint=LIST_JOBS)
 
 
 class ConflictError(HammerworkError):

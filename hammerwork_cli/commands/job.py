@@ -103,9 +103,11 @@ def show(
       hammerwork job show 178ebfc3
       hammerwork job show 178ebfc3 --format json | jq .payload
     """
+    from hammerwork_cli.queries.job_details import details  # lists of jobs do not wait for all that it knows
+
     context: Context = ctx.obj
     database = context.database()
-    found = jobs.details(database, jobs.resolve(database, job))
+    found = details(database, jobs.resolve(database, job))
     context.answer(
         views.details_record(found),
         form,

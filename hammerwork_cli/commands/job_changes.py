@@ -28,6 +28,7 @@ from hammerwork_cli.models import FAILURES, FINISHED, WAITING, JobFilter, JobSta
 from hammerwork_cli.queries import jobs
 from hammerwork_cli.queries.job_changes import Cancel, Change, Delete, Retry
 from hammerwork_cli.queries.job_selections import Below, Chosen, Named, Selection
+from hammerwork_cli.queries.kinship import Kinship
 from hammerwork_cli.render import job_outcomes as shown
 
 OnlyOption = Annotated[
@@ -289,6 +290,6 @@ def purge(
 
 
 def _warn_of_children(context: Context, database: Database, job: str) -> None:
-    children = jobs.details(database, job).children.total
-    if children:
-        context.note(f"Jobs that depend on it: {children:,}. They stay, and lose their place in its tree.")
+    counted = Kinship(database).child_counts([job]).get(job)
+    if counted:
+        context.note(f"Jobs that depend on it: {counted.counts.total:,}. They stay, and lose their place in its tree.")

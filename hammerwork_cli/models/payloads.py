@@ -1,10 +1,13 @@
-"""Payloads that say what their job spawns."""
+"""Payloads: packed in the archive, and with what their job spawns."""
 
 import json
+import zlib
 from typing import Any
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.spawn_config import STORED_KEYS, SpawnConfig
+
+UNPACKED_LIMIT = 1 << 26
 
 
 def with_spawn_config(payload: Any, *layers: Any) -> Any:
@@ -33,6 +36,22 @@ def with_spawn_config(payload: Any, *layers: Any) -> Any:
             raise UsageError("A spawn configuration is a JSON object.")
         wanted |= layer or {}
     return payload | {"_spawn_config": _complete(wanted)}
+
+
+def unpacked(stored: Any, limit: int = UNPACKED_LIMIT) -> str | None:
+    """The JSON text of an archived payload, which may be gzipped; ``None`` when it cannot be read.
+
+    Args:
+        stored: bytes or text.
+        limit: bytes to unpack at most; what is longer is cut.
+    """
+    packed = stored.encode() if isinstance(stored, str) else bytes(stored)
+    try:
+        if packed[:2] == b"\x1f\x8b":
+            packed = zlib.decompressobj(wbits=31).decompress(packed, limit)
+        return packed.decode()
+    except (ValueError, zlib.error):
+        return None
 
 
 def _complete(wanted: dict[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import NotFoundError, UsageError
+from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import FAILURES, Counts, JobGroup, JobStatus, TreeNode, moment, status_of
-from hammerwork_cli.queries.jobs import LIST_JOBS
 from hammerwork_cli.queries.kinship import FAILED_SPELLINGS, RUNNING_SPELLINGS, Kinship, packed_config
 
 CURSOR_PATTERN = "([012])/(-?[0-9]{1,16})/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
@@ -72,7 +71,7 @@ def page(
         cursor: that of the page before.
 
     Raises:
-        NotFoundError: there is no such job.
+        JobNotFoundError: there is no such job.
         UsageError: the cursor is none.
     """
     after = _read(cursor) if cursor else Place(0, None, "")
@@ -88,7 +87,7 @@ def page(
     }
     with database.snapshot():
         kin = Kinship(database)
-        _check(kin, job)
+        kin.job(job)
         found = {row[1]: row for way, ids in _ways(kin, job) for row in _rows(kin, way, ids, values)}
         rows = sorted(found.values(), key=_place)[: limit + 1]
         nodes = [TreeNode._make(row[1:]) for row in rows[:limit]]
@@ -101,23 +100,18 @@ def groups(database: Database, job: str) -> list[JobGroup]:
     """Children of a job, counted by queue and status, archived ones included.
 
     Raises:
-        NotFoundError: there is no such job.
+        JobNotFoundError: there is no such job.
     """
     counted: dict[tuple[str, str], int] = {}
     with database.snapshot():
         kin = Kinship(database)
-        _check(kin, job)
+        kin.job(job)
         for way, ids in _ways(kin, job):
             for queue, status, jobs in database.rows(f"spawns.{way}child_groups", ids=ids):
                 key = queue, status_of(status)
                 counted[key] = counted.get(key, 0) + jobs
     found = [JobGroup(queue, status, jobs) for (queue, status), jobs in counted.items()]
     return sorted(found, key=lambda group: (group.status not in FAILURES, -group.jobs, group.queue, group.status))
-
-
-def _check(kin: Kinship, job: str) -> None:
-    if not kin.jobs([job]):
-        raise NotFoundError(f"There is no job {job}.", hint=LIST_JOBS)
 
 
 def _ways(kin: Kinship, job: str) -> list[tuple[str, Any]]:

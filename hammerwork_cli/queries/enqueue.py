@@ -8,11 +8,11 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
-from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueError
+from hammerwork_cli.errors import ConflictError, JobNotFoundError, RefusedValueError
 from hammerwork_cli.models import FAILURES, JobStatus, NewJob, id_list, priority_word, status_of
+from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.queries import limits
 from hammerwork_cli.queries.dependencies import parent_statuses, state_of
-from hammerwork_cli.queries.jobs import LIST_JOBS, unpacked
 from hammerwork_cli.queries.kinship import chunks
 
 ROWS_A_STATEMENT = 500
@@ -58,7 +58,7 @@ def settle(database: Database, jobs: Sequence[NewJob], external: Collection[str]
         external: what they depend on besides.
 
     Raises:
-        NotFoundError: a job in ``external`` does not exist.
+        JobNotFoundError: a job in ``external`` does not exist.
         ConflictError: it failed.
     """
     statuses = living_parents(database, external)
@@ -72,14 +72,14 @@ def living_parents(database: Database, parents: Collection[str]) -> dict[str, st
     """Status by id of jobs that others are about to depend on, locked.
 
     Raises:
-        NotFoundError: one does not exist.
+        JobNotFoundError: one does not exist.
         ConflictError: one failed.
     """
     statuses = parent_statuses(database, parents) if parents else {}
     for parent in parents:
         status = statuses.get(parent)
         if status is None:
-            raise NotFoundError(f"There is no job {parent} to depend on.", hint=LIST_JOBS)
+            raise JobNotFoundError(parent, "to depend on")
         if status in FAILURES:
             raise ConflictError(
                 f"The job {parent} is {status}: what depends on it would never run.",
@@ -98,7 +98,7 @@ def once(database: Database, job: NewJob) -> tuple[NewJob, bool]:
         The job with its ``dependency_status``, and whether it was inserted now.
 
     Raises:
-        NotFoundError: it depends on a job that does not exist.
+        JobNotFoundError: it depends on a job that does not exist.
         ConflictError: it depends on a job that failed, or another job has its id.
         RefusedValueError: the database cannot hold it.
     """

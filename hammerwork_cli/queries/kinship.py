@@ -2,7 +2,6 @@
 
 import gc
 import json
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -10,7 +9,9 @@ from itertools import chain, repeat
 from typing import Any
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.errors import JobNotFoundError
 from hammerwork_cli.models import FAILURES, Counts, JobStatus, Moment, TreeNode, moment, status_of
+from hammerwork_cli.models.payloads import unpacked
 
 GIN_CHUNK = 300
 """More ids in one ``&&`` cost PostgreSQL more for each of them: twice as much at 1,000."""
@@ -75,6 +76,17 @@ class Kinship:
     def has_archive(self) -> bool:
         """Whether there are archived jobs at all."""
         return "archive" in self.database.tags and self.database.row("spawns.any_archived") is not None
+
+    def job(self, job: str) -> TreeNode:
+        """One job.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+        """
+        found = self.jobs([job])
+        if not found:
+            raise JobNotFoundError(job)
+        return found[0]
 
     def jobs(self, ids: Iterable[str]) -> list[TreeNode]:
         """The jobs with these ids that exist."""
@@ -255,14 +267,10 @@ def live_or_archived(database: Database, live: str, archived: str, ids: Sequence
 
 def packed_config(payload: Any) -> str | None:
     """JSON text of ``_spawn_config`` in an archived payload, which may be gzipped; ``None`` without one."""
-    if payload is None:
-        return None
-    packed = bytes(payload) if not isinstance(payload, str) else payload.encode()
+    text = None if payload is None else unpacked(payload, PACKED_LIMIT)
     try:
-        if packed[:2] == b"\x1f\x8b":
-            packed = zlib.decompressobj(wbits=31).decompress(packed, PACKED_LIMIT)
-        value = json.loads(packed)
-    except (ValueError, zlib.error):
+        value = json.loads(text or "null")
+    except (ValueError, RecursionError):
         return None
     if not isinstance(value, dict) or "_spawn_config" not in value:
         return None

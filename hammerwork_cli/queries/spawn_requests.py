@@ -7,7 +7,6 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import MissingTablesError, NotFoundError
 from hammerwork_cli.models import SpawnRequest
 from hammerwork_cli.queries import spawning, workers
-from hammerwork_cli.queries.jobs import LIST_JOBS
 from hammerwork_cli.queries.kinship import Kinship
 
 LOOK = 0.2
@@ -23,17 +22,14 @@ def stored_config(database: Database, job: str) -> dict[str, Any] | None:
     """The spawn configuration that a job carries.
 
     Raises:
-        NotFoundError: there is no such job.
+        JobNotFoundError: there is no such job.
         MissingTablesError: nobody could ask for anything here.
     """
     if "workers" not in database.tags:
         raise MissingTablesError(
             "The tables for requests to spawn (017) are missing.", hint="Run: hammerwork migration run"
         )
-    nodes = Kinship(database).jobs([job])
-    if not nodes:
-        raise NotFoundError(f"There is no job {job}.", hint=LIST_JOBS)
-    return nodes[0].spawn_config
+    return Kinship(database).job(job).spawn_config
 
 
 def has_taker(database: Database, request: SpawnRequest) -> bool:

@@ -6,10 +6,8 @@ from operator import itemgetter
 from typing import Any
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.models import Counts, Lineage, SpawnTree, TreeNode, id_list
 from hammerwork_cli.queries import spawn_records
-from hammerwork_cli.queries.jobs import LIST_JOBS
 from hammerwork_cli.queries.kinship import Kinship, no_collector
 
 _oldest_first = itemgetter(TreeNode._fields.index("created_at"), 0)
@@ -33,11 +31,11 @@ def tree(
         max_jobs: stop reading after about so many jobs; failures are read first then.
 
     Raises:
-        NotFoundError: there is no such job.
+        JobNotFoundError: there is no such job.
     """
     with database.snapshot(), no_collector():
         kin = Kinship(database)
-        target = _one(kin, job)
+        target = kin.job(job)
         above = _Ascent(kin, target, max_jobs)
         if whole:
             above.climb()
@@ -54,11 +52,11 @@ def lineage(
     """A job's ancestors up to ``depth`` levels above and its descendants down to ``depth`` below.
 
     Raises:
-        NotFoundError: there is no such job.
+        JobNotFoundError: there is no such job.
     """
     with database.snapshot():
         kin = Kinship(database)
-        target = _one(kin, job)
+        target = kin.job(job)
         above = _Ascent(kin, target, max_jobs)
         chain = None
         if ancestors:
@@ -66,13 +64,6 @@ def lineage(
             chain = tuple(above.by_distance())
         below = tree(database, job, whole=False, depth=depth, max_jobs=max_jobs) if descendants else None
         return Lineage(target, chain, below, frozenset(above.missing), above.truncated)
-
-
-def _one(kin: Kinship, job: str) -> TreeNode:
-    found = kin.jobs([job])
-    if not found:
-        raise NotFoundError(f"There is no job {job}.", hint=LIST_JOBS)
-    return found[0]
 
 
 class _Ascent:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from hammerwork_cli import __version__
 from hammerwork_cli.errors import AmbiguousIdError, NotFoundError
 from hammerwork_cli.models import JobFilter, JobStatus, SpawnTree, TreeNode
-from hammerwork_cli.queries import children, cursors, jobs, queues, spawns, trees, workers
+from hammerwork_cli.queries import children, cursors, job_details, jobs, queues, spawns, trees, workers
 from hammerwork_cli.render import job_views, json, queue_views, worker_views
 from hammerwork_cli.render.pictures import Limits, TreeFormat, picture
 from hammerwork_cli.render.schemas import spawning
@@ -108,7 +108,7 @@ def job_list(call: Call) -> Answer:
 
 def job(call: Call) -> Answer:
     """As ``job show``."""
-    return Answer(job_views.details_record(jobs.details(call.database, _job(call))))
+    return Answer(job_views.details_record(job_details.details(call.database, _job(call))))
 
 
 def _job(call: Call) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import JobFilter, JobStatus, NewJob
-from hammerwork_cli.queries import dependencies, enqueue, job_changes, jobs
+from hammerwork_cli.queries import dependencies, enqueue, job_changes, job_details, jobs
 from hammerwork_cli.queries.dependencies import WAITING_SPELLINGS
 from hammerwork_cli.queries.job_changes import Cancel, Delete, Retry
 from hammerwork_cli.queries.job_selections import Below, Chosen, Named
@@ -64,9 +64,9 @@ def test_jobs_are_found_shown_and_enqueued(readable: Database) -> None:
     assert (placed.dependency_status, created) == ("satisfied", True)
     assert enqueue.once(readable, new)[1] is False
     assert [found.node.id for found in jobs.find(readable, JobFilter(), limit=5).jobs] == [identity(1), identity(2)]
-    details = jobs.details(readable, identity(2))
+    details = job_details.details(readable, identity(2))
     assert [parent.id for parent in details.parents] == [identity(1)]
-    assert jobs.details(readable, identity(1)).children.total == 1
+    assert job_details.details(readable, identity(1)).children.total == 1
 
 
 def test_a_change_is_a_few_statements_a_thousand_jobs(database: Database) -> None:
