@@ -162,10 +162,13 @@ class Kinship:
         return self.database.read_chunk if "by_first_parent" in self.database.tags else self.database.scan_chunk
 
     def child_counts(self, parents: Sequence[str]) -> dict[str, "ChildTotals"]:
-        """Parent -> its children counted, for those that have any; archived children are left out."""
+        """Parent -> its children counted, archived ones included, for those that have any."""
         totals: dict[str, ChildTotals] = {}
         for way, part in self.ways_to(parents):
             collect_totals(totals, self.database.rows(f"spawns.{way}child_totals", ids=part))
+        if self.has_archive:
+            for part in self._parts(parents, self._archive_chunk):
+                collect_totals(totals, self.database.rows("spawns.archived_child_totals", ids=part))
         return totals
 
     def _parts(self, ids: Sequence[str], size: int) -> Iterator[Sequence[str] | str]:

@@ -143,6 +143,8 @@ def stats(
     collect_totals(totals, database.rows("spawns.window_totals", **window))
     if "by_first_parent" in database.tags and database.row("spawns.any_joins"):
         collect_totals(totals, database.rows("spawns.window_joined_totals", **window))
+    if Kinship(database).has_archive:
+        collect_totals(totals, database.rows("spawns.window_archived_totals", **window))
     p50, p95 = database.rows("spawns.window_run_times", completed=JobStatus.COMPLETED.spellings, **window)[0]
     # A parent created between two statements belongs to the next look.
     spawned = {job: totals[job] for job in parents if job in totals}

@@ -246,6 +246,6 @@ AND j.status IN (:pending)
 SELECT {found}, {config} FROM hammerwork_jobs j WHERE
 {mine}
 AND {has_config} AND j.status IN (:completed)
-AND NOT {has_children}
+AND NOT {is_parent}
 AND {never_recorded}
 {first}

@@ -194,6 +194,19 @@ OR (SELECT COUNT(*) FROM hammerwork_jobs c WHERE c.depends_on @> ARRAY[j.id] AND
 -- name: has_children [by_scan]
 j.id IN (SELECT c.parent FROM {edges} AS c WHERE c.parent IS NOT NULL)
 
+-- name: has_archived_children [by_first_parent]
+(SELECT 1 FROM hammerwork_jobs_archive c WHERE {is_first_child} LIMIT 1) IS NOT NULL
+
+-- name: has_archived_children
+j.id IN (SELECT c.parent FROM {archived_edges} AS c WHERE c.parent IS NOT NULL)
+
+-- name: is_parent
+-- Whether a job depends on j, archived or not.
+{has_children}
+
+-- name: is_parent [archive]
+({has_children} OR {has_archived_children})
+
 -- name: parents
 -- The parents of jobs j: p is the parent, and a its archived copy, as far as they exist.
 LEFT JOIN {parent_list} AS e ON TRUE

@@ -174,6 +174,15 @@ WHERE j.depends_on && CAST(:ids AS uuid[]) AND e.parent {among} GROUP BY e.paren
 -- name: joined_child_totals
 SELECT c.parent, {edge_totals} FROM {joined_edges} AS c WHERE c.parent {among} GROUP BY c.parent, c.status
 
+-- name: archived_child_totals [by_first_parent]
+-- The children of some jobs that are in the archive only, counted by parent and status.
+SELECT {first_parent}, {totals} FROM hammerwork_jobs_archive j
+WHERE {first_parent} {among} AND {is_only_archived} GROUP BY {first_parent}, j.status
+
+-- name: archived_child_totals
+SELECT c.parent, {totals} FROM {archived_edges} AS c JOIN hammerwork_jobs_archive j ON j.id = c.id
+WHERE c.parent {among} AND {is_only_archived} GROUP BY c.parent, j.status
+
 -- name: operations
 -- Parents that spawned or had their chance to, newest first.
 SELECT {node} FROM hammerwork_jobs j
@@ -184,7 +193,7 @@ AND j.status IN (:statuses) -- when :statuses
 AND {operation_id} = :operation -- when :operation
 AND j.created_at <= :cursor_at -- when :cursor_at
 AND (j.created_at < :cursor_at OR j.id < :cursor_id) -- when :cursor_at
-AND (j.status IN (:ended) OR {has_children})
+AND (j.status IN (:ended) OR {is_parent})
 ORDER BY j.created_at DESC, j.id DESC
 LIMIT :limit
 
@@ -220,6 +229,13 @@ hammerwork_jobs j JOIN hammerwork_jobs c ON {is_first_child}
 -- name: child_join
 hammerwork_jobs j JOIN {edges} AS c ON c.parent = j.id
 
+-- name: archived_child_join [by_first_parent]
+-- Parent j and archived child c.
+hammerwork_jobs j JOIN hammerwork_jobs_archive c ON {is_first_child}
+
+-- name: archived_child_join
+hammerwork_jobs j JOIN {archived_edges} AS e ON e.parent = j.id JOIN hammerwork_jobs_archive c ON c.id = e.id
+
 -- name: recorded_too
 -- Parents whose spawning a worker recorded, and those with configuration.
 JOIN (SELECT j.id FROM hammerwork_jobs j WHERE {has_config} AND j.created_at >= :since
@@ -252,6 +268,15 @@ FROM hammerwork_jobs j JOIN {joined_edges} AS c ON c.parent = j.id
 WHERE {in_window}
 GROUP BY j.id, c.status
 
+-- name: window_archived_totals
+-- The same of children that are in the archive only.
+SELECT j.id, c.status, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
+FROM {archived_child_join}
+{recorded_too} -- when :recorded
+WHERE {in_window}
+AND NOT EXISTS (SELECT 1 FROM hammerwork_jobs m WHERE m.id = c.id)
+GROUP BY j.id, c.status
+
 -- name: window_run_times
 -- Median and 95th percentile (nearest rank) of the seconds that their completed children ran.
 SELECT MIN(CASE WHEN r.place * 100 >= r.jobs * 50 THEN r.seconds END),
@@ -269,7 +294,7 @@ SELECT {node} FROM hammerwork_jobs j
 WHERE {has_config}
 AND j.queue_name = :queue -- when :queue
 AND j.status NOT IN (:failed)
-AND NOT {has_children}
+AND NOT {is_parent}
 AND {never_recorded}
 ORDER BY j.created_at DESC, j.id DESC
 LIMIT :limit

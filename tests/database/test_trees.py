@@ -11,7 +11,9 @@ import pytest
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import NotFoundError
-from hammerwork_cli.queries import trees
+from hammerwork_cli.models.health import Damage
+from hammerwork_cli.queries import spawns, trees
+from hammerwork_cli.queries.doctor import Doctor
 from tests.rows import START, Rows
 
 
@@ -152,14 +154,15 @@ def test_encrypted_jobs_are_members_like_others(readable: Database, rows: Rows) 
     assert set(trees.tree(readable, child).nodes) == {root, child}
 
 
+def stored_ids(database: Database, *ids: str) -> str:
+    return "{" + ",".join(ids) + "}" if database.dialect == "postgresql" else json.dumps(ids)
+
+
 def archive(rows: Rows, *parents: str, spawns: bool = False, **columns: object) -> str:
     payload = {"_spawn_config": {"operation_id": "archived"}} if spawns else {"plain": 1}
     packed = gzip.compress(json.dumps(payload).encode())
     job = str(uuid4())
     database = rows.database
-    depends_on = json.dumps(parents)
-    if database.dialect == "postgresql":
-        depends_on = "{" + ",".join(parents) + "}"
     row = {
         "id": job,
         "queue_name": "work",
@@ -169,7 +172,7 @@ def archive(rows: Rows, *parents: str, spawns: bool = False, **columns: object) 
         "created_at": START,
         "scheduled_at": START,
         "archived_at": START,
-        "depends_on": depends_on,
+        "depends_on": stored_ids(database, *parents),
         **columns,
     }
     rows.insert("hammerwork_jobs_archive", row)
@@ -196,6 +199,35 @@ def test_a_job_in_both_tables_comes_once(readable: Database, rows: Rows) -> None
     child = rows.job(root)
     archive(rows, root, id=child)
     assert list(trees.tree(readable, root).nodes) == [root, child]
+
+
+def test_children_that_are_only_in_the_archive_are_counted_where_a_limit_cuts_them(
+    readable: Database, rows: Rows
+) -> None:
+    root = rows.job(spawns=True)
+    archived = [archive(rows, root) for _ in range(3)]
+    archive(rows, id=rows.job(root), depends_on=stored_ids(readable, root))
+    below = rows.job(archived[0])
+    for limit in ({"depth": 0}, {"max_jobs": 1}):
+        tree = trees.tree(readable, root, **limit)
+        assert tree.truncated
+        assert tree.child_total(root) == 4
+    tree = trees.tree(readable, root)
+    assert len(tree.nodes) == 6
+    assert below in tree.nodes
+    assert not tree.truncated
+
+
+def test_a_parent_of_archived_children_has_spawned(readable: Database, rows: Rows) -> None:
+    root = rows.job(spawns=True)
+    archive(rows, root)
+    archive(rows, root, status="Dead", failed_at=START)
+    (operation,) = spawns.operations(readable, limit=10)
+    assert operation.children.by_status == {"Completed": 1, "Dead": 1}
+    stats = spawns.stats(readable, since=START, recent=START)
+    assert (stats.overall.operations, stats.overall.children, stats.empty) == (1, 2, 0)
+    assert spawns.pending(readable, limit=10) == []
+    assert Damage.NEVER_SPAWNED not in {finding.kind for finding in Doctor(readable, now=START).look()}
 
 
 def test_a_chain_of_a_thousand_is_read_from_either_end(readable: Database, rows: Rows) -> None:
