@@ -5,7 +5,15 @@ import sys
 
 
 def main() -> None:
-    """Runs the command line; the version is answered before anything else is imported."""
+    """Runs the command line. Ctrl-C ends it quietly while its modules are still imported, too."""
+    try:
+        _answer()
+    except KeyboardInterrupt:
+        os._exit(130)
+
+
+def _answer() -> None:
+    """The version is answered before anything else is imported."""
     if sys.argv[1:] in (["--version"], ["-V"]):
         from hammerwork_cli import __version__
 

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import Database, connect
+from tests.conftest import ROOT
+from tests.rows import Rows
 
 PROMPTLY = 8
 """Seconds; it takes one at most, on a machine that has time for it. What would go on waits for far longer."""
@@ -27,6 +29,15 @@ OTHERS = {
     " AND command = 'Query' AND id NOT IN (:held)",
 }
 OWN_ID = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT CONNECTION_ID()"}
+
+
+@pytest.fixture
+def filled_url(new_database: Callable[..., str]) -> str:
+    """An SQLite file with a parent in it."""
+    url = new_database("sqlite", migrated=True)
+    with contextlib.closing(connect(url)) as database:
+        Rows(database).job(spawns=True)
+    return url
 
 
 @contextlib.contextmanager
@@ -149,3 +160,14 @@ def test_other_threads_use_connections_of_their_own(migrated_url: str) -> None:
         thread.join(timeout=30)
     assert answers == [0, 0, 0, 0]
     assert signal.set_wakeup_fd(-1) == -1
+
+
+@pytest.mark.parametrize("module", ["typer", "tabulate"])
+def test_ctrl_c_ends_a_start_that_has_not_imported_everything_yet(
+    filled_url: str, clean_environment: dict[str, str], tmp_path: Path, module: str
+) -> None:
+    (tmp_path / f"{module}.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
+    env = {**clean_environment, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))}
+    with started("spawn", "list", url=filled_url, env=env) as process:
+        assert process.communicate() == ("", "")
+        assert process.returncode == 130
