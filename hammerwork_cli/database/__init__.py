@@ -1,7 +1,11 @@
 """From a URL to a :class:`Database`; the driver is imported only when its scheme is used."""
 
+import sys
+from importlib import import_module
+
 from hammerwork_cli.database.access import Database
 from hammerwork_cli.database.url import DatabaseUrl, redact
+from hammerwork_cli.errors import ConfigError
 
 __all__ = ["Database", "DatabaseUrl", "connect", "redact"]
 
@@ -15,13 +19,25 @@ def connect(url: str | DatabaseUrl) -> Database:
     """
     parsed = DatabaseUrl.parse(url) if isinstance(url, str) else url
     if parsed.dialect == "postgresql":
+        _require("psycopg", "psycopg[binary]")
         from hammerwork_cli.database.postgres import PostgresDatabase
 
         return PostgresDatabase(parsed)
     if parsed.dialect == "mysql":
+        _require("mysql.connector", "mysql-connector-python")
         from hammerwork_cli.database.mysql import MySQLDatabase
 
         return MySQLDatabase(parsed)
     from hammerwork_cli.database.sqlite import SqliteDatabase
 
     return SqliteDatabase(parsed)
+
+
+def _require(driver: str, package: str) -> None:
+    try:
+        import_module(driver)
+    except ImportError as error:
+        why = str(error).partition("\n")[0].rstrip(".")
+        raise ConfigError(
+            f"The driver {driver} cannot be used: {why}.", hint=f"Run: {sys.executable} -m pip install '{package}'"
+        ) from error

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from hammerwork_cli.database import connect
+from tests.conftest import ROOT
 from tests.rows import Rows
 
 Run = Callable[..., Any]
@@ -44,6 +45,31 @@ def test_unusable_urls(hammerwork: Run, url: str, exit_code: int, said: str) -> 
         assert SECRET not in done.stderr
         assert ENCODED not in done.stderr
         assert len(done.stderr.splitlines()) >= 2
+
+
+NO_MODULE = "raise ModuleNotFoundError('No module named psycopg')"
+NO_LIBRARY = "raise ImportError('no pq wrapper available.\\nAttempts made:\\n- libpq not found')"
+
+
+@pytest.mark.parametrize(
+    ("module", "says", "url", "package"),
+    [
+        ("psycopg", NO_MODULE, "postgresql://me@127.0.0.1:1/db", "'psycopg[binary]'"),
+        ("psycopg", NO_LIBRARY, "postgresql://me@127.0.0.1:1/db", "'psycopg[binary]'"),
+        ("mysql", "", "mysql://me@127.0.0.1:1/db", "'mysql-connector-python'"),
+    ],
+    ids=["psycopg", "libpq", "mysql"],
+)
+def test_a_driver_that_is_missing_is_to_be_installed(
+    hammerwork: Run, tmp_path: Path, module: str, says: str, url: str, package: str
+) -> None:
+    (tmp_path / f"{module}.py").write_text(says)
+    path = os.pathsep.join((str(tmp_path), str(ROOT)))
+    done = hammerwork("spawn", "list", "--format", "json", url=url, env={"PYTHONPATH": path})
+    assert (done.exit_code, done.stdout) == (3, "")
+    error = json.loads(done.stderr)["error"]
+    assert f"The driver {module}" in error["message"]
+    assert error["hint"].endswith(f"-m pip install {package}")
 
 
 def test_a_wrong_password_is_named_and_not_shown(
