@@ -21,14 +21,19 @@ CHILDREN = {
     "postgresql": "INSERT INTO hammerwork_jobs (id, queue_name, payload, status, created_at, scheduled_at, depends_on)"
     " SELECT CAST(lpad(to_hex(s.n), 8, '0') || '-0000-4000-8000-000000000000' AS uuid), 'segment', '{{}}', 'Completed',"
     " '2026-11-24 15:00Z', '2026-11-24 15:00Z', ARRAY['{root}'::uuid] FROM generate_series(1, {width}) AS s (n)",
+    "mysql": "INSERT INTO hammerwork_jobs (id, queue_name, payload, status, created_at, scheduled_at, depends_on)"
+    " WITH d AS (SELECT 0 AS n UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4"
+    " UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9),"
+    " s AS (SELECT 1 + a.n + 10 * b.n + 100 * c.n + 1000 * e.n + 10000 * f.n AS n FROM d a, d b, d c, d e, d f)"
+    " SELECT CONCAT(LPAD(LOWER(HEX(s.n)), 8, '0'), '-0000-4000-8000-000000000000'), 'segment', '{{}}', 'Completed',"
+    " '2026-11-24 15:00', '2026-11-24 15:00', JSON_ARRAY('{root}') FROM s WHERE s.n <= {width}",
 }
 
 
-@pytest.fixture(params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("sqlite", "postgres")])
-def wide_url(request: pytest.FixtureRequest, new_database: Callable[..., str]) -> str:
+@pytest.fixture
+def wide_url(migrated_url: str) -> str:
     """Job 0, its 100,000 children, of which one died, and one job below that."""
-    url = new_database(request.param, migrated=True)
-    database = connect(url)
+    database = connect(migrated_url)
     rows = Rows(database)
     root = rows.job(id=identity(0), queue="ingest", spawns=True)
     database.script(CHILDREN[database.dialect].format(width=WIDTH, root=root))
@@ -39,7 +44,7 @@ def wide_url(request: pytest.FixtureRequest, new_database: Callable[..., str]) -
     )
     rows.job(identity(DEAD), id=identity(WIDTH + 1), queue="segment")
     database.close()
-    return url
+    return migrated_url
 
 
 def test_a_hundred_thousand_children_are_drawn(hammerwork: Run, wide_url: str) -> None:
@@ -51,6 +56,7 @@ def test_a_hundred_thousand_children_are_drawn(hammerwork: Run, wide_url: str) -
     assert sum(int(number.replace(",", "")) for number in folded) == WIDTH - 1
     assert "moov atom not found" in drawn.stdout
     assert f"{ids[-1][:8]} ◀ this job" in drawn.stdout
+    assert_bounded(hammerwork, wide_url, ids[0])
     whole = hammerwork("spawn", "tree", ids[0], "--full", url=wide_url)
     assert "100,002 jobs: 100,001 completed, 1 dead" in whole.stdout
     assert [line.partition("segment ")[2][:8] for line in whole.stdout.splitlines()[1:4]] == [
@@ -64,3 +70,13 @@ def test_a_hundred_thousand_children_are_drawn(hammerwork: Run, wide_url: str) -
     assert not found["truncated"]
     above = hammerwork("spawn", "lineage", ids[-1], "--ancestors", "--format", "json", url=wide_url).json
     assert [node["id"] for node in above["ancestors"]] == [ids[0], ids[DEAD]]
+
+
+def assert_bounded(hammerwork: Run, url: str, root: str) -> None:
+    """Text reads a hundred jobs for each that it may draw, says that there are more, and counts them."""
+    for words, read in ((("tree",), 50_000), (("tree", "--max-nodes", "30"), 3_000), (("lineage",), 50_000)):
+        text = hammerwork("spawn", *words, root, url=url).stdout
+        assert "at least 100,002 jobs: 100,001 completed, 1 dead" in text
+        assert f"{read - 2:,} · Completed" in text
+        assert f"... {WIDTH + 1 - read:,} more" in text
+        assert "1 child below, not read" in text
