@@ -1,0 +1,93 @@
+"""A database that cannot be read ends a command with 4, a stable code, and the next step."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.errors import HammerworkError
+from hammerwork_cli.queries import migrations
+
+Run = Callable[..., Any]
+SERVERS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")]
+PASSWORD = "s3cr3t-p%40ss"
+STRANGER = {
+    "postgresql": ("CREATE ROLE {user} LOGIN PASSWORD 's3cr3t-p@ss'", "DROP OWNED BY {user}", "DROP ROLE {user}"),
+    "mysql": ("CREATE USER {user} IDENTIFIED BY 's3cr3t-p@ss'", "DROP USER {user}"),
+}
+INSERT_ONLY = "GRANT INSERT ON hammerwork_jobs TO {user}"
+READ_NOTES = "GRANT SELECT ON hammerwork_migrations TO {user}"
+
+
+def refused(run: Run, url: str, code: str, *said: str) -> None:
+    """Each command that reads says so, as text and as JSON."""
+    for words in (("spawn", "list"), ("spawn", "tree", "12345678"), ("job", "list"), ("queue", "stats")):
+        done = run(*words, "--format", "json", url=url)
+        assert (done.exit_code, done.stdout) == (4, ""), done.stderr
+        assert '"code": "' + code + '"' in done.stderr
+        done = run(*words, "--debug", url=url)
+        assert (done.exit_code, done.stdout) == (4, "")
+        assert all(words in done.stderr for words in ("Error: ", *said)), done.stderr
+        assert "s3cr3t" not in done.stderr
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_database_that_does_not_exist(run: Run, new_database: Callable[..., str], kind: str) -> None:
+    url = urlsplit(new_database(kind))._replace(path="/hammerwork_test_nowhere").geturl()
+    refused(run, url, "database_unreachable", "there is no such database", "Create it, or check the name.")
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
+def test_a_host_that_does_not_exist(run: Run, scheme: str) -> None:
+    url = f"{scheme}://me:{PASSWORD}@no-such-host.invalid/db"
+    refused(run, url, "database_unreachable", "server answers at", "Is the host right?")
+
+
+def test_a_folder_instead_of_a_file(run: Run, tmp_path: Path) -> None:
+    refused(run, f"sqlite:///{tmp_path}", "database_unreachable", "cannot be opened", "Check the path")
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_tables_that_are_older_than_dependencies(
+    run: Run, new_database: Callable[..., str], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = new_database(kind)
+    with contextlib.closing(connect(url)) as database, monkeypatch.context() as patch:
+        patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:6])
+        migrations.run(database)
+    refused(run, url, "tables_missing", "older than job dependencies (007)", "hammerwork migration run")
+
+
+@pytest.fixture
+def administrator(request: pytest.FixtureRequest, new_database: Callable[..., str]) -> Iterator[Database]:
+    """A database whose tables a stranger may not read."""
+    with contextlib.closing(connect(new_database(request.param, migrated=True))) as database:
+        yield database
+
+
+@pytest.fixture
+def stranger(administrator: Database) -> Iterator[str]:
+    """The name of a user who may do nothing yet."""
+    user = f"hammerwork_test_{uuid4().hex[:12]}"
+    create, *drop = STRANGER[administrator.dialect]
+    try:
+        administrator.script(create.format(user=user))
+    except HammerworkError as error:
+        pytest.skip(f"this server lets the tests make no users: {error}")
+    yield user
+    for statement in drop:
+        administrator.script(statement.format(user=user))
+
+
+@pytest.mark.parametrize("administrator", SERVERS, indirect=True)
+def test_a_table_that_the_user_may_not_read(run: Run, administrator: Database, stranger: str) -> None:
+    parts = urlsplit(administrator.url.raw)
+    url = parts._replace(netloc=f"{stranger}:{PASSWORD}@{parts.hostname}:{parts.port}").geturl()
+    for grant in (INSERT_ONLY, READ_NOTES):
+        administrator.script(grant.format(user=stranger))
+    refused(run, url, "database_access_denied", "refuses", "denied", "rivilege")
