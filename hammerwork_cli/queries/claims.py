@@ -18,7 +18,7 @@ from hammerwork_cli.models import JobPriority, JobStatus, Moment, moment, new_id
 from hammerwork_cli.queries import dependencies, notices, releases
 from hammerwork_cli.queries.kinship import chunks
 
-LOST_BATCH = 500
+RESULTS_BATCH = 500
 MOST_HELD = 100_000
 
 
@@ -275,8 +275,8 @@ def guarded(
 
 def store_results(database: Database, token: Claim, runs: Sequence[Ended], now: datetime) -> None:
     """Writes what handlers returned, for jobs that this transaction completed."""
-    for start in range(0, len(runs), LOST_BATCH):
-        part = runs[start : start + LOST_BATCH]
+    for start in range(0, len(runs), RESULTS_BATCH):
+        part = runs[start : start + RESULTS_BATCH]
         results = [{"id": run.job.id, "result": run.result, "expires": _expiry(database, run.job, now)} for run in part]
         database.run("claims.store_results", results=json.dumps(results), token=token.token, now=now)
 
@@ -328,33 +328,6 @@ def was_ours(database: Database, run: Ended) -> bool:
     """Whether an earlier try of the same change went through."""
     rows = database.rows("claims.whose", ids=database.ids([run.job.id]))
     return any(owner == run.job.claim.token and status != JobStatus.RUNNING for _, status, owner, _ in rows)
-
-
-def return_lost(database: Database, worker: str, name: str, now: datetime) -> tuple[int, int]:
-    """Takes the jobs of a lost worker from it: back to Pending, or to Dead when their attempts are used up.
-
-    Returns:
-        How many may run again, and how many are Dead.
-    """
-    total_back = total_dead = 0
-    while True:
-        back, dead = database.transaction(lambda: _return_lost(database, worker, name, now))
-        total_back, total_dead = total_back + back, total_dead + dead
-        if back + dead < LOST_BATCH:
-            return total_back, total_dead
-
-
-def _return_lost(database: Database, worker: str, name: str, now: datetime) -> tuple[int, int]:
-    rows = database.rows("claims.of_worker", worker=worker, limit=LOST_BATCH)
-    back = [str(job) for job, _, attempts, most in rows if attempts < most]
-    dead = [str(job) for job, _, attempts, most in rows if attempts >= most]
-    error = f"The worker {name} was lost while it ran this job."
-    if back:
-        database.run("claims.return_lost", ids=database.ids(back), worker=worker, error=error)
-    if dead:
-        database.run("claims.bury_lost", ids=database.ids(dead), worker=worker, error=error, now=now)
-        finish(database, (), dead, now, Settled())
-    return len(back), len(dead)
 
 
 def give_back(database: Database, jobs: Iterable[Claimed]) -> int:

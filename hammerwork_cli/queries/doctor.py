@@ -12,6 +12,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.models import FAILURES, WAITING, JobStatus, Moment, SpawnConfig, status_of
 from hammerwork_cli.models.health import MENDABLE, Damage, Finding, FoundJob
 from hammerwork_cli.queries.kinship import Kinship, chunks
+from hammerwork_cli.queries.lost_jobs import Lost, next_runs, without
 
 PAGE = 500
 """Jobs a transaction."""
@@ -173,6 +174,8 @@ class Doctor:
                 return total
 
     def _mend_rows(self, kind: Damage, rows: Sequence[Any]) -> int:
+        if kind == Damage.LOST_LAST_ATTEMPT:
+            return self._mend_last_attempts([row[0] for row in rows])
         if kind != Damage.MISSPELT_STATUS:
             return self._run(f"mend_{kind.value}", ids=[row[0] for row in rows])
         by_spelling: dict[str, list[str]] = defaultdict(list)
@@ -182,6 +185,14 @@ class Doctor:
             self._run("mend_misspelt_status", ids=ids, written=written, word=status_of(written))
             for written, ids in by_spelling.items()
         )
+
+    def _mend_last_attempts(self, ids: Sequence[str]) -> int:
+        """Ends jobs, but for recurring ones, which come back at their next run."""
+        jobs = [Lost(str(job), *rest) for job, *rest in self._rows("last_attempts", ids=ids)]
+        coming = next_runs(self.database, jobs, self.now)
+        back = sum(self._run("mend_lost_recurring", ids=some, at=at) for at, some in coming.items())
+        dead = without(jobs, coming.values())
+        return back + (self._run("mend_lost_last_attempt", ids=dead) if dead else 0)
 
     def _run(self, statement: str, **values: Any) -> int:
         error = f"Its worker was lost on its last attempt, as was found on {self.now:%Y-%m-%d %H:%M} UTC."

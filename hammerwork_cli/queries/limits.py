@@ -32,8 +32,7 @@ def check(database: Database, job: NewJob) -> None:
         if text is not None and len(text) > LONGEST_TRACE:
             raise RefusedValueError(f"A {name} has at most {LONGEST_TRACE} characters, not {len(text)}.")
     _check_payload(database, job.payload)
-    if database.dialect == "mysql":
-        _check_timestamp(database.server, job.scheduled_at)
+    _check_instant(database, job.scheduled_at)
 
 
 def _check_payload(database: Database, payload: str) -> None:
@@ -56,12 +55,21 @@ def nesting(text: str) -> int:
     return deepest
 
 
-def _check_timestamp(server: str, instant: datetime) -> None:
+def holds(database: Database, instant: datetime) -> bool:
+    """Whether the database can store an instant."""
+    return database.dialect != "mysql" or _FIRST_TIMESTAMP <= instant <= _last_timestamp(database.server)
+
+
+def _last_timestamp(server: str) -> datetime:
     product, _, version = server.partition(" ")
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
-    last = _LAST_UNSIGNED_TIMESTAMP if product == "MariaDB" and numbers >= (11, 5) else _LAST_TIMESTAMP
-    if not _FIRST_TIMESTAMP <= instant <= last:
+    return _LAST_UNSIGNED_TIMESTAMP if product == "MariaDB" and numbers >= (11, 5) else _LAST_TIMESTAMP
+
+
+def _check_instant(database: Database, instant: datetime) -> None:
+    if not holds(database, instant):
+        server = database.server
         raise RefusedValueError(
-            f"{server} stores times from 1970 to {last:%Y-%m-%d}, not {instant:%Y-%m-%d}.",
+            f"{server} stores times from 1970 to {_last_timestamp(server):%Y-%m-%d}, not {instant:%Y-%m-%d}.",
             hint="Schedule the job within that time.",
         )

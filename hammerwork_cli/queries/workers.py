@@ -11,7 +11,7 @@ from typing import NamedTuple
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AmbiguousIdError, ConflictError, NotFoundError
 from hammerwork_cli.models import RunningJob, Worker, moment
-from hammerwork_cli.queries import claims
+from hammerwork_cli.queries import lost_jobs
 
 LIST_WORKERS = "Workers are shown by: hammerwork worker list"
 LOOK = 0.2
@@ -118,7 +118,7 @@ def end(database: Database, worker: str, name: str, pulse: Pulse, now: datetime)
     """A worker ends. What it holds all the same, as when it could not give it back, goes to others."""
 
     def work() -> None:
-        claims.return_lost(database, worker, name, now)
+        lost_jobs.return_lost(database, worker, name, now)
         database.run("spawning.return_requests", worker=worker)
         database.run("workers.end", id=worker, state="stopped", completed=pulse.completed, failed=pulse.failed)
 
@@ -134,7 +134,7 @@ def bury_lost(database: Database, now: datetime, *, leftovers: bool = False) -> 
         leftovers: look for workers that have ended and hold jobs all the same, instead of for silent ones.
 
     Returns:
-        (worker's name, jobs that may run again, jobs that are Dead) for each that this call found.
+        (worker's name, jobs that run again, jobs that are Dead) for each that this call found.
     """
     buried = []
     for worker, name in database.rows("workers.leftovers" if leftovers else "workers.lost"):
@@ -148,7 +148,7 @@ def _bury(database: Database, worker: str, name: str, now: datetime) -> tuple[in
     if not database.run("workers.bury", id=worker):
         return None
     database.run("spawning.return_requests", worker=worker)
-    return claims.return_lost(database, worker, name, now)
+    return lost_jobs.return_lost(database, worker, name, now)
 
 
 def listed(

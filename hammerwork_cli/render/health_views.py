@@ -43,7 +43,7 @@ WORDS = {
     ),
     Damage.LOST_LAST_ATTEMPT: _Words(
         "They have been Running for longer than --older-than, on their last attempt.",
-        "makes them Dead",
+        "makes them Dead; those that recur are due again at their next run",
         "since {} UTC",
     ),
     Damage.NOT_RELEASED: _Words(

@@ -10,8 +10,17 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Self
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import JobPriority, JobStatus, NewJob, SpawnConfig, id_list, moment, new_id, status_of
-from hammerwork_cli.runtime import schedule
+from hammerwork_cli.models import (
+    JobPriority,
+    JobStatus,
+    NewJob,
+    SpawnConfig,
+    id_list,
+    moment,
+    new_id,
+    schedule,
+    status_of,
+)
 from hammerwork_cli.runtime.retry import RetryStrategy
 from hammerwork_cli.runtime.retry import check as checked_strategy
 

@@ -17,8 +17,8 @@ from hammerwork_cli.errors import ConflictError, HammerworkError, NotFoundError,
 from hammerwork_cli.models import SpawnConfig, new_id
 from hammerwork_cli.queries import spawning
 from hammerwork_cli.queries.claims import Claimed, End, Ended, Settled
+from hammerwork_cli.queries.recurrences import next_due
 from hammerwork_cli.queries.spawning import DescendantsError, LostClaimError, Operation
-from hammerwork_cli.runtime import schedule
 from hammerwork_cli.runtime.children import Children, drain, drain_async
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.handlers import Handlers, JobHandler
@@ -168,13 +168,13 @@ class Runner:
         return text
 
     def _next_run(self, claimed: Claimed) -> datetime | None:
-        if not claimed.recurring or not claimed.cron_schedule:
-            return None
-        try:
-            return schedule.next_run(claimed.cron_schedule, claimed.timezone, self.clock.now())
-        except UsageError as error:
-            log.error("Job %s does not come back: %s", claimed.id, error.message)
-            return None
+        return next_due(
+            claimed.id,
+            recurring=claimed.recurring,
+            cron_schedule=claimed.cron_schedule,
+            timezone=claimed.timezone,
+            now=self.clock.now(),
+        )
 
     def failed(self, claimed: Claimed, failure: Failed) -> Ended:
         """What a failed attempt leads to: another one later, the next run of a recurring job, or the end."""

@@ -64,9 +64,9 @@ FROM json_each(:results) AS r
 WHERE hammerwork_jobs.id = r.value ->> 'id' AND claim_token = :token AND status IN ('Completed', 'Pending')
 
 -- name: recur
--- The next run of a recurring job, on the same row.
+-- The next run of a recurring job, on the same row. Its worker has outlived this one.
 UPDATE hammerwork_jobs SET status = 'Pending', attempts = 0, scheduled_at = :at, next_run_at = :at, started_at = NULL,
-completed_at = NULL, failed_at = NULL, timed_out_at = NULL, error_message = :error
+completed_at = NULL, failed_at = NULL, timed_out_at = NULL, claim_losses = NULL, error_message = :error
 WHERE id = :id AND {held}
 
 -- name: reschedule
@@ -102,7 +102,7 @@ UPDATE hammerwork_jobs SET releases = COALESCE(releases, 0) + 1 WHERE id = :id A
 
 -- name: of_worker
 -- Jobs that a worker holds, locked.
-SELECT j.id, j.queue_name, j.attempts, j.max_attempts FROM hammerwork_jobs j
+SELECT j.id, j.attempts, j.max_attempts, j.recurring, j.cron_schedule, j.timezone FROM hammerwork_jobs j
 WHERE j.status = 'Running' AND j.claimed_by = :worker
 ORDER BY j.id LIMIT :limit
 {lock_clause}
@@ -113,8 +113,14 @@ UPDATE hammerwork_jobs SET status = 'Pending', started_at = NULL, claim_token = 
 claim_losses = COALESCE(claim_losses, 0) + 1, error_message = :error
 WHERE id {among} AND status = 'Running' AND claimed_by = :worker
 
+-- name: recur_lost
+-- The next run of recurring jobs whose worker was lost in their last attempt.
+UPDATE hammerwork_jobs SET status = 'Pending', attempts = 0, scheduled_at = :at, next_run_at = :at, started_at = NULL,
+claim_token = NULL, claimed_by = NULL, claim_losses = COALESCE(claim_losses, 0) + 1, error_message = :error
+WHERE id {among} AND status = 'Running' AND claimed_by = :worker
+
 -- name: bury_lost
--- Ends jobs whose worker is lost and that have no attempt left: Dead.
+-- Ends other jobs whose worker is lost and that have no attempt left: Dead.
 UPDATE hammerwork_jobs SET status = 'Dead', failed_at = :now, claim_token = NULL,
 claim_losses = COALESCE(claim_losses, 0) + 1, error_message = :error
 WHERE id {among} AND status = 'Running' AND claimed_by = :worker

@@ -135,8 +135,19 @@ SELECT {found}, COALESCE(j.started_at, j.created_at) FROM hammerwork_jobs j WHER
 AND {is_lost} AND j.attempts >= j.max_attempts
 {first}
 
+-- name: last_attempts
+-- Some of them, with their schedules.
+SELECT j.id, j.attempts, j.max_attempts, j.recurring, j.cron_schedule, j.timezone FROM hammerwork_jobs j
+WHERE j.id IN (:ids)
+
+-- name: mend_lost_recurring
+-- Recurring ones run again when they are due.
+UPDATE hammerwork_jobs AS j SET status = 'Pending', attempts = 0, scheduled_at = :at, next_run_at = :at,
+started_at = NULL, error_message = COALESCE(error_message, :error)
+WHERE j.id IN (:ids) AND {is_lost} AND j.attempts >= j.max_attempts
+
 -- name: mend_lost_last_attempt
--- Ends them: Dead.
+-- Ends the others: Dead.
 UPDATE hammerwork_jobs AS j SET status = 'Dead', failed_at = :now, error_message = COALESCE(error_message, :error)
 WHERE j.id IN (:ids) AND {is_lost} AND j.attempts >= j.max_attempts
 

@@ -201,6 +201,25 @@ def test_a_lost_job_runs_again_or_is_dead_after_its_last_attempt(readable: Datab
     assert changed[told].keys() == {"status", "failed_at"}
 
 
+def test_a_recurring_job_that_was_lost_on_its_last_attempt_is_due_again(readable: Database, rows: Rows) -> None:
+    lost = {"status": "Running", "started_at": START, "attempts": 3, "max_attempts": 3, "recurring": True}
+    daily = rows.job(**lost, cron_schedule="0 30 2 * * *", timezone="Europe/Oslo")
+    other = rows.job(**lost, cron_schedule="@hourly", error_message="kept")
+    unreadable = rows.job(**lost, cron_schedule="every now and then")
+    assert mend(readable) == {"lost_last_attempt": 3}
+    jobs = {row["id"]: row for row in everything(readable)["hammerwork_jobs"]}
+    assert (jobs[daily]["status"], jobs[daily]["attempts"], jobs[daily]["started_at"]) == ("Pending", 0, None)
+    assert (
+        moment(jobs[daily]["scheduled_at"])
+        == moment(jobs[daily]["next_run_at"])
+        == NOW.replace(day=25, hour=1, minute=30)
+    )
+    assert "last attempt" in jobs[daily]["error_message"]
+    assert (jobs[other]["error_message"], moment(jobs[other]["next_run_at"])) == ("kept", NOW.replace(hour=21))
+    assert jobs[unreadable]["status"] == "Dead"
+    assert counted(doctor(readable).look()) == {"cron_stopped": 1}
+
+
 def test_a_job_that_a_worker_took_meanwhile_stays_its_own(database: Database) -> None:
     rows = Rows(database)
     taken = rows.job(status="Running", started_at=START, attempts=1)

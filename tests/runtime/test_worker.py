@@ -361,6 +361,58 @@ def test_jobs_of_a_lost_worker_come_back_alone_and_the_last_attempt_is_dead(stag
     assert stage.one(fresh) == "Running"
 
 
+def test_a_recurring_job_comes_back_though_its_last_attempt_was_lost_with_its_worker(
+    stage: Stage, app: Handlers
+) -> None:
+    daily, hourly, ending, once = stage.enqueue(
+        Job("noop", {}, max_attempts=1).with_cron("0 0 3 * * *", "Europe/Oslo"),
+        Job("noop", {}, max_attempts=1).with_cron("@hourly"),
+        Job("noop", {}, max_attempts=1).with_cron("0 0 3 1 1 * 2037"),
+        Job("noop", {}, max_attempts=1),
+    )
+    child = stage.enqueue(Job("noop", {}).depends_on(daily))[0]
+    stage.execute(
+        "UPDATE hammerwork_jobs SET scheduled_at = created_at, next_run_at = created_at WHERE next_run_at IS NOT NULL"
+    )
+    # Its schedule has come to an end meanwhile.
+    stage.execute(f"UPDATE hammerwork_jobs SET cron_schedule = '0 0 3 1 1 * 2020' WHERE id = '{ending.id}'")
+    before = stage.moment(daily, "scheduled_at")
+    assert _lose_worker(stage, jobs=4) == [("w", 2, 2)]
+    for job in (daily, hourly):
+        assert stage.one(job, "status, attempts, started_at, claim_losses") == ("Pending", 0, None, 1)
+        assert stage.moment(job, "scheduled_at") == stage.moment(job, "next_run_at") > before
+        assert "worker w was lost" in stage.one(job, "error_message")
+    assert stage.status(ending, once, child) == ["Dead", "Dead", "Pending"]
+    stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = created_at WHERE id = '{daily.id}'")
+    assert stage.work(app).completed == 1
+    assert stage.one(daily, "status, error_message, claim_losses") == ("Pending", None, None)
+
+
+def test_a_recurring_job_that_loses_its_worker_with_a_batch_uses_up_its_attempts_alone_and_comes_back(
+    stage: Stage,
+) -> None:
+    poison = stage.enqueue(Job("noop", {}, max_attempts=2).with_cron("0 0 3 * * *"))[0]
+    stage.execute("UPDATE hammerwork_jobs SET scheduled_at = created_at")
+    neighbour = stage.enqueue(Job("noop", {}))[0]
+    assert _lose_worker(stage, jobs=2) == [("w", 2, 0)]
+    for job in (poison, neighbour):
+        assert stage.one(job, "status, attempts, claim_losses") == ("Pending", 1, 1)
+    assert _lose_worker(stage, jobs=1) == [("w", 1, 0)]
+    assert stage.one(poison, "status, attempts, claim_losses") == ("Pending", 0, 2)
+    assert stage.moment(poison, "next_run_at") > stage.database.now()
+    assert stage.one(neighbour, "attempts") == 1
+
+
+def _lose_worker(stage: Stage, jobs: int) -> list[tuple[str, int, int]]:
+    """A worker takes jobs and is never heard of again: what became of them."""
+    stage.execute("DELETE FROM hammerwork_workers")
+    _register(stage, WORKER)
+    now = stage.database.now() + timedelta(seconds=1)
+    assert len(claims.claim(stage.database, "noop", worker=WORKER, now=now, limit=9, slots=9)) == jobs
+    time.sleep(0.3)
+    return workers.bury_lost(stage.database, now)
+
+
 def _register(stage: Stage, worker: str, lease: float = 0.1) -> None:
     workers.register(
         stage.database,

@@ -1,0 +1,75 @@
+"""Jobs whose worker was lost: back to Pending, to their next run, or to Dead."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.queries import claims, limits
+from hammerwork_cli.queries.claims import Settled
+from hammerwork_cli.queries.recurrences import next_due
+
+BATCH = 500
+"""Jobs a transaction."""
+
+
+class Lost(NamedTuple):
+    """A running job whose worker is gone."""
+
+    id: str
+    attempts: int
+    max_attempts: int
+    recurring: bool
+    cron_schedule: str | None
+    timezone: str | None
+
+
+def return_lost(database: Database, worker: str, name: str, now: datetime) -> tuple[int, int]:
+    """Takes the jobs of a lost worker from it.
+
+    With attempts left they are Pending again. A last attempt is Dead, or, of a recurring job, over: it comes back at
+    its next run, as after any other failure.
+
+    Returns:
+        How many may run again, and how many are Dead.
+    """
+    total_back = total_dead = 0
+    while True:
+        back, dead = database.transaction(lambda: _return_lost(database, worker, name, now))
+        total_back, total_dead = total_back + back, total_dead + dead
+        if back + dead < BATCH:
+            return total_back, total_dead
+
+
+def _return_lost(database: Database, worker: str, name: str, now: datetime) -> tuple[int, int]:
+    jobs = [Lost(str(job), *rest) for job, *rest in database.rows("claims.of_worker", worker=worker, limit=BATCH)]
+    error = f"The worker {name} was lost while it ran this job."
+    back = [job.id for job in jobs if job.attempts < job.max_attempts]
+    if back:
+        database.run("claims.return_lost", ids=database.ids(back), worker=worker, error=error)
+    last = [job for job in jobs if job.attempts >= job.max_attempts]
+    coming = next_runs(database, last, now)
+    for at, ids in coming.items():
+        database.run("claims.recur_lost", ids=database.ids(ids), worker=worker, error=error, at=at)
+    dead = without(last, coming.values())
+    if dead:
+        database.run("claims.bury_lost", ids=database.ids(dead), worker=worker, error=error, now=now)
+        claims.finish(database, (), dead, now, Settled())
+    return len(jobs) - len(dead), len(dead)
+
+
+def next_runs(database: Database, jobs: Iterable[Lost], now: datetime) -> dict[datetime, list[str]]:
+    """Those of some jobs that come back, by the instant at which they do."""
+    coming: dict[datetime, list[str]] = defaultdict(list)
+    for job in jobs:
+        at = next_due(job.id, recurring=job.recurring, cron_schedule=job.cron_schedule, timezone=job.timezone, now=now)
+        if at is not None and limits.holds(database, at):
+            coming[at].append(job.id)
+    return coming
+
+
+def without(jobs: Iterable[Lost], coming: Iterable[Sequence[str]]) -> list[str]:
+    """The ids of the other jobs."""
+    back = {job for ids in coming for job in ids}
+    return [job.id for job in jobs if job.id not in back]
