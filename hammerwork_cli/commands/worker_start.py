@@ -98,8 +98,8 @@ def start(
 
     MODULE is imported from the current folder or the installed packages; ATTRIBUTE is a Handlers, a Worker, or a
     function that returns one. A first Ctrl-C or SIGTERM lets what runs end and gives the rest back; a second one
-    gives everything back and ends now. `worker restart` makes it begin again in the same process with the same
-    arguments: new code is read.
+    gives everything back and ends now: exit code 130, or 143 for SIGTERM. `worker restart` makes it begin again in
+    the same process with the same arguments: new code is read.
 
     \b
     Examples:
@@ -134,6 +134,8 @@ def start(
     _tell(context, report, form, quiet=log_format is LogFormat.JSON)
     if report.restart:
         _begin_again(context, folder)
+    if report.signal:
+        raise typer.Exit(128 + report.signal)
 
 
 def _seconds(option: str, text: str | None) -> float | None:
@@ -174,6 +176,7 @@ def _tell(context: Context, report: "WorkerReport", form: Format, *, quiet: bool
     from hammerwork_cli.render import worker_views as views
 
     facts = asdict(report)
+    del facts["signal"]  # the exit code says it
     if not quiet:
         context.note(views.report_text(**facts))
     context.answer(views.report_record(**facts), form, list)

@@ -67,12 +67,14 @@ class WorkerReport:
         failed: runs that failed, timed out ones included.
         restart: somebody asked for another worker in its place.
         unreturned: runs that were given up and whose handlers have not returned: their threads are still there.
+        signal: the second signal, which ended it at once; ``None`` when it ended in any other way.
     """
 
     completed: int
     failed: int
     restart: bool
     unreturned: int
+    signal: int | None = None
 
 
 class Worker:
@@ -144,6 +146,7 @@ class Worker:
         self._given_up = threading.Event()
         self._woken = threading.Event()
         self._stopping = self._restart = self._full = False
+        self._signals_heard: list[int] = []
         self._claimed = 0
         self._look_at = 0.0
         self._turn = self._heard = self._seen = 0
@@ -180,7 +183,8 @@ class Worker:
     def run(self) -> WorkerReport:
         """Works until it is stopped, drained, or has done ``max_jobs``. In the main thread it listens to signals.
 
-        A first SIGTERM or Ctrl-C lets what runs end and gives the rest back; a second one gives all back and ends.
+        A first SIGTERM or Ctrl-C lets what runs end and gives the rest back; a second one gives all back, ends, and is
+        in the report.
 
         Raises:
             UsageError: there is no queue to serve.
@@ -207,7 +211,8 @@ class Worker:
                 self._work()
         finally:
             self._end()
-        return WorkerReport(self.completed, self.failed, self._restart, self._slots.running)
+        second = self._signals_heard[1] if len(self._signals_heard) > 1 else None
+        return WorkerReport(self.completed, self.failed, self._restart, self._slots.running, second)
 
     def stop(self, *, now: bool = False) -> None:
         """Ends the worker: after what runs, or at once. Safe to call from anywhere."""
@@ -286,7 +291,8 @@ class Worker:
 
         def heard(number: int, frame: FrameType | None) -> None:
             del frame
-            again = self._stopping
+            self._signals_heard.append(number)
+            again = len(self._signals_heard) > 1
             self._restart = False  # who sends signals wants it to end
             self.stop(now=again)
             says = "gives its jobs back and ends now" if again else "ends after what runs; once more ends it now"
