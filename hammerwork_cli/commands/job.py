@@ -212,10 +212,10 @@ def enqueue(
     database = context.database()
     parents = dict.fromkeys(jobs.resolve(database, word) for value in depends_on or () for word in value.split(","))
     job.depends_on = tuple(parents)
-    placed, created = enqueueing.once(database, job)
-    if not created:
+    placed = enqueueing.once(database, job)
+    if not placed.created:
         context.note(f"It was there already, and was left as it is: hammerwork job show {placed.id}")
-    context.answer(views.enqueued_record(placed, created=created), form, lambda: [placed.id])
+    context.answer(views.enqueued_record(placed), form, lambda: [placed.id])
 
 
 app.command("retry", cls=verb_with({"-n": "--queue", "--confirm": "--yes"}))(job_changes.retry)

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
-    "jobs": "Job JobDetails JobFilter JobGroup JobPage NewJob Outcome new_id",
+    "jobs": "EnqueuedJob Job JobDetails JobFilter JobGroup JobPage NewJob Outcome new_id",
     "migrations": "Migration MigrationState PlannedMigration TableRows",
     "spawn_config": "ON_ERROR STORED_KEYS SpawnConfig",
     "spawns": "PendingSpawn RecordedSpawn SpawnGroup SpawnOperation SpawnRequest SpawnStats",

@@ -68,6 +68,26 @@ class NewJob:
 
 
 @dataclass(frozen=True, slots=True)
+class EnqueuedJob:
+    """What is stored of a job after it was enqueued.
+
+    Attributes:
+        created: whether it was written now; otherwise it was there already, and is what it has become since.
+        status: a status, or an unknown word that the row holds.
+        priority: its word.
+    """
+
+    id: str
+    queue: str
+    created: bool
+    status: str
+    priority: str
+    scheduled_at: Moment
+    depends_on: tuple[str, ...]
+    dependency_status: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class JobFilter:
     """Which jobs are meant; what is not given does not restrict.
 

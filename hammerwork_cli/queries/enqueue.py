@@ -8,8 +8,8 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
-from hammerwork_cli.errors import ConflictError, JobNotFoundError, RefusedValueError
-from hammerwork_cli.models import FAILURES, JobStatus, NewJob, id_list, priority_word, status_of
+from hammerwork_cli.errors import ConflictError, JobNotFoundError, RefusedValueError, RetryableError
+from hammerwork_cli.models import FAILURES, EnqueuedJob, JobStatus, NewJob, id_list, priority_word, status_of
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.queries import limits
 from hammerwork_cli.queries.dependencies import parent_statuses, state_of
@@ -88,14 +88,11 @@ def living_parents(database: Database, parents: Collection[str]) -> dict[str, st
     return statuses
 
 
-def once(database: Database, job: NewJob) -> tuple[NewJob, bool]:
+def once(database: Database, job: NewJob) -> EnqueuedJob:
     """Inserts a job unless there is one with its id, which is then left as it is.
 
     The parents are locked while it happens: the job is ``waiting`` only if one of them has yet to complete,
     and none can complete unnoticed.
-
-    Returns:
-        The job with its ``dependency_status``, and whether it was inserted now.
 
     Raises:
         JobNotFoundError: it depends on a job that does not exist.
@@ -106,20 +103,48 @@ def once(database: Database, job: NewJob) -> tuple[NewJob, bool]:
     return database.transaction(lambda: _once(database, job))
 
 
-def _once(database: Database, job: NewJob) -> tuple[NewJob, bool]:
+def _once(database: Database, job: NewJob) -> EnqueuedJob:
     stored = _stored(database, job.id)
     if stored is None:
         job = _settled(database, job)
         if _insert(database, "jobs.insert_once", [job]):
-            return job, True
+            return _written(job)
         stored = _stored(database, job.id)
-    if stored is not None:
-        _compare(job, stored)
-    return job, False
+    if stored is None:
+        raise RetryableError(f"The job {job.id} was there and was deleted at the same moment.", hint="Try again.")
+    _compare(job, stored)
+    return _found(job, stored)
+
+
+def _written(job: NewJob) -> EnqueuedJob:
+    return EnqueuedJob(
+        job.id,
+        job.queue,
+        created=True,
+        status=job.status,
+        priority=job.priority.word,
+        scheduled_at=job.scheduled_at,
+        depends_on=job.depends_on,
+        dependency_status=job.dependency_status,
+    )
+
+
+def _found(job: NewJob, row: Row) -> EnqueuedJob:
+    status, _, parents, priority, scheduled_at, dependency_status, queue, *_ = row
+    return EnqueuedJob(
+        job.id,
+        queue,
+        created=False,
+        status=status_of(status),
+        priority=priority_word(priority),
+        scheduled_at=scheduled_at,
+        depends_on=id_list(parents),
+        dependency_status=dependency_status,
+    )
 
 
 def _stored(database: Database, job: str) -> Row | None:
-    """Status, payload, parents, priority and the columns of ``_COMPARED`` of the job with this id, archived or not."""
+    """The statement's columns of the job with this id, archived or not; the last are those of ``_COMPARED``."""
     row = database.row("jobs.stored", id=job)
     if row is None and "archive" in database.tags:
         row = database.row("jobs.archived_stored", id=job)
@@ -128,7 +153,7 @@ def _stored(database: Database, job: str) -> Row | None:
 
 
 def _compare(job: NewJob, row: Row) -> None:
-    status, payload, parents, priority, *stored = row
+    status, payload, parents, priority, _, _, *stored = row
     asked = (job.queue, job.max_attempts, job.timeout_seconds, job.trace_id, job.correlation_id)
     same = dict(zip(_COMPARED, map(eq, stored, asked), strict=True))
     same["priority"] = priority_word(priority) == job.priority.word

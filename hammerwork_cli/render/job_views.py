@@ -8,11 +8,11 @@ from typing import Any
 from hammerwork_cli.models import (
     FAILURES,
     WAITING,
+    EnqueuedJob,
     Job,
     JobDetails,
     JobStatus,
     Moment,
-    NewJob,
     TreeNode,
     moment,
     rfc3339,
@@ -401,18 +401,18 @@ def _relative_line(node: TreeNode, width: int | None, colour: bool) -> str:
 # A new job.
 
 
-def enqueued_record(job: NewJob, *, created: bool) -> Record:
-    """A job that was enqueued.
+def enqueued_record(job: EnqueuedJob) -> Record:
+    """A job that was enqueued, as it is stored.
 
     Keys: ``id``, ``queue``, ``created`` (false when it was there already), ``status``, ``priority``,
-    ``scheduled_at``, ``depends_on``, ``dependency_status``; the last five as they were asked for.
+    ``scheduled_at``, ``depends_on``, ``dependency_status``.
     """
     return {
         "id": job.id,
         "queue": job.queue,
-        "created": created,
-        "status": job.status.value,
-        "priority": job.priority.word,
+        "created": job.created,
+        "status": job.status,
+        "priority": job.priority,
         "scheduled_at": rfc3339(job.scheduled_at),
         "depends_on": list(job.depends_on),
         "dependency_status": job.dependency_status,

@@ -173,9 +173,9 @@ ON DUPLICATE KEY UPDATE id = hammerwork_jobs.id
 {insert_ignored}
 
 -- name: enqueued
--- What a second enqueue under the same id is compared with, and the status.
-j.status, j.payload, j.depends_on, j.priority, j.queue_name, j.max_attempts, j.timeout_seconds, j.trace_id,
-j.correlation_id
+-- What a second enqueue under the same id is compared with, and what it is answered with.
+j.status, j.payload, j.depends_on, j.priority, j.scheduled_at, j.dependency_status, j.queue_name, j.max_attempts,
+j.timeout_seconds, j.trace_id, j.correlation_id
 
 -- name: stored
 -- A job as it was enqueued.

@@ -116,9 +116,9 @@ def enqueue(call: Call) -> Answer:
     )
     parents = [jobs.resolve(call.database, word) for word in given.get("depends_on", ())]
     job.depends_on = tuple(dict.fromkeys(parents))
-    placed, created = enqueueing.once(call.database, job)
+    placed = enqueueing.once(call.database, job)
     location = {"location": f"/api/jobs/{placed.id}"}
-    return Answer(job_views.enqueued_record(placed, created=created), status=201 if created else 200, headers=location)
+    return Answer(job_views.enqueued_record(placed), status=201 if placed.created else 200, headers=location)
 
 
 def _whole(number: float | None) -> int | None:

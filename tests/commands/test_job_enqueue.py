@@ -91,6 +91,22 @@ def test_a_second_run_with_the_same_id_changes_nothing(run: Run, migrated_url: s
     assert len(rows(migrated_url)) == 1
 
 
+@pytest.mark.parametrize("later", [(), ("--delay", "15m"), ("--at", "2027-01-01T00:00:00Z")])
+def test_a_second_run_with_the_same_id_is_answered_with_what_is_stored(
+    run: Run, migrated_url: str, later: tuple[str, ...]
+) -> None:
+    write(migrated_url, job(5))
+    words = ("-q", "mail", "-j", "1", "--id", ID, "--priority", "high", "--depends-on", identity(5))
+    first = run("job", "enqueue", *words, "--delay", "1h", "--format", "json", url=migrated_url, env=CLOCK).json
+    assert first["scheduled_at"] == "2026-11-24T13:00:00.000000Z"
+    assert run("job", "enqueue", *words, *later, "--format", "json", url=migrated_url).json == {
+        **first,
+        "created": False,
+    }
+    run("job", "cancel", ID, url=migrated_url)
+    assert run("job", "enqueue", *words, "--format", "json", url=migrated_url).json["status"] == "Failed"
+
+
 @pytest.mark.parametrize(
     ("words", "differs"),
     [

@@ -3,9 +3,11 @@
 import contextlib
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import JobFilter, JobStatus, NewJob
+from hammerwork_cli.models import JobFilter, JobStatus, NewJob, moment
 from hammerwork_cli.queries import dependencies, enqueue, job_changes, job_details, jobs
 from hammerwork_cli.queries.dependencies import WAITING_SPELLINGS
 from hammerwork_cli.queries.job_changes import Cancel, Delete, Retry
@@ -60,9 +62,11 @@ def test_trees_are_changed_to_the_bottom(readable: Database) -> None:
 def test_jobs_are_found_shown_and_enqueued(readable: Database) -> None:
     enqueue.insert(readable, [job(1, JobStatus.COMPLETED)])
     new = job(2, depends_on=(identity(1),))
-    placed, created = enqueue.once(readable, new)
-    assert (placed.dependency_status, created) == ("satisfied", True)
-    assert enqueue.once(readable, new)[1] is False
+    placed = enqueue.once(readable, new)
+    assert (placed.dependency_status, placed.created) == ("satisfied", True)
+    again = enqueue.once(readable, replace(new, scheduled_at=NOW + timedelta(hours=1)))
+    assert again.created is False
+    assert moment(again.scheduled_at) == new.scheduled_at
     assert [found.node.id for found in jobs.find(readable, JobFilter(), limit=5).jobs] == [identity(1), identity(2)]
     details = job_details.details(readable, identity(2))
     assert [parent.id for parent in details.parents] == [identity(1)]

@@ -135,9 +135,9 @@ ENQUEUED = record(
         "created": flag("False when it was there already"),
         "status": STATUS,
         "priority": PRIORITY,
-        "scheduled_at": instant(),
+        "scheduled_at": null_or(instant("Null when the row holds something unreadable")),
         "depends_on": list_of(job_id()),
-        "dependency_status": text(),
+        "dependency_status": null_or(text("none, waiting, satisfied or failed")),
     }
 )
 PLAN = record({"queue": text(), "status": STATUS, "jobs": count(), "changes": flag("False for what is left")})

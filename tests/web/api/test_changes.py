@@ -85,10 +85,11 @@ def test_everything_about_a_new_job_can_be_said(server: Server, rows: Rows) -> N
 
 def test_a_second_request_with_the_same_id_changes_nothing(server: Server) -> None:
     wanted = {"id": str(uuid4()), "queue": "mail", "payload": [1]}
-    assert server.post("/api/jobs", wanted).status_code == 201
-    again = server.post("/api/jobs", wanted)
+    first = server.post("/api/jobs", wanted)
+    assert first.status_code == 201
+    again = server.post("/api/jobs", {**wanted, "scheduled_at": "2027-01-01T00:00:00Z"})
     assert again.status_code == 200
-    assert again.json()["created"] is False
+    assert again.json() == {**first.json(), "created": False}
     other = server.post("/api/jobs", {**wanted, "payload": [2]})
     assert other.status_code == 409
     assert other.json()["code"] == "conflict"
