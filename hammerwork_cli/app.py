@@ -17,7 +17,7 @@ from hammerwork_cli.commands.verb import LateGroup
 from hammerwork_cli.context import Context
 from hammerwork_cli.database.interrupts import Terminated, terminate
 from hammerwork_cli.database.url import redact
-from hammerwork_cli.errors import HammerworkError, OutputError, UsageError
+from hammerwork_cli.errors import AnswerIsNoError, BugError, HammerworkError, OutputError, UsageError
 
 GROUPS = ("spawn", "job", "queue", "worker", "web", "migration", "config", "schema", "demo")
 """In the order of the help; each is a module of ``hammerwork_cli.commands``."""
@@ -74,6 +74,7 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     context = context or Context()
+    context.speaks_json = _wants_json(words)
     try:
         _check_encoding(words)
         # Not .main(): it would turn a closed pipe and Ctrl-C into exit codes of its own.
@@ -82,9 +83,9 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
             command.invoke(invocation)
         context.stdout.flush()
     except typer.Exit as leave:
-        return leave.exit_code
+        return _leave(leave.exit_code, context)
     except TyperException as error:
-        return _usage(error, words, context)
+        return _usage(error, context)
     except Terminated:
         return 143
     except (typer.Abort, KeyboardInterrupt):
@@ -92,9 +93,9 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
     except BrokenPipeError:
         return _closed_pipe()
     except OSError as error:
-        return _unwritten(error, words, context)
+        return _unwritten(error, context)
     except HammerworkError as error:
-        return _failure(error, words, context)
+        return _failure(error, context)
     except Exception as error:  # noqa: BLE001  the last resort: a bug still ends with a message and a code
         return _bug(error, context)
     finally:
@@ -114,52 +115,58 @@ def _wants_json(words: Sequence[str]) -> bool:
     return bool(pairs & {"--format json", "--format jsonl"}) or any(word.startswith("--format=json") for word in words)
 
 
-def _failure(error: HammerworkError, words: Sequence[str], context: Context) -> int:
+def _leave(exit_code: int, context: Context) -> int:
+    """Ends after an answer that is on stdout."""
+    if exit_code == AnswerIsNoError.exit_code and context.speaks_json:
+        return _failure(AnswerIsNoError("The answer is no.", hint="stdout holds it."), context)
+    return exit_code
+
+
+def _failure(error: HammerworkError, context: Context) -> int:
     from hammerwork_cli.render.text import visible
 
-    _debug(context)
     message, hint = visible(redact(error.message)), error.hint and visible(redact(error.hint))
-    if _wants_json(words):
+    if context.speaks_json:
         import json
 
         body = {"code": error.code, "message": message, "hint": hint, "exit_code": error.exit_code, **error.details}
+        body |= {"traceback": trace} if (trace := _traceback(context)) else {}
         context.say(json.dumps({"error": body}, default=str))
-    else:
-        context.tell(f"Error: {message}")
-        if hint:
-            context.tell(f"  {hint}")
+        return error.exit_code
+    if trace := _traceback(context):
+        context.say(trace)
+    context.tell(f"Error: {message}")
+    if hint:
+        context.tell(f"  {hint}")
     return error.exit_code
 
 
-def _usage(error: TyperException, words: Sequence[str], context: Context) -> int:
+def _usage(error: TyperException, context: Context) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         context.say(error.format_message())
         return UsageError.exit_code
     place = getattr(error, "ctx", None)
     path = place.command_path if place else "hammerwork"
-    return _failure(UsageError(error.format_message(), hint=f"See: {path} --help"), words, context)
+    return _failure(UsageError(error.format_message(), hint=f"See: {path} --help"), context)
 
 
 def _bug(error: Exception, context: Context) -> int:
-    from hammerwork_cli.render.text import visible
+    what = f"{type(error).__name__}: {error}"[:500]
+    hint = None if context.options.get("debug") else "Run it again with --debug for the traceback, and report it."
+    return _failure(BugError(f"This is a bug in hammerwork: {what}", hint=hint), context)
 
-    _debug(context)
-    what = visible(redact(f"{type(error).__name__}: {error}"))[:500]
-    context.say(f"Error: this is a bug in hammerwork: {what}")
+
+def _traceback(context: Context) -> str | None:
+    """That of the error that is handled now, where ``--debug`` asks for it."""
     if not context.options.get("debug"):
-        context.say("  Run it again with --debug for the traceback, and report it.")
-    return 70
+        return None
+    import traceback
+
+    return redact(traceback.format_exc())
 
 
-def _debug(context: Context) -> None:
-    if context.options.get("debug"):
-        import traceback
-
-        context.say(redact(traceback.format_exc()))
-
-
-def _unwritten(error: OSError, words: Sequence[str], context: Context) -> int:
-    return _failure(OutputError(f"The answer cannot be written: {error.strerror or error}."), words, context)
+def _unwritten(error: OSError, context: Context) -> int:
+    return _failure(OutputError(f"The answer cannot be written: {error.strerror or error}."), context)
 
 
 def _closed_pipe() -> int:
@@ -183,7 +190,7 @@ def run() -> NoReturn:
     except OSError as error:
         # An answer that comes with an exit code of its own, as that of `queue health`, is written only now.
         if not isinstance(error, BrokenPipeError) and code != OutputError.exit_code:
-            code = _unwritten(error, sys.argv[1:], context)
+            code = _unwritten(error, context)
     with suppress(OSError):  # closed by its reader
         sys.stderr.flush()
     # Everything is said and closed. Taking a hundred modules apart would take a quarter of a short command's time,

@@ -22,6 +22,7 @@ class Context:
 
     Attributes:
         options: the options that every verb takes, as far as they were given.
+        speaks_json: whether JSON was asked for, so that stderr holds nothing but an error, which is JSON too.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Context:
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
         self.options: dict[str, Any] = {}
+        self.speaks_json = False
         self._databases: list[Database] = []
 
     # Settings.
@@ -140,9 +142,14 @@ class Context:
         return "utf8" if "utf" in (self.stdout.encoding or "").lower() else "ascii"
 
     def note(self, text: str) -> None:
-        """A remark on stderr; ``--quiet`` drops it."""
-        if not self.options.get("quiet"):
+        """A remark on stderr, for people."""
+        if not self.is_quiet:
             self.tell(text)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing but errors goes to stderr: ``--quiet``, or JSON was asked for."""
+        return self.speaks_json or bool(self.options.get("quiet"))
 
     def tell(self, text: str) -> None:
         """Writes a sentence to stderr, broken between words where a terminal is too narrow for it."""
@@ -242,8 +249,14 @@ class Context:
 
     # Consent.
 
-    def confirm(self, question: str, *, yes: bool, form: str = "table") -> None:
+    def confirm(self, question: str, *, yes: bool, form: str = "table", **details: object) -> None:
         """Asks for consent on a terminal; elsewhere, and with a format for programs, ``--yes`` must say it.
+
+        Args:
+            question: what is asked.
+            yes: consent was given.
+            form: how the answer will be shown.
+            details: what consent is needed for, for ``--format json``.
 
         Raises:
             UsageError: consent is needed and cannot be asked for, or was refused.
@@ -251,7 +264,7 @@ class Context:
         if yes:
             return
         if form != "table" or not (sys.stdin.isatty() and self.stderr.isatty()):
-            raise UsageError("This needs consent.", hint="Add --yes, or look first with --dry-run.")
+            raise UsageError("This needs consent.", hint="Add --yes, or look first with --dry-run.", **details)
         self.say(f"{question} [y/N] ", end="")
         if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
             raise UsageError("Nothing was changed.")

@@ -121,6 +121,13 @@ class AmbiguousIdError(ConflictError):
     code = "ambiguous_id"
 
 
+class BugError(HammerworkError):
+    """Something happened that nobody foresaw."""
+
+    exit_code = 70
+    code = "bug"
+
+
 class OutputError(HammerworkError):
     """The answer cannot be written: a full disk."""
 

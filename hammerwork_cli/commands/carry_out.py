@@ -94,7 +94,7 @@ def _ask(context: Context, plan: Plan, manner: Manner) -> None:
     for line in shown.plan_text(plan, terminal=context.is_terminal, width=context.width):
         context.note(line)
     question = f"{manner.wording.verb.capitalize()} {plural(plan.jobs, 'job')}?"
-    context.confirm(question, yes=manner.consent.yes, form=manner.consent.form)
+    context.confirm(question, yes=manner.consent.yes, form=manner.consent.form, plan=shown.plan_records(plan))
 
 
 def _run(context: Context, database: Database, selection: Selection, change: Change, plan: Plan) -> Outcome:

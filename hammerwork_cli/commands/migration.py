@@ -126,5 +126,6 @@ def _drop(context: Context, database: Database, form: Format, *, yes: bool) -> N
     for row in found:
         context.note(f"  {row.table}: {plural(row.rows, 'row')}")
     jobs = sum(row.rows for row in found if row.table == "hammerwork_jobs")
-    context.confirm(f"Remove these {count(len(found))} tables and {plural(jobs, 'job')} for good?", yes=yes, form=form)
+    question = f"Remove these {count(len(found))} tables and {plural(jobs, 'job')} for good?"
+    context.confirm(question, yes=yes, form=form, plan=[shown.table_record(row) for row in found])
     migrations.drop(database)

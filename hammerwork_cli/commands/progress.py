@@ -8,8 +8,8 @@ from hammerwork_cli.context import Context
 
 @contextmanager
 def progress_bar(context: Context) -> Iterator[Callable[[str, int, int], None]]:
-    """Hands out ``report(what, done, total)``; away from a terminal, and with ``--quiet``, it shows nothing."""
-    if not (context.is_terminal and context.stderr.isatty()) or context.options.get("quiet"):
+    """Hands out ``report(what, done, total)``; away from a terminal, and where nothing is noted, it shows nothing."""
+    if not (context.is_terminal and context.stderr.isatty()) or context.is_quiet:
         yield lambda *_: None
         return
     from rich.console import Console

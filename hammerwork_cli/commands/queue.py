@@ -277,7 +277,7 @@ def _agree(context: Context, what: str, changes: list[PauseChange], *, yes: bool
     affected = [change.queue for change in changes if change.changed]
     if affected:
         context.note(f"{what}: {', '.join(visible(name) for name in affected)}")
-        context.confirm(f"{what} {plural(len(affected), 'queue')}?", yes=yes, form=form)
+        context.confirm(f"{what} {plural(len(affected), 'queue')}?", yes=yes, form=form, plan=affected)
 
 
 def _show_changes(context: Context, changes: list[PauseChange], form: Format, *, paused: bool, dry_run: bool) -> None:

@@ -206,7 +206,8 @@ def _consent(context: Context, found: "Sequence[Finding]", *, yes: bool, form: F
     if not yes:
         for line in ("This would mend:", *health_views.plan_text(found)):
             context.note(line)
-    context.confirm("Mend these?", yes=yes, form=form)
+    plan = [health_views.finding_record(finding) for finding in found if finding.mendable]
+    context.confirm("Mend these?", yes=yes, form=form, plan=plan)
 
 
 def _show(context: Context, found: "Sequence[Finding]", form: Format, *, mended: bool) -> None:

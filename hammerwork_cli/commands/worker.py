@@ -193,8 +193,11 @@ def _ask(context: Context, request: str, asking: Asking) -> None:
 
 
 def _agree(context: Context, request: str, found: list[Worker], asking: Asking) -> None:
-    context.note(f"{request.capitalize()}: {', '.join(visible(worker.name) for worker in found)}")
-    context.confirm(f"{request.capitalize()} {plural(len(found), 'worker')}?", yes=asking.yes, form=asking.form)
+    names = [visible(worker.name) for worker in found]
+    context.note(f"{request.capitalize()}: {', '.join(names)}")
+    context.confirm(
+        f"{request.capitalize()} {plural(len(names), 'worker')}?", yes=asking.yes, form=asking.form, plan=names
+    )
 
 
 def _waited(context: Context, database: Database, asked: list[AskedWorker], timeout: str | None) -> list[AskedWorker]:

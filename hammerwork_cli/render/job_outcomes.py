@@ -207,20 +207,22 @@ def outcome_record(wording: Wording, outcome: Outcome, plan: Plan | None, *, dry
     ``queue``, ``status``, ``jobs``, ``changes``; null for one job by its id). Without force, jobs of the plan may
     turn out to be left for the reasons ``parent_failed`` and ``waited_for``, which a dry run does not look into.
     """
-    groups = None
-    if plan is not None:
-        groups = [
-            {"queue": group.queue, "status": group.status, "jobs": group.jobs, "changes": plan.accepts(group.status)}
-            for group in plan.groups
-        ]
     return {
         "action": wording.verb,
         "dry_run": dry_run,
         "changed": outcome.changed,
         "followed": outcome.followed,
         "left": dict(sorted(outcome.left.by_status.items())),
-        "plan": groups,
+        "plan": plan and plan_records(plan),
     }
+
+
+def plan_records(plan: Plan) -> list[Record]:
+    """The plan that :func:`outcome_record` tells."""
+    return [
+        {"queue": group.queue, "status": group.status, "jobs": group.jobs, "changes": plan.accepts(group.status)}
+        for group in plan.groups
+    ]
 
 
 def refusal(wording: Wording, job: str, outcome: Outcome) -> ConflictError | NotFoundError:

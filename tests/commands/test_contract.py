@@ -277,6 +277,7 @@ def test_every_format_parses_and_holds_what_is_documented(
     for form in formats(path) or (None,):
         done = ask(run, full, path, line, form)
         assert done.exit_code in says.exit_codes, done.stderr
+        check_stderr(done, form)
         if path == "schema" and line:
             assert json.loads(done.stdout) == SCHEMAS[line]
         elif form == "mermaid":
@@ -294,15 +295,87 @@ def test_an_empty_database_is_answered_with_an_empty_list_or_an_error_that_parse
         if "{" in line:
             assert done.exit_code == 5
             assert done.stdout == ""
-            if form in {"json", "jsonl"}:
-                Draft202012Validator(SCHEMAS["error"]).validate(json.loads(done.stderr))
+            check_stderr(done, form)
             continue
         assert done.exit_code in ({0, 1} if path in HERE else {0}), done.stderr
+        check_stderr(done, form)
         name = CONTRACT[path].schema or path.replace(" ", "-")
         if path != "schema":
             check(done.stdout, form, name)
         if is_list_of_jobs(path) and form in {"json", "jsonl"}:
             assert done.stdout.strip() == ("[]" if form == "json" else "")
+
+
+NOWHERE = "sqlite:////nowhere/at/all.db"
+FAILING = {
+    "spawn list": "--since soon",
+    "spawn tree": "{root} --timeout 1",
+    "spawn stats": "--hours 0",
+    "spawn lineage": "ffff",
+    "spawn pending": "--limit 0",
+    "spawn wait": "{orphan} --timeout 0",
+    "spawn again": "{orphan}",
+    "spawn why": "{root}",
+    "spawn doctor": "--fix",
+    "job list": "--cursor x",
+    "job show": "x",
+    "job enqueue": "--payload x --queue mail",
+    "job retry": "--all",
+    "job cancel": "--all",
+    "job delete": "{done}",
+    "job purge": "--all",
+    "queue list": "more",
+    "queue stats": "nowhere",
+    "queue health": "--max-failed 0",
+    "queue paused": "more",
+    "queue pause": "--all",
+    "queue resume": "--all",
+    "queue clear": "segment",
+    "worker start": "--handlers nowhere:app",
+    "worker list": "--limit 0",
+    "worker status": "nobody",
+    "worker stop": "nobody",
+    "worker restart": "nobody",
+    "migration run": "--drop",
+    "migration status": "more",
+    "migration plan": "more",
+    "config show": "more",
+    "config get": "nothing",
+    "config path": "more",
+    "schema": "nothing",
+}
+"""How each command that can answer with JSON is made to fail, changing nothing."""
+
+
+def test_every_command_that_answers_with_json_is_made_to_fail() -> None:
+    assert FAILING.keys() == {path for path in LEAVES if "json" in formats(path)}
+
+
+@pytest.mark.parametrize("path", FAILING)
+def test_with_json_stderr_is_one_object_whenever_a_command_fails(
+    databases: dict[str, Asked], run: Run, path: str
+) -> None:
+    full = databases["full"]
+    nowhere = Asked(NOWHERE, full.names)
+    for form in {"json", "jsonl"} & {*formats(path)}:
+        failed = [ask(run, full, path, FAILING[path], form), ask(run, full, path, "--no-such-option", form)]
+        if path not in HERE:
+            failed.append(ask(run, nowhere, path, (*CONTRACT[path].lines, FAILING[path])[0], form))
+        for done in failed:
+            assert done.exit_code != 0, done.stdout
+            check_stderr(done, form)
+
+
+def check_stderr(done: Any, form: str | None) -> None:
+    """With JSON, stderr holds one error when there is one, and nothing else."""
+    if form not in {"json", "jsonl"}:
+        return
+    if done.exit_code == 0:
+        assert done.stderr == ""
+        return
+    error = json.loads(done.stderr)
+    Draft202012Validator(SCHEMAS["error"]).validate(error)
+    assert error["error"]["exit_code"] == done.exit_code
 
 
 def is_list_of_jobs(path: str) -> bool:

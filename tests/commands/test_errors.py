@@ -219,8 +219,11 @@ def test_a_bug_is_called_one_without_the_password(run: Run, sqlite_url: str, mon
     for debug in ((), ("--debug",)):
         done = run("spawn", "list", *debug, url=sqlite_url)
         assert done.exit_code == 70
-        assert "bug" in done.stderr
+        assert "This is a bug" in done.stderr
         assert ENCODED not in done.stderr
+        error = json.loads(run("spawn", "list", *debug, "--format", "json", url=sqlite_url).stderr)["error"]
+        assert (error["code"], error["exit_code"], "traceback" in error) == ("bug", 70, bool(debug))
+        assert ENCODED not in str(error)
 
 
 def test_without_a_database_the_embedded_one_is_named(run: Run) -> None:

@@ -40,7 +40,7 @@ def changed(run: Run, url: str, *words: str, code: int = 0) -> Any:
     """What a verb says as JSON."""
     outcome = run("job", *words, "--format", "json", url=url, env=CLOCK)
     assert outcome.exit_code == code, outcome
-    return outcome.json if outcome.stdout else json.loads(outcome.stderr.splitlines()[-1])["error"]
+    return outcome.json if outcome.stdout else json.loads(outcome.stderr)["error"]
 
 
 def states(url: str) -> dict[int, tuple[str, str]]:
@@ -497,7 +497,11 @@ def test_many_jobs_are_changed_only_with_consent(run: Run, migrated_url: str, ve
                 continue
             outcome = run("job", verb, *words, "--format", form, url=migrated_url)
             assert (outcome.exit_code, outcome.stdout) == (2, ""), words
-            assert f"To {verb}: " in outcome.stderr
+            if form == "json":
+                plan = json.loads(outcome.stderr)["error"]["plan"]
+                assert plan == [{"queue": "mail", "status": status.value, "jobs": plan[0]["jobs"], "changes": True}]
+            else:
+                assert f"To {verb}: " in outcome.stderr
     assert set(statuses(migrated_url).values()) == {status.value}
 
 

@@ -219,7 +219,7 @@ def test_which_queue_is_meant_must_be_said(run: Run, full: str, verb: str, words
     assert run("queue", verb, *words, "--yes", url=full).exit_code == 2
 
 
-@pytest.mark.parametrize("options", [(), ("--dry-run",), ("--format", "json")])
+@pytest.mark.parametrize("options", [(), ("--dry-run",), ("--format", "csv")])
 def test_a_pause_of_a_queue_that_nobody_uses_is_remarked_upon(run: Run, full: str, options: tuple[str, ...]) -> None:
     done = run("queue", "pause", "work", "wrok", *options, url=full, env=NOW)
     assert done.exit_code == 0
