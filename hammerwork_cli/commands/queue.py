@@ -191,7 +191,8 @@ def pause(
 ) -> None:
     """Stops workers from taking jobs of a queue. What runs goes on; jobs can be added.
 
-    A queue that is paused already stays as it is, except for a new reason. A queue may be paused before it has jobs.
+    A queue that is paused already stays as it is, except for a new reason. A queue may be paused before it has jobs;
+    a note then asks whether that is its name.
 
     \b
     Examples:
@@ -211,9 +212,6 @@ def pause(
         else [queues.pause(database, name, by=context.operator, now=now, reason=reason) for name in wanted]
     )
     _show_changes(context, changes, form, paused=True, dry_run=dry_run)
-    for name in (change.queue for change in changes if change.changed):
-        if not any(state.counts.total for state in queues.states(database, now=now, queue=name)):
-            context.note(f"{visible(name)} has no jobs. Is that its name? See: hammerwork queue list")
 
 
 @app.command("resume", cls=ChangingVerb)
@@ -226,7 +224,7 @@ def resume(
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Ends the pause of a queue. One that is not paused stays as it is.
+    """Ends the pause of a queue. One that is not paused stays as it is, and where it has no jobs either a note says so.
 
     \b
     Examples:
@@ -259,7 +257,7 @@ def clear(
     """Deletes the jobs of a queue for good, except running ones; its pause stays.
 
     What jobs that stay wait for, here or in another queue, stays too, and makes the exit code 1. When it is broken
-    off, run it again.
+    off, run it again. Where there is neither a job nor a pause, a note asks whether that is its name.
 
     \b
     Examples:
@@ -268,9 +266,11 @@ def clear(
       hammerwork queue clear mail --yes
     """
     context: Context = ctx.obj
-    chosen = JobFilter(queue=_required(_one(queue, named)), statuses=tuple(sorted(WAITING)) if pending_only else ())
-    change, manner = Delete(context.now(), force=force), Manner(CLEAR, consent)
-    carry_out(context, context.database(), Chosen(chosen), change, manner)
+    name, database = _required(_one(queue, named)), context.database()
+    chosen = JobFilter(queue=name, statuses=tuple(sorted(WAITING)) if pending_only else ())
+    if not queues.has_jobs(database, name) and not queues.all_paused(database, name):
+        context.note(views.stranger_text(name))
+    carry_out(context, database, Chosen(chosen), Delete(context.now(), force=force), Manner(CLEAR, consent))
 
 
 def _agree(context: Context, what: str, changes: list[PauseChange], *, yes: bool, form: Format) -> None:
@@ -283,9 +283,13 @@ def _agree(context: Context, what: str, changes: list[PauseChange], *, yes: bool
 def _show_changes(context: Context, changes: list[PauseChange], form: Format, *, paused: bool, dry_run: bool) -> None:
     if form is Format.TABLE:
         context.text(views.change_text(change, paused=paused, dry_run=dry_run) for change in changes)
-        return
-    records = [views.change_record(change, paused=paused, dry_run=dry_run) for change in changes]
-    context.data(records, form, views.CHANGE_KEYS)
+    else:
+        records = [views.change_record(change, paused=paused, dry_run=dry_run) for change in changes]
+        context.data(records, form, views.CHANGE_KEYS)
+    for change in changes:
+        # A pause that ends was somebody's, so its queue is no mistake.
+        if not change.has_jobs and change.changed == paused:
+            context.note(views.stranger_text(change.queue))
 
 
 # Reading arguments.

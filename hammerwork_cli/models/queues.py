@@ -213,8 +213,10 @@ class PauseChange:
     Attributes:
         pause: the pause that is there now, or was until now.
         changed: whether the queue was in the other state before.
+        has_jobs: whether a job is in the queue: where none is, its name may be mistyped.
     """
 
     queue: str
     pause: QueuePause | None
     changed: bool
+    has_jobs: bool

@@ -164,6 +164,11 @@ def _seconds(value: Any) -> timedelta | None:
     return None if value is None else timedelta(seconds=max(float(value), 0.0))
 
 
+def has_jobs(database: Database, queue: str) -> bool:
+    """Whether a job is in a queue, in any status."""
+    return database.row("queues.any_job", queue=queue) is not None
+
+
 # Pausing.
 
 
@@ -192,7 +197,7 @@ def pause(database: Database, queue: str, *, by: str, now: datetime, reason: str
             database.run("queues.pause", queue=queue, now=now, by=by[:LONGEST_NAME], reason=reason)
         elif reason is not None:
             database.run("queues.give_reason", queue=queue, reason=reason)
-        return PauseChange(queue, all_paused(database, queue)[0], not before)
+        return PauseChange(queue, all_paused(database, queue)[0], not before, has_jobs(database, queue))
 
     return database.transaction(work)
 
@@ -200,20 +205,23 @@ def pause(database: Database, queue: str, *, by: str, now: datetime, reason: str
 def resume(database: Database, queue: str) -> PauseChange:
     """Ends the pause of a queue; one that is not paused stays as it is."""
     if "pause" not in database.tags:
-        return PauseChange(queue, None, False)
+        return PauseChange(queue, None, False, has_jobs(database, queue))
 
     def work() -> PauseChange:
         before = all_paused(database, queue)
         database.run("queues.resume", queue=queue)
-        return PauseChange(queue, before[0] if before else None, bool(before))
+        return PauseChange(queue, before[0] if before else None, bool(before), has_jobs(database, queue))
 
     return database.transaction(work)
 
 
 def foresee(database: Database, queues: Sequence[str], *, paused: bool) -> list[PauseChange]:
     """What pausing, or resuming, queues would do now."""
-    found = [(queue, all_paused(database, queue)) for queue in queues]
-    return [PauseChange(queue, pauses[0] if pauses else None, bool(pauses) != paused) for queue, pauses in found]
+    found = [(queue, all_paused(database, queue), has_jobs(database, queue)) for queue in queues]
+    return [
+        PauseChange(queue, pauses[0] if pauses else None, bool(pauses) != paused, filled)
+        for queue, pauses, filled in found
+    ]
 
 
 def _spellings(statuses: frozenset[JobStatus]) -> tuple[str, ...]:

@@ -334,25 +334,31 @@ def health_text(
 # Changes.
 
 
-CHANGE_KEYS = ("queue", "paused", "changed", "dry_run", "paused_at", "paused_by", "reason")
+CHANGE_KEYS = ("queue", "paused", "changed", "has_jobs", "dry_run", "paused_at", "paused_by", "reason")
 
 
 def change_record(change: PauseChange, *, paused: bool, dry_run: bool) -> Record:
     """What pausing or resuming did, or would do.
 
-    Keys: ``queue``, ``paused`` (afterwards), ``changed``, ``dry_run``, and ``paused_at``, ``paused_by`` and ``reason``
-    of the pause that is there, or was until now.
+    Keys: ``queue``, ``paused`` (afterwards), ``changed``, ``has_jobs``, ``dry_run``, and ``paused_at``, ``paused_by``
+    and ``reason`` of the pause that is there, or was until now.
     """
     pause = change.pause
     return {
         "queue": change.queue,
         "paused": paused,
         "changed": change.changed,
+        "has_jobs": change.has_jobs,
         "dry_run": dry_run,
         "paused_at": rfc3339(pause.paused_at) if pause else None,
         "paused_by": pause.paused_by if pause else None,
         "reason": pause.reason if pause else None,
     }
+
+
+def stranger_text(queue: str) -> str:
+    """The remark on a queue without jobs that was named to be changed."""
+    return f"{visible(queue)} has no jobs. Is that its name? See: hammerwork queue list"
 
 
 def change_text(change: PauseChange, *, paused: bool, dry_run: bool) -> str:

@@ -76,6 +76,10 @@ WHERE c.completed_at >= :since AND c.status IN (:completed) AND c.started_at IS 
 AND (:queue IS NULL OR c.queue_name = :queue)) s
 WHERE s.seconds IS NOT NULL) r
 
+-- name: any_job
+-- A row if a queue has jobs.
+SELECT 1 FROM hammerwork_jobs j WHERE j.queue_name = :queue LIMIT 1
+
 -- name: states
 -- Jobs by queue, status and dependency status, and the pauses.
 -- MySQL can compare names without letter case: the outermost MIN gives all rows of a queue the same spelling.

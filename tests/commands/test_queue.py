@@ -16,6 +16,7 @@ from tests.rows import START, Rows
 Run = Callable[..., Any]
 NOW = {"HAMMERWORK_NOW": (START + timedelta(hours=10)).isoformat()}
 HOSTILE = "evil\x1b[2J\"'\n\u202e<b>[red]"
+WROK = "wrok has no jobs. Is that its name? See: hammerwork queue list\n"
 FORMATS = ("table", "json", "jsonl", "csv", "tsv")
 READING = (
     ("list",),
@@ -223,7 +224,24 @@ def test_which_queue_is_meant_must_be_said(run: Run, full: str, verb: str, words
 def test_a_pause_of_a_queue_that_nobody_uses_is_remarked_upon(run: Run, full: str, options: tuple[str, ...]) -> None:
     done = run("queue", "pause", "work", "wrok", *options, url=full, env=NOW)
     assert done.exit_code == 0
-    assert done.stderr == "wrok has no jobs. Is that its name? See: hammerwork queue list\n"
+    assert done.stderr == WROK
+    told = run("queue", "pause", "work", "wrok", "--format", "json", url=full, env=NOW)
+    assert [(change["queue"], change["has_jobs"]) for change in told.json] == [("work", True), ("wrok", False)]
+
+
+def test_a_change_of_a_queue_that_nobody_uses_is_remarked_upon_and_does_nothing(run: Run, full: str) -> None:
+    for words in (("resume", "wrok"), ("resume", "wrok", "work", "--dry-run"), ("clear", "wrok", "--yes")):
+        done = run("queue", *words, url=full, env=NOW)
+        assert (done.exit_code, done.stderr) == (0, WROK)
+    assert run("queue", "resume", "wrok", "--format", "json", url=full).json[0]["has_jobs"] is False
+    assert run("queue", "resume", "work", url=full).stderr == ""
+    run("queue", "pause", "wrok", url=full)
+    assert run("queue", "clear", "wrok", "--yes", url=full).stderr == ""
+    assert run("queue", "resume", "wrok", url=full).stderr == ""
+
+
+def test_who_asks_about_a_queue_that_nobody_uses_gets_5(run: Run, full: str) -> None:
+    assert [run("queue", verb, "wrok", url=full).exit_code for verb in ("stats", "health")] == [5, 5]
 
 
 # Emptying.

@@ -77,4 +77,12 @@ PAUSE = {
     "paused_by": null_or(text()),
     "reason": null_or(text()),
 }
-PAUSE_CHANGE = record({"paused": flag("Afterwards"), "changed": flag(), "dry_run": flag(), **PAUSE})
+PAUSE_CHANGE = record(
+    {
+        "paused": flag("Afterwards"),
+        "changed": flag(),
+        "has_jobs": flag("Where it has none, its name may be mistyped"),
+        "dry_run": flag(),
+        **PAUSE,
+    }
+)

@@ -181,6 +181,8 @@ export interface PauseChange {
   /** Afterwards. */
   paused: boolean;
   changed: boolean;
+  /** Where it has none, its name may be mistyped. */
+  has_jobs: boolean;
   reason: string | null;
   [fact: string]: unknown;
 }
