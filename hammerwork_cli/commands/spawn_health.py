@@ -123,7 +123,9 @@ def why(
 ) -> None:
     """Why a job, or what is below it, failed or waits: the deepest failures by error, and the way to each.
 
-    Looks upward too: for what made the job fail, or what holds it. Exit code 1 when a failure was found, else 0.
+    Looks upward too: for what made the job fail, or what holds it. Of what waits for no other job it says whether it is
+    not due, between two attempts, without a worker, in a paused queue, or Running for more than an hour with no living
+    worker known to have it. Exit code 1 when a failure was found, else 0.
 
     \b
     Examples:
@@ -136,10 +138,11 @@ def why(
 
     context: Context = ctx.obj
     database = context.database()
-    found = failures.diagnose(database, jobs.resolve(database, job), limit=limit)
-    style: dict[str, Any] = {"charset": context.charset, "width": context.width, "colour": context.colour}
+    now = context.now()
+    found = failures.diagnose(database, jobs.resolve(database, job), limit=limit, now=now)
+    style: dict[str, Any] = {"charset": context.charset, "width": context.width, "colour": context.colour, "now": now}
     context.answer(
-        failure_views.diagnosis_record(found, limit),
+        failure_views.diagnosis_record(found, limit, now),
         form,
         lambda: failure_views.diagnosis_text(found, limit, **style),
     )

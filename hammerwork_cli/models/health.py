@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from hammerwork_cli.models.delays import Delay, NeverSpawned
 from hammerwork_cli.models.trees import TreeNode
 from hammerwork_cli.models.values import FAILURES, FINISHED, Counts, Moment
 
@@ -203,11 +204,16 @@ class FailureGroup:
 
 @dataclass(frozen=True, slots=True)
 class UnderWay:
-    """Jobs of a queue that run, or wait for nothing but a worker."""
+    """Jobs of a queue that have not ended and wait for no other job.
+
+    Attributes:
+        serving: living workers of ours that serve the queue; ``None`` where workers are not recorded.
+    """
 
     queue: str
     counts: Counts
     is_paused: bool
+    serving: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +227,9 @@ class Diagnosis:
         consequences: further jobs that failed only because of others.
         above: failed jobs above the job that made it fail or hold it, the causes first.
         holds: jobs that wait for others, the stuck ones first.
-        under_way: those of the rest that have not ended.
+        under_way: those of the rest that have not ended, by queue.
+        delays: why these have not ended.
+        never_spawned: completed jobs that carry a spawn configuration and have no children.
         nodes: id -> job, for the ids in ``holds``, as far as they exist.
     """
 
@@ -232,6 +240,8 @@ class Diagnosis:
     above: tuple[FailedJob, ...]
     holds: tuple[Hold, ...]
     under_way: tuple[UnderWay, ...]
+    delays: tuple[Delay, ...]
+    never_spawned: tuple[NeverSpawned, ...]
     nodes: dict[str, TreeNode]
 
     @property

@@ -220,3 +220,13 @@ class SpawnConfig:
 
 
 STORED_KEYS = (frozenset(SpawnConfig.__dataclass_fields__) - {"extra", "spawn_delay"}) | {"spawn_delay_ms"}
+_ORIGINAL_NEEDS = {"inherit_priority", "inherit_retry_strategy", "inherit_timeout", "inherit_trace_context"}
+
+
+def ignored_because(stored: Any) -> str | None:
+    """What in a stored spawn configuration keeps the original's worker from spawning; ``None`` when nothing does."""
+    if SpawnConfig.parse(stored) is None:
+        return "it cannot be read"
+    if _ORIGINAL_NEEDS - json.loads(stored).keys():
+        return "the original ignores its short form"
+    return None

@@ -1,6 +1,5 @@
 """Finding the damage that workers and tools left behind, and mending it."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -9,8 +8,9 @@ from functools import partial
 from typing import Any
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import FAILURES, WAITING, JobStatus, Moment, SpawnConfig, status_of
+from hammerwork_cli.models import FAILURES, WAITING, JobStatus, Moment, status_of
 from hammerwork_cli.models.health import MENDABLE, Damage, Finding, FoundJob
+from hammerwork_cli.models.spawn_config import ignored_because
 from hammerwork_cli.queries.kinship import Kinship, chunks
 from hammerwork_cli.queries.lost_jobs import Lost, next_runs, without
 
@@ -29,8 +29,6 @@ EVERYWHERE = (
 """Kinds that one statement finds, whatever the database and the options."""
 COMPLETE = {"archived_at", "is_encrypted"}
 """Columns of the last migrations that the original's worker names when it takes a job."""
-ORIGINAL_NEEDS = {"inherit_priority", "inherit_retry_strategy", "inherit_timeout", "inherit_trace_context"}
-"""Keys without which the original cannot read a spawn configuration."""
 
 
 def _spellings(statuses: Iterable[JobStatus]) -> tuple[str, ...]:
@@ -111,7 +109,7 @@ class Doctor:
         waiting = WORDS["running"] + WORDS["completed"] if kind == Damage.RAN_EARLY else WORDS["pending"]
         rows = self._rows(kind.value, waiting=waiting, limit=limit or self.examples)
         if kind == Damage.NEVER_SPAWNED:
-            rows = [(*row[:4], _why_not_spawned(row[4])) for row in rows]
+            rows = [(*row[:4], ignored_because(row[4])) for row in rows]
         return _finding(kind, rows)
 
     def _waiting(self) -> dict[Damage, Finding | None]:
@@ -261,15 +259,6 @@ def _finding(kind: Damage, rows: Sequence[Any]) -> Finding | None:
         return None
     examples = tuple(FoundJob(job, queue, _text(status), detail) for job, queue, status, _, detail in rows)
     return Finding(kind, int(rows[0][3]), examples, int(rows[0][3]))
-
-
-def _why_not_spawned(stored: Any) -> str | None:
-    """What in a spawn configuration keeps the original's worker from spawning."""
-    if SpawnConfig.parse(stored) is None:
-        return "it cannot be read"
-    if ORIGINAL_NEEDS - json.loads(stored).keys():
-        return "the original ignores its short form"
-    return None
 
 
 def _text(status: Any) -> str:

@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import FAILURES, WAITING, Counts, JobStatus, SpawnTree, TreeNode
 from hammerwork_cli.models.health import Diagnosis, FailedJob, FailureGroup, Hold, UnderWay
 from hammerwork_cli.queries import trees
+from hammerwork_cli.queries.delays import Queues, delays, never_spawned
 from hammerwork_cli.queries.holds import holds
 from hammerwork_cli.queries.kinship import Kinship, chunks
-from hammerwork_cli.queries.queues import all_paused
 
 LEVELS = 100_000
 UNFINISHED = WAITING | {JobStatus.RUNNING}
@@ -38,20 +39,21 @@ def headline(error: str) -> str:
     return lines[-1] if lines[0].startswith(_TRACEBACK) else lines[0]
 
 
-def diagnose(database: Database, job: str, *, limit: int) -> Diagnosis:
+def diagnose(database: Database, job: str, *, limit: int, now: datetime) -> Diagnosis:
     """Why the jobs at and below a job failed, and why those that wait do.
 
     Args:
         database: where.
         job: a full id.
         limit: how many jobs to name for each error.
+        now: the present.
 
     Raises:
         NotFoundError: there is no such job.
     """
     found = trees.lineage(database, job, ancestors=True, descendants=True, depth=LEVELS)
     assert found.descendants is not None
-    return _Diagnosing(database, found.job, found.ancestors or (), found.descendants).result(limit)
+    return _Diagnosing(database, found.job, found.ancestors or (), found.descendants).result(limit, now)
 
 
 class _Diagnosing:
@@ -64,7 +66,7 @@ class _Diagnosing:
         self.tree = tree
         self.nodes = {node.id: node for _, node in ancestors} | tree.nodes
 
-    def result(self, limit: int) -> Diagnosis:
+    def result(self, limit: int, now: datetime) -> Diagnosis:
         failed = [node for node in self.tree.nodes.values() if node.status in FAILURES]
         blameless = self._failed_with_others(failed)
         causes = {node.id: node for node in failed if node.id not in blameless}
@@ -72,6 +74,8 @@ class _Diagnosing:
         held = self._holds()
         self._read_elsewhere([node for node in failed if node.id in blameless], held)
         above = self._above(blameless, held)
+        under_way = self._under_way(held)
+        queues = Queues(self.database) if under_way else None
         return Diagnosis(
             job=self.target,
             counts=self.tree.counts,
@@ -79,18 +83,19 @@ class _Diagnosing:
             consequences=len(failed) - len(deepest),
             above=tuple(FailedJob(node, self._path(node)) for node in above),
             holds=tuple(sorted(held.values(), key=lambda hold: (not hold.is_stuck, hold.job != self.target.id))),
-            under_way=self._under_way(held),
+            under_way=_by_queue(under_way, queues) if queues else (),
+            delays=delays(self.database, under_way, queues, now=now, pattern=pattern) if queues else (),
+            never_spawned=never_spawned(self.database, self.tree),
             nodes=self.nodes,
         )
 
-    def _under_way(self, held: dict[str, Hold]) -> tuple[UnderWay, ...]:
-        """What runs, or waits for a worker, by queue."""
-        found: dict[str, Counts] = {}
-        for job, node in self.tree.nodes.items():
-            if job not in held and node.status in UNFINISHED and node.archived_at is None:
-                found.setdefault(node.queue, Counts()).add(node.status)
-        paused = {pause.queue for pause in all_paused(self.database)} if found else set()
-        return tuple(UnderWay(queue, counts, queue in paused) for queue, counts in sorted(found.items()))
+    def _under_way(self, held: dict[str, Hold]) -> list[TreeNode]:
+        """What has not ended and waits for no other job."""
+        return [
+            node
+            for job, node in self.tree.nodes.items()
+            if job not in held and node.status in UNFINISHED and node.archived_at is None
+        ]
 
     def _failed_with_others(self, failed: Sequence[TreeNode]) -> set[str]:
         """Jobs that failed only because one that they depend on did."""
@@ -177,3 +182,13 @@ class _Diagnosing:
             for job, ending in self.database.rows("waiting.error_endings", ids=part):
                 errors[job] = f"{_TRACEBACK}:\n{ending}"
         return errors
+
+
+def _by_queue(nodes: Iterable[TreeNode], queues: Queues) -> tuple[UnderWay, ...]:
+    found: dict[str, Counts] = {}
+    for node in nodes:
+        found.setdefault(node.queue, Counts()).add(node.status)
+    return tuple(
+        UnderWay(queue, counts, queue in queues.paused, queues.serving(queue))
+        for queue, counts in sorted(found.items())
+    )

@@ -1,11 +1,12 @@
 """What ``spawn why`` shows."""
 
 from collections.abc import Iterator
-from shlex import quote
+from datetime import datetime
 from typing import Any
 
 from hammerwork_cli.models import FAILURES, TreeNode
-from hammerwork_cli.models.health import Diagnosis, FailedJob, FailureGroup, Hold, HoldReason, UnderWay
+from hammerwork_cli.models.health import Diagnosis, FailedJob, FailureGroup, Hold, HoldReason
+from hammerwork_cli.render import delay_views
 from hammerwork_cli.render.colour import paint, paint_status
 from hammerwork_cli.render.text import TIMES, count, plural, short_id, shorten, status_word, statuses, visible
 
@@ -14,7 +15,7 @@ Record = dict[str, Any]
 NO_ERROR = "no error text"
 
 
-def diagnosis_record(diagnosis: Diagnosis, limit: int) -> Record:
+def diagnosis_record(diagnosis: Diagnosis, limit: int, now: datetime) -> Record:
     """Why jobs failed, and what holds those that wait.
 
     Keys: ``job`` (``id``, ``queue``, ``status``), ``jobs`` and ``counts`` (the job and all below it, by status),
@@ -23,8 +24,10 @@ def diagnosis_record(diagnosis: Diagnosis, limit: int) -> Record:
     ``attempts``, ``error`` and ``path`` from the topmost ancestor), ``consequences`` (further failed jobs, above
     these or because of them), ``above`` (failures outside the tree that made its jobs fail or hold them),
     ``waiting`` and ``stuck`` (how many wait, and how many of these can never run), ``holds`` (the first of them:
-    ``id``, ``queue``, ``reason``, and ``parents``, id -> status), ``under_way`` (jobs that run or wait for a
-    worker: ``queue``, ``counts`` by status, ``paused``), and ``next`` (commands).
+    ``id``, ``queue``, ``reason``, and ``parents``, id -> status), ``under_way`` (jobs that have not ended and wait for
+    no other, by queue: ``queue``, ``counts`` by status, ``paused``, ``workers``), ``delays`` (why these have not
+    ended: :func:`hammerwork_cli.render.delay_views.delay_record`), ``never_spawned`` (completed jobs that carry a
+    spawn configuration and have no children: ``id``, ``queue``, ``why``), and ``next`` (commands).
     """
     return {
         "job": _named(diagnosis.job),
@@ -38,10 +41,17 @@ def diagnosis_record(diagnosis: Diagnosis, limit: int) -> Record:
         "stuck": sum(hold.is_stuck for hold in diagnosis.holds),
         "holds": [_hold_record(hold, diagnosis.nodes) for hold in diagnosis.holds[:limit]],
         "under_way": [
-            {"queue": found.queue, "counts": dict(sorted(found.counts.by_status.items())), "paused": found.is_paused}
+            {
+                "queue": found.queue,
+                "counts": dict(sorted(found.counts.by_status.items())),
+                "paused": found.is_paused,
+                "workers": found.serving,
+            }
             for found in diagnosis.under_way
         ],
-        "next": next_commands(diagnosis),
+        "delays": [delay_views.delay_record(delay) for delay in diagnosis.delays],
+        "never_spawned": [delay_views.never_spawned_record(job) for job in diagnosis.never_spawned[:limit]],
+        "next": next_commands(diagnosis, now),
     }
 
 
@@ -76,7 +86,7 @@ def _hold_record(hold: Hold, nodes: dict[str, TreeNode]) -> Record:
     }
 
 
-def next_commands(diagnosis: Diagnosis) -> list[str]:
+def next_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
     """What to type next."""
     above = [failed.job for failed in diagnosis.above[:3]]
     commands = [f"hammerwork job {'show' if job.archived_at else 'retry'} {short_id(job.id)}" for job in above]
@@ -88,30 +98,33 @@ def next_commands(diagnosis: Diagnosis) -> list[str]:
         commands.append("hammerwork spawn doctor --fix")
     missing = [hold.job for hold in diagnosis.holds if hold.reason == HoldReason.PARENT_MISSING]
     commands += [f"hammerwork job cancel {short_id(job)}" for job in missing[:3]]
-    commands += [f"hammerwork queue resume {quote(visible(found.queue))}" for found in _paused(diagnosis)[:3]]
-    return commands or _patience(diagnosis)
+    commands += delay_views.delay_commands(diagnosis, now)
+    return list(dict.fromkeys(commands or _patience(diagnosis, now)))
 
 
-def _paused(diagnosis: Diagnosis) -> list[UnderWay]:
-    return [found for found in diagnosis.under_way if found.is_paused]
-
-
-def _patience(diagnosis: Diagnosis) -> list[str]:
+def _patience(diagnosis: Diagnosis, now: datetime) -> list[str]:
     """What to type when nothing is wrong: wait, or look at what the job waits for."""
-    if diagnosis.under_way:
+    if delay_views.is_worth_waiting(diagnosis, now):
         return [f"hammerwork spawn wait {short_id(diagnosis.job.id)}"]
     holders = [holder for hold in diagnosis.holds if not hold.is_stuck for holder in hold.holders]
     return [f"hammerwork spawn why {short_id(holder)}" for holder in holders[:1]]
 
 
 def diagnosis_text(
-    diagnosis: Diagnosis, limit: int, *, charset: str = "utf8", width: int | None = None, colour: bool = False
+    diagnosis: Diagnosis,
+    limit: int,
+    *,
+    now: datetime,
+    charset: str = "utf8",
+    width: int | None = None,
+    colour: bool = False,
 ) -> Iterator[str]:
     """Lines: the errors with the ways to the jobs that have them, what waits for what, and what to type next."""
-    draw = _Drawing(charset, width, colour)
+    draw = _Drawing(now, charset, width, colour)
     yield draw.head(diagnosis)
     if not diagnosis.groups and not diagnosis.consequences:
-        yield f"Nothing failed at or below {short_id(diagnosis.job.id)}."
+        for_good = " for good" if any(delay.error for delay in diagnosis.delays) else ""
+        yield f"Nothing failed{for_good} at or below {short_id(diagnosis.job.id)}."
     for group in diagnosis.groups:
         yield ""
         yield from draw.group(group)
@@ -120,8 +133,9 @@ def diagnosis_text(
         yield f"{count(diagnosis.consequences)} more failed above these, or because of others."
     yield from draw.above(diagnosis)
     yield from draw.holds(diagnosis, limit)
-    yield from draw.under_way(diagnosis, limit)
-    commands = next_commands(diagnosis)
+    yield from draw.delays(diagnosis, limit)
+    yield from draw.never_spawned(diagnosis, limit)
+    commands = next_commands(diagnosis, now)
     if commands:
         yield ""
         yield paint("Next", "bold", colour)
@@ -129,12 +143,13 @@ def diagnosis_text(
 
 
 class _Drawing:
-    def __init__(self, charset: str, width: int | None, colour: bool) -> None:
+    def __init__(self, now: datetime, charset: str, width: int | None, colour: bool) -> None:
         self.arrow, self.ellipsis = (" > ", "...") if charset == "ascii" else (" \N{RIGHTWARDS ARROW} ", "…")
         self.times = "x" if charset == "ascii" else TIMES
         self.dot = " - " if charset == "ascii" else " · "
         self.width = width
         self.colour = colour
+        self.lines = delay_views.DelayLines(now, self.dot, self.times, self.ellipsis, width)
 
     def head(self, diagnosis: Diagnosis) -> str:
         job, counts = diagnosis.job, diagnosis.counts
@@ -202,17 +217,18 @@ class _Drawing:
         if len(diagnosis.holds) > limit:
             yield f"  {self.ellipsis} {count(len(diagnosis.holds) - limit)} more"
 
-    def under_way(self, diagnosis: Diagnosis, limit: int) -> Iterator[str]:
-        if not diagnosis.under_way:
+    def delays(self, diagnosis: Diagnosis, limit: int) -> Iterator[str]:
+        for heading, lines in self.lines.sections(diagnosis.delays, limit):
+            yield ""
+            yield paint(heading, "bold", self.colour)
+            yield from lines
+
+    def never_spawned(self, diagnosis: Diagnosis, limit: int) -> Iterator[str]:
+        if not diagnosis.never_spawned:
             return
         yield ""
-        jobs = sum(found.counts.total for found in diagnosis.under_way)
-        yield paint(f"{plural(jobs, 'job')} under way: running, or waiting for a worker", "bold", self.colour)
-        for found in diagnosis.under_way[:limit]:
-            paused = f"{self.dot}the queue is paused" if found.is_paused else ""
-            yield shorten(f"  {visible(found.queue)}: {statuses(found.counts)}{paused}", self.width, self.ellipsis)
-        if len(diagnosis.under_way) > limit:
-            yield f"  {self.ellipsis} {plural(len(diagnosis.under_way) - limit, 'more queue')}"
+        yield paint(delay_views.never_spawned_heading(len(diagnosis.never_spawned)), "bold", self.colour)
+        yield from self.lines.never_spawned(diagnosis.never_spawned, limit)
 
 
 _REASONS = {

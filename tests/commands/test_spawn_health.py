@@ -10,12 +10,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from hammerwork_cli.database import connect
+from hammerwork_cli.queries import workers
 from tests.rows import START, Rows
 
 Run = Callable[..., Any]
@@ -224,21 +227,134 @@ def test_why_does_not_propose_to_retry_what_has_been_archived(run: Run, rows: Ro
     assert f"hammerwork job retry {root[:8]} --tree" in run("spawn", "why", root, url=url).stdout
 
 
-def test_why_says_after_a_retry_what_is_under_way(run: Run, rows: Rows, url: str) -> None:
+def serve(rows: Rows, *queues: str, lease: float = 30) -> str:
+    """A worker that lives as long as its lease."""
+    worker = str(uuid4())
+    workers.register(rows.database, workers.Registration(worker, "w-1", "here", 1, "1", tuple(queues), (), 8, lease))
+    return worker
+
+
+def test_why_says_after_a_retry_who_would_take_the_jobs(run: Run, rows: Rows, url: str) -> None:
     root = rows.job(queue="ingest")
     for _ in range(2):
         rows.job(root, queue="segment", status="Dead", error_message="boom")
     run("job", "retry", root, "--tree", "--yes", url=url)
     done = run("spawn", "why", root, url=url)
     assert done.exit_code == 0
-    assert "2 jobs under way: running, or waiting for a worker\n  segment: 2 pending\n" in done.stdout
-    assert f"hammerwork spawn wait {root[:8]}" in done.stdout
+    assert "2 jobs are due, and waiting for a worker\n  segment \N{MULTIPLICATION SIGN}2 · the first, " in done.stdout
+    assert "no living worker here serves this queue (the original's workers do not register)" in done.stdout
+    assert next_of(done) == ["hammerwork worker list"]
+    serve(rows, "segment")
+    assert next_of(run("spawn", "why", root, url=url)) == [f"hammerwork spawn wait {root[:8]}"]
     run("queue", "pause", "segment", url=url)
     done = run("spawn", "why", root, url=url)
-    assert "segment: 2 pending · the queue is paused" in done.stdout
-    assert "hammerwork queue resume segment" in done.stdout
+    assert " · the queue is paused\n" in done.stdout
+    assert next_of(done) == ["hammerwork queue resume segment"]
     record = run("spawn", "why", root, "--format", "json", url=url).json
-    assert record["under_way"] == [{"queue": "segment", "counts": {"Pending": 2}, "paused": True}]
+    assert record["under_way"] == [{"queue": "segment", "counts": {"Pending": 2}, "paused": True, "workers": 1}]
+
+
+def next_of(done: Any) -> list[str]:
+    return [line.strip() for line in done.stdout.partition("\nNext\n")[2].splitlines()]
+
+
+def test_why_names_the_date_of_what_is_not_due_and_does_not_propose_to_wait(run: Run, rows: Rows, url: str) -> None:
+    serve(rows, "reminder")
+    job = rows.job(queue="reminder", status="Pending", scheduled_at=START + timedelta(days=3650))
+    run("queue", "pause", "reminder", url=url)
+    done = run("spawn", "why", job, url=url, env=NOW)
+    assert "1 job is not due yet\n" in done.stdout
+    assert f"  reminder {job[:8]} · due 2036-11-21 14:00:00 UTC (in 3,649d 18h) · the queue is paused\n" in done.stdout
+    assert next_of(done) == ["hammerwork queue resume reminder", f"hammerwork job show {job[:8]}"]
+    (delay,) = run("spawn", "why", job, "--format", "json", url=url, env=NOW).json["delays"]
+    assert (delay["reason"], delay["at"], delay["paused"]) == ("scheduled", "2036-11-21T14:00:00.000000Z", True)
+
+
+def test_why_says_how_long_jobs_run_whose_worker_nobody_knows(run: Run, rows: Rows, url: str) -> None:
+    root = rows.job()
+    rows.job(root, queue="chunk", status="Running", started_at=START)
+    rows.job(root, queue="chunk", status="Running", started_at=START + timedelta(hours=5, minutes=59))
+    done = run("spawn", "why", root, url=url, env=NOW)
+    assert "1 job is Running for long, and no living worker is known to have it\n  chunk " in done.stdout
+    assert " · for 6h 00m\n" in done.stdout
+    assert "1 job is running\n  chunk " in done.stdout
+    assert next_of(done) == ["hammerwork spawn doctor --older-than 1h"]
+
+
+def test_why_knows_whose_worker_lives_and_whose_is_lost(run: Run, rows: Rows, url: str) -> None:
+    living, lost = serve(rows, "work"), serve(rows, "work", lease=-1)
+    job = rows.job(status="Running", started_at=START, claimed_by=living)
+    done = run("spawn", "why", job, url=url, env=NOW)
+    assert f"1 job is running\n  work {job[:8]} · for 6h 00m · on w-1\n" in done.stdout
+    assert next_of(done) == [f"hammerwork spawn wait {job[:8]}"]
+    job = rows.job(status="Running", started_at=START, claimed_by=lost)
+    done = run("spawn", "why", job, url=url, env=NOW)
+    assert "1 job is Running on a worker whose heart stopped; the next worker takes it back\n" in done.stdout
+    assert next_of(done) == ["hammerwork worker list"]
+
+
+def test_why_tells_the_error_of_jobs_between_two_attempts(run: Run, rows: Rows, url: str) -> None:
+    serve(rows, "segment")
+    root = rows.job()
+    for minutes in (12, 5):
+        rows.job(
+            root,
+            queue="segment",
+            status="Pending",
+            attempts=1,
+            max_attempts=3,
+            error_message=f"HTTP 503 in {minutes} ms\nbusy",
+            scheduled_at=START + timedelta(hours=6, minutes=minutes),
+        )
+    done = run("spawn", "why", root, url=url, env=NOW)
+    assert done.exit_code == 0
+    assert f"Nothing failed for good at or below {root[:8]}.\n" in done.stdout
+    assert (
+        "2 jobs are between two attempts: the last one failed\n  segment \N{MULTIPLICATION SIGN}2 · the " in done.stdout
+    )
+    assert "attempt 1 of 3 · next 2026-11-24 20:05:00 UTC (in 5m 00s) · HTTP 503 in " in done.stdout
+    assert next_of(done) == [f"hammerwork spawn wait {root[:8]}"]
+    late = rows.job(
+        root,
+        queue="segment",
+        status="Pending",
+        attempts=2,
+        error_message="boom",
+        scheduled_at=START + timedelta(days=1),
+    )
+    assert next_of(run("spawn", "why", late, url=url, env=NOW)) == [f"hammerwork job show {late[:8]}"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"status": "pending"}, "1 job is in a status that is misspelt, so that no worker takes it"),
+        (
+            {"status": "Pending", "dependency_status": "failed"},
+            "1 job is Pending with a dependency status that no worker accepts",
+        ),
+    ],
+)
+def test_why_sends_to_the_doctor_what_no_worker_takes(
+    run: Run, rows: Rows, url: str, columns: dict[str, str], said: str
+) -> None:
+    job = rows.job(**columns)
+    done = run("spawn", "why", job, url=url, env=NOW)
+    assert f"{said}\n  work {job[:8]}\n" in done.stdout
+    assert next_of(done) == ["hammerwork spawn doctor --fix"]
+
+
+def test_why_names_jobs_that_completed_and_never_spawned(run: Run, rows: Rows, url: str) -> None:
+    job = rows.job(queue="dataset", spawns={"max_spawn_count": 20})
+    done = run("spawn", "why", job, url=url, env=NOW)
+    assert done.exit_code == 0
+    assert (
+        "1 job completed and spawned nothing, though it carries a spawn configuration\n"
+        f"  dataset {job[:8]} · the original ignores its short form\n"
+    ) in done.stdout
+    assert next_of(done) == [f"hammerwork spawn again {job[:8]}"]
+    record = run("spawn", "why", job, "--format", "json", url=url, env=NOW).json
+    assert record["never_spawned"] == [{"id": job, "queue": "dataset", "why": "the original ignores its short form"}]
 
 
 def test_a_very_deep_path_shows_its_ends(run: Run, rows: Rows, url: str) -> None:

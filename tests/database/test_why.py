@@ -1,15 +1,18 @@
 """Failures are traced to their causes: the deepest ones below a job, or what is above it."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError
+from hammerwork_cli.models.delays import DelayReason
 from hammerwork_cli.models.health import Diagnosis, HoldReason
 from hammerwork_cli.queries.failures import diagnose, pattern
 from tests.rows import START, Rows
 
+LATER = START + timedelta(days=1)
 HELD = {"status": "Pending", "dependency_status": "waiting"}
 
 
@@ -30,7 +33,7 @@ def test_the_deepest_failures_are_grouped_by_error_with_the_way_to_each(readable
     ]
     other = rows.job(root, queue="subtitle", status="Failed", error_message="quota exceeded")
     silent = rows.job(root, queue="thumbnail", status="timedout")
-    found = diagnose(readable, root, limit=3)
+    found = diagnose(readable, root, limit=3, now=START)
     assert errors(found) == [("segment 0: moov atom not found", 4), (None, 1), ("quota exceeded", 1)]
     assert found.groups[0].queues.by_status == {"segment": 4}
     assert [ids(failed.path) for failed in found.groups[0].jobs] == [
@@ -47,7 +50,7 @@ def test_the_path_begins_at_the_topmost_ancestor(readable: Database, rows: Rows)
     middle = rows.job(root)
     leaf = rows.job(middle, status="Dead", error_message="boom")
     beside = rows.job(root, status="Dead", error_message="not below")
-    found = diagnose(readable, middle, limit=5)
+    found = diagnose(readable, middle, limit=5, now=START)
     assert errors(found) == [("boom", 1)]
     assert [ids(failed.path) for failed in found.groups[0].jobs] == [[root, middle, leaf]]
     assert beside not in {failed.job.id for group in found.groups for failed in group.jobs}
@@ -57,7 +60,7 @@ def test_a_failure_above_a_deeper_one_is_no_cause(readable: Database, rows: Rows
     root = rows.job(status="Failed", error_message="a child failed")
     middle = rows.job(root)
     rows.job(middle, status="Dead", error_message="boom")
-    found = diagnose(readable, root, limit=5)
+    found = diagnose(readable, root, limit=5, now=START)
     assert errors(found) == [("boom", 1)]
     assert found.consequences == 1
 
@@ -67,7 +70,7 @@ def test_jobs_that_failed_with_their_parent_are_consequences(readable: Database,
     cause = rows.job(root, status="Dead", error_message="boom")
     first = rows.job(cause, status="Failed", dependency_status="failed", error_message="it depends on another")
     rows.job(first, status="Failed", dependency_status="failed", error_message="it depends on another")
-    found = diagnose(readable, root, limit=5)
+    found = diagnose(readable, root, limit=5, now=START)
     assert errors(found) == [("boom", 1)]
     assert found.consequences == 2
     assert found.above == ()
@@ -78,7 +81,7 @@ def test_the_cause_is_looked_for_above_a_job_that_failed_with_another(readable: 
     cause = rows.job(root, status="Dead", error_message="boom")
     first = rows.job(cause, status="Failed", dependency_status="failed")
     job = rows.job(first, status="Failed", dependency_status="failed")
-    found = diagnose(readable, job, limit=5)
+    found = diagnose(readable, job, limit=5, now=START)
     assert found.groups == ()
     assert found.consequences == 1
     assert [ids(failed.path) for failed in found.above] == [[root, cause]]
@@ -87,7 +90,7 @@ def test_the_cause_is_looked_for_above_a_job_that_failed_with_another(readable: 
 def test_the_cause_may_be_in_another_tree(readable: Database, rows: Rows) -> None:
     root, elsewhere = rows.job(), rows.job(status="Dead", error_message="boom")
     rows.job(root, elsewhere, status="Failed", dependency_status="failed")
-    found = diagnose(readable, root, limit=5)
+    found = diagnose(readable, root, limit=5, now=START)
     assert [failed.job.id for failed in found.above] == [elsewhere]
 
 
@@ -95,7 +98,7 @@ def test_a_waiting_job_names_what_holds_it_and_the_cause_above(readable: Databas
     cause = rows.job(status="Dead", error_message="boom")
     first = rows.job(cause, **HELD)
     job = rows.job(first, **HELD)
-    found = diagnose(readable, job, limit=5)
+    found = diagnose(readable, job, limit=5, now=START)
     assert [(hold.job, hold.reason) for hold in found.holds] == [
         (job, HoldReason.STUCK_ABOVE),
         (first, HoldReason.PARENT_FAILED),
@@ -107,13 +110,13 @@ def test_a_waiting_job_names_what_holds_it_and_the_cause_above(readable: Databas
 def test_a_job_that_waits_for_one_that_runs_has_no_failure(readable: Database, rows: Rows) -> None:
     root = rows.job(status="Running", started_at=START)
     job = rows.job(root, rows.job(), **HELD)
-    found = diagnose(readable, job, limit=5)
+    found = diagnose(readable, job, limit=5, now=START)
     assert not found.failed
     assert [(hold.reason, hold.holders) for hold in found.holds] == [(HoldReason.UNFINISHED, (root,))]
     gone = rows.job()
     rows.run(f"DELETE FROM hammerwork_jobs WHERE id = '{gone}'")
     missing = rows.job(gone, **HELD)
-    assert [(hold.reason, hold.holders) for hold in diagnose(readable, missing, limit=5).holds] == [
+    assert [(hold.reason, hold.holders) for hold in diagnose(readable, missing, limit=5, now=START).holds] == [
         (HoldReason.PARENT_MISSING, (gone,))
     ]
 
@@ -123,19 +126,19 @@ def test_circles_end(readable: Database, rows: Rows) -> None:
     held = rows.job(**HELD)
     for job, parent in ((one, two), (two, one), (held, held)):
         rows.run(f"UPDATE hammerwork_jobs SET depends_on = '{rows.ids([parent])}' WHERE id = '{job}'")
-    assert diagnose(readable, one, limit=5).failed
-    assert diagnose(readable, two, limit=5).failed
-    assert [hold.reason for hold in diagnose(readable, held, limit=5).holds] == [HoldReason.STUCK_ABOVE]
+    assert diagnose(readable, one, limit=5, now=START).failed
+    assert diagnose(readable, two, limit=5, now=START).failed
+    assert [hold.reason for hold in diagnose(readable, held, limit=5, now=START).holds] == [HoldReason.STUCK_ABOVE]
 
 
 def test_nothing_failed(readable: Database, rows: Rows) -> None:
     root = rows.job()
     rows.job(root, status="Running")
-    found = diagnose(readable, root, limit=5)
+    found = diagnose(readable, root, limit=5, now=START)
     assert not found.failed
     assert (found.groups, found.above, found.holds) == ((), (), ())
     with pytest.raises(NotFoundError):
-        diagnose(readable, "00000000-0000-4000-8000-000000000000", limit=5)
+        diagnose(readable, "00000000-0000-4000-8000-000000000000", limit=5, now=START)
 
 
 def test_a_traceback_is_known_by_its_last_line(database: Database) -> None:
@@ -148,7 +151,7 @@ def test_a_traceback_is_known_by_its_last_line(database: Database) -> None:
             status="Dead",
             error_message=f"Traceback (most recent call last):\n{frames}\nValueError: chunk {number} is bad\n",
         )
-    assert errors(diagnose(database, root, limit=5)) == [("ValueError: chunk 0 is bad", 2)]
+    assert errors(diagnose(database, root, limit=5, now=START)) == [("ValueError: chunk 0 is bad", 2)]
 
 
 @pytest.mark.parametrize(
@@ -166,16 +169,43 @@ def test_what_varies_in_errors_is_made_equal(error: str, same: str) -> None:
     assert pattern(error) == same
 
 
+def test_why_jobs_have_not_ended_is_told_by_reason_queue_and_error(readable: Database, rows: Rows) -> None:
+    root = rows.job()
+    due = [rows.job(root, status="Pending") for _ in range(2)]
+    later = rows.job(root, status="Pending", scheduled_at=LATER)
+    running = rows.job(root, status="Running", started_at=START)
+    failed = [
+        rows.job(root, status="Retrying", attempts=1, error_message=f"took {number} s", scheduled_at=LATER)
+        for number in range(2)
+    ]
+    found = diagnose(readable, root, limit=5, now=START + timedelta(hours=2))
+    assert [(delay.reason, delay.jobs, delay.first.id) for delay in found.delays] == [
+        (DelayReason.LONG_RUNNING, 1, running),
+        (DelayReason.RETRYING, 2, failed[0]),
+        (DelayReason.READY, 2, due[0]),
+        (DelayReason.SCHEDULED, 1, later),
+    ]
+    assert found.delays[1].error == "took 0 s"
+    assert {delay.serving for delay in found.delays} == {0 if "workers" in readable.tags else None}
+
+
+def test_a_job_that_spawned_or_is_archived_is_not_said_to_have_spawned_nothing(readable: Database, rows: Rows) -> None:
+    spawned, silent = rows.job(spawns=True), rows.job(spawns=True)
+    rows.job(spawned)
+    assert diagnose(readable, spawned, limit=5, now=START).never_spawned == ()
+    assert [job.id for job in diagnose(readable, silent, limit=5, now=START).never_spawned] == [silent]
+
+
 def test_a_large_tree_takes_few_statements(database: Database) -> None:
     rows = Rows(database)
     root = rows.job()
     counts = []
-    diagnose(database, root, limit=3)  # what is read once a connection
+    diagnose(database, root, limit=3, now=START)  # what is read once a connection
     for _ in range(2):
         for _ in range(80):
             rows.job(root, status="Dead", error_message="boom")
             rows.job(root, **HELD)
         before = database.executed
-        diagnose(database, root, limit=3)
+        diagnose(database, root, limit=3, now=START)
         counts.append(database.executed - before)
     assert counts[0] == counts[1] <= 20

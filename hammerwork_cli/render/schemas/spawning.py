@@ -141,6 +141,37 @@ FAILURES = record(
         "jobs": list_of(FAILED, "The first of them"),
     }
 )
+WORKERS = null_or(count("Living workers of ours that serve the queue; null where workers are not recorded"))
+DELAY = record(
+    {
+        "reason": text(
+            "",
+            "long_running",
+            "lost_worker",
+            "misspelt_status",
+            "barred",
+            "retrying",
+            "ready",
+            "scheduled",
+            "running",
+        ),
+        "queue": text(),
+        "jobs": count(),
+        "at": null_or(instant("The earliest at which one of them may run, or since when one runs")),
+        "error": null_or(text("Of the last attempt")),
+        "paused": flag(),
+        "workers": WORKERS,
+        "first": record(
+            {
+                **NAMED,
+                "attempts": count(),
+                "max_attempts": count(),
+                "worker": null_or(text("Of ours, that has claimed it")),
+            },
+            "The job with the earliest instant",
+        ),
+    }
+)
 WHY = record(
     {
         "job": record(NAMED),
@@ -154,8 +185,13 @@ WHY = record(
         "stuck": count("Those that can never run"),
         "holds": list_of(record({**HOLD, "queue": null_or(text())}), "The first that wait"),
         "under_way": list_of(
-            record({"queue": text(), "counts": counts("Jobs by status"), "paused": flag()}),
-            "Jobs that run or wait for a worker, by queue",
+            record({"queue": text(), "counts": counts("Jobs by status"), "paused": flag(), "workers": WORKERS}),
+            "Jobs that have not ended and wait for no other, by queue",
+        ),
+        "delays": list_of(DELAY, "Why these have not ended, by reason, queue and error; the gravest first"),
+        "never_spawned": list_of(
+            record({"id": job_id(), "queue": text(), "why": null_or(text("As far as it is known"))}),
+            "The first completed jobs that carry a spawn configuration and have no children",
         ),
         "next": list_of(text(), "Commands"),
     }

@@ -1,0 +1,134 @@
+"""Why jobs that wait for no other job have not ended, and why some never spawned."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import WAITING, JobStatus, SpawnTree, TreeNode, moment
+from hammerwork_cli.models.delays import Delay, DelayReason, NeverSpawned, OpenJob
+from hammerwork_cli.models.spawn_config import ignored_because
+from hammerwork_cli.queries import spawn_records
+from hammerwork_cli.queries.kinship import chunks
+from hammerwork_cli.queries.queues import all_paused
+from hammerwork_cli.queries.workers import listed
+
+LONG = timedelta(hours=1)
+"""A job that runs for longer, and that no living worker of ours has, may have lost its worker."""
+_NO_INSTANT = datetime.max.replace(tzinfo=UTC)
+_ORDER = list(DelayReason)
+
+
+class Queues:
+    """What is known of queues, whatever is in them."""
+
+    def __init__(self, database: Database) -> None:
+        self.paused = {pause.queue for pause in all_paused(database)}
+        self.workers = serving_workers(database)
+
+    def serving(self, queue: str) -> int | None:
+        """Living workers of ours that serve a queue; ``None`` where workers are not recorded."""
+        return None if self.workers is None else self.workers[queue]
+
+
+def serving_workers(database: Database) -> Counter[str] | None:
+    """Queue -> living workers of ours that serve it; ``None`` where workers are not recorded."""
+    if "workers" not in database.tags:
+        return None
+    alive = [worker for worker in listed(database, alive=True) if worker.is_alive]
+    return Counter(queue for worker in alive for queue in worker.queue_names)
+
+
+def delays(
+    database: Database, nodes: Sequence[TreeNode], queues: Queues, *, now: datetime, pattern: Callable[[str], str]
+) -> tuple[Delay, ...]:
+    """Why some jobs have not ended, by reason, queue and error; the gravest first, the largest first of these.
+
+    Args:
+        database: where.
+        nodes: jobs that run, or wait for no other job.
+        queues: theirs.
+        now: the present.
+        pattern: makes errors equal that are the same.
+    """
+    found: dict[tuple[DelayReason, str, str | None], Delay] = {}
+    details = _details(database, [node.id for node in nodes])
+    for node in nodes:
+        if node.id not in details:
+            continue
+        reason, job, error = _delay(node, *details[node.id], now=now)
+        key = (reason, node.queue, pattern(error) if error else None)
+        delay = found.get(key)
+        if delay is None:
+            paused, serving = node.queue in queues.paused, queues.serving(node.queue)
+            found[key] = Delay(reason, node.queue, error, 1, job, paused, serving)
+        else:
+            delay.jobs += 1
+            if _instant(job) < _instant(delay.first):
+                delay.first = job
+    return tuple(sorted(found.values(), key=lambda delay: (_ORDER.index(delay.reason), -delay.jobs, delay.queue)))
+
+
+def _instant(job: OpenJob) -> datetime:
+    return moment(job.at) or _NO_INSTANT
+
+
+def _details(database: Database, ids: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    return {
+        job: tuple(details)
+        for part in chunks(ids, database.read_chunk)
+        for job, *details in database.rows("waiting.open_jobs", ids=database.ids(part))
+    }
+
+
+def _delay(
+    node: TreeNode,
+    scheduled_at: Any,
+    max_attempts: int,
+    dependency_status: str | None,
+    worker: str | None,
+    is_alive: int | None,
+    *,
+    now: datetime,
+) -> tuple[DelayReason, OpenJob, str | None]:
+    if node.status == JobStatus.RUNNING:
+        started = node.started_at or node.created_at
+        job = OpenJob(node.id, node.status, node.attempts, max_attempts, started, worker)
+        return _running(is_alive, now - (moment(started) or now)), job, None
+    job = OpenJob(node.id, node.status, node.attempts, max_attempts, scheduled_at, None)
+    if node.stored_status not in WAITING:
+        return DelayReason.MISSPELT_STATUS, job, None
+    if dependency_status == "failed":
+        return DelayReason.BARRED, job, None
+    if node.attempts and (node.error or node.status == JobStatus.RETRYING):
+        return DelayReason.RETRYING, job, node.error
+    is_due = (moment(scheduled_at) or now) <= now
+    return DelayReason.READY if is_due else DelayReason.SCHEDULED, job, None
+
+
+def _running(is_alive: int | None, so_far: timedelta) -> DelayReason:
+    if is_alive is None:
+        return DelayReason.LONG_RUNNING if so_far >= LONG else DelayReason.RUNNING
+    return DelayReason.RUNNING if is_alive else DelayReason.LOST_WORKER
+
+
+def never_spawned(database: Database, tree: SpawnTree) -> tuple[NeverSpawned, ...]:
+    """The completed jobs of a tree that carry a spawn configuration and have no children, with what is known of why."""
+    childless = [
+        node
+        for node in tree.nodes.values()
+        if node.stored_config is not None
+        and node.status == JobStatus.COMPLETED
+        and node.archived_at is None
+        and not tree.child_total(node.id)
+    ]
+    recorded = spawn_records.of_jobs(database, [node.id for node in childless])
+    found = []
+    for node in childless:
+        spawns = [spawn for spawn in recorded.get(node.id, ()) if spawn.outcome != "repeated"]
+        if not spawns:
+            found.append(NeverSpawned(node.id, node.queue, ignored_because(node.stored_config)))
+        elif spawns[-1].outcome == "failed":
+            found.append(NeverSpawned(node.id, node.queue, spawns[-1].error))
+    return tuple(found)
