@@ -1,9 +1,9 @@
 """``hammerwork spawn``: what jobs spawned."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import isfinite
 from types import ModuleType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +25,11 @@ from hammerwork_cli.errors import UsageError
 from hammerwork_cli.queries import spawns
 from hammerwork_cli.render import json
 from hammerwork_cli.render.pictures import Charset, Limits, TreeFormat, picture
+
+if TYPE_CHECKING:
+    from hammerwork_cli.database import Database
+    from hammerwork_cli.models import SpawnTree
+    from hammerwork_cli.models.delays import Marks
 
 app = group("spawn", "What was spawned.", "spawn list --recent", "spawn tree 178ebfc3", "spawn why 178ebfc3")
 
@@ -120,7 +125,8 @@ def tree(
 ) -> None:
     """The whole tree that a job belongs to, failures first.
 
-    Text shows 10 levels, 20 children a parent and 500 jobs unless told otherwise; what is cut is counted. With
+    Text shows 10 levels, 20 children a parent and 500 jobs unless told otherwise; what is cut is counted, and on a
+    terminal lines end at its edge. A job that waits although all it depends on has ended is stuck: `spawn why`. With
     --watch a pipe gets a document for each change, as JSON on one line, or as JSONL the jobs that changed; exit
     code 1 when it has finished and jobs failed.
 
@@ -153,6 +159,7 @@ def tree(
         depth=limits.depth,
         max_jobs=limits.max_jobs,
     )
+    now = context.now()
     shown = picture(
         found,
         form,
@@ -161,10 +168,18 @@ def tree(
         charset=charset or context.charset,
         width=context.width,
         colour=context.colour,
+        now=now,
+        marks=_marks(database, found, now) if form == TreeFormat.TEXT else None,
     )
     context.write(shown.parts)
     for note in shown.notes:
         context.note(note)
+
+
+def _marks(database: "Database", tree: "SpawnTree", now: datetime) -> "Marks":
+    from hammerwork_cli.queries.marks import marks
+
+    return marks(database, tree, now)
 
 
 @app.command("stats", cls=Verb)

@@ -1,6 +1,8 @@
 """Why jobs that wait for no other job have not ended."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -76,6 +78,19 @@ class Delay:
     def has_no_worker(self) -> bool:
         """Whether it takes a worker, and none of ours is there."""
         return self.is_waiting and self.serving == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What the picture of a tree says of jobs that have not started, besides their status.
+
+    Attributes:
+        stuck: jobs that wait, although all they depend on has ended.
+        due: id -> when it may run, for jobs that are not due yet.
+    """
+
+    stuck: frozenset[str] = frozenset()
+    due: Mapping[str, datetime] = field(default_factory=dict)
 
 
 class NeverSpawned(NamedTuple):

@@ -11,6 +11,7 @@ from functools import cached_property
 from heapq import heappop, heappush
 
 from hammerwork_cli.models import FAILURES, Counts, JobStatus, SpawnTree
+from hammerwork_cli.models.delays import Marks
 
 Entry = str | list[str]
 """The id of a job drawn by name, or the ids of siblings folded into one line."""
@@ -165,6 +166,7 @@ class Outline:
         max_nodes: lines in total; ``None`` for all.
         statuses: only jobs in these, and the way to them; ``None`` for all.
         fold: whether quiet siblings become one line.
+        marks: what keeps jobs from starting; only what is kept alike is folded.
     """
 
     def __init__(
@@ -176,6 +178,7 @@ class Outline:
         max_nodes: int | None = None,
         statuses: Collection[str] | None = None,
         fold: bool = True,
+        marks: Marks | None = None,
     ) -> None:
         self.tree = tree
         self.below = Below(tree)
@@ -183,6 +186,7 @@ class Outline:
         self.max_children = max_children
         self.statuses = statuses
         self.fold = fold
+        self.marks = marks or Marks()
         self._planned: dict[str | None, Siblings] | None = None
         if max_nodes is not None:
             self._plan(max_nodes)
@@ -334,7 +338,8 @@ class Outline:
     def _kind(self, child: str, parent: str | None) -> object:
         node = self.tree.nodes[child]
         counted_here = self.below.parent.get(child) == parent
-        return node.queue, node.status, node.stored_priority, node.archived_at is None, counted_here
+        mark = child in self.marks.stuck, child in self.marks.due
+        return node.queue, node.status, node.stored_priority, node.archived_at is None, counted_here, mark
 
 
 _RUNNING = frozenset({JobStatus.RUNNING})

@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from hammerwork_cli.models import SpawnTree
+from hammerwork_cli.models.delays import Marks
 from hammerwork_cli.render.prune import prune
 
 READ_PER_DRAWN_NODE = 100
@@ -74,6 +76,8 @@ def picture(
     charset: str = "utf8",
     width: int | None = None,
     colour: bool = False,
+    now: datetime | None = None,
+    marks: Marks | None = None,
 ) -> Picture:
     """Draws a tree; only the module of its form is imported.
 
@@ -85,6 +89,8 @@ def picture(
         charset: ``utf8`` or ``ascii``, for text.
         width: of the terminal, for text.
         colour: ANSI colours, for text.
+        now: says in text for how long jobs have been running.
+        marks: what keeps jobs from starting, for text.
     """
     if form == TreeFormat.TEXT:
         from hammerwork_cli.render.tree import tree_text
@@ -98,6 +104,8 @@ def picture(
             status=statuses,
             width=width,
             colour=colour,
+            now=now,
+            marks=marks,
         )
         return Picture(f"{line}\n" for line in lines)
     tree = prune(tree, statuses=statuses, children=limits.children, nodes=limits.nodes)

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from hammerwork_cli.models import FAILURES, WAITING, Counts, JobStatus, SpawnTree, TreeNode, moment
+from hammerwork_cli.models.delays import Marks
 from hammerwork_cli.render.colour import paint, paint_status
 from hammerwork_cli.render.outline import Entry, Outline, Siblings, unread_children
 from hammerwork_cli.render.text import (
@@ -13,6 +14,7 @@ from hammerwork_cli.render.text import (
     ascii_only,
     cells,
     count,
+    cut,
     duration,
     first_line,
     instant,
@@ -26,6 +28,7 @@ from hammerwork_cli.render.text import (
 
 INDENTED_LEVELS = 10
 """Deeper levels are numbered instead of indented, so that lines stay on the screen."""
+_DAY = timedelta(days=1)
 _NAME_CELLS = 60
 _LEAST_ERROR_CELLS = 24
 _MISSING_NAMED = 3
@@ -62,6 +65,7 @@ def tree_text(
     colour: bool = False,
     fold: bool | None = None,
     now: datetime | None = None,
+    marks: Marks | None = None,
     no_room: str = "not drawn: --max-nodes",
 ) -> Iterator[str]:
     """The lines of a tree, without line ends.
@@ -73,19 +77,27 @@ def tree_text(
         max_nodes: lines for jobs in all.
         charset: ``utf8``, or ``ascii``, which writes everything outside ASCII out, data too.
         status: draws only jobs in these statuses, and the way to them.
-        width: columns to which errors are shortened; ``None`` keeps their first line whole.
+        width: columns to which lines are cut, errors first; ``None`` keeps them whole.
         colour: whether statuses are coloured.
         fold: whether quiet siblings become one line; by default unless nothing is limited.
         now: says how long running jobs have been running.
+        marks: what keeps jobs from starting, besides other jobs of the tree.
         no_room: what is said where ``max_nodes`` left no room.
     """
     if fold is None:
         fold = not (max_depth is None and max_children is None and max_nodes is None)
     outline = Outline(
-        tree, max_depth=max_depth, max_children=max_children, max_nodes=max_nodes, statuses=status, fold=fold
+        tree,
+        max_depth=max_depth,
+        max_children=max_children,
+        max_nodes=max_nodes,
+        statuses=status,
+        fold=fold,
+        marks=marks,
     )
     describe = _Describer(outline, _SIGNS[charset], charset == "ascii", width, colour, now)
-    yield from _Drawing(outline, describe, max_depth, no_room).lines()
+    lines = _Drawing(outline, describe, max_depth, no_room).lines()
+    yield from lines if width is None else (cut(line, width, describe.signs.ellipsis) for line in lines)
     if status is not None and not tree.counts.of(*status):
         yield f"No job that was read is {' or '.join(map(status_word, status))}."
 
@@ -250,7 +262,10 @@ class _Describer:
     def root(self, job: str) -> str:
         """The one root: the whole tree at a glance."""
         node = self.tree.nodes[job]
-        parts = [self._name(job), *self._state(node, None), self._totals(), *self._operation(node)]
+        state, totals = self._state(node, None), [self._totals()]
+        # What is cut on a narrow terminal is not the numbers.
+        facts = [*totals, *state] if len(self.tree.nodes) > 1 else [*state, *totals]
+        parts = [self._name(job), *facts, *self._operation(node)]
         return self._line(self.signs.dot.join(parts), node, 0)
 
     def summary(self) -> str:
@@ -297,7 +312,7 @@ class _Describer:
             below.merge(self.outline.below.counted_here(job))
             whole = whole and job not in self.outline.below.incomplete
         times = f"{self._data(node.queue)} {self.signs.times}{count(len(jobs))}"
-        parts = [times, self._word(node)]
+        parts = [times, self._word(node), *self._marks(jobs)]
         if all(self.tree.nodes[job].stored_parents == node.stored_parents for job in jobs):
             parts += self._waiting(node, parent)
         parts += self._extras(node)
@@ -328,7 +343,13 @@ class _Describer:
         return f"{line}{self.signs.dot}{self._data(error, room)}"
 
     def _state(self, node: TreeNode, parent: str | None) -> list[str]:
-        return [self._status(node), *self._waiting(node, parent), *self._elsewhere(node), *self._extras(node)]
+        return [
+            self._status(node),
+            *self._marks([node.id]),
+            *self._waiting(node, parent),
+            *self._elsewhere(node),
+            *self._extras(node),
+        ]
 
     def _word(self, node: TreeNode) -> str:
         return paint_status(node.status, self._data(node.status), self.colour)
@@ -338,12 +359,25 @@ class _Describer:
         if node.status == JobStatus.COMPLETED:
             return f"{word} in {duration(node.run_time)}" if node.run_time is not None else word
         if node.status == JobStatus.RUNNING and node.started_at is not None:
-            return f"{word} since {instant(node.started_at)}{self._so_far(node)}"
+            return f"{word} {self._so_far(node)}"
         return f"{word} after {plural(node.attempts, 'attempt')}" if node.attempts else word
 
     def _so_far(self, node: TreeNode) -> str:
         started = moment(node.started_at)
-        return f" ({duration(self.now - started)})" if self.now and started else ""
+        return f"for {duration(self.now - started)}" if self.now and started else f"since {instant(node.started_at)}"
+
+    def _marks(self, jobs: list[str]) -> list[str]:
+        """What keeps jobs from starting that are all kept alike."""
+        marks = self.outline.marks
+        parts = ["stuck"] if jobs[0] in marks.stuck else []
+        if jobs[0] in marks.due:
+            instants = {marks.due[job] for job in jobs}
+            parts.append(f"{'the first ' if len(instants) > 1 else ''}due {self._due(min(instants))}")
+        return parts
+
+    def _due(self, at: datetime) -> str:
+        wait = at - self.now if self.now else _DAY
+        return f"{at:%Y-%m-%d}" if wait >= _DAY else f"in {duration(wait)}"
 
     def _waiting(self, node: TreeNode, parent: str | None) -> list[str]:
         if node.status not in WAITING:

@@ -53,6 +53,11 @@ CASE WHEN w.id IS NOT NULL THEN {silent_for} <= w.lease_seconds END
 FROM hammerwork_jobs j LEFT JOIN hammerwork_workers w ON w.id = j.claimed_by AND w.ended_at IS NULL
 WHERE j.id {among}
 
+-- name: late_jobs
+-- Those of some jobs that are not due yet, or wait for others.
+SELECT j.id, j.scheduled_at, j.dependency_status FROM hammerwork_jobs j
+WHERE j.id {among} AND (j.scheduled_at > :now OR j.dependency_status = 'waiting')
+
 -- name: dependency_statuses
 -- Whether some jobs wait, may run or were failed by others.
 SELECT j.id, j.dependency_status FROM hammerwork_jobs j WHERE j.id IN (:ids)

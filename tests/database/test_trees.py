@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 from uuid import uuid4
@@ -11,9 +12,11 @@ import pytest
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import NotFoundError
+from hammerwork_cli.models.delays import Marks
 from hammerwork_cli.models.health import Damage
 from hammerwork_cli.queries import spawns, trees
 from hammerwork_cli.queries.doctor import Doctor
+from hammerwork_cli.queries.marks import marks
 from tests.rows import START, Rows
 
 
@@ -351,3 +354,28 @@ def test_no_limit_hides_the_job_that_was_asked_for(
     assert [node["depth"] for node in found["nodes"] if node["id"] in way] == [0, 1, 2, 3]
     assert {(edge["from"], edge["to"]) for edge in found["edges"]} >= set(pairwise(way))
     assert next(node["children"] for node in found["nodes"] if node["id"] == root) == 600
+
+
+def test_what_keeps_a_job_from_starting_is_marked(readable: Database, rows: Rows) -> None:
+    root = rows.job()
+    running = rows.job(root, status="Running")
+    stuck = rows.job(root, status="Pending", dependency_status="waiting")
+    rows.job(running, status="Pending", dependency_status="waiting")
+    rows.job(root, status="Pending")
+    late = rows.job(root, status="Pending", scheduled_at=START + timedelta(days=1))
+    found = marks(readable, trees.tree(readable, root), START + timedelta(hours=1))
+    assert found == Marks(frozenset({stuck}), {late: START + timedelta(days=1)})
+
+
+def test_a_tree_in_which_very_much_waits_is_not_asked_about_again(
+    readable: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = rows.job()
+    for _ in range(3):
+        rows.job(root, status="Pending", scheduled_at=START + timedelta(days=1))
+    tree = trees.tree(readable, root)
+    for most, statements in ((3, 1), (2, 0)):
+        monkeypatch.setattr("hammerwork_cli.queries.marks.MARKED", most)
+        before = readable.executed
+        assert len(marks(readable, tree, START).due) == 3 * statements
+        assert readable.executed - before == statements

@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli.models import FAILURES, Counts, SpawnTree
+from hammerwork_cli.models.delays import Marks
 from hammerwork_cli.render.outline import Below
-from hammerwork_cli.render.text import TIMES
+from hammerwork_cli.render.text import TIMES, painted_cells
 from hammerwork_cli.render.tree import tree_text
 from tests.unit import trees
 from tests.unit.trees import START, Growing, uuid
@@ -33,6 +34,32 @@ def counted(text: str) -> int:
 
 def test_failures_come_first_and_quiet_siblings_are_folded(expected: Expected) -> None:
     expected("tree_video.txt", draw(trees.video()))
+
+
+def test_on_a_terminal_no_line_is_wider_and_the_numbers_of_the_first_stay() -> None:
+    for width in (40, 80):
+        for colour in (False, True):
+            lines = draw(trees.hostile(), width=width, colour=colour).splitlines()
+            assert max(map(painted_cells, lines)) <= width
+    first = draw(trees.video(), width=80).splitlines()[0]
+    assert " · 41 jobs: 37 completed, 4 dead · " in first
+    assert first.endswith("…")
+
+
+def test_what_keeps_a_job_from_starting_is_said_and_only_what_is_kept_alike_is_folded() -> None:
+    growing = Growing()
+    root = growing.job("ingest")
+    jobs = [growing.job("step", "Pending", [root]) for _ in range(6)]
+    day = START + timedelta(days=3650)
+    marks = Marks(frozenset(jobs[:2]), {jobs[2]: day, jobs[3]: day + timedelta(days=1), jobs[4]: day})
+    lines = draw(growing.tree(), marks=marks, now=START).splitlines()
+    assert lines[1:] == [
+        f"├── step {TIMES}2 · Pending · stuck",
+        f"├── step {TIMES}3 · Pending · the first due 2036-11-21",
+        f"└── step {jobs[5][:8]} · Pending",
+    ]
+    soon = Marks(due={jobs[0]: START + timedelta(minutes=5)})
+    assert f"step {jobs[0][:8]} · Pending · due in 5m 00s" in draw(growing.tree(), marks=soon, now=START)
 
 
 def test_a_tree_can_be_drawn_in_ascii(expected: Expected) -> None:
