@@ -18,7 +18,7 @@ _hammerwork_look() {
             options='--help'
             ;;
         'spawn list')
-            options='--recent --since --limit --queue --status --operation --detailed --format --database-url --color --quiet --debug --help'
+            options='--recent --since --limit --queue --status --operation --detailed --failed --format --database-url --color --quiet --debug --help'
             takes=' --since= -l= --limit= -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived --operation= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'spawn tree')

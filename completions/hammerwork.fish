@@ -112,6 +112,7 @@ complete -c hammerwork -n '__hammerwork_at spawn list' -s q -l queue -x -k -a '(
 complete -c hammerwork -n '__hammerwork_at spawn list' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived)' -d 'Only these: failed,dead (any letter case, several).'
 complete -c hammerwork -n '__hammerwork_at spawn list' -l operation -x -d 'Only this operation id, or id of a worker\'s record.'
 complete -c hammerwork -n '__hammerwork_at spawn list' -l detailed -d 'Also handler, limit, inheritance, success rate, wall time.'
+complete -c hammerwork -n '__hammerwork_at spawn list' -l failed -d 'Only with a failure at or anywhere below them, the newest failure first.'
 complete -c hammerwork -n '__hammerwork_at spawn list' -l format -x -a 'table json jsonl csv tsv' -d 'table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at spawn list' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'postgresql://, mysql://, mariadb:// or sqlite:///path.'
 complete -c hammerwork -n '__hammerwork_at spawn list' -l color -x -a 'auto always never' -d 'When to colour.'

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from math import isfinite
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -61,17 +61,22 @@ def list_(
     detailed: Annotated[
         bool, typer.Option("--detailed", help="Also handler, limit, inheritance, success rate, wall time.")
     ] = False,
+    failed: Annotated[
+        bool,
+        typer.Option("--failed", help="Only with a failure at or anywhere below them, the newest failure first."),
+    ] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Parents that spawned children, newest first, with their children counted.
 
     A parent that ended without a child is listed with 0 children, and with the error where it completed although
-    it could not spawn; one that has yet to spawn is in `spawn pending`. Only children are counted: what failed
-    further below, `spawn why` finds.
+    it could not spawn; one that has yet to spawn is in `spawn pending`. Only children are counted, and --status is
+    the parent's own: with --failed also what failed on the levels below them, found from the newest failed jobs upward.
 
     \b
     Examples:
       hammerwork spawn list --recent
+      hammerwork spawn list --failed --queue video_ingest
       hammerwork spawn list --queue video_ingest --status failed,dead --detailed
       hammerwork spawn list --since 7d --format json | jq '.[] | select(.children.failed > 0)'
     """
@@ -79,14 +84,17 @@ def list_(
     if recent and since is not None:
         raise UsageError("--recent is the last hour, and --since says another time.", hint="Give one of them.")
     window = duration(since) if since is not None else timedelta(hours=1) if recent else None
-    found = spawns.operations(
-        context.database(),
-        limit=limit,
-        queue=queue,
-        statuses=statuses(status),
-        since=None if window is None else before(context.now(), window),
-        operation=operation,
-    )
+    wanted: dict[str, Any] = {
+        "limit": limit,
+        "queue": queue,
+        "statuses": statuses(status),
+        "since": None if window is None else before(context.now(), window),
+        "operation": operation,
+    }
+    if failed:
+        _list_failed(context, form, detailed=detailed, **wanted)
+        return
+    found = spawns.operations(context.database(), **wanted)
     context.show(
         found,
         form,
@@ -95,6 +103,22 @@ def list_(
         keys=json.OPERATION_KEYS,
         empty="No parent that spawned matches. Jobs that will spawn are in: hammerwork spawn pending",
     )
+
+
+def _list_failed(context: Context, form: Format, *, detailed: bool, **wanted: Any) -> None:
+    from hammerwork_cli.queries import failed_below
+
+    found = failed_below.operations(context.database(), **wanted)
+    context.show(
+        found.operations,
+        form,
+        columns=lambda: tables().FAILED_OPERATIONS_DETAILED if detailed else tables().FAILED_OPERATIONS,
+        record=json.failed_record,
+        keys=json.FAILED_KEYS,
+        empty="No operation that matches has failed, or has a failure below it.",
+    )
+    if found.more:
+        context.note(f"There may be more: only the newest {failed_below.MOST_FAILED:,} failed jobs are looked at.")
 
 
 @app.command("tree", cls=Verb)

@@ -13,7 +13,7 @@ _HOMES = {
     "jobs": "EnqueuedJob Job JobDetails JobFilter JobGroup JobPage NewJob Outcome new_id",
     "migrations": "Migration MigrationState PlannedMigration TableRows",
     "spawn_config": "ON_ERROR STORED_KEYS SpawnConfig",
-    "spawns": "PendingSpawn RecordedSpawn SpawnGroup SpawnOperation SpawnRequest SpawnStats",
+    "spawns": "FailedBelow PendingSpawn RecordedSpawn SpawnGroup SpawnOperation SpawnRequest SpawnStats",
     "trees": "Lineage SpawnTree TreeNode",
     "values": (
         "FAILURES FINISHED WAITING Counts JobPriority JobStatus Moment id_list moment priority_word rfc3339 status_of"

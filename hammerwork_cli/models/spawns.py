@@ -17,6 +17,7 @@ class SpawnOperation:
         spawned_at: when its first child was created.
         finished_at: when the last of its children ended, once all have ended.
         recorded: its last spawn, where a worker of ours did it.
+        below: what failed anywhere below it, where that was asked for.
     """
 
     parent: TreeNode
@@ -24,6 +25,7 @@ class SpawnOperation:
     spawned_at: Moment
     finished_at: Moment
     recorded: "RecordedSpawn | None" = None
+    below: "FailedBelow | None" = None
 
     @property
     def config(self) -> SpawnConfig | None:
@@ -59,6 +61,19 @@ class SpawnOperation:
         """From the first child's creation to the last child's end, once all have ended."""
         start, end = moment(self.spawned_at), moment(self.finished_at)
         return max(end - start, timedelta()) if start and end else None
+
+
+class FailedBelow(NamedTuple):
+    """Failed jobs on all levels below an operation.
+
+    Attributes:
+        more: whether there may be more: only the newest failures of a database are followed upward.
+        newest_at: when it, or a job below it, failed last.
+    """
+
+    jobs: int
+    more: bool
+    newest_at: Moment
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,19 @@ import re
 from datetime import datetime
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import TreeNode, moment, rfc3339
+from hammerwork_cli.models import Moment, TreeNode, moment, rfc3339
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def after(node: TreeNode) -> str:
     """``CREATED_AT/ID`` of the last job of a page of jobs by their age."""
-    return f"{rfc3339(node.created_at)}/{node.id}"
+    return at(node.created_at, node.id)
+
+
+def at(instant: Moment, job: str) -> str:
+    """``INSTANT/ID`` of the last job of a page of jobs in the order of something else."""
+    return f"{rfc3339(instant)}/{job}"
 
 
 def read(text: str) -> tuple[datetime, str]:

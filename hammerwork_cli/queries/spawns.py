@@ -71,8 +71,13 @@ def operations(
         if spawn_records.are_there(database, since):
             more = _nodes(database, "recorded_operations", limit=limit, **place, **wanted)
             parents = _newest([*parents, *more])[:limit]
-        ids = [parent.id for parent in parents]
-        totals, recorded = Kinship(database).child_counts(ids), spawn_records.of_jobs(database, ids)
+        return counted(database, parents)
+
+
+def counted(database: Database, parents: Sequence[TreeNode]) -> list[SpawnOperation]:
+    """Parents with their children counted, and what was recorded of them."""
+    ids = [parent.id for parent in parents]
+    totals, recorded = Kinship(database).child_counts(ids), spawn_records.of_jobs(database, ids)
     return [_operation(parent, totals.get(parent.id) or ChildTotals(), recorded.get(parent.id)) for parent in parents]
 
 

@@ -263,6 +263,18 @@ def child_counts(counts: Counts) -> Record:
     }
 
 
+def failed_record(operation: SpawnOperation) -> Record:
+    """A spawning parent, and what failed at or below it.
+
+    Keys: those of :func:`operation_record`, ``failed_below`` (failed jobs on all levels below), ``more_failed_below``
+    (whether there may be more), ``newest_failure_at`` (of it or a job below).
+    """
+    assert operation.below
+    jobs, more, newest = operation.below
+    told = {"failed_below": jobs, "more_failed_below": more, "newest_failure_at": rfc3339(newest)}
+    return operation_record(operation) | told
+
+
 def operation_record(operation: SpawnOperation) -> Record:
     """A spawning parent.
 
@@ -344,6 +356,7 @@ OPERATION_KEYS = (
     "completed_at",
 )
 """Columns of csv and tsv; a dot leads into a nested object."""
+FAILED_KEYS = (*OPERATION_KEYS, "failed_below", "more_failed_below", "newest_failure_at")
 
 
 def seconds(length: timedelta | None) -> float | None:

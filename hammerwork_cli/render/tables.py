@@ -49,8 +49,15 @@ OPERATIONS: Sequence[Column[SpawnOperation]] = (
     Column("not spawned", lambda row: first_line(row.error) if row.error else None, optional=True, wraps=True),
 )
 
-OPERATIONS_DETAILED: Sequence[Column[SpawnOperation]] = (
-    *OPERATIONS,
+FAILED_OPERATIONS: Sequence[Column[SpawnOperation]] = (
+    *OPERATIONS[:6],
+    Column("failed below", lambda row: _failed_below(row), "right", is_count=True),
+    *OPERATIONS[6:8],
+    Column("last failed (UTC)", lambda row: instant(row.below.newest_at) if row.below else NOTHING, wraps=True),
+    *OPERATIONS[9:],
+)
+
+_DETAILS: Sequence[Column[SpawnOperation]] = (
     Column("handler", lambda row: row.handler, optional=True, wraps=True),
     Column("record", lambda row: short_id(row.recorded.id) if row.recorded else None, optional=True),
     Column("limits", lambda row: limits(row.config), wraps=True),
@@ -58,6 +65,8 @@ OPERATIONS_DETAILED: Sequence[Column[SpawnOperation]] = (
     Column("success", lambda row: percent(row.success_rate), "right"),
     Column("wall time", lambda row: duration(row.wall_time), "right"),
 )
+OPERATIONS_DETAILED = (*OPERATIONS, *_DETAILS)
+FAILED_OPERATIONS_DETAILED = (*FAILED_OPERATIONS, *_DETAILS)
 
 PENDING: Sequence[Column[PendingSpawn]] = (
     Column("job", lambda row: short_id(row.job.id)),
@@ -72,6 +81,10 @@ PENDING_WITH_CONFIG: Sequence[Column[PendingSpawn]] = (
     *PENDING,
     Column("spawn config", lambda row: config_text(row.job), wraps=True),
 )
+
+
+def _failed_below(row: SpawnOperation) -> str:
+    return f"{count(row.below.jobs)}{'+' * row.below.more}" if row.below else NOTHING
 
 
 def _workflow(node: TreeNode) -> str | None:

@@ -183,6 +183,29 @@ WHERE {first_parent} {among} AND {is_only_archived} GROUP BY {first_parent}, j.s
 SELECT c.parent, {totals} FROM {archived_edges} AS c JOIN hammerwork_jobs_archive j ON j.id = c.id
 WHERE c.parent {among} AND {is_only_archived} GROUP BY c.parent, j.status
 
+-- name: failed_lately
+-- In this order the index on statuses and the times of failures is read from its end.
+AND j.failed_at IS NOT NULL
+AND j.failed_at >= :since -- when :since
+ORDER BY j.failed_at DESC LIMIT :limit
+
+-- name: timeless_failures
+-- The original gives jobs that timed out no failed_at.
+SELECT j.id FROM hammerwork_jobs j
+WHERE j.status IN (:failed) AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
+AND j.created_at >= :since -- when :since
+ORDER BY j.created_at DESC LIMIT :limit
+
+-- name: newest_failed
+-- The jobs that failed last, with their parents: each of the usual spellings from the end of an index, then the others.
+SELECT j.id, j.depends_on, COALESCE(j.failed_at, j.timed_out_at), CASE WHEN {has_config} THEN 1 ELSE 0 END
+FROM (SELECT y.id FROM (SELECT j.id FROM hammerwork_jobs j WHERE j.status = 'Failed' {failed_lately}) AS y
+UNION SELECT y.id FROM (SELECT j.id FROM hammerwork_jobs j WHERE j.status = 'Dead' {failed_lately}) AS y
+UNION SELECT y.id FROM (SELECT j.id FROM hammerwork_jobs j WHERE j.status = 'TimedOut' {failed_lately}) AS y
+UNION SELECT y.id FROM (SELECT j.id FROM hammerwork_jobs j WHERE j.status IN (:oddly_failed) {failed_lately}) AS y
+UNION SELECT y.id FROM ({timeless_failures}) AS y) AS w CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
+ORDER BY COALESCE(j.failed_at, j.timed_out_at, j.created_at) DESC, j.id LIMIT :limit
+
 -- name: operations
 -- Parents that spawned or had their chance to, newest first.
 SELECT {node} FROM hammerwork_jobs j

@@ -3,11 +3,12 @@
 import re
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from hammerwork_cli import __version__
 from hammerwork_cli.errors import AmbiguousIdError, NotFoundError
 from hammerwork_cli.models import JobFilter, JobStatus, SpawnTree, TreeNode
-from hammerwork_cli.queries import children, cursors, job_details, jobs, queues, spawns, trees, workers
+from hammerwork_cli.queries import children, cursors, failed_below, job_details, jobs, queues, spawns, trees, workers
 from hammerwork_cli.render import job_views, json, queue_views, worker_views
 from hammerwork_cli.render.pictures import Limits, TreeFormat, picture
 from hammerwork_cli.render.schemas import spawning
@@ -45,14 +46,16 @@ TEXT_TYPES = {"mermaid": "text/vnd.mermaid", "dot": "text/vnd.graphviz"}
 def operations(call: Call) -> Answer:
     """As ``spawn list``."""
     wanted = call.values
-    found = spawns.operations(
-        call.database,
-        limit=wanted["limit"] + 1,
-        queue=wanted["queue"],
-        statuses=statuses(wanted["status"]),
-        since=start_of(call.now, wanted["since"]),
-        cursor=cursor_in(wanted["cursor"]),
-    )
+    chosen: dict[str, Any] = {
+        "queue": wanted["queue"],
+        "statuses": statuses(wanted["status"]),
+        "since": start_of(call.now, wanted["since"]),
+        "cursor": cursor_in(wanted["cursor"]),
+    }
+    if wanted["failed"]:
+        broken = failed_below.operations(call.database, limit=wanted["limit"], **chosen)
+        return Answer([json.failed_record(operation) for operation in broken.operations], cursor_out(broken.cursor))
+    found = spawns.operations(call.database, limit=wanted["limit"] + 1, **chosen)
     page = found[: wanted["limit"]]
     cursor = cursors.after(page[-1].parent) if len(found) > len(page) else None
     return Answer([json.operation_record(operation) for operation in page], cursor_out(cursor))
@@ -239,6 +242,12 @@ CHILD = record(
     {**IN_TREE, "child_counts": record(CHILD_COUNTS, "Where the depth is 1")}, optional=frozenset({"child_counts"})
 )
 CHILD_CURSOR = replace(CURSOR, schema={"type": "string", "pattern": f"^{children.CURSOR_PATTERN}$", "maxLength": 60})
+FAILED = Parameter(
+    "failed",
+    {"type": "boolean"},
+    "Only those with a failure at or anywhere below them, the newest failure first.",
+    default=False,
+)
 _DEPTH = {"type": "integer", "minimum": 1, "maximum": DEEPEST}
 
 ENDPOINTS = (
@@ -248,7 +257,7 @@ ENDPOINTS = (
         operations,
         "Parents that spawned children, newest first.",
         "spawn-list",
-        (limit(50), CURSOR, QUEUE, STATUS, SINCE),
+        (limit(50), CURSOR, QUEUE, STATUS, SINCE, FAILED),
     ),
     Endpoint(
         "GET",

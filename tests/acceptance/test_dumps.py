@@ -14,6 +14,8 @@ LISTS = (
     ("spawn", "list", "--limit", "1000"),
     ("spawn", "list", "--detailed", "--queue", "video_ingest", "--status", "completed,dead"),
     ("spawn", "list", "--recent"),
+    ("spawn", "list", "--failed", "--limit", "1000"),
+    ("spawn", "list", "--failed", "--detailed", "--queue", "video_ingest", "--status", "completed"),
     ("spawn", "list", "--operation", "ingest_000"),
     ("spawn", "pending", "--show-config", "--limit", "1000"),
     ("spawn", "stats", "--detailed"),
@@ -102,6 +104,25 @@ def test_the_operations_are_those_that_were_counted(ask: Run, counts: dict[str, 
     figures = ask("spawn", "stats", "--hours", "24", "--format", "json").json
     assert figures["operations"] == counts["of_them_with_children"]
     assert figures["children"] == sum(operation["children"]["total"] for operation in operations)
+
+
+def test_failures_anywhere_below_an_operation_are_those_of_its_tree(
+    ask: Run, counts: dict[str, Any], name: str
+) -> None:
+    listed = ask("spawn", "list", "--failed", "--limit", "1000", "--format", "json").json
+    found = {operation["parent_id"]: operation for operation in listed}
+    every = {one["parent_id"] for one in ask("spawn", "list", "--limit", "1000", "--format", "json").json}
+    assert found.keys() <= every
+    broken = 0
+    for tree in (tree for tree in counts["trees"] if tree["root"] in every):
+        failed = sum(tree["statuses"].get(status, 0) for status in ("Failed", "Dead", "TimedOut"))
+        operation = found.get(tree["root"])
+        assert (operation is not None) == bool(failed), tree
+        if operation:
+            assert operation["failed_below"] + (operation["status"] in {"Failed", "Dead", "TimedOut"}) == failed
+            broken += operation["children"]["failed"] < operation["failed_below"]
+    assert broken or "media" not in name  # in the others, no failure is hidden on a lower level
+    assert not any(operation["more_failed_below"] for operation in listed)
 
 
 def test_lineage_of_the_deepest_job_leads_to_its_root(ask: Run, counts: dict[str, Any]) -> None:

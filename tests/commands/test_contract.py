@@ -60,7 +60,14 @@ def changes(*lines: str, schema: str | None = None) -> Says:
 
 
 CONTRACT = {
-    "spawn list": reads("", "--detailed --limit 1000", "--recent", "--since 2h --status failed,dead,completed"),
+    "spawn list": reads(
+        "",
+        "--detailed --limit 1000",
+        "--recent",
+        "--since 2h --status failed,dead,completed",
+        "--failed",
+        "--failed --detailed --queue video_ingest --limit 1",
+    ),
     "spawn tree": reads("{root}", "{root} --full --children-only", "{cycle}", "{lonely}", "{join} --depth 1"),
     "spawn stats": reads("", "--detailed --hours 1000"),
     "spawn lineage": reads("{segment}", "{root} --descendants", "{join} --ancestors", "{cycle}"),

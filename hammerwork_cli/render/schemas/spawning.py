@@ -44,6 +44,11 @@ TREE = record(
         "edges": list_of(EDGE),
     }
 )
+FAILED_BELOW = {
+    "failed_below": count("With --failed: failed jobs on all levels below"),
+    "more_failed_below": flag("With --failed: whether there may be more; only the newest are looked at"),
+    "newest_failure_at": null_or(instant("With --failed: of the parent or a job below")),
+}
 OPERATION = record(
     {
         "parent_id": job_id(),
@@ -63,7 +68,9 @@ OPERATION = record(
         "workflow_name": null_or(text()),
         "created_at": null_or(instant("Of the parent")),
         "completed_at": null_or(instant("Of the parent")),
-    }
+        **FAILED_BELOW,
+    },
+    optional=frozenset(FAILED_BELOW),
 )
 GROUP = {
     "name": text("Of the queue or handler"),

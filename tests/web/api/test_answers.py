@@ -22,6 +22,7 @@ SAME = {
         "spawn list --limit 50 --since 2h --status failed,dead,completed",
         "spawn-list",
     ),
+    "/api/spawn/operations?failed=true&limit=500": ("spawn list --failed --limit 500", "spawn-list"),
     "/api/spawn/operations?queue=transcode&limit=2": ("spawn list --queue transcode --limit 2", "spawn-list"),
     "/api/spawn/stats": ("spawn stats", "spawn-stats"),
     "/api/spawn/stats?hours=1000&queue=transcode&detailed=true": (
@@ -140,6 +141,7 @@ def pages(server: Server, path: str, **parameters: Any) -> list[Any]:
     [
         ("/api/jobs", "id"),
         ("/api/spawn/operations", "parent_id"),
+        ("/api/spawn/operations?failed=true", "parent_id"),
         ("/api/jobs/{root}/children", "id"),
         ("/api/jobs/{lonely}/children", "id"),
         ("/api/jobs/{cycle}/children", "id"),

@@ -1,0 +1,147 @@
+"""Operations with failures on any level below them: on every database, with our indexes and without."""
+
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import JobStatus, rfc3339
+from hammerwork_cli.queries import failed_below
+from tests.database.test_activity import change
+from tests.rows import CONFIG, START, Rows
+
+
+def listed(database: Database, limit: int = 100, **filters: Any) -> list[tuple[str, int]]:
+    """Parent and what failed below it."""
+    found = failed_below.operations(database, limit=limit, **filters)
+    return [(one.parent.id, one.below.jobs) for one in found.operations if one.below]
+
+
+def failed(rows: Rows, *parents: str, minutes: int = 1, status: str = "Dead", **columns: Any) -> str:
+    return rows.job(*parents, status=status, failed_at=START + timedelta(minutes=minutes), **columns)
+
+
+def three_levels(rows: Rows, minutes: int = 1, queue: str = "ingest") -> tuple[str, str, str]:
+    """A healthy looking parent, a child that spawned too, and a job of that which failed."""
+    top = rows.job(spawns=True, queue=queue)
+    middle = rows.job(top, spawns=True)
+    rows.job(top)
+    rows.job(middle)
+    return top, middle, failed(rows, middle, minutes=minutes)
+
+
+def test_a_failure_two_levels_down_leads_to_all_that_spawned_above_it(readable: Database, rows: Rows) -> None:
+    old = three_levels(rows, minutes=5)
+    new = three_levels(rows, minutes=9)
+    failed(rows, old[1], minutes=4, status="failed")
+    healthy = rows.job(spawns=True)
+    rows.job(healthy)
+    failed(rows, minutes=20)
+    [first, *_] = failed_below.operations(readable, limit=1).operations
+    assert (first.parent.id, first.children.total, first.children.failed) == (new[0], 2, 0)
+    assert first.below == (1, False, START + timedelta(minutes=9))
+    assert listed(readable) == [(new[0], 1), (new[1], 1), (old[0], 2), (old[1], 2)]
+
+
+def test_an_operation_that_failed_itself_is_listed_and_every_spelling_of_failure_counts(
+    readable: Database, rows: Rows
+) -> None:
+    parent = rows.job(spawns=True)
+    for status in ("Failed", "Dead", '"Dead"', "timed_out"):
+        failed(rows, parent, status=status)
+    rows.job(parent, status="TimedOut", timed_out_at=START + timedelta(minutes=7))
+    own = failed(rows, spawns=True, minutes=6)
+    assert listed(readable) == [(parent, 5), (own, 0)]
+
+
+def test_the_filters_are_about_the_operation_not_about_what_failed(readable: Database, rows: Rows) -> None:
+    top, middle, _ = three_levels(rows)
+    assert listed(readable, queue="ingest") == [(top, 1)]
+    assert listed(readable, queue="work") == [(middle, 1)]
+    assert listed(readable, statuses=[JobStatus.DEAD]) == []
+    assert listed(readable, since=START + timedelta(seconds=2)) == [(middle, 1)]
+    assert listed(readable, operation="op-1") == [(top, 1), (middle, 1)]
+    assert listed(readable, operation="op-2") == []
+
+
+def test_the_next_page_begins_after_the_last_operation_seen(readable: Database, rows: Rows) -> None:
+    every = [job for minutes in (3, 2, 1) for job in three_levels(rows, minutes)[:2]]
+    seen: list[str] = []
+    cursor = None
+    while len(seen) < len(every):
+        page = failed_below.operations(readable, limit=4, cursor=cursor)
+        seen += [one.parent.id for one in page.operations]
+        cursor = page.cursor
+    assert seen == every
+    assert cursor is None
+    gone = f"{rfc3339(START + timedelta(minutes=2, seconds=30))}/{uuid4()}"
+    assert listed(readable, cursor=gone) == [(job, 1) for job in every[2:]]
+
+
+def test_joins_cycles_and_parents_that_are_nowhere_do_not_stop_it(readable: Database, rows: Rows) -> None:
+    left, right = rows.job(spawns=True), rows.job(spawns=True)
+    middle = rows.job(left, right)
+    failed(rows, middle, left, str(uuid4()))
+    first = rows.job(spawns=True)
+    second = failed(rows, first, spawns=True, minutes=-1)
+    change(rows, first, depends_on=rows.ids([second]))
+    assert dict(listed(readable)) == {left: 1, right: 1, first: 1, second: 1}
+
+
+def test_ancestors_that_are_only_in_the_archive_are_listed(readable: Database, rows: Rows) -> None:
+    top = str(uuid4())
+    payload = json.dumps({"_spawn_config": CONFIG}).encode()
+    row = {"id": top, "queue_name": "ingest", "payload": payload, "status": "Completed", "created_at": START}
+    row |= {"scheduled_at": START, "archived_at": START, "attempts": 1, "max_attempts": 3}
+    rows.insert("hammerwork_jobs_archive", row)
+    middle = rows.job(top, spawns=True)
+    failed(rows, middle)
+    assert listed(readable) == [(top, 1), (middle, 1)]
+
+
+def test_a_parent_without_configuration_is_known_by_the_record_of_its_spawning(readable: Database, rows: Rows) -> None:
+    parent = rows.job()
+    failed(rows, parent)
+    assert listed(readable) == []
+    record = {"id": str(uuid4()), "parent_id": parent, "root_id": parent, "depth": 0, "occurrence": ""}
+    times = {"started_at": START, "ended_at": START}
+    rows.insert("hammerwork_spawn_operations", {**record, "outcome": "spawned", "children": 1, **times})
+    assert listed(readable) == [(parent, 1)]
+    assert listed(readable, operation=record["id"]) == [(parent, 1)]
+
+
+def test_where_a_bound_is_reached_it_says_that_there_may_be_more(
+    readable: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parents = [rows.job(spawns=True) for _ in range(3)]
+    for minutes, parent in enumerate(parents):
+        failed(rows, parent, minutes=minutes)
+    assert not failed_below.operations(readable, limit=1).more
+    for name in ("MOST_FAILED", "MOST_ANCESTORS"):
+        with monkeypatch.context() as patched:
+            patched.setattr(failed_below, name, 2)
+            found = failed_below.operations(readable, limit=100)
+        assert found.more
+        assert len(found.operations) == 2
+    monkeypatch.setattr(failed_below, "MOST_FAILED", 1)
+    assert listed(readable) == [(parents[2], 1)]
+    monkeypatch.undo()
+    three_levels(rows)
+    monkeypatch.setattr(failed_below, "LEVELS", 1)
+    assert failed_below.operations(readable, limit=100).more
+
+
+def test_it_takes_as_many_statements_for_many_failures_as_for_few(readable: Database, rows: Rows) -> None:
+    def sent() -> int:
+        before = readable.executed
+        assert failed_below.operations(readable, limit=1000).operations
+        return readable.executed - before
+
+    three_levels(rows)
+    few = sent()
+    readable.transaction(lambda: [three_levels(rows, minutes) for minutes in range(40)])
+    assert sent() == few
+    assert few <= 12
