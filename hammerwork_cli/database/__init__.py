@@ -1,7 +1,6 @@
 """From a URL to a :class:`Database`; the driver is imported only when its scheme is used."""
 
 import sys
-from importlib import import_module
 
 from hammerwork_cli.database.access import Database
 from hammerwork_cli.database.url import DatabaseUrl, redact
@@ -35,7 +34,7 @@ def connect(url: str | DatabaseUrl) -> Database:
 
 def _require(driver: str, package: str) -> None:
     try:
-        import_module(driver)
+        __import__(driver)  # what import_module imports, -X importtime does not list
     except ImportError as error:
         why = str(error).partition("\n")[0].rstrip(".")
         raise ConfigError(
