@@ -1,6 +1,7 @@
 """With our indexes, what a Rust worker spawns afterwards is found without reading the whole table."""
 
 import json
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,10 @@ from tests.rows import START, Rows
 
 EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": "EXPLAIN ", "mysql": "EXPLAIN FORMAT=JSON "}
 ANALYZE = {"sqlite": "ANALYZE", "postgresql": "ANALYZE hammerwork_jobs", "mysql": "ANALYZE TABLE hammerwork_jobs"}
+
+WHOLE_TABLE = re.compile(
+    r'SCAN [jc]\b|Seq Scan on hammerwork_jobs\b|"table_name": "[jc]",\s+"access_type": "(?:ALL|index)"'
+)
 
 
 def plan(database: Database, statement: str, **values: Any) -> str:
@@ -60,14 +65,18 @@ def test_the_newest_operations_are_read_from_our_index(spawned: tuple[Database, 
     assert "idx_hammerwork_jobs_spawn_config" in told
 
 
-def test_the_figures_of_a_window_are_read_from_our_index(spawned: tuple[Database, str]) -> None:
+@pytest.mark.parametrize("recorded", [False, True], ids=["configured", "recorded"])
+def test_the_figures_of_a_window_are_read_from_our_indexes(spawned: tuple[Database, str], recorded: bool) -> None:
     database, _ = spawned
     since = START + timedelta(days=1)
     assert spawns.stats(database, since=since, recent=since).overall.operations == 20
-    for recorded in (False, True):
-        window = {"queue": None, "since": since, "recorded": recorded, "configured": not recorded}
-        told = plan(database, "spawns.window_totals", **window)
-        assert "idx_hammerwork_jobs_first_parent" in told
+    window = {"queue": None, "since": since, "recorded": recorded, "configured": not recorded}
+    parents = plan(database, "spawns.window_parents", recent=since, **window)
+    totals = plan(database, "spawns.window_totals", **window)
+    assert "idx_hammerwork_jobs_first_parent" in totals
+    for told in (parents, totals):
+        assert "idx_hammerwork_jobs_spawn_config" in told
+        assert not WHOLE_TABLE.search(told), told
 
 
 def test_children_are_read_from_our_index(spawned: tuple[Database, str]) -> None:
