@@ -1,12 +1,16 @@
 """What a short command does not load: a command line in scripts is started thousands of times."""
 
+import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
+from hammerwork_cli.database import connect
 from tests.conftest import ROOT
+from tests.rows import Rows
 
 HEAVY = {"rich", "tabulate", "asyncio", "pydantic", "importlib.metadata", "click", "tomllib"}
 
@@ -35,3 +39,19 @@ def test_a_list_on_sqlite_loads_no_other_driver_and_nothing_for_people(
     modules = loaded(*words, "--format", "json", env=env)
     assert "sqlite3" in modules
     assert not modules & {"psycopg", "mysql.connector", *HEAVY}
+
+
+DRIVERS = {"sqlite": "sqlite3", "postgres": "psycopg", "mysql": "mysql.connector"}
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_piped_answer_loads_one_driver_and_no_rich(
+    form: str, dialect: str, new_database: Callable[..., str], clean_environment: dict[str, str]
+) -> None:
+    url = new_database(dialect, migrated=True)
+    with contextlib.closing(connect(url)) as database:
+        Rows(database).job(spawns=True)
+    modules = loaded("spawn", "list", "--format", form, env={**clean_environment, "HAMMERWORK_DATABASE_URL": url})
+    assert modules & {*DRIVERS.values()} == {DRIVERS[dialect]}
+    assert "rich" not in modules
+    assert ("tabulate" in modules) == (form == "table")

@@ -1,5 +1,6 @@
 """What goes wrong is said on stderr, with the right exit code, a next step, and never a password."""
 
+import contextlib
 import json
 import os
 import signal
@@ -12,7 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from hammerwork_cli.commands.options import Format
 from hammerwork_cli.database import connect
+from hammerwork_cli.render.pictures import TreeFormat
 from tests.conftest import ROOT
 from tests.rows import Rows
 
@@ -198,6 +201,25 @@ def test_a_closed_pipe_ends_quietly(migrated_url: str, clean_environment: dict[s
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize("verb", ["list", "tree", "lineage", "pending", "stats"])
+def test_a_pipe_that_nobody_reads_ends_quietly_in_every_format(
+    new_database: Callable[..., str], clean_environment: dict[str, str], verb: str
+) -> None:
+    url = new_database("sqlite", migrated=True)
+    with contextlib.closing(connect(url)) as database:
+        rows = Rows(database)
+        root = rows.job(spawns=True)
+        rows.job(root, spawns=True, status="Pending")
+    job = (root,) if verb in {"tree", "lineage"} else ()
+    reader, writer = os.pipe()
+    os.close(reader)
+    for form in TreeFormat if verb == "tree" else Format:
+        command = [sys.executable, "-m", "hammerwork_cli", "spawn", verb, *job, "--format", form, "-u", url]
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=clean_environment, check=False)
+        assert (done.returncode, done.stderr) == (0, b""), form
+    os.close(writer)
 
 
 def test_ctrl_c_exits_with_130(run: Run, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
