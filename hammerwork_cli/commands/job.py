@@ -21,6 +21,7 @@ from hammerwork_cli.commands.options import (
     LimitOption,
     QueueOption,
     StatusOption,
+    duration,
     statuses,
 )
 from hammerwork_cli.commands.verb import Verb, group
@@ -193,7 +194,7 @@ def enqueue(
         "handler": spawn_handler,
         "max_spawn_count": max_spawn_count,
         "operation_id": operation_id,
-        "spawn_delay_ms": round(read.seconds_or_duration(spawn_delay).total_seconds() * 1000) if spawn_delay else None,
+        "spawn_delay_ms": round(duration(spawn_delay).total_seconds() * 1000) if spawn_delay else None,
         "batch_size": batch_size,
     }
     text = read.payload_with(read.text_from(payload), spawning, spawn_config, inherit)

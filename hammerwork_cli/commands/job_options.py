@@ -88,22 +88,13 @@ def start_of_window(now: datetime, since: str | None, last_hours: float | None) 
     return before(now, min(lengths)) if lengths else None
 
 
-def seconds_or_duration(text: str) -> timedelta:
-    """``90`` (seconds), ``90s``, ``15m``, ``2h``, ``7d``.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    return duration(f"{text.strip()}s" if re.fullmatch(r"\s*\d+(\.\d+)?\s*", text) else text)
-
-
 def whole_seconds(text: str) -> int:
     """A timeout.
 
     Raises:
         UsageError: it is no whole number of seconds that the column can hold.
     """
-    length = seconds_or_duration(text).total_seconds()
+    length = duration(text).total_seconds()
     if not (length.is_integer() and 1 <= length <= LARGEST_INTEGER):
         raise UsageError(f"A timeout is 1 to {LARGEST_INTEGER:,} whole seconds, not {text[:40]!r}.")
     return int(length)
@@ -119,7 +110,7 @@ def start_time(now: datetime, delay: str | None, at: str | None) -> datetime:
         raise UsageError("--delay and --at exclude each other.")
     try:
         if delay:
-            return now + seconds_or_duration(delay)
+            return now + duration(delay)
     except OverflowError as error:
         raise UsageError(f"The delay {delay!r} is too long.") from error
     if not at:

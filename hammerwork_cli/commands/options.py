@@ -46,22 +46,38 @@ StatusOption = Annotated[
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Consent given: do not ask.")]
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_DURATION = re.compile(r"(?P<number>\d{1,9}(?:\.\d{1,3})?)\s*(?P<unit>ms|[smhdw])", re.IGNORECASE)
+_DURATION = re.compile(r"(?P<number>\d{1,9}(?:\.\d{1,3})?)\s*(?P<unit>ms|[smhdw])?", re.IGNORECASE)
 
 
 def duration(text: str) -> timedelta:
-    """A duration such as ``500ms``, ``90s``, ``15m``, ``2h``, ``7d``.
+    """A duration such as ``500ms``, ``90`` (seconds), ``90s``, ``15m``, ``2h``, ``7d``.
 
     Raises:
         UsageError: it is none.
     """
     found = _DURATION.fullmatch(text.strip())
     if not found:
-        raise UsageError(f"{text[:40]!r} is not a duration.", hint="Write 90s, 15m, 2h or 7d.")
+        raise UsageError(f"{text[:40]!r} is not a duration.", hint="Write 90 (seconds), 15m, 2h or 7d.")
     try:
-        return timedelta(seconds=float(found["number"]) * _UNITS[found["unit"].lower()])
+        return timedelta(seconds=float(found["number"]) * _UNITS[(found["unit"] or "s").lower()])
     except OverflowError as error:
         raise UsageError(f"The duration {text[:40]!r} is too long.") from error
+
+
+def age(text: str) -> timedelta:
+    """The age from which on jobs are changed for good: a duration with its unit, since 30 may have meant days.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if text.strip()[-1:].isdigit():
+        raise UsageError(f"{text[:40]!r} has no unit.", hint="Write 30m, 12h or 30d.")
+    return duration(text)
+
+
+def spoken(length: str | None) -> str:
+    """A duration as it was written, which is a number of seconds where it has no unit."""
+    return f"{length} s" if (length or "")[-1:].isdigit() else f"{length}"
 
 
 def before(now: datetime, length: timedelta) -> datetime:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.commands import job_options as read
-from hammerwork_cli.commands.options import Format, FormatOption, JobArgument, duration
+from hammerwork_cli.commands.options import Format, FormatOption, JobArgument, duration, spoken
 from hammerwork_cli.commands.verb import Verb
 from hammerwork_cli.context import Context
 from hammerwork_cli.errors import TimedOutError, UsageError
@@ -78,7 +78,7 @@ def again(
     given = {
         "max_spawn_count": max_spawn_count,
         "operation_id": operation_id,
-        "spawn_delay_ms": round(read.seconds_or_duration(spawn_delay).total_seconds() * 1000) if spawn_delay else None,
+        "spawn_delay_ms": round(duration(spawn_delay).total_seconds() * 1000) if spawn_delay else None,
         "batch_size": batch_size,
     }
     database = context.database()
@@ -126,6 +126,6 @@ def _show(context: Context, made: SpawnRequest, form: Format) -> None:
 
 def _judge(made: SpawnRequest, *, wait: bool, timeout: str | None) -> None:
     if wait and made.is_open:
-        raise TimedOutError(f"No worker has done it within {timeout}; the request {made.id} stays.")
+        raise TimedOutError(f"No worker has done it within {spoken(timeout)}; the request {made.id} stays.")
     if made.state == "failed":
         raise typer.Exit(ANSWER_IS_NO)

@@ -5,8 +5,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hammerwork_cli.commands.job_options import seconds_or_duration
-from hammerwork_cli.commands.options import Format, FormatOption, JobArgument, QueueOption, YesOption, before, duration
+from hammerwork_cli.commands.options import (
+    Format,
+    FormatOption,
+    JobArgument,
+    QueueOption,
+    YesOption,
+    age,
+    before,
+    duration,
+    spoken,
+)
 from hammerwork_cli.commands.verb import Verb
 from hammerwork_cli.context import Context
 from hammerwork_cli.errors import HammerworkError, TimedOutError, UsageError
@@ -68,7 +77,7 @@ def wait(
         context.database,
         _Notes(context),
         interval=_seconds_between(interval),
-        timeout=seconds_or_duration(timeout).total_seconds() if timeout is not None else None,
+        timeout=duration(timeout).total_seconds() if timeout is not None else None,
         fail_stuck=fail_stuck,
     )
     result = waiter.wait(database, jobs.resolve(database, job), whole=not children_only, now=context.now())
@@ -78,14 +87,13 @@ def wait(
         lambda: wait_views.wait_text(result, width=context.width, colour=context.colour),
     )
     if result.outcome == WaitOutcome.TIMEOUT:
-        given = f"{timeout} s" if (timeout or "")[-1:].isdigit() else timeout
-        raise TimedOutError(f"The tree has not finished within {given}: {wait_views.open_text(result)}.")
+        raise TimedOutError(f"The tree has not finished within {spoken(timeout)}: {wait_views.open_text(result)}.")
     if result.outcome != WaitOutcome.COMPLETED:
         raise typer.Exit(ANSWER_IS_NO)
 
 
 def _seconds_between(interval: str) -> float:
-    seconds = seconds_or_duration(interval).total_seconds()
+    seconds = duration(interval).total_seconds()
     if seconds < SHORTEST_INTERVAL:
         raise UsageError("--interval is too short: the database would do nothing else.", hint="Write 0.1s or more.")
     return seconds
@@ -188,7 +196,7 @@ def doctor(
 
     context: Context = ctx.obj
     now = context.now()
-    lost_before = before(now, duration(older_than)) if older_than is not None else None
+    lost_before = before(now, age(older_than)) if older_than is not None else None
     healer = Doctor(context.database(), now=now, queue=queue, lost_before=lost_before, examples=examples)
     found = healer.look()
     if fix and not dry_run and any(finding.mendable for finding in found):

@@ -145,9 +145,7 @@ def seconds_between(interval: str) -> float:
     Raises:
         UsageError: it is no time, too short or too long.
     """
-    from hammerwork_cli.commands.job_options import seconds_or_duration
-
-    seconds = seconds_or_duration(interval).total_seconds()
+    seconds = duration(interval).total_seconds()
     if seconds < SHORTEST_INTERVAL:
         raise UsageError("--interval is too short: the database would do nothing else.", hint="Write 0.1 or more.")
     if seconds > LONGEST_INTERVAL:

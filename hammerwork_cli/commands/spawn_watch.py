@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from hammerwork_cli.commands.live import Ending, Pace, follow_in_lines, follow_on_screen
-from hammerwork_cli.commands.options import duration
+from hammerwork_cli.commands.options import duration, spoken
 from hammerwork_cli.commands.screen import can_redraw
 from hammerwork_cli.commands.spawn_monitor import seconds_between
 from hammerwork_cli.context import Context
@@ -61,6 +61,6 @@ def watch_tree(
 
         ending = follow_in_lines(context, watch, verdict, speak, pace)
     if ending == Ending.TIMEOUT:
-        raise TimedOutError(f"The tree has not finished within {timeout}.")
+        raise TimedOutError(f"The tree has not finished within {spoken(timeout)}.")
     if ending == Ending.FAILED:
         raise typer.Exit(ANSWER_IS_NO)

@@ -8,7 +8,16 @@ import typer
 from hammerwork_cli.commands import worker_start
 from hammerwork_cli.commands.aliases import verb_with
 from hammerwork_cli.commands.option_sets import spread
-from hammerwork_cli.commands.options import Format, FormatOption, LimitOption, QueueOption, YesOption, before, duration
+from hammerwork_cli.commands.options import (
+    Format,
+    FormatOption,
+    LimitOption,
+    QueueOption,
+    YesOption,
+    before,
+    duration,
+    spoken,
+)
 from hammerwork_cli.commands.verb import group
 from hammerwork_cli.context import Context
 from hammerwork_cli.database import Database
@@ -189,7 +198,9 @@ def _ask(context: Context, request: str, asking: Asking) -> None:
         context.note("No worker is alive.")
     late = [one for one in asked if one.now is None]
     if asking.wait and late and not asking.dry_run:
-        raise TimedOutError(f"{plural(len(late), 'worker')} did not {request} within {asking.timeout}.", hint=STATUS)
+        raise TimedOutError(
+            f"{plural(len(late), 'worker')} did not {request} within {spoken(asking.timeout)}.", hint=STATUS
+        )
 
 
 def _agree(context: Context, request: str, found: list[Worker], asking: Asking) -> None:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hammerwork_cli.commands.job_options import seconds_or_duration
-from hammerwork_cli.commands.options import Format, FormatOption
+from hammerwork_cli.commands.options import Format, FormatOption, duration
 from hammerwork_cli.context import Context
 from hammerwork_cli.errors import UsageError
 
@@ -141,7 +140,7 @@ def start(
 def _seconds(option: str, text: str | None) -> float | None:
     if text is None:
         return None
-    seconds = seconds_or_duration(text).total_seconds()
+    seconds = duration(text).total_seconds()
     if seconds <= 0:
         raise UsageError(f"{option} is more than 0 seconds.", hint="Write 0.5, 1s or 2m.")
     return seconds

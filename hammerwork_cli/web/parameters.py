@@ -17,8 +17,8 @@ from hammerwork_cli.models import JobStatus, moment, rfc3339, status_of
 from hammerwork_cli.render.schemas.words import Schema
 
 SHOWN = 80
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-DURATION_PATTERN = "^([0-9]{1,6})([smhdw])$"
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+DURATION_PATTERN = "^([0-9]{1,6})([smhdw]?)$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ HOURS = Parameter(
 SINCE = Parameter(
     "since",
     {"type": "string", "pattern": DURATION_PATTERN},
-    "Only what was created in the last so much time: 90s, 15m, 2h, 7d.",
+    "Only what was created in the last so much time: 90 (seconds), 15m, 2h, 7d.",
 )
 
 

@@ -34,7 +34,7 @@ def filled_url(new_database: Callable[..., str]) -> str:
 
 
 def test_nothing_was_created_since_just_now(run: Run, filled_url: str) -> None:
-    for since, parents in (("0s", 0), ("1h", 1)):
+    for since, parents in (("0s", 0), ("0", 0), ("1h", 1), ("3600", 1)):
         done = run("spawn", "list", "--since", since, "--format", "json", url=filled_url, env=SOON)
         assert (done.exit_code, len(done.json)) == (0, parents)
 
@@ -48,6 +48,9 @@ def test_nothing_was_created_since_just_now(run: Run, filled_url: str) -> None:
         (("spawn", "list", "--since", "999999d"), "before all time"),
         (("spawn", "doctor", "--older-than", "999999d"), "before all time"),
         (("spawn", "doctor", "--older-than", ""), "not a duration"),
+        (("spawn", "doctor", "--older-than", "30"), "has no unit"),
+        (("job", "purge", "--all", "--older-than", "30", "--yes"), "has no unit"),
+        (("job", "delete", "--older-than", "30", "--yes"), "has no unit"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
