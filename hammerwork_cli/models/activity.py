@@ -54,7 +54,7 @@ class BusyWorker:
         state: ``running``, ``stopping`` or ``lost``.
         running: jobs that run in it now.
         concurrency: how many may.
-        completed, failed: runs since it started.
+        completed, failed: runs since it started; a run that failed is an attempt, which may be followed by others.
         silent_seconds: since its last heartbeat.
     """
 

@@ -16,6 +16,7 @@ from hammerwork_cli.render.text import (
     duration,
     first_line,
     painted_cells,
+    plural,
     short_id,
     shorten,
 )
@@ -273,7 +274,7 @@ class _Drawing:
     def _worker(self, worker: BusyWorker, name: str) -> str:
         parts = [f"{count(worker.running)}/{count(worker.concurrency)} busy", f"{count(worker.completed)} completed"]
         if worker.failed:
-            parts.append(self._paint(f"{count(worker.failed)} failed", "red"))
+            parts.append(self._paint(plural(worker.failed, "failed attempt"), "red"))
         if worker.state == "lost":
             silent = duration(timedelta(seconds=worker.silent_seconds))
             parts = [self._paint(f"lost, silent for {silent}", "red"), *parts]

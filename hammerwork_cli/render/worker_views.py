@@ -50,7 +50,7 @@ WORKERS: Sequence[Column[Worker]] = (
     Column("queues", lambda row: ", ".join(row.queue_names), wraps=True),
     Column("running", _slots, "right"),
     Column("completed", lambda row: count(row.completed), "right"),
-    Column("failed", lambda row: count(row.failed), "right"),
+    Column("failed attempts", lambda row: count(row.failed), "right"),
     Column("rate", _rate, "right"),
     Column("memory", lambda row: _memory(row.memory), "right"),
     Column("up", lambda row: duration(row.up_time), "right"),
@@ -141,7 +141,7 @@ def status_text(status: WorkerStatus, *, colour: bool) -> Iterator[str]:
         "ended": f"{instant(worker.ended_at)} UTC" if worker.ended_at else "",
         "heartbeat": f"{duration(timedelta(seconds=worker.silent_for))} ago, lease {worker.lease:g} s",
         "memory": _memory(worker.memory),
-        "jobs": f"{count(worker.completed)} completed, {count(worker.failed)} failed, {_rate(worker)}",
+        "jobs": f"{count(worker.completed)} completed, {plural(worker.failed, 'failed attempt')}, {_rate(worker)}",
         "running": _slots(worker),
     }
     yield from (f"  {name:15} {text}" for name, text in facts.items() if text not in {"", NOTHING})

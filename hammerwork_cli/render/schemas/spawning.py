@@ -250,7 +250,7 @@ MONITOR = record(
                         "running": count("Jobs"),
                         "concurrency": count(),
                         "completed": count("Since it started"),
-                        "failed": count("Since it started"),
+                        "failed": count("Attempts that failed since it started, also those that were made again"),
                     }
                 ),
                 "Null without a table of them",

@@ -25,7 +25,7 @@ WORKER = {
     "concurrency": count("Most jobs at once"),
     "running": count("Jobs now"),
     "completed": count("Runs since its start"),
-    "failed": count("Runs since its start"),
+    "failed": count("Runs that failed since its start: attempts, which may have been made again"),
     "jobs_per_minute": null_or(number("Since its start")),
     "memory_bytes": null_or(count()),
     "lease_seconds": seconds("Without a heartbeat, after which others take its jobs"),
