@@ -24,6 +24,8 @@ from hammerwork_cli.errors import (
 
 CONNECT_SECONDS = 10
 ABORT_SECONDS = 1
+OLDEST = {"MariaDB": (10, 6), "MySQL": (8, 0)}
+"""The first that read JSON as a table and skip rows that others hold."""
 RETRYABLE = {1213, 1205, 1020, 1180, 1637, 3572}
 LOST = {2006, 2013, 2055, 1053, 1927, 1047, 1158, 1159, 1160, 1161, 4031, -1}
 NOBODY_ANSWERS = {2002, 2003, 2005, *LOST}
@@ -78,8 +80,10 @@ class MySQLDatabase(Database):
         cursor.execute("SET SESSION eq_range_index_dive_limit = 0")
         cursor.execute("SELECT version()")
         self.version = str(cursor.fetchone()[0])
-        numbers = tuple(int(number) for number in re.findall(r"\d+", self.version)[:2])
-        self.sorts_to_claim = self.is_mariadb and numbers < (10, 8)
+        if refusal := too_old(self.version):
+            connection.close()
+            raise ConfigError(refusal)
+        self.sorts_to_claim = self.is_mariadb and _numbers(self.version) < (10, 8)
         # A CAST in a statement takes the connection's collation, and must meet that of the columns.
         cursor.execute(
             "SELECT collation_name FROM information_schema.columns WHERE table_schema = DATABASE()"
@@ -151,17 +155,37 @@ class MySQLDatabase(Database):
     @property
     def is_mariadb(self) -> bool:
         """Whether the server is MariaDB and not MySQL proper."""
-        return "mariadb" in self.version.lower()
+        return _product(self.version) == "MariaDB"
 
     @property
     def server(self) -> str:
         """Product and version."""
-        return f"{'MariaDB' if self.is_mariadb else 'MySQL'} {self.version.partition('-')[0]}"
+        return _named(self.version)
 
     def now(self) -> datetime:
         """The server's clock, in UTC."""
         instant: datetime = self.query("SELECT UTC_TIMESTAMP(6)")[0][0]
         return instant.replace(tzinfo=UTC)
+
+
+def too_old(version: str) -> str | None:
+    """What to tell of a server that lacks what the statements need, ``None`` when it has it."""
+    oldest = OLDEST[_product(version)]
+    if _numbers(version) >= oldest:
+        return None
+    return f"{_named(version)} is too old: {oldest[0]}.{oldest[1]} or newer is needed."
+
+
+def _product(version: str) -> str:
+    return "MariaDB" if "mariadb" in version.lower() else "MySQL"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+
+
+def _named(version: str) -> str:
+    return f"{_product(version)} {version.partition('-')[0]}"
 
 
 def _default_collation(cursor: Any) -> Any:
