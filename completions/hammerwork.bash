@@ -18,8 +18,8 @@ _hammerwork_look() {
             options='--help'
             ;;
         'spawn list')
-            options='--recent --since --limit --queue --status --operation --detailed --failed --format --database-url --color --quiet --debug --help'
-            takes=' --since= -l= --limit= -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived --operation= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--recent --since --limit --cursor --queue --status --operation --detailed --failed --format --database-url --color --quiet --debug --help'
+            takes=' --since= -l= --limit= --cursor= -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived --operation= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'spawn tree')
             options='--format --depth --max-children --max-nodes --full --children-only --status --charset --watch --interval --timeout --database-url --color --quiet --debug --help'

@@ -117,7 +117,7 @@ def _wants_json(words: Sequence[str]) -> bool:
 
 def _leave(exit_code: int, context: Context) -> int:
     """Ends after an answer that is on stdout."""
-    if exit_code == AnswerIsNoError.exit_code and context.speaks_json:
+    if exit_code == AnswerIsNoError.exit_code and context.speaks_json and not context.options.get("quiet"):
         return _failure(AnswerIsNoError("The answer is no.", hint="stdout holds it."), context)
     return exit_code
 

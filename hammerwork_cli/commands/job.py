@@ -15,6 +15,7 @@ from hammerwork_cli.commands.job_options import (
     SinceOption,
 )
 from hammerwork_cli.commands.options import (
+    CursorOption,
     Format,
     FormatOption,
     JobArgument,
@@ -51,21 +52,19 @@ def list_(
     since: SinceOption = None,
     last_hours: LastHoursOption = None,
     limit: LimitOption = 50,
-    cursor: Annotated[
-        str | None, typer.Option("--cursor", metavar="CURSOR", help="Go on after this: CREATED_AT/ID of the last job.")
-    ] = None,
+    cursor: CursorOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Jobs, newest first.
 
-    When there are more, a note on stderr says the next --cursor, in every format. It is the last job's
-    created_at and id with a slash between them.
+    The next page begins at --cursor with the id of the last job, or with its created_at, a slash and its id, which
+    holds when that job is deleted meanwhile; where there are more, a note says it. A page after the last one is empty.
 
     \b
     Examples:
       hammerwork job list --failed --last-hours 24
       hammerwork job list --queue video_ingest --status running,pending --priority high,critical
-      hammerwork job list --format json | jq -r '.[-1] | .created_at + "/" + .id'
+      hammerwork job list --cursor "$(hammerwork job list --format json | jq -r '.[-1].id')"
     """
     context: Context = ctx.obj
     wanted = {*(statuses(status) or ()), *(FAILURES if failed else ()), *((JobStatus.COMPLETED,) if completed else ())}

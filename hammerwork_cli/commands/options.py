@@ -39,6 +39,10 @@ LimitOption = Annotated[
     int,
     typer.Option("-l", "--limit", min=1, max=1_000_000, help="How many at most.", callback=configured_limit),
 ]
+CursorOption = Annotated[
+    str | None,
+    typer.Option("--cursor", metavar="CURSOR", help="Go on after this: the last job's id, or CREATED_AT/ID."),
+]
 StatusOption = Annotated[
     list[str] | None,
     typer.Option("-t", "--status", metavar="STATUS", help="Only these: failed,dead (any letter case, several)."),

@@ -9,6 +9,7 @@ import typer
 
 from hammerwork_cli.commands import spawn_again, spawn_health, spawn_monitor
 from hammerwork_cli.commands.options import (
+    CursorOption,
     Format,
     FormatOption,
     JobArgument,
@@ -52,6 +53,7 @@ def list_(
         str | None, typer.Option("--since", metavar="DURATION", help="Only parents created since: 90s, 15m, 2h, 7d.")
     ] = None,
     limit: LimitOption = 20,
+    cursor: CursorOption = None,
     queue: QueueOption = None,
     status: StatusOption = None,
     operation: Annotated[
@@ -72,6 +74,7 @@ def list_(
     A parent that ended without a child is listed with 0 children, and with the error where it completed although
     it could not spawn; one that has yet to spawn is in `spawn pending`. Only children are counted, and --status is
     the parent's own: with --failed also what failed on the levels below them, found from the newest failed jobs upward.
+    The next page begins at --cursor with the parent_id of the last one.
 
     \b
     Examples:
@@ -86,6 +89,7 @@ def list_(
     window = duration(since) if since is not None else timedelta(hours=1) if recent else None
     wanted: dict[str, Any] = {
         "limit": limit,
+        "cursor": cursor,
         "queue": queue,
         "statuses": statuses(status),
         "since": None if window is None else before(context.now(), window),
@@ -94,7 +98,7 @@ def list_(
     if failed:
         _list_failed(context, form, detailed=detailed, **wanted)
         return
-    found = spawns.operations(context.database(), **wanted)
+    found, following = spawns.page(context.database(), **wanted)
     context.show(
         found,
         form,
@@ -103,6 +107,12 @@ def list_(
         keys=json.OPERATION_KEYS,
         empty="No parent that spawned matches. Jobs that will spawn are in: hammerwork spawn pending",
     )
+    _note_following(context, following)
+
+
+def _note_following(context: Context, cursor: str | None) -> None:
+    if cursor:
+        context.note(f"There are more: --cursor {cursor}")
 
 
 def _list_failed(context: Context, form: Format, *, detailed: bool, **wanted: Any) -> None:
@@ -117,6 +127,7 @@ def _list_failed(context: Context, form: Format, *, detailed: bool, **wanted: An
         keys=json.FAILED_KEYS,
         empty="No operation that matches has failed, or has a failure below it.",
     )
+    _note_following(context, found.cursor)
     if found.more:
         context.note(f"There may be more: only the newest {failed_below.MOST_FAILED:,} failed jobs are looked at.")
 

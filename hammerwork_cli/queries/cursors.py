@@ -3,7 +3,8 @@
 import re
 from datetime import datetime
 
-from hammerwork_cli.errors import UsageError
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import JobNotFoundError, UsageError
 from hammerwork_cli.models import Moment, TreeNode, moment, rfc3339
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -19,17 +20,39 @@ def at(instant: Moment, job: str) -> str:
     return f"{rfc3339(instant)}/{job}"
 
 
-def read(text: str) -> tuple[datetime, str]:
+def read(database: Database, text: str) -> tuple[datetime, str]:
     """When the last job seen was created, and its id.
+
+    Args:
+        database: where.
+        text: ``CREATED_AT/ID``, which outlives the job, or its id alone; a time that is none counts for nothing.
+
+    Raises:
+        UsageError: the text is no cursor.
+        JobNotFoundError: it is the id of a job that is not there any more.
+    """
+    instant, job = split(text)
+    return instant or _created_at(database, job), job
+
+
+def split(text: str) -> tuple[datetime | None, str]:
+    """The time in a cursor, where there is one, and the last job's id.
 
     Raises:
         UsageError: the text is no cursor.
     """
-    at, _, job = text.partition("/")
-    instant = moment(at)
-    if instant is None or not _ID.fullmatch(job):
+    at, _, last = text.rpartition("/")
+    job = last.lower()
+    if not _ID.fullmatch(job):
         raise UsageError(
-            f"{text[:80]!r} is not a cursor.",
-            hint="It is the last job's CREATED_AT/ID, as the note below a page says it.",
+            f"{text[:80]!r} is not a cursor.", hint="It is the last job's id, or its CREATED_AT/ID as a page says it."
         )
-    return instant, job
+    return moment(at), job
+
+
+def _created_at(database: Database, job: str) -> datetime:
+    row = database.row("jobs.created_at", id=job)
+    instant = moment(row[0]) if row else None
+    if instant is None:
+        raise JobNotFoundError(job, "to go on after")
+    return instant

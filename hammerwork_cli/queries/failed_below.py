@@ -7,6 +7,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.errors import JobNotFoundError
 from hammerwork_cli.models import FailedBelow, JobStatus, SpawnOperation, TreeNode, id_list, moment
 from hammerwork_cli.queries import cursors, spawn_records, spawns
 from hammerwork_cli.queries.kinship import FAILED_SPELLINGS, Kinship
@@ -64,8 +65,9 @@ def operations(
 
     Raises:
         UsageError: the cursor is none.
+        JobNotFoundError: the cursor is the id of a job that is not in the list.
     """
-    after = cursors.read(cursor) if cursor else None
+    after = cursors.split(cursor) if cursor else None
     with database.snapshot():
         climb = _Climb(Kinship(database), _newest_failed(database, since))
         found = [node for node in climb.spawners() if _fits(node, queue, statuses, since)]
@@ -105,13 +107,19 @@ def _of_operation(database: Database, nodes: Sequence[TreeNode], operation: str)
     ]
 
 
-def _start(order: Sequence[tuple[datetime, str]], after: tuple[datetime, str] | None) -> int:
+def _start(order: Sequence[tuple[datetime, str]], after: tuple[datetime | None, str] | None) -> int:
     """Where the next page begins; the job before may have failed once more since, and stand elsewhere now."""
     if after is None:
         return 0
-    if after in order:
-        return order.index(after) + 1
-    return next((place for place, (at, _) in enumerate(order) if at < after[0]), len(order))
+    instant, last = after
+    for place, (at, job) in enumerate(order):
+        if job == last and instant in {None, at}:
+            return place + 1
+        if instant is not None and at < instant:
+            return place
+    if instant is None:
+        raise JobNotFoundError(last, "to go on after")
+    return len(order)
 
 
 class _Climb:

@@ -69,12 +69,13 @@ def find(database: Database, wanted: JobFilter, *, limit: int, cursor: str | Non
         database: where.
         wanted: which.
         limit: how many at most.
-        cursor: ``CREATED_AT/ID`` of the last job seen; the page begins after it.
+        cursor: that of the last job seen (``queries.cursors``); the page begins after it.
 
     Raises:
         UsageError: the cursor is none.
+        NotFoundError: it is the id of a job that is not there any more.
     """
-    at, job = cursors.read(cursor) if cursor else (None, None)
+    at, job = cursors.read(database, cursor) if cursor else (None, None)
     rows = database.rows("jobs.list", **chosen(wanted), limit=limit + 1, cursor_at=at, cursor_id=job)
     jobs = [listed(row) for row in rows[:limit]]
     more = len(rows) > limit

@@ -39,6 +39,12 @@ def spellings(statuses: Iterable[JobStatus] | None) -> tuple[str, ...] | None:
     return tuple(spelling for status in statuses for spelling in status.spellings) if statuses else None
 
 
+def page(database: Database, *, limit: int, **wanted: Any) -> tuple[list[SpawnOperation], str | None]:
+    """A page of :func:`operations`, and the cursor of the next one if there is one."""
+    found = operations(database, limit=limit + 1, **wanted)
+    return found[:limit], cursors.after(found[limit - 1].parent) if len(found) > limit else None
+
+
 def operations(
     database: Database,
     *,
@@ -62,8 +68,9 @@ def operations(
 
     Raises:
         UsageError: the cursor is none.
+        NotFoundError: it is the id of a job that is not there any more.
     """
-    at, job = cursors.read(cursor) if cursor else (None, None)
+    at, job = cursors.read(database, cursor) if cursor else (None, None)
     wanted = {"queue": queue, "statuses": spellings(statuses), "since": since, "operation": operation}
     place = {"cursor_at": at, "cursor_id": job}
     with database.snapshot():

@@ -36,6 +36,10 @@ AND (j.created_at < :cursor_at OR j.id < :cursor_id) -- when :cursor_at
 ORDER BY j.created_at DESC, j.id DESC LIMIT :limit) AS p ON p.id = j.id
 ORDER BY j.created_at DESC, j.id DESC
 
+-- name: created_at
+-- When a job was created.
+SELECT j.created_at FROM hammerwork_jobs j WHERE j.id = :id
+
 -- name: details
 -- Everything about one job that is not binary. The last lines need 010 and 011.
 SELECT {node},

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from math import isfinite
 from typing import Any
@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from starlette.datastructures import QueryParams
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import JobStatus, moment, rfc3339, status_of
+from hammerwork_cli.models import JobStatus, status_of
 from hammerwork_cli.render.schemas.words import Schema
 
 SHOWN = 80
@@ -160,13 +160,11 @@ STATUS = Parameter(
     "Only jobs in one of these statuses.",
 )
 UUID_PATTERN = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
-MOMENT_PATTERN = "-?[0-9]{1,16}"
 CURSOR = Parameter(
     "cursor",
-    {"type": "string", "pattern": f"^{MOMENT_PATTERN}/{UUID_PATTERN}$", "maxLength": 60},
-    "Next-Cursor of the page before.",
+    {"type": "string", "pattern": f"^([-0-9TZ:. +]{{1,40}}/)?{UUID_PATTERN}$", "maxLength": 80},
+    "Next-Cursor of the page before, or the id of its last job.",
 )
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOURS = Parameter(
     "hours", {"type": "number", "minimum": 0.01, "maximum": MOST_HOURS}, "How far to look back.", default=24.0
 )
@@ -185,21 +183,6 @@ def limit(default: int) -> Parameter:
 def statuses(words: Sequence[str] | None) -> list[JobStatus] | None:
     """Statuses by their words; ``None`` for no filter."""
     return [JobStatus(status_of(word)) for word in dict.fromkeys(words)] if words else None
-
-
-def cursor_out(cursor: str | None) -> str | None:
-    """A cursor of ``queries.cursors`` with its instant as microseconds: one of that form cannot be wrong."""
-    at, separator, job = (cursor or "").partition("/")
-    instant = moment(at)
-    return f"{(instant - EPOCH) // timedelta(microseconds=1)}{separator}{job}" if instant else None
-
-
-def cursor_in(cursor: str | None) -> str | None:
-    """The cursor that :func:`cursor_out` wrote."""
-    if cursor is None:
-        return None
-    at, _, job = cursor.partition("/")
-    return f"{rfc3339(EPOCH + timedelta(microseconds=int(at)))}/{job.lower()}"
 
 
 def start_of(now: datetime, since: str | None) -> datetime | None:

@@ -8,7 +8,7 @@ from typing import Any
 from hammerwork_cli import __version__
 from hammerwork_cli.errors import AmbiguousIdError, NotFoundError
 from hammerwork_cli.models import JobFilter, JobStatus, SpawnTree, TreeNode
-from hammerwork_cli.queries import children, cursors, failed_below, job_details, jobs, queues, spawns, trees, workers
+from hammerwork_cli.queries import children, failed_below, job_details, jobs, queues, spawns, trees, workers
 from hammerwork_cli.render import job_views, json, queue_views, worker_views
 from hammerwork_cli.render.pictures import Limits, TreeFormat, picture
 from hammerwork_cli.render.schemas import spawning
@@ -27,8 +27,6 @@ from hammerwork_cli.web.parameters import (
     SINCE,
     STATUS,
     Parameter,
-    cursor_in,
-    cursor_out,
     limit,
     start_of,
     statuses,
@@ -47,18 +45,17 @@ def operations(call: Call) -> Answer:
     """As ``spawn list``."""
     wanted = call.values
     chosen: dict[str, Any] = {
+        "limit": wanted["limit"],
         "queue": wanted["queue"],
         "statuses": statuses(wanted["status"]),
         "since": start_of(call.now, wanted["since"]),
-        "cursor": cursor_in(wanted["cursor"]),
+        "cursor": wanted["cursor"],
     }
     if wanted["failed"]:
-        broken = failed_below.operations(call.database, limit=wanted["limit"], **chosen)
-        return Answer([json.failed_record(operation) for operation in broken.operations], cursor_out(broken.cursor))
-    found = spawns.operations(call.database, limit=wanted["limit"] + 1, **chosen)
-    page = found[: wanted["limit"]]
-    cursor = cursors.after(page[-1].parent) if len(found) > len(page) else None
-    return Answer([json.operation_record(operation) for operation in page], cursor_out(cursor))
+        broken = failed_below.operations(call.database, **chosen)
+        return Answer([json.failed_record(operation) for operation in broken.operations], broken.cursor)
+    page, cursor = spawns.page(call.database, **chosen)
+    return Answer([json.operation_record(operation) for operation in page], cursor)
 
 
 def operation(call: Call) -> Answer:
@@ -105,8 +102,8 @@ def job_list(call: Call) -> Answer:
         statuses=tuple(statuses(wanted["status"]) or ()),
         since=start_of(call.now, wanted["since"]),
     )
-    page = jobs.find(call.database, chosen, limit=wanted["limit"], cursor=cursor_in(wanted["cursor"]))
-    return Answer([job_views.job_record(job) for job in page.jobs], cursor_out(page.cursor))
+    page = jobs.find(call.database, chosen, limit=wanted["limit"], cursor=wanted["cursor"])
+    return Answer([job_views.job_record(job) for job in page.jobs], page.cursor)
 
 
 def job(call: Call) -> Answer:
@@ -258,6 +255,7 @@ ENDPOINTS = (
         "Parents that spawned children, newest first.",
         "spawn-list",
         (limit(50), CURSOR, QUEUE, STATUS, SINCE, FAILED),
+        refusals=(404,),
     ),
     Endpoint(
         "GET",
@@ -291,6 +289,7 @@ ENDPOINTS = (
         "Jobs, newest first.",
         "job-list",
         (limit(50), CURSOR, QUEUE, STATUS, SINCE),
+        refusals=(404,),
     ),
     Endpoint("GET", "/api/jobs/{id}", job, "Everything known about a job.", "job-show", (JOB,), refusals=(404, 409)),
     Endpoint(

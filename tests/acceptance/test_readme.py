@@ -44,6 +44,15 @@ def work(database: Database, ended: threading.Event, child_status: str) -> None:
             rows.run(f"UPDATE hammerwork_jobs SET status = 'Completed' WHERE id = '{job}'")
 
 
+def run_script(script: str, clean_environment: dict[str, str], url: str) -> subprocess.CompletedProcess[str]:
+    """A script as a user runs it, with the program on its path."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{clean_environment['PATH']}"
+    environment = {**clean_environment, "PATH": path, "HAMMERWORK_DATABASE_URL": url}
+    return subprocess.run(
+        ["bash", "-euc", script], env=environment, capture_output=True, encoding="utf-8", timeout=60, check=False
+    )
+
+
 @pytest.mark.parametrize(
     ("child_status", "stdout", "stderr"),
     [
@@ -67,13 +76,23 @@ def test_the_script_enqueues_waits_and_reads(
     thread = threading.Thread(target=worker)
     thread.start()
     try:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{clean_environment['PATH']}"
-        environment = {**clean_environment, "PATH": path, "HAMMERWORK_DATABASE_URL": migrated_url}
-        done = subprocess.run(
-            ["bash", "-euc", script], env=environment, capture_output=True, encoding="utf-8", timeout=60, check=False
-        )
+        done = run_script(script, clean_environment, migrated_url)
     finally:
         ended.set()
         thread.join()
     assert done.stderr == stderr
     assert re.fullmatch(stdout, done.stdout)
+
+
+def test_the_loop_reads_every_page_of_a_list_once(
+    new_database: Callable[..., str], clean_environment: dict[str, str]
+) -> None:
+    if shutil.which("jq") is None:
+        unavailable("jq is missing: install it")
+    url = new_database("sqlite", migrated=True)
+    database = connect(url)
+    for number in range(5):
+        Rows(database).job(status="Dead", error_message=f"error {number}")
+    database.close()
+    done = run_script(shown("sh", "cursor=").replace("--limit 500", "--limit 2"), clean_environment, url)
+    assert (sorted(done.stdout.splitlines()), done.stderr) == ([f"error {number}" for number in range(5)], "")

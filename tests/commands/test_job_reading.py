@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -87,9 +88,8 @@ def test_the_cursor_of_a_page_leads_through_all_jobs_once(run: Run, migrated_url
         outcome = run("job", "list", "--limit", "2", "--format", form, *cursor, url=migrated_url, env=CLOCK)
         found += [line for line in outcome.stdout.splitlines() if "0-4000-8000" in line or form == "table"]
         if form in {"json", "jsonl"}:
-            last = [json.loads(line) for line in outcome.stdout.splitlines()][-1]
-            last = last[-1] if isinstance(last, list) else last
-            cursor = ["--cursor", f"{last['created_at']}/{last['id']}"]
+            last = re.findall(r'"id":"([^"]*)"', outcome.stdout)[-1]
+            cursor = ["--cursor", last]
             continue
         note = outcome.stderr.strip()
         if not note:
@@ -105,7 +105,17 @@ def test_the_last_record_of_a_page_is_its_cursor(run: Run, several: str) -> None
     assert listed(run, several, "--cursor", f"{last['created_at']}/{last['id']}") == [5, 6]
 
 
-@pytest.mark.parametrize("cursor", ["", "yesterday/1", f"2026-11-24T12:00:00Z/{'x' * 36}", "\x1b[31m"])
+def test_the_id_of_a_job_that_is_gone_is_no_cursor_but_with_its_time_it_is(run: Run, several: str) -> None:
+    [last] = run("job", "list", "--limit", "1", "--format", "json", url=several, env=CLOCK).json
+    execute(several, f"DELETE FROM hammerwork_jobs WHERE id = '{last['id']}'")
+    gone = run("job", "list", "--cursor", last["id"], url=several)
+    assert (gone.exit_code, gone.stdout) == (5, "")
+    assert len(listed(run, several, "--cursor", f"{last['created_at']}/{last['id']}")) == 5
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "yesterday/1", "2026-11-24T12:00:00Z", "12345678", f"2026-11-24T12:00:00Z/{'x' * 36}", "\x1b[31m"]
+)
 def test_what_is_no_cursor_is_refused(run: Run, several: str, cursor: str) -> None:
     outcome = run("job", "list", "--cursor", cursor or "/", url=several)
     assert outcome.exit_code == 2

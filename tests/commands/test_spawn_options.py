@@ -1,5 +1,6 @@
 """Options that many commands share, and those of ``spawn list``, at their edges."""
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -37,6 +38,25 @@ def test_nothing_was_created_since_just_now(run: Run, filled_url: str) -> None:
     for since, parents in (("0s", 0), ("0", 0), ("1h", 1), ("3600", 1)):
         done = run("spawn", "list", "--since", since, "--format", "json", url=filled_url, env=SOON)
         assert (done.exit_code, len(done.json)) == (0, parents)
+
+
+def test_the_last_parent_of_a_page_leads_to_the_next_one(run: Run, new_database: Callable[..., str]) -> None:
+    url = new_database("sqlite", migrated=True)
+    with contextlib.closing(connect(url)) as database:
+        rows = Rows(database)
+        for _ in range(5):
+            rows.job(rows.job(spawns=True))
+    whole = [operation["parent_id"] for operation in run("spawn", "list", "--format", "json", url=url).json]
+    found: list[str] = []
+    while page := run(
+        "spawn", "list", "--limit", "2", *(f"--cursor={last}" for last in found[-1:]), "--format", "json", url=url
+    ).json:
+        found += [operation["parent_id"] for operation in page]
+    assert (len(found), found) == (5, whole)
+    noted = run("spawn", "list", "--limit", "4", url=url).stderr
+    assert noted.startswith("There are more: --cursor ")
+    assert noted.strip().endswith(whole[3])
+    assert run("spawn", "list", "--limit", "5", url=url).stderr == ""
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,8 @@ def pages(server: Server, path: str, **parameters: Any) -> list[Any]:
         link = re.fullmatch(r'<(.*)>; rel="next"', answer.headers["link"])
         assert link
         following = server.get(path, params={**parameters, "cursor": cursor}).json()
+        if "/children" not in path:
+            assert server.get(path, params={**parameters, "cursor": cursor.rpartition("/")[2]}).json() == following
         assert server.get(link[1]).json() == following
 
 
