@@ -146,7 +146,7 @@ def test_limits_decide_about_health(run: Run, full: str) -> None:
         ("--max-failure-rate", "101%"),
         ("--max-failure-rate", "2"),
         ("--max-failure-rate", "nan"),
-        ("--max-running-age", "90"),
+        ("--max-running-age", "soon"),
     ],
 )
 def test_a_limit_that_cannot_be_read_names_its_option(run: Run, full: str, option: str, value: str) -> None:
