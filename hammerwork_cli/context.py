@@ -243,7 +243,7 @@ class Context:
 
             self.lines(json.lines(records))
         else:
-            from hammerwork_cli.render.table import delimited
+            from hammerwork_cli.render.delimited import delimited
 
             self.write([delimited(records, form, keys)])
 

@@ -21,6 +21,7 @@ from hammerwork_cli.render import json, spawn_records
 from hammerwork_cli.render.colour import paint, paint_status
 from hammerwork_cli.render.table import Column
 from hammerwork_cli.render.text import (
+    brief_instant,
     count,
     duration,
     first_line,
@@ -84,12 +85,24 @@ def columns(now: datetime) -> Sequence[Column[Job]]:
     """The columns of a list of jobs; the last says what there is to know about each."""
     return (
         Column("job", lambda row: short_id(row.node.id)),
-        Column("queue", lambda row: row.node.queue, wraps=True),
+        Column("queue", lambda row: row.node.queue, cuts=True),
         Column("status", lambda row: row.node.status, is_status=True),
-        Column("priority", lambda row: row.node.priority),
-        Column("attempts", lambda row: f"{row.node.attempts}/{row.max_attempts}", "right"),
-        Column("created at (UTC)", lambda row: instant(row.node.created_at), wraps=True),
-        Column("note", lambda row: note(row, now), wraps=True),
+        Column("priority", lambda row: row.node.priority, leaves=2),
+        Column(
+            "attempts",
+            lambda row: f"{row.node.attempts}/{row.max_attempts}",
+            "right",
+            narrow_header="tries",
+            leaves=1,
+        ),
+        Column(
+            "created at (UTC)",
+            lambda row: instant(row.node.created_at),
+            narrow=lambda row: brief_instant(row.node.created_at),
+            narrow_header="created UTC",
+            leaves=3,
+        ),
+        Column("note", lambda row: note(row, now), cuts=True),
     )
 
 

@@ -5,15 +5,22 @@ from collections.abc import Iterator, Sequence
 from hammerwork_cli.models import MigrationState, PlannedMigration, TableRows, rfc3339
 from hammerwork_cli.render.json import Record
 from hammerwork_cli.render.table import Column
-from hammerwork_cli.render.text import count, instant
+from hammerwork_cli.render.text import brief_instant, count, instant
 
 STATES: Sequence[Column[MigrationState]] = (
     Column("migration", lambda row: row.migration.id),
     Column("state", lambda row: row.state),
-    Column("owner", lambda row: row.migration.owner),
-    Column("executed at (UTC)", lambda row: instant(row.executed_at) if row.executed_at else None),
-    Column("ms", lambda row: None if row.execution_time_ms is None else count(row.execution_time_ms), "right"),
-    Column("what", lambda row: row.migration.description, wraps=True),
+    Column("owner", lambda row: row.migration.owner, leaves=2),
+    Column(
+        "executed at (UTC)",
+        lambda row: instant(row.executed_at) if row.executed_at else None,
+        narrow=lambda row: brief_instant(row.executed_at) if row.executed_at else None,
+        narrow_header="executed UTC",
+    ),
+    Column(
+        "ms", lambda row: None if row.execution_time_ms is None else count(row.execution_time_ms), "right", leaves=1
+    ),
+    Column("what", lambda row: row.migration.description, cuts=True, leaves=3),
 )
 STATE_KEYS = ("id", "owner", "description", "state", "applied", "executed_at", "execution_time_ms")
 

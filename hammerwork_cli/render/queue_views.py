@@ -35,18 +35,38 @@ def _other(counts: Counts) -> int:
 # Lists.
 
 STATES: Sequence[Column[QueueState]] = (
-    Column("queue", lambda row: row.name, wraps=True),
+    Column("queue", lambda row: row.name, cuts=True),
     Column("paused", lambda row: "yes" if row.pause else None, optional=True),
-    Column("total", lambda row: count(row.counts.total), "right"),
-    Column("pending", lambda row: count(row.pending), "right"),
-    Column("running", lambda row: count(row.running), "right"),
-    Column("completed", lambda row: count(row.counts.of(JobStatus.COMPLETED)), "right"),
-    Column("failed", lambda row: count(row.counts.of(JobStatus.FAILED)), "right"),
-    Column("dead", lambda row: count(row.counts.of(JobStatus.DEAD)), "right"),
-    Column("timed out", lambda row: _some(row.counts.of(JobStatus.TIMED_OUT)), "right", optional=True),
+    Column("total", lambda row: count(row.counts.total), "right", is_count=True, leaves=1),
+    Column("pending", lambda row: count(row.pending), "right", is_count=True),
+    Column("running", lambda row: count(row.running), "right", is_count=True),
+    Column(
+        "completed",
+        lambda row: count(row.counts.of(JobStatus.COMPLETED)),
+        "right",
+        is_count=True,
+        narrow_header="done",
+        leaves=4,
+    ),
+    Column("failed", lambda row: count(row.counts.of(JobStatus.FAILED)), "right", is_count=True),
+    Column("dead", lambda row: count(row.counts.of(JobStatus.DEAD)), "right", is_count=True),
+    Column(
+        "timed out",
+        lambda row: _some(row.counts.of(JobStatus.TIMED_OUT)),
+        "right",
+        optional=True,
+        narrow_header="timeout",
+    ),
     Column("other", lambda row: _some(_other(row.counts)), "right", optional=True),
-    Column("oldest pending", lambda row: duration(row.age(row.ready_since)), "right"),
-    Column("workers", lambda row: _some(row.workers or 0), "right", optional=True),
+    Column(
+        "oldest pending",
+        lambda row: duration(row.age(row.ready_since)),
+        "right",
+        optional=True,
+        narrow_header="oldest",
+        leaves=3,
+    ),
+    Column("workers", lambda row: _some(row.workers or 0), "right", optional=True, leaves=2),
 )
 STATE_KEYS = (
     "queue",

@@ -1,25 +1,19 @@
-"""Rows as a table for people, or as CSV and TSV for programs."""
+"""Rows as a table for people."""
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-from hammerwork_cli.models import Counts
 from hammerwork_cli.render.colour import paint, paint_status, status_colour
-from hammerwork_cli.render.json import document
-from hammerwork_cli.render.text import NOTHING, visible
+from hammerwork_cli.render.text import NOTHING, shorten, visible
 from hammerwork_cli.render.text import cells as cell_count
 
 Row = TypeVar("Row")
 
 _GAP = 2
 _BETWEEN = " · "
-_WRAPPED = 14
-"""A column that wraps is not made narrower than this."""
-
-_FORMULA = re.compile(r"[=+\-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH COMMERCIAL AT}]")
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+_AT_EASE, _TIGHT, _LEAST = 24, 14, 10
+"""What a value that may be shortened keeps at least, the fewer columns are left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +27,11 @@ class Column(Generic[Row]):
         is_status: whether the value is a status, which has a colour.
         optional: whether the column may be left out on a terminal when no row fills it.
         wraps: whether a long value may go over several lines on a terminal.
-        is_count: whether a zero goes without saying where rows flow.
+        cuts: whether a long value is cut on a terminal, so that a row stays a line.
+        is_count: whether a zero goes without saying where there is little room.
+        narrow: what it shows where there is little room, if that is something else.
+        narrow_header: its name there.
+        leaves: when it is left out where there is too little room: the lowest first, 0 never.
     """
 
     header: str
@@ -42,7 +40,42 @@ class Column(Generic[Row]):
     is_status: bool = False
     optional: bool = False
     wraps: bool = False
+    cuts: bool = False
     is_count: bool = False
+    narrow: Callable[[Row], object] | None = None
+    narrow_header: str = ""
+    leaves: int = 0
+
+    @property
+    def narrowed(self) -> "Column[Row]":
+        """The column where there is little room."""
+        return replace(self, value=self.narrow or self.value, header=self.narrow_header or self.header)
+
+
+class _Filled(NamedTuple):
+    """A column with its cells."""
+
+    column: Column[Any]
+    cells: list[str]
+
+    @property
+    def width(self) -> int:
+        return max([cell_count(self.column.header), *map(cell_count, self.cells)])
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it tells no row from another, or that there is none of what it counts."""
+        values = {*self.cells}
+        if self.column.is_count:
+            return values <= {"0", NOTHING}
+        # Times that look alike, shortened, are none the less times.
+        return bool(self.column.leaves) and not self.column.narrow and len(values) == 1 < len(self.cells)
+
+    def least(self, bound: int) -> int:
+        """The width below which it would be torn to pieces."""
+        if not (self.column.wraps or self.column.cuts):
+            return self.width
+        return min(self.width, max(bound, cell_count(self.column.header)))
 
 
 def table_text(
@@ -62,17 +95,46 @@ def table_text(
         width: of the terminal.
         colour: whether it may be coloured.
     """
-    cells = [[_cell(column.value(row)) for column in columns] for row in rows]
+    listed = list(rows)
     if not terminal:
+        cells = [[_cell(column.value(row)) for column in columns] for row in listed]
         return _plain(cells, columns, colour)
-    kept = [
-        number
-        for number, column in enumerate(columns)
-        if not column.optional or any(line[number] != NOTHING for line in cells)
-    ]
-    return _fitted(
-        [[line[number] for number in kept] for line in cells], [columns[n] for n in kept], width or 80, colour
-    )
+    width = width or 80
+    for filled, bound in _layouts(listed, columns):
+        if sum(one.least(bound) for one in filled) + _GAP * (len(filled) - 1) <= width:
+            return _drawn(filled, _widths(filled, width, bound), width, colour)
+    return "\n".join(_flowing(_fill(listed, columns), width, colour))
+
+
+def _layouts(rows: list[Row], columns: Sequence[Column[Row]]) -> Iterator[tuple[list[_Filled], int]]:
+    """Columns, and how far they may be shortened: all of them, shorter ones, those that say something, ever fewer."""
+    filled = _fill(rows, columns)
+    yield filled, _AT_EASE
+    filled = _fill(rows, [one.column.narrowed for one in filled])
+    yield filled, _AT_EASE
+    filled = [filled[0], *(one for one in filled[1:] if not one.says_nothing)]
+    yield filled, _TIGHT
+    for going in sorted((one for one in filled if one.column.leaves), key=lambda one: one.column.leaves):
+        yield filled, _LEAST
+        filled = [one for one in filled if one is not going]
+    yield filled, _LEAST
+
+
+def _fill(rows: list[Row], columns: Sequence[Column[Row]]) -> list[_Filled]:
+    filled = [_Filled(column, [_cell(column.value(row)) for row in rows]) for column in columns]
+    return [one for one in filled if not one.column.optional or any(cell != NOTHING for cell in one.cells)]
+
+
+def _widths(filled: list[_Filled], width: int, bound: int) -> list[int]:
+    """How wide each column is: the widest of those that may be shortened give what is missing."""
+    widths = [one.width for one in filled]
+    least = [one.least(bound) for one in filled]
+    while sum(widths) + _GAP * (len(widths) - 1) > width:
+        widest = max(
+            (number for number in range(len(widths)) if widths[number] > least[number]), key=widths.__getitem__
+        )
+        widths[widest] -= 1
+    return widths
 
 
 def _cell(value: object) -> str:
@@ -97,9 +159,7 @@ def _plain(cells: list[list[str]], columns: Sequence[Column[Any]], colour: bool)
     return "\n".join(line.rstrip() for line in text.split("\n"))
 
 
-def _fitted(cells: list[list[str]], columns: Sequence[Column[Any]], width: int, colour: bool) -> str:
-    if _least_width(cells, columns) > width:
-        return "\n".join(_flowing(cells, columns, width, colour))
+def _drawn(filled: list[_Filled], widths: list[int], width: int, colour: bool) -> str:
     from io import StringIO
 
     from rich.console import Console
@@ -107,13 +167,19 @@ def _fitted(cells: list[list[str]], columns: Sequence[Column[Any]], width: int, 
     from rich.text import Text
 
     table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(Text(column.header), justify=column.align, no_wrap=not column.wraps, overflow="fold")
-    for line in cells:
+    for (column, _), own in zip(filled, widths, strict=True):
+        wide = own if column.wraps else None
+        table.add_column(Text(column.header), justify=column.align, no_wrap=not wide, overflow="fold", width=wide)
+    shown = [
+        [shorten(cell, own) if column.cuts else cell for cell in cells]
+        for (column, cells), own in zip(filled, widths, strict=True)
+    ]
+    styled = [one.column.is_status for one in filled]
+    for line in zip(*shown, strict=True):
         table.add_row(
             *(
-                Text(cell, style=(status_colour(cell) or "") if column.is_status else "")
-                for cell, column in zip(line, columns, strict=True)
+                Text(cell, style=(status_colour(cell) or "") if is_status else "")
+                for cell, is_status in zip(line, styled, strict=True)
             )
         )
     out = StringIO()
@@ -132,27 +198,20 @@ def _fitted(cells: list[list[str]], columns: Sequence[Column[Any]], width: int, 
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").split("\n"))
 
 
-def _least_width(cells: list[list[str]], columns: Sequence[Column[Any]]) -> int:
-    """Terminal columns below which a table would be torn to pieces."""
-    widths = [
-        max([cell_count(column.header), *(cell_count(line[number]) for line in cells)])
-        for number, column in enumerate(columns)
-    ]
-    bounded = [min(width, _WRAPPED) if column.wraps else width for width, column in zip(widths, columns, strict=True)]
-    return sum(bounded) + _GAP * (len(columns) - 1)
-
-
-def _flowing(cells: list[list[str]], columns: Sequence[Column[Any]], width: int, colour: bool) -> Iterator[str]:
+def _flowing(filled: list[_Filled], width: int, colour: bool) -> Iterator[str]:
     """A paragraph a row, for terminals that are too narrow for the columns."""
-    indent = " " * (max((cell_count(line[0]) for line in cells), default=0) + _GAP)
-    for line in cells:
-        lead = paint(line[0], "bold", colour) + indent[cell_count(line[0]) :]
+    columns = [one.column for one in filled]
+    cells = list(zip(*(one.cells for one in filled), strict=True))
+    leads = [shorten(line[0], max(width // 3, _LEAST)) for line in cells]
+    indent = " " * (max(map(cell_count, leads), default=0) + _GAP)
+    for name, line in zip(leads, cells, strict=True):
+        lead = paint(name, "bold", colour) + indent[cell_count(name) :]
         for text in _packed(line[1:], columns[1:], max(width - len(indent), 1), colour) or [""]:
             yield (lead + text).rstrip()
             lead = indent
 
 
-def _packed(line: list[str], columns: Sequence[Column[Any]], room: int, colour: bool) -> list[str]:
+def _packed(line: Sequence[str], columns: Sequence[Column[Any]], room: int, colour: bool) -> list[str]:
     """``header value`` pairs, as many a line as there is room for."""
     packed: list[str] = []
     left = 0
@@ -181,43 +240,3 @@ def _broken(text: str, width: int) -> list[str]:
 
     lines = wrap(text, width, break_long_words=False, break_on_hyphens=False)
     return [part for line in lines for part in (chop_cells(line, width) if cell_count(line) > width else [line])]
-
-
-def delimited(records: Iterable[Mapping[str, object]], kind: str, keys: Sequence[str]) -> str:
-    """CSV or TSV with a header, each line with its end.
-
-    Nested values become JSON, control characters are written out, so a record is one line. What a
-    spreadsheet would run as a formula gets a leading apostrophe.
-
-    Args:
-        records: what :mod:`hammerwork_cli.render.json` makes of models.
-        kind: ``csv`` or ``tsv``.
-        keys: columns, given so that an empty list has its header too; ``a.b`` is ``b`` of the object ``a``.
-    """
-    import csv
-    from io import StringIO
-
-    out = StringIO()
-    writer = csv.writer(out, delimiter="," if kind == "csv" else "\t", lineterminator="\n")
-    writer.writerow(keys)
-    writer.writerows([_field(_member(record, key)) for key in keys] for record in records)
-    return out.getvalue()
-
-
-def _member(record: Mapping[str, object], key: str) -> object:
-    value: object = record
-    for name in key.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
-
-
-def _field(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (dict, list, tuple, Counts)):
-        return document(value)
-    text = value if isinstance(value, str) else str(value)
-    defused = f"'{text}" if _FORMULA.match(text.lstrip(" ")) and not _NUMBER.fullmatch(text) else text
-    return visible(defused)

@@ -22,6 +22,7 @@ from hammerwork_cli.render.json import document
 from hammerwork_cli.render.table import Column, table_text
 from hammerwork_cli.render.text import (
     NOTHING,
+    brief_instant,
     count,
     duration,
     first_line,
@@ -36,29 +37,47 @@ from hammerwork_cli.render.text import (
 
 OPERATIONS: Sequence[Column[SpawnOperation]] = (
     Column("parent", lambda row: short_id(row.parent.id)),
-    Column("queue", lambda row: row.parent.queue, wraps=True),
+    Column("queue", lambda row: row.parent.queue, cuts=True),
     Column("status", lambda row: row.parent.status, is_status=True),
-    Column("children", lambda row: count(row.children.total), "right", is_count=True),
-    Column("completed", lambda row: count(row.children.of(JobStatus.COMPLETED)), "right", is_count=True),
+    Column("children", lambda row: count(row.children.total), "right", is_count=True, leaves=3),
+    Column(
+        "completed",
+        lambda row: count(row.children.of(JobStatus.COMPLETED)),
+        "right",
+        is_count=True,
+        narrow_header="done",
+    ),
     Column("failed", lambda row: count(row.children.failed), "right", is_count=True),
     Column("running", lambda row: count(row.children.of(JobStatus.RUNNING)), "right", is_count=True),
     Column("pending", lambda row: count(row.children.of(*WAITING)), "right", is_count=True),
-    Column("spawned at (UTC)", lambda row: instant(row.spawned_at), wraps=True),
-    Column("operation", lambda row: row.operation_id, optional=True, wraps=True),
-    Column("workflow", lambda row: _workflow(row.parent), optional=True, wraps=True),
-    Column("not spawned", lambda row: first_line(row.error) if row.error else None, optional=True, wraps=True),
+    Column(
+        "spawned at (UTC)",
+        lambda row: instant(row.spawned_at),
+        narrow=lambda row: brief_instant(row.spawned_at),
+        narrow_header="spawned UTC",
+        leaves=4,
+    ),
+    Column("operation", lambda row: row.operation_id, optional=True, cuts=True, leaves=2),
+    Column("workflow", lambda row: _workflow(row.parent), optional=True, cuts=True, leaves=1),
+    Column("not spawned", lambda row: first_line(row.error) if row.error else None, optional=True, cuts=True),
 )
 
 FAILED_OPERATIONS: Sequence[Column[SpawnOperation]] = (
     *OPERATIONS[:6],
     Column("failed below", lambda row: _failed_below(row), "right", is_count=True),
     *OPERATIONS[6:8],
-    Column("last failed (UTC)", lambda row: instant(row.below.newest_at) if row.below else NOTHING, wraps=True),
+    Column(
+        "last failed (UTC)",
+        lambda row: instant(row.below.newest_at) if row.below else NOTHING,
+        narrow=lambda row: brief_instant(row.below.newest_at) if row.below else NOTHING,
+        narrow_header="last failed",
+        leaves=4,
+    ),
     *OPERATIONS[9:],
 )
 
 _DETAILS: Sequence[Column[SpawnOperation]] = (
-    Column("handler", lambda row: row.handler, optional=True, wraps=True),
+    Column("handler", lambda row: row.handler, optional=True, cuts=True),
     Column("record", lambda row: short_id(row.recorded.id) if row.recorded else None, optional=True),
     Column("limits", lambda row: limits(row.config), wraps=True),
     Column("inherits", lambda row: inheritance(row.config), wraps=True),
@@ -70,10 +89,16 @@ FAILED_OPERATIONS_DETAILED = (*FAILED_OPERATIONS, *_DETAILS)
 
 PENDING: Sequence[Column[PendingSpawn]] = (
     Column("job", lambda row: short_id(row.job.id)),
-    Column("queue", lambda row: row.job.queue, wraps=True),
+    Column("queue", lambda row: row.job.queue, cuts=True),
     Column("status", lambda row: row.job.status, is_status=True),
-    Column("priority", lambda row: row.job.priority),
-    Column("created at (UTC)", lambda row: instant(row.job.created_at), wraps=True),
+    Column("priority", lambda row: row.job.priority, leaves=1),
+    Column(
+        "created at (UTC)",
+        lambda row: instant(row.job.created_at),
+        narrow=lambda row: brief_instant(row.job.created_at),
+        narrow_header="created UTC",
+        leaves=2,
+    ),
     Column("why", lambda row: reason(row), wraps=True),
 )
 

@@ -163,6 +163,12 @@ def instant(value: Moment) -> str:
     return read.strftime("%Y-%m-%d %H:%M:%S") if read else NOTHING
 
 
+def brief_instant(value: Moment) -> str:
+    """The same where there is little room, to the minute: ``11-24 14:18``."""
+    read = moment(value)
+    return read.strftime("%m-%d %H:%M") if read else NOTHING
+
+
 def percent(rate: float | None) -> str:
     """A rate of 0 to 1; neither 0% nor 100% is said of what is only nearly so."""
     if rate is None:

@@ -43,17 +43,17 @@ def _asked(worker: Worker) -> str | None:
 
 
 WORKERS: Sequence[Column[Worker]] = (
-    Column("worker", lambda row: row.name, wraps=True),
-    Column("id", lambda row: short_id(row.id)),
+    Column("worker", lambda row: row.name, cuts=True),
+    Column("id", lambda row: short_id(row.id), leaves=3),
     Column("state", lambda row: row.state),
-    Column("asked to", _asked, optional=True, wraps=True),
-    Column("queues", lambda row: ", ".join(row.queue_names), wraps=True),
+    Column("asked to", _asked, optional=True, cuts=True),
+    Column("queues", lambda row: ", ".join(row.queue_names), cuts=True, leaves=5),
     Column("running", _slots, "right"),
-    Column("completed", lambda row: count(row.completed), "right"),
-    Column("failed attempts", lambda row: count(row.failed), "right"),
-    Column("rate", _rate, "right"),
-    Column("memory", lambda row: _memory(row.memory), "right"),
-    Column("up", lambda row: duration(row.up_time), "right"),
+    Column("completed", lambda row: count(row.completed), "right", is_count=True, narrow_header="done"),
+    Column("failed attempts", lambda row: count(row.failed), "right", is_count=True, narrow_header="failed tries"),
+    Column("rate", _rate, "right", leaves=2),
+    Column("memory", lambda row: _memory(row.memory), "right", leaves=1),
+    Column("up", lambda row: duration(row.up_time), "right", leaves=4),
     Column("heard of", lambda row: f"{duration(timedelta(seconds=row.silent_for))} ago", "right"),
 )
 WORKER_KEYS = (

@@ -6,7 +6,7 @@ import pytest
 
 from hammerwork_cli.models import Counts, Lineage, PendingSpawn, SpawnGroup, SpawnOperation, SpawnStats, SpawnTree
 from hammerwork_cli.render import json as render
-from hammerwork_cli.render.table import delimited
+from hammerwork_cli.render.delimited import delimited
 from tests.unit import trees
 from tests.unit.trees import START, Growing, stored, uuid
 

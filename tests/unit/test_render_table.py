@@ -8,8 +8,9 @@ import pytest
 
 from hammerwork_cli.models import Counts, Lineage, PendingSpawn, SpawnGroup, SpawnOperation, SpawnStats
 from hammerwork_cli.render import tables
+from hammerwork_cli.render.delimited import delimited
 from hammerwork_cli.render.json import OPERATION_KEYS, operation_record
-from hammerwork_cli.render.table import Column, delimited, table_text
+from hammerwork_cli.render.table import Column, table_text
 from hammerwork_cli.render.text import cells
 from tests.unit import trees
 from tests.unit.trees import HOSTILE, START, Growing, stored
@@ -84,6 +85,32 @@ def test_columns_that_nothing_fills_are_left_out_on_a_terminal_only() -> None:
     rows = operations()[1:]
     assert "workflow" not in table_text(rows, tables.OPERATIONS, terminal=True, width=140)
     assert "workflow" in table_text(rows, tables.OPERATIONS, terminal=False)
+
+
+SHORT: list[Column[tuple[str, int]]] = [
+    Column("name", lambda row: row[0], cuts=True),
+    Column("failed", lambda row: row[1], "right", is_count=True),
+    Column("kind", lambda _: "always the same", leaves=1),
+    Column("when", lambda row: f"{row[1]} o'clock sharp", narrow=lambda row: row[1], leaves=2),
+]
+
+
+def test_what_a_narrow_table_leaves_out_goes_in_steps() -> None:
+    rows = [("n" * 40, 0), ("m", 0)]
+
+    def header(width: int) -> list[str]:
+        return table_text(rows, SHORT, terminal=True, width=width).splitlines()[0].split()
+
+    assert header(90) == header(66) == ["name", "failed", "kind", "when"]
+    assert header(44) == header(24) == ["name", "when"]
+    assert header(14) == ["name"]
+    assert "n" * 40 in table_text(rows, SHORT, terminal=True, width=90)
+    assert "n" * 9 + "…" in table_text(rows, SHORT, terminal=True, width=12)
+    assert table_text(rows, SHORT, terminal=True, width=8).splitlines()[0].startswith("n")
+
+
+def test_a_count_that_is_not_nothing_stays_however_narrow() -> None:
+    assert "failed" in table_text([("a", 1), ("b", 0)], SHORT, terminal=True, width=18)
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv"])

@@ -1,0 +1,61 @@
+"""Lists on terminals of several widths: a job, a queue, a migration is a line wherever there is room for one."""
+
+import io
+from collections.abc import Callable
+
+import pytest
+
+from hammerwork_cli.app import main
+from hammerwork_cli.context import Context
+from hammerwork_cli.render.text import cells
+
+LISTS = (
+    "queue list",
+    "job list --limit 12",
+    "job list --failed --limit 6",
+    "spawn list --limit 8",
+    "spawn pending --limit 3",
+    "migration status",
+)
+NOW = "2026-11-25T00:00:00Z"
+
+
+class Terminal(io.TextIOWrapper):
+    """What is written to it goes to a person."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def look(clean_environment: dict[str, str], shared_restored: Callable[[str], str]) -> Callable[[str, int], str]:
+    """``look(command, width)``: what a terminal shows of the Rust original's database, hostile names and all."""
+    url = shared_restored("media.postgresql")
+
+    def call(command: str, width: int) -> str:
+        shown = {"TERM": "xterm", "NO_COLOR": "1", "COLUMNS": str(width), "HAMMERWORK_NOW": NOW}
+        stdout = Terminal(io.BytesIO(), encoding="utf-8", write_through=True)
+        assert main([*command.split(), "-u", url], Context({**clean_environment, **shown}, stdout, io.StringIO())) == 0
+        stdout.seek(0)
+        return stdout.read()
+
+    return call
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 140])
+def test_lists_keep_to_the_width_of_a_terminal(
+    look: Callable[[str, int], str], expected: Callable[[str, str], None], width: int
+) -> None:
+    shown = {command: look(command, width) for command in LISTS}
+    assert max(cells(line) for text in shown.values() for line in text.splitlines()) <= width
+    expected(f"lists_{width}.txt", "\n".join(f"$ hammerwork {command}\n{text}" for command, text in shown.items()))
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("width", [61, 70, 80, 90, 100, 120, 140])
+@pytest.mark.parametrize("command", ["queue list", "job list", "spawn list", "migration status"])
+def test_every_row_is_a_line_on_more_than_sixty_columns(
+    look: Callable[[str, int], str], command: str, width: int
+) -> None:
+    assert len(look(command, width).splitlines()) == len(look(command, 300).splitlines())
