@@ -43,7 +43,7 @@ EVENTS = Endpoint(
     None,
     "What changes, as server-sent events: ready (look now), jobs, queues, reset (look anew), database.",
     None,
-    (QUEUE, Parameter("root", JOB.schema, "Only jobs of the tree that this job belongs to.")),
+    (QUEUE, Parameter("root", JOB.schema, "Only jobs of the tree that this job belongs to.", is_a="a job id")),
     other_types=(events.MEDIA_TYPE,),
     refusals=(404, 409),
 )
@@ -166,7 +166,7 @@ class Server:
 
     async def _serve(self, endpoint: Endpoint, request: Request) -> Response:
         values = read_path(endpoint.parameters, request.path_params)
-        values |= read_query(endpoint.parameters, request.query_params)
+        values |= read_query(endpoint.parameters, request.query_params, endpoint.fields)
         body = await _body(endpoint, request)
 
         async def find() -> Answer:
@@ -261,7 +261,9 @@ async def _body(endpoint: Endpoint, request: Request) -> Any:
     value: Any = {}
     if raw:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-            raise RequestError(415, "media_type", f"A body is {JSON}.")
+            raise RequestError(
+                415, "media_type", f"A body is {JSON}.", hint=f"Add the header, as in: curl -H 'Content-Type: {JSON}'"
+            )
         value = _parsed(raw)
     check(endpoint.body, value, "The body")
     return value

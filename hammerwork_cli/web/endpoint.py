@@ -91,6 +91,11 @@ class Endpoint:
         return not self.changes and not self.other_types
 
     @property
+    def fields(self) -> tuple[str, ...]:
+        """What its body may hold."""
+        return tuple((self.body or {}).get("properties", ()))
+
+    @property
     def is_list(self) -> bool:
         """Whether its answers come in pages."""
         return any(parameter.name == "cursor" for parameter in self.parameters)

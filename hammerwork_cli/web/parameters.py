@@ -1,7 +1,7 @@
 """What an endpoint takes: declared once, for reading a request and for the OpenAPI document."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -9,7 +9,7 @@ from math import isfinite
 from typing import Any
 from urllib.parse import unquote
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 from starlette.datastructures import QueryParams
 
 from hammerwork_cli.errors import UsageError
@@ -28,6 +28,7 @@ class Parameter:
     Attributes:
         schema: a string, an integer, a number, a boolean, or an array of strings written with commas.
         default: what holds when it is not given.
+        is_a: what a text that does not fit is not, as the command line says it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Parameter:
     about: str
     default: Any = None
     in_path: bool = False
+    is_a: str = ""
 
 
 def line(shortest: int, longest: int, about: str = "") -> Schema:
@@ -43,8 +45,13 @@ def line(shortest: int, longest: int, about: str = "") -> Schema:
     return {**schema, "description": about} if about else schema
 
 
-def read_query(parameters: Sequence[Parameter], given: QueryParams) -> dict[str, Any]:
+def read_query(parameters: Sequence[Parameter], given: QueryParams, fields: Sequence[str] = ()) -> dict[str, Any]:
     """Values by name, defaults included.
+
+    Args:
+        parameters: those that there are.
+        given: the query.
+        fields: what belongs into the body and may have been written here.
 
     Raises:
         UsageError: one is not known, comes twice, or does not fit its schema.
@@ -53,13 +60,19 @@ def read_query(parameters: Sequence[Parameter], given: QueryParams) -> dict[str,
     values = {name: parameter.default for name, parameter in known.items()}
     for name in given:
         if name not in known:
-            raise UsageError(
-                f"There is no parameter {name[:SHOWN]!r} here.", hint=f"There are: {', '.join(known) or 'none'}."
-            )
+            raise _unknown(name, known, fields)
         if len(given.getlist(name)) > 1:
             raise UsageError(f"The parameter {name!r} comes twice.")
         values[name] = _read(known[name], given[name])
     return values
+
+
+def _unknown(name: str, known: Collection[str], fields: Collection[str]) -> UsageError:
+    what = f"There is no parameter {name[:SHOWN]!r} here."
+    if name in fields:
+        return UsageError(what, hint=f'It belongs into the JSON body: {{"{name}": ...}}')
+    body = f"; in the JSON body: {', '.join(fields)}" if fields else ""
+    return UsageError(what, hint=f"There are: {', '.join(known) or 'none'}{body}.")
 
 
 def read_path(parameters: Sequence[Parameter], given: Mapping[str, str]) -> dict[str, Any]:
@@ -77,6 +90,8 @@ def read_path(parameters: Sequence[Parameter], given: Mapping[str, str]) -> dict
 
 def _read(parameter: Parameter, text: str) -> Any:
     value = _value(parameter.schema["type"], text)
+    if parameter.is_a and not _validator(_Key(parameter.schema)).is_valid(value):
+        raise UsageError(f"{text[:SHOWN]!r} is not {parameter.is_a}.", hint=parameter.about)
     check(parameter.schema, value, f"The parameter {parameter.name!r}")
     return value
 
@@ -104,7 +119,7 @@ def check(schema: Schema, value: Any, what: str) -> None:
     first = next(iter(errors), None)
     if first is not None:
         place = "".join(f"[{step!r}]" for step in first.absolute_path)
-        raise UsageError(f"{what}{place} does not fit: {_said(first.message)}.", hint="See /openapi.json.")
+        raise UsageError(f"{what}{place} does not fit: {_said(first)}.", hint="See /openapi.json.")
 
 
 class _Key:
@@ -125,7 +140,8 @@ def _validator(key: _Key) -> Draft202012Validator:
     return Draft202012Validator(key.schema)
 
 
-def _said(message: str) -> str:
+def _said(error: ValidationError) -> str:
+    message = f"{error.instance!r} has another form" if error.validator == "pattern" else error.message
     return message if len(message) <= 3 * SHOWN else f"{message[: 3 * SHOWN]}…"
 
 
@@ -146,6 +162,7 @@ JOB = Parameter(
     {"type": "string", "pattern": _ID_PATTERN},
     "A job's id, or 4 or more hex digits of its beginning.",
     in_path=True,
+    is_a="a job id",
 )
 QUEUE_NAME = Parameter("name", QUEUE_TEXT, "The queue's name.", in_path=True)
 QUEUE = Parameter("queue", QUEUE_TEXT, "Only this queue.")
@@ -164,6 +181,7 @@ CURSOR = Parameter(
     "cursor",
     {"type": "string", "pattern": f"^([-0-9TZ:. +]{{1,40}}/)?{UUID_PATTERN}$", "maxLength": 80},
     "Next-Cursor of the page before, or the id of its last job.",
+    is_a="a cursor",
 )
 HOURS = Parameter(
     "hours", {"type": "number", "minimum": 0.01, "maximum": MOST_HOURS}, "How far to look back.", default=24.0
@@ -172,6 +190,7 @@ SINCE = Parameter(
     "since",
     {"type": "string", "pattern": DURATION_PATTERN},
     "Only what was created in the last so much time: 90 (seconds), 15m, 2h, 7d.",
+    is_a="a duration",
 )
 
 

@@ -296,6 +296,30 @@ def test_an_error_is_a_problem_with_a_real_status(
     assert body["detail"].endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("path", "detail", "hint"),
+    [
+        ("/api/jobs/zzzz", "'zzzz' is not a job id.", "4 or more hex digits"),
+        ("/api/jobs?since=soon", "'soon' is not a duration.", "90 (seconds), 15m"),
+        ("/api/jobs?cursor=x", "'x' is not a cursor.", "Next-Cursor"),
+        ("/api/jobs?limt=5", "There is no parameter 'limt' here.", "There are: limit, cursor, queue, status, since."),
+    ],
+)
+def test_what_does_not_fit_is_said_in_words(served: Server, path: str, detail: str, hint: str) -> None:
+    body = served.get(path).json()
+    assert body["detail"] == detail
+    assert hint in body["hint"]
+
+
+def test_what_belongs_into_the_body_is_sent_there(served: Server, full: Asked) -> None:
+    path = f"/api/jobs/{full.names['root']}/retry"
+    assert served.post(f"{path}?tree=true").json()["hint"] == 'It belongs into the JSON body: {"tree": ...}'
+    hint = served.post(f"{path}?x=1").json()["hint"]
+    assert hint == "There are: none; in the JSON body: tree, force, dry_run, respawn."
+    bad = served.post("/api/jobs", {"queue": "a", "payload": 1, "depends_on": ["no"]}).json()["detail"]
+    assert bad == "The body['depends_on'][0] does not fit: 'no' has another form."
+
+
 def test_a_method_that_is_not_there_is_told_which_are(served: Server) -> None:
     answer = served.client.put("/api/jobs", headers={"origin": served.url})
     assert answer.status_code == 405

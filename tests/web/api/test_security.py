@@ -244,6 +244,7 @@ def test_a_body_that_a_form_could_send_is_refused(open_server: Server, kind: str
     headers = {"origin": open_server.url, "content-type": kind}
     answer = open_server.client.post("/api/queues/x/pause", content=b'{"reason": "x"}', headers=headers)
     assert_problem(answer, 415, "media_type")
+    assert "curl -H 'Content-Type: application/json'" in answer.json()["hint"]
 
 
 # CORS.
