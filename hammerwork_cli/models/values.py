@@ -150,3 +150,8 @@ class Counts:
     def failed(self) -> int:
         """Jobs that failed for good: Failed, Dead, TimedOut."""
         return self.of(*FAILURES)
+
+    @property
+    def other(self) -> int:
+        """Jobs that neither wait, run, nor ended well or badly: Archived, or a word that is no status."""
+        return self.total - self.of(JobStatus.COMPLETED, JobStatus.RUNNING, *WAITING, *FAILURES)

@@ -253,7 +253,10 @@ def tree_record(tree: SpawnTree) -> Record:
 
 
 def child_counts(counts: Counts) -> Record:
-    """Children counted: ``total``, ``completed``, ``failed`` (Failed, Dead, TimedOut), ``running``, ``pending``."""
+    """Children counted: ``total``, ``completed``, ``failed`` (Failed, Dead, TimedOut), ``running``, ``pending``.
+
+    What is neither (Archived, or a word that is no status) counts in ``total`` alone.
+    """
     return {
         "total": counts.total,
         "completed": counts.of(JobStatus.COMPLETED),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from hammerwork_cli.models import FAILURES, WAITING, Counts, JobStatus, rfc3339
+from hammerwork_cli.models import Counts, JobStatus, rfc3339
 from hammerwork_cli.models.queues import (
     HealthCheck,
     Measure,
@@ -25,11 +25,6 @@ _BY_STATUS = tuple(f"by_status.{status.value}" for status in JobStatus)
 
 def _some(number: int) -> str | None:
     return count(number) if number else None
-
-
-def _other(counts: Counts) -> int:
-    shown = {*WAITING, *FAILURES, JobStatus.RUNNING, JobStatus.COMPLETED}
-    return counts.total - counts.of(*shown)
 
 
 # Lists.
@@ -57,7 +52,7 @@ STATES: Sequence[Column[QueueState]] = (
         optional=True,
         narrow_header="timeout",
     ),
-    Column("other", lambda row: _some(_other(row.counts)), "right", optional=True),
+    Column("other", lambda row: _some(row.counts.other), "right", optional=True),
     Column(
         "oldest pending",
         lambda row: duration(row.age(row.ready_since)),

@@ -51,6 +51,13 @@ OPERATIONS: Sequence[Column[SpawnOperation]] = (
     Column("running", lambda row: count(row.children.of(JobStatus.RUNNING)), "right", is_count=True),
     Column("pending", lambda row: count(row.children.of(*WAITING)), "right", is_count=True),
     Column(
+        "other",
+        lambda row: count(row.children.other) if row.children.other else None,
+        "right",
+        optional=True,
+        is_count=True,
+    ),
+    Column(
         "spawned at (UTC)",
         lambda row: instant(row.spawned_at),
         narrow=lambda row: brief_instant(row.spawned_at),
@@ -65,7 +72,7 @@ OPERATIONS: Sequence[Column[SpawnOperation]] = (
 FAILED_OPERATIONS: Sequence[Column[SpawnOperation]] = (
     *OPERATIONS[:6],
     Column("failed below", lambda row: _failed_below(row), "right", is_count=True),
-    *OPERATIONS[6:8],
+    *OPERATIONS[6:9],
     Column(
         "last failed (UTC)",
         lambda row: instant(row.below.newest_at) if row.below else NOTHING,
@@ -73,7 +80,7 @@ FAILED_OPERATIONS: Sequence[Column[SpawnOperation]] = (
         narrow_header="last failed",
         leaves=4,
     ),
-    *OPERATIONS[9:],
+    *OPERATIONS[10:],
 )
 
 _DETAILS: Sequence[Column[SpawnOperation]] = (

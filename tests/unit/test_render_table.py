@@ -2,6 +2,7 @@ import csv
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -59,6 +60,15 @@ def test_a_table_on_a_terminal_keeps_to_its_width(expected: Expected, width: int
     for operation in operations():
         assert operation.parent.id[:8] in text
     expected(f"operations_{width}.txt", lines(text))
+
+
+def test_children_whose_status_is_no_status_have_a_column_where_there_are_any() -> None:
+    children = Counts({"Completed": 1, "Frozen": 2, "Archived": 1})
+    text = table_text([replace(operations()[0], children=children)], tables.OPERATIONS, terminal=True, width=200)
+    header, line = (text.split() for text in text.split("\n"))
+    assert header[3:9] == ["children", "completed", "failed", "running", "pending", "other"]
+    assert line[3:9] == ["4", "1", "0", "0", "0", "3"]
+    assert "other" not in table_text(operations(), tables.OPERATIONS, terminal=True, width=200)
 
 
 def test_colour_is_on_statuses_only_when_it_is_wanted() -> None:

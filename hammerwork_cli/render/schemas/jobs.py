@@ -52,7 +52,7 @@ JOB = {
 NAMED = {"id": job_id(), "queue": null_or(text()), "status": null_or(STATUS)}
 RELATIVE = {**NAMED, "error": null_or(text())}
 CHILD_COUNTS = {
-    "total": count(),
+    "total": count("All, also those in none of the other counts: Archived, or a word that is no status"),
     "completed": count(),
     "failed": count("Failed, Dead and TimedOut"),
     "running": count(),
