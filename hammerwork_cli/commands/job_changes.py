@@ -236,7 +236,7 @@ def delete(
     """
     context: Context = ctx.obj
     change = Delete(context.now(), force=force)
-    ended_before = before(context.now(), age(older_than)) if older_than else None
+    ended_before = before(context.now(), age(older_than)) if older_than is not None else None
     chosen, database = replace(which.filter(change), ended_before=ended_before), context.database()
     selection = which.selection(database, chosen, filtered=older_than is not None)
     if isinstance(selection, Named) and len(selection.ids) == 1:
@@ -278,7 +278,7 @@ def purge(
     wanted = FINISHED if all_ else {status for status, given in asked.items() if given}
     if not wanted:
         raise UsageError("Which finished jobs?", hint="Add --completed, --dead, --failed, --timed-out or --all.")
-    lengths = [age(older_than)] if older_than else []
+    lengths = [age(older_than)] if older_than is not None else []
     lengths += [duration(f"{older_than_days:.3f}d")] if older_than_days is not None else []
     chosen = JobFilter(
         queue=queue,

@@ -57,10 +57,10 @@ def priorities(given: list[str] | None) -> tuple[JobPriority, ...]:
     """Priorities in any letter case, several in one value or several values.
 
     Raises:
-        UsageError: a word that is no priority.
+        UsageError: a word that is no priority, or no word at all.
     """
     words = [word.strip() for value in given or () for word in value.split(",") if word.strip()]
-    return tuple(priority(word) for word in words)
+    return tuple(priority(word) for word in words or (given and [""]) or ())
 
 
 def priority(word: str) -> JobPriority:
@@ -83,7 +83,7 @@ def start_of_window(now: datetime, since: str | None, last_hours: float | None) 
     Raises:
         UsageError: it reaches back before all time.
     """
-    lengths = [duration(since)] if since else []
+    lengths = [duration(since)] if since is not None else []
     lengths += [timedelta(hours=last_hours)] if last_hours is not None else []
     return before(now, min(lengths)) if lengths else None
 

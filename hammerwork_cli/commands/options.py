@@ -100,16 +100,16 @@ def statuses(given: list[str] | None) -> list[JobStatus] | None:
     """Statuses in any letter case, several in one value or several values; ``None`` when none was given.
 
     Raises:
-        UsageError: a word that is no status.
+        UsageError: a word that is no status, or no word at all: an empty variable of a script is not "every status".
     """
     if not given:
         return None
     words = [word.strip() for value in given for word in value.split(",") if word.strip()]
     known = {status.value.lower(): status for status in JobStatus}
     found = []
-    for word in words:
+    for word in words or [""]:
         status = known.get(word.lower().replace("_", "").replace("-", ""))
         if status is None:
             raise UsageError(f"{word[:40]!r} is not a status.", hint=f"One of: {', '.join(sorted(known))}.")
         found.append(status)
-    return found or None
+    return found

@@ -74,7 +74,7 @@ def again(
     context: Context = ctx.obj
     if timeout and not wait:
         raise UsageError("--timeout is for --wait.")
-    limit = duration(timeout).total_seconds() if timeout else None
+    limit = duration(timeout).total_seconds() if timeout is not None else None
     given = {
         "max_spawn_count": max_spawn_count,
         "operation_id": operation_id,

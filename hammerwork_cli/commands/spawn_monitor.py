@@ -79,7 +79,7 @@ def monitor(
 
     context: Context = ctx.obj
     wanted = frozenset(until or ())
-    pace = Pace(seconds_between(interval), duration(timeout).total_seconds() if timeout else None, count)
+    pace = Pace(seconds_between(interval), duration(timeout).total_seconds() if timeout is not None else None, count)
     window = timedelta(seconds=pace.interval)
     watch = ActivityWatch(context.database(), queue=queue, window=window, until_idle=Until.DONE in wanted)
     _leave(_follow(context, watch, wanted, form, pace), wanted, timeout)

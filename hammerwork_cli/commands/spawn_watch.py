@@ -32,7 +32,7 @@ def watch_tree(
         TimedOutError: it has not finished in time.
         typer.Exit: jobs of it failed.
     """
-    pace = Pace(seconds_between(interval), duration(timeout).total_seconds() if timeout else None)
+    pace = Pace(seconds_between(interval), duration(timeout).total_seconds() if timeout is not None else None)
     database: Database = context.database()
     limits = style.limits
     watch = TreePictures(

@@ -213,7 +213,7 @@ def _agree(context: Context, request: str, found: list[Worker], asking: Asking) 
 
 def _waited(context: Context, database: Database, asked: list[AskedWorker], timeout: str | None) -> list[AskedWorker]:
     context.note(f"Waiting for {plural(len(asked), 'worker')}.")
-    limit = duration(timeout).total_seconds() if timeout else None
+    limit = duration(timeout).total_seconds() if timeout is not None else None
     successors = asked[0].request == "restart"
     done = workers.wait_for(database, [one.worker for one in asked], successors=successors, timeout=limit)
     return [replace(one, now=done.get(one.worker.id)) for one in asked]

@@ -17,12 +17,14 @@ NODE = len(TreeNode._fields)
 def resolve(database: Database, text: str) -> str:
     """The full id of the one job that an id or a unique prefix of it names, archived jobs included.
 
+    A UUID may be written in each of its forms: with and without hyphens, in braces, as a URN.
+
     Raises:
         UsageError: not 4 to 32 hex digits.
         NotFoundError: no job has such an id.
         AmbiguousIdError: several have; the details list them.
     """
-    digits = text.strip().lower().replace("-", "")
+    digits = text.strip().lower().removeprefix("urn:uuid:").strip("{}").replace("-", "")
     if not _HEX.fullmatch(digits):
         raise UsageError(
             f"{text[:60]!r} is not a job id.", hint="Give a UUID, or at least 4 hex digits of its beginning."

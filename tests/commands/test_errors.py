@@ -154,7 +154,8 @@ def test_ids_are_found_by_prefix_in_any_spelling(run: Run, migrated_url: str) ->
     rows.job(id="abcd1234-0000-4000-8000-000000000002")
     rows.job(id="abce0000-0000-4000-8000-000000000003")
     database.close()
-    for word in ("abce", "ABCE0000", "abce0000-0000", "abce0000000040008000000000000003"):
+    whole = "abce0000-0000-4000-8000-000000000003"
+    for word in ("abce", "ABCE0000", "abce0000-0000", whole.replace("-", ""), f"{{{whole}}}", f"urn:uuid:{whole}"):
         assert run("spawn", "tree", word, url=migrated_url).exit_code == 0
     done = run("spawn", "tree", "abcd1234", "--format", "json", url=migrated_url)
     assert done.exit_code == 6
@@ -165,6 +166,19 @@ def test_ids_are_found_by_prefix_in_any_spelling(run: Run, migrated_url: str) ->
     "words",
     [
         ("spawn", "list", "--status", "lost"),
+        ("spawn", "list", "--status", ""),
+        ("spawn", "tree", "abcd", "--status", ","),
+        ("job", "list", "--status", "", "--status", " , "),
+        ("job", "list", "--priority", ""),
+        ("job", "delete", "--status", "", "--yes"),
+        ("job", "delete", "--priority", "", "--yes"),
+        ("job", "delete", "--since", "", "--yes"),
+        ("job", "delete", "--older-than", "", "--yes"),
+        ("job", "purge", "--older-than", "", "--yes"),
+        ("spawn", "monitor", "--timeout", ""),
+        ("spawn", "tree", "abcd", "--watch", "--timeout", ""),
+        ("job", "delete", "--status", ",", "--queue", "mail", "--yes"),
+        ("job", "cancel", "abcd", "--tree", "--only", "", "--yes"),
         ("spawn", "list", "--since", "yesterday"),
         ("spawn", "list", "--limit", "0"),
         ("spawn", "stats", "--hours", "nan"),
