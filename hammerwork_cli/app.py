@@ -17,7 +17,14 @@ from hammerwork_cli.commands.verb import LateGroup
 from hammerwork_cli.context import Context
 from hammerwork_cli.database.interrupts import Terminated, terminate
 from hammerwork_cli.database.url import redact
-from hammerwork_cli.errors import AnswerIsNoError, BugError, HammerworkError, OutputError, UsageError
+from hammerwork_cli.errors import (
+    AnswerIsNoError,
+    BugError,
+    DeclinedError,
+    HammerworkError,
+    OutputError,
+    UsageError,
+)
 
 GROUPS = ("spawn", "job", "queue", "worker", "web", "migration", "config", "schema", "demo")
 """In the order of the help; each is a module of ``hammerwork_cli.commands``."""
@@ -135,7 +142,7 @@ def _failure(error: HammerworkError, context: Context) -> int:
         return error.exit_code
     if trace := _traceback(context):
         context.say(trace)
-    context.tell(f"Error: {message}")
+    context.tell(message if isinstance(error, DeclinedError) else f"Error: {message}")
     if hint:
         context.tell(f"  {hint}")
     return error.exit_code

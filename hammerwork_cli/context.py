@@ -11,7 +11,7 @@ from typing import Any, TextIO, TypeVar
 
 from hammerwork_cli import config
 from hammerwork_cli.database import Database, DatabaseUrl, connect
-from hammerwork_cli.errors import ConfigError, UnreachableError, UsageError
+from hammerwork_cli.errors import ConfigError, DeclinedError, UnreachableError, UsageError
 
 Model = TypeVar("Model")
 Record = dict[str, Any]
@@ -267,7 +267,7 @@ class Context:
             raise UsageError("This needs consent.", hint="Add --yes, or look first with --dry-run.", **details)
         self.say(f"{question} [y/N] ", end="")
         if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-            raise UsageError("Nothing was changed.")
+            raise DeclinedError("Nothing was changed.")
 
 
 def make_folder(folder: Path) -> None:

@@ -39,6 +39,12 @@ class UsageError(HammerworkError):
     code = "usage"
 
 
+class DeclinedError(UsageError):
+    """Somebody was asked for consent and did not give it: an answer, and no error of the program."""
+
+    code = "declined"
+
+
 class RefusedValueError(UsageError):
     """The database refuses a value: too deep, too long, out of range."""
 

@@ -7,7 +7,7 @@ from hammerwork_cli.commands.options import Format, FormatOption, YesOption
 from hammerwork_cli.commands.progress import progress_bar
 from hammerwork_cli.context import Context
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import AnswerIsNoError
+from hammerwork_cli.errors import AnswerIsNoError, HammerworkError
 from hammerwork_cli.models import JobStatus, Outcome
 from hammerwork_cli.queries import job_changes
 from hammerwork_cli.queries.job_changes import STILL_COMING, Change
@@ -58,25 +58,39 @@ def carry_out(
         AnswerIsNoError: some of several were left.
     """
     alone = isinstance(selection, Named) and len(selection.ids) == 1
-    plan = Plan(manner.wording, selection.groups(database), change.accepts, change.force)
+    plan = _plan(database, selection, change, manner)
     if manner.consent.dry_run:
         _show_plan(context, plan, manner)
         return
     if alone and not plan.jobs:
-        raise shown.refusal(manner.wording, _only(selection), Outcome(left=plan.left))
+        raise _refusal(database, selection, change, manner, Outcome(left=plan.left))
     if not alone or always_ask:
         _ask(context, plan, manner)
     elif plan.touches_running:
         context.note(shown.running_text(manner.wording))
     outcome = _run(context, database, selection, change, plan)
     if alone and not outcome.changed:
-        raise shown.refusal(manner.wording, _only(selection), outcome)
+        raise _refusal(database, selection, change, manner, outcome)
     context.answer(
         shown.outcome_record(manner.wording, outcome, None if alone else plan),
         manner.consent.form,
         lambda: shown.outcome_text(manner.wording, outcome),
     )
     _judge(manner, selection, outcome)
+
+
+def _plan(database: Database, selection: Selection, change: Change, manner: Manner) -> Plan:
+    groups = selection.groups(database)
+    archived = selection.archived
+    cautious = bool(manner.wording.caveat) and bool(groups) and change.may_leave_some(database, selection)
+    return Plan(manner.wording, groups, change.accepts, cautious, archived)
+
+
+def _refusal(
+    database: Database, selection: Selection, change: Change, manner: Manner, outcome: Outcome
+) -> HammerworkError:
+    job = _only(selection)
+    return shown.refusal(manner.wording, job, outcome, failed_below=change.mends_below(database, job, outcome))
 
 
 def _show_plan(context: Context, plan: Plan, manner: Manner) -> None:

@@ -9,7 +9,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.models import FAILURES, WAITING, Counts, JobFilter, JobStatus, Outcome
 from hammerwork_cli.queries import dependencies
 from hammerwork_cli.queries.dependencies import EVERY_JOB, WAITING_SPELLINGS, Following, Held, hold
-from hammerwork_cli.queries.job_selections import BATCH, Selection
+from hammerwork_cli.queries.job_selections import BATCH, Selection, failed_below
 from hammerwork_cli.queries.kinship import chunks
 
 GONE = "gone"
@@ -74,6 +74,16 @@ class Change:
         step.following = self.follow(database, Following(parents=[job.id for job in free]))
         return step
 
+    def may_leave_some(self, database: Database, selection: Selection) -> bool:
+        """Whether some of the jobs in acceptable statuses may be left all the same."""
+        del database, selection
+        return not self.force
+
+    def mends_below(self, database: Database, job: str, outcome: Outcome) -> bool:
+        """Whether the change, refused to a job, is one for jobs below it."""
+        del database, job, outcome
+        return False
+
     def follow(self, database: Database, begun: Following) -> Following:
         """Changes dependents along, as many as a transaction should hold."""
         del database, begun
@@ -109,6 +119,14 @@ class Retry(Change):
     def accepts(self, status: str) -> bool:
         """Failures, and what runs or has completed with ``force``."""
         return status in FAILURES or (self.force and status in {JobStatus.RUNNING, JobStatus.COMPLETED})
+
+    def may_leave_some(self, database: Database, selection: Selection) -> bool:
+        """Only where one of the jobs depends on a failure that stays."""
+        return not self.force and selection.has_failed_parents(database)
+
+    def mends_below(self, database: Database, job: str, outcome: Outcome) -> bool:
+        """Where the job has completed and others below it failed."""
+        return JobStatus.COMPLETED in outcome.left.by_status and failed_below(database, job)
 
     def _later(self, database: Database, jobs: Sequence[Held]) -> dict[str, str]:
         states = self._states(database, jobs)
@@ -216,6 +234,8 @@ def run(
         progress.step(batch)
         looked_at += len(batch)
         on_progress(looked_at)
+    if selection.archived:
+        progress.outcome.left.add(ARCHIVED, selection.archived)
     if selection.unreached:
         progress.outcome.left.add(STILL_COMING, selection.unreached)
     return progress.finish()

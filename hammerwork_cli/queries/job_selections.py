@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import Counts, JobFilter, JobGroup, JobStatus, TreeNode, status_of
+from hammerwork_cli.models import FAILURES, Counts, JobFilter, JobGroup, JobStatus, TreeNode, status_of
 from hammerwork_cli.queries import trees
 from hammerwork_cli.queries.jobs import chosen
 from hammerwork_cli.queries.kinship import Kinship, chunks
@@ -22,10 +22,12 @@ class Selection(Protocol):
     Attributes:
         wanted: what they must still be like when their turn comes.
         unreached: jobs that went on coming until the last batch was given up.
+        archived: jobs that would be meant, were they not archived, as far as the selection has looked.
     """
 
     wanted: JobFilter
     unreached: int
+    archived: int
 
     def groups(self, database: Database) -> list[JobGroup]:
         """How many they are now, by queue and status."""
@@ -33,11 +35,15 @@ class Selection(Protocol):
     def batches(self, database: Database) -> Iterator[Sequence[str]]:
         """Their ids, a transaction's worth at a time, each job once."""
 
+    def has_failed_parents(self, database: Database) -> bool:
+        """Whether one of them may depend on a failed or missing job that is none of them."""
+
 
 class Named:
     """Jobs whose ids were given."""
 
     unreached = 0
+    archived = 0
 
     def __init__(self, ids: Iterable[str]) -> None:
         self.ids = list(dict.fromkeys(ids))
@@ -52,11 +58,16 @@ class Named:
         del database
         return chunks(self.ids, BATCH)
 
+    def has_failed_parents(self, database: Database) -> bool:
+        """See :class:`Selection`."""
+        return _has_failed_parents(database, Kinship(database).jobs(self.ids))
+
 
 class Chosen:
     """Jobs that a filter chooses, in the order of their ids: a second run goes on where a first was stopped."""
 
     unreached = 0
+    archived = 0
 
     def __init__(self, wanted: JobFilter) -> None:
         self.wanted = wanted
@@ -79,6 +90,10 @@ class Chosen:
                 return
             after = ids[-1]
 
+    def has_failed_parents(self, database: Database) -> bool:
+        """See :class:`Selection`. True where any depends on a job that has not completed, whichever that is."""
+        return database.row("jobs.any_held", **chosen(self.wanted)) is not None
+
 
 class Below:
     """A job and everything below it, from the top down.
@@ -88,10 +103,12 @@ class Below:
     """
 
     unreached = 0
+    archived = 0
 
     def __init__(self, job: str, statuses: Collection[JobStatus]) -> None:
         self.job = job
         self.wanted = JobFilter(statuses=tuple(sorted(statuses)), unarchived=True)
+        self._last: list[TreeNode] = []
 
     def groups(self, database: Database) -> list[JobGroup]:
         """See :class:`Selection`."""
@@ -99,7 +116,14 @@ class Below:
 
     def _read(self, database: Database) -> list[TreeNode]:
         nodes = trees.tree(database, self.job, whole=False).nodes.values()
-        return [node for node in nodes if node.status in self.wanted.statuses and node.archived_at is None]
+        meant = [node for node in nodes if node.status in self.wanted.statuses]
+        self._last = [node for node in meant if node.archived_at is None]
+        self.archived = len(meant) - len(self._last)
+        return self._last
+
+    def has_failed_parents(self, database: Database) -> bool:
+        """See :class:`Selection`. Of the jobs as they were read last."""
+        return _has_failed_parents(database, self._last)
 
     def batches(self, database: Database) -> Iterator[Sequence[str]]:
         """See :class:`Selection`."""
@@ -112,6 +136,19 @@ class Below:
             seen.update(fresh)
             yield from chunks(fresh, BATCH)
             end = end or time.monotonic() + PATIENCE
+
+
+def failed_below(database: Database, job: str) -> bool:
+    """Whether a job failed below another one that is not archived, among the first that are read of its tree."""
+    nodes = trees.tree(database, job, whole=False, max_jobs=BATCH).nodes.values()
+    return any(node.status in FAILURES and node.archived_at is None for node in nodes)
+
+
+def _has_failed_parents(database: Database, nodes: Sequence[TreeNode]) -> bool:
+    chosen_ids = {node.id for node in nodes}
+    outside = {parent for node in nodes for parent in node.depends_on} - chosen_ids
+    parents = Kinship(database).jobs(sorted(outside))
+    return len(parents) < len(outside) or any(parent.status in FAILURES for parent in parents)
 
 
 def _grouped(nodes: Iterable[TreeNode]) -> list[JobGroup]:

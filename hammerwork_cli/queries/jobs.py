@@ -1,6 +1,7 @@
 """Finding jobs: one by its id, many by a filter."""
 
 import re
+from shlex import quote
 from typing import Any
 
 from hammerwork_cli.database import Database
@@ -9,6 +10,7 @@ from hammerwork_cli.models import Job, JobFilter, JobPage, JobPriority, TreeNode
 from hammerwork_cli.queries import cursors
 
 _HEX = re.compile(r"[0-9a-f]{4,32}")
+_OPERATION = re.compile(r"[^\s-][\w.:/#@+-]{0,59}")
 SHOWN_CANDIDATES = 10
 
 NODE = len(TreeNode._fields)
@@ -26,9 +28,7 @@ def resolve(database: Database, text: str) -> str:
     """
     digits = text.strip().lower().removeprefix("urn:uuid:").strip("{}").replace("-", "")
     if not _HEX.fullmatch(digits):
-        raise UsageError(
-            f"{text[:60]!r} is not a job id.", hint="Give a UUID, or at least 4 hex digits of its beginning."
-        )
+        raise UsageError(f"{text[:60]!r} is not a job id.", hint=_no_id_hint(text))
     bounds = {"low": _hyphenated(digits.ljust(32, "0")), "high": _hyphenated(digits.ljust(32, "f"))}
     rows = database.rows("jobs.by_prefix", **bounds, limit=SHOWN_CANDIDATES + 1)
     if not rows and "archive" in database.tags:
@@ -44,6 +44,13 @@ def resolve(database: Database, text: str) -> str:
             candidates=candidates,
         )
     return str(rows[0][0]).lower()
+
+
+def _no_id_hint(text: str) -> str:
+    digits = "Give a UUID, or at least 4 hex digits of its beginning."
+    if not _OPERATION.fullmatch(text):
+        return digits
+    return f"{digits} The jobs of an operation of that name: hammerwork spawn list --operation {quote(text)}"
 
 
 def _hyphenated(digits: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from hammerwork_cli.errors import ConflictError, NotFoundError
 from hammerwork_cli.models import Counts, JobGroup, JobStatus, Outcome
 from hammerwork_cli.render.table import Column, table_text
-from hammerwork_cli.render.text import count, plural, visible
+from hammerwork_cli.render.text import count, plural, short_id, visible
 
 Record = dict[str, Any]
 
@@ -33,7 +33,7 @@ class Wording:
         otherwise: what can be done about a job in a status that the change does not take.
         reasons: further reasons for leaving a job.
         tolerated: reasons that are no failure.
-        caveat: which jobs of a plan may turn out to be left, without force.
+        caveat: which jobs of a plan may turn out to be left.
         unfinished: what is not finished by the same command after Ctrl-C, and what does it.
     """
 
@@ -116,13 +116,15 @@ class Plan:
     Attributes:
         groups: the jobs it is for.
         accepts: whether jobs in a status are changed.
-        forced: also what is refused otherwise.
+        cautious: whether jobs of it may turn out to be left, as the wording's caveat says.
+        archived: jobs that would be changed, were they not archived.
     """
 
     wording: Wording
     groups: Sequence[JobGroup]
     accepts: Callable[[str], bool]
-    forced: bool = False
+    cautious: bool = False
+    archived: int = 0
 
     @property
     def changed(self) -> list[JobGroup]:
@@ -142,6 +144,8 @@ class Plan:
         for group in self.groups:
             if not self.accepts(group.status):
                 counts.add(group.status, group.jobs)
+        if self.archived:
+            counts.add("archived", self.archived)
         return counts
 
     @property
@@ -168,7 +172,7 @@ def plan_text(plan: Plan, *, terminal: bool, width: int | None = None, colour: b
     if len(groups) > SHOWN_GROUPS:
         rest = groups[SHOWN_GROUPS:]
         yield f"… and {plural(sum(group.jobs for group in rest), 'job')} in {plural(len(rest), 'more line')}"
-    if groups and plan.wording.caveat and not plan.forced:
+    if groups and plan.cautious:
         yield plan.wording.caveat
     yield from left_text(plan.wording, plan.left)
     if plan.touches_running:
@@ -225,13 +229,16 @@ def plan_records(plan: Plan) -> list[Record]:
     ]
 
 
-def refusal(wording: Wording, job: str, outcome: Outcome) -> ConflictError | NotFoundError:
+def refusal(
+    wording: Wording, job: str, outcome: Outcome, *, failed_below: bool = False
+) -> ConflictError | NotFoundError:
     """The error that says why the one job that was named is as it was.
 
     Args:
         wording: of the change.
         job: its id.
         outcome: what was left, and for which reason.
+        failed_below: whether the job has completed, and the change can mend what failed below it.
     """
     word = next(iter(outcome.left.by_status), "gone")
     if word == "gone":
@@ -241,4 +248,6 @@ def refusal(wording: Wording, job: str, outcome: Outcome) -> ConflictError | Not
         )
     reason = wording.reason(word)
     hint = reason.hint or f"See: hammerwork job show {job}"
+    if failed_below:
+        hint = f"Jobs below it failed: hammerwork job {wording.verb} {short_id(job)} --tree --only failed. {hint}"
     return ConflictError(f"The job {job} is {reason.what}.", hint=hint, reason=word)

@@ -51,7 +51,8 @@ def wait_text(result: WaitResult, *, width: int | None = None, colour: bool = Fa
     """Lines: the end, the counts, and the first jobs that failed."""
     shade = "green" if result.outcome == WaitOutcome.COMPLETED else "red"
     words = paint(_WORDS[result.outcome], shade, colour)
-    yield f"{words} after {duration(result.waited)}: {plural(result.counts.total, 'job')}: {statuses(result.counts)}"
+    counts = f"{plural(result.counts.total, 'job')}: {statuses(result.counts)}"
+    yield f"{words} · {counts} · waited {duration(result.waited)}"
     for node in result.failed:
         head = f"  {visible(node.queue)} {short_id(node.id)} "
         error = f" · {first_line(node.error)}" if node.error else ""

@@ -68,6 +68,12 @@ SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs j
 WHERE {chosen}
 GROUP BY j.queue_name, j.status
 
+-- name: any_held
+-- Whether a filter chooses a job that waits for others, or failed because of them.
+SELECT 1 FROM hammerwork_jobs j
+WHERE {chosen}
+AND j.dependency_status IN ('waiting', 'failed') LIMIT 1
+
 -- name: ids
 -- The next ids that a filter chooses, in the order of the primary key.
 SELECT j.id FROM hammerwork_jobs j

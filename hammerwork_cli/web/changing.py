@@ -170,7 +170,8 @@ def cancel(call: Call) -> Answer:
 def _change(call: Call, change: Change, wording: Wording, below: frozenset[JobStatus]) -> Answer:
     job, alone = jobs.resolve(call.database, call.values["id"]), not call.body.get("tree", False)
     selection: Selection = Named([job]) if alone else Below(job, below)
-    plan = Plan(wording, selection.groups(call.database), change.accepts)
+    groups = selection.groups(call.database)
+    plan = Plan(wording, groups, change.accepts, archived=selection.archived)
     if call.body.get("dry_run", False):
         would = Outcome(changed=plan.jobs, left=plan.left)
         return Answer(job_outcomes.outcome_record(wording, would, plan, dry_run=True))

@@ -309,3 +309,10 @@ def test_who_does_not_listen_to_stderr_gets_the_exit_code_all_the_same(
         done = subprocess.run(command, stderr=closed, stdout=subprocess.PIPE, env=environment, check=False)
         os.close(closed)
         assert (done.returncode, done.stdout) == (exit_code, b"")
+
+
+def test_what_may_be_an_operation_is_looked_for_as_one(run: Run, migrated_url: str) -> None:
+    done = run("spawn", "why", "ingest_000", url=migrated_url)
+    assert done.exit_code == 2
+    assert "hammerwork spawn list --operation ingest_000" in done.stderr
+    assert "--operation" not in run("spawn", "why", "no such; thing", url=migrated_url).stderr

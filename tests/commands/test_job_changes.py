@@ -152,6 +152,29 @@ def test_a_plan_says_what_may_be_left(run: Run, migrated_url: str) -> None:
     words = ("job", "retry", "--queue", "mail", "--dry-run")
     assert caveat in run(*words, url=migrated_url).stdout
     assert caveat not in run(*words, "--force", url=migrated_url).stdout
+    tree = ("job", "retry", identity(1), "--tree", "--dry-run")
+    assert caveat not in run(*tree, url=migrated_url).stdout
+    assert caveat in run("job", "retry", identity(2), "--tree", "--dry-run", url=migrated_url).stdout
+    assert caveat not in run("job", "retry", "--queue", "other", "--dry-run", url=migrated_url).stdout
+
+
+def test_a_completed_job_below_which_jobs_failed_names_the_command_for_these(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1, C), child(2, 1, C, "satisfied"), child(3, 2, D, "satisfied"), job(4, C))
+    hint = f"Jobs below it failed: hammerwork job retry {identity(1)[:8]} --tree --only failed."
+    assert hint in run("job", "retry", identity(1), url=migrated_url).stderr
+    assert "Jobs below it failed" not in run("job", "retry", identity(4), url=migrated_url).stderr
+    assert "Jobs below it failed" not in run("job", "cancel", identity(1), url=migrated_url).stderr
+
+
+def test_a_tree_whose_failed_jobs_are_archived_says_so(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1, C), child(2, 1, D, "satisfied"))
+    execute(migrated_url, f"UPDATE hammerwork_jobs SET archived_at = created_at WHERE id = '{identity(2)}'")
+    words = ("job", "retry", identity(1), "--tree", "--only", "failed")
+    left = "Left alone: 1 job, archived. What has been archived stays as it is.\n"
+    done = run(*words, "--yes", url=migrated_url)
+    assert (done.exit_code, done.stdout) == (0, f"Retried 0 jobs.\n{left}")
+    assert run(*words, "--dry-run", url=migrated_url).stdout == f"Nothing to retry.\n{left}"
+    assert changed(run, migrated_url, *words[1:], "--yes")["left"] == {"archived": 1}
 
 
 def test_a_filter_retries_parents_and_dependents_whatever_their_order(run: Run, migrated_url: str) -> None:

@@ -75,7 +75,7 @@ def test_wait_for_a_tree_that_is_finished_already(run: Run, rows: Rows, url: str
     rows.job(root)
     done = run("spawn", "wait", root[:8], url=url, env=NOW)
     assert done.exit_code == 0
-    assert "2 jobs: 2 completed" in done.stdout
+    assert done.stdout.startswith("Completed · 2 jobs: 2 completed · waited ")
     assert done.stderr == ""
 
 
@@ -416,7 +416,10 @@ def test_doctor_asks_on_a_terminal(rows: Rows, url: str, clean_environment: dict
         os.close(terminal)
         os.write(controller, answer)
         process.communicate(timeout=60)
+        said = os.read(controller, 10_000).decode()
         os.close(controller)
+        assert ("Nothing was changed." in said) == (exit_code == 2)
+        assert "Error" not in said
         assert process.returncode == exit_code
         assert rows.database.query("SELECT status FROM hammerwork_jobs") == [(status,)]
 
