@@ -537,7 +537,7 @@ complete -c hammerwork -n '__hammerwork_at web serve' -s h -l help -d 'Show the 
 
 complete -c hammerwork -n '__hammerwork_at migration' -a run -d 'Applies the migrations that are missing, and finishes those that were broken off.'
 complete -c hammerwork -n '__hammerwork_at migration' -a status -d 'Every migration: applied, pending, or partial (broken off, or made by something that kept no record).'
-complete -c hammerwork -n '__hammerwork_at migration' -a plan -d 'The statements that `migration run` would send now.'
+complete -c hammerwork -n '__hammerwork_at migration' -a plan -d 'The statements that `migration run` would send now, below a summary.'
 complete -c hammerwork -n '__hammerwork_at migration' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at migration run' -s d -l drop -d 'First remove all tables that migrations made, with all jobs.'

@@ -62,18 +62,23 @@ def run(
 def status(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
     """Every migration: applied, pending, or partial (broken off, or made by something that kept no record).
 
+    What is pending or partial, `migration run` applies and finishes.
+
     \b
     Examples:
       hammerwork migration status
       hammerwork migration status --format json | jq -e 'all(.applied)'
     """
     context: Context = ctx.obj
-    _show(context, migrations.status(context.database()), form)
+    states = migrations.status(context.database())
+    _show(context, states, form)
+    if form is Format.TABLE and not all(state.applied for state in states):
+        context.note(shown.unapplied_text(states))
 
 
 @app.command("plan", cls=Verb)
 def plan(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
-    """The statements that `migration run` would send now. Changes nothing.
+    """The statements that `migration run` would send now, below a summary. Changes nothing.
 
     \b
     Examples:

@@ -310,14 +310,17 @@ def pending(
       hammerwork spawn pending --format json | jq '.[] | select(.reason == "stuck")'
     """
     context: Context = ctx.obj
+    found = spawns.pending(context.database(), limit=limit, queue=queue)
     context.show(
-        spawns.pending(context.database(), limit=limit, queue=queue),
+        found,
         form,
         columns=lambda: tables().PENDING_WITH_CONFIG if show_config else tables().PENDING,
         record=json.pending_record,
         keys=json.PENDING_KEYS,
         empty="Nothing is about to spawn, and nothing waits.",
     )
+    if form == Format.TABLE and any(row.reason == "stuck" for row in found):
+        context.note("What is stuck never runs by itself. What would mend it says: hammerwork spawn doctor")
 
 
 spawn_again.register(app)

@@ -202,9 +202,9 @@ def doctor(
     if fix and not dry_run and any(finding.mendable for finding in found):
         _consent(context, found, yes=yes, form=form)
         found = healer.mend(found)
-        _show(context, found, form, mended=True)
+        _show(context, found, form, remedy=None)
     else:
-        _show(context, found, form, mended=False)
+        _show(context, found, form, remedy=_fixing(older_than, queue))
     if lost_before is None:
         _note_running(context, healer)
     if any(finding.left and (strict or not finding.is_note) for finding in found):
@@ -221,16 +221,29 @@ def _consent(context: Context, found: "Sequence[Finding]", *, yes: bool, form: F
     context.confirm("Mend these?", yes=yes, form=form, plan=plan)
 
 
-def _show(context: Context, found: "Sequence[Finding]", form: Format, *, mended: bool) -> None:
+def _fixing(older_than: str | None, queue: str | None) -> str:
+    """The command that mends what these options found."""
+    from shlex import quote
+
+    options = {"--older-than": older_than, "--queue": queue}
+    words = [word for option, value in options.items() if value is not None for word in (option, quote(value))]
+    return " ".join(["hammerwork spawn doctor", *words, "--fix"])
+
+
+def _show(context: Context, found: "Sequence[Finding]", form: Format, *, remedy: str | None) -> None:
+    """Shows what is wrong and the command against it; without one, what has been mended."""
     from hammerwork_cli.render import health_views
 
     if form != Format.TABLE:
         context.data([health_views.finding_record(finding) for finding in found], form, health_views.FINDING_KEYS)
         return
-    text = health_views.mended_text if mended else health_views.findings_text
-    context.text(text(found, width=context.width, colour=context.colour))
+    style: dict[str, Any] = {"width": context.width, "colour": context.colour}
+    if remedy is None:
+        context.text(health_views.mended_text(found, **style))
+    else:
+        context.text(health_views.findings_text(found, remedy, **style))
     if not any(finding.left for finding in found if not finding.is_note):
-        context.note("Nothing is wrong any more." if mended else "Nothing is wrong.")
+        context.note("Nothing is wrong any more." if remedy is None else "Nothing is wrong.")
 
 
 def _note_running(context: Context, healer: "Doctor") -> None:

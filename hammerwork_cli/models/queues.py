@@ -63,6 +63,11 @@ class QueueState:
         return self.counts.of(JobStatus.RUNNING)
 
     @property
+    def is_unserved(self) -> bool:
+        """Whether jobs are ready, and no living worker of ours is there for them although workers are recorded."""
+        return bool(self.ready) and self.workers == 0 and self.pause is None
+
+    @property
     def failure_rate(self) -> float | None:
         """Failed jobs among those that ended in the window, 0 to 1; ``None`` when none ended."""
         ended = self.completed + self.failed

@@ -1,6 +1,5 @@
 """Why jobs that wait for no other job have not ended, and why some never spawned."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,8 +10,7 @@ from hammerwork_cli.models.delays import Delay, DelayReason, NeverSpawned, OpenJ
 from hammerwork_cli.models.spawn_config import ignored_because
 from hammerwork_cli.queries import spawn_records
 from hammerwork_cli.queries.kinship import chunks
-from hammerwork_cli.queries.queues import all_paused
-from hammerwork_cli.queries.workers import listed
+from hammerwork_cli.queries.queues import all_paused, serving_workers
 
 LONG = timedelta(hours=1)
 """A job that runs for longer, and that no living worker of ours has, may have lost its worker."""
@@ -30,14 +28,6 @@ class Queues:
     def serving(self, queue: str) -> int | None:
         """Living workers of ours that serve a queue; ``None`` where workers are not recorded."""
         return None if self.workers is None else self.workers[queue]
-
-
-def serving_workers(database: Database) -> Counter[str] | None:
-    """Queue -> living workers of ours that serve it; ``None`` where workers are not recorded."""
-    if "workers" not in database.tags:
-        return None
-    alive = [worker for worker in listed(database, alive=True) if worker.is_alive]
-    return Counter(queue for worker in alive for queue in worker.queue_names)
 
 
 def delays(

@@ -36,13 +36,23 @@ def states(database: Database, *, now: datetime, queue: str | None = None) -> li
         queue: only this one.
     """
     found = _states(_rows(database, now=now, queue=queue), now)
-    if "workers" in database.tags:
-        serving = Counter(
-            name for worker in listed(database, alive=True) if worker.is_alive for name in worker.queue_names
-        )
+    _count_workers(database, found)
+    return found
+
+
+def serving_workers(database: Database) -> Counter[str] | None:
+    """Queue -> living workers of ours that serve it; ``None`` where workers are not recorded."""
+    if "workers" not in database.tags:
+        return None
+    alive = [worker for worker in listed(database, alive=True) if worker.is_alive]
+    return Counter(queue for worker in alive for queue in worker.queue_names)
+
+
+def _count_workers(database: Database, found: Sequence[QueueState]) -> None:
+    serving = serving_workers(database)
+    if serving is not None:
         for state in found:
             state.workers = serving[state.name or ""]
-    return found
 
 
 def stats(
@@ -76,7 +86,7 @@ def stats(
 
 
 def health(database: Database, limits: HealthLimits, *, now: datetime, queue: str | None = None) -> list[QueueHealth]:
-    """How every queue is, or one of them, in one statement.
+    """How every queue is, or one of them, in one statement, and one about our workers.
 
     Raises:
         NotFoundError: the queue has no jobs and is not paused.
@@ -84,6 +94,7 @@ def health(database: Database, limits: HealthLimits, *, now: datetime, queue: st
     found = _states(_rows(database, now=now, queue=queue, since=now - HEALTH_WINDOW), now)
     if queue is not None and not found:
         raise _no_queue(queue)
+    _count_workers(database, found)
     return [QueueHealth.of(state, limits) for state in found]
 
 

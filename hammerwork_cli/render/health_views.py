@@ -131,8 +131,10 @@ def _example_record(kind: Damage, example: FoundJob) -> Record:
     return {"id": example.id, "queue": example.queue, "status": example.status, "detail": detail}
 
 
-def findings_text(findings: Sequence[Finding], *, width: int | None = None, colour: bool = False) -> Iterator[str]:
-    """Lines: a paragraph for each kind of damage, what mends it, and what to type."""
+def findings_text(
+    findings: Sequence[Finding], remedy: str, *, width: int | None = None, colour: bool = False
+) -> Iterator[str]:
+    """Lines: a paragraph for each kind of damage, what mends it, and ``remedy``: what to type."""
     for number, finding in enumerate(findings):
         if number:
             yield ""
@@ -145,7 +147,7 @@ def findings_text(findings: Sequence[Finding], *, width: int | None = None, colo
     mendable = sum(finding.jobs for finding in findings if finding.mendable)
     if mendable:
         yield ""
-        yield f"Mend {plural(mendable, 'job')} with: hammerwork spawn doctor --fix (and the same options)"
+        yield f"Mend {plural(mendable, 'job')} with: {visible(remedy)}"
 
 
 def mended_text(findings: Sequence[Finding], *, width: int | None = None, colour: bool = False) -> Iterator[str]:

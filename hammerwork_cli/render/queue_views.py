@@ -20,6 +20,7 @@ from hammerwork_cli.render.table import Column, table_text
 from hammerwork_cli.render.text import NOTHING, count, duration, instant, percent, plural, statuses, visible
 
 _KNOWN = frozenset(status.value for status in JobStatus)
+_NAMED = 5
 _BY_STATUS = tuple(f"by_status.{status.value}" for status in JobStatus)
 
 
@@ -32,7 +33,7 @@ def _some(number: int) -> str | None:
 STATES: Sequence[Column[QueueState]] = (
     Column("queue", lambda row: row.name, cuts=True),
     Column("paused", lambda row: "yes" if row.pause else None, optional=True),
-    Column("total", lambda row: count(row.counts.total), "right", is_count=True, leaves=1),
+    Column("total", lambda row: count(row.counts.total), "right", is_count=True, leaves=2),
     Column("pending", lambda row: count(row.pending), "right", is_count=True),
     Column("running", lambda row: count(row.running), "right", is_count=True),
     Column(
@@ -61,7 +62,13 @@ STATES: Sequence[Column[QueueState]] = (
         narrow_header="oldest",
         leaves=3,
     ),
-    Column("workers", lambda row: _some(row.workers or 0), "right", optional=True, leaves=2),
+    Column(
+        "workers",
+        lambda row: None if row.workers is None else count(row.workers),
+        "right",
+        optional=True,
+        leaves=1,
+    ),
 )
 STATE_KEYS = (
     "queue",
@@ -304,8 +311,8 @@ def _plain(value: Measure | None) -> float | int | None:
 def health_record(found: Sequence[QueueHealth], checked_at: str | None) -> Record:
     """How queues are.
 
-    Keys: ``status`` (``ok`` or ``unhealthy``), ``checked_at``, ``queues``: a list of ``queue``, ``status``, ``paused``
-    and ``checks`` (:func:`check_record`).
+    Keys: ``status`` (``ok`` or ``unhealthy``), ``checked_at``, ``queues``: a list of ``queue``, ``status``, ``paused``,
+    ``workers`` (of ours that are alive and serve it, null where nobody knows) and ``checks`` (:func:`check_record`).
     """
     return {
         "status": "ok" if all(health.healthy for health in found) else "unhealthy",
@@ -315,6 +322,7 @@ def health_record(found: Sequence[QueueHealth], checked_at: str | None) -> Recor
                 "queue": health.state.name,
                 "status": "ok" if health.healthy else "unhealthy",
                 "paused": health.state.pause is not None,
+                "workers": health.state.workers,
                 "checks": [check_record(check) for check in health.checks],
             }
             for health in found
@@ -335,6 +343,7 @@ def health_text(
         paused = ", paused" if health.state.pause else ""
         yield f"{paint(f'Queue {visible(health.state.name or NOTHING)}', 'bold', colour)}: {verdict}{paused}"
         yield table_text(health.checks, CHECKS, terminal=terminal, width=width, colour=colour)
+        yield from _health_hints(found)
         return
     worst_first = sorted(found, key=lambda health: health.healthy)
     yield table_text(worst_first, HEALTH, terminal=terminal, width=width, colour=colour)
@@ -344,6 +353,34 @@ def health_text(
         f"{_in_full(check)} {_measure(check.limit)}" for check in found[0].checks if check.limit is not None
     )
     yield f"{unhealthy} of {plural(len(found), 'queue')} unhealthy. At most: {limits or 'all limits are off'}"
+    yield from _health_hints(found)
+
+
+def _health_hints(found: Sequence[QueueHealth]) -> Iterator[str]:
+    """Lines: what to look at where jobs run or wait for long, or nobody takes them."""
+    exceeded = {check.name: check for health in found for check in health.exceeded}
+    running = exceeded.get("running_age")
+    if running and isinstance(running.limit, timedelta):
+        doctor = f"hammerwork spawn doctor --older-than {_short(running.limit)}"
+        yield f"What runs for long may have lost its worker: {doctor}"
+    if "waiting_age" in exceeded:
+        yield "What waits for long may be stuck: hammerwork spawn doctor"
+    idle = [visible(health.state.name or NOTHING) for health in found if health.state.is_unserved]
+    if idle:
+        more = f" and {count(len(idle) - _NAMED)} more" if len(idle) > _NAMED else ""
+        yield (
+            f"Ready jobs, and no living worker here that serves them: {', '.join(idle[:_NAMED])}{more} "
+            "(the original's workers do not register): hammerwork worker list"
+        )
+
+
+def _short(length: timedelta) -> str:
+    """A length of time as options take it: ``2h``, ``90s``."""
+    seconds = length.total_seconds()
+    for unit, size in (("h", 3600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
 
 
 # Changes.

@@ -44,6 +44,22 @@ def test_status_shows_every_migration_and_which_are_ours(migrated_url: str, run:
     assert table[-3].split()[:3] == ["015_spawn_indexes", "applied", "ours"]
 
 
+def test_a_plan_begins_with_what_it_does_to_the_tables_and_status_names_the_next_step(
+    shared_restored: Callable[[str], str], run: Run
+) -> None:
+    lines = run("migration", "plan", url=shared_restored("media.mariadb")).stdout.splitlines()
+    assert lines[0] == "-- 3 migrations, 13 statements. Next: hammerwork migration run"
+    assert lines[1].startswith("-- Makes 5 tables: hammerwork_spawn_operations, ")
+    jobs = "hammerwork_jobs, hammerwork_jobs_archive"
+    assert lines[2] == f"-- Alters or indexes, so that writers may have to wait, 2 tables: {jobs}"
+    assert lines[3:5] == ["", "-- 015_spawn_indexes: Indexes that find children and spawning parents"]
+    plan = run("migration", "plan", url=shared_restored("media.postgresql")).stdout
+    assert f"-- Indexes, while writers go on, 2 tables: {jobs}\n" in plan
+    assert "-- Alters or indexes, so that writers may have to wait, 1 table: hammerwork_jobs\n" in plan
+    done = run("migration", "status", url=shared_restored("media.mariadb"))
+    assert "3 pending. Next: hammerwork migration run" in done.stderr
+
+
 @pytest.mark.parametrize("verb", ["status", "plan"])
 def test_every_format_can_be_read(url: str, run: Run, verb: str) -> None:
     run("migration", "run", url=url) if verb == "status" else run("migration", "run", "--dry-run", url=url)
@@ -68,7 +84,8 @@ def test_status_of_an_empty_database_is_that_all_is_pending(postgres_url: str, m
 
 def test_plan_prints_sql_and_changes_nothing(postgres_url: str, run: Run) -> None:
     plan = run("migration", "plan", url=postgres_url).stdout
-    assert plan.startswith("-- 001_initial_schema: ")
+    assert plan.startswith("-- 17 migrations, 98 statements. ")
+    assert "\n\n-- 001_initial_schema: " in plan
     assert "CREATE TABLE hammerwork_jobs (" in plan
     assert "-- 015_spawn_indexes: " in plan
     assert run("migration", "run", "--dry-run", url=postgres_url).stdout == plan

@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import connect
+from hammerwork_cli.queries import queues, workers
+from hammerwork_cli.render import queue_views
+from hammerwork_cli.render.table import table_text
+from tests.jobs import identity
 from tests.rows import START, Rows
 
 Run = Callable[..., Any]
@@ -168,8 +172,33 @@ def test_a_rate_is_a_share_or_a_percentage(run: Run, url: str) -> None:
 def test_all_queues_are_shown_a_line_each_with_what_is_wrong(run: Run, full: str) -> None:
     lines = run("queue", "health", url=full, env=NOW).stdout.splitlines()
     assert any(line.startswith("work") and "pending age 9h 59m, running age 9h 59m" in line for line in lines)
-    assert lines[-1].startswith("2 of 2 queues unhealthy. At most: pending 10,000")
-    assert lines[-1].endswith("failed in the last hour 10, failure rate in the last hour 15.0%")
+    assert lines[-3].startswith("2 of 2 queues unhealthy. At most: pending 10,000")
+    assert lines[-2] == "What runs for long may have lost its worker: hammerwork spawn doctor --older-than 1h"
+    assert lines[-1].startswith("Ready jobs, and no living worker here that serves them: evil")
+
+
+def test_jobs_that_are_ready_without_a_worker_are_told_though_no_limit_is_passed(run: Run, url: str) -> None:
+    with contextlib.closing(connect(url)) as database:
+        Rows(database).job(queue="mail", status="Pending")
+        asked = ("queue", "health", "mail")
+        done = run(*asked, url=url, env={"HAMMERWORK_NOW": (START + timedelta(minutes=1)).isoformat()})
+        assert done.exit_code == 0
+        assert "no living worker here that serves them: mail (the original's workers do not register)" in done.stdout
+        here = workers.Registration(identity(1), "w", "here", 1, "1", ("mail",), (), 1, 30)
+        workers.register(database, here)
+    assert "no living worker" not in run(*asked, url=url).stdout
+    assert run("queue", "health", "--format", "json", url=url).json["queues"][0]["workers"] == 1
+
+
+def test_on_a_terminal_the_list_shows_that_no_worker_is_there(full: str) -> None:
+    with contextlib.closing(connect(full)) as database:
+        states = queues.states(database, now=START)
+    lines = table_text(states, queue_views.STATES, terminal=True, width=160).splitlines()
+    assert lines[0].split()[-1] == "workers"
+    assert lines[-1].split()[-1] == "0"
+    for state in states:
+        state.workers = None
+    assert "workers" not in table_text(states, queue_views.STATES, terminal=True, width=160)
 
 
 # Pausing.

@@ -387,6 +387,9 @@ def test_doctor_looks_and_changes_nothing_without_fix(run: Run, rows: Rows, url:
         assert done.exit_code == 1
         assert f"{bad[:8]}  ingest  pending" in done.stdout
         assert "--fix writes the proper word." in done.stdout
+    assert "Mend 1 job with: hammerwork spawn doctor --fix\n" in run("spawn", "doctor", url=url).stdout
+    done = run("spawn", "doctor", "--older-than", "2h", "--queue", "ingest", url=url)
+    assert "Mend 1 job with: hammerwork spawn doctor --older-than 2h --queue ingest --fix\n" in done.stdout
     assert rows.database.query("SELECT status FROM hammerwork_jobs") == [("pending",)]
 
 
@@ -422,6 +425,16 @@ def test_doctor_asks_on_a_terminal(rows: Rows, url: str, clean_environment: dict
         assert "Error" not in said
         assert process.returncode == exit_code
         assert rows.database.query("SELECT status FROM hammerwork_jobs") == [(status,)]
+
+
+def test_pending_names_the_doctor_for_what_is_stuck(run: Run, rows: Rows, url: str) -> None:
+    root = rows.job(spawns=True)
+    job = rows.job(root, status="Running", spawns=True)
+    rows.job(job, **HELD)
+    assert "doctor" not in run("spawn", "pending", url=url).stderr
+    finish(rows, job)
+    assert "hammerwork spawn doctor" in run("spawn", "pending", url=url).stderr
+    assert run("spawn", "pending", "--format", "json", url=url).stderr == ""
 
 
 def test_doctor_mends_and_tells_what_is_left(run: Run, rows: Rows, url: str) -> None:

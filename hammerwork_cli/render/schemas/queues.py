@@ -67,7 +67,15 @@ HEALTH = record(
         "status": VERDICT,
         "checked_at": instant(),
         "queues": list_of(
-            record({"queue": text(), "status": VERDICT, "paused": flag(), "checks": list_of(CHECK)}),
+            record(
+                {
+                    "queue": text(),
+                    "status": VERDICT,
+                    "paused": flag(),
+                    "workers": null_or(count("Of ours that are alive and serve it; null where nobody knows")),
+                    "checks": list_of(CHECK),
+                }
+            ),
         ),
     }
 )
