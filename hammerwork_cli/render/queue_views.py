@@ -33,7 +33,7 @@ def _some(number: int) -> str | None:
 STATES: Sequence[Column[QueueState]] = (
     Column("queue", lambda row: row.name, cuts=True),
     Column("paused", lambda row: "yes" if row.pause else None, optional=True),
-    Column("total", lambda row: count(row.counts.total), "right", is_count=True, leaves=2),
+    Column("total", lambda row: count(row.counts.total), "right", is_count=True, leaves=1),
     Column("pending", lambda row: count(row.pending), "right", is_count=True),
     Column("running", lambda row: count(row.running), "right", is_count=True),
     Column(
@@ -67,7 +67,7 @@ STATES: Sequence[Column[QueueState]] = (
         lambda row: None if row.workers is None else count(row.workers),
         "right",
         optional=True,
-        leaves=1,
+        leaves=2,
     ),
 )
 STATE_KEYS = (

@@ -189,22 +189,31 @@ AND j.failed_at IS NOT NULL
 AND j.failed_at >= :since -- when :since
 ORDER BY j.failed_at DESC LIMIT :limit
 
+-- name: failed_at
+SELECT j.id, j.failed_at AS at FROM hammerwork_jobs j
+
 -- name: timeless_failures
--- The original gives jobs that timed out no failed_at.
-SELECT j.id FROM hammerwork_jobs j
+-- The original gives jobs that timed out no failed_at. In an order that the index on all jobs by their age does not have:
+-- where there are none, that would be read from one end to the other.
+SELECT j.id, j.created_at AS at FROM hammerwork_jobs j
 WHERE j.status IN (:failed) AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
 AND j.created_at >= :since -- when :since
-ORDER BY j.created_at DESC LIMIT :limit
+ORDER BY j.status DESC, j.created_at DESC LIMIT :limit
+
+-- name: latest_failures
+-- Ids out of the indexes alone: each of the usual spellings from the end of an index, then the others.
+SELECT y.id, y.at FROM ({failed_at} WHERE j.status = 'Failed' {failed_lately}) AS y
+UNION SELECT y.id, y.at FROM ({failed_at} WHERE j.status = 'Dead' {failed_lately}) AS y
+UNION SELECT y.id, y.at FROM ({failed_at} WHERE j.status = 'TimedOut' {failed_lately}) AS y
+UNION SELECT y.id, y.at FROM ({failed_at} WHERE j.status IN (:oddly_failed) {failed_lately}) AS y
+UNION SELECT y.id, y.at FROM ({timeless_failures}) AS y
 
 -- name: newest_failed
--- The jobs that failed last, with their parents: each of the usual spellings from the end of an index, then the others.
+-- The jobs that failed last, with their parents.
 SELECT j.id, j.depends_on, COALESCE(j.failed_at, j.timed_out_at), CASE WHEN {has_config} THEN 1 ELSE 0 END
-FROM (SELECT y.id FROM (SELECT j.id FROM hammerwork_jobs j WHERE j.status = 'Failed' {failed_lately}) AS y
-UNION SELECT y.id FROM (SELECT j.id FROM hammerwork_jobs j WHERE j.status = 'Dead' {failed_lately}) AS y
-UNION SELECT y.id FROM (SELECT j.id FROM hammerwork_jobs j WHERE j.status = 'TimedOut' {failed_lately}) AS y
-UNION SELECT y.id FROM (SELECT j.id FROM hammerwork_jobs j WHERE j.status IN (:oddly_failed) {failed_lately}) AS y
-UNION SELECT y.id FROM ({timeless_failures}) AS y) AS w CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
-ORDER BY COALESCE(j.failed_at, j.timed_out_at, j.created_at) DESC, j.id LIMIT :limit
+FROM (SELECT x.id, x.at FROM ({latest_failures}) AS x ORDER BY x.at DESC LIMIT :limit) AS w
+CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
+ORDER BY w.at DESC, j.id
 
 -- name: operations
 -- Parents that spawned or had their chance to, newest first.

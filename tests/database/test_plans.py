@@ -91,6 +91,14 @@ def test_children_are_read_from_our_index(spawned: tuple[Database, str]) -> None
     assert "idx_hammerwork_jobs_first_parent" in told
 
 
+def test_the_newest_failures_are_read_from_the_end_of_an_index(spawned: tuple[Database, str]) -> None:
+    database, _ = spawned
+    odd = tuple(word for word in FAILED_SPELLINGS if word.islower())
+    told = plan(database, "spawns.newest_failed", failed=FAILED_SPELLINGS, oddly_failed=odd, since=None, limit=5)
+    assert told.count("status_failed_at") >= 3
+    assert not re.search(r"SCAN j\b|Seq Scan on hammerwork_jobs", told)
+
+
 def test_the_ids_of_the_children_of_many_come_out_of_the_index_alone(spawned: tuple[Database, str]) -> None:
     database, parent = spawned
     if database.dialect != "mysql":
