@@ -11,6 +11,7 @@ from mysql.connector import errorcode
 
 from hammerwork_cli.database.access import MIGRATE, Database
 from hammerwork_cli.database.interrupts import interruptible
+from hammerwork_cli.database.url import Host
 from hammerwork_cli.errors import (
     AccessDeniedError,
     ConfigError,
@@ -35,6 +36,9 @@ REFUSED = {1264, 1292, 1366, 1406, 3140, 3157, 4025, 1153, 3141, 3156}
 DENIED = {1044, 1045, 1142, 1143, 1227, 1698, 1370, 3118}
 MISSING = {1146, 1054}
 
+_answered: dict[str, Host] = {}
+"""URL -> the host that answered last: all connections of a process go to one node, as long as that answers."""
+
 
 class MySQLDatabase(Database):
     """A connection in UTC, READ COMMITTED, with the collation of the tables' ids."""
@@ -42,9 +46,10 @@ class MySQLDatabase(Database):
     dialect = "mysql"
     key_chunk = read_chunk = 999
     """MariaDB joins a list of 1,000 as a table, and reads all of the other one for it."""
-    _server_thread: int | None = None
+    _session: tuple[Host, int] | None = None
+    """Where, and its number there."""
 
-    def _open(self, seconds: int) -> Any:
+    def _open(self, host: Host, seconds: int) -> Any:
         url = self.url
         if not url.database:
             raise ConfigError(f"{url} names no database.", hint="Put it after the host: mysql://user@host/database")
@@ -58,8 +63,8 @@ class MySQLDatabase(Database):
                 hint="Known: unix_socket, ssl_ca, ssl_cert, ssl_key.",
             )
         return mysql.connector.connect(
-            host=url.host or "127.0.0.1",
-            port=url.port or 3306,
+            host=host.name or "127.0.0.1",
+            port=host.port or 3306,
             user=url.user,
             password=url.password or "",
             database=url.database,
@@ -72,12 +77,27 @@ class MySQLDatabase(Database):
         )
 
     def _connect(self) -> Any:
-        connection = self._open(CONNECT_SECONDS)
-        self._server_thread = int(connection.connection_id)
+        *others, last = sorted(self.url.hosts, key=lambda host: host != _answered.get(self.url.raw))
+        for host in others:
+            try:
+                return self._connect_to(host)
+            except Exception as error:
+                if not isinstance(self._error(error), UnreachableError):
+                    raise
+        return self._connect_to(last)
+
+    def _connect_to(self, host: Host) -> Any:
+        connection = self._open(host, CONNECT_SECONDS)
+        self._session = host, int(connection.connection_id)
         cursor: Any = connection.cursor()
+        # Asking for one later would begin with a ping, which swallows that a cluster gave up the transaction.
+        self._cursors = {False: type(cursor), True: type(connection.cursor(buffered=True))}
+        # A node that has lost its cluster refuses this, and nothing before it.
+        cursor.execute("DO 0")
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         # Otherwise a list of 200 ids or more is judged by averages: a few large families, and tables are read whole.
         cursor.execute("SET SESSION eq_range_index_dive_limit = 0")
+        _see_other_nodes_writes(cursor)
         cursor.execute("SELECT version()")
         self.version = str(cursor.fetchone()[0])
         if refusal := too_old(self.version):
@@ -92,10 +112,11 @@ class MySQLDatabase(Database):
         found = cursor.fetchone() or _default_collation(cursor)
         collation = found[0].decode() if isinstance(found[0], (bytes, bytearray)) else found[0]
         cursor.execute(f"SET NAMES {collation.partition('_')[0]} COLLATE {collation}")
+        _answered[self.url.raw] = host
         return connection
 
     def _execute(self, sql: str, values: list[Any], *, buffered: bool = True) -> Any:
-        cursor = self._connection.cursor(buffered=buffered)
+        cursor = self._cursors[buffered](self._connection)
         cursor.execute(sql, values)
         return cursor
 
@@ -106,10 +127,11 @@ class MySQLDatabase(Database):
 
     def _abort(self) -> None:
         """Ends what the server does for this connection, which its own socket cannot ask for."""
-        if self._server_thread is None:
+        if self._session is None:
             return
-        with closing(self._open(ABORT_SECONDS)) as other:
-            other.cursor().execute(f"KILL QUERY {self._server_thread}")
+        host, number = self._session
+        with closing(self._open(host, ABORT_SECONDS)) as other:
+            other.cursor().execute(f"KILL QUERY {number}")
 
     def _begin(self) -> None:
         self._execute("START TRANSACTION", [])
@@ -186,6 +208,15 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def _named(version: str) -> str:
     return f"{_product(version)} {version.partition('-')[0]}"
+
+
+def _see_other_nodes_writes(cursor: Any) -> None:
+    """Makes a node of a Galera cluster wait for what was committed on another one before."""
+    try:
+        cursor.execute("SET SESSION wsrep_sync_wait = 7")
+    except mysql.connector.Error as error:
+        if error.errno != errorcode.ER_UNKNOWN_SYSTEM_VARIABLE:
+            raise
 
 
 def _default_collation(cursor: Any) -> Any:

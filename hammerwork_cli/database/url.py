@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from hammerwork_cli.errors import ConfigError
@@ -29,20 +30,27 @@ def redact(text: str) -> str:
     return _KEY_PASSWORD.sub(r"\g<key>\g<equals>***", hidden)
 
 
+class Host(NamedTuple):
+    """A server's name or address, and its port, where the URL says them."""
+
+    name: str | None
+    port: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class DatabaseUrl:
     """A parsed URL. Its ``repr`` and ``str`` hide the password.
 
     Attributes:
         dialect: ``postgresql``, ``mysql`` (MariaDB too) or ``sqlite``.
+        hosts: of a server's URL at least one: the first that answers is used.
         path: the file of an SQLite database.
         options: the query part, as key and value.
     """
 
     dialect: str
     raw: str = field(repr=False)
-    host: str | None = None
-    port: int | None = None
+    hosts: tuple[Host, ...] = ()
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     database: str | None = None
@@ -69,16 +77,14 @@ class DatabaseUrl:
             return cls._sqlite(text)
         # The PostgreSQL library knows its schemes in lower case only.
         text = f"{scheme.lower()}://{rest}"
-        parts, port = _split(text)
+        parts, hosts = _split(text)
         user, _, host = parts.netloc.rpartition("@")
         # It would end the password at the first @ of several.
         text = text.replace(parts.netloc, f"{user.replace('@', '%40')}@{host}", 1) if "@" in user else text
-        hosts_have_lists = "," in parts.netloc
         return cls(
             dialect=dialect,
             raw=text,
-            host=parts.netloc.rpartition("@")[2] if hosts_have_lists else parts.hostname,
-            port=port,
+            hosts=hosts,
             user=unquote(parts.username) if parts.username else None,
             password=unquote(parts.password) if parts.password else None,
             database=unquote(parts.path[1:]) or None,
@@ -101,8 +107,8 @@ class DatabaseUrl:
         return cls(dialect="sqlite", raw=text, path=Path(path[1:]).expanduser())
 
 
-def _split(text: str) -> tuple[SplitResult, int | None]:
-    """The parts of a server's URL, and its port."""
+def _split(text: str) -> tuple[SplitResult, tuple[Host, ...]]:
+    """The parts of a server's URL, and its hosts."""
     unreadable = ConfigError(
         "This is not a usable database URL: its host or port cannot be read.",
         hint=f"A password with special characters must be percent-encoded. For example {EXAMPLE}.",
@@ -111,10 +117,15 @@ def _split(text: str) -> tuple[SplitResult, int | None]:
         raise unreadable
     try:
         parts = urlsplit(text)
-        port = None if "," in parts.netloc else parts.port
+        hosts = tuple(_host(text) for text in parts.netloc.rpartition("@")[2].split(","))
     except ValueError:
         # What it says can be a piece of the password.
         raise unreadable from None
     if "@" in parts.path + parts.fragment:
         raise unreadable
-    return parts, port
+    return parts, hosts
+
+
+def _host(text: str) -> Host:
+    parts = urlsplit(f"//{text}")
+    return Host(parts.hostname, parts.port)
