@@ -181,9 +181,10 @@ def doctor(
 ) -> None:
     """What is wrong with the jobs, and what would mend it. Changes nothing without --fix.
 
-    Exit code 0 when nothing is wrong (any more), 1 otherwise. What has happened and holds no job (a job that ran
-    early, one that never spawned) cannot be mended: it is a note, which counts only with --strict. Archived jobs
-    are left alone, and so is what a worker runs whose heart beats (`worker list`).
+    Exit code 0 when nothing is wrong (any more), 1 otherwise. What has happened and holds no job is a note, which
+    counts only with --strict: a job that ran early, one that never spawned, and what workers recorded of jobs that
+    another program has deleted since, which --fix removes. Archived jobs are left alone, and so is what a worker runs
+    whose heart beats (`worker list`).
 
     \b
     Examples:

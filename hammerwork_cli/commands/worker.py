@@ -98,7 +98,7 @@ def list_(
 ) -> None:
     """Workers that are alive or ended lately, newest first, whichever machine they run on.
 
-    A worker whose heartbeat stopped is lost: its jobs go to others.
+    A worker whose heartbeat stopped is lost: its jobs go to others. One that has ended is forgotten after 7 days.
 
     \b
     Examples:

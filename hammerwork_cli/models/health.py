@@ -28,6 +28,7 @@ class Damage(StrEnum):
     CRON_STOPPED = "cron_stopped"
     RAN_EARLY = "ran_early"
     NEVER_SPAWNED = "never_spawned"
+    GONE_BUT_RECORDED = "gone_but_recorded"
 
 
 MENDABLE = frozenset(
@@ -40,11 +41,12 @@ MENDABLE = frozenset(
         Damage.NOT_RELEASED,
         Damage.NOT_RELEASED_AFTER_FAILURE,
         Damage.PARENT_FAILED,
+        Damage.GONE_BUT_RECORDED,
     }
 )
 """What has one right end. The rest is told, with what a person can do."""
-NOTES = frozenset({Damage.RAN_EARLY, Damage.NEVER_SPAWNED})
-"""What has happened and holds no job: worth knowing, and past mending."""
+NOTES = frozenset({Damage.RAN_EARLY, Damage.NEVER_SPAWNED, Damage.GONE_BUT_RECORDED})
+"""What has happened and holds no job: worth knowing. It is past mending, or only takes room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,13 @@ class FoundJob:
     """One job with damage.
 
     Attributes:
+        queue: ``None`` of a job that is gone.
         status: as the row spells it.
         detail: what the damage is about: a parent's id, an instant, a handler.
     """
 
     id: str
-    queue: str
+    queue: str | None
     status: str
     detail: Moment = None
 

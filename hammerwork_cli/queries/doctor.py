@@ -11,6 +11,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.models import FAILURES, WAITING, JobStatus, Moment, status_of
 from hammerwork_cli.models.health import MENDABLE, Damage, Finding, FoundJob
 from hammerwork_cli.models.spawn_config import ignored_because
+from hammerwork_cli.queries import spawn_records
 from hammerwork_cli.queries.kinship import Kinship, chunks
 from hammerwork_cli.queries.lost_jobs import Lost, next_runs, without
 
@@ -97,6 +98,8 @@ class Doctor:
             kinds.append(Damage.NULL_LISTS)
         if self.lost_before:
             kinds += [Damage.LOST, Damage.LOST_LAST_ATTEMPT]
+        if self.queue is None and "workers" in self.database.tags:
+            kinds.append(Damage.GONE_BUT_RECORDED)
         if COMPLETE - self.database.jobs_columns().keys() or "hammerwork_queue_pause" not in self.database.schema:
             kinds.append(Damage.UNFINISHED_TABLES)
         return kinds
@@ -172,10 +175,16 @@ class Doctor:
                 return total
 
     def _mend_rows(self, kind: Damage, rows: Sequence[Any]) -> int:
+        ids = [str(row[0]) for row in rows]
+        if kind == Damage.MISSPELT_STATUS:
+            return self._mend_misspelt(rows)
         if kind == Damage.LOST_LAST_ATTEMPT:
-            return self._mend_last_attempts([row[0] for row in rows])
-        if kind != Damage.MISSPELT_STATUS:
-            return self._run(f"mend_{kind.value}", ids=[row[0] for row in rows])
+            return self._mend_last_attempts(ids)
+        if kind == Damage.GONE_BUT_RECORDED:
+            return len(spawn_records.forget(self.database, ids))
+        return self._run(f"mend_{kind.value}", ids=ids)
+
+    def _mend_misspelt(self, rows: Sequence[Any]) -> int:
         by_spelling: dict[str, list[str]] = defaultdict(list)
         for job, _, written, *_ in rows:
             by_spelling[written].append(job)

@@ -7,7 +7,7 @@ from functools import partial
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import FAILURES, WAITING, Counts, JobFilter, JobStatus, Outcome
-from hammerwork_cli.queries import dependencies
+from hammerwork_cli.queries import dependencies, spawn_records
 from hammerwork_cli.queries.dependencies import EVERY_JOB, WAITING_SPELLINGS, Following, Held, hold
 from hammerwork_cli.queries.job_selections import BATCH, Selection, failed_below
 from hammerwork_cli.queries.kinship import chunks
@@ -186,7 +186,7 @@ class Cancel(Change):
 
 
 class Delete(Change):
-    """Gone for good, unless a worker has it or another job waits for it."""
+    """Gone for good, with what was recorded of its spawning, unless a worker has it or another job waits for it."""
 
     takes_archived = True
 
@@ -206,6 +206,7 @@ class Delete(Change):
     def _change(self, database: Database, jobs: Sequence[Held], step: Step) -> None:
         for part in chunks([job.id for job in jobs], database.key_chunk):
             step.changed += database.run("jobs.delete", ids=part, statuses=_stored(jobs))
+        spawn_records.forget(database, [job.id for job in jobs])
 
 
 def _stored(jobs: Collection[Held]) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """What workers recorded of the spawns they did. Nothing of it is there where our migration of workers is missing."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from hammerwork_cli.database import Database
@@ -34,3 +35,23 @@ def parents(database: Database, ids: Iterable[str]) -> frozenset[str]:
 def are_there(database: Database, since: datetime | None = None) -> bool:
     """Whether a worker has ever, or since then, recorded a spawn."""
     return "workers" in database.tags and database.row("spawn_records.any", since=since) is not None
+
+
+def forget(database: Database, jobs: Sequence[str]) -> list[str]:
+    """Removes what was recorded of those jobs that are gone: neither live nor archived. Needs a transaction.
+
+    Whoever spawns locks the job first, then its request, and writes the rest last; so does this.
+
+    Returns:
+        Ids of the jobs that are gone.
+    """
+    if "workers" not in database.tags:
+        return []
+    gone: list[str] = []
+    for part in chunks(sorted(set(jobs)), database.key_chunk):
+        existing = {str(row[0]) for row in database.rows("spawn_records.existing", ids=database.ids(part))}
+        nowhere = [job for job in part if job not in existing]
+        for what in ("requests", "keys", "operations", "roots") if nowhere else ():
+            database.run(f"spawn_records.forget_{what}", ids=database.ids(nowhere), listed=json.dumps(nowhere))
+        gone += nowhere
+    return gone

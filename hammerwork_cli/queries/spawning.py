@@ -11,7 +11,7 @@ from hammerwork_cli.errors import ConflictError, NotFoundError
 from hammerwork_cli.models import JobStatus, NewJob, SpawnConfig, SpawnRequest, id_list, new_id
 from hammerwork_cli.queries import claims, enqueue, limits, notices
 from hammerwork_cli.queries.claims import Claim, Claimed, Ended, Settled
-from hammerwork_cli.queries.dependencies import parent_statuses, state_of
+from hammerwork_cli.queries.dependencies import hold, parent_statuses, state_of
 from hammerwork_cli.queries.kinship import chunks, live_or_archived
 
 DEFAULT_DEPTH = 32
@@ -122,9 +122,10 @@ def complete(
         settled = Settled()
         if not _complete_parent(database, run, now, settled):
             return settled
-        _insert(database, operation, batches, external, settled)
+        _insert(database, batches, external, settled)
         _record(database, run.job, operation, now)
         claims.finish(database, [run.job.id] if run.at is None else [], [], now, settled)
+        _count_descendants(database, operation)
         return settled
 
     return database.transaction(work)
@@ -145,9 +146,7 @@ def _complete_parent(database: Database, run: Ended, now: datetime, settled: Set
     return bool(changed)
 
 
-def _insert(
-    database: Database, operation: Operation, batches: Batches, external: Iterable[str], settled: Settled
-) -> None:
+def _insert(database: Database, batches: Batches, external: Iterable[str], settled: Settled) -> None:
     enqueue.living_parents(database, sorted(set(external)))
     for batch in batches():
         for job in batch:
@@ -156,13 +155,13 @@ def _insert(
         for job in batch:
             if job.dependency_status != "waiting":
                 settled.released[job.queue] = settled.released.get(job.queue, 0) + 1
-    most = operation.config.max_descendants
-    if most is not None and operation.children:
-        _count_descendants(database, operation, most)
 
 
-def _count_descendants(database: Database, operation: Operation, most: int) -> None:
-    root = operation.ancestry.root
+def _count_descendants(database: Database, operation: Operation) -> None:
+    """Counts them where they are limited: last, since all spawns of a tree wait for this one row."""
+    most, root = operation.config.max_descendants, operation.ancestry.root
+    if most is None or not operation.children:
+        return
     database.run("spawning.add_descendants", root=root, children=operation.children)
     total = int(database.rows("spawning.descendants", root=root)[0][0])
     if total > most:
@@ -317,12 +316,15 @@ def fulfil(
 
     def work() -> Settled:
         settled = Settled()
+        # Locked before its request, as whoever deletes the job does; who deleted it has taken the request along.
+        hold(database, [job.id])
         if not _end_request(database, wish, job, "done", now, operation.children, None):
             settled.lost.add(job.id)
             return settled
-        _insert(database, operation, batches, external, settled)
+        _insert(database, batches, external, settled)
         _record(database, job, operation, now)
         claims.finish(database, [job.id], [], now, settled)
+        _count_descendants(database, operation)
         return settled
 
     return database.transaction(work)

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
@@ -14,6 +14,10 @@ from hammerwork_cli.models import RunningJob, Worker, moment
 from hammerwork_cli.queries import lost_jobs
 
 LIST_WORKERS = "Workers are shown by: hammerwork worker list"
+KEPT = timedelta(days=7)
+"""For so long a worker that has ended is remembered."""
+MOST_FORGOTTEN = 1000
+"""Workers that have ended long ago and are forgotten at once."""
 LOOK = 0.2
 """Seconds between two looks at workers that were asked for something."""
 
@@ -72,7 +76,10 @@ class Asked(NamedTuple):
 
 
 def register(database: Database, worker: Registration) -> None:
-    """Makes a worker known. Running it again after a lost connection changes nothing."""
+    """Makes a worker known, and forgets some that ended long ago.
+
+    Running it again after a lost connection changes nothing.
+    """
 
     def work() -> None:
         if database.row("workers.asked", id=worker.id) is None:
@@ -90,6 +97,15 @@ def register(database: Database, worker: Registration) -> None:
             )
 
     database.transaction(work)
+    _forget_ended(database)
+
+
+def _forget_ended(database: Database) -> None:
+    """Those that still hold jobs are found by their rows, which stay. The ids are read first, for no lock's sake."""
+    before = database.now() - KEPT
+    ids = [str(row[0]) for row in database.rows("workers.long_ended", before=before, limit=MOST_FORGOTTEN)]
+    if ids:
+        database.run("workers.forget", ids=database.ids(sorted(ids)), before=before)
 
 
 def beat(database: Database, worker: str, pulse: Pulse) -> Asked:
@@ -147,8 +163,9 @@ def bury_lost(database: Database, now: datetime, *, leftovers: bool = False) -> 
 def _bury(database: Database, worker: str, name: str, now: datetime) -> tuple[int, int] | None:
     if not database.run("workers.bury", id=worker):
         return None
+    job_counts = lost_jobs.return_lost(database, worker, name, now)
     database.run("spawning.return_requests", worker=worker)
-    return lost_jobs.return_lost(database, worker, name, now)
+    return job_counts
 
 
 def listed(

@@ -97,6 +97,10 @@ WORDS = {
         "If they should have: hammerwork spawn again ID",
         "{}",
     ),
+    Damage.GONE_BUT_RECORDED: _Words(
+        "They were deleted by another program; what workers recorded of their spawning is still there.",
+        "removes what was recorded of them",
+    ),
 }
 
 
@@ -179,7 +183,7 @@ def _title(finding: Finding, jobs: int) -> str:
 
 
 def _examples(finding: Finding, words: _Words) -> Iterator[str]:
-    queues = [shorten(visible(example.queue), 24) for example in finding.examples]
+    queues = [shorten(visible(example.queue or "-"), 24) for example in finding.examples]
     longest = max(map(cells, queues), default=0)
     for example, queue in zip(finding.examples, queues, strict=True):
         detail = _detail(finding.kind, words, example)

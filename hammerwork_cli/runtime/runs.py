@@ -365,7 +365,7 @@ class Runner:
             )
 
         if self.connections.run(unit).lost:
-            raise SpawnFailedError("Another worker took the request.")
+            raise SpawnFailedError("Another worker took the request, or somebody deleted the job.")
 
 
 class _Loop:

@@ -260,3 +260,23 @@ AND {has_config} AND j.status IN (:completed)
 AND NOT {is_parent}
 AND {never_recorded}
 {first}
+
+-- name: recorded
+-- Jobs of whose spawning something was recorded.
+(SELECT o.parent_id AS id FROM hammerwork_spawn_operations o
+UNION SELECT c.parent_id FROM hammerwork_spawned_children c
+UNION SELECT r.job_id FROM hammerwork_spawn_requests r
+UNION SELECT t.root_id FROM hammerwork_spawn_roots t)
+
+-- name: unarchived_record
+TRUE
+
+-- name: unarchived_record [archive]
+NOT EXISTS (SELECT 1 FROM hammerwork_jobs_archive a WHERE a.id = g.id)
+
+-- name: gone_but_recorded
+-- Those of them that are neither live nor archived: another program has deleted them.
+SELECT g.id, NULL, 'gone', COUNT(*) OVER (), NULL FROM {recorded} AS g
+WHERE NOT EXISTS (SELECT 1 FROM hammerwork_jobs j WHERE j.id = g.id) AND {unarchived_record}
+ORDER BY g.id
+LIMIT :limit

@@ -18,3 +18,49 @@ LIMIT 1
 -- name: parents
 -- Those of some jobs that have spawned.
 SELECT DISTINCT o.parent_id FROM hammerwork_spawn_operations o WHERE o.parent_id {among}
+
+-- name: exists
+-- The jobs that there are, live or archived: what was recorded of others is of no use.
+(SELECT j.id FROM hammerwork_jobs j WHERE j.id {among})
+
+-- name: exists [archive]
+(SELECT j.id FROM hammerwork_jobs j WHERE j.id {among}
+UNION ALL SELECT a.id FROM hammerwork_jobs_archive a WHERE a.id {among})
+
+-- name: existing
+-- Those of some jobs that are live or archived.
+SELECT e.id FROM {exists} AS e
+
+-- name: gone [mysql]
+-- Jobs that are gone, from a JSON list: each is looked up by itself. For a list of values InnoDB would read a small table
+-- from end to end, and wait for every row of it that a worker has just written.
+JSON_TABLE(:listed, '$[*]' COLUMNS (parent CHAR(36) PATH '$')) AS e STRAIGHT_JOIN
+
+-- name: forget_requests
+-- Requests to spawn for jobs that are gone.
+DELETE FROM hammerwork_spawn_requests WHERE job_id {among}
+
+-- name: forget_requests [mysql]
+DELETE r FROM {gone} hammerwork_spawn_requests r FORCE INDEX (idx_hammerwork_spawn_requests_job) ON r.job_id = {parent_id}
+
+-- name: forget_keys
+-- Which children they spawned by key.
+DELETE FROM hammerwork_spawned_children WHERE parent_id {among}
+
+-- name: forget_keys [mysql]
+DELETE c FROM {gone} hammerwork_spawned_children c FORCE INDEX (PRIMARY) ON c.parent_id = {parent_id}
+
+-- name: forget_operations
+-- Their spawns.
+DELETE FROM hammerwork_spawn_operations WHERE parent_id {among}
+
+-- name: forget_operations [mysql]
+DELETE o FROM {gone} hammerwork_spawn_operations o FORCE INDEX (idx_hammerwork_spawn_operations_parent)
+ON o.parent_id = {parent_id}
+
+-- name: forget_roots
+-- How many descendants they had.
+DELETE FROM hammerwork_spawn_roots WHERE root_id {among}
+
+-- name: forget_roots [mysql]
+DELETE t FROM {gone} hammerwork_spawn_roots t FORCE INDEX (PRIMARY) ON t.root_id = {parent_id}

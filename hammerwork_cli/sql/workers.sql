@@ -55,6 +55,17 @@ EXISTS (SELECT 1 FROM hammerwork_jobs j WHERE j.status = 'Running' AND j.claimed
 UPDATE hammerwork_workers AS w SET state = 'lost', ended_at = {server_now}
 WHERE w.id = :id AND (w.ended_at IS NULL OR {holds_jobs}) AND {silent_for} > w.lease_seconds
 
+-- name: long_ended
+-- Workers that ended before then and hold no job.
+SELECT w.id FROM hammerwork_workers w
+WHERE w.ended_at < :before
+AND w.id NOT IN (SELECT j.claimed_by FROM hammerwork_jobs j WHERE j.status = 'Running' AND j.claimed_by IS NOT NULL)
+ORDER BY w.ended_at LIMIT :limit
+
+-- name: forget
+-- Forgets them, unless they are back.
+DELETE FROM hammerwork_workers WHERE id {among} AND ended_at < :before
+
 -- name: list
 -- Workers, the newest first.
 SELECT w.id, w.name, w.host, w.pid, w.version, w.queues, w.handlers, w.concurrency, w.lease_seconds, w.state,

@@ -4,6 +4,7 @@ import json
 import re
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -108,6 +109,15 @@ def test_the_ids_of_the_children_of_many_come_out_of_the_index_alone(spawned: tu
     key, alone = ("index_name", "covering") if '"json_schema_version": "2' in told else ("key", "using_index")
     assert f'"{key}": "idx_hammerwork_jobs_first_parent"' in told
     assert f'"{alone}": true' in told
+
+
+def test_forgetting_what_was_recorded_of_jobs_locks_nothing_that_was_recorded_of_others(database: Database) -> None:
+    if database.dialect != "mysql":
+        pytest.skip("only InnoDB locks, and waits for, the rows that it merely looks at")
+    gone = [str(uuid4()) for _ in range(database.key_chunk)]
+    for what in ("requests", "keys", "operations", "roots"):
+        told = plan(database, f"spawn_records.forget_{what}", ids=gone, listed=json.dumps(gone))
+        assert '"access_type": "ref"' in told or '"access_type": "eq_ref"' in told, told
 
 
 def test_a_level_of_many_parents_is_read_as_one_of_few(

@@ -420,6 +420,26 @@ def _register(stage: Stage, worker: str, lease: float = 0.1) -> None:
     )
 
 
+def test_a_worker_that_begins_forgets_those_that_ended_more_than_a_week_ago_and_hold_nothing(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "MOST_FORGOTTEN", 3)
+    stage.enqueue(Job("noop", {}))
+    now = stage.database.now()
+    ids = [f"{number:08x}-1111-4111-8111-111111111111" for number in range(7)]
+    for worker in ids:
+        _register(stage, worker, lease=3600)
+    claims.claim(stage.database, "noop", worker=ids[0], now=now + timedelta(seconds=1), limit=1, slots=1)
+    for worker, days in zip(ids, (8, 6, None, 8, 9, 10, 11), strict=True):
+        if days:
+            ended = stage.database.written_moment(now - timedelta(days=days))
+            stage.execute(f"UPDATE hammerwork_workers SET ended_at = '{ended}' WHERE id = '{worker}'")
+    for left in ([0, 1, 2, 3], [0, 1, 2]):
+        _register(stage, WORKER)
+        known = {one.id for one in workers.listed(stage.database)}
+        assert known == {WORKER, *(ids[number] for number in left)}
+
+
 def test_a_job_that_was_claimed_and_not_begun_gets_its_attempt_back(stage: Stage) -> None:
     (job,) = stage.enqueue(Job("noop", {}))
     now = stage.database.now() + timedelta(seconds=1)

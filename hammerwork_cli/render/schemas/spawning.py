@@ -268,6 +268,9 @@ FINDING = record(
         "left": count(),
         "what": text(),
         "remedy": text(),
-        "examples": list_of(record({**NAMED, "detail": null_or(text())}), "The oldest; status as the row spells it"),
+        "examples": list_of(
+            record({**NAMED, "queue": null_or(text("Null of a job that is gone")), "detail": null_or(text())}),
+            "The oldest; status as the row spells it",
+        ),
     }
 )
