@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from hammerwork_cli.errors import UsageError
@@ -118,3 +119,15 @@ class Handlers(SpawnManager):
     def queues(self) -> tuple[str, ...]:
         """The queues whose jobs do something, sorted."""
         return tuple(sorted(self._workers))
+
+
+@lru_cache(maxsize=1000)
+def takes_context(function: Callable[..., Any]) -> bool:
+    """Whether a job's handler wants the context besides the job: whether it has a second parameter."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return False
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = [p for p in positional if p.default is p.empty]
+    return len(required) >= 2 or (len(positional) >= 2 and positional[1].name == "context")

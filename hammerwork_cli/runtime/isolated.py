@@ -15,9 +15,10 @@ from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import SpawnConfig
 from hammerwork_cli.runtime import logs
 from hammerwork_cli.runtime.children import iterable
-from hammerwork_cli.runtime.handlers import Handlers
+from hammerwork_cli.runtime.handlers import Handlers, takes_context
 from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.loading import load
+from hammerwork_cli.runtime.results import result_text
 from hammerwork_cli.runtime.spawning import SpawnContext, SpawnError, SpawnFailedError, SpawnLimitError, SpawnResult
 
 if TYPE_CHECKING:
@@ -155,8 +156,6 @@ class _Server:
                 self._pipe.send(answer)
 
     def _job(self, queue: str, row: "Claimed", config: SpawnConfig) -> str | None:
-        from hammerwork_cli.runtime.runs import result_text, takes_context
-
         handler = self._handlers.job_handler(queue)
         assert handler is not None
         job = Job.of(row)

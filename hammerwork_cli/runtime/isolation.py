@@ -14,10 +14,11 @@ from typing import Any
 
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import SpawnConfig
+from hammerwork_cli.runtime.failures import JobError, RemoteError
 from hammerwork_cli.runtime.handlers import Handlers
 from hammerwork_cli.runtime.isolated import Answer, Failure, Start, serve
 from hammerwork_cli.runtime.job import Job
-from hammerwork_cli.runtime.runs import JobError, RemoteError, StoredResult
+from hammerwork_cli.runtime.results import StoredResult
 from hammerwork_cli.runtime.spawning import (
     SpawnContext,
     SpawnError,

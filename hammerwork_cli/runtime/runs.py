@@ -2,18 +2,15 @@
 
 import inspect
 import logging
-import threading
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import ConflictError, HammerworkError, NotFoundError, UsageError
+from hammerwork_cli.errors import ConflictError, NotFoundError, UsageError
 from hammerwork_cli.models import SpawnConfig, new_id
 from hammerwork_cli.queries import spawning
 from hammerwork_cli.queries.claims import Claimed, End, Ended, Settled
@@ -21,9 +18,12 @@ from hammerwork_cli.queries.recurrences import next_due
 from hammerwork_cli.queries.spawning import DescendantsError, LostClaimError, Operation
 from hammerwork_cli.runtime.children import Children, drain, drain_async
 from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.handlers import Handlers, JobHandler
-from hammerwork_cli.runtime.job import Job, json_text
+from hammerwork_cli.runtime.event_loop import EventLoop
+from hammerwork_cli.runtime.failures import Failed, JobError, described
+from hammerwork_cli.runtime.handlers import Handlers, JobHandler, takes_context
+from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.pulse import ServerClock
+from hammerwork_cli.runtime.results import result_text
 from hammerwork_cli.runtime.retry import RetryStrategy
 from hammerwork_cli.runtime.slots import Run, Slots, Wish
 from hammerwork_cli.runtime.spawning import (
@@ -43,47 +43,7 @@ if TYPE_CHECKING:
     from hammerwork_cli.runtime.isolation import Processes
     from hammerwork_cli.runtime.queue import Queue
 
-LONGEST_ERROR = 60_000
-"""Bytes. MySQL's TEXT holds 65,535."""
 log = logging.getLogger("hammerwork")
-
-
-class JobError(HammerworkError):
-    """A job could not be run, or what it returned cannot be stored."""
-
-    code = "job"
-
-
-class RemoteError(Exception):
-    """What a handler raised in a process of its own.
-
-    Attributes:
-        first: type and message.
-        trace: where it arose.
-    """
-
-    def __init__(self, message: str, first: str, trace: str) -> None:
-        super().__init__(message)
-        self.first, self.trace = first, trace
-
-
-class StoredResult(str):
-    """What a handler returned, as JSON text already."""
-
-    __slots__ = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """How an attempt failed.
-
-    Attributes:
-        error: for the job's row: a line that says it, then where.
-        end: :attr:`End.TIMED_OUT` for a run that took too long.
-    """
-
-    error: str
-    end: End = End.FAILED
 
 
 class Runner:
@@ -111,7 +71,7 @@ class Runner:
         self.slots: Slots
         self.processes: Processes | None = None
         self.counted: Callable[[int, int], None] = lambda *_: None
-        self._loop = _Loop()
+        self._loop = EventLoop()
 
     def execute(self, run: Run) -> Ended | None:
         """Runs a job or fulfils a wish; ``None`` when what came of it is written already."""
@@ -122,7 +82,7 @@ class Runner:
             return self._execute(run, run.work)
         except BaseException as error:
             log.exception("A run of job %s ended in an error of the worker itself.", run.job.id)
-            return None if isinstance(run.work, Wish) else self.failed(run.work, Failed(_described(error)))
+            return None if isinstance(run.work, Wish) else self.failed(run.work, Failed(described(error)))
 
     def _execute(self, run: Run, claimed: Claimed) -> Ended | None:
         job = Job.of(claimed)
@@ -136,9 +96,9 @@ class Runner:
             if handler is None and spawner is None:
                 raise JobError(self._nobody(claimed.queue_name))
             run.deadline = _deadline(run, handler)
-            result = self._result(claimed, self._call(run, job, handler, config)) if handler else None
+            result = self._result(run, job, handler, config) if handler else None
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
-            return None if self._killed(run) else self.failed(claimed, Failed(_described(error)))
+            return None if self._killed(run) else self.failed(claimed, Failed(described(error)))
         completed = Ended(claimed, End.COMPLETED, result, at=self._next_run(claimed))
         return completed if spawner is None else self._spawn(run, job, completed, spawner, config or SpawnConfig())
 
@@ -158,14 +118,8 @@ class Runner:
             return self._loop.result(handler.function(*arguments), run.deadline)
         return handler.function(*arguments)
 
-    def _result(self, claimed: Claimed, value: Any) -> str | None:
-        text = result_text(value)
-        if text is None:
-            return None
-        most, size = claimed.result_max_size_bytes, len(text.encode())
-        if most is not None and size > most:
-            raise JobError(f"What the handler returned has {size:,} bytes, and its job allows {most:,}.")
-        return text
+    def _result(self, run: Run, job: Job, handler: JobHandler, config: SpawnConfig | None) -> str | None:
+        return result_text(self._call(run, job, handler, config), most=run.job.result_max_size_bytes)
 
     def _next_run(self, claimed: Claimed) -> datetime | None:
         return next_due(
@@ -308,12 +262,12 @@ class Runner:
             return None
         if self._killed(run):
             return None
-        described = _described(error)
+        text = described(error)
         if config.on_error != "complete" or not self.slots.decide(run):
-            return self.failed(completed.job, Failed(described))
-        log.warning("Job %s spawned nothing: %s", completed.job.id, described.partition("\n")[0])
+            return self.failed(completed.job, Failed(text))
+        log.warning("Job %s spawned nothing: %s", completed.job.id, text.partition("\n")[0])
         place = self.connections.run(lambda database: spawning.ancestry(database, completed.job, DEEPEST))
-        operation = Operation(new_id(), place, found.name, config, began, 0, error=described)
+        operation = Operation(new_id(), place, found.name, config, began, 0, error=text)
         with suppress(LostClaimError):
             self._commit(run, completed, operation, Children(completed.job.id))
         return None
@@ -328,8 +282,8 @@ class Runner:
                 self._loop.result(answer, None)
         except Exception as error:
             log.exception("on_spawn_complete of %s failed; the children of job %s stay.", found.name, claimed.id)
-            described = _described(error)
-            self.connections.run(lambda database: spawning.hook_failed(database, operation.id, described))
+            text = described(error)
+            self.connections.run(lambda database: spawning.hook_failed(database, operation.id, text))
 
     def _fulfil(self, run: Run, wish: Wish) -> None:
         request, claimed = wish.request, wish.job
@@ -347,10 +301,10 @@ class Runner:
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails the request
             if self.processes is not None and self.connections.given_up.is_set():
                 return  # its process was killed with the worker: another one takes the request
-            described = _described(error)
-            log.warning("The request to spawn for job %s failed: %s", claimed.id, described.partition("\n")[0])
+            text = described(error)
+            log.warning("The request to spawn for job %s failed: %s", claimed.id, text.partition("\n")[0])
             now = self.clock.now()
-            self.connections.run(lambda database: spawning.refuse(database, request, claimed, described, now))
+            self.connections.run(lambda database: spawning.refuse(database, request, claimed, text, now))
 
     def _commit_wish(self, wish: Wish, operation: Operation, children: Children) -> None:
         def unit(database: Database) -> Settled:
@@ -368,95 +322,8 @@ class Runner:
             raise SpawnFailedError("Another worker took the request, or somebody deleted the job.")
 
 
-class _Loop:
-    """One event loop in a thread of its own, made when the first coroutine comes."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loop: Any = None
-
-    def result(self, awaitable: Any, deadline: float | None) -> Any:
-        """What a coroutine returns; at its deadline it is cancelled.
-
-        Raises:
-            JobError: it was.
-        """
-        import asyncio
-        import concurrent.futures
-
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="hammerwork-loop", daemon=True).start()
-        future = asyncio.run_coroutine_threadsafe(_awaited(awaitable), self._loop)
-        try:
-            return future.result(None if deadline is None else max(0.0, deadline - time.monotonic()) + 0.05)
-        except concurrent.futures.TimeoutError:
-            if future.done():
-                raise
-            future.cancel()
-            raise JobError("It took too long and was cancelled.") from None
-
-
-async def _awaited(awaitable: Any) -> Any:
-    return await awaitable
-
-
 def _deadline(run: Run, handler: JobHandler | None) -> float | None:
     """When a run, its spawning included, has taken too long; ``None`` when it may take any time."""
     own = handler.timeout.total_seconds() if handler and handler.timeout else None
     timeout = run.job.timeout_seconds or own
     return run.began + timeout if timeout else None
-
-
-def result_text(value: Any) -> str | None:
-    """What a handler returned, as JSON text.
-
-    Raises:
-        JobError: JSON cannot hold it.
-    """
-    if value is None or isinstance(value, StoredResult):
-        return value
-    try:
-        return json_text(value)
-    except UsageError as error:
-        raise JobError(f"What the handler returned cannot be stored. {error.message}") from error
-
-
-@lru_cache(maxsize=1000)
-def takes_context(function: Callable[..., Any]) -> bool:
-    """Whether a job's handler wants the context besides the job: whether it has a second parameter."""
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return False
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    required = [p for p in positional if p.default is p.empty]
-    return len(required) >= 2 or (len(positional) >= 2 and positional[1].name == "context")
-
-
-def _described(error: BaseException) -> str:
-    """An error for a job's row: what, then where, cut to what every database holds."""
-    if isinstance(error, HammerworkError):
-        text = error.message
-        cause = error.__cause__
-        if isinstance(cause, RemoteError):
-            text += "\n\n" + cause.trace
-        elif cause is not None and not isinstance(cause, HammerworkError):
-            text += "\n\n" + "".join(traceback.format_exception(cause))
-    elif isinstance(error, RemoteError):
-        text = f"{error.first}\n\n{error.trace}"
-    else:
-        first = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        text = first + "\n\n" + "".join(traceback.format_exception(error))
-    return cleaned(text)
-
-
-def cleaned(text: str) -> str:
-    """Text that every database stores: no NUL, no lone surrogate, at most :data:`LONGEST_ERROR` bytes."""
-    data = text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace")
-    if len(data) <= LONGEST_ERROR:
-        return data.decode()
-    mark = b"\n...\n"
-    half = (LONGEST_ERROR - len(mark)) // 2
-    return (data[:half] + mark + data[-half:]).decode("utf-8", "ignore")

@@ -22,12 +22,13 @@ from hammerwork_cli.queries import claims, spawning, workers
 from hammerwork_cli.queries.claims import Claimed, End, Ended
 from hammerwork_cli.queries.workers import Pulse, Registration
 from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.failures import Failed, cleaned
 from hammerwork_cli.runtime.handlers import Handlers
 from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.pulse import Heart, ServerClock
 from hammerwork_cli.runtime.queue import Queue
 from hammerwork_cli.runtime.retry import RetryStrategy
-from hammerwork_cli.runtime.runs import Failed, Runner, cleaned
+from hammerwork_cli.runtime.runs import Runner
 from hammerwork_cli.runtime.slots import Run, Slots, Wish
 from hammerwork_cli.runtime.spawning import SpawnManager
 
