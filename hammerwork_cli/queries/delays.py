@@ -1,6 +1,6 @@
 """Why jobs that wait for no other job have not ended, and why some never spawned."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +9,7 @@ from hammerwork_cli.models import WAITING, JobStatus, SpawnTree, TreeNode, momen
 from hammerwork_cli.models.delays import Delay, DelayReason, NeverSpawned, OpenJob
 from hammerwork_cli.models.spawn_config import ignored_because
 from hammerwork_cli.queries import spawn_records
+from hammerwork_cli.queries.error_texts import error_texts, headline, pattern
 from hammerwork_cli.queries.kinship import chunks
 from hammerwork_cli.queries.queues import all_paused, serving_workers
 
@@ -30,9 +31,7 @@ class Queues:
         return None if self.workers is None else self.workers[queue]
 
 
-def delays(
-    database: Database, nodes: Sequence[TreeNode], queues: Queues, *, now: datetime, pattern: Callable[[str], str]
-) -> tuple[Delay, ...]:
+def delays(database: Database, nodes: Sequence[TreeNode], queues: Queues, *, now: datetime) -> tuple[Delay, ...]:
     """Why some jobs have not ended, by reason, queue and error; the gravest first, the largest first of these.
 
     Args:
@@ -40,19 +39,21 @@ def delays(
         nodes: jobs that run, or wait for no other job.
         queues: theirs.
         now: the present.
-        pattern: makes errors equal that are the same.
     """
     found: dict[tuple[DelayReason, str, str | None], Delay] = {}
     details = _details(database, [node.id for node in nodes])
+    errors = error_texts(database, [node for node in nodes if node.status in WAITING and node.attempts])
     for node in nodes:
         if node.id not in details:
             continue
-        reason, job, error = _delay(node, *details[node.id], now=now)
+        reason, job = _delay(node, *details[node.id], now=now)
+        error = errors.get(node.id) if reason == DelayReason.RETRYING else None
         key = (reason, node.queue, pattern(error) if error else None)
         delay = found.get(key)
         if delay is None:
             paused, serving = node.queue in queues.paused, queues.serving(node.queue)
-            found[key] = Delay(reason, node.queue, error, 1, job, paused, serving)
+            told = headline(error) if error else None
+            found[key] = Delay(reason, node.queue, told, 1, job, paused, serving)
         else:
             delay.jobs += 1
             if _instant(job) < _instant(delay.first):
@@ -81,20 +82,20 @@ def _delay(
     is_alive: int | None,
     *,
     now: datetime,
-) -> tuple[DelayReason, OpenJob, str | None]:
+) -> tuple[DelayReason, OpenJob]:
     if node.status == JobStatus.RUNNING:
         started = node.started_at or node.created_at
         job = OpenJob(node.id, node.status, node.attempts, max_attempts, started, worker)
-        return _running(is_alive, now - (moment(started) or now)), job, None
+        return _running(is_alive, now - (moment(started) or now)), job
     job = OpenJob(node.id, node.status, node.attempts, max_attempts, scheduled_at, None)
     if node.stored_status not in WAITING:
-        return DelayReason.MISSPELT_STATUS, job, None
+        return DelayReason.MISSPELT_STATUS, job
     if dependency_status == "failed":
-        return DelayReason.BARRED, job, None
+        return DelayReason.BARRED, job
     if node.attempts and (node.error or node.status == JobStatus.RETRYING):
-        return DelayReason.RETRYING, job, node.error
+        return DelayReason.RETRYING, job
     is_due = (moment(scheduled_at) or now) <= now
-    return DelayReason.READY if is_due else DelayReason.SCHEDULED, job, None
+    return DelayReason.READY if is_due else DelayReason.SCHEDULED, job
 
 
 def _running(is_alive: int | None, so_far: timedelta) -> DelayReason:

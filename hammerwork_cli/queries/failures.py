@@ -1,6 +1,5 @@
 """Why jobs failed: the deepest failures of a tree, grouped by error, and what holds those that wait."""
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -9,34 +8,12 @@ from hammerwork_cli.models import FAILURES, WAITING, Counts, JobStatus, SpawnTre
 from hammerwork_cli.models.health import Diagnosis, FailedJob, FailureGroup, Hold, UnderWay
 from hammerwork_cli.queries import trees
 from hammerwork_cli.queries.delays import Queues, delays, never_spawned
+from hammerwork_cli.queries.error_texts import error_texts, headline, pattern
 from hammerwork_cli.queries.holds import holds
 from hammerwork_cli.queries.kinship import Kinship, chunks
 
 LEVELS = 100_000
 UNFINISHED = WAITING | {JobStatus.RUNNING}
-_TRACEBACK = "Traceback (most recent call last)"
-_VARYING = (
-    (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE), "<id>"),
-    (re.compile(r"\b(0x[0-9a-f]+|(?=[a-f]*\d)[0-9a-f]{8,})\b", re.IGNORECASE), "<hex>"),
-    (re.compile(r"\d+([.,:]\d+)*"), "<n>"),
-)
-"""What differs from one occurrence of an error to the next."""
-
-
-def pattern(error: str) -> str:
-    """The line of an error that says what happened, with ids, hexadecimal and other numbers made equal."""
-    line = headline(error)
-    for varying, word in _VARYING:
-        line = varying.sub(word, line)
-    return line
-
-
-def headline(error: str) -> str:
-    """The line of an error that says what happened: the last of a traceback, else the first."""
-    lines = [line.strip() for line in error.splitlines() if line.strip()]
-    if not lines:
-        return ""
-    return lines[-1] if lines[0].startswith(_TRACEBACK) else lines[0]
 
 
 def diagnose(database: Database, job: str, *, limit: int, now: datetime) -> Diagnosis:
@@ -84,7 +61,7 @@ class _Diagnosing:
             above=tuple(FailedJob(node, self._path(node)) for node in above),
             holds=tuple(sorted(held.values(), key=lambda hold: (not hold.is_stuck, hold.job != self.target.id))),
             under_way=_by_queue(under_way, queues) if queues else (),
-            delays=delays(self.database, under_way, queues, now=now, pattern=pattern) if queues else (),
+            delays=delays(self.database, under_way, queues, now=now) if queues else (),
             never_spawned=never_spawned(self.database, self.tree),
             nodes=self.nodes,
         )
@@ -161,7 +138,7 @@ class _Diagnosing:
             seen.add(path[-1].id)
 
     def _groups(self, failed: Sequence[TreeNode], limit: int) -> tuple[FailureGroup, ...]:
-        errors = self._errors(failed)
+        errors = error_texts(self.database, failed)
         groups: dict[str | None, FailureGroup] = {}
         for node in failed:
             error = errors.get(node.id)
@@ -173,15 +150,6 @@ class _Diagnosing:
             if len(group.jobs) < limit:
                 group.jobs.append(FailedJob(node, self._path(node)))
         return tuple(sorted(groups.values(), key=lambda group: (-group.total, group.error or "")))
-
-    def _errors(self, failed: Sequence[TreeNode]) -> dict[str, str]:
-        """Errors by id; of a traceback the end, since that says what happened."""
-        errors = {node.id: node.error for node in failed if node.error}
-        cut = [job for job, error in errors.items() if error.startswith(_TRACEBACK)]
-        for part in chunks(cut, self.database.key_chunk):
-            for job, ending in self.database.rows("waiting.error_endings", ids=part):
-                errors[job] = f"{_TRACEBACK}:\n{ending}"
-        return errors
 
 
 def _by_queue(nodes: Iterable[TreeNode], queues: Queues) -> tuple[UnderWay, ...]:

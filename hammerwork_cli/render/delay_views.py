@@ -9,7 +9,7 @@ from typing import Any
 from hammerwork_cli.models import moment, rfc3339
 from hammerwork_cli.models.delays import Delay, DelayReason, NeverSpawned
 from hammerwork_cli.models.health import Diagnosis
-from hammerwork_cli.render.text import count, duration, first_line, instant, plural, short_id, shorten, visible
+from hammerwork_cli.render.text import cells, count, duration, first_line, instant, plural, short_id, shorten, visible
 
 Record = dict[str, Any]
 
@@ -17,6 +17,8 @@ PATIENCE = timedelta(hours=1)
 """Worth waiting for is what is due within this time, and a worker that nobody knows of takes what is due within it."""
 OLD = "1h"
 """What ``spawn doctor`` is asked about where jobs have been Running for long."""
+
+_LEAST_ERROR_CELLS = 24
 
 _HEADINGS = {
     DelayReason.LONG_RUNNING: "Running for long, and no living worker is known to have {it}",
@@ -126,7 +128,7 @@ class DelayLines:
         dot: what stands between two facts.
         times: between a queue and a number of its jobs.
         ellipsis: where something was cut.
-        width: of the terminal; ``None`` for a pipe.
+        width: of the terminal, to which errors are cut; ``None`` for a pipe.
     """
 
     def __init__(self, now: datetime, dot: str, times: str, ellipsis: str, width: int | None) -> None:
@@ -140,7 +142,7 @@ class DelayLines:
         """A heading for each reason, and the lines below it."""
         for reason, group in groupby(delays, key=lambda delay: delay.reason):
             found = list(group)
-            lines = [self._cut(self._line(delay)) for delay in found[:limit]]
+            lines = [self._line(delay) for delay in found[:limit]]
             if len(found) > limit:
                 rest = found[limit:]
                 lines.append(f"  {self.ellipsis} {count(sum(delay.jobs for delay in rest))} more")
@@ -166,9 +168,13 @@ class DelayLines:
         facts = [*self._when(delay), *self._workers(delay)]
         if delay.is_paused:
             facts.append("the queue is paused")
-        if delay.error:
-            facts.append(visible(delay.error))
-        return "  " + self.dot.join([subject, *facts])
+        line = "  " + self.dot.join([subject, *facts])
+        return f"{line}{self.dot}{self._error(delay.error, line)}" if delay.error else line
+
+    def _error(self, error: str, line: str) -> str:
+        """As much of an error as there is room for; the facts before it are never cut."""
+        room = None if self.width is None else max(self.width - cells(line) - cells(self.dot), _LEAST_ERROR_CELLS)
+        return shorten(visible(error), room, self.ellipsis)
 
     def _when(self, delay: Delay) -> list[str]:
         at, first = moment(delay.first.at), delay.first

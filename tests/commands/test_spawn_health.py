@@ -312,7 +312,7 @@ def test_why_tells_the_error_of_jobs_between_two_attempts(run: Run, rows: Rows, 
     assert (
         "2 jobs are between two attempts: the last one failed\n  segment \N{MULTIPLICATION SIGN}2 · the " in done.stdout
     )
-    assert "attempt 1 of 3 · next 2026-11-24 20:05:00 UTC (in 5m 00s) · HTTP 503 in " in done.stdout
+    assert "attempt 1 of 3 · next 2026-11-24 20:05:00 UTC (in 5m 00s) · HTTP 503 in 12 ms\n" in done.stdout
     assert next_of(done) == [f"hammerwork spawn wait {root[:8]}"]
     late = rows.job(
         root,
