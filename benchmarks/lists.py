@@ -52,9 +52,9 @@ def bare(database: Database, ask: Callable[[], object]) -> Callable[[], None]:
     snapshots: list[None] = []
     execute, begin = database._execute, database._begin_snapshot
 
-    def record(sql: str, values: list[Any]) -> object:
+    def record(sql: str, values: list[Any], **how: bool) -> object:
         sent.append((sql, values))
-        return execute(sql, values)
+        return execute(sql, values, **how)
 
     def record_snapshot() -> None:
         snapshots.append(None)

@@ -63,6 +63,7 @@ def monitor(
 ) -> None:
     """What happens right now: rates, running operations, newest failures, workers.
 
+    An operation is a topmost one, with all jobs of its tree; of a tree that is too large only the children are counted.
     On a terminal a picture that is drawn over; `q` or Ctrl-C ends it. In a pipe one JSON object for each look that
     differs from the one before. A restart of the server is waited out. Exit code 0; with --until 0 when nothing is
     open, 1 when something failed or --count came first, 130 when it was ended before; 124 when --timeout passed.

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from hammerwork_cli.models.spawns import SpawnOperation
 from hammerwork_cli.models.trees import TreeNode
+from hammerwork_cli.models.values import Counts, Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +31,21 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class RunningOperation:
-    """A spawning parent some of whose children have not ended, or just have.
+    """A topmost spawning parent in whose tree something has not ended, or just has.
 
     Attributes:
         operation: the parent and its children; only the running ones where ``counted`` is false.
         counted: whether all children were counted, which takes our indexes.
+        below: all jobs of its tree but itself; ``None`` where there are too many to be counted in every look.
+        running: jobs of its tree that are known to run.
+        last_ended: when a job of what was counted ended last.
     """
 
     operation: SpawnOperation
     counted: bool
+    below: Counts | None = None
+    running: int = 0
+    last_ended: Moment = None
 
     @property
     def parent(self) -> TreeNode:

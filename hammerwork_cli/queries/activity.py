@@ -1,7 +1,8 @@
 """What happens right now: looks that cost as much in a large table as in a small one."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -10,7 +11,8 @@ from hammerwork_cli.database.access import Row
 from hammerwork_cli.models import FAILURES, FINISHED, WAITING, Counts, JobStatus, SpawnOperation, TreeNode, moment
 from hammerwork_cli.models.activity import Activity, BusyWorker, Flow, RunningOperation
 from hammerwork_cli.queries import workers
-from hammerwork_cli.queries.kinship import FAILED_SPELLINGS, ChildTotals, collect_totals
+from hammerwork_cli.queries.kinship import FAILED_SPELLINGS, ChildTotals
+from hammerwork_cli.queries.running_trees import RunningTrees
 
 MOST_PENDING = 10_000
 """Pending jobs that are counted; of more it is only known that there are more."""
@@ -33,6 +35,7 @@ OPERATIONS_REMEMBERED = 10_000
 _USUALLY_PENDING = {"Pending", "Retrying"}
 _ODDLY_PENDING = tuple(word for status in sorted(WAITING) for word in status.spellings if word not in _USUALLY_PENDING)
 _OPEN = tuple(word for status in JobStatus if status not in FINISHED for word in status.spellings)
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _FIGURES = 7
 _KIND, _CHILDREN, _NODE = 7, 8, 9
 
@@ -42,7 +45,7 @@ class ActivityWatch:
 
     Args:
         database: an open connection.
-        queue: only this queue, and the operations whose parent or running children are in it.
+        queue: only this queue, and the operations in whose trees a job of it runs, or one of its newest spawns.
         window: what the first look's figures are about; later ones are about the time since the look before.
         until_idle: whether to ask, each time, if nothing is open any more.
     """
@@ -52,6 +55,7 @@ class ActivityWatch:
     ) -> None:
         self._queue = queue
         self._until_idle = until_idle
+        self._trees = RunningTrees(database)
         self.connected(database)
         self._began = self._now()
         self._until = self._began - LAG
@@ -64,7 +68,7 @@ class ActivityWatch:
 
     def connected(self, database: Database) -> None:
         """Goes on with another connection."""
-        self._database = database
+        self._database = self._trees.database = database
         self._ahead = database.now() - _local_now()
 
     @property
@@ -77,13 +81,13 @@ class ActivityWatch:
         return _local_now() + self._ahead
 
     def look(self) -> Activity:
-        """One look, as of one moment: a statement, or four with our indexes."""
+        """One look, as of one moment: a statement; with our indexes also one or two for each level of running trees."""
         now = self._now()
         until = max(now - LAG, self._until)
         if self.counts_children:
             with self._database.snapshot():
                 rows = self._look(until)
-                operations = self._counted(_parents(rows), now)
+                operations = self._counted(rows, now)
                 idle = self._is_idle(rows[0])
         else:
             rows = self._look(until)
@@ -169,48 +173,54 @@ class ActivityWatch:
 
     # Operations.
 
-    def _counted(self, busy: dict[str, TreeNode], now: datetime) -> tuple[RunningOperation, ...]:
-        """The operations that run, and those that did at the look before."""
-        parents = self._spawners(busy)
-        totals = self._child_totals(parents)
-        found = {job: _operation(node, totals[job]) for job, node in parents.items() if job in totals}
-        open_now = {job for job, operation in found.items() if _open_children(operation)}
-        self._remember_ended(parents, open_now, now)
-        shown = [found[job] for job in found if job in open_now or job in self._operations]
-        self._operations = {job: parents[job] for job in open_now}
-        return tuple(
-            RunningOperation(operation, counted=True)
-            for operation in sorted(shown, key=_newest_operation, reverse=True)[:MOST_OPERATIONS]
-        )
+    def _counted(self, rows: Sequence[Row], now: datetime) -> tuple[RunningOperation, ...]:
+        """The topmost operations in whose trees something is open, or was at the look before."""
+        running = {row[_NODE]: int(row[_CHILDREN]) for row in rows if row[_KIND] == "parent" and row[_CHILDREN]}
+        jobs = self._newest_spawners() | _parents(rows)
+        tops = self._trees.tops(jobs)
+        parents = self._nodes_of(tops, jobs, running)
+        children = self._trees.children(list(parents))
+        below = self._trees.below(children)
+        busy = Counter(dict.fromkeys(parents, 0))
+        for job, number in running.items():
+            busy[tops.get(job, "")] += number
+        found = {top: _operation(parents[top], children[top], below.get(top), busy[top]) for top in children}
+        open_now = {top for top, one in found.items() if _open_jobs(one)}
+        open_now |= self._open_inside(tops, found.keys() - below.keys() - open_now)
+        self._remember_ended(parents, found, open_now, now)
+        shown = [found[top] for top in found if top in open_now or top in self._operations]
+        self._operations = {top: parents[top] for top in open_now}
+        return tuple(sorted(shown, key=_newest_operation, reverse=True)[:MOST_OPERATIONS])
 
-    def _child_totals(self, parents: Iterable[str]) -> dict[str, ChildTotals]:
-        """The children whose first parent it is, counted, for those that have any."""
-        totals: dict[str, ChildTotals] = {}
-        if ids := list(parents):
-            collect_totals(totals, self._database.rows("spawns.child_totals", ids=self._database.ids(ids)))
-        return totals
-
-    def _spawners(self, busy: dict[str, TreeNode]) -> dict[str, TreeNode]:
-        """Parents that may have open children: those of running jobs, and the newest."""
+    def _newest_spawners(self) -> dict[str, TreeNode]:
         window = NEWEST_SPAWNERS if self._queue is None else SPAWNERS_LOOKED_AT
         newest = self._database.rows("activity.spawners", queue=self._queue, window=window, limit=NEWEST_SPAWNERS)
-        found = {node.id: node for node in map(TreeNode._make, newest) if node.id not in self._ended}
-        bare = [job for job, node in busy.items() if not node.has_spawn_config]
-        recorded = self._recorded(bare) if bare else frozenset()
-        return found | {job: node for job, node in busy.items() if node.has_spawn_config or job in recorded}
+        return {node.id: node for node in map(TreeNode._make, newest)}
 
-    def _recorded(self, jobs: Sequence[str]) -> frozenset[str]:
-        """Those of some jobs without spawn configuration that have spawned: a handler was found by their queue."""
-        if "workers" not in self._database.tags:
-            return frozenset()
-        return frozenset(str(row[0]) for row in self._database.rows("activity.recorded", ids=jobs))
+    def _nodes_of(
+        self, tops: dict[str, str], jobs: dict[str, TreeNode], running: Container[str]
+    ) -> dict[str, TreeNode]:
+        """The tops of trees that may have open jobs, as they are now."""
+        wanted = dict.fromkeys(top for job, top in tops.items() if job in running or top not in self._ended)
+        unread = [top for top in wanted if top not in jobs]
+        read = {node.id: node for node in self._trees.jobs(unread)}
+        return {top: node for top in wanted if (node := jobs.get(top) or read.get(top))}
 
-    def _remember_ended(self, parents: dict[str, TreeNode], open_now: set[str], now: datetime) -> None:
-        """Jobs whose children need not be counted again unless one of them runs."""
+    def _open_inside(self, tops: dict[str, str], large: Set[str]) -> set[str]:
+        """Those of some trees that were not counted as a whole in which a known parent has open children."""
+        inner = [job for job, top in tops.items() if top in large and job != top]
+        totals = self._trees.children(inner)
+        return {tops[job] for job, total in totals.items() if _open(total.counts)}
+
+    def _remember_ended(
+        self, parents: dict[str, TreeNode], found: dict[str, RunningOperation], open_now: set[str], now: datetime
+    ) -> None:
+        """Jobs whose trees need not be counted again unless a job in them runs."""
         for job, node in parents.items():
+            last = moment(found[job].last_ended) if job in found else None
             if job in open_now:
                 self._ended.pop(job, None)
-            elif node.status in FINISHED and _ended_at(node) < now - SETTLING:
+            elif node.status in FINISHED and max(_ended_at(node), last or _LONG_AGO) < now - SETTLING:
                 self._ended[job] = None
         for job in list(islice(self._ended, max(len(self._ended) - OPERATIONS_REMEMBERED, 0))):
             del self._ended[job]
@@ -236,21 +246,32 @@ def _uncounted(rows: Sequence[Row]) -> tuple[RunningOperation, ...]:
     for job, node in _parents(rows).items():
         if node.has_spawn_config and job in running:
             counts = Counts({JobStatus.RUNNING.value: running[job]})
-            found[job] = RunningOperation(SpawnOperation(node, counts, None, None), counted=False)
-    return tuple(sorted(found.values(), key=lambda one: _newest_operation(one.operation), reverse=True))
+            operation = SpawnOperation(node, counts, None, None)
+            found[job] = RunningOperation(operation, counted=False, running=running[job])
+    return tuple(sorted(found.values(), key=_newest_operation, reverse=True))
 
 
-def _operation(parent: TreeNode, total: ChildTotals) -> SpawnOperation:
-    ended = total.counts.of(*FINISHED) == total.counts.total
-    return SpawnOperation(parent, total.counts, total.first_created, total.last_ended if ended else None)
+def _operation(parent: TreeNode, children: ChildTotals, below: ChildTotals | None, running: int) -> RunningOperation:
+    finished = None if _open(children.counts) else children.last_ended
+    operation = SpawnOperation(parent, children.counts, children.first_created, finished)
+    whole = below.counts if below else None
+    running = whole.of(JobStatus.RUNNING) if whole is not None else max(running, children.counts.of(JobStatus.RUNNING))
+    return RunningOperation(
+        operation, counted=True, below=whole, running=running, last_ended=(below or children).last_ended
+    )
 
 
-def _open_children(operation: SpawnOperation) -> int:
-    return operation.children.total - operation.children.of(*FINISHED)
+def _open(counts: Counts) -> int:
+    return counts.total - counts.of(*FINISHED)
 
 
-def _newest_operation(operation: SpawnOperation) -> tuple[datetime, str]:
-    return moment(operation.parent.created_at) or datetime.min.replace(tzinfo=UTC), operation.parent.id
+def _open_jobs(one: RunningOperation) -> int:
+    """Jobs of its tree that are known to be open."""
+    return _open(one.below) if one.below is not None else _open(one.operation.children) + one.running
+
+
+def _newest_operation(one: RunningOperation) -> tuple[datetime, str]:
+    return moment(one.parent.created_at) or _LONG_AGO, one.parent.id
 
 
 def _newest_failures(rows: Sequence[Row]) -> tuple[TreeNode, ...]:
@@ -259,4 +280,4 @@ def _newest_failures(rows: Sequence[Row]) -> tuple[TreeNode, ...]:
 
 
 def _ended_at(node: TreeNode) -> datetime:
-    return moment(node.failed_at or node.completed_at) or datetime.min.replace(tzinfo=UTC)
+    return moment(node.failed_at or node.completed_at) or _LONG_AGO

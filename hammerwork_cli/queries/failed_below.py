@@ -12,7 +12,7 @@ from hammerwork_cli.models import FailedBelow, JobStatus, SpawnOperation, TreeNo
 from hammerwork_cli.queries import cursors, spawn_records, spawns
 from hammerwork_cli.queries.kinship import FAILED_SPELLINGS, Kinship
 
-MOST_FAILED = 5000
+MOST_FAILED = 2000
 """Failed jobs that are followed upward: the newest."""
 MOST_ANCESTORS = 20_000
 LEVELS = 100

@@ -211,6 +211,12 @@ class ChildTotals:
         self._created.append(first_created)
         self._ended.append(last_ended)
 
+    def merge(self, other: "ChildTotals") -> None:
+        """Adds the children of another parent."""
+        self.counts.merge(other.counts)
+        self._created += other._created
+        self._ended += other._ended
+
     @property
     def first_created(self) -> Moment:
         """When the first was created."""

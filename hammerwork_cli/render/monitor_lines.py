@@ -5,6 +5,7 @@ from typing import Any
 
 from hammerwork_cli.models import WAITING, JobStatus, TreeNode, rfc3339
 from hammerwork_cli.models.activity import Activity, BusyWorker, RunningOperation
+from hammerwork_cli.render.json import child_counts
 from hammerwork_cli.render.text import count, first_line, plural, visible
 
 Record = dict[str, Any]
@@ -15,7 +16,8 @@ def activity_record(activity: Activity, failures: Sequence[TreeNode]) -> Record:
 
     Keys: ``at``, ``queue``, ``seconds`` (the window of the figures), ``enqueued``, ``started``, ``completed``,
     ``failed`` (jobs in the window), ``pending``, ``running``, ``more_pending``, ``more_running`` (whether there are
-    more than were counted), ``operations`` (running ones, and those that ended since the last look), ``failures``
+    more than were counted), ``operations`` (topmost running ones, with their ``children`` and in ``below`` all of their
+    tree counted, and those that ended since the last look), ``failures``
     (those that were not told before), ``workers`` (null where there is no table of them).
     """
     flow = activity.flow
@@ -62,6 +64,8 @@ def _operation_record(one: RunningOperation) -> Record:
             "running": children.of(JobStatus.RUNNING),
             "pending": known(children.of(*WAITING)),
         },
+        "running": one.running,
+        "below": None if one.below is None else child_counts(one.below),
     }
 
 

@@ -32,6 +32,8 @@ ROOMY = 18
 """Lines below which nothing is said of what there is not."""
 WIDE = 110
 """Columns from which on there is room for more than the most important."""
+STALLED = timedelta(minutes=1)
+"""Without a job that has ended for so long, nothing is said of how long the rest will take."""
 MIGRATE = "Only running children are known: hammerwork migration run adds the indexes that count them all."
 
 
@@ -208,25 +210,30 @@ class _Drawing:
 
     def _progress(self, one: RunningOperation) -> list[str]:
         """What there is to say, the most important first."""
-        children = one.operation.children
-        running = f"{count(children.of(JobStatus.RUNNING))} running"
+        running = f"{count(one.running)} running"
         if not one.counted:
             return [self._paint(running, "cyan")]
-        ended, total = children.of(*FINISHED), children.total
-        share, failed = f"{ended * 100 // total if total else 0:3d}%", ""
-        if children.failed:
-            failed = self._paint(f"{count(children.failed)} failed", "red")
+        counts = one.operation.children if one.below is None else one.below
+        ended, total = counts.of(*FINISHED), counts.total
+        parts, failed = f"{count(ended)}/{count(total)}", ""
+        if counts.failed:
+            failed = self._paint(f"{count(counts.failed)} failed", "red")
+        if one.below is None:
+            first = f"{parts} children{self.dot}more below" + (f"{self.dot}{failed}" if failed else "")
+            return [f"{parts} children" if self.narrow else first, running, *self._times(one, 0, total)]
+        share = f"{ended * 100 // total if total else 0:3d}%"
         if self.narrow:
-            return [f"{share}  {failed or f'{count(ended)}/{count(total)}'}"]
-        first = f"{share}  {count(ended)}/{count(total)}" + (f"{self.dot}{failed}" if failed else "")
+            return [f"{share}  {failed or parts}"]
+        first = f"{share}  {parts}" + (f"{self.dot}{failed}" if failed else "")
         return [first, running, *self._times(one, ended, total)]
 
     def _times(self, one: RunningOperation, ended: int, total: int) -> list[str]:
-        """For how long it has been going on, for how long it will at this pace, and what it is called."""
+        """For how long it has been going on, for how long it will if it makes progress, and what it is called."""
         since = moment(one.operation.spawned_at)
         passed = max(self.activity.at - since, timedelta()) if since else None
         parts = [] if passed is None else [f"for {duration(passed)}"]
-        if passed is not None and 0 < ended < total:
+        last = moment(one.last_ended)
+        if passed is not None and 0 < ended < total and last and self.activity.at - last < STALLED:
             left = max(round(passed.total_seconds() * (total - ended) / ended), 1)
             parts.append(f"about {f'{left} s' if left < 60 else duration(timedelta(seconds=left))} left")
         name = one.parent.operation_id
@@ -234,15 +241,14 @@ class _Drawing:
 
     def _bar(self, one: RunningOperation, width: int) -> str:
         """What has completed and what has failed, as parts of a bar."""
-        children = one.operation.children
-        total, failed = children.total, children.failed
-        if width < LEAST_BAR or not one.counted or not total:
+        if width < LEAST_BAR or one.below is None or not one.below.total:
             return ""
+        total, failed = one.below.total, one.below.failed
         full, rest = ("█", "░") if self.frame.charset == "utf8" else ("#", ".")
         bad = min(max(width * failed // total, 1), width) if failed else 0
         # Full is only what is done.
-        most = width - bad - (children.of(*FINISHED) < total)
-        good = max(min(width * children.of(JobStatus.COMPLETED) // total, most), 0)
+        most = width - bad - (one.below.of(*FINISHED) < total)
+        good = max(min(width * one.below.of(JobStatus.COMPLETED) // total, most), 0)
         parts = (self._paint(full * good, "green"), self._paint(full * bad, "red"), rest * (width - good - bad))
         return f"{''.join(parts)} "
 

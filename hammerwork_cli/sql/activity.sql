@@ -158,6 +158,19 @@ ORDER BY j.created_at DESC, j.id LIMIT :limit
 -- Which of some jobs have spawned.
 SELECT DISTINCT o.parent_id FROM hammerwork_spawn_operations o WHERE o.parent_id IN (:ids)
 
+-- name: parents_below
+-- Those of the children of some jobs that have children themselves, with their parents. Not EXISTS: that would be joined.
+SELECT j.id, {first_parent} FROM hammerwork_jobs j
+WHERE {first_parent} {among} AND (SELECT 1 FROM hammerwork_jobs c WHERE {is_first_child} LIMIT 1) IS NOT NULL
+
+-- name: level_totals
+-- The children of some jobs, counted by parent and status as in spawns.child_totals, but no more than a limit of them.
+SELECT x.parent, x.status, COUNT(*), MIN(x.created_at), MAX(x.ended_at)
+FROM (SELECT {first_parent} AS parent, j.status, j.created_at,
+COALESCE(j.completed_at, j.failed_at, j.timed_out_at) AS ended_at
+FROM hammerwork_jobs j WHERE {first_parent} {among} LIMIT :limit) AS x
+GROUP BY x.parent, x.status
+
 -- name: any_open
 -- Whether any job has not ended.
 SELECT 1 FROM hammerwork_jobs j WHERE j.status IN (:open) AND {unarchived}

@@ -92,6 +92,13 @@ def test_children_are_read_from_our_index(spawned: tuple[Database, str]) -> None
     assert "idx_hammerwork_jobs_first_parent" in told
 
 
+def test_the_levels_of_running_trees_are_read_from_our_index(spawned: tuple[Database, str]) -> None:
+    database, parent = spawned
+    ids = database.ids([parent])
+    for statement, values in (("activity.parents_below", {}), ("activity.level_totals", {"limit": 10})):
+        assert "idx_hammerwork_jobs_first_parent" in plan(database, statement, ids=ids, **values)
+
+
 def test_the_newest_failures_are_read_from_the_end_of_an_index(spawned: tuple[Database, str]) -> None:
     database, _ = spawned
     odd = tuple(word for word in FAILED_SPELLINGS if word.islower())

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from hammerwork_cli.models import Counts, SpawnOperation, TreeNode
+from hammerwork_cli.models import Counts, JobStatus, SpawnOperation, TreeNode
 from hammerwork_cli.models.activity import Activity, BusyWorker, Flow, RunningOperation
 from hammerwork_cli.render.monitor_lines import Changes, plain_lines, record_lines
 from hammerwork_cli.render.monitor_views import Frame, picture
@@ -28,7 +28,10 @@ def running(number: int, queue: str, age: float, **statuses: int) -> RunningOper
     config = f'{{"operation_id": "night_{number % 256:03}"}}'
     parent = node(number, queue, "Completed", stored_config=config)
     since = (START - timedelta(seconds=age)).isoformat()
-    return RunningOperation(SpawnOperation(parent, Counts(statuses), since, None), counted=True)
+    operation = SpawnOperation(parent, Counts({"Completed": 4}), since, None)
+    below = Counts(statuses)
+    now_running = below.of(JobStatus.RUNNING)
+    return RunningOperation(operation, counted=True, below=below, running=now_running, last_ended=START.isoformat())
 
 
 @pytest.fixture
@@ -112,8 +115,32 @@ def test_that_the_server_is_gone_stands_first(activity: Activity) -> None:
     assert lines[0] == "14:00:00 UTC · Trying again: The connection was l…"
 
 
+@pytest.mark.parametrize(
+    ("width", "said"), [(140, "8/9 children · more below · 1 failed · 12 running"), (50, "8/9 children")]
+)
+def test_a_tree_too_large_to_be_counted_has_no_share_and_no_estimate(activity: Activity, width: int, said: str) -> None:
+    operation = replace(running(1, "ingest", 64).operation, children=Counts({"Completed": 7, "Dead": 1, "Running": 1}))
+    large = RunningOperation(operation, counted=True, running=12, last_ended=START)
+    lines = picture(replace(activity, operations=(large,)), frame(width, 40))
+    [line] = [line for line in lines if "ingest" in line]
+    assert said in line
+    assert not any(word in line for word in ("%", "left", "░"))
+    told = json.loads(next(record_lines(replace(activity, operations=(large,)), ())))["operations"][0]
+    assert (told["below"], told["children"]["total"], told["running"]) == (None, 9, 12)
+
+
+def test_how_long_it_will_take_is_said_while_there_is_progress(activity: Activity) -> None:
+    for seconds, said in ((50, True), (70, False)):
+        one = replace(
+            running(1, "ingest", 600, Completed=30, Pending=10), last_ended=START - timedelta(seconds=seconds)
+        )
+        lines = picture(replace(activity, operations=(one,)), frame(140, 40))
+        assert any("about 3m 20s left" in line for line in lines) is said
+
+
 def test_without_our_indexes_it_is_said_what_is_missing(activity: Activity) -> None:
-    bare = replace(activity, operations=(replace(running(1, "ingest", 5, Running=3), counted=False),))
+    known = replace(running(1, "ingest", 5, Running=3).operation, children=Counts({"Running": 3}))
+    bare = replace(activity, operations=(RunningOperation(known, counted=False, running=3),))
     lines = picture(bare, frame(120, 40))
     assert any("3 running" in line and "%" not in line for line in lines)
     assert any("hammerwork migration run" in line for line in lines)

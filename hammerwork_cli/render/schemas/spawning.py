@@ -233,9 +233,13 @@ MONITOR = record(
                             "pending": null_or(count("Pending and Retrying")),
                         }
                     ),
+                    "running": count("Jobs of its tree that are known to run"),
+                    "below": null_or(
+                        record(CHILD_COUNTS, "All jobs of its tree but itself; null where these are too many")
+                    ),
                 }
             ),
-            "Those that run, and once more when all children have ended",
+            "The topmost ones in whose trees something is open, and once more when all has ended",
         ),
         "failures": list_of(
             record({**RELATIVE, "failed_at": null_or(instant())}), "The newest, of those that were not told before"
