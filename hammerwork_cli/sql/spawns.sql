@@ -190,6 +190,7 @@ AND j.failed_at >= :since -- when :since
 ORDER BY j.failed_at DESC LIMIT :limit
 
 -- name: failed_at
+-- Jobs with the time at which they failed: an index has both.
 SELECT j.id, j.failed_at AS at FROM hammerwork_jobs j
 
 -- name: timeless_failures
