@@ -17,7 +17,7 @@ from hammerwork_cli.runtime import logs
 from hammerwork_cli.runtime.children import iterable
 from hammerwork_cli.runtime.handlers import Handlers, takes_context
 from hammerwork_cli.runtime.job import Job
-from hammerwork_cli.runtime.loading import load
+from hammerwork_cli.runtime.loading import load_handlers
 from hammerwork_cli.runtime.results import result_text
 from hammerwork_cli.runtime.spawning import SpawnContext, SpawnError, SpawnFailedError, SpawnLimitError, SpawnResult
 
@@ -80,8 +80,7 @@ def serve(pipe: Connection, start: Start) -> None:
     if start.log is not None:
         logs.configure(start.log[0], as_json=start.log[1])
     try:
-        found = load(start.target)
-        handlers = found if isinstance(found, Handlers) else found.handlers
+        handlers = load_handlers(start.target)
     except BaseException as error:  # noqa: BLE001  told to the worker
         pipe.send(Answer("error", failure(error)))
         return

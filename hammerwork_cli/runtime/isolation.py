@@ -12,8 +12,10 @@ from contextlib import suppress
 from multiprocessing import get_context
 from typing import Any
 
+from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import SpawnConfig
+from hammerwork_cli.runtime import logs
 from hammerwork_cli.runtime.failures import JobError, RemoteError
 from hammerwork_cli.runtime.handlers import Handlers
 from hammerwork_cli.runtime.isolated import Answer, Failure, Start, serve
@@ -242,6 +244,11 @@ class Processes:
             return error
         process.say("written", (written.id, written.queue))
         return None
+
+
+def processes(target: str, url: DatabaseUrl) -> Processes:
+    """Those of a worker whose handlers have this name, and which log as it does."""
+    return Processes(Start(target, url.raw, logs.settings()))
 
 
 class _Failed(Exception):  # noqa: N818  never leaves this module

@@ -48,6 +48,12 @@ def load(target: str, folder: Path | None = None) -> "Handlers | Worker":
     raise ConfigError(f"{target} is of type {type(value).__name__}, not {_KINDS}.", hint=_FORM)
 
 
+def load_handlers(target: str) -> Handlers:
+    """The handlers that a name leads to, be it through a worker; arguments and errors are those of :func:`load`."""
+    found = load(target)
+    return found if isinstance(found, Handlers) else found.handlers
+
+
 def _is_worker(value: object) -> bool:
     # Whoever made one has imported its module.
     module = sys.modules.get("hammerwork_cli.runtime.worker")

@@ -13,6 +13,7 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.errors import MissingTablesError, UsageError
 from hammerwork_cli.queries import claims, queues, workers
 from hammerwork_cli.queries.claims import End, Ended
+from hammerwork_cli.runtime.claiming import priorities
 from tests.runtime.conftest import Stage
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
@@ -247,11 +248,10 @@ def test_by_weight_a_low_job_runs_before_a_flood_of_urgent_ones_has_ended(stage:
         *(Job("flood", {}, priority=JobPriority.CRITICAL) for _ in range(400)),
         Job("flood", {}, priority=JobPriority.BACKGROUND),
     )
-    worker = Worker(stage.queue, queues=("flood",), weighted=True)
-    firsts = {next(iter(worker._priorities())) for _ in range(2000)}
+    firsts = {next(iter(priorities(weighted=True))) for _ in range(2000)}
     assert firsts == set(JobPriority)
     taken = claims.claim(
-        stage.database, "flood", worker=worker.id, now=now + timedelta(seconds=1), limit=5, slots=5, priority=0
+        stage.database, "flood", worker=WORKER, now=now + timedelta(seconds=1), limit=5, slots=5, priority=0
     )
     assert [job.priority for job in taken] == [0]
 

@@ -1,0 +1,191 @@
+"""Which jobs a worker takes, how many ahead, and when it looks for more."""
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import JobPriority
+from hammerwork_cli.queries import claims
+from hammerwork_cli.queries.claims import Claimed
+from hammerwork_cli.queries.workers import Registration
+from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.pulse import ServerClock
+from hammerwork_cli.runtime.slots import Slots
+
+MOST_PREFETCHED = 500
+PREFETCH_SECONDS = 0.2
+"""Work that a worker keeps ready, by what its runs have taken lately: what it keeps, no other worker can do."""
+EAGER_SECONDS, EAGER_PAUSE = 0.3, 0.02
+"""After it was woken, a worker that finds nothing looks again so long, so often."""
+WEIGHTS = {
+    JobPriority.BACKGROUND: 1,
+    JobPriority.LOW: 2,
+    JobPriority.NORMAL: 5,
+    JobPriority.HIGH: 10,
+    JobPriority.CRITICAL: 20,
+}
+log = logging.getLogger("hammerwork")
+
+
+class Claiming:
+    """Keeps a worker's slots in work: takes jobs by the hundred, and gives back what it should not have taken.
+
+    Args:
+        worker: who claims, from which queues, and how many jobs at once run there.
+        connections: the worker's own.
+        slots: what the jobs are for.
+        clock: the server's.
+        poll_interval: seconds between looks at queues that were empty.
+        max_jobs: takes no more than so many.
+        weighted: draws the next priority by weight.
+    """
+
+    def __init__(
+        self,
+        worker: Registration,
+        connections: Connections,
+        slots: Slots,
+        clock: ServerClock,
+        *,
+        poll_interval: float,
+        max_jobs: int | None,
+        weighted: bool,
+    ) -> None:
+        self.worker = worker
+        self._connections, self._slots, self._clock = connections, slots, clock
+        self.poll_interval, self.max_jobs, self.weighted = poll_interval, max_jobs, weighted
+        self.full = False
+        """Whether there was no room for more at the last look."""
+        self._claimed = 0
+        self._look_at = self._eager_until = 0.0
+        self._turn = self._heard = self._seen = 0
+        self._doubts: list[float] = []
+
+    def wake(self) -> None:
+        """There may be new jobs. Safe to call from anywhere."""
+        # Counted: a claim that is under way may have looked before the job was there.
+        self._heard += 1
+        self._eager_until = time.monotonic() + EAGER_SECONDS
+
+    def look_now(self) -> None:
+        """Looks again at once: slots are free, or jobs were released."""
+        self._look_at = 0.0
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next look."""
+        return max(0.0, self._look_at - time.monotonic())
+
+    @property
+    def done(self) -> bool:
+        """Whether it has taken as many jobs as it may."""
+        return self.max_jobs is not None and self._claimed >= self.max_jobs
+
+    def fetch(self) -> bool:
+        """Whether there is work, or there may be."""
+        wanted = self._wanted()
+        self.full = wanted <= 0
+        if self.full:
+            return not self.done
+        if self._seen == self._heard and time.monotonic() < self._look_at:
+            return self._slots.running + self._slots.waiting > 0
+        self._seen = self._heard
+        got = self._claim(wanted)
+        self._claimed += len(got)
+        # What was not all that there is is asked for again at once; an empty queue after a while.
+        hungry = len(got) >= wanted or (got and self._news(got))
+        self._look_at = 0.0 if hungry else self._next_look()
+        if got:
+            self._slots.put(got)
+        return bool(got) or not self._slots.empty
+
+    def _next_look(self) -> float:
+        now = time.monotonic()
+        if now < self._eager_until:
+            # A job that has just been written may be due in a moment, by a clock that goes a little before ours.
+            return now + EAGER_PAUSE
+        return now + self.poll_interval * random.uniform(0.8, 1.2)  # noqa: S311  jitter is no secret
+
+    def _news(self, got: list[Claimed]) -> bool:
+        """Whether there was a queue of which little was taken because nobody knew its jobs."""
+        return any(job.queue_name not in self._slots.seconds for job in got)
+
+    def _wanted(self) -> int:
+        slots = self._slots
+        took = max(slots.seconds.values(), default=PREFETCH_SECONDS)
+        ahead = min(MOST_PREFETCHED, int(self.worker.concurrency * PREFETCH_SECONDS / max(took, 1e-6)))
+        room = self.worker.concurrency + ahead - slots.running - slots.waiting
+        if slots.waiting and room < (self.worker.concurrency + ahead) // 2:
+            return 0
+        return room if self.max_jobs is None else min(room, self.max_jobs - self._claimed)
+
+    def _claim(self, wanted: int) -> list[Claimed]:
+        found: list[Claimed] = []
+        self._turn += 1
+        for queue in _from(self.worker.queues, self._turn):
+            for priority in priorities(weighted=self.weighted):
+                limit = wanted - len(found)
+                if limit <= 0:
+                    return found
+                found += self._connections.run(self._claim_from(queue, priority, limit, len(found)))
+        return found
+
+    def _claim_from(
+        self, queue: str, priority: int | None, limit: int, taken: int
+    ) -> Callable[[Database], list[Claimed]]:
+        free = max(0, self.worker.concurrency - self._slots.running - self._slots.waiting - taken)
+        # Nobody knows how long the jobs of a new queue take.
+        limit = limit if queue in self._slots.seconds else max(1, min(limit, free))
+        tries = 0
+
+        def unit(database: Database) -> list[Claimed]:
+            nonlocal tries
+            tries += 1
+            if tries > 1:
+                # The first try may have taken jobs that this worker knows nothing of, or may yet take them.
+                self._doubts = [0.0, time.monotonic() + self.worker.lease]
+            return claims.claim(
+                database,
+                queue,
+                worker=self.worker.id,
+                now=self._clock.now(),
+                limit=limit,
+                slots=free,
+                priority=priority,
+            )
+
+        return unit
+
+    def settle_doubts(self) -> None:
+        """Gives back what was taken by a claim whose commit was not answered."""
+        if not self._doubts or time.monotonic() < self._doubts[0]:
+            return
+        back = self._connections.run(
+            lambda database: claims.give_back_unknown(database, self.worker.id, self._slots.ids)
+        )
+        self._doubts.pop(0)
+        if back:
+            log.info("%d jobs of a claim whose answer was lost may run again.", back)
+            self.look_now()
+
+    def give_back(self, jobs: list[Claimed]) -> None:
+        """Returns jobs that have not begun."""
+        if jobs:
+            self._claimed -= len(jobs)
+            self._connections.run(lambda database: claims.give_back(database, jobs))
+
+
+def priorities(*, weighted: bool) -> Iterable[int | None]:
+    """Which priorities to ask for, one after the other; ``None`` for all of them, strictly in their order."""
+    if not weighted:
+        return (None,)
+    # A random order in which each priority comes first as often as its weight says.
+    return sorted(WEIGHTS, key=lambda priority: random.random() ** (1 / WEIGHTS[priority]), reverse=True)  # noqa: S311
+
+
+def _from(queues: Sequence[str], turn: int) -> Iterator[str]:
+    """All queues, each time beginning with another one."""
+    for number in range(len(queues)):
+        yield queues[(turn + number) % len(queues)]
