@@ -59,6 +59,7 @@ def list_(
 
     The next page begins at --cursor with the id of the last job, or with its created_at, a slash and its id, which
     holds when that job is deleted meanwhile; where there are more, a note says it. A page after the last one is empty.
+    Of an error lists hold the first 500 characters, in every format; `job show` has all of it.
 
     \b
     Examples:
@@ -120,7 +121,8 @@ def enqueue(
     ctx: typer.Context,
     payload: Annotated[str, typer.Option("-j", "--payload", metavar="JSON", help="JSON, @FILE, or - for stdin.")],
     queue: Annotated[
-        str | None, typer.Option("-q", "--queue", metavar="QUEUE", help="Where it goes. [default: default_queue]")
+        str | None,
+        typer.Option("-q", "--queue", metavar="QUEUE", help="Where it goes. Default: the setting default_queue."),
     ] = None,
     priority: Annotated[
         str, typer.Option("-r", "--priority", metavar="PRIORITY", help="background, low, normal, high or critical.")

@@ -303,6 +303,8 @@ def pending(
 ) -> None:
     """Jobs that will spawn and have not yet, that completed and never did, and jobs that wait for others.
 
+    A job for which `spawn again` was accepted is listed until a worker has spawned for it.
+
     \b
     Examples:
       hammerwork spawn pending

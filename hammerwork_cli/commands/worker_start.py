@@ -61,7 +61,7 @@ def start(
             "--pool-size",
             min=1,
             max=100,
-            help="Most connections for what runs write. [default: connection_pool_size]",
+            help="Most connections for what runs write. Default: the setting connection_pool_size.",
         ),
     ] = None,
     poll_interval: Annotated[
@@ -89,7 +89,7 @@ def start(
     ] = None,
     log_format: Annotated[LogFormat, typer.Option("--log-format", help="Of the log on stderr.")] = LogFormat.TEXT,
     log_level: Annotated[
-        LogLevel | None, typer.Option("--log-level", help="From which on to log. [default: log_level]")
+        LogLevel | None, typer.Option("--log-level", help="From which on to log. Default: the setting log_level.")
     ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:

@@ -129,9 +129,10 @@ class PendingSpawn:
     """A job with spawning still ahead of it, or behind it without effect.
 
     Attributes:
-        reason: ``will_spawn``, ``never_spawned`` (completed without a child),
-            ``waiting`` (depends on jobs that have not ended) or ``stuck``
-            (waits although everything it depends on has ended or is gone).
+        reason: ``asked_again`` (a request to spawn again is open), ``will_spawn``,
+            ``never_spawned`` (completed without a child), ``waiting`` (depends on jobs
+            that have not ended) or ``stuck`` (waits although everything it depends on
+            has ended or is gone).
         waits_for: statuses of the jobs it depends on.
     """
 

@@ -232,14 +232,27 @@ def _slowest(database: Database, spawned: dict[str, ChildTotals]) -> tuple[Spawn
 
 
 def pending(database: Database, *, limit: int, queue: str | None = None) -> list[PendingSpawn]:
-    """Jobs that will spawn or never did, and jobs that wait for others; the newest of each, at most ``limit``."""
+    """Jobs that are to spawn again, that will or never did, and that wait for others; at most ``limit`` of each."""
     with database.snapshot():
+        asked = _asked_again(database, limit=limit, queue=queue)
         spawners = _nodes(database, "pending_spawns", queue=queue, failed=FAILED_SPELLINGS, limit=limit)
         waiting = _nodes(database, "waiting_jobs", queue=queue, ended=ENDED_SPELLINGS, limit=limit)
         parents = Kinship(database).jobs(dict.fromkeys(parent for job in waiting for parent in job.depends_on))
     status = {parent.id: parent.status for parent in parents}
-    ahead = [PendingSpawn(job, _spawn_reason(job), Counts()) for job in spawners]
-    return ahead + [_waiting(job, status) for job in waiting]
+    again = {job.id for job in asked}
+    ahead = [PendingSpawn(job, _spawn_reason(job), Counts()) for job in spawners if job.id not in again]
+    return [
+        *(PendingSpawn(job, "asked_again", Counts()) for job in asked),
+        *ahead,
+        *(_waiting(job, status) for job in waiting),
+    ]
+
+
+def _asked_again(database: Database, *, limit: int, queue: str | None) -> list[TreeNode]:
+    if "workers" not in database.tags:
+        return []
+    rows = database.rows("spawning.open_requests", limit=limit, queue=queue)
+    return Kinship(database).jobs(dict.fromkeys(str(row[0]) for row in rows))
 
 
 def _nodes(database: Database, statement: str, **values: Any) -> list[TreeNode]:

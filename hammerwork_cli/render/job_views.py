@@ -350,10 +350,13 @@ def _value(
         yield f"  {instead}"
         return
     lines = _pretty(text, bound)
-    for line in lines[:bound]:
-        yield f"  {shorten(visible(line), width - 2 if bound and width else None)}"
+    whole = [visible(line) for line in lines[:bound]]
+    shown = [shorten(line, width - 2 if bound and width else None) for line in whole]
+    yield from (f"  {line}" for line in shown)
     if bound and len(lines) > bound:
         yield f"  … {plural(len(lines) - bound, 'more line')}: --full, or --format json"
+    elif shown != whole:
+        yield "  A line that ends in … is longer: --full, or --format json"
 
 
 def _pretty(text: str, bound: int | None) -> list[str]:

@@ -484,7 +484,7 @@ PENDING_KEYS = ("reason", "waits_for", *LINEAGE_KEYS[2:])
 def pending_record(pending: PendingSpawn) -> Record:
     """A job with spawning ahead of it, or behind it without effect.
 
-    Keys: ``reason`` (``will_spawn``, ``never_spawned``, ``waiting``, ``stuck``), ``waits_for``
+    Keys: ``reason`` (``asked_again``, ``will_spawn``, ``never_spawned``, ``waiting``, ``stuck``), ``waits_for``
     (status -> number of the jobs it depends on), and those of :func:`node_record`.
     """
     return {

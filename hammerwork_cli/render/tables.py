@@ -169,6 +169,8 @@ def reason(pending: PendingSpawn) -> str:
         unreadable = pending.job.has_spawn_config and config is None
         text = "its spawn configuration cannot be read" if unreadable else f"will spawn{by}"
         return f"{text}; depends on {waits}" if waits else text
+    if pending.reason == "asked_again":
+        return "asked to spawn again"
     if pending.reason == "never_spawned":
         return f"completed and spawned nothing{by}"
     if pending.reason == "waiting":

@@ -86,6 +86,13 @@ VALUES (:id, :job, :queue, :handler, :config, 'pending', :now, :by)
 SELECT r.id, r.state FROM hammerwork_spawn_requests r
 WHERE r.job_id = :job AND r.state IN ('pending', 'running')
 
+-- name: open_requests
+-- Jobs with open requests, the newest first.
+SELECT r.job_id FROM hammerwork_spawn_requests r
+WHERE r.state IN ('pending', 'running')
+AND r.queue_name = :queue -- when :queue
+ORDER BY r.requested_at DESC LIMIT :limit
+
 -- name: request_columns
 r.id, r.job_id, r.queue_name, r.handler, r.config, r.state, r.requested_at, r.requested_by, r.claimed_by, r.ended_at,
 r.children, r.error_message

@@ -138,6 +138,10 @@ def test_a_worker_spawns_again_for_a_completed_job_once_for_each_request(
     assert leaves(migrated_url) == 2
     shown = run("job", "show", identity(1), url=migrated_url).stdout
     assert f"{request[:8]} · pending" in shown
+    [ahead] = run("spawn", "pending", "--format", "json", url=migrated_url).json
+    assert (ahead["id"], ahead["reason"]) == (identity(1), "asked_again")
+    assert "asked to spawn again" in run("spawn", "pending", "--queue", "fan", url=migrated_url).stdout
+    assert run("spawn", "pending", "--queue", "mail", url=migrated_url).stdout == ""
     refused = run("spawn", "again", identity(1), url=migrated_url)
     assert (refused.exit_code, refused.stdout) == (6, "")
 

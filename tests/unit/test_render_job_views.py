@@ -30,6 +30,8 @@ def test_a_long_payload_is_bounded_on_a_terminal_only() -> None:
 def test_a_long_line_is_cut_to_the_terminal_only() -> None:
     payload = json.dumps({"a": "é" * 500})
     assert max(map(len, text(payload))) <= 80
+    assert text(payload)[-1] == "  A line that ends in … is longer: --full, or --format json"
+    assert "--full" not in "".join([*text(payload, full=True), *text("{}")])
     assert "é" * 500 in "".join(text(payload, width=None))
 
 

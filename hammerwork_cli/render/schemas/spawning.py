@@ -111,7 +111,7 @@ LINEAGE_LINE = record(
 )
 PENDING = record(
     {
-        "reason": text("", "will_spawn", "never_spawned", "waiting", "stuck"),
+        "reason": text("", "asked_again", "will_spawn", "never_spawned", "waiting", "stuck"),
         "waits_for": counts("The jobs it depends on, by status"),
         **NODE,
     }
