@@ -8,7 +8,7 @@ from hammerwork_cli.models.delays import Marks
 from hammerwork_cli.queries.holds import holds
 from hammerwork_cli.queries.kinship import chunks
 
-MARKED = 5000
+MARKED = 1000
 """Jobs that have not started: of more in one tree it is not asked what keeps them."""
 
 
@@ -17,9 +17,9 @@ def marks(database: Database, tree: SpawnTree, now: datetime) -> Marks:
 
     A few statements at most: nothing is asked of a tree in which more than :data:`MARKED` jobs have not started.
     """
-    asked = [node.id for node in tree.nodes.values() if node.status in WAITING and node.archived_at is None]
-    if not 0 < len(asked) <= MARKED:
+    if not 0 < tree.counts.of(*WAITING) <= MARKED:
         return Marks()
+    asked = [node.id for node in tree.nodes.values() if node.status in WAITING and node.archived_at is None]
     due: dict[str, datetime] = {}
     suspects: list[str] = []
     for part in chunks(asked, database.read_chunk):
