@@ -128,7 +128,7 @@ function workerTable(workers) {
           <th>Queues</th>
           <th class="right">Running</th>
           <th class="right">Completed</th>
-          <th class="right">Failed</th>
+          <th class="right">Failed attempts</th>
           <th class="right">Jobs a minute</th>
           <th class="right">Heard of</th>
         </tr>
