@@ -21,8 +21,8 @@ from urllib.parse import quote
 
 from chaos import checking
 from chaos.run import Outcome, Run, Size
-from chaos.servers import CrashingServer, crashing_server
-from hammerwork_cli.database import connect
+from chaos.servers import CrashingServer, GivenServers, crashing_server
+from hammerwork_cli.database import DatabaseUrl, connect
 from tests.databases import migrate, with_database
 from tests.servers import ServerMissingError
 
@@ -36,7 +36,7 @@ def main() -> int:
     """Runs it."""
     wanted = _arguments()
     try:
-        figures = [_on(database, wanted) for database in wanted.databases]
+        figures = [_on_given(wanted)] if wanted.url else [_on(database, wanted) for database in wanted.databases]
     except ServerMissingError as error:
         print(error, file=sys.stderr)
         return SERVER_MISSING
@@ -51,6 +51,14 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
     parser.add_argument("--databases", nargs="+", choices=DATABASES, default=DATABASES)
+    parser.add_argument(
+        "--url",
+        action="append",
+        help="an empty database of servers of your own, instead of --databases; several: workers take them in turn",
+    )
+    parser.add_argument(
+        "--outages", metavar="COMMAND", help="ends a server of --url, and starts it: called with crash, halt or start"
+    )
     parser.add_argument("--kills", type=int, default=200, help="workers that die, on each database")
     parser.add_argument("--freezes", type=int, help="workers that stand still for a while; a tenth of the kills")
     parser.add_argument("--restarts", type=int, help="of each server; a tenth of the kills")
@@ -66,18 +74,28 @@ def _on(database: str, wanted: argparse.Namespace) -> dict[str, Any]:
     outcomes: list[Outcome] = []
     with _folder(wanted.keep) as folder, contextlib.ExitStack() as closing:
         server = None if database == "sqlite" else closing.enter_context(crashing_server(database))
-        for number, size in enumerate(_sizes(wanted)):
+        for number, size in enumerate(_sizes(wanted, max(1, -(-wanted.kills // KILLS_A_RUN)))):
             place = folder / f"{database}-{number}"
             place.mkdir()
             url = _new_database(server, place, number)
             seed = wanted.seed * 1000 + number
-            outcomes.append(Run(url, server, place, size, seed).go())
+            outcomes.append(Run([url], server, place, size, seed).go())
             _tell(f"{database}, run {number + 1}", outcomes[-1])
     return _figures(database, outcomes)
 
 
-def _sizes(wanted: argparse.Namespace) -> Iterator[Size]:
-    runs = max(1, -(-wanted.kills // KILLS_A_RUN))
+def _on_given(wanted: argparse.Namespace) -> dict[str, Any]:
+    """One run, on the database that the URLs name."""
+    server = GivenServers(wanted.outages) if wanted.outages else None
+    with _folder(wanted.keep) as folder:
+        _prepare(wanted.url[0])
+        (size,) = _sizes(wanted, 1)
+        outcome = Run(wanted.url, server, folder, size, wanted.seed * 1000).go()
+    _tell("given servers", outcome)
+    return _figures(DatabaseUrl.parse(wanted.url[0]).dialect, [outcome])
+
+
+def _sizes(wanted: argparse.Namespace, runs: int) -> Iterator[Size]:
     freezes = wanted.kills // 10 if wanted.freezes is None else wanted.freezes
     restarts = wanted.kills // 10 if wanted.restarts is None else wanted.restarts
     for number in range(runs):
@@ -106,9 +124,13 @@ def _new_database(server: CrashingServer | None, folder: Path, number: int) -> s
         admin.script(f"CREATE DATABASE chaos_{number}")
         admin.close()
         url = with_database(server.url, f"chaos_{number}")
+    _prepare(url)
+    return url
+
+
+def _prepare(url: str) -> None:
     migrate(url)
     checking.prepare(url)
-    return url
 
 
 def _tell(what: str, outcome: Outcome) -> None:

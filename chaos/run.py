@@ -1,12 +1,13 @@
 """One run: workers work and die, servers too, until so many have died and all the work is done."""
 
 import contextlib
+import itertools
 import os
 import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,8 +17,8 @@ from typing import Any, NamedTuple
 from chaos import checking, handlers, plan
 from chaos.checking import Findings
 from chaos.plan import Planned
-from chaos.servers import CRASH, HALT, START, CrashingServer
-from chaos.worker import ANY_MOMENT, NAMED, OTHERS, UNREACHABLE, Fate, work
+from chaos.servers import CRASH, HALT, START, Server
+from chaos.worker import ANY_MOMENT, NAMED, OTHERS, UNREACHABLE, Fate, last_words, work
 from hammerwork_cli import Queue
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import HammerworkError
@@ -148,15 +149,16 @@ class Run:
     """Workers on one database.
 
     Args:
-        url: of a migrated database.
+        urls: of one migrated database; each worker takes the next.
         server: its server, where it is one that may be ended.
         folder: for the workers' logs and effects.
         size: how much happens.
         seed: the same seed enqueues the same jobs and draws the same fates.
     """
 
-    def __init__(self, url: str, server: CrashingServer | None, folder: Path, size: Size, seed: int) -> None:
-        self.url, self.server, self.folder, self.size, self.seed = url, server, folder, size, seed
+    def __init__(self, urls: Sequence[str], server: Server | None, folder: Path, size: Size, seed: int) -> None:
+        self.url, self.server, self.folder, self.size, self.seed = urls[0], server, folder, size, seed
+        self._urls = itertools.cycle(urls)
         self.drawn = Random(seed)
         self.outcome = Outcome()
         self.roots: list[Planned] = []
@@ -245,7 +247,7 @@ class Run:
 
     def _start(self) -> _Working:
         fate = self._fates.pop() if self._fates else None
-        process = self._processes.Process(target=work, args=(self.url, self.folder, LEASE, fate), daemon=True)
+        process = self._processes.Process(target=work, args=(next(self._urls), self.folder, LEASE, fate), daemon=True)
         process.start()
         return _Working(process, fate, self.drawn)
 
@@ -262,7 +264,8 @@ class Run:
             elif worker.process.exitcode == UNREACHABLE and time.monotonic() < self._down_until:
                 self._fates += [worker.fate] if worker.fate else []
             else:
-                self.problems.append(f"worker {worker.process.pid} ended by itself: {worker.process.exitcode}")
+                words = last_words(self.folder, worker.process.pid)
+                self.problems.append(f"worker {worker.process.pid} ended by itself: {worker.process.exitcode}, {words}")
             worker.process.join()
             self._workers[place] = self._start()
 

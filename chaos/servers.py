@@ -4,6 +4,7 @@ What they acknowledge, they have handed to the operating system, so that it outl
 """
 
 import contextlib
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from tests.servers import PACKAGES, PrivateMySQL, PrivatePostgres, ServerMissingError
 
@@ -66,6 +67,23 @@ def _start(server: Postgres | MySQL) -> None:
             return
 
 
+class Server(Protocol):
+    """What can be ended and started again."""
+
+    def order(self, what: str) -> None:
+        """``crash``, ``halt`` or ``start``; returns when it is done."""
+
+
+class GivenServers:
+    """Servers that are not ours; a command ends and starts them: it is called with the order as its last word."""
+
+    def __init__(self, command: str) -> None:
+        self._command = shlex.split(command)
+
+    def order(self, what: str) -> None:
+        subprocess.run([*self._command, what], check=True)
+
+
 class CrashingServer:
     """A server in the hands of a process of its own, which ends it whatever becomes of this one."""
 
@@ -88,7 +106,6 @@ class CrashingServer:
         return answer
 
     def order(self, what: str) -> None:
-        """``crash``, ``halt`` or ``start``; returns when it is done."""
         assert self._keeper.stdin is not None
         self._keeper.stdin.write(what + "\n")
         self._keeper.stdin.flush()

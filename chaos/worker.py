@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from chaos.handlers import handlers
 from hammerwork_cli import RetryStrategy, Worker
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import ConnectionLostError, UnreachableError
+from hammerwork_cli.errors import ConnectionLostError, RetryableError, UnreachableError
 from hammerwork_cli.queries import claims, enqueue, spawning, workers
 from hammerwork_cli.runtime.runs import Runner
 
@@ -77,6 +77,7 @@ def work(url: str, folder: Path, lease: float, fate: Fate | None) -> None:
     """Runs a worker until it is told to end, or meets its fate."""
     logging.basicConfig(
         filename=folder / f"worker-{os.getpid()}.log",
+        encoding="utf-8",
         level=logging.INFO,
         format="%(asctime)s %(threadName)s %(message)s",
     )
@@ -86,8 +87,19 @@ def work(url: str, folder: Path, lease: float, fate: Fate | None) -> None:
     app = handlers(folder / "effects")
     try:
         Worker(url, app, concurrency=3, lease=lease, poll_interval=0.1, retry=retry).run()
-    except (UnreachableError, ConnectionLostError):
+    except (UnreachableError, ConnectionLostError, RetryableError):
         sys.exit(UNREACHABLE)
+    except Exception as error:
+        logging.exception("The worker ends by itself.")
+        logging.error("%r", error)
+        raise
+
+
+def last_words(folder: Path, pid: int) -> str:
+    """The last line that a worker wrote into its log."""
+    log = folder / f"worker-{pid}.log"
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    return lines[-1] if lines else "without a word"
 
 
 def _end_with_parent() -> None:

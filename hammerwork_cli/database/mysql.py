@@ -97,7 +97,6 @@ class MySQLDatabase(Database):
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         # Otherwise a list of 200 ids or more is judged by averages: a few large families, and tables are read whole.
         cursor.execute("SET SESSION eq_range_index_dive_limit = 0")
-        _see_other_nodes_writes(cursor)
         cursor.execute("SELECT version()")
         self.version = str(cursor.fetchone()[0])
         if refusal := too_old(self.version):
@@ -112,6 +111,7 @@ class MySQLDatabase(Database):
         found = cursor.fetchone() or _default_collation(cursor)
         collation = found[0].decode() if isinstance(found[0], (bytes, bytearray)) else found[0]
         cursor.execute(f"SET NAMES {collation.partition('_')[0]} COLLATE {collation}")
+        _see_other_nodes_writes(cursor)
         _answered[self.url.raw] = host
         return connection
 
@@ -169,6 +169,8 @@ class MySQLDatabase(Database):
             return UnreachableError(f"{self.url}: there is no such database.", hint="Create it, or check the name.")
         if number in FULL:
             return UnreachableError(f"{self.url} takes no more connections.", hint="Try again in a moment.")
+        if number in RETRYABLE:
+            return UnreachableError(f"{self.url} is busy: {_plain(text)}.", hint="Try again in a moment.")
         # A server that ends while TLS begins is no question of certificates.
         if number in NOBODY_ANSWERS or (number == SSL_ERROR and "certificate" not in text):
             return UnreachableError(f"No MySQL server answers at {self.url}.", hint="Is it running? Is the host right?")

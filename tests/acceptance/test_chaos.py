@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,10 +23,11 @@ KILLS = 8
 SHORT = ("--kills", str(KILLS), "--freezes", "1", "--restarts", "2", "--stream", "700", "--seed", "5")
 
 
-def test_nothing_is_lost_doubled_or_stuck_when_workers_and_servers_die(dialect: str, tmp_path: Path) -> None:
+def figures_of(tmp_path: Path, *arguments: str) -> dict[str, Any]:
+    """What a run that finds nothing wrong says."""
     output = tmp_path / "figures.json"
     done = subprocess.run(
-        [sys.executable, "-m", "chaos", "--databases", dialect, *SHORT, "--output", output],
+        [sys.executable, "-m", "chaos", *arguments, "--output", output],
         cwd=ROOT,
         capture_output=True,
         encoding="utf-8",
@@ -35,6 +37,7 @@ def test_nothing_is_lost_doubled_or_stuck_when_workers_and_servers_die(dialect: 
     if done.returncode == SERVER_MISSING:
         unavailable(done.stderr)
     assert done.returncode == 0, done.stderr
+    figures: dict[str, Any]
     (figures,) = json.loads(output.read_text(encoding="utf-8"))["databases"]
     assert {name: figures[name] for name in ("lost", "doubled", "stuck", "wrong", "problems")} == {
         "lost": 0,
@@ -43,9 +46,24 @@ def test_nothing_is_lost_doubled_or_stuck_when_workers_and_servers_die(dialect: 
         "wrong": 0,
         "problems": [],
     }
+    return figures
+
+
+def test_nothing_is_lost_doubled_or_stuck_when_workers_and_servers_die(dialect: str, tmp_path: Path) -> None:
+    figures = figures_of(tmp_path, "--databases", dialect, *SHORT)
     assert figures["kills"] >= KILLS
     assert figures["jobs"] > 200
     assert (figures["server_crashes"], figures["server_restarts"]) == ((0, 0) if dialect == "sqlite" else (1, 1))
+
+
+def test_given_servers_are_ended_and_started_by_a_given_command(sqlite_url: str, tmp_path: Path) -> None:
+    orders = tmp_path / "orders"
+    command = f'{sys.executable} -c \'import sys; print(sys.argv[1], file=open("{orders}", "a"))\''
+    size = ("--kills", "3", "--freezes", "0", "--restarts", "1", "--stream", "20")
+    figures = figures_of(tmp_path, "--url", sqlite_url, "--url", sqlite_url, "--outages", command, *size)
+    assert figures["database"] == "sqlite"
+    assert (figures["kills"], figures["server_crashes"], figures["server_restarts"]) == (3, 1, 0)
+    assert orders.read_text().split() == ["crash", "start"]
 
 
 def test_even_a_short_run_draws_every_named_step() -> None:
@@ -54,12 +72,24 @@ def test_even_a_short_run_draws_every_named_step() -> None:
     assert {fate.step for fate in fates(KILLS, Random(1))} >= set(NAMED)
 
 
+def test_a_worker_that_ends_by_itself_is_a_problem_that_says_why(
+    new_database: Callable[..., str], tmp_path: Path
+) -> None:
+    url, empty = new_database("sqlite", migrated=True), new_database("sqlite")
+    checking.prepare(url)
+    connect(empty).close()
+    found = Run([url, empty], None, tmp_path, Size(kills=0, freezes=0, restarts=0, stream=20), seed=1).go().findings
+    assert found.wrong
+    assert len(found.wrong) == len(found.problems)
+    assert all("ended by itself: 1" in problem and "has no hammerwork tables" in problem for problem in found.wrong)
+
+
 @pytest.fixture
 def calm_run(new_database: Callable[..., str], tmp_path: Path) -> Run:
     """A run in which nobody dies, at its end."""
     url = new_database("sqlite", migrated=True)
     checking.prepare(url)
-    run = Run(url, None, tmp_path, Size(kills=0, freezes=0, restarts=0, stream=20), seed=1)
+    run = Run([url], None, tmp_path, Size(kills=0, freezes=0, restarts=0, stream=20), seed=1)
     assert run.go().findings.problems == []
     return run
 
