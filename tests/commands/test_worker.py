@@ -394,9 +394,13 @@ def test_whom_to_ask_must_be_clear(sqlite_url: str, run: Callable[..., Any]) -> 
     assert {words: run("worker", *words, url=sqlite_url).exit_code for words in codes} == codes
 
 
-def test_stopping_all_needs_consent_and_shows_who_is_meant(migrated_url: str, start: Start, run: Any) -> None:
+def test_stopping_all_needs_consent_and_shows_who_is_meant(
+    migrated_url: str, folder: Path, start: Start, run: Any
+) -> None:
+    # An idle one can end before the command has looked whether its time is up.
+    write(migrated_url, job(1, payload='{"sleeps": 5}'))
     worker = start(migrated_url, "--name", "w-1", "--lease", "3s")
-    eventually(lambda: run("worker", "list", "--format", "json", url=migrated_url).json)
+    eventually(lambda: has_begun(folder))
     refused = run("worker", "stop", "--all", url=migrated_url)
     assert refused.exit_code == 2
     assert "Stop: w-1" in refused.stderr
