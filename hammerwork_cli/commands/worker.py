@@ -126,6 +126,8 @@ def status(
 ) -> None:
     """What workers are doing: memory, jobs done, rate, and what runs for how long. Without WORKER: all alive ones.
 
+    Memory is what the worker's process and, with --isolation process, those of its handlers hold; only Linux tells.
+
     \b
     Examples:
       hammerwork worker status

@@ -17,7 +17,7 @@ class Worker(NamedTuple):
         running: jobs that run now.
         completed: runs that completed since the start.
         failed: runs that failed since the start.
-        memory: bytes of its process, where the system tells.
+        memory: bytes of its process and of those that run its handlers, where the system tells (Linux).
         silent_for: seconds since the last heartbeat.
     """
 

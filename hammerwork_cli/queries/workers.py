@@ -51,7 +51,7 @@ class Pulse:
         running: jobs that run now.
         completed: runs that completed since the start.
         failed: runs that failed since the start.
-        memory: bytes of the process, where the system tells.
+        memory: bytes of the process and of those that run its handlers, where the system tells.
     """
 
     state: str = "running"

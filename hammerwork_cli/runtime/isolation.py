@@ -107,6 +107,13 @@ class _Process:
         """Whether it is there."""
         return self._process.is_alive()
 
+    @property
+    def id(self) -> int | None:
+        """The system's; ``None`` when it is let go of."""
+        with suppress(ValueError):
+            return self._process.pid
+        return None
+
     def kill(self) -> None:
         """Ends it at once, and whatever it has started."""
         with self._lock, suppress(OSError, ValueError):
@@ -169,6 +176,10 @@ class Processes:
         process = self._by_thread[thread] = _Process(self._start)
         process.wait_until_ready()
         return process
+
+    def ids(self) -> list[int]:
+        """The system's ids of those that there are."""
+        return [found for process in tuple(self._by_thread.values()) if (found := process.id) is not None]
 
     def kill(self, thread: int) -> None:
         """Ends what a thread runs, at once."""

@@ -1,12 +1,22 @@
 """How much memory a worker holds."""
 
 import os
+from collections.abc import Iterable
 
 
-def memory() -> int | None:
-    """Bytes that this process holds; ``None`` where the system does not tell."""
+def memory(others: Iterable[int] = ()) -> int | None:
+    """Bytes that this process and some others hold; ``None`` where the system does not tell.
+
+    Args:
+        others: their ids; what has ended counts nothing. Pages that several share count for each.
+    """
+    own = _resident("self")
+    return None if own is None else own + sum(_resident(process) or 0 for process in others)
+
+
+def _resident(process: int | str) -> int | None:
     try:
-        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123  read with every heartbeat
+        with open(f"/proc/{process}/statm", encoding="ascii") as file:  # noqa: PTH123  read with every heartbeat
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return None

@@ -372,7 +372,7 @@ class Worker:
             running=self._slots.running,
             completed=self.completed,
             failed=self.failed,
-            memory=memory(),
+            memory=memory(self._processes.ids() if self._processes else ()),
         )
 
     def _asked(self, request: str) -> None:

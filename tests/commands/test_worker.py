@@ -32,6 +32,7 @@ def mail(job):
     if "fails" in job.payload:
         raise ValueError("no\\nsuch address")
     pathlib.Path("began").touch()
+    held = b"x" * job.payload.get("holds", 0)
     time.sleep(job.payload.get("sleeps", 0))
 
 @app.spawn("fan")
@@ -444,6 +445,23 @@ def test_a_handler_in_a_process_is_killed_when_its_time_is_up(
         }
         write(sqlite_url)
     assert statuses(sqlite_url)[1] == "TimedOut"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how much memory processes hold")
+def test_the_memory_of_a_worker_is_also_that_of_its_processes(
+    sqlite_url: str, start: Start, run: Callable[..., Any]
+) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    write(sqlite_url, job(1, payload='{"holds": 200000000, "sleeps": 600}'))
+    worker = start(sqlite_url, "--isolation", "process", "--concurrency", "1", "--lease", "1s")
+
+    def held() -> int:
+        status = run("worker", "status", "--format", "json", url=sqlite_url).json
+        return (status and status[0]["memory_bytes"]) or 0
+
+    assert eventually(lambda: held() > 200_000_000)
+    pages = int(Path(f"/proc/{worker.pid}/statm").read_text().split()[1])
+    assert pages * os.sysconf("SC_PAGE_SIZE") < 150_000_000
 
 
 def test_ctrl_c_lets_what_runs_in_processes_end_and_a_second_one_kills_it(

@@ -27,7 +27,7 @@ WORKER = {
     "completed": count("Runs since its start"),
     "failed": count("Runs that failed since its start: attempts, which may have been made again"),
     "jobs_per_minute": null_or(number("Since its start")),
-    "memory_bytes": null_or(count()),
+    "memory_bytes": null_or(count("Of its process and of those that run its handlers; null where it is not Linux")),
     "lease_seconds": seconds("Without a heartbeat, after which others take its jobs"),
     "silent_seconds": seconds("Since its last heartbeat, by the server's clock"),
     "started_at": null_or(instant()),
