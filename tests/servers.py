@@ -19,10 +19,18 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
-VARIABLES = {"postgres": "HAMMERWORK_TEST_POSTGRES_URL", "mysql": "HAMMERWORK_TEST_MYSQL_URL"}
-PACKAGES = {"postgres": "postgresql", "mysql": "mariadb-server-core mariadb-client-core"}
+VARIABLES = {
+    "postgres": "HAMMERWORK_TEST_POSTGRES_URL",
+    "mysql": "HAMMERWORK_TEST_MYSQL_URL",
+    "pgbouncer": "HAMMERWORK_TEST_PGBOUNCER_URL",
+}
+PACKAGES = {
+    "postgres": "postgresql",
+    "mysql": "mariadb-server-core mariadb-client-core",
+    "pgbouncer": "pgbouncer",
+}
 USER = "hammerwork"
 PASSWORD = "p@ss:w/rd%21é"
 """Has every sign that must be encoded in a URL, so that nothing prints it by luck."""
@@ -231,6 +239,37 @@ class PrivateMySQL(PrivateServer):
         return f"mysql://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{self.port}/mysql"
 
 
+class PrivatePgBouncer(PrivateServer):
+    """A pooler that hands out transactions, before the server that ``HAMMERWORK_TEST_POSTGRES_URL`` names."""
+
+    system_users = ("postgres", "nobody")
+
+    def start(self) -> None:
+        program = shutil.which("pgbouncer", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin"]))
+        if program is None:
+            raise ServerMissingError("PgBouncer is not installed")
+        behind = urlsplit(os.environ[VARIABLES["postgres"]])
+        user, password = unquote(behind.username or ""), unquote(behind.password or "").replace("'", "''")
+        settings = {
+            "listen_addr": "127.0.0.1",
+            "listen_port": self.port,
+            "unix_socket_dir": "",
+            "auth_type": "any",
+            "pool_mode": "transaction",
+            "default_pool_size": 2,
+        }
+        target = f"* = host={behind.hostname} port={behind.port or 5432} user={user} password='{password}'"
+        lines = ["[databases]", target, "[pgbouncer]", *(f"{key} = {value}" for key, value in settings.items())]
+        self._serve(program, self._write("pgbouncer.ini", "\n".join(lines) + "\n"))
+
+    def _ready(self) -> bool:
+        return _listens(self.port)
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/postgres"
+
+
 KINDS: dict[str, type[PrivatePostgres] | type[PrivateMySQL]] = {"postgres": PrivatePostgres, "mysql": PrivateMySQL}
 
 
@@ -296,7 +335,7 @@ def server_url(kind: str, *, tuned: bool = True) -> Iterator[str]:
     """The URL of a server of that kind with the right to create databases: a given one, or a private one.
 
     Args:
-        kind: ``postgres`` or ``mysql``.
+        kind: ``postgres``, ``mysql`` or ``pgbouncer``.
         tuned: for tests; otherwise with its default settings, or the one that ``HAMMERWORK_BENCH_*_URL`` names.
 
     Raises:
@@ -331,7 +370,7 @@ def _keep(kinds: Sequence[str], *, tuned: bool) -> None:
     running: list[PrivateServer] = []
     try:
         for kind in kinds:
-            running.append(KINDS[kind](tuned=tuned))
+            running.append({**KINDS, "pgbouncer": PrivatePgBouncer}[kind](tuned=tuned))
             running[-1].start()
             print(f"export {VARIABLES[kind]}='{running[-1].url}'", flush=True)  # noqa: T201  this is its answer
         sys.stdin.read()

@@ -74,6 +74,7 @@ wanted_packages() {
         has initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql
     fi
     has psql || echo postgresql-client
+    has pgbouncer || echo pgbouncer
     if [ -z "${HAMMERWORK_TEST_MYSQL_URL:-}" ]; then
         has mariadbd || has mysqld || echo mariadb-server-core
     fi

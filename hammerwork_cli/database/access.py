@@ -89,8 +89,8 @@ class Database:
         """The server's clock, in UTC."""
         raise NotImplementedError
 
-    def listen(self, channel: str) -> None:
-        """Begins to hear what is sent to a channel, where the database can do that."""
+    def listen(self, channel: str) -> bool:
+        """Begins to hear what is sent to a channel; false where the database, or what is before it, cannot do that."""
         raise NotImplementedError
 
     def notices(self, seconds: float) -> list[str]:

@@ -77,10 +77,18 @@ class PostgresDatabase(Database):
                     copy.write_row(row)
             return int(cursor.rowcount)
 
-    def listen(self, channel: str) -> None:
-        """Begins to hear what is sent to a channel. Behind a pooler that hands out transactions nothing arrives."""
+    def listen(self, channel: str) -> bool:
+        """Begins to hear what is sent to a channel; false, and nothing begun, behind a pooler."""
+        if self._is_pooled():
+            return False
         with self._translated():
             self._connection.execute(f'LISTEN "{channel}"')
+        return True
+
+    def _is_pooled(self) -> bool:
+        """Whether a pooler hands out the server's connections: what one listens to, another one would hear."""
+        pooler_gave: int = self._connection.info.backend_pid
+        return bool(self.query("SELECT pg_backend_pid()")[0][0] != pooler_gave)
 
     def notices(self, seconds: float) -> list[str]:
         """What was sent to the channel; waits for the first at most so long."""

@@ -71,6 +71,7 @@ class Heart(threading.Thread):
         self._next_sweep = 0.0
         self._told: str | None = None
         self._listening: Database | None = None
+        self._hears = connections.url.dialect == "postgresql"
 
     def run(self) -> None:
         """Beats until it is stopped."""
@@ -124,22 +125,23 @@ class Heart(threading.Thread):
 
     def _wait(self, until: float) -> None:
         while (left := until - time.monotonic()) > 0 and not self.stopped.is_set():
-            if self.worker_listens():
+            if self._hears:
                 self.connections.run(partial(self._listen, seconds=left), patience=0)
             else:
                 self.stopped.wait(left)
 
-    def worker_listens(self) -> bool:
-        """Whether the database tells of new jobs."""
-        return self.connections.url.dialect == "postgresql"
-
     def _listen(self, database: Database, seconds: float) -> None:
         if self._listening is not database:
-            database.listen(CHANNEL)
-            self._listening = database
-            self.wake()  # for what came before anybody listened
-        if self._is_ours(database.notices(min(seconds, 0.2))):
+            self._begin_to_listen(database)
+        elif self._is_ours(database.notices(min(seconds, 0.2))):
             self.wake()
+
+    def _begin_to_listen(self, database: Database) -> None:
+        self._hears = database.listen(CHANNEL)
+        self._listening = database
+        self.wake()  # for what came before anybody listened
+        if not self._hears:
+            log.warning("Nothing tells this worker of new jobs behind a pooler: it looks at every --poll-interval.")
 
     def _is_ours(self, queues: list[str]) -> bool:
         return not set(self.worker.queues).isdisjoint(queues)

@@ -1,0 +1,54 @@
+"""Workers behind PgBouncer, which hands out the server's connections a transaction at a time."""
+
+import logging
+from collections.abc import Callable, Iterator
+from threading import Thread
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, Worker
+from hammerwork_cli.database import connect
+from tests.conftest import unavailable
+from tests.databases import database_of, with_database
+from tests.runtime.conftest import Stage
+from tests.servers import VARIABLES, ServerMissingError, server_url
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def pooled(new_database: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """A migrated database through PgBouncer."""
+    url = new_database("postgres", migrated=True)
+    monkeypatch.setenv(VARIABLES["postgres"], url)
+    try:
+        with server_url("pgbouncer") as pooler:
+            stage = Stage(with_database(pooler, database_of(url)))
+            yield stage
+            stage.close()
+    except ServerMissingError as error:
+        unavailable(str(error))
+
+
+def test_a_worker_behind_a_pooler_says_that_it_looks_for_jobs_itself_and_finds_them(
+    pooled: Stage, app: Handlers, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, logger="hammerwork")
+    worker = Worker(pooled.url, app, poll_interval=0.2, lease=1, max_jobs=40)
+    thread = Thread(target=worker.run)
+    thread.start()
+    jobs = [job for _ in range(4) for job in pooled.enqueue(*(Job("noop", {}) for _ in range(10)))]
+    thread.join(30)
+    assert not thread.is_alive()
+    assert pooled.status(*jobs) == ["Completed"] * 40
+    assert [record.message for record in caplog.records] == [
+        "Nothing tells this worker of new jobs behind a pooler: it looks at every --poll-interval."
+    ]
+
+
+def test_a_connection_behind_a_pooler_leaves_nothing_for_those_who_get_it_next(pooled: Stage) -> None:
+    assert not pooled.database.listen("hammerwork")
+    others = [connect(pooled.url) for _ in range(2)]
+    for database in others:
+        assert database.query("SELECT pg_listening_channels()") == []
+        database.close()
