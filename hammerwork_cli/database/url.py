@@ -78,9 +78,9 @@ class DatabaseUrl:
         # The PostgreSQL library knows its schemes in lower case only.
         text = f"{scheme.lower()}://{rest}"
         parts, hosts = _split(text)
-        user, _, host = parts.netloc.rpartition("@")
+        user = parts.netloc.rpartition("@")[0]
         # It would end the password at the first @ of several.
-        text = text.replace(parts.netloc, f"{user.replace('@', '%40')}@{host}", 1) if "@" in user else text
+        text = text.replace(user, user.replace("@", "%40"), 1)
         return cls(
             dialect=dialect,
             raw=text,
@@ -115,9 +115,13 @@ def _split(text: str) -> tuple[SplitResult, tuple[Host, ...]]:
     )
     if not text.isprintable() or " " in text:
         raise unreadable
+    rest = text.partition("://")[2]
+    netloc = re.split("[/?#]", rest, maxsplit=1)[0]
+    user, at, listed = netloc.rpartition("@")
     try:
-        parts = urlsplit(text)
-        hosts = tuple(_host(text) for text in parts.netloc.rpartition("@")[2].split(","))
+        # Without the hosts: Python reads brackets only where there is one.
+        parts = urlsplit(f"//{user}{at}{rest.removeprefix(netloc)}")
+        hosts = tuple(map(_host, listed.split(",")))
     except ValueError:
         # What it says can be a piece of the password.
         raise unreadable from None

@@ -46,6 +46,8 @@ def test_an_address_of_ip_version_6_and_a_list_of_hosts_are_understood():
     several = DatabaseUrl.parse("mysql://u:p,w@one:3307,two,[::1]:3308/d")
     assert several.hosts == (("one", 3307), ("two", None), ("::1", 3308))
     assert several.password == "p,w"
+    assert DatabaseUrl.parse("mysql://mysql/mysql").hosts == (("mysql", None),)
+    assert DatabaseUrl.parse("mysql://mysql/mysql").database == "mysql"
 
 
 def test_white_space_around_a_url_is_no_part_of_it():
