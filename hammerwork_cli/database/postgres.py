@@ -21,6 +21,7 @@ from hammerwork_cli.errors import (
 )
 
 CONNECT_SECONDS = 10
+NAME_THE_PRIMARY = "Name the primary; several hosts are asked which it is with ?target_session_attrs=read-write."
 DENIED = ("authentication failed", "no password supplied", "FATAL:  role ", "no pg_hba.conf entry")
 """What a refusal says: while connecting, psycopg hands on no code."""
 TEXT_TYPES = ("uuid", "timestamptz", "json", "jsonb")
@@ -101,7 +102,8 @@ class PostgresDatabase(Database):
 
     def _error(self, error: Exception) -> Exception | None:
         if not isinstance(error, psycopg.Error):
-            return None
+            # psycopg stumbles over the two answers to a COPY whose connection a pooler cuts.
+            return self._lost() if self._is_closed() else None
         state = error.sqlstate or ""
         text = error.diag.message_primary or str(error).strip().splitlines()[0] if str(error) else "unknown error"
         if isinstance(error, psycopg.ProgrammingError) and not state:
@@ -114,11 +116,21 @@ class PostgresDatabase(Database):
             return MissingTablesError(f"The database lacks something: {text}.", hint=MIGRATE)
         if state == "42501":
             return AccessDeniedError(f"PostgreSQL refuses: {text}.", hint="Ask for the privilege, or use another user.")
+        if state == "25006":
+            return UnreachableError(
+                f"{self.url} takes no writes: it is a standby, or read-only.", hint=NAME_THE_PRIMARY
+            )
         if state.startswith("22"):
             return RefusedValueError(f"PostgreSQL refuses the value: {text}.")
         if state.startswith(("08", "57P")) or self._connection.closed:
-            return ConnectionLostError(f"The connection to {self.url} was lost.", hint="Is the server restarting?")
+            return self._lost()
         return DatabaseError(f"PostgreSQL says: {text}.", state=state)
+
+    def _is_closed(self) -> bool:
+        return hasattr(self, "_connection") and bool(self._connection.closed)
+
+    def _lost(self) -> ConnectionLostError:
+        return ConnectionLostError(f"The connection to {self.url} was lost.", hint="Is the server restarting?")
 
     def _connect_error(self, state: str, text: str) -> Exception:
         if state.startswith("28") or any(words in text for words in DENIED):

@@ -2,14 +2,19 @@
 
 import contextlib
 import socket
+import time
 from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from chaos.servers import CRASH, CrashingServer, crashing_server
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import AccessDeniedError, ConnectionLostError, UnreachableError
-from tests.servers import PASSWORD
+from hammerwork_cli.runtime.connections import Connections
+from tests.conftest import unavailable
+from tests.servers import PASSWORD, ServerMissingError
 
 SERVERS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")]
 OWN_NUMBER = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT connection_id()"}
@@ -119,3 +124,80 @@ def test_all_connections_of_a_process_go_to_the_host_that_answered(new_database:
         connect(url).close()
         with pytest.raises(BlockingIOError):
             late.accept()
+
+
+@pytest.fixture
+def pair() -> Iterator[list[CrashingServer]]:
+    """Two servers of PostgreSQL, the first of which takes no writes."""
+    with contextlib.ExitStack() as closing:
+        try:
+            servers = [closing.enter_context(crashing_server("postgres")) for _ in range(2)]
+        except ServerMissingError as error:
+            unavailable(str(error))
+        let_write(servers[0], False)
+        yield servers
+
+
+def let_write(server: CrashingServer, may: bool) -> None:
+    read_only = "off" if may else "on"
+    with contextlib.closing(connect(server.url)) as database:
+        database.script("SET default_transaction_read_only = off")
+        database.script(f"ALTER SYSTEM SET default_transaction_read_only = {read_only}")
+        database.script("SELECT pg_reload_conf()")
+    shown = None
+    while shown != [(read_only,)]:
+        with contextlib.closing(connect(server.url)) as database:
+            shown = database.query("SHOW default_transaction_read_only")
+
+
+@pytest.mark.postgres
+def test_connections_follow_the_server_that_takes_writes(pair: list[CrashingServer]) -> None:
+    standby, primary = pair
+    host = urlsplit(standby.url).netloc.rpartition("@")[2]
+    connections = Connections(f"{among_others(primary.url, host)}?target_session_attrs=read-write", 1)
+
+    def write(database: Database) -> list[Any]:
+        database.script("CREATE TABLE IF NOT EXISTS written (number INTEGER)")
+        return database.query("SHOW port")
+
+    assert connections.run(write) == [(str(urlsplit(primary.url).port),)]
+    primary.order(CRASH)
+    let_write(standby, True)
+    assert connections.run(write, patience=20) == [(str(urlsplit(standby.url).port),)]
+    connections.close()
+
+
+@pytest.mark.postgres
+def test_a_write_on_a_standby_says_how_to_name_the_primary(pair: list[CrashingServer]) -> None:
+    with (
+        contextlib.closing(connect(pair[0].url)) as database,
+        pytest.raises(UnreachableError, match="takes no writes") as caught,
+    ):
+        database.script("CREATE TABLE written (number INTEGER)")
+    assert "target_session_attrs=read-write" in (caught.value.hint or "")
+
+
+class CuttingRows(list[Any]):
+    """Rows during which a connection is cut."""
+
+    def __init__(self, database: Database, number: int) -> None:
+        super().__init__([("row",)] * number)
+        self.database = database
+
+    def __iter__(self) -> Iterator[Any]:
+        copying = "FROM pg_stat_activity WHERE query LIKE 'COPY %' AND datname = current_database()"
+        with contextlib.closing(connect(self.database.url)) as other:
+            assert other.query(f"SELECT pg_terminate_backend(pid) {copying}")
+            while other.query(f"SELECT 1 {copying}"):
+                time.sleep(0.01)
+        return super().__iter__()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("number", [1, 100_000])
+def test_a_connection_that_is_cut_while_rows_are_copied_is_a_lost_one(
+    new_database: Callable[..., str], number: int
+) -> None:
+    database = connect(new_database("postgres", migrated=True))
+    with pytest.raises(ConnectionLostError):
+        database.insert("jobs.insert", CuttingRows(database, number), rare=[], strategies=[])

@@ -8,7 +8,9 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, Worker
 from hammerwork_cli.database import connect
+from hammerwork_cli.errors import ConnectionLostError
 from tests.conftest import unavailable
+from tests.database.test_connections import CuttingRows
 from tests.databases import database_of, with_database
 from tests.runtime.conftest import Stage
 from tests.servers import VARIABLES, ServerMissingError, server_url
@@ -52,3 +54,12 @@ def test_a_connection_behind_a_pooler_leaves_nothing_for_those_who_get_it_next(p
     for database in others:
         assert database.query("SELECT pg_listening_channels()") == []
         database.close()
+
+
+@pytest.mark.parametrize("number", [1, 100_000])
+def test_a_connection_that_is_cut_behind_a_pooler_while_rows_are_copied_is_a_lost_one(
+    pooled: Stage, number: int
+) -> None:
+    rows = CuttingRows(pooled.database, number)
+    with pytest.raises(ConnectionLostError):
+        pooled.database.insert("jobs.insert", rows, rare=[], strategies=[])
