@@ -10,7 +10,7 @@ import pytest
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import AccessDeniedError
-from tests.servers import PASSWORD, VARIABLES
+from tests.servers import KINDS, PASSWORD, VARIABLES
 
 DUMPS = [
     pytest.param("media.postgresql", marks=pytest.mark.postgres),
@@ -48,7 +48,7 @@ def test_an_empty_database_has_no_tables(empty_database: Database) -> None:
     assert empty_database.schema == {}
 
 
-@pytest.mark.parametrize("kind", [pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in VARIABLES])
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in KINDS])
 def test_a_private_server_asks_for_the_password(new_database: Callable[..., str], kind: str) -> None:
     if os.environ.get(VARIABLES[kind]):
         pytest.skip("a given server may let anybody in")
