@@ -14,6 +14,8 @@ from hammerwork_cli.queries.kinship import FAILED_SPELLINGS
 from tests.rows import START, Rows
 
 EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": "EXPLAIN ", "mysql": "EXPLAIN FORMAT=JSON "}
+VERSION_2 = '"json_schema_version": "2'
+"""In the plans of MySQL 9.7, which says things in other words."""
 ANALYZE = {"sqlite": "ANALYZE", "postgresql": "ANALYZE hammerwork_jobs", "mysql": "ANALYZE TABLE hammerwork_jobs"}
 
 WHOLE_TABLE = re.compile(
@@ -103,7 +105,9 @@ def test_the_newest_failures_are_read_from_the_end_of_an_index(spawned: tuple[Da
     database, _ = spawned
     odd = tuple(word for word in FAILED_SPELLINGS if word.islower())
     told = plan(database, "spawns.newest_failed", failed=FAILED_SPELLINGS, oddly_failed=odd, since=None, limit=5)
-    assert told.count("status_failed_at") >= 3
+    # MySQL 9.7 would rather sort what another index on statuses has of them, since it need not look at rows for that.
+    index = r"status_failed_at|archival_candidates" if VERSION_2 in told else "status_failed_at"
+    assert len(re.findall(index, told)) >= 3
     assert not re.search(r"SCAN j\b|Seq Scan on hammerwork_jobs", told)
 
 
@@ -113,7 +117,7 @@ def test_the_ids_of_the_children_of_many_come_out_of_the_index_alone(spawned: tu
         pytest.skip("only InnoDB keeps rows in the order of their ids")
     told = json.dumps(json.loads(plan(database, "spawns.child_ids", parents=json.dumps([parent]))))
     # MariaDB's words and those of MySQL 8; MySQL 9.7 tells plans in version 2 of its format, with others.
-    key, alone = ("index_name", "covering") if '"json_schema_version": "2' in told else ("key", "using_index")
+    key, alone = ("index_name", "covering") if VERSION_2 in told else ("key", "using_index")
     assert f'"{key}": "idx_hammerwork_jobs_first_parent"' in told
     assert f'"{alone}": true' in told
 
@@ -124,7 +128,8 @@ def test_forgetting_what_was_recorded_of_jobs_locks_nothing_that_was_recorded_of
     gone = [str(uuid4()) for _ in range(database.key_chunk)]
     for what in ("requests", "keys", "operations", "roots"):
         told = plan(database, f"spawn_records.forget_{what}", ids=gone, listed=json.dumps(gone))
-        assert '"access_type": "ref"' in told or '"access_type": "eq_ref"' in told, told
+        looked_up = r'"index_access_type": "index_lookup"' if VERSION_2 in told else r'"access_type": "(eq_)?ref"'
+        assert re.search(looked_up, told), told
 
 
 def test_a_level_of_many_parents_is_read_as_one_of_few(
