@@ -14,9 +14,6 @@ from hammerwork_cli.queries.claims import Claim, Claimed, Ended, Settled
 from hammerwork_cli.queries.dependencies import hold, parent_statuses, state_of
 from hammerwork_cli.queries.kinship import chunks, live_or_archived
 
-DEFAULT_DEPTH = 32
-"""Levels of spawning below a root, unless a configuration says otherwise."""
-
 Batches = Callable[[], Iterable[Sequence[NewJob]]]
 """The children in lists; called again when the transaction has to be run again."""
 

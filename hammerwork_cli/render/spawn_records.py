@@ -8,20 +8,6 @@ from hammerwork_cli.render.json import Record
 from hammerwork_cli.render.text import first_line, instant, plural, short_id, shorten, visible
 
 SHOWN = 5
-REQUEST_KEYS = (
-    "id",
-    "job_id",
-    "queue",
-    "handler",
-    "spawn_config",
-    "state",
-    "requested_at",
-    "requested_by",
-    "worker_id",
-    "ended_at",
-    "children",
-    "error",
-)
 
 
 def request_record(request: SpawnRequest) -> Record:
