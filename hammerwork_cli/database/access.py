@@ -115,7 +115,7 @@ class Database:
         ``jsonb`` when PostgreSQL holds ``depends_on`` as JSON (before 012); ``archive`` when there is
         an archive table and ``unarchivable`` when ``hammerwork_jobs`` has no ``archived_at``; ``pause``
         when there is a table of paused queues (014); ``workers`` when there are our columns and tables for them
-        (017); and one of ``by_first_parent``, ``by_gin``,
+        (017), and ``claim_times`` when jobs say when they were claimed (018); and one of ``by_first_parent``, ``by_gin``,
         ``by_scan``: the way to a job's children.
         """
         jobs = self.jobs_columns()
@@ -130,6 +130,8 @@ class Database:
             tags.add("pause")
         if "claim_token" in jobs and "hammerwork_spawn_roots" in self.schema:
             tags.add("workers")
+        if "claimed_at" in jobs:
+            tags.add("claim_times")
         if "jsonb" not in tags and self._indexed():
             tags.add("indexed")
         tags.add(self._way(tags))

@@ -30,6 +30,8 @@ _MAKES = tuple(
         # Looks for itself whether there is something to do.
         (r"DO (\$\$)", ""),
         (r"DROP (?:TABLE|FUNCTION) IF EXISTS\s+(\w+)", ""),
+        # Says how the column is to be, whatever it was.
+        (r"ALTER TABLE \w+\s+MODIFY COLUMN (\w+)", ""),
     )
 )
 

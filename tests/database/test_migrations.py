@@ -21,7 +21,7 @@ from hammerwork_cli.queries import migrations
 from tests.database.introspection import TRACKING, Schema, expected_schema, read_schema, without_ours
 
 IDS = [migration.id for migration in migrations.MIGRATIONS]
-OURS = ["015_spawn_indexes", "016_recent_jobs_index", "017_workers"]
+OURS = ["015_spawn_indexes", "016_recent_jobs_index", "017_workers", "018_claims"]
 
 
 def states(database: Database) -> dict[str, str]:
