@@ -96,7 +96,7 @@ TRUE
 
 -- name: has_no_worker [workers]
 (SELECT 1 FROM hammerwork_workers w
-WHERE w.id = j.claimed_by AND w.ended_at IS NULL AND {silent_for} <= w.lease_seconds LIMIT 1) IS NULL
+WHERE w.id = j.claimed_by AND {is_ours} AND w.ended_at IS NULL AND {silent_for} <= w.lease_seconds LIMIT 1) IS NULL
 
 -- name: is_lost
 j.status IN (:running) AND COALESCE(j.started_at, j.created_at) < :before
@@ -107,7 +107,8 @@ AND {has_no_worker}
 0
 
 -- name: of_lost_worker [workers]
-CASE WHEN EXISTS (SELECT 1 FROM hammerwork_workers w WHERE w.id = j.claimed_by AND w.ended_at IS NULL) THEN 1 ELSE 0 END
+CASE WHEN EXISTS (SELECT 1 FROM hammerwork_workers w
+WHERE w.id = j.claimed_by AND {is_ours} AND w.ended_at IS NULL) THEN 1 ELSE 0 END
 
 -- name: running
 -- How many run without a living worker of ours, since when the first, and how many of them a worker takes back.

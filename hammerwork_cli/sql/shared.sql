@@ -274,6 +274,15 @@ TRUE
 -- name: never_recorded [workers]
 (SELECT 1 FROM hammerwork_spawn_operations o WHERE o.parent_id = j.id AND o.outcome <> 'repeated' LIMIT 1) IS NULL
 
+-- name: is_ours
+-- Whether the worker that claimed_by names still has the running job j.
+TRUE
+
+-- name: is_ours [claim_times]
+-- A Rust worker that takes a job overwrites started_at and leaves our columns. An older version of ours wrote no
+-- claimed_at.
+(j.claimed_at IS NULL OR j.claimed_at = j.started_at)
+
 -- name: silent_for [postgresql]
 -- Seconds since the last heartbeat of worker w.
 EXTRACT(EPOCH FROM clock_timestamp() - w.heartbeat_at)::float8

@@ -50,7 +50,7 @@ SELECT j.id, j.scheduled_at, j.max_attempts, j.dependency_status, NULL, NULL FRO
 -- name: open_jobs [workers]
 SELECT j.id, j.scheduled_at, j.max_attempts, j.dependency_status, w.name,
 CASE WHEN w.id IS NOT NULL THEN {silent_for} <= w.lease_seconds END
-FROM hammerwork_jobs j LEFT JOIN hammerwork_workers w ON w.id = j.claimed_by AND w.ended_at IS NULL
+FROM hammerwork_jobs j LEFT JOIN hammerwork_workers w ON w.id = j.claimed_by AND {is_ours} AND w.ended_at IS NULL
 WHERE j.id {among}
 
 -- name: late_jobs

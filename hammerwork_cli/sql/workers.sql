@@ -81,7 +81,7 @@ ORDER BY w.started_at DESC, w.id
 -- name: running_jobs
 -- What a worker has claimed, the longest first.
 SELECT j.id, j.queue_name, j.started_at, j.attempts FROM hammerwork_jobs j
-WHERE j.status = 'Running' AND j.claimed_by = :worker ORDER BY j.started_at, j.id LIMIT :limit
+WHERE j.status = 'Running' AND j.claimed_by = :worker AND {is_ours} ORDER BY j.started_at, j.id LIMIT :limit
 
 -- name: notify [postgresql]
 -- Wakes idle workers when the transaction commits.
