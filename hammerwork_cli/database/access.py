@@ -115,8 +115,8 @@ class Database:
         ``jsonb`` when PostgreSQL holds ``depends_on`` as JSON (before 012); ``archive`` when there is
         an archive table and ``unarchivable`` when ``hammerwork_jobs`` has no ``archived_at``; ``pause``
         when there is a table of paused queues (014); ``workers`` when there are our columns and tables for them
-        (017), and ``claim_times`` when jobs say when they were claimed (018); and one of ``by_first_parent``, ``by_gin``,
-        ``by_scan``: the way to a job's children.
+        (017), and ``claim_times`` when jobs say when they were claimed (018); and one of ``by_first_parent``,
+        ``by_gin``, ``by_scan``: the way to a job's children.
         """
         jobs = self.jobs_columns()
         tags = {self.dialect}
