@@ -12,55 +12,11 @@ import pytest
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.queries import migrations, spawns, trees
 from tests.jobs import identity
-from tests.rows import START, Rows
+from tests.rows import START
+from tests.rust_worker import ENQUEUED_ON_MYSQL, RustWorker
 
 OF_THE_ORIGINAL = 14
 NOW = START + timedelta(hours=1)
-ENQUEUED = [
-    "id",
-    "queue_name",
-    "payload",
-    "status",
-    "priority",
-    "attempts",
-    "max_attempts",
-    "timeout_seconds",
-    "created_at",
-    "scheduled_at",
-    "error_message",
-    "cron_schedule",
-    "next_run_at",
-    "recurring",
-    "timezone",
-    "batch_id",
-    "result_storage_type",
-    "result_ttl_seconds",
-    "result_max_size_bytes",
-    "depends_on",
-    "dependents",
-    "dependency_status",
-    "workflow_id",
-    "workflow_name",
-    "trace_id",
-    "correlation_id",
-    "parent_span_id",
-    "span_context",
-]
-ENQUEUED_ON_MYSQL = [*ENQUEUED, "started_at", "completed_at", "failed_at", "timed_out_at"]
-DEFAULTS: dict[str, Any] = {
-    "status": "Pending",
-    "priority": 2,
-    "attempts": 0,
-    "max_attempts": 3,
-    "recurring": False,
-    "result_storage_type": "none",
-    "dependency_status": "none",
-}
-READY = "queue_name = %s AND status = 'Pending' AND scheduled_at <= %s"
-UNHINDERED = "dependency_status IN ('none', 'satisfied')"
-MOST_URGENT = "ORDER BY priority DESC, scheduled_at LIMIT"
-TAKE = "UPDATE hammerwork_jobs SET status = 'Running', started_at = %s, attempts = attempts + 1 WHERE"
-END = "UPDATE hammerwork_jobs SET status = %s, {} = %s, error_message = %s WHERE id = %s"
 COPIED = [
     "attempts",
     "max_attempts",
@@ -86,61 +42,17 @@ COPIED = [
 ]
 
 
-class Original:
-    """Statements as a program sends them that knows nothing of our columns, tables and indexes."""
+class Original(RustWorker):
+    """The original's library as well, with numbered jobs at one moment."""
 
     def __init__(self, database: Database) -> None:
-        self.database = database
-        self.rows = Rows(database)
-        self.is_postgres = database.dialect == "postgresql"
+        super().__init__(database, lambda: NOW)
 
-    def send(self, sql: str, *values: Any) -> None:
-        self.rows.run(sql, [self.rows.adapted(value) for value in values])
-
-    def ask(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        return self.database.query(sql, [self.rows.adapted(value) for value in values])
-
-    def enqueue(self, number: int, *parents: int, **columns: Any) -> None:
+    def put(self, number: int, *parents: int, **columns: Any) -> None:
         created = START + timedelta(seconds=number)
-        lists = {"depends_on": self.rows.ids([*map(identity, parents)]), "dependents": self.rows.ids([])}
-        given = {"id": identity(number), "queue_name": "media", "created_at": created, "scheduled_at": created}
-        given |= {**DEFAULTS, **lists, "payload": json.dumps({"number": number}), **columns}
-        names = ENQUEUED if self.is_postgres else ENQUEUED_ON_MYSQL
-        self.rows.insert("hammerwork_jobs", {name: given.get(name) for name in names})
-
-    def dequeue(self, queue: str = "media") -> int | None:
-        if self.is_postgres:
-            chosen = f"SELECT id FROM hammerwork_jobs WHERE {READY} AND {UNHINDERED} {MOST_URGENT} 1"
-            sql = f"{TAKE} id = ({chosen} FOR UPDATE SKIP LOCKED) RETURNING id"
-            return _number(self.ask(sql, NOW, queue, NOW))
-        return self.database.transaction(lambda: self._dequeue_in_two_steps(queue))
-
-    def _dequeue_in_two_steps(self, queue: str) -> int | None:
-        chosen = self.ask(f"SELECT id FROM hammerwork_jobs WHERE {READY} {MOST_URGENT} 1 FOR UPDATE", queue, NOW)
-        if chosen:
-            self.send(f"{TAKE} id = %s", NOW, chosen[0][0])
-        return _number(chosen)
-
-    def dequeue_weighted(self, priority: int) -> int | None:
-        """The oldest of one priority among twenty, outside a transaction."""
-        sql = f"SELECT id, priority FROM hammerwork_jobs WHERE {READY} {MOST_URGENT} 20 FOR UPDATE SKIP LOCKED"
-        chosen = [row for row in self.ask(sql, "media", NOW) if row[1] == priority][:1]
-        if chosen:
-            self.send(f"{TAKE} id = %s", NOW, chosen[0][0])
-        return _number(chosen)
-
-    def complete(self, number: int) -> None:
-        sql = "UPDATE hammerwork_jobs SET status = 'Completed', completed_at = %s WHERE id = %s"
-        self.send(sql, NOW, identity(number))
-        sql = "UPDATE hammerwork_jobs SET result_data = %s, result_stored_at = %s WHERE id = %s"
-        self.send(sql, '{"frames": 25}', NOW, identity(number))
-
-    def try_again(self, number: int) -> None:
-        sql = "UPDATE hammerwork_jobs SET status = 'Pending', scheduled_at = %s, started_at = NULL WHERE id = %s"
-        self.send(sql, NOW, identity(number))
-
-    def end(self, number: int, status: str, column: str = "failed_at") -> None:
-        self.send(END.format(column), status, NOW, f"{status}: no space", identity(number))
+        given = {"id": identity(number), "created_at": created, "scheduled_at": created, "dependency_status": "none"}
+        given["payload"] = json.dumps({"number": number})
+        self.enqueue("media", *map(identity, parents), **{**given, **columns})
 
     def archive(self, number: int) -> None:
         self.database.transaction(lambda: self._archive(identity(number)))
@@ -159,7 +71,7 @@ class Original:
     def restore(self, number: int) -> None:
         self.send("DELETE FROM hammerwork_jobs WHERE id = %s", identity(number))
         (row,) = self.ask("SELECT payload FROM hammerwork_jobs_archive WHERE id = %s", identity(number))
-        self.enqueue(number, payload=gzip.decompress(bytes(row[0])).decode())
+        self.put(number, payload=gzip.decompress(bytes(row[0])).decode())
         self.send("DELETE FROM hammerwork_jobs_archive WHERE id = %s", identity(number))
 
     def is_paused(self, queue: str) -> bool:
@@ -171,29 +83,30 @@ class Original:
         return [tuple(str(value) if isinstance(value, datetime) else value for value in row) for row in rows]
 
 
-def _number(rows: list[tuple[Any, ...]]) -> int | None:
-    return int(str(rows[0][0])[:8], 16) if rows else None
+def _number(job: str | None) -> int | None:
+    return int(job[:8], 16) if job else None
 
 
 def night(original: Original) -> list[Any]:
     """What happens to jobs in the original's hands, in order."""
-    original.enqueue(1, payload='{"_spawn_config": {"max_spawn_count": 2}}', priority=4)
-    original.enqueue(2, priority=3)
-    told: list[Any] = [original.dequeue(), original.dequeue(), original.dequeue()]
-    original.complete(1)
-    original.try_again(2)
-    original.enqueue(3, 1, workflow_id=identity(99), workflow_name="night", trace_id="t-1")
-    original.enqueue(4, 1, priority=0)
-    original.enqueue(5, 1, 2, priority=0, dependency_status="satisfied", timeout_seconds=30)
-    told += [original.dequeue_weighted(0), original.dequeue(), original.dequeue(), original.dequeue()]
-    original.end(2, "Dead")
-    original.end(3, "Failed")
-    original.end(4, "TimedOut", "timed_out_at")
-    original.complete(5)
+    original.put(1, payload='{"_spawn_config": {"max_spawn_count": 2}}', priority=4)
+    original.put(2, priority=3)
+    told: list[Any] = [_number(original.take("media")) for _ in range(3)]
+    original.complete(identity(1), {"frames": 25})
+    original.try_again(identity(2))
+    original.put(3, 1, workflow_id=identity(99), workflow_name="night", trace_id="t-1")
+    original.put(4, 1, priority=0)
+    original.put(5, 1, 2, priority=0, dependency_status="satisfied", timeout_seconds=30)
+    told.append(_number(original.take_weighted("media", 0)))
+    told += [_number(original.take("media")) for _ in range(3)]
+    original.end(identity(2), "Dead")
+    original.end(identity(3), "Failed")
+    original.end(identity(4), "TimedOut")
+    original.complete(identity(5), {"frames": 25})
     for number in (1, 4):
         original.archive(number)
     original.restore(4)
-    told += [original.dequeue(), original.dequeue("other"), original.is_paused("media")]
+    told += [_number(original.take("media")), original.take("other"), original.is_paused("media")]
     original.send(
         "INSERT INTO hammerwork_queue_pause (queue_name, paused_at, paused_by) VALUES ('media', %s, 'cli')", NOW
     )
@@ -231,7 +144,7 @@ def test_jobs_go_the_same_way_with_our_migrations_and_without(ours: Database, th
     assert told == [1, 2, None, 4, 2, 3, 5, 4, None, False, True]
     assert told == night(alone)
     assert beside.stored() == alone.stored()
-    states = {_number([row]): row[3] for row in beside.stored()}
+    states = {_number(str(row[0])): row[3] for row in beside.stored()}
     assert states == {1: "Completed", 2: "Dead", 3: "Failed", 4: "Running", 5: "Completed"}
 
 
