@@ -2,15 +2,19 @@
 
 import sys
 
-from hammerwork_cli.database.access import Database
+from hammerwork_cli.database.access import PATIENT, Database, Timeouts
 from hammerwork_cli.database.url import DatabaseUrl, redact
 from hammerwork_cli.errors import ConfigError
 
-__all__ = ["Database", "DatabaseUrl", "connect", "redact"]
+__all__ = ["PATIENT", "Database", "DatabaseUrl", "Timeouts", "connect", "redact"]
 
 
-def connect(url: str | DatabaseUrl) -> Database:
+def connect(url: str | DatabaseUrl, timeouts: Timeouts = PATIENT) -> Database:
     """Opens a connection.
+
+    Args:
+        url: where.
+        timeouts: how long it waits; PgBouncer hands out transactions and cannot keep those for locks and statements.
 
     Raises:
         ConfigError: the URL cannot be used, or its driver is not installed.
@@ -21,15 +25,15 @@ def connect(url: str | DatabaseUrl) -> Database:
         _require("psycopg", "psycopg[binary]")
         from hammerwork_cli.database.postgres import PostgresDatabase
 
-        return PostgresDatabase(parsed)
+        return PostgresDatabase(parsed, timeouts)
     if parsed.dialect == "mysql":
         _require("mysql.connector", "mysql-connector-python")
         from hammerwork_cli.database.mysql import MySQLDatabase
 
-        return MySQLDatabase(parsed)
+        return MySQLDatabase(parsed, timeouts)
     from hammerwork_cli.database.sqlite import SqliteDatabase
 
-    return SqliteDatabase(parsed)
+    return SqliteDatabase(parsed, timeouts)
 
 
 def _require(driver: str, package: str) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
@@ -18,6 +19,30 @@ MIGRATE = "Run: hammerwork migration run"
 TRIES = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a connection waits, in seconds.
+
+    Without a value the settings of the server and its user hold. SQLite knows ``lock`` alone.
+
+    Attributes:
+        connect: for each host of the URL to answer.
+        lock: for rows and tables that others hold; then the statement raises RetryableError.
+        statement: for the server to work on a statement; then the statement raises RetryableError.
+        network: for an answer of the server, however long the statement may take; then the connection is closed and
+            the statement raises ConnectionLostError. It should be longer than ``statement``.
+    """
+
+    connect: float = 10
+    lock: float | None = None
+    statement: float | None = None
+    network: float | None = None
+
+
+PATIENT = Timeouts()
+"""What commands and handlers use."""
+
+
 class Database:
     """One connection. Subclasses say how their driver connects, executes and reports errors.
 
@@ -26,6 +51,7 @@ class Database:
 
     Attributes:
         url: where it leads.
+        timeouts: how long it waits.
         executed: statements sent so far, for tests and ``--debug``.
     """
 
@@ -41,8 +67,9 @@ class Database:
     scan_chunk: int = 100_000
     """Ids a statement that reads the whole table: as many as a statement may hold."""
 
-    def __init__(self, url: DatabaseUrl) -> None:
+    def __init__(self, url: DatabaseUrl, timeouts: Timeouts = PATIENT) -> None:
         self.url = url
+        self.timeouts = timeouts
         self.executed = 0
         self._in_transaction = False
         with self._translated():

@@ -1,5 +1,6 @@
 """MySQL and MariaDB through mysql-connector-python."""
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -9,7 +10,7 @@ from typing import Any
 import mysql.connector
 from mysql.connector import errorcode
 
-from hammerwork_cli.database.access import MIGRATE, Database
+from hammerwork_cli.database.access import MIGRATE, Database, Timeouts
 from hammerwork_cli.database.interrupts import interruptible
 from hammerwork_cli.database.url import Host
 from hammerwork_cli.errors import (
@@ -23,11 +24,10 @@ from hammerwork_cli.errors import (
     UnreachableError,
 )
 
-CONNECT_SECONDS = 10
-ABORT_SECONDS = 1
+ABORT = Timeouts(connect=1, network=1)
 OLDEST = {"MariaDB": (10, 6), "MySQL": (8, 0)}
 """The first that read JSON as a table and skip rows that others hold."""
-RETRYABLE = {1213, 1205, 1020, 1180, 1637, 3572}
+RETRYABLE = {1213, 1205, 1020, 1180, 1637, 3572, 1317, 1969, 3024}
 LOST = {2006, 2013, 2055, 1053, 1927, 1047, 1158, 1159, 1160, 1161, 4031, -1}
 NOBODY_ANSWERS = {2002, 2003, 2005, *LOST}
 SSL_ERROR = 2026
@@ -49,7 +49,7 @@ class MySQLDatabase(Database):
     _session: tuple[Host, int] | None = None
     """Where, and its number there."""
 
-    def _open(self, host: Host, seconds: int) -> Any:
+    def _open(self, host: Host, timeouts: Timeouts) -> Any:
         url = self.url
         if not url.database:
             raise ConfigError(f"{url} names no database.", hint="Put it after the host: mysql://user@host/database")
@@ -62,13 +62,16 @@ class MySQLDatabase(Database):
                 f"The URL option {unknown[0]!r} is not known for MySQL.",
                 hint="Known: unix_socket, ssl_ca, ssl_cert, ssl_key.",
             )
+        network = timeouts.network and math.ceil(timeouts.network)
         return mysql.connector.connect(
             host=host.name or "127.0.0.1",
             port=host.port or 3306,
             user=url.user,
             password=url.password or "",
             database=url.database,
-            connection_timeout=seconds,
+            connection_timeout=math.ceil(timeouts.connect),
+            read_timeout=network,
+            write_timeout=network,
             autocommit=True,
             time_zone="+00:00",
             charset="utf8mb4",
@@ -87,7 +90,7 @@ class MySQLDatabase(Database):
         return self._connect_to(last)
 
     def _connect_to(self, host: Host) -> Any:
-        connection = self._open(host, CONNECT_SECONDS)
+        connection = self._open(host, self.timeouts)
         self._session = host, int(connection.connection_id)
         cursor: Any = connection.cursor()
         # Asking for one later would begin with a ping, which swallows that a cluster gave up the transaction.
@@ -112,8 +115,23 @@ class MySQLDatabase(Database):
         collation = found[0].decode() if isinstance(found[0], (bytes, bytearray)) else found[0]
         cursor.execute(f"SET NAMES {collation.partition('_')[0]} COLLATE {collation}")
         _see_other_nodes_writes(cursor)
+        self._limit(cursor)
         _answered[self.url.raw] = host
         return connection
+
+    def _limit(self, cursor: Any) -> None:
+        settings: list[str] = []
+        if lock := self.timeouts.lock:
+            settings += [f"innodb_lock_wait_timeout = {math.ceil(lock)}", f"lock_wait_timeout = {math.ceil(lock)}"]
+        if statement := self.timeouts.statement:
+            # MySQL proper limits statements that read, MariaDB all.
+            settings.append(
+                f"max_statement_time = {statement}"
+                if self.is_mariadb
+                else f"max_execution_time = {math.ceil(statement * 1000)}"
+            )
+        if settings:
+            cursor.execute(f"SET SESSION {', '.join(settings)}")
 
     def _execute(self, sql: str, values: list[Any], *, buffered: bool = True) -> Any:
         cursor = self._cursors[buffered](self._connection)
@@ -130,7 +148,7 @@ class MySQLDatabase(Database):
         if self._session is None:
             return
         host, number = self._session
-        with closing(self._open(host, ABORT_SECONDS)) as other:
+        with closing(self._open(host, ABORT)) as other:
             other.cursor().execute(f"KILL QUERY {number}")
 
     def _begin(self) -> None:

@@ -1,10 +1,13 @@
 """PostgreSQL through psycopg 3."""
 
+import math
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import psycopg
+from psycopg.abc import PQGen
 from psycopg.types.string import TextLoader
 
 from hammerwork_cli.database import statements
@@ -20,12 +23,39 @@ from hammerwork_cli.errors import (
     UnreachableError,
 )
 
-CONNECT_SECONDS = 10
 NAME_THE_PRIMARY = "Name the primary; several hosts are asked which it is with ?target_session_attrs=read-write."
 DENIED = ("authentication failed", "no password supplied", "FATAL:  role ", "no pg_hba.conf entry")
 """What a refusal says: while connecting, psycopg hands on no code."""
 TEXT_TYPES = ("uuid", "timestamptz", "json", "jsonb")
 """Asked for as text: building their Python objects costs more than the server needs to find the row."""
+
+
+class _ImpatientConnection(psycopg.Connection[Row]):
+    """A connection that is closed when the server leaves it without an answer for :attr:`network` seconds."""
+
+    network: float = 0
+
+    def wait(self, gen: PQGen[Any], *args: Any, **options: Any) -> Any:
+        """Waits as psycopg does; a wait that has a timeout of its own keeps it."""
+        if self.network and options.get("timeout") is None:
+            gen = self._limited(gen)
+        return super().wait(gen, *args, **options)
+
+    def _limited(self, waiting: PQGen[Any]) -> PQGen[Any]:
+        heard = time.monotonic()
+        try:
+            wanted = next(waiting)
+            while True:
+                # psycopg goes on several times a second, also when nothing is ready.
+                ready = yield wanted
+                if ready:
+                    heard = time.monotonic()
+                elif time.monotonic() - heard > self.network:
+                    self.pgconn.finish()
+                    raise psycopg.OperationalError("the server does not answer")
+                wanted = waiting.send(ready)
+        except StopIteration as ended:
+            return ended.value
 
 
 class PostgresDatabase(Database):
@@ -36,21 +66,47 @@ class PostgresDatabase(Database):
     percent = "%%"
 
     def _connect(self) -> Any:
-        connection = psycopg.connect(
+        kind = _ImpatientConnection if self.timeouts.network else psycopg.Connection
+        connection: psycopg.Connection[Any] = kind.connect(
             self.url.raw,
             autocommit=True,
             cursor_factory=psycopg.ClientCursor,
-            connect_timeout=CONNECT_SECONDS,
             application_name="hammerwork",
+            **{name: value for name, value in self._network_limits().items() if name not in self.url.options},
         )
+        if isinstance(connection, _ImpatientConnection):
+            connection.network = self.timeouts.network or 0
         for name in TEXT_TYPES:
             connection.adapters.register_loader(name, TextLoader)
         # By its number: psycopg takes the name uuid[] for uuid.
         connection.adapters.register_loader(connection.adapters.types["uuid"].array_oid, TextLoader)
-        # The planner cannot know how few jobs have several parents, and would compile statements that take a
-        # millisecond to run: for half a second each.
-        connection.execute("SET TIME ZONE 'UTC'; SET jit = off")
+        # A pooler keeps these for each of its clients, and hands the others on to whoever comes next.
+        connection.execute("SET TIME ZONE 'UTC'; SET datestyle = ISO; " + self._settings(connection.info.backend_pid))
         return connection
+
+    def _settings(self, backend: int) -> str:
+        """A statement that changes settings of the session where no pooler gave it another number than its own."""
+        settings: dict[str, str] = {
+            # The planner cannot know how few jobs have several parents, and would compile statements that take a
+            # millisecond to run: for half a second each.
+            "jit": "off",
+        }
+        limits = {"lock_timeout": self.timeouts.lock, "statement_timeout": self.timeouts.statement}
+        settings |= {name: str(math.ceil(limit * 1000)) for name, limit in limits.items() if limit}
+        calls = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in settings.items())
+        return f"SELECT {calls} WHERE pg_backend_pid() = {backend}"
+
+    def _network_limits(self) -> dict[str, Any]:
+        """Parameters of libpq. The kernel's timeouts notice a network that is gone, ours a server that hangs."""
+        limits: dict[str, Any] = {"connect_timeout": math.ceil(self.timeouts.connect)}
+        if network := self.timeouts.network:
+            limits |= {
+                "tcp_user_timeout": math.ceil(network * 1000),
+                "keepalives_idle": max(1, round(network / 2)),
+                "keepalives_interval": max(1, round(network / 6)),
+                "keepalives_count": 3,
+            }
+        return limits
 
     def _execute(self, sql: str, values: list[Any], *, buffered: bool = True) -> Any:
         del buffered  # libpq has all rows before it hands out one
@@ -80,16 +136,11 @@ class PostgresDatabase(Database):
 
     def listen(self, channel: str) -> bool:
         """Begins to hear what is sent to a channel; false, and nothing begun, behind a pooler."""
-        if self._is_pooled():
-            return False
         with self._translated():
+            if _is_pooled(self._connection):
+                return False
             self._connection.execute(f'LISTEN "{channel}"')
         return True
-
-    def _is_pooled(self) -> bool:
-        """Whether a pooler hands out the server's connections: what one listens to, another one would hear."""
-        pooler_gave: int = self._connection.info.backend_pid
-        return bool(self.query("SELECT pg_backend_pid()")[0][0] != pooler_gave)
 
     def notices(self, seconds: float) -> list[str]:
         """What was sent to the channel; waits for the first at most so long."""
@@ -110,7 +161,7 @@ class PostgresDatabase(Database):
             return ConfigError("PostgreSQL cannot use this database URL.", hint="Check its options; % is written %25.")
         if isinstance(error, psycopg.OperationalError) and not hasattr(self, "_connection"):
             return self._connect_error(state, str(error))
-        if state in {"40001", "40P01", "55P03"}:
+        if state in {"40001", "40P01", "55P03", "57014"}:
             return RetryableError(f"PostgreSQL is busy: {text}.", hint="Try again in a moment.")
         if state in {"42P01", "42703"}:
             return MissingTablesError(f"The database lacks something: {text}.", hint=MIGRATE)
@@ -151,3 +202,8 @@ class PostgresDatabase(Database):
     def now(self) -> datetime:
         """The server's clock, in UTC."""
         return datetime.fromisoformat(self.query("SELECT clock_timestamp()")[0][0])
+
+
+def _is_pooled(connection: "psycopg.Connection[Any]") -> bool:
+    """Whether a pooler hands out the server's connections: what one listens to or sets, another one would have."""
+    return bool(connection.execute("SELECT pg_backend_pid()").fetchone() != (connection.info.backend_pid,))

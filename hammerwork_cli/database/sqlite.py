@@ -41,7 +41,7 @@ class SqliteDatabase(Database):
         connection = sqlite3.connect(
             # Whoever uses a connection has it alone, but not always in the same thread.
             path,
-            timeout=BUSY_SECONDS,
+            timeout=self.timeouts.lock or BUSY_SECONDS,
             isolation_level=None,
             check_same_thread=False,
         )

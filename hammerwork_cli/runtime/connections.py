@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from hammerwork_cli.database import Database, DatabaseUrl, connect
+from hammerwork_cli.database import PATIENT, Database, DatabaseUrl, Timeouts, connect
 from hammerwork_cli.errors import ConnectionLostError, RetryableError, UnreachableError
 
 Result = TypeVar("Result")
@@ -24,11 +24,19 @@ class Connections:
         url: where.
         size: most connections that are open at once.
         given_up: set when nobody wants to wait any longer; waiting ends with the last error.
+        timeouts: of each connection.
     """
 
-    def __init__(self, url: str | DatabaseUrl, size: int, given_up: threading.Event | None = None) -> None:
+    def __init__(
+        self,
+        url: str | DatabaseUrl,
+        size: int,
+        given_up: threading.Event | None = None,
+        timeouts: Timeouts = PATIENT,
+    ) -> None:
         self.url = DatabaseUrl.parse(url) if isinstance(url, str) else url
         self.given_up = given_up or threading.Event()
+        self.timeouts = timeouts
         self._free: list[Database] = []
         self._places = threading.Semaphore(size)
         self._lock = threading.Lock()
@@ -80,7 +88,7 @@ class Connections:
         with self._lock:
             if self._free:
                 return self._free.pop()
-        return connect(self.url)
+        return connect(self.url, self.timeouts)
 
     def _return(self, database: Database) -> None:
         with self._lock:

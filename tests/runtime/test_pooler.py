@@ -7,7 +7,7 @@ from threading import Thread
 import pytest
 
 from hammerwork_cli import Handlers, Job, Worker
-from hammerwork_cli.database import connect
+from hammerwork_cli.database import Timeouts, connect
 from hammerwork_cli.errors import ConnectionLostError
 from tests.conftest import unavailable
 from tests.database.test_connections import CuttingRows
@@ -50,9 +50,14 @@ def test_a_worker_behind_a_pooler_says_that_it_looks_for_jobs_itself_and_finds_t
 
 def test_a_connection_behind_a_pooler_leaves_nothing_for_those_who_get_it_next(pooled: Stage) -> None:
     assert not pooled.database.listen("hammerwork")
+    hasty = connect(pooled.url, Timeouts(lock=1, statement=1, network=5))
+    assert hasty.query("SELECT 1") == [(1,)]
     others = [connect(pooled.url) for _ in range(2)]
     for database in others:
         assert database.query("SELECT pg_listening_channels()") == []
+        mine = "name IN ('lock_timeout', 'statement_timeout', 'jit')"
+        assert database.query(f"SELECT name FROM pg_settings WHERE source = 'session' AND {mine}") == []
+    for database in (*others, hasty):
         database.close()
 
 

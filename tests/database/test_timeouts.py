@@ -1,0 +1,99 @@
+"""What a connection with timeouts waits for: others' locks, long statements, and servers that say nothing."""
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Iterator
+from select import select
+from threading import Event, Thread
+from urllib.parse import urlsplit
+
+import pytest
+
+from hammerwork_cli.database import Timeouts, connect
+from hammerwork_cli.errors import ConnectionLostError, RetryableError, UnreachableError
+
+SERVERS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")]
+SLEEP = {"postgres": "SELECT pg_sleep(20)", "mysql": "SELECT SLEEP(20) FROM hammerwork_migrations"}
+QUICK = Timeouts(connect=1, lock=1, statement=0.5, network=1)
+LONG = 15.0
+
+
+@contextlib.contextmanager
+def way_to(url: str, silent: Event) -> Iterator[str]:
+    """The URL of a server by a way that hands nothing on while ``silent`` is set, and cuts nothing."""
+    parts = urlsplit(url)
+    ended = Event()
+
+    def carry(here: socket.socket) -> None:
+        with here, socket.create_connection((parts.hostname, parts.port)) as there:
+            other = {here: there, there: here}
+            while not ended.is_set():
+                ready = select([] if silent.is_set() else [here, there], [], [], 0.05)[0]
+                for end in ready:
+                    data = end.recv(65536)
+                    if not data:
+                        return
+                    other[end].sendall(data)
+
+    def accept() -> None:
+        while not ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                carriers.append(Thread(target=carry, args=[door.accept()[0]]))
+                carriers[-1].start()
+
+    carriers: list[Thread] = []
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        door.settimeout(0.05)
+        acceptor = Thread(target=accept)
+        acceptor.start()
+        user = parts.netloc.rpartition("@")[0]
+        try:
+            yield parts._replace(netloc=f"{user}@127.0.0.1:{door.getsockname()[1]}").geturl()
+        finally:
+            ended.set()
+            for thread in (acceptor, *carriers):
+                thread.join()
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_server_that_says_nothing_any_more_costs_the_connection_after_the_network_timeout(
+    kind: str, new_database: Callable[..., str]
+) -> None:
+    silent = Event()
+    with way_to(new_database(kind), silent) as url, contextlib.closing(connect(url, QUICK)) as database:
+        assert database.query("SELECT 1") == [(1,)]
+        silent.set()
+        began = time.monotonic()
+        with pytest.raises(ConnectionLostError):
+            database.query("SELECT 1")
+        with pytest.raises(UnreachableError):
+            connect(url, QUICK)
+        assert time.monotonic() - began < LONG
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_statement_that_takes_too_long_may_be_tried_again_on_the_same_connection(
+    kind: str, new_database: Callable[..., str]
+) -> None:
+    with contextlib.closing(connect(new_database(kind, migrated=True), QUICK)) as database:
+        began = time.monotonic()
+        with pytest.raises(RetryableError, match="time"):
+            database.query(SLEEP[kind])
+        assert time.monotonic() - began < LONG
+        assert database.query("SELECT 1") == [(1,)]
+
+
+def test_a_lock_that_another_one_holds_is_waited_for_as_long_as_the_timeout_says(migrated_url: str) -> None:
+    holder, other = connect(migrated_url), connect(migrated_url, QUICK)
+    insert = "INSERT INTO hammerwork_queue_pause (queue_name) VALUES ('held')"
+    with contextlib.closing(holder), contextlib.closing(other):
+
+        def hold() -> None:
+            holder.script(insert)
+            began = time.monotonic()
+            with pytest.raises(RetryableError):
+                other.script(insert)
+            assert time.monotonic() - began < LONG / 2
+
+        holder.transaction(hold)
