@@ -2,7 +2,8 @@
 
 Schedules are written as the Rust original's ``cron`` crate reads them, which is not what Unix reads: six fields or
 seven, seconds first, a year last; days of the week are numbered from 1, Sunday, to 7, Saturday; a day must fit both the
-day of the month and the day of the week.
+day of the month and the day of the week. Whatever that crate refuses is refused here: a Rust worker would run the job
+once more and leave it Completed.
 """
 
 import re
@@ -16,7 +17,7 @@ from hammerwork_cli.errors import UsageError
 
 _MONTHS = "january february march april may june july august september october november december"
 _DAYS = "sunday monday tuesday wednesday thursday friday saturday"
-_SHORTER = {"tues": "tue", "thurs": "thu", "sept": "sep"}
+_SHORTER = {"tues": "tue", "thurs": "thu"}
 _SHORTHANDS = {
     "@yearly": "0 0 0 1 1 *",
     "@monthly": "0 0 0 1 * *",
@@ -24,7 +25,17 @@ _SHORTHANDS = {
     "@daily": "0 0 0 * * *",
     "@hourly": "0 0 * * * *",
 }
-_PART = re.compile(r"(?:(?P<all>[*?])|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d+))?")
+_SPACE = " \t\r\n"
+_WITHIN = re.compile(rf"(?<=\w)[{_SPACE}]+(?=[-,/])|(?<=[-,/])[{_SPACE}]+(?=\w)")
+"""Space that parts no fields: ``Mon - Fri``, ``1, 2``."""
+_PART = re.compile(
+    r"(?:(?P<all>[*?])|(?P<first>[0-9]{1,9})(?:-(?P<last>[0-9]{1,9}))?|(?P<from>[a-z]+)-(?P<to>[a-z]+))"
+    r"(?:/(?P<step>[0-9]{1,9}))?|(?P<only>[a-z]+)",
+    re.ASCII | re.IGNORECASE,
+)
+"""Both ends of a range are numbers, or both are names; a single name has no step."""
+_FILES = frozenset({"localtime", "posixrules", "Factory"})
+"""What lies beside the time zones on many systems, and is none by name."""
 
 
 class _Field(NamedTuple):
@@ -98,7 +109,8 @@ def parse(schedule: str, timezone: str | None = None) -> tuple[Schedule, tzinfo]
 
 @lru_cache(maxsize=256)
 def _schedule(text: str) -> Schedule:
-    parts = _SHORTHANDS.get(text.strip().lower(), text).split()
+    stripped = text.strip(_SPACE)
+    parts = re.findall(rf"[^{_SPACE}]+", _SHORTHANDS.get(stripped, _WITHIN.sub("", stripped)))
     if not 6 <= len(parts) <= 7:
         raise UsageError(
             f"The schedule {text!r:.120} has {len(parts)} fields, not 6 or 7.",
@@ -124,24 +136,20 @@ def _values(text: str, field: _Field, schedule: str) -> tuple[int, ...]:
 
 def _part(found: re.Match[str], field: _Field) -> range | None:
     """The values of ``*``, ``5``, ``5-10``, ``*/5``, ``5/5`` or ``5-10/2``; nothing for what is none of them."""
-    step = int(found["step"]) if found["step"] else 1
+    step = int(found["step"] or 1)
     if found["all"]:
-        low, high = field.low, field.high
-        if found["all"] == "?" and not field.any:
-            return None
+        low, high = (None, None) if found["all"] == "?" and not field.any else (field.low, field.high)
+    elif found["first"]:
+        low = int(found["first"])
+        high = int(found["last"] or (field.high if found["step"] else low))
     else:
-        first, last = _number(found["first"], field), _number(found["last"], field) if found["last"] else None
-        if first is None or (found["last"] and last is None):
-            return None
-        low, high = first, last if last is not None else field.high if found["step"] else first
-    if step < 1 or not field.low <= low <= high <= field.high:
+        low, high = _named(found["from"] or found["only"], field), _named(found["to"] or found["only"], field)
+    if low is None or high is None or step < 1 or not field.low <= low <= high <= field.high:
         return None
     return range(low, high + 1, step)
 
 
-def _number(text: str, field: _Field) -> int | None:
-    if text.isascii() and text.isdigit():
-        return int(text[:6])
+def _named(text: str, field: _Field) -> int | None:
     word = text.lower()
     word = _SHORTER.get(word, word)
     for place, name in enumerate(field.names):
@@ -157,6 +165,8 @@ def _zone(name: str) -> tzinfo:
     if name == "UTC":
         return UTC
     try:
+        if name in _FILES or name.startswith(("posix/", "right/")):
+            raise ValueError(name)
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
         raise UsageError(

@@ -42,7 +42,7 @@ def runs(schedule: str, after: datetime, count: int, timezone: str | None = None
         ("@daily", "2026-11-25 00:00:00", "2026-11-26 00:00:00"),
         ("@weekly", "2026-11-29 00:00:00", "2026-12-06 00:00:00"),
         ("@monthly", "2026-12-01 00:00:00", "2027-01-01 00:00:00"),
-        ("@Yearly", "2027-01-01 00:00:00", "2028-01-01 00:00:00"),
+        ("@yearly", "2027-01-01 00:00:00", "2028-01-01 00:00:00"),
     ],
 )
 def test_the_next_two_runs(schedule, first, second):
@@ -157,13 +157,74 @@ def test_a_wrong_field_is_named(schedule, field):
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "0 0 0 * * sun/1",
+        "0 0 0 1 jul/2 *",
+        "0 0 0 1 Sept *",
+        "0 0 0 * * Mon-5",
+        "0 0 0 * * 2-Fri",
+        "0 0 0 1 Jan-Juli *",
+        "0 0 0 * * Mo",
+        "0 0 0 * * Mon-Fri-Sat",
+        "0 0 0 1 2/ *",
+        "0 0 0 1 */+2 *",
+        "0 */٢ * * * *",
+        "0 0 0 * * \uff2don",
+        "0 0 0 * * \u017fun",
+        "0 */4294967296 * * * *",
+        "0 * /5 * * * *",
+        "0\x0b0\x0b0 * * *",
+        "0 0 0\u00a0* * *",
+        "@Daily",
+        "@DAILY",
+        "@annually",
+        "@midnight",
+        "@reboot",
+        "@every 5m",
+        "@daily *",
+        "TZ=UTC 0 0 0 * * *",
+        "0 0 0 L * *",
+        "0 0 0 15W * *",
+        "0 0 0 * * Fri#1",
+        "0 0 0 * * 5L",
+        "0 0 0 ? ? *",
+        "0 0 0 1-5/0 * *",
+    ],
+)
+def test_schedules_that_the_original_cannot_read_are_refused(schedule):
+    with pytest.raises(UsageError, match=r"^(The|In the) schedule"):
+        parse(schedule)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "same"),
+    [
+        ("0 0 0 * * MON-Friday/2", "0 0 0 * * 2,4,6"),
+        ("0 0 0 * * Mon - Fri", "0 0 0 * * 2-6"),
+        ("0 0, 30 9 , 18 * * *", "0 0,30 9,18 * * *"),
+        ("0 */ 20 5 / 6 * * *", "0 0,20,40 5,11,17,23 * * *"),
+        ("0 0 0 ?/10 * ?", "0 0 0 1,11,21,31 * *"),
+        ("\t0 0 0\r\n* * *\n", "0 0 0 * * *"),
+        (" @weekly\n", "0 0 0 * * 1"),
+        ("00 000 0 01 january 2 2026-2028", "0 0 0 1 1 2 2026,2027,2028"),
+        ("0 0 0 1 *,2 *", "0 0 0 1 * *"),
+    ],
+)
+def test_schedules_that_the_original_reads_mean_here_what_they_mean_there(schedule, same):
+    assert parse(schedule) == parse(same)
+
+
 @pytest.mark.parametrize("schedule", ["", "* * * * *", "* * * * * * * *", "@fortnightly", "0 0 0"])
 def test_a_schedule_has_six_fields_or_seven(schedule):
     with pytest.raises(UsageError, match="fields, not 6 or 7"):
         parse(schedule)
 
 
-@pytest.mark.parametrize("zone", ["Europe/Atlantis", "../../etc/passwd", "/etc/passwd", "Europe", "a\0b", "+01:00"])
+@pytest.mark.parametrize(
+    "zone", ["Europe/Atlantis", "../../etc/passwd", "/etc/passwd", "Europe", "a\0b", "+01:00", "posix/UTC", "localtime"]
+)
 def test_a_time_zone_that_is_not_there_is_an_error(zone):
     with pytest.raises(UsageError, match="There is no time zone"):
         parse("* * * * * *", zone)
