@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import FAILURES, WAITING, JobStatus, Moment, status_of
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import FAILURES, WAITING, JobStatus, Moment, schedule, status_of
 from hammerwork_cli.models.health import MENDABLE, Damage, Finding, FoundJob
 from hammerwork_cli.models.spawn_config import ignored_because
 from hammerwork_cli.queries import spawn_records
@@ -110,10 +111,21 @@ class Doctor:
 
     def _find(self, kind: Damage, limit: int | None = None) -> Finding | None:
         waiting = WORDS["running"] + WORDS["completed"] if kind == Damage.RAN_EARLY else WORDS["pending"]
-        rows = self._rows(kind.value, waiting=waiting, limit=limit or self.examples)
+        schedules = self._unfinished_schedules() if kind == Damage.CRON_STOPPED else None
+        rows = self._rows(kind.value, waiting=waiting, limit=limit or self.examples, schedules=schedules)
         if kind == Damage.NEVER_SPAWNED:
             rows = [(*row[:4], ignored_because(row[4])) for row in rows]
         return _finding(kind, rows)
+
+    def _unfinished_schedules(self) -> list[str]:
+        """The schedules of completed jobs by which these were to come back, or that nobody can read."""
+        return sorted({cron for cron, timezone in self._rows("completed_schedules") if self._goes_on(cron, timezone)})
+
+    def _goes_on(self, cron: str, timezone: str | None) -> bool:
+        try:
+            return schedule.next_run(cron, timezone, self.now) is not None
+        except UsageError:
+            return True
 
     def _waiting(self) -> dict[Damage, Finding | None]:
         rows: dict[Damage, list[Any]] = defaultdict(list)

@@ -83,14 +83,14 @@ WORDS = {
         "Run: hammerwork migration run",
     ),
     Damage.CRON_STOPPED: _Words(
-        "They recur, and ended in a failure: nothing schedules them again.",
-        "Retry them: hammerwork job retry ID",
+        "They recur, and have ended: nothing schedules them again.",
+        "Retry them: hammerwork job retry ID --force; one whose schedule `job enqueue` refuses, enqueue anew.",
         "schedule {}",
     ),
     Damage.RAN_EARLY: _Words(
         "They were taken before what they depend on had completed.",
         "If it matters, when that has completed: hammerwork job retry ID --force",
-        "{} has not completed",
+        "before {}",
     ),
     Damage.NEVER_SPAWNED: _Words(
         "They completed and spawned nothing, though they carry a spawn configuration.",

@@ -152,6 +152,12 @@ WHERE j.id IN (:ids) AND {is_lost} AND j.attempts >= j.max_attempts
 UPDATE hammerwork_jobs AS j SET status = 'Dead', failed_at = :now, error_message = COALESCE(error_message, :error)
 WHERE j.id IN (:ids) AND {is_lost} AND j.attempts >= j.max_attempts
 
+-- name: parent_completed_at
+p.completed_at
+
+-- name: parent_completed_at [archive]
+COALESCE(p.completed_at, a.completed_at)
+
 -- name: standing
 -- Each waiting job with its parents counted by what became of them.
 (SELECT j.id, COUNT({place}) AS parents,
@@ -160,7 +166,8 @@ SUM(CASE WHEN {parent_status} IN (:failed) THEN 1 ELSE 0 END) AS failed,
 SUM(CASE WHEN {place} IS NOT NULL AND {parent_status} IS NULL THEN 1 ELSE 0 END) AS missing,
 MIN(CASE WHEN {parent_status} IN (:failed) THEN {parent_text} END) AS failed_parent,
 MIN(CASE WHEN {place} IS NOT NULL AND {parent_status} IS NULL THEN {parent_text} END) AS missing_parent,
-MIN(CASE WHEN {parent_status} NOT IN (:completed) THEN {parent_text} END) AS open_parent
+MIN(CASE WHEN {parent_status} NOT IN (:completed) OR {parent_completed_at} > COALESCE(j.started_at, j.created_at)
+THEN {parent_text} END) AS later_parent
 FROM hammerwork_jobs j
 {parents}
 WHERE
@@ -234,16 +241,23 @@ AND p.dependency_status = 'waiting' AND p.status IN (:waiting)
 LIMIT :limit
 
 -- name: ran_early
--- Jobs that were taken although what they depend on had not completed.
-SELECT {found}, s.open_parent FROM {standing} AS s JOIN hammerwork_jobs j ON j.id = s.id
-WHERE s.open_parent IS NOT NULL
+-- Jobs that were taken although what they depend on had not completed, and still say that they wait.
+SELECT {found}, s.later_parent FROM {standing} AS s JOIN hammerwork_jobs j ON j.id = s.id
+WHERE s.later_parent IS NOT NULL
 {first}
 
+-- name: completed_schedules
+-- The schedules of recurring jobs that completed for good: whether these have ended, or cannot be read, SQL cannot say.
+SELECT DISTINCT j.cron_schedule, j.timezone FROM hammerwork_jobs j WHERE
+{mine}
+AND j.recurring AND j.status IN (:completed) AND j.cron_schedule IS NOT NULL
+
 -- name: cron_stopped
--- Recurring jobs that ended in failure: nothing schedules them again.
+-- Recurring jobs that have ended before their schedule did: nothing schedules them again.
 SELECT {found}, j.cron_schedule FROM hammerwork_jobs j WHERE
 {mine}
-AND j.recurring AND j.status IN (:failed)
+AND j.recurring AND (j.status IN (:failed)
+OR (j.status IN (:completed) AND j.cron_schedule IN (:schedules)))
 {first}
 
 -- name: unfinished_tables

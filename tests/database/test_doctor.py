@@ -391,18 +391,32 @@ def test_jobs_that_ran_before_their_parents_are_told(database: Database) -> None
     running, done = rows.job(status="Running", started_at=NOW), rows.job()
     early = rows.job(done, running, status="Completed", dependency_status="waiting")
     rows.job(done, status="Completed", dependency_status="waiting")
+    ended = rows.job(completed_at=START + timedelta(hours=1))
+    ran = {"status": "Completed", "dependency_status": "waiting"}
+    earlier = rows.job(done, ended, **ran, started_at=START + timedelta(minutes=59))
+    rows.job(done, ended, **ran, started_at=START + timedelta(minutes=61))
+    rows.job(done, ended, status="Completed", dependency_status="satisfied", started_at=START)
     found = doctor(database).look()
-    assert counted(found) == {"ran_early": 1}
-    assert [(example.id, example.detail) for example in found[0].examples] == [(early, running)]
+    assert counted(found) == {"ran_early": 2}
+    assert [(example.id, example.detail) for example in found[0].examples] == [(early, running), (earlier, ended)]
 
 
 def test_recurring_jobs_that_ended_are_told(database: Database) -> None:
     rows = Rows(database)
-    dead = rows.job(status="Dead", recurring=True, cron_schedule="0 0 * * * *")
-    rows.job(status="Pending", recurring=True, cron_schedule="0 0 * * * *")
-    found = doctor(database).look()
-    assert counted(found) == {"cron_stopped": 1}
-    assert [(example.id, example.detail) for example in found[0].examples] == [(dead, "0 0 * * * *")]
+    hourly, daily, once = "0 0 * * * *", "@Daily", "0 0 0 24 12 ? 2025"
+    dead = rows.job(status="Dead", recurring=True, cron_schedule=hourly)
+    rows.job(status="Pending", recurring=True, cron_schedule=hourly)
+    # A Rust worker that cannot read a schedule, or computes no next run, leaves its job Completed.
+    unreadable = rows.job(status="Completed", recurring=True, cron_schedule=daily)
+    left = rows.job(status="completed", recurring=True, cron_schedule=hourly, timezone="Europe/Oslo")
+    rows.job(status="Completed", recurring=True, cron_schedule=once)
+    rows.job(status="Completed", recurring=False, cron_schedule=hourly)
+    found = {finding.kind: finding for finding in doctor(database).look()}[Damage.CRON_STOPPED]
+    assert [(example.id, example.detail) for example in found.examples] == [
+        (dead, hourly),
+        (unreadable, daily),
+        (left, hourly),
+    ]
 
 
 def test_parents_that_never_spawned_are_told_with_what_kept_them(readable: Database, rows: Rows) -> None:
