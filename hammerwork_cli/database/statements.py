@@ -5,7 +5,8 @@ A statement begins with ``-- name: NAME [TAG ...]`` and a comment that says what
 - The variant whose tags all apply, and of those the one with most tags, is taken.
 - ``:name`` is a value; a list becomes as many values, for ``IN (:ids)``, and a list of tuples as many
   rows, for ``VALUES :rows``.
-- ``{name}`` is another named block, of the same file or of ``shared.sql``.
+- ``{name}`` is another named block, of the same file or of ``shared.sql``; ``{name one two}`` the same with ``one`` and
+  ``two`` in the places of its ``$1`` and ``$2``.
 - A line that ends in ``-- when :name`` is left out when that value is ``None``, ``False`` or empty.
 """
 
@@ -21,7 +22,7 @@ FOLDER = Path(__file__).parent.parent / "sql"
 
 _NAME = re.compile(r"^-- name: (?P<name>\w+)(?: \[(?P<tags>[\w ]+)\])?\s*$", re.MULTILINE)
 _WHEN = re.compile(r"\s+-- when :(?P<value>\w+)\s*$")
-_TOKEN = re.compile(r"'(?:[^']|'')*'|\{(?P<block>\w+)\}|(?<![:\w]):(?P<value>[a-z_]\w*)")
+_TOKEN = re.compile(r"'(?:[^']|'')*'|\{(?P<block>\w+)(?P<arguments>(?: [\w.:]+)*)\}|(?<![:\w]):(?P<value>[a-z_]\w*)")
 
 Part = tuple[str, str | None]
 """SQL text, and the value that follows it."""
@@ -65,7 +66,10 @@ def _expand_line(subject: str, line: str, tags: frozenset[str]) -> str:
     def block(token: re.Match[str]) -> str:
         if token["block"] is None:
             return token[0]
-        return _expand(subject, _variant(subject, token["block"], tags), tags)
+        sql = _variant(subject, token["block"], tags)
+        for place, argument in enumerate(token["arguments"].split(), start=1):
+            sql = sql.replace(f"${place}", argument)
+        return _expand(subject, sql, tags)
 
     expanded = _TOKEN.sub(block, line)
     if "\n" not in expanded or not _WHEN.search(line):

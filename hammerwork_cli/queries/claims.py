@@ -161,7 +161,7 @@ def _claimed(row: tuple[Any, ...], token: Claim) -> Claimed:
 
 def drained(database: Database, queues: Sequence[str], soon: datetime) -> bool:
     """Whether none of these queues has a job that may run until ``soon``; paused queues and recurring jobs aside."""
-    return database.row("claims.to_do", queues=list(queues), soon=soon) is None
+    return all(database.row("claims.to_do", queue=queue, soon=soon) is None for queue in queues)
 
 
 class End(StrEnum):

@@ -7,7 +7,7 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import MIGRATE, Row
-from hammerwork_cli.errors import MissingTablesError, NotFoundError, RefusedValueError
+from hammerwork_cli.errors import ConflictError, MissingTablesError, NotFoundError, RefusedValueError
 from hammerwork_cli.models import FAILURES, WAITING, JobStatus, priority_word, status_of
 from hammerwork_cli.models.queues import (
     HealthLimits,
@@ -196,6 +196,7 @@ def pause(database: Database, queue: str, *, by: str, now: datetime, reason: str
     Raises:
         RefusedValueError: no queue can have that name.
         MissingTablesError: the database has no table for it.
+        ConflictError: another queue is paused whose name is the same to the table of pauses: MySQL's collation.
     """
     if not 0 < len(queue) <= LONGEST_NAME:
         raise RefusedValueError(f"A queue's name has 1 to {LONGEST_NAME} characters.")
@@ -208,7 +209,14 @@ def pause(database: Database, queue: str, *, by: str, now: datetime, reason: str
             database.run("queues.pause", queue=queue, now=now, by=by[:LONGEST_NAME], reason=reason)
         elif reason is not None:
             database.run("queues.give_reason", queue=queue, reason=reason)
-        return PauseChange(queue, all_paused(database, queue)[0], not before, has_jobs(database, queue))
+        after = all_paused(database, queue)
+        if not after:
+            raise ConflictError(
+                f"The queue {queue!r} cannot be paused beside one that is: to this database's table of pauses, their"
+                " names are the same.",
+                hint="Queues that are paused are shown by: hammerwork queue list",
+            )
+        return PauseChange(queue, after[0], not before, has_jobs(database, queue))
 
     return database.transaction(work)
 

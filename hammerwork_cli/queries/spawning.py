@@ -13,6 +13,7 @@ from hammerwork_cli.queries import claims, enqueue, limits, notices
 from hammerwork_cli.queries.claims import Claim, Claimed, Ended, Settled
 from hammerwork_cli.queries.dependencies import hold, parent_statuses, state_of
 from hammerwork_cli.queries.kinship import chunks, live_or_archived
+from hammerwork_cli.queries.workers import Registration
 
 Batches = Callable[[], Iterable[Sequence[NewJob]]]
 """The children in lists; called again when the transaction has to be run again."""
@@ -272,9 +273,14 @@ def request(
     return SpawnRequest._make(database.rows("spawning.request_by_id", id=made)[0])
 
 
-def pending_requests(database: Database, limit: int = 20) -> list[SpawnRequest]:
-    """The oldest requests that no worker has taken."""
-    return [SpawnRequest._make(row) for row in database.rows("spawning.pending_requests", limit=limit)]
+def pending_requests(database: Database, worker: Registration, limit: int = 20) -> list[SpawnRequest]:
+    """The oldest requests that no worker has taken and that this one serves.
+
+    It serves those that name one of its spawn handlers, and those that name none, for jobs of its queues.
+    """
+    handlers, served = json.dumps(worker.handlers), json.dumps([*worker.handlers, *worker.queues])
+    rows = database.rows("spawning.pending_requests", handlers=handlers, served=served, limit=limit)
+    return [SpawnRequest._make(row) for row in rows]
 
 
 def requests(database: Database, job: str) -> list[SpawnRequest]:

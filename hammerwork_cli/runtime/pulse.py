@@ -100,7 +100,7 @@ class Heart(threading.Thread):
             self._told = asked.request
             self.on_request(asked.request)
         self._bury(database, asked.now)
-        wishes = spawning.pending_requests(database)
+        wishes = spawning.pending_requests(database, self.worker)
         if wishes:
             self.on_wishes(database, wishes)
         self._sweep(database)

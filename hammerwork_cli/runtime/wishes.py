@@ -15,13 +15,13 @@ class Wishes:
     """Takes the requests that a worker can fulfil.
 
     Args:
-        worker: who takes them; it serves its queues and its spawn handlers.
+        worker: who takes them.
         slots: where they are fulfilled.
         clock: the server's.
     """
 
     def __init__(self, worker: Registration, slots: Slots, clock: ServerClock) -> None:
-        self._worker, self._slots, self._clock = worker, slots, clock
+        self.worker, self._slots, self._clock = worker, slots, clock
         self._taking = threading.Lock()
         self._closed = False
 
@@ -29,9 +29,9 @@ class Wishes:
         """Takes those that no other worker was faster to take."""
         with self._taking:
             for request in requests:
-                if self._closed or not self._serves(request):
-                    continue
-                job = spawning.take_request(database, request, self._worker.id, self._clock.now())
+                if self._closed:
+                    return
+                job = spawning.take_request(database, request, self.worker.id, self._clock.now())
                 if job is not None:
                     self._slots.put([Wish(request, job)])
 
@@ -39,9 +39,3 @@ class Wishes:
         """From now on none is taken; who is just taking some has put them into the slots."""
         with self._taking:
             self._closed = True
-
-    def _serves(self, request: SpawnRequest) -> bool:
-        known = self._worker.handlers
-        if request.handler:
-            return request.handler in known
-        return request.queue in known or request.queue in self._worker.queues

@@ -330,7 +330,7 @@ class Worker:
 
     def _drained(self, database: Database) -> bool:
         soon = self._clock.now() + timedelta(seconds=DRAIN_SECONDS)
-        self._wished(database, spawning.pending_requests(database))
+        self._wished(database, spawning.pending_requests(database, self._wishes.worker))
         return self._slots.empty and claims.drained(database, list(self.queues), soon)
 
     def _takes_no_more_wishes(self) -> bool:

@@ -10,7 +10,7 @@ FOR UPDATE SKIP LOCKED
 TRUE
 
 -- name: unpaused [pause]
-NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause p WHERE p.queue_name = :queue)
+NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause p WHERE {same p.queue_name :queue})
 
 -- name: claimable
 j.status = 'Pending' AND (j.dependency_status IS NULL OR j.dependency_status IN ('none', 'satisfied'))
@@ -22,7 +22,7 @@ j.claimable = 1
 -- name: ready
 -- The jobs of a queue that may run now, the most urgent first, locked.
 SELECT {claimed} FROM hammerwork_jobs j
-WHERE j.queue_name = :queue AND {claimable} AND j.scheduled_at <= :now AND {unarchived}
+WHERE {same j.queue_name :queue} AND {claimable} AND j.scheduled_at <= :now AND {unarchived}
 AND {unpaused}
 AND j.priority = :priority -- when :priority
 ORDER BY j.priority DESC, j.scheduled_at LIMIT :limit
@@ -190,16 +190,10 @@ WHERE j.dependency_status || '' = 'waiting' AND cardinality(j.depends_on) > 1 AN
 -- Workflows whose jobs run although one that they depend on failed.
 SELECT w.id FROM hammerwork_workflows w WHERE w.failure_policy = 'continue_on_failure' AND w.id IN (:ids)
 
--- name: paused_elsewhere
-TRUE
-
--- name: paused_elsewhere [pause]
-NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause p WHERE p.queue_name = j.queue_name)
-
 -- name: to_do
--- Whether queues have a job that may run soon, or that runs.
+-- Whether a queue has a job that may run soon, or that runs.
 SELECT 1 FROM hammerwork_jobs j
-WHERE j.queue_name IN (:queues) AND {claimable} AND j.scheduled_at <= :soon AND {unarchived}
+WHERE {same j.queue_name :queue} AND {claimable} AND j.scheduled_at <= :soon AND {unarchived}
 AND (j.cron_schedule IS NULL OR j.attempts > 0)
-AND {paused_elsewhere}
+AND {unpaused}
 LIMIT 1

@@ -3,7 +3,7 @@
 
 -- name: next_queue
 -- The first name after another one. MariaDB jumps along its index only when asked name by name: DISTINCT reads all of
--- the index, and a recursion over MIN even once for each name.
+-- the index, and a recursion over MIN even once for each name. Of names that its collation takes for the same, one comes.
 SELECT MIN(j.queue_name) FROM hammerwork_jobs j
 WHERE j.queue_name >= :prefix
 AND j.queue_name > :after -- when :after

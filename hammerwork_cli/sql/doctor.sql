@@ -3,11 +3,11 @@
 
 -- name: mine
 j.archived_at IS NULL
-AND j.queue_name = :queue -- when :queue
+AND {same j.queue_name :queue} -- when :queue
 
 -- name: mine [unarchivable]
 j.id IS NOT NULL
-AND j.queue_name = :queue -- when :queue
+AND {same j.queue_name :queue} -- when :queue
 
 -- name: found
 j.id, j.queue_name, j.status, COUNT(*) OVER ()

@@ -14,7 +14,7 @@ COALESCE(j.completed_at, j.failed_at, j.timed_out_at, j.created_at)
 -- name: chosen
 -- The jobs of a models.JobFilter. Statuses come in every spelling, which partial indexes on one spelling cannot serve.
 TRUE
-AND j.queue_name = :queue -- when :queue
+AND {same j.queue_name :queue} -- when :queue
 AND j.status IN (:statuses) -- when :statuses
 AND (j.priority IN (:priorities) -- when :priorities
 OR j.priority NOT BETWEEN 0 AND 4 -- when :normal
@@ -66,7 +66,7 @@ FROM hammerwork_jobs_archive j WHERE j.id = :id
 -- How many jobs a filter chooses, by queue and status.
 SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs j
 WHERE {chosen}
-GROUP BY j.queue_name, j.status
+GROUP BY {by_name j.queue_name}, j.status
 
 -- name: any_held
 -- Whether a filter chooses a job that waits for others, or failed because of them.

@@ -6,7 +6,7 @@ UNION ALL SELECT p.queue_name, NULL, NULL, 0, 0, NULL, p.paused_at, p.paused_by,
 , 0, NULL, NULL -- when :since
 , NULL, 0 -- when :priorities
 FROM hammerwork_queue_pause p
-WHERE p.queue_name = :queue -- when :queue
+WHERE {same p.queue_name :queue} -- when :queue
 
 -- name: pauses
 -- Before 014 nothing can be paused.
@@ -28,31 +28,31 @@ AS ended, MIN(COALESCE(j.started_at, j.scheduled_at)) AS started_at, MIN(j.creat
 UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, COUNT(*), NULL, NULL -- when :since
 , NULL, 0 -- when :priorities
 FROM hammerwork_jobs j WHERE j.status IN (:completed) AND j.completed_at >= :since AND {of_queue} -- when :since
-GROUP BY j.queue_name, j.status -- when :since
+GROUP BY {by_name j.queue_name}, j.status -- when :since
 UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, COUNT(*), NULL, NULL -- when :since
 , NULL, 0 -- when :priorities
 FROM hammerwork_jobs j WHERE j.status IN (:failed) AND j.failed_at >= :since AND {of_queue} -- when :since
-GROUP BY j.queue_name, j.status -- when :since
+GROUP BY {by_name j.queue_name}, j.status -- when :since
 UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, COUNT(*), NULL, NULL -- when :since
 , NULL, 0 -- when :priorities
 FROM hammerwork_jobs j WHERE j.status IN (:failed) AND j.failed_at IS NULL AND j.timed_out_at >= :since -- when :since
-AND {of_queue} GROUP BY j.queue_name, j.status -- when :since
+AND {of_queue} GROUP BY {by_name j.queue_name}, j.status -- when :since
 UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, 0, -- when :since
 MIN(COALESCE(j.started_at, j.scheduled_at)), NULL -- when :since
 , NULL, 0 -- when :priorities
-FROM hammerwork_jobs j WHERE j.status IN (:running) AND {of_queue} GROUP BY j.queue_name, j.status -- when :since
+FROM hammerwork_jobs j WHERE j.status IN (:running) AND {of_queue} GROUP BY {by_name j.queue_name}, j.status -- when :since
 UNION ALL SELECT j.queue_name, j.status, j.dependency_status, 0, 0, NULL, NULL, NULL, NULL, 0, NULL, -- when :since
 MIN(j.created_at) -- when :since
 , NULL, 0 -- when :priorities
 FROM hammerwork_jobs j WHERE j.dependency_status IN ('waiting', 'failed') AND j.status IN (:pending) -- when :since
-AND {of_queue} GROUP BY j.queue_name, j.status, j.dependency_status -- when :since
+AND {of_queue} GROUP BY {by_name j.queue_name}, j.status, j.dependency_status -- when :since
 UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, 0, NULL, NULL -- when :priorities
 , j.priority, COUNT(*) -- when :priorities
-FROM hammerwork_jobs j WHERE {of_queue} GROUP BY j.queue_name, j.status, j.priority -- when :priorities
+FROM hammerwork_jobs j WHERE {of_queue} GROUP BY {by_name j.queue_name}, j.status, j.priority -- when :priorities
 
 -- name: of_queue
 -- For places that are conditional already; servers fold it away.
-(:queue IS NULL OR j.queue_name = :queue)
+(:queue IS NULL OR {same j.queue_name :queue})
 
 -- name: priority_columns
 j.priority, COUNT(*) AS of_priority
@@ -73,17 +73,16 @@ MIN(CASE WHEN r.place * 100 >= r.jobs * 95 THEN r.seconds END) AS p95
 FROM (SELECT s.seconds, ROW_NUMBER() OVER (ORDER BY s.seconds) AS place, COUNT(*) OVER () AS jobs
 FROM (SELECT {run_seconds} AS seconds FROM hammerwork_jobs c
 WHERE c.completed_at >= :since AND c.status IN (:completed) AND c.started_at IS NOT NULL
-AND (:queue IS NULL OR c.queue_name = :queue)) s
+AND (:queue IS NULL OR {same c.queue_name :queue})) s
 WHERE s.seconds IS NOT NULL) r
 
 -- name: any_job
 -- A row if a queue has jobs.
-SELECT 1 FROM hammerwork_jobs j WHERE j.queue_name = :queue LIMIT 1
+SELECT 1 FROM hammerwork_jobs j WHERE {same j.queue_name :queue} LIMIT 1
 
 -- name: states
 -- Jobs by queue, status and dependency status, and the pauses.
--- MySQL can compare names without letter case: the outermost MIN gives all rows of a queue the same spelling.
-SELECT MIN(g.queue_name) OVER (PARTITION BY g.queue_name), g.status, g.dependency_status, g.jobs, g.due, g.due_since,
+SELECT g.queue_name, g.status, g.dependency_status, g.jobs, g.due, g.due_since,
 g.paused_at, g.paused_by, g.reason
 , g.ended, g.started_at, g.created_at -- when :since
 , g.priority, g.of_priority, t.p50, t.p95 -- when :priorities
@@ -93,8 +92,8 @@ NULL AS paused_at, NULL AS paused_by, NULL AS reason
 , {window_columns} -- when :since
 , {priority_columns} -- when :priorities
 FROM hammerwork_jobs j
-WHERE j.queue_name = :queue -- when :queue
-GROUP BY j.queue_name, j.status, j.dependency_status
+WHERE {same j.queue_name :queue} -- when :queue
+GROUP BY {by_name j.queue_name}, j.status, j.dependency_status
 {also_by_priority} -- when :priorities
 {window_rows}
 {pauses}
@@ -104,7 +103,7 @@ CROSS JOIN ({run_times}) t -- when :priorities
 -- name: paused [pause]
 -- Paused queues, by name.
 SELECT p.queue_name, p.paused_at, p.paused_by, p.reason FROM hammerwork_queue_pause p
-WHERE p.queue_name = :queue -- when :queue
+WHERE {same p.queue_name :queue} -- when :queue
 ORDER BY p.queue_name
 
 -- name: pause [mysql]
@@ -120,8 +119,8 @@ ON CONFLICT (queue_name) DO NOTHING
 
 -- name: give_reason
 -- Another reason for a pause.
-UPDATE hammerwork_queue_pause SET reason = :reason WHERE queue_name = :queue
+UPDATE hammerwork_queue_pause SET reason = :reason WHERE {same queue_name :queue}
 
 -- name: resume
 -- Ends the pause of a queue.
-DELETE FROM hammerwork_queue_pause WHERE queue_name = :queue
+DELETE FROM hammerwork_queue_pause WHERE {same queue_name :queue}

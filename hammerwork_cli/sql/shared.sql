@@ -21,6 +21,22 @@ WHERE t.type = 'table' AND t.name LIKE 'hammerwork\_%' ESCAPE '\'
 -- Whether our own indexes are there.
 SELECT 1 FROM hammerwork_migrations WHERE migration_id = '015_spawn_indexes'
 
+-- name: same
+-- Whether a name is another one, to the letter: {same column value}.
+$1 = $2
+
+-- name: same [mysql]
+-- The collation finds it in an index, and takes names for the same that differ in letter case, accents or spaces at
+-- their end; bytes do not. Both are converted: a table may be in another character set than the connection.
+($1 = $2 AND CAST(CONVERT($1 USING utf8mb4) AS BINARY) = CAST(CONVERT($2 USING utf8mb4) AS BINARY))
+
+-- name: by_name
+-- What groups rows by a name, to the letter.
+$1
+
+-- name: by_name [mysql]
+$1, CAST($1 AS BINARY)
+
 -- name: archived_at
 j.archived_at
 

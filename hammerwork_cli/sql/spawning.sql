@@ -90,16 +90,27 @@ WHERE r.job_id = :job AND r.state IN ('pending', 'running')
 -- Jobs with open requests, the newest first.
 SELECT r.job_id FROM hammerwork_spawn_requests r
 WHERE r.state IN ('pending', 'running')
-AND r.queue_name = :queue -- when :queue
+AND {same r.queue_name :queue} -- when :queue
 ORDER BY r.requested_at DESC LIMIT :limit
 
 -- name: request_columns
 r.id, r.job_id, r.queue_name, r.handler, r.config, r.state, r.requested_at, r.requested_by, r.claimed_by, r.ended_at,
 r.children, r.error_message
 
+-- name: is_one [postgresql]
+-- Whether a name is one of a JSON list, to the letter.
+$1 IN (SELECT json_array_elements_text(CAST($2 AS json)))
+
+-- name: is_one [sqlite]
+$1 IN (SELECT value FROM json_each($2))
+
+-- name: is_one [mysql]
+JSON_CONTAINS($2, JSON_QUOTE(CONVERT($1 USING utf8mb4)))
+
 -- name: pending_requests
--- What workers were asked for and have not begun.
+-- What workers were asked for and have not begun, as far as one with these handlers and queues serves it.
 SELECT {request_columns} FROM hammerwork_spawn_requests r WHERE r.state = 'pending'
+AND ({is_one r.handler :handlers} OR (r.handler IS NULL AND {is_one r.queue_name :served}))
 ORDER BY r.requested_at LIMIT :limit
 
 -- name: requests

@@ -82,7 +82,7 @@ CASE WHEN j.status IN (:failed) THEN 0 WHEN j.status IN (:running) THEN 1 ELSE 2
 
 -- name: in_page
 -- What a page of children may hold: after the last one seen, in the order of {urgent_first}.
-AND j.queue_name = :queue -- when :queue
+AND {same j.queue_name :queue} -- when :queue
 AND j.status IN (:statuses) -- when :statuses
 AND {urgency} >= :cursor_urgency -- when :cursor_at
 AND ({urgency} > :cursor_urgency OR j.created_at > :cursor_at OR (j.created_at = :cursor_at AND j.id > :cursor_id)) -- when :cursor_at
@@ -129,17 +129,17 @@ LIMIT :limit
 
 -- name: child_groups
 -- Children of a job, counted by queue and status.
-SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs j WHERE {is_child} GROUP BY j.queue_name, j.status
+SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs j WHERE {is_child} GROUP BY {by_name j.queue_name}, j.status
 
 -- name: joined_child_groups
 -- The same of children of which it is not the first parent.
-SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs j WHERE {is_other_child} GROUP BY j.queue_name, j.status
+SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs j WHERE {is_other_child} GROUP BY {by_name j.queue_name}, j.status
 
 -- name: archived_child_groups
 -- The same of archived children.
 SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs_archive j
 WHERE {is_archived_child} AND {is_only_archived}
-GROUP BY j.queue_name, j.status
+GROUP BY {by_name j.queue_name}, j.status
 
 -- name: archived_children
 -- Archived children of some jobs.
@@ -221,7 +221,7 @@ ORDER BY w.at DESC, j.id
 SELECT {node} FROM hammerwork_jobs j
 WHERE {has_config}
 AND j.created_at >= :since -- when :since
-AND j.queue_name = :queue -- when :queue
+AND {same j.queue_name :queue} -- when :queue
 AND j.status IN (:statuses) -- when :statuses
 AND {operation_id} = :operation -- when :operation
 AND j.created_at <= :cursor_at -- when :cursor_at
@@ -236,10 +236,10 @@ SELECT {node} FROM hammerwork_jobs j
 WHERE j.id IN (SELECT o.parent_id FROM hammerwork_spawn_operations o
 WHERE TRUE
 AND o.ended_at >= :since -- when :since
-AND (o.operation_id = :operation OR CAST(o.id AS CHAR(36)) = :operation) -- when :operation
+AND ({same o.operation_id :operation} OR CAST(o.id AS CHAR(36)) = :operation) -- when :operation
 )
 AND j.created_at >= :since -- when :since
-AND j.queue_name = :queue -- when :queue
+AND {same j.queue_name :queue} -- when :queue
 AND j.status IN (:statuses) -- when :statuses
 AND j.created_at <= :cursor_at -- when :cursor_at
 AND (j.created_at < :cursor_at OR j.id < :cursor_id) -- when :cursor_at
@@ -277,7 +277,7 @@ UNION SELECT o.parent_id FROM hammerwork_spawn_operations o WHERE o.ended_at >= 
 -- name: in_window
 j.created_at >= :since
 AND {has_config} -- when :configured
-AND j.queue_name = :queue -- when :queue
+AND {same j.queue_name :queue} -- when :queue
 
 -- name: parent_and_status
 j.id, c.status
@@ -332,7 +332,7 @@ WHERE s.seconds IS NOT NULL) r
 -- Jobs with spawn configuration and no children, that have not failed, newest first.
 SELECT {node} FROM hammerwork_jobs j
 WHERE {has_config}
-AND j.queue_name = :queue -- when :queue
+AND {same j.queue_name :queue} -- when :queue
 AND j.status NOT IN (:failed)
 AND NOT {is_parent}
 AND {never_recorded}
@@ -343,6 +343,6 @@ LIMIT :limit
 -- Jobs that wait for others, newest first.
 SELECT {node} FROM hammerwork_jobs j
 WHERE j.dependency_status = 'waiting' AND j.status NOT IN (:ended)
-AND j.queue_name = :queue -- when :queue
+AND {same j.queue_name :queue} -- when :queue
 ORDER BY j.created_at DESC, j.id DESC
 LIMIT :limit

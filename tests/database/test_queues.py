@@ -90,21 +90,6 @@ def test_a_hostile_name_is_a_name_like_any_other(database: Database, rows: Rows)
     assert [state.name for state in queues.states(database, now=NOW)] == ["work"]
 
 
-@pytest.mark.mysql
-def test_names_that_mysql_takes_for_the_same_are_one_queue(new_database: Callable[..., str]) -> None:
-    with contextlib.closing(connect(new_database("mysql", migrated=True))) as database:
-        if not database.query("SELECT 'a' = 'A'")[0][0]:
-            pytest.skip("this server compares letter case")
-        rows = Rows(database)
-        rows.job(queue="Mail", status="Completed")
-        rows.job(queue="mail", status="Pending")
-        rows.job(queue="MAIL", status="Running")
-        queues.pause(database, "mAil", by="me@here", now=NOW)
-        [state] = queues.states(database, now=NOW)
-        assert state.counts.by_status == {"Completed": 1, "Pending": 1, "Running": 1}
-        assert state.pause is not None
-
-
 def test_an_empty_database_has_no_queues(database: Database) -> None:
     assert queues.states(database, now=NOW) == []
     assert queues.health(database, HealthLimits(), now=NOW) == []

@@ -237,3 +237,29 @@ def test_every_statement_that_the_code_names_is_shipped():
     assert ("shared", "schema") in named
     shipped = {(subject, head["name"]) for subject, text in SHIPPED.items() for head in statements._NAME.finditer(text)}
     assert named - shipped == set()
+
+
+# The statements that there are.
+
+NAMED = r"\b(?:queue_name|spawn_key|handler|(?<!\{)operation_id)\b"
+COMPARED = re.compile(rf"{NAMED}\s*(?:=|<>|IN\b|LIKE\b)|(?:GROUP|PARTITION) BY [^(\n]*(?<!by_name j\.){NAMED}")
+EXACT_BY_ITSELF = {
+    # Its column holds bytes.
+    "c.spawn_key = :key",
+    # Says that a row is to stay as it is.
+    "queue_name = hammerwork_queue_pause.queue_name",
+}
+
+
+def test_names_are_compared_to_the_letter_in_every_statement():
+    """``{same column value}`` and ``{by_name column}`` do so; a bare ``=`` follows MySQL's collation."""
+    for file in sorted((statements.FOLDER).glob("*.sql")):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if line.startswith("--") or any(exact in line for exact in EXACT_BY_ITSELF):
+                continue
+            assert not COMPARED.search(line), f"{file.name}: {line}"
+
+
+def test_a_block_may_take_words(sql):
+    sql(jobs="-- name: same\n$1 = $2\n-- name: x\nSELECT 1 WHERE {same a.b :c} AND {same d e.f} -- when :c\n")
+    assert bound("jobs.x", c=7) == ("SELECT 1 WHERE a.b = ? AND d = e.f", [7])

@@ -1,0 +1,100 @@
+"""Names are exact on every database, whatever its collation takes for the same."""
+
+from datetime import timedelta
+
+import pytest
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ConflictError
+from hammerwork_cli.models import JobFilter, SpawnRequest
+from hammerwork_cli.models.queues import HealthLimits
+from hammerwork_cli.queries import claims, job_changes, queues, spawning, spawns
+from hammerwork_cli.queries.job_changes import Delete
+from hammerwork_cli.queries.job_selections import Chosen
+from hammerwork_cli.queries.jobs import find
+from hammerwork_cli.queries.workers import Registration
+from tests.rows import START, Rows
+
+NOW = START + timedelta(hours=10)
+NAMES = ("orders", "Orders", "ÓRDERS", "orders ")
+WORKER = "11111111-1111-4111-8111-111111111111"
+
+
+@pytest.fixture
+def rows(database: Database) -> Rows:
+    """One pending job in each of four queues that a collation takes for the same."""
+    made = Rows(database)
+    for name in NAMES:
+        made.job(queue=name, status="Pending", spawns=True)
+    return made
+
+
+def test_a_worker_takes_jobs_of_its_own_queue_only(database: Database, rows: Rows) -> None:
+    taken = claims.claim(database, "orders", worker=WORKER, now=NOW, limit=10, slots=10)
+    assert [job.queue_name for job in taken] == ["orders"]
+    assert claims.drained(database, ["orders"], NOW)
+    assert not claims.drained(database, ["orders", "ÓRDERS"], NOW)
+
+
+def test_a_pause_holds_one_queue(database: Database, rows: Rows) -> None:
+    queues.pause(database, "Orders", by="me", now=NOW)
+    for name in NAMES:
+        taken = claims.claim(database, name, worker=WORKER, now=NOW, limit=10, slots=10)
+        assert [job.queue_name for job in taken] == ([] if name == "Orders" else [name])
+    assert claims.drained(database, ["Orders"], NOW)
+    assert [pause.queue for pause in queues.all_paused(database, "Orders")] == ["Orders"]
+    assert queues.all_paused(database, "orders") == []
+    assert not queues.resume(database, "orders").changed
+    assert queues.resume(database, "Orders").changed
+
+
+def test_the_table_of_pauses_has_one_of_the_names_that_its_collation_takes_for_the_same(
+    database: Database, rows: Rows
+) -> None:
+    queues.pause(database, "Orders", by="me", now=NOW)
+    if database.dialect == "mysql":
+        with pytest.raises(ConflictError, match="'orders' cannot be paused beside one that is"):
+            queues.pause(database, "orders", by="me", now=NOW)
+    else:
+        assert queues.pause(database, "orders", by="me", now=NOW).changed
+
+
+def test_each_queue_is_counted_by_itself(database: Database, rows: Rows) -> None:
+    window = timedelta(days=2)
+    assert {state.name: state.counts.total for state in queues.states(database, now=NOW)} == dict.fromkeys(NAMES, 1)
+    assert {health.state.name for health in queues.health(database, HealthLimits(), now=NOW)} == set(NAMES)
+    for name in NAMES:
+        detailed = queues.stats(database, now=NOW, queue=name, window=window)
+        assert (detailed.state.counts.total, sum(count.jobs for count in detailed.by_priority)) == (1, 1)
+        assert queues.states(database, now=NOW, queue=name)[0].counts.total == 1
+        assert queues.health(database, HealthLimits(), now=NOW, queue=name)[0].state.counts.total == 1
+    assert not queues.has_jobs(database, "OrderS")
+
+
+def test_the_filters_of_lists_are_exact(database: Database, rows: Rows) -> None:
+    for name in NAMES:
+        wanted = JobFilter(queue=name)
+        assert [job.node.queue for job in find(database, wanted, limit=10).jobs] == [name]
+        assert [(group.queue, group.jobs) for group in Chosen(wanted).groups(database)] == [(name, 1)]
+        assert [found.job.queue for found in spawns.pending(database, queue=name, limit=10)] == [name]
+    assert {group.queue for group in Chosen(JobFilter()).groups(database)} == set(NAMES)
+
+
+def test_deleting_the_jobs_of_one_queue_leaves_those_of_the_others(database: Database, rows: Rows) -> None:
+    outcome = job_changes.run(database, Chosen(JobFilter(queue="orders")), Delete(NOW))
+    assert outcome.changed == 1
+    assert {state.name for state in queues.states(database, now=NOW)} == {*NAMES} - {"orders"}
+
+
+def test_a_worker_sees_the_requests_that_it_serves_and_no_others_hide_them(database: Database, rows: Rows) -> None:
+    def ask(queue: str, handler: str | None) -> SpawnRequest:
+        job = rows.job(queue=queue)
+        return spawning.request(database, job, handler=handler, config=None, by="me", now=NOW)
+
+    for number in range(25):
+        ask("elsewhere", None if number % 2 else "split")
+    mine = [ask("orders", None), ask("elsewhere", "Split"), ask("Split", None)]
+    for queue, handler in (("orders ", None), ("ÓRDERS", None), ("orders", "split"), ("orders", "SPLIT")):
+        ask(queue, handler)
+    worker = Registration(WORKER, "w", "host", 1, "1", ("orders",), ("Split",), 1, 30.0)
+    assert {request.id for request in spawning.pending_requests(database, worker)} == {ask.id for ask in mine}
