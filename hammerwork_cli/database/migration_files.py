@@ -27,6 +27,7 @@ _MAKES = tuple(
         (r"CREATE TRIGGER (\w+)", "trigger {1}"),
         # Clears away the ruin of an index, so it has nothing to do once the index stands.
         (r"DROP INDEX CONCURRENTLY IF EXISTS (\w+)", "index {1}"),
+        (r"DROP INDEX (idx_\w+)", "no index {1}"),
         # Looks for itself whether there is something to do.
         (r"DO (\$\$)", ""),
         (r"DROP (?:TABLE|FUNCTION) IF EXISTS\s+(\w+)", ""),
@@ -41,11 +42,16 @@ class Clause:
     """A statement, or one clause of an ``ALTER TABLE``.
 
     Attributes:
-        makes: such as ``column hammerwork_jobs.priority``; empty when it is to run every time.
+        makes: such as ``column hammerwork_jobs.priority``, or ``no index name``; empty when it is to run every time.
     """
 
     makes: str
     sql: str
+
+    def is_done(self, present: Collection[str]) -> bool:
+        """Whether it has nothing to do where the objects ``present`` are there."""
+        gone = self.makes.startswith("no ")
+        return bool(self.makes) and (self.makes.removeprefix("no ") in present) != gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,7 @@ class Step:
 
     def statement(self, present: Collection[str]) -> str | None:
         """What is to be sent where the objects ``present`` are there, ``None`` when nothing is missing."""
-        missing = [clause for clause in self.clauses if not clause.makes or clause.makes not in present]
+        missing = [clause for clause in self.clauses if not clause.is_done(present)]
         if not missing:
             return None
         if not self.head:

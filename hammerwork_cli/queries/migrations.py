@@ -21,6 +21,7 @@ from hammerwork_cli.models import Migration, MigrationState, Moment, PlannedMigr
 Result = TypeVar("Result")
 Record = tuple[Moment, int]
 
+TRACKING = "table hammerwork_migrations"
 TRIES = 8
 PATIENCE_SECONDS = 600
 POLL_SECONDS = 0.2
@@ -70,7 +71,7 @@ def plan(database: Database) -> list[PlannedMigration]:
         for migration in MIGRATIONS
         if migration.id not in recorded
     ]
-    if planned and "table hammerwork_migrations" not in present:
+    if planned and TRACKING not in present:
         lines = statements.load("migrations.tracking_table", frozenset({database.dialect}))
         table = statements.bind(lines, {}, database.placeholder)[0].strip()
         planned[0] = PlannedMigration(planned[0].migration, (table, *planned[0].statements))
@@ -123,7 +124,7 @@ def _objects(database: Database) -> frozenset[str]:
 
 
 def _recorded(database: Database) -> dict[str, Record]:
-    if "table hammerwork_migrations" not in _objects(database):
+    if TRACKING not in _objects(database):
         return {}
     return {_text(name): (moment, took) for name, moment, took in _read(database, "migrations.recorded")}
 
@@ -200,7 +201,7 @@ def _unlock(database: Database) -> None:
 
 def _run(database: Database, on_progress: OnProgress) -> list[Migration]:
     _check_server(database)
-    _in_transaction(database, lambda: database.plain_run("migrations.tracking_table"))
+    _patiently(database, (), lambda: _in_transaction(database, lambda: database.plain_run("migrations.tracking_table")))
     recorded = _recorded(database)
     open_ones = [migration for migration in MIGRATIONS if migration.id not in recorded]
     applied = [migration for migration in open_ones if _apply(database, migration, on_progress)]
@@ -253,28 +254,38 @@ def _in_one_piece(
         _record(database, migration, began)
         return True
 
-    return database.transaction(work)
+    return _patiently(database, all_steps, lambda: database.transaction(work))
 
 
 def _bit_by_bit(
     database: Database, migration: Migration, all_steps: Sequence[Step], on_step: Callable[[int], None]
 ) -> bool:
     began = time.monotonic()
+    _patiently(database, all_steps, lambda: _send(database, all_steps, on_step))
+    return _record(database, migration, began)
+
+
+def _patiently(database: Database, all_steps: Sequence[Step], work: Callable[[], Result]) -> Result:
+    """Does it again as long as somebody else makes the same things at once, which the original does without a lock."""
     fruitless = 0
     while True:
-        before = _todo(all_steps, _objects(database))
+        before = _left(database, all_steps)
         try:
-            _send(database, all_steps, on_step)
-            break
+            return work()
         except ConnectionLostError:
             raise
         except DatabaseError as error:
-            left = _todo(all_steps, _objects(database))
+            left = _left(database, all_steps)
             fruitless = fruitless + 1 if left == before else 0
             if left and fruitless >= (TRIES if _may_pass(error) else 1):
                 raise
             time.sleep(random.uniform(0, 0.05 * 2**fruitless))  # noqa: S311  jitter is no secret
-    return _record(database, migration, began)
+
+
+def _left(database: Database, all_steps: Sequence[Step]) -> list[str]:
+    """What is to be done yet; without the record of migrations, that as well."""
+    present = _objects(database)
+    return [*([] if TRACKING in present else [TRACKING]), *_todo(all_steps, present)]
 
 
 def _may_pass(error: DatabaseError) -> bool:

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from typing import Any
@@ -252,6 +253,35 @@ def test_a_database_whose_record_was_lost_is_recognised(empty_database: Database
     assert read_schema(database) == schema
 
 
+@pytest.fixture(params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")])
+def of_the_original(request: pytest.FixtureRequest, new_database: Callable[..., str]) -> Iterator[Database]:
+    """A database of a kind that the original knows, empty."""
+    with contextlib.closing(connect(new_database(request.param))) as database:
+        yield database
+
+
+def test_what_the_original_left_after_any_migration_is_told_and_finished(
+    of_the_original: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its 001 and 007 make indexes that its 002 and 012 take away."""
+    database = of_the_original
+    on_postgres = database.dialect == "postgresql"
+    indexes = {
+        1: ["idx_hammerwork_jobs_queue_status" if on_postgres else "idx_queue_status", "(queue_name, status)"],
+        7: ["idx_hammerwork_jobs_depends_on", "USING GIN (depends_on)"],
+    }
+    for last in (1, 7) if on_postgres else (1,):
+        migrations.drop(database)
+        with monkeypatch.context() as patch:
+            patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:last])
+            migrations.run(database)
+        name, on = indexes[last]
+        database.script(f"CREATE INDEX {name} ON hammerwork_jobs {on}")
+        assert list(states(database).values()) == ["applied"] * last + ["pending"] * (len(IDS) - last)
+        migrations.run(database)
+        assert without_ours(read_schema(database), database) == expected_schema(database)
+
+
 # Runs that are broken off.
 
 
@@ -338,6 +368,33 @@ def test_two_programs_at_once_do_not_collide(url: str, hammerwork: Callable[...,
     with contextlib.closing(connect(url)) as database:
         if database.dialect != "sqlite":
             assert without_ours(read_schema(database), database) == expected_schema(database)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("last", [0, 1, 7], ids=["the record", "001", "007"])
+def test_a_run_goes_on_when_the_original_which_knows_no_lock_was_faster(
+    postgres_url: str, last: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.closing(connect(postgres_url)) as theirs, contextlib.closing(connect(postgres_url)) as ours:
+        with monkeypatch.context() as patch:
+            patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[: max(last - 1, 0)])
+            if last:
+                migrations.run(theirs)
+        theirs.script("BEGIN")
+        if last:
+            for step in steps(IDS[last - 1], "postgresql"):
+                theirs.script(step.statement(()) or "")
+        else:
+            theirs.plain_run("migrations.tracking_table")
+        with ThreadPoolExecutor(1) as pool:
+            run = pool.submit(migrations.run, ours)
+            blocked = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND cardinality("
+            while not theirs.query(f"{blocked}pg_blocking_pids(pid)) > 0")[0][0]:
+                assert not run.done()
+                time.sleep(0.01)
+            theirs.script("COMMIT")
+            assert applied(run.result(60)) == IDS[max(last - 1, 0) :]
+        assert without_ours(read_schema(ours), ours) == expected_schema(ours)
 
 
 @pytest.mark.mysql

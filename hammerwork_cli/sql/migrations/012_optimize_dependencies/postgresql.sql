@@ -30,12 +30,11 @@ BEGIN
             EXECUTE format('ALTER TABLE %I ALTER COLUMN %I DROP DEFAULT', found.tablename, found.columnname);
         END IF;
     END LOOP;
+    -- Here, not in steps of their own: those that the original's 007 made have gone with the old columns.
+    CREATE INDEX IF NOT EXISTS idx_hammerwork_jobs_depends_on ON hammerwork_jobs USING GIN (depends_on);
+    CREATE INDEX IF NOT EXISTS idx_hammerwork_jobs_dependents ON hammerwork_jobs USING GIN (dependents);
 END
 $$;
--- next
-CREATE INDEX idx_hammerwork_jobs_depends_on ON hammerwork_jobs USING GIN (depends_on);
--- next
-CREATE INDEX idx_hammerwork_jobs_dependents ON hammerwork_jobs USING GIN (dependents);
 -- next
 ALTER TABLE hammerwork_jobs
     ADD CONSTRAINT chk_depends_on_size CHECK (array_length(depends_on, 1) IS NULL OR array_length(depends_on, 1) <= 1000),
