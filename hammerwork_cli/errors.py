@@ -1,6 +1,6 @@
 """Every failure the program knows, what it means, and the exit code a script sees."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 LIST_JOBS = "Ids are shown by: hammerwork job list"
 
@@ -24,6 +24,14 @@ class HammerworkError(Exception):
         self.message = message
         self.hint = hint
         self.details = details
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As every other exception, without calling ``__init__`` again, whose arguments are each class's own."""
+        return _again, (type(self), self.args), self.__dict__
+
+
+def _again(kind: type[HammerworkError], arguments: tuple[object, ...]) -> HammerworkError:
+    return kind.__new__(kind, *arguments)
 
 
 class AnswerIsNoError(HammerworkError):

@@ -2,29 +2,32 @@
 
 import inspect
 import os
-import signal
+import socket
 import threading
 import traceback
 from collections.abc import AsyncIterable, Callable, Iterator
 from dataclasses import replace
 from itertools import islice
-from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import SpawnConfig
-from hammerwork_cli.runtime import logs
+from hammerwork_cli.runtime import logs, streams
 from hammerwork_cli.runtime.children import iterable
 from hammerwork_cli.runtime.handlers import Handlers, takes_context
 from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.loading import load_handlers
+from hammerwork_cli.runtime.pipe import Pipe
 from hammerwork_cli.runtime.results import result_text
-from hammerwork_cli.runtime.spawning import SpawnContext, SpawnError, SpawnFailedError, SpawnLimitError, SpawnResult
+from hammerwork_cli.runtime.spawning import SpawnContext, SpawnError, SpawnFailedError, SpawnResult
 
 if TYPE_CHECKING:
     from hammerwork_cli.queries.claims import Claimed
     from hammerwork_cli.runtime.queue import Queue
 
+OWN_VARIABLES = frozenset({"HAMMERWORK_WEB_TOKEN"})
+"""Not for handlers: the token lets whoever has it change jobs through the web server."""
+URL_VARIABLE = "HAMMERWORK_DATABASE_URL"
 BATCH = 200
 """Children that go through the pipe at once."""
 
@@ -43,11 +46,24 @@ class Start(NamedTuple):
     log: tuple[str, bool] | None
 
 
+class ContextRecord(NamedTuple):
+    """What a process is sent of a run's :class:`SpawnContext`, which it makes of it.
+
+    Attributes:
+        job: its row.
+        config: of its spawning.
+    """
+
+    job: "Claimed"
+    config: SpawnConfig
+
+
 class Answer(NamedTuple):
     """What the worker hears.
 
     Attributes:
-        kind: ``ready``, ``value`` (the last one), ``jobs`` (children), ``write`` (one to be written now), ``error``.
+        kind: ``ready`` (with the process's id), ``value`` (the last one), ``jobs`` (children), ``write`` (one to be
+            written now), ``error``.
         value: what it is about.
     """
 
@@ -73,48 +89,39 @@ class Failure(NamedTuple):
     refused: bool = False
 
 
-def serve(pipe: Connection, start: Start) -> None:
+def main(descriptor: int) -> None:
     """Runs what it is told to until the pipe is closed."""
-    _leave_signals_alone()
-    _end_with_parent()
+    end = socket.socket(fileno=descriptor)
+    end.set_inheritable(False)
+    # Else what a handler forks would hold the pipe open after its end.
+    os.register_at_fork(after_in_child=end.close)
+    pipe = Pipe(end)
+    number, start = pipe.receive()
+    streams.tolerate()
     if start.log is not None:
         logs.configure(start.log[0], as_json=start.log[1])
     try:
         handlers = load_handlers(start.target)
     except BaseException as error:  # noqa: BLE001  told to the worker
-        pipe.send(Answer("error", failure(error)))
+        pipe.send(number, Answer("error", failure(error)))
         return
-    pipe.send(Answer("ready"))
+    # Modules may have read it while they were imported; handlers have context.queue, and what they start has nothing.
+    os.environ.pop(URL_VARIABLE, None)
+    pipe.send(number, Answer("ready", os.getpid()))
     _Server(pipe, handlers, start.url).run()
 
 
-def _leave_signals_alone() -> None:
-    """Ctrl-C is the worker's; what a handler starts is killed with it, as a group."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    os.setpgid(0, 0)
+def failure(error: BaseException, refusal: BaseException | None = None) -> Failure:
+    """An error as it is sent.
 
-
-def _end_with_parent() -> None:
-    from multiprocessing import parent_process
-
-    parent = parent_process()
-
-    def wait() -> None:
-        if parent is not None:
-            parent.join()
-            os.killpg(0, signal.SIGKILL)
-
-    threading.Thread(target=wait, name="hammerwork-parent", daemon=True).start()
-
-
-def failure(error: BaseException) -> Failure:
-    """An error as it is sent."""
+    Args:
+        error: what was raised.
+        refusal: what the worker answered last to ``context.spawn``.
+    """
     if isinstance(error, HammerworkError):
         cause = error.__cause__
         trace = "" if cause is None or isinstance(cause, HammerworkError) else _trace(cause)
-        return Failure(error.message, error.message, trace, isinstance(error, SpawnError), "refused" in error.details)
+        return Failure(error.message, error.message, trace, isinstance(error, SpawnError), error is refusal)
     first = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return Failure(first, str(error), _trace(error))
 
@@ -126,10 +133,11 @@ def _trace(error: BaseException) -> str:
 class _Server:
     """Runs one thing after the other."""
 
-    def __init__(self, pipe: Connection, handlers: Handlers, url: str) -> None:
+    def __init__(self, pipe: Pipe, handlers: Handlers, url: str) -> None:
         self._pipe, self._handlers, self._url = pipe, handlers, url
         self._asking = threading.Lock()
-        self._turn = 0
+        self._number = 0
+        self._refusal: HammerworkError | None = None
         self._loop: Any = None
         self._queue: Queue | None = None
         self._verbs: dict[str, Callable[..., Any]] = {
@@ -143,38 +151,40 @@ class _Server:
         """Until nobody asks any more."""
         while True:
             try:
-                verb, arguments = self._pipe.recv()
+                number, (verb, arguments) = self._pipe.receive()
             except (EOFError, OSError):
                 return
+            self._number = number
             try:
                 answer = Answer("value", self._verbs[verb](*arguments))
             except BaseException as error:  # noqa: BLE001  whatever a handler raises is told to the worker
-                answer = Answer("error", failure(error))
+                answer = Answer("error", failure(error, self._refusal))
             with self._asking:
-                self._turn += 1
-                self._pipe.send(answer)
+                self._number = 0
+                self._refusal = None
+                self._pipe.send(number, answer)
 
-    def _job(self, queue: str, row: "Claimed", config: SpawnConfig) -> str | None:
+    def _job(self, queue: str, record: ContextRecord) -> str | None:
         handler = self._handlers.job_handler(queue)
         assert handler is not None
-        job = Job.of(row)
-        arguments = (job, self._context(job, config)) if takes_context(handler.function) else (job,)
+        context = self._context(record)
+        arguments = (context.parent_job, context) if takes_context(handler.function) else (context.parent_job,)
         return result_text(self._settled(handler.function(*arguments)))
 
-    def _validate(self, name: str, row: "Claimed", config: SpawnConfig) -> None:
-        self._settled(self._handlers.named(name).validate_spawn(Job.of(row), config))
+    def _validate(self, name: str, record: ContextRecord) -> None:
+        self._settled(self._handlers.named(name).validate_spawn(Job.of(record.job), record.config))
 
     def _complete(self, name: str, result: SpawnResult) -> None:
         self._settled(self._handlers.named(name).on_spawn_complete(result))
 
-    def _spawn(self, name: str, row: "Claimed", config: SpawnConfig) -> None:
-        produced: Any = self._handlers.named(name).spawn_jobs(self._context(Job.of(row), config))
+    def _spawn(self, name: str, record: ContextRecord) -> None:
+        produced: Any = self._handlers.named(name).spawn_jobs(self._context(record))
         if not isinstance(produced, AsyncIterable):
             produced = self._settled(produced)
         children = self._steps(produced) if isinstance(produced, AsyncIterable) else iter(iterable(produced))
         try:
             while batch := list(islice(children, BATCH)):
-                if self._ask(Answer("jobs", batch)) == "stop":
+                if self._ask(Answer("jobs", batch), self._number) == "stop":
                     return
         finally:
             for closing in (children, produced):
@@ -201,36 +211,33 @@ class _Server:
             self._loop = asyncio.Runner()
         return self._loop.run(_awaited(value))
 
-    def _context(self, job: Job, config: SpawnConfig) -> SpawnContext:
+    def _context(self, record: ContextRecord) -> SpawnContext:
         from hammerwork_cli.runtime.queue import Queue
 
         if self._queue is None:
             self._queue = Queue(self._url)
-        turn = self._turn
+        number = self._number
 
         def spawn(job: Job, *, key: str) -> Job:
-            answer = self._ask(Answer("write", (job, key)), turn)
-            if isinstance(answer, SpawnError):
+            answer = self._ask(Answer("write", (job, key)), number)
+            if isinstance(answer, HammerworkError):
+                self._refusal = answer
                 raise answer
             written, queue = answer
             return replace(job, id=written, queue=queue)
 
-        return SpawnContext(job, config, self._queue, spawn)
+        return SpawnContext(Job.of(record.job), record.config, self._queue, spawn)
 
-    def _ask(self, question: Answer, turn: int | None = None) -> Any:
+    def _ask(self, question: Answer, number: int) -> Any:
         """Says something in the course of a run, and returns the answer."""
         with self._asking:
-            if turn is not None and turn != self._turn:
+            if number != self._number:
                 raise SpawnFailedError("The run that this context belongs to has ended.")
-            self._pipe.send(question)
-            kind, value = self._pipe.recv()
-        return _refusal(*value) if kind == "refused" else value
-
-
-def _refusal(message: str, limit: tuple[str, int, int, str] | None) -> SpawnError:
-    error: SpawnError = SpawnFailedError(message) if limit is None else SpawnLimitError(*limit)
-    error.details["refused"] = True
-    return error
+            self._pipe.send(number, question)
+            answered, value = self._pipe.receive()
+            if answered != number:
+                os._exit(1)
+        return value
 
 
 async def _awaited(awaitable: Any) -> Any:

@@ -3,13 +3,9 @@
 The worker keeps the database to itself: what handlers return, produce and ask for comes through a pipe.
 """
 
-import atexit
-import os
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from multiprocessing import get_context
 from typing import Any
 
 from hammerwork_cli.database import DatabaseUrl
@@ -18,127 +14,11 @@ from hammerwork_cli.models import SpawnConfig
 from hammerwork_cli.runtime import logs
 from hammerwork_cli.runtime.failures import JobError, RemoteError
 from hammerwork_cli.runtime.handlers import Handlers
-from hammerwork_cli.runtime.isolated import Answer, Failure, Start, serve
+from hammerwork_cli.runtime.isolated import ContextRecord, Failure, Start
 from hammerwork_cli.runtime.job import Job
+from hammerwork_cli.runtime.process import Process, ProcessDiedError, cause, start_of
 from hammerwork_cli.runtime.results import StoredResult
-from hammerwork_cli.runtime.spawning import (
-    SpawnContext,
-    SpawnError,
-    SpawnFailedError,
-    SpawnHandler,
-    SpawnLimitError,
-    SpawnResult,
-)
-
-LOOK_SECONDS = 1.0
-"""Between looks whether a silent process lives: what it has started may hold the pipe open."""
-LAST_SECONDS = 5.0
-_starting = threading.Lock()
-
-
-class ProcessDiedError(SpawnError):
-    """The process that ran a handler is gone."""
-
-    code = "process_died"
-
-
-class _Process:
-    """One process, used by one thread; another may kill it."""
-
-    def __init__(self, start: Start) -> None:
-        context = get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._lock = threading.Lock()
-        self._process = context.Process(target=serve, args=(theirs, start), name="hammerwork-handlers")
-        try:
-            with _starting:
-                # Ctrl-C reaches all that the terminal has started, and is none of this one's business.
-                before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-                try:
-                    self._process.start()
-                finally:
-                    signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        finally:
-            theirs.close()
-
-    def wait_until_ready(self) -> None:
-        """Until it has loaded the handlers.
-
-        Raises:
-            JobError: it cannot.
-        """
-        answer = self.hear()
-        if answer.kind == "error":
-            self.end()
-            raise JobError(answer.value.first) from _cause(answer.value)
-
-    def say(self, *words: object) -> None:
-        """Sends something.
-
-        Raises:
-            ProcessDiedError: nobody is there.
-        """
-        try:
-            self._pipe.send(words)
-        except OSError as error:
-            raise self._died() from error
-
-    def hear(self) -> Answer:
-        """The next answer, however long it takes.
-
-        Raises:
-            ProcessDiedError: none will come.
-        """
-        try:
-            while not self._pipe.poll(LOOK_SECONDS):
-                if not self._process.is_alive() and not self._pipe.poll():
-                    raise EOFError
-            answer: Answer = self._pipe.recv()
-        except (EOFError, OSError) as error:
-            raise self._died() from error
-        return answer
-
-    def _died(self) -> ProcessDiedError:
-        self._process.join(LAST_SECONDS)
-        return ProcessDiedError(f"The process that ran the handler ended: {_ending(self._process.exitcode)}.")
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it is there."""
-        return self._process.is_alive()
-
-    @property
-    def id(self) -> int | None:
-        """The system's; ``None`` when it is let go of."""
-        with suppress(ValueError):
-            return self._process.pid
-        return None
-
-    def kill(self) -> None:
-        """Ends it at once, and whatever it has started."""
-        with self._lock, suppress(OSError, ValueError):
-            if not self._process.is_alive():
-                return
-            try:
-                os.killpg(self._process.pid or 0, signal.SIGKILL)
-            except ProcessLookupError:
-                self._process.kill()  # it has not come to have a group of its own
-
-    def end(self) -> None:
-        """Ends it, and forgets it."""
-        self.kill()
-        self._process.join(LAST_SECONDS)
-        with self._lock, suppress(OSError, ValueError):
-            self._pipe.close()
-            self._process.close()
-
-
-def _ending(code: int | None) -> str:
-    if code is not None and code < 0:
-        with suppress(ValueError):
-            return f"killed by {signal.Signals(-code).name}"
-        return f"killed by signal {-code}"
-    return f"exit code {code}"
+from hammerwork_cli.runtime.spawning import SpawnContext, SpawnError, SpawnFailedError, SpawnHandler, SpawnResult
 
 
 class Processes:
@@ -150,49 +30,49 @@ class Processes:
 
     def __init__(self, start: Start) -> None:
         self._start = start
-        self._by_thread: dict[int, _Process] = {}
+        self._starting = threading.Lock()
+        self._by_thread: dict[int, Process] = {}
         self._closed = False
-        # Before multiprocessing's own, which waits for them.
-        atexit.register(self.close)
 
-    def ready(self) -> None:
-        """Sees to it that this thread has a process which has loaded the handlers.
+    def ready(self, run: object) -> None:
+        """Gives a run of this thread a process which has loaded the handlers.
 
         Raises:
             JobError: they cannot be loaded.
             ProcessDiedError: it died at once.
         """
-        self._mine()
+        self._mine().begin(run)
 
-    def _mine(self) -> _Process:
+    def _mine(self) -> Process:
         thread = threading.get_ident()
         process = self._by_thread.get(thread)
-        if process is not None and process.is_alive:
+        if process is not None and process.is_usable:
             return process
         if process is not None:
             process.end()
-        if self._closed:
-            raise ProcessDiedError("The worker ends.")
-        process = self._by_thread[thread] = _Process(self._start)
+        with self._starting:
+            if self._closed:
+                raise ProcessDiedError("The worker ends.")
+            process = self._by_thread[thread] = Process(self._start)
         process.wait_until_ready()
         return process
 
     def ids(self) -> list[int]:
         """The system's ids of those that there are."""
-        return [found for process in tuple(self._by_thread.values()) if (found := process.id) is not None]
+        return [process.pid for process in tuple(self._by_thread.values()) if process.pid is not None]
 
-    def kill(self, thread: int) -> None:
-        """Ends what a thread runs, at once."""
+    def kill(self, thread: int, run: object) -> None:
+        """Ends what a thread runs, at once, if it still is this run."""
         process = self._by_thread.get(thread)
         if process is not None:
-            process.kill()
+            process.end_run(run)
 
     def close(self) -> None:
         """Ends all of them."""
-        self._closed = True
-        atexit.unregister(self.close)
-        for process in tuple(self._by_thread.values()):
-            process.kill()
+        with self._starting:
+            self._closed = True
+            for process in self._by_thread.values():
+                process.doom()
 
     def forget(self) -> None:
         """Lets go of those that have ended; nobody may use them any more."""
@@ -212,54 +92,58 @@ class Processes:
         return remote
 
     def call(self, verb: str, *arguments: object, context: SpawnContext | None = None) -> Iterator[Any]:
-        """Runs something in the process of this thread: yields children as they come, then what it returned.
+        """Runs something in the process of this thread: yields lists of children as they come, then what it returned.
+
+        A process that does anything else than answer is ended, and the next call has another one.
 
         Raises:
             ProcessDiedError: the process died.
             _Failed: what was run failed.
         """
         process = self._mine()
-        process.say(verb, arguments)
-        refusal: HammerworkError | None = None
-        while True:
-            kind, value = process.hear()
-            if kind == "jobs":
-                go_on = False
-                try:
-                    yield from value
-                    go_on = True
-                finally:
-                    if not go_on:
-                        process.say("next", "stop")
-                        _ = process.hear()
-                process.say("next", "more")
-            elif kind == "write":
-                assert context is not None
-                refusal = self._write(process, context, *value)
-            elif kind == "error":
-                if value.refused and refusal is not None:
-                    raise refusal
-                raise _Failed(value)
-            else:
-                yield value
-                return
-
-    def _write(self, process: _Process, context: SpawnContext, job: Job, key: str) -> HammerworkError | None:
+        settled, refusal = False, None
         try:
-            written = context.spawn(job, key=key)
-        except HammerworkError as error:
-            limit = None
-            if isinstance(error, SpawnLimitError):
-                limit = (error.limit, error.value, error.attempted, error.root)
-            process.say("refused", (error.message, limit))
-            return error
-        process.say("written", (written.id, written.queue))
-        return None
+            process.request(verb, arguments)
+            while not settled:
+                kind, value = process.hear()
+                settled = kind in ("value", "error")
+                if kind == "value":
+                    yield value
+                elif kind == "jobs" and verb == "spawn":
+                    yield value
+                    process.say("more")
+                elif kind == "write" and context is not None:
+                    refusal = _write(process, context, *value)
+                elif kind == "error":
+                    raise refusal if value.refused and refusal is not None else _Failed(value)
+                else:
+                    raise ProcessDiedError(
+                        "The process that ran the handler was ended: it answered what nobody had asked."
+                    )
+        except GeneratorExit:
+            if not settled:
+                with suppress(ProcessDiedError):
+                    process.say("stop")
+                    settled = process.hear().kind in ("value", "error")
+            raise
+        finally:
+            if not settled:
+                process.doom()
+
+
+def _write(process: Process, context: SpawnContext, job: Job, key: str) -> HammerworkError | None:
+    try:
+        written = context.spawn(job, key=key)
+    except HammerworkError as error:
+        process.say(error)
+        return error
+    process.say((written.id, written.queue))
+    return None
 
 
 def processes(target: str, url: DatabaseUrl) -> Processes:
     """Those of a worker whose handlers have this name, and which log as it does."""
-    return Processes(Start(target, url.raw, logs.settings()))
+    return Processes(start_of(target, url.raw, logs.settings()))
 
 
 class _Failed(Exception):  # noqa: N818  never leaves this module
@@ -270,22 +154,17 @@ class _Failed(Exception):  # noqa: N818  never leaves this module
         self.failure = failure
 
 
-def _cause(failure: Failure) -> RemoteError | None:
-    return RemoteError(failure.message, failure.first, failure.trace) if failure.trace else None
-
-
 class _RemoteJob:
     """A job's handler, elsewhere."""
 
     def __init__(self, processes: Processes, queue: str) -> None:
         self._processes, self._queue = processes, queue
 
-    def __call__(self, job: Job, context: SpawnContext) -> StoredResult | None:
-        call = self._processes.call("job", self._queue, job._row, context.config, context=context)
+    def __call__(self, job: Job, context: SpawnContext) -> StoredResult | None:  # noqa: ARG002  the context has the job
         try:
-            text = next(call)
+            text = next(self._processes.call("job", self._queue, _record(context), context=context))
         except _Failed as error:
-            raise JobError(error.failure.first) from _cause(error.failure)
+            raise JobError(error.failure.first) from cause(error.failure)
         return None if text is None else StoredResult(text)
 
 
@@ -297,37 +176,36 @@ class _RemoteSpawner(SpawnHandler):
 
     def validate_spawn(self, parent_job: Job, config: SpawnConfig, /) -> None:
         """Raises what it raised."""
-        self._run("validate", parent_job._row, config)
+        self._run("validate", ContextRecord(parent_job._row, config))
 
     def on_spawn_complete(self, result: SpawnResult, /) -> None:
         """Tells it."""
         self._run("complete", result)
 
-    def _run(self, verb: str, *arguments: object) -> None:
+    def _run(self, verb: str, argument: object) -> None:
         try:
-            next(self._processes.call(verb, self._name, *arguments))
+            next(self._processes.call(verb, self._name, argument))
         except _Failed as error:
             failure = error.failure
             if failure.spawn:
-                raise SpawnError(failure.message) from _cause(failure)
+                raise SpawnError(failure.message) from cause(failure)
             raise RemoteError(failure.message, failure.first, failure.trace) from None
 
     def spawn_jobs(self, context: SpawnContext, /) -> Iterator[Job]:
         """The children as they come."""
-        call = self._processes.call("spawn", self._name, context.parent_job._row, context.config, context=context)
-        last: list[Any] = []
+        call = self._processes.call("spawn", self._name, _record(context), context=context)
         try:
-            for child in call:
-                # What comes last is what the call itself returned.
-                if last:
-                    yield last.pop()
-                last.append(child)
+            for children in call:
+                yield from children or ()
         except _Failed as error:
             failure = error.failure
-            if failure.spawn:
-                raise SpawnFailedError(failure.message) from _cause(failure)
-            raise SpawnFailedError(f"The spawn handler failed: {failure.first} Nothing was spawned.") from _cause(
-                failure
+            told = (
+                failure.message if failure.spawn else f"The spawn handler failed: {failure.first} Nothing was spawned."
             )
+            raise SpawnFailedError(told) from cause(failure)
         finally:
             call.close()  # type: ignore[attr-defined]
+
+
+def _record(context: SpawnContext) -> ContextRecord:
+    return ContextRecord(context.parent_job._row, context.config)

@@ -88,7 +88,7 @@ class Runner:
         job = Job.of(claimed)
         try:
             if self.processes is not None:
-                self.processes.ready()
+                self.processes.ready(run)
                 run.began = time.monotonic()
             handler = self.handlers.job_handler(claimed.queue_name)
             config = config_of(job)
@@ -289,6 +289,8 @@ class Runner:
         request, claimed = wish.request, wish.job
         job, began = Job.of(claimed), self.clock.now()
         try:
+            if self.processes is not None:
+                self.processes.ready(run)
             config = SpawnConfig.parse(request.config) if request.config else config_of(job)
             config = config or SpawnConfig()
             named = replace(config, handler=request.handler or config.handler)

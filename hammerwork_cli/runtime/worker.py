@@ -347,7 +347,7 @@ class Worker:
 
     def _timed_out(self, run: Run) -> Ended:
         if self._processes is not None:
-            self._processes.kill(run.thread)
+            self._processes.kill(run.thread, run)
         took = (run.deadline or 0) - run.began
         return self._runner.failed(run.job, Failed(f"It did not end within {took:g} s.", End.TIMED_OUT))
 

@@ -1,21 +1,31 @@
 """Handlers in processes: what hangs is killed, what crashes fails alone, and all else is as in threads."""
 
+import contextlib
+import json
 import os
+import subprocess
+import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hammerwork_cli import Handlers, Job, JobStatus, RetryStrategy, SpawnConfig, Worker
+from hammerwork_cli.database import DatabaseUrl, connect
 from hammerwork_cli.errors import ConfigError, HammerworkError, UsageError
+from hammerwork_cli.queries import migrations
+from hammerwork_cli.runtime.isolation import processes
+from hammerwork_cli.runtime.loading import load_handlers
+from hammerwork_cli.runtime.spawning import SpawnResult
 from tests.runtime.conftest import Stage
 
 HANDLERS = """
-import asyncio, os, signal, subprocess, time
+import asyncio, ctypes, os, pickle, re, signal, socket, subprocess, time
 from pathlib import Path
 from hammerwork_cli import Handlers, Job, HammerworkError, SpawnHandler
 
@@ -29,10 +39,55 @@ def where(job):
 
 @app.job("hang")
 def hang(job):
-    program = subprocess.Popen(["sleep", "600"])
-    Path(job.payload["file"]).write_text(f"{os.getpid()} {program.pid}")
+    Path(job.payload["file"]).write_text(f"{os.getpid()} {programs()}")
     while True:
         time.sleep(60)
+
+def programs():
+    # One in our group, one that has left it, and one that has no parent any more, either.
+    near = subprocess.Popen(["sleep", "600"])
+    far = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    shell = ["sh", "-c", "sleep 600 >&2 & echo $!"]
+    orphan = subprocess.run(shell, start_new_session=True, stdout=subprocess.PIPE, check=True, text=True).stdout
+    return f"{near.pid} {far.pid} {orphan}"
+
+@app.job("holds_the_gil")
+def holds_the_gil(job):
+    Path("pids.new").write_text(f"{os.getpid()} {programs()}")
+    os.rename("pids.new", "pids")
+    re.match("(a+)+$", "a" * 60 + "b")
+
+def pipe():
+    for number in map(int, os.listdir("/proc/self/fd")):
+        if os.path.exists(f"/proc/self/fd/{number}") and "socket" in os.readlink(f"/proc/self/fd/{number}"):
+            return number
+
+@app.job("forges")
+def forges(job):
+    from hammerwork_cli.runtime.isolated import Answer
+    from hammerwork_cli.runtime.pipe import _HEADER
+    data = pickle.dumps(Answer("value", '"forged"'))
+    forged = {"late": _HEADER.pack(b"hmwk", 77, len(data)) + data, "noise": b"Hello, world" * 10, "half": b"hmwk"}
+    os.write(pipe(), forged[job.payload])
+    if job.payload == "half":
+        if ctypes.CDLL(None).fork() == 0:
+            time.sleep(600)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "true"
+
+@app.job("asks")
+def asks(job, context):
+    errors = []
+    for key in ("", "one", "two", "three"):
+        try:
+            context.spawn(Job("leaf"), key=key)
+        except Exception as error:
+            errors.append([type(error).__name__, str(error), getattr(error, "hint", None)])
+    return errors
+
+@app.job("environment")
+def environment(job, context):
+    return [name for name in os.environ if "HAMMERWORK" in name], os.environ.get("DATABASE_URL"), context.queue.url.raw
 
 @app.job("crash")
 def crash(job):
@@ -98,6 +153,12 @@ def crashing(context):
 def no_jobs(context):
     return "text"
 
+class Told(SpawnHandler):
+    def on_spawn_complete(self, result):
+        Path(result.operation_id).write_text(str(os.getpid()))
+
+app.register_handler("told", Told)
+
 class Careful(SpawnHandler):
     def validate_spawn(self, parent, config):
         if "refuse" in parent.payload:
@@ -129,8 +190,6 @@ def work(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
 
 
 def result(stage: Stage, job: Job) -> Any:
-    import json
-
     return json.loads(stage.one(job, "result_data"))
 
 
@@ -163,10 +222,14 @@ def test_what_hangs_is_killed_with_all_it_has_started_and_its_slot_goes_on(
     assert stage.status(hanging, after) == [JobStatus.TIMED_OUT, JobStatus.COMPLETED]
     assert stage.one(hanging, "error_message") == "It did not end within 1 s."
     assert (report.completed, report.failed, report.unreturned) == (1, 1, 0)
-    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+    assert_gone((tmp_path / "pids").read_text())
+
+
+def assert_gone(pids: str) -> None:
+    """Soon none of these processes is there."""
     give_up = time.monotonic() + 30
-    while any(is_there(pid) for pid in pids):
-        assert time.monotonic() < give_up
+    while any(is_there(int(pid)) for pid in pids.split()):
+        assert time.monotonic() < give_up, pids
         time.sleep(0.01)
 
 
@@ -182,6 +245,89 @@ def test_a_process_that_dies_fails_its_attempt_only(
     assert stage.one(crash, "attempts") == 2
     assert said in stage.one(crash, "error_message")
     assert (report.completed, report.failed) == (1, 2)
+
+
+def test_a_process_is_killed_only_for_the_run_that_it_serves(
+    work: Any, tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del work  # its module is there
+    answer = tmp_path / "answer"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    both = processes("isolated_app:app", DatabaseUrl.parse(sqlite_url))
+    told = both.handlers(load_handlers("isolated_app:app")).named("told")
+
+    def served(run: object) -> str:
+        both.ready(run)
+        told.on_spawn_complete(SpawnResult("", str(answer), "told", 0, (), datetime.now(UTC)))
+        return answer.read_text()
+
+    thread = threading.get_ident()
+    first = served(1)
+    both.kill(thread, 1)
+    second = served(2)
+    both.kill(thread, 1)
+    assert first != second == served(3)
+    both.close()
+    both.forget()
+    with pytest.raises(HammerworkError, match="ends"):
+        both.ready(4)
+
+
+def test_an_answer_that_nobody_asked_for_ends_the_process_and_half_an_answer_stops_nobody(
+    stage: Stage, work: Any
+) -> None:
+    forged = [Job("forges", kind, max_attempts=1) for kind in ("late", "noise", "half")]
+    after = Job("where").as_background()
+    report = work(*forged, after)
+    assert stage.status(*forged, after) == [JobStatus.DEAD] * 3 + [JobStatus.COMPLETED]
+    errors = [stage.one(job, "error_message") for job in forged]
+    assert ["nobody had asked" in errors[0], "no message" in errors[1], "SIGKILL" in errors[2]] == [True] * 3, errors
+    assert "pid" in result(stage, after)
+    assert (report.completed, report.failed) == (1, 3)
+
+
+def test_errors_of_context_spawn_are_the_same_in_threads_and_in_processes(stage: Stage, work: Any) -> None:
+    told = []
+    for isolation in ("thread", "process"):
+        asks = Job("asks", {"count": 0}).with_spawn_config(SpawnConfig(handler="fan", max_spawn_count=1))
+        work(asks, isolation=isolation)
+        told.append(json.loads(stage.one(asks, "result_data").replace(asks.id, "ID")))
+    assert told[0] == told[1]
+    assert [kind for kind, _, _ in told[0]].count("UsageError") == 1
+
+
+def test_handlers_in_processes_inherit_neither_the_web_token_nor_the_url(
+    stage: Stage, work: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HAMMERWORK_WEB_TOKEN", "HAMMERWORK_DATABASE_URL", "DATABASE_URL", "HAMMERWORK_LOG_LEVEL"):
+        monkeypatch.setenv(name, "theirs")
+    environment = Job("environment")
+    work(environment)
+    assert result(stage, environment) == [["HAMMERWORK_LOG_LEVEL"], "theirs", stage.queue.url.raw]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere what has left the process's group goes on")
+def test_nothing_goes_on_when_a_worker_is_killed_whatever_its_handlers_hold(
+    sqlite_url: str, tmp_path: Path, clean_environment: dict[str, str]
+) -> None:
+    with contextlib.closing(connect(sqlite_url)) as database:
+        migrations.run(database)
+    (tmp_path / "script.py").write_text(
+        textwrap.dedent(HANDLERS) + "if __name__ == '__main__':\n    from hammerwork_cli import Queue, Worker\n"
+        f"    Queue({sqlite_url!r}).enqueue(Job('holds_the_gil'))\n"
+        f"    Worker({sqlite_url!r}, '__main__:app', isolation='process').run()\n"
+    )
+    environment = {**clean_environment, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen([sys.executable, "script.py"], cwd=tmp_path, env=environment) as worker:
+        try:
+            give_up = time.monotonic() + 60
+            while not (tmp_path / "pids").exists():
+                assert time.monotonic() < give_up
+                assert worker.poll() is None
+                time.sleep(0.05)
+        finally:
+            worker.kill()
+    assert_gone((tmp_path / "pids").read_text())
 
 
 def test_errors_come_with_the_place_where_they_arose(stage: Stage, work: Any) -> None:

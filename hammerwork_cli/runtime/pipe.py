@@ -1,0 +1,85 @@
+"""Numbered messages between a worker and a process that runs its handlers."""
+
+import pickle
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+LOOK_SECONDS = 1.0
+"""Between looks whether the other end lives: a process that it has forked may hold the pipe open."""
+_MARK = b"hmwk"
+_HEADER = struct.Struct("!4sQQ")
+_CHUNK = 1 << 16
+
+
+class BadMessageError(Exception):
+    """What came is no message, or none that is expected now."""
+
+
+class Pipe:
+    """One end. Each message is sent with the number of the request that it belongs to.
+
+    Objects are pickled: this is no border of trust, since the worker has imported the handlers' modules itself.
+
+    Args:
+        end: one of a pair of sockets.
+        lives: whether somebody is at the other end; without it, only the end of the pipe says so.
+    """
+
+    def __init__(self, end: socket.socket, lives: Callable[[], bool] | None = None) -> None:
+        self._end, self._lives = end, lives
+        self._read = bytearray()
+        end.settimeout(None if lives is None else LOOK_SECONDS)
+
+    def send(self, number: int, message: object) -> None:
+        """Sends a message.
+
+        Raises:
+            OSError: nobody is there.
+        """
+        data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+        rest = memoryview(_HEADER.pack(_MARK, number, len(data)) + data)
+        while rest:
+            try:
+                rest = rest[self._end.send(rest) :]
+            except TimeoutError:
+                self._look()
+
+    def receive(self) -> tuple[int, Any]:
+        """The next message and its number, however long it takes.
+
+        Raises:
+            OSError, EOFError: none will come.
+            BadMessageError: that was none.
+        """
+        mark, number, size = _HEADER.unpack(self._take(_HEADER.size))
+        if mark != _MARK:
+            raise BadMessageError("what it answered is no message")
+        data = self._take(size)
+        try:
+            return number, pickle.loads(data)  # noqa: S301  see above
+        except Exception as error:
+            raise BadMessageError(f"its answer cannot be read, {type(error).__name__}: {error}") from error
+
+    def _take(self, size: int) -> bytes:
+        while len(self._read) < size:
+            try:
+                chunk = self._end.recv(_CHUNK)
+            except TimeoutError:
+                self._look()
+                continue
+            if not chunk:
+                raise EOFError
+            self._read += chunk
+        taken = bytes(self._read[:size])
+        del self._read[:size]
+        return taken
+
+    def _look(self) -> None:
+        if self._lives is not None and not self._lives():
+            raise EOFError
+
+    def close(self) -> None:
+        """Lets go of this end."""
+        self._end.close()
