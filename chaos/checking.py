@@ -274,7 +274,7 @@ class _Checking:
         """Each key is recorded with the child that there is."""
         names = {row.id: row.name for row in self.rows}
         recorded = self.database.query("SELECT spawn_key, child_id FROM hammerwork_spawned_children")
-        for key, child in recorded:
+        for key, child in ((_text(key), child) for key, child in recorded):
             if names.get(str(child)) != key:
                 self.found.lost.append(f"the child {key}: it is recorded as {child}, which is {names.get(str(child))}")
         keyed = sum(1 for row in self.rows if "+" in row.name and "@" not in row.name)

@@ -43,7 +43,7 @@ _TRANSACTIONS = {
     "end: ": (claims, "settle"),
     "": (spawning, "complete"),
     "child by key: ": (spawning, "spawn_now"),
-    "taking a lost worker's jobs: ": (workers, "bury_lost"),
+    "taking a lost worker's jobs: ": (workers, "rescue"),
 }
 """What the steps of a transaction begin with, and the function that runs it."""
 _STATEMENTS = {

@@ -7,7 +7,7 @@ and finds that it was its own.
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,7 +19,6 @@ from hammerwork_cli.queries import dependencies, notices, releases
 from hammerwork_cli.queries.kinship import chunks
 
 RESULTS_BATCH = 500
-MOST_HELD = 100_000
 
 
 class Claim(NamedTuple):
@@ -105,8 +104,8 @@ def claim(
 ) -> list[Claimed]:
     """Takes jobs of a queue that may run now, the most urgent first; a paused queue gives none.
 
-    A job whose worker was lost comes alone, so that it cannot take its neighbours along again. Of last attempts there
-    are at most ``slots``: they must be started at once, and stand first.
+    A job whose worker was lost comes alone and only into a free slot, so that it cannot take its neighbours along
+    again. Of last attempts there are at most ``slots``: they must be started at once, and stand first.
 
     Args:
         database: where.
@@ -147,7 +146,7 @@ _ATTEMPTS, _MAX_ATTEMPTS, _LOSSES = (
 
 def _choose(rows: list[tuple[Any, ...]], slots: int) -> list[tuple[Any, ...]]:
     if rows and rows[0][_LOSSES]:
-        return rows[:1]
+        return rows[:1] if slots > 0 else []
     last = [row for row in rows if row[_ATTEMPTS] + 1 >= row[_MAX_ATTEMPTS] and not row[_LOSSES]][: max(slots, 0)]
     rest = [row for row in rows if row[_ATTEMPTS] + 1 < row[_MAX_ATTEMPTS] and not row[_LOSSES]]
     return last + rest if len(last) < slots or not last else last
@@ -164,6 +163,12 @@ def drained(database: Database, queues: Sequence[str], soon: datetime) -> bool:
     return all(database.row("claims.to_do", queue=queue, soon=soon) is None for queue in queues)
 
 
+def are_held(database: Database, queues: Sequence[str], workers: Sequence[str]) -> bool:
+    """Whether one of some workers has a job of these queues."""
+    ids = database.ids(sorted(workers))
+    return bool(workers) and any(database.row("claims.are_held", queue=queue, ids=ids) for queue in queues)
+
+
 class End(StrEnum):
     """What a run of a job came to."""
 
@@ -171,7 +176,6 @@ class End(StrEnum):
     RETRY = "retry"
     FAILED = "failed"
     TIMED_OUT = "timed_out"
-    UNSTARTED = "unstarted"
 
 
 @dataclass(slots=True)
@@ -243,34 +247,26 @@ def _complete(database: Database, ended: Sequence[Ended], now: datetime, settled
             by_claim[run.job.claim].append(run)
     completed: list[str] = []
     for token, runs in by_claim.items():
-        ids = [run.job.id for run in runs]
-        mine = guarded(database, "claims.complete", token, ids, settled, JobStatus.COMPLETED, now=now)
+        mine = _completed(database, token, runs, now, settled)
         store_results(database, token, [run for run in runs if run.result is not None and run.job.id in mine], now)
         completed += mine
     return completed
 
 
-def guarded(
-    database: Database,
-    statement: str,
-    token: Claim,
-    ids: Sequence[str],
-    settled: Settled,
-    leads_to: JobStatus,
-    **values: Any,
+def _completed(
+    database: Database, token: Claim, runs: Sequence[Ended], now: datetime, settled: Settled
 ) -> Sequence[str]:
-    """Runs a guarded change of jobs of one claim; those that another run of it had changed already count as changed.
-
-    Returns:
-        The ids that are changed now. The others are in ``settled.lost``.
-    """
-    held = {"token": token.token, "started": token.started_at}
-    if database.run(statement, ids=database.ids(ids), **held, **values) == len(ids):
+    """The jobs of one claim that are completed now; an earlier try of the same change may have completed them."""
+    ids = [run.job.id for run in runs]
+    if database.run("claims.complete", ids=database.ids(ids), **_held(token), now=now) == len(ids):
         return ids
-    rows = database.rows("claims.whose", ids=database.ids(ids))
-    mine = {str(job) for job, status, owner, _ in rows if owner == token.token and status == leads_to}
+    mine = _done_before(database, runs, now)
     settled.lost.update(job for job in ids if job not in mine)
     return [job for job in ids if job in mine]
+
+
+def _held(claim: Claim) -> dict[str, Any]:
+    return {"token": claim.token, "started": claim.started_at}
 
 
 def store_results(database: Database, token: Claim, runs: Sequence[Ended], now: datetime) -> None:
@@ -292,7 +288,7 @@ def _write_others(database: Database, ended: Sequence[Ended], now: datetime, set
     for run in ended:
         if run.end == End.COMPLETED and run.at is None:
             continue
-        if not write(database, run, now) and not was_ours(database, run):
+        if not write(database, run, now) and not was_ours(database, run, now):
             settled.lost.add(run.job.id)
         elif run.end in (End.FAILED, End.TIMED_OUT) and run.at is None:
             buried.append(run.job.id)
@@ -301,21 +297,20 @@ def _write_others(database: Database, ended: Sequence[Ended], now: datetime, set
 
 def write(database: Database, run: Ended, now: datetime) -> bool:
     """Writes one run that has ended otherwise than by completing once; whether the claim held."""
-    held: dict[str, Any] = {"token": run.job.claim.token, "started": run.job.claim.started_at}
-    if run.end == End.UNSTARTED:
-        done = database.run("claims.give_back", ids=database.ids([run.job.id]), **held)
-    elif run.end == End.RETRY:
-        done = database.run("claims.reschedule", id=run.job.id, at=run.at, error=run.error, **held)
+    held = _held(run.job.claim)
+    status, at = _outcome(run, now)
+    if run.end == End.RETRY:
+        done = database.run("claims.reschedule", id=run.job.id, at=at, error=run.error, **held)
     elif run.at is not None:
-        done = database.run("claims.recur", id=run.job.id, at=run.at, error=run.error, **held)
+        done = database.run("claims.recur", id=run.job.id, at=at, error=run.error, **held)
         if done and run.result is not None:
             store_results(database, run.job.claim, [run], now)
     else:
-        timed_out = run.end == End.TIMED_OUT
+        timed_out = status == JobStatus.TIMED_OUT
         done = database.run(
             "claims.bury",
             id=run.job.id,
-            status=(JobStatus.TIMED_OUT if timed_out else JobStatus.DEAD).value,
+            status=status.value,
             failed_at=None if timed_out else now,
             timed_out_at=now if timed_out else None,
             error=run.error,
@@ -324,44 +319,85 @@ def write(database: Database, run: Ended, now: datetime) -> bool:
     return done == 1
 
 
-def was_ours(database: Database, run: Ended) -> bool:
-    """Whether an earlier try of the same change went through."""
-    rows = database.rows("claims.whose", ids=database.ids([run.job.id]))
-    return any(owner == run.job.claim.token and status != JobStatus.RUNNING for _, status, owner, _ in rows)
+def _outcome(run: Ended, now: datetime) -> tuple[JobStatus, datetime]:
+    """The status that a run leads to, and the time that its change writes: when it is due again, or when it ended."""
+    if run.at is not None:
+        return JobStatus.PENDING, run.at
+    if run.end == End.COMPLETED:
+        return JobStatus.COMPLETED, now
+    return JobStatus.TIMED_OUT if run.end == End.TIMED_OUT else JobStatus.DEAD, now
+
+
+def _done_before(database: Database, runs: Sequence[Ended], now: datetime) -> set[str]:
+    """Those of some runs that an earlier try of the same change wrote, with the same ``now``.
+
+    The job carries the token, the status and the time that the change writes. A token alone proves nothing: whoever
+    cancels, retries or completes the job otherwise leaves it there.
+    """
+    by_id = {run.job.id: run for run in runs}
+    mine = set()
+    for job, status, token, scheduled_at, ended_at in database.rows("claims.whose", ids=database.ids(sorted(by_id))):
+        run = by_id[str(job)]
+        leads_to, at = _outcome(run, now)
+        written = moment(scheduled_at if leads_to == JobStatus.PENDING else ended_at)
+        if token == run.job.claim.token and status == leads_to and written == at:
+            mine.add(str(job))
+    return mine
+
+
+def was_ours(database: Database, run: Ended, now: datetime) -> bool:
+    """Whether an earlier try of the same change, with the same ``now``, went through."""
+    return bool(_done_before(database, [run], now))
 
 
 def give_back(database: Database, jobs: Iterable[Claimed]) -> int:
     """Returns claimed jobs that were not started, with their attempt; how many were still ours."""
-    by_claim: dict[Claim, list[str]] = defaultdict(list)
+    by_claim: dict[Claim, list[Claimed]] = defaultdict(list)
     for job in jobs:
-        by_claim[job.claim].append(job.id)
+        by_claim[job.claim].append(job)
+    queues = {job.queue_name for jobs in by_claim.values() for job in jobs}
 
     def work() -> int:
-        return sum(
-            database.run("claims.give_back", ids=database.ids(ids), token=token.token, started=token.started_at)
-            for token, ids in by_claim.items()
+        back = sum(
+            database.run("claims.give_back", ids=database.ids([job.id for job in jobs]), **_held(claim))
+            for claim, jobs in by_claim.items()
         )
+        notices.notify(database, queues)
+        return back
 
     return database.transaction(work)
 
 
-def give_back_unknown(database: Database, worker: str, known: Callable[[], Collection[str]]) -> int:
-    """Returns, with their attempt, jobs that a worker holds and knows nothing of; how many.
+class Compared(NamedTuple):
+    """How the jobs that a worker has by its own book differ from those that it has by the database's.
 
-    They were taken by a claim whose commit was not answered.
+    Attributes:
+        returned: how many it did not know of; they may run again.
+        not_ours: ids of jobs that it knows and that are not its own any more.
+    """
+
+    returned: int
+    not_ours: frozenset[str]
+
+
+def compare(database: Database, worker: str, known: Collection[str]) -> Compared:
+    """Compares what the database says a worker has with what it knows, and gives back what it does not know.
+
+    The worker does not know a job when its claim was committed and nobody answered, or when the server forgot, after a
+    fail-over, that the job had ended. Nobody may claim or end jobs for the worker meanwhile.
 
     Args:
         database: where.
-        worker: its id; nobody claims for it meanwhile.
-        known: asked for the ids of the jobs that it knows of.
+        worker: its id.
+        known: ids of the jobs that wait, run or have yet to be written there.
     """
 
-    def work() -> int:
-        held = [str(row[0]) for row in database.rows("workers.running_jobs", worker=worker, limit=MOST_HELD)]
-        unknown = sorted(set(held).difference(known()))
-        return sum(
+    def work() -> Compared:
+        held = {str(row[0]) for row in database.rows("claims.had_by", worker=worker)}
+        returned = sum(
             database.run("claims.give_back_unknown", ids=database.ids(part), worker=worker)
-            for part in chunks(unknown, database.key_chunk)
+            for part in chunks(sorted(held.difference(known)), database.key_chunk)
         )
+        return Compared(returned, frozenset(known).difference(held))
 
     return database.transaction(work)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.models import Moment
 from hammerwork_cli.queries import claims, limits
 from hammerwork_cli.queries.claims import Settled
 from hammerwork_cli.queries.recurrences import next_due
@@ -23,13 +24,15 @@ class Lost(NamedTuple):
     recurring: bool
     cron_schedule: str | None
     timezone: str | None
+    next_run_at: Moment = None
 
 
 def return_lost(database: Database, worker: str, name: str, now: datetime) -> tuple[int, int]:
     """Takes the jobs of a lost worker from it.
 
     With attempts left they are Pending again. A last attempt is Dead, or, of a recurring job, over: it comes back at
-    its next run, as after any other failure.
+    its next run, as after any other failure. A job whose row another transaction has locked stays with the worker
+    until the next look, so that one transaction that hangs holds nobody up.
 
     Returns:
         How many may run again, and how many are Dead.
@@ -63,7 +66,14 @@ def next_runs(database: Database, jobs: Iterable[Lost], now: datetime) -> dict[d
     """Those of some jobs that come back, by the instant at which they do."""
     coming: dict[datetime, list[str]] = defaultdict(list)
     for job in jobs:
-        at = next_due(job.id, recurring=job.recurring, cron_schedule=job.cron_schedule, timezone=job.timezone, now=now)
+        at = next_due(
+            job.id,
+            recurring=job.recurring,
+            cron_schedule=job.cron_schedule,
+            timezone=job.timezone,
+            last=job.next_run_at,
+            now=now,
+        )
         if at is not None and limits.holds(database, at):
             coming[at].append(job.id)
     return coming

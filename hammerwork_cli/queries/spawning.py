@@ -118,7 +118,9 @@ def complete(
 
     def work() -> Settled:
         settled = Settled()
-        if not _complete_parent(database, run, now, settled):
+        if not _complete_parent(database, run, now):
+            if database.row("spawning.is_recorded", id=operation.id) is None:
+                settled.lost.add(run.job.id)
             return settled
         _insert(database, batches, external, settled)
         _record(database, run.job, operation, now)
@@ -129,7 +131,7 @@ def complete(
     return database.transaction(work)
 
 
-def _complete_parent(database: Database, run: Ended, now: datetime, settled: Settled) -> bool:
+def _complete_parent(database: Database, run: Ended, now: datetime) -> bool:
     """Whether the parent was completed by this very statement."""
     claim = run.job.claim
     if run.at is not None:
@@ -139,8 +141,6 @@ def _complete_parent(database: Database, run: Ended, now: datetime, settled: Set
         changed = database.run("claims.complete", ids=ids, token=claim.token, started=claim.started_at, now=now)
         if changed and run.result is not None:
             claims.store_results(database, claim, [run], now)
-    if not changed and not claims.was_ours(database, run):
-        settled.lost.add(run.job.id)
     return bool(changed)
 
 

@@ -5,12 +5,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AmbiguousIdError, ConflictError, NotFoundError
-from hammerwork_cli.models import RunningJob, Worker, moment
+from hammerwork_cli.models import Moment, RunningJob, Worker, moment
 from hammerwork_cli.queries import lost_jobs
 
 LIST_WORKERS = "Workers are shown by: hammerwork worker list"
@@ -61,8 +60,8 @@ class Pulse:
     memory: int | None = None
 
 
-class Asked(NamedTuple):
-    """What the database answers to a heartbeat.
+class Answer(NamedTuple):
+    """The database's answer to a heartbeat.
 
     Attributes:
         request: ``stop``, ``restart`` or nothing.
@@ -75,8 +74,26 @@ class Asked(NamedTuple):
     now: datetime
 
 
+class Heartbeat(NamedTuple):
+    """The last heartbeat of a worker, as an observer sees it.
+
+    Attributes:
+        id: of the worker.
+        name: of the worker; its id where nobody knows it any more.
+        beats: how many there were; ``None`` where nobody knows it.
+        at: when, by the server's clock.
+        lease: seconds that the worker may be silent; ``None`` where nobody knows it.
+    """
+
+    id: str
+    name: str
+    beats: int | None
+    at: Moment
+    lease: float | None
+
+
 def register(database: Database, worker: Registration) -> None:
-    """Makes a worker known, and forgets some that ended long ago.
+    """Makes a worker known.
 
     Running it again after a lost connection changes nothing.
     """
@@ -97,37 +114,38 @@ def register(database: Database, worker: Registration) -> None:
             )
 
     database.transaction(work)
-    _forget_ended(database)
 
 
-def _forget_ended(database: Database) -> None:
-    """Those that still hold jobs are found by their rows, which stay. The ids are read first, for no lock's sake."""
+def forget_ended(database: Database) -> None:
+    """Forgets some workers that ended long ago. The rows of those that still hold jobs stay.
+
+    It reads the ids first, so that it locks nothing while it looks.
+    """
     before = database.now() - KEPT
     ids = [str(row[0]) for row in database.rows("workers.long_ended", before=before, limit=MOST_FORGOTTEN)]
     if ids:
         database.run("workers.forget", ids=database.ids(sorted(ids)), before=before)
 
 
-def beat(database: Database, worker: str, pulse: Pulse) -> Asked:
-    """One heartbeat.
+def beat(database: Database, worker: str, pulse: Pulse) -> Answer:
+    """One heartbeat. A worker that was taken for lost is back with it.
 
     Raises:
         NotFoundError: the worker's row is gone.
     """
-    row = database.row("workers.asked", id=worker)
-    if row is None:
+    values = {
+        "id": worker,
+        "state": pulse.state,
+        "running": pulse.running,
+        "completed": pulse.completed,
+        "failed": pulse.failed,
+        "memory": pulse.memory,
+    }
+    was_lost = not database.run("workers.beat", **values)
+    if was_lost and not database.run("workers.revive", **values):
         raise NotFoundError(f"The row of worker {worker} is gone.")
-    request, state, now = row
-    database.run(
-        "workers.beat",
-        id=worker,
-        state=pulse.state,
-        running=pulse.running,
-        completed=pulse.completed,
-        failed=pulse.failed,
-        memory=pulse.memory,
-    )
-    return Asked(request, state == "lost", moment(now) or datetime.now(UTC))
+    request, now = database.rows("workers.asked", id=worker)[0]
+    return Answer(request, was_lost, moment(now) or datetime.now(UTC))
 
 
 def end(database: Database, worker: str, name: str, pulse: Pulse, now: datetime) -> None:
@@ -141,31 +159,47 @@ def end(database: Database, worker: str, name: str, pulse: Pulse, now: datetime)
     database.transaction(work)
 
 
-def bury_lost(database: Database, now: datetime, *, leftovers: bool = False) -> list[tuple[str, int, int]]:
-    """Takes the jobs of workers whose heartbeat stopped from them.
+def heartbeats(database: Database) -> list[Heartbeat]:
+    """The last heartbeats of all workers that have not ended."""
+    return [_heartbeat(*row) for row in database.rows("workers.heartbeats")]
+
+
+def holders(database: Database) -> list[Heartbeat]:
+    """The last heartbeats of workers that have ended, or that nobody knows, and that hold jobs all the same.
+
+    They were taken for lost and claimed once more before they died, or another transaction had locked their jobs.
+    """
+    return [_heartbeat(*row) for row in database.rows("workers.holders")]
+
+
+def _heartbeat(worker: object, name: str | None, beats: int | None, at: Moment, lease: float | None) -> Heartbeat:
+    return Heartbeat(str(worker), name or str(worker), beats, at, lease)
+
+
+def rescue(database: Database, lost: Heartbeat, now: datetime) -> tuple[int, int] | None:
+    """Takes its jobs from a worker that an observer found lost, unless it has beaten again.
 
     Args:
         database: where.
+        lost: its last heartbeat, as the observer saw it.
         now: the server's clock.
-        leftovers: look for workers that have ended and hold jobs all the same, instead of for silent ones.
 
     Returns:
-        (worker's name, jobs that run again, jobs that are Dead) for each that this call found.
+        How many of its jobs may run again, and how many are Dead; ``None`` when it has beaten.
+
+    Raises:
+        RetryableError: another transaction holds its row.
     """
-    buried = []
-    for worker, name in database.rows("workers.leftovers" if leftovers else "workers.lost"):
-        job_counts = database.transaction(partial(_bury, database, str(worker), str(name), now))
-        if job_counts is not None:
-            buried.append((str(name), *job_counts))
-    return buried
 
+    def work() -> tuple[int, int] | None:
+        known = {"id": lost.id, "beats": lost.beats, "heartbeat": moment(lost.at)}
+        if lost.beats is not None and not database.run("workers.bury", **known):
+            return None
+        job_counts = lost_jobs.return_lost(database, lost.id, lost.name, now)
+        database.run("spawning.return_requests", worker=lost.id)
+        return job_counts
 
-def _bury(database: Database, worker: str, name: str, now: datetime) -> tuple[int, int] | None:
-    if not database.run("workers.bury", id=worker):
-        return None
-    job_counts = lost_jobs.return_lost(database, worker, name, now)
-    database.run("spawning.return_requests", worker=worker)
-    return job_counts
+    return database.transaction(work)
 
 
 def listed(

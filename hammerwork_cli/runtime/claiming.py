@@ -11,6 +11,7 @@ from hammerwork_cli.queries import claims
 from hammerwork_cli.queries.claims import Claimed
 from hammerwork_cli.queries.workers import Registration
 from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.lease import Lease
 from hammerwork_cli.runtime.pulse import ServerClock
 from hammerwork_cli.runtime.slots import Slots
 
@@ -36,6 +37,7 @@ class Claiming:
         worker: who claims, from which queues, and how many jobs at once run there.
         connections: the worker's own.
         slots: what the jobs are for.
+        lease: of the worker: without it nothing is claimed.
         clock: the server's.
         poll_interval: seconds between looks at queues that were empty.
         max_jobs: takes no more than so many.
@@ -47,6 +49,7 @@ class Claiming:
         worker: Registration,
         connections: Connections,
         slots: Slots,
+        lease: Lease,
         clock: ServerClock,
         *,
         poll_interval: float,
@@ -54,14 +57,15 @@ class Claiming:
         weighted: bool,
     ) -> None:
         self.worker = worker
-        self._connections, self._slots, self._clock = connections, slots, clock
+        self._connections, self._slots, self._lease, self._clock = connections, slots, lease, clock
         self.poll_interval, self.max_jobs, self.weighted = poll_interval, max_jobs, weighted
         self.full = False
         """Whether there was no room for more at the last look."""
         self._claimed = 0
         self._look_at = self._eager_until = 0.0
+        self._no_prefetch_until = 0.0
         self._turn = self._heard = self._seen = 0
-        self._doubts: list[float] = []
+        self._compare_at = time.monotonic() + worker.lease / 2
 
     def wake(self) -> None:
         """There may be new jobs. Safe to call from anywhere."""
@@ -85,7 +89,7 @@ class Claiming:
 
     def fetch(self) -> bool:
         """Whether there is work, or there may be."""
-        wanted = self._wanted()
+        wanted = self._wanted() if self._lease.is_held(time.monotonic()) else 0
         self.full = wanted <= 0
         if self.full:
             return not self.done
@@ -113,9 +117,10 @@ class Claiming:
         return any(job.queue_name not in self._slots.seconds for job in got)
 
     def _wanted(self) -> int:
-        slots = self._slots
-        took = max(slots.seconds.values(), default=PREFETCH_SECONDS)
-        ahead = min(MOST_PREFETCHED, int(self.worker.concurrency * PREFETCH_SECONDS / max(took, 1e-6)))
+        slots, ahead = self._slots, 0
+        if time.monotonic() >= self._no_prefetch_until:
+            took = slots.slowest() or PREFETCH_SECONDS
+            ahead = min(MOST_PREFETCHED, int(self.worker.concurrency * PREFETCH_SECONDS / max(took, 1e-6)))
         room = self.worker.concurrency + ahead - slots.running - slots.waiting
         if slots.waiting and room < (self.worker.concurrency + ahead) // 2:
             return 0
@@ -126,26 +131,31 @@ class Claiming:
         self._turn += 1
         for queue in _from(self.worker.queues, self._turn):
             for priority in priorities(weighted=self.weighted):
-                limit = wanted - len(found)
-                if limit <= 0:
-                    return found
-                found += self._connections.run(self._claim_from(queue, priority, limit, len(found)))
+                limit = self._limit(queue, wanted, len(found))
+                if limit > 0:
+                    found += self._connections.run(self._claim_from(queue, priority, limit, len(found)))
         return found
+
+    def _limit(self, queue: str, wanted: int, taken: int) -> int:
+        """How many jobs to take from a queue. Nobody knows how long those of a new one take: each needs a free slot."""
+        most = wanted - taken
+        return most if queue in self._slots.seconds else min(most, self._free(taken))
+
+    def _free(self, taken: int) -> int:
+        """Slots that neither run nor have a job to run."""
+        return max(0, self.worker.concurrency - self._slots.running - self._slots.waiting - taken)
 
     def _claim_from(
         self, queue: str, priority: int | None, limit: int, taken: int
     ) -> Callable[[Database], list[Claimed]]:
-        free = max(0, self.worker.concurrency - self._slots.running - self._slots.waiting - taken)
-        # Nobody knows how long the jobs of a new queue take.
-        limit = limit if queue in self._slots.seconds else max(1, min(limit, free))
-        tries = 0
+        free, tries = self._free(taken), 0
 
         def unit(database: Database) -> list[Claimed]:
             nonlocal tries
             tries += 1
             if tries > 1:
                 # The first try may have taken jobs that this worker knows nothing of, or may yet take them.
-                self._doubts = [0.0, time.monotonic() + self.worker.lease]
+                self._compare_at = 0.0
             return claims.claim(
                 database,
                 queue,
@@ -158,22 +168,32 @@ class Claiming:
 
         return unit
 
-    def settle_doubts(self) -> None:
-        """Gives back what was taken by a claim whose commit was not answered."""
-        if not self._doubts or time.monotonic() < self._doubts[0]:
+    def compare(self) -> None:
+        """Twice a lease: gives back what this worker has without knowing, forgets what it has no more.
+
+        Only the thread that claims and writes may call it: nothing is on its way between its claims.
+        """
+        if time.monotonic() < self._compare_at:
             return
-        back = self._connections.run(
-            lambda database: claims.give_back_unknown(database, self.worker.id, self._slots.ids)
-        )
-        self._doubts.pop(0)
-        if back:
-            log.info("%d jobs of a claim whose answer was lost may run again.", back)
+        self._compare_at = time.monotonic() + self.worker.lease / 2
+        known = self._slots.ids()
+        compared = self._connections.run(lambda database: claims.compare(database, self.worker.id, known))
+        if compared.returned:
+            log.warning("%d jobs that this worker had without knowing may run again.", compared.returned)
             self.look_now()
+        if dropped := self._slots.drop(compared.not_ours):
+            self._claimed -= dropped
+            log.warning("%d jobs that had not begun are not this worker's any more.", dropped)
+
+    def compare_soon(self) -> None:
+        """The worker was taken for lost. Safe to call from anywhere."""
+        self._compare_at = 0.0
 
     def give_back(self, jobs: list[Claimed]) -> None:
-        """Returns jobs that have not begun."""
+        """Returns jobs that have not begun, and takes none ahead for a while."""
         if jobs:
             self._claimed -= len(jobs)
+            self._no_prefetch_until = time.monotonic() + self.poll_interval
             self._connections.run(lambda database: claims.give_back(database, jobs))
 
 
@@ -181,8 +201,9 @@ def priorities(*, weighted: bool) -> Iterable[int | None]:
     """Which priorities to ask for, one after the other; ``None`` for all of them, strictly in their order."""
     if not weighted:
         return (None,)
-    # A random order in which each priority comes first as often as its weight says.
-    return sorted(WEIGHTS, key=lambda priority: random.random() ** (1 / WEIGHTS[priority]), reverse=True)  # noqa: S311
+    # A random order in which each priority comes first as often as its weight says; last those that have no weight.
+    drawn = sorted(WEIGHTS, key=lambda priority: random.random() ** (1 / WEIGHTS[priority]), reverse=True)  # noqa: S311
+    return (*drawn, None)
 
 
 def _from(queues: Sequence[str], turn: int) -> Iterator[str]:

@@ -1,153 +1,127 @@
-"""A worker's heartbeat, what it hears with it, and the looking after workers that have none any more."""
+"""A worker's heartbeat, and the server's clock that it brings along."""
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
-from hammerwork_cli.database import Database
+from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.errors import HammerworkError, NotFoundError
-from hammerwork_cli.models import SpawnRequest
-from hammerwork_cli.queries import spawning, workers
-from hammerwork_cli.queries.doctor import Doctor
-from hammerwork_cli.queries.notices import CHANNEL
+from hammerwork_cli.queries import workers
 from hammerwork_cli.queries.workers import Pulse, Registration
 from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.lease import Lease
 
 SLOWEST_BEAT = 3.0
+LONGEST_PAUSE = 1.0
+"""Seconds after a heartbeat that failed; a short lease allows less."""
 log = logging.getLogger("hammerwork")
+
+
+def beat_interval(lease: float) -> float:
+    """Seconds between the heartbeats of a worker with this lease."""
+    return min(lease / 6, SLOWEST_BEAT)
+
+
+def timeouts_of_heartbeat(lease: float) -> Timeouts:
+    """How long a heartbeat may take, so that there is time for another one before the lease is over."""
+    return Timeouts(
+        connect=max(1.0, lease / 3),
+        lock=max(1.0, lease / 6),
+        statement=max(1.0, lease / 4),
+        network=max(1.0, lease / 3),
+    )
 
 
 class ServerClock:
     """The server's clock, as this process can tell it without asking each time."""
 
     def __init__(self) -> None:
-        self._known, self._at = datetime.now(UTC), time.monotonic()
+        # One tuple, so that no reader sees half of what the heartbeat's thread writes.
+        self._known = datetime.now(UTC), time.monotonic()
 
     def set(self, now: datetime) -> None:
-        """What the server says now."""
-        self._known, self._at = now, time.monotonic()
+        """Takes over the server's present time."""
+        self._known = now, time.monotonic()
 
     def now(self) -> datetime:
         """The present, in UTC."""
-        return self._known + timedelta(seconds=time.monotonic() - self._at)
+        known, at = self._known
+        return known + timedelta(seconds=time.monotonic() - at)
 
 
 class Heart(threading.Thread):
-    """The thread that keeps a worker's row alive, listens for new jobs, and takes jobs from workers that are lost.
+    """The thread that keeps a worker's row alive. It does nothing else, so that nothing else can stop it.
 
     Args:
-        connections: of its own: a long transaction of the worker must not stop the heart.
-        worker: who it is.
+        connections: of its own.
+        worker: who beats.
+        lease: renewed with every beat.
         clock: set with every beat.
         pulse: what to say of the worker.
         on_request: called with ``stop`` or ``restart`` when somebody asks for it.
-        on_wishes: called with requests to spawn that wait for somebody.
-        wake: called when there may be new jobs.
+        on_renewed: called after each beat; whether others had taken the worker for lost.
     """
 
     def __init__(
         self,
         connections: Connections,
         worker: Registration,
+        lease: Lease,
         clock: ServerClock,
         *,
         pulse: Callable[[], Pulse],
         on_request: Callable[[str], None],
-        on_wishes: Callable[[Database, list[SpawnRequest]], None],
-        wake: Callable[[], None],
+        on_renewed: Callable[[bool], None],
     ) -> None:
         super().__init__(name="hammerwork-heart", daemon=True)
-        self.connections = connections
-        self.worker = worker
-        self.clock = clock
-        self.pulse, self.on_request, self.on_wishes, self.wake = pulse, on_request, on_wishes, wake
-        self.interval = min(worker.lease / 6, SLOWEST_BEAT)
-        self.stopped = threading.Event()
-        self._sweep_after: str | None = None
-        self._next_sweep = 0.0
+        self.connections, self.worker, self.lease, self.clock = connections, worker, lease, clock
+        self.pulse, self.on_request, self.on_renewed = pulse, on_request, on_renewed
+        self.interval = beat_interval(worker.lease)
+        self.stopped = threading.Event()  # set by the worker when it ends
         self._told: str | None = None
-        self._listening: Database | None = None
-        self._hears = connections.url.dialect == "postgresql"
+        self._failures = 0
 
     def run(self) -> None:
-        """Beats until it is stopped."""
+        """Beats until it is stopped, whatever happens."""
         while not self.stopped.is_set():
             began = time.monotonic()
             try:
-                self.connections.run(self._beat)
-                self._wait(began + self.interval)
-            except HammerworkError as error:
+                self._beat(began)
+            except Exception as error:  # noqa: BLE001  a heart that stops takes the worker along
                 if self.connections.given_up.is_set():
                     return
-                log.error("The heartbeat failed: %s", error.message)
-                self.stopped.wait(self.interval)
+                self._failed(error)
+                self.stopped.wait(random.uniform(0.1, 1) * min(self.interval, LONGEST_PAUSE))  # noqa: S311  jitter
+            else:
+                self.stopped.wait(began + self.interval - time.monotonic())
 
-    def _beat(self, database: Database) -> None:
+    def _failed(self, error: Exception) -> None:
+        self._failures += 1
+        if not isinstance(error, HammerworkError):
+            log.exception("The heartbeat failed.")
+        elif self._failures == 1 or self._failures % 10 == 0:
+            log.warning("The heartbeat failed: %s", error.message)
+
+    def _beat(self, sent: float) -> None:
+        # One try: the next one comes soon enough, with a pulse of its own.
+        answer = self.connections.run(self._say, patience=0)
+        self.lease.renew(sent, time.monotonic())
+        self._failures = 0
+        self.clock.set(answer.now)
+        if answer.was_lost:
+            log.warning("Other workers took this worker for lost, and its jobs from it. It is back.")
+        self.on_renewed(answer.was_lost)
+        if answer.request and answer.request != self._told:
+            self._told = answer.request
+            self.on_request(answer.request)
+
+    def _say(self, database: Database) -> workers.Answer:
         try:
-            asked = workers.beat(database, self.worker.id, self.pulse())
+            return workers.beat(database, self.worker.id, self.pulse())
         except NotFoundError:
             # Somebody removed the row, or the tables.
             workers.register(database, self.worker)
-            return
-        self.clock.set(asked.now)
-        if asked.was_lost:
-            log.warning("This worker was taken for lost: its heartbeat was late. Its jobs went to others.")
-        if asked.request and asked.request != self._told:
-            self._told = asked.request
-            self.on_request(asked.request)
-        self._bury(database, asked.now)
-        wishes = spawning.pending_requests(database, self.worker)
-        if wishes:
-            self.on_wishes(database, wishes)
-        self._sweep(database)
-
-    def _bury(self, database: Database, now: datetime, *, leftovers: bool = False) -> None:
-        for name, back, dead in workers.bury_lost(database, now, leftovers=leftovers):
-            log.warning("Worker %s is lost: %d of its jobs may run again, %d are dead.", name, back, dead)
-            self.wake()
-
-    def _sweep(self, database: Database) -> None:
-        """Releases, page by page, jobs that other programs left waiting although what they wait for has ended."""
-        if time.monotonic() < self._next_sweep:
-            return
-        self._bury(database, self.clock.now(), leftovers=True)
-        doctor = Doctor(database, now=self.clock.now())
-        self._sweep_after, mended = doctor.mend_waiting_page(self._sweep_after)
-        if mended:
-            log.info("%d jobs that waited for jobs that had ended were released or failed.", mended)
-            self.wake()
-        if self._sweep_after is None:
-            self._next_sweep = time.monotonic() + self.worker.lease / 2
-
-    def _wait(self, until: float) -> None:
-        while (left := until - time.monotonic()) > 0 and not self.stopped.is_set():
-            if self._hears:
-                self.connections.run(partial(self._listen, seconds=left), patience=0)
-            else:
-                self.stopped.wait(left)
-
-    def _listen(self, database: Database, seconds: float) -> None:
-        if self._listening is not database:
-            self._begin_to_listen(database)
-        elif self._is_ours(database.notices(min(seconds, 0.2))):
-            self.wake()
-
-    def _begin_to_listen(self, database: Database) -> None:
-        self._hears = database.listen(CHANNEL)
-        self._listening = database
-        self.wake()  # for what came before anybody listened
-        if not self._hears:
-            log.warning("Nothing tells this worker of new jobs behind a pooler: it looks at every --poll-interval.")
-
-    def _is_ours(self, queues: list[str]) -> bool:
-        return not set(self.worker.queues).isdisjoint(queues)
-
-    def stop(self) -> None:
-        """Ends it."""
-        self.stopped.set()
-        with suppress(RuntimeError):
-            self.join(timeout=5)
+            return workers.beat(database, self.worker.id, self.pulse())

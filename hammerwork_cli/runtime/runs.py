@@ -127,6 +127,7 @@ class Runner:
             recurring=claimed.recurring,
             cron_schedule=claimed.cron_schedule,
             timezone=claimed.timezone,
+            last=claimed.next_run_at,
             now=self.clock.now(),
         )
 

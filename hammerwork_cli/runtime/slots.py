@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from hammerwork_cli.models import SpawnRequest
@@ -51,11 +51,18 @@ class Slots:
         count: how many.
         execute: runs a job, outside any lock; ``None`` says that what became of it is written already.
         wake: called when there is something to write or to fetch.
+        may_begin: whether the jobs that wait are still this worker's; asked before each begins.
     """
 
-    def __init__(self, count: int, execute: Callable[[Run], Ended | None], wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        count: int,
+        execute: Callable[[Run], Ended | None],
+        wake: Callable[[], None],
+        may_begin: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.count = count
-        self._execute, self._wake = execute, wake
+        self._execute, self._wake, self._may_begin = execute, wake, may_begin
         self._work = threading.Condition()
         self._waiting: deque[tuple[Claimed | Wish, float]] = deque()
         self._ended: list[Ended] = []
@@ -83,6 +90,19 @@ class Slots:
             self._waiting.extend((item, now) for item in work)
             self._work.notify(min(len(self._waiting) - before, self._idle))
 
+    def go_on(self) -> None:
+        """Jobs may begin again."""
+        with self._work:
+            self._work.notify_all()
+
+    def drop(self, ids: Collection[str]) -> int:
+        """Forgets jobs that have not begun and are not this worker's any more; how many."""
+        with self._work:
+            kept = [item for item in self._waiting if isinstance(item[0], Wish) or item[0].id not in ids]
+            dropped = len(self._waiting) - len(kept)
+            self._waiting = deque(kept)
+            return dropped
+
     def take_back(self, older_than: float = 0.0) -> list[Claimed]:
         """Jobs that have not begun, when the first of them has waited for so many seconds: they are ours no more."""
         with self._work:
@@ -96,13 +116,27 @@ class Slots:
         """Ids of all jobs that wait, run, or have ended and are yet to be written."""
         with self._work:
             waiting = {work.id for work, _ in self._waiting if isinstance(work, Claimed)}
-            return waiting | {run.job.id for run in self._runs} | {ended.job.id for ended in self._ended}
+            running = {run.job.id for run in self._runs if not run.over}
+            return waiting | running | {ended.job.id for ended in self._ended}
+
+    def slowest(self) -> float | None:
+        """Seconds that the slowest runs take, lately or by now; ``None`` when nobody knows yet."""
+        now = time.monotonic()
+        with self._work:
+            known = [*self.seconds.values(), *(now - run.began for run in self._runs if not run.over)]
+        return max(known, default=None)
 
     def take_ended(self) -> list[Ended]:
         """Runs that ended since the last call."""
         with self._work:
             ended, self._ended = self._ended, []
             return ended
+
+    def put_back(self, ended: Iterable[Ended]) -> None:
+        """Runs that could not be written now; they are taken again."""
+        with self._work:
+            self._ended[:0] = ended
+            self._first_ended = time.monotonic()
 
     def worth_writing(self, patience: float) -> float:
         """Seconds until the ended runs are to be written: at once when they are many, or when all slots wait."""
@@ -193,7 +227,7 @@ class Slots:
         with self._work:
             if done is not None:
                 self._book(done, ended)
-            while not self._waiting:
+            while not self._waiting or not self._may_begin():
                 if self._closed:
                     return None
                 self._idle += 1

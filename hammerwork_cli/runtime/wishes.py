@@ -1,4 +1,4 @@
-"""Requests to spawn again: a worker's heart takes them, its slots fulfil them."""
+"""Requests to spawn again: a worker's keeper takes them, its slots fulfil them."""
 
 import threading
 from collections.abc import Iterable

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hammerwork_cli import __version__
 from hammerwork_cli.database import Database, DatabaseUrl
-from hammerwork_cli.errors import HammerworkError, MissingTablesError, UsageError
+from hammerwork_cli.errors import DatabaseError, HammerworkError, MissingTablesError, UsageError
 from hammerwork_cli.models import SpawnRequest, new_id
 from hammerwork_cli.queries import claims, spawning, workers
 from hammerwork_cli.queries.claims import End, Ended
@@ -23,9 +23,12 @@ from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.failures import Failed
 from hammerwork_cli.runtime.handlers import Handlers
 from hammerwork_cli.runtime.job import Job
+from hammerwork_cli.runtime.keeper import PATIENCE_OF_KEEPER, Keeper
+from hammerwork_cli.runtime.lease import Lease
+from hammerwork_cli.runtime.listener import Listener
 from hammerwork_cli.runtime.loading import load_handlers
 from hammerwork_cli.runtime.memory import memory
-from hammerwork_cli.runtime.pulse import Heart, ServerClock
+from hammerwork_cli.runtime.pulse import Heart, ServerClock, timeouts_of_heartbeat
 from hammerwork_cli.runtime.queue import Queue
 from hammerwork_cli.runtime.retry import RetryStrategy
 from hammerwork_cli.runtime.runs import Runner
@@ -42,6 +45,8 @@ STALE_SECONDS = 1.0
 """After so long, jobs that have not begun go back to the others."""
 DRAIN_SECONDS = 60
 """With ``drain``, jobs that are due within this time are waited for."""
+LONGEST_PAUSE = 5.0
+"""After an error that the worker survives."""
 LAST_SECONDS = 10.0
 """For giving jobs back when the worker ends at once."""
 DEFAULT_RETRY = RetryStrategy.exponential(timedelta(seconds=1), 2.0, timedelta(minutes=5), jitter=0.1)
@@ -76,9 +81,9 @@ class Worker:
             ``queues``.
         queues: names; by default those that ``handlers`` knows.
         concurrency: jobs that run at once.
-        pool_size: connections for what runs write by themselves; two more are the worker's own.
+        pool_size: connections for what runs write by themselves; three more are the worker's own, four on PostgreSQL.
         poll_interval: seconds between looks at queues that were empty.
-        lease: seconds without a heartbeat after which others take its jobs.
+        lease: seconds without a heartbeat after which others take its jobs; docs/liveness.md says how they judge.
         max_jobs: ends after so many jobs.
         drain: ends when its queues have nothing more to do within a minute.
         weighted: draws the next priority by weight, so that low ones are not starved; else strictly by priority.
@@ -205,13 +210,16 @@ class Worker:
         self._woken.set()
 
     def _close(self) -> None:
-        for connections in (self._connections, self._pool, self._hearts):
+        for connections in (self._connections, self._pool, *self._others):
             connections.close()
 
     def _begin(self) -> None:
         self._connections = Connections(self.url, 1, self._given_up)
         self._pool = Connections(self.url, self.pool_size, self._given_up)
-        self._hearts = Connections(self.url, 1, self._given_up)
+        for_heart = Connections(self.url, 1, self._given_up, timeouts_of_heartbeat(self.lease))
+        for_keeper = Connections(self.url, 1, self._given_up, PATIENCE_OF_KEEPER)
+        for_listener = Connections(self.url, 1, self._given_up)
+        self._others = [for_heart, for_keeper, for_listener]
         self._connections.run(self._look, patience=0)
         handlers = self.handlers
         if self.isolation == "process" and self.named is not None:
@@ -221,7 +229,8 @@ class Worker:
             handlers = self._processes.handlers(handlers)
         self._runner = Runner(handlers, self._pool, Queue(self.url), self._clock, self.retry)
         self._runner.counted, self._runner.processes = self._count, self._processes
-        self._slots = Slots(self.concurrency, self._runner.execute, self._woken.set)
+        self._lease = Lease(self.lease, time.monotonic())
+        self._slots = Slots(self.concurrency, self._runner.execute, self._woken.set, self._is_held)
         self._runner.slots = self._slots
         registration = Registration(
             id=self.id,
@@ -238,6 +247,7 @@ class Worker:
             registration,
             self._connections,
             self._slots,
+            self._lease,
             self._clock,
             poll_interval=self.poll_interval,
             max_jobs=self.max_jobs,
@@ -246,28 +256,44 @@ class Worker:
         self._wishes = Wishes(registration, self._slots, self._clock)
         self._writing = Writing(self._connections, self._slots, self._clock, self._runner.failed, self._count)
         self._connections.run(lambda database: workers.register(database, registration), patience=0)
+        self._connections.run(workers.forget_ended, patience=0)
         self._heart = Heart(
-            self._hearts,
+            for_heart,
             registration,
+            self._lease,
             self._clock,
             pulse=self._pulse,
             on_request=self._asked,
-            on_wishes=self._wished,
-            wake=self._wake,
+            on_renewed=self._renewed,
         )
+        self._keeper = Keeper(
+            for_keeper, registration, self._lease, self._clock, on_requests=self._wished, wake=self._wake
+        )
+        self._listener = Listener(for_listener, registration.queues, self._wake)
         self._slots.start()
-        self._heart.start()
+        for thread in self._threads():
+            thread.start()
+
+    def _threads(self) -> list[Heart | Keeper | Listener]:
+        """Those beside the slots; the heart is last, since it is to beat as long as the others work."""
+        listeners = [self._listener] if self.url.dialect == "postgresql" else []
+        return [*listeners, self._keeper, self._heart]
 
     def _look(self, database: Database) -> None:
-        if "workers" not in database.tags:
-            raise MissingTablesError("The tables of workers (017) are missing.", hint="Run: hammerwork migration run")
+        if not {"workers", "claim_times"} <= database.tags:
+            raise MissingTablesError(
+                "The tables of workers (017, 018) are missing.", hint="Run: hammerwork migration run"
+            )
         self._clock.set(database.now())
 
     def _sign_off(self, database: Database) -> None:
         workers.end(database, self.id, self.name, self._pulse(), self._clock.now())
 
     def _end(self) -> None:
-        self._heart.stop()
+        for thread in self._threads():
+            thread.stopped.set()
+        for thread in self._threads():
+            thread.join(LAST_SECONDS)
         self._slots.close()
         self._given_up.set()
         if self._processes is not None:
@@ -288,18 +314,37 @@ class Worker:
         log.info("Signal %d: the worker %s.", number, says)
 
     def _work(self) -> None:
+        troubled = 0
         while not self._given_up.is_set():
-            if self._writing.write():
-                self._claiming.look_now()
-            self._claiming.settle_doubts()
-            if self._stopping:
-                self._claiming.give_back(self._slots.take_back())
-                if self._slots.empty:
+            try:
+                if self._turn():
                     return
-            elif not self._claiming.fetch() and self._nothing_left():
-                return
-            self._wait()
+                troubled = 0
+            except Exception as error:  # noqa: BLE001  it ends only when it is told to
+                troubled += 1
+                self._say_trouble(error, troubled)
+                self._given_up.wait(min(LONGEST_PAUSE, 0.1 * 2 ** min(troubled, 10)))
         self._leave_at_once()
+
+    def _say_trouble(self, error: Exception, times: int) -> None:
+        if not isinstance(error, DatabaseError):
+            log.exception("An error of the worker itself. It goes on.")
+        elif times == 1 or times % 10 == 0:
+            log.error("%s The worker waits and tries again.", error.message)
+
+    def _turn(self) -> bool:
+        """Writes, claims, waits; whether there is nothing left to do."""
+        if self._writing.write():
+            self._claiming.look_now()
+        self._claiming.compare()
+        if self._stopping:
+            self._claiming.give_back(self._slots.take_back())
+            if self._slots.empty:
+                return True
+        elif not self._claiming.fetch() and self._nothing_left():
+            return True
+        self._wait()
+        return False
 
     def _wait(self) -> None:
         due = self._slots.expire(self._timed_out)
@@ -316,12 +361,10 @@ class Worker:
         self._woken.wait(pause)
         self._woken.clear()
         stale = self._slots.take_back(STALE_SECONDS)
-        if stale:
-            self._slots.seconds.clear()
-            self._claiming.give_back(stale)
+        self._claiming.give_back(stale)
 
     def _nothing_left(self) -> bool:
-        self._claiming.settle_doubts()
+        self._claiming.compare()
         if self._claiming.done:
             return self._takes_no_more_wishes()
         if not self.drain or not self._slots.empty:
@@ -331,7 +374,16 @@ class Worker:
     def _drained(self, database: Database) -> bool:
         soon = self._clock.now() + timedelta(seconds=DRAIN_SECONDS)
         self._wished(database, spawning.pending_requests(database, self._wishes.worker))
-        return self._slots.empty and claims.drained(database, list(self.queues), soon)
+        return (
+            self._slots.empty
+            and not self._may_come_back(database)
+            and claims.drained(database, list(self.queues), soon)
+        )
+
+    def _may_come_back(self, database: Database) -> bool:
+        """Whether jobs of its queues are with workers that may be lost: their jobs come back within a lease."""
+        undecided = self._keeper.undecided
+        return undecided is None or claims.are_held(database, self.queues, sorted(undecided))
 
     def _takes_no_more_wishes(self) -> bool:
         """Whether there is none that the heart took meanwhile."""
@@ -379,6 +431,15 @@ class Worker:
         log.info("Somebody asks the worker to %s.", request)
         self._restart = request == "restart"
         self.stop()
+
+    def _is_held(self) -> bool:
+        return self._lease.is_held(time.monotonic())
+
+    def _renewed(self, was_lost: bool) -> None:
+        if was_lost:
+            self._claiming.compare_soon()
+            self._woken.set()
+        self._slots.go_on()
 
     def _wake(self) -> None:
         self._claiming.wake()

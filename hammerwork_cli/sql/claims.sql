@@ -31,12 +31,17 @@ ORDER BY j.priority DESC, j.scheduled_at LIMIT :limit
 -- name: take
 -- Makes locked jobs those of a worker. The token stays on the row after the job has ended.
 UPDATE hammerwork_jobs SET status = 'Running', attempts = attempts + 1, started_at = :now, completed_at = NULL,
-failed_at = NULL, timed_out_at = NULL, claim_token = :token, claimed_by = :worker
+failed_at = NULL, timed_out_at = NULL, claim_token = :token, claimed_by = :worker, claimed_at = :now
 WHERE id {among}
 
 -- name: held
 -- The guard of every change that a worker makes: the claim is still ours.
 claim_token = :token AND status = 'Running' AND started_at = :started
+
+-- name: of_this_worker
+-- Whether a worker has the job: a Rust worker that took it has written another start. The last version of ours wrote no
+-- time of the claim.
+status = 'Running' AND claimed_by = :worker AND (claimed_at = started_at OR claimed_at IS NULL)
 
 -- name: complete
 -- Ends jobs that a worker holds: Completed.
@@ -66,12 +71,14 @@ WHERE hammerwork_jobs.id = r.value ->> 'id' AND claim_token = :token AND status 
 -- name: recur
 -- The next run of a recurring job, on the same row. Its worker has outlived this one.
 UPDATE hammerwork_jobs SET status = 'Pending', attempts = 0, scheduled_at = :at, next_run_at = :at, started_at = NULL,
-completed_at = NULL, failed_at = NULL, timed_out_at = NULL, claim_losses = NULL, error_message = :error
+completed_at = NULL, failed_at = NULL, timed_out_at = NULL, claim_losses = NULL, error_message = :error,
+claimed_by = NULL, claimed_at = NULL
 WHERE id = :id AND {held}
 
 -- name: reschedule
--- Another attempt, later.
-UPDATE hammerwork_jobs SET status = 'Pending', scheduled_at = :at, started_at = NULL, error_message = :error
+-- Another attempt, later, of whoever takes it. The token stays, as after the job's end.
+UPDATE hammerwork_jobs SET status = 'Pending', scheduled_at = :at, started_at = NULL, error_message = :error,
+claimed_by = NULL, claimed_at = NULL
 WHERE id = :id AND {held}
 
 -- name: bury
@@ -83,47 +90,53 @@ WHERE id = :id AND {held}
 -- name: give_back
 -- Claimed and not started: as if it had never been.
 UPDATE hammerwork_jobs SET status = 'Pending', attempts = attempts - 1, started_at = NULL, claim_token = NULL,
-claimed_by = NULL
+claimed_by = NULL, claimed_at = NULL
 WHERE id {among} AND {held}
 
+-- name: had_by
+-- Which jobs a worker has as the database knows it.
+SELECT id FROM hammerwork_jobs WHERE {of_this_worker}
+
 -- name: give_back_unknown
--- The same for jobs that a worker holds by a claim whose commit was not answered.
+-- Gives back jobs that the database says a worker has and that it knows nothing of.
 UPDATE hammerwork_jobs SET status = 'Pending', attempts = attempts - 1, started_at = NULL, claim_token = NULL,
-claimed_by = NULL
-WHERE id {among} AND status = 'Running' AND claimed_by = :worker
+claimed_by = NULL, claimed_at = NULL
+WHERE id {among} AND {of_this_worker}
 
 -- name: whose
 -- What became of jobs that a guarded change did not find.
-SELECT id, status, claim_token, started_at FROM hammerwork_jobs WHERE id {among}
+SELECT id, status, claim_token, scheduled_at, COALESCE(completed_at, failed_at, timed_out_at)
+FROM hammerwork_jobs WHERE id {among}
 
 -- name: touch
 -- A real change of a job that we hold, so that whatever else changes it, on any node, conflicts with us.
 UPDATE hammerwork_jobs SET releases = COALESCE(releases, 0) + 1 WHERE id = :id AND {held}
 
 -- name: of_worker
--- Jobs that a worker holds, locked.
-SELECT j.id, j.attempts, j.max_attempts, j.recurring, j.cron_schedule, j.timezone FROM hammerwork_jobs j
-WHERE j.status = 'Running' AND j.claimed_by = :worker
-ORDER BY j.id LIMIT :limit
-{lock_clause}
+-- Jobs that a worker holds, locked. Those whose rows another transaction holds come later.
+SELECT id, attempts, max_attempts, recurring, cron_schedule, timezone, next_run_at FROM hammerwork_jobs
+WHERE {of_this_worker}
+ORDER BY id LIMIT :limit
+{skip_locked}
 
 -- name: return_lost
 -- Jobs of a lost worker that have attempts left.
 UPDATE hammerwork_jobs SET status = 'Pending', started_at = NULL, claim_token = NULL, claimed_by = NULL,
-claim_losses = COALESCE(claim_losses, 0) + 1, error_message = :error
-WHERE id {among} AND status = 'Running' AND claimed_by = :worker
+claimed_at = NULL, claim_losses = COALESCE(claim_losses, 0) + 1, error_message = :error
+WHERE id {among} AND {of_this_worker}
 
 -- name: recur_lost
 -- The next run of recurring jobs whose worker was lost in their last attempt.
 UPDATE hammerwork_jobs SET status = 'Pending', attempts = 0, scheduled_at = :at, next_run_at = :at, started_at = NULL,
-claim_token = NULL, claimed_by = NULL, claim_losses = COALESCE(claim_losses, 0) + 1, error_message = :error
-WHERE id {among} AND status = 'Running' AND claimed_by = :worker
+claim_token = NULL, claimed_by = NULL, claimed_at = NULL, claim_losses = COALESCE(claim_losses, 0) + 1,
+error_message = :error
+WHERE id {among} AND {of_this_worker}
 
 -- name: bury_lost
 -- Ends other jobs whose worker is lost and that have no attempt left: Dead.
 UPDATE hammerwork_jobs SET status = 'Dead', failed_at = :now, claim_token = NULL,
 claim_losses = COALESCE(claim_losses, 0) + 1, error_message = :error
-WHERE id {among} AND status = 'Running' AND claimed_by = :worker
+WHERE id {among} AND {of_this_worker}
 
 -- name: waiting_on [postgresql]
 -- Jobs that wait for one of :ids.
@@ -189,6 +202,12 @@ WHERE j.dependency_status || '' = 'waiting' AND cardinality(j.depends_on) > 1 AN
 -- name: going_on
 -- Workflows whose jobs run although one that they depend on failed.
 SELECT w.id FROM hammerwork_workflows w WHERE w.failure_policy = 'continue_on_failure' AND w.id IN (:ids)
+
+-- name: are_held
+-- Whether one of some workers has a job of a queue.
+SELECT 1 FROM hammerwork_jobs j
+WHERE j.status = 'Running' AND {same j.queue_name :queue} AND j.claimed_by {among} AND {is_ours}
+LIMIT 1
 
 -- name: to_do
 -- Whether a queue has a job that may run soon, or that runs.

@@ -21,6 +21,10 @@ request_id, started_at, ended_at)
 VALUES (:id, :parent, :root, :depth, :occurrence, :operation, :handler, :config, :outcome, :children, :error, :worker,
 :request, :started, :ended)
 
+-- name: is_recorded
+-- Whether an earlier try of the same spawn was committed. The parent's row proves nothing: others may have ended it.
+SELECT 1 FROM hammerwork_spawn_operations o WHERE o.id = :id
+
 -- name: hook_failed
 -- Remembers what went wrong after the children were written.
 UPDATE hammerwork_spawn_operations SET hook_error = :error WHERE id = :id

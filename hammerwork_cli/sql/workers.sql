@@ -12,19 +12,25 @@ strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
 -- name: register
 -- A worker that begins.
 INSERT INTO hammerwork_workers (id, name, host, pid, version, queues, handlers, concurrency, lease_seconds, state,
-started_at, heartbeat_at)
+started_at, heartbeat_at, beats)
 VALUES (:id, :name, :host, :pid, :version, :queues, :handlers, :concurrency, :lease, 'running', {server_now},
-{server_now})
+{server_now}, 1)
+
+-- name: says_of_itself
+heartbeat_at = {server_now}, beats = beats + 1, state = :state, running = :running, completed = :completed,
+failed = :failed, memory_bytes = :memory
 
 -- name: beat
--- What a worker says of itself. A worker that was taken for lost is back.
-UPDATE hammerwork_workers SET heartbeat_at = {server_now}, state = :state, running = :running, completed = :completed,
-failed = :failed, memory_bytes = :memory, ended_at = NULL
-WHERE id = :id
+-- A heartbeat, and how the worker is.
+UPDATE hammerwork_workers SET {says_of_itself} WHERE id = :id AND ended_at IS NULL
+
+-- name: revive
+-- The heartbeat of a worker that was taken for lost.
+UPDATE hammerwork_workers SET {says_of_itself}, ended_at = NULL WHERE id = :id
 
 -- name: asked
--- What somebody asked a worker to do, the state it is thought to be in, and the server's clock.
-SELECT w.request, w.state, {server_now} FROM hammerwork_workers w WHERE w.id = :id
+-- What somebody asked a worker to do, and the server's clock.
+SELECT w.request, {server_now} FROM hammerwork_workers w WHERE w.id = :id
 
 -- name: end
 -- A worker that has ended.
@@ -37,23 +43,21 @@ WHERE id = :id
 UPDATE hammerwork_workers SET request = :request, requested_by = :by
 WHERE id = :id AND ended_at IS NULL
 
--- name: lost
--- Workers that have not ended and whose heartbeat stopped.
-SELECT w.id, w.name FROM hammerwork_workers w
-WHERE w.ended_at IS NULL AND {silent_for} > w.lease_seconds ORDER BY w.id
+-- name: heartbeats
+-- What an observer compares: the last heartbeats of workers that have not ended.
+SELECT w.id, w.name, w.beats, w.heartbeat_at, w.lease_seconds FROM hammerwork_workers w WHERE w.ended_at IS NULL
 
--- name: leftovers
--- Workers that have ended and hold jobs all the same: taken for lost, they claimed once more before they died.
-SELECT DISTINCT w.id, w.name FROM hammerwork_jobs j JOIN hammerwork_workers w ON w.id = j.claimed_by
-WHERE j.status = 'Running' AND w.ended_at IS NOT NULL AND {silent_for} > w.lease_seconds ORDER BY w.id
-
--- name: holds_jobs
-EXISTS (SELECT 1 FROM hammerwork_jobs j WHERE j.status = 'Running' AND j.claimed_by = w.id)
+-- name: holders
+-- Workers that hold jobs although they have ended, or although nobody knows them.
+SELECT DISTINCT j.claimed_by, w.name, w.beats, w.heartbeat_at, w.lease_seconds
+FROM hammerwork_jobs j LEFT JOIN hammerwork_workers w ON w.id = j.claimed_by
+WHERE j.status = 'Running' AND j.claimed_by IS NOT NULL AND {is_ours}
+AND (w.id IS NULL OR w.ended_at IS NOT NULL)
 
 -- name: bury
 -- Really changes the row of a lost worker, unless it has beaten again: of two who look after it, one goes on.
-UPDATE hammerwork_workers AS w SET state = 'lost', ended_at = {server_now}
-WHERE w.id = :id AND (w.ended_at IS NULL OR {holds_jobs}) AND {silent_for} > w.lease_seconds
+UPDATE hammerwork_workers SET state = 'lost', ended_at = {server_now}
+WHERE id = :id AND beats = :beats AND heartbeat_at = :heartbeat
 
 -- name: long_ended
 -- Workers that ended before then and hold no job.

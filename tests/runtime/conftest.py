@@ -6,6 +6,7 @@ import pytest
 from hammerwork_cli import Handlers, Job, Queue, Worker
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import id_list, moment
+from hammerwork_cli.queries import workers
 
 
 class Stage:
@@ -50,6 +51,14 @@ class Stage:
 
     def operations(self, columns: str = "parent_id, outcome, children") -> list[tuple[Any, ...]]:
         return self.database.query(f"SELECT {columns} FROM hammerwork_spawn_operations ORDER BY ended_at")
+
+    def rescue(self) -> list[tuple[str, int, int]]:
+        """Takes every worker for lost, as an observer that saw no heartbeat would: (name, back, dead) of each."""
+        return [
+            (heartbeat.name, *job_counts)
+            for heartbeat in (*workers.heartbeats(self.database), *workers.holders(self.database))
+            if (job_counts := workers.rescue(self.database, heartbeat, self.database.now()))
+        ]
 
     def close(self) -> None:
         self.queue.close()

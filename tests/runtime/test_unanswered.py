@@ -20,9 +20,6 @@ from hammerwork_cli.queries.workers import Pulse, Registration
 from hammerwork_cli.runtime.connections import Connections
 from tests.runtime.conftest import Stage
 
-SILENT = -1.0
-"""A lease that is over at once."""
-
 
 @contextmanager
 def losing_the_answer(patch: pytest.MonkeyPatch, module: Any, name: str) -> Iterator[list[int]]:
@@ -68,23 +65,23 @@ def test_jobs_that_ended_are_counted_once_when_the_answer_is_lost(
 def test_jobs_that_a_worker_took_after_it_was_taken_for_lost_come_back(stage: Stage) -> None:
     database, now = stage.database, stage.database.now()
     worker = new_id()
-    workers.register(database, Registration(worker, "late", "host", 1, "0", ("noop",), (), 1, SILENT))
-    assert workers.bury_lost(database, now + timedelta(seconds=1)) == [("late", 0, 0)]
+    workers.register(database, Registration(worker, "late", "host", 1, "0", ("noop",), (), 1, 1.0))
+    assert stage.rescue() == [("late", 0, 0)]
     (job,) = stage.enqueue(Job("noop", {}))
     # It has not noticed, claims, and dies before its next heartbeat.
     later = now + timedelta(minutes=1)
     assert len(claims.claim(database, "noop", worker=worker, now=later, limit=1, slots=1)) == 1
-    assert workers.bury_lost(database, later) == []
-    assert workers.bury_lost(database, later, leftovers=True) == [("late", 1, 0)]
+    assert workers.heartbeats(database) == []
+    assert stage.rescue() == [("late", 1, 0)]
     assert stage.one(job) == "Pending"
-    assert workers.bury_lost(database, later, leftovers=True) == []
+    assert stage.rescue() == []
 
 
 def test_a_worker_that_has_ended_is_left_alone_when_it_holds_nothing(stage: Stage) -> None:
     worker = new_id()
-    workers.register(stage.database, Registration(worker, "gone", "host", 1, "0", ("noop",), (), 1, SILENT))
+    workers.register(stage.database, Registration(worker, "gone", "host", 1, "0", ("noop",), (), 1, 1.0))
     workers.end(stage.database, worker, "gone", Pulse("running", 0, 3, 0, None), stage.database.now())
-    assert workers.bury_lost(stage.database, stage.database.now(), leftovers=True) == []
+    assert stage.rescue() == []
     (found,) = workers.listed(stage.database)
     assert (found.state, found.completed) == ("stopped", 3)
 

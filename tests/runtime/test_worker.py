@@ -171,7 +171,7 @@ def test_what_the_database_refuses_fails_the_job_and_says_why(stage: Stage, app:
     assert stage.one(nul) == ("Dead" if dialect == "postgresql" else "Completed")
     assert stage.one(nested) == ("Dead" if dialect == "mysql" else "Completed")
     if dialect == "mysql":
-        assert "The database refuses what the job returned." in stage.one(nested, "error_message")
+        assert "The database cannot hold what the job returned." in stage.one(nested, "error_message")
     status, error = stage.one(long_error, "status, error_message")
     assert status == "Dead"
     assert error.startswith("ValueError: \\x00\\ud800xxx")
@@ -340,25 +340,24 @@ def test_a_completion_that_is_written_twice_is_one(stage: Stage) -> None:
         assert not settled.lost
 
 
-def test_jobs_of_a_lost_worker_come_back_alone_and_the_last_attempt_is_dead(stage: Stage, app: Handlers) -> None:
+def test_jobs_of_a_lost_worker_come_back_alone_and_the_last_attempt_is_dead(stage: Stage) -> None:
     fresh, last = stage.enqueue(Job("noop", {}), Job("noop", {}).with_max_attempts(1))
     child = stage.enqueue(Job("noop", {}).depends_on(last))[0]
     _register(stage, WORKER)
     now = stage.database.now() + timedelta(seconds=1)
     assert len(claims.claim(stage.database, "noop", worker=WORKER, now=now, limit=9, slots=9)) == 2
-    assert workers.bury_lost(stage.database, now) == []
-    time.sleep(0.3)
+    (seen,) = workers.heartbeats(stage.database)
+    workers.beat(stage.database, WORKER, workers.Pulse())
+    assert workers.rescue(stage.database, seen, now) is None
+    assert stage.rescue() == [("w", 1, 1)]
+    assert stage.rescue() == []
     assert workers.listed(stage.database)[0].state == "lost"
-    assert workers.bury_lost(stage.database, now) == [("w", 1, 1)]
-    assert workers.bury_lost(stage.database, now) == []
     assert stage.one(fresh, "status, attempts") == ("Pending", 1)
     assert stage.status(last, child) == ["Dead", "Failed"]
     assert "worker w was lost" in stage.one(last, "error_message")
     stage.enqueue(*(Job("noop", {}) for _ in range(3)))
     again = claims.claim(stage.database, "noop", worker=OTHER, now=now + timedelta(seconds=9), limit=9, slots=9)
     assert [job.id for job in again] == [fresh.id]
-    stage.work(app)
-    assert stage.one(fresh) == "Running"
 
 
 def test_a_recurring_job_comes_back_though_its_last_attempt_was_lost_with_its_worker(
@@ -409,8 +408,7 @@ def _lose_worker(stage: Stage, jobs: int) -> list[tuple[str, int, int]]:
     _register(stage, WORKER)
     now = stage.database.now() + timedelta(seconds=1)
     assert len(claims.claim(stage.database, "noop", worker=WORKER, now=now, limit=9, slots=9)) == jobs
-    time.sleep(0.3)
-    return workers.bury_lost(stage.database, now)
+    return stage.rescue()
 
 
 def _register(stage: Stage, worker: str, lease: float = 0.1) -> None:
@@ -436,6 +434,7 @@ def test_a_worker_that_begins_forgets_those_that_ended_more_than_a_week_ago_and_
             stage.execute(f"UPDATE hammerwork_workers SET ended_at = '{ended}' WHERE id = '{worker}'")
     for left in ([0, 1, 2, 3], [0, 1, 2]):
         _register(stage, WORKER)
+        workers.forget_ended(stage.database)
         known = {one.id for one in workers.listed(stage.database)}
         assert known == {WORKER, *(ids[number] for number in left)}
 

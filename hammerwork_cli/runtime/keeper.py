@@ -1,0 +1,113 @@
+"""A worker's duties towards all: it rescues the jobs of lost workers, takes spawn requests, releases what waits."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from hammerwork_cli.database import Database, Timeouts
+from hammerwork_cli.errors import HammerworkError, RetryableError
+from hammerwork_cli.models import SpawnRequest
+from hammerwork_cli.queries import spawning, workers
+from hammerwork_cli.queries.doctor import Doctor
+from hammerwork_cli.queries.workers import Registration
+from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.lease import Lease, Observer
+from hammerwork_cli.runtime.pulse import ServerClock, beat_interval
+
+PATIENCE_OF_KEEPER = Timeouts(lock=2.0)
+"""A transaction that hangs holds up what it has locked, and nothing else."""
+log = logging.getLogger("hammerwork")
+
+
+class Keeper(threading.Thread):
+    """The thread that looks after the queues. It may wait for locks and read for long; the heartbeat does not notice.
+
+    Args:
+        connections: of its own.
+        worker: whose thread it is.
+        lease: of this worker.
+        clock: the server's.
+        on_requests: called with requests to spawn that wait for somebody.
+        wake: called when there may be new jobs.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        worker: Registration,
+        lease: Lease,
+        clock: ServerClock,
+        *,
+        on_requests: Callable[[Database, list[SpawnRequest]], None],
+        wake: Callable[[], None],
+    ) -> None:
+        super().__init__(name="hammerwork-keeper", daemon=True)
+        self.connections, self.worker, self.clock = connections, worker, clock
+        self.on_requests, self.wake = on_requests, wake
+        self.interval = beat_interval(worker.lease)
+        self.stopped = threading.Event()  # set by the worker when it ends
+        self.undecided: frozenset[str] | None = None
+        """Workers that may be lost and that it has not seen beat; nothing before its first look. It alone writes it."""
+        self._observer = Observer(worker.id, lease)
+        self._sweep_after: str | None = None
+        self._next_sweep = 0.0
+
+    def run(self) -> None:
+        """Does its duties until it is stopped, whatever happens."""
+        while not self.stopped.is_set():
+            began = time.monotonic()
+            for duty in (self._rescue, self._take_requests, self._sweep):
+                self._do(duty)
+            self.stopped.wait(began + self.interval - time.monotonic())
+
+    def _do(self, duty: Callable[[Database], None]) -> None:
+        if self.connections.given_up.is_set() or self.stopped.is_set():
+            return
+        try:
+            # One try: the next round comes soon, and other duties wait.
+            self.connections.run(duty, patience=0)
+        except RetryableError as error:
+            log.debug("A duty waits: %s", error.message)
+        except HammerworkError as error:
+            log.warning("A duty failed and is tried again: %s", error.message)
+        except Exception:
+            log.exception("A duty failed and is tried again.")
+
+    def _rescue(self, database: Database) -> None:
+        heartbeats = [*workers.heartbeats(database), *workers.holders(database)]
+        lost = self._observer.look(heartbeats, time.monotonic())
+        blocked: RetryableError | None = None
+        for heartbeat in lost:
+            try:
+                self._rescue_from(database, heartbeat)
+            except RetryableError as error:
+                blocked = error
+        self.undecided = frozenset(self._observer.undecided)
+        if blocked is not None:
+            raise blocked
+
+    def _rescue_from(self, database: Database, lost: workers.Heartbeat) -> None:
+        job_counts = workers.rescue(database, lost, self.clock.now())
+        if job_counts is None:
+            self._observer.forget(lost.id)
+        elif any(job_counts):
+            log.warning("Worker %s is lost: %d of its jobs may run again, %d are dead.", lost.name, *job_counts)
+            self.wake()
+
+    def _take_requests(self, database: Database) -> None:
+        requests = spawning.pending_requests(database, self.worker)
+        if requests:
+            self.on_requests(database, requests)
+
+    def _sweep(self, database: Database) -> None:
+        """Releases, page by page, jobs that other programs left waiting although what they wait for has ended."""
+        if time.monotonic() < self._next_sweep:
+            return
+        doctor = Doctor(database, now=self.clock.now())
+        self._sweep_after, mended = doctor.mend_waiting_page(self._sweep_after)
+        if mended:
+            log.info("%d jobs that waited for jobs that had ended were released or failed.", mended)
+            self.wake()
+        if self._sweep_after is None:
+            self._next_sweep = time.monotonic() + self.worker.lease / 2
