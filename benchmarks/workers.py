@@ -208,7 +208,7 @@ def _spawning(database: Database, jobs: int, runs: int) -> Iterator[Result]:
     for peer, goal, against in (
         ("inserted", 1 / 0.6, "a bare INSERT of the same rows, 500 a statement"),
         ("same way", 1 / 0.6, "a bare COPY of the same rows"),
-        ("one by one", 0.1, "one INSERT a child, as the original does"),
+        ("one by one", 0.1, "one INSERT a child"),
     ):
         if peer != "same way" or many is _copied:
             peers = times[peer][1:] or times[peer]

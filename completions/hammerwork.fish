@@ -372,7 +372,7 @@ complete -c hammerwork -n '__hammerwork_at queue' -a list -d 'Every queue that h
 complete -c hammerwork -n '__hammerwork_at queue' -a stats -d 'Jobs of one queue, or of all together, by status; archived ones too as long as their rows are here.'
 complete -c hammerwork -n '__hammerwork_at queue' -a health -d 'Whether queues are well: exit code 0, or 1 when one of them passes a limit.'
 complete -c hammerwork -n '__hammerwork_at queue' -a paused -d 'Queues that are paused, since when, by whom and why.'
-complete -c hammerwork -n '__hammerwork_at queue' -a pause -d 'Stops workers from taking jobs of a queue.'
+complete -c hammerwork -n '__hammerwork_at queue' -a pause -d 'Stops workers from claiming jobs of a queue.'
 complete -c hammerwork -n '__hammerwork_at queue' -a resume -d 'Ends the pause of a queue.'
 complete -c hammerwork -n '__hammerwork_at queue' -a clear -d 'Deletes the jobs of a queue for good, except running ones; its pause stays.'
 complete -c hammerwork -n '__hammerwork_at queue' -s h -l help -d 'Show the help and exit.'

@@ -189,7 +189,10 @@ def pause(
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Stops workers from taking jobs of a queue. What runs goes on; jobs can be added.
+    """Stops workers from claiming jobs of a queue. What runs goes on; jobs can be added.
+
+    Jobs that a worker has claimed already still begin: short ones are claimed ahead, up to 200 ms of work, and count as
+    Running. When `queue stats` shows none that is Running, nothing of the queue runs or begins any more.
 
     A queue that is paused already stays as it is, except for a new reason. A queue may be paused before it has jobs;
     a note then asks whether that is its name.
@@ -286,6 +289,8 @@ def _show_changes(context: Context, changes: list[PauseChange], form: Format, *,
     else:
         records = [views.change_record(change, paused=paused, dry_run=dry_run) for change in changes]
         context.data(records, form, views.CHANGE_KEYS)
+    if paused and not dry_run and any(change.changed and change.has_jobs for change in changes):
+        context.note(views.CLAIMED_TEXT)
     for change in changes:
         # A pause that ends was somebody's, so its queue is no mistake.
         if not change.has_jobs and change.changed == paused:

@@ -408,6 +408,9 @@ def change_record(change: PauseChange, *, paused: bool, dry_run: bool) -> Record
     }
 
 
+CLAIMED_TEXT = "Jobs that workers claimed before still begin; none is left when no job of the queue is Running."
+
+
 def stranger_text(queue: str) -> str:
     """The remark on a queue without jobs that was named to be changed."""
     return f"{visible(queue)} has no jobs. Is that its name? See: hammerwork queue list"

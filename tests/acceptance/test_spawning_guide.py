@@ -1,4 +1,4 @@
-"""What ``docs/spawning.md`` shows is what happens."""
+"""What ``docs/spawning.md`` shows is what happens, and what ``docs/side-by-side.md`` names is there."""
 
 import contextlib
 import io
@@ -76,3 +76,9 @@ def test_the_sections_it_links_to_are_there(anchor: str) -> None:
         for title in re.findall(r"^#+ (.*)$", GUIDE, re.MULTILINE)
     }
     assert anchor in headings
+
+
+def test_the_commands_that_the_page_about_rust_workers_names_are_there(run: Callable[..., Any]) -> None:
+    page = (ROOT / "docs" / "side-by-side.md").read_text(encoding="utf-8")
+    for words in {tuple(found.split()) for found in re.findall(r"`hammerwork (\w+ \w+)[^`]*`", page)}:
+        assert run(*words, "--help").exit_code == 0, words
