@@ -17,6 +17,8 @@ from hammerwork_cli.runtime.pulse import ServerClock, beat_interval
 
 PATIENCE_OF_KEEPER = Timeouts(lock=2.0)
 """A transaction that hangs holds up what it has locked, and nothing else."""
+IDLE_SWEEP = 0.25
+"""Seconds after which a sweep pauses that finds nothing. One that finds something goes on until the next heartbeat."""
 log = logging.getLogger("hammerwork")
 
 
@@ -52,12 +54,14 @@ class Keeper(threading.Thread):
         self._observer = Observer(worker.id, lease)
         self._sweep_after: str | None = None
         self._next_sweep = 0.0
+        self._mended = 0  # by the present sweep
 
     def run(self) -> None:
         """Does its duties until it is stopped, whatever happens."""
         while not self.stopped.is_set():
             began = time.monotonic()
-            for duty in (self._rescue, self._take_requests, self._sweep):
+            # The sweep comes first: a worker that drains its queues waits for the first look at lost workers.
+            for duty in (self._sweep, self._rescue, self._take_requests):
                 self._do(duty)
             self.stopped.wait(began + self.interval - time.monotonic())
 
@@ -102,12 +106,19 @@ class Keeper(threading.Thread):
 
     def _sweep(self, database: Database) -> None:
         """Releases, page by page, jobs that other programs left waiting although what they wait for has ended."""
-        if time.monotonic() < self._next_sweep:
+        began = time.monotonic()
+        if began < self._next_sweep:
             return
         doctor = Doctor(database, now=self.clock.now())
-        self._sweep_after, mended = doctor.mend_waiting_page(self._sweep_after)
-        if mended:
-            log.info("%d jobs that waited for jobs that had ended were released or failed.", mended)
-            self.wake()
-        if self._sweep_after is None:
-            self._next_sweep = time.monotonic() + self.worker.lease / 2
+        while not self.stopped.is_set():
+            self._sweep_after, mended = doctor.mend_waiting_page(self._sweep_after)
+            if mended:
+                self._mended += mended
+                log.info("%d jobs that waited for jobs that had ended were released or failed.", mended)
+                self.wake()
+            if self._sweep_after is None:
+                self._next_sweep = time.monotonic() + (0 if self._mended else self.worker.lease / 2)
+                self._mended = 0
+                return
+            if time.monotonic() - began > (self.interval if mended else IDLE_SWEEP):
+                return

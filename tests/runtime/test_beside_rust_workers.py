@@ -1,0 +1,173 @@
+"""A worker of ours and a Rust worker on the same jobs: nobody takes from the other what it runs."""
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, RetryStrategy, Worker
+from hammerwork_cli.database import connect
+from hammerwork_cli.queries.doctor import PAGE
+from tests.runtime.conftest import Stage
+from tests.rust_worker import RustWorker
+
+Run = Callable[..., Any]
+LATER = timedelta(hours=2)
+"""By so much the Rust worker's clock goes ahead: for it, what ours retries in an hour is due."""
+PATIENCE = 30.0
+
+
+@pytest.fixture
+def rust(stage: Stage) -> Iterator[RustWorker]:
+    with contextlib.closing(connect(stage.url)) as database:
+        yield RustWorker(database, lambda: database.now() + LATER)
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+class _Ours:
+    """Our worker, which has attempted every job of the queue ``shared`` and still runs one of them."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        handlers = Handlers()
+        handlers.register_job("shared", self._handle, retry=RetryStrategy.fixed(timedelta(hours=1)))
+        hourly = Job("shared", {"as": "recurring"}).with_cron("0 0 * * * *")
+        self.retried, self.last, self.by_hand, self.recurring, self.running = self.jobs = stage.enqueue(
+            Job("shared", {"as": "retried"}),
+            Job("shared", {"as": "last attempt"}).with_max_attempts(2),
+            Job("shared", {"as": "retried by hand"}).with_max_attempts(1),
+            hourly,
+            Job("shared", {"as": "running"}),
+        )
+        stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = created_at WHERE id = '{hourly.id}'")
+        self.dependent = stage.enqueue(Job("shared", {}).depends_on(self.last))[0]
+        self.worker = Worker(stage.queue, handlers, name="ours", concurrency=5, poll_interval=0.02)
+        self._thread = threading.Thread(target=self.worker.run, daemon=True)
+        self._thread.start()
+
+    def _handle(self, job: Job) -> None:
+        if job.payload["as"] == "running":
+            self.begun.set()
+            assert self.go_on.wait(PATIENCE)
+        elif job.payload["as"] != "recurring":
+            raise OSError("no space")
+
+    def wait(self) -> None:
+        """Until all but one have ended, each in its way."""
+        assert self.begun.wait(PATIENCE)
+        ended = "status <> 'Running' AND claim_token IS NOT NULL"
+        _until(lambda: len(self.stage.rows(where=ended)) == len(self.jobs) - 1)
+
+    def end(self) -> None:
+        self.go_on.set()
+        self.worker.stop()
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture
+def ours(stage: Stage) -> Iterator[_Ours]:
+    worker = _Ours(stage)
+    yield worker
+    worker.end()
+
+
+def _hand_over(stage: Stage, ours: _Ours, rust: RustWorker, run: Run) -> list[str]:
+    """Everything that ours attempted is the Rust worker's now: the ids."""
+    ours.wait()
+    assert run("queue", "pause", "shared", "--yes", url=stage.url).exit_code == 0
+    for job, force in ((ours.by_hand, ()), (ours.running, ("--force",))):
+        assert run("job", "retry", job.id, "--yes", *force, url=stage.url).exit_code == 0
+    taken = sorted(iter(lambda: rust.take("shared"), None))
+    expected = [job.id for job in ours.jobs]
+    if stage.database.dialect != "postgresql":  # where a Rust worker does not look whether a job waits
+        expected.append(ours.dependent.id)
+        stage.execute(f"UPDATE hammerwork_jobs SET status = 'Pending' WHERE id = '{ours.dependent.id}'")
+    assert taken == sorted(expected)
+    return [job.id for job in ours.jobs]
+
+
+def _another(stage: Stage, app: Handlers, until: Callable[[], bool]) -> None:
+    """One more worker of ours, on another queue."""
+    worker = Worker(stage.queue, app, name="another", lease=0.3, poll_interval=0.05)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        _until(until)
+    finally:
+        worker.stop()
+        thread.join(PATIENCE)
+
+
+@pytest.mark.parametrize("is_lost", [False, True], ids=["ends in order", "is lost"])
+def test_a_worker_of_ours_that_goes_leaves_rust_workers_the_jobs_that_it_attempted_before_them(
+    stage: Stage, ours: _Ours, rust: RustWorker, app: Handlers, run: Run, is_lost: bool
+) -> None:
+    jobs = _hand_over(stage, ours, rust, run)
+    before = stage.rows("id, status, attempts, started_at, error_message")
+    ours.end()
+    assert stage.rows("id, status, attempts, started_at, error_message") == before
+    worker = f"FROM hammerwork_workers WHERE id = '{ours.worker.id}'"
+    if is_lost:  # a killed one leaves its row like this
+        stage.execute(
+            "UPDATE hammerwork_workers SET state = 'running', ended_at = NULL, lease_seconds = 0.1"
+            f" WHERE id = '{ours.worker.id}'"
+        )
+    ends = "lost" if is_lost else "stopped"
+    (noop,) = stage.enqueue(Job("noop", {}))
+    _another(
+        stage,
+        app,
+        lambda: stage.one(noop) == "Completed" and stage.database.query(f"SELECT state {worker}") == [(ends,)],
+    )
+    assert stage.database.query(f"SELECT state {worker}") == [(ends,)]
+    assert [row for row in stage.rows("id, status, attempts, started_at, error_message") if row[0] != noop.id] == before
+    for job in jobs:
+        rust.complete(job)
+    assert set(stage.status(*ours.jobs)) == {"Completed"}
+
+
+def test_what_a_rust_worker_runs_is_not_shown_as_ours_and_the_doctor_finds_it_when_that_is_killed(
+    stage: Stage, ours: _Ours, rust: RustWorker, run: Run
+) -> None:
+    jobs = _hand_over(stage, ours, rust, run)
+    stage.execute("UPDATE hammerwork_workers SET lease_seconds = 1000")
+    assert run("worker", "status", "ours", "--format", "json", url=stage.url).json[0]["jobs"] == []
+    late = {"HAMMERWORK_NOW": (stage.database.now() + 2 * LATER).isoformat()}
+    for job in jobs:
+        (delay,) = run("spawn", "why", job, "--format", "json", url=stage.url, env=late).json["delays"]
+        assert (delay["reason"], delay["first"]["worker"]) == ("long_running", None)
+    found = run("spawn", "doctor", "--older-than", "1h", "--fix", "--yes", "--format", "json", url=stage.url, env=late)
+    mended = {finding["kind"]: finding["mended"] for finding in found.json}
+    assert mended["lost"] + mended["lost_last_attempt"] == len(jobs)
+    assert "Running" not in stage.status(*ours.jobs)
+
+
+def test_jobs_go_through_both_kinds_of_workers_in_turn_and_what_rust_completes_is_swept_at_once(
+    stage: Stage, rust: RustWorker, app: Handlers
+) -> None:
+    """More dependents than a sweep looks at in one transaction."""
+    (ours_first,) = stage.enqueue(Job("noop", {}))
+    now = stage.database.now()
+    theirs = rust.enqueue("noop", created_at=now, scheduled_at=now)
+    after_both = stage.enqueue(*(Job("noop", {}).depends_on(ours_first, theirs) for _ in range(2 * PAGE + 1)))
+    assert rust.take("noop") == ours_first.id
+    stage.work(app)
+    assert (stage.one(theirs, "status, attempts"), stage.one(ours_first)) == (("Completed", 1), "Running")
+    assert len(stage.rows(where="status = 'Pending'")) == len(after_both)
+    rust.complete(ours_first.id, {"frames": 25})
+    stage.work(app)
+    assert len(stage.rows(where="status = 'Completed' AND attempts = 1")) == len(after_both) + 2
+    assert json.loads(stage.one(ours_first, "result_data")) == {"frames": 25}
