@@ -74,7 +74,7 @@ class DatabaseError(HammerworkError):
 
 
 class UnreachableError(DatabaseError):
-    """No server answers at the address."""
+    """No server answers at the address, or none that takes connections and writes."""
 
     code = "database_unreachable"
 
@@ -92,9 +92,13 @@ class MissingTablesError(DatabaseError):
 
 
 class RetryableError(DatabaseError):
-    """The transaction was lost to another one and may simply be run again."""
+    """The transaction was rolled back and may be run again as it is."""
 
     code = "database_busy"
+
+
+class LimitReachedError(RetryableError):
+    """Time, memory or disk space ran out, or an administrator ended the statement: at once it would happen again."""
 
 
 class ConnectionLostError(DatabaseError):

@@ -8,14 +8,20 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
-from hammerwork_cli.database import statements
+from hammerwork_cli.database import driver_errors, statements
+from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.database.url import DatabaseUrl
-from hammerwork_cli.errors import ConnectionLostError, MissingTablesError, RetryableError
+from hammerwork_cli.errors import (
+    ConnectionLostError,
+    HammerworkError,
+    LimitReachedError,
+    MissingTablesError,
+    RetryableError,
+)
 
 Row = tuple[Any, ...]
 Result = TypeVar("Result")
 
-MIGRATE = "Run: hammerwork migration run"
 TRIES = 8
 
 
@@ -30,7 +36,7 @@ class Timeouts:
         lock: for rows and tables that others hold; then the statement raises RetryableError.
         statement: for the server to work on a statement; then the statement raises RetryableError.
         network: for an answer of the server, however long the statement may take; then the connection is closed and
-            the statement raises ConnectionLostError. It should be longer than ``statement``.
+            the statement raises ConnectionLostError. It should be 2 s longer than the other two.
     """
 
     connect: float = 10
@@ -103,7 +109,7 @@ class Database:
         """A long list of job ids as the statements with ``{among}`` want it."""
         return ids
 
-    def _error(self, error: Exception) -> Exception | None:
+    def _error(self, error: Exception) -> HammerworkError | None:
         """Our error for a driver's, ``None`` when it is not the driver's."""
         raise NotImplementedError
 
@@ -247,7 +253,7 @@ class Database:
         replicated servers. ``work`` must not have effects outside the database. A nested call joins.
 
         Raises:
-            RetryableError: it was lost ``tries`` times.
+            RetryableError: it was lost ``tries`` times, or at a limit of the server.
             ConnectionLostError: the outcome of a commit is not known.
         """
         if self._in_transaction:
@@ -255,8 +261,8 @@ class Database:
         for attempt in range(tries):
             try:
                 return self._attempt(work)
-            except RetryableError:
-                if attempt == tries - 1:
+            except RetryableError as error:
+                if attempt == tries - 1 or isinstance(error, LimitReachedError):
                     raise
                 _pause(attempt)
         raise AssertionError("unreachable")
@@ -297,6 +303,11 @@ class Database:
         except Exception as error:  # noqa: BLE001  the first error is the one to tell
             del error
 
+    @property
+    def _is_connected(self) -> bool:
+        """Whether errors can be of anything else than of connecting."""
+        return hasattr(self, "_connection")
+
     def close(self) -> None:
         """Ends the connection."""
         self._connection.close()
@@ -318,7 +329,7 @@ class Database:
         try:
             yield
         except Exception as error:
-            ours = self._error(error)
+            ours = driver_errors.unstorable(error) or self._error(error)
             if ours is None:
                 raise
             if isinstance(ours, ConnectionLostError):

@@ -10,31 +10,20 @@ from typing import Any
 import mysql.connector
 from mysql.connector import errorcode
 
-from hammerwork_cli.database.access import MIGRATE, Database, Timeouts
+from hammerwork_cli.database.access import Database, Timeouts
+from hammerwork_cli.database.driver_errors import LATER, MYSQL, Meaning, told
 from hammerwork_cli.database.interrupts import interruptible
 from hammerwork_cli.database.url import Host
-from hammerwork_cli.errors import (
-    AccessDeniedError,
-    ConfigError,
-    ConnectionLostError,
-    DatabaseError,
-    MissingTablesError,
-    RefusedValueError,
-    RetryableError,
-    UnreachableError,
-)
+from hammerwork_cli.errors import ConfigError, DatabaseError, HammerworkError, UnreachableError
 
 ABORT = Timeouts(connect=1, network=1)
 OLDEST = {"MariaDB": (10, 6), "MySQL": (8, 0)}
 """The first that read JSON as a table and skip rows that others hold."""
-RETRYABLE = {1213, 1205, 1020, 1180, 1637, 3572, 1317, 1969, 3024}
-LOST = {2006, 2013, 2055, 1053, 1927, 1047, 1158, 1159, 1160, 1161, 4031, -1}
-NOBODY_ANSWERS = {2002, 2003, 2005, *LOST}
+NOBODY_ANSWERS = {2002, 2003, 2005}
 SSL_ERROR = 2026
-FULL = {1040, 1203, 1226}
-REFUSED = {1264, 1292, 1366, 1406, 3140, 3157, 4025, 1153, 3141, 3156}
-DENIED = {1044, 1045, 1142, 1143, 1227, 1698, 1370, 3118}
-MISSING = {1146, 1054}
+NO_NUMBER = -1
+AT_ONCE = {Meaning.DENIED, Meaning.FULL, Meaning.NO_DATABASE}
+"""What an error means also while connecting."""
 
 _answered: dict[str, Host] = {}
 """URL -> the host that answered last: all connections of a process go to one node, as long as that answers."""
@@ -161,37 +150,38 @@ class MySQLDatabase(Database):
     def _adapt(self, value: datetime) -> datetime:
         return value.astimezone(UTC).replace(tzinfo=None)
 
-    def _error(self, error: Exception) -> Exception | None:
+    def _error(self, error: Exception) -> HammerworkError | None:
         # The driver's commit and rollback let the error of its C library through as it is.
         if not isinstance(error, mysql.connector.Error) and type(error).__name__ != "MySQLInterfaceError":
             return None
-        number, text = getattr(error, "errno", -1), getattr(error, "msg", "") or str(error)
-        if number in DENIED:
-            return AccessDeniedError(
-                f"{self.url} refuses: {_plain(text)}.", hint="Check user, password and privileges."
-            )
-        if not hasattr(self, "_connection"):
-            return self._connect_error(number, text)
-        if number in RETRYABLE:
-            return RetryableError(f"The server is busy: {_plain(text)}.", hint="Try again in a moment.")
-        if number in LOST:
-            return ConnectionLostError(f"The connection to {self.url} was lost.", hint="Is the server restarting?")
-        if number in MISSING:
-            return MissingTablesError(f"The database lacks something: {_plain(text)}.", hint=MIGRATE)
-        if number in REFUSED:
-            return RefusedValueError(f"The server refuses the value: {_plain(text)}.")
-        return DatabaseError(f"The server says: {_plain(text)}.", errno=number)
+        number, text = getattr(error, "errno", None), getattr(error, "msg", "") or str(error)
+        meaning = self._meaning(number, text)
+        if not self._is_connected and meaning not in AT_ONCE:
+            return self._connect_error(meaning, number, text)
+        return told(meaning, self, text, errno=number)
 
-    def _connect_error(self, number: int, text: str) -> Exception:
-        if number == errorcode.ER_BAD_DB_ERROR:
-            return UnreachableError(f"{self.url}: there is no such database.", hint="Create it, or check the name.")
-        if number in FULL:
-            return UnreachableError(f"{self.url} takes no more connections.", hint="Try again in a moment.")
-        if number in RETRYABLE:
-            return UnreachableError(f"{self.url} is busy: {_plain(text)}.", hint="Try again in a moment.")
+    def _meaning(self, number: int | None, text: str) -> Meaning:
+        if number is not None and number != NO_NUMBER:
+            return MYSQL.get(number, Meaning.UNKNOWN)
+        # What the driver says by itself.
+        if "cannot be converted" in text or "Failed converting" in text:
+            return Meaning.REFUSED
+        return Meaning.UNKNOWN if self._is_alive() else Meaning.LOST
+
+    def _is_alive(self) -> bool:
+        try:
+            return self._is_connected and bool(self._connection.is_connected())
+        except mysql.connector.Error:
+            return True  # it was not asked, because rows of another statement are unread
+
+    def _connect_error(self, meaning: Meaning, number: int | None, text: str) -> HammerworkError:
         # A server that ends while TLS begins is no question of certificates.
-        if number in NOBODY_ANSWERS or (number == SSL_ERROR and "certificate" not in text):
+        if number == SSL_ERROR and "certificate" in text:
+            return DatabaseError(f"Cannot connect to {self.url}: {_plain(text)}.", errno=number)
+        if number in NOBODY_ANSWERS or meaning == Meaning.LOST:
             return UnreachableError(f"No MySQL server answers at {self.url}.", hint="Is it running? Is the host right?")
+        if meaning in (Meaning.CONFLICT, Meaning.LOCKED, Meaning.LIMIT):
+            return UnreachableError(f"{self.url} is busy: {_plain(text)}.", hint=LATER)
         return DatabaseError(f"Cannot connect to {self.url}: {_plain(text)}.", errno=number)
 
     @property

@@ -1,33 +1,37 @@
 """PostgreSQL through psycopg 3."""
 
 import math
+import re
 import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import psycopg
-from psycopg.abc import PQGen
+from psycopg.abc import Buffer, PQGen
 from psycopg.types.string import TextLoader
 
 from hammerwork_cli.database import statements
-from hammerwork_cli.database.access import MIGRATE, Database, Row
-from hammerwork_cli.errors import (
-    AccessDeniedError,
-    ConfigError,
-    ConnectionLostError,
-    DatabaseError,
-    MissingTablesError,
-    RefusedValueError,
-    RetryableError,
-    UnreachableError,
-)
+from hammerwork_cli.database.access import Database, Row
+from hammerwork_cli.database.driver_errors import LATER, POSTGRES, Meaning, by_prefix, told
+from hammerwork_cli.errors import AccessDeniedError, ConfigError, HammerworkError, UnreachableError
 
-NAME_THE_PRIMARY = "Name the primary; several hosts are asked which it is with ?target_session_attrs=read-write."
-DENIED = ("authentication failed", "no password supplied", "FATAL:  role ", "no pg_hba.conf entry")
-"""What a refusal says: while connecting, psycopg hands on no code."""
+# While connecting, psycopg hands on no code, only the words of the server and of libpq.
+_SERVER_SAYS = re.compile(r"failed: \S+:  (.+)")
+DENIED = ("authentication failed", "no password supplied", "FATAL:  role ", "no pg_hba.conf entry", "permission denied")
+FULL = ("too many connections", "too many clients", "remaining connection slots")
+NOT_THE_PRIMARY = ("session is read-only", "server is in hot standby mode")
+WITHOUT_TLS = ("does not support SSL",)
+TLS_FAILED = ("SSL error", "server certificate", "root certificate", "certificate file", "private key file")
 TEXT_TYPES = ("uuid", "timestamptz", "json", "jsonb")
 """Asked for as text: building their Python objects costs more than the server needs to find the row."""
+
+
+class _UncheckedTextLoader(TextLoader):
+    """For a database that holds whatever bytes it was sent."""
+
+    def load(self, data: Buffer) -> str:
+        return bytes(data).decode(errors="replace")
 
 
 class _ImpatientConnection(psycopg.Connection[Row]):
@@ -72,14 +76,21 @@ class PostgresDatabase(Database):
             autocommit=True,
             cursor_factory=psycopg.ClientCursor,
             application_name="hammerwork",
+            # Of the database's own encoding, psycopg would refuse what the server can convert, or hand out bytes.
+            client_encoding="utf8",
             **{name: value for name, value in self._network_limits().items() if name not in self.url.options},
         )
         if isinstance(connection, _ImpatientConnection):
             connection.network = self.timeouts.network or 0
-        for name in TEXT_TYPES:
-            connection.adapters.register_loader(name, TextLoader)
+        loaders = dict.fromkeys(TEXT_TYPES, TextLoader)
+        if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+            # Of such a database the server itself would refuse to send whatever is no UTF-8.
+            connection.execute("SET client_encoding = SQL_ASCII")
+            loaders = dict.fromkeys((*TEXT_TYPES, "text", "varchar", "bpchar", "name"), _UncheckedTextLoader)
+        for name, loader in loaders.items():
+            connection.adapters.register_loader(name, loader)
         # By its number: psycopg takes the name uuid[] for uuid.
-        connection.adapters.register_loader(connection.adapters.types["uuid"].array_oid, TextLoader)
+        connection.adapters.register_loader(connection.adapters.types["uuid"].array_oid, loaders["uuid"])
         # A pooler keeps these for each of its clients, and hands the others on to whoever comes next.
         connection.execute("SET TIME ZONE 'UTC'; SET datestyle = ISO; " + self._settings(connection.info.backend_pid))
         return connection
@@ -151,45 +162,50 @@ class PostgresDatabase(Database):
         """One array: a thousand values would each be looked at by the client and by the server."""
         return f"{{{','.join(ids)}}}"
 
-    def _error(self, error: Exception) -> Exception | None:
+    def _error(self, error: Exception) -> HammerworkError | None:
+        if self._is_connected and self._connection.closed:
+            # Whatever the error says, and of whatever kind: psycopg stumbles over the two answers to a COPY whose
+            # connection a pooler cuts.
+            return told(Meaning.LOST, self, "")
         if not isinstance(error, psycopg.Error):
-            # psycopg stumbles over the two answers to a COPY whose connection a pooler cuts.
-            return self._lost() if self._is_closed() else None
-        state = error.sqlstate or ""
-        text = error.diag.message_primary or str(error).strip().splitlines()[0] if str(error) else "unknown error"
-        if isinstance(error, psycopg.ProgrammingError) and not state:
+            return None
+        state = error.sqlstate
+        if isinstance(error, psycopg.OperationalError) and not self._is_connected:
+            return self._connect_error(str(error))
+        text = error.diag.message_primary or str(error).strip().partition("\n")[0] or "unknown error"
+        if state is None:
+            return self._own_error(error, text)
+        return told(by_prefix(POSTGRES, state), self, text, state=state)
+
+    def _own_error(self, error: psycopg.Error, text: str) -> HammerworkError:
+        """For what psycopg says by itself."""
+        if isinstance(error, psycopg.ProgrammingError) and not self._is_connected:
             return ConfigError("PostgreSQL cannot use this database URL.", hint="Check its options; % is written %25.")
-        if isinstance(error, psycopg.OperationalError) and not hasattr(self, "_connection"):
-            return self._connect_error(state, str(error))
-        if state in {"40001", "40P01", "55P03", "57014"}:
-            return RetryableError(f"PostgreSQL is busy: {text}.", hint="Try again in a moment.")
-        if state in {"42P01", "42703"}:
-            return MissingTablesError(f"The database lacks something: {text}.", hint=MIGRATE)
-        if state == "42501":
-            return AccessDeniedError(f"PostgreSQL refuses: {text}.", hint="Ask for the privilege, or use another user.")
-        if state == "25006":
+        refused = isinstance(error, psycopg.DataError) or text.startswith("cannot adapt")
+        return told(Meaning.REFUSED if refused else Meaning.UNKNOWN, self, text)
+
+    def _connect_error(self, text: str) -> HammerworkError:
+        # One line for each host of the URL.
+        said = "; ".join(_SERVER_SAYS.findall(text))
+        if any(words in text for words in WITHOUT_TLS):
             return UnreachableError(
-                f"{self.url} takes no writes: it is a standby, or read-only.", hint=NAME_THE_PRIMARY
+                f"{self.url} asks for TLS, and the server has none.", hint="Switch it on there, or change sslmode."
             )
-        if state.startswith("22"):
-            return RefusedValueError(f"PostgreSQL refuses the value: {text}.")
-        if state.startswith(("08", "57P")) or self._connection.closed:
-            return self._lost()
-        return DatabaseError(f"PostgreSQL says: {text}.", state=state)
-
-    def _is_closed(self) -> bool:
-        return hasattr(self, "_connection") and bool(self._connection.closed)
-
-    def _lost(self) -> ConnectionLostError:
-        return ConnectionLostError(f"The connection to {self.url} was lost.", hint="Is the server restarting?")
-
-    def _connect_error(self, state: str, text: str) -> Exception:
-        if state.startswith("28") or any(words in text for words in DENIED):
+        if any(words in text for words in TLS_FAILED):
+            why = text.strip().splitlines()[-1].rpartition("failed: ")[2]
+            return UnreachableError(f"{self.url}: TLS failed: {why}.", hint="Check sslmode, sslrootcert and the host.")
+        if any(words in text for words in DENIED):
             return AccessDeniedError(
                 f"{self.url} refuses the user or the password.", hint="Check both, percent-encoded in the URL."
             )
-        if state == "3D000" or "does not exist" in text:
-            return UnreachableError(f"{self.url}: there is no such database.", hint="Create it, or check the name.")
+        if any(words in text for words in NOT_THE_PRIMARY):
+            return told(Meaning.READ_ONLY, self, text)
+        if any(words in said for words in FULL):
+            return told(Meaning.FULL, self, said)
+        if "does not exist" in said:
+            return told(Meaning.NO_DATABASE, self, said)
+        if said:
+            return UnreachableError(f"{self.url} takes no connection: {said}.", hint=LATER)
         return UnreachableError(
             f"No PostgreSQL server answers at {self.url}.", hint="Is it running? Is the host right?"
         )

@@ -7,16 +7,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from hammerwork_cli.database.access import MIGRATE, Database
+from hammerwork_cli.database.access import Database
+from hammerwork_cli.database.driver_errors import SQLITE, Meaning, by_prefix, told
 from hammerwork_cli.database.interrupts import interruptible
-from hammerwork_cli.errors import (
-    AccessDeniedError,
-    ConfigError,
-    DatabaseError,
-    MissingTablesError,
-    RetryableError,
-    UnreachableError,
-)
+from hammerwork_cli.errors import ConfigError, HammerworkError, UnreachableError
 
 BUSY_SECONDS = 10
 OLDEST = (3, 38, 0)
@@ -81,21 +75,24 @@ class SqliteDatabase(Database):
     def _adapt(self, value: datetime) -> str:
         return stored_moment(value)
 
-    def _error(self, error: Exception) -> Exception | None:
+    def _error(self, error: Exception) -> HammerworkError | None:
         if not isinstance(error, sqlite3.Error):
             return None
-        text = str(error)
-        if "no such table" in text or "no such column" in text:
-            return MissingTablesError(f"The database lacks something: {text}.", hint=MIGRATE)
-        if "locked" in text or "busy" in text:
-            return RetryableError("Another process holds the SQLite file.", hint="Try again in a moment.")
-        if "unable to open" in text:
-            return UnreachableError(f"{self.url.path} cannot be opened.", hint="Check the path and its permissions.")
-        if "readonly" in text:
-            return AccessDeniedError(f"{self.url.path} may not be written.", hint="Check its permissions.")
-        if "not a database" in text:
+        text, code = str(error), getattr(error, "sqlite_errorname", None)
+        if code == "SQLITE_NOTADB":
             return ConfigError(f"{self.url.path} is not an SQLite database.")
-        return DatabaseError(f"SQLite says: {text}.")
+        if code and code.startswith("SQLITE_CANTOPEN"):
+            return UnreachableError(f"{self.url.path} cannot be opened.", hint="Check the path and its permissions.")
+        return told(self._meaning(code, text), self, text, sqlite=code)
+
+    def _meaning(self, code: str | None, text: str) -> Meaning:
+        if "no such table" in text or "no such column" in text:
+            return Meaning.MISSING
+        if "malformed JSON" in text or "binding parameter" in text:
+            return Meaning.REFUSED
+        if "closed database" in text:
+            return Meaning.LOST
+        return by_prefix(SQLITE, code)
 
     @property
     def server(self) -> str:

@@ -15,7 +15,15 @@ from typing import TypeVar
 from hammerwork_cli.database import Database, connect, statements
 from hammerwork_cli.database.access import Row
 from hammerwork_cli.database.migration_files import Step, steps
-from hammerwork_cli.errors import ConfigError, ConflictError, ConnectionLostError, DatabaseError, RetryableError
+from hammerwork_cli.errors import (
+    ConfigError,
+    ConflictError,
+    ConnectionLostError,
+    DatabaseError,
+    LimitReachedError,
+    RefusedValueError,
+    RetryableError,
+)
 from hammerwork_cli.models import Migration, MigrationState, Moment, PlannedMigration, TableRows
 
 Result = TypeVar("Result")
@@ -232,7 +240,7 @@ def _apply(database: Database, migration: Migration, on_progress: OnProgress) ->
 
     try:
         return way(database, migration, all_steps, on_step)
-    except (DatabaseError, ConflictError) as error:
+    except (DatabaseError, ConflictError, RefusedValueError) as error:
         raise type(error)(f"Migration {migration.id}: {error.message}", hint=error.hint, **error.details) from error
 
 
@@ -290,7 +298,8 @@ def _left(database: Database, all_steps: Sequence[Step]) -> list[str]:
 
 def _may_pass(error: DatabaseError) -> bool:
     """While another run alters a table, the server may not list what is in it, and then say that it is there."""
-    return isinstance(error, RetryableError) or error.details.get("errno") in PASSING
+    conflict = isinstance(error, RetryableError) and not isinstance(error, LimitReachedError)
+    return conflict or error.details.get("errno") in PASSING
 
 
 def _send(database: Database, all_steps: Sequence[Step], on_step: Callable[[int], None]) -> None:

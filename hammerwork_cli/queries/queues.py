@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.access import MIGRATE, Row
+from hammerwork_cli.database.access import Row
+from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import ConflictError, MissingTablesError, NotFoundError, RefusedValueError
 from hammerwork_cli.models import FAILURES, WAITING, JobStatus, priority_word, status_of
 from hammerwork_cli.models.queues import (

@@ -1,0 +1,238 @@
+"""What the errors of the drivers mean: one table for each kind of database, and one sentence for each meaning."""
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from hammerwork_cli.errors import (
+    AccessDeniedError,
+    ConnectionLostError,
+    DatabaseError,
+    HammerworkError,
+    LimitReachedError,
+    MissingTablesError,
+    RefusedValueError,
+    RetryableError,
+    UnreachableError,
+)
+
+if TYPE_CHECKING:
+    from hammerwork_cli.database.access import Database
+
+MIGRATE = "Run: hammerwork migration run"
+LATER = "Try again in a moment."
+
+
+class Meaning(Enum):
+    """What an error says, and so what to do next."""
+
+    LOST = auto()
+    """The connection is gone; whether a commit under way took place is not known."""
+    READ_ONLY = auto()
+    """Another server may take writes."""
+    FULL = auto()
+    """The server takes no more connections."""
+    CONFLICT = auto()
+    """Another transaction won: the same again may succeed at once."""
+    LOCKED = auto()
+    """Others held a row or a table for too long."""
+    LIMIT = auto()
+    """Time, memory or disk space ran out, or an administrator ended the statement."""
+    REFUSED = auto()
+    """The same value is refused every time."""
+    DENIED = auto()
+    MISSING = auto()
+    NO_DATABASE = auto()
+    UNKNOWN = auto()
+    """Nothing above: probably a bug of ours."""
+
+
+POSTGRES = {
+    "08": Meaning.LOST,
+    "22": Meaning.REFUSED,
+    "23502": Meaning.REFUSED,  # NULL
+    "23505": Meaning.REFUSED,  # a second of its kind
+    "23514": Meaning.REFUSED,  # CHECK
+    "25006": Meaning.READ_ONLY,
+    "25P03": Meaning.LOST,  # idle_in_transaction_session_timeout
+    "25P04": Meaning.LOST,  # transaction_timeout
+    "28": Meaning.DENIED,
+    "3D000": Meaning.NO_DATABASE,
+    "40": Meaning.CONFLICT,
+    "40003": Meaning.LOST,  # statement_completion_unknown
+    "42501": Meaning.DENIED,
+    "42703": Meaning.MISSING,
+    "42P01": Meaning.MISSING,
+    "53": Meaning.LIMIT,  # disk_full, out_of_memory
+    "53300": Meaning.FULL,
+    "54": Meaning.REFUSED,  # an index row too large, JSON too deep
+    "55P03": Meaning.LOCKED,
+    "57014": Meaning.LIMIT,  # statement_timeout, pg_cancel_backend
+    "57P": Meaning.LOST,  # shutdown, pg_terminate_backend, idle_session_timeout
+    "58": Meaning.LIMIT,  # io_error
+}
+"""SQLSTATE, or what it begins with: the longest that fits counts."""
+
+MYSQL = {
+    1020: Meaning.CONFLICT,  # changed since it was read
+    1021: Meaning.LIMIT,  # disk full
+    1026: Meaning.LIMIT,  # error writing a file
+    1036: Meaning.READ_ONLY,  # table
+    1037: Meaning.LIMIT,  # memory
+    1038: Meaning.LIMIT,  # memory for sorting
+    1040: Meaning.FULL,
+    1041: Meaning.LIMIT,  # memory
+    1044: Meaning.DENIED,
+    1045: Meaning.DENIED,
+    1047: Meaning.LOST,  # the node has lost its cluster, and answers nothing else
+    1048: Meaning.REFUSED,  # NULL
+    1049: Meaning.NO_DATABASE,
+    1053: Meaning.LOST,  # shutdown
+    1054: Meaning.MISSING,  # column
+    1062: Meaning.REFUSED,  # a second of its kind
+    1071: Meaning.REFUSED,  # key too long
+    1079: Meaning.LOST,  # shutdown
+    1080: Meaning.LOST,  # shutdown, forced
+    1114: Meaning.LIMIT,  # table full: disk or memory
+    1118: Meaning.REFUSED,  # row too large
+    1135: Meaning.FULL,  # no thread for another one
+    1142: Meaning.DENIED,
+    1143: Meaning.DENIED,
+    1146: Meaning.MISSING,  # table
+    1152: Meaning.LOST,
+    1153: Meaning.REFUSED,  # packet too large
+    1158: Meaning.LOST,
+    1159: Meaning.LOST,
+    1160: Meaning.LOST,
+    1161: Meaning.LOST,
+    1180: Meaning.CONFLICT,  # commit failed
+    1184: Meaning.LOST,
+    1203: Meaning.FULL,
+    1205: Meaning.LOCKED,
+    1206: Meaning.LIMIT,  # memory for locks
+    1213: Meaning.CONFLICT,
+    1226: Meaning.FULL,
+    1227: Meaning.DENIED,
+    1264: Meaning.REFUSED,
+    1265: Meaning.REFUSED,
+    1290: Meaning.READ_ONLY,  # read_only, super_read_only
+    1292: Meaning.REFUSED,
+    1300: Meaning.REFUSED,  # not in the character set
+    1301: Meaning.REFUSED,  # result of a function larger than a packet
+    1317: Meaning.LIMIT,  # KILL QUERY
+    1366: Meaning.REFUSED,
+    1370: Meaning.DENIED,
+    1406: Meaning.REFUSED,
+    1436: Meaning.REFUSED,  # JSON too deep for the stack
+    1637: Meaning.CONFLICT,  # too many transactions at once
+    1690: Meaning.REFUSED,
+    1698: Meaning.DENIED,
+    1792: Meaning.READ_ONLY,  # transaction
+    1820: Meaning.DENIED,  # password expired
+    1836: Meaning.READ_ONLY,
+    1862: Meaning.DENIED,  # password expired
+    1874: Meaning.READ_ONLY,  # InnoDB
+    1927: Meaning.LOST,  # KILL
+    1969: Meaning.LIMIT,  # max_statement_time
+    1977: Meaning.REFUSED,  # not in the character set (MariaDB)
+    2006: Meaning.LOST,
+    2012: Meaning.LOST,
+    2013: Meaning.LOST,
+    2014: Meaning.LOST,  # out of step: nothing can be sent any more
+    2020: Meaning.REFUSED,  # packet too large for the client
+    2026: Meaning.LOST,  # TLS broke
+    2027: Meaning.LOST,  # malformed packet
+    2055: Meaning.LOST,
+    3024: Meaning.LIMIT,  # max_execution_time
+    3100: Meaning.CONFLICT,  # group replication
+    3101: Meaning.CONFLICT,  # group replication
+    3118: Meaning.DENIED,  # account locked
+    3140: Meaning.REFUSED,  # JSON
+    3141: Meaning.REFUSED,
+    3144: Meaning.REFUSED,  # JSON in a character set
+    3156: Meaning.REFUSED,
+    3157: Meaning.REFUSED,  # JSON too deep
+    3169: Meaning.LOST,  # KILL
+    3572: Meaning.LOCKED,
+    3819: Meaning.REFUSED,  # CHECK
+    3988: Meaning.REFUSED,  # not in the character set
+    4025: Meaning.REFUSED,  # CHECK (MariaDB)
+    4031: Meaning.LOST,  # idle for too long
+    4037: Meaning.REFUSED,  # JSON (MariaDB)
+    4038: Meaning.REFUSED,
+    4040: Meaning.REFUSED,  # JSON too deep (MariaDB)
+}
+"""Number of MySQL, MariaDB (from 1900 to 1999 and from 4000 on its own) or their client library (from 2000 on)."""
+
+SQLITE = {
+    "SQLITE_AUTH": Meaning.DENIED,
+    "SQLITE_BUSY": Meaning.LOCKED,
+    "SQLITE_BUSY_SNAPSHOT": Meaning.CONFLICT,
+    "SQLITE_CONSTRAINT_CHECK": Meaning.REFUSED,
+    "SQLITE_CONSTRAINT_NOTNULL": Meaning.REFUSED,
+    "SQLITE_CONSTRAINT_PRIMARYKEY": Meaning.REFUSED,
+    "SQLITE_CONSTRAINT_UNIQUE": Meaning.REFUSED,
+    "SQLITE_FULL": Meaning.LIMIT,
+    "SQLITE_INTERRUPT": Meaning.LIMIT,
+    "SQLITE_IOERR": Meaning.LOST,
+    "SQLITE_LOCKED": Meaning.LOCKED,
+    "SQLITE_MISMATCH": Meaning.REFUSED,
+    "SQLITE_NOMEM": Meaning.LIMIT,
+    "SQLITE_PERM": Meaning.DENIED,
+    "SQLITE_PROTOCOL": Meaning.LOCKED,
+    "SQLITE_READONLY": Meaning.DENIED,
+    "SQLITE_READONLY_DBMOVED": Meaning.LOST,
+    "SQLITE_SCHEMA": Meaning.CONFLICT,
+    "SQLITE_TOOBIG": Meaning.REFUSED,
+}
+"""Name of a result code, or what it begins with: the longest that fits counts."""
+
+SENTENCES: dict[Meaning, tuple[type[HammerworkError], str, str | None]] = {
+    Meaning.LOST: (ConnectionLostError, "The connection to {url} was lost.", "Is the server restarting?"),
+    Meaning.READ_ONLY: (
+        UnreachableError,
+        "{url} takes no writes: it is a standby, or read-only.",
+        "Name the primary; PostgreSQL finds it among several with ?target_session_attrs=read-write.",
+    ),
+    Meaning.FULL: (UnreachableError, "{url} takes no more connections.", LATER),
+    Meaning.CONFLICT: (RetryableError, "The database is busy: {text}.", LATER),
+    Meaning.LOCKED: (RetryableError, "The database is busy: {text}.", LATER),
+    Meaning.LIMIT: (LimitReachedError, "The database gave up: {text}.", "Make room or time for it, and try again."),
+    Meaning.REFUSED: (RefusedValueError, "The database refuses the value: {text}.", None),
+    Meaning.DENIED: (AccessDeniedError, "{url} refuses: {text}.", "Check the user, the password and the privileges."),
+    Meaning.MISSING: (MissingTablesError, "The database lacks something: {text}.", MIGRATE),
+    Meaning.NO_DATABASE: (UnreachableError, "{url}: there is no such database.", "Create it, or check the name."),
+    Meaning.UNKNOWN: (DatabaseError, "The database says: {text}.", None),
+}
+
+
+def by_prefix(table: dict[str, Meaning], code: str | None) -> Meaning:
+    """The meaning of a code, or of the longest beginning of it that the table has."""
+    for length in range(len(code or ""), 1, -1):
+        if (meaning := table.get(str(code)[:length])) is not None:
+            return meaning
+    return Meaning.UNKNOWN
+
+
+def told(meaning: Meaning, database: "Database", text: str, **details: Any) -> HammerworkError:
+    """Our error.
+
+    Args:
+        meaning: of the driver's error.
+        database: where it happened.
+        text: what the driver or the server said.
+        details: codes, for a bug report.
+    """
+    if meaning == Meaning.LOCKED and database.timeouts.lock:
+        # Whoever asked for a short wait does not want it eight times.
+        meaning = Meaning.LIMIT
+    kind, sentence, hint = SENTENCES[meaning]
+    return kind(sentence.format(url=database.url, text=text.strip().rstrip(".")), hint=hint, **details)
+
+
+def unstorable(error: Exception) -> RefusedValueError | None:
+    """Our error for what Python itself says of values that no database holds: half a character, a number too large."""
+    if isinstance(error, UnicodeEncodeError):
+        return RefusedValueError(f"The database cannot store the character {error.object[error.start]!a} of a text.")
+    if isinstance(error, OverflowError):
+        return RefusedValueError("The database cannot store a number that is as large as one of these values.")
+    return None

@@ -1,0 +1,321 @@
+"""What the errors of the drivers mean, provoked on real servers: what is tried again, what is refused, what is lost."""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from threading import Thread
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+
+from chaos.servers import HALT, CrashingServer, crashing_server
+from hammerwork_cli.database import Database, Timeouts, connect
+from hammerwork_cli.database.driver_errors import MYSQL, POSTGRES, SQLITE, Meaning, by_prefix
+from hammerwork_cli.errors import (
+    AccessDeniedError,
+    ConnectionLostError,
+    HammerworkError,
+    LimitReachedError,
+    MissingTablesError,
+    RefusedValueError,
+    RetryableError,
+    UnreachableError,
+)
+from tests.conftest import Outcome, unavailable
+from tests.databases import with_database
+from tests.servers import ServerMissingError, server_url
+
+Run = Callable[..., Outcome]
+SERVERS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")]
+LONG_TEXT = "UPDATE hammerwork_queue_pause SET queue_name = repeat('x', 300)"
+PAUSE = "INSERT INTO hammerwork_queue_pause (queue_name) VALUES ('a')"
+FILL_A_SQLITE_FILE = (
+    "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 500)"
+    " INSERT INTO hammerwork_queue_pause (queue_name) SELECT hex(randomblob(500)) FROM n"
+)
+SORT_ON_DISK = "SELECT DISTINCT n || repeat('x', 200) FROM generate_series(1, 20000) AS n"
+
+PROVOKED: list[tuple[str, str, list[str], str, type[HammerworkError]]] = [
+    ("postgres", "statement_timeout", ["SET statement_timeout = 50"], "SELECT pg_sleep(9)", LimitReachedError),
+    ("postgres", "temp_file_limit", ["SET temp_file_limit = 64", "SET work_mem = 64"], SORT_ON_DISK, LimitReachedError),
+    ("postgres", "read_only", ["SET default_transaction_read_only = on"], PAUSE, UnreachableError),
+    ("postgres", "too_long", [PAUSE], LONG_TEXT, RefusedValueError),
+    ("postgres", "twice", [PAUSE], PAUSE, RefusedValueError),
+    ("postgres", "too_deep", [], f"SELECT CAST('{'[' * 20000}' AS jsonb)", RefusedValueError),
+    ("postgres", "no_table", [], "SELECT 1 FROM hammerwork_nothing", MissingTablesError),
+    ("postgres", "no_column", [], "SELECT nowhere FROM hammerwork_jobs", MissingTablesError),
+    (
+        "mysql",
+        "table_full",
+        ["SET SESSION max_heap_table_size = 16384", "CREATE TABLE heap (a CHAR(200)) ENGINE=MEMORY"],
+        "INSERT INTO heap SELECT REPEAT('x', 200) FROM information_schema.collations",
+        LimitReachedError,
+    ),
+    ("mysql", "read_only", ["SET SESSION TRANSACTION READ ONLY"], PAUSE, UnreachableError),
+    ("mysql", "too_long", [PAUSE], LONG_TEXT, RefusedValueError),
+    ("mysql", "twice", [PAUSE], PAUSE, RefusedValueError),
+    ("mysql", "no_table", [], "SELECT 1 FROM hammerwork_nothing", MissingTablesError),
+    ("mysql", "no_column", [], "SELECT nowhere FROM hammerwork_jobs", MissingTablesError),
+    ("sqlite", "full", ["PRAGMA max_page_count = 1"], FILL_A_SQLITE_FILE, LimitReachedError),
+    ("sqlite", "twice", [PAUSE], PAUSE, RefusedValueError),
+    ("sqlite", "null", [], "INSERT INTO hammerwork_queue_pause (queue_name) VALUES (NULL)", RefusedValueError),
+    ("sqlite", "no_json", [], "SELECT json_extract('{', '$')", RefusedValueError),
+    ("sqlite", "read_only", ["PRAGMA query_only = ON"], PAUSE, AccessDeniedError),
+    ("sqlite", "no_table", [], "SELECT 1 FROM hammerwork_nothing", MissingTablesError),
+    ("sqlite", "no_column", [], "SELECT nowhere FROM hammerwork_jobs", MissingTablesError),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "statement", "error"),
+    [
+        pytest.param(kind, before, statement, error, marks=getattr(pytest.mark, kind), id=f"{kind}-{name}")
+        for kind, name, before, statement, error in PROVOKED
+    ],
+)
+def test_an_error_of_a_server_says_what_to_do_next(
+    new_database: Callable[..., str], kind: str, before: list[str], statement: str, error: type[HammerworkError]
+) -> None:
+    with contextlib.closing(connect(new_database(kind, migrated=True))) as database:
+        for sql in before:
+            database.script(sql)
+        tries = 0
+
+        def work() -> None:
+            nonlocal tries
+            tries += 1
+            database.script(statement)
+
+        with pytest.raises(HammerworkError) as caught:
+            database.script(statement)
+        assert type(caught.value) is error, caught.value.message
+        if error is not MissingTablesError:
+            with pytest.raises(error):
+                database.transaction(work)
+            assert tries <= 1  # at once it would happen again
+            assert database.query("SELECT 1") == [(1,)]
+
+
+OWN_NUMBER = {"postgres": "SELECT pg_backend_pid()", "mysql": "SELECT connection_id()"}
+SLEEP = {"postgres": "SELECT pg_sleep(20)", "mysql": "SELECT SLEEP(20) FROM hammerwork_migrations"}
+BUSY = {
+    "postgres": "SELECT 1 FROM pg_stat_activity WHERE pid = {} AND query LIKE 'SELECT pg_sleep%'",
+    "mysql": "SELECT 1 FROM information_schema.processlist WHERE id = {} AND info LIKE 'SELECT SLEEP%'",
+}
+END_STATEMENT = {"postgres": "SELECT pg_cancel_backend({})", "mysql": "KILL QUERY {}"}
+END_SESSION = {"postgres": "SELECT pg_terminate_backend({})", "mysql": "KILL {}"}
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_an_administrator_ends_a_statement_and_then_the_session(kind: str, new_database: Callable[..., str]) -> None:
+    url = new_database(kind, migrated=True)
+    with contextlib.closing(connect(url)) as database, contextlib.closing(connect(url)) as administrator:
+        ((number,),) = database.query(OWN_NUMBER[kind])
+
+        def end(order: str) -> None:
+            while not administrator.query(BUSY[kind].format(number)):
+                pass
+            administrator.script(order.format(number))
+
+        for order, error in ((END_STATEMENT[kind], LimitReachedError), (END_SESSION[kind], ConnectionLostError)):
+            assert database.query("SELECT 1") == [(1,)]
+            ending = Thread(target=end, args=[order])
+            ending.start()
+            with pytest.raises(error):
+                database.query(SLEEP[kind])
+            ending.join()
+        with pytest.raises(ConnectionLostError):
+            database.query("SELECT 1")
+
+
+@pytest.mark.sqlite
+def test_a_file_that_another_one_writes_is_busy_and_one_that_is_closed_is_lost(
+    new_database: Callable[..., str],
+) -> None:
+    url = new_database("sqlite", migrated=True)
+    holder, other = connect(url), connect(url, Timeouts(lock=0.05))
+    with contextlib.closing(holder):
+
+        def hold() -> None:
+            holder.script(PAUSE)
+            with pytest.raises(RetryableError):
+                other.script(PAUSE)
+
+        holder.transaction(hold)
+    other.close()
+    with pytest.raises(ConnectionLostError):
+        other.query("SELECT 1")
+
+
+# Servers that end, or are full.
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Callable[[str], CrashingServer]]:
+    """``servers(kind)``: a server of this module's own, which may be stopped."""
+    with contextlib.ExitStack() as closing:
+        made: dict[str, CrashingServer] = {}
+
+        def server(kind: str) -> CrashingServer:
+            if kind not in made:
+                try:
+                    made[kind] = closing.enter_context(crashing_server(kind))
+                except ServerMissingError as error:
+                    unavailable(str(error))
+            return made[kind]
+
+        yield server
+
+
+def as_stranger(database: Database, server: str) -> str:
+    """The URL of a user who may do everything in one database and nothing else."""
+    parts = urlsplit(server)
+    if database.dialect == "postgresql":
+        database.script("CREATE ROLE stranger LOGIN PASSWORD 'x'")
+        database.script("GRANT ALL ON SCHEMA public TO stranger")
+    else:
+        database.script("CREATE USER stranger@'127.0.0.1' IDENTIFIED BY 'x'")
+        database.script("CREATE DATABASE strange")
+        database.script("GRANT ALL ON strange.* TO stranger@'127.0.0.1'")
+        server = with_database(server, "strange")
+    return urlsplit(server)._replace(netloc=f"stranger:x@{parts.hostname}:{parts.port}").geturl()
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_server_without_a_free_place_one_that_takes_no_writes_and_one_that_is_stopped(
+    servers: Callable[[str], CrashingServer], run: Run, kind: str
+) -> None:
+    server = servers(kind)
+    with contextlib.closing(connect(server.url)) as administrator, contextlib.ExitStack() as others:
+        url = as_stranger(administrator, server.url)
+        stranger = others.enter_context(contextlib.closing(connect(url)))
+        if kind == "mysql":
+            administrator.script("SET GLOBAL read_only = ON")
+            with pytest.raises(UnreachableError, match="takes no writes"):
+                stranger.script("CREATE TABLE written (number INTEGER)")
+            administrator.script("SET GLOBAL read_only = OFF")
+        with pytest.raises(UnreachableError, match="takes no more connections"):
+            [others.enter_context(contextlib.closing(connect(url))) for _ in range(70)]
+        done = run("job", "list", "--format", "json", url=url)
+        assert (done.exit_code, done.stdout) == (4, "")
+        assert json.loads(done.stderr)["error"]["code"] == "database_unreachable"
+        assert "takes no more connections" in done.stderr
+        server.order(HALT)
+        with pytest.raises(ConnectionLostError):
+            stranger.query("SELECT 1")
+        with pytest.raises(UnreachableError, match="answers"):
+            connect(url)
+
+
+# Values that no database, or not this one, can hold.
+
+SURROGATE = os.fsdecode(b"caf\xe9.jpg")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("t", SURROGATE), ("t", {"a": 1}), ("t", object()), ("n", 10**40)],
+    ids=["surrogate", "dict", "object", "number"],
+)
+def test_a_value_that_cannot_be_sent_is_refused_and_the_connection_stays(
+    empty_database: Database, column: str, value: Any
+) -> None:
+    empty_database.script("CREATE TABLE odd (t VARCHAR(20), n INTEGER)")
+    with pytest.raises(RefusedValueError):
+        empty_database.query(f"INSERT INTO odd ({column}) VALUES ({empty_database.placeholder})", [value])
+    assert empty_database.query("SELECT count(*) FROM odd") == [(0,)]
+
+
+def test_half_a_character_in_a_name_or_a_payload_is_bad_usage(run: Run, migrated_url: str) -> None:
+    for words in (("-q", SURROGATE, "-j", "1"), ("-q", "mail", "-j", "1", "--trace-id", SURROGATE)):
+        done = run("job", "enqueue", *words, "--format", "json", url=migrated_url)
+        assert (done.exit_code, done.stdout) == (2, ""), done.stderr
+    assert run("job", "list", "-q", SURROGATE, url=migrated_url).exit_code == 2
+
+
+@pytest.mark.postgres
+def test_the_character_nul_in_a_name_is_bad_usage_on_postgresql(run: Run, new_database: Callable[..., str]) -> None:
+    url = new_database("postgres", migrated=True)
+    for words in (
+        ("job", "enqueue", "-q", "a\0b", "-j", "1"),
+        ("queue", "pause", "a\0b"),
+        ("job", "list", "-q", "a\0b"),
+    ):
+        done = run(*words, url=url)
+        assert (done.exit_code, done.stdout) == (2, ""), done.stderr
+        assert "NUL" in done.stderr
+
+
+@pytest.fixture
+def encoded() -> Iterator[Callable[[str], str]]:
+    """``encoded(encoding)``: the URL of an empty database with an encoding of PostgreSQL."""
+    with contextlib.ExitStack() as closing:
+        try:
+            server = closing.enter_context(server_url("postgres"))
+        except ServerMissingError as error:
+            unavailable(str(error))
+        administrator = closing.enter_context(contextlib.closing(connect(server)))
+
+        def make(encoding: str) -> str:
+            name = f"hammerwork_test_{uuid4().hex[:12]}"
+            administrator.script(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+            closing.callback(administrator.script, f"DROP DATABASE {name} WITH (FORCE)")
+            return with_database(server, name)
+
+        yield make
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("encoding", ["LATIN1", "EUC_JP", "SQL_ASCII"])
+def test_a_database_of_another_encoding_holds_what_it_can_and_refuses_the_rest(
+    run: Run, encoded: Callable[[str], str], encoding: str
+) -> None:
+    url = encoded(encoding)
+    assert run("migration", "run", "--yes", url=url).exit_code == 0
+    assert run("job", "enqueue", "-q", "Zoé", "-j", "1", url=url).exit_code == 0
+    done = run("job", "enqueue", "-q", "€5", "-j", "1", url=url)
+    if encoding == "SQL_ASCII":
+        with contextlib.closing(connect(url)) as database:
+            database.script("INSERT INTO hammerwork_queue_pause (queue_name) VALUES (E'caf\\xe9')")
+    else:
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert encoding in done.stderr
+    listed = run("queue", "list", "--format", "json", url=url)
+    assert listed.exit_code == 0, listed.stderr
+    assert {queue["queue"] for queue in listed.json} == (
+        {"Zoé", "€5", "caf\ufffd"} if encoding == "SQL_ASCII" else {"Zoé"}
+    )
+
+
+# What cannot be provoked here.
+
+
+@pytest.mark.parametrize(
+    ("found", "meaning"),
+    [
+        (by_prefix(POSTGRES, "53100"), Meaning.LIMIT),
+        (by_prefix(POSTGRES, "53200"), Meaning.LIMIT),
+        (by_prefix(POSTGRES, "53300"), Meaning.FULL),
+        (by_prefix(POSTGRES, "58030"), Meaning.LIMIT),
+        (by_prefix(POSTGRES, "25P03"), Meaning.LOST),
+        (by_prefix(POSTGRES, "40001"), Meaning.CONFLICT),
+        (by_prefix(POSTGRES, "40P01"), Meaning.CONFLICT),
+        (by_prefix(POSTGRES, "40003"), Meaning.LOST),
+        (by_prefix(POSTGRES, "57P03"), Meaning.LOST),
+        (by_prefix(POSTGRES, "08P01"), Meaning.LOST),
+        (by_prefix(POSTGRES, "42601"), Meaning.UNKNOWN),
+        (by_prefix(POSTGRES, None), Meaning.UNKNOWN),
+        (MYSQL[1021], Meaning.LIMIT),
+        (MYSQL[1053], Meaning.LOST),
+        (MYSQL[1836], Meaning.READ_ONLY),
+        (by_prefix(SQLITE, "SQLITE_IOERR_WRITE"), Meaning.LOST),
+        (by_prefix(SQLITE, "SQLITE_READONLY_DBMOVED"), Meaning.LOST),
+        (by_prefix(SQLITE, "SQLITE_READONLY_DIRECTORY"), Meaning.DENIED),
+        (by_prefix(SQLITE, "SQLITE_CORRUPT"), Meaning.UNKNOWN),
+    ],
+)
+def test_the_longest_entry_that_fits_counts(found: Meaning, meaning: Meaning) -> None:
+    assert found == meaning
