@@ -140,8 +140,8 @@ _hammerwork_look() {
             options='--help'
             ;;
         'worker start')
-            options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --weighted --strict-priority --name --log-format --log-level --format --database-url --color --quiet --debug --help'
-            takes=' --handlers= -q=:queues --queue=:queues -c= --concurrency= --pool-size= --poll-interval= --lease= --max-jobs= --isolation=thread,process --name= --log-format=text,json --log-level=trace,debug,info,warn,error --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --weighted --strict-priority --name --log-format --log-level --grace --app-dir --format --database-url --color --quiet --debug --help'
+            takes=' --handlers= -q=:queues --queue=:queues -c= --concurrency= --pool-size= --poll-interval= --lease= --max-jobs= --isolation=thread,process --name= --log-format=text,json --log-level=trace,debug,info,warn,error --grace= --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'worker list')
             options='--queue --since --all --limit --format --database-url --color --quiet --debug --help'

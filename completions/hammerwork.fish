@@ -470,6 +470,8 @@ complete -c hammerwork -n '__hammerwork_at worker start' -l weighted -l strict-p
 complete -c hammerwork -n '__hammerwork_at worker start' -l name -x -d 'For people.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l log-format -x -a 'text json' -d 'Of the log on stderr.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l log-level -x -a 'trace debug info warn error' -d 'From which on to log.'
+complete -c hammerwork -n '__hammerwork_at worker start' -l grace -x -d 'What runs has so long to end in.'
+complete -c hammerwork -n '__hammerwork_at worker start' -l app-dir -x -k -a '(__hammerwork_value folders)' -d 'Where MODULE is.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l format -x -a 'table json jsonl csv tsv' -d 'table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at worker start' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'postgresql://, mysql://, mariadb:// or sqlite:///path.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l color -x -a 'auto always never' -d 'When to colour.'

@@ -33,4 +33,7 @@ def _answer() -> None:
 
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        # -m puts the current folder before the standard library: what lies there must not take the place of that.
+        sys.path.append(sys.path.pop(0))
     main()

@@ -21,7 +21,7 @@ from hammerwork_cli.commands.options import (
 from hammerwork_cli.commands.verb import group
 from hammerwork_cli.context import Context
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import TimedOutError, UsageError
+from hammerwork_cli.errors import AnswerIsNoError, TimedOutError, UsageError
 from hammerwork_cli.models import Worker
 from hammerwork_cli.queries import workers
 from hammerwork_cli.render import worker_views as views
@@ -171,7 +171,7 @@ def restart(ctx: typer.Context, asking: Asking) -> None:
     """Asks workers to end what runs and to begin again with the code that is there now, in the same process.
 
     Only what `worker start` runs can begin again; a worker in a Python program of your own ends, and its program is
-    told. Exit code 124 when --timeout passed.
+    told. Exit code 124 when --timeout passed, 1 when --wait saw one end and no other in its place for a minute.
 
     \b
     Examples:
@@ -202,6 +202,12 @@ def _ask(context: Context, request: str, asking: Asking) -> None:
     if asking.wait and late and not asking.dry_run:
         raise TimedOutError(
             f"{plural(len(late), 'worker')} did not {request} within {spoken(asking.timeout)}.", hint=STATUS
+        )
+    unreplaced = [one for one in asked if one.unreplaced]
+    if unreplaced:
+        raise AnswerIsNoError(
+            f"{plural(len(unreplaced), 'worker')} ended, and nobody took the place.",
+            hint="Begin one: hammerwork worker start --handlers my_app:app",
         )
 
 

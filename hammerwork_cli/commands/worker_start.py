@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -91,14 +93,29 @@ def start(
     log_level: Annotated[
         LogLevel | None, typer.Option("--log-level", help="From which on to log. Default: the setting log_level.")
     ] = None,
+    grace: Annotated[
+        str | None,
+        typer.Option("--grace", metavar="DURATION", help="What runs has so long to end in. [default: for ever]"),
+    ] = None,
+    app_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--app-dir",
+            metavar="FOLDER",
+            file_okay=False,
+            exists=True,
+            help="Where MODULE is. [default: current folder]",
+        ),
+    ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Runs jobs with an application's handlers, until Ctrl-C or SIGTERM, `worker stop`, --drain or --max-jobs.
 
-    MODULE is imported from the current folder or the installed packages; ATTRIBUTE is a Handlers, a Worker, or a
-    function that returns one. A first Ctrl-C or SIGTERM lets what runs end and gives the rest back; a second one
-    gives everything back and ends now: exit code 130, or 143 for SIGTERM. `worker restart` makes it begin again in
-    the same process with the same arguments: new code is read.
+    MODULE is one of the installed packages, or lies in the current folder; ATTRIBUTE is a Handlers, a Worker, or a
+    function that returns one. A first Ctrl-C, SIGTERM or SIGHUP lets what runs end, for --grace at most, and gives
+    the rest back; a second one, or SIGQUIT, gives everything back and ends now: exit code 130, or 128 and the
+    signal's number. `worker restart` makes it begin again in the same process with the same arguments: new code is
+    read. Only the report is on stdout; what handlers print goes to stderr, where the log is.
 
     \b
     Examples:
@@ -108,33 +125,57 @@ def start(
       hammerwork worker start --handlers my_app:app --log-format json --log-level warn
     """
     from hammerwork_cli.runtime import logs
-    from hammerwork_cli.runtime.loading import load
+    from hammerwork_cli.runtime.loading import OWN_VARIABLES, load
 
     context: Context = ctx.obj
-    folder = Path.cwd()
+    folder, secrets = Path.cwd(), {name: os.environ.pop(name) for name in OWN_VARIABLES if name in os.environ}
     given = {
         "queues": tuple(queue or ()),
         "concurrency": concurrency,
         "pool_size": pool_size,
         "poll_interval": _seconds("--poll-interval", poll_interval),
         "lease": _seconds("--lease", lease),
+        "grace": _seconds("--grace", grace),
         "max_jobs": max_jobs,
         "drain": drain,
         "weighted": weighted,
         "name": name,
         "isolation": str(isolation) if isolation else None,
     }
+    as_json = log_format is LogFormat.JSON
     level = context.settings.get("log_level", log_level or ("error" if context.options.get("quiet") else None)).value
-    loaded = load(handlers)
-    logs.configure(level, as_json=log_format is LogFormat.JSON, stream=context.stderr)
-    worker = _worker(context, loaded, {option: value for option, value in given.items() if value})
-    worker.named = handlers
-    report = worker.run()
-    _tell(context, report, form, quiet=log_format is LogFormat.JSON)
+    with _report_alone(context, as_json=as_json):
+        loaded = load(handlers, app_dir)
+        logs.configure(level, as_json=as_json, stream=context.stderr)
+        worker = _worker(context, loaded, {option: value for option, value in given.items() if value})
+        worker.named = handlers
+        report = worker.run()
+        _tell(context, report, form, quiet=as_json)
     if report.restart:
-        _begin_again(context, folder)
+        _begin_again(context, folder, secrets)
     if report.signal:
         raise typer.Exit(128 + report.signal)
+
+
+@contextmanager
+def _report_alone(context: Context, *, as_json: bool) -> Iterator[None]:
+    """Gives stdout to the report alone, and everything else stderr, which does nobody harm when it is not read."""
+    from hammerwork_cli.runtime import logs, streams
+
+    try:
+        out, err = context.stdout.fileno(), context.stderr.fileno()
+    except OSError:
+        yield  # text in memory
+        return
+    raw = streams.Tolerant(err, logs.dropped_note(as_json=as_json), behind=True)
+    context.stdout = os.fdopen(os.dup(out), "w", encoding=context.stdout.encoding, errors="backslashreplace")
+    os.dup2(err, 1)
+    sys.stdout = sys.stderr = context.stderr = streams.text(raw)
+    try:
+        yield
+    finally:
+        context.stderr.flush()
+        raw.settle()
 
 
 def _seconds(option: str, text: str | None) -> float | None:
@@ -178,13 +219,18 @@ def _tell(context: Context, report: "WorkerReport", form: Format, *, quiet: bool
     del facts["signal"]  # the exit code says it
     if not quiet:
         context.note(views.report_text(**facts))
-    context.answer(views.report_record(**facts), form, list)
-    context.stdout.flush()
+    try:
+        context.answer(views.report_record(**facts), form, list)
+        context.stdout.flush()
+    except OSError:
+        if not report.restart:  # nobody reads it, and the next one has work to do
+            raise
 
 
-def _begin_again(context: Context, folder: Path) -> None:
+def _begin_again(context: Context, folder: Path, secrets: dict[str, str]) -> None:
     """Becomes the same command anew: the process stays, whatever its supervisor is."""
     context.close()
-    context.stderr.flush()
+    os.dup2(context.stdout.fileno(), 1)
     os.chdir(folder)
+    os.environ.update(secrets)
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  what was typed, once more

@@ -17,6 +17,8 @@ KEPT = timedelta(days=7)
 """For so long a worker that has ended is remembered."""
 MOST_FORGOTTEN = 1000
 """Workers that have ended long ago and are forgotten at once."""
+SUCCESSOR_SECONDS = 60.0
+"""For so long a worker that has ended may take to begin again."""
 LOOK = 0.2
 """Seconds between two looks at workers that were asked for something."""
 
@@ -276,18 +278,26 @@ def wait_for(
     Args:
         database: where.
         asked: the workers.
-        successors: wait, besides, until another worker runs in the place of each.
+        successors: wait, besides, until another worker runs in the place of each, or none can be expected any more.
         timeout: seconds after which to give up; ``None`` for never.
 
     Returns:
-        Id -> the worker as it ended, or its successor; of those that are not so far, nothing.
+        Id -> the worker as it ended, or its successor; of those that are not so far, nothing. With ``successors``, a
+        worker as it ended says that nobody took its place.
     """
     done: dict[str, Worker] = {}
+    ended: dict[str, float] = {}
     give_up = None if timeout is None else time.monotonic() + timeout
     while True:
         everybody = listed(database)
         for worker in asked:
-            found = _replaced(worker, everybody) if successors else _ended(worker, everybody)
+            found = _ended(worker, everybody)
+            if (
+                found
+                and successors
+                and time.monotonic() - ended.setdefault(worker.id, time.monotonic()) < SUCCESSOR_SECONDS
+            ):
+                found = _successor(worker, everybody)
             if found:
                 done[worker.id] = found
         if len(done) == len(asked) or (give_up is not None and time.monotonic() >= give_up):
@@ -300,10 +310,8 @@ def _ended(worker: Worker, everybody: Sequence[Worker]) -> Worker | None:
     return None if now.is_alive else now
 
 
-def _replaced(worker: Worker, everybody: Sequence[Worker]) -> Worker | None:
+def _successor(worker: Worker, everybody: Sequence[Worker]) -> Worker | None:
     """Who began in the same process, which has become another worker."""
-    if not _ended(worker, everybody):
-        return None
     before, place = moment(worker.started_at), (worker.host, worker.pid, worker.name)
     for other in everybody:
         began = moment(other.started_at)

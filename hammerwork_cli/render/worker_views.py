@@ -167,6 +167,16 @@ class AskedWorker:
     dry_run: bool = False
     now: Worker | None = None
 
+    @property
+    def successor(self) -> Worker | None:
+        """Who runs in its place."""
+        return self.now if self.now and self.now.id != self.worker.id else None
+
+    @property
+    def unreplaced(self) -> bool:
+        """Whether it was to begin again, and has ended instead."""
+        return self.request == "restart" and self.now is not None and self.successor is None
+
 
 def asked_record(asked: AskedWorker) -> Record:
     """What was asked of a worker; ``done`` when it was waited for and has ended or been restarted."""
@@ -178,8 +188,8 @@ def asked_record(asked: AskedWorker) -> Record:
         "state": (now or asked.worker).state,
         "asked": not asked.dry_run,
         "dry_run": asked.dry_run,
-        "done": now is not None,
-        "successor": now.id if now and now.id != asked.worker.id else None,
+        "done": now is not None and not asked.unreplaced,
+        "successor": asked.successor.id if asked.successor else None,
     }
 
 
@@ -190,9 +200,10 @@ def asked_text(asked: AskedWorker) -> str:
         return f"Would ask {name} to {asked.request}; it runs {plural(asked.worker.running, 'job')}."
     if asked.now is None:
         return f"Asked {name} to {asked.request}; it ends what runs first: {plural(asked.worker.running, 'job')}."
-    if asked.now.id != asked.worker.id:
-        return f"{name} has been restarted: it is {short_id(asked.now.id)} now."
-    return f"{name} has {'gone: its heartbeat stopped' if asked.now.state == 'lost' else 'ended'}."
+    if asked.successor:
+        return f"{name} has been restarted: it is {short_id(asked.successor.id)} now."
+    ending = "gone: its heartbeat stopped" if asked.now.state == "lost" else "ended"
+    return f"{name} has {ending}{', and nobody took its place' if asked.unreplaced else ''}."
 
 
 # The end of a worker.

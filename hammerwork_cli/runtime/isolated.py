@@ -16,7 +16,7 @@ from hammerwork_cli.runtime import logs, streams
 from hammerwork_cli.runtime.children import iterable
 from hammerwork_cli.runtime.handlers import Handlers, takes_context
 from hammerwork_cli.runtime.job import Job
-from hammerwork_cli.runtime.loading import load_handlers
+from hammerwork_cli.runtime.loading import reload_handlers
 from hammerwork_cli.runtime.pipe import Pipe
 from hammerwork_cli.runtime.results import result_text
 from hammerwork_cli.runtime.spawning import SpawnContext, SpawnError, SpawnFailedError, SpawnResult
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from hammerwork_cli.queries.claims import Claimed
     from hammerwork_cli.runtime.queue import Queue
 
-OWN_VARIABLES = frozenset({"HAMMERWORK_WEB_TOKEN"})
-"""Not for handlers: the token lets whoever has it change jobs through the web server."""
 URL_VARIABLE = "HAMMERWORK_DATABASE_URL"
 BATCH = 200
 """Children that go through the pipe at once."""
@@ -97,11 +95,11 @@ def main(descriptor: int) -> None:
     os.register_at_fork(after_in_child=end.close)
     pipe = Pipe(end)
     number, start = pipe.receive()
-    streams.tolerate()
+    streams.tolerate(logs.dropped_note(as_json=start.log is not None and start.log[1]))
     if start.log is not None:
         logs.configure(start.log[0], as_json=start.log[1])
     try:
-        handlers = load_handlers(start.target)
+        handlers = reload_handlers(start.target)
     except BaseException as error:  # noqa: BLE001  told to the worker
         pipe.send(number, Answer("error", failure(error)))
         return

@@ -14,6 +14,8 @@ from hammerwork_cli.runtime.handlers import Handlers
 if TYPE_CHECKING:
     from hammerwork_cli.runtime.worker import Worker
 
+OWN_VARIABLES = frozenset({"HAMMERWORK_WEB_TOKEN"})
+"""Not for an application's code: whoever has the token changes jobs through the web server."""
 _FORM = "Name them as module:attribute, for example --handlers my_handlers:app for app in my_handlers.py."
 _KINDS = "a Handlers, a Worker, or a function that returns one"
 
@@ -24,16 +26,24 @@ def load(target: str, folder: Path | None = None) -> "Handlers | Worker":
     Args:
         target: ``module:attribute``; the attribute is a :class:`Handlers`, a ``Worker``, or a callable without
             arguments that returns one.
-        folder: where modules are looked for first; the current one by default.
+        folder: where modules are looked for at last, so that none there takes the place of an installed one or of the
+            standard library's; the current one by default.
 
     Raises:
         ConfigError: it is not there, does not import, or is something else. The message has the import's own error
             and where it happened.
     """
+    folder = (folder or Path()).absolute()
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    return _found(target, folder)
+
+
+def _found(target: str, folder: Path) -> "Handlers | Worker":
     name, colon, attribute = target.partition(":")
     if not (colon and name and attribute):
         raise ConfigError(f"{target!r:.100} names no handlers.", hint=_FORM)
-    value = _attribute(_module(name, folder or Path.cwd()), attribute)
+    value = _attribute(_module(name, folder), attribute)
     if callable(value) and not _is_worker(value):
         value = _guarded(value, f"{target} failed when it was called")
     if isinstance(value, Handlers):
@@ -50,7 +60,15 @@ def load(target: str, folder: Path | None = None) -> "Handlers | Worker":
 
 def load_handlers(target: str) -> Handlers:
     """The handlers that a name leads to, be it through a worker; arguments and errors are those of :func:`load`."""
-    found = load(target)
+    return _handlers(load(target))
+
+
+def reload_handlers(target: str) -> Handlers:
+    """The same in another process, whose path of modules is that of the process that has loaded them already."""
+    return _handlers(_found(target, Path.cwd()))
+
+
+def _handlers(found: "Handlers | Worker") -> Handlers:
     return found if isinstance(found, Handlers) else found.handlers
 
 
@@ -61,8 +79,6 @@ def _is_worker(value: object) -> bool:
 
 
 def _module(name: str, folder: Path) -> ModuleType:
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
     module: ModuleType = _guarded(
         lambda: import_module(name), f"The module {name} cannot be imported", missing=name, folder=folder
     )
@@ -89,7 +105,11 @@ def _guarded(call: Callable[[], Any], failure: str, missing: str | None = None, 
         return call()
     except ModuleNotFoundError as error:
         if missing is not None and (missing == error.name or missing.startswith(f"{error.name}.")):
-            hint = _FORM if missing.endswith(".py") or "/" in missing else f"It was looked for in {folder} first."
+            hint = (
+                _FORM
+                if missing.endswith(".py") or "/" in missing
+                else f"It was looked for among the installed ones and in {folder}."
+            )
             raise ConfigError(f"There is no module {missing!r:.100}.", hint=hint) from error
         raise _failed(failure, error) from error
     except (Exception, SystemExit) as error:

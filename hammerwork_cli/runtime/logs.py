@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +43,18 @@ def configure(level: str, *, as_json: bool, stream: TextIO | None = None) -> Non
         everything.addHandler(handler)
         everything.setLevel(max(LEVELS[level], logging.INFO))
     logging.captureWarnings(True)
+
+
+def dropped_note(*, as_json: bool) -> Callable[[int], str]:
+    """What makes the line that says how many lines of the log were dropped."""
+    formatter = JsonLines() if as_json else TextLines()
+
+    def note(lines: int) -> str:
+        says = f"{lines:,} lines were dropped: nobody read them, or they could not be written."
+        record = logging.LogRecord("hammerwork", logging.WARNING, "", 0, says, None, None)
+        return formatter.format(record) + "\n"
+
+    return note
 
 
 def settings() -> tuple[str, bool] | None:

@@ -10,7 +10,8 @@ from contextlib import suppress
 from typing import Any
 
 from hammerwork_cli.runtime.failures import JobError, RemoteError
-from hammerwork_cli.runtime.isolated import OWN_VARIABLES, Answer, Failure, Start
+from hammerwork_cli.runtime.isolated import Answer, Failure, Start
+from hammerwork_cli.runtime.loading import OWN_VARIABLES
 from hammerwork_cli.runtime.pipe import BadMessageError, Pipe
 from hammerwork_cli.runtime.spawning import SpawnError
 

@@ -211,7 +211,8 @@ class Slots:
         """Waits until the threads have ended, or for so long; to be closed before."""
         end = time.monotonic() + seconds
         for thread in self._threads:
-            thread.join(max(0.0, end - time.monotonic()))
+            if thread.is_alive():  # one that could not be started is not
+                thread.join(max(0.0, end - time.monotonic()))
 
     def _serve(self) -> None:
         run: Run | None = None

@@ -3,18 +3,18 @@
 import io
 import os
 import select
+import stat
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 LIMIT = 1_000_000
 """Bytes that wait for a reader; beyond them, lines are dropped and counted."""
+PATIENCE = 1.0
+"""Seconds that a direct write waits for a reader."""
 LAST_SECONDS = 2.0
 """For the last lines, when nobody reads."""
-
-
-def _plain(lines: int) -> str:
-    return f"{lines:,} lines were dropped: nobody read them, or they could not be written.\n"
 
 
 class Tolerant(io.RawIOBase):
@@ -24,12 +24,13 @@ class Tolerant(io.RawIOBase):
         descriptor: a pipe, a file or a terminal.
         note: the line that says how many were dropped, once lines can be written again.
         behind: a thread of its own writes, so that nobody waits at all. Else a writer waits for a reader for a second,
-            and what it wrote is out even if the process dies at once.
+            if it is a pipe, and what it wrote is out even if the process dies at once.
     """
 
-    def __init__(self, descriptor: int, note: Callable[[int], str] = _plain, *, behind: bool = False) -> None:
+    def __init__(self, descriptor: int, note: Callable[[int], str], *, behind: bool = False) -> None:
         super().__init__()
         self._descriptor, self._note = descriptor, note
+        self._direct = _unblocking(descriptor)
         self._changed = threading.Condition()
         self._waiting: list[bytes] = []
         self._size = self._dropped = 0
@@ -73,21 +74,22 @@ class Tolerant(io.RawIOBase):
             self._behind = False
 
     def _write_now(self, piece: bytes) -> None:
-        patience = 0 if self._dropped else 1000
-        if _has_room(self._descriptor, patience):
-            self._put(piece, *self._taken())
-        else:
-            self._dropped += piece.count(b"\n")
+        patience = 0 if self._dropped else PATIENCE
+        self._put(self._direct, piece, *self._taken(), patience)
 
     def _taken(self) -> tuple[int, bytes]:
         lost, self._dropped = self._dropped, 0
         return lost, self._note(lost).encode() if lost else b""
 
-    def _put(self, data: bytes, lost: int, note: bytes) -> None:
+    def _put(self, descriptor: int, data: bytes, lost: int, note: bytes, patience: float = 0) -> None:
         rest = note + data
         try:
             while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+                try:
+                    rest = rest[os.write(descriptor, rest) :]
+                except BlockingIOError:
+                    if not select.select([], [descriptor], [], patience)[1]:
+                        raise
         except OSError:
             with self._changed:
                 self._dropped += lost + data.count(b"\n")
@@ -103,20 +105,19 @@ class Tolerant(io.RawIOBase):
                     self._full = False  # all that came before the dropped lines is written
                 lost, note = (0, b"") if self._full else self._taken()
                 self._busy = True
-            self._put(data, lost, note)
+            self._put(self._descriptor, data, lost, note)
 
     def _forked(self) -> None:
         self._changed = threading.Condition()
         self._waiting, self._behind = [], False
 
 
-def _has_room(descriptor: int, milliseconds: int) -> bool:
-    look = select.poll()
-    look.register(descriptor, select.POLLOUT)
-    try:
-        return bool(look.poll(milliseconds))
-    except OSError:
-        return True
+def _unblocking(descriptor: int) -> int:
+    """The same pipe, in which a write does not wait; others that write to it do not notice. Else what it is."""
+    with suppress(OSError):
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            return os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK)
+    return descriptor
 
 
 def text(raw: Tolerant) -> io.TextIOWrapper:
@@ -124,6 +125,6 @@ def text(raw: Tolerant) -> io.TextIOWrapper:
     return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[arg-type]
 
 
-def tolerate() -> None:
+def tolerate(note: Callable[[int], str]) -> None:
     """Lets this process's streams do no harm to who writes to them."""
-    sys.stdout, sys.stderr = text(Tolerant(1)), text(Tolerant(2))
+    sys.stdout, sys.stderr = text(Tolerant(1, note)), text(Tolerant(2, note))

@@ -32,7 +32,7 @@ from hammerwork_cli.runtime.pulse import Heart, ServerClock, timeouts_of_heartbe
 from hammerwork_cli.runtime.queue import Queue
 from hammerwork_cli.runtime.retry import RetryStrategy
 from hammerwork_cli.runtime.runs import Runner
-from hammerwork_cli.runtime.signals import listening
+from hammerwork_cli.runtime.signals import Signals, listening
 from hammerwork_cli.runtime.slots import Run, Slots
 from hammerwork_cli.runtime.spawning import SpawnManager
 from hammerwork_cli.runtime.wishes import Wishes
@@ -62,7 +62,7 @@ class WorkerReport:
         failed: runs that failed, timed out ones included.
         restart: somebody asked for another worker in its place.
         unreturned: runs that were given up and whose handlers have not returned: their threads are still there.
-        signal: the second signal, which ended it at once; ``None`` when it ended in any other way.
+        signal: what ended it at once, or began the grace that was over; ``None`` when it ended in any other way.
     """
 
     completed: int
@@ -91,6 +91,7 @@ class Worker:
         name: for people; host and process by default.
         isolation: ``process`` runs handlers in processes, one for each job at once, which are killed when their time is
             up, and whose death fails one attempt; they find the handlers by name. Else ``thread``.
+        grace: seconds that what runs has to end in once the worker is told to end; then it goes back to the others.
 
     Raises:
         UsageError: an argument is out of range, or there is no queue.
@@ -112,6 +113,7 @@ class Worker:
         retry: RetryStrategy = DEFAULT_RETRY,
         name: str | None = None,
         isolation: str = "thread",
+        grace: float | None = None,
     ) -> None:
         self.url = queue.url if isinstance(queue, Queue) else Queue(queue).url
         self.named = handlers if isinstance(handlers, str) else None
@@ -129,11 +131,11 @@ class Worker:
         ):
             if value is not None and value < least:
                 raise UsageError(f"{what} is at least {least}, not {value}.")
-        for seconds, what in ((poll_interval, "poll_interval"), (lease, "lease")):
-            if seconds <= 0:
+        for seconds, what in ((poll_interval, "poll_interval"), (lease, "lease"), (grace, "grace")):
+            if seconds is not None and seconds <= 0:
                 raise UsageError(f"{what} is more than 0 seconds, not {seconds}.")
         self.concurrency, self.pool_size = concurrency, pool_size or min(concurrency, 4)
-        self.poll_interval, self.lease = poll_interval, lease
+        self.poll_interval, self.lease, self.grace = poll_interval, lease, grace
         self.max_jobs, self.drain, self.weighted, self.retry = max_jobs, drain, weighted, retry
         self.id = new_id()
         self.name = name or f"{socket.gethostname()}-{os.getpid()}"
@@ -143,7 +145,7 @@ class Worker:
         self._given_up = threading.Event()
         self._woken = threading.Event()
         self._stopping = self._restart = False
-        self._signals: list[int] = []
+        self._signals = Signals(self.stop)
         self._counting = threading.Lock()
 
     def with_spawn_manager(self, manager: SpawnManager) -> Self:
@@ -171,8 +173,8 @@ class Worker:
     def run(self) -> WorkerReport:
         """Works until it is stopped, drained, or has done ``max_jobs``. In the main thread it listens to signals.
 
-        A first SIGTERM or Ctrl-C lets what runs end and gives the rest back; a second one gives all back, ends, and is
-        in the report.
+        A first SIGTERM, SIGHUP or Ctrl-C lets what runs end and gives the rest back. A second one, SIGQUIT, or a grace
+        that is over gives all back, ends it, and is in the report.
 
         Raises:
             UsageError: there is no queue to serve.
@@ -193,17 +195,21 @@ class Worker:
             raise
         try:
             with listening(self._signalled):
+                self._slots.start()
+                for thread in self._threads():
+                    thread.start()
                 # Whoever reads this may send a signal.
                 served = ", ".join(self.queues)
                 log.info("Worker %s (%s) serves %s, %d at once.", self.name, self.id, served, self.concurrency)
                 self._work()
         finally:
             self._end()
-        second = self._signals[1] if len(self._signals) > 1 else None
-        return WorkerReport(self.completed, self.failed, self._restart, self._slots.running, second)
+        return WorkerReport(self.completed, self.failed, self._restart, self._slots.running, self._signals.last)
 
     def stop(self, *, now: bool = False) -> None:
         """Ends the worker: after what runs, or at once. Safe to call from anywhere."""
+        if self.grace is not None and not (now or self._stopping):
+            self._signals.begin_grace(self.grace)
         self._stopping = True
         if now:
             self._given_up.set()
@@ -270,9 +276,6 @@ class Worker:
             for_keeper, registration, self._lease, self._clock, on_requests=self._wished, wake=self._wake
         )
         self._listener = Listener(for_listener, registration.queues, self._wake)
-        self._slots.start()
-        for thread in self._threads():
-            thread.start()
 
     def _threads(self) -> list[Heart | Keeper | Listener]:
         """Those beside the slots; the heart is last, since it is to beat as long as the others work."""
@@ -290,10 +293,12 @@ class Worker:
         workers.end(database, self.id, self.name, self._pulse(), self._clock.now())
 
     def _end(self) -> None:
+        self._signals.over()
         for thread in self._threads():
             thread.stopped.set()
         for thread in self._threads():
-            thread.join(LAST_SECONDS)
+            if thread.is_alive():  # one that could not be started is not
+                thread.join(LAST_SECONDS)
         self._slots.close()
         self._given_up.set()
         if self._processes is not None:
@@ -306,12 +311,8 @@ class Worker:
         log.info("Worker %s ended: %d completed, %d failed.", self.name, self.completed, self.failed)
 
     def _signalled(self, number: int) -> None:
-        self._signals.append(number)
-        again = len(self._signals) > 1
         self._restart = False  # who sends signals wants it to end
-        self.stop(now=again)
-        says = "gives its jobs back and ends now" if again else "ends after what runs; once more ends it now"
-        log.info("Signal %d: the worker %s.", number, says)
+        self._signals.hear(number)
 
     def _work(self) -> None:
         troubled = 0

@@ -17,6 +17,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from hammerwork_cli.database import connect
+from hammerwork_cli.queries import workers
 from hammerwork_cli.render.schemas import SCHEMAS
 from tests.jobs import execute, job, rows, statuses, write
 from tests.rows import START, Rows
@@ -366,6 +367,24 @@ def test_a_worker_whose_heart_stopped_is_lost_and_cannot_be_asked(migrated_url: 
         assert done.exit_code == 6
         assert "lost" in done.stderr
         assert run("worker", verb, "--all", "--yes", url=migrated_url).exit_code == 0
+
+
+def test_waiting_for_a_restart_ends_when_nobody_takes_the_place(
+    migrated_url: str, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(migrated_url, 1, heartbeat_at=datetime.now(UTC) + timedelta(hours=1))
+    monkeypatch.setattr(workers, "SUCCESSOR_SECONDS", 0.5)
+    ask = workers.ask
+
+    def hears(database: Any, *arguments: Any) -> None:
+        ask(database, *arguments)
+        execute(migrated_url, "UPDATE hammerwork_workers SET state = 'stopped', ended_at = heartbeat_at")
+
+    monkeypatch.setattr(workers, "ask", hears)
+    done = run("worker", "restart", "w-1", "--wait", "--format", "json", url=migrated_url)
+    assert done.exit_code == 1
+    assert [(one["state"], one["done"], one["successor"]) for one in done.json] == [("stopped", False, None)]
+    assert "nobody took the place" in done.stderr
 
 
 def test_only_workers_that_ended_lately_are_listed_unless_all_are_wanted(

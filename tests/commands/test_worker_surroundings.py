@@ -1,0 +1,245 @@
+"""What surrounds ``hammerwork worker start``: its streams, its folder, its environment, its signals."""
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import Worker
+from hammerwork_cli.database import connect
+from hammerwork_cli.runtime.signals import listening
+from tests.conftest import ROOT
+from tests.jobs import job, rows, statuses, write
+
+HANDLERS = """
+import os, pathlib, queue, subprocess, sys, time
+from hammerwork_cli import Handlers
+app = Handlers()
+
+@app.job("mail")
+def mail(job):
+    print("a line of a handler")
+    print("and one on stderr", file=sys.stderr)
+    subprocess.run(["echo", "a line of a program"])
+
+@app.job("floods")
+def floods(job):
+    for number in range(30_000):
+        print("x" * 100)
+    pathlib.Path("flooded").touch()
+    while not pathlib.Path("go_on").exists():
+        time.sleep(0.02)
+    print("behind the flood")
+
+@app.job("looks")
+def looks(job):
+    return [queue.__file__, sorted(name for name in os.environ if "TOKEN" in name)]
+
+@app.job("waits")
+def waits(job):
+    pathlib.Path("began").touch()
+    time.sleep(job.payload)
+"""
+PLANTED = "raise SystemExit('planted')\n"
+Start = Callable[..., subprocess.Popen[str]]
+isolated = pytest.mark.parametrize("isolation", ["thread", "process"])
+
+
+@pytest.fixture
+def url(new_database: Callable[..., str]) -> str:
+    return new_database("sqlite", migrated=True)
+
+
+@pytest.fixture
+def start(url: str, tmp_path: Path, clean_environment: dict[str, str]) -> Iterator[Start]:
+    """``start(*options)``: a worker that goes on; whatever happens, it is killed at last."""
+    (tmp_path / "handlers.py").write_text(HANDLERS)
+    with contextlib.ExitStack() as ending:
+
+        def begin(*options: str, env: dict[str, str] | None = None, **more: Any) -> subprocess.Popen[str]:
+            program = [sys.executable, "-m", "hammerwork_cli", "worker", "start", "--handlers", "handlers:app"]
+            environment = {**clean_environment, "PYTHONPATH": str(ROOT), "HAMMERWORK_DATABASE_URL": url, **(env or {})}
+            files = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
+            worker = subprocess.Popen([*program, *options], cwd=tmp_path, env=environment, text=True, **files)
+            ending.enter_context(worker)
+            ending.callback(worker.kill)
+            return worker
+
+        yield begin
+
+
+def eventually(look: Callable[[], Any]) -> Any:
+    """What ``look`` says, once it says something."""
+    give_up = time.monotonic() + 60
+    while not (found := look()):
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+    return found
+
+
+# Streams.
+
+
+@isolated
+def test_only_the_report_is_on_stdout(start: Start, url: str, isolation: str) -> None:
+    write(url, job(1), job(2))
+    worker = start("--drain", "--format", "json", "--isolation", isolation)
+    stdout, stderr = worker.communicate(timeout=60)
+    assert json.loads(stdout) == {"completed": 2, "failed": 0, "restart": False, "unreturned": 0}
+    for line in ("a line of a handler", "and one on stderr", "a line of a program"):
+        assert stderr.splitlines().count(line) == 2
+
+
+@pytest.mark.parametrize(("isolation", "ending", "code"), [("thread", "closed", 0), ("process", "full", 74)])
+def test_streams_that_cannot_be_written_fail_no_job(
+    start: Start, url: str, isolation: str, ending: str, code: int
+) -> None:
+    write(url, *(job(number, max_attempts=1) for number in range(1, 4)))
+    with contextlib.ExitStack() as files:
+        if ending == "full":
+            full = files.enter_context(Path("/dev/full").open("w"))
+            worker = start("--drain", "--format", "json", "--isolation", isolation, stdout=full, stderr=full)
+        else:
+            worker = start("--drain", "--format", "json", "--isolation", isolation)
+            for stream in (worker.stdout, worker.stderr):
+                assert stream is not None
+                stream.close()
+        assert worker.wait(60) == code
+    assert set(statuses(url).values()) == {"Completed"}
+
+
+@isolated
+def test_a_log_that_nobody_reads_stops_nobody_and_says_later_how_much_of_it_was_dropped(
+    start: Start, url: str, tmp_path: Path, isolation: str
+) -> None:
+    write(url, job(1, queue="floods"), job(2, queue="looks"))
+    worker = start("--drain", "--concurrency", "1", "--isolation", isolation)
+    eventually((tmp_path / "flooded").exists)
+    assert worker.stderr is not None
+    lines: list[str] = []
+    reader = threading.Thread(target=lambda: lines.extend(worker.stderr or ()))
+    reader.start()
+    if isolation == "thread":
+        eventually(lambda: any("lines were dropped" in line for line in tuple(lines)))
+    (tmp_path / "go_on").touch()
+    assert worker.wait(60) == 0
+    reader.join(60)
+    dropped = next(number for number, line in enumerate(lines) if "lines were dropped" in line)
+    assert "warn" in lines[dropped]
+    assert any("behind the flood" in line for line in lines[dropped:])
+    assert set(statuses(url).values()) == {"Completed"}
+
+
+def test_a_worker_ends_although_nobody_reads_its_log(start: Start, url: str, tmp_path: Path) -> None:
+    (tmp_path / "go_on").touch()
+    write(url, job(1, queue="floods"))
+    assert start("--drain").wait(60) == 0
+    assert statuses(url) == {1: "Completed"}
+
+
+# The folder and the environment.
+
+
+@isolated
+def test_what_lies_in_the_folder_takes_no_other_module_s_place_and_handlers_do_not_see_the_web_token(
+    start: Start, url: str, tmp_path: Path, isolation: str
+) -> None:
+    for name in ("queue", "json", "sqlite3", "socket", "typer"):
+        (tmp_path / f"{name}.py").write_text(PLANTED)
+    write(url, job(1, queue="looks"))
+    worker = start("--drain", "--isolation", isolation, env={"HAMMERWORK_WEB_TOKEN": "secret"})
+    _, stderr = worker.communicate(timeout=60)
+    assert worker.returncode == 0, stderr
+    [[result]] = rows(url, "result_data")
+    looked_at, tokens = json.loads(result)
+    assert not looked_at.startswith(str(tmp_path))
+    assert tokens == []
+
+
+def test_another_folder_may_have_the_handlers(start: Start, url: str, tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "elsewhere.py").write_text(HANDLERS)
+    write(url, job(1))
+    words = ("--drain", "--handlers", "elsewhere:app", "--isolation", "process")
+    assert start(*words).wait(60) == 3
+    assert start(*words, "--app-dir", "nowhere").wait(60) == 2
+    worker = start(*words, "--app-dir", "app")
+    assert worker.wait(60) == 0, worker.stderr
+    assert statuses(url) == {1: "Completed"}
+
+
+# Signals.
+
+
+def ended(start: Start, url: str, folder: Path, seconds: float, *options: str, signals: list[signal.Signals]) -> int:
+    """The exit code of a worker that gets signals while a job of so many seconds runs."""
+    write(url, job(1, queue="waits", payload=str(seconds)))
+    worker = start(*options)
+    eventually((folder / "began").exists)
+    assert worker.stderr is not None
+    for number in signals:
+        worker.send_signal(number)
+        eventually(lambda number=number: f"Signal {number:d}" in worker.stderr.readline())
+    worker.communicate(timeout=60)
+    return worker.returncode
+
+
+def test_hanging_up_lets_what_runs_end_however_often_it_comes(start: Start, url: str, tmp_path: Path) -> None:
+    assert ended(start, url, tmp_path, 1.5, signals=[signal.SIGHUP, signal.SIGHUP]) == 0
+    assert statuses(url) == {1: "Completed"}
+
+
+def test_sigquit_ends_a_worker_at_once(start: Start, url: str, tmp_path: Path) -> None:
+    assert ended(start, url, tmp_path, 600, signals=[signal.SIGQUIT]) == 131
+    assert statuses(url) == {1: "Pending"}
+
+
+def test_what_has_not_ended_within_the_grace_is_given_back(start: Start, url: str, tmp_path: Path) -> None:
+    words = ("--grace", "0.3s", "--isolation", "process")
+    assert ended(start, url, tmp_path, 600, *words, signals=[signal.SIGTERM]) == 143
+    assert statuses(url) == {1: "Pending"}
+
+
+def test_hanging_up_is_ignored_where_it_was_ignored_before() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with listening(lambda _: None):
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGQUIT) is not signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_worker_that_cannot_start_one_of_its_threads_leaves_none(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, begun = threading.Thread.start, 0
+
+    def starts(thread: threading.Thread) -> None:
+        nonlocal begun
+        begun += 1
+        if begun == fails:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", starts)
+    before = set(threading.enumerate())
+    for fails in range(1, 20):  # noqa: B007  read by starts
+        begun = 0
+        try:
+            Worker(url, lambda _: None, queues=["mail"], concurrency=2, drain=True).run()
+        except RuntimeError as error:
+            assert "new thread" in str(error)  # noqa: PT017  the last one goes well
+            eventually(lambda: set(threading.enumerate()) <= before)
+        else:
+            break
+    assert begun < fails
+    assert fails > 3
+    with contextlib.closing(connect(url)) as database:
+        assert {row[0] for row in database.query("SELECT state FROM hammerwork_workers")} == {"stopped"}
