@@ -2,7 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench chaos completions clean
+.PHONY: demo test check bench chaos siege completions clean
 
 demo: $(VENV)/installed
 	$(BIN)/hammerwork demo
@@ -23,6 +23,11 @@ bench: $(VENV)/installed $(VENV)/test-tools
 # Kills workers and servers for a quarter of an hour: make chaos ARGS="--databases sqlite --kills 50"
 chaos: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python -m chaos $(ARGS)
+
+# Besieges the web server for some minutes: make siege SIEGE_SECONDS=300
+SIEGE_SECONDS ?= 60
+siege: $(VENV)/installed $(VENV)/test-tools
+	SIEGE_SECONDS=$(SIEGE_SECONDS) $(BIN)/pytest tests/web/api/test_siege.py $(ARGS)
 
 completions: $(VENV)/installed
 	$(BIN)/python completions/generate.py

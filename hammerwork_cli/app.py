@@ -130,7 +130,7 @@ def _leave(exit_code: int, context: Context) -> int:
 
 
 def _failure(error: HammerworkError, context: Context) -> int:
-    from hammerwork_cli.render.text import visible
+    from hammerwork_cli.render.text import visible, visible_lines
 
     message, hint = visible(redact(error.message)), error.hint and visible(redact(error.hint))
     if context.speaks_json:
@@ -141,7 +141,7 @@ def _failure(error: HammerworkError, context: Context) -> int:
         context.say(json.dumps({"error": body}, default=str))
         return error.exit_code
     if trace := _traceback(context):
-        context.say(trace)
+        context.say(visible_lines(trace))
     context.tell(message if isinstance(error, DeclinedError) else f"Error: {message}")
     if hint:
         context.tell(f"  {hint}")

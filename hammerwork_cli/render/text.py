@@ -47,6 +47,11 @@ def visible(text: str) -> str:
     return _INVISIBLE_CHARACTER.sub(_escape, text)
 
 
+def visible_lines(text: str) -> str:
+    """The same for a text of several lines, as a traceback is."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
 def _escape(found: re.Match[str]) -> str:
     character = found[1]
     if character is None:

@@ -1,19 +1,21 @@
 """The application: the endpoints, the page and its files, behind the guard."""
 
+import asyncio
 import json as json_reader
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -27,11 +29,13 @@ from hammerwork_cli.render.schemas.words import record, text
 from hammerwork_cli.web import changing, events, metrics, reading, redaction
 from hammerwork_cli.web.connections import Connections
 from hammerwork_cli.web.endpoint import JSON, Answer, Call, Endpoint
-from hammerwork_cli.web.events import EventStream, Hub
+from hammerwork_cli.web.events import MOST_WATCHERS, EventStream, Hub
 from hammerwork_cli.web.guard import Guard, body_of
 from hammerwork_cli.web.openapi import openapi
 from hammerwork_cli.web.parameters import JOB, QUEUE, Parameter, check, read_path, read_query
 from hammerwork_cli.web.problems import RequestError, bug, is_internal, problem, status_of
+from hammerwork_cli.web.protocol import most_connections
+from hammerwork_cli.web.sending import PIECE, LargeAnswer, Outbox
 from hammerwork_cli.web.settings import Settings
 from hammerwork_cli.web.sharing import Shared
 
@@ -56,7 +60,6 @@ HEALTH = Endpoint(
 )
 METRICS = Endpoint("GET", "/metrics", None, "Figures for Prometheus.", None, other_types=(metrics.MEDIA_TYPE,))
 FIGURES_SECONDS = 5.0
-TELL_AGAIN_SECONDS = 60.0
 
 
 class Server:
@@ -64,6 +67,7 @@ class Server:
 
     Attributes:
         connections: to the database.
+        health: one more connection, for which the liveness check never has to wait.
         now: the clock.
         operator: who changes something, for those who ask later.
         report: is told of what nobody foresaw.
@@ -74,19 +78,30 @@ class Server:
         connections: Connections,
         settings: Settings,
         *,
+        health: Connections,
         now: Callable[[], datetime],
         operator: str,
         report: Callable[[str], None],
     ) -> None:
         self.connections = connections
+        self.health = health
         self.settings = settings
         self.now = now
         self.operator = operator
         self._report = report
-        self._told, self._told_at = "", 0.0
-        self._shared: Shared[Answer] = Shared()
-        self._figures: Shared[metrics.Figures] = Shared(FIGURES_SECONDS)
-        self.hub = Hub(connections.ask, on_change=self._shared.forget, record=self._record, report=report)
+        self._ids: Shared[str] = Shared()
+        self._shared: Shared[Answer] = Shared(size=lambda answer: len(answer.text))
+        self._figures: Shared[bytes] = Shared(FIGURES_SECONDS, size=len)
+        self._own_figures: Shared[bytes] = Shared(0)
+        self._liveness: Shared[None] = Shared(0)
+        self._outbox = Outbox()
+        self.hub = Hub(
+            connections.ask,
+            most=min(MOST_WATCHERS, most_connections() // 2),
+            on_change=self._forget,
+            record=self._record,
+            report=report,
+        )
         self._metrics = metrics.Metrics(lambda: connections.executed, lambda: len(self.hub.watchers))
 
     def application(self) -> ASGIApp:
@@ -111,6 +126,11 @@ class Server:
 
         return Guard(quiet, self.settings)
 
+    def _forget(self) -> None:
+        """Answers from before a change are not given any more."""
+        self._ids.forget()
+        self._shared.forget()
+
     def stop(self) -> None:
         """Ends what would go on for ever."""
         self.hub.stop()
@@ -120,6 +140,7 @@ class Server:
         del app
         yield
         self.connections.close()
+        self.health.close()
 
     def _routes(self) -> list[BaseRoute]:
         by_path: dict[str, list[Endpoint]] = {}
@@ -168,6 +189,8 @@ class Server:
         values = read_path(endpoint.parameters, request.path_params)
         values |= read_query(endpoint.parameters, request.query_params, endpoint.fields)
         body = await _body(endpoint, request)
+        if not endpoint.changes:
+            values |= await self._full_ids(endpoint, values)
 
         async def find() -> Answer:
             return await self.connections.ask(
@@ -176,12 +199,20 @@ class Server:
 
         if endpoint.is_shared:
             answer = await self._shared.ask((endpoint.path, json.document(values)), find)
-            return _response(answer, endpoint, request)
+            return self._response(answer, endpoint, request)
         try:
-            return _response(await find(), endpoint, request)
+            return self._response(await find(), endpoint, request)
         finally:
             if endpoint.changes:
-                self._shared.forget()
+                self._forget()
+
+    async def _full_ids(self, endpoint: Endpoint, values: dict[str, Any]) -> dict[str, str]:
+        found = {}
+        for parameter in endpoint.parameters:
+            if parameter.resolve is not None:
+                find = partial(self.connections.ask, partial(_resolved, parameter.resolve, values[parameter.name]))
+                found[parameter.name] = await self._ids.ask((parameter.resolve, values[parameter.name]), find)
+        return found
 
     def _answer(self, endpoint: Endpoint, database: Database, values: dict[str, Any], body: Any) -> Answer:
         """Asks, and writes the answer: in a thread, since a large one takes its time."""
@@ -190,7 +221,23 @@ class Server:
         if answer.chunks is not None:
             return answer
         record = redaction.hidden(answer.record) if self.settings.redact else answer.record
-        return replace(answer, record=None, text=json.document(record))
+        return replace(answer, record=None, text=json.document(record).encode())
+
+    def _response(self, answer: Answer, endpoint: Endpoint, request: Request) -> Response:
+        headers, status = dict(answer.headers), answer.status or endpoint.status
+        if answer.cursor is not None:
+            following = request.url.include_query_params(cursor=answer.cursor)
+            headers["next-cursor"] = answer.cursor
+            headers["link"] = f'<{following.path}?{following.query}>; rel="next"'
+        content, size = (answer.text, len(answer.text)) if answer.chunks is None else (answer.chunks, answer.size)
+        return self._sent(content, size, status=status, headers=headers, media_type=answer.media_type)
+
+    def _sent(
+        self, content: bytes | Iterable[str], size: int, *, status: int, headers: Mapping[str, str], media_type: str
+    ) -> Response:
+        if isinstance(content, bytes) and size <= PIECE:
+            return Response(content, status, headers, media_type)
+        return LargeAnswer(self._outbox, content, size, status=status, headers=headers, media_type=media_type)
 
     def _record(self, node: TreeNode) -> json.Record:
         record = json.node_record(node)
@@ -205,46 +252,29 @@ class Server:
 
     async def _health(self, request: Request) -> Response:
         del request
-        await self.connections.ask(liveness.check)
+        await self._liveness.ask("health", partial(self.health.ask, liveness.check))
         return Response(json.document({"status": "ok"}), media_type=JSON)
 
     async def _written_metrics(self, request: Request) -> Response:
         del request
-        figures = await self._figures.ask("figures", self._find_figures)
-        return Response(self._metrics.text(figures), media_type=metrics.MEDIA_TYPE)
+        own = partial(asyncio.to_thread, self._metrics.text)
+        text = await self._figures.ask("figures", self._find_figures) + await self._own_figures.ask("own", own)
+        return self._sent(text, len(text), status=200, headers={}, media_type=metrics.MEDIA_TYPE)
 
-    async def _find_figures(self) -> metrics.Figures:
-        return await self.connections.ask(lambda database: metrics.read(database, self.now()))
+    async def _find_figures(self) -> bytes:
+        return await self.connections.ask(lambda database: metrics.text(metrics.read(database, self.now())))
 
     def _on_error(self, request: Request, error: Exception) -> Response:
         del request
         assert isinstance(error, HammerworkError)
         if is_internal(error):
-            self._report_once(f"Error: {error.message}")
+            self._report(f"Error: {error.message}")
         return problem(error)
-
-    def _report_once(self, what: str) -> None:
-        """Tells it, unless it was just told: everybody who asks meets a database that is away."""
-        now = time.monotonic()
-        if what != self._told or now - self._told_at > TELL_AGAIN_SECONDS:
-            self._told, self._told_at = what, now
-            self._report(what)
 
     def _on_bug(self, request: Request, error: Exception) -> Response:
         del request
         self._report("".join(traceback.format_exception(error)))
         return bug()
-
-
-def _response(answer: Answer, endpoint: Endpoint, request: Request) -> Response:
-    headers, status = dict(answer.headers), answer.status or endpoint.status
-    if answer.cursor is not None:
-        following = request.url.include_query_params(cursor=answer.cursor)
-        headers["next-cursor"] = answer.cursor
-        headers["link"] = f'<{following.path}?{following.query}>; rel="next"'
-    if answer.chunks is not None:
-        return StreamingResponse(answer.chunks, status, headers, answer.media_type)
-    return Response(answer.text, status, headers, answer.media_type)
 
 
 async def _body(endpoint: Endpoint, request: Request) -> Any:
@@ -267,6 +297,10 @@ async def _body(endpoint: Endpoint, request: Request) -> Any:
         value = _parsed(raw)
     check(endpoint.body, value, "The body")
     return value
+
+
+def _resolved(resolve: Callable[[Database, str], str], text: str, database: Database) -> str:
+    return resolve(database, text)
 
 
 def _parsed(raw: bytes) -> Any:

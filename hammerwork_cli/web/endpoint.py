@@ -40,6 +40,7 @@ class Answer:
         cursor: where the next page of a list begins.
         chunks: text instead of the record, in pieces.
         text: the record as it is sent.
+        size: bytes that the chunks' source takes, about.
         status: HTTP status, where it is not the endpoint's.
     """
 
@@ -47,7 +48,8 @@ class Answer:
     cursor: str | None = None
     media_type: str = JSON
     chunks: Iterable[str] | None = None
-    text: str = ""
+    text: bytes = b""
+    size: int = 0
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 

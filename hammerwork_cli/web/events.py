@@ -95,12 +95,14 @@ class Hub:
         on_change: is called before anybody is told.
         record: a job as it is told.
         report: is told of what nobody foresaw.
+        most: how many may watch.
     """
 
     def __init__(
         self,
         ask: Ask,
         *,
+        most: int = MOST_WATCHERS,
         on_change: Callable[[], None],
         record: Callable[[TreeNode], json.Record],
         report: Callable[[str], None],
@@ -110,6 +112,7 @@ class Hub:
         self._on_change = on_change
         self._record = record
         self._report = report
+        self._most = most
         self._trees: dict[str, Tree] = {}
         self._watch = ChangeWatch()
         self._poller: asyncio.Task[None] | None = None
@@ -125,7 +128,9 @@ class Hub:
             RetryableError: too many watch already.
             NotFoundError, DatabaseError: there is no such job, or it cannot be looked for.
         """
-        if self._is_stopped or len(self.watchers) >= MOST_WATCHERS:
+        if self._is_stopped:
+            raise RetryableError("The server is ending.", hint="Try again in a moment.")
+        if len(self.watchers) >= self._most:
             raise RetryableError("Too many are watching.", hint="Ask now and then instead.")
         watcher = Watcher(queue)
         self.watchers.add(watcher)
@@ -170,7 +175,7 @@ class Hub:
 
     def stop(self) -> None:
         """Ends all streams."""
-        self._stopped = True
+        self._is_stopped = True
         for watcher in self.watchers:
             watcher.end()
         if self._poller is not None:

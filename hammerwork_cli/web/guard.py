@@ -2,9 +2,11 @@
 
 import hmac
 import ipaddress
+import re
 from collections.abc import AsyncIterable
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,6 +36,7 @@ CORS_HEADERS = {
     "access-control-max-age": "600",
 }
 EXPOSED = "Next-Cursor, Link, Retry-After"
+_AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:@/?#\[\]]+)(:[0-9]{1,5})?")
 
 
 class Guard:
@@ -76,8 +79,11 @@ class Guard:
         await self._app(scope, receive, dressed)
 
     def _check(self, scope: Scope, headers: Headers, *, shared: bool) -> None:
+        _check_framing(headers)
         self._check_host(headers)
         self._check_origin(headers, shared=shared)
+        if scope["path"].startswith(GUARDED):
+            _check_site(headers, shared=shared)
         if scope["method"] == "OPTIONS":
             return
         if self._settings.token is not None and scope["path"].startswith(GUARDED):
@@ -96,7 +102,9 @@ class Guard:
                 hint="Add --allow-host NAME.",
             )
 
-    def _is_ours(self, name: str) -> bool:
+    def _is_ours(self, name: str | None) -> bool:
+        if name is None:
+            return False
         if name in self._settings.host_names or name == "localhost":
             return True
         try:
@@ -140,12 +148,29 @@ class Guard:
             )
 
 
-def _name(host: str) -> str:
-    """The host of ``HOST:PORT``, in lower case."""
-    name = host.lower()
-    if name.startswith("["):
-        return name.partition("]")[0] + "]"
-    return name.partition(":")[0].rstrip(".")
+def _check_framing(headers: Headers) -> None:
+    """A proxy that believes the other header sees two requests where there is one."""
+    if "transfer-encoding" in headers and "content-length" in headers:
+        raise RequestError(
+            400,
+            "framing",
+            "A request has Content-Length or Transfer-Encoding, not both.",
+            connection="close",
+        )
+
+
+def _check_site(headers: Headers, *, shared: bool) -> None:
+    """A browser sends no Origin with an image, a script or a link, and says here who asks for it."""
+    if not shared and headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
+        raise RequestError(
+            403, "origin", "Pages of another origin may not use this server.", hint="Add --cors-origin ORIGIN."
+        )
+
+
+def _name(authority: str) -> str | None:
+    """The host of ``HOST:PORT``, in lower case; ``None`` where it is not written so."""
+    found = _AUTHORITY.fullmatch(authority.lower())
+    return found[1].rstrip(".") if found else None
 
 
 def _with_port(authority: str, scheme: str) -> str:
@@ -167,15 +192,18 @@ async def body_of(chunks: AsyncIterable[bytes], headers: Headers) -> bytes:
     """The body of a request, as far as it is not too large.
 
     Raises:
-        RequestError: it is.
+        RequestError: it is, or the client has gone.
     """
     too_large = RequestError(413, "too_large", f"A body has {LARGEST_BODY:,} bytes at most.")
     announced = headers.get("content-length", "0")
     if announced.isascii() and announced.isdigit() and int(announced[:20]) > LARGEST_BODY:
         raise too_large
     body = bytearray()
-    async for chunk in chunks:
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            raise too_large
+    try:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > LARGEST_BODY:
+                raise too_large
+    except ClientDisconnect as error:
+        raise RequestError(400, "incomplete", "The connection ended before the body did.") from error
     return bytes(body)

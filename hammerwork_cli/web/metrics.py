@@ -1,23 +1,31 @@
 """Metrics as Prometheus reads them: of the queues, of what was spawned, and of this server."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import Counter as RequestCounter
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from hammerwork_cli import __version__
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import SpawnStats
+from hammerwork_cli.models import JobStatus, SpawnStats
 from hammerwork_cli.models.queues import QueueState
 from hammerwork_cli.queries import queues, spawns
 from hammerwork_cli.render.json import seconds
 from hammerwork_cli.render.queue_views import by_status
+from hammerwork_cli.render.text import visible
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 WINDOW = timedelta(hours=1)
+MOST_QUEUES = 500
+OTHER_QUEUES = "other"
+"""Those that have the fewest jobs, where there are more queues."""
+UNKNOWN_STATUS = "unknown"
+_STATUSES = frozenset(JobStatus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,13 @@ def read(database: Database, now: datetime) -> Figures:
     return Figures(queues.states(database, now=now), spawns.stats(database, since=since, recent=since))
 
 
+def text(figures: Figures) -> bytes:
+    """What the database says, in the text format."""
+    registry = CollectorRegistry()
+    registry.register(_Database(figures))
+    return generate_latest(registry)
+
+
 class Metrics:
     """What this server counts, and how it is written down.
 
@@ -48,7 +63,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._registry.register(_Server(statements, watchers))
         labels = ["path", "method", "status"]
-        self._requests = Counter(
+        self._requests = RequestCounter(
             "hammerwork_web_requests", "Requests that were answered.", labels, registry=self._registry
         )
         self._durations = Histogram(
@@ -67,11 +82,9 @@ class Metrics:
         self._requests.labels(path, method, str(status)).inc()
         self._durations.labels(path).observe(lasted)
 
-    def text(self, figures: Figures) -> bytes:
-        """Everything, in the text format."""
-        registry = CollectorRegistry()
-        registry.register(_Database(figures))
-        return generate_latest(registry) + generate_latest(self._registry)
+    def text(self) -> bytes:
+        """What this server knows of itself, in the text format."""
+        return generate_latest(self._registry)
 
 
 class _Server(Collector):
@@ -117,15 +130,40 @@ def _queues(states: Sequence[QueueState]) -> Iterator[Metric]:
         "hammerwork_oldest_pending_seconds", "For how long the first of the ready jobs is due.", labels=["queue"]
     )
     paused = GaugeMetricFamily("hammerwork_queue_paused", "Whether the queue is paused.", labels=["queue"])
-    for state in states:
-        queue = state.name or ""
-        for status, number in by_status(state.counts).items():
+    for queue, figures in _figures(states).items():
+        for status, number in figures.statuses.items():
             jobs.add_metric([queue, status], number)
-        for word, number in (("ready", state.ready), ("scheduled", state.scheduled), ("waiting", state.waiting)):
+        for word, number in figures.pending.items():
             pending.add_metric([queue, word], number)
-        oldest.add_metric([queue], seconds(state.age(state.ready_since)) or 0)
-        paused.add_metric([queue], int(state.pause is not None))
+        oldest.add_metric([queue], figures.oldest)
+        paused.add_metric([queue], figures.paused)
     return iter((jobs, pending, oldest, paused))
+
+
+@dataclass(slots=True)
+class _QueueFigures:
+    """What is told of a queue, or of several that share a label."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    pending: Counter[str] = field(default_factory=Counter)
+    oldest: float = 0
+    paused: int = 0
+
+    def add(self, state: QueueState) -> None:
+        for status, number in by_status(state.counts).items():
+            self.statuses[status if status in _STATUSES else UNKNOWN_STATUS] += number
+        self.pending.update(ready=state.ready, scheduled=state.scheduled, waiting=state.waiting)
+        self.oldest = max(self.oldest, seconds(state.age(state.ready_since)) or 0)
+        self.paused = max(self.paused, int(state.pause is not None))
+
+
+def _figures(states: Sequence[QueueState]) -> dict[str, _QueueFigures]:
+    """Figures by label: a name may hold what no label should, and anybody may have made any number of queues."""
+    found: dict[str, _QueueFigures] = {}
+    for place, state in enumerate(sorted(states, key=lambda state: (-state.counts.total, state.name or ""))):
+        label = visible(state.name or "") if place < MOST_QUEUES else OTHER_QUEUES
+        found.setdefault(label, _QueueFigures()).add(state)
+    return found
 
 
 def _spawned(stats: SpawnStats) -> Iterator[Metric]:

@@ -1,9 +1,9 @@
 """What an endpoint takes: declared once, for reading a request and for the OpenAPI document."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from math import isfinite
 from typing import Any
@@ -12,12 +12,15 @@ from urllib.parse import unquote
 from jsonschema import Draft202012Validator, ValidationError
 from starlette.datastructures import QueryParams
 
+from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobStatus, status_of
+from hammerwork_cli.queries import jobs
 from hammerwork_cli.render.schemas.words import Schema
 
 SHOWN = 80
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DURATION_PATTERN = "^([0-9]{1,6})([smhdw]?)$"
 
 
@@ -29,6 +32,7 @@ class Parameter:
         schema: a string, an integer, a number, a boolean, or an array of strings written with commas.
         default: what holds when it is not given.
         is_a: what a text that does not fit is not, as the command line says it.
+        resolve: finds the full id that a text names, so that all spellings of it ask the same question.
     """
 
     name: str
@@ -37,6 +41,7 @@ class Parameter:
     default: Any = None
     in_path: bool = False
     is_a: str = ""
+    resolve: Callable[[Database, str], str] | None = None
 
 
 def line(shortest: int, longest: int, about: str = "") -> Schema:
@@ -163,6 +168,7 @@ JOB = Parameter(
     "A job's id, or 4 or more hex digits of its beginning.",
     in_path=True,
     is_a="a job id",
+    resolve=jobs.resolve,
 )
 QUEUE_NAME = Parameter("name", QUEUE_TEXT, "The queue's name.", in_path=True)
 QUEUE = Parameter("queue", QUEUE_TEXT, "Only this queue.")
@@ -205,15 +211,8 @@ def statuses(words: Sequence[str] | None) -> list[JobStatus] | None:
 
 
 def start_of(now: datetime, since: str | None) -> datetime | None:
-    """When a window of time that ends now began.
-
-    Raises:
-        UsageError: before all time.
-    """
+    """When a window of time that ends now began; there are no jobs from before 1970."""
     found = re.fullmatch(DURATION_PATTERN, since) if since else None
     if found is None:
         return None
-    try:
-        return now - timedelta(seconds=int(found[1]) * UNITS[found[2]])
-    except OverflowError as error:
-        raise UsageError("That is before all time.") from error
+    return now - min(timedelta(seconds=int(found[1]) * UNITS[found[2]]), now - EPOCH)

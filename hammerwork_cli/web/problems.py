@@ -107,11 +107,12 @@ def is_internal(error: HammerworkError) -> bool:
 def problem(error: HammerworkError) -> Response:
     """The answer to a request that failed."""
     status = status_of(error)
-    detail, hint = error.message, error.hint
+    detail, hint, details = error.message, error.hint, error.details
     if is_internal(error):
         detail, hint = next(PUBLIC_WORDS[kind] for kind in type(error).__mro__ if kind in PUBLIC_WORDS), None
+        details = {}
     body = {
-        **error.details,
+        **details,
         "title": TITLES[status],
         "status": status,
         "detail": redact(detail),

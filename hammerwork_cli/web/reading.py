@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from hammerwork_cli import __version__
+from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AmbiguousIdError, NotFoundError
 from hammerwork_cli.models import JobFilter, JobStatus, SpawnTree, TreeNode
 from hammerwork_cli.queries import children, failed_below, job_details, jobs, queues, spawns, trees, workers
@@ -14,7 +15,7 @@ from hammerwork_cli.render.pictures import Limits, TreeFormat, picture
 from hammerwork_cli.render.schemas import spawning
 from hammerwork_cli.render.schemas.jobs import CHILD_COUNTS, IN_TREE, NODE
 from hammerwork_cli.render.schemas.jobs import STATUS as STATUS_WORD
-from hammerwork_cli.render.schemas.words import count, flag, list_of, record, text
+from hammerwork_cli.render.schemas.words import count, flag, list_of, record, text, with_fields
 from hammerwork_cli.web import redaction
 from hammerwork_cli.web.endpoint import JSON, Answer, Call, Endpoint
 from hammerwork_cli.web.nesting import DEEPEST_NESTED, NESTED, nested
@@ -28,12 +29,15 @@ from hammerwork_cli.web.parameters import (
     STATUS,
     Parameter,
     limit,
+    line,
     start_of,
     statuses,
 )
 
 DEEPEST = 1000
 MOST_NODES = 100_000
+NODE_BYTES = 2000
+"""That a job of a tree takes while it is drawn, about."""
 FIRST_CHILDREN = 100
 """Children beside an operation; the others are in /api/jobs/{id}/children."""
 TEXT_TYPES = {"mermaid": "text/vnd.mermaid", "dot": "text/vnd.graphviz"}
@@ -60,19 +64,18 @@ def operations(call: Call) -> Answer:
 
 def operation(call: Call) -> Answer:
     """One parent, and the first of its children."""
-    found = spawns.operation(call.database, _parent(call))
+    found = spawns.operation(call.database, call.values["id"])
     first = children.page(call.database, found.parent.id, limit=FIRST_CHILDREN)
     return Answer(json.operation_record(found) | {"jobs": [_child_record(child) for child in first.children]})
 
 
-def _parent(call: Call) -> str:
+def _parent(database: Database, wanted: str) -> str:
     """The spawning parent that an id of a job, or of an operation, names."""
-    wanted = call.values["id"]
-    named = spawns.operations(call.database, limit=2, operation=wanted)
+    named = spawns.operations(database, limit=2, operation=wanted)
     if not named and not re.fullmatch(JOB.schema["pattern"], wanted):
         raise NotFoundError(f"There is no spawn operation {wanted[:60]!r}.", hint="See /api/spawn/operations.")
     if not named:
-        return jobs.resolve(call.database, wanted)
+        return jobs.resolve(database, wanted)
     if len(named) > 1:
         candidates = [operation.parent.id for operation in named]
         raise AmbiguousIdError("Several parents have this operation id.", candidates=candidates)
@@ -108,16 +111,12 @@ def job_list(call: Call) -> Answer:
 
 def job(call: Call) -> Answer:
     """As ``job show``."""
-    return Answer(job_views.details_record(job_details.details(call.database, _job(call))))
-
-
-def _job(call: Call) -> str:
-    return jobs.resolve(call.database, call.values["id"])
+    return Answer(job_views.details_record(job_details.details(call.database, call.values["id"])))
 
 
 def child_list(call: Call) -> Answer:
     """The jobs that depend on a job."""
-    wanted, found = call.values, _job(call)
+    wanted, found = call.values, call.values["id"]
     chosen = statuses(wanted["status"])
     if wanted["depth"] > 1:
         return _descendants(call, found, chosen)
@@ -166,14 +165,19 @@ def _start(nodes: list[TreeNode], cursor: str | None) -> int:
 
 def child_groups(call: Call) -> Answer:
     """The jobs that depend on a job, counted."""
-    found = children.groups(call.database, _job(call))
+    found = children.groups(call.database, call.values["id"])
     return Answer([{"queue": group.queue, "status": group.status, "jobs": group.jobs} for group in found])
 
 
 def parent_list(call: Call) -> Answer:
     """The ancestors of ``spawn lineage --ancestors``."""
     found = trees.lineage(
-        call.database, _job(call), ancestors=True, descendants=False, depth=call.values["depth"], max_jobs=MOST_NODES
+        call.database,
+        call.values["id"],
+        ancestors=True,
+        descendants=False,
+        depth=call.values["depth"],
+        max_jobs=MOST_NODES,
     )
     return Answer(json.lineage_record(found)["ancestors"])
 
@@ -184,12 +188,13 @@ def spawn_tree(call: Call) -> Answer:
     if form == "nested":
         deepest = min(DEEPEST_NESTED if deepest is None else deepest, DEEPEST_NESTED)
     whole = not call.values["children_only"]
-    tree = trees.tree(call.database, _job(call), whole=whole, depth=deepest, max_jobs=most)
+    tree = trees.tree(call.database, call.values["id"], whole=whole, depth=deepest, max_jobs=most)
     tree = _shown(tree, call)
     if form == "nested":
         return Answer(nested(tree))
     shown = picture(tree, TreeFormat(form), Limits())
-    return Answer(None, media_type=TEXT_TYPES.get(form, JSON), chunks=shown.parts)
+    size = NODE_BYTES * len(tree.nodes)
+    return Answer(None, media_type=TEXT_TYPES.get(form, JSON), chunks=shown.parts, size=size)
 
 
 def _shown(tree: SpawnTree, call: Call) -> SpawnTree:
@@ -262,12 +267,8 @@ ENDPOINTS = (
         "/api/spawn/operations/{id}",
         operation,
         f"One spawning parent, by its job's id or its operation id, with the first {FIRST_CHILDREN} of its children.",
-        record({**spawning.OPERATION["properties"], "jobs": list_of(CHILD, "Failures first")}),
-        (
-            Parameter(
-                "id", {"type": "string", "minLength": 1, "maxLength": 255}, "A job or operation id.", in_path=True
-            ),
-        ),
+        with_fields(spawning.OPERATION, {"jobs": list_of(CHILD, "Failures first")}),
+        (Parameter("id", line(1, 255), "A job or operation id.", in_path=True, resolve=_parent),),
         refusals=(404, 409),
     ),
     Endpoint(

@@ -13,11 +13,12 @@ from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.web.application import Server
 from hammerwork_cli.web.connections import Connections
+from hammerwork_cli.web.protocol import BACKLOG, Protocol
+from hammerwork_cli.web.reports import Reports
 from hammerwork_cli.web.settings import Settings
 
 CONNECTIONS = 4
 GRACE_SECONDS = 5
-BACKLOG = 512
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -65,10 +66,21 @@ def serve(
         operator: who changes something, for those who ask later.
         report: is told what goes wrong, in words without secrets.
     """
-    _tell(report)
-    server = Server(Connections(url, CONNECTIONS), settings, now=now, operator=operator, report=report)
+    reports = Reports(report)
+    _tell(reports)
+    server = Server(
+        Connections(url, CONNECTIONS),
+        settings,
+        health=Connections(url, 1),
+        now=now,
+        operator=operator,
+        report=reports,
+    )
     config = uvicorn.Config(
         server.application(),
+        http=Protocol,
+        loop="asyncio",
+        backlog=BACKLOG,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -98,14 +110,18 @@ class _Uvicorn(uvicorn.Server):
 
 
 def _tell(report: Callable[[str], None]) -> None:
-    """Lets uvicorn's errors be told as ours are."""
+    """Lets errors of uvicorn and of the event loop, which knows when no more files can be opened, be told as ours."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            # Answers that were given up at the end are no error.
-            if not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError)):
+            error = record.exc_info[1] if record.exc_info else None
+            if isinstance(error, OSError):
+                report(f"Error: {record.getMessage().splitlines()[0]}: {error.strerror}")
+            # Answers that were given up, for want of room or at the end, are no error.
+            elif not isinstance(error, asyncio.CancelledError):
                 report(self.format(record))
 
-    logger = logging.getLogger("uvicorn.error")
-    logger.handlers = [Handler(logging.ERROR)]
-    logger.propagate = False
+    for name in ("uvicorn.error", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.handlers = [Handler(logging.ERROR)]
+        logger.propagate = False

@@ -75,6 +75,15 @@ def record(fields: dict[str, Schema], about: str = "", *, optional: frozenset[st
     return _described({"type": "object", "properties": fields, "required": required}, about)
 
 
+def with_fields(schema: Schema, fields: dict[str, Schema]) -> Schema:
+    """A record with further fields, which are always there."""
+    return {
+        **schema,
+        "properties": {**schema["properties"], **fields},
+        "required": [*schema["required"], *fields],
+    }
+
+
 def without(fields: dict[str, Schema], *names: str) -> dict[str, Schema]:
     """Fields but for some."""
     return {name: schema for name, schema in fields.items() if name not in names}

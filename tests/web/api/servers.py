@@ -18,6 +18,12 @@ import httpx
 from tests.conftest import ROOT
 
 ENDS_WITHIN = 20
+PATIENT = """
+from hammerwork_cli.web import protocol
+protocol.CLIENT_SECONDS = {}
+from hammerwork_cli.__main__ import main
+main()
+"""
 
 
 @dataclass
@@ -110,13 +116,26 @@ class Events:
 
 @contextlib.contextmanager
 def serving(
-    url: str, *options: str, env: dict[str, str] | None = None, home: Path, token: str | None = None
+    url: str,
+    *options: str,
+    env: dict[str, str] | None = None,
+    home: Path,
+    token: str | None = None,
+    files: int | None = None,
+    patience: float | None = None,
 ) -> Iterator[Server]:
-    """A server on a database, on a free port; it must have nothing to complain about a bug when it ends."""
+    """A server on a database, on a free port; it must have nothing to complain about a bug when it ends.
+
+    Args:
+        files: how many it may open.
+        patience: seconds that it gives a client, instead of its own.
+    """
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
     secret = {"HAMMERWORK_WEB_TOKEN": token} if token else {}
+    program = ["-m", "hammerwork_cli"] if patience is None else ["-c", PATIENT.format(patience)]
+    limit = [] if files is None else ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "hammerwork_cli", "web", "serve", "--port", "0", *options],
+        [*limit, sys.executable, *program, "web", "serve", "--port", "0", *options],
         env={**environment, "HAMMERWORK_DATABASE_URL": url, **secret, **(env or {})},
         cwd=home,
         stdout=subprocess.PIPE,

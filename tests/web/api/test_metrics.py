@@ -1,13 +1,19 @@
 """Figures as Prometheus reads them."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from hammerwork_cli.database import connect
+from hammerwork_cli.models import JobStatus
+from hammerwork_cli.render.text import visible
 from tests.commands.test_contract import HOSTILE, Asked
+from tests.rows import Rows
 from tests.web.api.servers import Server
 
 
@@ -37,13 +43,33 @@ def test_queues_are_measured(served: Server, full: Asked) -> None:
     paused, pending = values(found, "hammerwork_queue_paused"), values(found, "hammerwork_pending_jobs")
     states = served.json("/api/queues")
     assert HOSTILE in {state["queue"] for state in states}
-    assert jobs == {
-        (state["queue"], status): number for state in states for status, number in state["by_status"].items()
-    }
-    assert oldest == {(state["queue"],): state["oldest_pending_seconds"] or 0 for state in states}
-    assert paused == {(state["queue"],): int(state["paused"]) for state in states}
+    wanted = Counter()
+    for state in states:
+        for status, number in state["by_status"].items():
+            wanted[visible(state["queue"]), status if status in set(JobStatus) else "unknown"] += number
+    assert jobs == wanted
+    assert oldest == {(visible(state["queue"]),): state["oldest_pending_seconds"] or 0 for state in states}
+    assert paused == {(visible(state["queue"]),): int(state["paused"]) for state in states}
     assert pending == {
-        (state["queue"], kind): state[kind] for state in states for kind in ("ready", "scheduled", "waiting")
+        (visible(state["queue"]), kind): state[kind] for state in states for kind in ("ready", "scheduled", "waiting")
+    }
+
+
+def test_labels_hold_no_control_characters(served: Server, full: Asked) -> None:
+    assert visible(HOSTILE) != HOSTILE
+    text = served.get("/metrics").text
+    assert {character for character in text if character != "\n" and visible(character) != character} == set()
+
+
+def test_queues_whose_labels_are_the_same_are_told_together(serve: Callable[..., Server], empty_url: str) -> None:
+    with closing(connect(empty_url)) as database:
+        for queue in ("a\x1b", "a\\x1b"):
+            Rows(database).job(queue=queue, status="Dead")
+        Rows(database).job(queue="b", status="\x07 no status")
+    jobs = values(samples(serve(empty_url)), "hammerwork_jobs")
+    assert {labels: number for labels, number in jobs.items() if number} == {
+        ("a\\x1b", "Dead"): 2,
+        ("b", "unknown"): 1,
     }
 
 

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -175,7 +176,23 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:{port}", "localhost.evil.example:{port}", "", "192.0.2.7"]
+    "host",
+    [
+        "evil.example",
+        "evil.example:{port}",
+        "localhost.evil.example:{port}",
+        "",
+        "192.0.2.7",
+        "[::1]evil.example",
+        "[::1",
+        "[::1]]:{port}",
+        "127.0.0.1:80@evil.example",
+        "user@localhost",
+        "localhost:abc",
+        "localhost:",
+        "localhost:{port}:{port}",
+        "localhost/evil.example",
+    ],
 )
 def test_a_name_that_was_made_to_lead_here_is_refused(open_server: Server, host: str) -> None:
     port = open_server.authority.rpartition(":")[2]
@@ -194,6 +211,47 @@ def test_a_request_without_or_with_two_host_headers_is_refused(open_server: Serv
         status = open_server.raw(f"GET /api/queues HTTP/1.1\n{hosts}Connection: close\n\n").split()[1]
         assert status in {"400", "403"}
     assert open_server.raw("GET /api/queues HTTP/1.0\n\n").split()[1] == "403"
+
+
+def test_a_body_whose_end_is_told_in_two_ways_is_refused(open_server: Server) -> None:
+    answer = open_server.raw(
+        f"POST /api/queues/x/resume HTTP/1.1\nHost: localhost\nOrigin: {open_server.url}\n"
+        "Content-Type: application/json\nContent-Length: 4\nTransfer-Encoding: chunked\n\n2\n{}\n0\n\n"
+    )
+    assert answer.split()[1] == "400"
+    assert "not both" in answer
+    assert "connection: close" in answer.lower()
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_pages_of_other_origins_cannot_make_the_server_work(serve: Serve, empty_url: str, site: str) -> None:
+    server = serve(empty_url, "--cors-origin", "https://board.example")
+    headers = {"sec-fetch-site": site, "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"}
+    for path in READS:
+        assert_problem(server.get(path, headers=headers), 403, "origin")
+    for allowed in ("same-origin", "none"):
+        assert server.get("/api/queues", headers=headers | {"sec-fetch-site": allowed}).status_code == 200
+    assert server.get("/api/queues", headers=headers | {"origin": "https://board.example"}).status_code == 200
+    # A link to the page may stand anywhere.
+    assert server.get("/", headers=headers).status_code == 200
+
+
+def test_an_upload_that_is_given_up_is_no_error_of_the_server(serve: Serve, empty_url: str) -> None:
+    server = serve(empty_url)
+    host, _, port = server.authority.rpartition(":")
+    for _ in range(20):
+        with socket.create_connection((host, int(port)), 10) as connection:
+            connection.sendall(
+                f"POST /api/jobs HTTP/1.1\r\nHost: {server.authority}\r\nOrigin: {server.url}\r\n"
+                "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{".encode()
+            )
+    deadline = time.monotonic() + 20
+    while 'path="/api/jobs",status="400"' not in (text := server.get("/metrics").text):
+        assert time.monotonic() < deadline, text
+        time.sleep(0.05)
+    assert 'path="/api/jobs",status="500"' not in text
+    assert server.end() == 0
+    assert server.complaints.strip() == "Ctrl-C ends it."
 
 
 def test_a_proxys_name_is_accepted_when_it_was_named(serve: Serve, empty_url: str) -> None:

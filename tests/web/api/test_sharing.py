@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli.web.events import WAITING_EVENTS, Watcher, written
+from hammerwork_cli.errors import RetryableError
+from hammerwork_cli.web.events import WAITING_EVENTS, Hub, Watcher, written
+from hammerwork_cli.web.reports import Reports
+from hammerwork_cli.web.sending import PATIENCE_SECONDS, Outbox
 from hammerwork_cli.web.sharing import MOST_KEPT, Shared
 
 
@@ -117,6 +120,86 @@ def test_no_more_answers_are_kept_than_there_is_room_for() -> None:
         assert len(source.asked) == before
 
     run(test)
+
+
+def test_answers_that_are_kept_are_bounded_in_bytes_too() -> None:
+    async def test() -> None:
+        asked: list[str] = []
+        shared: Shared[str] = Shared(size=len, room=100)
+
+        async def ask(question: str) -> str:
+            async def find() -> str:
+                asked.append(question)
+                return question[0] * int(question[1:])
+
+            return await shared.ask(question, find)
+
+        for question in ("a60", "b30", "b30", "c30", "b30", "c30", "a60", "d101", "d101"):
+            assert set(await ask(question)) == {question[0]}
+        # c made a go, and what is larger than the room is never kept.
+        assert asked == ["a60", "b30", "c30", "a60", "d101", "d101"]
+
+    asyncio.run(test())
+
+
+def test_large_answers_take_a_bounded_room_and_who_does_not_read_makes_way() -> None:
+    async def test() -> None:
+        now = 0.0
+        outbox = Outbox(100, lambda: now)
+        ended: list[str] = []
+
+        async def send(name: str, content: object, size: int) -> None:
+            try:
+                with outbox.place(content, size):
+                    await asyncio.sleep(3600)
+            finally:
+                ended.append(name)
+
+        same = object()
+        tasks = [asyncio.create_task(send(name, same, 60)) for name in ("one", "two", "three")]
+        await asyncio.sleep(0)
+        assert not ended, "the same for several takes its room once"
+        other = asyncio.create_task(send("other", object(), 60))
+        await asyncio.sleep(0)
+        assert ended == ["other"]
+        assert isinstance(other.exception(), RetryableError)
+        now += PATIENCE_SECONDS
+        other = asyncio.create_task(send("other", object(), 60))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert ended == ["other", "one", "two", "three"]
+        other.cancel()
+        await asyncio.gather(other, *tasks, return_exceptions=True)
+        with outbox.place(object(), 1000):
+            """Alone it may be as large as it is."""
+
+    asyncio.run(test())
+
+
+def test_errors_are_told_once_a_minute_and_ten_at_most() -> None:
+    now = 0.0
+    told: list[str] = []
+    reports = Reports(told.append, lambda: now)
+    for number in range(30):
+        reports(f"error {number % 15}\n\x1b]0;title\x07")
+    assert told == [f"error {number}\n\\x1b]0;title\\x07" for number in range(10)]
+    now += 61
+    reports("error 1")
+    assert told[10:] == ["10 further errors were not told.", "error 1"]
+
+
+def test_a_hub_that_has_stopped_takes_nobody_new() -> None:
+    async def test() -> None:
+        async def ask(work: Any) -> Any:
+            raise AssertionError(work)
+
+        hub = Hub(ask, on_change=list, record=lambda _: {}, report=print)
+        hub.stop()
+        with pytest.raises(RetryableError, match="ending"):
+            await hub.watch(None, None)
+        assert not hub.watchers
+
+    asyncio.run(test())
 
 
 def test_who_reads_too_slowly_is_told_to_look_anew() -> None:

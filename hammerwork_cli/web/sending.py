@@ -1,0 +1,117 @@
+"""Large answers: sent in pieces as their readers read them, and no more of them at once than there is room for."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from starlette.responses import StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from hammerwork_cli.errors import RetryableError
+
+PIECE = 1 << 16
+"""Bytes; what is not larger is sent at once."""
+ROOM = 1 << 27
+PATIENCE_SECONDS = 2.0
+"""A reader who has taken nothing for so long makes way for others."""
+
+
+@dataclass(eq=False, slots=True)
+class Parcel:
+    """An answer on its way to one reader.
+
+    Attributes:
+        content: what is sent; several readers may be sent the same.
+        size: bytes that it takes.
+        moved_at: when the reader took the last piece.
+    """
+
+    content: object
+    size: int
+    moved_at: float
+
+
+class Outbox:
+    """The large answers that are being sent, together of a bounded size; a larger one is sent when it is alone.
+
+    Args:
+        room: bytes.
+        clock: in seconds.
+    """
+
+    def __init__(self, room: int = ROOM, clock: Callable[[], float] = time.monotonic) -> None:
+        self._room = room
+        self._clock = clock
+        self._sending: dict[asyncio.Task[object], Parcel] = {}
+
+    @contextmanager
+    def place(self, content: object, size: int) -> Iterator[Callable[[], None]]:
+        """Room for an answer while the present task sends it; what it gives is called for each piece that was taken.
+
+        Raises:
+            RetryableError: there is no room, and all the others are being read.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        parcel = Parcel(content, size, self._clock())
+
+        def moved() -> None:
+            parcel.moved_at = self._clock()
+
+        self._make_room(parcel)
+        self._sending[task] = parcel
+        try:
+            yield moved
+        finally:
+            self._sending.pop(task, None)
+
+    def _make_room(self, parcel: Parcel) -> None:
+        while self._sending and self._size(parcel) > self._room:
+            task, slowest = min(self._sending.items(), key=lambda sending: sending[1].moved_at)
+            if self._clock() - slowest.moved_at < PATIENCE_SECONDS:
+                raise RetryableError("The server is sending too many large answers.", hint="Try again in a moment.")
+            del self._sending[task]
+            task.cancel()
+
+    def _size(self, parcel: Parcel) -> int:
+        """Bytes that all of it takes, each content counted once."""
+        return sum({id(sent.content): sent.size for sent in (*self._sending.values(), parcel)}.values())
+
+
+class LargeAnswer(StreamingResponse):
+    """An answer that is sent in pieces, when there is room for it."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        content: bytes | Iterable[str],
+        size: int,
+        *,
+        status: int,
+        headers: Mapping[str, str],
+        media_type: str,
+    ) -> None:
+        whole = isinstance(content, bytes)
+        length = {"content-length": str(size)} if whole else {}
+        pieces = _pieces(content) if isinstance(content, bytes) else content
+        super().__init__(pieces, status, {**headers, **length}, media_type)
+        self._outbox = outbox
+        self._content = content
+        self._size = size
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it."""
+        with self._outbox.place(self._content, self._size) as moved:
+
+            async def sending(message: Message) -> None:
+                await send(message)
+                moved()
+
+            await super().__call__(scope, receive, sending)
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), PIECE):
+        yield content[start : start + PIECE]
