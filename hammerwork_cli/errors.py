@@ -12,10 +12,14 @@ class HammerworkError(Exception):
         message: what happened, in one sentence, without secrets.
         hint: what to do next.
         details: further facts, for ``--format json``.
+
+    Attributes:
+        retryable: whether a job that fails by it could succeed in another attempt.
     """
 
     exit_code: ClassVar[int] = 1
     code: ClassVar[str] = "error"
+    retryable: bool = True
 
     def __init__(self, message: str, *, hint: str | None = None, **details: object) -> None:
         super().__init__(message)
@@ -45,6 +49,7 @@ class UsageError(HammerworkError):
 
     exit_code = 2
     code = "usage"
+    retryable = False
 
 
 class DeclinedError(UsageError):

@@ -43,6 +43,9 @@ class SpawnConfig:
         max_descendants: most jobs below the root; ``None`` means no limit.
         on_error: what becomes of a parent that cannot spawn: ``retry`` (the attempt fails) or ``complete``.
         extra: keys that nobody here knows, kept as they were.
+
+    Raises:
+        UsageError: a field cannot have its value; the message names it.
     """
 
     handler: str | None = None
@@ -60,6 +63,11 @@ class SpawnConfig:
     max_descendants: int | None = None
     on_error: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        problem = self._problem()
+        if problem:
+            raise UsageError(problem)
 
     @property
     def spawn_delay_ms(self) -> int | None:
@@ -86,7 +94,7 @@ class SpawnConfig:
 
         def text(name: str) -> str | None:
             value = stored.get(name)
-            return value if isinstance(value, str) else None
+            return value if isinstance(value, str) and value else None
 
         return cls(
             handler=text("handler"),
@@ -97,12 +105,12 @@ class SpawnConfig:
             inherit_timeout=_flag(stored.get("inherit_timeout"), False),
             inherit_trace_context=_flag(stored.get("inherit_trace_context"), True),
             spawn_delay=_delay(stored.get("spawn_delay_ms")),
-            batch_size=_whole(stored.get("batch_size")),
+            batch_size=_whole(stored.get("batch_size")) or None,
             operation_id=text("operation_id"),
             metadata=stored.get("metadata"),
             max_depth=_whole(stored.get("max_depth")),
             max_descendants=_whole(stored.get("max_descendants")),
-            on_error=text("on_error"),
+            on_error=stored["on_error"] if stored.get("on_error") in ON_ERROR else None,
             extra={key: value for key, value in stored.items() if key not in STORED_KEYS},
         )
 
@@ -187,13 +195,9 @@ class SpawnConfig:
         return self._with("on_error", policy)
 
     def _with(self, name: str, value: Any) -> Self:
-        changed = replace(self, **{name: value})
-        problem = changed.problem()
-        if problem:
-            raise UsageError(problem)
-        return changed
+        return replace(self, **{name: value})
 
-    def problem(self) -> str | None:
+    def _problem(self) -> str | None:
         """What is wrong with it, in one sentence; ``None`` when nothing is."""
         for name in ("max_spawn_count", "max_depth", "max_descendants", "batch_size"):
             value, least = getattr(self, name), 1 if name == "batch_size" else 0

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import JobPriority, JobStatus, Moment, moment, new_id
-from hammerwork_cli.queries import dependencies, notices, releases
+from hammerwork_cli.queries import dependencies, limits, notices, releases
 from hammerwork_cli.queries.kinship import chunks
 
 RESULTS_BATCH = 500
@@ -278,9 +278,14 @@ def store_results(database: Database, token: Claim, runs: Sequence[Ended], now: 
 
 
 def _expiry(database: Database, job: Claimed, now: datetime) -> str | None:
+    """Until when a result counts; one that would count beyond what the database can say counts for ever."""
     if job.result_ttl_seconds is None:
         return None
-    return database.written_moment(now + timedelta(seconds=job.result_ttl_seconds))
+    try:
+        end = now + timedelta(seconds=job.result_ttl_seconds)
+        return database.written_moment(end) if limits.holds(database, end) else None
+    except (TypeError, OverflowError):
+        return None
 
 
 def _write_others(database: Database, ended: Sequence[Ended], now: datetime, settled: Settled) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
+from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import ConflictError, JobNotFoundError, RefusedValueError, RetryableError
 from hammerwork_cli.models import FAILURES, EnqueuedJob, JobStatus, NewJob, id_list, priority_word, status_of
 from hammerwork_cli.models.payloads import unpacked
@@ -18,7 +19,7 @@ from hammerwork_cli.queries.kinship import chunks
 ROWS_A_STATEMENT = 500
 MOST_PARENTS = 1000
 """PostgreSQL's CHECK allows no more; the same everywhere."""
-_COMPARED = ("queue", "max_attempts", "timeout", "trace_id", "correlation_id")
+_COMPARED = ("queue", "max_attempts", "timeout", "trace_id", "correlation_id", "cron_schedule", "timezone")
 """Columns in which a second enqueue under the same id must be like the first; the due time changes with attempts."""
 
 
@@ -153,8 +154,10 @@ def _stored(database: Database, job: str) -> Row | None:
 
 
 def _compare(job: NewJob, row: Row) -> None:
-    status, payload, parents, priority, _, _, *stored = row
-    asked = (job.queue, job.max_attempts, job.timeout_seconds, job.trace_id, job.correlation_id)
+    status, payload, parents, priority, _, _, *facts, cron_schedule, timezone = row
+    stored = (*facts, *_recurrence(cron_schedule, timezone))
+    recurrence = _recurrence(job.cron_schedule, job.timezone)
+    asked = (job.queue, job.max_attempts, job.timeout_seconds, job.trace_id, job.correlation_id, *recurrence)
     same = dict(zip(_COMPARED, map(eq, stored, asked), strict=True))
     same["priority"] = priority_word(priority) == job.priority.word
     same |= {"payload": _same_json(payload, job.payload), "depends_on": {*id_list(parents)} == {*job.depends_on}}
@@ -164,6 +167,10 @@ def _compare(job: NewJob, row: Row) -> None:
             f"There is another job {job.id} ({stored[0]}, {status_of(status)}) with a different {differs}.",
             hint=f"See: hammerwork job show {job.id}",
         )
+
+
+def _recurrence(cron_schedule: str | None, timezone: str | None) -> tuple[str | None, str | None]:
+    return (cron_schedule, timezone or "UTC") if cron_schedule else (None, None)
 
 
 def _same_json(one: str | None, other: str) -> bool:
@@ -185,12 +192,25 @@ def _settled(database: Database, job: NewJob) -> NewJob:
 
 def _insert(database: Database, statement: str, jobs: Sequence[NewJob]) -> int:
     rare = any(_is_rare(job) for job in jobs)
-    strategies = "workers" in database.tags and any(job.retry_strategy is not None for job in jobs)
+    strategies = any(job.retry_strategy is not None for job in jobs)
+    if strategies:
+        _check_strategies(database)
     nobody = stored_ids(database, ())
     rows = [_row(database, job, nobody, rare=rare, strategies=strategies) for job in jobs]
     if len(rows) > 1:
         return database.insert(statement, rows, rare=rare, strategies=strategies)
     return database.run(statement, rows=rows, rare=rare, strategies=strategies)
+
+
+def _check_strategies(database: Database) -> None:
+    if "workers" in database.tags:
+        return
+    database.forget_schema()  # it may have been migrated since
+    if "workers" not in database.tags:
+        raise RefusedValueError(
+            "This database has no place yet for the retry strategy of a job (017).",
+            hint=f"{MIGRATE}, or leave it to the worker.",
+        )
 
 
 def _is_rare(job: NewJob) -> bool:

@@ -28,9 +28,12 @@ def check(database: Database, job: NewJob) -> None:
     """
     if not 0 < len(job.queue) <= LONGEST_QUEUE:
         raise RefusedValueError(f"A queue's name has 1 to {LONGEST_QUEUE} characters, not {len(job.queue)}.")
-    for name, text in (("trace id", job.trace_id), ("correlation id", job.correlation_id)):
+    for name in ("trace_id", "correlation_id", "parent_span_id"):
+        text = getattr(job, name)
         if text is not None and len(text) > LONGEST_TRACE:
-            raise RefusedValueError(f"A {name} has at most {LONGEST_TRACE} characters, not {len(text)}.")
+            raise RefusedValueError(
+                f"A {name.replace('_', ' ')} has at most {LONGEST_TRACE} characters, not {len(text)}."
+            )
     _check_payload(database, job.payload)
     _check_instant(database, job.scheduled_at)
 

@@ -16,8 +16,15 @@ from typing import IO, Any, Self
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import NewJob, SpawnConfig
-from hammerwork_cli.runtime.job import Job, whole_seconds
-from hammerwork_cli.runtime.spawning import FIRST_CHILDREN, SpawnError, SpawnFailedError, SpawnLimitError
+from hammerwork_cli.runtime.fields import whole_seconds
+from hammerwork_cli.runtime.job import Job
+from hammerwork_cli.runtime.spawning import (
+    FIRST_CHILDREN,
+    SpawnError,
+    SpawnFailedError,
+    SpawnLimitError,
+    UnwritableError,
+)
 
 MOST_IN_MEMORY = 8 * 1024 * 1024
 """Bytes of payload and what goes with it, roughly, before children go to a file."""
@@ -111,7 +118,7 @@ class Children:
         """Takes one more."""
         if self._ids is not None:
             if job.id in self._ids or job.id == self.parent:
-                raise SpawnFailedError(f"The job {job.id} ({job.queue}) was produced twice. Nothing was spawned.")
+                raise UnwritableError(f"The job {job.id} ({job.queue}) was produced twice. Nothing was spawned.")
             self._ids.add(job.id)
         self.count += 1
         self.queues.add(job.queue)
@@ -156,7 +163,7 @@ class Children:
                 raise _too_many(job)
         stuck = _cycle(waits)
         if stuck:
-            raise SpawnFailedError(f"Children wait for each other, among them {stuck}. Nothing was spawned.")
+            raise UnwritableError(f"Children wait for each other, among them {stuck}. Nothing was spawned.")
 
 
 def _cycle(waits: dict[str, set[str]]) -> str | None:
@@ -175,8 +182,8 @@ def _cycle(waits: dict[str, set[str]]) -> str | None:
     return min((job for job, others in waits.items() if others), default=None)
 
 
-def _too_many(job: NewJob) -> SpawnFailedError:
-    return SpawnFailedError(
+def _too_many(job: NewJob) -> UnwritableError:
+    return UnwritableError(
         f"A job may depend on {MOST_DEPENDENCIES:,} jobs at most, its parent included; the child {job.id} ({job.queue})"
         f" depends on {len(job.depends_on):,}. Nothing was spawned."
     )
@@ -203,7 +210,7 @@ class Drain:
         """
         number, most = self.children.count, self._config.max_spawn_count
         if not isinstance(produced, Job):
-            raise SpawnFailedError(
+            raise UnwritableError(
                 f"The spawn handler produced {_a(produced)} as child {number}, not a Job. Nothing was spawned."
             )
         if most is not None and number >= most:
@@ -222,12 +229,12 @@ class Drain:
     def _complete(self, child: Job, number: int) -> NewJob:
         if child.queue is None:
             if self._queue is None:
-                raise SpawnFailedError(f"Child {number} has no queue, and inherit_queue is off. Nothing was spawned.")
+                raise UnwritableError(f"Child {number} has no queue, and inherit_queue is off. Nothing was spawned.")
             child = replace(child, queue=self._queue)
         try:
             new = child.new_job(self._now)
         except UsageError as error:
-            raise SpawnFailedError(
+            raise UnwritableError(
                 f"Child {number} ({child.queue}) cannot be written: {error.message} Nothing was spawned."
             ) from error
         if len(new.depends_on) > MOST_DEPENDENCIES:
@@ -327,7 +334,7 @@ def iterable(produced: object) -> Iterable[Any]:
         return (produced,)
     if isinstance(produced, Iterable) and not isinstance(produced, str | bytes | dict):
         return produced
-    raise SpawnFailedError(f"The spawn handler returned {_a(produced)}, not jobs. Nothing was spawned.")
+    raise UnwritableError(f"The spawn handler returned {_a(produced)}, not jobs. Nothing was spawned.")
 
 
 @contextmanager

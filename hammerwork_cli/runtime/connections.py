@@ -1,6 +1,8 @@
 """Connections that threads share, and that outlive a server's restart."""
 
+import ctypes
 import logging
+import os
 import random
 import threading
 import time
@@ -20,6 +22,8 @@ log = logging.getLogger("hammerwork")
 class Connections:
     """At most ``size`` connections to one database, each used by one thread at a time.
 
+    A process that was forked leaves the connections it inherited alone, and opens its own.
+
     Args:
         url: where.
         size: most connections that are open at once.
@@ -35,11 +39,24 @@ class Connections:
         timeouts: Timeouts = PATIENT,
     ) -> None:
         self.url = DatabaseUrl.parse(url) if isinstance(url, str) else url
-        self.given_up = given_up or threading.Event()
         self.timeouts = timeouts
-        self._free: list[Database] = []
-        self._places = threading.Semaphore(size)
+        self._size = size
+        self._begin(given_up or threading.Event())
+
+    def _begin(self, given_up: threading.Event) -> None:
+        self.given_up = given_up
+        self._free: list[Database] = []  # under the lock
+        self._places = threading.Semaphore(self._size)
         self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def _begin_anew_after_a_fork(self) -> None:
+        """Another process has these connections, and threads that are not here may have held the lock."""
+        if self._process == os.getpid():
+            return
+        # To forget them would close them, and the driver of MySQL would say goodbye for the other process.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._free))
+        self._begin(threading.Event())
 
     def run(self, unit: Callable[[Database], Result], *, patience: float | None = None) -> Result:
         """Runs ``unit`` with a connection; again, with a new one, when the connection or a conflict loses it.
@@ -55,6 +72,7 @@ class Connections:
             UnreachableError, ConnectionLostError, RetryableError: patience ended, or everybody gave up.
             DatabaseError: the database refuses what ``unit`` does.
         """
+        self._begin_anew_after_a_fork()
         began, tries = time.monotonic(), 0
         while True:
             try:
@@ -102,6 +120,7 @@ class Connections:
 
     def close(self) -> None:
         """Closes the connections that nobody uses now."""
+        self._begin_anew_after_a_fork()
         with self._lock:
             free, self._free = self._free, []
         for database in free:

@@ -1,40 +1,136 @@
 """Where coroutines of handlers run."""
 
+import logging
+import sys
 import threading
 import time
+import traceback
+from concurrent.futures import CancelledError, Future
 from typing import Any
 
-from hammerwork_cli.runtime.failures import JobError
+from hammerwork_cli.runtime.failures import JobError, OutOfTimeError
+
+GRACE_SECONDS = 0.05
+"""For a coroutine that ends just at its deadline."""
+BLOCKED_SECONDS = 5.0
+"""A loop that does not turn for so long after a coroutine was cancelled is given up."""
+log = logging.getLogger("hammerwork")
 
 
 class EventLoop:
-    """One event loop in a thread of its own, made when the first coroutine comes."""
+    """An event loop in a thread of its own, made when the first coroutine comes, and anew when one is blocked."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._loop: Any = None
+        self._turning: _Loop | None = None
 
     def result(self, awaitable: Any, deadline: float | None) -> Any:
         """What a coroutine returns; at its deadline it is cancelled.
 
+        Args:
+            awaitable: what to wait for.
+            deadline: by the monotonic clock; ``None`` to wait without limit.
+
         Raises:
-            JobError: it was.
+            OutOfTimeError: it was cancelled at its deadline.
+            JobError: another coroutine blocked the loop, or ended it.
         """
+        loop = self._current()
+        future = loop.submit(awaitable)
+        try:
+            return loop.outcome(future, None if deadline is None else _seconds_until(deadline) + GRACE_SECONDS)
+        except TimeoutError:
+            if future.done() or not future.cancel():
+                return loop.outcome(future)  # the error may be the coroutine's own
+        if not loop.turns(BLOCKED_SECONDS):
+            self._give_up(loop)
+        raise OutOfTimeError("It took too long and was cancelled.")
+
+    def _current(self) -> "_Loop":
+        with self._lock:
+            if self._turning is None or self._turning.over is not None:
+                self._turning = _Loop()
+                self._turning.start()
+            return self._turning
+
+    def _give_up(self, loop: "_Loop") -> None:
+        frame = sys._current_frames().get(loop.ident or 0)
+        place = "".join(traceback.format_stack(frame)) if frame else ""
+        log.error(
+            "A coroutine does not yield, and blocks all others: they fail, and the next ones run elsewhere.\n%s",
+            place,
+        )
+        loop.end("Another coroutine did not yield, and blocked the event loop.")
+
+
+class _Loop(threading.Thread):
+    """The thread of one event loop.
+
+    Attributes:
+        over: why nothing can run in it any more. Written under the lock.
+    """
+
+    def __init__(self) -> None:
         import asyncio
-        import concurrent.futures
+
+        super().__init__(name="hammerwork-loop", daemon=True)
+        self._loop = asyncio.new_event_loop()
+        self._lock = threading.Lock()
+        self._futures: set[Future[Any]] = set()  # written under the lock
+        self.over: str | None = None
+
+    def run(self) -> None:
+        """Turns for ever: a coroutine that exits, or that stops the loop, ends nothing but itself."""
+        while not self._loop.is_closed():
+            try:
+                self._loop.run_forever()
+            except BaseException as error:  # noqa: BLE001  its own task has it as well
+                log.warning("A coroutine raised %s in the event loop, which goes on.", type(error).__name__)
+        self.end("A coroutine closed the event loop.")
+
+    def submit(self, awaitable: Any) -> Future[Any]:
+        """Begins a coroutine, in a copy of the caller's context variables."""
+        import asyncio
 
         with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="hammerwork-loop", daemon=True).start()
-        future = asyncio.run_coroutine_threadsafe(_awaited(awaitable), self._loop)
+            if self.over is not None:
+                raise JobError(self.over)
+            future = asyncio.run_coroutine_threadsafe(_awaited(awaitable), self._loop)
+            self._futures.add(future)
+        future.add_done_callback(self._futures.discard)
+        return future
+
+    def outcome(self, future: Future[Any], seconds: float | None = None) -> Any:
+        """What a coroutine comes to.
+
+        Raises:
+            TimeoutError: not within so many seconds; or it raised that itself.
+            JobError: the loop ended before it did.
+        """
         try:
-            return future.result(None if deadline is None else max(0.0, deadline - time.monotonic()) + 0.05)
-        except concurrent.futures.TimeoutError:
-            if future.done():
-                raise
+            return future.result(seconds)
+        except CancelledError as error:
+            if self.over is not None:
+                raise JobError(self.over) from error
+            raise
+
+    def turns(self, seconds: float) -> bool:
+        """Whether the loop does something within so many seconds."""
+        turned = threading.Event()
+        self._loop.call_soon_threadsafe(turned.set)
+        return turned.wait(seconds)
+
+    def end(self, why: str) -> None:
+        """Lets nobody wait for it any longer."""
+        with self._lock:
+            self.over = why
+            futures = tuple(self._futures)
+        for future in futures:
             future.cancel()
-            raise JobError("It took too long and was cancelled.") from None
+
+
+def _seconds_until(deadline: float) -> float:
+    return min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX / 2)
 
 
 async def _awaited(awaitable: Any) -> Any:

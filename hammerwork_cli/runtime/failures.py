@@ -2,6 +2,7 @@
 
 import traceback
 from dataclasses import dataclass
+from typing import Self
 
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.queries.claims import End
@@ -11,9 +12,19 @@ LONGEST_ERROR = 60_000
 
 
 class JobError(HammerworkError):
-    """A job could not be run, or what it returned cannot be stored."""
+    """A job could not be run."""
 
     code = "job"
+
+
+class FinalError(JobError):
+    """A job failed, and no further attempt could succeed: nobody handles it, or its result cannot be stored."""
+
+    retryable = False
+
+
+class OutOfTimeError(JobError):
+    """A run took longer than its timeout."""
 
 
 class RemoteError(Exception):
@@ -36,27 +47,69 @@ class Failed:
     Attributes:
         error: for the job's row: a line that says it, then where.
         end: :attr:`End.TIMED_OUT` for a run that took too long.
+        retryable: whether another attempt could succeed.
     """
 
     error: str
     end: End = End.FAILED
+    retryable: bool = True
+
+    @classmethod
+    def by(cls, error: BaseException) -> Self:
+        """How an attempt fails that ended with an error."""
+        end = End.TIMED_OUT if isinstance(error, OutOfTimeError) else End.FAILED
+        return cls(described(error), end, is_retryable(error))
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Whether another attempt could succeed after an error: unless that, or its cause, is ours and final."""
+    if not isinstance(error, HammerworkError):
+        return True
+    return error.retryable and (error.__cause__ is None or is_retryable(error.__cause__))
 
 
 def described(error: BaseException) -> str:
     """An error for a job's row: what, then where, cut to what every database holds."""
+    try:
+        text = _described(error)
+    except BaseException:  # noqa: BLE001  an error whose text cannot be had, whatever prevents it
+        text = type(error).__name__
+    return cleaned(text)
+
+
+def _described(error: BaseException) -> str:
     if isinstance(error, HammerworkError):
-        text = error.message
         cause = error.__cause__
         if isinstance(cause, RemoteError):
-            text += "\n\n" + cause.trace
-        elif cause is not None and not isinstance(cause, HammerworkError):
-            text += "\n\n" + "".join(traceback.format_exception(cause))
-    elif isinstance(error, RemoteError):
-        text = f"{error.first}\n\n{error.trace}"
-    else:
-        first = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        text = first + "\n\n" + "".join(traceback.format_exception(error))
-    return cleaned(text)
+            return f"{error.message}\n\n{cause.trace}"
+        if cause is not None and not isinstance(cause, HammerworkError):
+            return f"{error.message}\n\n{trace_of(cause)}"
+        return error.message
+    if isinstance(error, RemoteError):
+        return f"{error.first}\n\n{error.trace}"
+    return f"{first_line(error)}\n\n{trace_of(error)}"
+
+
+def first_line(error: BaseException) -> str:
+    """Type and message of an error; the type alone where the message cannot be had."""
+    message = message_of(error)
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def message_of(error: BaseException) -> str:
+    """The text of an error, whose class may be a handler's."""
+    try:
+        return str(error)
+    except BaseException:  # noqa: BLE001  whatever its __str__ raises
+        return "its text cannot be shown"
+
+
+def trace_of(error: BaseException) -> str:
+    """Where an error arose."""
+    try:
+        return "".join(traceback.format_exception(error))
+    except BaseException:  # noqa: BLE001  RecursionError for groups in groups
+        return "Its traceback cannot be shown.\n"
 
 
 def cleaned(text: str) -> str:

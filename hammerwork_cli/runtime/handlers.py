@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.runtime.retry import RetryStrategy
 from hammerwork_cli.runtime.retry import check as checked_strategy
-from hammerwork_cli.runtime.spawning import SpawnManager, is_async
+from hammerwork_cli.runtime.spawning import SpawnManager
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -23,13 +23,11 @@ class JobHandler:
         function: called with the job; what it returns is the job's result.
         retry: for jobs that carry no strategy of their own.
         timeout: for jobs that carry none of their own.
-        is_async: whether it runs on an event loop rather than in a thread.
     """
 
     function: Callable[..., Any]
     retry: RetryStrategy | None = None
     timeout: timedelta | None = None
-    is_async: bool = False
 
 
 class Handlers(SpawnManager):
@@ -87,7 +85,7 @@ class Handlers(SpawnManager):
             checked_strategy(retry)
         if queue in self._workers:
             raise UsageError(f"There is already a handler for jobs of {queue!r:.100}.")
-        self._workers[queue] = JobHandler(function, retry, timeout, is_async(function))
+        self._workers[queue] = JobHandler(function, retry, timeout)
 
     def spawn(self, name: str) -> Callable[[Function], Function]:
         """Decorates what the jobs of a queue, or those that name it, spawn once they have succeeded."""

@@ -4,8 +4,8 @@ import inspect
 import os
 import socket
 import threading
-import traceback
 from collections.abc import AsyncIterable, Callable, Iterator
+from contextvars import copy_context
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +14,7 @@ from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import SpawnConfig
 from hammerwork_cli.runtime import logs, streams
 from hammerwork_cli.runtime.children import iterable
+from hammerwork_cli.runtime.failures import first_line, is_retryable, message_of, trace_of
 from hammerwork_cli.runtime.handlers import Handlers, takes_context
 from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.loading import reload_handlers
@@ -50,10 +51,12 @@ class ContextRecord(NamedTuple):
     Attributes:
         job: its row.
         config: of its spawning.
+        result: JSON text of what the job's handler returned, for its spawn handler.
     """
 
     job: "Claimed"
     config: SpawnConfig
+    result: str | None = None
 
 
 class Answer(NamedTuple):
@@ -78,6 +81,7 @@ class Failure(NamedTuple):
         trace: where it arose; empty for errors of ours without a cause.
         spawn: whether it is a :class:`SpawnError`.
         refused: whether it is what the worker answered to ``context.spawn``.
+        retryable: whether another attempt could succeed.
     """
 
     first: str
@@ -85,6 +89,7 @@ class Failure(NamedTuple):
     trace: str
     spawn: bool = False
     refused: bool = False
+    retryable: bool = True
 
 
 def main(descriptor: int) -> None:
@@ -118,14 +123,10 @@ def failure(error: BaseException, refusal: BaseException | None = None) -> Failu
     """
     if isinstance(error, HammerworkError):
         cause = error.__cause__
-        trace = "" if cause is None or isinstance(cause, HammerworkError) else _trace(cause)
-        return Failure(error.message, error.message, trace, isinstance(error, SpawnError), error is refusal)
-    first = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return Failure(first, str(error), _trace(error))
-
-
-def _trace(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))
+        trace = "" if cause is None or isinstance(cause, HammerworkError) else trace_of(cause)
+        spawn, refused = isinstance(error, SpawnError), error is refusal
+        return Failure(error.message, error.message, trace, spawn, refused, is_retryable(error))
+    return Failure(first_line(error), message_of(error), trace_of(error))
 
 
 class _Server:
@@ -136,6 +137,7 @@ class _Server:
         self._asking = threading.Lock()
         self._number = 0
         self._refusal: HammerworkError | None = None
+        self._variables = copy_context()
         self._loop: Any = None
         self._queue: Queue | None = None
         self._verbs: dict[str, Callable[..., Any]] = {
@@ -154,7 +156,9 @@ class _Server:
                 return
             self._number = number
             try:
-                answer = Answer("value", self._verbs[verb](*arguments))
+                # Context variables last as long as what was asked for: those of its coroutines, and its own.
+                self._variables = copy_context()
+                answer = Answer("value", copy_context().run(self._verbs[verb], *arguments))
             except BaseException as error:  # noqa: BLE001  whatever a handler raises is told to the worker
                 answer = Answer("error", failure(error, self._refusal))
             with self._asking:
@@ -207,7 +211,7 @@ class _Server:
             import asyncio
 
             self._loop = asyncio.Runner()
-        return self._loop.run(_awaited(value))
+        return self._loop.run(_awaited(value), context=self._variables)
 
     def _context(self, record: ContextRecord) -> SpawnContext:
         from hammerwork_cli.runtime.queue import Queue
@@ -224,7 +228,7 @@ class _Server:
             written, queue = answer
             return replace(job, id=written, queue=queue)
 
-        return SpawnContext(Job.of(record.job), record.config, self._queue, spawn)
+        return SpawnContext(Job.of(record.job), record.config, self._queue, spawn, record.result)
 
     def _ask(self, question: Answer, number: int) -> Any:
         """Says something in the course of a run, and returns the answer."""

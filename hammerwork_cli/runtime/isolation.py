@@ -12,13 +12,20 @@ from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import SpawnConfig
 from hammerwork_cli.runtime import logs
-from hammerwork_cli.runtime.failures import JobError, RemoteError
+from hammerwork_cli.runtime.failures import FinalError, JobError, RemoteError
 from hammerwork_cli.runtime.handlers import Handlers
 from hammerwork_cli.runtime.isolated import ContextRecord, Failure, Start
 from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.process import Process, ProcessDiedError, cause, start_of
 from hammerwork_cli.runtime.results import StoredResult
-from hammerwork_cli.runtime.spawning import SpawnContext, SpawnError, SpawnFailedError, SpawnHandler, SpawnResult
+from hammerwork_cli.runtime.spawning import (
+    SpawnContext,
+    SpawnError,
+    SpawnFailedError,
+    SpawnHandler,
+    SpawnResult,
+    UnwritableError,
+)
 
 
 class Processes:
@@ -164,7 +171,8 @@ class _RemoteJob:
         try:
             text = next(self._processes.call("job", self._queue, _record(context), context=context))
         except _Failed as error:
-            raise JobError(error.failure.first) from cause(error.failure)
+            kind = JobError if error.failure.retryable else FinalError
+            raise kind(error.failure.first) from cause(error.failure)
         return None if text is None else StoredResult(text)
 
 
@@ -202,10 +210,11 @@ class _RemoteSpawner(SpawnHandler):
             told = (
                 failure.message if failure.spawn else f"The spawn handler failed: {failure.first} Nothing was spawned."
             )
-            raise SpawnFailedError(told) from cause(failure)
+            kind = SpawnFailedError if failure.retryable else UnwritableError
+            raise kind(told) from cause(failure)
         finally:
             call.close()  # type: ignore[attr-defined]
 
 
 def _record(context: SpawnContext) -> ContextRecord:
-    return ContextRecord(context.parent_job._row, context.config)
+    return ContextRecord(context.parent_job._row, context.config, context.result_text)

@@ -1,13 +1,12 @@
 """Jobs as those who write handlers see them."""
 
 import json
-import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from math import ceil
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from uuid import UUID
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import (
@@ -21,6 +20,9 @@ from hammerwork_cli.models import (
     schedule,
     status_of,
 )
+from hammerwork_cli.runtime import fields
+from hammerwork_cli.runtime.encoding import json_text
+from hammerwork_cli.runtime.fields import full_id, whole_seconds
 from hammerwork_cli.runtime.retry import RetryStrategy
 from hammerwork_cli.runtime.retry import check as checked_strategy
 
@@ -28,13 +30,13 @@ if TYPE_CHECKING:
     from hammerwork_cli.queries.claims import Claimed
 
 CONFIG_KEY = "_spawn_config"
-_COPIED = ("workflow_id", "workflow_name", "trace_id", "correlation_id", "parent_span_id", "span_context")
+_TEXTS = ("trace_id", "correlation_id", "parent_span_id", "span_context", "workflow_name")
+_COPIED = ("workflow_id", *_TEXTS)
 _CONVERTED = ("timeout", "delay", "scheduled_at", "retry_strategy", "cron_schedule", "result_ttl", "result_max_size")
 _rare = attrgetter(*_COPIED, *_CONVERTED)
 """What few jobs have, looked at together: handlers make jobs by the million."""
 _NOTHING = (None,) * (len(_COPIED) + len(_CONVERTED))
-_encoded = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_LONGEST_TIMEOUT = timedelta(seconds=fields.LARGEST_INTEGER)
 
 
 class _Rowed:
@@ -42,6 +44,18 @@ class _Rowed:
 
     __slots__ = ("_row",)
     _row: "Claimed"
+
+
+if TYPE_CHECKING:
+    Held = TypeVar("Held")
+    Given = TypeVar("Given")
+
+    class _Field(Generic[Held, Given]):
+        """To a type checker, a field that may be given in more ways than it is held."""
+
+        def __get__(self, job: object, owner: object = None) -> Held: ...
+
+        def __set__(self, job: object, value: Given) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -52,7 +66,7 @@ class Job(_Rowed):
 
     Attributes:
         queue: where it runs; ``None`` lets a child have its parent's where ``inherit_queue`` says so.
-        payload: any JSON value.
+        payload: any JSON value, or what :func:`json_text` makes one of.
         id: a UUID.
         priority: ``None`` is unset: a child may inherit it, else it is normal.
         max_attempts: how often it is tried before it is dead.
@@ -66,17 +80,29 @@ class Job(_Rowed):
         result_max_size: bytes of JSON that a result may have.
         attempts: how often it was tried, the present run included.
         error: what the last failed attempt said.
+        created: after :meth:`Queue.enqueue`, whether that wrote it; otherwise it was there before.
+        result: after :meth:`Queue.get`, what its handler returned; ``None`` when that has expired.
+
+    Raises:
+        UsageError: a field cannot have its value; the message names it.
     """
 
     queue: str | None = None
     payload: Any = None
-    id: str = ""
-    priority: JobPriority | None = None
+    if TYPE_CHECKING:
+        id: _Field[str, str | UUID] = _Field()
+        priority: _Field[JobPriority | None, JobPriority | int | str | None] = _Field()
+    else:
+        id: str = ""
+        priority: JobPriority | None = None
     max_attempts: int = 3
     timeout: timedelta | None = None
     delay: timedelta | None = None
     scheduled_at: datetime | None = None
-    dependencies: tuple[str, ...] = ()
+    if TYPE_CHECKING:
+        dependencies: _Field[tuple[str, ...], "Job | str | UUID | Iterable[Job | str | UUID]"] = _Field()
+    else:
+        dependencies: tuple[str, ...] = ()
     retry_strategy: RetryStrategy | None = None
     cron_schedule: str | None = None
     timezone: str | None = None
@@ -84,7 +110,10 @@ class Job(_Rowed):
     correlation_id: str | None = None
     parent_span_id: str | None = None
     span_context: str | None = None
-    workflow_id: str | None = None
+    if TYPE_CHECKING:
+        workflow_id: _Field[str | None, str | UUID | None] = _Field()
+    else:
+        workflow_id: str | None = None
     workflow_name: str | None = None
     result_ttl: timedelta | None = None
     result_max_size: int | None = None
@@ -93,9 +122,42 @@ class Job(_Rowed):
     created_at: datetime | None = None
     started_at: datetime | None = None
     error: str | None = None
+    created: bool | None = field(default=None, init=False)
+    result: Any = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.id = full_id(self.id) if self.id else new_id()
+        self.id = new_id() if self.id in ("", None) else full_id(self.id)
+        if self.queue is not None:
+            fields.queue(self.queue)
+        if self.max_attempts != 3:
+            fields.whole_number(self.max_attempts, "max_attempts", 1, fields.LARGEST_INTEGER)
+        if self.priority is not None:
+            self.priority = fields.priority(self.priority)
+        if self.dependencies != ():
+            self.dependencies = fields.ids(self.dependencies)
+        if _rare(self) != _NOTHING:
+            self._check_rare()
+
+    def _check_rare(self) -> None:
+        for name in _TEXTS:
+            if getattr(self, name) is not None:
+                fields.text(getattr(self, name), name)
+        for name, most in (("timeout", _LONGEST_TIMEOUT), ("delay", fields.LONGEST), ("result_ttl", fields.LONGEST)):
+            if getattr(self, name) is not None:
+                fields.duration(getattr(self, name), name, most)
+        if self.workflow_id is not None:
+            self.workflow_id = full_id(self.workflow_id)
+        if self.scheduled_at is not None:
+            self.scheduled_at = fields.instant(self.scheduled_at, "scheduled_at")
+        if self.retry_strategy is not None:
+            checked_strategy(self.retry_strategy)
+        if self.result_max_size is not None:
+            fields.whole_number(self.result_max_size, "result_max_size", 0, fields.LARGEST_BIGINT)
+        if self.cron_schedule is not None:
+            schedule.parse(fields.text(self.cron_schedule, "cron_schedule"), self._zone())
+
+    def _zone(self) -> str | None:
+        return None if self.timezone is None else fields.text(self.timezone, "timezone")
 
     @classmethod
     def of(cls, row: "Claimed") -> Self:
@@ -141,7 +203,7 @@ class Job(_Rowed):
 
     def with_priority(self, priority: JobPriority | int | str | None) -> Self:
         """Sets the priority: a member, its number (0 to 4) or its word; ``None`` unsets it."""
-        return replace(self, priority=None if priority is None else _priority(priority))
+        return replace(self, priority=priority)
 
     def as_critical(self) -> Self:
         """Before all others."""
@@ -161,25 +223,23 @@ class Job(_Rowed):
 
     def with_timeout(self, timeout: timedelta | None) -> Self:
         """Limits a run; whole seconds, rounded up."""
-        return replace(self, timeout=_duration(timeout, "timeout"))
+        return replace(self, timeout=timeout)
 
     def with_delay(self, delay: timedelta | None) -> Self:
         """Runs so much later than it is written at the earliest."""
-        return replace(self, delay=_duration(delay, "delay"))
+        return replace(self, delay=delay)
 
     def with_scheduled_at(self, instant: datetime | None) -> Self:
         """Runs then at the earliest; an instant without a zone is taken as UTC."""
-        return replace(self, scheduled_at=moment(instant))
+        return replace(self, scheduled_at=instant)
 
     def with_max_attempts(self, attempts: int) -> Self:
         """Tries it so often before it is dead."""
-        if not isinstance(attempts, int) or attempts < 1:
-            raise UsageError(f"A job is tried at least once, not {attempts!r:.60} times.")
         return replace(self, max_attempts=attempts)
 
     def with_retry_strategy(self, strategy: RetryStrategy | None) -> Self:
         """How long to wait before it is tried again; ``None`` for the handler's or the worker's way."""
-        return replace(self, retry_strategy=None if strategy is None else checked_strategy(strategy))
+        return replace(self, retry_strategy=strategy)
 
     def with_cron(self, cron_schedule: str, timezone: str | None = None) -> Self:
         """Lets it come back, for example ``0 30 2 * * *``: half past two every night.
@@ -187,19 +247,15 @@ class Job(_Rowed):
         Raises:
             UsageError: no schedule, or no time zone.
         """
-        schedule.parse(cron_schedule, timezone)
         return replace(self, cron_schedule=cron_schedule, timezone=timezone)
 
-    def depends_on(self, *others: "Job | str") -> Self:
+    def depends_on(self, *others: "Job | str | UUID") -> Self:
         """Waits for other jobs, given themselves or as ids, in addition to those it waits for already."""
         return self.depends_on_jobs(others)
 
-    def depends_on_jobs(self, others: "Iterable[Job | str]") -> Self:
+    def depends_on_jobs(self, others: "Job | str | UUID | Iterable[Job | str | UUID]") -> Self:
         """Waits for a list of other jobs."""
-        if isinstance(others, str | Job):
-            others = (others,)
-        ids = (other.id if isinstance(other, Job) else full_id(other) for other in others)
-        return replace(self, dependencies=tuple(dict.fromkeys((*self.dependencies, *ids))))
+        return replace(self, dependencies=(*self.dependencies, *fields.ids(others)))
 
     def with_spawn_handler(self, name: str) -> Self:
         """Spawns children by the handler of that name once it has succeeded."""
@@ -210,9 +266,6 @@ class Job(_Rowed):
         earlier = self.spawn_config
         if config.handler is None and earlier is not None and earlier.handler is not None:
             config = config.with_handler(earlier.handler)
-        problem = config.problem()
-        if problem:
-            raise UsageError(problem)
         return self._configured(config)
 
     def _configured(self, config: SpawnConfig) -> Self:
@@ -228,13 +281,13 @@ class Job(_Rowed):
         """Names what it has to do with."""
         return replace(self, correlation_id=correlation_id)
 
-    def with_workflow(self, workflow_id: str, name: str | None = None) -> Self:
+    def with_workflow(self, workflow_id: str | UUID, name: str | None = None) -> Self:
         """Makes it part of a workflow."""
-        return replace(self, workflow_id=full_id(workflow_id), workflow_name=name)
+        return replace(self, workflow_id=workflow_id, workflow_name=name)
 
     def with_result_ttl(self, ttl: timedelta | None) -> Self:
         """Keeps what its handler returned for so long."""
-        return replace(self, result_ttl=_duration(ttl, "result_ttl"))
+        return replace(self, result_ttl=ttl)
 
     # To be written.
 
@@ -245,12 +298,10 @@ class Job(_Rowed):
             now: an aware instant.
 
         Raises:
-            UsageError: it has no queue, or a payload that JSON cannot hold.
+            UsageError: it has no queue, a payload that JSON cannot hold, or a schedule that is never due.
         """
-        if not isinstance(self.queue, str):
-            raise UsageError(
-                "The job has no queue." if self.queue is None else f"{self.queue!r:.60} is no queue's name."
-            )
+        if self.queue is None:
+            raise UsageError("The job has no queue.")
         new = NewJob(self.queue, json_text(self.payload), now, now, self.id)
         new.max_attempts = self.max_attempts
         if self.priority is not None:
@@ -276,59 +327,18 @@ class Job(_Rowed):
         if self.cron_schedule is not None:
             new.recurring, new.cron_schedule, new.timezone = True, self.cron_schedule, self.timezone or "UTC"
             new.next_run_at = schedule.next_run(self.cron_schedule, self.timezone, now)
-            new.scheduled_at = new.next_run_at or now
+            if new.next_run_at is None:
+                raise UsageError(f"The schedule {self.cron_schedule!r:.120} is never due.")
+            new.scheduled_at = new.next_run_at
         if self.scheduled_at is not None or self.delay is not None:
             new.scheduled_at = max(self.scheduled_at or now, now + (self.delay or timedelta(0)))
 
 
-def whole_seconds(duration: timedelta) -> int:
-    """A duration as a column of seconds holds it, rounded up: no timeout becomes none."""
-    return max(1, ceil(duration.total_seconds()))
-
-
-def full_id(text: object) -> str:
-    """A UUID as rows spell it.
-
-    Raises:
-        UsageError: it is none.
-    """
-    found = _ID.fullmatch(text.strip().lower()) if isinstance(text, str) else None
-    if found is None:
-        raise UsageError(f"{text!r:.60} is not the id of a job.", hint="Give the job itself, or its whole UUID.")
-    return found.group()
-
-
-def json_text(value: Any) -> str:
-    """A payload or a result as JSON text.
-
-    Raises:
-        UsageError: JSON cannot hold it; the message says what.
-    """
-    try:
-        text = _encoded(value)
-        if not text.isascii():
-            text.encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UsageError(f"JSON cannot hold this value: {error}"[:300]) from error
-    return text
-
-
-def _priority(given: JobPriority | int | str) -> JobPriority:
-    try:
-        return JobPriority[given.upper()] if isinstance(given, str) else JobPriority(given)
-    except (KeyError, ValueError) as error:
-        words = ", ".join(priority.word for priority in JobPriority)
-        raise UsageError(f"{given!r:.60} is no priority.", hint=f"One of: {words}, or 0 to 4.") from error
-
-
-def _duration(given: timedelta | None, name: str) -> timedelta | None:
-    if given is not None and (not isinstance(given, timedelta) or given < timedelta(0)):
-        raise UsageError(f"{name} is a timedelta that is not negative, not {given!r:.60}.")
-    return given
-
-
 def _seconds(stored: int | None) -> timedelta | None:
-    return None if stored is None else timedelta(seconds=stored)
+    try:
+        return None if stored is None else timedelta(seconds=stored)
+    except (TypeError, ValueError, OverflowError):
+        return None  # longer than any time, or no number: as if nobody had said anything
 
 
 def _parsed(text: str | None) -> Any:
@@ -359,4 +369,6 @@ _READERS: dict[str, Callable[["Claimed"], Any]] = {
     "created_at": lambda row: moment(row.created_at),
     "started_at": lambda row: moment(row.started_at),
     "error": lambda _: None,
+    "created": lambda _: None,
+    "result": lambda _: None,
 }

@@ -1,31 +1,51 @@
 """Putting jobs into queues, from Python."""
 
+import json
+import math
+import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+from uuid import UUID
 
 from hammerwork_cli.database import Database, DatabaseUrl
-from hammerwork_cli.models import NewJob, moment, status_of
-from hammerwork_cli.queries import enqueue, limits, notices
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import EnqueuedJob, NewJob, moment, status_of
+from hammerwork_cli.queries import enqueue, limits, notices, results
 from hammerwork_cli.queries.claims import Claim, Claimed
 from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.job import Job, full_id
+from hammerwork_cli.runtime.fields import full_id
+from hammerwork_cli.runtime.job import Job
+from hammerwork_cli.runtime.pulse import ServerClock
 
 PATIENCE = 30.0
+CLOCK_SECONDS = 60.0
+"""How long the server's clock is told from ours before it is asked again."""
 
 
 class Queue:
-    """The queues of one database. Threads may share it.
+    """The queues of one database. Threads may share it, and processes that were forked.
 
     Args:
         url: ``postgresql://``, ``mysql://``, ``mariadb://`` or ``sqlite:///path``.
         pool_size: most connections at once.
+        patience: seconds to go on trying while no server answers; 0 tries once.
+
+    Raises:
+        UsageError: an argument is out of range.
     """
 
-    def __init__(self, url: str | DatabaseUrl, *, pool_size: int = 4) -> None:
+    def __init__(self, url: str | DatabaseUrl, *, pool_size: int = 4, patience: float = PATIENCE) -> None:
+        if not pool_size >= 1:
+            raise UsageError(f"pool_size is at least 1, not {pool_size!r:.60}.")
+        if not patience >= 0:
+            raise UsageError(f"patience is a number of seconds from 0, not {patience!r:.60}.")
         self.connections = Connections(url, pool_size)
+        self.patience = patience
+        self._clock, self._clock_set = ServerClock(), -math.inf
 
     @property
     def url(self) -> DatabaseUrl:
@@ -36,21 +56,23 @@ class Queue:
         """Writes a job. A job with the same id that is there already is left as it is.
 
         Returns:
-            The job.
+            The job as it is now: ``created`` says whether this call wrote it, ``status`` what has become of it.
 
         Raises:
-            UsageError: it has no queue, or a payload that JSON cannot hold.
+            UsageError: it has no queue, a payload that JSON cannot hold, or a schedule that is never due.
             NotFoundError, ConflictError: it depends on a job that does not exist or failed, or another has its id.
             RefusedValueError: the database cannot hold it.
-            UnreachableError: no server answered for 30 seconds.
+            UnreachableError: no server answered for as long as the queue is patient.
         """
 
-        def unit(database: Database) -> None:
-            new = job.new_job(datetime.now(UTC))
-            database.transaction(lambda: _write_one(database, new))
+        def unit(database: Database) -> EnqueuedJob:
+            new = job.new_job(self._now(database))
+            return database.transaction(lambda: _write_one(database, new))
 
-        self.connections.run(unit, patience=PATIENCE)
-        return job
+        placed = self.connections.run(unit, patience=self.patience)
+        written = replace(job, status=placed.status)
+        written.created = placed.created
+        return written
 
     def enqueue_many(self, jobs: Iterable[Job]) -> list[Job]:
         """Writes many jobs, all or none. They may depend on each other, and on jobs that are there.
@@ -61,26 +83,47 @@ class Queue:
         many = list(jobs)
 
         def unit(database: Database) -> None:
-            now = datetime.now(UTC)
+            now = self._now(database)
             database.transaction(lambda: _write(database, [job.new_job(now) for job in many]))
 
-        self.connections.run(unit, patience=PATIENCE)
+        self.connections.run(unit, patience=self.patience)
         return many
 
-    def get(self, job: Job | str) -> Job | None:
-        """The job with this id as it is now; ``None`` when there is none.
+    def get(self, job: Job | str | UUID) -> Job | None:
+        """The job with this id as it is now, with its result; ``None`` when there is none.
 
         Raises:
             UsageError: that is no id.
         """
-        wanted = job.id if isinstance(job, Job) else full_id(job)
-        row = self.connections.run(lambda database: database.row("spawning.job_now", id=wanted), patience=PATIENCE)
+        wanted = _id(job)
+        row = self.connections.run(lambda database: _job_now(database, wanted), patience=self.patience)
         if row is None:
             return None
-        status, error, started_at, *columns = row
+        result, status, error, started_at, *columns = row
         found = Job.of(Claimed._make((*columns, Claim("", "", datetime.now(UTC)))))
         found.status, found.error, found.started_at = status_of(status), error, moment(started_at)
+        found.result = _parsed(result)
         return found
+
+    def results(self, jobs: Iterable[Job | str | UUID]) -> dict[str, Any]:
+        """What jobs returned, by their ids; of jobs in the archive too.
+
+        A job that returned nothing, has not completed, or whose result has expired is there with ``None``; a job that
+        does not exist is not there.
+
+        Raises:
+            UsageError: one is no id.
+        """
+        ids = list(dict.fromkeys(map(_id, jobs)))
+        texts = self.connections.run(lambda database: results.texts(database, ids), patience=self.patience)
+        return {job: _parsed(texts[job]) for job in ids if job in texts}
+
+    def _now(self, database: Database) -> datetime:
+        """The server's clock: the one of a producer may be minutes ahead, and its jobs would start so much later."""
+        if time.monotonic() - self._clock_set > CLOCK_SECONDS:
+            self._clock.set(database.now())
+            self._clock_set = time.monotonic()
+        return self._clock.now()
 
     def close(self) -> None:
         """Ends its connections."""
@@ -96,9 +139,26 @@ class Queue:
             self.close()
 
 
-def _write_one(database: Database, job: NewJob) -> None:
-    enqueue.once(database, job)
+def _id(job: Job | str | UUID) -> str:
+    return job.id if isinstance(job, Job) else full_id(job)
+
+
+def _job_now(database: Database, job: str) -> tuple[Any, ...] | None:
+    row = database.row("spawning.job_now", id=job)
+    return None if row is None else (results.texts(database, [job]).get(job), *row)
+
+
+def _parsed(text: str | None) -> Any:
+    try:
+        return None if text is None else json.loads(text)
+    except (ValueError, RecursionError):
+        return None  # some other program's
+
+
+def _write_one(database: Database, job: NewJob) -> EnqueuedJob:
+    placed = enqueue.once(database, job)
     notices.notify(database, [job.queue])
+    return placed
 
 
 def _write(database: Database, jobs: list[NewJob]) -> None:

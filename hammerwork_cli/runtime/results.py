@@ -3,8 +3,8 @@
 from typing import Any
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.runtime.failures import JobError
-from hammerwork_cli.runtime.job import json_text
+from hammerwork_cli.runtime.encoding import json_text
+from hammerwork_cli.runtime.failures import FinalError
 
 
 class StoredResult(str):
@@ -21,12 +21,12 @@ def result_text(value: Any, most: int | None = None) -> str | None:
         most: bytes that the text may have.
 
     Raises:
-        JobError: JSON cannot hold it, or it is too large.
+        FinalError: JSON cannot hold it, or it is too large.
     """
     text = value if value is None or isinstance(value, StoredResult) else _json(value)
     size = 0 if text is None else len(text.encode())
     if most is not None and size > most:
-        raise JobError(f"What the handler returned has {size:,} bytes, and its job allows {most:,}.")
+        raise FinalError(f"What the handler returned has {size:,} bytes, and its job allows {most:,}.")
     return text
 
 
@@ -34,4 +34,4 @@ def _json(value: Any) -> str:
     try:
         return json_text(value)
     except UsageError as error:
-        raise JobError(f"What the handler returned cannot be stored. {error.message}") from error
+        raise FinalError(f"What the handler returned cannot be stored. {error.message}") from error

@@ -1,12 +1,14 @@
 """How long to wait before a failed job is tried again."""
 
 import json
+import math
 import random
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
 
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.runtime.fields import duration
 
 SHORTEST = timedelta(milliseconds=1)
 LONGEST = timedelta(days=365)
@@ -24,6 +26,12 @@ class Jitter:
 
     amount: timedelta | None = None
     factor: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.amount is not None:
+            duration(self.amount, "The amount of jitter", timedelta.max)
+        if self.factor is not None:
+            _factor(self.factor, "The factor of jitter")
 
     def apply(self, delay: timedelta) -> timedelta:
         """The delay with its random part, never below zero."""
@@ -52,6 +60,14 @@ class RetryStrategy:
     multiplier: float = 1.0
     max_delay: timedelta | None = None
     jitter: Jitter | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("base", "increment", "max_delay"):
+            if (length := getattr(self, name)) is not None:
+                duration(length, name, timedelta.max)
+        _factor(self.multiplier, "multiplier")
+        if self.jitter is not None and not isinstance(self.jitter, Jitter):
+            raise UsageError(f"jitter is a share, a timedelta or a Jitter, not {self.jitter!r:.60}.")
 
     @classmethod
     def fixed(cls, delay: timedelta, *, jitter: Jitter | float | timedelta | None = None) -> Self:
@@ -94,7 +110,7 @@ class RetryStrategy:
         if isinstance(jitter, timedelta):
             jitter = Jitter(amount=jitter)
         elif isinstance(jitter, (int, float)):
-            jitter = Jitter(factor=float(jitter))
+            jitter = Jitter(factor=jitter)
         return cls(kind, base, jitter=jitter, **rest)
 
     def delay(self, attempt: int) -> timedelta:
@@ -107,20 +123,20 @@ class RetryStrategy:
             From a millisecond to a year.
         """
         attempt = max(1, attempt)
+        longest = min(self.max_delay or LONGEST, LONGEST)
         try:
-            delay = self._unlimited(attempt)
+            delay = min(self._unlimited(attempt), longest)
+            if self.jitter is not None:
+                delay = min(self.jitter.apply(delay), LONGEST)
         except OverflowError:
-            delay = LONGEST
-        delay = min(delay, self.max_delay or LONGEST, LONGEST)
-        if self.jitter is not None:
-            delay = min(self.jitter.apply(delay), LONGEST)
+            delay = longest
         return max(delay, SHORTEST)
 
     def _unlimited(self, attempt: int) -> timedelta:
         if self.kind == "Linear":
             return self.base + self.increment * attempt
         if self.kind == "Exponential":
-            return self.base * self.multiplier ** (attempt - 1)
+            return self.base * float(self.multiplier) ** (attempt - 1)
         if self.kind == "Fibonacci":
             return self.base * _fibonacci(attempt)
         return self.base
@@ -160,8 +176,13 @@ class RetryStrategy:
                 max_delay=_duration(stored.get("max_delay_ms")),
                 jitter=_jitter(stored.get("jitter")),
             )
-        except (KeyError, TypeError, ValueError, OverflowError):
+        except (KeyError, TypeError, ValueError, OverflowError, UsageError):
             return None
+
+
+def _factor(given: object, name: str) -> None:
+    if not isinstance(given, (int, float)) or not 0 <= given < math.inf:
+        raise UsageError(f"{name} is a number from 0, not {given!r:.60}.")
 
 
 def _duration(milliseconds: Any) -> timedelta | None:

@@ -3,8 +3,10 @@
 import inspect
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable
 from contextlib import suppress
+from contextvars import copy_context
+from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, NotFoundError, UsageError
 from hammerwork_cli.models import SpawnConfig, new_id
-from hammerwork_cli.queries import spawning
+from hammerwork_cli.queries import results, spawning
 from hammerwork_cli.queries.claims import Claimed, End, Ended, Settled
 from hammerwork_cli.queries.recurrences import next_due
 from hammerwork_cli.queries.spawning import DescendantsError, LostClaimError, Operation
 from hammerwork_cli.runtime.children import Children, drain, drain_async
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.event_loop import EventLoop
-from hammerwork_cli.runtime.failures import Failed, JobError, described
+from hammerwork_cli.runtime.failures import Failed, FinalError, OutOfTimeError, described, message_of
 from hammerwork_cli.runtime.handlers import Handlers, JobHandler, takes_context
 from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.pulse import ServerClock
@@ -36,13 +38,14 @@ from hammerwork_cli.runtime.spawning import (
     SpawnRefusedError,
     SpawnResult,
     config_of,
-    is_async,
 )
 
 if TYPE_CHECKING:
     from hammerwork_cli.runtime.isolation import Processes
     from hammerwork_cli.runtime.queue import Queue
 
+PAUSE = timedelta(seconds=10)
+"""Before another attempt, where a retry strategy cannot be asked."""
 log = logging.getLogger("hammerwork")
 
 
@@ -74,15 +77,21 @@ class Runner:
         self._loop = EventLoop()
 
     def execute(self, run: Run) -> Ended | None:
-        """Runs a job or fulfils a wish; ``None`` when what came of it is written already."""
+        """Runs a job or fulfils a wish; ``None`` when what came of it is written already. Raises nothing.
+
+        Each run has context variables of its own.
+        """
         try:
-            if isinstance(run.work, Wish):
-                self._fulfil(run, run.work)
-                return None
-            return self._execute(run, run.work)
+            return copy_context().run(self._work_on, run)
         except BaseException as error:
             log.exception("A run of job %s ended in an error of the worker itself.", run.job.id)
-            return None if isinstance(run.work, Wish) else self.failed(run.work, Failed(described(error)))
+            return None if isinstance(run.work, Wish) else self.failed(run.work, Failed.by(error))
+
+    def _work_on(self, run: Run) -> Ended | None:
+        if isinstance(run.work, Wish):
+            self._fulfil(run, run.work)
+            return None
+        return self._execute(run, run.work)
 
     def _execute(self, run: Run, claimed: Claimed) -> Ended | None:
         job = Job.of(claimed)
@@ -91,20 +100,16 @@ class Runner:
                 self.processes.ready(run)
                 run.began = time.monotonic()
             handler = self.handlers.job_handler(claimed.queue_name)
-            config = config_of(job)
+            config = config_of(Job.of(claimed))
             spawner = self.handlers.spawn_handler(job, config)
             if handler is None and spawner is None:
-                raise JobError(self._nobody(claimed.queue_name))
+                raise FinalError(self._nobody(claimed.queue_name))
             run.deadline = _deadline(run, handler)
             result = self._result(run, job, handler, config) if handler else None
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
-            return None if self._killed(run) else self.failed(claimed, Failed(described(error)))
+            return None if run.over else self.failed(claimed, Failed.by(error))
         completed = Ended(claimed, End.COMPLETED, result, at=self._next_run(claimed))
-        return completed if spawner is None else self._spawn(run, job, completed, spawner, config or SpawnConfig())
-
-    def _killed(self, run: Run) -> bool:
-        """Whether it failed because what became of it had been decided: its process was killed."""
-        return self.processes is not None and run.over
+        return completed if spawner is None else self._spawn(run, completed, spawner, config or SpawnConfig())
 
     def _nobody(self, queue: str) -> str:
         known = ", ".join(self.handlers.queues) or "none"
@@ -114,26 +119,34 @@ class Runner:
         arguments: tuple[Any, ...] = (job,)
         if takes_context(handler.function):
             arguments = (job, self._context(run, job, config or SpawnConfig()))
-        if handler.is_async:
-            return self._loop.result(handler.function(*arguments), run.deadline)
-        return handler.function(*arguments)
+        return self._settled(handler.function(*arguments), run.deadline)
+
+    def _settled(self, value: Any, deadline: float | None = None) -> Any:
+        """What an awaitable comes to; anything else as it is."""
+        return self._loop.result(value, deadline) if inspect.isawaitable(value) else value
 
     def _result(self, run: Run, job: Job, handler: JobHandler, config: SpawnConfig | None) -> str | None:
         return result_text(self._call(run, job, handler, config), most=run.job.result_max_size_bytes)
 
     def _next_run(self, claimed: Claimed) -> datetime | None:
-        return next_due(
-            claimed.id,
-            recurring=claimed.recurring,
-            cron_schedule=claimed.cron_schedule,
-            timezone=claimed.timezone,
-            last=claimed.next_run_at,
-            now=self.clock.now(),
-        )
+        try:
+            return next_due(
+                claimed.id,
+                recurring=claimed.recurring,
+                cron_schedule=claimed.cron_schedule,
+                timezone=claimed.timezone,
+                last=claimed.next_run_at,
+                now=self.clock.now(),
+            )
+        except Exception:
+            log.exception("Job %s does not come back: its schedule cannot be read.", claimed.id)
+            return None
 
     def failed(self, claimed: Claimed, failure: Failed) -> Ended:
-        """What a failed attempt leads to: another one later, the next run of a recurring job, or the end."""
-        timed_out = failure.end == End.TIMED_OUT
+        """What a failed attempt leads to: another one later, the next run of a recurring job, or the end.
+
+        A timeout is final, as the original has it, and so is a failure that every further attempt would repeat.
+        """
         log.warning(
             "Job %s (%s) failed in attempt %d of %d: %s",
             claimed.id,
@@ -142,24 +155,28 @@ class Runner:
             claimed.max_attempts,
             failure.error.partition("\n")[0],
         )
-        if not claimed.last_attempt and not timed_out:
-            return Ended(claimed, End.RETRY, error=failure.error, at=self.clock.now() + self._delay(claimed))
+        if not claimed.last_attempt and failure.end == End.FAILED and failure.retryable:
+            return Ended(claimed, End.RETRY, error=failure.error, at=self._retry_at(claimed))
         return Ended(claimed, failure.end, error=failure.error, at=self._next_run(claimed))
 
-    def _delay(self, claimed: Claimed) -> timedelta:
-        handler = self.handlers.job_handler(claimed.queue_name)
-        own = RetryStrategy.parse(claimed.retry_strategy)
-        return (own or (handler and handler.retry) or self.retry).delay(claimed.attempts)
+    def _retry_at(self, claimed: Claimed) -> datetime:
+        now = self.clock.now()
+        try:
+            handler = self.handlers.job_handler(claimed.queue_name)
+            own = RetryStrategy.parse(claimed.retry_strategy)
+            return now + (own or (handler and handler.retry) or self.retry).delay(claimed.attempts)
+        except Exception:
+            log.exception("The retry strategy of job %s fails; the job is tried again in %s.", claimed.id, PAUSE)
+            return now + PAUSE
 
     # Spawning.
 
-    def _context(self, run: Run, job: Job, config: SpawnConfig) -> SpawnContext:
-        parent = job
+    def _context(self, run: Run, parent: Job, config: SpawnConfig, result: str | None = None) -> SpawnContext:
 
         def spawn(job: Job, *, key: str) -> Job:
             return self._spawn_now(run.job, parent, config, job, key)
 
-        return SpawnContext(parent, config, self.queue, spawn)
+        return SpawnContext(parent, _own(config), self.queue, spawn, result)
 
     def _spawn_now(self, claimed: Claimed, parent: Job, config: SpawnConfig, child: Job, key: str) -> Job:
         if not isinstance(key, str) or not 0 < len(key) <= 255:
@@ -183,13 +200,13 @@ class Runner:
             raise SpawnLimitError("max_depth", most, place.depth + 1, place.root)
         return place
 
-    def _spawn(self, run: Run, job: Job, completed: Ended, found: FoundHandler, config: SpawnConfig) -> Ended | None:
+    def _spawn(self, run: Run, completed: Ended, found: FoundHandler, config: SpawnConfig) -> Ended | None:
         claimed, began = completed.job, self.clock.now()
         if self.connections.run(lambda database: spawning.spawned_before(database, claimed)):
             log.info("Job %s (%s) has spawned before and does not again.", claimed.id, claimed.queue_name)
             return completed
         try:
-            operation, children = self._produce(run, job, found, config, began)
+            operation, children = self._produce(run, found, config, completed.result, began)
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
             return self._not_spawned(run, completed, found, config, error, began)
         with children:
@@ -203,26 +220,26 @@ class Runner:
         return None
 
     def _produce(
-        self, run: Run, job: Job, found: FoundHandler, config: SpawnConfig, began: datetime
+        self, run: Run, found: FoundHandler, config: SpawnConfig, result: str | None, began: datetime
     ) -> tuple[Operation, Children]:
+        """Each step gets a job and a configuration of its own: what one changes in them, no other one sees."""
         place = self._check_depth(run.job, config)
-        self._validate(found, job, config)
-        produced = found.handler.spawn_jobs(self._context(run, job, config))
-        if is_async(found.handler) or inspect.isawaitable(produced) or hasattr(produced, "__aiter__"):
+        self._validate(run, found, config)
+        produced = found.handler.spawn_jobs(self._context(run, Job.of(run.job), config, result))
+        job = Job.of(run.job)
+        if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):
             children = self._loop.result(drain_async(job, config, produced, began, place.root), run.deadline)
         else:
             children = drain(job, config, produced, began, place.root)
         return Operation(new_id(), place, found.name, config, began, len(children)), children
 
-    def _validate(self, found: FoundHandler, job: Job, config: SpawnConfig) -> None:
+    def _validate(self, run: Run, found: FoundHandler, config: SpawnConfig) -> None:
         try:
-            answer = found.handler.validate_spawn(job, config)
-            if inspect.isawaitable(answer):
-                self._loop.result(answer, None)
-        except SpawnError:
+            self._settled(found.handler.validate_spawn(Job.of(run.job), _own(config)), run.deadline)
+        except (SpawnError, OutOfTimeError):
             raise
-        except Exception as error:
-            raise SpawnRefusedError(f"validate_spawn of {found.name} refused: {error}") from error
+        except BaseException as error:
+            raise SpawnRefusedError(f"validate_spawn of {found.name} refused: {message_of(error)}") from error
 
     def _commit(self, run: Run, completed: Ended, operation: Operation, children: Children) -> None:
         def unit(database: Database) -> Settled:
@@ -261,11 +278,11 @@ class Runner:
         if isinstance(error, LostClaimError):
             log.warning("%s", error.message)
             return None
-        if self._killed(run):
+        if run.over:
             return None
         text = described(error)
-        if config.on_error != "complete" or not self.slots.decide(run):
-            return self.failed(completed.job, Failed(text))
+        if isinstance(error, OutOfTimeError) or config.on_error != "complete" or not self.slots.decide(run):
+            return self.failed(completed.job, Failed.by(error))
         log.warning("Job %s spawned nothing: %s", completed.job.id, text.partition("\n")[0])
         place = self.connections.run(lambda database: spawning.ancestry(database, completed.job, DEEPEST))
         operation = Operation(new_id(), place, found.name, config, began, 0, error=text)
@@ -278,10 +295,8 @@ class Runner:
         name = operation.config.operation_id or operation.id
         result = SpawnResult(claimed.id, name, found.name, len(children), tuple(children.first_ids), self.clock.now())
         try:
-            answer = found.handler.on_spawn_complete(result)
-            if inspect.isawaitable(answer):
-                self._loop.result(answer, None)
-        except Exception as error:
+            self._settled(found.handler.on_spawn_complete(result))
+        except BaseException as error:
             log.exception("on_spawn_complete of %s failed; the children of job %s stay.", found.name, claimed.id)
             text = described(error)
             self.connections.run(lambda database: spawning.hook_failed(database, operation.id, text))
@@ -297,7 +312,8 @@ class Runner:
             named = replace(config, handler=request.handler or config.handler)
             found = self.handlers.spawn_handler(job, named)
             assert found is not None
-            operation, children = self._produce(run, job, found, named, began)
+            result = self.connections.run(lambda database: results.texts(database, [claimed.id]).get(claimed.id))
+            operation, children = self._produce(run, found, named, result, began)
             with children:
                 self._commit_wish(wish, replace(operation, request=request.id), children)
                 self._tell(found, operation, claimed, children)
@@ -330,3 +346,8 @@ def _deadline(run: Run, handler: JobHandler | None) -> float | None:
     own = handler.timeout.total_seconds() if handler and handler.timeout else None
     timeout = run.job.timeout_seconds or own
     return run.began + timeout if timeout else None
+
+
+def _own(config: SpawnConfig) -> SpawnConfig:
+    """A configuration that a handler may change without anybody else seeing it."""
+    return config if config.metadata is None and not config.extra else deepcopy(config)

@@ -1,9 +1,10 @@
 """Handlers that spawn, and what they are handed and told."""
 
-import inspect
+import json
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from hammerwork_cli.errors import HammerworkError, UsageError
@@ -38,6 +39,7 @@ class SpawnLimitError(SpawnError):
     """
 
     code = "spawn_limit"
+    retryable = False
     _THINGS: ClassVar[dict[str, str]] = {
         "max_spawn_count": "children of one job",
         "max_depth": "generations below the root",
@@ -61,6 +63,7 @@ class InvalidSpawnConfigError(SpawnError):
     """``payload._spawn_config`` holds what it cannot."""
 
     code = "spawn_config"
+    retryable = False
 
 
 class UnknownSpawnHandlerError(SpawnError):
@@ -72,6 +75,7 @@ class UnknownSpawnHandlerError(SpawnError):
     """
 
     code = "spawn_handler_unknown"
+    retryable = False
 
     def __init__(self, name: str, registered: Iterable[str]) -> None:
         self.name, self.registered = name, tuple(registered)
@@ -86,9 +90,15 @@ class SpawnRefusedError(SpawnError):
 
 
 class SpawnFailedError(SpawnError):
-    """``spawn_jobs`` raised, or produced what is no job."""
+    """``spawn_jobs`` raised, or produced what cannot be written."""
 
     code = "spawn_failed"
+
+
+class UnwritableError(SpawnFailedError):
+    """``spawn_jobs`` produced what is no job, or jobs that cannot be written."""
+
+    retryable = False
 
 
 class SpawnFunction(Protocol):
@@ -110,21 +120,34 @@ def _no_worker(job: Job, *, key: str) -> Job:
     raise SpawnFailedError(f"Only a worker can write the child {key!r:.100} ({job.queue}) before its parent ends.")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SpawnContext:
     """What ``spawn_jobs`` is handed.
 
     Attributes:
-        parent_job: the job that succeeded.
+        parent_job: the job that succeeded. It is read anew: changes that its handler made to it are not seen.
         config: what it says about its children.
         queue: the queues, to look at and to enqueue jobs that are no children.
         spawn: ``spawn(job, key=...)`` writes a child now instead of at the end.
+        result_text: the JSON text of :attr:`result`.
     """
 
     parent_job: Job
     config: SpawnConfig = field(default_factory=SpawnConfig)
     queue: "Queue | None" = None
     spawn: SpawnFunction = _no_worker
+    result_text: str | None = None
+
+    @cached_property
+    def result(self) -> Any:
+        """What the job's handler has just returned, as it is stored; ``None`` where there is no such handler."""
+        return None if self.result_text is None else json.loads(self.result_text)
+
+    def results(self) -> dict[str, Any]:
+        """What the jobs returned that this one depends on, by their ids: see :meth:`Queue.results`."""
+        if self.queue is None:
+            raise SpawnFailedError("Only a worker can read the results of the jobs that this one depends on.")
+        return self.queue.results(self.parent_job.dependencies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,18 +308,4 @@ def config_of(job: Job) -> SpawnConfig | None:
     for key in sorted(STORED_KEYS & stored.keys()):
         if stored[key] is not None and getattr(config, key) != stored[key]:
             raise InvalidSpawnConfigError(f"The spawn configuration's {key} cannot be {stored[key]!r:.100}.")
-    problem = config.problem()
-    if problem:
-        raise InvalidSpawnConfigError(f"In the spawn configuration, {problem}")
     return config
-
-
-def is_async(function: object) -> bool:
-    """Whether a call of it must run on an event loop: a coroutine function or an async generator."""
-    if isinstance(function, FunctionHandler):
-        function = function.function
-    elif isinstance(function, SpawnHandler):
-        function = function.spawn_jobs
-    elif not inspect.isroutine(function) and not isinstance(function, type):
-        function = getattr(function, "__call__", function)  # noqa: B004  an object that is called
-    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)

@@ -100,14 +100,18 @@ class Writing:
 
     def _bury(self, run: Ended, error: Exception) -> None:
         """Ends a job with what every database can hold: the next attempt would come to the same."""
-        try:
-            text = cleaned(f"The database cannot hold what the job returned. {_said(error)}")
-            self._settle([Ended(run.job, End.FAILED, error=text.encode("ascii", "backslashreplace").decode())])
-        except NOT_THE_JOBS_FAULT:
-            raise
-        except Exception:
-            # It stays Running and unknown to this worker, which gives it back when it compares.
-            log.exception("Job %s cannot even be ended.", run.job.id)
+        text = cleaned(f"The database cannot hold what the job returned. {_said(error)}")
+        text = text.encode("ascii", "backslashreplace").decode()
+        # A recurring job comes back, unless its next run is what the database cannot hold.
+        for end in (self._failed(run.job, Failed(text, retryable=False)), Ended(run.job, End.FAILED, error=text)):
+            try:
+                return self._settle([end])
+            except NOT_THE_JOBS_FAULT:
+                raise
+            except Exception:
+                # It stays Running and unknown to this worker, which gives it back when it compares.
+                log.exception("The end of job %s cannot be written.", run.job.id)
+        return None
 
     def _settle(self, ended: list[Ended]) -> None:
         # The same instant in every try: an earlier one is recognised by it.

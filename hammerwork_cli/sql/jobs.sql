@@ -185,7 +185,7 @@ ON DUPLICATE KEY UPDATE id = hammerwork_jobs.id
 -- name: enqueued
 -- What a second enqueue under the same id is compared with, and what it is answered with.
 j.status, j.payload, j.depends_on, j.priority, j.scheduled_at, j.dependency_status, j.queue_name, j.max_attempts,
-j.timeout_seconds, j.trace_id, j.correlation_id
+j.timeout_seconds, j.trace_id, j.correlation_id, j.cron_schedule, j.timezone
 
 -- name: stored
 -- A job as it was enqueued.

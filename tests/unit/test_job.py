@@ -2,9 +2,13 @@
 
 import json
 import pickle
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum, IntEnum
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -125,12 +129,43 @@ def test_priorities_have_short_names():
         lambda job: job.depends_on(17),
         lambda job: job.with_workflow("nightly"),
         lambda job: job.with_spawn_handler(""),
-        lambda job: job.with_spawn_config(SpawnConfig(max_spawn_count=-1)),
+        lambda _: SpawnConfig(max_spawn_count=-1),
+        lambda job: job.with_result_ttl(timedelta(days=3_000_000)),
+        lambda job: job.with_timeout(timedelta(days=30_000)),
+        lambda job: job.with_delay(timedelta.max),
+        lambda job: job.with_trace_id({"traceparent": "00-0af7"}),
+        lambda job: job.with_trace_id("\x00"),
+        lambda job: job.with_cron("0 0 0 1 1 * 2020").new_job(NOW),
+        lambda job: job.with_cron("0 0 0 31 2 *").new_job(NOW),
+        lambda _: Job("q", span_context={"traceparent": "00-0af7"}),
+        lambda _: Job("q", workflow_id="nightly"),
+        lambda _: Job("q", dependencies=("first",)),
+        lambda _: Job("q", dependencies=17),
+        lambda _: Job("q", priority="urgent"),
+        lambda _: Job("q", priority=1.5),
+        lambda _: Job("q", timeout=30),
+        lambda _: Job("q", delay=timedelta(seconds=-1)),
+        lambda _: Job("q", scheduled_at="tomorrow"),
+        lambda _: Job("q", max_attempts=0),
+        lambda _: Job("q", max_attempts=True),
+        lambda _: Job("q", max_attempts=10**5000),
+        lambda _: Job("q", result_max_size=-5),
+        lambda _: Job("q", retry_strategy={"type": "Fixed"}),
+        lambda _: Job("q", cron_schedule="every day"),
+        lambda _: Job("q", cron_schedule=17),
+        lambda _: Job("q", cron_schedule="@daily", timezone=17),
+        lambda _: Job("q", id=b"0a8f5a9e"),
+        lambda _: Job(""),
+        lambda _: Job("\udce9"),
+        lambda _: Job("a\x00b"),
+        lambda _: Job({"queue": "q"}),
         lambda _: Job("q", ["a list"]).with_spawn_handler("name"),
         lambda _: Job("q", id="17"),
         lambda _: Job().new_job(NOW),
-        lambda _: Job(17).new_job(NOW),
-        lambda _: Job("q", {"when": NOW}).new_job(NOW),
+        lambda _: Job(17),
+        lambda _: Job("q", {"some": {1, 2}}).new_job(NOW),
+        lambda _: Job("q", {NOW: 1}).new_job(NOW),
+        lambda _: Job("q", b"bytes").new_job(NOW),
         lambda _: Job("q", {"much": float("inf")}).new_job(NOW),
         lambda _: Job("q", {"half": "\ud800"}).new_job(NOW),
     ],
@@ -139,6 +174,89 @@ def test_what_cannot_be_is_refused_with_a_message(wrong):
     with pytest.raises(UsageError) as caught:
         wrong(Job("q"))
     assert caught.value.message
+
+
+def test_keywords_are_read_as_the_builders_read_them():
+    other, workflow = Job("b"), uuid4()
+    job = Job(
+        "a",
+        id=UUID(PARENT),
+        priority="High",
+        dependencies=[other, UUID(PARENT), other.id],
+        scheduled_at=datetime(2026, 1, 1),
+        workflow_id=workflow,
+    )
+    assert (job.id, job.priority, job.dependencies) == (PARENT, JobPriority.HIGH, (other.id, PARENT))
+    assert (job.scheduled_at, job.workflow_id) == (datetime(2026, 1, 1, tzinfo=UTC), str(workflow))
+    same = Job("a").with_priority("high").depends_on(other, UUID(PARENT)).with_workflow(workflow)
+    assert (same.priority, same.dependencies, same.workflow_id) == (job.priority, job.dependencies, job.workflow_id)
+    assert Job("a", dependencies=other).dependencies == (other.id,)
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Size(IntEnum):
+    BIG = 3
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+@dataclass
+class Order:
+    id: UUID
+    placed: datetime
+    items: "list[Order]"
+
+
+def test_what_json_does_not_know_becomes_json_in_the_usual_way():
+    id = UUID(PARENT)
+    payload = {
+        "instant": NOW,
+        "naive": datetime(2026, 11, 24, 14, 18),
+        "date": date(2026, 11, 24),
+        "time": time(14, 18),
+        "id": id,
+        "price": Decimal("12.50"),
+        "enum": [Colour.RED, Size.BIG, JobStatus.PENDING],
+        "point": Point(1, 2),
+        "order": Order(id, NOW, [Order(id, NOW, [])]),
+    }
+    order = {"id": PARENT, "placed": "2026-11-24T14:18:25.393217+00:00"}
+    assert json.loads(Job("q", payload).new_job(NOW).payload) == {
+        "instant": "2026-11-24T14:18:25.393217+00:00",
+        "naive": "2026-11-24T14:18:00",
+        "date": "2026-11-24",
+        "time": "14:18:00",
+        "id": PARENT,
+        "price": "12.50",
+        "enum": ["red", 3, "Pending"],
+        "point": [1, 2],
+        "order": order | {"items": [order | {"items": []}]},
+    }
+
+
+@pytest.mark.parametrize("value", [{1, 2}, b"bytes", object(), 1 + 2j, timedelta(1), Order, {UUID(PARENT): 1}])
+def test_the_rest_is_refused_with_its_type(value):
+    with pytest.raises(UsageError, match=r"JSON cannot hold this value: .+\."):
+        Job("q", [value]).new_job(NOW)
+
+
+def test_a_value_whose_own_code_fails_is_refused():
+    class Broken(dict[str, int]):
+        def __bool__(self) -> bool:
+            raise KeyError("no")
+
+        def items(self) -> Any:
+            raise ZeroDivisionError
+
+    value = Broken(a=1)
+    with pytest.raises(UsageError, match="JSON cannot hold"):
+        Job("q", [value]).new_job(NOW)
 
 
 def test_a_payload_that_contains_itself_is_refused():

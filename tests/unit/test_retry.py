@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli import Jitter, RetryStrategy
+from hammerwork_cli.errors import UsageError
 
 SECOND = timedelta(seconds=1)
 
@@ -34,10 +35,12 @@ def test_there_is_no_attempt_before_the_first(attempt):
         RetryStrategy.exponential(SECOND, 10.0),
         RetryStrategy.fibonacci(SECOND),
         RetryStrategy.linear(SECOND, timedelta(days=300_000)),
+        RetryStrategy.fixed(timedelta(days=365), jitter=Jitter(factor=1e300)),
+        RetryStrategy.fixed(timedelta(days=365), jitter=timedelta.max),
     ],
 )
 def test_a_delay_never_overflows(strategy):
-    assert strategy.delay(5000) == timedelta(days=365)
+    assert max(strategy.delay(5000) for _ in range(20)) == timedelta(days=365)
 
 
 def test_a_delay_is_at_least_a_millisecond():
@@ -105,7 +108,30 @@ def test_jitter_is_read_back():
         {"type": "Fixed", "duration_ms": 10**30},
         {"type": "Exponential", "base_ms": 1, "multiplier": None},
         {"type": "Exponential", "base_ms": 1, "multiplier": 2, "jitter": 7},
+        '{"type": "Exponential", "base_ms": 1, "multiplier": NaN}',
+        '{"type": "Exponential", "base_ms": 1, "multiplier": Infinity}',
+        '{"type": "Exponential", "base_ms": 1, "multiplier": -1}',
+        '{"type": "Fixed", "duration_ms": NaN}',
+        '{"type": "Fixed", "duration_ms": -5}',
+        '{"type": "Fixed", "duration_ms": 5, "jitter": {"type": "Multiplicative", "factor": NaN}}',
+        '{"type": "Linear", "base_ms": 5, "increment_ms": 1e400}',
     ],
 )
 def test_what_is_no_strategy_reads_as_none(stored):
     assert RetryStrategy.parse(stored) is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: RetryStrategy.fixed(5),  # type: ignore[arg-type]
+        lambda: RetryStrategy.fixed(-SECOND),
+        lambda: RetryStrategy.exponential(SECOND, float("nan")),
+        lambda: RetryStrategy.linear(SECOND, SECOND, "1h"),  # type: ignore[arg-type]
+        lambda: RetryStrategy.fixed(SECOND, jitter=-0.5),
+        lambda: RetryStrategy.fixed(SECOND, jitter="some"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_strategy_that_cannot_be_is_refused_when_it_is_made(wrong):
+    with pytest.raises(UsageError):
+        wrong()

@@ -20,7 +20,7 @@ from hammerwork_cli import (
     UnknownSpawnHandlerError,
 )
 from hammerwork_cli.errors import HammerworkError, UsageError
-from hammerwork_cli.runtime.spawning import config_of, is_async
+from hammerwork_cli.runtime.spawning import config_of
 
 
 class Pages(SpawnHandler):
@@ -134,18 +134,6 @@ def test_a_name_that_nobody_registered_is_an_error_that_lists_the_registered_one
         SpawnManager().spawn_handler(Job(queue), config)
 
 
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [(Pages(), False), (LaterPages(), True), (pages, False), (later_pages, True), (lambda _: [], False)],
-)
-def test_it_is_known_which_handlers_need_an_event_loop(given, expected):
-    manager = SpawnManager()
-    manager.register_handler("pages", given)
-    found = manager.spawn_handler(Job("pages"), None)
-    assert found is not None
-    assert is_async(found.handler) is expected
-
-
 def test_a_handler_without_spawn_jobs_says_so():
     with pytest.raises(NotImplementedError, match="Nothing has no spawn_jobs"):
         type("Nothing", (SpawnHandler,), {})().spawn_jobs(SpawnContext(Job("q")))
@@ -217,7 +205,7 @@ def test_all_spawn_errors_are_spawn_errors_and_ours():
         for kind in vars(spawning).values()
         if isinstance(kind, type) and issubclass(kind, SpawnError) and kind is not SpawnError
     ]
-    assert len(kinds) == 5
+    assert len(kinds) == 6
     assert issubclass(SpawnError, HammerworkError)
     assert len({kind.code for kind in kinds}) == 5
 
@@ -244,24 +232,13 @@ def test_decorators_register_and_return_the_function_itself():
     assert [job.queue for job in images(SpawnContext(Job("image_batch")))] == ["resize"]
     handler = app.job_handler("image_batch")
     assert handler is not None
-    assert (handler.function, handler.is_async) == (process, False)
+    assert handler.function is process
     assert (handler.retry, handler.timeout) == (RetryStrategy.fixed(timedelta(seconds=1)), timedelta(minutes=1))
     async_handler = app.job_handler("other")
     assert async_handler is not None
-    assert async_handler.is_async
+    assert async_handler.function is later
     assert (app.queues, app.handler_names) == (("image_batch", "other"), ("image_batch",))
     assert app.job_handler("resize") is None
-
-
-def test_an_object_that_is_called_may_be_async_too():
-    class Called:
-        async def __call__(self, job: Job) -> None: ...
-
-    app = Handlers()
-    app.register_job("q", Called())
-    handler = app.job_handler("q")
-    assert handler is not None
-    assert handler.is_async
 
 
 def test_a_queue_has_one_handler():

@@ -1,0 +1,139 @@
+"""What the fields of a job may hold."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from math import ceil
+from uuid import UUID
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import JobPriority, moment
+
+LARGEST_INTEGER = 2**31 - 1
+"""Of the integer columns."""
+LARGEST_BIGINT = 2**63 - 1
+LONGEST = timedelta(days=36_525)
+"""A hundred years: from today they end on a date that there is."""
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def full_id(given: object) -> str:
+    """A UUID as rows spell it.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if isinstance(given, UUID):
+        return str(given)
+    found = _ID.fullmatch(given.strip().lower()) if isinstance(given, str) else None
+    if found is None:
+        raise UsageError(f"{given!r:.60} is not the id of a job.", hint="Give the job itself, or its whole UUID.")
+    return found.group()
+
+
+def text(given: object, name: str) -> str:
+    """Text that every database can hold.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not isinstance(given, str):
+        raise UsageError(f"{name} is text, not {_a(given)}.")
+    if given.isascii() and "\x00" not in given:
+        return given
+    try:
+        given.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{name} holds half a character (a lone surrogate): {given!r:.60}.") from error
+    if "\x00" in given:
+        raise UsageError(f"{name} holds the character NUL: {given!r:.60}.")
+    return given
+
+
+def queue(given: object) -> str:
+    """The name of a queue.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not isinstance(given, str) or not given:
+        raise UsageError(f"{given!r:.60} is no queue's name.")
+    return text(given, "The queue's name")
+
+
+def priority(given: object) -> JobPriority:
+    """A priority: a member, its number or its word.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return JobPriority[given.upper()] if isinstance(given, str) else JobPriority(given)  # type: ignore[arg-type]
+    except (KeyError, ValueError) as error:
+        words = ", ".join(priority.word for priority in JobPriority)
+        raise UsageError(f"{given!r:.60} is no priority.", hint=f"One of: {words}, or 0 to 4.") from error
+
+
+def whole_number(given: object, name: str, least: int, most: int) -> int:
+    """A number that its column can hold.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not isinstance(given, int) or isinstance(given, bool) or not least <= given <= most:
+        raise UsageError(f"{name} is a whole number from {least} to {most:,}, not {_said(given)}.")
+    return given
+
+
+def duration(given: object, name: str, most: timedelta = LONGEST) -> timedelta:
+    """A length of time.
+
+    Raises:
+        UsageError: it is none, or one that ends on no date.
+    """
+    if not isinstance(given, timedelta) or given < timedelta(0):
+        raise UsageError(f"{name} is a timedelta that is not negative, not {_said(given)}.")
+    if given > most:
+        raise UsageError(f"{name} is {most.days:,} days at most, not {given.days:,}.")
+    return given
+
+
+def instant(given: object, name: str) -> datetime:
+    """An instant, aware and in UTC; one without a zone is taken as UTC.
+
+    Raises:
+        UsageError: it is none.
+    """
+    found = moment(given) if isinstance(given, datetime) else None
+    if found is None:
+        raise UsageError(f"{name} is a datetime, not {_said(given)}.")
+    return found
+
+
+def ids(given: object) -> tuple[str, ...]:
+    """Ids of jobs, each once, in their order.
+
+    Args:
+        given: jobs and ids, or a single one.
+
+    Raises:
+        UsageError: one is none.
+    """
+    many = given if isinstance(given, Iterable) and not isinstance(given, str | bytes) else (given,)
+    return tuple(dict.fromkeys(full_id(getattr(one, "id", one)) for one in many))
+
+
+def whole_seconds(length: timedelta) -> int:
+    """A duration as a column of seconds holds it, rounded up: no timeout becomes none."""
+    return max(1, ceil(length.total_seconds()))
+
+
+def _a(thing: object) -> str:
+    return f"a value of type {type(thing).__name__}"
+
+
+def _said(thing: object) -> str:
+    try:
+        return f"{thing!r:.60}"
+    except ValueError:  # a number of more digits than Python shows
+        return "such a number"

@@ -1,0 +1,329 @@
+"""A job costs only itself, whatever its handler returns, raises, or says about itself."""
+
+import asyncio
+import contextvars
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext, SpawnHandler, Worker
+from hammerwork_cli.models import moment
+from hammerwork_cli.runtime import event_loop, runs
+from tests.runtime.conftest import Stage
+
+AT_ONCE = RetryStrategy.fixed(timedelta(0))
+
+
+class UnprintableError(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise ValueError("no pickle")
+
+
+class OddExit(BaseException):
+    pass
+
+
+def grouped() -> BaseException:
+    group: Exception = ValueError("innermost")
+    for _ in range(2000):
+        group = ExceptionGroup("group", [group])
+    return group
+
+
+ODD_ERRORS: list[Callable[[], BaseException]] = [
+    lambda: SystemExit(3),
+    KeyboardInterrupt,
+    OddExit,
+    GeneratorExit,
+    UnprintableError,
+    grouped,
+    asyncio.CancelledError,
+    StopIteration,
+    lambda: ValueError("\udce9\x00" * 100_000),
+    RecursionError,
+    TimeoutError,
+]
+
+
+@pytest.fixture
+def lite(new_database: Callable[..., str]) -> Iterator[Stage]:
+    made = Stage(new_database("sqlite", migrated=True))
+    yield made
+    made.close()
+
+
+def test_whatever_is_raised_fails_its_own_attempt_and_nothing_else(lite: Stage, app: Handlers) -> None:
+    @app.job("sync")
+    def sync(job: Job) -> None:
+        raise ODD_ERRORS[job.payload]()
+
+    @app.job("async")
+    async def later(job: Job) -> None:
+        await asyncio.sleep(0)
+        raise ODD_ERRORS[job.payload]()
+
+    @app.job("nested")
+    async def nested(job: Job) -> None:
+        async def task() -> None:
+            raise SystemExit(job.id)
+
+        await asyncio.create_task(task())
+
+    @app.job("stops")
+    async def stops(job: Job) -> str:
+        asyncio.get_running_loop().stop()
+        await asyncio.sleep(0.01)
+        return "went on"
+
+    @app.job("well")
+    async def well(job: Job) -> str:
+        await asyncio.sleep(0.01)
+        return "well"
+
+    odd = [Job(queue, number, max_attempts=1) for queue in ("sync", "async") for number in range(len(ODD_ERRORS))]
+    odd.append(Job("nested", max_attempts=1))
+    fine = [Job("stops"), *(Job("well") for _ in range(len(odd)))]
+    lite.enqueue(*(job for pair in zip(odd, fine, strict=False) for job in pair), fine[-1])
+    lite.work(app, concurrency=3)
+    assert set(lite.status(*odd)) == {"Dead"}
+    assert set(lite.status(*fine)) == {"Completed"}
+    errors = [lite.one(job, "error_message") for job in odd]
+    assert errors[0].startswith("SystemExit: 3")
+    assert errors[4].startswith("UnprintableError: its text cannot be shown")
+    assert errors[5].startswith("ExceptionGroup: group")
+    assert all(errors)
+
+
+class Exits(SpawnHandler):
+    """Exits from the hook that the payload names."""
+
+    def validate_spawn(self, parent_job: Job, config: SpawnConfig) -> None:
+        exit_in("validate", parent_job)
+
+    def spawn_jobs(self, context: SpawnContext) -> Any:
+        exit_in("spawn", context.parent_job)
+        if context.parent_job.payload == "async":
+            return self.later(context.parent_job)
+        return self.now(context.parent_job)
+
+    def now(self, parent: Job) -> Iterator[Job]:
+        yield Job("noop")
+        try:
+            exit_in("generator", parent)
+            yield Job("noop", {1, 2}) if parent.payload == "close" else Job("noop")
+        finally:
+            exit_in("close", parent)
+
+    async def later(self, parent: Job) -> AsyncIterator[Job]:
+        yield Job("noop")
+        exit_in("async", parent)
+
+    def on_spawn_complete(self, result: Any) -> None:
+        if result.children == 2:
+            raise OddExit("complete")
+
+
+class ExitingStrategy(RetryStrategy):
+    def delay(self, attempt: int) -> timedelta:
+        raise OddError("no delay")
+
+
+class OddError(Exception):
+    pass
+
+
+class ExitingResult:
+    @property
+    def __class__(self) -> Any:  # what isinstance asks
+        raise OddExit("class")
+
+
+def exit_in(hook: str, job: Job) -> None:
+    if job.payload == hook:
+        raise OddExit(hook)
+
+
+def test_no_hook_ends_a_thread_of_the_worker(lite: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "PAUSE", timedelta(0))
+    app.register_handler("exits", Exits())
+    app.register_job("result", lambda job: ExitingResult())  # noqa: ARG005
+    app.register_job("unprintable", lambda job: {}["nothing"], retry=ExitingStrategy("Fixed", timedelta(0)))  # noqa: ARG005
+
+    hooks = ("validate", "spawn", "generator", "close", "async")
+    failing = [Job("exits", hook, max_attempts=1) for hook in hooks]
+    failing.append(Job("result", max_attempts=1))
+    completing, again = Job("exits", "complete"), Job("unprintable", max_attempts=2)
+    lite.enqueue(*failing, completing, again)
+    slots: list[str] = []
+    app.register_job("last", lambda job: slots.extend(thread.name for thread in threading.enumerate()))  # noqa: ARG005
+    lite.work(app, concurrency=1)
+    lite.enqueue(Job("last"))
+    lite.work(app, concurrency=1)
+    assert set(lite.status(*failing, again)) == {"Dead"}
+    assert lite.status(completing) == ["Completed"]
+    assert len(lite.children(completing)) == 2
+    assert [lite.children(job) for job in failing] == [[]] * len(failing)
+    assert "OddExit: complete" in lite.operations("hook_error")[0][0]
+    assert "hammerwork-slot-0" in slots
+
+
+def test_what_cannot_succeed_is_tried_once_and_says_why(stage: Stage, app: Handlers) -> None:
+    deep: Any = 1
+    for _ in range(200):
+        deep = [deep]
+    results = {"set": {1, 2}, "large": "x" * 100, "deep": deep, "half": "\ud800"}
+    results["odd"] = {"mysql": deep, "postgresql": "\x00", "sqlite": {1, 2}}[stage.database.dialect]
+    calls: list[str] = []
+
+    @app.job("result")
+    def result(job: Job) -> Any:
+        calls.append(job.payload)
+        return results[job.payload]
+
+    app.register_handler("children", lambda context: [Job("noop")] * context.parent_job.payload["jobs"])
+    app.register_handler("no_jobs", lambda context: ["text"])  # noqa: ARG005
+    app.register_handler("no_json", lambda context: [Job("noop", {1, 2})])  # noqa: ARG005
+    app.register_handler("deep", lambda context: [Job("noop", deep)])  # noqa: ARG005
+
+    said = {
+        Job("result", "set"): "What the handler returned cannot be stored. JSON cannot hold this value",
+        Job("result", "half"): "What the handler returned cannot be stored. JSON cannot hold this value",
+        Job("result", "large", result_max_size=10): "What the handler returned has 102 bytes",
+        Job("nobody"): "Nobody handles jobs of the queue 'nobody'",
+        Job("children", {"jobs": 2}).with_spawn_config(SpawnConfig(max_spawn_count=1)): "max_spawn_count allows 1",
+        Job("children", {"jobs": 2}): "was produced twice",
+        Job("children", {"jobs": 1, "_spawn_config": {"max_depth": -1}}): "The spawn configuration's max_depth",
+        Job("noop", {}).with_spawn_handler("typo"): "There is no spawn handler 'typo'",
+        Job("no_jobs"): "The spawn handler produced a value of type str",
+        Job("no_json"): "Child 0 (noop) cannot be written: JSON cannot hold",
+        Job("deep"): "takes JSON nested",
+    }
+    if stage.database.dialect == "mysql":
+        said[Job("result", "deep")] = "The database cannot hold what the job returned."
+    recurring = Job("result", "odd").with_cron("@yearly")
+    stage.enqueue(*said, recurring)
+    due = "'2026-01-01 00:00:00'"
+    stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = {due}, next_run_at = {due} WHERE id = '{recurring.id}'")
+    stage.work(app, queues=["result", "nobody", "children", "noop", "no_jobs", "no_json", "deep"])
+    for job, sentence in said.items():
+        status, attempts, error = stage.one(job, "status, attempts, error_message")
+        assert (status, attempts) == ("Dead", 1), (job.payload, error)
+        assert sentence in error
+    assert len(calls) == len(set(calls))
+    status, error, due = stage.one(recurring, "status, error_message, scheduled_at")
+    assert (status, moment(due)) == ("Pending", datetime(datetime.now(UTC).year + 1, 1, 1, tzinfo=UTC))
+    assert "what the job returned" in error or "What the handler returned" in error
+    assert stage.rows("id", "queue_name = 'noop' AND status = 'Pending'") == []
+
+
+def test_each_run_has_context_variables_of_its_own(lite: Stage, app: Handlers) -> None:
+    seen = contextvars.ContextVar("seen", default="nothing")
+
+    @app.job("sync")
+    def sync(job: Job) -> str:
+        before = seen.get()
+        seen.set(job.id)
+        return before
+
+    @app.job("async")
+    async def later(job: Job) -> str:
+        return sync(job)
+
+    jobs = lite.enqueue(*(Job(queue) for queue in ("sync", "async") for _ in range(3)))
+    lite.work(app, concurrency=1)
+    assert set(lite.queue.results(jobs).values()) == {"nothing"}
+
+
+def test_a_function_that_returns_a_coroutine_is_awaited(lite: Stage, app: Handlers) -> None:
+    async def later(job: Job) -> str:
+        await asyncio.sleep(0)
+        return str(job.payload)
+
+    app.register_job("lambda", lambda job: later(job))
+    (job,) = lite.enqueue(Job("lambda", "東京"))
+    lite.work(app)
+    assert lite.queue.results([job]) == {job.id: "東京"}
+
+
+def test_a_coroutine_that_never_yields_times_out_and_the_next_ones_run_elsewhere(
+    lite: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(event_loop, "BLOCKED_SECONDS", 0.2)
+    blocked, released = threading.Event(), threading.Event()
+
+    @app.job("blocks", retry=AT_ONCE)
+    async def blocks(job: Job) -> None:
+        blocked.set()
+        released.wait(30)
+
+    @app.job("neighbour", retry=AT_ONCE)
+    async def neighbour(job: Job) -> int:
+        while job.attempts == 1:
+            await asyncio.sleep(0.01)
+        return job.attempts
+
+    first, blocking = lite.enqueue(Job("neighbour"), Job("blocks").with_timeout(timedelta(seconds=1)))
+    lite.work(app, concurrency=2)
+    assert lite.status(first, blocking) == ["Completed", "TimedOut"]
+    assert lite.queue.results([first]) == {first.id: 2}
+    assert "released.wait(30)" in caplog.text
+    released.set()
+
+
+def test_a_timeout_that_the_main_thread_does_not_see_is_a_timeout(
+    lite: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hammerwork_cli.runtime.slots.Slots.expire", lambda *_: None)  # it waits for a row, say
+
+    @app.job("slow")
+    async def slow(job: Job) -> None:
+        await asyncio.sleep(60)
+
+    (job,) = lite.enqueue(Job("slow").with_timeout(timedelta(seconds=1)))
+    lite.work(app)
+    assert lite.one(job, "status, attempts, error_message") == ("TimedOut", 1, "It took too long and was cancelled.")
+
+
+def test_a_failure_after_the_timeout_is_told_once(lite: Stage, app: Handlers, caplog: pytest.LogCaptureFixture) -> None:
+    @app.job("slow")
+    def slow(job: Job) -> None:
+        time.sleep(1.2)
+        raise ValueError("late")
+
+    lite.enqueue(Job("slow").with_timeout(timedelta(seconds=1)))
+    worker = Worker(lite.queue, app, drain=True, poll_interval=0.05)
+    worker.run()
+    worker._slots.join(5)
+    assert [record.message for record in caplog.records if "failed in attempt" in record.message] == [
+        next(record.message for record in caplog.records if "It did not end within 1 s" in record.message)
+    ]
+
+
+def test_what_a_job_says_about_itself_harms_no_neighbour(stage: Stage, app: Handlers) -> None:
+    app.register_job("returns", lambda job: {"text": job.payload})
+    app.register_job("fails", lambda job: 1 / (job.attempts - 1))
+
+    long, odd, fine = stage.enqueue(
+        Job("returns", "long").with_result_ttl(timedelta(days=1)),
+        Job("fails", "odd").with_retry_strategy(AT_ONCE),
+        Job("returns", "fine").with_result_ttl(timedelta(days=1)),
+    )
+    stage.execute(f"UPDATE hammerwork_jobs SET result_ttl_seconds = 900000000000000 WHERE id = '{long.id}'")
+    nan = '{"type": "Exponential", "base_ms": 1, "multiplier": NaN, "jitter": {"type": "Multiplicative"}}'
+    stage.execute(f"UPDATE hammerwork_jobs SET retry_strategy = '{nan}' WHERE id = '{odd.id}'")
+    stage.work(app, retry=AT_ONCE)
+    assert stage.status(long, odd, fine) == ["Completed"] * 3
+    assert stage.queue.results([long, odd, fine]) == {
+        long.id: {"text": "long"},
+        odd.id: 1.0,
+        fine.id: {"text": "fine"},
+    }
+    assert stage.one(long, "result_expires_at") is None
+    assert stage.moment(fine, "result_expires_at") > datetime.now(UTC)
