@@ -171,3 +171,19 @@ def test_jobs_go_through_both_kinds_of_workers_in_turn_and_what_rust_completes_i
     stage.work(app)
     assert len(stage.rows(where="status = 'Completed' AND attempts = 1")) == len(after_both) + 2
     assert json.loads(stage.one(ours_first, "result_data")) == {"frames": 25}
+
+
+def test_a_job_that_a_rust_worker_took_before_its_parent_completed_in_ours_is_told(
+    stage: Stage, rust: RustWorker, app: Handlers, run: Run
+) -> None:
+    (parent,) = stage.enqueue(Job("noop", {}))
+    (early,) = stage.enqueue(Job("early", {}).depends_on(parent))
+    rust.now = rust.database.now
+    taken = rust.take("early")
+    assert taken == (None if stage.database.dialect == "postgresql" else early.id)
+    if taken:
+        rust.complete(taken)
+    stage.work(app)
+    found = run("spawn", "doctor", "--format", "json", url=stage.url).json
+    told = [(finding["kind"], [job["detail"] for job in finding["examples"]]) for finding in found]
+    assert told == ([("ran_early", [parent.id])] if taken else [])
