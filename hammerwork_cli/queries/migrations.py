@@ -282,7 +282,7 @@ def _patiently(database: Database, all_steps: Sequence[Step], work: Callable[[],
             return work()
         except ConnectionLostError:
             raise
-        except DatabaseError as error:
+        except (DatabaseError, RefusedValueError) as error:  # a name that is taken is a value of a system table
             left = _left(database, all_steps)
             fruitless = fruitless + 1 if left == before else 0
             if left and fruitless >= (TRIES if _may_pass(error) else 1):
@@ -296,7 +296,7 @@ def _left(database: Database, all_steps: Sequence[Step]) -> list[str]:
     return [*([] if TRACKING in present else [TRACKING]), *_todo(all_steps, present)]
 
 
-def _may_pass(error: DatabaseError) -> bool:
+def _may_pass(error: DatabaseError | RefusedValueError) -> bool:
     """While another run alters a table, the server may not list what is in it, and then say that it is there."""
     conflict = isinstance(error, RetryableError) and not isinstance(error, LimitReachedError)
     return conflict or error.details.get("errno") in PASSING
