@@ -84,7 +84,7 @@ WORDS = {
     ),
     Damage.CRON_STOPPED: _Words(
         "They recur, and have ended: nothing schedules them again.",
-        "Retry them: hammerwork job retry ID --force; one whose schedule `job enqueue` refuses, enqueue anew.",
+        "Retry them: hammerwork job retry ID --force. Enqueue those anew whose schedule cannot be read.",
         "schedule {}",
     ),
     Damage.RAN_EARLY: _Words(

@@ -17,8 +17,8 @@ from tests.runtime.conftest import Stage
 from tests.rust_worker import RustWorker
 
 Run = Callable[..., Any]
-LATER = timedelta(hours=2)
-"""By so much the Rust worker's clock goes ahead: for it, what ours retries in an hour is due."""
+LATER = timedelta(hours=25)
+"""By so much the Rust worker's clock goes ahead: for it, what ours retries in an hour or repeats tomorrow is due."""
 PATIENCE = 30.0
 
 
@@ -43,15 +43,16 @@ class _Ours:
         self.begun, self.go_on = threading.Event(), threading.Event()
         handlers = Handlers()
         handlers.register_job("shared", self._handle, retry=RetryStrategy.fixed(timedelta(hours=1)))
-        hourly = Job("shared", {"as": "recurring"}).with_cron("0 0 * * * *")
+        daily = Job("shared", {"as": "recurring"}).with_cron("@daily")
         self.retried, self.last, self.by_hand, self.recurring, self.running = self.jobs = stage.enqueue(
             Job("shared", {"as": "retried"}),
             Job("shared", {"as": "last attempt"}).with_max_attempts(2),
             Job("shared", {"as": "retried by hand"}).with_max_attempts(1),
-            hourly,
+            daily,
             Job("shared", {"as": "running"}),
         )
-        stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = created_at WHERE id = '{hourly.id}'")
+        due = "scheduled_at = created_at, next_run_at = created_at"
+        stage.execute(f"UPDATE hammerwork_jobs SET {due} WHERE id = '{daily.id}'")
         self.dependent = stage.enqueue(Job("shared", {}).depends_on(self.last))[0]
         self.worker = Worker(stage.queue, handlers, name="ours", concurrency=5, poll_interval=0.02)
         self._thread = threading.Thread(target=self.worker.run, daemon=True)
