@@ -17,7 +17,8 @@ from benchmarks.measuring import Result, peak_kib
 from hammerwork_cli import Handlers, Job, Queue, SpawnConfig, Worker
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import NewJob, new_id
-from hammerwork_cli.queries import claims, enqueue, migrations, spawning
+from hammerwork_cli.queries import ancestry, claims, enqueue, migrations, spawning
+from hammerwork_cli.queries.ancestry import Spawner
 from hammerwork_cli.queries.claims import End, Ended
 from tests.databases import Databases
 
@@ -183,8 +184,8 @@ def _spawning(database: Database, jobs: int, runs: int) -> Iterator[Result]:
         later = now + timedelta(seconds=1)
         (job,) = claims.claim(database, "parent", worker=WORKER, now=later, limit=1, slots=1)
         batch = made(job.id)
-        place = spawning.ancestry(database, job, 32)
-        operation = spawning.Operation(new_id(), place, "parent", SpawnConfig(), now, children)
+        spawner = Spawner.of(job, ancestry.of(database, job), SpawnConfig())
+        operation = spawning.Operation(new_id(), spawner, "parent", SpawnConfig(), now, children)
         start = time.perf_counter()
         parts = [batch[place : place + 500] for place in range(0, children, 500)]
         spawning.complete(database, Ended(job, End.COMPLETED), operation, lambda: parts, now=later)

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
+    "ancestry": "Ancestry",
     "jobs": "EnqueuedJob Job JobDetails JobFilter JobGroup JobPage NewJob Outcome new_id",
     "migrations": "Migration MigrationState PlannedMigration TableRows",
     "spawn_config": "ON_ERROR STORED_KEYS SpawnConfig",
@@ -23,6 +24,7 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 if TYPE_CHECKING:
+    from hammerwork_cli.models.ancestry import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.jobs import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.migrations import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.spawn_config import *  # noqa: F403  type checkers do not run __getattr__

@@ -33,6 +33,7 @@ class NewJob:
         retry_strategy: JSON text; ``None`` for the worker's.
         next_run_at: of a recurring job, when it runs next.
         result_storage: ``database`` or ``none``.
+        ancestry: JSON text of :class:`Ancestry`, of a job that another one spawns.
     """
 
     queue: str
@@ -65,6 +66,7 @@ class NewJob:
     result_storage: str = "none"
     result_ttl_seconds: int | None = None
     result_max_size_bytes: int | None = None
+    ancestry: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

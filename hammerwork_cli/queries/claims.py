@@ -6,7 +6,7 @@ and finds that it was its own.
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.models import JobPriority, JobStatus, Moment, moment, new_id
 from hammerwork_cli.queries import dependencies, limits, notices, releases
 from hammerwork_cli.queries.kinship import chunks
+from hammerwork_cli.queries.recurrences import occurrence_of
 
 RESULTS_BATCH = 500
 
@@ -42,6 +43,7 @@ class Claimed(NamedTuple):
         depends_on: as the database spells it.
         retry_strategy: JSON text, or nothing.
         claim_losses: how often a worker was lost that held it.
+        ancestry: JSON text of models.Ancestry, if a worker spawned it.
     """
 
     id: str
@@ -68,6 +70,7 @@ class Claimed(NamedTuple):
     result_max_size_bytes: int | None
     retry_strategy: str | None
     claim_losses: int | None
+    ancestry: str | None
     claim: Claim
 
     @property
@@ -88,8 +91,7 @@ class Claimed(NamedTuple):
     @property
     def occurrence(self) -> str:
         """Which run of a recurring job this is: the same for every attempt at it; empty for other jobs."""
-        run = moment(self.next_run_at) if self.recurring else None
-        return run.isoformat(timespec="microseconds") if run else ""
+        return occurrence_of(recurring=self.recurring, next_run_at=self.next_run_at)
 
 
 def claim(
@@ -231,11 +233,14 @@ def finish(
     database: Database, completed: Sequence[str], failed: Sequence[str], now: datetime, settled: Settled
 ) -> None:
     """Releases what waited for jobs that completed, and deals with what depends on jobs that failed for good."""
-    if failed:
-        error = f"It depends on job {failed[0]}, which failed." if len(failed) == 1 else "A job it depends on failed."
-        settled.failed += len(dependencies.fail_waiting(database, failed, now, error))
-        settled.failed += releases.fail_spawned(database, failed, now)
-    for queue, jobs in releases.release(database, [*completed, *failed]).items():
+    released = Counter(releases.release(database, completed))
+    error = f"It depends on job {failed[0]}, which failed." if len(failed) == 1 else "A job it depends on failed."
+    following = dependencies.Following(parents=failed)
+    while following.goes_on:
+        following = dependencies.fail_next(database, following, now, error)
+        settled.failed += len(following.changed)
+        released.update(following.released)
+    for queue, jobs in released.items():
         settled.released[queue] = settled.released.get(queue, 0) + jobs
     notices.notify(database, settled.released)
 

@@ -1,5 +1,6 @@
 """What jobs depend on and what depends on them, while they are changed: read under locks, never guessed."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -8,6 +9,8 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.models import FAILURES, WAITING, JobFilter, JobStatus, Moment, id_list, status_of
 from hammerwork_cli.queries.jobs import chosen
 from hammerwork_cli.queries.kinship import FAILED_SPELLINGS, GIN_CHUNK, chunks
+from hammerwork_cli.queries.recurrences import occurrence_of
+from hammerwork_cli.queries.releases import DONE, RECURRING, awaited, release, spawner_of
 
 WAITING_SPELLINGS = tuple(spelling for status in sorted(WAITING) for spelling in status.spellings)
 EVERY_JOB = JobFilter()
@@ -28,6 +31,8 @@ class Held(NamedTuple):
     stored_parents: object
     dependency_status: str | None
     archived_at: Moment
+    recurring: bool
+    ancestry: str | None
 
     @property
     def status(self) -> str:
@@ -38,6 +43,11 @@ class Held(NamedTuple):
     def depends_on(self) -> tuple[str, ...]:
         """Ids of the parents."""
         return id_list(self.stored_parents)
+
+    @property
+    def awaited_status(self) -> str:
+        """The status, as far as others wait for it."""
+        return RECURRING if self.recurring and self.status != JobStatus.COMPLETED else self.status
 
 
 def hold(database: Database, ids: Iterable[str], wanted: JobFilter = EVERY_JOB) -> list[Held]:
@@ -54,10 +64,11 @@ def hold(database: Database, ids: Iterable[str], wanted: JobFilter = EVERY_JOB) 
 def parent_statuses(database: Database, parents: Iterable[str]) -> dict[str, str]:
     """Status by id of jobs that others depend on, locked: none can end before the transaction does.
 
+    That of a recurring job is :data:`RECURRING`.
     Jobs that are in the archive only count with the status they ended in; what is nowhere is left out.
     """
     wanted = set(parents)
-    found = {job.id: job.status for job in hold(database, wanted)}
+    found = {job.id: job.awaited_status for job in hold(database, wanted)}
     rest = sorted(wanted - found.keys())
     if rest and "archive" in database.tags:
         for part in chunks(rest, database.key_chunk):
@@ -65,15 +76,16 @@ def parent_statuses(database: Database, parents: Iterable[str]) -> dict[str, str
     return found
 
 
-def state_of(parents: Iterable[str], statuses: Mapping[str, str]) -> str:
+def state_of(parents: Iterable[str], statuses: Mapping[str, str], spawner: str | None = None) -> str:
     """The ``dependency_status`` that a job with these parents should have.
 
-    ``failed`` when a parent failed or is gone, ``satisfied`` when all have completed, else ``waiting``.
+    ``failed`` when a parent failed or is gone, ``satisfied`` when all have completed, else ``waiting``. The one that
+    spawned it before its own end need not complete.
     """
-    found = {statuses.get(parent) for parent in parents}
+    found = awaited(parents, statuses, spawner)
     if found & FAILURES or None in found:
         return "failed"
-    return "satisfied" if found <= {JobStatus.COMPLETED, JobStatus.ARCHIVED} else "waiting"
+    return "satisfied" if found <= DONE else "waiting"
 
 
 def dependents(
@@ -105,11 +117,13 @@ class Following(NamedTuple):
         changed: ids.
         parents: jobs whose dependents are yet to be looked for.
         jobs: dependents that are yet to be looked at.
+        released: queue -> jobs that may run now.
     """
 
     changed: Sequence[str] = ()
     parents: Sequence[str] = ()
     jobs: Sequence[str] = ()
+    released: Mapping[str, int] = {}
 
     @property
     def goes_on(self) -> bool:
@@ -150,38 +164,63 @@ def rearm_next(database: Database, begun: Following, now: datetime) -> Following
 
 
 def fail_next(database: Database, begun: Following, now: datetime, error: str) -> Following:
-    """Fails jobs that wait for ``begun.parents``, which failed for good, and what waits for those, and so on.
+    """Deals with what depends on ``begun.parents``, which failed for good, and on what fails with them, and so on.
 
-    Jobs of workflows with another policy than ``fail_fast`` are left waiting.
+    What waits for them fails, and so does what they spawned before their end and has not begun. Jobs of workflows with
+    another policy than ``fail_fast`` are left waiting, or may run now, as the policy has it.
     """
+    early: set[tuple[str, str]] = set()
+    released: Counter[str] = Counter()
 
     def find(parents: Sequence[str]) -> Iterable[str]:
-        return (job for _, job in dependents(database, parents, "waiting", WAITING_SPELLINGS, fail_fast=True))
+        released.update(release(database, parents))
+        spawned = spawned_early(database, parents)
+        early.update(spawned)
+        waiting = dependents(database, parents, "waiting", WAITING_SPELLINGS, fail_fast=True)
+        return [job for _, job in (*spawned, *waiting)]
 
     def change(jobs: Sequence[str]) -> list[str]:
-        held = [job for job in hold(database, jobs) if job.dependency_status == "waiting" and job.status in WAITING]
-        failed = [job for job, state in states_of(database, held).items() if state == "failed"]
-        for part in chunks(failed, database.key_chunk):
-            database.run("jobs.fail_dependents", ids=part, statuses=WAITING_SPELLINGS, now=now, error=error)
+        held = [job for job in hold(database, jobs) if job.status in WAITING]
+        failed = [job.id for job in held if any((parent, job.id) in early for parent in job.depends_on)]
+        bound = [job for job in held if job.dependency_status == "waiting" or spawner_of(job.ancestry)]
+        states = states_of(database, [job for job in bound if job.id not in failed])
+        failed += [job for job, state in states.items() if state == "failed"]
+        fail(database, failed, now, error)
         return failed
 
-    return _follow(begun, find, change)
+    return _follow(begun, find, change)._replace(released=released)
 
 
-def fail_waiting(database: Database, parents: Sequence[str], now: datetime, error: str) -> list[str]:
-    """Like :func:`fail_next` to the end, in one transaction; returns the ids."""
-    failed: list[str] = []
-    following = Following(parents=parents)
-    while following.goes_on:
-        following = fail_next(database, following, now, error)
-        failed += following.changed
-    return failed
+def fail(database: Database, jobs: Sequence[str], now: datetime, error: str) -> None:
+    """Fails jobs that have not begun because of others."""
+    for part in chunks(jobs, database.key_chunk):
+        database.run("jobs.fail_dependents", ids=part, statuses=WAITING_SPELLINGS, now=now, error=error)
+
+
+def spawned_early(database: Database, parents: Sequence[str], request: str | None = None) -> list[tuple[str, str]]:
+    """(parent, child) for what has not begun of the jobs that some others spawned before the end of a run that failed.
+
+    Args:
+        database: where.
+        parents: who spawned; those that have not failed are left out.
+        request: what they spawned again for, instead: all of it, and whatever they are.
+    """
+    if "workers" not in database.tags:
+        return []
+    found = []
+    for part in chunks(parents, database.key_chunk):
+        rows = database.rows("spawning.spawned_early", ids=database.ids(part), statuses=WAITING_SPELLINGS)
+        for parent, child, run, status, recurring, next_run_at in rows:
+            last_run = occurrence_of(recurring=recurring, next_run_at=next_run_at)
+            if run == request or (request is None and run == last_run and status_of(status) in FAILURES):
+                found.append((str(parent), str(child)))
+    return found
 
 
 def states_of(database: Database, jobs: Sequence[Held]) -> dict[str, str]:
     """The ``dependency_status`` that each should have."""
     statuses = parent_statuses(database, {parent for job in jobs for parent in job.depends_on})
-    return {job.id: state_of(job.depends_on, statuses) for job in jobs}
+    return {job.id: state_of(job.depends_on, statuses, spawner_of(job.ancestry)) for job in jobs}
 
 
 def _failed_by_others(job: Held) -> bool:

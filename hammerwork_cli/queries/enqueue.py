@@ -1,7 +1,7 @@
 """Writing new jobs, the way the original's workers want to read them."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from operator import eq
 from typing import Any
@@ -15,6 +15,7 @@ from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.queries import limits
 from hammerwork_cli.queries.dependencies import parent_statuses, state_of
 from hammerwork_cli.queries.kinship import chunks
+from hammerwork_cli.queries.releases import RECURRING
 
 ROWS_A_STATEMENT = 500
 MOST_PARENTS = 1000
@@ -42,12 +43,57 @@ def insert(database: Database, jobs: Sequence[NewJob]) -> int:
     return database.transaction(work)
 
 
-def all_there(database: Database, ids: Collection[str]) -> bool:
-    """Whether all of these jobs have been written."""
-    found = 0
-    for part in chunks(sorted(ids), database.key_chunk):
-        found += len(database.rows("claims.statuses", ids=database.ids(part)))
-    return bool(ids) and found == len(ids)
+def many(database: Database, jobs: Sequence[NewJob]) -> None:
+    """Inserts jobs that may depend on each other, all or none; those that are there already stay as they are.
+
+    Raises:
+        JobNotFoundError: one depends on a job that does not exist.
+        ConflictError: one depends on a job that failed or recurs, or on itself by way of others; or another job has its
+            id, here or in the database.
+        RefusedValueError: the database cannot hold one.
+    """
+    by_id: dict[str, NewJob] = {}
+    for job in jobs:
+        limits.check(database, job)
+        if by_id.setdefault(job.id, job) != job:
+            raise ConflictError(f"Two different jobs have the id {job.id}.")
+    stuck = in_circle({job.id: {*job.depends_on} & by_id.keys() for job in by_id.values()})
+    if stuck:
+        raise ConflictError(f"Jobs wait for each other, among them {stuck}: none of them would ever run.")
+
+    def work() -> None:
+        known = stored(database, list(by_id))
+        for job, row in known.items():
+            _compare(by_id[job], row)
+        new = [job for job in by_id.values() if job.id not in known]
+        written = {job.id for job in new}
+        settle(database, new, {parent for job in new for parent in job.depends_on} - written)
+        insert(database, new)
+
+    try:
+        database.transaction(work)
+    except RefusedValueError:
+        # Perhaps somebody wrote one of them meanwhile: now it is there, and is compared.
+        if not stored(database, list(by_id)):
+            raise
+        database.transaction(work)
+
+
+def in_circle(waits: Mapping[str, Collection[str]]) -> str | None:
+    """The first of the jobs that wait, directly or not, for themselves; of each, what it waits for is given."""
+    left = {job: set(others) for job, others in waits.items()}
+    dependents: dict[str, list[str]] = {}
+    for job, others in left.items():
+        for other in others:
+            dependents.setdefault(other, []).append(job)
+    free = [job for job in {*dependents, *left} if not left.get(job)]
+    while free:
+        done = free.pop()
+        for job in dependents.get(done, ()):
+            left[job].discard(done)
+            if not left[job]:
+                free.append(job)
+    return min((job for job, others in left.items() if others), default=None)
 
 
 def settle(database: Database, jobs: Sequence[NewJob], external: Collection[str]) -> None:
@@ -60,7 +106,7 @@ def settle(database: Database, jobs: Sequence[NewJob], external: Collection[str]
 
     Raises:
         JobNotFoundError: a job in ``external`` does not exist.
-        ConflictError: it failed.
+        ConflictError: it failed, or recurs.
     """
     statuses = living_parents(database, external)
     for job in jobs:
@@ -74,11 +120,16 @@ def living_parents(database: Database, parents: Collection[str]) -> dict[str, st
 
     Raises:
         JobNotFoundError: one does not exist.
-        ConflictError: one failed.
+        ConflictError: one failed, or recurs.
     """
     statuses = parent_statuses(database, parents) if parents else {}
     for parent in parents:
         status = statuses.get(parent)
+        if status == RECURRING:
+            raise ConflictError(
+                f"The job {parent} recurs and never completes: what depends on it would never run.",
+                hint="Let each of its runs spawn the job instead.",
+            )
         if status is None:
             raise JobNotFoundError(parent, "to depend on")
         if status in FAILURES:
@@ -97,7 +148,7 @@ def once(database: Database, job: NewJob) -> EnqueuedJob:
 
     Raises:
         JobNotFoundError: it depends on a job that does not exist.
-        ConflictError: it depends on a job that failed, or another job has its id.
+        ConflictError: it depends on a job that failed or recurs, or another job has its id.
         RefusedValueError: the database cannot hold it.
     """
     limits.check(database, job)
@@ -105,16 +156,39 @@ def once(database: Database, job: NewJob) -> EnqueuedJob:
 
 
 def _once(database: Database, job: NewJob) -> EnqueuedJob:
-    stored = _stored(database, job.id)
-    if stored is None:
+    row = stored(database, [job.id]).get(job.id)
+    if row is None:
         job = _settled(database, job)
-        if _insert(database, "jobs.insert_once", [job]):
+        row = _insert_or_find(database, job)
+        if row is None:
             return _written(job)
-        stored = _stored(database, job.id)
-    if stored is None:
+    _compare(job, row)
+    return _found(job, row)
+
+
+def insert_new(database: Database, job: NewJob, *, but: str) -> bool:
+    """Inserts a job unless there is one with its id, which must be the same in all ``but`` one field.
+
+    Returns:
+        Whether it was inserted.
+
+    Raises:
+        ConflictError: another job has its id.
+    """
+    row = stored(database, [job.id]).get(job.id) or _insert_or_find(database, job)
+    if row is not None:
+        _compare(job, row, but=but)
+    return row is None
+
+
+def _insert_or_find(database: Database, job: NewJob) -> Row | None:
+    """What is stored under a job's id; nothing if it was inserted."""
+    if _insert(database, "jobs.insert_once", [job]):
+        return None
+    row = stored(database, [job.id]).get(job.id)
+    if row is None:
         raise RetryableError(f"The job {job.id} was there and was deleted at the same moment.", hint="Try again.")
-    _compare(job, stored)
-    return _found(job, stored)
+    return row
 
 
 def _written(job: NewJob) -> EnqueuedJob:
@@ -144,27 +218,30 @@ def _found(job: NewJob, row: Row) -> EnqueuedJob:
     )
 
 
-def _stored(database: Database, job: str) -> Row | None:
-    """The statement's columns of the job with this id, archived or not; the last are those of ``_COMPARED``."""
-    row = database.row("jobs.stored", id=job)
-    if row is None and "archive" in database.tags:
-        row = database.row("jobs.archived_stored", id=job)
-        row = row and (row[0], unpacked(row[1]), *row[2:])
-    return row
+def stored(database: Database, jobs: Sequence[str]) -> dict[str, Row]:
+    """The statement's columns, the last of which are ``_COMPARED``, of those jobs that exist, archived or not."""
+    found: dict[str, Row] = {}
+    for part in chunks(sorted(jobs), database.key_chunk):
+        found |= {str(job): tuple(row) for job, *row in database.rows("jobs.stored", ids=database.ids(part))}
+        missing = [job for job in part if job not in found]
+        if missing and "archive" in database.tags:
+            for job, status, payload, *rest in database.rows("jobs.archived_stored", ids=missing):
+                found[str(job)] = (status, unpacked(payload), *rest)
+    return found
 
 
-def _compare(job: NewJob, row: Row) -> None:
+def _compare(job: NewJob, row: Row, *, but: str = "") -> None:
     status, payload, parents, priority, _, _, *facts, cron_schedule, timezone = row
-    stored = (*facts, *_recurrence(cron_schedule, timezone))
+    columns = (*facts, *_recurrence(cron_schedule, timezone))
     recurrence = _recurrence(job.cron_schedule, job.timezone)
     asked = (job.queue, job.max_attempts, job.timeout_seconds, job.trace_id, job.correlation_id, *recurrence)
-    same = dict(zip(_COMPARED, map(eq, stored, asked), strict=True))
+    same = dict(zip(_COMPARED, map(eq, columns, asked), strict=True))
     same["priority"] = priority_word(priority) == job.priority.word
     same |= {"payload": _same_json(payload, job.payload), "depends_on": {*id_list(parents)} == {*job.depends_on}}
-    differs = ", ".join(name for name, is_same in same.items() if not is_same)
+    differs = ", ".join(name for name, is_same in same.items() if not is_same and name != but)
     if differs:
         raise ConflictError(
-            f"There is another job {job.id} ({stored[0]}, {status_of(status)}) with a different {differs}.",
+            f"There is another job {job.id} ({columns[0]}, {status_of(status)}) with a different {differs}.",
             hint=f"See: hammerwork job show {job.id}",
         )
 
@@ -195,11 +272,12 @@ def _insert(database: Database, statement: str, jobs: Sequence[NewJob]) -> int:
     strategies = any(job.retry_strategy is not None for job in jobs)
     if strategies:
         _check_strategies(database)
+    columns = {"rare": rare, "strategies": strategies, "ancestries": any(job.ancestry for job in jobs)}
     nobody = stored_ids(database, ())
-    rows = [_row(database, job, nobody, rare=rare, strategies=strategies) for job in jobs]
+    rows = [_row(database, job, nobody, **columns) for job in jobs]
     if len(rows) > 1:
-        return database.insert(statement, rows, rare=rare, strategies=strategies)
-    return database.run(statement, rows=rows, rare=rare, strategies=strategies)
+        return database.insert(statement, rows, **columns)
+    return database.run(statement, rows=rows, **columns)
 
 
 def _check_strategies(database: Database) -> None:
@@ -218,7 +296,9 @@ def _is_rare(job: NewJob) -> bool:
     return job.recurring or job.result_storage != "none" or (job.started_at or job.failed_at) is not None
 
 
-def _row(database: Database, job: NewJob, nobody: str, *, rare: bool, strategies: bool) -> tuple[Any, ...]:
+def _row(
+    database: Database, job: NewJob, nobody: str, *, rare: bool, strategies: bool, ancestries: bool
+) -> tuple[Any, ...]:
     if len(job.depends_on) > MOST_PARENTS:
         raise RefusedValueError(f"A job may depend on {MOST_PARENTS:,} jobs at most, not on {len(job.depends_on):,}.")
     row: tuple[Any, ...] = (
@@ -256,7 +336,9 @@ def _row(database: Database, job: NewJob, nobody: str, *, rare: bool, strategies
             job.result_ttl_seconds,
             job.result_max_size_bytes,
         )
-    return (*row, job.retry_strategy) if strategies else row
+    if strategies:
+        row += (job.retry_strategy,)
+    return (*row, job.ancestry) if ancestries else row
 
 
 def stored_ids(database: Database, ids: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from functools import partial
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import FAILURES, WAITING, Counts, JobFilter, JobStatus, Outcome
-from hammerwork_cli.queries import dependencies, spawn_records
+from hammerwork_cli.queries import dependencies, notices, spawn_records
 from hammerwork_cli.queries.dependencies import EVERY_JOB, WAITING_SPELLINGS, Following, Held, hold
 from hammerwork_cli.queries.job_selections import BATCH, Selection, failed_below
 from hammerwork_cli.queries.kinship import chunks
@@ -71,8 +71,13 @@ class Change:
         step.later = self._later(database, free)
         free = [job for job in free if job.id not in step.later]
         self._change(database, free, step)
-        step.following = self.follow(database, Following(parents=[job.id for job in free]))
+        step.following = self.follow(database, Following(parents=[job.id for job in free if self._leads(job)]))
         return step
+
+    def _leads(self, job: Held) -> bool:
+        """Whether dependents of a job that was changed are changed along."""
+        del job
+        return True
 
     def may_leave_some(self, database: Database, selection: Selection) -> bool:
         """Whether some of the jobs in acceptable statuses may be left all the same."""
@@ -149,6 +154,10 @@ class Retry(Change):
 
             spawning.allow_again(database, [job.id for job in jobs])
 
+    def _leads(self, job: Held) -> bool:
+        """A recurring one spawns anew; what it spawned in the run that was cancelled stays failed."""
+        return not job.recurring
+
     def follow(self, database: Database, begun: Following) -> Following:
         """Re-arms what failed only because of the jobs."""
         return dependencies.rearm_next(database, begun, self.now)
@@ -181,8 +190,10 @@ class Cancel(Change):
             )
 
     def follow(self, database: Database, begun: Following) -> Following:
-        """Fails what waits for the jobs."""
-        return dependencies.fail_next(database, begun, self.now, self.followers_error)
+        """Fails what waits for the jobs, and what they spawned before their end and has not begun."""
+        following = dependencies.fail_next(database, begun, self.now, self.followers_error)
+        notices.notify(database, following.released)
+        return following
 
 
 class Delete(Change):

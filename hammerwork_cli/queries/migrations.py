@@ -55,7 +55,7 @@ MIGRATIONS = (
     Migration("015_spawn_indexes", "Indexes that find children and spawning parents", "ours"),
     Migration("016_recent_jobs_index", "An index that lists the newest jobs", "ours"),
     Migration("017_workers", "Workers, their claims, and what they spawned", "ours"),
-    Migration("018_claims", "When jobs were claimed, and exact keys", "ours"),
+    Migration("018_claims", "When jobs were claimed, exact keys, and where jobs stand in their tree", "ours"),
 )
 
 

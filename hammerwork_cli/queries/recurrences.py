@@ -29,3 +29,9 @@ def next_due(
     except UsageError as error:
         log.error("Job %s does not come back: %s", job, error.message)
         return None
+
+
+def occurrence_of(*, recurring: bool, next_run_at: Moment) -> str:
+    """Which run of a recurring job its row is about: the same for every attempt at it; empty for other jobs."""
+    run = moment(next_run_at) if recurring else None
+    return run.isoformat(timespec="microseconds") if run else ""

@@ -51,7 +51,7 @@ def forget(database: Database, jobs: Sequence[str]) -> list[str]:
     for part in chunks(sorted(set(jobs)), database.key_chunk):
         existing = {str(row[0]) for row in database.rows("spawn_records.existing", ids=database.ids(part))}
         nowhere = [job for job in part if job not in existing]
-        for what in ("requests", "keys", "operations", "roots") if nowhere else ():
+        for what in ("requests", "keys", "operations", "trees") if nowhere else ():
             database.run(f"spawn_records.forget_{what}", ids=database.ids(nowhere), listed=json.dumps(nowhere))
         gone += nowhere
     return gone

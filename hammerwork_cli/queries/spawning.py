@@ -4,31 +4,22 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import ConflictError, NotFoundError
-from hammerwork_cli.models import JobStatus, NewJob, SpawnConfig, SpawnRequest, id_list, new_id
-from hammerwork_cli.queries import claims, enqueue, limits, notices
+from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueError
+from hammerwork_cli.models import JobStatus, NewJob, SpawnConfig, SpawnRequest, new_id
+from hammerwork_cli.queries import ancestry, claims, dependencies, enqueue, limits, notices
+from hammerwork_cli.queries.ancestry import Spawner
 from hammerwork_cli.queries.claims import Claim, Claimed, Ended, Settled
 from hammerwork_cli.queries.dependencies import hold, parent_statuses, state_of
-from hammerwork_cli.queries.kinship import chunks, live_or_archived
+from hammerwork_cli.queries.kinship import chunks
 from hammerwork_cli.queries.workers import Registration
 
+MOST_SPAWNS = 100
+"""So many of its spawns are remembered of a recurring parent."""
 Batches = Callable[[], Iterable[Sequence[NewJob]]]
 """The children in lists; called again when the transaction has to be run again."""
-
-
-class Ancestry(NamedTuple):
-    """Where a job stands in its tree.
-
-    Attributes:
-        root: the topmost ancestor, by first parents.
-        depth: levels above the job; one more than the bound when there are more.
-    """
-
-    root: str
-    depth: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +29,15 @@ class Operation:
     Attributes:
         id: of the record.
         error: why nothing was spawned, where the parent completes all the same.
-        max_descendants: most jobs below the root, where that is limited.
     """
 
     id: str
-    ancestry: Ancestry
+    spawner: Spawner
     handler: str
     config: SpawnConfig
     started_at: datetime
     children: int
     error: str | None = None
-    request: str | None = None
-
-
-class DescendantsError(ConflictError):
-    """More jobs below a root than its configuration allows."""
-
-    code = "too_many_descendants"
 
 
 class LostClaimError(ConflictError):
@@ -66,27 +49,6 @@ class LostClaimError(ConflictError):
 def spawned_before(database: Database, job: Claimed) -> bool:
     """Whether this run of a job has spawned: an earlier attempt completed it, and somebody retried it."""
     return database.row("spawning.spawned_before", id=job.id, occurrence=job.occurrence) is not None
-
-
-def ancestry(database: Database, job: Claimed, bound: int) -> Ancestry:
-    """Walks up from a job, through parents of any program, archived ones too, at most ``bound`` + 1 levels."""
-    root, seen = job.id, {job.id}
-    level: Sequence[str] = id_list(job.depends_on)
-    depth = 0
-    while level and depth <= bound:
-        above = _above(database, [parent for parent in level if parent not in seen])
-        if not above:
-            break
-        depth += 1
-        root = next((parent for parent in level if parent in above), root)
-        seen |= above.keys()
-        level = list(dict.fromkeys(parent for member in level for parent in above.get(member, ())))
-    return Ancestry(root, depth)
-
-
-def _above(database: Database, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    stored = live_or_archived(database, "spawning.above", "spawning.archived_above", ids)
-    return {job: id_list(parents) for job, parents in stored.items()}
 
 
 def complete(
@@ -112,7 +74,8 @@ def complete(
 
     Raises:
         NotFoundError, ConflictError: a job in ``external`` does not exist, or failed.
-        DescendantsError: the root has too many descendants.
+        ConflictError: a child has the id of another job.
+        LimitError: there are too many children, or descendants of the root.
         RefusedValueError: the database refuses a child or the result.
     """
 
@@ -122,13 +85,12 @@ def complete(
             if database.row("spawning.is_recorded", id=operation.id) is None:
                 settled.lost.add(run.job.id)
             return settled
-        _insert(database, batches, external, settled)
-        _record(database, run.job, operation, now)
-        claims.finish(database, [run.job.id] if run.at is None else [], [], now, settled)
-        _count_descendants(database, operation)
+        _write(database, operation, batches, external, now, settled, ended=[run.job.id] if run.at is None else [])
+        if run.at is not None:
+            _forget_earlier(database, run.job)
         return settled
 
-    return database.transaction(work)
+    return _naming_doubles(database, batches, work)
 
 
 def _complete_parent(database: Database, run: Ended, now: datetime) -> bool:
@@ -144,44 +106,73 @@ def _complete_parent(database: Database, run: Ended, now: datetime) -> bool:
     return bool(changed)
 
 
-def _insert(database: Database, batches: Batches, external: Iterable[str], settled: Settled) -> None:
+def _write(
+    database: Database,
+    operation: Operation,
+    batches: Batches,
+    external: Iterable[str],
+    now: datetime,
+    settled: Settled,
+    *,
+    ended: Sequence[str],
+) -> None:
+    """The children, the record of them, what waited for ``ended``, and at last the limits."""
     enqueue.living_parents(database, sorted(set(external)))
+    place = operation.spawner.ancestry.child().stored()
     for batch in batches():
         for job in batch:
             limits.check(database, job)
+            job.ancestry = place
         enqueue.insert(database, batch)
         for job in batch:
             if job.dependency_status != "waiting":
                 settled.released[job.queue] = settled.released.get(job.queue, 0) + 1
+    _record(database, operation, now)
+    claims.finish(database, ended, [], now, settled)
+    if operation.children:
+        ancestry.count(database, operation.spawner, operation.children, late=operation.children)
 
 
-def _count_descendants(database: Database, operation: Operation) -> None:
-    """Counts them where they are limited: last, since all spawns of a tree wait for this one row."""
-    most, root = operation.config.max_descendants, operation.ancestry.root
-    if most is None or not operation.children:
-        return
-    database.run("spawning.add_descendants", root=root, children=operation.children)
-    total = int(database.rows("spawning.descendants", root=root)[0][0])
-    if total > most:
-        raise DescendantsError(f"max_descendants is {most:,}: job {root} would have {total:,}.", total=total)
+def _naming_doubles(database: Database, batches: Batches, work: Callable[[], Settled]) -> Settled:
+    """Runs a transaction; a database that refuses two jobs with one id does not say which."""
+    try:
+        return database.transaction(work)
+    except RefusedValueError as error:
+        for batch in batches():
+            known = min(enqueue.stored(database, [job.id for job in batch]), default=None)
+            if known is not None:
+                raise ConflictError(
+                    f"The child {known} cannot be written: there is a job with this id already.",
+                    hint="context.spawn(job, key=...) takes a job that is there for the child.",
+                ) from error
+        raise
 
 
-def _record(database: Database, job: Claimed, operation: Operation, now: datetime) -> None:
+def _forget_earlier(database: Database, job: Claimed) -> None:
+    """Forgets what was recorded of a recurring parent, but for its last spawns."""
+    old = database.row("spawning.old_spawn", parent=job.id, kept=MOST_SPAWNS)
+    if old is not None:
+        database.run("spawning.forget_earlier_spawns", parent=job.id, ended=old[0])
+        database.run("spawning.forget_earlier_trees", parent=job.id, occurrence=old[1])
+
+
+def _record(database: Database, operation: Operation, now: datetime) -> None:
+    spawner = operation.spawner
     database.run(
         "spawning.record",
         id=operation.id,
-        parent=job.id,
-        root=operation.ancestry.root,
-        depth=operation.ancestry.depth,
-        occurrence=job.occurrence,
+        parent=spawner.job.id,
+        root=spawner.ancestry.root,
+        depth=spawner.ancestry.depth,
+        occurrence=spawner.job.occurrence,
         operation=operation.config.operation_id,
         handler=operation.handler,
         config=json.dumps(operation.config.stored()),
         outcome="spawned" if operation.error is None else "failed",
         children=operation.children,
         error=operation.error,
-        worker=job.claim.worker or None,
-        request=operation.request,
+        worker=spawner.job.claim.worker or None,
+        request=spawner.request,
         started=operation.started_at,
         ended=now,
     )
@@ -192,48 +183,64 @@ def hook_failed(database: Database, operation: str, error: str) -> None:
     database.run("spawning.hook_failed", id=operation, error=error)
 
 
-def spawn_now(
-    database: Database, parent: Claimed, key: str, child: NewJob, *, most: int | None, now: datetime
-) -> tuple[str, bool]:
+def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, now: datetime) -> tuple[str, bool]:
     """Inserts a child of a job that is still running, unless this run of it has one under the same key.
+
+    A job that has the child's id already, and is the same but for what it depends on, is taken for the child.
 
     Args:
         database: where.
-        parent: the running job.
+        spawner: the running job.
         key: names the child among those of this run, over all of its attempts.
         child: depends on the parent already.
-        most: most children by key; ``None`` for no limit.
         now: the server's clock.
 
     Returns:
         The child's id, and whether it was inserted now.
 
     Raises:
-        LostClaimError: the parent is not this worker's any more.
-        ConflictError: there are as many children as allowed.
+        LostClaimError: the parent, or the request, is not this worker's any more.
+        LimitError: there are too many children, or descendants of the root.
+        ConflictError: another job has the child's id, or the child depends on a job that failed.
+        NotFoundError: the child depends on a job that does not exist.
         RefusedValueError: the database refuses the child.
     """
     limits.check(database, child)
-    known = {"parent": parent.id, "occurrence": parent.occurrence}
+    parent, place = spawner.job.id, spawner.ancestry
+    run = {"parent": parent, "occurrence": spawner.occurrence}
+    child.ancestry = place.child(spawner=parent).stored()
 
     def work() -> tuple[str, bool]:
-        held = {"token": parent.claim.token, "started": parent.claim.started_at}
-        if not database.run("claims.touch", id=parent.id, **held):
-            raise LostClaimError(f"Job {parent.id} is not this worker's any more: nothing is spawned for it.")
-        row = database.row("spawning.child_by_key", key=key, **known)
+        if not _holds(database, spawner):
+            raise LostClaimError(f"Job {parent} is not this worker's any more: nothing is spawned for it.")
+        row = database.row("spawning.child_by_key", key=key, **run)
         if row:
             return str(row[0]), False
-        if most is not None and database.rows("spawning.count_keys", **known)[0][0] >= most:
-            raise ConflictError(f"max_spawn_count is {most:,}: job {parent.id} may not spawn more.")
-        others = [other for other in child.depends_on if other != parent.id]
+        others = [other for other in child.depends_on if other != parent]
         if others:
             child.dependency_status = state_of(others, enqueue.living_parents(database, others))
-        enqueue.insert(database, [child])
-        notices.notify(database, [child.queue])
-        database.run("spawning.record_key", key=key, child=child.id, now=now, **known)
-        return child.id, True
+        is_new = enqueue.insert_new(database, child, but="depends_on")
+        if is_new:
+            notices.notify(database, [child.queue])
+        if spawner.job.recurring and not spawner.request:
+            database.run("spawning.forget_earlier_keys", **run)
+        # A job that is there already is no descendant once more.
+        database.run(
+            "spawning.record_key", key=key, child=child.id, now=now, root=place.root if is_new else None, **run
+        )
+        ancestry.count(database, spawner, int(is_new), late=0)
+        return child.id, is_new
 
     return database.transaction(work)
+
+
+def _holds(database: Database, spawner: Spawner) -> bool:
+    """Locks what a job spawns for: its run, or the request; whether it is still ours."""
+    claim = spawner.job.claim
+    if spawner.request is None:
+        return database.run("claims.touch", id=spawner.job.id, token=claim.token, started=claim.started_at) == 1
+    hold(database, [spawner.job.id])
+    return database.row("spawning.hold_request", id=spawner.request, token=claim.token) is not None
 
 
 # Requests to spawn again.
@@ -322,20 +329,26 @@ def fulfil(
         # Locked before its request, as whoever deletes the job does; who deleted it has taken the request along.
         hold(database, [job.id])
         if not _end_request(database, wish, job, "done", now, operation.children, None):
-            settled.lost.add(job.id)
+            # Unless an earlier try of the same was committed and not answered.
+            if database.row("spawning.is_recorded", id=operation.id) is None:
+                settled.lost.add(job.id)
             return settled
-        _insert(database, batches, external, settled)
-        _record(database, job, operation, now)
-        claims.finish(database, [job.id], [], now, settled)
-        _count_descendants(database, operation)
+        _write(database, operation, batches, external, now, settled, ended=[job.id])
         return settled
 
-    return database.transaction(work)
+    return _naming_doubles(database, batches, work)
 
 
 def refuse(database: Database, wish: SpawnRequest, job: Claimed, error: str, now: datetime) -> None:
-    """Ends a request that could not be fulfilled."""
-    database.transaction(lambda: _end_request(database, wish, job, "failed", now, 0, error))
+    """Ends a request that could not be fulfilled; what was spawned for it early and has not begun fails."""
+
+    def work() -> None:
+        if _end_request(database, wish, job, "failed", now, 0, error):
+            early = [child for _, child in dependencies.spawned_early(database, [job.id], request=wish.id)]
+            dependencies.fail(database, early, now, "The request to spawn that it was spawned for failed.")
+            claims.finish(database, [], early, now, Settled())
+
+    database.transaction(work)
 
 
 def _end_request(

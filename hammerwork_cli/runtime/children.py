@@ -16,6 +16,7 @@ from typing import IO, Any, Self
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import NewJob, SpawnConfig
+from hammerwork_cli.queries.enqueue import in_circle
 from hammerwork_cli.runtime.fields import whole_seconds
 from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.spawning import (
@@ -161,25 +162,9 @@ class Children:
                 waits[job.id] = siblings
             elif len(job.depends_on) >= MOST_DEPENDENCIES and self.parent not in job.depends_on:
                 raise _too_many(job)
-        stuck = _cycle(waits)
+        stuck = in_circle(waits)
         if stuck:
             raise UnwritableError(f"Children wait for each other, among them {stuck}. Nothing was spawned.")
-
-
-def _cycle(waits: dict[str, set[str]]) -> str | None:
-    """One of the jobs that wait, directly or not, for themselves."""
-    dependents: dict[str, list[str]] = {}
-    for job, others in waits.items():
-        for other in others:
-            dependents.setdefault(other, []).append(job)
-    free = [other for other in dependents if other not in waits]
-    while free:
-        done = free.pop()
-        for job in dependents.get(done, ()):
-            waits[job].discard(done)
-            if not waits[job]:
-                free.append(job)
-    return min((job for job, others in waits.items() if others), default=None)
 
 
 def _too_many(job: NewJob) -> UnwritableError:

@@ -8,9 +8,11 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import SpawnConfig
+from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.retry import RetryStrategy
 from hammerwork_cli.runtime.retry import check as checked_strategy
-from hammerwork_cli.runtime.spawning import SpawnManager
+from hammerwork_cli.runtime.spawning import FoundHandler, SpawnManager
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -108,6 +110,13 @@ class Handlers(SpawnManager):
             for queue in manager.queues:
                 handler = manager._workers[queue]
                 self.register_job(queue, handler.function, retry=handler.retry, timeout=handler.timeout)
+
+    def spawn_handler(self, job: Job, config: SpawnConfig | None) -> FoundHandler | None:
+        """See :class:`SpawnManager`. A job that does something may have configuration, and spawn by key only."""
+        named = config is not None and config.handler is not None
+        if not named and job.queue in self._workers and job.queue not in self._spawners:
+            return None
+        return super().spawn_handler(job, config)
 
     def job_handler(self, queue: str) -> JobHandler | None:
         """What a job of ``queue`` does; ``None`` when nobody said: it may still spawn."""

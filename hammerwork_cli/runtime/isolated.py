@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hammerwork_cli.errors import HammerworkError
-from hammerwork_cli.models import SpawnConfig
+from hammerwork_cli.models import Ancestry, SpawnConfig
 from hammerwork_cli.runtime import logs, streams
 from hammerwork_cli.runtime.children import iterable
 from hammerwork_cli.runtime.failures import first_line, is_retryable, message_of, trace_of
@@ -64,7 +64,7 @@ class Answer(NamedTuple):
 
     Attributes:
         kind: ``ready`` (with the process's id), ``value`` (the last one), ``jobs`` (children), ``write`` (one to be
-            written now), ``error``.
+            written now), ``place`` (where does the job stand?), ``error``.
         value: what it is about.
     """
 
@@ -228,7 +228,11 @@ class _Server:
             written, queue = answer
             return replace(job, id=written, queue=queue)
 
-        return SpawnContext(Job.of(record.job), record.config, self._queue, spawn, record.result)
+        def place() -> Ancestry:
+            depth, root = self._ask(Answer("place"), number)
+            return Ancestry(root, depth=depth)
+
+        return SpawnContext(Job.of(record.job), record.config, self._queue, spawn, record.result, place)
 
     def _ask(self, question: Answer, number: int) -> Any:
         """Says something in the course of a run, and returns the answer."""

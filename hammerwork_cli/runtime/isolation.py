@@ -121,6 +121,8 @@ class Processes:
                     process.say("more")
                 elif kind == "write" and context is not None:
                     refusal = _write(process, context, *value)
+                elif kind == "place" and context is not None:
+                    process.say((context.depth, context.root_id))
                 elif kind == "error":
                     raise refusal if value.refused and refusal is not None else _Failed(value)
                 else:

@@ -14,7 +14,7 @@ from uuid import UUID
 from hammerwork_cli.database import Database, DatabaseUrl
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import EnqueuedJob, NewJob, moment, status_of
-from hammerwork_cli.queries import enqueue, limits, notices, results
+from hammerwork_cli.queries import enqueue, notices, results
 from hammerwork_cli.queries.claims import Claim, Claimed
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.fields import full_id
@@ -77,6 +77,8 @@ class Queue:
     def enqueue_many(self, jobs: Iterable[Job]) -> list[Job]:
         """Writes many jobs, all or none. They may depend on each other, and on jobs that are there.
 
+        A job with the same id that is there already is left as it is.
+
         Raises:
             UsageError, NotFoundError, ConflictError, RefusedValueError: see :meth:`enqueue`.
         """
@@ -84,7 +86,9 @@ class Queue:
 
         def unit(database: Database) -> None:
             now = self._now(database)
-            database.transaction(lambda: _write(database, [job.new_job(now) for job in many]))
+            new = [job.new_job(now) for job in many]
+            enqueue.many(database, new)
+            notices.notify(database, {job.queue for job in new})
 
         self.connections.run(unit, patience=self.patience)
         return many
@@ -159,15 +163,3 @@ def _write_one(database: Database, job: NewJob) -> EnqueuedJob:
     placed = enqueue.once(database, job)
     notices.notify(database, [job.queue])
     return placed
-
-
-def _write(database: Database, jobs: list[NewJob]) -> None:
-    ids = {job.id for job in jobs}
-    external = {parent for job in jobs for parent in job.depends_on} - ids
-    if enqueue.all_there(database, ids):
-        return  # a second try of a commit that went through
-    for job in jobs:
-        limits.check(database, job)
-    enqueue.settle(database, jobs, external)
-    enqueue.insert(database, jobs)
-    notices.notify(database, {job.queue for job in jobs})

@@ -17,24 +17,23 @@ from hammerwork_cli.models import SpawnConfig, new_id
 from hammerwork_cli.queries import results, spawning
 from hammerwork_cli.queries.claims import Claimed, End, Ended, Settled
 from hammerwork_cli.queries.recurrences import next_due
-from hammerwork_cli.queries.spawning import DescendantsError, LostClaimError, Operation
+from hammerwork_cli.queries.spawning import LostClaimError, Operation
 from hammerwork_cli.runtime.children import Children, drain, drain_async
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.event_loop import EventLoop
 from hammerwork_cli.runtime.failures import Failed, FinalError, OutOfTimeError, described, message_of
 from hammerwork_cli.runtime.handlers import Handlers, JobHandler, takes_context
 from hammerwork_cli.runtime.job import Job
+from hammerwork_cli.runtime.parents import Parent, named_limits
 from hammerwork_cli.runtime.pulse import ServerClock
 from hammerwork_cli.runtime.results import result_text
 from hammerwork_cli.runtime.retry import RetryStrategy
 from hammerwork_cli.runtime.slots import Run, Slots, Wish
 from hammerwork_cli.runtime.spawning import (
-    DEEPEST,
     FoundHandler,
     SpawnContext,
     SpawnError,
     SpawnFailedError,
-    SpawnLimitError,
     SpawnRefusedError,
     SpawnResult,
     config_of,
@@ -171,34 +170,13 @@ class Runner:
 
     # Spawning.
 
-    def _context(self, run: Run, parent: Job, config: SpawnConfig, result: str | None = None) -> SpawnContext:
+    def _context(self, run: Run, job: Job, config: SpawnConfig, result: str | None = None) -> SpawnContext:
+        parent = self._parent(run, config)
+        return SpawnContext(job, _own(config), self.queue, parent.spawn, result, lambda: parent.place)
 
-        def spawn(job: Job, *, key: str) -> Job:
-            return self._spawn_now(run.job, parent, config, job, key)
-
-        return SpawnContext(parent, _own(config), self.queue, spawn, result)
-
-    def _spawn_now(self, claimed: Claimed, parent: Job, config: SpawnConfig, child: Job, key: str) -> Job:
-        if not isinstance(key, str) or not 0 < len(key) <= 255:
-            raise UsageError(f"The key of a child is text of 1 to 255 characters, not {key!r:.60}.")
-        now = self.clock.now()
-        unlimited = replace(config, max_spawn_count=None, spawn_delay=None)
-        with drain(parent, unlimited, [child], now) as children:
-            new = next(iter(children.batches()))[0]
-        self._check_depth(claimed, config)
-
-        def unit(database: Database) -> str:
-            most = config.max_spawn_count
-            return spawning.spawn_now(database, claimed, key, new, most=most, now=now)[0]
-
-        return replace(child, id=self.connections.run(unit), queue=new.queue)
-
-    def _check_depth(self, claimed: Claimed, config: SpawnConfig) -> spawning.Ancestry:
-        most = DEEPEST if config.max_depth is None else config.max_depth
-        place = self.connections.run(lambda database: spawning.ancestry(database, claimed, most))
-        if place.depth + 1 > most:
-            raise SpawnLimitError("max_depth", most, place.depth + 1, place.root)
-        return place
+    def _parent(self, run: Run, config: SpawnConfig) -> Parent:
+        request = run.work.request.id if isinstance(run.work, Wish) else None
+        return Parent(self.connections, self.clock, run.job, config, request)
 
     def _spawn(self, run: Run, completed: Ended, found: FoundHandler, config: SpawnConfig) -> Ended | None:
         claimed, began = completed.job, self.clock.now()
@@ -214,7 +192,7 @@ class Runner:
                 return None
             try:
                 self._commit(run, completed, operation, children)
-            except (NotFoundError, ConflictError, UsageError) as error:
+            except (NotFoundError, ConflictError, UsageError, SpawnError) as error:
                 return self._not_spawned(run, completed, found, config, error, began)
             self._tell(found, operation, claimed, children)
         return None
@@ -223,15 +201,17 @@ class Runner:
         self, run: Run, found: FoundHandler, config: SpawnConfig, result: str | None, began: datetime
     ) -> tuple[Operation, Children]:
         """Each step gets a job and a configuration of its own: what one changes in them, no other one sees."""
-        place = self._check_depth(run.job, config)
+        parent = self._parent(run, config)
+        parent.check_depth()
+        root = parent.place.root
         self._validate(run, found, config)
         produced = found.handler.spawn_jobs(self._context(run, Job.of(run.job), config, result))
         job = Job.of(run.job)
         if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):
-            children = self._loop.result(drain_async(job, config, produced, began, place.root), run.deadline)
+            children = self._loop.result(drain_async(job, config, produced, began, root), run.deadline)
         else:
-            children = drain(job, config, produced, began, place.root)
-        return Operation(new_id(), place, found.name, config, began, len(children)), children
+            children = drain(job, config, produced, began, root)
+        return Operation(new_id(), parent.spawner, found.name, config, began, len(children)), children
 
     def _validate(self, run: Run, found: FoundHandler, config: SpawnConfig) -> None:
         try:
@@ -252,19 +232,11 @@ class Runner:
                 now=max(self.clock.now(), run.job.claim.started_at),
             )
 
-        try:
+        with named_limits():
             settled = self.connections.run(unit)
-        except DescendantsError as error:
-            raise self._too_many(operation, error) from error
         self.counted(0 if settled.lost else 1, 0)
         if settled.lost:
             raise LostClaimError(f"Job {run.job.id} is not this worker's any more: it spawned nothing.")
-
-    def _too_many(self, operation: Operation, error: DescendantsError) -> SpawnLimitError:
-        most = operation.config.max_descendants or 0
-        total = error.details.get("total")
-        attempted = total if isinstance(total, int) else most + operation.children
-        return SpawnLimitError("max_descendants", most, attempted, operation.ancestry.root)
 
     def _not_spawned(
         self,
@@ -284,8 +256,7 @@ class Runner:
         if isinstance(error, OutOfTimeError) or config.on_error != "complete" or not self.slots.decide(run):
             return self.failed(completed.job, Failed.by(error))
         log.warning("Job %s spawned nothing: %s", completed.job.id, text.partition("\n")[0])
-        place = self.connections.run(lambda database: spawning.ancestry(database, completed.job, DEEPEST))
-        operation = Operation(new_id(), place, found.name, config, began, 0, error=text)
+        operation = Operation(new_id(), self._parent(run, config).spawner, found.name, config, began, 0, error=text)
         with suppress(LostClaimError):
             self._commit(run, completed, operation, Children(completed.job.id))
         return None
@@ -315,7 +286,7 @@ class Runner:
             result = self.connections.run(lambda database: results.texts(database, [claimed.id]).get(claimed.id))
             operation, children = self._produce(run, found, named, result, began)
             with children:
-                self._commit_wish(wish, replace(operation, request=request.id), children)
+                self._commit_wish(wish, operation, children)
                 self._tell(found, operation, claimed, children)
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails the request
             if self.processes is not None and self.connections.given_up.is_set():
@@ -337,7 +308,9 @@ class Runner:
                 now=self.clock.now(),
             )
 
-        if self.connections.run(unit).lost:
+        with named_limits():
+            settled = self.connections.run(unit)
+        if settled.lost:
             raise SpawnFailedError("Another worker took the request, or somebody deleted the job.")
 
 

@@ -8,15 +8,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from hammerwork_cli.errors import HammerworkError, UsageError
-from hammerwork_cli.models import STORED_KEYS, SpawnConfig
+from hammerwork_cli.models import STORED_KEYS, Ancestry, SpawnConfig
 from hammerwork_cli.runtime.job import Job
 
 if TYPE_CHECKING:
     from hammerwork_cli.runtime.queue import Queue
 
 FIRST_CHILDREN = 1000
-DEEPEST = 32
-"""Generations below a root where no configuration says otherwise."""
 
 Produced: TypeAlias = Iterable[Job] | AsyncIterable[Job] | Awaitable[Iterable[Job]]
 """What ``spawn_jobs`` may return: a list or another iterable, sync or async, a generator of either kind."""
@@ -112,7 +110,14 @@ class SpawnFunction(Protocol):
             key: names it among its parent's children: a retried parent finds it again instead of writing another.
 
         Returns:
-            The child as it was written, now or by an earlier attempt.
+            The child as it was written, now or by an earlier attempt, or, with the same id and the same content, by
+            anybody.
+
+        Raises:
+            SpawnLimitError: it is one too many; nothing is written.
+            ConflictError: another job has its id, or it depends on a job that failed.
+            NotFoundError: it depends on a job that does not exist.
+            UsageError: the key or the job cannot be stored.
         """
 
 
@@ -130,6 +135,8 @@ class SpawnContext:
         queue: the queues, to look at and to enqueue jobs that are no children.
         spawn: ``spawn(job, key=...)`` writes a child now instead of at the end.
         result_text: the JSON text of :attr:`result`.
+        depth: generations of spawning above the job; 0 for the root of a tree.
+        root_id: id of the root of the tree.
     """
 
     parent_job: Job
@@ -137,6 +144,17 @@ class SpawnContext:
     queue: "Queue | None" = None
     spawn: SpawnFunction = _no_worker
     result_text: str | None = None
+    _place: Callable[[], Ancestry] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def depth(self) -> int:
+        """See :class:`SpawnContext`."""
+        return self._place().depth if self._place else 0
+
+    @property
+    def root_id(self) -> str:
+        """See :class:`SpawnContext`."""
+        return self._place().root if self._place else self.parent_job.id
 
     @cached_property
     def result(self) -> Any:

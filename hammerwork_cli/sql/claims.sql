@@ -140,28 +140,28 @@ WHERE id {among} AND {of_this_worker}
 
 -- name: waiting_on [postgresql]
 -- Jobs that wait for one of :ids.
-SELECT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_jobs j
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
 WHERE j.dependency_status = 'waiting' AND j.depends_on && CAST(:ids AS uuid[])
 
 -- name: waiting_on [postgresql jsonb]
-SELECT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_jobs j
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
 WHERE j.dependency_status = 'waiting' AND j.id IN (SELECT c.id FROM {edges} AS c WHERE c.parent {among})
 
 -- name: waiting_on [mysql]
-SELECT DISTINCT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_jobs j
+SELECT DISTINCT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
 JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (parent CHAR(36) PATH '$')) AS e
 WHERE j.dependency_status = 'waiting' AND CAST(e.parent AS CHAR(36)) IN (:ids)
 
 -- name: waiting_on [mysql indexed]
-SELECT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_jobs j
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
 WHERE j.dependency_status = 'waiting' AND j.first_parent IN (:ids)
 UNION
-SELECT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_jobs j
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
 JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) PATH '$')) AS e
 WHERE j.dependency_status = 'waiting' AND j.parent_count > 1 AND e.place > 1 AND CAST(e.parent AS CHAR(36)) IN (:ids)
 
 -- name: waiting_on [sqlite]
-SELECT DISTINCT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_jobs j JOIN json_each(j.depends_on) AS e
+SELECT DISTINCT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j JOIN json_each(j.depends_on) AS e
 WHERE j.dependency_status = 'waiting' AND e.value {among}
 
 -- name: lock_waiting
@@ -174,8 +174,9 @@ SELECT id FROM hammerwork_jobs j WHERE j.id {among} AND j.dependency_status = 'w
 UPDATE hammerwork_jobs SET releases = COALESCE(releases, 0) + 1 WHERE id {among} AND dependency_status = 'waiting'
 
 -- name: statuses
--- Which status some jobs are in.
-SELECT j.id, j.status FROM hammerwork_jobs j WHERE j.id {among}
+-- Which status some jobs are in, as far as others wait for it; see queries.dependencies.RECURRING.
+SELECT j.id, CASE WHEN j.recurring AND j.status <> 'Completed' THEN 'recurring' ELSE j.status END
+FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: release
 -- Lets waiting jobs run. One that a Rust worker took all the same stays as it is: the doctor tells that it ran early.
@@ -183,20 +184,20 @@ UPDATE hammerwork_jobs SET dependency_status = 'satisfied'
 WHERE id {among} AND dependency_status = 'waiting' AND status NOT IN ('Running', 'Completed')
 
 -- name: waiting_on [sqlite indexed]
-SELECT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_jobs j
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
 WHERE +j.dependency_status = 'waiting' AND {first_parent} {among}
 UNION
-SELECT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_jobs j JOIN json_each(j.depends_on) AS e
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j JOIN json_each(j.depends_on) AS e
 WHERE +j.dependency_status = 'waiting' AND json_array_length(j.depends_on) > 1 AND lower(e.value) {among}
 
 -- name: waiting_on [postgresql indexed]
 -- One look into the index of first parents for each id, whatever the planner thinks of many waiting jobs: OFFSET keeps
 -- it from joining otherwise, and the state is compared so that no index of it serves.
-SELECT j.id, j.depends_on, j.queue_name, j.workflow_id FROM unnest(CAST(:ids AS uuid[])) AS e (parent)
-CROSS JOIN LATERAL (SELECT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_jobs j
+SELECT j.* FROM unnest(CAST(:ids AS uuid[])) AS e (parent)
+CROSS JOIN LATERAL (SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
 WHERE j.depends_on[1] = e.parent AND j.dependency_status || '' = 'waiting' OFFSET 0) AS j
 UNION
-SELECT j.id, j.depends_on, j.queue_name, j.workflow_id FROM hammerwork_jobs j
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
 WHERE j.dependency_status || '' = 'waiting' AND cardinality(j.depends_on) > 1 AND j.depends_on && CAST(:ids AS uuid[])
 
 -- name: going_on

@@ -158,16 +158,20 @@ p.completed_at
 -- name: parent_completed_at [archive]
 COALESCE(p.completed_at, a.completed_at)
 
+-- name: parent_recurs
+-- It never completes, and holds nothing up: its children come when a run of it has ended.
+COALESCE(p.recurring, FALSE)
+
 -- name: standing
 -- Each waiting job with its parents counted by what became of them.
 (SELECT j.id, COUNT({place}) AS parents,
-SUM(CASE WHEN {parent_status} IN (:completed) THEN 1 ELSE 0 END) AS completed,
-SUM(CASE WHEN {parent_status} IN (:failed) THEN 1 ELSE 0 END) AS failed,
+SUM(CASE WHEN {parent_status} IN (:completed) OR {parent_recurs} THEN 1 ELSE 0 END) AS completed,
+SUM(CASE WHEN {parent_status} IN (:failed) AND NOT {parent_recurs} THEN 1 ELSE 0 END) AS failed,
 SUM(CASE WHEN {place} IS NOT NULL AND {parent_status} IS NULL THEN 1 ELSE 0 END) AS missing,
-MIN(CASE WHEN {parent_status} IN (:failed) THEN {parent_text} END) AS failed_parent,
+MIN(CASE WHEN {parent_status} IN (:failed) AND NOT {parent_recurs} THEN {parent_text} END) AS failed_parent,
 MIN(CASE WHEN {place} IS NOT NULL AND {parent_status} IS NULL THEN {parent_text} END) AS missing_parent,
-MIN(CASE WHEN {parent_status} NOT IN (:completed) OR {parent_completed_at} > COALESCE(j.started_at, j.created_at)
-THEN {parent_text} END) AS later_parent
+MIN(CASE WHEN ({parent_status} NOT IN (:completed) OR {parent_completed_at} > COALESCE(j.started_at, j.created_at))
+AND NOT {parent_recurs} THEN {parent_text} END) AS later_parent
 FROM hammerwork_jobs j
 {parents}
 WHERE
@@ -281,13 +285,20 @@ AND {never_recorded}
 (SELECT o.parent_id AS id FROM hammerwork_spawn_operations o
 UNION SELECT c.parent_id FROM hammerwork_spawned_children c
 UNION SELECT r.job_id FROM hammerwork_spawn_requests r
-UNION SELECT t.root_id FROM hammerwork_spawn_roots t)
+UNION SELECT t.root_id FROM {limited_trees} t)
 
 -- name: unarchived_record
 TRUE
 
 -- name: unarchived_record [archive]
 NOT EXISTS (SELECT 1 FROM hammerwork_jobs_archive a WHERE a.id = g.id)
+
+-- name: limited_trees
+-- Where the descendants of roots are counted.
+hammerwork_spawn_roots
+
+-- name: limited_trees [claim_times]
+hammerwork_spawn_trees
 
 -- name: gone_but_recorded
 -- Those of them that are neither live nor archived: another program has deleted them.

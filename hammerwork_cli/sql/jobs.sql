@@ -84,7 +84,8 @@ ORDER BY j.id LIMIT :limit
 -- name: lock
 -- Some jobs as they are now, as far as a filter still chooses them, held until the transaction ends; in one order,
 -- so that two of us do not deadlock.
-SELECT j.id, j.queue_name, j.status, j.depends_on, j.dependency_status, {archived_at} FROM hammerwork_jobs j
+SELECT j.id, j.queue_name, j.status, j.depends_on, j.dependency_status, {archived_at}, j.recurring, {ancestry}
+FROM hammerwork_jobs j
 WHERE j.id IN (:ids) AND
 {chosen}
 ORDER BY j.id
@@ -95,9 +96,10 @@ ORDER BY j.id
 SELECT j.id, j.status FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)
 
 -- name: retry
--- A fresh attempt, as if the job had just been enqueued.
+-- A fresh attempt, as if the job had just been enqueued. Of a recurring job it is a run of its own, which spawns anew.
 UPDATE hammerwork_jobs SET status = 'Pending', attempts = 0, scheduled_at = :now, started_at = NULL,
 completed_at = NULL, failed_at = NULL, timed_out_at = NULL, error_message = NULL,
+next_run_at = CASE WHEN recurring THEN :now ELSE next_run_at END,
 result_data = NULL, result_stored_at = NULL, result_expires_at = NULL,
 dependency_status = COALESCE(:dependency_status, dependency_status, 'none')
 WHERE id IN (:ids) AND status IN (:statuses)
@@ -108,9 +110,9 @@ UPDATE hammerwork_jobs SET status = 'Failed', failed_at = :now, error_message = 
 WHERE id IN (:ids) AND status IN (:statuses)
 
 -- name: fail_dependents
--- What waited for a job that failed for good.
+-- What waited for a job that failed for good, or was spawned by it early.
 UPDATE hammerwork_jobs SET status = 'Failed', failed_at = :now, error_message = :error, dependency_status = 'failed'
-WHERE id IN (:ids) AND status IN (:statuses) AND dependency_status = 'waiting'
+WHERE id IN (:ids) AND status IN (:statuses)
 
 -- name: delete
 -- Deletes jobs that are still in one of some statuses.
@@ -164,6 +166,7 @@ span_context
 , started_at, completed_at, failed_at, error_message, cron_schedule, timezone, recurring, next_run_at, -- when :rare
 result_storage_type, result_ttl_seconds, result_max_size_bytes -- when :rare
 , retry_strategy -- when :strategies
+, ancestry -- when :ancestries
 )
 VALUES :rows
 
@@ -188,9 +191,9 @@ j.status, j.payload, j.depends_on, j.priority, j.scheduled_at, j.dependency_stat
 j.timeout_seconds, j.trace_id, j.correlation_id, j.cron_schedule, j.timezone
 
 -- name: stored
--- A job as it was enqueued.
-SELECT {enqueued} FROM hammerwork_jobs j WHERE j.id = :id
+-- Jobs as they were enqueued.
+SELECT j.id, {enqueued} FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: archived_stored
--- The same of an archived job.
-SELECT {enqueued} FROM hammerwork_jobs_archive j WHERE j.id = :id
+-- The same of archived jobs.
+SELECT j.id, {enqueued} FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)

@@ -168,3 +168,7 @@ SELECT COUNT(*) FROM hammerwork_spawn_requests
 -- name: rows_in_hammerwork_spawn_roots
 -- How many rows the table has.
 SELECT COUNT(*) FROM hammerwork_spawn_roots
+
+-- name: rows_in_hammerwork_spawn_trees
+-- How many rows the table has.
+SELECT COUNT(*) FROM hammerwork_spawn_trees

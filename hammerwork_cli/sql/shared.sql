@@ -169,7 +169,14 @@ FOR UPDATE
 j.id, j.queue_name, j.payload, j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
 j.depends_on, j.workflow_id, j.workflow_name, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
 j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.result_ttl_seconds, j.result_max_size_bytes,
-j.retry_strategy, j.claim_losses
+j.retry_strategy, j.claim_losses, {ancestry}
+
+-- name: ancestry
+-- Where a job stands in its tree: models.Ancestry.
+NULL
+
+-- name: ancestry [claim_times]
+j.ancestry
 
 -- name: unarchived
 -- Open and fresh jobs are never archived; said aloud, the partial indexes of 010 can be used.

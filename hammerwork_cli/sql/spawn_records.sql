@@ -58,9 +58,15 @@ DELETE FROM hammerwork_spawn_operations WHERE parent_id {among}
 DELETE o FROM {gone} hammerwork_spawn_operations o FORCE INDEX (idx_hammerwork_spawn_operations_parent)
 ON o.parent_id = {parent_id}
 
--- name: forget_roots
+-- name: forget_trees
 -- How many descendants they had.
 DELETE FROM hammerwork_spawn_roots WHERE root_id {among}
 
--- name: forget_roots [mysql]
+-- name: forget_trees [mysql]
 DELETE t FROM {gone} hammerwork_spawn_roots t FORCE INDEX (PRIMARY) ON t.root_id = {parent_id}
+
+-- name: forget_trees [claim_times]
+DELETE FROM hammerwork_spawn_trees WHERE root_id {among}
+
+-- name: forget_trees [mysql claim_times]
+DELETE t FROM {gone} hammerwork_spawn_trees t FORCE INDEX (PRIMARY) ON t.root_id = {parent_id}

@@ -29,48 +29,71 @@ SELECT 1 FROM hammerwork_spawn_operations o WHERE o.id = :id
 -- Remembers what went wrong after the children were written.
 UPDATE hammerwork_spawn_operations SET hook_error = :error WHERE id = :id
 
--- name: above
--- What some jobs depend on.
-SELECT j.id, j.depends_on FROM hammerwork_jobs j WHERE j.id {among}
-
--- name: archived_above
--- The same of archived jobs.
-SELECT j.id, j.depends_on FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)
+-- name: standing
+-- What a job tells of those below it: where it stands, which run it is in, and whether it was recorded to spawn.
+SELECT {ancestry}, j.recurring, j.next_run_at, (SELECT 1 FROM hammerwork_spawn_operations o WHERE o.parent_id = j.id
+UNION SELECT 1 FROM hammerwork_spawned_children c WHERE c.parent_id = j.id)
+FROM hammerwork_jobs j WHERE j.id = :id
 
 -- name: child_by_key
 -- The child that a parent spawned under a key.
 SELECT c.child_id FROM hammerwork_spawned_children c
 WHERE c.parent_id = :parent AND c.occurrence = :occurrence AND c.spawn_key = :key
 
--- name: count_keys
--- How many keys a parent spawned under.
-SELECT COUNT(*) FROM hammerwork_spawned_children c WHERE c.parent_id = :parent AND c.occurrence = :occurrence
+-- name: counted
+-- How many descendants a root has, if they are counted, and how many keys a run of a parent has spawned under.
+SELECT (SELECT t.descendants FROM hammerwork_spawn_trees t WHERE t.root_id = :root AND t.occurrence = :occurrence)
+, (SELECT COUNT(*) FROM hammerwork_spawned_children c WHERE c.parent_id = :parent AND c.occurrence = :keys_of) -- when :keys
 
 -- name: record_key
 -- Remembers which child has which key.
-INSERT INTO hammerwork_spawned_children (parent_id, occurrence, spawn_key, child_id, spawned_at)
-VALUES (:parent, :occurrence, :key, :child, :now)
+INSERT INTO hammerwork_spawned_children (parent_id, occurrence, spawn_key, child_id, spawned_at, root_id)
+VALUES (:parent, :occurrence, :key, :child, :now, :root)
 
--- name: fail_spawned
--- What jobs that failed for good had spawned while they ran, by the failure policy of its workflow.
-UPDATE hammerwork_jobs SET status = 'Failed', failed_at = :now, error_message = :error, dependency_status = 'failed'
-WHERE status = 'Pending'
-AND id IN (SELECT c.child_id FROM hammerwork_spawned_children c WHERE c.parent_id {among})
-AND (workflow_id IS NULL OR workflow_id NOT IN (
-SELECT w.id FROM hammerwork_workflows w WHERE w.failure_policy <> 'fail_fast'))
+-- name: forget_earlier_keys
+-- Keys of earlier runs of a recurring parent.
+DELETE FROM hammerwork_spawned_children WHERE parent_id = :parent AND occurrence < :occurrence
+
+-- name: old_spawn
+-- When the spawn ended that a recurring parent is remembered for, the :kept last ones apart.
+SELECT o.ended_at, o.occurrence FROM hammerwork_spawn_operations o WHERE o.parent_id = :parent
+ORDER BY o.ended_at DESC LIMIT 1 OFFSET :kept
+
+-- name: forget_earlier_spawns
+-- That one, and those before it.
+DELETE FROM hammerwork_spawn_operations WHERE parent_id = :parent AND ended_at <= :ended
+
+-- name: forget_earlier_trees
+-- How many descendants there were then.
+DELETE FROM hammerwork_spawn_trees WHERE root_id = :parent AND occurrence <= :occurrence
+
+-- name: spawned_early
+-- What some jobs spawned before their end and has not begun, but for what a workflow goes on with; and for which run.
+SELECT c.parent_id, c.child_id, c.occurrence, j.status, j.recurring, j.next_run_at FROM hammerwork_spawned_children c
+JOIN hammerwork_jobs j ON j.id = c.parent_id JOIN hammerwork_jobs k ON k.id = c.child_id
+WHERE c.parent_id {among} AND k.status IN (:statuses)
+AND NOT EXISTS (SELECT 1 FROM hammerwork_workflows w WHERE w.id = k.workflow_id AND w.failure_policy <> 'fail_fast')
 
 -- name: add_descendants
--- The counter of a root whose descendants are limited.
-INSERT INTO hammerwork_spawn_roots (root_id, descendants) VALUES (:root, :children)
-ON CONFLICT (root_id) DO UPDATE SET descendants = hammerwork_spawn_roots.descendants + excluded.descendants
+-- The counter of a root whose descendants are limited; it begins with everybody who was there before.
+INSERT INTO hammerwork_spawn_trees (root_id, occurrence, descendants) VALUES (:root, :occurrence, :everybody)
+ON CONFLICT (root_id, occurrence) DO UPDATE SET descendants = hammerwork_spawn_trees.descendants + :children
 
 -- name: add_descendants [mysql]
-INSERT INTO hammerwork_spawn_roots (root_id, descendants) VALUES (:root, :children)
-ON DUPLICATE KEY UPDATE descendants = descendants + VALUES(descendants)
+INSERT INTO hammerwork_spawn_trees (root_id, occurrence, descendants) VALUES (:root, :occurrence, :everybody)
+ON DUPLICATE KEY UPDATE descendants = descendants + :children
 
 -- name: descendants
 -- How many jobs are below a root.
-SELECT r.descendants FROM hammerwork_spawn_roots r WHERE r.root_id = :root
+SELECT t.descendants FROM hammerwork_spawn_trees t WHERE t.root_id = :root AND t.occurrence = :occurrence
+
+-- name: recorded_descendants
+-- How many were recorded below a root: those of ends and those by key.
+SELECT (SELECT COALESCE(SUM(o.children), 0) FROM hammerwork_spawn_operations o WHERE o.root_id = :root
+AND o.started_at >= :since -- when :since
+) + (SELECT COUNT(*) FROM hammerwork_spawned_children c WHERE c.root_id = :root
+AND c.spawned_at >= :since -- when :since
+)
 
 -- name: job
 -- A job as it is handed to a spawn handler.
@@ -124,6 +147,11 @@ SELECT {request_columns} FROM hammerwork_spawn_requests r WHERE r.job_id = :job 
 -- name: request_by_id
 -- One request.
 SELECT {request_columns} FROM hammerwork_spawn_requests r WHERE r.id = :id
+
+-- name: hold_request
+-- A request that is still ours, locked.
+SELECT r.id FROM hammerwork_spawn_requests r WHERE r.id = :id AND r.state = 'running' AND r.claim_token = :token
+{lock_clause}
 
 -- name: take_request
 -- Takes a request, unless another worker has.

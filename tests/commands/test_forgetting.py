@@ -18,7 +18,7 @@ TABLES = {
     "hammerwork_spawn_operations": "parent_id",
     "hammerwork_spawned_children": "parent_id",
     "hammerwork_spawn_requests": "job_id",
-    "hammerwork_spawn_roots": "root_id",
+    "hammerwork_spawn_trees": "root_id",
 }
 
 
@@ -39,7 +39,7 @@ def record(url: str, *parents: int) -> None:
                 rows.insert("hammerwork_spawned_children", key)
                 request = {"id": parent, "job_id": parent, "queue_name": "mail", "state": "done", "requested_at": NOW}
                 rows.insert("hammerwork_spawn_requests", request)
-                rows.insert("hammerwork_spawn_roots", {"root_id": parent, "descendants": 1})
+                rows.insert("hammerwork_spawn_trees", {"root_id": parent, "occurrence": "", "descendants": 1})
 
         database.transaction(insert)
 

@@ -126,7 +126,7 @@ def test_forgetting_what_was_recorded_of_jobs_locks_nothing_that_was_recorded_of
     if database.dialect != "mysql":
         pytest.skip("only InnoDB locks, and waits for, the rows that it merely looks at")
     gone = [str(uuid4()) for _ in range(database.key_chunk)]
-    for what in ("requests", "keys", "operations", "roots"):
+    for what in ("requests", "keys", "operations", "trees"):
         told = plan(database, f"spawn_records.forget_{what}", ids=gone, listed=json.dumps(gone))
         looked_up = r'"index_access_type": "index_lookup"' if VERSION_2 in told else r'"access_type": "(eq_)?ref"'
         assert re.search(looked_up, told), told

@@ -354,7 +354,7 @@ def test_a_limit_stops_the_handler_and_its_process_goes_on(stage: Stage, work: A
     work(fan, limited)
     assert "max_spawn_count allows 250" in stage.one(fan, "error_message")
     assert stage.children(fan) == []
-    assert "max_spawn_count is 1" in result(stage, limited)
+    assert "max_spawn_count allows 1" in result(stage, limited)
     assert len(stage.children(limited)) == 1
 
 

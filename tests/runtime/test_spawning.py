@@ -12,7 +12,8 @@ import pytest
 from hammerwork_cli import Handlers, Job, JobPriority, RetryStrategy, SpawnConfig, SpawnContext, SpawnHandler
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import id_list, new_id
-from hammerwork_cli.queries import claims, spawning, trees
+from hammerwork_cli.queries import ancestry, claims, spawning, trees
+from hammerwork_cli.queries.ancestry import Spawner
 from hammerwork_cli.queries.claims import End, Ended
 from hammerwork_cli.queries.spawning import LostClaimError, Operation
 from tests.runtime.conftest import Stage
@@ -216,8 +217,8 @@ def test_depth_is_counted_from_the_root_through_parents_of_any_program(stage: St
     stage.enqueue(grandparent, parent, node)
     stage.work(app)
     tree = trees.tree(stage.database, node.id)
-    # 32 generations below the root, of which two are older than the first spawn.
-    assert len(tree.nodes) == 33
+    # 32 generations below the node: what it depends on did not spawn it.
+    assert len(tree.nodes) == 35
     dead = [job for job in tree.nodes.values() if job.status == "Dead"]
     assert len(dead) == 1
     assert f"root {grandparent.id}" in (dead[0].error or "")
@@ -455,8 +456,8 @@ def _claimed(stage: Stage, queue: str = "parent") -> tuple[Any, Operation, Any]:
     stage.enqueue(Job(queue, {}))
     now = stage.database.now() + timedelta(seconds=1)
     (job,) = claims.claim(stage.database, queue, worker=WORKER, now=now, limit=1, slots=1)
-    place = spawning.ancestry(stage.database, job, 32)
-    return job, Operation(new_id(), place, queue, SpawnConfig(), now, 2), now
+    spawner = Spawner.of(job, ancestry.of(stage.database, job), SpawnConfig())
+    return job, Operation(new_id(), spawner, queue, SpawnConfig(), now, 2), now
 
 
 def _batches(parent: str, now: Any) -> Any:
@@ -485,7 +486,7 @@ def test_a_worker_that_lost_its_claim_spawns_nothing(stage: Stage) -> None:
     assert stage.children(job.id) == []
     child = Job("noop", {}).depends_on(job.id).new_job(now)
     with pytest.raises(LostClaimError):
-        spawning.spawn_now(stage.database, job, "key", child, most=None, now=now)
+        spawning.spawn_now(stage.database, operation.spawner, "key", child, now=now)
     assert stage.children(job.id) == []
     assert stage.operations() == []
 
@@ -507,7 +508,7 @@ def test_an_error_in_the_middle_of_the_children_leaves_none_and_a_parent_that_ru
 def test_two_who_spawn_under_one_key_write_one_child(stage: Stage) -> None:
     import threading
 
-    job, _, now = _claimed(stage)
+    job, operation, now = _claimed(stage)
     found: list[tuple[str, bool]] = []
     barrier = threading.Barrier(4)
 
@@ -515,7 +516,7 @@ def test_two_who_spawn_under_one_key_write_one_child(stage: Stage) -> None:
         with contextlib.closing(connect(stage.url)) as database:
             child = Job("noop", {}).depends_on(job.id).new_job(now)
             barrier.wait(20)
-            found.append(spawning.spawn_now(database, job, "same", child, most=None, now=now))
+            found.append(spawning.spawn_now(database, operation.spawner, "same", child, now=now))
 
     threads = [threading.Thread(target=spawn) for _ in range(4)]
     for thread in threads:

@@ -1,8 +1,30 @@
 -- When a worker of ours claimed the job. A Rust worker that takes it overwrites started_at and leaves this, so that a
 -- job is ours only while both are the same.
+-- Where it stands in its tree, and what limits that (JSON), if a worker of ours spawned it.
 ALTER TABLE hammerwork_jobs
-    ADD COLUMN claimed_at TIMESTAMPTZ;
+    ADD COLUMN claimed_at TIMESTAMPTZ,
+    ADD COLUMN ancestry TEXT;
 -- next
 -- Counts heartbeats: their times may repeat when a clock is put back.
 ALTER TABLE hammerwork_workers
     ADD COLUMN beats BIGINT NOT NULL DEFAULT 0;
+-- next
+ALTER TABLE hammerwork_spawned_children
+    ADD COLUMN root_id UUID;
+-- next
+DROP INDEX CONCURRENTLY IF EXISTS idx_hammerwork_spawned_children_root;
+-- next
+CREATE INDEX CONCURRENTLY idx_hammerwork_spawned_children_root ON hammerwork_spawned_children (root_id);
+-- next
+DROP INDEX CONCURRENTLY IF EXISTS idx_hammerwork_spawn_operations_root;
+-- next
+CREATE INDEX CONCURRENTLY idx_hammerwork_spawn_operations_root ON hammerwork_spawn_operations (root_id);
+-- next
+-- How many descendants a root has whose tree is limited, in each of its runs where it recurs. In the place of
+-- hammerwork_spawn_roots, which knows one number for all of them.
+CREATE TABLE hammerwork_spawn_trees (
+    root_id UUID NOT NULL,
+    occurrence VARCHAR(40) NOT NULL,
+    descendants BIGINT NOT NULL,
+    PRIMARY KEY (root_id, occurrence)
+);

@@ -3,6 +3,26 @@
 ALTER TABLE hammerwork_jobs
     ADD COLUMN claimed_at TEXT;
 -- next
+-- Where it stands in its tree, and what limits that (JSON), if a worker of ours spawned it.
+ALTER TABLE hammerwork_jobs
+    ADD COLUMN ancestry TEXT;
+-- next
 -- Counts heartbeats: their times may repeat when a clock is put back.
 ALTER TABLE hammerwork_workers
     ADD COLUMN beats INTEGER NOT NULL DEFAULT 0;
+-- next
+ALTER TABLE hammerwork_spawned_children
+    ADD COLUMN root_id TEXT;
+-- next
+CREATE INDEX idx_hammerwork_spawned_children_root ON hammerwork_spawned_children (root_id);
+-- next
+CREATE INDEX idx_hammerwork_spawn_operations_root ON hammerwork_spawn_operations (root_id);
+-- next
+-- How many descendants a root has whose tree is limited, in each of its runs where it recurs. In the place of
+-- hammerwork_spawn_roots, which knows one number for all of them.
+CREATE TABLE hammerwork_spawn_trees (
+    root_id TEXT NOT NULL,
+    occurrence TEXT NOT NULL,
+    descendants INTEGER NOT NULL,
+    PRIMARY KEY (root_id, occurrence)
+) STRICT;

@@ -13,4 +13,5 @@ DROP TABLE IF EXISTS
     hammerwork_spawn_operations,
     hammerwork_spawned_children,
     hammerwork_spawn_requests,
-    hammerwork_spawn_roots;
+    hammerwork_spawn_roots,
+    hammerwork_spawn_trees;

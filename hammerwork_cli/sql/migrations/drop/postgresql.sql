@@ -11,6 +11,7 @@ DROP TABLE IF EXISTS
     hammerwork_spawn_operations,
     hammerwork_spawned_children,
     hammerwork_spawn_requests,
-    hammerwork_spawn_roots;
+    hammerwork_spawn_roots,
+    hammerwork_spawn_trees;
 -- next
 DROP FUNCTION IF EXISTS update_hammerwork_queue_pause_updated_at();

@@ -23,3 +23,5 @@ DROP TABLE IF EXISTS hammerwork_spawned_children;
 DROP TABLE IF EXISTS hammerwork_spawn_requests;
 -- next
 DROP TABLE IF EXISTS hammerwork_spawn_roots;
+-- next
+DROP TABLE IF EXISTS hammerwork_spawn_trees;

@@ -1,0 +1,349 @@
+"""Children before the end, and what becomes of dependents of jobs that fail, recur or are changed by hand."""
+
+import threading
+import time
+from datetime import timedelta
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
+from hammerwork_cli.errors import ConflictError, UsageError
+from hammerwork_cli.models import new_id
+from hammerwork_cli.queries import job_changes, spawning
+from hammerwork_cli.queries.job_changes import Cancel, Retry
+from hammerwork_cli.queries.job_selections import Named
+from tests.runtime.conftest import Stage
+
+SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
+KEYS = ("a", "A", "é", "e", "x", "x ", "Straße", "strasse", "😀", "😁")
+
+
+def change(stage: Stage, job: Job, kind: Any) -> Any:
+    return job_changes.run(stage.database, Named([job.id]), kind)
+
+
+def cancel(stage: Stage, job: Job, *, force: bool = False) -> Any:
+    return change(stage, job, Cancel(stage.database.now(), by="me", force=force))
+
+
+def retry(stage: Stage, job: Job, *, force: bool = False) -> Any:
+    return change(stage, job, Retry(stage.database.now(), force=force))
+
+
+def test_keys_are_exact(stage: Stage, app: Handlers) -> None:
+    @app.job("live", retry=SOON)
+    def live(job: Job, context: SpawnContext) -> None:
+        for key in KEYS:
+            context.spawn(Job("noop", {"key": key}), key=key)
+        if job.attempts == 1:
+            raise ValueError("once more")
+
+    (parent,) = stage.enqueue(Job("live", {}))
+    stage.work(app)
+    assert len(stage.children(parent)) == len(KEYS)
+
+
+@pytest.mark.parametrize("key", ["", 7, "x" * 256, "caf\udce9", "nul\0"])
+def test_a_key_that_cannot_be_is_refused_in_a_sentence(stage: Stage, app: Handlers, key: Any) -> None:
+    if stage.database.dialect != "sqlite":
+        pytest.skip("it is refused before any database is asked")
+    said: list[str] = []
+
+    @app.job("live")
+    def live(job: Job, context: SpawnContext) -> None:
+        try:
+            context.spawn(Job("noop", {}), key=key)
+        except UsageError as error:
+            said.append(error.message)
+
+    (parent,) = stage.enqueue(Job("live", {}))
+    stage.work(app)
+    assert len(said) == 1
+    assert said[0].startswith("The key of a child ")
+    assert stage.children(parent) == []
+
+
+def test_the_same_job_spawned_by_many_of_a_tree_is_there_once(stage: Stage, app: Handlers) -> None:
+    together, told = threading.Barrier(4), []
+
+    @app.job("page")
+    def crawl(job: Job, context: SpawnContext) -> None:
+        together.wait(20)
+        for number in range(3):
+            url = f"https://example.org/{number}"
+            told.append(context.spawn(Job("fetch", {"url": url}, id=str(uuid5(NAMESPACE_URL, url))), key=url).id)
+        with pytest.raises(ConflictError, match=told[0]):
+            context.spawn(Job("fetch", {"url": "another"}, id=told[0]), key="another")
+
+    pages = stage.enqueue(*(Job("page", {"page": number}, max_attempts=1) for number in range(4)))
+    stage.work(app, queues=("page",), concurrency=4)
+    assert stage.status(*pages) == ["Completed"] * 4, stage.rows("status, error_message")
+    assert len(told) == 12
+    assert len(set(told)) == 3
+    assert len(stage.rows("id", "queue_name = 'fetch'")) == 3
+
+
+def test_a_late_child_with_the_id_of_another_job_is_refused_by_name(stage: Stage, app: Handlers) -> None:
+    (there,) = stage.enqueue(Job("elsewhere", {}))
+
+    @app.spawn("parent")
+    def spawn(context: SpawnContext) -> list[Job]:
+        return [Job("noop", {}), Job("noop", {}, id=there.id)]
+
+    (parent,) = stage.enqueue(Job("parent", {}, max_attempts=1))
+    stage.work(app, queues=("parent",))
+    assert stage.one(parent) == "Dead"
+    assert f"The child {there.id} cannot be written" in stage.one(parent, "error_message")
+    assert stage.children(parent) == []
+
+
+def test_a_job_that_spawns_by_key_only_may_have_limits(stage: Stage, app: Handlers) -> None:
+    @app.job("live")
+    def live(job: Job, context: SpawnContext) -> int:
+        context.spawn(Job("noop", {}), key="one")
+        return context.config.max_spawn_count or 0
+
+    (parent,) = stage.enqueue(Job("live", {}).with_spawn_config(SpawnConfig(max_spawn_count=1)))
+    stage.work(app)
+    assert stage.status(parent) == ["Completed"]
+    assert len(stage.children(parent)) == 1
+
+
+def test_a_retried_parent_does_not_wait_for_a_child_that_waits_for_it(stage: Stage, app: Handlers) -> None:
+    @app.job("live")
+    def live(job: Job, context: SpawnContext) -> None:
+        (other,) = stage.rows("id", "queue_name = 'other'")[0]
+        first = context.spawn(Job("child", {}), key="one")
+        second = context.spawn(Job("child", {}).depends_on(other), key="two")
+        if job.payload["fails"] and not stage.rows("id", "queue_name = 'again'"):
+            raise ValueError("for good")
+        deadline = time.monotonic() + 20
+        while stage.status(first, second) != ["Completed"] * 2:
+            assert time.monotonic() < deadline, stage.rows("queue_name, status, dependency_status")
+            time.sleep(0.02)
+
+    app.register_job("child", lambda job: None)  # noqa: ARG005  it does nothing
+    app.register_job("other", lambda job: None)  # noqa: ARG005  it does nothing
+    parent, _ = stage.enqueue(Job("live", {"fails": True}, max_attempts=1), Job("other", {}))
+    stage.work(app, queues=("live",))
+    assert stage.one(parent) == "Dead"
+    assert stage.children(parent, "status, dependency_status") == [("Failed", "failed")] * 2
+    stage.enqueue(Job("again", {}))
+    retry(stage, parent)
+    assert sorted(stage.children(parent, "status, dependency_status")) == [
+        ("Pending", "satisfied"),
+        ("Pending", "waiting"),
+    ]
+    stage.work(app, queues=("live", "child", "other"), concurrency=3)
+    assert stage.one(parent) == "Completed", stage.one(parent, "error_message")
+
+
+def test_what_depends_on_what_fails_along_fails_or_runs_at_once_to_the_end(stage: Stage, app: Handlers) -> None:
+    flow = new_id()
+    stamp = stage.database.written_moment(stage.database.now())
+    stage.execute(
+        "INSERT INTO hammerwork_workflows (id, name, status, created_at, failure_policy)"
+        f" VALUES ('{flow}', 'w', 'running', '{stamp}', 'continue_on_failure')"
+    )
+
+    @app.job("live")
+    def live(job: Job, context: SpawnContext) -> None:
+        early = context.spawn(Job("never", {}), key="early")
+        stage.enqueue(
+            below := Job("below", {}).depends_on(early),
+            Job("goes_on", {}).depends_on(below).with_workflow(flow, "w"),
+            Job("last", {}).depends_on(beside := Job("below", {}).depends_on(job)),
+            beside,
+        )
+        raise ValueError("for good")
+
+    stage.enqueue(Job("live", {}, max_attempts=1))
+    stage.work(app, queues=("live",))
+    found = {queue: (status, state) for queue, status, state in stage.rows("queue_name, status, dependency_status")}
+    assert found == {
+        "live": ("Dead", "none"),
+        "never": ("Failed", "failed"),
+        "below": ("Failed", "failed"),
+        "goes_on": ("Pending", "satisfied"),
+        "last": ("Failed", "failed"),
+    }
+
+
+def test_cancelling_a_running_parent_fails_its_early_children_and_no_other_change_does(
+    stage: Stage, app: Handlers
+) -> None:
+    begun, going = threading.Semaphore(0), threading.Event()
+
+    @app.job("live")
+    def live(job: Job, context: SpawnContext) -> None:
+        context.spawn(Job("never", {}), key="early")
+        begun.release()
+        assert going.wait(20)
+
+    cancelled, retried = stage.enqueue(Job("live", {}), Job("live", {"retried": True}))
+    worker = threading.Thread(target=stage.work, args=(app,), kwargs={"queues": ("live",), "max_jobs": 2})
+    worker.start()
+    for _ in range(2):
+        assert begun.acquire(timeout=20)
+    assert cancel(stage, cancelled, force=True).followed == 1
+    retry(stage, retried, force=True)
+    going.set()
+    worker.join(30)
+    assert stage.children(cancelled, "status, dependency_status") == [("Failed", "failed")]
+    assert [status for status, _ in stage.children(retried, "status, dependency_status")] == ["Pending"]
+
+
+# Recurring parents.
+
+
+def test_children_of_a_recurring_parent_never_wait_for_it(stage: Stage, app: Handlers) -> None:
+    (outside,) = stage.enqueue(Job("outside", {}))
+
+    @app.spawn("nightly")
+    def nightly(context: SpawnContext) -> list[Job]:
+        first = Job("noop", {})
+        both = Job("noop", {}).depends_on_jobs([first, context.parent_job])
+        return [first, both, Job("noop", {}).depends_on_jobs([context.parent_job, outside])]
+
+    (parent,) = stage.enqueue(Job("nightly", {}).with_cron("0 0 3 * * *"))
+    stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = created_at WHERE id = '{parent.id}'")
+    stage.work(app)
+    assert sorted(stage.children(parent, "status")) == [("Completed",), ("Completed",), ("Pending",)]
+    cancel(stage, parent)
+    app.register_job("outside", lambda job: None)  # noqa: ARG005  it does nothing
+    stage.work(app)
+    assert stage.children(parent, "status") == [("Completed",)] * 3
+
+
+def test_a_job_that_depends_on_a_recurring_one_is_refused(stage: Stage) -> None:
+    (parent,) = stage.enqueue(Job("nightly", {}).with_cron("0 0 3 * * *"))
+    for enqueue in (stage.queue.enqueue, lambda job: stage.queue.enqueue_many([job])):
+        with pytest.raises(ConflictError, match=f"The job {parent.id} recurs and never completes"):
+            enqueue(Job("noop", {}).depends_on(parent))
+
+
+def test_a_recurring_parent_that_was_cancelled_and_retried_spawns_in_each_run(stage: Stage, app: Handlers) -> None:
+    runs: list[str] = []
+
+    @app.job("nightly")
+    def run(job: Job) -> None:
+        runs.append(job.id)
+
+    @app.spawn("nightly")
+    def nightly(context: SpawnContext) -> list[Job]:
+        return [Job("noop", {})]
+
+    (parent,) = stage.enqueue(Job("nightly", {}).with_cron("0 0 3 * * *"))
+    for hours in (3, 2):
+        due = stage.database.written_moment(stage.database.now() - timedelta(hours=hours))
+        stage.execute(
+            f"UPDATE hammerwork_jobs SET scheduled_at = '{due}', next_run_at = '{due}' WHERE id = '{parent.id}'"
+        )
+        stage.work(app)
+        cancel(stage, parent)
+        retry(stage, parent)
+        stage.work(app)
+    assert len(stage.children(parent)) == len(runs) == len(stage.operations()) == 4
+
+
+def test_the_records_of_a_recurring_parent_do_not_grow_without_end(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spawning, "MOST_SPAWNS", 2)
+
+    @app.job("nightly")
+    def run(job: Job, context: SpawnContext) -> None:
+        context.spawn(Job("noop", {}), key="early")
+
+    @app.spawn("nightly")
+    def nightly(context: SpawnContext) -> list[Job]:
+        return [Job("noop", {})]
+
+    config = SpawnConfig(max_descendants=10)
+    (parent,) = stage.enqueue(Job("nightly", {}).with_cron("0 0 3 * * *").with_spawn_config(config))
+    for day in range(5):
+        later = stage.database.written_moment(stage.database.now() + timedelta(days=day))
+        stage.execute(
+            f"UPDATE hammerwork_jobs SET scheduled_at = created_at, next_run_at = '{later}' WHERE id = '{parent.id}'"
+        )
+        stage.work(app)
+    assert len(stage.children(parent)) == 10
+    assert len(stage.operations()) == 2
+    for table, rows in (("hammerwork_spawned_children", 1), ("hammerwork_spawn_trees", 2)):
+        assert stage.database.query(f"SELECT count(*) FROM {table}") == [(rows,)], table
+
+
+# Spawning again.
+
+
+def test_a_handler_that_spawns_early_spawns_again_when_it_is_asked_to(stage: Stage, app: Handlers) -> None:
+    fails = [False]
+
+    @app.spawn("parent")
+    def spawn(context: SpawnContext) -> list[Job]:
+        context.spawn(Job("child", {}), key="one")
+        if fails[0]:
+            raise ValueError("not now")
+        return [Job("child", {})]
+
+    (parent,) = stage.enqueue(Job("parent", {}))
+    stage.work(app)
+    for failing in (False, True):
+        fails[0] = failing
+        spawning.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
+        stage.work(app)
+    states = [request.state for request in spawning.requests(stage.database, parent.id)]
+    assert states == ["failed", "done"]
+    assert sorted(row[0] for row in stage.children(parent, "status")) == ["Failed"] + ["Pending"] * 4
+
+
+def test_a_request_whose_commit_was_not_answered_is_done(stage: Stage, app: Handlers) -> None:
+    (parent,) = stage.enqueue(Job("parent", {}))
+    app.register_handler("parent", lambda context: [Job("child", {})])  # noqa: ARG005  always the same
+    stage.work(app, queues=("parent",))
+    now = stage.database.now()
+    wish = spawning.request(stage.database, parent.id, handler=None, config=None, by="x", now=now)
+    job = spawning.take_request(stage.database, wish, new_id(), now)
+    assert job is not None
+    from hammerwork_cli.queries import ancestry
+
+    spawner = ancestry.Spawner.of(job, ancestry.of(stage.database, job), SpawnConfig(), wish.id)
+    operation = spawning.Operation(new_id(), spawner, "parent", SpawnConfig(), now, 1)
+    new = Job("child", {}).depends_on(parent).new_job(now)
+    for _ in range(2):
+        settled = spawning.fulfil(stage.database, wish, job, operation, lambda: [[new]], now=now)
+        assert not settled.lost
+    assert len(stage.children(parent)) == 2
+
+
+# Enqueuing many.
+
+
+def test_many_jobs_of_which_some_are_there_are_compared_one_by_one(stage: Stage) -> None:
+    first, second = Job("mail", {"to": "a"}), Job("mail", {"to": "b"})
+    stage.enqueue(first)
+    stage.enqueue(first, second, second)
+    assert len(stage.rows()) == 2
+    third = Job("mail", {"to": "c"})
+    for other in (Job("mail", {"to": "x"}, id=first.id), Job("post", {"to": "a"}, id=first.id)):
+        with pytest.raises(ConflictError, match=f"There is another job {first.id}"):
+            stage.enqueue(third, other)
+    with pytest.raises(ConflictError, match=f"Two different jobs have the id {third.id}"):
+        stage.enqueue(third, Job("mail", {"to": "d"}, id=third.id))
+    assert len(stage.rows()) == 2
+
+
+def test_jobs_that_wait_for_each_other_are_refused(stage: Stage) -> None:
+    one, two = new_id(), new_id()
+    free = Job("mail", {})
+    circle = (Job("mail", {}, id=one).depends_on(two, free), Job("mail", {}, id=two).depends_on(one), free)
+    for jobs in (circle, (Job("mail", {}, id=one).depends_on(one),)):
+        with pytest.raises(ConflictError, match=f"Jobs wait for each other, among them {min(jobs, key=_place).id}"):
+            stage.enqueue(*jobs)
+    assert stage.rows() == []
+
+
+def _place(job: Job) -> tuple[bool, str]:
+    return not job.dependencies, job.id

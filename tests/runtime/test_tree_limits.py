@@ -1,0 +1,203 @@
+"""Limits hold for the whole tree, on every database: whoever sets them, for early and late children."""
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+
+from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext, SpawnLimitError
+from hammerwork_cli.models import Ancestry
+from hammerwork_cli.queries import trees
+from tests.runtime.conftest import Stage
+
+SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
+
+
+def grow(app: Handlers, *, children: int = 2, config: SpawnConfig | None = None) -> None:
+    """Jobs of ``node`` spawn others, without end."""
+
+    @app.spawn("node")
+    def split(context: SpawnContext) -> Iterator[Job]:
+        for _ in range(children):
+            child = Job("node", {}, max_attempts=1)
+            yield child.with_spawn_config(config) if config else child
+
+
+def size(stage: Stage, root: Job) -> int:
+    return len(trees.tree(stage.database, root.id).nodes) - 1
+
+
+def test_the_roots_limits_bind_those_below_that_say_nothing_or_more(stage: Stage, app: Handlers) -> None:
+    grow(app)
+    (wide,) = stage.enqueue(Job("node", {}).with_spawn_config(SpawnConfig(max_descendants=20)))
+    (deep,) = stage.enqueue(Job("node", {}).with_spawn_config(SpawnConfig(max_depth=2)))
+    stage.work(app, concurrency=4)
+    assert size(stage, wide) == 20
+    assert size(stage, deep) == 2 + 4
+    generous = Handlers()
+    grow(generous, config=SpawnConfig(max_descendants=1000, max_depth=30))
+    (root,) = stage.enqueue(Job("node", {}).with_spawn_config(SpawnConfig(max_descendants=6)))
+    stage.work(generous, concurrency=4)
+    assert size(stage, root) == 6
+
+
+def test_a_limit_that_comes_later_counts_who_is_there_already(stage: Stage, app: Handlers) -> None:
+    @app.spawn("node")
+    def late(context: SpawnContext) -> list[Job]:
+        first = context.depth == 0
+        config = SpawnConfig(max_descendants=5)
+        return [Job("node", {}, max_attempts=1).with_spawn_config(config) for _ in range(3 if first else 1)]
+
+    (root,) = stage.enqueue(Job("node", {}))
+    stage.work(app)
+    assert size(stage, root) == 5
+
+
+def test_early_and_late_children_count_together(stage: Stage, app: Handlers) -> None:
+    refused: list[SpawnLimitError] = []
+
+    @app.job("both", retry=SOON)
+    def early(job: Job, context: SpawnContext) -> None:
+        for number in range(job.payload["early"]):
+            try:
+                context.spawn(Job("noop", {}), key=f"early-{number}")
+            except SpawnLimitError as error:
+                refused.append(error)
+
+    @app.spawn("both")
+    def late(context: SpawnContext) -> list[Job]:
+        return [Job("noop", {}) for _ in range(context.parent_job.payload["late"])]
+
+    def both(early: int, late: int, **limits: int) -> Job:
+        job = Job("both", {"early": early, "late": late}, max_attempts=1)
+        return job.with_spawn_config(SpawnConfig(**limits, on_error="complete"))
+
+    ten, five, four, six = stage.enqueue(
+        both(10, 0, max_descendants=5),
+        both(10, 0, max_spawn_count=5),
+        both(2, 2, max_spawn_count=4),
+        both(3, 3, max_spawn_count=5),
+    )
+    stage.work(app, concurrency=1)
+    assert [len(stage.children(job)) for job in (ten, five, four, six)] == [5, 5, 4, 3]
+    assert {(error.limit, error.value, error.attempted) for error in refused} == {
+        ("max_descendants", 5, 6),
+        ("max_spawn_count", 5, 6),
+    }
+    assert stage.status(ten, five, four, six) == ["Completed"] * 4
+    failed = [
+        (parent, error) for parent, outcome, error in stage.operations("parent_id, outcome, error_message") if error
+    ]
+    assert [(parent, "max_spawn_count allows 5" in error) for parent, error in failed] == [(six.id, True)]
+
+
+def test_many_who_spawn_at_once_stay_within_the_limit_of_their_tree(stage: Stage, app: Handlers) -> None:
+    together = threading.Barrier(4)
+
+    @app.job("early")
+    def early(job: Job, context: SpawnContext) -> None:
+        together.wait(20)
+        for number in range(5):
+            context.spawn(Job("leaf", {}), key=str(number))
+
+    @app.spawn("root")
+    def fan(context: SpawnContext) -> list[Job]:
+        return [Job("early", {}, max_attempts=1) for _ in range(4)]
+
+    (root,) = stage.enqueue(Job("root", {}).with_spawn_config(SpawnConfig(max_descendants=12)))
+    stage.work(app, queues=("root", "early"), concurrency=4)
+    assert size(stage, root) == 12
+
+
+def test_each_run_of_a_recurring_root_has_the_whole_limit(stage: Stage, app: Handlers) -> None:
+    places: list[tuple[int, str]] = []
+
+    @app.job("node")
+    def note(job: Job, context: SpawnContext) -> None:
+        places.append((context.depth, context.root_id))
+
+    @app.spawn("node")
+    def two(context: SpawnContext) -> list[Job]:
+        return [Job("node", {}, max_attempts=1) for _ in range(2 if context.depth < 2 else 0)]
+
+    config = SpawnConfig(max_descendants=6, max_depth=3)
+    (root,) = stage.enqueue(Job("node", {}).with_cron("0 0 3 * * *").with_spawn_config(config))
+    for day in range(3):
+        later = stage.database.written_moment(stage.database.now() + timedelta(days=day))
+        past = stage.database.written_moment(stage.database.now() - timedelta(days=1))
+        stage.execute(
+            f"UPDATE hammerwork_jobs SET scheduled_at = '{past}', next_run_at = '{later}' WHERE id = '{root.id}'"
+        )
+        stage.work(app)
+    assert size(stage, root) == 3 * 6
+    assert sorted(places) == sorted([(0, root.id)] * 3 + [(1, root.id)] * 6 + [(2, root.id)] * 12)
+    assert [row[0] for row in stage.database.query("SELECT descendants FROM hammerwork_spawn_trees")] == [6] * 3
+
+
+def test_plain_dependencies_are_no_generations(stage: Stage, app: Handlers) -> None:
+    places: list[int] = []
+
+    @app.spawn("last")
+    def leaf(context: SpawnContext) -> list[Job]:
+        places.append(context.depth)
+        return [Job("noop", {})]
+
+    @app.spawn("sequence")
+    def sequence(context: SpawnContext) -> Iterator[Job]:
+        before = context.parent_job
+        for number in range(40):
+            before = Job("last" if number == 39 else "noop", {}).depends_on(before)
+            yield before
+
+    chain = [Job("noop", {})]
+    for _ in range(34):
+        chain.append(Job("noop", {}).depends_on(chain[-1]))
+    chain.append(Job("last", {}).depends_on(chain[-1]))
+    stage.enqueue(Job("sequence", {}), *chain)
+    stage.work(app)
+    assert sorted(places) == [0, 1]
+    assert {row[0] for row in stage.rows("status")} == {"Completed"}
+
+
+def test_a_dependent_of_a_spawned_job_is_in_its_tree(stage: Stage, app: Handlers) -> None:
+    grow(app, children=1)
+    (root,) = stage.enqueue(Job("parent", {}).with_spawn_config(SpawnConfig(max_descendants=2)))
+    found: list[tuple[int, str]] = []
+
+    @app.spawn("parent")
+    def split(context: SpawnContext) -> list[Job]:
+        return [Job("noop", {})]
+
+    stage.work(app, queues=("parent",))
+    ((child,),) = stage.children(root)
+
+    @app.job("plain", retry=SOON)
+    def plain(job: Job, context: SpawnContext) -> None:
+        found.append((context.depth, context.root_id))
+        context.spawn(Job("noop", {}), key="a")
+        context.spawn(Job("noop", {}), key="b")
+
+    (dependent,) = stage.enqueue(Job("plain", {}, max_attempts=1).depends_on(child))
+    stage.work(app, queues=("noop", "plain"))
+    assert found == [(1, root.id)]
+    assert stage.one(dependent) == "Dead"
+    assert "max_descendants allows 2" in stage.one(dependent, "error_message")
+
+
+def test_what_a_rust_worker_spawned_is_a_generation_below_its_parent(stage: Stage, app: Handlers) -> None:
+    grow(app, children=1)
+    (root,) = stage.enqueue(Job("elsewhere", {}).with_spawn_config(SpawnConfig(max_depth=2)))
+    earlier = stage.database.written_moment(stage.database.now() - timedelta(seconds=9))
+    stage.execute(f"UPDATE hammerwork_jobs SET status = 'Completed', started_at = '{earlier}' WHERE id = '{root.id}'")
+    (child,) = stage.enqueue(Job("node", {}, max_attempts=1).depends_on(root))
+    stage.work(app)
+    # Of the two generations that the root allows, Rust has made one.
+    assert size(stage, root) == 2
+    assert len(stage.children(child)) == 1
+
+
+def test_damaged_ancestry_reads_as_none() -> None:
+    for stored in (None, "", "7", "[]", "{", '{"depth": 3}', '{"root": 7}'):
+        assert Ancestry.parse(stored) is None
+    assert Ancestry.parse('{"root": "r", "depth": "3", "max_depth": true, "other": 1}') == Ancestry("r")
+    full = Ancestry("r", "2026", 3, 4, 5, "s")
+    assert Ancestry.parse(full.stored()) == full
