@@ -37,8 +37,9 @@ class Processes:
 
     def __init__(self, start: Start) -> None:
         self._start = start
-        self._starting = threading.Lock()
-        self._by_thread: dict[int, Process] = {}
+        self._changing = threading.Lock()
+        self._by_thread: dict[int, Process] = {}  # each set by its thread, as its run is
+        self._runs: dict[int, object] = {}
         self._closed = False
 
     def ready(self, run: object) -> None:
@@ -48,7 +49,9 @@ class Processes:
             JobError: they cannot be loaded.
             ProcessDiedError: it died at once.
         """
-        self._mine().begin(run)
+        with self._changing:
+            self._runs[threading.get_ident()] = run
+        self._mine()
 
     def _mine(self) -> Process:
         thread = threading.get_ident()
@@ -57,9 +60,9 @@ class Processes:
             return process
         if process is not None:
             process.end()
-        with self._starting:
-            if self._closed:
-                raise ProcessDiedError("The worker ends.")
+        with self._changing:
+            if self._closed or self._runs[thread] is None:
+                raise ProcessDiedError("Nobody waits for this run any more.")
             process = self._by_thread[thread] = Process(self._start)
         process.wait_until_ready()
         return process
@@ -70,13 +73,15 @@ class Processes:
 
     def kill(self, thread: int, run: object) -> None:
         """Ends what a thread runs, at once, if it still is this run."""
-        process = self._by_thread.get(thread)
-        if process is not None:
-            process.end_run(run)
+        with self._changing:
+            if self._runs.get(thread) is run:
+                self._runs[thread] = None
+                if thread in self._by_thread:
+                    self._by_thread[thread].doom()
 
     def close(self) -> None:
         """Ends all of them."""
-        with self._starting:
+        with self._changing:
             self._closed = True
             for process in self._by_thread.values():
                 process.doom()

@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from contextlib import suppress
 from typing import Any
 
@@ -62,8 +61,6 @@ class Process:
                 ours.close()
                 raise JobError(f"A process for handlers cannot be started: {error.strerror}.") from error
         self._pipe = Pipe(ours, self._lives)
-        self._lock = threading.Lock()
-        self._run: object = None  # set by the thread that uses it
         self._doomed = False  # set by anyone
         self._number = 0
         self._start = start
@@ -135,17 +132,6 @@ class Process:
     def is_usable(self) -> bool:
         """Whether it can be asked for something."""
         return not self._doomed and self._lives()
-
-    def begin(self, run: object) -> None:
-        """Serves this run from now on."""
-        with self._lock:
-            self._run = run
-
-    def end_run(self, run: object) -> None:
-        """Ends it at once, with all that it has started, if it still serves this run."""
-        with self._lock:
-            if self._run is run:
-                self.doom()
 
     def doom(self) -> None:
         """Ends it at once, with all that it has started: it is to be replaced."""

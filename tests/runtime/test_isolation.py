@@ -267,9 +267,12 @@ def test_a_process_is_killed_only_for_the_run_that_it_serves(
     second = served(2)
     both.kill(thread, 1)
     assert first != second == served(3)
+    both.kill(thread, 3)
+    with pytest.raises(HammerworkError, match="Nobody waits"):  # such a run gets no other process, either
+        told.on_spawn_complete(SpawnResult("", str(answer), "told", 0, (), datetime.now(UTC)))
     both.close()
     both.forget()
-    with pytest.raises(HammerworkError, match="ends"):
+    with pytest.raises(HammerworkError, match="Nobody waits"):
         both.ready(4)
 
 
