@@ -2,12 +2,13 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench chaos siege completions clean
+.PHONY: demo test check bench chaos siege mutants completions clean
 
 demo: $(VENV)/installed
 	$(BIN)/hammerwork demo
 
-# Pass options on: make test ARGS="-k sqlite -x"
+# All tests wait more than they compute, so several processes share them. Other tests: make test ARGS="-k sqlite -x"
+test: ARGS ?= --numprocesses 3 --dist worksteal
 test: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/pytest $(ARGS)
 
@@ -28,6 +29,10 @@ chaos: $(VENV)/installed $(VENV)/test-tools
 SIEGE_SECONDS ?= 60
 siege: $(VENV)/installed $(VENV)/test-tools
 	SIEGE_SECONDS=$(SIEGE_SECONDS) $(BIN)/pytest tests/web/api/test_siege.py $(ARGS)
+
+# Changes the core in small ways, and says what no test notices: make mutants ARGS="--number 200 --seed 7"
+mutants: $(VENV)/installed $(VENV)/test-tools
+	$(BIN)/python -m mutants $(ARGS)
 
 completions: $(VENV)/installed
 	$(BIN)/python completions/generate.py

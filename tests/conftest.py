@@ -22,14 +22,19 @@ import pytest
 from hammerwork_cli.database import Database, connect
 from tests.databases import DUMPS, Databases, MysqlDatabases, PostgresDatabases, SqliteDatabases
 from tests.mermaid_parser import FOLDER, MermaidParser
-from tests.servers import ServerMissingError, server_url
+from tests.servers import KINDS, ServerMissingError, server_url
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # Started in the background, where Ctrl-C is ignored, by every program that a test starts too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Where GNU's readline, which pytest imports, finds no terminal, it tells child processes of one of 80 columns.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
+
 ROOT = Path(__file__).parent.parent
 DIALECTS = ("sqlite", "postgres", "mysql")
+_SHARED = pytest.StashKey[dict[str, str]]()
 
 
 def unavailable(message: str) -> NoReturn:
@@ -62,11 +67,30 @@ def expected(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 # Servers and databases.
 
 
-class Makers:
-    """What makes databases, by dialect; a server is started when the first test wants it."""
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Starts the servers that all processes of a run with ``-n`` share: theirs alone could end before the others do."""
+    if _SHARED not in node.config.stash:
+        closing = contextlib.ExitStack()
+        node.config.add_cleanup(closing.close)
+        node.config.stash[_SHARED] = {}
+        for kind in KINDS:
+            # Each process says itself what is missing, when a test wants it.
+            with contextlib.suppress(ServerMissingError):
+                node.config.stash[_SHARED][kind] = closing.enter_context(server_url(kind))
+    node.workerinput["servers"] = node.config.stash[_SHARED]
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+
+class Makers:
+    """What makes databases, by dialect; a server is started when the first test wants it.
+
+    Args:
+        folder: for the files of SQLite.
+        shared: URLs of servers that run already, by dialect.
+    """
+
+    def __init__(self, folder: Path, shared: dict[str, str]) -> None:
+        self._folder, self._shared = folder, shared
         self._made: dict[str, Databases | ServerMissingError] = {}
         self._closing = contextlib.ExitStack()
 
@@ -84,7 +108,7 @@ class Makers:
     def _make(self, dialect: str) -> Databases:
         if dialect == "sqlite":
             return SqliteDatabases(self._folder)
-        server = self._closing.enter_context(server_url(dialect))
+        server = self._shared.get(dialect) or self._closing.enter_context(server_url(dialect))
         maker = PostgresDatabases(server) if dialect == "postgres" else MysqlDatabases(server)
         self._closing.callback(maker.close)
         return maker
@@ -94,8 +118,9 @@ class Makers:
 
 
 @pytest.fixture(scope="session")
-def makers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Makers]:
-    made = Makers(tmp_path_factory.mktemp("sqlite"))
+def makers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Makers]:
+    shared = getattr(request.config, "workerinput", {}).get("servers", {})
+    made = Makers(tmp_path_factory.mktemp("sqlite"), shared)
     yield made
     made.close()
 

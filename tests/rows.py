@@ -1,8 +1,10 @@
 """Rows as anybody may have written them: the tests' way around the program's own writing."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +12,7 @@ from hammerwork_cli.database import Database
 
 START = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)
 CONFIG = {"operation_id": "op-1", "max_spawn_count": 10, "inherit_priority": True}
+ROWS_A_STATEMENT = 500
 
 
 class Rows:
@@ -18,6 +21,22 @@ class Rows:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.written = 0
+        self._kept: list[tuple[str, dict[str, Any]]] | None = None
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Writes what is inserted in the block when it ends, many rows a statement."""
+        self._kept = []
+        yield
+        kept, self._kept = self._kept, None
+
+        def write() -> None:
+            for (table, _), alike in groupby(kept, key=lambda row: (row[0], tuple(row[1]))):
+                rows = [row for _, row in alike]
+                for start in range(0, len(rows), ROWS_A_STATEMENT):
+                    self._insert(table, rows[start : start + ROWS_A_STATEMENT])
+
+        self.database.transaction(write)
 
     def job(
         self,
@@ -61,9 +80,15 @@ class Rows:
 
     def insert(self, table: str, row: dict[str, Any]) -> None:
         """Writes one row as it is."""
-        places = ", ".join([self.database.placeholder] * len(row))
-        sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})"
-        self.run(sql, [self.adapted(value) for value in row.values()])
+        if self._kept is None:
+            self._insert(table, [row])
+        else:
+            self._kept.append((table, row))
+
+    def _insert(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
+        places = f"({', '.join([self.database.placeholder] * len(rows[0]))})"
+        sql = f"INSERT INTO {table} ({', '.join(rows[0])}) VALUES {', '.join([places] * len(rows))}"
+        self.run(sql, [self.adapted(value) for row in rows for value in row.values()])
 
     def adapted(self, value: Any) -> Any:
         """A value as the driver wants it."""

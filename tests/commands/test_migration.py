@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -37,19 +38,19 @@ def test_a_run_with_nothing_to_do_says_so_and_prints_nothing(migrated_url: str, 
 def test_status_shows_every_migration_and_which_are_ours(migrated_url: str, run: Run) -> None:
     rows = run("migration", "status", "--format", "json", url=migrated_url).json
     assert [row["id"] for row in rows] == IDS
-    assert [row["owner"] for row in rows] == ["upstream"] * 14 + ["ours"] * 3
+    assert [row["owner"] for row in rows] == ["upstream"] * 14 + ["ours"] * (len(IDS) - 14)
     assert all(row["applied"] and row["executed_at"].endswith("Z") for row in rows)
     table = run("migration", "status", url=migrated_url).stdout.splitlines()
     assert table[0].split()[:3] == ["migration", "state", "owner"]
-    assert table[-3].split()[:3] == ["015_spawn_indexes", "applied", "ours"]
+    assert table[15].split()[:3] == ["015_spawn_indexes", "applied", "ours"]
 
 
 def test_a_plan_begins_with_what_it_does_to_the_tables_and_status_names_the_next_step(
     shared_restored: Callable[[str], str], run: Run
 ) -> None:
     lines = run("migration", "plan", url=shared_restored("media.mariadb")).stdout.splitlines()
-    assert lines[0] == "-- 3 migrations, 13 statements. Next: hammerwork migration run"
-    assert lines[1].startswith("-- Makes 5 tables: hammerwork_spawn_operations, ")
+    assert re.fullmatch(r"-- 4 migrations, \d+ statements\. Next: hammerwork migration run", lines[0])
+    assert lines[1].startswith("-- Makes 6 tables: hammerwork_spawn_operations, ")
     jobs = "hammerwork_jobs, hammerwork_jobs_archive"
     assert lines[2] == f"-- Alters or indexes, so that writers may have to wait, 2 tables: {jobs}"
     assert lines[3:5] == ["", "-- 015_spawn_indexes: Indexes that find children and spawning parents"]
@@ -57,7 +58,7 @@ def test_a_plan_begins_with_what_it_does_to_the_tables_and_status_names_the_next
     assert f"-- Indexes, while writers go on, 2 tables: {jobs}\n" in plan
     assert "-- Alters or indexes, so that writers may have to wait, 1 table: hammerwork_jobs\n" in plan
     done = run("migration", "status", url=shared_restored("media.mariadb"))
-    assert "3 pending. Next: hammerwork migration run" in done.stderr
+    assert "4 pending. Next: hammerwork migration run" in done.stderr
 
 
 @pytest.mark.parametrize("verb", ["status", "plan"])
@@ -84,7 +85,7 @@ def test_status_of_an_empty_database_is_that_all_is_pending(postgres_url: str, m
 
 def test_plan_prints_sql_and_changes_nothing(postgres_url: str, run: Run) -> None:
     plan = run("migration", "plan", url=postgres_url).stdout
-    assert plan.startswith("-- 17 migrations, 98 statements. ")
+    assert re.match(rf"-- {len(IDS)} migrations, \d+ statements\. ", plan)
     assert "\n\n-- 001_initial_schema: " in plan
     assert "CREATE TABLE hammerwork_jobs (" in plan
     assert "-- 015_spawn_indexes: " in plan
@@ -116,7 +117,7 @@ def test_drop_without_consent_tells_what_would_go_and_changes_nothing(migrated_u
     refused = hammerwork("migration", "run", "--drop", url=migrated_url)
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert "hammerwork_jobs: 0 rows" in refused.stderr
-    assert "hammerwork_migrations: 17 rows" in refused.stderr
+    assert f"hammerwork_migrations: {len(IDS)} rows" in refused.stderr
     assert "--yes" in refused.stderr
     as_json = hammerwork("migration", "run", "--drop", "--format", "json", url=migrated_url)
     assert (as_json.exit_code, as_json.stdout) == (2, "")
@@ -136,8 +137,8 @@ def test_drop_on_an_empty_database_needs_no_consent(url: str, hammerwork: Run) -
 
 def test_a_dry_run_of_drop_lists_the_tables(migrated_url: str, run: Run) -> None:
     rows = run("migration", "run", "--drop", "--dry-run", "--format", "json", url=migrated_url).json
-    assert {row["table"]: row["rows"] for row in rows}["hammerwork_migrations"] == 17
-    assert len(rows) == 13
+    assert {row["table"]: row["rows"] for row in rows}["hammerwork_migrations"] == len(IDS)
+    assert len(rows) == 14
     assert run("migration", "run", "--format", "json", url=migrated_url).json == []
 
 
@@ -156,7 +157,7 @@ def test_a_terminal_is_asked(
     shown = os.read(ours, 65536).decode()
     os.close(ours)
     assert asked.returncode == exit_code
-    assert "Remove these 13 tables and 0 jobs for good? [y/N]" in shown
+    assert "Remove these 14 tables and 0 jobs for good? [y/N]" in shown
     assert ("015_spawn_indexes" in out) == (exit_code == 0)
 
 

@@ -38,7 +38,7 @@ def spawned(database: Database) -> tuple[Database, str]:
     rows = Rows(database)
     parents: list[str] = []
 
-    def write() -> None:
+    with rows.at_once():
         for _ in range(2960):
             rows.job(payload={"text": "x" * 50})
         for number in range(20):
@@ -48,8 +48,6 @@ def spawned(database: Database) -> tuple[Database, str]:
             # Were all late jobs parents, the index of times would do as well, and MySQL 9.7 takes that.
             for _ in range(3):
                 rows.job(created_at=lately)
-
-    database.transaction(write)
     database.query(ANALYZE[database.dialect]) if database.dialect == "mysql" else rows.run(ANALYZE[database.dialect])
     return database, parents[-1]
 

@@ -271,7 +271,10 @@ def test_workers_go_on_while_the_indexes_are_built(postgres_url: str, monkeypatc
         insert(worker, {"_spawn_config": {}}, [])
         building = threading.Thread(target=build)
         building.start()
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%%' AND wait_event_type = 'Lock'"
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND query LIKE 'CREATE INDEX%%' AND wait_event_type = 'Lock'"
+        )
         deadline = time.monotonic() + 30
         while not one(other, waiting):
             assert time.monotonic() < deadline

@@ -28,30 +28,28 @@ def chunk(database: Database) -> int:
     return database.scan_chunk if "by_scan" in database.tags else database.read_chunk
 
 
-def spawning_parents(database: Database, rows: Rows, count: int, children: int) -> list[str]:
-    parents: list[str] = []
+def pending_parents(rows: Rows, count: int) -> None:
+    with rows.at_once():
+        for _ in range(count):
+            rows.job(spawns=True, status="Pending")
 
-    def write() -> None:
+
+def spawning_parents(rows: Rows, count: int, children: int) -> None:
+    with rows.at_once():
         for number in range(count):
-            parents.append(rows.job(spawns=True, created_at=START + timedelta(seconds=number)))
+            parent = rows.job(spawns=True, created_at=START + timedelta(seconds=number))
             for _ in range(children):
-                rows.job(parents[-1])
-
-    database.transaction(write)
-    return parents
+                rows.job(parent)
 
 
 @pytest.mark.parametrize("width", [1, 30])
 def test_a_tree_takes_a_statement_a_level_and_list_of_ids(readable: Database, rows: Rows, width: int) -> None:
-    root = rows.job(spawns=True)
-    levels, level = 4, [root]
-
-    def write() -> None:
-        nonlocal level
+    levels = 4
+    with rows.at_once():
+        root = rows.job(spawns=True)
+        level = [root]
         for _ in range(levels):
             level = [rows.job(parent) for parent in level for _ in range(width if len(level) == 1 else 2)]
-
-    readable.transaction(write)
     assert len(level) < chunk(readable)
     sent = statements(readable, lambda: trees.tree(readable, root))
     assert sent <= 2 * (levels + 1) + CONSTANT
@@ -64,10 +62,10 @@ def test_lists_longer_than_a_statement_holds_are_sent_in_parts(
         monkeypatch.setattr(readable, name, 10)
     monkeypatch.setattr("hammerwork_cli.queries.kinship.GIN_LIST", 5)
     monkeypatch.setattr("hammerwork_cli.queries.kinship.GIN_LISTS", 2)
-    root = rows.job(spawns=True)
-    middle = [rows.job(root) for _ in range(25)]
-    for parent in middle:
-        rows.job(parent)
+    with rows.at_once():
+        root = rows.job(spawns=True)
+        for middle in [rows.job(root) for _ in range(25)]:
+            rows.job(middle)
     sent = statements(readable, lambda: trees.tree(readable, root))
     # One list of the root, three of its children, three of theirs, which have none.
     assert 7 <= sent <= 7 + CONSTANT
@@ -94,10 +92,10 @@ def test_lists_and_figures_take_as_many_statements_for_many_operations_as_for_fe
     def counted() -> dict[str, int]:
         return {name: statements(readable, ask) for name, ask in questions.items()}
 
-    spawning_parents(readable, rows, 2, 2)
-    readable.transaction(lambda: [rows.job(spawns=True, status="Pending") for _ in range(2)])
+    spawning_parents(rows, 2, 2)
+    pending_parents(rows, 2)
     few = counted()
-    spawning_parents(readable, rows, 60, 3)
-    readable.transaction(lambda: [rows.job(spawns=True, status="Pending") for _ in range(60)])
+    spawning_parents(rows, 60, 3)
+    pending_parents(rows, 60)
     assert counted() == few
     assert max(few.values()) <= CONSTANT

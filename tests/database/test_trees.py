@@ -234,13 +234,10 @@ def test_a_parent_of_archived_children_has_spawned(readable: Database, rows: Row
 
 
 def test_a_chain_of_a_thousand_is_read_from_either_end(readable: Database, rows: Rows) -> None:
-    chain = [rows.job()]
-
-    def grow() -> None:
+    with rows.at_once():
+        chain = [rows.job()]
         for _ in range(1000):
             chain.append(rows.job(chain[-1]))
-
-    readable.transaction(grow)
     tree = trees.tree(readable, chain[-1])
     assert list(tree.nodes) == chain
     assert tree.depths[chain[-1]] == 1000
@@ -339,10 +336,11 @@ def test_no_limit_hides_the_job_that_was_asked_for(
     database: Database, run: Callable[..., Any], limits: tuple[str, ...]
 ) -> None:
     rows = Rows(database)
-    root = rows.job(spawns=True)
-    children = database.transaction(lambda: [rows.job(root) for _ in range(600)])
-    middle = rows.job(children[590])
-    target = rows.job(middle)
+    with rows.at_once():
+        root = rows.job(spawns=True)
+        children = [rows.job(root) for _ in range(600)]
+        middle = rows.job(children[590])
+        target = rows.job(middle)
     url = database.url.raw
     for form in ("json", "jsonl", "dot", "mermaid", "text"):
         drawn = run("spawn", "tree", target, "--format", form, *limits, url=url)

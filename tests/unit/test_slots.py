@@ -1,0 +1,222 @@
+"""Threads that take jobs from one list, and wake the worker when there is something for it to do."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.queries.claims import Claimed, End, Ended
+from hammerwork_cli.runtime.slots import FULL, Run, Slots, Wish
+
+PATIENCE = 20.0
+LATER = 1000.0
+
+
+def claimed(name: str) -> Claimed:
+    return Claimed._make([None] * len(Claimed._fields))._replace(id=name, queue_name="queue")
+
+
+def wish(name: str) -> Wish:
+    request: Any = None
+    return Wish(request, claimed(name))
+
+
+def completed(run: Run) -> Ended:
+    return Ended(run.job, End.COMPLETED)
+
+
+def timed_out(run: Run) -> Ended:
+    return Ended(run.job, End.TIMED_OUT)
+
+
+class Stopping:
+    """Runs stop in the middle until they may go on."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Semaphore(0)
+        self.go = threading.Event()
+        self.runs: list[Run] = []
+
+    def __call__(self, run: Run) -> Ended:
+        self.runs.append(run)
+        self.begun.release()
+        self.go.wait(PATIENCE)
+        return completed(run)
+
+
+@pytest.fixture
+def slots() -> Iterator[Callable[..., Slots]]:
+    """``slots(count, execute, wake, may_begin)``: threads that run."""
+    made: list[Slots] = []
+
+    def make(count: int, execute: Callable[[Run], Ended | None], *others: Any) -> Slots:
+        made.append(Slots(count, execute, *others or [lambda: None]))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+        one.join(PATIENCE)
+
+
+def until(holds: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def names(ended: list[Ended]) -> list[tuple[str, End]]:
+    return sorted((run.job.id, run.end) for run in ended)
+
+
+def test_the_worker_is_woken_when_a_run_ends_although_others_wait(slots: Callable[..., Slots]) -> None:
+    woken, second, go = threading.Event(), threading.Event(), threading.Event()
+
+    def execute(run: Run) -> Ended:
+        if run.job.id == "second":
+            second.set()
+            go.wait(PATIENCE)
+        return completed(run)
+
+    one = slots(1, execute, woken.set)
+    assert woken.wait(PATIENCE)  # it has nothing to do
+    woken.clear()
+    one.put([claimed("first"), claimed("second")])
+    assert second.wait(PATIENCE)
+    assert woken.is_set()
+    go.set()
+
+
+def test_as_many_run_as_there_are_slots_and_the_others_wait_in_their_order(slots: Callable[..., Slots]) -> None:
+    execute = Stopping()
+    two = slots(2, execute)
+    two.put(claimed(name) for name in "abcd")
+    for _ in range(2):
+        assert execute.begun.acquire(timeout=PATIENCE)
+    assert (two.running, two.waiting, two.empty, two.ids()) == (2, 2, False, set("abcd"))
+    execute.go.set()
+    until(lambda: two.running + two.waiting == 0)
+    assert {run.job.id for run in execute.runs[:2]} == {"a", "b"}
+    assert (two.has_ended, two.empty, two.ids()) == (True, False, set("abcd"))
+    assert names(two.take_ended()) == [(name, End.COMPLETED) for name in "abcd"]
+    assert (two.has_ended, two.empty, two.ids(), two.take_ended()) == (False, True, set(), [])
+
+
+def test_what_has_not_begun_is_taken_back_without_the_requests_to_spawn() -> None:
+    idle = Slots(1, completed, lambda: None)
+    assert idle.take_back() == []
+    idle.put([claimed("a"), wish("b"), claimed("c")])
+    assert idle.take_back(older_than=LATER) == []
+    assert idle.ids() == {"a", "c"}
+    assert [job.id for job in idle.take_back()] == ["a", "c"]
+    assert (idle.waiting, idle.ids()) == (1, set())
+
+
+def test_jobs_that_are_not_ours_any_more_are_dropped_before_they_begin() -> None:
+    idle = Slots(1, completed, lambda: None)
+    idle.put([claimed("a"), wish("b"), claimed("c")])
+    assert idle.drop({"a", "b", "x"}) == 1
+    assert (idle.waiting, idle.ids()) == (2, {"c"})
+
+
+def test_nothing_begins_while_it_may_not(slots: Callable[..., Slots]) -> None:
+    may = threading.Event()
+    asked = threading.Event()
+
+    def may_begin() -> bool:
+        asked.set()
+        return may.is_set()
+
+    one = slots(1, completed, lambda: None, may_begin)
+    one.put([claimed("a")])
+    assert asked.wait(PATIENCE)
+    assert (one.waiting, one.running) == (1, 0)
+    may.set()
+    one.go_on()
+    until(lambda: one.has_ended)
+
+
+def test_what_has_ended_is_written_at_once_when_it_is_much_or_nothing_waits(slots: Callable[..., Slots]) -> None:
+    execute = Stopping()
+    one = slots(1, execute)
+    assert one.worth_writing(LATER) == LATER
+    one.put([claimed("a")])
+    one.put_back([Ended(claimed("b"), End.COMPLETED)])
+    assert execute.begun.acquire(timeout=PATIENCE)
+    assert one.worth_writing(LATER) == 0
+    one.put([claimed("c")])
+    assert 0 < one.worth_writing(LATER) <= LATER
+    assert one.worth_writing(0) == 0
+    one.put_back([Ended(claimed(str(number)), End.COMPLETED) for number in range(FULL - 1)])
+    assert one.worth_writing(LATER) == 0
+    assert [run.job.id for run in one.take_ended()] == [*map(str, range(FULL - 1)), "b"]
+    execute.go.set()
+
+
+def test_a_run_whose_time_is_up_has_ended_and_what_it_does_later_does_not_count(slots: Callable[..., Slots]) -> None:
+    execute = Stopping()
+    three = slots(3, execute)
+    three.put([claimed("a"), claimed("b"), claimed("c")])
+    for _ in range(3):
+        assert execute.begun.acquire(timeout=PATIENCE)
+    assert three.expire(timed_out) is None
+    runs = {run.job.id: run for run in execute.runs}
+    now = time.monotonic()
+    runs["a"].deadline, runs["b"].deadline = now, now + LATER
+    assert three.expire(timed_out) == now + LATER
+    assert (three.ids(), three.running) == ({"a", "b", "c"}, 3)
+    assert names(three.take_ended()) == [("a", End.TIMED_OUT)]
+    assert three.ids() == {"b", "c"}
+    assert three.expire(timed_out) == now + LATER
+    assert [three.decide(runs[name]) for name in "ab"] == [False, True]
+    assert three.expire(timed_out) is None
+    assert three.take_ended() == []
+    assert not three.empty
+    execute.go.set()
+    until(lambda: not three.running)
+    assert names(three.take_ended()) == [("b", End.COMPLETED), ("c", End.COMPLETED)]
+
+
+def test_a_worker_that_ends_at_once_abandons_its_jobs_and_not_its_requests(slots: Callable[..., Slots]) -> None:
+    execute = Stopping()
+    two = slots(2, execute)
+    two.put([claimed("a"), wish("b")])
+    for _ in range(2):
+        assert execute.begun.acquire(timeout=PATIENCE)
+    two.abandon(timed_out)
+    assert names(two.take_ended()) == [("a", End.TIMED_OUT)]
+    assert two.ids() == {"b"}
+    two.abandon(timed_out)
+    assert two.take_ended() == []
+    execute.go.set()
+
+
+def test_how_long_runs_take_is_known_from_those_that_ended_and_those_that_run(slots: Callable[..., Slots]) -> None:
+    execute = Stopping()
+    one = slots(1, execute)
+    assert one.slowest() is None
+    one.put([claimed("a")])
+    assert execute.begun.acquire(timeout=PATIENCE)
+    execute.runs[0].began -= 50
+    assert 50 <= (one.slowest() or 0) < 50 + PATIENCE
+    execute.go.set()
+    until(lambda: one.has_ended)
+    assert 50 <= one.seconds["queue"] < 50 + PATIENCE
+    one.put([claimed("b")])
+    until(lambda: not one.running and len(one.ids()) == 2)
+    assert 40 <= one.seconds["queue"] < 40 + PATIENCE
+    assert one.slowest() == one.seconds["queue"]
+
+
+def test_the_threads_end_when_they_have_nothing_more_to_do() -> None:
+    one = Slots(2, completed, lambda: None)
+    one.start()
+    one.put([claimed(str(number)) for number in range(10)])
+    one.close()
+    one.join(PATIENCE)
+    assert len(one.take_ended()) == 10
+    assert not any(thread.is_alive() for thread in one._threads)
