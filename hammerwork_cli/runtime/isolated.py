@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 from collections.abc import AsyncIterable, Callable, Iterator
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import replace
 from itertools import islice
@@ -207,11 +208,16 @@ class _Server:
         """What an awaitable comes to; anything else as it is."""
         if not inspect.isawaitable(value):
             return value
-        if self._loop is None:
+        if self._loop is None or self._loop.is_closed():
             import asyncio
 
-            self._loop = asyncio.Runner()
-        return self._loop.run(_awaited(value), context=self._variables)
+            self._loop = asyncio.new_event_loop()
+        task = self._loop.create_task(_awaited(value), context=self._variables)
+        while not task.done():
+            # A task that exits, or that stops the loop, would end the wait for another one, and for the next job's too.
+            with suppress(SystemExit, KeyboardInterrupt, RuntimeError):
+                self._loop.run_until_complete(task)
+        return task.result()
 
     def _context(self, record: ContextRecord) -> SpawnContext:
         from hammerwork_cli.runtime.queue import Queue

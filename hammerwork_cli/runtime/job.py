@@ -36,6 +36,8 @@ _CONVERTED = ("timeout", "delay", "scheduled_at", "retry_strategy", "cron_schedu
 _rare = attrgetter(*_COPIED, *_CONVERTED)
 """What few jobs have, looked at together: handlers make jobs by the million."""
 _NOTHING = (None,) * (len(_COPIED) + len(_CONVERTED))
+_settings = attrgetter("priority", "max_attempts", "dependencies", *_COPIED, *_CONVERTED)
+_USUAL = (None, 3, (), *_NOTHING)
 _LONGEST_TIMEOUT = timedelta(seconds=fields.LARGEST_INTEGER)
 
 
@@ -126,19 +128,17 @@ class Job(_Rowed):
     result: Any = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.id = new_id() if self.id in ("", None) else full_id(self.id)
+        self.id = full_id(self.id) if self.id else new_id()
         if self.queue is not None:
             fields.queue(self.queue)
-        if self.max_attempts != 3:
-            fields.whole_number(self.max_attempts, "max_attempts", 1, fields.LARGEST_INTEGER)
+        if _settings(self) != _USUAL:
+            self._check()
+
+    def _check(self) -> None:
+        fields.whole_number(self.max_attempts, "max_attempts", 1, fields.LARGEST_INTEGER)
         if self.priority is not None:
             self.priority = fields.priority(self.priority)
-        if self.dependencies != ():
-            self.dependencies = fields.ids(self.dependencies)
-        if _rare(self) != _NOTHING:
-            self._check_rare()
-
-    def _check_rare(self) -> None:
+        self.dependencies = fields.ids(self.dependencies)
         for name in _TEXTS:
             if getattr(self, name) is not None:
                 fields.text(getattr(self, name), name)

@@ -137,8 +137,8 @@ class Worker:
         self.concurrency, self.pool_size = concurrency, pool_size or min(concurrency, 4)
         self.poll_interval, self.lease, self.grace = poll_interval, lease, grace
         self.max_jobs, self.drain, self.weighted, self.retry = max_jobs, drain, weighted, retry
-        self.id = new_id()
-        self.name = name or f"{socket.gethostname()}-{os.getpid()}"
+        self._given_name = name
+        self._introduce()
         self.on_progress: Callable[[Worker], None] | None = None
         self.completed = self.failed = 0
         self._clock = ServerClock()
@@ -147,6 +147,11 @@ class Worker:
         self._stopping = self._restart = False
         self._signals = Signals(self.stop)
         self._counting = threading.Lock()
+
+    def _introduce(self) -> None:
+        """Gives it an id, and a name unless it was given one: to a process that was forked, others than before."""
+        self.id, self._process = new_id(), os.getpid()
+        self.name = self._given_name or f"{socket.gethostname()}-{self._process}"
 
     def with_spawn_manager(self, manager: SpawnManager) -> Self:
         """Adds the spawn handlers of a manager.
@@ -188,6 +193,8 @@ class Worker:
                 "Processes find handlers by name, and this worker was given the handlers themselves.",
                 hint='Name them: Worker(queue, "my_app:app", isolation="process").',
             )
+        if self._process != os.getpid():
+            self._introduce()
         try:
             self._begin()
         except BaseException:
@@ -225,7 +232,8 @@ class Worker:
         for_heart = Connections(self.url, 1, self._given_up, timeouts_of_heartbeat(self.lease))
         for_keeper = Connections(self.url, 1, self._given_up, PATIENCE_OF_KEEPER)
         for_listener = Connections(self.url, 1, self._given_up)
-        self._others = [for_heart, for_keeper, for_listener]
+        for_handlers = Queue(self.url)
+        self._others = [for_heart, for_keeper, for_listener, for_handlers.connections]
         self._connections.run(self._look, patience=0)
         handlers = self.handlers
         if self.isolation == "process" and self.named is not None:
@@ -233,7 +241,7 @@ class Worker:
 
             self._processes = processes(self.named, self.url)
             handlers = self._processes.handlers(handlers)
-        self._runner = Runner(handlers, self._pool, Queue(self.url), self._clock, self.retry)
+        self._runner = Runner(handlers, self._pool, for_handlers, self._clock, self.retry)
         self._runner.counted, self._runner.processes = self._count, self._processes
         self._lease = Lease(self.lease, time.monotonic())
         self._slots = Slots(self.concurrency, self._runner.execute, self._woken.set, self._is_held)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -327,3 +328,68 @@ def test_what_a_job_says_about_itself_harms_no_neighbour(stage: Stage, app: Hand
     }
     assert stage.one(long, "result_expires_at") is None
     assert stage.moment(fine, "result_expires_at") > datetime.now(UTC)
+
+
+IN_A_PROCESS = """
+import asyncio, contextvars
+from hammerwork_cli import Handlers, Job
+
+app = Handlers()
+seen = contextvars.ContextVar("seen", default="nothing")
+
+class UnprintableError(Exception):
+    def __str__(self):
+        raise SystemExit("no text")
+
+    def __reduce__(self):
+        raise SystemExit("no pickle")
+
+@app.job("set")
+def odd(job):
+    return {1, 2}
+
+@app.job("unprintable")
+def unprintable(job):
+    raise UnprintableError
+
+@app.job("exits")
+async def exits(job):
+    async def task():
+        raise SystemExit(3)
+
+    asyncio.get_running_loop().stop()
+    await asyncio.create_task(task())
+
+@app.job("limited")
+def limited(job, context):
+    context.spawn(Job("leaf"), key="1")
+
+@app.spawn("no_jobs")
+def no_jobs(context):
+    return ["text"]
+
+app.register_job("lambda", lambda job: later(job))
+
+async def later(job):
+    before = seen.get()
+    seen.set("changed")
+    return before
+"""
+
+
+def test_all_of_it_is_the_same_in_a_process(lite: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "careless_app.py").write_text(IN_A_PROCESS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    none = SpawnConfig(max_depth=0)
+    once = [Job("set"), Job("no_jobs"), Job("limited").with_spawn_config(none.with_handler("no_jobs"))]
+    again = [Job("unprintable", max_attempts=2), Job("exits", max_attempts=2)]
+    fine = [Job("lambda"), Job("lambda")]
+    lite.enqueue(*once, *again, *fine)
+    settings: dict[str, Any] = {"drain": True, "poll_interval": 0.05, "concurrency": 1, "retry": AT_ONCE}
+    Worker(lite.queue, "careless_app:app", isolation="process", **settings).run()
+    ends = [lite.one(job, "status, attempts") for job in (*once, *again)]
+    assert ends == [*[("Dead", 1)] * 3, *[("Dead", 2)] * 2]
+    assert lite.queue.results(fine) == {job.id: "nothing" for job in fine}
+    assert lite.one(once[2], "error_message").startswith("max_depth allows 0")
+    assert lite.one(again[0], "error_message").startswith("UnprintableError: its text cannot be shown")
+    assert lite.one(again[1], "error_message").startswith("SystemExit: 3")

@@ -1,13 +1,20 @@
 """Putting jobs into queues from Python, and reading them."""
 
+import os
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from operator import attrgetter
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
-from hammerwork_cli import HammerworkError, Handlers, Job, JobPriority, RetryStrategy, SpawnContext
+from hammerwork_cli import HammerworkError, Handlers, Job, JobPriority, Queue, RetryStrategy, SpawnContext, Worker
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ConflictError, RefusedValueError, UnreachableError, UsageError
 from hammerwork_cli.models import new_id
+from hammerwork_cli.queries import migrations
 from tests.runtime.conftest import Stage
 
 
@@ -71,3 +78,99 @@ def test_a_timeout_counts_for_a_job_that_only_spawns(stage: Stage, app: Handlers
     stage.work(app)
     assert stage.status(parent) == ["TimedOut"]
     assert stage.children(parent) == []
+
+
+def test_enqueue_says_whether_it_wrote_the_job_and_what_has_become_of_it(stage: Stage, app: Handlers) -> None:
+    job = Job("noop", {"a": 1}, id=uuid4())
+    first = stage.queue.enqueue(job)
+    assert (first.id, first.created, first.status) == (job.id, True, "Pending")
+    stage.work(app)
+    again = stage.queue.enqueue(job)
+    assert (again.id, again.created, again.status) == (job.id, False, "Completed")
+    found = stage.queue.get(UUID(job.id))
+    assert found is not None
+    assert (found.created, found.status) == (None, "Completed")
+
+
+def test_the_same_id_with_another_schedule_or_time_zone_is_a_conflict(stage: Stage) -> None:
+    job = stage.queue.enqueue(Job("noop").with_cron("0 30 2 * * *"))
+    assert not stage.queue.enqueue(job.with_cron("0 30 2 * * *", "UTC")).created
+    for other, differs in (
+        (job.with_cron("0 45 2 * * *"), "cron_schedule"),
+        (job.with_cron("0 30 2 * * *", "Europe/Oslo"), "timezone"),
+        (Job("noop", id=job.id), "cron_schedule, timezone"),
+    ):
+        with pytest.raises(ConflictError, match=f"with a different {differs}"):
+            stage.queue.enqueue(other)
+
+
+def test_jobs_are_due_by_the_servers_clock(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ahead(datetime):
+        """The clock of a producer that is ten minutes ahead."""
+
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) + timedelta(minutes=10)
+
+    monkeypatch.setattr("hammerwork_cli.runtime.pulse.datetime", Ahead)
+    queue = Queue(stage.url)
+    one = queue.enqueue(Job("noop"))
+    (many,) = queue.enqueue_many([Job("noop")])
+    queue.close()
+    for job in (one, many):
+        assert stage.moment(job, "scheduled_at") < datetime.now(UTC) + timedelta(minutes=1)
+
+
+def test_a_queue_is_as_patient_as_it_was_told(tmp_path: Path) -> None:
+    queue = Queue("postgresql://nobody@127.0.0.1:1/nothing", patience=0)
+    with pytest.raises(UnreachableError):
+        queue.enqueue(Job("noop"))
+    for wrong in ({"patience": -1}, {"patience": float("nan")}, {"pool_size": 0}):
+        with pytest.raises(UsageError):
+            Queue(f"sqlite:///{tmp_path}/jobs.db", **wrong)  # type: ignore[arg-type]
+
+
+def test_a_queue_that_was_connected_before_a_migration_sees_it_when_a_job_needs_it(
+    empty_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:14])
+        migrations.run(empty_database)
+    retried = Job("noop").with_retry_strategy(RetryStrategy.fixed(timedelta(seconds=7)))
+    with Queue(empty_database.url) as queue:
+        queue.enqueue(Job("noop"))
+        with pytest.raises(RefusedValueError, match="no place yet for the retry strategy"):
+            queue.enqueue(retried)
+        migrations.run(empty_database)
+        queue.enqueue(retried)
+        found = queue.get(retried)
+    assert found is not None
+    assert found.retry_strategy == retried.retry_strategy
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_queue_and_a_worker_that_were_used_before_a_fork_are_used_after_it(stage: Stage) -> None:
+    app = Handlers()
+    app.register_job("forked", lambda job: None)  # noqa: ARG005
+    stage.enqueue(Job("forked"))
+    worker = Worker(stage.queue, app, drain=True, poll_interval=0.05)
+    children = []
+    for _ in range(3):
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                for _ in range(10):
+                    stage.queue.enqueue(Job("forked"))
+                worker.run()
+                code = 0
+            finally:
+                os._exit(code)
+        children.append(child)
+    for _ in range(10):
+        stage.queue.enqueue(Job("forked"))
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+    stage.queue.enqueue(Job("forked"))
+    worker.run()
+    assert [status for _, status in stage.rows()] == ["Completed"] * 42
+    assert len(stage.database.query("SELECT id FROM hammerwork_workers")) == 4
