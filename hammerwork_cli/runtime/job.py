@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from uuid import UUID
@@ -39,6 +40,19 @@ _NOTHING = (None,) * (len(_COPIED) + len(_CONVERTED))
 _settings = attrgetter("priority", "max_attempts", "dependencies", *_COPIED, *_CONVERTED)
 _USUAL = (None, 3, (), *_NOTHING)
 _LONGEST_TIMEOUT = timedelta(seconds=fields.LARGEST_INTEGER)
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "priority": fields.priority,
+    "timeout": partial(fields.duration, name="timeout", most=_LONGEST_TIMEOUT),
+    "delay": partial(fields.duration, name="delay"),
+    "scheduled_at": partial(fields.instant, name="scheduled_at"),
+    "dependencies": fields.ids,
+    "retry_strategy": checked_strategy,
+    "result_ttl": partial(fields.duration, name="result_ttl"),
+    "result_max_size": partial(fields.whole_number, name="result_max_size", least=0, most=fields.LARGEST_BIGINT),
+    "workflow_id": full_id,
+    **{name: partial(fields.text, name=name) for name in (*_TEXTS, "cron_schedule", "timezone")},
+}
+"""Field -> what it may hold, as it is held."""
 
 
 class _Rowed:
@@ -136,28 +150,12 @@ class Job(_Rowed):
 
     def _check(self) -> None:
         fields.whole_number(self.max_attempts, "max_attempts", 1, fields.LARGEST_INTEGER)
-        if self.priority is not None:
-            self.priority = fields.priority(self.priority)
-        self.dependencies = fields.ids(self.dependencies)
-        for name in _TEXTS:
-            if getattr(self, name) is not None:
-                fields.text(getattr(self, name), name)
-        for name, most in (("timeout", _LONGEST_TIMEOUT), ("delay", fields.LONGEST), ("result_ttl", fields.LONGEST)):
-            if getattr(self, name) is not None:
-                fields.duration(getattr(self, name), name, most)
-        if self.workflow_id is not None:
-            self.workflow_id = full_id(self.workflow_id)
-        if self.scheduled_at is not None:
-            self.scheduled_at = fields.instant(self.scheduled_at, "scheduled_at")
-        if self.retry_strategy is not None:
-            checked_strategy(self.retry_strategy)
-        if self.result_max_size is not None:
-            fields.whole_number(self.result_max_size, "result_max_size", 0, fields.LARGEST_BIGINT)
+        for name, check in _CHECKS.items():
+            given = getattr(self, name)
+            if given is not None:
+                setattr(self, name, check(given))
         if self.cron_schedule is not None:
-            schedule.parse(fields.text(self.cron_schedule, "cron_schedule"), self._zone())
-
-    def _zone(self) -> str | None:
-        return None if self.timezone is None else fields.text(self.timezone, "timezone")
+            schedule.parse(self.cron_schedule, self.timezone)
 
     @classmethod
     def of(cls, row: "Claimed") -> Self:
