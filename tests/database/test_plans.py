@@ -207,3 +207,16 @@ def test_a_look_for_changes_is_read_from_indexes(spawned: tuple[Database, str]) 
         assert "Seq Scan" not in told
     if database.dialect == "sqlite":
         assert "SCAN j" not in told
+
+
+def test_names_that_are_compared_to_the_letter_are_looked_up_in_an_index(spawned: tuple[Database, str]) -> None:
+    database, _ = spawned
+    database.script("UPDATE hammerwork_jobs SET status = 'Pending', dependency_status = 'none'")
+    database.query(ANALYZE[database.dialect]) if database.dialect == "mysql" else database.script(
+        ANALYZE[database.dialect]
+    )
+    told = plan(database, "claims.ready", queue="work", now=START + timedelta(days=3), priority=None, limit=10)
+    assert "idx_hammerwork_jobs_claimable" in told
+    assert not re.search(r"filesort|Sort|TEMP B-TREE", told), told
+    told = plan(database, "queues.any_job", queue="elsewhere")
+    assert not WHOLE_TABLE.search(told) or database.dialect == "postgresql", told
