@@ -13,6 +13,7 @@ from hammerwork_cli.models import FAILURES, WAITING, JobStatus, Moment, schedule
 from hammerwork_cli.models.health import MENDABLE, Damage, Finding, FoundJob
 from hammerwork_cli.models.spawn_config import ignored_because
 from hammerwork_cli.queries import spawn_records
+from hammerwork_cli.queries.dependencies import Following, fail_next
 from hammerwork_cli.queries.kinship import Kinship, chunks
 from hammerwork_cli.queries.lost_jobs import Lost, next_runs, without
 
@@ -228,7 +229,7 @@ class Doctor:
             The last id of this page, ``None`` when it was the last; and how many jobs were mended.
         """
         page = [row[0] for row in self._rows("waiting_ids", after=after, limit=PAGE)]
-        done = self.database.transaction(partial(self._mend_page, page)) if page else {}
+        done = self.database.transaction(partial(self._mend_page, page, to_the_end=True)) if page else {}
         return (page[-1] if len(page) == PAGE else None), sum(done.values())
 
     def _mend_waiting(self, mended: dict[Damage, int]) -> int:
@@ -250,28 +251,36 @@ class Doctor:
             yield page
             after = page[-1]
 
-    def _mend_page(self, ids: Sequence[str]) -> dict[Damage, int]:
+    def _mend_page(self, ids: Sequence[str], *, to_the_end: bool = False) -> dict[Damage, int]:
         ailing: dict[Damage, dict[str, str]] = defaultdict(dict)
         for kind, job, parent in self._rows("ailing_jobs", ids=ids):
             ailing[Damage(kind)][job] = parent
-        done = {Damage.PARENT_FAILED: self._fail(ailing[Damage.PARENT_FAILED])}
+        done = {Damage.PARENT_FAILED: self._fail(ailing[Damage.PARENT_FAILED], to_the_end=to_the_end)}
         for kind in (Damage.NOT_RELEASED, Damage.NOT_RELEASED_AFTER_FAILURE):
             done[kind] = self._run("release", ids=list(ailing[kind])) if ailing[kind] else 0
         return done
 
-    def _fail(self, parents: dict[str, str]) -> int:
-        """Fails jobs whose parent failed and has not been retried meanwhile; job -> that parent."""
+    def _fail(self, parents: dict[str, str], *, to_the_end: bool) -> int:
+        """Fails jobs whose parent failed and has not been retried meanwhile; job -> that parent.
+
+        With all that fails because of them, or one level only: of these each error names the job above.
+        """
         below: dict[str, list[str]] = defaultdict(list)
         for job, parent in parents.items():
             below[parent].append(job)
         if not below:
             return 0
         statuses = {job: status_of(status) for job, status in self._rows("lock_jobs", ids=sorted(below))}
-        failed = 0
+        failed, ids = 0, []
         for parent, jobs in below.items():
             status = statuses.get(parent, "in the archive")
             if parent not in statuses or status in FAILURES:
                 failed += self._run("fail", ids=jobs, error=f"It depends on job {parent}, which is {status}.")
+                ids += jobs
+        following = Following(parents=ids if to_the_end else ())
+        while following.goes_on:
+            following = fail_next(self.database, following, self.now, "A job it depends on failed.")
+            failed += len(following.changed)
         return failed
 
 

@@ -514,3 +514,12 @@ def test_circles_are_found_in_a_long_chain() -> None:
     assert in_cycles(chain) == set()
     assert in_cycles([*chain, ("49999", "49998")]) == {"49998", "49999"}
     assert in_cycles([("a", "a"), ("b", "a"), ("a", "c")]) == {"a"}
+
+
+def test_a_page_of_a_sweep_fails_a_whole_chain(database: Database) -> None:
+    rows = Rows(database)
+    chain = [rows.job(status="Dead")]
+    for _ in range(6):
+        chain.append(rows.job(chain[-1], status="Pending", dependency_status="waiting"))
+    assert doctor(database).mend_waiting_page(None) == (None, 6)
+    assert {row[0] for row in database.query("SELECT status FROM hammerwork_jobs")} == {"Dead", "Failed"}
