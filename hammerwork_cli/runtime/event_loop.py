@@ -81,12 +81,14 @@ class _Loop(threading.Thread):
 
     def run(self) -> None:
         """Turns for ever: a coroutine that exits, or that stops the loop, ends nothing but itself."""
-        while not self._loop.is_closed():
-            try:
-                self._loop.run_forever()
-            except BaseException as error:  # noqa: BLE001  its own task has it as well
-                log.warning("A coroutine raised %s in the event loop, which goes on.", type(error).__name__)
-        self.end("A coroutine closed the event loop.")
+        try:
+            while not self._loop.is_closed():
+                try:
+                    self._loop.run_forever()
+                except BaseException as error:  # noqa: BLE001  its own task has it as well
+                    log.warning("A coroutine raised %s in the event loop, which goes on.", type(error).__name__)
+        finally:
+            self.end("A coroutine ended the event loop.")
 
     def submit(self, awaitable: Any) -> Future[Any]:
         """Begins a coroutine, in a copy of the caller's context variables."""

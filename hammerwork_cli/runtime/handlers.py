@@ -4,7 +4,6 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from hammerwork_cli.errors import UsageError
@@ -25,11 +24,13 @@ class JobHandler:
         function: called with the job; what it returns is the job's result.
         retry: for jobs that carry no strategy of their own.
         timeout: for jobs that carry none of their own.
+        takes_context: whether it is called with the context besides the job.
     """
 
     function: Callable[..., Any]
     retry: RetryStrategy | None = None
     timeout: timedelta | None = None
+    takes_context: bool = False
 
 
 class Handlers(SpawnManager):
@@ -87,7 +88,7 @@ class Handlers(SpawnManager):
             checked_strategy(retry)
         if queue in self._workers:
             raise UsageError(f"There is already a handler for jobs of {queue!r:.100}.")
-        self._workers[queue] = JobHandler(function, retry, timeout)
+        self._workers[queue] = JobHandler(function, retry, timeout, _takes_context(function))
 
     def spawn(self, name: str) -> Callable[[Function], Function]:
         """Decorates what the jobs of a queue, or those that name it, spawn once they have succeeded."""
@@ -128,8 +129,7 @@ class Handlers(SpawnManager):
         return tuple(sorted(self._workers))
 
 
-@lru_cache(maxsize=1000)
-def takes_context(function: Callable[..., Any]) -> bool:
+def _takes_context(function: Callable[..., Any]) -> bool:
     """Whether a job's handler wants the context besides the job: whether it has a second parameter."""
     try:
         parameters = list(inspect.signature(function).parameters.values())

@@ -16,7 +16,7 @@ from hammerwork_cli.models import Ancestry, SpawnConfig
 from hammerwork_cli.runtime import logs, streams
 from hammerwork_cli.runtime.children import iterable
 from hammerwork_cli.runtime.failures import first_line, is_retryable, message_of, trace_of
-from hammerwork_cli.runtime.handlers import Handlers, takes_context
+from hammerwork_cli.runtime.handlers import Handlers
 from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.loading import reload_handlers
 from hammerwork_cli.runtime.pipe import Pipe
@@ -171,7 +171,7 @@ class _Server:
         handler = self._handlers.job_handler(queue)
         assert handler is not None
         context = self._context(record)
-        arguments = (context.parent_job, context) if takes_context(handler.function) else (context.parent_job,)
+        arguments = (context.parent_job, context) if handler.takes_context else (context.parent_job,)
         return result_text(self._settled(handler.function(*arguments)))
 
     def _validate(self, name: str, record: ContextRecord) -> None:

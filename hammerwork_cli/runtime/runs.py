@@ -22,7 +22,7 @@ from hammerwork_cli.runtime.children import Children, drain, drain_async
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.event_loop import EventLoop
 from hammerwork_cli.runtime.failures import Failed, FinalError, OutOfTimeError, described, message_of
-from hammerwork_cli.runtime.handlers import Handlers, JobHandler, takes_context
+from hammerwork_cli.runtime.handlers import Handlers, JobHandler
 from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.parents import Parent, named_limits
 from hammerwork_cli.runtime.pulse import ServerClock
@@ -82,9 +82,16 @@ class Runner:
         """
         try:
             return copy_context().run(self._work_on, run)
-        except BaseException as error:
-            log.exception("A run of job %s ended in an error of the worker itself.", run.job.id)
+        except BaseException as error:  # noqa: BLE001  a thread of the worker outlives every error
+            return self._ended_by(run, error)
+
+    def _ended_by(self, run: Run, error: BaseException) -> Ended | None:
+        """The end of a run that an error of the worker itself broke off, or one of its log."""
+        try:
+            log.error("A run of job %s ended in an error of the worker itself.", run.job.id, exc_info=error)
             return None if isinstance(run.work, Wish) else self.failed(run.work, Failed.by(error))
+        except BaseException:  # noqa: BLE001  whatever a handler of the log raises
+            return None if isinstance(run.work, Wish) else Ended(run.work, End.FAILED, error=described(error))
 
     def _work_on(self, run: Run) -> Ended | None:
         if isinstance(run.work, Wish):
@@ -116,7 +123,7 @@ class Runner:
 
     def _call(self, run: Run, job: Job, handler: JobHandler, config: SpawnConfig | None) -> Any:
         arguments: tuple[Any, ...] = (job,)
-        if takes_context(handler.function):
+        if handler.takes_context:
             arguments = (job, self._context(run, job, config or SpawnConfig()))
         return self._settled(handler.function(*arguments), run.deadline)
 
@@ -164,7 +171,7 @@ class Runner:
             handler = self.handlers.job_handler(claimed.queue_name)
             own = RetryStrategy.parse(claimed.retry_strategy)
             return now + (own or (handler and handler.retry) or self.retry).delay(claimed.attempts)
-        except Exception:
+        except BaseException:
             log.exception("The retry strategy of job %s fails; the job is tried again in %s.", claimed.id, PAUSE)
             return now + PAUSE
 

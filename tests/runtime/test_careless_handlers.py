@@ -2,9 +2,11 @@
 
 import asyncio
 import contextvars
+import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -133,17 +135,27 @@ class Exits(SpawnHandler):
 
 class ExitingStrategy(RetryStrategy):
     def delay(self, attempt: int) -> timedelta:
-        raise OddError("no delay")
-
-
-class OddError(Exception):
-    pass
+        raise OddExit("no delay")
 
 
 class ExitingResult:
     @property
     def __class__(self) -> Any:  # what isinstance asks
         raise OddExit("class")
+
+
+class ExitingLog(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        if "(unlogged)" in record.getMessage():
+            raise OddExit("log")
+
+
+@dataclass
+class Called:  # it cannot be hashed
+    answer: str
+
+    def __call__(self, job: Job, context: SpawnContext) -> str:
+        return self.answer + context.root_id[:0]
 
 
 def exit_in(hook: str, job: Job) -> None:
@@ -157,18 +169,24 @@ def test_no_hook_ends_a_thread_of_the_worker(lite: Stage, app: Handlers, monkeyp
     app.register_job("result", lambda job: ExitingResult())  # noqa: ARG005
     app.register_job("unprintable", lambda job: {}["nothing"], retry=ExitingStrategy("Fixed", timedelta(0)))  # noqa: ARG005
 
+    app.register_job("unlogged", lambda job: {}["nothing"])  # noqa: ARG005
+    app.register_job("called", Called("well"))
+    exiting_log = ExitingLog()
+    monkeypatch.setattr(runs.log, "handlers", [*runs.log.handlers, exiting_log])
+
     hooks = ("validate", "spawn", "generator", "close", "async")
     failing = [Job("exits", hook, max_attempts=1) for hook in hooks]
-    failing.append(Job("result", max_attempts=1))
+    failing += [Job("result", max_attempts=1), Job("unlogged")]
+    called = Job("called")
     completing, again = Job("exits", "complete"), Job("unprintable", max_attempts=2)
-    lite.enqueue(*failing, completing, again)
+    lite.enqueue(*failing, completing, again, called)
     slots: list[str] = []
     app.register_job("last", lambda job: slots.extend(thread.name for thread in threading.enumerate()))  # noqa: ARG005
     lite.work(app, concurrency=1)
     lite.enqueue(Job("last"))
     lite.work(app, concurrency=1)
     assert set(lite.status(*failing, again)) == {"Dead"}
-    assert lite.status(completing) == ["Completed"]
+    assert lite.status(completing, called) == ["Completed"] * 2
     assert len(lite.children(completing)) == 2
     assert [lite.children(job) for job in failing] == [[]] * len(failing)
     assert "OddExit: complete" in lite.operations("hook_error")[0][0]
@@ -276,6 +294,21 @@ def test_a_coroutine_that_never_yields_times_out_and_the_next_ones_run_elsewhere
     assert lite.queue.results([first]) == {first.id: 2}
     assert "released.wait(30)" in caplog.text
     released.set()
+
+
+def test_an_event_loop_that_a_coroutine_closes_is_made_anew(lite: Stage, app: Handlers) -> None:
+    @app.job("closes", retry=AT_ONCE)
+    async def closes(job: Job) -> str:
+        loop = asyncio.get_running_loop()
+        if job.attempts == 1:
+            loop.run_forever = loop.close  # type: ignore[method-assign]
+            loop.stop()
+            await asyncio.sleep(60)
+        return "went on"
+
+    (job,) = lite.enqueue(Job("closes"))
+    lite.work(app)
+    assert lite.one(job, "status, attempts") == ("Completed", 2)
 
 
 def test_a_timeout_that_the_main_thread_does_not_see_is_a_timeout(
