@@ -64,14 +64,16 @@ class Queue:
             RefusedValueError: the database cannot hold it.
             UnreachableError: no server answered for as long as the queue is patient.
         """
+        tries: list[NewJob] = []
 
         def unit(database: Database) -> EnqueuedJob:
-            new = job.new_job(self._now(database))
-            return database.transaction(lambda: _write_one(database, new))
+            tries.append(tries[0] if tries else job.new_job(self._now(database)))
+            return _write_one(database, tries[0])
 
         placed = self.connections.run(unit, patience=self.patience)
         written = replace(job, status=placed.status)
-        written.created = placed.created
+        # An earlier try may have written it, whose answer was lost.
+        written.created = placed.created or (len(tries) > 1 and moment(placed.scheduled_at) == tries[0].scheduled_at)
         return written
 
     def enqueue_many(self, jobs: Iterable[Job]) -> list[Job]:
@@ -160,6 +162,9 @@ def _parsed(text: str | None) -> Any:
 
 
 def _write_one(database: Database, job: NewJob) -> EnqueuedJob:
-    placed = enqueue.once(database, job)
-    notices.notify(database, [job.queue])
-    return placed
+    def work() -> EnqueuedJob:
+        placed = enqueue.once(database, job)
+        notices.notify(database, [job.queue])
+        return placed
+
+    return database.transaction(work)

@@ -17,6 +17,7 @@ from hammerwork_cli.errors import ConnectionLostError
 from hammerwork_cli.models import new_id
 from hammerwork_cli.queries import claims, workers
 from hammerwork_cli.queries.workers import Pulse, Registration
+from hammerwork_cli.runtime import queue
 from hammerwork_cli.runtime.connections import Connections
 from tests.runtime.conftest import Stage
 
@@ -49,6 +50,17 @@ def test_jobs_of_a_claim_whose_answer_was_lost_are_run_by_the_same_worker(
     assert lost
     assert report.completed == len(jobs)
     assert stage.rows("status, attempts, claim_losses") == [("Completed", 1, None)] * len(jobs)
+
+
+def test_a_job_whose_enqueueing_was_not_answered_was_created_by_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job("noop")
+    with losing_the_answer(monkeypatch, queue, "_write_one") as lost:
+        assert stage.queue.enqueue(job).created
+    assert lost
+    assert not stage.queue.enqueue(job).created
+    assert len(stage.rows()) == 1
 
 
 def test_jobs_that_ended_are_counted_once_when_the_answer_is_lost(
