@@ -24,7 +24,6 @@ from hammerwork_cli.runtime.spawning import (
     SpawnFailedError,
     SpawnHandler,
     SpawnResult,
-    UnwritableError,
 )
 
 
@@ -178,8 +177,7 @@ class _RemoteJob:
         try:
             text = next(self._processes.call("job", self._queue, _record(context), context=context))
         except _Failed as error:
-            kind = JobError if error.failure.retryable else FinalError
-            raise kind(error.failure.first) from cause(error.failure)
+            raise _as_final(JobError(error.failure.first), error.failure) from cause(error.failure)
         return None if text is None else StoredResult(text)
 
 
@@ -203,7 +201,9 @@ class _RemoteSpawner(SpawnHandler):
         except _Failed as error:
             failure = error.failure
             if failure.spawn:
-                raise SpawnError(failure.message) from cause(failure)
+                raise _as_final(SpawnError(failure.message), failure) from cause(failure)
+            if not failure.retryable:
+                raise FinalError(failure.message) from cause(failure)
             raise RemoteError(failure.message, failure.first, failure.trace) from None
 
     def spawn_jobs(self, context: SpawnContext, /) -> Iterator[Job]:
@@ -217,10 +217,15 @@ class _RemoteSpawner(SpawnHandler):
             told = (
                 failure.message if failure.spawn else f"The spawn handler failed: {failure.first} Nothing was spawned."
             )
-            kind = SpawnFailedError if failure.retryable else UnwritableError
-            raise kind(told) from cause(failure)
+            raise _as_final(SpawnFailedError(told), failure) from cause(failure)
         finally:
             call.close()  # type: ignore[attr-defined]
+
+
+def _as_final(error: HammerworkError, failure: Failure) -> HammerworkError:
+    """An error that is worth another attempt where the one in the process was."""
+    error.retryable = failure.retryable
+    return error
 
 
 def _record(context: SpawnContext) -> ContextRecord:

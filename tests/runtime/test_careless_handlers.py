@@ -365,7 +365,7 @@ def test_what_a_job_says_about_itself_harms_no_neighbour(stage: Stage, app: Hand
 
 IN_A_PROCESS = """
 import asyncio, contextvars
-from hammerwork_cli import Handlers, Job
+from hammerwork_cli import Handlers, Job, SpawnHandler
 
 app = Handlers()
 seen = contextvars.ContextVar("seen", default="nothing")
@@ -401,6 +401,12 @@ def limited(job, context):
 def no_jobs(context):
     return ["text"]
 
+class Careful(SpawnHandler):
+    def validate_spawn(self, parent, config):
+        Job("half a name \\udce9")
+
+app.register_handler("careful", Careful())
+
 app.register_job("lambda", lambda job: later(job))
 
 async def later(job):
@@ -414,15 +420,18 @@ def test_all_of_it_is_the_same_in_a_process(lite: Stage, tmp_path: Path, monkeyp
     (tmp_path / "careless_app.py").write_text(IN_A_PROCESS)
     monkeypatch.syspath_prepend(str(tmp_path))
     none = SpawnConfig(max_depth=0)
-    once = [Job("set"), Job("no_jobs"), Job("limited").with_spawn_config(none.with_handler("no_jobs"))]
+    once = [Job("set"), Job("no_jobs"), Job("limited").with_spawn_config(none.with_handler("no_jobs")), Job("careful")]
     again = [Job("unprintable", max_attempts=2), Job("exits", max_attempts=2)]
     fine = [Job("lambda"), Job("lambda")]
     lite.enqueue(*once, *again, *fine)
     settings: dict[str, Any] = {"drain": True, "poll_interval": 0.05, "concurrency": 1, "retry": AT_ONCE}
     Worker(lite.queue, "careless_app:app", isolation="process", **settings).run()
     ends = [lite.one(job, "status, attempts") for job in (*once, *again)]
-    assert ends == [*[("Dead", 1)] * 3, *[("Dead", 2)] * 2]
+    assert ends == [*[("Dead", 1)] * 4, *[("Dead", 2)] * 2]
     assert lite.queue.results(fine) == {job.id: "nothing" for job in fine}
     assert lite.one(once[2], "error_message").startswith("max_depth allows 0")
+    assert lite.one(once[3], "error_message").startswith(
+        "validate_spawn of careful refused: The queue's name holds half"
+    )
     assert lite.one(again[0], "error_message").startswith("UnprintableError: its text cannot be shown")
     assert lite.one(again[1], "error_message").startswith("SystemExit: 3")
