@@ -90,6 +90,6 @@ def listening(heard: Callable[[int], None]) -> Iterator[None]:
 
 
 def _heeded() -> Iterator[int]:
-    """Those that end a worker; SIGHUP and SIGQUIT unless they were ignored at its start, as ``nohup`` arranges."""
+    """Those that end a worker; SIGHUP and SIGQUIT unless its program, or ``nohup``, has arranged for them."""
     yield from (signal.SIGTERM, signal.SIGINT)
-    yield from (n for n in (signal.SIGHUP, signal.SIGQUIT) if signal.getsignal(n) is not signal.SIG_IGN)
+    yield from (n for n in (signal.SIGHUP, signal.SIGQUIT) if signal.getsignal(n) is signal.SIG_DFL)

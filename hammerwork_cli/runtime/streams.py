@@ -109,7 +109,7 @@ class Tolerant(io.RawIOBase):
 
     def _forked(self) -> None:
         self._changed = threading.Condition()
-        self._waiting, self._behind = [], False
+        self._waiting, self._dropped, self._behind = [], 0, False
 
 
 def _unblocking(descriptor: int) -> int:

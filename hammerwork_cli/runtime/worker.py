@@ -215,12 +215,12 @@ class Worker:
 
     def stop(self, *, now: bool = False) -> None:
         """Ends the worker: after what runs, or at once. Safe to call from anywhere."""
-        if self.grace is not None and not (now or self._stopping):
-            self._signals.begin_grace(self.grace)
-        self._stopping = True
+        begins, self._stopping = not self._stopping, True
         if now:
             self._given_up.set()
         self._woken.set()
+        if begins and not now and self.grace is not None:
+            self._signals.begin_grace(self.grace)
 
     def _close(self) -> None:
         for connections in (self._connections, self._pool, *self._others):

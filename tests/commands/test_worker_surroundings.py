@@ -208,14 +208,15 @@ def test_what_has_not_ended_within_the_grace_is_given_back(start: Start, url: st
     assert statuses(url) == {1: "Pending"}
 
 
-def test_hanging_up_is_ignored_where_it_was_ignored_before() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with listening(lambda _: None):
-            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-            assert signal.getsignal(signal.SIGQUIT) is not signal.SIG_DFL
-    finally:
-        signal.signal(signal.SIGHUP, before)
+def test_hanging_up_stays_what_it_was_where_it_was_arranged_for() -> None:
+    for arranged in (signal.SIG_IGN, lambda *_: None):
+        before = signal.signal(signal.SIGHUP, arranged)
+        try:
+            with listening(lambda _: None):
+                assert signal.getsignal(signal.SIGHUP) is arranged
+                assert signal.getsignal(signal.SIGQUIT) is not signal.SIG_DFL
+        finally:
+            signal.signal(signal.SIGHUP, before)
 
 
 def test_a_worker_that_cannot_start_one_of_its_threads_leaves_none(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

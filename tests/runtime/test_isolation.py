@@ -173,6 +173,9 @@ class Careful(SpawnHandler):
 app.register_handler("careful", Careful)
 """
 
+on_sqlite = pytest.mark.parametrize("dialect", ["sqlite"])
+"""For what the database has nothing to do with."""
+
 
 @pytest.fixture
 def work(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
@@ -193,6 +196,7 @@ def result(stage: Stage, job: Job) -> Any:
     return json.loads(stage.one(job, "result_data"))
 
 
+@on_sqlite
 def test_jobs_run_one_after_the_other_in_a_process_without_our_signal_handlers(stage: Stage, work: Any) -> None:
     first, second, talk = Job("where"), Job("where"), Job("async", {"text": "東京"})
     work(first, second, talk)
@@ -213,6 +217,7 @@ def is_there(pid: int) -> bool:
         return False
 
 
+@on_sqlite
 def test_what_hangs_is_killed_with_all_it_has_started_and_its_slot_goes_on(
     stage: Stage, work: Any, tmp_path: Path
 ) -> None:
@@ -233,6 +238,7 @@ def assert_gone(pids: str) -> None:
         time.sleep(0.01)
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("payload", "said"), [({}, "exit code 3"), ({"signal": 11}, "killed by SIGSEGV"), ({"signal": 9}, "by SIGKILL")]
 )
@@ -247,6 +253,7 @@ def test_a_process_that_dies_fails_its_attempt_only(
     assert (report.completed, report.failed) == (1, 2)
 
 
+@on_sqlite
 def test_a_process_is_killed_only_for_the_run_that_it_serves(
     work: Any, tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,6 +283,7 @@ def test_a_process_is_killed_only_for_the_run_that_it_serves(
         both.ready(4)
 
 
+@on_sqlite
 def test_an_answer_that_nobody_asked_for_ends_the_process_and_half_an_answer_stops_nobody(
     stage: Stage, work: Any
 ) -> None:
@@ -299,6 +307,7 @@ def test_errors_of_context_spawn_are_the_same_in_threads_and_in_processes(stage:
     assert [kind for kind, _, _ in told[0]].count("UsageError") == 1
 
 
+@on_sqlite
 def test_handlers_in_processes_inherit_neither_the_web_token_nor_the_url(
     stage: Stage, work: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,6 +342,7 @@ def test_nothing_goes_on_when_a_worker_is_killed_whatever_its_handlers_hold(
     assert_gone((tmp_path / "pids").read_text())
 
 
+@on_sqlite
 def test_errors_come_with_the_place_where_they_arose(stage: Stage, work: Any) -> None:
     fails, odd = Job("fails", max_attempts=1), Job("odd", max_attempts=1)
     work(fails, odd)
@@ -384,6 +394,7 @@ def test_spawn_handlers_that_fail_say_why_and_spawn_nothing(stage: Stage, work: 
     assert hook[0].startswith("RuntimeError: told of 1\n\nTraceback")
 
 
+@on_sqlite
 def test_handlers_without_a_name_are_refused(stage: Stage, work: Any, app: Handlers) -> None:
     with pytest.raises(UsageError, match="by name"):
         stage.work(app, isolation="process")
