@@ -528,7 +528,7 @@ complete -c hammerwork -n '__hammerwork_at web serve' -l host -x -d 'Where to li
 complete -c hammerwork -n '__hammerwork_at web serve' -l port -x -d '0 finds a free one.'
 complete -c hammerwork -n '__hammerwork_at web serve' -l token -x -d 'What every request must bear.'
 complete -c hammerwork -n '__hammerwork_at web serve' -l read-only -d 'Refuse every change.'
-complete -c hammerwork -n '__hammerwork_at web serve' -l redact -d 'Hide payloads, results and error texts.'
+complete -c hammerwork -n '__hammerwork_at web serve' -l redact -d 'Show states, times and counts only.'
 complete -c hammerwork -n '__hammerwork_at web serve' -l cors-origin -x -d 'Pages from there may use the API (several).'
 complete -c hammerwork -n '__hammerwork_at web serve' -l allow-host -x -d 'It may be called by this name too: a proxy\'s (several).'
 complete -c hammerwork -n '__hammerwork_at web serve' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'postgresql://, mysql://, mariadb:// or sqlite:///path.'

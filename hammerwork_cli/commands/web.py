@@ -30,7 +30,7 @@ def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 finds a free one.")] = 8080,
     token: Annotated[str | None, typer.Option("--token", metavar="TOKEN", help="What every request must bear.")] = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="Refuse every change.")] = False,
-    redact: Annotated[bool, typer.Option("--redact", help="Hide payloads, results and error texts.")] = False,
+    redact: Annotated[bool, typer.Option("--redact", help="Show states, times and counts only.")] = False,
     cors_origin: Annotated[
         list[str] | None,
         typer.Option("--cors-origin", metavar="ORIGIN", help="Pages from there may use the API (several)."),

@@ -191,12 +191,11 @@ def _relative_record(node: TreeNode) -> Record:
 
 
 def parsed(text: str | None) -> object:
-    """The value of a JSON text; the text itself when it is none, or is nested too deeply to be said again."""
+    """The value of a JSON text; the text itself when it is none, or is nested too deeply to be read."""
     if text is None:
         return None
     try:
-        value = json_reader.loads(text)
-        json.document([[value]])
+        value: object = json_reader.loads(text)
     except (ValueError, RecursionError):
         return text
     return value

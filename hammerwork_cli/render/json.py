@@ -42,9 +42,9 @@ def document(value: object, *, pretty: bool = False) -> str:
     encode = _PRETTY.encode if pretty else _COMPACT.encode
     try:
         return encode(value)
-    except ValueError:
-        # A stored 1e999 reads as infinity, which JSON cannot say.
-        return encode(_finite(value))
+    except (ValueError, RecursionError):
+        # A stored 1e999 reads as infinity, which JSON cannot say; or it is nested deeper than the encoders can go.
+        return "".join(_pieces(value, pretty=pretty))
 
 
 def lines(records: Iterable[object]) -> Iterator[str]:
@@ -64,16 +64,49 @@ def _plain(value: object) -> object:
 
 _COMPACT = json.JSONEncoder(separators=(",", ":"), default=_plain, allow_nan=False)
 _PRETTY = json.JSONEncoder(indent=2, default=_plain, allow_nan=False)
+_PLAIN_TYPES = (str, int, float, dict, list, tuple, type(None))
+_DEEPEST_INDENT = 100
+"""Levels; otherwise the indents of a value of 10,000 levels would take 100 MB."""
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and value - value != 0:
-        return str(value)
+def _pieces(value: object, *, pretty: bool) -> Iterator[str]:
+    """A document as the encoders write it, with any depth and with infinite numbers as text."""
+    colon = ": " if pretty else ":"
+    # What is open: the members that are left, each after its key, and the bracket that closes it.
+    stack: list[tuple[Iterator[tuple[str, object]], str]] = [(iter([("", value)]), "")]
+    separator = ""
+    while stack:
+        members, bracket = stack[-1]
+        found = next(members, None)
+        if found is None:
+            stack.pop()
+            yield _line(len(stack), pretty) + bracket if stack else ""
+        else:
+            key, member = found
+            member = member if isinstance(member, _PLAIN_TYPES) else _plain(member)
+            yield separator + key
+            if inner := _members(member, colon):
+                opening, bracket = "{}" if isinstance(member, dict) else "[]"
+                stack.append((iter(inner), bracket))
+                yield opening
+                separator = _line(len(stack), pretty)
+                continue
+            yield _COMPACT.encode(str(member) if _is_infinite(member) else member)
+        separator = "," + _line(len(stack), pretty)
+
+
+def _members(value: object, colon: str) -> list[tuple[str, object]]:
     if isinstance(value, dict):
-        return {key: _finite(member) for key, member in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(member) for member in value]
-    return value
+        return [(quoted(str(name)) + colon, member) for name, member in value.items()]
+    return [("", member) for member in value] if isinstance(value, (list, tuple)) else []
+
+
+def _line(depth: int, pretty: bool) -> str:
+    return "\n" + "  " * min(depth - 1, _DEEPEST_INDENT) if pretty else ""
+
+
+def _is_infinite(value: object) -> bool:
+    return isinstance(value, float) and value - value != 0
 
 
 # Trees.
@@ -178,12 +211,8 @@ def _config_keys(stored: str | None) -> str:
     bare = TreeNode("", "", "", 2, 0, None, None, None, None, None, None, stored, None, None, None)
     config = bare.spawn_config  # parsed once, so the operation is not asked of the node
     operation = config.get("operation_id") if config else None
-    try:
-        text = document(config)
-    except RecursionError:
-        text = "null"
     return (
-        f'"has_spawn_config":true,"spawn_config":{text},'
+        f'"has_spawn_config":true,"spawn_config":{document(config)},'
         f'"operation_id":{quoted(operation) if isinstance(operation, str) else "null"}'
     )
 

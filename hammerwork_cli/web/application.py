@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -305,7 +306,7 @@ def _resolved(resolve: Callable[[Database, str], str], text: str, database: Data
 
 def _parsed(raw: bytes) -> Any:
     try:
-        value = json_reader.loads(raw.decode(), parse_constant=_no_constant)
+        value = json_reader.loads(raw.decode(), parse_constant=_no_constant, parse_float=_finite)
         # Half a character, which can be written in JSON and nowhere else.
         json_reader.dumps(value, ensure_ascii=False).encode()
         return value
@@ -313,6 +314,12 @@ def _parsed(raw: bytes) -> Any:
         raise UsageError("The body is nested too deeply.") from error
     except ValueError as error:
         raise UsageError("The body is not JSON in UTF-8.") from error
+
+
+def _finite(digits: str) -> float:
+    if isfinite(number := float(digits)):
+        return number
+    raise UsageError(f"The body holds a number that is too large: {digits[:60]}.")
 
 
 def _no_constant(word: str) -> None:

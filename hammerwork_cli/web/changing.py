@@ -5,11 +5,12 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from hammerwork_cli.errors import UsageError
+from hammerwork_cli.errors import ConflictError, NotFoundError, UsageError
 from hammerwork_cli.models import (
     FAILURES,
     ON_ERROR,
     WAITING,
+    EnqueuedJob,
     JobPriority,
     JobStatus,
     NewJob,
@@ -116,9 +117,31 @@ def enqueue(call: Call) -> Answer:
     )
     parents = [jobs.resolve(call.database, word) for word in given.get("depends_on", ())]
     job.depends_on = tuple(dict.fromkeys(parents))
-    placed = enqueueing.once(call.database, job)
+    placed = _placed(call, job)
     location = {"location": f"/api/jobs/{placed.id}"}
     return Answer(job_views.enqueued_record(placed), status=201 if placed.created else 200, headers=location)
+
+
+def _placed(call: Call, job: NewJob) -> EnqueuedJob:
+    """The job, now or already there; where payloads are hidden, nobody learns whether a stored one is the same."""
+    taken = ConflictError("There is a job with this id already.", hint=f"See: /api/jobs/{job.id}")
+    try:
+        placed = enqueueing.once(call.database, job)
+    except ConflictError:
+        if call.settings.redact and _is_there(call, job.id):
+            raise taken from None
+        raise
+    if call.settings.redact and not placed.created:
+        raise taken
+    return placed
+
+
+def _is_there(call: Call, job: str) -> bool:
+    try:
+        jobs.resolve(call.database, job)
+    except NotFoundError:
+        return False
+    return True
 
 
 def _whole(number: float | None) -> int | None:
@@ -134,8 +157,8 @@ def _config(given: dict[str, Any]) -> dict[str, Any]:
 def _text(payload: Any) -> str:
     try:
         return json_writer.dumps(payload, ensure_ascii=False, allow_nan=False)
-    except ValueError as error:
-        raise UsageError("The payload holds a number that is too large for JSON.") from error
+    except RecursionError as error:
+        raise UsageError("The payload is nested too deeply.") from error
 
 
 def _instant(text: str) -> datetime:
@@ -220,7 +243,7 @@ ENDPOINTS = (
         "POST",
         "/api/jobs",
         enqueue,
-        "Enqueues a job: 201, or 200 when there was one with its id already, which stays as it is.",
+        "Enqueues a job: 201, or 200 when the same was there already; with --redact 409 whenever its id was.",
         "job-enqueue",
         body=NEW_JOB,
         changes=True,

@@ -386,7 +386,7 @@ ENDPOINTS = (
                 "version": text("Of the server"),
                 "database": text("Product and version"),
                 "read_only": flag("Whether every change is refused"),
-                "redacted": flag("Whether payloads, results and errors are hidden"),
+                "redacted": flag("Whether payloads, results, errors and the like are hidden"),
             }
         ),
     ),

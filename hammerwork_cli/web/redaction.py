@@ -1,17 +1,48 @@
-"""What ``--redact`` hides: payloads, results, what spawn configurations carry along, and errors, which quote them."""
+"""What ``--redact`` leaves to be seen: identities, states, times and counts; whatever is not listed here is hidden."""
 
 import json
 from typing import Any
 
-from hammerwork_cli.models import SpawnConfig, TreeNode
+from hammerwork_cli.models import ON_ERROR, TreeNode
 
 HIDDEN = "[redacted]"
-_HIDDEN_KEYS = frozenset({"payload", "result", "error", "hook_error"})
-_HARMLESS = frozenset(SpawnConfig.__dataclass_fields__) - {"metadata", "extra"}
+_SHOWN = """
+action archived_at archived_by attempts average batch_id by_handler by_priority by_queue changed changes checked_at
+child_counts children children_total completed completed_at completed_per_minute concurrency created created_at
+cron_schedule database dependency_status depends_on depth distance dry_run edges empty encrypted_at encrypted_bytes
+ended ended_at failed failed_at failed_below failure_rate finished_at first followed from handler handlers has_jobs
+has_spawn_config heartbeat_at hold host id in_archive is_encrypted job_id jobs jobs_per_minute largest lease_seconds
+max_attempts memory_bytes more_failed_below name newest_failure_at next_run_at nodes oldest_pending_at
+oldest_pending_seconds operation_id operations outcome p50_seconds p95_seconds parent_id parents paused paused_at
+paused_by paused_queues pending pid plan priority queue queues read_only ready recent recorded recurring redacted
+repeated request request_id requested_at requested_by result_expires_at result_stored_at retention_delete_at roots
+running scheduled scheduled_at schema_version silent_seconds since slowest spawn_requests spawned_at spawns
+started_at state status success_rate target timed_out_at timeout_seconds timezone to total total_nodes truncated
+type up_seconds version waiting wall_time_seconds window_seconds worker_id workers workflow_id
+"""
+SHOWN = frozenset(_SHOWN.split())
+"""Keys of answers, at any depth."""
+COUNTS = frozenset({"by_status", "left"})
+"""Objects whose keys are words of the data, and whose values are numbers."""
+_NAMES = frozenset({"handler", "operation_id"})
+_FIGURES = frozenset(
+    {
+        "max_spawn_count",
+        "inherit_priority",
+        "inherit_queue",
+        "inherit_retry_strategy",
+        "inherit_timeout",
+        "inherit_trace_context",
+        "spawn_delay_ms",
+        "batch_size",
+        "max_depth",
+        "max_descendants",
+    }
+)
 
 
 def hidden(value: Any) -> Any:
-    """A JSON value without what was in payloads, at any depth."""
+    """A JSON value of an answer with what may be shown, at any depth."""
     if isinstance(value, dict):
         return {key: _member(key, member) for key, member in value.items()}
     if isinstance(value, list):
@@ -20,11 +51,28 @@ def hidden(value: Any) -> Any:
 
 
 def _member(key: str, value: Any) -> Any:
-    if key in _HIDDEN_KEYS and value is not None:
+    if value is None:
+        return None
+    if key == "spawn_config":
+        return _config(value)
+    if key in COUNTS:
+        return {word: number for word, number in value.items() if isinstance(number, int)}
+    return hidden(value) if key in SHOWN else HIDDEN
+
+
+def _config(stored: Any) -> Any:
+    """A stored spawn configuration, in which anything may stand anywhere."""
+    if not isinstance(stored, dict):
         return HIDDEN
-    if key == "spawn_config" and isinstance(value, dict):
-        return {name: field for name, field in value.items() if name in _HARMLESS}
-    return hidden(value)
+    return {key: value for key, value in stored.items() if _may_be_shown(key, value)}
+
+
+def _may_be_shown(key: str, value: Any) -> bool:
+    if value is None:
+        return key in _NAMES | _FIGURES | {"on_error"}
+    if key in _FIGURES:
+        return isinstance(value, int)
+    return (key in _NAMES and isinstance(value, str)) or (key == "on_error" and value in ON_ERROR)
 
 
 def node(found: TreeNode) -> TreeNode:
@@ -32,7 +80,10 @@ def node(found: TreeNode) -> TreeNode:
     config = found.spawn_config
     if found.stored_config is not None:
         found = found._replace(stored_config=json.dumps(_member("spawn_config", config)))
-    return found if found.error is None else found._replace(error=HIDDEN)
+    return found._replace(
+        error=None if found.error is None else HIDDEN,
+        workflow_name=None if found.workflow_name is None else HIDDEN,
+    )
 
 
 def without_config(found: TreeNode) -> TreeNode:

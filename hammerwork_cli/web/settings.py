@@ -18,7 +18,7 @@ class Settings:
     Attributes:
         token: what a request must bear; ``None`` for none.
         read_only: nothing is changed.
-        redact: payloads, results and error texts are not shown.
+        redact: only identities, states, times and counts are shown.
         cors_origins: other origins whose pages may use the API.
         host_names: names besides addresses and ``localhost`` by which the server may be called, in lower case.
         is_local: it listens on a loopback address.

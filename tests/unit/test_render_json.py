@@ -194,3 +194,17 @@ def test_stats_are_flat_and_their_details_are_lists() -> None:
     assert record["by_handler"] is None
     assert record["slowest"][0]["children"]["total"] == 10
     json.loads(render.document(record))
+
+
+def test_a_value_of_any_depth_is_written_as_the_encoder_writes_shallow_ones() -> None:
+    flat = {"é": [1, 2.5, None, True, "\n", [], {}, (3,)], "b": {"c": Counts({"Dead": 1})}, "d": timedelta(seconds=1)}
+    for pretty in (False, True):
+        whole = render.document([1e999, flat], pretty=pretty)
+        plain = render.document(["inf", flat], pretty=pretty)
+        assert whole == plain
+    deep: object = float("-inf")
+    for _ in range(100_000):
+        deep = [deep]
+    text = render.document({"deep": deep})
+    assert text == '{"deep":' + "[" * 100_000 + '"-inf"' + "]" * 100_000 + "}"
+    assert render.document({"deep": deep}, pretty=True).replace(" ", "").replace("\n", "") == text

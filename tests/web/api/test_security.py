@@ -13,6 +13,9 @@ import httpx
 import pytest
 
 from hammerwork_cli.database import connect
+from hammerwork_cli.render.schemas import SCHEMAS
+from hammerwork_cli.web import redaction
+from hammerwork_cli.web.application import ENDPOINTS
 from tests.rows import Rows
 from tests.servers import PASSWORD
 from tests.web.api.servers import Server, serving
@@ -43,8 +46,21 @@ def stocked(makers: Any) -> Iterator[tuple[str, str]]:
             queue="secrets",
             status="Dead",
             payload={"text": SECRET},
-            spawns={"handler": "frames", "operation_id": "op-1", "metadata": {"text": SECRET}, "other": SECRET},
+            spawns={
+                "handler": "frames",
+                "operation_id": "op-1",
+                "max_depth": {"text": SECRET},
+                "on_error": SECRET,
+                "metadata": {"text": SECRET},
+                "other": SECRET,
+            },
             error_message=SECRET,
+            trace_id=SECRET,
+            correlation_id=SECRET,
+            parent_span_id=SECRET,
+            span_context=SECRET,
+            payload_hash=SECRET,
+            workflow_name=SECRET,
             result_data=f'{{"text": "{SECRET}"}}',
         )
         rows.job(parent, queue="secrets", status="Failed", error_message=SECRET, payload={"text": SECRET})
@@ -380,6 +396,62 @@ def test_redact_hides_payloads_results_and_errors(serve: Serve, stocked: tuple[s
     child = server.json(f"/api/jobs/{job}/children")[0]["id"]
     assert SECRET not in server.get(f"/api/jobs/{child}/parent").text
     assert server.json("/api/about")["redacted"] is True
+
+
+HIDDEN_KEYS = {
+    "archival_reason",
+    "correlation_id",
+    "encryption_algorithm",
+    "encryption_key_id",
+    "error",
+    "hook_error",
+    "parent_span_id",
+    "paused_reason",
+    "payload",
+    "payload_hash",
+    "reason",
+    "result",
+    "retention_policy",
+    "span_context",
+    "trace_id",
+    "workflow_name",
+}
+
+
+def objects(schema: Any) -> Iterator[dict[str, Any]]:
+    """The schemas of the objects in a schema."""
+    if isinstance(schema, dict):
+        if "properties" in schema:
+            yield schema["properties"]
+        for member in schema.values():
+            yield from objects(member)
+    elif isinstance(schema, list):
+        for member in schema:
+            yield from objects(member)
+
+
+def test_each_key_of_an_answer_is_shown_by_decision_or_hidden_by_redact() -> None:
+    named = [SCHEMAS[one.schema] if isinstance(one.schema, str) else one.schema for one in ENDPOINTS]
+    found = list(objects(named))
+    keys = {key for fields in found for key in fields}
+    assert len(keys) > 100
+    assert keys == redaction.SHOWN | redaction.COUNTS | {"spawn_config"} | HIDDEN_KEYS
+    for fields in found:
+        record = dict.fromkeys(fields, SECRET) | {key: {"Dead": 1} for key in redaction.COUNTS & fields.keys()}
+        shown = redaction.hidden({"deep": 1, "jobs": [record | {"a new key": SECRET}]})
+        assert shown["deep"] == "[redacted]"
+        assert {key for key, value in shown["jobs"][0].items() if value == SECRET} == fields.keys() & redaction.SHOWN
+
+
+def test_redact_does_not_tell_whether_a_payload_is_the_same(serve: Serve, empty_url: str) -> None:
+    server = serve(empty_url, "--redact")
+    job = {"queue": "secrets", "payload": {"text": SECRET}, "id": "00000000-0000-4000-8000-000000000001"}
+    assert server.post("/api/jobs", job).status_code == 201
+    same, other = server.post("/api/jobs", job), server.post("/api/jobs", {**job, "payload": {}})
+    assert_problem(same, 409, "conflict")
+    assert same.text == other.text
+    waits = {"queue": "x", "payload": {}, "depends_on": ["00000000-0000-4000-8000-000000000002"]}
+    assert_problem(server.post("/api/jobs", waits), 404, "not_found")
 
 
 def test_redact_hides_them_in_the_stream_too(serve: Serve, new_database: Callable[..., str]) -> None:
