@@ -2,7 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench chaos siege mutants completions clean
+.PHONY: demo test check bench chaos siege mutants lock completions clean
 
 demo: $(VENV)/installed
 	$(BIN)/hammerwork demo
@@ -33,6 +33,13 @@ siege: $(VENV)/installed $(VENV)/test-tools
 # Changes the core in small ways, and says what no test notices: make mutants ARGS="--number 200 --seed 7"
 mutants: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python -m mutants $(ARGS)
+
+# Pins the dependencies with their hashes, for those who install the same everywhere.
+lock:
+	python3 -m venv build/lock
+	build/lock/bin/pip install -q pip-tools
+	build/lock/bin/pip-compile -q --upgrade --generate-hashes --extra web --strip-extras --no-annotate --no-header \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.lock pyproject.toml
 
 completions: $(VENV)/installed
 	$(BIN)/python completions/generate.py

@@ -7,7 +7,10 @@ from hammerwork_cli.models import Counts
 from hammerwork_cli.render.json import document
 from hammerwork_cli.render.text import visible
 
-_FORMULA = re.compile(r"[=+\-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH COMMERCIAL AT}]")
+_SIGNS = r"=+\-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
+_FORMULA = re.compile(rf"[\t\r\n]|\s*[{_SIGNS}]")
+_FORMULA_OF_A_PART = re.compile(rf"(;[\s\"]*)(?=[{_SIGNS}])")
+"""Where the separator is a semicolon, as in much of Europe, quotes around the field do not keep its parts together."""
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
@@ -15,7 +18,7 @@ def delimited(records: Iterable[Mapping[str, object]], kind: str, keys: Sequence
     """CSV or TSV with a header, each line with its end.
 
     Nested values become JSON, control characters are written out, so a record is one line. What a
-    spreadsheet would run as a formula gets a leading apostrophe.
+    spreadsheet would run as a formula gets a leading apostrophe, also after a semicolon.
 
     Args:
         records: what :mod:`hammerwork_cli.render.json` makes of models.
@@ -45,7 +48,9 @@ def _field(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (dict, list, tuple, Counts)):
-        return document(value)
+        # Escaped already, and a semicolon is always inside of a text.
+        return _FORMULA_OF_A_PART.sub(r"\1'", document(value))
     text = value if isinstance(value, str) else str(value)
-    defused = f"'{text}" if _FORMULA.match(text.lstrip(" ")) and not _NUMBER.fullmatch(text) else text
-    return visible(defused)
+    if _FORMULA.match(text) and not _NUMBER.fullmatch(text):
+        text = f"'{text}"
+    return visible(_FORMULA_OF_A_PART.sub(r"\1'", text))

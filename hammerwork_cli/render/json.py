@@ -5,7 +5,7 @@ Times are RFC 3339 in UTC, ids are full, lengths of time are seconds, rates run 
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from json.encoder import encode_basestring_ascii as quoted
@@ -33,6 +33,11 @@ from hammerwork_cli.models import (
 Record = dict[str, Any]
 
 SCHEMA_VERSION = 1
+SPAWN_OUTCOMES = ("spawned", "failed", "repeated")
+REQUEST_STATES = ("pending", "running", "done", "failed")
+WORKER_STATES = ("running", "stopping", "stopped", "lost")
+WORKER_REQUESTS = ("stop", "restart")
+UNKNOWN = "unknown"
 _NODES_A_CHUNK = 500
 _NO_WORKFLOW = '"workflow_id":null,"workflow_name":null,"archived_at":null}'
 
@@ -107,6 +112,11 @@ def _line(depth: int, pretty: bool) -> str:
 
 def _is_infinite(value: object) -> bool:
     return isinstance(value, float) and value - value != 0
+
+
+def known(stored: str | None, words: Sequence[str]) -> str | None:
+    """A word of a fixed list; ``unknown`` where a row of ours holds another one, which only somebody else wrote."""
+    return stored if stored is None or stored in words else UNKNOWN
 
 
 # Trees.
@@ -350,7 +360,7 @@ def spawn_record(spawn: RecordedSpawn) -> Record:
         "id": spawn.id,
         "operation_id": spawn.operation_id,
         "handler": spawn.handler,
-        "outcome": spawn.outcome,
+        "outcome": known(spawn.outcome, SPAWN_OUTCOMES),
         "children": spawn.children,
         "error": spawn.error,
         "hook_error": spawn.hook_error,

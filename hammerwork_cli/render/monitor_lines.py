@@ -5,7 +5,7 @@ from typing import Any
 
 from hammerwork_cli.models import WAITING, JobStatus, TreeNode, rfc3339
 from hammerwork_cli.models.activity import Activity, BusyWorker, RunningOperation
-from hammerwork_cli.render.json import child_counts
+from hammerwork_cli.render.json import WORKER_STATES, child_counts, known
 from hammerwork_cli.render.text import count, first_line, plural, visible
 
 Record = dict[str, Any]
@@ -73,7 +73,7 @@ def _worker_record(worker: BusyWorker) -> Record:
     return {
         "name": worker.name,
         "queues": list(worker.queues),
-        "state": worker.state,
+        "state": known(worker.state, WORKER_STATES),
         "running": worker.running,
         "concurrency": worker.concurrency,
         "completed": worker.completed,

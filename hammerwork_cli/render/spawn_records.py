@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from hammerwork_cli.models import RecordedSpawn, SpawnConfig, SpawnRequest, rfc3339
 from hammerwork_cli.render.colour import paint
-from hammerwork_cli.render.json import Record
+from hammerwork_cli.render.json import REQUEST_STATES, Record, known
 from hammerwork_cli.render.text import first_line, instant, plural, short_id, shorten, visible
 
 SHOWN = 5
@@ -19,7 +19,7 @@ def request_record(request: SpawnRequest) -> Record:
         "queue": request.queue,
         "handler": request.handler,
         "spawn_config": config.stored() if config else None,
-        "state": request.state,
+        "state": known(request.state, REQUEST_STATES),
         "requested_at": rfc3339(request.requested_at),
         "requested_by": request.requested_by,
         "worker_id": request.claimed_by,

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from hammerwork_cli.models import RunningJob, Worker, rfc3339
 from hammerwork_cli.render.colour import paint
-from hammerwork_cli.render.json import Record, seconds
+from hammerwork_cli.render.json import WORKER_REQUESTS, WORKER_STATES, Record, known, seconds
 from hammerwork_cli.render.table import Column
 from hammerwork_cli.render.text import NOTHING, count, duration, instant, plural, short_id, visible
 
@@ -89,7 +89,7 @@ def worker_record(worker: Worker) -> Record:
     return {
         "id": worker.id,
         "name": worker.name,
-        "state": worker.state,
+        "state": known(worker.state, WORKER_STATES),
         "host": worker.host,
         "pid": worker.pid,
         "version": worker.version,
@@ -107,7 +107,7 @@ def worker_record(worker: Worker) -> Record:
         "heartbeat_at": rfc3339(worker.heartbeat_at),
         "ended_at": rfc3339(worker.ended_at),
         "up_seconds": seconds(worker.up_time),
-        "request": worker.request,
+        "request": known(worker.request, WORKER_REQUESTS),
         "requested_by": worker.requested_by,
     }
 
@@ -130,7 +130,7 @@ def status_record(status: WorkerStatus) -> Record:
 def status_text(status: WorkerStatus, *, colour: bool) -> Iterator[str]:
     """A worker in a few lines."""
     worker = status.worker
-    state = paint(worker.state, COLOURS.get(worker.state), colour)
+    state = paint(visible(worker.state), COLOURS.get(worker.state), colour)
     asked = _asked(worker)
     yield f"{visible(worker.name)} {short_id(worker.id)} · {state}" + (f" · asked to {visible(asked)}" if asked else "")
     facts = {
@@ -185,7 +185,7 @@ def asked_record(asked: AskedWorker) -> Record:
         "id": asked.worker.id,
         "name": asked.worker.name,
         "request": asked.request,
-        "state": (now or asked.worker).state,
+        "state": known((now or asked.worker).state, WORKER_STATES),
         "asked": not asked.dry_run,
         "dry_run": asked.dry_run,
         "done": now is not None and not asked.unreplaced,

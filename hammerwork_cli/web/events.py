@@ -16,10 +16,23 @@ from hammerwork_cli.models import TreeNode
 from hammerwork_cli.queries import jobs, trees
 from hammerwork_cli.queries.changes import Changes, ChangeWatch
 from hammerwork_cli.render import json
+from hammerwork_cli.render.schemas.jobs import NODE
+from hammerwork_cli.render.schemas.words import flag, list_of, record, text
 
 Found = TypeVar("Found")
 
 MEDIA_TYPE = "text/event-stream"
+_REACHABLE = record({"reachable": flag("Whether the database answers")})
+DATA = record(
+    {
+        "ready": {**_REACHABLE, "description": "The first: look now"},
+        "jobs": record({"jobs": list_of(record(NODE))}, "Jobs that are new or have changed"),
+        "queues": record({"reason": text("", "pauses")}, "A queue was paused or resumed"),
+        "reset": record({"reason": text("", "too_many", "too_slow")}, "Look anew: changes were left out"),
+        "database": {**_REACHABLE, "description": "It went away or came back"},
+    },
+    "The data of an event, by the event's name",
+)
 
 MOST_WATCHERS = 500
 MOST_TREES = 50

@@ -6,7 +6,7 @@ from typing import Any
 from hammerwork_cli import __version__
 from hammerwork_cli.render.schemas import DRAFT, SCHEMAS
 from hammerwork_cli.render.schemas.words import Schema
-from hammerwork_cli.web import problems
+from hammerwork_cli.web import events, problems
 from hammerwork_cli.web.endpoint import JSON, Endpoint
 from hammerwork_cli.web.parameters import Parameter
 
@@ -45,7 +45,7 @@ def openapi(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         "security": [{}, {"token": []}],
         "paths": paths,
         "components": {
-            "schemas": {**schemas, "problem": problems.SCHEMA},
+            "schemas": {**schemas, "problem": problems.SCHEMA, "event": events.DATA},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -94,7 +94,10 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 def _success(endpoint: Endpoint) -> dict[str, Any]:
     schema = endpoint.schema
-    content = {kind: {"schema": {"type": "string"}} for kind in endpoint.other_types}
+    content: dict[str, Any] = {kind: {"schema": {"type": "string"}} for kind in endpoint.other_types}
+    if events.MEDIA_TYPE in content:
+        told = "Events, each with its name and JSON as its data, as the schema `event` has it under that name"
+        content[events.MEDIA_TYPE] = {"schema": {"type": "string", "description": told}}
     if schema is not None:
         shape = {"$ref": f"#/components/schemas/{schema}"} if isinstance(schema, str) else schema
         content[JSON] = {"schema": shape}

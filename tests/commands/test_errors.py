@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ import pytest
 from hammerwork_cli.commands.options import Format
 from hammerwork_cli.database import connect
 from hammerwork_cli.render.pictures import TreeFormat
+from hammerwork_cli.render.text import visible
 from tests.conftest import ROOT
 from tests.rows import Rows
 
@@ -260,6 +262,20 @@ def test_a_bug_is_called_one_without_the_password(run: Run, sqlite_url: str, mon
         error = json.loads(run("spawn", "list", *debug, "--format", "json", url=sqlite_url).stderr)["error"]
         assert (error["code"], error["exit_code"], "traceback" in error) == ("bug", 70, bool(debug))
         assert ENCODED not in str(error)
+
+
+def test_a_traceback_shows_stored_escape_sequences_instead_of_obeying_them(run: Run, sqlite_url: str) -> None:
+    run("migration", "run", "--yes", url=sqlite_url)
+    with closing(connect(sqlite_url)) as database:
+        job = Rows(database).job(queue="\x1b]0;title\x07\u202e")
+    words = ("job", "enqueue", "--id", job, "--queue", "other", "--payload", "{}", "--debug")
+    done = run(*words, url=sqlite_url)
+    assert done.exit_code == 6
+    assert "Traceback" in done.stderr
+    assert done.stderr.count("\\x1b]0;title\\x07\\u202e") == 2
+    assert all(visible(line) == line for line in done.stderr.split("\n"))
+    trace = json.loads(run(*words, "--format", "json", url=sqlite_url).stderr)["error"]["traceback"]
+    assert "\x1b]0;title" in trace
 
 
 def test_without_a_database_the_embedded_one_is_named(run: Run) -> None:

@@ -1,4 +1,6 @@
+import csv
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -208,3 +210,28 @@ def test_a_value_of_any_depth_is_written_as_the_encoder_writes_shallow_ones() ->
     text = render.document({"deep": deep})
     assert text == '{"deep":' + "[" * 100_000 + '"-inf"' + "]" * 100_000 + "}"
     assert render.document({"deep": deep}, pretty=True).replace(" ", "").replace("\n", "") == text
+
+
+@pytest.mark.parametrize(("kind", "separator"), [("csv", ","), ("csv", ";"), ("tsv", "\t"), ("tsv", ";")])
+def test_no_cell_is_a_formula_however_the_lines_are_taken_apart(kind: str, separator: str) -> None:
+    spaces = ["", " ", "\t", "\r", "\n", "\u00a0", "\u3000", "\u2003", "\u2028", "\ufeff", "\u200b"]
+    before = [*spaces, *(f"x;{space}" for space in spaces), 'x;"', "x ; \u00a0\t", ";;"]
+    values = [f"{start}{sign}1+1" for start in before for sign in "=+-@\uff1d\uff0b\uff0d\uff20"]
+    rows: list[dict[str, object]] = [{"a": value, "b": [value], "c": {"d": value}} for value in values]
+    text = delimited(rows, kind, ("a", "b", "c", "c.d"))
+    for line in csv.reader(text.splitlines(), delimiter=separator):
+        for cell in line:
+            assert not re.match(r"[\s\"]*[=+\-@\uff1d\uff0b\uff0d\uff20]", cell), (line, cell)
+
+
+def test_numbers_stay_numbers_and_json_stays_json() -> None:
+    record = {"a": "-5", "b": 2.5, "c": ["x;=1", -1]}
+    assert delimited([record], "csv", ("a", "b", "c")) == 'a,b,c\n-5,2.5,"[""x;\'=1"",-1]"\n'
+
+
+def test_a_word_that_is_not_of_the_list_is_unknown() -> None:
+    assert [render.known(word, render.SPAWN_OUTCOMES) for word in ("spawned", "\x1b", None)] == [
+        "spawned",
+        "unknown",
+        None,
+    ]

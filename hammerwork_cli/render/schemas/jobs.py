@@ -1,6 +1,7 @@
 """What the verbs of ``job`` print, and jobs wherever they are printed."""
 
 from hammerwork_cli.models import JobPriority, JobStatus
+from hammerwork_cli.render.json import REQUEST_STATES, SPAWN_OUTCOMES, UNKNOWN
 from hammerwork_cli.render.schemas.words import (
     Schema,
     anything,
@@ -16,6 +17,7 @@ from hammerwork_cli.render.schemas.words import (
 )
 
 STATUS = {"type": "string", "description": f"{', '.join(JobStatus)}, or an unknown word that the row holds"}
+DEPENDENCY_STATUS = null_or(text("none, waiting, satisfied or failed, or an unknown word that the row holds"))
 PRIORITY = {"type": "string", "enum": [priority.word for priority in JobPriority]}
 CONFIG = {"type": ["object", "null"], "description": "The stored _spawn_config"}
 
@@ -46,7 +48,7 @@ JOB = {
     **NODE,
     "attempts": count(),
     "max_attempts": count(),
-    "dependency_status": null_or(text("none, waiting, satisfied or failed")),
+    "dependency_status": DEPENDENCY_STATUS,
     "scheduled_at": null_or(instant()),
 }
 NAMED = {"id": job_id(), "queue": null_or(text()), "status": null_or(STATUS)}
@@ -84,12 +86,13 @@ FACTS = {
     "encrypted_at": null_or(instant()),
 }
 """Columns; an older database does not have all of them."""
-OUTCOMES = ("spawned", "failed", "repeated")
 RECORDED_SPAWN = {
     "id": job_id(),
     "operation_id": null_or(text("Of the configuration, where that named one")),
     "handler": null_or(text()),
-    "outcome": text("failed: the parent completed all the same; repeated: it was allowed to spawn again", *OUTCOMES),
+    "outcome": text(
+        "failed: the parent completed all the same; repeated: it was allowed to spawn again", *SPAWN_OUTCOMES, UNKNOWN
+    ),
     "children": count(),
     "error": null_or(text("Why nothing was spawned")),
     "hook_error": null_or(text("What on_spawn_complete raised")),
@@ -104,7 +107,7 @@ SPAWN_REQUEST = {
     "queue": text(),
     "handler": null_or(text("Where it is not the job's own")),
     "spawn_config": CONFIG,
-    "state": text("", "pending", "running", "done", "failed"),
+    "state": text("", *REQUEST_STATES, UNKNOWN),
     "requested_at": null_or(instant()),
     "requested_by": null_or(text()),
     "worker_id": null_or(job_id("Who took it")),
@@ -137,7 +140,7 @@ ENQUEUED = record(
         "priority": PRIORITY,
         "scheduled_at": null_or(instant("Null when the row holds something unreadable")),
         "depends_on": list_of(job_id()),
-        "dependency_status": null_or(text("none, waiting, satisfied or failed")),
+        "dependency_status": DEPENDENCY_STATUS,
     }
 )
 PLAN = record({"queue": text(), "status": STATUS, "jobs": count(), "changes": flag("False for what is left")})

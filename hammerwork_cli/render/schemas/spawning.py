@@ -1,5 +1,6 @@
 """What the verbs of ``spawn`` print."""
 
+from hammerwork_cli.render.json import UNKNOWN, WORKER_STATES
 from hammerwork_cli.render.schemas.jobs import (
     CHILD_COUNTS,
     CONFIG,
@@ -250,7 +251,7 @@ MONITOR = record(
                     {
                         "name": text(),
                         "queues": list_of(text()),
-                        "state": text("", "running", "stopping", "lost"),
+                        "state": text("", *WORKER_STATES, UNKNOWN),
                         "running": count("Jobs"),
                         "concurrency": count(),
                         "completed": count("Since it started"),

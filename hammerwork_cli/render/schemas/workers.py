@@ -1,5 +1,6 @@
 """What the verbs of ``worker`` print."""
 
+from hammerwork_cli.render.json import UNKNOWN, WORKER_REQUESTS, WORKER_STATES
 from hammerwork_cli.render.schemas.words import (
     count,
     flag,
@@ -16,7 +17,7 @@ from hammerwork_cli.render.schemas.words import (
 WORKER = {
     "id": job_id(),
     "name": text(),
-    "state": text("", "running", "stopping", "stopped", "lost"),
+    "state": text("", *WORKER_STATES, UNKNOWN),
     "host": text(),
     "pid": count(),
     "version": text(),
@@ -34,7 +35,7 @@ WORKER = {
     "heartbeat_at": null_or(instant()),
     "ended_at": null_or(instant()),
     "up_seconds": null_or(seconds("From its start to its last heartbeat")),
-    "request": null_or(text("What somebody asked it to do", "stop", "restart")),
+    "request": null_or(text("What somebody asked it to do", *WORKER_REQUESTS, UNKNOWN)),
     "requested_by": null_or(text()),
 }
 RUNNING = record(
@@ -52,7 +53,7 @@ ASKED_WORKER = record(
         "id": job_id(),
         "name": text(),
         "request": text("", "stop", "restart"),
-        "state": text("", "running", "stopping", "stopped", "lost"),
+        "state": text("", *WORKER_STATES, UNKNOWN),
         "asked": flag("False in a dry run"),
         "dry_run": flag(),
         "done": flag("It was waited for, and has ended or been restarted"),

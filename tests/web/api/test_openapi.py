@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -75,7 +76,40 @@ def test_answers_have_the_schemas_of_the_commands(document: Any) -> None:
     assert shared >= {"spawn-list", "spawn-stats", "job-list", "job-show", "job-enqueue", "queue-list", "worker-list"}
     for name in shared:
         assert schemas[name] == {key: value for key, value in SCHEMAS[name].items() if key != "$schema"}
-    assert schemas.keys() - shared == {"problem"}
+    assert schemas.keys() - shared == {"problem", "event"}
+
+
+def test_answers_fit_their_schemas(serve: Callable[..., Server], empty_url: str) -> None:
+    fill(empty_url)
+    server = serve(empty_url)
+    document = server.json("/openapi.json")
+    operation = server.json("/api/spawn/operations")[0]["parent_id"]
+    values = {"id": operation, "name": server.json("/api/queues")[0]["queue"]}
+    checked = set()
+    for name, described in operations(document).items():
+        schema = described["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema")
+        if name.startswith("GET") and schema:
+            path = name.removeprefix("GET ").format(**{key: quote(value, safe="") for key, value in values.items()})
+            Draft202012Validator({**schema, "components": document["components"]}).validate(server.json(path))
+            checked.add(name)
+    assert "GET /api/spawn/operations/{id}" in checked
+    assert len(checked) >= 13
+
+
+def test_events_fit_the_schema_of_their_name(serve: Callable[..., Server], empty_url: str) -> None:
+    server = serve(empty_url)
+    schema = server.json("/openapi.json")["components"]["schemas"]["event"]
+    wanted = ["ready", "jobs", "queues"]
+    with server.events() as events:
+        while wanted:
+            name, data = events.next()
+            Draft202012Validator(schema["properties"][name]).validate(data)
+            if name == wanted[0]:
+                wanted.pop(0)
+                if wanted == ["jobs", "queues"]:
+                    assert server.post("/api/jobs", {"queue": "q", "payload": 1}).status_code == 201
+                elif wanted:
+                    assert server.post("/api/queues/q/pause").status_code == 200
 
 
 def test_every_schema_in_it_is_one(document: Any) -> None:
