@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -87,9 +87,9 @@ class GivenServers:
 class CrashingServer:
     """A server in the hands of a process of its own, which ends it whatever becomes of this one."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, settings: Mapping[str, str]) -> None:
         self._keeper = subprocess.Popen(
-            [sys.executable, "-m", "chaos.servers", kind],
+            [sys.executable, "-m", "chaos.servers", kind, *map("=".join, settings.items())],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -117,13 +117,13 @@ class CrashingServer:
 
 
 @contextlib.contextmanager
-def crashing_server(kind: str) -> Iterator[CrashingServer]:
-    """A server of that kind.
+def crashing_server(kind: str, settings: Mapping[str, str] | None = None) -> Iterator[CrashingServer]:
+    """A server of that kind, with settings of its own.
 
     Raises:
         ServerMissingError: it is not installed, or did not start.
     """
-    server = CrashingServer(kind)
+    server = CrashingServer(kind, settings or {})
     try:
         yield server
     finally:
@@ -150,6 +150,6 @@ if __name__ == "__main__":
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda caught, _frame: sys.exit(128 + caught))
     try:
-        _keep(KINDS[sys.argv[1]]())
+        _keep(KINDS[sys.argv[1]](settings=dict(word.split("=", 1) for word in sys.argv[2:])))
     except ServerMissingError as error:
         sys.exit(f"{error}\nInstall {PACKAGES[sys.argv[1]]}.")

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote, urlsplit
@@ -48,14 +48,16 @@ class PrivateServer:
 
     Args:
         tuned: made small and quick for tests; otherwise it keeps its default settings, for benchmarks.
+        settings: of the server, by name, besides.
     """
 
     system_users: Sequence[str] = ()
     """Whose process it becomes, the first that exists, when root runs the tests: these servers refuse root."""
     stop_signal = signal.SIGTERM
 
-    def __init__(self, *, tuned: bool = True) -> None:
+    def __init__(self, *, tuned: bool = True, settings: Mapping[str, str] | None = None) -> None:
         self._tuned = tuned
+        self._settings = settings or {}
         self._owner = _owner(self.system_users) if os.geteuid() == 0 else None
         self.folder = _folder(self._owner)
         self.port = _free_port()
@@ -177,6 +179,7 @@ class PrivatePostgres(PrivateServer):
             "port": self.port,
             "unix_socket_directories": "",
             **(self.tuning if self._tuned else {}),
+            **self._settings,
         }
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         self._serve(programs / "postgres", "-D", data, *options)
@@ -226,6 +229,7 @@ class PrivateMySQL(PrivateServer):
             "skip-name-resolve": "ON",
             "character-set-server": "utf8mb4",
             **(self.tuning if self._tuned else {}),
+            **self._settings,
             **({"mysqlx": "OFF", "skip-log-bin": "ON", "secure-file-priv": "NULL"} if server.name == "mysqld" else {}),
         }
         self._serve(server, "--no-defaults", *(f"--{key}={value}" for key, value in settings.items()))

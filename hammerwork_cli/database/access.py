@@ -21,8 +21,11 @@ from hammerwork_cli.errors import (
 
 Row = tuple[Any, ...]
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 TRIES = 8
+OTHER_BYTES = 16384
+"""Room in a statement beside the values that are weighed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ class Database:
     """Ids a statement that reads rows by an index; a longer list is sorted and meets neighbours in the index."""
     sorts_to_claim: bool = False
     """Whether the server cannot read jobs in the order of their urgency from an index."""
+    packet: int | None = None
+    """Bytes that a statement may have, with all its values; ``None`` where nothing limits them."""
     scan_chunk: int = 100_000
     """Ids a statement that reads the whole table: as many as a statement may hold."""
 
@@ -225,6 +230,25 @@ class Database:
     def insert(self, statement: str, rows: Sequence[Row], /, **values: Any) -> int:
         """Runs a statement that inserts ``:rows``, many at once, and returns how many it inserted."""
         return self.run(statement, rows=rows, **values)
+
+    def parts(self, items: Sequence[Item], most: int, weigh: Callable[[Item], int]) -> Iterator[Sequence[Item]]:
+        """Cuts what is sent many at once: ``most`` items a statement, and no more than the server takes in one.
+
+        Args:
+            items: what is sent.
+            most: items a statement.
+            weigh: the most bytes that an item may have in a statement. What is too large by itself comes alone.
+        """
+        room = None if self.packet is None else self.packet - OTHER_BYTES
+        start = weight = 0
+        for number, item in enumerate(items):
+            one = 0 if room is None else weigh(item)
+            if number > start and (number - start >= most or (room is not None and weight + one > room)):
+                yield items[start:number]
+                start, weight = number, 0
+            weight += one
+        if items:
+            yield items[start:]
 
     def plain_rows(self, statement: str, /, **values: Any) -> list[Row]:
         """All rows of a statement that can do without the hammerwork tables."""

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -10,9 +10,10 @@ from typing import Any
 import mysql.connector
 from mysql.connector import errorcode
 
-from hammerwork_cli.database.access import Database, Timeouts
+from hammerwork_cli.database.access import Database, Row, Timeouts
 from hammerwork_cli.database.driver_errors import LATER, MYSQL, Meaning, told
 from hammerwork_cli.database.interrupts import interruptible
+from hammerwork_cli.database.mysql_tls import FILES, Tls, without_tls
 from hammerwork_cli.database.url import Host
 from hammerwork_cli.errors import ConfigError, DatabaseError, HammerworkError, UnreachableError
 
@@ -21,7 +22,19 @@ OLDEST = {"MariaDB": (10, 6), "MySQL": (8, 0)}
 """The first that read JSON as a table and skip rows that others hold."""
 NOBODY_ANSWERS = {2002, 2003, 2005}
 SSL_ERROR = 2026
+WITHOUT_TLS = {2061}
 NO_NUMBER = -1
+OPTIONS = {"unix_socket", "ssl_mode", "sslmode", *FILES}
+MODE = "STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+SETTINGS = f"""
+SET SESSION sql_mode = '{MODE}', sql_safe_updates = 0, sql_select_limit = {2**64 - 1}, max_join_size = {2**64 - 1},
+sql_big_selects = 1, sql_auto_is_null = 0, completion_type = 0, foreign_key_checks = 1, unique_checks = 1,
+default_storage_engine = InnoDB /*M! , check_constraint_checks = 1 */, eq_range_index_dive_limit = 0
+"""
+"""What a server may have set otherwise for all its sessions: to write what was not asked for, to read less, to refuse.
+
+Without the last one a list of 200 ids or more is judged by averages: a few large families, and tables are read whole.
+"""
 AT_ONCE = {Meaning.DENIED, Meaning.FULL, Meaning.NO_DATABASE}
 """What an error means also while connecting."""
 
@@ -42,19 +55,18 @@ class MySQLDatabase(Database):
         url = self.url
         if not url.database:
             raise ConfigError(f"{url} names no database.", hint="Put it after the host: mysql://user@host/database")
-        known = {
-            key: value for key, value in url.options.items() if key in {"unix_socket", "ssl_ca", "ssl_cert", "ssl_key"}
-        }
-        unknown = sorted(url.options.keys() - known.keys())
+        options = {name.replace("-", "_"): value for name, value in url.options.items()}
+        unknown = sorted(options.keys() - OPTIONS)
         if unknown:
             raise ConfigError(
-                f"The URL option {unknown[0]!r} is not known for MySQL.",
-                hint="Known: unix_socket, ssl_ca, ssl_cert, ssl_key.",
+                f"The URL option {unknown[0]!r} is not known for MySQL.", hint=f"Known: {', '.join(sorted(OPTIONS))}."
             )
+        tls = Tls.of(options)
         network = timeouts.network and math.ceil(timeouts.network)
-        return mysql.connector.connect(
+        connection = mysql.connector.connect(
             host=host.name or "127.0.0.1",
             port=host.port or 3306,
+            unix_socket=options.get("unix_socket"),
             user=url.user,
             password=url.password or "",
             database=url.database,
@@ -65,8 +77,10 @@ class MySQLDatabase(Database):
             time_zone="+00:00",
             charset="utf8mb4",
             use_unicode=True,
-            **known,
+            **tls.arguments(),
         )
+        tls.check(connection, url)
+        return connection
 
     def _connect(self) -> Any:
         *others, last = sorted(self.url.hosts, key=lambda host: host != _answered.get(self.url.raw))
@@ -87,10 +101,10 @@ class MySQLDatabase(Database):
         # A node that has lost its cluster refuses this, and nothing before it.
         cursor.execute("DO 0")
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-        # Otherwise a list of 200 ids or more is judged by averages: a few large families, and tables are read whole.
-        cursor.execute("SET SESSION eq_range_index_dive_limit = 0")
-        cursor.execute("SELECT version()")
-        self.version = str(cursor.fetchone()[0])
+        cursor.execute(SETTINGS)
+        cursor.execute("SELECT version(), @@max_allowed_packet")
+        version, packet = cursor.fetchone()
+        self.version, self.packet = str(version), int(packet)
         if refusal := too_old(self.version):
             connection.close()
             raise ConfigError(refusal)
@@ -131,6 +145,10 @@ class MySQLDatabase(Database):
     def _translated(self) -> Iterator[None]:
         with interruptible(self._abort), super()._translated():
             yield
+
+    def insert(self, statement: str, rows: Sequence[Row], /, **values: Any) -> int:
+        """Inserts rows, many a statement, but no more than the server takes in one."""
+        return sum(self.run(statement, rows=part, **values) for part in self.parts(rows, len(rows), _weigh))
 
     def _abort(self) -> None:
         """Ends what the server does for this connection, which its own socket cannot ask for."""
@@ -175,9 +193,18 @@ class MySQLDatabase(Database):
             return True  # it was not asked, because rows of another statement are unread
 
     def _connect_error(self, meaning: Meaning, number: int | None, text: str) -> HammerworkError:
-        # A server that ends while TLS begins is no question of certificates.
-        if number == SSL_ERROR and "certificate" in text:
-            return DatabaseError(f"Cannot connect to {self.url}: {_plain(text)}.", errno=number)
+        if number == SSL_ERROR:
+            if "SSL is required" in text:
+                return without_tls(self.url)
+            # Without one of these words a server ended while TLS began.
+            if any(word in text for word in ("certificate", "host", "verif")):
+                why = _plain(text).removeprefix("SSL connection error: ")
+                return UnreachableError(f"{self.url}: TLS failed: {why}.", hint="Check ssl_ca and the host.")
+        if number in WITHOUT_TLS:
+            return UnreachableError(
+                f"{self.url} wants the password, which only TLS protects: {_plain(text)}.",
+                hint="Switch TLS on in the server, and leave ssl-mode=DISABLED out.",
+            )
         if number in NOBODY_ANSWERS or meaning == Meaning.LOST:
             return UnreachableError(f"No MySQL server answers at {self.url}.", hint="Is it running? Is the host right?")
         if meaning in (Meaning.CONFLICT, Meaning.LOCKED, Meaning.LIMIT):
@@ -198,6 +225,12 @@ class MySQLDatabase(Database):
         """The server's clock, in UTC."""
         instant: datetime = self.query("SELECT UTC_TIMESTAMP(6)")[0][0]
         return instant.replace(tzinfo=UTC)
+
+
+def _weigh(row: Row) -> int:
+    """The most bytes that a row of values may have in a statement: each sign of a text may be escaped."""
+    texts = [value for value in row if isinstance(value, str)]
+    return 32 * len(row) + 2 * sum(len(text) if text.isascii() else len(text.encode()) for text in texts)
 
 
 def too_old(version: str) -> str | None:

@@ -92,7 +92,8 @@ class PostgresDatabase(Database):
         # By its number: psycopg takes the name uuid[] for uuid.
         connection.adapters.register_loader(connection.adapters.types["uuid"].array_oid, loaders["uuid"])
         # A pooler keeps these for each of its clients, and hands the others on to whoever comes next.
-        connection.execute("SET TIME ZONE 'UTC'; SET datestyle = ISO; " + self._settings(connection.info.backend_pid))
+        kept = "SET TIME ZONE 'UTC'; SET datestyle = ISO; SET standard_conforming_strings = on; "
+        connection.execute(kept + self._settings(connection.info.backend_pid))
         return connection
 
     def _settings(self, backend: int) -> str:
@@ -101,6 +102,10 @@ class PostgresDatabase(Database):
             # The planner cannot know how few jobs have several parents, and would compile statements that take a
             # millisecond to run: for half a second each.
             "jit": "off",
+            # These change what statements find or what their answers say.
+            "extra_float_digits": "1",
+            "gin_fuzzy_search_limit": "0",
+            "transform_null_equals": "off",
         }
         limits = {"lock_timeout": self.timeouts.lock, "statement_timeout": self.timeouts.statement}
         settings |= {name: str(math.ceil(limit * 1000)) for name, limit in limits.items() if limit}
@@ -124,7 +129,9 @@ class PostgresDatabase(Database):
         return self._connection.execute(sql, values or None)
 
     def _begin(self) -> None:
-        self._connection.execute("BEGIN")
+        # Whatever the default is: releases count what others have committed meanwhile, and an index that is made
+        # concurrently waits for the snapshot of the transaction that keeps other migrations away.
+        self._connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
 
     def _begin_snapshot(self) -> None:
         # Where most of the table is one tree, the planner would read the whole table for each list of ids.

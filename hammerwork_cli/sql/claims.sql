@@ -56,9 +56,11 @@ FROM json_to_recordset(CAST(:results AS json)) AS r (id uuid, result text, expir
 WHERE j.id = r.id AND j.claim_token = :token AND j.status IN ('Completed', 'Pending')
 
 -- name: store_results [mysql]
+-- Without its name the character set would be that of the database, and what is not in it a question mark.
 UPDATE hammerwork_jobs j
-JOIN JSON_TABLE(:results, '$[*]' COLUMNS (id CHAR(36) PATH '$.id', result LONGTEXT PATH '$.result',
-expires VARCHAR(40) PATH '$.expires')) AS r ON j.id = CAST(r.id AS CHAR(36))
+JOIN JSON_TABLE(:results, '$[*]' COLUMNS (id CHAR(36) CHARACTER SET utf8mb4 PATH '$.id',
+result LONGTEXT CHARACTER SET utf8mb4 PATH '$.result',
+expires VARCHAR(40) CHARACTER SET utf8mb4 PATH '$.expires')) AS r ON j.id = CAST(r.id AS CHAR(36))
 SET j.result_data = r.result, j.result_stored_at = :now, j.result_expires_at = r.expires
 WHERE j.claim_token = :token AND j.status IN ('Completed', 'Pending')
 
@@ -149,7 +151,7 @@ WHERE j.dependency_status = 'waiting' AND j.id IN (SELECT c.id FROM {edges} AS c
 
 -- name: waiting_on [mysql]
 SELECT DISTINCT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
-JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (parent CHAR(36) PATH '$')) AS e
+JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
 WHERE j.dependency_status = 'waiting' AND CAST(e.parent AS CHAR(36)) IN (:ids)
 
 -- name: waiting_on [mysql indexed]
@@ -157,7 +159,7 @@ SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwo
 WHERE j.dependency_status = 'waiting' AND j.first_parent IN (:ids)
 UNION
 SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
-JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) PATH '$')) AS e
+JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
 WHERE j.dependency_status = 'waiting' AND j.parent_count > 1 AND e.place > 1 AND CAST(e.parent AS CHAR(36)) IN (:ids)
 
 -- name: waiting_on [sqlite]

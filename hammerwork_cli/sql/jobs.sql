@@ -138,7 +138,7 @@ AND lower(e.parent) IN (:ids)
 
 -- name: dependents [mysql]
 SELECT CAST(e.parent AS CHAR(36)), j.id FROM hammerwork_jobs j
-JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (parent CHAR(36) PATH '$')) AS e
+JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
 WHERE {tied}
 AND CAST(e.parent AS CHAR(36)) IN (:ids)
 
@@ -148,7 +148,7 @@ WHERE {tied}
 AND j.first_parent IN (:ids)
 UNION ALL
 SELECT CAST(e.parent AS CHAR(36)), j.id FROM hammerwork_jobs j
-JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) PATH '$')) AS e
+JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
 WHERE {tied}
 AND j.parent_count > 1 AND e.place > 1 AND CAST(e.parent AS CHAR(36)) IN (:ids)
 

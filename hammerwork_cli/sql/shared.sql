@@ -113,7 +113,7 @@ CASE jsonb_typeof(c.depends_on) WHEN 'array' THEN c.depends_on ELSE '[]' END) AS
 
 -- name: edges [mysql]
 (SELECT CAST(e.parent AS CHAR(36)) AS parent, {edge} FROM hammerwork_jobs c
-JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) PATH '$')) AS e)
+JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e)
 
 -- name: edges [sqlite]
 (SELECT lower(e.value) AS parent, {edge} FROM hammerwork_jobs c JOIN json_each(c.depends_on) AS e)
@@ -125,7 +125,7 @@ WHERE cardinality(c.depends_on) > 1)
 
 -- name: joined_edges [mysql]
 (SELECT CAST(e.parent AS CHAR(36)) AS parent, {edge} FROM hammerwork_jobs c
-JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) PATH '$')) AS e
+JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
 WHERE c.parent_count > 1 AND e.place > 1)
 
 -- name: joined_edges [sqlite]
@@ -141,7 +141,7 @@ CASE jsonb_typeof(to_jsonb(c.depends_on)) WHEN 'array' THEN to_jsonb(c.depends_o
 
 -- name: archived_edges [mysql]
 (SELECT CAST(e.parent AS CHAR(36)) AS parent, c.id FROM hammerwork_jobs_archive c
-JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) PATH '$')) AS e)
+JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e)
 
 -- name: archived_edges [sqlite]
 (SELECT lower(e.value) AS parent, c.id FROM hammerwork_jobs_archive c JOIN json_each(c.depends_on) AS e)
@@ -198,7 +198,7 @@ j.id IN (SELECT c.id FROM {edges} AS c WHERE c.parent {among})
 -- name: is_child [by_scan mysql]
 -- Reads every row once, where a join with {edges} reads it twice. Not EXISTS: MySQL 8 can turn that into a join that
 -- forgets which row the list is of.
-(SELECT COUNT(*) FROM JSON_TABLE(j.depends_on, '$[*]' COLUMNS (parent CHAR(36) PATH '$')) AS e
+(SELECT COUNT(*) FROM JSON_TABLE(j.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
 WHERE CAST(e.parent AS CHAR(36)) {among}) > 0
 
 -- name: has_children [by_first_parent]
@@ -255,7 +255,7 @@ u.place FROM jsonb_array_elements_text(
 CASE jsonb_typeof(j.depends_on) WHEN 'array' THEN j.depends_on ELSE '[]' END) WITH ORDINALITY AS u (parent, place))
 
 -- name: parent_list [mysql]
-JSON_TABLE(j.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) PATH '$'))
+JSON_TABLE(j.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) CHARACTER SET utf8mb4 PATH '$'))
 
 -- name: parent_list [sqlite]
 json_each(j.depends_on)

@@ -34,7 +34,7 @@ SELECT e.id FROM {exists} AS e
 -- name: gone [mysql]
 -- Jobs that are gone, from a JSON list: each is looked up by itself. For a list of values InnoDB would read a small table
 -- from end to end, and wait for every row of it that a worker has just written.
-JSON_TABLE(:listed, '$[*]' COLUMNS (parent CHAR(36) PATH '$')) AS e STRAIGHT_JOIN
+JSON_TABLE(:listed, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e STRAIGHT_JOIN
 
 -- name: forget_requests
 -- Requests to spawn for jobs that are gone.

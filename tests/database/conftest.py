@@ -1,12 +1,19 @@
 """Databases in every state that reading must cope with."""
 
 import contextlib
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from chaos.servers import CrashingServer, crashing_server
 from hammerwork_cli.database import Database, connect
+from tests.conftest import unavailable
 from tests.rows import Rows
+from tests.servers import ServerMissingError
 
 WAYS = {
     "sqlite": ("sqlite", "by_first_parent"),
@@ -18,6 +25,7 @@ WAYS = {
     "mysql-without-015": ("mysql", "by_scan"),
 }
 
+TLS_FILES = {"ca": "ca.pem", "cert": "server.pem", "key": "server.key"}
 BEFORE_012 = """
 ALTER TABLE hammerwork_jobs DROP CONSTRAINT chk_depends_on_size, DROP CONSTRAINT chk_dependents_size;
 ALTER TABLE hammerwork_jobs ALTER depends_on DROP DEFAULT, ALTER dependents DROP DEFAULT;
@@ -49,3 +57,50 @@ def readable(request: pytest.FixtureRequest, new_database: Callable[..., str]) -
 def rows(readable: Database) -> Rows:
     """Writes jobs into ``readable``."""
     return Rows(readable)
+
+
+# Servers of the tests' own, whose settings may be changed and which may be stopped, if they are started again.
+
+
+def certificate(folder: Path, name: str, *options: str) -> None:
+    """Makes ``name.pem`` and ``name.key``, signed by itself."""
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"]
+    files = ["-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem"]
+    subprocess.run([*command, *files, *options], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def certificates() -> Iterator[Path]:
+    """A folder with ``ca.pem``, ``server.pem`` that it signed for 127.0.0.1, and ``other.pem``, which nobody signed."""
+    if shutil.which("openssl") is None:
+        unavailable("openssl is missing")
+    # The server is of another user, who must reach it.
+    folder = Path(tempfile.mkdtemp(prefix="hammerwork-test-"))
+    folder.chmod(0o755)
+    certificate(folder, "ca")
+    certificate(folder, "other", "-addext", "subjectAltName=IP:127.0.0.1")
+    by = ["-CA", str(folder / "ca.pem"), "-CAkey", str(folder / "ca.key")]
+    leaf = ["-addext", "basicConstraints=critical,CA:FALSE", "-addext", "subjectAltName=IP:127.0.0.1"]
+    certificate(folder, "server", *by, *leaf)
+    for file in folder.iterdir():
+        file.chmod(0o644)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def own_server(certificates: Path) -> Iterator[Callable[[str], CrashingServer]]:
+    """``own_server(kind)``: MySQL with TLS, or PostgreSQL without."""
+    tls = {f"ssl-{what}": str(certificates / name) for what, name in TLS_FILES.items()}
+    with contextlib.ExitStack() as closing:
+        made: dict[str, CrashingServer] = {}
+
+        def server(kind: str) -> CrashingServer:
+            if kind not in made:
+                try:
+                    made[kind] = closing.enter_context(crashing_server(kind, tls if kind == "mysql" else None))
+                except ServerMissingError as error:
+                    unavailable(str(error))
+            return made[kind]
+
+        yield server

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from chaos.servers import HALT, CrashingServer, crashing_server
+from chaos.servers import HALT, START, CrashingServer
 from hammerwork_cli.database import Database, Timeouts, connect
 from hammerwork_cli.database.driver_errors import MYSQL, POSTGRES, SQLITE, Meaning, by_prefix
 from hammerwork_cli.errors import (
@@ -153,23 +153,6 @@ def test_a_file_that_another_one_writes_is_busy_and_one_that_is_closed_is_lost(
 # Servers that end, or are full.
 
 
-@pytest.fixture(scope="module")
-def servers() -> Iterator[Callable[[str], CrashingServer]]:
-    """``servers(kind)``: a server of this module's own, which may be stopped."""
-    with contextlib.ExitStack() as closing:
-        made: dict[str, CrashingServer] = {}
-
-        def server(kind: str) -> CrashingServer:
-            if kind not in made:
-                try:
-                    made[kind] = closing.enter_context(crashing_server(kind))
-                except ServerMissingError as error:
-                    unavailable(str(error))
-            return made[kind]
-
-        yield server
-
-
 def as_stranger(database: Database, server: str) -> str:
     """The URL of a user who may do everything in one database and nothing else."""
     parts = urlsplit(server)
@@ -186,9 +169,9 @@ def as_stranger(database: Database, server: str) -> str:
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_a_server_without_a_free_place_one_that_takes_no_writes_and_one_that_is_stopped(
-    servers: Callable[[str], CrashingServer], run: Run, kind: str
+    own_server: Callable[[str], CrashingServer], run: Run, kind: str
 ) -> None:
-    server = servers(kind)
+    server = own_server(kind)
     with contextlib.closing(connect(server.url)) as administrator, contextlib.ExitStack() as others:
         url = as_stranger(administrator, server.url)
         stranger = others.enter_context(contextlib.closing(connect(url)))
@@ -208,6 +191,7 @@ def test_a_server_without_a_free_place_one_that_takes_no_writes_and_one_that_is_
             stranger.query("SELECT 1")
         with pytest.raises(UnreachableError, match="answers"):
             connect(url)
+    server.order(START)
 
 
 # Values that no database, or not this one, can hold.
