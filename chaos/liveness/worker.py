@@ -1,0 +1,207 @@
+"""A simulated worker: the real queries, lease and observer, used as the real one uses them, one step at a time."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chaos.liveness.world import World
+from hammerwork_cli.errors import HammerworkError, NotFoundError
+from hammerwork_cli.models import moment, new_id
+from hammerwork_cli.queries import claims, workers
+from hammerwork_cli.queries.claims import Claimed, End, Ended
+from hammerwork_cli.queries.recurrences import next_due
+from hammerwork_cli.queries.workers import Heartbeat, Pulse, Registration
+from hammerwork_cli.runtime.lease import Lease, Observer
+
+LEASE = 6.0
+QUEUE = "work"
+SLOTS = 2
+
+
+@dataclass(slots=True)
+class Entry:
+    """A job that a worker knows.
+
+    Attributes:
+        began: whether its handler runs, or has run.
+        ended: how it ended, when it has.
+        at: the instant that its end is written with.
+    """
+
+    job: Claimed
+    began: bool = False
+    ended: Ended | None = None
+    at: datetime | None = None
+
+
+class RescueError(AssertionError):
+    """A worker that lived lost its jobs."""
+
+
+class SimulatedWorker:
+    """One process.
+
+    Attributes:
+        entries: the jobs that it knows, by id.
+        is_dead: it was killed.
+        is_paused: it stands still, with all its threads.
+        beat_at: when its last heartbeat succeeded, by the monotonic clock.
+        steady_since: since when it runs without a break, by the monotonic clock.
+    """
+
+    def __init__(self, world: World, number: int) -> None:
+        self.world = world
+        self.registration = Registration(new_id(), f"w{number}", "host", number, "0", (QUEUE,), (), SLOTS, LEASE)
+        self.id = self.registration.id
+        self.entries: dict[str, Entry] = {}
+        self.is_dead = self.is_paused = False
+        self.beat_at = self.steady_since = world.seconds
+        self.lease = Lease(LEASE, world.seconds)
+        self._observer = Observer(self.id, self.lease)
+        self._compare_at = world.seconds + LEASE / 2
+        with world.reached() as database:
+            workers.register(database, self.registration)
+
+    @property
+    def acts(self) -> bool:
+        """Whether it does anything at present."""
+        return not (self.is_dead or self.is_paused)
+
+    def resume(self) -> None:
+        """It goes on after a pause."""
+        self.is_paused = False
+        self.steady_since = self.world.seconds
+
+    def pass_second(self, others: dict[str, "SimulatedWorker"], luck: int) -> None:
+        """Its threads do their duties, and its slots run handlers.
+
+        Args:
+            others: all workers.
+            luck: whether a handler ends in this second (its lowest bit), and whether it ends well (the next one).
+        """
+        for duty in (self.beat, self.compare, lambda: self.keep(others), self.write, lambda: self.work(luck)):
+            try:
+                duty()
+            except HammerworkError:
+                self.steady_since = self.world.seconds
+
+    def beat(self) -> None:
+        """As runtime/pulse.py."""
+        with self.world.reached() as database:
+            try:
+                answer = workers.beat(database, self.id, Pulse())
+            except NotFoundError:
+                workers.register(database, self.registration)
+                answer = workers.beat(database, self.id, Pulse())
+        self.beat_at = self.world.seconds
+        self.lease.renew(self.world.seconds, self.world.seconds)
+        if answer.was_lost:
+            self._compare_at = 0.0
+
+    def compare(self) -> None:
+        """As runtime/claiming.py."""
+        if self.world.seconds < self._compare_at:
+            return
+        known = [job for job, entry in self.entries.items()]
+        with self.world.reached() as database:
+            compared = claims.compare(database, self.id, known)
+        self._compare_at = self.world.seconds + LEASE / 2
+        for job in compared.not_ours:
+            if not self.entries[job].began:
+                del self.entries[job]
+
+    def keep(self, others: dict[str, "SimulatedWorker"]) -> None:
+        """As runtime/keeper.py; nobody may be rescued from who lives."""
+        with self.world.reached() as database:
+            heartbeats = [*workers.heartbeats(database), *workers.holders(database)]
+            for lost in self._observer.look(heartbeats, self.world.seconds):
+                done = workers.rescue(database, lost, self.world.now())
+                if done is None:
+                    self._observer.forget(lost.id)
+                else:
+                    self._check(lost, others.get(lost.id))
+
+    def _check(self, lost: Heartbeat, worker: "SimulatedWorker | None") -> None:
+        if worker is None or worker.is_dead:
+            return
+        silent = self.world.seconds - max(worker.beat_at, self.world.back_since)
+        if silent < LEASE:
+            raise RescueError(f"{self.registration.name} rescued from {lost.name}, which beat {silent} s before")
+
+    def claim(self, limit: int, *, unanswered: bool) -> None:
+        """Takes jobs; when the answer is lost it knows of none, and will compare."""
+        if not self.lease.is_held(self.world.seconds):
+            return
+        free = SLOTS - sum(1 for entry in self.entries.values() if entry.began and entry.ended is None)
+        with self.world.reached() as database:
+            taken = claims.claim(database, QUEUE, worker=self.id, now=self.world.now(), limit=limit, slots=max(0, free))
+        if unanswered:
+            self._compare_at = 0.0
+            return
+        self.entries |= {job.id: Entry(job) for job in taken}
+
+    def work(self, luck: int) -> None:
+        """Claims, begins and ends what there is."""
+        self.claim(SLOTS + 1, unanswered=False)
+        self.begin()
+        if luck % 2:
+            self.end(well=luck // 2 % 2 == 1)
+            self.write()
+
+    def begin(self) -> None:
+        """Handlers begin in the slots that are free."""
+        running = sum(1 for entry in self.entries.values() if entry.began and entry.ended is None)
+        for entry in self.entries.values():
+            if not entry.began and running < SLOTS and self.lease.is_held(self.world.seconds):
+                entry.began, running = True, running + 1
+
+    def end(self, *, well: bool) -> None:
+        """The first handler that runs returns, or raises."""
+        entry = next((one for one in self.entries.values() if one.began and one.ended is None), None)
+        if entry is None:
+            return
+        job, now = entry.job, max(self.world.now(), entry.job.claim.started_at)
+        following = next_due(
+            job.id,
+            recurring=bool(job.recurring),
+            cron_schedule=job.cron_schedule,
+            timezone=job.timezone,
+            last=job.next_run_at,
+            now=now,
+        )
+        if well:
+            entry.ended = Ended(job, End.COMPLETED, at=following)
+        elif job.last_attempt:
+            entry.ended = Ended(job, End.FAILED, error="It failed.", at=following)
+        else:
+            entry.ended = Ended(job, End.RETRY, error="It failed.", at=now + timedelta(seconds=1))
+        entry.at = now
+
+    def write(self, *, unanswered: bool = False) -> None:
+        """Writes what has ended. When the answer is lost it will write the same again."""
+        for entry in [one for one in self.entries.values() if one.ended is not None]:
+            assert entry.ended is not None
+            assert entry.at is not None
+            with self.world.reached() as database:
+                settled = claims.settle(database, [entry.ended], entry.at)
+            if unanswered:
+                return
+            del self.entries[entry.job.id]
+            if not settled.lost and entry.ended.end == End.COMPLETED:
+                self._count(entry.job, entry.ended.at, entry.at)
+
+    def _count(self, job: Claimed, due_at: datetime | None, ended_at: datetime) -> None:
+        column, status, at = ("scheduled_at", "Pending", due_at) if due_at else ("completed_at", "Completed", ended_at)
+        sql = f"SELECT status, {column} FROM hammerwork_jobs WHERE id = '{job.id}'"
+        found = [(stored, moment(written)) for stored, written in self.world.database.query(sql)]
+        assert found == [(status, at)], f"{job.id} was counted as completed, and it is {found}"
+        book, key = self.world.book, (job.id, job.occurrence)
+        book.completed[key] = book.completed.get(key, 0) + 1
+        assert book.completed[key] <= 1 + book.allowed.get(key, 0), f"{key} was completed {book.completed[key]} times"
+
+    def give_back(self) -> None:
+        """What has not begun goes back: it waited for too long, or the worker stops."""
+        back = [entry.job for entry in self.entries.values() if not entry.began]
+        with self.world.reached() as database:
+            claims.give_back(database, back)
+        for job in back:
+            del self.entries[job.id]

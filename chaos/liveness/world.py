@@ -1,0 +1,141 @@
+"""A database and a clock that the checks control: time passes, servers go away, and forget what they had committed."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import UnreachableError
+
+START = datetime(2026, 11, 25, 12, tzinfo=UTC)
+TABLES = ("hammerwork_jobs", "hammerwork_workers")
+NOW_IN_POSTGRESQL = """
+CREATE SCHEMA IF NOT EXISTS simulated;
+CREATE OR REPLACE FUNCTION simulated.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS
+$$ SELECT current_setting('simulated.now')::timestamptz $$
+"""
+
+
+@dataclass(slots=True)
+class Book:
+    """What the checks know of jobs, beside the database. A server that forgets takes the book back as well.
+
+    Attributes:
+        completed: (job, occurrence) -> how often a worker counted that it completed.
+        allowed: the same -> how often somebody allowed it beyond the first time.
+        disturbed: jobs that a Rust worker or somebody's hand touched, so that their attempts follow other rules.
+    """
+
+    completed: dict[tuple[str, str], int] = field(default_factory=dict)
+    allowed: dict[tuple[str, str], int] = field(default_factory=dict)
+    disturbed: set[str] = field(default_factory=set)
+
+    def copy(self) -> "Book":
+        return Book(dict(self.completed), dict(self.allowed), set(self.disturbed))
+
+
+class World:
+    """One database, empty at first, with a server's clock and everybody's monotonic one.
+
+    Attributes:
+        seconds: the monotonic clock.
+        is_away: nobody reaches the server.
+        back_since: since when it is reached without a break.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.seconds = 0.0
+        self.back_since = 0.0
+        self.is_away = False
+        self.book = Book()
+        self._offset = 0.0
+        self._instants = 0
+        self._past: list[tuple[dict[str, list[Any]], Book]] = []
+        self._columns = {table: stored_columns(database, table) for table in TABLES}
+        if database.dialect == "postgresql":
+            database.script(NOW_IN_POSTGRESQL)
+            database.script("SET search_path = simulated, pg_catalog, public")
+        elif database.dialect == "sqlite":
+            database._connection.create_function("strftime", 2, lambda *_: self._written())
+        for table in (*TABLES, "hammerwork_spawn_requests"):
+            database.script(f"DELETE FROM {table}")
+        self._tell_the_server()
+
+    def now(self) -> datetime:
+        """The server's clock. No two readings are the same, as with real clocks."""
+        self._instants += 1
+        return START + timedelta(seconds=self.seconds + self._offset, microseconds=self._instants)
+
+    def step_clock(self, seconds: float) -> None:
+        """Somebody sets the server's clock."""
+        self._offset += seconds
+
+    def pass_second(self) -> None:
+        """A second of everybody's time."""
+        self.seconds += 1.0
+        if self.is_away:
+            self.back_since = self.seconds
+        else:
+            self._tell_the_server()
+
+    def _tell_the_server(self) -> None:
+        if self.database.dialect == "postgresql":
+            self.database.query(f"SELECT set_config('simulated.now', '{self.now().isoformat()}', FALSE)")
+        elif self.database.dialect == "mysql":
+            self.database.script(f"SET timestamp = {self.now().timestamp():.6f}")
+
+    def _written(self) -> str:
+        return self.now().isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+    @contextmanager
+    def reached(self) -> Iterator[Database]:
+        """The database, for one unit of work.
+
+        Raises:
+            UnreachableError: the server is away.
+        """
+        if self.is_away:
+            raise UnreachableError("The server is away.")
+        yield self.database
+
+    # What a server forgets.
+
+    def remember(self) -> None:
+        """Before each step: the last few states, to which a server may fall back."""
+        if not self.is_away:
+            rows = {
+                table: self.database.query(f"SELECT {', '.join(columns)} FROM {table}")
+                for table, columns in self._columns.items()
+            }
+            self._past = [*self._past[-3:], (rows, self.book.copy())]
+
+    def forget(self, steps: int) -> None:
+        """The server comes back without its last commits, although it had acknowledged them."""
+        if self.is_away or not self._past:
+            return
+        tables, book = self._past[-min(steps, len(self._past))]
+        self._past = []
+        self.book = book
+        for table, rows in tables.items():
+            self.database.script(f"DELETE FROM {table}")
+            for row in rows:
+                self._insert(table, row)
+
+    def _insert(self, table: str, row: Sequence[Any]) -> None:
+        columns = self._columns[table]
+        places = ", ".join([self.database.placeholder] * len(columns))
+        self.database._execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", list(row))
+
+
+def stored_columns(database: Database, table: str) -> list[str]:
+    """Those that are not computed from others."""
+    if database.dialect == "mysql":
+        rows = database.query(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE()"
+            f" AND table_name = '{table}' AND extra NOT LIKE '%GENERATED%'"
+        )
+        return [str(row[0]) for row in rows]
+    return list(database.schema[table])
