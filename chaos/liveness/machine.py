@@ -231,9 +231,9 @@ class Histories(RuleBasedStateMachine):
             book.allowed[key] = book.allowed.get(key, 0) + 1
 
     def _pass(self, seconds: int, luck: int) -> None:
+        self.world.remember()
         for _ in range(seconds):
             self.on_step()
-            self.world.remember()
             self.world.pass_second()
             for worker in tuple(self.workers.values()):
                 if worker.acts:

@@ -59,6 +59,7 @@ class World:
             database.script(NOW_IN_POSTGRESQL)
             database.script("SET search_path = simulated, pg_catalog, public")
         elif database.dialect == "sqlite":
+            database.script("PRAGMA synchronous = OFF")  # nothing here survives the program
             database._connection.create_function("strftime", 2, lambda *_: self._written())
         for table in (*TABLES, "hammerwork_spawn_requests"):
             database.script(f"DELETE FROM {table}")
