@@ -2,7 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench chaos siege mutants lock completions clean
+.PHONY: demo test check bench chaos liveness siege mutants lock completions clean
 
 demo: $(VENV)/installed
 	$(BIN)/hammerwork demo
@@ -24,6 +24,10 @@ bench: $(VENV)/installed $(VENV)/test-tools
 # Kills workers and servers for a quarter of an hour: make chaos ARGS="--databases sqlite --kills 50"
 chaos: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python -m chaos $(ARGS)
+
+# Checks the model of docs/liveness.md: make liveness ARGS="--url postgresql://user@host/empty --steps 50000"
+liveness: $(VENV)/installed $(VENV)/test-tools
+	$(BIN)/python -m chaos.liveness $(ARGS)
 
 # Besieges the web server for some minutes: make siege SIEGE_SECONDS=300
 SIEGE_SECONDS ?= 60

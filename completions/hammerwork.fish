@@ -462,7 +462,7 @@ complete -c hammerwork -n '__hammerwork_at worker start' -s q -l queue -x -k -a 
 complete -c hammerwork -n '__hammerwork_at worker start' -s c -l concurrency -x -d 'Jobs at once.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l pool-size -x -d 'Most connections for what runs write.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l poll-interval -x -d 'Between looks at empty queues.'
-complete -c hammerwork -n '__hammerwork_at worker start' -l lease -x -d 'Without a heartbeat others take its jobs.'
+complete -c hammerwork -n '__hammerwork_at worker start' -l lease -x -d 'After so long without a heartbeat others take its jobs.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l max-jobs -x -d 'End after so many jobs.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l drain -d 'End when the queues have nothing to do within a minute.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l isolation -x -a 'thread process' -d 'process: handlers run in processes that can be killed.'

@@ -72,7 +72,9 @@ def start(
     ] = None,
     lease: Annotated[
         str | None,
-        typer.Option("--lease", metavar="DURATION", help="Without a heartbeat others take its jobs. [default: 30s]"),
+        typer.Option(
+            "--lease", metavar="DURATION", help="After so long without a heartbeat others take its jobs. [default: 30s]"
+        ),
     ] = None,
     max_jobs: Annotated[int | None, typer.Option("--max-jobs", min=1, help="End after so many jobs.")] = None,
     drain: Annotated[

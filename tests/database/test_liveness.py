@@ -13,7 +13,7 @@ def test_no_history_takes_a_job_from_who_lives_or_leaves_it_or_counts_it_twice(
     new_database: Callable[..., str],
 ) -> None:
     seed = random.randrange(1_000_000)
-    print(f"python -m chaos.liveness --steps {STEPS} --seed {seed}")
+    print(f"python -m chaos.liveness --steps {STEPS} --seed {seed}")  # noqa: T201  shown when it fails
     database = connect(new_database("sqlite", migrated=True))
     assert check(database, STEPS, seed) >= STEPS
     database.close()
