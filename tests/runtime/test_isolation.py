@@ -27,7 +27,7 @@ from tests.runtime.conftest import Stage
 HANDLERS = """
 import asyncio, ctypes, os, pickle, re, signal, socket, subprocess, time
 from pathlib import Path
-from hammerwork_cli import Handlers, Job, HammerworkError, SpawnHandler
+from hammerwork_cli import Handlers, Job, SpawnHandler, SpawnLimitError
 
 app = Handlers()
 nothing = 7
@@ -136,8 +136,16 @@ def limited(job, context):
     context.spawn(Job("leaf"), key="1")
     try:
         context.spawn(Job("leaf"), key="2")
-    except HammerworkError as error:
+    except SpawnLimitError as error:
         return error.message
+
+@app.spawn("rooted")
+def rooted(context):
+    return [Job("placed")]
+
+@app.job("placed")
+def placed(job, context):
+    return [context.depth, context.root_id]
 
 @app.spawn("broken")
 def broken(context):
@@ -192,7 +200,7 @@ def work(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
     return run
 
 
-def result(stage: Stage, job: Job) -> Any:
+def result(stage: Stage, job: Job | str) -> Any:
     return json.loads(stage.one(job, "result_data"))
 
 
@@ -364,7 +372,10 @@ def test_children_come_in_batches_whoever_makes_them(stage: Stage, work: Any) ->
 def test_a_limit_stops_the_handler_and_its_process_goes_on(stage: Stage, work: Any) -> None:
     fan = Job("fan", {"count": 1000}, max_attempts=1).with_spawn_config(SpawnConfig(max_spawn_count=250))
     limited = Job("limited").with_spawn_config(SpawnConfig(handler="fan", max_spawn_count=1, on_error="complete"))
-    work(fan, limited)
+    root = Job("rooted")
+    work(fan, limited, root)
+    ((placed,),) = stage.children(root)
+    assert result(stage, placed) == [1, root.id]
     assert "max_spawn_count allows 250" in stage.one(fan, "error_message")
     assert stage.children(fan) == []
     assert "max_spawn_count allows 1" in result(stage, limited)
