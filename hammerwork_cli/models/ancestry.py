@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from hammerwork_cli.models.spawn_config import SpawnConfig
@@ -42,7 +42,7 @@ class Ancestry:
 
     def stored(self) -> str:
         """The column."""
-        values = {name: value for name, value in asdict(self).items() if value not in (None, "")}
+        values = {name: value for name in _READ if (value := getattr(self, name)) not in (None, "")}
         return json.dumps(values, separators=(",", ":"))
 
     def limited_by(self, config: SpawnConfig) -> Self:

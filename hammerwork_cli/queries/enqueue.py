@@ -175,7 +175,7 @@ def insert_new(database: Database, job: NewJob, *, but: str) -> bool:
     Raises:
         ConflictError: another job has its id.
     """
-    row = stored(database, [job.id]).get(job.id) or _insert_or_find(database, job)
+    row = _insert_or_find(database, job)
     if row is not None:
         _compare(job, row, but=but)
     return row is None

@@ -47,6 +47,10 @@ class Parent:
         """The job with the limits of its tree."""
         return Spawner.of(self._job, self.place, self._config, self._request)
 
+    @cached_property
+    def _as_job(self) -> Job:
+        return Job.of(self._job)
+
     def check_depth(self) -> None:
         """Refuses what would be spawned too deep.
 
@@ -68,7 +72,7 @@ class Parent:
         self.check_depth()
         now = self._clock.now()
         unlimited = replace(self._config, max_spawn_count=None, spawn_delay=None)
-        with drain(Job.of(self._job), unlimited, [job], now) as children:
+        with drain(self._as_job, unlimited, [job], now) as children:
             new = next(iter(children.batches()))[0]
 
         def unit(database: Database) -> str:
