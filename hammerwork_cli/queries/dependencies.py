@@ -64,8 +64,8 @@ def hold(database: Database, ids: Iterable[str], wanted: JobFilter = EVERY_JOB) 
 def parent_statuses(database: Database, parents: Iterable[str]) -> dict[str, str]:
     """Status by id of jobs that others depend on, locked: none can end before the transaction does.
 
-    That of a recurring job is :data:`RECURRING`.
-    Jobs that are in the archive only count with the status they ended in; what is nowhere is left out.
+    That of a recurring job is :data:`RECURRING`. Jobs that are in the archive only count with the status they ended in;
+    what is nowhere is left out.
     """
     wanted = set(parents)
     found = {job.id: job.awaited_status for job in hold(database, wanted)}

@@ -1,7 +1,7 @@
 """Writing new jobs, the way the original's workers want to read them."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import eq
 from typing import Any
@@ -106,12 +106,13 @@ def settle(database: Database, jobs: Sequence[NewJob], external: Collection[str]
 
     Raises:
         JobNotFoundError: a job in ``external`` does not exist.
-        ConflictError: it failed, or recurs.
+        ConflictError: it failed; or one that recurs is waited for, here or there.
     """
     statuses = living_parents(database, external)
+    siblings = {job.id: RECURRING if job.recurring else JobStatus.PENDING for job in jobs}
     for job in jobs:
         if job.depends_on:
-            siblings = {parent: JobStatus.PENDING for parent in job.depends_on if parent not in statuses}
+            _refuse_recurring(parent for parent in job.depends_on if siblings.get(parent) == RECURRING)
             job.dependency_status = state_of(job.depends_on, statuses | siblings)
 
 
@@ -123,13 +124,9 @@ def living_parents(database: Database, parents: Collection[str]) -> dict[str, st
         ConflictError: one failed, or recurs.
     """
     statuses = parent_statuses(database, parents) if parents else {}
+    _refuse_recurring(parent for parent in parents if statuses.get(parent) == RECURRING)
     for parent in parents:
         status = statuses.get(parent)
-        if status == RECURRING:
-            raise ConflictError(
-                f"The job {parent} recurs and never completes: what depends on it would never run.",
-                hint="Let each of its runs spawn the job instead.",
-            )
         if status is None:
             raise JobNotFoundError(parent, "to depend on")
         if status in FAILURES:
@@ -138,6 +135,14 @@ def living_parents(database: Database, parents: Collection[str]) -> dict[str, st
                 hint=f"Run it again first: hammerwork job retry {parent}",
             )
     return statuses
+
+
+def _refuse_recurring(parents: Iterable[str]) -> None:
+    for parent in parents:
+        raise ConflictError(
+            f"The job {parent} recurs and never completes: what depends on it would never run.",
+            hint="Let each of its runs spawn the job instead.",
+        )
 
 
 def once(database: Database, job: NewJob) -> EnqueuedJob:

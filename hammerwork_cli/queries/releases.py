@@ -40,9 +40,9 @@ def release(database: Database, ended: Sequence[str]) -> dict[str, int]:
     """Lets the jobs run that waited for one of ``ended`` and have no more to wait for. Needs a transaction.
 
     That is so when all of their parents have completed, recurring ones and the one that spawned them before its end
-    apart; in a workflow that goes on after a failure, when all have
-    ended. Each waiting job is really changed, in the order of ids, before its parents are counted: of two parents that
-    end at once, on one server or on two nodes, the later one sees the other as ended.
+    apart; in a workflow that goes on after a failure, when all have ended. Each waiting job is really changed, in the
+    order of ids, before its parents are counted: of two parents that end at once, on one server or on two nodes, the
+    later one sees the other as ended.
 
     Returns:
         Queue -> how many jobs may run now.

@@ -8,7 +8,7 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueError
-from hammerwork_cli.models import JobStatus, NewJob, SpawnConfig, SpawnRequest, new_id
+from hammerwork_cli.models import JobStatus, NewJob, SpawnConfig, SpawnRequest, moment, new_id
 from hammerwork_cli.queries import ancestry, claims, dependencies, enqueue, limits, notices
 from hammerwork_cli.queries.ancestry import Spawner
 from hammerwork_cli.queries.claims import Claim, Claimed, Ended, Settled
@@ -85,7 +85,7 @@ def complete(
             if database.row("spawning.is_recorded", id=operation.id) is None:
                 settled.lost.add(run.job.id)
             return settled
-        _write(database, operation, batches, external, now, settled, ended=[run.job.id] if run.at is None else [])
+        _write(database, operation, batches, external, now, settled)
         if run.at is not None:
             _forget_earlier(database, run.job)
         return settled
@@ -113,10 +113,8 @@ def _write(
     external: Iterable[str],
     now: datetime,
     settled: Settled,
-    *,
-    ended: Sequence[str],
 ) -> None:
-    """The children, the record of them, what waited for ``ended``, and at last the limits."""
+    """The children, the record of them, what waits for the parent no longer, and at last the limits."""
     enqueue.living_parents(database, sorted(set(external)))
     place = operation.spawner.ancestry.child().stored()
     for batch in batches():
@@ -128,7 +126,7 @@ def _write(
             if job.dependency_status != "waiting":
                 settled.released[job.queue] = settled.released.get(job.queue, 0) + 1
     _record(database, operation, now)
-    claims.finish(database, ended, [], now, settled)
+    claims.finish(database, [operation.spawner.job.id], [], now, settled)
     if operation.children:
         ancestry.count(database, operation.spawner, operation.children, late=operation.children)
 
@@ -152,7 +150,7 @@ def _forget_earlier(database: Database, job: Claimed) -> None:
     """Forgets what was recorded of a recurring parent, but for its last spawns."""
     old = database.row("spawning.old_spawn", parent=job.id, kept=MOST_SPAWNS)
     if old is not None:
-        database.run("spawning.forget_earlier_spawns", parent=job.id, ended=old[0])
+        database.run("spawning.forget_earlier_spawns", parent=job.id, ended=moment(old[0]))
         database.run("spawning.forget_earlier_trees", parent=job.id, occurrence=old[1])
 
 
@@ -333,7 +331,7 @@ def fulfil(
             if database.row("spawning.is_recorded", id=operation.id) is None:
                 settled.lost.add(job.id)
             return settled
-        _write(database, operation, batches, external, now, settled, ended=[job.id])
+        _write(database, operation, batches, external, now, settled)
         return settled
 
     return _naming_doubles(database, batches, work)

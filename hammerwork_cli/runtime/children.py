@@ -54,6 +54,7 @@ class Children:
         self.first_ids: list[str] = []
         self._siblings: frozenset[str] = frozenset()
         self._referenced: set[str] = set()
+        self._recurring: set[str] = set()
         self._ids: set[str] | None = set()
         self._bytes = 0
         self._part: list[NewJob] = []
@@ -127,6 +128,8 @@ class Children:
             self.first_ids.append(job.id)
         if job.depends_on:
             self._referenced.update(job.depends_on)
+        if job.recurring:
+            self._recurring.add(job.id)
         self._part.append(job)
         self._bytes += len(job.payload) + _BYTES_A_CHILD
         if self._bytes > MOST_IN_MEMORY and len(self._part) >= _PART:
@@ -148,6 +151,11 @@ class Children:
             SpawnFailedError: siblings wait for each other, or one waits for too many jobs.
         """
         self._referenced.discard(self.parent)
+        for never in self._referenced & self._recurring:
+            raise UnwritableError(
+                f"The child {never} recurs and never completes: what depends on it would never run."
+                " Nothing was spawned."
+            )
         if self._referenced:
             self._siblings = frozenset(job.id for job in self._stored() if job.id in self._referenced)
             self._check()

@@ -193,29 +193,45 @@ def test_cancelling_a_running_parent_fails_its_early_children_and_no_other_chang
 
 
 def test_children_of_a_recurring_parent_never_wait_for_it(stage: Stage, app: Handlers) -> None:
-    (outside,) = stage.enqueue(Job("outside", {}))
+    outside, over = stage.enqueue(Job("outside", {}), Job("noop", {}))
+    stage.work(app)
 
     @app.spawn("nightly")
     def nightly(context: SpawnContext) -> list[Job]:
         first = Job("noop", {})
         both = Job("noop", {}).depends_on_jobs([first, context.parent_job])
-        return [first, both, Job("noop", {}).depends_on_jobs([context.parent_job, outside])]
+        return [
+            first,
+            both,
+            *(Job("noop", {}).depends_on_jobs([context.parent_job, other]) for other in (over, outside)),
+        ]
 
     (parent,) = stage.enqueue(Job("nightly", {}).with_cron("0 0 3 * * *"))
     stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = created_at WHERE id = '{parent.id}'")
     stage.work(app)
-    assert sorted(stage.children(parent, "status")) == [("Completed",), ("Completed",), ("Pending",)]
+    assert sorted(stage.children(parent, "status")) == [("Completed",)] * 3 + [("Pending",)]
     cancel(stage, parent)
     app.register_job("outside", lambda job: None)  # noqa: ARG005  it does nothing
     stage.work(app)
-    assert stage.children(parent, "status") == [("Completed",)] * 3
+    assert stage.children(parent, "status") == [("Completed",)] * 4
 
 
-def test_a_job_that_depends_on_a_recurring_one_is_refused(stage: Stage) -> None:
+def test_a_job_that_depends_on_a_recurring_one_is_refused(stage: Stage, app: Handlers) -> None:
     (parent,) = stage.enqueue(Job("nightly", {}).with_cron("0 0 3 * * *"))
     for enqueue in (stage.queue.enqueue, lambda job: stage.queue.enqueue_many([job])):
         with pytest.raises(ConflictError, match=f"The job {parent.id} recurs and never completes"):
             enqueue(Job("noop", {}).depends_on(parent))
+    other = Job("nightly", {}).with_cron("0 0 3 * * *")
+    with pytest.raises(ConflictError, match=f"The job {other.id} recurs"):
+        stage.enqueue(other, Job("noop", {}).depends_on(other))
+
+    @app.spawn("parent")
+    def spawn(context: SpawnContext) -> list[Job]:
+        return [other, Job("noop", {}).depends_on(other)]
+
+    (spawner,) = stage.enqueue(Job("parent", {}, max_attempts=1))
+    stage.work(app)
+    assert f"The child {other.id} recurs" in stage.one(spawner, "error_message")
 
 
 def test_a_recurring_parent_that_was_cancelled_and_retried_spawns_in_each_run(stage: Stage, app: Handlers) -> None:
