@@ -42,11 +42,13 @@ def release(database: Database, ended: Sequence[str]) -> dict[str, int]:
     That is so when all of their parents have completed, recurring ones and the one that spawned them before its end
     apart; in a workflow that goes on after a failure, when all have ended. Each waiting job is really changed, in the
     order of ids, before its parents are counted: of two parents that end at once, on one server or on two nodes, the
-    later one sees the other as ended.
+    later one sees the other as ended. Where our migration of workers is missing, the original's are left to it.
 
     Returns:
         Queue -> how many jobs may run now.
     """
+    if "workers" not in database.tags:
+        return {}
     waiting: dict[str, _Waiting] = {}
     size = GIN_CHUNK if database.dialect == "postgresql" else database.key_chunk
     for part in chunks(ended, size):
