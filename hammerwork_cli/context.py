@@ -271,15 +271,19 @@ class Context:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder, unless it is there.
+    """Makes a folder and those above it, open to their owner only, unless they are there.
 
     Raises:
         ConfigError: it cannot be made.
     """
+    from hammerwork_cli.config import writing
+
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        writing.make_folder(folder)
     except FileExistsError as error:
-        raise ConfigError(f"{folder} is a file and no folder.", hint="Name another one.") from error
+        raise ConfigError(
+            f"The folder {folder} cannot be made: {error.filename} is a file.", hint="Name another one."
+        ) from error
     except OSError as error:
         raise ConfigError(
             f"The folder {folder} cannot be made: {error.strerror or error}.", hint="Name another one."

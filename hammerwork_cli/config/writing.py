@@ -70,7 +70,7 @@ def write(path: Path, text: str) -> None:
     # A link, as those keep who have their settings in a repository, stays one.
     path = Path(os.path.realpath(path))
     try:
-        _make_folder(path.parent)
+        make_folder(path.parent)
         handle, name = tempfile.mkstemp(prefix=".config-", dir=path.parent)  # only the owner can read it
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
@@ -97,10 +97,15 @@ def delete(path: Path) -> None:
         raise ConfigError(f"{path} cannot be removed: {error.strerror}.", hint="Check the permissions.") from error
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Makes a folder and those above it, open to their owner only, unless they are there.
+
+    Raises:
+        OSError: one cannot be made.
+    """
     if folder.is_dir():
         return
-    _make_folder(folder.parent)
+    make_folder(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
 
 

@@ -24,7 +24,8 @@ NOBODY_ANSWERS = {2002, 2003, 2005}
 SSL_ERROR = 2026
 WITHOUT_TLS = {2061}
 NO_NUMBER = -1
-OPTIONS = {"unix_socket", "ssl_mode", "sslmode", *FILES}
+OPTIONS = {"unix_socket", "charset", "ssl_mode", "sslmode", *FILES}
+"""The character set is always utf8mb4; SQLAlchemy wants it to be said."""
 MODE = "STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 SETTINGS = f"""
 SET SESSION sql_mode = '{MODE}', sql_safe_updates = 0, sql_select_limit = {2**64 - 1}, max_join_size = {2**64 - 1},

@@ -1,10 +1,12 @@
 """SQLite: the embedded database for those who want to try, and for tests."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from hammerwork_cli.database.access import Database
@@ -32,6 +34,7 @@ class SqliteDatabase(Database):
         assert path is not None
         if not path.parent.is_dir():
             raise UnreachableError(f"The folder {path.parent} does not exist.", hint="Create it, or name another file.")
+        _make(path)
         connection = sqlite3.connect(
             # Whoever uses a connection has it alone, but not always in the same thread.
             path,
@@ -102,6 +105,12 @@ class SqliteDatabase(Database):
     def now(self) -> datetime:
         """The server's clock, in UTC."""
         return datetime.now(UTC)
+
+
+def _make(path: Path) -> None:
+    """Makes a file that only its owner reads, unless it is there; SQLite makes those beside it like it."""
+    with suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def stored_moment(value: datetime) -> str:

@@ -69,14 +69,16 @@ class DatabaseUrl:
         """
         text = text.strip()
         scheme, separator, rest = text.partition("://")
-        dialect = SCHEMES.get(scheme.lower())
+        # SQLAlchemy names a driver, too: postgresql+psycopg. Only the database counts.
+        scheme = scheme.partition("+")[0].lower() if re.fullmatch(r"\w+\+\w+", scheme) else scheme.lower()
+        dialect = SCHEMES.get(scheme)
         if not separator or dialect is None:
             shown = f"the scheme {scheme[:40]!r} is not known" if separator else "it has no scheme"
             raise ConfigError(f"This is not a usable database URL: {shown}.", hint=f"Give one like these: {EXAMPLE}.")
         if dialect == "sqlite":
-            return cls._sqlite(text)
+            return cls._sqlite(f"{scheme}://{rest}")
         # The PostgreSQL library knows its schemes in lower case only.
-        text = f"{scheme.lower()}://{rest}"
+        text = f"{scheme}://{rest}"
         parts, hosts = _split(text)
         user = parts.netloc.rpartition("@")[0]
         # It would end the password at the first @ of several.

@@ -458,3 +458,21 @@ def test_the_queue_of_new_jobs_can_be_set(run: Run, file: Path, url: str) -> Non
 def test_the_database_can_be_set(run: Run, url: str) -> None:
     assert run("config", "set", "database_url", url).exit_code == 0
     assert len(run("spawn", "list", "--format", "json").json) == 5
+
+
+def test_the_embedded_database_and_its_folder_are_private_whatever_the_umask(
+    run: Run, clean_environment: dict[str, str]
+) -> None:
+    before = os.umask(0)
+    try:
+        assert run("migration", "run", "--yes").exit_code == 0
+    finally:
+        os.umask(before)
+    file = Path(clean_environment["HOME"]) / ".local" / "share" / "hammerwork" / "hammerwork.db"
+    for folder in (file.parent, file.parent.parent):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    with contextlib.closing(connect(f"sqlite:///{file}")) as database:
+        database.script("CREATE TABLE beside (number INTEGER)")
+        files = sorted(file.parent.iterdir())
+        assert [path.name for path in files] == ["hammerwork.db", "hammerwork.db-shm", "hammerwork.db-wal"]
+        assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}

@@ -19,6 +19,11 @@ SECRET = "geheim"
         ("PostgreSQL", "postgresql"),
         ("mysql", "mysql"),
         ("mariadb", "mysql"),
+        ("postgresql+psycopg", "postgresql"),
+        ("postgresql+asyncpg", "postgresql"),
+        ("mysql+mysqlconnector", "mysql"),
+        ("mariadb+mysqlconnector", "mysql"),
+        ("MySQL+PyMySQL", "mysql"),
     ],
 )
 def test_a_scheme_names_a_dialect(scheme, dialect):
@@ -60,10 +65,16 @@ def test_a_scheme_in_capitals_reaches_the_driver_in_lower_case():
     assert DatabaseUrl.parse("POSTGRESQL://U@H/D").raw == "postgresql://U@H/D"
 
 
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "asyncpg"])
+def test_the_driver_that_sqlalchemy_names_does_not_reach_ours(driver):
+    assert DatabaseUrl.parse(f"postgresql+{driver}://U:p@H/D?a=b").raw == "postgresql://U:p@H/D?a=b"
+
+
 @pytest.mark.parametrize(
     ("text", "path"),
     [
         ("sqlite:///jobs.db", Path("jobs.db")),
+        ("sqlite+pysqlite:///jobs.db", Path("jobs.db")),
         ("sqlite:////var/lib/jobs.db", Path("/var/lib/jobs.db")),
         ("sqlite:///folder/my%20jobs%20%C3%A9.db", Path("folder/my jobs é.db")),
         ("sqlite:///my jobs.db", Path("my jobs.db")),
@@ -85,7 +96,19 @@ def test_an_sqlite_url_without_a_path_is_refused(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "jobs.db", "localhost/jobs", "oracle://h/d", "://h/d", "redis://h", "jdbc:mysql://h/d", "postgresql:h/d"],
+    [
+        "",
+        "jobs.db",
+        "oracle+psycopg://h/d",
+        "postgresql+://h/d",
+        "+psycopg://h/d",
+        "localhost/jobs",
+        "oracle://h/d",
+        "://h/d",
+        "redis://h",
+        "jdbc:mysql://h/d",
+        "postgresql:h/d",
+    ],
 )
 def test_what_is_no_known_scheme_is_refused_with_examples(text):
     with pytest.raises(ConfigError, match="not a usable database URL") as caught:
