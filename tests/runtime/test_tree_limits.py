@@ -4,9 +4,11 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 
+import pytest
+
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext, SpawnLimitError
 from hammerwork_cli.models import Ancestry
-from hammerwork_cli.queries import trees
+from hammerwork_cli.queries import ancestry, spawning, trees
 from tests.runtime.conftest import Stage
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
@@ -193,6 +195,37 @@ def test_what_a_rust_worker_spawned_is_a_generation_below_its_parent(stage: Stag
     # Of the two generations that the root allows, Rust has made one.
     assert size(stage, root) == 2
     assert len(stage.children(child)) == 1
+
+
+def test_what_is_spawned_again_counts_in_the_tree_too(stage: Stage, app: Handlers) -> None:
+    @app.spawn("parent")
+    def split(context: SpawnContext) -> list[Job]:
+        context.spawn(Job("noop", {}), key="early")
+        return [Job("noop", {})]
+
+    (root,) = stage.enqueue(Job("parent", {}).with_spawn_config(SpawnConfig(max_descendants=5)))
+    stage.work(app)
+    for _ in range(2):
+        spawning.request(stage.database, root.id, handler=None, config=None, by="me", now=stage.database.now())
+        stage.work(app)
+    failed, done = spawning.requests(stage.database, root.id)
+    assert (done.state, failed.state) == ("done", "failed")
+    assert "max_descendants allows 5 jobs below the root, and this would be 6" in (failed.error or "")
+    assert size(stage, root) == 5
+
+
+def test_a_long_way_of_plain_dependencies_is_not_followed_to_its_end(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ancestry, "MOST_LEVELS", 3)
+    found: list[str] = []
+    app.register_job("last", lambda job, context: found.append(context.root_id))  # noqa: ARG005  it looks up only
+    chain = [Job("noop", {})]
+    for queue in ("noop", "noop", "noop", "noop", "last"):
+        chain.append(Job(queue, {}).depends_on(chain[-1]))
+    stage.enqueue(*chain)
+    stage.work(app)
+    assert found == [chain[2].id]
 
 
 def test_damaged_ancestry_reads_as_none() -> None:
