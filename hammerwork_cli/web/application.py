@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import partial
 from math import isfinite
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from starlette.applications import Starlette
@@ -31,12 +32,12 @@ from hammerwork_cli.web import changing, events, metrics, reading, redaction
 from hammerwork_cli.web.connections import Connections
 from hammerwork_cli.web.endpoint import JSON, Answer, Call, Endpoint
 from hammerwork_cli.web.events import MOST_WATCHERS, EventStream, Hub
-from hammerwork_cli.web.guard import Guard, body_of
+from hammerwork_cli.web.guard import LARGEST_BODY, Guard, announced_size, body_of
 from hammerwork_cli.web.openapi import openapi
 from hammerwork_cli.web.parameters import JOB, QUEUE, Parameter, check, read_path, read_query
 from hammerwork_cli.web.problems import RequestError, bug, is_internal, problem, status_of
 from hammerwork_cli.web.protocol import most_connections
-from hammerwork_cli.web.sending import PIECE, LargeAnswer, Outbox
+from hammerwork_cli.web.sending import PIECE, LargeAnswer, Transit
 from hammerwork_cli.web.settings import Settings
 from hammerwork_cli.web.sharing import Shared
 
@@ -95,7 +96,7 @@ class Server:
         self._figures: Shared[bytes] = Shared(FIGURES_SECONDS, size=len)
         self._own_figures: Shared[bytes] = Shared(0)
         self._liveness: Shared[None] = Shared(0)
-        self._outbox = Outbox()
+        self._transit = Transit()
         self.hub = Hub(
             connections.ask,
             most=min(MOST_WATCHERS, most_connections() // 2),
@@ -148,13 +149,13 @@ class Server:
         for endpoint in ENDPOINTS:
             by_path.setdefault(endpoint.path, []).append(endpoint)
         routes: list[BaseRoute] = [self._route(path, found) for path, found in by_path.items()]
-        document = json.document(openapi((*ENDPOINTS, EVENTS, HEALTH, METRICS)))
+        document = json.document(openapi((*ENDPOINTS, EVENTS, HEALTH, METRICS))).encode()
         return [
             *routes,
             Route(EVENTS.path, self._events),
             Route(HEALTH.path, self._health),
             Route(METRICS.path, self._written_metrics),
-            Route("/openapi.json", lambda _: Response(document, media_type=JSON)),
+            Route("/openapi.json", lambda _: self._sent(document, len(document), media_type=JSON)),
             Route("/client.js", lambda _: FileResponse(STATIC / "client.js", media_type="text/javascript")),
             Route("/", lambda _: FileResponse(STATIC / "index.html", media_type="text/html")),
             Mount("/static", StaticFiles(directory=STATIC)),
@@ -189,7 +190,7 @@ class Server:
     async def _serve(self, endpoint: Endpoint, request: Request) -> Response:
         values = read_path(endpoint.parameters, request.path_params)
         values |= read_query(endpoint.parameters, request.query_params, endpoint.fields)
-        body = await _body(endpoint, request)
+        body = await _body(endpoint, request, self._transit)
         if not endpoint.changes:
             values |= await self._full_ids(endpoint, values)
 
@@ -234,11 +235,17 @@ class Server:
         return self._sent(content, size, status=status, headers=headers, media_type=answer.media_type)
 
     def _sent(
-        self, content: bytes | Iterable[str], size: int, *, status: int, headers: Mapping[str, str], media_type: str
+        self,
+        content: bytes | Iterable[str],
+        size: int,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        media_type: str,
     ) -> Response:
         if isinstance(content, bytes) and size <= PIECE:
             return Response(content, status, headers, media_type)
-        return LargeAnswer(self._outbox, content, size, status=status, headers=headers, media_type=media_type)
+        return LargeAnswer(self._transit, content, size, status=status, headers=headers, media_type=media_type)
 
     def _record(self, node: TreeNode) -> json.Record:
         record = json.node_record(node)
@@ -260,7 +267,7 @@ class Server:
         del request
         own = partial(asyncio.to_thread, self._metrics.text)
         text = await self._figures.ask("figures", self._find_figures) + await self._own_figures.ask("own", own)
-        return self._sent(text, len(text), status=200, headers={}, media_type=metrics.MEDIA_TYPE)
+        return self._sent(text, len(text), media_type=metrics.MEDIA_TYPE)
 
     async def _find_figures(self) -> bytes:
         return await self.connections.ask(lambda database: metrics.text(metrics.read(database, self.now())))
@@ -278,13 +285,14 @@ class Server:
         return bug()
 
 
-async def _body(endpoint: Endpoint, request: Request) -> Any:
+async def _body(endpoint: Endpoint, request: Request, transit: Transit) -> Any:
     """The JSON value of a request's body; ``None`` where there is none.
 
     Raises:
         RequestError, UsageError: it is too large, no JSON, or does not fit.
+        RetryableError: too much is being sent at once.
     """
-    raw = await body_of(request.stream(), request.headers)
+    raw = await _raw_body(request, transit)
     if endpoint.body is None:
         if raw and request.method != "GET":
             raise UsageError("This takes no body.")
@@ -298,6 +306,20 @@ async def _body(endpoint: Endpoint, request: Request) -> Any:
         value = _parsed(raw)
     check(endpoint.body, value, "The body")
     return value
+
+
+async def _raw_body(request: Request, transit: Transit) -> bytes:
+    size = announced_size(request.headers)
+    if not PIECE < size <= LARGEST_BODY:
+        return await body_of(request.stream(), request.headers)
+    with transit.place(request, size) as moved:
+
+        async def pieces() -> AsyncIterator[bytes]:
+            async for piece in request.stream():
+                moved()
+                yield piece
+
+        return await body_of(pieces(), request.headers)
 
 
 def _resolved(resolve: Callable[[Database, str], str], text: str, database: Database) -> str:

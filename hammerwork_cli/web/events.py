@@ -18,6 +18,7 @@ from hammerwork_cli.queries.changes import Changes, ChangeWatch
 from hammerwork_cli.render import json
 from hammerwork_cli.render.schemas.jobs import NODE
 from hammerwork_cli.render.schemas.words import flag, list_of, record, text
+from hammerwork_cli.web.sending import PIECE
 
 Found = TypeVar("Found")
 
@@ -28,7 +29,7 @@ DATA = record(
         "ready": {**_REACHABLE, "description": "The first: look now"},
         "jobs": record({"jobs": list_of(record(NODE))}, "Jobs that are new or have changed"),
         "queues": record({"reason": text("", "pauses")}, "A queue was paused or resumed"),
-        "reset": record({"reason": text("", "too_many", "too_slow")}, "Look anew: changes were left out"),
+        "reset": record({"reason": text("", "too_many", "too_large", "too_slow")}, "Look anew: changes were left out"),
         "database": {**_REACHABLE, "description": "It went away or came back"},
     },
     "The data of an event, by the event's name",
@@ -38,6 +39,8 @@ MOST_WATCHERS = 500
 MOST_TREES = 50
 LARGEST_TREE = 100_000
 JOBS_AN_EVENT = 200
+LARGEST_EVENT = 1 << 20
+"""Characters; a job whose spawn configuration is as large is for those who ask for it."""
 WAITING_EVENTS = 50
 """Events that a slow reader is given time for; then it is told to look anew instead."""
 LOOK_SECONDS = 1.0
@@ -244,6 +247,8 @@ class Hub:
             self._numbered("jobs", {"jobs": [self._record(node) for node in nodes[start : start + JOBS_AN_EVENT]]})
             for start in range(0, len(nodes), JOBS_AN_EVENT)
         ]
+        if max(map(len, events), default=0) > LARGEST_EVENT:
+            return [self._numbered("reset", {"reason": "too_large"})]
         if changes.pauses and tree is None:
             events.append(self._numbered("queues", {"reason": "pauses"}))
         return events
@@ -280,7 +285,8 @@ async def _written_for(watcher: Watcher) -> AsyncIterator[str]:
             event = ": still here\n\n"
         if event is None:
             return
-        yield event
+        for start in range(0, len(event), PIECE):
+            yield event[start : start + PIECE]
 
 
 def written(name: str, data: Any, number: int | None = None) -> str:

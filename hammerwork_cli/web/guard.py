@@ -188,6 +188,14 @@ def _dress(headers: MutableHeaders, origin: str | None) -> None:
         headers["access-control-expose-headers"] = EXPOSED
 
 
+def announced_size(headers: Headers) -> int:
+    """Bytes that a request's body will have, or may have where that is not said."""
+    if "transfer-encoding" in headers:
+        return LARGEST_BODY
+    announced = headers.get("content-length", "0")
+    return int(announced[:20]) if announced.isascii() and announced.isdigit() else 0
+
+
 async def body_of(chunks: AsyncIterable[bytes], headers: Headers) -> bytes:
     """The body of a request, as far as it is not too large.
 
@@ -195,8 +203,7 @@ async def body_of(chunks: AsyncIterable[bytes], headers: Headers) -> bytes:
         RequestError: it is, or the client has gone.
     """
     too_large = RequestError(413, "too_large", f"A body has {LARGEST_BODY:,} bytes at most.")
-    announced = headers.get("content-length", "0")
-    if announced.isascii() and announced.isdigit() and int(announced[:20]) > LARGEST_BODY:
+    if announced_size(headers) > LARGEST_BODY:
         raise too_large
     body = bytearray()
     try:

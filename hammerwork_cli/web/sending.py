@@ -1,4 +1,4 @@
-"""Large answers: sent in pieces as their readers read them, and no more of them at once than there is room for."""
+"""Large bodies and answers: in pieces, as clients send and read them, and no more of them than there is room for."""
 
 import asyncio
 import time
@@ -15,17 +15,17 @@ PIECE = 1 << 16
 """Bytes; what is not larger is sent at once."""
 ROOM = 1 << 27
 PATIENCE_SECONDS = 2.0
-"""A reader who has taken nothing for so long makes way for others."""
+"""A client that has moved nothing for so long makes way for others."""
 
 
 @dataclass(eq=False, slots=True)
 class Parcel:
-    """An answer on its way to one reader.
+    """A body or an answer on its way.
 
     Attributes:
-        content: what is sent; several readers may be sent the same.
+        content: what is sent; several clients may be sent the same.
         size: bytes that it takes.
-        moved_at: when the reader took the last piece.
+        moved_at: when the client sent or read the last piece.
     """
 
     content: object
@@ -33,8 +33,8 @@ class Parcel:
     moved_at: float
 
 
-class Outbox:
-    """The large answers that are being sent, together of a bounded size; a larger one is sent when it is alone.
+class Transit:
+    """All that is on its way, together of a bounded size; what is larger goes when it is alone.
 
     Args:
         room: bytes.
@@ -48,10 +48,10 @@ class Outbox:
 
     @contextmanager
     def place(self, content: object, size: int) -> Iterator[Callable[[], None]]:
-        """Room for an answer while the present task sends it; what it gives is called for each piece that was taken.
+        """Room for what the present task sends or receives; what it gives is called for each piece that moved.
 
         Raises:
-            RetryableError: there is no room, and all the others are being read.
+            RetryableError: there is no room, and all the others are moving.
         """
         task = asyncio.current_task()
         assert task is not None
@@ -71,7 +71,7 @@ class Outbox:
         while self._sending and self._size(parcel) > self._room:
             task, slowest = min(self._sending.items(), key=lambda sending: sending[1].moved_at)
             if self._clock() - slowest.moved_at < PATIENCE_SECONDS:
-                raise RetryableError("The server is sending too many large answers.", hint="Try again in a moment.")
+                raise RetryableError("Too much is on its way to and from the server.", hint="Try again in a moment.")
             del self._sending[task]
             task.cancel()
 
@@ -85,7 +85,7 @@ class LargeAnswer(StreamingResponse):
 
     def __init__(
         self,
-        outbox: Outbox,
+        transit: Transit,
         content: bytes | Iterable[str],
         size: int,
         *,
@@ -97,13 +97,13 @@ class LargeAnswer(StreamingResponse):
         length = {"content-length": str(size)} if whole else {}
         pieces = _pieces(content) if isinstance(content, bytes) else content
         super().__init__(pieces, status, {**headers, **length}, media_type)
-        self._outbox = outbox
+        self._transit = transit
         self._content = content
         self._size = size
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends it."""
-        with self._outbox.place(self._content, self._size) as moved:
+        with self._transit.place(self._content, self._size) as moved:
 
             async def sending(message: Message) -> None:
                 await send(message)

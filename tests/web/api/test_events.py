@@ -1,5 +1,6 @@
 """The stream of changes, and what it costs."""
 
+import json
 import re
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import NewJob
 from hammerwork_cli.queries import enqueue
+from hammerwork_cli.web.events import LARGEST_EVENT
 from tests.web.api.relay import relay
 from tests.web.api.servers import Server, serving
 
@@ -137,6 +139,16 @@ def statements(server: Server) -> int:
     found = re.search(r"^hammerwork_web_statements_total (\S+)$", server.get("/metrics").text, re.MULTILINE)
     assert found
     return int(float(found[1]))
+
+
+@pytest.mark.sqlite
+def test_a_job_that_is_too_large_for_an_event_is_to_be_looked_at(serve: Callable[..., Server], empty_url: str) -> None:
+    server = serve(empty_url)
+    with server.events() as events, closing(connect(empty_url)) as database:
+        events.next("ready")
+        payload = json.dumps({"_spawn_config": {"metadata": "x" * LARGEST_EVENT}})
+        enqueue.insert(database, [NewJob("work", payload, database.now(), database.now())])
+        assert events.next("reset", "jobs") == ("reset", {"reason": "too_large"})
 
 
 def test_50_who_watch_cost_the_database_no_more_than_one(serve: Serve, migrated_url: str, behind: Database) -> None:

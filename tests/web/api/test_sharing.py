@@ -9,7 +9,7 @@ import pytest
 from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.web.events import WAITING_EVENTS, Hub, Watcher, written
 from hammerwork_cli.web.reports import Reports
-from hammerwork_cli.web.sending import PATIENCE_SECONDS, Outbox
+from hammerwork_cli.web.sending import PATIENCE_SECONDS, Transit
 from hammerwork_cli.web.sharing import MOST_KEPT, Shared
 
 
@@ -145,12 +145,12 @@ def test_answers_that_are_kept_are_bounded_in_bytes_too() -> None:
 def test_large_answers_take_a_bounded_room_and_who_does_not_read_makes_way() -> None:
     async def test() -> None:
         now = 0.0
-        outbox = Outbox(100, lambda: now)
+        transit = Transit(100, lambda: now)
         ended: list[str] = []
 
         async def send(name: str, content: object, size: int) -> None:
             try:
-                with outbox.place(content, size):
+                with transit.place(content, size):
                     await asyncio.sleep(3600)
             finally:
                 ended.append(name)
@@ -170,7 +170,7 @@ def test_large_answers_take_a_bounded_room_and_who_does_not_read_makes_way() -> 
         assert ended == ["other", "one", "two", "three"]
         other.cancel()
         await asyncio.gather(other, *tasks, return_exceptions=True)
-        with outbox.place(object(), 1000):
+        with transit.place(object(), 1000):
             """Alone it may be as large as it is."""
 
     asyncio.run(test())

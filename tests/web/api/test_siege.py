@@ -6,6 +6,7 @@ With ``SIEGE_SECONDS`` each siege lasts at least so long, against the server's o
 import contextlib
 import os
 import resource
+import select
 import signal
 import socket
 import threading
@@ -20,7 +21,9 @@ import pytest
 
 from hammerwork_cli.database import connect
 from hammerwork_cli.web import metrics
+from hammerwork_cli.web.guard import LARGEST_BODY
 from hammerwork_cli.web.protocol import CLIENT_SECONDS
+from hammerwork_cli.web.sending import ROOM
 from tests.rows import Rows
 from tests.web.api.servers import Server, serving
 
@@ -34,6 +37,7 @@ MOST_MEMORY = 500 << 20
 """Bytes that the server takes at its highest; a hundred copies of the large job alone are twice as many."""
 LASTS = float(os.environ.get("SIEGE_SECONDS", "0"))
 QUEUES = 100_000 if LASTS else 20_000
+MOST_BODIES = ROOM // LARGEST_BODY
 PATIENCE = CLIENT_SECONDS if LASTS else 5.0
 
 
@@ -170,6 +174,24 @@ def test_who_does_not_read_costs_little_and_is_given_a_time(besieged: tuple[Serv
             assert time.monotonic() - began < PATIENCE + LASTS + 30
             assert_healthy(server)
             time.sleep(0.5)
+    assert highest_memory(server) < MOST_MEMORY
+
+
+def test_bodies_that_never_end_take_a_bounded_room(besieged: tuple[Server, str]) -> None:
+    server, _ = besieged
+    start = (
+        f"POST /api/jobs HTTP/1.1\r\nHost: {server.authority}\r\nOrigin: {server.url}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {LARGEST_BODY}\r\n\r\n"
+    )
+    with crowd() as connections:
+        for _ in range(MOST_BODIES + 10):
+            connections.append(open_connection(server))
+            connections[-1].sendall(start.encode() + b"[" * (LARGEST_BODY // 2))
+        # The last ones are refused, or where they came late the first ones were given up for them.
+        deadline = time.monotonic() + 20
+        while len(select.select(connections, (), (), 1)[0]) < 10:
+            assert time.monotonic() < deadline
+        assert_healthy(server)
     assert highest_memory(server) < MOST_MEMORY
 
 
