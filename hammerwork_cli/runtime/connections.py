@@ -1,6 +1,5 @@
 """Connections that threads share, and that outlive a server's restart."""
 
-import ctypes
 import logging
 import os
 import random
@@ -54,6 +53,8 @@ class Connections:
         """Another process has these connections, and threads that are not here may have held the lock."""
         if self._process == os.getpid():
             return
+        import ctypes
+
         # To forget them would close them, and the driver of MySQL would say goodbye for the other process.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._free))
         self._begin(threading.Event())

@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from typing import Any
 
 from hammerwork_cli.runtime.failures import JobError, OutOfTimeError
@@ -42,7 +43,7 @@ class EventLoop:
         except TimeoutError:
             if future.done() or not future.cancel():
                 return loop.outcome(future)  # the error may be the coroutine's own
-        if not loop.turns(BLOCKED_SECONDS):
+        if loop.over is None and not loop.turns(BLOCKED_SECONDS):
             self._give_up(loop)
         raise OutOfTimeError("It took too long and was cancelled.")
 
@@ -119,7 +120,8 @@ class _Loop(threading.Thread):
     def turns(self, seconds: float) -> bool:
         """Whether the loop does something within so many seconds."""
         turned = threading.Event()
-        self._loop.call_soon_threadsafe(turned.set)
+        with suppress(RuntimeError):  # it is closed
+            self._loop.call_soon_threadsafe(turned.set)
         return turned.wait(seconds)
 
     def end(self, why: str) -> None:
