@@ -200,4 +200,4 @@ def test_a_connection_that_is_cut_while_rows_are_copied_is_a_lost_one(
 ) -> None:
     database = connect(new_database("postgres", migrated=True))
     with pytest.raises(ConnectionLostError):
-        database.insert("jobs.insert", CuttingRows(database, number), rare=[], strategies=[])
+        database.insert("jobs.insert", CuttingRows(database, number), rare=[], strategies=[], ancestries=[])
