@@ -21,7 +21,7 @@ check: $(VENV)/installed
 bench: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python -m benchmarks $(ARGS)
 
-# Kills workers and servers for a quarter of an hour: make chaos ARGS="--databases sqlite --kills 50"
+# Kills workers and servers for an hour: make chaos ARGS="--databases sqlite --kills 50"
 chaos: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python -m chaos $(ARGS)
 

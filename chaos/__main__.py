@@ -19,13 +19,23 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from chaos import checking
+from chaos import checking, plan
+from chaos.clocks import host_clock
 from chaos.run import Outcome, Run, Size
-from chaos.servers import CrashingServer, GivenServers, crashing_server
+from chaos.servers import CrashingServer, GivenServers, SqliteFile, crashing_server
 from hammerwork_cli.database import DatabaseUrl, connect
 from tests.databases import migrate, with_database
 from tests.servers import ServerMissingError
 
+FAULTS = {
+    "freezes": (10, "workers that are stopped for a while, with locks or without"),
+    "restarts": (10, "short ones, of each server"),
+    "outages": (15, "of the database, longer than the lease"),
+    "forgets": (30, "servers that die and have forgotten, or older copies of a file"),
+    "clock_steps": (15, "of servers and workers, forward and back by more than a lease"),
+}
+"""What else happens: one for so many kills."""
+COUNTED = ("outages", "forgets", "forgotten", "clock_steps")
 DATABASES = ("sqlite", "postgres", "mysql")
 KILLS_A_RUN = 25
 MOST_SHOWN = 20
@@ -57,11 +67,12 @@ def _arguments() -> argparse.Namespace:
         help="an empty database of servers of your own, instead of --databases; several: workers take them in turn",
     )
     parser.add_argument(
-        "--outages", metavar="COMMAND", help="ends a server of --url, and starts it: called with crash, halt or start"
+        "--server", metavar="COMMAND", help="ends a server of --url, and starts it: called with crash, halt or start"
     )
-    parser.add_argument("--kills", type=int, default=200, help="workers that die, on each database")
-    parser.add_argument("--freezes", type=int, help="workers that stand still for a while; a tenth of the kills")
-    parser.add_argument("--restarts", type=int, help="of each server; a tenth of the kills")
+    parser.add_argument("--kills", type=int, default=300, help="workers that die, on each database")
+    for name, (part, what) in FAULTS.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, metavar="N", help=f"{what}; kills / {part}")
+    parser.add_argument("--without", nargs="+", choices=plan.EXTRAS, default=(), help="leaves out what there is else")
     parser.add_argument("--stream", type=int, default=2500, help="children of a generator")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path, help="write the figures here too, as JSON")
@@ -73,34 +84,43 @@ def _on(database: str, wanted: argparse.Namespace) -> dict[str, Any]:
     """As many runs as it takes, each on a new database."""
     outcomes: list[Outcome] = []
     with _folder(wanted.keep) as folder, contextlib.ExitStack() as closing:
-        server = None if database == "sqlite" else closing.enter_context(crashing_server(database))
+        clock = None if wanted.clock_steps == 0 else host_clock()
+        private = None
+        if database != "sqlite":
+            private = closing.enter_context(crashing_server(database, clock=clock is not None))
         for number, size in enumerate(_sizes(wanted, max(1, -(-wanted.kills // KILLS_A_RUN)))):
             place = folder / f"{database}-{number}"
             place.mkdir()
-            url = _new_database(server, place, number)
-            seed = wanted.seed * 1000 + number
-            outcomes.append(Run([url], server, place, size, seed).go())
+            url = _new_database(private, place, number)
+            if private is None:
+                size = size._replace(restarts=0)
+            server = private or SqliteFile(place / "chaos.db")
+            outcomes.append(Run([url], server, place, size, wanted.seed * 1000 + number, clock).go())
             _tell(f"{database}, run {number + 1}", outcomes[-1])
     return _figures(database, outcomes)
 
 
 def _on_given(wanted: argparse.Namespace) -> dict[str, Any]:
     """One run, on the database that the URLs name."""
-    server = GivenServers(wanted.outages) if wanted.outages else None
+    server = GivenServers(wanted.server) if wanted.server else None
+    clock = None if wanted.clock_steps == 0 else host_clock()
     with _folder(wanted.keep) as folder:
         _prepare(wanted.url[0])
         (size,) = _sizes(wanted, 1)
-        outcome = Run(wanted.url, server, folder, size, wanted.seed * 1000).go()
+        size = size._replace(forgets=0) if server else size._replace(restarts=0, outages=0, forgets=0)
+        outcome = Run(wanted.url, server, folder, size, wanted.seed * 1000, clock).go()
     _tell("given servers", outcome)
     return _figures(DatabaseUrl.parse(wanted.url[0]).dialect, [outcome])
 
 
 def _sizes(wanted: argparse.Namespace, runs: int) -> Iterator[Size]:
-    freezes = wanted.kills // 10 if wanted.freezes is None else wanted.freezes
-    restarts = wanted.kills // 10 if wanted.restarts is None else wanted.restarts
+    given = vars(wanted)
+    totals = {name: wanted.kills // part if given[name] is None else given[name] for name, (part, _) in FAULTS.items()}
+    totals["kills"] = wanted.kills
+    extras = frozenset(plan.EXTRAS).difference(wanted.without)
     for number in range(runs):
-        kills, stops, ends = (len(range(number, total, runs)) for total in (wanted.kills, freezes, restarts))
-        yield Size(kills, stops, ends, wanted.stream)
+        counts = {name: len(range(number, total, runs)) for name, total in totals.items()}
+        yield Size(**counts, stream=wanted.stream, extras=extras)
 
 
 @contextlib.contextmanager
@@ -136,8 +156,11 @@ def _prepare(url: str) -> None:
 def _tell(what: str, outcome: Outcome) -> None:
     found = outcome.findings
     print(
-        f"{what}: {outcome.kills.total()} kills, {outcome.freezes} freezes, {outcome.restarts.total()} restarts,"
-        f" {found.jobs:,} jobs, {found.runs:,} runs of handlers, {len(found.problems)} problems,"
+        f"{what}: {outcome.kills.total()} kills, {outcome.freezes.total()} freezes,"
+        f" {outcome.restarts.total()} restarts,"
+        f" {outcome.outages} outages, {outcome.forgets} forgets ({outcome.forgotten} changes),"
+        f" {outcome.clock_steps} clock steps, {found.jobs:,} jobs, {found.runs:,} runs of handlers,"
+        f" {outcome.slowest_heartbeat:.1f} s the slowest heartbeat, {len(found.problems)} problems,"
         f" {outcome.seconds:.0f} s",
         file=sys.stderr,
         flush=True,
@@ -147,18 +170,23 @@ def _tell(what: str, outcome: Outcome) -> None:
 
 
 def _figures(database: str, outcomes: list[Outcome]) -> dict[str, Any]:
-    kills: Counter[str] = sum((outcome.kills for outcome in outcomes), Counter())
-    restarts: Counter[str] = sum((outcome.restarts for outcome in outcomes), Counter())
+    kills, freezes, restarts, unanswered = (
+        sum((getattr(outcome, name) for outcome in outcomes), Counter[str]())
+        for name in ("kills", "freezes", "restarts", "unanswered")
+    )
     findings = [outcome.findings for outcome in outcomes]
     return {
         "database": database,
         "runs": len(outcomes),
         "kills": kills.total(),
         "kills_by_step": dict(sorted(kills.items())),
-        "freezes": sum(outcome.freezes for outcome in outcomes),
+        "freezes": freezes.total(),
+        "freezes_by_step": dict(sorted(freezes.items())),
         "server_crashes": restarts["crash"],
         "server_restarts": restarts["halt"],
-        "connections_lost": sum(outcome.unanswered.total() for outcome in outcomes),
+        **{name: sum(getattr(outcome, name) for outcome in outcomes) for name in COUNTED},
+        "slowest_heartbeat": round(max(outcome.slowest_heartbeat for outcome in outcomes), 1),
+        "connections_lost": unanswered.total(),
         "jobs": sum(found.jobs for found in findings),
         "handler_runs": sum(found.runs for found in findings),
         "lost": sum(len(found.lost) for found in findings),
@@ -171,7 +199,7 @@ def _figures(database: str, outcomes: list[Outcome]) -> dict[str, Any]:
 
 
 def _line(figure: dict[str, Any]) -> str:
-    shown = {key: value for key, value in figure.items() if key not in ("problems", "kills_by_step")}
+    shown = {key: value for key, value in figure.items() if key != "problems" and not key.endswith("by_step")}
     steps = "".join(f"\n    {number:4} {step}" for step, number in figure["kills_by_step"].items())
     return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in shown.items()) + "; killed at:" + steps
 

@@ -18,32 +18,40 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import id_list
 
 UNFINISHED = ("Pending", "Running", "Retrying")
-_TABLE = "CREATE TABLE chaos_changes (job CHAR(36), was VARCHAR(20), became VARCHAR(20), attempts INTEGER)"
-_NOTE = "INSERT INTO chaos_changes VALUES ({id}, OLD.status, NEW.status, NEW.attempts)"
-_TRIGGERS = {
-    "sqlite": [
-        "CREATE TRIGGER chaos AFTER UPDATE OF status ON hammerwork_jobs WHEN OLD.status <> NEW.status"
-        f" BEGIN {_NOTE.format(id='NEW.id')}; END"
-    ],
-    "mysql": [
-        "CREATE TRIGGER chaos AFTER UPDATE ON hammerwork_jobs FOR EACH ROW"
-        f" IF OLD.status <> NEW.status THEN {_NOTE.format(id='NEW.id')}; END IF"
-    ],
-    "postgresql": [
-        "CREATE FUNCTION chaos() RETURNS trigger LANGUAGE plpgsql AS"
-        f" $$ BEGIN {_NOTE.format(id='NEW.id::text')}; RETURN NULL; END $$",
-        "CREATE TRIGGER chaos AFTER UPDATE ON hammerwork_jobs FOR EACH ROW"
-        " WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION chaos()",
-    ],
+_TABLES = (
+    "CREATE TABLE chaos_changes (job CHAR(36), was VARCHAR(20), became VARCHAR(20), attempts INTEGER)",
+    "CREATE TABLE chaos_losses (job CHAR(36), worker CHAR(36))",
+)
+_CHANGED = "OLD.status <> NEW.status"
+_LOST = "COALESCE(NEW.claim_losses, 0) > COALESCE(OLD.claim_losses, 0)"
+_NOTES = {
+    "changed": (_CHANGED, "INSERT INTO chaos_changes VALUES ({id}, OLD.status, NEW.status, NEW.attempts)"),
+    "lost": (_LOST, "INSERT INTO chaos_losses VALUES ({id}, {worker})"),
 }
+"""What is noted of a change of a job: when, and the statement."""
 
 
 def prepare(url: str) -> None:
-    """Adds the trigger to a migrated database."""
+    """Adds the triggers to a migrated database."""
     database = connect(url)
-    for statement in (_TABLE, *_TRIGGERS[database.dialect]):
+    for statement in (*_TABLES, *_triggers(database.dialect)):
         database.script(statement)
     database.close()
+
+
+def _triggers(dialect: str) -> Iterator[str]:
+    text = "::text" if dialect == "postgresql" else ""
+    for name, (when, note) in _NOTES.items():
+        insert = note.format(id=f"NEW.id{text}", worker=f"OLD.claimed_by{text}")
+        begin = f"CREATE TRIGGER chaos_{name} AFTER UPDATE ON hammerwork_jobs"
+        if dialect == "sqlite":
+            yield f"{begin} WHEN {when} BEGIN {insert}; END"
+        elif dialect == "mysql":
+            yield f"{begin} FOR EACH ROW IF {when} THEN {insert}; END IF"
+        else:
+            body = f"$$ BEGIN {insert}; RETURN NULL; END $$"
+            yield f"CREATE FUNCTION chaos_{name}() RETURNS trigger LANGUAGE plpgsql AS {body}"
+            yield f"{begin} FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION chaos_{name}()"
 
 
 class Row(NamedTuple):
@@ -58,6 +66,8 @@ class Row(NamedTuple):
     result: str | None
     recurring: Any
     claimed_by: str | None
+    attempts: int
+    most_attempts: int
 
     @property
     def name(self) -> str:
@@ -112,6 +122,14 @@ def unfinished(database: Database) -> int:
     return int(rows[0][0])
 
 
+def spoil(database: Database) -> None:
+    """Writes what another program may have written, and our builders refuse: results kept for ever and a day."""
+    database.script(
+        "UPDATE hammerwork_jobs SET result_storage_type = 'database', result_ttl_seconds = 259200000000"
+        " WHERE queue_name = 'ttl' AND status = 'Pending' AND result_ttl_seconds IS NULL"
+    )
+
+
 def end_recurring(database: Database) -> bool:
     """Puts off the next runs of recurring jobs; whether all of them wait."""
     database.script(
@@ -125,22 +143,29 @@ def end_recurring(database: Database) -> bool:
     return not rows[0][0]
 
 
-def check(url: str, roots: Iterable[Planned], effects: Path) -> Findings:
-    """Looks at everything once nothing happens any more."""
+def check(url: str, roots: Iterable[Planned], effects: Path, *, forgot: bool = False) -> Findings:
+    """Looks at everything once nothing happens any more.
+
+    Args:
+        url: of the database.
+        roots: the jobs that were enqueued.
+        effects: what the handlers wrote.
+        forgot: a server forgot what workers who lived on had been told: children that a job wrote before its end.
+    """
     database = connect(url)
     try:
-        return _Checking(database, roots, effects).findings()
+        return _Checking(database, roots, effects, forgot=forgot).findings()
     finally:
         database.close()
 
 
 class _Checking:
-    def __init__(self, database: Database, roots: Iterable[Planned], effects: Path) -> None:
-        self.database = database
+    def __init__(self, database: Database, roots: Iterable[Planned], effects: Path, *, forgot: bool = False) -> None:
+        self.database, self.forgot = database, forgot
         self.roots = list(roots)
         rows = database.query(
             "SELECT id, queue_name, status, payload, depends_on, dependency_status, result_data,"
-            " cron_schedule IS NOT NULL, claimed_by FROM hammerwork_jobs"
+            " cron_schedule IS NOT NULL, claimed_by, attempts, max_attempts FROM hammerwork_jobs"
         )
         self.rows = [Row(*(_text(value) for value in row)) for row in rows]
         self.by_name: dict[str, list[Row]] = defaultdict(list)
@@ -185,11 +210,13 @@ class _Checking:
             rows = self.by_name.get(planned.name, [])
             if any(row.kind != planned.kind for row in rows):
                 self.found.wrong.append(f"{planned.name} is {rows[0].kind}, not {planned.kind}")
-            todo += [(child, planned.kind == "lostkeys") for child in plan.keyed(planned.kind, planned.name) if rows]
+            completed = any(row.status == "Completed" for row in rows)
+            before_end = (*plan.keyed(planned.kind, planned.name), *plan.forked(planned.kind, planned.name))
+            todo += [(child, self.forgot or not completed) for child in before_end]
             if rows and rows[0].recurring:
                 for name in sorted(self.occurrences.get(planned.name, ())):
                     todo += [(child, False) for child in plan.children(planned.kind, name, planned.size)]
-            elif any(row.status == "Completed" for row in rows):
+            elif completed:
                 todo += [(child, False) for child in plan.children(planned.kind, planned.name, planned.size)]
 
     def _ends(self) -> None:
@@ -205,6 +232,8 @@ class _Checking:
                 self.found.stuck.append(f"{row.name} ({row.id}) is {row.status} and waits")
             elif row.status not in plan.ends_in(row.kind, row.name):
                 self.found.wrong.append(f"{row.name} ({row.id}) is {row.status}")
+            if row.attempts > row.most_attempts:
+                self.found.wrong.append(f"{row.name} ({row.id}) had {row.attempts} of {row.most_attempts} attempts")
             self._hangs(row)
 
     def _living_workers(self) -> set[str]:
@@ -234,6 +263,8 @@ class _Checking:
                 continue
             if not number or not self.ran[row.id]:
                 self.found.wrong.append(f"{row.name} ({row.id}) is Completed and was never run")
+            if row.kind == "shared" and row.result is None:
+                continue  # the original writes it in a statement of its own, which an outage may keep from it
             if row.result is None or json.loads(row.result) != {"name": row.name}:
                 self.found.lost.append(f"the result of {row.name} ({row.id}): it is {row.result}")
 

@@ -1,44 +1,76 @@
 """What the jobs of a run do: they leave a line in a file, and spawn what the plan says."""
 
+import asyncio
 import os
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from uuid import NAMESPACE_OID, uuid5
 from zlib import crc32
 
-from chaos import plan
+from chaos import forks, plan
 from chaos.plan import Planned
+from chaos.poisons import ASYNC_POISONS, CRASHES, POISONS
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
 
 AGAIN = RetryStrategy.fixed(timedelta(milliseconds=30))
+EFFECTS = "HAMMERWORK_CHAOS_EFFECTS"
+"""The variable that names the file to which each run adds a line."""
 SURVIVES = 10_000
 """Attempts: more than there are kills."""
+
+
+def _forks(name: str, context: SpawnContext) -> dict[str, str]:
+    assert context.queue is not None
+    forks.enqueue(context.queue, *(_once(child) for child in plan.forked("forks", name)))
+    return {"name": name}
+
+
+_DOES: dict[str, Callable[[str, SpawnContext], object]] = {
+    "poison": lambda name, context: POISONS[name.partition(":")[2]](context),
+    "crashes": lambda name, _: CRASHES[name.partition(":")[2]](),
+    "forks": _forks,
+}
 
 
 def handlers(effects: Path) -> Handlers:
     """Handlers for all kinds of jobs; each run of one adds a line to ``effects``."""
     file = os.open(effects, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
-    def run(job: Job, context: SpawnContext) -> dict[str, str]:
+    def run(job: Job, context: SpawnContext) -> object:
         kind, name = str(job.queue), job.payload["name"]
         os.write(file, f"{job.id} {job.attempts}\n".encode())
         for child in plan.keyed(kind, name):
             written = context.spawn(made(child, job.id), key=child.name)
             assert written.queue == child.kind
+        if kind in _DOES:
+            return _DOES[kind](name, context)
         if job.payload["size"] or random.random() < 0.1:
             time.sleep(random.uniform(0, 0.02))
-        if kind in plan.DEADLY or (kind == "flaky" and job.attempts <= 1 + crc32(name.encode()) % 2):
+        if kind in plan.DEADLY or (kind in plan.FAIL_FIRST and job.attempts <= 1 + crc32(name.encode()) % 2):
             raise RuntimeError(f"{name} fails in attempt {job.attempts}, as it should.")
         return {"name": name}
 
+    async def run_async(job: Job) -> dict[str, str]:
+        os.write(file, f"{job.id} {job.attempts}\n".encode())
+        await asyncio.sleep(0.01)
+        if job.queue == "asyncpoison":
+            raise ASYNC_POISONS[job.payload["name"].partition(":")[2]]
+        return {"name": job.payload["name"]}
+
     app = Handlers()
     for kind in sorted(plan.KINDS):
-        app.register_job(kind, run, retry=AGAIN)
+        app.register_job(kind, run_async if kind in plan.ASYNC else run, retry=AGAIN)
     for kind in sorted(plan.PARENTS):
         app.register_handler(kind, spawned)
     return app
+
+
+def app() -> Handlers:
+    """The same for processes, which find handlers by name."""
+    return handlers(Path(os.environ[EFFECTS]))
 
 
 def spawned(context: SpawnContext) -> Iterator[Job]:
@@ -61,7 +93,16 @@ def made(planned: Planned, parent: str | None) -> Job:
     job = Job(planned.kind, planned.payload(parent), max_attempts=2 if planned.kind in plan.DEADLY else SURVIVES)
     if planned.kind == "stream":
         job = job.with_spawn_config(SpawnConfig(max_spawn_count=planned.size))
+    if planned.kind == "ttl":
+        return job.with_delay(timedelta(seconds=1))  # whoever spoils it has some time
     return job.with_cron("* * * * * *") if planned.kind == "tick" else job
+
+
+def _once(planned: Planned) -> Job:
+    """With an id that follows from its name, so that enqueuing it again changes nothing."""
+    job = made(planned, None)
+    job.id = str(uuid5(NAMESPACE_OID, planned.name))
+    return job
 
 
 def roots(planned: Iterable[Planned]) -> list[Job]:

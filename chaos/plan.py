@@ -1,15 +1,23 @@
 """The jobs of a run: what every job spawns follows from its name, so that anybody can say what there must be."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from random import Random
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from chaos.poisons import ASYNC_POISONS, CRASHES, POISONS
+
 PARENTS = frozenset({"fan", "chain", "diamond", "stream", "keys", "risky", "tick"})
 """Kinds that spawn when they complete."""
-DEADLY = frozenset({"doomed", "lostkeys"})
-"""Kinds that fail for good in their second attempt."""
-KINDS = PARENTS | DEADLY | {"leaf", "flaky"}
+DEADLY = frozenset({"doomed", "lostkeys", "poison", "asyncpoison", "crashes"})
+"""Kinds that fail for good, in their second attempt at the latest."""
+FAIL_FIRST = frozenset({"flaky", "shared"})
+"""Kinds that fail in their first attempt or two."""
+ASYNC = frozenset({"asyncpoison", "awaits"})
+KINDS = PARENTS | DEADLY | {"leaf", "flaky", "awaits", "ttl", "forks", "shared"}
+EXTRAS = ("poison", "processes", "forks", "rust")
+"""What a run may leave out: jobs that cannot succeed, workers whose handlers run in processes of their own and the jobs
+that end such a process, handlers that fork, and a program that works like the Rust original's."""
 DEEPEST = 2
 STREAM_EVERY = 4
 """Waves."""
@@ -61,6 +69,11 @@ def keyed(kind: str, name: str) -> list[Planned]:
     return [Planned(f"{name}+{number}", "leaf") for number in range(3)]
 
 
+def forked(kind: str, name: str) -> list[Planned]:
+    """What the processes enqueue that a job's handler forks."""
+    return [Planned(f"{name}~{number}", "leaf") for number in range(2)] if kind == "forks" else []
+
+
 def _any(name: str) -> Planned:
     drawn = Random(crc32(name.encode()))
     if name.count("/") >= DEEPEST:
@@ -77,17 +90,20 @@ def ends_in(kind: str, name: str) -> frozenset[str]:
         return frozenset({"Failed"})
     if kind == "tick":
         return frozenset({"Pending"})
+    if kind == "ttl":
+        return frozenset({"Completed", "Dead"})
     # What was spawned by a job that failed for good fails with it, unless it has run already.
     return frozenset({"Completed", "Failed"} if ".lostkeys" in name else {"Completed"})
 
 
-def wave(number: int, seed: int, stream: int) -> list[Planned]:
+def wave(number: int, seed: int, stream: int, extras: Collection[str] = ()) -> list[Planned]:
     """Some more roots.
 
     Args:
         number: of the wave.
         seed: the same seed gives the same roots.
         stream: children of a generator.
+        extras: some of :data:`EXTRAS`.
     """
     drawn = Random(f"{seed}/{number}")
     roots = [
@@ -106,4 +122,22 @@ def wave(number: int, seed: int, stream: int) -> list[Planned]:
         parents = (f"{number}.one{place}", f"{number}.other{place}")
         made += [Planned(parent, "leaf") for parent in parents]
         made.append(Planned(f"{number}.both{place}", "fan", 2, parents))
-    return made
+    return made + list(_extras(number, extras))
+
+
+def _extras(number: int, extras: Collection[str]) -> Iterator[Planned]:
+    if "poison" in extras:
+        yield from (Planned(f"{number}.poison:{_turn(POISONS, 3 * number + place)}", "poison") for place in range(3))
+        yield Planned(f"{number}.async:{_turn(ASYNC_POISONS, number)}", "asyncpoison")
+        yield Planned(f"{number}.awaits", "awaits")
+        yield Planned(f"{number}.ttl", "ttl")
+    if "processes" in extras:
+        yield Planned(f"{number}.crashes:{_turn(CRASHES, number)}", "crashes")
+    if "forks" in extras:
+        yield Planned(f"{number}.forks", "forks")
+    if "rust" in extras:
+        yield from (Planned(f"{number}.shared{place}", "shared") for place in range(10))
+
+
+def _turn(names: Collection[str], number: int) -> str:
+    return list(names)[number % len(names)]

@@ -3,6 +3,7 @@
 The steps are watched from outside: the product knows nothing of them.
 """
 
+import faulthandler
 import logging
 import os
 import random
@@ -17,7 +18,8 @@ from multiprocessing import connection, parent_process
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chaos.handlers import handlers
+from chaos.handlers import EFFECTS
+from chaos.plan import KINDS
 from hammerwork_cli import RetryStrategy, Worker
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConnectionLostError, RetryableError, UnreachableError
@@ -73,26 +75,52 @@ class Fate(NamedTuple):
     freezes: bool = False
 
 
-def work(url: str, folder: Path, lease: float, fate: Fate | None) -> None:
-    """Runs a worker until it is told to end, or meets its fate."""
-    logging.basicConfig(
-        filename=folder / f"worker-{os.getpid()}.log",
-        encoding="utf-8",
-        level=logging.INFO,
-        format="%(asctime)s %(threadName)s %(message)s",
-    )
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def work(url: str, folder: Path, lease: float, fate: Fate | None, *, isolated: bool) -> None:
+    """Runs a worker until it is told to end, or meets its fate.
+
+    Args:
+        url: of the database.
+        folder: for its log and its effects.
+        lease: seconds.
+        fate: what is to become of it.
+        isolated: its handlers run in processes of their own.
+    """
+    os.setsid()
+    log_to(folder, "worker")
+    end_with_parent()
     _watch(fate or Fate(ANY_MOMENT), folder)
     retry = RetryStrategy.fixed(timedelta(milliseconds=30))
-    app = handlers(folder / "effects")
+    os.environ[EFFECTS] = str(folder / "effects")
+    queues = sorted(KINDS if isolated else KINDS - {"crashes"})
     try:
-        Worker(url, app, concurrency=3, lease=lease, poll_interval=0.1, retry=retry).run()
+        Worker(
+            url,
+            "chaos.handlers:app",
+            queues=queues,
+            concurrency=2 if isolated else 3,
+            isolation="process" if isolated else "thread",
+            lease=lease,
+            poll_interval=0.1,
+            retry=retry,
+        ).run()
     except (UnreachableError, ConnectionLostError, RetryableError):
         sys.exit(UNREACHABLE)
     except Exception as error:
         logging.exception("The worker ends by itself.")
         logging.error("%r", error)
         raise
+
+
+def log_to(folder: Path, name: str) -> None:
+    """Each process has a log of its own, and on SIGUSR1 a file that says what its threads do."""
+    faulthandler.register(signal.SIGUSR1, (folder / f"{name}-{os.getpid()}.stacks").open("w", encoding="utf-8"))
+    logging.basicConfig(
+        filename=folder / f"{name}-{os.getpid()}.log",
+        encoding="utf-8",
+        errors="backslashreplace",
+        level=logging.INFO,
+        format="%(asctime)s %(threadName)s %(message)s",
+    )
 
 
 def last_words(folder: Path, pid: int) -> str:
@@ -102,11 +130,16 @@ def last_words(folder: Path, pid: int) -> str:
     return lines[-1] if lines else "without a word"
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Whatever becomes of the process that started this one, it does not stay."""
     parent = parent_process()
     assert parent is not None
-    connection.wait([parent.sentinel])
-    os._exit(1)
+
+    def wait() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 class _Watch(threading.local):

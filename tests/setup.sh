@@ -87,6 +87,7 @@ wanted_packages() {
     has jq || echo jq
     has dot || echo graphviz
     has chromium || echo chromium
+    ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || echo libfaketime
 }
 
 # Touches the stamp when nothing is missing, so that the next run tries again otherwise.

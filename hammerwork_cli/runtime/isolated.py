@@ -99,7 +99,11 @@ def main(descriptor: int) -> None:
     end.set_inheritable(False)
     # Else what a handler forks would hold the pipe open after its end.
     os.register_at_fork(after_in_child=end.close)
-    pipe = Pipe(end)
+    with suppress(EOFError, BrokenPipeError):  # the worker may end at any moment
+        _begin(Pipe(end))
+
+
+def _begin(pipe: Pipe) -> None:
     number, start = pipe.receive()
     streams.tolerate(logs.dropped_note(as_json=start.log is not None and start.log[1]))
     if start.log is not None:

@@ -1,6 +1,6 @@
-"""Workers that are killed at every step of a spawn, and a server that crashes under them: a short run on each database.
+"""Workers that are killed at every step of a spawn, servers that crash, hang and forget, and clocks that step.
 
-``make chaos`` is the long one.
+A short run on each database; ``make chaos`` is the long one.
 """
 
 import json
@@ -12,15 +12,21 @@ from typing import Any
 
 import pytest
 
-from chaos import checking
+from chaos import checking, plan
 from chaos.__main__ import SERVER_MISSING
-from chaos.run import Run, Size, fates
+from chaos.clocks import Clock
+from chaos.crew import fates
+from chaos.poisons import ASYNC_POISONS, CRASHES, POISONS
+from chaos.run import Run, Size
+from chaos.watching import Watch
 from chaos.worker import NAMED
 from hammerwork_cli.database import connect
 from tests.conftest import ROOT, unavailable
+from tests.servers import ServerMissingError
 
 KILLS = 8
-SHORT = ("--kills", str(KILLS), "--freezes", "1", "--restarts", "2", "--stream", "700", "--seed", "5")
+FAULTS = ("--freezes", "1", "--restarts", "1", "--outages", "1", "--forgets", "1", "--clock-steps", "1")
+SHORT = ("--kills", str(KILLS), *FAULTS, "--stream", "700", "--seed", "5")
 
 
 def figures_of(tmp_path: Path, *arguments: str) -> dict[str, Any]:
@@ -31,7 +37,7 @@ def figures_of(tmp_path: Path, *arguments: str) -> dict[str, Any]:
         cwd=ROOT,
         capture_output=True,
         encoding="utf-8",
-        timeout=300,
+        timeout=600,
         check=False,
     )
     if done.returncode == SERVER_MISSING:
@@ -49,18 +55,40 @@ def figures_of(tmp_path: Path, *arguments: str) -> dict[str, Any]:
     return figures
 
 
-def test_nothing_is_lost_doubled_or_stuck_when_workers_and_servers_die(dialect: str, tmp_path: Path) -> None:
+def test_nothing_is_lost_doubled_or_stuck_when_workers_servers_and_clocks_go_wrong(
+    dialect: str, tmp_path: Path
+) -> None:
     figures = figures_of(tmp_path, "--databases", dialect, *SHORT)
     assert figures["kills"] >= KILLS
     assert figures["jobs"] > 200
-    assert (figures["server_crashes"], figures["server_restarts"]) == ((0, 0) if dialect == "sqlite" else (1, 1))
+    assert {name: figures[name] for name in ("outages", "forgets", "clock_steps", "server_crashes")} == {
+        "outages": 1,
+        "forgets": 1,
+        "clock_steps": 1,
+        "server_crashes": 0 if dialect == "sqlite" else 1,
+    }
+    assert figures["forgotten"] > 0
 
 
 def test_given_servers_are_ended_and_started_by_a_given_command(sqlite_url: str, tmp_path: Path) -> None:
     orders = tmp_path / "orders"
     command = f'{sys.executable} -c \'import sys; print(sys.argv[1], file=open("{orders}", "a"))\''
-    size = ("--kills", "3", "--freezes", "0", "--restarts", "1", "--stream", "20")
-    figures = figures_of(tmp_path, "--url", sqlite_url, "--url", sqlite_url, "--outages", command, *size)
+    size = (
+        "--kills",
+        "3",
+        "--freezes",
+        "0",
+        "--restarts",
+        "1",
+        "--outages",
+        "0",
+        "--clock-steps",
+        "0",
+        "--stream",
+        "20",
+    )
+    without = ("--without", *plan.EXTRAS)
+    figures = figures_of(tmp_path, "--url", sqlite_url, "--url", sqlite_url, "--server", command, *size, *without)
     assert figures["database"] == "sqlite"
     assert (figures["kills"], figures["server_crashes"], figures["server_restarts"]) == (3, 1, 0)
     assert orders.read_text().split() == ["crash", "start"]
@@ -78,10 +106,17 @@ def test_a_worker_that_ends_by_itself_is_a_problem_that_says_why(
     url, empty = new_database("sqlite", migrated=True), new_database("sqlite")
     checking.prepare(url)
     connect(empty).close()
-    found = Run([url, empty], None, tmp_path, Size(kills=0, freezes=0, restarts=0, stream=20), seed=1).go().findings
+    found = Run([url, empty], None, tmp_path, Size(), seed=1).go().findings
     assert found.wrong
     assert len(found.wrong) == len(found.problems)
     assert all("ended by itself: 1" in problem and "has no hammerwork tables" in problem for problem in found.wrong)
+
+
+def test_every_poison_is_among_the_first_jobs() -> None:
+    kinds = {"poison": POISONS, "async": ASYNC_POISONS, "crashes": CRASHES}
+    waves = [plan.wave(number, 1, 20, plan.EXTRAS) for number in range(4)]
+    names = {root.name.partition(".")[2] for wave in waves for root in wave}
+    assert names >= {f"{kind}:{poison}" for kind, poisons in kinds.items() for poison in poisons}
 
 
 @pytest.fixture
@@ -89,7 +124,7 @@ def calm_run(new_database: Callable[..., str], tmp_path: Path) -> Run:
     """A run in which nobody dies, at its end."""
     url = new_database("sqlite", migrated=True)
     checking.prepare(url)
-    run = Run([url], None, tmp_path, Size(kills=0, freezes=0, restarts=0, stream=20), seed=1)
+    run = Run([url], None, tmp_path, Size(), seed=1)
     assert run.go().findings.problems == []
     return run
 
@@ -133,3 +168,42 @@ def test_the_check_sees_each_kind_of_damage(calm_run: Run) -> None:
         database.script("ROLLBACK")
         assert any(text.startswith(problem) for text in found.problems), (problem, found.problems)
     database.close()
+
+
+def test_the_watch_sees_a_worker_that_is_well_and_loses_its_jobs_or_its_voice(calm_run: Run) -> None:
+    database = connect(calm_run.url)
+    (lost, silent), watch = (1, 2), Watch(calm_run.url, patience=0)
+    for pid, worker in ((lost, "one"), (silent, "other")):
+        database.script(
+            "INSERT INTO hammerwork_workers (id, name, host, pid, version, queues, handlers, concurrency,"
+            f" lease_seconds, state, started_at, heartbeat_at, beats) VALUES ('{worker}', '', '', {pid}, '', '[]',"
+            " '[]', 1, 1, 'running', '', '', 1)"
+        )
+    assert watch.look({lost, silent}.__contains__) == 0
+    database.script("UPDATE hammerwork_workers SET beats = 2, state = 'lost' WHERE id = 'one'")
+    database.script("INSERT INTO chaos_losses VALUES ('some job', 'one')")
+    watch.look({lost, silent}.__contains__)
+    watch.close()
+    database.close()
+    lost_jobs, burial, silence = sorted(watch.problems)
+    assert lost_jobs == "1 jobs were taken from worker 1, which was well"
+    assert silence.startswith("worker 2 was well, and no heartbeat came for 0.")
+    assert burial == "worker 1 was well, and was taken for lost"
+
+
+def test_a_clock_steps_while_a_process_runs(tmp_path: Path) -> None:
+    try:
+        clock = Clock(tmp_path / "clock")
+    except ServerMissingError as error:
+        unavailable(str(error))
+    clock.put(-3600)
+    script = "import time; print(time.time(), flush=True); input(); time.sleep(1.1); print(time.time())"
+    with clock.inherited():
+        process = subprocess.Popen(
+            [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
+        )
+    assert process.stdout is not None
+    before = float(process.stdout.readline())
+    clock.put(3600)
+    after = float(process.communicate("\n")[0])
+    assert 7200 <= after - before < 7300

@@ -1,0 +1,97 @@
+"""Looks at workers while they work: whether one that is well is taken for lost, or late with its heartbeat.
+
+It judges by a monotonic clock of its own, as an observer among the workers has to.
+"""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from chaos import checking
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.errors import ConnectionLostError, RetryableError, UnreachableError
+
+BREAK = 1.0
+"""Seconds without a look after which no heartbeat is judged by those before."""
+
+
+class _Heard(NamedTuple):
+    pid: int
+    beats: int
+    state: str
+
+
+class Watch:
+    """One connection that looks at everything.
+
+    Args:
+        url: the database.
+        patience: seconds without a heartbeat that are too many; ``None`` where all wait for one lock of a file.
+    """
+
+    def __init__(self, url: str, patience: float | None) -> None:
+        self.url, self.patience = url, patience
+        self.problems: list[str] = []
+        self.slowest = 0.0
+        self.database: Database | None = None
+        self._heard: dict[int, tuple[_Heard, float]] = {}
+        self._looked = 0.0
+        self._losses: dict[str, int] = {}
+
+    def look(self, is_well: Callable[[int], bool]) -> int | None:
+        """How many jobs are yet to end; nothing when the database does not answer.
+
+        Args:
+            is_well: whether the worker with this process id lives and has never stood still.
+        """
+        try:
+            if self.database is None:
+                self.database = connect(self.url)
+            left = checking.unfinished(self.database)
+            workers = self.database.query("SELECT id, pid, beats, state FROM hammerwork_workers")
+            losses = self.database.query("SELECT worker, COUNT(*) FROM chaos_losses GROUP BY worker")
+        except (ConnectionLostError, UnreachableError, RetryableError):
+            self.close()
+            return None
+        # Who died while the database was read is dead.
+        self._compare([_Heard(*rest) for _, *rest in workers if is_well(rest[0])])
+        pids = {str(worker): pid for worker, pid, *_ in workers}
+        for worker, number in losses:
+            taken, pid = number - self._losses.get(str(worker), 0), pids.get(str(worker))
+            if taken > 0 and (pid is None or is_well(pid)):
+                self.problems.append(f"{taken} jobs were taken from worker {pid or worker}, which was well")
+        self._losses = {str(worker): number for worker, number in losses}
+        return left
+
+    def _compare(self, workers: list[_Heard]) -> None:
+        now = time.monotonic()
+        if now - self._looked > BREAK:
+            self._heard.clear()
+        self._looked = now
+        before, self._heard = self._heard, {}
+        for heard in workers:
+            last, at = before.get(heard.pid, (heard, now))
+            silent = now - at
+            if last != heard:
+                self.slowest, at = max(self.slowest, silent), now
+            elif self.patience is not None and silent > self.patience:
+                self.problems.append(f"worker {heard.pid} was well, and no heartbeat came for {silent:.1f} s")
+                at = now
+            # Before its first heartbeat it holds no job, and a busy machine may take its time.
+            if heard.state == "lost" and last.state != "lost" and heard.beats:
+                self.problems.append(f"worker {heard.pid} was well, and was taken for lost")
+            self._heard[heard.pid] = (heard, at)
+
+    def changes(self) -> int:
+        """How many changes of jobs the database remembers."""
+        database = connect(self.url)
+        ((number,),) = database.query("SELECT COUNT(*) FROM chaos_changes")
+        database.close()
+        return int(number)
+
+    def close(self) -> None:
+        """Until the next look."""
+        if self.database is not None:
+            self.database.close()
+        self.database = None
+        self._heard.clear()
