@@ -396,3 +396,23 @@ def test_every_job_that_the_original_wrote_is_counted(
     rows = run("queue", "list", "--format", "json", url=url).json
     assert sum(row["total"] for row in rows) == counted["total"]
     assert {row["queue"] for row in rows if row["paused"]} >= {"reminder"}
+
+
+def test_commands_mean_the_queue_of_that_name_alone(run: Run, migrated_url: str) -> None:
+    with contextlib.closing(connect(migrated_url)) as database:
+        rows = Rows(database)
+        for name in ("orders", "Orders", "orders "):
+            rows.job(queue=name, status="Pending")
+
+    def queues_left() -> list[str]:
+        return sorted(row["queue"] for row in run("queue", "list", "--format", "json", url=migrated_url, env=NOW).json)
+
+    assert queues_left() == ["Orders", "orders", "orders "]
+    run("queue", "pause", "Orders", "--yes", url=migrated_url)
+    assert [row["queue"] for row in run("queue", "paused", "--format", "json", url=migrated_url).json] == ["Orders"]
+    second = run("queue", "pause", "orders", "--yes", url=migrated_url)
+    assert second.exit_code == (6 if migrated_url.startswith("mysql") else 0), second
+    assert run("job", "delete", "--queue", "orders", "--yes", url=migrated_url).stdout == "Deleted 1 job.\n"
+    assert run("queue", "clear", "orders ", "--yes", url=migrated_url).exit_code == 0
+    assert "Orders" in queues_left()
+    assert run("job", "list", "--queue", "Orders", "--format", "json", url=migrated_url).json != []
