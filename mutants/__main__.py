@@ -26,17 +26,16 @@ from mutants.changes import ROOT, Change, numbered
 from mutants.tests import NAME_OF_FAILURE, Tests
 from tests.servers import KINDS, VARIABLES, ServerMissingError, server_url
 
-HEARTBEAT = ("pulse", "lease", "keeper", "listener")
+QUERIES = (
+    *("claims", "spawning", "ancestry", "releases", "dependencies", "workers", "lost_jobs", "trees", "job_changes"),
+    "enqueue",
+)
+RUNTIME = ("pulse", "lease", "keeper", "listener", "claiming", "writing", "runs", "slots", "children")
+SQL = ("claims", "spawning", "workers")
 CORE = (
-    *(
-        f"hammerwork_cli/queries/{name}.py"
-        for name in (
-            *("claims", "spawning", "releases", "dependencies", "workers", "lost_jobs", "trees", "job_changes"),
-            "enqueue",
-        )
-    ),
-    *(f"hammerwork_cli/runtime/{name}.py" for name in (*HEARTBEAT, "claiming", "writing", "runs", "slots", "children")),
-    *(f"hammerwork_cli/sql/{name}.sql" for name in ("claims", "spawning", "workers")),
+    *(f"hammerwork_cli/queries/{name}.py" for name in QUERIES),
+    *(f"hammerwork_cli/runtime/{name}.py" for name in RUNTIME),
+    *(f"hammerwork_cli/sql/{name}.sql" for name in SQL),
 )
 """What must never go wrong."""
 ENOUGH = 0.9
@@ -83,7 +82,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="says which changes there are")
     parser.add_argument("--sqlite", action="store_true", help="asks the tests on SQLite only")
     parser.add_argument(
-        "--within", type=float, default=60, help="seconds of tests that a change is given on a database"
+        "--within", type=float, default=45, help="seconds of tests that a change is given on a database"
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="changes that are tried at once")
     parser.add_argument("--tests", type=Path, default=ROOT / ".mutants.json", help="where is kept what the tests run")
@@ -176,11 +175,9 @@ def _noticed(copy: Path, change: Change, tests: Tests, servers: dict[str, str], 
     for number, chosen in enumerate(tests.of(change, wanted.within)):
         if number and wanted.sqlite:
             break
-        # Most changes are noticed by one of the first tests.
-        for part in (chosen[:8], chosen[8:]):
-            failure = _failure(copy, part, servers, patience=20 + 5 * tests.slowest(part)) if part else ""
-            if failure:
-                return failure
+        failure = _failure(copy, chosen, servers, patience=20 + 5 * tests.slowest(chosen))
+        if failure:
+            return failure
     return ""
 
 

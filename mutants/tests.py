@@ -14,8 +14,10 @@ from typing import Any
 from mutants.changes import ROOT, Change
 from mutants.covering import FILES, FOLDER, block_name
 
-PLACES = ("tests/unit", "tests/runtime", "tests/commands", "tests/database", "tests/web/api")
+PLACES = ("tests/unit", "tests/runtime", "tests/commands", "tests/database")
 """Where the tests of the core are."""
+OTHERS = ("test_render_*.py", "test_wide_tree.py", "test_plans.py", "test_contract.py")
+"""Tests that are there for something else, and take long."""
 SERVERS_TAKE = 4
 """A test on a server takes so many times what it takes on SQLite."""
 
@@ -109,7 +111,8 @@ def _quickest(tests: Iterable[tuple[float, str]], within: float) -> list[str]:
 
 
 def _below(place: str) -> list[str]:
-    return sorted(str(path.relative_to(ROOT)) for path in (ROOT / place).rglob("test_*.py"))
+    files = (ROOT / place).rglob("test_*.py")
+    return sorted(str(file.relative_to(ROOT)) for file in files if not any(map(file.match, OTHERS)))
 
 
 def _hash(files: Iterable[str]) -> str:

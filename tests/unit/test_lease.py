@@ -65,6 +65,15 @@ def test_the_longer_lease_of_the_two_counts() -> None:
         assert observer.look([long, short, unknown], now) == lost, now
 
 
+def test_the_observers_own_lease_counts_for_a_worker_that_nobody_knows() -> None:
+    lease = Lease(0.5, now=0)
+    for tenths in range(1, 20):
+        lease.renew(tenths / 10, tenths / 10)
+    observer = Observer("own", lease)
+    assert observer.look([beat("unknown", 1, None)], 1.3) == []
+    assert observer.look([beat("unknown", 1, None)], 1.9) == [beat("unknown", 1, None)]
+
+
 def test_an_observer_does_not_judge_itself() -> None:
     observer = Observer("own", lease_of_an_observer())
     assert observer.look([beat("own", 1), beat("other", 1)], 80) == []

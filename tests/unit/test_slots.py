@@ -59,7 +59,7 @@ def slots() -> Iterator[Callable[..., Slots]]:
     yield make
     for one in made:
         one.close()
-        one.join(PATIENCE)
+        one.join(1)
 
 
 def until(holds: Callable[[], object]) -> None:
@@ -109,7 +109,9 @@ def test_as_many_run_as_there_are_slots_and_the_others_wait_in_their_order(slots
 def test_what_has_not_begun_is_taken_back_without_the_requests_to_spawn() -> None:
     idle = Slots(1, completed, lambda: None)
     assert idle.take_back() == []
+    assert idle.empty
     idle.put([claimed("a"), wish("b"), claimed("c")])
+    assert not idle.empty
     assert idle.take_back(older_than=LATER) == []
     assert idle.ids() == {"a", "c"}
     assert [job.id for job in idle.take_back()] == ["a", "c"]
@@ -155,6 +157,22 @@ def test_what_has_ended_is_written_at_once_when_it_is_much_or_nothing_waits(slot
     assert one.worth_writing(LATER) == 0
     assert [run.job.id for run in one.take_ended()] == [*map(str, range(FULL - 1)), "b"]
     execute.go.set()
+
+
+def test_what_has_ended_waits_for_others_from_its_end_on(slots: Callable[..., Slots]) -> None:
+    go, begun = threading.Event(), threading.Event()
+
+    def execute(run: Run) -> Ended:
+        if run.job.id == "b":
+            begun.set()
+            go.wait(PATIENCE)
+        return completed(run)
+
+    one = slots(1, execute)
+    one.put([claimed("a"), claimed("b"), claimed("c")])
+    assert begun.wait(PATIENCE)
+    assert LATER - PATIENCE < one.worth_writing(LATER) <= LATER
+    go.set()
 
 
 def test_a_run_whose_time_is_up_has_ended_and_what_it_does_later_does_not_count(slots: Callable[..., Slots]) -> None:

@@ -1,0 +1,51 @@
+"""How far a job that no worker of ours spawned is followed upward."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.queries import ancestry, claims
+from hammerwork_cli.queries.claims import Claimed
+from tests.rows import START, Rows
+
+pytestmark = pytest.mark.sqlite
+
+
+@pytest.fixture
+def rows(new_database: Callable[..., str]) -> Iterator[Rows]:
+    """Writes into an SQLite file."""
+    with contextlib.closing(connect(new_database("sqlite", migrated=True))) as database:
+        yield Rows(database)
+
+
+def claimed(database: Database, rows: Rows, *parents: str) -> Claimed:
+    rows.job(*parents, queue="last", status="Pending", dependency_status="satisfied")
+    now = START + timedelta(days=1)
+    (job,) = claims.claim(database, "last", worker="worker", now=now, limit=1, slots=1)
+    return job
+
+
+def test_a_job_is_followed_upward_so_far_and_no_further(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ancestry, "MOST_LEVELS", 3)
+    chain = [rows.job()]
+    for _ in range(5):
+        chain.append(rows.job(chain[-1]))
+    assert ancestry.of(rows.database, claimed(rows.database, rows, chain[-1])).root == chain[-3]
+
+
+def test_a_circle_above_a_job_is_gone_round_once(rows: Rows) -> None:
+    one = rows.job(depends_on=None)
+    two = rows.job(one)
+    rows.run(f"UPDATE hammerwork_jobs SET depends_on = '[\"{two}\"]' WHERE id = '{one}'")
+    before = rows.database.executed
+    assert ancestry.of(rows.database, claimed(rows.database, rows, two)).root == one
+    assert rows.database.executed - before < 20
+
+
+def test_of_several_parents_the_first_that_is_there_counts(rows: Rows) -> None:
+    one, two = rows.job(), rows.job()
+    gone = "99999999-9999-4999-8999-999999999999"
+    assert ancestry.of(rows.database, claimed(rows.database, rows, gone, two, one)).root == two
