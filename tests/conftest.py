@@ -24,9 +24,14 @@ from tests.databases import DUMPS, Databases, MysqlDatabases, PostgresDatabases,
 from tests.mermaid_parser import FOLDER, MermaidParser
 from tests.servers import KINDS, ServerMissingError, server_url
 
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    # Started in the background, where Ctrl-C is ignored, by every program that a test starts too.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# In the background, and under nohup, these are ignored, by every program that a test starts too.
+for number, handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, handler)
 
 # Where GNU's readline, which pytest imports, finds no terminal, it tells child processes of one of 80 columns.
 for name in ("COLUMNS", "LINES"):

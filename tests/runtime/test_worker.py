@@ -90,11 +90,11 @@ def test_a_success_forgets_the_error_of_the_attempt_before(stage: Stage, app: Ha
 def test_a_job_that_takes_too_long_is_timed_out_and_what_it_does_later_is_not_written(
     stage: Stage, app: Handlers
 ) -> None:
-    late = threading.Event()
+    go, late = threading.Event(), threading.Event()
 
     @app.job("slow")
     def slow(job: Job) -> str:
-        time.sleep(1.6)
+        go.wait(60)
         late.set()
         return "too late"
 
@@ -104,7 +104,8 @@ def test_a_job_that_takes_too_long_is_timed_out_and_what_it_does_later_is_not_wr
     status, error, result = stage.one(job, "status, error_message, result_data")
     assert (status, error, result) == ("TimedOut", "It did not end within 1 s.", None)
     assert stage.moment(job, "timed_out_at") is not None
-    assert late.wait(5)
+    go.set()
+    assert late.wait(20)
     assert stage.one(job, "status, result_data") == ("TimedOut", None)
 
 
