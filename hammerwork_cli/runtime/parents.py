@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
@@ -36,18 +35,22 @@ class Parent:
     ) -> None:
         self._connections, self._clock = connections, clock
         self._job, self._config, self._request = job, config, request
+        self._place = ancestry.known(job)
 
-    @cached_property
+    @property
     def place(self) -> Ancestry:
         """Where the job stands in its tree."""
-        return ancestry.known(self._job) or self._connections.run(lambda database: ancestry.of(database, self._job))
+        # No cached_property: before Python 3.12 its lock is that of all parents, and all wait for one that reads.
+        if self._place is None:
+            self._place = self._connections.run(lambda database: ancestry.of(database, self._job))
+        return self._place
 
-    @cached_property
+    @property
     def spawner(self) -> Spawner:
         """The job with the limits of its tree."""
         return Spawner.of(self._job, self.place, self._config, self._request)
 
-    @cached_property
+    @property
     def _as_job(self) -> Job:
         return Job.of(self._job)
 

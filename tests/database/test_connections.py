@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -201,3 +202,30 @@ def test_a_connection_that_is_cut_while_rows_are_copied_is_a_lost_one(
     database = connect(new_database("postgres", migrated=True))
     with pytest.raises(ConnectionLostError):
         database.insert("jobs.insert", CuttingRows(database, number), rare=[], strategies=[], ancestries=[])
+
+
+def test_a_connection_that_hangs_while_it_reads_the_schema_holds_up_no_other(
+    migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs, other = connect(migrated_url), connect(migrated_url)
+    begun, go_on, seen = threading.Event(), threading.Event(), list[frozenset[str]]()
+
+    def read_late(*arguments: Any) -> list[Any]:
+        begun.set()
+        assert go_on.wait(20)
+        return Database._rows(hangs, *arguments)
+
+    monkeypatch.setattr(hangs, "_rows", read_late)
+    asking = threading.Thread(target=lambda: seen.append(other.tags))
+    hanging = threading.Thread(target=lambda: hangs.tags)
+    hanging.start()
+    assert begun.wait(20)
+    asking.start()
+    asking.join(5)
+    answered = len(seen)
+    go_on.set()
+    hanging.join()
+    asking.join()
+    for database in (hangs, other):
+        database.close()
+    assert answered == 1
