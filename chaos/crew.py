@@ -17,9 +17,8 @@ from chaos import rust
 from chaos.clocks import Clock
 from chaos.worker import ANY_MOMENT, NAMED, OTHERS, UNREACHABLE, Fate, last_words, work
 
-LEASE = 2.0
-"""Seconds."""
-FROZEN_SECONDS = 2.5 * LEASE
+FROZEN_LEASES = 2.5
+"""How long a worker stands still."""
 WORKERS = 3
 PATIENCE = 10.0
 """Seconds for a worker to reach its step; then it dies wherever it is."""
@@ -61,8 +60,8 @@ class _Working:
         was_frozen: whether it ever stood still: others may have taken its jobs. That thread writes it too.
     """
 
-    def __init__(self, process: Any, fate: Fate | None, drawn: Random, *, isolated: bool) -> None:
-        self.process, self.fate, self.isolated = process, fate, isolated
+    def __init__(self, process: Any, fate: Fate | None, drawn: Random, lease: float, *, isolated: bool) -> None:
+        self.process, self.fate, self.lease, self.isolated = process, fate, lease, isolated
         began = time.monotonic()
         moment = fate is not None and fate.step == ANY_MOMENT
         self.ends_at = None if fate is None else began + (drawn.uniform(0.3, 3) if moment else PATIENCE)
@@ -91,7 +90,7 @@ class _Working:
         while (state := _state(self.process.pid)) not in ("", "Z"):
             if state == "T":
                 self.was_frozen = True
-                time.sleep(FROZEN_SECONDS)
+                time.sleep(FROZEN_LEASES * self.lease)
                 self.frozen = True
                 self._signal(signal.SIGCONT)
             time.sleep(LOOK)
@@ -133,6 +132,7 @@ class Crew:
         folder: for logs and effects.
         fates: of the workers, in their order from the end.
         drawn: draws the moments.
+        lease: of the workers, in seconds.
         extras: some of :data:`chaos.plan.EXTRAS`.
         clock: that of their host, where it may step.
     """
@@ -143,9 +143,11 @@ class Crew:
         folder: Path,
         fates: list[Fate],
         drawn: Random,
+        lease: float,
         extras: Collection[str],
         clock: Clock | None,
     ) -> None:
+        self.lease = lease
         self.url, self.folder, self.fates, self.drawn, self.extras = urls[0], folder, fates, drawn, extras
         self.kills: Counter[str] = Counter()
         self.freezes: Counter[str] = Counter()
@@ -171,7 +173,7 @@ class Crew:
     def begin_rust(self) -> None:
         """Starts the program that works like Rust's."""
         if "rust" in self.extras:
-            self._rust = self._processes.Process(target=rust.work, args=(self.url, self.folder, LEASE))
+            self._rust = self._processes.Process(target=rust.work, args=(self.url, self.folder, self.lease))
             self._rust.start()
 
     def end_rust(self) -> None:
@@ -185,12 +187,12 @@ class Crew:
     def _start(self, isolated: bool) -> _Working:
         fate = self.fates.pop() if self.fates else None
         process = self._processes.Process(
-            target=work, args=(next(self._urls), self.folder, LEASE, fate), kwargs={"isolated": isolated}
+            target=work, args=(next(self._urls), self.folder, self.lease, fate), kwargs={"isolated": isolated}
         )
         process.start()
         assert process.pid is not None
         self._sessions.append(process.pid)
-        return _Working(process, fate, self.drawn, isolated=isolated)
+        return _Working(process, fate, self.drawn, self.lease, isolated=isolated)
 
     @property
     def none_doomed(self) -> bool:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from chaos import checking, handlers, plan
 from chaos.checking import Findings
 from chaos.clocks import Clock
-from chaos.crew import LEASE, LOOK, Crew, fates, freezes
+from chaos.crew import LOOK, Crew, fates, freezes
 from chaos.plan import Planned
 from chaos.servers import CLOCK, CRASH, FORGETFUL, HALT, START, Server
 from chaos.watching import Watch
@@ -24,10 +24,12 @@ FEW = 60
 """Unfinished jobs at which more are enqueued as long as there is somebody to kill."""
 QUIET_SECONDS = 60
 """After so long without any change, whatever has not ended is stuck."""
-LATE = 2 * LEASE
-"""Seconds without a heartbeat that are too many even on a busy machine; who stands still does so for longer."""
-STEPS = (-2.5 * LEASE, 0.0, 2.5 * LEASE)
-"""How far a clock may go wrong."""
+LEASES = {"sqlite": 4.0, "postgresql": 3.0, "mysql": 3.0}
+"""Seconds; workers come by the one lock of a file in no order."""
+LATE_LEASES = 2.0
+"""How long no heartbeat is too long even on a busy machine; who stands still does so for longer."""
+STEPS = (-2.5, 0.0, 2.5)
+"""How far a clock may go wrong, in leases."""
 
 
 @dataclass
@@ -116,8 +118,10 @@ class Run:
         coming = fates(size.kills, self.drawn)
         for freeze in freezes(size.freezes, self.drawn):
             coming.insert(self.drawn.randint(0, len(coming)), freeze)
-        self.crew = Crew(urls, folder, coming, self.drawn, size.extras, clock)
-        self.watch = Watch(self.url, None if DatabaseUrl.parse(self.url).dialect == "sqlite" else LATE)
+        dialect = DatabaseUrl.parse(self.url).dialect
+        self.lease = LEASES[dialect]
+        self.crew = Crew(urls, folder, coming, self.drawn, self.lease, size.extras, clock)
+        self.watch = Watch(self.url, None if dialect == "sqlite" else LATE_LEASES * self.lease)
         self._faults = self._deck()
         self._number_of_faults = len(self._faults)
 
@@ -208,18 +212,18 @@ class Run:
         self.server.order(how)
         yield
         self.server.order(START)
-        self.crew.down_until = time.monotonic() + 2 * LEASE
+        self.crew.down_until = time.monotonic() + 2 * self.lease
 
     def _restart(self) -> None:
         how = (CRASH, HALT)[self.outcome.restarts.total() % 2]
         with self._down(how):
-            self._go_on(self.drawn.uniform(0, LEASE))
+            self._go_on(self.drawn.uniform(0, self.lease))
         self.outcome.restarts[how] += 1
 
     def _outage(self) -> None:
         with self._down((HALT, CRASH)[self.outcome.outages % 2]):
             # Nobody is killed meanwhile: whoever has ended has done so by himself.
-            time.sleep(self.drawn.uniform(1.5, 3) * LEASE)
+            time.sleep(self.drawn.uniform(1.5, 3) * self.lease)
         self.outcome.outages += 1
 
     def _forget(self) -> None:
@@ -232,7 +236,7 @@ class Run:
         self._enqueue()  # so that there is something to forget
         self.server.order(FORGETFUL)
         self.crew.end_rust()  # it would complete jobs whose claim was forgotten: the original does not look
-        self._go_on(self.drawn.uniform(0.5, 1.5) * LEASE)
+        self._go_on(self.drawn.uniform(0.5, 1.5) * self.lease)
         if self.server.lives_in_workers:
             self.crew.kill()
         before = self.watch.changes()
@@ -249,7 +253,7 @@ class Run:
     def _step(self) -> None:
         """Puts the server's clock, the workers', or both forward or back."""
         self.outcome.clock_steps += 1
-        seconds = self.drawn.choice(STEPS)
+        seconds = self.drawn.choice(STEPS) * self.lease
         which = self.drawn.choice(("server", "host", "both"))
         if self.server is not None and self.server.has_clock and which != "host":
             self.server.order(f"{CLOCK} {seconds}")
