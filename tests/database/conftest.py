@@ -90,15 +90,18 @@ def certificates() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def own_server(certificates: Path) -> Iterator[Callable[[str], CrashingServer]]:
-    """``own_server(kind)``: MySQL with TLS, or PostgreSQL without."""
-    tls = {f"ssl-{what}": str(certificates / name) for what, name in TLS_FILES.items()}
+    """``own_server(kind)``: MySQL with TLS, or PostgreSQL without and for few."""
+    settings = {
+        "mysql": {f"ssl-{what}": str(certificates / name) for what, name in TLS_FILES.items()},
+        "postgres": {"max_connections": "10"},
+    }
     with contextlib.ExitStack() as closing:
         made: dict[str, CrashingServer] = {}
 
         def server(kind: str) -> CrashingServer:
             if kind not in made:
                 try:
-                    made[kind] = closing.enter_context(crashing_server(kind, tls if kind == "mysql" else None))
+                    made[kind] = closing.enter_context(crashing_server(kind, settings[kind]))
                 except ServerMissingError as error:
                     unavailable(str(error))
             return made[kind]

@@ -17,6 +17,7 @@ from hammerwork_cli.database.driver_errors import MYSQL, POSTGRES, SQLITE, Meani
 from hammerwork_cli.errors import (
     AccessDeniedError,
     ConnectionLostError,
+    DatabaseError,
     HammerworkError,
     LimitReachedError,
     MissingTablesError,
@@ -50,7 +51,7 @@ PROVOKED: list[tuple[str, str, list[str], str, type[HammerworkError]]] = [
     (
         "mysql",
         "table_full",
-        ["SET SESSION max_heap_table_size = 16384", "CREATE TABLE heap (a CHAR(200)) ENGINE=MEMORY"],
+        ["SET SESSION max_heap_table_size = 16384", "CREATE TEMPORARY TABLE heap (a CHAR(200)) ENGINE=MEMORY"],
         "INSERT INTO heap SELECT REPEAT('x', 200) FROM information_schema.collations",
         LimitReachedError,
     ),
@@ -180,8 +181,11 @@ def test_a_server_without_a_free_place_one_that_takes_no_writes_and_one_that_is_
             with pytest.raises(UnreachableError, match="takes no writes"):
                 stranger.script("CREATE TABLE written (number INTEGER)")
             administrator.script("SET GLOBAL read_only = OFF")
+            administrator.script("SET GLOBAL max_connections = 10")
         with pytest.raises(UnreachableError, match="takes no more connections"):
-            [others.enter_context(contextlib.closing(connect(url))) for _ in range(70)]
+            [others.enter_context(contextlib.closing(connect(url))) for _ in range(10)]
+        with pytest.raises(UnreachableError, match="takes no more connections"):
+            [others.enter_context(contextlib.closing(connect(server.url))) for _ in range(10)]
         done = run("job", "list", "--format", "json", url=url)
         assert (done.exit_code, done.stdout) == (4, "")
         assert json.loads(done.stderr)["error"]["code"] == "database_unreachable"
@@ -211,6 +215,14 @@ def test_a_value_that_cannot_be_sent_is_refused_and_the_connection_stays(
     with pytest.raises(RefusedValueError):
         empty_database.query(f"INSERT INTO odd ({column}) VALUES ({empty_database.placeholder})", [value])
     assert empty_database.query("SELECT count(*) FROM odd") == [(0,)]
+
+
+def test_what_a_driver_complains_of_by_itself_is_no_lost_connection(empty_database: Database) -> None:
+    two = ", ".join([empty_database.placeholder] * 2)
+    with pytest.raises(HammerworkError) as caught:
+        empty_database.query(f"SELECT {two}", ["one"])
+    assert type(caught.value) is DatabaseError
+    assert empty_database.query("SELECT 1") == [(1,)]
 
 
 def test_half_a_character_in_a_name_or_a_payload_is_bad_usage(run: Run, migrated_url: str) -> None:

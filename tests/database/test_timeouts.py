@@ -85,7 +85,7 @@ def test_a_statement_that_takes_too_long_may_be_tried_again_on_the_same_connecti
 
 
 def test_a_lock_that_another_one_holds_is_waited_for_as_long_as_the_timeout_says(migrated_url: str) -> None:
-    holder, other = connect(migrated_url), connect(migrated_url, Timeouts(lock=1))
+    holder, other = connect(migrated_url), connect(migrated_url, Timeouts(lock=0.2))
     insert = "INSERT INTO hammerwork_queue_pause (queue_name) VALUES ('held')"
     with contextlib.closing(holder), contextlib.closing(other):
 
