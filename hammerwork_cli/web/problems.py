@@ -10,6 +10,7 @@ from hammerwork_cli.errors import (
     ConnectionLostError,
     DatabaseError,
     HammerworkError,
+    LimitReachedError,
     MissingTablesError,
     NotFoundError,
     RefusedValueError,
@@ -41,6 +42,7 @@ PUBLIC_WORDS: dict[type[HammerworkError], str] = {
     UnreachableError: "The database cannot be reached.",
     AccessDeniedError: "The database refuses this server.",
     ConnectionLostError: "The connection to the database was lost; whether a change took place is not known.",
+    LimitReachedError: "The database reached a limit of time or space, which the server's stderr tells.",
     DatabaseError: "The database answered with an error, which the server's stderr tells.",
     ConfigError: "The server is not set up as it should be: its stderr says more.",
 }
@@ -101,7 +103,8 @@ def status_of(error: HammerworkError) -> int:
 
 def is_internal(error: HammerworkError) -> bool:
     """Whether its words say where the database is, or what was sent there: they are for the server's stderr."""
-    return any(kind in PUBLIC_WORDS for kind in type(error).__mro__) and not isinstance(error, SAYABLE)
+    nearest = next((kind for kind in type(error).__mro__ if kind in PUBLIC_WORDS or kind in SAYABLE), None)
+    return nearest in PUBLIC_WORDS
 
 
 def problem(error: HammerworkError) -> Response:

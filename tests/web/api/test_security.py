@@ -13,9 +13,11 @@ import httpx
 import pytest
 
 from hammerwork_cli.database import connect
+from hammerwork_cli.errors import LimitReachedError
 from hammerwork_cli.render.schemas import SCHEMAS
 from hammerwork_cli.web import redaction
 from hammerwork_cli.web.application import ENDPOINTS
+from hammerwork_cli.web.problems import problem
 from tests.rows import Rows
 from tests.servers import PASSWORD
 from tests.web.api.servers import Server, serving
@@ -589,3 +591,10 @@ def test_a_signal_ends_the_server_and_its_streams_at_once(serve: Serve, empty_ur
                 stream.next()
     assert time.monotonic() - began < 10
     assert server.complaints.strip() == "Ctrl-C ends it."
+
+
+def test_what_a_database_says_of_its_files_when_the_disk_is_full_is_for_stderr_only() -> None:
+    answer = problem(LimitReachedError('The database gave up: could not extend file "base/16384/2619".'))
+    assert answer.status_code == 503
+    assert b"base/16384" not in bytes(answer.body)
+    assert b"limit of time or space" in bytes(answer.body)
