@@ -94,6 +94,8 @@ MYSQL = {
     1080: Meaning.LOST,  # shutdown, forced
     1114: Meaning.LIMIT,  # table full: disk or memory
     1118: Meaning.REFUSED,  # row too large
+    1129: Meaning.DENIED,  # host blocked
+    1130: Meaning.DENIED,  # host
     1135: Meaning.FULL,  # no thread for another one
     1142: Meaning.DENIED,
     1143: Meaning.DENIED,
@@ -151,6 +153,7 @@ MYSQL = {
     3144: Meaning.REFUSED,  # JSON in a character set
     3156: Meaning.REFUSED,
     3157: Meaning.REFUSED,  # JSON too deep
+    3159: Meaning.DENIED,  # require_secure_transport
     3169: Meaning.LOST,  # KILL
     3572: Meaning.LOCKED,
     3819: Meaning.REFUSED,  # CHECK
