@@ -8,12 +8,12 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from chaos import plan
 from chaos.plan import Planned
+from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import id_list
 
@@ -182,7 +182,7 @@ class _Checking:
         self._keys()
         return self.found
 
-    @cached_property
+    @cached
     def occurrences(self) -> Mapping[str, set[str]]:
         """Recurring parent's name -> the names that its runs gave their children, without the last part."""
         found: dict[str, set[str]] = defaultdict(set)
@@ -268,7 +268,7 @@ class _Checking:
             if row.result is None or json.loads(row.result) != {"name": row.name}:
                 self.found.lost.append(f"the result of {row.name} ({row.id}): it is {row.result}")
 
-    @cached_property
+    @cached
     def _changes(self) -> list[tuple[str, str, str, int]]:
         rows = self.database.query("SELECT job, was, became, attempts FROM chaos_changes")
         return [(str(job), str(was), str(became), attempts) for job, was, became, attempts in rows]

@@ -5,11 +5,11 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 from hammerwork_cli import config
+from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database, DatabaseUrl, connect
 from hammerwork_cli.errors import ConfigError, DeclinedError, UnreachableError, UsageError
 
@@ -37,7 +37,7 @@ class Context:
 
     # Settings.
 
-    @cached_property
+    @cached
     def settings(self) -> config.Settings:
         """What is configured."""
         return config.Settings(self.environ)
@@ -110,12 +110,12 @@ class Context:
 
     # The terminal.
 
-    @cached_property
+    @cached
     def is_terminal(self) -> bool:
         """Whether stdout is a terminal that can do more than print."""
         return self.stdout.isatty() and self.environ.get("TERM") != "dumb"
 
-    @cached_property
+    @cached
     def colour(self) -> bool:
         """Whether stdout gets colours: ``--color``, then NO_COLOR, then FORCE_COLOR, then what it is."""
         wanted = self.options.get("color") or "auto"

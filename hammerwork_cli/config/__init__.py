@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hammerwork_cli.cached import cached
 from hammerwork_cli.config.keys import KEYS, Key, known
 from hammerwork_cli.errors import ConfigError
 
@@ -34,7 +34,7 @@ class Settings:
         self._environ = environ
         self.path = config_path(environ)
 
-    @cached_property
+    @cached
     def file(self) -> dict[str, Any]:
         """What the file holds, unknown keys included; nothing when there is no file.
 

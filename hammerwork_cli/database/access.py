@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
+from hammerwork_cli.cached import cached
 from hammerwork_cli.database import driver_errors, statements
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.database.url import DatabaseUrl
@@ -82,10 +83,6 @@ class Database:
         self.timeouts = timeouts
         self.executed = 0
         self._in_transaction = False
-        # No cached_property: before Python 3.12 it holds one lock for all connections while it reads, so that one which
-        # hangs would stop all others, the heartbeat's among them, and a process that is forked meanwhile.
-        self._schema: dict[str, dict[str, str]] | None = None
-        self._tags: frozenset[str] | None = None
         with self._translated():
             self._connection: Any = self._connect()
 
@@ -140,20 +137,15 @@ class Database:
 
     # What callers use.
 
-    @property
+    @cached
     def schema(self) -> dict[str, dict[str, str]]:
         """Table -> column -> type, of the tables named ``hammerwork_*``. Read once a connection."""
-        if self._schema is None:
-            self._schema = self._read_schema()
-        return self._schema
-
-    def _read_schema(self) -> dict[str, dict[str, str]]:
         tables: dict[str, dict[str, str]] = {}
         for table, column, kind in self._rows("shared.schema", frozenset({self.dialect}), {}):
             tables.setdefault(_text(table), {})[_text(column)] = _text(kind)
         return tables
 
-    @property
+    @cached
     def tags(self) -> frozenset[str]:
         """What decides between the variants of a statement.
 
@@ -164,11 +156,6 @@ class Database:
         (017), and ``claim_times`` when jobs say when they were claimed (018); and one of ``by_first_parent``,
         ``by_gin``, ``by_scan``: the way to a job's children.
         """
-        if self._tags is None:
-            self._tags = self._read_tags()
-        return self._tags
-
-    def _read_tags(self) -> frozenset[str]:
         jobs = self.jobs_columns()
         tags = {self.dialect}
         if self.dialect == "postgresql" and jobs["depends_on"] == "jsonb":
@@ -213,7 +200,8 @@ class Database:
 
     def forget_schema(self) -> None:
         """Makes the next look at the schema a fresh one, after a migration."""
-        self._schema = self._tags = None
+        self.__dict__.pop("schema", None)
+        self.__dict__.pop("tags", None)
 
     def rows(self, statement: str, /, **values: Any) -> list[Row]:
         """All rows of a statement."""

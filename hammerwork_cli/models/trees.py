@@ -3,9 +3,9 @@
 import json
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
 from typing import Any, NamedTuple
 
+from hammerwork_cli.cached import cached
 from hammerwork_cli.models.values import Counts, Moment, id_list, moment, priority_word, status_of
 
 
@@ -123,7 +123,7 @@ class SpawnTree:
         counted = self.child_counts.get(job)
         return counted.total if counted else len(self.children.get(job, ()))
 
-    @cached_property
+    @cached
     def counts(self) -> Counts:
         """The statuses of all jobs that were read."""
         counts = Counts()

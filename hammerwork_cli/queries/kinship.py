@@ -4,10 +4,10 @@ import gc
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from itertools import chain, repeat
 from typing import Any
 
+from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import JobNotFoundError
 from hammerwork_cli.models import FAILURES, Counts, JobStatus, Moment, TreeNode, moment, status_of
@@ -41,7 +41,7 @@ class Kinship:
         self.database = database
         self._texts: dict[Any, Any] = {}
 
-    @cached_property
+    @cached
     def _ways(self) -> list[tuple[str, int]]:
         """Suffixes of statements that together find every relative, and the ids each may be given."""
         tags = self.database.tags
@@ -52,7 +52,7 @@ class Kinship:
         joined = GIN_CHUNK if self.database.dialect == "postgresql" else self.database.scan_chunk
         return [("", self.database.read_chunk), ("joined_", joined)]
 
-    @cached_property
+    @cached
     def _later_parents(self) -> frozenset[str] | None:
         """Jobs that are some job's parent and not its first; ``None`` when there are too many to be worth knowing."""
         rows = self.database.rows("spawns.later_parents", limit=KNOWN_PARENTS + 1)
@@ -72,7 +72,7 @@ class Kinship:
         later = self._later_parents
         return parents if later is None else [job for job in parents if job in later or job.lower() in later]
 
-    @cached_property
+    @cached
     def has_archive(self) -> bool:
         """Whether there are archived jobs at all."""
         return "archive" in self.database.tags and self.database.row("spawns.any_archived") is not None

@@ -7,9 +7,9 @@ where they are drawn.
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from heapq import heappop, heappush
 
+from hammerwork_cli.cached import cached
 from hammerwork_cli.models import FAILURES, Counts, JobStatus, SpawnTree
 from hammerwork_cli.models.delays import Marks
 
@@ -191,7 +191,7 @@ class Outline:
         if max_nodes is not None:
             self._plan(max_nodes)
 
-    @cached_property
+    @cached
     def spine(self) -> dict[str, str]:
         """The way from a root to the target: each job on it -> the next one."""
         way: dict[str, str] = {}
@@ -201,7 +201,7 @@ class Outline:
             job = above
         return way
 
-    @cached_property
+    @cached
     def orphans(self) -> frozenset[str]:
         """Jobs with a parent that is nowhere in the database; they are drawn by name."""
         missing = self.tree.missing

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import Ancestry, SpawnConfig
@@ -35,22 +36,18 @@ class Parent:
     ) -> None:
         self._connections, self._clock = connections, clock
         self._job, self._config, self._request = job, config, request
-        self._place = ancestry.known(job)
 
-    @property
+    @cached
     def place(self) -> Ancestry:
         """Where the job stands in its tree."""
-        # No cached_property: before Python 3.12 its lock is that of all parents, and all wait for one that reads.
-        if self._place is None:
-            self._place = self._connections.run(lambda database: ancestry.of(database, self._job))
-        return self._place
+        return ancestry.known(self._job) or self._connections.run(lambda database: ancestry.of(database, self._job))
 
-    @property
+    @cached
     def spawner(self) -> Spawner:
         """The job with the limits of its tree."""
         return Spawner.of(self._job, self.place, self._config, self._request)
 
-    @property
+    @cached
     def _as_job(self) -> Job:
         return Job.of(self._job)
 

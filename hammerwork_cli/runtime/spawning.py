@@ -4,9 +4,9 @@ import json
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
+from hammerwork_cli.cached import cached
 from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.models import STORED_KEYS, Ancestry, SpawnConfig
 from hammerwork_cli.runtime.job import Job
@@ -156,7 +156,7 @@ class SpawnContext:
         """See :class:`SpawnContext`."""
         return self._place().root if self._place else self.parent_job.id
 
-    @cached_property
+    @cached
     def result(self) -> Any:
         """What the job's handler has just returned, as it is stored; ``None`` where there is no such handler."""
         return None if self.result_text is None else json.loads(self.result_text)
