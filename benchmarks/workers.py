@@ -184,8 +184,9 @@ def _spawning(database: Database, jobs: int, runs: int) -> Iterator[Result]:
         later = now + timedelta(seconds=1)
         (job,) = claims.claim(database, "parent", worker=WORKER, now=later, limit=1, slots=1)
         batch = made(job.id)
-        spawner = Spawner.of(job, ancestry.of(database, job), SpawnConfig())
-        operation = spawning.Operation(new_id(), spawner, "parent", SpawnConfig(), now, children)
+        config = SpawnConfig(max_spawn_count=None)
+        spawner = Spawner.of(job, ancestry.of(database, job), config)
+        operation = spawning.Operation(new_id(), spawner, "parent", config, now, children)
         start = time.perf_counter()
         parts = [batch[place : place + 500] for place in range(0, children, 500)]
         spawning.complete(database, Ended(job, End.COMPLETED), operation, lambda: parts, now=later)
