@@ -68,7 +68,7 @@ def _span(statement: ast.stmt) -> tuple[int, int]:
 
 
 def _children(node: ast.AST) -> Iterator[ast.AST]:
-    """What is worth a change: no annotations, no defaults, no texts for people."""
+    """What is worth a change: no annotations, no defaults, no texts for people, nor when they are said."""
     if isinstance(node, (ast.Module, ast.ClassDef)):
         kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
         yield from (child for child in node.body if isinstance(child, kinds))
@@ -83,7 +83,9 @@ def _children(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _is_text(node: ast.AST) -> bool:
-    """Whether it is a docstring, or a line for the log."""
+    """Whether it is a docstring, a line for the log, or a choice of such lines."""
+    if isinstance(node, ast.If):
+        return all(map(_is_text, [*node.body, *node.orelse]))
     if not isinstance(node, ast.Expr):
         return False
     call = node.value

@@ -1,0 +1,193 @@
+"""What is looked at before something is changed: whose it is, and whether it is still so."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig
+from hammerwork_cli.database import Timeouts
+from hammerwork_cli.models import Ancestry, new_id
+from hammerwork_cli.queries import claims, dependencies, enqueue, spawning, workers
+from hammerwork_cli.queries.dependencies import Following
+from hammerwork_cli.queries.workers import Heartbeat, Pulse, Registration
+from hammerwork_cli.runtime import runs
+from hammerwork_cli.runtime.claiming import Claiming
+from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.keeper import Keeper
+from hammerwork_cli.runtime.lease import Lease
+from hammerwork_cli.runtime.pulse import ServerClock, timeouts_of_heartbeat
+from hammerwork_cli.runtime.slots import Slots
+from hammerwork_cli.runtime.writing import Writing
+from tests.runtime.conftest import Stage
+from tests.unit.test_slots import claimed
+
+pytestmark = pytest.mark.sqlite
+
+
+@pytest.fixture
+def stage(new_database: Callable[..., str]) -> Iterator[Stage]:
+    """An SQLite file: what is looked at is the same everywhere."""
+    made = Stage(new_database("sqlite", migrated=True))
+    yield made
+    made.close()
+
+
+def registered(stage: Stage, name: str, concurrency: int = 1) -> Registration:
+    worker = Registration(new_id(), name, "host", 1, "0", ("noop",), (), concurrency, 10.0)
+    workers.register(stage.database, worker)
+    return worker
+
+
+def heartbeat(stage: Stage, worker: Registration) -> Heartbeat:
+    return next(beat for beat in workers.heartbeats(stage.database) if beat.id == worker.id)
+
+
+def test_each_end_of_a_parent_changes_the_row_of_what_waits_for_it(stage: Stage, app: Handlers) -> None:
+    one, two = Job("noop"), Job("noop")
+    join = Job("noop").depends_on(one, two)
+    stage.enqueue(one, two, join)
+    stage.work(app, concurrency=1, max_jobs=1)
+    assert stage.one(join, "releases, dependency_status") == (1, "waiting")
+    stage.work(app, concurrency=1, max_jobs=1)
+    assert stage.one(join, "releases, dependency_status") == (2, "satisfied")
+
+
+def test_of_workers_with_one_name_the_one_that_has_not_ended_is_meant(stage: Stage) -> None:
+    first = registered(stage, "name")
+    second = registered(stage, "name")
+    assert workers.rescue(stage.database, heartbeat(stage, second), stage.database.now()) == (0, 0)
+    assert workers.resolve(stage.database, "name").id == first.id
+
+
+def test_the_requests_of_a_lost_worker_and_no_others_wait_again(stage: Stage, app: Handlers) -> None:
+    taken = {}
+    for name in ("lost", "other"):
+        worker = registered(stage, name)
+        (job,) = stage.enqueue(Job("noop"))
+        stage.work(app)
+        now = stage.database.now()
+        wish = spawning.request(stage.database, job.id, handler=None, config=None, by="x", now=now)
+        assert spawning.take_request(stage.database, wish, worker.id, now) is not None
+        taken[name] = worker, job
+    workers.rescue(stage.database, heartbeat(stage, taken["lost"][0]), stage.database.now())
+    states = {name: spawning.requests(stage.database, job.id)[0].state for name, (_, job) in taken.items()}
+    assert states == {"lost": "pending", "other": "running"}
+
+
+def test_what_waits_for_a_job_that_was_retried_meanwhile_does_not_fail(stage: Stage) -> None:
+    parent = Job("noop")
+    child = Job("noop").depends_on(parent)
+    stage.enqueue(parent, child)
+    dependencies.fail_next(stage.database, Following(parents=[parent.id]), stage.database.now(), "It failed.")
+    assert stage.one(child, "status, dependency_status") == ("Pending", "waiting")
+
+
+def test_a_worker_whose_slots_have_enough_to_do_takes_nothing(stage: Stage) -> None:
+    stage.enqueue(Job("noop"))
+    worker = registered(stage, "name")
+    slots = Slots(1, lambda _: None, lambda: None)
+    slots.put([claimed("a"), claimed("b")])
+    connections = Connections(stage.url, 1)
+    claiming = Claiming(
+        *(worker, connections, slots, Lease(10.0, time.monotonic()), ServerClock()),
+        poll_interval=1,
+        max_jobs=None,
+        weighted=False,
+    )
+    assert claiming.fetch()
+    assert (claiming.full, slots.waiting) == (True, 2)
+    slots.take_back()
+    assert claiming.fetch()
+    assert (claiming.full, slots.waiting) == (False, 1)
+    connections.close()
+
+
+def test_a_job_of_a_lost_worker_is_nobodys_until_it_is_claimed_again(stage: Stage) -> None:
+    worker = registered(stage, "lost")
+    (job,) = stage.enqueue(Job("noop"))
+    now = stage.database.now() + timedelta(seconds=1)
+    assert claims.claim(stage.database, "noop", worker=worker.id, now=now, limit=1, slots=1)
+    assert claims.are_held(stage.database, ["x", "noop"], [worker.id])
+    assert not claims.are_held(stage.database, ["x"], [worker.id])
+    assert not claims.are_held(stage.database, ["noop"], [new_id()])
+    assert not claims.are_held(stage.database, ["noop"], [])
+    assert workers.rescue(stage.database, heartbeat(stage, worker), now) == (1, 0)
+    assert stage.one(job, "status, claimed_by, claim_token, claim_losses") == ("Pending", None, None, 1)
+
+
+def test_a_worker_that_beat_again_is_observed_anew(stage: Stage) -> None:
+    worker = registered(stage, "back")
+    seen = heartbeat(stage, worker)
+    workers.beat(stage.database, worker.id, Pulse("running", 0, 0, 0, None))
+    connections = Connections(stage.url, 1)
+    own = registered(stage, "own")
+    keeper = Keeper(
+        *(connections, own, Lease(10.0, time.monotonic()), ServerClock()),
+        on_requests=lambda *_: None,
+        wake=lambda: None,
+    )
+    keeper._observer.look([seen], time.monotonic())
+    keeper._rescue_from(stage.database, seen)
+    assert keeper._observer.undecided == []
+    assert workers.resolve(stage.database, "back").state == "running"
+    connections.close()
+
+
+def test_only_the_jobs_that_may_spawn_again_are_forgotten_to_have_spawned(stage: Stage, app: Handlers) -> None:
+    app.spawn("parent")(lambda _: [Job("noop")])
+    one, two = stage.enqueue(Job("parent"), Job("parent"))
+    stage.work(app)
+    stage.database.transaction(lambda: spawning.allow_again(stage.database, [one.id]))
+    assert {str(job): outcome for job, outcome in stage.operations("parent_id, outcome")} == {
+        one.id: "repeated",
+        two.id: "spawned",
+    }
+
+
+def test_a_heartbeat_gives_up_in_time_for_the_next_one() -> None:
+    assert timeouts_of_heartbeat(60) == Timeouts(connect=20, lock=10, statement=15, network=20)
+    assert timeouts_of_heartbeat(1) == Timeouts(connect=1, lock=1, statement=1, network=1)
+
+
+def test_what_one_job_of_a_batch_has_is_written_though_the_others_have_it_not(stage: Stage) -> None:
+    now = stage.database.now()
+    plain, special = (
+        Job("noop").new_job(now),
+        Job("noop", retry_strategy=RetryStrategy.fixed(timedelta(1))).new_job(now),
+    )
+    special.ancestry, special.started_at = Ancestry("root", "", 1).stored(), now
+    assert enqueue.insert(stage.database, [plain, special]) == 2
+    columns = "retry_strategy IS NULL, started_at IS NULL, ancestry IS NULL"
+    assert stage.one(plain.id, columns) == (1, 1, 1)
+    assert stage.one(special.id, columns) == (0, 0, 0)
+
+
+def test_nothing_is_written_before_something_has_ended_and_others_may_still_end() -> None:
+    connections = Connections("sqlite:///nowhere.db", 1)
+    slots = Slots(1, lambda _: None, lambda: None)
+    refuse: Any = None
+    idle = Writing(connections, slots, ServerClock(), refuse, refuse)
+    assert (idle.pause, idle.write()) == (None, False)
+    slots.put([claimed("a")])
+    assert idle.write() is False
+
+
+def test_a_last_attempt_that_was_lost_is_nobodys_claim_any_more(stage: Stage) -> None:
+    worker = registered(stage, "lost")
+    (job,) = stage.enqueue(Job("noop", max_attempts=1))
+    now = stage.database.now() + timedelta(seconds=1)
+    assert claims.claim(stage.database, "noop", worker=worker.id, now=now, limit=1, slots=1)
+    assert workers.rescue(stage.database, heartbeat(stage, worker), now) == (0, 1)
+    assert stage.one(job, "status, claim_token, claim_losses") == ("Dead", None, 1)
+
+
+def test_a_handler_may_change_its_configuration_and_nobody_elses() -> None:
+    config = SpawnConfig(metadata={"list": [1]})
+    own = runs._own(config)
+    assert own == config
+    own.metadata["list"].append(2)
+    assert config.metadata == {"list": [1]}
+    assert runs._own(SpawnConfig()).metadata is None
