@@ -1,3 +1,6 @@
+import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -7,6 +10,16 @@ from hammerwork_cli import Handlers, Job, Queue, Worker
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import id_list, moment
 from hammerwork_cli.queries import workers
+
+PATIENCE = 60.0
+
+
+def until(is_so: Callable[[], Any]) -> None:
+    """Waits for what must come, on a machine that may be slow."""
+    end = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 class Stage:
@@ -70,6 +83,76 @@ def stage(migrated_url: str) -> Iterator[Stage]:
     made = Stage(migrated_url)
     yield made
     made.close()
+
+
+class Crew:
+    """Workers of one database, each in a thread until the test ends. Their jobs of the queue ``held`` wait for a word.
+
+    Attributes:
+        runs: job id -> how often a handler began it.
+        go_on: set when the held jobs are to end.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.workers: list[Worker] = []
+        self.runs: Counter[str] = Counter()
+        self.go_on = threading.Event()
+        self.handlers = Handlers()
+        self.handlers.register_job("held", self.hold)
+        self.handlers.register_job("counted", self.count)
+        self._threads: list[threading.Thread] = []
+
+    def hold(self, job: Job) -> None:
+        self.count(job)
+        assert self.go_on.wait(PATIENCE)
+
+    def count(self, job: Job) -> None:
+        self.runs[job.id] += 1
+
+    def begin(self, number: int = 1, **options: Any) -> Worker:
+        """Starts workers; the last of them."""
+        for _ in range(number):
+            name = f"worker {len(self.workers)}"
+            settings = {"handlers": self.handlers, "lease": 2.0, "poll_interval": 0.05, "name": name, **options}
+            worker = Worker(settings.pop("url", self.stage.url), **settings)
+            thread = threading.Thread(target=worker.run, daemon=True)
+            thread.start()
+            self.workers.append(worker)
+            self._threads.append(thread)
+        until(lambda: len(self.beats()) == len(self.workers))
+        return self.workers[-1]
+
+    @property
+    def alive(self) -> bool:
+        return all(thread.is_alive() for thread in self._threads)
+
+    def beats(self) -> dict[str, int]:
+        """Worker id -> heartbeats, of those that have not ended."""
+        known = {worker.id for worker in self.workers}
+        found = self.stage.database.query("SELECT id, beats FROM hammerwork_workers WHERE ended_at IS NULL")
+        return {str(worker): beats for worker, beats in found if str(worker) in known}
+
+    def beat(self, times: int) -> None:
+        """Waits until each worker has beaten so often; six times are a lease."""
+        before = self.beats()
+        assert len(before) == len(self.workers)
+        until(lambda: all(self.beats().get(worker, 0) >= beats + times for worker, beats in before.items()))
+
+    def end(self) -> None:
+        self.go_on.set()
+        for worker in self.workers:
+            worker.stop()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+        assert not any(thread.is_alive() for thread in self._threads)
+
+
+@pytest.fixture
+def crew(stage: Stage) -> Iterator[Crew]:
+    made = Crew(stage)
+    yield made
+    made.end()
 
 
 @pytest.fixture

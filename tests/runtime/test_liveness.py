@@ -1,0 +1,256 @@
+"""Who takes jobs from whom, with workers that really run: docs/liveness.md has the rules."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, SpawnContext
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.models import new_id
+from hammerwork_cli.queries import claims, enqueue, workers
+from hammerwork_cli.queries.workers import Registration
+from hammerwork_cli.runtime.listener import Listener
+from tests.conftest import ROOT
+from tests.runtime.conftest import Crew, Stage, until
+
+LEASE = 2.0
+SERVERS = pytest.mark.parametrize(
+    "dialect", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")]
+)
+SQLITE = pytest.mark.parametrize("dialect", [pytest.param("sqlite", marks=pytest.mark.sqlite)])
+
+
+def dead_worker(stage: Stage, queue: str, *jobs: Job, name: str = "dead") -> str:
+    """A worker that has claimed these jobs and died at once; its id."""
+    worker = new_id()
+    workers.register(stage.database, Registration(worker, name, "host", 1, "0", (queue,), (), 9, LEASE))
+    stage.enqueue(*jobs)
+    now = stage.database.now() + timedelta(seconds=1)
+    taken = claims.claim(stage.database, queue, worker=worker, now=now, limit=len(jobs), slots=len(jobs))
+    assert len(taken) == len(jobs)
+    return worker
+
+
+def test_a_worker_that_has_just_started_judges_nobody_before_a_lease_is_over(stage: Stage, crew: Crew) -> None:
+    job = Job("counted")
+    dead = dead_worker(stage, "counted", job)
+    long_ago = stage.database.written_moment(stage.database.now() - timedelta(days=1))
+    stage.execute(f"UPDATE hammerwork_workers SET heartbeat_at = '{long_ago}' WHERE id = '{dead}'")
+    began = time.monotonic()
+    crew.begin(concurrency=1)
+    until(lambda: stage.one(job) != "Running")
+    assert time.monotonic() - began >= LEASE
+    until(lambda: stage.one(job, "status, claim_losses") == ("Completed", 1))
+
+
+def test_jobs_of_the_dead_come_back_though_their_last_heartbeat_lies_in_the_future(stage: Stage, crew: Crew) -> None:
+    """Somebody put the server's clock back."""
+    dead = dead_worker(stage, "counted", job := Job("counted"))
+    coming = stage.database.written_moment(stage.database.now() + timedelta(days=1))
+    stage.execute(f"UPDATE hammerwork_workers SET heartbeat_at = '{coming}' WHERE id = '{dead}'")
+    crew.begin(concurrency=1)
+    until(lambda: stage.one(job, "status, claim_losses") == ("Completed", 1))
+
+
+def test_what_the_server_forgot_comes_back_within_a_lease_and_joins_are_released(stage: Stage, crew: Crew) -> None:
+    """A fail-over lost a completion and the claim's answer is of a time that is no more."""
+    done, claimed = stage.enqueue(Job("counted"), Job("elsewhere"))
+    (join,) = stage.enqueue(Job("counted").depends_on(done, claimed))
+    worker = crew.begin(concurrency=2)
+    until(lambda: stage.one(done) == "Completed")
+    stage.execute(
+        f"UPDATE hammerwork_jobs SET status = 'Running', completed_at = NULL WHERE id = '{done.id}'",
+    )
+    crew.handlers.register_job("elsewhere", crew.count)
+    stage.execute(
+        "UPDATE hammerwork_jobs SET queue_name = 'counted', status = 'Running', attempts = 1, started_at = created_at,"
+        f" claimed_at = created_at, claim_token = '{new_id()}', claimed_by = '{worker.id}' WHERE id = '{claimed.id}'"
+    )
+    until(lambda: stage.status(done, claimed, join) == ["Completed"] * 3)
+    assert crew.runs == {done.id: 2, claimed.id: 1, join.id: 1}
+    assert stage.rows("attempts, claim_losses") == [(1, None)] * 3
+
+
+@SERVERS
+def test_a_transaction_that_hangs_stops_nobody_and_holds_up_only_what_it_has_locked(stage: Stage, crew: Crew) -> None:
+    one, other = Job("counted"), Job("counted")
+    dead_worker(stage, "counted", one, other)
+    third = Job("counted")
+    unlucky = dead_worker(stage, "counted", third, name="unlucky")
+    (parent,) = stage.enqueue(Job("held"))
+    (child,) = stage.enqueue(Job("counted").depends_on(parent))
+    with contextlib.closing(connect(stage.url)) as hanging:
+        crew.begin(2, concurrency=2)
+        until(lambda: crew.runs[parent.id])
+        hanging.script("START TRANSACTION")
+        hanging.script(f"UPDATE hammerwork_jobs SET error_message = 'x' WHERE id IN ('{one.id}', '{child.id}')")
+        hanging.script(f"UPDATE hammerwork_workers SET host = 'x' WHERE id = '{unlucky}'")
+        crew.go_on.set()  # the parent cannot release its child
+        until(lambda: stage.one(other, "status, claim_losses") == ("Completed", 1))
+        crew.beat(8)
+        assert stage.status(one, third, parent, child) == ["Running", "Running", "Running", "Pending"]
+        hanging.script("ROLLBACK")
+    until(lambda: stage.status(one, third, parent, child) == ["Completed"] * 4)
+    assert [stage.one(job, "claim_losses") for job in (one, other, third, parent, child)] == [1, 1, 1, None, None]
+    assert set(crew.runs.values()) == {1}
+
+
+@SQLITE
+def test_while_a_spawn_writes_for_longer_than_the_lease_its_neighbours_do_not_look_lost(
+    stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert, wrote = enqueue.insert, threading.Event()
+
+    def slowly(database: Database, jobs: Any) -> None:
+        insert(database, jobs)
+        if threading.current_thread().name.startswith("hammerwork-slot") and not wrote.is_set():
+            time.sleep(1.5 * LEASE)  # as a million children do
+            wrote.set()
+
+    @crew.handlers.spawn("counted")
+    def spawn(context: SpawnContext) -> Iterator[Job]:
+        if context.parent_job.payload:
+            yield Job("counted", 0)
+
+    jobs = stage.enqueue(*(Job("held").with_max_attempts(1) for _ in range(2)))
+    crew.begin(3, concurrency=1)
+    until(lambda: len(crew.runs) == 2)
+    monkeypatch.setattr(enqueue, "insert", slowly)
+    stage.enqueue(Job("counted", 1))
+    assert wrote.wait(60)
+    crew.beat(8)
+    crew.go_on.set()
+    until(lambda: len(stage.rows(where="status = 'Completed'")) == 4)
+    assert stage.rows("attempts, claim_losses") == [(1, None)] * 4
+    assert stage.status(*jobs) == ["Completed"] * 2
+
+
+@SQLITE
+def test_an_error_that_is_not_ours_ends_no_thread_and_is_in_the_log_with_its_traceback(
+    stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    raised: list[str] = []
+
+    def once(module: Any, name: str) -> None:
+        original = getattr(module, name)
+
+        def broken(*arguments: Any, **options: Any) -> Any:
+            if name not in raised and threading.current_thread() is not threading.main_thread():
+                raised.append(name)
+                raise ZeroDivisionError(f"of {name}")
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(module, name, broken)
+
+    crew.begin(concurrency=1)
+    for module, name in ((workers, "beat"), (workers, "heartbeats"), (claims, "claim"), (claims, "settle")):
+        once(module, name)
+    job = Job("counted")
+    dead_worker(stage, "counted", job)
+    until(lambda: stage.one(job, "status, claim_losses") == ("Completed", 1))
+    crew.beat(2)
+    until(lambda: sorted(raised) == ["beat", "claim", "heartbeats", "settle"])
+    for name in ("beat", "heartbeats", "claim"):
+        assert f"ZeroDivisionError: of {name}" in caplog.text
+
+
+@pytest.mark.postgres
+def test_the_listener_survives_what_is_not_ours(
+    new_database: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage = Stage(new_database("postgres", migrated=True))
+    crew = Crew(stage)
+    listen, broken = Listener._listen, threading.Event()
+
+    def once(self: Listener, database: Database, seconds: float) -> None:
+        if not broken.is_set():
+            broken.set()
+            raise ZeroDivisionError("of listening")
+        listen(self, database, seconds)
+
+    monkeypatch.setattr(Listener, "_listen", once)
+    crew.begin(poll_interval=600)
+    assert broken.wait(60)
+    for _ in range(3):
+        (job,) = stage.enqueue(Job("counted"))
+        until(lambda job=job: stage.one(job) == "Completed")
+    assert "ZeroDivisionError: of listening" in caplog.text
+    crew.end()
+    stage.close()
+
+
+def test_a_worker_that_drains_its_queues_waits_for_jobs_of_silent_workers_and_runs_them(
+    stage: Stage, app: Handlers
+) -> None:
+    jobs = [Job("noop"), Job("noop")]
+    dead_worker(stage, "noop", *jobs)
+    assert stage.work(app, lease=LEASE).completed == 2
+    assert [stage.one(job, "status, attempts, claim_losses") for job in jobs] == [("Completed", 2, 1)] * 2
+
+
+STOPPING = """
+import os, signal, time
+from pathlib import Path
+from hammerwork_cli import Handlers
+app = Handlers()
+begun = Path(os.environ["BEGUN"])
+
+@app.job("work")
+def work(job):
+    with begun.open("a") as file:
+        print(job.id, os.getpid(), file=file)
+    if job.payload["stops"] and os.environ.get("STOPS"):
+        time.sleep(0.3)  # so that the other threads have nothing under way
+        os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(0.02)
+"""
+
+
+@SERVERS
+def test_a_worker_that_stood_still_for_longer_than_its_lease_begins_no_job_that_went_to_others(
+    stage: Stage, crew: Crew, tmp_path: Path
+) -> None:
+    (tmp_path / "stopping.py").write_text(STOPPING)
+    begun = tmp_path / "begun"
+    jobs = stage.enqueue(*(Job("work", {"stops": number == 20}).with_max_attempts(9) for number in range(24)))
+    variables = {"BEGUN": str(begun), "STOPS": "1", "PYTHONPATH": str(ROOT), "HAMMERWORK_DATABASE_URL": stage.url}
+    options = ["--lease", "2s", "--concurrency", "1", "--poll-interval", "50ms"]
+    command = [sys.executable, "-m", "hammerwork_cli", "worker", "start", "--handlers", "stopping:app", *options]
+    with subprocess.Popen(
+        command, env={**os.environ, **variables}, cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    ) as worker:
+        assert worker.stderr is not None
+        until(lambda: begun.exists() and len(begun.read_text().splitlines()) == 21)
+        until(lambda: "T" in Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()[0])
+        prefetched = [str(row[0]) for row in stage.rows("id", "status = 'Running'")]
+        assert len(prefetched) > 1
+
+        def elsewhere(job: Job) -> None:
+            crew.count(job)
+
+        crew.handlers.register_job("work", elsewhere)
+        crew.begin(concurrency=1)
+        until(lambda: stage.status(*jobs) == ["Completed"] * len(jobs))
+        worker.send_signal(signal.SIGCONT)
+        said = ""
+        for line in worker.stderr:
+            said += line
+            if "took this worker for lost" in line:
+                break
+        worker.terminate()
+        said += worker.stderr.read()
+        assert worker.wait(60) == 0, said
+    assert "took this worker for lost" in said
+    assert len(begun.read_text().splitlines()) == 21
+    assert set(prefetched) <= set(crew.runs)
+    assert set(crew.runs.values()) == {1}

@@ -1,0 +1,307 @@
+"""The database is away, or refuses what workers want, for longer than their lease: it costs time and nothing else."""
+
+import contextlib
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from chaos.servers import HALT, START, CrashingServer, crashing_server
+from hammerwork_cli import Job
+from hammerwork_cli.database import connect
+from hammerwork_cli.database.sqlite import SqliteDatabase
+from hammerwork_cli.errors import HammerworkError
+from tests.conftest import unavailable
+from tests.databases import database_of, migrate, names, with_database
+from tests.runtime.conftest import Crew, Stage, until
+from tests.servers import ServerMissingError
+
+LEASE = 2.0
+NAMES = names()
+DIALECTS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("sqlite", "postgres", "mysql")]
+
+
+class Place:
+    """A database whose server is our own, and an administrator of it."""
+
+    def __init__(self, url: str, server: CrashingServer | None) -> None:
+        self.url, self.server = url, server
+        self.admin = connect(url)
+
+    @contextlib.contextmanager
+    def outage(self) -> Iterator[None]:
+        """Nobody can write."""
+        if self.server is None:
+            self.admin.script("BEGIN IMMEDIATE")
+            yield
+            self.admin.script("ROLLBACK")
+        else:
+            self.admin.close()
+            self.server.order(HALT)
+            yield
+            self.server.order(START)
+            self.admin = connect(self.url)
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Callable[[str], CrashingServer]]:
+    with contextlib.ExitStack() as closing:
+        made: dict[str, CrashingServer] = {}
+
+        def server(kind: str) -> CrashingServer:
+            if kind not in made:
+                try:
+                    made[kind] = closing.enter_context(crashing_server(kind))
+                except ServerMissingError as error:
+                    unavailable(str(error))
+            return made[kind]
+
+        yield server
+
+
+@pytest.fixture(params=DIALECTS)
+def place(
+    request: pytest.FixtureRequest,
+    servers: Callable[[str], CrashingServer],
+    new_database: Callable[..., str],
+) -> Iterator[Place]:
+    if request.param == "sqlite":
+        made = Place(new_database("sqlite", migrated=True), None)
+        yield made
+    else:
+        server = servers(request.param)
+        url = with_database(server.url, next(NAMES))
+        with contextlib.closing(connect(server.url)) as admin:
+            admin.script(f"CREATE DATABASE {database_of(url)}")
+        migrate(url)
+        made = Place(url, server)
+        yield made
+    made.admin.close()
+
+
+def test_after_an_outage_longer_than_the_lease_nobody_counts_as_lost_and_no_job_runs_twice(place: Place) -> None:
+    stage = Stage(place.url)
+    crew = Crew(stage)
+    jobs = stage.enqueue(*(Job("held").with_max_attempts(1) for _ in range(8)))
+    crew.begin(4, concurrency=2, lease=LEASE)
+    until(lambda: len(crew.runs) == len(jobs))
+    stage.close()
+    with place.outage():
+        time.sleep(1.5 * LEASE)  # it must be that long
+    stage.database = connect(place.url)
+    crew.beat(8)
+    assert crew.alive
+    assert stage.rows("status, claim_losses") == [("Running", None)] * len(jobs)
+    crew.go_on.set()
+    until(lambda: set(stage.status(*jobs)) == {"Completed"})
+    assert set(crew.runs.values()) == {1}
+    assert stage.rows("attempts, claim_losses") == [(1, None)] * len(jobs)
+    crew.end()
+    stage.close()
+
+
+class Faults:
+    """What an administrator, or a full disk, does to a worker's connections."""
+
+    def __init__(self, place: Place, caplog: pytest.LogCaptureFixture) -> None:
+        self.admin, self.url, self.caplog = place.admin, place.url, caplog
+        self.connections: list[Any] = []  # of the worker, on SQLite
+        self.settings: list[str] = []  # for those that it opens
+
+    def script(self, *statements: str) -> None:
+        for sql in statements:
+            self.admin.script(sql)
+
+    def with_settings(self, *settings: str) -> None:
+        """On SQLite: settings of all connections of the worker."""
+        self.settings[:] = settings
+        for connection in tuple(self.connections):
+            for sql in settings:
+                with contextlib.suppress(Exception):  # one that is closed
+                    connection.execute(sql)
+
+    def sessions(self) -> list[int]:
+        """The worker's, by their numbers."""
+        if self.admin.dialect == "postgresql":
+            sql = "SELECT pid FROM pg_stat_activity WHERE usename = 'plain'"
+        else:
+            sql = "SELECT id FROM information_schema.processlist WHERE user = 'plain'"
+        return [row[0] for row in self.admin.query(sql)]
+
+    def each_session(self, order: str) -> None:
+        for number in self.sessions():
+            with contextlib.suppress(HammerworkError):  # one that is closed
+                self.admin.script(order.format(number))
+
+    def until_said(self, *words: str, each: str = "") -> None:
+        """Waits until the worker's log says so, while an order goes to each of its sessions again and again."""
+
+        def is_said() -> bool:
+            if each:
+                self.each_session(each)
+            return any(word in self.caplog.text for word in words)
+
+        until(is_said)
+
+
+@pytest.fixture
+def plain_url(place: Place) -> str:
+    """The database, as a user without privileges of an administrator sees it."""
+    admin = place.admin
+    if admin.dialect == "sqlite":
+        return place.url
+    if admin.dialect == "postgresql":
+        admin.script("DROP ROLE IF EXISTS plain")
+        admin.script("CREATE ROLE plain LOGIN PASSWORD 'plain'")
+        admin.script("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO plain")
+    else:
+        admin.script("CREATE OR REPLACE USER plain@'127.0.0.1' IDENTIFIED BY 'plain'")
+        admin.script(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {database_of(place.url)}.* TO plain@'127.0.0.1'")
+    return re.sub(r"//[^@]*@", "//plain:plain@", place.url)
+
+
+@contextlib.contextmanager
+def read_only(faults: Faults) -> Iterator[None]:
+    if faults.admin.dialect == "sqlite":
+        faults.with_settings("PRAGMA query_only = ON")
+        yield faults.until_said("refuses: attempt to write a readonly database")
+        faults.with_settings("PRAGMA query_only = OFF")
+    elif faults.admin.dialect == "mysql":
+        faults.script("SET GLOBAL read_only = ON")
+        yield faults.until_said("takes no writes")
+        faults.script("SET GLOBAL read_only = OFF")
+    else:
+        faults.script("SET default_transaction_read_only = off")
+        faults.script("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
+        yield faults.until_said("takes no writes")
+        faults.script("ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()")
+
+
+@contextlib.contextmanager
+def full_disk(faults: Faults) -> Iterator[None]:
+    faults.with_settings("PRAGMA max_page_count = 1")
+    yield faults.until_said("The database gave up: database or disk is full")
+    faults.with_settings("PRAGMA max_page_count = 1000000")
+
+
+@contextlib.contextmanager
+def ended_statements(faults: Faults) -> Iterator[None]:
+    with locked_tables(faults):
+        each = "SELECT pg_cancel_backend({})" if faults.admin.dialect == "postgresql" else "KILL QUERY {}"
+        yield faults.until_said("The database gave up", each=each)
+
+
+@contextlib.contextmanager
+def ended_sessions(faults: Faults) -> Iterator[None]:
+    with locked_tables(faults):
+        each = "SELECT pg_terminate_backend({})" if faults.admin.dialect == "postgresql" else "KILL {}"
+        yield faults.until_said("was lost", each=each)
+
+
+@contextlib.contextmanager
+def locked_tables(faults: Faults) -> Iterator[None]:
+    """So that every statement that writes is under way."""
+    with contextlib.closing(connect(faults.url)) as other:
+        if other.dialect == "postgresql":
+            other.script("BEGIN")
+            other.script("LOCK TABLE hammerwork_jobs, hammerwork_workers IN SHARE MODE")
+        else:
+            other.script("LOCK TABLES hammerwork_jobs READ, hammerwork_workers READ")
+        yield
+
+
+@contextlib.contextmanager
+def statement_timeout(faults: Faults) -> Iterator[None]:
+    with locked_tables(faults):
+        if faults.admin.dialect == "postgresql":
+            faults.script("ALTER ROLE plain SET statement_timeout = 50")
+            faults.each_session("SELECT pg_terminate_backend({})")
+        else:
+            faults.script("SET GLOBAL max_statement_time = 0.05")
+            faults.each_session("KILL {}")
+        yield faults.until_said("The database gave up")
+    if faults.admin.dialect == "postgresql":
+        faults.script("ALTER ROLE plain RESET statement_timeout")
+        faults.each_session("SELECT pg_terminate_backend({})")
+    else:
+        faults.script("SET GLOBAL max_statement_time = 0")
+        faults.each_session("KILL {}")
+
+
+@contextlib.contextmanager
+def renamed_table(faults: Faults) -> Iterator[None]:
+    faults.script("ALTER TABLE hammerwork_jobs RENAME TO elsewhere")
+    yield faults.until_said("The database lacks something")
+    faults.script("ALTER TABLE elsewhere RENAME TO hammerwork_jobs")
+
+
+@contextlib.contextmanager
+def revoked_rights(faults: Faults) -> Iterator[None]:
+    if faults.admin.dialect == "postgresql":
+        what, whom = "UPDATE ON ALL TABLES IN SCHEMA public", "plain"
+    else:
+        what, whom = f"UPDATE ON {database_of(faults.url)}.*", "plain@'127.0.0.1'"
+    faults.script(f"REVOKE {what} FROM {whom}")
+    if faults.admin.dialect == "mysql":
+        faults.each_session("KILL {}")  # rights of a database are read when it is chosen
+    yield faults.until_said("refuses")
+    faults.script(f"GRANT {what} TO {whom}")
+    if faults.admin.dialect == "mysql":
+        faults.each_session("KILL {}")
+
+
+FAULTS = {
+    "sqlite": (read_only, full_disk, renamed_table),
+    "postgresql": (read_only, ended_statements, ended_sessions, statement_timeout, renamed_table, revoked_rights),
+    "mysql": (read_only, ended_statements, ended_sessions, statement_timeout, renamed_table, revoked_rights),
+}
+
+
+def test_a_worker_survives_whatever_a_server_answers_says_it_and_loses_and_doubles_nothing(
+    place: Place, plain_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults, stage = Faults(place, caplog), Stage(place.url)
+    if faults.admin.dialect == "sqlite":
+        connecting = SqliteDatabase._connect
+
+        def known(self: SqliteDatabase) -> Any:
+            connection = connecting(self)
+            if threading.current_thread() is not threading.main_thread():
+                faults.connections.append(connection)
+                for sql in faults.settings:
+                    connection.execute(sql)
+            return connection
+
+        monkeypatch.setattr(SqliteDatabase, "_connect", known)
+    crew = Crew(stage)
+    goes_on = {fault.__name__: threading.Event() for fault in FAULTS[faults.admin.dialect]}
+
+    @crew.handlers.job("large")
+    def large(job: Job) -> str:
+        crew.count(job)
+        assert goes_on[job.payload].wait(60)
+        return "x" * 300_000  # which needs new pages
+
+    crew.begin(url=plain_url, concurrency=2)
+    jobs: list[Job] = []
+    for fault in FAULTS[faults.admin.dialect]:
+        name = fault.__name__
+        (running,) = stage.enqueue(Job("large", name).with_max_attempts(1))
+        until(lambda running=running: crew.runs[running.id])
+        caplog.clear()
+        stage.close()
+        # Its end cannot be written.
+        threading.Timer(0.1, goes_on[name].set).start()
+        with fault(faults):
+            assert crew.alive, name
+        stage.database = connect(place.url)
+        jobs += [running, *stage.enqueue(Job("counted").with_max_attempts(1))]
+        until(lambda: not stage.rows(where="status <> 'Completed'"))
+    assert crew.alive
+    assert [crew.runs[job.id] for job in jobs] == [1] * len(jobs)
+    assert set(stage.rows("attempts, claim_losses")) == {(1, None)}
+    crew.end()
+    stage.close()
