@@ -1,0 +1,190 @@
+"""Whose a job is while others change it, which jobs a worker takes, and what one odd value costs."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, SpawnContext, SpawnHandler
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.errors import AccessDeniedError, RefusedValueError
+from hammerwork_cli.queries import claims
+from hammerwork_cli.queries.claims import Ended, Settled
+from hammerwork_cli.runtime import writing
+from hammerwork_cli.runtime.pulse import ServerClock
+from tests.runtime.conftest import Crew, Stage, until
+from tests.rust_worker import RustWorker
+
+SQLITE = pytest.mark.parametrize("dialect", [pytest.param("sqlite", marks=pytest.mark.sqlite)])
+
+
+class Spawning(SpawnHandler):
+    """Waits, before it names its children, until others have changed its parent."""
+
+    def __init__(self) -> None:
+        self.begun, self.go_on = threading.Semaphore(0), threading.Event()
+        self.told: list[str] = []
+
+    def spawn_jobs(self, context: SpawnContext) -> list[Job]:
+        self.begun.release()
+        assert self.go_on.wait(60)
+        return [Job("counted"), Job("counted")]
+
+    def on_spawn_complete(self, result: Any) -> None:
+        self.told.append(result.parent_id)
+
+
+def test_a_parent_that_others_change_while_it_spawns_has_no_children_and_nobody_is_told_of_any(
+    stage: Stage, crew: Crew, run: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    handler = Spawning()
+    crew.handlers.register_job("parent", crew.count)
+    crew.handlers.register_handler("parent", handler)
+    cancelled, retried, completed, untouched = jobs = stage.enqueue(*(Job("parent") for _ in range(4)))
+    crew.begin(concurrency=4)
+    for _ in jobs:
+        assert handler.begun.acquire(timeout=60)
+    assert run("queue", "pause", "parent", "--yes", url=stage.url).exit_code == 0
+    assert run("job", "cancel", cancelled.id, "--force", "--yes", url=stage.url).exit_code == 0
+    assert run("job", "retry", retried.id, "--force", "--yes", url=stage.url).exit_code == 0
+    with contextlib.closing(connect(stage.url)) as database:
+        RustWorker(database).complete(completed.id)
+    handler.go_on.set()
+    until(lambda: len(stage.children(untouched, "status")) == 2 and handler.told)
+    until(lambda: caplog.text.count("it spawned nothing") == 3)
+    assert handler.told == [untouched.id]
+    assert [stage.children(job) for job in (cancelled, retried, completed)] == [[], [], []]
+    assert [row[0] for row in stage.operations()] == [untouched.id]
+    assert stage.status(*jobs) == ["Failed", "Pending", "Completed", "Completed"]
+    for job in (cancelled, retried, completed):
+        assert f"Job {job.id} is not this worker's any more: it spawned nothing." in caplog.text
+
+
+def test_by_weight_a_priority_that_nobody_knows_is_claimed_too(stage: Stage, app: Handlers) -> None:
+    jobs = stage.enqueue(Job("noop"), Job("noop"))
+    stage.execute(f"UPDATE hammerwork_jobs SET priority = 7 WHERE id = '{jobs[0].id}'")
+    assert stage.work(app, weighted=True).completed == 2
+
+
+def test_no_occurrence_of_a_recurring_job_runs_twice_when_the_server_puts_its_clock_back(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, back = ServerClock.now, timedelta()
+    monkeypatch.setattr(ServerClock, "now", lambda clock: now(clock) - back)
+
+    @app.job("yearly")
+    def yearly(job: Job) -> None:
+        nonlocal back
+        back = timedelta(days=2)
+
+    (job,) = stage.enqueue(Job("yearly").with_cron("0 0 3 1 1 *"))
+    first = stage.moment(job, "next_run_at")
+    # The clock says that the occurrence is due, and goes back while it runs.
+    due = stage.database.written_moment(stage.database.now() - timedelta(hours=1))
+    stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = '{due}' WHERE id = '{job.id}'")
+    stage.work(app, max_jobs=1)
+    assert stage.one(job, "status, attempts") == ("Pending", 0)
+    assert stage.moment(job, "next_run_at") > first
+    assert stage.moment(job, "scheduled_at") > first
+
+
+def test_a_last_attempt_after_a_loss_is_not_claimed_without_a_free_slot(stage: Stage) -> None:
+    lost, neighbour = Job("noop").with_max_attempts(2), Job("noop")
+    stage.enqueue(lost, neighbour)
+    stage.execute(f"UPDATE hammerwork_jobs SET claim_losses = 1, attempts = 1, priority = 4 WHERE id = '{lost.id}'")
+    now = stage.database.now() + timedelta(seconds=1)
+    options: Any = {"worker": "11111111-1111-4111-8111-111111111111", "now": now, "limit": 5}
+    claims.claim(stage.database, "noop", slots=0, **options)
+    assert stage.one(lost) == "Pending"
+    assert [job.id for job in claims.claim(stage.database, "noop", slots=1, **options)] == [lost.id]
+
+
+class Claims:
+    """How often jobs were claimed and given back, by worker."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.taken: dict[str, int] = {}
+        self.returned = 0
+        claim, give_back = claims.claim, claims.give_back
+
+        def counting(database: Database, queue: str, **options: Any) -> Any:
+            got = claim(database, queue, **options)
+            self.taken[options["worker"]] = self.taken.get(options["worker"], 0) + len(got)
+            return got
+
+        def returning(database: Database, jobs: Any) -> int:
+            self.returned += len(jobs)
+            return give_back(database, jobs)
+
+        patch.setattr(claims, "claim", counting)
+        patch.setattr(claims, "give_back", returning)
+
+
+def test_a_worker_without_a_free_slot_leaves_jobs_to_an_idle_one_and_takes_none_to_give_them_back(
+    stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a queue that it serves already, and of queues that are new to it."""
+    counted = Claims(monkeypatch)
+    for number in range(6):
+        crew.handlers.register_job(f"queue {number}", crew.count)
+    long = stage.enqueue(Job("held"), Job("held"))
+    busy = crew.begin(concurrency=2)
+    until(lambda: len(crew.runs) == 2)
+    crew.beat(2)
+    idle = Handlers()
+    for queue in ("counted", *(f"queue {number}" for number in range(6))):
+        idle.register_job(queue, crew.count)
+    crew.begin(concurrency=1, handlers=idle)
+    short = stage.enqueue(*(Job(f"queue {number % 6}") for number in range(24)), *(Job("counted") for _ in range(8)))
+    until(lambda: stage.status(*short) == ["Completed"] * len(short))
+    assert stage.status(*long) == ["Running", "Running"]
+    assert counted.taken[busy.id] == 2
+    assert counted.returned == 0
+    assert set(stage.rows("attempts")) == {(1,)}
+
+
+@SQLITE
+def test_of_a_hundred_results_the_one_that_cannot_be_stored_costs_its_own_job_alone(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.register_job("echo", lambda job: job.payload)
+    jobs = stage.enqueue(*(Job("echo", number) for number in range(100)))
+    settle, batches = claims.settle, []
+
+    def refusing(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
+        batches.append(len(ended))
+        if any(run.result == "50" for run in ended):
+            raise RefusedValueError("It is too odd.")
+        return settle(database, ended, now)
+
+    monkeypatch.setattr(claims, "settle", refusing)
+    monkeypatch.setattr(writing, "WRITE_SECONDS", 30)
+    report = stage.work(app, concurrency=1)
+    assert max(batches) > 10
+    assert (report.completed, report.failed) == (99, 1)
+    assert stage.one(jobs[50], "status, attempts") == ("Dead", 1)
+    assert len(stage.rows(where="status = 'Completed' AND attempts = 1")) == 99
+
+
+@SQLITE
+def test_an_error_that_is_nobodys_fault_loses_nothing(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.register_job("echo", lambda job: job.payload)
+    jobs = stage.enqueue(*(Job("echo", number).with_max_attempts(1) for number in range(20)))
+    settle, tries = claims.settle, []
+
+    def denied(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
+        tries.append(len(ended))
+        if len(tries) < 4:
+            raise AccessDeniedError("Nobody may write now.")
+        return settle(database, ended, now)
+
+    monkeypatch.setattr(claims, "settle", denied)
+    report = stage.work(app)
+    assert (report.completed, report.failed) == (20, 0)
+    assert stage.status(*jobs) == ["Completed"] * 20
+    assert "Nobody may write now. The worker waits and tries again." in caplog.text
