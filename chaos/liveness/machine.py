@@ -140,7 +140,6 @@ class Histories(RuleBasedStateMachine):
         self.world.is_away = True
         self._pass(seconds, 0)
         self.world.is_away = False
-        self.world.back_since = self.world.seconds
         for worker in self.workers.values():
             worker.steady_since = self.world.seconds
 
@@ -154,7 +153,7 @@ class Histories(RuleBasedStateMachine):
     @rule(number=some)
     def pause(self, number: int) -> None:
         if worker := self._worker(number):
-            worker.is_paused = True
+            worker.pause()
 
     @rule(number=some)
     def resume(self, number: int) -> None:

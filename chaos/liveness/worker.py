@@ -44,6 +44,7 @@ class SimulatedWorker:
         entries: the jobs that it knows, by id.
         is_dead: it was killed.
         is_paused: it stands still, with all its threads.
+        stood_still: it was paused since its last heartbeat. Only then may others find it lost while it lives.
         beat_at: when its last heartbeat succeeded, by the monotonic clock.
         steady_since: since when it runs without a break, by the monotonic clock.
     """
@@ -53,7 +54,7 @@ class SimulatedWorker:
         self.registration = Registration(new_id(), f"w{number}", "host", number, "0", (QUEUE,), (), SLOTS, LEASE)
         self.id = self.registration.id
         self.entries: dict[str, Entry] = {}
-        self.is_dead = self.is_paused = False
+        self.is_dead = self.is_paused = self.stood_still = False
         self.beat_at = self.steady_since = world.seconds
         self.lease = Lease(LEASE, world.seconds)
         self._observer = Observer(self.id, self.lease)
@@ -65,6 +66,10 @@ class SimulatedWorker:
     def acts(self) -> bool:
         """Whether it does anything at present."""
         return not (self.is_dead or self.is_paused)
+
+    def pause(self) -> None:
+        """It stands still."""
+        self.is_paused = self.stood_still = True
 
     def resume(self) -> None:
         """It goes on after a pause."""
@@ -92,7 +97,7 @@ class SimulatedWorker:
             except NotFoundError:
                 workers.register(database, self.registration)
                 answer = workers.beat(database, self.id, Pulse())
-        self.beat_at = self.world.seconds
+        self.beat_at, self.stood_still = self.world.seconds, False
         self.lease.renew(self.world.seconds, self.world.seconds)
         if answer.was_lost:
             self._compare_at = 0.0
@@ -123,8 +128,8 @@ class SimulatedWorker:
     def _check(self, lost: Heartbeat, worker: "SimulatedWorker | None") -> None:
         if worker is None or worker.is_dead:
             return
-        silent = self.world.seconds - max(worker.beat_at, self.world.back_since)
-        if silent < LEASE:
+        silent = self.world.seconds - worker.beat_at
+        if silent < LEASE or not worker.stood_still:
             raise RescueError(f"{self.registration.name} rescued from {lost.name}, which beat {silent} s before")
 
     def claim(self, limit: int, *, unanswered: bool) -> None:

@@ -42,13 +42,11 @@ class World:
     Attributes:
         seconds: the monotonic clock.
         is_away: nobody reaches the server.
-        back_since: since when it is reached without a break.
     """
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self.seconds = 0.0
-        self.back_since = 0.0
         self.is_away = False
         self.book = Book()
         self._offset = 0.0
@@ -77,9 +75,7 @@ class World:
     def pass_second(self) -> None:
         """A second of everybody's time."""
         self.seconds += 1.0
-        if self.is_away:
-            self.back_since = self.seconds
-        else:
+        if not self.is_away:
             self._tell_the_server()
 
     def _tell_the_server(self) -> None:
