@@ -319,6 +319,8 @@ def test_errors_of_context_spawn_are_the_same_in_threads_and_in_processes(stage:
 def test_handlers_in_processes_inherit_neither_the_web_token_nor_the_url(
     stage: Stage, work: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in [name for name in os.environ if name.startswith("HAMMERWORK_")]:
+        monkeypatch.delenv(name)
     for name in ("HAMMERWORK_WEB_TOKEN", "HAMMERWORK_DATABASE_URL", "DATABASE_URL", "HAMMERWORK_LOG_LEVEL"):
         monkeypatch.setenv(name, "theirs")
     environment = Job("environment")
