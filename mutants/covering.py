@@ -34,6 +34,7 @@ class Covering:
         self.failed: set[str] = set()
         self.blocks: dict[str, set[str]] = defaultdict(set)
         self.elsewhere: dict[str, list[str]] = defaultdict(list)
+        self.on_servers: set[str] = set()
         self._test = ""
 
     @pytest.hookimpl(trylast=True)
@@ -50,6 +51,7 @@ class Covering:
                 dropped.append(item)
             else:
                 kept.append(item)
+        self.on_servers = {item.nodeid for item in kept if any(map(item.get_closest_marker, ("postgres", "mysql")))}
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
 
@@ -94,6 +96,7 @@ class Covering:
                 "seconds": round(self.seconds[test], 3),
                 "lines": lines.get(test, {}),
                 "blocks": sorted(self.blocks.get(test, ())),
+                "on_server": test in self.on_servers,
                 "elsewhere": self.elsewhere.get(test, []),
             }
             for test in {*lines, *self.blocks}

@@ -68,19 +68,20 @@ class Tests:
             print(f"These tests fail and are left out:\n{done.stdout.decode()[-1500:]}", flush=True)
         return seen
 
-    def of(self, change: Change, within: float) -> list[list[str]]:
+    def of(self, change: Change, within: float) -> tuple[list[str], list[str]]:
         """Tests that run what is changed, those on SQLite first, then those on servers; the quickest first.
 
         Args:
             change: a change.
             within: seconds that the tests of each list may take, by what they took before.
         """
-        fitting = [(seen["seconds"], test) for test, seen in self._by_test.items() if _runs(seen, change)]
-        here = _quickest(sorted(fitting), within)
-        there = sorted(
-            (seconds * SERVERS_TAKE, other) for seconds, test in fitting for other in self._by_test[test]["elsewhere"]
-        )
-        return [tests for tests in (here, _quickest(there, within)) if tests]
+        here: list[tuple[float, str]] = []
+        there: list[tuple[float, str]] = []
+        for test, seen in self._by_test.items():
+            if _runs(seen, change):
+                (there if seen["on_server"] else here).append((seen["seconds"], test))
+                there += [(seen["seconds"] * SERVERS_TAKE, other) for other in seen["elsewhere"]]
+        return _quickest(sorted(here), within), _quickest(sorted(there), within)
 
     def slowest(self, tests: Iterable[str]) -> float:
         """Seconds that the slowest of some tests takes."""
