@@ -126,13 +126,15 @@ class Claims:
 def test_a_worker_without_a_free_slot_leaves_jobs_to_an_idle_one_and_takes_none_to_give_them_back(
     stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a queue that it serves already, and of queues that are new to it."""
+    """Of a queue whose jobs it knows to be short, and of queues that are new to it."""
     counted = Claims(monkeypatch)
     for number in range(6):
         crew.handlers.register_job(f"queue {number}", crew.count)
-    long = stage.enqueue(Job("held"), Job("held"))
     busy = crew.begin(concurrency=2)
-    until(lambda: len(crew.runs) == 2)
+    (known,) = stage.enqueue(Job("counted"))
+    until(lambda: stage.one(known) == "Completed")
+    long = stage.enqueue(Job("held"), Job("held"))
+    until(lambda: len(crew.runs) == 3)
     crew.beat(2)
     idle = Handlers()
     for queue in ("counted", *(f"queue {number}" for number in range(6))):
@@ -141,7 +143,7 @@ def test_a_worker_without_a_free_slot_leaves_jobs_to_an_idle_one_and_takes_none_
     short = stage.enqueue(*(Job(f"queue {number % 6}") for number in range(24)), *(Job("counted") for _ in range(8)))
     until(lambda: stage.status(*short) == ["Completed"] * len(short))
     assert stage.status(*long) == ["Running", "Running"]
-    assert counted.taken[busy.id] == 2
+    assert counted.taken[busy.id] == 3
     assert counted.returned == 0
     assert set(stage.rows("attempts")) == {(1,)}
 
