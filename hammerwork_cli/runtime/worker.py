@@ -269,8 +269,9 @@ class Worker:
         )
         self._wishes = Wishes(registration, self._slots, self._clock)
         self._writing = Writing(self._connections, self._slots, self._clock, self._runner.failed, self._count)
-        self._connections.run(lambda database: workers.register(database, registration), patience=0)
         self._connections.run(workers.forget_ended, patience=0)
+        # Last of all: from here on, others wait for its heartbeat.
+        self._connections.run(lambda database: workers.register(database, registration), patience=0)
         self._heart = Heart(
             for_heart,
             registration,

@@ -26,7 +26,7 @@ from tests.servers import ServerMissingError
 
 KILLS = 8
 FAULTS = ("--freezes", "1", "--restarts", "1", "--outages", "1", "--forgets", "1", "--clock-steps", "1")
-SHORT = ("--kills", str(KILLS), *FAULTS, "--stream", "700", "--seed", "5")
+SHORT = ("--kills", str(KILLS), *FAULTS, "--stream", "300", "--seed", "5")
 
 
 def figures_of(tmp_path: Path, *arguments: str) -> dict[str, Any]:
