@@ -396,7 +396,7 @@ class Worker:
         return undecided is None or claims.are_held(database, self.queues, sorted(undecided))
 
     def _takes_no_more_wishes(self) -> bool:
-        """Whether there is none that the heart took meanwhile."""
+        """Whether there is none that the keeper took meanwhile."""
         self._wishes.close()
         return self._slots.empty
 
