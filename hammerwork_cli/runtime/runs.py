@@ -73,6 +73,7 @@ class Runner:
         self.slots: Slots
         self.processes: Processes | None = None
         self.counted: Callable[[int, int], None] = lambda *_: None
+        self.spawned: Callable[[], None] = lambda: None
         self._loop = EventLoop()
 
     def execute(self, run: Run) -> Ended | None:
@@ -269,6 +270,7 @@ class Runner:
         return None
 
     def _tell(self, found: FoundHandler, operation: Operation, claimed: Claimed, children: Children) -> None:
+        self.spawned()
         log.info("Job %s (%s) spawned %d jobs by %s.", claimed.id, claimed.queue_name, len(children), found.name)
         name = operation.config.operation_id or operation.id
         result = SpawnResult(claimed.id, name, found.name, len(children), tuple(children.first_ids), self.clock.now())

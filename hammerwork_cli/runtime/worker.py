@@ -242,7 +242,8 @@ class Worker:
             self._processes = processes(self.named, self.url)
             handlers = self._processes.handlers(handlers)
         self._runner = Runner(handlers, self._pool, for_handlers, self._clock, self.retry)
-        self._runner.counted, self._runner.processes = self._count, self._processes
+        self._runner.counted, self._runner.spawned = self._count, self._wake
+        self._runner.processes = self._processes
         self._lease = Lease(self.lease, time.monotonic())
         self._slots = Slots(self.concurrency, self._runner.execute, self._woken.set, self._is_held)
         self._runner.slots = self._slots

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -9,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli import Handlers, Job, JobPriority, RetryStrategy, SpawnConfig, SpawnContext, SpawnHandler
+from hammerwork_cli import Handlers, Job, JobPriority, RetryStrategy, SpawnConfig, SpawnContext, SpawnHandler, Worker
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import id_list, new_id
 from hammerwork_cli.queries import ancestry, claims, spawning, trees
 from hammerwork_cli.queries.ancestry import Spawner
 from hammerwork_cli.queries.claims import End, Ended
 from hammerwork_cli.queries.spawning import LostClaimError, Operation
-from tests.runtime.conftest import Stage
+from tests.runtime.conftest import PATIENCE, Stage
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
 WORKER = "11111111-1111-4111-8111-111111111111"
@@ -72,6 +73,22 @@ def test_handlers_may_be_classes_generators_lists_or_coroutines(stage: Stage, ap
     stage.work(app)
     assert [len(stage.children(parent)) for parent in parents] == [1, 2, 1]
     assert told == [(1, "told", 1)]
+
+
+def test_a_worker_looks_at_once_for_the_children_of_what_it_spawned(stage: Stage, app: Handlers) -> None:
+    spawner(app)
+
+    @app.spawn("grandparent")
+    def spawn(context: SpawnContext) -> list[Job]:
+        return [Job("parent", {"of": context.parent_job.id})]
+
+    stage.enqueue(Job("grandparent", {}))
+    worker = Worker(stage.queue, app, drain=True, poll_interval=3600)
+    given_up = threading.Timer(PATIENCE, worker.stop)
+    given_up.start()
+    report = worker.run()
+    given_up.cancel()
+    assert report.completed == 5
 
 
 def test_a_handler_is_found_by_the_name_in_the_configuration(stage: Stage, app: Handlers) -> None:
