@@ -11,7 +11,7 @@ import pytest
 from hammerwork_cli import Handlers, Job, JobPriority, RetryStrategy, Worker
 from hammerwork_cli.database import connect
 from hammerwork_cli.errors import MissingTablesError, UsageError
-from hammerwork_cli.queries import claims, queues, workers
+from hammerwork_cli.queries import claims, limits, queues, workers
 from hammerwork_cli.queries.claims import End, Ended
 from hammerwork_cli.runtime.claiming import priorities
 from tests.rows import Rows
@@ -390,6 +390,19 @@ def test_a_recurring_job_comes_back_though_its_last_attempt_was_lost_with_its_wo
     assert stage.work(app).completed == 2
     assert stage.one(child) == "Completed"
     assert stage.one(daily, "status, error_message, claim_losses") == ("Pending", None, None)
+
+
+def test_a_recurring_job_whose_next_run_cannot_be_stored_costs_its_neighbours_nothing_when_their_worker_is_lost(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beyond, neighbour = stage.enqueue(
+        *(Job("noop", {}, max_attempts=1).with_cron(f"0 0 3 1 1 * {year}") for year in (2037, 2036))
+    )
+    stage.execute("UPDATE hammerwork_jobs SET scheduled_at = created_at, next_run_at = created_at")
+    # As MySQL, which knows no instant beyond 2038.
+    monkeypatch.setattr(limits, "holds", lambda database, at: at.year < 2037)  # noqa: ARG005
+    assert _lose_worker(stage, jobs=2) == [("w", 1, 1)]
+    assert stage.status(beyond, neighbour) == ["Dead", "Pending"]
 
 
 def test_a_recurring_job_that_loses_its_worker_with_a_batch_uses_up_its_attempts_alone_and_comes_back(
