@@ -11,10 +11,11 @@ from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig
 from hammerwork_cli.database import Timeouts
 from hammerwork_cli.models import Ancestry, new_id
 from hammerwork_cli.queries import claims, dependencies, enqueue, spawning, workers
+from hammerwork_cli.queries.ancestry import LimitError
 from hammerwork_cli.queries.dependencies import Following
 from hammerwork_cli.queries.workers import Heartbeat, Pulse, Registration
 from hammerwork_cli.runtime import runs
-from hammerwork_cli.runtime.claiming import Claiming
+from hammerwork_cli.runtime.claiming import WEIGHTS, Claiming
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.keeper import Keeper
 from hammerwork_cli.runtime.lease import Lease
@@ -191,3 +192,23 @@ def test_a_handler_may_change_its_configuration_and_nobody_elses() -> None:
     own.metadata["list"].append(2)
     assert config.metadata == {"list": [1]}
     assert runs._own(SpawnConfig()).metadata is None
+
+
+def test_a_claim_forgets_how_an_earlier_run_ended(stage: Stage) -> None:
+    (job,) = stage.enqueue(Job("noop"))
+    stage.execute(
+        "UPDATE hammerwork_jobs SET completed_at = created_at, failed_at = created_at, timed_out_at = created_at"
+    )
+    now = stage.database.now() + timedelta(seconds=1)
+    assert claims.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
+    assert stage.one(job, "completed_at, failed_at, timed_out_at") == (None, None, None)
+
+
+def test_priorities_weigh_as_much_as_for_rust_workers() -> None:
+    weights = {priority.name.lower(): weight for priority, weight in WEIGHTS.items()}
+    assert weights == {"background": 1, "low": 2, "normal": 5, "high": 10, "critical": 20}
+
+
+def test_a_limit_that_is_reached_tells_its_value_and_the_root() -> None:
+    error = LimitError("max_descendants", 1_000, 1_001, "root")
+    assert error.message == "max_descendants is 1,000, and this would be 1,001 (root root)."
