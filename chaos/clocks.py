@@ -32,7 +32,7 @@ class Clock:
         self.put(0)
 
     def put(self, seconds: float) -> None:
-        """So far before the real one, or behind it; they notice within a second."""
+        """So far before the real one, or behind it; they notice within two seconds."""
         written = self._file.with_suffix(".new")
         written.write_text(f"{seconds:+.3f}", encoding="ascii")
         written.chmod(0o644)

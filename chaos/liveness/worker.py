@@ -96,15 +96,13 @@ class SimulatedWorker:
                 answer = workers.beat(database, self.id, Pulse())
             except NotFoundError:
                 workers.register(database, self.registration)
-                answer = workers.beat(database, self.id, Pulse())
+                answer = workers.beat(database, self.id, Pulse())._replace(was_lost=True)
         self.beat_at, self.stood_still = self.world.seconds, False
-        self.lease.renew(self.world.seconds, self.world.seconds)
-        if answer.was_lost:
-            self._compare_at = 0.0
+        self.lease.renew(self.world.seconds, self.world.seconds, was_lost=answer.was_lost)
 
     def compare(self) -> None:
         """As runtime/claiming.py."""
-        if self.world.seconds < self._compare_at:
+        if self.world.seconds < self._compare_at and not self.lease.is_doubted:
             return
         known = [job for job, entry in self.entries.items()]
         with self.world.reached() as database:
@@ -113,6 +111,7 @@ class SimulatedWorker:
         for job in compared.not_ours:
             if not self.entries[job].began:
                 del self.entries[job]
+        self.lease.settled = self.lease.doubts
 
     def keep(self, others: dict[str, "SimulatedWorker"]) -> None:
         """As runtime/keeper.py; nobody may be rescued from who lives."""

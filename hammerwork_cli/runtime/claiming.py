@@ -173,7 +173,8 @@ class Claiming:
 
         Only the thread that claims and writes may call it: nothing is on its way between its claims.
         """
-        if time.monotonic() < self._compare_at:
+        doubts = self._lease.doubts
+        if time.monotonic() < self._compare_at and not self._lease.is_doubted:
             return
         self._compare_at = time.monotonic() + self.worker.lease / 2
         known = self._slots.ids()
@@ -184,10 +185,9 @@ class Claiming:
         if dropped := self._slots.drop(compared.not_ours):
             self._claimed -= dropped
             log.warning("%d jobs that had not begun are not this worker's any more.", dropped)
-
-    def compare_soon(self) -> None:
-        """The worker was taken for lost. Safe to call from anywhere."""
-        self._compare_at = 0.0
+        if self._lease.settled != doubts:
+            self._lease.settled = doubts
+            self._slots.go_on()
 
     def give_back(self, jobs: list[Claimed]) -> None:
         """Returns jobs that have not begun, and takes none ahead for a while."""

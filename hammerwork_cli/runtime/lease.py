@@ -18,22 +18,33 @@ class Lease:
 
     Attributes:
         unbroken_since: since when its heartbeats have succeeded without a break of half a lease.
+        doubts: how often it learned that others took its jobs.
+        settled: up to which of these doubts it has compared what it knows with the database. The thread that compares
+            writes it.
     """
 
     def __init__(self, seconds: float, now: float) -> None:
         self.seconds = seconds
         self.unbroken_since = self._answered = now
         self._until = now + seconds
+        self.doubts = self.settled = 0
 
-    def renew(self, sent: float, answered: float) -> None:
-        """A heartbeat that was sent then was answered then."""
+    def renew(self, sent: float, answered: float, *, was_lost: bool = False) -> None:
+        """A heartbeat that was sent then was answered then, and perhaps that others took the worker for lost."""
+        if was_lost:
+            self.doubts += 1  # before the lease is there again
         if answered - self._answered > self.seconds / 2:
             self.unbroken_since = answered
         self._answered, self._until = answered, sent + self.seconds
 
     def is_held(self, now: float) -> bool:
-        """Whether nobody can have taken this worker for lost: it may claim jobs and begin them."""
-        return now < self._until
+        """Whether nobody can have taken its jobs from this worker: it may claim jobs and begin them."""
+        return now < self._until and not self.is_doubted
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether others took jobs from the worker, and it has yet to find out which."""
+        return self.settled != self.doubts
 
     def is_fresh(self, now: float) -> bool:
         """Whether heartbeats succeed at present, so that one who is silent is so alone."""

@@ -62,7 +62,7 @@ class Heart(threading.Thread):
         clock: set with every beat.
         pulse: what to say of the worker.
         on_request: called with ``stop`` or ``restart`` when somebody asks for it.
-        on_renewed: called after each beat; whether others had taken the worker for lost.
+        on_renewed: called after each beat.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Heart(threading.Thread):
         *,
         pulse: Callable[[], Pulse],
         on_request: Callable[[str], None],
-        on_renewed: Callable[[bool], None],
+        on_renewed: Callable[[], None],
     ) -> None:
         super().__init__(name="hammerwork-heart", daemon=True)
         self.connections, self.worker, self.lease, self.clock = connections, worker, lease, clock
@@ -108,12 +108,12 @@ class Heart(threading.Thread):
     def _beat(self, sent: float) -> None:
         # One try: the next one comes soon enough, with a pulse of its own.
         answer = self.connections.run(self._say, patience=0)
-        self.lease.renew(sent, time.monotonic())
+        self.lease.renew(sent, time.monotonic(), was_lost=answer.was_lost)
         self._failures = 0
         self.clock.set(answer.now)
         if answer.was_lost:
             log.warning("Other workers took this worker for lost, and its jobs from it. It is back.")
-        self.on_renewed(answer.was_lost)
+        self.on_renewed()
         if answer.request and answer.request != self._told:
             self._told = answer.request
             self.on_request(answer.request)
@@ -124,4 +124,4 @@ class Heart(threading.Thread):
         except NotFoundError:
             # Somebody removed the row, or the tables.
             workers.register(database, self.worker)
-            return workers.beat(database, self.worker.id, self.pulse())
+            return workers.beat(database, self.worker.id, self.pulse())._replace(was_lost=True)

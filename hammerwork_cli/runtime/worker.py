@@ -446,9 +446,8 @@ class Worker:
     def _is_held(self) -> bool:
         return self._lease.is_held(time.monotonic())
 
-    def _renewed(self, was_lost: bool) -> None:
-        if was_lost:
-            self._claiming.compare_soon()
+    def _renewed(self) -> None:
+        if self._lease.is_doubted:
             self._woken.set()
         self._slots.go_on()
 

@@ -197,7 +197,7 @@ def test_a_clock_steps_while_a_process_runs(tmp_path: Path) -> None:
     except ServerMissingError as error:
         unavailable(str(error))
     clock.put(-3600)
-    script = "import time; print(time.time(), flush=True); input(); time.sleep(1.1); print(time.time())"
+    script = "import time; print(time.time(), flush=True); input(); time.sleep(2.2); print(time.time())"
     with clock.inherited():
         process = subprocess.Popen(
             [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"

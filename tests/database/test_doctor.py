@@ -330,7 +330,7 @@ def test_a_parent_that_is_retried_meanwhile_does_not_take_its_children_with_it(d
     child = rows.job(dead, status="Pending", dependency_status="waiting")
     healer = doctor(database)
     rows.run(f"UPDATE hammerwork_jobs SET status = 'Pending' WHERE id = '{dead}'")
-    assert database.transaction(lambda: healer._fail({child: dead})) == 0
+    assert database.transaction(lambda: healer._fail({child: dead}, to_the_end=True)) == 0
     assert job(database, child)["status"] == "Pending"
 
 

@@ -86,24 +86,43 @@ def test_what_waits_for_a_job_that_was_retried_meanwhile_does_not_fail(stage: St
     assert stage.one(child, "status, dependency_status") == ("Pending", "waiting")
 
 
-def test_a_worker_whose_slots_have_enough_to_do_takes_nothing(stage: Stage) -> None:
-    stage.enqueue(Job("noop"))
-    worker = registered(stage, "name")
-    slots = Slots(1, lambda _: None, lambda: None)
-    slots.put([claimed("a"), claimed("b")])
-    connections = Connections(stage.url, 1)
-    claiming = Claiming(
-        *(worker, connections, slots, Lease(10.0, time.monotonic()), ServerClock()),
+def claiming_of(stage: Stage, slots: Slots, lease: Lease) -> Claiming:
+    return Claiming(
+        *(registered(stage, "name"), Connections(stage.url, 1), slots, lease, ServerClock()),
         poll_interval=1,
         max_jobs=None,
         weighted=False,
     )
+
+
+def test_a_worker_whose_slots_have_enough_to_do_takes_nothing(stage: Stage) -> None:
+    stage.enqueue(Job("noop"))
+    slots = Slots(1, lambda _: None, lambda: None)
+    slots.put([claimed("a"), claimed("b")])
+    claiming = claiming_of(stage, slots, Lease(10.0, time.monotonic()))
     assert claiming.fetch()
     assert (claiming.full, slots.waiting) == (True, 2)
     slots.take_back()
     assert claiming.fetch()
     assert (claiming.full, slots.waiting) == (False, 1)
-    connections.close()
+
+
+def test_a_worker_that_others_took_for_lost_claims_nothing_before_it_has_forgotten_what_went_to_them(
+    stage: Stage,
+) -> None:
+    (job,) = stage.enqueue(Job("noop"))
+    slots = Slots(1, lambda _: None, lambda: None)
+    lease = Lease(10.0, time.monotonic())
+    claiming = claiming_of(stage, slots, lease)
+    claiming.compare()
+    slots.put([claimed("a")])
+    lease.renew(time.monotonic(), time.monotonic(), was_lost=True)
+    claiming.fetch()
+    assert (slots.waiting, stage.one(job)) == (1, "Pending")
+    claiming.compare()
+    assert (slots.waiting, lease.is_held(time.monotonic())) == (0, True)
+    claiming.fetch()
+    assert (slots.waiting, stage.one(job)) == (1, "Running")
 
 
 def test_a_job_of_a_lost_worker_is_nobodys_until_it_is_claimed_again(stage: Stage) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli import Handlers, Job, SpawnContext
+from hammerwork_cli import Handlers, Job, JobPriority, SpawnContext
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import new_id
 from hammerwork_cli.queries import claims, enqueue, workers
@@ -216,23 +216,34 @@ def work(job):
 """
 
 
+@contextlib.contextmanager
+def killed_at_last(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Whatever fails meanwhile: nobody waits for a process that stands still."""
+    try:
+        yield
+    finally:
+        process.kill()
+
+
 @SERVERS
 def test_a_worker_that_stood_still_for_longer_than_its_lease_begins_no_job_that_went_to_others(
     stage: Stage, crew: Crew, tmp_path: Path
 ) -> None:
     (tmp_path / "stopping.py").write_text(STOPPING)
     begun = tmp_path / "begun"
-    jobs = stage.enqueue(*(Job("work", {"stops": number == 20}).with_max_attempts(9) for number in range(24)))
+    priorities = [JobPriority.CRITICAL] * 20 + [JobPriority.HIGH] + [JobPriority.NORMAL] * 40
+    jobs = stage.enqueue(
+        *(Job("work", {"stops": one == JobPriority.HIGH}, priority=one, max_attempts=9) for one in priorities)
+    )
     variables = {"BEGUN": str(begun), "STOPS": "1", "PYTHONPATH": str(ROOT), "HAMMERWORK_DATABASE_URL": stage.url}
     options = ["--lease", "2s", "--concurrency", "1", "--poll-interval", "50ms"]
     command = [sys.executable, "-m", "hammerwork_cli", "worker", "start", "--handlers", "stopping:app", *options]
-    with subprocess.Popen(
-        command, env={**os.environ, **variables}, cwd=tmp_path, stderr=subprocess.PIPE, text=True
-    ) as worker:
+    worker = subprocess.Popen(command, env={**os.environ, **variables}, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    with worker, killed_at_last(worker):
         assert worker.stderr is not None
-        until(lambda: begun.exists() and len(begun.read_text().splitlines()) == 21)
         until(lambda: "T" in Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()[0])
         prefetched = [str(row[0]) for row in stage.rows("id", "status = 'Running'")]
+        assert len(begun.read_text().splitlines()) == 21
         assert len(prefetched) > 1
 
         def elsewhere(job: Job) -> None:

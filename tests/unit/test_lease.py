@@ -117,3 +117,15 @@ def test_who_has_not_been_seen_to_beat_is_undecided() -> None:
     observer.look([beat("two", 1)], 83)
     observer.look([beat("one", 2), beat("two", 1)], 84)
     assert observer.undecided == ["one", "two"]
+
+
+def test_a_worker_whose_jobs_others_took_holds_its_lease_once_it_has_compared() -> None:
+    lease = Lease(10, now=0)
+    lease.renew(sent=20, answered=20, was_lost=True)
+    assert (lease.is_doubted, lease.is_held(21)) == (True, False)
+    compared = lease.doubts
+    lease.renew(sent=22, answered=22, was_lost=True)  # while it compares
+    lease.settled = compared
+    assert not lease.is_held(23)
+    lease.settled = lease.doubts
+    assert lease.is_held(23)
