@@ -58,7 +58,7 @@ class PrivateServer:
     def __init__(self, *, tuned: bool = True, settings: Mapping[str, str] | None = None) -> None:
         self._tuned = tuned
         self._settings = settings or {}
-        self._owner = _owner(self.system_users) if os.geteuid() == 0 else None
+        self._owner = owner(self.system_users) if os.geteuid() == 0 else None
         self.folder = _folder(self._owner)
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -299,7 +299,12 @@ def _mysql_programs() -> tuple[Path, Sequence[str]]:
     raise ServerMissingError("neither MariaDB nor MySQL is installed")
 
 
-def _owner(names: Sequence[str]) -> pwd.struct_passwd:
+def owner(names: Sequence[str]) -> pwd.struct_passwd:
+    """The first of these users that exists.
+
+    Raises:
+        ServerMissingError: none does.
+    """
     for name in names:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)

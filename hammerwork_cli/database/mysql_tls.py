@@ -5,9 +5,9 @@ The driver alone verifies nothing, also when a CA is named, and knows no way to 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from hammerwork_cli.database.tls import readable
 from hammerwork_cli.errors import ConfigError, UnreachableError
 
 MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
@@ -40,9 +40,7 @@ class Tls:
         Raises:
             ConfigError: a mode is not known or does not go with the files, or a file cannot be read.
         """
-        files = {name: str(Path(options[name]).expanduser()) for name in FILES if name in options}
-        for name, path in files.items():
-            _check_file(name, path)
+        files = {name: readable(name, options[name]) for name in FILES if name in options}
         asked = options.get("ssl_mode", options.get("sslmode"))
         if asked is None:
             return cls("VERIFY_IDENTITY" if "ssl_ca" in files else "PREFERRED", files)
@@ -99,13 +97,3 @@ def without_tls(url: object) -> UnreachableError:
     return UnreachableError(
         f"{url} asks for TLS, and the server has none.", hint="Switch it on there, or off in the URL."
     )
-
-
-def _check_file(name: str, path: str) -> None:
-    try:
-        with Path(path).open("rb"):
-            return
-    except OSError as error:
-        raise ConfigError(
-            f"The URL's {name} {path} cannot be read: {error.strerror}.", hint="Check the path and its permissions."
-        ) from None

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.abc import Buffer, PQGen
 from psycopg.types.string import TextLoader
 
-from hammerwork_cli.database import statements
+from hammerwork_cli.database import postgres_tls, statements
 from hammerwork_cli.database.access import Database, Row
 from hammerwork_cli.database.driver_errors import LATER, POSTGRES, Meaning, by_prefix, told
 from hammerwork_cli.errors import AccessDeniedError, ConfigError, HammerworkError, UnreachableError
@@ -79,6 +79,7 @@ class PostgresDatabase(Database):
             # Of the database's own encoding, psycopg would refuse what the server can convert, or hand out bytes.
             client_encoding="utf8",
             **{name: value for name, value in self._network_limits().items() if name not in self.url.options},
+            **postgres_tls.arguments(self.url.raw),
         )
         if isinstance(connection, _ImpatientConnection):
             connection.network = self.timeouts.network or 0

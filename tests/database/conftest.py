@@ -1,6 +1,7 @@
 """Databases in every state that reading must cope with."""
 
 import contextlib
+import os
 import shutil
 import subprocess
 import tempfile
@@ -13,7 +14,7 @@ from chaos.servers import CrashingServer, crashing_server
 from hammerwork_cli.database import Database, connect
 from tests.conftest import unavailable
 from tests.rows import Rows
-from tests.servers import ServerMissingError
+from tests.servers import PrivatePostgres, ServerMissingError, owner
 
 WAYS = {
     "sqlite": ("sqlite", "by_first_parent"),
@@ -84,16 +85,27 @@ def certificates() -> Iterator[Path]:
     certificate(folder, "server", *by, *leaf)
     for file in folder.iterdir():
         file.chmod(0o644)
+    # PostgreSQL takes a key that is its own alone.
+    key = Path(shutil.copy(folder / "server.key", folder / "postgres.key"))
+    key.chmod(0o600)
+    if os.geteuid() == 0:
+        user = owner(PrivatePostgres.system_users)
+        os.chown(key, user.pw_uid, user.pw_gid)
     yield folder
     shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
 def own_server(certificates: Path) -> Iterator[Callable[[str], CrashingServer]]:
-    """``own_server(kind)``: MySQL with TLS, or PostgreSQL without and for few."""
+    """``own_server(kind)``: MySQL, or PostgreSQL for few, with TLS."""
     settings = {
         "mysql": {f"ssl-{what}": str(certificates / name) for what, name in TLS_FILES.items()},
-        "postgres": {"max_connections": "10"},
+        "postgres": {
+            "max_connections": "10",
+            "ssl": "on",
+            "ssl_cert_file": str(certificates / "server.pem"),
+            "ssl_key_file": str(certificates / "postgres.key"),
+        },
     }
     with contextlib.ExitStack() as closing:
         made: dict[str, CrashingServer] = {}

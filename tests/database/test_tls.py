@@ -7,7 +7,6 @@ import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,60 +17,117 @@ from hammerwork_cli.errors import ConfigError, UnreachableError
 from tests.conftest import Outcome
 
 Run = Callable[..., Outcome]
+SERVERS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")]
+HAS_CIPHER = {
+    "postgres": ("SELECT cipher FROM pg_stat_ssl WHERE pid = pg_backend_pid()", 0),
+    "mysql": ("SHOW SESSION STATUS LIKE 'Ssl_cipher'", 1),
+}
+CA = {"postgres": "sslrootcert", "mysql": "ssl_ca"}
+ANY_HOST = {"postgres": "sslmode=verify-ca", "mysql": "ssl-mode=VERIFY_CA"}
 SECRET = "s3cr3t-w0rd"
 CAPABILITIES = 0x003B_A209
 WITH_TLS = 0x800
+TLS_WANTED, GSS_WANTED = 80877103, 80877104
 
 
-@pytest.mark.mysql
 @pytest.mark.parametrize(
-    ("options", "cipher"),
+    ("kind", "options", "cipher"),
     [
-        ("ssl_ca={}/ca.pem", True),
-        ("ssl-ca={}/ca.pem&sslmode=verify-full", True),
-        ("ssl_ca={}/ca.pem&ssl-mode=VERIFY_CA", True),
-        ("ssl-mode=REQUIRED", True),
-        ("sslmode=prefer", True),
-        ("", True),
-        ("ssl-mode=DISABLED", False),
+        pytest.param(kind, options, cipher, marks=getattr(pytest.mark, kind))
+        for kind, options, cipher in [
+            ("mysql", "ssl_ca={}/ca.pem", True),
+            ("mysql", "ssl-ca={}/ca.pem&sslmode=verify-full", True),
+            ("mysql", "ssl_ca={}/ca.pem&ssl-mode=VERIFY_CA", True),
+            ("mysql", "ssl-mode=REQUIRED", True),
+            ("mysql", "sslmode=prefer", True),
+            ("mysql", "", True),
+            ("mysql", "ssl-mode=DISABLED", False),
+            ("postgres", "sslrootcert={}/ca.pem", True),
+            ("postgres", "sslrootcert={}/ca.pem&sslmode=verify-full", True),
+            ("postgres", "sslrootcert={}/ca.pem&sslmode=verify-ca", True),
+            ("postgres", "sslrootcert={}/ca.pem&sslmode=require", True),
+            ("postgres", "sslmode=require", True),
+            ("postgres", "ssl=true", True),
+            ("postgres", "", True),
+            ("postgres", "sslmode=disable", False),
+        ]
     ],
 )
 def test_a_session_has_a_cipher_unless_the_url_declines_it(
-    own_server: Callable[[str], CrashingServer], certificates: Path, options: str, cipher: bool
+    own_server: Callable[[str], CrashingServer], certificates: Path, kind: str, options: str, cipher: bool
 ) -> None:
-    url = f"{own_server('mysql').url}?{options.format(certificates)}"
+    url = f"{own_server(kind).url}?{options.format(certificates)}"
     with contextlib.closing(connect(url)) as database:
-        assert bool(database.query("SHOW SESSION STATUS LIKE 'Ssl_cipher'")[0][1]) == cipher
-        database._abort()  # connects with the same options
+        statement, column = HAS_CIPHER[kind]
+        assert bool(database.query(statement)[0][column]) == cipher
+        if kind == "mysql":
+            database._abort()  # type: ignore[attr-defined]  # connects with the same options
 
 
-@pytest.mark.mysql
+@pytest.mark.parametrize("kind", SERVERS)
 def test_a_server_that_another_ca_signed_or_that_has_another_name_is_refused(
-    own_server: Callable[[str], CrashingServer], certificates: Path, run: Run
+    own_server: Callable[[str], CrashingServer], certificates: Path, run: Run, kind: str
 ) -> None:
-    url = own_server("mysql").url
+    url = own_server(kind).url
     elsewhere = url.replace("127.0.0.1", "localhost")
-    for refused in (f"{url}?ssl_ca={certificates}/other.pem", f"{elsewhere}?ssl_ca={certificates}/ca.pem"):
+    for refused in (f"{url}?{CA[kind]}={certificates}/other.pem", f"{elsewhere}?{CA[kind]}={certificates}/ca.pem"):
         with pytest.raises(UnreachableError, match="TLS failed"):
             connect(refused)
         done = run("job", "list", url=refused)
         assert (done.exit_code, done.stdout) == (4, "")
         assert "TLS failed" in done.stderr
-    connect(f"{elsewhere}?ssl_ca={certificates}/ca.pem&ssl-mode=VERIFY_CA").close()
+    connect(f"{elsewhere}?{CA[kind]}={certificates}/ca.pem&{ANY_HOST[kind]}").close()
+
+
+@pytest.mark.postgres
+def test_of_several_hosts_the_one_that_the_ca_signed_is_used(
+    own_server: Callable[[str], CrashingServer], certificates: Path
+) -> None:
+    url = own_server("postgres").url
+    with impostor("postgres", other(certificates)) as (host, heard):
+        several = f"{url.replace('@', f'@{host},')}?sslrootcert={certificates}/ca.pem"
+        with contextlib.closing(connect(several)) as database:
+            assert database.query("SELECT 1") == [(1,)]
+    assert heard == []
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("url", "said"),
     [
-        ("ssl_ca=/no/such/ca.pem", "/no/such/ca.pem cannot be read"),
-        ("ssl-mode=VERIFY_CA", "needs a CA"),
-        ("ssl-mode=strict", "'strict' is not known"),
-        ("ssl_ca={}/ca.pem&ssl-mode=REQUIRED", "would verify nothing"),
+        ("mysql://me@127.0.0.1:1/jobs?ssl_ca=/no/such/ca.pem", "'/no/such/ca.pem' cannot be read"),
+        ("mysql://me@127.0.0.1:1/jobs?ssl-mode=VERIFY_CA", "needs a CA"),
+        ("mysql://me@127.0.0.1:1/jobs?ssl-mode=strict", "'strict' is not known"),
+        ("mysql://me@127.0.0.1:1/jobs?ssl_ca={}/ca.pem&ssl-mode=REQUIRED", "would verify nothing"),
+        *(
+            (f"postgresql://me@127.0.0.1:1/jobs?{options}", said)
+            for options, said in [
+                ("sslrootcert=/no/such/ca.pem", "sslrootcert: '/no/such/ca.pem' cannot be read"),
+                ("sslrootcert=/no/such/ca.pem&sslmode=require", "cannot be read"),
+                ("sslrootcert=", "sslrootcert: '' cannot be read"),
+                ("sslcert=/no/such/me.pem", "sslcert: '/no/such/me.pem' cannot be read"),
+                ("sslkey=/no/such/me.key", "sslkey: '/no/such/me.key' cannot be read"),
+                ("sslcrl=/no/such/crl.pem", "sslcrl: '/no/such/crl.pem' cannot be read"),
+                ("sslcrldir=/no/such", "sslcrldir: '/no/such' cannot be read"),
+                ("sslmode=strict", "'strict' is not known"),
+                ("sslrootcert={}/ca.pem&sslmode=disable", "would go on without it"),
+                ("sslrootcert={}/ca.pem&sslmode=allow", "would go on without it"),
+                ("sslrootcert={}/ca.pem&sslmode=prefer", "would go on without it"),
+            ]
+        ),
     ],
 )
-def test_options_that_would_not_do_what_they_say_are_refused(certificates: Path, options: str, said: str) -> None:
+def test_options_that_would_not_do_what_they_say_are_refused(certificates: Path, url: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        connect(f"mysql://me@127.0.0.1:1/jobs?{options.format(certificates)}")
+        connect(url.format(certificates))
+
+
+@pytest.mark.parametrize("mode", ["disable", "prefer"])
+def test_a_mode_of_the_environment_is_refused_where_a_ca_is_named(
+    certificates: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setenv("PGSSLMODE", mode)
+    with pytest.raises(ConfigError, match=f"sslmode={mode} would go on without it"):
+        connect(f"postgresql://me@127.0.0.1:1/jobs?sslrootcert={certificates}/ca.pem")
 
 
 # Servers that are not what they seem.
@@ -86,7 +142,7 @@ def receive(connection: socket.socket) -> tuple[int, bytes]:
     return head[3], connection.recv(int.from_bytes(head[:3], "little"), socket.MSG_WAITALL)
 
 
-def ask_for_the_password(connection: socket.socket, tls: ssl.SSLContext | None) -> bytes:
+def ask_as_mysql(connection: socket.socket, tls: ssl.SSLContext | None) -> bytes:
     """What a server does that has caching_sha2_password and does not know the user's password yet."""
     capabilities = CAPABILITIES | (WITH_TLS if tls else 0)
     low, high = capabilities & 0xFFFF, capabilities >> 16
@@ -105,46 +161,107 @@ def full_authentication(connection: socket.socket, number: int) -> bytes:
     return connection.recv(4) + connection.recv(65536)
 
 
+def ask_as_postgresql(connection: socket.socket, tls: ssl.SSLContext | None) -> bytes:
+    """What a server does whose pg_hba.conf says ``password``."""
+    code = struct.unpack(">II", connection.recv(8, socket.MSG_WAITALL))[1]
+    if code == GSS_WANTED or (code == TLS_WANTED and not tls):
+        connection.sendall(b"N")
+        return ask_as_postgresql(connection, tls)
+    if code == TLS_WANTED and tls:
+        connection.sendall(b"S")
+        with tls.wrap_socket(connection, server_side=True) as secured:
+            return clear_text(secured)
+    return clear_text(connection)
+
+
+def clear_text(connection: socket.socket) -> bytes:
+    """What is sent, at first the user's name perhaps, and after that the password."""
+    connection.settimeout(5)
+    connection.recv(65536)
+    connection.sendall(b"R" + struct.pack(">II", 8, 3))
+    return connection.recv(65536)
+
+
+ASK = {"postgres": ask_as_postgresql, "mysql": ask_as_mysql}
+SCHEME = {"postgres": "postgresql", "mysql": "mysql"}
+
+
+def other(certificates: Path) -> ssl.SSLContext:
+    """TLS with a certificate that nobody has reason to believe."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificates / "other.pem", certificates / "other.key")
+    return tls
+
+
 @contextlib.contextmanager
-def impostor(tls: ssl.SSLContext | None) -> Iterator[tuple[str, list[bytes]]]:
-    """The host of one that waits for passwords, and what it heard."""
+def impostor(kind: str, tls: ssl.SSLContext | None) -> Iterator[tuple[str, list[bytes]]]:
+    """The host of one that waits for passwords, however often one comes, and what it heard."""
     heard: list[bytes] = []
 
     def serve(door: socket.socket) -> None:
-        with contextlib.suppress(OSError, IndexError, struct.error):
-            connection = door.accept()[0]
+        while True:
+            try:
+                connection = door.accept()[0]
+            except OSError:
+                return
             connection.settimeout(5)
-            with connection:
-                heard.append(ask_for_the_password(connection, tls))
+            with connection, contextlib.suppress(OSError, IndexError, struct.error):
+                heard.append(ASK[kind](connection, tls))
 
     with socket.create_server(("127.0.0.1", 0)) as door:
         thread = Thread(target=serve, args=[door])
         thread.start()
-        yield f"127.0.0.1:{door.getsockname()[1]}", heard
-        thread.join()
+        try:
+            yield f"127.0.0.1:{door.getsockname()[1]}", heard
+        finally:
+            door.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 @pytest.mark.parametrize(
-    ("options", "has_tls", "gets_it"),
+    ("kind", "options", "has_tls", "gets_it"),
     [
-        ("ssl_ca={}/ca.pem", True, False),
-        ("ssl_ca={}/ca.pem&ssl-mode=VERIFY_CA", True, False),
-        ("ssl_ca={}/ca.pem", False, False),
-        ("ssl_ca={}/ca.pem&ssl-mode=VERIFY_CA", False, False),
-        ("ssl-mode=REQUIRED", False, False),
-        ("ssl-mode=REQUIRED", True, True),  # whoever names no CA believes everybody: docs/connecting.md says so
+        ("mysql", "ssl_ca={}/ca.pem", True, False),
+        ("mysql", "ssl_ca={}/ca.pem&ssl-mode=VERIFY_CA", True, False),
+        ("mysql", "ssl_ca={}/ca.pem", False, False),
+        ("mysql", "ssl_ca={}/ca.pem&ssl-mode=VERIFY_CA", False, False),
+        ("mysql", "ssl-mode=REQUIRED", False, False),
+        ("mysql", "ssl-mode=REQUIRED", True, True),  # whoever names no CA believes everybody: docs/connecting.md
+        ("postgres", "sslrootcert={}/ca.pem", True, False),
+        ("postgres", "sslrootcert={}/ca.pem", False, False),
+        ("postgres", "sslrootcert={}/ca.pem&sslmode=require", True, False),
+        ("postgres", "sslrootcert={}/ca.pem&sslmode=require", False, False),
+        ("postgres", "sslrootcert={}/ca.pem&sslmode=verify-ca", True, False),
+        ("postgres", "sslrootcert={}/ca.pem&sslmode=verify-full", False, False),
+        ("postgres", "sslmode=verify-full", True, False),
+        ("postgres", "sslmode=require", False, False),
+        ("postgres", "sslmode=require", True, True),
     ],
 )
 def test_an_impostor_gets_the_password_only_where_no_ca_is_named(
-    certificates: Path, options: str, has_tls: bool, gets_it: bool
+    certificates: Path, kind: str, options: str, has_tls: bool, gets_it: bool
 ) -> None:
-    tls: Any = None
-    if has_tls:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(certificates / "other.pem", certificates / "other.key")
-    with impostor(tls) as (host, heard), pytest.raises(UnreachableError):
-        connect(f"mysql://me:{SECRET}@{host}/jobs?{options.format(certificates)}")
+    with impostor(kind, other(certificates) if has_tls else None) as (host, heard), pytest.raises(UnreachableError):
+        connect(f"{SCHEME[kind]}://me:{SECRET}@{host}/jobs?{options.format(certificates)}")
     assert any(SECRET.encode() in words for words in heard) == gets_it
+
+
+@pytest.mark.parametrize("place", ["environment", "service"])
+@pytest.mark.parametrize("has_tls", [True, False])
+def test_an_impostor_gets_no_password_where_the_environment_or_a_service_names_the_ca(
+    certificates: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str, has_tls: bool
+) -> None:
+    options = ""
+    if place == "environment":
+        monkeypatch.setenv("PGSSLROOTCERT", f"{certificates}/ca.pem")
+    else:
+        (tmp_path / "services").write_text(f"[jobs]\nsslrootcert={certificates}/ca.pem\n")
+        monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+        options = "service=jobs"
+    tls = other(certificates) if has_tls else None
+    with impostor("postgres", tls) as (host, heard), pytest.raises(UnreachableError):
+        connect(f"postgresql://me:{SECRET}@{host}/jobs?{options}")
+    assert heard == []
 
 
 @contextlib.contextmanager
