@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from chaos.liveness.worker import LEASE, QUEUE, SimulatedWorker
 from chaos.liveness.world import World
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import HammerworkError
+from hammerwork_cli.errors import UnreachableError
 from hammerwork_cli.models import NewJob, schedule
 from hammerwork_cli.queries import enqueue, job_changes
 from hammerwork_cli.queries.job_selections import Named
@@ -49,9 +49,8 @@ class Histories(RuleBasedStateMachine):
         self.world.remember()
         try:
             step()
-        except HammerworkError:
-            if not self.world.is_away:
-                raise
+        except UnreachableError:
+            assert self.world.is_away or any(worker.is_cut or worker.misses_beats for worker in self.workers.values())
 
     def _worker(self, number: int) -> SimulatedWorker | None:
         acting = [worker for worker in self.workers.values() if worker.acts]
@@ -142,6 +141,18 @@ class Histories(RuleBasedStateMachine):
         self.world.is_away = False
         for worker in self.workers.values():
             worker.steady_since = self.world.seconds
+
+    @rule(number=some, wholly=st.booleans())
+    def cut_off(self, number: int, wholly: bool) -> None:
+        """One worker, or its heartbeat alone, does not reach the server; the others do."""
+        if worker := self._worker(number):
+            worker.cut_off(wholly=wholly)
+
+    @rule(number=some)
+    def reconnect(self, number: int) -> None:
+        cut = [worker for worker in self.workers.values() if worker.is_cut or worker.misses_beats]
+        if cut:
+            cut[number % len(cut)].reconnect()
 
     @rule(steps=st.integers(1, 3))
     def forget(self, steps: int) -> None:

@@ -1,10 +1,13 @@
 """A simulated worker: the real queries, lease and observer, used as the real one uses them, one step at a time."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chaos.liveness.world import World
-from hammerwork_cli.errors import HammerworkError, NotFoundError
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import HammerworkError, NotFoundError, UnreachableError
 from hammerwork_cli.models import moment, new_id
 from hammerwork_cli.queries import claims, workers
 from hammerwork_cli.queries.claims import Claimed, End, Ended
@@ -44,7 +47,9 @@ class SimulatedWorker:
         entries: the jobs that it knows, by id.
         is_dead: it was killed.
         is_paused: it stands still, with all its threads.
-        stood_still: it was paused since its last heartbeat. Only then may others find it lost while it lives.
+        is_cut: it alone does not reach the server.
+        misses_beats: its heartbeats alone do not reach the server.
+        stood_still: it was paused or cut off since its last heartbeat. Only then may others take it for lost.
         beat_at: when its last heartbeat succeeded, by the monotonic clock.
         steady_since: since when it runs without a break, by the monotonic clock.
     """
@@ -54,18 +59,34 @@ class SimulatedWorker:
         self.registration = Registration(new_id(), f"w{number}", "host", number, "0", (QUEUE,), (), SLOTS, LEASE)
         self.id = self.registration.id
         self.entries: dict[str, Entry] = {}
-        self.is_dead = self.is_paused = self.stood_still = False
+        self.is_dead = self.is_paused = self.is_cut = self.misses_beats = self.stood_still = False
         self.beat_at = self.steady_since = world.seconds
         self.lease = Lease(LEASE, world.seconds)
         self._observer = Observer(self.id, self.lease)
         self._compare_at = world.seconds + LEASE / 2
-        with world.reached() as database:
+        with self._reached() as database:
             workers.register(database, self.registration)
 
     @property
     def acts(self) -> bool:
         """Whether it does anything at present."""
         return not (self.is_dead or self.is_paused)
+
+    @contextmanager
+    def _reached(self) -> Iterator[Database]:
+        if self.is_cut:
+            raise UnreachableError("This worker does not reach the server.")
+        with self.world.reached() as database:
+            yield database
+
+    def cut_off(self, *, wholly: bool) -> None:
+        """It, or its heartbeat alone, does not reach the server."""
+        self.is_cut, self.misses_beats, self.stood_still = wholly, not wholly, True
+
+    def reconnect(self) -> None:
+        """It reaches the server again."""
+        self.is_cut = self.misses_beats = False
+        self.steady_since = self.world.seconds
 
     def pause(self) -> None:
         """It stands still."""
@@ -91,7 +112,9 @@ class SimulatedWorker:
 
     def beat(self) -> None:
         """As runtime/pulse.py."""
-        with self.world.reached() as database:
+        if self.misses_beats:
+            raise UnreachableError("This heartbeat does not reach the server.")
+        with self._reached() as database:
             try:
                 answer = workers.beat(database, self.id, Pulse())
             except NotFoundError:
@@ -105,7 +128,7 @@ class SimulatedWorker:
         if self.world.seconds < self._compare_at and not self.lease.is_doubted:
             return
         known = [job for job, entry in self.entries.items()]
-        with self.world.reached() as database:
+        with self._reached() as database:
             compared = claims.compare(database, self.id, known)
         self._compare_at = self.world.seconds + LEASE / 2
         for job in compared.not_ours:
@@ -115,7 +138,7 @@ class SimulatedWorker:
 
     def keep(self, others: dict[str, "SimulatedWorker"]) -> None:
         """As runtime/keeper.py; nobody may be rescued from who lives."""
-        with self.world.reached() as database:
+        with self._reached() as database:
             heartbeats = [*workers.heartbeats(database), *workers.holders(database)]
             for lost in self._observer.look(heartbeats, self.world.seconds):
                 done = workers.rescue(database, lost, self.world.now())
@@ -136,7 +159,7 @@ class SimulatedWorker:
         if not self.lease.is_held(self.world.seconds):
             return
         free = SLOTS - sum(1 for entry in self.entries.values() if entry.began and entry.ended is None)
-        with self.world.reached() as database:
+        with self._reached() as database:
             taken = claims.claim(database, QUEUE, worker=self.id, now=self.world.now(), limit=limit, slots=max(0, free))
         if unanswered:
             self._compare_at = 0.0
@@ -185,7 +208,7 @@ class SimulatedWorker:
         for entry in [one for one in self.entries.values() if one.ended is not None]:
             assert entry.ended is not None
             assert entry.at is not None
-            with self.world.reached() as database:
+            with self._reached() as database:
                 settled = claims.settle(database, [entry.ended], entry.at)
             if unanswered:
                 return
@@ -205,7 +228,7 @@ class SimulatedWorker:
     def give_back(self) -> None:
         """What has not begun goes back: it waited for too long, or the worker stops."""
         back = [entry.job for entry in self.entries.values() if not entry.began]
-        with self.world.reached() as database:
+        with self._reached() as database:
             claims.give_back(database, back)
         for job in back:
             del self.entries[job.id]

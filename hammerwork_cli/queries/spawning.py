@@ -1,7 +1,7 @@
 """Spawning: a parent's completion, its children and the record of it are one guarded transaction."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -291,6 +291,18 @@ def pending_requests(database: Database, worker: Registration, limit: int = 20) 
 def requests(database: Database, job: str) -> list[SpawnRequest]:
     """All requests for a job, the newest first."""
     return [SpawnRequest._make(row) for row in database.rows("spawning.requests", job=job)]
+
+
+def return_unknown_requests(database: Database, worker: str, known: Collection[str]) -> int:
+    """Returns requests that the database says a worker has and that it does not know; how many.
+
+    Args:
+        database: where.
+        worker: its id. Nobody takes requests for it meanwhile.
+        known: ids of the requests that wait or are being fulfilled there.
+    """
+    unknown = {str(row[0]) for row in database.rows("spawning.requests_of", worker=worker)}.difference(known)
+    return database.run("spawning.return_requests", worker=worker, ids=database.ids(sorted(unknown))) if unknown else 0
 
 
 def take_request(database: Database, wish: SpawnRequest, worker: str, now: datetime) -> Claimed | None:

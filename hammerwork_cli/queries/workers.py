@@ -155,7 +155,7 @@ def end(database: Database, worker: str, name: str, pulse: Pulse, now: datetime)
 
     def work() -> None:
         lost_jobs.return_lost(database, worker, name, now)
-        database.run("spawning.return_requests", worker=worker)
+        database.run("spawning.return_requests", worker=worker, ids=None)
         database.run("workers.end", id=worker, state="stopped", completed=pulse.completed, failed=pulse.failed)
 
     database.transaction(work)
@@ -198,7 +198,7 @@ def rescue(database: Database, lost: Heartbeat, now: datetime) -> tuple[int, int
         if lost.beats is not None and not database.run("workers.bury", **known):
             return None
         job_counts = lost_jobs.return_lost(database, lost.id, lost.name, now)
-        database.run("spawning.return_requests", worker=lost.id)
+        database.run("spawning.return_requests", worker=lost.id, ids=None)
         return job_counts
 
     return database.transaction(work)

@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.errors import HammerworkError, RetryableError
-from hammerwork_cli.models import SpawnRequest
-from hammerwork_cli.queries import spawning, workers
+from hammerwork_cli.queries import workers
 from hammerwork_cli.queries.doctor import Doctor
 from hammerwork_cli.queries.workers import Registration
 from hammerwork_cli.runtime.connections import Connections
@@ -30,7 +29,7 @@ class Keeper(threading.Thread):
         worker: whose thread it is.
         lease: of this worker.
         clock: the server's.
-        on_requests: called with requests to spawn that wait for somebody.
+        take_requests: takes requests to spawn that wait for somebody.
         wake: called when there may be new jobs.
     """
 
@@ -41,12 +40,12 @@ class Keeper(threading.Thread):
         lease: Lease,
         clock: ServerClock,
         *,
-        on_requests: Callable[[Database, list[SpawnRequest]], None],
+        take_requests: Callable[[Database], None],
         wake: Callable[[], None],
     ) -> None:
         super().__init__(name="hammerwork-keeper", daemon=True)
         self.connections, self.worker, self.clock = connections, worker, clock
-        self.on_requests, self.wake = on_requests, wake
+        self._take_requests, self.wake = take_requests, wake
         self.interval = beat_interval(worker.lease)
         self.stopped = threading.Event()  # set by the worker when it ends
         self.undecided: frozenset[str] | None = None
@@ -98,11 +97,6 @@ class Keeper(threading.Thread):
         elif any(job_counts):
             log.warning("Worker %s is lost: %d of its jobs may run again, %d are dead.", lost.name, *job_counts)
             self.wake()
-
-    def _take_requests(self, database: Database) -> None:
-        requests = spawning.pending_requests(database, self.worker)
-        if requests:
-            self.on_requests(database, requests)
 
     def _sweep(self, database: Database) -> None:
         """Releases, page by page, jobs that other programs left waiting although what they wait for has ended."""

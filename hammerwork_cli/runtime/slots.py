@@ -119,6 +119,12 @@ class Slots:
             running = {run.job.id for run in self._runs if not run.over}
             return waiting | running | {ended.job.id for ended in self._ended}
 
+    def wishes(self) -> set[str]:
+        """Ids of the requests that wait here or are being fulfilled."""
+        with self._work:
+            works = [*(work for work, _ in self._waiting), *(run.work for run in self._runs)]
+        return {work.request.id for work in works if isinstance(work, Wish)}
+
     def slowest(self) -> float | None:
         """Seconds that the slowest runs take, lately or by now; ``None`` when nobody knows yet."""
         now = time.monotonic()

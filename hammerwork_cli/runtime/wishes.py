@@ -1,14 +1,15 @@
 """Requests to spawn again: a worker's keeper takes them, its slots fulfil them."""
 
+import logging
 import threading
-from collections.abc import Iterable
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import SpawnRequest
 from hammerwork_cli.queries import spawning
 from hammerwork_cli.queries.workers import Registration
 from hammerwork_cli.runtime.pulse import ServerClock
 from hammerwork_cli.runtime.slots import Slots, Wish
+
+log = logging.getLogger("hammerwork")
 
 
 class Wishes:
@@ -25,10 +26,16 @@ class Wishes:
         self._taking = threading.Lock()
         self._closed = False
 
-    def take(self, database: Database, requests: Iterable[SpawnRequest]) -> None:
-        """Takes those that no other worker was faster to take."""
+    def take(self, database: Database) -> None:
+        """Takes requests that wait for somebody, and gives back those that the worker has without knowing.
+
+        It does not know a request when its commit was not answered, when the server forgot that it had ended, or when
+        its end could not be written.
+        """
         with self._taking:
-            for request in requests:
+            if returned := spawning.return_unknown_requests(database, self.worker.id, self._slots.wishes()):
+                log.warning("%d requests that this worker had without knowing wait again.", returned)
+            for request in spawning.pending_requests(database, self.worker):
                 if self._closed:
                     return
                 job = spawning.take_request(database, request, self.worker.id, self._clock.now())

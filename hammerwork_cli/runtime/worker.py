@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Self
 from hammerwork_cli import __version__
 from hammerwork_cli.database import Database, DatabaseUrl
 from hammerwork_cli.errors import DatabaseError, HammerworkError, MissingTablesError, UsageError
-from hammerwork_cli.models import SpawnRequest, new_id
-from hammerwork_cli.queries import claims, spawning, workers
+from hammerwork_cli.models import new_id
+from hammerwork_cli.queries import claims, workers
 from hammerwork_cli.queries.claims import End, Ended
 from hammerwork_cli.queries.workers import Pulse, Registration
 from hammerwork_cli.runtime.claiming import Claiming
@@ -283,7 +283,7 @@ class Worker:
             on_renewed=self._renewed,
         )
         self._keeper = Keeper(
-            for_keeper, registration, self._lease, self._clock, on_requests=self._wished, wake=self._wake
+            for_keeper, registration, self._lease, self._clock, take_requests=self._take_requests, wake=self._wake
         )
         self._listener = Listener(for_listener, registration.queues, self._wake)
 
@@ -384,7 +384,7 @@ class Worker:
 
     def _drained(self, database: Database) -> bool:
         soon = self._clock.now() + timedelta(seconds=DRAIN_SECONDS)
-        self._wished(database, spawning.pending_requests(database, self._wishes.worker))
+        self._take_requests(database)
         return (
             self._slots.empty
             and not self._may_come_back(database)
@@ -455,9 +455,9 @@ class Worker:
         self._claiming.wake()
         self._woken.set()
 
-    def _wished(self, database: Database, requests: list[SpawnRequest]) -> None:
+    def _take_requests(self, database: Database) -> None:
         if not self._stopping:
-            self._wishes.take(database, requests)
+            self._wishes.take(database)
 
 
 def _handlers(given: Handlers | Callable[[Job], Any] | None, queues: Sequence[str]) -> tuple[Handlers, tuple[str, ...]]:

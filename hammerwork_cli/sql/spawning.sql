@@ -163,7 +163,12 @@ WHERE id = :id AND state = 'pending'
 UPDATE hammerwork_spawn_requests SET state = :state, ended_at = :now, children = :children, error_message = :error
 WHERE id = :id AND state = 'running' AND claim_token = :token
 
+-- name: requests_of
+-- Which requests a worker has as the database knows it.
+SELECT id FROM hammerwork_spawn_requests WHERE state = 'running' AND claimed_by = :worker
+
 -- name: return_requests
--- Requests that a lost worker had taken.
+-- Requests that a worker had taken wait again: all when it is lost, those that it does not know when it lives.
 UPDATE hammerwork_spawn_requests SET state = 'pending', claim_token = NULL, claimed_by = NULL
 WHERE state = 'running' AND claimed_by = :worker
+AND id {among} -- when :ids

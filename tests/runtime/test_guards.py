@@ -146,7 +146,7 @@ def test_a_worker_that_beat_again_is_observed_anew(stage: Stage) -> None:
     own = registered(stage, "own")
     keeper = Keeper(
         *(connections, own, Lease(10.0, time.monotonic()), ServerClock()),
-        on_requests=lambda *_: None,
+        take_requests=lambda _: None,
         wake=lambda: None,
     )
     keeper._observer.look([seen], time.monotonic())

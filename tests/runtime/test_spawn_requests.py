@@ -1,8 +1,13 @@
 """What is asked of a worker for a job that has completed: to spawn again."""
 
+from typing import Any
+
+import pytest
+
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
+from hammerwork_cli.errors import DatabaseError
 from hammerwork_cli.queries import spawning
-from tests.runtime.conftest import Stage
+from tests.runtime.conftest import Crew, Stage, until
 
 
 def test_what_is_spawned_on_request_counts_among_the_descendants(stage: Stage, app: Handlers) -> None:
@@ -18,3 +23,31 @@ def test_what_is_spawned_on_request_counts_among_the_descendants(stage: Stage, a
     states = [(wish.state, wish.children) for wish in spawning.requests(stage.database, parent.id)]
     assert sorted(states) == [("done", 3), ("failed", 0)]
     assert len(stage.children(parent)) == 6
+
+
+@pytest.mark.parametrize("what", ["take_request", "fulfil"])
+def test_a_request_that_its_worker_does_not_know_any_more_is_fulfilled_once(
+    stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    crew.handlers.register_handler("parent", lambda _: [Job("counted")])
+    (parent,) = stage.enqueue(Job("parent"))
+    crew.begin(lease=1.0)
+    until(lambda: stage.one(parent) == "Completed")
+    original, told = getattr(spawning, what), []
+
+    def once(*args: Any, **values: Any) -> Any:
+        if what == "take_request":
+            answer = original(*args, **values)
+        told.append(what)
+        if len(told) == 1:
+            # As when a commit is not answered, or when neither a result nor a refusal can be written.
+            raise DatabaseError("No answer.")
+        return answer if what == "take_request" else original(*args, **values)
+
+    monkeypatch.setattr(spawning, what, once)
+    if what == "fulfil":
+        monkeypatch.setattr(spawning, "refuse", lambda *_: told.append("refused"))
+    spawning.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
+    until(lambda: [wish.state for wish in spawning.requests(stage.database, parent.id)] == ["done"])
+    assert len(stage.children(parent)) == 2
+    assert len(told) == (2 if what == "take_request" else 3)
