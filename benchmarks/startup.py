@@ -25,7 +25,7 @@ def program() -> list[str]:
     """The installed program of this environment, its bytecode compiled."""
     compileall.compile_dir(Path(hammerwork_cli.__file__).parent, quiet=2)
     script = Path(sys.executable).with_name("hammerwork")
-    return [str(script)] if script.exists() else [sys.executable, "-m", "hammerwork_cli"]
+    return [str(script)] if script.exists() else [sys.executable, "-P", "-m", "hammerwork_cli"]
 
 
 def interpreter() -> str:

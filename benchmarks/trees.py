@@ -124,7 +124,7 @@ def _memory(url: str, workload: Workload) -> Result:
         "print(peak_kib() - before, len(tree.nodes))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, url, workload.root],
+        [sys.executable, "-P", "-c", script, url, workload.root],
         env=environment(PYTHONPATH=os.pathsep.join(sys.path)),
         stdout=subprocess.PIPE,
         encoding="utf-8",

@@ -1,4 +1,4 @@
-"""``python -m hammerwork_cli``, and the console script."""
+"""``python -P -m hammerwork_cli``, and the console script."""
 
 import os
 import sys
@@ -34,6 +34,8 @@ def _answer() -> None:
 
 if __name__ == "__main__":
     if not sys.flags.safe_path:
-        # -m puts the current folder before the standard library: what lies there must not take the place of that.
-        sys.path.append(sys.path.pop(0))
+        # -m puts the current folder before all others, where what lies there by chance would be imported.
+        folder = sys.path.pop(0)
+        if os.path.dirname(os.path.dirname(os.path.abspath(__file__))) == folder:  # noqa: PTH100, PTH120
+            sys.path.append(folder)  # this package lies there, and is not installed
     main()

@@ -270,7 +270,7 @@ def hammerwork(clean_environment: dict[str, str], tmp_path: Path) -> Callable[..
     """``hammerwork(*args, url=, input=, env=, timeout=)``: the installed program, in a process of its own."""
     installed = Path(sys.executable).with_name("hammerwork")
     # A Python that only has the dependencies runs the source tree.
-    command = [str(installed)] if installed.exists() else [sys.executable, "-m", "hammerwork_cli"]
+    command = [str(installed)] if installed.exists() else [sys.executable, "-P", "-m", "hammerwork_cli"]
     path = {} if installed.exists() else {"PYTHONPATH": str(ROOT)}
 
     def run(

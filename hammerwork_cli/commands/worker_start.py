@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +13,7 @@ import typer
 
 from hammerwork_cli.commands.options import Format, FormatOption, duration
 from hammerwork_cli.context import Context
-from hammerwork_cli.errors import UsageError
+from hammerwork_cli.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from hammerwork_cli.runtime.worker import Worker, WorkerReport
@@ -130,6 +130,7 @@ def start(
     from hammerwork_cli.runtime.loading import OWN_VARIABLES, load
 
     context: Context = ctx.obj
+    _import_before_the_application(context)
     folder, secrets = Path.cwd(), {name: os.environ.pop(name) for name in OWN_VARIABLES if name in os.environ}
     given = {
         "queues": tuple(queue or ()),
@@ -178,6 +179,18 @@ def _report_alone(context: Context, *, as_json: bool) -> Iterator[None]:
     finally:
         context.stderr.flush()
         raw.settle()
+
+
+def _import_before_the_application(context: Context) -> None:
+    """What is used of this package: its optional imports must find nothing in the application's folder."""
+    from hammerwork_cli.database import DatabaseUrl, driver
+    from hammerwork_cli.runtime import worker
+
+    del worker
+    url = context.settings.get("database_url", context.options.get("database_url")).value
+    if url is not None:
+        with suppress(ConfigError):  # the worker that is loaded may have another one
+            driver(DatabaseUrl.parse(url))
 
 
 def _seconds(option: str, text: str | None) -> float | None:

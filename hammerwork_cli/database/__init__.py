@@ -2,11 +2,12 @@
 
 import sys
 
+from hammerwork_cli import app_path
 from hammerwork_cli.database.access import PATIENT, Database, Timeouts
 from hammerwork_cli.database.url import DatabaseUrl, redact
 from hammerwork_cli.errors import ConfigError
 
-__all__ = ["PATIENT", "Database", "DatabaseUrl", "Timeouts", "connect", "redact"]
+__all__ = ["PATIENT", "Database", "DatabaseUrl", "Timeouts", "connect", "driver", "redact"]
 
 
 def connect(url: str | DatabaseUrl, timeouts: Timeouts = PATIENT) -> Database:
@@ -21,19 +22,30 @@ def connect(url: str | DatabaseUrl, timeouts: Timeouts = PATIENT) -> Database:
         UnreachableError, AccessDeniedError: the server does not answer, or not to this user.
     """
     parsed = DatabaseUrl.parse(url) if isinstance(url, str) else url
-    if parsed.dialect == "postgresql":
-        _require("psycopg", "psycopg[binary]")
-        from hammerwork_cli.database.postgres import PostgresDatabase
+    with app_path.without():
+        return driver(parsed)(parsed, timeouts)
 
-        return PostgresDatabase(parsed, timeouts)
-    if parsed.dialect == "mysql":
-        _require("mysql.connector", "mysql-connector-python")
-        from hammerwork_cli.database.mysql import MySQLDatabase
 
-        return MySQLDatabase(parsed, timeouts)
-    from hammerwork_cli.database.sqlite import SqliteDatabase
+def driver(url: DatabaseUrl) -> type[Database]:
+    """Imports the driver of a database.
 
-    return SqliteDatabase(parsed, timeouts)
+    Raises:
+        ConfigError: it is not installed.
+    """
+    with app_path.without():
+        if url.dialect == "postgresql":
+            _require("psycopg", "psycopg[binary]")
+            from hammerwork_cli.database.postgres import PostgresDatabase
+
+            return PostgresDatabase
+        if url.dialect == "mysql":
+            _require("mysql.connector", "mysql-connector-python")
+            from hammerwork_cli.database.mysql import MySQLDatabase
+
+            return MySQLDatabase
+        from hammerwork_cli.database.sqlite import SqliteDatabase
+
+        return SqliteDatabase
 
 
 def _require(driver: str, package: str) -> None:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
 
+from hammerwork_cli import app_path
 from hammerwork_cli.errors import UsageError
 
 _MONTHS = "january february march april may june july august september october november december"
@@ -167,7 +168,8 @@ def _zone(name: str) -> tzinfo:
     try:
         if name in _FILES or name.startswith(("posix/", "right/")):
             raise ValueError(name)
-        return ZoneInfo(name)
+        with app_path.without():  # it looks for tzdata, and the name is a job's
+            return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
         raise UsageError(
             f"There is no time zone {name!r:.60}.", hint="It is a name such as Europe/Oslo, or UTC."

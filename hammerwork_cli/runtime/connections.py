@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
+from hammerwork_cli import app_path
 from hammerwork_cli.database import PATIENT, Database, DatabaseUrl, Timeouts, connect
 from hammerwork_cli.errors import ConnectionLostError, RetryableError, UnreachableError
 
@@ -53,8 +54,8 @@ class Connections:
         """Another process has these connections, and threads that are not here may have held the lock."""
         if self._process == os.getpid():
             return
-        import ctypes
-
+        with app_path.without():
+            import ctypes
         # To forget them would close them, and the driver of MySQL would say goodbye for the other process.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._free))
         self._begin(threading.Event())

@@ -9,6 +9,7 @@ from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import Any
 
+from hammerwork_cli import app_path
 from hammerwork_cli.runtime.failures import JobError, OutOfTimeError
 
 GRACE_SECONDS = 0.05
@@ -72,7 +73,8 @@ class _Loop(threading.Thread):
     """
 
     def __init__(self) -> None:
-        import asyncio
+        with app_path.without():
+            import asyncio
 
         super().__init__(name="hammerwork-loop", daemon=True)
         self._loop = asyncio.new_event_loop()
@@ -93,7 +95,8 @@ class _Loop(threading.Thread):
 
     def submit(self, awaitable: Any) -> Future[Any]:
         """Begins a coroutine, in a copy of the caller's context variables."""
-        import asyncio
+        with app_path.without():
+            import asyncio
 
         with self._lock:
             if self.over is not None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hammerwork_cli import app_path
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import Ancestry, SpawnConfig
 from hammerwork_cli.runtime import logs, streams
@@ -39,11 +40,13 @@ class Start(NamedTuple):
         target: the handlers as ``module:attribute``.
         url: of the database.
         log: level, and whether it is JSON; ``None`` where the worker's log is not ours.
+        folders: where the application's own modules are.
     """
 
     target: str
     url: str
     log: tuple[str, bool] | None
+    folders: list[str]
 
 
 class ContextRecord(NamedTuple):
@@ -109,7 +112,7 @@ def _begin(pipe: Pipe) -> None:
     if start.log is not None:
         logs.configure(start.log[0], as_json=start.log[1])
     try:
-        handlers = reload_handlers(start.target)
+        handlers = reload_handlers(start.target, start.folders)
     except BaseException as error:  # noqa: BLE001  told to the worker
         pipe.send(number, Answer("error", failure(error)))
         return
@@ -213,7 +216,8 @@ class _Server:
         if not inspect.isawaitable(value):
             return value
         if self._loop is None or self._loop.is_closed():
-            import asyncio
+            with app_path.without():
+                import asyncio
 
             self._loop = asyncio.new_event_loop()
         task = self._loop.create_task(_awaited(value), context=self._variables)
@@ -224,8 +228,8 @@ class _Server:
         return task.result()
 
     def _context(self, record: ContextRecord) -> SpawnContext:
-        from hammerwork_cli.runtime.queue import Queue
-
+        with app_path.without():
+            from hammerwork_cli.runtime.queue import Queue
         if self._queue is None:
             self._queue = Queue(self._url)
         number = self._number

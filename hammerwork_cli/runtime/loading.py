@@ -2,12 +2,13 @@
 
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from hammerwork_cli import app_path
 from hammerwork_cli.errors import ConfigError
 from hammerwork_cli.runtime.handlers import Handlers
 
@@ -34,8 +35,7 @@ def load(target: str, folder: Path | None = None) -> "Handlers | Worker":
             and where it happened.
     """
     folder = (folder or Path()).absolute()
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))
+    app_path.add(str(folder))
     return _found(target, folder)
 
 
@@ -63,8 +63,15 @@ def load_handlers(target: str) -> Handlers:
     return _handlers(load(target))
 
 
-def reload_handlers(target: str) -> Handlers:
-    """The same in another process, whose path of modules is that of the process that has loaded them already."""
+def reload_handlers(target: str, folders: Iterable[str]) -> Handlers:
+    """The same in another process.
+
+    Args:
+        target: as for :func:`load`.
+        folders: what the process that has loaded them already has added to the path of modules.
+    """
+    for folder in folders:
+        app_path.add(folder)
     return _handlers(_found(target, Path.cwd()))
 
 

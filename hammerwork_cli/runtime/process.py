@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+from hammerwork_cli import app_path
 from hammerwork_cli.runtime.failures import JobError, RemoteError
 from hammerwork_cli.runtime.isolated import Answer, Failure, Start
 from hammerwork_cli.runtime.loading import OWN_VARIABLES
@@ -50,7 +51,7 @@ class Process:
                         "-c",
                         _PROGRAM,
                         str(theirs.fileno()),
-                        *sys.path,
+                        *app_path.others(),
                     ],
                     stdin=subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(),),
@@ -169,4 +170,4 @@ def start_of(target: str, url: str, log: tuple[str, bool] | None) -> Start:
         main: Any = sys.modules["__main__"]
         spec = getattr(main, "__spec__", None)
         name = spec.name if spec else os.path.splitext(os.path.basename(main.__file__))[0]  # noqa: PTH119, PTH122
-    return Start(name + colon + attribute, url, log)
+    return Start(name + colon + attribute, url, log, app_path.added())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from hammerwork_cli import __version__
+from hammerwork_cli import __version__, app_path
 from hammerwork_cli.database import Database, DatabaseUrl
 from hammerwork_cli.errors import DatabaseError, HammerworkError, MissingTablesError, UsageError
 from hammerwork_cli.models import new_id
@@ -237,8 +237,8 @@ class Worker:
         self._connections.run(self._look, patience=0)
         handlers = self.handlers
         if self.isolation == "process" and self.named is not None:
-            from hammerwork_cli.runtime.isolation import processes
-
+            with app_path.without():
+                from hammerwork_cli.runtime.isolation import processes
             self._processes = processes(self.named, self.url)
             handlers = self._processes.handlers(handlers)
         self._runner = Runner(handlers, self._pool, for_handlers, self._clock, self.retry)

@@ -22,7 +22,7 @@ from tests.conftest import ROOT, unavailable
 from tests.rows import START
 from tests.shells import SHELLS, Shell, missing
 
-PROGRAM = f"env PYTHONPATH='{ROOT}' '{sys.executable}' -m hammerwork_cli"
+PROGRAM = f"env PYTHONPATH='{ROOT}' '{sys.executable}' -P -m hammerwork_cli"
 
 HOSTILE = {
     "aa": "aa $(touch canary)",
@@ -233,7 +233,7 @@ def values(*words: str, env: dict[str, str]) -> tuple[str, float]:
     """What ``--complete-values`` prints, and how many seconds it took; it never says anything else."""
     begun = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", "hammerwork_cli", "--complete-values", *words],
+        [sys.executable, "-P", "-m", "hammerwork_cli", "--complete-values", *words],
         env={"PYTHONPATH": str(ROOT), **env},
         capture_output=True,
         encoding="utf-8",
@@ -362,7 +362,7 @@ def test_values_from_sqlite_load_next_to_nothing(filled: Callable[..., str], cle
     url = filled([job(f"queue-{number % 20}", number) for number in range(20_000)])
     env = {**clean_environment, "HAMMERWORK_DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
     imported = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "hammerwork_cli", "--complete-values", "queues"],
+        [sys.executable, "-X", "importtime", "-P", "-m", "hammerwork_cli", "--complete-values", "queues"],
         env=env,
         capture_output=True,
         encoding="utf-8",

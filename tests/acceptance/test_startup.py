@@ -17,7 +17,7 @@ HEAVY = {"rich", "tabulate", "asyncio", "pydantic", "importlib.metadata", "click
 
 def loaded(*words: str, env: dict[str, str]) -> set[str]:
     """The modules that a command imported."""
-    command = [sys.executable, "-X", "importtime", "-m", "hammerwork_cli", *words]
+    command = [sys.executable, "-X", "importtime", "-P", "-m", "hammerwork_cli", *words]
     environment = {**env, "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
     done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=True)
     return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}

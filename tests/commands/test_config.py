@@ -343,7 +343,7 @@ def test_a_terminal_shows_whole_words_and_an_address_in_one_piece(
     controller, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (40, width))
     environment = {**os.environ, **clean_environment, "TERM": "xterm", "HAMMERWORK_DATABASE_URL": URL, "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "hammerwork_cli", "config", "show"]
+    command = [sys.executable, "-P", "-m", "hammerwork_cli", "config", "show"]
     subprocess.run(command, env=environment, stdout=terminal, stderr=subprocess.DEVNULL, check=True)
     shown = os.read(controller, 65536).decode()
     os.close(terminal)

@@ -48,7 +48,7 @@ def test_the_handlers_of_the_demo_are_there_for_a_worker(
 
 
 def test_on_a_terminal_the_tree_grows_before_ones_eyes(clean_environment: dict[str, str], tmp_path: Path) -> None:
-    program = [sys.executable, "-m", "hammerwork_cli", "demo", "--folder", str(tmp_path)]
+    program = [sys.executable, "-P", "-m", "hammerwork_cli", "demo", "--folder", str(tmp_path)]
     with Terminal(program, {**clean_environment, "TERM": "xterm"}) as terminal:
         terminal.shows("1 job: 1 running")
         terminal.shows("41 jobs:")
@@ -58,7 +58,7 @@ def test_on_a_terminal_the_tree_grows_before_ones_eyes(clean_environment: dict[s
 
 
 def test_who_has_seen_enough_gets_the_tree_as_it_is(clean_environment: dict[str, str], tmp_path: Path) -> None:
-    program = [sys.executable, "-m", "hammerwork_cli", "demo", "--folder", str(tmp_path)]
+    program = [sys.executable, "-P", "-m", "hammerwork_cli", "demo", "--folder", str(tmp_path)]
     with Terminal(program, {**clean_environment, "TERM": "xterm"}) as terminal:
         terminal.shows("9 jobs:")
         terminal.press("q")

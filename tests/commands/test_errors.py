@@ -208,7 +208,7 @@ def test_a_closed_pipe_ends_quietly(migrated_url: str, clean_environment: dict[s
     root = rows.job()
     database.transaction(lambda: [rows.job(root) for _ in range(3000)])
     database.close()
-    command = [sys.executable, "-m", "hammerwork_cli", "spawn", "tree", root, "--format", "jsonl", "-u", migrated_url]
+    command = [sys.executable, "-Pm", "hammerwork_cli", "spawn", "tree", root, "--format", "jsonl", "-u", migrated_url]
     environment = {**os.environ, **clean_environment}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
@@ -232,7 +232,7 @@ def test_a_pipe_that_nobody_reads_ends_quietly_in_every_format(
     reader, writer = os.pipe()
     os.close(reader)
     for form in TreeFormat if verb == "tree" else Format:
-        command = [sys.executable, "-m", "hammerwork_cli", "spawn", verb, *job, "--format", form, "-u", url]
+        command = [sys.executable, "-P", "-m", "hammerwork_cli", "spawn", verb, *job, "--format", form, "-u", url]
         done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=clean_environment, check=False)
         assert (done.returncode, done.stderr) == (0, b""), form
     os.close(writer)
@@ -293,7 +293,7 @@ def test_a_lone_bad_option_is_a_usage_error(run: Run, words: tuple[str, ...]) ->
 
 
 def test_a_full_disk_is_no_bug(migrated_url: str, clean_environment: dict[str, str]) -> None:
-    command = [sys.executable, "-m", "hammerwork_cli", "spawn", "stats", "-u", migrated_url]
+    command = [sys.executable, "-P", "-m", "hammerwork_cli", "spawn", "stats", "-u", migrated_url]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=clean_environment, check=False)
     assert done.returncode == 74
@@ -320,7 +320,7 @@ def test_who_does_not_listen_to_stderr_gets_the_exit_code_all_the_same(
     reader, writer = os.pipe()
     os.close(reader)
     environment = {**os.environ, **clean_environment, "HAMMERWORK_DATABASE_URL": url}
-    command = [sys.executable, "-m", "hammerwork_cli", *words]
+    command = [sys.executable, "-P", "-m", "hammerwork_cli", *words]
     for closed in (writer, os.open("/dev/full", os.O_WRONLY)):
         done = subprocess.run(command, stderr=closed, stdout=subprocess.PIPE, env=environment, check=False)
         os.close(closed)

@@ -42,7 +42,7 @@ def filled_url(new_database: Callable[..., str]) -> str:
 
 @contextlib.contextmanager
 def started(*words: str, url: str, env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "hammerwork_cli", *words, "-u", url]
+    command = [sys.executable, "-P", "-m", "hammerwork_cli", *words, "-u", url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True) as process:
         try:
             yield process

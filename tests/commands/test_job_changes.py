@@ -667,7 +667,7 @@ def test_a_terminal_breaks_sentences_between_words(
     controller, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (40, 70))
     done = subprocess.run(
-        [sys.executable, "-m", "hammerwork_cli", "job", "retry", identity(2), identity(3), "--yes"],
+        [sys.executable, "-P", "-m", "hammerwork_cli", "job", "retry", identity(2), identity(3), "--yes"],
         env={**os.environ, **clean_environment, "HAMMERWORK_DATABASE_URL": url, "TERM": "xterm", "NO_COLOR": "1"},
         stdout=terminal,
         stderr=terminal,

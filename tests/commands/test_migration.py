@@ -149,7 +149,7 @@ def test_a_terminal_is_asked(
     url = new_database("sqlite", migrated=True)
     ours, theirs = pty.openpty()
     environment = {**clean_environment, "PYTHONPATH": str(Path(__file__).parents[2]), "HAMMERWORK_DATABASE_URL": url}
-    command = [sys.executable, "-m", "hammerwork_cli", "migration", "run", "--drop"]
+    command = [sys.executable, "-P", "-m", "hammerwork_cli", "migration", "run", "--drop"]
     asked = subprocess.Popen(command, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, env=environment)
     os.close(theirs)
     os.write(ours, answer.encode())
@@ -172,7 +172,7 @@ def test_progress_is_drawn_on_a_terminal_and_leaves_nothing_behind(
         "TERM": "xterm",
         "COLUMNS": "200",
     }
-    command = [sys.executable, "-m", "hammerwork_cli", "migration", "run"]
+    command = [sys.executable, "-P", "-m", "hammerwork_cli", "migration", "run"]
     done = subprocess.Popen(command, stdin=theirs, stderr=theirs, stdout=theirs, env=environment)
     os.close(theirs)
     shown = b""

@@ -55,7 +55,7 @@ def start(work: Callable[[str], None], tmp_path: Path, clean_environment: dict[s
     def begin(url: str) -> Iterator[None]:
         words = ("worker", "start", "--handlers", "handlers:app", "--lease", "2s")
         worker = subprocess.Popen(
-            [sys.executable, "-m", "hammerwork_cli", *words],
+            [sys.executable, "-P", "-m", "hammerwork_cli", *words],
             cwd=tmp_path,
             env={**clean_environment, "PYTHONPATH": str(ROOT), "HAMMERWORK_DATABASE_URL": url},
             stderr=subprocess.PIPE,

@@ -48,7 +48,7 @@ def start(url: str, clean_environment: dict[str, str]) -> Iterator[Callable[...,
     def program(*words: str) -> subprocess.Popen[str]:
         environment = {**clean_environment, "HAMMERWORK_DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
         process = subprocess.Popen(
-            [sys.executable, "-m", "hammerwork_cli", *words],
+            [sys.executable, "-P", "-m", "hammerwork_cli", *words],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -410,7 +410,7 @@ def test_doctor_asks_on_a_terminal(rows: Rows, url: str, clean_environment: dict
     for answer, exit_code, status in ((b"no\n", 2, "pending"), (b"y\n", 0, "Pending")):
         controller, terminal = pty.openpty()
         process = subprocess.Popen(
-            [sys.executable, "-m", "hammerwork_cli", "spawn", "doctor", "--fix"],
+            [sys.executable, "-P", "-m", "hammerwork_cli", "spawn", "doctor", "--fix"],
             env=environment,
             stdin=terminal,
             stdout=subprocess.PIPE,

@@ -21,7 +21,7 @@ from tests.rows import Rows
 from tests.servers import KINDS, PrivateServer, ServerMissingError
 from tests.terminal import PATIENCE, Terminal
 
-PROGRAM = (sys.executable, "-m", "hammerwork_cli")
+PROGRAM = (sys.executable, "-P", "-m", "hammerwork_cli")
 QUICK = ("--interval", "0.2")
 Open = Callable[..., contextlib.AbstractContextManager[Terminal]]
 

@@ -138,7 +138,7 @@ def test_the_version_is_printed_beside_other_options(hammerwork: Run, words: tup
 def test_a_full_disk_has_an_exit_code_of_its_own(
     filled_url: str, clean_environment: dict[str, str], words: tuple[str, ...]
 ) -> None:
-    command = [sys.executable, "-m", "hammerwork_cli", *words]
+    command = [sys.executable, "-P", "-m", "hammerwork_cli", *words]
     environment = {**clean_environment, "HAMMERWORK_DATABASE_URL": filled_url}
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environment, check=False)

@@ -68,7 +68,7 @@ def start(folder: Path, clean_environment: dict[str, str]) -> Iterator[Start]:
     with contextlib.ExitStack() as ending:
 
         def begin(url: str, *options: str, handlers: str = "handlers:app") -> subprocess.Popen[str]:
-            program = [sys.executable, "-m", "hammerwork_cli", "worker", "start", "--handlers", handlers, *options]
+            program = [sys.executable, "-Pm", "hammerwork_cli", "worker", "start", "--handlers", handlers, *options]
             worker = subprocess.Popen(
                 program,
                 cwd=folder,

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -48,8 +49,42 @@ def waits(job):
     pathlib.Path("began").touch()
     time.sleep(job.payload)
 """
+FAMILY = """
+from hammerwork_cli import Handlers, Job
+app = Handlers()
+
+@app.job("parents")
+def parents(job):
+    return None
+
+@app.spawn("parents")
+def children(context):
+    context.queue.enqueue(Job("a", {"by": "queue"}))
+    yield Job("a", {"by": "spawning"})
+
+@app.job("fails")
+def fails(job):
+    raise ValueError("broken")
+
+@app.job("a")
+async def a(job):
+    return {"a": 1}
+"""
+RECORDER = """
+import os, sys
+
+class Recorder:
+    def find_spec(self, name, path=None, target=None):
+        if path is None:
+            with open(os.environ["RECORD"], "a") as record:
+                record.write(name + " ")
+
+sys.meta_path.append(Recorder())
+"""
+"""Asked last: it hears of what nobody has found."""
 PLANTED = "raise SystemExit('planted')\n"
 Start = Callable[..., subprocess.Popen[str]]
+KINDS = ["sqlite", *(pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql"))]
 isolated = pytest.mark.parametrize("isolation", ["thread", "process"])
 
 
@@ -162,6 +197,32 @@ def test_what_lies_in_the_folder_takes_no_other_module_s_place_and_handlers_do_n
     looked_at, tokens = json.loads(result)
     assert not looked_at.startswith(str(tmp_path))
     assert tokens == []
+
+
+@isolated
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_optional_import_of_ours_finds_what_lies_in_the_folder(
+    start: Start, new_database: Callable[..., str], tmp_path: Path, isolation: str, kind: str
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(RECORDER)
+    (tmp_path / "family.py").write_text(FAMILY)
+    record = tmp_path / "missed"
+    path = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(ROOT)]), "RECORD": str(record)}
+    for _ in ("recorded", "planted"):
+        url = new_database(kind, migrated=True)
+        write(url, job(1, queue="parents"), job(2, queue="fails", max_attempts=1), job(3, queue="a"))
+        words = ("--drain", "--isolation", isolation, "--handlers", "family:app")
+        worker = start(*words, env={**path, "HAMMERWORK_DATABASE_URL": url})
+        _, stderr = worker.communicate(timeout=60)
+        assert worker.returncode == 0, stderr
+        assert sorted(status for _, status in rows(url)) == ["Completed"] * 4 + ["Dead"]
+        missed = set(record.read_text().split()) - {"sitecustomize", "usercustomize"}
+        assert "nt" in missed
+        for name in missed:
+            (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'a').write({name!r} + ' ')\n")
+    executed = tmp_path / "executed"
+    assert not executed.exists(), executed.read_text()
 
 
 def test_another_folder_may_have_the_handlers(start: Start, url: str, tmp_path: Path) -> None:

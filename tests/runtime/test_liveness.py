@@ -237,7 +237,7 @@ def test_a_worker_that_stood_still_for_longer_than_its_lease_begins_no_job_that_
     )
     variables = {"BEGUN": str(begun), "STOPS": "1", "PYTHONPATH": str(ROOT), "HAMMERWORK_DATABASE_URL": stage.url}
     options = ["--lease", "2s", "--concurrency", "1", "--poll-interval", "50ms"]
-    command = [sys.executable, "-m", "hammerwork_cli", "worker", "start", "--handlers", "stopping:app", *options]
+    command = [sys.executable, "-P", "-m", "hammerwork_cli", "worker", "start", "--handlers", "stopping:app", *options]
     worker = subprocess.Popen(command, env={**os.environ, **variables}, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     with worker, killed_at_last(worker):
         assert worker.stderr is not None

@@ -132,7 +132,7 @@ def serving(
     """
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
     secret = {"HAMMERWORK_WEB_TOKEN": token} if token else {}
-    program = ["-m", "hammerwork_cli"] if patience is None else ["-c", PATIENT.format(patience)]
+    program = ["-P", "-m", "hammerwork_cli"] if patience is None else ["-P", "-c", PATIENT.format(patience)]
     limit = [] if files is None else ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh"]
     process = subprocess.Popen(
         [*limit, sys.executable, *program, "web", "serve", "--port", "0", *options],

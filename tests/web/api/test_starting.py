@@ -76,7 +76,7 @@ def test_a_database_that_cannot_be_used_is_said_at_the_start(run: Callable[..., 
 
 def test_starting_other_commands_loads_no_web_library(clean_environment: dict[str, str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "hammerwork_cli", "web", "serve", "--help"],
+        [sys.executable, "-X", "importtime", "-P", "-m", "hammerwork_cli", "web", "serve", "--help"],
         env={**clean_environment, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         encoding="utf-8",

@@ -17,7 +17,7 @@ def working(url: str, environment: dict[str, str]) -> Iterator[None]:
     """A worker runs what there is."""
     words = ("worker", "start", "--handlers", APPLICATION, "--queue", "reports", "--queue", "render_page")
     worker = subprocess.Popen(
-        [sys.executable, "-m", "hammerwork_cli", *words, "-u", url],
+        [sys.executable, "-P", "-m", "hammerwork_cli", *words, "-u", url],
         env={**environment, "PYTHONPATH": str(ROOT)},
         cwd=ROOT,
         stderr=subprocess.DEVNULL,

@@ -58,7 +58,7 @@ def working(site: Site, folder: Path, *options: str) -> Iterator[None]:
 def _running(database: Path, folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "hammerwork_cli", *arguments],
+        [sys.executable, "-P", "-m", "hammerwork_cli", *arguments],
         env=environment | {"HAMMERWORK_DATABASE_URL": f"sqlite:///{database}"},
         cwd=folder,
         stdout=subprocess.PIPE,
