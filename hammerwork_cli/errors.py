@@ -127,6 +127,8 @@ class JobNotFoundError(NotFoundError):
         purpose: what it was wanted for: ``to depend on``.
     """
 
+    retryable = False
+
     def __init__(self, job: str, purpose: str = "") -> None:
         super().__init__(f"There is no job {job}{purpose and ' '}{purpose}.", hint=LIST_JOBS)
 
@@ -136,6 +138,12 @@ class ConflictError(HammerworkError):
 
     exit_code = 6
     code = "conflict"
+
+
+class LastingConflictError(ConflictError):
+    """The present state forbids what was asked, and will do so again: another job has the id, say."""
+
+    retryable = False
 
 
 class AmbiguousIdError(ConflictError):

@@ -10,10 +10,9 @@ from hammerwork_cli.commands.options import Format, FormatOption, JobArgument, d
 from hammerwork_cli.commands.verb import Verb
 from hammerwork_cli.context import Context
 from hammerwork_cli.errors import TimedOutError, UsageError
-from hammerwork_cli.models import SpawnConfig, SpawnRequest
+from hammerwork_cli.models import LONGEST_NAME, SpawnConfig, SpawnRequest
 
 ANSWER_IS_NO = 1
-LONGEST_NAME = 255
 
 
 def register(app: typer.Typer) -> None:

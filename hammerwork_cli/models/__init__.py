@@ -13,7 +13,7 @@ _HOMES = {
     "ancestry": "Ancestry",
     "jobs": "EnqueuedJob Job JobDetails JobFilter JobGroup JobPage NewJob Outcome new_id",
     "migrations": "Migration MigrationState PlannedMigration TableRows",
-    "spawn_config": "ON_ERROR STORED_KEYS SpawnConfig",
+    "spawn_config": "LONGEST_NAME ON_ERROR STORED_KEYS SpawnConfig storable_name",
     "spawns": "FailedBelow PendingSpawn RecordedSpawn SpawnGroup SpawnOperation SpawnRequest SpawnStats",
     "trees": "Lineage SpawnTree TreeNode",
     "values": (

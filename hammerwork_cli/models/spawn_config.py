@@ -8,6 +8,9 @@ from typing import Any, Self
 from hammerwork_cli.errors import UsageError
 
 ON_ERROR = ("retry", "complete")
+LONGEST_NAME = 255
+"""Of a spawn handler and of an operation: what the columns of their records hold."""
+LONGEST_DELAY = timedelta(days=36_500)
 
 
 def _whole(value: object) -> int | None:
@@ -20,10 +23,14 @@ def _flag(value: object, default: bool) -> bool:
 
 def _delay(value: object) -> timedelta | None:
     milliseconds = _whole(value)
-    try:
-        return None if milliseconds is None else timedelta(milliseconds=milliseconds)
-    except OverflowError:
+    if milliseconds is None or milliseconds > LONGEST_DELAY / timedelta(milliseconds=1):
         return None
+    return timedelta(milliseconds=milliseconds)
+
+
+def storable_name(name: str) -> str:
+    """A name that some other program gave, as far as a column of ours holds it."""
+    return name.encode("utf-8", "replace").decode()[:LONGEST_NAME]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,7 @@ class SpawnConfig:
         inherit_queue: children without a queue go to their parent's.
         spawn_delay: time between the starts of batches of children.
         batch_size: children a batch, 1 by default.
-        operation_id: a name of the operation, for those who look for it later.
+        operation_id: a name of the operation, for those who look for it later; 255 characters at most.
         metadata: anything that the handler wants to know.
         max_depth: most generations below the root of the tree.
         max_descendants: most jobs below the root; ``None`` means no limit.
@@ -94,7 +101,7 @@ class SpawnConfig:
 
         def text(name: str) -> str | None:
             value = stored.get(name)
-            return value if isinstance(value, str) and value else None
+            return storable_name(value) if isinstance(value, str) and value else None
 
         return cls(
             handler=text("handler"),
@@ -135,6 +142,10 @@ class SpawnConfig:
             "on_error": self.on_error,
         }
         return self.extra | required | {key: value for key, value in optional.items() if value is not None}
+
+    def bounded(self) -> Self:
+        """Without what may be of any size, and is in the payload of the job or in the request already."""
+        return replace(self, metadata=None, extra={})
 
     # Builders: each returns a changed copy and raises UsageError for a value that cannot be.
 
@@ -207,6 +218,8 @@ class SpawnConfig:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, str) or not value):
                 return f"{name} is text, not {value!r:.60}."
+            if value is not None and len(value) > LONGEST_NAME:
+                return f"{name} has at most {LONGEST_NAME} characters, not {len(value):,}."
         for name in sorted(name for name in STORED_KEYS if name.startswith("inherit_")):
             if not isinstance(getattr(self, name), bool):
                 return f"{name} is true or false, not {getattr(self, name)!r:.60}."
@@ -218,6 +231,8 @@ class SpawnConfig:
             return f"spawn_delay is a timedelta, not {delay!r:.60}."
         if delay is not None and delay < timedelta(0):
             return "spawn_delay is not negative."
+        if delay is not None and delay > LONGEST_DELAY:
+            return f"spawn_delay is {LONGEST_DELAY.days:,} days at most, not {delay.days:,}."
         if self.on_error is not None and self.on_error not in ON_ERROR:
             return f"on_error is {' or '.join(ON_ERROR)}, not {self.on_error!r:.60}."
         return None

@@ -9,7 +9,13 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
 from hammerwork_cli.database.driver_errors import MIGRATE
-from hammerwork_cli.errors import ConflictError, JobNotFoundError, RefusedValueError, RetryableError
+from hammerwork_cli.errors import (
+    ConflictError,
+    JobNotFoundError,
+    LastingConflictError,
+    RefusedValueError,
+    RetryableError,
+)
 from hammerwork_cli.models import FAILURES, EnqueuedJob, JobStatus, NewJob, id_list, priority_word, status_of
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.queries import limits
@@ -43,8 +49,11 @@ def insert(database: Database, jobs: Sequence[NewJob]) -> int:
     return database.transaction(work)
 
 
-def many(database: Database, jobs: Sequence[NewJob]) -> None:
+def many(database: Database, jobs: Sequence[NewJob]) -> dict[str, EnqueuedJob]:
     """Inserts jobs that may depend on each other, all or none; those that are there already stay as they are.
+
+    Returns:
+        Each as it is now, by its id.
 
     Raises:
         JobNotFoundError: one depends on a job that does not exist.
@@ -56,12 +65,12 @@ def many(database: Database, jobs: Sequence[NewJob]) -> None:
     for job in jobs:
         limits.check(database, job)
         if by_id.setdefault(job.id, job) != job:
-            raise ConflictError(f"Two different jobs have the id {job.id}.")
+            raise LastingConflictError(f"Two different jobs have the id {job.id}.")
     stuck = in_circle({job.id: {*job.depends_on} & by_id.keys() for job in by_id.values()})
     if stuck:
-        raise ConflictError(f"Jobs wait for each other, among them {stuck}: none of them would ever run.")
+        raise LastingConflictError(f"Jobs wait for each other, among them {stuck}: none of them would ever run.")
 
-    def work() -> None:
+    def work() -> dict[str, EnqueuedJob]:
         known = stored(database, list(by_id))
         for job, row in known.items():
             _compare(by_id[job], row)
@@ -69,14 +78,15 @@ def many(database: Database, jobs: Sequence[NewJob]) -> None:
         written = {job.id for job in new}
         settle(database, new, {parent for job in new for parent in job.depends_on} - written)
         insert(database, new)
+        return {job.id: _found(job, known[job.id]) if job.id in known else _written(job) for job in by_id.values()}
 
     try:
-        database.transaction(work)
+        return database.transaction(work)
     except RefusedValueError:
         # Perhaps somebody wrote one of them meanwhile: now it is there, and is compared.
         if not stored(database, list(by_id)):
             raise
-        database.transaction(work)
+        return database.transaction(work)
 
 
 def in_circle(waits: Mapping[str, Collection[str]]) -> str | None:
@@ -139,7 +149,7 @@ def living_parents(database: Database, parents: Collection[str]) -> dict[str, st
 
 def _refuse_recurring(parents: Iterable[str]) -> None:
     for parent in parents:
-        raise ConflictError(
+        raise LastingConflictError(
             f"The job {parent} recurs and never completes: what depends on it would never run.",
             hint="Let each of its runs spawn the job instead.",
         )
@@ -245,7 +255,7 @@ def _compare(job: NewJob, row: Row, *, but: str = "") -> None:
     same |= {"payload": _same_json(payload, job.payload), "depends_on": {*id_list(parents)} == {*job.depends_on}}
     differs = ", ".join(name for name, is_same in same.items() if not is_same and name != but)
     if differs:
-        raise ConflictError(
+        raise LastingConflictError(
             f"There is another job {job.id} ({columns[0]}, {status_of(status)}) with a different {differs}.",
             hint=f"See: hammerwork job show {job.id}",
         )

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueError
+from hammerwork_cli.errors import ConflictError, LastingConflictError, NotFoundError, RefusedValueError
 from hammerwork_cli.models import JobStatus, NewJob, SpawnConfig, SpawnRequest, moment, new_id
 from hammerwork_cli.queries import ancestry, claims, dependencies, enqueue, limits, notices
 from hammerwork_cli.queries.ancestry import Spawner
@@ -139,7 +139,7 @@ def _naming_doubles(database: Database, batches: Batches, work: Callable[[], Set
         for batch in batches():
             known = min(enqueue.stored(database, [job.id for job in batch]), default=None)
             if known is not None:
-                raise ConflictError(
+                raise LastingConflictError(
                     f"The child {known} cannot be written: there is a job with this id already.",
                     hint="context.spawn(job, key=...) takes a job that is there for the child.",
                 ) from error
@@ -165,7 +165,7 @@ def _record(database: Database, operation: Operation, now: datetime) -> None:
         occurrence=spawner.job.occurrence,
         operation=operation.config.operation_id,
         handler=operation.handler,
-        config=json.dumps(operation.config.stored()),
+        config=json.dumps(operation.config.bounded().stored()),
         outcome="spawned" if operation.error is None else "failed",
         children=operation.children,
         error=operation.error,

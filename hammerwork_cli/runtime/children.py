@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import IO, Any, Self
 
@@ -241,8 +241,16 @@ class Drain:
             new.workflow_id, new.workflow_name = self._workflow
         delay = self._config.spawn_delay
         if delay:
-            new.scheduled_at = max(new.scheduled_at, self._now + number // (self._config.batch_size or 1) * delay)
+            new.scheduled_at = max(new.scheduled_at, self._due(number, delay))
         return new
+
+    def _due(self, number: int, delay: timedelta) -> datetime:
+        try:
+            return self._now + number // (self._config.batch_size or 1) * delay
+        except OverflowError as error:
+            raise UnwritableError(
+                f"By the spawn_delay of {delay}, child {number} would be due on no date. Nothing was spawned."
+            ) from error
 
     def finish(self) -> Children:
         """The children, once all have been taken."""

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import replace
+from copy import copy
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -71,29 +71,35 @@ class Queue:
             return _write_one(database, tries[0])
 
         placed = self.connections.run(unit, patience=self.patience)
-        written = replace(job, status=placed.status)
-        # An earlier try may have written it, whose answer was lost.
-        written.created = placed.created or (len(tries) > 1 and moment(placed.scheduled_at) == tries[0].scheduled_at)
-        return written
+        return _as_it_is(job, placed, tries[0] if len(tries) > 1 else None)
 
     def enqueue_many(self, jobs: Iterable[Job]) -> list[Job]:
         """Writes many jobs, all or none. They may depend on each other, and on jobs that are there.
 
         A job with the same id that is there already is left as it is.
 
+        Returns:
+            The jobs as they are now, in their order: see :meth:`enqueue`.
+
         Raises:
             UsageError, NotFoundError, ConflictError, RefusedValueError: see :meth:`enqueue`.
         """
         many = list(jobs)
+        tries: list[list[NewJob]] = []
 
-        def unit(database: Database) -> None:
-            now = self._now(database)
-            new = [job.new_job(now) for job in many]
-            enqueue.many(database, new)
-            notices.notify(database, {job.queue for job in new})
+        def unit(database: Database) -> dict[str, EnqueuedJob]:
+            if tries:
+                tries.append(tries[0])
+            else:
+                now = self._now(database)
+                tries.append([job.new_job(now) for job in many])
+            placed = enqueue.many(database, tries[0])
+            notices.notify(database, {job.queue for job in tries[0]})
+            return placed
 
-        self.connections.run(unit, patience=self.patience)
-        return many
+        placed = self.connections.run(unit, patience=self.patience)
+        again = len(tries) > 1
+        return [_as_it_is(job, placed[job.id], new if again else None) for job, new in zip(many, tries[0], strict=True)]
 
     def get(self, job: Job | str | UUID) -> Job | None:
         """The job with this id as it is now, with its result; ``None`` when there is none.
@@ -143,6 +149,14 @@ class Queue:
     ) -> None:
         with suppress(Exception):
             self.close()
+
+
+def _as_it_is(job: Job, placed: EnqueuedJob, tried: NewJob | None) -> Job:
+    """A copy of a job that was enqueued, as it is now; ``tried`` is what a try wrote whose answer may be lost."""
+    now = copy(job)
+    now.status = placed.status
+    now.created = placed.created or (tried is not None and moment(placed.scheduled_at) == tried.scheduled_at)
+    return now
 
 
 def _id(job: Job | str | UUID) -> str:

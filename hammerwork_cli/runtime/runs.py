@@ -4,7 +4,6 @@ import inspect
 import logging
 import time
 from collections.abc import AsyncIterable, Callable
-from contextlib import suppress
 from contextvars import copy_context
 from copy import deepcopy
 from dataclasses import replace
@@ -45,6 +44,8 @@ if TYPE_CHECKING:
 
 PAUSE = timedelta(seconds=10)
 """Before another attempt, where a retry strategy cannot be asked."""
+REFUSALS = (NotFoundError, ConflictError, UsageError, SpawnError)
+"""Errors by which a database, or we, refuse children and what belongs to them; any other one is a worker's."""
 log = logging.getLogger("hammerwork")
 
 
@@ -200,7 +201,7 @@ class Runner:
                 return None
             try:
                 self._commit(run, completed, operation, children)
-            except (NotFoundError, ConflictError, UsageError, SpawnError) as error:
+            except REFUSALS as error:
                 return self._not_spawned(run, completed, found, config, error, began)
             self._tell(found, operation, claimed, children)
         return None
@@ -265,8 +266,12 @@ class Runner:
             return self.failed(completed.job, Failed.by(error))
         log.warning("Job %s spawned nothing: %s", completed.job.id, text.partition("\n")[0])
         operation = Operation(new_id(), self._parent(run, config).spawner, found.name, config, began, 0, error=text)
-        with suppress(LostClaimError):
+        try:
             self._commit(run, completed, operation, Children(completed.job.id))
+        except LostClaimError as lost:
+            log.warning("%s", lost.message)
+        except REFUSALS as refusal:  # what the job returned is what the database refuses
+            return self.failed(completed.job, Failed.by(refusal))
         return None
 
     def _tell(self, found: FoundHandler, operation: Operation, claimed: Claimed, children: Children) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from hammerwork_cli.cached import cached
 from hammerwork_cli.errors import HammerworkError, UsageError
-from hammerwork_cli.models import STORED_KEYS, Ancestry, SpawnConfig
+from hammerwork_cli.models import LONGEST_NAME, STORED_KEYS, Ancestry, SpawnConfig, storable_name
 from hammerwork_cli.runtime.job import Job
 
 if TYPE_CHECKING:
@@ -240,10 +240,12 @@ class SpawnManager:
             handler: what spawns.
 
         Raises:
-            UsageError: the name is taken or is no text, or that is no handler.
+            UsageError: the name is taken, too long or no text, or that is no handler.
         """
         if not isinstance(name, str) or not name:
             raise UsageError(f"A spawn handler's name is text, not {name!r:.60}.")
+        if len(name) > LONGEST_NAME:
+            raise UsageError(f"A spawn handler's name has at most {LONGEST_NAME} characters, not {len(name):,}.")
         if name in self._spawners:
             raise UsageError(f"There is already a spawn handler {name!r:.100}.")
         self._spawners[name] = _as_handler(handler)
@@ -324,6 +326,11 @@ def config_of(job: Job) -> SpawnConfig | None:
     if config is None or not isinstance(stored, dict):
         raise InvalidSpawnConfigError("The spawn configuration is no JSON object.")
     for key in sorted(STORED_KEYS & stored.keys()):
-        if stored[key] is not None and getattr(config, key) != stored[key]:
+        if stored[key] is not None and getattr(config, key) not in (stored[key], _as_recorded(key, stored[key])):
             raise InvalidSpawnConfigError(f"The spawn configuration's {key} cannot be {stored[key]!r:.100}.")
     return config
+
+
+def _as_recorded(key: str, stored: object) -> object:
+    """The name of an operation is for people: what is too long of it costs no job."""
+    return storable_name(stored) if key == "operation_id" and isinstance(stored, str) else stored

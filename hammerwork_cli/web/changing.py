@@ -8,6 +8,7 @@ from typing import Any
 from hammerwork_cli.errors import ConflictError, NotFoundError, UsageError
 from hammerwork_cli.models import (
     FAILURES,
+    LONGEST_NAME,
     ON_ERROR,
     WAITING,
     EnqueuedJob,
@@ -34,7 +35,6 @@ from hammerwork_cli.web.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.parameters import JOB, LONGEST_QUEUE, QUEUE_NAME, UUID_PATTERN, line
 
 LARGEST_INTEGER = 2**31 - 1
-LONGEST_NAME = 255
 LONGEST_REASON = 1000
 LONGEST_TRACE = 128
 MOST_PARENTS = 1000

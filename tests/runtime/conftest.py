@@ -85,6 +85,14 @@ def stage(migrated_url: str) -> Iterator[Stage]:
     made.close()
 
 
+@pytest.fixture
+def lite(new_database: Callable[..., str]) -> Iterator[Stage]:
+    """A stage on SQLite, for what no database has a part in."""
+    made = Stage(new_database("sqlite", migrated=True))
+    yield made
+    made.close()
+
+
 class Crew:
     """Workers of one database, each in a thread until the test ends. Their jobs of the queue ``held`` wait for a word.
 

@@ -92,6 +92,23 @@ def test_enqueue_says_whether_it_wrote_the_job_and_what_has_become_of_it(stage: 
     assert (found.created, found.status) == (None, "Completed")
 
 
+def test_enqueue_many_says_it_of_each_job(stage: Stage, app: Handlers) -> None:
+    done = Job("noop", {"a": 1})
+    stage.enqueue(done)
+    stage.work(app)
+    fresh, other = Job("other").depends_on(done), Job("other")
+    found = stage.queue.enqueue_many([fresh, done, other, fresh])
+    assert [job.id for job in found] == [fresh.id, done.id, other.id, fresh.id]
+    assert [(job.created, job.status) for job in found] == [
+        (True, "Pending"),
+        (False, "Completed"),
+        (True, "Pending"),
+        (True, "Pending"),
+    ]
+    assert [job.created for job in (fresh, done, other)] == [None] * 3
+    assert {job.created for job in stage.queue.enqueue_many([fresh, other])} == {False}
+
+
 def test_the_same_id_with_another_schedule_or_time_zone_is_a_conflict(stage: Stage) -> None:
     job = stage.queue.enqueue(Job("noop").with_cron("0 30 2 * * *"))
     assert not stage.queue.enqueue(job.with_cron("0 30 2 * * *", "UTC")).created

@@ -15,7 +15,7 @@ from hammerwork_cli import Handlers, Job
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConnectionLostError
 from hammerwork_cli.models import new_id
-from hammerwork_cli.queries import claims, workers
+from hammerwork_cli.queries import claims, enqueue, workers
 from hammerwork_cli.queries.workers import Pulse, Registration
 from hammerwork_cli.runtime import queue
 from hammerwork_cli.runtime.connections import Connections
@@ -61,6 +61,17 @@ def test_a_job_whose_enqueueing_was_not_answered_was_created_by_it(
     assert lost
     assert not stage.queue.enqueue(job).created
     assert len(stage.rows()) == 1
+
+
+def test_jobs_whose_enqueueing_was_not_answered_were_created_by_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (before,) = stage.enqueue(Job("noop", 0))
+    jobs = [before, Job("noop", 1), Job("noop", 2)]
+    with losing_the_answer(monkeypatch, enqueue, "many") as lost:
+        assert [job.created for job in stage.queue.enqueue_many(jobs)] == [False, True, True]
+    assert lost
+    assert len(stage.rows()) == 3
 
 
 def test_jobs_that_ended_are_counted_once_when_the_answer_is_lost(

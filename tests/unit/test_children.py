@@ -12,6 +12,7 @@ from hammerwork_cli import Job, JobPriority, RetryStrategy, SpawnConfig, SpawnEr
 from hammerwork_cli.models import NewJob, new_id
 from hammerwork_cli.runtime import children as module
 from hammerwork_cli.runtime.children import Children, drain, drain_async
+from hammerwork_cli.runtime.spawning import UnwritableError
 
 NOW = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)
 PARENT = Job("parent", {"size": 3})
@@ -157,6 +158,12 @@ def test_a_child_that_is_due_later_keeps_its_time():
 
 
 # Limits and mistakes: nothing is spawned.
+
+
+def test_a_child_that_would_be_due_on_no_date_is_refused_for_good():
+    config = SpawnConfig(spawn_delay=timedelta(days=36_500))
+    with pytest.raises(UnwritableError, match="child 80 would be due on no date"):
+        drained((Job("child") for _ in range(100)), config)
 
 
 class Endless:

@@ -88,10 +88,15 @@ def test_what_is_no_handler_is_refused(given):
         SpawnManager().register_handler("pages", given)
 
 
-@pytest.mark.parametrize("name", ["", None, 17])
+@pytest.mark.parametrize("name", ["", None, 17, "h" * 256])
 def test_a_handler_has_a_name(name):
     with pytest.raises(UsageError):
         SpawnManager().register_handler(name, pages)
+
+
+def test_a_name_is_as_long_as_its_record_can_hold():
+    SpawnManager().register_handler("h" * 255, pages)
+    assert SpawnConfig(handler="h" * 255, operation_id="Ж" * 255).operation_id == "Ж" * 255
 
 
 def test_a_name_is_given_once():
@@ -185,8 +190,10 @@ def test_the_short_form_of_the_specification_is_read():
         ({"inherit_timeout": 1}, "inherit_timeout"),
         ({"handler": 5}, "handler"),
         ({"handler": ""}, "handler"),
+        ({"handler": "h" * 256}, "handler"),
         ({"spawn_delay_ms": -5}, "spawn_delay_ms"),
         ({"spawn_delay_ms": 10**30}, "spawn_delay_ms"),
+        ({"spawn_delay_ms": 36_501 * 86_400_000}, "spawn_delay_ms"),
         ({"batch_size": 0}, "batch_size"),
         ({"max_depth": True}, "max_depth"),
         ({"on_error": "ignore"}, "on_error"),

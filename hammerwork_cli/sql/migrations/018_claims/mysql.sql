@@ -20,6 +20,10 @@ ALTER TABLE hammerwork_spawned_children
 ALTER TABLE hammerwork_spawn_operations
     ADD INDEX idx_hammerwork_spawn_operations_root (root_id);
 -- next
+-- The configuration of a job with more metadata than TEXT holds, and what a request changes of it.
+ALTER TABLE hammerwork_spawn_requests
+    MODIFY COLUMN config LONGTEXT NULL;
+-- next
 -- How many descendants a root has whose tree is limited, in each of its runs where it recurs. In the place of
 -- hammerwork_spawn_roots, which knows one number for all of them.
 CREATE TABLE hammerwork_spawn_trees (
