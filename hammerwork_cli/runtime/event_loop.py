@@ -16,6 +16,8 @@ GRACE_SECONDS = 0.05
 """For a coroutine that ends just at its deadline."""
 BLOCKED_SECONDS = 5.0
 """A loop that does not turn for so long after a coroutine was cancelled is given up."""
+LAST_SECONDS = 1.0
+"""For tasks that coroutines have left behind, and for the thread of a loop in which nothing runs any more."""
 log = logging.getLogger("hammerwork")
 
 
@@ -25,6 +27,15 @@ class EventLoop:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._turning: _Loop | None = None
+        self._closed = False
+
+    def close(self) -> None:
+        """Ends the thread, once nothing runs in it any more; waits for it where nothing does."""
+        with self._lock:
+            self._closed = True
+            loop = self._turning
+        if loop is not None and loop.finish():
+            loop.join(LAST_SECONDS)
 
     def result(self, awaitable: Any, deadline: float | None) -> Any:
         """What a coroutine returns; at its deadline it is cancelled.
@@ -39,6 +50,8 @@ class EventLoop:
         """
         loop = self._current()
         future = loop.submit(awaitable)
+        if self._closed:  # a last word of a run that went on
+            loop.finish()
         try:
             return loop.outcome(future, None if deadline is None else _seconds_until(deadline) + GRACE_SECONDS)
         except TimeoutError:
@@ -63,13 +76,14 @@ class EventLoop:
             place,
         )
         loop.end("Another coroutine did not yield, and blocked the event loop.")
+        loop.finish()
 
 
 class _Loop(threading.Thread):
     """The thread of one event loop.
 
     Attributes:
-        over: why nothing can run in it any more. Written under the lock.
+        over: why nothing more can run in it. Written under the lock.
     """
 
     def __init__(self) -> None:
@@ -80,18 +94,55 @@ class _Loop(threading.Thread):
         self._loop = asyncio.new_event_loop()
         self._lock = threading.Lock()
         self._futures: set[Future[Any]] = set()  # written under the lock
+        self._finishing = False  # written under the lock
         self.over: str | None = None
 
     def run(self) -> None:
-        """Turns for ever: a coroutine that exits, or that stops the loop, ends nothing but itself."""
+        """Turns until it is finished: a coroutine that exits, or that stops the loop, ends nothing but itself."""
         try:
-            while not self._loop.is_closed():
+            while not self._loop.is_closed() and not self._is_finished:
                 try:
                     self._loop.run_forever()
                 except BaseException as error:  # noqa: BLE001  its own task has it as well
                     log.warning("A coroutine raised %s in the event loop, which goes on.", type(error).__name__)
         finally:
             self.end("A coroutine ended the event loop.")
+            self._clear()
+
+    @property
+    def _is_finished(self) -> bool:
+        return self._finishing and not self._futures
+
+    def finish(self) -> bool:
+        """Lets the thread end once what runs has ended; whether nothing does."""
+        with self._lock:
+            self._finishing = True
+        return self._stop_if_finished()
+
+    def _stop_if_finished(self) -> bool:
+        with self._lock:
+            if not self._is_finished:
+                return False
+            self.over = self.over or "The worker has ended."
+        with suppress(RuntimeError):  # it is closed
+            self._loop.call_soon_threadsafe(self._loop.stop)
+        return True
+
+    def _clear(self) -> None:
+        """Ends what coroutines have left behind, and lets go of what the loop holds of the system."""
+        import asyncio
+
+        if self._loop.is_closed():
+            return
+        with suppress(BaseException):  # whatever a task raises that is cancelled
+            tasks = asyncio.all_tasks(self._loop)
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                self._loop.run_until_complete(asyncio.wait(tasks, timeout=LAST_SECONDS))
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        with suppress(RuntimeError):
+            self._loop.close()
 
     def submit(self, awaitable: Any) -> Future[Any]:
         """Begins a coroutine, in a copy of the caller's context variables."""
@@ -103,8 +154,13 @@ class _Loop(threading.Thread):
                 raise JobError(self.over)
             future = asyncio.run_coroutine_threadsafe(_awaited(awaitable), self._loop)
             self._futures.add(future)
-        future.add_done_callback(self._futures.discard)
+        future.add_done_callback(self._done)
         return future
+
+    def _done(self, future: Future[Any]) -> None:
+        with self._lock:
+            self._futures.discard(future)
+        self._stop_if_finished()
 
     def outcome(self, future: Future[Any], seconds: float | None = None) -> Any:
         """What a coroutine comes to.

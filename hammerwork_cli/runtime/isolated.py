@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import AsyncIterable, Callable, Iterator
 from contextlib import suppress
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -145,7 +145,6 @@ class _Server:
         self._asking = threading.Lock()
         self._number = 0
         self._refusal: HammerworkError | None = None
-        self._variables = copy_context()
         self._loop: Any = None
         self._queue: Queue | None = None
         self._verbs: dict[str, Callable[..., Any]] = {
@@ -164,8 +163,7 @@ class _Server:
                 return
             self._number = number
             try:
-                # Context variables last as long as what was asked for: those of its coroutines, and its own.
-                self._variables = copy_context()
+                # Context variables last as long as what was asked for.
                 answer = Answer("value", copy_context().run(self._verbs[verb], *arguments))
             except BaseException as error:  # noqa: BLE001  whatever a handler raises is told to the worker
                 answer = Answer("error", failure(error, self._refusal))
@@ -189,30 +187,47 @@ class _Server:
 
     def _spawn(self, name: str, record: ContextRecord) -> None:
         produced: Any = self._handlers.named(name).spawn_jobs(self._context(record))
+        if not isinstance(produced, AsyncIterable) and not inspect.isawaitable(produced):
+            self._hand_over(iter(iterable(produced)))
+            return
+        # As in one coroutine that awaits it and takes the children one by one.
+        variables = copy_context()
         if not isinstance(produced, AsyncIterable):
-            produced = self._settled(produced)
-        children = self._steps(produced) if isinstance(produced, AsyncIterable) else iter(iterable(produced))
+            produced = self._settled(produced, variables)
+        if not isinstance(produced, AsyncIterable):
+            variables.run(self._hand_over, iter(iterable(produced)))
+            return
+        try:
+            self._hand_over(self._steps(produced, variables))
+        finally:
+            if inspect.isasyncgen(produced):
+                self._settled(produced.aclose(), variables)
+
+    def _hand_over(self, children: Iterator[Job]) -> None:
+        """Sends children as they come, until there are no more or nobody wants more."""
         try:
             while batch := list(islice(children, BATCH)):
                 if self._ask(Answer("jobs", batch), self._number) == "stop":
                     return
         finally:
-            for closing in (children, produced):
-                if inspect.isgenerator(closing):
-                    closing.close()
-            if inspect.isasyncgen(produced):
-                self._settled(produced.aclose())
+            if inspect.isgenerator(children):
+                children.close()
 
-    def _steps(self, produced: AsyncIterable[Job]) -> Iterator[Job]:
+    def _steps(self, produced: AsyncIterable[Job], variables: Context) -> Iterator[Job]:
         steps = produced.__aiter__()
         while True:
             try:
-                yield self._settled(steps.__anext__())
+                yield self._settled(steps.__anext__(), variables)
             except StopAsyncIteration:
                 return
 
-    def _settled(self, value: Any) -> Any:
-        """What an awaitable comes to; anything else as it is."""
+    def _settled(self, value: Any, variables: Context | None = None) -> Any:
+        """What an awaitable comes to; anything else as it is.
+
+        Args:
+            value: whatever it is.
+            variables: the context variables of its coroutine; by default a copy of the present ones.
+        """
         if not inspect.isawaitable(value):
             return value
         if self._loop is None or self._loop.is_closed():
@@ -220,7 +235,7 @@ class _Server:
                 import asyncio
 
             self._loop = asyncio.new_event_loop()
-        task = self._loop.create_task(_awaited(value), context=self._variables)
+        task = self._loop.create_task(_awaited(value), context=variables or copy_context())
         while not task.done():
             # A task that exits, or that stops the loop, would end the wait for another one, and for the next job's too.
             with suppress(SystemExit, KeyboardInterrupt, RuntimeError):

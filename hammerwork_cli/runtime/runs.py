@@ -8,7 +8,7 @@ from contextvars import copy_context
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, NotFoundError, UsageError
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from hammerwork_cli.runtime.isolation import Processes
     from hammerwork_cli.runtime.queue import Queue
 
+Result = TypeVar("Result")
 PAUSE = timedelta(seconds=10)
 """Before another attempt, where a retry strategy cannot be asked."""
 REFUSALS = (NotFoundError, ConflictError, UsageError, SpawnError)
@@ -77,13 +78,14 @@ class Runner:
         self.spawned: Callable[[], None] = lambda: None
         self._loop = EventLoop()
 
-    def execute(self, run: Run) -> Ended | None:
-        """Runs a job or fulfils a wish; ``None`` when what came of it is written already. Raises nothing.
+    def close(self) -> None:
+        """Ends the event loop, once what runs has ended."""
+        self._loop.close()
 
-        Each run has context variables of its own.
-        """
+    def execute(self, run: Run) -> Ended | None:
+        """Runs a job or fulfils a wish; ``None`` when what came of it is written already. Raises nothing."""
         try:
-            return copy_context().run(self._work_on, run)
+            return self._work_on(run)
         except BaseException as error:  # noqa: BLE001  a thread of the worker outlives every error
             return self._ended_by(run, error)
 
@@ -113,7 +115,7 @@ class Runner:
             if handler is None and spawner is None:
                 raise FinalError(self._nobody(claimed.queue_name))
             run.deadline = _deadline(run, handler)
-            result = self._result(run, job, handler, config) if handler else None
+            result = _apart(lambda: self._result(run, job, handler, config)) if handler else None
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
             return None if run.over else self.failed(claimed, Failed.by(error))
         completed = Ended(claimed, End.COMPLETED, result, at=self._next_run(claimed))
@@ -213,14 +215,18 @@ class Runner:
         parent = self._parent(run, config)
         parent.check_depth()
         root = parent.place.root
-        self._validate(run, found, config)
-        produced = found.handler.spawn_jobs(self._context(run, Job.of(run.job), config, result))
-        job = Job.of(run.job)
-        if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):
-            children = self._loop.result(drain_async(job, config, produced, began, root), run.deadline)
-        else:
-            children = drain(job, config, produced, began, root)
+        _apart(lambda: self._validate(run, found, config))
+        context = self._context(run, Job.of(run.job), config, result)
+        children = _apart(lambda: self._drained(run, found, context, began, root))
         return Operation(new_id(), parent.spawner, found.name, config, began, len(children)), children
+
+    def _drained(self, run: Run, found: FoundHandler, context: SpawnContext, began: datetime, root: str) -> Children:
+        produced = found.handler.spawn_jobs(context)
+        job, config = Job.of(run.job), context.config
+        if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):
+            children: Children = self._loop.result(drain_async(job, config, produced, began, root), run.deadline)
+            return children
+        return drain(job, config, produced, began, root)
 
     def _validate(self, run: Run, found: FoundHandler, config: SpawnConfig) -> None:
         try:
@@ -280,7 +286,7 @@ class Runner:
         name = operation.config.operation_id or operation.id
         result = SpawnResult(claimed.id, name, found.name, len(children), tuple(children.first_ids), self.clock.now())
         try:
-            self._settled(found.handler.on_spawn_complete(result))
+            _apart(lambda: self._settled(found.handler.on_spawn_complete(result)))
         except BaseException as error:
             log.exception("on_spawn_complete of %s failed; the children of job %s stay.", found.name, claimed.id)
             text = described(error)
@@ -333,6 +339,11 @@ def _deadline(run: Run, handler: JobHandler | None) -> float | None:
     own = handler.timeout.total_seconds() if handler and handler.timeout else None
     timeout = run.job.timeout_seconds or own
     return run.began + timeout if timeout else None
+
+
+def _apart(function: Callable[[], Result]) -> Result:
+    """What a function of a handler comes to; the context variables that it sets, the next one does not see."""
+    return copy_context().run(function)
 
 
 def _own(config: SpawnConfig) -> SpawnConfig:

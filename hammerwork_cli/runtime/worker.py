@@ -315,6 +315,7 @@ class Worker:
             self._processes.close()
             self._slots.join(LAST_SECONDS)
             self._processes.forget()
+        self._runner.close()
         with suppress(HammerworkError):
             self._connections.run(self._sign_off, patience=LAST_SECONDS)
         self._close()

@@ -1,0 +1,87 @@
+"""The thread of the event loop ends with its worker."""
+
+import asyncio
+import threading
+from datetime import timedelta
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, Worker
+from hammerwork_cli.runtime import event_loop
+from tests.runtime.conftest import Stage, until
+
+
+def loops() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "hammerwork-loop"}
+
+
+@pytest.mark.sqlite
+def test_a_worker_that_ends_leaves_no_thread_of_its_event_loop(lite: Stage, app: Handlers) -> None:
+    during: list[int] = []
+    left: list[str] = []
+
+    async def left_behind() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            left.append("cleaned up")
+
+    @app.job("async")
+    async def later(job: Job) -> None:
+        during.append(len(loops() - before))
+        tasks.append(asyncio.create_task(left_behind()))
+        await asyncio.sleep(0)
+
+    before = loops()
+    tasks: list[asyncio.Task[None]] = []
+    for _ in range(3):
+        lite.enqueue(Job("async"), Job("async"))
+        lite.work(app)
+    assert during == [1] * 6
+    assert left == ["cleaned up"] * 6
+    assert loops() - before == set()
+
+
+@pytest.mark.sqlite
+def test_a_loop_that_a_coroutine_blocks_ends_when_that_returns(
+    lite: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_loop, "BLOCKED_SECONDS", 0.1)
+    released = threading.Event()
+
+    @app.job("blocks")
+    async def blocks(job: Job) -> None:
+        released.wait(60)
+
+    before = loops()
+    (job,) = lite.enqueue(Job("blocks").with_timeout(timedelta(seconds=1)))
+    lite.work(app)
+    assert lite.status(job) == ["TimedOut"]
+    assert len(loops() - before) == 1
+    released.set()
+    until(lambda: loops() - before == set())
+
+
+@pytest.mark.sqlite
+def test_a_coroutine_that_outlives_its_worker_goes_on_and_its_thread_ends_with_it(lite: Stage, app: Handlers) -> None:
+    begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    @app.job("long")
+    async def long(job: Job) -> None:
+        begun.set()
+        while not go_on.is_set():
+            await asyncio.sleep(0.01)
+        ended.set()
+
+    before = loops()
+    lite.enqueue(Job("long"))
+    worker = Worker(lite.queue, app, poll_interval=0.05)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    assert begun.wait(60)
+    worker.stop(now=True)
+    thread.join(60)
+    assert len(loops() - before) == 1
+    go_on.set()
+    assert ended.wait(60)
+    until(lambda: loops() - before == set())
