@@ -50,7 +50,6 @@ class SimulatedWorker:
         is_cut: it alone does not reach the server.
         misses_beats: its heartbeats alone do not reach the server.
         stood_still: it was paused or cut off since its last heartbeat. Only then may others take it for lost.
-        beat_at: when its last heartbeat succeeded, by the monotonic clock.
         steady_since: since when it runs without a break, by the monotonic clock.
     """
 
@@ -60,12 +59,13 @@ class SimulatedWorker:
         self.id = self.registration.id
         self.entries: dict[str, Entry] = {}
         self.is_dead = self.is_paused = self.is_cut = self.misses_beats = self.stood_still = False
-        self.beat_at = self.steady_since = world.seconds
+        self.steady_since = world.seconds
         self.lease = Lease(LEASE, world.seconds)
         self._observer = Observer(self.id, self.lease)
         self._compare_at = world.seconds + LEASE / 2
         with self._reached() as database:
             workers.register(database, self.registration)
+        world.book.beats[self.id] = world.seconds
 
     @property
     def acts(self) -> bool:
@@ -120,7 +120,7 @@ class SimulatedWorker:
             except NotFoundError:
                 workers.register(database, self.registration)
                 answer = workers.beat(database, self.id, Pulse())._replace(was_lost=True)
-        self.beat_at, self.stood_still = self.world.seconds, False
+        self.world.book.beats[self.id], self.stood_still = self.world.seconds, False
         self.lease.renew(self.world.seconds, self.world.seconds, was_lost=answer.was_lost)
 
     def compare(self) -> None:
@@ -150,7 +150,8 @@ class SimulatedWorker:
     def _check(self, lost: Heartbeat, worker: "SimulatedWorker | None") -> None:
         if worker is None or worker.is_dead:
             return
-        silent = self.world.seconds - worker.beat_at
+        # A heartbeat that the server has forgotten was none.
+        silent = self.world.seconds - self.world.book.beats.get(worker.id, 0.0)
         if silent < LEASE or not worker.stood_still:
             raise RescueError(f"{self.registration.name} rescued from {lost.name}, which beat {silent} s before")
 

@@ -25,15 +25,17 @@ class Book:
     Attributes:
         completed: (job, occurrence) -> how often a worker counted that it completed.
         allowed: the same -> how often somebody allowed it beyond the first time.
+        beats: worker -> when its last heartbeat succeeded, by the monotonic clock.
         disturbed: jobs that a Rust worker or somebody's hand touched, so that their attempts follow other rules.
     """
 
     completed: dict[tuple[str, str], int] = field(default_factory=dict)
     allowed: dict[tuple[str, str], int] = field(default_factory=dict)
+    beats: dict[str, float] = field(default_factory=dict)
     disturbed: set[str] = field(default_factory=set)
 
     def copy(self) -> "Book":
-        return Book(dict(self.completed), dict(self.allowed), set(self.disturbed))
+        return Book(dict(self.completed), dict(self.allowed), dict(self.beats), set(self.disturbed))
 
 
 class World:
