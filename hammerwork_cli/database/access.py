@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 from hammerwork_cli.cached import cached
 from hammerwork_cli.database import driver_errors, statements
 from hammerwork_cli.database.driver_errors import MIGRATE
+from hammerwork_cli.database.texts import written_out
 from hammerwork_cli.database.url import DatabaseUrl
 from hammerwork_cli.errors import (
     ConnectionLostError,
@@ -73,6 +74,10 @@ class Database:
     """Ids a statement that reads rows by an index; a longer list is sorted and meets neighbours in the index."""
     sorts_to_claim: bool = False
     """Whether the server cannot read jobs in the order of their urgency from an index."""
+    extra_tags: frozenset[str] = frozenset()
+    """Tags that a connection learns when it is made."""
+    charset: str | None = None
+    """The server's name for that of the text columns; ``None`` where they hold every character."""
     packet: int | None = None
     """Bytes that a statement may have, with all its values; ``None`` where nothing limits them."""
     scan_chunk: int = 100_000
@@ -114,6 +119,10 @@ class Database:
         """A long list of job ids as the statements with ``{among}`` want it."""
         return ids
 
+    def message(self, text: str | None) -> str | None:
+        """A message as text columns hold it: what they lack is written out, since nobody could choose other words."""
+        return text if text is None or self.charset is None else written_out(text, self.charset)
+
     def _error(self, error: Exception) -> HammerworkError | None:
         """Our error for a driver's, ``None`` when it is not the driver's."""
         raise NotImplementedError
@@ -153,8 +162,9 @@ class Database:
         ``jsonb`` when PostgreSQL holds ``depends_on`` as JSON (before 012); ``archive`` when there is
         an archive table and ``unarchivable`` when ``hammerwork_jobs`` has no ``archived_at``; ``pause``
         when there is a table of paused queues (014); ``workers`` when there are our columns and tables for them
-        (017), and ``claim_times`` when jobs say when they were claimed (018); and one of ``by_first_parent``,
-        ``by_gin``, ``by_scan``: the way to a job's children.
+        (017), and ``claim_times`` when jobs say when they were claimed (018); ``narrow`` when ids of MySQL are in
+        another character set than utf8mb4; and one of ``by_first_parent``, ``by_gin``, ``by_scan``: the way to a job's
+        children.
         """
         jobs = self.jobs_columns()
         tags = {self.dialect}
@@ -173,7 +183,7 @@ class Database:
         if "jsonb" not in tags and self._indexed():
             tags.add("indexed")
         tags.add(self._way(tags))
-        return frozenset(tags)
+        return frozenset(tags) | self.extra_tags
 
     def _indexed(self) -> bool:
         if "hammerwork_migrations" not in self.schema:

@@ -15,7 +15,13 @@ from hammerwork_cli.database.driver_errors import LATER, MYSQL, Meaning, told
 from hammerwork_cli.database.interrupts import interruptible
 from hammerwork_cli.database.mysql_tls import FILES, Tls, without_tls
 from hammerwork_cli.database.url import Host
-from hammerwork_cli.errors import ConfigError, DatabaseError, HammerworkError, UnreachableError
+from hammerwork_cli.errors import (
+    ConfigError,
+    DatabaseError,
+    HammerworkError,
+    RefusedValueError,
+    UnreachableError,
+)
 
 ABORT = Timeouts(connect=1, network=1)
 OLDEST = {"MariaDB": (10, 6), "MySQL": (8, 0)}
@@ -24,6 +30,10 @@ NOBODY_ANSWERS = {2002, 2003, 2005}
 SSL_ERROR = 2026
 WITHOUT_TLS = {2061}
 NO_NUMBER = -1
+WIDE = "utf8mb4"
+"""The character set of all connections: it has every character."""
+MIXED = {1267, 1270, 1271}
+"""A literal has a character that the column beside it lacks."""
 OPTIONS = {"unix_socket", "charset", "ssl_mode", "sslmode", *FILES}
 """The character set is always utf8mb4; SQLAlchemy wants it to be said."""
 MODE = "STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
@@ -44,7 +54,7 @@ _answered: dict[str, Host] = {}
 
 
 class MySQLDatabase(Database):
-    """A connection in UTC, READ COMMITTED, with the collation of the tables' ids."""
+    """A connection in UTC, READ COMMITTED, utf8mb4, with the collation of the tables' ids if that is of utf8mb4."""
 
     dialect = "mysql"
     key_chunk = read_chunk = 999
@@ -76,7 +86,7 @@ class MySQLDatabase(Database):
             write_timeout=network,
             autocommit=True,
             time_zone="+00:00",
-            charset="utf8mb4",
+            charset=WIDE,
             use_unicode=True,
             **tls.arguments(),
         )
@@ -110,14 +120,20 @@ class MySQLDatabase(Database):
             connection.close()
             raise ConfigError(refusal)
         self.sorts_to_claim = self.is_mariadb and _numbers(self.version) < (10, 8)
-        # A CAST in a statement takes the connection's collation, and must meet that of the columns.
+        # A CAST in a statement takes the connection's collation, and must meet that of the columns. The connection's
+        # character set always has every character: JSON columns have it, whatever those of ids and names have.
         cursor.execute(
             "SELECT collation_name FROM information_schema.columns WHERE table_schema = DATABASE()"
             " AND table_name = 'hammerwork_jobs' AND column_name = 'id'"
         )
         found = cursor.fetchone() or _default_collation(cursor)
         collation = found[0].decode() if isinstance(found[0], (bytes, bytearray)) else found[0]
-        cursor.execute(f"SET NAMES {collation.partition('_')[0]} COLLATE {collation}")
+        charset = collation.partition("_")[0]
+        if charset == WIDE:
+            cursor.execute(f"SET NAMES {WIDE} COLLATE {collation}")
+        else:
+            cursor.execute(f"SET NAMES {WIDE}")
+            self.charset, self.extra_tags = charset, frozenset({"narrow"})
         _see_other_nodes_writes(cursor)
         self._limit(cursor)
         _answered[self.url.raw] = host
@@ -177,6 +193,10 @@ class MySQLDatabase(Database):
         meaning = self._meaning(number, text)
         if not self._is_connected and meaning not in AT_ONCE:
             return self._connect_error(meaning, number, text)
+        if number in MIXED and self.charset:
+            return RefusedValueError(
+                f"A name has a character that the tables cannot hold: they are in {self.charset}.", errno=number
+            )
         return told(meaning, self, text, errno=number)
 
     def _meaning(self, number: int | None, text: str) -> Meaning:

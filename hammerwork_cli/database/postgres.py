@@ -84,7 +84,10 @@ class PostgresDatabase(Database):
         if isinstance(connection, _ImpatientConnection):
             connection.network = self.timeouts.network or 0
         loaders = dict.fromkeys(TEXT_TYPES, TextLoader)
-        if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+        encoding = connection.info.parameter_status("server_encoding") or "UTF8"
+        if encoding not in ("UTF8", "SQL_ASCII"):
+            self.charset = encoding
+        if encoding == "SQL_ASCII":
             # Of such a database the server itself would refuse to send whatever is no UTF-8.
             connection.execute("SET client_encoding = SQL_ASCII")
             loaders = dict.fromkeys((*TEXT_TYPES, "text", "varchar", "bpchar", "name"), _UncheckedTextLoader)

@@ -312,9 +312,9 @@ def write(database: Database, run: Ended, now: datetime) -> bool:
     held = _held(run.job.claim)
     status, at = _outcome(run, now)
     if run.end == End.RETRY:
-        done = database.run("claims.reschedule", id=run.job.id, at=at, error=run.error, **held)
+        done = database.run("claims.reschedule", id=run.job.id, at=at, error=database.message(run.error), **held)
     elif run.at is not None:
-        done = database.run("claims.recur", id=run.job.id, at=at, error=run.error, **held)
+        done = database.run("claims.recur", id=run.job.id, at=at, error=database.message(run.error), **held)
         if done and run.result is not None:
             store_results(database, run.job.claim, [run], now)
     else:
@@ -325,7 +325,7 @@ def write(database: Database, run: Ended, now: datetime) -> bool:
             status=status.value,
             failed_at=None if timed_out else now,
             timed_out_at=now if timed_out else None,
-            error=run.error,
+            error=database.message(run.error),
             **held,
         )
     return done == 1

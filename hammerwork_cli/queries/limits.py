@@ -28,6 +28,7 @@ def check(database: Database, job: NewJob) -> None:
     """
     if not 0 < len(job.queue) <= LONGEST_QUEUE:
         raise RefusedValueError(f"A queue's name has 1 to {LONGEST_QUEUE} characters, not {len(job.queue)}.")
+    check_name(database, job.queue)
     for name in ("trace_id", "correlation_id", "parent_span_id"):
         text = getattr(job, name)
         if text is not None and len(text) > LONGEST_TRACE:
@@ -36,6 +37,16 @@ def check(database: Database, job: NewJob) -> None:
             )
     _check_payload(database, job.payload)
     _check_instant(database, job.scheduled_at)
+
+
+def check_name(database: Database, name: str) -> None:
+    """Checks whether the tables have the characters of a name, which nobody writes out as those of a message.
+
+    Raises:
+        RefusedValueError: they have not.
+    """
+    if database.message(name) != name:
+        raise RefusedValueError(f"The tables of this database are in {database.charset} and cannot hold {name!r}.")
 
 
 def _check_payload(database: Database, payload: str) -> None:

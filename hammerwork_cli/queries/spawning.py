@@ -168,7 +168,7 @@ def _record(database: Database, operation: Operation, now: datetime) -> None:
         config=json.dumps(operation.config.bounded().stored()),
         outcome="spawned" if operation.error is None else "failed",
         children=operation.children,
-        error=operation.error,
+        error=database.message(operation.error),
         worker=spawner.job.claim.worker or None,
         request=spawner.request,
         started=operation.started_at,
@@ -178,7 +178,7 @@ def _record(database: Database, operation: Operation, now: datetime) -> None:
 
 def hook_failed(database: Database, operation: str, error: str) -> None:
     """Notes that ``on_spawn_complete`` raised, which undoes nothing."""
-    database.run("spawning.hook_failed", id=operation, error=error)
+    database.run("spawning.hook_failed", id=operation, error=database.message(error))
 
 
 def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, now: datetime) -> tuple[str, bool]:
@@ -364,7 +364,7 @@ def refuse(database: Database, wish: SpawnRequest, job: Claimed, error: str, now
 def _end_request(
     database: Database, wish: SpawnRequest, job: Claimed, state: str, now: datetime, children: int, error: str | None
 ) -> bool:
-    values: dict[str, Any] = {"state": state, "now": now, "children": children, "error": error}
+    values: dict[str, Any] = {"state": state, "now": now, "children": children, "error": database.message(error)}
     return database.run("spawning.end_request", id=wish.id, token=job.claim.token, **values) == 1
 
 

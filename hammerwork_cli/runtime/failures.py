@@ -4,11 +4,9 @@ import traceback
 from dataclasses import dataclass
 from typing import Self
 
+from hammerwork_cli.database.texts import cut
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.queries.claims import End
-
-LONGEST_ERROR = 60_000
-"""Bytes. MySQL's TEXT holds 65,535."""
 
 
 class JobError(HammerworkError):
@@ -113,10 +111,5 @@ def trace_of(error: BaseException) -> str:
 
 
 def cleaned(text: str) -> str:
-    """Text that every database stores: no NUL, no lone surrogate, at most :data:`LONGEST_ERROR` bytes."""
-    data = text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace")
-    if len(data) <= LONGEST_ERROR:
-        return data.decode()
-    mark = b"\n...\n"
-    half = (LONGEST_ERROR - len(mark)) // 2
-    return (data[:half] + mark + data[-half:]).decode("utf-8", "ignore")
+    """Text that every database stores: no NUL, no lone surrogate, at most :data:`texts.LONGEST` bytes."""
+    return cut(text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode())

@@ -15,7 +15,7 @@ from hammerwork_cli import __version__, app_path
 from hammerwork_cli.database import Database, DatabaseUrl
 from hammerwork_cli.errors import DatabaseError, HammerworkError, MissingTablesError, UsageError
 from hammerwork_cli.models import new_id
-from hammerwork_cli.queries import claims, workers
+from hammerwork_cli.queries import claims, limits, workers
 from hammerwork_cli.queries.claims import End, Ended
 from hammerwork_cli.queries.workers import Pulse, Registration
 from hammerwork_cli.runtime.claiming import Claiming
@@ -297,6 +297,8 @@ class Worker:
             raise MissingTablesError(
                 "The tables of workers (017, 018) are missing.", hint="Run: hammerwork migration run"
             )
+        for queue in self.queues:
+            limits.check_name(database, queue)
         self._clock.set(database.now())
 
     def _sign_off(self, database: Database) -> None:

@@ -11,7 +11,13 @@ CASE WHEN j.depends_on ->> 0 ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' TH
 -- name: first_parent_id [mysql]
 CAST(JSON_UNQUOTE(JSON_EXTRACT(j.depends_on, '$[0]')) AS CHAR(36))
 
+-- name: first_parent_id [mysql narrow]
+CONVERT(JSON_UNQUOTE(JSON_EXTRACT(j.depends_on, '$[0]')) USING ascii)
+
 -- name: first_parent_id [mysql indexed]
+j.first_parent
+
+-- name: first_parent_id [mysql indexed narrow]
 j.first_parent
 
 -- name: by_state

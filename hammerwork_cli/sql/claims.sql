@@ -60,7 +60,7 @@ WHERE j.id = r.id AND j.claim_token = :token AND j.status IN ('Completed', 'Pend
 UPDATE hammerwork_jobs j
 JOIN JSON_TABLE(:results, '$[*]' COLUMNS (id CHAR(36) CHARACTER SET utf8mb4 PATH '$.id',
 result LONGTEXT CHARACTER SET utf8mb4 PATH '$.result',
-expires VARCHAR(40) CHARACTER SET utf8mb4 PATH '$.expires')) AS r ON j.id = CAST(r.id AS CHAR(36))
+expires VARCHAR(40) CHARACTER SET utf8mb4 PATH '$.expires')) AS r ON j.id = {as_id r.id}
 SET j.result_data = r.result, j.result_stored_at = :now, j.result_expires_at = r.expires
 WHERE j.claim_token = :token AND j.status IN ('Completed', 'Pending')
 
@@ -152,7 +152,7 @@ WHERE j.dependency_status = 'waiting' AND j.id IN (SELECT c.id FROM {edges} AS c
 -- name: waiting_on [mysql]
 SELECT DISTINCT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
 JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
-WHERE j.dependency_status = 'waiting' AND CAST(e.parent AS CHAR(36)) IN (:ids)
+WHERE j.dependency_status = 'waiting' AND {as_id e.parent} IN (:ids)
 
 -- name: waiting_on [mysql indexed]
 SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
@@ -160,7 +160,7 @@ WHERE j.dependency_status = 'waiting' AND j.first_parent IN (:ids)
 UNION
 SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
 JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
-WHERE j.dependency_status = 'waiting' AND j.parent_count > 1 AND e.place > 1 AND CAST(e.parent AS CHAR(36)) IN (:ids)
+WHERE j.dependency_status = 'waiting' AND j.parent_count > 1 AND e.place > 1 AND {as_id e.parent} IN (:ids)
 
 -- name: waiting_on [sqlite]
 SELECT DISTINCT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j JOIN json_each(j.depends_on) AS e

@@ -137,20 +137,20 @@ WHERE {tied}
 AND lower(e.parent) IN (:ids)
 
 -- name: dependents [mysql]
-SELECT CAST(e.parent AS CHAR(36)), j.id FROM hammerwork_jobs j
+SELECT {as_id e.parent}, j.id FROM hammerwork_jobs j
 JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
 WHERE {tied}
-AND CAST(e.parent AS CHAR(36)) IN (:ids)
+AND {as_id e.parent} IN (:ids)
 
 -- name: dependents [mysql indexed]
 SELECT j.first_parent, j.id FROM hammerwork_jobs j
 WHERE {tied}
 AND j.first_parent IN (:ids)
 UNION ALL
-SELECT CAST(e.parent AS CHAR(36)), j.id FROM hammerwork_jobs j
+SELECT {as_id e.parent}, j.id FROM hammerwork_jobs j
 JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
 WHERE {tied}
-AND j.parent_count > 1 AND e.place > 1 AND CAST(e.parent AS CHAR(36)) IN (:ids)
+AND j.parent_count > 1 AND e.place > 1 AND {as_id e.parent} IN (:ids)
 
 -- name: dependents [sqlite]
 SELECT lower(e.value), j.id FROM hammerwork_jobs j JOIN json_each(j.depends_on) AS e

@@ -30,6 +30,15 @@ $1 = $2
 -- their end; bytes do not. Both are converted: a table may be in another character set than the connection.
 ($1 = $2 AND CAST(CONVERT($1 USING utf8mb4) AS BINARY) = CAST(CONVERT($2 USING utf8mb4) AS BINARY))
 
+-- name: as_id [mysql]
+-- A text that is compared with ids, in the collation of the connection, which is theirs.
+CAST($1 AS CHAR(36))
+
+-- name: as_id [mysql narrow]
+-- Where they are in a character set that the connection is not in: ASCII becomes that of the column, whichever it is, and
+-- so the index serves. Anything else would make the column become the other's.
+CONVERT($1 USING ascii)
+
 -- name: by_name
 -- What groups rows by a name, to the letter.
 $1
@@ -112,7 +121,7 @@ FROM hammerwork_jobs c CROSS JOIN LATERAL jsonb_array_elements_text(
 CASE jsonb_typeof(c.depends_on) WHEN 'array' THEN c.depends_on ELSE '[]' END) AS e (parent))
 
 -- name: edges [mysql]
-(SELECT CAST(e.parent AS CHAR(36)) AS parent, {edge} FROM hammerwork_jobs c
+(SELECT {as_id e.parent} AS parent, {edge} FROM hammerwork_jobs c
 JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e)
 
 -- name: edges [sqlite]
@@ -124,7 +133,7 @@ JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8
 WHERE cardinality(c.depends_on) > 1)
 
 -- name: joined_edges [mysql]
-(SELECT CAST(e.parent AS CHAR(36)) AS parent, {edge} FROM hammerwork_jobs c
+(SELECT {as_id e.parent} AS parent, {edge} FROM hammerwork_jobs c
 JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
 WHERE c.parent_count > 1 AND e.place > 1)
 
@@ -140,7 +149,7 @@ WHERE json_array_length(c.depends_on) > 1 AND e.key > 0)
 CASE jsonb_typeof(to_jsonb(c.depends_on)) WHEN 'array' THEN to_jsonb(c.depends_on) ELSE '[]' END) AS e (parent))
 
 -- name: archived_edges [mysql]
-(SELECT CAST(e.parent AS CHAR(36)) AS parent, c.id FROM hammerwork_jobs_archive c
+(SELECT {as_id e.parent} AS parent, c.id FROM hammerwork_jobs_archive c
 JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e)
 
 -- name: archived_edges [sqlite]
@@ -199,7 +208,7 @@ j.id IN (SELECT c.id FROM {edges} AS c WHERE c.parent {among})
 -- Reads every row once, where a join with {edges} reads it twice. Not EXISTS: MySQL 8 can turn that into a join that
 -- forgets which row the list is of.
 (SELECT COUNT(*) FROM JSON_TABLE(j.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
-WHERE CAST(e.parent AS CHAR(36)) {among}) > 0
+WHERE {as_id e.parent} {among}) > 0
 
 -- name: has_children [by_first_parent]
 -- Not EXISTS: MariaDB would first collect the parents of the whole table.
@@ -264,7 +273,7 @@ json_each(j.depends_on)
 e.parent
 
 -- name: parent_id [mysql]
-CAST(e.parent AS CHAR(36))
+{as_id e.parent}
 
 -- name: parent_id [sqlite]
 lower(e.value)

@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 
 from chaos.servers import HALT, START, CrashingServer
+from hammerwork_cli import Handlers, Job, Queue, Worker
 from hammerwork_cli.database import Database, Timeouts, connect
 from hammerwork_cli.database.driver_errors import MYSQL, POSTGRES, SQLITE, Meaning, by_prefix
 from hammerwork_cli.errors import (
@@ -264,6 +265,10 @@ def encoded() -> Iterator[Callable[[str], str]]:
         yield make
 
 
+def fail(job: Job) -> None:
+    raise ValueError("é 日")
+
+
 @pytest.mark.postgres
 @pytest.mark.parametrize("encoding", ["LATIN1", "EUC_JP", "SQL_ASCII"])
 def test_a_database_of_another_encoding_holds_what_it_can_and_refuses_the_rest(
@@ -279,6 +284,18 @@ def test_a_database_of_another_encoding_holds_what_it_can_and_refuses_the_rest(
     else:
         assert (done.exit_code, done.stdout) == (2, "")
         assert encoding in done.stderr
+    app = Handlers()
+    app.register_job("fails", fail)
+    queue = Queue(url)
+    failing = queue.enqueue(Job("fails", 1, max_attempts=1))
+    Worker(queue, app, drain=True, poll_interval=0.05).run()
+    failed = queue.get(failing)
+    queue.close()
+    assert failed is not None
+    assert str(failed.error).startswith(
+        {"LATIN1": r"ValueError: é \u65e5", "EUC_JP": "ValueError: é 日", "SQL_ASCII": "ValueError: é 日"}[encoding]
+    )
+    run("job", "delete", failing.id, "--yes", url=url)
     listed = run("queue", "list", "--format", "json", url=url)
     assert listed.exit_code == 0, listed.stderr
     assert {queue["queue"] for queue in listed.json} == (

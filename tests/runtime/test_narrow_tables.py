@@ -1,0 +1,123 @@
+"""Tables that the original made in a database of utf8mb3 or latin1: JSON holds every character all the same."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, SpawnConfig, Worker
+from hammerwork_cli.database import connect
+from hammerwork_cli.database.migration_files import steps
+from hammerwork_cli.errors import RefusedValueError
+from hammerwork_cli.models import JobFilter
+from hammerwork_cli.queries import jobs, migrations, queues, trees
+from hammerwork_cli.queries.doctor import Doctor
+from tests.conftest import Makers
+from tests.database.test_plans import plan
+from tests.rows import Rows
+from tests.runtime.conftest import Stage
+
+pytestmark = pytest.mark.mysql
+TEXT = "Zoë €5 Ж 😀"
+
+
+@pytest.fixture(scope="module", params=["utf8mb3_general_ci", "latin1_german1_ci"])
+def narrow_url(request: pytest.FixtureRequest, makers: Makers) -> Iterator[str]:
+    """The tables of the original in such a collation, and ours beside them."""
+    maker = makers["mysql"]
+    url: str = maker.empty()
+    with contextlib.closing(connect(url)) as database:
+        database.script(f"ALTER DATABASE COLLATE {request.param}")
+        for step in steps("001_initial_schema", "mysql", request.param):
+            database.script(str(step.statement(())))
+        migrations.run(database)  # the others take the collation of what is there
+    yield url
+    maker.drop(url)
+
+
+@pytest.fixture
+def narrow(narrow_url: str) -> Iterator[Stage]:
+    with contextlib.closing(Stage(narrow_url)) as stage:
+        yield stage
+        for table in ("jobs", "spawn_operations", "workers"):
+            stage.execute(f"DELETE FROM hammerwork_{table}")
+
+
+def test_payloads_results_and_trees_are_those_of_any_other_database(narrow: Stage, app: Handlers) -> None:
+    app.register_job("echo", lambda job: job.payload["text"])
+    app.register_job("join", lambda job: job.payload)
+    app.register_handler("split", lambda context: [Job("echo", {"text": context.result}) for _ in range(3)])
+    config = SpawnConfig(handler="split", operation_id="night 1", metadata={"says": TEXT})
+    root, other = Job("echo", {"text": TEXT}).with_spawn_config(config), Job("echo", {"text": TEXT})
+    joined = Job("join", TEXT).depends_on(root, other)
+    narrow.enqueue(root, other, joined)
+    stranger = Rows(narrow.database).job(queue="echo", status="Pending")
+    narrow.execute(f"UPDATE hammerwork_jobs SET payload = '{{\"text\": \"{TEXT}\"}}' WHERE id = '{stranger}'")
+    report = narrow.work(app)
+    assert (report.completed, report.failed) == (7, 0)
+    assert [json.loads(data) for (data,) in narrow.rows("result_data")] == [TEXT] * 7
+    assert [narrow.queue.get(job).result for job in (root, other, joined, stranger)] == [TEXT] * 4  # type: ignore[union-attr]
+    tree = trees.tree(narrow.database, root.id)
+    assert sorted(node.queue for node in tree.nodes.values()) == ["echo"] * 4 + ["join"]
+    assert Doctor(narrow.database, now=narrow.database.now()).look() == []
+
+
+def test_what_an_error_says_and_the_tables_lack_is_written_out(narrow: Stage, app: Handlers) -> None:
+    def fail(job: Job) -> None:
+        raise ValueError(job.payload)
+
+    app.register_job("fails", fail)
+    long = "Ж😀" * 30_000  # written out it would be longer than its column
+    said, longer = Job("fails", TEXT, max_attempts=1), Job("fails", long, max_attempts=1)
+    narrow.enqueue(said, longer)
+    narrow.work(app)
+    assert narrow.status(said, longer) == ["Dead", "Dead"]
+    wanted = "Zoë €5 Ж" if narrow.database.charset == "utf8mb3" else r"Zoë €5 \u0416"
+    assert narrow.one(said, "error_message").startswith(rf"ValueError: {wanted} \U0001f600" + "\n")
+    assert narrow.one(longer, "error_message").endswith(r"\U0001f600" + "\n")
+
+
+def test_what_came_of_spawning_is_recorded_in_whatever_words(narrow: Stage, app: Handlers) -> None:
+    def fail(context: object) -> list[Job]:
+        raise ValueError(TEXT)
+
+    app.register_handler("broken", fail)
+    root = Job("noop").with_spawn_config(SpawnConfig(handler="broken", on_error="complete"))
+    narrow.enqueue(root)
+    narrow.work(app)
+    assert narrow.status(root) == ["Completed"]
+    ((error,),) = narrow.operations("error_message")
+    assert "Zoë €5" in error
+    assert r"\U0001f600" in error
+
+
+def test_ids_out_of_lists_are_looked_up_in_the_indexes(narrow: Stage) -> None:
+    rows = Rows(narrow.database)
+    with rows.at_once():
+        for _ in range(500):
+            rows.job()
+        parent = rows.job(spawns=True)
+        rows.job(parent)
+    narrow.database.query("ANALYZE TABLE hammerwork_jobs")
+    ids = narrow.database.ids([parent])
+    told = plan(narrow.database, "spawns.child_ids", parents=json.dumps([parent]))
+    assert '"key": "idx_hammerwork_jobs_first_parent"' in " ".join(told.split())
+    stored = json.dumps([{"id": parent, "result": "1", "expires": None}])
+    told = plan(narrow.database, "claims.store_results", results=stored, token=parent, now=narrow.database.now())
+    assert '"table_name": "j", "access_type": "eq_ref"' in " ".join(told.split()), told
+    assert "idx_hammerwork_jobs_first_parent" in plan(narrow.database, "claims.waiting_on", ids=ids)
+
+
+def test_a_name_that_the_tables_cannot_hold_is_refused_in_a_sentence(narrow: Stage, app: Handlers) -> None:
+    fits, lacks = ("Ж", "😀") if narrow.database.charset == "utf8mb3" else ("Zoë €5", "Ж")
+    refused = f"The tables of this database are in {narrow.database.charset} and cannot hold {lacks!r}"
+    narrow.enqueue(Job(fits, 1))
+    assert queues.has_jobs(narrow.database, fits)
+    with pytest.raises(RefusedValueError, match=refused):
+        narrow.enqueue(Job(lacks, 1))
+    with pytest.raises(RefusedValueError, match=f"cannot hold: they are in {narrow.database.charset}"):
+        jobs.find(narrow.database, JobFilter(queue=lacks), limit=1)
+    app.register_job(lacks, lambda job: job.payload)
+    with pytest.raises(RefusedValueError, match=refused):
+        Worker(narrow.queue, app, drain=True).run()
