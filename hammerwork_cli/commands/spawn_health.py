@@ -183,8 +183,8 @@ def doctor(
 
     Exit code 0 when nothing is wrong (any more), 1 otherwise. What has happened and holds no job is a note, which
     counts only with --strict: a job that ran early, one that never spawned, and what workers recorded of jobs that
-    another program has deleted since, which --fix removes. Archived jobs are left alone, and so is what a worker runs
-    whose heart beats (`worker list`).
+    another program has deleted since, which --fix removes. Archived jobs are left alone, and so is what a worker of
+    ours has that has not ended (`worker list`): when it is lost, another worker takes its jobs.
 
     \b
     Examples:
@@ -206,8 +206,7 @@ def doctor(
         _show(context, found, form, remedy=None)
     else:
         _show(context, found, form, remedy=_fixing(older_than, queue))
-    if lost_before is None:
-        _note_running(context, healer)
+    _note_running(context, healer)
     if any(finding.left and (strict or not finding.is_note) for finding in found):
         raise typer.Exit(ANSWER_IS_NO)
 
@@ -251,7 +250,7 @@ def _note_running(context: Context, healer: "Doctor") -> None:
     from hammerwork_cli.render.text import instant, plural
 
     jobs, since, returned = healer.running()
-    if jobs > returned:
+    if jobs > returned and healer.lost_before is None:
         are = "is" if jobs == 1 else "are"
         context.note(
             f"{plural(jobs, 'job')} {are} Running, the first since {instant(since)} UTC. If their workers are gone, "
@@ -259,6 +258,6 @@ def _note_running(context: Context, healer: "Doctor") -> None:
         )
     if returned:
         context.note(
-            f"{plural(returned, 'job')} belonged to workers whose heartbeat stopped: the next worker takes them back "
-            "by itself (hammerwork worker list)."
+            f"{plural(returned, 'job')} {'belongs' if returned == 1 else 'belong'} to workers whose heartbeat stopped: "
+            "another worker takes them back by itself, once it has run for a lease (hammerwork worker list)."
         )

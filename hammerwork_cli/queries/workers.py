@@ -288,10 +288,11 @@ def wait_for(
     done: dict[str, Worker] = {}
     ended: dict[str, float] = {}
     give_up = None if timeout is None else time.monotonic() + timeout
+    hearts = _Hearts()
     while True:
         everybody = listed(database)
         for worker in asked:
-            found = _ended(worker, everybody)
+            found = _ended(worker, everybody, hearts)
             if (
                 found
                 and successors
@@ -305,9 +306,25 @@ def wait_for(
         time.sleep(LOOK)
 
 
-def _ended(worker: Worker, everybody: Sequence[Worker]) -> Worker | None:
+class _Hearts:
+    """Which workers beat, by this process's clock: that of the server may be set while they are waited for."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[Moment, float]] = {}
+
+    def beats(self, worker: Worker) -> bool:
+        """Whether its last heartbeat has been seen for no longer than its lease."""
+        now = time.monotonic()
+        last, since = self._seen.get(worker.id, (None, now))
+        self._seen[worker.id] = worker.heartbeat_at, since if last == worker.heartbeat_at else now
+        return now - self._seen[worker.id][1] <= worker.lease
+
+
+def _ended(worker: Worker, everybody: Sequence[Worker], hearts: _Hearts) -> Worker | None:
     now = next((other for other in everybody if other.id == worker.id), worker)
-    return None if now.is_alive else now
+    if now.ended_at is not None:
+        return now
+    return None if hearts.beats(now) else now._replace(stored_state="lost")
 
 
 def _successor(worker: Worker, everybody: Sequence[Worker]) -> Worker | None:

@@ -91,16 +91,25 @@ UPDATE hammerwork_jobs AS j SET dependency_status = CASE WHEN {parent_total} = 0
 WHERE j.id IN (:ids) AND {is_barred}
 
 -- name: has_no_worker
--- Whether no living worker of ours has claimed the running job j.
+-- Whether no worker of ours has claimed the running job j whose heart beats by the server's clock: only to be told.
 TRUE
 
 -- name: has_no_worker [workers]
 (SELECT 1 FROM hammerwork_workers w
 WHERE w.id = j.claimed_by AND {is_ours} AND w.ended_at IS NULL AND {silent_for} <= w.lease_seconds LIMIT 1) IS NULL
 
+-- name: is_nobodys
+-- Whether no worker of ours has the running job j that has not ended. One that only looks lost, as after an outage or when
+-- the server's clock was put forward, may run it; of one that is lost, another worker takes it.
+TRUE
+
+-- name: is_nobodys [workers]
+(SELECT 1 FROM hammerwork_workers w
+WHERE w.id = j.claimed_by AND {is_ours} AND w.ended_at IS NULL LIMIT 1) IS NULL
+
 -- name: is_lost
 j.status IN (:running) AND COALESCE(j.started_at, j.created_at) < :before
-AND {has_no_worker}
+AND {is_nobodys}
 
 -- name: of_lost_worker
 -- 1 for a job that a worker of ours had claimed; the next one takes it back.
@@ -137,8 +146,8 @@ AND {is_lost} AND j.attempts >= j.max_attempts
 {first}
 
 -- name: last_attempts
--- Some of them, with their schedules.
-SELECT j.id, j.attempts, j.max_attempts, j.recurring, j.cron_schedule, j.timezone FROM hammerwork_jobs j
+-- Some of them, with their schedules and when they were due.
+SELECT j.id, j.attempts, j.max_attempts, j.recurring, j.cron_schedule, j.timezone, j.next_run_at FROM hammerwork_jobs j
 WHERE j.id IN (:ids)
 
 -- name: mend_lost_recurring

@@ -227,7 +227,7 @@ def test_lists_and_figures_take_two_statements_more_for_what_was_recorded(databa
     assert max(few) <= 10
 
 
-def test_what_a_living_worker_runs_is_not_lost_and_what_a_lost_one_ran_comes_back(
+def test_what_a_worker_has_that_has_not_ended_is_left_to_workers_however_silent_it_is(
     database: Database, run: Program
 ) -> None:
     rows = Rows(database)
@@ -238,12 +238,20 @@ def test_what_a_living_worker_runs_is_not_lost_and_what_a_lost_one_ran_comes_bac
         rows.insert("hammerwork_workers", {**row, "heartbeat_at": heartbeat})
     for worker in (alive, gone, None):
         rows.job(status="Running", started_at=START, max_attempts=3, attempts=1, claimed_by=worker)
+    rows.job(status="Running", started_at=START, max_attempts=3, attempts=3, claimed_by=gone)
     looked = run("spawn", "doctor", url=database.url.raw)
     assert looked.exit_code == 0
-    assert "2 jobs are Running" in looked.stderr
-    assert "1 job belonged to workers whose heartbeat stopped" in looked.stderr
-    mended = run("spawn", "doctor", "--older-than", "1m", "--fix", "--yes", url=database.url.raw)
+    assert "3 jobs are Running" in looked.stderr
+    takes = "2 jobs belong to workers whose heartbeat stopped: another worker takes them back by itself"
+    assert takes in looked.stderr
+    fixing = ("spawn", "doctor", "--older-than", "1m", "--fix", "--yes")
+    mended = run(*fixing, url=database.url.raw)
     assert mended.exit_code == 0, mended.stderr
-    found = database.query("SELECT claimed_by, status FROM hammerwork_jobs")
-    assert sorted(status for worker, status in found if worker != alive) == ["Pending", "Pending"]
-    assert [status for worker, status in found if worker == alive] == ["Running"]
+    assert takes in mended.stderr
+    statuses = "SELECT status FROM hammerwork_jobs WHERE {} ORDER BY attempts"
+    assert database.query(statuses.format("claimed_by IS NULL")) == [("Pending",)]
+    assert database.query(statuses.format("claimed_by IS NOT NULL")) == [("Running",)] * 3
+    rows.run(f"UPDATE hammerwork_workers SET ended_at = heartbeat_at WHERE id = '{gone}'")
+    assert run(*fixing, url=database.url.raw).exit_code == 0
+    assert database.query(statuses.format(f"claimed_by = '{gone}'")) == [("Pending",), ("Dead",)]
+    assert database.query(statuses.format(f"claimed_by = '{alive}'")) == [("Running",)]

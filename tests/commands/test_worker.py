@@ -369,6 +369,16 @@ def test_a_worker_whose_heart_stopped_is_lost_and_cannot_be_asked(migrated_url: 
         assert run("worker", verb, "--all", "--yes", url=migrated_url).exit_code == 0
 
 
+def test_waiting_for_workers_judges_them_by_its_own_clock(migrated_url: str) -> None:
+    long_ago, silent = register(migrated_url, 1), register(migrated_url, 2, lease_seconds=0.05)
+    with contextlib.closing(connect(migrated_url)) as database:
+        asked = {worker.id: worker for worker in workers.listed(database)}
+        assert {worker.state for worker in asked.values()} == {"lost"}  # as the server's clock has it
+        assert workers.wait_for(database, [asked[long_ago]], successors=False, timeout=0) == {}
+        ended = workers.wait_for(database, [asked[silent]], successors=False, timeout=None)
+    assert ended[silent].state == "lost"
+
+
 def test_waiting_for_a_restart_ends_when_nobody_takes_the_place(
     migrated_url: str, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -220,6 +220,14 @@ def test_a_recurring_job_that_was_lost_on_its_last_attempt_is_due_again(readable
     assert counted(doctor(readable).look()) == {"cron_stopped": 1}
 
 
+def test_an_occurrence_that_was_lost_does_not_run_twice_when_the_clock_was_put_back(readable: Database) -> None:
+    lost = {"status": "Running", "started_at": START, "attempts": 3, "max_attempts": 3, "recurring": True}
+    ran_at = NOW.replace(hour=22)  # by the clock before it was put back
+    recurring = Rows(readable).job(**lost, cron_schedule="@hourly", next_run_at=ran_at)
+    assert mend(readable) == {"lost_last_attempt": 1}
+    assert moment(job(readable, recurring)["next_run_at"]) == ran_at + timedelta(hours=1)
+
+
 def test_a_job_that_a_worker_took_meanwhile_stays_its_own(database: Database) -> None:
     rows = Rows(database)
     taken = rows.job(status="Running", started_at=START, attempts=1)
