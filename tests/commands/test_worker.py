@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import getpass
 import json
 import os
 import signal
@@ -310,6 +311,7 @@ def test_a_worker_is_seen_restarted_and_stopped_from_another_process(
         (successor, "running", worker.pid),
         (status["id"], "stopped", worker.pid),
     ]
+    assert (listed[1]["request"], listed[1]["requested_by"].partition("@")[0]) == ("restart", getpass.getuser())
 
     stopped = run("worker", "stop", "--all", "--yes", "--wait", "--format", "json", url=migrated_url)
     assert [(one["id"], one["done"]) for one in stopped.json] == [(successor, True)]

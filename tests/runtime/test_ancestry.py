@@ -49,3 +49,16 @@ def test_of_several_parents_the_first_that_is_there_counts(rows: Rows) -> None:
     one, two = rows.job(), rows.job()
     gone = "99999999-9999-4999-8999-999999999999"
     assert ancestry.of(rows.database, claimed(rows.database, rows, gone, two, one)).root == two
+
+
+def test_a_dependency_is_a_generation_where_its_parent_spawns_and_had_begun_before(rows: Rows) -> None:
+    before, after = START - timedelta(hours=1), START + timedelta(hours=1)
+    parents = {
+        "spawned it": rows.job(spawns=True, started_at=before),
+        "began later": rows.job(spawns=True, started_at=after),
+        "spawns nothing": rows.job(started_at=before),
+    }
+    depths = {
+        name: ancestry.of(rows.database, claimed(rows.database, rows, job)).depth for name, job in parents.items()
+    }
+    assert depths == {"spawned it": 1, "began later": 0, "spawns nothing": 0}

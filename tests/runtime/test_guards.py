@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig
-from hammerwork_cli.database import Timeouts
+from hammerwork_cli.database import Database, Timeouts
+from hammerwork_cli.errors import RefusedValueError
 from hammerwork_cli.models import Ancestry, new_id
 from hammerwork_cli.queries import claims, dependencies, enqueue, spawning, workers
 from hammerwork_cli.queries.ancestry import LimitError
@@ -231,3 +232,31 @@ def test_priorities_weigh_as_much_as_for_rust_workers() -> None:
 def test_a_limit_that_is_reached_tells_its_value_and_the_root() -> None:
     error = LimitError("max_descendants", 1_000, 1_001, "root")
     assert error.message == "max_descendants is 1,000, and this would be 1,001 (root root)."
+
+
+def test_a_job_that_somebody_writes_while_it_is_enqueued_is_compared(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (job,) = stage.enqueue(Job("noop"))
+    original, looks = enqueue.stored, []
+
+    def nothing_at_first(database: Database, ids: list[str]) -> Any:
+        looks.append(ids)
+        return {} if len(looks) == 1 else original(database, ids)
+
+    monkeypatch.setattr(enqueue, "stored", nothing_at_first)
+    assert stage.queue.enqueue(job).created is False
+    assert len(stage.rows()) == 1
+
+
+def test_what_cannot_be_written_is_refused_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+
+    def refuse(*_: Any) -> None:
+        tries.append(1)
+        raise RefusedValueError("It cannot.")
+
+    monkeypatch.setattr(enqueue, "insert", refuse)
+    with pytest.raises(RefusedValueError):
+        stage.queue.enqueue(Job("noop"))
+    assert len(tries) == 1

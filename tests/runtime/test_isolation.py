@@ -18,7 +18,7 @@ import pytest
 from hammerwork_cli import Handlers, Job, JobStatus, RetryStrategy, SpawnConfig, Worker
 from hammerwork_cli.database import DatabaseUrl, connect
 from hammerwork_cli.errors import ConfigError, HammerworkError, UsageError
-from hammerwork_cli.queries import migrations
+from hammerwork_cli.queries import migrations, spawning
 from hammerwork_cli.runtime.isolation import processes
 from hammerwork_cli.runtime.loading import load_handlers
 from hammerwork_cli.runtime.spawning import SpawnResult
@@ -419,3 +419,14 @@ def test_handlers_without_a_name_are_refused(stage: Stage, work: Any, app: Handl
         with pytest.raises(ConfigError) as caught:
             Worker(stage.queue, name)
         assert isinstance(caught.value, HammerworkError)
+
+
+@on_sqlite
+def test_a_request_to_spawn_again_is_fulfilled_in_a_process(stage: Stage, work: Any) -> None:
+    parent = Job("careful", {}).with_spawn_handler("careful")
+    work(parent)
+    for _ in range(2):
+        spawning.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
+        work()
+    assert [wish.state for wish in spawning.requests(stage.database, parent.id)] == ["done"] * 2
+    assert len(stage.children(parent)) == 3

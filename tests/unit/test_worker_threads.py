@@ -1,0 +1,150 @@
+"""A worker's threads beside its slots, without a database: when they try again, and when they look."""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.errors import UnreachableError
+from hammerwork_cli.models import JobPriority
+from hammerwork_cli.queries import claims
+from hammerwork_cli.queries.workers import Answer, Registration
+from hammerwork_cli.runtime import keeper
+from hammerwork_cli.runtime.claiming import EAGER_PAUSE, Claiming
+from hammerwork_cli.runtime.keeper import Keeper
+from hammerwork_cli.runtime.lease import Lease
+from hammerwork_cli.runtime.listener import LONGEST_PAUSE, Listener
+from hammerwork_cli.runtime.pulse import Heart, ServerClock
+from hammerwork_cli.runtime.slots import Slots
+
+WORKER = Registration("id", "name", "host", 1, "0", ("work",), (), 1, 60.0)
+
+
+class Line:
+    """A connection that answers what it is told to, or raises it."""
+
+    def __init__(self, answer: Callable[[], Any]) -> None:
+        self.given_up = threading.Event()
+        self._answer = answer
+
+    def run(self, *_: Any, **__: Any) -> Any:
+        return self._answer()
+
+
+class Waits:
+    """Stands for the event that ends a thread: remembers how long was waited, and is set after so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.seconds: list[float] = []
+        self._times = times
+
+    def is_set(self) -> bool:
+        return len(self.seconds) >= self._times
+
+    def wait(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+def away() -> Any:
+    raise UnreachableError("The server is away.")
+
+
+def heart(answer: Callable[[], Any], lease: Any) -> Heart:
+    line: Any = Line(answer)
+    return Heart(
+        *(line, WORKER, lease, ServerClock()),
+        pulse=lambda: None,  # type: ignore[arg-type,return-value]
+        on_request=lambda _: None,
+        on_renewed=lambda: None,
+    )
+
+
+def test_a_lease_counts_from_when_its_heartbeat_was_sent() -> None:
+    renewed = []
+    lease = SimpleNamespace(
+        renew=lambda sent, answered, was_lost: renewed.append((sent, answered - sent > 0, was_lost))
+    )
+    heart(lambda: Answer(None, True, datetime.now(UTC)), lease)._beat(-1.0)
+    assert renewed == [(-1.0, True, True)]
+
+
+def test_of_an_outage_the_first_heartbeat_that_fails_is_told_and_each_tenth(caplog: pytest.LogCaptureFixture) -> None:
+    beating = heart(lambda: Answer(None, False, datetime.now(UTC)), Lease(60.0, 0.0))
+    for _ in range(2):
+        for _ in range(21):
+            beating._failed(UnreachableError("The server is away."))
+        beating._beat(0.0)
+    assert caplog.messages == ["The heartbeat failed: The server is away."] * 6
+
+
+def test_a_listener_without_a_connection_tries_again_after_ever_longer_pauses() -> None:
+    line: Any = Line(away)
+    listener = Listener(line, ("work",), lambda: None)
+    stopped: Any = Waits(8)
+    listener.stopped = stopped
+    listener.run()
+    assert stopped.seconds == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, LONGEST_PAUSE, LONGEST_PAUSE])
+
+
+def test_a_listener_that_heard_something_pauses_as_briefly_as_at_first() -> None:
+    answers = iter([away, away, lambda: None, away])
+    line: Any = Line(lambda: next(answers)())
+    listener = Listener(line, ("work",), lambda: None)
+    stopped: Any = Waits(3)
+    listener.stopped = stopped
+    listener.run()
+    assert stopped.seconds == pytest.approx([0.1, 0.2, 0.1])
+
+
+def test_a_sweep_that_found_nothing_begins_again_after_half_a_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = iter([(None, 0), (None, 1), (None, 0)])
+    looks = []
+
+    class Doctor:
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        def mend_waiting_page(self, after: str | None) -> tuple[str | None, int]:
+            looks.append(after)
+            return next(found)
+
+    monkeypatch.setattr(keeper, "Doctor", Doctor)
+    line: Any = Line(away)
+    keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), take_requests=lambda _: None, wake=lambda: None)
+    database: Any = None
+    for _ in range(3):
+        keeping._sweep(database)
+    assert len(looks) == 1
+    keeping._next_sweep = 0.0
+    for _ in range(3):
+        keeping._sweep(database)
+    assert len(looks) == 3, "one that mended something is repeated at once"
+
+
+def test_a_worker_that_was_woken_and_finds_nothing_looks_again_soon() -> None:
+    line: Any = Line(list)
+    slots = Slots(1, lambda _: None, lambda: None)
+    claiming = Claiming(
+        *(WORKER, line, slots, Lease(60.0, 1e12), ServerClock()), poll_interval=60, max_jobs=None, weighted=False
+    )
+    claiming.fetch()
+    assert claiming.pause > EAGER_PAUSE
+    claiming.wake()
+    claiming.fetch()
+    assert 0 <= claiming.pause <= EAGER_PAUSE
+
+
+@pytest.mark.parametrize("sorts", [True, False])
+def test_where_the_server_sorts_what_it_claims_it_is_asked_for_each_priority_alone(sorts: bool) -> None:
+    database: Any = SimpleNamespace(sorts_to_claim=sorts)
+    every = [priority.value for priority in sorted(JobPriority, reverse=True)]
+    assert list(claims._one_by_one(database, None)) == (every if sorts else [None])
+    assert list(claims._one_by_one(database, 3)) == [3]
+
+
+@pytest.fixture(autouse=True)
+def heard(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "hammerwork")
