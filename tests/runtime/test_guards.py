@@ -245,7 +245,7 @@ def test_a_job_that_somebody_writes_while_it_is_enqueued_is_compared(
         return {} if len(looks) == 1 else original(database, ids)
 
     monkeypatch.setattr(enqueue, "stored", nothing_at_first)
-    assert stage.queue.enqueue(job).created is False
+    assert [one.created for one in stage.queue.enqueue_many([job])] == [False]
     assert len(stage.rows()) == 1
 
 
@@ -258,5 +258,5 @@ def test_what_cannot_be_written_is_refused_once(stage: Stage, monkeypatch: pytes
 
     monkeypatch.setattr(enqueue, "insert", refuse)
     with pytest.raises(RefusedValueError):
-        stage.queue.enqueue(Job("noop"))
+        stage.queue.enqueue_many([Job("noop")])
     assert len(tries) == 1
