@@ -17,7 +17,8 @@ _HOMES = {
     "spawns": "FailedBelow PendingSpawn RecordedSpawn SpawnGroup SpawnOperation SpawnRequest SpawnStats",
     "trees": "Lineage SpawnTree TreeNode",
     "values": (
-        "FAILURES FINISHED WAITING Counts JobPriority JobStatus Moment id_list moment priority_word rfc3339 status_of"
+        "FAILURES FINISHED WAITING Counts JobPriority JobStatus Moment id_list moment priority_word rfc3339 said"
+        " status_of"
     ),
     "workers": "RunningJob Worker",
 }

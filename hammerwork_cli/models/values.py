@@ -67,6 +67,11 @@ def status_of(stored: str | None) -> str:
     return known or stored
 
 
+def said(status: str) -> str:
+    """A status in the sentence of an error, which does not repeat what is no status and might be anything."""
+    return status if status in _STATUS_WORDS.values() else "in no known status"
+
+
 class JobPriority(IntEnum):
     """Priorities as the integer column holds them."""
 

@@ -8,12 +8,13 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, LastingConflictError, NotFoundError, RefusedValueError
-from hammerwork_cli.models import JobStatus, NewJob, SpawnConfig, SpawnRequest, moment, new_id
+from hammerwork_cli.models import JobStatus, NewJob, SpawnConfig, SpawnRequest, moment, new_id, said
 from hammerwork_cli.queries import ancestry, claims, dependencies, enqueue, limits, notices
 from hammerwork_cli.queries.ancestry import Spawner
 from hammerwork_cli.queries.claims import Claim, Claimed, Ended, Settled
 from hammerwork_cli.queries.dependencies import hold, parent_statuses, state_of
 from hammerwork_cli.queries.kinship import chunks
+from hammerwork_cli.queries.releases import RECURRING
 from hammerwork_cli.queries.workers import Registration
 
 MOST_SPAWNS = 100
@@ -261,7 +262,7 @@ def request(
             raise NotFoundError(f"There is no job {job} that could spawn.")
         if statuses[job] != JobStatus.COMPLETED:
             raise ConflictError(
-                f"The job {job} is {statuses[job]}: only a completed job spawns again.",
+                f"The job {job} is {_said(statuses[job])}: only a completed job spawns again.",
                 hint=f"What it spawns comes when it completes: hammerwork job show {job}",
             )
         if database.row("spawning.open_request", job=job):
@@ -373,3 +374,7 @@ def allow_again(database: Database, ids: Sequence[str]) -> None:
     for part in chunks(ids, database.key_chunk):
         database.run("spawning.forget_spawned", ids=part)
         database.run("spawning.forget_children", ids=part)
+
+
+def _said(status: str) -> str:
+    return status if status == RECURRING else said(status)

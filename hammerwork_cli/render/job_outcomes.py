@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from hammerwork_cli.errors import ConflictError, NotFoundError
-from hammerwork_cli.models import Counts, JobGroup, JobStatus, Outcome
+from hammerwork_cli.models import Counts, JobGroup, JobStatus, Outcome, said
+from hammerwork_cli.render.json import UNKNOWN
 from hammerwork_cli.render.table import Column, table_text
 from hammerwork_cli.render.text import count, plural, short_id, visible
 
@@ -107,6 +108,8 @@ PURGE = Wording(
     reasons={"waited_for": Reason(_WAITED_FOR, "What waits in vain is found by: hammerwork spawn doctor")},
     tolerated=frozenset({"waited_for"}),
 )
+WORDS_OF_REASONS = frozenset(_REASONS).union(*(wording.reasons for wording in (RETRY, CANCEL, DELETE, PURGE)))
+"""What is counted as left besides statuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,4 +253,6 @@ def refusal(
     hint = reason.hint or f"See: hammerwork job show {job}"
     if failed_below:
         hint = f"Jobs below it failed: hammerwork job {wording.verb} {short_id(job)} --tree --only failed. {hint}"
+    if word not in WORDS_OF_REASONS and word not in list(JobStatus):
+        return ConflictError(f"The job {job} is {said(word)}.", hint=hint, reason=UNKNOWN)
     return ConflictError(f"The job {job} is {reason.what}.", hint=hint, reason=word)

@@ -199,7 +199,7 @@ def spawn_tree(call: Call) -> Answer:
 
 def _shown(tree: SpawnTree, call: Call) -> SpawnTree:
     if call.settings.redact:
-        return replace(tree, nodes={job: redaction.node(node) for job, node in tree.nodes.items()})
+        return redaction.tree(tree)
     if not call.values["include_config"]:
         return replace(tree, nodes={job: redaction.without_config(node) for job, node in tree.nodes.items()})
     return tree

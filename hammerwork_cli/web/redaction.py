@@ -1,15 +1,19 @@
 """What ``--redact`` leaves to be seen: identities, states, times and counts; whatever is not listed here is hidden."""
 
 import json
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
-from hammerwork_cli.models import ON_ERROR, TreeNode
+from hammerwork_cli.models import ON_ERROR, Counts, JobStatus, SpawnTree, TreeNode
+from hammerwork_cli.render.job_outcomes import WORDS_OF_REASONS
+from hammerwork_cli.render.json import UNKNOWN
 
 HIDDEN = "[redacted]"
 _SHOWN = """
 action archived_at archived_by attempts average batch_id by_handler by_priority by_queue changed changes checked_at
 child_counts children children_total completed completed_at completed_per_minute concurrency created created_at
-cron_schedule database dependency_status depends_on depth distance dry_run edges empty encrypted_at encrypted_bytes
+cron_schedule database depends_on depth distance dry_run edges empty encrypted_at encrypted_bytes
 ended ended_at failed failed_at failed_below failure_rate finished_at first followed from handler handlers has_jobs
 has_spawn_config heartbeat_at hold host id in_archive is_encrypted job_id jobs jobs_per_minute largest lease_seconds
 max_attempts memory_bytes more_failed_below name newest_failure_at next_run_at nodes oldest_pending_at
@@ -17,13 +21,16 @@ oldest_pending_seconds operation_id operations outcome p50_seconds p95_seconds p
 paused_by paused_queues pending pid plan priority queue queues read_only ready recent recorded recurring redacted
 repeated request request_id requested_at requested_by result_expires_at result_stored_at retention_delete_at roots
 running scheduled scheduled_at schema_version silent_seconds since slowest spawn_requests spawned_at spawns
-started_at state status success_rate target timed_out_at timeout_seconds timezone to total total_nodes truncated
+started_at state success_rate target timed_out_at timeout_seconds timezone to total total_nodes truncated
 type up_seconds version waiting wall_time_seconds window_seconds worker_id workers workflow_id
 """
 SHOWN = frozenset(_SHOWN.split())
 """Keys of answers, at any depth."""
-COUNTS = frozenset({"by_status", "left"})
-"""Objects whose keys are words of the data, and whose values are numbers."""
+_STATUSES = frozenset(JobStatus)
+WORDS = {"status": _STATUSES, "dependency_status": frozenset({"none", "waiting", "satisfied", "failed"})}
+"""Keys whose values are words of a list; another one, which is somebody's text, reads ``unknown``."""
+COUNTS = {"by_status": _STATUSES, "left": _STATUSES | WORDS_OF_REASONS}
+"""Objects whose keys are words of a list, and whose values are numbers."""
 _NAMES = frozenset({"handler", "operation_id"})
 _FIGURES = frozenset(
     {
@@ -55,9 +62,25 @@ def _member(key: str, value: Any) -> Any:
         return None
     if key == "spawn_config":
         return _config(value)
-    if key in COUNTS:
-        return {word: number for word, number in value.items() if isinstance(number, int)}
+    if key in WORDS:
+        return _word(value, WORDS[key])
+    if key in COUNTS and isinstance(value, dict):
+        return _counts(value, COUNTS[key])
     return hidden(value) if key in SHOWN else HIDDEN
+
+
+def _word(stored: Any, words: Collection[str]) -> str:
+    return stored if stored in words else UNKNOWN
+
+
+def _counts(stored: Mapping[str, Any], words: Collection[str]) -> dict[str, int]:
+    """Numbers by word, those of unknown ones together."""
+    shown: dict[str, int] = {}
+    for name, number in stored.items():
+        if isinstance(number, int):
+            word = _word(name, words)
+            shown[word] = shown.get(word, 0) + number
+    return shown
 
 
 def _config(stored: Any) -> Any:
@@ -75,12 +98,22 @@ def _may_be_shown(key: str, value: Any) -> bool:
     return (key in _NAMES and isinstance(value, str)) or (key == "on_error" and value in ON_ERROR)
 
 
+def tree(found: SpawnTree) -> SpawnTree:
+    """A tree, the same way."""
+    return replace(
+        found,
+        nodes={job: node(one) for job, one in found.nodes.items()},
+        child_counts={job: Counts(_counts(one.by_status, _STATUSES)) for job, one in found.child_counts.items()},
+    )
+
+
 def node(found: TreeNode) -> TreeNode:
     """A job of a tree, the same way."""
     config = found.spawn_config
     if found.stored_config is not None:
         found = found._replace(stored_config=json.dumps(_member("spawn_config", config)))
     return found._replace(
+        stored_status=_word(found.status, _STATUSES),
         error=None if found.error is None else HIDDEN,
         workflow_name=None if found.workflow_name is None else HIDDEN,
     )

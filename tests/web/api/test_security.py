@@ -437,12 +437,45 @@ def test_each_key_of_an_answer_is_shown_by_decision_or_hidden_by_redact() -> Non
     found = list(objects(named))
     keys = {key for fields in found for key in fields}
     assert len(keys) > 100
-    assert keys == redaction.SHOWN | redaction.COUNTS | {"spawn_config"} | HIDDEN_KEYS
+    assert keys == redaction.SHOWN | redaction.COUNTS.keys() | redaction.WORDS.keys() | {"spawn_config"} | HIDDEN_KEYS
     for fields in found:
-        record = dict.fromkeys(fields, SECRET) | {key: {"Dead": 1} for key in redaction.COUNTS & fields.keys()}
+        record = dict.fromkeys(fields, SECRET) | {key: {SECRET: 1} for key in redaction.COUNTS.keys() & fields.keys()}
         shown = redaction.hidden({"deep": 1, "jobs": [record | {"a new key": SECRET}]})
         assert shown["deep"] == "[redacted]"
         assert {key for key, value in shown["jobs"][0].items() if value == SECRET} == fields.keys() & redaction.SHOWN
+        for key in redaction.COUNTS.keys() & fields.keys():
+            assert shown["jobs"][0][key] == {"unknown": 1}
+
+
+def test_redact_shows_no_word_that_is_no_status(serve: Serve, new_database: Callable[..., str]) -> None:
+    url = new_database("sqlite", migrated=True)
+    with closing(connect(url)) as database:
+        database.script("PRAGMA ignore_check_constraints = ON")
+        rows = Rows(database)
+        job = rows.job(queue="q", status=SECRET, spawns=True, dependency_status=SECRET)
+        for status in (SECRET, f"{SECRET}2", "dead"):
+            rows.job(job, queue="q", status=status, dependency_status=SECRET, result_data="{}")
+        rows.job(rows.job(job, queue="q", status=SECRET), queue="q", status=SECRET)
+    server = serve(url, "--redact")
+    asked = [*PLACES, "/api/jobs/{id}/spawn-tree?format=dot&max_depth=1", "/api/jobs/{id}/spawn-tree?max_depth=1"]
+    asked += ["/api/jobs/{id}/spawn-tree?format=mermaid&max_depth=1", "/api/jobs/{id}/child-groups", "/api/queues"]
+    asked += ["/api/jobs/{id}/parent", "/api/queues/q?detailed=true", "/metrics", "/api/spawn/operations?failed=true"]
+    with server.events() as events:
+        events.next("ready")
+        for path in asked:
+            assert SECRET not in server.get(path.format(id=job)).text, path
+        for change in ("retry", "cancel", "spawn"):
+            for body in ({}, {"tree": True}, {"tree": True, "force": True}):
+                assert SECRET not in server.post(f"/api/jobs/{job}/{change}", body).text, (change, body)
+        new = server.post("/api/jobs", {"queue": "q", "payload": {}}).json()["id"]
+        assert new in str(events.next("jobs"))
+        with closing(connect(url)) as database:
+            change = "UPDATE hammerwork_jobs SET status = ?, started_at = ? WHERE id = ?"
+            Rows(database).run(change, [SECRET, database._adapt(database.now()), new])
+        assert "unknown" in str(events.next("jobs"))
+    shown = server.json(f"/api/jobs/{job}")
+    assert (shown["status"], shown["dependency_status"]) == ("unknown", "unknown")
+    assert server.json("/api/queues/q")["by_status"]["unknown"] >= 4
 
 
 def test_redact_does_not_tell_whether_a_payload_is_the_same(serve: Serve, empty_url: str) -> None:
