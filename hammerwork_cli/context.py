@@ -86,11 +86,16 @@ class Context:
         for database in self._databases:
             database.close()
 
-    def now(self) -> datetime:
-        """The present, in UTC. ``HAMMERWORK_NOW`` (RFC 3339) sets it, for tests and demonstrations."""
+    def now(self, database: Database | None = None) -> datetime:
+        """The present, in UTC. ``HAMMERWORK_NOW`` (RFC 3339) sets it, for tests and demonstrations.
+
+        Args:
+            database: whose clock counts, for what is written there or chosen by its times to be changed; for what is
+                only shown, that of this machine does.
+        """
         fixed = self.environ.get("HAMMERWORK_NOW")
         if not fixed:
-            return datetime.now(UTC)
+            return datetime.now(UTC) if database is None else database.now()
         try:
             return datetime.fromisoformat(fixed).astimezone(UTC)
         except ValueError as error:

@@ -212,6 +212,8 @@ def enqueue(
         correlation_id=correlation_id,
     )
     database = context.database()
+    job.created_at = now = context.now(database)
+    job.scheduled_at = read.start_time(now, delay, at)
     parents = dict.fromkeys(jobs.resolve(database, word) for value in depends_on or () for word in value.split(","))
     job.depends_on = tuple(parents)
     placed = enqueueing.once(database, job)

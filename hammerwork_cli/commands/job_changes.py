@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -62,8 +63,11 @@ class Which:
             more: further statuses.
         """
         wanted = _acceptable(change, statuses(self.status)) | set(more)
-        since = read.start_of_window(change.now, self.since, self.last_hours)
-        return JobFilter(self.queue, tuple(sorted(wanted)), read.priorities(self.priority), since)
+        return JobFilter(self.queue, tuple(sorted(wanted)), read.priorities(self.priority), self.start(change.now))
+
+    def start(self, now: datetime) -> datetime | None:
+        """Since when the jobs were created."""
+        return read.start_of_window(now, self.since, self.last_hours)
 
     @property
     def is_filtered(self) -> bool:
@@ -72,13 +76,20 @@ class Which:
         return any(option is not None and option != [] for option in given)
 
     def selection(
-        self, database: Database, chosen: JobFilter, *, filtered: bool, below: Collection[JobStatus] | None = None
+        self,
+        database: Database,
+        chosen: JobFilter,
+        now: datetime,
+        *,
+        filtered: bool,
+        below: Collection[JobStatus] | None = None,
     ) -> Selection:
         """The jobs.
 
         Args:
             database: where.
             chosen: those that filters choose.
+            now: the database's clock.
             filtered: whether there is a filter of the verb's own.
             below: statuses, when a whole tree is meant.
 
@@ -97,7 +108,7 @@ class Which:
             return Named(ids)
         if not filtered and not self.all_:
             raise UsageError("Which jobs?", hint="Name some, add a filter, or say --all.")
-        return Chosen(chosen)
+        return Chosen(replace(chosen, since=self.start(now)))
 
     def _ids(self, database: Database) -> list[str]:
         words = [word for value in (*(self.job or ()), *(self.job_id or ())) for word in value.split(",")]
@@ -210,7 +221,8 @@ def _carry_out(
     chosen = which.filter(change, FAILURES if failed else ())
     chosen = replace(chosen, statuses=chosen.statuses or tuple(sorted(takes)), unarchived=True)
     wanted, database = subtree.statuses(change, below), context.database()
-    selection = which.selection(database, chosen, filtered=failed, below=wanted)
+    change.now = context.now(database)
+    selection = which.selection(database, chosen, change.now, filtered=failed, below=wanted)
     carry_out(context, database, selection, change, manner)
 
 
@@ -236,9 +248,11 @@ def delete(
     """
     context: Context = ctx.obj
     change = Delete(context.now(), force=force)
-    ended_before = before(context.now(), age(older_than)) if older_than is not None else None
-    chosen, database = replace(which.filter(change), ended_before=ended_before), context.database()
-    selection = which.selection(database, chosen, filtered=older_than is not None)
+    lengths = [age(older_than)] if older_than is not None else []
+    chosen, database = which.filter(change), context.database()
+    change.now = context.now(database)
+    chosen = replace(chosen, ended_before=_earliest(change.now, lengths))
+    selection = which.selection(database, chosen, change.now, filtered=older_than is not None)
     if isinstance(selection, Named) and len(selection.ids) == 1:
         _warn_of_children(context, database, selection.ids[0])
     carry_out(context, database, selection, change, Manner(shown.DELETE, consent), always_ask=True)
@@ -280,13 +294,14 @@ def purge(
         raise UsageError("Which finished jobs?", hint="Add --completed, --dead, --failed, --timed-out or --all.")
     lengths = [age(older_than)] if older_than is not None else []
     lengths += [duration(f"{older_than_days:.3f}d")] if older_than_days is not None else []
-    chosen = JobFilter(
-        queue=queue,
-        statuses=tuple(sorted(wanted)),
-        ended_before=before(context.now(), max(lengths)) if lengths else None,
-    )
-    change, manner = Delete(context.now()), Manner(shown.PURGE, consent)
-    carry_out(context, context.database(), Chosen(chosen), change, manner)
+    database = context.database()
+    change, manner = Delete(context.now(database)), Manner(shown.PURGE, consent)
+    chosen = JobFilter(queue=queue, statuses=tuple(sorted(wanted)), ended_before=_earliest(change.now, lengths))
+    carry_out(context, database, Chosen(chosen), change, manner)
+
+
+def _earliest(now: datetime, lengths: Collection[timedelta]) -> datetime | None:
+    return before(now, max(lengths)) if lengths else None
 
 
 def _warn_of_children(context: Context, database: Database, job: str) -> None:

@@ -204,7 +204,8 @@ def pause(
       hammerwork queue pause --all --yes
     """
     context: Context = ctx.obj
-    database, now = context.database(), context.now()
+    database = context.database()
+    now = context.now(database)
     wanted = _several(names, named, every, lambda: [str(state.name) for state in queues.states(database, now=now)])
     before = queues.foresee(database, wanted, paused=True)
     if every and not dry_run:
@@ -273,7 +274,7 @@ def clear(
     chosen = JobFilter(queue=name, statuses=tuple(sorted(WAITING)) if pending_only else ())
     if not queues.has_jobs(database, name) and not queues.all_paused(database, name):
         context.note(views.stranger_text(name))
-    carry_out(context, database, Chosen(chosen), Delete(context.now(), force=force), Manner(CLEAR, consent))
+    carry_out(context, database, Chosen(chosen), Delete(context.now(database), force=force), Manner(CLEAR, consent))
 
 
 def _agree(context: Context, what: str, changes: list[PauseChange], *, yes: bool, form: Format) -> None:

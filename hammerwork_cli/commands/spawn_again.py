@@ -85,7 +85,7 @@ def again(
     config = _config(spawn_requests.stored_config(database, parent), given, spawn_config, inherit)
     named = _name(handler)
     made = spawning.request(
-        database, parent, handler=named, config=config, by=context.operator[:LONGEST_NAME], now=context.now()
+        database, parent, handler=named, config=config, by=context.operator[:LONGEST_NAME], now=context.now(database)
     )
     if not spawn_requests.has_taker(database, made):
         context.note("No worker that would take it is alive: it stays until one begins.")

@@ -196,9 +196,11 @@ def doctor(
     from hammerwork_cli.queries.doctor import Doctor
 
     context: Context = ctx.obj
-    now = context.now()
-    lost_before = before(now, age(older_than)) if older_than is not None else None
-    healer = Doctor(context.database(), now=now, queue=queue, lost_before=lost_before, examples=examples)
+    length = age(older_than) if older_than is not None else None
+    database = context.database()
+    now = context.now(database)
+    lost_before = before(now, length) if length is not None else None
+    healer = Doctor(database, now=now, queue=queue, lost_before=lost_before, examples=examples)
     found = healer.look()
     if fix and not dry_run and any(finding.mendable for finding in found):
         _consent(context, found, yes=yes, form=form)

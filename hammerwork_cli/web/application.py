@@ -70,7 +70,7 @@ class Server:
     Attributes:
         connections: to the database.
         health: one more connection, for which the liveness check never has to wait.
-        now: the clock.
+        now: the clock; with a database, that of the database.
         operator: who changes something, for those who ask later.
         report: is told of what nobody foresaw.
     """
@@ -81,7 +81,7 @@ class Server:
         settings: Settings,
         *,
         health: Connections,
-        now: Callable[[], datetime],
+        now: Callable[[Database | None], datetime],
         operator: str,
         report: Callable[[str], None],
     ) -> None:
@@ -219,7 +219,9 @@ class Server:
     def _answer(self, endpoint: Endpoint, database: Database, values: dict[str, Any], body: Any) -> Answer:
         """Asks, and writes the answer: in a thread, since a large one takes its time."""
         assert endpoint.handler is not None
-        answer = endpoint.handler(Call(database, values, body, self.now(), self.settings, self.operator))
+        # What is written goes by the database's clock; to show what was, it is not asked.
+        now = self.now(database if endpoint.changes else None)
+        answer = endpoint.handler(Call(database, values, body, now, self.settings, self.operator))
         if answer.chunks is not None:
             return answer
         record = redaction.hidden(answer.record) if self.settings.redact else answer.record
@@ -270,7 +272,7 @@ class Server:
         return self._sent(text, len(text), media_type=metrics.MEDIA_TYPE)
 
     async def _find_figures(self) -> bytes:
-        return await self.connections.ask(lambda database: metrics.text(metrics.read(database, self.now())))
+        return await self.connections.ask(lambda database: metrics.text(metrics.read(database, self.now(None))))
 
     def _on_error(self, request: Request, error: Exception) -> Response:
         del request

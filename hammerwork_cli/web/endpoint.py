@@ -20,6 +20,7 @@ class Call:
     Attributes:
         values: parameters by name, defaults included.
         body: the JSON of the request; ``None`` where there is none.
+        now: the present; by the database's clock where something changes.
         operator: who asks, for those who ask later.
     """
 

@@ -9,7 +9,7 @@ from types import FrameType
 
 import uvicorn
 
-from hammerwork_cli.database import DatabaseUrl
+from hammerwork_cli.database import Database, DatabaseUrl
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.web.application import Server
 from hammerwork_cli.web.connections import Connections
@@ -52,7 +52,7 @@ def serve(
     settings: Settings,
     listening: socket.socket,
     *,
-    now: Callable[[], datetime],
+    now: Callable[[Database | None], datetime],
     operator: str,
     report: Callable[[str], None],
 ) -> None:
@@ -62,7 +62,7 @@ def serve(
         url: of the database.
         settings: how the server was started.
         listening: its socket.
-        now: the clock.
+        now: the clock; with a database, that of the database.
         operator: who changes something, for those who ask later.
         report: is told what goes wrong, in words without secrets.
     """
