@@ -6,6 +6,7 @@ A change counts as noticed when a test fails, or does not end, on any database. 
 
 import argparse
 import contextlib
+import json
 import os
 import queue
 import random
@@ -219,7 +220,7 @@ def _report(verdicts: Sequence[Verdict], seed: int) -> int:
     share = 1 - len(left) / max(1, len(verdicts))
     print(f"\n{len(verdicts) - len(left)} of {len(verdicts)} changes were noticed, {share:.0%} (seed {seed}).")
     if left:
-        print("Not noticed:", *(f"  {change.path}:{change.line}\n    '{change.key}' = ''" for change in left), sep="\n")
+        print("Not noticed:", *(f"  {change.path}:{change.line}\n    {json.dumps(change.key)} = ''" for change in left), sep="\n")
     return int(share < ENOUGH)
 
 

@@ -80,15 +80,12 @@ class Keeper(threading.Thread):
     def _rescue(self, database: Database) -> None:
         heartbeats = [*workers.heartbeats(database), *workers.holders(database)]
         lost = self._observer.look(heartbeats, time.monotonic())
-        blocked: RetryableError | None = None
         for heartbeat in lost:
             try:
                 self._rescue_from(database, heartbeat)
             except RetryableError as error:
-                blocked = error
+                log.debug("The jobs of worker %s wait: %s", heartbeat.name, error.message)
         self.undecided = frozenset(self._observer.undecided)
-        if blocked is not None:
-            raise blocked
 
     def _rescue_from(self, database: Database, lost: workers.Heartbeat) -> None:
         job_counts = workers.rescue(database, lost, self.clock.now())

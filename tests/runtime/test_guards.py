@@ -139,6 +139,16 @@ def test_a_job_of_a_lost_worker_is_nobodys_until_it_is_claimed_again(stage: Stag
     assert stage.one(job, "status, claimed_by, claim_token, claim_losses") == ("Pending", None, None, 1)
 
 
+def test_a_job_that_a_rust_worker_took_is_held_by_no_worker_of_ours(stage: Stage) -> None:
+    (job,) = stage.enqueue(Job("noop"))
+    now = stage.database.now() + timedelta(seconds=1)
+    gone = new_id()
+    assert claims.claim(stage.database, "noop", worker=gone, now=now, limit=1, slots=1)
+    assert [held.id for held in workers.holders(stage.database)] == [gone]
+    stage.execute(f"UPDATE hammerwork_jobs SET started_at = created_at WHERE id = '{job.id}'")
+    assert workers.holders(stage.database) == []
+
+
 def test_a_worker_that_beat_again_is_observed_anew(stage: Stage) -> None:
     worker = registered(stage, "back")
     seen = heartbeat(stage, worker)

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ from hammerwork_cli.runtime.lease import Lease
 from hammerwork_cli.runtime.listener import LONGEST_PAUSE, Listener
 from hammerwork_cli.runtime.pulse import Heart, ServerClock
 from hammerwork_cli.runtime.slots import Slots
+from tests.unit.test_slots import claimed
 
 WORKER = Registration("id", "name", "host", 1, "0", ("work",), (), 1, 60.0)
 
@@ -135,6 +137,22 @@ def test_a_worker_that_was_woken_and_finds_nothing_looks_again_soon() -> None:
     claiming.wake()
     claiming.fetch()
     assert 0 <= claiming.pause <= EAGER_PAUSE
+
+
+def test_a_worker_asks_again_at_once_where_it_took_little_since_it_knew_nothing_of_the_queue() -> None:
+    line: Any = Line(lambda: [claimed("a")])
+    slots = Slots(2, lambda _: None, lambda: None)
+    claiming = Claiming(
+        *(replace(WORKER, concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
+        poll_interval=60,
+        max_jobs=None,
+        weighted=False,
+    )
+    claiming.fetch()
+    assert claiming.pause == 0
+    slots.seconds[claimed("a").queue_name] = 0.1
+    claiming.fetch()
+    assert claiming.pause > 0
 
 
 @pytest.mark.parametrize("sorts", [True, False])
