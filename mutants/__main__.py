@@ -220,7 +220,9 @@ def _report(verdicts: Sequence[Verdict], seed: int) -> int:
     share = 1 - len(left) / max(1, len(verdicts))
     print(f"\n{len(verdicts) - len(left)} of {len(verdicts)} changes were noticed, {share:.0%} (seed {seed}).")
     if left:
-        print("Not noticed:", *(f"  {change.path}:{change.line}\n    {json.dumps(change.key)} = ''" for change in left), sep="\n")
+        print("Not noticed:")
+        for change in left:
+            print(f"  {change.path}:{change.line}\n    {json.dumps(change.key)} = ''")
     return int(share < ENOUGH)
 
 
