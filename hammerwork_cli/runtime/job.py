@@ -339,6 +339,11 @@ def _seconds(stored: int | None) -> timedelta | None:
         return None  # longer than any time, or no number: as if nobody had said anything
 
 
+def _timeout(stored: int | None) -> timedelta | None:
+    found = _seconds(stored)
+    return found if found is not None and found > timedelta(0) else None
+
+
 def _parsed(text: str | None) -> Any:
     return None if text is None else json.loads(text)
 
@@ -347,7 +352,7 @@ _READERS: dict[str, Callable[["Claimed"], Any]] = {
     "payload": lambda row: _parsed(row.payload),
     "priority": lambda row: JobPriority(row.priority) if row.priority in range(5) else JobPriority.NORMAL,
     "max_attempts": lambda row: row.max_attempts,
-    "timeout": lambda row: _seconds(row.timeout_seconds),
+    "timeout": lambda row: _timeout(row.timeout_seconds),
     "delay": lambda _: None,
     "scheduled_at": lambda row: moment(row.scheduled_at),
     "dependencies": lambda row: id_list(row.depends_on),

@@ -337,7 +337,7 @@ class Runner:
 def _deadline(run: Run, handler: JobHandler | None) -> float | None:
     """When a run, its spawning included, has taken too long; ``None`` when it may take any time."""
     own = handler.timeout.total_seconds() if handler and handler.timeout else None
-    timeout = run.job.timeout_seconds or own
+    timeout = max(run.job.timeout_seconds or 0, 0) or own  # a negative one was written by some other program
     return run.began + timeout if timeout else None
 
 

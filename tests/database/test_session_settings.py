@@ -76,6 +76,7 @@ def test_settings_of_a_server_change_nothing_of_what_workers_and_commands_do(unu
     app.register_job("echo", lambda job: job.payload["text"])
     app.register_job("root", lambda job: job.payload.get("text"))
     app.register_handler("root", lambda context: [Job("echo", context.parent_job.payload) for _ in range(10)])
+    app.register_job("large", lambda job: job.payload["sign"] * job.payload["times"])
     assert run("migration", "run", "--yes", url=unusual).exit_code == 0
     stage = Stage(unusual)
     with contextlib.closing(stage):
@@ -101,5 +102,12 @@ def test_settings_of_a_server_change_nothing_of_what_workers_and_commands_do(unu
         if stage.database.dialect == "mysql":
             with pytest.raises(RefusedValueError, match="max_allowed_packet"):
                 stage.queue.enqueue(Job("echo", {"text": odd * 100}))
+            sizes = [("x", 1_000_000), ("x", 1_100_000), ("Ж", 140_000), ("Ж", 160_000), ("x", 1)]
+            large = [Job("large", {"sign": sign, "times": times}) for sign, times in sizes]
+            stage.enqueue(*large)
+            stage.work(app)
+            ends = [stage.one(job, "status, attempts") for job in large]
+            assert ends == [("Completed", 1), ("Dead", 1), ("Completed", 1), ("Dead", 1), ("Completed", 1)]
+            assert "max_allowed_packet" in stage.one(large[1], "error_message")
         assert run("job", "delete", "--all", "--yes", url=unusual).exit_code == 0
         assert stage.rows() == []

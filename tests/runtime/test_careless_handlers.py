@@ -316,6 +316,15 @@ async def exits(job):
     asyncio.get_running_loop().stop()
     await asyncio.create_task(task())
 
+@app.job("interrupted")
+async def interrupted(job):
+    async def task():
+        raise KeyboardInterrupt("in a task")
+
+    if job.payload == "task":
+        await asyncio.create_task(task())
+    raise KeyboardInterrupt("at once")
+
 @app.job("limited")
 def limited(job, context):
     context.spawn(Job("leaf"), key="1")
@@ -342,13 +351,14 @@ def test_all_of_it_is_the_same_in_a_process(lite: Stage, tmp_path: Path, monkeyp
     monkeypatch.syspath_prepend(str(tmp_path))
     none = SpawnConfig(max_depth=0)
     once = [Job("set"), Job("no_jobs"), Job("limited").with_spawn_config(none.with_handler("no_jobs")), Job("careful")]
-    again = [Job("unprintable", max_attempts=2), Job("exits", max_attempts=2)]
+    again = [Job(queue, max_attempts=2) for queue in ("unprintable", "exits", "interrupted")]
+    again.append(Job("interrupted", "task", max_attempts=2))
     fine = [Job("lambda"), Job("lambda")]
     lite.enqueue(*once, *again, *fine)
     settings: dict[str, Any] = {"drain": True, "poll_interval": 0.05, "concurrency": 1, "retry": AT_ONCE}
     Worker(lite.queue, "careless_app:app", isolation="process", **settings).run()
     ends = [lite.one(job, "status, attempts") for job in (*once, *again)]
-    assert ends == [*[("Dead", 1)] * 4, *[("Dead", 2)] * 2]
+    assert ends == [*[("Dead", 1)] * 4, *[("Dead", 2)] * 4]
     assert lite.queue.results(fine) == {job.id: "went on" for job in fine}
     assert lite.one(once[2], "error_message").startswith("max_depth allows 0")
     assert lite.one(once[3], "error_message").startswith(
@@ -356,3 +366,5 @@ def test_all_of_it_is_the_same_in_a_process(lite: Stage, tmp_path: Path, monkeyp
     )
     assert lite.one(again[0], "error_message").startswith("UnprintableError: its text cannot be shown")
     assert lite.one(again[1], "error_message").startswith("SystemExit: 3")
+    assert lite.one(again[2], "error_message").startswith("KeyboardInterrupt: at once")
+    assert lite.one(again[3], "error_message").startswith("KeyboardInterrupt: in a task")

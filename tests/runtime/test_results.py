@@ -3,7 +3,9 @@
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,10 +19,22 @@ from tests.rows import START, Rows
 from tests.runtime.conftest import Stage
 
 
+class Colour(Enum):
+    RED = "red"
+
+
 @dataclass
 class Bill:
     day: date
     lines: list[str]
+
+
+@dataclass
+class Ticket:
+    id: UUID
+    price: Decimal
+    colour: Colour
+    at: datetime
 
 
 def test_results_are_read_with_their_job_and_many_at_once(stage: Stage, app: Handlers) -> None:
@@ -31,8 +45,10 @@ def test_results_are_read_with_their_job_and_many_at_once(stage: Stage, app: Han
     bill, kept, expired = Job("bills", "ink"), Job("returns", "kept"), Job("returns", "gone")
     kept, expired = kept.with_result_ttl(timedelta(days=1)), expired.with_result_ttl(timedelta(days=1))
     waiting, unknown = Job("nobody"), new_id()
-    stage.enqueue(*returning, bill, kept, expired, waiting)
-    stage.work(app, queues=["returns", "bills"])
+    app.register_job("tickets", lambda job: [Ticket(UUID(job.id), Decimal("9.90"), Colour.RED, START)])
+    ticket = Job("tickets")
+    stage.enqueue(*returning, bill, ticket, kept, expired, waiting)
+    stage.work(app, queues=["returns", "bills", "tickets"])
     past = "'2026-01-01 00:00:00'"
     stage.execute(f"UPDATE hammerwork_jobs SET result_expires_at = {past} WHERE id = '{expired.id}'")
     archived = {
@@ -47,10 +63,11 @@ def test_results_are_read_with_their_job_and_many_at_once(stage: Stage, app: Han
     rows.insert("hammerwork_jobs_archive", row)
     rows.insert("hammerwork_jobs_archive", {**row, "id": (gone := new_id()), "result_ttl": START - timedelta(days=400)})
 
-    asked = [*returning, bill.id, UUID(kept.id), expired, waiting, unknown, row["id"], gone]
+    asked = [*returning, bill.id, ticket, UUID(kept.id), expired, waiting, unknown, row["id"], gone]
     assert stage.queue.results(asked) == {
         **{job.id: value for job, value in zip(returning, values, strict=True)},
         bill.id: {"day": "2026-11-25", "lines": ["ink"]},
+        ticket.id: [{"id": ticket.id, "price": "9.90", "colour": "red", "at": "2026-11-24T14:00:00+00:00"}],
         kept.id: "kept",
         expired.id: None,
         waiting.id: None,

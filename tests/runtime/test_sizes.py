@@ -1,0 +1,153 @@
+"""What is large, or larger than its column, costs its own job at most, or is refused before anything happens."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
+from hammerwork_cli.errors import RefusedValueError
+from hammerwork_cli.models import new_id
+from hammerwork_cli.queries import claims
+from hammerwork_cli.runtime import writing
+from tests.runtime.conftest import Stage
+
+MEGABYTES = 10_000_000
+TEXTS = {"ascii": "x" * MEGABYTES, "other": "€" * (MEGABYTES // 3)}
+
+
+def test_names_results_and_errors_of_ten_megabytes_cost_no_neighbour(stage: Stage, app: Handlers) -> None:
+    text = TEXTS["ascii"]
+
+    @app.job("returns")
+    def returns(job: Job) -> str:
+        return TEXTS[job.payload]
+
+    @app.job("raises")
+    def raises(job: Job) -> None:
+        raise type(text, (Exception,), {})(TEXTS[job.payload])
+
+    @app.job("spawns")
+    def spawns(job: Job, context: SpawnContext) -> None:
+        child = {"key": Job("noop"), "queue": Job(text), "operation": Job("noop")}[job.payload]
+        if job.payload == "operation":
+            SpawnConfig(operation_id=text)
+        context.spawn(child, key=text if job.payload == "key" else "key")
+
+    app.register_handler("named", lambda context: [Job(text)])  # noqa: ARG005  whatever spawns it
+    large = [Job("returns", name) for name in TEXTS]
+    failing = [Job("raises", name, max_attempts=1) for name in TEXTS]
+    failing += [*(Job("spawns", name) for name in ("key", "queue", "operation")), Job("named")]
+    neighbours = [Job("noop") for _ in range(4)]
+    stage.enqueue(*(job for jobs in zip(failing, [*large, *neighbours], strict=True) for job in jobs))
+    stage.work(app, queues=["returns", "raises", "spawns", "named", "noop"])
+    assert [stage.one(job, "status, attempts") for job in failing] == [("Dead", 1)] * 6
+    assert stage.status(*large, *neighbours) == ["Completed"] * 6
+    assert list(stage.queue.results(large).values()) == [*TEXTS.values()]
+    for job in failing:
+        assert 20 < len(stage.one(job, "error_message").encode()) <= 60_000
+
+
+TOO_LONG = {
+    "queue": lambda job: Job("q" * 256, id=job.id),
+    "trace_id": lambda job: job.with_trace_id("t" * 129),
+    "correlation_id": lambda job: job.with_correlation_id("c" * 129),
+    "parent_span_id": lambda job: replace(job, parent_span_id="p" * 129),
+    "cron_schedule": lambda job: job.with_cron(f"0 {','.join(map(str, range(60)))} * * * *"),
+    "workflow_name": lambda job: job.with_workflow(new_id(), "w" * 256),
+    "span_context": lambda job: replace(job, span_context="€" * 22_000),
+}
+TAKEN = {
+    "sqlite": {"cron_schedule", "workflow_name", "span_context"},
+    "postgresql": {"workflow_name", "span_context"},
+    "mysql": set(),
+}
+"""What has no limit there."""
+
+
+@pytest.mark.parametrize("column", TOO_LONG)
+def test_a_value_that_is_longer_than_its_column_is_refused_when_the_job_is_enqueued(stage: Stage, column: str) -> None:
+    long = TOO_LONG[column](Job("noop"))
+    taken = column in TAKEN[stage.database.dialect]
+    for enqueue in (stage.queue.enqueue, lambda job: stage.queue.enqueue_many([Job("noop"), job])):
+        if taken:
+            enqueue(long)
+            continue
+        with pytest.raises(RefusedValueError) as caught:
+            enqueue(long)
+        assert caught.value.message.endswith(".")
+    assert len(stage.rows()) == (2 if taken else 0)
+
+
+def test_a_child_with_a_value_that_is_longer_than_its_column_fails_its_parent_once(stage: Stage, app: Handlers) -> None:
+    app.register_handler("late", lambda context: [TOO_LONG[context.parent_job.payload](Job("noop"))])
+
+    @app.job("early")
+    def early(job: Job, context: SpawnContext) -> None:
+        context.spawn(TOO_LONG[job.payload](Job("noop")), key="long")
+
+    columns = sorted(TOO_LONG.keys() - TAKEN[stage.database.dialect])
+    jobs = stage.enqueue(*(Job(way, column) for way in ("late", "early") for column in columns))
+    stage.work(app, queues=["late", "early"])
+    assert [stage.one(job, "status, attempts") for job in jobs] == [("Dead", 1)] * len(jobs)
+    assert stage.rows("id", "queue_name = 'noop'") == []
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in ("postgres", "mysql")]
+)
+def test_of_a_batch_a_server_refuses_only_what_it_cannot_hold(
+    new_database: Callable[..., str], app: Handlers, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    deep: Any = 1
+    for _ in range(200):
+        deep = [deep]
+    refused = {"postgres": "\x00", "mysql": deep}[kind]
+    settle, batches = claims.settle, []
+
+    def counting(database: Any, ended: Any, now: datetime) -> Any:
+        batches.append(len(ended))
+        return settle(database, ended, now)
+
+    monkeypatch.setattr(claims, "settle", counting)
+    monkeypatch.setattr(writing, "WRITE_SECONDS", 30)
+    stage = Stage(new_database(kind, migrated=True))
+    app.register_job("returns", lambda job: refused if job.payload == "odd" else job.payload)
+    app.register_job("fails", lambda job: {}[job.payload])
+    jobs = stage.enqueue(
+        *(Job("returns", text) for text in ("a", "odd", "b", "odd", "c")), Job("fails", max_attempts=1)
+    )
+    stage.work(app, concurrency=1)
+    found = [stage.one(job, "status, attempts") for job in jobs]
+    stage.close()
+    assert max(batches) >= 5
+    assert found == [("Completed", 1), ("Dead", 1), ("Completed", 1), ("Dead", 1), ("Completed", 1), ("Dead", 1)]
+
+
+def test_a_timeout_that_is_none_or_longer_than_any_time_limits_nothing(stage: Stage, app: Handlers) -> None:
+    app.register_job("sync", lambda job: "went on")  # noqa: ARG005
+
+    @app.job("async")
+    async def later(job: Job) -> str:
+        return "went on"
+
+    @app.spawn("sync")
+    def spawn(context: SpawnContext) -> list[Job]:
+        return [Job("child", str(context.parent_job.timeout))]
+
+    stored = [-5, 0, 2**31 - 1] if stage.database.dialect != "sqlite" else [-5, 0, -(2**63), 9 * 10**18]
+    inherit = SpawnConfig(inherit_timeout=True)
+    jobs = [
+        (Job(queue, {}).with_spawn_config(inherit) if queue == "sync" else Job(queue), seconds)
+        for seconds in stored
+        for queue in ("sync", "async")
+    ]
+    stage.enqueue(*(job for job, _ in jobs))
+    for job, seconds in jobs:
+        stage.execute(f"UPDATE hammerwork_jobs SET timeout_seconds = {seconds} WHERE id = '{job.id}'")
+    stage.work(app, queues=["sync", "async"], retry=RetryStrategy.fixed(timedelta(0)))
+    assert [stage.one(job, "status, attempts") for job, _ in jobs] == [("Completed", 1)] * len(jobs)
+    children = stage.rows("timeout_seconds", "queue_name = 'child'")
+    assert {seconds for (seconds,) in children} == {None} | ({2**31 - 1} & set(stored))
