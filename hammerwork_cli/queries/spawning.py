@@ -8,7 +8,7 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, LastingConflictError, NotFoundError, RefusedValueError
-from hammerwork_cli.models import JobStatus, NewJob, SpawnConfig, SpawnRequest, moment, new_id, said
+from hammerwork_cli.models import LONGEST_NAME, JobStatus, NewJob, SpawnConfig, SpawnRequest, moment, new_id, said
 from hammerwork_cli.queries import ancestry, claims, dependencies, enqueue, limits, notices
 from hammerwork_cli.queries.ancestry import Spawner
 from hammerwork_cli.queries.claims import Claim, Claimed, Ended, Settled
@@ -164,8 +164,8 @@ def _record(database: Database, operation: Operation, now: datetime) -> None:
         root=spawner.ancestry.root,
         depth=spawner.ancestry.depth,
         occurrence=spawner.job.occurrence,
-        operation=operation.config.operation_id,
-        handler=operation.handler,
+        operation=_name(database, operation.config.operation_id),
+        handler=_name(database, operation.handler),
         config=json.dumps(operation.config.bounded().stored()),
         outcome="spawned" if operation.error is None else "failed",
         children=operation.children,
@@ -175,6 +175,12 @@ def _record(database: Database, operation: Operation, now: datetime) -> None:
         started=operation.started_at,
         ended=now,
     )
+
+
+def _name(database: Database, name: str | None) -> str | None:
+    """A name as its record can hold it: the job has it to the letter, and would fail for it after its handler ran."""
+    text = database.message(name)
+    return text and text[:LONGEST_NAME]
 
 
 def hook_failed(database: Database, operation: str, error: str) -> None:

@@ -82,14 +82,21 @@ def test_what_came_of_spawning_is_recorded_in_whatever_words(narrow: Stage, app:
     def fail(context: object) -> list[Job]:
         raise ValueError(TEXT)
 
-    app.register_handler("broken", fail)
-    root = Job("noop").with_spawn_config(SpawnConfig(handler="broken", on_error="complete"))
-    narrow.enqueue(root)
-    narrow.work(app)
-    assert narrow.status(root) == ["Completed"]
-    ((error,),) = narrow.operations("error_message")
-    assert "Zoë €5" in error
-    assert r"\U0001f600" in error
+    app.register_handler(TEXT, fail)
+    app.register_handler("well", lambda context: [Job("noop")])  # noqa: ARG005  whatever spawns it
+    config = SpawnConfig(operation_id=TEXT * 20, on_error="complete")
+    roots = [Job("noop").with_spawn_config(config.with_handler(name)) for name in (TEXT, "well")]
+    narrow.enqueue(*roots)
+    narrow.work(app, queues=["noop"])
+    assert narrow.status(*roots) == ["Completed"] * 2
+    assert len(narrow.children(roots[1])) == 1
+    for operation, handler, error in narrow.operations("operation_id, handler, error_message"):
+        assert operation.startswith("Zoë €5")
+        assert len(operation) == 255
+        if handler != "well":
+            assert r"\U0001f600" in handler
+            assert "Zoë €5" in error
+            assert r"\U0001f600" in error
 
 
 def test_ids_out_of_lists_are_looked_up_in_the_indexes(narrow: Stage) -> None:
