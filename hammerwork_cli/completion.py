@@ -26,6 +26,8 @@ MOST = 200
 """Values."""
 MOST_NAMES = 1000
 """Names of queues to read: those that begin differently are sorted out here."""
+SAMPLE_ALIKE = 1000
+"""Jobs of which the names are read that MySQL takes for one."""
 SAMPLE = 10_000
 """Rows to read where no index knows the queues."""
 LATEST = 20
@@ -107,10 +109,10 @@ def _ask(statement: str, environ: Mapping[str, str], **values: object) -> Sequen
 def _names(database: "Database", prefix: str) -> Iterator[Row]:
     name = None
     for _ in range(MOST):
-        name = database.plain_rows("completion.next_queue", prefix=prefix, after=name)[0][0]
-        if name is None or not name.casefold().startswith(prefix.casefold()):
+        name, begins = database.plain_rows("completion.next_queue", prefix=prefix, after=name)[0]
+        if not begins:
             return
-        yield (name,)
+        yield from database.plain_rows("completion.those_alike", name=name, sample=SAMPLE_ALIKE)
 
 
 def _ask_sqlite(path: str, statement: str, values: Mapping[str, object]) -> Sequence[Row]:

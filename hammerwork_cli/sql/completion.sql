@@ -2,11 +2,17 @@
 -- rows, never a large table. The statements for SQLite name nothing of another file: completion.py reads them itself.
 
 -- name: next_queue
--- The first name after another one. MariaDB jumps along its index only when asked name by name: DISTINCT reads all of
--- the index, and a recursion over MIN even once for each name. Of names that its collation takes for the same, one comes.
-SELECT MIN(j.queue_name) FROM hammerwork_jobs j
+-- The first name after another one, and whether it begins so, as the collation has it. MariaDB jumps along its index only when asked name by name: DISTINCT reads all of
+-- the index, and a recursion over MIN even once for each name. Of names that its collation takes for the same, one comes:
+-- those_alike has the others.
+SELECT MIN(j.queue_name), LEFT(MIN(j.queue_name), CHAR_LENGTH(:prefix)) = :prefix FROM hammerwork_jobs j
 WHERE j.queue_name >= :prefix
 AND j.queue_name > :after -- when :after
+
+-- name: those_alike
+-- The names that a collation takes for the same as one, as far as some of their jobs show them.
+SELECT s.queue_name FROM (SELECT j.queue_name FROM hammerwork_jobs j WHERE j.queue_name = :name LIMIT :sample) AS s
+GROUP BY CAST(s.queue_name AS BINARY), s.queue_name
 
 -- name: queues [sqlite]
 -- The original's index has waiting jobs only: their queues, from name to name, and those of the first and the last rows.

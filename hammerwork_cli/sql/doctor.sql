@@ -261,16 +261,17 @@ WHERE s.later_parent IS NOT NULL
 
 -- name: completed_schedules
 -- The schedules of recurring jobs that completed for good: whether these have ended, or cannot be read, SQL cannot say.
-SELECT DISTINCT j.cron_schedule, j.timezone FROM hammerwork_jobs j WHERE
+SELECT j.cron_schedule, j.timezone FROM hammerwork_jobs j WHERE
 {mine}
 AND j.recurring AND j.status IN (:completed) AND j.cron_schedule IS NOT NULL
+GROUP BY {by_name j.cron_schedule}, {by_name j.timezone}
 
 -- name: cron_stopped
 -- Recurring jobs that have ended before their schedule did: nothing schedules them again.
 SELECT {found}, j.cron_schedule FROM hammerwork_jobs j WHERE
 {mine}
 AND j.recurring AND (j.status IN (:failed)
-OR (j.status IN (:completed) AND j.cron_schedule IN (:schedules)))
+OR (j.status IN (:completed) AND {exactly j.cron_schedule} IN (:schedules)))
 {first}
 
 -- name: unfinished_tables

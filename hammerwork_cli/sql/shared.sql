@@ -30,6 +30,13 @@ $1 = $2
 -- their end; bytes do not. Both are converted: a table may be in another character set than the connection.
 ($1 = $2 AND CAST(CONVERT($1 USING utf8mb4) AS BINARY) = CAST(CONVERT($2 USING utf8mb4) AS BINARY))
 
+-- name: exactly
+-- A text that is compared to the letter, where no index is needed.
+$1
+
+-- name: exactly [mysql]
+CAST(CONVERT($1 USING utf8mb4) AS BINARY)
+
 -- name: as_id [mysql]
 -- A text that is compared with ids, in the collation of the connection, which is theirs.
 CAST($1 AS CHAR(36))

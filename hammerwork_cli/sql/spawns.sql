@@ -15,6 +15,14 @@ JSON_UNQUOTE(JSON_EXTRACT(j.payload, '$._spawn_config.operation_id'))
 -- name: operation_id [sqlite]
 json_extract(j.payload, '$._spawn_config.operation_id')
 
+-- name: is_operation
+-- Whether the configuration says this operation id, to the letter.
+{operation_id} = :operation
+
+-- name: is_operation [mysql]
+-- What is read of JSON is compared sign by sign, but not the spaces at its end.
+CAST({operation_id} AS BINARY) = CAST(CONVERT(:operation USING utf8mb4) AS BINARY)
+
 -- name: any_joins
 -- Whether any job has several parents.
 SELECT 1 FROM {joined_edges} AS c LIMIT 1
@@ -223,7 +231,7 @@ WHERE {has_config}
 AND j.created_at >= :since -- when :since
 AND {same j.queue_name :queue} -- when :queue
 AND j.status IN (:statuses) -- when :statuses
-AND {operation_id} = :operation -- when :operation
+AND {is_operation} -- when :operation
 AND j.created_at <= :cursor_at -- when :cursor_at
 AND (j.created_at < :cursor_at OR j.id < :cursor_id) -- when :cursor_at
 AND (j.status IN (:ended) OR {is_parent})

@@ -287,7 +287,8 @@ def test_a_few_rows_are_read_of_many(database: Database) -> None:
     enqueue.insert(database, [*jobs, job("last", 9999)])
     if database.dialect == "mysql":
         plan = database.query(
-            "EXPLAIN SELECT MIN(queue_name) FROM hammerwork_jobs WHERE queue_name >= '' AND queue_name > 'a'"
+            "EXPLAIN SELECT MIN(queue_name), LEFT(MIN(queue_name), 1) = 'q' FROM hammerwork_jobs"
+            " WHERE queue_name >= 'q' AND queue_name > 'q'"
         )
         # MariaDB's words, and MySQL's.
         assert "optimized away" in str(plan) or "fetched before execution" in str(plan)
@@ -295,6 +296,17 @@ def test_a_few_rows_are_read_of_many(database: Database) -> None:
         # Of the sample, one row: the others are found in the index of waiting jobs.
         found = database.plain_rows("completion.queues", prefix="", limit=completion.MOST_NAMES, sample=1)
         assert [name for (name,) in found] == ["last", "queue-0", "queue-1", "queue-2"]
+
+
+def test_names_that_a_collation_takes_for_the_same_are_all_there(
+    filled: Callable[..., str], clean_environment: dict[str, str]
+) -> None:
+    names = ("orders", "Orders", "ÓRDERS", "orphans", "other")
+    url = filled([job(name, number) for number, name in enumerate(names)])
+    env = {**clean_environment, "HAMMERWORK_DATABASE_URL": url}
+    for prefix, wanted in (("or", {"orders", "orphans"}), ("O", {"Orders"}), ("Ó", {"ÓRDERS"}), ("o", names[::3])):
+        found = {line.rstrip("\t") for line in _patient("queues", prefix, env=env).splitlines()}
+        assert found == ({"orders", "orphans", "other"} if prefix == "o" else set(wanted))
 
 
 @pytest.mark.parametrize(

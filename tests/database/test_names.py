@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import ConflictError
-from hammerwork_cli.models import JobFilter, SpawnRequest
+from hammerwork_cli.errors import ConflictError, NotFoundError
+from hammerwork_cli.models import JobFilter, SpawnRequest, new_id
 from hammerwork_cli.models.queues import HealthLimits
-from hammerwork_cli.queries import claims, job_changes, queues, spawning, spawns
+from hammerwork_cli.queries import claims, job_changes, queues, spawning, spawns, workers
 from hammerwork_cli.queries.job_changes import Delete
 from hammerwork_cli.queries.job_selections import Chosen
 from hammerwork_cli.queries.jobs import find
@@ -78,6 +78,33 @@ def test_the_filters_of_lists_are_exact(database: Database, rows: Rows) -> None:
         assert [(group.queue, group.jobs) for group in Chosen(wanted).groups(database)] == [(name, 1)]
         assert [found.job.queue for found in spawns.pending(database, queue=name, limit=10)] == [name]
     assert {group.queue for group in Chosen(JobFilter()).groups(database)} == set(NAMES)
+
+
+def test_an_operation_is_found_by_its_very_id(database: Database) -> None:
+    rows = Rows(database)
+    ids = ("night-1", "Night-1", "night-1 ", "nïght-1")
+    parents = {name: rows.job(spawns={"operation_id": name}) for name in ids}
+    for name, parent in parents.items():
+        found = spawns.operations(database, limit=10, operation=name)
+        assert [operation.parent.id for operation in found] == [parent]
+    assert spawns.operations(database, limit=10, operation="night-1  ") == []
+
+
+def test_a_worker_is_found_by_its_very_name(database: Database) -> None:
+    names = ("w-1", "W-1", "w-1 ", "ẃ-1")
+    for name in names:
+        worker = Registration(new_id(), name, "host", 1, "1", ("orders",), (), 1, 30.0)
+        workers.register(database, worker)
+        assert workers.resolve(database, name).id == worker.id
+    with pytest.raises(NotFoundError):
+        workers.resolve(database, "w-1  ")
+
+
+def test_a_schedule_is_read_as_it_is_written(database: Database) -> None:
+    rows = Rows(database)
+    for number, schedule in enumerate(("@daily", "@Daily", "@daily ")):
+        rows.job(recurring=True, cron_schedule=schedule, timezone=("UTC", "utc")[number % 2])
+    assert len(database.rows("doctor.completed_schedules", queue=None, completed=("Completed",))) == 3
 
 
 def test_deleting_the_jobs_of_one_queue_leaves_those_of_the_others(database: Database, rows: Rows) -> None:
