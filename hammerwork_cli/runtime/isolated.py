@@ -112,7 +112,8 @@ def _begin(pipe: Pipe) -> None:
     if start.log is not None:
         logs.configure(start.log[0], as_json=start.log[1])
     try:
-        handlers = reload_handlers(start.target, start.folders)
+        # Handlers see nothing of the context variables that modules set while they are imported, in threads neither.
+        handlers = copy_context().run(reload_handlers, start.target, start.folders)
     except BaseException as error:  # noqa: BLE001  told to the worker
         pipe.send(number, Answer("error", failure(error)))
         return

@@ -329,6 +329,10 @@ async def interrupted(job):
 def limited(job, context):
     context.spawn(Job("leaf"), key="1")
 
+@app.job("taken")
+def taken(job, context):
+    context.spawn(Job("leaf", "another", id=job.payload), key="1")
+
 @app.spawn("no_jobs")
 def no_jobs(context):
     return ["text"]
@@ -351,6 +355,7 @@ def test_all_of_it_is_the_same_in_a_process(lite: Stage, tmp_path: Path, monkeyp
     monkeypatch.syspath_prepend(str(tmp_path))
     none = SpawnConfig(max_depth=0)
     once = [Job("set"), Job("no_jobs"), Job("limited").with_spawn_config(none.with_handler("no_jobs")), Job("careful")]
+    once.append(Job("taken", once[0].id))
     again = [Job(queue, max_attempts=2) for queue in ("unprintable", "exits", "interrupted")]
     again.append(Job("interrupted", "task", max_attempts=2))
     fine = [Job("lambda"), Job("lambda")]
@@ -358,7 +363,7 @@ def test_all_of_it_is_the_same_in_a_process(lite: Stage, tmp_path: Path, monkeyp
     settings: dict[str, Any] = {"drain": True, "poll_interval": 0.05, "concurrency": 1, "retry": AT_ONCE}
     Worker(lite.queue, "careless_app:app", isolation="process", **settings).run()
     ends = [lite.one(job, "status, attempts") for job in (*once, *again)]
-    assert ends == [*[("Dead", 1)] * 4, *[("Dead", 2)] * 4]
+    assert ends == [*[("Dead", 1)] * 5, *[("Dead", 2)] * 4]
     assert lite.queue.results(fine) == {job.id: "went on" for job in fine}
     assert lite.one(once[2], "error_message").startswith("max_depth allows 0")
     assert lite.one(once[3], "error_message").startswith(

@@ -14,6 +14,8 @@ from hammerwork_cli import Handlers, Job, SpawnHandler
 
 app = Handlers()
 seen = ContextVar("seen", default="nothing")
+imported = ContextVar("imported", default="nothing")
+imported.set("while it was imported")
 told = []
 
 def look(where):
@@ -39,6 +41,7 @@ def sync(job):
     return before
 
 app.register_job("async", later)
+app.register_job("imported", lambda job: imported.get())
 app.register_job("returns", lambda job: later(job))
 app.register_job("traced", traced(later))
 
@@ -99,6 +102,7 @@ def test_each_function_has_context_variables_of_its_own(
     runs = [Job(queue) for queue in ("sync", "async", "returns") for _ in range(2)]
     assert results(*runs) == ["nothing"] * 6
     assert results(Job("traced"), Job("sync"), Job("async")) == ["the caller's", "nothing", "nothing"]
+    assert results(Job("imported")) == ["nothing"]
 
     first = [["job", "nothing"], ["validate", "nothing"], ["spawn", "nothing"]]
     children = [["child 0", "spawn"], ["child 1", "child 0"]]
