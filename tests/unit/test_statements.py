@@ -246,7 +246,7 @@ GROUPED = re.compile(
 )
 COMPARED = re.compile(r"([\w.}]+)\)*\s*(?:=|<>|\bNOT IN|\bIN|\bLIKE)\s*\(?(?:\{exactly )?:\w+")
 WITHOUT_LETTERS_THAT_DIFFER = re.compile(
-    r"(?:^|\.)(?:(?:job_|parent_|root_)?id|parent\}?|value|claim_token|claimed_by|first_parent)$"  # ids, in the form that we write
+    r"(?:^|\.)(?:(?:job_|parent_|root_)?id|parent\}?|value|claim_token|claimed_by|first_parent)$"  # ids: one spelling
     r"|(?:^|[._{])(?:\w*status|state)\}?$"  # words of ours, looked for in each of their spellings
     r"|(?:^|\.)(?:priority|beats|occurrence)$|_at$"  # numbers and times
 )
