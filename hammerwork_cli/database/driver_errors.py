@@ -124,15 +124,20 @@ MYSQL = {
     1366: Meaning.REFUSED,
     1370: Meaning.DENIED,
     1406: Meaning.REFUSED,
+    1412: Meaning.CONFLICT,  # a table changed since the snapshot
     1436: Meaning.REFUSED,  # JSON too deep for the stack
+    1525: Meaning.REFUSED,
     1637: Meaning.CONFLICT,  # too many transactions at once
+    1689: Meaning.CONFLICT,  # others want the table for themselves
     1690: Meaning.REFUSED,
     1698: Meaning.DENIED,
     1792: Meaning.READ_ONLY,  # transaction
+    1799: Meaning.LIMIT,  # innodb_online_alter_log_max_size
     1820: Meaning.DENIED,  # password expired
     1836: Meaning.READ_ONLY,
     1862: Meaning.DENIED,  # password expired
     1874: Meaning.READ_ONLY,  # InnoDB
+    1878: Meaning.LIMIT,  # error writing a temporary file
     1927: Meaning.LOST,  # KILL
     1969: Meaning.LIMIT,  # max_statement_time
     1977: Meaning.REFUSED,  # not in the character set (MariaDB)
@@ -144,25 +149,42 @@ MYSQL = {
     2026: Meaning.LOST,  # TLS broke
     2027: Meaning.LOST,  # malformed packet
     2055: Meaning.LOST,
+    3015: Meaning.LIMIT,  # memory
+    3019: Meaning.LIMIT,  # undo log full
     3024: Meaning.LIMIT,  # max_execution_time
+    3032: Meaning.FULL,  # offline_mode
     3100: Meaning.CONFLICT,  # group replication
     3101: Meaning.CONFLICT,  # group replication
     3118: Meaning.DENIED,  # account locked
     3140: Meaning.REFUSED,  # JSON
     3141: Meaning.REFUSED,
     3144: Meaning.REFUSED,  # JSON in a character set
+    3150: Meaning.REFUSED,  # JSON too large
+    3151: Meaning.REFUSED,  # name in JSON too long
+    3155: Meaning.REFUSED,
     3156: Meaning.REFUSED,
     3157: Meaning.REFUSED,  # JSON too deep
     3159: Meaning.DENIED,  # require_secure_transport
     3169: Meaning.LOST,  # KILL
     3572: Meaning.LOCKED,
+    3675: Meaning.LIMIT,  # disk full
     3819: Meaning.REFUSED,  # CHECK
+    3854: Meaning.REFUSED,  # not in the character set of a column beside it
+    3884: Meaning.LIMIT,  # temporary tables
+    3950: Meaning.LIMIT,  # memory
+    3955: Meaning.DENIED,  # account blocked after wrong passwords
+    3985: Meaning.LIMIT,  # memory for locks
     3988: Meaning.REFUSED,  # not in the character set
+    3989: Meaning.READ_ONLY,  # database
     4025: Meaning.REFUSED,  # CHECK (MariaDB)
     4031: Meaning.LOST,  # idle for too long
     4037: Meaning.REFUSED,  # JSON (MariaDB)
     4038: Meaning.REFUSED,
     4040: Meaning.REFUSED,  # JSON too deep (MariaDB)
+    4081: Meaning.LOST,  # global_connection_memory_limit
+    4082: Meaning.LOST,  # connection_memory_limit
+    4150: Meaning.DENIED,  # account blocked after wrong passwords (MariaDB)
+    4151: Meaning.DENIED,  # account locked (MariaDB)
 }
 """Number of MySQL, MariaDB (from 1900 to 1999 and from 4000 on its own) or their client library (from 2000 on)."""
 

@@ -32,8 +32,8 @@ WITHOUT_TLS = {2061}
 NO_NUMBER = -1
 WIDE = "utf8mb4"
 """The character set of all connections: it has every character."""
-MIXED = {1267, 1270, 1271}
-"""A literal has a character that the column beside it lacks."""
+MIXED = {1267, 1270, 1271, 3854}
+"""A literal has a character that the column beside it lacks; MySQL proper has a number of its own."""
 OPTIONS = {"unix_socket", "charset", "ssl_mode", "sslmode", *FILES}
 """The character set is always utf8mb4; SQLAlchemy wants it to be said."""
 MODE = "STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"

@@ -27,7 +27,8 @@ from hammerwork_cli.errors import (
     UnreachableError,
 )
 from tests.conftest import Outcome, unavailable
-from tests.databases import with_database
+from tests.database.introspection import is_mysql_proper
+from tests.databases import database_of, with_database
 from tests.servers import ServerMissingError, server_url
 
 Run = Callable[..., Outcome]
@@ -197,6 +198,61 @@ def test_a_server_without_a_free_place_one_that_takes_no_writes_and_one_that_is_
         with pytest.raises(UnreachableError, match="answers"):
             connect(url)
     server.order(START)
+
+
+@pytest.mark.mysql
+def test_a_reader_who_meets_a_table_that_is_newer_than_what_it_reads_is_told_to_try_again(mysql_url: str) -> None:
+    with contextlib.closing(connect(mysql_url)) as reader, contextlib.closing(connect(mysql_url)) as other:
+        with pytest.raises(RetryableError) as caught, reader.snapshot():
+            other.script("CREATE TABLE newer (number INTEGER PRIMARY KEY)")
+            reader.query("SELECT * FROM newer")
+        assert type(caught.value) is RetryableError
+        assert reader.query("SELECT * FROM newer") == []
+
+
+@pytest.mark.mysql
+def test_accounts_that_may_not_log_in_are_refused_and_servers_that_let_nobody_in_take_no_more_connections(
+    own_server: Callable[[str], CrashingServer],
+) -> None:
+    server = own_server("mysql")
+    parts = urlsplit(server.url)
+    guest = parts._replace(netloc=f"guest:x@{parts.hostname}:{parts.port}", path="/mysql").geturl()
+    with contextlib.closing(connect(server.url)) as administrator:
+        administrator.script("CREATE USER guest@'127.0.0.1' IDENTIFIED BY 'x' ACCOUNT LOCK")
+        with pytest.raises(AccessDeniedError, match="locked"):
+            connect(guest)
+        if is_mysql_proper(administrator):
+            administrator.script(
+                "ALTER USER guest@'127.0.0.1' ACCOUNT UNLOCK FAILED_LOGIN_ATTEMPTS 1 PASSWORD_LOCK_TIME 1"
+            )
+            with pytest.raises(AccessDeniedError, match="blocked"):
+                connect(guest.replace(":x@", ":wrong@"))
+            administrator.script("ALTER USER guest@'127.0.0.1' ACCOUNT UNLOCK")
+            administrator.script("SET GLOBAL offline_mode = ON")
+            with pytest.raises(UnreachableError, match="takes no more connections"):
+                connect(guest)
+            administrator.script("SET GLOBAL offline_mode = OFF")
+        else:
+            administrator.script("ALTER USER guest@'127.0.0.1' ACCOUNT UNLOCK")
+            administrator.script("SET GLOBAL max_password_errors = 1")
+            for _ in range(2):
+                with pytest.raises(AccessDeniedError):
+                    connect(guest.replace(":x@", ":wrong@"))
+            with pytest.raises(AccessDeniedError, match="blocked"):
+                connect(guest)
+            administrator.script("SET GLOBAL max_password_errors = DEFAULT")
+
+
+@pytest.mark.mysql
+def test_a_database_of_mysql_proper_that_is_read_only_takes_no_writes(mysql_url: str) -> None:
+    with contextlib.closing(connect(mysql_url)) as database:
+        if not is_mysql_proper(database):
+            pytest.skip("MariaDB has no database that is read-only")
+        name = database_of(mysql_url)
+        database.script(f"ALTER DATABASE {name} READ ONLY = 1")
+        with pytest.raises(UnreachableError, match="takes no writes"):
+            database.script("CREATE TABLE written (number INTEGER)")
+        database.script(f"ALTER DATABASE {name} READ ONLY = 0")
 
 
 # Values that no database, or not this one, can hold.
