@@ -396,7 +396,9 @@ def test_what_waits_for_a_cancelled_job_fails_with_it(run: Run, migrated_url: st
     )
 
 
-def test_a_workflow_that_goes_on_after_failures_keeps_its_waiting_jobs(run: Run, migrated_url: str) -> None:
+def test_a_workflow_that_goes_on_after_failures_lets_run_what_waited_for_a_cancelled_job(
+    run: Run, migrated_url: str
+) -> None:
     patient, strict = identity(100), identity(101)
     for workflow, policy in ((patient, "continue_on_failure"), (strict, "fail_fast")):
         execute(
@@ -407,7 +409,7 @@ def test_a_workflow_that_goes_on_after_failures_keeps_its_waiting_jobs(run: Run,
     waiting = {"depends_on": (identity(1),), "dependency_status": "waiting"}
     write(migrated_url, job(1), job(2, workflow_id=patient, **waiting), job(3, workflow_id=strict, **waiting))
     assert changed(run, migrated_url, "cancel", identity(1))["followed"] == 1
-    assert statuses(migrated_url) == {1: "Failed", 2: "Pending", 3: "Failed"}
+    assert states(migrated_url) == {1: ("Failed", "none"), 2: ("Pending", "satisfied"), 3: ("Failed", "failed")}
 
 
 def test_a_cancelled_job_can_be_retried_with_all_that_waited(run: Run, migrated_url: str) -> None:

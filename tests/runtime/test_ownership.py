@@ -43,23 +43,29 @@ def test_a_parent_that_others_change_while_it_spawns_has_no_children_and_nobody_
     handler = Spawning()
     crew.handlers.register_job("parent", crew.count)
     crew.handlers.register_handler("parent", handler)
-    cancelled, retried, completed, untouched = jobs = stage.enqueue(*(Job("parent") for _ in range(4)))
-    crew.begin(concurrency=4)
+    jobs = stage.enqueue(*(Job("parent") for _ in range(6)))
+    cancelled, retried, completed, failed, tried_again, untouched = jobs
+    crew.begin(concurrency=6)
     for _ in jobs:
         assert handler.begun.acquire(timeout=60)
     assert run("queue", "pause", "parent", "--yes", url=stage.url).exit_code == 0
     assert run("job", "cancel", cancelled.id, "--force", "--yes", url=stage.url).exit_code == 0
     assert run("job", "retry", retried.id, "--force", "--yes", url=stage.url).exit_code == 0
     with contextlib.closing(connect(stage.url)) as database:
-        RustWorker(database).complete(completed.id)
+        rust = RustWorker(database)
+        rust.complete(completed.id)
+        stage.execute(f"UPDATE hammerwork_jobs SET attempts = 3 WHERE id = '{failed.id}'")
+        assert (rust.fail(failed.id), rust.fail(tried_again.id)) == ("Dead", "Pending")
     handler.go_on.set()
     until(lambda: len(stage.children(untouched, "status")) == 2 and handler.told)
-    until(lambda: caplog.text.count("it spawned nothing") == 3)
+    until(lambda: caplog.text.count("it spawned nothing") == 5)
     assert handler.told == [untouched.id]
-    assert [stage.children(job) for job in (cancelled, retried, completed)] == [[], [], []]
+    changed = (cancelled, retried, completed, failed, tried_again)
+    assert [stage.children(job) for job in changed] == [[]] * 5
     assert [row[0] for row in stage.operations()] == [untouched.id]
-    assert stage.status(*jobs) == ["Failed", "Pending", "Completed", "Completed"]
-    for job in (cancelled, retried, completed):
+    assert stage.status(*jobs) == ["Failed", "Pending", "Completed", "Dead", "Pending", "Completed"]
+    assert stage.one(failed, "error_message") == "no space"
+    for job in changed:
         assert f"Job {job.id} is not this worker's any more: it spawned nothing." in caplog.text
 
 

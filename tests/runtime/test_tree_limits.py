@@ -42,6 +42,53 @@ def test_the_roots_limits_bind_those_below_that_say_nothing_or_more(stage: Stage
     assert size(stage, root) == 6
 
 
+@pytest.mark.parametrize(
+    ("of_root", "of_middle", "jobs"),
+    [
+        ({"max_descendants": 50}, {"max_descendants": 7}, 7),
+        ({"max_depth": 5}, {"max_depth": 2}, 3),
+        ({"max_descendants": 7, "max_depth": 9}, {"max_descendants": 50, "max_depth": 3}, 7),
+        ({"max_descendants": 50, "max_depth": 2}, {"max_descendants": 2, "max_depth": 9}, 1),
+    ],
+)
+def test_an_ancestor_in_the_middle_may_set_a_tighter_limit_than_the_root_and_no_wider_one(
+    stage: Stage, app: Handlers, of_root: dict[str, int], of_middle: dict[str, int], jobs: int
+) -> None:
+    @app.spawn("node")
+    def split(context: SpawnContext) -> list[Job]:
+        child = Job("node", {}, max_attempts=1)
+        if context.depth == 0:
+            return [child.with_spawn_config(SpawnConfig(**of_middle))]  # type: ignore[arg-type]
+        return [child, Job("node", {}, max_attempts=1)]
+
+    (root,) = stage.enqueue(Job("node", {}).with_spawn_config(SpawnConfig(**of_root)))  # type: ignore[arg-type]
+    stage.work(app, concurrency=2)
+    assert size(stage, root) == jobs
+
+
+def test_late_children_beyond_the_trees_limit_leave_its_room_to_others_where_their_parent_completes(
+    stage: Stage, app: Handlers
+) -> None:
+    @app.spawn("root")
+    @app.spawn("greedy")
+    @app.spawn("modest")
+    def split(context: SpawnContext) -> list[Job]:
+        some = {"greedy": 4, "modest": 3}.get(context.parent_job.queue)
+        return [Job("noop", {}) for _ in range(some)] if some else [greedy, modest]
+
+    completes = SpawnConfig(on_error="complete")
+    greedy, modest = Job("greedy", {}).with_spawn_config(completes), Job("modest", {}).with_spawn_config(completes)
+    (root,) = stage.enqueue(Job("root", {}).with_spawn_config(SpawnConfig(max_descendants=5)))
+    stage.work(app, concurrency=1)
+    assert stage.status(root, greedy, modest) == ["Completed"] * 3
+    assert stage.children(greedy) == []
+    assert stage.children(modest, "status") == [("Completed",)] * 3
+    recorded = {str(row[0]): row[1:] for row in stage.operations("parent_id, outcome, children, error_message")}
+    outcome, children, error = recorded[greedy.id]
+    assert (outcome, children) == ("failed", 0)
+    assert error.startswith("max_descendants allows 5 jobs below the root, and this would be ")
+
+
 def test_a_limit_that_comes_later_counts_who_is_there_already(stage: Stage, app: Handlers) -> None:
     @app.spawn("node")
     def late(context: SpawnContext) -> list[Job]:
