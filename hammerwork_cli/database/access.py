@@ -62,6 +62,7 @@ class Database:
     Attributes:
         url: where it leads.
         timeouts: how long it waits.
+        give_up: by the monotonic clock; a transaction that is lost after that is not tried again.
         executed: statements sent so far, for tests and ``--debug``.
     """
 
@@ -86,6 +87,7 @@ class Database:
     def __init__(self, url: DatabaseUrl, timeouts: Timeouts = PATIENT) -> None:
         self.url = url
         self.timeouts = timeouts
+        self.give_up: float | None = None
         self.executed = 0
         self._in_transaction = False
         with self._translated():
@@ -287,7 +289,7 @@ class Database:
         replicated servers. ``work`` must not have effects outside the database. A nested call joins.
 
         Raises:
-            RetryableError: it was lost ``tries`` times, or at a limit of the server.
+            RetryableError: it was lost ``tries`` times, after :attr:`give_up`, or at a limit of the server.
             ConnectionLostError: the outcome of a commit is not known.
         """
         if self._in_transaction:
@@ -296,7 +298,8 @@ class Database:
             try:
                 return self._attempt(work)
             except RetryableError as error:
-                if attempt == tries - 1 or isinstance(error, LimitReachedError):
+                late = self.give_up is not None and time.monotonic() >= self.give_up
+                if late or attempt == tries - 1 or isinstance(error, LimitReachedError):
                     raise
                 _pause(attempt)
         raise AssertionError("unreachable")

@@ -5,8 +5,8 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from hammerwork_cli import app_path
@@ -16,7 +16,36 @@ from hammerwork_cli.errors import ConnectionLostError, RetryableError, Unreachab
 Result = TypeVar("Result")
 
 LONGEST_PAUSE = 5.0
+SHORTEST_WAIT = 2.0
+"""For a host, a lock or a place in the pool, also where nobody is patient: what is well takes a moment, too."""
+SHORTEST_ANSWER = 5.0
+LONGEST_WAIT = PATIENT.connect
+ENDLESS = 86_400.0
 log = logging.getLogger("hammerwork")
+
+
+class _NoPlaceError(RetryableError):
+    """Others have had all connections for as long as somebody was patient."""
+
+
+def timeouts_of(patience: float, hosts: int) -> Timeouts:
+    """How long connections wait for somebody who is patient for so many seconds.
+
+    Args:
+        patience: in seconds.
+        hosts: of the database's URL, which are asked one after the other.
+    """
+    if patience > ENDLESS:
+        return PATIENT
+    return Timeouts(
+        connect=_between(SHORTEST_WAIT, patience / max(hosts, 1), LONGEST_WAIT),
+        lock=_between(SHORTEST_WAIT, patience / 3, LONGEST_WAIT),
+        network=max(SHORTEST_ANSWER, patience),
+    )
+
+
+def _between(least: float, value: float, most: float) -> float:
+    return max(least, min(value, most))
 
 
 class Connections:
@@ -68,7 +97,8 @@ class Connections:
 
         Args:
             unit: what to do, as one transaction or one statement.
-            patience: seconds to go on trying while no server answers; for ever when it is not given.
+            patience: seconds to go on trying while no server answers, and to wait for one of the connections; for
+                ever when it is not given. What a try may take is said by the timeouts.
 
         Raises:
             UnreachableError, ConnectionLostError, RetryableError: patience ended, or everybody gave up.
@@ -76,13 +106,15 @@ class Connections:
         """
         self._begin_anew_after_a_fork()
         began, tries = time.monotonic(), 0
+        give_up = None if patience is None else began + patience
         while True:
             try:
-                return self._once(unit)
+                return self._once(unit, give_up)
+            except _NoPlaceError:
+                raise
             except (ConnectionLostError, UnreachableError, RetryableError) as error:
                 tries += 1
-                waited = time.monotonic() - began
-                if self.given_up.is_set() or (patience is not None and waited >= patience):
+                if self.given_up.is_set() or (give_up is not None and time.monotonic() >= give_up):
                     raise
                 if tries == 1 or tries % 10 == 0:
                     log.warning("%s Trying again.", error.message)
@@ -90,9 +122,10 @@ class Connections:
                 if tries > 1 or not isinstance(error, ConnectionLostError):
                     self.given_up.wait(random.uniform(0, min(LONGEST_PAUSE, 0.05 * 2 ** min(tries, 10))))  # noqa: S311
 
-    def _once(self, unit: Callable[[Database], Result]) -> Result:
-        with self._places:
+    def _once(self, unit: Callable[[Database], Result], give_up: float | None) -> Result:
+        with self._place(give_up):
             database = self._take()
+            database.give_up = give_up
             try:
                 result = unit(database)
             except (ConnectionLostError, UnreachableError):
@@ -103,6 +136,19 @@ class Connections:
                 raise
             self._return(database)
             return result
+
+    @contextmanager
+    def _place(self, give_up: float | None) -> Iterator[None]:
+        places = self._places
+        wait = None if give_up is None else min(max(SHORTEST_WAIT, give_up - time.monotonic()), ENDLESS)
+        if not places.acquire(timeout=wait):
+            raise _NoPlaceError(
+                f"All {self._size} connections are in use.", hint="Other threads have them: a larger pool_size helps."
+            )
+        try:
+            yield
+        finally:
+            places.release()
 
     def _take(self) -> Database:
         with self._lock:

@@ -247,7 +247,7 @@ class _Server:
         with app_path.without():
             from hammerwork_cli.runtime.queue import Queue
         if self._queue is None:
-            self._queue = Queue(self._url)
+            self._queue = Queue.of_worker(self._url)
         number = self._number
 
         def spawn(job: Job, *, key: str) -> Job:

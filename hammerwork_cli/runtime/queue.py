@@ -11,12 +11,12 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
-from hammerwork_cli.database import Database, DatabaseUrl
+from hammerwork_cli.database import PATIENT, Database, DatabaseUrl
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import EnqueuedJob, NewJob, moment, status_of
 from hammerwork_cli.queries import enqueue, notices, results
 from hammerwork_cli.queries.claims import Claim, Claimed
-from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.connections import Connections, timeouts_of
 from hammerwork_cli.runtime.fields import full_id
 from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.pulse import ServerClock
@@ -32,7 +32,8 @@ class Queue:
     Args:
         url: ``postgresql://``, ``mysql://``, ``mariadb://`` or ``sqlite:///path``.
         pool_size: most connections at once.
-        patience: seconds to go on trying while no server answers; 0 tries once.
+        patience: seconds to go on trying while no server answers, to wait for what others have locked, and for one of
+            the connections; 0 tries once. A try ends within as many seconds again, or a few where that is less.
 
     Raises:
         UsageError: an argument is out of range.
@@ -43,9 +44,17 @@ class Queue:
             raise UsageError(f"pool_size is at least 1, not {pool_size!r:.60}.")
         if not patience >= 0:
             raise UsageError(f"patience is a number of seconds from 0, not {patience!r:.60}.")
-        self.connections = Connections(url, pool_size)
+        where = DatabaseUrl.parse(url) if isinstance(url, str) else url
+        self.connections = Connections(where, pool_size, timeouts=timeouts_of(patience, len(where.hosts)))
         self.patience = patience
         self._clock, self._clock_set = ServerClock(), -math.inf
+
+    @classmethod
+    def of_worker(cls, url: str | DatabaseUrl) -> Self:
+        """What handlers have: its connections wait as a worker's do, for whatever the server takes long for."""
+        queue = cls(url)
+        queue.connections.timeouts = PATIENT
+        return queue
 
     @property
     def url(self) -> DatabaseUrl:
@@ -62,7 +71,8 @@ class Queue:
             UsageError: it has no queue, a payload that JSON cannot hold, or a schedule that is never due.
             NotFoundError, ConflictError: it depends on a job that does not exist or failed, or another has its id.
             RefusedValueError: the database cannot hold it.
-            UnreachableError: no server answered for as long as the queue is patient.
+            UnreachableError, ConnectionLostError: no server answered for as long as the queue is patient.
+            RetryableError: for as long others held locks, or all connections.
         """
         tries: list[NewJob] = []
 

@@ -232,7 +232,7 @@ class Worker:
         for_heart = Connections(self.url, 1, self._given_up, timeouts_of_heartbeat(self.lease))
         for_keeper = Connections(self.url, 1, self._given_up, PATIENCE_OF_KEEPER)
         for_listener = Connections(self.url, 1, self._given_up)
-        for_handlers = Queue(self.url)
+        for_handlers = Queue.of_worker(self.url)
         self._others = [for_heart, for_keeper, for_listener, for_handlers.connections]
         self._connections.run(self._look, patience=0)
         handlers = self.handlers
