@@ -20,7 +20,7 @@ from hammerwork_cli.runtime.claiming import WEIGHTS, Claiming
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.keeper import Keeper
 from hammerwork_cli.runtime.lease import Lease
-from hammerwork_cli.runtime.pulse import ServerClock, timeouts_of_heartbeat
+from hammerwork_cli.runtime.pulse import Heart, ServerClock, timeouts_of_heartbeat
 from hammerwork_cli.runtime.slots import Slots
 from hammerwork_cli.runtime.writing import Writing
 from tests.runtime.conftest import Stage
@@ -137,6 +137,23 @@ def test_a_job_of_a_lost_worker_is_nobodys_until_it_is_claimed_again(stage: Stag
     assert not claims.are_held(stage.database, ["noop"], [])
     assert workers.rescue(stage.database, heartbeat(stage, worker), now) == (1, 0)
     assert stage.one(job, "status, claimed_by, claim_token, claim_losses") == ("Pending", None, None, 1)
+
+
+def test_a_worker_whose_row_somebody_removed_registers_again_and_compares_before_it_goes_on(stage: Stage) -> None:
+    worker = registered(stage, "name")
+    lease = Lease(worker.lease, time.monotonic())
+    connections = Connections(stage.url, 1)
+    heart = Heart(
+        *(connections, worker, lease, ServerClock()),
+        pulse=lambda: Pulse("running", 7, 0, 0, None),
+        on_request=lambda _: None,
+        on_renewed=lambda: None,
+    )
+    stage.execute("DELETE FROM hammerwork_workers")
+    heart._beat(time.monotonic())
+    assert lease.is_doubted
+    assert workers.resolve(stage.database, "name").running == 7
+    connections.close()
 
 
 def test_a_job_that_a_rust_worker_took_is_held_by_no_worker_of_ours(stage: Stage) -> None:

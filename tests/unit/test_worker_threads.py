@@ -19,7 +19,7 @@ from hammerwork_cli.runtime.claiming import EAGER_PAUSE, Claiming
 from hammerwork_cli.runtime.keeper import Keeper
 from hammerwork_cli.runtime.lease import Lease
 from hammerwork_cli.runtime.listener import LONGEST_PAUSE, Listener
-from hammerwork_cli.runtime.pulse import Heart, ServerClock
+from hammerwork_cli.runtime.pulse import Heart, ServerClock, beat_interval
 from hammerwork_cli.runtime.slots import Slots
 from tests.unit.test_slots import claimed
 
@@ -31,9 +31,11 @@ class Line:
 
     def __init__(self, answer: Callable[[], Any]) -> None:
         self.given_up = threading.Event()
+        self.patience: set[float | None] = set()
         self._answer = answer
 
-    def run(self, *_: Any, **__: Any) -> Any:
+    def run(self, *_: Any, patience: float | None = None) -> Any:
+        self.patience.add(patience)
         return self._answer()
 
 
@@ -55,14 +57,44 @@ def away() -> Any:
     raise UnreachableError("The server is away.")
 
 
-def heart(answer: Callable[[], Any], lease: Any) -> Heart:
+def heart(answer: Callable[[], Any], lease: Any, on_request: Callable[[str], None] = lambda _: None) -> Heart:
     line: Any = Line(answer)
     return Heart(
         *(line, WORKER, lease, ServerClock()),
         pulse=lambda: None,  # type: ignore[arg-type,return-value]
-        on_request=lambda _: None,
+        on_request=on_request,
         on_renewed=lambda: None,
     )
+
+
+def answered(request: str | None = None) -> Answer:
+    return Answer(request, False, datetime.now(UTC))
+
+
+def test_a_worker_beats_six_times_a_lease_and_every_three_seconds_at_least() -> None:
+    assert {lease: beat_interval(lease) for lease in (1.2, 6, 18, 60)} == {1.2: pytest.approx(0.2), 6: 1, 18: 3, 60: 3}
+
+
+@pytest.mark.parametrize(("answer", "least"), [(answered, 2.5), (away, 0.1)])
+def test_between_heartbeats_is_an_interval_and_after_one_that_failed_a_part_of_it(
+    answer: Callable[[], Any], least: float
+) -> None:
+    beating = heart(answer, Lease(60.0, 0.0))
+    stopped: Any = Waits(40)
+    beating.stopped = stopped
+    beating.run()
+    assert all(least <= seconds <= 3 for seconds in stopped.seconds), stopped.seconds
+    line: Any = beating.connections
+    assert line.patience == {0}, "the next one comes soon enough"
+
+
+def test_a_request_is_heard_once_however_long_it_stands() -> None:
+    requests = iter(["stop", "stop", "restart", "restart", None])
+    heard: list[str] = []
+    beating = heart(lambda: answered(next(requests)), Lease(60.0, 0.0), heard.append)
+    for _ in range(5):
+        beating._beat(0.0)
+    assert heard == ["stop", "restart"]
 
 
 def test_a_lease_counts_from_when_its_heartbeat_was_sent() -> None:
