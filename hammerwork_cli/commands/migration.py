@@ -22,6 +22,8 @@ app = group(
     "migration run",
 )
 
+ANOTHER_RUNS = "Another migration run is at it. Waiting for its end, for ten minutes at most."
+
 
 @app.command("run", cls=Verb)
 def run(
@@ -54,7 +56,11 @@ def run(
     if drop:
         _drop(context, database, form, yes=yes)
     with progress_bar(context) as report:
-        applied = migrations.run(database, lambda migration, done, total: report(migration.id, done, total))
+        applied = migrations.run(
+            database,
+            lambda migration, done, total: report(migration.id, done, total),
+            lambda: context.note(ANOTHER_RUNS),
+        )
     _show(context, [state for state in migrations.status(database) if state.migration in applied], form)
 
 
@@ -133,4 +139,4 @@ def _drop(context: Context, database: Database, form: Format, *, yes: bool) -> N
     jobs = sum(row.rows for row in found if row.table == "hammerwork_jobs")
     question = f"Remove these {count(len(found))} tables and {plural(jobs, 'job')} for good?"
     context.confirm(question, yes=yes, form=form, plan=[shown.table_record(row) for row in found])
-    migrations.drop(database)
+    migrations.drop(database, lambda: context.note(ANOTHER_RUNS))

@@ -7,6 +7,7 @@ fails because another one was faster looks again and goes on from what it finds,
 replicated server, where no lock holds across nodes.
 """
 
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -33,6 +34,8 @@ TRACKING = "table hammerwork_migrations"
 TRIES = 8
 PATIENCE_SECONDS = 600
 POLL_SECONDS = 0.2
+TELL_SECONDS = 1.0
+"""Another runner that is quicker than this is not worth a word."""
 PASSING = (1050, 1060, 1061, 1826, 3822, 1317)
 """MySQL's numbers for a table, column, index or check that is there already, and for what another node interrupted."""
 
@@ -61,6 +64,8 @@ MIGRATIONS = (
 
 OnProgress = Callable[[Migration, int, int], None]
 """Called with a migration, how many of its steps are done, and how many it has."""
+OnWait = Callable[[], None]
+"""Called once when another runner is at it, whose end is waited for."""
 
 
 def status(database: Database) -> list[MigrationState]:
@@ -86,15 +91,19 @@ def plan(database: Database) -> list[PlannedMigration]:
     return planned
 
 
-def run(database: Database, on_progress: OnProgress = lambda *_: None) -> list[Migration]:
-    """Applies what is missing, and returns what was applied. A second run finds nothing to do.
+def run(
+    database: Database, on_progress: OnProgress = lambda *_: None, on_wait: OnWait = lambda: None
+) -> list[Migration]:
+    """Applies what is missing, and returns what was applied. A second run finds nothing to do, and asks for no lock.
 
     Raises:
         ConflictError: another run did not end in ten minutes.
         ConfigError: the server's settings would give the tables another shape.
         DatabaseError: a statement failed; the message names the migration. What is done stays.
     """
-    return _alone(database, lambda: _run(database, on_progress))
+    if not _open(database):
+        return []
+    return _alone(database, lambda: _run(database, on_progress), on_wait)
 
 
 def contents(database: Database) -> list[TableRows]:
@@ -104,13 +113,13 @@ def contents(database: Database) -> list[TableRows]:
     return [TableRows(table, database.plain_rows(f"migrations.rows_in_{table}")[0][0]) for table in tables]
 
 
-def drop(database: Database) -> None:
+def drop(database: Database, on_wait: OnWait = lambda: None) -> None:
     """Removes everything that migrations made, with all jobs, and nothing else.
 
     Raises:
         DatabaseError: something of somebody else's, such as a view, stands on the tables.
     """
-    _alone(database, lambda: _drop(database))
+    _alone(database, lambda: _drop(database), on_wait)
 
 
 def _state(
@@ -124,6 +133,8 @@ def _state(
 
 def _read(database: Database, statement: str) -> list[Row]:
     """Rows, asked for again when another node's DDL broke the reading off."""
+    if database.dialect == "sqlite":
+        return database.plain_rows(statement)  # where a transaction would wait for others that write
     return database.transaction(lambda: database.plain_rows(statement))
 
 
@@ -167,15 +178,15 @@ def _todo(all_steps: Sequence[Step], present: frozenset[str]) -> list[str]:
 # One runner at a time.
 
 
-def _alone(database: Database, work: Callable[[], Result]) -> Result:
+def _alone(database: Database, work: Callable[[], Result], on_wait: OnWait) -> Result:
     if database.dialect == "postgresql":
         keeper = connect(database.url)
         try:
-            return keeper.transaction(lambda: _holding(keeper, work), tries=1)
+            return keeper.transaction(lambda: _holding(keeper, work, on_wait), tries=1)
         finally:
             keeper.close()
     if database.dialect == "mysql":
-        _wait_for_lock(database)
+        _wait_for_lock(database, on_wait)
         try:
             return work()
         finally:
@@ -183,15 +194,19 @@ def _alone(database: Database, work: Callable[[], Result]) -> Result:
     return work()
 
 
-def _holding(keeper: Database, work: Callable[[], Result]) -> Result:
+def _holding(keeper: Database, work: Callable[[], Result], on_wait: OnWait) -> Result:
     keeper.plain_rows("migrations.lock_patience")
-    _wait_for_lock(keeper)
+    _wait_for_lock(keeper, on_wait)
     return work()
 
 
-def _wait_for_lock(database: Database) -> None:
+def _wait_for_lock(database: Database, on_wait: OnWait) -> None:
+    told_at = time.monotonic() + TELL_SECONDS
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not database.plain_rows("migrations.lock")[0][0]:
+        if time.monotonic() > told_at:
+            told_at = math.inf
+            on_wait()
         if time.monotonic() > deadline:
             raise ConflictError("Another migration run has not ended.", hint="Look at it: hammerwork migration status")
         time.sleep(POLL_SECONDS)
@@ -210,11 +225,15 @@ def _unlock(database: Database) -> None:
 def _run(database: Database, on_progress: OnProgress) -> list[Migration]:
     _check_server(database)
     _patiently(database, (), lambda: _in_transaction(database, lambda: database.plain_run("migrations.tracking_table")))
-    recorded = _recorded(database)
-    open_ones = [migration for migration in MIGRATIONS if migration.id not in recorded]
-    applied = [migration for migration in open_ones if _apply(database, migration, on_progress)]
+    applied = [migration for migration in _open(database) if _apply(database, migration, on_progress)]
     database.forget_schema()
     return applied
+
+
+def _open(database: Database) -> list[Migration]:
+    """Those that nobody has applied."""
+    recorded = _recorded(database)
+    return [migration for migration in MIGRATIONS if migration.id not in recorded]
 
 
 def _check_server(database: Database) -> None:
@@ -285,7 +304,7 @@ def _patiently(database: Database, all_steps: Sequence[Step], work: Callable[[],
         except (DatabaseError, RefusedValueError) as error:  # a name that is taken is a value of a system table
             left = _left(database, all_steps)
             fruitless = fruitless + 1 if left == before else 0
-            if left and fruitless >= (TRIES if _may_pass(error) else 1):
+            if fruitless >= (TRIES if _may_pass(error) else 1):
                 raise
             time.sleep(random.uniform(0, 0.05 * 2**fruitless))  # noqa: S311  jitter is no secret
 

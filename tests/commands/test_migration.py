@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.context import Context
+from hammerwork_cli.database import connect
+from hammerwork_cli.queries import migrations
 from hammerwork_cli.queries.migrations import MIGRATIONS
 
 IDS = [migration.id for migration in MIGRATIONS]
@@ -186,3 +189,22 @@ def test_progress_is_drawn_on_a_terminal_and_leaves_nothing_behind(
     assert done.wait(30) == 0
     assert b"\x1b[2K" in shown
     assert b"015_spawn_indexes" in shown
+
+
+@pytest.mark.parametrize(
+    "dialect", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")]
+)
+def test_a_run_says_that_it_waits_for_another_one(url: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    other, notes = connect(url), []
+    if other.dialect == "postgresql":
+        other.script("BEGIN")
+    assert other.plain_rows("migrations.lock")[0][0]
+
+    def note(_context: Context, text: str) -> None:
+        notes.append(text)
+        other.close()
+
+    monkeypatch.setattr(Context, "note", note)
+    monkeypatch.setattr(migrations, "TELL_SECONDS", 0)
+    assert run("migration", "run", url=url).exit_code == 0
+    assert notes == ["Another migration run is at it. Waiting for its end, for ten minutes at most."]

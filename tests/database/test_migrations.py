@@ -16,7 +16,7 @@ import pytest
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.database.migration_files import steps
-from hammerwork_cli.errors import DatabaseError
+from hammerwork_cli.errors import AccessDeniedError, DatabaseError, UnreachableError
 from hammerwork_cli.models import moment
 from hammerwork_cli.queries import migrations
 from tests.database.introspection import TRACKING, Schema, expected_schema, read_schema, without_ours
@@ -400,7 +400,7 @@ def test_a_run_goes_on_when_the_original_which_knows_no_lock_was_faster(
 @pytest.mark.mysql
 def test_two_runs_on_nodes_that_share_no_lock_end_well(mysql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a cluster each node has its own GET_LOCK: what holds must hold without."""
-    monkeypatch.setattr(migrations, "_alone", lambda _, work: work())
+    monkeypatch.setattr(migrations, "_alone", lambda _, work, __: work())
     start = threading.Barrier(2)
 
     def run(_: int) -> list[str]:
@@ -466,3 +466,27 @@ def test_what_drop_would_remove_is_counted(database: Database) -> None:
     found = {row.table: row.rows for row in migrations.contents(database)}
     assert found.keys() == read_schema(database).keys()
     assert (found["hammerwork_queue_pause"], found[TRACKING], found["hammerwork_jobs"]) == (2, len(IDS), 0)
+
+
+READ_ONLY = {
+    "postgresql": "SET default_transaction_read_only = on",
+    "mysql": "SET SESSION TRANSACTION READ ONLY",
+    "sqlite": "PRAGMA query_only = ON",
+}
+
+
+@pytest.mark.parametrize("made", ["nothing", "the record alone", "a part"])
+def test_a_run_where_nothing_can_be_written_says_so(empty_database: Database, made: str) -> None:
+    if made == "a part":
+        migrations.run(empty_database)
+        empty_database.script("DELETE FROM hammerwork_migrations WHERE migration_id = '018_claims'")
+    elif made == "the record alone":
+        empty_database.plain_run("migrations.tracking_table")
+    empty_database.script(READ_ONLY[empty_database.dialect])
+    with pytest.raises((UnreachableError, AccessDeniedError)):
+        migrations.run(empty_database)
+
+
+def test_a_run_finds_nothing_to_do_where_nothing_can_be_written(database: Database) -> None:
+    database.script(READ_ONLY[database.dialect])
+    assert migrations.run(database) == []
