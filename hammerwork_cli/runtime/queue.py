@@ -13,7 +13,8 @@ from uuid import UUID
 
 from hammerwork_cli.database import PATIENT, Database, DatabaseUrl
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import EnqueuedJob, NewJob, moment, status_of
+from hammerwork_cli.models import EnqueuedJob, JobPriority, NewJob, moment, priority_word, status_of
+from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.queries import enqueue, notices, results
 from hammerwork_cli.queries.claims import Claim, Claimed
 from hammerwork_cli.runtime.connections import Connections, timeouts_of
@@ -114,6 +115,9 @@ class Queue:
     def get(self, job: Job | str | UUID) -> Job | None:
         """The job with this id as it is now, with its result; ``None`` when there is none.
 
+        Of a job in the archive there are no workflow and no limits of its result, and ``None`` stands for a payload
+        that is encrypted or otherwise unreadable.
+
         Raises:
             UsageError: that is no id.
         """
@@ -174,8 +178,24 @@ def _id(job: Job | str | UUID) -> str:
 
 
 def _job_now(database: Database, job: str) -> tuple[Any, ...] | None:
-    row = database.row("spawning.job_now", id=job)
+    row = database.row("spawning.job_now", id=job) or _archived(database, job)
     return None if row is None else (results.texts(database, [job]).get(job), *row)
+
+
+def _archived(database: Database, job: str) -> tuple[Any, ...] | None:
+    if "archive" not in database.tags:
+        return None
+    row = database.row("spawning.archived_job_now", id=job)
+    if row is None:
+        return None
+    status, error, started_at, *columns = row
+    claimed = Claimed._make((*columns, Claim("", "", datetime.now(UTC))))
+    payload = unpacked(claimed.payload)
+    readable = claimed._replace(
+        payload=None if _parsed(payload) is None else payload,
+        priority=JobPriority[priority_word(claimed.priority).upper()],
+    )
+    return status, error, started_at, *readable[:-1]
 
 
 def _parsed(text: str | None) -> Any:

@@ -103,6 +103,14 @@ SELECT {claimed} FROM hammerwork_jobs j WHERE j.id = :id
 -- A job for whoever enqueued it.
 SELECT j.status, j.error_message, j.started_at, {claimed} FROM hammerwork_jobs j WHERE j.id = :id
 
+-- name: archived_job_now
+-- The same of an archived job, which has no workflow, no limits of its result, and its payload packed.
+SELECT j.status, j.error_message, j.started_at,
+j.id, j.queue_name, j.payload, j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
+j.depends_on, NULL, NULL, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
+j.cron_schedule, j.timezone, j.recurring, j.next_run_at, NULL, NULL, j.retry_strategy, NULL, NULL
+FROM hammerwork_jobs_archive j WHERE j.id = :id
+
 -- name: request
 -- Asks a worker to spawn for a job.
 INSERT INTO hammerwork_spawn_requests (id, job_id, queue_name, handler, config, state, requested_at, requested_by)

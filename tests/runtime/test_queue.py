@@ -1,5 +1,6 @@
 """Putting jobs into queues from Python, and reading them."""
 
+import gzip
 import os
 import time
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,10 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, RefusedValueError, UnreachableError, UsageError
 from hammerwork_cli.models import new_id
 from hammerwork_cli.queries import migrations
+from tests.rows import Rows
 from tests.runtime.conftest import Stage
+
+MOMENT = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)
 
 
 def test_a_job_is_read_as_it_is_now(stage: Stage, app: Handlers) -> None:
@@ -42,6 +46,40 @@ def test_a_job_that_is_not_there_is_none_and_what_is_no_id_an_error(stage: Stage
     assert stage.queue.get(new_id()) is None
     with pytest.raises(HammerworkError, match="is not the id of a job"):
         stage.queue.get("first")
+
+
+def test_a_job_in_the_archive_is_read_with_what_its_record_holds(stage: Stage) -> None:
+    row = {
+        "id": new_id(),
+        "queue_name": "reports",
+        "payload": gzip.compress(b'{"pages": [1, 2]}'),
+        "status": "Completed",
+        "priority": "High",
+        "attempts": 2,
+        "created_at": MOMENT,
+        "scheduled_at": MOMENT,
+        "started_at": MOMENT,
+        "completed_at": MOMENT,
+        "archived_at": MOMENT,
+        "result": '{"written": true}',
+        "timeout_seconds": 60,
+        "trace_id": "trace",
+    }
+    unreadable = {**row, "id": new_id(), "payload": b"\x1f\x8bbroken", "status": "Dead", "error_message": "broken"}
+    cut = {**row, "id": new_id(), "payload": b'{"pages": [1', "result": None}
+    rows = Rows(stage.database)
+    for one in (row, unreadable, cut):
+        rows.insert("hammerwork_jobs_archive", one)
+    found = stage.queue.get(row["id"])
+    assert found is not None
+    assert (found.queue, found.payload, found.result) == ("reports", {"pages": [1, 2]}, {"written": True})
+    assert (found.status, found.priority, found.attempts) == ("Completed", JobPriority.HIGH, 2)
+    assert (found.timeout, found.trace_id, found.started_at) == (timedelta(minutes=1), "trace", MOMENT)
+    assert (found.workflow_id, found.dependencies, found.recurring, found.spawn_config) == (None, (), False, None)
+    for one, error in ((unreadable, "broken"), (cut, None)):
+        kept = stage.queue.get(one["id"])
+        assert kept is not None
+        assert (kept.payload, kept.error) == (None, error)
 
 
 def test_everything_that_a_job_was_given_comes_back(stage: Stage) -> None:
