@@ -108,3 +108,21 @@ def test_a_refused_result_fails_a_parent_that_completes_without_children(
     assert [stage.one(job, "status, attempts") for job in jobs] == [("Dead", 1)] * 2
     assert stage.operations() == []
     assert "an error of the worker itself" not in caplog.text
+
+
+def test_limits_of_any_size_cost_no_run(stage: Stage, configured: Handlers) -> None:
+    huge = 10**30
+    config = SpawnConfig(max_spawn_count=huge, max_depth=huge, max_descendants=huge, batch_size=huge)
+
+    @configured.job("both")
+    def early(job: Job, context: SpawnContext) -> None:
+        context.spawn(Job("one").with_spawn_config(config), key="early")
+
+    @configured.spawn("both")
+    def late(context: SpawnContext) -> list[Job]:
+        return [Job("one").with_spawn_config(config) for _ in range(2)]
+
+    (root,) = stage.enqueue(Job("both").with_spawn_config(config))
+    stage.work(configured)
+    assert stage.rows("status, attempts") == [("Completed", 1)] * 7
+    assert len(stage.children(root)) == 3
