@@ -76,6 +76,10 @@ class Asking:
             raise UsageError("--timeout is for --wait.")
         return named or [worker for worker in workers.listed(database, alive=True) if worker.is_alive]
 
+    def silent(self, database: Database) -> list[Worker]:
+        """Those of all who have not ended that would not hear it, as the server's clock has it."""
+        return [worker for worker in workers.listed(database, alive=True) if self.every and not worker.is_alive]
+
 
 def _named(database: Database, worker: list[str] | None, named: list[str] | None) -> list[Worker]:
     words = dict.fromkeys([*(worker or ()), *(named or ())])
@@ -184,6 +188,7 @@ def restart(ctx: typer.Context, asking: Asking) -> None:
 def _ask(context: Context, request: str, asking: Asking) -> None:
     database = context.database()
     found = [workers.with_jobs(database, one)[0] for one in asking.workers(database)]
+    silent = asking.silent(database)
     asked = [AskedWorker(worker, request, asking.dry_run) for worker in found]
     if found and not asking.dry_run:
         if asking.every:
@@ -198,6 +203,12 @@ def _ask(context: Context, request: str, asking: Asking) -> None:
         context.data([views.asked_record(one) for one in asked], asking.form, views.ASKED_KEYS)
     if not found:
         context.note("No worker is alive.")
+    if silent:
+        were = "was" if len(silent) == 1 else "were"
+        context.note(
+            f"{plural(len(silent), 'worker')} whose heartbeat stopped {were} not asked. After an outage, or when the "
+            "server's clock was set, heartbeats come back within seconds: hammerwork worker list"
+        )
     late = [one for one in asked if one.now is None]
     if asking.wait and late and not asking.dry_run:
         raise TimedOutError(
