@@ -6,7 +6,10 @@ A name's module is imported when the name is first asked for: importing the pack
 __version__ = "0.1.0"
 
 _HOMES = {
-    "errors": "HammerworkError",
+    "errors": (
+        "AccessDeniedError ConfigError ConflictError ConnectionLostError DatabaseError HammerworkError "
+        "MissingTablesError NotFoundError RefusedValueError RetryableError UnreachableError UsageError"
+    ),
     "models": "JobPriority JobStatus SpawnConfig",
     "runtime.handlers": "Handlers",
     "runtime.job": "Job",
@@ -16,13 +19,26 @@ _HOMES = {
         "InvalidSpawnConfigError SpawnContext SpawnError SpawnFailedError SpawnHandler SpawnLimitError SpawnManager "
         "SpawnRefusedError SpawnResult UnknownSpawnHandlerError"
     ),
-    "runtime.worker": "Worker",
+    "runtime.worker": "Worker WorkerReport",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 TYPE_CHECKING = False  # importing typing alone costs more than this module
 if TYPE_CHECKING:
-    from hammerwork_cli.errors import HammerworkError
+    from hammerwork_cli.errors import (
+        AccessDeniedError,
+        ConfigError,
+        ConflictError,
+        ConnectionLostError,
+        DatabaseError,
+        HammerworkError,
+        MissingTablesError,
+        NotFoundError,
+        RefusedValueError,
+        RetryableError,
+        UnreachableError,
+        UsageError,
+    )
     from hammerwork_cli.models import JobPriority, JobStatus, SpawnConfig
     from hammerwork_cli.runtime.handlers import Handlers
     from hammerwork_cli.runtime.job import Job
@@ -40,7 +56,7 @@ if TYPE_CHECKING:
         SpawnResult,
         UnknownSpawnHandlerError,
     )
-    from hammerwork_cli.runtime.worker import Worker
+    from hammerwork_cli.runtime.worker import Worker, WorkerReport
 else:
 
     def __getattr__(name: str) -> object:
@@ -54,6 +70,11 @@ else:
 
 
 __all__ = [
+    "AccessDeniedError",
+    "ConfigError",
+    "ConflictError",
+    "ConnectionLostError",
+    "DatabaseError",
     "HammerworkError",
     "Handlers",
     "InvalidSpawnConfigError",
@@ -61,8 +82,12 @@ __all__ = [
     "Job",
     "JobPriority",
     "JobStatus",
+    "MissingTablesError",
+    "NotFoundError",
     "Queue",
+    "RefusedValueError",
     "RetryStrategy",
+    "RetryableError",
     "SpawnConfig",
     "SpawnContext",
     "SpawnError",
@@ -73,7 +98,10 @@ __all__ = [
     "SpawnRefusedError",
     "SpawnResult",
     "UnknownSpawnHandlerError",
+    "UnreachableError",
+    "UsageError",
     "Worker",
+    "WorkerReport",
 ]
 
 

@@ -11,7 +11,7 @@ from typing import Any, TextIO, TypeVar
 from hammerwork_cli import config
 from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database, DatabaseUrl, connect
-from hammerwork_cli.errors import ConfigError, DeclinedError, UnreachableError, UsageError
+from hammerwork_cli.errors import ConfigError, DeclinedError, UsageError
 
 Model = TypeVar("Model")
 Record = dict[str, Any]
@@ -298,7 +298,5 @@ def make_folder(folder: Path) -> None:
 def _prepare_file(path: Path, create: bool) -> None:
     if create:
         make_folder(path.parent)
-    elif not path.exists():
-        raise UnreachableError(
-            f"There is no SQLite file {path}.", hint="Make one with: hammerwork migration run (or try: hammerwork demo)"
-        )
+    else:
+        DatabaseUrl.of_file(path).check_file()

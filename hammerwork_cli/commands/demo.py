@@ -1,5 +1,8 @@
 """``hammerwork demo``: something real to look at."""
 
+import os
+import shutil
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 app = typer.Typer(name="demo", add_completion=False, rich_markup_mode=None)
 
 FOLDER = Path("hammerwork-demo")
+NAME = "hammerwork"
 LIMITS = Limits.of(TreeFormat.TEXT, None, None, None, full=False)
 
 
@@ -126,22 +130,35 @@ def _show(context: Context, url: DatabaseUrl, database: Database, tree: "SpawnTr
     from hammerwork_cli.render import tables
 
     root = tree.target
-    context.lines([f"$ hammerwork spawn list  # in {url.path}"])
+    program = quote(typed_program())
+    context.lines([f"$ {program} spawn list  # in {url.path}"])
     context.show_table(spawns.operations(database, limit=10), tables.OPERATIONS)
-    context.lines(["", f"$ hammerwork spawn tree {short_id(root)}"])
+    context.lines(["", f"$ {program} spawn tree {short_id(root)}"])
     drawn = picture(tree, TreeFormat.TEXT, LIMITS, charset=context.charset, width=context.width, colour=context.colour)
     context.write(drawn.parts)
-    context.lines(["", "Now try:", f"  export HAMMERWORK_DATABASE_URL={quote(url.raw)}", *_next(root, tree)])
+    commands = [f"  {program} {words}" for words in _next(root, tree)]
+    context.lines(["", "Now try:", f"  export HAMMERWORK_DATABASE_URL={quote(url.raw)}", *commands])
+
+
+def typed_program() -> str:
+    """How this program is typed in the current folder: by its name where a shell finds it by that, else by its path."""
+    typed = Path(sys.argv[0])
+    own = typed if typed.name == NAME else Path(sys.executable).with_name(NAME)
+    found = shutil.which(NAME)
+    if not own.exists() or (found is not None and own.samefile(found)):
+        return NAME
+    own = own.absolute()
+    return os.path.join(".", own.relative_to(Path.cwd())) if own.is_relative_to(Path.cwd()) else str(own)  # noqa: PTH118
 
 
 def _next(root: str, tree: "SpawnTree") -> list[str]:
     """Commands to type; what has failed is looked at first."""
     dead = next((node.id for node in tree.nodes.values() if node.status == "Dead"), root)
     return [
-        f"  hammerwork spawn why {short_id(root)}",
-        f"  hammerwork job show {short_id(dead)}",
-        f"  hammerwork spawn tree {short_id(root)} --format mermaid",
-        "  hammerwork spawn stats --detailed",
-        f"  hammerwork job retry {short_id(root)} --tree --only failed",
-        "  hammerwork worker start --handlers hammerwork_cli.demonstration:app --drain",
+        f"spawn why {short_id(root)}",
+        f"job show {short_id(dead)}",
+        f"spawn tree {short_id(root)} --format mermaid",
+        "spawn stats --detailed",
+        f"job retry {short_id(root)} --tree --only failed",
+        "worker start --handlers hammerwork_cli.demonstration:app --drain",
     ]

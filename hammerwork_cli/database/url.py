@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from hammerwork_cli.errors import ConfigError
+from hammerwork_cli.errors import ConfigError, UnreachableError
 
 SCHEMES = {
     "postgres": "postgresql",
@@ -97,6 +97,18 @@ class DatabaseUrl:
     def of_file(cls, path: Path) -> "DatabaseUrl":
         """The URL of an SQLite file."""
         return cls(dialect="sqlite", raw=f"sqlite:///{str(path).replace('%', '%25').replace('?', '%3F')}", path=path)
+
+    def check_file(self) -> None:
+        """Refuses a file of SQLite that is not there, before whoever connects makes an empty one.
+
+        Raises:
+            UnreachableError: it is not.
+        """
+        if self.path is not None and not self.path.exists():
+            raise UnreachableError(
+                f"There is no SQLite file {self.path}.",
+                hint="Make one with: hammerwork migration run (or try: hammerwork demo)",
+            )
 
     @classmethod
     def _sqlite(cls, text: str) -> "DatabaseUrl":

@@ -261,9 +261,12 @@ def _pairs(details: JobDetails, now: datetime) -> Iterator[tuple[str, str | None
 
 
 def _attempts(job: Job) -> str:
-    if job.node.attempts == 0:
+    node = job.node
+    if node.attempts == 0:
         return ""
-    return f" after {job.node.attempts} of {plural(job.max_attempts, 'attempt')}"
+    if node.status == JobStatus.RUNNING:
+        return f", attempt {node.attempts} of {job.max_attempts}"
+    return f" after {node.attempts} of {plural(job.max_attempts, 'attempt')}"
 
 
 def _text(value: object) -> str | None:

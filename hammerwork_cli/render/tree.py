@@ -358,8 +358,8 @@ class _Describer:
         word = self._word(node)
         if node.status == JobStatus.COMPLETED:
             return f"{word} in {duration(node.run_time)}" if node.run_time is not None else word
-        if node.status == JobStatus.RUNNING and node.started_at is not None:
-            return f"{word} {self._so_far(node)}"
+        if node.status == JobStatus.RUNNING:
+            return f"{word} {self._so_far(node)}" if node.started_at is not None else word
         return f"{word} after {plural(node.attempts, 'attempt')}" if node.attempts else word
 
     def _so_far(self, node: TreeNode) -> str:

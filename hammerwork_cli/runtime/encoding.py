@@ -2,13 +2,23 @@
 
 import json
 from dataclasses import fields, is_dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Any
 from uuid import UUID
 
 from hammerwork_cli.errors import UsageError
+
+IS_NO_VALUE = "_instead_of_json"
+"""An attribute of what is no part of a payload or a result; it says what to do instead."""
+_INSTEAD: dict[type, str] = {
+    set: "sorted(...)",
+    frozenset: "sorted(...)",
+    bytes: "its .hex()",
+    bytearray: "its .hex()",
+    timedelta: "its .total_seconds()",
+}
 
 
 def _known(value: Any) -> Any:
@@ -23,7 +33,7 @@ def _known(value: Any) -> Any:
         return str(value)
     if isinstance(value, Enum):
         return value.value
-    if is_dataclass(value) and not isinstance(value, type):
+    if is_dataclass(value) and not isinstance(value, type) and not hasattr(value, IS_NO_VALUE):
         return {field.name: getattr(value, field.name) for field in fields(value)}
     raise TypeError(f"a value of type {type(value).__name__} has no place in it")
 
@@ -31,22 +41,69 @@ def _known(value: Any) -> Any:
 _encoded = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_known).encode
 
 
-def json_text(value: Any) -> str:
+def json_text(value: Any, verb: str = "Give") -> str:
     """A payload or a result as JSON text.
 
     Besides what JSON knows it takes dates and times (ISO 8601), UUIDs and Decimals (text), members of an Enum (their
     value), dataclasses (objects) and named tuples (arrays).
 
+    Args:
+        value: what it is.
+        verb: what whoever has the value does with it, for errors.
+
     Raises:
-        UsageError: JSON cannot hold it; the message says what.
+        UsageError: JSON cannot hold it; the message says what, where, and what to do instead.
     """
     try:
         text = _encoded(value)
         if not text.isascii():
             text.encode()
     except Exception as error:  # the value's own code may raise anything
-        raise UsageError(f"JSON cannot hold this value: {_said(error)}."[:300]) from error
+        where, instead = _culprit(value, verb)
+        raise UsageError(f"JSON cannot hold this value: {_said(error)[:200]}{where}.{instead}") from error
     return text
+
+
+def _culprit(value: Any, verb: str) -> tuple[str, str]:
+    """Where the first part is that JSON cannot hold, and what to do instead, both ready to be put into a sentence."""
+    try:
+        found = _refused(value, "$")
+    except Exception:  # noqa: BLE001  the value's own code, or one that holds itself
+        found = None
+    if found is None:
+        return "", ""
+    path, part = found
+    name = next((instead for kind, instead in _INSTEAD.items() if isinstance(part, kind)), None)
+    instead = getattr(part, IS_NO_VALUE, None) or (f"{verb} {name}." if name else "")
+    return "" if path == "$" else f" (in {path[:100]})", instead and f" {instead}"
+
+
+def _refused(value: Any, path: str) -> tuple[str, Any] | None:
+    """The first part that JSON cannot hold: its path, and itself."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            if not isinstance(key, str | int | float | bool | None):
+                return path, key
+            if found := _unwritable(key, path) or _refused(part, f"{path}.{key}"):
+                return found
+        return None
+    if isinstance(value, list | tuple):
+        parts = (_refused(part, f"{path}[{number}]") for number, part in enumerate(value))
+        return next(filter(None, parts), None)
+    if isinstance(value, str | int | float | bool | None):
+        return _unwritable(value, path)
+    try:
+        return _refused(_known(value), path)
+    except TypeError:
+        return path, value
+
+
+def _unwritable(value: Any, path: str) -> tuple[str, Any] | None:
+    try:
+        _encoded(value).encode()
+    except ValueError:
+        return path, value
+    return None
 
 
 def _said(error: Exception) -> str:

@@ -27,7 +27,10 @@ def full_id(given: object) -> str:
         return str(given)
     found = _ID.fullmatch(given.strip().lower()) if isinstance(given, str) else None
     if found is None:
-        raise UsageError(f"{given!r:.60} is not the id of a job.", hint="Give the job itself, or its whole UUID.")
+        raise UsageError(
+            f"{_said(given)} is not the id of a job: Python wants the whole UUID, or the job itself.",
+            hint="Commands alone take the beginning of an id. Whole ones: hammerwork job list --format json",
+        )
     return found.group()
 
 
@@ -72,7 +75,7 @@ def priority(given: object) -> JobPriority:
         return JobPriority[given.upper()] if isinstance(given, str) else JobPriority(given)  # type: ignore[arg-type]
     except (KeyError, ValueError) as error:
         words = ", ".join(priority.word for priority in JobPriority)
-        raise UsageError(f"{given!r:.60} is no priority.", hint=f"One of: {words}, or 0 to 4.") from error
+        raise UsageError(f"{_said(given)} is no priority. There are: {words} (0 to 4).") from error
 
 
 def whole_number(given: object, name: str, least: int, most: int) -> int:

@@ -11,6 +11,7 @@ from hammerwork_cli.models import SpawnConfig
 from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.retry import RetryStrategy
 from hammerwork_cli.runtime.retry import check as checked_strategy
+from hammerwork_cli.runtime.signatures import check_call, signature
 from hammerwork_cli.runtime.spawning import FoundHandler, SpawnManager
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -52,7 +53,11 @@ class Handlers(SpawnManager):
             queue: the queue.
             retry: how long to wait before a failed job that says nothing of it is tried again.
             timeout: how long a run of a job that says nothing of it may take.
+
+        Raises:
+            UsageError: it is no queue's name, or :meth:`register_job` refuses the function.
         """
+        _check_name(queue, '@app.job("queue")')
 
         def decorate(function: Function) -> Function:
             self.register_job(queue, function, retry=retry, timeout=timeout)
@@ -71,7 +76,7 @@ class Handlers(SpawnManager):
         """Registers what a job of ``queue`` does; see :meth:`job`.
 
         Raises:
-            UsageError: the queue has a handler already or is no text, or that cannot be called.
+            UsageError: the queue has a handler already or is no text, or that cannot be called with a job.
         """
         if not isinstance(queue, str) or not queue:
             raise UsageError(f"A queue's name is text, not {queue!r:.60}.")
@@ -88,10 +93,22 @@ class Handlers(SpawnManager):
             checked_strategy(retry)
         if queue in self._workers:
             raise UsageError(f"There is already a handler for jobs of {queue!r:.100}.")
-        self._workers[queue] = JobHandler(function, retry, timeout, _takes_context(function))
+        takes_context = _takes_context(function)
+        check_call(
+            function,
+            f"What handles jobs of {queue!r:.100}",
+            *(("job", "context") if takes_context else ("job",)),
+            form="(job) or (job, context)",
+        )
+        self._workers[queue] = JobHandler(function, retry, timeout, takes_context)
 
     def spawn(self, name: str) -> Callable[[Function], Function]:
-        """Decorates what the jobs of a queue, or those that name it, spawn once they have succeeded."""
+        """Decorates what the jobs of a queue, or those that name it, spawn once they have succeeded.
+
+        Raises:
+            UsageError: that is no name, or :meth:`register_handler` refuses the function.
+        """
+        _check_name(name, '@app.spawn("queue")')
 
         def decorate(function: Function) -> Function:
             self.register_handler(name, function)
@@ -129,12 +146,18 @@ class Handlers(SpawnManager):
         return tuple(sorted(self._workers))
 
 
+def _check_name(name: object, form: str) -> None:
+    """Refuses a decorator that was given the function instead of a name, and would register nothing."""
+    if callable(name):
+        raise UsageError(f"A name is missing. Write {form}.")
+    if not isinstance(name, str) or not name:
+        raise UsageError(f"A name is text, not {name!r:.60}. Write {form}.")
+
+
 def _takes_context(function: Callable[..., Any]) -> bool:
     """Whether a job's handler wants the context besides the job: whether it has a second parameter."""
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return False
+    known = signature(function)
+    parameters = known.parameters.values() if known else ()
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     required = [p for p in positional if p.default is p.empty]
     return len(required) >= 2 or (len(positional) >= 2 and positional[1].name == "context")

@@ -60,6 +60,7 @@ class _Rowed:
 
     __slots__ = ("_row",)
     _row: "Claimed"
+    _instead_of_json = "Spawn it with context.spawn or from a spawn handler, or enqueue it and give its id."
 
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Job(_Rowed):
         id: a UUID.
         priority: ``None`` is unset: a child may inherit it, else it is normal.
         max_attempts: how often it is tried before it is dead.
-        timeout: how long a run may take, in whole seconds.
+        timeout: how long a run may take; stored in whole seconds, rounded up.
         delay: how long after it is written it may run at the earliest.
         scheduled_at: when it may run at the earliest.
         dependencies: ids of the jobs that must complete first.
@@ -220,7 +221,7 @@ class Job(_Rowed):
         return replace(self, priority=JobPriority.BACKGROUND)
 
     def with_timeout(self, timeout: timedelta | None) -> Self:
-        """Limits a run; whole seconds, rounded up."""
+        """Limits a run. Whole seconds are stored: 300 milliseconds, rounded up, are 1 second."""
         return replace(self, timeout=timeout)
 
     def with_delay(self, delay: timedelta | None) -> Self:

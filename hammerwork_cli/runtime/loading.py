@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hammerwork_cli import app_path
 from hammerwork_cli.errors import ConfigError
 from hammerwork_cli.runtime.handlers import Handlers
+from hammerwork_cli.runtime.signatures import signature
 
 if TYPE_CHECKING:
     from hammerwork_cli.runtime.worker import Worker
@@ -43,8 +44,10 @@ def _found(target: str, folder: Path) -> "Handlers | Worker":
     name, colon, attribute = target.partition(":")
     if not (colon and name and attribute):
         raise ConfigError(f"{target!r:.100} names no handlers.", hint=_FORM)
-    value = _attribute(_module(name, folder), attribute)
+    module = _module(name, folder)
+    value = _attribute(module, attribute)
     if callable(value) and not _is_worker(value):
+        _refuse_handler(value, target, module)
         value = _guarded(value, f"{target} failed when it was called")
     if isinstance(value, Handlers):
         if not value.queues and not value.handler_names:
@@ -98,12 +101,32 @@ def _attribute(module: ModuleType, path: str) -> Any:
         try:
             value = getattr(value, part)
         except AttributeError:
-            known = [name for name in vars(module) if isinstance(getattr(module, name, None), Handlers)]
+            known = _handlers_of(module)
             raise ConfigError(
                 f"There is no {path} in the module {module.__name__} ({getattr(module, '__file__', None)}).",
-                hint=f"There is: {', '.join(f'{module.__name__}:{name}' for name in known)}" if known else _FORM,
+                hint=f"There is: {', '.join(known)}" if known else _FORM,
             ) from None
     return value
+
+
+def _handlers_of(module: ModuleType) -> list[str]:
+    """What there is in a module that can be named, as it is named."""
+    return [f"{module.__name__}:{name}" for name, value in vars(module).items() if isinstance(value, Handlers)]
+
+
+def _refuse_handler(value: Any, target: str, module: ModuleType) -> None:
+    """Refuses one of an application's handlers in place of all of them: it would be called without a job."""
+    parameters = signature(value)
+    try:
+        if parameters is None or parameters.bind():
+            return
+    except TypeError:
+        pass
+    known = _handlers_of(module)
+    raise ConfigError(
+        f"{target} is called without arguments, and has the parameters {parameters!s:.200}: it is not {_KINDS}.",
+        hint=f"Name the Handlers: {', '.join(known)}" if known else _FORM,
+    )
 
 
 def _guarded(call: Callable[[], Any], failure: str, missing: str | None = None, folder: Path | None = None) -> Any:

@@ -3,12 +3,12 @@
 import json
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from copy import copy
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from hammerwork_cli.database import PATIENT, Database, DatabaseUrl
@@ -22,6 +22,7 @@ from hammerwork_cli.runtime.fields import full_id
 from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.pulse import ServerClock
 
+Result = TypeVar("Result")
 PATIENCE = 30.0
 CLOCK_SECONDS = 60.0
 """How long the server's clock is told from ours before it is asked again."""
@@ -72,7 +73,8 @@ class Queue:
             UsageError: it has no queue, a payload that JSON cannot hold, or a schedule that is never due.
             NotFoundError, ConflictError: it depends on a job that does not exist or failed, or another has its id.
             RefusedValueError: the database cannot hold it.
-            UnreachableError, ConnectionLostError: no server answered for as long as the queue is patient.
+            UnreachableError, ConnectionLostError: no server answered for as long as the queue is patient, or there is
+                no such file of SQLite.
             RetryableError: for as long others held locks, or all connections.
         """
         tries: list[NewJob] = []
@@ -81,7 +83,7 @@ class Queue:
             tries.append(tries[0] if tries else job.new_job(self._now(database)))
             return _write_one(database, tries[0])
 
-        placed = self.connections.run(unit, patience=self.patience)
+        placed = self._run(unit)
         return _as_it_is(job, placed, tries[0] if len(tries) > 1 else None)
 
     def enqueue_many(self, jobs: Iterable[Job]) -> list[Job]:
@@ -108,7 +110,7 @@ class Queue:
             notices.notify(database, {job.queue for job in tries[0]})
             return placed
 
-        placed = self.connections.run(unit, patience=self.patience)
+        placed = self._run(unit)
         again = len(tries) > 1
         return [_as_it_is(job, placed[job.id], new if again else None) for job, new in zip(many, tries[0], strict=True)]
 
@@ -122,7 +124,7 @@ class Queue:
             UsageError: that is no id.
         """
         wanted = _id(job)
-        row = self.connections.run(lambda database: _job_now(database, wanted), patience=self.patience)
+        row = self._run(lambda database: _job_now(database, wanted))
         if row is None:
             return None
         result, status, error, started_at, *columns = row
@@ -141,8 +143,12 @@ class Queue:
             UsageError: one is no id.
         """
         ids = list(dict.fromkeys(map(_id, jobs)))
-        texts = self.connections.run(lambda database: results.texts(database, ids), patience=self.patience)
+        texts = self._run(lambda database: results.texts(database, ids))
         return {job: _parsed(texts[job]) for job in ids if job in texts}
+
+    def _run(self, unit: Callable[[Database], Result]) -> Result:
+        self.url.check_file()
+        return self.connections.run(unit, patience=self.patience)
 
     def _now(self, database: Database) -> datetime:
         """The server's clock: the one of a producer may be minutes ahead, and its jobs would start so much later."""

@@ -32,6 +32,6 @@ def result_text(value: Any, most: int | None = None) -> str | None:
 
 def _json(value: Any) -> str:
     try:
-        return json_text(value)
+        return json_text(value, "Return")
     except UsageError as error:
         raise FinalError(f"What the handler returned cannot be stored. {error.message}") from error

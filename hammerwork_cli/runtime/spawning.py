@@ -10,6 +10,7 @@ from hammerwork_cli.cached import cached
 from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.models import LONGEST_NAME, STORED_KEYS, Ancestry, SpawnConfig, storable_name
 from hammerwork_cli.runtime.job import Job
+from hammerwork_cli.runtime.signatures import check_call
 
 if TYPE_CHECKING:
     from hammerwork_cli.runtime.queue import Queue
@@ -248,7 +249,9 @@ class SpawnManager:
             raise UsageError(f"A spawn handler's name has at most {LONGEST_NAME} characters, not {len(name):,}.")
         if name in self._spawners:
             raise UsageError(f"There is already a spawn handler {name!r:.100}.")
-        self._spawners[name] = _as_handler(handler)
+        made = _as_handler(handler)
+        _check_signatures(name, made)
+        self._spawners[name] = made
 
     @property
     def handler_names(self) -> tuple[str, ...]:
@@ -298,6 +301,22 @@ def _as_handler(given: object) -> SpawnHandler:
         f"{type(given).__name__} is no spawn handler.",
         hint="Give a SpawnHandler, or a function that takes the context and returns jobs.",
     )
+
+
+_CALLS = {
+    "validate_spawn": ("parent_job", "config"),
+    "spawn_jobs": ("context",),
+    "on_spawn_complete": ("result",),
+}
+"""What each function of a spawn handler is called with."""
+
+
+def _check_signatures(name: str, handler: SpawnHandler) -> None:
+    for method, arguments in _CALLS.items():
+        if method == "spawn_jobs" and isinstance(handler, FunctionHandler):
+            check_call(handler.function, f"The spawn handler {name!r:.100}", *arguments)
+        else:
+            check_call(getattr(handler, method), f"{method} of the spawn handler {name!r:.100}", *arguments)
 
 
 def _complete(given: Any) -> SpawnHandler:

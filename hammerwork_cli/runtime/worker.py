@@ -193,6 +193,7 @@ class Worker:
                 "Processes find handlers by name, and this worker was given the handlers themselves.",
                 hint='Name them: Worker(queue, "my_app:app", isolation="process").',
             )
+        self.url.check_file()
         if self._process != os.getpid():
             self._introduce()
         try:

@@ -9,14 +9,18 @@ from typing import Any
 
 import pytest
 
+from hammerwork_cli.commands.demo import typed_program
 from hammerwork_cli.database import connect
 from tests.terminal import Terminal
 
 Run = Callable[..., Any]
 
 
-def test_the_demo_works_off_a_tree_draws_it_and_names_the_next_commands(run: Run, tmp_path: Path) -> None:
+def test_the_demo_works_off_a_tree_draws_it_and_names_the_next_commands(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "demo"
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     for times in (1, 2):
         done = run("demo", "--folder", str(folder))
         assert done.exit_code == 0, done.stderr
@@ -34,6 +38,34 @@ def test_the_demo_works_off_a_tree_draws_it_and_names_the_next_commands(run: Run
     shown = [run(*words, *["--yes"] * ("retry" in words), url=url) for words in typed if "worker" not in words]
     assert [one.exit_code for one in shown] == [1, 0, 0, 0, 0], [one.stderr for one in shown]  # why: something failed
     assert "moov atom not found" in shown[1].stdout
+
+
+def test_the_commands_to_try_can_be_typed_where_they_are_read(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an environment that nobody has activated, a shell does not find the program by its name."""
+    programs = Path(sys.executable).parent
+    own = programs / "hammerwork"
+    (tmp_path / "elsewhere").mkdir()
+    another = tmp_path / "elsewhere" / "hammerwork"
+    another.touch(0o755)
+    monkeypatch.chdir(programs.parent)
+    for path, typed in (
+        (str(programs), "hammerwork"),
+        (str(tmp_path), f"./{own.relative_to(programs.parent)}"),
+        (str(another.parent), f"./{own.relative_to(programs.parent)}"),
+    ):
+        monkeypatch.setenv("PATH", path)
+        assert typed_program() == typed
+    monkeypatch.chdir(tmp_path)
+    assert typed_program() == str(own)
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / "hammerwork").symlink_to(own)
+    monkeypatch.setenv("PATH", str(tmp_path / "link"))
+    assert typed_program() == "hammerwork"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    shown = run("demo", "--folder", "demo").stdout
+    assert f"\n  {own} spawn why " in shown
 
 
 def test_the_handlers_of_the_demo_are_there_for_a_worker(
@@ -72,7 +104,11 @@ def test_who_has_seen_enough_gets_the_tree_as_it_is(clean_environment: dict[str,
 def test_the_line_to_type_leads_a_shell_to_the_database(run: Run, tmp_path: Path, name: str) -> None:
     done = run("demo", "--folder", str(tmp_path / name))
     assert done.exit_code == 0, done.stderr
-    typed = done.stdout.partition("  export HAMMERWORK_DATABASE_URL=")[2].partition("\n  hammerwork spawn why")[0]
+    typed = (
+        done.stdout.partition("  export HAMMERWORK_DATABASE_URL=")[2]
+        .partition("hammerwork spawn why")[0]
+        .rpartition("\n  ")[0]
+    )
     (url,) = shlex.split(typed)
     listed = run("spawn", "list", "--format", "json", url=url)
     assert (listed.exit_code, len(listed.json)) == (0, 5)

@@ -14,7 +14,7 @@ def test_what_cannot_succeed_is_tried_once_and_says_why(stage: Stage, app: Handl
     deep: Any = 1
     for _ in range(200):
         deep = [deep]
-    results = {"set": {1, 2}, "large": "x" * 100, "deep": deep, "half": "\ud800"}
+    results = {"set": {1, 2}, "large": "x" * 100, "deep": deep, "half": "\ud800", "job": Job("noop")}
     results["odd"] = {"mysql": deep, "postgresql": "\x00", "sqlite": {1, 2}}[stage.database.dialect]
     calls: list[str] = []
 
@@ -50,7 +50,10 @@ def test_what_cannot_succeed_is_tried_once_and_says_why(stage: Stage, app: Handl
     app.register_handler("deep", lambda context: [Job("noop", deep)])  # noqa: ARG005
 
     said = {
-        Job("result", "set"): "What the handler returned cannot be stored. JSON cannot hold this value",
+        Job("result", "set"): "What the handler returned cannot be stored. JSON cannot hold this value: a value of type"
+        " set has no place in it. Return sorted(...).",
+        Job("result", "job"): "What the handler returned cannot be stored. JSON cannot hold this value: a value of type"
+        " Job has no place in it. Spawn it with context.spawn or from a spawn handler",
         Job("result", "half"): "What the handler returned cannot be stored. JSON cannot hold this value",
         Job("result", "large", result_max_size=10): "What the handler returned has 102 bytes",
         Job("nobody"): "Nobody handles jobs of the queue 'nobody'",

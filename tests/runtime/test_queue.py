@@ -82,6 +82,25 @@ def test_a_job_in_the_archive_is_read_with_what_its_record_holds(stage: Stage) -
         assert (kept.payload, kept.error) == (None, error)
 
 
+def test_the_beginning_of_an_id_is_for_commands_and_a_file_that_is_not_there_is_not_made(
+    stage: Stage, tmp_path: Path, app: Handlers
+) -> None:
+    with pytest.raises(UsageError, match="'538548c2' is not the id of a job: Python wants the whole UUID"):
+        stage.queue.get("538548c2")
+    missing = tmp_path / "missing.db"
+    with Queue(f"sqlite:///{missing}") as queue:
+        for use in (
+            lambda: queue.enqueue(Job("q")),
+            lambda: queue.enqueue_many([Job("q")]),
+            lambda: queue.get(new_id()),
+            lambda: queue.results([new_id()]),
+            Worker(queue, app).run,
+        ):
+            with pytest.raises(UnreachableError, match=r"There is no SQLite file .*missing\.db"):
+                use()
+    assert not missing.exists()
+
+
 def test_everything_that_a_job_was_given_comes_back(stage: Stage) -> None:
     other = Job("noop")
     given = (

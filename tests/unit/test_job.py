@@ -247,6 +247,35 @@ def test_the_rest_is_refused_with_its_type(value):
         Job("q", [value]).new_job(NOW)
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"a": [{"b": {"c": {1}}}]}, "a value of type set has no place in it (in $.a[0].b.c). Give sorted(...)."),
+        ([frozenset()], "a value of type frozenset has no place in it (in $[0]). Give sorted(...)."),
+        ({"raw": b"x"}, "a value of type bytes has no place in it (in $.raw). Give its .hex()."),
+        ((1, timedelta(1)), "a value of type timedelta has no place in it (in $[1]). Give its .total_seconds()."),
+        ({"ok": 1, "x": [1.5, float("nan")]}, "Out of range float values are not JSON compliant (in $.x[1])."),
+        ({"x": {"half": "\ud800"}}, "it has text with half a character, a lone surrogate (in $.x.half)."),
+        ({"x": {(1, 2): 3}}, "keys must be str, int, float, bool or None, not tuple (in $.x)."),
+        (Order(UUID(PARENT), NOW, [{1}]), "a value of type set has no place in it (in $.items[0]). Give sorted(...)."),
+        (
+            {"next": [Job("q")]},
+            "a value of type Job has no place in it (in $.next[0])."
+            " Spawn it with context.spawn or from a spawn handler, or enqueue it and give its id.",
+        ),
+    ],
+)
+def test_where_a_payload_has_what_json_cannot_hold_is_said_and_what_to_do(value, said):
+    with pytest.raises(UsageError) as caught:
+        Job("q", value).new_job(NOW)
+    assert caught.value.message == f"JSON cannot hold this value: {said}"
+
+
+def test_a_word_that_is_no_priority_is_answered_with_those_there_are():
+    with pytest.raises(UsageError, match=r"'urgent' is no priority. There are: .*background.*critical.*\(0 to 4\)"):
+        Job("q").with_priority("urgent")
+
+
 def test_a_value_whose_own_code_fails_is_refused():
     class Broken(dict[str, int]):
         def __bool__(self) -> bool:

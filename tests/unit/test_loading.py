@@ -97,13 +97,20 @@ def test_a_module_that_is_not_there_is_said_to_be_missing(module, tmp_path, targ
         ("number", "is of type int, not a Handlers, a Worker, or a function"),
         ("make_nothing", "is of type NoneType, not a Handlers"),
         ("empty", "has no handlers"),
-        ("work", "failed when it was called: TypeError: work"),
+        ("work", r"work is called without arguments, and has the parameters \(job\): it is not a Handlers"),
         ("fail", r"failed when it was called: RuntimeError: no configuration \(.*, line 19\)"),
     ],
 )
 def test_what_is_no_handlers_is_said_to_be_something_else(module, tmp_path, attribute, message):
     with pytest.raises(ConfigError, match=message):
         load(f"{module(APP)}:{attribute}", tmp_path)
+
+
+def test_a_handler_in_place_of_all_gets_a_hint_with_the_handlers(module, tmp_path):
+    name = module(APP)
+    with pytest.raises(ConfigError) as caught:
+        load(f"{name}:work", tmp_path)
+    assert caught.value.hint == f"Name the Handlers: {name}:app, {name}:empty"
 
 
 def test_a_wrong_attribute_gets_a_hint_with_the_right_one(module, tmp_path):

@@ -1,6 +1,7 @@
 """Jobs and changes to them, as people see them."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -19,6 +20,23 @@ def details(payload: str | None, error: str | None = None) -> JobDetails:
 def text(payload: str | None, *, error: str | None = None, width: int | None = 80, full: bool = False) -> list[str]:
     """What a terminal, or with ``width=None`` a pipe, is given."""
     return list(job_views.details_text(details(payload, error), now=NOW + timedelta(minutes=5), width=width, full=full))
+
+
+@pytest.mark.parametrize(
+    ("status", "attempts", "said"),
+    [
+        (JobStatus.RUNNING, 1, "Running, attempt 1 of 3"),
+        (JobStatus.PENDING, 1, "Pending after 1 of 3 attempts"),
+        (JobStatus.PENDING, 0, "Pending"),
+        (JobStatus.DEAD, 3, "Dead after 3 of 3 attempts"),
+    ],
+)
+def test_a_running_job_is_in_an_attempt_and_another_one_after_some(status: JobStatus, attempts: int, said: str) -> None:
+    shown = details("{}")
+    node = shown.job.node._replace(stored_status=status, attempts=attempts)
+    shown = replace(shown, job=replace(shown.job, node=node))
+    lines = [" ".join(line.split()) for line in job_views.details_text(shown, now=NOW, width=80, full=False)]
+    assert f"status {said}" in lines
 
 
 def test_a_long_payload_is_bounded_on_a_terminal_only() -> None:

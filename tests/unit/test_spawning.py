@@ -255,6 +255,77 @@ def test_a_queue_has_one_handler():
         app.job("q")(print)
 
 
+def test_a_decorator_without_a_name_is_refused_since_it_would_register_nothing():
+    app = Handlers()
+    with pytest.raises(UsageError, match=r'Write @app.job\("queue"\)\.'):
+        app.job(lambda job: job)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r'Write @app.spawn\("queue"\)\.'):
+        app.spawn(pages)  # type: ignore[arg-type]
+    for wrong in ("", None, 17):
+        with pytest.raises(UsageError, match="A name is text"):
+            app.job(wrong)  # type: ignore[arg-type]
+    assert (app.queues, app.handler_names) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("function", "parameters"),
+    [
+        (lambda: None, "()"),
+        (lambda job, context, more: None, "(job, context, more)"),  # noqa: ARG005
+        (lambda job, *, context: None, "(job, *, context)"),  # noqa: ARG005
+        (lambda *, job: None, "(*, job)"),  # noqa: ARG005
+    ],
+)
+def test_what_cannot_be_called_with_a_job_is_refused_when_it_is_registered(function, parameters):
+    app = Handlers()
+    with pytest.raises(UsageError) as caught:
+        app.register_job("q", function)
+    said = "What handles jobs of 'q' is called with (job) or (job, context), and <lambda> has the parameters"
+    assert caught.value.message == f"{said} {parameters}."
+    assert app.queues == ()
+
+
+def test_what_cannot_be_called_with_a_context_is_no_spawn_handler():
+    class Wrong(SpawnHandler):
+        def validate_spawn(self, job: Job) -> None:  # type: ignore[override]
+            raise NotImplementedError
+
+    manager = SpawnManager()
+    for given, said in (
+        (lambda: [Job("page")], "The spawn handler 'x' is called with (context), and <lambda> has the parameters ()."),
+        (
+            lambda job, context: [],  # noqa: ARG005
+            "The spawn handler 'x' is called with (context), and <lambda> has the parameters (job, context).",
+        ),
+        (
+            Wrong,
+            "validate_spawn of the spawn handler 'x' is called with (parent_job, config), and validate_spawn has the"
+            " parameters (job).",
+        ),
+    ):
+        with pytest.raises(UsageError) as caught:
+            manager.register_handler("x", given)
+        assert caught.value.message == said
+    assert manager.handler_names == ()
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        print,
+        lambda job, context=None: None,  # noqa: ARG005
+        lambda *all: None,  # noqa: ARG005
+        lambda job, ctx: None,  # noqa: ARG005
+        lambda job, limit=3: None,  # noqa: ARG005
+        dict.fromkeys,
+    ],
+)
+def test_what_can_be_called_with_a_job_or_with_a_context_besides_is_taken(function):
+    app = Handlers()
+    app.register_job("q", function)
+    assert app.queues == ("q",)
+
+
 def test_a_generator_is_no_job_handler_because_nobody_would_run_it():
     with pytest.raises(UsageError, match="is a generator") as caught:
         Handlers().job("q")(pages)
