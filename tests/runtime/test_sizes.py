@@ -122,7 +122,7 @@ def test_of_a_batch_a_server_refuses_only_what_it_cannot_hold(
     stage.work(app, concurrency=1)
     found = [stage.one(job, "status, attempts") for job in jobs]
     stage.close()
-    assert max(batches) >= 5
+    assert max(batches) > 1
     assert found == [("Completed", 1), ("Dead", 1), ("Completed", 1), ("Dead", 1), ("Completed", 1), ("Dead", 1)]
 
 
