@@ -126,8 +126,7 @@ class MySQLDatabase(Database):
             "SELECT collation_name FROM information_schema.columns WHERE table_schema = DATABASE()"
             " AND table_name = 'hammerwork_jobs' AND column_name = 'id'"
         )
-        found = cursor.fetchone() or _default_collation(cursor)
-        collation = found[0].decode() if isinstance(found[0], (bytes, bytearray)) else found[0]
+        collation = _text(cursor) or _collation_to_be(cursor)
         charset = collation.partition("_")[0]
         if charset == WIDE:
             cursor.execute(f"SET NAMES {WIDE} COLLATE {collation}")
@@ -283,9 +282,16 @@ def _see_other_nodes_writes(cursor: Any) -> None:
             raise
 
 
-def _default_collation(cursor: Any) -> Any:
+def _collation_to_be(cursor: Any) -> str:
+    """The collation that our migrations will give to tables, as ``migrations.collation`` has it."""
     cursor.execute("SELECT @@collation_database")
-    return cursor.fetchone()
+    default = _text(cursor) or ""
+    return default if default.startswith(WIDE) else f"{WIDE}_general_ci"
+
+
+def _text(cursor: Any) -> str | None:
+    row = cursor.fetchone()
+    return None if row is None else row[0].decode() if isinstance(row[0], (bytes, bytearray)) else str(row[0])
 
 
 def _plain(text: str) -> str:

@@ -17,9 +17,10 @@ import pytest
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.database.migration_files import steps
 from hammerwork_cli.errors import AccessDeniedError, DatabaseError, UnreachableError
-from hammerwork_cli.models import moment
-from hammerwork_cli.queries import migrations
+from hammerwork_cli.models import NewJob, moment
+from hammerwork_cli.queries import enqueue, migrations
 from tests.database.introspection import TRACKING, Schema, expected_schema, read_schema, without_ours
+from tests.rows import START
 
 IDS = [migration.id for migration in migrations.MIGRATIONS]
 OURS = ["015_spawn_indexes", "016_recent_jobs_index", "017_workers", "018_claims"]
@@ -223,7 +224,11 @@ def test_new_tables_get_the_collation_of_the_old_ones(restored: Callable[[str], 
 def test_a_database_that_is_latin1_gets_tables_that_hold_any_character(mysql_url: str) -> None:
     with contextlib.closing(connect(mysql_url)) as database:
         database.script("ALTER DATABASE CHARACTER SET latin1")
+    with contextlib.closing(connect(mysql_url)) as database:
         migrations.run(database)
+        assert enqueue.once(
+            database, NewJob(queue="日本 😀", payload="{}", created_at=START, scheduled_at=START)
+        ).created
     with contextlib.closing(connect(mysql_url)) as database:
         database.script("INSERT INTO hammerwork_queue_pause (queue_name) VALUES ('日本 😀')")
         assert database.query("SELECT queue_name FROM hammerwork_queue_pause") == [("日本 😀",)]
@@ -323,8 +328,8 @@ def test_a_run_that_dies_after_any_statement_is_completed_by_the_next(
 KILLED = """
 import os, signal, sys
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import moment
-from hammerwork_cli.queries import migrations
+from hammerwork_cli.models import NewJob, moment
+from hammerwork_cli.queries import enqueue, migrations
 database = connect(sys.argv[1])
 send = database.script
 def script(sql):
