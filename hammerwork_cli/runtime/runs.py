@@ -187,7 +187,7 @@ class Runner:
 
     def _parent(self, run: Run, config: SpawnConfig) -> Parent:
         request = run.work.request.id if isinstance(run.work, Wish) else None
-        return Parent(self.connections, self.clock, run.job, config, request)
+        return Parent(self.connections, self.clock, run.job, config, request, run.keys)
 
     def _spawn(self, run: Run, completed: Ended, found: FoundHandler, config: SpawnConfig) -> Ended | None:
         claimed, began = completed.job, self.clock.now()
