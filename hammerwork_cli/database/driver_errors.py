@@ -43,7 +43,7 @@ class Meaning(Enum):
     MISSING = auto()
     NO_DATABASE = auto()
     UNKNOWN = auto()
-    """Nothing above: probably a bug of ours."""
+    """Nothing above: a bug of ours, or a trouble of the server's that passes."""
 
 
 POSTGRES = {
@@ -65,17 +65,23 @@ POSTGRES = {
     "53": Meaning.LIMIT,  # disk_full, out_of_memory
     "53300": Meaning.FULL,
     "54": Meaning.REFUSED,  # an index row too large, JSON too deep
+    "55": Meaning.LOCKED,  # in use, or not in the state that it must be in
     "55P03": Meaning.LOCKED,
     "57014": Meaning.LIMIT,  # statement_timeout, pg_cancel_backend
     "57P": Meaning.LOST,  # shutdown, pg_terminate_backend, idle_session_timeout
     "58": Meaning.LIMIT,  # io_error
+    "XX": Meaning.UNKNOWN,  # internal: of one damaged page, or of the whole server
 }
 """SQLSTATE, or what it begins with: the longest that fits counts."""
 
 MYSQL = {
+    1016: Meaning.LIMIT,  # cannot open a file: too many are open
     1020: Meaning.CONFLICT,  # changed since it was read
     1021: Meaning.LIMIT,  # disk full
+    1024: Meaning.LIMIT,  # error reading a file
     1026: Meaning.LIMIT,  # error writing a file
+    1028: Meaning.LIMIT,  # sorting was given up
+    1030: Meaning.LIMIT,  # of the storage engine: 28, the disk is full
     1036: Meaning.READ_ONLY,  # table
     1037: Meaning.LIMIT,  # memory
     1038: Meaning.LIMIT,  # memory for sorting
@@ -92,6 +98,7 @@ MYSQL = {
     1071: Meaning.REFUSED,  # key too long
     1079: Meaning.LOST,  # shutdown
     1080: Meaning.LOST,  # shutdown, forced
+    1105: Meaning.UNKNOWN,  # the server says that it is: poolers and storage engines use it for all sorts of things
     1114: Meaning.LIMIT,  # table full: disk or memory
     1118: Meaning.REFUSED,  # row too large
     1129: Meaning.DENIED,  # host blocked
@@ -102,16 +109,20 @@ MYSQL = {
     1146: Meaning.MISSING,  # table
     1152: Meaning.LOST,
     1153: Meaning.REFUSED,  # packet too large
+    1156: Meaning.LOST,
+    1157: Meaning.LOST,
     1158: Meaning.LOST,
     1159: Meaning.LOST,
     1160: Meaning.LOST,
     1161: Meaning.LOST,
     1180: Meaning.CONFLICT,  # commit failed
     1184: Meaning.LOST,
+    1197: Meaning.REFUSED,  # a transaction larger than max_binlog_cache_size
     1203: Meaning.FULL,
     1205: Meaning.LOCKED,
     1206: Meaning.LIMIT,  # memory for locks
     1213: Meaning.CONFLICT,
+    1223: Meaning.LOCKED,  # FLUSH TABLES WITH READ LOCK
     1226: Meaning.FULL,
     1227: Meaning.DENIED,
     1264: Meaning.REFUSED,
@@ -127,6 +138,8 @@ MYSQL = {
     1412: Meaning.CONFLICT,  # a table changed since the snapshot
     1436: Meaning.REFUSED,  # JSON too deep for the stack
     1525: Meaning.REFUSED,
+    1614: Meaning.CONFLICT,
+    1615: Meaning.CONFLICT,  # somebody changed the table
     1637: Meaning.CONFLICT,  # too many transactions at once
     1689: Meaning.CONFLICT,  # others want the table for themselves
     1690: Meaning.REFUSED,
@@ -134,6 +147,7 @@ MYSQL = {
     1792: Meaning.READ_ONLY,  # transaction
     1799: Meaning.LIMIT,  # innodb_online_alter_log_max_size
     1820: Meaning.DENIED,  # password expired
+    1835: Meaning.LOST,  # malformed packet
     1836: Meaning.READ_ONLY,
     1862: Meaning.DENIED,  # password expired
     1874: Meaning.READ_ONLY,  # InnoDB
@@ -165,6 +179,7 @@ MYSQL = {
     3156: Meaning.REFUSED,
     3157: Meaning.REFUSED,  # JSON too deep
     3159: Meaning.DENIED,  # require_secure_transport
+    3168: Meaning.LOST,  # the server is about to start or to end
     3169: Meaning.LOST,  # KILL
     3572: Meaning.LOCKED,
     3675: Meaning.LIMIT,  # disk full

@@ -154,8 +154,22 @@ class MySQLDatabase(Database):
 
     def _execute(self, sql: str, values: list[Any], *, buffered: bool = True) -> Any:
         cursor = self._cursors[buffered](self._connection)
-        cursor.execute(sql, values)
+        try:
+            cursor.execute(sql, values)
+        except mysql.connector.Error:
+            self._refuse_too_large(cursor.statement)
+            raise
         return cursor
+
+    def _refuse_too_large(self, statement: str | None) -> None:
+        """Says of a statement why it failed: a server hangs up on what is much too large, and would do so each time."""
+        size = len((statement or "").encode())
+        if self.packet is None or size < self.packet:
+            return
+        if not self._is_alive():
+            self._connection = self._connect()
+        text = f"{size} bytes at once are more than max_allowed_packet, {self.packet}"
+        raise told(Meaning.REFUSED, self, text) from None
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

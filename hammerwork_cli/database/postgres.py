@@ -186,6 +186,9 @@ class PostgresDatabase(Database):
         text = error.diag.message_primary or str(error).strip().partition("\n")[0] or "unknown error"
         if state is None:
             return self._own_error(error, text)
+        if "wraparound" in text:
+            # Nothing can be written before somebody vacuums; by its code it is the size of what was to be written.
+            return told(Meaning.LIMIT, self, text, state=state)
         return told(by_prefix(POSTGRES, state), self, text, state=state)
 
     def _own_error(self, error: psycopg.Error, text: str) -> HammerworkError:

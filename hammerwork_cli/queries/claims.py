@@ -7,7 +7,7 @@ and finds that it was its own.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -363,7 +363,10 @@ def was_ours(database: Database, run: Ended, now: datetime) -> bool:
 
 
 def give_back(database: Database, jobs: Iterable[Claimed]) -> int:
-    """Returns claimed jobs that were not started, with their attempt; how many were still ours."""
+    """Returns claimed jobs that were not started, with their attempt; how many were still ours.
+
+    Those whose rows another transaction has locked stay: :func:`compare` returns them later.
+    """
     by_claim: dict[Claim, list[Claimed]] = defaultdict(list)
     for job in jobs:
         by_claim[job.claim].append(job)
@@ -371,8 +374,9 @@ def give_back(database: Database, jobs: Iterable[Claimed]) -> int:
 
     def work() -> int:
         back = sum(
-            database.run("claims.give_back", ids=database.ids([job.id for job in jobs]), **_held(claim))
+            database.run("claims.give_back", ids=database.ids(part), **_held(claim))
             for claim, jobs in by_claim.items()
+            for part in _unlocked(database, [job.id for job in jobs])
         )
         notices.notify(database, queues)
         return back
@@ -380,15 +384,24 @@ def give_back(database: Database, jobs: Iterable[Claimed]) -> int:
     return database.transaction(work)
 
 
+def _unlocked(database: Database, ids: Sequence[str]) -> Iterator[list[str]]:
+    """Those of some jobs that nobody else has locked, locked by us; in lists for a statement each."""
+    for part in chunks(ids, database.key_chunk):
+        if free := [str(row[0]) for row in database.rows("claims.unlocked", ids=database.ids(part))]:
+            yield free
+
+
 class Compared(NamedTuple):
     """How the jobs that a worker has by its own book differ from those that it has by the database's.
 
     Attributes:
         returned: how many it did not know of; they may run again.
+        left: how many more it does not know of, whose rows another transaction has locked.
         not_ours: ids of jobs that it knows and that are not its own any more.
     """
 
     returned: int
+    left: int
     not_ours: frozenset[str]
 
 
@@ -406,10 +419,9 @@ def compare(database: Database, worker: str, known: Collection[str]) -> Compared
 
     def work() -> Compared:
         held = {str(row[0]) for row in database.rows("claims.had_by", worker=worker)}
-        returned = sum(
-            database.run("claims.give_back_unknown", ids=database.ids(part), worker=worker)
-            for part in chunks(sorted(held.difference(known)), database.key_chunk)
-        )
-        return Compared(returned, frozenset(known).difference(held))
+        unknown = sorted(held.difference(known))
+        free = list(_unlocked(database, unknown))
+        returned = sum(database.run("claims.give_back_unknown", ids=database.ids(part), worker=worker) for part in free)
+        return Compared(returned, len(unknown) - sum(map(len, free)), frozenset(known).difference(held))
 
     return database.transaction(work)

@@ -18,6 +18,8 @@ from hammerwork_cli.runtime.slots import Slots
 MOST_PREFETCHED = 500
 PREFETCH_SECONDS = 0.2
 """Work that a worker keeps ready, by what its runs have taken lately: what it keeps, no other worker can do."""
+MOST_HELD_UP = 100
+"""So many ends that cannot be written, and no more jobs are taken."""
 EAGER_SECONDS, EAGER_PAUSE = 0.3, 0.02
 """After it was woken, a worker that finds nothing looks again so long, so often."""
 WEIGHTS = {
@@ -66,6 +68,8 @@ class Claiming:
         self._no_prefetch_until = 0.0
         self._turn = self._heard = self._seen = 0
         self._compare_at = time.monotonic() + worker.lease / 2
+        self.owes = False
+        """Whether there may be jobs that it has given back and that others have locked, or that were not answered."""
 
     def wake(self) -> None:
         """There may be new jobs. Safe to call from anywhere."""
@@ -118,6 +122,8 @@ class Claiming:
 
     def _wanted(self) -> int:
         slots, ahead = self._slots, 0
+        if slots.held_up >= MOST_HELD_UP:
+            return 0
         if time.monotonic() >= self._no_prefetch_until:
             took = slots.slowest() or PREFETCH_SECONDS
             ahead = min(MOST_PREFETCHED, int(self.worker.concurrency * PREFETCH_SECONDS / max(took, 1e-6)))
@@ -179,6 +185,9 @@ class Claiming:
         self._compare_at = time.monotonic() + self.worker.lease / 2
         known = self._slots.ids()
         compared = self._connections.run(lambda database: claims.compare(database, self.worker.id, known))
+        self.owes = compared.left > 0
+        if self.owes:
+            self._compare_soon()
         if compared.returned:
             log.warning("%d jobs that this worker had without knowing may run again.", compared.returned)
             self.look_now()
@@ -194,7 +203,13 @@ class Claiming:
         if jobs:
             self._claimed -= len(jobs)
             self._no_prefetch_until = time.monotonic() + self.poll_interval
-            self._connections.run(lambda database: claims.give_back(database, jobs))
+            owed, self.owes, due = self.owes, True, self._compare_at
+            self._compare_soon()
+            if self._connections.run(lambda database: claims.give_back(database, jobs)) == len(jobs):
+                self.owes, self._compare_at = owed, due
+
+    def _compare_soon(self) -> None:
+        self._compare_at = min(self._compare_at, time.monotonic() + self.poll_interval)
 
 
 def priorities(*, weighted: bool) -> Iterable[int | None]:

@@ -11,9 +11,18 @@ from typing import TypeVar
 
 from hammerwork_cli import app_path
 from hammerwork_cli.database import PATIENT, Database, DatabaseUrl, Timeouts, connect
-from hammerwork_cli.errors import ConnectionLostError, RetryableError, UnreachableError
+from hammerwork_cli.errors import (
+    AccessDeniedError,
+    ConnectionLostError,
+    HammerworkError,
+    MissingTablesError,
+    RetryableError,
+    UnreachableError,
+)
+from hammerwork_cli.runtime.faults import is_an_outage
 
 Result = TypeVar("Result")
+Passes = Callable[[HammerworkError], bool]
 
 LONGEST_PAUSE = 5.0
 SHORTEST_WAIT = 2.0
@@ -48,6 +57,11 @@ def _between(least: float, value: float, most: float) -> float:
     return max(least, min(value, most))
 
 
+def impatient(url: DatabaseUrl, lock: float) -> Timeouts:
+    """To wait no longer than that for what others have locked; on SQLite, where one lock is all, as long as ever."""
+    return PATIENT if url.dialect == "sqlite" else Timeouts(lock=lock)
+
+
 class Connections:
     """At most ``size`` connections to one database, each used by one thread at a time.
 
@@ -58,6 +72,7 @@ class Connections:
         size: most connections that are open at once.
         given_up: set when nobody wants to wait any longer; waiting ends with the last error.
         timeouts: of each connection.
+        passes: gives, for each unit that failed, what says of its errors whether to try it again.
     """
 
     def __init__(
@@ -66,10 +81,11 @@ class Connections:
         size: int,
         given_up: threading.Event | None = None,
         timeouts: Timeouts = PATIENT,
+        passes: Callable[[], Passes] = lambda: is_an_outage,
     ) -> None:
         self.url = DatabaseUrl.parse(url) if isinstance(url, str) else url
         self.timeouts = timeouts
-        self._size = size
+        self._size, self._passes = size, passes
         self._begin(given_up or threading.Event())
 
     def _begin(self, given_up: threading.Event) -> None:
@@ -89,32 +105,41 @@ class Connections:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._free))
         self._begin(threading.Event())
 
-    def run(self, unit: Callable[[Database], Result], *, patience: float | None = None) -> Result:
-        """Runs ``unit`` with a connection; again, with a new one, when the connection or a conflict loses it.
+    def run(
+        self,
+        unit: Callable[[Database], Result],
+        *,
+        patience: float | None = None,
+        over: Callable[[], bool] = lambda: False,
+    ) -> Result:
+        """Runs ``unit`` with a connection; again, with a new one, when it fails by what passes.
 
         Whether a commit whose answer was lost took place is not known: ``unit`` must be written so that running it
         again finds out.
 
         Args:
             unit: what to do, as one transaction or one statement.
-            patience: seconds to go on trying while no server answers, and to wait for one of the connections; for
-                ever when it is not given. What a try may take is said by the timeouts.
+            patience: seconds to go on trying while it fails by what passes, and to wait for one of the connections;
+                for ever when it is not given. What a try may take is said by the timeouts.
+            over: whether nobody wants it any more; asked after each failure.
 
         Raises:
             UnreachableError, ConnectionLostError, RetryableError: patience ended, or everybody gave up.
             DatabaseError: the database refuses what ``unit`` does.
         """
         self._begin_anew_after_a_fork()
-        began, tries = time.monotonic(), 0
+        began, tries, passes = time.monotonic(), 0, None
         give_up = None if patience is None else began + patience
         while True:
             try:
                 return self._once(unit, give_up)
             except _NoPlaceError:
                 raise
-            except (ConnectionLostError, UnreachableError, RetryableError) as error:
+            except HammerworkError as error:
+                passes = passes or self._passes()
                 tries += 1
-                if self.given_up.is_set() or (give_up is not None and time.monotonic() >= give_up):
+                ended = self.given_up.is_set() or (give_up is not None and time.monotonic() >= give_up) or over()
+                if ended or not passes(error):
                     raise
                 if tries == 1 or tries % 10 == 0:
                     log.warning("%s Trying again.", error.message)
@@ -128,7 +153,8 @@ class Connections:
             database.give_up = give_up
             try:
                 result = unit(database)
-            except (ConnectionLostError, UnreachableError):
+            except (ConnectionLostError, UnreachableError, AccessDeniedError, MissingTablesError):
+                # MySQL looks at rights, SQLite at a file's, and we at the tables, once for each connection.
                 self._drop(database)
                 raise
             except BaseException:

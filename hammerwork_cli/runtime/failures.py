@@ -8,6 +8,8 @@ from hammerwork_cli.database.texts import cut
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.queries.claims import End
 
+STOPPED = "Its worker was stopped."
+
 
 class JobError(HammerworkError):
     """A job could not be run."""
@@ -113,3 +115,8 @@ def trace_of(error: BaseException) -> str:
 def cleaned(text: str) -> str:
     """Text that every database stores: no NUL, no lone surrogate, at most :data:`texts.LONGEST` bytes."""
     return cut(text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode())
+
+
+def in_ascii(text: str) -> str:
+    """Text that every database stores, whatever its character set is; other signs as Python escapes them."""
+    return cleaned(text.encode("ascii", "backslashreplace").decode())

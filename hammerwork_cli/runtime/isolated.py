@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterable, Callable, Iterator
 from contextlib import suppress
 from contextvars import Context, copy_context
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -250,13 +251,12 @@ class _Server:
         number = self._number
 
         def spawn(job: Job, *, key: str) -> Job:
-            answer: Job | HammerworkError = self._ask(Answer("write", (job, key)), number)
+            answer = self._ask(Answer("write", (job, key)), number)
             if isinstance(answer, HammerworkError):
                 self._refusal = answer
                 raise answer
-            if answer.created:
-                answer.payload = job.payload
-            return answer
+            written, queue = answer
+            return replace(job, id=written, queue=queue)
 
         def place() -> Ancestry:
             depth, root = self._ask(Answer("place"), number)

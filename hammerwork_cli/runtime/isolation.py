@@ -150,9 +150,7 @@ def _write(process: Process, context: SpawnContext, job: Job, key: str) -> Hamme
     except HammerworkError as error:
         process.say(error)
         return error
-    if written.created:
-        written.payload = None  # which the process has
-    process.say(written)
+    process.say((written.id, written.queue))
     return None
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import ConflictError, NotFoundError, UsageError
+from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import SpawnConfig, new_id
 from hammerwork_cli.queries import results, spawning
 from hammerwork_cli.queries.claims import Claimed, End, Ended, Settled
@@ -20,7 +20,8 @@ from hammerwork_cli.queries.spawning import LostClaimError, Operation
 from hammerwork_cli.runtime.children import Children, drain, drain_async
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.event_loop import EventLoop
-from hammerwork_cli.runtime.failures import Failed, FinalError, OutOfTimeError, described, message_of
+from hammerwork_cli.runtime.failures import STOPPED, Failed, FinalError, OutOfTimeError, described, message_of
+from hammerwork_cli.runtime.faults import is_of_the_database
 from hammerwork_cli.runtime.handlers import Handlers, JobHandler
 from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.parents import Parent, named_limits
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 PAUSE = timedelta(seconds=10)
 """Before another attempt, where a retry strategy cannot be asked."""
-REFUSALS = (NotFoundError, ConflictError, UsageError, SpawnError)
-"""Errors by which a database, or we, refuse children and what belongs to them; any other one is a worker's."""
 log = logging.getLogger("hammerwork")
 
 
@@ -93,7 +92,7 @@ class Runner:
         """The end of a run that an error of the worker itself broke off, or one of its log."""
         try:
             log.error("A run of job %s ended in an error of the worker itself.", run.job.id, exc_info=error)
-            return None if isinstance(run.work, Wish) else self.failed(run.work, Failed.by(error))
+            return None if isinstance(run.work, Wish) else self._failed_by(run.work, error)
         except BaseException:  # noqa: BLE001  whatever a handler of the log raises
             return None if isinstance(run.work, Wish) else Ended(run.work, End.FAILED, error=described(error))
 
@@ -117,7 +116,7 @@ class Runner:
             run.deadline = _deadline(run, handler)
             result = _apart(lambda: self._result(run, job, handler, config)) if handler else None
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
-            return None if run.over else self.failed(claimed, Failed.by(error))
+            return None if run.over else self._failed_by(claimed, error)
         completed = Ended(claimed, End.COMPLETED, result, at=self._next_run(claimed))
         return completed if spawner is None else self._spawn(run, completed, spawner, config or SpawnConfig())
 
@@ -151,6 +150,16 @@ class Runner:
         except Exception:
             log.exception("Job %s does not come back: its schedule cannot be read.", claimed.id)
             return None
+
+    def _failed_by(self, claimed: Claimed, error: BaseException) -> Ended:
+        """What an attempt leads to that ended with an error."""
+        if self._has_given_up(error):
+            return Ended(claimed, End.RETRY, error=STOPPED, at=self.clock.now())
+        return self.failed(claimed, Failed.by(error))
+
+    def _has_given_up(self, error: BaseException) -> bool:
+        """Whether an error only says that the worker, which ends at once, did not go on trying."""
+        return self.connections.given_up.is_set() and is_of_the_database(error)
 
     def failed(self, claimed: Claimed, failure: Failed) -> Ended:
         """What a failed attempt leads to: another one later, the next run of a recurring job, or the end.
@@ -187,14 +196,14 @@ class Runner:
 
     def _parent(self, run: Run, config: SpawnConfig) -> Parent:
         request = run.work.request.id if isinstance(run.work, Wish) else None
-        return Parent(self.connections, self.clock, run.job, config, request, run.keys)
+        return Parent(self.connections, self.clock, run.job, config, request, lambda: run.over)
 
     def _spawn(self, run: Run, completed: Ended, found: FoundHandler, config: SpawnConfig) -> Ended | None:
         claimed, began = completed.job, self.clock.now()
-        if self.connections.run(lambda database: spawning.spawned_before(database, claimed)):
-            log.info("Job %s (%s) has spawned before and does not again.", claimed.id, claimed.queue_name)
-            return completed
         try:
+            if self.connections.run(lambda database: spawning.spawned_before(database, claimed), over=lambda: run.over):
+                log.info("Job %s (%s) has spawned before and does not again.", claimed.id, claimed.queue_name)
+                return completed
             operation, children = self._produce(run, found, config, completed.result, began)
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
             return self._not_spawned(run, completed, found, config, error, began)
@@ -203,7 +212,7 @@ class Runner:
                 return None
             try:
                 self._commit(run, completed, operation, children)
-            except REFUSALS as error:
+            except HammerworkError as error:
                 return self._not_spawned(run, completed, found, config, error, began)
             self._tell(found, operation, claimed, children)
         return None
@@ -268,16 +277,17 @@ class Runner:
         if run.over:
             return None
         text = described(error)
-        if isinstance(error, OutOfTimeError) or config.on_error != "complete" or not self.slots.decide(run):
-            return self.failed(completed.job, Failed.by(error))
+        final = isinstance(error, OutOfTimeError) or config.on_error != "complete" or self._has_given_up(error)
+        if final or not self.slots.decide(run):
+            return self._failed_by(completed.job, error)
         log.warning("Job %s spawned nothing: %s", completed.job.id, text.partition("\n")[0])
         operation = Operation(new_id(), self._parent(run, config).spawner, found.name, config, began, 0, error=text)
         try:
             self._commit(run, completed, operation, Children(completed.job.id))
         except LostClaimError as lost:
             log.warning("%s", lost.message)
-        except REFUSALS as refusal:  # what the job returned is what the database refuses
-            return self.failed(completed.job, Failed.by(refusal))
+        except HammerworkError as another:  # perhaps what the job returned is what the database refuses
+            return self._failed_by(completed.job, another)
         return None
 
     def _tell(self, found: FoundHandler, operation: Operation, claimed: Claimed, children: Children) -> None:
@@ -290,7 +300,14 @@ class Runner:
         except BaseException as error:
             log.exception("on_spawn_complete of %s failed; the children of job %s stay.", found.name, claimed.id)
             text = described(error)
-            self.connections.run(lambda database: spawning.hook_failed(database, operation.id, text))
+            self._record(lambda database: spawning.hook_failed(database, operation.id, text))
+
+    def _record(self, unit: Callable[[Database], None]) -> None:
+        """Writes what did not go well, for those who look: nothing depends on it any more."""
+        try:
+            self.connections.run(unit)
+        except HammerworkError as error:
+            log.error("This cannot be recorded: %s", error.message)
 
     def _fulfil(self, run: Run, wish: Wish) -> None:
         request, claimed = wish.request, wish.job
@@ -309,12 +326,11 @@ class Runner:
                 self._commit_wish(wish, operation, children)
                 self._tell(found, operation, claimed, children)
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails the request
-            if self.processes is not None and self.connections.given_up.is_set():
+            if self._has_given_up(error) or (self.processes is not None and self.connections.given_up.is_set()):
                 return  # its process was killed with the worker: another one takes the request
-            text = described(error)
+            text, now = described(error), self.clock.now()
             log.warning("The request to spawn for job %s failed: %s", claimed.id, text.partition("\n")[0])
-            now = self.clock.now()
-            self.connections.run(lambda database: spawning.refuse(database, request, claimed, text, now))
+            self._record(lambda database: spawning.refuse(database, request, claimed, text, now))
 
     def _commit_wish(self, wish: Wish, operation: Operation, children: Children) -> None:
         def unit(database: Database) -> Settled:

@@ -27,10 +27,9 @@ class Run:
         over: what became of it is decided: by its end, by its deadline, or by the worker's.
         deadline: by the monotonic clock.
         thread: the slot's.
-        keys: of the children that it has spawned by key: queue, and a hash of the payload.
     """
 
-    __slots__ = ("began", "deadline", "keys", "over", "thread", "work")
+    __slots__ = ("began", "deadline", "over", "thread", "work")
 
     def __init__(self, work: Claimed | Wish) -> None:
         self.work = work
@@ -38,7 +37,6 @@ class Run:
         self.thread = threading.get_ident()
         self.deadline: float | None = None
         self.over = False
-        self.keys: dict[str, tuple[str, int]] = {}
 
     @property
     def job(self) -> Claimed:
@@ -69,6 +67,7 @@ class Slots:
         self._waiting: deque[tuple[Claimed | Wish, float]] = deque()
         self._ended: list[Ended] = []
         self._first_ended = 0.0
+        self._held_up: dict[str, Ended] = {}
         self._runs: set[Run] = set()
         self._idle = 0
         self._closed = False
@@ -119,7 +118,7 @@ class Slots:
         with self._work:
             waiting = {work.id for work, _ in self._waiting if isinstance(work, Claimed)}
             running = {run.job.id for run in self._runs if not run.over}
-            return waiting | running | {ended.job.id for ended in self._ended}
+            return waiting | running | {ended.job.id for ended in self._ended} | self._held_up.keys()
 
     def wishes(self) -> set[str]:
         """Ids of the requests that wait here or are being fulfilled."""
@@ -145,6 +144,23 @@ class Slots:
         with self._work:
             self._ended[:0] = ended
             self._first_ended = time.monotonic()
+
+    def hold_up(self, ended: Iterable[Ended]) -> None:
+        """Runs that cannot be written at present and that whoever writes keeps: their jobs are still this worker's."""
+        with self._work:
+            self._held_up.update((run.job.id, run) for run in ended)
+
+    def let_go(self, ended: Iterable[Ended]) -> None:
+        """Runs that are held up no longer."""
+        if self._held_up:
+            with self._work:
+                for run in ended:
+                    self._held_up.pop(run.job.id, None)
+
+    @property
+    def held_up(self) -> int:
+        """Runs that have ended and cannot be written at present."""
+        return len(self._held_up)
 
     def worth_writing(self, patience: float) -> float:
         """Seconds until the ended runs are to be written: at once when they are many, or when all slots wait."""
@@ -174,7 +190,8 @@ class Slots:
     def empty(self) -> bool:
         """Whether there is nothing to run, to write or to wait for."""
         with self._work:
-            return not self._waiting and not self._ended and all(run.over for run in self._runs)
+            unwritten = self._ended or self._held_up
+            return not self._waiting and not unwritten and all(run.over for run in self._runs)
 
     def expire(self, timed_out: Callable[[Run], Ended]) -> float | None:
         """Decides the runs whose time is up; when the next one is due, by the monotonic clock."""

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hammerwork_cli import __version__, app_path
 from hammerwork_cli.database import Database, DatabaseUrl
-from hammerwork_cli.errors import DatabaseError, HammerworkError, MissingTablesError, UsageError
+from hammerwork_cli.errors import DatabaseError, HammerworkError, LimitReachedError, MissingTablesError, UsageError
 from hammerwork_cli.models import new_id
 from hammerwork_cli.queries import claims, limits, workers
 from hammerwork_cli.queries.claims import End, Ended
 from hammerwork_cli.queries.workers import Pulse, Registration
 from hammerwork_cli.runtime.claiming import Claiming
-from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.failures import Failed
+from hammerwork_cli.runtime.connections import Connections, impatient
+from hammerwork_cli.runtime.failures import STOPPED, Failed
+from hammerwork_cli.runtime.faults import Fault, Progress, is_an_outage_for_all
 from hammerwork_cli.runtime.handlers import Handlers
 from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.keeper import PATIENCE_OF_KEEPER, Keeper
@@ -47,6 +48,8 @@ DRAIN_SECONDS = 60
 """With ``drain``, jobs that are due within this time are waited for."""
 LONGEST_PAUSE = 5.0
 """After an error that the worker survives."""
+LOCK_SECONDS, LOCK_SECONDS_OF_SLOTS = 1.0, 5.0
+"""How long the main thread, and a slot, wait for what others have locked, before they let others go first."""
 LAST_SECONDS = 10.0
 """For giving jobs back when the worker ends at once."""
 DEFAULT_RETRY = RetryStrategy.exponential(timedelta(seconds=1), 2.0, timedelta(minutes=5), jitter=0.1)
@@ -144,7 +147,7 @@ class Worker:
         self._clock = ServerClock()
         self._given_up = threading.Event()
         self._woken = threading.Event()
-        self._stopping = self._restart = False
+        self._stopping = self._restart = self._said_why = False
         self._signals = Signals(self.stop)
         self._counting = threading.Lock()
 
@@ -228,8 +231,17 @@ class Worker:
             connections.close()
 
     def _begin(self) -> None:
-        self._connections = Connections(self.url, 1, self._given_up)
-        self._pool = Connections(self.url, self.pool_size, self._given_up)
+        self._progress = Progress(self.lease)
+        self._connections = Connections(
+            self.url, 1, self._given_up, impatient(self.url, LOCK_SECONDS), lambda: is_an_outage_for_all
+        )
+        self._pool = Connections(
+            self.url,
+            self.pool_size,
+            self._given_up,
+            impatient(self.url, LOCK_SECONDS_OF_SLOTS),
+            lambda: Fault(self._progress).passes,
+        )
         for_heart = Connections(self.url, 1, self._given_up, timeouts_of_heartbeat(self.lease))
         for_keeper = Connections(self.url, 1, self._given_up, PATIENCE_OF_KEEPER)
         for_listener = Connections(self.url, 1, self._given_up)
@@ -270,8 +282,11 @@ class Worker:
             weighted=self.weighted,
         )
         self._wishes = Wishes(registration, self._slots, self._clock)
-        self._writing = Writing(self._connections, self._slots, self._clock, self._runner.failed, self._count)
-        self._connections.run(workers.forget_ended, patience=0)
+        self._writing = Writing(
+            self._connections, self._slots, self._clock, self._progress, self._runner.failed, self._count
+        )
+        with suppress(LimitReachedError):  # others have locked them: whoever begins next forgets them
+            self._connections.run(workers.forget_ended, patience=0)
         # Last of all: from here on, others wait for its heartbeat.
         self._connections.run(lambda database: workers.register(database, registration), patience=0)
         self._heart = Heart(
@@ -349,17 +364,29 @@ class Worker:
 
     def _turn(self) -> bool:
         """Writes, claims, waits; whether there is nothing left to do."""
+        self._slots.expire(self._timed_out)  # also while the rest of every turn fails
         if self._writing.write():
             self._claiming.look_now()
         self._claiming.compare()
         if self._stopping:
             self._claiming.give_back(self._slots.take_back())
-            if self._slots.empty:
+            if self._slots.empty and not self._claiming.owes:
                 return True
+            self._say_why_it_waits()
         elif not self._claiming.fetch() and self._nothing_left():
             return True
         self._wait()
         return False
+
+    def _say_why_it_waits(self) -> None:
+        if self._said_why or self._slots.running or not (self._slots.held_up or self._claiming.owes):
+            return
+        self._said_why = True
+        log.warning(
+            "The worker cannot end yet: what %d jobs came to cannot be written, or jobs cannot be given back. "
+            "It goes on trying; told to end once more, it ends at once.",
+            self._slots.held_up,
+        )
 
     def _wait(self) -> None:
         due = self._slots.expire(self._timed_out)
@@ -406,6 +433,7 @@ class Worker:
         return self._slots.empty
 
     def _count(self, completed: int, failed: int) -> None:
+        self._progress.count()
         with self._counting:
             self.completed += completed
             self.failed += failed
@@ -421,15 +449,12 @@ class Worker:
     def _leave_at_once(self) -> None:
         """Everything goes back: what has not begun as it was, what runs for another attempt."""
         back = self._slots.take_back()
-        self._slots.abandon(
-            lambda run: Ended(run.job, End.RETRY, error="Its worker was stopped.", at=self._clock.now())
-        )
-        ended = self._slots.take_ended()
+        self._slots.abandon(lambda run: Ended(run.job, End.RETRY, error=STOPPED, at=self._clock.now()))
         try:
             if back:
                 self._connections.run(lambda database: claims.give_back(database, back), patience=LAST_SECONDS)
-            if ended:
-                self._writing.settle(ended)
+            if left := self._writing.write_last(LAST_SECONDS):
+                log.error("What %d jobs came to is not written: others will run them after %g s.", left, self.lease)
         except HammerworkError as error:
             log.error("Jobs could not be given back; others will take them after %g s. %s", self.lease, error.message)
 

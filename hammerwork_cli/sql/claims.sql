@@ -89,6 +89,11 @@ UPDATE hammerwork_jobs SET status = :status, failed_at = :failed_at, timed_out_a
 error_message = :error
 WHERE id = :id AND {held}
 
+-- name: unlocked
+-- Those of some jobs whose rows no other transaction holds, locked.
+SELECT id FROM hammerwork_jobs WHERE id {among}
+{skip_locked}
+
 -- name: give_back
 -- Claimed and not started: as if it had never been.
 UPDATE hammerwork_jobs SET status = 'Pending', attempts = attempts - 1, started_at = NULL, claim_token = NULL,

@@ -377,8 +377,16 @@ def test_a_database_of_another_encoding_holds_what_it_can_and_refuses_the_rest(
         (by_prefix(POSTGRES, "57P03"), Meaning.LOST),
         (by_prefix(POSTGRES, "08P01"), Meaning.LOST),
         (by_prefix(POSTGRES, "42601"), Meaning.UNKNOWN),
+        (by_prefix(POSTGRES, "55006"), Meaning.LOCKED),
+        (by_prefix(POSTGRES, "XX000"), Meaning.UNKNOWN),
         (by_prefix(POSTGRES, None), Meaning.UNKNOWN),
         (MYSQL[1021], Meaning.LIMIT),
+        (MYSQL[1030], Meaning.LIMIT),
+        (MYSQL[1105], Meaning.UNKNOWN),
+        (MYSQL[1197], Meaning.REFUSED),
+        (MYSQL[1412], Meaning.CONFLICT),
+        (MYSQL[1878], Meaning.LIMIT),
+        (MYSQL[3032], Meaning.FULL),
         (MYSQL[1053], Meaning.LOST),
         (MYSQL[1836], Meaning.READ_ONLY),
         (by_prefix(SQLITE, "SQLITE_IOERR_WRITE"), Meaning.LOST),
@@ -388,4 +396,5 @@ def test_a_database_of_another_encoding_holds_what_it_can_and_refuses_the_rest(
     ],
 )
 def test_the_longest_entry_that_fits_counts(found: Meaning, meaning: Meaning) -> None:
+    """Full disks (1021, 1030, 53100) among them: a server's disk cannot be filled simply."""
     assert found == meaning

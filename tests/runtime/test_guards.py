@@ -18,6 +18,7 @@ from hammerwork_cli.queries.workers import Heartbeat, Pulse, Registration
 from hammerwork_cli.runtime import runs
 from hammerwork_cli.runtime.claiming import WEIGHTS, Claiming
 from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.keeper import Keeper
 from hammerwork_cli.runtime.lease import Lease
 from hammerwork_cli.runtime.pulse import Heart, ServerClock, timeouts_of_heartbeat
@@ -217,7 +218,7 @@ def test_nothing_is_written_before_something_has_ended_and_others_may_still_end(
     connections = Connections("sqlite:///nowhere.db", 1)
     slots = Slots(1, lambda _: None, lambda: None)
     refuse: Any = None
-    idle = Writing(connections, slots, ServerClock(), refuse, refuse)
+    idle = Writing(connections, slots, ServerClock(), Progress(30), refuse, refuse)
     assert (idle.pause, idle.write()) == (None, False)
     slots.put([claimed("a")])
     assert idle.write() is False

@@ -117,6 +117,7 @@ class Faults:
         self.admin, self.url, self.caplog = place.admin, place.url, caplog
         self.connections: list[Any] = []  # of the worker, on SQLite
         self.settings: list[str] = []  # for those that it opens
+        self.go_on = threading.Event()  # what runs may end
 
     def script(self, *statements: str) -> None:
         for sql in statements:
@@ -149,7 +150,13 @@ class Faults:
                 self.admin.script(order.format(number))
 
     def until_said(self, words: str, each: str = "") -> None:
-        """Waits until the worker's log says so, while an order goes to each of its sessions again and again."""
+        """Lets what runs end, and waits until the worker's log says so.
+
+        Args:
+            words: in the log.
+            each: an order that goes to each of the worker's sessions again and again.
+        """
+        self.go_on.set()
 
         def is_said() -> bool:
             if each:
@@ -269,10 +276,60 @@ def revoked_rights(faults: Faults) -> Iterator[None]:
         faults.each_session("KILL {}")
 
 
+@contextlib.contextmanager
+def locked_rows(faults: Faults) -> Iterator[None]:
+    """For longer than the worker waits for them."""
+    with contextlib.closing(connect(faults.url)) as other:
+        other.script("START TRANSACTION")
+        other.script("UPDATE hammerwork_jobs SET priority = 3")
+        yield faults.until_said("waits: The database gave up")
+
+
+@contextlib.contextmanager
+def too_many_connections(faults: Faults) -> Iterator[None]:
+    if faults.admin.dialect == "postgresql":
+        limit, end = "ALTER ROLE plain CONNECTION LIMIT {}", "SELECT pg_terminate_backend({})"
+        few, many = "1", "-1"
+    else:
+        limit, end = "ALTER USER plain@'127.0.0.1' WITH MAX_USER_CONNECTIONS {}", "KILL {}"
+        few, many = "1", "0"
+    faults.script(limit.format(few))
+    yield faults.until_said("takes no more connections", each=end)
+    faults.script(limit.format(many))
+
+
+@contextlib.contextmanager
+def unknown_errors(faults: Faults) -> Iterator[None]:
+    """What a trigger raises is in no table of errors."""
+    on = "TRIGGER broken BEFORE UPDATE ON hammerwork_jobs"
+    if faults.admin.dialect == "postgresql":
+        faults.script(
+            "CREATE FUNCTION breaks() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'error 28'; END $$",
+            f"CREATE {on} FOR EACH ROW EXECUTE FUNCTION breaks()",
+        )
+    elif faults.admin.dialect == "mysql":
+        faults.script(f"CREATE {on} FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'error 28'")
+    else:
+        faults.script(f"CREATE {on} BEGIN SELECT RAISE(ABORT, 'error 28'); END")
+    yield faults.until_said("The database says: error 28")
+    faults.script("DROP TRIGGER broken" + (" ON hammerwork_jobs" if faults.admin.dialect == "postgresql" else ""))
+
+
+OF_SERVERS = (
+    read_only,
+    ended_statements,
+    ended_sessions,
+    statement_timeout,
+    locked_rows,
+    too_many_connections,
+    renamed_table,
+    revoked_rights,
+    unknown_errors,
+)
 FAULTS = {
-    "sqlite": (read_only, full_disk, renamed_table),
-    "postgresql": (read_only, ended_statements, ended_sessions, statement_timeout, renamed_table, revoked_rights),
-    "mysql": (read_only, ended_statements, ended_sessions, statement_timeout, renamed_table, revoked_rights),
+    "sqlite": (read_only, full_disk, renamed_table, unknown_errors),
+    "postgresql": OF_SERVERS,
+    "mysql": OF_SERVERS,
 }
 
 
@@ -284,6 +341,7 @@ def test_a_worker_survives_whatever_a_server_answers_says_it_and_loses_and_doubl
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """A full disk of a server cannot be had simply: that its numbers are sorted is in test_driver_errors.py."""
     faults = Faults(place, caplog)
     if faults.admin.dialect == "sqlite":
         connecting = SqliteDatabase._connect
@@ -306,21 +364,71 @@ def test_a_worker_survives_whatever_a_server_answers_says_it_and_loses_and_doubl
         assert goes_on[job.payload].wait(60)
         return "x" * 300_000  # which needs new pages
 
+    crew.handlers.register_job("parent", large)
+    crew.handlers.register_handler("parent", lambda _: [Job("counted").with_max_attempts(1)])
     crew.begin(url=plain_url, concurrency=2)
     jobs: list[Job] = []
     for fault in chosen:
         name = fault.__name__
-        (running,) = stage.enqueue(Job("large", name).with_max_attempts(1))
-        until(lambda running=running: crew.runs[running.id])
+        running, parent = stage.enqueue(*(Job(queue, name).with_max_attempts(1) for queue in ("large", "parent")))
+        until(lambda running=running, parent=parent: crew.runs[running.id] and crew.runs[parent.id])
         caplog.clear()
         stage.close()
-        # Its end cannot be written.
-        threading.Timer(0.1, goes_on[name].set).start()
+        # The end of the one and the children of the other cannot be written.
+        faults.go_on = goes_on[name]
         with fault(faults):
             assert crew.alive, name
         stage.database = connect(place.url)
-        jobs += [running, *stage.enqueue(Job("counted").with_max_attempts(1))]
+        jobs += [running, parent, *stage.enqueue(Job("counted").with_max_attempts(1))]
         until(lambda: not stage.rows(where="status <> 'Completed'"))
+        assert len(stage.children(parent)) == 1, name
     assert crew.alive
+    assert len(stage.rows()) == 4 * len(chosen)
     assert [crew.runs[job.id] for job in jobs] == [1] * len(jobs)
     assert set(stage.rows("attempts, claim_losses")) == {(1, None)}
+
+
+@pytest.mark.mysql
+def test_what_is_larger_than_a_packet_of_the_server_fails_its_job_and_no_other_one(
+    servers: Callable[[str], CrashingServer], crew_at: Callable[[str], Crew]
+) -> None:
+    server = servers("mysql")
+    url = with_database(server.url, next(NAMES))
+    with contextlib.closing(connect(server.url)) as admin:
+        ((before,),) = admin.query("SELECT @@GLOBAL.max_allowed_packet")
+        admin.script(f"CREATE DATABASE {database_of(url)}")
+        migrate(url)
+        admin.script(f"SET GLOBAL max_allowed_packet = {2**20}")
+        try:
+            crew = crew_at(url)
+            large = "x" * (2 * 2**20)
+            crew.handlers.register_job("large", lambda job: large if job.payload else None)
+            crew.handlers.register_handler("parent", lambda _: [Job("counted"), Job("counted", large)])
+            result, parent, *others = crew.stage.enqueue(
+                Job("large", 1), Job("parent"), *(Job("large", 0) for _ in range(5))
+            )
+            crew.begin(concurrency=2)
+            until(lambda: set(crew.stage.status(result, parent, *others)) <= {"Completed", "Dead"})
+            assert crew.stage.status(result, parent, *others) == ["Dead", "Dead"] + ["Completed"] * 5
+            assert [crew.stage.one(job, "attempts") for job in (result, parent)] == [1, 1]
+            for job in (result, parent):
+                assert "max_allowed_packet" in crew.stage.one(job, "error_message")
+            assert crew.stage.children(parent) == []
+            assert crew.alive
+        finally:
+            admin.script(f"SET GLOBAL max_allowed_packet = {before}")
+
+
+@pytest.fixture
+def crew_at() -> Iterator[Callable[[str], Crew]]:
+    """``crew_at(url)``: workers of that database."""
+    with contextlib.ExitStack() as ending:
+
+        def make(url: str) -> Crew:
+            stage = Stage(url)
+            ending.callback(stage.close)
+            made = Crew(stage)
+            ending.callback(made.end)
+            return made
+
+        yield make

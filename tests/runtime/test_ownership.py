@@ -195,4 +195,4 @@ def test_an_error_that_is_nobodys_fault_loses_nothing(
     report = stage.work(app)
     assert (report.completed, report.failed) == (20, 0)
     assert stage.status(*jobs) == ["Completed"] * 20
-    assert "Nobody may write now. The worker waits and tries again." in caplog.text
+    assert "waits: Nobody may write now." in caplog.text

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
-from hammerwork_cli.errors import DatabaseError
+from hammerwork_cli.errors import DatabaseError, RefusedValueError
 from hammerwork_cli.queries import spawning
 from tests.runtime.conftest import Crew, Stage, until
 
@@ -41,7 +41,7 @@ def test_a_request_that_its_worker_does_not_know_any_more_is_fulfilled_once(
         told.append(what)
         if len(told) == 1:
             # As when a commit is not answered, or when neither a result nor a refusal can be written.
-            raise DatabaseError("No answer.")
+            raise DatabaseError("No answer.") if what == "take_request" else RefusedValueError("No.")
         return answer if what == "take_request" else original(*args, **values)
 
     monkeypatch.setattr(spawning, what, once)

@@ -1,5 +1,6 @@
 """A worker writes the ends of many runs at once: what the database refuses costs only the job that it belongs to."""
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -7,11 +8,14 @@ import pytest
 
 from hammerwork_cli import Handlers, Job
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import AccessDeniedError, RefusedValueError
+from hammerwork_cli.errors import AccessDeniedError, ConfigError, DatabaseError, RefusedValueError
 from hammerwork_cli.queries import claims
 from hammerwork_cli.queries.claims import End, Ended, Settled
 from hammerwork_cli.runtime import writing
-from tests.runtime.conftest import Stage
+from tests.runtime.conftest import Crew, Stage, until
+
+SQLITE = pytest.mark.parametrize("dialect", [pytest.param("sqlite", marks=pytest.mark.sqlite)])
+UNKNOWN = "Got error 28 from something that nobody knows."
 
 
 @pytest.mark.sqlite
@@ -60,3 +64,75 @@ def test_a_database_that_takes_nothing_amid_a_refused_batch_fails_no_job(
     assert not errors
     assert stage.status(*jobs) == ["Completed"] * 4
     stage.close()
+
+
+@SQLITE
+@pytest.mark.parametrize("error", [DatabaseError(UNKNOWN), ConfigError("The server is too old now.")])
+def test_an_error_of_the_server_that_nobody_knows_and_that_passes_costs_no_job_its_success(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    jobs = stage.enqueue(*(Job("noop").with_max_attempts(1) for _ in range(3)))
+    settle, errors = claims.settle, [error, error]
+
+    def failing(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
+        if errors:
+            raise errors.pop()
+        return settle(database, ended, now)
+
+    monkeypatch.setattr(claims, "settle", failing)
+    report = stage.work(app)
+    assert not errors
+    assert (report.completed, report.failed) == (3, 0)
+    assert [stage.one(job, "status, attempts") for job in jobs] == [("Completed", 1)] * 3
+
+
+@SQLITE
+def test_an_error_that_all_meet_for_longer_than_a_lease_is_waited_out(
+    stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = stage.enqueue(*(Job("counted").with_max_attempts(1) for _ in range(5)))
+    settle, tried = claims.settle, []
+
+    def failing(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
+        tried.append(time.monotonic())
+        if tried[-1] - tried[0] < 2:
+            raise DatabaseError(UNKNOWN)
+        return settle(database, ended, now)
+
+    monkeypatch.setattr(claims, "settle", failing)
+    crew.begin(lease=0.5)
+    until(lambda: stage.status(*jobs) == ["Completed"] * 5)
+    assert set(crew.runs.values()) == {1}
+    assert set(stage.rows("attempts")) == {(1,)}
+
+
+@SQLITE
+def test_a_job_that_alone_meets_an_error_for_longer_than_a_lease_ends_with_it_and_holds_up_nobody(
+    stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd, last = stage.enqueue(Job("counted").with_max_attempts(3), Job("counted"))
+    settle, tries = claims.settle, []
+
+    def failing(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
+        if any(run.job.id == odd.id and run.end == End.COMPLETED for run in ended):
+            tries.append(len(ended))
+            raise DatabaseError(UNKNOWN)
+        return settle(database, ended, now)
+
+    monkeypatch.setattr(claims, "settle", failing)
+    crew.begin(lease=0.5)
+
+    def is_over() -> bool:
+        nonlocal last
+        if stage.one(last) == "Completed":
+            (last,) = stage.enqueue(Job("counted"))
+        return bool(stage.one(odd) == "Dead")
+
+    until(is_over)
+    assert len(tries) > 3
+    assert stage.one(odd, "attempts, error_message") == (
+        1,
+        f"The database does not take what became of the job. {UNKNOWN}",
+    )
+    until(lambda: stage.one(last) == "Completed")
+    assert set(crew.runs.values()) == {1}

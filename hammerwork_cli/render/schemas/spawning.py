@@ -155,7 +155,7 @@ DELAY = record(
         "reason": text(
             "",
             "long_running",
-            "silent_worker",
+            "lost_worker",
             "misspelt_status",
             "barred",
             "retrying",

@@ -1,0 +1,80 @@
+"""Whose fault it is that something cannot be written: the job's own, or the database's, which passes."""
+
+import time
+
+from hammerwork_cli.errors import (
+    ConfigError,
+    ConnectionLostError,
+    DatabaseError,
+    LimitReachedError,
+    RetryableError,
+    UnreachableError,
+)
+
+TIMES_ALONE = 3
+"""So often others must have been written between two failures of a job, before an error nobody knows is its own."""
+
+
+class Progress:
+    """What a worker has written: so an error of one job alone is told from one that all meet.
+
+    Args:
+        lease: of the worker: for so long a job may fail alone.
+    """
+
+    def __init__(self, lease: float) -> None:
+        self.lease = lease
+        self.written = 0
+
+    def count(self) -> None:
+        """Something was written. Only that it grows matters: threads need no lock for it."""
+        self.written += 1
+
+
+class Fault:
+    """Judges what one job, or one batch of them, meets when it is written again and again.
+
+    Args:
+        progress: of the worker.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._seen = progress, progress.written
+        self._began: float | None = None
+        self._alone = 0
+
+    def is_the_jobs(self, error: BaseException) -> bool:
+        """Whether an error is the job's own: what it wants to write is refused, or it cannot be written at all.
+
+        Whatever else a server answers passes: it may deny, lack or not know something for any time. But an error that
+        nobody knows, and that one job meets for longer than a lease while others are written, is that job's.
+        """
+        if not is_of_the_database(error):
+            return True
+        if type(error) is not DatabaseError:
+            return False
+        now = time.monotonic()
+        self._began = self._began or now
+        if self._progress.written > self._seen:
+            self._seen = self._progress.written
+            self._alone += 1
+        return self._alone >= TIMES_ALONE and now - self._began > self._progress.lease
+
+    def passes(self, error: BaseException) -> bool:
+        """Whether it is worth while to try again."""
+        return not self.is_the_jobs(error)
+
+
+def is_of_the_database(error: BaseException) -> bool:
+    """Whether an error says something of the database or the way to it, and nothing of what was to be written."""
+    return isinstance(error, (DatabaseError, ConfigError))
+
+
+def is_an_outage(error: BaseException) -> bool:
+    """Whether the same may succeed in a moment: no server answered, the connection broke, another one was faster."""
+    return isinstance(error, (ConnectionLostError, UnreachableError, RetryableError))
+
+
+def is_an_outage_for_all(error: BaseException) -> bool:
+    """Whether it is so for whatever else one wants to write. A lock or a limit may be met by one job alone."""
+    return is_an_outage(error) and not isinstance(error, LimitReachedError)
