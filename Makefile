@@ -32,7 +32,7 @@ liveness: $(VENV)/installed $(VENV)/test-tools
 # Besieges the web server for some minutes: make siege SIEGE_SECONDS=300
 SIEGE_SECONDS ?= 60
 siege: $(VENV)/installed $(VENV)/test-tools
-	SIEGE_SECONDS=$(SIEGE_SECONDS) $(BIN)/pytest tests/web/api/test_siege.py $(ARGS)
+	SIEGE_SECONDS=$(SIEGE_SECONDS) $(BIN)/pytest -o faulthandler_timeout=0 tests/web/api/test_siege.py $(ARGS)
 
 # Changes the core in small ways, and says what no test notices: make mutants ARGS="--number 200 --seed 7"
 mutants: $(VENV)/installed $(VENV)/test-tools

@@ -96,24 +96,26 @@ def list_(
     since: Annotated[
         str, typer.Option("--since", metavar="DURATION", help="Of those that ended, only since: 90s, 15m, 2h, 7d.")
     ] = "1h",
-    every: Annotated[bool, typer.Option("--all", help="Also all that ended longer ago.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also all that ended longer ago, or fell silent.")] = False,
     limit: LimitOption = 100,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Workers that are alive or ended lately, newest first, whichever machine they run on.
 
-    A worker whose heartbeat stopped is lost: its jobs go to others. One that has ended is forgotten after 7 days.
+    A worker is lost when another one took it for lost, and its jobs with it. One whose last heartbeat is older than its
+    lease is silent until then: nobody judges while the server takes no writes, or while no other worker runs. One that
+    has been silent for more than a day is shown with --all only. One that has ended is forgotten after 7 days.
 
     \b
     Examples:
       hammerwork worker list
       hammerwork worker list --queue mail --since 7d
-      hammerwork worker list --format json | jq '.[] | select(.state == "lost")'
+      hammerwork worker list --format json | jq '.[] | select(.state == "lost" or .state == "silent")'
     """
     context: Context = ctx.obj
     database = context.database()
-    after = None if every else before(database.now(), duration(since))
-    found = workers.listed(database, since=after)
+    now = database.now()
+    found = workers.listed(database, since=None if every else before(now, duration(since)), now=now)
     context.show(
         [worker for worker in found if queue is None or queue in worker.queue_names][:limit],
         form,
@@ -206,7 +208,7 @@ def _ask(context: Context, request: str, asking: Asking) -> None:
     if silent:
         were = "was" if len(silent) == 1 else "were"
         context.note(
-            f"{plural(len(silent), 'worker')} whose heartbeat stopped {were} not asked. After an outage, or when the "
+            f"{plural(len(silent), 'silent worker')} {were} not asked. After an outage, or when the "
             "server's clock was set, heartbeats come back within seconds: hammerwork worker list"
         )
     late = [one for one in asked if one.now is None]

@@ -20,8 +20,8 @@ OF_THE_MACHINE = "system"
 ENGINE = ":"
 """In ``sslkey``: the key is in a device, and what stands there is no path."""
 HINT = "The URL names it, or a variable as PGSSLROOTCERT, or a service file. Check the path and its permissions."
-NOWHERE = {"host": os.devnull, "hostaddr": "", "port": ""}
-"""A folder that is none: a connection to it ends before anything is sent."""
+NOWHERE = {"host": os.devnull, "hostaddr": "", "port": "", "password": "-"}
+"""A folder that is none: a connection to it ends before anything is sent. With a password, ~/.pgpass is not read."""
 
 
 def arguments(url: str) -> dict[str, Any]:

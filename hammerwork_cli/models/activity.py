@@ -58,7 +58,7 @@ class BusyWorker:
     """A worker that has not ended.
 
     Attributes:
-        state: ``running``, ``stopping`` or ``lost``.
+        state: ``running``, ``stopping`` or ``silent``: its last heartbeat is older than its lease.
         running: jobs that run in it now.
         concurrency: how many may.
         completed, failed: runs since it started; a run that failed is an attempt, which may be followed by others.
@@ -87,7 +87,7 @@ class Activity:
         more_pending, more_running: whether there are more.
         operations: running operations, the newest first.
         failures: the newest failures, the newest first.
-        workers: that are alive or lost; ``None`` where the database has no table of them.
+        workers: that have not ended; ``None`` where the database has no table of them.
         failed_since: whether anything has failed since the watching began.
         idle: whether nothing is open; ``None`` when it was not asked for.
     """

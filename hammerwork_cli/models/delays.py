@@ -14,8 +14,8 @@ class DelayReason(StrEnum):
 
     LONG_RUNNING = "long_running"
     """It has been Running for long, and no living worker is known to have it."""
-    LOST_WORKER = "lost_worker"
-    """It is Running, and the heart of its worker stopped."""
+    SILENT_WORKER = "silent_worker"
+    """It is Running, and the last heartbeat of its worker is older than the worker's lease."""
     MISSPELT_STATUS = "misspelt_status"
     """No worker takes a status that is spelt like this."""
     BARRED = "barred"
@@ -35,6 +35,8 @@ class OpenJob(NamedTuple):
     Attributes:
         at: when it may run, or has been running since.
         worker: the name of the worker of ours that has claimed it.
+        silent_for: seconds since that worker's last heartbeat.
+        lease: seconds that it may be silent.
     """
 
     id: str
@@ -43,6 +45,8 @@ class OpenJob(NamedTuple):
     max_attempts: int
     at: Moment
     worker: str | None
+    silent_for: float | None = None
+    lease: float | None = None
 
 
 @dataclass(slots=True)

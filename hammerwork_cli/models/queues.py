@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from hammerwork_cli.models.values import WAITING, Counts, JobStatus, Moment, moment
+from hammerwork_cli.models.workers import Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class QueueState:
         waiting_since: when the first of the waiting jobs was created, where it was asked for.
         completed, failed: jobs that ended in the window that was asked for.
         workers: of ours that are alive and serve it; ``None`` where that is not known.
+        silent: workers that serve it and have fallen silent: they may be alive.
     """
 
     name: str | None
@@ -51,6 +53,7 @@ class QueueState:
     failed: int = 0
     pause: QueuePause | None = None
     workers: int | None = None
+    silent: tuple[Worker, ...] = ()
 
     @property
     def pending(self) -> int:

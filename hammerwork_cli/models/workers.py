@@ -12,7 +12,7 @@ class Worker(NamedTuple):
 
     Attributes:
         queues: as JSON text; :attr:`queue_names` reads it.
-        lease: seconds without a heartbeat after which it counts as lost.
+        lease: seconds without a heartbeat after which it is silent, and others may take it for lost.
         request: ``stop`` or ``restart``, when somebody asked for it.
         running: jobs that run now.
         completed: runs that completed since the start.
@@ -44,13 +44,17 @@ class Worker(NamedTuple):
 
     @property
     def state(self) -> str:
-        """``running``, ``stopping``, ``stopped`` or ``lost``: the last also before anybody has noticed."""
-        return "lost" if self.ended_at is None and self.silent_for > self.lease else self.stored_state
+        """``running``, ``stopping``, ``stopped``, ``lost`` or ``silent``.
+
+        Lost is one that another worker took for lost, which wrote it. Silent is one whose last heartbeat is older than
+        its lease, and of which nobody has said so: it may be dead, or the server may have taken no writes.
+        """
+        return "silent" if self.ended_at is None and self.silent_for > self.lease else self.stored_state
 
     @property
     def is_alive(self) -> bool:
         """Whether its heart beats."""
-        return self.ended_at is None and self.state != "lost"
+        return self.ended_at is None and self.state not in {"lost", "silent"}
 
     @property
     def queue_names(self) -> tuple[str, ...]:

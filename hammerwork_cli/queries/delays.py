@@ -79,14 +79,15 @@ def _delay(
     max_attempts: int,
     dependency_status: str | None,
     worker: str | None,
-    is_alive: int | None,
+    silent_for: float | None,
+    lease: float | None,
     *,
     now: datetime,
 ) -> tuple[DelayReason, OpenJob]:
     if node.status == JobStatus.RUNNING:
         started = node.started_at or node.created_at
-        job = OpenJob(node.id, node.status, node.attempts, max_attempts, started, worker)
-        return _running(is_alive, now - (moment(started) or now)), job
+        job = OpenJob(node.id, node.status, node.attempts, max_attempts, started, worker, silent_for, lease)
+        return _running(job, now - (moment(started) or now)), job
     job = OpenJob(node.id, node.status, node.attempts, max_attempts, scheduled_at, None)
     if node.stored_status not in WAITING:
         return DelayReason.MISSPELT_STATUS, job
@@ -98,10 +99,10 @@ def _delay(
     return DelayReason.READY if is_due else DelayReason.SCHEDULED, job
 
 
-def _running(is_alive: int | None, so_far: timedelta) -> DelayReason:
-    if is_alive is None:
+def _running(job: OpenJob, so_far: timedelta) -> DelayReason:
+    if job.silent_for is None or job.lease is None:
         return DelayReason.LONG_RUNNING if so_far >= LONG else DelayReason.RUNNING
-    return DelayReason.RUNNING if is_alive else DelayReason.LOST_WORKER
+    return DelayReason.RUNNING if job.silent_for <= job.lease else DelayReason.SILENT_WORKER
 
 
 def never_spawned(database: Database, tree: SpawnTree) -> tuple[NeverSpawned, ...]:

@@ -9,7 +9,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import ConflictError, MissingTablesError, NotFoundError, RefusedValueError
-from hammerwork_cli.models import FAILURES, WAITING, JobStatus, priority_word, status_of
+from hammerwork_cli.models import FAILURES, WAITING, JobStatus, Worker, priority_word, status_of
 from hammerwork_cli.models.queues import (
     HealthLimits,
     PauseChange,
@@ -43,17 +43,21 @@ def states(database: Database, *, now: datetime, queue: str | None = None) -> li
 
 def serving_workers(database: Database) -> Counter[str] | None:
     """Queue -> living workers of ours that serve it; ``None`` where workers are not recorded."""
-    if "workers" not in database.tags:
-        return None
-    alive = [worker for worker in listed(database, alive=True) if worker.is_alive]
-    return Counter(queue for worker in alive for queue in worker.queue_names)
+    return _serving(listed(database, alive=True)) if "workers" in database.tags else None
+
+
+def _serving(workers: Sequence[Worker]) -> Counter[str]:
+    return Counter(queue for worker in workers if worker.is_alive for queue in worker.queue_names)
 
 
 def _count_workers(database: Database, found: Sequence[QueueState]) -> None:
-    serving = serving_workers(database)
-    if serving is not None:
-        for state in found:
-            state.workers = serving[state.name or ""]
+    if "workers" not in database.tags:
+        return
+    workers = listed(database, alive=True)
+    serving, silent = _serving(workers), [worker for worker in workers if worker.state == "silent"]
+    for state in found:
+        state.workers = serving[state.name or ""]
+        state.silent = tuple(worker for worker in silent if state.name in worker.queue_names)
 
 
 def stats(

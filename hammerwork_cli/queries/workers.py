@@ -15,6 +15,8 @@ from hammerwork_cli.queries import lost_jobs
 LIST_WORKERS = "Workers are shown by: hammerwork worker list"
 KEPT = timedelta(days=7)
 """For so long a worker that has ended is remembered."""
+SHOWN_SILENT = timedelta(days=1)
+"""For so long a worker that fell silent is listed among those that live."""
 MOST_FORGOTTEN = 1000
 """Workers that have ended long ago and are forgotten at once."""
 SUCCESSOR_SECONDS = 60.0
@@ -205,19 +207,27 @@ def rescue(database: Database, lost: Heartbeat, now: datetime) -> tuple[int, int
 
 
 def listed(
-    database: Database, *, alive: bool = False, since: datetime | None = None, worker: str | None = None
+    database: Database,
+    *,
+    alive: bool = False,
+    since: datetime | None = None,
+    now: datetime | None = None,
+    worker: str | None = None,
 ) -> list[Worker]:
     """Workers, the newest first; none where our migration of them is missing.
 
     Args:
         database: where.
         alive: only those that have not ended.
-        since: only those that have not ended, or ended then or later.
+        since: only those that have not ended, or ended then or later; of the first only those that have been heard of
+            since then, or for the last :data:`SHOWN_SILENT`.
+        now: the server's clock; it goes with ``since``.
         worker: only the one with this id.
     """
     if "workers" not in database.tags:
         return []
-    rows = database.rows("workers.list", alive=alive, since=since, id=worker)
+    heard_since = min(since, now - SHOWN_SILENT) if since and now else None
+    rows = database.rows("workers.list", alive=alive, since=since, heard_since=heard_since, id=worker)
     return [Worker._make((*row[:-1], float(row[-1] or 0))) for row in rows]
 
 
@@ -262,8 +272,14 @@ def ask(database: Database, worker: Worker, request: str, by: str) -> None:
     """Asks a worker to ``stop`` or ``restart``; it looks with its next heartbeat.
 
     Raises:
-        ConflictError: it has ended, or is lost.
+        ConflictError: it has ended, was taken for lost, or has been silent for longer than its lease.
     """
+    if worker.state == "silent":
+        raise ConflictError(
+            f"The worker {worker.name} has been silent for {worker.silent_for:,.0f} s; "
+            f"its lease is {worker.lease:g} s.",
+            hint="Nothing would hear the request. Whether it is heard of again: hammerwork worker list",
+        )
     if worker.state == "lost":
         raise ConflictError(f"The worker {worker.name} is lost: nothing would hear the request.")
     if not database.run("workers.ask", id=worker.id, request=request, by=by[:255]):
@@ -324,7 +340,7 @@ def _ended(worker: Worker, everybody: Sequence[Worker], hearts: _Hearts) -> Work
     now = next((other for other in everybody if other.id == worker.id), worker)
     if now.ended_at is not None:
         return now
-    return None if hearts.beats(now) else now._replace(stored_state="lost")
+    return None if hearts.beats(now) else now._replace(stored_state="silent")
 
 
 def _successor(worker: Worker, everybody: Sequence[Worker]) -> Worker | None:

@@ -22,7 +22,7 @@ _LEAST_ERROR_CELLS = 24
 
 _HEADINGS = {
     DelayReason.LONG_RUNNING: "Running for long, and no living worker is known to have {it}",
-    DelayReason.LOST_WORKER: "Running on a worker whose heart stopped; the next worker takes {it} back",
+    DelayReason.SILENT_WORKER: "Running on a worker that has fallen silent; when that lasts, another one takes {it}",
     DelayReason.MISSPELT_STATUS: "in a status that is misspelt, so that no worker takes {it}",
     DelayReason.BARRED: "Pending with a dependency status that no worker accepts",
     DelayReason.RETRYING: "between two attempts: the last one failed",
@@ -35,7 +35,7 @@ _HEADINGS = {
 def delay_record(delay: Delay) -> Record:
     """Jobs of a queue that have not ended for the same reason.
 
-    Keys: ``reason`` (``long_running``, ``lost_worker``, ``misspelt_status``, ``barred``, ``retrying``, ``ready``,
+    Keys: ``reason`` (``long_running``, ``silent_worker``, ``misspelt_status``, ``barred``, ``retrying``, ``ready``,
     ``scheduled``, ``running``), ``queue``, ``jobs`` (how many), ``at`` (the earliest instant at which one of them may
     run, or since when one runs), ``error`` (of the last attempt), ``paused``, ``workers`` (living ones of ours that
     serve the queue; null where workers are not recorded), and ``first``: the job with the earliest instant (``id``,
@@ -79,7 +79,7 @@ def delay_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
         commands.append(f"hammerwork spawn doctor --older-than {OLD}")
     paused = dict.fromkeys(delay.queue for delay in diagnosis.delays if delay.is_paused and delay.is_taken_later)
     commands += [f"hammerwork queue resume {quote(visible(queue))}" for queue in list(paused)[:3]]
-    if DelayReason.LOST_WORKER in found or any(delay.has_no_worker for delay in diagnosis.delays):
+    if DelayReason.SILENT_WORKER in found or any(delay.has_no_worker for delay in diagnosis.delays):
         commands.append("hammerwork worker list")
     commands += [f"hammerwork queue stats {quote(visible(queue))} --detailed" for queue in _untaken(diagnosis, now)[:3]]
     for reason in (DelayReason.RETRYING, DelayReason.SCHEDULED):
@@ -199,7 +199,11 @@ class DelayLines:
     def _workers(delay: Delay) -> list[str]:
         if delay.has_no_worker:
             return ["no living worker here serves this queue (the original's workers do not register)"]
-        return [f"on {visible(delay.first.worker)}"] if delay.first.worker and delay.jobs == 1 else []
+        first = delay.first
+        if first.worker and delay.reason == DelayReason.SILENT_WORKER:
+            silent = duration(timedelta(seconds=first.silent_for or 0))
+            return [f"{visible(first.worker)} has been silent for {silent}; its lease is {first.lease:g} s"]
+        return [f"on {visible(first.worker)}"] if first.worker and delay.jobs == 1 else []
 
 
 def _heading(reason: DelayReason, jobs: int) -> str:

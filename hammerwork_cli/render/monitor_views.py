@@ -281,9 +281,9 @@ class _Drawing:
         parts = [f"{count(worker.running)}/{count(worker.concurrency)} busy", f"{count(worker.completed)} completed"]
         if worker.failed:
             parts.append(self._paint(plural(worker.failed, "failed attempt"), "red"))
-        if worker.state == "lost":
+        if worker.state == "silent":
             silent = duration(timedelta(seconds=worker.silent_seconds))
-            parts = [self._paint(f"lost, silent for {silent}", "red"), *parts]
+            parts = [self._paint(f"silent for {silent}", "red"), *parts]
         elif worker.state != "running":
             parts = [self._paint(worker.state, "yellow"), *parts]
         return f"  {name}  {self.dot.join([*parts, self._data(', '.join(worker.queues), None)])}"

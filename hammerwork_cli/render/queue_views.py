@@ -18,6 +18,7 @@ from hammerwork_cli.render.colour import paint
 from hammerwork_cli.render.json import Record, seconds
 from hammerwork_cli.render.table import Column, table_text
 from hammerwork_cli.render.text import NOTHING, count, duration, instant, percent, plural, statuses, visible
+from hammerwork_cli.render.worker_views import silence_text
 
 _KNOWN = frozenset(status.value for status in JobStatus)
 _NAMED = 5
@@ -372,6 +373,8 @@ def _health_hints(found: Sequence[QueueHealth]) -> Iterator[str]:
             f"Ready jobs, and no living worker here that serves them: {', '.join(idle[:_NAMED])}{more} "
             "(the original's workers do not register): hammerwork worker list"
         )
+    silent = {worker.id: worker for health in found if health.state.is_unserved for worker in health.state.silent}
+    yield from (f"{silence_text(worker)}." for worker in list(silent.values())[:_NAMED])
 
 
 def _short(length: timedelta) -> str:

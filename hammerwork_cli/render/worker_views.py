@@ -10,7 +10,7 @@ from hammerwork_cli.render.json import WORKER_REQUESTS, WORKER_STATES, Record, k
 from hammerwork_cli.render.table import Column
 from hammerwork_cli.render.text import NOTHING, count, duration, instant, plural, short_id, visible
 
-COLOURS = {"running": "green", "stopping": "yellow", "lost": "red"}
+COLOURS = {"running": "green", "stopping": "yellow", "silent": "red", "lost": "red"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,12 @@ class WorkerStatus:
 
 def _slots(worker: Worker) -> str:
     return f"{count(worker.running)} of {count(worker.concurrency)}" if worker.ended_at is None else NOTHING
+
+
+def silence_text(worker: Worker) -> str:
+    """For how long a worker has been silent, and for how long it may be."""
+    silent = duration(timedelta(seconds=worker.silent_for))
+    return f"{visible(worker.name)} has been silent for {silent}; its lease is {worker.lease:g} s"
 
 
 def _rate(worker: Worker) -> str:
@@ -202,7 +208,7 @@ def asked_text(asked: AskedWorker) -> str:
         return f"Asked {name} to {asked.request}; it ends what runs first: {plural(asked.worker.running, 'job')}."
     if asked.successor:
         return f"{name} has been restarted: it is {short_id(asked.successor.id)} now."
-    ending = "gone: its heartbeat stopped" if asked.now.state == "lost" else "ended"
+    ending = "gone: its heartbeat stopped" if asked.now.state in {"silent", "lost"} else "ended"
     return f"{name} has {ending}{', and nobody took its place' if asked.unreplaced else ''}."
 
 

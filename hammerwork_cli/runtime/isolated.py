@@ -7,7 +7,6 @@ import threading
 from collections.abc import AsyncIterable, Callable, Iterator
 from contextlib import suppress
 from contextvars import Context, copy_context
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -251,12 +250,13 @@ class _Server:
         number = self._number
 
         def spawn(job: Job, *, key: str) -> Job:
-            answer = self._ask(Answer("write", (job, key)), number)
+            answer: Job | HammerworkError = self._ask(Answer("write", (job, key)), number)
             if isinstance(answer, HammerworkError):
                 self._refusal = answer
                 raise answer
-            written, queue = answer
-            return replace(job, id=written, queue=queue)
+            if answer.created:
+                answer.payload = job.payload
+            return answer
 
         def place() -> Ancestry:
             depth, root = self._ask(Answer("place"), number)

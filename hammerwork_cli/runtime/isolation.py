@@ -150,7 +150,9 @@ def _write(process: Process, context: SpawnContext, job: Job, key: str) -> Hamme
     except HammerworkError as error:
         process.say(error)
         return error
-    process.say((written.id, written.queue))
+    if written.created:
+        written.payload = None  # which the process has
+    process.say(written)
     return None
 
 

@@ -97,7 +97,8 @@ class Job(_Rowed):
         result_max_size: bytes of JSON that a result may have.
         attempts: how often it was tried, the present run included.
         error: what the last failed attempt said.
-        created: after :meth:`Queue.enqueue` or ``enqueue_many``, whether that wrote it; otherwise it was there before.
+        created: after :meth:`Queue.enqueue`, ``enqueue_many`` or ``context.spawn``, whether that wrote it;
+            otherwise it was there before.
         result: after :meth:`Queue.get`, what its handler returned; ``None`` when that has expired.
 
     Raises:

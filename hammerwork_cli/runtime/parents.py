@@ -1,13 +1,14 @@
 """A job that spawns, in its run or again because of a request: where it stands, and its children before the end."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import Ancestry, SpawnConfig
+from hammerwork_cli.errors import LastingConflictError, UsageError
+from hammerwork_cli.models import Ancestry, NewJob, SpawnConfig
 from hammerwork_cli.queries import ancestry, spawning
 from hammerwork_cli.queries.ancestry import LimitError, Spawner
 from hammerwork_cli.queries.claims import Claimed
@@ -16,8 +17,11 @@ from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.pulse import ServerClock
 from hammerwork_cli.runtime.spawning import SpawnLimitError
+from hammerwork_cli.runtime.stored_jobs import stored_job
 
 LONGEST_KEY = 255
+DELETED = "Deleted"
+"""Instead of the status of a child that somebody has deleted; it is not written again."""
 
 
 class Parent:
@@ -29,6 +33,7 @@ class Parent:
         job: as its worker got it.
         config: what it says about its children.
         request: id of the request that it spawns again for.
+        keys: of its run.
         over: whether its run counts no longer, so that nothing is tried again.
     """
 
@@ -39,9 +44,10 @@ class Parent:
         job: Claimed,
         config: SpawnConfig,
         request: str | None,
+        keys: dict[str, tuple[str, int]],
         over: Callable[[], bool],
     ) -> None:
-        self._connections, self._clock = connections, clock
+        self._connections, self._clock, self._keys = connections, clock, keys
         self._job, self._config, self._request, self._over = job, config, request, over
 
     @cached
@@ -72,8 +78,12 @@ class Parent:
     def spawn(self, job: Job, *, key: str) -> Job:
         """Writes a child at once: ``context.spawn``.
 
+        Returns:
+            The child that was written, or that has the key since an earlier attempt, as it is stored.
+
         Raises:
             UsageError: the key is none.
+            LastingConflictError: another child has the key in this run.
             SpawnLimitError: the child is one too many.
             ConflictError, NotFoundError, RefusedValueError: it cannot be written; see :func:`spawning.spawn_now`.
         """
@@ -84,11 +94,38 @@ class Parent:
         with drain(self._as_job, unlimited, [job], now) as children:
             new = next(iter(children.batches()))[0]
 
-        def unit(database: Database) -> str:
-            return spawning.spawn_now(database, self.spawner, key, new, now=now)[0]
+        tries: list[str] = []
 
-        with named_limits():
-            return replace(job, id=self._connections.run(unit, over=self._over), queue=new.queue)
+        def unit(database: Database) -> Job:
+            tries.append(key)
+            child, is_new = spawning.spawn_now(database, self.spawner, key, new, now=now)
+            stored = None if is_new else stored_job(database, child) or replace(job, id=child, status=DELETED)
+            found = stored or replace(job, queue=new.queue)
+            # An earlier try may have written it without an answer.
+            found.created = is_new or (len(tries) > 1 and found.scheduled_at == new.scheduled_at)
+            return found
+
+        with named_limits(), self._under(key, new):
+            return self._connections.run(unit, over=self._over)
+
+    @contextmanager
+    def _under(self, key: str, child: NewJob) -> Iterator[None]:
+        """Holds a key for a child while it is written, and, if it is, until the end of the run."""
+        mine = (child.queue, _hash(child.payload))
+        first = self._keys.setdefault(key, mine)
+        if first != mine:
+            other = " and has another payload" if first[1] != mine[1] else ""
+            raise LastingConflictError(
+                f"The key {key!r:.100} names a child in the queue {first[0]!r:.100} that this run has spawned;"
+                f" this one is for the queue {child.queue!r:.100}{other}.",
+                hint="Give each child of a job a key of its own.",
+            )
+        try:
+            yield
+        except BaseException:
+            if first is mine:
+                del self._keys[key]
+            raise
 
 
 @contextmanager
@@ -98,6 +135,14 @@ def named_limits() -> Iterator[None]:
         yield
     except LimitError as error:
         raise SpawnLimitError(error.limit, error.value, error.attempted, error.root) from None
+
+
+def _hash(payload: str) -> int:
+    """The same for the same JSON value."""
+    try:
+        return hash(json.dumps(json.loads(payload), sort_keys=True))
+    except (ValueError, RecursionError):
+        return hash(payload)
 
 
 def _check_key(key: object) -> None:

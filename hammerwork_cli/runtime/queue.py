@@ -1,26 +1,24 @@
 """Putting jobs into queues, from Python."""
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from copy import copy
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from hammerwork_cli.database import PATIENT, Database, DatabaseUrl
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import EnqueuedJob, JobPriority, NewJob, moment, priority_word, status_of
-from hammerwork_cli.models.payloads import unpacked
+from hammerwork_cli.models import EnqueuedJob, NewJob, moment
 from hammerwork_cli.queries import enqueue, notices, results
-from hammerwork_cli.queries.claims import Claim, Claimed
 from hammerwork_cli.runtime.connections import Connections, timeouts_of
 from hammerwork_cli.runtime.fields import full_id
 from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.pulse import ServerClock
+from hammerwork_cli.runtime.stored_jobs import parsed, stored_job
 
 Result = TypeVar("Result")
 PATIENCE = 30.0
@@ -124,14 +122,7 @@ class Queue:
             UsageError: that is no id.
         """
         wanted = _id(job)
-        row = self._run(lambda database: _job_now(database, wanted))
-        if row is None:
-            return None
-        result, status, error, started_at, *columns = row
-        found = Job.of(Claimed._make((*columns, Claim("", "", datetime.now(UTC)))))
-        found.status, found.error, found.started_at = status_of(status), error, moment(started_at)
-        found.result = _parsed(result)
-        return found
+        return self._run(lambda database: stored_job(database, wanted))
 
     def results(self, jobs: Iterable[Job | str | UUID]) -> dict[str, Any]:
         """What jobs returned, by their ids; of jobs in the archive too.
@@ -144,7 +135,7 @@ class Queue:
         """
         ids = list(dict.fromkeys(map(_id, jobs)))
         texts = self._run(lambda database: results.texts(database, ids))
-        return {job: _parsed(texts[job]) for job in ids if job in texts}
+        return {job: parsed(texts[job]) for job in ids if job in texts}
 
     def _run(self, unit: Callable[[Database], Result]) -> Result:
         self.url.check_file()
@@ -181,34 +172,6 @@ def _as_it_is(job: Job, placed: EnqueuedJob, tried: NewJob | None) -> Job:
 
 def _id(job: Job | str | UUID) -> str:
     return job.id if isinstance(job, Job) else full_id(job)
-
-
-def _job_now(database: Database, job: str) -> tuple[Any, ...] | None:
-    row = database.row("spawning.job_now", id=job) or _archived(database, job)
-    return None if row is None else (results.texts(database, [job]).get(job), *row)
-
-
-def _archived(database: Database, job: str) -> tuple[Any, ...] | None:
-    if "archive" not in database.tags:
-        return None
-    row = database.row("spawning.archived_job_now", id=job)
-    if row is None:
-        return None
-    status, error, started_at, *columns = row
-    claimed = Claimed._make((*columns, Claim("", "", datetime.now(UTC))))
-    payload = unpacked(claimed.payload)
-    readable = claimed._replace(
-        payload=None if _parsed(payload) is None else payload,
-        priority=JobPriority[priority_word(claimed.priority).upper()],
-    )
-    return status, error, started_at, *readable[:-1]
-
-
-def _parsed(text: str | None) -> Any:
-    try:
-        return None if text is None else json.loads(text)
-    except (ValueError, RecursionError):
-        return None  # some other program's
 
 
 def _write_one(database: Database, job: NewJob) -> EnqueuedJob:

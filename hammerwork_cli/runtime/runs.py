@@ -196,7 +196,7 @@ class Runner:
 
     def _parent(self, run: Run, config: SpawnConfig) -> Parent:
         request = run.work.request.id if isinstance(run.work, Wish) else None
-        return Parent(self.connections, self.clock, run.job, config, request, lambda: run.over)
+        return Parent(self.connections, self.clock, run.job, config, request, run.keys, lambda: run.over)
 
     def _spawn(self, run: Run, completed: Ended, found: FoundHandler, config: SpawnConfig) -> Ended | None:
         claimed, began = completed.job, self.clock.now()

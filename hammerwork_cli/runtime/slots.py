@@ -27,9 +27,10 @@ class Run:
         over: what became of it is decided: by its end, by its deadline, or by the worker's.
         deadline: by the monotonic clock.
         thread: the slot's.
+        keys: of the children that it has spawned by key: queue, and a hash of the payload.
     """
 
-    __slots__ = ("began", "deadline", "over", "thread", "work")
+    __slots__ = ("began", "deadline", "keys", "over", "thread", "work")
 
     def __init__(self, work: Claimed | Wish) -> None:
         self.work = work
@@ -37,6 +38,7 @@ class Run:
         self.thread = threading.get_ident()
         self.deadline: float | None = None
         self.over = False
+        self.keys: dict[str, tuple[str, int]] = {}
 
     @property
     def job(self) -> Claimed:

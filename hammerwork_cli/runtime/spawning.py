@@ -111,12 +111,13 @@ class SpawnFunction(Protocol):
             key: names it among its parent's children: a retried parent finds it again instead of writing another.
 
         Returns:
-            The child as it was written, now or by an earlier attempt, or, with the same id and the same content, by
-            anybody.
+            The child as it is stored: with ``created``, as this call wrote it; else as an earlier attempt did, perhaps
+            with another payload, or, with the same id and the same content, anybody, and with its present ``status``.
 
         Raises:
             SpawnLimitError: it is one too many; nothing is written.
-            ConflictError: another job has its id, or it depends on a job that failed.
+            ConflictError: this run has spawned a job with another queue or payload by this key, another job has its
+                id, or it depends on a job that failed.
             NotFoundError: it depends on a job that does not exist.
             UsageError: the key or the job cannot be stored.
         """

@@ -99,7 +99,7 @@ TRUE
 WHERE w.id = j.claimed_by AND {is_ours} AND w.ended_at IS NULL AND {silent_for} <= w.lease_seconds LIMIT 1) IS NULL
 
 -- name: is_nobodys
--- Whether no worker of ours has the running job j that has not ended. One that only looks lost, as after an outage or when
+-- Whether no worker of ours has the running job j that has not ended. One that is only silent, as after an outage or when
 -- the server's clock was put forward, may run it; of one that is lost, another worker takes it.
 TRUE
 

@@ -44,12 +44,12 @@ LEFT JOIN hammerwork_workflows w ON w.id = j.workflow_id
 WHERE j.id IN (:ids) AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
 
 -- name: open_jobs
--- What some open jobs need to go on: when they may run, and who has them: a worker of ours, and whether its heart beats.
-SELECT j.id, j.scheduled_at, j.max_attempts, j.dependency_status, NULL, NULL FROM hammerwork_jobs j WHERE j.id {among}
+-- What some open jobs need to go on: when they may run, and who has them: a worker of ours, and how silent it is.
+SELECT j.id, j.scheduled_at, j.max_attempts, j.dependency_status, NULL, NULL, NULL FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: open_jobs [workers]
 SELECT j.id, j.scheduled_at, j.max_attempts, j.dependency_status, w.name,
-CASE WHEN w.id IS NOT NULL THEN {silent_for} <= w.lease_seconds END
+{silent_for}, w.lease_seconds
 FROM hammerwork_jobs j LEFT JOIN hammerwork_workers w ON w.id = j.claimed_by AND {is_ours} AND w.ended_at IS NULL
 WHERE j.id {among}
 

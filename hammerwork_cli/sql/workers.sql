@@ -79,6 +79,7 @@ FROM hammerwork_workers w
 WHERE TRUE
 AND w.ended_at IS NULL -- when :alive
 AND (w.ended_at IS NULL OR w.ended_at >= :since) -- when :since
+AND (w.ended_at IS NOT NULL OR w.heartbeat_at >= :heard_since) -- when :heard_since
 AND w.id = :id -- when :id
 ORDER BY w.started_at DESC, w.id
 

@@ -223,7 +223,8 @@ def queue(call: Call) -> Answer:
 def worker_list(call: Call) -> Answer:
     """As ``worker list``."""
     wanted = call.values
-    found = workers.listed(call.database, since=start_of(call.database.now(), wanted["since"]))
+    now = call.database.now()
+    found = workers.listed(call.database, since=start_of(now, wanted["since"]), now=now)
     chosen = [worker for worker in found if wanted["queue"] is None or wanted["queue"] in worker.queue_names]
     return Answer([worker_views.worker_record(worker) for worker in chosen[: wanted["limit"]]])
 

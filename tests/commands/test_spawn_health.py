@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -281,15 +282,16 @@ def test_why_says_how_long_jobs_run_whose_worker_nobody_knows(run: Run, rows: Ro
     assert next_of(done) == ["hammerwork spawn doctor --older-than 1h"]
 
 
-def test_why_knows_whose_worker_lives_and_whose_is_lost(run: Run, rows: Rows, url: str) -> None:
-    living, lost = serve(rows, "work"), serve(rows, "work", lease=-1)
+def test_why_knows_whose_worker_lives_and_whose_is_silent(run: Run, rows: Rows, url: str) -> None:
+    living, silent = serve(rows, "work"), serve(rows, "work", lease=-1)
     job = rows.job(status="Running", started_at=START, claimed_by=living)
     done = run("spawn", "why", job, url=url, env=NOW)
     assert f"1 job is running\n  work {job[:8]} · for 6h 00m · on w-1\n" in done.stdout
     assert next_of(done) == [f"hammerwork spawn wait {job[:8]}"]
-    job = rows.job(status="Running", started_at=START, claimed_by=lost)
+    job = rows.job(status="Running", started_at=START, claimed_by=silent)
     done = run("spawn", "why", job, url=url, env=NOW)
-    assert "1 job is Running on a worker whose heart stopped; the next worker takes it back\n" in done.stdout
+    assert "1 job is Running on a worker that has fallen silent; when that lasts, another one takes it\n" in done.stdout
+    assert re.search(r" · w-1 has been silent for \S+.*; its lease is -1 s\n", done.stdout)
     assert next_of(done) == ["hammerwork worker list"]
 
 

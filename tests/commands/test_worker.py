@@ -5,6 +5,7 @@ import functools
 import getpass
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -360,27 +361,54 @@ def register(url: str, number: int, **columns: Any) -> str:
     return identity
 
 
-def test_a_worker_whose_heart_stopped_is_lost_and_cannot_be_asked(migrated_url: str, run: Callable[..., Any]) -> None:
+def test_a_worker_whose_heart_stopped_is_silent_until_another_one_takes_it_for_lost(
+    migrated_url: str, run: Callable[..., Any]
+) -> None:
     identity = register(migrated_url, 1)
-    listed = run("worker", "list", "--format", "json", url=migrated_url).json
-    assert [(one["id"], one["state"]) for one in listed] == [(identity, "lost")]
+
+    def states() -> list[tuple[str, str]]:
+        listed = run("worker", "list", "--all", "--format", "json", url=migrated_url).json
+        return [(one["id"], one["state"]) for one in listed]
+
+    assert states() == [(identity, "silent")]
+    assert "silent" in run("worker", "status", url=migrated_url).stdout
+    with contextlib.closing(connect(migrated_url)) as database:
+        assert workers.rescue(database, workers.heartbeats(database)[0], database.now()) == (0, 0)
+    assert states() == [(identity, "lost")]
+
+
+def test_a_worker_that_fell_silent_more_than_a_day_ago_is_listed_on_demand(
+    migrated_url: str, run: Callable[..., Any]
+) -> None:
+    recent = register(migrated_url, 1, heartbeat_at=datetime.now(UTC) - timedelta(hours=20))
+    old = register(migrated_url, 2, heartbeat_at=datetime.now(UTC) - timedelta(hours=30))
+
+    def listed(*options: str) -> set[str]:
+        return {one["id"] for one in run("worker", "list", *options, "--format", "json", url=migrated_url).json}
+
+    assert listed() == {recent}
+    assert listed("--since", "2d") == listed("--all") == {recent, old}
+
+
+def test_a_silent_worker_cannot_be_asked(migrated_url: str, run: Callable[..., Any]) -> None:
+    register(migrated_url, 1)
     for verb in ("stop", "restart"):
         done = run("worker", verb, "w-1", url=migrated_url)
         assert done.exit_code == 6
-        assert "lost" in done.stderr
+        assert re.search(r"The worker w-1 has been silent for [\d,]+ s; its lease is \S+ s\.", done.stderr)
         done = run("worker", verb, "--all", "--yes", url=migrated_url)
         assert done.exit_code == 0
-        assert "1 worker whose heartbeat stopped was not asked." in done.stderr
+        assert "1 silent worker was not asked." in done.stderr
 
 
 def test_waiting_for_workers_judges_them_by_its_own_clock(migrated_url: str) -> None:
     long_ago, silent = register(migrated_url, 1), register(migrated_url, 2, lease_seconds=0.05)
     with contextlib.closing(connect(migrated_url)) as database:
         asked = {worker.id: worker for worker in workers.listed(database)}
-        assert {worker.state for worker in asked.values()} == {"lost"}  # as the server's clock has it
+        assert {worker.state for worker in asked.values()} == {"silent"}  # as the server's clock has it
         assert workers.wait_for(database, [asked[long_ago]], successors=False, timeout=0) == {}
         ended = workers.wait_for(database, [asked[silent]], successors=False, timeout=None)
-    assert ended[silent].state == "lost"
+    assert ended[silent].state == "silent"
 
 
 def test_waiting_for_a_restart_ends_when_nobody_takes_the_place(

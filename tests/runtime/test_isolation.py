@@ -126,7 +126,7 @@ async def async_fan(context):
 @app.spawn("keyed")
 def keyed(context):
     again = context.spawn(Job("leaf", {"number": 1}), key="one")
-    assert context.spawn(Job("leaf", {"number": 2}), key="one").id == again.id
+    assert context.spawn(Job("leaf", {"number": 1}), key="one").id == again.id
     if context.parent_job.attempts == 1:
         os._exit(4)
     return [Job("leaf", {"number": 3})]

@@ -62,7 +62,7 @@ def activity() -> Activity:
         ),
         workers=(
             BusyWorker("render-1.example:4711", ("segment", "subtitle"), "running", 8, 8, 15_201, 12, 0.4),
-            BusyWorker("render-2.example:99", ("segment",), "lost", 1, 8, 9, 0, 95),
+            BusyWorker("render-2.example:99", ("segment",), "silent", 1, 8, 9, 0, 95),
             BusyWorker("render-3.example:100", ("segment",), "stopping", 1, 8, 9, 0, 2),
         ),
         failed_since=True,

@@ -155,7 +155,7 @@ DELAY = record(
         "reason": text(
             "",
             "long_running",
-            "lost_worker",
+            "silent_worker",
             "misspelt_status",
             "barred",
             "retrying",

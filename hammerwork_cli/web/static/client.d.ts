@@ -214,7 +214,7 @@ export interface SpawnRequest {
 export interface Worker {
   id: string;
   name: string;
-  state: "running" | "stopping" | "stopped" | "lost";
+  state: "running" | "stopping" | "stopped" | "silent" | "lost";
   host: string;
   pid: number;
   queues: string[];

@@ -1,0 +1,140 @@
+"""What one key names in a run and over several, in threads and in processes."""
+
+import json
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import Job, Worker
+from hammerwork_cli.models import new_id
+from tests.runtime.conftest import Stage
+
+HANDLERS = """
+from datetime import timedelta
+
+from hammerwork_cli import ConflictError, Handlers, HammerworkError, Job, RetryStrategy
+
+app = Handlers()
+app.register_job("child", lambda job: None)
+SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
+
+
+def tried(context, job, key="k"):
+    try:
+        child = context.spawn(job, key=key)
+    except HammerworkError as error:
+        return [type(error).__name__, error.message]
+    return [child.id, child.queue, child.payload, child.status, child.created]
+
+
+@app.job("twice")
+def twice(job, context):
+    return [
+        tried(context, Job("child", {"a": [1], "b": 2})),
+        tried(context, Job("child", {"b": 2, "a": [1]})),
+        tried(context, Job("elsewhere", {"a": [1], "b": 2})),
+        tried(context, Job("child", {"b": 3})),
+        tried(context, Job("elsewhere", {"b": 3})),
+        tried(context, Job("child", {"b": 3}), "another key"),
+        tried(context, Job("child").depends_on(job.payload), "free"),
+        tried(context, Job("elsewhere"), "free"),
+    ]
+
+
+@app.spawn("both")
+def late(context):
+    context.spawn(Job("elsewhere"), key="k")
+    return []
+
+
+@app.job("both")
+def early(job, context):
+    context.spawn(Job("child"), key="k")
+
+
+@app.job("again", retry=SOON)
+def again(job, context):
+    if job.attempts == 1:
+        context.spawn(Job("moved", {"n": 1}), key="k")
+        raise ValueError("once more")
+    return [
+        tried(context, Job("child", {"n": 2})),
+        tried(context, Job("child", {"n": 2})),
+        tried(context, Job("moved", {"n": 1})),
+    ]
+"""
+
+
+@pytest.fixture(params=["thread", "process"])
+def work(
+    request: pytest.FixtureRequest, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Any]:
+    """Runs jobs in threads or in processes until there is nothing more to do."""
+    if request.param == "process" and stage.database.dialect != "sqlite":
+        pytest.skip("a process has its children written by its worker")
+    (tmp_path / "keyed_app.py").write_text(textwrap.dedent(HANDLERS))
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def run(*queues: str, **options: Any) -> None:
+        settings = {"drain": True, "poll_interval": 0.05, "isolation": request.param, **options}
+        Worker(stage.queue, "keyed_app:app", queues=queues, **settings).run()
+
+    return run
+
+
+def told(stage: Stage, job: Job) -> Any:
+    assert stage.one(job) == "Completed", stage.one(job, "error_message")
+    return json.loads(stage.one(job, "result_data"))
+
+
+def test_in_one_run_a_key_names_one_child(stage: Stage, work: Callable[..., None]) -> None:
+    nowhere = new_id()
+    (parent,) = stage.enqueue(Job("twice", nowhere))
+    work("twice")
+    first, same, *conflicts, another, missing, free = told(stage, parent)
+    assert first[1:] == ["child", {"a": [1], "b": 2}, "Pending", True]
+    assert same == [first[0], "child", {"a": [1], "b": 2}, "Pending", False]
+    said = "The key 'k' names a child in the queue 'child' that this run has spawned; this one is for the queue"
+    assert conflicts == [
+        ["LastingConflictError", f"{said} 'elsewhere'."],
+        ["LastingConflictError", f"{said} 'child' and has another payload."],
+        ["LastingConflictError", f"{said} 'elsewhere' and has another payload."],
+    ]
+    assert another[1:] == ["child", {"b": 3}, "Pending", True]
+    assert missing == ["JobNotFoundError", f"There is no job {nowhere} to depend on."]
+    assert free[1:] == ["elsewhere", None, "Pending", True]
+    children = {str(child) for (child,) in stage.children(parent)}
+    assert children == {child[0] for child in (first, another, free)}
+
+
+def test_a_job_and_its_spawn_handler_share_their_keys_and_the_conflict_is_final(
+    stage: Stage, work: Callable[..., None]
+) -> None:
+    (parent,) = stage.enqueue(Job("both"))
+    work("both")
+    assert stage.one(parent, "status, attempts") == ("Dead", 1)
+    assert "The key 'k' names a child in the queue 'child'" in stage.one(parent, "error_message")
+    assert "this one is for the queue 'elsewhere'" in stage.one(parent, "error_message")
+
+
+def test_over_attempts_the_stored_child_stays_and_is_told_as_it_is(stage: Stage, work: Callable[..., None]) -> None:
+    (parent,) = stage.enqueue(Job("again"))
+    work("again")
+    found, same, other = told(stage, parent)
+    (child,) = stage.children(parent)
+    assert found == same == [str(child[0]), "moved", {"n": 1}, "Pending", False]
+    assert other[0] == "LastingConflictError"
+    assert "'child' that this run has spawned; this one is for the queue 'moved'" in other[1]
+
+
+def test_a_child_that_somebody_deleted_is_not_written_again(stage: Stage, work: Callable[..., None]) -> None:
+    (parent,) = stage.enqueue(Job("again"))
+    work("again", max_jobs=1)
+    ((child,),) = stage.children(parent)
+    stage.execute(f"DELETE FROM hammerwork_jobs WHERE id = '{child}'")
+    work("again")
+    assert told(stage, parent)[0] == [str(child), "child", {"n": 2}, "Deleted", False]
+    assert stage.children(parent) == []
