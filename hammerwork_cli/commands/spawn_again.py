@@ -119,7 +119,7 @@ def _show(context: Context, made: SpawnRequest, form: Format) -> None:
     if made.state == "done":
         context.note(f"It spawned {plural(made.children or 0, 'job')}.")
     elif made.state == "failed":
-        context.note(f"It spawned nothing. {first_line(made.error or '')}")
+        context.note(f"The request failed. {first_line(made.error or '')}")
     context.answer(views.request_record(made), form, lambda: [made.id])
 
 

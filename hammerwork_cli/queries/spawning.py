@@ -239,6 +239,11 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
     return database.transaction(work)
 
 
+def keys(database: Database, job: Claimed, request: str | None) -> int:
+    """How many children by key there are of a run of a job, or of a request that it spawns again for."""
+    return int(database.rows("spawning.keys", parent=job.id, occurrence=request or job.occurrence)[0][0])
+
+
 def _holds(database: Database, spawner: Spawner) -> bool:
     """Locks what a job spawns for: its run, or the request; whether it is still ours."""
     claim = spawner.job.claim

@@ -21,6 +21,7 @@ from hammerwork_cli.runtime.fields import whole_seconds
 from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.spawning import (
     FIRST_CHILDREN,
+    NOTHING_SPAWNED,
     SpawnError,
     SpawnFailedError,
     SpawnLimitError,
@@ -120,7 +121,7 @@ class Children:
         """Takes one more."""
         if self._ids is not None:
             if job.id in self._ids or job.id == self.parent:
-                raise UnwritableError(f"The job {job.id} ({job.queue}) was produced twice. Nothing was spawned.")
+                raise UnwritableError(f"The job {job.id} ({job.queue}) was produced twice. {NOTHING_SPAWNED}")
             self._ids.add(job.id)
         self.count += 1
         self.queues.add(job.queue)
@@ -153,8 +154,7 @@ class Children:
         self._referenced.discard(self.parent)
         for never in self._referenced & self._recurring:
             raise UnwritableError(
-                f"The child {never} recurs and never completes: what depends on it would never run."
-                " Nothing was spawned."
+                f"The child {never} recurs and never completes: what depends on it would never run. {NOTHING_SPAWNED}"
             )
         if self._referenced:
             self._siblings = frozenset(job.id for job in self._stored() if job.id in self._referenced)
@@ -172,13 +172,13 @@ class Children:
                 raise _too_many(job)
         stuck = in_circle(waits)
         if stuck:
-            raise UnwritableError(f"Children wait for each other, among them {stuck}. Nothing was spawned.")
+            raise UnwritableError(f"Children wait for each other, among them {stuck}. {NOTHING_SPAWNED}")
 
 
 def _too_many(job: NewJob) -> UnwritableError:
     return UnwritableError(
         f"A job may depend on {MOST_DEPENDENCIES:,} jobs at most, its parent included; the child {job.id} ({job.queue})"
-        f" depends on {len(job.depends_on):,}. Nothing was spawned."
+        f" depends on {len(job.depends_on):,}. {NOTHING_SPAWNED}"
     )
 
 
@@ -204,7 +204,7 @@ class Drain:
         number, most = self.children.count, self._config.max_spawn_count
         if not isinstance(produced, Job):
             raise UnwritableError(
-                f"The spawn handler produced {_a(produced)} as child {number}, not a Job. Nothing was spawned."
+                f"The spawn handler produced {_a(produced)} as child {number}, not a Job. {NOTHING_SPAWNED}"
             )
         if most is not None and number >= most:
             raise SpawnLimitError("max_spawn_count", most, number + 1, self._root)
@@ -222,13 +222,13 @@ class Drain:
     def _complete(self, child: Job, number: int) -> NewJob:
         if child.queue is None:
             if self._queue is None:
-                raise UnwritableError(f"Child {number} has no queue, and inherit_queue is off. Nothing was spawned.")
+                raise UnwritableError(f"Child {number} has no queue, and inherit_queue is off. {NOTHING_SPAWNED}")
             child = replace(child, queue=self._queue)
         try:
             new = child.new_job(self._now)
         except UsageError as error:
             raise UnwritableError(
-                f"Child {number} ({child.queue}) cannot be written: {error.message} Nothing was spawned."
+                f"Child {number} ({child.queue}) cannot be written: {error.message} {NOTHING_SPAWNED}"
             ) from error
         if len(new.depends_on) > MOST_DEPENDENCIES:
             raise _too_many(new)
@@ -249,7 +249,7 @@ class Drain:
             return self._now + number // (self._config.batch_size or 1) * delay
         except OverflowError as error:
             raise UnwritableError(
-                f"By the spawn_delay of {delay}, child {number} would be due on no date. Nothing was spawned."
+                f"By the spawn_delay of {delay}, child {number} would be due on no date. {NOTHING_SPAWNED}"
             ) from error
 
     def finish(self) -> Children:
@@ -335,7 +335,7 @@ def iterable(produced: object) -> Iterable[Any]:
         return (produced,)
     if isinstance(produced, Iterable) and not isinstance(produced, str | bytes | dict):
         return produced
-    raise UnwritableError(f"The spawn handler returned {_a(produced)}, not jobs. Nothing was spawned.")
+    raise UnwritableError(f"The spawn handler returned {_a(produced)}, not jobs. {NOTHING_SPAWNED}")
 
 
 @contextmanager
@@ -349,7 +349,7 @@ def _failing(children: Children) -> Iterator[None]:
     except Exception as error:
         children.close()
         raise SpawnFailedError(
-            f"The spawn handler failed: {type(error).__name__}: {error} Nothing was spawned."
+            f"The spawn handler failed: {type(error).__name__}: {error} {NOTHING_SPAWNED}"
         ) from error
     except BaseException:
         children.close()

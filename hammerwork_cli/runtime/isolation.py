@@ -19,6 +19,7 @@ from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.process import Process, ProcessDiedError, cause, start_of
 from hammerwork_cli.runtime.results import StoredResult
 from hammerwork_cli.runtime.spawning import (
+    NOTHING_SPAWNED,
     SpawnContext,
     SpawnError,
     SpawnFailedError,
@@ -216,9 +217,7 @@ class _RemoteSpawner(SpawnHandler):
                 yield from children or ()
         except _Failed as error:
             failure = error.failure
-            told = (
-                failure.message if failure.spawn else f"The spawn handler failed: {failure.first} Nothing was spawned."
-            )
+            told = failure.message if failure.spawn else f"The spawn handler failed: {failure.first} {NOTHING_SPAWNED}"
             raise _as_final(SpawnFailedError(told), failure) from cause(failure)
         finally:
             call.close()  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import LastingConflictError, UsageError
+from hammerwork_cli.errors import HammerworkError, LastingConflictError, UsageError
 from hammerwork_cli.models import Ancestry, NewJob, SpawnConfig
 from hammerwork_cli.queries import ancestry, spawning
 from hammerwork_cli.queries.ancestry import LimitError, Spawner
@@ -16,7 +16,7 @@ from hammerwork_cli.runtime.children import drain
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.job import Job
 from hammerwork_cli.runtime.pulse import ServerClock
-from hammerwork_cli.runtime.spawning import SpawnLimitError
+from hammerwork_cli.runtime.spawning import SpawnError, SpawnLimitError
 from hammerwork_cli.runtime.stored_jobs import stored_job
 
 LONGEST_KEY = 255
@@ -88,6 +88,22 @@ class Parent:
             ConflictError, NotFoundError, RefusedValueError: it cannot be written; see :func:`spawning.spawn_now`.
         """
         _check_key(key)
+        try:
+            return self._spawn(job, key)
+        except SpawnError as error:
+            error.with_kept(self.kept(), early=True)
+            raise
+
+    def kept(self) -> int:
+        """How many children by key there are of this run, from earlier attempts too; 0 when nobody can say."""
+        try:
+            return self._connections.run(
+                lambda database: spawning.keys(database, self._job, self._request), over=self._over
+            )
+        except HammerworkError:
+            return 0
+
+    def _spawn(self, job: Job, key: str) -> Job:
         self.check_depth()
         now = self._clock.now()
         unlimited = replace(self._config, max_spawn_count=None, spawn_delay=None)

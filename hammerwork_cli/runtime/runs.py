@@ -276,11 +276,12 @@ class Runner:
             return None
         if run.over:
             return None
+        self._say_kept(run, config, error)
         text = described(error)
         final = isinstance(error, OutOfTimeError) or config.on_error != "complete" or self._has_given_up(error)
         if final or not self.slots.decide(run):
             return self._failed_by(completed.job, error)
-        log.warning("Job %s spawned nothing: %s", completed.job.id, text.partition("\n")[0])
+        log.warning("Job %s completes although it could not spawn: %s", completed.job.id, text.partition("\n")[0])
         operation = Operation(new_id(), self._parent(run, config).spawner, found.name, config, began, 0, error=text)
         try:
             self._commit(run, completed, operation, Children(completed.job.id))
@@ -289,6 +290,10 @@ class Runner:
         except HammerworkError as another:  # perhaps what the job returned is what the database refuses
             return self._failed_by(completed.job, another)
         return None
+
+    def _say_kept(self, run: Run, config: SpawnConfig, error: BaseException) -> None:
+        if isinstance(error, SpawnError):
+            error.with_kept(self._parent(run, config).kept(), early=False)
 
     def _tell(self, found: FoundHandler, operation: Operation, claimed: Claimed, children: Children) -> None:
         self.spawned()
@@ -328,6 +333,7 @@ class Runner:
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails the request
             if self._has_given_up(error) or (self.processes is not None and self.connections.given_up.is_set()):
                 return  # its process was killed with the worker: another one takes the request
+            self._say_kept(run, SpawnConfig(), error)
             text, now = described(error), self.clock.now()
             log.warning("The request to spawn for job %s failed: %s", claimed.id, text.partition("\n")[0])
             self._record(lambda database: spawning.refuse(database, request, claimed, text, now))

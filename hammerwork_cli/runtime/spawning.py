@@ -16,15 +16,25 @@ if TYPE_CHECKING:
     from hammerwork_cli.runtime.queue import Queue
 
 FIRST_CHILDREN = 1000
+NOTHING_SPAWNED = "Nothing was spawned."
+"""How an error ends that left no child; see :meth:`SpawnError.with_kept`."""
 
 Produced: TypeAlias = Iterable[Job] | AsyncIterable[Job] | Awaitable[Iterable[Job]]
 """What ``spawn_jobs`` may return: a list or another iterable, sync or async, a generator of either kind."""
 
 
 class SpawnError(HammerworkError):
-    """A job could not spawn; no child of it was written."""
+    """A job could not spawn: what it produced was not written. Children by key that were written before stay."""
 
     code = "spawn"
+
+    def with_kept(self, kept: int, *, early: bool) -> None:
+        """Says how many children by key are there all the same; ``early`` is whether another such child is meant."""
+        if kept and self.message.endswith(NOTHING_SPAWNED):
+            what = "This one was not spawned" if early else "Nothing else was spawned"
+            they = "1 that was spawned before stays" if kept == 1 else f"{kept:,} that were spawned before stay"
+            self.message = f"{self.message.removesuffix(NOTHING_SPAWNED)}{what}; {they}."
+            self.args = (self.message, *self.args[1:])
 
 
 class SpawnLimitError(SpawnError):
@@ -48,7 +58,7 @@ class SpawnLimitError(SpawnError):
     def __init__(self, limit: str, value: int, attempted: int, root: str) -> None:
         super().__init__(
             f"{limit} allows {value:,} {self._THINGS.get(limit, '')}, and this would be {attempted:,}"
-            f" (root {root}). Nothing was spawned.",
+            f" (root {root}). {NOTHING_SPAWNED}",
             hint=f"Raise {limit} in the job's spawn configuration, or spawn less.",
             limit=limit,
             value=value,

@@ -40,6 +40,10 @@ FROM hammerwork_jobs j WHERE j.id = :id
 SELECT c.child_id FROM hammerwork_spawned_children c
 WHERE c.parent_id = :parent AND c.occurrence = :occurrence AND c.spawn_key = :key
 
+-- name: keys
+-- How many keys a run of a parent has spawned under.
+SELECT COUNT(*) FROM hammerwork_spawned_children c WHERE c.parent_id = :parent AND c.occurrence = :occurrence
+
 -- name: counted
 -- How many descendants a root has, if they are counted, and how many keys a run of a parent has spawned under.
 SELECT (SELECT t.descendants FROM hammerwork_spawn_trees t WHERE t.root_id = :root AND t.occurrence = :occurrence)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli import Job, Worker
+from hammerwork_cli import Job, SpawnConfig, Worker
 from hammerwork_cli.models import new_id
 from tests.runtime.conftest import Stage
 
@@ -53,6 +53,29 @@ def late(context):
 @app.job("both")
 def early(job, context):
     context.spawn(Job("child"), key="k")
+
+
+@app.job("limited")
+def limited(job, context):
+    return [tried(context, Job("child"), key) for key in "abc"]
+
+
+@app.job("no_jobs")
+@app.job("raising")
+def some(job, context):
+    for key in range(job.payload["early"]):
+        context.spawn(Job("child"), key=str(key))
+
+
+@app.spawn("no_jobs")
+def no_jobs(context):
+    return ["text"]
+
+
+@app.spawn("raising")
+async def raising(context):
+    yield Job("child")
+    raise ValueError("half way.")
 
 
 @app.job("again", retry=SOON)
@@ -118,6 +141,37 @@ def test_a_job_and_its_spawn_handler_share_their_keys_and_the_conflict_is_final(
     assert stage.one(parent, "status, attempts") == ("Dead", 1)
     assert "The key 'k' names a child in the queue 'child'" in stage.one(parent, "error_message")
     assert "this one is for the queue 'elsewhere'" in stage.one(parent, "error_message")
+
+
+def test_an_error_of_spawning_says_what_was_spawned_before(stage: Stage, work: Callable[..., None], run: Any) -> None:
+    (parent,) = stage.enqueue(Job("limited", {}).with_spawn_config(SpawnConfig(max_spawn_count=2)))
+    kinds = {"no_jobs": "The spawn handler produced a value of type str as child 0, not a Job."}
+    kinds["raising"] = "The spawn handler failed: ValueError: half way."
+    jobs = {(kind, early): Job(kind, {"early": early}, max_attempts=1) for kind in kinds for early in (0, 1, 3)}
+    lenient = Job("no_jobs", {"early": 2}).with_spawn_config(SpawnConfig(on_error="complete"))
+    stage.enqueue(*jobs.values(), lenient)
+    work("limited", *kinds)
+    limit = f"max_spawn_count allows 2 children of one job, and this would be 3 (root {parent.id})."
+    assert told(stage, parent)[2] == [
+        "SpawnLimitError",
+        f"{limit} This one was not spawned; 2 that were spawned before stay.",
+    ]
+    ends = {
+        0: "Nothing was spawned.",
+        1: "Nothing else was spawned; 1 that was spawned before stays.",
+        3: "Nothing else was spawned; 3 that were spawned before stay.",
+    }
+    for (kind, early), job in jobs.items():
+        assert stage.one(job, "error_message").partition("\n")[0] == f"{kinds[kind]} {ends[early]}"
+        assert len(stage.children(job)) == early
+    assert stage.one(lenient) == "Completed"
+    [(error,)] = stage.database.query(
+        f"SELECT error_message FROM hammerwork_spawn_operations WHERE parent_id = '{lenient.id}'"
+    )
+    assert error == f"{kinds['no_jobs']} Nothing else was spawned; 2 that were spawned before stay."
+    why = run("spawn", "why", jobs["raising", 3].id, url=stage.url).stdout
+    assert "Nothing was spawned" not in why
+    assert ends[3] in " ".join(why.split())
 
 
 def test_over_attempts_the_stored_child_stays_and_is_told_as_it_is(stage: Stage, work: Callable[..., None]) -> None:
