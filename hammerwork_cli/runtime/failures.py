@@ -7,6 +7,7 @@ from typing import Self
 from hammerwork_cli.database.texts import cut
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.queries.claims import End
+from hammerwork_cli.runtime.secrets import masked
 
 STOPPED = "Its worker was stopped."
 
@@ -69,12 +70,12 @@ def is_retryable(error: BaseException) -> bool:
 
 
 def described(error: BaseException) -> str:
-    """An error for a job's row: what, then where, cut to what every database holds."""
+    """An error for a job's row: what, then where, without the worker's password, cut to what every database holds."""
     try:
         text = _described(error)
     except BaseException:  # noqa: BLE001  an error whose text cannot be had, whatever prevents it
         text = type(error).__name__
-    return cleaned(text)
+    return cleaned(masked(text))
 
 
 def _described(error: BaseException) -> str:
@@ -97,9 +98,9 @@ def first_line(error: BaseException) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """The text of an error, whose class may be a handler's."""
+    """The text of an error, whose class may be a handler's, without the worker's password."""
     try:
-        return str(error)
+        return masked(str(error))
     except BaseException:  # noqa: BLE001  whatever its __str__ raises
         return "its text cannot be shown"
 
@@ -107,7 +108,7 @@ def message_of(error: BaseException) -> str:
 def trace_of(error: BaseException) -> str:
     """Where an error arose."""
     try:
-        return "".join(traceback.format_exception(error))
+        return masked("".join(traceback.format_exception(error)))
     except BaseException:  # noqa: BLE001  RecursionError for groups in groups
         return "Its traceback cannot be shown.\n"
 
@@ -119,4 +120,4 @@ def cleaned(text: str) -> str:
 
 def in_ascii(text: str) -> str:
     """Text that every database stores, whatever its character set is; other signs as Python escapes them."""
-    return cleaned(text.encode("ascii", "backslashreplace").decode())
+    return cleaned(masked(text).encode("ascii", "backslashreplace").decode())

@@ -11,9 +11,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hammerwork_cli import app_path
+from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import Ancestry, SpawnConfig
-from hammerwork_cli.runtime import logs, streams
+from hammerwork_cli.runtime import logs, secrets, streams
 from hammerwork_cli.runtime.children import iterable
 from hammerwork_cli.runtime.failures import first_line, is_retryable, message_of, trace_of
 from hammerwork_cli.runtime.handlers import Handlers
@@ -107,6 +108,7 @@ def main(descriptor: int) -> None:
 
 def _begin(pipe: Pipe) -> None:
     number, start = pipe.receive()
+    secrets.keep(DatabaseUrl.parse(start.url))
     streams.tolerate(logs.dropped_note(as_json=start.log is not None and start.log[1]))
     if start.log is not None:
         logs.configure(start.log[0], as_json=start.log[1])

@@ -12,6 +12,7 @@ from typing import TextIO
 
 from hammerwork_cli.models import rfc3339
 from hammerwork_cli.render.text import visible
+from hammerwork_cli.runtime.secrets import masked
 
 LEVELS = {
     "trace": logging.DEBUG,
@@ -90,7 +91,7 @@ class TextLines(logging.Formatter):
             frames = traceback.extract_tb(error.__traceback__)
             place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
             line += f" ({type(error).__name__}: {error}{place})"
-        return visible(line)
+        return visible(masked(line))
 
 
 class JsonLines(logging.Formatter):
@@ -107,7 +108,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             event["error"] = self.formatException(record.exc_info)
-        return json.dumps(event, default=str)
+        return masked(json.dumps(event, default=str))
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -18,6 +18,7 @@ from hammerwork_cli.models import new_id
 from hammerwork_cli.queries import claims, limits, workers
 from hammerwork_cli.queries.claims import End, Ended
 from hammerwork_cli.queries.workers import Pulse, Registration
+from hammerwork_cli.runtime import secrets
 from hammerwork_cli.runtime.claiming import Claiming
 from hammerwork_cli.runtime.connections import Connections, impatient
 from hammerwork_cli.runtime.failures import STOPPED, Failed
@@ -231,6 +232,7 @@ class Worker:
             connections.close()
 
     def _begin(self) -> None:
+        secrets.keep(self.url)
         self._progress = Progress(self.lease)
         self._connections = Connections(
             self.url, 1, self._given_up, impatient(self.url, LOCK_SECONDS), lambda: is_an_outage_for_all

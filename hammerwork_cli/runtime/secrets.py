@@ -1,0 +1,43 @@
+"""The passwords of this process's workers, kept out of their log and of what is written of errors.
+
+A handler's own error may hold the database's URL: one of SQLAlchemy's, say, or one that it makes of a variable.
+"""
+
+import json
+import os
+import re
+
+from hammerwork_cli.database import DatabaseUrl
+
+SHORTEST = 4
+"""Characters of a password that is masked: a shorter one is in too many words."""
+MASK = "***"
+
+_forms: set[str] = set()
+_pattern: re.Pattern[str] | None = None
+
+
+def keep(url: DatabaseUrl) -> None:
+    """Masks the password of a URL from now on."""
+    global _pattern
+    found = {url.password, url.options.get("password")}
+    if url.dialect == "postgresql":
+        found.add(os.environ.get("PGPASSWORD"))
+    for password in found:
+        if password and len(password) >= SHORTEST:
+            # As Python shows a text, as JSON has it, and as it is or is in URLs, whose writers choose what to encode.
+            _forms.update(map(re.escape, (repr(password)[1:-1], json.dumps(password)[1:-1])))
+            _forms.add("".join(map(_character, password)))
+    if _forms:
+        # The longest first: one may be in another.
+        _pattern = re.compile("|".join(sorted(_forms, key=len, reverse=True)))
+
+
+def _character(character: str) -> str:
+    encoded = "".join(f"%{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
+    return f"(?:{re.escape(character)}|(?i:{encoded}){'|[+]' if character == ' ' else ''})"
+
+
+def masked(text: str) -> str:
+    """The text without the passwords."""
+    return text if _pattern is None else _pattern.sub(MASK, text)

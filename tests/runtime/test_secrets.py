@@ -1,0 +1,116 @@
+"""What handlers say of the database's URL: its password is in no log and in no error."""
+
+import contextlib
+import json
+import logging
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from hammerwork_cli import Job, SpawnConfig, Worker
+from hammerwork_cli.database import DatabaseUrl
+from hammerwork_cli.runtime import failures, logs, secrets
+from tests.runtime.conftest import Stage
+from tests.servers import PASSWORD
+
+HANDLERS = """
+import logging
+from hammerwork_cli import Handlers, SpawnHandler
+
+app = Handlers()
+
+def leak(where, payload):
+    logging.getLogger("mine").error("At %s", payload["url"])
+    if where == payload["where"]:
+        try:
+            raise KeyError(payload["password"])
+        except KeyError as error:
+            raise RuntimeError("No table at " + payload["url"]) from error
+
+@app.job("leaks")
+def leaks(job):
+    leak("handler", job.payload)
+
+class Spawner(SpawnHandler):
+    def validate_spawn(self, job, config):
+        leak("validate_spawn", job.payload)
+
+    def spawn_jobs(self, context):
+        self.payload = context.parent_job.payload
+        leak("spawner", self.payload)
+        yield context.parent_job.__class__("other")
+
+    def on_spawn_complete(self, result):
+        leak("on_spawn_complete", self.payload)
+
+app.register_handler("leaks", Spawner())
+"""
+SERVERS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")]
+PLACES = ("handler", "validate_spawn", "spawner", "on_spawn_complete")
+
+
+@pytest.fixture(autouse=True)
+def _no_passwords_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "_forms", set())
+    monkeypatch.setattr(secrets, "_pattern", None)
+
+
+@contextlib.contextmanager
+def the_log_of_a_worker() -> Iterator[None]:
+    """As that of the command line."""
+    ours, mine = logging.getLogger("hammerwork"), logging.getLogger("mine")
+    before = ours.handlers, ours.propagate, ours.level, mine.handlers
+    logs.configure("info", as_json=True)
+    mine.handlers = list(ours.handlers)
+    yield
+    ours.handlers, ours.propagate, ours.level, mine.handlers = before
+    logging.captureWarnings(False)
+
+
+@pytest.mark.parametrize("dialect", SERVERS)
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_errors_and_log_lines_of_handlers_are_written_without_the_password(
+    stage: Stage, isolation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "leaking_app.py").write_text(textwrap.dedent(HANDLERS))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = SpawnConfig(handler="leaks")
+    leaks = [Job("leaks", {"where": place, "url": stage.url, "password": PASSWORD}) for place in PLACES]
+    stage.enqueue(*(job.with_max_attempts(1).with_spawn_config(config) for job in leaks))
+    with the_log_of_a_worker():
+        Worker(stage.queue, "leaking_app:app", drain=True, concurrency=1, isolation=isolation).run()
+    errors = [
+        *stage.database.query("SELECT error_message FROM hammerwork_jobs WHERE error_message IS NOT NULL"),
+        *stage.database.query("SELECT error_message FROM hammerwork_spawn_operations WHERE error_message IS NOT NULL"),
+    ]
+    told = capfd.readouterr().err
+    assert len(errors) >= 3
+    assert "At " in told
+    assert all("***" in error for (error,) in errors)
+    for text in (told, *(error for (error,) in errors)):
+        for form in (PASSWORD, quote(PASSWORD, safe=""), json.dumps(PASSWORD)[1:-1], repr(PASSWORD)[1:-1]):
+            assert form not in text
+
+
+@pytest.mark.parametrize(
+    ("url", "texts"),
+    [
+        ("mysql://me:s3cr%2ft@db/jobs", ["s3cr/t", "s3cr%2Ft", "s3cr%2ft"]),
+        ("postgresql://me@db/jobs?password=p'ss%20word", ["p'ss word", "p'ss%20word", "p'ss+word", "p%27ss%20word"]),
+        ("mysql://me:a%22b%5Cc%C3%A9@db/jobs", ['a"b\\cé', 'a\\"b\\\\c\\u00e9', "a%22b%5Cc%C3%A9"]),
+    ],
+)
+def test_a_password_is_masked_in_each_form(url: str, texts: list[str]) -> None:
+    secrets.keep(DatabaseUrl.parse(url))
+    for text in texts:
+        assert secrets.masked(f"-{text}-") == "-***-"
+        assert text not in failures.described(ValueError(text))
+
+
+def test_a_password_of_three_characters_and_none_leave_texts_as_they_are() -> None:
+    secrets.keep(DatabaseUrl.parse("mysql://me:abc@db/jobs"))
+    secrets.keep(DatabaseUrl.parse("sqlite:///jobs.db"))
+    assert secrets.masked("abcabc ") == "abcabc "
