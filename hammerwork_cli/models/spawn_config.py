@@ -17,6 +17,11 @@ def _whole(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
+def _stored_whole(value: object) -> int | None:
+    # MySQL proper keeps whole numbers of more than 64 bits as floats.
+    return int(value) if isinstance(value, float) and value >= 2**63 and value.is_integer() else _whole(value)
+
+
 def _flag(value: object, default: bool) -> bool:
     return value if isinstance(value, bool) else default
 
@@ -105,18 +110,18 @@ class SpawnConfig:
 
         return cls(
             handler=text("handler"),
-            max_spawn_count=_whole(stored.get("max_spawn_count")),
+            max_spawn_count=_stored_whole(stored.get("max_spawn_count")),
             inherit_priority=_flag(stored.get("inherit_priority"), True),
             inherit_queue=_flag(stored.get("inherit_queue"), False),
             inherit_retry_strategy=_flag(stored.get("inherit_retry_strategy"), True),
             inherit_timeout=_flag(stored.get("inherit_timeout"), False),
             inherit_trace_context=_flag(stored.get("inherit_trace_context"), True),
             spawn_delay=_delay(stored.get("spawn_delay_ms")),
-            batch_size=_whole(stored.get("batch_size")) or None,
+            batch_size=_stored_whole(stored.get("batch_size")) or None,
             operation_id=text("operation_id"),
             metadata=stored.get("metadata"),
-            max_depth=_whole(stored.get("max_depth")),
-            max_descendants=_whole(stored.get("max_descendants")),
+            max_depth=_stored_whole(stored.get("max_depth")),
+            max_descendants=_stored_whole(stored.get("max_descendants")),
             on_error=stored["on_error"] if stored.get("on_error") in ON_ERROR else None,
             extra={key: value for key, value in stored.items() if key not in STORED_KEYS},
         )

@@ -22,7 +22,7 @@ def test_every_part_measures_something(dialect: str, new_database: Callable[...,
         env={**os.environ, **server},
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -1,5 +1,6 @@
 """The spawn configuration: built step by step, stored, read."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -86,6 +87,15 @@ def test_a_delay_is_stored_in_milliseconds_and_one_out_of_range_reads_as_none():
         parsed = SpawnConfig.parse({"spawn_delay_ms": stored})
         assert parsed is not None
         assert parsed.spawn_delay is None
+
+
+def test_limits_beyond_64_bits_are_read_as_mysql_stores_them_and_fractions_are_none():
+    for stored, limit in ((1e30, int(1e30)), (2.0**63, 2**63), (1.5, None), (3.0, None), (float("inf"), None)):
+        parsed = SpawnConfig.parse(json.dumps({"max_descendants": stored}))
+        assert parsed is not None
+        assert parsed.max_descendants == limit
+    with pytest.raises(UsageError):
+        SpawnConfig(max_descendants=1e30)  # type: ignore[arg-type]
 
 
 def test_unknown_keys_are_kept():
