@@ -602,9 +602,9 @@ def test_a_worker_that_ends_at_once_gives_its_jobs_back(stage: Stage, app: Handl
     assert sum(row[0] for row in stage.rows("attempts")) == 1
 
 
-def test_without_our_tables_a_worker_says_what_to_do(url: str, app: Handlers) -> None:
+def test_without_our_tables_a_worker_says_what_to_do(empty_database: Database, app: Handlers) -> None:
     with pytest.raises(MissingTablesError):
-        Worker(url, app).run()
+        Worker(empty_database.url, app).run()
 
 
 def test_a_worker_without_a_queue_says_so(sqlite_url: str) -> None:

@@ -11,7 +11,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AccessDeniedError, ConfigError, DatabaseError, RefusedValueError
 from hammerwork_cli.queries import claims
 from hammerwork_cli.queries.claims import End, Ended, Settled
-from hammerwork_cli.runtime import writing
+from hammerwork_cli.runtime import claiming, writing
 from tests.runtime.conftest import Crew, Stage, until
 
 SQLITE = pytest.mark.parametrize("dialect", [pytest.param("sqlite", marks=pytest.mark.sqlite)])
@@ -135,4 +135,29 @@ def test_a_job_that_alone_meets_an_error_for_longer_than_a_lease_ends_with_it_an
         f"The database does not take what became of the job. {UNKNOWN}",
     )
     until(lambda: stage.one(last) == "Completed")
+    assert set(crew.runs.values()) == {1}
+
+
+@SQLITE
+def test_a_worker_that_can_write_no_end_takes_no_more_jobs_after_a_while(
+    stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.enqueue(*(Job("counted").with_max_attempts(1) for _ in range(200)))
+    settle, broken = claims.settle, [True]
+
+    def failing(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
+        if broken:
+            raise DatabaseError(UNKNOWN)
+        return settle(database, ended, now)
+
+    monkeypatch.setattr(claims, "settle", failing)
+    monkeypatch.setattr(claiming, "MOST_HELD_UP", 10)
+    monkeypatch.setattr(claiming, "MOST_PREFETCHED", 20)
+    crew.begin(concurrency=1)
+    until(lambda: len(crew.runs) >= 10)
+    crew.beat(6)
+    assert stage.rows(where="status = 'Pending'")
+    assert not stage.rows(where="status = 'Dead'")
+    broken.clear()
+    until(lambda: len(stage.rows(where="status = 'Completed'")) == 200)
     assert set(crew.runs.values()) == {1}
