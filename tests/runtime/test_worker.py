@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hammerwork_cli import Handlers, Job, JobPriority, RetryStrategy, Worker
-from hammerwork_cli.database import connect
+from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import MissingTablesError, UsageError
 from hammerwork_cli.queries import claims, limits, queues, workers
 from hammerwork_cli.queries.claims import End, Ended
