@@ -20,6 +20,7 @@ from hammerwork_cli.errors import (
     UnreachableError,
 )
 from hammerwork_cli.runtime.faults import is_an_outage
+from hammerwork_cli.runtime.outages import Outages, Trouble
 
 Result = TypeVar("Result")
 Passes = Callable[[HammerworkError], bool]
@@ -85,6 +86,7 @@ class Connections:
     ) -> None:
         self.url = DatabaseUrl.parse(url) if isinstance(url, str) else url
         self.timeouts = timeouts
+        self.outages = Outages()
         self._size, self._passes = size, passes
         self._begin(given_up or threading.Event())
 
@@ -129,10 +131,11 @@ class Connections:
         """
         self._begin_anew_after_a_fork()
         began, tries, passes = time.monotonic(), 0, None
+        trouble = Trouble(self.outages, shared=True)
         give_up = None if patience is None else began + patience
         while True:
             try:
-                return self._once(unit, give_up)
+                result = self._once(unit, give_up)
             except _NoPlaceError:
                 raise
             except HammerworkError as error:
@@ -141,11 +144,22 @@ class Connections:
                 ended = self.given_up.is_set() or (give_up is not None and time.monotonic() >= give_up) or over()
                 if ended or not passes(error):
                     raise
-                if tries == 1 or tries % 10 == 0:
-                    log.warning("%s Trying again.", error.message)
                 # The first time at once: a connection may have been closed long ago by a server that is up again.
-                if tries > 1 or not isinstance(error, ConnectionLostError):
+                if tries == 1 and isinstance(error, ConnectionLostError):
+                    log.debug("%s Trying again.", error.message)
+                else:
+                    self._say(error, tries, trouble)
                     self.given_up.wait(random.uniform(0, min(LONGEST_PAUSE, 0.05 * 2 ** min(tries, 10))))  # noqa: S311
+            else:
+                trouble.over()
+                return result
+
+    @staticmethod
+    def _say(error: HammerworkError, tries: int, trouble: Trouble) -> None:
+        if not isinstance(error, RetryableError):
+            trouble.failed(f"{error.message} Trying again.")
+        elif tries == 1 or tries % 10 == 0:
+            log.warning("%s Trying again.", error.message)
 
     def _once(self, unit: Callable[[Database], Result], give_up: float | None) -> Result:
         with self._place(give_up):

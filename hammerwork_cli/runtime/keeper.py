@@ -12,6 +12,7 @@ from hammerwork_cli.queries.doctor import Doctor
 from hammerwork_cli.queries.workers import Registration
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.lease import Lease, Observer
+from hammerwork_cli.runtime.outages import Trouble
 from hammerwork_cli.runtime.pulse import ServerClock, beat_interval
 
 PATIENCE_OF_KEEPER = Timeouts(lock=2.0)
@@ -54,28 +55,41 @@ class Keeper(threading.Thread):
         self._sweep_after: str | None = None
         self._next_sweep = 0.0
         self._mended = 0  # by the present sweep
+        self._trouble = Trouble(connections.outages)
 
     def run(self) -> None:
         """Does its duties until it is stopped, whatever happens."""
+        # The sweep comes first: a worker that drains its queues waits for the first look at lost workers.
+        duties = {
+            "Sweeping the queues": self._sweep,
+            "Looking for lost workers": self._rescue,
+            "Taking requests to spawn": self._take_requests,
+        }
         while not self.stopped.is_set():
             began = time.monotonic()
-            # The sweep comes first: a worker that drains its queues waits for the first look at lost workers.
-            for duty in (self._sweep, self._rescue, self._take_requests):
-                self._do(duty)
+            done = [self._do(name, duty) for name, duty in duties.items()]
+            if trouble := next(filter(None, done), None):
+                self._trouble.failed(trouble)
+            elif None not in done:
+                self._trouble.over()
             self.stopped.wait(began + self.interval - time.monotonic())
 
-    def _do(self, duty: Callable[[Database], None]) -> None:
+    def _do(self, name: str, duty: Callable[[Database], None]) -> str | None:
+        """What is to be said of its failure: an empty text where it was done, nothing where it waits."""
         if self.connections.given_up.is_set() or self.stopped.is_set():
-            return
+            return None
         try:
             # One try: the next round comes soon, and other duties wait.
             self.connections.run(duty, patience=0)
         except RetryableError as error:
-            log.debug("A duty waits: %s", error.message)
+            log.debug("%s waits: %s", name, error.message)
+            return None
         except HammerworkError as error:
-            log.warning("A duty failed and is tried again: %s", error.message)
+            return f"{name} failed and is tried again: {error.message}"
         except Exception:
-            log.exception("A duty failed and is tried again.")
+            log.exception("%s failed and is tried again.", name)
+            return None
+        return ""
 
     def _rescue(self, database: Database) -> None:
         heartbeats = [*workers.heartbeats(database), *workers.holders(database)]

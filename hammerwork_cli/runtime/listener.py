@@ -9,6 +9,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.queries.notices import CHANNEL
 from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.outages import Trouble
 
 LISTEN_SECONDS = 0.2
 """Between looks whether it is to stop."""
@@ -32,6 +33,7 @@ class Listener(threading.Thread):
         self._queues = frozenset(queues)
         self._listening: Database | None = None
         self._hears = True
+        self._trouble = Trouble(connections.outages)
 
     def run(self) -> None:
         """Listens until it is stopped, or until it finds that nothing is to be heard."""
@@ -40,10 +42,13 @@ class Listener(threading.Thread):
             try:
                 self.connections.run(partial(self._listen, seconds=LISTEN_SECONDS), patience=0)
                 pause = 0.1
+                self._trouble.over()
             except Exception as error:
                 if self.connections.given_up.is_set():
                     return
-                if not isinstance(error, HammerworkError):
+                if isinstance(error, HammerworkError):
+                    self._trouble.failed(f"Listening for new jobs failed: {error.message}")
+                else:
                     log.exception("Listening for new jobs failed.")
                 self.stopped.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)

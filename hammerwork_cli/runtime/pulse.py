@@ -13,6 +13,7 @@ from hammerwork_cli.queries import workers
 from hammerwork_cli.queries.workers import Pulse, Registration
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.lease import Lease
+from hammerwork_cli.runtime.outages import Trouble
 
 SLOWEST_BEAT = 3.0
 LONGEST_PAUSE = 1.0
@@ -82,7 +83,7 @@ class Heart(threading.Thread):
         self.interval = beat_interval(worker.lease)
         self.stopped = threading.Event()  # set by the worker when it ends
         self._told: str | None = None
-        self._failures = 0
+        self._trouble = Trouble(connections.outages)
 
     def run(self) -> None:
         """Beats until it is stopped, whatever happens."""
@@ -99,17 +100,16 @@ class Heart(threading.Thread):
                 self.stopped.wait(began + self.interval - time.monotonic())
 
     def _failed(self, error: Exception) -> None:
-        self._failures += 1
-        if not isinstance(error, HammerworkError):
+        if isinstance(error, HammerworkError):
+            self._trouble.failed(f"The heartbeat failed: {error.message}")
+        else:
             log.exception("The heartbeat failed.")
-        elif self._failures == 1 or self._failures % 10 == 0:
-            log.warning("The heartbeat failed: %s", error.message)
 
     def _beat(self, sent: float) -> None:
         # One try: the next one comes soon enough, with a pulse of its own.
         answer = self.connections.run(self._say, patience=0)
         self.lease.renew(sent, time.monotonic(), was_lost=answer.was_lost)
-        self._failures = 0
+        self._trouble.over()
         self.clock.set(answer.now)
         if answer.was_lost:
             log.warning("Other workers took this worker for lost, and its jobs from it. It is back.")

@@ -30,6 +30,7 @@ from hammerwork_cli.runtime.lease import Lease
 from hammerwork_cli.runtime.listener import Listener
 from hammerwork_cli.runtime.loading import load_handlers
 from hammerwork_cli.runtime.memory import memory
+from hammerwork_cli.runtime.outages import Outages, Trouble
 from hammerwork_cli.runtime.pulse import Heart, ServerClock, timeouts_of_heartbeat
 from hammerwork_cli.runtime.queue import Queue
 from hammerwork_cli.runtime.retry import RetryStrategy
@@ -249,6 +250,10 @@ class Worker:
         for_listener = Connections(self.url, 1, self._given_up)
         for_handlers = Queue.of_worker(self.url)
         self._others = [for_heart, for_keeper, for_listener, for_handlers.connections]
+        outages = Outages()
+        for connections in (self._connections, self._pool, *self._others):
+            connections.outages = outages
+        self._trouble = Trouble(outages)
         self._connections.run(self._look, patience=0)
         handlers = self.handlers
         if self.isolation == "process" and self.named is not None:
@@ -352,17 +357,19 @@ class Worker:
                 if self._turn():
                     return
                 troubled = 0
+                if self._is_held():
+                    self._trouble.over()
             except Exception as error:  # noqa: BLE001  it ends only when it is told to
                 troubled += 1
-                self._say_trouble(error, troubled)
+                self._say_trouble(error)
                 self._given_up.wait(min(LONGEST_PAUSE, 0.1 * 2 ** min(troubled, 10)))
         self._leave_at_once()
 
-    def _say_trouble(self, error: Exception, times: int) -> None:
-        if not isinstance(error, DatabaseError):
+    def _say_trouble(self, error: Exception) -> None:
+        if isinstance(error, DatabaseError):
+            self._trouble.failed(f"{error.message} The worker waits and tries again.", logging.ERROR)
+        else:
             log.exception("An error of the worker itself. It goes on.")
-        elif times == 1 or times % 10 == 0:
-            log.error("%s The worker waits and tries again.", error.message)
 
     def _turn(self) -> bool:
         """Writes, claims, waits; whether there is nothing left to do."""

@@ -110,6 +110,29 @@ def test_after_an_outage_longer_than_the_lease_nobody_counts_as_lost_and_no_job_
     assert stage.rows("attempts, claim_losses") == [(1, None)] * len(jobs)
 
 
+def test_the_log_says_that_a_database_that_was_away_answers_again(
+    place: Place, stage: Stage, crew: Crew, caplog: pytest.LogCaptureFixture
+) -> None:
+    (job,) = stage.enqueue(Job("held"))
+    crew.begin(lease=LEASE)
+    until(lambda: crew.runs[job.id])
+    stage.close()
+    with place.outage():
+        until(lambda: caplog.text.count("The heartbeat failed: ") >= 2)
+        assert "answers again" not in caplog.text
+    stage.database = connect(place.url)
+    crew.beat(8)
+    until(
+        lambda: _last(caplog.messages, "The database answers again, after ") > _last(caplog.messages, "eartbeat failed")
+    )
+    crew.go_on.set()
+    until(lambda: stage.one(job) == "Completed")
+
+
+def _last(messages: list[str], words: str) -> int:
+    return max((number for number, message in enumerate(messages) if words in message), default=-1)
+
+
 class Faults:
     """What an administrator, or a full disk, does to a worker's connections."""
 

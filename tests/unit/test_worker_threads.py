@@ -19,6 +19,7 @@ from hammerwork_cli.runtime.claiming import EAGER_PAUSE, Claiming
 from hammerwork_cli.runtime.keeper import Keeper
 from hammerwork_cli.runtime.lease import Lease
 from hammerwork_cli.runtime.listener import LONGEST_PAUSE, Listener
+from hammerwork_cli.runtime.outages import Outages, Trouble
 from hammerwork_cli.runtime.pulse import Heart, ServerClock, beat_interval
 from hammerwork_cli.runtime.slots import Slots
 from tests.unit.test_slots import claimed
@@ -31,6 +32,7 @@ class Line:
 
     def __init__(self, answer: Callable[[], Any]) -> None:
         self.given_up = threading.Event()
+        self.outages = Outages()
         self.patience: set[float | None] = set()
         self._answer = answer
 
@@ -112,7 +114,44 @@ def test_of_an_outage_the_first_heartbeat_that_fails_is_told_and_each_tenth(capl
         for _ in range(21):
             beating._failed(UnreachableError("The server is away."))
         beating._beat(0.0)
-    assert caplog.messages == ["The heartbeat failed: The server is away."] * 6
+    told = [*["The heartbeat failed: The server is away."] * 3, "The database answers again, after 0.0 s."]
+    assert caplog.messages == told * 2
+
+
+def test_of_several_threads_that_meet_an_outage_one_says_that_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    outages = Outages()
+    threads = [Trouble(outages, shared=True) for _ in range(4)]
+    for _ in range(12):
+        for thread in threads:
+            thread.failed("The server is away. Trying again.")
+    for thread in threads:
+        thread.over()
+    assert caplog.messages == ["The server is away. Trying again.", "The database answers again, after 0.0 s."]
+    caplog.clear()
+    threads[0].failed("The server is away. Trying again.")
+    threads[0].over()
+    threads[0].over()
+    assert len(caplog.messages) == 2, "and of the next outage again"
+
+
+def test_a_keeper_says_once_an_outage_which_duty_fails(caplog: pytest.LogCaptureFixture) -> None:
+    answers: Any = iter([*[UnreachableError("The server is away.")] * 27, *[None] * 3])
+
+    def answer() -> None:
+        if (found := next(answers)) is not None:
+            raise found
+
+    line: Any = Line(answer)
+    registration: Any = SimpleNamespace(id="w", lease=60.0)
+    lease: Any = Lease(60.0, 0.0)
+    keeper = Keeper(line, registration, lease, ServerClock(), take_requests=lambda _: None, wake=lambda: None)
+    stopped: Any = Waits(10)
+    keeper.stopped = stopped
+    keeper.run()
+    assert caplog.messages == [
+        "Sweeping the queues failed and is tried again: The server is away.",
+        "The database answers again, after 0.0 s.",
+    ]
 
 
 def test_a_listener_without_a_connection_tries_again_after_ever_longer_pauses() -> None:
