@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from hammerwork_cli import config
 from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database, DatabaseUrl, connect
 from hammerwork_cli.errors import ConfigError, DeclinedError, UsageError
+
+if TYPE_CHECKING:
+    from hammerwork_cli.database.stalls import Stalls
 
 Model = TypeVar("Model")
 Record = dict[str, Any]
@@ -22,6 +25,7 @@ class Context:
 
     Attributes:
         options: the options that every verb takes, as far as they were given.
+        aside: what notes go through while something is drawn on stderr.
         speaks_json: whether JSON was asked for, so that stderr holds nothing but an error, which is JSON too.
     """
 
@@ -33,7 +37,9 @@ class Context:
         self.stderr = stderr or sys.stderr
         self.options: dict[str, Any] = {}
         self.speaks_json = False
+        self.aside: Callable[[str], None] | None = None
         self._databases: list[Database] = []
+        self._stalls: list[Stalls] = []
 
     # Settings.
 
@@ -68,21 +74,34 @@ class Context:
         self.note(f"No database is configured: using the embedded {path}")
         return DatabaseUrl.of_file(path)
 
-    def database(self, *, create: bool = False) -> Database:
+    def database(self, *, create: bool = False, changes: bool = False) -> Database:
         """Opens the configured database; it is closed when the command ends.
 
         Args:
             create: an SQLite file that does not exist is made.
+            changes: something is to be changed there; when that takes long, it is told why.
         """
         url = self.url()
         if url.path is not None:
             _prepare_file(url.path, create)
         database = connect(url)
         self._databases.append(database)
+        if changes and not self.is_quiet:
+            from hammerwork_cli.database.stalls import Stalls
+
+            self._stalls.append(Stalls(database, self._note_stall))
         return database
+
+    def _note_stall(self, seconds: float) -> None:
+        self.note(
+            f"The database has been at one statement for {seconds:,.0f} s: as a rule it waits for a lock that another "
+            "session holds. Ctrl-C gives it up."
+        )
 
     def close(self) -> None:
         """Closes what the command opened."""
+        for stalls in self._stalls:
+            stalls.close()
         for database in self._databases:
             database.close()
 
@@ -158,6 +177,9 @@ class Context:
 
     def tell(self, text: str) -> None:
         """Writes a sentence to stderr, broken between words where a terminal is too narrow for it."""
+        if self.aside is not None:
+            self.aside(text)
+            return
         if self.stderr.isatty():
             from hammerwork_cli.render.text import fitted
 

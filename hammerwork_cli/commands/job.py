@@ -211,7 +211,7 @@ def enqueue(
         trace_id=trace_id,
         correlation_id=correlation_id,
     )
-    database = context.database()
+    database = context.database(changes=True)
     job.created_at = now = context.now(database)
     job.scheduled_at = read.start_time(now, delay, at)
     parents = dict.fromkeys(jobs.resolve(database, word) for value in depends_on or () for word in value.split(","))

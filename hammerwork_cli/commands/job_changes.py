@@ -220,7 +220,7 @@ def _carry_out(
     """Changes jobs that are not archived: those in ``takes``, of a tree in ``below``, unless statuses are asked for."""
     chosen = which.filter(change, FAILURES if failed else ())
     chosen = replace(chosen, statuses=chosen.statuses or tuple(sorted(takes)), unarchived=True)
-    wanted, database = subtree.statuses(change, below), context.database()
+    wanted, database = subtree.statuses(change, below), context.database(changes=True)
     change.now = context.now(database)
     selection = which.selection(database, chosen, change.now, filtered=failed, below=wanted)
     carry_out(context, database, selection, change, manner)
@@ -249,7 +249,7 @@ def delete(
     context: Context = ctx.obj
     change = Delete(context.now(), force=force)
     lengths = [age(older_than)] if older_than is not None else []
-    chosen, database = which.filter(change), context.database()
+    chosen, database = which.filter(change), context.database(changes=True)
     change.now = context.now(database)
     chosen = replace(chosen, ended_before=_earliest(change.now, lengths))
     selection = which.selection(database, chosen, change.now, filtered=older_than is not None)
@@ -294,7 +294,7 @@ def purge(
         raise UsageError("Which finished jobs?", hint="Add --completed, --dead, --failed, --timed-out or --all.")
     lengths = [age(older_than)] if older_than is not None else []
     lengths += [duration(f"{older_than_days:.3f}d")] if older_than_days is not None else []
-    database = context.database()
+    database = context.database(changes=True)
     change, manner = Delete(context.now(database)), Manner(shown.PURGE, consent)
     chosen = JobFilter(queue=queue, statuses=tuple(sorted(wanted)), ended_before=_earliest(change.now, lengths))
     carry_out(context, database, Chosen(chosen), change, manner)

@@ -23,4 +23,8 @@ def progress_bar(context: Context) -> Iterator[Callable[[str, int, int], None]]:
         def report(what: str, done: int, total: int) -> None:
             progress.update(task, description=what, completed=done, total=total)
 
-        yield report
+        context.aside = lambda text: console.print(text, markup=False, highlight=False)
+        try:
+            yield report
+        finally:
+            context.aside = None

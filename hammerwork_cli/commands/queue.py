@@ -204,7 +204,7 @@ def pause(
       hammerwork queue pause --all --yes
     """
     context: Context = ctx.obj
-    database = context.database()
+    database = context.database(changes=True)
     now = context.now(database)
     wanted = _several(names, named, every, lambda: [str(state.name) for state in queues.states(database, now=now)])
     before = queues.foresee(database, wanted, paused=True)
@@ -236,7 +236,7 @@ def resume(
       hammerwork queue resume --all --yes
     """
     context: Context = ctx.obj
-    database = context.database()
+    database = context.database(changes=True)
     wanted = _several(names, named, every, lambda: [found.queue for found in queues.all_paused(database)])
     before = queues.foresee(database, wanted, paused=False)
     if every and not dry_run:
@@ -270,7 +270,7 @@ def clear(
       hammerwork queue clear mail --yes
     """
     context: Context = ctx.obj
-    name, database = _required(_one(queue, named)), context.database()
+    name, database = _required(_one(queue, named)), context.database(changes=True)
     chosen = JobFilter(queue=name, statuses=tuple(sorted(WAITING)) if pending_only else ())
     if not queues.has_jobs(database, name) and not queues.all_paused(database, name):
         context.note(views.stranger_text(name))

@@ -80,7 +80,7 @@ def again(
         "spawn_delay_ms": round(duration(spawn_delay).total_seconds() * 1000) if spawn_delay else None,
         "batch_size": batch_size,
     }
-    database = context.database()
+    database = context.database(changes=True)
     parent = jobs.resolve(database, job)
     config = _config(spawn_requests.stored_config(database, parent), given, spawn_config, inherit)
     named = _name(handler)

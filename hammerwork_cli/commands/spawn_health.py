@@ -197,7 +197,7 @@ def doctor(
 
     context: Context = ctx.obj
     length = age(older_than) if older_than is not None else None
-    database = context.database()
+    database = context.database(changes=fix)
     now = context.now(database)
     lost_before = before(now, length) if length is not None else None
     healer = Doctor(database, now=now, queue=queue, lost_before=lost_before, examples=examples)

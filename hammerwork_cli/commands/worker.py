@@ -188,7 +188,7 @@ def restart(ctx: typer.Context, asking: Asking) -> None:
 
 
 def _ask(context: Context, request: str, asking: Asking) -> None:
-    database = context.database()
+    database = context.database(changes=True)
     found = [workers.with_jobs(database, one)[0] for one in asking.workers(database)]
     silent = asking.silent(database)
     asked = [AskedWorker(worker, request, asking.dry_run) for worker in found]

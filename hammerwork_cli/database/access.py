@@ -64,6 +64,7 @@ class Database:
         timeouts: how long it waits.
         give_up: by the monotonic clock; a transaction that is lost after that is not tried again.
         executed: statements sent so far, for tests and ``--debug``.
+        busy_since: when the statement was sent that has not been answered yet, by the monotonic clock.
     """
 
     dialect: ClassVar[str]
@@ -89,6 +90,7 @@ class Database:
         self.timeouts = timeouts
         self.give_up: float | None = None
         self.executed = 0
+        self.busy_since: float | None = None
         self._in_transaction = False
         with self._translated():
             self._connection: Any = self._connect()
@@ -363,6 +365,7 @@ class Database:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
+        self.busy_since = time.monotonic()
         try:
             yield
         except Exception as error:
@@ -373,6 +376,8 @@ class Database:
                 self._in_transaction = False
             # The driver's own error can hold the connection string, so it is not chained.
             raise ours from None
+        finally:
+            self.busy_since = None
 
 
 def _pause(attempt: int) -> None:
