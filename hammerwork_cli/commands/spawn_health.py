@@ -205,9 +205,9 @@ def doctor(
     if fix and not dry_run and any(finding.mendable for finding in found):
         _consent(context, found, yes=yes, form=form)
         found = healer.mend(found)
-        _show(context, found, form, remedy=None)
+        _show(context, found, form, remedy=None, strict=strict)
     else:
-        _show(context, found, form, remedy=_fixing(older_than, queue))
+        _show(context, found, form, remedy=_fixing(older_than, queue), strict=strict)
     _note_running(context, healer)
     if any(finding.left and (strict or not finding.is_note) for finding in found):
         raise typer.Exit(ANSWER_IS_NO)
@@ -232,9 +232,10 @@ def _fixing(older_than: str | None, queue: str | None) -> str:
     return " ".join(["hammerwork spawn doctor", *words, "--fix"])
 
 
-def _show(context: Context, found: "Sequence[Finding]", form: Format, *, remedy: str | None) -> None:
+def _show(context: Context, found: "Sequence[Finding]", form: Format, *, remedy: str | None, strict: bool) -> None:
     """Shows what is wrong and the command against it; without one, what has been mended."""
     from hammerwork_cli.render import health_views
+    from hammerwork_cli.render.text import plural
 
     if form != Format.TABLE:
         context.data([health_views.finding_record(finding) for finding in found], form, health_views.FINDING_KEYS)
@@ -244,7 +245,12 @@ def _show(context: Context, found: "Sequence[Finding]", form: Format, *, remedy:
         context.text(health_views.mended_text(found, **style))
     else:
         context.text(health_views.findings_text(found, remedy, **style))
-    if not any(finding.left for finding in found if not finding.is_note):
+    if any(finding.left for finding in found if not finding.is_note):
+        return
+    notes = sum(finding.left > 0 for finding in found)
+    if strict and notes:
+        context.note(f"Nothing is wrong, but --strict counts {plural(notes, 'note')} as well: exit code 1.")
+    else:
         context.note("Nothing is wrong any more." if remedy is None else "Nothing is wrong.")
 
 

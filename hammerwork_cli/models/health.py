@@ -93,6 +93,10 @@ class Finding:
         return self.kind in NOTES
 
 
+LIMITS = ("max_spawn_count", "max_depth", "max_descendants")
+"""Limits of spawning; their errors begin with their names."""
+
+
 class HoldReason(StrEnum):
     """Why a waiting job does not run."""
 
@@ -183,6 +187,12 @@ class FailedJob:
     path: tuple[TreeNode, ...]
 
 
+def limit_of(error: str | None) -> str | None:
+    """The name of the limit of spawning that an error is of."""
+    words = (error or "").split(maxsplit=2)
+    return words[0] if words[1:2] == ["allows"] and words[0] in LIMITS else None
+
+
 @dataclass(slots=True)
 class FailureGroup:
     """Jobs that failed with what is the same error but for ids and numbers.
@@ -203,6 +213,11 @@ class FailureGroup:
     def total(self) -> int:
         """How many there are."""
         return self.statuses.total
+
+    @property
+    def limit(self) -> str | None:
+        """The limit of spawning that they met: without another one, another attempt meets it again."""
+        return limit_of(self.error)
 
 
 @dataclass(frozen=True, slots=True)

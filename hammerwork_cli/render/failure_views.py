@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from hammerwork_cli.models import FAILURES, TreeNode
-from hammerwork_cli.models.health import Diagnosis, FailedJob, FailureGroup, Hold, HoldReason
+from hammerwork_cli.models.health import Diagnosis, FailedJob, FailureGroup, Hold, HoldReason, limit_of
 from hammerwork_cli.render import delay_views
 from hammerwork_cli.render.colour import paint, paint_status
 from hammerwork_cli.render.text import TIMES, count, plural, short_id, shorten, status_word, statuses, visible
@@ -89,8 +89,8 @@ def _hold_record(hold: Hold, nodes: dict[str, TreeNode]) -> Record:
 def next_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
     """What to type next."""
     above = [failed.job for failed in diagnosis.above[:3]]
-    commands = [f"hammerwork job {'show' if job.archived_at else 'retry'} {short_id(job.id)}" for job in above]
-    if any(group.archived < group.total for group in diagnosis.groups):
+    commands = [f"hammerwork job {'retry' if _is_retried(job) else 'show'} {short_id(job.id)}" for job in above]
+    if any(group.archived < group.total and not group.limit for group in diagnosis.groups):
         commands.append(f"hammerwork job retry {short_id(diagnosis.job.id)} --tree --only failed")
     if diagnosis.groups:
         commands.append(f"hammerwork job show {short_id(diagnosis.groups[0].jobs[0].job.id)}")
@@ -100,6 +100,11 @@ def next_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
     commands += [f"hammerwork job cancel {short_id(job)}" for job in missing[:3]]
     commands += delay_views.delay_commands(diagnosis, now)
     return list(dict.fromkeys(commands or _patience(diagnosis, now)))
+
+
+def _is_retried(job: TreeNode) -> bool:
+    """Whether that may help."""
+    return job.archived_at is None and limit_of(job.error) is None
 
 
 def _patience(diagnosis: Diagnosis, now: datetime) -> list[str]:
@@ -130,7 +135,8 @@ def diagnosis_text(
         yield from draw.group(group)
     if diagnosis.consequences:
         yield ""
-        yield f"{count(diagnosis.consequences)} more failed above these, or because of others."
+        others = " of these" if diagnosis.groups else " of others"
+        yield f"{plural(diagnosis.consequences, 'more job')} failed because{others}."
     yield from draw.above(diagnosis)
     yield from draw.holds(diagnosis, limit)
     yield from draw.delays(diagnosis, limit)
@@ -175,6 +181,12 @@ class _Drawing:
             yield f"  {self.ellipsis} {count(group.total - len(group.jobs))} more"
         if group.archived:
             yield f"  {count(group.archived)} of them archived: what has been archived is not retried"
+        if group.limit:
+            where = "of the job" if group.limit == "max_spawn_count" else "of the topmost job"
+            yield (
+                f"  A retry would meet {group.limit} again. Enqueue anew with a higher one in the spawn configuration "
+                f"{where}{' (hammerwork job enqueue --max-spawn-count)' * (group.limit == 'max_spawn_count')}."
+            )
 
     def _failed(self, jobs: list[FailedJob]) -> Iterator[str]:
         for failed in jobs:
@@ -209,13 +221,15 @@ class _Drawing:
         one = len(diagnosis.holds) == 1
         of_them = " and" if one else f", {count(stuck)} of them"
         as_it_is = "as it is" if stuck == 1 else "as they are"
-        never = f"{of_them} can never run {as_it_is}" if stuck else ""
+        never = f"{of_them} cannot run {as_it_is}" if stuck else ""
         wait = "waits" if one else "wait"
         yield paint(f"{plural(len(diagnosis.holds), 'job')} {wait} for others{never}", "bold", self.colour)
         for hold in diagnosis.holds[:limit]:
             yield shorten(f"  {hold_text(hold, diagnosis.nodes)}", self.width, self.ellipsis)
         if len(diagnosis.holds) > limit:
             yield f"  {self.ellipsis} {count(len(diagnosis.holds) - limit)} more"
+        if any(hold.reason == HoldReason.NOT_RELEASED for hold in diagnosis.holds):
+            yield "  hammerwork spawn doctor --fix releases what was not; what waits for that goes on then."
 
     def delays(self, diagnosis: Diagnosis, limit: int) -> Iterator[str]:
         for heading, lines in self.lines.sections(diagnosis.delays, limit):
@@ -236,7 +250,7 @@ _REASONS = {
     HoldReason.PARENT_FAILED: "can never run: it depends on",
     HoldReason.PARENT_MISSING: "can never run: it depends on",
     HoldReason.NOT_RELEASED: "was not released, although all it depends on has ended:",
-    HoldReason.STUCK_ABOVE: "can never run: it waits for a job that cannot,",
+    HoldReason.STUCK_ABOVE: "cannot run before this can:",
 }
 
 

@@ -1,5 +1,6 @@
 """What ``spawn doctor`` shows."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -147,7 +148,7 @@ def findings_text(
         yield paint(f"{'Note: ' * finding.is_note}{_title(finding, finding.jobs)}", shade, colour)
         yield f"  {words.what}"
         yield from (shorten(f"    {line}", width) for line in _examples(finding, words))
-        yield f"  {f'--fix {words.remedy}.' if finding.mendable else words.remedy}"
+        yield f"  {f'--fix {words.remedy}.' if finding.mendable else _remedy(finding)}"
     mendable = sum(finding.jobs for finding in findings if finding.mendable)
     if mendable:
         yield ""
@@ -167,7 +168,7 @@ def mended_text(findings: Sequence[Finding], *, width: int | None = None, colour
         words = WORDS[finding.kind]
         yield paint(f"{'Note:' if finding.is_note else 'Left'} {_title(finding, finding.left)}", "bold", colour)
         yield from (shorten(f"    {line}", width) for line in _examples(finding, words))
-        yield f"  {f'{words.what} Run this again.' if finding.mendable else words.remedy}"
+        yield f"  {f'{words.what} Run this again.' if finding.mendable else _remedy(finding)}"
 
 
 def plan_text(findings: Sequence[Finding]) -> Iterator[str]:
@@ -176,6 +177,12 @@ def plan_text(findings: Sequence[Finding]) -> Iterator[str]:
         if finding.mendable:
             kind = finding.kind.value.replace("_", " ")
             yield f"  {count(finding.jobs)} {kind}: {WORDS[finding.kind].remedy}"
+
+
+def _remedy(finding: Finding) -> str:
+    """What helps, with the id of the first of them."""
+    first = short_id(finding.examples[0].id) if finding.examples else "ID"
+    return re.sub(r"\bID\b", first, WORDS[finding.kind].remedy)
 
 
 def _title(finding: Finding, jobs: int) -> str:

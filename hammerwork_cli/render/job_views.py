@@ -391,7 +391,7 @@ _HOLDS = {
     "unfinished": "It waits until all of them have completed:",
     "parent_failed": "It can never run as it is, since one of them failed:",
     "parent_missing": "It can never run as it is, since one of them is missing:",
-    "not_released": "It can never run as it is, since nobody released it when they ended:",
+    "not_released": "Nobody released it when they ended; hammerwork spawn doctor --fix does:",
     "stuck_above": "It can never run as it is, since it waits for itself:",
 }
 

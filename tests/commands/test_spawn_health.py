@@ -20,6 +20,7 @@ import pytest
 
 from hammerwork_cli.database import connect
 from hammerwork_cli.queries import workers
+from hammerwork_cli.runtime.spawning import SpawnLimitError
 from tests.rows import START, Rows
 
 Run = Callable[..., Any]
@@ -214,6 +215,40 @@ def test_why_looks_for_the_cause_above(run: Run, rows: Rows, url: str) -> None:
     assert done.exit_code == 1
     assert f"extract {cause[:8]} · Dead · disk full" in done.stdout
     assert f"hammerwork job retry {cause[:8]}" in done.stdout
+
+
+@pytest.mark.parametrize("limit", ["max_spawn_count", "max_depth"])
+def test_why_says_what_helps_where_a_retry_would_meet_the_same_limit(
+    run: Run, rows: Rows, url: str, limit: str
+) -> None:
+    root = rows.job(queue="ingest")
+    error = SpawnLimitError(limit, 100, 101, root).message
+    job = rows.job(root, queue="split", status="Dead", error_message=error)
+    done = run("spawn", "why", root, url=url)
+    assert done.exit_code == 1
+    assert f"A retry would meet {limit} again. Enqueue anew with a higher one in the spawn configuration" in done.stdout
+    assert next_of(done) == [f"hammerwork job show {job[:8]}"]
+    merge = rows.job(job, queue="merge", status="Failed", dependency_status="failed")
+    assert next_of(run("spawn", "why", merge, url=url)) == [f"hammerwork job show {job[:8]}"]
+    rows.job(root, queue="split", status="Dead", error_message="boom")
+    assert f"hammerwork job retry {root[:8]} --tree --only failed" in next_of(run("spawn", "why", root, url=url))
+
+
+def test_why_counts_what_failed_because_of_these(run: Run, rows: Rows, url: str) -> None:
+    root = rows.job(status="Dead", error_message="late")
+    rows.job(root, status="Dead", error_message="boom")
+    assert "\n1 more job failed because of these.\n" in run("spawn", "why", root, url=url).stdout
+
+
+def test_why_and_show_say_what_releases_a_job_and_what_waits_for_it(run: Run, rows: Rows, url: str) -> None:
+    root = rows.job()
+    held = rows.job(root, queue="held", **HELD)
+    after = rows.job(held, queue="after", **HELD)
+    done = run("spawn", "why", root, url=url, env=NOW).stdout
+    assert f"after {after[:8]} cannot run before this can: held {held[:8]}" in done
+    assert "hammerwork spawn doctor --fix releases what was not; what waits for that goes on then.\n" in done
+    assert "never run" not in done
+    assert "hammerwork spawn doctor --fix does" in run("job", "show", held, url=url).stdout
 
 
 def test_why_does_not_propose_to_retry_what_has_been_archived(run: Run, rows: Rows, url: str) -> None:
@@ -481,7 +516,12 @@ def test_after_doctor_has_mended_what_the_original_left_nothing_is_wrong(
     found = run(*look, "--format", "json", url=url, env=NOW).json
     assert {finding["severity"] for finding in found} == {"note"}
     assert run(*look, "--fix", "--yes", url=url, env=NOW).stderr == "Nothing is wrong.\n"
-    assert run(*look, "--strict", url=url, env=NOW).exit_code == 1
+    strict = run(*look, "--strict", url=url, env=NOW)
+    kinds = len({finding["kind"] for finding in found})
+    notes = "1 note" if kinds == 1 else f"{kinds} notes"
+    assert strict.exit_code == 1
+    assert strict.stderr == f"Nothing is wrong, but --strict counts {notes} as well: exit code 1.\n"
+    assert re.search(r"If they should have: hammerwork spawn again [0-9a-f]{8}\n", strict.stdout)
 
 
 def test_doctor_asks_for_an_age_where_jobs_are_running(run: Run, rows: Rows, url: str) -> None:
