@@ -65,6 +65,7 @@ class Context:
         Raises:
             ConfigError: the URL cannot be used, or the configuration file cannot be read.
         """
+        _ = self.settings.file  # also where an option or a variable names the database: a mistake in it is told
         found = self.settings.get("database_url", self.options.get("database_url"))
         if found.source == "file":
             self.note_exposure()

@@ -368,6 +368,33 @@ def test_another_file_can_be_named(run: Run, file: Path, tmp_path: Path) -> None
     assert not file.exists()
 
 
+COMMANDS = [
+    ("spawn", "list"),
+    ("job", "list"),
+    ("queue", "list"),
+    ("worker", "status"),
+    ("migration", "status"),
+    ("migration", "run"),
+    ("spawn", "doctor"),
+    ("spawn", "monitor", "--count", "1"),
+    ("job", "enqueue", "--queue", "work", "--payload", "{}"),
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("content", [None, "default_limit = ["], ids=["a file that is not there", "a broken file"])
+def test_every_command_tells_a_mistake_in_the_configuration_wherever_the_database_is_named(
+    run: Run, tmp_path: Path, words: tuple[str, ...], content: str | None
+) -> None:
+    named = tmp_path / "named.toml"
+    if content is not None:
+        named.write_text(content)
+    done = run(*words, url=f"sqlite:///{tmp_path}/jobs.db", env={"HAMMERWORK_CONFIG": str(named)})
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert str(named) in done.stderr
+    assert not (tmp_path / "jobs.db").exists()
+
+
 def test_the_users_folder_can_be_elsewhere(run: Run, tmp_path: Path) -> None:
     done = run("config", "path", env={"XDG_CONFIG_HOME": str(tmp_path / "xdg")})
     assert done.stdout == f"{tmp_path}/xdg/hammerwork/config.toml\n"
