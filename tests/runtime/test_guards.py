@@ -157,6 +157,39 @@ def test_a_worker_whose_row_somebody_removed_registers_again_and_compares_before
     connections.close()
 
 
+def test_a_heartbeat_brings_back_the_worker_that_beats_and_no_other(stage: Stage) -> None:
+    one, two = registered(stage, "one"), registered(stage, "two")
+    for worker in (one, two):
+        assert workers.rescue(stage.database, heartbeat(stage, worker), stage.database.now()) == (0, 0)
+    assert workers.heartbeats(stage.database) == []
+    assert workers.beat(stage.database, one.id, Pulse()).was_lost
+    assert [beat.id for beat in workers.heartbeats(stage.database)] == [one.id]
+    assert not workers.beat(stage.database, one.id, Pulse()).was_lost
+    assert workers.resolve(stage.database, "two").state == "lost"
+
+
+def test_of_requests_a_worker_gives_back_its_own_that_it_does_not_know(stage: Stage, app: Handlers) -> None:
+    mine, others = registered(stage, "mine"), registered(stage, "others")
+    taken = {}
+    for name, worker in (("known", mine), ("unknown", mine), ("another's", others)):
+        (job,) = stage.enqueue(Job("noop"))
+        stage.work(app)
+        now = stage.database.now()
+        taken[name] = spawning.request(stage.database, job.id, handler=None, config=None, by="x", now=now)
+        assert spawning.take_request(stage.database, taken[name], worker.id, now) is not None
+    assert spawning.return_unknown_requests(stage.database, mine.id, [taken["known"].id]) == 1
+    states = {name: spawning.requests(stage.database, ask.job_id)[0].state for name, ask in taken.items()}
+    assert states == {"known": "running", "unknown": "pending", "another's": "running"}
+
+
+def test_what_was_spawned_is_recorded_with_its_worker(stage: Stage, app: Handlers) -> None:
+    app.spawn("parent")(lambda _: [Job("noop")])
+    stage.enqueue(Job("parent"))
+    stage.work(app)
+    ((worker,),) = stage.operations("worker_id")
+    assert workers.resolve(stage.database, str(worker)).state == "stopped"
+
+
 def test_a_job_that_a_rust_worker_took_is_held_by_no_worker_of_ours(stage: Stage) -> None:
     (job,) = stage.enqueue(Job("noop"))
     now = stage.database.now() + timedelta(seconds=1)

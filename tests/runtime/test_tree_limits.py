@@ -281,3 +281,18 @@ def test_damaged_ancestry_reads_as_none() -> None:
     assert Ancestry.parse('{"root": "r", "depth": "3", "max_depth": true, "other": 1}') == Ancestry("r")
     full = Ancestry("r", "2026", 3, 4, 5, "s")
     assert Ancestry.parse(full.stored()) == full
+
+
+def test_branches_without_a_limit_count_once_another_one_has_it(stage: Stage, app: Handlers) -> None:
+    limit = SpawnConfig(max_descendants=10)
+    app.spawn("root")(
+        lambda _: [Job("limited").with_spawn_config(limit), Job("free"), Job("limited").with_spawn_config(limit)]
+    )
+    app.spawn("limited")(lambda _: [Job("noop") for _ in range(3)])
+    app.spawn("free")(lambda _: [Job("noop") for _ in range(4)])
+    (root,) = stage.enqueue(Job("root"))
+    for queue in ("root", "limited", "free", "limited"):
+        stage.work(app, queues=[queue], max_jobs=1, concurrency=1)
+    children = stage.rows("queue_name, status", "queue_name IN ('limited', 'free')")
+    assert sorted(children) == [("free", "Completed"), ("limited", "Completed"), ("limited", "Dead")]
+    assert len(stage.children(root)) == 3
