@@ -207,20 +207,20 @@ def test_more_is_said_where_not_all_were_counted(
     assert (seen.pending, seen.more_pending, seen.running, seen.more_running) == (5, True, 3, True)
 
 
-def test_workers_are_shown_and_one_that_fell_silent_is_lost(
+def test_workers_are_shown_and_of_one_that_fell_silent_it_is_said(
     watching: Callable[..., ActivityWatch], rows: Rows, now: datetime
 ) -> None:
     worker = {
         "host": "h", "pid": 1, "version": "1", "handlers": "[]", "concurrency": 4, "lease_seconds": 30,
         "state": "running", "started_at": ago(now, hours=1), "running": 2, "completed": 7, "failed": 1,
     }  # fmt: skip
-    for name, silent, queues in (("lost", 90, '["a"]'), ("alive", 1, '["a", "b"]')):
+    for name, silent, queues in (("quiet", 90, '["a"]'), ("alive", 1, '["a", "b"]')):
         row = {"id": str(uuid4()), "name": name, "queues": queues, "heartbeat_at": ago(now, seconds=silent)}
         rows.insert("hammerwork_workers", {**worker, **row})
     seen = watching().look()
     assert seen.workers is not None
     assert {one.name: (one.state, one.running, one.completed) for one in seen.workers} == {
-        "lost": ("lost", 2, 7),
+        "quiet": ("silent", 2, 7),
         "alive": ("running", 2, 7),
     }
     assert [one.name for one in watching(queue="b").look().workers or ()] == ["alive"]
