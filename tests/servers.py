@@ -5,6 +5,7 @@ when its input ends or on Ctrl-C. The tests run it the same way, one process a s
 run, the pipe closes, and nothing is left behind.
 """
 
+import argparse
 import contextlib
 import os
 import pwd
@@ -395,9 +396,20 @@ def _leave(number: int, _frame: object) -> None:
 if __name__ == "__main__":
     for stop in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(stop, _leave)
-    wanted = [word for word in sys.argv[1:] if word != UNTUNED] or list(KINDS)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.servers", description="Starts private servers until its input ends, and says where."
+    )
+    known = ", ".join(VARIABLES)
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"{known}; {', '.join(KINDS)} where none is named")
+    parser.add_argument(
+        UNTUNED, dest="untuned", action="store_true", help="as they are, for benchmarks; else small and quick for tests"
+    )
+    asked = parser.parse_args()
+    if unknown := set(asked.kinds) - VARIABLES.keys():
+        parser.error(f"there is no {', '.join(sorted(unknown))}, only {known}")
+    wanted = asked.kinds or list(KINDS)
     try:
-        _keep(wanted, tuned=UNTUNED not in sys.argv)
+        _keep(wanted, tuned=not asked.untuned)
     except ServerMissingError as error:
         todo = " ".join(f"Install {PACKAGES[kind]} or set {VARIABLES[kind]}." for kind in wanted)
         sys.exit(f"{error}\n{todo}")

@@ -40,7 +40,10 @@ WorkersArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="[WORKER]...", help="Names, or 4 or more hex digits of the beginning of ids."),
 ]
-STATUS = "What still runs: hammerwork worker status"
+STATUS = (
+    "What still runs: hammerwork worker status. On its host a second SIGTERM ends a worker at once, kill -9 in any "
+    "case; worker start --grace 5m bounds how long it may take, and --isolation process lets timeouts end handlers."
+)
 
 NamedOption = Annotated[list[str] | None, typer.Option("--worker-id", hidden=True)]
 
@@ -160,7 +163,8 @@ def status(
 def stop(ctx: typer.Context, asking: Asking) -> None:
     """Asks workers to end what runs, give the rest back, and end. They hear it within seconds, on any machine.
 
-    Exit code 124 when --timeout passed.
+    A handler that never returns keeps its worker. A second SIGTERM on its host ends the worker at once, kill -9 in any
+    case; others take its jobs. `worker start --grace` bounds the time. Exit code 124 when --timeout passed.
 
     \b
     Examples:

@@ -261,11 +261,13 @@ def running_jobs(database: Database, worker: str, limit: int = 50) -> list[Runni
 
 
 def with_jobs(database: Database, worker: Worker, limit: int = 50) -> tuple[Worker, list[RunningJob]]:
-    """A worker and what it has claimed; how much it runs is what these say, where its heartbeat is some seconds old."""
+    """A worker and what it has claimed; how much it runs is what these say, where its heartbeat is some seconds old.
+
+    It runs more than that where somebody took a job from it, by force, whose handler goes on.
+    """
     jobs = running_jobs(database, worker.id, limit)
-    if len(jobs) < limit:  # what it took ahead is claimed as well
-        worker = worker._replace(running=min(len(jobs), worker.concurrency))
-    return worker, jobs
+    # What it took ahead is claimed as well.
+    return worker._replace(running=max(worker.running, min(len(jobs), worker.concurrency))), jobs
 
 
 def ask(database: Database, worker: Worker, request: str, by: str) -> None:

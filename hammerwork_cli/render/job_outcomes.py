@@ -59,7 +59,7 @@ class Wording:
 
 _REASONS = {
     "gone": Reason("not there any more"),
-    "changed_meanwhile": Reason("changed by somebody else meanwhile"),
+    "changed_meanwhile": Reason("ended, or changed by somebody else, meanwhile"),
     "archived": Reason("archived", "What has been archived stays as it is."),
     "still_coming": Reason(
         "inserted while this went on", "Stop who inserts them (a worker that spawns?), and run the same command again."

@@ -469,8 +469,16 @@ def test_stopping_all_needs_consent_and_shows_who_is_meant(
     assert "Would ask w-1" in run("worker", "stop", "--all", "--dry-run", url=migrated_url).stdout
     late = run("worker", "stop", "--all", "--yes", "--wait", "--timeout", "0.001s", url=migrated_url)
     assert late.exit_code == 124
+    for way in ("worker status", "a second SIGTERM", "kill -9", "--grace", "--isolation process"):
+        assert way in late.stderr
     worker.communicate(timeout=60)
     assert worker.returncode == 0
+
+
+def test_what_runs_on_though_its_job_was_taken_from_the_worker_counts(migrated_url: str, run: Any) -> None:
+    register(migrated_url, 1, heartbeat_at=datetime.now(UTC) + timedelta(hours=1), running=1)
+    done = run("worker", "stop", "w-1", url=migrated_url)
+    assert done.stdout == "Asked w-1 00000001 to stop; it ends what runs first: 1 job.\n"
 
 
 def test_a_queue_tells_how_many_living_workers_serve_it(migrated_url: str, run: Any) -> None:
