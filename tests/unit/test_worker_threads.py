@@ -197,6 +197,16 @@ def test_a_sweep_that_found_nothing_begins_again_after_half_a_lease(monkeypatch:
     assert len(looks) == 3, "one that mended something is repeated at once"
 
 
+def test_a_keeper_does_its_duties_once_a_heartbeat() -> None:
+    line: Any = Line(lambda: None)
+    keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), take_requests=lambda _: None, wake=lambda: None)
+    stopped: Any = Waits(3)
+    keeping.stopped = stopped
+    keeping.run()
+    assert all(2.5 < seconds <= 3 for seconds in stopped.seconds), stopped.seconds
+    assert line.patience == {0}, "the next round comes soon, and other duties wait"
+
+
 def test_a_worker_that_was_woken_and_finds_nothing_looks_again_soon() -> None:
     line: Any = Line(list)
     slots = Slots(1, lambda _: None, lambda: None)
