@@ -232,8 +232,7 @@ class MySQLDatabase(Database):
                 return without_tls(self.url)
             # Without one of these words a server ended while TLS began.
             if any(word in text for word in ("certificate", "host", "verif")):
-                why = _plain(text).removeprefix("SSL connection error: ")
-                return UnreachableError(f"{self.url}: TLS failed: {why}.", hint="Check ssl_ca and the host.")
+                return self._unverified(_plain(text).removeprefix("SSL connection error: "))
         if number in WITHOUT_TLS:
             return UnreachableError(
                 f"{self.url} wants the password, which only TLS protects: {_plain(text)}.",
@@ -244,6 +243,15 @@ class MySQLDatabase(Database):
         if meaning in (Meaning.CONFLICT, Meaning.LOCKED, Meaning.LIMIT):
             return UnreachableError(f"{self.url} is busy: {_plain(text)}.", hint=LATER)
         return DatabaseError(f"Cannot connect to {self.url}: {_plain(text)}.", errno=number)
+
+    def _unverified(self, why: str) -> HammerworkError:
+        """The library does not say which of the two it was."""
+        if "certificate verify failed" in why:
+            why = "the server's certificate is none that the CA in ssl_ca signed, or it is for another host"
+        return UnreachableError(
+            f"{self.url}: TLS failed: {why}.",
+            hint="Check ssl_ca and the host. If ssl-mode=VERIFY_CA connects, it is the host's name.",
+        )
 
     @property
     def is_mariadb(self) -> bool:

@@ -194,6 +194,8 @@ class PostgresDatabase(Database):
     def _own_error(self, error: psycopg.Error, text: str) -> HammerworkError:
         """For what psycopg says by itself."""
         if isinstance(error, psycopg.ProgrammingError) and not self._is_connected:
+            if unknown := postgres_tls.unknown_option(text):
+                return unknown
             return ConfigError("PostgreSQL cannot use this database URL.", hint="Check its options; % is written %25.")
         refused = isinstance(error, psycopg.DataError) or text.startswith("cannot adapt")
         return told(Meaning.REFUSED if refused else Meaning.UNKNOWN, self, text)
@@ -206,8 +208,9 @@ class PostgresDatabase(Database):
                 f"{self.url} asks for TLS, and the server has none.", hint="Switch it on there, or change sslmode."
             )
         if any(words in text for words in TLS_FAILED):
-            why = text.strip().splitlines()[-1].rpartition("failed: ")[2]
-            return UnreachableError(f"{self.url}: TLS failed: {why}.", hint="Check sslmode, sslrootcert and the host.")
+            return UnreachableError(
+                f"{self.url}: TLS failed: {postgres_tls.reason(text)}.", hint="Check sslmode, sslrootcert and the host."
+            )
         if any(words in text for words in DENIED):
             return AccessDeniedError(
                 f"{self.url} refuses the user or the password.", hint="Check both, percent-encoded in the URL."

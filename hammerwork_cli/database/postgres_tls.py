@@ -5,6 +5,7 @@ one; and when the file of the CA is not there, ``require`` verifies nothing.
 """
 
 import os
+import re
 from typing import Any
 
 from psycopg import pq
@@ -60,3 +61,19 @@ def _heard(url: str) -> dict[str, str]:
 
 def _is_path(name: str, value: str) -> bool:
     return not ((name == "sslrootcert" and value == OF_THE_MACHINE) or (name == "sslkey" and ENGINE in value))
+
+
+def reason(text: str) -> str:
+    """Why TLS failed, in what the client library says; what it advises, to verify nothing, is left out."""
+    if missing := re.search(r'root certificate file "(.+?)" does not exist', text):
+        return f"there is no CA to verify with, since sslrootcert names none and {missing[1]} does not exist"
+    return text.strip().splitlines()[-1].rpartition("failed: ")[2]
+
+
+def unknown_option(text: str) -> ConfigError | None:
+    """Our error for what the client library says of a URL with an option that it does not know."""
+    found = re.search(r'invalid URI query parameter: "([\w.-]{1,40})"', text)
+    if found is None:
+        return None
+    known = sorted(option.keyword.decode() for option in pq.Conninfo.get_defaults() if option.dispchar != b"D")
+    return ConfigError(f"The URL option {found[1]!r} is not known for PostgreSQL.", hint=f"Known: {', '.join(known)}.")

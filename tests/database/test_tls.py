@@ -76,7 +76,27 @@ def test_a_server_that_another_ca_signed_or_that_has_another_name_is_refused(
         done = run("job", "list", url=refused)
         assert (done.exit_code, done.stdout) == (4, "")
         assert "TLS failed" in done.stderr
+    if kind == "mysql":
+        assert "is none that the CA in ssl_ca signed, or it is for another host" in done.stderr
     connect(f"{elsewhere}?{CA[kind]}={certificates}/ca.pem&{ANY_HOST[kind]}").close()
+
+
+@pytest.mark.postgres
+def test_without_a_ca_nobody_is_advised_to_verify_nothing(
+    own_server: Callable[[str], CrashingServer], run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    done = run("job", "list", url=f"{own_server('postgres').url}?sslmode=verify-full")
+    assert done.exit_code == 4
+    assert "TLS failed: there is no CA to verify with, since sslrootcert names none and " in done.stderr
+    assert f"{tmp_path}/.postgresql/root.crt does not exist." in done.stderr
+    assert "disable" not in done.stderr
+
+
+def test_an_option_that_is_not_known_is_named_with_those_that_are(run: Run) -> None:
+    done = run("job", "list", url="postgresql://me@127.0.0.1:1/jobs?ssl_ca=ca.pem")
+    assert done.exit_code == 3
+    assert "sslrootcert" in done.stderr
 
 
 @pytest.mark.postgres
@@ -95,7 +115,11 @@ def test_of_several_hosts_the_one_that_the_ca_signed_is_used(
     ("url", "said"),
     [
         ("mysql://me@127.0.0.1:1/jobs?ssl_ca=/no/such/ca.pem", "'/no/such/ca.pem' cannot be read"),
+        ("mysql://me@127.0.0.1:1/jobs?ssl_ca={}/ca.key", "ca.key' holds a key, and no certificate"),
+        ("mysql://me@127.0.0.1:1/jobs?ssl_ca=/dev/null", "'/dev/null' holds no certificate"),
         ("mysql://me@127.0.0.1:1/jobs?ssl-mode=VERIFY_CA", "needs a CA"),
+        ("postgresql://me@127.0.0.1:1/jobs?sslrootcert={}/ca.key", "ca.key' holds a key, and no certificate"),
+        ("postgresql://me@127.0.0.1:1/jobs?ssl_ca={}/ca.pem", "The URL option 'ssl_ca' is not known for PostgreSQL"),
         ("mysql://me@127.0.0.1:1/jobs?ssl-mode=strict", "'strict' is not known"),
         ("mysql://me@127.0.0.1:1/jobs?ssl_ca={}/ca.pem&ssl-mode=REQUIRED", "would verify nothing"),
         *(
