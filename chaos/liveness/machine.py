@@ -177,6 +177,11 @@ class Histories(RuleBasedStateMachine):
         if worker := self._worker(number):
             worker.is_dead = True
 
+    @rule(number=some)
+    def stop_at_once(self, number: int) -> None:
+        if worker := self._worker(number):
+            self._try(worker.stop_at_once)
+
     @rule(seconds=st.sampled_from([-2 * LEASE, -15, -1, 1, 2 * LEASE, 60]))
     def step_clock(self, seconds: float) -> None:
         """Somebody sets the clock of the server."""
@@ -266,13 +271,10 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def attempts_are_bounded(self) -> None:
-        """No job has more attempts than it may have and were lost."""
-        for job, attempts, most, losses in self.database.query(
-            "SELECT id, attempts, max_attempts, claim_losses FROM hammerwork_jobs"
-        ):
+        """No job has more attempts than it may have."""
+        for job, attempts, most in self.database.query("SELECT id, attempts, max_attempts FROM hammerwork_jobs"):
             if str(job) not in self.world.book.disturbed:
-                text = f"job {job} has {attempts} attempts of {most}, and {losses} losses"
-                assert 0 <= attempts <= most + (losses or 0), text
+                assert 0 <= attempts <= most, f"job {job} has {attempts} attempts of {most}"
 
     def _look_for_uncared(self) -> None:
         """No job stays Running for two leases without somebody who will end it or give it back, while one could."""

@@ -188,14 +188,7 @@ class SimulatedWorker:
         if entry is None:
             return
         job, now = entry.job, max(self.world.now(), entry.job.claim.started_at)
-        following = next_due(
-            job.id,
-            recurring=bool(job.recurring),
-            cron_schedule=job.cron_schedule,
-            timezone=job.timezone,
-            last=job.next_run_at,
-            now=now,
-        )
+        following = self._next_run(job, now)
         if well:
             entry.ended = Ended(job, End.COMPLETED, at=following)
         elif job.last_attempt:
@@ -203,6 +196,16 @@ class SimulatedWorker:
         else:
             entry.ended = Ended(job, End.RETRY, error="It failed.", at=now + timedelta(seconds=1))
         entry.at = now
+
+    def _next_run(self, job: Claimed, now: datetime) -> datetime | None:
+        return next_due(
+            job.id,
+            recurring=bool(job.recurring),
+            cron_schedule=job.cron_schedule,
+            timezone=job.timezone,
+            last=job.next_run_at,
+            now=now,
+        )
 
     def write(self, *, unanswered: bool = False) -> None:
         """Writes what has ended. When the answer is lost it will write the same again."""
@@ -225,6 +228,22 @@ class SimulatedWorker:
         book, key = self.world.book, (job.id, job.occurrence)
         book.completed[key] = book.completed.get(key, 0) + 1
         assert book.completed[key] <= 1 + book.allowed.get(key, 0), f"{key} was completed {book.completed[key]} times"
+
+    def stop_at_once(self) -> None:
+        """As runtime/worker.py: all goes back with its attempt, but for what runs and may run only once."""
+        try:
+            self.give_back()
+            for entry in self.entries.values():
+                if entry.ended is None:
+                    job, now = entry.job, max(self.world.now(), entry.job.claim.started_at)
+                    stopped = Ended(job, End.STOPPED, at=moment(job.scheduled_at))
+                    once = Ended(job, End.FAILED, error="It was stopped.", at=self._next_run(job, now))
+                    entry.ended, entry.at = (stopped if job.max_attempts > 1 else once), now
+            self.write()
+            with self._reached() as database:
+                workers.end(database, self.id, self.registration.name, Pulse(), self.world.now())
+        finally:
+            self.is_dead = True
 
     def give_back(self) -> None:
         """What has not begun goes back: it waited for too long, or the worker stops."""

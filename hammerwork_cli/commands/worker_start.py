@@ -115,9 +115,10 @@ def start(
 
     MODULE is one of the installed packages, or lies in the current folder; ATTRIBUTE is a Handlers, a Worker, or a
     function that returns one. A first Ctrl-C, SIGTERM or SIGHUP lets what runs end, for --grace at most, and gives
-    the rest back; a second one, or SIGQUIT, gives everything back and ends now: exit code 130, or 128 and the
-    signal's number. `worker restart` makes it begin again in the same process with the same arguments: new code is
-    read. Only the report is on stdout; what handlers print goes to stderr, where the log is.
+    the rest back; a second one, or SIGQUIT, gives everything back with its attempts (but for what may be tried once
+    only) and ends now: exit code 130, or 128 and the signal's number. `worker restart` makes it begin again in the
+    same process with the same arguments: new code is read. Only the report is on stdout; what handlers print goes to
+    stderr, where the log is.
 
     \b
     Examples:

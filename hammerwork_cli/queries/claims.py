@@ -176,6 +176,7 @@ class End(StrEnum):
 
     COMPLETED = "completed"
     RETRY = "retry"
+    STOPPED = "stopped"
     FAILED = "failed"
     TIMED_OUT = "timed_out"
 
@@ -187,7 +188,7 @@ class Ended:
     Attributes:
         result: JSON text of what the handler returned.
         error: why it failed.
-        at: when the next attempt, or the next run of a recurring job, is due.
+        at: when the next attempt, or the next run of a recurring job, is due; of a job that goes back, when it was.
     """
 
     job: Claimed
@@ -302,6 +303,8 @@ def _write_others(database: Database, ended: Sequence[Ended], now: datetime, set
             continue
         if not write(database, run, now) and not was_ours(database, run, now):
             settled.lost.add(run.job.id)
+        elif run.end == End.STOPPED:
+            settled.released[run.job.queue_name] = settled.released.get(run.job.queue_name, 0) + 1
         elif run.end in (End.FAILED, End.TIMED_OUT) and run.at is None:
             buried.append(run.job.id)
     return buried
@@ -313,6 +316,8 @@ def write(database: Database, run: Ended, now: datetime) -> bool:
     status, at = _outcome(run, now)
     if run.end == End.RETRY:
         done = database.run("claims.reschedule", id=run.job.id, at=at, error=database.message(run.error), **held)
+    elif run.end == End.STOPPED:
+        done = database.run("claims.return_stopped", id=run.job.id, **held)
     elif run.at is not None:
         done = database.run("claims.recur", id=run.job.id, at=at, error=database.message(run.error), **held)
         if done and run.result is not None:

@@ -10,6 +10,7 @@ from hammerwork_cli.models import JobPriority
 from hammerwork_cli.queries import claims
 from hammerwork_cli.queries.claims import Claimed
 from hammerwork_cli.queries.workers import Registration
+from hammerwork_cli.render.text import plural
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.lease import Lease
 from hammerwork_cli.runtime.pulse import ServerClock
@@ -189,11 +190,11 @@ class Claiming:
         if self.owes:
             self._compare_soon()
         if compared.returned:
-            log.warning("%d jobs that this worker had without knowing may run again.", compared.returned)
+            log.warning("%s that this worker had without knowing may run again.", plural(compared.returned, "job"))
             self.look_now()
         if dropped := self._slots.drop(compared.not_ours):
             self._claimed -= dropped
-            log.warning("%d jobs that had not begun are not this worker's any more.", dropped)
+            log.warning("%s taken from this worker before beginning.", plural(dropped, "job was", "jobs were"))
         if self._lease.settled != doubts:
             self._lease.settled = doubts
             self._slots.go_on()

@@ -9,7 +9,8 @@ from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.queries.claims import End
 from hammerwork_cli.runtime.secrets import masked
 
-STOPPED = "Its worker was stopped."
+STOPPED = "Its worker was stopped while it ran, and max_attempts = 1 says that it must not run twice."
+"""Of a job that does not go back when its worker ends at once."""
 
 
 class JobError(HammerworkError):

@@ -10,6 +10,7 @@ from hammerwork_cli.errors import HammerworkError, RetryableError
 from hammerwork_cli.queries import workers
 from hammerwork_cli.queries.doctor import Doctor
 from hammerwork_cli.queries.workers import Registration
+from hammerwork_cli.render.text import plural
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.lease import Lease, Observer
 from hammerwork_cli.runtime.outages import Trouble
@@ -106,7 +107,9 @@ class Keeper(threading.Thread):
         if job_counts is None:
             self._observer.forget(lost.id)
         elif any(job_counts):
-            log.warning("Worker %s is lost: %d of its jobs may run again, %d are dead.", lost.name, *job_counts)
+            back, dead = job_counts
+            are = "is" if dead == 1 else "are"
+            log.warning("Worker %s is lost: %s may run again, %d %s dead.", lost.name, plural(back, "job"), dead, are)
             self.wake()
 
     def _sweep(self, database: Database) -> None:
@@ -119,7 +122,8 @@ class Keeper(threading.Thread):
             self._sweep_after, mended = doctor.mend_waiting_page(self._sweep_after)
             if mended:
                 self._mended += mended
-                log.info("%d jobs that waited for jobs that had ended were released or failed.", mended)
+                jobs = plural(mended, "job")
+                log.info("The worker released, or failed, %s waiting for jobs that had ended.", jobs)
                 self.wake()
             if self._sweep_after is None:
                 self._next_sweep = time.monotonic() + (0 if self._mended else self.worker.lease / 2)

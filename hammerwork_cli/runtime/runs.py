@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError
-from hammerwork_cli.models import SpawnConfig, new_id
+from hammerwork_cli.models import SpawnConfig, moment, new_id
 from hammerwork_cli.queries import results, spawning
 from hammerwork_cli.queries.claims import Claimed, End, Ended, Settled
 from hammerwork_cli.queries.recurrences import next_due
 from hammerwork_cli.queries.spawning import LostClaimError, Operation
+from hammerwork_cli.render.text import plural
 from hammerwork_cli.runtime.children import Children, drain, drain_async
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.event_loop import EventLoop
@@ -154,26 +155,28 @@ class Runner:
     def _failed_by(self, claimed: Claimed, error: BaseException) -> Ended:
         """What an attempt leads to that ended with an error."""
         if self._has_given_up(error):
-            return Ended(claimed, End.RETRY, error=STOPPED, at=self.clock.now())
+            return self.stopped(claimed)
         return self.failed(claimed, Failed.by(error))
 
     def _has_given_up(self, error: BaseException) -> bool:
         """Whether an error only says that the worker, which ends at once, did not go on trying."""
         return self.connections.given_up.is_set() and is_of_the_database(error)
 
+    def stopped(self, claimed: Claimed) -> Ended:
+        """What becomes of a job that runs while its worker ends at once: it goes back as if it had never been taken.
+
+        One that may be tried only once ends.
+        """
+        if claimed.max_attempts > 1:
+            return Ended(claimed, End.STOPPED, at=moment(claimed.scheduled_at) or self.clock.now())
+        error = f"{STOPPED} To run it again: hammerwork job retry {claimed.id}"
+        return Ended(claimed, End.FAILED, error=error, at=self._next_run(claimed))
+
     def failed(self, claimed: Claimed, failure: Failed) -> Ended:
         """What a failed attempt leads to: another one later, the next run of a recurring job, or the end.
 
         A timeout is final, as the original has it, and so is a failure that every further attempt would repeat.
         """
-        log.warning(
-            "Job %s (%s) failed in attempt %d of %d: %s",
-            claimed.id,
-            claimed.queue_name,
-            claimed.attempts,
-            claimed.max_attempts,
-            failure.error.partition("\n")[0],
-        )
         if not claimed.last_attempt and failure.end == End.FAILED and failure.retryable:
             return Ended(claimed, End.RETRY, error=failure.error, at=self._retry_at(claimed))
         return Ended(claimed, failure.end, error=failure.error, at=self._next_run(claimed))
@@ -297,7 +300,8 @@ class Runner:
 
     def _tell(self, found: FoundHandler, operation: Operation, claimed: Claimed, children: Children) -> None:
         self.spawned()
-        log.info("Job %s (%s) spawned %d jobs by %s.", claimed.id, claimed.queue_name, len(children), found.name)
+        spawned = plural(len(children), "job")
+        log.info("Job %s (%s) spawned %s by %s.", claimed.id, claimed.queue_name, spawned, found.name)
         name = operation.config.operation_id or operation.id
         result = SpawnResult(claimed.id, name, found.name, len(children), tuple(children.first_ids), self.clock.now())
         try:

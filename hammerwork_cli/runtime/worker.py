@@ -18,10 +18,11 @@ from hammerwork_cli.models import new_id
 from hammerwork_cli.queries import claims, limits, workers
 from hammerwork_cli.queries.claims import End, Ended
 from hammerwork_cli.queries.workers import Pulse, Registration
+from hammerwork_cli.render.text import plural
 from hammerwork_cli.runtime import secrets
 from hammerwork_cli.runtime.claiming import Claiming
 from hammerwork_cli.runtime.connections import Connections, impatient
-from hammerwork_cli.runtime.failures import STOPPED, Failed
+from hammerwork_cli.runtime.failures import Failed
 from hammerwork_cli.runtime.faults import Fault, Progress, is_an_outage_for_all
 from hammerwork_cli.runtime.handlers import Handlers
 from hammerwork_cli.runtime.job import Job
@@ -64,9 +65,10 @@ class WorkerReport:
 
     Attributes:
         completed: runs that completed.
-        failed: runs that failed, timed out ones included.
+        failed: runs that failed, timed out ones included; not those that a stop gave back.
         restart: somebody asked for another worker in its place.
-        unreturned: runs that were given up and whose handlers have not returned: their threads are still there.
+        unreturned: runs that were given up and whose handlers have not returned: their threads go on until the process
+            ends, while others may run the jobs.
         signal: what ended it at once, or began the grace that was over; ``None`` when it ended in any other way.
     """
 
@@ -184,7 +186,8 @@ class Worker:
         """Works until it is stopped, drained, or has done ``max_jobs``. In the main thread it listens to signals.
 
         A first SIGTERM, SIGHUP or Ctrl-C lets what runs end and gives the rest back. A second one, SIGQUIT, or a grace
-        that is over gives all back, ends it, and is in the report.
+        that is over gives all back with its attempts, ends it, and is in the report; what runs and may be tried once
+        only is Dead.
 
         Raises:
             UsageError: there is no queue to serve.
@@ -217,7 +220,17 @@ class Worker:
                 self._work()
         finally:
             self._end()
+        self._say_unreturned()
         return WorkerReport(self.completed, self.failed, self._restart, self._slots.running, self._signals.last)
+
+    def _say_unreturned(self) -> None:
+        if number := self._slots.running:
+            log.warning(
+                "%s not returned, and nobody can end a thread: %s until this process ends, also while another worker"
+                ' runs the job. End the process, or run handlers with isolation="process".',
+                "1 handler has" if number == 1 else f"{number} handlers have",
+                "it goes on" if number == 1 else "they go on",
+            )
 
     def stop(self, *, now: bool = False) -> None:
         """Ends the worker: after what runs, or at once. Safe to call from anywhere."""
@@ -392,9 +405,9 @@ class Worker:
             return
         self._said_why = True
         log.warning(
-            "The worker cannot end yet: what %d jobs came to cannot be written, or jobs cannot be given back. "
+            "The worker cannot end yet: what %s came to cannot be written, or jobs cannot be given back. "
             "It goes on trying; told to end once more, it ends at once.",
-            self._slots.held_up,
+            plural(self._slots.held_up, "job"),
         )
 
     def _wait(self) -> None:
@@ -456,14 +469,17 @@ class Worker:
         return self._runner.failed(run.job, Failed(f"It did not end within {took:g} s.", End.TIMED_OUT))
 
     def _leave_at_once(self) -> None:
-        """Everything goes back: what has not begun as it was, what runs for another attempt."""
+        """Everything goes back with its attempt, but for what runs and must not run twice."""
         back = self._slots.take_back()
-        self._slots.abandon(lambda run: Ended(run.job, End.RETRY, error=STOPPED, at=self._clock.now()))
+        self._slots.abandon(lambda run: self._runner.stopped(run.job))
+        if self._processes is not None:
+            self._processes.close()  # before others take what runs there
         try:
             if back:
                 self._connections.run(lambda database: claims.give_back(database, back), patience=LAST_SECONDS)
             if left := self._writing.write_last(LAST_SECONDS):
-                log.error("What %d jobs came to is not written: others will run them after %g s.", left, self.lease)
+                jobs = plural(left, "job")
+                log.error("What %s came to is not written: others will run them after %g s.", jobs, self.lease)
         except HammerworkError as error:
             log.error("Jobs could not be given back; others will take them after %g s. %s", self.lease, error.message)
 

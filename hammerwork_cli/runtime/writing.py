@@ -3,13 +3,16 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from hammerwork_cli.errors import HammerworkError
+from hammerwork_cli.models import JobStatus
 from hammerwork_cli.queries import claims
 from hammerwork_cli.queries.claims import Claimed, End, Ended
+from hammerwork_cli.render.text import duration, instant
 from hammerwork_cli.runtime.connections import LONGEST_PAUSE, Connections
 from hammerwork_cli.runtime.failures import Failed, in_ascii
 from hammerwork_cli.runtime.faults import Fault, Progress, is_an_outage_for_all, is_of_the_database
@@ -200,14 +203,46 @@ class Writing:
         ended = batch.runs
         now = batch.now = batch.now or self._now(ended)
         settled = self._connections.run(lambda database: claims.settle(database, ended, now))
-        for job in settled.lost:
-            log.warning("Job %s is not this worker's any more: what it did is not written.", job)
-        completed = sum(1 for run in ended if run.end == End.COMPLETED and run.job.id not in settled.lost)
-        self._counted(completed, len(ended) - completed - len(settled.lost))
+        ours = [run for run in ended if run.job.id not in settled.lost]
+        failed = [run for run in ours if run.end not in (End.COMPLETED, End.STOPPED)]
+        self._counted(sum(1 for run in ours if run.end == End.COMPLETED), len(failed))
+        # What a handler of the log raises is nobody's business here: what happened is written.
+        with suppress(BaseException):
+            _say_lost(run.job for run in ended if run.job.id in settled.lost)
+            for run in failed:
+                _say_failed(run, now)
 
     def _now(self, ended: list[Ended]) -> datetime:
         # A job does not end before it has begun, even when the server's clock was put back.
         return max(self._clock.now(), *(run.job.claim.started_at for run in ended))
+
+
+def _say_lost(jobs: Iterable[Claimed]) -> None:
+    for job in jobs:
+        log.warning(
+            "Job %s (%s) is another worker's now, or was changed by hand: what its run here came to is not written.",
+            job.id,
+            job.queue_name,
+        )
+
+
+def _say_failed(run: Ended, now: datetime) -> None:
+    job = run.job
+    if run.end == End.RETRY and run.at is not None:
+        follows = f"and is tried again in {duration(max(run.at - now, timedelta(0)))}"
+    elif run.at is not None:
+        follows = f"and recurs at {instant(run.at)}"
+    else:
+        follows = f"and is {JobStatus.TIMED_OUT if run.end == End.TIMED_OUT else JobStatus.DEAD} for good"
+    log.warning(
+        "Job %s (%s) failed in attempt %d of %d %s: %s",
+        job.id,
+        job.queue_name,
+        job.attempts,
+        job.max_attempts,
+        follows,
+        (run.error or "").partition("\n")[0],
+    )
 
 
 def _said(error: Exception) -> str:

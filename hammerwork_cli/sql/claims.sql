@@ -100,6 +100,12 @@ UPDATE hammerwork_jobs SET status = 'Pending', attempts = attempts - 1, started_
 claimed_by = NULL, claimed_at = NULL
 WHERE id {among} AND {held}
 
+-- name: return_stopped
+-- The same of one that runs, whose worker ends at once. The token stays, as after the job's end.
+UPDATE hammerwork_jobs SET status = 'Pending', attempts = attempts - 1, started_at = NULL, claimed_by = NULL,
+claimed_at = NULL
+WHERE id = :id AND {held}
+
 -- name: had_by
 -- Which jobs a worker has as the database knows it.
 SELECT id FROM hammerwork_jobs WHERE {of_this_worker}

@@ -167,7 +167,7 @@ def test_no_hook_ends_a_thread_of_the_worker(lite: Stage, app: Handlers, monkeyp
 
     hooks = ("validate", "spawn", "generator", "close", "async")
     failing = [Job("exits", hook, max_attempts=1) for hook in hooks]
-    failing += [Job("result", max_attempts=1), Job("unlogged")]
+    failing += [Job("result", max_attempts=1), Job("unlogged", max_attempts=1)]
     called = Job("called")
     completing, again = Job("exits", "complete"), Job("unprintable", max_attempts=2)
     lite.enqueue(*failing, completing, again, called)

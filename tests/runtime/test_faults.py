@@ -115,7 +115,8 @@ def test_a_worker_that_ends_at_once_takes_no_attempt_from_a_parent_that_waits_fo
     until(lambda: len(tries) > 1)
     worker.stop(now=True)
     until(lambda: not crew.alive)
-    assert stage.one(parent, "status, error_message") == ("Pending", "Its worker was stopped.")
+    assert stage.one(parent, "status, attempts, error_message") == ("Pending", 0, None)
+    assert worker.failed == 0
 
 
 @pytest.fixture

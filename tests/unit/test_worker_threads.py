@@ -13,7 +13,7 @@ import pytest
 from hammerwork_cli.errors import UnreachableError
 from hammerwork_cli.models import JobPriority
 from hammerwork_cli.queries import claims
-from hammerwork_cli.queries.workers import Answer, Registration
+from hammerwork_cli.queries.workers import Answer, Heartbeat, Registration
 from hammerwork_cli.runtime import keeper
 from hammerwork_cli.runtime.claiming import EAGER_PAUSE, Claiming
 from hammerwork_cli.runtime.keeper import Keeper
@@ -205,6 +205,20 @@ def test_a_keeper_does_its_duties_once_a_heartbeat() -> None:
     keeping.run()
     assert all(2.5 < seconds <= 3 for seconds in stopped.seconds), stopped.seconds
     assert line.patience == {0}, "the next round comes soon, and other duties wait"
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"), [((1, 1), "1 job may run again, 1 is dead."), ((2, 0), "2 jobs may run again, 0 are dead.")]
+)
+def test_of_a_lost_worker_the_log_says_what_becomes_of_its_jobs(
+    counts: tuple[int, int], said: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(keeper.workers, "rescue", lambda *_: counts)
+    line: Any = Line(away)
+    keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), take_requests=lambda _: None, wake=lambda: None)
+    database: Any = None
+    keeping._rescue_from(database, Heartbeat("id", "far", 1, None, 30.0))
+    assert caplog.messages == [f"Worker far is lost: {said}"]
 
 
 def test_a_worker_that_was_woken_and_finds_nothing_looks_again_soon() -> None:

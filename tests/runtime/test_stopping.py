@@ -1,0 +1,89 @@
+"""What becomes of what runs when its worker ends at once: a stop costs nothing, and what may run once runs once."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, Worker, WorkerReport
+from hammerwork_cli.queries import claims, job_changes
+from hammerwork_cli.queries.claims import End, Ended
+from hammerwork_cli.queries.job_changes import Retry
+from hammerwork_cli.queries.job_selections import Named
+from tests.runtime.conftest import Crew, Stage, until
+
+ONCE = "Its worker was stopped while it ran, and max_attempts = 1 says that it must not run twice."
+
+
+def test_what_runs_goes_back_with_its_attempt_unless_it_must_not_run_twice(
+    stage: Stage, crew: Crew, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, last, once = Job("held"), Job("held"), Job("held", max_attempts=1)
+    daily = Job("held", max_attempts=1).with_cron("@daily")
+    stage.enqueue(first, last, once, daily)
+    (child,) = stage.enqueue(Job("counted").depends_on(once))
+    due = stage.database.written_moment(stage.database.now() - timedelta(minutes=1))
+    stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = '{due}', next_run_at = '{due}' WHERE id = '{daily.id}'")
+    stage.execute(f"UPDATE hammerwork_jobs SET attempts = 2, error_message = 'before' WHERE id = '{last.id}'")
+    order = [stage.moment(job, "scheduled_at") for job in (first, last)]
+    reports: list[WorkerReport] = []
+    worker = Worker(stage.url, crew.handlers, poll_interval=0.05)
+    thread = threading.Thread(target=lambda: reports.append(worker.run()))
+    thread.start()
+    until(lambda: len(crew.runs) == 4)
+    worker.stop(now=True)
+    thread.join(60)
+    assert reports == [WorkerReport(completed=0, failed=2, restart=False, unreturned=4)]
+    assert "4 handlers have not returned, and nobody can end a thread: they go on until" in caplog.text
+    assert stage.one(first, "status, attempts, error_message") == ("Pending", 0, None)
+    assert stage.one(last, "status, attempts, error_message") == ("Pending", 2, "before")
+    assert [stage.moment(job, "scheduled_at") for job in (first, last)] == order
+    assert stage.status(once, daily, child) == ["Dead", "Pending", "Failed"]
+    assert stage.one(once, "attempts, error_message") == (1, f"{ONCE} To run it again: hammerwork job retry {once.id}")
+    assert stage.one(daily, "error_message").startswith(ONCE)
+    assert stage.moment(daily, "scheduled_at") > stage.database.now()
+    crew.go_on.set()
+    job_changes.run(stage.database, Named([once.id]), Retry(stage.database.now()))
+    stage.work(crew.handlers, queues=("held",))
+    assert [stage.one(job, "status, attempts") for job in (first, last, once)] == [
+        ("Completed", 1),
+        ("Completed", 3),
+        ("Completed", 1),
+    ]
+
+
+def test_a_stop_that_is_written_twice_costs_no_attempt_more(stage: Stage) -> None:
+    (job,) = stage.enqueue(Job("noop"))
+    stage.execute("UPDATE hammerwork_jobs SET attempts = 1")
+    now = stage.database.now() + timedelta(seconds=1)
+    worker = "11111111-1111-4111-8111-111111111111"
+    (taken,) = claims.claim(stage.database, "noop", worker=worker, now=now, limit=1, slots=1)
+    for _ in range(2):
+        stopped = Ended(taken, End.STOPPED, at=stage.moment(job, "scheduled_at"))
+        settled = claims.settle(stage.database, [stopped], now)
+        assert not settled.lost
+        assert stage.one(job, "status, attempts, started_at, claimed_by") == ("Pending", 1, None, None)
+    claims.claim(stage.database, "noop", worker=worker, now=now, limit=1, slots=1)
+    assert claims.settle(stage.database, [stopped], now).lost == {job.id}
+    assert stage.one(job, "status, attempts") == ("Running", 2)
+
+
+def test_a_worker_of_ones_own_that_leaves_handlers_behind_says_so(
+    lite: Stage, app: Handlers, caplog: pytest.LogCaptureFixture
+) -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    @app.job("long")
+    def long(job: Job) -> None:
+        began.set()
+        go_on.wait(60)
+
+    (job,) = lite.enqueue(Job("long"))
+    worker = Worker(lite.queue, app, grace=0.1)
+    threading.Thread(target=lambda: (began.wait(60), worker.stop())).start()
+    report = worker.run()
+    assert (report.failed, report.unreturned) == (0, 1)
+    assert "1 handler has not returned" in caplog.text
+    assert "End the process" in caplog.text
+    assert lite.one(job, "status, attempts") == ("Pending", 0)
+    go_on.set()
