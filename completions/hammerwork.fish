@@ -481,7 +481,7 @@ complete -c hammerwork -n '__hammerwork_at worker start' -s h -l help -d 'Show t
 
 complete -c hammerwork -n '__hammerwork_at worker list' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only this queue.'
 complete -c hammerwork -n '__hammerwork_at worker list' -l since -x -d 'Of those that ended, only since: 90s, 15m, 2h, 7d.'
-complete -c hammerwork -n '__hammerwork_at worker list' -l all -d 'Also all that ended longer ago.'
+complete -c hammerwork -n '__hammerwork_at worker list' -l all -d 'Also all that ended longer ago, or fell silent.'
 complete -c hammerwork -n '__hammerwork_at worker list' -s l -l limit -x -d 'How many at most.'
 complete -c hammerwork -n '__hammerwork_at worker list' -l format -x -a 'table json jsonl csv tsv' -d 'table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at worker list' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'postgresql://, mysql://, mariadb:// or sqlite:///path.'
