@@ -95,7 +95,7 @@ def test_a_worker_that_is_to_end_says_what_it_waits_for_and_writes_it_first(
         crew.go_on.set()
         until(lambda: "cannot be written and waits" in caplog.text)
         crew.workers[0].stop()
-        until(lambda: "The worker cannot end yet: what 1 jobs came to cannot be written" in caplog.text)
+        until(lambda: "The worker cannot end yet: what 1 job came to cannot be written" in caplog.text)
         assert crew.alive
     until(lambda: not crew.alive)
     assert stage.status(parent, child) == ["Completed", "Pending"]
@@ -111,7 +111,7 @@ def test_a_worker_that_is_to_end_at_once_does_not_wait_for_what_others_have_lock
         crew.workers[0].stop()
         crew.workers[0].stop(now=True)
         until(lambda: not crew.alive)
-        assert "What 1 jobs came to is not written" in caplog.text
+        assert "What 1 job came to is not written" in caplog.text
         assert stage.status(parent, child) == ["Running", "Pending"]
     crew.begin()  # another one takes it for lost
     until(lambda: stage.status(parent, child) == ["Dead", "Failed"])
