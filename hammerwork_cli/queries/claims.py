@@ -165,6 +165,11 @@ def drained(database: Database, queues: Sequence[str], soon: datetime) -> bool:
     return all(database.row("claims.to_do", queue=queue, soon=soon) is None for queue in queues)
 
 
+def later(database: Database, queues: Sequence[str], now: datetime, limit: int) -> int:
+    """How many jobs of these queues wait for their time, counted up to ``limit`` in each."""
+    return sum(database.rows("claims.later", queue=queue, now=now, limit=limit)[0][0] for queue in queues)
+
+
 def are_held(database: Database, queues: Sequence[str], workers: Sequence[str]) -> bool:
     """Whether one of some workers has a job of these queues."""
     ids = database.ids(sorted(workers))

@@ -49,6 +49,8 @@ STALE_SECONDS = 1.0
 """After so long, jobs that have not begun go back to the others."""
 DRAIN_SECONDS = 60
 """With ``drain``, jobs that are due within this time are waited for."""
+MOST_LATER = 1000
+"""So many jobs of a queue that wait for their time are counted when a worker has drained it."""
 LONGEST_PAUSE = 5.0
 """After an error that the worker survives."""
 LOCK_SECONDS, LOCK_SECONDS_OF_SLOTS = 1.0, 5.0
@@ -92,7 +94,7 @@ class Worker:
         poll_interval: seconds between looks at queues that were empty.
         lease: seconds without a heartbeat after which others take its jobs; docs/liveness.md says how they judge.
         max_jobs: ends after so many jobs.
-        drain: ends when its queues have nothing more to do within a minute.
+        drain: ends when its queues have nothing more to do within a minute, and says what waits for a later time.
         weighted: draws the next priority by weight, so that low ones are not starved; else strictly by priority.
         retry: for jobs and handlers without a strategy of their own.
         name: for people; host and process by default.
@@ -433,7 +435,17 @@ class Worker:
             return self._takes_no_more_wishes()
         if not self.drain or not self._slots.empty:
             return False
-        return self._connections.run(self._drained) and self._takes_no_more_wishes()
+        if not self._connections.run(self._drained) or not self._takes_no_more_wishes():
+            return False
+        with suppress(HammerworkError):
+            self._connections.run(self._say_what_is_later, patience=0)
+        return True
+
+    def _say_what_is_later(self, database: Database) -> None:
+        if number := claims.later(database, self.queues, self._clock.now(), MOST_LATER):
+            most = "at least " if number >= MOST_LATER else ""
+            waits = "waits" if number == 1 else "wait"
+            log.info("%s%s of these queues %s for a later time.", most, plural(number, "job"), waits)
 
     def _drained(self, database: Database) -> bool:
         soon = self._clock.now() + timedelta(seconds=DRAIN_SECONDS)

@@ -223,6 +223,12 @@ SELECT 1 FROM hammerwork_jobs j
 WHERE j.status = 'Running' AND {same j.queue_name :queue} AND j.claimed_by {among} AND {is_ours}
 LIMIT 1
 
+-- name: later
+-- How many jobs of a queue wait for their time, :limit at most.
+SELECT COUNT(*) FROM (SELECT 1 AS one FROM hammerwork_jobs j
+WHERE {same j.queue_name :queue} AND {claimable} AND j.scheduled_at > :now AND {unarchived}
+LIMIT :limit) AS later
+
 -- name: to_do
 -- Whether a queue has a job that may run soon, or that runs.
 SELECT 1 FROM hammerwork_jobs j

@@ -1,16 +1,19 @@
 """What ``docs/spawning.md`` shows is what happens, and what ``docs/side-by-side.md`` names is there."""
 
 import contextlib
+import inspect
 import io
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hammerwork_cli import SpawnConfig
+from hammerwork_cli import Job, JobPriority, Queue, RetryStrategy, SpawnConfig, Worker, WorkerReport
 from hammerwork_cli.database import connect
 from tests.conftest import ROOT
 
@@ -62,6 +65,44 @@ def test_every_field_of_the_configuration_is_explained():
     (table,) = re.findall(r"\| field \| default.*?\n\n", GUIDE, re.DOTALL)
     named = set(re.findall(r"`(\w+)`", "\n".join(row.split("|")[1] for row in table.strip().splitlines())))
     assert named == set(SpawnConfig.__dataclass_fields__) - {"extra"}
+
+
+def reference(first: str) -> list[list[str]]:
+    """The rows of a table of the reference, whose head begins like this."""
+    (table,) = re.findall(rf"\n\| {re.escape(first)}.*?\n\n", GUIDE + "\n", re.DOTALL)
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in table.strip().splitlines()[2:]]
+
+
+def names(cell: str) -> set[str]:
+    return set(re.findall(r"`(\w+)(?:\([^`]*\))?`", cell))
+
+
+def test_the_reference_has_all_methods_of_a_queue():
+    found = {name for row in reference("`Queue(") for name in names(row[0])}
+    assert found == {name for name, value in vars(Queue).items() if inspect.isfunction(value) and name[0] != "_"}
+    given = inspect.signature(Queue).parameters
+    assert (given["pool_size"].default, given["patience"].default) == (4, 30)
+
+
+def test_the_reference_has_all_fields_and_methods_of_a_job():
+    rows = reference("`Job` ")
+    assert {name for row in rows for name in names(row[0])} == {*Job.__dataclass_fields__, "_spawn_config"}
+    builders = {name for name in vars(Job) if name.startswith(("with_", "as_", "depends_"))}
+    assert {name for row in rows for name in names(row[2])} - {"Queue"} == builders
+    assert [row[1] for row in rows if names(row[0]) == {"max_attempts"}] == [str(Job("q").max_attempts)]
+    (words,) = (row[3].partition("word:")[2] for row in rows if names(row[0]) == {"priority"})
+    assert names(words) == {priority.word for priority in JobPriority}
+
+
+def test_the_reference_has_all_arguments_of_a_worker_with_their_defaults_and_its_whole_report():
+    rows, given = reference("`Worker("), inspect.signature(Worker).parameters
+    assert {name for row in rows for name in names(row[0])} == set(given)
+    for name, default in ((names(row[0]).pop(), row[1]) for row in rows[1:] if row[1] != "exponential"):
+        assert default == f"`{given[name].default!r}`", name
+    retry = given["retry"].default
+    assert retry == RetryStrategy.exponential(timedelta(seconds=1), 2.0, timedelta(minutes=5), jitter=0.1)
+    found = {name for row in reference("`WorkerReport`") for name in names(row[0])}
+    assert found == {field.name for field in fields(WorkerReport)}
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\((?!http)([^)#]+)\)", GUIDE))

@@ -47,6 +47,21 @@ def test_a_failure_says_whether_it_is_final_or_when_the_next_attempt_comes(
     assert re.search(r"failed in attempt 1 of 1 and recurs at \d{4}-\d\d-\d\d 02:30:00: ValueError: no data", recurs)
 
 
+@pytest.mark.parametrize(
+    ("later", "said"), [(0, None), (1, "1 job of these queues waits"), (2, "2 jobs of these queues wait")]
+)
+def test_a_worker_that_has_drained_its_queues_says_what_waits_for_a_later_time(
+    stage: Stage, app: Handlers, caplog: pytest.LogCaptureFixture, later: int, said: str | None
+) -> None:
+    caplog.set_level("INFO", "hammerwork")
+    (now,) = stage.enqueue(Job("noop"))
+    delayed = [Job("noop").with_delay(timedelta(hours=1)), Job("noop").with_cron("0 0 3 1 1 * 2037")][:later]
+    stage.enqueue(*delayed, Job("elsewhere").with_delay(timedelta(hours=1)))
+    stage.work(app)
+    assert stage.one(now) == "Completed"
+    assert [line for line in caplog.messages if "later time" in line] == ([f"{said} for a later time."] if said else [])
+
+
 def test_of_a_job_that_went_to_another_worker_the_log_does_not_say_that_it_failed(
     lite: Stage, app: Handlers, caplog: pytest.LogCaptureFixture
 ) -> None:
