@@ -145,6 +145,7 @@ def test_what_depends_on_what_fails_along_fails_or_runs_at_once_to_the_end(stage
     @app.job("live")
     def live(job: Job, context: SpawnContext) -> None:
         early = context.spawn(Job("never", {}), key="early")
+        context.spawn(Job("stays", {}).with_workflow(flow, "w"), key="stays")
         stage.enqueue(
             below := Job("below", {}).depends_on(early),
             Job("goes_on", {}).depends_on(below).with_workflow(flow, "w"),
@@ -160,6 +161,7 @@ def test_what_depends_on_what_fails_along_fails_or_runs_at_once_to_the_end(stage
         "live": ("Dead", "none"),
         "never": ("Failed", "failed"),
         "below": ("Failed", "failed"),
+        "stays": ("Pending", "satisfied"),
         "goes_on": ("Pending", "satisfied"),
         "last": ("Failed", "failed"),
     }
