@@ -258,15 +258,20 @@ def test_hanging_up_lets_what_runs_end_however_often_it_comes(start: Start, url:
     assert statuses(url) == {1: "Completed"}
 
 
+def attempts(url: str) -> list[tuple[str, int]]:
+    with contextlib.closing(connect(url)) as database:
+        return database.query("SELECT status, attempts FROM hammerwork_jobs")
+
+
 def test_sigquit_ends_a_worker_at_once(start: Start, url: str, tmp_path: Path) -> None:
     assert ended(start, url, tmp_path, 600, signals=[signal.SIGQUIT]) == 131
-    assert statuses(url) == {1: "Pending"}
+    assert attempts(url) == [("Pending", 0)]
 
 
 def test_what_has_not_ended_within_the_grace_is_given_back(start: Start, url: str, tmp_path: Path) -> None:
     words = ("--grace", "0.3s", "--isolation", "process")
     assert ended(start, url, tmp_path, 600, *words, signals=[signal.SIGTERM]) == 143
-    assert statuses(url) == {1: "Pending"}
+    assert attempts(url) == [("Pending", 0)]
 
 
 def test_hanging_up_stays_what_it_was_where_it_was_arranged_for() -> None:
