@@ -266,6 +266,6 @@ def _note_running(context: Context, healer: "Doctor") -> None:
         )
     if returned:
         context.note(
-            f"{plural(returned, 'job')} {'belongs' if returned == 1 else 'belong'} to workers whose heartbeat stopped: "
+            f"{plural(returned, 'job')} {'belongs' if returned == 1 else 'belong'} to silent workers: "
             "another worker takes them back by itself, once it has run for a lease (hammerwork worker list)."
         )
