@@ -3,14 +3,15 @@
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hammerwork_cli.database.access import Database
+from hammerwork_cli.database.access import Database, Result
 from hammerwork_cli.database.driver_errors import SQLITE, Meaning, by_prefix, told
+from hammerwork_cli.database.forks import gate
 from hammerwork_cli.database.interrupts import interruptible
 from hammerwork_cli.errors import ConfigError, HammerworkError, UnreachableError
 
@@ -59,8 +60,12 @@ class SqliteDatabase(Database):
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        with interruptible(self._abort), super()._translated():
+        with gate, interruptible(self._abort), super()._translated():
             yield
+
+    def _attempt(self, work: Callable[[], Result]) -> Result:
+        with gate:
+            return super()._attempt(work)
 
     def _abort(self) -> None:
         self._connection.interrupt()

@@ -1,7 +1,9 @@
 """Putting jobs into queues from Python, and reading them."""
 
+import contextlib
 import gzip
 import os
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
@@ -12,7 +14,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from hammerwork_cli import HammerworkError, Handlers, Job, JobPriority, Queue, RetryStrategy, SpawnContext, Worker
-from hammerwork_cli.database import Database
+from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import ConflictError, RefusedValueError, UnreachableError, UsageError
 from hammerwork_cli.models import new_id
 from hammerwork_cli.queries import migrations
@@ -248,3 +250,33 @@ def test_a_queue_and_a_worker_that_were_used_before_a_fork_are_used_after_it(sta
     worker.run()
     assert [status for _, status in stage.rows()] == ["Completed"] * 42
     assert len(stage.database.query("SELECT id FROM hammerwork_workers")) == 4
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_process_that_was_forked_while_a_thread_wrote_writes_as_well(stage: Stage) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def write_for_a_while() -> None:
+        def work() -> None:
+            database.query("SELECT 1")
+            begun.set()
+            may_end.wait(60)
+
+        with contextlib.closing(connect(stage.url)) as database:
+            database.transaction(work)
+
+    writing = threading.Thread(target=write_for_a_while)
+    writing.start()
+    assert begun.wait(60)
+    threading.Timer(0.3, may_end.set).start()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            Queue(stage.url, patience=5).enqueue(Job("noop"))
+            code = 0
+        finally:
+            os._exit(code)
+    writing.join()
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(stage.rows()) == 1
