@@ -1,7 +1,7 @@
 """Forks wait for SQLite.
 
-It keeps in the memory of a process which locks its connections have. A process that is forked meanwhile has these locks
-in its copy, and nobody who could give them back: it would wait for them for ever
+It keeps in the memory of a process which locks its connections have, and mutexes of its own. A process that is forked
+while a thread has one of them has it in its copy, and nobody who could give it back: it would wait for it for ever
 (https://www.sqlite.org/howtocorrupt.html, "Carrying an open database connection across a fork()").
 """
 

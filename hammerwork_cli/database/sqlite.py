@@ -67,6 +67,17 @@ class SqliteDatabase(Database):
         with gate:
             return super()._attempt(work)
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Several reads by key, as of one moment. Within a transaction it joins that one."""
+        with gate, super().snapshot():
+            yield
+
+    def close(self) -> None:
+        """Ends the connection."""
+        with gate:
+            super().close()
+
     def _abort(self) -> None:
         self._connection.interrupt()
 
