@@ -133,12 +133,14 @@ class Runner:
 
     def _settled(self, value: Any, deadline: float | None = None) -> Any:
         """What an awaitable comes to; anything else as it is."""
-        return self._loop.result(value, deadline) if inspect.isawaitable(value) else value
+        return self._loop.result(value, deadline) if value is not None and inspect.isawaitable(value) else value
 
     def _result(self, run: Run, job: Job, handler: JobHandler, config: SpawnConfig | None) -> str | None:
         return result_text(self._call(run, job, handler, config), most=run.job.result_max_size_bytes)
 
     def _next_run(self, claimed: Claimed) -> datetime | None:
+        if not claimed.recurring:  # as most jobs
+            return None
         try:
             return next_due(
                 claimed.id,

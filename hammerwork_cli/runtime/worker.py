@@ -519,7 +519,9 @@ class Worker:
 
     def _wake(self) -> None:
         self._claiming.wake()
-        self._woken.set()
+        # While jobs wait here there is time: who has worked them off wakes it.
+        if not self._slots.waiting:
+            self._woken.set()
 
     def _take_requests(self, database: Database) -> None:
         if not self._stopping:
