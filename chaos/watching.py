@@ -37,6 +37,7 @@ class Watch:
         self._heard: dict[int, tuple[_Heard, float]] = {}
         self._looked = 0.0
         self._losses: dict[str, int] = {}
+        self._pids: dict[str, int] = {}
 
     def look(self, is_well: Callable[[int], bool]) -> int | None:
         """How many jobs are yet to end; nothing when the database does not answer.
@@ -55,11 +56,12 @@ class Watch:
             return None
         # Who died while the database was read is dead.
         self._compare([_Heard(*rest) for _, *rest in workers if is_well(rest[0])])
-        pids = {str(worker): pid for worker, pid, *_ in workers}
+        # A server that forgets may forget a worker's registration, and the worker may die before it registers again.
+        self._pids |= {str(worker): pid for worker, pid, *_ in workers}
         for worker, number in losses:
-            taken, pid = number - self._losses.get(str(worker), 0), pids.get(str(worker))
-            if taken > 0 and (pid is None or is_well(pid)):
-                self.problems.append(f"{taken} jobs were taken from worker {pid or worker}, which was well")
+            taken, pid = number - self._losses.get(str(worker), 0), self._pids.get(str(worker))
+            if taken > 0 and pid is not None and is_well(pid):
+                self.problems.append(f"{taken} jobs were taken from worker {pid}, which was well")
         self._losses = {str(worker): number for worker, number in losses}
         return left
 
