@@ -3,7 +3,7 @@
 A name's module is imported when the name is first asked for: importing the package costs nothing.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "errors": (
