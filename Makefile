@@ -17,6 +17,7 @@ check: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/codespell
 
 bench: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python -m benchmarks $(ARGS)
