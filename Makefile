@@ -26,7 +26,7 @@ bench: $(VENV)/installed $(VENV)/test-tools
 chaos: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python -m chaos $(ARGS)
 
-# Checks the model of docs/liveness.md: make liveness ARGS="--url postgresql://user@host/empty --steps 50000"
+# Checks the model of docs/explain/liveness.md: make liveness ARGS="--url postgresql://user@host/empty --steps 50000"
 liveness: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python -m chaos.liveness $(ARGS)
 

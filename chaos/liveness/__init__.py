@@ -1,1 +1,1 @@
-"""The model of docs/liveness.md, checked: simulated workers and a clock, the real queries, random steps."""
+"""The model of docs/explain/liveness.md, checked: simulated workers and a clock, the real queries, random steps."""

@@ -1,4 +1,4 @@
-"""Checks the model of docs/liveness.md: ``python -m chaos.liveness --steps 1000000 --seed 1``."""
+"""Checks the model of docs/explain/liveness.md: ``python -m chaos.liveness --steps 1000000 --seed 1``."""
 
 import argparse
 import random

@@ -1,4 +1,4 @@
-"""What ``docs/spawning.md`` shows is what happens, and what ``docs/side-by-side.md`` names is there."""
+"""What ``docs/handlers/guide.md`` shows is what happens, and what ``docs/operate/side-by-side.md`` names is there."""
 
 import contextlib
 import inspect
@@ -17,7 +17,7 @@ from hammerwork_cli import Job, JobPriority, Queue, RetryStrategy, SpawnConfig, 
 from hammerwork_cli.database import connect
 from tests.conftest import ROOT
 
-GUIDE = (ROOT / "docs" / "spawning.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "handlers" / "guide.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"```(\w+)\n(.*?)```\n", re.DOTALL)
 
 
@@ -40,7 +40,7 @@ def test_every_block_of_python_runs_and_prints_what_is_shown(
     for line, code, expected in blocks():
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            exec(compile("\n" * line + code, "docs/spawning.md", "exec"), names)  # noqa: S102  our own guide
+            exec(compile("\n" * line + code, "docs/handlers/guide.md", "exec"), names)  # noqa: S102  our own guide
         assert printed.getvalue() == (expected or ""), f"line {line}"
     with contextlib.closing(connect(f"sqlite:///{tmp_path}/jobs.db")) as database:
         left = database.query(
@@ -107,7 +107,7 @@ def test_the_reference_has_all_arguments_of_a_worker_with_their_defaults_and_its
 
 @pytest.mark.parametrize("path", re.findall(r"\]\((?!http)([^)#]+)\)", GUIDE))
 def test_what_it_links_to_is_there(path: str) -> None:
-    assert (ROOT / "docs" / path).exists()
+    assert (ROOT / "docs" / "handlers" / path).exists()
 
 
 @pytest.mark.parametrize("anchor", re.findall(r"\]\(#([^)]+)\)", GUIDE))
@@ -120,6 +120,6 @@ def test_the_sections_it_links_to_are_there(anchor: str) -> None:
 
 
 def test_the_commands_that_the_page_about_rust_workers_names_are_there(run: Callable[..., Any]) -> None:
-    page = (ROOT / "docs" / "side-by-side.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "operate" / "side-by-side.md").read_text(encoding="utf-8")
     for words in {tuple(found.split()) for found in re.findall(r"`hammerwork (\w+ \w+)[^`]*`", page)}:
         assert run(*words, "--help").exit_code == 0, words

@@ -1,4 +1,4 @@
-"""The model of docs/liveness.md holds for the real queries, whatever happens to workers, server and clock."""
+"""The model of docs/explain/liveness.md holds for the real queries, whatever happens to workers, server and clock."""
 
 import random
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Who takes jobs from whom, with workers that really run: docs/liveness.md has the rules."""
+"""Who takes jobs from whom, with workers that really run: docs/explain/liveness.md has the rules."""
 
 import contextlib
 import os

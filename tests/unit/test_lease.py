@@ -1,4 +1,4 @@
-"""What a worker may believe of itself and of others, by its own clock (docs/liveness.md)."""
+"""What a worker may believe of itself and of others, by its own clock (docs/explain/liveness.md)."""
 
 from hammerwork_cli.queries.workers import Heartbeat
 from hammerwork_cli.runtime.lease import Lease, Observer

@@ -1,4 +1,4 @@
-"""Takes the pictures of the README: ``python -m tests.web.page.screenshots``."""
+"""Takes the pictures of the page: ``python -m tests.web.page.screenshots``."""
 
 import shutil
 import tempfile
@@ -8,7 +8,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.web.page.sites import Night, fill, plant_large_tree, serving
 
-DOCS = Path(__file__).parent.parent.parent.parent / "docs"
+DOCS = Path(__file__).parent.parent.parent.parent / "docs" / "pictures"
 SIZE = {"width": 1400, "height": 760}
 
 

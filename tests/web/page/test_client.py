@@ -248,9 +248,9 @@ def test_a_broken_stream_is_made_anew(node: Node, demo: Site) -> None:
     assert "open" in heard[1:]
 
 
-def test_the_example_of_the_readme_works(demo: Site, tmp_path: Path) -> None:
+def test_the_example_in_the_documentation_works(demo: Site, tmp_path: Path) -> None:
     [example] = re.findall(
-        r"```js\n(.*?)```", (STATIC.parent.parent.parent / "README.md").read_text("utf-8"), re.DOTALL
+        r"```js\n(.*?)```", (STATIC.parent.parent.parent / "docs/web/client.md").read_text("utf-8"), re.DOTALL
     )
     program = example.replace("http://localhost:8080", demo.url).replace("60_000", "1_000")
     shutil.copy(STATIC / "client.js", tmp_path)
