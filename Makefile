@@ -2,7 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench chaos liveness siege mutants lock completions clean
+.PHONY: demo test check bench chaos liveness siege mutants lock docs completions clean
 
 demo: $(VENV)/installed
 	$(BIN)/hammerwork demo
@@ -46,6 +46,11 @@ lock:
 	build/lock/bin/pip-compile -q --upgrade --generate-hashes --extra web --strip-extras --no-annotate --no-header \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.lock pyproject.toml
 
+# Makes a site of docs/ in build/docs; a warning, a link or an anchor that leads nowhere is an error.
+docs: $(VENV)/docs-tools
+	$(BIN)/sphinx-build --nitpicky --fail-on-warning --keep-going --quiet docs build/docs
+	@echo "The site begins at build/docs/index.html"
+
 completions: $(VENV)/installed
 	$(BIN)/python completions/generate.py
 
@@ -55,6 +60,10 @@ clean:
 
 $(VENV)/installed: pyproject.toml tests/setup.sh
 	tests/setup.sh venv $(VENV)
+	@touch $@
+
+$(VENV)/docs-tools: pyproject.toml | $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
 	@touch $@
 
 $(VENV)/test-tools: tests/mermaid/package-lock.json tests/web/package-lock.json tests/setup.sh | $(VENV)/installed

@@ -1,7 +1,7 @@
 """What a worker may believe: of itself while its heartbeats succeed, and of others by its own clock.
 
-docs/explain/liveness.md has the model in words. No clock of a server or of another host decides anything here: times are this
-process's monotonic seconds, which the caller hands in.
+docs/explain/liveness.md has the model in words. No clock of a server or of another host decides anything here: times
+are this process's monotonic seconds, which the caller hands in.
 """
 
 from collections.abc import Iterable

@@ -92,7 +92,7 @@ class Worker:
         concurrency: jobs that run at once.
         pool_size: connections for what runs write by themselves; three more are the worker's own, four on PostgreSQL.
         poll_interval: seconds between looks at queues that were empty.
-        lease: seconds without a heartbeat after which others take its jobs; docs/explain/liveness.md says how they judge.
+        lease: seconds without a heartbeat after which others take its jobs; see docs/explain/liveness.md.
         max_jobs: ends after so many jobs.
         drain: ends when its queues have nothing more to do within a minute, and says what waits for a later time.
         weighted: draws the next priority by weight, so that low ones are not starved; else strictly by priority.

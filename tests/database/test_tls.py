@@ -250,7 +250,12 @@ def impostor(kind: str, tls: ssl.SSLContext | None) -> Iterator[tuple[str, list[
         ("mysql", "ssl_ca={}/ca.pem", False, False),
         ("mysql", "ssl_ca={}/ca.pem&ssl-mode=VERIFY_CA", False, False),
         ("mysql", "ssl-mode=REQUIRED", False, False),
-        ("mysql", "ssl-mode=REQUIRED", True, True),  # whoever names no CA believes everybody: docs/operate/connecting.md
+        (
+            "mysql",
+            "ssl-mode=REQUIRED",
+            True,
+            True,
+        ),  # without a CA, anybody is believed
         ("postgres", "sslrootcert={}/ca.pem", True, False),
         ("postgres", "sslrootcert={}/ca.pem", False, False),
         ("postgres", "sslrootcert={}/ca.pem&sslmode=require", True, False),

@@ -1,0 +1,38 @@
+"""Every link of the documentation leads somewhere. The web is not asked."""
+
+import re
+
+import pytest
+
+from tests.pages import ROOT, Page, documentation
+
+FILES = [*documentation(), *(ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md"))]
+
+
+@pytest.mark.parametrize("page", [Page(path) for path in FILES], ids=lambda page: page.name)
+def test_every_link_of_a_page_leads_somewhere(page: Page) -> None:
+    for line, link in page.links():
+        if re.match(r"https?:|mailto:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.path.parent / path).resolve() if path else page.path
+        assert target.exists(), f"{page.name}:{line}: {link}"
+        assert target.is_relative_to(ROOT), f"{page.name}:{line}: {link}"
+        if anchor:
+            assert anchor in Page(target).anchors, f"{page.name}:{line}: {link}"
+
+
+def test_every_page_of_the_documentation_is_linked_from_the_index_of_its_folder() -> None:
+    for folder in {path.parent for path in documentation()} - {ROOT}:
+        index = folder / "index.md"
+        linked = {(folder / link.partition("#")[0]).resolve() for _, link in Page(index).links()}
+        assert set(folder.glob("*.md")) - {index} <= linked, folder.name
+
+
+def test_every_page_that_code_names_is_there() -> None:
+    named = re.compile(r"\bdocs/[\w/-]+\.(?:md|png|svg)")
+    folders = ["hammerwork_cli", "tests", "chaos", "benchmarks", "examples", "mutants"]
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    for path in [*files, ROOT / "Makefile", ROOT / "pyproject.toml", ROOT / "CONTRIBUTING.md"]:
+        for name in named.findall(path.read_text(encoding="utf-8")):
+            assert (ROOT / name).exists(), f"{path.relative_to(ROOT)}: {name}"
