@@ -1,4 +1,4 @@
-"""Changes the configuration file: one line at a time, so that comments and unknown keys stay."""
+"""Changes the configuration file: comments, order and unknown keys stay."""
 
 import json
 import os
@@ -7,14 +7,16 @@ import tempfile
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hammerwork_cli.config import parse_file, read_bytes
 from hammerwork_cli.config.keys import KEYS, Key
 from hammerwork_cli.errors import ConfigError
 
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")
-_TABLE = re.compile(r"\s*\[")
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
+
+_LINE_FEED = re.compile(r"(?<!\r)\n")
 _HEAD = """\
 # Settings of hammerwork. An option wins over the environment, the environment over this file.
 # `hammerwork config show` tells what holds and where it comes from.
@@ -45,7 +47,7 @@ def store(path: Path, key: Key, value: str | int) -> None:
     Raises:
         ConfigError: the file cannot be read, changed or written.
     """
-    _change(path, {key.name: value}, lambda lines: _with(lines, key.name, f"{key.name} = {toml(value)}"))
+    _change(path, {key.name: value}, lambda document: _set(document, key.name, value))
 
 
 def remove(path: Path, key: Key) -> bool:
@@ -57,7 +59,7 @@ def remove(path: Path, key: Key) -> bool:
     content = read_bytes(path)
     if content is None or key.name not in parse_file(path, content):
         return False
-    _change(path, {key.name: None}, lambda lines: _without(lines, key.name))
+    _change(path, {key.name: None}, lambda document: document.remove(key.name))
     return True
 
 
@@ -109,60 +111,45 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
 
 
-def _change(path: Path, changes: dict[str, Any], edit: Callable[[list[str]], list[str]]) -> None:
+def _change(path: Path, changes: dict[str, Any], edit: Callable[["TOMLDocument"], object]) -> None:
     content = read_bytes(path) or b""
     wanted = {key: value for key, value in {**parse_file(path, content), **changes}.items() if value is not None}
-    text = "".join(edit(_LINE.findall(content.decode())))
-    try:
-        changed = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        changed = None
-    # A value over several lines looks like more lines than it is.
-    if changed != wanted:
+    text = _edited(content.decode(), edit)
+    # Whoever reads the file uses tomllib: the two parsers must agree on the result.
+    if text is None or _values(text) != wanted:
         raise ConfigError(
             f"{path} is written in a way that cannot be changed safely.", hint="Change it with an editor."
         )
     write(path, text)
 
 
-def _head(lines: list[str]) -> int:
-    """How many lines there are before the first table."""
-    return next((number for number, line in enumerate(lines) if _TABLE.match(line)), len(lines))
+def _edited(text: str, edit: Callable[["TOMLDocument"], object]) -> str | None:
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        document = tomlkit.parse(text)
+        edit(document)
+        edited = tomlkit.dumps(document)
+    except (TOMLKitError, ValueError, RecursionError):
+        return None
+    # tomlkit ends the lines that it adds by a line feed, in files from Windows too.
+    return edited if "\r\n" not in text or _LINE_FEED.search(text) else _LINE_FEED.sub("\r\n", edited)
 
 
-def _find(lines: list[str], name: str) -> int | None:
-    place = re.compile(rf"""\s*(?:{name}|"{name}"|'{name}')\s*=""")
-    return next((number for number in range(_head(lines)) if place.match(lines[number])), None)
+def _values(text: str) -> dict[str, Any] | None:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return None
 
 
-def _with(lines: list[str], name: str, line: str) -> list[str]:
-    place = _find(lines, name)
-    if place is not None:
-        return [*lines[:place], f"{line}{_comment(lines[place])}{_ending(lines[place])}", *lines[place + 1 :]]
+def _set(document: "TOMLDocument", name: str, value: str | int) -> None:
+    from tomlkit.items import Comment
+
     example = re.compile(rf"#\s*{name}\s*=")
-    head = _head(lines)
-    place = next((number + 1 for number in range(head) if example.match(lines[number])), head)
-    before = [*lines[:place]]
-    if before and not before[-1].endswith("\n"):
-        before[-1] += "\n"
-    return [*before, line + "\n", *lines[place:]]
-
-
-def _without(lines: list[str], name: str) -> list[str]:
-    place = _find(lines, name)
-    return lines if place is None else [*lines[:place], *lines[place + 1 :]]
-
-
-def _comment(line: str) -> str:
-    """The comment at the end of a line, with the blanks before it."""
-    for found in re.finditer(r"\s*#", line):
-        try:
-            tomllib.loads(line[: found.start()])
-        except tomllib.TOMLDecodeError:
-            continue
-        return line[found.start() :].rstrip("\r\n")
-    return ""
-
-
-def _ending(line: str) -> str:
-    return line[len(line.rstrip("\r\n")) :] or "\n"
+    for _, item in () if name in document else document.body:
+        if isinstance(item, Comment) and example.match(item.trivia.comment):
+            item.trivia.trail = (item.trivia.trail or "\n") + f"{name} = {toml(value)}\n"
+            return
+    document[name] = value

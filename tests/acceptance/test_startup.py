@@ -12,7 +12,7 @@ from hammerwork_cli.database import connect
 from tests.conftest import ROOT
 from tests.rows import Rows
 
-HEAVY = {"rich", "tabulate", "asyncio", "pydantic", "importlib.metadata", "click", "tomllib"}
+HEAVY = {"rich", "tabulate", "asyncio", "pydantic", "importlib.metadata", "click", "tomllib", "tomlkit"}
 
 
 def loaded(*words: str, env: dict[str, str]) -> set[str]:
