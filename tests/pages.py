@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hammerwork_cli.cached import cached
@@ -14,6 +14,10 @@ _COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
 _FENCED = re.compile(r"^(`{3,})(\S*)[^\n]*\n(.*?)^\1$\n?", re.DOTALL | re.MULTILINE)
 _INLINE = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)", re.DOTALL)
 _LINK = re.compile(r"\]\(<?([^()<>\s]+)>?(?:\s+\"[^\"]*\")?\)|(?:src|href|srcset)=\"([^\"]+)\"")
+
+
+WORDS = ("not run", "file", "background", "exit", "run", "database")
+"""What a comment before a block may begin with; docs/develop/documentation.md explains each."""
 
 
 def documentation() -> list[Path]:
@@ -27,12 +31,39 @@ def _blank(found: re.Match[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block of code: where it begins, its language, its text, and the comment right before it."""
+    """A block of code.
+
+    Attributes:
+        line: where it begins.
+        language: the word after the fence.
+        shown: the block of ``text`` right after it, which is its output.
+        reason: why it is not run.
+        file: the file that holds it.
+        background: the text that a program prints once it is ready, which then goes on.
+        exit_code: how it ends.
+    """
 
     line: int
     language: str
     text: str
-    comment: str
+    shown: str | None = None
+    reason: str = ""
+    file: str = ""
+    background: str = ""
+    exit_code: int = 0
+
+    @property
+    def commands(self) -> Iterator[tuple[str, str]]:
+        """Of a console: each command, and its output."""
+        for found in re.finditer(r"^\$ (.*(?:\n> .*)*)\n((?:(?!\$ ).*\n)*)", self.text, re.MULTILINE):
+            yield found[1].replace("\n> ", "\n"), found[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """From here on commands have a new database of this kind."""
+
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -43,7 +74,7 @@ class Page:
 
     @property
     def name(self) -> str:
-        return self.path.relative_to(ROOT).as_posix()
+        return self.path.relative_to(ROOT).as_posix() if self.path.is_relative_to(ROOT) else self.path.name
 
     @cached
     def text(self) -> str:
@@ -77,13 +108,48 @@ class Page:
     @cached
     def blocks(self) -> list[Block]:
         """All fenced blocks, in order."""
-        return [
-            Block(self.text.count("\n", 0, found.start()) + 1, found[2], found[3], self._comment_before(found.start()))
-            for found in _FENCED.finditer(self.text)
-        ]
+        return [step for step in self.steps if isinstance(step, Block)]
 
-    def _comment_before(self, position: int) -> str:
-        before = self.text[:position].rstrip()
-        if not before.endswith("-->"):
-            return ""
-        return before[before.rindex("<!--") + 4 : -3].strip()
+    @cached
+    def steps(self) -> list[Block | Database]:
+        """All fenced blocks, and what comments say between them."""
+        steps: list[Block | Database] = []
+        said: dict[str, str] = {}
+        end = 0
+        for found in _STEP.finditer(self.text):
+            if self.text[end : found.start()].strip():
+                said = {}
+            elif found["language"] == "text" and steps and isinstance(before := steps[-1], Block) and not said:
+                steps[-1], end = replace(before, shown=found["code"]), found.end()
+                continue
+            end = found.end()
+            line = self.text.count("\n", 0, found.start()) + 1
+            if found["comment"] is None:
+                steps.append(_block(line, found["language"], found["code"], said))
+                said = {}
+            elif found["word"] == "run":
+                steps.append(Block(line, "sh", found["value"]))
+            elif found["word"] == "database":
+                steps.append(Database(found["value"].strip()))
+            else:
+                said[found["word"]] = found["value"].strip()
+        return steps
+
+
+_STEP = re.compile(
+    rf"^(?P<comment><!-- *(?P<word>{'|'.join(WORDS)})\b:? *(?P<value>.*?)-->)"
+    r"|^(?P<fence>`{3,})(?P<language>\S*)[^\n]*\n(?P<code>.*?)^(?P=fence)$",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+def _block(line: int, language: str, code: str, said: dict[str, str]) -> Block:
+    return Block(
+        line,
+        language,
+        code,
+        reason=said.get("not run", ""),
+        file=said.get("file", ""),
+        background=said.get("background", ""),
+        exit_code=int(said.get("exit", 0)),
+    )
