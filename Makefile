@@ -2,7 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench chaos liveness siege mutants lock docs completions clean
+.PHONY: demo test check bench chaos liveness siege mutants lock docs completions reference clean
 
 demo: $(VENV)/installed
 	$(BIN)/hammerwork demo
@@ -53,6 +53,10 @@ docs: $(VENV)/docs-tools
 
 completions: $(VENV)/installed
 	$(BIN)/python completions/generate.py
+
+# Writes the pages of docs/reference that follow from the program.
+reference: $(VENV)/installed
+	$(BIN)/python -m docs.generate
 
 clean:
 	rm -rf $(VENV) tests/mermaid/node_modules tests/web/node_modules build dist

@@ -85,6 +85,11 @@ class Page:
         """The text without code and comments, each line where it was."""
         return _INLINE.sub(_blank, self._without_blocks())
 
+    @cached
+    def code(self) -> list[str]:
+        """What stands in the text as code."""
+        return [found.strip("`") for found in re.findall(r"(?<!`)`[^`\n]+`(?!`)", self._without_blocks())]
+
     def _without_blocks(self) -> str:
         return _COMMENT.sub(_blank, _FENCED.sub(_blank, self.text))
 

@@ -1,27 +1,26 @@
-"""The tables of ``docs/handlers/guide.md`` are complete, and what ``docs/operate/side-by-side.md`` names is there."""
+"""The tables of Python names in docs/ are complete."""
 
 import inspect
 import re
-from collections.abc import Callable
 from dataclasses import fields
 from datetime import timedelta
-from typing import Any
 
 from hammerwork_cli import Job, JobPriority, Queue, RetryStrategy, SpawnConfig, Worker, WorkerReport
 from tests.conftest import ROOT
 
-GUIDE = (ROOT / "docs" / "handlers" / "guide.md").read_text(encoding="utf-8")
+CONFIGURATION = (ROOT / "docs" / "handlers" / "configure.md").read_text(encoding="utf-8")
+NAMES = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
 
 
 def test_every_field_of_the_configuration_is_explained():
-    (table,) = re.findall(r"\| field \| default.*?\n\n", GUIDE, re.DOTALL)
+    (table,) = re.findall(r"\| field \| default.*?\n\n", CONFIGURATION, re.DOTALL)
     named = set(re.findall(r"`(\w+)`", "\n".join(row.split("|")[1] for row in table.strip().splitlines())))
     assert named == set(SpawnConfig.__dataclass_fields__) - {"extra"}
 
 
 def reference(first: str) -> list[list[str]]:
     """The rows of a table of the reference, whose head begins like this."""
-    (table,) = re.findall(rf"\n\| {re.escape(first)}.*?\n\n", GUIDE + "\n", re.DOTALL)
+    (table,) = re.findall(rf"\n\| {re.escape(first)}.*?\n\n", NAMES + "\n", re.DOTALL)
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in table.strip().splitlines()[2:]]
 
 
@@ -55,9 +54,3 @@ def test_the_reference_has_all_arguments_of_a_worker_with_their_defaults_and_its
     assert retry == RetryStrategy.exponential(timedelta(seconds=1), 2.0, timedelta(minutes=5), jitter=0.1)
     found = {name for row in reference("`WorkerReport`") for name in names(row[0])}
     assert found == {field.name for field in fields(WorkerReport)}
-
-
-def test_the_commands_that_the_page_about_rust_workers_names_are_there(run: Callable[..., Any]) -> None:
-    page = (ROOT / "docs" / "operate" / "side-by-side.md").read_text(encoding="utf-8")
-    for words in {tuple(found.split()) for found in re.findall(r"`hammerwork (\w+ \w+)[^`]*`", page)}:
-        assert run(*words, "--help").exit_code == 0, words

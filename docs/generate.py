@@ -1,0 +1,273 @@
+"""Writes the pages of ``docs/reference`` that follow from the program itself: ``make reference``."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from hammerwork_cli.app import app
+from hammerwork_cli.commands.verb import shared_options
+from hammerwork_cli.config import KEYS
+from hammerwork_cli.render.schemas import SCHEMAS
+from hammerwork_cli.web.application import ENDPOINTS, EVENTS, HEALTH, METRICS
+from hammerwork_cli.web.endpoint import Endpoint
+
+FOLDER = Path(__file__).parent / "reference"
+GENERATED = "<!-- Written by `make reference`: change the program instead. -->\n\n"
+
+OVERVIEW = """\
+# Look up a command
+
+Groups: {groups}.
+
+{verbs}
+
+## Use the options of all commands
+
+Put them before the group or after the verb.
+
+{options}
+"""
+SETTINGS = """\
+# Look up a setting
+
+```sh
+hammerwork config show
+hammerwork config set default_limit 100
+hammerwork config get default_limit
+```
+
+An option wins over the environment, the environment over the file, and the file over the default.
+`hammerwork config show` prints each value with its source.
+
+{settings}
+
+The file is `$XDG_CONFIG_HOME/hammerwork/config.toml`, by default in `~/.config`; `HAMMERWORK_CONFIG` names another one.
+`hammerwork config path` prints its place, and `hammerwork config init` writes one that explains all settings:
+
+```toml
+{examples}
+```
+
+`HAMMERWORK_WEB_TOKEN` is the token of [`hammerwork web serve`](commands/web.md#hammerwork-web-serve). It is not a
+setting of the file.
+"""
+SCHEMA_PAGE = """\
+# Look up the JSON of a command
+
+```sh
+hammerwork schema spawn-tree
+hammerwork schema job list
+```
+
+`hammerwork schema NAME` prints the JSON schema of the answer to `--format json`; the REST API answers with the same
+objects. Keys may be added; none is renamed or removed. Times are RFC 3339 in UTC, ids full UUIDs, durations seconds,
+rates 0 to 1.
+
+A line of `--format jsonl` is an item of the list, or an object of the schema `NAME-line` where there is one.
+
+{schemas}
+"""
+ENDPOINT_PAGE = """\
+# Look up an endpoint
+
+The parameters of a GET go into the query, those of a POST into the body as one JSON object. `/openapi.json` has the
+types, the bounds and the answers. [Call the REST API](../web/rest.md) explains pages, errors and events.
+
+{endpoints}
+"""
+
+
+def pages() -> dict[str, str]:
+    """Text by path below ``docs/reference``."""
+    root = get_command(app)
+    assert isinstance(root, TyperGroup)
+    groups = {name: root.commands[name] for name in root.commands}
+    texts = {
+        "commands/index.md": _overview(root, groups),
+        **{f"commands/{name}.md": _group(name, group) for name, group in groups.items()},
+        "settings.md": _settings(),
+        "schemas.md": _schemas(),
+        "endpoints.md": _endpoints(),
+    }
+    return {path: f"{GENERATED}{text.strip()}\n" for path, text in texts.items()}
+
+
+def verbs(name: str, group: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The path and the command of each verb of a group that help shows."""
+    if not isinstance(group, TyperGroup):
+        yield (name,), group
+        return
+    for verb, command in group.commands.items():
+        if not command.hidden:
+            yield (name, verb), command
+
+
+# Commands.
+
+
+def _overview(root: Any, groups: dict[str, Any]) -> str:
+    context = root.make_context("hammerwork", [], resilient_parsing=True)
+    rows = [
+        (f"[`{' '.join(path)}`]({name}.md#hammerwork-{'-'.join(path)})", _cell(_first_sentence(command.help)))
+        for name, group in groups.items()
+        for path, command in verbs(name, group)
+    ]
+    own = [param for param in root.params if param not in shared_options()]
+    options = _options([*own, *shared_options(), root.get_help_option(context)], context)
+    linked = ", ".join(f"[{name}]({name}.md)" for name in groups)
+    return OVERVIEW.format(groups=linked, verbs=_table(("command", ""), rows), options=options)
+
+
+def _group(name: str, group: Any) -> str:
+    parts = [f"# hammerwork {name}"]
+    if isinstance(group, TyperGroup):
+        parts.append(_described(group.help or ""))
+    parts.append("The [options of all commands](index.md#use-the-options-of-all-commands) work here as well.")
+    for path, command in verbs(name, group):
+        context = command.make_context(f"hammerwork {' '.join(path)}", [], resilient_parsing=True)
+        usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+        own = [param for param in command.params if param not in shared_options()]
+        parts.append(f"## {context.command_path}" if path[1:] else "")
+        parts += [f"```text\n{usage}\n```", _described(command.help), _options(own, context)]
+    return "\n\n".join(filter(None, parts))
+
+
+def _described(text: str) -> str:
+    """The paragraphs of a help, and its examples as a block."""
+    about, *examples = re.split(r"\x08\n?Examples?:\n", text.strip())
+    parts = [_prose(paragraph) for paragraph in about.strip().split("\n\n")]
+    for block in examples:
+        lines = [line.strip() for line in block.strip().splitlines()]
+        parts.append("\n".join(["```text", *lines, "```"]))
+    return "\n\n".join(parts)
+
+
+def _options(params: list[Any], context: Any) -> str:
+    records = [param.get_help_record(context) for param in params if not getattr(param, "hidden", False)]
+    return _table(("", ""), [(_code(names), _cell(about)) for names, about in filter(None, records)])
+
+
+def _first_sentence(text: str) -> str:
+    return re.split(r"(?<=\.)\s", " ".join(text.split("\n\n")[0].split()))[0]
+
+
+# Markdown.
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    if not rows:
+        return ""
+    ruled = [head, ("---",) * len(head), *rows]
+    return "\n".join("".join(f"| {cell} " if cell else "| " for cell in row) + "|" for row in ruled)
+
+
+def _code(text: object) -> str:
+    return f"`{text}`".replace("|", r"\|")
+
+
+def _cell(text: str) -> str:
+    return _prose(text).replace("|", r"\|")
+
+
+def _prose(text: str) -> str:
+    """Plain text of the program as Markdown: options are code, as a dash would be made of their hyphens."""
+    parts = re.split(r"(`[^`]*`)", " ".join(text.split()))
+    option = re.compile(r"(?<![\w-])--?[a-zA-Z][\w-]*(?: jsonl?\b)?")
+    parts[::2] = [
+        option.sub(lambda found: f"`{found[0]}`", part).replace("<", r"\<").replace("*", r"\*") for part in parts[::2]
+    ]
+    return "".join(parts)
+
+
+# Settings.
+
+
+def _settings() -> str:
+    rows = [
+        (
+            _code(key.name),
+            ", ".join(map(_code, key.variables)),
+            "" if key.default is None else _code(key.default),
+            _cell(key.purpose),
+        )
+        for key in KEYS.values()
+    ]
+    return SETTINGS.format(
+        settings=_table(("setting", "environment", "default", ""), rows),
+        examples="\n".join(f"{key.name} = {key.example}" for key in KEYS.values()),
+    )
+
+
+# Schemas.
+
+
+def _schemas() -> str:
+    parts = []
+    seen: dict[str, str] = {}
+    for name, schema in SCHEMAS.items():
+        parts += [f"## {name}", f"{schema['description']}."]
+        keys = _table(("key", "type", ""), list(_fields(schema)))
+        same = seen.setdefault(keys, name)
+        parts.append(keys if same == name else f"The keys are those of [{same}](#{same}).")
+    return SCHEMA_PAGE.format(schemas="\n\n".join(parts))
+
+
+def _fields(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, str, str]]:
+    """Path, type and description of each key, outer ones first."""
+    schema = _without_null(schema)
+    if "items" in schema:
+        yield from _fields(schema["items"], f"{path}[]")
+    for name, field in schema.get("properties", {}).items():
+        below = f"{path}.{name}" if path else name
+        yield _code(below), _kind(field), _cell(field.get("description", ""))
+        yield from _fields(field, below)
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    found = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
+    return found[0] if found else schema
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    bare = _without_null(schema)
+    kinds = bare.get("type", "any")
+    kinds = [kinds] if isinstance(kinds, str) else list(kinds)
+    word = next(kind for kind in kinds if kind != "null")
+    word = {"date-time": "time", "uuid": "id"}.get(bare.get("format", ""), word)
+    if "items" in bare:
+        word = f"array of {_kind(bare['items'])}"
+    if "enum" in bare:
+        word = ", ".join(map(_code, bare["enum"]))
+    return f"{word} or null" if bare is not schema or "null" in kinds else word
+
+
+# Endpoints.
+
+
+def _endpoints() -> str:
+    parts = []
+    for endpoint in (*ENDPOINTS, EVENTS, HEALTH, METRICS):
+        parts += [f"## {endpoint.method} {endpoint.path}", _prose(endpoint.about)]
+        if isinstance(endpoint.schema, str):
+            parts.append(f"Answers with [{endpoint.schema}](schemas.md#{endpoint.schema}).")
+        parts.append(_table(("parameter", "default", ""), list(_parameters(endpoint))))
+    return ENDPOINT_PAGE.format(endpoints="\n\n".join(filter(None, parts)))
+
+
+def _parameters(endpoint: Endpoint) -> Iterator[tuple[str, str, str]]:
+    for parameter in endpoint.parameters:
+        shown = str(parameter.default).lower() if isinstance(parameter.default, bool) else parameter.default
+        yield _code(parameter.name), "" if shown in (None, ()) else _code(shown), _cell(parameter.about)
+    for name, field in (endpoint.body or {}).get("properties", {}).items():
+        yield _code(name), "", _cell(field.get("description", ""))
+
+
+if __name__ == "__main__":
+    for name, text in pages().items():
+        target = FOLDER / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")

@@ -1,0 +1,69 @@
+"""The help of every command: what it shows is understood, and the reference in docs/ is made of it."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from docs.generate import FOLDER, pages, verbs
+from hammerwork_cli.app import app
+from hammerwork_cli.commands.verb import shared_options
+from hammerwork_cli.context import Context
+from tests.pages import Page, documentation
+
+
+def helps() -> Iterator[str]:
+    root: Any = get_command(app)
+    yield root.help
+    for name, group in root.commands.items():
+        yield group.help or ""
+        yield from (command.help for _, command in verbs(name, group))
+
+
+def examples() -> Iterator[list[str]]:
+    """The arguments of each ``hammerwork`` in the examples."""
+    for text in helps():
+        for block in re.split(r"Examples?:\n", text)[1:]:
+            for line in block.strip().splitlines():
+                yield from calls(line)
+
+
+def calls(line: str) -> Iterator[list[str]]:
+    for found in re.finditer(r"(?<![\w/.])hammerwork ((?:'[^']*'|\"(?:\$\([^)]*\)|[^\"])*\"|[^|<>&;)'\"])*)", line):
+        yield shlex.split(found[1])
+
+
+@pytest.mark.parametrize("words", [*examples()], ids=" ".join)
+def test_every_example_of_a_help_is_understood(words: list[str]) -> None:
+    command: Any = get_command(app)
+    context = command.make_context("hammerwork", [*words], obj=Context())
+    while isinstance(command, TyperGroup):
+        name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        context = command.make_context(name, rest, parent=context)
+
+
+@pytest.mark.parametrize("page", [Page(path) for path in documentation()], ids=lambda page: page.name)
+def test_a_page_names_commands_and_options_that_there_are(page: Page) -> None:
+    root: Any = get_command(app)
+    for code in page.code:
+        words = code.removeprefix("hammerwork ").split()
+        if not words or words[0] not in root.commands or not re.match(r"hammerwork |\w+ \w", code):
+            continue
+        group = root.commands[words[0]]
+        for verb in (verb for word in words[1:2] if isinstance(group, TyperGroup) for verb in word.split(",")):
+            assert verb in group.commands, code
+            known = {name for param in (*group.commands[verb].params, *shared_options()) for name in param.opts}
+            known |= {name for param in group.commands[verb].params for name in param.secondary_opts}
+            assert {word for word in words[2:] if word.startswith("--")} <= known | {"--help"}, code
+
+
+def test_the_reference_is_what_the_program_says() -> None:
+    texts = pages()
+    for path, text in texts.items():
+        assert (FOLDER / path).read_text(encoding="utf-8") == text, f"{path} is out of date. Run: make reference"
+    made = {path.name for path in (FOLDER / "commands").glob("*.md")}
+    assert {f"commands/{name}" for name in made} <= texts.keys()
