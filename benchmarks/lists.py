@@ -8,8 +8,9 @@ from typing import Any
 from benchmarks.measuring import Result, compare
 from benchmarks.workload import DAYS, NOW, Workload
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models.queues import HealthLimits
-from hammerwork_cli.queries import queues, spawns
+from hammerwork_cli.models.queue import HealthLimits
+from hammerwork_cli.queries import queues
+from hammerwork_cli.queries.spawn import operations
 
 AGAINST = "its statements, sent bare"
 GOAL = 1.3
@@ -38,9 +39,9 @@ def measure(url: str, workload: Workload, runs: int) -> Iterator[Result]:
 def _questions(database: Database) -> dict[str, Callable[[], object]]:
     hour, day, month = NOW - timedelta(hours=1), NOW - timedelta(days=1), NOW - timedelta(days=DAYS)
     return {
-        NEWEST: lambda: spawns.operations(database, limit=20),
-        "spawn stats of a day": lambda: spawns.stats(database, since=day, recent=hour),
-        f"spawn stats of {DAYS} days": lambda: spawns.stats(database, since=month, recent=hour),
+        NEWEST: lambda: operations.operations(database, limit=20),
+        "spawn stats of a day": lambda: operations.stats(database, since=day, recent=hour),
+        f"spawn stats of {DAYS} days": lambda: operations.stats(database, since=month, recent=hour),
         "queue stats": lambda: queues.stats(database, now=NOW),
         "queue health": lambda: queues.health(database, HealthLimits(), now=NOW),
     }

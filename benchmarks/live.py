@@ -10,8 +10,8 @@ from benchmarks.measuring import Result, compare
 from benchmarks.workload import ERROR, Workload
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import JobStatus, NewJob
-from hammerwork_cli.queries import enqueue
-from hammerwork_cli.queries.activity import ActivityWatch
+from hammerwork_cli.queries.job import enqueue
+from hammerwork_cli.queries.spawn.monitor import ActivityWatch
 
 MEASURE = "a look of spawn monitor"
 AGAINST = "its statements, sent without a snapshot"

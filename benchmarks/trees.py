@@ -15,7 +15,7 @@ from benchmarks.measuring import Result, compare
 from benchmarks.startup import call, environment, program
 from benchmarks.workload import Workload
 from hammerwork_cli.database import Database, connect, statements
-from hammerwork_cli.queries import trees
+from hammerwork_cli.queries.graph import tree as tree_queries
 from tests.databases import without_password
 
 KEYS_A_STATEMENT = 1000
@@ -25,7 +25,7 @@ GOALS = {"postgresql": 1.3, "mysql": 1.5, "sqlite": 1.5}
 def measure(url: str, workload: Workload, runs: int) -> Iterator[Result]:
     """Everything about the tree on one database."""
     with contextlib.closing(connect(url)) as database:
-        tree = trees.tree(database, workload.root)
+        tree = tree_queries.tree(database, workload.root)
         if len(tree.nodes) != workload.tree_size:
             raise SystemExit(f"read {len(tree.nodes):,} jobs of {workload.tree_size:,} on {database.server}")
         yield _reading(database, workload, list(tree.nodes), runs)
@@ -39,11 +39,11 @@ def measure(url: str, workload: Workload, runs: int) -> Iterator[Result]:
 def _reading(database: Database, workload: Workload, ids: list[str], runs: int) -> Result:
     fetch = key_fetch(database, ids)
     before = database.executed
-    trees.tree(database, workload.root)
+    tree_queries.tree(database, workload.root)
     sent = database.executed - before
     has_way = "by_scan" not in database.tags
     return compare(
-        lambda: trees.tree(database, workload.root),
+        lambda: tree_queries.tree(database, workload.root),
         fetch,
         runs,
         measure="read the tree" + ("" if "indexed" in database.tags else ", without 015"),
@@ -58,7 +58,7 @@ def _reading(database: Database, workload: Workload, ids: list[str], runs: int) 
 def key_fetch(database: Database, ids: list[str]) -> Callable[[], None]:
     """Fetches the columns of a tree's node by primary key, through the same connection, and keeps the rows."""
     chunks = [ids[start : start + KEYS_A_STATEMENT] for start in range(0, len(ids), KEYS_A_STATEMENT)]
-    lines = statements.load("spawns.jobs", database.tags)
+    lines = statements.load("spawn.operations.jobs", database.tags)
     prepared = [
         statements.bind(lines, {"ids": database.ids(chunk)}, database.placeholder, database.percent) for chunk in chunks
     ]
@@ -80,7 +80,7 @@ def _psql(url: str, database: Database, ids: list[str]) -> Iterator[Callable[[],
     if psql is None:
         raise SystemExit("psql is not installed")
     variables = environment(PGPASSWORD=unquote(urlsplit(url).password or ""))
-    lines = statements.load("spawns.jobs", database.tags)
+    lines = statements.load("spawn.operations.jobs", database.tags)
     with tempfile.TemporaryDirectory(prefix="hammerwork-bench-") as folder:
         script = Path(folder) / "by-key.sql"
         with script.open("w", encoding="utf-8") as file:

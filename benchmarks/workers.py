@@ -17,9 +17,13 @@ from benchmarks.measuring import Result, peak_kib
 from hammerwork_cli import Handlers, Job, Queue, SpawnConfig, Worker
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import NewJob, new_id
-from hammerwork_cli.queries import ancestry, claims, enqueue, migrations, spawning
-from hammerwork_cli.queries.ancestry import Spawner
-from hammerwork_cli.queries.claims import End, Ended
+from hammerwork_cli.queries import migrations
+from hammerwork_cli.queries.job import enqueue
+from hammerwork_cli.queries.worker import ancestry
+from hammerwork_cli.queries.worker import claim as claim_queries
+from hammerwork_cli.queries.worker import spawn as spawn_queries
+from hammerwork_cli.queries.worker.ancestry import Spawner
+from hammerwork_cli.queries.worker.finish import End, Ended
 from tests.databases import Databases
 
 PEERS = Path(__file__).parent / "peers"
@@ -80,13 +84,15 @@ def _bare(database: Database, jobs: int, size: int = HUNDRED) -> float:
         now, token = database.now(), new_id()
 
         def claim(now: Any = now, token: str = token) -> Sequence[str]:
-            rows = database.rows("claims.ready", queue="noop", now=now, priority=None, limit=size)
+            rows = database.rows("worker.claim.ready", queue="noop", now=now, priority=None, limit=size)
             ids = [row[0] for row in rows]
-            database.run("claims.take", ids=database.ids(ids), token=token, worker=WORKER, now=now)
+            database.run("worker.claim.take", ids=database.ids(ids), token=token, worker=WORKER, now=now)
             return ids
 
         ids = database.transaction(claim)
-        done += database.run("claims.complete", ids=database.ids(ids), token=token, started=now, now=database.now())
+        done += database.run(
+            "worker.claim.complete", ids=database.ids(ids), token=token, started=now, now=database.now()
+        )
     return time.perf_counter() - began
 
 
@@ -182,14 +188,14 @@ def _spawning(database: Database, jobs: int, runs: int) -> Iterator[Result]:
         parent = NewJob("parent", "{}", now, now)
         enqueue.insert(database, [parent])
         later = now + timedelta(seconds=1)
-        (job,) = claims.claim(database, "parent", worker=WORKER, now=later, limit=1, slots=1)
+        (job,) = claim_queries.claim(database, "parent", worker=WORKER, now=later, limit=1, slots=1)
         batch = made(job.id)
         config = SpawnConfig(max_spawn_count=None)
         spawner = Spawner.of(job, ancestry.of(database, job), config)
-        operation = spawning.Operation(new_id(), spawner, "parent", config, now, children)
+        operation = spawn_queries.Operation(new_id(), spawner, "parent", config, now, children)
         start = time.perf_counter()
         parts = [batch[place : place + 500] for place in range(0, children, 500)]
-        spawning.complete(database, Ended(job, End.COMPLETED), operation, lambda: parts, now=later)
+        spawn_queries.complete(database, Ended(job, End.COMPLETED), operation, lambda: parts, now=later)
         times["ours"].append(time.perf_counter() - start)
 
     def bare(insert: Callable[[Database, Sequence[tuple[Any, ...]]], object], name: str, share: int = 1) -> None:

@@ -16,7 +16,7 @@ from chaos.plan import Planned
 from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import id_list
-from hammerwork_cli.queries.spawning import MOST_SPAWNS
+from hammerwork_cli.queries.worker.spawn import MOST_SPAWNS
 
 UNFINISHED = ("Pending", "Running", "Retrying")
 _TABLES = (

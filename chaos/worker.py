@@ -23,8 +23,9 @@ from chaos.plan import KINDS
 from hammerwork_cli import RetryStrategy, Worker
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConnectionLostError, RetryableError, UnreachableError
-from hammerwork_cli.queries import claims, enqueue, spawning, workers
-from hammerwork_cli.runtime.runs import Runner
+from hammerwork_cli.queries.job import enqueue
+from hammerwork_cli.queries.worker import claim, finish, registry, spawn
+from hammerwork_cli.runtime.worker.executor import Runner
 
 ANY_MOMENT = "any moment"
 NAMED = ("claimed", "handler done", "first batch inserted", "all inserted", "before commit", "after commit")
@@ -41,16 +42,16 @@ OTHERS = (
 )
 STEPS = (*NAMED, *OTHERS)
 _TRANSACTIONS = {
-    "claim: ": (claims, "claim"),
-    "end: ": (claims, "settle"),
-    "": (spawning, "complete"),
-    "child by key: ": (spawning, "spawn_now"),
-    "taking a lost worker's jobs: ": (workers, "rescue"),
+    "claim: ": (claim, "claim"),
+    "end: ": (finish, "settle"),
+    "": (spawn, "complete"),
+    "child by key: ": (spawn, "spawn_now"),
+    "taking a lost worker's jobs: ": (registry, "rescue"),
 }
 """What the steps of a transaction begin with, and the function that runs it."""
 _STATEMENTS = {
-    "claims.complete": (False, "parent completed"),
-    "spawning.record": (True, "all inserted"),
+    "worker.claim.complete": (False, "parent completed"),
+    "worker.spawn.record": (True, "all inserted"),
 }
 """Statements of a spawn -> whether the step is before the statement, and its name."""
 
@@ -165,7 +166,7 @@ def _watch(fate: Fate, folder: Path) -> None:
     _watch_statements(watch, reached)
     _wrap(enqueue, "insert", after=lambda _: reached("first batch inserted") if watch.transaction == "" else None)
     _wrap(Runner, "_call", after=lambda _: reached("handler done"))
-    _wrap(claims, "claim", after=lambda jobs: reached("claimed") if jobs else None)
+    _wrap(claim, "claim", after=lambda jobs: reached("claimed") if jobs else None)
 
 
 def _watch_transactions(watch: _Watch, reached: Callable[[str], None], unanswered: Path) -> None:

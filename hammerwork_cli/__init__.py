@@ -11,15 +11,15 @@ _HOMES = {
         "MissingTablesError NotFoundError RefusedValueError RetryableError UnreachableError UsageError"
     ),
     "models": "JobPriority JobStatus SpawnConfig",
-    "runtime.handlers": "Handlers",
-    "runtime.job": "Job",
-    "runtime.queue": "Queue",
-    "runtime.retry": "Jitter RetryStrategy",
-    "runtime.spawning": (
+    "runtime.api.handlers": "Handlers",
+    "runtime.api.job": "Job",
+    "runtime.api.queue": "Queue",
+    "runtime.api.retry": "Jitter RetryStrategy",
+    "runtime.api.spawn": (
         "InvalidSpawnConfigError SpawnContext SpawnError SpawnFailedError SpawnHandler SpawnLimitError SpawnManager "
         "SpawnRefusedError SpawnResult UnknownSpawnHandlerError"
     ),
-    "runtime.worker": "Worker WorkerReport",
+    "runtime.worker.worker": "Worker WorkerReport",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
         UsageError,
     )
     from hammerwork_cli.models import JobPriority, JobStatus, SpawnConfig
-    from hammerwork_cli.runtime.handlers import Handlers
-    from hammerwork_cli.runtime.job import Job
-    from hammerwork_cli.runtime.queue import Queue
-    from hammerwork_cli.runtime.retry import Jitter, RetryStrategy
-    from hammerwork_cli.runtime.spawning import (
+    from hammerwork_cli.runtime.api.handlers import Handlers
+    from hammerwork_cli.runtime.api.job import Job
+    from hammerwork_cli.runtime.api.queue import Queue
+    from hammerwork_cli.runtime.api.retry import Jitter, RetryStrategy
+    from hammerwork_cli.runtime.api.spawn import (
         InvalidSpawnConfigError,
         SpawnContext,
         SpawnError,
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
         SpawnResult,
         UnknownSpawnHandlerError,
     )
-    from hammerwork_cli.runtime.worker import Worker, WorkerReport
+    from hammerwork_cli.runtime.worker.worker import Worker, WorkerReport
 else:
 
     def __getattr__(name: str) -> object:

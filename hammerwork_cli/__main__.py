@@ -24,7 +24,7 @@ def _answer() -> None:
         else:
             return
     if sys.argv[1:2] == ["--complete-values"]:
-        from hammerwork_cli.completion import print_values
+        from hammerwork_cli.cli.shell_completion import print_values
 
         print_values(*sys.argv[2:])
     from hammerwork_cli.app import run

@@ -13,8 +13,8 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from hammerwork_cli import __version__
-from hammerwork_cli.commands.verb import LateGroup
-from hammerwork_cli.context import Context
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.verb import LateGroup
 from hammerwork_cli.database.interrupts import Terminated, terminate
 from hammerwork_cli.database.url import redact
 from hammerwork_cli.errors import (
@@ -130,7 +130,7 @@ def _leave(exit_code: int, context: Context) -> int:
 
 
 def _failure(error: HammerworkError, context: Context) -> int:
-    from hammerwork_cli.render.text import visible, visible_lines
+    from hammerwork_cli.render.formats.text import visible, visible_lines
 
     message, hint = visible(redact(error.message)), error.hint and visible(redact(error.hint))
     if context.speaks_json:

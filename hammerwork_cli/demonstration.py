@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hammerwork_cli.models import JobPriority, SpawnConfig
-from hammerwork_cli.runtime.handlers import Handlers
-from hammerwork_cli.runtime.job import Job
-from hammerwork_cli.runtime.retry import RetryStrategy
-from hammerwork_cli.runtime.spawning import SpawnContext
+from hammerwork_cli.runtime.api.handlers import Handlers
+from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.retry import RetryStrategy
+from hammerwork_cli.runtime.api.spawn import SpawnContext
 
 QUALITIES = ("1080p", "720p", "480p", "audio")
 SEGMENTS = 8

@@ -27,16 +27,19 @@ from mutants.changes import ROOT, Change, numbered
 from mutants.tests import NAME_OF_FAILURE, Tests
 from tests.servers import KINDS, VARIABLES, ServerMissingError, server_url
 
-QUERIES = (
-    *("claims", "spawning", "ancestry", "releases", "dependencies", "workers", "lost_jobs", "trees", "job_changes"),
-    "enqueue",
-)
-RUNTIME = ("pulse", "lease", "keeper", "listener", "claiming", "writing", "runs", "slots", "children")
-SQL = ("claims", "spawning", "workers")
 CORE = (
-    *(f"hammerwork_cli/queries/{name}.py" for name in QUERIES),
-    *(f"hammerwork_cli/runtime/{name}.py" for name in RUNTIME),
-    *(f"hammerwork_cli/sql/{name}.sql" for name in SQL),
+    *(f"hammerwork_cli/queries/graph/{name}.py" for name in ("release", "tree")),
+    *(f"hammerwork_cli/queries/job/{name}.py" for name in ("changes", "dependencies", "enqueue")),
+    *(
+        f"hammerwork_cli/queries/worker/{name}.py"
+        for name in ("ancestry", "claim", "finish", "registry", "requests", "rescue", "spawn")
+    ),
+    *(
+        f"hammerwork_cli/runtime/worker/{name}.py"
+        for name in ("claimer", "executor", "finisher", "heartbeat", "keeper", "lease", "listener", "slots")
+    ),
+    "hammerwork_cli/runtime/outcomes/children.py",
+    *(f"hammerwork_cli/sql/worker/{name}.sql" for name in ("claim", "registry", "spawn")),
 )
 """What must never go wrong."""
 ENOUGH = 0.9

@@ -296,7 +296,7 @@ def hammerwork(clean_environment: dict[str, str], tmp_path: Path) -> Callable[..
 def run(clean_environment: dict[str, str]) -> Callable[..., Outcome]:
     """``run(*args, url=, env=)``: the same command line in this process, which is faster."""
     from hammerwork_cli.app import main
-    from hammerwork_cli.context import Context
+    from hammerwork_cli.cli.context import Context
 
     def call(*args: str, url: str | None = None, env: dict[str, str] | None = None) -> Outcome:
         variables = {"HAMMERWORK_DATABASE_URL": url} if url else {}

@@ -6,7 +6,7 @@ from typing import Any
 
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import JobStatus, NewJob
-from hammerwork_cli.queries import enqueue
+from hammerwork_cli.queries.job import enqueue
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 CLOCK = {"HAMMERWORK_NOW": "2026-11-24T12:00:00Z"}

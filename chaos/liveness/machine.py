@@ -11,9 +11,9 @@ from chaos.liveness.worker import LEASE, QUEUE, SimulatedWorker
 from chaos.liveness.world import World
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UnreachableError
-from hammerwork_cli.models import NewJob, schedule
-from hammerwork_cli.queries import enqueue, job_changes
-from hammerwork_cli.queries.job_selections import Named
+from hammerwork_cli.models import NewJob, cron
+from hammerwork_cli.queries.job import changes, enqueue
+from hammerwork_cli.queries.job.selections import Named
 from tests.rust_worker import TAKE, RustWorker
 
 MOST_WORKERS = 4
@@ -82,7 +82,7 @@ class Histories(RuleBasedStateMachine):
     def enqueue_jobs(self, jobs: int, max_attempts: int, *, recurring: bool) -> None:
         def step() -> None:
             now = self.world.now()
-            at = schedule.next_run(CRON, None, now) if recurring else None
+            at = cron.next_run(CRON, None, now) if recurring else None
             with self.world.reached() as database:
                 for _ in range(min(jobs, MOST_JOBS - len(self.jobs))):
                     new = NewJob(QUEUE, "{}", created_at=now, scheduled_at=at or now, max_attempts=max_attempts)
@@ -196,11 +196,11 @@ class Histories(RuleBasedStateMachine):
 
         def step() -> None:
             now = self.world.now()
-            change: job_changes.Change = job_changes.Retry(now, force=True)
+            change: changes.Change = changes.Retry(now, force=True)
             if how == "cancel":
-                change = job_changes.Cancel(now, by="the checks", force=True)
+                change = changes.Cancel(now, by="the checks", force=True)
             with self.world.reached() as database:
-                job_changes.run(database, Named([job]), change)
+                changes.run(database, Named([job]), change)
             self._allow(job)
             self.rust_has.pop(job, None)
             if how == "retry for Rust":

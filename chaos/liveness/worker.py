@@ -9,11 +9,13 @@ from chaos.liveness.world import World
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, NotFoundError, UnreachableError
 from hammerwork_cli.models import moment, new_id
-from hammerwork_cli.queries import claims, workers
-from hammerwork_cli.queries.claims import Claimed, End, Ended
-from hammerwork_cli.queries.recurrences import next_due
-from hammerwork_cli.queries.workers import Heartbeat, Pulse, Registration
-from hammerwork_cli.runtime.lease import Lease, Observer
+from hammerwork_cli.queries.job.cron import next_due
+from hammerwork_cli.queries.worker import claim as claim_queries
+from hammerwork_cli.queries.worker import finish, registry
+from hammerwork_cli.queries.worker.claim import Claimed
+from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.registry import Heartbeat, Pulse, Registration
+from hammerwork_cli.runtime.worker.lease import Lease, Observer
 
 LEASE = 6.0
 QUEUE = "work"
@@ -64,7 +66,7 @@ class SimulatedWorker:
         self._observer = Observer(self.id, self.lease)
         self._compare_at = world.seconds + LEASE / 2
         with self._reached() as database:
-            workers.register(database, self.registration)
+            registry.register(database, self.registration)
         world.book.beats[self.id] = world.seconds
 
     @property
@@ -116,10 +118,10 @@ class SimulatedWorker:
             raise UnreachableError("This heartbeat does not reach the server.")
         with self._reached() as database:
             try:
-                answer = workers.beat(database, self.id, Pulse())
+                answer = registry.beat(database, self.id, Pulse())
             except NotFoundError:
-                workers.register(database, self.registration)
-                answer = workers.beat(database, self.id, Pulse())._replace(was_lost=True)
+                registry.register(database, self.registration)
+                answer = registry.beat(database, self.id, Pulse())._replace(was_lost=True)
         self.world.book.beats[self.id], self.stood_still = self.world.seconds, False
         self.lease.renew(self.world.seconds, self.world.seconds, was_lost=answer.was_lost)
 
@@ -129,7 +131,7 @@ class SimulatedWorker:
             return
         known = [job for job, entry in self.entries.items()]
         with self._reached() as database:
-            compared = claims.compare(database, self.id, known)
+            compared = finish.compare(database, self.id, known)
         self._compare_at = self.world.seconds + LEASE / 2
         for job in compared.not_ours:
             if not self.entries[job].began:
@@ -139,9 +141,9 @@ class SimulatedWorker:
     def keep(self, others: dict[str, "SimulatedWorker"]) -> None:
         """As runtime/keeper.py; nobody may be rescued from who lives."""
         with self._reached() as database:
-            heartbeats = [*workers.heartbeats(database), *workers.holders(database)]
+            heartbeats = [*registry.heartbeats(database), *registry.holders(database)]
             for lost in self._observer.look(heartbeats, self.world.seconds):
-                done = workers.rescue(database, lost, self.world.now())
+                done = registry.rescue(database, lost, self.world.now())
                 if done is None:
                     self._observer.forget(lost.id)
                 else:
@@ -161,7 +163,9 @@ class SimulatedWorker:
             return
         free = SLOTS - sum(1 for entry in self.entries.values() if entry.began and entry.ended is None)
         with self._reached() as database:
-            taken = claims.claim(database, QUEUE, worker=self.id, now=self.world.now(), limit=limit, slots=max(0, free))
+            taken = claim_queries.claim(
+                database, QUEUE, worker=self.id, now=self.world.now(), limit=limit, slots=max(0, free)
+            )
         if unanswered:
             self._compare_at = 0.0
             return
@@ -213,7 +217,7 @@ class SimulatedWorker:
             assert entry.ended is not None
             assert entry.at is not None
             with self._reached() as database:
-                settled = claims.settle(database, [entry.ended], entry.at)
+                settled = finish.settle(database, [entry.ended], entry.at)
             if unanswered:
                 return
             del self.entries[entry.job.id]
@@ -241,7 +245,7 @@ class SimulatedWorker:
                     entry.ended, entry.at = (stopped if job.max_attempts > 1 else once), now
             self.write()
             with self._reached() as database:
-                workers.end(database, self.id, self.registration.name, Pulse(), self.world.now())
+                registry.end(database, self.id, self.registration.name, Pulse(), self.world.now())
         finally:
             self.is_dead = True
 
@@ -249,6 +253,6 @@ class SimulatedWorker:
         """What has not begun goes back: it waited for too long, or the worker stops."""
         back = [entry.job for entry in self.entries.values() if not entry.began]
         with self._reached() as database:
-            claims.give_back(database, back)
+            finish.give_back(database, back)
         for job in back:
             del self.entries[job.id]

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hammerwork_cli.commands.verb import Verb
-from hammerwork_cli.context import Context, make_folder
+from hammerwork_cli.cli.context import Context, make_folder
+from hammerwork_cli.cli.verb import Verb
 from hammerwork_cli.database import Database, DatabaseUrl, connect
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.queries import migrations, spawns, trees
-from hammerwork_cli.render.pictures import Limits, TreeFormat, picture
-from hammerwork_cli.render.text import plural, short_id, statuses
+from hammerwork_cli.queries import migrations
+from hammerwork_cli.queries.graph import tree as tree_queries
+from hammerwork_cli.queries.spawn import operations as operations_queries
+from hammerwork_cli.render.formats.text import plural, short_id, statuses
+from hammerwork_cli.render.tree.picture import Limits, TreeFormat, picture
 
 if TYPE_CHECKING:
     from hammerwork_cli.models import SpawnTree
-    from hammerwork_cli.queries.tree_watch import WatchedTree
+    from hammerwork_cli.queries.spawn.tree_watch import WatchedTree
 
 app = typer.Typer(name="demo", add_completion=False, rich_markup_mode=None)
 
@@ -54,12 +56,12 @@ def demo(
         root = _enqueue(url)
         with _worker(url) as thread:
             _watch(context, url, database, root, thread)
-        _show(context, url, database, trees.tree(database, root))
+        _show(context, url, database, tree_queries.tree(database, root))
 
 
 def _enqueue(url: DatabaseUrl) -> str:
     from hammerwork_cli import demonstration
-    from hammerwork_cli.runtime.queue import Queue
+    from hammerwork_cli.runtime.api.queue import Queue
 
     with Queue(url) as queue:
         queue.enqueue(demonstration.tomorrow())
@@ -70,8 +72,8 @@ def _enqueue(url: DatabaseUrl) -> str:
 def _worker(url: DatabaseUrl) -> Iterator[threading.Thread]:
     """Runs until its queues are empty, in a thread: this one looks on."""
     from hammerwork_cli.demonstration import app as handlers
-    from hammerwork_cli.runtime.logs import silent
-    from hammerwork_cli.runtime.worker import Worker
+    from hammerwork_cli.runtime.host.logs import silent
+    from hammerwork_cli.runtime.worker.worker import Worker
 
     worker = Worker(url, handlers, concurrency=8, poll_interval=0.1, drain=True)
     failures: list[BaseException] = []
@@ -96,10 +98,10 @@ def _worker(url: DatabaseUrl) -> Iterator[threading.Thread]:
 
 def _watch(context: Context, url: DatabaseUrl, database: Database, root: str, thread: threading.Thread) -> None:
     """Shows what happens until there is nothing left to do or somebody has seen enough."""
-    from hammerwork_cli.commands.live import Ending, Follower, InLines, OnScreen, Pace
-    from hammerwork_cli.commands.screen import Screen, can_redraw
-    from hammerwork_cli.queries.tree_watch import TreePictures
-    from hammerwork_cli.render.watch_views import Headline, Style, tree_screen
+    from hammerwork_cli.cli.live import Ending, Follower, InLines, OnScreen, Pace
+    from hammerwork_cli.cli.screen import Screen, can_redraw
+    from hammerwork_cli.queries.spawn.tree_watch import TreePictures
+    from hammerwork_cli.render.tree.screen import Headline, Style, tree_screen
 
     watch = TreePictures(database, root, whole=True, depth=LIMITS.depth, max_jobs=LIMITS.max_jobs)
     style = Style(LIMITS, None, context.charset, context.colour)
@@ -127,12 +129,12 @@ def _watch(context: Context, url: DatabaseUrl, database: Database, root: str, th
 
 
 def _show(context: Context, url: DatabaseUrl, database: Database, tree: "SpawnTree") -> None:
-    from hammerwork_cli.render import tables
+    from hammerwork_cli.render.spawn import operations as operations_views
 
     root = tree.target
     program = quote(typed_program())
     context.lines([f"$ {program} spawn list  # in {url.path}"])
-    context.show_table(spawns.operations(database, limit=10), tables.OPERATIONS)
+    context.show_table(operations_queries.operations(database, limit=10), operations_views.OPERATIONS)
     context.lines(["", f"$ {program} spawn tree {short_id(root)}"])
     drawn = picture(tree, TreeFormat.TEXT, LIMITS, charset=context.charset, width=context.width, colour=context.colour)
     context.write(drawn.parts)

@@ -4,15 +4,15 @@ from typing import Annotated
 
 import typer
 
-from hammerwork_cli.commands.options import Format, FormatOption, YesOption
-from hammerwork_cli.commands.progress import progress_bar
-from hammerwork_cli.commands.verb import Verb, group
-from hammerwork_cli.context import Context
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import Format, FormatOption, YesOption
+from hammerwork_cli.cli.progress import progress_bar
+from hammerwork_cli.cli.verb import Verb, group
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import MigrationState
 from hammerwork_cli.queries import migrations
-from hammerwork_cli.render import migrations as shown
-from hammerwork_cli.render.text import count, plural
+from hammerwork_cli.render import migration as shown
+from hammerwork_cli.render.formats.text import count, plural
 
 app = group(
     "migration",

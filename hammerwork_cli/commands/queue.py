@@ -7,21 +7,21 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from hammerwork_cli.commands.aliases import verb_with
-from hammerwork_cli.commands.carry_out import Consent, Manner, carry_out
-from hammerwork_cli.commands.option_sets import spread
-from hammerwork_cli.commands.options import Format, FormatOption, YesOption, duration
-from hammerwork_cli.commands.verb import group
-from hammerwork_cli.context import Context
+from hammerwork_cli.cli.aliases import verb_with
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.options import Format, FormatOption, YesOption, duration
+from hammerwork_cli.cli.verb import group
+from hammerwork_cli.commands.job.carry_out import Consent, Manner, carry_out
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import WAITING, JobFilter, rfc3339
-from hammerwork_cli.models.queues import HealthLimits, PauseChange
+from hammerwork_cli.models.queue import HealthLimits, PauseChange
 from hammerwork_cli.queries import queues
-from hammerwork_cli.queries.job_changes import Delete
-from hammerwork_cli.queries.job_selections import Chosen
-from hammerwork_cli.render import queue_views as views
-from hammerwork_cli.render.job_outcomes import CLEAR
-from hammerwork_cli.render.text import plural, visible
+from hammerwork_cli.queries.job.changes import Delete
+from hammerwork_cli.queries.job.selections import Chosen
+from hammerwork_cli.render import queue as views
+from hammerwork_cli.render.formats.text import plural, visible
+from hammerwork_cli.render.job.changes import CLEAR
 
 app = group(
     "queue",

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from hammerwork_cli.commands.options import Format, FormatOption
-from hammerwork_cli.commands.verb import Verb
-from hammerwork_cli.context import Context
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import Format, FormatOption
+from hammerwork_cli.cli.verb import Verb
 from hammerwork_cli.errors import NotFoundError
 
 app = typer.Typer(name="schema", add_completion=False, rich_markup_mode=None)
@@ -31,9 +31,9 @@ def schema(
       hammerwork schema spawn-tree
       hammerwork schema job list
     """
-    from hammerwork_cli.render import json
+    from hammerwork_cli.render.formats import json
+    from hammerwork_cli.render.formats.table import Column
     from hammerwork_cli.render.schemas import SCHEMAS
-    from hammerwork_cli.render.table import Column
 
     context: Context = ctx.obj
     if name:

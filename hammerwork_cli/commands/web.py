@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from hammerwork_cli.commands.verb import Verb, group
-from hammerwork_cli.context import Context
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.verb import Verb, group
 from hammerwork_cli.database import redact as without_passwords
 from hammerwork_cli.errors import ConfigError
 from hammerwork_cli.web.settings import Settings

@@ -32,7 +32,7 @@ Line = tuple[str | None, tuple[Part, ...]]
 
 @cache
 def _blocks(subject: str) -> dict[str, list[tuple[frozenset[str], str]]]:
-    text = (FOLDER / f"{subject}.sql").read_text(encoding="utf-8")
+    text = FOLDER.joinpath(*subject.split(".")).with_suffix(".sql").read_text(encoding="utf-8")
     blocks: dict[str, list[tuple[frozenset[str], str]]] = {}
     heads = list(_NAME.finditer(text))
     ends = [*(head.start() for head in heads[1:]), len(text)]
@@ -88,7 +88,7 @@ def load(name: str, tags: frozenset[str]) -> tuple[Line, ...]:
     Raises:
         LookupError: there is no such statement, no variant for the tags, or more than one.
     """
-    subject, _, statement = name.partition(".")
+    subject, _, statement = name.rpartition(".")
     return tuple(_line(text) for text in _expand(subject, _variant(subject, statement, tags), tags).split("\n"))
 
 

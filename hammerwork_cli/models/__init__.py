@@ -11,28 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 _HOMES = {
     "ancestry": "Ancestry",
-    "jobs": "EnqueuedJob Job JobDetails JobFilter JobGroup JobPage NewJob Outcome new_id",
-    "migrations": "Migration MigrationState PlannedMigration TableRows",
+    "job": "EnqueuedJob Job JobDetails JobFilter JobGroup JobPage NewJob Outcome new_id",
+    "migration": "Migration MigrationState PlannedMigration TableRows",
     "spawn_config": "LONGEST_NAME ON_ERROR STORED_KEYS SpawnConfig storable_name",
-    "spawns": "FailedBelow PendingSpawn RecordedSpawn SpawnGroup SpawnOperation SpawnRequest SpawnStats",
-    "trees": "Lineage SpawnTree TreeNode",
+    "spawn": "FailedBelow PendingSpawn RecordedSpawn SpawnGroup SpawnOperation SpawnRequest SpawnStats",
+    "tree": "Lineage SpawnTree TreeNode",
     "values": (
         "FAILURES FINISHED WAITING Counts JobPriority JobStatus Moment id_list moment priority_word rfc3339 said"
         " status_of"
     ),
-    "workers": "RunningJob Worker",
+    "worker": "RunningJob Worker",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 if TYPE_CHECKING:
     from hammerwork_cli.models.ancestry import *  # noqa: F403  type checkers do not run __getattr__
-    from hammerwork_cli.models.jobs import *  # noqa: F403  type checkers do not run __getattr__
-    from hammerwork_cli.models.migrations import *  # noqa: F403  type checkers do not run __getattr__
+    from hammerwork_cli.models.job import *  # noqa: F403  type checkers do not run __getattr__
+    from hammerwork_cli.models.migration import *  # noqa: F403  type checkers do not run __getattr__
+    from hammerwork_cli.models.spawn import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.spawn_config import *  # noqa: F403  type checkers do not run __getattr__
-    from hammerwork_cli.models.spawns import *  # noqa: F403  type checkers do not run __getattr__
-    from hammerwork_cli.models.trees import *  # noqa: F403  type checkers do not run __getattr__
+    from hammerwork_cli.models.tree import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.values import *  # noqa: F403  type checkers do not run __getattr__
-    from hammerwork_cli.models.workers import *  # noqa: F403  type checkers do not run __getattr__
+    from hammerwork_cli.models.worker import *  # noqa: F403  type checkers do not run __getattr__
 else:
 
     def __getattr__(name: str) -> Any:

@@ -160,3 +160,9 @@ class Counts:
     def other(self) -> int:
         """Jobs that neither wait, run, nor ended well or badly: Archived, or a word that is no status."""
         return self.total - self.of(JobStatus.COMPLETED, JobStatus.RUNNING, *WAITING, *FAILURES)
+
+
+FAILED_SPELLINGS = tuple(spelling for status in sorted(FAILURES) for spelling in status.spellings)
+
+
+RUNNING_SPELLINGS = JobStatus.RUNNING.spellings

@@ -10,7 +10,7 @@ from hammerwork_cli.database.access import Row
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import ConflictError, MissingTablesError, NotFoundError, RefusedValueError
 from hammerwork_cli.models import FAILURES, WAITING, JobStatus, Worker, priority_word, status_of
-from hammerwork_cli.models.queues import (
+from hammerwork_cli.models.queue import (
     HealthLimits,
     PauseChange,
     PriorityCount,
@@ -20,7 +20,7 @@ from hammerwork_cli.models.queues import (
     QueueStats,
     earliest,
 )
-from hammerwork_cli.queries.workers import listed
+from hammerwork_cli.queries.worker.registry import listed
 
 LONGEST_NAME = 255
 HEALTH_WINDOW = timedelta(hours=1)

@@ -25,9 +25,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.models import TreeNode
-from hammerwork_cli.queries import liveness
-from hammerwork_cli.render import json
+from hammerwork_cli.queries import ping
+from hammerwork_cli.render.formats import json
 from hammerwork_cli.render.schemas.words import record, text
+from hammerwork_cli.render.tree import json as json_views
 from hammerwork_cli.web import changing, events, metrics, reading, redaction
 from hammerwork_cli.web.connections import Connections
 from hammerwork_cli.web.endpoint import JSON, Answer, Call, Endpoint
@@ -250,7 +251,7 @@ class Server:
         return LargeAnswer(self._transit, content, size, status=status, headers=headers, media_type=media_type)
 
     def _record(self, node: TreeNode) -> json.Record:
-        record = json.node_record(node)
+        record = json_views.node_record(node)
         return redaction.hidden(record) if self.settings.redact else record
 
     async def _events(self, request: Request) -> Response:
@@ -262,7 +263,7 @@ class Server:
 
     async def _health(self, request: Request) -> Response:
         del request
-        await self._liveness.ask("health", partial(self.health.ask, liveness.check))
+        await self._liveness.ask("health", partial(self.health.ask, ping.check))
         return Response(json.document({"status": "ok"}), media_type=JSON)
 
     async def _written_metrics(self, request: Request) -> Response:

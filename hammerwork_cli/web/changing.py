@@ -21,16 +21,20 @@ from hammerwork_cli.models import (
     new_id,
 )
 from hammerwork_cli.models.payloads import with_spawn_config
-from hammerwork_cli.queries import enqueue as enqueueing
-from hammerwork_cli.queries import job_changes, jobs, queues, spawn_requests, spawning
-from hammerwork_cli.queries.job_changes import Cancel, Change, Retry
-from hammerwork_cli.queries.job_selections import Below, Named, Selection
-from hammerwork_cli.render import job_outcomes, job_views, queue_views
-from hammerwork_cli.render.job_outcomes import CANCEL, RETRY, Plan, Wording
+from hammerwork_cli.queries import queues
+from hammerwork_cli.queries.job import changes as changes_queries
+from hammerwork_cli.queries.job import enqueue as enqueueing
+from hammerwork_cli.queries.job import listing, spawn_requests
+from hammerwork_cli.queries.job.changes import Cancel, Change, Retry
+from hammerwork_cli.queries.job.selections import Below, Named, Selection
+from hammerwork_cli.render import queue
+from hammerwork_cli.render.job import changes as changes_views
+from hammerwork_cli.render.job import views
+from hammerwork_cli.render.job.changes import CANCEL, RETRY, Plan, Wording
 from hammerwork_cli.render.schemas.jobs import OUTCOME, PRIORITY
 from hammerwork_cli.render.schemas.queues import PAUSE_CHANGE
 from hammerwork_cli.render.schemas.words import Schema, anything, flag, job_id, null_or, text
-from hammerwork_cli.render.spawn_records import request_record
+from hammerwork_cli.render.spawn.again import request_record
 from hammerwork_cli.web.endpoint import Answer, Call, Endpoint
 from hammerwork_cli.web.parameters import JOB, LONGEST_QUEUE, QUEUE_NAME, UUID_PATTERN, line
 
@@ -115,11 +119,11 @@ def enqueue(call: Call) -> Answer:
         trace_id=given.get("trace_id"),
         correlation_id=given.get("correlation_id"),
     )
-    parents = [jobs.resolve(call.database, word) for word in given.get("depends_on", ())]
+    parents = [listing.resolve(call.database, word) for word in given.get("depends_on", ())]
     job.depends_on = tuple(dict.fromkeys(parents))
     placed = _placed(call, job)
     location = {"location": f"/api/jobs/{placed.id}"}
-    return Answer(job_views.enqueued_record(placed), status=201 if placed.created else 200, headers=location)
+    return Answer(views.enqueued_record(placed), status=201 if placed.created else 200, headers=location)
 
 
 def _placed(call: Call, job: NewJob) -> EnqueuedJob:
@@ -138,7 +142,7 @@ def _placed(call: Call, job: NewJob) -> EnqueuedJob:
 
 def _is_there(call: Call, job: str) -> bool:
     try:
-        jobs.resolve(call.database, job)
+        listing.resolve(call.database, job)
     except NotFoundError:
         return False
     return True
@@ -191,30 +195,30 @@ def cancel(call: Call) -> Answer:
 
 
 def _change(call: Call, change: Change, wording: Wording, below: frozenset[JobStatus]) -> Answer:
-    job, alone = jobs.resolve(call.database, call.values["id"]), not call.body.get("tree", False)
+    job, alone = listing.resolve(call.database, call.values["id"]), not call.body.get("tree", False)
     selection: Selection = Named([job]) if alone else Below(job, below)
     groups = selection.groups(call.database)
     plan = Plan(wording, groups, change.accepts, archived=selection.archived)
     if call.body.get("dry_run", False):
         would = Outcome(changed=plan.jobs, left=plan.left)
-        return Answer(job_outcomes.outcome_record(wording, would, plan, dry_run=True))
+        return Answer(changes_views.outcome_record(wording, would, plan, dry_run=True))
     if alone and not plan.jobs:
-        raise job_outcomes.refusal(wording, job, Outcome(left=plan.left))
-    outcome = job_changes.run(call.database, selection, change)
+        raise changes_views.refusal(wording, job, Outcome(left=plan.left))
+    outcome = changes_queries.run(call.database, selection, change)
     if alone and not outcome.changed:
-        raise job_outcomes.refusal(wording, job, outcome)
-    return Answer(job_outcomes.outcome_record(wording, outcome, None if alone else plan))
+        raise changes_views.refusal(wording, job, outcome)
+    return Answer(changes_views.outcome_record(wording, outcome, None if alone else plan))
 
 
 def spawn(call: Call) -> Answer:
     """As ``spawn again JOB --handler H``."""
-    given, job = call.body, jobs.resolve(call.database, call.values["id"])
+    given, job = call.body, listing.resolve(call.database, call.values["id"])
     own = spawn_requests.stored_config(call.database, job)
     config = None
     if given.get("config") is not None:
         payload = {} if own is None else {"_spawn_config": own}
         config = SpawnConfig.parse(with_spawn_config(payload, _config(given["config"]))["_spawn_config"])
-    made = spawning.request(
+    made = spawn_requests.request(
         call.database, job, handler=given.get("handler"), config=config, by=call.operator[:LONGEST_NAME], now=call.now
     )
     return Answer(request_record(made), headers={"location": f"/api/jobs/{job}"})
@@ -227,13 +231,13 @@ def pause(call: Call) -> Answer:
     """As ``queue pause QUEUE``."""
     reason = call.body.get("reason")
     change = queues.pause(call.database, call.values["name"], by=call.operator, now=call.now, reason=reason)
-    return Answer(queue_views.change_record(change, paused=True, dry_run=False))
+    return Answer(queue.change_record(change, paused=True, dry_run=False))
 
 
 def resume(call: Call) -> Answer:
     """As ``queue resume QUEUE``."""
     change = queues.resume(call.database, call.values["name"])
-    return Answer(queue_views.change_record(change, paused=False, dry_run=False))
+    return Answer(queue.change_record(change, paused=False, dry_run=False))
 
 
 _REASON = {"reason": null_or(line(0, LONGEST_REASON, "Why, for those who ask later"))}

@@ -13,9 +13,10 @@ from starlette.types import Receive, Scope, Send
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, RetryableError
 from hammerwork_cli.models import TreeNode
-from hammerwork_cli.queries import jobs, trees
-from hammerwork_cli.queries.changes import Changes, ChangeWatch
-from hammerwork_cli.render import json
+from hammerwork_cli.queries.graph import tree as tree_queries
+from hammerwork_cli.queries.job import listing
+from hammerwork_cli.queries.revisions import Changes, ChangeWatch
+from hammerwork_cli.render.formats import json
 from hammerwork_cli.render.schemas.jobs import NODE
 from hammerwork_cli.render.schemas.words import flag, list_of, record, text
 from hammerwork_cli.web.sending import PIECE
@@ -170,7 +171,7 @@ class Hub:
 
     async def _join_tree(self, watcher: Watcher, job: str) -> None:
         found = await self._ask(
-            lambda database: trees.tree(database, jobs.resolve(database, job), max_jobs=LARGEST_TREE)
+            lambda database: tree_queries.tree(database, listing.resolve(database, job), max_jobs=LARGEST_TREE)
         )
         root = found.roots[0]
         if root not in self._trees and len(self._trees) >= MOST_TREES:

@@ -13,11 +13,12 @@ from prometheus_client.registry import Collector
 from hammerwork_cli import __version__
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import JobStatus, SpawnStats
-from hammerwork_cli.models.queues import QueueState
-from hammerwork_cli.queries import queues, spawns
-from hammerwork_cli.render.json import seconds
-from hammerwork_cli.render.queue_views import by_status
-from hammerwork_cli.render.text import visible
+from hammerwork_cli.models.queue import QueueState
+from hammerwork_cli.queries import queues
+from hammerwork_cli.queries.spawn import operations
+from hammerwork_cli.render.formats.json import seconds
+from hammerwork_cli.render.formats.text import visible
+from hammerwork_cli.render.queue import by_status
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 WINDOW = timedelta(hours=1)
@@ -39,7 +40,7 @@ class Figures:
 def read(database: Database, now: datetime) -> Figures:
     """The figures of now."""
     since = now - WINDOW
-    return Figures(queues.states(database, now=now), spawns.stats(database, since=since, recent=since))
+    return Figures(queues.states(database, now=now), operations.stats(database, since=since, recent=since))
 
 
 def text(figures: Figures) -> bytes:

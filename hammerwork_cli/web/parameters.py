@@ -15,7 +15,7 @@ from starlette.datastructures import QueryParams
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobStatus, status_of
-from hammerwork_cli.queries import jobs
+from hammerwork_cli.queries.job import listing
 from hammerwork_cli.render.schemas.words import Schema
 
 SHOWN = 80
@@ -168,7 +168,7 @@ JOB = Parameter(
     "A job's id, or 4 or more hex digits of its beginning.",
     in_path=True,
     is_a="a job id",
-    resolve=jobs.resolve,
+    resolve=listing.resolve,
 )
 QUEUE_NAME = Parameter("name", QUEUE_TEXT, "The queue's name.", in_path=True)
 QUEUE = Parameter("queue", QUEUE_TEXT, "Only this queue.")

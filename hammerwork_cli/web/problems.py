@@ -19,7 +19,7 @@ from hammerwork_cli.errors import (
     UnreachableError,
     UsageError,
 )
-from hammerwork_cli.render import json
+from hammerwork_cli.render.formats import json
 from hammerwork_cli.render.schemas.words import Schema, count, record, text
 
 MEDIA_TYPE = "application/problem+json"

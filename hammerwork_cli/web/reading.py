@@ -9,16 +9,28 @@ from hammerwork_cli import __version__
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AmbiguousIdError, NotFoundError
 from hammerwork_cli.models import JobFilter, JobStatus, SpawnTree, TreeNode
-from hammerwork_cli.queries import children, failed_below, job_details, jobs, queues, spawns, trees, workers
-from hammerwork_cli.render import job_views, json, queue_views, worker_views
-from hammerwork_cli.render.pictures import Limits, TreeFormat, picture
+from hammerwork_cli.queries import queues
+from hammerwork_cli.queries.graph import children
+from hammerwork_cli.queries.graph import tree as tree_queries
+from hammerwork_cli.queries.job import details, listing
+from hammerwork_cli.queries.spawn import failed
+from hammerwork_cli.queries.spawn import operations as operations_queries
+from hammerwork_cli.queries.worker import registry
+from hammerwork_cli.render import queue as queue_views
+from hammerwork_cli.render import worker as worker_views
+from hammerwork_cli.render.formats import json
+from hammerwork_cli.render.job import views
 from hammerwork_cli.render.schemas import spawning
 from hammerwork_cli.render.schemas.jobs import CHILD_COUNTS, IN_TREE, NODE
 from hammerwork_cli.render.schemas.jobs import STATUS as STATUS_WORD
 from hammerwork_cli.render.schemas.words import count, flag, list_of, record, text, with_fields
+from hammerwork_cli.render.spawn import records
+from hammerwork_cli.render.tree import json as json_views
+from hammerwork_cli.render.tree import lineage
+from hammerwork_cli.render.tree.nested import DEEPEST_NESTED, NESTED, nested
+from hammerwork_cli.render.tree.picture import Limits, TreeFormat, picture
 from hammerwork_cli.web import redaction
 from hammerwork_cli.web.endpoint import JSON, Answer, Call, Endpoint
-from hammerwork_cli.web.nesting import DEEPEST_NESTED, NESTED, nested
 from hammerwork_cli.web.parameters import (
     CURSOR,
     HOURS,
@@ -56,26 +68,26 @@ def operations(call: Call) -> Answer:
         "cursor": wanted["cursor"],
     }
     if wanted["failed"]:
-        broken = failed_below.operations(call.database, **chosen)
-        return Answer([json.failed_record(operation) for operation in broken.operations], broken.cursor)
-    page, cursor = spawns.page(call.database, **chosen)
-    return Answer([json.operation_record(operation) for operation in page], cursor)
+        broken = failed.operations(call.database, **chosen)
+        return Answer([records.failed_record(operation) for operation in broken.operations], broken.cursor)
+    page, cursor = operations_queries.page(call.database, **chosen)
+    return Answer([records.operation_record(operation) for operation in page], cursor)
 
 
 def operation(call: Call) -> Answer:
     """One parent, and the first of its children."""
-    found = spawns.operation(call.database, call.values["id"])
+    found = operations_queries.operation(call.database, call.values["id"])
     first = children.page(call.database, found.parent.id, limit=FIRST_CHILDREN)
-    return Answer(json.operation_record(found) | {"jobs": [_child_record(child) for child in first.children]})
+    return Answer(records.operation_record(found) | {"jobs": [_child_record(child) for child in first.children]})
 
 
 def _parent(database: Database, wanted: str) -> str:
     """The spawning parent that an id of a job, or of an operation, names."""
-    named = spawns.operations(database, limit=2, operation=wanted)
+    named = operations_queries.operations(database, limit=2, operation=wanted)
     if not named and not re.fullmatch(JOB.schema["pattern"], wanted):
         raise NotFoundError(f"There is no spawn operation {wanted[:60]!r}.", hint="See /api/spawn/operations.")
     if not named:
-        return jobs.resolve(database, wanted)
+        return listing.resolve(database, wanted)
     if len(named) > 1:
         candidates = [operation.parent.id for operation in named]
         raise AmbiguousIdError("Several parents have this operation id.", candidates=candidates)
@@ -84,14 +96,14 @@ def _parent(database: Database, wanted: str) -> str:
 
 def stats(call: Call) -> Answer:
     """As ``spawn stats --detailed``."""
-    figures = spawns.stats(
+    figures = operations_queries.stats(
         call.database,
         since=call.now - timedelta(hours=call.values["hours"]),
         recent=call.now - timedelta(hours=1),
         queue=call.values["queue"],
         detailed=call.values["detailed"],
     )
-    return Answer(json.stats_record(figures))
+    return Answer(records.stats_record(figures))
 
 
 # Jobs and their relatives.
@@ -105,13 +117,13 @@ def job_list(call: Call) -> Answer:
         statuses=tuple(statuses(wanted["status"]) or ()),
         since=start_of(call.now, wanted["since"]),
     )
-    page = jobs.find(call.database, chosen, limit=wanted["limit"], cursor=wanted["cursor"])
-    return Answer([job_views.job_record(job) for job in page.jobs], page.cursor)
+    page = listing.find(call.database, chosen, limit=wanted["limit"], cursor=wanted["cursor"])
+    return Answer([views.job_record(job) for job in page.jobs], page.cursor)
 
 
 def job(call: Call) -> Answer:
     """As ``job show``."""
-    return Answer(job_views.details_record(job_details.details(call.database, call.values["id"])))
+    return Answer(views.details_record(details.details(call.database, call.values["id"])))
 
 
 def child_list(call: Call) -> Answer:
@@ -132,14 +144,14 @@ def child_list(call: Call) -> Answer:
 
 
 def _child_record(child: children.Child) -> json.Record:
-    counts = json.child_counts(child.children)
-    return json.node_record(child.node) | {"depth": 1, "children": child.children.total, "child_counts": counts}
+    counts = records.child_counts(child.children)
+    return json_views.node_record(child.node) | {"depth": 1, "children": child.children.total, "child_counts": counts}
 
 
 def _descendants(call: Call, job: str, chosen: list[JobStatus] | None) -> Answer:
     """What is below a job, nearest first; the tree is read anew for each page, its order is stable."""
     wanted = call.values
-    tree = trees.tree(call.database, job, whole=False, depth=wanted["depth"], max_jobs=MOST_NODES)
+    tree = tree_queries.tree(call.database, job, whole=False, depth=wanted["depth"], max_jobs=MOST_NODES)
     nodes = [
         node
         for node in sorted(tree.nodes.values(), key=lambda node: tree.depths[node.id])
@@ -150,7 +162,7 @@ def _descendants(call: Call, job: str, chosen: list[JobStatus] | None) -> Answer
     start = _start(nodes, wanted["cursor"])
     page = nodes[start : start + wanted["limit"]]
     more = len(nodes) > start + len(page)
-    return Answer([json.node_record(node, tree) for node in page], f"2/0/{page[-1].id}" if more else None)
+    return Answer([json_views.node_record(node, tree) for node in page], f"2/0/{page[-1].id}" if more else None)
 
 
 def _start(nodes: list[TreeNode], cursor: str | None) -> int:
@@ -171,7 +183,7 @@ def child_groups(call: Call) -> Answer:
 
 def parent_list(call: Call) -> Answer:
     """The ancestors of ``spawn lineage --ancestors``."""
-    found = trees.lineage(
+    found = tree_queries.lineage(
         call.database,
         call.values["id"],
         ancestors=True,
@@ -179,7 +191,7 @@ def parent_list(call: Call) -> Answer:
         depth=call.values["depth"],
         max_jobs=MOST_NODES,
     )
-    return Answer(json.lineage_record(found)["ancestors"])
+    return Answer(lineage.lineage_record(found)["ancestors"])
 
 
 def spawn_tree(call: Call) -> Answer:
@@ -188,7 +200,7 @@ def spawn_tree(call: Call) -> Answer:
     if form == "nested":
         deepest = min(DEEPEST_NESTED if deepest is None else deepest, DEEPEST_NESTED)
     whole = not call.values["children_only"]
-    tree = trees.tree(call.database, call.values["id"], whole=whole, depth=deepest, max_jobs=most)
+    tree = tree_queries.tree(call.database, call.values["id"], whole=whole, depth=deepest, max_jobs=most)
     tree = _shown(tree, call)
     if form == "nested":
         return Answer(nested(tree))
@@ -224,7 +236,7 @@ def worker_list(call: Call) -> Answer:
     """As ``worker list``."""
     wanted = call.values
     now = call.database.now()
-    found = workers.listed(call.database, since=start_of(now, wanted["since"]), now=now)
+    found = registry.listed(call.database, since=start_of(now, wanted["since"]), now=now)
     chosen = [worker for worker in found if wanted["queue"] is None or wanted["queue"] in worker.queue_names]
     return Answer([worker_views.worker_record(worker) for worker in chosen[: wanted["limit"]]])
 

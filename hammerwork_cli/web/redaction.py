@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from hammerwork_cli.models import ON_ERROR, Counts, JobStatus, SpawnTree, TreeNode
-from hammerwork_cli.render.job_outcomes import WORDS_OF_REASONS
-from hammerwork_cli.render.json import UNKNOWN
+from hammerwork_cli.render.formats.json import UNKNOWN
+from hammerwork_cli.render.job.changes import WORDS_OF_REASONS
 
 HIDDEN = "[redacted]"
 _SHOWN = """

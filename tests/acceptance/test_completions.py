@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from hammerwork_cli import completion
+from hammerwork_cli.cli import shell_completion
 from hammerwork_cli.config import Settings, embedded_path
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import JobStatus, NewJob
-from hammerwork_cli.queries import enqueue
+from hammerwork_cli.queries.job import enqueue
 from tests.conftest import ROOT, unavailable
 from tests.rows import START
 from tests.shells import SHELLS, Shell, missing
@@ -277,9 +277,9 @@ def test_values_are_bounded(filled: Callable[..., str], clean_environment: dict[
     url = filled([job(f"queue-{number:04}", number) for number in range(1500)])
     env = {**clean_environment, "HAMMERWORK_DATABASE_URL": url}
     queues = values("queues", "", env=env)[0].splitlines()
-    assert queues == [f"queue-{number:04}\t" for number in range(completion.MOST)]
+    assert queues == [f"queue-{number:04}\t" for number in range(shell_completion.MOST)]
     assert len(values("queues", "queue-14", env=env)[0].splitlines()) == 100
-    assert len(values("jobs", "0", env=env)[0].splitlines()) == completion.MOST
+    assert len(values("jobs", "0", env=env)[0].splitlines()) == shell_completion.MOST
 
 
 def test_a_few_rows_are_read_of_many(database: Database) -> None:
@@ -294,7 +294,7 @@ def test_a_few_rows_are_read_of_many(database: Database) -> None:
         assert "optimized away" in str(plan) or "fetched before execution" in str(plan)
     else:
         # Of the sample, one row: the others are found in the index of waiting jobs.
-        found = database.plain_rows("completion.queues", prefix="", limit=completion.MOST_NAMES, sample=1)
+        found = database.plain_rows("completion.queues", prefix="", limit=shell_completion.MOST_NAMES, sample=1)
         assert [name for (name,) in found] == ["last", "queue-0", "queue-1", "queue-2"]
 
 
@@ -330,7 +330,7 @@ def test_the_settings_are_those_of_every_command(
     environ = {"HOME": str(tmp_path), **{name: text.replace("{tmp}", str(tmp_path)) for name, text in settings.items()}}
     monkeypatch.setenv("HOME", str(tmp_path))
     expected = Settings(environ).get("database_url").value or f"sqlite:///{embedded_path(environ)}"
-    assert completion.configured_url(environ) == expected
+    assert shell_completion.configured_url(environ) == expected
 
 
 def test_whatever_goes_wrong_nothing_is_said(tmp_path: Path, clean_environment: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli.context import Context
+from hammerwork_cli.cli.context import Context
 from hammerwork_cli.database import connect
 from hammerwork_cli.database.sqlite import SqliteDatabase
 from hammerwork_cli.models import JobStatus, moment

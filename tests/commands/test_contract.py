@@ -20,7 +20,7 @@ from typer.main import get_command
 from hammerwork_cli.app import app
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import JobStatus
-from hammerwork_cli.queries import enqueue
+from hammerwork_cli.queries.job import enqueue
 from hammerwork_cli.render.schemas import SCHEMAS, Schema, line_schema
 from tests import night as nights
 from tests.rows import START, Rows

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from hammerwork_cli.commands.options import Format
+from hammerwork_cli.cli.options import Format
 from hammerwork_cli.database import connect
-from hammerwork_cli.render.pictures import TreeFormat
-from hammerwork_cli.render.text import visible
+from hammerwork_cli.render.formats.text import visible
+from hammerwork_cli.render.tree.picture import TreeFormat
 from tests.conftest import ROOT
 from tests.rows import Rows
 
@@ -242,7 +242,7 @@ def test_ctrl_c_exits_with_130(run: Run, sqlite_url: str, monkeypatch: pytest.Mo
     def interrupt(*_: object) -> None:
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr("hammerwork_cli.context.connect", interrupt)
+    monkeypatch.setattr("hammerwork_cli.cli.context.connect", interrupt)
     connect(sqlite_url).close()
     done = run("spawn", "list", url=sqlite_url)
     assert (done.exit_code, done.stdout) == (130, "")
@@ -252,7 +252,7 @@ def test_a_bug_is_called_one_without_the_password(run: Run, sqlite_url: str, mon
     def fail(*_: object) -> None:
         raise RuntimeError(f"it went wrong at postgresql://me:{ENCODED}@host/db")
 
-    monkeypatch.setattr("hammerwork_cli.context.connect", fail)
+    monkeypatch.setattr("hammerwork_cli.cli.context.connect", fail)
     connect(sqlite_url).close()
     for debug in ((), ("--debug",)):
         done = run("spawn", "list", *debug, url=sqlite_url)

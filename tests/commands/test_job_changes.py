@@ -13,9 +13,9 @@ import pytest
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import JobFilter, JobStatus, NewJob
-from hammerwork_cli.queries import dependencies, job_selections
-from hammerwork_cli.queries.job_changes import Retry
-from hammerwork_cli.queries.job_selections import Below, Chosen
+from hammerwork_cli.queries.job import dependencies, selections
+from hammerwork_cli.queries.job.changes import Retry
+from hammerwork_cli.queries.job.selections import Below, Chosen
 from tests.conftest import Outcome
 from tests.jobs import CLOCK, execute, identity, job, move_to_archive, rows, statuses, write
 
@@ -308,7 +308,7 @@ def test_a_tree_into_which_jobs_are_inserted_for_ever_is_given_up(
             write(migrated_url, child(number, 1, status, "none"))
 
     monkeypatch.setattr(Below, "batches", while_a_worker_spawns)
-    monkeypatch.setattr(job_selections, "PATIENCE", 0.2)
+    monkeypatch.setattr(selections, "PATIENCE", 0.2)
     write(migrated_url, job(1, status))
     outcome = run("job", verb, identity(1), "--tree", "--yes", url=migrated_url)
     assert outcome.exit_code == 1
@@ -581,7 +581,7 @@ def test_a_second_run_changes_nothing(run: Run, migrated_url: str) -> None:
 def test_a_change_that_is_interrupted_is_finished_by_the_same_command(
     run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_selections, "BATCH", 10)
+    monkeypatch.setattr(selections, "BATCH", 10)
     write(migrated_url, *(job(number, D) for number in range(1, 36)))
     step, steps = Retry.step, [1, 1]
 

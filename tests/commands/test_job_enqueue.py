@@ -11,7 +11,7 @@ import pytest
 
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import JobStatus, id_list
-from hammerwork_cli.queries.limits import nesting
+from hammerwork_cli.queries.job.limits import nesting
 from tests.conftest import Outcome
 from tests.jobs import CLOCK, identity, job, move_to_archive, rows, write
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli.context import Context
+from hammerwork_cli.cli.context import Context
 from hammerwork_cli.database import connect
 from hammerwork_cli.queries import migrations
 from hammerwork_cli.queries.migrations import MIGRATIONS

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from hammerwork_cli.app import main
-from hammerwork_cli.context import Context
-from hammerwork_cli.render.text import cells
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.render.formats.text import cells
 
 LISTS = (
     "queue list",

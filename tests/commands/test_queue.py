@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import connect
-from hammerwork_cli.queries import queues, workers
-from hammerwork_cli.render import queue_views
-from hammerwork_cli.render.table import table_text
+from hammerwork_cli.queries import queues
+from hammerwork_cli.queries.worker import registry
+from hammerwork_cli.render import queue as queue_views
+from hammerwork_cli.render.formats.table import table_text
 from tests.jobs import identity
 from tests.rows import START, Rows
 
@@ -185,13 +186,13 @@ def test_jobs_that_are_ready_without_a_worker_are_told_though_no_limit_is_passed
         done = run(*asked, url=url, env={"HAMMERWORK_NOW": (START + timedelta(minutes=1)).isoformat()})
         assert done.exit_code == 0
         assert "no living worker here that serves them: mail (the original's workers do not register)" in done.stdout
-        silent = workers.Registration(identity(2), "w-2", "here", 1, "1", ("mail",), (), 1, -1)
-        workers.register(database, silent)
+        silent = registry.Registration(identity(2), "w-2", "here", 1, "1", ("mail",), (), 1, -1)
+        registry.register(database, silent)
         told = run(*asked, url=url).stdout
         assert "no living worker here that serves them: mail" in told
         assert "w-2 has been silent for " in told
-        here = workers.Registration(identity(1), "w", "here", 1, "1", ("mail",), (), 1, 30)
-        workers.register(database, here)
+        here = registry.Registration(identity(1), "w", "here", 1, "1", ("mail",), (), 1, 30)
+        registry.register(database, here)
     assert "no living worker" not in run(*asked, url=url).stdout
     assert run("queue", "health", "--format", "json", url=url).json["queues"][0]["workers"] == 1
 

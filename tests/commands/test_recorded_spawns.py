@@ -59,7 +59,7 @@ def test_edges_below_a_parent_whose_spawning_was_recorded_are_spawns(migrated_ur
 
 
 def test_a_tree_asks_once_for_what_was_recorded(database: Database) -> None:
-    from hammerwork_cli.queries import trees
+    from hammerwork_cli.queries.graph import tree as tree_queries
 
     rows = Rows(database)
     root = rows.job()
@@ -68,7 +68,7 @@ def test_a_tree_asks_once_for_what_was_recorded(database: Database) -> None:
 
     def sent() -> int:
         before = database.executed
-        trees.tree(database, root)
+        tree_queries.tree(database, root)
         return database.executed - before
 
     sent()  # reads the schema
@@ -195,7 +195,7 @@ def test_who_spawned_nothing_by_a_record_is_not_called_a_parent_that_never_spawn
 
 
 def test_lists_and_figures_take_two_statements_more_for_what_was_recorded(database: Database) -> None:
-    from hammerwork_cli.queries import spawns
+    from hammerwork_cli.queries.spawn import operations
 
     rows = Rows(database)
 
@@ -210,9 +210,9 @@ def test_lists_and_figures_take_two_statements_more_for_what_was_recorded(databa
     def sent() -> tuple[int, int, int]:
         counts = []
         for ask in (
-            lambda: spawns.operations(database, limit=1000),
-            lambda: spawns.stats(database, since=START, recent=START, detailed=True),
-            lambda: spawns.pending(database, limit=1000),
+            lambda: operations.operations(database, limit=1000),
+            lambda: operations.stats(database, since=START, recent=START, detailed=True),
+            lambda: operations.pending(database, limit=1000),
         ):
             before = database.executed
             ask()

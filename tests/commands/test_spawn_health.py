@@ -19,8 +19,8 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.database import connect
-from hammerwork_cli.queries import workers
-from hammerwork_cli.runtime.spawning import SpawnLimitError
+from hammerwork_cli.queries.worker import registry
+from hammerwork_cli.runtime.api.spawn import SpawnLimitError
 from tests.rows import START, Rows
 
 Run = Callable[..., Any]
@@ -266,7 +266,7 @@ def test_why_does_not_propose_to_retry_what_has_been_archived(run: Run, rows: Ro
 def serve(rows: Rows, *queues: str, lease: float = 30) -> str:
     """A worker that lives as long as its lease."""
     worker = str(uuid4())
-    workers.register(rows.database, workers.Registration(worker, "w-1", "here", 1, "1", tuple(queues), (), 8, lease))
+    registry.register(rows.database, registry.Registration(worker, "w-1", "here", 1, "1", tuple(queues), (), 8, lease))
     return worker
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli.context import Context
+from hammerwork_cli.cli.context import Context
 from hammerwork_cli.database import Database, connect, stalls
 from tests.rows import Rows
 

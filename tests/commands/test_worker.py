@@ -19,7 +19,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from hammerwork_cli.database import connect
-from hammerwork_cli.queries import workers
+from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.render.schemas import SCHEMAS
 from tests.jobs import execute, job, rows, statuses, write
 from tests.rows import START, Rows
@@ -374,7 +374,7 @@ def test_a_worker_whose_heart_stopped_is_silent_until_another_one_takes_it_for_l
     assert states() == [(identity, "silent")]
     assert "silent" in run("worker", "status", url=migrated_url).stdout
     with contextlib.closing(connect(migrated_url)) as database:
-        assert workers.rescue(database, workers.heartbeats(database)[0], database.now()) == (0, 0)
+        assert registry.rescue(database, registry.heartbeats(database)[0], database.now()) == (0, 0)
     assert states() == [(identity, "lost")]
 
 
@@ -405,10 +405,10 @@ def test_a_silent_worker_cannot_be_asked(migrated_url: str, run: Callable[..., A
 def test_waiting_for_workers_judges_them_by_its_own_clock(migrated_url: str) -> None:
     long_ago, silent = register(migrated_url, 1), register(migrated_url, 2, lease_seconds=0.05)
     with contextlib.closing(connect(migrated_url)) as database:
-        asked = {worker.id: worker for worker in workers.listed(database)}
+        asked = {worker.id: worker for worker in registry.listed(database)}
         assert {worker.state for worker in asked.values()} == {"silent"}  # as the server's clock has it
-        assert workers.wait_for(database, [asked[long_ago]], successors=False, timeout=0) == {}
-        ended = workers.wait_for(database, [asked[silent]], successors=False, timeout=None)
+        assert registry.wait_for(database, [asked[long_ago]], successors=False, timeout=0) == {}
+        ended = registry.wait_for(database, [asked[silent]], successors=False, timeout=None)
     assert ended[silent].state == "silent"
 
 
@@ -416,14 +416,14 @@ def test_waiting_for_a_restart_ends_when_nobody_takes_the_place(
     migrated_url: str, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     register(migrated_url, 1, heartbeat_at=datetime.now(UTC) + timedelta(hours=1))
-    monkeypatch.setattr(workers, "SUCCESSOR_SECONDS", 0.5)
-    ask = workers.ask
+    monkeypatch.setattr(registry, "SUCCESSOR_SECONDS", 0.5)
+    ask = registry.ask
 
     def hears(database: Any, *arguments: Any) -> None:
         ask(database, *arguments)
         execute(migrated_url, "UPDATE hammerwork_workers SET state = 'stopped', ended_at = heartbeat_at")
 
-    monkeypatch.setattr(workers, "ask", hears)
+    monkeypatch.setattr(registry, "ask", hears)
     done = run("worker", "restart", "w-1", "--wait", "--format", "json", url=migrated_url)
     assert done.exit_code == 1
     assert [(one["state"], one["done"], one["successor"]) for one in done.json] == [("stopped", False, None)]

@@ -16,7 +16,7 @@ import pytest
 
 from hammerwork_cli import Worker
 from hammerwork_cli.database import connect
-from hammerwork_cli.runtime.signals import listening
+from hammerwork_cli.runtime.host.signals import listening
 from tests.conftest import ROOT
 from tests.jobs import job, rows, statuses, write
 

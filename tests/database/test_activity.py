@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.queries import activity
-from hammerwork_cli.queries.activity import ActivityWatch
+from hammerwork_cli.queries.spawn import monitor
+from hammerwork_cli.queries.spawn.monitor import ActivityWatch
 from tests.rows import Rows
 
 WINDOW = timedelta(seconds=60)
@@ -117,7 +117,7 @@ def test_no_more_failures_are_read_than_are_shown(
     failed = [rows.job(status="Dead", failed_at=ago(now, minutes=30 - number)) for number in range(25)]
     watch = watching()
     for _ in range(2):
-        assert [node.id for node in watch.look().failures] == failed[: -activity.MOST_FAILURES - 1 : -1]
+        assert [node.id for node in watch.look().failures] == failed[: -monitor.MOST_FAILURES - 1 : -1]
 
 
 def test_only_what_fails_after_the_beginning_is_news(
@@ -198,8 +198,8 @@ def test_idle_is_when_nothing_is_open_in_any_spelling(watching: Callable[..., Ac
 def test_more_is_said_where_not_all_were_counted(
     watching: Callable[..., ActivityWatch], rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(activity, "MOST_PENDING", 5)
-    monkeypatch.setattr(activity, "MOST_RUNNING", 3)
+    monkeypatch.setattr(monitor, "MOST_PENDING", 5)
+    monkeypatch.setattr(monitor, "MOST_RUNNING", 3)
     for _ in range(7):
         rows.job(status="Pending")
         rows.job(status="Running")

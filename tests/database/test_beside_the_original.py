@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.queries import migrations, spawns, trees
+from hammerwork_cli.queries import migrations
+from hammerwork_cli.queries.graph import tree as tree_queries
+from hammerwork_cli.queries.spawn import operations
 from tests.jobs import identity
 from tests.rows import START
 from tests.rust_worker import ENQUEUED_ON_MYSQL, RustWorker
@@ -151,7 +153,7 @@ def test_jobs_go_the_same_way_with_our_migrations_and_without(ours: Database, th
 def test_our_indexes_find_what_the_original_wrote(ours: Database) -> None:
     night(Original(ours))
     assert "by_first_parent" in ours.tags
-    (found,) = spawns.operations(ours, limit=5)
+    (found,) = operations.operations(ours, limit=5)
     assert (found.parent.id, found.children.by_status) == (identity(1), {"Failed": 1, "Completed": 1})
-    tree = trees.tree(ours, identity(5))
+    tree = tree_queries.tree(ours, identity(5))
     assert [*tree.nodes] == [identity(number) for number in (1, 2, 3, 5)]

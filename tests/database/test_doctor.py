@@ -10,8 +10,8 @@ import pytest
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import moment
-from hammerwork_cli.models.health import Damage, Finding
-from hammerwork_cli.queries.doctor import Doctor, in_cycles
+from hammerwork_cli.models.doctor import Damage, Finding
+from hammerwork_cli.queries.spawn.doctor import Doctor, in_cycles
 from tests.rows import START, Rows
 
 NOW = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)
@@ -478,7 +478,7 @@ def test_looking_takes_the_same_few_statements_however_many_jobs_there_are(datab
 
 
 def test_several_pages_are_mended(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hammerwork_cli.queries.doctor.PAGE", 7)
+    monkeypatch.setattr("hammerwork_cli.queries.spawn.doctor.PAGE", 7)
     rows = Rows(database)
     done, dead = rows.job(), rows.job(status="Dead")
     for _ in range(20):

@@ -9,14 +9,14 @@ import pytest
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import JobStatus, rfc3339
-from hammerwork_cli.queries import failed_below
+from hammerwork_cli.queries.spawn import failed as failed_queries
 from tests.database.test_activity import change
 from tests.rows import CONFIG, START, Rows
 
 
 def listed(database: Database, limit: int = 100, **filters: Any) -> list[tuple[str, int]]:
     """Parent and what failed below it."""
-    found = failed_below.operations(database, limit=limit, **filters)
+    found = failed_queries.operations(database, limit=limit, **filters)
     return [(one.parent.id, one.below.jobs) for one in found.operations if one.below]
 
 
@@ -40,7 +40,7 @@ def test_a_failure_two_levels_down_leads_to_all_that_spawned_above_it(readable: 
     healthy = rows.job(spawns=True)
     rows.job(healthy)
     failed(rows, minutes=20)
-    [first, *_] = failed_below.operations(readable, limit=1).operations
+    [first, *_] = failed_queries.operations(readable, limit=1).operations
     assert (first.parent.id, first.children.total, first.children.failed) == (new[0], 2, 0)
     assert first.below == (1, False, START + timedelta(minutes=9))
     assert listed(readable) == [(new[0], 1), (new[1], 1), (old[0], 2), (old[1], 2)]
@@ -72,7 +72,7 @@ def test_the_next_page_begins_after_the_last_operation_seen(readable: Database, 
     seen: list[str] = []
     cursor = None
     while len(seen) < len(every):
-        page = failed_below.operations(readable, limit=4, cursor=cursor)
+        page = failed_queries.operations(readable, limit=4, cursor=cursor)
         seen += [one.parent.id for one in page.operations]
         cursor = page.cursor
     assert seen == every
@@ -119,25 +119,25 @@ def test_where_a_bound_is_reached_it_says_that_there_may_be_more(
     parents = [rows.job(spawns=True) for _ in range(3)]
     for minutes, parent in enumerate(parents):
         failed(rows, parent, minutes=minutes)
-    assert not failed_below.operations(readable, limit=1).more
+    assert not failed_queries.operations(readable, limit=1).more
     for name in ("MOST_FAILED", "MOST_ANCESTORS"):
         with monkeypatch.context() as patched:
-            patched.setattr(failed_below, name, 2)
-            found = failed_below.operations(readable, limit=100)
+            patched.setattr(failed_queries, name, 2)
+            found = failed_queries.operations(readable, limit=100)
         assert found.more
         assert len(found.operations) == 2
-    monkeypatch.setattr(failed_below, "MOST_FAILED", 1)
+    monkeypatch.setattr(failed_queries, "MOST_FAILED", 1)
     assert listed(readable) == [(parents[2], 1)]
     monkeypatch.undo()
     three_levels(rows)
-    monkeypatch.setattr(failed_below, "LEVELS", 1)
-    assert failed_below.operations(readable, limit=100).more
+    monkeypatch.setattr(failed_queries, "LEVELS", 1)
+    assert failed_queries.operations(readable, limit=100).more
 
 
 def test_it_takes_as_many_statements_for_many_failures_as_for_few(readable: Database, rows: Rows) -> None:
     def sent() -> int:
         before = readable.executed
-        assert failed_below.operations(readable, limit=1000).operations
+        assert failed_queries.operations(readable, limit=1000).operations
         return readable.executed - before
 
     three_levels(rows)

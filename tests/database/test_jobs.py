@@ -8,11 +8,12 @@ from datetime import timedelta
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import JobFilter, JobStatus, NewJob, moment
-from hammerwork_cli.queries import dependencies, enqueue, job_changes, job_details, jobs
-from hammerwork_cli.queries.dependencies import WAITING_SPELLINGS
-from hammerwork_cli.queries.job_changes import Cancel, Delete, Retry
-from hammerwork_cli.queries.job_selections import Below, Chosen, Named
-from hammerwork_cli.queries.kinship import FAILED_SPELLINGS
+from hammerwork_cli.models.values import FAILED_SPELLINGS
+from hammerwork_cli.queries.job import changes, dependencies, enqueue, listing
+from hammerwork_cli.queries.job import details as details_queries
+from hammerwork_cli.queries.job.changes import Cancel, Delete, Retry
+from hammerwork_cli.queries.job.dependencies import WAITING_SPELLINGS
+from hammerwork_cli.queries.job.selections import Below, Chosen, Named
 from tests.jobs import NOW, identity, job
 
 P, D = JobStatus.PENDING, JobStatus.DEAD
@@ -41,10 +42,10 @@ def test_dependents_are_found_under_each_of_their_parents(readable: Database) ->
 def test_cancel_and_retry_take_what_waits_along_and_back(readable: Database) -> None:
     enqueue.insert(readable, [job(1), below(2, 1), below(3, 9, 2), below(4, 3)])
     before = states(readable)
-    outcome = job_changes.run(readable, Named([identity(1)]), CANCEL)
+    outcome = changes.run(readable, Named([identity(1)]), CANCEL)
     assert (outcome.changed, outcome.followed) == (1, 3)
     assert {status for _, status, _ in states(readable)} == {"Failed"}
-    outcome = job_changes.run(readable, Named([identity(1)]), Retry(NOW))
+    outcome = changes.run(readable, Named([identity(1)]), Retry(NOW))
     # Job 3 also depends on a job that is gone, so it cannot run, and neither can what waits for it.
     assert (outcome.changed, outcome.followed) == (1, 1)
     assert states(readable)[:2] == before[:2]
@@ -55,8 +56,8 @@ def test_trees_are_changed_to_the_bottom(readable: Database) -> None:
         readable, [job(1, D), below(2, 1, state="none"), below(3, 2, state="none"), below(4, 1, 3, state="none")]
     )
     statuses = JobFilter(statuses=(P,)).statuses
-    assert job_changes.run(readable, Below(identity(1), statuses), CANCEL).changed == 3
-    assert job_changes.run(readable, Below(identity(1), (D, JobStatus.FAILED)), Retry(NOW)).changed == 4
+    assert changes.run(readable, Below(identity(1), statuses), CANCEL).changed == 3
+    assert changes.run(readable, Below(identity(1), (D, JobStatus.FAILED)), Retry(NOW)).changed == 4
 
 
 def test_jobs_are_found_shown_and_enqueued(readable: Database) -> None:
@@ -67,17 +68,17 @@ def test_jobs_are_found_shown_and_enqueued(readable: Database) -> None:
     again = enqueue.once(readable, replace(new, scheduled_at=NOW + timedelta(hours=1)))
     assert again.created is False
     assert moment(again.scheduled_at) == new.scheduled_at
-    assert [found.node.id for found in jobs.find(readable, JobFilter(), limit=5).jobs] == [identity(1), identity(2)]
-    details = job_details.details(readable, identity(2))
+    assert [found.node.id for found in listing.find(readable, JobFilter(), limit=5).jobs] == [identity(1), identity(2)]
+    details = details_queries.details(readable, identity(2))
     assert [parent.id for parent in details.parents] == [identity(1)]
-    assert job_details.details(readable, identity(1)).children.total == 1
+    assert details_queries.details(readable, identity(1)).children.total == 1
 
 
 def test_a_change_is_a_few_statements_a_thousand_jobs(database: Database) -> None:
     enqueue.insert(database, [job(number, D) for number in range(1, 3001)])
     chosen = Chosen(JobFilter(statuses=(D,), unarchived=True))
     before = database.executed
-    assert job_changes.run(database, chosen, Retry(NOW)).changed == 3000
+    assert changes.run(database, chosen, Retry(NOW)).changed == 3000
     # A batch: its ids, the lock, the update, and the dependents in chunks of at least 200.
     assert database.executed - before <= 3 * (3 + 5) + 1
 
@@ -89,7 +90,7 @@ def test_a_job_that_a_worker_takes_in_that_moment_is_not_cancelled(database: Dat
 
         def cancel() -> None:
             with contextlib.closing(connect(migrated_url)) as operator:
-                outcomes.append(job_changes.run(operator, Chosen(JobFilter(statuses=(P,))), CANCEL))
+                outcomes.append(changes.run(operator, Chosen(JobFilter(statuses=(P,))), CANCEL))
 
         thread = threading.Thread(target=cancel)
 

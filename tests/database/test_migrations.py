@@ -18,7 +18,8 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.database.migration_files import steps
 from hammerwork_cli.errors import AccessDeniedError, DatabaseError, UnreachableError
 from hammerwork_cli.models import NewJob, moment
-from hammerwork_cli.queries import enqueue, migrations
+from hammerwork_cli.queries import migrations
+from hammerwork_cli.queries.job import enqueue
 from tests.database.introspection import TRACKING, Schema, expected_schema, read_schema, without_ours
 from tests.rows import START
 

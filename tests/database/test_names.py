@@ -7,12 +7,15 @@ import pytest
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, NotFoundError
 from hammerwork_cli.models import JobFilter, SpawnRequest, new_id
-from hammerwork_cli.models.queues import HealthLimits
-from hammerwork_cli.queries import claims, job_changes, queues, spawning, spawns, workers
-from hammerwork_cli.queries.job_changes import Delete
-from hammerwork_cli.queries.job_selections import Chosen
-from hammerwork_cli.queries.jobs import find
-from hammerwork_cli.queries.workers import Registration
+from hammerwork_cli.models.queue import HealthLimits
+from hammerwork_cli.queries import queues
+from hammerwork_cli.queries.job import changes, spawn_requests
+from hammerwork_cli.queries.job.changes import Delete
+from hammerwork_cli.queries.job.listing import find
+from hammerwork_cli.queries.job.selections import Chosen
+from hammerwork_cli.queries.spawn import operations
+from hammerwork_cli.queries.worker import claim, registry, requests
+from hammerwork_cli.queries.worker.registry import Registration
 from tests.rows import START, Rows
 
 NOW = START + timedelta(hours=10)
@@ -30,18 +33,18 @@ def rows(database: Database) -> Rows:
 
 
 def test_a_worker_takes_jobs_of_its_own_queue_only(database: Database, rows: Rows) -> None:
-    taken = claims.claim(database, "orders", worker=WORKER, now=NOW, limit=10, slots=10)
+    taken = claim.claim(database, "orders", worker=WORKER, now=NOW, limit=10, slots=10)
     assert [job.queue_name for job in taken] == ["orders"]
-    assert claims.drained(database, ["orders"], NOW)
-    assert not claims.drained(database, ["orders", "ÓRDERS"], NOW)
+    assert claim.drained(database, ["orders"], NOW)
+    assert not claim.drained(database, ["orders", "ÓRDERS"], NOW)
 
 
 def test_a_pause_holds_one_queue(database: Database, rows: Rows) -> None:
     queues.pause(database, "Orders", by="me", now=NOW)
     for name in NAMES:
-        taken = claims.claim(database, name, worker=WORKER, now=NOW, limit=10, slots=10)
+        taken = claim.claim(database, name, worker=WORKER, now=NOW, limit=10, slots=10)
         assert [job.queue_name for job in taken] == ([] if name == "Orders" else [name])
-    assert claims.drained(database, ["Orders"], NOW)
+    assert claim.drained(database, ["Orders"], NOW)
     assert [pause.queue for pause in queues.all_paused(database, "Orders")] == ["Orders"]
     assert queues.all_paused(database, "orders") == []
     assert not queues.resume(database, "orders").changed
@@ -76,7 +79,7 @@ def test_the_filters_of_lists_are_exact(database: Database, rows: Rows) -> None:
         wanted = JobFilter(queue=name)
         assert [job.node.queue for job in find(database, wanted, limit=10).jobs] == [name]
         assert [(group.queue, group.jobs) for group in Chosen(wanted).groups(database)] == [(name, 1)]
-        assert [found.job.queue for found in spawns.pending(database, queue=name, limit=10)] == [name]
+        assert [found.job.queue for found in operations.pending(database, queue=name, limit=10)] == [name]
     assert {group.queue for group in Chosen(JobFilter()).groups(database)} == set(NAMES)
 
 
@@ -85,30 +88,30 @@ def test_an_operation_is_found_by_its_very_id(database: Database) -> None:
     ids = ("night-1", "Night-1", "night-1 ", "nïght-1")
     parents = {name: rows.job(spawns={"operation_id": name}) for name in ids}
     for name, parent in parents.items():
-        found = spawns.operations(database, limit=10, operation=name)
+        found = operations.operations(database, limit=10, operation=name)
         assert [operation.parent.id for operation in found] == [parent]
-    assert spawns.operations(database, limit=10, operation="night-1  ") == []
+    assert operations.operations(database, limit=10, operation="night-1  ") == []
 
 
 def test_a_worker_is_found_by_its_very_name(database: Database) -> None:
     names = ("w-1", "W-1", "w-1 ", "ẃ-1")
     for name in names:
         worker = Registration(new_id(), name, "host", 1, "1", ("orders",), (), 1, 30.0)
-        workers.register(database, worker)
-        assert workers.resolve(database, name).id == worker.id
+        registry.register(database, worker)
+        assert registry.resolve(database, name).id == worker.id
     with pytest.raises(NotFoundError):
-        workers.resolve(database, "w-1  ")
+        registry.resolve(database, "w-1  ")
 
 
 def test_a_schedule_is_read_as_it_is_written(database: Database) -> None:
     rows = Rows(database)
     for number, schedule in enumerate(("@daily", "@Daily", "@daily ")):
         rows.job(recurring=True, cron_schedule=schedule, timezone=("UTC", "utc")[number % 2])
-    assert len(database.rows("doctor.completed_schedules", queue=None, completed=("Completed",))) == 3
+    assert len(database.rows("spawn.doctor.completed_schedules", queue=None, completed=("Completed",))) == 3
 
 
 def test_deleting_the_jobs_of_one_queue_leaves_those_of_the_others(database: Database, rows: Rows) -> None:
-    outcome = job_changes.run(database, Chosen(JobFilter(queue="orders")), Delete(NOW))
+    outcome = changes.run(database, Chosen(JobFilter(queue="orders")), Delete(NOW))
     assert outcome.changed == 1
     assert {state.name for state in queues.states(database, now=NOW)} == {*NAMES} - {"orders"}
 
@@ -116,7 +119,7 @@ def test_deleting_the_jobs_of_one_queue_leaves_those_of_the_others(database: Dat
 def test_a_worker_sees_the_requests_that_it_serves_and_no_others_hide_them(database: Database, rows: Rows) -> None:
     def ask(queue: str, handler: str | None) -> SpawnRequest:
         job = rows.job(queue=queue)
-        return spawning.request(database, job, handler=handler, config=None, by="me", now=NOW)
+        return spawn_requests.request(database, job, handler=handler, config=None, by="me", now=NOW)
 
     for number in range(25):
         ask("elsewhere", None if number % 2 else "split")
@@ -124,4 +127,4 @@ def test_a_worker_sees_the_requests_that_it_serves_and_no_others_hide_them(datab
     for queue, handler in (("orders ", None), ("ÓRDERS", None), ("orders", "split"), ("orders", "SPLIT")):
         ask(queue, handler)
     worker = Registration(WORKER, "w", "host", 1, "1", ("orders",), ("Split",), 1, 30.0)
-    assert {request.id for request in spawning.pending_requests(database, worker)} == {ask.id for ask in mine}
+    assert {request.id for request in requests.pending_requests(database, worker)} == {ask.id for ask in mine}

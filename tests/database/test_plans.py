@@ -9,8 +9,9 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.database import Database, statements
-from hammerwork_cli.queries import spawns, trees
-from hammerwork_cli.queries.kinship import FAILED_SPELLINGS
+from hammerwork_cli.models.values import FAILED_SPELLINGS
+from hammerwork_cli.queries.graph import tree as tree_queries
+from hammerwork_cli.queries.spawn import operations
 from tests.rows import START, Rows
 
 EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": "EXPLAIN ", "mysql": "EXPLAIN FORMAT=JSON "}
@@ -54,17 +55,17 @@ def spawned(database: Database) -> tuple[Database, str]:
 
 def test_the_newest_operations_are_read_from_our_index(spawned: tuple[Database, str]) -> None:
     database, newest = spawned
-    assert spawns.operations(database, limit=1)[0].parent.id == newest
+    assert operations.operations(database, limit=1)[0].parent.id == newest
     told = plan(
         database,
-        "spawns.operations",
+        "spawn.operations.operations",
         queue=None,
         statuses=None,
         since=None,
         operation=None,
         cursor_at=None,
         cursor_id=None,
-        ended=spawns.ENDED_SPELLINGS,
+        ended=operations.ENDED_SPELLINGS,
         limit=5,
     )
     assert "idx_hammerwork_jobs_spawn_config" in told
@@ -74,10 +75,10 @@ def test_the_newest_operations_are_read_from_our_index(spawned: tuple[Database, 
 def test_the_figures_of_a_window_are_read_from_our_indexes(spawned: tuple[Database, str], recorded: bool) -> None:
     database, _ = spawned
     since = START + timedelta(days=1)
-    assert spawns.stats(database, since=since, recent=since).overall.operations == 20
+    assert operations.stats(database, since=since, recent=since).overall.operations == 20
     window = {"queue": None, "since": since, "recorded": recorded, "configured": not recorded}
-    parents = plan(database, "spawns.window_parents", recent=since, **window)
-    totals = plan(database, "spawns.window_totals", **window)
+    parents = plan(database, "spawn.operations.window_parents", recent=since, **window)
+    totals = plan(database, "spawn.operations.window_totals", **window)
     assert "idx_hammerwork_jobs_first_parent" in totals
     for told in (parents, totals):
         assert "idx_hammerwork_jobs_spawn_config" in told
@@ -86,23 +87,25 @@ def test_the_figures_of_a_window_are_read_from_our_indexes(spawned: tuple[Databa
 
 def test_children_are_read_from_our_index(spawned: tuple[Database, str]) -> None:
     database, parent = spawned
-    assert len(trees.tree(database, parent).nodes) == 2
+    assert len(tree_queries.tree(database, parent).nodes) == 2
     bounds = {"limit": None, "failed": FAILED_SPELLINGS, "running": ()}
-    told = plan(database, "spawns.children", ids=database.ids([parent]), **bounds)
+    told = plan(database, "spawn.operations.children", ids=database.ids([parent]), **bounds)
     assert "idx_hammerwork_jobs_first_parent" in told
 
 
 def test_the_levels_of_running_trees_are_read_from_our_index(spawned: tuple[Database, str]) -> None:
     database, parent = spawned
     ids = database.ids([parent])
-    for statement, values in (("activity.parents_below", {}), ("activity.level_totals", {"limit": 10})):
+    for statement, values in (("spawn.monitor.parents_below", {}), ("spawn.monitor.level_totals", {"limit": 10})):
         assert "idx_hammerwork_jobs_first_parent" in plan(database, statement, ids=ids, **values)
 
 
 def test_the_newest_failures_are_read_from_the_end_of_an_index(spawned: tuple[Database, str]) -> None:
     database, _ = spawned
     odd = tuple(word for word in FAILED_SPELLINGS if word.islower())
-    told = plan(database, "spawns.newest_failed", failed=FAILED_SPELLINGS, oddly_failed=odd, since=None, limit=5)
+    told = plan(
+        database, "spawn.operations.newest_failed", failed=FAILED_SPELLINGS, oddly_failed=odd, since=None, limit=5
+    )
     # MySQL 9.7 would rather sort what another index on statuses has of them, since it need not look at rows for that.
     index = r"status_failed_at|archival_candidates" if VERSION_2 in told else "status_failed_at"
     assert len(re.findall(index, told)) >= 3
@@ -113,7 +116,7 @@ def test_the_ids_of_the_children_of_many_come_out_of_the_index_alone(spawned: tu
     database, parent = spawned
     if database.dialect != "mysql":
         pytest.skip("only InnoDB keeps rows in the order of their ids")
-    told = json.dumps(json.loads(plan(database, "spawns.child_ids", parents=json.dumps([parent]))))
+    told = json.dumps(json.loads(plan(database, "spawn.operations.child_ids", parents=json.dumps([parent]))))
     # MariaDB's words and those of MySQL 8; MySQL 9.7 tells plans in version 2 of its format, with others.
     key, alone = ("index_name", "covering") if VERSION_2 in told else ("key", "using_index")
     assert f'"{key}": "idx_hammerwork_jobs_first_parent"' in told
@@ -125,7 +128,7 @@ def test_forgetting_what_was_recorded_of_jobs_locks_nothing_that_was_recorded_of
         pytest.skip("only InnoDB locks, and waits for, the rows that it merely looks at")
     gone = [str(uuid4()) for _ in range(database.key_chunk)]
     for what in ("requests", "keys", "operations", "trees"):
-        told = plan(database, f"spawn_records.forget_{what}", ids=gone, listed=json.dumps(gone))
+        told = plan(database, f"graph.records.forget_{what}", ids=gone, listed=json.dumps(gone))
         looked_up = r'"index_access_type": "index_lookup"' if VERSION_2 in told else r'"access_type": "(eq_)?ref"'
         assert re.search(looked_up, told), told
 
@@ -139,11 +142,11 @@ def test_a_level_of_many_parents_is_read_as_one_of_few(
         rows.job(parent)
     rows.job(parents[0], parents[11])
     rows.job(parents[3].upper())
-    few = trees.tree(readable, root)
+    few = tree_queries.tree(readable, root)
     for name, size in (("FEW_PARENTS", 0), ("LISTED_PARENTS", 5)):
-        monkeypatch.setattr(f"hammerwork_cli.queries.kinship.{name}", size)
+        monkeypatch.setattr(f"hammerwork_cli.queries.graph.relatives.{name}", size)
     monkeypatch.setattr(readable, "read_chunk", 4)
-    many = trees.tree(readable, root)
+    many = tree_queries.tree(readable, root)
     assert len(many.nodes) == 27
     assert (list(many.nodes.items()), many.children) == (list(few.nodes.items()), few.children)
 
@@ -158,9 +161,9 @@ def test_a_tree_costs_statements_by_its_levels_and_not_by_its_jobs(readable: Dat
         return root
 
     root = readable.transaction(grow)
-    trees.tree(readable, root)
+    tree_queries.tree(readable, root)
     before = readable.executed
-    tree = trees.tree(readable, root)
+    tree = tree_queries.tree(readable, root)
     assert len(tree.nodes) == 331
     chunks = sum(-(-width // 200) for width in (1, 30, 300))
     assert readable.executed - before <= chunks + 5
@@ -175,9 +178,9 @@ def test_lists_cost_the_same_few_statements_whatever_they_find(readable: Databas
         return readable.executed - before
 
     asks = (
-        lambda: spawns.operations(readable, limit=100),
-        lambda: spawns.pending(readable, limit=100),
-        lambda: spawns.stats(readable, since=START, recent=START),
+        lambda: operations.operations(readable, limit=100),
+        lambda: operations.pending(readable, limit=100),
+        lambda: operations.stats(readable, since=START, recent=START),
     )
     for _ in range(2):
         rows.job(rows.job(spawns=True), dependency_status="waiting", status="Pending")
@@ -192,14 +195,14 @@ def test_the_newest_jobs_are_read_from_our_index(spawned: tuple[Database, str]) 
     filters = dict.fromkeys(
         ("cursor_at", "ended_before", "normal", "priorities", "queue", "since", "statuses", "unarchived")
     )
-    told = plan(database, "jobs.list", limit=5, **filters)
+    told = plan(database, "job.jobs.list", limit=5, **filters)
     assert "idx_hammerwork_jobs_created" in told
 
 
 def test_a_look_for_changes_is_read_from_indexes(spawned: tuple[Database, str]) -> None:
     database, _ = spawned
     later = START + timedelta(days=2)
-    told = plan(database, "changes.jobs", since=later, until=later + timedelta(seconds=6), most=2000)
+    told = plan(database, "revisions.jobs", since=later, until=later + timedelta(seconds=6), most=2000)
     assert "idx_hammerwork_jobs_created" in told
     assert "idx_hammerwork_jobs_archival_candidates" in told
     assert "failed_at" in told
@@ -215,7 +218,7 @@ def test_names_that_are_compared_to_the_letter_are_looked_up_in_an_index(spawned
     database.query(ANALYZE[database.dialect]) if database.dialect == "mysql" else database.script(
         ANALYZE[database.dialect]
     )
-    told = plan(database, "claims.ready", queue="work", now=START + timedelta(days=3), priority=None, limit=10)
+    told = plan(database, "worker.claim.ready", queue="work", now=START + timedelta(days=3), priority=None, limit=10)
     assert "idx_hammerwork_jobs_claimable" in told
     assert not re.search(r"filesort|Sort|TEMP B-TREE", told), told
     if database.dialect == "mysql":  # where the other databases have only indexes of some jobs

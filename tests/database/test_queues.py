@@ -11,10 +11,12 @@ import pytest
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import MissingTablesError, NotFoundError, RefusedValueError
 from hammerwork_cli.models import WAITING, JobFilter, JobStatus
-from hammerwork_cli.models.queues import HealthLimits, QueueState
-from hammerwork_cli.queries import job_changes, job_selections, queues
-from hammerwork_cli.queries.job_changes import Delete
-from hammerwork_cli.queries.job_selections import Chosen
+from hammerwork_cli.models.queue import HealthLimits, QueueState
+from hammerwork_cli.queries import queues
+from hammerwork_cli.queries.job import changes as changes_queries
+from hammerwork_cli.queries.job import selections
+from hammerwork_cli.queries.job.changes import Delete
+from hammerwork_cli.queries.job.selections import Chosen
 from tests.rows import START, Rows
 
 NOW = START + timedelta(hours=10)
@@ -305,7 +307,7 @@ def clear(
     report: Callable[[int], None] = id,
 ) -> int:
     chosen = JobFilter(queue=queue, statuses=tuple(WAITING) if pending_only else ())
-    return job_changes.run(database, Chosen(chosen), Delete(NOW, force=force), report).changed
+    return changes_queries.run(database, Chosen(chosen), Delete(NOW, force=force), report).changed
 
 
 def fill(rows: Rows) -> None:
@@ -335,7 +337,7 @@ def test_clearing_takes_what_it_says_and_nothing_else(
 def test_clearing_goes_in_bounded_batches_and_tells_how_far_it_is(
     database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_selections, "BATCH", 4)
+    monkeypatch.setattr(selections, "BATCH", 4)
     for _ in range(10):
         rows.job(queue="work")
     told: list[int] = []
@@ -346,7 +348,7 @@ def test_clearing_goes_in_bounded_batches_and_tells_how_far_it_is(
 def test_clearing_that_was_broken_off_goes_on_when_it_is_run_again(
     database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_selections, "BATCH", 4)
+    monkeypatch.setattr(selections, "BATCH", 4)
     for _ in range(10):
         rows.job(queue="work")
 
@@ -387,7 +389,7 @@ def test_a_job_that_a_worker_takes_meanwhile_is_not_deleted(migrated_url: str, d
 def test_operators_who_clear_at_once_delete_each_job_once(
     migrated_url: str, database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_selections, "BATCH", 7)
+    monkeypatch.setattr(selections, "BATCH", 7)
     for _ in range(60):
         rows.job(queue="work")
     assert sum(at_once(3, lambda: _with(migrated_url, lambda other: clear(other, "work")))) == 60

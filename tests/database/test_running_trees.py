@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.queries import running_trees
-from hammerwork_cli.queries.activity import ActivityWatch
+from hammerwork_cli.queries.spawn import running_trees
+from hammerwork_cli.queries.spawn.monitor import ActivityWatch
 from tests.database.test_activity import ago, change
 from tests.rows import Rows
 

@@ -7,14 +7,14 @@ import pytest
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import JobStatus
-from hammerwork_cli.queries import spawns
+from hammerwork_cli.queries.spawn import operations
 from tests.rows import START, Rows
 
 EVER = START - timedelta(days=1)
 
 
 def listed(database: Database, **filters: object) -> list[str]:
-    return [operation.parent.id for operation in spawns.operations(database, limit=100, **filters)]  # type: ignore[arg-type]
+    return [operation.parent.id for operation in operations.operations(database, limit=100, **filters)]  # type: ignore[arg-type]
 
 
 def test_operations_count_their_children_by_status(readable: Database, rows: Rows) -> None:
@@ -33,7 +33,7 @@ def test_operations_count_their_children_by_status(readable: Database, rows: Row
     ):
         rows.job(parent, status=status)
     rows.job(other, parent, status="Completed")
-    [operation] = spawns.operations(readable, limit=20)
+    [operation] = operations.operations(readable, limit=20)
     assert operation.parent.id == parent
     assert operation.children.by_status == {
         "Completed": 4,
@@ -53,7 +53,7 @@ def test_an_operation_lasts_from_its_first_child_to_its_last_end(readable: Datab
     for seconds in (0, 5, 9):
         begun = first + timedelta(seconds=seconds)
         rows.job(parent, created_at=begun, completed_at=begun + timedelta(seconds=1))
-    [operation] = spawns.operations(readable, limit=20)
+    [operation] = operations.operations(readable, limit=20)
     assert operation.wall_time == timedelta(seconds=10)
 
 
@@ -68,7 +68,7 @@ def test_operations_are_listed_newest_first_and_filtered(readable: Database, row
     assert listed(readable, statuses=[JobStatus.DEAD, JobStatus.FAILED]) == [failed]
     assert listed(readable, operation="one") == [old]
     assert listed(readable, since=START + timedelta(seconds=2)) == [new, failed]
-    assert [operation.parent.id for operation in spawns.operations(readable, limit=1)] == [new]
+    assert [operation.parent.id for operation in operations.operations(readable, limit=1)] == [new]
 
 
 def test_parents_that_ended_without_a_child_are_listed_and_those_yet_to_spawn_are_pending(
@@ -83,14 +83,14 @@ def test_parents_that_ended_without_a_child_are_listed_and_those_yet_to_spawn_ar
     second_parent = rows.job(spawns=True, status="Running")
     rows.job(ended, second_parent)
     assert set(listed(readable)) == {ended, dead, recurring, second_parent}
-    assert {(pending.job.id, pending.reason) for pending in spawns.pending(readable, limit=50)} == {
+    assert {(pending.job.id, pending.reason) for pending in operations.pending(readable, limit=50)} == {
         (ahead, "will_spawn")
     }
 
 
 def test_completed_parents_that_never_spawned_are_pending(readable: Database, rows: Rows) -> None:
     never = rows.job(spawns=True, status='"Completed"')
-    [pending] = spawns.pending(readable, limit=50)
+    [pending] = operations.pending(readable, limit=50)
     assert (pending.job.id, pending.reason) == (never, "never_spawned")
 
 
@@ -98,7 +98,7 @@ def test_jobs_that_wait_say_for_what_and_whether_it_can_end(readable: Database, 
     done, running = rows.job(), rows.job(status="Running")
     waiting = rows.job(done, running, status="Pending", dependency_status="waiting")
     stuck = rows.job(done, str(uuid4()), status="Pending", dependency_status="waiting")
-    found = {pending.job.id: pending for pending in spawns.pending(readable, limit=50)}
+    found = {pending.job.id: pending for pending in operations.pending(readable, limit=50)}
     assert found[waiting].reason == "waiting"
     assert found[waiting].waits_for.by_status == {"Completed": 1, "Running": 1}
     assert found[stuck].reason == "stuck"
@@ -114,7 +114,7 @@ def test_figures_of_a_window(readable: Database, rows: Rows) -> None:
     inner = rows.job(root, queue="b", spawns={"handler": "deep"}, status="Running")
     rows.job(inner, status="Dead")
     rows.job(spawns=True, status="Completed")
-    figures = spawns.stats(readable, since=EVER, recent=START + timedelta(seconds=5), detailed=True)
+    figures = operations.stats(readable, since=EVER, recent=START + timedelta(seconds=5), detailed=True)
     assert (figures.overall.operations, figures.overall.children, figures.overall.largest) == (2, 12, 11)
     assert figures.overall.average == 6
     assert figures.overall.success_rate == pytest.approx(10 / 11)
@@ -123,19 +123,19 @@ def test_figures_of_a_window(readable: Database, rows: Rows) -> None:
     assert figures.p95 == pytest.approx(timedelta(seconds=10), abs=timedelta(milliseconds=2))
     assert {(group.name, group.operations) for group in figures.by_queue or ()} == {("a", 1), ("b", 1)}
     assert {(group.name, group.children) for group in figures.by_handler or ()} == {("fan", 11), ("deep", 1)}
-    only = spawns.stats(readable, since=EVER, recent=START, queue="b")
+    only = operations.stats(readable, since=EVER, recent=START, queue="b")
     assert (only.overall.operations, only.overall.completed, only.p50) == (1, 0, None)
 
 
 def test_figures_count_children_of_several_parents_for_each(readable: Database, rows: Rows) -> None:
     parents = [rows.job(spawns=True), rows.job(spawns=True)]
     rows.job(*parents)
-    figures = spawns.stats(readable, since=EVER, recent=EVER)
+    figures = operations.stats(readable, since=EVER, recent=EVER)
     assert (figures.overall.operations, figures.overall.children) == (2, 2)
 
 
 def test_nothing_spawned_has_figures_of_nothing(readable: Database) -> None:
-    figures = spawns.stats(readable, since=EVER, recent=EVER, detailed=True)
+    figures = operations.stats(readable, since=EVER, recent=EVER, detailed=True)
     assert (figures.overall.operations, figures.overall.average, figures.overall.success_rate) == (0, None, None)
     assert figures.slowest == ()
 
@@ -146,5 +146,5 @@ def test_the_slowest_operations_come_first(readable: Database, rows: Rows) -> No
     rows.job(slow, created_at=begun, completed_at=begun + timedelta(minutes=9))
     rows.job(quick, created_at=begun, completed_at=begun + timedelta(minutes=1))
     rows.job(unfinished, status="Running")
-    slowest = spawns.stats(readable, since=EVER, recent=EVER, detailed=True).slowest or ()
+    slowest = operations.stats(readable, since=EVER, recent=EVER, detailed=True).slowest or ()
     assert [operation.parent.id for operation in slowest] == [slow, quick]

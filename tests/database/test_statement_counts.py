@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.queries import spawns, trees
-from hammerwork_cli.queries.kinship import GIN_LIST, GIN_LISTS
+from hammerwork_cli.queries.graph import tree
+from hammerwork_cli.queries.graph.relatives import GIN_LIST, GIN_LISTS
+from hammerwork_cli.queries.spawn import operations
 from tests.rows import START, Rows
 
 ASCENT = 3
@@ -51,7 +52,7 @@ def test_a_tree_takes_a_statement_a_level_and_list_of_ids(readable: Database, ro
         for _ in range(levels):
             level = [rows.job(parent) for parent in level for _ in range(width if len(level) == 1 else 2)]
     assert len(level) < chunk(readable)
-    sent = statements(readable, lambda: trees.tree(readable, root))
+    sent = statements(readable, lambda: tree.tree(readable, root))
     assert sent <= 2 * (levels + 1) + CONSTANT
 
 
@@ -60,23 +61,23 @@ def test_lists_longer_than_a_statement_holds_are_sent_in_parts(
 ) -> None:
     for name in ("read_chunk", "scan_chunk"):
         monkeypatch.setattr(readable, name, 10)
-    monkeypatch.setattr("hammerwork_cli.queries.kinship.GIN_LIST", 5)
-    monkeypatch.setattr("hammerwork_cli.queries.kinship.GIN_LISTS", 2)
+    monkeypatch.setattr("hammerwork_cli.queries.graph.relatives.GIN_LIST", 5)
+    monkeypatch.setattr("hammerwork_cli.queries.graph.relatives.GIN_LISTS", 2)
     with rows.at_once():
         root = rows.job(spawns=True)
         for middle in [rows.job(root) for _ in range(25)]:
             rows.job(middle)
-    sent = statements(readable, lambda: trees.tree(readable, root))
+    sent = statements(readable, lambda: tree.tree(readable, root))
     # One list of the root, three of its children, three of theirs, which have none.
     assert 7 <= sent <= 7 + CONSTANT
-    assert len(trees.tree(readable, root).nodes) == 51
+    assert len(tree.tree(readable, root).nodes) == 51
 
 
 def test_a_chain_takes_a_statement_a_level_upward(readable: Database, rows: Rows) -> None:
     job = rows.job(spawns=True)
     for _ in range(20):
         job = rows.job(job)
-    sent = statements(readable, lambda: trees.lineage(readable, job, ancestors=True, descendants=False, depth=100))
+    sent = statements(readable, lambda: tree.lineage(readable, job, ancestors=True, descendants=False, depth=100))
     assert sent <= 20 + ASCENT + CONSTANT
 
 
@@ -84,9 +85,9 @@ def test_lists_and_figures_take_as_many_statements_for_many_operations_as_for_fe
     readable: Database, rows: Rows
 ) -> None:
     questions: dict[str, Callable[[], object]] = {
-        "operations": lambda: spawns.operations(readable, limit=1000),
-        "stats": lambda: spawns.stats(readable, since=START, recent=START, detailed=True),
-        "pending": lambda: spawns.pending(readable, limit=1000),
+        "operations": lambda: operations.operations(readable, limit=1000),
+        "stats": lambda: operations.stats(readable, since=START, recent=START, detailed=True),
+        "pending": lambda: operations.pending(readable, limit=1000),
     }
 
     def counted() -> dict[str, int]:

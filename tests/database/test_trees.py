@@ -12,11 +12,12 @@ import pytest
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import NotFoundError
-from hammerwork_cli.models.delays import Marks
-from hammerwork_cli.models.health import Damage
-from hammerwork_cli.queries import spawns, trees
-from hammerwork_cli.queries.doctor import Doctor
-from hammerwork_cli.queries.marks import marks
+from hammerwork_cli.models.doctor import Damage
+from hammerwork_cli.models.why import Marks
+from hammerwork_cli.queries.graph import tree as tree_queries
+from hammerwork_cli.queries.spawn import operations
+from hammerwork_cli.queries.spawn.annotations import marks
+from hammerwork_cli.queries.spawn.doctor import Doctor
 from tests.rows import START, Rows
 
 
@@ -25,7 +26,7 @@ def test_every_member_leads_to_the_same_whole_tree(readable: Database, rows: Row
     encodes = [rows.job(root, spawns=True) for _ in range(3)]
     segments = [rows.job(encode, status=status) for encode in encodes for status in ("Completed", "Dead")]
     for member in (root, encodes[1], segments[3]):
-        tree = trees.tree(readable, member)
+        tree = tree_queries.tree(readable, member)
         assert tree.roots == (root,)
         assert tree.target == member
         assert list(tree.nodes) == [root, *encodes, *segments]
@@ -38,7 +39,7 @@ def test_only_the_part_below_a_job_when_asked(readable: Database, rows: Rows) ->
     root = rows.job(spawns=True)
     child, sibling = rows.job(root), rows.job(root)
     grandchild = rows.job(child)
-    tree = trees.tree(readable, child, whole=False)
+    tree = tree_queries.tree(readable, child, whole=False)
     assert set(tree.nodes) == {child, grandchild}
     assert sibling not in tree.nodes
 
@@ -48,13 +49,13 @@ def test_a_job_with_two_parents_comes_once_after_both(readable: Database, rows: 
     middle = rows.job(right)
     join = rows.job(left, middle)
     for member in (left, right, join):
-        tree = trees.tree(readable, member)
+        tree = tree_queries.tree(readable, member)
         assert set(tree.nodes) >= {member, join}
         order = list(tree.nodes)
         assert order.count(join) == 1
         assert all(order.index(parent) < order.index(join) for parent in (left, middle) if parent in tree.nodes)
-    assert set(trees.tree(readable, join).roots) == {left, right}
-    assert join in trees.tree(readable, right).children[middle]
+    assert set(tree_queries.tree(readable, join).roots) == {left, right}
+    assert join in tree_queries.tree(readable, right).children[middle]
 
 
 def test_cycles_end(readable: Database, rows: Rows) -> None:
@@ -64,10 +65,10 @@ def test_cycles_end(readable: Database, rows: Rows) -> None:
     rows.job(other, id=tail)
     itself = str(uuid4())
     rows.job(itself, id=itself)
-    tree = trees.tree(readable, tail)
+    tree = tree_queries.tree(readable, tail)
     assert tree.roots == (one,)
     assert set(tree.nodes) == {one, other, tail}
-    assert set(trees.tree(readable, itself).nodes) == {itself}
+    assert set(tree_queries.tree(readable, itself).nodes) == {itself}
 
 
 def test_a_missing_parent_is_named_and_hides_nobody(readable: Database, rows: Rows) -> None:
@@ -76,7 +77,7 @@ def test_a_missing_parent_is_named_and_hides_nobody(readable: Database, rows: Ro
     child = rows.job(orphan)
     other_gone = str(uuid4())
     rows.job(orphan, other_gone)
-    tree = trees.tree(readable, child)
+    tree = tree_queries.tree(readable, child)
     assert tree.roots == (orphan,)
     assert len(tree.nodes) == 3
     assert tree.missing == {gone, other_gone}
@@ -85,18 +86,18 @@ def test_a_missing_parent_is_named_and_hides_nobody(readable: Database, rows: Ro
 @pytest.mark.parametrize("stored", ['"Pending"', "pending", '"pending"', "PENDING"])
 def test_damaged_statuses_read_as_what_they_mean(readable: Database, rows: Rows, stored: str) -> None:
     job = rows.job(status=stored)
-    assert trees.tree(readable, job).nodes[job].status == "Pending"
+    assert tree_queries.tree(readable, job).nodes[job].status == "Pending"
 
 
 def test_unknown_statuses_are_kept(readable: Database, rows: Rows) -> None:
     job = rows.job(status="Paused by <b>hand</b>")
-    assert trees.tree(readable, job).nodes[job].status == "Paused by <b>hand</b>"
+    assert tree_queries.tree(readable, job).nodes[job].status == "Paused by <b>hand</b>"
 
 
 def test_rows_with_nothing_where_nothing_is_allowed_are_read(readable: Database, rows: Rows) -> None:
     parent = rows.job(depends_on=None, dependents=None, dependency_status=None, result_storage_type=None)
     child = rows.job(parent)
-    tree = trees.tree(readable, child)
+    tree = tree_queries.tree(readable, child)
     assert tree.roots == (parent,)
     assert tree.nodes[parent].depends_on == ()
 
@@ -104,7 +105,7 @@ def test_rows_with_nothing_where_nothing_is_allowed_are_read(readable: Database,
 @pytest.mark.parametrize("payload", [[1, 2], 7, "text", None, True, [{"_spawn_config": {}}]])
 def test_payloads_that_are_not_objects_carry_no_configuration(readable: Database, rows: Rows, payload: object) -> None:
     job = rows.job(payload=payload)
-    assert not trees.tree(readable, job).nodes[job].has_spawn_config
+    assert not tree_queries.tree(readable, job).nodes[job].has_spawn_config
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_every_form_of_configuration_is_seen(
     readable: Database, rows: Rows, stored: object, operation: str | None
 ) -> None:
     job = rows.job(spawns=stored)
-    node = trees.tree(readable, job).nodes[job]
+    node = tree_queries.tree(readable, job).nodes[job]
     assert node.has_spawn_config
     assert node.operation_id == operation
     assert node.spawn_config == (stored if isinstance(stored, dict) else None)
@@ -140,7 +141,7 @@ def test_every_form_of_configuration_is_seen(
 
 def test_a_configuration_of_null_is_one(readable: Database, rows: Rows) -> None:
     job = rows.job(payload={"_spawn_config": None})
-    assert trees.tree(readable, job).nodes[job].has_spawn_config
+    assert tree_queries.tree(readable, job).nodes[job].has_spawn_config
 
 
 def test_encrypted_jobs_are_members_like_others(readable: Database, rows: Rows) -> None:
@@ -154,7 +155,7 @@ def test_encrypted_jobs_are_members_like_others(readable: Database, rows: Rows) 
         encryption_tag=b"\x01",
     )
     child = rows.job(root)
-    assert set(trees.tree(readable, child).nodes) == {root, child}
+    assert set(tree_queries.tree(readable, child).nodes) == {root, child}
 
 
 def stored_ids(database: Database, *ids: str) -> str:
@@ -187,7 +188,7 @@ def test_a_tree_goes_on_through_jobs_that_are_only_in_the_archive(readable: Data
     archived = archive(rows, root, spawns=True)
     leaf = rows.job(archived)
     for member in (root, archived, leaf):
-        tree = trees.tree(readable, member)
+        tree = tree_queries.tree(readable, member)
         assert tree.roots == (root,)
         assert list(tree.nodes) == [root, archived, leaf]
     node = tree.nodes[archived]
@@ -201,7 +202,7 @@ def test_a_job_in_both_tables_comes_once(readable: Database, rows: Rows) -> None
     archive(rows, id=root)
     child = rows.job(root)
     archive(rows, root, id=child)
-    assert list(trees.tree(readable, root).nodes) == [root, child]
+    assert list(tree_queries.tree(readable, root).nodes) == [root, child]
 
 
 def test_children_that_are_only_in_the_archive_are_counted_where_a_limit_cuts_them(
@@ -212,10 +213,10 @@ def test_children_that_are_only_in_the_archive_are_counted_where_a_limit_cuts_th
     archive(rows, id=rows.job(root), depends_on=stored_ids(readable, root))
     below = rows.job(archived[0])
     for limit in ({"depth": 0}, {"max_jobs": 1}):
-        tree = trees.tree(readable, root, **limit)
+        tree = tree_queries.tree(readable, root, **limit)
         assert tree.truncated
         assert tree.child_total(root) == 4
-    tree = trees.tree(readable, root)
+    tree = tree_queries.tree(readable, root)
     assert len(tree.nodes) == 6
     assert below in tree.nodes
     assert not tree.truncated
@@ -225,11 +226,11 @@ def test_a_parent_of_archived_children_has_spawned(readable: Database, rows: Row
     root = rows.job(spawns=True)
     archive(rows, root)
     archive(rows, root, status="Dead", failed_at=START)
-    (operation,) = spawns.operations(readable, limit=10)
+    (operation,) = operations.operations(readable, limit=10)
     assert operation.children.by_status == {"Completed": 1, "Dead": 1}
-    stats = spawns.stats(readable, since=START, recent=START)
+    stats = operations.stats(readable, since=START, recent=START)
     assert (stats.overall.operations, stats.overall.children, stats.empty) == (1, 2, 0)
-    assert spawns.pending(readable, limit=10) == []
+    assert operations.pending(readable, limit=10) == []
     assert Damage.NEVER_SPAWNED not in {finding.kind for finding in Doctor(readable, now=START).look()}
 
 
@@ -238,7 +239,7 @@ def test_a_chain_of_a_thousand_is_read_from_either_end(readable: Database, rows:
         chain = [rows.job()]
         for _ in range(1000):
             chain.append(rows.job(chain[-1]))
-    tree = trees.tree(readable, chain[-1])
+    tree = tree_queries.tree(readable, chain[-1])
     assert list(tree.nodes) == chain
     assert tree.depths[chain[-1]] == 1000
 
@@ -248,12 +249,12 @@ def test_a_depth_limit_counts_what_it_cuts(readable: Database, rows: Rows) -> No
     child = rows.job(root)
     for status in ("Completed", "Completed", "Dead"):
         rows.job(child, status=status)
-    tree = trees.tree(readable, root, depth=1)
+    tree = tree_queries.tree(readable, root, depth=1)
     assert list(tree.nodes) == [root, child]
     assert tree.truncated
     assert tree.child_counts[child].by_status == {"Completed": 2, "Dead": 1}
     assert tree.child_total(child) == 3
-    assert not trees.tree(readable, root, depth=2).truncated
+    assert not tree_queries.tree(readable, root, depth=2).truncated
 
 
 def test_a_limit_of_jobs_keeps_the_failures_and_counts_the_rest(readable: Database, rows: Rows) -> None:
@@ -261,7 +262,7 @@ def test_a_limit_of_jobs_keeps_the_failures_and_counts_the_rest(readable: Databa
     for _ in range(30):
         rows.job(root)
     failed = [rows.job(root, status=status) for status in ("Failed", '"Dead"', "timedout")]
-    tree = trees.tree(readable, root, max_jobs=10)
+    tree = tree_queries.tree(readable, root, max_jobs=10)
     assert len(tree.nodes) == 10
     assert set(failed) < set(tree.nodes)
     assert tree.child_total(root) == 33
@@ -273,7 +274,7 @@ def test_lineage_goes_up_to_every_root_and_down(readable: Database, rows: Rows) 
     parent = rows.job(*grandparents)
     job = rows.job(parent)
     child = rows.job(job)
-    lineage = trees.lineage(readable, job, ancestors=True, descendants=True, depth=10)
+    lineage = tree_queries.lineage(readable, job, ancestors=True, descendants=True, depth=10)
     assert lineage.ancestors is not None
     assert [(distance, node.id) for distance, node in lineage.ancestors] == [
         (2, grandparents[0]),
@@ -282,14 +283,14 @@ def test_lineage_goes_up_to_every_root_and_down(readable: Database, rows: Rows) 
     ]
     assert lineage.descendants is not None
     assert list(lineage.descendants.nodes) == [job, child]
-    short = trees.lineage(readable, job, ancestors=True, descendants=False, depth=1)
+    short = tree_queries.lineage(readable, job, ancestors=True, descendants=False, depth=1)
     assert short.truncated
     assert [node.id for _, node in short.ancestors or ()] == [parent]
 
 
 def test_an_unknown_job_is_not_found(readable: Database) -> None:
     with pytest.raises(NotFoundError):
-        trees.tree(readable, str(uuid4()))
+        tree_queries.tree(readable, str(uuid4()))
 
 
 def test_a_tree_is_read_as_of_one_moment(readable: Database, rows: Rows) -> None:
@@ -297,11 +298,11 @@ def test_a_tree_is_read_as_of_one_moment(readable: Database, rows: Rows) -> None
     child = rows.job(root)
     other = connect(readable.url)
     with readable.snapshot():
-        assert len(trees.tree(readable, root).nodes) == 2
+        assert len(tree_queries.tree(readable, root).nodes) == 2
         Rows(other).job(child)
-        assert len(trees.tree(readable, root).nodes) == 2
+        assert len(tree_queries.tree(readable, root).nodes) == 2
     other.close()
-    assert len(trees.tree(readable, root).nodes) == 3
+    assert len(tree_queries.tree(readable, root).nodes) == 3
 
 
 def test_parents_in_capitals_are_the_same_jobs(readable: Database, rows: Rows, run: Callable[..., Any]) -> None:
@@ -361,7 +362,7 @@ def test_what_keeps_a_job_from_starting_is_marked(readable: Database, rows: Rows
     rows.job(running, status="Pending", dependency_status="waiting")
     rows.job(root, status="Pending")
     late = rows.job(root, status="Pending", scheduled_at=START + timedelta(days=1))
-    found = marks(readable, trees.tree(readable, root), START + timedelta(hours=1))
+    found = marks(readable, tree_queries.tree(readable, root), START + timedelta(hours=1))
     assert found == Marks(frozenset({stuck}), {late: START + timedelta(days=1)})
 
 
@@ -371,9 +372,9 @@ def test_a_tree_in_which_very_much_waits_is_not_asked_about_again(
     root = rows.job()
     for _ in range(3):
         rows.job(root, status="Pending", scheduled_at=START + timedelta(days=1))
-    tree = trees.tree(readable, root)
+    tree = tree_queries.tree(readable, root)
     for most, statements in ((3, 1), (2, 0)):
-        monkeypatch.setattr("hammerwork_cli.queries.marks.MARKED", most)
+        monkeypatch.setattr("hammerwork_cli.queries.spawn.annotations.MARKED", most)
         before = readable.executed
         assert len(marks(readable, tree, START).due) == 3 * statements
         assert readable.executed - before == statements

@@ -12,9 +12,10 @@ import pytest
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import ConnectionLostError, NotFoundError, UnreachableError
 from hammerwork_cli.models import Counts
-from hammerwork_cli.models.health import Hold, HoldReason, WaitOutcome, WaitResult
-from hammerwork_cli.queries import waiting
-from hammerwork_cli.queries.waiting import TreeWatch, Waiter
+from hammerwork_cli.models.wait import WaitOutcome, WaitResult
+from hammerwork_cli.models.why import Hold, HoldReason
+from hammerwork_cli.queries.spawn import wait
+from hammerwork_cli.queries.spawn.wait import TreeWatch, Waiter
 from tests.rows import START, Rows
 
 NOW = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)
@@ -234,7 +235,7 @@ def test_a_job_that_is_deleted_is_no_longer_waited_for(database: Database) -> No
 
 
 def test_a_look_asks_for_few_jobs_however_many_are_open(readable: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "LOOK", 10)
+    monkeypatch.setattr(wait, "LOOK", 10)
     rows = Rows(readable)
     root = rows.job()
     for _ in range(60):
@@ -355,7 +356,7 @@ def test_a_lost_connection_is_made_again(migrated_url: str, rows: Rows) -> None:
 
 
 def test_a_server_that_stays_away_is_given_up(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "OUTAGE", 0.3)
+    monkeypatch.setattr(wait, "OUTAGE", 0.3)
     root = Rows(database).job(status="Running")
     told = Told()
     tries: list[float] = []

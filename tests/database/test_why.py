@@ -7,10 +7,9 @@ import pytest
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError
-from hammerwork_cli.models.delays import DelayReason
-from hammerwork_cli.models.health import Diagnosis, HoldReason
-from hammerwork_cli.queries.error_texts import pattern
-from hammerwork_cli.queries.failures import diagnose
+from hammerwork_cli.models.why import DelayReason, Diagnosis, HoldReason
+from hammerwork_cli.queries.spawn.error_texts import pattern
+from hammerwork_cli.queries.spawn.why import diagnose
 from tests.rows import START, Rows
 
 LATER = START + timedelta(days=1)

@@ -9,7 +9,7 @@ import pytest
 from hammerwork_cli import Handlers, Job, Queue, Worker
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import id_list, moment
-from hammerwork_cli.queries import workers
+from hammerwork_cli.queries.worker import registry
 
 PATIENCE = 60.0
 
@@ -69,8 +69,8 @@ class Stage:
         """Takes every worker for lost, as an observer that saw no heartbeat would: (name, back, dead) of each."""
         return [
             (heartbeat.name, *job_counts)
-            for heartbeat in (*workers.heartbeats(self.database), *workers.holders(self.database))
-            if (job_counts := workers.rescue(self.database, heartbeat, self.database.now()))
+            for heartbeat in (*registry.heartbeats(self.database), *registry.holders(self.database))
+            if (job_counts := registry.rescue(self.database, heartbeat, self.database.now()))
         ]
 
     def close(self) -> None:

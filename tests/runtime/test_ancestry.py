@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.queries import ancestry, claims
-from hammerwork_cli.queries.claims import Claimed
+from hammerwork_cli.queries.worker import ancestry, claim
+from hammerwork_cli.queries.worker.claim import Claimed
 from tests.rows import START, Rows
 
 pytestmark = pytest.mark.sqlite
@@ -24,7 +24,7 @@ def rows(new_database: Callable[..., str]) -> Iterator[Rows]:
 def claimed(database: Database, rows: Rows, *parents: str) -> Claimed:
     rows.job(*parents, queue="last", status="Pending", dependency_status="satisfied")
     now = START + timedelta(days=1)
-    (job,) = claims.claim(database, "last", worker="worker", now=now, limit=1, slots=1)
+    (job,) = claim.claim(database, "last", worker="worker", now=now, limit=1, slots=1)
     return job
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, Worker
 from hammerwork_cli.database import connect
-from hammerwork_cli.queries.doctor import PAGE
+from hammerwork_cli.queries.spawn.doctor import PAGE
 from tests.runtime.conftest import Stage
 from tests.rust_worker import RustWorker
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext, SpawnHandler, Worker
-from hammerwork_cli.runtime import event_loop, runs
+from hammerwork_cli.runtime.worker import event_loop, executor
 from tests.runtime.conftest import Stage
 
 AT_ONCE = RetryStrategy.fixed(timedelta(0))
@@ -155,7 +155,7 @@ def exit_in(hook: str, job: Job) -> None:
 
 
 def test_no_hook_ends_a_thread_of_the_worker(lite: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "PAUSE", timedelta(0))
+    monkeypatch.setattr(executor, "PAUSE", timedelta(0))
     app.register_handler("exits", Exits())
     app.register_job("result", lambda job: ExitingResult())  # noqa: ARG005
     app.register_job("unprintable", lambda job: {}["nothing"], retry=ExitingStrategy("Fixed", timedelta(0)))  # noqa: ARG005
@@ -163,7 +163,7 @@ def test_no_hook_ends_a_thread_of_the_worker(lite: Stage, app: Handlers, monkeyp
     app.register_job("unlogged", lambda job: {}["nothing"])  # noqa: ARG005
     app.register_job("called", Called("well"))
     exiting_log = ExitingLog()
-    monkeypatch.setattr(runs.log, "handlers", [*runs.log.handlers, exiting_log])
+    monkeypatch.setattr(executor.log, "handlers", [*executor.log.handlers, exiting_log])
 
     hooks = ("validate", "spawn", "generator", "close", "async")
     failing = [Job("exits", hook, max_attempts=1) for hook in hooks]
@@ -238,7 +238,7 @@ def test_an_event_loop_that_a_coroutine_closes_is_made_anew(lite: Stage, app: Ha
 def test_a_timeout_that_the_main_thread_does_not_see_is_a_timeout(
     lite: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hammerwork_cli.runtime.slots.Slots.expire", lambda *_: None)  # it waits for a row, say
+    monkeypatch.setattr("hammerwork_cli.runtime.worker.slots.Slots.expire", lambda *_: None)  # it waits for a row, say
 
     @app.job("slow")
     async def slow(job: Job) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
-from hammerwork_cli.queries import spawning
+from hammerwork_cli.queries.job import spawn_requests
 from tests.runtime.conftest import Stage
 
 LARGE: list[Any] = ["x" * 70_000, "Ж" * 11_000, [{"name": "half \\"}] * 5_000]
@@ -48,9 +48,9 @@ def test_a_request_to_spawn_again_may_have_metadata_of_any_size(stage: Stage, co
     stage.work(configured)
     for number, large in enumerate(LARGE):
         wanted, now = config.with_max_spawn_count(number + 1).with_metadata(large), stage.database.now()
-        spawning.request(stage.database, parent.id, handler=None, config=wanted, by="x", now=now)
+        spawn_requests.request(stage.database, parent.id, handler=None, config=wanted, by="x", now=now)
         stage.work(configured)
-    assert [wish.state for wish in spawning.requests(stage.database, parent.id)] == ["done"] * 3
+    assert [wish.state for wish in spawn_requests.requests(stage.database, parent.id)] == ["done"] * 3
     assert len(stage.children(parent)) == 4
 
 
@@ -72,9 +72,9 @@ def test_a_long_name_of_an_operation_that_another_program_wrote_costs_no_run(
     assert names == ["?", *[long[:255]] * 2][-len(jobs) :]
     # A request goes through the same hands.
     config = SpawnConfig.parse(stored)
-    spawning.request(stage.database, jobs[0].id, handler="one", config=config, by="x", now=stage.database.now())
+    spawn_requests.request(stage.database, jobs[0].id, handler="one", config=config, by="x", now=stage.database.now())
     stage.work(configured)
-    assert spawning.requests(stage.database, jobs[0].id)[0].state == "done"
+    assert spawn_requests.requests(stage.database, jobs[0].id)[0].state == "done"
 
 
 def test_a_long_name_of_a_handler_that_another_program_wrote_is_refused_before_the_job_runs(

@@ -11,9 +11,11 @@ import pytest
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
 from hammerwork_cli.errors import ConflictError, UsageError
 from hammerwork_cli.models import new_id
-from hammerwork_cli.queries import job_changes, spawning
-from hammerwork_cli.queries.job_changes import Cancel, Retry
-from hammerwork_cli.queries.job_selections import Named
+from hammerwork_cli.queries.job import changes, spawn_requests
+from hammerwork_cli.queries.job.changes import Cancel, Retry
+from hammerwork_cli.queries.job.selections import Named
+from hammerwork_cli.queries.worker import requests
+from hammerwork_cli.queries.worker import spawn as spawn_queries
 from tests.runtime.conftest import Stage
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
@@ -21,7 +23,7 @@ KEYS = ("a", "A", "é", "e", "x", "x ", "Straße", "strasse", "😀", "😁")
 
 
 def change(stage: Stage, job: Job, kind: Any) -> Any:
-    return job_changes.run(stage.database, Named([job.id]), kind)
+    return changes.run(stage.database, Named([job.id]), kind)
 
 
 def cancel(stage: Stage, job: Job, *, force: bool = False) -> Any:
@@ -263,7 +265,7 @@ def test_a_recurring_parent_that_was_cancelled_and_retried_spawns_in_each_run(st
 def test_the_records_of_a_recurring_parent_do_not_grow_without_end(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spawning, "MOST_SPAWNS", 2)
+    monkeypatch.setattr(spawn_queries, "MOST_SPAWNS", 2)
 
     @app.job("nightly")
     def run(job: Job, context: SpawnContext) -> None:
@@ -304,9 +306,9 @@ def test_a_handler_that_spawns_early_spawns_again_when_it_is_asked_to(stage: Sta
     stage.work(app)
     for failing in (False, True):
         fails[0] = failing
-        spawning.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
+        spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
         stage.work(app)
-    states = [request.state for request in spawning.requests(stage.database, parent.id)]
+    states = [request.state for request in spawn_requests.requests(stage.database, parent.id)]
     assert states == ["failed", "done"]
     assert sorted(row[0] for row in stage.children(parent, "status")) == ["Failed"] + ["Pending"] * 4
 
@@ -316,16 +318,16 @@ def test_a_request_whose_commit_was_not_answered_is_done(stage: Stage, app: Hand
     app.register_handler("parent", lambda context: [Job("child", {})])  # noqa: ARG005  always the same
     stage.work(app, queues=("parent",))
     now = stage.database.now()
-    wish = spawning.request(stage.database, parent.id, handler=None, config=None, by="x", now=now)
-    job = spawning.take_request(stage.database, wish, new_id(), now)
+    wish = spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=now)
+    job = requests.take_request(stage.database, wish, new_id(), now)
     assert job is not None
-    from hammerwork_cli.queries import ancestry
+    from hammerwork_cli.queries.worker import ancestry
 
     spawner = ancestry.Spawner.of(job, ancestry.of(stage.database, job), SpawnConfig(), wish.id)
-    operation = spawning.Operation(new_id(), spawner, "parent", SpawnConfig(), now, 1)
+    operation = spawn_queries.Operation(new_id(), spawner, "parent", SpawnConfig(), now, 1)
     new = Job("child", {}).depends_on(parent).new_job(now)
     for _ in range(2):
-        settled = spawning.fulfil(stage.database, wish, job, operation, lambda: [[new]], now=now)
+        settled = requests.fulfil(stage.database, wish, job, operation, lambda: [[new]], now=now)
         assert not settled.lost
     assert len(stage.children(parent)) == 2
 

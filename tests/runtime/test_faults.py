@@ -10,7 +10,8 @@ import pytest
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext, SpawnHandler
 from hammerwork_cli.database import connect
 from hammerwork_cli.errors import AccessDeniedError, ConfigError, DatabaseError, MissingTablesError
-from hammerwork_cli.queries import spawning
+from hammerwork_cli.queries.job import spawn_requests
+from hammerwork_cli.queries.worker import requests, spawn
 from tests.databases import database_of, migrate, with_database
 from tests.runtime.conftest import Crew, Stage, until
 
@@ -41,7 +42,8 @@ def test_a_spawn_whose_database_fails_for_a_while_is_tried_again(
             if what == "hook_failed":
                 raise ValueError("a hook")
 
-    original, errors = getattr(spawning, what), [error, error, error]
+    module = requests if what in ("fulfil", "refuse") else spawn
+    original, errors = getattr(module, what), [error, error, error]
 
     def failing(*arguments: Any, **options: Any) -> Any:
         if errors:
@@ -54,8 +56,8 @@ def test_a_spawn_whose_database_fails_for_a_while_is_tried_again(
     if asked:
         stage.work(app)
         monkeypatch.setattr(Parents, "spawn_jobs", refusing if what == "refuse" else Parents.spawn_jobs)
-        spawning.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
-    monkeypatch.setattr(spawning, what, failing)
+        spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
+    monkeypatch.setattr(module, what, failing)
     report = stage.work(app)
     assert not errors
     assert report.failed == 0
@@ -63,7 +65,7 @@ def test_a_spawn_whose_database_fails_for_a_while_is_tried_again(
     assert len(stage.children(parent)) == (4 if what == "fulfil" else 2)
     assert [outcome for _, outcome, _ in stage.operations()] == ["spawned"] * (2 if what == "fulfil" else 1)
     if asked:
-        (wish,) = spawning.requests(stage.database, parent.id)
+        (wish,) = spawn_requests.requests(stage.database, parent.id)
         assert wish.state == ("done" if what == "fulfil" else "failed")
 
 
@@ -77,14 +79,14 @@ def test_a_parent_that_alone_meets_an_error_for_longer_than_a_lease_fails_with_i
 ) -> None:
     crew.handlers.register_handler("parent", lambda _: [Job("counted")])
     (odd,) = stage.enqueue(Job("parent").with_max_attempts(1))
-    original, last = spawning.complete, odd
+    original, last = spawn.complete, odd
 
     def failing(database: Any, run: Any, *arguments: Any, **options: Any) -> Any:
         if run.job.id == odd.id:
             raise DatabaseError("The database says: error 28.")
         return original(database, run, *arguments, **options)
 
-    monkeypatch.setattr(spawning, "complete", failing)
+    monkeypatch.setattr(spawn, "complete", failing)
     crew.begin(lease=0.5, concurrency=2)
 
     def is_over() -> bool:
@@ -110,7 +112,7 @@ def test_a_worker_that_ends_at_once_takes_no_attempt_from_a_parent_that_waits_fo
         tries.append(run.job.id)
         raise AccessDeniedError("Not you.")
 
-    monkeypatch.setattr(spawning, "complete", failing)
+    monkeypatch.setattr(spawn, "complete", failing)
     worker = crew.begin()
     until(lambda: len(tries) > 1)
     worker.stop(now=True)
@@ -188,9 +190,9 @@ def test_errors_of_spawning_that_the_database_cannot_hold_as_they_are_are_writte
     assert f"ValueError: {WRITTEN_OUT}\n" in recorded[lenient.id][0]
     assert f"ValueError: {WRITTEN_OUT}\n" in recorded[hooked.id][1]
     asks = True
-    spawning.request(narrow.database, hooked.id, handler=None, config=None, by="x", now=narrow.database.now())
+    spawn_requests.request(narrow.database, hooked.id, handler=None, config=None, by="x", now=narrow.database.now())
     narrow.work(app)
-    (wish,) = spawning.requests(narrow.database, hooked.id)
+    (wish,) = spawn_requests.requests(narrow.database, hooked.id)
     assert wish.state == "failed"
     assert wish.error is not None
     assert f"ValueError: {WRITTEN_OUT}\n" in wish.error

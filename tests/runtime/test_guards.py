@@ -11,19 +11,22 @@ from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig
 from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.errors import RefusedValueError
 from hammerwork_cli.models import Ancestry, new_id
-from hammerwork_cli.queries import claims, dependencies, enqueue, spawning, workers
-from hammerwork_cli.queries.ancestry import LimitError
-from hammerwork_cli.queries.dependencies import Following
-from hammerwork_cli.queries.workers import Heartbeat, Pulse, Registration
-from hammerwork_cli.runtime import runs
-from hammerwork_cli.runtime.claiming import WEIGHTS, Claiming
+from hammerwork_cli.queries.graph import records
+from hammerwork_cli.queries.job import dependencies, enqueue, spawn_requests
+from hammerwork_cli.queries.job.dependencies import Following
+from hammerwork_cli.queries.worker import claim, registry, requests
+from hammerwork_cli.queries.worker.ancestry import LimitError
+from hammerwork_cli.queries.worker.registry import Heartbeat, Pulse, Registration
+from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.faults import Progress
-from hammerwork_cli.runtime.keeper import Keeper
-from hammerwork_cli.runtime.lease import Lease
-from hammerwork_cli.runtime.pulse import Heart, ServerClock, timeouts_of_heartbeat
-from hammerwork_cli.runtime.slots import Slots
-from hammerwork_cli.runtime.writing import Writing
+from hammerwork_cli.runtime.worker import executor
+from hammerwork_cli.runtime.worker.claimer import WEIGHTS, Claiming
+from hammerwork_cli.runtime.worker.finisher import Writing
+from hammerwork_cli.runtime.worker.heartbeat import Heart, timeouts_of_heartbeat
+from hammerwork_cli.runtime.worker.keeper import Keeper
+from hammerwork_cli.runtime.worker.lease import Lease
+from hammerwork_cli.runtime.worker.slots import Slots
 from tests.runtime.conftest import Stage
 from tests.unit.test_slots import claimed
 
@@ -40,12 +43,12 @@ def stage(new_database: Callable[..., str]) -> Iterator[Stage]:
 
 def registered(stage: Stage, name: str, concurrency: int = 1) -> Registration:
     worker = Registration(new_id(), name, "host", 1, "0", ("noop",), (), concurrency, 10.0)
-    workers.register(stage.database, worker)
+    registry.register(stage.database, worker)
     return worker
 
 
 def heartbeat(stage: Stage, worker: Registration) -> Heartbeat:
-    return next(beat for beat in workers.heartbeats(stage.database) if beat.id == worker.id)
+    return next(beat for beat in registry.heartbeats(stage.database) if beat.id == worker.id)
 
 
 def test_each_end_of_a_parent_changes_the_row_of_what_waits_for_it(stage: Stage, app: Handlers) -> None:
@@ -61,8 +64,8 @@ def test_each_end_of_a_parent_changes_the_row_of_what_waits_for_it(stage: Stage,
 def test_of_workers_with_one_name_the_one_that_has_not_ended_is_meant(stage: Stage) -> None:
     first = registered(stage, "name")
     second = registered(stage, "name")
-    assert workers.rescue(stage.database, heartbeat(stage, second), stage.database.now()) == (0, 0)
-    assert workers.resolve(stage.database, "name").id == first.id
+    assert registry.rescue(stage.database, heartbeat(stage, second), stage.database.now()) == (0, 0)
+    assert registry.resolve(stage.database, "name").id == first.id
 
 
 def test_the_requests_of_a_lost_worker_and_no_others_wait_again(stage: Stage, app: Handlers) -> None:
@@ -72,11 +75,11 @@ def test_the_requests_of_a_lost_worker_and_no_others_wait_again(stage: Stage, ap
         (job,) = stage.enqueue(Job("noop"))
         stage.work(app)
         now = stage.database.now()
-        wish = spawning.request(stage.database, job.id, handler=None, config=None, by="x", now=now)
-        assert spawning.take_request(stage.database, wish, worker.id, now) is not None
+        wish = spawn_requests.request(stage.database, job.id, handler=None, config=None, by="x", now=now)
+        assert requests.take_request(stage.database, wish, worker.id, now) is not None
         taken[name] = worker, job
-    workers.rescue(stage.database, heartbeat(stage, taken["lost"][0]), stage.database.now())
-    states = {name: spawning.requests(stage.database, job.id)[0].state for name, (_, job) in taken.items()}
+    registry.rescue(stage.database, heartbeat(stage, taken["lost"][0]), stage.database.now())
+    states = {name: spawn_requests.requests(stage.database, job.id)[0].state for name, (_, job) in taken.items()}
     assert states == {"lost": "pending", "other": "running"}
 
 
@@ -131,12 +134,12 @@ def test_a_job_of_a_lost_worker_is_nobodys_until_it_is_claimed_again(stage: Stag
     worker = registered(stage, "lost")
     (job,) = stage.enqueue(Job("noop"))
     now = stage.database.now() + timedelta(seconds=1)
-    assert claims.claim(stage.database, "noop", worker=worker.id, now=now, limit=1, slots=1)
-    assert claims.are_held(stage.database, ["x", "noop"], [worker.id])
-    assert not claims.are_held(stage.database, ["x"], [worker.id])
-    assert not claims.are_held(stage.database, ["noop"], [new_id()])
-    assert not claims.are_held(stage.database, ["noop"], [])
-    assert workers.rescue(stage.database, heartbeat(stage, worker), now) == (1, 0)
+    assert claim.claim(stage.database, "noop", worker=worker.id, now=now, limit=1, slots=1)
+    assert claim.are_held(stage.database, ["x", "noop"], [worker.id])
+    assert not claim.are_held(stage.database, ["x"], [worker.id])
+    assert not claim.are_held(stage.database, ["noop"], [new_id()])
+    assert not claim.are_held(stage.database, ["noop"], [])
+    assert registry.rescue(stage.database, heartbeat(stage, worker), now) == (1, 0)
     assert stage.one(job, "status, claimed_by, claim_token, claim_losses") == ("Pending", None, None, 1)
 
 
@@ -153,19 +156,19 @@ def test_a_worker_whose_row_somebody_removed_registers_again_and_compares_before
     stage.execute("DELETE FROM hammerwork_workers")
     heart._beat(time.monotonic())
     assert lease.is_doubted
-    assert workers.resolve(stage.database, "name").running == 7
+    assert registry.resolve(stage.database, "name").running == 7
     connections.close()
 
 
 def test_a_heartbeat_brings_back_the_worker_that_beats_and_no_other(stage: Stage) -> None:
     one, two = registered(stage, "one"), registered(stage, "two")
     for worker in (one, two):
-        assert workers.rescue(stage.database, heartbeat(stage, worker), stage.database.now()) == (0, 0)
-    assert workers.heartbeats(stage.database) == []
-    assert workers.beat(stage.database, one.id, Pulse()).was_lost
-    assert [beat.id for beat in workers.heartbeats(stage.database)] == [one.id]
-    assert not workers.beat(stage.database, one.id, Pulse()).was_lost
-    assert workers.resolve(stage.database, "two").state == "lost"
+        assert registry.rescue(stage.database, heartbeat(stage, worker), stage.database.now()) == (0, 0)
+    assert registry.heartbeats(stage.database) == []
+    assert registry.beat(stage.database, one.id, Pulse()).was_lost
+    assert [beat.id for beat in registry.heartbeats(stage.database)] == [one.id]
+    assert not registry.beat(stage.database, one.id, Pulse()).was_lost
+    assert registry.resolve(stage.database, "two").state == "lost"
 
 
 def test_of_requests_a_worker_gives_back_its_own_that_it_does_not_know(stage: Stage, app: Handlers) -> None:
@@ -175,10 +178,10 @@ def test_of_requests_a_worker_gives_back_its_own_that_it_does_not_know(stage: St
         (job,) = stage.enqueue(Job("noop"))
         stage.work(app)
         now = stage.database.now()
-        taken[name] = spawning.request(stage.database, job.id, handler=None, config=None, by="x", now=now)
-        assert spawning.take_request(stage.database, taken[name], worker.id, now) is not None
-    assert spawning.return_unknown_requests(stage.database, mine.id, [taken["known"].id]) == 1
-    states = {name: spawning.requests(stage.database, ask.job_id)[0].state for name, ask in taken.items()}
+        taken[name] = spawn_requests.request(stage.database, job.id, handler=None, config=None, by="x", now=now)
+        assert requests.take_request(stage.database, taken[name], worker.id, now) is not None
+    assert requests.return_unknown_requests(stage.database, mine.id, [taken["known"].id]) == 1
+    states = {name: spawn_requests.requests(stage.database, ask.job_id)[0].state for name, ask in taken.items()}
     assert states == {"known": "running", "unknown": "pending", "another's": "running"}
 
 
@@ -187,23 +190,23 @@ def test_what_was_spawned_is_recorded_with_its_worker(stage: Stage, app: Handler
     stage.enqueue(Job("parent"))
     stage.work(app)
     ((worker,),) = stage.operations("worker_id")
-    assert workers.resolve(stage.database, str(worker)).state == "stopped"
+    assert registry.resolve(stage.database, str(worker)).state == "stopped"
 
 
 def test_a_job_that_a_rust_worker_took_is_held_by_no_worker_of_ours(stage: Stage) -> None:
     (job,) = stage.enqueue(Job("noop"))
     now = stage.database.now() + timedelta(seconds=1)
     gone = new_id()
-    assert claims.claim(stage.database, "noop", worker=gone, now=now, limit=1, slots=1)
-    assert [held.id for held in workers.holders(stage.database)] == [gone]
+    assert claim.claim(stage.database, "noop", worker=gone, now=now, limit=1, slots=1)
+    assert [held.id for held in registry.holders(stage.database)] == [gone]
     stage.execute(f"UPDATE hammerwork_jobs SET started_at = created_at WHERE id = '{job.id}'")
-    assert workers.holders(stage.database) == []
+    assert registry.holders(stage.database) == []
 
 
 def test_a_worker_that_beat_again_is_observed_anew(stage: Stage) -> None:
     worker = registered(stage, "back")
     seen = heartbeat(stage, worker)
-    workers.beat(stage.database, worker.id, Pulse("running", 0, 0, 0, None))
+    registry.beat(stage.database, worker.id, Pulse("running", 0, 0, 0, None))
     connections = Connections(stage.url, 1)
     own = registered(stage, "own")
     keeper = Keeper(
@@ -214,7 +217,7 @@ def test_a_worker_that_beat_again_is_observed_anew(stage: Stage) -> None:
     keeper._observer.look([seen], time.monotonic())
     keeper._rescue_from(stage.database, seen)
     assert keeper._observer.undecided == []
-    assert workers.resolve(stage.database, "back").state == "running"
+    assert registry.resolve(stage.database, "back").state == "running"
     connections.close()
 
 
@@ -222,7 +225,7 @@ def test_only_the_jobs_that_may_spawn_again_are_forgotten_to_have_spawned(stage:
     app.spawn("parent")(lambda _: [Job("noop")])
     one, two = stage.enqueue(Job("parent"), Job("parent"))
     stage.work(app)
-    stage.database.transaction(lambda: spawning.allow_again(stage.database, [one.id]))
+    stage.database.transaction(lambda: records.allow_again(stage.database, [one.id]))
     assert {str(job): outcome for job, outcome in stage.operations("parent_id, outcome")} == {
         one.id: "repeated",
         two.id: "spawned",
@@ -261,18 +264,18 @@ def test_a_last_attempt_that_was_lost_is_nobodys_claim_any_more(stage: Stage) ->
     worker = registered(stage, "lost")
     (job,) = stage.enqueue(Job("noop", max_attempts=1))
     now = stage.database.now() + timedelta(seconds=1)
-    assert claims.claim(stage.database, "noop", worker=worker.id, now=now, limit=1, slots=1)
-    assert workers.rescue(stage.database, heartbeat(stage, worker), now) == (0, 1)
+    assert claim.claim(stage.database, "noop", worker=worker.id, now=now, limit=1, slots=1)
+    assert registry.rescue(stage.database, heartbeat(stage, worker), now) == (0, 1)
     assert stage.one(job, "status, claim_token, claim_losses") == ("Dead", None, 1)
 
 
 def test_a_handler_may_change_its_configuration_and_nobody_elses() -> None:
     config = SpawnConfig(metadata={"list": [1]})
-    own = runs._own(config)
+    own = executor._own(config)
     assert own == config
     own.metadata["list"].append(2)
     assert config.metadata == {"list": [1]}
-    assert runs._own(SpawnConfig()).metadata is None
+    assert executor._own(SpawnConfig()).metadata is None
 
 
 def test_a_claim_forgets_how_an_earlier_run_ended(stage: Stage) -> None:
@@ -281,7 +284,7 @@ def test_a_claim_forgets_how_an_earlier_run_ended(stage: Stage) -> None:
         "UPDATE hammerwork_jobs SET completed_at = created_at, failed_at = created_at, timed_out_at = created_at"
     )
     now = stage.database.now() + timedelta(seconds=1)
-    assert claims.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
+    assert claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
     assert stage.one(job, "completed_at, failed_at, timed_out_at") == (None, None, None)
 
 

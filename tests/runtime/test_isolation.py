@@ -18,10 +18,11 @@ import pytest
 from hammerwork_cli import Handlers, Job, JobStatus, RetryStrategy, SpawnConfig, Worker
 from hammerwork_cli.database import DatabaseUrl, connect
 from hammerwork_cli.errors import ConfigError, HammerworkError, UsageError
-from hammerwork_cli.queries import migrations, spawning
-from hammerwork_cli.runtime.isolation import processes
-from hammerwork_cli.runtime.loading import load_handlers
-from hammerwork_cli.runtime.spawning import SpawnResult
+from hammerwork_cli.queries import migrations
+from hammerwork_cli.queries.job import spawn_requests
+from hammerwork_cli.runtime.api.spawn import SpawnResult
+from hammerwork_cli.runtime.host.loading import load_handlers
+from hammerwork_cli.runtime.isolation.parent import processes
 from tests.runtime.conftest import Stage
 
 HANDLERS = """
@@ -64,8 +65,8 @@ def pipe():
 
 @app.job("forges")
 def forges(job):
-    from hammerwork_cli.runtime.isolated import Answer
-    from hammerwork_cli.runtime.pipe import _HEADER
+    from hammerwork_cli.runtime.isolation.protocol import Answer
+    from hammerwork_cli.runtime.isolation.pipe import _HEADER
     data = pickle.dumps(Answer("value", '"forged"'))
     forged = {"late": _HEADER.pack(b"hmwk", 77, len(data)) + data, "noise": b"Hello, world" * 10, "half": b"hmwk"}
     os.write(pipe(), forged[job.payload])
@@ -426,7 +427,7 @@ def test_a_request_to_spawn_again_is_fulfilled_in_a_process(stage: Stage, work: 
     parent = Job("careful", {}).with_spawn_handler("careful")
     work(parent)
     for _ in range(2):
-        spawning.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
+        spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
         work()
-    assert [wish.state for wish in spawning.requests(stage.database, parent.id)] == ["done"] * 2
+    assert [wish.state for wish in spawn_requests.requests(stage.database, parent.id)] == ["done"] * 2
     assert len(stage.children(parent)) == 3

@@ -17,9 +17,10 @@ import pytest
 from hammerwork_cli import Handlers, Job, JobPriority, SpawnContext
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import new_id
-from hammerwork_cli.queries import claims, enqueue, workers
-from hammerwork_cli.queries.workers import Registration
-from hammerwork_cli.runtime.listener import Listener
+from hammerwork_cli.queries.job import enqueue
+from hammerwork_cli.queries.worker import claim, finish, registry
+from hammerwork_cli.queries.worker.registry import Registration
+from hammerwork_cli.runtime.worker.listener import Listener
 from tests.conftest import ROOT
 from tests.runtime.conftest import Crew, Stage, until
 
@@ -33,10 +34,10 @@ SQLITE = pytest.mark.parametrize("dialect", [pytest.param("sqlite", marks=pytest
 def dead_worker(stage: Stage, queue: str, *jobs: Job, name: str = "dead") -> str:
     """A worker that has claimed these jobs and died at once; its id."""
     worker = new_id()
-    workers.register(stage.database, Registration(worker, name, "host", 1, "0", (queue,), (), 9, LEASE))
+    registry.register(stage.database, Registration(worker, name, "host", 1, "0", (queue,), (), 9, LEASE))
     stage.enqueue(*jobs)
     now = stage.database.now() + timedelta(seconds=1)
-    taken = claims.claim(stage.database, queue, worker=worker, now=now, limit=len(jobs), slots=len(jobs))
+    taken = claim.claim(stage.database, queue, worker=worker, now=now, limit=len(jobs), slots=len(jobs))
     assert len(taken) == len(jobs)
     return worker
 
@@ -153,7 +154,7 @@ def test_an_error_that_is_not_ours_ends_no_thread_and_is_in_the_log_with_its_tra
         monkeypatch.setattr(module, name, broken)
 
     crew.begin(concurrency=1)
-    for module, name in ((workers, "beat"), (workers, "heartbeats"), (claims, "claim"), (claims, "settle")):
+    for module, name in ((registry, "beat"), (registry, "heartbeats"), (claim, "claim"), (finish, "settle")):
         once(module, name)
     job = Job("counted")
     dead_worker(stage, "counted", job)

@@ -11,8 +11,10 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.database.migration_files import steps
 from hammerwork_cli.errors import RefusedValueError
 from hammerwork_cli.models import JobFilter
-from hammerwork_cli.queries import jobs, migrations, queues, trees
-from hammerwork_cli.queries.doctor import Doctor
+from hammerwork_cli.queries import migrations, queues
+from hammerwork_cli.queries.graph import tree as tree_queries
+from hammerwork_cli.queries.job import listing
+from hammerwork_cli.queries.spawn.doctor import Doctor
 from tests.conftest import Makers
 from tests.database.test_plans import VERSION_2, plan
 from tests.rows import Rows
@@ -58,7 +60,7 @@ def test_payloads_results_and_trees_are_those_of_any_other_database(narrow: Stag
     assert (report.completed, report.failed) == (7, 0)
     assert [json.loads(data) for (data,) in narrow.rows("result_data")] == [TEXT] * 7
     assert [narrow.queue.get(job).result for job in (root, other, joined, stranger)] == [TEXT] * 4  # type: ignore[union-attr]
-    tree = trees.tree(narrow.database, root.id)
+    tree = tree_queries.tree(narrow.database, root.id)
     assert sorted(node.queue for node in tree.nodes.values()) == ["echo"] * 4 + ["join"]
     assert Doctor(narrow.database, now=narrow.database.now()).look() == []
 
@@ -109,15 +111,17 @@ def test_ids_out_of_lists_are_looked_up_in_the_indexes(narrow: Stage) -> None:
     narrow.database.query("ANALYZE TABLE hammerwork_jobs")
     ids = narrow.database.ids([parent])
     stored = json.dumps([{"id": parent, "result": "1", "expires": None}])
-    children = plan(narrow.database, "spawns.child_ids", parents=json.dumps([parent]))
-    results = plan(narrow.database, "claims.store_results", results=stored, token=parent, now=narrow.database.now())
+    children = plan(narrow.database, "spawn.operations.child_ids", parents=json.dumps([parent]))
+    results = plan(
+        narrow.database, "worker.claim.store_results", results=stored, token=parent, now=narrow.database.now()
+    )
     if VERSION_2 in children:
         found, one = "Covering index lookup on j using idx_hammerwork_jobs_first_parent", "Single-row index lookup on j"
     else:
         found, one = '"key": "idx_hammerwork_jobs_first_parent"', '"table_name": "j", "access_type": "eq_ref"'
     assert found in " ".join(children.split()), children
     assert one in " ".join(results.split()), results
-    assert "idx_hammerwork_jobs_first_parent" in plan(narrow.database, "claims.waiting_on", ids=ids)
+    assert "idx_hammerwork_jobs_first_parent" in plan(narrow.database, "worker.claim.waiting_on", ids=ids)
 
 
 def test_a_name_that_the_tables_cannot_hold_is_refused_in_a_sentence(narrow: Stage, app: Handlers) -> None:
@@ -128,7 +132,7 @@ def test_a_name_that_the_tables_cannot_hold_is_refused_in_a_sentence(narrow: Sta
     with pytest.raises(RefusedValueError, match=refused):
         narrow.enqueue(Job(lacks, 1))
     with pytest.raises(RefusedValueError, match=f"cannot hold: they are in {narrow.database.charset}"):
-        jobs.find(narrow.database, JobFilter(queue=lacks), limit=1)
+        listing.find(narrow.database, JobFilter(queue=lacks), limit=1)
     app.register_job(lacks, lambda job: job.payload)
     with pytest.raises(RefusedValueError, match=refused):
         Worker(narrow.queue, app, drain=True).run()

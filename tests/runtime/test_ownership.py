@@ -11,10 +11,11 @@ import pytest
 from hammerwork_cli import Handlers, Job, SpawnContext, SpawnHandler
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import AccessDeniedError, RefusedValueError
-from hammerwork_cli.queries import claims
-from hammerwork_cli.queries.claims import Ended, Settled
-from hammerwork_cli.runtime import writing
-from hammerwork_cli.runtime.pulse import ServerClock
+from hammerwork_cli.queries.worker import claim as claim_queries
+from hammerwork_cli.queries.worker import finish
+from hammerwork_cli.queries.worker.finish import Ended, Settled
+from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.worker import finisher
 from tests.runtime.conftest import Crew, Stage, until
 from tests.rust_worker import RustWorker
 
@@ -103,9 +104,9 @@ def test_a_last_attempt_after_a_loss_is_not_claimed_without_a_free_slot(stage: S
     stage.execute(f"UPDATE hammerwork_jobs SET claim_losses = 1, attempts = 1, priority = 4 WHERE id = '{lost.id}'")
     now = stage.database.now() + timedelta(seconds=1)
     options: Any = {"worker": "11111111-1111-4111-8111-111111111111", "now": now, "limit": 5}
-    claims.claim(stage.database, "noop", slots=0, **options)
+    claim_queries.claim(stage.database, "noop", slots=0, **options)
     assert stage.one(lost) == "Pending"
-    assert [job.id for job in claims.claim(stage.database, "noop", slots=1, **options)] == [lost.id]
+    assert [job.id for job in claim_queries.claim(stage.database, "noop", slots=1, **options)] == [lost.id]
 
 
 class Claims:
@@ -114,7 +115,7 @@ class Claims:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.taken: dict[str, int] = {}
         self.returned = 0
-        claim, give_back = claims.claim, claims.give_back
+        claim, give_back = claim_queries.claim, finish.give_back
 
         def counting(database: Database, queue: str, **options: Any) -> Any:
             got = claim(database, queue, **options)
@@ -125,8 +126,8 @@ class Claims:
             self.returned += len(jobs)
             return give_back(database, jobs)
 
-        patch.setattr(claims, "claim", counting)
-        patch.setattr(claims, "give_back", returning)
+        patch.setattr(claim_queries, "claim", counting)
+        patch.setattr(finish, "give_back", returning)
 
 
 def test_a_worker_without_a_free_slot_leaves_jobs_to_an_idle_one_and_takes_none_to_give_them_back(
@@ -160,7 +161,7 @@ def test_of_a_hundred_results_the_one_that_cannot_be_stored_costs_its_own_job_al
 ) -> None:
     app.register_job("echo", lambda job: job.payload)
     jobs = stage.enqueue(*(Job("echo", number) for number in range(100)))
-    settle, batches = claims.settle, []
+    settle, batches = finish.settle, []
 
     def refusing(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
         batches.append(len(ended))
@@ -168,8 +169,8 @@ def test_of_a_hundred_results_the_one_that_cannot_be_stored_costs_its_own_job_al
             raise RefusedValueError("It is too odd.")
         return settle(database, ended, now)
 
-    monkeypatch.setattr(claims, "settle", refusing)
-    monkeypatch.setattr(writing, "WRITE_SECONDS", 30)
+    monkeypatch.setattr(finish, "settle", refusing)
+    monkeypatch.setattr(finisher, "WRITE_SECONDS", 30)
     report = stage.work(app, concurrency=1)
     assert max(batches) > 10
     assert (report.completed, report.failed) == (99, 1)
@@ -183,7 +184,7 @@ def test_an_error_that_is_nobodys_fault_loses_nothing(
 ) -> None:
     app.register_job("echo", lambda job: job.payload)
     jobs = stage.enqueue(*(Job("echo", number).with_max_attempts(1) for number in range(20)))
-    settle, tries = claims.settle, []
+    settle, tries = finish.settle, []
 
     def denied(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
         tries.append(len(ended))
@@ -191,7 +192,7 @@ def test_an_error_that_is_nobodys_fault_loses_nothing(
             raise AccessDeniedError("Nobody may write now.")
         return settle(database, ended, now)
 
-    monkeypatch.setattr(claims, "settle", denied)
+    monkeypatch.setattr(finish, "settle", denied)
     report = stage.work(app)
     assert (report.completed, report.failed) == (20, 0)
     assert stage.status(*jobs) == ["Completed"] * 20

@@ -188,7 +188,7 @@ def test_jobs_are_due_by_the_servers_clock(stage: Stage, monkeypatch: pytest.Mon
         def now(cls, tz: Any = None) -> Any:
             return datetime.now(tz) + timedelta(minutes=10)
 
-    monkeypatch.setattr("hammerwork_cli.runtime.pulse.datetime", Ahead)
+    monkeypatch.setattr("hammerwork_cli.runtime.clock.datetime", Ahead)
     queue = Queue(stage.url)
     one = queue.enqueue(Job("noop"))
     (many,) = queue.enqueue_many([Job("noop")])

@@ -167,14 +167,14 @@ def test_handlers_read_results_and_see_the_payload_as_it_is_stored(stage: Stage,
 
 
 def test_a_request_to_spawn_again_has_the_result_of_the_job(stage: Stage, app: Handlers) -> None:
-    from hammerwork_cli.queries import spawning
+    from hammerwork_cli.queries.job import spawn_requests
 
     results = []
     app.register_job("parent", lambda job: {"of": job.payload})
     app.register_handler("parent", lambda context: results.append(context.result))
     (parent,) = stage.enqueue(Job("parent", 7))
     stage.work(app)
-    spawning.request(stage.database, parent.id, handler=None, config=None, by="me", now=stage.database.now())
+    spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="me", now=stage.database.now())
     stage.work(app)
     assert results == [{"of": 7}, {"of": 7}]
 

@@ -12,7 +12,8 @@ import pytest
 
 from hammerwork_cli import Job, SpawnConfig, Worker
 from hammerwork_cli.database import DatabaseUrl
-from hammerwork_cli.runtime import failures, logs, secrets
+from hammerwork_cli.runtime.host import logs, secrets
+from hammerwork_cli.runtime.outcomes import failures
 from tests.runtime.conftest import Stage
 from tests.servers import PASSWORD
 

@@ -10,8 +10,8 @@ import pytest
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
 from hammerwork_cli.errors import RefusedValueError
 from hammerwork_cli.models import new_id
-from hammerwork_cli.queries import claims
-from hammerwork_cli.runtime import writing
+from hammerwork_cli.queries.worker import finish
+from hammerwork_cli.runtime.worker import finisher
 from tests.runtime.conftest import Stage
 
 MEGABYTES = 10_000_000
@@ -105,14 +105,14 @@ def test_of_a_batch_a_server_refuses_only_what_it_cannot_hold(
     for _ in range(200):
         deep = [deep]
     refused = {"postgres": "\x00", "mysql": deep}[kind]
-    settle, batches = claims.settle, []
+    settle, batches = finish.settle, []
 
     def counting(database: Any, ended: Any, now: datetime) -> Any:
         batches.append(len(ended))
         return settle(database, ended, now)
 
-    monkeypatch.setattr(claims, "settle", counting)
-    monkeypatch.setattr(writing, "WRITE_SECONDS", 30)
+    monkeypatch.setattr(finish, "settle", counting)
+    monkeypatch.setattr(finisher, "WRITE_SECONDS", 30)
     stage = Stage(new_database(kind, migrated=True))
     app.register_job("returns", lambda job: refused if job.payload == "odd" else job.payload)
     app.register_job("fails", lambda job: {}[job.payload])

@@ -6,7 +6,8 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
 from hammerwork_cli.errors import DatabaseError, RefusedValueError
-from hammerwork_cli.queries import spawning
+from hammerwork_cli.queries.job import spawn_requests
+from hammerwork_cli.queries.worker import requests
 from tests.runtime.conftest import Crew, Stage, until
 
 
@@ -18,9 +19,9 @@ def test_what_is_spawned_on_request_counts_among_the_descendants(stage: Stage, a
     (parent,) = stage.enqueue(Job("parent", {}).with_spawn_config(SpawnConfig(max_descendants=8)))
     stage.work(app)
     for _ in range(2):
-        spawning.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
+        spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
         stage.work(app)
-    states = [(wish.state, wish.children) for wish in spawning.requests(stage.database, parent.id)]
+    states = [(wish.state, wish.children) for wish in spawn_requests.requests(stage.database, parent.id)]
     assert sorted(states) == [("done", 3), ("failed", 0)]
     assert len(stage.children(parent)) == 6
 
@@ -33,7 +34,7 @@ def test_a_request_that_its_worker_does_not_know_any_more_is_fulfilled_once(
     (parent,) = stage.enqueue(Job("parent"))
     crew.begin(lease=1.0)
     until(lambda: stage.one(parent) == "Completed")
-    original, told = getattr(spawning, what), []
+    original, told = getattr(requests, what), []
 
     def once(*args: Any, **values: Any) -> Any:
         if what == "take_request":
@@ -44,10 +45,10 @@ def test_a_request_that_its_worker_does_not_know_any_more_is_fulfilled_once(
             raise DatabaseError("No answer.") if what == "take_request" else RefusedValueError("No.")
         return answer if what == "take_request" else original(*args, **values)
 
-    monkeypatch.setattr(spawning, what, once)
+    monkeypatch.setattr(requests, what, once)
     if what == "fulfil":
-        monkeypatch.setattr(spawning, "refuse", lambda *_: told.append("refused"))
-    spawning.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
-    until(lambda: [wish.state for wish in spawning.requests(stage.database, parent.id)] == ["done"])
+        monkeypatch.setattr(requests, "refuse", lambda *_: told.append("refused"))
+    spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
+    until(lambda: [wish.state for wish in spawn_requests.requests(stage.database, parent.id)] == ["done"])
     assert len(stage.children(parent)) == 2
     assert len(told) == (2 if what == "take_request" else 3)

@@ -13,10 +13,14 @@ import pytest
 from hammerwork_cli import Handlers, Job, JobPriority, RetryStrategy, SpawnConfig, SpawnContext, SpawnHandler, Worker
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import id_list, new_id
-from hammerwork_cli.queries import ancestry, claims, spawning, trees
-from hammerwork_cli.queries.ancestry import Spawner
-from hammerwork_cli.queries.claims import End, Ended
-from hammerwork_cli.queries.spawning import LostClaimError, Operation
+from hammerwork_cli.queries.graph import records
+from hammerwork_cli.queries.graph import tree as tree_queries
+from hammerwork_cli.queries.job import spawn_requests
+from hammerwork_cli.queries.worker import ancestry, claim
+from hammerwork_cli.queries.worker import spawn as spawn_queries
+from hammerwork_cli.queries.worker.ancestry import Spawner
+from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.spawn import LostClaimError, Operation
 from tests.runtime.conftest import PATIENCE, Stage
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
@@ -41,7 +45,7 @@ def test_a_parent_and_its_children_are_written_together(stage: Stage, app: Handl
     assert stage.children(parent, "status, dependency_status") == [("Completed", "satisfied")] * 3
     columns = "parent_id, root_id, depth, operation_id, handler, outcome, children"
     assert stage.operations(columns) == [(parent.id, parent.id, 0, "op-1", "parent", "spawned", 3)]
-    tree = trees.tree(stage.database, parent.id)
+    tree = tree_queries.tree(stage.database, parent.id)
     assert len(tree.nodes) == 4
 
 
@@ -218,7 +222,7 @@ def test_descendants_are_counted_for_the_whole_tree(stage: Stage, app: Handlers)
 
     (root,) = stage.enqueue(Job("node", {}).with_spawn_config(config))
     stage.work(app)
-    tree = trees.tree(stage.database, root.id)
+    tree = tree_queries.tree(stage.database, root.id)
     assert len(tree.nodes) == 7
     assert sorted(node.status for node in tree.nodes.values()) == ["Completed"] * 3 + ["Dead"] * 4
 
@@ -233,7 +237,7 @@ def test_depth_is_counted_from_the_root_through_parents_of_any_program(stage: St
     node = Job("node", {}).depends_on(parent)
     stage.enqueue(grandparent, parent, node)
     stage.work(app)
-    tree = trees.tree(stage.database, node.id)
+    tree = tree_queries.tree(stage.database, node.id)
     # 32 generations below the node: what it depends on did not spawn it.
     assert len(tree.nodes) == 35
     dead = [job for job in tree.nodes.values() if job.status == "Dead"]
@@ -409,7 +413,7 @@ def test_a_completed_parent_that_is_retried_does_not_spawn_again_unless_it_may(s
     stage.work(app)
     for expected in (3, 6):
         if expected == 6:
-            stage.database.transaction(lambda: spawning.allow_again(stage.database, [parent.id]))
+            stage.database.transaction(lambda: records.allow_again(stage.database, [parent.id]))
         stage.execute(f"UPDATE hammerwork_jobs SET status = 'Pending', attempts = 0 WHERE id = '{parent.id}'")
         stage.work(app)
         assert stage.one(parent) == "Completed"
@@ -422,8 +426,8 @@ def test_a_request_makes_a_completed_job_spawn_again_once(stage: Stage, app: Han
     (parent,) = stage.enqueue(Job("parent", {}))
     stage.work(app)
     now = stage.database.now()
-    wish = spawning.request(stage.database, parent.id, handler="another", config=None, by="test", now=now)
-    bad = spawning.request(
+    wish = spawn_requests.request(stage.database, parent.id, handler="another", config=None, by="test", now=now)
+    bad = spawn_requests.request(
         stage.database,
         stage.children(parent)[0][0],
         handler="parent",
@@ -433,9 +437,9 @@ def test_a_request_makes_a_completed_job_spawn_again_once(stage: Stage, app: Han
     )
     _serve_wishes(stage, app, {wish.id, bad.id})
     assert len(stage.children(parent)) == 5
-    (done,) = spawning.requests(stage.database, parent.id)
+    (done,) = spawn_requests.requests(stage.database, parent.id)
     assert (done.state, done.children, done.error) == ("done", 2, None)
-    (failed,) = spawning.requests(stage.database, bad.job_id)
+    (failed,) = spawn_requests.requests(stage.database, bad.job_id)
     assert failed.state == "failed"
     assert "max_spawn_count" in (failed.error or "")
 
@@ -445,9 +449,9 @@ def test_a_worker_that_drains_fulfils_the_requests_before_it_ends(stage: Stage, 
     (parent,) = stage.enqueue(Job("parent", {}))
     stage.work(app)
     for _ in range(3):
-        spawning.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
+        spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
         stage.work(app)
-    assert {wish.state for wish in spawning.requests(stage.database, parent.id)} == {"done"}
+    assert {wish.state for wish in spawn_requests.requests(stage.database, parent.id)} == {"done"}
     assert len(stage.children(parent)) == 12
 
 
@@ -472,7 +476,7 @@ def _serve_wishes(stage: Stage, app: Handlers, wishes: set[str]) -> None:
 def _claimed(stage: Stage, queue: str = "parent") -> tuple[Any, Operation, Any]:
     stage.enqueue(Job(queue, {}))
     now = stage.database.now() + timedelta(seconds=1)
-    (job,) = claims.claim(stage.database, queue, worker=WORKER, now=now, limit=1, slots=1)
+    (job,) = claim.claim(stage.database, queue, worker=WORKER, now=now, limit=1, slots=1)
     spawner = Spawner.of(job, ancestry.of(stage.database, job), SpawnConfig())
     return job, Operation(new_id(), spawner, queue, SpawnConfig(), now, 2), now
 
@@ -488,7 +492,7 @@ def test_a_spawn_whose_answer_was_lost_and_that_is_written_again_is_one(stage: S
     job, operation, now = _claimed(stage)
     batches = _batches(job.id, now)
     for expected in ({"noop": 2}, {}):
-        settled = spawning.complete(stage.database, Ended(job, End.COMPLETED), operation, batches, now=now)
+        settled = spawn_queries.complete(stage.database, Ended(job, End.COMPLETED), operation, batches, now=now)
         assert not settled.lost
         assert settled.released == expected
     assert len(stage.children(job.id)) == 2
@@ -498,12 +502,14 @@ def test_a_spawn_whose_answer_was_lost_and_that_is_written_again_is_one(stage: S
 def test_a_worker_that_lost_its_claim_spawns_nothing(stage: Stage) -> None:
     job, operation, now = _claimed(stage)
     stage.execute("UPDATE hammerwork_jobs SET status = 'Pending', started_at = NULL, claim_token = NULL")
-    settled = spawning.complete(stage.database, Ended(job, End.COMPLETED), operation, _batches(job.id, now), now=now)
+    settled = spawn_queries.complete(
+        stage.database, Ended(job, End.COMPLETED), operation, _batches(job.id, now), now=now
+    )
     assert settled.lost == {job.id}
     assert stage.children(job.id) == []
     child = Job("noop", {}).depends_on(job.id).new_job(now)
     with pytest.raises(LostClaimError):
-        spawning.spawn_now(stage.database, operation.spawner, "key", child, now=now)
+        spawn_queries.spawn_now(stage.database, operation.spawner, "key", child, now=now)
     assert stage.children(job.id) == []
     assert stage.operations() == []
 
@@ -517,7 +523,7 @@ def test_an_error_in_the_middle_of_the_children_leaves_none_and_a_parent_that_ru
         raise RuntimeError("the process died here")
 
     with pytest.raises(RuntimeError):
-        spawning.complete(stage.database, Ended(job, End.COMPLETED), operation, breaking, now=now)
+        spawn_queries.complete(stage.database, Ended(job, End.COMPLETED), operation, breaking, now=now)
     assert stage.children(job.id) == []
     assert stage.one(job.id) == "Running"
 
@@ -533,7 +539,7 @@ def test_two_who_spawn_under_one_key_write_one_child(stage: Stage) -> None:
         with contextlib.closing(connect(stage.url)) as database:
             child = Job("noop", {}).depends_on(job.id).new_job(now)
             barrier.wait(20)
-            found.append(spawning.spawn_now(database, operation.spawner, "same", child, now=now))
+            found.append(spawn_queries.spawn_now(database, operation.spawner, "same", child, now=now))
 
     threads = [threading.Thread(target=spawn) for _ in range(4)]
     for thread in threads:

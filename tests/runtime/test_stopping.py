@@ -6,10 +6,11 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli import Handlers, Job, Worker, WorkerReport
-from hammerwork_cli.queries import claims, job_changes
-from hammerwork_cli.queries.claims import End, Ended
-from hammerwork_cli.queries.job_changes import Retry
-from hammerwork_cli.queries.job_selections import Named
+from hammerwork_cli.queries.job import changes
+from hammerwork_cli.queries.job.changes import Retry
+from hammerwork_cli.queries.job.selections import Named
+from hammerwork_cli.queries.worker import claim, finish
+from hammerwork_cli.queries.worker.finish import End, Ended
 from tests.runtime.conftest import Crew, Stage, until
 
 ONCE = "Its worker was stopped while it ran, and max_attempts = 1 says that it must not run twice."
@@ -43,7 +44,7 @@ def test_what_runs_goes_back_with_its_attempt_unless_it_must_not_run_twice(
     assert stage.one(daily, "error_message").startswith(ONCE)
     assert stage.moment(daily, "scheduled_at") > stage.database.now()
     crew.go_on.set()
-    job_changes.run(stage.database, Named([once.id]), Retry(stage.database.now()))
+    changes.run(stage.database, Named([once.id]), Retry(stage.database.now()))
     stage.work(crew.handlers, queues=("held",))
     assert [stage.one(job, "status, attempts") for job in (first, last, once)] == [
         ("Completed", 1),
@@ -57,14 +58,14 @@ def test_a_stop_that_is_written_twice_costs_no_attempt_more(stage: Stage) -> Non
     stage.execute("UPDATE hammerwork_jobs SET attempts = 1")
     now = stage.database.now() + timedelta(seconds=1)
     worker = "11111111-1111-4111-8111-111111111111"
-    (taken,) = claims.claim(stage.database, "noop", worker=worker, now=now, limit=1, slots=1)
+    (taken,) = claim.claim(stage.database, "noop", worker=worker, now=now, limit=1, slots=1)
     for _ in range(2):
         stopped = Ended(taken, End.STOPPED, at=stage.moment(job, "scheduled_at"))
-        settled = claims.settle(stage.database, [stopped], now)
+        settled = finish.settle(stage.database, [stopped], now)
         assert not settled.lost
         assert stage.one(job, "status, attempts, started_at, claimed_by") == ("Pending", 1, None, None)
-    claims.claim(stage.database, "noop", worker=worker, now=now, limit=1, slots=1)
-    assert claims.settle(stage.database, [stopped], now).lost == {job.id}
+    claim.claim(stage.database, "noop", worker=worker, now=now, limit=1, slots=1)
+    assert finish.settle(stage.database, [stopped], now).lost == {job.id}
     assert stage.one(job, "status, attempts") == ("Running", 2)
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext, SpawnLimitError
 from hammerwork_cli.models import Ancestry
-from hammerwork_cli.queries import ancestry, spawning, trees
+from hammerwork_cli.queries.graph import tree
+from hammerwork_cli.queries.job import spawn_requests
+from hammerwork_cli.queries.worker import ancestry
 from tests.runtime.conftest import Stage
 
 SOON = RetryStrategy.fixed(timedelta(milliseconds=1))
@@ -25,7 +27,7 @@ def grow(app: Handlers, *, children: int = 2, config: SpawnConfig | None = None)
 
 
 def size(stage: Stage, root: Job) -> int:
-    return len(trees.tree(stage.database, root.id).nodes) - 1
+    return len(tree.tree(stage.database, root.id).nodes) - 1
 
 
 def test_the_roots_limits_bind_those_below_that_say_nothing_or_more(stage: Stage, app: Handlers) -> None:
@@ -253,9 +255,9 @@ def test_what_is_spawned_again_counts_in_the_tree_too(stage: Stage, app: Handler
     (root,) = stage.enqueue(Job("parent", {}).with_spawn_config(SpawnConfig(max_descendants=5)))
     stage.work(app)
     for _ in range(2):
-        spawning.request(stage.database, root.id, handler=None, config=None, by="me", now=stage.database.now())
+        spawn_requests.request(stage.database, root.id, handler=None, config=None, by="me", now=stage.database.now())
         stage.work(app)
-    failed, done = spawning.requests(stage.database, root.id)
+    failed, done = spawn_requests.requests(stage.database, root.id)
     assert (done.state, failed.state) == ("done", "failed")
     assert "max_descendants allows 5 jobs below the root, and this would be 6" in (failed.error or "")
     assert size(stage, root) == 5

@@ -15,9 +15,10 @@ from hammerwork_cli import Handlers, Job
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConnectionLostError
 from hammerwork_cli.models import new_id
-from hammerwork_cli.queries import claims, enqueue, workers
-from hammerwork_cli.queries.workers import Pulse, Registration
-from hammerwork_cli.runtime import queue
+from hammerwork_cli.queries.job import enqueue
+from hammerwork_cli.queries.worker import claim, finish, registry
+from hammerwork_cli.queries.worker.registry import Pulse, Registration
+from hammerwork_cli.runtime.api import queue
 from hammerwork_cli.runtime.connections import Connections
 from tests.runtime.conftest import Stage
 
@@ -45,7 +46,7 @@ def test_jobs_of_a_claim_whose_answer_was_lost_are_run_by_the_same_worker(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, others: int
 ) -> None:
     jobs = stage.enqueue(*(Job("noop", {}) for _ in range(2 + others)))
-    with losing_the_answer(monkeypatch, claims, "claim") as lost:
+    with losing_the_answer(monkeypatch, claim, "claim") as lost:
         report = stage.work(app)
     assert lost
     assert report.completed == len(jobs)
@@ -78,7 +79,7 @@ def test_jobs_that_ended_are_counted_once_when_the_answer_is_lost(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs = stage.enqueue(*(Job("noop", {}) for _ in range(5)))
-    with losing_the_answer(monkeypatch, claims, "settle") as lost:
+    with losing_the_answer(monkeypatch, finish, "settle") as lost:
         report = stage.work(app)
     assert lost
     assert (report.completed, report.failed) == (5, 0)
@@ -88,13 +89,13 @@ def test_jobs_that_ended_are_counted_once_when_the_answer_is_lost(
 def test_jobs_that_a_worker_took_after_it_was_taken_for_lost_come_back(stage: Stage) -> None:
     database, now = stage.database, stage.database.now()
     worker = new_id()
-    workers.register(database, Registration(worker, "late", "host", 1, "0", ("noop",), (), 1, 1.0))
+    registry.register(database, Registration(worker, "late", "host", 1, "0", ("noop",), (), 1, 1.0))
     assert stage.rescue() == [("late", 0, 0)]
     (job,) = stage.enqueue(Job("noop", {}))
     # It has not noticed, claims, and dies before its next heartbeat.
     later = now + timedelta(minutes=1)
-    assert len(claims.claim(database, "noop", worker=worker, now=later, limit=1, slots=1)) == 1
-    assert workers.heartbeats(database) == []
+    assert len(claim.claim(database, "noop", worker=worker, now=later, limit=1, slots=1)) == 1
+    assert registry.heartbeats(database) == []
     assert stage.rescue() == [("late", 1, 0)]
     assert stage.one(job) == "Pending"
     assert stage.rescue() == []
@@ -102,10 +103,10 @@ def test_jobs_that_a_worker_took_after_it_was_taken_for_lost_come_back(stage: St
 
 def test_a_worker_that_has_ended_is_left_alone_when_it_holds_nothing(stage: Stage) -> None:
     worker = new_id()
-    workers.register(stage.database, Registration(worker, "gone", "host", 1, "0", ("noop",), (), 1, 1.0))
-    workers.end(stage.database, worker, "gone", Pulse("running", 0, 3, 0, None), stage.database.now())
+    registry.register(stage.database, Registration(worker, "gone", "host", 1, "0", ("noop",), (), 1, 1.0))
+    registry.end(stage.database, worker, "gone", Pulse("running", 0, 3, 0, None), stage.database.now())
     assert stage.rescue() == []
-    (found,) = workers.listed(stage.database)
+    (found,) = registry.listed(stage.database)
     assert (found.state, found.completed) == ("stopped", 3)
 
 

@@ -11,9 +11,11 @@ import pytest
 from hammerwork_cli import Handlers, Job, JobPriority, RetryStrategy, Worker
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import MissingTablesError, UsageError
-from hammerwork_cli.queries import claims, limits, queues, workers
-from hammerwork_cli.queries.claims import End, Ended
-from hammerwork_cli.runtime.claiming import priorities
+from hammerwork_cli.queries import queues
+from hammerwork_cli.queries.job import limits
+from hammerwork_cli.queries.worker import claim, finish, registry
+from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.runtime.worker.claimer import priorities
 from tests.rows import Rows
 from tests.runtime.conftest import Stage
 
@@ -252,7 +254,7 @@ def test_by_weight_a_low_job_runs_before_a_flood_of_urgent_ones_has_ended(stage:
     )
     firsts = {next(iter(priorities(weighted=True))) for _ in range(2000)}
     assert firsts == set(JobPriority)
-    taken = claims.claim(
+    taken = claim.claim(
         stage.database, "flood", worker=WORKER, now=now + timedelta(seconds=1), limit=5, slots=5, priority=0
     )
     assert [job.priority for job in taken] == [0]
@@ -304,14 +306,14 @@ def test_a_worker_that_lost_its_claim_writes_nothing(stage: Stage) -> None:
     (job,) = stage.enqueue(Job("noop", {}))
     now = stage.database.now() + timedelta(seconds=1)
     options = {"now": now, "limit": 1, "slots": 1}
-    (first,) = claims.claim(stage.database, "noop", worker=WORKER, **options)
+    (first,) = claim.claim(stage.database, "noop", worker=WORKER, **options)
     stage.execute("UPDATE hammerwork_jobs SET status = 'Pending', started_at = NULL")
-    (second,) = claims.claim(stage.database, "noop", worker=OTHER, **{**options, "now": now + timedelta(seconds=1)})
+    (second,) = claim.claim(stage.database, "noop", worker=OTHER, **{**options, "now": now + timedelta(seconds=1)})
     for end in End:
-        settled = claims.settle(stage.database, [Ended(first, end, result="1", error="x", at=_at(end, now))], now)
+        settled = finish.settle(stage.database, [Ended(first, end, result="1", error="x", at=_at(end, now))], now)
         assert settled.lost == {job.id}
     assert stage.one(job, "status, attempts, result_data") == ("Running", 2, None)
-    assert not claims.settle(stage.database, [Ended(second, End.COMPLETED)], now).lost
+    assert not finish.settle(stage.database, [Ended(second, End.COMPLETED)], now).lost
     assert stage.one(job) == "Completed"
 
 
@@ -325,20 +327,20 @@ def _at(end: End, now: datetime) -> datetime | None:
 def test_a_job_that_a_rust_worker_took_over_is_not_ours_though_our_token_is_on_it(stage: Stage) -> None:
     (job,) = stage.enqueue(Job("noop", {}))
     now = stage.database.now() + timedelta(seconds=1)
-    (mine,) = claims.claim(stage.database, "noop", worker=WORKER, now=now, limit=1, slots=1)
+    (mine,) = claim.claim(stage.database, "noop", worker=WORKER, now=now, limit=1, slots=1)
     # The original resets the job, takes it, and knows nothing of tokens.
     later = stage.database.written_moment(now + timedelta(seconds=5))
     stage.execute(f"UPDATE hammerwork_jobs SET started_at = '{later}'")
-    assert claims.settle(stage.database, [Ended(mine, End.COMPLETED)], now).lost == {job.id}
+    assert finish.settle(stage.database, [Ended(mine, End.COMPLETED)], now).lost == {job.id}
     assert stage.one(job) == "Running"
 
 
 def test_a_completion_that_is_written_twice_is_one(stage: Stage) -> None:
     stage.enqueue(Job("noop", {}), Job("noop", {}))
     now = stage.database.now() + timedelta(seconds=1)
-    taken = claims.claim(stage.database, "noop", worker=WORKER, now=now, limit=2, slots=2)
+    taken = claim.claim(stage.database, "noop", worker=WORKER, now=now, limit=2, slots=2)
     for _ in range(2):
-        settled = claims.settle(stage.database, [Ended(job, End.COMPLETED, result="7") for job in taken], now)
+        settled = finish.settle(stage.database, [Ended(job, End.COMPLETED, result="7") for job in taken], now)
         assert not settled.lost
 
 
@@ -347,18 +349,18 @@ def test_jobs_of_a_lost_worker_come_back_alone_and_the_last_attempt_is_dead(stag
     child = stage.enqueue(Job("noop", {}).depends_on(last))[0]
     _register(stage, WORKER)
     now = stage.database.now() + timedelta(seconds=1)
-    assert len(claims.claim(stage.database, "noop", worker=WORKER, now=now, limit=9, slots=9)) == 2
-    (seen,) = workers.heartbeats(stage.database)
-    workers.beat(stage.database, WORKER, workers.Pulse())
-    assert workers.rescue(stage.database, seen, now) is None
+    assert len(claim.claim(stage.database, "noop", worker=WORKER, now=now, limit=9, slots=9)) == 2
+    (seen,) = registry.heartbeats(stage.database)
+    registry.beat(stage.database, WORKER, registry.Pulse())
+    assert registry.rescue(stage.database, seen, now) is None
     assert stage.rescue() == [("w", 1, 1)]
     assert stage.rescue() == []
-    assert workers.listed(stage.database)[0].state == "lost"
+    assert registry.listed(stage.database)[0].state == "lost"
     assert stage.one(fresh, "status, attempts") == ("Pending", 1)
     assert stage.status(last, child) == ["Dead", "Failed"]
     assert "worker w was lost" in stage.one(last, "error_message")
     stage.enqueue(*(Job("noop", {}) for _ in range(3)))
-    again = claims.claim(stage.database, "noop", worker=OTHER, now=now + timedelta(seconds=9), limit=9, slots=9)
+    again = claim.claim(stage.database, "noop", worker=OTHER, now=now + timedelta(seconds=9), limit=9, slots=9)
     assert [job.id for job in again] == [fresh.id]
 
 
@@ -425,52 +427,52 @@ def _lose_worker(stage: Stage, jobs: int) -> list[tuple[str, int, int]]:
     stage.execute("DELETE FROM hammerwork_workers")
     _register(stage, WORKER)
     now = stage.database.now() + timedelta(seconds=1)
-    assert len(claims.claim(stage.database, "noop", worker=WORKER, now=now, limit=9, slots=9)) == jobs
+    assert len(claim.claim(stage.database, "noop", worker=WORKER, now=now, limit=9, slots=9)) == jobs
     return stage.rescue()
 
 
 def _register(stage: Stage, worker: str, lease: float = 0.1) -> None:
-    workers.register(
+    registry.register(
         stage.database,
-        workers.Registration(worker, "w", "host", 1, "0", ("noop",), (), 1, lease),
+        registry.Registration(worker, "w", "host", 1, "0", ("noop",), (), 1, lease),
     )
 
 
 def test_a_worker_that_begins_forgets_those_that_ended_more_than_a_week_ago_and_hold_nothing(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "MOST_FORGOTTEN", 3)
+    monkeypatch.setattr(registry, "MOST_FORGOTTEN", 3)
     stage.enqueue(Job("noop", {}))
     now = stage.database.now()
     ids = [f"{number:08x}-1111-4111-8111-111111111111" for number in range(7)]
     for worker in ids:
         _register(stage, worker, lease=3600)
-    claims.claim(stage.database, "noop", worker=ids[0], now=now + timedelta(seconds=1), limit=1, slots=1)
+    claim.claim(stage.database, "noop", worker=ids[0], now=now + timedelta(seconds=1), limit=1, slots=1)
     for worker, days in zip(ids, (8, 6, None, 8, 9, 10, 11), strict=True):
         if days:
             ended = stage.database.written_moment(now - timedelta(days=days))
             stage.execute(f"UPDATE hammerwork_workers SET ended_at = '{ended}' WHERE id = '{worker}'")
     for left in ([0, 1, 2, 3], [0, 1, 2]):
         _register(stage, WORKER)
-        workers.forget_ended(stage.database)
-        known = {one.id for one in workers.listed(stage.database)}
+        registry.forget_ended(stage.database)
+        known = {one.id for one in registry.listed(stage.database)}
         assert known == {WORKER, *(ids[number] for number in left)}
 
 
 def test_a_job_that_was_claimed_and_not_begun_gets_its_attempt_back(stage: Stage) -> None:
     (job,) = stage.enqueue(Job("noop", {}))
     now = stage.database.now() + timedelta(seconds=1)
-    taken = claims.claim(stage.database, "noop", worker=WORKER, now=now, limit=1, slots=1)
+    taken = claim.claim(stage.database, "noop", worker=WORKER, now=now, limit=1, slots=1)
     assert stage.one(job, "status, attempts") == ("Running", 1)
-    assert claims.give_back(stage.database, taken) == 1
+    assert finish.give_back(stage.database, taken) == 1
     assert stage.one(job, "status, attempts, claim_token") == ("Pending", 0, None)
 
 
 def test_a_last_attempt_is_claimed_only_for_a_free_slot(stage: Stage) -> None:
     stage.enqueue(*(Job("noop", {}).with_max_attempts(1) for _ in range(5)))
     now = stage.database.now() + timedelta(seconds=1)
-    assert claims.claim(stage.database, "noop", worker=WORKER, now=now, limit=5, slots=0) == []
-    assert len(claims.claim(stage.database, "noop", worker=WORKER, now=now, limit=5, slots=2)) == 2
+    assert claim.claim(stage.database, "noop", worker=WORKER, now=now, limit=5, slots=0) == []
+    assert len(claim.claim(stage.database, "noop", worker=WORKER, now=now, limit=5, slots=2)) == 2
 
 
 def test_jobs_that_other_programs_left_waiting_are_released(stage: Stage, app: Handlers) -> None:
@@ -508,7 +510,7 @@ def test_two_parents_that_end_at_once_release_their_join(stage: Stage) -> None:
     joins = [Job("join", {}).depends_on(*pair) for pair in pairs]
     stage.enqueue(*(job for pair in pairs for job in pair), *joins)
     now = stage.database.now() + timedelta(seconds=1)
-    taken = claims.claim(stage.database, "side", worker=WORKER, now=now, limit=99, slots=99)
+    taken = claim.claim(stage.database, "side", worker=WORKER, now=now, limit=99, slots=99)
     by_id = {job.id: Ended(job, End.COMPLETED) for job in taken}
     barrier = threading.Barrier(2)
     released: list[int] = []
@@ -517,7 +519,7 @@ def test_two_parents_that_end_at_once_release_their_join(stage: Stage) -> None:
         with contextlib.closing(connect(stage.url)) as database:
             for pair in pairs:
                 barrier.wait(20)
-                settled = claims.settle(database, [by_id[pair[side].id]], now)
+                settled = finish.settle(database, [by_id[pair[side].id]], now)
                 released.append(settled.released.get("join", 0))
 
     threads = [threading.Thread(target=end, args=(side,)) for side in range(2)]
@@ -570,15 +572,15 @@ def test_a_worker_stops_when_it_is_asked_in_the_database(stage: Stage, app: Hand
     thread = threading.Thread(target=worker.run)
     thread.start()
     deadline = time.monotonic() + 20
-    while not workers.listed(stage.database, alive=True):
+    while not registry.listed(stage.database, alive=True):
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    found = workers.resolve(stage.database, "here")
+    found = registry.resolve(stage.database, "here")
     assert (found.state, found.queue_names, found.concurrency) == ("running", ("noop",), 4)
-    workers.ask(stage.database, found, "stop", "test")
+    registry.ask(stage.database, found, "stop", "test")
     thread.join(20)
     assert not thread.is_alive()
-    assert workers.resolve(stage.database, "here").state == "stopped"
+    assert registry.resolve(stage.database, "here").state == "stopped"
 
 
 def test_a_worker_that_ends_at_once_gives_its_jobs_back(stage: Stage, app: Handlers) -> None:

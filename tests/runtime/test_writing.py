@@ -9,9 +9,9 @@ import pytest
 from hammerwork_cli import Handlers, Job
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AccessDeniedError, ConfigError, DatabaseError, RefusedValueError
-from hammerwork_cli.queries import claims
-from hammerwork_cli.queries.claims import End, Ended, Settled
-from hammerwork_cli.runtime import claiming, writing
+from hammerwork_cli.queries.worker import finish
+from hammerwork_cli.queries.worker.finish import End, Ended, Settled
+from hammerwork_cli.runtime.worker import claimer, finisher
 from tests.runtime.conftest import Crew, Stage, until
 
 SQLITE = pytest.mark.parametrize("dialect", [pytest.param("sqlite", marks=pytest.mark.sqlite)])
@@ -25,7 +25,7 @@ def test_of_a_batch_that_the_database_refuses_only_the_run_with_the_refused_resu
     stage = Stage(new_database("sqlite", migrated=True))
     app.register_job("echo", lambda job: job.payload["says"])
     jobs = stage.enqueue(*(Job("echo", {"says": says}) for says in ("a", "b", "refused", "c")))
-    settle, batches = claims.settle, []
+    settle, batches = finish.settle, []
 
     # SQLite takes every result that is JSON.
     def refusing(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
@@ -34,8 +34,8 @@ def test_of_a_batch_that_the_database_refuses_only_the_run_with_the_refused_resu
             raise RefusedValueError("It is too odd.")
         return settle(database, ended, now)
 
-    monkeypatch.setattr(claims, "settle", refusing)
-    monkeypatch.setattr(writing, "WRITE_SECONDS", 30)
+    monkeypatch.setattr(finish, "settle", refusing)
+    monkeypatch.setattr(finisher, "WRITE_SECONDS", 30)
     report = stage.work(app, concurrency=1)
     assert max(batches) > 1
     assert stage.status(*jobs) == ["Completed", "Completed", "Dead", "Completed"]
@@ -51,15 +51,15 @@ def test_a_database_that_takes_nothing_amid_a_refused_batch_fails_no_job(
 ) -> None:
     stage = Stage(new_database("sqlite", migrated=True))
     jobs = stage.enqueue(*(Job("noop") for _ in range(4)))
-    settle, errors = claims.settle, [AccessDeniedError("Not now."), RefusedValueError("It is too odd.")]
+    settle, errors = finish.settle, [AccessDeniedError("Not now."), RefusedValueError("It is too odd.")]
 
     def losing(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
         if len(errors) == 1 or (len(errors) == 2 and len(ended) > 1):
             raise errors.pop()
         return settle(database, ended, now)
 
-    monkeypatch.setattr(claims, "settle", losing)
-    monkeypatch.setattr(writing, "WRITE_SECONDS", 30)
+    monkeypatch.setattr(finish, "settle", losing)
+    monkeypatch.setattr(finisher, "WRITE_SECONDS", 30)
     assert stage.work(app, concurrency=1, poll_interval=0.05).completed == 4
     assert not errors
     assert stage.status(*jobs) == ["Completed"] * 4
@@ -72,14 +72,14 @@ def test_an_error_of_the_server_that_nobody_knows_and_that_passes_costs_no_job_i
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     jobs = stage.enqueue(*(Job("noop").with_max_attempts(1) for _ in range(3)))
-    settle, errors = claims.settle, [error, error]
+    settle, errors = finish.settle, [error, error]
 
     def failing(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
         if errors:
             raise errors.pop()
         return settle(database, ended, now)
 
-    monkeypatch.setattr(claims, "settle", failing)
+    monkeypatch.setattr(finish, "settle", failing)
     report = stage.work(app)
     assert not errors
     assert (report.completed, report.failed) == (3, 0)
@@ -91,7 +91,7 @@ def test_an_error_that_all_meet_for_longer_than_a_lease_is_waited_out(
     stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs = stage.enqueue(*(Job("counted").with_max_attempts(1) for _ in range(5)))
-    settle, tried = claims.settle, []
+    settle, tried = finish.settle, []
 
     def failing(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
         tried.append(time.monotonic())
@@ -99,7 +99,7 @@ def test_an_error_that_all_meet_for_longer_than_a_lease_is_waited_out(
             raise DatabaseError(UNKNOWN)
         return settle(database, ended, now)
 
-    monkeypatch.setattr(claims, "settle", failing)
+    monkeypatch.setattr(finish, "settle", failing)
     crew.begin(lease=0.5)
     until(lambda: stage.status(*jobs) == ["Completed"] * 5)
     assert set(crew.runs.values()) == {1}
@@ -111,7 +111,7 @@ def test_a_job_that_alone_meets_an_error_for_longer_than_a_lease_ends_with_it_an
     stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     odd, last = stage.enqueue(Job("counted").with_max_attempts(3), Job("counted"))
-    settle, tries = claims.settle, []
+    settle, tries = finish.settle, []
 
     def failing(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
         if any(run.job.id == odd.id and run.end == End.COMPLETED for run in ended):
@@ -119,7 +119,7 @@ def test_a_job_that_alone_meets_an_error_for_longer_than_a_lease_ends_with_it_an
             raise DatabaseError(UNKNOWN)
         return settle(database, ended, now)
 
-    monkeypatch.setattr(claims, "settle", failing)
+    monkeypatch.setattr(finish, "settle", failing)
     crew.begin(lease=0.5)
 
     def is_over() -> bool:
@@ -143,16 +143,16 @@ def test_a_worker_that_can_write_no_end_takes_no_more_jobs_after_a_while(
     stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage.enqueue(*(Job("counted").with_max_attempts(1) for _ in range(200)))
-    settle, broken = claims.settle, [True]
+    settle, broken = finish.settle, [True]
 
     def failing(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
         if broken:
             raise DatabaseError(UNKNOWN)
         return settle(database, ended, now)
 
-    monkeypatch.setattr(claims, "settle", failing)
-    monkeypatch.setattr(claiming, "MOST_HELD_UP", 10)
-    monkeypatch.setattr(claiming, "MOST_PREFETCHED", 20)
+    monkeypatch.setattr(finish, "settle", failing)
+    monkeypatch.setattr(claimer, "MOST_HELD_UP", 10)
+    monkeypatch.setattr(claimer, "MOST_PREFETCHED", 20)
     crew.begin(concurrency=1)
     until(lambda: len(crew.runs) >= 10)
     crew.beat(6)

@@ -10,9 +10,9 @@ import pytest
 
 from hammerwork_cli import Job, JobPriority, RetryStrategy, SpawnConfig, SpawnError, SpawnFailedError, SpawnLimitError
 from hammerwork_cli.models import NewJob, new_id
-from hammerwork_cli.runtime import children as module
-from hammerwork_cli.runtime.children import Children, drain, drain_async
-from hammerwork_cli.runtime.spawning import UnwritableError
+from hammerwork_cli.runtime.api.spawn import UnwritableError
+from hammerwork_cli.runtime.outcomes import children as module
+from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async
 
 NOW = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)
 PARENT = Job("parent", {"size": 3})

@@ -5,8 +5,8 @@ import pytest
 from examples import configuration, data_processor, fan_out, image_pipeline, safe_spawner, workflow
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, SpawnFailedError
 from hammerwork_cli.models import NewJob
-from hammerwork_cli.runtime.children import drain
-from hammerwork_cli.runtime.spawning import config_of
+from hammerwork_cli.runtime.api.spawn import config_of
+from hammerwork_cli.runtime.outcomes.children import drain
 from tests.unit.test_children import NOW
 
 

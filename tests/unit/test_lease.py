@@ -1,7 +1,7 @@
 """What a worker may believe of itself and of others, by its own clock (docs/explain/liveness.md)."""
 
-from hammerwork_cli.queries.workers import Heartbeat
-from hammerwork_cli.runtime.lease import Lease, Observer
+from hammerwork_cli.queries.worker.registry import Heartbeat
+from hammerwork_cli.runtime.worker.lease import Lease, Observer
 
 
 def beat(worker: str, number: int, lease: float | None = 10.0) -> Heartbeat:

@@ -8,7 +8,7 @@ import pytest
 
 from hammerwork_cli import Handlers
 from hammerwork_cli.errors import ConfigError
-from hammerwork_cli.runtime.loading import load
+from hammerwork_cli.runtime.host.loading import load
 
 APP = """
 from hammerwork_cli import Handlers

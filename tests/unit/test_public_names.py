@@ -26,7 +26,7 @@ def test_importing_the_package_imports_nothing_else():
 
 def test_a_handlers_module_pays_for_no_command_line_and_no_driver():
     modules = loaded("from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, SpawnHandler")
-    assert "hammerwork_cli.runtime.handlers" in modules
+    assert "hammerwork_cli.runtime.api.handlers" in modules
     heavy = {"typer", "rich", "tabulate", "asyncio", "psycopg", "mysql", "sqlite3", "zoneinfo"}
     assert not modules & heavy
     assert not any(module.startswith(("hammerwork_cli.commands", "hammerwork_cli.queries")) for module in modules)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from hammerwork_cli.models import Counts, SpawnTree
-from hammerwork_cli.render.dot import dot
+from hammerwork_cli.render.tree.dot import dot
 from tests.unit import trees
 from tests.unit.trees import Growing
 

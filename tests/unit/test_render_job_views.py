@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli.models import Counts, Job, JobDetails, JobGroup, JobStatus, Outcome, TreeNode
-from hammerwork_cli.render import job_outcomes, job_views
+from hammerwork_cli.render.job import changes, views
 from tests.jobs import NOW, identity
 
 
@@ -19,7 +19,7 @@ def details(payload: str | None, error: str | None = None) -> JobDetails:
 
 def text(payload: str | None, *, error: str | None = None, width: int | None = 80, full: bool = False) -> list[str]:
     """What a terminal, or with ``width=None`` a pipe, is given."""
-    return list(job_views.details_text(details(payload, error), now=NOW + timedelta(minutes=5), width=width, full=full))
+    return list(views.details_text(details(payload, error), now=NOW + timedelta(minutes=5), width=width, full=full))
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_running_job_is_in_an_attempt_and_another_one_after_some(status: JobSt
     shown = details("{}")
     node = shown.job.node._replace(stored_status=status, attempts=attempts)
     shown = replace(shown, job=replace(shown.job, node=node))
-    lines = [" ".join(line.split()) for line in job_views.details_text(shown, now=NOW, width=80, full=False)]
+    lines = [" ".join(line.split()) for line in views.details_text(shown, now=NOW, width=80, full=False)]
     assert f"status {said}" in lines
 
 
@@ -61,7 +61,7 @@ def test_a_huge_payload_is_not_parsed_for_a_screen() -> None:
 
 def test_a_payload_that_is_nested_too_deeply_is_given_as_text() -> None:
     deep = "[" * 100_000 + "]" * 100_000
-    assert job_views.parsed(deep) == deep
+    assert views.parsed(deep) == deep
     assert text(deep, width=None)[-1] == f"  {deep}"
 
 
@@ -104,22 +104,22 @@ def test_the_note_says_what_matters_of_a_job_in_its_status(status: str, expected
     end = NOW + timedelta(seconds=2) if status == "Completed" else None
     error = "boom\nTraceback" if status == "Dead" else None
     node = TreeNode(identity(1), "q", status, 2, 1, "[]", NOW, NOW, end, None, error, None, None, None, None)
-    assert job_views.note(Job(node, NOW, 3, "none"), NOW + timedelta(minutes=5)) == expected
+    assert views.note(Job(node, NOW, 3, "none"), NOW + timedelta(minutes=5)) == expected
 
 
 def test_a_plan_of_many_queues_is_bounded_and_counts_the_rest() -> None:
     groups = [JobGroup(f"queue-{number}", "Dead", number) for number in range(1, 101)]
-    plan = job_outcomes.Plan(job_outcomes.RETRY, groups, lambda status: status == JobStatus.DEAD, cautious=True)
-    lines = "\n".join(job_outcomes.plan_text(plan, terminal=False)).splitlines()
+    plan = changes.Plan(changes.RETRY, groups, lambda status: status == JobStatus.DEAD, cautious=True)
+    lines = "\n".join(changes.plan_text(plan, terminal=False)).splitlines()
     assert lines[0] == "To retry: 5,050 jobs"
     assert lines[2].split() == ["queue-100", "Dead", "100"]
     assert "… and 3,240 jobs in 80 more lines" in lines
-    assert len(lines) == job_outcomes.SHOWN_GROUPS + 4
+    assert len(lines) == changes.SHOWN_GROUPS + 4
 
 
 def test_an_outcome_says_what_followed_and_what_was_left() -> None:
     outcome = Outcome(changed=1, left=Counts({"Running": 2, "\x1b[31m": 1}), followed=3)
-    lines = list(job_outcomes.outcome_text(job_outcomes.CANCEL, outcome))
+    lines = list(changes.outcome_text(changes.CANCEL, outcome))
     assert lines[0] == "Cancelled 1 job and failed 3 jobs that waited for it."
     assert lines[1].startswith(r"Left alone: 1 job, \x1b[31m. Only jobs that have not begun are cancelled.")
     assert lines[2].startswith("Left alone: 2 jobs, Running. With --force: ")

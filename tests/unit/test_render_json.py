@@ -7,8 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hammerwork_cli.models import Counts, Lineage, PendingSpawn, SpawnGroup, SpawnOperation, SpawnStats, SpawnTree
-from hammerwork_cli.render import json as render
-from hammerwork_cli.render.delimited import delimited
+from hammerwork_cli.render.formats import json as render
+from hammerwork_cli.render.formats.delimited import delimited
+from hammerwork_cli.render.spawn import records
+from hammerwork_cli.render.tree import json as json_views
+from hammerwork_cli.render.tree import lineage as lineage_views
 from tests.unit import trees
 from tests.unit.trees import START, Growing, stored, uuid
 
@@ -35,7 +38,7 @@ NODE_KEYS = [
 
 
 def read(tree: SpawnTree) -> dict[str, list[dict[str, object]]]:
-    text = "".join(render.tree_document(tree))
+    text = "".join(json_views.tree_document(tree))
     assert text.isascii()
     assert text.endswith("}\n")
     document: dict[str, list[dict[str, object]]] = json.loads(text, parse_constant=pytest.fail)
@@ -51,9 +54,9 @@ def test_the_fast_way_says_what_the_records_say(make: Callable[[], SpawnTree]) -
     tree = make()
     document = read(tree)
     assert list(document) == ["schema_version", "roots", "target", "truncated", "nodes", "edges"]
-    assert document["nodes"] == [render.node_record(node, tree) for node in tree.nodes.values()]
+    assert document["nodes"] == [json_views.node_record(node, tree) for node in tree.nodes.values()]
     assert all(list(node) == NODE_KEYS for node in document["nodes"])
-    assert [json.loads(line) for line in render.tree_lines(tree)] == document["nodes"]
+    assert [json.loads(line) for line in json_views.tree_lines(tree)] == document["nodes"]
 
 
 def test_edges_are_all_dependencies_inside_the_tree_each_once() -> None:
@@ -102,7 +105,7 @@ def test_every_spelling_of_an_instant_becomes_rfc_3339(instant: str | datetime |
     growing.job("a", created_at=instant)
     tree = growing.tree()
     assert read(tree)["nodes"][0]["created_at"] == said
-    assert render.node_record(next(iter(tree.nodes.values())))["created_at"] == said
+    assert json_views.node_record(next(iter(tree.nodes.values())))["created_at"] == said
 
 
 @pytest.mark.parametrize("parents", [f"{{{uuid(0)}}}", f'["{uuid(0)}"]', [uuid(0)], f'["{uuid(0)}", 7]'])
@@ -146,7 +149,7 @@ def operation() -> SpawnOperation:
 
 
 def test_an_operation_counts_its_children_in_an_object() -> None:
-    record = render.operation_record(operation())
+    record = records.operation_record(operation())
     assert record["children"] == {"total": 10, "completed": 6, "failed": 2, "running": 0, "pending": 2}
     assert record["success_rate"] == 0.75
     assert record["wall_time_seconds"] == 90.0
@@ -156,11 +159,11 @@ def test_an_operation_counts_its_children_in_an_object() -> None:
 def test_the_columns_of_csv_are_members_of_the_records() -> None:
     growing = Growing()
     job = growing.nodes[growing.job("a")]
-    pending = render.pending_record(PendingSpawn(job, "stuck", Counts({"Dead": 1})))
-    lineage = render.lineage_rows(Lineage(job, ((1, job),), growing.tree()))
-    assert tuple(pending) == render.PENDING_KEYS
-    assert all(tuple(row) == render.LINEAGE_KEYS for row in lineage)
-    header, row = delimited([render.operation_record(operation())], "csv", render.OPERATION_KEYS).splitlines()
+    pending = records.pending_record(PendingSpawn(job, "stuck", Counts({"Dead": 1})))
+    lineage = lineage_views.lineage_rows(Lineage(job, ((1, job),), growing.tree()))
+    assert tuple(pending) == records.PENDING_KEYS
+    assert all(tuple(row) == lineage_views.LINEAGE_KEYS for row in lineage)
+    header, row = delimited([records.operation_record(operation())], "csv", records.OPERATION_KEYS).splitlines()
     assert dict(zip(header.split(","), row.split(","), strict=False))["children.failed"] == "2"
 
 
@@ -171,17 +174,17 @@ def test_a_lineage_is_ancestors_the_job_and_descendants() -> None:
         (nodes[2].id,), nodes[2].id, dict(list(tree.nodes.items())[2:]), {nodes[2].id: 0, nodes[3].id: 1}, {}
     )
     lineage = Lineage(nodes[2], ((2, nodes[0]), (1, nodes[1])), below, frozenset({uuid(7)}))
-    assert [(row["relation"], row["distance"]) for row in render.lineage_rows(lineage)] == [
+    assert [(row["relation"], row["distance"]) for row in lineage_views.lineage_rows(lineage)] == [
         ("ancestor", 2),
         ("ancestor", 1),
         ("job", 0),
         ("descendant", 1),
     ]
-    record = render.lineage_record(lineage)
+    record = lineage_views.lineage_record(lineage)
     assert [row["id"] for row in record["ancestors"]] == [nodes[0].id, nodes[1].id]
     assert [row["id"] for row in record["descendants"]["nodes"]] == [nodes[2].id, nodes[3].id]
     assert record["missing"] == [uuid(7)]
-    assert render.lineage_record(Lineage(nodes[2], None, None))["ancestors"] is None
+    assert lineage_views.lineage_record(Lineage(nodes[2], None, None))["ancestors"] is None
 
 
 def test_stats_are_flat_and_their_details_are_lists() -> None:
@@ -189,7 +192,7 @@ def test_stats_are_flat_and_their_details_are_lists() -> None:
     stats = SpawnStats(
         START, None, group, 1, 2, 3, timedelta(seconds=1.5), None, by_queue=(group,), slowest=(operation(),)
     )
-    record = render.stats_record(stats)
+    record = records.stats_record(stats)
     assert (record["operations"], record["average"], record["success_rate"]) == (2, 5.0, 0.75)
     assert (record["p50_seconds"], record["p95_seconds"]) == (1.5, None)
     assert record["by_queue"][0]["name"] == "video"
@@ -230,7 +233,7 @@ def test_numbers_stay_numbers_and_json_stays_json() -> None:
 
 
 def test_a_word_that_is_not_of_the_list_is_unknown() -> None:
-    assert [render.known(word, render.SPAWN_OUTCOMES) for word in ("spawned", "\x1b", None)] == [
+    assert [render.known(word, records.SPAWN_OUTCOMES) for word in ("spawned", "\x1b", None)] == [
         "spawned",
         "unknown",
         None,

@@ -4,8 +4,8 @@ from collections.abc import Callable
 import pytest
 
 from hammerwork_cli.models import FAILURES, Counts, SpawnTree
-from hammerwork_cli.render.mermaid import MAX_CHARACTERS, MAX_EDGES, mermaid
-from hammerwork_cli.render.text import TIMES, visible
+from hammerwork_cli.render.formats.text import TIMES, visible
+from hammerwork_cli.render.tree.mermaid import MAX_CHARACTERS, MAX_EDGES, mermaid
 from tests.mermaid_parser import MermaidParser
 from tests.unit import trees
 from tests.unit.trees import HOSTILE, Growing

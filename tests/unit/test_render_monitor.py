@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from hammerwork_cli.models import Counts, JobStatus, SpawnOperation, TreeNode
-from hammerwork_cli.models.activity import Activity, BusyWorker, Flow, RunningOperation
-from hammerwork_cli.render.monitor_lines import Changes, plain_lines, record_lines
-from hammerwork_cli.render.monitor_views import Frame, picture
-from hammerwork_cli.render.text import painted_cells
+from hammerwork_cli.models.monitor import Activity, BusyWorker, Flow, RunningOperation
+from hammerwork_cli.render.formats.text import painted_cells
+from hammerwork_cli.render.spawn.monitor import Frame, picture
+from hammerwork_cli.render.spawn.monitor_lines import Changes, plain_lines, record_lines
 from tests.rows import START
 
 ERROR = "Processing error: Codec error: moov atom not found in segment, the input may have been cut"

@@ -8,11 +8,12 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli.models import Counts, Lineage, PendingSpawn, SpawnGroup, SpawnOperation, SpawnStats
-from hammerwork_cli.render import tables
-from hammerwork_cli.render.delimited import delimited
-from hammerwork_cli.render.json import OPERATION_KEYS, operation_record
-from hammerwork_cli.render.table import Column, table_text
-from hammerwork_cli.render.text import cells
+from hammerwork_cli.render.formats.delimited import delimited
+from hammerwork_cli.render.formats.table import Column, table_text
+from hammerwork_cli.render.formats.text import cells
+from hammerwork_cli.render.spawn import operations as operations_views
+from hammerwork_cli.render.spawn.records import OPERATION_KEYS, operation_record
+from hammerwork_cli.render.tree import lineage as lineage_views
 from tests.unit import trees
 from tests.unit.trees import HOSTILE, START, Growing, stored
 
@@ -48,14 +49,14 @@ def lines(text: str) -> str:
 
 
 def test_a_piped_table_is_plain_and_whole(expected: Expected) -> None:
-    text = table_text(operations(), tables.OPERATIONS_DETAILED, terminal=False)
+    text = table_text(operations(), operations_views.OPERATIONS_DETAILED, terminal=False)
     assert "\x1b" not in text
     expected("operations_piped.txt", lines(text))
 
 
 @pytest.mark.parametrize("width", [60, 80, 110, 250])
 def test_a_table_on_a_terminal_keeps_to_its_width(expected: Expected, width: int) -> None:
-    text = table_text(operations(), tables.OPERATIONS_DETAILED, terminal=True, width=width)
+    text = table_text(operations(), operations_views.OPERATIONS_DETAILED, terminal=True, width=width)
     assert max(map(cells, text.splitlines())) <= width
     for operation in operations():
         assert operation.parent.id[:8] in text
@@ -64,16 +65,18 @@ def test_a_table_on_a_terminal_keeps_to_its_width(expected: Expected, width: int
 
 def test_children_whose_status_is_no_status_have_a_column_where_there_are_any() -> None:
     children = Counts({"Completed": 1, "Frozen": 2, "Archived": 1})
-    text = table_text([replace(operations()[0], children=children)], tables.OPERATIONS, terminal=True, width=200)
+    text = table_text(
+        [replace(operations()[0], children=children)], operations_views.OPERATIONS, terminal=True, width=200
+    )
     header, line = (text.split() for text in text.split("\n"))
     assert header[3:9] == ["children", "completed", "failed", "running", "pending", "other"]
     assert line[3:9] == ["4", "1", "0", "0", "0", "3"]
-    assert "other" not in table_text(operations(), tables.OPERATIONS, terminal=True, width=200)
+    assert "other" not in table_text(operations(), operations_views.OPERATIONS, terminal=True, width=200)
 
 
 def test_colour_is_on_statuses_only_when_it_is_wanted() -> None:
-    coloured = table_text(operations(), tables.OPERATIONS, terminal=True, width=140, colour=True)
-    plain = table_text(operations(), tables.OPERATIONS, terminal=True, width=140)
+    coloured = table_text(operations(), operations_views.OPERATIONS, terminal=True, width=140, colour=True)
+    plain = table_text(operations(), operations_views.OPERATIONS, terminal=True, width=140)
     assert "\x1b[31mDead" in coloured
     stripped = [line.rstrip() for line in re.sub("\x1b\\[[0-9;]*m", "", coloured).splitlines()]
     assert stripped == plain.splitlines()
@@ -93,8 +96,8 @@ def test_an_empty_table_is_its_header() -> None:
 
 def test_columns_that_nothing_fills_are_left_out_on_a_terminal_only() -> None:
     rows = operations()[1:]
-    assert "workflow" not in table_text(rows, tables.OPERATIONS, terminal=True, width=140)
-    assert "workflow" in table_text(rows, tables.OPERATIONS, terminal=False)
+    assert "workflow" not in table_text(rows, operations_views.OPERATIONS, terminal=True, width=140)
+    assert "workflow" in table_text(rows, operations_views.OPERATIONS, terminal=False)
 
 
 SHORT: list[Column[tuple[str, int]]] = [
@@ -183,7 +186,7 @@ def test_pending_jobs_say_why(expected: Expected) -> None:
         PendingSpawn(growing.nodes[stuck], "stuck", Counts({"Completed": 2})),
         PendingSpawn(growing.nodes[gone], "stuck", Counts()),
     ]
-    expected("pending.txt", lines(table_text(rows, tables.PENDING_WITH_CONFIG, terminal=False)))
+    expected("pending.txt", lines(table_text(rows, operations_views.PENDING_WITH_CONFIG, terminal=False)))
 
 
 def test_stats_show_their_figures_and_details(expected: Expected) -> None:
@@ -201,9 +204,9 @@ def test_stats_show_their_figures_and_details(expected: Expected) -> None:
         by_handler=(SpawnGroup(None, 1, 1, 1, 0, 0),),
         slowest=tuple(operations()),
     )
-    expected("stats.txt", "".join(map(lines, tables.stats_text(detailed, terminal=False))))
+    expected("stats.txt", "".join(map(lines, operations_views.stats_text(detailed, terminal=False))))
     nothing = SpawnStats(START, None, SpawnGroup(None, 0, 0, 0, 0, 0), 0, 0, 0, None, None)
-    text = "\n".join(tables.stats_text(nothing, terminal=False))
+    text = "\n".join(operations_views.stats_text(nothing, terminal=False))
     assert "success rate     -" in text
     assert "By queue" not in text
 
@@ -216,10 +219,10 @@ def test_a_lineage_is_a_chain_upward_and_a_tree_downward(expected: Expected) -> 
     lineage = Lineage(
         job, ((1, tree.nodes[tree.target]),), below.tree(job.id, (job.id,)), frozenset({trees.uuid(9)}), True
     )
-    expected("lineage.txt", "".join(map(lines, tables.lineage_text(lineage, width=100))))
+    expected("lineage.txt", "".join(map(lines, lineage_views.lineage_text(lineage, width=100))))
     alone = Growing()
     only = alone.nodes[alone.job("alone")]
-    assert list(tables.lineage_text(Lineage(only, (), alone.tree()))) == [
+    assert list(lineage_views.lineage_text(Lineage(only, (), alone.tree()))) == [
         "Ancestors",
         "  none: it depends on no other job",
         "",
@@ -230,7 +233,7 @@ def test_a_lineage_is_a_chain_upward_and_a_tree_downward(expected: Expected) -> 
 
 def test_limits_and_inheritance_are_said_in_words() -> None:
     config = operations()[1].config
-    assert tables.limits(config) == "no limit, 3 levels, batches of 50, 200 ms apart"
-    assert tables.inheritance(config) == "priority, retries, trace"
-    assert tables.limits(operations()[0].config) == "at most 100 children"
-    assert tables.limits(None) == tables.inheritance(None) == "-"
+    assert operations_views.limits(config) == "no limit, 3 levels, batches of 50, 200 ms apart"
+    assert operations_views.inheritance(config) == "priority, retries, trace"
+    assert operations_views.limits(operations()[0].config) == "at most 100 children"
+    assert operations_views.limits(None) == operations_views.inheritance(None) == "-"

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli.models import Counts
-from hammerwork_cli.render import text
+from hammerwork_cli.render.formats import text
 from tests.unit.trees import HOSTILE
 
 

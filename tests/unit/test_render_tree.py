@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli.models import FAILURES, Counts, SpawnTree
-from hammerwork_cli.models.delays import Marks
-from hammerwork_cli.render.outline import Below
-from hammerwork_cli.render.text import TIMES, painted_cells
-from hammerwork_cli.render.tree import tree_text
+from hammerwork_cli.models.why import Marks
+from hammerwork_cli.render.formats.text import TIMES, painted_cells
+from hammerwork_cli.render.tree.outline import Below
+from hammerwork_cli.render.tree.text import tree_text
 from tests.unit import trees
 from tests.unit.trees import START, Growing, uuid
 

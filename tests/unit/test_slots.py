@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli.queries.claims import Claimed, End, Ended
-from hammerwork_cli.runtime.slots import FULL, Run, Slots, Wish
+from hammerwork_cli.queries.worker.claim import Claimed
+from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.runtime.worker.slots import FULL, Run, Slots, Wish
 
 PATIENCE = 20.0
 LATER = 1000.0

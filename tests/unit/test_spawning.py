@@ -20,7 +20,7 @@ from hammerwork_cli import (
     UnknownSpawnHandlerError,
 )
 from hammerwork_cli.errors import HammerworkError, UsageError
-from hammerwork_cli.runtime.spawning import config_of
+from hammerwork_cli.runtime.api.spawn import config_of
 
 
 class Pages(SpawnHandler):
@@ -205,11 +205,11 @@ def test_a_configuration_that_cannot_be_is_refused_and_the_field_named(stored, n
 
 
 def test_all_spawn_errors_are_spawn_errors_and_ours():
-    from hammerwork_cli.runtime import spawning
+    from hammerwork_cli.runtime.api import spawn
 
     kinds = [
         kind
-        for kind in vars(spawning).values()
+        for kind in vars(spawn).values()
         if isinstance(kind, type) and issubclass(kind, SpawnError) and kind is not SpawnError
     ]
     assert len(kinds) == 6

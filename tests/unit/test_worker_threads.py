@@ -12,16 +12,17 @@ import pytest
 
 from hammerwork_cli.errors import UnreachableError
 from hammerwork_cli.models import JobPriority
-from hammerwork_cli.queries import claims
-from hammerwork_cli.queries.workers import Answer, Heartbeat, Registration
-from hammerwork_cli.runtime import keeper
-from hammerwork_cli.runtime.claiming import EAGER_PAUSE, Claiming
-from hammerwork_cli.runtime.keeper import Keeper
-from hammerwork_cli.runtime.lease import Lease
-from hammerwork_cli.runtime.listener import LONGEST_PAUSE, Listener
+from hammerwork_cli.queries.worker import claim
+from hammerwork_cli.queries.worker.registry import Answer, Heartbeat, Registration
+from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.outages import Outages, Trouble
-from hammerwork_cli.runtime.pulse import Heart, ServerClock, beat_interval
-from hammerwork_cli.runtime.slots import Slots
+from hammerwork_cli.runtime.worker import keeper
+from hammerwork_cli.runtime.worker.claimer import EAGER_PAUSE, Claiming
+from hammerwork_cli.runtime.worker.heartbeat import Heart, beat_interval
+from hammerwork_cli.runtime.worker.keeper import Keeper
+from hammerwork_cli.runtime.worker.lease import Lease
+from hammerwork_cli.runtime.worker.listener import LONGEST_PAUSE, Listener
+from hammerwork_cli.runtime.worker.slots import Slots
 from tests.unit.test_slots import claimed
 
 WORKER = Registration("id", "name", "host", 1, "0", ("work",), (), 1, 60.0)
@@ -213,7 +214,7 @@ def test_a_keeper_does_its_duties_once_a_heartbeat() -> None:
 def test_of_a_lost_worker_the_log_says_what_becomes_of_its_jobs(
     counts: tuple[int, int], said: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(keeper.workers, "rescue", lambda *_: counts)
+    monkeypatch.setattr(keeper.registry, "rescue", lambda *_: counts)
     line: Any = Line(away)
     keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), take_requests=lambda _: None, wake=lambda: None)
     database: Any = None
@@ -254,8 +255,8 @@ def test_a_worker_asks_again_at_once_where_it_took_little_since_it_knew_nothing_
 def test_where_the_server_sorts_what_it_claims_it_is_asked_for_each_priority_alone(sorts: bool) -> None:
     database: Any = SimpleNamespace(sorts_to_claim=sorts)
     every = [priority.value for priority in sorted(JobPriority, reverse=True)]
-    assert list(claims._one_by_one(database, None)) == (every if sorts else [None])
-    assert list(claims._one_by_one(database, 3)) == [3]
+    assert list(claim._one_by_one(database, None)) == (every if sorts else [None])
+    assert list(claim._one_by_one(database, 3)) == [3]
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """What the verbs of ``job`` print, and jobs wherever they are printed."""
 
 from hammerwork_cli.models import JobPriority, JobStatus
-from hammerwork_cli.render.json import REQUEST_STATES, SPAWN_OUTCOMES, UNKNOWN
+from hammerwork_cli.render.formats.json import UNKNOWN
 from hammerwork_cli.render.schemas.words import (
     Schema,
     anything,
@@ -15,6 +15,7 @@ from hammerwork_cli.render.schemas.words import (
     record,
     text,
 )
+from hammerwork_cli.render.spawn.records import REQUEST_STATES, SPAWN_OUTCOMES
 
 STATUS = {"type": "string", "description": f"{', '.join(JobStatus)}, or an unknown word that the row holds"}
 DEPENDENCY_STATUS = null_or(text("none, waiting, satisfied or failed, or an unknown word that the row holds"))

@@ -1,6 +1,6 @@
 """What the verbs of ``spawn`` print."""
 
-from hammerwork_cli.render.json import UNKNOWN, WORKER_STATES
+from hammerwork_cli.render.formats.json import UNKNOWN, WORKER_STATES
 from hammerwork_cli.render.schemas.jobs import (
     CHILD_COUNTS,
     CONFIG,

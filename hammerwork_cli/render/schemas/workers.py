@@ -1,6 +1,6 @@
 """What the verbs of ``worker`` print."""
 
-from hammerwork_cli.render.json import UNKNOWN, WORKER_REQUESTS, WORKER_STATES
+from hammerwork_cli.render.formats.json import UNKNOWN, WORKER_REQUESTS, WORKER_STATES
 from hammerwork_cli.render.schemas.words import (
     count,
     flag,

@@ -14,7 +14,7 @@ import pytest
 
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import NewJob
-from hammerwork_cli.queries import enqueue
+from hammerwork_cli.queries.job import enqueue
 from hammerwork_cli.web.events import LARGEST_EVENT
 from tests.web.api.relay import relay
 from tests.web.api.servers import Server, serving

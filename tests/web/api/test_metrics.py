@@ -11,7 +11,7 @@ from prometheus_client.samples import Sample
 
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import JobStatus
-from hammerwork_cli.render.text import visible
+from hammerwork_cli.render.formats.text import visible
 from tests.commands.test_contract import HOSTILE, Asked
 from tests.rows import Rows
 from tests.web.api.servers import Server

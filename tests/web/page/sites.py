@@ -13,7 +13,8 @@ from typing import Any
 
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import NewJob, rfc3339
-from hammerwork_cli.queries import enqueue, migrations
+from hammerwork_cli.queries import migrations
+from hammerwork_cli.queries.job import enqueue
 from tests import night as nights
 from tests.conftest import ROOT
 

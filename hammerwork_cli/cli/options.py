@@ -1,0 +1,124 @@
+"""The options and arguments that several verbs take, and how their values are read."""
+
+import re
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import JobStatus
+
+if TYPE_CHECKING:
+    pass
+
+
+class Format(StrEnum):
+    """How a list or a record is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+    TSV = "tsv"
+
+
+def configured_limit(ctx: typer.Context, param: typer.CallbackParam, limit: int) -> int:
+    """``--limit`` where it was given, else the setting ``default_limit``, else the verb's own default."""
+    source = ctx.get_parameter_source(param.name or "")
+    if ctx.obj is None or source is None or source.name != "DEFAULT":
+        return limit
+    configured = ctx.obj.settings.get("default_limit").value
+    return limit if configured is None else int(configured)
+
+
+FormatOption = Annotated[Format, typer.Option("--format", help="table for people, the others for programs.")]
+JobArgument = Annotated[
+    str, typer.Argument(metavar="JOB", help="A job's id, or 4 or more hex digits of its beginning.")
+]
+QueueOption = Annotated[str | None, typer.Option("-q", "--queue", metavar="QUEUE", help="Only this queue.")]
+LimitOption = Annotated[
+    int,
+    typer.Option("-l", "--limit", min=1, max=1_000_000, help="How many at most.", callback=configured_limit),
+]
+CursorOption = Annotated[
+    str | None,
+    typer.Option("--cursor", metavar="CURSOR", help="Go on after this: the last job's id, or CREATED_AT/ID."),
+]
+StatusOption = Annotated[
+    list[str] | None,
+    typer.Option("-t", "--status", metavar="STATUS", help="Only these: failed,dead (any letter case, several)."),
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Consent given: do not ask.")]
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DURATION = re.compile(r"(?P<number>\d{1,9}(?:\.\d{1,3})?)\s*(?P<unit>ms|[smhdw])?", re.IGNORECASE)
+
+
+def duration(text: str) -> timedelta:
+    """A duration such as ``500ms``, ``90`` (seconds), ``90s``, ``15m``, ``2h``, ``7d``.
+
+    Raises:
+        UsageError: it is none.
+    """
+    found = _DURATION.fullmatch(text.strip())
+    if not found:
+        raise UsageError(f"{text[:40]!r} is not a duration.", hint="Write 90 (seconds), 15m, 2h or 7d.")
+    try:
+        return timedelta(seconds=float(found["number"]) * _UNITS[(found["unit"] or "s").lower()])
+    except OverflowError as error:
+        raise UsageError(f"The duration {text[:40]!r} is too long.") from error
+
+
+def age(text: str) -> timedelta:
+    """The age from which on jobs are changed for good: a duration with its unit, since 30 may have meant days.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if text.strip()[-1:].isdigit():
+        raise UsageError(f"{text[:40]!r} has no unit.", hint="Write 30m, 12h or 30d.")
+    return duration(text)
+
+
+def spoken(length: str | None) -> str:
+    """A duration as it was written, which is a number of seconds where it has no unit."""
+    return f"{length} s" if (length or "")[-1:].isdigit() else f"{length}"
+
+
+def before(now: datetime, length: timedelta) -> datetime:
+    """That long ago.
+
+    Raises:
+        UsageError: before all time.
+    """
+    try:
+        return now - length
+    except OverflowError as error:
+        raise UsageError("That is before all time.") from error
+
+
+def statuses(given: list[str] | None) -> list[JobStatus] | None:
+    """Statuses in any letter case, several in one value or several values; ``None`` when none was given.
+
+    Raises:
+        UsageError: a word that is no status, or no word at all: an empty variable of a script is not "every status".
+    """
+    if not given:
+        return None
+    words = [word.strip() for value in given for word in value.split(",") if word.strip()]
+    known = {status.value.lower(): status for status in JobStatus}
+    found = []
+    for word in words or [""]:
+        status = known.get(word.lower().replace("_", "").replace("-", ""))
+        if status is None:
+            raise UsageError(f"{word[:40]!r} is not a status.", hint=f"One of: {', '.join(sorted(known))}.")
+        found.append(status)
+    return found
+
+
+ANSWER_IS_NO = 1
+
+
+SHORTEST_INTERVAL = 0.01

@@ -1,0 +1,310 @@
+"""``hammerwork job retry | cancel | delete | purge``: changes to jobs, one by its id or many."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.options import QueueOption, StatusOption, age, before, duration, statuses
+from hammerwork_cli.commands.job import options as read
+from hammerwork_cli.commands.job.carry_out import Consent, Manner, carry_out
+from hammerwork_cli.commands.job.options import (
+    AllOption,
+    FailedOption,
+    ForceOption,
+    JobIdOption,
+    JobsArgument,
+    LastHoursOption,
+    PriorityOption,
+    SinceOption,
+    TreeOption,
+)
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import FAILURES, FINISHED, WAITING, JobFilter, JobStatus
+from hammerwork_cli.queries.graph.relatives import Kinship
+from hammerwork_cli.queries.job import listing
+from hammerwork_cli.queries.job.changes import Cancel, Change, Delete, Retry
+from hammerwork_cli.queries.job.selections import Below, Chosen, Named, Selection
+from hammerwork_cli.render.job import changes as shown
+
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="STATUS", help="With --tree: only these; failed means Failed, Dead and TimedOut."),
+]
+OlderThanOption = Annotated[
+    str | None, typer.Option("--older-than", metavar="DURATION", help="Only jobs that ended longer ago: 12h, 30d.")
+]
+OlderThanDaysOption = Annotated[float | None, typer.Option("--older-than-days", min=0, max=100_000, hidden=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Jobs by their ids, or by filters."""
+
+    job: JobsArgument = None
+    queue: QueueOption = None
+    status: StatusOption = None
+    priority: PriorityOption = None
+    since: SinceOption = None
+    last_hours: LastHoursOption = None
+    all_: AllOption = False
+    job_id: JobIdOption = None
+
+    def filter(self, change: Change, more: Collection[JobStatus] = ()) -> JobFilter:
+        """The filters as one value.
+
+        Args:
+            change: what the statuses must be acceptable for.
+            more: further statuses.
+        """
+        wanted = _acceptable(change, statuses(self.status)) | set(more)
+        return JobFilter(self.queue, tuple(sorted(wanted)), read.priorities(self.priority), self.start(change.now))
+
+    def start(self, now: datetime) -> datetime | None:
+        """Since when the jobs were created."""
+        return read.start_of_window(now, self.since, self.last_hours)
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether there is a filter."""
+        given = (self.queue, self.status, self.priority, self.since, self.last_hours)
+        return any(option is not None and option != [] for option in given)
+
+    def selection(
+        self,
+        database: Database,
+        chosen: JobFilter,
+        now: datetime,
+        *,
+        filtered: bool,
+        below: Collection[JobStatus] | None = None,
+    ) -> Selection:
+        """The jobs.
+
+        Args:
+            database: where.
+            chosen: those that filters choose.
+            now: the database's clock.
+            filtered: whether there is a filter of the verb's own.
+            below: statuses, when a whole tree is meant.
+
+        Raises:
+            UsageError: it is not clear which jobs are meant.
+        """
+        ids = self._ids(database)
+        filtered |= self.is_filtered
+        if ids and (filtered or self.all_):
+            raise UsageError("Name jobs or choose them by filters, not both.")
+        if below is not None:
+            if len(ids) != 1:
+                raise UsageError("--tree needs one JOB, at the top of what is meant.")
+            return Below(ids[0], below)
+        if ids:
+            return Named(ids)
+        if not filtered and not self.all_:
+            raise UsageError("Which jobs?", hint="Name some, add a filter, or say --all.")
+        return Chosen(replace(chosen, since=self.start(now)))
+
+    def _ids(self, database: Database) -> list[str]:
+        words = [word for value in (*(self.job or ()), *(self.job_id or ())) for word in value.split(",")]
+        return list(dict.fromkeys(listing.resolve(database, word) for word in words if word.strip()))
+
+
+@dataclass(frozen=True, slots=True)
+class Subtree:
+    """Everything below a job."""
+
+    tree: TreeOption = False
+    only: OnlyOption = None
+
+    def statuses(self, change: Change, default: Collection[JobStatus]) -> Collection[JobStatus] | None:
+        """Which of its jobs are meant; ``None`` when no tree is."""
+        if self.only and not self.tree:
+            raise UsageError("--only is for --tree.", hint="Without a tree, statuses are chosen by --status.")
+        only = set(statuses(self.only) or ())
+        wanted = _acceptable(change, only | FAILURES if JobStatus.FAILED in only else only)
+        return (wanted or default) if self.tree else None
+
+
+def _acceptable(change: Change, wanted: Collection[JobStatus] | None) -> set[JobStatus]:
+    """The statuses, provided that the change accepts them."""
+    refused = sorted(status for status in wanted or () if not change.accepts(status))
+    if refused:
+        accepted = ", ".join(status.lower() for status in JobStatus if change.accepts(status))
+        raise UsageError(
+            f"{refused[0].value} jobs are left alone.", hint=f"Taken: {accepted}; --force may add to these."
+        )
+    return set(wanted or ())
+
+
+@spread
+def retry(
+    ctx: typer.Context,
+    which: Which,
+    *,
+    failed: FailedOption = False,
+    subtree: Subtree,
+    force: ForceOption = False,
+    respawn: Annotated[
+        bool, typer.Option("--respawn", help="Jobs that have spawned spawn again when they complete again.")
+    ] = False,
+    consent: Consent,
+) -> None:
+    """Runs jobs again that are Failed, Dead or TimedOut: Pending, attempts 0, due now, the error and result cleared.
+
+    Jobs that failed only because of these run again after them. With --tree it acts on everything below JOB,
+    JOB included. --force also takes a Running job, which a worker may then run twice at once; a Completed one,
+    whose children stay; and one that depends on a failed job. A job that has spawned runs again without spawning
+    again, unless --respawn says so; to spawn without running: `spawn again`. More than one job by its id needs
+    consent. A tree into which jobs are inserted for ever is given up after half a minute, with exit code 1.
+
+    \b
+    Examples:
+      hammerwork job retry 1c22a0f1
+      hammerwork job retry 178ebfc3 --tree --only failed
+      hammerwork job retry --queue mail --failed --since 2h --dry-run
+      hammerwork job retry 178ebfc3 --force --respawn
+      hammerwork job retry --all --yes
+    """
+    context: Context = ctx.obj
+    change, manner = Retry(context.now(), force=force, respawn=respawn), Manner(shown.RETRY, consent)
+    _carry_out(context, change, manner, which, subtree, takes=FAILURES, below=FAILURES, failed=failed)
+
+
+@spread
+def cancel(
+    ctx: typer.Context,
+    which: Which,
+    subtree: Subtree,
+    *,
+    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the job's error.")] = None,
+    force: ForceOption = False,
+    consent: Consent,
+) -> None:
+    """Cancels jobs that have not begun: Failed, and the error says by whom. Jobs that wait for them fail too.
+
+    Nothing is deleted, so what was cancelled can be seen, and run with `job retry`; to get the row removed:
+    `job delete`. With --tree it acts on JOB and everything below. --force also takes a Running job; its worker
+    is not stopped, and a Rust worker overwrites the status when it ends. A recurring job that is cancelled is not
+    scheduled again, until it is retried. More than one job by its id needs consent.
+
+    \b
+    Examples:
+      hammerwork job cancel 1c22a0f1 --reason "wrong file"
+      hammerwork job cancel 178ebfc3 --tree --yes
+      hammerwork job cancel --queue mail --dry-run
+    """
+    context: Context = ctx.obj
+    change = Cancel(context.now(), by=context.operator, reason=reason, force=force)
+    # What runs is counted among what is left, since it can still spawn.
+    below = WAITING | {JobStatus.RUNNING}
+    _carry_out(context, change, Manner(shown.CANCEL, consent), which, subtree, takes=WAITING, below=below)
+
+
+def _carry_out(
+    context: Context,
+    change: Change,
+    manner: Manner,
+    which: Which,
+    subtree: Subtree,
+    *,
+    takes: Collection[JobStatus],
+    below: Collection[JobStatus],
+    failed: bool = False,
+) -> None:
+    """Changes jobs that are not archived: those in ``takes``, of a tree in ``below``, unless statuses are asked for."""
+    chosen = which.filter(change, FAILURES if failed else ())
+    chosen = replace(chosen, statuses=chosen.statuses or tuple(sorted(takes)), unarchived=True)
+    wanted, database = subtree.statuses(change, below), context.database(changes=True)
+    change.now = context.now(database)
+    selection = which.selection(database, chosen, change.now, filtered=failed, below=wanted)
+    carry_out(context, database, selection, change, manner)
+
+
+@spread
+def delete(
+    ctx: typer.Context,
+    which: Which,
+    *,
+    older_than: OlderThanOption = None,
+    force: ForceOption = False,
+    consent: Consent,
+) -> None:
+    """Deletes jobs for good, after consent even for one. Copies in the archive stay.
+
+    What was archived and has a row here counts. A Running job, and one that others wait for, is deleted only with
+    --force. Jobs that a deleted one spawned stay, and lose their place in its tree.
+
+    \b
+    Examples:
+      hammerwork job delete 1c22a0f1
+      hammerwork job delete --queue test --all --yes
+      hammerwork job delete --status dead --older-than 30d --dry-run
+    """
+    context: Context = ctx.obj
+    change = Delete(context.now(), force=force)
+    lengths = [age(older_than)] if older_than is not None else []
+    chosen, database = which.filter(change), context.database(changes=True)
+    change.now = context.now(database)
+    chosen = replace(chosen, ended_before=_earliest(change.now, lengths))
+    selection = which.selection(database, chosen, change.now, filtered=older_than is not None)
+    if isinstance(selection, Named) and len(selection.ids) == 1:
+        _warn_of_children(context, database, selection.ids[0])
+    carry_out(context, database, selection, change, Manner(shown.DELETE, consent), always_ask=True)
+
+
+@spread
+def purge(
+    ctx: typer.Context,
+    completed: Annotated[bool, typer.Option("--completed", help="Completed ones.")] = False,
+    dead: Annotated[bool, typer.Option("--dead", help="Dead ones.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Failed ones.")] = False,
+    timed_out: Annotated[bool, typer.Option("--timed-out", help="TimedOut ones.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="All of these.")] = False,
+    older_than: OlderThanOption = None,
+    older_than_days: OlderThanDaysOption = None,
+    queue: QueueOption = None,
+    *,
+    consent: Consent,
+) -> None:
+    """Deletes finished jobs for good, after consent; the age counts from when they ended.
+
+    Finished jobs that others wait for stay. What was archived and has a row here counts; copies in the archive stay.
+
+    \b
+    Examples:
+      hammerwork job purge --completed --older-than 30d --dry-run
+      hammerwork job purge --completed --dead --queue mail --yes
+      hammerwork job purge --all --older-than 365d --yes
+    """
+    context: Context = ctx.obj
+    asked = {
+        JobStatus.COMPLETED: completed,
+        JobStatus.DEAD: dead,
+        JobStatus.FAILED: failed,
+        JobStatus.TIMED_OUT: timed_out,
+    }
+    wanted = FINISHED if all_ else {status for status, given in asked.items() if given}
+    if not wanted:
+        raise UsageError("Which finished jobs?", hint="Add --completed, --dead, --failed, --timed-out or --all.")
+    lengths = [age(older_than)] if older_than is not None else []
+    lengths += [duration(f"{older_than_days:.3f}d")] if older_than_days is not None else []
+    database = context.database(changes=True)
+    change, manner = Delete(context.now(database)), Manner(shown.PURGE, consent)
+    chosen = JobFilter(queue=queue, statuses=tuple(sorted(wanted)), ended_before=_earliest(change.now, lengths))
+    carry_out(context, database, Chosen(chosen), change, manner)
+
+
+def _earliest(now: datetime, lengths: Collection[timedelta]) -> datetime | None:
+    return before(now, max(lengths)) if lengths else None
+
+
+def _warn_of_children(context: Context, database: Database, job: str) -> None:
+    counted = Kinship(database).child_counts([job]).get(job)
+    if counted:
+        context.note(f"Jobs that depend on it: {counted.counts.total:,}. They stay, and lose their place in its tree.")

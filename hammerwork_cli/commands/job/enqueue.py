@@ -1,0 +1,125 @@
+"""``hammerwork job enqueue``."""
+
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import (
+    Format,
+    FormatOption,
+    duration,
+)
+from hammerwork_cli.commands.job import options as read
+from hammerwork_cli.commands.job.options import (
+    LARGEST_INTEGER,
+)
+from hammerwork_cli.models import JobPriority, NewJob, new_id
+from hammerwork_cli.queries.job import enqueue as enqueueing
+from hammerwork_cli.queries.job import listing
+from hammerwork_cli.render.job import views
+
+
+def enqueue(
+    ctx: typer.Context,
+    payload: Annotated[str, typer.Option("-j", "--payload", metavar="JSON", help="JSON, @FILE, or - for stdin.")],
+    queue: Annotated[
+        str | None,
+        typer.Option("-q", "--queue", metavar="QUEUE", help="Where it goes. Default: the setting default_queue."),
+    ] = None,
+    priority: Annotated[
+        str, typer.Option("-r", "--priority", metavar="PRIORITY", help="background, low, normal, high or critical.")
+    ] = JobPriority.NORMAL.word,
+    delay: Annotated[
+        str | None,
+        typer.Option("--delay", metavar="DURATION", help="Not before this has passed: 90 (seconds), 15m, 2h."),
+    ] = None,
+    at: Annotated[str | None, typer.Option("--at", metavar="TIME", help="Not before: 2026-12-24T18:00:00Z.")] = None,
+    max_attempts: Annotated[
+        int, typer.Option("--max-attempts", metavar="N", min=1, max=LARGEST_INTEGER, help="Before it is Dead.")
+    ] = 3,
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", metavar="DURATION", help="How long a run may take: 90 (seconds), 15m.")
+    ] = None,
+    depends_on: Annotated[
+        list[str] | None, typer.Option("--depends-on", metavar="JOB", help="Runs after this job (several).")
+    ] = None,
+    job_id: Annotated[
+        str | None, typer.Option("--id", metavar="UUID", help="Its id: the same again changes nothing.")
+    ] = None,
+    trace_id: Annotated[str | None, typer.Option("--trace-id", metavar="ID", help="For tracing.")] = None,
+    correlation_id: Annotated[str | None, typer.Option("--correlation-id", metavar="ID", help="For tracing.")] = None,
+    spawn_handler: Annotated[
+        str | None, typer.Option("--spawn-handler", metavar="NAME", help="It spawns, by this handler.")
+    ] = None,
+    spawn_config: Annotated[
+        str | None, typer.Option("--spawn-config", metavar="JSON", help="It spawns; JSON, @FILE, or - for stdin.")
+    ] = None,
+    max_spawn_count: Annotated[
+        int | None,
+        typer.Option("--max-spawn-count", metavar="N", min=0, help="Most children it may spawn. [default: 100]"),
+    ] = None,
+    operation_id: Annotated[
+        str | None, typer.Option("--operation-id", metavar="ID", help="Name of its spawning.")
+    ] = None,
+    spawn_delay: Annotated[
+        str | None, typer.Option("--spawn-delay", metavar="DURATION", help="Between batches of children.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", metavar="N", min=1, help="Children a batch.")
+    ] = None,
+    inherit: Annotated[
+        str | None,
+        typer.Option(
+            "--inherit",
+            metavar="WORDS",
+            help="What children take over: priority,queue,retry,timeout,trace or none. [default: priority,retry,trace]",
+        ),
+    ] = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Enqueues a job and prints its id.
+
+    With --id a second run changes nothing; where it asks for something else than the first, --delay and --at
+    aside, it is a conflict. With --depends-on it waits until those jobs have completed; a job that failed cannot
+    be depended on. An option about spawning puts _spawn_config into the payload, complete enough for Rust workers.
+
+    \b
+    Examples:
+      hammerwork job enqueue --queue mail --payload '{"to": "ada@example.org"}'
+      hammerwork job enqueue --queue report --payload @report.json --priority high --delay 15m
+      hammerwork job enqueue --queue ingest --payload '{}' --spawn-handler frames --max-spawn-count 500
+      id=$(hammerwork job enqueue --queue a --payload '{}') && \\
+        hammerwork job enqueue --queue b --payload '{}' --depends-on "$id"
+    """
+    context: Context = ctx.obj
+    now = context.now()
+    spawning = {
+        "handler": spawn_handler,
+        "max_spawn_count": max_spawn_count,
+        "operation_id": operation_id,
+        "spawn_delay_ms": round(duration(spawn_delay).total_seconds() * 1000) if spawn_delay else None,
+        "batch_size": batch_size,
+    }
+    text = read.payload_with(read.text_from(payload), spawning, spawn_config, inherit)
+    job = NewJob(
+        queue=context.queue(queue),
+        payload=text,
+        created_at=now,
+        scheduled_at=read.start_time(now, delay, at),
+        id=read.full_id(job_id) if job_id else new_id(),
+        priority=read.priority(priority),
+        max_attempts=max_attempts,
+        timeout_seconds=read.whole_seconds(timeout) if timeout else None,
+        trace_id=trace_id,
+        correlation_id=correlation_id,
+    )
+    database = context.database(changes=True)
+    job.created_at = now = context.now(database)
+    job.scheduled_at = read.start_time(now, delay, at)
+    parents = dict.fromkeys(listing.resolve(database, word) for value in depends_on or () for word in value.split(","))
+    job.depends_on = tuple(parents)
+    placed = enqueueing.once(database, job)
+    if not placed.created:
+        context.note(f"It was there already, and was left as it is: hammerwork job show {placed.id}")
+    context.answer(views.enqueued_record(placed), form, lambda: [placed.id])

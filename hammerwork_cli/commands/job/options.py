@@ -1,0 +1,206 @@
+"""The options of ``job``, and how their values are read."""
+
+import json
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hammerwork_cli.cli.options import before, duration
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import JobPriority, moment
+from hammerwork_cli.models.payloads import with_spawn_config
+
+JobsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[JOB]...", help="Job ids, or 4 or more hex digits of their beginning.")
+]
+PriorityOption = Annotated[
+    list[str] | None,
+    typer.Option("-r", "--priority", metavar="PRIORITY", help="Only these: high,critical (any letter case, several)."),
+]
+SinceOption = Annotated[
+    str | None, typer.Option("--since", metavar="DURATION", help="Only jobs created since: 90s, 15m, 2h, 7d.")
+]
+LastHoursOption = Annotated[
+    float | None,
+    typer.Option(
+        "--last-hours", metavar="HOURS", min=0, max=1_000_000, help="Only jobs created in the last so many hours."
+    ),
+]
+FailedOption = Annotated[bool, typer.Option("--failed", help="Only Failed, Dead and TimedOut ones.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Also what is refused otherwise; see above.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
+TreeOption = Annotated[bool, typer.Option("--tree", help="JOB and everything below it.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Without any filter: all that can be changed.")]
+JobIdOption = Annotated[list[str] | None, typer.Option("--job-id", hidden=True)]
+
+LARGEST_INTEGER = 2**31 - 1
+"""Of the integer columns."""
+INHERITED = {
+    "priority": "inherit_priority",
+    "queue": "inherit_queue",
+    "retry": "inherit_retry_strategy",
+    "timeout": "inherit_timeout",
+    "trace": "inherit_trace_context",
+}
+_PRIORITY_WORDS = {priority.word: priority for priority in JobPriority} | {
+    "bg": JobPriority.BACKGROUND,
+    "crit": JobPriority.CRITICAL,
+    "default": JobPriority.NORMAL,
+}
+
+
+def priorities(given: list[str] | None) -> tuple[JobPriority, ...]:
+    """Priorities in any letter case, several in one value or several values.
+
+    Raises:
+        UsageError: a word that is no priority, or no word at all.
+    """
+    words = [word.strip() for value in given or () for word in value.split(",") if word.strip()]
+    return tuple(priority(word) for word in words or (given and [""]) or ())
+
+
+def priority(word: str) -> JobPriority:
+    """A priority by its word.
+
+    Raises:
+        UsageError: it is none.
+    """
+    found = _PRIORITY_WORDS.get(word.strip().lower())
+    if found is None:
+        raise UsageError(
+            f"{word[:40]!r} is not a priority.", hint=f"One of: {', '.join(level.word for level in JobPriority)}."
+        )
+    return found
+
+
+def start_of_window(now: datetime, since: str | None, last_hours: float | None) -> datetime | None:
+    """The earlier end of ``--since`` or ``--last-hours``; the later one counts when both are given.
+
+    Raises:
+        UsageError: it reaches back before all time.
+    """
+    lengths = [duration(since)] if since is not None else []
+    lengths += [timedelta(hours=last_hours)] if last_hours is not None else []
+    return before(now, min(lengths)) if lengths else None
+
+
+def whole_seconds(text: str) -> int:
+    """A timeout.
+
+    Raises:
+        UsageError: it is no whole number of seconds that the column can hold.
+    """
+    length = duration(text).total_seconds()
+    if not (length.is_integer() and 1 <= length <= LARGEST_INTEGER):
+        raise UsageError(f"A timeout is 1 to {LARGEST_INTEGER:,} whole seconds, not {text[:40]!r}.")
+    return int(length)
+
+
+def start_time(now: datetime, delay: str | None, at: str | None) -> datetime:
+    """When a new job may start.
+
+    Raises:
+        UsageError: both are given, or one cannot be read.
+    """
+    if delay and at:
+        raise UsageError("--delay and --at exclude each other.")
+    try:
+        if delay:
+            return now + duration(delay)
+    except OverflowError as error:
+        raise UsageError(f"The delay {delay!r} is too long.") from error
+    if not at:
+        return now
+    instant = moment(at)
+    if instant is None or not re.search(r"\dT?.*(Z|[+-]\d\d:?\d\d)$", at.strip(), re.IGNORECASE):
+        raise UsageError(f"{at[:60]!r} is not an RFC 3339 time.", hint="Write 2026-12-24T18:00:00Z.")
+    return instant.astimezone(UTC)
+
+
+def text_from(value: str) -> str:
+    """A value as it is, the content of ``@file``, or what stdin holds for ``-``.
+
+    Raises:
+        UsageError: it cannot be read as UTF-8 text.
+    """
+    try:
+        if value == "-":
+            return sys.stdin.buffer.read().decode("utf-8-sig")
+        return Path(value[1:]).read_text(encoding="utf-8-sig") if value.startswith("@") else value
+    except OSError as error:
+        raise UsageError(f"{value[1:]} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{'stdin' if value == '-' else value[1:]} is not UTF-8 text.") from error
+
+
+def json_value(text: str, what: str) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except RecursionError as error:
+        raise UsageError(f"{what} is nested too deeply.") from error
+    except ValueError as error:
+        raise UsageError(f"{what} is not JSON: {error}.", hint="Quote it for the shell: '{\"key\": 1}'") from error
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(f"{word} is not a JSON number")
+
+
+def payload_with(text: str, given: dict[str, Any], config: str | None, inherit: str | None) -> str:
+    """The payload to store: as it was given, unless it carries or gets spawn configuration.
+
+    ``_spawn_config`` is completed with the defaults, since Rust workers ignore one that lacks a key.
+
+    Args:
+        text: the payload as JSON text.
+        given: fields of ``SpawnConfig`` that options set; ``None`` where they do not.
+        config: ``--spawn-config``: JSON text.
+        inherit: ``--inherit``: words of ``INHERITED``, or ``none``.
+
+    Raises:
+        UsageError: something is not what it should be.
+    """
+    value = json_value(text, "The payload")
+    chosen = {key: field for key, field in given.items() if field is not None} | _inheritance(inherit)
+    layers = [json_value(text_from(config), "--spawn-config")] if config is not None else []
+    layers += [chosen] if chosen else []
+    completed = with_spawn_config(value, *layers)
+    return text if completed is value else _dumped(completed)
+
+
+def _dumped(value: dict[str, Any]) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise UsageError("The payload holds a number that is too large for JSON.") from error
+
+
+def _inheritance(inherit: str | None) -> dict[str, bool]:
+    if inherit is None:
+        return {}
+    words = {word.strip().lower() for word in inherit.split(",")} - {"", "none"}
+    unknown = sorted(words - INHERITED.keys())
+    if unknown:
+        raise UsageError(f"{unknown[0][:40]!r} cannot be inherited.", hint=f"One of: {', '.join(INHERITED)}, or none.")
+    return {field: word in words for word, field in INHERITED.items()}
+
+
+def full_id(text: str) -> str:
+    """A UUID for a new job.
+
+    Raises:
+        UsageError: it is none.
+    """
+    digits = text.strip().lower()
+    if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", digits):
+        raise UsageError(f"{text[:60]!r} is not a UUID.", hint="Write all of it, with hyphens; uuidgen makes one.")
+    return digits

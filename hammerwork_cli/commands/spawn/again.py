@@ -1,0 +1,125 @@
+"""``hammerwork spawn again``: asks a worker to spawn for a job that has completed."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import Format, FormatOption, JobArgument, duration, spoken
+from hammerwork_cli.commands.job import options as read
+from hammerwork_cli.errors import TimedOutError, UsageError
+from hammerwork_cli.models import LONGEST_NAME, SpawnConfig, SpawnRequest
+
+ANSWER_IS_NO = 1
+
+
+def again(
+    ctx: typer.Context,
+    job: JobArgument,
+    handler: Annotated[
+        str | None, typer.Option("--handler", metavar="NAME", help="By this spawn handler instead of the job's.")
+    ] = None,
+    spawn_config: Annotated[
+        str | None,
+        typer.Option("--spawn-config", metavar="JSON", help="Over the job's own configuration; JSON, @FILE or -."),
+    ] = None,
+    max_spawn_count: Annotated[
+        int | None, typer.Option("--max-spawn-count", metavar="N", min=0, help="Most children it may spawn.")
+    ] = None,
+    operation_id: Annotated[
+        str | None, typer.Option("--operation-id", metavar="ID", help="Name of this spawning.")
+    ] = None,
+    spawn_delay: Annotated[
+        str | None, typer.Option("--spawn-delay", metavar="DURATION", help="Between batches of children.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", metavar="N", min=1, help="Children a batch.")
+    ] = None,
+    inherit: Annotated[
+        str | None,
+        typer.Option(
+            "--inherit", metavar="WORDS", help="What children take over: priority,queue,retry,timeout,trace or none."
+        ),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Until a worker has done it.")] = False,
+    timeout: Annotated[
+        str | None,
+        typer.Option("--timeout", metavar="DURATION", help="With --wait: give up after 90s, 15m. Default: never."),
+    ] = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Asks a worker to spawn for a completed job once more, and prints the id of the request.
+
+    The job itself does not run again, and the children it has stay. Options change its configuration for this once.
+    A worker that serves the job's queue, or has the handler, takes the request within seconds; `job show` tells what
+    became of it. Exit code 6 when the job has not completed; with --wait 1 when nothing could be spawned, and 124
+    when --timeout passed, after which the request stays.
+
+    \b
+    Examples:
+      hammerwork spawn again 178ebfc3
+      hammerwork spawn again 178ebfc3 --max-spawn-count 5000 --wait --timeout 1m
+      hammerwork spawn again 178ebfc3 --handler frames --format json | jq -r .id
+    """
+    from hammerwork_cli.queries.job import listing, spawn_requests
+    from hammerwork_cli.queries.worker import requests
+
+    context: Context = ctx.obj
+    if timeout and not wait:
+        raise UsageError("--timeout is for --wait.")
+    limit = duration(timeout).total_seconds() if timeout is not None else None
+    given = {
+        "max_spawn_count": max_spawn_count,
+        "operation_id": operation_id,
+        "spawn_delay_ms": round(duration(spawn_delay).total_seconds() * 1000) if spawn_delay else None,
+        "batch_size": batch_size,
+    }
+    database = context.database(changes=True)
+    parent = listing.resolve(database, job)
+    config = _config(spawn_requests.stored_config(database, parent), given, spawn_config, inherit)
+    named = _name(handler)
+    made = spawn_requests.request(
+        database, parent, handler=named, config=config, by=context.operator[:LONGEST_NAME], now=context.now(database)
+    )
+    if not requests.has_taker(database, made):
+        context.note("No worker that would take it is alive: it stays until one begins.")
+    if wait:
+        made = requests.wait_for(database, made, limit)
+    _show(context, made, form)
+    _judge(made, wait=wait, timeout=timeout)
+
+
+def _name(handler: str | None) -> str | None:
+    if handler is not None and not 0 < len(handler) <= LONGEST_NAME:
+        raise UsageError(f"A handler's name has 1 to {LONGEST_NAME} characters.")
+    return handler
+
+
+def _config(
+    own: dict[str, Any] | None, given: dict[str, Any], spawn_config: str | None, inherit: str | None
+) -> SpawnConfig | None:
+    """The job's configuration with what options change of it; ``None`` where they change nothing."""
+    if spawn_config is None and inherit is None and all(value is None for value in given.values()):
+        return None
+    payload = json.dumps({} if own is None else {"_spawn_config": own})
+    changed = json.loads(read.payload_with(payload, given, spawn_config, inherit))
+    return SpawnConfig.parse(changed["_spawn_config"])
+
+
+def _show(context: Context, made: SpawnRequest, form: Format) -> None:
+    from hammerwork_cli.render.formats.text import first_line, plural
+    from hammerwork_cli.render.spawn import again as views
+
+    if made.state == "done":
+        context.note(f"It spawned {plural(made.children or 0, 'job')}.")
+    elif made.state == "failed":
+        context.note(f"The request failed. {first_line(made.error or '')}")
+    context.answer(views.request_record(made), form, lambda: [made.id])
+
+
+def _judge(made: SpawnRequest, *, wait: bool, timeout: str | None) -> None:
+    if wait and made.is_open:
+        raise TimedOutError(f"No worker has done it within {spoken(timeout)}; the request {made.id} stays.")
+    if made.state == "failed":
+        raise typer.Exit(ANSWER_IS_NO)

@@ -1,0 +1,134 @@
+"""``hammerwork spawn doctor``."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import (
+    ANSWER_IS_NO,
+    Format,
+    FormatOption,
+    QueueOption,
+    YesOption,
+    age,
+    before,
+)
+
+if TYPE_CHECKING:
+    from hammerwork_cli.models.doctor import Finding
+    from hammerwork_cli.queries.spawn.doctor import Doctor
+
+
+def doctor(
+    ctx: typer.Context,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what has one right end; asks first.")] = False,
+    yes: YesOption = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look, which is what happens without --fix.")] = False,
+    older_than: Annotated[
+        str | None,
+        typer.Option(
+            "--older-than",
+            metavar="DURATION",
+            help="Jobs Running for longer than this have lost their worker: 30m, 2h. There is no default, since "
+            "another program may be running them.",
+        ),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Notes too make the exit code 1.")] = False,
+    queue: QueueOption = None,
+    examples: Annotated[
+        int, typer.Option("-l", "--limit", min=1, max=1000, help="Jobs to name for each kind of damage.")
+    ] = 5,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """What is wrong with the jobs, and what would mend it. Changes nothing without --fix.
+
+    Exit code 0 when nothing is wrong (any more), 1 otherwise. What has happened and holds no job is a note, which
+    counts only with --strict: a job that ran early, one that never spawned, and what workers recorded of jobs that
+    another program has deleted since, which --fix removes. Archived jobs are left alone, and so is what a worker of
+    ours has that has not ended (`worker list`): when it is lost, another worker takes its jobs.
+
+    \b
+    Examples:
+      hammerwork spawn doctor
+      hammerwork spawn doctor --older-than 2h
+      hammerwork spawn doctor --older-than 2h --fix --yes
+      hammerwork spawn doctor --format json | jq '.[] | select(.severity == "damage") | {kind, jobs}'
+    """
+    from hammerwork_cli.queries.spawn.doctor import Doctor
+
+    context: Context = ctx.obj
+    length = age(older_than) if older_than is not None else None
+    database = context.database(changes=fix)
+    now = context.now(database)
+    lost_before = before(now, length) if length is not None else None
+    healer = Doctor(database, now=now, queue=queue, lost_before=lost_before, examples=examples)
+    found = healer.look()
+    if fix and not dry_run and any(finding.mendable for finding in found):
+        _consent(context, found, yes=yes, form=form)
+        found = healer.mend(found)
+        _show(context, found, form, remedy=None, strict=strict)
+    else:
+        _show(context, found, form, remedy=_fixing(older_than, queue), strict=strict)
+    _note_running(context, healer)
+    if any(finding.left and (strict or not finding.is_note) for finding in found):
+        raise typer.Exit(ANSWER_IS_NO)
+
+
+def _consent(context: Context, found: "Sequence[Finding]", *, yes: bool, form: Format) -> None:
+    from hammerwork_cli.render.spawn import doctor as doctor_views
+
+    if not yes:
+        for line in ("This would mend:", *doctor_views.plan_text(found)):
+            context.note(line)
+    plan = [doctor_views.finding_record(finding) for finding in found if finding.mendable]
+    context.confirm("Mend these?", yes=yes, form=form, plan=plan)
+
+
+def _fixing(older_than: str | None, queue: str | None) -> str:
+    """The command that mends what these options found."""
+    from shlex import quote
+
+    options = {"--older-than": older_than, "--queue": queue}
+    words = [word for option, value in options.items() if value is not None for word in (option, quote(value))]
+    return " ".join(["hammerwork spawn doctor", *words, "--fix"])
+
+
+def _show(context: Context, found: "Sequence[Finding]", form: Format, *, remedy: str | None, strict: bool) -> None:
+    """Shows what is wrong and the command against it; without one, what has been mended."""
+    from hammerwork_cli.render.formats.text import plural
+    from hammerwork_cli.render.spawn import doctor as doctor_views
+
+    if form != Format.TABLE:
+        context.data([doctor_views.finding_record(finding) for finding in found], form, doctor_views.FINDING_KEYS)
+        return
+    style: dict[str, Any] = {"width": context.width, "colour": context.colour}
+    if remedy is None:
+        context.text(doctor_views.mended_text(found, **style))
+    else:
+        context.text(doctor_views.findings_text(found, remedy, **style))
+    if any(finding.left for finding in found if not finding.is_note):
+        return
+    notes = sum(finding.left > 0 for finding in found)
+    if strict and notes:
+        context.note(f"Nothing is wrong, but --strict counts {plural(notes, 'note')} as well: exit code 1.")
+    else:
+        context.note("Nothing is wrong any more." if remedy is None else "Nothing is wrong.")
+
+
+def _note_running(context: Context, healer: "Doctor") -> None:
+    from hammerwork_cli.render.formats.text import instant, plural
+
+    jobs, since, returned = healer.running()
+    if jobs > returned and healer.lost_before is None:
+        are = "is" if jobs == 1 else "are"
+        context.note(
+            f"{plural(jobs, 'job')} {are} Running, the first since {instant(since)} UTC. If their workers are gone, "
+            "say how long a job may run: --older-than 2h"
+        )
+    if returned:
+        context.note(
+            f"{plural(returned, 'job')} {'belongs' if returned == 1 else 'belong'} to silent workers: "
+            "another worker takes them back by itself, once it has run for a lease (hammerwork worker list)."
+        )

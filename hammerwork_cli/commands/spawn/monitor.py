@@ -1,0 +1,148 @@
+"""``hammerwork spawn monitor`` and what ``spawn tree --watch`` shares with it."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import QueueOption, duration
+from hammerwork_cli.errors import TimedOutError, UsageError
+
+if TYPE_CHECKING:
+    from hammerwork_cli.cli.live import Ending, Pace
+    from hammerwork_cli.models.monitor import Activity
+    from hammerwork_cli.queries.spawn.monitor import ActivityWatch
+
+ANSWER_IS_NO = 1
+INTERRUPTED = 130
+SHORTEST_INTERVAL = 0.1
+LONGEST_INTERVAL = 24 * 3600.0
+
+
+class MonitorFormat(StrEnum):
+    """How looks are shown where they are not drawn."""
+
+    TEXT = "text"
+    JSONL = "jsonl"
+
+
+class Until(StrEnum):
+    """What ends it."""
+
+    DONE = "done"
+    FAILED = "failed"
+
+
+def monitor(
+    ctx: typer.Context,
+    interval: Annotated[
+        str, typer.Option("--interval", metavar="SECONDS", help="Between two looks: 5, 0.5, 2m.")
+    ] = "5",
+    queue: QueueOption = None,
+    count: Annotated[int | None, typer.Option("--count", min=1, help="End after so many looks.")] = None,
+    until: Annotated[
+        list[Until] | None,
+        typer.Option("--until", help="End when nothing is open (done: exit 0), or something fails (failed: exit 1)."),
+    ] = None,
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", metavar="DURATION", help="End after: 90s, 15m, 2h (exit 124).")
+    ] = None,
+    form: Annotated[
+        MonitorFormat | None,
+        typer.Option("--format", help="Lines instead of a picture: sentences, or JSON as in a pipe."),
+    ] = None,
+) -> None:
+    """What happens right now: rates, running operations, newest failures, workers.
+
+    An operation is a topmost one, with all jobs of its tree; of a tree that is too large only the children are counted.
+    On a terminal a picture that is drawn over; `q` or Ctrl-C ends it. In a pipe one JSON object for each look that
+    differs from the one before. A restart of the server is waited out. Exit code 0; with --until 0 when nothing is
+    open, 1 when something failed or --count came first, 130 when it was ended before; 124 when --timeout passed.
+
+    \b
+    Examples:
+      hammerwork spawn monitor
+      hammerwork spawn monitor --queue video_ingest --interval 1
+      hammerwork spawn monitor --until done --until failed --timeout 15m
+      hammerwork spawn monitor | jq -c 'select(.failed > 0) | .failures[]'
+    """
+    from hammerwork_cli.cli.live import Pace
+    from hammerwork_cli.queries.spawn.monitor import ActivityWatch
+
+    context: Context = ctx.obj
+    wanted = frozenset(until or ())
+    pace = Pace(seconds_between(interval), duration(timeout).total_seconds() if timeout is not None else None, count)
+    window = timedelta(seconds=pace.interval)
+    watch = ActivityWatch(context.database(), queue=queue, window=window, until_idle=Until.DONE in wanted)
+    _leave(_follow(context, watch, wanted, form, pace), wanted, timeout)
+
+
+def _follow(
+    context: Context, watch: "ActivityWatch", wanted: frozenset[Until], form: MonitorFormat | None, pace: "Pace"
+) -> "Ending":
+    from hammerwork_cli.cli.live import Ending, follow_in_lines, follow_on_screen
+    from hammerwork_cli.cli.screen import can_redraw
+    from hammerwork_cli.render.spawn import monitor as views
+    from hammerwork_cli.render.spawn import monitor_lines
+
+    def verdict(seen: "Activity") -> "Ending | None":
+        if Until.FAILED in wanted and seen.failed_since:
+            return Ending.FAILED
+        return Ending.REACHED if Until.DONE in wanted and seen.idle else None
+
+    def frame(width: int, height: int, note: str | None, *, ended: bool = False) -> views.Frame:
+        return views.Frame(width, height, context.colour, context.charset, pace.interval, note, keys=not ended)
+
+    def draw(seen: "Activity", width: int, height: int, note: str | None) -> Sequence[str]:
+        return views.picture(seen, frame(width, height, note))
+
+    def leave(seen: "Activity", width: int, height: int) -> Sequence[str]:
+        return views.picture(seen, frame(width, height, None, ended=True))
+
+    if form is None and can_redraw(context):
+        return follow_on_screen(context, watch, verdict, draw, leave, pace)
+    in_words = form == MonitorFormat.TEXT or (form is None and context.stdout.isatty())
+    changes = monitor_lines.Changes(monitor_lines.plain_lines if in_words else monitor_lines.record_lines)
+    return follow_in_lines(context, watch, verdict, changes.lines, pace)
+
+
+def _leave(ending: "Ending", wanted: frozenset[Until], timeout: str | None) -> None:
+    """The exit code, which must not say that something was reached which was not."""
+    from hammerwork_cli.cli.live import Ending
+
+    if ending == Ending.TIMEOUT:
+        raise TimedOutError(f"--timeout {timeout} has passed.")
+    if ending == Ending.FAILED:
+        raise typer.Exit(ANSWER_IS_NO)
+    if wanted and ending == Ending.QUIT:
+        raise typer.Exit(INTERRUPTED)
+    if wanted and ending == Ending.COUNTED:
+        raise typer.Exit(ANSWER_IS_NO)
+
+
+def refuse_without_watch(**given: str | None) -> None:
+    """Options that only ``--watch`` looks at.
+
+    Raises:
+        UsageError: one is given.
+    """
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(f"--{name} is for --watch.", hint="Add --watch.")
+
+
+def seconds_between(interval: str) -> float:
+    """Seconds between two looks.
+
+    Raises:
+        UsageError: it is no time, too short or too long.
+    """
+    seconds = duration(interval).total_seconds()
+    if seconds < SHORTEST_INTERVAL:
+        raise UsageError("--interval is too short: the database would do nothing else.", hint="Write 0.1 or more.")
+    if seconds > LONGEST_INTERVAL:
+        raise UsageError("--interval is too long.", hint="Write a day (1d) or less.")
+    return seconds

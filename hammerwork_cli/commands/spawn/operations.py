@@ -1,0 +1,119 @@
+"""``hammerwork spawn list``."""
+
+from datetime import timedelta
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import (
+    CursorOption,
+    Format,
+    FormatOption,
+    LimitOption,
+    QueueOption,
+    StatusOption,
+    before,
+    duration,
+    statuses,
+)
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.queries.spawn import operations as operations_queries
+from hammerwork_cli.render.spawn import records
+
+if TYPE_CHECKING:
+    pass
+
+
+def tables() -> ModuleType:
+    """``render.tables``, imported for people only: a script's start does without."""
+    from hammerwork_cli.render.spawn import operations as operations_views
+
+    return operations_views
+
+
+def list_(
+    ctx: typer.Context,
+    recent: Annotated[bool, typer.Option("--recent", help="Only parents created in the last hour.")] = False,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="DURATION", help="Only parents created since: 90s, 15m, 2h, 7d.")
+    ] = None,
+    limit: LimitOption = 20,
+    cursor: CursorOption = None,
+    queue: QueueOption = None,
+    status: StatusOption = None,
+    operation: Annotated[
+        str | None,
+        typer.Option("--operation", metavar="ID", help="Only this operation id, or id of a worker's record."),
+    ] = None,
+    detailed: Annotated[
+        bool, typer.Option("--detailed", help="Also handler, limit, inheritance, success rate, wall time.")
+    ] = False,
+    failed: Annotated[
+        bool,
+        typer.Option("--failed", help="Only with a failure at or anywhere below them, the newest failure first."),
+    ] = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Parents that spawned children, newest first, with their children counted.
+
+    A parent that ended without a child is listed with 0 children, and with the error where it completed although
+    it could not spawn; one that has yet to spawn is in `spawn pending`. Only children are counted, and --status is
+    the parent's own: with --failed also what failed on the levels below them, found from the newest failed jobs upward.
+    The next page begins at --cursor with the parent_id of the last one.
+
+    \b
+    Examples:
+      hammerwork spawn list --recent
+      hammerwork spawn list --failed --queue video_ingest
+      hammerwork spawn list --queue video_ingest --status failed,dead --detailed
+      hammerwork spawn list --since 7d --format json | jq '.[] | select(.children.failed > 0)'
+    """
+    context: Context = ctx.obj
+    if recent and since is not None:
+        raise UsageError("--recent is the last hour, and --since says another time.", hint="Give one of them.")
+    window = duration(since) if since is not None else timedelta(hours=1) if recent else None
+    wanted: dict[str, Any] = {
+        "limit": limit,
+        "cursor": cursor,
+        "queue": queue,
+        "statuses": statuses(status),
+        "since": None if window is None else before(context.now(), window),
+        "operation": operation,
+    }
+    if failed:
+        _list_failed(context, form, detailed=detailed, **wanted)
+        return
+    found, following = operations_queries.page(context.database(), **wanted)
+    context.show(
+        found,
+        form,
+        columns=lambda: tables().OPERATIONS_DETAILED if detailed else tables().OPERATIONS,
+        record=records.operation_record,
+        keys=records.OPERATION_KEYS,
+        empty="No parent that spawned matches. Jobs that will spawn are in: hammerwork spawn pending",
+    )
+    _note_following(context, following)
+
+
+def _note_following(context: Context, cursor: str | None) -> None:
+    if cursor:
+        context.note(f"There are more: --cursor {cursor}")
+
+
+def _list_failed(context: Context, form: Format, *, detailed: bool, **wanted: Any) -> None:
+    from hammerwork_cli.queries.spawn import failed as failed_queries
+
+    found = failed_queries.operations(context.database(), **wanted)
+    context.show(
+        found.operations,
+        form,
+        columns=lambda: tables().FAILED_OPERATIONS_DETAILED if detailed else tables().FAILED_OPERATIONS,
+        record=records.failed_record,
+        keys=records.FAILED_KEYS,
+        empty="No operation that matches has failed, or has a failure below it.",
+    )
+    _note_following(context, found.cursor)
+    if found.more:
+        context.note(f"There may be more: only the newest {failed_queries.MOST_FAILED:,} failed jobs are looked at.")

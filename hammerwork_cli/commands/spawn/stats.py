@@ -1,0 +1,88 @@
+"""``hammerwork spawn stats`` and ``pending``."""
+
+from datetime import timedelta
+from math import isfinite
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import (
+    Format,
+    FormatOption,
+    LimitOption,
+    QueueOption,
+)
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.queries.spawn import operations as operations_queries
+from hammerwork_cli.render.spawn import records
+
+if TYPE_CHECKING:
+    pass
+from hammerwork_cli.commands.spawn.operations import tables
+
+
+def stats(
+    ctx: typer.Context,
+    hours: Annotated[
+        float, typer.Option("--hours", min=0.01, max=1_000_000, help="Parents created in the last so many hours.")
+    ] = 24,
+    queue: QueueOption = None,
+    detailed: Annotated[bool, typer.Option("--detailed", help="Also by queue, by handler, and the slowest.")] = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Figures of what was spawned: operations, children, success rate, depth, run times.
+
+    \b
+    Examples:
+      hammerwork spawn stats
+      hammerwork spawn stats --hours 168 --queue video_ingest --detailed
+      hammerwork spawn stats --format json | jq .success_rate
+    """
+    if not isfinite(hours):
+        raise UsageError("--hours must be a number.", hint="For example --hours 24.")
+    context: Context = ctx.obj
+    now = context.now()
+    figures = operations_queries.stats(
+        context.database(),
+        since=now - timedelta(hours=hours),
+        recent=now - timedelta(hours=1),
+        queue=queue,
+        detailed=detailed,
+    )
+    context.answer(
+        records.stats_record(figures),
+        form,
+        lambda: tables().stats_text(figures, terminal=context.is_terminal, width=context.width, colour=context.colour),
+    )
+
+
+def pending(
+    ctx: typer.Context,
+    queue: QueueOption = None,
+    show_config: Annotated[bool, typer.Option("--show-config", help="Also the spawn configuration.")] = False,
+    limit: LimitOption = 50,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Jobs that will spawn and have not yet, that completed and never did, and jobs that wait for others.
+
+    A job for which `spawn again` was accepted is listed until a worker has spawned for it.
+
+    \b
+    Examples:
+      hammerwork spawn pending
+      hammerwork spawn pending --queue video_ingest --show-config
+      hammerwork spawn pending --format json | jq '.[] | select(.reason == "stuck")'
+    """
+    context: Context = ctx.obj
+    found = operations_queries.pending(context.database(), limit=limit, queue=queue)
+    context.show(
+        found,
+        form,
+        columns=lambda: tables().PENDING_WITH_CONFIG if show_config else tables().PENDING,
+        record=records.pending_record,
+        keys=records.PENDING_KEYS,
+        empty="Nothing is about to spawn, and nothing waits.",
+    )
+    if form == Format.TABLE and any(row.reason == "stuck" for row in found):
+        context.note("What is stuck never runs by itself. What would mend it says: hammerwork spawn doctor")

@@ -1,0 +1,151 @@
+"""``hammerwork spawn tree`` and ``lineage``."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import (
+    Format,
+    FormatOption,
+    JobArgument,
+    StatusOption,
+    statuses,
+)
+from hammerwork_cli.commands.spawn import monitor
+from hammerwork_cli.render.tree import lineage as lineage_views
+from hammerwork_cli.render.tree.picture import Charset, Limits, TreeFormat, picture
+
+if TYPE_CHECKING:
+    from hammerwork_cli.database import Database
+    from hammerwork_cli.models import SpawnTree
+    from hammerwork_cli.models.why import Marks
+from hammerwork_cli.commands.spawn.operations import tables
+
+DepthOption = Annotated[int | None, typer.Option("--depth", min=0, max=100_000, help="Levels below the top.")]
+
+
+def tree(
+    ctx: typer.Context,
+    job: JobArgument,
+    form: Annotated[
+        TreeFormat, typer.Option("--format", help="text for people; json, jsonl and dot are complete; mermaid folds.")
+    ] = TreeFormat.TEXT,
+    depth: DepthOption = None,
+    max_children: Annotated[
+        int | None, typer.Option("--max-children", min=1, help="Children drawn for each parent (text: 20).")
+    ] = None,
+    max_nodes: Annotated[int | None, typer.Option("--max-nodes", min=1, help="Jobs drawn (text: 500).")] = None,
+    full: Annotated[bool, typer.Option("--full", help="No limits.")] = False,
+    children_only: Annotated[bool, typer.Option("--children-only", help="Only the part below JOB.")] = False,
+    status: StatusOption = None,
+    charset: Annotated[Charset | None, typer.Option("--charset", help="Characters to draw with.")] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Draw it again and again until all has finished, or q is pressed.")
+    ] = False,
+    interval: Annotated[
+        str | None, typer.Option("--interval", metavar="SECONDS", help="Between two looks of --watch: 5, 0.5 (1).")
+    ] = None,
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", metavar="DURATION", help="End --watch after: 90s, 15m, 2h (exit 124).")
+    ] = None,
+) -> None:
+    """The whole tree that a job belongs to, failures first.
+
+    Text shows 10 levels, 20 children a parent and 500 jobs unless told otherwise; what is cut is counted, and on a
+    terminal lines end at its edge. A job that waits although all it depends on has ended is stuck: `spawn why`. With
+    --watch a pipe gets a document for each change, as JSON on one line, or as JSONL the jobs that changed; exit
+    code 1 when it has finished and jobs failed.
+
+    \b
+    Examples:
+      hammerwork spawn tree 178ebfc3
+      hammerwork spawn tree 178ebfc3 --status failed,dead
+      hammerwork spawn tree 178ebfc3 --watch --interval 2
+      hammerwork spawn tree 178ebfc3 --format json | jq '.nodes[] | select(.status == "Dead")'
+      hammerwork spawn tree 178ebfc3 --format mermaid > diagram.mmd
+    """
+    from hammerwork_cli.queries.graph import tree as tree_queries
+    from hammerwork_cli.queries.job import listing
+
+    context: Context = ctx.obj
+    wanted = statuses(status)
+    limits = Limits.of(form, depth, max_children, max_nodes, full=full)
+    if watch:
+        from hammerwork_cli.commands.spawn.tree_watch import watch_tree
+        from hammerwork_cli.render.tree.screen import Style
+
+        style = Style(limits, wanted, charset or context.charset, context.colour)
+        watch_tree(context, job, form, style, whole=not children_only, interval=interval or "1", timeout=timeout)
+        return
+    monitor.refuse_without_watch(interval=interval, timeout=timeout)
+    database = context.database()
+    found = tree_queries.tree(
+        database,
+        listing.resolve(database, job),
+        whole=not children_only,
+        depth=limits.depth,
+        max_jobs=limits.max_jobs,
+    )
+    now = context.now()
+    shown = picture(
+        found,
+        form,
+        limits,
+        statuses=wanted,
+        charset=charset or context.charset,
+        width=context.width,
+        colour=context.colour,
+        now=now,
+        marks=_marks(database, found, now) if form == TreeFormat.TEXT else None,
+    )
+    context.write(shown.parts)
+    for note in shown.notes:
+        context.note(note)
+
+
+def _marks(database: "Database", tree: "SpawnTree", now: datetime) -> "Marks":
+    from hammerwork_cli.queries.spawn.annotations import marks
+
+    return marks(database, tree, now)
+
+
+def lineage(
+    ctx: typer.Context,
+    job: JobArgument,
+    ancestors: Annotated[bool, typer.Option("--ancestors", help="Only where it comes from.")] = False,
+    descendants: Annotated[bool, typer.Option("--descendants", help="Only what came from it.")] = False,
+    depth: Annotated[int, typer.Option("--depth", min=1, max=100_000, help="Levels up and down.")] = 10,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Where a job comes from, up to every root, and what came from it.
+
+    \b
+    Examples:
+      hammerwork spawn lineage 1c22a0f1
+      hammerwork spawn lineage 1c22a0f1 --ancestors --depth 100
+      hammerwork spawn lineage 1c22a0f1 --format json | jq '.ancestors[].id'
+    """
+    from hammerwork_cli.queries.graph import tree as tree_queries
+    from hammerwork_cli.queries.job import listing
+
+    context: Context = ctx.obj
+    database = context.database()
+    both = ancestors == descendants
+    found = tree_queries.lineage(
+        database,
+        listing.resolve(database, job),
+        ancestors=ancestors or both,
+        descendants=descendants or both,
+        depth=depth,
+        max_jobs=Limits.of(TreeFormat.TEXT, depth, None, None, full=False).max_jobs if form == Format.TABLE else None,
+    )
+    if form in {Format.TABLE, Format.JSON}:
+        context.answer(
+            lineage_views.lineage_record(found),
+            form,
+            lambda: tables().lineage_text(found, charset=context.charset, width=context.width, colour=context.colour),
+        )
+    else:
+        context.data(lineage_views.lineage_rows(found), form, lineage_views.LINEAGE_KEYS)

@@ -1,0 +1,110 @@
+"""``hammerwork spawn wait``."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import (
+    ANSWER_IS_NO,
+    SHORTEST_INTERVAL,
+    Format,
+    FormatOption,
+    JobArgument,
+    duration,
+    spoken,
+)
+from hammerwork_cli.errors import HammerworkError, TimedOutError, UsageError
+
+if TYPE_CHECKING:
+    from hammerwork_cli.models import Counts
+    from hammerwork_cli.models.why import Hold
+
+
+def wait(
+    ctx: typer.Context,
+    job: JobArgument,
+    timeout: Annotated[
+        str | None,
+        typer.Option(
+            "--timeout", metavar="DURATION", help="Give up after: 90 (seconds), 15m; 0 looks once. Default: never."
+        ),
+    ] = None,
+    interval: Annotated[
+        str, typer.Option("--interval", metavar="DURATION", help="Between two looks: 500ms, 5s.")
+    ] = "1s",
+    children_only: Annotated[
+        bool, typer.Option("--children-only", help="Only JOB and what is below it, not its whole tree.")
+    ] = False,
+    fail_stuck: Annotated[
+        bool, typer.Option("--fail-stuck", help="Stop when only jobs are left that can never run.")
+    ] = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Waits until the whole tree that a job belongs to has finished, with all that is spawned meanwhile.
+
+    Exit code 0 when all jobs completed, 1 when some failed (or are stuck, with --fail-stuck), 124 when --timeout
+    passed. A look asks for few jobs, however large the tree is. A restart of the server is waited out.
+
+    \b
+    Examples:
+      hammerwork spawn wait 178ebfc3
+      hammerwork spawn wait 178ebfc3 --timeout 15m && ./publish.sh
+      hammerwork spawn wait 178ebfc3 --timeout 0 --quiet || echo "not yet, or failed"
+      hammerwork spawn wait 178ebfc3 --timeout 1h --format json | jq .counts
+    """
+    from hammerwork_cli.models.wait import WaitOutcome
+    from hammerwork_cli.queries.job import listing
+    from hammerwork_cli.queries.spawn import wait as wait_queries
+    from hammerwork_cli.render.spawn import wait as wait_views
+
+    context: Context = ctx.obj
+    database = context.database()
+    waiter = wait_queries.Waiter(
+        context.database,
+        _Notes(context),
+        interval=_seconds_between(interval),
+        timeout=duration(timeout).total_seconds() if timeout is not None else None,
+        fail_stuck=fail_stuck,
+    )
+    result = waiter.wait(database, listing.resolve(database, job), whole=not children_only, now=context.now())
+    context.answer(
+        wait_views.wait_record(result),
+        form,
+        lambda: wait_views.wait_text(result, width=context.width, colour=context.colour),
+    )
+    if result.outcome == WaitOutcome.TIMEOUT:
+        raise TimedOutError(f"The tree has not finished within {spoken(timeout)}: {wait_views.open_text(result)}.")
+    if result.outcome != WaitOutcome.COMPLETED:
+        raise typer.Exit(ANSWER_IS_NO)
+
+
+def _seconds_between(interval: str) -> float:
+    seconds = duration(interval).total_seconds()
+    if seconds < SHORTEST_INTERVAL:
+        raise UsageError("--interval is too short: the database would do nothing else.", hint="Write 0.1s or more.")
+    return seconds
+
+
+class _Notes:
+    """Says on stderr what happens while waiting."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def reading(self, counts: "Counts") -> None:
+        from hammerwork_cli.render.formats.text import plural, statuses
+
+        self._context.note(f"Waiting for {plural(counts.total, 'job')}: {statuses(counts)}")
+
+    def stuck(self, held: "list[Hold]") -> None:
+        from hammerwork_cli.render.spawn import wait as wait_views
+
+        for line in wait_views.stuck_text(held):
+            self._context.note(line)
+
+    def lost(self, error: HammerworkError) -> None:
+        self._context.note(f"{error.message} Trying again for a minute.")
+
+    def back(self) -> None:
+        self._context.note("The server answers again.")

@@ -1,0 +1,52 @@
+"""``hammerwork spawn why``."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import (
+    ANSWER_IS_NO,
+    Format,
+    FormatOption,
+    JobArgument,
+)
+
+if TYPE_CHECKING:
+    pass
+
+
+def why(
+    ctx: typer.Context,
+    job: JobArgument,
+    limit: Annotated[int, typer.Option("-l", "--limit", min=1, max=10_000, help="Jobs to name for each error.")] = 3,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Why a job, or what is below it, failed or waits: the deepest failures by error, and the way to each.
+
+    Looks upward too: for what made the job fail, or what holds it. Of what waits for no other job it says whether it is
+    not due, between two attempts, without a worker, in a paused queue, or Running for more than an hour with no living
+    worker known to have it. Exit code 1 when a failure was found, else 0.
+
+    \b
+    Examples:
+      hammerwork spawn why 178ebfc3
+      hammerwork spawn why 178ebfc3 --limit 20
+      hammerwork spawn why 178ebfc3 --format json | jq -r '.next[]'
+    """
+    from hammerwork_cli.queries.job import listing
+    from hammerwork_cli.queries.spawn import why as why_queries
+    from hammerwork_cli.render.spawn import why as why_views
+
+    context: Context = ctx.obj
+    database = context.database()
+    now = context.now()
+    found = why_queries.diagnose(database, listing.resolve(database, job), limit=limit, now=now)
+    style: dict[str, Any] = {"charset": context.charset, "width": context.width, "colour": context.colour, "now": now}
+    context.answer(
+        why_views.diagnosis_record(found, limit, now),
+        form,
+        lambda: why_views.diagnosis_text(found, limit, **style),
+    )
+    if found.failed:
+        raise typer.Exit(ANSWER_IS_NO)

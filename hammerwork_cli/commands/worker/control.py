@@ -1,0 +1,226 @@
+"""``hammerwork worker``: runs jobs, and sees and steers the workers of a database from anywhere."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.options import (
+    Format,
+    FormatOption,
+    LimitOption,
+    QueueOption,
+    YesOption,
+    before,
+    duration,
+    spoken,
+)
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import AnswerIsNoError, TimedOutError, UsageError
+from hammerwork_cli.models import Worker
+from hammerwork_cli.queries.worker import registry
+from hammerwork_cli.render import worker as views
+from hammerwork_cli.render.formats.text import plural, visible
+from hammerwork_cli.render.worker import AskedWorker, WorkerStatus
+
+WorkersArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[WORKER]...", help="Names, or 4 or more hex digits of the beginning of ids."),
+]
+STATUS = (
+    "What still runs: hammerwork worker status. On its host a second SIGTERM ends a worker at once, kill -9 in any "
+    "case; worker start --grace 5m bounds how long it may take, and --isolation process lets timeouts end handlers."
+)
+
+NamedOption = Annotated[list[str] | None, typer.Option("--worker-id", hidden=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Whom to ask, and whether to wait for it."""
+
+    worker: WorkersArgument = None
+    every: Annotated[bool, typer.Option("--all", help="All that are alive; needs consent.")] = False
+    wait: Annotated[bool, typer.Option("--wait", help="Until they have done it.")] = False
+    timeout: Annotated[
+        str | None,
+        typer.Option("--timeout", metavar="DURATION", help="With --wait: give up after 90s, 15m. Default: never."),
+    ] = None
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which would be asked.")] = False
+    yes: YesOption = False
+    named: NamedOption = None
+    form: FormatOption = Format.TABLE
+
+    def workers(self, database: Database) -> list[Worker]:
+        """Whom to ask.
+
+        Raises:
+            UsageError: nobody was named, or somebody besides --all.
+        """
+        named = _named(database, self.worker, self.named)
+        if self.every and named:
+            raise UsageError("Name workers, or say --all, not both.")
+        if not self.every and not named:
+            raise UsageError("No worker was named.", hint="Workers are shown by: hammerwork worker list")
+        if self.timeout and not self.wait:
+            raise UsageError("--timeout is for --wait.")
+        return named or [worker for worker in registry.listed(database, alive=True) if worker.is_alive]
+
+    def silent(self, database: Database) -> list[Worker]:
+        """Those of all who have not ended that would not hear it, as the server's clock has it."""
+        return [worker for worker in registry.listed(database, alive=True) if self.every and not worker.is_alive]
+
+
+def _named(database: Database, worker: list[str] | None, named: list[str] | None) -> list[Worker]:
+    words = dict.fromkeys([*(worker or ()), *(named or ())])
+    return list({found.id: found for found in (registry.resolve(database, word) for word in words)}.values())
+
+
+def list_(
+    ctx: typer.Context,
+    queue: QueueOption = None,
+    since: Annotated[
+        str, typer.Option("--since", metavar="DURATION", help="Of those that ended, only since: 90s, 15m, 2h, 7d.")
+    ] = "1h",
+    every: Annotated[bool, typer.Option("--all", help="Also all that ended longer ago, or fell silent.")] = False,
+    limit: LimitOption = 100,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Workers that are alive or ended lately, newest first, whichever machine they run on.
+
+    A worker is lost when another one took it for lost, and its jobs with it. One whose last heartbeat is older than its
+    lease is silent until then: nobody judges while the server takes no writes, or while no other worker runs. One that
+    has been silent for more than a day is shown with --all only. One that has ended is forgotten after 7 days.
+
+    \b
+    Examples:
+      hammerwork worker list
+      hammerwork worker list --queue mail --since 7d
+      hammerwork worker list --format json | jq '.[] | select(.state == "lost" or .state == "silent")'
+    """
+    context: Context = ctx.obj
+    database = context.database()
+    now = database.now()
+    found = registry.listed(database, since=None if every else before(now, duration(since)), now=now)
+    context.show(
+        [worker for worker in found if queue is None or queue in worker.queue_names][:limit],
+        form,
+        columns=views.WORKERS,
+        record=views.worker_record,
+        keys=views.WORKER_KEYS,
+        empty="No worker is alive or ended lately. Begin one: hammerwork worker start --handlers my_app:app",
+    )
+
+
+def status(
+    ctx: typer.Context, worker: WorkersArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
+) -> None:
+    """What workers are doing: memory, jobs done, rate, and what runs for how long. Without WORKER: all alive ones.
+
+    Memory is what the worker's process and, with --isolation process, those of its handlers hold; only Linux tells.
+
+    \b
+    Examples:
+      hammerwork worker status
+      hammerwork worker status web-1-4242
+      hammerwork worker status --format json | jq '.[].jobs[] | select(.running_seconds > 60)'
+    """
+    context: Context = ctx.obj
+    database = context.database()
+    found = _named(database, worker, named) or registry.listed(database, alive=True)
+    now = database.now()
+    with_jobs = (registry.with_jobs(database, one) for one in found)
+    shown = [WorkerStatus(one, tuple(jobs), now) for one, jobs in with_jobs]
+    if form is not Format.TABLE:
+        context.data([views.status_record(one) for one in shown], form, views.STATUS_KEYS)
+        return
+    for one in shown:
+        context.lines(views.status_text(one, colour=context.colour))
+    if not shown:
+        context.note("No worker is alive. Begin one: hammerwork worker start --handlers my_app:app")
+
+
+@spread
+def stop(ctx: typer.Context, asking: Asking) -> None:
+    """Asks workers to end what runs, give the rest back, and end. They hear it within seconds, on any machine.
+
+    A handler that never returns keeps its worker. A second SIGTERM on its host ends the worker at once, kill -9 in any
+    case; others take its jobs. `worker start --grace` bounds the time. Exit code 124 when --timeout passed.
+
+    \b
+    Examples:
+      hammerwork worker stop web-1-4242
+      hammerwork worker stop web-1-4242 --wait --timeout 5m
+      hammerwork worker stop --all --yes
+    """
+    _ask(ctx.obj, "stop", asking)
+
+
+@spread
+def restart(ctx: typer.Context, asking: Asking) -> None:
+    """Asks workers to end what runs and to begin again with the code that is there now, in the same process.
+
+    Only what `worker start` runs can begin again; a worker in a Python program of your own ends, and its program is
+    told. Exit code 124 when --timeout passed, 1 when --wait saw one end and no other in its place for a minute.
+
+    \b
+    Examples:
+      hammerwork worker restart web-1-4242
+      hammerwork worker restart --all --yes --wait --timeout 5m
+    """
+    _ask(ctx.obj, "restart", asking)
+
+
+def _ask(context: Context, request: str, asking: Asking) -> None:
+    database = context.database(changes=True)
+    found = [registry.with_jobs(database, one)[0] for one in asking.workers(database)]
+    silent = asking.silent(database)
+    asked = [AskedWorker(worker, request, asking.dry_run) for worker in found]
+    if found and not asking.dry_run:
+        if asking.every:
+            _agree(context, request, found, asking)
+        for worker in found:
+            registry.ask(database, worker, request, context.operator)
+        if asking.wait:
+            asked = _waited(context, database, asked, asking.timeout)
+    if asking.form is Format.TABLE:
+        context.lines(map(views.asked_text, asked))
+    else:
+        context.data([views.asked_record(one) for one in asked], asking.form, views.ASKED_KEYS)
+    if not found:
+        context.note("No worker is alive.")
+    if silent:
+        were = "was" if len(silent) == 1 else "were"
+        context.note(
+            f"{plural(len(silent), 'silent worker')} {were} not asked. After an outage, or when the "
+            "server's clock was set, heartbeats come back within seconds: hammerwork worker list"
+        )
+    late = [one for one in asked if one.now is None]
+    if asking.wait and late and not asking.dry_run:
+        raise TimedOutError(
+            f"{plural(len(late), 'worker')} did not {request} within {spoken(asking.timeout)}.", hint=STATUS
+        )
+    unreplaced = [one for one in asked if one.unreplaced]
+    if unreplaced:
+        raise AnswerIsNoError(
+            f"{plural(len(unreplaced), 'worker')} ended, and nobody took the place.",
+            hint="Begin one: hammerwork worker start --handlers my_app:app",
+        )
+
+
+def _agree(context: Context, request: str, found: list[Worker], asking: Asking) -> None:
+    names = [visible(worker.name) for worker in found]
+    context.note(f"{request.capitalize()}: {', '.join(names)}")
+    context.confirm(
+        f"{request.capitalize()} {plural(len(names), 'worker')}?", yes=asking.yes, form=asking.form, plan=names
+    )
+
+
+def _waited(context: Context, database: Database, asked: list[AskedWorker], timeout: str | None) -> list[AskedWorker]:
+    context.note(f"Waiting for {plural(len(asked), 'worker')}.")
+    limit = duration(timeout).total_seconds() if timeout is not None else None
+    successors = asked[0].request == "restart"
+    done = registry.wait_for(database, [one.worker for one in asked], successors=successors, timeout=limit)
+    return [replace(one, now=done.get(one.worker.id)) for one in asked]

@@ -1,0 +1,252 @@
+"""``hammerwork worker start``: runs an application's handlers until it is stopped."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import Format, FormatOption, duration
+from hammerwork_cli.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from hammerwork_cli.runtime.worker.worker import Worker, WorkerReport
+
+
+class LogFormat(StrEnum):
+    """How a worker's log is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """What a worker's log leaves out."""
+
+    TRACE = "trace"
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+
+
+class Isolation(StrEnum):
+    """Where handlers run."""
+
+    THREAD = "thread"
+    PROCESS = "process"
+
+
+def start(
+    ctx: typer.Context,
+    handlers: Annotated[
+        str, typer.Option("--handlers", metavar="MODULE:ATTRIBUTE", help="What jobs do and spawn; see above.")
+    ],
+    queue: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-q", "--queue", metavar="QUEUE", help="Serve this one (several). [default: those of the handlers]"
+        ),
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option("-c", "--concurrency", min=1, max=10_000, help="Jobs at once. [default: 4]")
+    ] = None,
+    pool_size: Annotated[
+        int | None,
+        typer.Option(
+            "--pool-size",
+            min=1,
+            max=100,
+            help="Most connections for what runs write. Default: the setting connection_pool_size.",
+        ),
+    ] = None,
+    poll_interval: Annotated[
+        str | None,
+        typer.Option("--poll-interval", metavar="DURATION", help="Between looks at empty queues. [default: 1s]"),
+    ] = None,
+    lease: Annotated[
+        str | None,
+        typer.Option(
+            "--lease", metavar="DURATION", help="After so long without a heartbeat others take its jobs. [default: 30s]"
+        ),
+    ] = None,
+    max_jobs: Annotated[int | None, typer.Option("--max-jobs", min=1, help="End after so many jobs.")] = None,
+    drain: Annotated[
+        bool, typer.Option("--drain", help="End when the queues have nothing to do within a minute.")
+    ] = False,
+    isolation: Annotated[
+        Isolation | None,
+        typer.Option("--isolation", help="process: handlers run in processes that can be killed. [default: thread]"),
+    ] = None,
+    weighted: Annotated[
+        bool | None,
+        typer.Option("--weighted/--strict-priority", help="By weight, so that no priority starves, or strictly."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="For people. [default: host and process]")
+    ] = None,
+    log_format: Annotated[LogFormat, typer.Option("--log-format", help="Of the log on stderr.")] = LogFormat.TEXT,
+    log_level: Annotated[
+        LogLevel | None, typer.Option("--log-level", help="From which on to log. Default: the setting log_level.")
+    ] = None,
+    grace: Annotated[
+        str | None,
+        typer.Option("--grace", metavar="DURATION", help="What runs has so long to end in. [default: for ever]"),
+    ] = None,
+    app_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--app-dir",
+            metavar="FOLDER",
+            file_okay=False,
+            exists=True,
+            help="Where MODULE is. [default: current folder]",
+        ),
+    ] = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Runs jobs with an application's handlers, until Ctrl-C or SIGTERM, `worker stop`, --drain or --max-jobs.
+
+    MODULE is one of the installed packages, or lies in the current folder; ATTRIBUTE is a Handlers, a Worker, or a
+    function that returns one. A first Ctrl-C, SIGTERM or SIGHUP lets what runs end, for --grace at most, and gives
+    the rest back; a second one, or SIGQUIT, gives everything back with its attempts (but for what may be tried once
+    only) and ends now: exit code 130, or 128 and the signal's number. `worker restart` makes it begin again in the
+    same process with the same arguments: new code is read. Only the report is on stdout; what handlers print goes to
+    stderr, where the log is.
+
+    \b
+    Examples:
+      hammerwork worker start --handlers my_app:app
+      hammerwork worker start --handlers my_app:app --queue mail --queue report --concurrency 16
+      hammerwork worker start --handlers my_app:app --drain --format json | jq .failed
+      hammerwork worker start --handlers my_app:app --log-format json --log-level warn
+    """
+    from hammerwork_cli.runtime.host import logs
+    from hammerwork_cli.runtime.host.loading import OWN_VARIABLES, load
+
+    context: Context = ctx.obj
+    _import_before_the_application(context)
+    folder, secrets = Path.cwd(), {name: os.environ.pop(name) for name in OWN_VARIABLES if name in os.environ}
+    given = {
+        "queues": tuple(queue or ()),
+        "concurrency": concurrency,
+        "pool_size": pool_size,
+        "poll_interval": _seconds("--poll-interval", poll_interval),
+        "lease": _seconds("--lease", lease),
+        "grace": _seconds("--grace", grace),
+        "max_jobs": max_jobs,
+        "drain": drain,
+        "weighted": weighted,
+        "name": name,
+        "isolation": str(isolation) if isolation else None,
+    }
+    as_json = log_format is LogFormat.JSON
+    level = context.settings.get("log_level", log_level or ("error" if context.options.get("quiet") else None)).value
+    with _report_alone(context, as_json=as_json):
+        loaded = load(handlers, app_dir)
+        logs.configure(level, as_json=as_json, stream=context.stderr)
+        worker = _worker(context, loaded, {option: value for option, value in given.items() if value})
+        worker.named = handlers
+        report = worker.run()
+        _tell(context, report, form, quiet=as_json)
+    if report.restart:
+        _begin_again(context, folder, secrets)
+    if report.signal:
+        raise typer.Exit(128 + report.signal)
+
+
+@contextmanager
+def _report_alone(context: Context, *, as_json: bool) -> Iterator[None]:
+    """Gives stdout to the report alone, and everything else stderr, which does nobody harm when it is not read."""
+    from hammerwork_cli.runtime.host import logs, streams
+
+    try:
+        out, err = context.stdout.fileno(), context.stderr.fileno()
+    except OSError:
+        yield  # text in memory
+        return
+    raw = streams.Tolerant(err, logs.dropped_note(as_json=as_json), behind=True)
+    context.stdout = os.fdopen(os.dup(out), "w", encoding=context.stdout.encoding, errors="backslashreplace")
+    os.dup2(err, 1)
+    sys.stdout = sys.stderr = context.stderr = streams.text(raw)
+    try:
+        yield
+    finally:
+        context.stderr.flush()
+        raw.settle()
+
+
+def _import_before_the_application(context: Context) -> None:
+    """What is used of this package: its optional imports must find nothing in the application's folder."""
+    from hammerwork_cli.database import DatabaseUrl, driver
+    from hammerwork_cli.runtime.worker import worker
+
+    del worker
+    url = context.settings.get("database_url", context.options.get("database_url")).value
+    if url is not None:
+        with suppress(ConfigError):  # the worker that is loaded may have another one
+            driver(DatabaseUrl.parse(url))
+
+
+def _seconds(option: str, text: str | None) -> float | None:
+    if text is None:
+        return None
+    seconds = duration(text).total_seconds()
+    if seconds <= 0:
+        raise UsageError(f"{option} is more than 0 seconds.", hint="Write 0.5, 1s or 2m.")
+    return seconds
+
+
+def _worker(context: Context, loaded: Any, given: dict[str, Any]) -> "Worker":
+    """The worker that a module has, or one for its handlers; what options say counts more than what it says."""
+    from hammerwork_cli.runtime.worker.worker import Worker
+
+    pool = context.settings.get("connection_pool_size")
+    if isinstance(loaded, Worker):
+        if "database_url" in context.options:
+            loaded.url = _url(context)
+        for option, value in given.items():
+            setattr(loaded, option, value)
+        return loaded
+    worker = Worker(_url(context), loaded, **{"pool_size": pool.value, **given})
+    for queue in worker.queues:
+        if queue not in loaded.queues and queue not in loaded.handler_names:
+            context.note(f"No handler is registered for the queue {queue!r}: only jobs that name a spawn handler run.")
+    return worker
+
+
+def _url(context: Context) -> Any:
+    # What is wrong with the database is said by the command, as for every other one.
+    url = context.database().url
+    context.close()
+    return url
+
+
+def _tell(context: Context, report: "WorkerReport", form: Format, *, quiet: bool) -> None:
+    from hammerwork_cli.render import worker as views
+
+    facts = asdict(report)
+    del facts["signal"]  # the exit code says it
+    if not quiet:
+        context.note(views.report_text(**facts))
+    try:
+        context.answer(views.report_record(**facts), form, list)
+        context.stdout.flush()
+    except OSError:
+        if not report.restart:  # nobody reads it, and the next one has work to do
+            raise
+
+
+def _begin_again(context: Context, folder: Path, secrets: dict[str, str]) -> None:
+    """Becomes the same command anew: the process stays, whatever its supervisor is."""
+    context.close()
+    os.dup2(context.stdout.fileno(), 1)
+    os.chdir(folder)
+    os.environ.update(secrets)
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  what was typed, once more

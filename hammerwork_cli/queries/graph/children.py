@@ -1,0 +1,144 @@
+"""The children of one job, a page at a time: failures first, then what runs, then the oldest."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import FAILURES, Counts, JobGroup, JobStatus, TreeNode, moment, status_of
+from hammerwork_cli.models.values import FAILED_SPELLINGS, RUNNING_SPELLINGS
+from hammerwork_cli.queries.graph.relatives import Kinship, packed_config
+
+CURSOR_PATTERN = "([012])/(-?[0-9]{1,16})/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+"""How urgent the last child seen is, its creation in microseconds since 1970, and its id."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+_CREATED_AT = 1 + TreeNode._fields.index("created_at")
+_CONFIG = 1 + TreeNode._fields.index("stored_config")
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class Place(NamedTuple):
+    """Where a child stands among its siblings."""
+
+    urgency: int
+    created_at: datetime | None
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A child, and its own children counted."""
+
+    node: TreeNode
+    children: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class ChildPage:
+    """Some children of a job.
+
+    Attributes:
+        cursor: where the next page begins; ``None`` when there is nothing more.
+    """
+
+    children: list[Child]
+    cursor: str | None
+
+
+def page(
+    database: Database,
+    job: str,
+    *,
+    limit: int,
+    queue: str | None = None,
+    statuses: Collection[JobStatus] | None = None,
+    cursor: str | None = None,
+) -> ChildPage:
+    """Children of a job, archived ones included.
+
+    A child that changes its status between two pages may be missed or come twice.
+
+    Args:
+        database: where.
+        job: a full id.
+        limit: how many at most.
+        queue: only children in this queue.
+        statuses: only children in one of these.
+        cursor: that of the page before.
+
+    Raises:
+        JobNotFoundError: there is no such job.
+        UsageError: the cursor is none.
+    """
+    after = _read(cursor) if cursor else Place(0, None, "")
+    values = {
+        "queue": queue,
+        "statuses": tuple(spelling for status in statuses or () for spelling in status.spellings),
+        "failed": FAILED_SPELLINGS,
+        "running": RUNNING_SPELLINGS,
+        "cursor_urgency": after.urgency,
+        "cursor_at": after.created_at,
+        "cursor_id": after.id,
+        "limit": limit + 1,
+    }
+    with database.snapshot():
+        kin = Kinship(database)
+        kin.job(job)
+        found = {row[1]: row for way, ids in _ways(kin, job) for row in _rows(kin, way, ids, values)}
+        rows = sorted(found.values(), key=_place)[: limit + 1]
+        nodes = [TreeNode._make(row[1:]) for row in rows[:limit]]
+        totals = kin.child_counts([node.id for node in nodes])
+    children = [Child(node, totals[node.id].counts if node.id in totals else Counts()) for node in nodes]
+    return ChildPage(children, _cursor(rows[limit - 1]) if len(rows) > limit else None)
+
+
+def groups(database: Database, job: str) -> list[JobGroup]:
+    """Children of a job, counted by queue and status, archived ones included.
+
+    Raises:
+        JobNotFoundError: there is no such job.
+    """
+    counted: dict[tuple[str, str], int] = {}
+    with database.snapshot():
+        kin = Kinship(database)
+        kin.job(job)
+        for way, ids in _ways(kin, job):
+            for queue, status, jobs in database.rows(f"spawn.operations.{way}child_groups", ids=ids):
+                key = queue, status_of(status)
+                counted[key] = counted.get(key, 0) + jobs
+    found = [JobGroup(queue, status, jobs) for (queue, status), jobs in counted.items()]
+    return sorted(found, key=lambda group: (group.status not in FAILURES, -group.jobs, group.queue, group.status))
+
+
+def _ways(kin: Kinship, job: str) -> list[tuple[str, Any]]:
+    ways = list(kin.ways_to([job]))
+    return [*ways, ("archived_", kin.database.ids([job]))] if kin.has_archive else ways
+
+
+def _rows(kin: Kinship, way: str, ids: Any, values: dict[str, Any]) -> list[Any]:
+    rows = kin.database.rows(f"spawn.operations.{way}child_page", ids=ids, **values)
+    if way != "archived_":
+        return rows
+    return [(*row[:_CONFIG], packed_config(row[_CONFIG]), *row[_CONFIG + 1 :]) for row in rows]
+
+
+def _place(row: Any) -> Place:
+    return Place(row[0], moment(row[_CREATED_AT]) or _NEVER, row[1])
+
+
+def _cursor(row: Any) -> str:
+    place = _place(row)
+    assert place.created_at is not None
+    return f"{place.urgency}/{(place.created_at - _EPOCH) // _MICROSECOND}/{place.id}"
+
+
+def _read(text: str) -> Place:
+    found = re.fullmatch(CURSOR_PATTERN, text)
+    if found is None:
+        raise UsageError(f"{text[:80]!r} is not a cursor.", hint="It comes with the page before.")
+    return Place(int(found[1]), _EPOCH + int(found[2]) * _MICROSECOND, found[3])

@@ -1,0 +1,66 @@
+"""What workers recorded of the spawns they did. Nothing of it is there where our migration of workers is missing."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.models import (
+    RecordedSpawn,
+)
+
+
+def of_jobs(database: Database, ids: Iterable[str]) -> dict[str, list[RecordedSpawn]]:
+    """Parent -> its recorded spawns, the oldest first."""
+    found: dict[str, list[RecordedSpawn]] = {}
+    wanted = list(ids) if "workers" in database.tags else []
+    for part in chunks(wanted, database.read_chunk):
+        for row in database.rows("graph.records.of_jobs", ids=database.ids(part)):
+            record = RecordedSpawn._make(row)
+            found.setdefault(record.parent_id, []).append(record)
+    return found
+
+
+def parents(database: Database, ids: Iterable[str]) -> frozenset[str]:
+    """Those of some jobs whose spawning was recorded."""
+    wanted = list(ids)
+    if not wanted or not are_there(database):
+        return frozenset()
+    return frozenset(
+        row[0]
+        for part in chunks(wanted, database.read_chunk)
+        for row in database.rows("graph.records.parents", ids=database.ids(part))
+    )
+
+
+def are_there(database: Database, since: datetime | None = None) -> bool:
+    """Whether a worker has ever, or since then, recorded a spawn."""
+    return "workers" in database.tags and database.row("graph.records.any", since=since) is not None
+
+
+def forget(database: Database, jobs: Sequence[str]) -> list[str]:
+    """Removes what was recorded of those jobs that are gone: neither live nor archived. Needs a transaction.
+
+    Whoever spawns locks the job first, then its request, and writes the rest last; so does this.
+
+    Returns:
+        Ids of the jobs that are gone.
+    """
+    if "workers" not in database.tags:
+        return []
+    gone: list[str] = []
+    for part in chunks(sorted(set(jobs)), database.key_chunk):
+        existing = {str(row[0]) for row in database.rows("graph.records.existing", ids=database.ids(part))}
+        nowhere = [job for job in part if job not in existing]
+        for what in ("requests", "keys", "operations", "trees") if nowhere else ():
+            database.run(f"graph.records.forget_{what}", ids=database.ids(nowhere), listed=json.dumps(nowhere))
+        gone += nowhere
+    return gone
+
+
+def allow_again(database: Database, ids: Sequence[str]) -> None:
+    """Lets jobs spawn again when they complete again: ``job retry --respawn``. Needs a transaction."""
+    for part in chunks(ids, database.key_chunk):
+        database.run("worker.spawn.forget_spawned", ids=part)
+        database.run("worker.spawn.forget_children", ids=part)

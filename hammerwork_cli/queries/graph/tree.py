@@ -1,0 +1,282 @@
+"""Reading trees: up to the topmost ancestors, then down a level at a time."""
+
+from collections import deque
+from collections.abc import Iterable
+from operator import itemgetter
+from typing import Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import Counts, Lineage, SpawnTree, TreeNode, id_list
+from hammerwork_cli.queries.graph import records
+from hammerwork_cli.queries.graph.child_totals import no_collector
+from hammerwork_cli.queries.graph.relatives import Kinship
+
+_oldest_first = itemgetter(TreeNode._fields.index("created_at"), 0)
+
+
+def tree(
+    database: Database,
+    job: str,
+    *,
+    whole: bool = True,
+    depth: int | None = None,
+    max_jobs: int | None = None,
+) -> SpawnTree:
+    """The tree that a job belongs to, as of one moment.
+
+    Args:
+        database: where.
+        job: a full id.
+        whole: from the topmost ancestors; otherwise the part below the job.
+        depth: levels to read below the roots.
+        max_jobs: stop reading after about so many jobs; failures are read first then.
+
+    Raises:
+        JobNotFoundError: there is no such job.
+    """
+    with database.snapshot(), no_collector():
+        kin = Kinship(database)
+        target = kin.job(job)
+        above = _Ascent(kin, target, max_jobs)
+        if whole:
+            above.climb()
+        descent = _Descent(kin, above.roots(), depth, max_jobs)
+        descent.walk()
+        if target.id not in descent.nodes:
+            descent.add(node for _, node in [*above.by_distance(), (0, target)])
+        return descent.tree(target.id)
+
+
+def lineage(
+    database: Database, job: str, *, ancestors: bool, descendants: bool, depth: int, max_jobs: int | None = None
+) -> Lineage:
+    """A job's ancestors up to ``depth`` levels above and its descendants down to ``depth`` below.
+
+    Raises:
+        JobNotFoundError: there is no such job.
+    """
+    with database.snapshot():
+        kin = Kinship(database)
+        target = kin.job(job)
+        above = _Ascent(kin, target, max_jobs)
+        chain = None
+        if ancestors:
+            above.climb(depth)
+            chain = tuple(above.by_distance())
+        below = tree(database, job, whole=False, depth=depth, max_jobs=max_jobs) if descendants else None
+        return Lineage(target, chain, below, frozenset(above.missing), above.truncated)
+
+
+class _Ascent:
+    """The ancestors of a job."""
+
+    def __init__(self, kin: Kinship, target: TreeNode, max_jobs: int | None) -> None:
+        self.kin = kin
+        self.target = target
+        self.nodes = {target.id: target}
+        self.distances = {target.id: 0}
+        self.missing: set[str] = set()
+        self.max_jobs = max_jobs
+        self.truncated = False
+
+    def climb(self, levels: int | None = None) -> None:
+        """Reads upward, a statement a level, until there is nothing more above."""
+        frontier = self._unknown_parents([self.target])
+        distance = 0
+        while frontier:
+            if distance == levels or (self.max_jobs and len(self.nodes) >= self.max_jobs):
+                self.truncated = True
+                return
+            distance += 1
+            found = self.kin.jobs(frontier)
+            for node in found:
+                self.nodes[node.id] = node
+                self.distances[node.id] = distance
+            self.missing.update(set(frontier) - self.nodes.keys())
+            frontier = self._unknown_parents(found)
+
+    def _unknown_parents(self, nodes: Iterable[TreeNode]) -> list[str]:
+        known = self.nodes.keys() | self.missing
+        return list(dict.fromkeys(parent for node in nodes for parent in node.depends_on if parent not in known))
+
+    def by_distance(self) -> list[tuple[int, TreeNode]]:
+        """(distance, ancestor), the farthest first."""
+        above = [(self.distances[node.id], node) for node in self.nodes.values() if node.id != self.target.id]
+        return sorted(above, key=lambda pair: (-pair[0], _oldest_first(pair[1])))
+
+    def _parents(self, node: TreeNode) -> list[str]:
+        return [parent for parent in node.depends_on if parent in self.nodes]
+
+    def roots(self) -> list[TreeNode]:
+        """The topmost ancestors, oldest first; where there is a cycle at the top, its oldest job."""
+        roots = sorted((node for node in self.nodes.values() if not self._parents(node)), key=_oldest_first)
+        below: dict[str, list[str]] = {}
+        for node in self.nodes.values():
+            for parent in self._parents(node):
+                below.setdefault(parent, []).append(node.id)
+        unreached = self.nodes.keys() - _reach([root.id for root in roots], below)
+        while unreached:
+            top = self._oldest_of_cycle(min((self.nodes[job] for job in unreached), key=_oldest_first))
+            roots.append(top)
+            unreached -= _reach([top.id], below)
+        return roots
+
+    def _oldest_of_cycle(self, start: TreeNode) -> TreeNode:
+        way: dict[str, int] = {}
+        node = start
+        while node.id not in way:
+            way[node.id] = len(way)
+            node = self.nodes[self._parents(node)[0]]
+        cycle = list(way)[way[node.id] :]
+        return min((self.nodes[job] for job in cycle), key=_oldest_first)
+
+
+def _reach(start: Iterable[str], below: dict[str, list[str]]) -> set[str]:
+    seen = set(start)
+    stack = list(seen)
+    while stack:
+        for job in below.get(stack.pop(), ()):
+            if job not in seen:
+                seen.add(job)
+                stack.append(job)
+    return seen
+
+
+class _Descent:
+    """Everything below some roots, a level at a time."""
+
+    def __init__(self, kin: Kinship, roots: list[TreeNode], depth: int | None, max_jobs: int | None) -> None:
+        self.kin = kin
+        self.roots = [root.id for root in roots]
+        self.nodes = {root.id: root for root in roots}
+        self.depths = dict.fromkeys(self.roots, 0)
+        self.children: dict[str, list[str]] = {}
+        self.depth = depth
+        self.max_jobs = max_jobs
+        self.has_joins = len(roots) > 1
+        self.frontier = list(self.roots)
+        self.cut: list[str] = []
+
+    def walk(self) -> None:
+        """Reads until there is nothing more below, or a limit is reached."""
+        level = 0
+        while self.frontier:
+            if level == self.depth or self._room() == 0:
+                self.cut += self.frontier
+                return
+            level += 1
+            self.frontier = self._level(level)
+
+    def add(self, way: Iterable[TreeNode]) -> None:
+        """Adds the target, of which a limit let nothing be seen, and the way to it from the roots."""
+        for node in way:
+            if node.id not in self.nodes:
+                above = [self.depths[parent] for parent in node.depends_on if parent in self.depths]
+                self.nodes[node.id] = node
+                self.depths[node.id] = min(above, default=-1) + 1
+                self.cut.append(node.id)
+        self.has_joins = True  # so that they are put into order
+
+    def _room(self) -> int | None:
+        return None if self.max_jobs is None else max(self.max_jobs - len(self.nodes), 0)
+
+    def _level(self, level: int) -> list[str]:
+        room = self._room()
+        fresh = sorted(self._children(room).values(), key=_oldest_first)
+        ids = [child.id for child in fresh]
+        self.nodes.update(zip(ids, fresh, strict=True))
+        self.depths.update(dict.fromkeys(ids, level))
+        return ids
+
+    def _children(self, room: int | None) -> dict[str, TreeNode]:
+        """The jobs below the frontier that are not in the tree yet, at most ``room`` of them."""
+        nodes = self.nodes
+        if room is None:
+            found = {child[0]: child for child in self.kin.children(self.frontier)}
+            for job in found.keys() & nodes.keys():
+                self.has_joins = True
+                del found[job]
+            return found
+        found = {}
+        for child in self.kin.children(self.frontier, room + 1):
+            job = child[0]
+            if job in nodes:
+                self.has_joins = True
+            elif len(found) >= room:
+                self.cut += self.frontier
+                break
+            else:
+                found[job] = child
+        return found
+
+    def tree(self, target: str) -> SpawnTree:
+        """What was read, in its final order."""
+        outside = self._link()
+        counts = self._cut_counts()
+        bare = [job for job in self.children if self.nodes[job].stored_config is None]
+        return SpawnTree(
+            roots=tuple(self.roots),
+            target=target,
+            nodes={job: self.nodes[job] for job in self._parents_first()} if self.has_joins else self.nodes,
+            depths=self.depths,
+            children=self.children,
+            child_counts=counts,
+            unread=frozenset(job for job in self.cut if job not in self.children),
+            missing=frozenset(outside) - {node.id for node in self.kin.jobs(outside)},
+            recorded=records.parents(self.kin.database, bare),
+        )
+
+    def _link(self) -> list[str]:
+        """Fills ``children``; returns the parents that are not in the tree."""
+        siblings: dict[Any, list[str]] = {}
+        for job, node in self.nodes.items():
+            siblings.setdefault(node.stored_parents, []).append(job)
+        outside: dict[str, None] = {}
+        merged = set()
+        for stored, jobs in siblings.items():
+            # Once for all who have the same: most jobs have siblings, and no other parent.
+            parents = dict.fromkeys(id_list(stored))
+            self.has_joins = self.has_joins or len(parents) > 1
+            for parent in parents:
+                if parent not in self.nodes:
+                    outside[parent] = None
+                elif parent in self.children:
+                    self.children[parent] += jobs
+                    merged.add(parent)
+                else:
+                    self.children[parent] = list(jobs)
+        if merged:
+            place = {job: number for number, job in enumerate(self.nodes)}
+            for parent in merged:
+                self.children[parent].sort(key=place.__getitem__)
+        return list(outside)
+
+    def _parents_first(self) -> list[str]:
+        """All jobs, each after all its parents where cycles allow."""
+        waits = dict.fromkeys(self.nodes, 0)
+        for below in self.children.values():
+            for job in below:
+                waits[job] += 1
+        order: dict[str, None] = {}
+        ready = deque(job for job in self.nodes if waits[job] == 0)
+        rest = iter(self.nodes)
+        while len(order) < len(self.nodes):
+            # Only cycles are left when nothing is ready: begin at the one that was read first.
+            job = ready.popleft() if ready else next(job for job in rest if job not in order)
+            if job in order:
+                continue
+            order[job] = None
+            for child in self.children.get(job, ()):
+                waits[child] -= 1
+                if waits[child] == 0:
+                    ready.append(child)
+        return list(order)
+
+    def _cut_counts(self) -> dict[str, Counts]:
+        """Exact counts of children, for the jobs of which not all children were read."""
+        totals = self.kin.child_counts(self.cut) if self.cut else {}
+        return {
+            parent: total.counts
+            for parent, total in totals.items()
+            if total.counts.total > len(self.children.get(parent, ()))
+        }

@@ -1,0 +1,236 @@
+"""What jobs depend on and what depends on them, while they are changed: read under locks, never guessed."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import GIN_CHUNK, chunks
+from hammerwork_cli.models import FAILURES, WAITING, JobFilter, JobStatus, Moment, id_list, status_of
+from hammerwork_cli.models.values import FAILED_SPELLINGS
+from hammerwork_cli.queries.graph.release import DONE, RECURRING, awaited, release, spawner_of
+from hammerwork_cli.queries.job.cron import occurrence_of
+from hammerwork_cli.queries.job.listing import chosen
+
+WAITING_SPELLINGS = tuple(spelling for status in sorted(WAITING) for spelling in status.spellings)
+EVERY_JOB = JobFilter()
+MOST_FOLLOWERS = 1000
+"""Dependents a transaction."""
+
+
+class Held(NamedTuple):
+    """A job whose row is locked until the transaction ends.
+
+    Attributes:
+        stored_parents: ``depends_on`` as the database spells it; use ``depends_on``.
+    """
+
+    id: str
+    queue: str
+    stored_status: str
+    stored_parents: object
+    dependency_status: str | None
+    archived_at: Moment
+    recurring: bool
+    ancestry: str | None
+
+    @property
+    def status(self) -> str:
+        """The status, mended."""
+        return status_of(self.stored_status)
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        """Ids of the parents."""
+        return id_list(self.stored_parents)
+
+    @property
+    def awaited_status(self) -> str:
+        """The status, as far as others wait for it."""
+        return RECURRING if self.recurring and self.status != JobStatus.COMPLETED else self.status
+
+
+def hold(database: Database, ids: Iterable[str], wanted: JobFilter = EVERY_JOB) -> list[Held]:
+    """Locks the jobs with these ids that exist and that a filter chooses, as they are now. Needs a transaction."""
+    known = sorted(set(ids))
+    values = chosen(wanted)
+    return [
+        Held._make(row)
+        for part in chunks(known, database.key_chunk)
+        for row in database.rows("job.jobs.lock", ids=part, **values)
+    ]
+
+
+def parent_statuses(database: Database, parents: Iterable[str]) -> dict[str, str]:
+    """Status by id of jobs that others depend on, locked: none can end before the transaction does.
+
+    That of a recurring job is :data:`RECURRING`. Jobs that are in the archive only count with the status they ended in;
+    what is nowhere is left out.
+    """
+    wanted = set(parents)
+    found = {job.id: job.awaited_status for job in hold(database, wanted)}
+    rest = sorted(wanted - found.keys())
+    if rest and "archive" in database.tags:
+        for part in chunks(rest, database.key_chunk):
+            found |= {job: status_of(status) for job, status in database.rows("job.jobs.archived_statuses", ids=part)}
+    return found
+
+
+def state_of(parents: Iterable[str], statuses: Mapping[str, str], spawner: str | None = None) -> str:
+    """The ``dependency_status`` that a job with these parents should have.
+
+    ``failed`` when a parent failed or is gone, ``satisfied`` when all have completed, else ``waiting``. The one that
+    spawned it before its own end need not complete.
+    """
+    found = awaited(parents, statuses, spawner)
+    if found & FAILURES or None in found:
+        return "failed"
+    return "satisfied" if found <= DONE else "waiting"
+
+
+def dependents(
+    database: Database, parents: Sequence[str], state: str, statuses: tuple[str, ...], *, fail_fast: bool = False
+) -> list[tuple[str, str]]:
+    """(parent, dependent) for the jobs that depend on one of ``parents`` and whose dependencies are in ``state``.
+
+    Args:
+        database: where.
+        parents: ids.
+        state: ``waiting`` or ``failed``.
+        statuses: spellings of the dependents' statuses.
+        fail_fast: leave out jobs of workflows that go on after a failure.
+    """
+    size = GIN_CHUNK if database.dialect == "postgresql" else database.key_chunk
+    return [
+        (str(parent), str(job))
+        for part in chunks(parents, size)
+        for parent, job in database.rows(
+            "job.jobs.dependents", ids=part, state=state, statuses=statuses, fail_fast=fail_fast
+        )
+    ]
+
+
+class Following(NamedTuple):
+    """How far the dependents of jobs have been changed along.
+
+    Attributes:
+        changed: ids.
+        parents: jobs whose dependents are yet to be looked for.
+        jobs: dependents that are yet to be looked at.
+        released: queue -> jobs that may run now.
+    """
+
+    changed: Sequence[str] = ()
+    parents: Sequence[str] = ()
+    jobs: Sequence[str] = ()
+    released: Mapping[str, int] = {}
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is more to do, in another transaction."""
+        return bool(self.parents or self.jobs)
+
+
+def _follow(
+    begun: Following, find: Callable[[Sequence[str]], Iterable[str]], change: Callable[[Sequence[str]], list[str]]
+) -> Following:
+    """Looks at some more dependents, level by level, as many as a transaction should hold."""
+    changed: list[str] = []
+    parents, jobs, room = list(begun.parents), list(begun.jobs), MOST_FOLLOWERS
+    while room > 0 and (parents or jobs):
+        if not jobs:
+            jobs, parents = sorted(set(find(parents))), []
+        part, jobs = jobs[:room], jobs[room:]
+        room -= len(part)
+        done = change(part)
+        changed += done
+        parents += done
+    return Following(changed, parents, jobs)
+
+
+def rearm_next(database: Database, begun: Following, now: datetime) -> Following:
+    """Makes jobs that failed only because of ``begun.parents`` ready to run after them, and so on downward."""
+
+    def find(parents: Sequence[str]) -> Iterable[str]:
+        return (job for _, job in dependents(database, parents, "failed", FAILED_SPELLINGS))
+
+    def change(jobs: Sequence[str]) -> list[str]:
+        states = states_of(database, [job for job in hold(database, jobs) if _failed_by_others(job)])
+        for state in ("waiting", "satisfied"):
+            renew(database, [job for job in states if states[job] == state], FAILED_SPELLINGS, now, state)
+        return [job for job, state in states.items() if state != "failed"]
+
+    return _follow(begun, find, change)
+
+
+def fail_next(database: Database, begun: Following, now: datetime, error: str) -> Following:
+    """Deals with what depends on ``begun.parents``, which failed for good, and on what fails with them, and so on.
+
+    What waits for them fails, and so does what they spawned before their end and has not begun. Jobs of workflows with
+    another policy than ``fail_fast`` are left waiting, or may run now, as the policy has it.
+    """
+    early: set[tuple[str, str]] = set()
+    released: Counter[str] = Counter()
+
+    def find(parents: Sequence[str]) -> Iterable[str]:
+        released.update(release(database, parents))
+        spawned = spawned_early(database, parents)
+        early.update(spawned)
+        waiting = dependents(database, parents, "waiting", WAITING_SPELLINGS, fail_fast=True)
+        return [job for _, job in (*spawned, *waiting)]
+
+    def change(jobs: Sequence[str]) -> list[str]:
+        held = [job for job in hold(database, jobs) if job.status in WAITING]
+        failed = [job.id for job in held if any((parent, job.id) in early for parent in job.depends_on)]
+        bound = [job for job in held if job.dependency_status == "waiting" or spawner_of(job.ancestry)]
+        states = states_of(database, [job for job in bound if job.id not in failed])
+        failed += [job for job, state in states.items() if state == "failed"]
+        fail(database, failed, now, error)
+        return failed
+
+    return _follow(begun, find, change)._replace(released=released)
+
+
+def fail(database: Database, jobs: Sequence[str], now: datetime, error: str) -> None:
+    """Fails jobs that have not begun because of others."""
+    for part in chunks(jobs, database.key_chunk):
+        database.run("job.jobs.fail_dependents", ids=part, statuses=WAITING_SPELLINGS, now=now, error=error)
+
+
+def spawned_early(database: Database, parents: Sequence[str], request: str | None = None) -> list[tuple[str, str]]:
+    """(parent, child) for what has not begun of the jobs that some others spawned before the end of a run that failed.
+
+    Args:
+        database: where.
+        parents: who spawned; those that have not failed are left out.
+        request: what they spawned again for, instead: all of it, and whatever they are.
+    """
+    if "workers" not in database.tags:
+        return []
+    found = []
+    for part in chunks(parents, database.key_chunk):
+        rows = database.rows("worker.spawn.spawned_early", ids=database.ids(part), statuses=WAITING_SPELLINGS)
+        for parent, child, run, status, recurring, next_run_at in rows:
+            last_run = occurrence_of(recurring=recurring, next_run_at=next_run_at)
+            if run == request or (request is None and run == last_run and status_of(status) in FAILURES):
+                found.append((str(parent), str(child)))
+    return found
+
+
+def states_of(database: Database, jobs: Sequence[Held]) -> dict[str, str]:
+    """The ``dependency_status`` that each should have."""
+    statuses = parent_statuses(database, {parent for job in jobs for parent in job.depends_on})
+    return {job.id: state_of(job.depends_on, statuses, spawner_of(job.ancestry)) for job in jobs}
+
+
+def _failed_by_others(job: Held) -> bool:
+    return job.dependency_status == "failed" and job.status in FAILURES and job.archived_at is None
+
+
+def renew(database: Database, ids: Sequence[str], statuses: tuple[str, ...], now: datetime, state: str | None) -> int:
+    """Gives jobs a fresh attempt, those whose status is still one of ``statuses``; returns how many."""
+    return sum(
+        database.run("job.jobs.retry", ids=part, statuses=statuses, now=now, dependency_status=state)
+        for part in chunks(ids, database.key_chunk)
+    )

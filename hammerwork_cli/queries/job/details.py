@@ -1,0 +1,114 @@
+"""Everything about one job."""
+
+from typing import Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import JobNotFoundError
+from hammerwork_cli.models import Counts, Job, JobDetails, TreeNode
+from hammerwork_cli.models.payloads import unpacked
+from hammerwork_cli.models.why import Hold
+from hammerwork_cli.queries.graph import records
+from hammerwork_cli.queries.graph.blockers import holds
+from hammerwork_cli.queries.graph.relatives import Kinship, packed_config
+from hammerwork_cli.queries.job import spawn_requests
+from hammerwork_cli.queries.job.listing import NODE, listed
+
+SHOWN_CHILDREN = 10
+
+_FACTS = (
+    "timeout_seconds",
+    "timed_out_at",
+    "cron_schedule",
+    "timezone",
+    "recurring",
+    "next_run_at",
+    "batch_id",
+    "result_stored_at",
+    "result_expires_at",
+    "trace_id",
+    "correlation_id",
+    "parent_span_id",
+    "span_context",
+)
+_ARCHIVAL = ("archival_reason", "archived_by")
+_ENCRYPTION = (
+    "is_encrypted",
+    "encryption_key_id",
+    "encryption_algorithm",
+    "encrypted_bytes",
+    "payload_hash",
+    "retention_policy",
+    "retention_delete_at",
+    "encrypted_at",
+)
+
+
+def details(database: Database, job: str) -> JobDetails:
+    """Everything about a job, out of the archive when it is nowhere else.
+
+    Args:
+        database: where.
+        job: a full id.
+
+    Raises:
+        NotFoundError: there is no such job.
+    """
+    columns = database.jobs_columns()
+    names: tuple[str, ...] = _FACTS
+    if archival := "archival_reason" in columns:
+        names += _ARCHIVAL
+    if encryption := "is_encrypted" in columns:
+        names += _ENCRYPTION
+    row = database.row("job.jobs.details", id=job, archival=archival, encryption=encryption)
+    if row is not None:
+        return _details(database, row, names, in_archive=False)
+    if "archive" in database.tags:
+        encryption = "is_encrypted" in database.schema["hammerwork_jobs_archive"]
+        names = _FACTS + _ARCHIVAL + (_ENCRYPTION if encryption else ())
+        row = database.row("job.jobs.archived_details", id=job, encryption=encryption)
+    if row is None:
+        raise JobNotFoundError(job)
+    return _details(database, row, names, in_archive=True)
+
+
+def _details(database: Database, row: tuple[Any, ...], names: tuple[str, ...], *, in_archive: bool) -> JobDetails:
+    job = listed(row)
+    error, payload, result, *facts = row[NODE + 3 :]
+    node = job.node._replace(error=error)
+    if in_archive:
+        payload = unpacked(payload)
+        node = node._replace(stored_config=packed_config(payload))
+    kin = Kinship(database)
+    above = {parent.id: parent for parent in kin.jobs(dict.fromkeys(node.depends_on))}
+    children = kin.child_counts([node.id]).get(node.id)
+    return JobDetails(
+        job=Job(node, job.scheduled_at, job.max_attempts, job.dependency_status),
+        in_archive=in_archive,
+        payload=payload,
+        result=result,
+        facts=dict(zip(names, facts, strict=True)),
+        parents=tuple(above.values()),
+        missing=tuple(parent for parent in node.depends_on if parent not in above),
+        children=children.counts if children else Counts(),
+        first_children=_first_children(kin, node.id),
+        hold=_hold(database, node.id) if job.dependency_status == "waiting" else None,
+        **_spawning(database, node.id),
+    )
+
+
+def _spawning(database: Database, job: str) -> dict[str, Any]:
+    if "workers" not in database.tags:
+        return {}
+    return {
+        "spawns": tuple(records.of_jobs(database, [job]).get(job, ())),
+        "requests": tuple(spawn_requests.of_job(database, job)),
+    }
+
+
+def _hold(database: Database, job: str) -> Hold | None:
+    return holds(database, [job]).get(job)
+
+
+def _first_children(kin: Kinship, job: str) -> tuple[TreeNode, ...]:
+    children = {child.id: child for child in kin.children([job], SHOWN_CHILDREN)}
+    return tuple(children.values())[:SHOWN_CHILDREN]

@@ -1,0 +1,96 @@
+"""Finding jobs: one by its id, many by a filter."""
+
+import re
+from shlex import quote
+from typing import Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import LIST_JOBS, AmbiguousIdError, NotFoundError, UsageError
+from hammerwork_cli.models import Job, JobFilter, JobPage, JobPriority, TreeNode
+from hammerwork_cli.queries.graph import cursors
+
+_HEX = re.compile(r"[0-9a-f]{4,32}")
+_OPERATION = re.compile(r"[^\s-][\w.:/#@+-]{0,59}")
+SHOWN_CANDIDATES = 10
+
+NODE = len(TreeNode._fields)
+
+
+def resolve(database: Database, text: str) -> str:
+    """The full id of the one job that an id or a unique prefix of it names, archived jobs included.
+
+    A UUID may be written in each of its forms: with and without hyphens, in braces, as a URN.
+
+    Raises:
+        UsageError: not 4 to 32 hex digits.
+        NotFoundError: no job has such an id.
+        AmbiguousIdError: several have; the details list them.
+    """
+    digits = text.strip().lower().removeprefix("urn:uuid:").strip("{}").replace("-", "")
+    if not _HEX.fullmatch(digits):
+        raise UsageError(f"{text[:60]!r} is not a job id.", hint=_no_id_hint(text))
+    bounds = {"low": _hyphenated(digits.ljust(32, "0")), "high": _hyphenated(digits.ljust(32, "f"))}
+    rows = database.rows("job.jobs.by_prefix", **bounds, limit=SHOWN_CANDIDATES + 1)
+    if not rows and "archive" in database.tags:
+        rows = database.rows("job.jobs.archived_by_prefix", **bounds, limit=SHOWN_CANDIDATES + 1)
+    if not rows:
+        raise NotFoundError(f"No job has an id that begins with {text.strip()[:40]}.", hint=LIST_JOBS)
+    if len(rows) > 1:
+        candidates = [str(row[0]) for row in rows[:SHOWN_CANDIDATES]]
+        more = " and more" if len(rows) > SHOWN_CANDIDATES else ""
+        raise AmbiguousIdError(
+            f"Several jobs have an id that begins with {text.strip()}: {', '.join(candidates)}{more}.",
+            hint="Give more digits.",
+            candidates=candidates,
+        )
+    return str(rows[0][0]).lower()
+
+
+def _no_id_hint(text: str) -> str:
+    digits = "Give a UUID, or at least 4 hex digits of its beginning."
+    if not _OPERATION.fullmatch(text):
+        return digits
+    return f"{digits} The jobs of an operation of that name: hammerwork spawn list --operation {quote(text)}"
+
+
+def _hyphenated(digits: str) -> str:
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def chosen(wanted: JobFilter) -> dict[str, Any]:
+    """The values that the statements' block ``chosen`` names."""
+    return {
+        "queue": wanted.queue,
+        "statuses": tuple(spelling for status in wanted.statuses for spelling in status.spellings),
+        "priorities": tuple(int(priority) for priority in wanted.priorities),
+        # A number out of range reads as normal, as in the original.
+        "normal": JobPriority.NORMAL in wanted.priorities,
+        "since": wanted.since,
+        "ended_before": wanted.ended_before,
+        "unarchived": wanted.unarchived,
+    }
+
+
+def find(database: Database, wanted: JobFilter, *, limit: int, cursor: str | None = None) -> JobPage:
+    """The newest jobs that a filter chooses.
+
+    Args:
+        database: where.
+        wanted: which.
+        limit: how many at most.
+        cursor: that of the last job seen (``queries.cursors``); the page begins after it.
+
+    Raises:
+        UsageError: the cursor is none.
+        NotFoundError: it is the id of a job that is not there any more.
+    """
+    at, job = cursors.read(database, cursor) if cursor else (None, None)
+    rows = database.rows("job.jobs.list", **chosen(wanted), limit=limit + 1, cursor_at=at, cursor_id=job)
+    jobs = [listed(row) for row in rows[:limit]]
+    more = len(rows) > limit
+    return JobPage(jobs, cursors.after(jobs[-1].node) if more else None)
+
+
+def listed(row: tuple[Any, ...]) -> Job:
+    """The job in a row that begins with the columns of a list."""
+    return Job(TreeNode._make(row[:NODE]), *row[NODE : NODE + 3])

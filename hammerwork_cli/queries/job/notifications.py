@@ -1,0 +1,14 @@
+"""Telling idle workers that there is something to do."""
+
+from collections.abc import Iterable
+
+from hammerwork_cli.database import Database
+
+CHANNEL = "hammerwork"
+
+
+def notify(database: Database, queues: Iterable[str]) -> None:
+    """Wakes idle workers of these queues when the transaction commits, where the database can do that."""
+    if database.dialect == "postgresql":
+        for queue in sorted(set(queues)):
+            database.rows("worker.registry.notify", queue=queue)

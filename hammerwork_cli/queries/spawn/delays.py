@@ -1,0 +1,126 @@
+"""Why jobs that wait for no other job have not ended, and why some never spawned."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.models import WAITING, JobStatus, SpawnTree, TreeNode, moment
+from hammerwork_cli.models.spawn_config import ignored_because
+from hammerwork_cli.models.why import Delay, DelayReason, NeverSpawned, OpenJob
+from hammerwork_cli.queries.graph import records
+from hammerwork_cli.queries.queues import all_paused, serving_workers
+from hammerwork_cli.queries.spawn.error_texts import error_texts, headline, pattern
+
+LONG = timedelta(hours=1)
+"""A job that runs for longer, and that no living worker of ours has, may have lost its worker."""
+_NO_INSTANT = datetime.max.replace(tzinfo=UTC)
+_ORDER = list(DelayReason)
+
+
+class Queues:
+    """What is known of queues, whatever is in them."""
+
+    def __init__(self, database: Database) -> None:
+        self.paused = {pause.queue for pause in all_paused(database)}
+        self.workers = serving_workers(database)
+
+    def serving(self, queue: str) -> int | None:
+        """Living workers of ours that serve a queue; ``None`` where workers are not recorded."""
+        return None if self.workers is None else self.workers[queue]
+
+
+def delays(database: Database, nodes: Sequence[TreeNode], queues: Queues, *, now: datetime) -> tuple[Delay, ...]:
+    """Why some jobs have not ended, by reason, queue and error; the gravest first, the largest first of these.
+
+    Args:
+        database: where.
+        nodes: jobs that run, or wait for no other job.
+        queues: theirs.
+        now: the present.
+    """
+    found: dict[tuple[DelayReason, str, str | None], Delay] = {}
+    details = _details(database, [node.id for node in nodes])
+    errors = error_texts(database, [node for node in nodes if node.status in WAITING and node.attempts])
+    for node in nodes:
+        if node.id not in details:
+            continue
+        reason, job = _delay(node, *details[node.id], now=now)
+        error = errors.get(node.id) if reason == DelayReason.RETRYING else None
+        key = (reason, node.queue, pattern(error) if error else None)
+        delay = found.get(key)
+        if delay is None:
+            paused, serving = node.queue in queues.paused, queues.serving(node.queue)
+            told = headline(error) if error else None
+            found[key] = Delay(reason, node.queue, told, 1, job, paused, serving)
+        else:
+            delay.jobs += 1
+            if _instant(job) < _instant(delay.first):
+                delay.first = job
+    return tuple(sorted(found.values(), key=lambda delay: (_ORDER.index(delay.reason), -delay.jobs, delay.queue)))
+
+
+def _instant(job: OpenJob) -> datetime:
+    return moment(job.at) or _NO_INSTANT
+
+
+def _details(database: Database, ids: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    return {
+        job: tuple(details)
+        for part in chunks(ids, database.read_chunk)
+        for job, *details in database.rows("spawn.wait.open_jobs", ids=database.ids(part))
+    }
+
+
+def _delay(
+    node: TreeNode,
+    scheduled_at: Any,
+    max_attempts: int,
+    dependency_status: str | None,
+    worker: str | None,
+    silent_for: float | None,
+    lease: float | None,
+    *,
+    now: datetime,
+) -> tuple[DelayReason, OpenJob]:
+    if node.status == JobStatus.RUNNING:
+        started = node.started_at or node.created_at
+        job = OpenJob(node.id, node.status, node.attempts, max_attempts, started, worker, silent_for, lease)
+        return _running(job, now - (moment(started) or now)), job
+    job = OpenJob(node.id, node.status, node.attempts, max_attempts, scheduled_at, None)
+    if node.stored_status not in WAITING:
+        return DelayReason.MISSPELT_STATUS, job
+    if dependency_status == "failed":
+        return DelayReason.BARRED, job
+    if node.attempts and (node.error or node.status == JobStatus.RETRYING):
+        return DelayReason.RETRYING, job
+    is_due = (moment(scheduled_at) or now) <= now
+    return DelayReason.READY if is_due else DelayReason.SCHEDULED, job
+
+
+def _running(job: OpenJob, so_far: timedelta) -> DelayReason:
+    if job.silent_for is None or job.lease is None:
+        return DelayReason.LONG_RUNNING if so_far >= LONG else DelayReason.RUNNING
+    return DelayReason.RUNNING if job.silent_for <= job.lease else DelayReason.SILENT_WORKER
+
+
+def never_spawned(database: Database, tree: SpawnTree) -> tuple[NeverSpawned, ...]:
+    """The completed jobs of a tree that carry a spawn configuration and have no children, with what is known of why."""
+    childless = [
+        node
+        for node in tree.nodes.values()
+        if node.stored_config is not None
+        and node.status == JobStatus.COMPLETED
+        and node.archived_at is None
+        and not tree.child_total(node.id)
+    ]
+    recorded = records.of_jobs(database, [node.id for node in childless])
+    found = []
+    for node in childless:
+        spawns = [spawn for spawn in recorded.get(node.id, ()) if spawn.outcome != "repeated"]
+        if not spawns:
+            found.append(NeverSpawned(node.id, node.queue, ignored_because(node.stored_config)))
+        elif spawns[-1].outcome == "failed":
+            found.append(NeverSpawned(node.id, node.queue, spawns[-1].error))
+    return tuple(found)

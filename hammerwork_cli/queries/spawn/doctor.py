@@ -1,0 +1,328 @@
+"""Finding the damage that workers and tools left behind, and mending it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import FAILURES, WAITING, JobStatus, Moment, status_of
+from hammerwork_cli.models import cron as cron_models
+from hammerwork_cli.models.doctor import MENDABLE, Damage, Finding, FoundJob
+from hammerwork_cli.models.spawn_config import ignored_because
+from hammerwork_cli.queries.graph import records
+from hammerwork_cli.queries.graph.relatives import Kinship
+from hammerwork_cli.queries.job.dependencies import Following, fail_next
+from hammerwork_cli.queries.worker.rescue import Lost, next_runs, without
+
+PAGE = 500
+"""Jobs a transaction."""
+MOST_EDGES = 500_000
+"""Waiting jobs among which cycles are looked for."""
+EVERYWHERE = (
+    Damage.MISSPELT_STATUS,
+    Damage.BARRED,
+    Damage.UNKNOWN_STATUS,
+    Damage.CRON_STOPPED,
+    Damage.RAN_EARLY,
+    Damage.NEVER_SPAWNED,
+)
+"""Kinds that one statement finds, whatever the database and the options."""
+COMPLETE = {"archived_at", "is_encrypted"}
+"""Columns of the last migrations that the original's worker names when it takes a job."""
+
+
+def _spellings(statuses: Iterable[JobStatus]) -> tuple[str, ...]:
+    return tuple(spelling for status in sorted(statuses) for spelling in status.spellings)
+
+
+WORDS = {
+    "words": tuple(status.value for status in JobStatus),
+    "plain": tuple({plain for status in JobStatus for plain in (status.value.lower(), status.name.lower())}),
+    "pending": _spellings(WAITING),
+    "running": JobStatus.RUNNING.spellings,
+    "completed": JobStatus.COMPLETED.spellings,
+    "failed": _spellings(FAILURES),
+}
+
+
+class Doctor:
+    """Looks at the jobs of a database and mends what has one right end.
+
+    Every kind of damage is one statement. Mending goes in transactions of at most :data:`PAGE` jobs, and each
+    UPDATE names the state that it mends, so that what others change meanwhile stays theirs.
+
+    Args:
+        database: where.
+        now: the present.
+        queue: only jobs of this queue.
+        lost_before: jobs Running since before then have lost their worker; ``None`` leaves Running jobs alone.
+        examples: how many jobs of a kind to name.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        now: datetime,
+        queue: str | None = None,
+        lost_before: datetime | None = None,
+        examples: int = 5,
+    ) -> None:
+        self.database = database
+        self.now = now
+        self.queue = queue
+        self.lost_before = lost_before
+        self.examples = examples
+
+    # Looking.
+
+    def look(self) -> list[Finding]:
+        """What is wrong, in the order of :class:`Damage`."""
+        found = {kind: self._find(kind) for kind in self._kinds()}
+        found |= self._waiting()
+        found[Damage.CYCLE] = self._cycles()
+        return [finding for kind in Damage if (finding := found.get(kind))]
+
+    def running(self) -> tuple[int, Moment, int]:
+        """How many jobs are Running that no living worker of ours has, since when the first; how many a worker returns.
+
+        The last are those of our workers whose heartbeat stopped.
+        """
+        jobs, since, returned = self._rows("running")[0]
+        return int(jobs), since, int(returned or 0)
+
+    def _kinds(self) -> list[Damage]:
+        kinds = list(EVERYWHERE)
+        if self.database.dialect == "postgresql":
+            kinds.append(Damage.NULL_LISTS)
+        if self.lost_before:
+            kinds += [Damage.LOST, Damage.LOST_LAST_ATTEMPT]
+        if self.queue is None and "workers" in self.database.tags:
+            kinds.append(Damage.GONE_BUT_RECORDED)
+        if COMPLETE - self.database.jobs_columns().keys() or "hammerwork_queue_pause" not in self.database.schema:
+            kinds.append(Damage.UNFINISHED_TABLES)
+        return kinds
+
+    def _rows(self, statement: str, *, waiting: Sequence[str] = WORDS["pending"], **values: Any) -> list[Any]:
+        everything = {"ids": None, "after": None, "limit": None, "queue": self.queue, "before": self.lost_before}
+        return self.database.rows(f"spawn.doctor.{statement}", **WORDS, waiting=waiting, **{**everything, **values})
+
+    def _find(self, kind: Damage, limit: int | None = None) -> Finding | None:
+        waiting = WORDS["running"] + WORDS["completed"] if kind == Damage.RAN_EARLY else WORDS["pending"]
+        schedules = self._unfinished_schedules() if kind == Damage.CRON_STOPPED else None
+        rows = self._rows(kind.value, waiting=waiting, limit=limit or self.examples, schedules=schedules)
+        if kind == Damage.NEVER_SPAWNED:
+            rows = [(*row[:4], ignored_because(row[4])) for row in rows]
+        return _finding(kind, rows)
+
+    def _unfinished_schedules(self) -> list[str]:
+        """The schedules of completed jobs by which these were to come back, or that nobody can read."""
+        return sorted({cron for cron, timezone in self._rows("completed_schedules") if self._goes_on(cron, timezone)})
+
+    def _goes_on(self, cron: str, timezone: str | None) -> bool:
+        try:
+            return cron_models.next_run(cron, timezone, self.now) is not None
+        except UsageError:
+            return True
+
+    def _waiting(self) -> dict[Damage, Finding | None]:
+        rows: dict[Damage, list[Any]] = defaultdict(list)
+        for *row, kind in self._rows("waiting", limit=self.examples):
+            rows[Damage(kind)].append(row)
+        return {kind: _finding(kind, found) for kind, found in rows.items()}
+
+    def _cycles(self) -> Finding | None:
+        edges = self._rows("waiting_edges", queue=None, limit=MOST_EDGES)
+        members = in_cycles(edges)
+        nodes = [node for part in chunks(sorted(members), PAGE) for node in Kinship(self.database).jobs(part)]
+        ours = [node for node in nodes if self.queue in (None, node.queue)]
+        shown = [
+            FoundJob(node.id, node.queue, node.stored_status, node.depends_on[0]) for node in ours[: self.examples]
+        ]
+        return Finding(Damage.CYCLE, len(ours), tuple(shown), len(ours)) if ours else None
+
+    # Mending.
+
+    def mend(self, found: Sequence[Finding]) -> list[Finding]:
+        """Mends what can be mended, and looks again.
+
+        Args:
+            found: what :meth:`look` found. What comes to light only by mending is mended too.
+
+        Returns:
+            What was found before or is left, with how many jobs were mended.
+        """
+        mended = self._mend_all()
+        before = {finding.kind: finding for finding in found}
+        after = {finding.kind: finding for finding in self.look()}
+        results = []
+        for kind in Damage:
+            known = before.get(kind) or after.get(kind)
+            if known is None and mended.get(kind):
+                known = Finding(kind, mended[kind], (), 0)
+            if known is not None:
+                left = after[kind].left if kind in after else 0
+                results.append(replace(known, mended=mended.get(kind, 0), left=left))
+        return results
+
+    def _mend_all(self) -> dict[Damage, int]:
+        mended: dict[Damage, int] = defaultdict(int)
+        for kind in self._kinds():
+            if kind in MENDABLE:
+                mended[kind] += self._mend_kind(kind)
+        # A job that fails because of another one may itself hold others.
+        while self._mend_waiting(mended):
+            pass
+        return mended
+
+    def _mend_kind(self, kind: Damage) -> int:
+        total = 0
+        while True:
+            rows = self._rows(kind.value, limit=PAGE)
+            done = self.database.transaction(partial(self._mend_rows, kind, rows)) if rows else 0
+            total += done
+            if not done:
+                return total
+
+    def _mend_rows(self, kind: Damage, rows: Sequence[Any]) -> int:
+        ids = [str(row[0]) for row in rows]
+        if kind == Damage.MISSPELT_STATUS:
+            return self._mend_misspelt(rows)
+        if kind == Damage.LOST_LAST_ATTEMPT:
+            return self._mend_last_attempts(ids)
+        if kind == Damage.GONE_BUT_RECORDED:
+            return len(records.forget(self.database, ids))
+        return self._run(f"mend_{kind.value}", ids=ids)
+
+    def _mend_misspelt(self, rows: Sequence[Any]) -> int:
+        by_spelling: dict[str, list[str]] = defaultdict(list)
+        for job, _, written, *_ in rows:
+            by_spelling[written].append(job)
+        return sum(
+            self._run("mend_misspelt_status", ids=ids, written=written, word=status_of(written))
+            for written, ids in by_spelling.items()
+        )
+
+    def _mend_last_attempts(self, ids: Sequence[str]) -> int:
+        """Ends jobs, but for recurring ones, which come back at their next run."""
+        jobs = [Lost(str(job), *rest) for job, *rest in self._rows("last_attempts", ids=ids)]
+        coming = next_runs(self.database, jobs, self.now)
+        back = sum(self._run("mend_lost_recurring", ids=some, at=at) for at, some in coming.items())
+        dead = without(jobs, coming.values())
+        return back + (self._run("mend_lost_last_attempt", ids=dead) if dead else 0)
+
+    def _run(self, statement: str, **values: Any) -> int:
+        error = f"Its worker was lost on its last attempt, as was found on {self.now:%Y-%m-%d %H:%M} UTC."
+        everything = {"now": self.now, "before": self.lost_before, "error": error, "waiting": WORDS["pending"]}
+        return self.database.run(f"spawn.doctor.{statement}", **{**WORDS, **everything, **values})
+
+    def mend_waiting_page(self, after: str | None) -> tuple[str | None, int]:
+        """Releases or fails the jobs of one page that wait for jobs that have ended.
+
+        Args:
+            after: the last id of the page before; ``None`` for the first.
+
+        Returns:
+            The last id of this page, ``None`` when it was the last; and how many jobs were mended.
+        """
+        page = [row[0] for row in self._rows("waiting_ids", after=after, limit=PAGE)]
+        done = self.database.transaction(partial(self._mend_page, page, to_the_end=True)) if page else {}
+        return (page[-1] if len(page) == PAGE else None), sum(done.values())
+
+    def _mend_waiting(self, mended: dict[Damage, int]) -> int:
+        """One pass over all waiting jobs; how many were mended."""
+        total = 0
+        for page in self._waiting_pages():
+            done = self.database.transaction(partial(self._mend_page, page))
+            total += sum(done.values())
+            for kind, jobs in done.items():
+                mended[kind] += jobs
+        return total
+
+    def _waiting_pages(self) -> Iterator[list[str]]:
+        after = None
+        while True:
+            page = [row[0] for row in self._rows("waiting_ids", after=after, limit=PAGE)]
+            if not page:
+                return
+            yield page
+            after = page[-1]
+
+    def _mend_page(self, ids: Sequence[str], *, to_the_end: bool = False) -> dict[Damage, int]:
+        ailing: dict[Damage, dict[str, str]] = defaultdict(dict)
+        for kind, job, parent in self._rows("ailing_jobs", ids=ids):
+            ailing[Damage(kind)][job] = parent
+        done = {Damage.PARENT_FAILED: self._fail(ailing[Damage.PARENT_FAILED], to_the_end=to_the_end)}
+        for kind in (Damage.NOT_RELEASED, Damage.NOT_RELEASED_AFTER_FAILURE):
+            done[kind] = self._run("release", ids=list(ailing[kind])) if ailing[kind] else 0
+        return done
+
+    def _fail(self, parents: dict[str, str], *, to_the_end: bool) -> int:
+        """Fails jobs whose parent failed and has not been retried meanwhile; job -> that parent.
+
+        With all that fails because of them, or one level only: of these each error names the job above.
+        """
+        below: dict[str, list[str]] = defaultdict(list)
+        for job, parent in parents.items():
+            below[parent].append(job)
+        if not below:
+            return 0
+        statuses = {job: status_of(status) for job, status in self._rows("lock_jobs", ids=sorted(below))}
+        failed, ids = 0, []
+        for parent, jobs in below.items():
+            status = statuses.get(parent, "in the archive")
+            if parent not in statuses or status in FAILURES:
+                failed += self._run("fail", ids=jobs, error=f"It depends on job {parent}, which is {status}.")
+                ids += jobs
+        following = Following(parents=ids if to_the_end else ())
+        while following.goes_on:
+            following = fail_next(self.database, following, self.now, "A job it depends on failed.")
+            failed += len(following.changed)
+        return failed
+
+
+def _finding(kind: Damage, rows: Sequence[Any]) -> Finding | None:
+    if not rows:
+        return None
+    examples = tuple(FoundJob(job, queue, _text(status), detail) for job, queue, status, _, detail in rows)
+    return Finding(kind, int(rows[0][3]), examples, int(rows[0][3]))
+
+
+def _text(status: Any) -> str:
+    return status.decode() if isinstance(status, (bytes, bytearray)) else str(status)
+
+
+def in_cycles(edges: Iterable[tuple[str, str]]) -> set[str]:
+    """The jobs of a dependency graph that wait for themselves, at whatever distance.
+
+    Jobs between two cycles count as well: they can neither run.
+
+    Args:
+        edges: (job, what it depends on).
+    """
+    above: dict[str, set[str]] = defaultdict(set)
+    below: dict[str, set[str]] = defaultdict(set)
+    for job, parent in edges:
+        above[job].add(parent)
+        below[parent].add(job)
+    jobs = above.keys() | below.keys()
+    # What depends on nothing of the rest, and what nothing of the rest depends on, is in no cycle.
+    return _peeled(_peeled(set(jobs), above, below), below, above)
+
+
+def _peeled(jobs: set[str], above: dict[str, set[str]], below: dict[str, set[str]]) -> set[str]:
+    held = {job: len(above.get(job, set()) & jobs) for job in jobs}
+    free = [job for job, parents in held.items() if not parents]
+    while free:
+        job = free.pop()
+        jobs.discard(job)
+        for other in below.get(job, set()) & jobs:
+            held[other] -= 1
+            if not held[other]:
+                free.append(other)
+    return jobs

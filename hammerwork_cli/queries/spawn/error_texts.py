@@ -1,0 +1,42 @@
+"""What errors say, and which of them say the same."""
+
+import re
+from collections.abc import Sequence
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.models import TreeNode
+
+_TRACEBACK = "Traceback (most recent call last)"
+_VARYING = (
+    (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE), "<id>"),
+    (re.compile(r"\b(0x[0-9a-f]+|(?=[a-f]*\d)[0-9a-f]{8,})\b", re.IGNORECASE), "<hex>"),
+    (re.compile(r"\d+([.,:]\d+)*"), "<n>"),
+)
+"""What differs from one occurrence of an error to the next."""
+
+
+def pattern(error: str) -> str:
+    """The line of an error that says what happened, with ids, hexadecimal and other numbers made equal."""
+    line = headline(error)
+    for varying, word in _VARYING:
+        line = varying.sub(word, line)
+    return line
+
+
+def headline(error: str) -> str:
+    """The line of an error that says what happened: the last of a traceback, else the first."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    return lines[-1] if lines[0].startswith(_TRACEBACK) else lines[0]
+
+
+def error_texts(database: Database, nodes: Sequence[TreeNode]) -> dict[str, str]:
+    """Errors by id, for the jobs that have one; of a traceback the end, since that says what happened."""
+    errors = {node.id: node.error for node in nodes if node.error}
+    cut = [job for job, error in errors.items() if error.startswith(_TRACEBACK)]
+    for part in chunks(cut, database.key_chunk):
+        for job, ending in database.rows("spawn.wait.error_endings", ids=part):
+            errors[job] = f"{_TRACEBACK}:\n{ending}"
+    return errors

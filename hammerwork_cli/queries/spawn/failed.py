@@ -1,0 +1,205 @@
+"""Operations with a failure anywhere below them: from the newest failed jobs upward, a level at a time."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import chain
+from typing import NamedTuple
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import JobNotFoundError
+from hammerwork_cli.models import FailedBelow, JobStatus, SpawnOperation, TreeNode, id_list, moment
+from hammerwork_cli.models.values import FAILED_SPELLINGS
+from hammerwork_cli.queries.graph import cursors, records
+from hammerwork_cli.queries.graph.relatives import Kinship
+from hammerwork_cli.queries.spawn import operations as operations_queries
+
+MOST_FAILED = 2000
+"""Failed jobs that are followed upward: the newest."""
+MOST_ANCESTORS = 20_000
+LEVELS = 100
+
+_USUALLY_FAILED = {"Failed", "Dead", "TimedOut"}
+_ODDLY_FAILED = tuple(word for word in FAILED_SPELLINGS if word not in _USUALLY_FAILED)
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+class _Failed(NamedTuple):
+    parents: tuple[str, ...]
+    at: datetime
+    has_config: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FailedOperations:
+    """Operations that failed or have failures below them, the newest failure first.
+
+    Attributes:
+        more: whether there may be others, since a bound was reached.
+        cursor: of the next page, when there is one.
+    """
+
+    operations: list[SpawnOperation]
+    more: bool
+    cursor: str | None
+
+
+def operations(
+    database: Database,
+    *,
+    limit: int,
+    queue: str | None = None,
+    statuses: Iterable[JobStatus] | None = None,
+    since: datetime | None = None,
+    operation: str | None = None,
+    cursor: str | None = None,
+) -> FailedOperations:
+    """The operations with a failed job at or anywhere below them, as of one moment.
+
+    Args:
+        database: where.
+        limit: how many.
+        queue: the parent's queue.
+        statuses: the parent's status.
+        since: the parent was created then or later.
+        operation: the operation id in its configuration, or in a worker's record, or the id of that.
+        cursor: that of the page before.
+
+    Raises:
+        UsageError: the cursor is none.
+        JobNotFoundError: the cursor is the id of a job that is not in the list.
+    """
+    after = cursors.split(cursor) if cursor else None
+    with database.snapshot():
+        climb = _Climb(Kinship(database), _newest_failed(database, since))
+        found = [node for node in climb.spawners() if _fits(node, queue, statuses, since)]
+        if operation is not None:
+            found = _of_operation(database, found, operation)
+        found.sort(key=climb.newest_first, reverse=True)
+        start = _start([(climb.newest(node), node.id) for node in found], after)
+        page = found[start : start + limit]
+        counted = operations_queries.counted(database, page)
+    last = cursors.at(climb.newest(page[-1]), page[-1].id) if start + limit < len(found) else None
+    listed = [replace(one, below=climb.below(one.parent)) for one in counted]
+    return FailedOperations(listed, climb.more, last)
+
+
+def _newest_failed(database: Database, since: datetime | None) -> dict[str, _Failed]:
+    rows = database.rows(
+        "spawn.operations.newest_failed",
+        failed=FAILED_SPELLINGS,
+        oddly_failed=_ODDLY_FAILED,
+        since=since,
+        limit=MOST_FAILED + 1,
+    )
+    return {job: _Failed(id_list(parents), moment(at) or _LONG_AGO, bool(config)) for job, parents, at, config in rows}
+
+
+def _fits(node: TreeNode, queue: str | None, statuses: Iterable[JobStatus] | None, since: datetime | None) -> bool:
+    return (
+        (queue is None or node.queue == queue)
+        and (statuses is None or node.status in set(statuses))
+        and (since is None or (moment(node.created_at) or _LONG_AGO) >= since)
+    )
+
+
+def _of_operation(database: Database, nodes: Sequence[TreeNode], operation: str) -> list[TreeNode]:
+    recorded = records.of_jobs(database, [node.id for node in nodes])
+    return [
+        node
+        for node in nodes
+        if node.operation_id == operation
+        or any(operation in {record.id, record.operation_id} for record in recorded.get(node.id, ()))
+    ]
+
+
+def _start(order: Sequence[tuple[datetime, str]], after: tuple[datetime | None, str] | None) -> int:
+    """Where the next page begins; the job before may have failed once more since, and stand elsewhere now."""
+    if after is None:
+        return 0
+    instant, last = after
+    for place, (at, job) in enumerate(order):
+        if job == last and instant in {None, at}:
+            return place + 1
+        if instant is not None and at < instant:
+            return place
+    if instant is None:
+        raise JobNotFoundError(last, "to go on after")
+    return len(order)
+
+
+class _Climb:
+    """What is above some failed jobs, and how much failed below each of it.
+
+    Attributes:
+        more: whether a bound was reached.
+    """
+
+    def __init__(self, kin: Kinship, failed: dict[str, _Failed]) -> None:
+        self._kin = kin
+        self.more = len(failed) > MOST_FAILED
+        self._failed = dict(list(failed.items())[:MOST_FAILED])
+        self._parents = {job: one.parents for job, one in self._failed.items()}
+        self._ancestors: dict[str, TreeNode] = {}
+        self._heights = dict.fromkeys(self._failed, 0)
+        self._climb()
+        self._counts: dict[str, int] = {}
+        self._newest = {job: one.at for job, one in self._failed.items()}
+        self._count()
+
+    def _climb(self) -> None:
+        asked: set[str] = set()
+        frontier = set(chain.from_iterable(self._parents.values()))
+        for height in range(1, LEVELS + 1):
+            level = sorted(frontier)[: MOST_ANCESTORS - len(asked)]
+            if not level:
+                break
+            asked.update(level)
+            found = self._kin.jobs(level)
+            self._ancestors.update((node.id, node) for node in found)
+            self._heights.update((node.id, height) for node in found)
+            self._parents.update((node.id, node.depends_on) for node in found)
+            frontier = frontier.union(*(node.depends_on for node in found)) - asked
+        self.more = self.more or bool(frontier)
+
+    def _count(self) -> None:
+        """Adds every failed job to all that is above it; once for all that have the same parents."""
+        alike: dict[tuple[str, ...], list[datetime]] = {}
+        for one in self._failed.values():
+            alike.setdefault(one.parents, []).append(one.at)
+        for parents, times in alike.items():
+            for job in self._above(parents):
+                self._counts[job] = self._counts.get(job, 0) + len(times)
+                self._newest[job] = max(self._newest.get(job, _LONG_AGO), *times)
+
+    def _above(self, parents: Iterable[str]) -> set[str]:
+        above: set[str] = set()
+        stack = list(parents)
+        while stack:
+            job = stack.pop()
+            if job not in above:
+                above.add(job)
+                stack += self._parents.get(job, ())
+        return above
+
+    def spawners(self) -> list[TreeNode]:
+        """The ancestors, and the failed jobs themselves, that spawn or were to."""
+        bare = [job for job, node in self._ancestors.items() if not node.has_spawn_config]
+        bare += [job for job, one in self._failed.items() if not one.has_config and job not in self._ancestors]
+        recorded = records.parents(self._kin.database, bare)
+        own = [job for job, one in self._failed.items() if one.has_config or job in recorded]
+        unread = self._kin.jobs(job for job in own if job not in self._ancestors)
+        above = [node for job, node in self._ancestors.items() if node.has_spawn_config or job in recorded]
+        return above + unread
+
+    def newest(self, node: TreeNode) -> datetime:
+        """When it, or a job below it, failed last."""
+        return self._newest[node.id]
+
+    def newest_first(self, node: TreeNode) -> tuple[datetime, int, int, str]:
+        """An order in which a tree stands before the trees within it."""
+        return self.newest(node), self._counts.get(node.id, 0), self._heights[node.id], node.id
+
+    def below(self, node: TreeNode) -> FailedBelow:
+        """What failed below it."""
+        return FailedBelow(self._counts.get(node.id, 0), self.more, self.newest(node))

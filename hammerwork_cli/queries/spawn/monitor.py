@@ -1,0 +1,284 @@
+"""What happens right now: looks that cost as much in a large table as in a small one."""
+
+import time
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence, Set
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.access import Row
+from hammerwork_cli.models import FAILURES, FINISHED, WAITING, Counts, JobStatus, SpawnOperation, TreeNode, moment
+from hammerwork_cli.models.monitor import Activity, BusyWorker, Flow, RunningOperation
+from hammerwork_cli.models.values import FAILED_SPELLINGS
+from hammerwork_cli.queries.graph.child_totals import ChildTotals
+from hammerwork_cli.queries.spawn.running_trees import RunningTrees
+from hammerwork_cli.queries.worker import registry
+
+MOST_PENDING = 10_000
+"""Pending jobs that are counted; of more it is only known that there are more."""
+MOST_RUNNING = 1000
+"""Running jobs that are read: the last created, of all queues."""
+MOST_OPERATIONS = 30
+NEWEST_SPAWNERS = 50
+SPAWNERS_LOOKED_AT = 500
+MOST_FAILURES = 10
+LAG = timedelta(seconds=1)
+"""A window ends so long before the look: what is just being committed, or was written by a clock that is a little
+behind, is counted by the next one."""
+OVERLAP = timedelta(minutes=1)
+"""Failures are looked for so far back each time, since the clocks of those who write them may differ."""
+FIRST_FAILURES = timedelta(days=1)
+SETTLING = timedelta(seconds=10)
+"""How long after a parent's end the original may still be inserting its children, one by one."""
+OPERATIONS_REMEMBERED = 10_000
+
+_USUALLY_PENDING = {"Pending", "Retrying"}
+_ODDLY_PENDING = tuple(word for status in sorted(WAITING) for word in status.spellings if word not in _USUALLY_PENDING)
+_OPEN = tuple(word for status in JobStatus if status not in FINISHED for word in status.spellings)
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_FIGURES = 7
+_KIND, _CHILDREN, _NODE = 7, 8, 9
+
+
+class ActivityWatch:
+    """Looks at the queues again and again.
+
+    Args:
+        database: an open connection.
+        queue: only this queue, and the operations in whose trees a job of it runs, or one of its newest spawns.
+        window: what the first look's figures are about; later ones are about the time since the look before.
+        until_idle: whether to ask, each time, if nothing is open any more.
+    """
+
+    def __init__(
+        self, database: Database, *, queue: str | None = None, window: timedelta, until_idle: bool = False
+    ) -> None:
+        self._queue = queue
+        self._until_idle = until_idle
+        self._trees = RunningTrees(database)
+        self.connected(database)
+        self._began = self._now()
+        self._until = self._began - LAG
+        self._since = self._until - window
+        self._failures: dict[str, TreeNode] = {}
+        self._failures_since = self._began - FIRST_FAILURES
+        self._operations: dict[str, TreeNode] = {}
+        self._ended: dict[str, None] = {}
+        self._has_failed = False
+
+    def connected(self, database: Database) -> None:
+        """Goes on with another connection."""
+        self._database = self._trees.database = database
+        self._ahead = database.now() - _local_now()
+
+    @property
+    def counts_children(self) -> bool:
+        """Whether the children of an operation can be counted at the cost of reading them."""
+        return "by_first_parent" in self._database.tags
+
+    def _now(self) -> datetime:
+        """The server's clock, which is asked once a connection."""
+        return _local_now() + self._ahead
+
+    def look(self) -> Activity:
+        """One look, as of one moment: a statement; with our indexes also one or two for each level of running trees."""
+        now = self._now()
+        until = max(now - LAG, self._until)
+        if self.counts_children:
+            with self._database.snapshot():
+                rows = self._look(until)
+                operations = self._counted(rows, now)
+                idle = self._is_idle(rows[0])
+        else:
+            rows = self._look(until)
+            operations = _uncounted(rows)
+            idle = self._is_idle(rows[0])
+        activity = self._activity(rows, now, until, operations, idle)
+        # Only now: a look that was broken off is made again, for a window that goes on.
+        self._since = self._until = until
+        self._failures_since = now - OVERLAP
+        return activity
+
+    def _look(self, until: datetime) -> list[Row]:
+        return self._database.rows(
+            "spawn.monitor.look",
+            queue=self._queue,
+            since=self._since,
+            until=until,
+            failures_since=self._failures_since,
+            known_failures=tuple(self._failures),
+            known_parents=tuple(self._operations),
+            completed=JobStatus.COMPLETED.spellings,
+            failed=FAILED_SPELLINGS,
+            oddly_pending=_ODDLY_PENDING,
+            most_pending=MOST_PENDING + 1,
+            most_running=MOST_RUNNING,
+            most_failures=MOST_FAILURES,
+            most_parents=MOST_OPERATIONS,
+        )
+
+    def _is_idle(self, figures: Row) -> bool | None:
+        if not self._until_idle:
+            return None
+        if figures[0] or figures[1]:
+            return False
+        return self._database.row("spawn.monitor.any_open", queue=self._queue, open=_OPEN) is None
+
+    def _activity(
+        self,
+        rows: Sequence[Row],
+        now: datetime,
+        until: datetime,
+        operations: tuple[RunningOperation, ...],
+        idle: bool | None,
+    ) -> Activity:
+        pending, running, running_anywhere, *flow = map(int, rows[0][:_FIGURES])
+        failures = _newest_failures(rows)
+        self._failures = {node.id: node for node in failures}
+        self._has_failed = self._has_failed or any(_ended_at(node) >= self._began for node in failures)
+        return Activity(
+            at=now,
+            queue=self._queue,
+            flow=Flow((until - self._since).total_seconds(), *flow),
+            pending=min(pending, MOST_PENDING),
+            running=running,
+            more_pending=pending > MOST_PENDING,
+            more_running=running_anywhere >= MOST_RUNNING,
+            operations=operations,
+            failures=failures,
+            workers=self._workers(),
+            failed_since=self._has_failed,
+            idle=idle,
+        )
+
+    def _workers(self) -> tuple[BusyWorker, ...] | None:
+        """The workers that have not ended; with a queue, those that serve it."""
+        if "hammerwork_workers" not in self._database.schema:
+            return None
+        alive = registry.listed(self._database, alive=True)
+        return tuple(
+            BusyWorker(
+                worker.name,
+                worker.queue_names,
+                worker.state,
+                worker.running,
+                worker.concurrency,
+                worker.completed,
+                worker.failed,
+                worker.silent_for,
+            )
+            for worker in alive
+            if self._queue is None or self._queue in worker.queue_names
+        )
+
+    # Operations.
+
+    def _counted(self, rows: Sequence[Row], now: datetime) -> tuple[RunningOperation, ...]:
+        """The topmost operations in whose trees something is open, or was at the look before."""
+        running = {row[_NODE]: int(row[_CHILDREN]) for row in rows if row[_KIND] == "parent" and row[_CHILDREN]}
+        jobs = self._newest_spawners() | _parents(rows)
+        tops = self._trees.tops(jobs)
+        parents = self._nodes_of(tops, jobs, running)
+        children = self._trees.children(list(parents))
+        below = self._trees.below(children)
+        busy = Counter(dict.fromkeys(parents, 0))
+        for job, number in running.items():
+            busy[tops.get(job, "")] += number
+        found = {top: _operation(parents[top], children[top], below.get(top), busy[top]) for top in children}
+        open_now = {top for top, one in found.items() if _open_jobs(one)}
+        open_now |= self._open_inside(tops, found.keys() - below.keys() - open_now)
+        self._remember_ended(parents, found, open_now, now)
+        shown = [found[top] for top in found if top in open_now or top in self._operations]
+        self._operations = {top: parents[top] for top in open_now}
+        return tuple(sorted(shown, key=_newest_operation, reverse=True)[:MOST_OPERATIONS])
+
+    def _newest_spawners(self) -> dict[str, TreeNode]:
+        window = NEWEST_SPAWNERS if self._queue is None else SPAWNERS_LOOKED_AT
+        newest = self._database.rows("spawn.monitor.spawners", queue=self._queue, window=window, limit=NEWEST_SPAWNERS)
+        return {node.id: node for node in map(TreeNode._make, newest)}
+
+    def _nodes_of(
+        self, tops: dict[str, str], jobs: dict[str, TreeNode], running: Container[str]
+    ) -> dict[str, TreeNode]:
+        """The tops of trees that may have open jobs, as they are now."""
+        wanted = dict.fromkeys(top for job, top in tops.items() if job in running or top not in self._ended)
+        unread = [top for top in wanted if top not in jobs]
+        read = {node.id: node for node in self._trees.jobs(unread)}
+        return {top: node for top in wanted if (node := jobs.get(top) or read.get(top))}
+
+    def _open_inside(self, tops: dict[str, str], large: Set[str]) -> set[str]:
+        """Those of some trees that were not counted as a whole in which a known parent has open children."""
+        inner = [job for job, top in tops.items() if top in large and job != top]
+        totals = self._trees.children(inner)
+        return {tops[job] for job, total in totals.items() if _open(total.counts)}
+
+    def _remember_ended(
+        self, parents: dict[str, TreeNode], found: dict[str, RunningOperation], open_now: set[str], now: datetime
+    ) -> None:
+        """Jobs whose trees need not be counted again unless a job in them runs."""
+        for job, node in parents.items():
+            last = moment(found[job].last_ended) if job in found else None
+            if job in open_now:
+                self._ended.pop(job, None)
+            elif node.status in FINISHED and max(_ended_at(node), last or _LONG_AGO) < now - SETTLING:
+                self._ended[job] = None
+        for job in list(islice(self._ended, max(len(self._ended) - OPERATIONS_REMEMBERED, 0))):
+            del self._ended[job]
+
+
+def _local_now() -> datetime:
+    # Steady, also when the clock of this machine is set: only differences are taken.
+    return datetime.fromtimestamp(0, UTC) + timedelta(seconds=time.monotonic())
+
+
+def _nodes(rows: Iterable[Row], kind: str) -> dict[str, TreeNode]:
+    return {row[_NODE]: TreeNode._make(row[_NODE:]) for row in rows if row[_KIND] == kind and row[_NODE] is not None}
+
+
+def _parents(rows: Iterable[Row]) -> dict[str, TreeNode]:
+    return _nodes(rows, "parent")
+
+
+def _uncounted(rows: Sequence[Row]) -> tuple[RunningOperation, ...]:
+    """Operations of which only the running children are known."""
+    found: dict[str, RunningOperation] = {}
+    running = {row[_NODE]: int(row[_CHILDREN]) for row in rows if row[_KIND] == "parent" and row[_CHILDREN]}
+    for job, node in _parents(rows).items():
+        if node.has_spawn_config and job in running:
+            counts = Counts({JobStatus.RUNNING.value: running[job]})
+            operation = SpawnOperation(node, counts, None, None)
+            found[job] = RunningOperation(operation, counted=False, running=running[job])
+    return tuple(sorted(found.values(), key=_newest_operation, reverse=True))
+
+
+def _operation(parent: TreeNode, children: ChildTotals, below: ChildTotals | None, running: int) -> RunningOperation:
+    finished = None if _open(children.counts) else children.last_ended
+    operation = SpawnOperation(parent, children.counts, children.first_created, finished)
+    whole = below.counts if below else None
+    running = whole.of(JobStatus.RUNNING) if whole is not None else max(running, children.counts.of(JobStatus.RUNNING))
+    return RunningOperation(
+        operation, counted=True, below=whole, running=running, last_ended=(below or children).last_ended
+    )
+
+
+def _open(counts: Counts) -> int:
+    return counts.total - counts.of(*FINISHED)
+
+
+def _open_jobs(one: RunningOperation) -> int:
+    """Jobs of its tree that are known to be open."""
+    return _open(one.below) if one.below is not None else _open(one.operation.children) + one.running
+
+
+def _newest_operation(one: RunningOperation) -> tuple[datetime, str]:
+    return moment(one.parent.created_at) or _LONG_AGO, one.parent.id
+
+
+def _newest_failures(rows: Sequence[Row]) -> tuple[TreeNode, ...]:
+    failures = [node for node in _nodes(rows, "failure").values() if node.status in FAILURES]
+    return tuple(sorted(failures, key=lambda node: (_ended_at(node), node.id), reverse=True)[:MOST_FAILURES])
+
+
+def _ended_at(node: TreeNode) -> datetime:
+    return moment(node.failed_at or node.completed_at) or _LONG_AGO

@@ -1,0 +1,267 @@
+"""Spawn operations: what spawned, how it went, and what is still to come."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import NotFoundError
+from hammerwork_cli.models import (
+    FINISHED,
+    Counts,
+    JobStatus,
+    PendingSpawn,
+    RecordedSpawn,
+    SpawnGroup,
+    SpawnOperation,
+    SpawnStats,
+    TreeNode,
+    id_list,
+    moment,
+    status_of,
+)
+from hammerwork_cli.models.values import FAILED_SPELLINGS
+from hammerwork_cli.queries.graph import cursors, records
+from hammerwork_cli.queries.graph.child_totals import ChildTotals, collect_totals, no_collector
+from hammerwork_cli.queries.graph.relatives import Kinship
+
+ENDED_SPELLINGS = tuple(spelling for status in sorted(FINISHED) for spelling in status.spellings)
+SLOWEST = 10
+
+
+def spellings(statuses: Iterable[JobStatus] | None) -> tuple[str, ...] | None:
+    """Every way in which rows may hold one of these statuses; ``None`` for no filter."""
+    return tuple(spelling for status in statuses for spelling in status.spellings) if statuses else None
+
+
+def page(database: Database, *, limit: int, **wanted: Any) -> tuple[list[SpawnOperation], str | None]:
+    """A page of :func:`operations`, and the cursor of the next one if there is one."""
+    found = operations(database, limit=limit + 1, **wanted)
+    return found[:limit], cursors.after(found[limit - 1].parent) if len(found) > limit else None
+
+
+def operations(
+    database: Database,
+    *,
+    limit: int,
+    queue: str | None = None,
+    statuses: Iterable[JobStatus] | None = None,
+    since: datetime | None = None,
+    operation: str | None = None,
+    cursor: str | None = None,
+) -> list[SpawnOperation]:
+    """The newest parents that spawned, or that ended without a child, with their children counted, as of one moment.
+
+    Args:
+        database: where.
+        limit: how many.
+        queue: the parent's queue.
+        statuses: the parent's status.
+        since: the parent was created then or later.
+        operation: the operation id in its configuration, or in a worker's record, or the id of that.
+        cursor: that of the last parent seen (``queries.cursors``); the list goes on after it.
+
+    Raises:
+        UsageError: the cursor is none.
+        NotFoundError: it is the id of a job that is not there any more.
+    """
+    at, job = cursors.read(database, cursor) if cursor else (None, None)
+    wanted = {"queue": queue, "statuses": spellings(statuses), "since": since, "operation": operation}
+    place = {"cursor_at": at, "cursor_id": job}
+    with database.snapshot():
+        parents = _nodes(database, "operations", ended=ENDED_SPELLINGS, limit=limit, **place, **wanted)
+        if records.are_there(database, since):
+            more = _nodes(database, "recorded_operations", limit=limit, **place, **wanted)
+            parents = _newest([*parents, *more])[:limit]
+        return counted(database, parents)
+
+
+def counted(database: Database, parents: Sequence[TreeNode]) -> list[SpawnOperation]:
+    """Parents with their children counted, and what was recorded of them."""
+    ids = [parent.id for parent in parents]
+    totals, recorded = Kinship(database).child_counts(ids), records.of_jobs(database, ids)
+    return [_operation(parent, totals.get(parent.id) or ChildTotals(), recorded.get(parent.id)) for parent in parents]
+
+
+def _newest(nodes: Iterable[TreeNode]) -> list[TreeNode]:
+    """Each job once, the newest first."""
+
+    def age(node: TreeNode) -> tuple[datetime, str]:
+        return moment(node.created_at) or datetime.max.replace(tzinfo=UTC), node.id
+
+    return sorted({node.id: node for node in nodes}.values(), key=age, reverse=True)
+
+
+def operation(database: Database, parent: str) -> SpawnOperation:
+    """One spawning parent, with its children counted.
+
+    Args:
+        database: where.
+        parent: a full id.
+
+    Raises:
+        NotFoundError: there is no such job, or it spawned nothing and is not meant to.
+    """
+    with database.snapshot():
+        kin = Kinship(database)
+        found = kin.jobs([parent])
+        total = kin.child_counts([parent]).get(parent)
+        recorded = records.of_jobs(database, [parent]).get(parent)
+    if not found or not (total or recorded or found[0].has_spawn_config):
+        raise NotFoundError(f"There is no spawn operation of a job {parent}.", hint="See: hammerwork spawn list")
+    return _operation(found[0], total or ChildTotals(), recorded)
+
+
+def _operation(parent: TreeNode, total: ChildTotals, recorded: Sequence[RecordedSpawn] | None = None) -> SpawnOperation:
+    ended = total.counts.of(*FINISHED) == total.counts.total
+    last = recorded[-1] if recorded else None
+    return SpawnOperation(parent, total.counts, total.first_created, total.last_ended if ended else None, last)
+
+
+class _Parent(NamedTuple):
+    queue: str
+    handler: str
+    status: str
+    is_recent: int
+    depends_on: tuple[str, ...]
+
+
+@no_collector()
+def stats(
+    database: Database, *, since: datetime, recent: datetime, queue: str | None = None, detailed: bool = False
+) -> SpawnStats:
+    """Figures of the operations whose parents were created since ``since``.
+
+    Args:
+        database: where.
+        since: start of the window.
+        recent: operations created then or later count as recent.
+        queue: only parents of this queue.
+        detailed: also by queue, by handler, and the slowest operations.
+    """
+    recorded = records.are_there(database, since)
+    window: dict[str, Any] = {"since": since, "queue": queue, "recorded": recorded, "configured": not recorded}
+    parents = {
+        # A worker finds a handler by the name in the configuration, else by the queue.
+        row[0]: _Parent(row[1], row[2] or row[1], status_of(row[3]), row[4], id_list(row[5]))
+        for row in database.rows("spawn.operations.window_parents", recent=recent, **window)
+    }
+    totals: dict[str, ChildTotals] = {}
+    collect_totals(totals, database.rows("spawn.operations.window_totals", **window))
+    if "by_first_parent" in database.tags and database.row("spawn.operations.any_joins"):
+        collect_totals(totals, database.rows("spawn.operations.window_joined_totals", **window))
+    if Kinship(database).has_archive:
+        collect_totals(totals, database.rows("spawn.operations.window_archived_totals", **window))
+    p50, p95 = database.rows("spawn.operations.window_run_times", completed=JobStatus.COMPLETED.spellings, **window)[0]
+    # A parent created between two statements belongs to the next look.
+    spawned = {job: totals[job] for job in parents if job in totals}
+    return SpawnStats(
+        since=since,
+        queue=queue,
+        overall=_group(None, spawned.values()),
+        empty=sum(1 for job, parent in parents.items() if job not in totals and parent.status == JobStatus.COMPLETED),
+        recent=sum(parents[job].is_recent for job in spawned),
+        depth=_depth(parents, spawned.keys()),
+        p50=_seconds(p50),
+        p95=_seconds(p95),
+        by_queue=_groups(spawned, {job: parents[job].queue for job in spawned}) if detailed else None,
+        by_handler=_groups(spawned, {job: parents[job].handler for job in spawned}) if detailed else None,
+        slowest=_slowest(database, spawned) if detailed else None,
+    )
+
+
+def _seconds(value: Any) -> timedelta | None:
+    return None if value is None else timedelta(seconds=max(float(value), 0.0))
+
+
+def _group(name: str | None, totals: Iterable[ChildTotals]) -> SpawnGroup:
+    counts, sizes = Counts(), []
+    for total in totals:
+        counts.merge(total.counts)
+        sizes.append(total.counts.total)
+    return SpawnGroup(
+        name=name,
+        operations=len(sizes),
+        children=sum(sizes),
+        largest=max(sizes, default=0),
+        completed=counts.of(JobStatus.COMPLETED),
+        ended=counts.of(*FINISHED),
+    )
+
+
+def _groups(spawned: dict[str, ChildTotals], names: dict[str, Any]) -> tuple[SpawnGroup, ...]:
+    members: dict[str | None, list[ChildTotals]] = defaultdict(list)
+    for job, total in spawned.items():
+        members[names[job]].append(total)
+    groups = [_group(name, totals) for name, totals in members.items()]
+    return tuple(sorted(groups, key=lambda group: (-group.operations, group.name or "")))
+
+
+def _depth(parents: dict[str, _Parent], spawned: Iterable[str]) -> int:
+    """Levels of spawning: 1 when children spawned nothing themselves, 0 when nothing was spawned."""
+    depths = {job: 1 for job in spawned if not parents[job].depends_on}
+    for start in [job for job in spawned if job not in depths]:
+        way: list[str] = []
+        job: str | None = start
+        while job is not None and job not in depths:
+            depths[job] = 0
+            way.append(job)
+            job = next((parent for parent in parents[job].depends_on if parent in parents), None)
+        above = depths.get(job, 0) if job is not None else 0
+        for step in reversed(way):
+            above += 1
+            depths[step] = above
+    return max((depths[job] for job in spawned), default=0)
+
+
+def _slowest(database: Database, spawned: dict[str, ChildTotals]) -> tuple[SpawnOperation, ...]:
+    timed = []
+    for job, total in spawned.items():
+        start, end = moment(total.first_created), moment(total.last_ended)
+        if start and end and total.counts.of(*FINISHED) == total.counts.total:
+            timed.append((end - start, job))
+    slowest = [job for _, job in sorted(timed, reverse=True)[:SLOWEST]]
+    nodes = {node.id: node for node in Kinship(database).jobs(slowest)}
+    recorded = records.of_jobs(database, slowest)
+    return tuple(_operation(nodes[job], spawned[job], recorded.get(job)) for job in slowest if job in nodes)
+
+
+def pending(database: Database, *, limit: int, queue: str | None = None) -> list[PendingSpawn]:
+    """Jobs that are to spawn again, that will or never did, and that wait for others; at most ``limit`` of each."""
+    with database.snapshot():
+        asked = _asked_again(database, limit=limit, queue=queue)
+        spawners = _nodes(database, "pending_spawns", queue=queue, failed=FAILED_SPELLINGS, limit=limit)
+        waiting = _nodes(database, "waiting_jobs", queue=queue, ended=ENDED_SPELLINGS, limit=limit)
+        parents = Kinship(database).jobs(dict.fromkeys(parent for job in waiting for parent in job.depends_on))
+    status = {parent.id: parent.status for parent in parents}
+    again = {job.id for job in asked}
+    ahead = [PendingSpawn(job, _spawn_reason(job), Counts()) for job in spawners if job.id not in again]
+    return [
+        *(PendingSpawn(job, "asked_again", Counts()) for job in asked),
+        *ahead,
+        *(_waiting(job, status) for job in waiting),
+    ]
+
+
+def _asked_again(database: Database, *, limit: int, queue: str | None) -> list[TreeNode]:
+    if "workers" not in database.tags:
+        return []
+    rows = database.rows("worker.spawn.open_requests", limit=limit, queue=queue)
+    return Kinship(database).jobs(dict.fromkeys(str(row[0]) for row in rows))
+
+
+def _nodes(database: Database, statement: str, **values: Any) -> list[TreeNode]:
+    return [TreeNode._make(row) for row in database.rows(f"spawn.operations.{statement}", **values)]
+
+
+def _spawn_reason(job: TreeNode) -> str:
+    return "never_spawned" if job.status in FINISHED else "will_spawn"
+
+
+def _waiting(job: TreeNode, statuses: dict[str, str]) -> PendingSpawn:
+    counts = Counts()
+    for parent in job.depends_on:
+        counts.add(statuses.get(parent, "missing"))
+    open_parents = counts.total - counts.of(*FINISHED, "missing")
+    return PendingSpawn(job, "waiting" if open_parents else "stuck", counts)

@@ -1,0 +1,163 @@
+"""Why jobs failed: the deepest failures of a tree, grouped by error, and what holds those that wait."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.models import FAILURES, WAITING, Counts, JobStatus, SpawnTree, TreeNode
+from hammerwork_cli.models.why import Diagnosis, FailedJob, FailureGroup, Hold, UnderWay
+from hammerwork_cli.queries.graph import tree as tree_queries
+from hammerwork_cli.queries.graph.blockers import holds
+from hammerwork_cli.queries.graph.relatives import Kinship
+from hammerwork_cli.queries.spawn.delays import Queues, delays, never_spawned
+from hammerwork_cli.queries.spawn.error_texts import error_texts, headline, pattern
+
+LEVELS = 100_000
+UNFINISHED = WAITING | {JobStatus.RUNNING}
+
+
+def diagnose(database: Database, job: str, *, limit: int, now: datetime) -> Diagnosis:
+    """Why the jobs at and below a job failed, and why those that wait do.
+
+    Args:
+        database: where.
+        job: a full id.
+        limit: how many jobs to name for each error.
+        now: the present.
+
+    Raises:
+        NotFoundError: there is no such job.
+    """
+    found = tree_queries.lineage(database, job, ancestors=True, descendants=True, depth=LEVELS)
+    assert found.descendants is not None
+    return _Diagnosing(database, found.job, found.ancestors or (), found.descendants).result(limit, now)
+
+
+class _Diagnosing:
+    def __init__(
+        self, database: Database, target: TreeNode, ancestors: Iterable[tuple[int, TreeNode]], tree: SpawnTree
+    ) -> None:
+        self.database = database
+        self.kin = Kinship(database)
+        self.target = target
+        self.tree = tree
+        self.nodes = {node.id: node for _, node in ancestors} | tree.nodes
+
+    def result(self, limit: int, now: datetime) -> Diagnosis:
+        failed = [node for node in self.tree.nodes.values() if node.status in FAILURES]
+        blameless = self._failed_with_others(failed)
+        causes = {node.id: node for node in failed if node.id not in blameless}
+        deepest = self._deepest(causes)
+        held = self._holds()
+        self._read_elsewhere([node for node in failed if node.id in blameless], held)
+        above = self._above(blameless, held)
+        under_way = self._under_way(held)
+        queues = Queues(self.database) if under_way else None
+        return Diagnosis(
+            job=self.target,
+            counts=self.tree.counts,
+            groups=self._groups(deepest, limit),
+            consequences=len(failed) - len(deepest),
+            above=tuple(FailedJob(node, self._path(node)) for node in above),
+            holds=tuple(sorted(held.values(), key=lambda hold: (not hold.is_stuck, hold.job != self.target.id))),
+            under_way=_by_queue(under_way, queues) if queues else (),
+            delays=delays(self.database, under_way, queues, now=now) if queues else (),
+            never_spawned=never_spawned(self.database, self.tree),
+            nodes=self.nodes,
+        )
+
+    def _under_way(self, held: dict[str, Hold]) -> list[TreeNode]:
+        """What has not ended and waits for no other job."""
+        return [
+            node
+            for job, node in self.tree.nodes.items()
+            if job not in held and node.status in UNFINISHED and node.archived_at is None
+        ]
+
+    def _failed_with_others(self, failed: Sequence[TreeNode]) -> set[str]:
+        """Jobs that failed only because one that they depend on did."""
+        dependent = [node.id for node in failed if node.depends_on]
+        return {
+            job
+            for part in chunks(dependent, self.database.key_chunk)
+            for job, status in self.database.rows("spawn.wait.dependency_statuses", ids=part)
+            if status == "failed"
+        }
+
+    def _deepest(self, causes: dict[str, TreeNode]) -> list[TreeNode]:
+        """The failures that have no failure below them."""
+        failed_below: set[str] = set()
+        # Nodes come parents first, so that in reverse everything below a job is known.
+        for job in reversed(self.tree.nodes):
+            children = self.tree.children.get(job, ())
+            if any(child in causes or child in failed_below for child in children):
+                failed_below.add(job)
+        return [node for job, node in causes.items() if job not in failed_below]
+
+    def _holds(self) -> dict[str, Hold]:
+        """What holds the jobs that wait: in the tree, and above the job when it waits itself."""
+        waiting = [job for job, node in self.tree.nodes.items() if node.status in WAITING]
+        above = [job for job, node in self.nodes.items() if job not in self.tree.nodes and node.status in WAITING]
+        found = holds(self.database, above + waiting)
+        if self.target.id in found:
+            return found
+        return {job: hold for job, hold in found.items() if job in self.tree.nodes}
+
+    def _read_elsewhere(self, blameless: Iterable[TreeNode], held: dict[str, Hold]) -> None:
+        """Reads the parents that are neither above nor below the job."""
+        wanted = {parent for node in blameless for parent in node.depends_on}
+        wanted |= {parent for hold in held.values() for parent in hold.parents}
+        for node in self.kin.jobs(sorted(wanted - self.nodes.keys())):
+            self.nodes[node.id] = node
+
+    def _above(self, blameless: set[str], held: dict[str, Hold]) -> list[TreeNode]:
+        """The failures outside the tree that made its jobs fail, or that hold them: the first causes only."""
+        frontier = [*blameless, *(job for job, hold in held.items() if hold.is_stuck)]
+        seen = set(frontier)
+        causes: dict[str, TreeNode] = {}
+        while frontier:
+            node = self.nodes[frontier.pop()]
+            parents = [self.nodes[parent] for parent in node.depends_on if parent in self.nodes]
+            broken = [parent for parent in parents if parent.status != JobStatus.COMPLETED]
+            if node.status in FAILURES and node.id not in self.tree.nodes and not broken:
+                causes[node.id] = node
+            frontier += [parent.id for parent in broken if parent.id not in seen]
+            seen |= {parent.id for parent in broken}
+        return list(causes.values())
+
+    def _path(self, node: TreeNode) -> tuple[TreeNode, ...]:
+        """From the topmost ancestor that was read to the job, each the first parent of the next."""
+        path = [node]
+        seen = {node.id}
+        while True:
+            above = [parent for parent in path[-1].depends_on if parent in self.nodes and parent not in seen]
+            if not above:
+                return tuple(reversed(path))
+            inside = [parent for parent in above if parent in self.tree.nodes]
+            path.append(self.nodes[(inside or above)[0]])
+            seen.add(path[-1].id)
+
+    def _groups(self, failed: Sequence[TreeNode], limit: int) -> tuple[FailureGroup, ...]:
+        errors = error_texts(self.database, failed)
+        groups: dict[str | None, FailureGroup] = {}
+        for node in failed:
+            error = errors.get(node.id)
+            key = pattern(error) if error else None
+            group = groups.setdefault(key, FailureGroup(headline(error) if error else None))
+            group.statuses.add(node.status)
+            group.queues.add(node.queue)
+            group.archived += node.archived_at is not None
+            if len(group.jobs) < limit:
+                group.jobs.append(FailedJob(node, self._path(node)))
+        return tuple(sorted(groups.values(), key=lambda group: (-group.total, group.error or "")))
+
+
+def _by_queue(nodes: Iterable[TreeNode], queues: Queues) -> tuple[UnderWay, ...]:
+    found: dict[str, Counts] = {}
+    for node in nodes:
+        found.setdefault(node.queue, Counts()).add(node.status)
+    return tuple(
+        UnderWay(queue, counts, queue in queues.paused, queues.serving(queue))
+        for queue, counts in sorted(found.items())
+    )

@@ -1,0 +1,86 @@
+"""Jobs whose worker was lost: back to Pending, to their next run, or to Dead."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import Moment
+from hammerwork_cli.queries.job import limits
+from hammerwork_cli.queries.job.cron import next_due
+from hammerwork_cli.queries.worker import finish
+from hammerwork_cli.queries.worker.finish import Settled
+
+BATCH = 500
+"""Jobs a transaction."""
+
+
+class Lost(NamedTuple):
+    """A running job whose worker is gone."""
+
+    id: str
+    attempts: int
+    max_attempts: int
+    recurring: bool
+    cron_schedule: str | None
+    timezone: str | None
+    next_run_at: Moment = None
+
+
+def return_lost(database: Database, worker: str, name: str, now: datetime) -> tuple[int, int]:
+    """Takes the jobs of a lost worker from it.
+
+    With attempts left they are Pending again. A last attempt is Dead, or, of a recurring job, over: it comes back at
+    its next run, as after any other failure. A job whose row another transaction has locked stays with the worker
+    until the next look, so that one transaction that hangs holds nobody up.
+
+    Returns:
+        How many may run again, and how many are Dead.
+    """
+    total_back = total_dead = 0
+    while True:
+        back, dead = database.transaction(lambda: _return_lost(database, worker, name, now))
+        total_back, total_dead = total_back + back, total_dead + dead
+        if back + dead < BATCH:
+            return total_back, total_dead
+
+
+def _return_lost(database: Database, worker: str, name: str, now: datetime) -> tuple[int, int]:
+    jobs = [Lost(str(job), *rest) for job, *rest in database.rows("worker.claim.of_worker", worker=worker, limit=BATCH)]
+    error = f"The worker {name} was lost while it ran this job."
+    back = [job.id for job in jobs if job.attempts < job.max_attempts]
+    if back:
+        database.run("worker.claim.return_lost", ids=database.ids(back), worker=worker, error=error)
+    last = [job for job in jobs if job.attempts >= job.max_attempts]
+    coming = next_runs(database, last, now)
+    for at, ids in coming.items():
+        database.run("worker.claim.recur_lost", ids=database.ids(ids), worker=worker, error=error, at=at)
+    dead = without(last, coming.values())
+    if dead:
+        database.run("worker.claim.bury_lost", ids=database.ids(dead), worker=worker, error=error, now=now)
+        finish.finish(database, (), dead, now, Settled())
+    return len(jobs) - len(dead), len(dead)
+
+
+def next_runs(database: Database, jobs: Iterable[Lost], now: datetime) -> dict[datetime, list[str]]:
+    """Those of some jobs that come back, by the instant at which they do."""
+    coming: dict[datetime, list[str]] = defaultdict(list)
+    for job in jobs:
+        at = next_due(
+            job.id,
+            recurring=job.recurring,
+            cron_schedule=job.cron_schedule,
+            timezone=job.timezone,
+            last=job.next_run_at,
+            now=now,
+        )
+        if at is not None and limits.holds(database, at):
+            coming[at].append(job.id)
+    return coming
+
+
+def without(jobs: Iterable[Lost], coming: Iterable[Sequence[str]]) -> list[str]:
+    """The ids of the other jobs."""
+    back = {job for ids in coming for job in ids}
+    return [job.id for job in jobs if job.id not in back]

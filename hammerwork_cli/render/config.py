@@ -1,0 +1,49 @@
+"""What ``config`` shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.table import Column
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSetting:
+    """A setting with what may be shown of its value.
+
+    Attributes:
+        source: ``option``, a variable's name, ``file`` or ``default``.
+    """
+
+    name: str
+    value: Any
+    source: str
+    default: Any
+    variables: tuple[str, ...]
+    purpose: str
+
+
+SETTINGS: Sequence[Column[ShownSetting]] = (
+    Column("setting", lambda row: row.name),
+    Column("value", lambda row: row.value),
+    Column("source", lambda row: row.source),
+    Column("what it does", lambda row: row.purpose, wraps=True),
+)
+SETTING_KEYS = ("key", "value", "source", "default", "environment", "description")
+
+
+def setting_record(row: ShownSetting) -> Record:
+    """A setting.
+
+    Keys: ``key``; ``value``, null when nothing is set; ``source``: ``option``, a variable's name, ``file`` or
+    ``default``; ``default``; ``environment``: the variables that set it; ``description``.
+    """
+    return {
+        "key": row.name,
+        "value": row.value,
+        "source": row.source,
+        "default": row.default,
+        "environment": list(row.variables),
+        "description": row.purpose,
+    }

@@ -1,0 +1,242 @@
+"""Rows as a table for people."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+from hammerwork_cli.render.formats.colour import paint, paint_status, status_colour
+from hammerwork_cli.render.formats.text import NOTHING, shorten, visible
+from hammerwork_cli.render.formats.text import cells as cell_count
+
+Row = TypeVar("Row")
+
+_GAP = 2
+_BETWEEN = " · "
+_AT_EASE, _TIGHT, _LEAST = 24, 14, 10
+"""What a value that may be shortened keeps at least, the fewer columns are left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[Row]):
+    """One column of a table.
+
+    Attributes:
+        header: its name.
+        value: what it shows of a row; ``None`` and empty text show as ``-``.
+        align: ``right`` for numbers.
+        is_status: whether the value is a status, which has a colour.
+        optional: whether the column may be left out on a terminal when no row fills it.
+        wraps: whether a long value may go over several lines on a terminal.
+        cuts: whether a long value is cut on a terminal, so that a row stays a line.
+        is_count: whether a zero goes without saying where there is little room.
+        narrow: what it shows where there is little room, if that is something else.
+        narrow_header: its name there.
+        leaves: when it is left out where there is too little room: the lowest first, 0 never.
+    """
+
+    header: str
+    value: Callable[[Row], object]
+    align: Literal["left", "right"] = "left"
+    is_status: bool = False
+    optional: bool = False
+    wraps: bool = False
+    cuts: bool = False
+    is_count: bool = False
+    narrow: Callable[[Row], object] | None = None
+    narrow_header: str = ""
+    leaves: int = 0
+
+    @property
+    def narrowed(self) -> "Column[Row]":
+        """The column where there is little room."""
+        return replace(self, value=self.narrow or self.value, header=self.narrow_header or self.header)
+
+
+class _Filled(NamedTuple):
+    """A column with its cells."""
+
+    column: Column[Any]
+    cells: list[str]
+
+    @property
+    def width(self) -> int:
+        return max([cell_count(self.column.header), *map(cell_count, self.cells)])
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it tells no row from another, or that there is none of what it counts."""
+        values = {*self.cells}
+        if self.column.is_count:
+            return values <= {"0", NOTHING}
+        # Times that look alike, shortened, are none the less times.
+        return bool(self.column.leaves) and not self.column.narrow and len(values) == 1 < len(self.cells)
+
+    def least(self, bound: int) -> int:
+        """The width below which it would be torn to pieces."""
+        if not (self.column.wraps or self.column.cuts):
+            return self.width
+        return min(self.width, max(bound, cell_count(self.column.header)))
+
+
+def table_text(
+    rows: Iterable[Row],
+    columns: Sequence[Column[Row]],
+    *,
+    terminal: bool,
+    width: int | None = None,
+    colour: bool = False,
+) -> str:
+    """A table without a line end: fitted to a terminal, or with every value whole for a pipe.
+
+    Args:
+        rows: what it shows.
+        columns: how.
+        terminal: whether people look at it.
+        width: of the terminal.
+        colour: whether it may be coloured.
+    """
+    listed = list(rows)
+    if not terminal:
+        cells = [[_cell(column.value(row)) for column in columns] for row in listed]
+        return _plain(cells, columns, colour)
+    width = width or 80
+    for filled, bound in _layouts(listed, columns):
+        if sum(one.least(bound) for one in filled) + _GAP * (len(filled) - 1) <= width:
+            return _drawn(filled, _widths(filled, width, bound), width, colour)
+    return "\n".join(_flowing(_fill(listed, columns), width, colour))
+
+
+def _layouts(rows: list[Row], columns: Sequence[Column[Row]]) -> Iterator[tuple[list[_Filled], int]]:
+    """Columns, and how far they may be shortened: all of them, shorter ones, those that say something, ever fewer."""
+    filled = _fill(rows, columns)
+    yield filled, _AT_EASE
+    filled = _fill(rows, [one.column.narrowed for one in filled])
+    yield filled, _AT_EASE
+    filled = [filled[0], *(one for one in filled[1:] if not one.says_nothing)]
+    yield filled, _TIGHT
+    for going in sorted((one for one in filled if one.column.leaves), key=lambda one: one.column.leaves):
+        yield filled, _LEAST
+        filled = [one for one in filled if one is not going]
+    yield filled, _LEAST
+
+
+def _fill(rows: list[Row], columns: Sequence[Column[Row]]) -> list[_Filled]:
+    filled = [_Filled(column, [_cell(column.value(row)) for row in rows]) for column in columns]
+    return [one for one in filled if not one.column.optional or any(cell != NOTHING for cell in one.cells)]
+
+
+def _widths(filled: list[_Filled], width: int, bound: int) -> list[int]:
+    """How wide each column is: the widest of those that may be shortened give what is missing."""
+    widths = [one.width for one in filled]
+    least = [one.least(bound) for one in filled]
+    while sum(widths) + _GAP * (len(widths) - 1) > width:
+        widest = max(
+            (number for number in range(len(widths)) if widths[number] > least[number]), key=widths.__getitem__
+        )
+        widths[widest] -= 1
+    return widths
+
+
+def _cell(value: object) -> str:
+    if value is None or value == "":
+        return NOTHING
+    return visible(value if isinstance(value, str) else str(value))
+
+
+def _plain(cells: list[list[str]], columns: Sequence[Column[Any]], colour: bool) -> str:
+    from tabulate import tabulate
+
+    text: str = tabulate(
+        [
+            [paint_status(cell, cell, colour and column.is_status) for cell, column in zip(line, columns, strict=True)]
+            for line in cells
+        ],
+        headers=[paint(column.header, "bold", colour) for column in columns],
+        tablefmt="plain",
+        disable_numparse=True,
+        colalign=[column.align for column in columns] if cells else None,
+    )
+    return "\n".join(line.rstrip() for line in text.split("\n"))
+
+
+def _drawn(filled: list[_Filled], widths: list[int], width: int, colour: bool) -> str:
+    from io import StringIO
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
+    for (column, _), own in zip(filled, widths, strict=True):
+        wide = own if column.wraps else None
+        table.add_column(Text(column.header), justify=column.align, no_wrap=not wide, overflow="fold", width=wide)
+    shown = [
+        [shorten(cell, own) if column.cuts else cell for cell in cells]
+        for (column, cells), own in zip(filled, widths, strict=True)
+    ]
+    styled = [one.column.is_status for one in filled]
+    for line in zip(*shown, strict=True):
+        table.add_row(
+            *(
+                Text(cell, style=(status_colour(cell) or "") if is_status else "")
+                for cell, is_status in zip(line, styled, strict=True)
+            )
+        )
+    out = StringIO()
+    console = Console(
+        file=out,
+        width=width,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        no_color=not colour,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    console.print(table)
+    return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").split("\n"))
+
+
+def _flowing(filled: list[_Filled], width: int, colour: bool) -> Iterator[str]:
+    """A paragraph a row, for terminals that are too narrow for the columns."""
+    columns = [one.column for one in filled]
+    cells = list(zip(*(one.cells for one in filled), strict=True))
+    leads = [shorten(line[0], max(width // 3, _LEAST)) for line in cells]
+    indent = " " * (max(map(cell_count, leads), default=0) + _GAP)
+    for name, line in zip(leads, cells, strict=True):
+        lead = paint(name, "bold", colour) + indent[cell_count(name) :]
+        for text in _packed(line[1:], columns[1:], max(width - len(indent), 1), colour) or [""]:
+            yield (lead + text).rstrip()
+            lead = indent
+
+
+def _packed(line: Sequence[str], columns: Sequence[Column[Any]], room: int, colour: bool) -> list[str]:
+    """``header value`` pairs, as many a line as there is room for."""
+    packed: list[str] = []
+    left = 0
+    for cell, column in zip(line, columns, strict=True):
+        if cell == NOTHING or (column.is_count and cell == "0"):
+            continue
+        taken = cell_count(f"{column.header} {cell}")
+        shown = f"{column.header} {paint_status(cell, cell, colour)}" if column.is_status else f"{column.header} {cell}"
+        if taken + len(_BETWEEN) <= left:
+            packed[-1] += _BETWEEN + shown
+            left -= taken + len(_BETWEEN)
+        elif taken <= room:
+            packed.append(shown)
+            left = room - taken
+        else:
+            packed += _broken(f"{column.header} {cell}", room)
+            left = 0
+    return packed
+
+
+def _broken(text: str, width: int) -> list[str]:
+    """Lines: broken between words, and within those that are wider than a line."""
+    from textwrap import wrap
+
+    from rich.cells import chop_cells
+
+    lines = wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return [part for line in lines for part in (chop_cells(line, width) if cell_count(line) > width else [line])]

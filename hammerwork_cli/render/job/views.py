@@ -1,0 +1,438 @@
+"""What the verbs of ``job`` show: records for programs, columns and words for people."""
+
+import json as json_reader
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from hammerwork_cli.models import (
+    FAILURES,
+    WAITING,
+    EnqueuedJob,
+    Job,
+    JobDetails,
+    JobStatus,
+    Moment,
+    TreeNode,
+    moment,
+    rfc3339,
+)
+from hammerwork_cli.render.formats.colour import paint, paint_status
+from hammerwork_cli.render.formats.table import Column
+from hammerwork_cli.render.formats.text import (
+    brief_instant,
+    count,
+    duration,
+    first_line,
+    instant,
+    plural,
+    short_id,
+    shorten,
+    statuses,
+    visible,
+)
+from hammerwork_cli.render.spawn import again, records
+from hammerwork_cli.render.tree import json as json_views
+
+Record = dict[str, Any]
+
+PAYLOAD_LINES = 40
+"""Lines of a payload or a result that a terminal is given without ``--full``."""
+
+# Lists.
+
+LIST_KEYS = (
+    "id",
+    "queue",
+    "status",
+    "priority",
+    "attempts",
+    "max_attempts",
+    "depends_on",
+    "dependency_status",
+    "has_spawn_config",
+    "spawn_config",
+    "operation_id",
+    "created_at",
+    "scheduled_at",
+    "started_at",
+    "completed_at",
+    "failed_at",
+    "error",
+    "workflow_id",
+    "workflow_name",
+    "archived_at",
+)
+"""Columns of csv and tsv."""
+
+
+def job_record(job: Job) -> Record:
+    """A job of a list.
+
+    Keys: those of a tree's node (see ``render.json.node_record``), and ``attempts``, ``max_attempts``,
+    ``dependency_status`` (``none``, ``waiting``, ``satisfied``, ``failed`` or null), ``scheduled_at``.
+    """
+    node = json_views.node_record(job.node)
+    own = {
+        "attempts": job.node.attempts,
+        "max_attempts": job.max_attempts,
+        "dependency_status": job.dependency_status,
+        "scheduled_at": rfc3339(job.scheduled_at),
+    }
+    return {key: own[key] if key in own else node[key] for key in LIST_KEYS}
+
+
+def columns(now: datetime) -> Sequence[Column[Job]]:
+    """The columns of a list of jobs; the last says what there is to know about each."""
+    return (
+        Column("job", lambda row: short_id(row.node.id)),
+        Column("queue", lambda row: row.node.queue, cuts=True),
+        Column("status", lambda row: row.node.status, is_status=True),
+        Column("priority", lambda row: row.node.priority, leaves=2),
+        Column(
+            "attempts",
+            lambda row: f"{row.node.attempts}/{row.max_attempts}",
+            "right",
+            narrow_header="tries",
+            leaves=1,
+        ),
+        Column(
+            "created at (UTC)",
+            lambda row: instant(row.node.created_at),
+            narrow=lambda row: brief_instant(row.node.created_at),
+            narrow_header="created UTC",
+            leaves=3,
+        ),
+        Column("note", lambda row: note(row, now), cuts=True),
+    )
+
+
+def note(job: Job, now: datetime) -> str | None:
+    """What an operator wants to know of a job in this status, in a few words."""
+    text = _note(job, now)
+    if job.node.archived_at is None:
+        return text
+    return f"archived; {text}" if text else "archived"
+
+
+def _note(job: Job, now: datetime) -> str | None:
+    node = job.node
+    if node.status in FAILURES:
+        return first_line(node.error) if node.error else None
+    if node.status == JobStatus.RUNNING:
+        return _since(node.started_at, now, "for")
+    if node.status == JobStatus.COMPLETED:
+        return f"in {duration(node.run_time)}" if node.run_time is not None else None
+    return _what_it_waits_for(job, now) if node.status in WAITING else None
+
+
+def _what_it_waits_for(job: Job, now: datetime) -> str | None:
+    if job.dependency_status in {"waiting", "failed"}:
+        return f"{job.dependency_status}: depends on {plural(len(job.node.depends_on), 'job')}"
+    due = moment(job.scheduled_at)
+    return f"due {instant(due)}" if due and due > now else None
+
+
+def _since(start: Moment, now: datetime, word: str) -> str | None:
+    began = moment(start)
+    return f"{word} {duration(max(now - began, timedelta()))}" if began else None
+
+
+# One job.
+
+
+def details_record(details: JobDetails) -> Record:
+    """Everything about a job.
+
+    Keys: those of :func:`job_record` with the whole ``error``; ``payload`` and ``result`` (as JSON; text
+    when they cannot be read as JSON); ``parents`` (list of ``id``, ``queue``, ``status``, ``error``; a parent
+    that is nowhere has nulls); ``hold`` (while it waits for these: ``unfinished``, or why it can never run:
+    ``parent_failed``, ``parent_missing``, ``not_released``, ``stuck_above``); ``children`` (an object: ``total``,
+    ``completed``, ``failed``, ``running``, ``pending``, and ``first``, some of them with the keys of parents,
+    failures first); ``spawns`` (what workers recorded, the oldest first) and ``spawn_requests`` (to spawn again, the
+    newest first); ``in_archive`` (read from the archive table); and the columns ``timeout_seconds``,
+    ``timed_out_at``, ``cron_schedule``, ``timezone``, ``recurring``, ``next_run_at``, ``batch_id``,
+    ``result_stored_at``, ``result_expires_at``, ``trace_id``, ``correlation_id``, ``parent_span_id``,
+    ``span_context``, ``archival_reason``, ``archived_by``, ``is_encrypted``, ``encryption_key_id``,
+    ``encryption_algorithm``, ``encrypted_bytes``, ``payload_hash``, ``retention_policy``,
+    ``retention_delete_at``, ``encrypted_at``. What an older
+    database does not have is left out.
+    """
+    counts = details.children
+    return {
+        **job_record(details.job),
+        **{name: _fact(name, value) for name, value in details.facts.items()},
+        "in_archive": details.in_archive,
+        "payload": parsed(details.payload),
+        "result": parsed(details.result),
+        "parents": [_relative(details, parent) for parent in details.job.node.depends_on],
+        "hold": details.hold.reason.value if details.hold else None,
+        "children": records.child_counts(counts)
+        | {"first": [_relative_record(child) for child in details.first_children]},
+        "spawns": [records.spawn_record(spawn) for spawn in details.spawns],
+        "spawn_requests": [again.request_record(request) for request in details.requests],
+    }
+
+
+def _fact(name: str, value: object) -> object:
+    if name.endswith("_at"):
+        return rfc3339(value)  # type: ignore[arg-type]  # columns of that name hold instants
+    return bool(value) if name in {"recurring", "is_encrypted"} else value
+
+
+def _relative(details: JobDetails, job: str) -> Record:
+    known = {parent.id: parent for parent in details.parents}
+    if job in known:
+        return _relative_record(known[job])
+    return {"id": job, "queue": None, "status": None, "error": None}
+
+
+def _relative_record(node: TreeNode) -> Record:
+    return {"id": node.id, "queue": node.queue, "status": node.status, "error": node.error}
+
+
+def parsed(text: str | None) -> object:
+    """The value of a JSON text; the text itself when it is none, or is nested too deeply to be read."""
+    if text is None:
+        return None
+    try:
+        value: object = json_reader.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value
+
+
+def details_text(
+    details: JobDetails, *, now: datetime, width: int | None = None, colour: bool = False, full: bool = False
+) -> Iterator[str]:
+    """Lines: what is known of a job, its payload, its result, what it depends on and what depends on it.
+
+    Args:
+        details: the job.
+        now: the present.
+        width: of the terminal; ``None`` in a pipe, which is given the whole payload.
+        colour: whether it may be coloured.
+        full: the whole payload and result on a terminal too.
+    """
+    node = details.job.node
+    yield f"{paint(visible(node.queue), 'bold', colour)} {visible(node.id)}"
+    pairs = {name: text for name, text in _pairs(details, now) if text}
+    longest = max(map(len, pairs))
+    for name, text in pairs.items():
+        shown = paint_status(node.status, text, colour) if name in {"status", "error"} else text
+        yield f"  {name:<{longest}}  {shown}"
+    bound = None if full or width is None else PAYLOAD_LINES
+    yield from _error(node.error, bound, width, colour)
+    yield from _value("Payload", details.payload, _hidden_payload(details), bound, width, colour)
+    if details.result is not None:
+        yield from _value("Result", details.result, "", bound, width, colour)
+    yield from _parents(details, width, colour)
+    yield from _children(details, width, colour)
+    yield from again.spawns_text(details.spawns, width, colour)
+    yield from again.requests_text(details.requests, width, colour)
+
+
+def _pairs(details: JobDetails, now: datetime) -> Iterator[tuple[str, str | None]]:
+    job, node, facts = details.job, details.job.node, details.facts
+    yield "status", f"{visible(node.status)}{_attempts(job)}"
+    if node.stored_status != node.status:
+        yield "stored status", f"{visible(node.stored_status)} (workers do not find it: hammerwork spawn doctor)"
+    error = first_line(node.error) if node.error else None
+    yield "error" if node.status != JobStatus.COMPLETED else "last error", error
+    yield "priority", node.priority
+    yield "created", _moment(node.created_at, now)
+    yield "scheduled", _moment(job.scheduled_at, now) if job.scheduled_at != node.created_at else None
+    yield "started", _moment(node.started_at, now)
+    yield "completed", _moment(node.completed_at, now)
+    yield "failed", _moment(node.failed_at, now)
+    yield "ran", duration(node.run_time) if node.run_time is not None else None
+    yield "timeout", _seconds(facts.get("timeout_seconds"))
+    yield "dependencies", None if job.dependency_status in {None, "none"} else _text(job.dependency_status)
+    yield "workflow", _named(node.workflow_name, node.workflow_id)
+    yield "batch", _text(facts.get("batch_id"))
+    yield "schedule", _schedule(facts, now)
+    yield "trace", _text(facts.get("trace_id"))
+    yield "correlation", _text(facts.get("correlation_id"))
+    yield "parent span", _text(facts.get("parent_span_id"))
+    yield "span context", _text(facts.get("span_context"))
+    yield "result expires", _moment(facts.get("result_expires_at"), now)
+    yield "archived", _archived(details, now)
+    yield "encrypted", _encrypted(facts)
+    yield "retention", _named(facts.get("retention_policy"), instant_or_none(facts.get("retention_delete_at")))
+
+
+def _attempts(job: Job) -> str:
+    node = job.node
+    if node.attempts == 0:
+        return ""
+    if node.status == JobStatus.RUNNING:
+        return f", attempt {node.attempts} of {job.max_attempts}"
+    return f" after {node.attempts} of {plural(job.max_attempts, 'attempt')}"
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else visible(str(value))
+
+
+def _seconds(value: object) -> str | None:
+    return duration(timedelta(seconds=value)) if isinstance(value, int) else None
+
+
+def _named(name: object, other: object) -> str | None:
+    return visible(" ".join(str(part) for part in (name, other) if part is not None)) or None
+
+
+def instant_or_none(value: Any) -> str | None:
+    """An instant for people; ``None`` for none."""
+    return instant(value) if value is not None else None
+
+
+def _moment(value: Any, now: datetime) -> str | None:
+    if value is None:
+        return None
+    at = moment(value)
+    if at is None:
+        return visible(str(value))
+    distance = f"{duration(now - at)} ago" if at <= now else f"in {duration(at - now)}"
+    return f"{instant(at)} UTC ({distance})"
+
+
+def _schedule(facts: Mapping[str, object], now: datetime) -> str | None:
+    cron = facts.get("cron_schedule")
+    if cron is None and not facts.get("recurring"):
+        return None
+    zone, next_run = facts.get("timezone"), _moment(facts.get("next_run_at"), now)
+    parts = [visible(str(cron or "recurring"))]
+    parts += [visible(str(zone))] if zone else []
+    parts += [f"next run {next_run}"] if next_run else []
+    return ", ".join(parts)
+
+
+def _archived(details: JobDetails, now: datetime) -> str | None:
+    at = details.job.node.archived_at
+    if at is None:
+        return None
+    reason, by = details.facts.get("archival_reason"), details.facts.get("archived_by")
+    why = visible(", ".join(str(part) for part in (reason, by and f"by {by}") if part))
+    where = "only in the archive" if details.in_archive else "still in the table, with a copy in the archive"
+    return f"{_moment(at, now)}{', ' + why if why else ''}; {where}"
+
+
+def _encrypted(facts: Mapping[str, object]) -> str | None:
+    if not facts.get("is_encrypted"):
+        return None
+    size = facts.get("encrypted_bytes")
+    parts = [facts.get("encryption_algorithm"), f"key {facts.get('encryption_key_id')}"]
+    parts += [f"{count(size)} bytes"] if isinstance(size, int) else []
+    return visible(", ".join(str(part) for part in parts if part))
+
+
+def _hidden_payload(details: JobDetails) -> str:
+    return "cannot be read" if details.payload is None else ""
+
+
+def _error(error: str | None, bound: int | None, width: int | None, colour: bool) -> Iterator[str]:
+    """An error of several lines as it was written; of a long one the end, where a traceback says what happened."""
+    lines = (error or "").strip().split("\n")
+    if len(lines) < 2:
+        return
+    yield ""
+    yield paint("Error", "bold", colour)
+    if bound and len(lines) > bound:
+        yield f"  … {plural(len(lines) - bound, 'line')} before: --full, or --format json"
+        lines = lines[-bound:]
+    yield from (f"  {shorten(visible(line), width - 2 if bound and width else None)}".rstrip() for line in lines)
+
+
+def _value(
+    title: str, text: str | None, instead: str, bound: int | None, width: int | None, colour: bool
+) -> Iterator[str]:
+    yield ""
+    yield paint(title, "bold", colour)
+    if text is None:
+        yield f"  {instead}"
+        return
+    lines = _pretty(text, bound)
+    whole = [visible(line) for line in lines[:bound]]
+    shown = [shorten(line, width - 2 if bound and width else None) for line in whole]
+    yield from (f"  {line}" for line in shown)
+    if bound and len(lines) > bound:
+        yield f"  … {plural(len(lines) - bound, 'more line')}: --full, or --format json"
+    elif shown != whole:
+        yield "  A line that ends in … is longer: --full, or --format json"
+
+
+def _pretty(text: str, bound: int | None) -> list[str]:
+    if bound and len(text) > 1_000_000:
+        # Enough for a screen; the whole is not worth parsing for it.
+        return [text[:1000]] + [""] * bound
+    try:
+        return json_reader.dumps(json_reader.loads(text), indent=2, ensure_ascii=False).split("\n")
+    except (ValueError, RecursionError):
+        return [text]
+
+
+def _parents(details: JobDetails, width: int | None, colour: bool) -> Iterator[str]:
+    parents = details.job.node.depends_on
+    if not parents:
+        return
+    yield ""
+    yield paint(f"Depends on {plural(len(parents), 'job')}", "bold", colour)
+    for node in details.parents[:PAYLOAD_LINES]:
+        yield _relative_line(node, width, colour)
+    if len(details.parents) > PAYLOAD_LINES:
+        yield f"  … {count(len(details.parents) - PAYLOAD_LINES)} more: --format json"
+    for job in details.missing[:PAYLOAD_LINES]:
+        yield f"  {short_id(job)} is not in the database"
+    if details.hold:
+        yield f"  {_HOLDS[details.hold.reason.value]} hammerwork spawn why {short_id(details.job.node.id)}"
+
+
+_HOLDS = {
+    "unfinished": "It waits until all of them have completed:",
+    "parent_failed": "It can never run as it is, since one of them failed:",
+    "parent_missing": "It can never run as it is, since one of them is missing:",
+    "not_released": "Nobody released it when they ended; hammerwork spawn doctor --fix does:",
+    "stuck_above": "It can never run as it is, since it waits for itself:",
+}
+
+
+def _children(details: JobDetails, width: int | None, colour: bool) -> Iterator[str]:
+    first, counts = details.first_children, details.children
+    if not first and not counts.total:
+        return
+    yield ""
+    heading = plural(max(counts.total, len(first)), "job depends on it", "jobs depend on it")
+    yield paint(f"{heading}: {statuses(counts)}" if counts.total else heading, "bold", colour)
+    for node in first:
+        yield _relative_line(node, width, colour)
+    if counts.total > len(first):
+        yield f"  … {count(counts.total - len(first))} more: hammerwork spawn tree {short_id(details.job.node.id)}"
+
+
+def _relative_line(node: TreeNode, width: int | None, colour: bool) -> str:
+    line = f"  {short_id(node.id)}  {visible(node.queue)} · "
+    error = f" · {first_line(node.error)}" if node.error and node.status in FAILURES else ""
+    room = None if width is None else max(width - len(line) - len(node.status), 20)
+    return f"{line}{paint_status(node.status, visible(node.status), colour)}{shorten(error, room)}"
+
+
+# A new job.
+
+
+def enqueued_record(job: EnqueuedJob) -> Record:
+    """A job that was enqueued, as it is stored.
+
+    Keys: ``id``, ``queue``, ``created`` (false when it was there already), ``status``, ``priority``,
+    ``scheduled_at``, ``depends_on``, ``dependency_status``.
+    """
+    return {
+        "id": job.id,
+        "queue": job.queue,
+        "created": job.created,
+        "status": job.status,
+        "priority": job.priority,
+        "scheduled_at": rfc3339(job.scheduled_at),
+        "depends_on": list(job.depends_on),
+        "dependency_status": job.dependency_status,
+    }

@@ -1,0 +1,103 @@
+"""What ``migration`` shows: columns for people, records for programs, a plan as SQL."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from hammerwork_cli.models import MigrationState, PlannedMigration, TableRows, rfc3339
+from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.table import Column
+from hammerwork_cli.render.formats.text import brief_instant, count, instant, plural
+
+_CREATED = re.compile(r"^CREATE TABLE (?:IF NOT EXISTS )?(\w+)", re.MULTILINE)
+_ALTERED = re.compile(r"^(?:ALTER TABLE|CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY)[^()]*? ON) (\w+)", re.MULTILINE)
+_INDEXED = re.compile(r"^CREATE INDEX CONCURRENTLY \w+\s+ON (\w+)", re.MULTILINE)
+_MOST_NAMED = 6
+
+STATES: Sequence[Column[MigrationState]] = (
+    Column("migration", lambda row: row.migration.id),
+    Column("state", lambda row: row.state),
+    Column("owner", lambda row: row.migration.owner, leaves=2),
+    Column(
+        "executed at (UTC)",
+        lambda row: instant(row.executed_at) if row.executed_at else None,
+        narrow=lambda row: brief_instant(row.executed_at) if row.executed_at else None,
+        narrow_header="executed UTC",
+    ),
+    Column(
+        "ms", lambda row: None if row.execution_time_ms is None else count(row.execution_time_ms), "right", leaves=1
+    ),
+    Column("what", lambda row: row.migration.description, cuts=True, leaves=3),
+)
+STATE_KEYS = ("id", "owner", "description", "state", "applied", "executed_at", "execution_time_ms")
+
+PLAN_KEYS = ("id", "owner", "description", "statements")
+
+TABLES: Sequence[Column[TableRows]] = (
+    Column("table", lambda row: row.table),
+    Column("rows", lambda row: count(row.rows), "right"),
+)
+TABLE_KEYS = ("table", "rows")
+
+
+def state_record(row: MigrationState) -> Record:
+    """A migration and what became of it."""
+    return {
+        "id": row.migration.id,
+        "owner": row.migration.owner,
+        "description": row.migration.description,
+        "state": row.state,
+        "applied": row.applied,
+        "executed_at": rfc3339(row.executed_at),
+        "execution_time_ms": row.execution_time_ms,
+    }
+
+
+def plan_record(row: PlannedMigration) -> Record:
+    """A migration that is to come, and its statements."""
+    return {
+        "id": row.migration.id,
+        "owner": row.migration.owner,
+        "description": row.migration.description,
+        "statements": list(row.statements),
+    }
+
+
+def table_record(row: TableRows) -> Record:
+    """A table and its rows."""
+    return {"table": row.table, "rows": row.rows}
+
+
+def unapplied_text(states: Sequence[MigrationState]) -> str:
+    """How many migrations are missing, and what to type."""
+    kinds = Counter(state.state for state in states if not state.applied)
+    found = ", ".join(f"{count(number)} {kind}" for kind, number in sorted(kinds.items(), reverse=True))
+    return f"{found}. Next: hammerwork migration run (what it would send: hammerwork migration plan)"
+
+
+def plan_text(planned: Sequence[PlannedMigration]) -> Iterator[str]:
+    """The plan as SQL that a person can read, or run by hand; a summary of it comes first."""
+    yield from _summary(planned)
+    for row in planned:
+        yield ""
+        yield f"-- {row.migration.id}: {row.migration.description}"
+        if not row.statements:
+            yield "-- (only recorded)"
+        for statement in row.statements:
+            yield f"{statement};"
+
+
+def _summary(planned: Sequence[PlannedMigration]) -> Iterator[str]:
+    """What a run does to the tables, in a few lines."""
+    sql = "\n".join(statement for row in planned for statement in row.statements)
+    created = set(_CREATED.findall(sql))
+    statements = sum(len(row.statements) for row in planned)
+    yield f"-- {plural(len(planned), 'migration')}, {plural(statements, 'statement')}. Next: hammerwork migration run"
+    for what, tables in (
+        ("Makes", created),
+        ("Alters or indexes, so that writers may have to wait,", set(_ALTERED.findall(sql)) - created),
+        ("Indexes, while writers go on,", set(_INDEXED.findall(sql)) - created),
+    ):
+        if tables:
+            named = f": {', '.join(sorted(tables))}" if len(tables) <= _MOST_NAMED else ""
+            yield f"-- {what} {plural(len(tables), 'table')}{named}"

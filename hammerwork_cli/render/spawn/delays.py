@@ -1,0 +1,227 @@
+"""What ``spawn why`` says of jobs that have not ended, and of those that never spawned."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from shlex import quote
+from typing import Any
+
+from hammerwork_cli.models import moment, rfc3339
+from hammerwork_cli.models.why import Delay, DelayReason, Diagnosis, NeverSpawned
+from hammerwork_cli.render.formats.text import (
+    cells,
+    count,
+    duration,
+    first_line,
+    instant,
+    plural,
+    short_id,
+    shorten,
+    visible,
+)
+
+Record = dict[str, Any]
+
+PATIENCE = timedelta(hours=1)
+"""Worth waiting for is what is due within this time, and a worker that nobody knows of takes what is due within it."""
+OLD = "1h"
+"""What ``spawn doctor`` is asked about where jobs have been Running for long."""
+
+_LEAST_ERROR_CELLS = 24
+
+_HEADINGS = {
+    DelayReason.LONG_RUNNING: "Running for long, and no living worker is known to have {it}",
+    DelayReason.SILENT_WORKER: "Running on a worker that has fallen silent; when that lasts, another one takes {it}",
+    DelayReason.MISSPELT_STATUS: "in a status that is misspelt, so that no worker takes {it}",
+    DelayReason.BARRED: "Pending with a dependency status that no worker accepts",
+    DelayReason.RETRYING: "between two attempts: the last one failed",
+    DelayReason.READY: "due, and waiting for a worker",
+    DelayReason.SCHEDULED: "not due yet",
+    DelayReason.RUNNING: "running",
+}
+
+
+def delay_record(delay: Delay) -> Record:
+    """Jobs of a queue that have not ended for the same reason.
+
+    Keys: ``reason`` (``long_running``, ``silent_worker``, ``misspelt_status``, ``barred``, ``retrying``, ``ready``,
+    ``scheduled``, ``running``), ``queue``, ``jobs`` (how many), ``at`` (the earliest instant at which one of them may
+    run, or since when one runs), ``error`` (of the last attempt), ``paused``, ``workers`` (living ones of ours that
+    serve the queue; null where workers are not recorded), and ``first``: the job with the earliest instant (``id``,
+    ``queue``, ``status``, ``attempts``, ``max_attempts``, ``worker``).
+    """
+    first = delay.first
+    return {
+        "reason": delay.reason.value,
+        "queue": delay.queue,
+        "jobs": delay.jobs,
+        "at": rfc3339(first.at),
+        "error": delay.error,
+        "paused": delay.is_paused,
+        "workers": delay.serving,
+        "first": {
+            "id": first.id,
+            "queue": delay.queue,
+            "status": first.status,
+            "attempts": first.attempts,
+            "max_attempts": first.max_attempts,
+            "worker": first.worker,
+        },
+    }
+
+
+def never_spawned_record(job: NeverSpawned) -> Record:
+    """A completed job with spawn configuration and without children. Keys: ``id``, ``queue``, ``why``."""
+    return {"id": job.id, "queue": job.queue, "why": job.why}
+
+
+# What to type.
+
+
+def delay_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
+    """What helps jobs that do not go on by themselves."""
+    found = {delay.reason: delay for delay in reversed(diagnosis.delays)}
+    commands = []
+    if found.keys() & {DelayReason.MISSPELT_STATUS, DelayReason.BARRED}:
+        commands.append("hammerwork spawn doctor --fix")
+    if DelayReason.LONG_RUNNING in found:
+        commands.append(f"hammerwork spawn doctor --older-than {OLD}")
+    paused = dict.fromkeys(delay.queue for delay in diagnosis.delays if delay.is_paused and delay.is_taken_later)
+    commands += [f"hammerwork queue resume {quote(visible(queue))}" for queue in list(paused)[:3]]
+    if DelayReason.SILENT_WORKER in found or any(delay.has_no_worker for delay in diagnosis.delays):
+        commands.append("hammerwork worker list")
+    commands += [f"hammerwork queue stats {quote(visible(queue))} --detailed" for queue in _untaken(diagnosis, now)[:3]]
+    for reason in (DelayReason.RETRYING, DelayReason.SCHEDULED):
+        if reason in found and (commands or not is_worth_waiting(diagnosis, now)):
+            commands.append(f"hammerwork job show {short_id(found[reason].first.id)}")
+    commands += [f"hammerwork spawn again {short_id(job.id)}" for job in diagnosis.never_spawned[:3]]
+    return commands
+
+
+def _untaken(diagnosis: Diagnosis, now: datetime) -> list[str]:
+    """Queues from which nobody has taken a job that is due, where it is not known which workers there are."""
+    return list(
+        dict.fromkeys(
+            delay.queue
+            for delay in diagnosis.delays
+            if delay.is_waiting and delay.serving is None and not delay.is_paused and _is_stale(delay, now)
+        )
+    )
+
+
+def _is_stale(delay: Delay, now: datetime) -> bool:
+    return (moment(delay.first.at) or now) <= now - PATIENCE
+
+
+def is_worth_waiting(diagnosis: Diagnosis, now: datetime) -> bool:
+    """Whether all that has not ended goes on by itself, and before long."""
+    return bool(diagnosis.delays) and all(_goes_on(delay, now) for delay in diagnosis.delays)
+
+
+def _goes_on(delay: Delay, now: datetime) -> bool:
+    if delay.reason == DelayReason.RUNNING:
+        return True
+    soon = (moment(delay.first.at) or now) <= now + PATIENCE
+    is_served = delay.serving or (delay.serving is None and not _is_stale(delay, now))
+    return bool(delay.is_waiting and soon and is_served and not delay.is_paused)
+
+
+# What to read.
+
+
+class DelayLines:
+    """Says why jobs have not ended.
+
+    Args:
+        now: the present.
+        dot: what stands between two facts.
+        times: between a queue and a number of its jobs.
+        ellipsis: where something was cut.
+        width: of the terminal, to which errors are cut; ``None`` for a pipe.
+    """
+
+    def __init__(self, now: datetime, dot: str, times: str, ellipsis: str, width: int | None) -> None:
+        self.now = now
+        self.dot = dot
+        self.times = times
+        self.ellipsis = ellipsis
+        self.width = width
+
+    def sections(self, delays: Sequence[Delay], limit: int) -> Iterator[tuple[str, list[str]]]:
+        """A heading for each reason, and the lines below it."""
+        for reason, group in groupby(delays, key=lambda delay: delay.reason):
+            found = list(group)
+            lines = [self._line(delay) for delay in found[:limit]]
+            if len(found) > limit:
+                rest = found[limit:]
+                lines.append(f"  {self.ellipsis} {count(sum(delay.jobs for delay in rest))} more")
+            yield _heading(reason, sum(delay.jobs for delay in found)), lines
+
+    def never_spawned(self, jobs: Sequence[NeverSpawned], limit: int) -> Iterator[str]:
+        """Lines for jobs that never spawned."""
+        for job in jobs[:limit]:
+            why = f"{self.dot}{first_line(job.why)}" if job.why else ""
+            yield self._cut(f"  {self._named(job.queue)} {short_id(job.id)}{why}")
+        if len(jobs) > limit:
+            yield f"  {self.ellipsis} {count(len(jobs) - limit)} more"
+
+    def _cut(self, line: str) -> str:
+        return shorten(line, self.width, self.ellipsis)
+
+    def _named(self, queue: str) -> str:
+        return shorten(visible(queue), 30, self.ellipsis)
+
+    def _line(self, delay: Delay) -> str:
+        name, first = self._named(delay.queue), short_id(delay.first.id)
+        subject = f"{name} {first}" if delay.jobs == 1 else f"{name} {self.times}{count(delay.jobs)}"
+        facts = [*self._when(delay), *self._workers(delay)]
+        if delay.is_paused:
+            facts.append("the queue is paused")
+        line = "  " + self.dot.join([subject, *facts])
+        return f"{line}{self.dot}{self._error(delay.error, line)}" if delay.error else line
+
+    def _error(self, error: str, line: str) -> str:
+        """As much of an error as there is room for; the facts before it are never cut."""
+        room = None if self.width is None else max(self.width - cells(line) - cells(self.dot), _LEAST_ERROR_CELLS)
+        return shorten(visible(error), room, self.ellipsis)
+
+    def _when(self, delay: Delay) -> list[str]:
+        at, first = moment(delay.first.at), delay.first
+        the_first = "" if delay.jobs == 1 else f"the first, {short_id(first.id)}, "
+        if delay.reason in {DelayReason.MISSPELT_STATUS, DelayReason.BARRED}:
+            return []
+        if delay.reason == DelayReason.RETRYING:
+            attempts = f"{the_first}attempt {first.attempts} of {first.max_attempts}"
+            return [attempts, f"next {self._due(at)}"] if at else [attempts]
+        if at is None:
+            return []
+        if delay.reason in {DelayReason.READY, DelayReason.SCHEDULED}:
+            return [f"{the_first}due {self._due(at)}"]
+        return [f"{the_first}for {duration(self.now - at)}"]
+
+    def _due(self, at: datetime) -> str:
+        if at <= self.now:
+            return f"since {duration(self.now - at)}"
+        return f"{instant(at)} UTC (in {duration(at - self.now)})"
+
+    @staticmethod
+    def _workers(delay: Delay) -> list[str]:
+        if delay.has_no_worker:
+            return ["no living worker here serves this queue (the original's workers do not register)"]
+        first = delay.first
+        if first.worker and delay.reason == DelayReason.SILENT_WORKER:
+            silent = duration(timedelta(seconds=first.silent_for or 0))
+            return [f"{visible(first.worker)} has been silent for {silent}; its lease is {first.lease:g} s"]
+        return [f"on {visible(first.worker)}"] if first.worker and delay.jobs == 1 else []
+
+
+def _heading(reason: DelayReason, jobs: int) -> str:
+    are, it = ("is", "it") if jobs == 1 else ("are", "them")
+    return f"{plural(jobs, 'job')} {are} {_HEADINGS[reason].format(it=it)}"
+
+
+def never_spawned_heading(jobs: int) -> str:
+    """How many completed with a spawn configuration and have no children."""
+    carry = "carries" if jobs == 1 else "carry"
+    them = "it" if jobs == 1 else "they"
+    return f"{plural(jobs, 'job')} completed and spawned nothing, though {them} {carry} a spawn configuration"

@@ -1,0 +1,308 @@
+"""What ``spawn monitor`` draws: a picture that fits a screen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from hammerwork_cli.models import FINISHED, JobStatus, TreeNode, moment
+from hammerwork_cli.models.monitor import Activity, BusyWorker, RunningOperation
+from hammerwork_cli.render.formats.colour import paint, paint_status
+from hammerwork_cli.render.formats.text import (
+    ascii_only,
+    cells,
+    count,
+    cut,
+    duration,
+    first_line,
+    painted_cells,
+    plural,
+    short_id,
+    shorten,
+)
+from hammerwork_cli.render.formats.text import visible as made_visible
+
+Record = dict[str, Any]
+
+LEAST_BAR, MOST_BAR = 8, 30
+NAME_CELLS = 24
+NARROW = 60
+"""Columns below which words are shortened."""
+ROOMY = 18
+"""Lines below which nothing is said of what there is not."""
+WIDE = 110
+"""Columns from which on there is room for more than the most important."""
+STALLED = timedelta(minutes=1)
+"""Without a job that has ended for so long, nothing is said of how long the rest will take."""
+MIGRATE = "Only running children are known: hammerwork migration run adds the indexes that count them all."
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a picture must fit, and what is said beside it.
+
+    Attributes:
+        note: instead of the usual first line: that the server is gone.
+        keys: whether keys are listened to.
+    """
+
+    width: int
+    height: int
+    colour: bool
+    charset: str
+    interval: float
+    note: str | None = None
+    keys: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    title: str
+    lines: Sequence[str]
+    empty: str
+
+
+def picture(activity: Activity, frame: Frame) -> list[str]:
+    """Lines, no more than fit and none wider: figures, running operations, newest failures, workers."""
+    draw = _Drawing(activity, frame)
+    head = [draw.headline(), *draw.figures()]
+    sections = [section for section in (draw.operations(), draw.failures(), draw.workers()) if section]
+    if frame.height < ROOMY:
+        sections = [section for section in sections if section.lines]
+    lines = head + _fitted(sections, frame.height - len(head), draw)
+    return [cut(line, frame.width, draw.ellipsis) for line in lines[: frame.height]]
+
+
+def _fitted(sections: Sequence[_Section], room: int, draw: "_Drawing") -> list[str]:
+    """Sections under their titles, each shortened as far as it must be."""
+    colour = draw.frame.colour
+    spaced = room >= sum(max(len(section.lines), 1) + 2 for section in sections) or draw.frame.height > ROOMY
+    shares = _shares([max(len(section.lines), 1) for section in sections], room - (1 + spaced) * len(sections))
+    lines: list[str] = []
+    for section, share in zip(sections, shares, strict=True):
+        if share < 1:
+            continue
+        lines += [""] * spaced + [paint(section.title, "bold", colour)]
+        hidden = len(section.lines) - share
+        if not section.lines:
+            lines.append(paint(f"  {section.empty}", "dim", colour))
+        elif hidden > 0:
+            more = paint(f"  {draw.ellipsis} {count(hidden + 1)} more", "dim", colour)
+            lines += [*section.lines[: share - 1], more] if share > 1 else section.lines[:1]
+        else:
+            lines += section.lines
+    return lines
+
+
+def _shares(wanted: Sequence[int], room: int) -> list[int]:
+    """Lines for each: a fair share, and what others leave."""
+    shares = [0] * len(wanted)
+    while room > 0:
+        hungry = [place for place, most in enumerate(wanted) if shares[place] < most]
+        if not hungry:
+            break
+        for place in hungry[:room]:
+            shares[place] += 1
+        room -= len(hungry[:room])
+    return shares
+
+
+class _Drawing:
+    """Makes the parts of one picture."""
+
+    def __init__(self, activity: Activity, frame: Frame) -> None:
+        self.activity = activity
+        self.frame = frame
+        self.narrow = frame.width < NARROW
+        self.dot = " · " if frame.charset == "utf8" else " - "
+        self.ellipsis = "…" if frame.charset == "utf8" else "..."
+
+    def _paint(self, text: str, colour: str) -> str:
+        return paint(text, colour, self.frame.colour)
+
+    def _data(self, text: str, width: int | None) -> str:
+        safe = made_visible(text)
+        return shorten(safe if self.frame.charset == "utf8" else ascii_only(safe), width, self.ellipsis)
+
+    def headline(self) -> str:
+        """What this is, when it was, and how to end it."""
+        frame, activity = self.frame, self.activity
+        clock = f"{activity.at:%H:%M:%S} UTC"
+        if frame.note:
+            return f"{clock}{self.dot}{self._paint(made_visible(frame.note), 'yellow')}"
+        queue = "all queues" if activity.queue is None else self._data(activity.queue, NAME_CELLS)
+        parts = [queue, clock]
+        if not self.narrow:
+            parts = ["hammerwork", *parts, f"every {frame.interval:g} s"]
+        left = self.dot.join(parts)
+        keys = "q quits" if frame.keys else ""
+        gap = frame.width - cells(left) - len(keys)
+        return f"{self._paint(left, 'bold')}{' ' * gap}{keys}" if keys and gap > 1 else self._paint(left, "bold")
+
+    def figures(self) -> list[str]:
+        """Rates of the window and what is open."""
+        flow, activity = self.activity.flow, self.activity
+        pairs = [
+            ("enqueued", _rate(flow.rate(flow.enqueued)), None),
+            ("started", _rate(flow.rate(flow.started)), None),
+            ("completed", _rate(flow.rate(flow.completed)), "green" if flow.completed else None),
+            ("failed", _rate(flow.rate(flow.failed)), "red" if flow.failed else None),
+            ("pending", f"{count(activity.pending)}{'+' * activity.more_pending}", None),
+            (
+                "running",
+                f"{count(activity.running)}{'+' * activity.more_running}",
+                "cyan" if activity.running else None,
+            ),
+        ]
+        if self.narrow or self.frame.height < 12:
+            return self._packed(pairs)
+        widths = [max(len(name), len(value), 9) for name, value, _ in pairs]
+        names = "  ".join(name.rjust(width) for (name, _, _), width in zip(pairs, widths, strict=True))
+        values = "  ".join(
+            self._paint(value.rjust(width), colour) if colour else value.rjust(width)
+            for (_, value, colour), width in zip(pairs, widths, strict=True)
+        )
+        return ["", self._paint(names, "dim"), values]
+
+    def _packed(self, pairs: Sequence[tuple[str, str, str | None]]) -> list[str]:
+        """As many words and numbers a line as there is room for."""
+        lines: list[str] = []
+        left = 0
+        for name, value, colour in pairs:
+            text = f"{self._paint(value, colour) if colour else value} {name}"
+            taken = len(value) + len(name) + 1 + len(self.dot)
+            if taken <= left:
+                lines[-1] += self.dot + text
+                left -= taken
+            else:
+                lines.append(text)
+                left = self.frame.width - taken + len(self.dot)
+        return lines
+
+    # Operations.
+
+    def operations(self) -> _Section:
+        """Running operations with their progress."""
+        shown = self.activity.operations
+        names = _aligned([self._name(one.parent) for one in shown])
+        room = self.frame.width - max(map(cells, names), default=0) - len("    ")
+        tails = self._tails(room)
+        bar = min(room - max(map(painted_cells, tails), default=0) - 1, MOST_BAR)
+        lines = [f"  {name}  {self._bar(one, bar)}{tail}" for one, name, tail in zip(shown, names, tails, strict=True)]
+        if not all(one.counted for one in shown) and not self.narrow:
+            lines.append(self._paint(f"  {MIGRATE}", "dim"))
+        return _Section("Running operations", lines, "none")
+
+    def _name(self, node: TreeNode) -> str:
+        width = 14 if self.narrow else NAME_CELLS if self.frame.width >= WIDE else 18
+        return f"{self._data(node.queue, width)} {self._data(short_id(node.id), None)}"
+
+    def _tails(self, room: int) -> list[str]:
+        """What is said beside the bars: as much as leaves room for these."""
+        parts = [self._progress(one) for one in self.activity.operations]
+        most = max(map(len, parts), default=0)
+        least = MOST_BAR * 2 // 3 if self.frame.width >= WIDE else LEAST_BAR
+        for kept in range(most, 0, -1):
+            tails = [self.dot.join(part[:kept]) for part in parts]
+            if kept == 1 or room - max(map(painted_cells, tails)) > least:
+                return tails
+        return []
+
+    def _progress(self, one: RunningOperation) -> list[str]:
+        """What there is to say, the most important first."""
+        running = f"{count(one.running)} running"
+        if not one.counted:
+            return [self._paint(running, "cyan")]
+        counts = one.operation.children if one.below is None else one.below
+        ended, total = counts.of(*FINISHED), counts.total
+        parts, failed = f"{count(ended)}/{count(total)}", ""
+        if counts.failed:
+            failed = self._paint(f"{count(counts.failed)} failed", "red")
+        if one.below is None:
+            first = f"{parts} children{self.dot}more below" + (f"{self.dot}{failed}" if failed else "")
+            return [f"{parts} children" if self.narrow else first, running, *self._times(one, 0, total)]
+        share = f"{ended * 100 // total if total else 0:3d}%"
+        if self.narrow:
+            return [f"{share}  {failed or parts}"]
+        first = f"{share}  {parts}" + (f"{self.dot}{failed}" if failed else "")
+        return [first, running, *self._times(one, ended, total)]
+
+    def _times(self, one: RunningOperation, ended: int, total: int) -> list[str]:
+        """For how long it has been going on, for how long it will if it makes progress, and what it is called."""
+        since = moment(one.operation.spawned_at)
+        passed = max(self.activity.at - since, timedelta()) if since else None
+        parts = [] if passed is None else [f"for {duration(passed)}"]
+        last = moment(one.last_ended)
+        if passed is not None and 0 < ended < total and last and self.activity.at - last < STALLED:
+            left = max(round(passed.total_seconds() * (total - ended) / ended), 1)
+            parts.append(f"about {f'{left} s' if left < 60 else duration(timedelta(seconds=left))} left")
+        name = one.parent.operation_id
+        return [*parts, self._data(name, NAME_CELLS)] if name else parts
+
+    def _bar(self, one: RunningOperation, width: int) -> str:
+        """What has completed and what has failed, as parts of a bar."""
+        if width < LEAST_BAR or one.below is None or not one.below.total:
+            return ""
+        total, failed = one.below.total, one.below.failed
+        full, rest = ("█", "░") if self.frame.charset == "utf8" else ("#", ".")
+        bad = min(max(width * failed // total, 1), width) if failed else 0
+        # Full is only what is done.
+        most = width - bad - (one.below.of(*FINISHED) < total)
+        good = max(min(width * one.below.of(JobStatus.COMPLETED) // total, most), 0)
+        parts = (self._paint(full * good, "green"), self._paint(full * bad, "red"), rest * (width - good - bad))
+        return f"{''.join(parts)} "
+
+    # Failures and workers.
+
+    def failures(self) -> _Section:
+        """The newest failures and their errors."""
+        shown = self.activity.failures
+        names = _aligned([self._name(node) for node in shown])
+        words = _aligned([self._data(node.status, 12) for node in shown])
+        lines = [self._failure(*parts) for parts in zip(shown, names, words, strict=True)]
+        return _Section("Newest failures", lines, "none in the last day")
+
+    def _failure(self, node: TreeNode, name: str, word: str) -> str:
+        lead = f"  {_clock(node, self.activity.at)}  {name}  "
+        error = self._data(first_line(node.error or "") or "no error recorded", None)
+        room = max(self.frame.width - cells(lead) - cells(word) - 2, 0)
+        return f"{lead}{paint_status(node.status, word, self.frame.colour)}  {shorten(error, room, self.ellipsis)}"
+
+    def workers(self) -> _Section | None:
+        """Who works."""
+        shown = self.activity.workers
+        if shown is None:
+            return None
+        names = _aligned([self._data(worker.name, 20 if self.narrow else 32) for worker in shown])
+        lines = [self._worker(worker, name) for worker, name in zip(shown, names, strict=True)]
+        return _Section("Workers", lines, "none of hammerwork's own")
+
+    def _worker(self, worker: BusyWorker, name: str) -> str:
+        parts = [f"{count(worker.running)}/{count(worker.concurrency)} busy", f"{count(worker.completed)} completed"]
+        if worker.failed:
+            parts.append(self._paint(plural(worker.failed, "failed attempt"), "red"))
+        if worker.state == "silent":
+            silent = duration(timedelta(seconds=worker.silent_seconds))
+            parts = [self._paint(f"silent for {silent}", "red"), *parts]
+        elif worker.state != "running":
+            parts = [self._paint(worker.state, "yellow"), *parts]
+        return f"  {name}  {self.dot.join([*parts, self._data(', '.join(worker.queues), None)])}"
+
+
+def _aligned(texts: Sequence[str]) -> list[str]:
+    """The texts, all as wide as the widest."""
+    width = max(map(cells, texts), default=0)
+    return [text + " " * (width - cells(text)) for text in texts]
+
+
+def _rate(rate: float) -> str:
+    if rate >= 100:
+        return f"{count(round(rate))}/s"
+    return f"{rate:.1f}/s" if rate >= 0.05 or not rate else f"{rate:.2f}/s"
+
+
+def _clock(node: TreeNode, now: datetime) -> str:
+    ended = moment(node.failed_at)
+    if ended is None:
+        return "--:--:--"
+    return f"{ended:%H:%M:%S}" if abs(now - ended) < timedelta(hours=20) else f"{ended:%d %b  }"

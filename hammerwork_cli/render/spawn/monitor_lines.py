@@ -1,0 +1,141 @@
+"""What ``spawn monitor`` tells programs, and terminals that cannot be drawn over: what has changed."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from hammerwork_cli.models import WAITING, JobStatus, TreeNode, rfc3339
+from hammerwork_cli.models.monitor import Activity, BusyWorker, RunningOperation
+from hammerwork_cli.render.formats.json import WORKER_STATES, known
+from hammerwork_cli.render.formats.text import count, first_line, plural, visible
+from hammerwork_cli.render.spawn.records import child_counts
+
+Record = dict[str, Any]
+
+
+def activity_record(activity: Activity, failures: Sequence[TreeNode]) -> Record:
+    """One look.
+
+    Keys: ``at``, ``queue``, ``seconds`` (the window of the figures), ``enqueued``, ``started``, ``completed``,
+    ``failed`` (jobs in the window), ``pending``, ``running``, ``more_pending``, ``more_running`` (whether there are
+    more than were counted), ``operations`` (topmost running ones, with their ``children`` and in ``below`` all of their
+    tree counted, and those that ended since the last look), ``failures``
+    (those that were not told before), ``workers`` (null where there is no table of them).
+    """
+    flow = activity.flow
+    return {
+        "at": rfc3339(activity.at),
+        "queue": activity.queue,
+        "seconds": round(flow.seconds, 3),
+        "enqueued": flow.enqueued,
+        "started": flow.started,
+        "completed": flow.completed,
+        "failed": flow.failed,
+        "pending": activity.pending,
+        "running": activity.running,
+        "more_pending": activity.more_pending,
+        "more_running": activity.more_running,
+        "operations": [_operation_record(one) for one in activity.operations],
+        "failures": [
+            {
+                "id": node.id,
+                "queue": node.queue,
+                "status": node.status,
+                "error": node.error,
+                "failed_at": rfc3339(node.failed_at),
+            }
+            for node in failures
+        ],
+        "workers": None if activity.workers is None else [_worker_record(worker) for worker in activity.workers],
+    }
+
+
+def _operation_record(one: RunningOperation) -> Record:
+    children, parent = one.operation.children, one.parent
+    known: Callable[[int], int | None] = lambda number: number if one.counted else None  # noqa: E731
+    return {
+        "parent_id": parent.id,
+        "queue": parent.queue,
+        "status": parent.status,
+        "operation_id": parent.operation_id,
+        "spawned_at": rfc3339(one.operation.spawned_at),
+        "children": {
+            "total": known(children.total),
+            "completed": known(children.of(JobStatus.COMPLETED)),
+            "failed": known(children.failed),
+            "running": children.of(JobStatus.RUNNING),
+            "pending": known(children.of(*WAITING)),
+        },
+        "running": one.running,
+        "below": None if one.below is None else child_counts(one.below),
+    }
+
+
+def _worker_record(worker: BusyWorker) -> Record:
+    return {
+        "name": worker.name,
+        "queues": list(worker.queues),
+        "state": known(worker.state, WORKER_STATES),
+        "running": worker.running,
+        "concurrency": worker.concurrency,
+        "completed": worker.completed,
+        "failed": worker.failed,
+    }
+
+
+class Changes:
+    """Looks of which only what has changed is told.
+
+    Args:
+        tell: (activity, failures not told before) -> lines.
+    """
+
+    def __init__(self, tell: Callable[[Activity, Sequence[TreeNode]], Iterator[str]]) -> None:
+        self._tell = tell
+        self._last: object = None
+        self._told: frozenset[tuple[str, str | None]] = frozenset()
+
+    def lines(self, activity: Activity) -> Iterator[str]:
+        """What there is to say; nothing when nothing has changed."""
+        told = frozenset((node.id, rfc3339(node.failed_at)) for node in activity.failures)
+        fresh = [node for node in activity.failures if (node.id, rfc3339(node.failed_at)) not in self._told]
+        state = _state(activity)
+        flow = activity.flow
+        if self._last == state and not (fresh or flow.enqueued or flow.started or flow.completed or flow.failed):
+            return
+        self._last, self._told = state, told
+        yield from self._tell(activity, fresh)
+
+
+def _state(activity: Activity) -> object:
+    record = activity_record(activity, ())
+    return {key: record[key] for key in ("pending", "running", "operations", "workers")}
+
+
+def record_lines(activity: Activity, failures: Sequence[TreeNode]) -> Iterator[str]:
+    """One JSON object."""
+    from hammerwork_cli.render.formats.json import document
+
+    yield document(activity_record(activity, failures))
+
+
+def plain_lines(activity: Activity, failures: Sequence[TreeNode]) -> Iterator[str]:
+    """Sentences: for a log, and for a terminal that only prints."""
+    flow = activity.flow
+    parts = [
+        f"{count(number)} {word}"
+        for number, word in (
+            (flow.enqueued, "enqueued"),
+            (flow.started, "started"),
+            (flow.completed, "completed"),
+            (flow.failed, "failed"),
+        )
+        if number
+    ]
+    parts.append(f"{count(activity.pending)}{'+' * activity.more_pending} pending")
+    parts.append(f"{count(activity.running)}{'+' * activity.more_running} running")
+    if activity.operations:
+        parts.append(f"{plural(len(activity.operations), 'operation')} running")
+    yield f"{activity.at:%Y-%m-%d %H:%M:%S} {', '.join(parts)}"
+    for node in reversed(failures):
+        error = first_line(node.error or "") or "no error recorded"
+        yield f"  failed: {visible(node.queue)} {node.id} {visible(node.status)}: {error}"

@@ -1,0 +1,255 @@
+"""What the reading verbs of ``spawn`` show people: their columns, and their words."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hammerwork_cli.models import (
+    FINISHED,
+    WAITING,
+    Counts,
+    JobStatus,
+    PendingSpawn,
+    SpawnConfig,
+    SpawnGroup,
+    SpawnOperation,
+    SpawnStats,
+    TreeNode,
+)
+from hammerwork_cli.render.formats.colour import paint
+from hammerwork_cli.render.formats.json import document
+from hammerwork_cli.render.formats.table import Column, table_text
+from hammerwork_cli.render.formats.text import (
+    NOTHING,
+    brief_instant,
+    count,
+    duration,
+    first_line,
+    instant,
+    percent,
+    plural,
+    short_id,
+    shorten,
+    statuses,
+    visible,
+)
+
+OPERATIONS: Sequence[Column[SpawnOperation]] = (
+    Column("parent", lambda row: short_id(row.parent.id)),
+    Column("queue", lambda row: row.parent.queue, cuts=True),
+    Column("status", lambda row: row.parent.status, is_status=True),
+    Column("children", lambda row: count(row.children.total), "right", is_count=True, leaves=3),
+    Column(
+        "completed",
+        lambda row: count(row.children.of(JobStatus.COMPLETED)),
+        "right",
+        is_count=True,
+        narrow_header="done",
+    ),
+    Column("failed", lambda row: count(row.children.failed), "right", is_count=True),
+    Column("running", lambda row: count(row.children.of(JobStatus.RUNNING)), "right", is_count=True),
+    Column("pending", lambda row: count(row.children.of(*WAITING)), "right", is_count=True),
+    Column(
+        "other",
+        lambda row: count(row.children.other) if row.children.other else None,
+        "right",
+        optional=True,
+        is_count=True,
+    ),
+    Column(
+        "spawned at (UTC)",
+        lambda row: instant(row.spawned_at),
+        narrow=lambda row: brief_instant(row.spawned_at),
+        narrow_header="spawned UTC",
+        leaves=4,
+    ),
+    Column("operation", lambda row: row.operation_id, optional=True, cuts=True, leaves=2),
+    Column("workflow", lambda row: _workflow(row.parent), optional=True, cuts=True, leaves=1),
+    Column("not spawned", lambda row: first_line(row.error) if row.error else None, optional=True, cuts=True),
+)
+
+FAILED_OPERATIONS: Sequence[Column[SpawnOperation]] = (
+    *OPERATIONS[:6],
+    Column("failed below", lambda row: _failed_below(row), "right", is_count=True),
+    *OPERATIONS[6:9],
+    Column(
+        "last failed (UTC)",
+        lambda row: instant(row.below.newest_at) if row.below else NOTHING,
+        narrow=lambda row: brief_instant(row.below.newest_at) if row.below else NOTHING,
+        narrow_header="last failed",
+        leaves=4,
+    ),
+    *OPERATIONS[10:],
+)
+
+_DETAILS: Sequence[Column[SpawnOperation]] = (
+    Column("handler", lambda row: row.handler, optional=True, cuts=True),
+    Column("record", lambda row: short_id(row.recorded.id) if row.recorded else None, optional=True),
+    Column("limits", lambda row: limits(row.config), wraps=True),
+    Column("inherits", lambda row: inheritance(row.config), wraps=True),
+    Column("success", lambda row: percent(row.success_rate), "right"),
+    Column("wall time", lambda row: duration(row.wall_time), "right"),
+)
+OPERATIONS_DETAILED = (*OPERATIONS, *_DETAILS)
+FAILED_OPERATIONS_DETAILED = (*FAILED_OPERATIONS, *_DETAILS)
+
+PENDING: Sequence[Column[PendingSpawn]] = (
+    Column("job", lambda row: short_id(row.job.id)),
+    Column("queue", lambda row: row.job.queue, cuts=True),
+    Column("status", lambda row: row.job.status, is_status=True),
+    Column("priority", lambda row: row.job.priority, leaves=1),
+    Column(
+        "created at (UTC)",
+        lambda row: instant(row.job.created_at),
+        narrow=lambda row: brief_instant(row.job.created_at),
+        narrow_header="created UTC",
+        leaves=2,
+    ),
+    Column("why", lambda row: reason(row), wraps=True),
+)
+
+PENDING_WITH_CONFIG: Sequence[Column[PendingSpawn]] = (
+    *PENDING,
+    Column("spawn config", lambda row: config_text(row.job), wraps=True),
+)
+
+
+def _failed_below(row: SpawnOperation) -> str:
+    return f"{count(row.below.jobs)}{'+' * row.below.more}" if row.below else NOTHING
+
+
+def _workflow(node: TreeNode) -> str | None:
+    return node.workflow_name or (short_id(node.workflow_id) if node.workflow_id else None)
+
+
+def limits(config: SpawnConfig | None) -> str:
+    """What a spawn configuration bounds: ``at most 100 children``."""
+    if config is None:
+        return NOTHING
+    most = config.max_spawn_count
+    parts = ["no limit" if most is None else f"at most {plural(most, 'child', 'children')}"]
+    if config.max_depth is not None:
+        parts.append(plural(config.max_depth, "level"))
+    if config.batch_size is not None:
+        parts.append(f"batches of {count(config.batch_size)}")
+    if config.spawn_delay_ms is not None:
+        parts.append(f"{count(config.spawn_delay_ms)} ms apart")
+    return ", ".join(parts)
+
+
+def inheritance(config: SpawnConfig | None) -> str:
+    """What children take over from their parent."""
+    if config is None:
+        return NOTHING
+    inherited = {
+        "priority": config.inherit_priority,
+        "queue": config.inherit_queue,
+        "retries": config.inherit_retry_strategy,
+        "timeout": config.inherit_timeout,
+        "trace": config.inherit_trace_context,
+    }
+    return ", ".join(name for name, taken in inherited.items() if taken) or "nothing"
+
+
+def config_text(node: TreeNode) -> str:
+    """The spawn configuration as JSON; what cannot be read is shown as it is stored."""
+    if node.stored_config is None:
+        return NOTHING
+    config = node.spawn_config
+    return document(config) if config is not None else f"unreadable: {shorten(visible(node.stored_config), 60)}"
+
+
+def reason(pending: PendingSpawn) -> str:
+    """Why a job is listed as pending, and what it waits for."""
+    waits = _waits(pending.waits_for)
+    config = SpawnConfig.parse(pending.job.stored_config)
+    by = f" by {visible(config.handler)}" if config and config.handler else ""
+    if pending.reason == "will_spawn":
+        unreadable = pending.job.has_spawn_config and config is None
+        text = "its spawn configuration cannot be read" if unreadable else f"will spawn{by}"
+        return f"{text}; depends on {waits}" if waits else text
+    if pending.reason == "asked_again":
+        return "asked to spawn again"
+    if pending.reason == "never_spawned":
+        return f"completed and spawned nothing{by}"
+    if pending.reason == "waiting":
+        return f"waiting on {waits}"
+    if pending.reason == "stuck":
+        ended = statuses(pending.waits_for)
+        return f"stuck: all it depends on has ended ({ended})" if ended else "stuck: what it depends on is gone"
+    return visible(pending.reason)
+
+
+def _waits(counts: Counts) -> str:
+    """``1 pending (2 completed)``: what is waited for, then what is over."""
+    over = Counts({status: jobs for status, jobs in counts.by_status.items() if status in FINISHED})
+    ahead = Counts({status: jobs for status, jobs in counts.by_status.items() if status not in FINISHED})
+    if not (over.total and ahead.total):
+        return statuses(counts)
+    return f"{statuses(ahead)} ({statuses(over)})"
+
+
+def _pairs(pairs: dict[str, str]) -> Iterator[str]:
+    longest = max(map(len, pairs), default=0)
+    for name, value in pairs.items():
+        yield f"  {name:<{longest}}  {value}"
+
+
+# Figures.
+
+
+def _group_columns(name: str) -> Sequence[Column[SpawnGroup]]:
+    return (
+        Column(name, lambda group: group.name, wraps=True),
+        Column("operations", lambda group: count(group.operations), "right"),
+        Column("children", lambda group: count(group.children), "right"),
+        Column("average", lambda group: _average(group), "right"),
+        Column("largest", lambda group: count(group.largest), "right"),
+        Column("success", lambda group: percent(group.success_rate), "right"),
+    )
+
+
+SLOWEST: Sequence[Column[SpawnOperation]] = (
+    Column("parent", lambda row: short_id(row.parent.id)),
+    Column("queue", lambda row: row.parent.queue, wraps=True),
+    Column("children", lambda row: count(row.children.total), "right"),
+    Column("failed", lambda row: count(row.children.failed), "right"),
+    Column("wall time", lambda row: duration(row.wall_time), "right"),
+    Column("spawned at (UTC)", lambda row: instant(row.spawned_at), wraps=True),
+)
+
+
+def _average(group: SpawnGroup) -> str:
+    return NOTHING if group.average is None else f"{group.average:,.1f}"
+
+
+def stats_text(stats: SpawnStats, *, terminal: bool, width: int | None = None, colour: bool = False) -> Iterator[str]:
+    """Lines: the figures of a window of time, and the tables of its details where they were asked for."""
+    where = f", queue {visible(stats.queue)}" if stats.queue is not None else ""
+    yield paint(f"Spawning since {instant(stats.since)} UTC{where}", "bold", colour)
+    yield from _pairs(_figures(stats))
+
+    def table(title: str, rows: Sequence[Any] | None, columns: Sequence[Column[Any]]) -> Iterator[str]:
+        if rows:
+            yield ""
+            yield paint(title, "bold", colour)
+            yield table_text(rows, columns, terminal=terminal, width=width, colour=colour)
+
+    yield from table("By queue", stats.by_queue, _group_columns("queue"))
+    yield from table("By handler", stats.by_handler, _group_columns("handler"))
+    yield from table("Slowest", stats.slowest, SLOWEST)
+
+
+def _figures(stats: SpawnStats) -> dict[str, str]:
+    overall = stats.overall
+    ended = f"{count(overall.completed)} of {plural(overall.ended, 'ended child', 'ended children')}"
+    return {
+        "operations": f"{count(overall.operations)} ({count(stats.recent)} in the last hour)",
+        "children": f"{count(overall.children)} ({_average(overall)} on average, {count(overall.largest)} at most)",
+        "success rate": f"{percent(overall.success_rate)} ({ended})" if overall.ended else NOTHING,
+        "run time": f"p50 {duration(stats.p50)}, p95 {duration(stats.p95)}" if stats.p50 is not None else NOTHING,
+        "depth": plural(stats.depth, "level"),
+        "spawned nothing": plural(stats.empty, "completed parent"),
+    }
+
+
+# Lineage.

@@ -1,0 +1,201 @@
+"""The JSON records of spawn operations."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from hammerwork_cli.models import (
+    WAITING,
+    Counts,
+    JobStatus,
+    PendingSpawn,
+    RecordedSpawn,
+    SpawnGroup,
+    SpawnOperation,
+    SpawnStats,
+    rfc3339,
+)
+from hammerwork_cli.render.formats.json import Record, known, seconds
+from hammerwork_cli.render.tree.json import node_record
+from hammerwork_cli.render.tree.lineage import LINEAGE_KEYS
+
+SPAWN_OUTCOMES = ("spawned", "failed", "repeated")
+
+
+REQUEST_STATES = ("pending", "running", "done", "failed")
+
+
+def child_counts(counts: Counts) -> Record:
+    """Children counted: ``total``, ``completed``, ``failed`` (Failed, Dead, TimedOut), ``running``, ``pending``.
+
+    What is neither (Archived, or a word that is no status) counts in ``total`` alone.
+    """
+    return {
+        "total": counts.total,
+        "completed": counts.of(JobStatus.COMPLETED),
+        "failed": counts.failed,
+        "running": counts.of(JobStatus.RUNNING),
+        "pending": counts.of(*WAITING),
+    }
+
+
+def failed_record(operation: SpawnOperation) -> Record:
+    """A spawning parent, and what failed at or below it.
+
+    Keys: those of :func:`operation_record`, ``failed_below`` (failed jobs on all levels below), ``more_failed_below``
+    (whether there may be more), ``newest_failure_at`` (of it or a job below).
+    """
+    assert operation.below
+    jobs, more, newest = operation.below
+    told = {"failed_below": jobs, "more_failed_below": more, "newest_failure_at": rfc3339(newest)}
+    return operation_record(operation) | told
+
+
+def operation_record(operation: SpawnOperation) -> Record:
+    """A spawning parent.
+
+    Keys: ``parent_id``, ``queue``, ``status``, ``priority``, ``children`` (an object: ``total``,
+    ``completed``, ``failed`` for Failed, Dead and TimedOut, ``running``, ``pending`` for Pending and
+    Retrying), ``success_rate`` (completed among the ended ones, null before one has), ``spawned_at``
+    (first child), ``finished_at`` and ``wall_time_seconds`` (null until all have ended),
+    ``operation_id``, ``handler``, ``recorded`` (its last spawn as a worker recorded it, see :func:`spawn_record`),
+    ``spawn_config``, ``workflow_id``, ``workflow_name``, ``created_at`` and ``completed_at`` (of the parent).
+    """
+    parent, children = operation.parent, operation.children
+    return {
+        "parent_id": parent.id,
+        "queue": parent.queue,
+        "status": parent.status,
+        "priority": parent.priority,
+        "children": child_counts(children),
+        "success_rate": operation.success_rate,
+        "spawned_at": rfc3339(operation.spawned_at),
+        "finished_at": rfc3339(operation.finished_at),
+        "wall_time_seconds": seconds(operation.wall_time),
+        "operation_id": operation.operation_id,
+        "handler": operation.handler,
+        "recorded": spawn_record(operation.recorded) if operation.recorded else None,
+        "spawn_config": parent.spawn_config,
+        "workflow_id": parent.workflow_id,
+        "workflow_name": parent.workflow_name,
+        "created_at": rfc3339(parent.created_at),
+        "completed_at": rfc3339(parent.completed_at),
+    }
+
+
+def spawn_record(spawn: RecordedSpawn) -> Record:
+    """A spawn that a worker recorded.
+
+    Keys: ``id``, ``operation_id``, ``handler``, ``outcome`` (``spawned``; ``failed`` where the parent completed all the
+    same; ``repeated`` where it was allowed to spawn again), ``children``, ``error`` (why nothing was spawned),
+    ``hook_error``, ``worker_id``, ``request_id``, ``started_at``, ``ended_at``.
+    """
+    return {
+        "id": spawn.id,
+        "operation_id": spawn.operation_id,
+        "handler": spawn.handler,
+        "outcome": known(spawn.outcome, SPAWN_OUTCOMES),
+        "children": spawn.children,
+        "error": spawn.error,
+        "hook_error": spawn.hook_error,
+        "worker_id": spawn.worker_id,
+        "request_id": spawn.request_id,
+        "started_at": rfc3339(spawn.started_at),
+        "ended_at": rfc3339(spawn.ended_at),
+    }
+
+
+OPERATION_KEYS = (
+    "parent_id",
+    "queue",
+    "status",
+    "priority",
+    "children.total",
+    "children.completed",
+    "children.failed",
+    "children.running",
+    "children.pending",
+    "success_rate",
+    "spawned_at",
+    "finished_at",
+    "wall_time_seconds",
+    "operation_id",
+    "handler",
+    "recorded.id",
+    "recorded.outcome",
+    "recorded.error",
+    "recorded.hook_error",
+    "spawn_config",
+    "workflow_id",
+    "workflow_name",
+    "created_at",
+    "completed_at",
+)
+"""Columns of csv and tsv; a dot leads into a nested object."""
+
+
+FAILED_KEYS = (*OPERATION_KEYS, "failed_below", "more_failed_below", "newest_failure_at")
+
+
+def group_record(group: SpawnGroup) -> Record:
+    """Figures of operations that share a queue or a handler.
+
+    Keys: ``name`` (of the queue or handler), ``operations``, ``children``, ``average`` and ``largest``
+    (children an operation), ``completed``, ``ended``, ``success_rate``.
+    """
+    return {
+        "name": group.name,
+        "operations": group.operations,
+        "children": group.children,
+        "average": group.average,
+        "largest": group.largest,
+        "completed": group.completed,
+        "ended": group.ended,
+        "success_rate": group.success_rate,
+    }
+
+
+def stats_record(stats: SpawnStats) -> Record:
+    """What was spawned in a window of time.
+
+    Keys: ``since``, ``queue``, ``operations``, ``children``, ``average``, ``largest``, ``completed``,
+    ``ended``, ``success_rate``, ``empty`` (completed parents without a child), ``recent`` (operations of
+    the last hour), ``depth`` (levels below the topmost parent), ``p50_seconds`` and ``p95_seconds`` (run
+    time of completed children), ``by_queue`` and ``by_handler`` (lists of :func:`group_record`),
+    ``slowest`` (list of :func:`operation_record`); the last three are null unless details were asked for.
+    """
+    overall = group_record(stats.overall)
+    del overall["name"]
+    return {
+        "since": rfc3339(stats.since),
+        "queue": stats.queue,
+        **overall,
+        "empty": stats.empty,
+        "recent": stats.recent,
+        "depth": stats.depth,
+        "p50_seconds": seconds(stats.p50),
+        "p95_seconds": seconds(stats.p95),
+        "by_queue": _list(group_record, stats.by_queue),
+        "by_handler": _list(group_record, stats.by_handler),
+        "slowest": _list(operation_record, stats.slowest),
+    }
+
+
+def _list(record: Any, models: Iterable[Any] | None) -> list[Record] | None:
+    return None if models is None else [record(model) for model in models]
+
+
+PENDING_KEYS = ("reason", "waits_for", *LINEAGE_KEYS[2:])
+"""Columns of csv and tsv."""
+
+
+def pending_record(pending: PendingSpawn) -> Record:
+    """A job with spawning ahead of it, or behind it without effect.
+
+    Keys: ``reason`` (``asked_again``, ``will_spawn``, ``never_spawned``, ``waiting``, ``stuck``), ``waits_for``
+    (status -> number of the jobs it depends on), and those of :func:`node_record`.
+    """
+    return {
+        "reason": pending.reason,
+        "waits_for": dict(sorted(pending.waits_for.by_status.items())),
+        **node_record(pending.job),
+    }

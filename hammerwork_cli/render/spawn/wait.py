@@ -1,0 +1,84 @@
+"""What ``spawn wait`` shows."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from hammerwork_cli.models.wait import WaitOutcome, WaitResult
+from hammerwork_cli.models.why import Hold, HoldReason
+from hammerwork_cli.render.formats.colour import paint, paint_status
+from hammerwork_cli.render.formats.text import count, duration, first_line, plural, short_id, shorten, statuses, visible
+from hammerwork_cli.render.spawn.why import hold_text
+
+Record = dict[str, Any]
+
+SHOWN = 10
+
+
+def wait_record(result: WaitResult) -> Record:
+    """How a tree ended.
+
+    Keys: ``job``, ``roots`` (ids), ``outcome`` (``completed``, ``failed``, ``stuck``, ``timeout``), ``jobs``,
+    ``counts`` (status -> jobs), ``open`` (jobs that have not ended), ``failed`` (the first that failed: ``id``,
+    ``queue``, ``status``, ``error``), ``stuck`` (how many can never run), ``holds`` (the first of them: ``id``,
+    ``reason``, ``parents``), ``waited_seconds``.
+    """
+    return {
+        "job": result.job,
+        "roots": list(result.roots),
+        "outcome": result.outcome.value,
+        "jobs": result.counts.total,
+        "counts": dict(sorted(result.counts.by_status.items())),
+        "open": result.open,
+        "failed": [
+            {"id": node.id, "queue": node.queue, "status": node.status, "error": node.error} for node in result.failed
+        ],
+        "stuck": len(result.stuck),
+        "holds": [
+            {"id": hold.job, "reason": hold.reason.value, "parents": hold.parents} for hold in result.stuck[:SHOWN]
+        ],
+        "waited_seconds": round(result.waited.total_seconds(), 3),
+    }
+
+
+_WORDS = {
+    WaitOutcome.COMPLETED: "Completed",
+    WaitOutcome.FAILED: "Finished, with failures",
+    WaitOutcome.STUCK: "What is left can never run",
+    WaitOutcome.TIMEOUT: "Not finished",
+}
+
+
+def wait_text(result: WaitResult, *, width: int | None = None, colour: bool = False) -> Iterator[str]:
+    """Lines: the end, the counts, and the first jobs that failed."""
+    shade = "green" if result.outcome == WaitOutcome.COMPLETED else "red"
+    words = paint(_WORDS[result.outcome], shade, colour)
+    counts = f"{plural(result.counts.total, 'job')}: {statuses(result.counts)}"
+    yield f"{words} · {counts} · waited {duration(result.waited)}"
+    for node in result.failed:
+        head = f"  {visible(node.queue)} {short_id(node.id)} "
+        error = f" · {first_line(node.error)}" if node.error else ""
+        room = None if width is None else max(width - len(head) - len(node.status), 10)
+        yield f"{head}{paint_status(node.status, visible(node.status), colour)}{shorten(error, room)}"
+    if result.counts.failed > len(result.failed):
+        yield f"  … {count(result.counts.failed - len(result.failed))} more"
+    if result.counts.failed or result.stuck:
+        yield f"Ask why: hammerwork spawn why {short_id(result.roots[0])}"
+
+
+def open_text(result: WaitResult) -> str:
+    """What has not ended, inside a sentence."""
+    if not result.open:
+        return "jobs may still be spawned"
+    return f"{plural(result.open, 'job')} {'is' if result.open == 1 else 'are'} open"
+
+
+def stuck_text(held: list[Hold]) -> Iterator[str]:
+    """Lines: jobs that can never run, said while waiting goes on."""
+    as_it_is = "as it is" if len(held) == 1 else "as they are"
+    yield f"{plural(len(held), 'job')} can never run {as_it_is}: the wait is in vain until somebody acts."
+    for hold in held[:3]:
+        yield f"  {hold_text(hold, {})}"
+    if len(held) > 3:
+        yield f"  … {count(len(held) - 3)} more"
+    if any(hold.reason == HoldReason.NOT_RELEASED for hold in held):
+        yield "  What was not released is mended by: hammerwork spawn doctor --fix"

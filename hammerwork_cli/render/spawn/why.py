@@ -1,0 +1,270 @@
+"""What ``spawn why`` shows."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from hammerwork_cli.models import FAILURES, TreeNode
+from hammerwork_cli.models.why import Diagnosis, FailedJob, FailureGroup, Hold, HoldReason, limit_of
+from hammerwork_cli.render.formats.colour import paint, paint_status
+from hammerwork_cli.render.formats.text import TIMES, count, plural, short_id, shorten, status_word, statuses, visible
+from hammerwork_cli.render.spawn import delays as delays_views
+
+Record = dict[str, Any]
+
+NO_ERROR = "no error text"
+
+
+def diagnosis_record(diagnosis: Diagnosis, limit: int, now: datetime) -> Record:
+    """Why jobs failed, and what holds those that wait.
+
+    Keys: ``job`` (``id``, ``queue``, ``status``), ``jobs`` and ``counts`` (the job and all below it, by status),
+    ``failed`` (whether a failure was found, below or above), ``groups`` (the deepest failures: ``error``, ``count``,
+    ``archived`` among them, ``statuses``, ``queues``, and the first ``jobs`` with ``id``, ``queue``, ``status``,
+    ``attempts``, ``error`` and ``path`` from the topmost ancestor), ``consequences`` (further failed jobs, above
+    these or because of them), ``above`` (failures outside the tree that made its jobs fail or hold them),
+    ``waiting`` and ``stuck`` (how many wait, and how many of these can never run), ``holds`` (the first of them:
+    ``id``, ``queue``, ``reason``, and ``parents``, id -> status), ``under_way`` (jobs that have not ended and wait for
+    no other, by queue: ``queue``, ``counts`` by status, ``paused``, ``workers``), ``delays`` (why these have not
+    ended: :func:`hammerwork_cli.render.spawn.delays.delay_record`), ``never_spawned`` (completed jobs that carry a
+    spawn configuration and have no children: ``id``, ``queue``, ``why``), and ``next`` (commands).
+    """
+    return {
+        "job": _named(diagnosis.job),
+        "jobs": diagnosis.counts.total,
+        "counts": dict(sorted(diagnosis.counts.by_status.items())),
+        "failed": diagnosis.failed,
+        "groups": [_group_record(group) for group in diagnosis.groups],
+        "consequences": diagnosis.consequences,
+        "above": [_failed_record(failed) for failed in diagnosis.above],
+        "waiting": len(diagnosis.holds),
+        "stuck": sum(hold.is_stuck for hold in diagnosis.holds),
+        "holds": [_hold_record(hold, diagnosis.nodes) for hold in diagnosis.holds[:limit]],
+        "under_way": [
+            {
+                "queue": found.queue,
+                "counts": dict(sorted(found.counts.by_status.items())),
+                "paused": found.is_paused,
+                "workers": found.serving,
+            }
+            for found in diagnosis.under_way
+        ],
+        "delays": [delays_views.delay_record(delay) for delay in diagnosis.delays],
+        "never_spawned": [delays_views.never_spawned_record(job) for job in diagnosis.never_spawned[:limit]],
+        "next": next_commands(diagnosis, now),
+    }
+
+
+def _named(node: TreeNode) -> Record:
+    return {"id": node.id, "queue": node.queue, "status": node.status}
+
+
+def _group_record(group: FailureGroup) -> Record:
+    return {
+        "error": group.error,
+        "count": group.total,
+        "archived": group.archived,
+        "statuses": dict(sorted(group.statuses.by_status.items())),
+        "queues": dict(sorted(group.queues.by_status.items())),
+        "jobs": [_failed_record(failed) for failed in group.jobs],
+    }
+
+
+def _failed_record(failed: FailedJob) -> Record:
+    job = failed.job
+    path = [_named(node) for node in failed.path]
+    return {**_named(job), "attempts": job.attempts, "error": job.error, "path": path}
+
+
+def _hold_record(hold: Hold, nodes: dict[str, TreeNode]) -> Record:
+    node = nodes.get(hold.job)
+    return {
+        "id": hold.job,
+        "queue": node.queue if node else None,
+        "reason": hold.reason.value,
+        "parents": hold.parents,
+    }
+
+
+def next_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
+    """What to type next."""
+    above = [failed.job for failed in diagnosis.above[:3]]
+    commands = [f"hammerwork job {'retry' if _is_retried(job) else 'show'} {short_id(job.id)}" for job in above]
+    if any(group.archived < group.total and not group.limit for group in diagnosis.groups):
+        commands.append(f"hammerwork job retry {short_id(diagnosis.job.id)} --tree --only failed")
+    if diagnosis.groups:
+        commands.append(f"hammerwork job show {short_id(diagnosis.groups[0].jobs[0].job.id)}")
+    if any(hold.reason == HoldReason.NOT_RELEASED for hold in diagnosis.holds):
+        commands.append("hammerwork spawn doctor --fix")
+    missing = [hold.job for hold in diagnosis.holds if hold.reason == HoldReason.PARENT_MISSING]
+    commands += [f"hammerwork job cancel {short_id(job)}" for job in missing[:3]]
+    commands += delays_views.delay_commands(diagnosis, now)
+    return list(dict.fromkeys(commands or _patience(diagnosis, now)))
+
+
+def _is_retried(job: TreeNode) -> bool:
+    """Whether that may help."""
+    return job.archived_at is None and limit_of(job.error) is None
+
+
+def _patience(diagnosis: Diagnosis, now: datetime) -> list[str]:
+    """What to type when nothing is wrong: wait, or look at what the job waits for."""
+    if delays_views.is_worth_waiting(diagnosis, now):
+        return [f"hammerwork spawn wait {short_id(diagnosis.job.id)}"]
+    holders = [holder for hold in diagnosis.holds if not hold.is_stuck for holder in hold.holders]
+    return [f"hammerwork spawn why {short_id(holder)}" for holder in holders[:1]]
+
+
+def diagnosis_text(
+    diagnosis: Diagnosis,
+    limit: int,
+    *,
+    now: datetime,
+    charset: str = "utf8",
+    width: int | None = None,
+    colour: bool = False,
+) -> Iterator[str]:
+    """Lines: the errors with the ways to the jobs that have them, what waits for what, and what to type next."""
+    draw = _Drawing(now, charset, width, colour)
+    yield draw.head(diagnosis)
+    if not diagnosis.groups and not diagnosis.consequences:
+        for_good = " for good" if any(delay.error for delay in diagnosis.delays) else ""
+        yield f"Nothing failed{for_good} at or below {short_id(diagnosis.job.id)}."
+    for group in diagnosis.groups:
+        yield ""
+        yield from draw.group(group)
+    if diagnosis.consequences:
+        yield ""
+        others = " of these" if diagnosis.groups else " of others"
+        yield f"{plural(diagnosis.consequences, 'more job')} failed because{others}."
+    yield from draw.above(diagnosis)
+    yield from draw.holds(diagnosis, limit)
+    yield from draw.delays(diagnosis, limit)
+    yield from draw.never_spawned(diagnosis, limit)
+    commands = next_commands(diagnosis, now)
+    if commands:
+        yield ""
+        yield paint("Next", "bold", colour)
+        yield from (f"  {command}" for command in commands)
+
+
+class _Drawing:
+    def __init__(self, now: datetime, charset: str, width: int | None, colour: bool) -> None:
+        self.arrow, self.ellipsis = (" > ", "...") if charset == "ascii" else (" \N{RIGHTWARDS ARROW} ", "…")
+        self.times = "x" if charset == "ascii" else TIMES
+        self.dot = " - " if charset == "ascii" else " · "
+        self.width = width
+        self.colour = colour
+        self.lines = delays_views.DelayLines(now, self.dot, self.times, self.ellipsis, width)
+
+    def head(self, diagnosis: Diagnosis) -> str:
+        job, counts = diagnosis.job, diagnosis.counts
+        name = paint(f"{visible(job.queue)} {short_id(job.id)}", "bold", self.colour)
+        shown = f"{name}{self.dot}{self._status(job)}"
+        return shown if counts.total == 1 else f"{shown}{self.dot}{plural(counts.total, 'job')}: {statuses(counts)}"
+
+    def _status(self, node: TreeNode) -> str:
+        return paint_status(node.status, visible(node.status), self.colour)
+
+    def group(self, group: FailureGroup) -> Iterator[str]:
+        error = visible(group.error) if group.error else NO_ERROR
+        queues = ", ".join(
+            f"{shorten(visible(queue), 30, self.ellipsis)} {self.times}{jobs}"
+            if len(group.queues.by_status) > 1
+            else visible(queue)
+            for queue, jobs in sorted(group.queues.by_status.items(), key=lambda pair: -pair[1])[:3]
+        )
+        head = f"{statuses(group.statuses)}{self.dot}{queues}{self.dot}{error}"
+        yield paint(shorten(head, self.width, self.ellipsis), "red", self.colour)
+        yield from self._failed(group.jobs)
+        if group.total > len(group.jobs):
+            yield f"  {self.ellipsis} {count(group.total - len(group.jobs))} more"
+        if group.archived:
+            yield f"  {count(group.archived)} of them archived: what has been archived is not retried"
+        if group.limit:
+            where = "of the job" if group.limit == "max_spawn_count" else "of the topmost job"
+            yield (
+                f"  A retry would meet {group.limit} again. Enqueue anew with a higher one in the spawn configuration "
+                f"{where}{' (hammerwork job enqueue --max-spawn-count)' * (group.limit == 'max_spawn_count')}."
+            )
+
+    def _failed(self, jobs: list[FailedJob]) -> Iterator[str]:
+        for failed in jobs:
+            yield f"  {self._path(failed.path)}{self.dot}{self._status(failed.job)}{self._attempts(failed.job)}"
+
+    def _path(self, path: tuple[TreeNode, ...]) -> str:
+        """The way down; of a long one the ends."""
+        names = [f"{shorten(visible(node.queue), 30, self.ellipsis)} {short_id(node.id)}" for node in path]
+        if len(names) > 6:
+            names[3:-2] = [f"{self.ellipsis} {count(len(names) - 5)} more {self.ellipsis}"]
+        return self.arrow.join(names)
+
+    @staticmethod
+    def _attempts(node: TreeNode) -> str:
+        return f" after {plural(node.attempts, 'attempt')}" if node.attempts > 1 else ""
+
+    def above(self, diagnosis: Diagnosis) -> Iterator[str]:
+        if not diagnosis.above:
+            return
+        yield ""
+        yield paint("The cause is not below, but here", "bold", self.colour)
+        for failed in diagnosis.above:
+            error = visible((failed.job.error or NO_ERROR).strip().partition("\n")[0])
+            text = f"  {self._path(failed.path)}{self.dot}{failed.job.status}{self.dot}{error}"
+            yield paint(shorten(text, self.width, self.ellipsis), "red", self.colour)
+
+    def holds(self, diagnosis: Diagnosis, limit: int) -> Iterator[str]:
+        if not diagnosis.holds:
+            return
+        yield ""
+        stuck = sum(hold.is_stuck for hold in diagnosis.holds)
+        one = len(diagnosis.holds) == 1
+        of_them = " and" if one else f", {count(stuck)} of them"
+        as_it_is = "as it is" if stuck == 1 else "as they are"
+        never = f"{of_them} cannot run {as_it_is}" if stuck else ""
+        wait = "waits" if one else "wait"
+        yield paint(f"{plural(len(diagnosis.holds), 'job')} {wait} for others{never}", "bold", self.colour)
+        for hold in diagnosis.holds[:limit]:
+            yield shorten(f"  {hold_text(hold, diagnosis.nodes)}", self.width, self.ellipsis)
+        if len(diagnosis.holds) > limit:
+            yield f"  {self.ellipsis} {count(len(diagnosis.holds) - limit)} more"
+        if any(hold.reason == HoldReason.NOT_RELEASED for hold in diagnosis.holds):
+            yield "  hammerwork spawn doctor --fix releases what was not; what waits for that goes on then."
+
+    def delays(self, diagnosis: Diagnosis, limit: int) -> Iterator[str]:
+        for heading, lines in self.lines.sections(diagnosis.delays, limit):
+            yield ""
+            yield paint(heading, "bold", self.colour)
+            yield from lines
+
+    def never_spawned(self, diagnosis: Diagnosis, limit: int) -> Iterator[str]:
+        if not diagnosis.never_spawned:
+            return
+        yield ""
+        yield paint(delays_views.never_spawned_heading(len(diagnosis.never_spawned)), "bold", self.colour)
+        yield from self.lines.never_spawned(diagnosis.never_spawned, limit)
+
+
+_REASONS = {
+    HoldReason.UNFINISHED: "waits for",
+    HoldReason.PARENT_FAILED: "can never run: it depends on",
+    HoldReason.PARENT_MISSING: "can never run: it depends on",
+    HoldReason.NOT_RELEASED: "was not released, although all it depends on has ended:",
+    HoldReason.STUCK_ABOVE: "cannot run before this can:",
+}
+
+
+def hold_text(hold: Hold, nodes: dict[str, TreeNode]) -> str:
+    """One line: a waiting job and what holds it; the queues of jobs that are in ``nodes``."""
+
+    def name(job: str) -> str:
+        node = nodes.get(job)
+        return f"{shorten(visible(node.queue), 30)} {short_id(job)}" if node else short_id(job)
+
+    holders = [f"{name(parent)} ({_state(hold.parents[parent])})" for parent in hold.holders[:3]]
+    more = f" and {count(len(hold.holders) - 3)} more" if len(hold.holders) > 3 else ""
+    return f"{name(hold.job)} {_REASONS[hold.reason]} {', '.join(holders) or 'nothing'}{more}"
+
+
+def _state(status: str) -> str:
+    return status if status == "missing" or status in FAILURES else status_word(status)

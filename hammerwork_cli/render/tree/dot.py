@@ -1,0 +1,61 @@
+"""A spawn tree as a Graphviz graph: complete, whatever its size."""
+
+from collections.abc import Iterator
+
+from hammerwork_cli.models import FAILURES, JobStatus, SpawnTree, TreeNode
+from hammerwork_cli.render.formats.text import first_line, plural, short_id, shorten, statuses, visible
+from hammerwork_cli.render.tree.outline import unread_children
+
+_ERROR_CELLS = 60
+_COLOURS = {
+    JobStatus.COMPLETED: "#d3f2d9",
+    JobStatus.RUNNING: "#d6ebff",
+    JobStatus.PENDING: "#fff4cc",
+    JobStatus.RETRYING: "#ffe8cc",
+    JobStatus.FAILED: "#ffd9d6",
+    JobStatus.DEAD: "#f2b8b5",
+    JobStatus.TIMED_OUT: "#ffdfe8",
+    JobStatus.ARCHIVED: "#e6e6e6",
+}
+
+
+def dot(tree: SpawnTree) -> Iterator[str]:
+    """The lines of a ``digraph``, with their line ends: every job that was read and every edge.
+
+    Node names are full ids. Edges of spawned children are solid, other dependencies dashed.
+    """
+    fills = {str(status): colour for status, colour in _COLOURS.items()}
+    yield "digraph spawn {\n"
+    yield "  rankdir=LR;\n"
+    yield '  node [shape=box, style="filled,rounded", fontname="sans-serif"];\n'
+    for job, node in tree.nodes.items():
+        fill = fills.get(node.status, "#f5f5f5")
+        target = ", penwidth=4" if job == tree.target else ""
+        yield f'  {_quoted(job)} [label={_label(node)}, tooltip={_quoted(job)}, fillcolor="{fill}"{target}];\n'
+    for parent, children in tree.children.items():
+        style = "" if tree.spawns(parent) else " [style=dashed]"
+        for child in children:
+            yield f"  {_quoted(parent)} -> {_quoted(child)}{style};\n"
+    for number, parent in enumerate(tree.child_counts):
+        unread = unread_children(tree, parent)
+        if unread.total:
+            text = f"{plural(unread.total, 'more child', 'more children')}, not read: {statuses(unread)}"
+            yield f'  "unread {number}" [label={_quoted(text)}, fillcolor="#f5f5f5"];\n'
+            yield f'  {_quoted(parent)} -> "unread {number}" [style=dotted];\n'
+    yield "}\n"
+
+
+def _label(node: TreeNode) -> str:
+    lines = [f"{visible(node.queue)} {short_id(node.id)}", visible(node.status)]
+    if node.status in FAILURES and node.error:
+        lines.append(shorten(first_line(node.error), _ERROR_CELLS))
+    return '"' + "\\n".join(map(_escaped, lines)) + '"'
+
+
+def _quoted(text: str) -> str:
+    return f'"{_escaped(visible(text))}"'
+
+
+def _escaped(text: str) -> str:
+    """Text inside quotes: no escape sequence, no HTML entity and no end of the quotes in it."""
+    return text.replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')

@@ -1,0 +1,55 @@
+"""A tree with children inside their parents."""
+
+from hammerwork_cli.models import SpawnTree
+from hammerwork_cli.render.formats import json
+from hammerwork_cli.render.schemas.jobs import IN_TREE
+from hammerwork_cli.render.schemas.words import count, flag, job_id, list_of, record, without
+from hammerwork_cli.render.tree import json as json_views
+
+DEEPEST_NESTED = 100
+"""Levels; parsers refuse JSON that is nested much deeper."""
+
+NESTED = record(
+    {
+        "schema_version": {"const": 1},
+        "target": job_id("The job that was asked for"),
+        "truncated": flag("Whether a limit cut something"),
+        "total_nodes": count("Jobs in this answer"),
+        "roots": list_of(
+            record(
+                {
+                    **without(IN_TREE, "children"),
+                    "children_total": count("All of them, shown or not"),
+                    "repeated": flag("It stands elsewhere too, where its children are"),
+                    "children": list_of({"type": "object", "description": "The same again"}),
+                }
+            ),
+            "The topmost ancestors",
+        ),
+    }
+)
+
+
+def nested(tree: SpawnTree) -> json.Record:
+    """A tree whose jobs hold their children; one that has several parents holds them in the first place only."""
+    seen: set[str] = set()
+    return {
+        "schema_version": json.SCHEMA_VERSION,
+        "target": tree.target,
+        "truncated": tree.truncated,
+        "total_nodes": len(tree.nodes),
+        "roots": [_record(tree, root, seen, 0) for root in tree.roots],
+    }
+
+
+def _record(tree: SpawnTree, job: str, seen: set[str], level: int) -> json.Record:
+    repeated = job in seen
+    seen.add(job)
+    node = json_views.node_record(tree.nodes[job], tree)
+    below = [] if repeated or level == DEEPEST_NESTED else tree.children.get(job, [])
+    return {
+        **node,
+        "children_total": node["children"],
+        "repeated": repeated,
+        "children": [_record(tree, child, seen, level + 1) for child in below],
+    }

@@ -1,0 +1,158 @@
+"""A tree that changes: the part that fits a screen, or what is new of it for a pipe."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from hammerwork_cli.models import Counts, SpawnTree
+from hammerwork_cli.render.formats.colour import paint
+from hammerwork_cli.render.formats.text import cells, count, cut, plural, statuses, visible
+from hammerwork_cli.render.tree.picture import Limits, TreeFormat, picture
+from hammerwork_cli.render.tree.text import tree_text
+
+LEAST_LINES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a tree is drawn, whatever the size of the screen."""
+
+    limits: Limits
+    statuses: Collection[str] | None
+    charset: str
+    colour: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """What the first line of a screen says.
+
+    Attributes:
+        counts: all jobs of the tree.
+        stuck: jobs that can never run.
+        note: that the server is gone; ``None`` while all is well.
+    """
+
+    at: datetime
+    counts: Counts
+    stuck: int
+    note: str | None
+
+
+def tree_screen(tree: SpawnTree, style: Style, headline: Headline, width: int, height: int) -> list[str]:
+    """Lines, no more than fit and none wider; what has no room is counted where it is left out."""
+    ellipsis = "…" if style.charset == "utf8" else "..."
+    room = max(height - 1, LEAST_LINES)
+    lines = _drawn(tree, style, headline.at, width)
+    if len(lines) > room:
+        # The drawing knows better than a pair of scissors what may be left out.
+        most = min(style.limits.nodes or room, room)
+        limits = replace(style.limits, nodes=max(most * 2 // 3, 1))
+        lines = _drawn(tree, replace(style, limits=limits), headline.at, width)
+    if len(lines) > room:
+        hidden = len(lines) - room + 1
+        lines = [*lines[: room - 1], paint(f"{ellipsis} {plural(hidden, 'more line')}", "dim", style.colour)]
+    first = _first_line(headline, style, width)
+    return [cut(line, width, ellipsis) for line in [first, *lines]][:height]
+
+
+def _drawn(tree: SpawnTree, style: Style, now: datetime, width: int) -> list[str]:
+    limits = style.limits
+    lines = tree_text(
+        tree,
+        max_depth=limits.depth,
+        max_children=limits.children,
+        max_nodes=limits.nodes,
+        charset=style.charset,
+        status=style.statuses,
+        width=width,
+        colour=style.colour,
+        now=now,
+        no_room="no room",
+    )
+    return list(lines)
+
+
+def whole_tree(tree: SpawnTree, style: Style, width: int) -> list[str]:
+    """The tree as it is left behind when nobody looks any more: as without ``--watch``."""
+    parts = picture(
+        tree,
+        TreeFormat.TEXT,
+        style.limits,
+        statuses=style.statuses,
+        charset=style.charset,
+        width=width,
+        colour=style.colour,
+    ).parts
+    return "".join(parts).splitlines()
+
+
+def _first_line(headline: Headline, style: Style, width: int) -> str:
+    dot = " · " if style.charset == "utf8" else " - "
+    clock = f"{headline.at:%H:%M:%S} UTC"
+    if headline.note:
+        return f"{clock}{dot}{paint(visible(headline.note), 'yellow', style.colour)}"
+    left = f"{clock}{dot}{plural(headline.counts.total, 'job')}: {statuses(headline.counts)}"
+    if headline.stuck:
+        left += f"{dot}{count(headline.stuck)} can never run"
+    keys = "q quits"
+    gap = width - cells(left) - len(keys)
+    return paint(left, "dim", style.colour) + (f"{' ' * gap}{keys}" if gap > 1 else "")
+
+
+class TreeChanges:
+    """Looks of which only what has changed is told: a document each time, or a line for each job that changed.
+
+    Args:
+        form: of the documents.
+        style: of text.
+        width: columns of text; ``None`` for a pipe.
+        note: is told the remarks on a document.
+    """
+
+    def __init__(self, form: TreeFormat, style: Style, width: int | None, note: Callable[[str], None]) -> None:
+        self._form = form
+        self._style = style
+        self._width = width
+        self._note = note
+        self._last: SpawnTree | None = None
+
+    def lines(self, tree: SpawnTree) -> Iterator[str]:
+        """What there is to say; nothing when nothing has changed."""
+        before, self._last = self._last, tree
+        if before is not None and before.nodes == tree.nodes and before.child_counts == tree.child_counts:
+            return
+        if self._form == TreeFormat.JSONL:
+            yield from self._changed_jobs(before, tree)
+            return
+        shown = picture(
+            tree,
+            self._form,
+            self._style.limits,
+            statuses=self._style.statuses,
+            charset=self._style.charset,
+            width=self._width,
+            colour=self._style.colour,
+        )
+        document = "".join(shown.parts).rstrip("\n")
+        if self._form == TreeFormat.JSON:
+            # On one line: a line end inside a string is written as an escape.
+            yield document.replace("\n", "")
+        else:
+            yield document if before is None else f"\n{document}"
+        for note in shown.notes:
+            self._note(note)
+
+    def _changed_jobs(self, before: SpawnTree | None, tree: SpawnTree) -> Iterator[str]:
+        from hammerwork_cli.render.tree.json import tree_lines
+        from hammerwork_cli.render.tree.prune import prune
+
+        limits = self._style.limits
+        pruned = prune(tree, statuses=self._style.statuses, children=limits.children, nodes=limits.nodes)
+        for node, line in zip(pruned.nodes.values(), tree_lines(pruned), strict=True):
+            if before is None or before.nodes.get(node.id) != node or _has_more_children(before, tree, node.id):
+                yield line
+
+
+def _has_more_children(before: SpawnTree, tree: SpawnTree, job: str) -> bool:
+    return before.child_total(job) != tree.child_total(job)

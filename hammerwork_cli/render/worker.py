@@ -1,0 +1,228 @@
+"""What ``worker`` shows: columns and lines for people, records for programs."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hammerwork_cli.models import RunningJob, Worker, rfc3339
+from hammerwork_cli.render.formats.colour import paint
+from hammerwork_cli.render.formats.json import WORKER_REQUESTS, WORKER_STATES, Record, known, seconds
+from hammerwork_cli.render.formats.table import Column
+from hammerwork_cli.render.formats.text import NOTHING, count, duration, instant, plural, short_id, visible
+
+COLOURS = {"running": "green", "stopping": "yellow", "silent": "red", "lost": "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """A worker and what it runs.
+
+    Attributes:
+        now: the server's clock.
+    """
+
+    worker: Worker
+    jobs: tuple[RunningJob, ...]
+    now: datetime
+
+
+def _slots(worker: Worker) -> str:
+    return f"{count(worker.running)} of {count(worker.concurrency)}" if worker.ended_at is None else NOTHING
+
+
+def silence_text(worker: Worker) -> str:
+    """For how long a worker has been silent, and for how long it may be."""
+    silent = duration(timedelta(seconds=worker.silent_for))
+    return f"{visible(worker.name)} has been silent for {silent}; its lease is {worker.lease:g} s"
+
+
+def _rate(worker: Worker) -> str:
+    return NOTHING if worker.rate is None else f"{worker.rate:,.1f}/min"
+
+
+def _memory(size: int | None) -> str:
+    return NOTHING if size is None else f"{size / 1_000_000:,.1f} MB"
+
+
+def _asked(worker: Worker) -> str | None:
+    return f"{worker.request} by {worker.requested_by or 'somebody'}" if worker.request else None
+
+
+WORKERS: Sequence[Column[Worker]] = (
+    Column("worker", lambda row: row.name, cuts=True),
+    Column("id", lambda row: short_id(row.id), leaves=3),
+    Column("state", lambda row: row.state),
+    Column("asked to", _asked, optional=True, cuts=True),
+    Column("queues", lambda row: ", ".join(row.queue_names), cuts=True, leaves=5),
+    Column("running", _slots, "right"),
+    Column("completed", lambda row: count(row.completed), "right", is_count=True, narrow_header="done"),
+    Column("failed attempts", lambda row: count(row.failed), "right", is_count=True, narrow_header="failed tries"),
+    Column("rate", _rate, "right", leaves=2),
+    Column("memory", lambda row: _memory(row.memory), "right", leaves=1),
+    Column("up", lambda row: duration(row.up_time), "right", leaves=4),
+    Column("heard of", lambda row: f"{duration(timedelta(seconds=row.silent_for))} ago", "right"),
+)
+WORKER_KEYS = (
+    "id",
+    "name",
+    "state",
+    "host",
+    "pid",
+    "version",
+    "queues",
+    "handlers",
+    "concurrency",
+    "running",
+    "completed",
+    "failed",
+    "jobs_per_minute",
+    "memory_bytes",
+    "lease_seconds",
+    "silent_seconds",
+    "started_at",
+    "heartbeat_at",
+    "ended_at",
+    "up_seconds",
+    "request",
+    "requested_by",
+)
+STATUS_KEYS = (*WORKER_KEYS, "jobs")
+ASKED_KEYS = ("id", "name", "request", "state", "asked", "dry_run", "done", "successor")
+
+
+def worker_record(worker: Worker) -> Record:
+    """A worker; ``silent_seconds`` since its last heartbeat, ``jobs_per_minute`` since its start."""
+    return {
+        "id": worker.id,
+        "name": worker.name,
+        "state": known(worker.state, WORKER_STATES),
+        "host": worker.host,
+        "pid": worker.pid,
+        "version": worker.version,
+        "queues": list(worker.queue_names),
+        "handlers": list(worker.handler_names),
+        "concurrency": worker.concurrency,
+        "running": worker.running,
+        "completed": worker.completed,
+        "failed": worker.failed,
+        "jobs_per_minute": None if worker.rate is None else round(worker.rate, 3),
+        "memory_bytes": worker.memory,
+        "lease_seconds": worker.lease,
+        "silent_seconds": round(max(worker.silent_for, 0.0), 3),
+        "started_at": rfc3339(worker.started_at),
+        "heartbeat_at": rfc3339(worker.heartbeat_at),
+        "ended_at": rfc3339(worker.ended_at),
+        "up_seconds": seconds(worker.up_time),
+        "request": known(worker.request, WORKER_REQUESTS),
+        "requested_by": worker.requested_by,
+    }
+
+
+def status_record(status: WorkerStatus) -> Record:
+    """A worker, and in ``jobs`` what it runs, the longest first."""
+    jobs = [
+        {
+            "id": job.id,
+            "queue": job.queue,
+            "attempts": job.attempts,
+            "started_at": rfc3339(job.started_at),
+            "running_seconds": seconds(job.runs_for(status.now)),
+        }
+        for job in status.jobs
+    ]
+    return {**worker_record(status.worker), "jobs": jobs}
+
+
+def status_text(status: WorkerStatus, *, colour: bool) -> Iterator[str]:
+    """A worker in a few lines."""
+    worker = status.worker
+    state = paint(visible(worker.state), COLOURS.get(worker.state), colour)
+    asked = _asked(worker)
+    yield f"{visible(worker.name)} {short_id(worker.id)} · {state}" + (f" · asked to {visible(asked)}" if asked else "")
+    facts = {
+        "process": f"{worker.pid} on {visible(worker.host)}, hammerwork {visible(worker.version)}",
+        "queues": ", ".join(map(visible, worker.queue_names)),
+        "spawn handlers": ", ".join(map(visible, worker.handler_names)),
+        "started": f"{instant(worker.started_at)} UTC, up {duration(worker.up_time)}",
+        "ended": f"{instant(worker.ended_at)} UTC" if worker.ended_at else "",
+        "heartbeat": f"{duration(timedelta(seconds=worker.silent_for))} ago, lease {worker.lease:g} s",
+        "memory": _memory(worker.memory),
+        "jobs": f"{count(worker.completed)} completed, {plural(worker.failed, 'failed attempt')}, {_rate(worker)}",
+        "running": _slots(worker),
+    }
+    yield from (f"  {name:15} {text}" for name, text in facts.items() if text not in {"", NOTHING})
+    for job in status.jobs:
+        attempt = f"attempt {job.attempts}"
+        yield f"    {visible(job.queue)} {short_id(job.id)} · {attempt} · {duration(job.runs_for(status.now))}"
+
+
+# Asking.
+
+
+@dataclass(frozen=True, slots=True)
+class AskedWorker:
+    """A worker that was asked for something, or would be.
+
+    Attributes:
+        request: ``stop`` or ``restart``.
+        now: it as it ended, or who runs in its place; ``None`` while it has not been waited for.
+    """
+
+    worker: Worker
+    request: str
+    dry_run: bool = False
+    now: Worker | None = None
+
+    @property
+    def successor(self) -> Worker | None:
+        """Who runs in its place."""
+        return self.now if self.now and self.now.id != self.worker.id else None
+
+    @property
+    def unreplaced(self) -> bool:
+        """Whether it was to begin again, and has ended instead."""
+        return self.request == "restart" and self.now is not None and self.successor is None
+
+
+def asked_record(asked: AskedWorker) -> Record:
+    """What was asked of a worker; ``done`` when it was waited for and has ended or been restarted."""
+    now = asked.now
+    return {
+        "id": asked.worker.id,
+        "name": asked.worker.name,
+        "request": asked.request,
+        "state": known((now or asked.worker).state, WORKER_STATES),
+        "asked": not asked.dry_run,
+        "dry_run": asked.dry_run,
+        "done": now is not None and not asked.unreplaced,
+        "successor": asked.successor.id if asked.successor else None,
+    }
+
+
+def asked_text(asked: AskedWorker) -> str:
+    """What was asked of a worker."""
+    name = f"{visible(asked.worker.name)} {short_id(asked.worker.id)}"
+    if asked.dry_run:
+        return f"Would ask {name} to {asked.request}; it runs {plural(asked.worker.running, 'job')}."
+    if asked.now is None:
+        return f"Asked {name} to {asked.request}; it ends what runs first: {plural(asked.worker.running, 'job')}."
+    if asked.successor:
+        return f"{name} has been restarted: it is {short_id(asked.successor.id)} now."
+    ending = "gone: its heartbeat stopped" if asked.now.state in {"silent", "lost"} else "ended"
+    return f"{name} has {ending}{', and nobody took its place' if asked.unreplaced else ''}."
+
+
+# The end of a worker.
+
+
+def report_record(completed: int, failed: int, *, restart: bool, unreturned: int) -> Record:
+    """What a worker did; ``unreturned`` counts runs that were given up and whose handlers had not returned."""
+    return {"completed": completed, "failed": failed, "restart": restart, "unreturned": unreturned}
+
+
+def report_text(completed: int, failed: int, *, restart: bool, unreturned: int) -> str:
+    """The same in a line."""
+    text = f"{plural(completed, 'run')} completed, {count(failed)} failed"
+    if unreturned:
+        text += f"; {plural(unreturned, 'run')} had been given up and did not return"
+    return f"{text}; starting again." if restart else f"{text}."

@@ -1,0 +1,163 @@
+"""What the jobs of an application do and spawn."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import SpawnConfig
+from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.retry import RetryStrategy
+from hammerwork_cli.runtime.api.retry import check as checked_strategy
+from hammerwork_cli.runtime.api.signatures import check_call, signature
+from hammerwork_cli.runtime.api.spawn import FoundHandler, SpawnManager
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class JobHandler:
+    """What a job of a queue does.
+
+    Attributes:
+        function: called with the job; what it returns is the job's result.
+        retry: for jobs that carry no strategy of their own.
+        timeout: for jobs that carry none of their own.
+        takes_context: whether it is called with the context besides the job.
+    """
+
+    function: Callable[..., Any]
+    retry: RetryStrategy | None = None
+    timeout: timedelta | None = None
+    takes_context: bool = False
+
+
+class Handlers(SpawnManager):
+    """A spawn manager that knows what jobs do as well: an application's handlers.
+
+    ``hammerwork worker start --handlers module:attribute`` names one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._workers: dict[str, JobHandler] = {}
+
+    def job(
+        self, queue: str, *, retry: RetryStrategy | None = None, timeout: timedelta | None = None
+    ) -> Callable[[Function], Function]:
+        """Decorates what a job of ``queue`` does.
+
+        Args:
+            queue: the queue.
+            retry: how long to wait before a failed job that says nothing of it is tried again.
+            timeout: how long a run of a job that says nothing of it may take.
+
+        Raises:
+            UsageError: it is no queue's name, or :meth:`register_job` refuses the function.
+        """
+        _check_name(queue, '@app.job("queue")')
+
+        def decorate(function: Function) -> Function:
+            self.register_job(queue, function, retry=retry, timeout=timeout)
+            return function
+
+        return decorate
+
+    def register_job(
+        self,
+        queue: str,
+        function: Callable[..., Any],
+        *,
+        retry: RetryStrategy | None = None,
+        timeout: timedelta | None = None,
+    ) -> None:
+        """Registers what a job of ``queue`` does; see :meth:`job`.
+
+        Raises:
+            UsageError: the queue has a handler already or is no text, or that cannot be called with a job.
+        """
+        if not isinstance(queue, str) or not queue:
+            raise UsageError(f"A queue's name is text, not {queue!r:.60}.")
+        if not callable(function):
+            raise UsageError(f"{type(function).__name__} cannot be called with a job of {queue!r:.100}.")
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise UsageError(
+                f"What handles jobs of {queue!r:.100} is a generator, which would never run.",
+                hint="A job's handler returns its result. What yields jobs is registered with @app.spawn.",
+            )
+        if timeout is not None and (not isinstance(timeout, timedelta) or timeout <= timedelta(0)):
+            raise UsageError(f"timeout is a timedelta above zero, not {timeout!r:.60}.")
+        if retry is not None:
+            checked_strategy(retry)
+        if queue in self._workers:
+            raise UsageError(f"There is already a handler for jobs of {queue!r:.100}.")
+        takes_context = _takes_context(function)
+        check_call(
+            function,
+            f"What handles jobs of {queue!r:.100}",
+            *(("job", "context") if takes_context else ("job",)),
+            form="(job) or (job, context)",
+        )
+        self._workers[queue] = JobHandler(function, retry, timeout, takes_context)
+
+    def spawn(self, name: str) -> Callable[[Function], Function]:
+        """Decorates what the jobs of a queue, or those that name it, spawn once they have succeeded.
+
+        Raises:
+            UsageError: that is no name, or :meth:`register_handler` refuses the function.
+        """
+        _check_name(name, '@app.spawn("queue")')
+
+        def decorate(function: Function) -> Function:
+            self.register_handler(name, function)
+            return function
+
+        return decorate
+
+    def include(self, manager: SpawnManager) -> None:
+        """Adds the spawn handlers of a manager, and what jobs do where it knows that as well.
+
+        Raises:
+            UsageError: a name is taken.
+        """
+        for name in manager.handler_names:
+            self.register_handler(name, manager.named(name))
+        if isinstance(manager, Handlers):
+            for queue in manager.queues:
+                handler = manager._workers[queue]
+                self.register_job(queue, handler.function, retry=handler.retry, timeout=handler.timeout)
+
+    def spawn_handler(self, job: Job, config: SpawnConfig | None) -> FoundHandler | None:
+        """See :class:`SpawnManager`. A job that does something may have configuration, and spawn by key only."""
+        named = config is not None and config.handler is not None
+        if not named and job.queue in self._workers and job.queue not in self._spawners:
+            return None
+        return super().spawn_handler(job, config)
+
+    def job_handler(self, queue: str) -> JobHandler | None:
+        """What a job of ``queue`` does; ``None`` when nobody said: it may still spawn."""
+        return self._workers.get(queue)
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The queues whose jobs do something, sorted."""
+        return tuple(sorted(self._workers))
+
+
+def _check_name(name: object, form: str) -> None:
+    """Refuses a decorator that was given the function instead of a name, and would register nothing."""
+    if callable(name):
+        raise UsageError(f"A name is missing. Write {form}.")
+    if not isinstance(name, str) or not name:
+        raise UsageError(f"A name is text, not {name!r:.60}. Write {form}.")
+
+
+def _takes_context(function: Callable[..., Any]) -> bool:
+    """Whether a job's handler wants the context besides the job: whether it has a second parameter."""
+    known = signature(function)
+    parameters = known.parameters.values() if known else ()
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = [p for p in positional if p.default is p.empty]
+    return len(required) >= 2 or (len(positional) >= 2 and positional[1].name == "context")

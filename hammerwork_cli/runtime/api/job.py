@@ -1,0 +1,369 @@
+"""Jobs as those who write handlers see them."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from uuid import UUID
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import JobPriority, JobStatus, NewJob, SpawnConfig, cron, id_list, moment, new_id, status_of
+from hammerwork_cli.runtime.api import fields
+from hammerwork_cli.runtime.api.encoding import json_text
+from hammerwork_cli.runtime.api.fields import full_id, whole_seconds
+from hammerwork_cli.runtime.api.retry import RetryStrategy
+from hammerwork_cli.runtime.api.retry import check as checked_strategy
+
+if TYPE_CHECKING:
+    from hammerwork_cli.queries.worker.claim import Claimed
+
+CONFIG_KEY = "_spawn_config"
+_TEXTS = ("trace_id", "correlation_id", "parent_span_id", "span_context", "workflow_name")
+_COPIED = ("workflow_id", *_TEXTS)
+_CONVERTED = ("timeout", "delay", "scheduled_at", "retry_strategy", "cron_schedule", "result_ttl", "result_max_size")
+_rare = attrgetter(*_COPIED, *_CONVERTED)
+"""What few jobs have, looked at together: handlers make jobs by the million."""
+_NOTHING = (None,) * (len(_COPIED) + len(_CONVERTED))
+_settings = attrgetter("priority", "max_attempts", "dependencies", *_COPIED, *_CONVERTED)
+_USUAL = (None, 3, (), *_NOTHING)
+_LONGEST_TIMEOUT = timedelta(seconds=fields.LARGEST_INTEGER)
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "priority": fields.priority,
+    "timeout": partial(fields.duration, name="timeout", most=_LONGEST_TIMEOUT),
+    "delay": partial(fields.duration, name="delay"),
+    "scheduled_at": partial(fields.instant, name="scheduled_at"),
+    "dependencies": fields.ids,
+    "retry_strategy": checked_strategy,
+    "result_ttl": partial(fields.duration, name="result_ttl"),
+    "result_max_size": partial(fields.whole_number, name="result_max_size", least=0, most=fields.LARGEST_BIGINT),
+    "workflow_id": full_id,
+    **{name: partial(fields.text, name=name) for name in (*_TEXTS, "cron_schedule", "timezone")},
+}
+"""Field -> what it may hold, as it is held."""
+
+
+class _Rowed:
+    """Holds the row of a claimed job, which is read as far as it is asked for."""
+
+    __slots__ = ("_row",)
+    _row: "Claimed"
+    _instead_of_json = "Spawn it with context.spawn or from a spawn handler, or enqueue it and give its id."
+
+
+if TYPE_CHECKING:
+    Held = TypeVar("Held")
+    Given = TypeVar("Given")
+
+    class _Field(Generic[Held, Given]):
+        """To a type checker, a field that may be given in more ways than it is held."""
+
+        def __get__(self, job: object, owner: object = None) -> Held: ...
+
+        def __set__(self, job: object, value: Given) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Job(_Rowed):
+    """A unit of work: to be enqueued, to be spawned, or handed to a handler. Treat it as a value.
+
+    The ``with_*`` methods and :meth:`depends_on` return a changed copy with the same id.
+
+    Attributes:
+        queue: where it runs; ``None`` lets a child have its parent's where ``inherit_queue`` says so.
+        payload: any JSON value, or what :func:`json_text` makes one of.
+        id: a UUID.
+        priority: ``None`` is unset: a child may inherit it, else it is normal.
+        max_attempts: how often it is tried before it is dead.
+        timeout: how long a run may take; stored in whole seconds, rounded up.
+        delay: how long after it is written it may run at the earliest.
+        scheduled_at: when it may run at the earliest.
+        dependencies: ids of the jobs that must complete first.
+        cron_schedule: six or seven fields, seconds first; the job comes back after each run.
+        timezone: of the schedule, an IANA name; UTC by default.
+        result_ttl: how long what its handler returned is kept; ``None`` for ever.
+        result_max_size: bytes of JSON that a result may have.
+        attempts: how often it was tried, the present run included.
+        error: what the last failed attempt said.
+        created: after :meth:`Queue.enqueue`, ``enqueue_many`` or ``context.spawn``, whether that wrote it;
+            otherwise it was there before.
+        result: after :meth:`Queue.get`, what its handler returned; ``None`` when that has expired.
+
+    Raises:
+        UsageError: a field cannot have its value; the message names it.
+    """
+
+    queue: str | None = None
+    payload: Any = None
+    if TYPE_CHECKING:
+        id: _Field[str, str | UUID] = _Field()
+        priority: _Field[JobPriority | None, JobPriority | int | str | None] = _Field()
+    else:
+        id: str = ""
+        priority: JobPriority | None = None
+    max_attempts: int = 3
+    timeout: timedelta | None = None
+    delay: timedelta | None = None
+    scheduled_at: datetime | None = None
+    if TYPE_CHECKING:
+        dependencies: _Field[tuple[str, ...], "Job | str | UUID | Iterable[Job | str | UUID]"] = _Field()
+    else:
+        dependencies: tuple[str, ...] = ()
+    retry_strategy: RetryStrategy | None = None
+    cron_schedule: str | None = None
+    timezone: str | None = None
+    trace_id: str | None = None
+    correlation_id: str | None = None
+    parent_span_id: str | None = None
+    span_context: str | None = None
+    if TYPE_CHECKING:
+        workflow_id: _Field[str | None, str | UUID | None] = _Field()
+    else:
+        workflow_id: str | None = None
+    workflow_name: str | None = None
+    result_ttl: timedelta | None = None
+    result_max_size: int | None = None
+    status: str = JobStatus.PENDING
+    attempts: int = 0
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    error: str | None = None
+    created: bool | None = field(default=None, init=False)
+    result: Any = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.id = full_id(self.id) if self.id else new_id()
+        if self.queue is not None:
+            fields.queue(self.queue)
+        if _settings(self) != _USUAL:
+            self._check()
+
+    def _check(self) -> None:
+        fields.whole_number(self.max_attempts, "max_attempts", 1, fields.LARGEST_INTEGER)
+        for name, check in _CHECKS.items():
+            given = getattr(self, name)
+            if given is not None:
+                setattr(self, name, check(given))
+        if self.cron_schedule is not None:
+            cron.parse(self.cron_schedule, self.timezone)
+
+    @classmethod
+    def of(cls, row: "Claimed") -> Self:
+        """The job of a claimed row; nothing of it is parsed before it is asked for."""
+        job = object.__new__(cls)
+        job._row = row  # type: ignore[misc]  # the base class has the slot
+        job.id = row.id
+        job.queue = row.queue_name
+        return job
+
+    if not TYPE_CHECKING:  # a type checker would take every misspelt attribute for a known one
+
+        def __getattr__(self, name: str) -> Any:
+            read = _READERS.get(name)
+            if read is None:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            value = read(self._row)
+            setattr(self, name, value)
+            return value
+
+    def __repr__(self) -> str:
+        return f"Job({self.queue!r}, id={self.id!r})"
+
+    @property
+    def recurring(self) -> bool:
+        """Whether it comes back after each run."""
+        return self.cron_schedule is not None
+
+    @property
+    def stored_config(self) -> object:
+        """``payload._spawn_config`` as it is, parsed; ``None`` when there is none."""
+        row = getattr(self, "_row", None)
+        if row is not None and (row.payload is None or CONFIG_KEY not in row.payload):
+            return None
+        return self.payload.get(CONFIG_KEY) if isinstance(self.payload, dict) else None
+
+    @property
+    def spawn_config(self) -> SpawnConfig | None:
+        """What its payload says about the children it will spawn."""
+        return SpawnConfig.parse(self.stored_config)
+
+    # Builders.
+
+    def with_priority(self, priority: JobPriority | int | str | None) -> Self:
+        """Sets the priority: a member, its number (0 to 4) or its word; ``None`` unsets it."""
+        return replace(self, priority=priority)
+
+    def as_critical(self) -> Self:
+        """Before all others."""
+        return replace(self, priority=JobPriority.CRITICAL)
+
+    def as_high_priority(self) -> Self:
+        """Before normal ones."""
+        return replace(self, priority=JobPriority.HIGH)
+
+    def as_low_priority(self) -> Self:
+        """After normal ones."""
+        return replace(self, priority=JobPriority.LOW)
+
+    def as_background(self) -> Self:
+        """After all others."""
+        return replace(self, priority=JobPriority.BACKGROUND)
+
+    def with_timeout(self, timeout: timedelta | None) -> Self:
+        """Limits a run. Whole seconds are stored: 300 milliseconds, rounded up, are 1 second."""
+        return replace(self, timeout=timeout)
+
+    def with_delay(self, delay: timedelta | None) -> Self:
+        """Runs so much later than it is written at the earliest."""
+        return replace(self, delay=delay)
+
+    def with_scheduled_at(self, instant: datetime | None) -> Self:
+        """Runs then at the earliest; an instant without a zone is taken as UTC."""
+        return replace(self, scheduled_at=instant)
+
+    def with_max_attempts(self, attempts: int) -> Self:
+        """Tries it so often before it is dead."""
+        return replace(self, max_attempts=attempts)
+
+    def with_retry_strategy(self, strategy: RetryStrategy | None) -> Self:
+        """How long to wait before it is tried again; ``None`` for the handler's or the worker's way."""
+        return replace(self, retry_strategy=strategy)
+
+    def with_cron(self, cron_schedule: str, timezone: str | None = None) -> Self:
+        """Lets it come back, for example ``0 30 2 * * *``: half past two every night.
+
+        Raises:
+            UsageError: no schedule, or no time zone.
+        """
+        return replace(self, cron_schedule=cron_schedule, timezone=timezone)
+
+    def depends_on(self, *others: "Job | str | UUID") -> Self:
+        """Waits for other jobs, given themselves or as ids, in addition to those it waits for already."""
+        return self.depends_on_jobs(others)
+
+    def depends_on_jobs(self, others: "Job | str | UUID | Iterable[Job | str | UUID]") -> Self:
+        """Waits for a list of other jobs."""
+        return replace(self, dependencies=(*self.dependencies, *fields.ids(others)))
+
+    def with_spawn_handler(self, name: str) -> Self:
+        """Spawns children by the handler of that name once it has succeeded."""
+        return self._configured((self.spawn_config or SpawnConfig()).with_handler(name))
+
+    def with_spawn_config(self, config: SpawnConfig) -> Self:
+        """Spawns children once it has succeeded. A handler that was named before stays where none is named now."""
+        earlier = self.spawn_config
+        if config.handler is None and earlier is not None and earlier.handler is not None:
+            config = config.with_handler(earlier.handler)
+        return self._configured(config)
+
+    def _configured(self, config: SpawnConfig) -> Self:
+        if not isinstance(self.payload, dict | None):
+            raise UsageError("Only a job whose payload is a JSON object can spawn.")
+        return replace(self, payload={**(self.payload or {}), CONFIG_KEY: config.stored()})
+
+    def with_trace_id(self, trace_id: str | None) -> Self:
+        """Names the trace it belongs to."""
+        return replace(self, trace_id=trace_id)
+
+    def with_correlation_id(self, correlation_id: str | None) -> Self:
+        """Names what it has to do with."""
+        return replace(self, correlation_id=correlation_id)
+
+    def with_workflow(self, workflow_id: str | UUID, name: str | None = None) -> Self:
+        """Makes it part of a workflow."""
+        return replace(self, workflow_id=workflow_id, workflow_name=name)
+
+    def with_result_ttl(self, ttl: timedelta | None) -> Self:
+        """Keeps what its handler returned for so long."""
+        return replace(self, result_ttl=ttl)
+
+    # To be written.
+
+    def new_job(self, now: datetime) -> NewJob:
+        """The row to insert.
+
+        Args:
+            now: an aware instant.
+
+        Raises:
+            UsageError: it has no queue, a payload that JSON cannot hold, or a schedule that is never due.
+        """
+        if self.queue is None:
+            raise UsageError("The job has no queue.")
+        new = NewJob(self.queue, json_text(self.payload), now, now, self.id)
+        new.max_attempts = self.max_attempts
+        if self.priority is not None:
+            new.priority = self.priority
+        if self.dependencies:
+            new.depends_on, new.dependency_status = self.dependencies, "waiting"
+        if _rare(self) != _NOTHING:
+            self._add_rare(new)
+        return new
+
+    def _add_rare(self, new: NewJob) -> None:
+        for name in _COPIED:
+            setattr(new, name, getattr(self, name))
+        if self.timeout is not None:
+            new.timeout_seconds = whole_seconds(self.timeout)
+        if self.retry_strategy is not None:
+            new.retry_strategy = json.dumps(self.retry_strategy.stored())
+        if self.result_ttl is not None:
+            new.result_storage, new.result_ttl_seconds = "database", whole_seconds(self.result_ttl)
+        if self.result_max_size is not None:
+            new.result_storage, new.result_max_size_bytes = "database", self.result_max_size
+        now = new.created_at
+        if self.cron_schedule is not None:
+            new.recurring, new.cron_schedule, new.timezone = True, self.cron_schedule, self.timezone or "UTC"
+            new.next_run_at = cron.next_run(self.cron_schedule, self.timezone, now)
+            if new.next_run_at is None:
+                raise UsageError(f"The schedule {self.cron_schedule!r:.120} is never due.")
+            new.scheduled_at = new.next_run_at
+        if self.scheduled_at is not None or self.delay is not None:
+            new.scheduled_at = max(self.scheduled_at or now, now + (self.delay or timedelta(0)))
+
+
+def _seconds(stored: int | None) -> timedelta | None:
+    try:
+        return None if stored is None else timedelta(seconds=stored)
+    except (TypeError, ValueError, OverflowError):
+        return None  # longer than any time, or no number: as if nobody had said anything
+
+
+def _timeout(stored: int | None) -> timedelta | None:
+    found = _seconds(stored)
+    return found if found is not None and found > timedelta(0) else None
+
+
+def _parsed(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
+
+
+_READERS: dict[str, Callable[["Claimed"], Any]] = {
+    "payload": lambda row: _parsed(row.payload),
+    "priority": lambda row: JobPriority(row.priority) if row.priority in range(5) else JobPriority.NORMAL,
+    "max_attempts": lambda row: row.max_attempts,
+    "timeout": lambda row: _timeout(row.timeout_seconds),
+    "delay": lambda _: None,
+    "scheduled_at": lambda row: moment(row.scheduled_at),
+    "dependencies": lambda row: id_list(row.depends_on),
+    "retry_strategy": lambda row: RetryStrategy.parse(row.retry_strategy),
+    "cron_schedule": lambda row: row.cron_schedule if row.recurring else None,
+    "timezone": lambda row: row.timezone,
+    "trace_id": lambda row: row.trace_id,
+    "correlation_id": lambda row: row.correlation_id,
+    "parent_span_id": lambda row: row.parent_span_id,
+    "span_context": lambda row: row.span_context,
+    "workflow_id": lambda row: row.workflow_id,
+    "workflow_name": lambda row: row.workflow_name,
+    "result_ttl": lambda row: _seconds(row.result_ttl_seconds),
+    "result_max_size": lambda row: row.result_max_size_bytes,
+    "status": lambda row: status_of(row.status),
+    "attempts": lambda row: row.attempts,
+    "created_at": lambda row: moment(row.created_at),
+    "started_at": lambda row: moment(row.started_at),
+    "error": lambda _: None,
+    "created": lambda _: None,
+    "result": lambda _: None,
+}

@@ -1,0 +1,183 @@
+"""Putting jobs into queues, from Python."""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from copy import copy
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from uuid import UUID
+
+from hammerwork_cli.database import PATIENT, Database, DatabaseUrl
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import EnqueuedJob, NewJob, moment
+from hammerwork_cli.queries.job import enqueue, notifications, results
+from hammerwork_cli.runtime.api.fields import full_id
+from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.stored_jobs import parsed, stored_job
+from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.connections import Connections, timeouts_of
+
+Result = TypeVar("Result")
+PATIENCE = 30.0
+CLOCK_SECONDS = 60.0
+"""How long the server's clock is told from ours before it is asked again."""
+
+
+class Queue:
+    """The queues of one database. Threads may share it, and processes that were forked.
+
+    Args:
+        url: ``postgresql://``, ``mysql://``, ``mariadb://`` or ``sqlite:///path``.
+        pool_size: most connections at once.
+        patience: seconds to go on trying while no server answers, to wait for what others have locked, and for one of
+            the connections; 0 tries once. A try ends within as many seconds again, or a few where that is less.
+
+    Raises:
+        UsageError: an argument is out of range.
+    """
+
+    def __init__(self, url: str | DatabaseUrl, *, pool_size: int = 4, patience: float = PATIENCE) -> None:
+        if not pool_size >= 1:
+            raise UsageError(f"pool_size is at least 1, not {pool_size!r:.60}.")
+        if not patience >= 0:
+            raise UsageError(f"patience is a number of seconds from 0, not {patience!r:.60}.")
+        where = DatabaseUrl.parse(url) if isinstance(url, str) else url
+        self.connections = Connections(where, pool_size, timeouts=timeouts_of(patience, len(where.hosts)))
+        self.patience = patience
+        self._clock, self._clock_set = ServerClock(), -math.inf
+
+    @classmethod
+    def of_worker(cls, url: str | DatabaseUrl) -> Self:
+        """What handlers have: its connections wait as a worker's do, for whatever the server takes long for."""
+        queue = cls(url)
+        queue.connections.timeouts = PATIENT
+        return queue
+
+    @property
+    def url(self) -> DatabaseUrl:
+        """Where it leads."""
+        return self.connections.url
+
+    def enqueue(self, job: Job) -> Job:
+        """Writes a job. A job with the same id that is there already is left as it is.
+
+        Returns:
+            The job as it is now: ``created`` says whether this call wrote it, ``status`` what has become of it.
+
+        Raises:
+            UsageError: it has no queue, a payload that JSON cannot hold, or a schedule that is never due.
+            NotFoundError, ConflictError: it depends on a job that does not exist or failed, or another has its id.
+            RefusedValueError: the database cannot hold it.
+            UnreachableError, ConnectionLostError: no server answered for as long as the queue is patient, or there is
+                no such file of SQLite.
+            RetryableError: for as long others held locks, or all connections.
+        """
+        tries: list[NewJob] = []
+
+        def unit(database: Database) -> EnqueuedJob:
+            tries.append(tries[0] if tries else job.new_job(self._now(database)))
+            return _write_one(database, tries[0])
+
+        placed = self._run(unit)
+        return _as_it_is(job, placed, tries[0] if len(tries) > 1 else None)
+
+    def enqueue_many(self, jobs: Iterable[Job]) -> list[Job]:
+        """Writes many jobs, all or none. They may depend on each other, and on jobs that are there.
+
+        A job with the same id that is there already is left as it is.
+
+        Returns:
+            The jobs as they are now, in their order: see :meth:`enqueue`.
+
+        Raises:
+            UsageError, NotFoundError, ConflictError, RefusedValueError: see :meth:`enqueue`.
+        """
+        many = list(jobs)
+        tries: list[list[NewJob]] = []
+
+        def unit(database: Database) -> dict[str, EnqueuedJob]:
+            if tries:
+                tries.append(tries[0])
+            else:
+                now = self._now(database)
+                tries.append([job.new_job(now) for job in many])
+            placed = enqueue.many(database, tries[0])
+            notifications.notify(database, {job.queue for job in tries[0]})
+            return placed
+
+        placed = self._run(unit)
+        again = len(tries) > 1
+        return [_as_it_is(job, placed[job.id], new if again else None) for job, new in zip(many, tries[0], strict=True)]
+
+    def get(self, job: Job | str | UUID) -> Job | None:
+        """The job with this id as it is now, with its result; ``None`` when there is none.
+
+        Of a job in the archive there are no workflow and no limits of its result, and ``None`` stands for a payload
+        that is encrypted or otherwise unreadable.
+
+        Raises:
+            UsageError: that is no id.
+        """
+        wanted = _id(job)
+        return self._run(lambda database: stored_job(database, wanted))
+
+    def results(self, jobs: Iterable[Job | str | UUID]) -> dict[str, Any]:
+        """What jobs returned, by their ids; of jobs in the archive too.
+
+        A job that returned nothing, has not completed, or whose result has expired is there with ``None``; a job that
+        does not exist is not there.
+
+        Raises:
+            UsageError: one is no id.
+        """
+        ids = list(dict.fromkeys(map(_id, jobs)))
+        texts = self._run(lambda database: results.texts(database, ids))
+        return {job: parsed(texts[job]) for job in ids if job in texts}
+
+    def _run(self, unit: Callable[[Database], Result]) -> Result:
+        self.url.check_file()
+        return self.connections.run(unit, patience=self.patience)
+
+    def _now(self, database: Database) -> datetime:
+        """The server's clock: the one of a producer may be minutes ahead, and its jobs would start so much later."""
+        if time.monotonic() - self._clock_set > CLOCK_SECONDS:
+            self._clock.set(database.now())
+            self._clock_set = time.monotonic()
+        return self._clock.now()
+
+    def close(self) -> None:
+        """Ends its connections."""
+        self.connections.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(Exception):
+            self.close()
+
+
+def _as_it_is(job: Job, placed: EnqueuedJob, tried: NewJob | None) -> Job:
+    """A copy of a job that was enqueued, as it is now; ``tried`` is what a try wrote whose answer may be lost."""
+    now = copy(job)
+    now.status = placed.status
+    now.created = placed.created or (tried is not None and moment(placed.scheduled_at) == tried.scheduled_at)
+    return now
+
+
+def _id(job: Job | str | UUID) -> str:
+    return job.id if isinstance(job, Job) else full_id(job)
+
+
+def _write_one(database: Database, job: NewJob) -> EnqueuedJob:
+    def work() -> EnqueuedJob:
+        placed = enqueue.once(database, job)
+        notifications.notify(database, [job.queue])
+        return placed
+
+    return database.transaction(work)

@@ -1,0 +1,366 @@
+"""Handlers that spawn, and what they are handed and told."""
+
+import json
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
+
+from hammerwork_cli.cached import cached
+from hammerwork_cli.errors import HammerworkError, UsageError
+from hammerwork_cli.models import LONGEST_NAME, STORED_KEYS, Ancestry, SpawnConfig, storable_name
+from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.signatures import check_call
+
+if TYPE_CHECKING:
+    from hammerwork_cli.runtime.api.queue import Queue
+
+FIRST_CHILDREN = 1000
+NOTHING_SPAWNED = "Nothing was spawned."
+"""How an error ends that left no child; see :meth:`SpawnError.with_kept`."""
+
+Produced: TypeAlias = Iterable[Job] | AsyncIterable[Job] | Awaitable[Iterable[Job]]
+"""What ``spawn_jobs`` may return: a list or another iterable, sync or async, a generator of either kind."""
+
+
+class SpawnError(HammerworkError):
+    """A job could not spawn: what it produced was not written. Children by key that were written before stay."""
+
+    code = "spawn"
+
+    def with_kept(self, kept: int, *, early: bool) -> None:
+        """Says how many children by key are there all the same; ``early`` is whether another such child is meant."""
+        if kept and self.message.endswith(NOTHING_SPAWNED):
+            what = "This one was not spawned" if early else "Nothing else was spawned"
+            they = "1 that was spawned before stays" if kept == 1 else f"{kept:,} that were spawned before stay"
+            self.message = f"{self.message.removesuffix(NOTHING_SPAWNED)}{what}; {they}."
+            self.args = (self.message, *self.args[1:])
+
+
+class SpawnLimitError(SpawnError):
+    """More children, generations or descendants than a limit allows.
+
+    Attributes:
+        limit: its name, as in :class:`SpawnConfig`.
+        value: what it allows.
+        attempted: what was asked for, or the first number that is too many.
+        root: id of the root of the tree.
+    """
+
+    code = "spawn_limit"
+    retryable = False
+    _THINGS: ClassVar[dict[str, str]] = {
+        "max_spawn_count": "children of one job",
+        "max_depth": "generations below the root",
+        "max_descendants": "jobs below the root",
+    }
+
+    def __init__(self, limit: str, value: int, attempted: int, root: str) -> None:
+        super().__init__(
+            f"{limit} allows {value:,} {self._THINGS.get(limit, '')}, and this would be {attempted:,}"
+            f" (root {root}). {NOTHING_SPAWNED}",
+            hint=f"Raise {limit} in the job's spawn configuration, or spawn less.",
+            limit=limit,
+            value=value,
+            attempted=attempted,
+            root=root,
+        )
+        self.limit, self.value, self.attempted, self.root = limit, value, attempted, root
+
+
+class InvalidSpawnConfigError(SpawnError):
+    """``payload._spawn_config`` holds what it cannot."""
+
+    code = "spawn_config"
+    retryable = False
+
+
+class UnknownSpawnHandlerError(SpawnError):
+    """A job names a spawn handler that nobody registered.
+
+    Attributes:
+        name: what it names, or its queue.
+        registered: the names there are.
+    """
+
+    code = "spawn_handler_unknown"
+    retryable = False
+
+    def __init__(self, name: str, registered: Iterable[str]) -> None:
+        self.name, self.registered = name, tuple(registered)
+        known = ", ".join(self.registered) if self.registered else "none"
+        super().__init__(f"There is no spawn handler {name!r:.100}. Registered: {known:.1000}.", name=name)
+
+
+class SpawnRefusedError(SpawnError):
+    """``validate_spawn`` refused."""
+
+    code = "spawn_refused"
+
+
+class SpawnFailedError(SpawnError):
+    """``spawn_jobs`` raised, or produced what cannot be written."""
+
+    code = "spawn_failed"
+
+
+class UnwritableError(SpawnFailedError):
+    """``spawn_jobs`` produced what is no job, or jobs that cannot be written."""
+
+    retryable = False
+
+
+class SpawnFunction(Protocol):
+    """``context.spawn``."""
+
+    def __call__(self, job: Job, *, key: str) -> Job:
+        """Writes a child at once, which may run at once.
+
+        Args:
+            job: the child.
+            key: names it among its parent's children: a retried parent finds it again instead of writing another.
+
+        Returns:
+            The child as it is stored: with ``created``, as this call wrote it; else as an earlier attempt did, perhaps
+            with another payload, or, with the same id and the same content, anybody, and with its present ``status``.
+
+        Raises:
+            SpawnLimitError: it is one too many; nothing is written.
+            ConflictError: this run has spawned a job with another queue or payload by this key, another job has its
+                id, or it depends on a job that failed.
+            NotFoundError: it depends on a job that does not exist.
+            UsageError: the key or the job cannot be stored.
+        """
+
+
+def _no_worker(job: Job, *, key: str) -> Job:
+    raise SpawnFailedError(f"Only a worker can write the child {key!r:.100} ({job.queue}) before its parent ends.")
+
+
+@dataclass(frozen=True)
+class SpawnContext:
+    """What ``spawn_jobs`` is handed.
+
+    Attributes:
+        parent_job: the job that succeeded. It is read anew: changes that its handler made to it are not seen.
+        config: what it says about its children.
+        queue: the queues, to look at and to enqueue jobs that are no children.
+        spawn: ``spawn(job, key=...)`` writes a child now instead of at the end.
+        result_text: the JSON text of :attr:`result`.
+        depth: generations of spawning above the job; 0 for the root of a tree.
+        root_id: id of the root of the tree.
+    """
+
+    parent_job: Job
+    config: SpawnConfig = field(default_factory=SpawnConfig)
+    queue: "Queue | None" = None
+    spawn: SpawnFunction = _no_worker
+    result_text: str | None = None
+    _place: Callable[[], Ancestry] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def depth(self) -> int:
+        """See :class:`SpawnContext`."""
+        return self._place().depth if self._place else 0
+
+    @property
+    def root_id(self) -> str:
+        """See :class:`SpawnContext`."""
+        return self._place().root if self._place else self.parent_job.id
+
+    @cached
+    def result(self) -> Any:
+        """What the job's handler has just returned, as it is stored; ``None`` where there is no such handler."""
+        return None if self.result_text is None else json.loads(self.result_text)
+
+    def results(self) -> dict[str, Any]:
+        """What the jobs returned that this one depends on, by their ids: see :meth:`Queue.results`."""
+        if self.queue is None:
+            raise SpawnFailedError("Only a worker can read the results of the jobs that this one depends on.")
+        return self.queue.results(self.parent_job.dependencies)
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnResult:
+    """What became of a spawn.
+
+    Attributes:
+        parent_id: id of the parent.
+        operation_id: its name, given or made.
+        handler: name of the handler.
+        children: how many there are.
+        child_ids: ids of the first 1,000.
+        spawned_at: when they were committed.
+    """
+
+    parent_id: str
+    operation_id: str
+    handler: str
+    children: int
+    child_ids: tuple[str, ...]
+    spawned_at: datetime
+
+
+class SpawnHandler:
+    """What a job spawns once it has succeeded. Override ``spawn_jobs``; each method may be ``async``."""
+
+    def validate_spawn(self, parent_job: Job, config: SpawnConfig, /) -> Any:
+        """Raises when this job must not spawn; nothing is spawned then."""
+
+    def spawn_jobs(self, context: SpawnContext, /) -> Produced:
+        """The children.
+
+        It runs outside any transaction. All of its jobs are written together with the parent's completion, or none.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no spawn_jobs")
+
+    def on_spawn_complete(self, result: SpawnResult, /) -> Any:
+        """Called after the children are committed; what it raises is logged and changes nothing."""
+
+
+class FunctionHandler(SpawnHandler):
+    """A plain function ``(context) -> jobs`` as a handler."""
+
+    def __init__(self, function: Callable[[SpawnContext], Produced]) -> None:
+        self.function = function
+
+    def spawn_jobs(self, context: SpawnContext, /) -> Produced:
+        """Calls the function."""
+        return self.function(context)
+
+
+class FoundHandler(NamedTuple):
+    """A spawn handler and the name it was found by."""
+
+    name: str
+    handler: SpawnHandler
+
+
+class SpawnManager:
+    """Spawn handlers by name."""
+
+    def __init__(self) -> None:
+        self._spawners: dict[str, SpawnHandler] = {}
+
+    def register_handler(
+        self, name: str, handler: "SpawnHandler | type[SpawnHandler] | Callable[[SpawnContext], Produced]"
+    ) -> None:
+        """Registers a handler: an object, its class, or a plain function ``(context) -> jobs``.
+
+        Args:
+            name: what jobs call it by in ``_spawn_config.handler``, or the queue of those that name none.
+            handler: what spawns.
+
+        Raises:
+            UsageError: the name is taken, too long or no text, or that is no handler.
+        """
+        if not isinstance(name, str) or not name:
+            raise UsageError(f"A spawn handler's name is text, not {name!r:.60}.")
+        if len(name) > LONGEST_NAME:
+            raise UsageError(f"A spawn handler's name has at most {LONGEST_NAME} characters, not {len(name):,}.")
+        if name in self._spawners:
+            raise UsageError(f"There is already a spawn handler {name!r:.100}.")
+        made = _as_handler(handler)
+        _check_signatures(name, made)
+        self._spawners[name] = made
+
+    @property
+    def handler_names(self) -> tuple[str, ...]:
+        """The names of the registered handlers, sorted."""
+        return tuple(sorted(self._spawners))
+
+    def named(self, name: str) -> SpawnHandler:
+        """The handler of a name.
+
+        Raises:
+            UnknownSpawnHandlerError: nobody registered it.
+        """
+        if name not in self._spawners:
+            raise UnknownSpawnHandlerError(name, self.handler_names)
+        return self._spawners[name]
+
+    def spawn_handler(self, job: Job, config: SpawnConfig | None) -> FoundHandler | None:
+        """What spawns for a job: the handler that its configuration names, else that of its queue.
+
+        Args:
+            job: the parent.
+            config: its configuration, if it has one.
+
+        Returns:
+            ``None`` when the job says nothing of spawning and its queue has no handler.
+
+        Raises:
+            UnknownSpawnHandlerError: it wants to spawn by a name that nobody registered.
+        """
+        name = (config.handler if config else None) or job.queue or ""
+        handler = self._spawners.get(name)
+        if handler is not None:
+            return FoundHandler(name, handler)
+        if config is None:
+            return None
+        raise UnknownSpawnHandlerError(name, self.handler_names)
+
+
+def _as_handler(given: object) -> SpawnHandler:
+    if isinstance(given, type) and issubclass(given, SpawnHandler):
+        given = given()
+    if isinstance(given, SpawnHandler) or callable(getattr(given, "spawn_jobs", None)):
+        return _complete(given)
+    if callable(given) and not isinstance(given, type):
+        return FunctionHandler(given)
+    raise UsageError(
+        f"{type(given).__name__} is no spawn handler.",
+        hint="Give a SpawnHandler, or a function that takes the context and returns jobs.",
+    )
+
+
+_CALLS = {
+    "validate_spawn": ("parent_job", "config"),
+    "spawn_jobs": ("context",),
+    "on_spawn_complete": ("result",),
+}
+"""What each function of a spawn handler is called with."""
+
+
+def _check_signatures(name: str, handler: SpawnHandler) -> None:
+    for method, arguments in _CALLS.items():
+        if method == "spawn_jobs" and isinstance(handler, FunctionHandler):
+            check_call(handler.function, f"The spawn handler {name!r:.100}", *arguments)
+        else:
+            check_call(getattr(handler, method), f"{method} of the spawn handler {name!r:.100}", *arguments)
+
+
+def _complete(given: Any) -> SpawnHandler:
+    if isinstance(given, SpawnHandler):
+        return given
+    handler = FunctionHandler(given.spawn_jobs)
+    for name in ("validate_spawn", "on_spawn_complete"):
+        if callable(getattr(given, name, None)):
+            setattr(handler, name, getattr(given, name))
+    return handler
+
+
+def config_of(job: Job) -> SpawnConfig | None:
+    """The spawn configuration of a job that is to be acted on.
+
+    Returns:
+        ``None`` when it has none.
+
+    Raises:
+        InvalidSpawnConfigError: it holds what it cannot; the message names the field.
+    """
+    stored = job.stored_config
+    if stored is None:
+        return None
+    config = SpawnConfig.parse(stored)
+    if config is None or not isinstance(stored, dict):
+        raise InvalidSpawnConfigError("The spawn configuration is no JSON object.")
+    for key in sorted(STORED_KEYS & stored.keys()):
+        if stored[key] is not None and getattr(config, key) not in (stored[key], _as_recorded(key, stored[key])):
+            raise InvalidSpawnConfigError(f"The spawn configuration's {key} cannot be {stored[key]!r:.100}.")
+    return config
+
+
+def _as_recorded(key: str, stored: object) -> object:
+    """The name of an operation is for people: what is too long of it costs no job."""
+    return storable_name(stored) if key == "operation_id" and isinstance(stored, str) else stored

@@ -1,0 +1,52 @@
+"""Jobs as they are stored, for those who enqueued or spawned them."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import JobPriority, moment, priority_word, status_of
+from hammerwork_cli.models.payloads import unpacked
+from hammerwork_cli.queries.job import results
+from hammerwork_cli.queries.worker.claim import Claim, Claimed
+from hammerwork_cli.runtime.api.job import Job
+
+
+def stored_job(database: Database, job: str) -> Job | None:
+    """The job with this id as it is now, with its result, from the archive too; ``None`` when there is none."""
+    row = database.row("worker.spawn.job_now", id=job) or _archived(database, job)
+    if row is None:
+        return None
+    status, error, started_at, *columns = row
+    found = Job.of(_claimed(columns))
+    found.status, found.error, found.started_at = status_of(status), error, moment(started_at)
+    found.result = parsed(results.texts(database, [job]).get(job))
+    return found
+
+
+def _archived(database: Database, job: str) -> tuple[Any, ...] | None:
+    if "archive" not in database.tags:
+        return None
+    row = database.row("worker.spawn.archived_job_now", id=job)
+    if row is None:
+        return None
+    status, error, started_at, *columns = row
+    claimed = _claimed(columns)
+    payload = unpacked(claimed.payload)
+    readable = claimed._replace(
+        payload=None if parsed(payload) is None else payload,
+        priority=JobPriority[priority_word(claimed.priority).upper()],
+    )
+    return status, error, started_at, *readable[:-1]
+
+
+def _claimed(columns: list[Any]) -> Claimed:
+    return Claimed._make((*columns, Claim("", "", datetime.now(UTC))))
+
+
+def parsed(text: str | None) -> Any:
+    """What JSON text says; ``None`` when it says nothing, or is no JSON but some other program's."""
+    try:
+        return None if text is None else json.loads(text)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,165 @@
+"""Finding an application's handlers by name."""
+
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from hammerwork_cli import app_path
+from hammerwork_cli.errors import ConfigError
+from hammerwork_cli.runtime.api.handlers import Handlers
+from hammerwork_cli.runtime.api.signatures import signature
+
+if TYPE_CHECKING:
+    from hammerwork_cli.runtime.worker.worker import Worker
+
+OWN_VARIABLES = frozenset({"HAMMERWORK_WEB_TOKEN"})
+"""Not for an application's code: whoever has the token changes jobs through the web server."""
+_FORM = "Name them as module:attribute, for example --handlers my_handlers:app for app in my_handlers.py."
+_KINDS = "a Handlers, a Worker, or a function that returns one"
+
+
+def load(target: str, folder: Path | None = None) -> "Handlers | Worker":
+    """Finds what ``--handlers`` names.
+
+    Args:
+        target: ``module:attribute``; the attribute is a :class:`Handlers`, a ``Worker``, or a callable without
+            arguments that returns one.
+        folder: where modules are looked for at last, so that none there takes the place of an installed one or of the
+            standard library's; the current one by default.
+
+    Raises:
+        ConfigError: it is not there, does not import, or is something else. The message has the import's own error
+            and where it happened.
+    """
+    folder = (folder or Path()).absolute()
+    app_path.add(str(folder))
+    return _found(target, folder)
+
+
+def _found(target: str, folder: Path) -> "Handlers | Worker":
+    name, colon, attribute = target.partition(":")
+    if not (colon and name and attribute):
+        raise ConfigError(f"{target!r:.100} names no handlers.", hint=_FORM)
+    module = _module(name, folder)
+    value = _attribute(module, attribute)
+    if callable(value) and not _is_worker(value):
+        _refuse_handler(value, target, module)
+        value = _guarded(value, f"{target} failed when it was called")
+    if isinstance(value, Handlers):
+        if not value.queues and not value.handler_names:
+            raise ConfigError(
+                f"{target} has no handlers.", hint="Register some: @app.job(queue) for what jobs do, @app.spawn(queue)."
+            )
+        return value
+    if _is_worker(value):
+        worker: Worker = value
+        return worker
+    raise ConfigError(f"{target} is of type {type(value).__name__}, not {_KINDS}.", hint=_FORM)
+
+
+def load_handlers(target: str) -> Handlers:
+    """The handlers that a name leads to, be it through a worker; arguments and errors are those of :func:`load`."""
+    return _handlers(load(target))
+
+
+def reload_handlers(target: str, folders: Iterable[str]) -> Handlers:
+    """The same in another process.
+
+    Args:
+        target: as for :func:`load`.
+        folders: what the process that has loaded them already has added to the path of modules.
+    """
+    for folder in folders:
+        app_path.add(folder)
+    return _handlers(_found(target, Path.cwd()))
+
+
+def _handlers(found: "Handlers | Worker") -> Handlers:
+    return found if isinstance(found, Handlers) else found.handlers
+
+
+def _is_worker(value: object) -> bool:
+    # Whoever made one has imported its module.
+    module = sys.modules.get("hammerwork_cli.runtime.worker.worker")
+    return module is not None and isinstance(value, module.Worker)
+
+
+def _module(name: str, folder: Path) -> ModuleType:
+    module: ModuleType = _guarded(
+        lambda: import_module(name), f"The module {name} cannot be imported", missing=name, folder=folder
+    )
+    return module
+
+
+def _attribute(module: ModuleType, path: str) -> Any:
+    value: Any = module
+    for part in path.split("."):
+        try:
+            value = getattr(value, part)
+        except AttributeError:
+            known = _handlers_of(module)
+            raise ConfigError(
+                f"There is no {path} in the module {module.__name__} ({getattr(module, '__file__', None)}).",
+                hint=f"There is: {', '.join(known)}" if known else _FORM,
+            ) from None
+    return value
+
+
+def _handlers_of(module: ModuleType) -> list[str]:
+    """What there is in a module that can be named, as it is named."""
+    return [f"{module.__name__}:{name}" for name, value in vars(module).items() if isinstance(value, Handlers)]
+
+
+def _refuse_handler(value: Any, target: str, module: ModuleType) -> None:
+    """Refuses one of an application's handlers in place of all of them: it would be called without a job."""
+    parameters = signature(value)
+    try:
+        if parameters is None or parameters.bind():
+            return
+    except TypeError:
+        pass
+    known = _handlers_of(module)
+    raise ConfigError(
+        f"{target} is called without arguments, and has the parameters {parameters!s:.200}: it is not {_KINDS}.",
+        hint=f"Name the Handlers: {', '.join(known)}" if known else _FORM,
+    )
+
+
+def _guarded(call: Callable[[], Any], failure: str, missing: str | None = None, folder: Path | None = None) -> Any:
+    """Calls what is the application's own, whose failures are the application's."""
+    try:
+        return call()
+    except ModuleNotFoundError as error:
+        if missing is not None and (missing == error.name or missing.startswith(f"{error.name}.")):
+            hint = (
+                _FORM
+                if missing.endswith(".py") or "/" in missing
+                else f"It was looked for among the installed ones and in {folder}."
+            )
+            raise ConfigError(f"There is no module {missing!r:.100}.", hint=hint) from error
+        raise _failed(failure, error) from error
+    except (Exception, SystemExit) as error:
+        raise _failed(failure, error) from error
+
+
+def _failed(failure: str, error: BaseException) -> ConfigError:
+    place = _place(error)
+    text = (error.msg if isinstance(error, SyntaxError) else None) or str(error)  # whose own text has the line as well
+    return ConfigError(f"{failure}: {type(error).__name__}: {text}{f' ({place})' if place else ''}")
+
+
+def _place(error: BaseException) -> str | None:
+    """File and line of the application in which an error arose."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}"
+    ours = Path(__file__).parent.parent.parent
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<") and ours not in Path(frame.filename).parents
+    ]
+    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else None

@@ -1,0 +1,119 @@
+"""The log of a worker on stderr: one line an event."""
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from hammerwork_cli.models import rfc3339
+from hammerwork_cli.render.formats.text import visible
+from hammerwork_cli.runtime.host.secrets import masked
+
+LEVELS = {
+    "trace": logging.DEBUG,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+}
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+"""What every record holds; anything else was given as ``extra``."""
+
+
+def configure(level: str, *, as_json: bool, stream: TextIO | None = None) -> None:
+    """Sends the log of the worker, and that of its handlers unless they have arranged for it, to stderr.
+
+    Args:
+        level: a word of :data:`LEVELS`.
+        as_json: one JSON object a line.
+        stream: instead of stderr.
+    """
+    # Who closed stderr does not want to read about it.
+    logging.raiseExceptions = False
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonLines() if as_json else TextLines())
+    ours, everything = logging.getLogger("hammerwork"), logging.getLogger()
+    ours.handlers, ours.propagate, ours.disabled = [handler], False, False
+    ours.setLevel(LEVELS[level])
+    if not everything.handlers:
+        everything.addHandler(handler)
+        everything.setLevel(max(LEVELS[level], logging.INFO))
+    logging.captureWarnings(True)
+
+
+def dropped_note(*, as_json: bool) -> Callable[[int], str]:
+    """What makes the line that says how many lines of the log were dropped."""
+    formatter = JsonLines() if as_json else TextLines()
+
+    def note(lines: int) -> str:
+        says = f"{lines:,} lines were dropped: nobody read them, or they could not be written."
+        record = logging.LogRecord("hammerwork", logging.WARNING, "", 0, says, None, None)
+        return formatter.format(record) + "\n"
+
+    return note
+
+
+def settings() -> tuple[str, bool] | None:
+    """What :func:`configure` was told: level and whether as JSON; ``None`` when somebody else has arranged the log."""
+    ours = logging.getLogger("hammerwork")
+    for handler in ours.handlers:
+        if isinstance(handler.formatter, JsonLines | TextLines):
+            word = next(word for word, level in LEVELS.items() if level >= ours.level)
+            return word, isinstance(handler.formatter, JsonLines)
+    return None
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Keeps the log of a worker off the terminal of a program that shows by other means what it does."""
+    ours = logging.getLogger("hammerwork")
+    before, ours.disabled = ours.disabled, True
+    try:
+        yield
+    finally:
+        ours.disabled = before
+
+
+class TextLines(logging.Formatter):
+    """``2026-11-24T14:18:25.393217Z warn  a message``, an exception in a few words behind it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        source = "" if record.name == "hammerwork" else f"{record.name}: "
+        line = f"{_time(record)} {_level(record):5} {source}{record.getMessage()}"
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            frames = traceback.extract_tb(error.__traceback__)
+            place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+            line += f" ({type(error).__name__}: {error}{place})"
+        return visible(masked(line))
+
+
+class JsonLines(logging.Formatter):
+    """An object with ``time``, ``level``, ``logger``, ``message``, ``error`` (a traceback), and what ``extra`` said."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        event = {
+            "time": _time(record),
+            "level": _level(record),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **{key: value for key, value in vars(record).items() if key not in _OWN},
+        }
+        if record.exc_info:
+            event["error"] = self.formatException(record.exc_info)
+        return masked(json.dumps(event, default=str))
+
+
+def _time(record: logging.LogRecord) -> str:
+    return str(rfc3339(datetime.fromtimestamp(record.created, UTC)))
+
+
+def _level(record: logging.LogRecord) -> str:
+    return {"warning": "warn", "critical": "error"}.get(record.levelname.lower(), record.levelname.lower())

@@ -1,0 +1,217 @@
+"""The other end of ``--isolation process``: a process that runs handlers and is told by its worker which."""
+
+import inspect
+import os
+import socket
+import threading
+from collections.abc import AsyncIterable, Callable, Iterator
+from contextlib import suppress
+from contextvars import Context, copy_context
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from hammerwork_cli import app_path
+from hammerwork_cli.database import DatabaseUrl
+from hammerwork_cli.errors import HammerworkError
+from hammerwork_cli.models import Ancestry
+from hammerwork_cli.runtime.api.handlers import Handlers
+from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.spawn import SpawnContext, SpawnError, SpawnFailedError, SpawnResult
+from hammerwork_cli.runtime.host import logs, secrets, streams
+from hammerwork_cli.runtime.host.loading import reload_handlers
+from hammerwork_cli.runtime.isolation.pipe import Pipe
+from hammerwork_cli.runtime.isolation.protocol import BATCH, Answer, ContextRecord, Failure
+from hammerwork_cli.runtime.outcomes.children import iterable
+from hammerwork_cli.runtime.outcomes.failures import first_line, is_retryable, message_of, trace_of
+from hammerwork_cli.runtime.outcomes.results import result_text
+
+if TYPE_CHECKING:
+    from hammerwork_cli.runtime.api.queue import Queue
+
+URL_VARIABLE = "HAMMERWORK_DATABASE_URL"
+
+
+def main(descriptor: int) -> None:
+    """Runs what it is told to until the pipe is closed."""
+    end = socket.socket(fileno=descriptor)
+    end.set_inheritable(False)
+    # Else what a handler forks would hold the pipe open after its end.
+    os.register_at_fork(after_in_child=end.close)
+    with suppress(EOFError, BrokenPipeError):  # the worker may end at any moment
+        _begin(Pipe(end))
+
+
+def _begin(pipe: Pipe) -> None:
+    number, start = pipe.receive()
+    secrets.keep(DatabaseUrl.parse(start.url))
+    streams.tolerate(logs.dropped_note(as_json=start.log is not None and start.log[1]))
+    if start.log is not None:
+        logs.configure(start.log[0], as_json=start.log[1])
+    try:
+        # Handlers see nothing of the context variables that modules set while they are imported, in threads neither.
+        handlers = copy_context().run(reload_handlers, start.target, start.folders)
+    except BaseException as error:  # noqa: BLE001  told to the worker
+        pipe.send(number, Answer("error", failure(error)))
+        return
+    # Modules may have read it while they were imported; handlers have context.queue, and what they start has nothing.
+    os.environ.pop(URL_VARIABLE, None)
+    pipe.send(number, Answer("ready", os.getpid()))
+    _Server(pipe, handlers, start.url).run()
+
+
+def failure(error: BaseException, refusal: BaseException | None = None) -> Failure:
+    """An error as it is sent.
+
+    Args:
+        error: what was raised.
+        refusal: what the worker answered last to ``context.spawn``.
+    """
+    if isinstance(error, HammerworkError):
+        cause = error.__cause__
+        trace = "" if cause is None or isinstance(cause, HammerworkError) else trace_of(cause)
+        spawn, refused = isinstance(error, SpawnError), error is refusal
+        return Failure(error.message, error.message, trace, spawn, refused, is_retryable(error))
+    return Failure(first_line(error), message_of(error), trace_of(error))
+
+
+class _Server:
+    """Runs one thing after the other."""
+
+    def __init__(self, pipe: Pipe, handlers: Handlers, url: str) -> None:
+        self._pipe, self._handlers, self._url = pipe, handlers, url
+        self._asking = threading.Lock()
+        self._number = 0
+        self._refusal: HammerworkError | None = None
+        self._loop: Any = None
+        self._queue: Queue | None = None
+        self._verbs: dict[str, Callable[..., Any]] = {
+            "job": self._job,
+            "validate": self._validate,
+            "spawn": self._spawn,
+            "complete": self._complete,
+        }
+
+    def run(self) -> None:
+        """Until nobody asks any more."""
+        while True:
+            try:
+                number, (verb, arguments) = self._pipe.receive()
+            except (EOFError, OSError):
+                return
+            self._number = number
+            try:
+                # Context variables last as long as what was asked for.
+                answer = Answer("value", copy_context().run(self._verbs[verb], *arguments))
+            except BaseException as error:  # noqa: BLE001  whatever a handler raises is told to the worker
+                answer = Answer("error", failure(error, self._refusal))
+            with self._asking:
+                self._number = 0
+                self._refusal = None
+                self._pipe.send(number, answer)
+
+    def _job(self, queue: str, record: ContextRecord) -> str | None:
+        handler = self._handlers.job_handler(queue)
+        assert handler is not None
+        context = self._context(record)
+        arguments = (context.parent_job, context) if handler.takes_context else (context.parent_job,)
+        return result_text(self._settled(handler.function(*arguments)))
+
+    def _validate(self, name: str, record: ContextRecord) -> None:
+        self._settled(self._handlers.named(name).validate_spawn(Job.of(record.job), record.config))
+
+    def _complete(self, name: str, result: SpawnResult) -> None:
+        self._settled(self._handlers.named(name).on_spawn_complete(result))
+
+    def _spawn(self, name: str, record: ContextRecord) -> None:
+        produced: Any = self._handlers.named(name).spawn_jobs(self._context(record))
+        if not isinstance(produced, AsyncIterable) and not inspect.isawaitable(produced):
+            self._hand_over(iter(iterable(produced)))
+            return
+        # As in one coroutine that awaits it and takes the children one by one.
+        variables = copy_context()
+        if not isinstance(produced, AsyncIterable):
+            produced = self._settled(produced, variables)
+        if not isinstance(produced, AsyncIterable):
+            variables.run(self._hand_over, iter(iterable(produced)))
+            return
+        try:
+            self._hand_over(self._steps(produced, variables))
+        finally:
+            if inspect.isasyncgen(produced):
+                self._settled(produced.aclose(), variables)
+
+    def _hand_over(self, children: Iterator[Job]) -> None:
+        """Sends children as they come, until there are no more or nobody wants more."""
+        try:
+            while batch := list(islice(children, BATCH)):
+                if self._ask(Answer("jobs", batch), self._number) == "stop":
+                    return
+        finally:
+            if inspect.isgenerator(children):
+                children.close()
+
+    def _steps(self, produced: AsyncIterable[Job], variables: Context) -> Iterator[Job]:
+        steps = produced.__aiter__()
+        while True:
+            try:
+                yield self._settled(steps.__anext__(), variables)
+            except StopAsyncIteration:
+                return
+
+    def _settled(self, value: Any, variables: Context | None = None) -> Any:
+        """What an awaitable comes to; anything else as it is.
+
+        Args:
+            value: whatever it is.
+            variables: the context variables of its coroutine; by default a copy of the present ones.
+        """
+        if not inspect.isawaitable(value):
+            return value
+        if self._loop is None or self._loop.is_closed():
+            with app_path.without():
+                import asyncio
+
+            self._loop = asyncio.new_event_loop()
+        task = self._loop.create_task(_awaited(value), context=variables or copy_context())
+        while not task.done():
+            # A task that exits, or that stops the loop, would end the wait for another one, and for the next job's too.
+            with suppress(SystemExit, KeyboardInterrupt, RuntimeError):
+                self._loop.run_until_complete(task)
+        return task.result()
+
+    def _context(self, record: ContextRecord) -> SpawnContext:
+        with app_path.without():
+            from hammerwork_cli.runtime.api.queue import Queue
+        if self._queue is None:
+            self._queue = Queue.of_worker(self._url)
+        number = self._number
+
+        def spawn(job: Job, *, key: str) -> Job:
+            answer: Job | HammerworkError = self._ask(Answer("write", (job, key)), number)
+            if isinstance(answer, HammerworkError):
+                self._refusal = answer
+                raise answer
+            if answer.created:
+                answer.payload = job.payload
+            return answer
+
+        def place() -> Ancestry:
+            depth, root = self._ask(Answer("place"), number)
+            return Ancestry(root, depth=depth)
+
+        return SpawnContext(Job.of(record.job), record.config, self._queue, spawn, record.result, place)
+
+    def _ask(self, question: Answer, number: int) -> Any:
+        """Says something in the course of a run, and returns the answer."""
+        with self._asking:
+            if number != self._number:
+                raise SpawnFailedError("The run that this context belongs to has ended.")
+            self._pipe.send(number, question)
+            answered, value = self._pipe.receive()
+            if answered != number:
+                os._exit(1)
+        return value
+
+
+async def _awaited(awaitable: Any) -> Any:
+    return await awaitable

@@ -1,0 +1,233 @@
+"""Handlers in processes that can be killed: one for each slot, replaced when it dies.
+
+The worker keeps the database to itself: what handlers return, produce and ask for comes through a pipe.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from hammerwork_cli.database import DatabaseUrl
+from hammerwork_cli.errors import HammerworkError
+from hammerwork_cli.models import SpawnConfig
+from hammerwork_cli.runtime.api.handlers import Handlers
+from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.spawn import (
+    NOTHING_SPAWNED,
+    SpawnContext,
+    SpawnError,
+    SpawnFailedError,
+    SpawnHandler,
+    SpawnResult,
+)
+from hammerwork_cli.runtime.host import logs
+from hammerwork_cli.runtime.isolation.process import Process, ProcessDiedError, cause, start_of
+from hammerwork_cli.runtime.isolation.protocol import ContextRecord, Failure, Start
+from hammerwork_cli.runtime.outcomes.failures import FinalError, JobError, RemoteError
+from hammerwork_cli.runtime.outcomes.results import StoredResult
+
+
+class Processes:
+    """A process for each thread that runs jobs.
+
+    Args:
+        start: what each is told.
+    """
+
+    def __init__(self, start: Start) -> None:
+        self._start = start
+        self._changing = threading.Lock()
+        self._by_thread: dict[int, Process] = {}  # each set by its thread, as its run is
+        self._runs: dict[int, object] = {}
+        self._closed = False
+
+    def ready(self, run: object) -> None:
+        """Gives a run of this thread a process which has loaded the handlers.
+
+        Raises:
+            JobError: they cannot be loaded.
+            ProcessDiedError: it died at once.
+        """
+        with self._changing:
+            self._runs[threading.get_ident()] = run
+        self._mine()
+
+    def _mine(self) -> Process:
+        thread = threading.get_ident()
+        process = self._by_thread.get(thread)
+        if process is not None and process.is_usable:
+            return process
+        if process is not None:
+            process.end()
+        with self._changing:
+            if self._closed or self._runs[thread] is None:
+                raise ProcessDiedError("Nobody waits for this run any more.")
+            process = self._by_thread[thread] = Process(self._start)
+        process.wait_until_ready()
+        return process
+
+    def ids(self) -> list[int]:
+        """The system's ids of those that there are."""
+        return [process.pid for process in tuple(self._by_thread.values()) if process.pid is not None]
+
+    def kill(self, thread: int, run: object) -> None:
+        """Ends what a thread runs, at once, if it still is this run."""
+        with self._changing:
+            if self._runs.get(thread) is run:
+                self._runs[thread] = None
+                if thread in self._by_thread:
+                    self._by_thread[thread].doom()
+
+    def close(self) -> None:
+        """Ends all of them."""
+        with self._changing:
+            self._closed = True
+            for process in self._by_thread.values():
+                process.doom()
+
+    def forget(self) -> None:
+        """Lets go of those that have ended; nobody may use them any more."""
+        for process in self._by_thread.values():
+            process.end()
+        self._by_thread.clear()
+
+    def handlers(self, real: Handlers) -> Handlers:
+        """What a runner takes for the handlers: each hands over to the process of its thread."""
+        remote = Handlers()
+        for queue in real.queues:
+            handler = real.job_handler(queue)
+            assert handler is not None
+            remote.register_job(queue, _RemoteJob(self, queue), retry=handler.retry, timeout=handler.timeout)
+        for name in real.handler_names:
+            remote.register_handler(name, _RemoteSpawner(self, name))
+        return remote
+
+    def call(self, verb: str, *arguments: object, context: SpawnContext | None = None) -> Iterator[Any]:
+        """Runs something in the process of this thread: yields lists of children as they come, then what it returned.
+
+        A process that does anything else than answer is ended, and the next call has another one.
+
+        Raises:
+            ProcessDiedError: the process died.
+            _Failed: what was run failed.
+        """
+        process = self._mine()
+        settled, refusal = False, None
+        try:
+            process.request(verb, arguments)
+            while not settled:
+                kind, value = process.hear()
+                settled = kind in ("value", "error")
+                if kind == "value":
+                    yield value
+                elif kind == "jobs" and verb == "spawn":
+                    yield value
+                    process.say("more")
+                elif kind == "write" and context is not None:
+                    refusal = _write(process, context, *value)
+                elif kind == "place" and context is not None:
+                    process.say((context.depth, context.root_id))
+                elif kind == "error":
+                    raise refusal if value.refused and refusal is not None else _Failed(value)
+                else:
+                    raise ProcessDiedError(
+                        "The process that ran the handler was ended: it answered what nobody had asked."
+                    )
+        except GeneratorExit:
+            if not settled:
+                with suppress(ProcessDiedError):
+                    process.say("stop")
+                    settled = process.hear().kind in ("value", "error")
+            raise
+        finally:
+            if not settled:
+                process.doom()
+
+
+def _write(process: Process, context: SpawnContext, job: Job, key: str) -> HammerworkError | None:
+    try:
+        written = context.spawn(job, key=key)
+    except HammerworkError as error:
+        process.say(error)
+        return error
+    if written.created:
+        written.payload = None  # which the process has
+    process.say(written)
+    return None
+
+
+def processes(target: str, url: DatabaseUrl) -> Processes:
+    """Those of a worker whose handlers have this name, and which log as it does."""
+    return Processes(start_of(target, url.raw, logs.settings()))
+
+
+class _Failed(Exception):  # noqa: N818  never leaves this module
+    """A handler raised."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.first)
+        self.failure = failure
+
+
+class _RemoteJob:
+    """A job's handler, elsewhere."""
+
+    def __init__(self, processes: Processes, queue: str) -> None:
+        self._processes, self._queue = processes, queue
+
+    def __call__(self, job: Job, context: SpawnContext) -> StoredResult | None:  # noqa: ARG002  the context has the job
+        try:
+            text = next(self._processes.call("job", self._queue, _record(context), context=context))
+        except _Failed as error:
+            raise _as_final(JobError(error.failure.first), error.failure) from cause(error.failure)
+        return None if text is None else StoredResult(text)
+
+
+class _RemoteSpawner(SpawnHandler):
+    """A spawn handler, elsewhere."""
+
+    def __init__(self, processes: Processes, name: str) -> None:
+        self._processes, self._name = processes, name
+
+    def validate_spawn(self, parent_job: Job, config: SpawnConfig, /) -> None:
+        """Raises what it raised."""
+        self._run("validate", ContextRecord(parent_job._row, config))
+
+    def on_spawn_complete(self, result: SpawnResult, /) -> None:
+        """Tells it."""
+        self._run("complete", result)
+
+    def _run(self, verb: str, argument: object) -> None:
+        try:
+            next(self._processes.call(verb, self._name, argument))
+        except _Failed as error:
+            failure = error.failure
+            if failure.spawn:
+                raise _as_final(SpawnError(failure.message), failure) from cause(failure)
+            if not failure.retryable:
+                raise FinalError(failure.message) from cause(failure)
+            raise RemoteError(failure.message, failure.first, failure.trace) from None
+
+    def spawn_jobs(self, context: SpawnContext, /) -> Iterator[Job]:
+        """The children as they come."""
+        call = self._processes.call("spawn", self._name, _record(context), context=context)
+        try:
+            for children in call:
+                yield from children or ()
+        except _Failed as error:
+            failure = error.failure
+            told = failure.message if failure.spawn else f"The spawn handler failed: {failure.first} {NOTHING_SPAWNED}"
+            raise _as_final(SpawnFailedError(told), failure) from cause(failure)
+        finally:
+            call.close()  # type: ignore[attr-defined]
+
+
+def _as_final(error: HammerworkError, failure: Failure) -> HammerworkError:
+    """An error that is worth another attempt where the one in the process was."""
+    error.retryable = failure.retryable
+    return error
+
+
+def _record(context: SpawnContext) -> ContextRecord:
+    return ContextRecord(context.parent_job._row, context.config, context.result_text)

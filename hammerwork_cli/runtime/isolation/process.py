@@ -1,0 +1,173 @@
+"""A process that runs handlers, as its worker sees it: started, asked, and ended."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from typing import Any
+
+from hammerwork_cli import app_path
+from hammerwork_cli.runtime.api.spawn import SpawnError
+from hammerwork_cli.runtime.host.loading import OWN_VARIABLES
+from hammerwork_cli.runtime.isolation.pipe import BadMessageError, Pipe
+from hammerwork_cli.runtime.isolation.protocol import Answer, Failure, Start
+from hammerwork_cli.runtime.outcomes.failures import JobError, RemoteError
+
+LAST_SECONDS = 5.0
+_PROGRAM = """
+import sys
+descriptor, sys.path[:], sys.argv[1:] = int(sys.argv[1]), sys.argv[2:], []
+from hammerwork_cli.runtime.isolation.guard import stand
+stand(descriptor)
+from hammerwork_cli.runtime.isolation.child import main
+main(descriptor)
+"""
+
+
+class ProcessDiedError(SpawnError):
+    """The process that ran a handler is gone."""
+
+    code = "process_died"
+
+
+class Process:
+    """One process, used by one thread; another may end it.
+
+    Attributes:
+        pid: of the process that runs handlers; its guard's is its worker's business alone.
+    """
+
+    def __init__(self, start: Start) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._guard = subprocess.Popen(  # noqa: S603  our own program
+                    [
+                        sys.executable,
+                        *subprocess._args_from_interpreter_flags(),  # type: ignore[attr-defined]  # as multiprocessing
+                        "-P",
+                        "-c",
+                        _PROGRAM,
+                        str(theirs.fileno()),
+                        *app_path.others(),
+                    ],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(),),
+                    env={name: value for name, value in os.environ.items() if name not in OWN_VARIABLES},
+                    process_group=0,  # Ctrl-C reaches all that the terminal has started, and is none of its business
+                )
+            except OSError as error:
+                ours.close()
+                raise JobError(f"A process for handlers cannot be started: {error.strerror}.") from error
+        self._pipe = Pipe(ours, self._lives)
+        self._doomed = False  # set by anyone
+        self._number = 0
+        self._start = start
+        self.pid: int | None = None
+
+    def wait_until_ready(self) -> None:
+        """Until it has loaded the handlers.
+
+        Raises:
+            JobError: it cannot.
+            ProcessDiedError: it died at once.
+        """
+        self.say(self._start)
+        answer = self.hear()
+        if answer.kind == "error":
+            self.end()
+            raise JobError(answer.value.first) from cause(answer.value)
+        self.pid = answer.value
+
+    def request(self, verb: str, arguments: tuple[object, ...]) -> None:
+        """Asks for something under a number of its own, which each answer to it must have.
+
+        Raises:
+            ProcessDiedError: nobody is there.
+        """
+        self._number += 1
+        self.say((verb, arguments))
+
+    def say(self, message: object) -> None:
+        """Sends something that belongs to the present request.
+
+        Raises:
+            ProcessDiedError: nobody is there.
+        """
+        try:
+            self._pipe.send(self._number, message)
+        except (EOFError, OSError) as error:
+            raise self._died() from error
+
+    def hear(self) -> Answer:
+        """The next answer to the present request, however long it takes.
+
+        Raises:
+            ProcessDiedError: none will come, or it was none, after which nothing that comes can be trusted.
+        """
+        try:
+            number, answer = self._pipe.receive()
+            if number != self._number or not isinstance(answer, Answer):
+                raise BadMessageError("it answered what nobody had asked")
+        except BadMessageError as error:
+            self.doom()
+            raise ProcessDiedError(
+                f"The process that ran the handler was ended, for what it answered: {error}."
+            ) from error
+        except (EOFError, OSError) as error:
+            raise self._died() from error
+        return answer
+
+    def _died(self) -> ProcessDiedError:
+        self.doom()
+        with suppress(subprocess.TimeoutExpired):
+            self._guard.wait(LAST_SECONDS)
+        return ProcessDiedError(f"The process that ran the handler ended: {_ending(self._guard.returncode)}.")
+
+    def _lives(self) -> bool:
+        return self._guard.poll() is None
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can be asked for something."""
+        return not self._doomed and self._lives()
+
+    def doom(self) -> None:
+        """Ends it at once, with all that it has started: it is to be replaced."""
+        self._doomed = True
+        with suppress(OSError):
+            self._guard.terminate()
+
+    def end(self) -> None:
+        """Ends it, and forgets it."""
+        self.doom()
+        self._pipe.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._guard.wait(LAST_SECONDS)
+
+
+def cause(failure: Failure) -> RemoteError | None:
+    """Where in a process an error arose, for a traceback."""
+    return RemoteError(failure.message, failure.first, failure.trace) if failure.trace else None
+
+
+def _ending(code: int | None) -> str:
+    if code is None:
+        return "nobody knows how"
+    if code < 0:
+        with suppress(ValueError):
+            return f"killed by {signal.Signals(-code).name}"
+        return f"killed by signal {-code}"
+    return f"exit code {code}"
+
+
+def start_of(target: str, url: str, log: tuple[str, bool] | None) -> Start:
+    """What a process is told; handlers in the program itself are found by its module's name."""
+    name, colon, attribute = target.partition(":")
+    if name == "__main__":
+        main: Any = sys.modules["__main__"]
+        spec = getattr(main, "__spec__", None)
+        name = spec.name if spec else os.path.splitext(os.path.basename(main.__file__))[0]  # noqa: PTH119, PTH122
+    return Start(name + colon + attribute, url, log, app_path.added())

@@ -1,0 +1,124 @@
+"""How an attempt fails, and what is said of it in the job's row."""
+
+import traceback
+from dataclasses import dataclass
+from typing import Self
+
+from hammerwork_cli.database.texts import cut
+from hammerwork_cli.errors import HammerworkError
+from hammerwork_cli.queries.worker.finish import End
+from hammerwork_cli.runtime.host.secrets import masked
+
+STOPPED = "Its worker was stopped while it ran, and max_attempts = 1 says that it must not run twice."
+"""Of a job that does not go back when its worker ends at once."""
+
+
+class JobError(HammerworkError):
+    """A job could not be run."""
+
+    code = "job"
+
+
+class FinalError(JobError):
+    """A job failed, and no further attempt could succeed: nobody handles it, or its result cannot be stored."""
+
+    retryable = False
+
+
+class OutOfTimeError(JobError):
+    """A run took longer than its timeout."""
+
+
+class RemoteError(Exception):
+    """What a handler raised in a process of its own.
+
+    Attributes:
+        first: type and message.
+        trace: where it arose.
+    """
+
+    def __init__(self, message: str, first: str, trace: str) -> None:
+        super().__init__(message)
+        self.first, self.trace = first, trace
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """How an attempt failed.
+
+    Attributes:
+        error: for the job's row: a line that says it, then where.
+        end: :attr:`End.TIMED_OUT` for a run that took too long.
+        retryable: whether another attempt could succeed.
+    """
+
+    error: str
+    end: End = End.FAILED
+    retryable: bool = True
+
+    @classmethod
+    def by(cls, error: BaseException) -> Self:
+        """How an attempt fails that ended with an error."""
+        end = End.TIMED_OUT if isinstance(error, OutOfTimeError) else End.FAILED
+        return cls(described(error), end, is_retryable(error))
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Whether another attempt could succeed after an error: unless that, or its cause, is ours and final."""
+    if not isinstance(error, HammerworkError):
+        return True
+    return error.retryable and (error.__cause__ is None or is_retryable(error.__cause__))
+
+
+def described(error: BaseException) -> str:
+    """An error for a job's row: what, then where, without the worker's password, cut to what every database holds."""
+    try:
+        text = _described(error)
+    except BaseException:  # noqa: BLE001  an error whose text cannot be had, whatever prevents it
+        text = type(error).__name__
+    return cleaned(masked(text))
+
+
+def _described(error: BaseException) -> str:
+    if isinstance(error, HammerworkError):
+        cause = error.__cause__
+        if isinstance(cause, RemoteError):
+            return f"{error.message}\n\n{cause.trace}"
+        if cause is not None and not isinstance(cause, HammerworkError):
+            return f"{error.message}\n\n{trace_of(cause)}"
+        return error.message
+    if isinstance(error, RemoteError):
+        return f"{error.first}\n\n{error.trace}"
+    return f"{first_line(error)}\n\n{trace_of(error)}"
+
+
+def first_line(error: BaseException) -> str:
+    """Type and message of an error; the type alone where the message cannot be had."""
+    message = message_of(error)
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def message_of(error: BaseException) -> str:
+    """The text of an error, whose class may be a handler's, without the worker's password."""
+    try:
+        return masked(str(error))
+    except BaseException:  # noqa: BLE001  whatever its __str__ raises
+        return "its text cannot be shown"
+
+
+def trace_of(error: BaseException) -> str:
+    """Where an error arose."""
+    try:
+        return masked("".join(traceback.format_exception(error)))
+    except BaseException:  # noqa: BLE001  RecursionError for groups in groups
+        return "Its traceback cannot be shown.\n"
+
+
+def cleaned(text: str) -> str:
+    """Text that every database stores: no NUL, no lone surrogate, at most :data:`texts.LONGEST` bytes."""
+    return cut(text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode())
+
+
+def in_ascii(text: str) -> str:
+    """Text that every database stores, whatever its character set is; other signs as Python escapes them."""
+    return cleaned(masked(text).encode("ascii", "backslashreplace").decode())

@@ -1,0 +1,381 @@
+"""One run of a job: its handler, what it spawns, and what came of it."""
+
+import inspect
+import logging
+import time
+from collections.abc import AsyncIterable, Callable
+from contextvars import copy_context
+from copy import deepcopy
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import HammerworkError
+from hammerwork_cli.models import SpawnConfig, moment, new_id
+from hammerwork_cli.queries.job import results
+from hammerwork_cli.queries.job.cron import next_due
+from hammerwork_cli.queries.worker import requests, spawn
+from hammerwork_cli.queries.worker.claim import Claimed
+from hammerwork_cli.queries.worker.finish import End, Ended, Settled
+from hammerwork_cli.queries.worker.spawn import LostClaimError, Operation
+from hammerwork_cli.render.formats.text import plural
+from hammerwork_cli.runtime.api.handlers import Handlers, JobHandler
+from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.retry import RetryStrategy
+from hammerwork_cli.runtime.api.spawn import (
+    FoundHandler,
+    SpawnContext,
+    SpawnError,
+    SpawnFailedError,
+    SpawnRefusedError,
+    SpawnResult,
+    config_of,
+)
+from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.faults import is_of_the_database
+from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async
+from hammerwork_cli.runtime.outcomes.failures import STOPPED, Failed, FinalError, OutOfTimeError, described, message_of
+from hammerwork_cli.runtime.outcomes.results import result_text
+from hammerwork_cli.runtime.worker.event_loop import EventLoop
+from hammerwork_cli.runtime.worker.parents import Parent, named_limits
+from hammerwork_cli.runtime.worker.slots import Run, Slots, Wish
+
+if TYPE_CHECKING:
+    from hammerwork_cli.runtime.api.queue import Queue
+    from hammerwork_cli.runtime.isolation.parent import Processes
+
+Result = TypeVar("Result")
+PAUSE = timedelta(seconds=10)
+"""Before another attempt, where a retry strategy cannot be asked."""
+log = logging.getLogger("hammerwork")
+
+
+class Runner:
+    """Runs jobs in the thread that asks for it; coroutines on one event loop of its own.
+
+    Args:
+        handlers: what jobs do and spawn.
+        connections: for what is written in the course of a run.
+        queue: handed to handlers.
+        clock: the server's.
+        slots: asked before something is written, whether the run still counts.
+        retry: for jobs and handlers without a strategy.
+    """
+
+    def __init__(
+        self,
+        handlers: Handlers,
+        connections: Connections,
+        queue: "Queue",
+        clock: ServerClock,
+        retry: RetryStrategy,
+    ) -> None:
+        self.handlers = handlers
+        self.connections, self.queue, self.clock, self.retry = connections, queue, clock, retry
+        self.slots: Slots
+        self.processes: Processes | None = None
+        self.counted: Callable[[int, int], None] = lambda *_: None
+        self.spawned: Callable[[], None] = lambda: None
+        self._loop = EventLoop()
+
+    def close(self) -> None:
+        """Ends the event loop, once what runs has ended."""
+        self._loop.close()
+
+    def execute(self, run: Run) -> Ended | None:
+        """Runs a job or fulfils a wish; ``None`` when what came of it is written already. Raises nothing."""
+        try:
+            return self._work_on(run)
+        except BaseException as error:  # noqa: BLE001  a thread of the worker outlives every error
+            return self._ended_by(run, error)
+
+    def _ended_by(self, run: Run, error: BaseException) -> Ended | None:
+        """The end of a run that an error of the worker itself broke off, or one of its log."""
+        try:
+            log.error("A run of job %s ended in an error of the worker itself.", run.job.id, exc_info=error)
+            return None if isinstance(run.work, Wish) else self._failed_by(run.work, error)
+        except BaseException:  # noqa: BLE001  whatever a handler of the log raises
+            return None if isinstance(run.work, Wish) else Ended(run.work, End.FAILED, error=described(error))
+
+    def _work_on(self, run: Run) -> Ended | None:
+        if isinstance(run.work, Wish):
+            self._fulfil(run, run.work)
+            return None
+        return self._execute(run, run.work)
+
+    def _execute(self, run: Run, claimed: Claimed) -> Ended | None:
+        job = Job.of(claimed)
+        try:
+            if self.processes is not None:
+                self.processes.ready(run)
+                run.began = time.monotonic()
+            handler = self.handlers.job_handler(claimed.queue_name)
+            config = config_of(Job.of(claimed))
+            spawner = self.handlers.spawn_handler(job, config)
+            if handler is None and spawner is None:
+                raise FinalError(self._nobody(claimed.queue_name))
+            run.deadline = _deadline(run, handler)
+            result = _apart(lambda: self._result(run, job, handler, config)) if handler else None
+        except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
+            return None if run.over else self._failed_by(claimed, error)
+        completed = Ended(claimed, End.COMPLETED, result, at=self._next_run(claimed))
+        return completed if spawner is None else self._spawn(run, completed, spawner, config or SpawnConfig())
+
+    def _nobody(self, queue: str) -> str:
+        known = ", ".join(self.handlers.queues) or "none"
+        return f"Nobody handles jobs of the queue {queue!r:.100}. This worker has handlers for: {known:.1000}."
+
+    def _call(self, run: Run, job: Job, handler: JobHandler, config: SpawnConfig | None) -> Any:
+        arguments: tuple[Any, ...] = (job,)
+        if handler.takes_context:
+            arguments = (job, self._context(run, job, config or SpawnConfig()))
+        return self._settled(handler.function(*arguments), run.deadline)
+
+    def _settled(self, value: Any, deadline: float | None = None) -> Any:
+        """What an awaitable comes to; anything else as it is."""
+        return self._loop.result(value, deadline) if value is not None and inspect.isawaitable(value) else value
+
+    def _result(self, run: Run, job: Job, handler: JobHandler, config: SpawnConfig | None) -> str | None:
+        return result_text(self._call(run, job, handler, config), most=run.job.result_max_size_bytes)
+
+    def _next_run(self, claimed: Claimed) -> datetime | None:
+        if not claimed.recurring:  # as most jobs
+            return None
+        try:
+            return next_due(
+                claimed.id,
+                recurring=claimed.recurring,
+                cron_schedule=claimed.cron_schedule,
+                timezone=claimed.timezone,
+                last=claimed.next_run_at,
+                now=self.clock.now(),
+            )
+        except Exception:
+            log.exception("Job %s does not come back: its schedule cannot be read.", claimed.id)
+            return None
+
+    def _failed_by(self, claimed: Claimed, error: BaseException) -> Ended:
+        """What an attempt leads to that ended with an error."""
+        if self._has_given_up(error):
+            return self.stopped(claimed)
+        return self.failed(claimed, Failed.by(error))
+
+    def _has_given_up(self, error: BaseException) -> bool:
+        """Whether an error only says that the worker, which ends at once, did not go on trying."""
+        return self.connections.given_up.is_set() and is_of_the_database(error)
+
+    def stopped(self, claimed: Claimed) -> Ended:
+        """What becomes of a job that runs while its worker ends at once: it goes back as if it had never been taken.
+
+        One that may be tried only once ends.
+        """
+        if claimed.max_attempts > 1:
+            return Ended(claimed, End.STOPPED, at=moment(claimed.scheduled_at) or self.clock.now())
+        error = f"{STOPPED} To run it again: hammerwork job retry {claimed.id}"
+        return Ended(claimed, End.FAILED, error=error, at=self._next_run(claimed))
+
+    def failed(self, claimed: Claimed, failure: Failed) -> Ended:
+        """What a failed attempt leads to: another one later, the next run of a recurring job, or the end.
+
+        A timeout is final, as the original has it, and so is a failure that every further attempt would repeat.
+        """
+        if not claimed.last_attempt and failure.end == End.FAILED and failure.retryable:
+            return Ended(claimed, End.RETRY, error=failure.error, at=self._retry_at(claimed))
+        return Ended(claimed, failure.end, error=failure.error, at=self._next_run(claimed))
+
+    def _retry_at(self, claimed: Claimed) -> datetime:
+        now = self.clock.now()
+        try:
+            handler = self.handlers.job_handler(claimed.queue_name)
+            own = RetryStrategy.parse(claimed.retry_strategy)
+            return now + (own or (handler and handler.retry) or self.retry).delay(claimed.attempts)
+        except BaseException:
+            log.exception("The retry strategy of job %s fails; the job is tried again in %s.", claimed.id, PAUSE)
+            return now + PAUSE
+
+    # Spawning.
+
+    def _context(self, run: Run, job: Job, config: SpawnConfig, result: str | None = None) -> SpawnContext:
+        parent = self._parent(run, config)
+        return SpawnContext(job, _own(config), self.queue, parent.spawn, result, lambda: parent.place)
+
+    def _parent(self, run: Run, config: SpawnConfig) -> Parent:
+        request = run.work.request.id if isinstance(run.work, Wish) else None
+        return Parent(self.connections, self.clock, run.job, config, request, run.keys, lambda: run.over)
+
+    def _spawn(self, run: Run, completed: Ended, found: FoundHandler, config: SpawnConfig) -> Ended | None:
+        claimed, began = completed.job, self.clock.now()
+        try:
+            if self.connections.run(lambda database: spawn.spawned_before(database, claimed), over=lambda: run.over):
+                log.info("Job %s (%s) has spawned before and does not again.", claimed.id, claimed.queue_name)
+                return completed
+            operation, children = self._produce(run, found, config, completed.result, began)
+        except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
+            return self._not_spawned(run, completed, found, config, error, began)
+        with children:
+            if not self.slots.decide(run):
+                return None
+            try:
+                self._commit(run, completed, operation, children)
+            except HammerworkError as error:
+                return self._not_spawned(run, completed, found, config, error, began)
+            self._tell(found, operation, claimed, children)
+        return None
+
+    def _produce(
+        self, run: Run, found: FoundHandler, config: SpawnConfig, result: str | None, began: datetime
+    ) -> tuple[Operation, Children]:
+        """Each step gets a job and a configuration of its own: what one changes in them, no other one sees."""
+        parent = self._parent(run, config)
+        parent.check_depth()
+        root = parent.place.root
+        _apart(lambda: self._validate(run, found, config))
+        context = self._context(run, Job.of(run.job), config, result)
+        children = _apart(lambda: self._drained(run, found, context, began, root))
+        return Operation(new_id(), parent.spawner, found.name, config, began, len(children)), children
+
+    def _drained(self, run: Run, found: FoundHandler, context: SpawnContext, began: datetime, root: str) -> Children:
+        produced = found.handler.spawn_jobs(context)
+        job, config = Job.of(run.job), context.config
+        if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):
+            children: Children = self._loop.result(drain_async(job, config, produced, began, root), run.deadline)
+            return children
+        return drain(job, config, produced, began, root)
+
+    def _validate(self, run: Run, found: FoundHandler, config: SpawnConfig) -> None:
+        try:
+            self._settled(found.handler.validate_spawn(Job.of(run.job), _own(config)), run.deadline)
+        except (SpawnError, OutOfTimeError):
+            raise
+        except BaseException as error:
+            raise SpawnRefusedError(f"validate_spawn of {found.name} refused: {message_of(error)}") from error
+
+    def _commit(self, run: Run, completed: Ended, operation: Operation, children: Children) -> None:
+        def unit(database: Database) -> Settled:
+            return spawn.complete(
+                database,
+                completed,
+                operation,
+                children.batches,
+                external=children.external,
+                now=max(self.clock.now(), run.job.claim.started_at),
+            )
+
+        with named_limits():
+            settled = self.connections.run(unit)
+        self.counted(0 if settled.lost else 1, 0)
+        if settled.lost:
+            raise LostClaimError(f"Job {run.job.id} is not this worker's any more: it spawned nothing.")
+
+    def _not_spawned(
+        self,
+        run: Run,
+        completed: Ended,
+        found: FoundHandler,
+        config: SpawnConfig,
+        error: BaseException,
+        began: datetime,
+    ) -> Ended | None:
+        if isinstance(error, LostClaimError):
+            log.warning("%s", error.message)
+            return None
+        if run.over:
+            return None
+        self._say_kept(run, config, error)
+        text = described(error)
+        final = isinstance(error, OutOfTimeError) or config.on_error != "complete" or self._has_given_up(error)
+        if final or not self.slots.decide(run):
+            return self._failed_by(completed.job, error)
+        log.warning("Job %s completes although it could not spawn: %s", completed.job.id, text.partition("\n")[0])
+        operation = Operation(new_id(), self._parent(run, config).spawner, found.name, config, began, 0, error=text)
+        try:
+            self._commit(run, completed, operation, Children(completed.job.id))
+        except LostClaimError as lost:
+            log.warning("%s", lost.message)
+        except HammerworkError as another:  # perhaps what the job returned is what the database refuses
+            return self._failed_by(completed.job, another)
+        return None
+
+    def _say_kept(self, run: Run, config: SpawnConfig, error: BaseException) -> None:
+        if isinstance(error, SpawnError):
+            error.with_kept(self._parent(run, config).kept(), early=False)
+
+    def _tell(self, found: FoundHandler, operation: Operation, claimed: Claimed, children: Children) -> None:
+        self.spawned()
+        spawned = plural(len(children), "job")
+        log.info("Job %s (%s) spawned %s by %s.", claimed.id, claimed.queue_name, spawned, found.name)
+        name = operation.config.operation_id or operation.id
+        result = SpawnResult(claimed.id, name, found.name, len(children), tuple(children.first_ids), self.clock.now())
+        try:
+            _apart(lambda: self._settled(found.handler.on_spawn_complete(result)))
+        except BaseException as error:
+            log.exception("on_spawn_complete of %s failed; the children of job %s stay.", found.name, claimed.id)
+            text = described(error)
+            self._record(lambda database: spawn.hook_failed(database, operation.id, text))
+
+    def _record(self, unit: Callable[[Database], None]) -> None:
+        """Writes what did not go well, for those who look: nothing depends on it any more."""
+        try:
+            self.connections.run(unit)
+        except HammerworkError as error:
+            log.error("This cannot be recorded: %s", error.message)
+
+    def _fulfil(self, run: Run, wish: Wish) -> None:
+        request, claimed = wish.request, wish.job
+        job, began = Job.of(claimed), self.clock.now()
+        try:
+            if self.processes is not None:
+                self.processes.ready(run)
+            config = SpawnConfig.parse(request.config) if request.config else config_of(job)
+            config = config or SpawnConfig()
+            named = replace(config, handler=request.handler or config.handler)
+            found = self.handlers.spawn_handler(job, named)
+            assert found is not None
+            result = self.connections.run(lambda database: results.texts(database, [claimed.id]).get(claimed.id))
+            operation, children = self._produce(run, found, named, result, began)
+            with children:
+                self._commit_wish(wish, operation, children)
+                self._tell(found, operation, claimed, children)
+        except BaseException as error:  # noqa: BLE001  whatever a handler raises fails the request
+            if self._has_given_up(error) or (self.processes is not None and self.connections.given_up.is_set()):
+                return  # its process was killed with the worker: another one takes the request
+            self._say_kept(run, SpawnConfig(), error)
+            text, now = described(error), self.clock.now()
+            log.warning("The request to spawn for job %s failed: %s", claimed.id, text.partition("\n")[0])
+            self._record(lambda database: requests.refuse(database, request, claimed, text, now))
+
+    def _commit_wish(self, wish: Wish, operation: Operation, children: Children) -> None:
+        def unit(database: Database) -> Settled:
+            return requests.fulfil(
+                database,
+                wish.request,
+                wish.job,
+                operation,
+                children.batches,
+                external=children.external,
+                now=self.clock.now(),
+            )
+
+        with named_limits():
+            settled = self.connections.run(unit)
+        if settled.lost:
+            raise SpawnFailedError("Another worker took the request, or somebody deleted the job.")
+
+
+def _deadline(run: Run, handler: JobHandler | None) -> float | None:
+    """When a run, its spawning included, has taken too long; ``None`` when it may take any time."""
+    own = handler.timeout.total_seconds() if handler and handler.timeout else None
+    timeout = max(run.job.timeout_seconds or 0, 0) or own  # a negative one was written by some other program
+    return run.began + timeout if timeout else None
+
+
+def _apart(function: Callable[[], Result]) -> Result:
+    """What a function of a handler comes to; the context variables that it sets, the next one does not see."""
+    return copy_context().run(function)
+
+
+def _own(config: SpawnConfig) -> SpawnConfig:
+    """A configuration that a handler may change without anybody else seeing it."""
+    return config if config.metadata is None and not config.extra else deepcopy(config)

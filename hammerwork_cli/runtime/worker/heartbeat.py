@@ -1,0 +1,110 @@
+"""A worker's heartbeat, and the server's clock that it brings along."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from hammerwork_cli.database import Database, Timeouts
+from hammerwork_cli.errors import HammerworkError, NotFoundError
+from hammerwork_cli.queries.worker import registry
+from hammerwork_cli.queries.worker.registry import Pulse, Registration
+from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.outages import Trouble
+from hammerwork_cli.runtime.worker.lease import Lease
+
+SLOWEST_BEAT = 3.0
+LONGEST_PAUSE = 1.0
+"""Seconds after a heartbeat that failed; a short lease allows less."""
+log = logging.getLogger("hammerwork")
+
+
+def beat_interval(lease: float) -> float:
+    """Seconds between the heartbeats of a worker with this lease."""
+    return min(lease / 6, SLOWEST_BEAT)
+
+
+def timeouts_of_heartbeat(lease: float) -> Timeouts:
+    """How long a heartbeat may take, so that there is time for another one before the lease is over."""
+    return Timeouts(
+        connect=max(1.0, lease / 3),
+        lock=max(1.0, lease / 6),
+        statement=max(1.0, lease / 4),
+        network=max(1.0, lease / 3),
+    )
+
+
+class Heart(threading.Thread):
+    """The thread that keeps a worker's row alive. It does nothing else, so that nothing else can stop it.
+
+    Args:
+        connections: of its own.
+        worker: who beats.
+        lease: renewed with every beat.
+        clock: set with every beat.
+        pulse: what to say of the worker.
+        on_request: called with ``stop`` or ``restart`` when somebody asks for it.
+        on_renewed: called after each beat.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        worker: Registration,
+        lease: Lease,
+        clock: ServerClock,
+        *,
+        pulse: Callable[[], Pulse],
+        on_request: Callable[[str], None],
+        on_renewed: Callable[[], None],
+    ) -> None:
+        super().__init__(name="hammerwork-heart", daemon=True)
+        self.connections, self.worker, self.lease, self.clock = connections, worker, lease, clock
+        self.pulse, self.on_request, self.on_renewed = pulse, on_request, on_renewed
+        self.interval = beat_interval(worker.lease)
+        self.stopped = threading.Event()  # set by the worker when it ends
+        self._told: str | None = None
+        self._trouble = Trouble(connections.outages)
+
+    def run(self) -> None:
+        """Beats until it is stopped, whatever happens."""
+        while not self.stopped.is_set():
+            began = time.monotonic()
+            try:
+                self._beat(began)
+            except Exception as error:  # noqa: BLE001  a heart that stops takes the worker along
+                if self.connections.given_up.is_set():
+                    return
+                self._failed(error)
+                self.stopped.wait(random.uniform(0.1, 1) * min(self.interval, LONGEST_PAUSE))  # noqa: S311  jitter
+            else:
+                self.stopped.wait(began + self.interval - time.monotonic())
+
+    def _failed(self, error: Exception) -> None:
+        if isinstance(error, HammerworkError):
+            self._trouble.failed(f"The heartbeat failed: {error.message}")
+        else:
+            log.exception("The heartbeat failed.")
+
+    def _beat(self, sent: float) -> None:
+        # One try: the next one comes soon enough, with a pulse of its own.
+        answer = self.connections.run(self._say, patience=0)
+        self.lease.renew(sent, time.monotonic(), was_lost=answer.was_lost)
+        self._trouble.over()
+        self.clock.set(answer.now)
+        if answer.was_lost:
+            log.warning("Other workers took this worker for lost, and its jobs from it. It is back.")
+        self.on_renewed()
+        if answer.request and answer.request != self._told:
+            self._told = answer.request
+            self.on_request(answer.request)
+
+    def _say(self, database: Database) -> registry.Answer:
+        try:
+            return registry.beat(database, self.worker.id, self.pulse())
+        except NotFoundError:
+            # Somebody removed the row, or the tables.
+            registry.register(database, self.worker)
+            return registry.beat(database, self.worker.id, self.pulse())._replace(was_lost=True)

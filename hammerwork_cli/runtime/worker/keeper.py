@@ -1,0 +1,134 @@
+"""A worker's duties towards all: it rescues the jobs of lost workers, takes spawn requests, releases what waits."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from hammerwork_cli.database import Database, Timeouts
+from hammerwork_cli.errors import HammerworkError, RetryableError
+from hammerwork_cli.queries.spawn.doctor import Doctor
+from hammerwork_cli.queries.worker import registry
+from hammerwork_cli.queries.worker.registry import Registration
+from hammerwork_cli.render.formats.text import plural
+from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.outages import Trouble
+from hammerwork_cli.runtime.worker.heartbeat import beat_interval
+from hammerwork_cli.runtime.worker.lease import Lease, Observer
+
+PATIENCE_OF_KEEPER = Timeouts(lock=2.0)
+"""A transaction that hangs holds up what it has locked, and nothing else."""
+IDLE_SWEEP = 0.25
+"""Seconds after which a sweep pauses that finds nothing. One that finds something goes on until the next heartbeat."""
+log = logging.getLogger("hammerwork")
+
+
+class Keeper(threading.Thread):
+    """The thread that looks after the queues. It may wait for locks and read for long; the heartbeat does not notice.
+
+    Args:
+        connections: of its own.
+        worker: whose thread it is.
+        lease: of this worker.
+        clock: the server's.
+        take_requests: takes requests to spawn that wait for somebody.
+        wake: called when there may be new jobs.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        worker: Registration,
+        lease: Lease,
+        clock: ServerClock,
+        *,
+        take_requests: Callable[[Database], None],
+        wake: Callable[[], None],
+    ) -> None:
+        super().__init__(name="hammerwork-keeper", daemon=True)
+        self.connections, self.worker, self.clock = connections, worker, clock
+        self._take_requests, self.wake = take_requests, wake
+        self.interval = beat_interval(worker.lease)
+        self.stopped = threading.Event()  # set by the worker when it ends
+        self.undecided: frozenset[str] | None = None
+        """Workers that may be lost and that it has not seen beat; nothing before its first look. It alone writes it."""
+        self._observer = Observer(worker.id, lease)
+        self._sweep_after: str | None = None
+        self._next_sweep = 0.0
+        self._mended = 0  # by the present sweep
+        self._trouble = Trouble(connections.outages)
+
+    def run(self) -> None:
+        """Does its duties until it is stopped, whatever happens."""
+        # The sweep comes first: a worker that drains its queues waits for the first look at lost workers.
+        duties = {
+            "Sweeping the queues": self._sweep,
+            "Looking for lost workers": self._rescue,
+            "Taking requests to spawn": self._take_requests,
+        }
+        while not self.stopped.is_set():
+            began = time.monotonic()
+            done = [self._do(name, duty) for name, duty in duties.items()]
+            if trouble := next(filter(None, done), None):
+                self._trouble.failed(trouble)
+            elif None not in done:
+                self._trouble.over()
+            self.stopped.wait(began + self.interval - time.monotonic())
+
+    def _do(self, name: str, duty: Callable[[Database], None]) -> str | None:
+        """What is to be said of its failure: an empty text where it was done, nothing where it waits."""
+        if self.connections.given_up.is_set() or self.stopped.is_set():
+            return None
+        try:
+            # One try: the next round comes soon, and other duties wait.
+            self.connections.run(duty, patience=0)
+        except RetryableError as error:
+            log.debug("%s waits: %s", name, error.message)
+            return None
+        except HammerworkError as error:
+            return f"{name} failed and is tried again: {error.message}"
+        except Exception:
+            log.exception("%s failed and is tried again.", name)
+            return None
+        return ""
+
+    def _rescue(self, database: Database) -> None:
+        heartbeats = [*registry.heartbeats(database), *registry.holders(database)]
+        lost = self._observer.look(heartbeats, time.monotonic())
+        for heartbeat in lost:
+            try:
+                self._rescue_from(database, heartbeat)
+            except RetryableError as error:
+                log.debug("The jobs of worker %s wait: %s", heartbeat.name, error.message)
+        self.undecided = frozenset(self._observer.undecided)
+
+    def _rescue_from(self, database: Database, lost: registry.Heartbeat) -> None:
+        job_counts = registry.rescue(database, lost, self.clock.now())
+        if job_counts is None:
+            self._observer.forget(lost.id)
+        elif any(job_counts):
+            back, dead = job_counts
+            are = "is" if dead == 1 else "are"
+            log.warning("Worker %s is lost: %s may run again, %d %s dead.", lost.name, plural(back, "job"), dead, are)
+            self.wake()
+
+    def _sweep(self, database: Database) -> None:
+        """Releases, page by page, jobs that other programs left waiting although what they wait for has ended."""
+        began = time.monotonic()
+        if began < self._next_sweep:
+            return
+        doctor = Doctor(database, now=self.clock.now())
+        while not self.stopped.is_set():
+            self._sweep_after, mended = doctor.mend_waiting_page(self._sweep_after)
+            if mended:
+                self._mended += mended
+                jobs = plural(mended, "job")
+                log.info("The worker released, or failed, %s waiting for jobs that had ended.", jobs)
+                self.wake()
+            if self._sweep_after is None:
+                self._next_sweep = time.monotonic() + (0 if self._mended else self.worker.lease / 2)
+                self._mended = 0
+                return
+            if time.monotonic() - began > (self.interval if mended else IDLE_SWEEP):
+                return

@@ -1,0 +1,64 @@
+"""What wakes an idle worker: notifications of new jobs, where the database has them."""
+
+import logging
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import HammerworkError
+from hammerwork_cli.queries.job.notifications import CHANNEL
+from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.outages import Trouble
+
+LISTEN_SECONDS = 0.2
+"""Between looks whether it is to stop."""
+LONGEST_PAUSE = 5.0
+log = logging.getLogger("hammerwork")
+
+
+class Listener(threading.Thread):
+    """The thread that hears of new jobs in some queues. Without it a worker looks at every poll interval.
+
+    Args:
+        connections: of its own.
+        queues: names.
+        wake: called when there may be new jobs.
+    """
+
+    def __init__(self, connections: Connections, queues: tuple[str, ...], wake: Callable[[], None]) -> None:
+        super().__init__(name="hammerwork-listener", daemon=True)
+        self.connections, self.wake = connections, wake
+        self.stopped = threading.Event()  # set by the worker when it ends
+        self._queues = frozenset(queues)
+        self._listening: Database | None = None
+        self._hears = True
+        self._trouble = Trouble(connections.outages)
+
+    def run(self) -> None:
+        """Listens until it is stopped, or until it finds that nothing is to be heard."""
+        pause = 0.1
+        while self._hears and not self.stopped.is_set():
+            try:
+                self.connections.run(partial(self._listen, seconds=LISTEN_SECONDS), patience=0)
+                pause = 0.1
+                self._trouble.over()
+            except Exception as error:
+                if self.connections.given_up.is_set():
+                    return
+                if isinstance(error, HammerworkError):
+                    self._trouble.failed(f"Listening for new jobs failed: {error.message}")
+                else:
+                    log.exception("Listening for new jobs failed.")
+                self.stopped.wait(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _listen(self, database: Database, seconds: float) -> None:
+        if self._listening is not database:
+            self._hears = database.listen(CHANNEL)
+            self._listening = database
+            self.wake()  # for what came before anybody listened
+            if not self._hears:
+                log.warning("Nothing tells this worker of new jobs behind a pooler: it looks at every --poll-interval.")
+        elif not self._queues.isdisjoint(database.notices(seconds)):
+            self.wake()

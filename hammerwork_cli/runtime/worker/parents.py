@@ -1,0 +1,173 @@
+"""A job that spawns, in its run or again because of a request: where it stands, and its children before the end."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from hammerwork_cli.cached import cached
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import HammerworkError, LastingConflictError, UsageError
+from hammerwork_cli.models import Ancestry, NewJob, SpawnConfig
+from hammerwork_cli.queries.worker import ancestry
+from hammerwork_cli.queries.worker import spawn as spawn_queries
+from hammerwork_cli.queries.worker.ancestry import LimitError, Spawner
+from hammerwork_cli.queries.worker.claim import Claimed
+from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.spawn import SpawnError, SpawnLimitError
+from hammerwork_cli.runtime.api.stored_jobs import stored_job
+from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.outcomes.children import drain
+
+LONGEST_KEY = 255
+DELETED = "Deleted"
+"""Instead of the status of a child that somebody has deleted; it is not written again."""
+
+
+class Parent:
+    """A job that spawns.
+
+    Args:
+        connections: to write its children by, and to find out where it stands.
+        clock: the server's.
+        job: as its worker got it.
+        config: what it says about its children.
+        request: id of the request that it spawns again for.
+        keys: of its run.
+        over: whether its run counts no longer, so that nothing is tried again.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        clock: ServerClock,
+        job: Claimed,
+        config: SpawnConfig,
+        request: str | None,
+        keys: dict[str, tuple[str, int]],
+        over: Callable[[], bool],
+    ) -> None:
+        self._connections, self._clock, self._keys = connections, clock, keys
+        self._job, self._config, self._request, self._over = job, config, request, over
+
+    @cached
+    def place(self) -> Ancestry:
+        """Where the job stands in its tree."""
+        return ancestry.known(self._job) or self._connections.run(
+            lambda database: ancestry.of(database, self._job), over=self._over
+        )
+
+    @cached
+    def spawner(self) -> Spawner:
+        """The job with the limits of its tree."""
+        return Spawner.of(self._job, self.place, self._config, self._request)
+
+    @cached
+    def _as_job(self) -> Job:
+        return Job.of(self._job)
+
+    def check_depth(self) -> None:
+        """Refuses what would be spawned too deep.
+
+        Raises:
+            SpawnLimitError: it would.
+        """
+        with named_limits():
+            self.spawner.check_depth()
+
+    def spawn(self, job: Job, *, key: str) -> Job:
+        """Writes a child at once: ``context.spawn``.
+
+        Returns:
+            The child that was written, or that has the key since an earlier attempt, as it is stored.
+
+        Raises:
+            UsageError: the key is none.
+            LastingConflictError: another child has the key in this run.
+            SpawnLimitError: the child is one too many.
+            ConflictError, NotFoundError, RefusedValueError: it cannot be written; see :func:`spawning.spawn_now`.
+        """
+        _check_key(key)
+        try:
+            return self._spawn(job, key)
+        except SpawnError as error:
+            error.with_kept(self.kept(), early=True)
+            raise
+
+    def kept(self) -> int:
+        """How many children by key there are of this run, from earlier attempts too; 0 when nobody can say."""
+        try:
+            return self._connections.run(
+                lambda database: spawn_queries.keys(database, self._job, self._request), over=self._over
+            )
+        except HammerworkError:
+            return 0
+
+    def _spawn(self, job: Job, key: str) -> Job:
+        self.check_depth()
+        now = self._clock.now()
+        unlimited = replace(self._config, max_spawn_count=None, spawn_delay=None)
+        with drain(self._as_job, unlimited, [job], now) as children:
+            new = next(iter(children.batches()))[0]
+
+        tries: list[str] = []
+
+        def unit(database: Database) -> Job:
+            tries.append(key)
+            child, is_new = spawn_queries.spawn_now(database, self.spawner, key, new, now=now)
+            stored = None if is_new else stored_job(database, child) or replace(job, id=child, status=DELETED)
+            found = stored or replace(job, queue=new.queue)
+            # An earlier try may have written it without an answer.
+            found.created = is_new or (len(tries) > 1 and found.scheduled_at == new.scheduled_at)
+            return found
+
+        with named_limits(), self._under(key, new):
+            return self._connections.run(unit, over=self._over)
+
+    @contextmanager
+    def _under(self, key: str, child: NewJob) -> Iterator[None]:
+        """Holds a key for a child while it is written, and, if it is, until the end of the run."""
+        mine = (child.queue, _hash(child.payload))
+        first = self._keys.setdefault(key, mine)
+        if first != mine:
+            other = " and has another payload" if first[1] != mine[1] else ""
+            raise LastingConflictError(
+                f"The key {key!r:.100} names a child in the queue {first[0]!r:.100} that this run has spawned;"
+                f" this one is for the queue {child.queue!r:.100}{other}.",
+                hint="Give each child of a job a key of its own.",
+            )
+        try:
+            yield
+        except BaseException:
+            if first is mine:
+                del self._keys[key]
+            raise
+
+
+@contextmanager
+def named_limits() -> Iterator[None]:
+    """Tells handlers of limits in the error that they know."""
+    try:
+        yield
+    except LimitError as error:
+        raise SpawnLimitError(error.limit, error.value, error.attempted, error.root) from None
+
+
+def _hash(payload: str) -> int:
+    """The same for the same JSON value."""
+    try:
+        return hash(json.dumps(json.loads(payload), sort_keys=True))
+    except (ValueError, RecursionError):
+        return hash(payload)
+
+
+def _check_key(key: object) -> None:
+    if not isinstance(key, str) or not 0 < len(key) <= LONGEST_KEY:
+        raise UsageError(f"The key of a child is text of 1 to {LONGEST_KEY} characters, not {key!r:.60}.")
+    try:
+        key.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"The key of a child cannot be stored, since it is no Unicode text: {key!a:.60}.") from error
+    if "\0" in key:
+        raise UsageError("The key of a child cannot hold the character NUL.")
