@@ -2,15 +2,19 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench chaos liveness siege mutants lock docs completions reference clean
+.PHONY: demo test test-lowest check hooks bench chaos liveness siege mutants lock docs completions reference clean
 
 demo: $(VENV)/installed
 	$(BIN)/hammerwork demo
 
 # All tests wait more than they compute, so several processes share them. Other tests: make test ARGS="-k sqlite -x"
-test: ARGS ?= --numprocesses 3 --dist worksteal
+test test-lowest: ARGS ?= --numprocesses 3 --dist worksteal
 test: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/pytest $(ARGS)
+
+# The tests with the lowest versions that pyproject.toml allows: make test-lowest ARGS="tests/unit tests/commands"
+test-lowest: build/lowest/installed $(VENV)/test-tools
+	build/lowest/bin/pytest $(ARGS)
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -18,6 +22,11 @@ check: $(VENV)/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell
+
+# Lets git check each commit by .pre-commit-config.yaml.
+hooks: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pre-commit
+	$(BIN)/pre-commit install
 
 bench: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -39,12 +48,11 @@ siege: $(VENV)/installed $(VENV)/test-tools
 mutants: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/python -m mutants $(ARGS)
 
-# Pins the dependencies with their hashes, for those who install the same everywhere.
-lock:
-	python3 -m venv build/lock
-	build/lock/bin/pip install -q pip-tools
-	build/lock/bin/pip-compile -q --upgrade --generate-hashes --extra web --strip-extras --no-annotate --no-header \
-		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.lock pyproject.toml
+# Pins the dependencies with their hashes, for every platform: for users, and for developers (make LOCKED=1 in a fresh clone).
+PIN := build/tools/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header pyproject.toml
+lock: build/tools/bin/uv
+	$(PIN) --extra web --output-file requirements.lock
+	$(PIN) --extra web --group dev --group docs --output-file requirements-dev.lock
 
 # Makes a site of docs/ in build/docs; a warning, a link or an anchor that leads nowhere is an error.
 docs: $(VENV)/docs-tools
@@ -64,6 +72,16 @@ clean:
 
 $(VENV)/installed: pyproject.toml tests/setup.sh
 	tests/setup.sh venv $(VENV)
+	@touch $@
+
+build/tools/bin/uv: | $(VENV)/installed
+	$(BIN)/python -m venv build/tools
+	build/tools/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+build/lowest/installed: pyproject.toml build/tools/bin/uv
+	$(BIN)/python -m venv --clear build/lowest
+	build/tools/bin/uv pip install --quiet --python build/lowest/bin/python --resolution lowest-direct \
+		--editable '.[web]' --group dev
 	@touch $@
 
 $(VENV)/docs-tools: pyproject.toml | $(VENV)/installed

@@ -66,7 +66,12 @@ make_venv() {
     fi
     "$python" -m venv "$1"
     "$1/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-    "$1/bin/python" -m pip install --quiet --editable . --group dev
+    if [ -n "${LOCKED:-}" ]; then
+        "$1/bin/python" -m pip install --quiet --require-hashes --requirement requirements-dev.lock
+        "$1/bin/python" -m pip install --quiet --no-deps --editable .
+    else
+        "$1/bin/python" -m pip install --quiet --editable . --group dev
+    fi
 }
 
 wanted_packages() {

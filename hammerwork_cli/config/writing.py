@@ -145,11 +145,14 @@ def _values(text: str) -> dict[str, Any] | None:
 
 
 def _set(document: "TOMLDocument", name: str, value: str | int) -> None:
+    import tomlkit
     from tomlkit.items import Comment
 
+    if isinstance(document.get(name), dict):
+        raise ValueError("a table is not replaced, with the comments in it")
     example = re.compile(rf"#\s*{name}\s*=")
     for _, item in () if name in document else document.body:
         if isinstance(item, Comment) and example.match(item.trivia.comment):
             item.trivia.trail = (item.trivia.trail or "\n") + f"{name} = {toml(value)}\n"
             return
-    document[name] = value
+    document[name] = tomlkit.value(toml(value))
