@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from hammerwork_cli.app import app
-from hammerwork_cli.commands.verb import shared_options
+from hammerwork_cli.cli.verb import shared_options
 from hammerwork_cli.config import KEYS
 from hammerwork_cli.render.schemas import SCHEMAS
 from hammerwork_cli.web.application import ENDPOINTS, EVENTS, HEALTH, METRICS

@@ -11,8 +11,8 @@ from typer.main import get_command
 
 from docs.generate import FOLDER, pages, verbs
 from hammerwork_cli.app import app
-from hammerwork_cli.commands.verb import shared_options
-from hammerwork_cli.context import Context
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.verb import shared_options
 from tests.pages import Page, documentation
 
 
