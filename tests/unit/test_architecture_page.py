@@ -1,0 +1,50 @@
+"""The pages that explain the code name what is there."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.pages import ROOT, Page
+
+PACKAGE = ROOT / "hammerwork_cli"
+ARCHITECTURE = Page(ROOT / "docs" / "explain" / "architecture.md")
+BELOW = (ROOT, PACKAGE, PACKAGE / "runtime", ROOT / "chaos", ROOT / "mutants", PACKAGE / "web" / "static")
+"""Where a path may begin."""
+PATH = re.compile(r"[\w.*-]*/[\w./*-]*|[\w*-]+\.(?:py|sql|toml|js)")
+AVOIDED = {"utils.py", "helpers.py", "common.py"}
+EXPLAINING = [
+    ARCHITECTURE,
+    *(Page(ROOT / "docs" / "develop" / f"{name}.md") for name in ("code", "add", "chaos", "mutants")),
+]
+
+
+@pytest.mark.parametrize("page", EXPLAINING, ids=[page.name for page in EXPLAINING])
+def test_every_path_that_a_page_names_is_there(page: Page) -> None:
+    named = [code for code in page.code if PATH.fullmatch(code) and code not in AVOIDED]
+    assert [path for path in named if not any([*folder.glob(path.rstrip("/"))] for folder in BELOW)] == []
+
+
+def test_every_room_that_a_sequence_goes_through_is_there() -> None:
+    rooms = {
+        room for block in ARCHITECTURE.blocks for room in re.findall(r"participant \w+ as (\w+/[\w/]+)", block.text)
+    }
+    assert rooms
+    assert [room for room in rooms if not (PACKAGE / room).exists() and not (PACKAGE / f"{room}.py").exists()] == []
+
+
+def test_every_arrow_of_the_picture_is_an_import() -> None:
+    picture = next(block.text for block in ARCHITECTURE.blocks if block.text.startswith("flowchart"))
+    rooms = dict(re.findall(r"(\w+)\[\(?\"<b>([\w/]+)</b>", picture))
+    for start, end in re.findall(r"(\w+) --> (\w+)", picture):
+        target = f"hammerwork_cli.{rooms[end].replace('/', '.')}"
+        assert target in {found[: len(target)] for found in imports(PACKAGE / rooms[start])}, f"{start} --> {end}"
+
+
+@cache
+def imports(folder: Path) -> set[str]:
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    return {f"{node.module}.{name.name}" for node in nodes if isinstance(node, ast.ImportFrom) for name in node.names}
