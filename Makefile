@@ -16,12 +16,14 @@ test: $(VENV)/installed $(VENV)/test-tools
 test-lowest: build/lowest/installed $(VENV)/test-tools
 	build/lowest/bin/pytest $(ARGS)
 
-check: $(VENV)/installed
+check: $(VENV)/installed $(VENV)/web-tools
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell
+	npm --prefix tests/web run --silent types
+	npm --prefix tests/web run --silent lint
 
 # Lets git check each commit by .pre-commit-config.yaml.
 hooks: $(VENV)/installed
@@ -87,6 +89,9 @@ build/lowest/installed: pyproject.toml build/tools/bin/uv
 $(VENV)/docs-tools: pyproject.toml | $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
 	@touch $@
+
+$(VENV)/web-tools: tests/web/package-lock.json tests/setup.sh | $(VENV)/installed
+	tests/setup.sh web $@
 
 $(VENV)/test-tools: tests/mermaid/package-lock.json tests/web/package-lock.json tests/setup.sh | $(VENV)/installed
 	tests/setup.sh tests $@

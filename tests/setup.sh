@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prepares what `make` needs beyond git and make. Usage: tests/setup.sh venv DIR | tests STAMP
+# Prepares what `make` needs beyond git and make. Usage: tests/setup.sh venv DIR | tests STAMP | web STAMP
 # Missing Debian packages are installed where that is allowed (root, or sudo without a password);
 # elsewhere this says what to type.
 set -eu
@@ -116,11 +116,25 @@ prepare_tests() {
         complete=no
         say "The Mermaid parser is not installed: its tests are skipped (and fail when CI=true)."
     fi
-    if ! install_node_tools web; then
+    if install_node_tools web; then
+        touch "$(dirname "$1")/web-tools"
+    else
         complete=no
-        say "TypeScript is not installed: the tests of the client's types are skipped (and fail when CI=true)."
+        say "TypeScript and ESLint are not installed: the tests of the JavaScript are skipped (and fail when CI=true)."
     fi
     [ "$complete" = no ] || touch "$1"
+}
+
+# Installs the tools that check the JavaScript, for `make check`.
+prepare_web() {
+    if has npm || install_packages nodejs npm; then
+        install_node_tools web
+        touch "$1"
+    else
+        say "TypeScript and ESLint need Node. Type this, then the same make command again:"
+        say "    sudo apt-get update && sudo apt-get install --no-install-recommends nodejs npm"
+        exit 1
+    fi
 }
 
 # What package-lock.json in a folder of tests/ lists.
@@ -131,5 +145,6 @@ install_node_tools() {
 case ${1:-} in
     venv) make_venv "$2" ;;
     tests) prepare_tests "$2" ;;
-    *) say "Usage: $0 venv DIR | tests STAMP"; exit 2 ;;
+    web) prepare_web "$2" ;;
+    *) say "Usage: $0 venv DIR | tests STAMP | web STAMP"; exit 2 ;;
 esac

@@ -1,4 +1,4 @@
-/** An id in full, `550e8400-e29b-41d4-a716-446655440000`; where a job is asked for, a unique beginning of it serves. */
+/** A full ID, `550e8400-e29b-41d4-a716-446655440000`. Parameters that name a job also accept a unique prefix. */
 export type JobId = string;
 /** RFC 3339 in UTC. */
 export type Instant = string;
@@ -11,11 +11,11 @@ export type Status =
   | "TimedOut"
   | "Retrying"
   | "Archived"
-  /** A word that the row holds and nobody knows. */
+  /** A status that this version does not know. */
   | (string & {});
 export type Priority = "background" | "low" | "normal" | "high" | "critical";
 
-/** What a payload carries as `_spawn_config`, as it is stored. */
+/** The `_spawn_config` of a payload, as stored. */
 export interface SpawnConfig {
   max_spawn_count?: number | null;
   inherit_priority?: boolean;
@@ -37,7 +37,7 @@ export interface ChildCounts {
   pending: number;
 }
 
-/** A job as trees and lists show it. */
+/** A job in trees and lists. */
 export interface JobNode {
   id: JobId;
   queue: string;
@@ -51,7 +51,7 @@ export interface JobNode {
   started_at: Instant | null;
   completed_at: Instant | null;
   failed_at: Instant | null;
-  /** Its first 500 characters. */
+  /** The first 500 characters. */
   error: string | null;
   workflow_id: string | null;
   workflow_name: string | null;
@@ -59,13 +59,15 @@ export interface JobNode {
 }
 
 export interface TreeNode extends JobNode {
-  /** Levels below its root. */
+  /** Levels below the root. */
   depth: number;
-  /** How many children it has, shown or not. */
+  /** The number of children, included in the answer or not. */
   children: number;
+  /** Only from `getChildren` with a depth of 1. */
+  child_counts?: ChildCounts;
 }
 
-/** `format=json`: nodes parents first. */
+/** The answer to `format=json`. Parents come before their children. */
 export interface SpawnTree {
   schema_version: 1;
   roots: JobId[];
@@ -75,6 +77,14 @@ export interface SpawnTree {
   edges: { from: JobId; to: JobId; type: "spawn" | "dependency" }[];
 }
 
+/** A job as `getJobs` lists it. */
+export interface ListedJob extends JobNode {
+  attempts: number;
+  max_attempts: number;
+  dependency_status: string | null;
+  scheduled_at: Instant | null;
+}
+
 export interface Relative {
   id: JobId;
   queue: string | null;
@@ -82,18 +92,64 @@ export interface Relative {
   error: string | null;
 }
 
-/** Everything that is known of one job. */
-export interface Job extends JobNode {
-  attempts: number;
-  max_attempts: number;
-  dependency_status: string | null;
-  scheduled_at: Instant | null;
+/** All facts about one job. */
+export interface Job extends ListedJob, JobFacts {
   in_archive: boolean;
   payload: unknown;
   result: unknown;
+  /** A parent that does not exist has `null` for its queue and status. */
   parents: Relative[];
+  /** The reason why the job waits or can never run. */
+  hold: string | null;
   children: ChildCounts & { first: Relative[] };
-  [fact: string]: unknown;
+  /** Spawns that workers recorded, the oldest first. */
+  spawns: RecordedSpawn[];
+  /** Requests to spawn again, the newest first. */
+  spawn_requests: SpawnRequest[];
+}
+
+/** Columns that an older database may lack. */
+export interface JobFacts {
+  timeout_seconds?: number | null;
+  timed_out_at?: Instant | null;
+  cron_schedule?: string | null;
+  timezone?: string | null;
+  recurring?: boolean;
+  next_run_at?: Instant | null;
+  batch_id?: string | null;
+  result_stored_at?: Instant | null;
+  result_expires_at?: Instant | null;
+  trace_id?: string | null;
+  correlation_id?: string | null;
+  parent_span_id?: string | null;
+  span_context?: string | null;
+  archival_reason?: string | null;
+  archived_by?: string | null;
+  is_encrypted?: boolean;
+  encryption_key_id?: string | null;
+  encryption_algorithm?: string | null;
+  encrypted_bytes?: number | null;
+  payload_hash?: string | null;
+  retention_policy?: string | null;
+  retention_delete_at?: Instant | null;
+  encrypted_at?: Instant | null;
+}
+
+/** A spawn as a worker recorded it. */
+export interface RecordedSpawn {
+  id: string;
+  operation_id: string | null;
+  handler: string | null;
+  /** `repeated`: the job spawned once more. */
+  outcome: "spawned" | "failed" | "repeated" | "unknown" | null;
+  children: number;
+  error: string | null;
+  /** The error of `on_spawn_complete`. */
+  hook_error: string | null;
+  worker_id: string | null;
+  request_id: string | null;
+  started_at: Instant | null;
+  ended_at: Instant | null;
 }
 
 export interface SpawnOperation {
@@ -102,13 +158,15 @@ export interface SpawnOperation {
   status: Status;
   priority: Priority;
   children: ChildCounts;
-  /** 0 to 1, among the children that ended. */
+  /** 0 to 1, among the finished children. */
   success_rate: number | null;
   spawned_at: Instant | null;
   finished_at: Instant | null;
   wall_time_seconds: number | null;
   operation_id: string | null;
   handler: string | null;
+  /** The last spawn, when a worker recorded it. */
+  recorded: RecordedSpawn | null;
   spawn_config: SpawnConfig | null;
   workflow_id: string | null;
   workflow_name: string | null;
@@ -119,7 +177,7 @@ export interface SpawnOperation {
 export interface SpawnFigures {
   operations: number;
   children: number;
-  /** Children an operation. */
+  /** Children per operation. */
   average: number | null;
   largest: number;
   completed: number;
@@ -150,19 +208,21 @@ export interface Queue {
   waiting: number;
   oldest_pending_at: Instant | null;
   oldest_pending_seconds: number | null;
+  /** Live workers that serve the queue; `null` when no worker registers. */
+  workers: number | null;
   paused_at: Instant | null;
   paused_by: string | null;
   paused_reason: string | null;
 }
 
 /**
- * What the stream tells.
+ * An event of the stream.
  *
- * - `ready`: it stands; what was asked for before may be old.
- * - `jobs`: jobs that are new or changed.
- * - `queues`: a queue was paused or resumed.
- * - `reset`: more changed than is told; ask anew.
- * - `database`: the server lost its database, or has it back.
+ * - `ready`: the stream is connected; answers from before may be out of date.
+ * - `jobs`: new or changed jobs.
+ * - `queues`: someone paused or resumed a queue.
+ * - `reset`: the stream left changes out; read again.
+ * - `database`: the server lost or regained its database.
  */
 export type SpawnEvent = { id: string | null } & (
   | { type: "ready" | "database"; data: { reachable: boolean } }
@@ -178,10 +238,10 @@ export interface SpawnErrorFacts {
 
 export interface PauseChange {
   queue: string;
-  /** Afterwards. */
+  /** After the change. */
   paused: boolean;
   changed: boolean;
-  /** Where it has none, its name may be mistyped. */
+  /** A queue without jobs may be a typing error. */
   has_jobs: boolean;
   reason: string | null;
   [fact: string]: unknown;
@@ -195,54 +255,85 @@ export interface NewJob {
   max_attempts?: number;
   timeout_seconds?: number | null;
   depends_on?: JobId[];
-  /** A second request with the same id changes nothing. */
+  /** A repeated request with the same ID changes nothing. */
   id?: JobId;
   trace_id?: string | null;
   correlation_id?: string | null;
-  /** The job spawns; what is left out has its default. */
+  /** Makes the job spawn; missing fields take their defaults. */
   spawn_config?: SpawnConfig;
 }
 
+/** A request to spawn again. */
 export interface SpawnRequest {
   id: string;
   job_id: JobId;
+  queue: string;
   handler: string | null;
-  state: string;
-  [fact: string]: unknown;
+  spawn_config: SpawnConfig | null;
+  state: "pending" | "running" | "done" | "failed" | "unknown" | null;
+  requested_at: Instant | null;
+  requested_by: string | null;
+  worker_id: string | null;
+  ended_at: Instant | null;
+  children: number | null;
+  error: string | null;
 }
 
 export interface Worker {
   id: string;
   name: string;
-  state: "running" | "stopping" | "stopped" | "silent" | "lost";
+  state: "running" | "stopping" | "stopped" | "silent" | "lost" | "unknown" | null;
   host: string;
   pid: number;
+  version: string;
   queues: string[];
+  /** Spawn handlers. */
   handlers: string[];
+  /** The maximum number of jobs at once. */
   concurrency: number;
   running: number;
+  /** Attempts that completed since the start. */
   completed: number;
+  /** Attempts that failed since the start. */
   failed: number;
   jobs_per_minute: number | null;
-  /** Since its last heartbeat. */
+  /** Only on Linux. */
+  memory_bytes: number | null;
+  /** Time without a heartbeat after which others take over. */
+  lease_seconds: number;
+  /** Time since the last heartbeat. */
   silent_seconds: number;
-  [fact: string]: unknown;
+  started_at: Instant | null;
+  heartbeat_at: Instant | null;
+  ended_at: Instant | null;
+  /** Time from the start to the last heartbeat. */
+  up_seconds: number | null;
+  request: "stop" | "restart" | "unknown" | null;
+  requested_by: string | null;
 }
 
-/** What the server, or the way to it, had against a request. */
+/** The version and settings of a server. */
+export interface About {
+  version: string;
+  database: string;
+  read_only: boolean;
+  redacted: boolean;
+}
+
+/** A request that the server refused or that did not reach it. */
 export class SpawnError extends Error {
   constructor(message: string, facts?: SpawnErrorFacts);
   name: "SpawnError";
-  /** The HTTP status; 0 when no answer came. */
+  /** The HTTP status; 0 without an answer. */
   status: number;
   title: string;
-  /** What happened, in a sentence. */
+  /** The failure, in a sentence. */
   detail: string;
-  /** What to do next. */
+  /** The next step. */
   hint: string | null;
-  /** A stable word: `not_found`, `ambiguous_id`, ... */
+  /** A stable code: `not_found`, `ambiguous_id`, ... */
   code: string | null;
-  /** The whole `application/problem+json`. */
+  /** The complete `application/problem+json`. */
   problem: Record<string, unknown>;
 }
 
@@ -250,110 +341,108 @@ export interface Cancellable {
   signal?: AbortSignal;
 }
 
-/** A list that may go on: `cursor` asks for the next page, `null` when there is none. */
+/** One page of a list. Pass `cursor` to read the next page; it is `null` on the last one. */
 export type Page<Item> = Item[] & { cursor: string | null };
 
 export class SpawnManager {
-  /** @param baseUrl where the server is, `http://localhost:8080`; the page's own origin when empty. */
+  /** @param baseUrl the server's address, `http://localhost:8080`; empty for the origin of the page. */
   constructor(baseUrl?: string, options?: { token?: string | null; fetch?: typeof fetch });
   baseUrl: string;
   token: string | null;
 
-  /** The tree that a job belongs to. `mermaid` and `dot` come as text. */
+  /** The tree of a job. `mermaid` and `dot` return text. */
   getSpawnTree(jobId: JobId, format?: "json", maxDepth?: number, options?: TreeOptions): Promise<SpawnTree>;
   getSpawnTree(jobId: JobId, format: "mermaid" | "dot", maxDepth?: number, options?: TreeOptions): Promise<string>;
   getSpawnTree(jobId: JobId, format: "nested", maxDepth?: number, options?: TreeOptions): Promise<unknown>;
 
-  /** Figures of the operations of the last `hours`, of one queue or (`null`) of all. */
+  /** Statistics of the operations in the last `hours`, of one queue or (`null`) of all. */
   getSpawnStats(
     queue?: string | null,
     hours?: number,
     options?: { detailed?: boolean } & Cancellable,
   ): Promise<SpawnStats>;
 
-  /** Jobs that spawned, newest first. */
+  /** Operations, newest first. */
   getSpawnOperations(limit?: number, options?: ListOptions): Promise<Page<SpawnOperation>>;
 
-  /** One of them by its job's id or its operation id, with its first children, failures first. */
+  /** An operation by the ID of its parent or its operation ID, with its first children, failures first. */
   getSpawnOperation(id: string, options?: Cancellable): Promise<SpawnOperation & { jobs: TreeNode[] }>;
 
-  /** The jobs that depend on a job, failures first. */
+  /** The children of a job, failures first. */
   getChildren(
     jobId: JobId,
     options?: { depth?: number; limit?: number } & Omit<ListOptions, "since">,
   ): Promise<Page<TreeNode>>;
 
-  /** The jobs that depend on a job, counted by queue and status, failures first. */
+  /** The children of a job, counted by queue and status, failures first. */
   getChildGroups(jobId: JobId, options?: Cancellable): Promise<{ queue: string; status: Status; jobs: number }[]>;
 
-  /** Ancestors, the farthest first, `depth` levels upward (1 when not given). */
+  /** Ancestors, the farthest first, up to `depth` levels (default 1). */
   getParents(jobId: JobId, options?: { depth?: number } & Cancellable): Promise<(JobNode & { distance: number })[]>;
 
-  /** Asks a worker that has the handler to spawn for a finished job again. */
+  /** Asks a worker with the handler to spawn again for a finished job. */
   spawnAgain(jobId: JobId, handler?: string, config?: SpawnConfig): Promise<SpawnRequest>;
 
   getJob(jobId: JobId, options?: Cancellable): Promise<Job>;
   /** Jobs, newest first. */
-  getJobs(limit?: number, options?: ListOptions): Promise<Page<JobNode>>;
+  getJobs(limit?: number, options?: ListOptions): Promise<Page<ListedJob>>;
   enqueue(job: NewJob): Promise<{ id: JobId; created: boolean; status: Status; [fact: string]: unknown }>;
-  /** A failed job runs again; with `tree`, everything below it that failed. */
+  /** Retries a failed job; with `tree`, its failed descendants too. */
   retryJob(jobId: JobId, options?: ChangeOptions & { respawn?: boolean }): Promise<Outcome>;
-  /** A job that has not started fails instead; with `tree`, everything below it. */
+  /** Cancels a job that has not started; with `tree`, its descendants too. */
   cancelJob(jobId: JobId, options?: ChangeOptions & { reason?: string }): Promise<Outcome>;
 
   getQueues(options?: Cancellable): Promise<Queue[]>;
-  /** Its figures of the last hour. */
+  /** A queue with its statistics of the last hour. */
   getQueue(name: string, options?: Cancellable): Promise<Record<string, unknown>>;
   pauseQueue(name: string, reason?: string | null): Promise<PauseChange>;
   resumeQueue(name: string): Promise<PauseChange>;
   getWorkers(options?: Cancellable): Promise<Worker[]>;
-  /** How the server was started. */
-  getAbout(
-    options?: Cancellable,
-  ): Promise<{ version: string; database: string; read_only: boolean; redacted: boolean }>;
+  /** The version and settings of the server. */
+  getAbout(options?: Cancellable): Promise<About>;
 
   /**
-   * Calls `callback` with each change, until the function that is returned is called. A stream that breaks is made
-   * anew, after a pause that grows to half a minute.
+   * Calls `callback` with each change until you call the returned function. Reconnects when the stream breaks, after
+   * a pause that grows to 30 seconds.
    */
   subscribe(callback: (event: SpawnEvent) => void, options?: SubscribeOptions): () => void;
 }
 
 export interface ChangeOptions {
   tree?: boolean;
-  /** Also what is refused otherwise, as with the command's --force. */
+  /** Lifts the safety checks, as --force does on the command line. */
   force?: boolean;
-  /** Only says what would be done. */
+  /** Returns the plan without changing anything. */
   dryRun?: boolean;
 }
 
-/** What became of jobs that were to be changed. */
+/** The outcome of a change. */
 export interface Outcome {
   action: string;
   dry_run: boolean;
   changed: number;
-  /** Dependents that were changed along. */
+  /** Dependents that changed with them. */
   followed: number;
-  /** Jobs that were left, by reason. */
+  /** Unchanged jobs, by reason. */
   left: Record<string, number>;
-  /** `null` for one job by its id. */
+  /** `null` for a single job. */
   plan: { queue: string; status: Status; jobs: number; changes: boolean }[] | null;
 }
 
 export interface TreeOptions extends Cancellable {
-  /** The most jobs to read; failures come first when there are more. */
+  /** The maximum number of jobs; failures come first. */
   maxNodes?: number;
-  /** Whether `spawn_config` comes whole. */
+  /** Returns `spawn_config` in full. */
   includeConfig?: boolean;
-  /** Only the part below the job, not the whole tree that it belongs to. */
+  /** Returns the job and its descendants instead of its whole tree. */
   childrenOnly?: boolean;
 }
 
 export interface ListOptions extends Cancellable {
-  /** Of the page before. */
+  /** The cursor of the previous page. */
   cursor?: string | null;
   queue?: string | null;
-  /** One or several with commas: `Failed,Dead,TimedOut`. */
+  /** One or more, separated by commas: `Failed,Dead,TimedOut`. */
   status?: string | null;
   /** `90s`, `15m`, `2h`, `7d`. */
   since?: string | null;
@@ -364,6 +453,6 @@ export interface SubscribeOptions {
   queue?: string;
   /** Only changes of the tree below this job. */
   root?: JobId;
-  /** Hears "open" when the stream stands, and a SpawnError when it broke or could not be had. */
+  /** Receives "open" when the stream is connected, and a SpawnError when it breaks or cannot be opened. */
   onState?: (state: "open" | SpawnError) => void;
 }

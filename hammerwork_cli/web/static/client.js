@@ -1,26 +1,35 @@
 /**
- * A client of hammerwork's web API, for browsers and Node 18 or newer. It needs nothing else.
+ * A client for hammerwork's web API, for browsers and Node 18 or newer, without dependencies.
  *
  *     import { SpawnManager } from "http://localhost:8080/client.js";
  *
  *     const spawns = new SpawnManager("http://localhost:8080");
  *     const tree = await spawns.getSpawnTree("550e8400-e29b-41d4-a716-446655440000");
  *
- * Types are in client.d.ts. Answers are what the command line prints with --format json.
+ * The types are in client.d.ts. Answers have the form that the command line prints with --format json.
  */
 
-/** What the server, or the way to it, had against a request. */
+/** @typedef {import("./client.js").SpawnManager} Client */
+/** @typedef {import("./client.js").SpawnError} Failure */
+/** @typedef {Record<string, string | number | boolean | null | undefined>} Query */
+
+/**
+ * A request that the server refused or that did not reach it.
+ *
+ * @implements {Failure}
+ */
 export class SpawnError extends Error {
   /**
-   * @param {string} message what went wrong, for a person
-   * @param {{status?: number, problem?: object, cause?: unknown}} [facts]
+   * @param {string} message the failure, in a sentence for people
+   * @param {{status?: number, problem?: Record<string, any>, cause?: unknown}} [facts]
    */
   constructor(message, { status = 0, problem = {}, cause } = {}) {
     super(message, { cause });
+    /** @type {"SpawnError"} */
     this.name = "SpawnError";
-    /** The HTTP status; 0 when no answer came. */
+    /** The HTTP status; 0 without an answer. */
     this.status = status;
-    /** The whole `application/problem+json`. */
+    /** The complete `application/problem+json`. */
     this.problem = problem;
     this.title = problem.title ?? "";
     this.detail = problem.detail ?? message;
@@ -32,9 +41,10 @@ export class SpawnError extends Error {
 const RETRY_FIRST_MS = 1000;
 const RETRY_LONGEST_MS = 30000;
 
+/** @implements {Client} */
 export class SpawnManager {
   /**
-   * @param {string} [baseUrl] where the server is; "" for the page's own
+   * @param {string} [baseUrl] the server's address; "" for the origin of the page
    * @param {{token?: string | null, fetch?: typeof fetch}} [options]
    */
   constructor(baseUrl = "", { token = null, fetch: fetcher } = {}) {
@@ -45,6 +55,13 @@ export class SpawnManager {
 
   // Spawning.
 
+  /**
+   * @param {import("./client.js").JobId} jobId
+   * @param {"json" | "mermaid" | "dot" | "nested"} [format]
+   * @param {number} [maxDepth]
+   * @param {import("./client.js").TreeOptions} [options]
+   * @returns {Promise<any>}
+   */
   async getSpawnTree(jobId, format = "json", maxDepth = 10, options = {}) {
     const { maxNodes, includeConfig, childrenOnly, signal } = options;
     const limits = { max_depth: maxDepth, max_nodes: maxNodes };
@@ -52,76 +69,94 @@ export class SpawnManager {
     return this._get(`/api/jobs/${segment(jobId)}/spawn-tree`, query, signal);
   }
 
+  /** @type {Client["getSpawnStats"]} */
   async getSpawnStats(queue = null, hours = 24, { detailed, signal } = {}) {
     return this._get("/api/spawn/stats", { queue, hours, detailed }, signal);
   }
 
+  /** @type {Client["getSpawnOperations"]} */
   async getSpawnOperations(limit = 50, { cursor, queue, status, since, signal } = {}) {
     return this._get("/api/spawn/operations", { limit, cursor, queue, status, since }, signal);
   }
 
+  /** @type {Client["getSpawnOperation"]} */
   async getSpawnOperation(jobId, { signal } = {}) {
     return this._get(`/api/spawn/operations/${segment(jobId)}`, {}, signal);
   }
 
+  /** @type {Client["getChildren"]} */
   async getChildren(jobId, { queue, status, depth, limit, cursor, signal } = {}) {
     return this._get(`/api/jobs/${segment(jobId)}/children`, { queue, status, depth, limit, cursor }, signal);
   }
 
+  /** @type {Client["getChildGroups"]} */
   async getChildGroups(jobId, { signal } = {}) {
     return this._get(`/api/jobs/${segment(jobId)}/child-groups`, {}, signal);
   }
 
+  /** @type {Client["getParents"]} */
   async getParents(jobId, { depth, signal } = {}) {
     return this._get(`/api/jobs/${segment(jobId)}/parent`, { depth }, signal);
   }
 
+  /** @type {Client["spawnAgain"]} */
   async spawnAgain(jobId, handler, config) {
     return this._post(`/api/jobs/${segment(jobId)}/spawn`, { handler, config });
   }
 
   // Jobs, queues and workers.
 
+  /** @type {Client["getJob"]} */
   async getJob(jobId, { signal } = {}) {
     return this._get(`/api/jobs/${segment(jobId)}`, {}, signal);
   }
 
+  /** @type {Client["getJobs"]} */
   async getJobs(limit = 50, { cursor, queue, status, since, signal } = {}) {
     return this._get("/api/jobs", { limit, cursor, queue, status, since }, signal);
   }
 
+  /** @type {Client["enqueue"]} */
   async enqueue(job) {
     return this._post("/api/jobs", job);
   }
 
+  /** @type {Client["retryJob"]} */
   async retryJob(jobId, { tree, force, respawn, dryRun } = {}) {
     return this._post(`/api/jobs/${segment(jobId)}/retry`, { tree, force, respawn, dry_run: dryRun });
   }
 
+  /** @type {Client["cancelJob"]} */
   async cancelJob(jobId, { tree, force, reason, dryRun } = {}) {
     return this._post(`/api/jobs/${segment(jobId)}/cancel`, { tree, force, reason, dry_run: dryRun });
   }
 
+  /** @type {Client["getQueues"]} */
   async getQueues({ signal } = {}) {
     return this._get("/api/queues", {}, signal);
   }
 
+  /** @type {Client["getQueue"]} */
   async getQueue(name, { signal } = {}) {
     return this._get(`/api/queues/${segment(name)}`, {}, signal);
   }
 
+  /** @type {Client["pauseQueue"]} */
   async pauseQueue(name, reason = null) {
     return this._post(`/api/queues/${segment(name)}/pause`, reason === null ? undefined : { reason });
   }
 
+  /** @type {Client["resumeQueue"]} */
   async resumeQueue(name) {
     return this._post(`/api/queues/${segment(name)}/resume`);
   }
 
+  /** @type {Client["getWorkers"]} */
   async getWorkers({ signal } = {}) {
     return this._get("/api/workers", {}, signal);
   }
 
+  /** @type {Client["getAbout"]} */
   async getAbout({ signal } = {}) {
     return this._get("/api/about", {}, signal);
   }
@@ -129,9 +164,11 @@ export class SpawnManager {
   // Changes.
 
   /**
-   * Calls `callback` with each change until the returned function is called. Connects again by itself.
+   * Calls `callback` with each change until you call the returned function. Reconnects automatically.
    *
-   * `onState` hears "open" when the stream stands and a SpawnError when it broke or could not be had.
+   * `onState` receives "open" when the stream is connected, and a SpawnError when it breaks or cannot be opened.
+   *
+   * @type {Client["subscribe"]}
    */
   subscribe(callback, { queue, root, onState = () => {} } = {}) {
     const stopping = new AbortController();
@@ -139,8 +176,15 @@ export class SpawnManager {
     return () => stopping.abort();
   }
 
+  /**
+   * @param {(event: any) => void} callback
+   * @param {NonNullable<import("./client.js").SubscribeOptions["onState"]>} onState
+   * @param {Query} query
+   * @param {AbortSignal} signal
+   */
   async _follow(callback, onState, query, signal) {
     let pause = RETRY_FIRST_MS;
+    /** @type {string | null} */
     let last = null;
     while (!signal.aborted) {
       try {
@@ -154,12 +198,13 @@ export class SpawnManager {
             callback({ type: event.type, id: event.id, data: parsed(event.data) });
           }
         }
-        throw new SpawnError("The stream of events ended.");
+        throw new SpawnError("The event stream ended.");
       } catch (error) {
         if (signal.aborted) return;
-        onState(error instanceof SpawnError ? error : unreachable(error));
-        // Nothing that is wrong with the request goes away by asking again; a lost server comes back.
-        if (error.status >= 400 && error.status < 500 && error.status !== 429) return;
+        const failure = asError(error);
+        onState(failure);
+        // Repeating a refused request does not help; a lost server comes back.
+        if (failure.status >= 400 && failure.status < 500 && failure.status !== 429) return;
       }
       await sleep(pause, signal);
       pause = Math.min(pause * 2, RETRY_LONGEST_MS);
@@ -168,26 +213,42 @@ export class SpawnManager {
 
   // Requests.
 
+  /**
+   * @param {string} path
+   * @param {Query} query
+   * @param {AbortSignal} [signal]
+   */
   async _get(path, query, signal) {
     return content(await this._send(path, query, { signal }));
   }
 
+  /**
+   * @param {string} path
+   * @param {object} [body]
+   */
   async _post(path, body) {
     const given = body === undefined ? {} : { body: JSON.stringify(body) };
+    /** @type {Record<string, string>} */
     const headers = body === undefined ? {} : { "Content-Type": "application/json" };
-    // Without a token the server asks changes for its own origin. Browsers send theirs, whatever stands here.
+    // Without a token the server accepts changes from its own origin only. Browsers overwrite this header.
     if (URL.canParse(this.baseUrl)) headers.Origin = new URL(this.baseUrl).origin;
     return content(await this._send(path, {}, { method: "POST", headers, ...given }));
   }
 
+  /**
+   * @param {string} path
+   * @param {Query} query
+   * @param {RequestInit} init
+   */
   async _send(path, query, init) {
+    /** @type {Record<string, any>} */
     const headers = { Accept: "application/json, text/*;q=0.9", ...init.headers };
     if (this.token) headers.Authorization = `Bearer ${this.token}`;
     let response;
     try {
       response = await this._fetch(`${this.baseUrl}${path}${search(query)}`, { ...init, headers });
     } catch (error) {
-      if (error.name === "AbortError") throw error;
+      if (error instanceof Error && error.name === "AbortError") throw error;
       throw unreachable(error);
     }
     if (!response.ok) throw await refusal(response);
@@ -195,33 +256,44 @@ export class SpawnManager {
   }
 }
 
+/** @param {string} text */
 const segment = (text) => encodeURIComponent(text);
 
+/** @param {Query} query */
 function search(query) {
   const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null);
   return given.length ? `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}` : "";
 }
 
+/** @param {Response} response */
 const isJson = (response) => /^application\/([\w.-]+\+)?json\b/.test(response.headers.get("Content-Type") ?? "");
 
+/** @param {Response} response */
 async function content(response) {
   if (response.status === 204) return null;
   if (!isJson(response)) return response.text();
   const answer = await response.json();
-  // A list stays a list for whoever prints or copies it.
+  // Not enumerable: a list still prints and copies as a plain list.
   if (Array.isArray(answer)) Object.defineProperty(answer, "cursor", { value: response.headers.get("Next-Cursor") });
   return answer;
 }
 
+/** @param {Response} response */
 async function refusal(response) {
+  /** @type {Record<string, any>} */
   let problem = {};
   if (isJson(response)) problem = (await response.json().catch(() => null)) ?? {};
   const message = problem.detail ?? problem.title ?? `The server answered ${response.status}.`;
   return new SpawnError(message, { status: response.status, problem });
 }
 
+/** @param {unknown} cause */
 const unreachable = (cause) => new SpawnError("The server cannot be reached.", { cause });
 
+/** @param {unknown} error */
+const asError = (error) => (error instanceof SpawnError ? error : unreachable(error));
+
+/** @param {string} data */
 function parsed(data) {
   try {
     return JSON.parse(data);
@@ -230,16 +302,30 @@ function parsed(data) {
   }
 }
 
+/**
+ * @param {number} milliseconds
+ * @param {AbortSignal} signal
+ * @returns {Promise<void>}
+ */
 function sleep(milliseconds, signal) {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+    const stop = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    signal.addEventListener("abort", stop, { once: true });
   });
 }
 
-/** The events of a stream, as the HTML standard says to read them. Comments come as events without data. */
+/**
+ * The events of a stream, parsed by the HTML standard. A comment yields an event without data.
+ * @param {ReadableStream<Uint8Array> | null} body
+ */
 async function* eventsOf(body) {
+  /** @type {{event?: string, data?: string, id?: string, retry?: number}} */
   let fields = {};
+  if (body === null) return;
   for await (const line of linesOf(body)) {
     if (line === "") {
       yield { type: fields.event || "message", data: fields.data ?? null, id: fields.id ?? null, retry: fields.retry };
@@ -255,6 +341,7 @@ async function* eventsOf(body) {
   }
 }
 
+/** @param {ReadableStream<Uint8Array>} body */
 async function* linesOf(body) {
   const reader = body.getReader();
   const decoder = new TextDecoder();
@@ -266,7 +353,7 @@ async function* linesOf(body) {
       rest += decoder.decode(value, { stream: true });
       // A carriage return at the end may be half of a line break.
       const lines = rest.split(/\r\n|\n|\r(?!$)/);
-      rest = lines.pop();
+      rest = lines.pop() ?? "";
       yield* lines;
     }
   } finally {

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.models import rfc3339
+from hammerwork_cli.render.schemas import jobs, queues, workers
 from tests.conftest import Outcome, unavailable
 from tests.web.page.sites import Night, Site, serving
 
@@ -276,11 +277,63 @@ def test_the_server_hands_the_client_out(demo: Site) -> None:
 
 
 def test_programs_in_typescript_may_use_it_as_its_types_say() -> None:
-    compiler = tool("typescript").parent / ".bin" / "tsc"
-    options = ["--strict", "--noEmit", "--target", "es2023", "--lib", "es2023,dom,dom.iterable", "--module", "nodenext"]
-    done = subprocess.run([compiler, *options, "client_types.ts"], cwd=HERE.parent, capture_output=True, text=True)
+    done = compiled(HERE.parent / "client_types.ts")
     assert done.stdout == ""
     assert done.returncode == 0
+
+
+def compiled(program: Path) -> "subprocess.CompletedProcess[str]":
+    """The compiler's complaints about a program."""
+    compiler = tool("typescript").parent / ".bin" / "tsc"
+    options = ["--strict", "--noEmit", "--target", "es2023", "--lib", "es2023,dom,dom.iterable", "--module", "nodenext"]
+    command = [compiler, "--ignoreConfig", *options, program]
+    return subprocess.run(command, cwd=program.parent, capture_output=True, encoding="utf-8")
+
+
+def test_the_types_describe_the_answers(node: Node, demo: Site, night: Night, tmp_path: Path) -> None:
+    broken, dead = night.broken.id, night.dead[0].id
+    answers = {
+        "SpawnTree": ("getSpawnTree", broken),
+        "SpawnOperation[]": ("getSpawnOperations",),
+        "SpawnOperation & {jobs: TreeNode[]}": ("getSpawnOperation", broken),
+        "SpawnStats": ("getSpawnStats", None, 24, {"detailed": True}),
+        "TreeNode[]": ("getChildren", broken),
+        "{queue: string, status: Status, jobs: number}[]": ("getChildGroups", broken),
+        "(JobNode & {distance: number})[]": ("getParents", dead, {"depth": 9}),
+        "Job": ("getJob", dead),
+        "ListedJob[]": ("getJobs",),
+        "Queue[]": ("getQueues",),
+        "About": ("getAbout",),
+    }
+    names = sorted(set(re.findall(r"\b[A-Z]\w+", " ".join(answers))))
+    lines = [f'import type {{ {", ".join(names)} }} from "{STATIC / "client.js"}";']
+    for kind, (method, *given) in answers.items():
+        answer = node.call(demo.url, method, *given)
+        assert answer, method
+        lines.append(f"export const {method}: {kind} = {json.dumps(answer, indent=1)};")
+    (tmp_path / "answers.ts").write_text("\n".join(lines), encoding="utf-8")
+
+    done = compiled(tmp_path / "answers.ts")
+
+    assert done.stdout == ""
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("interface", "schema"),
+    [
+        ("JobFacts", jobs.FACTS),
+        ("JobNode", jobs.NODE),
+        ("RecordedSpawn", jobs.RECORDED_SPAWN),
+        ("SpawnRequest", jobs.SPAWN_REQUEST),
+        ("Queue", queues.QUEUE["properties"]),
+        ("Worker", workers.WORKER),
+    ],
+)
+def test_the_types_name_every_field(interface: str, schema: dict[str, Any]) -> None:
+    types = (STATIC / "client.d.ts").read_text("utf-8")
+    [body] = re.findall(rf"^export interface {interface} {{\n(.*?)^}}", types, re.MULTILINE | re.DOTALL)
+    assert re.findall(r"^  (\w+)\??:", body, re.MULTILINE) == list(schema)
 
 
 def test_the_types_name_every_method() -> None:

@@ -63,7 +63,7 @@ def test_operations_stand_with_failures_first_and_say_how_far_they_are(
     running = operation(page, night.running)
     expect(running).to_contain_text("8 children · 1 running, 2 pending")
     bar = running.get_by_role("progressbar")
-    expect(bar).to_have_attribute("aria-valuetext", "5 of 8 ended: 1 running, 2 pending, 5 completed")
+    expect(bar).to_have_attribute("aria-valuetext", "5 of 8 finished: 1 running, 2 pending, 5 completed")
     widths = [part.bounding_box()["width"] for part in bar.locator("i").all()]
     whole = bar.bounding_box()["width"]
     assert [round(width / whole, 2) for width in widths] == [0.62, 0, 0.12]
@@ -236,7 +236,7 @@ def test_everything_that_can_be_pressed_is_reached_with_tab_and_seen(visit: Call
         )
         reached.add(seen[0].split("\n")[0])
         assert seen[1] != "none", seen
-    assert {"hammerwork", "Search a job by the beginning of its id", "◐", "?"} <= reached
+    assert {"hammerwork", "Find a job by ID prefix", "◐", "?"} <= reached
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -276,7 +276,7 @@ def test_it_is_dark_or_light_as_the_system_until_somebody_chooses(visit: Callabl
     page.emulate_media(color_scheme="light")
     assert ground(page) > 200
 
-    page.get_by_role("button", name="Dark or light").click()
+    page.get_by_role("button", name="Switch between dark and light").click()
     assert ground(page) < 60
     page.reload()
     assert ground(page) < 60
@@ -340,7 +340,7 @@ def test_a_dead_job_is_retried_after_a_question(visit: Callable[..., Visit], own
     dialog(page).get_by_role("button", name="Retry").click()
     expect(aside.locator("h2")).to_contain_text("Pending")
     expect(row(page, dead)).to_contain_text("Pending")
-    expect(page.locator(".notice")).to_contain_text("will run again")
+    expect(page.locator(".toast")).to_contain_text("will run again")
     assert own_demo.status(dead.id) == "Pending"
 
     aside.get_by_role("button", name="Cancel", exact=True).click()
@@ -354,15 +354,15 @@ def test_what_failed_below_a_job_is_retried_after_its_plan_was_shown(
 ) -> None:
     page = visit(own_demo, f"/#/jobs/{own_night.broken.id}").page
 
-    page.get_by_role("button", name="Retry failed below").click()
+    page.get_by_role("button", name="Retry failed descendants").click()
     expect(dialog(page)).to_contain_text("2 jobs: 2 Dead in segment.")
     dialog(page).get_by_role("button", name="Retry them").click()
 
     expect(page.locator(".operations.failed")).to_have_count(0)
     expect(page.get_by_role("treeitem").filter(has_text="Dead")).to_have_count(0)
     assert {own_demo.status(job.id) for job in own_night.dead} == {"Pending"}
-    page.get_by_role("button", name="Retry failed below").click()
-    expect(page.locator(".notice")).to_have_text("Nothing has failed there.")
+    page.get_by_role("button", name="Retry failed descendants").click()
+    expect(page.locator(".toast")).to_have_text("No descendant has failed.")
 
 
 def test_a_queue_is_paused_with_a_reason_and_resumed(visit: Callable[..., Visit], own_demo: Site) -> None:
@@ -390,7 +390,7 @@ def test_a_refused_change_says_why(visit: Callable[..., Visit], own_demo: Site, 
 
     dialog(page).get_by_role("button", name="Retry").click()
 
-    expect(page.locator(".notice.failed")).to_contain_text(dead.id)
+    expect(page.locator(".toast.failed")).to_contain_text(dead.id)
     assert own_demo.status(dead.id) == "Running"
 
 
@@ -505,7 +505,7 @@ def test_without_a_stream_it_asks_every_few_seconds(
     page = visited.page
     page.route("**/api/events*", lambda route: route.abort())
     page.goto("/")
-    expect(page.locator(".connection")).to_have_text("No connection")
+    expect(page.locator(".connection")).to_have_text("Disconnected")
 
     own_demo.execute("UPDATE hammerwork_jobs SET status = 'Completed' WHERE id = ?", own_night.dead[0].id)
 
@@ -519,11 +519,11 @@ def test_a_lost_server_is_said_and_its_return_is_noticed(
     with serving(database) as site:
         page = visit(site, tolerated=("ERR_", "Failed to load")).page
         expect(page.locator(".connection")).to_have_text("Live")
-    expect(page.locator(".connection")).to_have_text("No connection")
+    expect(page.locator(".connection")).to_have_text("Disconnected")
 
     with serving(database, port=int(site.url.rpartition(":")[2])):
         expect(page.locator(".connection")).to_have_text("Live")
-        expect(page.locator(".trouble")).to_have_count(0)
+        expect(page.locator(".alert")).to_have_count(0)
 
 
 # Tokens.
@@ -535,12 +535,12 @@ def test_a_token_is_asked_for_and_kept_as_long_as_the_tab(
     with serving(demo.database, "--token", "correct-horse-battery-staple") as site:
         page = visit(site, tolerated=("401",)).page
         asked = dialog(page)
-        expect(asked).to_contain_text("This server asks for a token")
+        expect(asked).to_contain_text("This server requires a token")
         expect(page.locator(".operation")).to_have_count(0)
 
         asked.get_by_label("Token").fill("a wrong one, a wrong one")
         asked.get_by_role("button", name="Continue").click()
-        expect(asked.get_by_role("alert")).to_have_text("It does not accept this one.")
+        expect(asked.get_by_role("alert")).to_have_text("The server rejected this token.")
         asked.get_by_label("Token").fill("correct-horse-battery-staple")
         asked.get_by_role("button", name="Continue").click()
         expect(page.locator(".operation")).to_have_count(15)

@@ -1,99 +1,103 @@
-// Follows what changes: over the stream of events, and by asking now and then where that does not come through.
+// Follows changes over the event stream, and polls while the stream does not get through.
+
+import { News } from "./news.js";
+
+/** @import { SpawnEvent, SpawnManager } from "../client.js" */
+/** @import { NewsItem } from "./news.js" */
+/** @typedef {"connecting" | "live" | "polling" | "lost" | "unreachable"} LiveState */
+/** @typedef {ReturnType<typeof setTimeout>} Timer */
 
 const POLL_MS = 5000;
-const DEAF_MS = 4000;
-/** What comes in a burst is one change. */
+/** A proxy may hold the stream back without closing it. */
+const SILENT_MS = 4000;
+/** Events in a burst cause one refresh. */
 const GATHER_MS = 400;
 
 export class Live {
   /**
-   * @param {import("../client.js").SpawnManager} client
+   * @param {SpawnManager} client
    * @param {{
-   *   jobs: (jobs: object[]) => void,
-   *   changed: (what: {parents: Set<string> | null, figures: boolean}) => Promise<void>,
-   *   state: (state: string) => void,
-   * }} listeners `jobs` hears at once; `changed` of several changes together: of which jobs the children changed,
-   *   `null` for all, and whether the figures cannot wait
+   *   event: (event: SpawnEvent) => void,
+   *   changed: (news: NewsItem) => Promise<void>,
+   *   state: (state: LiveState) => void,
+   * }} listeners `event` receives each event at once, `changed` a burst of them together
    */
   constructor(client, listeners) {
     this._client = client;
     this._listeners = listeners;
     this._state = listeners.state;
+    this._news = new News();
     this._busy = false;
     this._again = false;
-    this._gathering = null;
-    this._polling = null;
-    this._forget();
-  }
-
-  _forget() {
-    this._everything = false;
-    this._figures = false;
-    this._parents = new Set();
+    /** @type {Timer | undefined} */
+    this._gathering = undefined;
+    /** @type {Timer | undefined} */
+    this._polling = undefined;
+    /** @type {Timer | undefined} */
+    this._silent = undefined;
+    /** @type {(() => void) | undefined} */
+    this._unsubscribe = undefined;
   }
 
   start() {
     this.stop();
-    this._deaf = setTimeout(() => this._lose({ status: -1 }), DEAF_MS);
-    this._unsubscribe = this._client.subscribe((event) => this._hear(event), {
-      onState: (state) => (state === "open" ? this._listen() : this._lose(state)),
+    this._silent = setTimeout(() => this._lose({ status: -1 }), SILENT_MS);
+    this._unsubscribe = this._client.subscribe((event) => this._receive(event), {
+      onState: (state) => (state === "open" ? this._connect() : this._lose(state)),
     });
   }
 
   stop() {
     this._unsubscribe?.();
-    clearTimeout(this._deaf);
+    clearTimeout(this._silent);
     clearTimeout(this._gathering);
     clearInterval(this._polling);
-    this._gathering = null;
-    this._polling = null;
+    this._gathering = undefined;
+    this._polling = undefined;
   }
 
-  _listen() {
-    clearTimeout(this._deaf);
+  _connect() {
+    clearTimeout(this._silent);
     clearInterval(this._polling);
-    this._polling = null;
+    this._polling = undefined;
     this._state("live");
   }
 
+  /** @param {{status: number}} error */
   _lose(error) {
-    clearTimeout(this._deaf);
+    clearTimeout(this._silent);
     this._state(error.status === 0 ? "lost" : "polling");
-    if (error.status !== 401) this._polling ??= setInterval(() => this._refresh(true), POLL_MS);
+    if (error.status !== 401) this._polling ??= setInterval(() => this._poll(), POLL_MS);
   }
 
-  _hear({ type, data }) {
-    if (type === "database") this._state(data.reachable ? "live" : "unreachable");
-    if (type === "jobs") this._note(data.jobs);
-    else this._everything = true;
-    if (type === "queues" || type === "database") this._figures = true;
+  /** @param {SpawnEvent} event */
+  _receive(event) {
+    if (event.type === "database") this._state(event.data.reachable ? "live" : "unreachable");
+    this._listeners.event(event);
+    this._news.add(event);
     this._gather();
-  }
-
-  _note(jobs) {
-    this._listeners.jobs(jobs);
-    for (const job of jobs) {
-      for (const parent of job.depends_on) this._parents.add(parent);
-    }
   }
 
   _gather() {
     this._gathering ??= setTimeout(() => {
-      this._gathering = null;
-      this._refresh(this._everything);
+      this._gathering = undefined;
+      this._refresh();
     }, GATHER_MS);
   }
 
-  async _refresh(everything) {
+  _poll() {
+    this._news.addEverything();
+    this._refresh();
+  }
+
+  async _refresh() {
     if (document.hidden) return;
     if (this._busy) {
       this._again = true;
       return;
     }
     this._busy = true;
-    const what = { parents: everything ? null : this._parents, figures: this._figures };
-    this._forget();
-    await this._listeners.changed(what);
+    await this._listeners.changed(this._news.take());
     this._busy = false;
     if (this._again) {
       this._again = false;

@@ -1,4 +1,4 @@
-// Dark, light, or as the system is. A classic script in the head, so that the page never flashes in the other one.
+// The theme: dark, light or the system's. A classic script in the head, so that the page never flashes in the other one.
 (() => {
   const KEY = "hammerwork.theme";
   const remembered = () => {
@@ -8,6 +8,7 @@
       return null;
     }
   };
+  /** @param {string | null} theme */
   const apply = (theme) => {
     if (theme === "dark" || theme === "light") document.documentElement.dataset.theme = theme;
     else delete document.documentElement.dataset.theme;
@@ -20,7 +21,7 @@
     try {
       localStorage.setItem(KEY, next);
     } catch {
-      // Then it lasts until the page is loaded again.
+      // Without storage the choice lasts until the page is reloaded.
     }
     return next;
   };

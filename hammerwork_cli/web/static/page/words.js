@@ -1,42 +1,42 @@
-// How values are said. Everything here returns plain text.
+// Formats values as plain text.
 
-export const FAILED = new Set(["Failed", "Dead", "TimedOut"]);
-export const WAITING = new Set(["Pending", "Retrying"]);
-export const ENDED = new Set(["Completed", "Archived", ...FAILED]);
+/** @import { Instant, Job, JobNode } from "../client.js" */
 
-/** The class of a status: what it is coloured and sorted by. */
-export function kindOf(status) {
-  if (FAILED.has(status)) return "failed";
-  if (status === "Running") return "running";
-  if (WAITING.has(status)) return "pending";
-  return ENDED.has(status) ? "completed" : "unknown";
-}
-
-export const URGENCY = { failed: 0, running: 1, pending: 2, unknown: 3, completed: 4 };
-
-const SIGNS = { failed: "✕", running: "●", pending: "○", completed: "✓", unknown: "?" };
-
-/** A sign for those who do not see the colour. */
-export const signOf = (status) => SIGNS[kindOf(status)];
-
+/** @param {string} id */
 export const shortId = (id) => id.slice(0, 8);
 
 const number = new Intl.NumberFormat("en");
 
+/** @param {number} value */
 export const count = (value) => number.format(value);
 
-/** "1 job", "2,000 jobs". */
+/**
+ * "1 job", "2,000 jobs".
+ * @param {number} value
+ * @param {string} noun
+ */
 export const counted = (value, noun, plural = `${noun}s`) => `${count(value)} ${value === 1 ? noun : plural}`;
 
+/**
+ * "98.2 %". Rounds down: only a perfect rate reads 100 %.
+ * @param {number | null} value
+ */
 export const rate = (value) => (value === null ? "–" : `${Math.floor(value * 1000) / 10} %`);
 
-/** "5 completed, 1 running", failures first, nothing that is not there. */
+const KINDS = /** @type {const} */ (["failed", "running", "pending", "completed"]);
+
+/**
+ * "2 failed, 5 completed": failures first, without zeros.
+ * @param {{failed?: number, running?: number, pending?: number, completed?: number}} counts
+ */
 export function countsInWords(counts) {
-  const present = ["failed", "running", "pending", "completed"].filter((kind) => counts[kind]);
-  return present.map((kind) => `${count(counts[kind])} ${kind}`).join(", ");
+  return KINDS.flatMap((kind) => (counts[kind] ? [`${count(counts[kind])} ${kind}`] : [])).join(", ");
 }
 
-/** "12 ms", "7.5 s", "3 min 20 s", "2 h 5 min", "3 d 4 h". */
+/**
+ * "12 ms", "7.5 s", "3 min 20 s", "2 h 5 min", "3 d 4 h".
+ * @param {number | null | undefined} seconds
+ */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return "–";
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
@@ -47,12 +47,23 @@ export function duration(seconds) {
   return pair(whole, 86400, "d", 3600, "h");
 }
 
+/**
+ * @param {number} seconds
+ * @param {number} large
+ * @param {string} largeUnit
+ * @param {number} small
+ * @param {string} smallUnit
+ */
 function pair(seconds, large, largeUnit, small, smallUnit) {
   const rest = Math.floor((seconds % large) / small);
   return `${Math.floor(seconds / large)} ${largeUnit}${rest ? ` ${rest} ${smallUnit}` : ""}`;
 }
 
-/** "just now", "4 min ago", "in 3 h". */
+/**
+ * "just now", "4 min ago", "in 3 h".
+ * @param {Instant | null | undefined} instant
+ * @param {number} now
+ */
 export function ago(instant, now) {
   if (!instant) return "–";
   const seconds = (now - Date.parse(instant)) / 1000;
@@ -62,24 +73,39 @@ export function ago(instant, now) {
   return seconds < 0 ? `in ${length}` : `${length} ago`;
 }
 
+/** @param {number} seconds */
 function rounded(seconds) {
   if (seconds < 60) return `${Math.floor(seconds)} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
   return seconds < 86400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86400)} d`;
 }
 
-const moments = new Intl.DateTimeFormat("sv", { dateStyle: "short", timeStyle: "medium" });
+const timestamps = new Intl.DateTimeFormat("sv", { dateStyle: "short", timeStyle: "medium" });
 
-/** The local time, to the second. */
-export const localTime = (instant) => (instant ? moments.format(new Date(instant)) : "–");
+/**
+ * The local time, to the second.
+ * @param {Instant | null | undefined} instant
+ */
+export const localTime = (instant) => (instant ? timestamps.format(new Date(instant)) : "–");
 
-/** How long its last run took, or takes: seconds; `null` when it has not run. */
-export function runTime(job, now) {
+/**
+ * The seconds that the last attempt took or has taken so far; `null` for a job that has not started.
+ * @param {Pick<JobNode, "status" | "started_at" | "completed_at" | "failed_at">} job
+ * @param {number} now
+ */
+export function attemptSeconds(job, now) {
+  if (!job.started_at) return null;
   const end = job.completed_at ?? job.failed_at;
-  if (!job.started_at || !(end || job.status === "Running")) return null;
-  const until = job.status === "Running" ? now : Date.parse(end);
+  if (job.status !== "Running" && !end) return null;
+  const until = job.status === "Running" || !end ? now : Date.parse(end);
   return Math.max(0, (until - Date.parse(job.started_at)) / 1000);
 }
 
-/** The first line of an error. */
+/**
+ * The JSON of a value, indented; a string stays as it is.
+ * @param {Job["payload"]} value
+ */
+export const pretty = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 2));
+
+/** @param {string} text */
 export const firstLine = (text) => text.trim().split("\n", 1)[0];

@@ -1,0 +1,72 @@
+// The state of the page, one part per subject.
+
+import { Changes } from "./changes.js";
+import { Dialogs } from "./dialogs.js";
+import { Overview } from "./overview.js";
+import { Search } from "./search.js";
+import { Selection } from "./selection.js";
+import { Session } from "./session.js";
+import { Toast } from "./toast.js";
+
+/** @import { SpawnManager } from "../../client.js" */
+/** @import { NewsItem } from "../news.js" */
+
+export class Board {
+  /**
+   * @param {SpawnManager} client
+   * @param {() => void} draw
+   * @param {(token: string) => void} signedIn called with a token that the server accepts
+   */
+  constructor(client, draw, signedIn) {
+    this.client = client;
+    this.draw = draw;
+    this._signedIn = signedIn;
+    this.toast = new Toast(draw);
+    this.dialogs = new Dialogs(draw);
+    this.session = new Session(client, draw, this.toast);
+    this.overview = new Overview(client, draw, this.session);
+    this.selection = new Selection(client, draw, this.session);
+    this.search = new Search(client, draw, this.session);
+    this.changes = new Changes(client, this, () => this.refresh({ figures: true }));
+  }
+
+  async start() {
+    await this.session.attempt(async () => {
+      await this.session.readAbout();
+      await this.overview.read();
+    });
+  }
+
+  /**
+   * Reads again everything that the page shows.
+   * @param {Partial<NewsItem>} [news]
+   */
+  async refresh({ parents = null, figures = false } = {}) {
+    await this.session.attempt(async () => {
+      await this.overview.read(figures);
+      await this.selection.refresh(parents);
+    });
+  }
+
+  /** @param {{queue?: string, hours?: number}} filter */
+  async filter(filter) {
+    await this.session.attempt(() => this.overview.filter(filter));
+  }
+
+  async readMoreOperations() {
+    await this.session.attempt(() => this.overview.readMore());
+  }
+
+  /** @param {string} token */
+  async signIn(token) {
+    this.session.useToken(token);
+    await this.start();
+    this.session.tokenRefused = this.session.wantsToken;
+    if (this.session.wantsToken) {
+      this.draw();
+      return;
+    }
+    this._signedIn(token);
+    await this.selection.reselect();
+  }
+}

@@ -1,0 +1,34 @@
+// The statuses of jobs, and the kinds that the page groups, sorts and colours them by.
+
+/** @import { Status } from "../client.js" */
+/** @typedef {"failed" | "running" | "pending" | "completed" | "unknown"} Kind */
+
+/** @type {ReadonlySet<Status>} */
+export const FAILED = new Set(["Failed", "Dead", "TimedOut"]);
+/** @type {ReadonlySet<Status>} */
+export const WAITING = new Set(["Pending", "Retrying"]);
+/** @type {ReadonlySet<Status>} */
+export const FINISHED = new Set(["Completed", "Archived", ...FAILED]);
+
+/**
+ * @param {Status} status
+ * @returns {Kind}
+ */
+export function kindOf(status) {
+  if (FAILED.has(status)) return "failed";
+  if (status === "Running") return "running";
+  if (WAITING.has(status)) return "pending";
+  return FINISHED.has(status) ? "completed" : "unknown";
+}
+
+/** @type {Record<Kind, number>} */
+export const URGENCY = { failed: 0, running: 1, pending: 2, unknown: 3, completed: 4 };
+
+/** @type {Record<Kind, string>} */
+const SIGNS = { failed: "✕", running: "●", pending: "○", completed: "✓", unknown: "?" };
+
+/**
+ * A sign beside the colour, for people who cannot tell the colours apart.
+ * @param {Status} status
+ */
+export const signOf = (status) => SIGNS[kindOf(status)];

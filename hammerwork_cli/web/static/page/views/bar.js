@@ -1,0 +1,26 @@
+import { share } from "../counts.js";
+import { html } from "../template.js";
+import { countsInWords } from "../words.js";
+
+/** @import { ChildCounts } from "../../client.js" */
+
+const KINDS = /** @type {const} */ (["completed", "failed", "running"]);
+
+/**
+ * A progress bar: the completed, failed and running parts of a total.
+ * @param {ChildCounts} counts
+ */
+export function bar(counts, label = "Children") {
+  const finished = counts.total - counts.running - counts.pending;
+  const parts = { ...counts, completed: finished - counts.failed };
+  return html`<span
+    class="bar"
+    role="progressbar"
+    aria-label=${label}
+    aria-valuemin="0"
+    aria-valuemax=${counts.total}
+    aria-valuenow=${finished}
+    aria-valuetext="${finished} of ${counts.total} finished: ${countsInWords(counts)}"
+    >${KINDS.map((kind) => html`<i class=${kind} .style=${`width: ${share(parts[kind], counts.total)}%`}></i>`)}</span
+  >`;
+}

@@ -1,0 +1,28 @@
+// The statistics of spawning in the selected time window.
+
+import { html, nothing } from "../template.js";
+import { count, duration, rate } from "../words.js";
+
+/** @import { SpawnStats } from "../../client.js" */
+
+/** @param {SpawnStats | null} stats */
+export function figures(stats) {
+  if (!stats) return nothing;
+  return html`<dl class="figures" aria-label="Statistics">
+    ${figure("Operations", count(stats.operations), "Jobs that spawned children")}
+    ${figure("Last hour", count(stats.recent), "Operations in the last hour")}
+    ${figure("Children", count(stats.children), "Spawned jobs")}
+    ${figure("Success", rate(stats.success_rate), "Completed children as a share of all finished children")}
+    ${figure("Largest", count(stats.largest), "Children of the largest operation")}
+    ${figure("Depth", count(stats.depth), "Levels of spawning")}
+    ${figure("Median", duration(stats.p50_seconds), "Median duration of the completed children")}
+    ${figure("95th percentile", duration(stats.p95_seconds), "95 % of the completed children took at most this long")}
+  </dl>`;
+}
+
+/**
+ * @param {string} name
+ * @param {string} value
+ * @param {string} about
+ */
+const figure = (name, value, about) => html`<div title=${about}><dt>${name}</dt><dd>${value}</dd></div>`;

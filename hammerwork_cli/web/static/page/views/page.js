@@ -1,0 +1,140 @@
+// The frame of the page: header, panes, toast and dialogs.
+
+import { addressOf, OVERVIEW } from "../address.js";
+import { html, live, nothing } from "../template.js";
+import { visible } from "../visible.js";
+import { shortId } from "../words.js";
+import { dialog } from "./dialogs.js";
+import { figures } from "./figures.js";
+import { jobPane } from "./job.js";
+import { operationList } from "./operations.js";
+import { overview } from "./overview.js";
+import { treePane } from "./tree.js";
+
+/** @import { SpawnError } from "../../client.js" */
+/** @import { LiveState } from "../live.js" */
+/** @import { Board } from "../state/board.js" */
+/** @typedef {{search: (event: Event) => void, help: () => void}} Actions */
+
+/** @type {[hours: number, name: string][]} */
+const WINDOWS = [
+  [1, "1 hour"],
+  [24, "24 hours"],
+  [168, "7 days"],
+  [720, "30 days"],
+];
+/** @type {Record<LiveState, string>} */
+const STATES = {
+  connecting: "Connecting …",
+  live: "Live",
+  polling: "Polling every 5 s",
+  lost: "Disconnected",
+  unreachable: "Database unreachable",
+};
+
+/** @param {Board} board */
+export function titleOf(board) {
+  const root = board.selection.tree?.root.job;
+  return root ? `${visible(root.queue)} ${shortId(root.id)} · hammerwork` : "hammerwork";
+}
+
+/**
+ * @param {Board} board
+ * @param {Actions} actions
+ * @param {number} now
+ */
+export function page(board, actions, now) {
+  const { session, selection, toast } = board;
+  const selected = selection.id !== null;
+  return html`
+    ${header(board, actions)} ${session.error ? alert(board, session.error) : nothing}
+    <main class=${selected ? "with-tree" : "without-tree"}>
+      <section class="side" aria-label="Operations">
+        <div class="filters">${queueFilter(board)} ${windowFilter(board)}</div>
+        <div class="scroll">${operationList(board, now)}</div>
+      </section>
+      <section class="middle" aria-label=${selected ? "Tree" : "Overview"}>
+        ${figures(board.overview.stats)} ${selected ? treePane(board) : overview(board, now)}
+      </section>
+      ${selected ? html`<aside class="side" aria-label="Job">${jobPane(board, now)}</aside>` : nothing}
+    </main>
+    <div class="toast ${toast.message?.kind ?? ""}" role="status" aria-live="polite">${toast.message?.text ?? ""}</div>
+    ${dialog(board)}
+  `;
+}
+
+/**
+ * @param {Board} board
+ * @param {Actions} actions
+ */
+function header({ session, search }, actions) {
+  return html`<header>
+    <h1>
+      <a href=${OVERVIEW}><img src="static/icon.svg" alt="" width="18" height="18" /> hammerwork</a>
+    </h1>
+    <form role="search" @submit=${actions.search}>
+      <input
+        id="search"
+        type="search"
+        aria-label="Find a job by ID prefix"
+        placeholder="Job ID or prefix"
+        autocomplete="off"
+        spellcheck="false"
+        @input=${() => search.clear()}
+      />
+      ${search.outcome ? searchOutcome(search.outcome) : nothing}
+    </form>
+    <span class="grow"></span>
+    <span class="quiet">${session.database}</span>
+    ${session.readOnly && session.database ? html`<span class="badge">read-only</span>` : nothing}
+    <span class="connection ${session.live}" role="status">${STATES[session.live]}</span>
+    <button aria-label="Switch between dark and light" title="Switch between dark and light (t)" @click=${() => toggleTheme()}>
+      ◐
+    </button>
+    <button aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" @click=${actions.help}>?</button>
+  </header>`;
+}
+
+/** @param {{message: string, candidates: string[]}} outcome */
+function searchOutcome({ message, candidates }) {
+  return html`<div class="found" role="status">
+    <p>${message}</p>
+    ${candidates.map((id) => html`<a href=${addressOf(id)}><code>${id}</code></a>`)}
+  </div>`;
+}
+
+/**
+ * @param {Board} board
+ * @param {SpawnError} error
+ */
+function alert(board, error) {
+  return html`<div class="alert" role="alert">
+    <span class="grow">${error.detail}${error.hint ? html` <span class="quiet">${error.hint}</span>` : nothing}</span>
+    <button @click=${() => board.refresh({ figures: true })}>Try again</button>
+  </div>`;
+}
+
+/** @param {Event} event */
+const selectOf = (event) => /** @type {HTMLSelectElement} */ (event.target);
+
+/** @param {Board} board */
+function queueFilter(board) {
+  const { queue: chosen, queues } = board.overview;
+  const names = (queues ?? []).map((queue) => queue.queue);
+  /** @param {Event} event */
+  const choose = (event) => board.filter({ queue: names[selectOf(event).selectedIndex - 1] ?? "" });
+  return html`<select aria-label="Queue" @change=${choose}>
+    <option .selected=${live(chosen === "")}>All queues</option>
+    ${names.map((name) => html`<option .selected=${live(name === chosen)}>${name}</option>`)}
+  </select>`;
+}
+
+/** @param {Board} board */
+function windowFilter(board) {
+  const { hours: chosen } = board.overview;
+  /** @param {Event} event */
+  const choose = (event) => board.filter({ hours: Number(selectOf(event).value) });
+  return html`<select aria-label="Time window of the statistics" @change=${choose}>
+    ${WINDOWS.map(([hours, name]) => html`<option value=${hours} ?selected=${hours === chosen}>${name}</option>`)}
+  </select>`;
+}

@@ -1,0 +1,191 @@
+// The pane of a tree.
+
+import { addressOf, OVERVIEW } from "../address.js";
+import { kindOf, signOf } from "../statuses.js";
+import { html, nothing, repeat } from "../template.js";
+import { rangeInView, ROW, rowsPerPage, scrolledTo } from "../tree/viewport.js";
+import { openable, step } from "../tree/walking.js";
+import { attemptSeconds, count, counted, duration, firstLine, shortId } from "../words.js";
+import { bar } from "./bar.js";
+
+/** @import { ChildCounts } from "../../client.js" */
+/** @import { Board } from "../state/board.js" */
+/** @import { Item, List, Place } from "../tree/items.js" */
+/** @import { Row } from "../tree/rows.js" */
+/** @import { Tree } from "../tree/tree.js" */
+
+/** The height that is assumed before the pane is drawn. */
+const USUAL_HEIGHT = 800;
+
+const pane = () => document.getElementById("tree");
+
+/** @param {Board} board */
+export function treePane(board) {
+  const { active, notFound, tree } = board.selection;
+  if (notFound) return html`${crumbs(board)}<p class="failed pad" role="alert">${notFound.detail}</p>`;
+  return html`${crumbs(board)}
+    <div
+      id="tree"
+      role="tree"
+      tabindex="0"
+      aria-label="Jobs"
+      aria-activedescendant=${active?.id ?? nothing}
+      @scroll=${board.draw}
+      @keydown=${(/** @type {KeyboardEvent} */ event) => onKey(board, event)}
+    >
+      ${tree ? rowsInView(board, tree) : nothing}
+    </div>`;
+}
+
+/** @param {Board} board */
+function crumbs(board) {
+  const { ancestors, id, tree } = board.selection;
+  const copy = () => id && board.changes.copyMermaid(id);
+  return html`<div class="crumbs">
+    <nav aria-label="Ancestors">
+      <a href=${OVERVIEW}>Overview</a>
+      ${ancestors.map((job) => html`<span>›</span><a href=${addressOf(job.id)}>${job.queue} <code>${shortId(job.id)}</code></a>`)}
+      ${tree && id ? html`<span>›</span><b>${tree.root.job.queue} <code>${shortId(id)}</code></b>` : nothing}
+    </nav>
+    ${tree ? html`<button @click=${copy}>Copy as Mermaid</button>` : nothing}
+  </div>`;
+}
+
+/**
+ * @param {Board} board
+ * @param {Tree} tree
+ */
+function rowsInView(board, { rows }) {
+  const { from, to } = rangeInView(pane()?.scrollTop ?? 0, pane()?.clientHeight || USUAL_HEIGHT);
+  const drawn = rows.slice(from, to).map((row, index) => ({ row, top: (from + index) * ROW }));
+  return html`<div role="none" class="rows" .style=${`height: ${rows.length * ROW}px`}>
+    ${repeat(drawn, ({ row }) => row.key, ({ row, top }) => rowLine(board, row, top))}
+  </div>`;
+}
+
+/** @param {Row} row */
+const rowId = ({ kind, item }) => `row-${item.number}${kind === "more" || kind === "note" ? `-${kind}` : ""}`;
+
+/**
+ * @param {Board} board
+ * @param {Row} row
+ * @param {number} top
+ */
+function rowLine(board, row, top) {
+  const item = openable(row);
+  /** @param {Event} event */
+  const toggle = (event) => {
+    event.stopPropagation();
+    if (item) board.selection.tree?.toggle(item);
+  };
+  return html`<div
+    role="treeitem"
+    id=${rowId(row)}
+    class="row ${row.kind}"
+    aria-level=${row.level}
+    aria-posinset=${row.position}
+    aria-setsize=${row.size}
+    aria-selected=${board.selection.active?.key === row.key}
+    aria-expanded=${item ? String(item.open) : nothing}
+    .style=${`transform: translateY(${top}px); padding-left: ${8 + 18 * Math.min(row.level - 1, 30)}px`}
+    @click=${() => choose(board, row)}
+  >
+    <span class="twisty" aria-hidden="true" @click=${toggle}>${item ? (item.open ? "▾" : "▸") : ""}</span>
+    ${line(row)}
+  </div>`;
+}
+
+/** @param {Row} row */
+function line(row) {
+  if (row.kind === "job") return jobLine(row.item);
+  if (row.kind === "group") return groupLine(row.item);
+  return row.kind === "more" ? moreLine(row.item) : noteLine(row.item);
+}
+
+/** @param {Place} place */
+function jobLine({ job, total, reading, lists, again }) {
+  const about = again ? "already shown above" : (job.operation_id ?? "");
+  return html`<span class="sign ${kindOf(job.status)}">${signOf(job.status)}</span>
+    <span class="name" title=${job.queue}>${job.queue}</span>
+    <code>${shortId(job.id)}</code>
+    <span class="status ${kindOf(job.status)}">${job.status}</span>
+    <span class="grow cut ${job.error ? "failed" : "quiet"}" title=${job.error ?? nothing}
+      >${job.error ? firstLine(job.error) : about}</span
+    >
+    ${total ? childrenOf(job.child_counts, total) : nothing}
+    <span class="time ${job.status === "Running" ? "running" : "quiet"}"
+      >${reading && !lists.length ? "…" : duration(attemptSeconds(job, Date.now()))}</span
+    >`;
+}
+
+/** @param {List} list */
+function groupLine({ queue, status, total, reading, jobs }) {
+  const shown = status ?? "";
+  return html`<span class="sign ${kindOf(shown)}">${signOf(shown)}</span>
+    <span class="name" title=${queue ?? nothing}>${queue}</span>
+    <span class="number">×${count(total)}</span>
+    <span class="status ${kindOf(shown)}">${shown}</span>
+    <span class="grow quiet">${reading && !jobs.length ? "…" : ""}</span>`;
+}
+
+/** @param {List} list */
+function moreLine({ total, jobs, wantsMore }) {
+  return html`<span class="link">${count(Math.max(total - jobs.length, 1))} more …</span>
+    <span class="quiet">${wantsMore ? "Loading …" : ""}</span>`;
+}
+
+/** @param {Item} item */
+function noteLine({ error }) {
+  return html`<span class="failed">${/** @type {{detail?: string}} */ (error).detail ?? String(error)}</span>`;
+}
+
+/**
+ * @param {ChildCounts | undefined} counts
+ * @param {number} total
+ */
+function childrenOf(counts, total) {
+  const all = counted(total, "child", "children");
+  if (!counts) return html`<span class="quiet">${all}</span>`;
+  const failed = counts.failed ? html`<b class="failed">${count(counts.failed)} failed</b> of ` : nothing;
+  const unfinished = counts.running + counts.pending;
+  return html`<span class="quiet cut below">${failed}${all}${unfinished ? `, ${count(unfinished)} unfinished` : ""}</span>
+    ${bar(counts)}`;
+}
+
+// Clicks and keys.
+
+/**
+ * @param {Board} board
+ * @param {Row} row
+ */
+function choose(board, row) {
+  const { selection } = board;
+  const { tree } = selection;
+  if (!tree) return;
+  selection.activate(row, rowId(row), tree.rows.indexOf(row));
+  if (row.kind === "more") tree.readMore(row.item);
+  else if (row.kind === "group") tree.toggle(row.item);
+}
+
+/**
+ * @param {Board} board
+ * @param {KeyboardEvent} event
+ */
+function onKey({ selection }, event) {
+  const { active, tree } = selection;
+  const scroller = pane();
+  if (!tree || !scroller || event.ctrlKey || event.metaKey || event.altKey) return;
+  const { rows } = tree;
+  const found = rows.findIndex((row) => row.key === active?.key);
+  // When a job has moved to another group, the row that took its place is the active one.
+  const at = found < 0 ? Math.min(active?.at ?? 0, rows.length - 1) : found;
+  const taken = step(event.key, { rows, at, page: rowsPerPage(scroller.clientHeight) });
+  if (!taken) return;
+  event.preventDefault();
+  if (taken.open) tree.open(taken.open);
+  if (taken.close) tree.close(taken.close);
+  if (taken.readMore) tree.readMore(taken.readMore);
+  if (taken.move === undefined) return;
+  selection.activate(rows[taken.move], rowId(rows[taken.move]), taken.move);
+  scroller.scrollTop = scrolledTo(taken.move, scroller);
+}
