@@ -59,7 +59,7 @@ def root(
         bool, typer.Option("--version", "-V", is_eager=True, callback=_show_version, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Database-backed job queues whose jobs spawn jobs: look at them and manage them.
+    """Inspect and manage database-backed job queues whose jobs spawn jobs.
 
     \b
     Examples:

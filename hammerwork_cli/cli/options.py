@@ -33,24 +33,26 @@ def configured_limit(ctx: typer.Context, param: typer.CallbackParam, limit: int)
     return limit if configured is None else int(configured)
 
 
-FormatOption = Annotated[Format, typer.Option("--format", help="table for people, the others for programs.")]
+FormatOption = Annotated[
+    Format, typer.Option("--format", help="Output format: table for people, the others for programs.")
+]
 JobArgument = Annotated[
     str, typer.Argument(metavar="JOB", help="A job's id, or 4 or more hex digits of its beginning.")
 ]
 QueueOption = Annotated[str | None, typer.Option("-q", "--queue", metavar="QUEUE", help="Only this queue.")]
 LimitOption = Annotated[
     int,
-    typer.Option("-l", "--limit", min=1, max=1_000_000, help="How many at most.", callback=configured_limit),
+    typer.Option("-l", "--limit", min=1, max=1_000_000, help="Maximum number of rows.", callback=configured_limit),
 ]
 CursorOption = Annotated[
     str | None,
-    typer.Option("--cursor", metavar="CURSOR", help="Go on after this: the last job's id, or CREATED_AT/ID."),
+    typer.Option("--cursor", metavar="CURSOR", help="Start after this: the last job's id, or CREATED_AT/ID."),
 ]
 StatusOption = Annotated[
     list[str] | None,
-    typer.Option("-t", "--status", metavar="STATUS", help="Only these: failed,dead (any letter case, several)."),
+    typer.Option("-t", "--status", metavar="STATUS", help="Only these statuses: failed,dead (case does not matter)."),
 ]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Consent given: do not ask.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(?P<number>\d{1,9}(?:\.\d{1,3})?)\s*(?P<unit>ms|[smhdw])?", re.IGNORECASE)

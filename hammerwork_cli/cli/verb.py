@@ -15,7 +15,7 @@ WHOLE_SENTENCE = 1_000
 
 
 class Color(StrEnum):
-    """When to colour."""
+    """Use colours."""
 
     AUTO = "auto"
     ALWAYS = "always"
@@ -29,8 +29,8 @@ def _options(
             "-u", "--database-url", metavar="URL", help="postgresql://, mysql://, mariadb:// or sqlite:///path."
         ),
     ] = None,
-    color: Annotated[Color | None, typer.Option("--color", help="When to colour.", show_default=False)] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No notes on stderr.")] = False,
+    color: Annotated[Color | None, typer.Option("--color", help="Use colours.", show_default=False)] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no notes to stderr.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """The options that are accepted before the group and after the verb."""

@@ -16,18 +16,18 @@ from hammerwork_cli.render.formats.text import visible
 
 app = group(
     "config",
-    "Settings: option, then environment, then file, then default.",
+    "Show and change settings: option, then environment, then file, then default.",
     "config show",
     "config set default_queue video_ingest",
 )
 
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help=f"One of: {', '.join(KEYS)}.")]
-SecretsOption = Annotated[bool, typer.Option("--show-secrets", help="Passwords too.")]
+SecretsOption = Annotated[bool, typer.Option("--show-secrets", help="Show passwords too.")]
 
 
 @app.command("show", cls=Verb)
 def show(ctx: typer.Context, show_secrets: SecretsOption = False, form: FormatOption = Format.TABLE) -> None:
-    """Every setting: its value, where that comes from, and what it does. Passwords are masked.
+    """Every setting: its value, its source and its purpose. Passwords are masked.
 
     \b
     Examples:
@@ -51,7 +51,7 @@ def show(ctx: typer.Context, show_secrets: SecretsOption = False, form: FormatOp
 def get(
     ctx: typer.Context, key: KeyArgument, show_secrets: SecretsOption = False, form: FormatOption = Format.TABLE
 ) -> None:
-    """The value of one setting, alone; exit code 1 when it is set nowhere and has no default.
+    """Print the value of one setting; exit code 1 when it is not set and has no default.
 
     \b
     Examples:
@@ -73,7 +73,7 @@ def set_(
     key: KeyArgument,
     value: Annotated[str, typer.Argument(metavar="VALUE", help="Its value; - reads it from stdin.")],
 ) -> None:
-    """Writes a setting into the file; the rest of the file stays as it is.
+    """Write a setting into the file; the rest of the file stays unchanged.
 
     \b
     Examples:
@@ -93,7 +93,7 @@ def set_(
 
 @app.command("unset", cls=Verb)
 def unset(ctx: typer.Context, key: KeyArgument) -> None:
-    """Takes a setting out of the file; one that is not there is no error.
+    """Remove a setting from the file; a missing one is not an error.
 
     \b
     Examples:
@@ -109,9 +109,9 @@ def unset(ctx: typer.Context, key: KeyArgument) -> None:
 def reset(
     ctx: typer.Context,
     yes: YesOption = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed; change nothing.")] = False,
 ) -> None:
-    """Removes the configuration file, with all that is in it.
+    """Remove the whole configuration file.
 
     \b
     Examples:
@@ -131,7 +131,7 @@ def reset(
 
 @app.command("path", cls=Verb)
 def path(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
-    """Where the configuration file is, or would be. HAMMERWORK_CONFIG names another one.
+    """Print the path of the configuration file, whether it exists or not. HAMMERWORK_CONFIG names another one.
 
     \b
     Examples:
@@ -147,9 +147,9 @@ def path(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
 @app.command("init", cls=Verb)
 def init(
     ctx: typer.Context,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Writes a configuration file in which every setting is explained and none is set.
+    """Write a configuration file that explains every setting and sets none.
 
     \b
     Examples:

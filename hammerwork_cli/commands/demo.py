@@ -36,9 +36,9 @@ LIMITS = Limits.of(TreeFormat.TEXT, None, None, None, full=False)
 @app.command("demo", cls=Verb)
 def demo(
     ctx: typer.Context,
-    folder: Annotated[Path, typer.Option("--folder", metavar="FOLDER", help="Where its database goes.")] = FOLDER,
+    folder: Annotated[Path, typer.Option("--folder", metavar="FOLDER", help="Folder of its database.")] = FOLDER,
 ) -> None:
-    """Enqueues one job in an embedded database, runs a worker for a few seconds, and draws all that was spawned.
+    """Enqueue one job in an embedded database, run a worker for a few seconds, and draw the tree that it spawned.
 
     \b
     Example:

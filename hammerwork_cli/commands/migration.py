@@ -16,7 +16,7 @@ from hammerwork_cli.render.formats.text import count, plural
 
 app = group(
     "migration",
-    "The tables: make them, finish them, look at them.",
+    "Create, upgrade and inspect the tables.",
     "migration status",
     "migration plan",
     "migration run",
@@ -29,18 +29,18 @@ ANOTHER_RUNS = "Another migration run is at it. Waiting for its end, for ten min
 def run(
     ctx: typer.Context,
     drop: Annotated[
-        bool, typer.Option("-d", "--drop", help="First remove all tables that migrations made, with all jobs.")
+        bool, typer.Option("-d", "--drop", help="First drop all tables of the migrations, with all jobs.")
     ] = False,
     yes: YesOption = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Change nothing: show what --drop would remove, or the plan.")
+        bool, typer.Option("--dry-run", help="Show the plan, or what --drop would remove; change nothing.")
     ] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Applies the migrations that are missing, and finishes those that were broken off.
+    """Apply missing migrations, and finish interrupted ones.
 
-    Works with the Rust original's record: either program sees what the other applied, and the original goes on
-    working on the tables. Running it twice, or twice at once, does no harm.
+    Shares its records with hammerwork (Rust): either program sees which migrations the other applied, and Rust
+    workers continue to work on the tables. You can run it twice, even at the same time.
 
     \b
     Examples:
@@ -66,9 +66,9 @@ def run(
 
 @app.command("status", cls=Verb)
 def status(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
-    """Every migration: applied, pending, or partial (broken off, or made by something that kept no record).
+    """Every migration: applied, pending, or partial (interrupted, or applied without a record).
 
-    What is pending or partial, `migration run` applies and finishes.
+    `migration run` applies pending ones and finishes partial ones.
 
     \b
     Examples:
@@ -84,7 +84,7 @@ def status(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
 
 @app.command("plan", cls=Verb)
 def plan(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
-    """The statements that `migration run` would send now, below a summary. Changes nothing.
+    """Show the statements that `migration run` would send, below a summary. Changes nothing.
 
     \b
     Examples:

@@ -25,7 +25,7 @@ from hammerwork_cli.render.job.changes import CLEAR
 
 app = group(
     "queue",
-    "Queues: what is in them; pause, empty and check them.",
+    "List, check, pause, resume and clear queues.",
     "queue list",
     "queue stats video_ingest --detailed",
     "queue pause video_ingest --reason 'disk full'",
@@ -36,8 +36,8 @@ Value = TypeVar("Value")
 QueueArgument = Annotated[str | None, typer.Argument(metavar="QUEUE", help="The queue's name.")]
 QueuesArgument = Annotated[list[str] | None, typer.Argument(metavar="QUEUE...", help="Names of queues.")]
 NamedOption = Annotated[str | None, typer.Option("-q", "--queue", hidden=True)]
-AllOption = Annotated[bool, typer.Option("--all", help="All queues; needs consent.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
+AllOption = Annotated[bool, typer.Option("--all", help="All queues; asks for confirmation.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 
 QueueVerb = verb_with({"-d": "--database-url"})
 NamingVerb = verb_with({"-d": "--database-url", "-n": "--queue"})
@@ -48,10 +48,10 @@ _RATE = re.compile(r"(?P<number>\d{1,3}(?:\.\d{1,9})?)(?P<percent>\s*%)?")
 
 @app.command("list", cls=QueueVerb)
 def list_(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
-    """Every queue that has jobs or is paused, with its jobs counted, and the workers that are alive and serve it.
+    """Queues that have jobs or are paused, with counts of their jobs and of the workers that serve them.
 
     The oldest pending job is the one that has been due for longest; jobs that wait for other jobs do not count.
-    Archived jobs count by their status as long as their rows are here.
+    Archived jobs count by their status while they have a row here.
 
     \b
     Examples:
@@ -74,15 +74,15 @@ def stats(
     ctx: typer.Context,
     queue: QueueArgument = None,
     detailed: Annotated[
-        bool, typer.Option("--detailed", help="Also by priority, and throughput, failure rate and run times.")
+        bool, typer.Option("--detailed", help="Also by priority, with throughput, failure rate and run times.")
     ] = False,
     hours: Annotated[
-        float, typer.Option("--hours", min=0.01, max=100_000, help="With --detailed: how far to look back.")
+        float, typer.Option("--hours", min=0.01, max=100_000, help="With --detailed: hours to look back.")
     ] = 1,
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Jobs of one queue, or of all together, by status; archived ones too as long as their rows are here.
+    """Jobs of one queue, or of all, by status. Archived jobs count while they have a row here.
 
     \b
     Examples:
@@ -105,27 +105,35 @@ def health(
     ctx: typer.Context,
     queue: QueueArgument = None,
     max_pending: Annotated[
-        str, typer.Option("--max-pending", metavar="JOBS", help="Jobs that are ready and not taken.")
+        str, typer.Option("--max-pending", metavar="JOBS", help="Most ready jobs that no worker has claimed.")
     ] = "10000",
     max_pending_age: Annotated[
-        str, typer.Option("--max-pending-age", metavar="DURATION", help="How long a ready job is not taken.")
+        str,
+        typer.Option("--max-pending-age", metavar="DURATION", help="Longest time a ready job may wait for a worker."),
     ] = "1h",
     max_running_age: Annotated[
-        str, typer.Option("--max-running-age", metavar="DURATION", help="How long a job runs.")
+        str, typer.Option("--max-running-age", metavar="DURATION", help="Longest time a job may run.")
     ] = "1h",
     max_waiting_age: Annotated[
-        str, typer.Option("--max-waiting-age", metavar="DURATION", help="How long a job waits for other jobs.")
+        str, typer.Option("--max-waiting-age", metavar="DURATION", help="Longest time a job may wait for other jobs.")
     ] = "24h",
-    max_failed: Annotated[str, typer.Option("--max-failed", metavar="JOBS", help="Failures in the last hour.")] = "10",
+    max_failed: Annotated[
+        str, typer.Option("--max-failed", metavar="JOBS", help="Most failures in the last hour.")
+    ] = "10",
     max_failure_rate: Annotated[
-        str, typer.Option("--max-failure-rate", metavar="RATE", help="Failures among what ended in the last hour.")
+        str,
+        typer.Option(
+            "--max-failure-rate",
+            metavar="RATE",
+            help="Highest share of failures among jobs that ended in the last hour.",
+        ),
     ] = "15%",
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Whether queues are well: exit code 0, or 1 when one of them passes a limit. 'off' switches a check off.
+    """Check queues against limits: exit code 0, or 1 when one exceeds a limit. 'off' disables a check.
 
-    A job that is Running for long was often left behind by a worker that died.
+    A job that has been Running for long was often left behind by a dead worker.
 
     \b
     Examples:
@@ -160,7 +168,7 @@ def health(
 
 @app.command("paused", cls=QueueVerb)
 def paused(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
-    """Queues that are paused, since when, by whom and why.
+    """Paused queues: since when, by whom and why.
 
     \b
     Examples:
@@ -182,20 +190,20 @@ def paused(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
 def pause(
     ctx: typer.Context,
     names: QueuesArgument = None,
-    reason: Annotated[str | None, typer.Option("--reason", help="Why, for those who find it paused.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Reason, for others who find it paused.")] = None,
     every: AllOption = False,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Stops workers from claiming jobs of a queue. What runs goes on; jobs can be added.
+    """Stop workers from claiming jobs of a queue. Running jobs continue, and you can add jobs.
 
-    Jobs that a worker has claimed already still begin: short ones are claimed ahead, up to 200 ms of work, and count as
-    Running. When `queue stats` shows none that is Running, nothing of the queue runs or begins any more.
+    Jobs that a worker has claimed still start: workers claim short ones ahead, up to 200 ms of work, and these
+    count as Running. Once `queue stats` shows none Running, the queue stands still.
 
-    A queue that is paused already stays as it is, except for a new reason. A queue may be paused before it has jobs;
-    a note then asks whether that is its name.
+    Pausing again changes only the reason. You may pause a queue before it has jobs; a note then asks you to check
+    the spelling.
 
     \b
     Examples:
@@ -228,7 +236,9 @@ def resume(
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Ends the pause of a queue. One that is not paused stays as it is, and where it has no jobs either a note says so.
+    """Resume a paused queue.
+
+    A queue that is not paused stays unchanged; a note says so when it has no jobs either.
 
     \b
     Examples:
@@ -253,15 +263,17 @@ def clear(
     pending_only: Annotated[
         bool, typer.Option("--pending-only", help="Only jobs that have not started: Pending and Retrying.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Running jobs too, and what others wait for.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Include Running jobs, and jobs that others wait for.")
+    ] = False,
     *,
     named: NamedOption = None,
     consent: Consent,
 ) -> None:
-    """Deletes the jobs of a queue for good, except running ones; its pause stays.
+    """Delete the jobs of a queue for good, except Running ones. A pause stays.
 
-    What jobs that stay wait for, here or in another queue, stays too, and makes the exit code 1. When it is broken
-    off, run it again. Where there is neither a job nor a pause, a note asks whether that is its name.
+    Keeps jobs that a remaining job depends on, here or in another queue, and exits with 1 then. If interrupted, run
+    it again. A note asks you to check the spelling when there is neither a job nor a pause.
 
     \b
     Examples:

@@ -20,10 +20,10 @@ def schema(
     ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """The JSON schema of what a verb prints with --format json; without a name, the names that there are.
+    """Print the JSON schema of a command's --format json; without a name, list the names.
 
-    A line of --format jsonl is an item of the list, or what NAME-line says where there is one. Keys may be added;
-    none will be renamed or go away. A schema is JSON in every format.
+    A line of --format jsonl is an item of the list, or an object of NAME-line where there is one. Keys may be
+    added; none is renamed or removed. A schema is JSON in every format.
 
     \b
     Examples:

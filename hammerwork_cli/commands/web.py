@@ -11,12 +11,12 @@ from hammerwork_cli.database import redact as without_passwords
 from hammerwork_cli.errors import ConfigError
 from hammerwork_cli.web.settings import Settings
 
-app = group("web", "The REST API and the live page.", "web serve --port 8080")
+app = group("web", "Serve the REST API and the live page.", "web serve --port 8080")
 
 
 @app.callback()
 def web() -> None:
-    """The REST API and the live page."""
+    """Serve the REST API and the live page."""
     # With it a group of one verb stays a group.
 
 
@@ -26,25 +26,27 @@ INSTALL = "Install it with: pip install 'hammerwork-cli[web]'"
 @app.command("serve", cls=Verb)
 def serve(
     ctx: typer.Context,
-    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 finds a free one.")] = 8080,
-    token: Annotated[str | None, typer.Option("--token", metavar="TOKEN", help="What every request must bear.")] = None,
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 picks a free one.")] = 8080,
+    token: Annotated[
+        str | None, typer.Option("--token", metavar="TOKEN", help="Token that every request must carry.")
+    ] = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="Refuse every change.")] = False,
     redact: Annotated[bool, typer.Option("--redact", help="Show states, times and counts only.")] = False,
     cors_origin: Annotated[
         list[str] | None,
-        typer.Option("--cors-origin", metavar="ORIGIN", help="Pages from there may use the API (several)."),
+        typer.Option("--cors-origin", metavar="ORIGIN", help="Let pages of this origin use the API (repeatable)."),
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option("--allow-host", metavar="NAME", help="It may be called by this name too: a proxy's (several)."),
+        typer.Option("--allow-host", metavar="NAME", help="Accept this host name too, such as a proxy's (repeatable)."),
     ] = None,
 ) -> None:
-    """Serves the REST API and the live page until Ctrl-C.
+    """Serve the REST API and the live page until Ctrl-C.
 
-    Without a token it listens on a loopback address only: any program of this machine may read then, and changes
-    need an Origin header with the server's own origin. The token may come from HAMMERWORK_WEB_TOKEN, where no list
-    of processes shows it.
+    Without a token it listens on a loopback address only: every program of this machine may read, and changes need
+    an Origin header with the server's own origin. Set the token in HAMMERWORK_WEB_TOKEN to keep it out of the list
+    of processes.
 
     \b
     Examples:

@@ -6,7 +6,7 @@ from hammerwork_cli.commands.job import changes, enqueue, reading
 
 app = group(
     "job",
-    "Jobs: list, show, enqueue, retry, cancel, delete, purge.",
+    "List, show, enqueue, retry, cancel, delete and purge jobs.",
     "job list --failed",
     "job show 178ebfc3",
     'job enqueue --queue video_ingest --payload \'{"title": "Nordlichter"}\'',

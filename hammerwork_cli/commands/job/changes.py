@@ -34,10 +34,10 @@ from hammerwork_cli.render.job import changes as shown
 
 OnlyOption = Annotated[
     list[str] | None,
-    typer.Option("--only", metavar="STATUS", help="With --tree: only these; failed means Failed, Dead and TimedOut."),
+    typer.Option("--only", metavar="STATUS", help="With --tree: only these (failed: Failed, Dead and TimedOut)."),
 ]
 OlderThanOption = Annotated[
-    str | None, typer.Option("--older-than", metavar="DURATION", help="Only jobs that ended longer ago: 12h, 30d.")
+    str | None, typer.Option("--older-than", metavar="DURATION", help="Only jobs that ended longer ago than: 12h, 30d.")
 ]
 OlderThanDaysOption = Annotated[float | None, typer.Option("--older-than-days", min=0, max=100_000, hidden=True)]
 
@@ -150,18 +150,16 @@ def retry(
     failed: FailedOption = False,
     subtree: Subtree,
     force: ForceOption = False,
-    respawn: Annotated[
-        bool, typer.Option("--respawn", help="Jobs that have spawned spawn again when they complete again.")
-    ] = False,
+    respawn: Annotated[bool, typer.Option("--respawn", help="Let jobs that have spawned spawn again.")] = False,
     consent: Consent,
 ) -> None:
-    """Runs jobs again that are Failed, Dead or TimedOut: Pending, attempts 0, due now, the error and result cleared.
+    """Retry Failed, Dead or TimedOut jobs: reset them to Pending with 0 attempts, due now.
 
-    Jobs that failed only because of these run again after them. With --tree it acts on everything below JOB,
-    JOB included. --force also takes a Running job, which a worker may then run twice at once; a Completed one,
-    whose children stay; and one that depends on a failed job. A job that has spawned runs again without spawning
-    again, unless --respawn says so; to spawn without running: `spawn again`. More than one job by its id needs
-    consent. A tree into which jobs are inserted for ever is given up after half a minute, with exit code 1.
+    Clears their error and result. Jobs that failed only because of these run again after them. --tree includes
+    everything below JOB. --force also retries a Running job, which may then run twice at once, a Completed one,
+    whose children stay, and one that depends on a failed job. A job that has spawned does not spawn again unless
+    you add --respawn; to spawn without running it, use `spawn again`. Several ids ask for confirmation. Gives up
+    after 30 s with exit code 1 if the tree keeps growing.
 
     \b
     Examples:
@@ -182,16 +180,16 @@ def cancel(
     which: Which,
     subtree: Subtree,
     *,
-    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the job's error.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Reason, for the job's error.")] = None,
     force: ForceOption = False,
     consent: Consent,
 ) -> None:
-    """Cancels jobs that have not begun: Failed, and the error says by whom. Jobs that wait for them fail too.
+    """Cancel jobs that have not started: mark them Failed, with your name in the error.
 
-    Nothing is deleted, so what was cancelled can be seen, and run with `job retry`; to get the row removed:
-    `job delete`. With --tree it acts on JOB and everything below. --force also takes a Running job; its worker
-    is not stopped, and a Rust worker overwrites the status when it ends. A recurring job that is cancelled is not
-    scheduled again, until it is retried. More than one job by its id needs consent.
+    Jobs that wait for them fail too. Nothing is deleted: `job retry` runs a cancelled job, `job delete` removes it.
+    --tree includes everything below JOB. --force also cancels a Running job, but does not stop its worker, and a
+    Rust worker overwrites the status at its end. A cancelled recurring job stays off its schedule until you retry
+    it. Several ids ask for confirmation.
 
     \b
     Examples:
@@ -235,10 +233,10 @@ def delete(
     force: ForceOption = False,
     consent: Consent,
 ) -> None:
-    """Deletes jobs for good, after consent even for one. Copies in the archive stay.
+    """Delete jobs for good. Asks for confirmation, even for one job. Copies in the archive stay.
 
-    What was archived and has a row here counts. A Running job, and one that others wait for, is deleted only with
-    --force. Jobs that a deleted one spawned stay, and lose their place in its tree.
+    Includes archived jobs that still have a row here. --force also deletes Running jobs and jobs that others wait
+    for. Children of a deleted job stay, and lose their place in its tree.
 
     \b
     Examples:
@@ -261,20 +259,21 @@ def delete(
 @spread
 def purge(
     ctx: typer.Context,
-    completed: Annotated[bool, typer.Option("--completed", help="Completed ones.")] = False,
-    dead: Annotated[bool, typer.Option("--dead", help="Dead ones.")] = False,
-    failed: Annotated[bool, typer.Option("--failed", help="Failed ones.")] = False,
-    timed_out: Annotated[bool, typer.Option("--timed-out", help="TimedOut ones.")] = False,
-    all_: Annotated[bool, typer.Option("--all", help="All of these.")] = False,
+    completed: Annotated[bool, typer.Option("--completed", help="Completed jobs.")] = False,
+    dead: Annotated[bool, typer.Option("--dead", help="Dead jobs.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Failed jobs.")] = False,
+    timed_out: Annotated[bool, typer.Option("--timed-out", help="TimedOut jobs.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="All of the four.")] = False,
     older_than: OlderThanOption = None,
     older_than_days: OlderThanDaysOption = None,
     queue: QueueOption = None,
     *,
     consent: Consent,
 ) -> None:
-    """Deletes finished jobs for good, after consent; the age counts from when they ended.
+    """Delete finished jobs for good, by the time since they ended. Asks for confirmation.
 
-    Finished jobs that others wait for stay. What was archived and has a row here counts; copies in the archive stay.
+    Finished jobs that others wait for stay. Includes archived jobs that still have a row here; copies in the
+    archive stay.
 
     \b
     Examples:

@@ -22,67 +22,76 @@ from hammerwork_cli.render.job import views
 
 def enqueue(
     ctx: typer.Context,
-    payload: Annotated[str, typer.Option("-j", "--payload", metavar="JSON", help="JSON, @FILE, or - for stdin.")],
+    payload: Annotated[
+        str, typer.Option("-j", "--payload", metavar="JSON", help="Payload: JSON, @FILE, or - for stdin.")
+    ],
     queue: Annotated[
         str | None,
-        typer.Option("-q", "--queue", metavar="QUEUE", help="Where it goes. Default: the setting default_queue."),
+        typer.Option("-q", "--queue", metavar="QUEUE", help="Its queue. [default: setting default_queue]"),
     ] = None,
     priority: Annotated[
-        str, typer.Option("-r", "--priority", metavar="PRIORITY", help="background, low, normal, high or critical.")
+        str,
+        typer.Option(
+            "-r", "--priority", metavar="PRIORITY", help="Priority: background, low, normal, high or critical."
+        ),
     ] = JobPriority.NORMAL.word,
     delay: Annotated[
         str | None,
-        typer.Option("--delay", metavar="DURATION", help="Not before this has passed: 90 (seconds), 15m, 2h."),
+        typer.Option("--delay", metavar="DURATION", help="Delay before it may start: 90 (seconds), 15m, 2h."),
     ] = None,
-    at: Annotated[str | None, typer.Option("--at", metavar="TIME", help="Not before: 2026-12-24T18:00:00Z.")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="TIME", help="Earliest start: 2026-12-24T18:00:00Z.")
+    ] = None,
     max_attempts: Annotated[
-        int, typer.Option("--max-attempts", metavar="N", min=1, max=LARGEST_INTEGER, help="Before it is Dead.")
+        int, typer.Option("--max-attempts", metavar="N", min=1, max=LARGEST_INTEGER, help="Attempts until it is Dead.")
     ] = 3,
     timeout: Annotated[
-        str | None, typer.Option("--timeout", metavar="DURATION", help="How long a run may take: 90 (seconds), 15m.")
+        str | None, typer.Option("--timeout", metavar="DURATION", help="Time limit of an attempt: 90 (seconds), 15m.")
     ] = None,
     depends_on: Annotated[
-        list[str] | None, typer.Option("--depends-on", metavar="JOB", help="Runs after this job (several).")
+        list[str] | None, typer.Option("--depends-on", metavar="JOB", help="Run after this job (repeatable).")
     ] = None,
     job_id: Annotated[
-        str | None, typer.Option("--id", metavar="UUID", help="Its id: the same again changes nothing.")
+        str | None, typer.Option("--id", metavar="UUID", help="Its id; enqueueing it again changes nothing.")
     ] = None,
-    trace_id: Annotated[str | None, typer.Option("--trace-id", metavar="ID", help="For tracing.")] = None,
-    correlation_id: Annotated[str | None, typer.Option("--correlation-id", metavar="ID", help="For tracing.")] = None,
+    trace_id: Annotated[str | None, typer.Option("--trace-id", metavar="ID", help="Id for tracing.")] = None,
+    correlation_id: Annotated[
+        str | None, typer.Option("--correlation-id", metavar="ID", help="Id for tracing.")
+    ] = None,
     spawn_handler: Annotated[
-        str | None, typer.Option("--spawn-handler", metavar="NAME", help="It spawns, by this handler.")
+        str | None, typer.Option("--spawn-handler", metavar="NAME", help="Let it spawn with this handler.")
     ] = None,
     spawn_config: Annotated[
-        str | None, typer.Option("--spawn-config", metavar="JSON", help="It spawns; JSON, @FILE, or - for stdin.")
+        str | None, typer.Option("--spawn-config", metavar="JSON", help="Let it spawn: JSON, @FILE, or - for stdin.")
     ] = None,
     max_spawn_count: Annotated[
         int | None,
-        typer.Option("--max-spawn-count", metavar="N", min=0, help="Most children it may spawn. [default: 100]"),
+        typer.Option("--max-spawn-count", metavar="N", min=0, help="Maximum number of children. [default: 100]"),
     ] = None,
     operation_id: Annotated[
-        str | None, typer.Option("--operation-id", metavar="ID", help="Name of its spawning.")
+        str | None, typer.Option("--operation-id", metavar="ID", help="Name of its operation.")
     ] = None,
     spawn_delay: Annotated[
-        str | None, typer.Option("--spawn-delay", metavar="DURATION", help="Between batches of children.")
+        str | None, typer.Option("--spawn-delay", metavar="DURATION", help="Delay between batches of children.")
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", metavar="N", min=1, help="Children a batch.")
+        int | None, typer.Option("--batch-size", metavar="N", min=1, help="Children per batch.")
     ] = None,
     inherit: Annotated[
         str | None,
         typer.Option(
             "--inherit",
             metavar="WORDS",
-            help="What children take over: priority,queue,retry,timeout,trace or none. [default: priority,retry,trace]",
+            help="Inherited by children: priority,queue,retry,timeout,trace or none. [default: priority,retry,trace]",
         ),
     ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Enqueues a job and prints its id.
+    """Enqueue a job and print its id.
 
-    With --id a second run changes nothing; where it asks for something else than the first, --delay and --at
-    aside, it is a conflict. With --depends-on it waits until those jobs have completed; a job that failed cannot
-    be depended on. An option about spawning puts _spawn_config into the payload, complete enough for Rust workers.
+    With --id you can repeat the command: the second run changes nothing, and asking for another job (--delay and
+    --at aside) is a conflict. With --depends-on the job waits until those jobs have completed; it cannot depend on
+    a failed job. Any option about spawning adds a _spawn_config to the payload that Rust workers understand.
 
     \b
     Examples:

@@ -19,22 +19,22 @@ JobsArgument = Annotated[
 ]
 PriorityOption = Annotated[
     list[str] | None,
-    typer.Option("-r", "--priority", metavar="PRIORITY", help="Only these: high,critical (any letter case, several)."),
+    typer.Option(
+        "-r", "--priority", metavar="PRIORITY", help="Only these priorities: high,critical (case does not matter)."
+    ),
 ]
 SinceOption = Annotated[
-    str | None, typer.Option("--since", metavar="DURATION", help="Only jobs created since: 90s, 15m, 2h, 7d.")
+    str | None, typer.Option("--since", metavar="DURATION", help="Only jobs created within: 90s, 15m, 2h, 7d.")
 ]
 LastHoursOption = Annotated[
     float | None,
-    typer.Option(
-        "--last-hours", metavar="HOURS", min=0, max=1_000_000, help="Only jobs created in the last so many hours."
-    ),
+    typer.Option("--last-hours", metavar="HOURS", min=0, max=1_000_000, help="Only jobs created in the last HOURS."),
 ]
-FailedOption = Annotated[bool, typer.Option("--failed", help="Only Failed, Dead and TimedOut ones.")]
-ForceOption = Annotated[bool, typer.Option("--force", help="Also what is refused otherwise; see above.")]
+FailedOption = Annotated[bool, typer.Option("--failed", help="Only Failed, Dead and TimedOut jobs.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Include jobs that are refused otherwise; see above.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 TreeOption = Annotated[bool, typer.Option("--tree", help="JOB and everything below it.")]
-AllOption = Annotated[bool, typer.Option("--all", help="Without any filter: all that can be changed.")]
+AllOption = Annotated[bool, typer.Option("--all", help="All jobs that can be changed, without a filter.")]
 JobIdOption = Annotated[list[str] | None, typer.Option("--job-id", hidden=True)]
 
 LARGEST_INTEGER = 2**31 - 1

@@ -33,7 +33,7 @@ def list_(
     status: StatusOption = None,
     priority: PriorityOption = None,
     failed: FailedOption = False,
-    completed: Annotated[bool, typer.Option("--completed", help="Only Completed ones.")] = False,
+    completed: Annotated[bool, typer.Option("--completed", help="Only Completed jobs.")] = False,
     since: SinceOption = None,
     last_hours: LastHoursOption = None,
     limit: LimitOption = 50,
@@ -42,9 +42,9 @@ def list_(
 ) -> None:
     """Jobs, newest first.
 
-    The next page begins at --cursor with the id of the last job, or with its created_at, a slash and its id, which
-    holds when that job is deleted meanwhile; where there are more, a note says it. A page after the last one is empty.
-    Of an error lists hold the first 500 characters, in every format; `job show` has all of it.
+    The next page starts at --cursor with the id of the last job, or with its CREATED_AT/ID, which works even if
+    that job is deleted meanwhile. A note says when there are more. A page after the last one is empty. Lists show
+    the first 500 characters of an error in every format; `job show` has all of it.
 
     \b
     Examples:
@@ -77,11 +77,11 @@ def show(
     ctx: typer.Context,
     job: JobArgument,
     full: Annotated[
-        bool, typer.Option("--full", help="The whole payload, result and error on a terminal too.")
+        bool, typer.Option("--full", help="Show the whole payload, result and error on a terminal too.")
     ] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Everything known about a job: payload, result, what it depends on and what depends on it.
+    """Show everything about a job: payload, result, dependencies and dependents.
 
     \b
     Examples:

@@ -3,7 +3,13 @@
 from hammerwork_cli.cli.verb import Verb, group
 from hammerwork_cli.commands.spawn import again, doctor, monitor, operations, stats, tree, wait, why
 
-app = group("spawn", "What was spawned.", "spawn list --recent", "spawn tree 178ebfc3", "spawn why 178ebfc3")
+app = group(
+    "spawn",
+    "Inspect jobs that spawn other jobs: trees, failures, progress.",
+    "spawn list --recent",
+    "spawn tree 178ebfc3",
+    "spawn why 178ebfc3",
+)
 
 app.command("list", cls=Verb)(operations.list_)
 app.command("tree", cls=Verb)(tree.tree)

@@ -18,43 +18,43 @@ def again(
     ctx: typer.Context,
     job: JobArgument,
     handler: Annotated[
-        str | None, typer.Option("--handler", metavar="NAME", help="By this spawn handler instead of the job's.")
+        str | None, typer.Option("--handler", metavar="NAME", help="Spawn handler to use instead of the job's.")
     ] = None,
     spawn_config: Annotated[
         str | None,
-        typer.Option("--spawn-config", metavar="JSON", help="Over the job's own configuration; JSON, @FILE or -."),
+        typer.Option("--spawn-config", metavar="JSON", help="Override the job's configuration: JSON, @FILE or -."),
     ] = None,
     max_spawn_count: Annotated[
-        int | None, typer.Option("--max-spawn-count", metavar="N", min=0, help="Most children it may spawn.")
+        int | None, typer.Option("--max-spawn-count", metavar="N", min=0, help="Maximum number of children.")
     ] = None,
     operation_id: Annotated[
-        str | None, typer.Option("--operation-id", metavar="ID", help="Name of this spawning.")
+        str | None, typer.Option("--operation-id", metavar="ID", help="Name of the operation.")
     ] = None,
     spawn_delay: Annotated[
-        str | None, typer.Option("--spawn-delay", metavar="DURATION", help="Between batches of children.")
+        str | None, typer.Option("--spawn-delay", metavar="DURATION", help="Delay between batches of children.")
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", metavar="N", min=1, help="Children a batch.")
+        int | None, typer.Option("--batch-size", metavar="N", min=1, help="Children per batch.")
     ] = None,
     inherit: Annotated[
         str | None,
         typer.Option(
-            "--inherit", metavar="WORDS", help="What children take over: priority,queue,retry,timeout,trace or none."
+            "--inherit", metavar="WORDS", help="Inherited by children: priority,queue,retry,timeout,trace or none."
         ),
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Until a worker has done it.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until a worker has done it.")] = False,
     timeout: Annotated[
         str | None,
-        typer.Option("--timeout", metavar="DURATION", help="With --wait: give up after 90s, 15m. Default: never."),
+        typer.Option("--timeout", metavar="DURATION", help="With --wait: give up after 90s, 15m. [default: never]"),
     ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Asks a worker to spawn for a completed job once more, and prints the id of the request.
+    """Ask a worker to spawn again for a completed job, and print the request's id.
 
-    The job itself does not run again, and the children it has stay. Options change its configuration for this once.
-    A worker that serves the job's queue, or has the handler, takes the request within seconds; `job show` tells what
-    became of it. Exit code 6 when the job has not completed; with --wait 1 when nothing could be spawned, and 124
-    when --timeout passed, after which the request stays.
+    The job does not run again, and its children stay. Options change its configuration for this request alone. A
+    worker that serves the job's queue, or has the handler, takes the request within seconds; `job show` shows the
+    outcome. Exit code 6 when the job has not completed. With --wait, 1 when nothing could be spawned, and 124 when
+    --timeout passes; the request stays open then.
 
     \b
     Examples:

@@ -23,31 +23,30 @@ if TYPE_CHECKING:
 
 def doctor(
     ctx: typer.Context,
-    fix: Annotated[bool, typer.Option("--fix", help="Mend what has one right end; asks first.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Fix damage that has one right outcome; asks first.")] = False,
     yes: YesOption = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look, which is what happens without --fix.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report, as without --fix.")] = False,
     older_than: Annotated[
         str | None,
         typer.Option(
             "--older-than",
             metavar="DURATION",
-            help="Jobs Running for longer than this have lost their worker: 30m, 2h. There is no default, since "
-            "another program may be running them.",
+            help="Treat jobs Running for longer as lost: 30m, 2h. [default: none]",
         ),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Notes too make the exit code 1.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for notes too.")] = False,
     queue: QueueOption = None,
     examples: Annotated[
-        int, typer.Option("-l", "--limit", min=1, max=1000, help="Jobs to name for each kind of damage.")
+        int, typer.Option("-l", "--limit", min=1, max=1000, help="Jobs to list for each kind of damage.")
     ] = 5,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """What is wrong with the jobs, and what would mend it. Changes nothing without --fix.
+    """Find damaged jobs, and fix them with --fix.
 
-    Exit code 0 when nothing is wrong (any more), 1 otherwise. What has happened and holds no job is a note, which
-    counts only with --strict: a job that ran early, one that never spawned, and what workers recorded of jobs that
-    another program has deleted since, which --fix removes. Archived jobs are left alone, and so is what a worker of
-    ours has that has not ended (`worker list`): when it is lost, another worker takes its jobs.
+    Exit code 0 when there is no damage left, else 1. Events that block no job are notes, which count only with
+    --strict: a job that ran early, one that never spawned, and records of jobs that another program has deleted,
+    which --fix removes. Archived jobs are skipped, and so are the jobs of every worker that has not stopped
+    (`worker list`): when such a worker is lost, another one takes over.
 
     \b
     Examples:

@@ -38,29 +38,27 @@ class Until(StrEnum):
 
 def monitor(
     ctx: typer.Context,
-    interval: Annotated[
-        str, typer.Option("--interval", metavar="SECONDS", help="Between two looks: 5, 0.5, 2m.")
-    ] = "5",
+    interval: Annotated[str, typer.Option("--interval", metavar="SECONDS", help="Refresh interval: 5, 0.5, 2m.")] = "5",
     queue: QueueOption = None,
-    count: Annotated[int | None, typer.Option("--count", min=1, help="End after so many looks.")] = None,
+    count: Annotated[int | None, typer.Option("--count", min=1, help="Stop after this many refreshes.")] = None,
     until: Annotated[
         list[Until] | None,
-        typer.Option("--until", help="End when nothing is open (done: exit 0), or something fails (failed: exit 1)."),
+        typer.Option("--until", help="Stop when nothing is open (done, exit 0) or a job fails (failed, exit 1)."),
     ] = None,
     timeout: Annotated[
-        str | None, typer.Option("--timeout", metavar="DURATION", help="End after: 90s, 15m, 2h (exit 124).")
+        str | None, typer.Option("--timeout", metavar="DURATION", help="Stop after: 90s, 15m, 2h (exit 124).")
     ] = None,
     form: Annotated[
         MonitorFormat | None,
-        typer.Option("--format", help="Lines instead of a picture: sentences, or JSON as in a pipe."),
+        typer.Option("--format", help="Lines instead of a picture: text, or JSON as in a pipe."),
     ] = None,
 ) -> None:
-    """What happens right now: rates, running operations, newest failures, workers.
+    """Show what happens now: rates, running operations, newest failures, workers.
 
-    An operation is a topmost one, with all jobs of its tree; of a tree that is too large only the children are counted.
-    On a terminal a picture that is drawn over; `q` or Ctrl-C ends it. In a pipe one JSON object for each look that
-    differs from the one before. A restart of the server is waited out. Exit code 0; with --until 0 when nothing is
-    open, 1 when something failed or --count came first, 130 when it was ended before; 124 when --timeout passed.
+    A row is a topmost operation with its whole tree; for a very large tree it counts the children only. A terminal
+    shows a picture that refreshes; q or Ctrl-C quits. A pipe gets one JSON object per change. Survives database
+    restarts. Exit code 0; with --until 0 when nothing is open, 1 when something failed or --count came first, 124
+    when --timeout passes, 130 when interrupted.
 
     \b
     Examples:

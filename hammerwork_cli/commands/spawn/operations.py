@@ -37,7 +37,7 @@ def list_(
     ctx: typer.Context,
     recent: Annotated[bool, typer.Option("--recent", help="Only parents created in the last hour.")] = False,
     since: Annotated[
-        str | None, typer.Option("--since", metavar="DURATION", help="Only parents created since: 90s, 15m, 2h, 7d.")
+        str | None, typer.Option("--since", metavar="DURATION", help="Only parents created within: 90s, 15m, 2h, 7d.")
     ] = None,
     limit: LimitOption = 20,
     cursor: CursorOption = None,
@@ -45,23 +45,22 @@ def list_(
     status: StatusOption = None,
     operation: Annotated[
         str | None,
-        typer.Option("--operation", metavar="ID", help="Only this operation id, or id of a worker's record."),
+        typer.Option("--operation", metavar="ID", help="Only this operation id, or the id of a worker's record."),
     ] = None,
     detailed: Annotated[
         bool, typer.Option("--detailed", help="Also handler, limit, inheritance, success rate, wall time.")
     ] = False,
     failed: Annotated[
         bool,
-        typer.Option("--failed", help="Only with a failure at or anywhere below them, the newest failure first."),
+        typer.Option("--failed", help="Only with a failure at or below them, newest failure first."),
     ] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Parents that spawned children, newest first, with their children counted.
+    """Parents that spawned, newest first, with a count of their children.
 
-    A parent that ended without a child is listed with 0 children, and with the error where it completed although
-    it could not spawn; one that has yet to spawn is in `spawn pending`. Only children are counted, and --status is
-    the parent's own: with --failed also what failed on the levels below them, found from the newest failed jobs upward.
-    The next page begins at --cursor with the parent_id of the last one.
+    A parent that ended without children shows 0, and an error if it could not spawn. `spawn pending` lists parents
+    that have yet to spawn. --status is the parent's own status. --failed also counts failures on the levels below,
+    starting from the newest failed jobs. The next page starts at --cursor with the last parent_id.
 
     \b
     Examples:

@@ -25,13 +25,13 @@ from hammerwork_cli.commands.spawn.operations import tables
 def stats(
     ctx: typer.Context,
     hours: Annotated[
-        float, typer.Option("--hours", min=0.01, max=1_000_000, help="Parents created in the last so many hours.")
+        float, typer.Option("--hours", min=0.01, max=1_000_000, help="Only parents created in the last HOURS.")
     ] = 24,
     queue: QueueOption = None,
     detailed: Annotated[bool, typer.Option("--detailed", help="Also by queue, by handler, and the slowest.")] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Figures of what was spawned: operations, children, success rate, depth, run times.
+    """Figures of spawning: operations, children, success rate, depth, run times.
 
     \b
     Examples:
@@ -64,9 +64,9 @@ def pending(
     limit: LimitOption = 50,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Jobs that will spawn and have not yet, that completed and never did, and jobs that wait for others.
+    """Jobs that have yet to spawn, that completed without spawning, or that wait for others.
 
-    A job for which `spawn again` was accepted is listed until a worker has spawned for it.
+    A job with an open request of `spawn again` is listed until a worker has spawned for it.
 
     \b
     Examples:

@@ -14,14 +14,13 @@ from hammerwork_cli.cli.options import (
     statuses,
 )
 from hammerwork_cli.commands.spawn import monitor
-from hammerwork_cli.render.tree import lineage as lineage_views
+from hammerwork_cli.render.tree.lineage import LINEAGE_KEYS, lineage_record, lineage_rows, lineage_text
 from hammerwork_cli.render.tree.picture import Charset, Limits, TreeFormat, picture
 
 if TYPE_CHECKING:
     from hammerwork_cli.database import Database
     from hammerwork_cli.models import SpawnTree
     from hammerwork_cli.models.why import Marks
-from hammerwork_cli.commands.spawn.operations import tables
 
 DepthOption = Annotated[int | None, typer.Option("--depth", min=0, max=100_000, help="Levels below the top.")]
 
@@ -30,7 +29,7 @@ def tree(
     ctx: typer.Context,
     job: JobArgument,
     form: Annotated[
-        TreeFormat, typer.Option("--format", help="text for people; json, jsonl and dot are complete; mermaid folds.")
+        TreeFormat, typer.Option("--format", help="Output format; json, jsonl and dot are complete, mermaid folds.")
     ] = TreeFormat.TEXT,
     depth: DepthOption = None,
     max_children: Annotated[
@@ -41,22 +40,20 @@ def tree(
     children_only: Annotated[bool, typer.Option("--children-only", help="Only the part below JOB.")] = False,
     status: StatusOption = None,
     charset: Annotated[Charset | None, typer.Option("--charset", help="Characters to draw with.")] = None,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Draw it again and again until all has finished, or q is pressed.")
-    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Redraw until the tree has finished or you press q.")] = False,
     interval: Annotated[
-        str | None, typer.Option("--interval", metavar="SECONDS", help="Between two looks of --watch: 5, 0.5 (1).")
+        str | None, typer.Option("--interval", metavar="SECONDS", help="Refresh interval of --watch: 5, 0.5 (1).")
     ] = None,
     timeout: Annotated[
-        str | None, typer.Option("--timeout", metavar="DURATION", help="End --watch after: 90s, 15m, 2h (exit 124).")
+        str | None, typer.Option("--timeout", metavar="DURATION", help="Stop --watch after: 90s, 15m, 2h (exit 124).")
     ] = None,
 ) -> None:
-    """The whole tree that a job belongs to, failures first.
+    """Draw the whole tree that a job belongs to, failures first.
 
-    Text shows 10 levels, 20 children a parent and 500 jobs unless told otherwise; what is cut is counted, and on a
-    terminal lines end at its edge. A job that waits although all it depends on has ended is stuck: `spawn why`. With
-    --watch a pipe gets a document for each change, as JSON on one line, or as JSONL the jobs that changed; exit
-    code 1 when it has finished and jobs failed.
+    Text shows 10 levels, 20 children per parent and 500 jobs by default, counts the rest, and cuts lines at the
+    edge of the terminal. A job that waits although its dependencies have ended is stuck: see `spawn why`. With
+    --watch a pipe gets one document per change (JSON on one line; JSONL: the jobs that changed), and the exit code
+    is 1 when the tree has finished with failures.
 
     \b
     Examples:
@@ -114,12 +111,12 @@ def _marks(database: "Database", tree: "SpawnTree", now: datetime) -> "Marks":
 def lineage(
     ctx: typer.Context,
     job: JobArgument,
-    ancestors: Annotated[bool, typer.Option("--ancestors", help="Only where it comes from.")] = False,
-    descendants: Annotated[bool, typer.Option("--descendants", help="Only what came from it.")] = False,
+    ancestors: Annotated[bool, typer.Option("--ancestors", help="Only ancestors.")] = False,
+    descendants: Annotated[bool, typer.Option("--descendants", help="Only descendants.")] = False,
     depth: Annotated[int, typer.Option("--depth", min=1, max=100_000, help="Levels up and down.")] = 10,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Where a job comes from, up to every root, and what came from it.
+    """Ancestors of a job, up to every root, and its descendants.
 
     \b
     Examples:
@@ -143,9 +140,9 @@ def lineage(
     )
     if form in {Format.TABLE, Format.JSON}:
         context.answer(
-            lineage_views.lineage_record(found),
+            lineage_record(found),
             form,
-            lambda: tables().lineage_text(found, charset=context.charset, width=context.width, colour=context.colour),
+            lambda: lineage_text(found, charset=context.charset, width=context.width, colour=context.colour),
         )
     else:
-        context.data(lineage_views.lineage_rows(found), form, lineage_views.LINEAGE_KEYS)
+        context.data(lineage_rows(found), form, LINEAGE_KEYS)

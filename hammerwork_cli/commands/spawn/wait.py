@@ -27,24 +27,24 @@ def wait(
     timeout: Annotated[
         str | None,
         typer.Option(
-            "--timeout", metavar="DURATION", help="Give up after: 90 (seconds), 15m; 0 looks once. Default: never."
+            "--timeout", metavar="DURATION", help="Give up after 90 (seconds), 15m; 0 checks once. [default: never]"
         ),
     ] = None,
     interval: Annotated[
-        str, typer.Option("--interval", metavar="DURATION", help="Between two looks: 500ms, 5s.")
+        str, typer.Option("--interval", metavar="DURATION", help="Refresh interval: 500ms, 5s.")
     ] = "1s",
     children_only: Annotated[
-        bool, typer.Option("--children-only", help="Only JOB and what is below it, not its whole tree.")
+        bool, typer.Option("--children-only", help="Only JOB and the part below it, not its whole tree.")
     ] = False,
     fail_stuck: Annotated[
-        bool, typer.Option("--fail-stuck", help="Stop when only jobs are left that can never run.")
+        bool, typer.Option("--fail-stuck", help="Fail once all remaining jobs can never run.")
     ] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Waits until the whole tree that a job belongs to has finished, with all that is spawned meanwhile.
+    """Wait until the whole tree of a job has finished, including jobs spawned meanwhile.
 
     Exit code 0 when all jobs completed, 1 when some failed (or are stuck, with --fail-stuck), 124 when --timeout
-    passed. A look asks for few jobs, however large the tree is. A restart of the server is waited out.
+    passes. Each check reads few jobs, however large the tree. Survives database restarts.
 
     \b
     Examples:

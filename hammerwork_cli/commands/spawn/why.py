@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 def why(
     ctx: typer.Context,
     job: JobArgument,
-    limit: Annotated[int, typer.Option("-l", "--limit", min=1, max=10_000, help="Jobs to name for each error.")] = 3,
+    limit: Annotated[int, typer.Option("-l", "--limit", min=1, max=10_000, help="Jobs to list for each error.")] = 3,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Why a job, or what is below it, failed or waits: the deepest failures by error, and the way to each.
+    """Explain why a job, or a job below it, failed or waits: failures by error, deepest first, each with its path.
 
-    Looks upward too: for what made the job fail, or what holds it. Of what waits for no other job it says whether it is
-    not due, between two attempts, without a worker, in a paused queue, or Running for more than an hour with no living
-    worker known to have it. Exit code 1 when a failure was found, else 0.
+    Also searches upward for the cause, or for the blocker. For a job without a blocker it says whether the job is
+    not due, between two attempts, without a worker, in a paused queue, or Running for over an hour with no live
+    worker. Exit code 1 when a failure was found, else 0.
 
     \b
     Examples:

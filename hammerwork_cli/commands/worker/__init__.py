@@ -6,7 +6,7 @@ from hammerwork_cli.commands.worker import control, start
 
 app = group(
     "worker",
-    "Workers: run one here, see and steer all of them.",
+    "Run a worker; list, stop and restart all of them.",
     "worker start --handlers my_app:app",
     "worker list",
     "worker restart --all --yes",

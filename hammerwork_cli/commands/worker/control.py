@@ -42,13 +42,13 @@ class Asking:
     """Whom to ask, and whether to wait for it."""
 
     worker: WorkersArgument = None
-    every: Annotated[bool, typer.Option("--all", help="All that are alive; needs consent.")] = False
-    wait: Annotated[bool, typer.Option("--wait", help="Until they have done it.")] = False
+    every: Annotated[bool, typer.Option("--all", help="All that are alive; asks for confirmation.")] = False
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until they have done it.")] = False
     timeout: Annotated[
         str | None,
-        typer.Option("--timeout", metavar="DURATION", help="With --wait: give up after 90s, 15m. Default: never."),
+        typer.Option("--timeout", metavar="DURATION", help="With --wait: give up after 90s, 15m. [default: never]"),
     ] = None
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which would be asked.")] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the workers and ask none.")] = False
     yes: YesOption = False
     named: NamedOption = None
     form: FormatOption = Format.TABLE
@@ -82,17 +82,17 @@ def list_(
     ctx: typer.Context,
     queue: QueueOption = None,
     since: Annotated[
-        str, typer.Option("--since", metavar="DURATION", help="Of those that ended, only since: 90s, 15m, 2h, 7d.")
+        str, typer.Option("--since", metavar="DURATION", help="Only those that stopped within: 90s, 15m, 2h, 7d.")
     ] = "1h",
-    every: Annotated[bool, typer.Option("--all", help="Also all that ended longer ago, or fell silent.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Include all that stopped earlier or fell silent.")] = False,
     limit: LimitOption = 100,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Workers that are alive or ended lately, newest first, whichever machine they run on.
+    """Workers on all machines that run or stopped recently, newest first.
 
-    A worker is lost when another one took it for lost, and its jobs with it. One whose last heartbeat is older than its
-    lease is silent until then: nobody judges while the server takes no writes, or while no other worker runs. One that
-    has been silent for more than a day is shown with --all only. One that has ended is forgotten after 7 days.
+    A worker is lost once another worker has taken over its jobs. Until then, one whose last heartbeat is older than
+    its lease is silent: nobody decides while the server takes no writes, or while no other worker runs. --all also
+    shows workers that have been silent for more than a day. Stopped workers are forgotten after 7 days.
 
     \b
     Examples:
@@ -117,9 +117,9 @@ def list_(
 def status(
     ctx: typer.Context, worker: WorkersArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
 ) -> None:
-    """What workers are doing: memory, jobs done, rate, and what runs for how long. Without WORKER: all alive ones.
+    """Show what workers do: memory, jobs done, rate, and running jobs. Without WORKER: all that are alive.
 
-    Memory is what the worker's process and, with --isolation process, those of its handlers hold; only Linux tells.
+    Memory covers the worker's process and, with --isolation process, those of its handlers; on Linux only.
 
     \b
     Examples:
@@ -144,10 +144,11 @@ def status(
 
 @spread
 def stop(ctx: typer.Context, asking: Asking) -> None:
-    """Asks workers to end what runs, give the rest back, and end. They hear it within seconds, on any machine.
+    """Shut workers down: finish running jobs, return the rest, exit. Works within seconds, on any machine.
 
-    A handler that never returns keeps its worker. A second SIGTERM on its host ends the worker at once, kill -9 in any
-    case; others take its jobs. `worker start --grace` bounds the time. Exit code 124 when --timeout passed.
+    A handler that never returns keeps its worker from stopping. A second SIGTERM on its host stops it at once, kill
+    -9 always does; others take its jobs. `worker start --grace` bounds the time. Exit code 124 when --timeout
+    passes.
 
     \b
     Examples:
@@ -160,10 +161,10 @@ def stop(ctx: typer.Context, asking: Asking) -> None:
 
 @spread
 def restart(ctx: typer.Context, asking: Asking) -> None:
-    """Asks workers to end what runs and to begin again with the code that is there now, in the same process.
+    """Restart workers: finish running jobs, then start again in the same process with the present code.
 
-    Only what `worker start` runs can begin again; a worker in a Python program of your own ends, and its program is
-    told. Exit code 124 when --timeout passed, 1 when --wait saw one end and no other in its place for a minute.
+    Only `worker start` can start again; a worker in your own Python program stops, and its report says why. Exit
+    code 124 when --timeout passes, 1 when --wait saw one stop and no successor within a minute.
 
     \b
     Examples:

@@ -46,12 +46,12 @@ class Isolation(StrEnum):
 def start(
     ctx: typer.Context,
     handlers: Annotated[
-        str, typer.Option("--handlers", metavar="MODULE:ATTRIBUTE", help="What jobs do and spawn; see above.")
+        str, typer.Option("--handlers", metavar="MODULE:ATTRIBUTE", help="The application's handlers; see above.")
     ],
     queue: Annotated[
         list[str] | None,
         typer.Option(
-            "-q", "--queue", metavar="QUEUE", help="Serve this one (several). [default: those of the handlers]"
+            "-q", "--queue", metavar="QUEUE", help="Queue to serve (repeatable). [default: those of the handlers]"
         ),
     ] = None,
     concurrency: Annotated[
@@ -63,41 +63,41 @@ def start(
             "--pool-size",
             min=1,
             max=100,
-            help="Most connections for what runs write. Default: the setting connection_pool_size.",
+            help="Connections for results. [default: setting connection_pool_size]",
         ),
     ] = None,
     poll_interval: Annotated[
         str | None,
-        typer.Option("--poll-interval", metavar="DURATION", help="Between looks at empty queues. [default: 1s]"),
+        typer.Option(
+            "--poll-interval", metavar="DURATION", help="Interval between checks of empty queues. [default: 1s]"
+        ),
     ] = None,
     lease: Annotated[
         str | None,
         typer.Option(
-            "--lease", metavar="DURATION", help="After so long without a heartbeat others take its jobs. [default: 30s]"
+            "--lease", metavar="DURATION", help="Time without a heartbeat before others take over. [default: 30s]"
         ),
     ] = None,
-    max_jobs: Annotated[int | None, typer.Option("--max-jobs", min=1, help="End after so many jobs.")] = None,
-    drain: Annotated[
-        bool, typer.Option("--drain", help="End when the queues have nothing to do within a minute.")
-    ] = False,
+    max_jobs: Annotated[int | None, typer.Option("--max-jobs", min=1, help="Stop after this many jobs.")] = None,
+    drain: Annotated[bool, typer.Option("--drain", help="Exit once no job is due within the next minute.")] = False,
     isolation: Annotated[
         Isolation | None,
-        typer.Option("--isolation", help="process: handlers run in processes that can be killed. [default: thread]"),
+        typer.Option("--isolation", help="Run handlers in threads, or in processes. [default: thread]"),
     ] = None,
     weighted: Annotated[
         bool | None,
-        typer.Option("--weighted/--strict-priority", help="By weight, so that no priority starves, or strictly."),
+        typer.Option("--weighted/--strict-priority", help="Claim by weight, so that no priority starves, or strictly."),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="For people. [default: host and process]")
+        str | None, typer.Option("--name", metavar="NAME", help="Name to show. [default: host and process]")
     ] = None,
-    log_format: Annotated[LogFormat, typer.Option("--log-format", help="Of the log on stderr.")] = LogFormat.TEXT,
+    log_format: Annotated[LogFormat, typer.Option("--log-format", help="Log format (stderr).")] = LogFormat.TEXT,
     log_level: Annotated[
-        LogLevel | None, typer.Option("--log-level", help="From which on to log. Default: the setting log_level.")
+        LogLevel | None, typer.Option("--log-level", help="Minimum log level. [default: setting log_level]")
     ] = None,
     grace: Annotated[
         str | None,
-        typer.Option("--grace", metavar="DURATION", help="What runs has so long to end in. [default: for ever]"),
+        typer.Option("--grace", metavar="DURATION", help="Time for running jobs to finish. [default: no limit]"),
     ] = None,
     app_dir: Annotated[
         Path | None,
@@ -106,19 +106,19 @@ def start(
             metavar="FOLDER",
             file_okay=False,
             exists=True,
-            help="Where MODULE is. [default: current folder]",
+            help="Folder of MODULE. [default: current folder]",
         ),
     ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Runs jobs with an application's handlers, until Ctrl-C or SIGTERM, `worker stop`, --drain or --max-jobs.
+    """Run jobs with an application's handlers until Ctrl-C, SIGTERM, `worker stop`, --drain or --max-jobs.
 
-    MODULE is one of the installed packages, or lies in the current folder; ATTRIBUTE is a Handlers, a Worker, or a
-    function that returns one. A first Ctrl-C, SIGTERM or SIGHUP lets what runs end, for --grace at most, and gives
-    the rest back; a second one, or SIGQUIT, gives everything back with its attempts (but for what may be tried once
-    only) and ends now: exit code 130, or 128 and the signal's number. `worker restart` makes it begin again in the
-    same process with the same arguments: new code is read. Only the report is on stdout; what handlers print goes to
-    stderr, where the log is.
+    MODULE is installed or lies in the current folder. ATTRIBUTE is a Handlers, a Worker, or a function that returns
+    one. The first Ctrl-C, SIGTERM or SIGHUP finishes running jobs, for --grace at most, and gives the rest back. A
+    second one, or SIGQUIT, gives all jobs back with their attempts (a job that may run only once becomes Dead) and
+    exits at once with 130, or 128 plus the signal's number. `worker restart` starts it again in the same process
+    with the same arguments and new code. Only the report goes to stdout; the output of handlers goes to stderr with
+    the log.
 
     \b
     Examples:

@@ -55,7 +55,7 @@ JOB = {
 NAMED = {"id": job_id(), "queue": null_or(text()), "status": null_or(STATUS)}
 RELATIVE = {**NAMED, "error": null_or(text())}
 CHILD_COUNTS = {
-    "total": count("All, also those in none of the other counts: Archived, or a word that is no status"),
+    "total": count("All, including Archived jobs and unknown statuses, which no other count has"),
     "completed": count(),
     "failed": count("Failed, Dead and TimedOut"),
     "running": count(),
@@ -92,7 +92,9 @@ RECORDED_SPAWN = {
     "operation_id": null_or(text("Of the configuration, where that named one")),
     "handler": null_or(text()),
     "outcome": text(
-        "failed: the parent completed all the same; repeated: it was allowed to spawn again", *SPAWN_OUTCOMES, UNKNOWN
+        "failed: the parent completed without children; repeated: it was allowed to spawn again",
+        *SPAWN_OUTCOMES,
+        UNKNOWN,
     ),
     "children": count(),
     "error": null_or(text("Why nothing was spawned")),

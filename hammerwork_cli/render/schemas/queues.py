@@ -29,7 +29,9 @@ QUEUE = record(
         "queue": text(),
         "paused": flag(),
         **QUEUE_JOBS,
-        "workers": null_or(count("Workers of ours that are alive and serve it; null where nobody knows")),
+        "workers": null_or(
+            count("Living workers that serve it, without Rust workers; null where workers are not recorded")
+        ),
         "paused_at": null_or(instant()),
         "paused_by": null_or(text()),
         "paused_reason": null_or(text()),
@@ -72,7 +74,9 @@ HEALTH = record(
                     "queue": text(),
                     "status": VERDICT,
                     "paused": flag(),
-                    "workers": null_or(count("Of ours that are alive and serve it; null where nobody knows")),
+                    "workers": null_or(
+                        count("Living workers that serve it, without Rust workers; null where workers are not recorded")
+                    ),
                     "checks": list_of(CHECK),
                 }
             ),

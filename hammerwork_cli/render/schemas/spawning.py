@@ -149,7 +149,9 @@ FAILURES = record(
         "jobs": list_of(FAILED, "The first of them"),
     }
 )
-WORKERS = null_or(count("Living workers of ours that serve the queue; null where workers are not recorded"))
+WORKERS = null_or(
+    count("Living workers that serve the queue, without Rust workers; null where workers are not recorded")
+)
 DELAY = record(
     {
         "reason": text(
@@ -174,7 +176,7 @@ DELAY = record(
                 **NAMED,
                 "attempts": count(),
                 "max_attempts": count(),
-                "worker": null_or(text("Of ours, that has claimed it")),
+                "worker": null_or(text("The worker that has claimed it; null for a Rust worker")),
             },
             "The job with the earliest instant",
         ),
@@ -243,7 +245,7 @@ MONITOR = record(
             "The topmost ones in whose trees something is open, and once more when all has ended",
         ),
         "failures": list_of(
-            record({**RELATIVE, "failed_at": null_or(instant())}), "The newest, of those that were not told before"
+            record({**RELATIVE, "failed_at": null_or(instant())}), "The newest, without those of earlier documents"
         ),
         "workers": null_or(
             list_of(
@@ -268,7 +270,7 @@ FINDING = record(
         "kind": text("Of damage"),
         "jobs": count(),
         "severity": text("", "damage", "note"),
-        "mendable": flag("Whether --fix mends it"),
+        "mendable": flag("Whether --fix repairs it"),
         "mended": count(),
         "left": count(),
         "what": text(),
