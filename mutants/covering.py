@@ -108,12 +108,12 @@ class Covering:
 
 def blocks_of(name: str, tags: frozenset[str]) -> set[str]:
     """The blocks of which a statement is made, as ``subject.name [tags]``."""
-    subject, _, block = name.partition(".")
+    subject, _, block = name.rpartition(".")
     found: set[str] = set()
     todo = [block]
     while todo:
         block = todo.pop()
-        place = subject if block in statements._blocks(subject) else "shared"
+        place = statements.subject_of(subject, block)
         fitting = [
             (len(wanted), sorted(wanted), sql) for wanted, sql in statements._blocks(place)[block] if wanted <= tags
         ]

@@ -5,8 +5,8 @@ A statement begins with ``-- name: NAME [TAG ...]`` and a comment that says what
 - The variant whose tags all apply, and of those the one with most tags, is taken.
 - ``:name`` is a value; a list becomes as many values, for ``IN (:ids)``, and a list of tuples as many
   rows, for ``VALUES :rows``.
-- ``{name}`` is another named block, of the same file or of ``shared.sql``; ``{name one two}`` the same with ``one`` and
-  ``two`` in the places of its ``$1`` and ``$2``.
+- ``{name}`` is another named block: of the same file, else of the ``shared.sql`` in its folder, else of the
+  ``shared.sql`` above. ``{name one two}`` is the same with ``one`` and ``two`` in the places of its ``$1`` and ``$2``.
 - A line that ends in ``-- when :name`` is left out when that value is ``None``, ``False`` or empty.
 """
 
@@ -32,7 +32,10 @@ Line = tuple[str | None, tuple[Part, ...]]
 
 @cache
 def _blocks(subject: str) -> dict[str, list[tuple[frozenset[str], str]]]:
-    text = FOLDER.joinpath(*subject.split(".")).with_suffix(".sql").read_text(encoding="utf-8")
+    file = FOLDER.joinpath(*subject.split(".")).with_suffix(".sql")
+    if file.name == "shared.sql" and not file.exists():
+        return {}
+    text = file.read_text(encoding="utf-8")
     blocks: dict[str, list[tuple[frozenset[str], str]]] = {}
     heads = list(_NAME.finditer(text))
     ends = [*(head.start() for head in heads[1:]), len(text)]
@@ -44,17 +47,22 @@ def _blocks(subject: str) -> dict[str, list[tuple[frozenset[str], str]]]:
     return blocks
 
 
+def subject_of(subject: str, block: str) -> str:
+    """The subject whose file has a block that a statement of ``subject`` names."""
+    folder = subject.rpartition(".")[0]
+    places = (subject, f"{folder}.shared" if folder else subject, "shared")
+    return next((place for place in places if block in _blocks(place)), subject)
+
+
 def _variant(subject: str, name: str, tags: frozenset[str]) -> str:
-    variants = _blocks(subject).get(name)
-    if variants is None and subject != "shared":
-        return _variant("shared", name, tags)
-    fitting = [(len(wanted), sql) for wanted, sql in variants or () if wanted <= tags]
+    place = subject_of(subject, name)
+    fitting = [(len(wanted), sql) for wanted, sql in _blocks(place).get(name, ()) if wanted <= tags]
     if not fitting:
-        raise LookupError(f"no statement {subject}.{name} for {sorted(tags)}")
+        raise LookupError(f"no statement {place}.{name} for {sorted(tags)}")
     most = max(count for count, _ in fitting)
     best = [sql for count, sql in fitting if count == most]
     if len(best) > 1:
-        raise LookupError(f"several statements {subject}.{name} for {sorted(tags)}")
+        raise LookupError(f"several statements {place}.{name} for {sorted(tags)}")
     return best[0]
 
 

@@ -28,7 +28,7 @@ TAG_SETS = [
 
 @pytest.fixture
 def sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """``sql(subject=text)``: what the loader finds instead of the shipped files."""
+    """``sql(subject=text)``: the files that the loader finds instead of the shipped ones; ``_`` stands for a folder."""
 
     def clear() -> None:
         statements._blocks.cache_clear()
@@ -36,7 +36,9 @@ def sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
 
     def write(**subjects: str) -> None:
         for subject, text in {"shared": "", **subjects}.items():
-            (tmp_path / f"{subject}.sql").write_text(text, encoding="utf-8")
+            file = tmp_path / f"{subject.replace('_', '/')}.sql"
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text, encoding="utf-8")
 
     clear()
     monkeypatch.setattr(statements, "FOLDER", tmp_path)
@@ -186,6 +188,17 @@ def test_a_block_is_found_in_its_own_file_then_in_shared_and_in_its_variant(sql)
     )
     assert bound("jobs.x", o=1) == ("SELECT own, ?", [1])
     assert bound("jobs.x", "mysql", o=1) == ("SELECT ?, ?", [1, 1])
+
+
+def test_a_folder_shares_blocks_that_come_before_those_that_all_share(sql):
+    sql(
+        shared="-- name: a\nfrom above\n-- name: b\nfrom above\n",
+        worker_shared="-- name: a\nfrom the folder\n",
+        worker_claim="-- name: x\nSELECT {a}, {b}\n",
+        job_list="-- name: x\nSELECT {a}\n",
+    )
+    assert bound("worker.claim.x") == ("SELECT from the folder, from above", [])
+    assert bound("job.list.x") == ("SELECT from above", [])
 
 
 def test_a_block_that_is_not_there_is_named(sql):
