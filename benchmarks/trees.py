@@ -58,7 +58,7 @@ def _reading(database: Database, workload: Workload, ids: list[str], runs: int) 
 def key_fetch(database: Database, ids: list[str]) -> Callable[[], None]:
     """Fetches the columns of a tree's node by primary key, through the same connection, and keeps the rows."""
     chunks = [ids[start : start + KEYS_A_STATEMENT] for start in range(0, len(ids), KEYS_A_STATEMENT)]
-    lines = statements.load("spawn.operations.jobs", database.tags)
+    lines = statements.load("graph.relatives.jobs", database.tags)
     prepared = [
         statements.bind(lines, {"ids": database.ids(chunk)}, database.placeholder, database.percent) for chunk in chunks
     ]
@@ -80,7 +80,7 @@ def _psql(url: str, database: Database, ids: list[str]) -> Iterator[Callable[[],
     if psql is None:
         raise SystemExit("psql is not installed")
     variables = environment(PGPASSWORD=unquote(urlsplit(url).password or ""))
-    lines = statements.load("spawn.operations.jobs", database.tags)
+    lines = statements.load("graph.relatives.jobs", database.tags)
     with tempfile.TemporaryDirectory(prefix="hammerwork-bench-") as folder:
         script = Path(folder) / "by-key.sql"
         with script.open("w", encoding="utf-8") as file:

@@ -86,12 +86,12 @@ def _bare(database: Database, jobs: int, size: int = HUNDRED) -> float:
         def claim(now: Any = now, token: str = token) -> Sequence[str]:
             rows = database.rows("worker.claim.ready", queue="noop", now=now, priority=None, limit=size)
             ids = [row[0] for row in rows]
-            database.run("worker.claim.take", ids=database.ids(ids), token=token, worker=WORKER, now=now)
+            database.run("worker.claim.claim", ids=database.ids(ids), token=token, worker=WORKER, now=now)
             return ids
 
         ids = database.transaction(claim)
         done += database.run(
-            "worker.claim.complete", ids=database.ids(ids), token=token, started=now, now=database.now()
+            "worker.finish.complete", ids=database.ids(ids), token=token, started=now, now=database.now()
         )
     return time.perf_counter() - began
 

@@ -50,7 +50,7 @@ _TRANSACTIONS = {
 }
 """What the steps of a transaction begin with, and the function that runs it."""
 _STATEMENTS = {
-    "worker.claim.complete": (False, "parent completed"),
+    "worker.finish.complete": (False, "parent completed"),
     "worker.spawn.record": (True, "all inserted"),
 }
 """Statements of a spawn -> whether the step is before the statement, and its name."""

@@ -39,7 +39,12 @@ CORE = (
         for name in ("claimer", "executor", "finisher", "heartbeat", "keeper", "lease", "listener", "slots")
     ),
     "hammerwork_cli/runtime/outcomes/children.py",
-    *(f"hammerwork_cli/sql/worker/{name}.sql" for name in ("claim", "registry", "spawn")),
+    "hammerwork_cli/sql/graph/release.sql",
+    *(f"hammerwork_cli/sql/job/{name}.sql" for name in ("dependencies", "spawn_requests")),
+    *(
+        f"hammerwork_cli/sql/worker/{name}.sql"
+        for name in ("ancestry", "claim", "finish", "registry", "requests", "rescue", "shared", "spawn")
+    ),
 )
 """What must never go wrong."""
 ENOUGH = 0.9

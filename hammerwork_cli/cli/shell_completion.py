@@ -112,7 +112,7 @@ def _names(database: "Database", prefix: str) -> Iterator[Row]:
         name, begins = database.plain_rows("completion.next_queue", prefix=prefix, after=name)[0]
         if not begins:
             return
-        yield from database.plain_rows("completion.those_alike", name=name, sample=SAMPLE_ALIKE)
+        yield from database.plain_rows("completion.alike", name=name, sample=SAMPLE_ALIKE)
 
 
 def _ask_sqlite(path: str, statement: str, values: Mapping[str, object]) -> Sequence[Row]:

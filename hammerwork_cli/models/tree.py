@@ -10,7 +10,7 @@ from hammerwork_cli.models.values import Counts, Moment, id_list, moment, priori
 
 
 class TreeNode(NamedTuple):
-    """One job of a tree, as the statements in ``sql/spawn/operations.sql`` select it, in their order.
+    """One job of a tree, as the statements with ``{node}`` select it, in their order.
 
     A named tuple, since a tree has 100,000 of them: raw values, read through the properties.
 

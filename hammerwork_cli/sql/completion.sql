@@ -9,7 +9,7 @@ SELECT MIN(j.queue_name), LEFT(MIN(j.queue_name), CHAR_LENGTH(:prefix)) = :prefi
 WHERE j.queue_name >= :prefix
 AND j.queue_name > :after -- when :after
 
--- name: those_alike
+-- name: alike
 -- The names that a collation takes for the same as one, as far as some of their jobs show them.
 SELECT s.queue_name FROM (SELECT j.queue_name FROM hammerwork_jobs j WHERE j.queue_name = :name LIMIT :sample) AS s
 GROUP BY CAST(s.queue_name AS BINARY), s.queue_name

@@ -1,4 +1,4 @@
--- Blocks and statements that several subjects use.
+-- Fragments and statements that several files use.
 
 -- name: schema [postgresql]
 -- Columns of the hammerwork tables that an unqualified name reaches.
@@ -59,6 +59,13 @@ j.archived_at
 -- name: archived_at [unarchivable]
 NULL
 
+-- name: unarchived
+-- Open and fresh jobs are never archived; said aloud, the partial indexes of 010 can be used.
+j.archived_at IS NULL
+
+-- name: unarchived [unarchivable]
+TRUE
+
 -- name: config [postgresql]
 (j.payload -> '_spawn_config')
 
@@ -67,6 +74,18 @@ JSON_EXTRACT(j.payload, '$._spawn_config')
 
 -- name: config [sqlite]
 (j.payload -> '$._spawn_config')
+
+-- name: has_config [postgresql]
+(j.payload ? '_spawn_config' AND jsonb_typeof(j.payload) = 'object')
+
+-- name: has_config [mysql]
+JSON_CONTAINS_PATH(j.payload, 'one', '$._spawn_config')
+
+-- name: has_config [mysql indexed]
+j.has_spawn_config = 1
+
+-- name: has_config [sqlite]
+json_type(j.payload, '$._spawn_config') IS NOT NULL
 
 -- name: node
 -- The columns of models.TreeNode, in order, of hammerwork_jobs j.
@@ -80,17 +99,56 @@ j.id, j.queue_name, j.status, j.priority, j.attempts, j.depends_on, j.created_at
 COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500),
 CASE WHEN length(j.payload) <= 65536 THEN j.payload END, NULL, NULL, j.archived_at
 
--- name: has_config [postgresql]
-(j.payload ? '_spawn_config' AND jsonb_typeof(j.payload) = 'object')
+-- name: among
+-- Long lists of ids, as Database.ids makes them.
+IN (:ids)
 
--- name: has_config [mysql]
-JSON_CONTAINS_PATH(j.payload, 'one', '$._spawn_config')
+-- name: among [postgresql]
+-- One value: psycopg takes longer to find a thousand places in a statement than the server to find a thousand rows.
+= ANY(CAST(:ids AS uuid[]))
 
--- name: has_config [mysql indexed]
-j.has_spawn_config = 1
+-- name: among [sqlite]
+-- One value too, which takes less memory than 100,000.
+IN (SELECT value FROM json_each(:ids))
 
--- name: has_config [sqlite]
-json_type(j.payload, '$._spawn_config') IS NOT NULL
+-- name: lock_clause
+FOR UPDATE
+
+-- name: lock_clause [sqlite]
+-- Its write transactions are alone from their start.
+
+-- name: claimed_job
+-- The columns of queries.claims.Claimed, in order.
+j.id, j.queue_name, j.payload, j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
+j.depends_on, j.workflow_id, j.workflow_name, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
+j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.result_ttl_seconds, j.result_max_size_bytes,
+j.retry_strategy, j.claim_losses, {ancestry}
+
+-- name: ancestry
+-- Where a job stands in its tree: models.Ancestry.
+NULL
+
+-- name: ancestry [claim_times]
+j.ancestry
+
+-- name: still_claimed
+-- Whether the worker that claimed_by names still has the running job j.
+TRUE
+
+-- name: still_claimed [claim_times]
+-- A Rust worker that takes a job overwrites started_at and leaves our columns. An older version of ours wrote no
+-- claimed_at.
+(j.claimed_at IS NULL OR j.claimed_at = j.started_at)
+
+-- name: silent_for [postgresql]
+-- Seconds since the last heartbeat of worker w.
+EXTRACT(EPOCH FROM clock_timestamp() - w.heartbeat_at)::float8
+
+-- name: silent_for [mysql]
+TIMESTAMPDIFF(MICROSECOND, w.heartbeat_at, UTC_TIMESTAMP(6)) / 1e6
+
+-- name: silent_for [sqlite]
+(julianday('now') - julianday(w.heartbeat_at)) * 86400
 
 -- name: first_parent [postgresql]
 j.depends_on[1]
@@ -115,12 +173,12 @@ lower(json_extract(c.depends_on, '$[0]')) = +j.id
 -- name: edge
 c.id, c.status, c.created_at, c.started_at, c.completed_at, COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 
+-- name: parent_uuid
+CASE WHEN e.parent ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN e.parent::uuid END
+
 -- name: edges [postgresql]
 -- Every parent of every job.
 (SELECT e.parent, {edge} FROM hammerwork_jobs c CROSS JOIN LATERAL unnest(c.depends_on) AS e (parent))
-
--- name: parent_uuid
-CASE WHEN e.parent ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN e.parent::uuid END
 
 -- name: edges [postgresql jsonb]
 (SELECT {parent_uuid} AS parent, {edge}
@@ -162,61 +220,6 @@ JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8
 -- name: archived_edges [sqlite]
 (SELECT lower(e.value) AS parent, c.id FROM hammerwork_jobs_archive c JOIN json_each(c.depends_on) AS e)
 
--- name: among
--- Long lists of ids, as Database.ids makes them.
-IN (:ids)
-
--- name: among [postgresql]
--- One value: psycopg takes longer to find a thousand places in a statement than the server to find a thousand rows.
-= ANY(CAST(:ids AS uuid[]))
-
--- name: among [sqlite]
--- One value too, which takes less memory than 100,000.
-IN (SELECT value FROM json_each(:ids))
-
--- name: lock_clause
-FOR UPDATE
-
--- name: lock_clause [sqlite]
--- Its write transactions are alone from their start.
-
--- name: claimed
--- The columns of queries.claims.Claimed, in order.
-j.id, j.queue_name, j.payload, j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
-j.depends_on, j.workflow_id, j.workflow_name, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
-j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.result_ttl_seconds, j.result_max_size_bytes,
-j.retry_strategy, j.claim_losses, {ancestry}
-
--- name: ancestry
--- Where a job stands in its tree: models.Ancestry.
-NULL
-
--- name: ancestry [claim_times]
-j.ancestry
-
--- name: unarchived
--- Open and fresh jobs are never archived; said aloud, the partial indexes of 010 can be used.
-j.archived_at IS NULL
-
--- name: unarchived [unarchivable]
-TRUE
-
--- name: is_child [by_first_parent]
--- Whether j is a child of one of :ids; the few of which none is the first parent are joined_children.
-{first_parent} {among}
-
--- name: is_child [by_gin]
-j.depends_on && CAST(:ids AS uuid[])
-
--- name: is_child [by_scan]
-j.id IN (SELECT c.id FROM {edges} AS c WHERE c.parent {among})
-
--- name: is_child [by_scan mysql]
--- Reads every row once, where a join with {edges} reads it twice. Not EXISTS: MySQL 8 can turn that into a join that
--- forgets which row the list is of.
-(SELECT COUNT(*) FROM JSON_TABLE(j.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
-WHERE {as_id e.parent} {among}) > 0
-
 -- name: has_children [by_first_parent]
 -- Not EXISTS: MariaDB would first collect the parents of the whole table.
 ((SELECT 1 FROM hammerwork_jobs c WHERE {is_first_child} LIMIT 1) IS NOT NULL
@@ -256,12 +259,6 @@ LEFT JOIN {parent_list} AS e ON TRUE
 LEFT JOIN hammerwork_jobs p ON p.id = {parent_id}
 LEFT JOIN hammerwork_jobs_archive a ON a.id = {parent_id}
 
--- name: parent_status
-p.status
-
--- name: parent_status [archive]
-COALESCE(p.status, a.status)
-
 -- name: parent_list [postgresql]
 LATERAL (SELECT u.parent, u.place FROM unnest(j.depends_on) WITH ORDINALITY AS u (parent, place))
 
@@ -288,6 +285,12 @@ lower(e.value)
 -- name: parent_text
 CAST({parent_id} AS CHAR(36))
 
+-- name: parent_status
+p.status
+
+-- name: parent_status [archive]
+COALESCE(p.status, a.status)
+
 -- name: place
 -- NULL where a job has no parents.
 e.place
@@ -312,22 +315,3 @@ TRUE
 
 -- name: never_recorded [workers]
 (SELECT 1 FROM hammerwork_spawn_operations o WHERE o.parent_id = j.id AND o.outcome <> 'repeated' LIMIT 1) IS NULL
-
--- name: is_ours
--- Whether the worker that claimed_by names still has the running job j.
-TRUE
-
--- name: is_ours [claim_times]
--- A Rust worker that takes a job overwrites started_at and leaves our columns. An older version of ours wrote no
--- claimed_at.
-(j.claimed_at IS NULL OR j.claimed_at = j.started_at)
-
--- name: silent_for [postgresql]
--- Seconds since the last heartbeat of worker w.
-EXTRACT(EPOCH FROM clock_timestamp() - w.heartbeat_at)::float8
-
--- name: silent_for [mysql]
-TIMESTAMPDIFF(MICROSECOND, w.heartbeat_at, UTC_TIMESTAMP(6)) / 1e6
-
--- name: silent_for [sqlite]
-(julianday('now') - julianday(w.heartbeat_at)) * 86400

@@ -58,7 +58,7 @@ def test_the_newest_operations_are_read_from_our_index(spawned: tuple[Database, 
     assert operations.operations(database, limit=1)[0].parent.id == newest
     told = plan(
         database,
-        "spawn.operations.operations",
+        "spawn.operations.list",
         queue=None,
         statuses=None,
         since=None,
@@ -89,7 +89,7 @@ def test_children_are_read_from_our_index(spawned: tuple[Database, str]) -> None
     database, parent = spawned
     assert len(tree_queries.tree(database, parent).nodes) == 2
     bounds = {"limit": None, "failed": FAILED_SPELLINGS, "running": ()}
-    told = plan(database, "spawn.operations.children", ids=database.ids([parent]), **bounds)
+    told = plan(database, "graph.relatives.children", ids=database.ids([parent]), **bounds)
     assert "idx_hammerwork_jobs_first_parent" in told
 
 
@@ -103,9 +103,7 @@ def test_the_levels_of_running_trees_are_read_from_our_index(spawned: tuple[Data
 def test_the_newest_failures_are_read_from_the_end_of_an_index(spawned: tuple[Database, str]) -> None:
     database, _ = spawned
     odd = tuple(word for word in FAILED_SPELLINGS if word.islower())
-    told = plan(
-        database, "spawn.operations.newest_failed", failed=FAILED_SPELLINGS, oddly_failed=odd, since=None, limit=5
-    )
+    told = plan(database, "spawn.failed.newest", failed=FAILED_SPELLINGS, oddly_failed=odd, since=None, limit=5)
     # MySQL 9.7 would rather sort what another index on statuses has of them, since it need not look at rows for that.
     index = r"status_failed_at|archival_candidates" if VERSION_2 in told else "status_failed_at"
     assert len(re.findall(index, told)) >= 3
@@ -116,7 +114,7 @@ def test_the_ids_of_the_children_of_many_come_out_of_the_index_alone(spawned: tu
     database, parent = spawned
     if database.dialect != "mysql":
         pytest.skip("only InnoDB keeps rows in the order of their ids")
-    told = json.dumps(json.loads(plan(database, "spawn.operations.child_ids", parents=json.dumps([parent]))))
+    told = json.dumps(json.loads(plan(database, "graph.relatives.child_ids", parents=json.dumps([parent]))))
     # MariaDB's words and those of MySQL 8; MySQL 9.7 tells plans in version 2 of its format, with others.
     key, alone = ("index_name", "covering") if VERSION_2 in told else ("key", "using_index")
     assert f'"{key}": "idx_hammerwork_jobs_first_parent"' in told
@@ -195,7 +193,7 @@ def test_the_newest_jobs_are_read_from_our_index(spawned: tuple[Database, str]) 
     filters = dict.fromkeys(
         ("cursor_at", "ended_before", "normal", "priorities", "queue", "since", "statuses", "unarchived")
     )
-    told = plan(database, "job.jobs.list", limit=5, **filters)
+    told = plan(database, "job.listing.list", limit=5, **filters)
     assert "idx_hammerwork_jobs_created" in told
 
 

@@ -111,9 +111,9 @@ def test_ids_out_of_lists_are_looked_up_in_the_indexes(narrow: Stage) -> None:
     narrow.database.query("ANALYZE TABLE hammerwork_jobs")
     ids = narrow.database.ids([parent])
     stored = json.dumps([{"id": parent, "result": "1", "expires": None}])
-    children = plan(narrow.database, "spawn.operations.child_ids", parents=json.dumps([parent]))
+    children = plan(narrow.database, "graph.relatives.child_ids", parents=json.dumps([parent]))
     results = plan(
-        narrow.database, "worker.claim.store_results", results=stored, token=parent, now=narrow.database.now()
+        narrow.database, "worker.finish.store_results", results=stored, token=parent, now=narrow.database.now()
     )
     if VERSION_2 in children:
         found, one = "Covering index lookup on j using idx_hammerwork_jobs_first_parent", "Single-row index lookup on j"
@@ -121,7 +121,7 @@ def test_ids_out_of_lists_are_looked_up_in_the_indexes(narrow: Stage) -> None:
         found, one = '"key": "idx_hammerwork_jobs_first_parent"', '"table_name": "j", "access_type": "eq_ref"'
     assert found in " ".join(children.split()), children
     assert one in " ".join(results.split()), results
-    assert "idx_hammerwork_jobs_first_parent" in plan(narrow.database, "worker.claim.waiting_on", ids=ids)
+    assert "idx_hammerwork_jobs_first_parent" in plan(narrow.database, "graph.release.waiting_for", ids=ids)
 
 
 def test_a_name_that_the_tables_cannot_hold_is_refused_in_a_sentence(narrow: Stage, app: Handlers) -> None:

@@ -20,9 +20,7 @@ def holds(database: Database, ids: Iterable[str]) -> dict[str, Hold]:
     parents: dict[str, dict[str, str]] = defaultdict(dict)
     policies: dict[str, str] = {}
     for part in chunks(list(ids), database.key_chunk):
-        for job, parent, status, policy in database.rows(
-            "spawn.wait.waiting_parents", ids=part, waiting=WAITING_SPELLINGS
-        ):
+        for job, parent, status, policy in database.rows("graph.blockers.of_jobs", ids=part, waiting=WAITING_SPELLINGS):
             policies[job] = policy
             above = parents[job]
             if parent is not None:

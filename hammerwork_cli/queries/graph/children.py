@@ -108,7 +108,7 @@ def groups(database: Database, job: str) -> list[JobGroup]:
         kin = Kinship(database)
         kin.job(job)
         for way, ids in _ways(kin, job):
-            for queue, status, jobs in database.rows(f"spawn.operations.{way}child_groups", ids=ids):
+            for queue, status, jobs in database.rows(f"graph.children.{way}groups", ids=ids):
                 key = queue, status_of(status)
                 counted[key] = counted.get(key, 0) + jobs
     found = [JobGroup(queue, status, jobs) for (queue, status), jobs in counted.items()]
@@ -121,7 +121,7 @@ def _ways(kin: Kinship, job: str) -> list[tuple[str, Any]]:
 
 
 def _rows(kin: Kinship, way: str, ids: Any, values: dict[str, Any]) -> list[Any]:
-    rows = kin.database.rows(f"spawn.operations.{way}child_page", ids=ids, **values)
+    rows = kin.database.rows(f"graph.children.{way}page", ids=ids, **values)
     if way != "archived_":
         return rows
     return [(*row[:_CONFIG], packed_config(row[_CONFIG]), *row[_CONFIG + 1 :]) for row in rows]

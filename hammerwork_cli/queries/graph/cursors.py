@@ -51,7 +51,7 @@ def split(text: str) -> tuple[datetime | None, str]:
 
 
 def _created_at(database: Database, job: str) -> datetime:
-    row = database.row("job.jobs.created_at", id=job)
+    row = database.row("graph.cursors.created_at", id=job)
     instant = moment(row[0]) if row else None
     if instant is None:
         raise JobNotFoundError(job, "to go on after")

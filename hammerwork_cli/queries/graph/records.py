@@ -62,5 +62,5 @@ def forget(database: Database, jobs: Sequence[str]) -> list[str]:
 def allow_again(database: Database, ids: Sequence[str]) -> None:
     """Lets jobs spawn again when they complete again: ``job retry --respawn``. Needs a transaction."""
     for part in chunks(ids, database.key_chunk):
-        database.run("worker.spawn.forget_spawned", ids=part)
-        database.run("worker.spawn.forget_children", ids=part)
+        database.run("graph.records.allow_again", ids=part)
+        database.run("graph.records.forget_children", ids=part)

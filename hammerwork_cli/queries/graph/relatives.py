@@ -51,7 +51,7 @@ class Kinship:
     @cached
     def _later_parents(self) -> frozenset[str] | None:
         """Jobs that are some job's parent and not its first; ``None`` when there are too many to be worth knowing."""
-        rows = self.database.rows("spawn.operations.later_parents", limit=KNOWN_PARENTS + 1)
+        rows = self.database.rows("graph.relatives.later_parents", limit=KNOWN_PARENTS + 1)
         return frozenset(chain.from_iterable(rows)) if len(rows) <= KNOWN_PARENTS else None
 
     def ways_to(self, parents: Sequence[str]) -> Iterator[tuple[str, Sequence[str] | str]]:
@@ -71,7 +71,7 @@ class Kinship:
     @cached
     def has_archive(self) -> bool:
         """Whether there are archived jobs at all."""
-        return "archive" in self.database.tags and self.database.row("spawn.operations.any_archived") is not None
+        return "archive" in self.database.tags and self.database.row("graph.relatives.any_archived") is not None
 
     def job(self, job: str) -> TreeNode:
         """One job.
@@ -129,7 +129,7 @@ class Kinship:
         """
         ids: list[str] = []
         for part in chunks(sorted(parents), LISTED_PARENTS):
-            ids += chain.from_iterable(self.database.rows("spawn.operations.child_ids", parents=json.dumps(part)))
+            ids += chain.from_iterable(self.database.rows("graph.relatives.child_ids", parents=json.dumps(part)))
         ids.sort()
         for keys in self._parts(ids, self.database.read_chunk):
             yield from self._nodes("jobs", ids=keys)
@@ -138,20 +138,20 @@ class Kinship:
         """What the jobs with these ids are in: rows of :class:`hammerwork_cli.queries.spawn.wait.State`."""
         wanted = dict.fromkeys(ids)
         for part in self._parts(list(wanted), self.database.read_chunk):
-            for row in self.database.rows("spawn.wait.states", ids=part):
+            for row in self.database.rows("graph.relatives.states", ids=part):
                 wanted.pop(row[0], None)
                 yield row
         if wanted and self.has_archive:
             for part in self._parts(list(wanted), self.database.read_chunk):
-                yield from self.database.rows("spawn.wait.archived_states", ids=part)
+                yield from self.database.rows("graph.relatives.archived_states", ids=part)
 
     def child_states(self, parents: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """The same of the jobs that depend on one of ``parents``; some may come twice, archived ones last."""
         for way, part in self.ways_to(parents):
-            yield from self.database.rows(f"spawn.wait.{way}child_states", ids=part)
+            yield from self.database.rows(f"graph.relatives.{way}child_states", ids=part)
         if self.has_archive:
             for part in self._parts(parents, self._archive_chunk):
-                yield from self.database.rows("spawn.wait.archived_child_states", ids=part)
+                yield from self.database.rows("graph.relatives.archived_child_states", ids=part)
 
     @property
     def _archive_chunk(self) -> int:
@@ -161,10 +161,10 @@ class Kinship:
         """Parent -> its children counted, archived ones included, for those that have any."""
         totals: dict[str, ChildTotals] = {}
         for way, part in self.ways_to(parents):
-            collect_totals(totals, self.database.rows(f"spawn.operations.{way}child_totals", ids=part))
+            collect_totals(totals, self.database.rows(f"graph.relatives.{way}child_totals", ids=part))
         if self.has_archive:
             for part in self._parts(parents, self._archive_chunk):
-                collect_totals(totals, self.database.rows("spawn.operations.archived_child_totals", ids=part))
+                collect_totals(totals, self.database.rows("graph.relatives.archived_child_totals", ids=part))
         return totals
 
     def _parts(self, ids: Sequence[str], size: int) -> Iterator[Sequence[str] | str]:
@@ -172,7 +172,7 @@ class Kinship:
 
     def _nodes(self, statement: str, **values: Any) -> list[TreeNode]:
         nodes: list[TreeNode] = []
-        for rows in self.database.row_parts(f"spawn.operations.{statement}", SHARED_ROWS, **values):
+        for rows in self.database.row_parts(f"graph.relatives.{statement}", SHARED_ROWS, **values):
             nodes += self._shared(rows)
         return nodes
 

@@ -53,7 +53,7 @@ def release(database: Database, ended: Sequence[str]) -> dict[str, int]:
     waiting: dict[str, _Waiting] = {}
     size = GIN_CHUNK if database.dialect == "postgresql" else database.key_chunk
     for part in chunks(ended, size):
-        for job, parents, *rest in database.rows("worker.claim.waiting_on", ids=database.ids(part)):
+        for job, parents, *rest in database.rows("graph.release.waiting_for", ids=database.ids(part)):
             waiting[str(job)] = _Waiting(id_list(parents), *rest)
     released: dict[str, int] = {}
     for ids in chunks(sorted(waiting), database.key_chunk):
@@ -64,10 +64,10 @@ def release(database: Database, ended: Sequence[str]) -> dict[str, int]:
 
 
 def _release(database: Database, ids: Sequence[str], waiting: dict[str, _Waiting]) -> list[str]:
-    locked = [str(row[0]) for row in database.rows("worker.claim.lock_waiting", ids=database.ids(ids))]
+    locked = [str(row[0]) for row in database.rows("graph.release.lock_waiting", ids=database.ids(ids))]
     if not locked:
         return []
-    database.run("worker.claim.stamp", ids=database.ids(locked))
+    database.run("graph.release.touch_waiting", ids=database.ids(locked))
     statuses = _statuses(database, sorted({parent for job in locked for parent in waiting[job].parents}))
     ready, doubtful = [], []
     for job in locked:
@@ -78,13 +78,13 @@ def _release(database: Database, ids: Sequence[str], waiting: dict[str, _Waiting
             doubtful.append(job)
     if doubtful:
         workflows = sorted({str(waiting[job].workflow) for job in doubtful})
-        going_on = {str(row[0]) for row in database.rows("worker.claim.going_on", ids=workflows)}
+        going_on = {str(row[0]) for row in database.rows("graph.release.continuing_workflows", ids=workflows)}
         ready += [job for job in doubtful if waiting[job].workflow in going_on]
     if ready:
-        database.run("worker.claim.release", ids=database.ids(ready))
+        database.run("graph.release.release", ids=database.ids(ready))
     return ready
 
 
 def _statuses(database: Database, parents: Sequence[str]) -> dict[str, str]:
-    stored = live_or_archived(database, "worker.claim.statuses", "job.jobs.archived_statuses", parents)
+    stored = live_or_archived(database, "graph.release.statuses", "graph.release.archived_statuses", parents)
     return {job: status_of(status) for job, status in stored.items()}

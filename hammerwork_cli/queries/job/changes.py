@@ -185,7 +185,7 @@ class Cancel(Change):
     def _change(self, database: Database, jobs: Sequence[Held], step: Step) -> None:
         for part in chunks([job.id for job in jobs], database.key_chunk):
             step.changed += database.run(
-                "job.jobs.cancel", ids=part, statuses=_stored(jobs), now=self.now, error=self.error
+                "job.changes.cancel", ids=part, statuses=_stored(jobs), now=self.now, error=self.error
             )
 
     def follow(self, database: Database, begun: Following) -> Following:
@@ -215,7 +215,7 @@ class Delete(Change):
 
     def _change(self, database: Database, jobs: Sequence[Held], step: Step) -> None:
         for part in chunks([job.id for job in jobs], database.key_chunk):
-            step.changed += database.run("job.jobs.delete", ids=part, statuses=_stored(jobs))
+            step.changed += database.run("job.changes.delete", ids=part, statuses=_stored(jobs))
         records.forget(database, [job.id for job in jobs])
 
 

@@ -58,7 +58,7 @@ def hold(database: Database, ids: Iterable[str], wanted: JobFilter = EVERY_JOB) 
     return [
         Held._make(row)
         for part in chunks(known, database.key_chunk)
-        for row in database.rows("job.jobs.lock", ids=part, **values)
+        for row in database.rows("job.changes.lock", ids=part, **values)
     ]
 
 
@@ -73,7 +73,9 @@ def parent_statuses(database: Database, parents: Iterable[str]) -> dict[str, str
     rest = sorted(wanted - found.keys())
     if rest and "archive" in database.tags:
         for part in chunks(rest, database.key_chunk):
-            found |= {job: status_of(status) for job, status in database.rows("job.jobs.archived_statuses", ids=part)}
+            found |= {
+                job: status_of(status) for job, status in database.rows("graph.release.archived_statuses", ids=part)
+            }
     return found
 
 
@@ -106,7 +108,7 @@ def dependents(
         (str(parent), str(job))
         for part in chunks(parents, size)
         for parent, job in database.rows(
-            "job.jobs.dependents", ids=part, state=state, statuses=statuses, fail_fast=fail_fast
+            "job.dependencies.dependents", ids=part, state=state, statuses=statuses, fail_fast=fail_fast
         )
     ]
 
@@ -195,7 +197,7 @@ def fail_next(database: Database, begun: Following, now: datetime, error: str) -
 def fail(database: Database, jobs: Sequence[str], now: datetime, error: str) -> None:
     """Fails jobs that have not begun because of others."""
     for part in chunks(jobs, database.key_chunk):
-        database.run("job.jobs.fail_dependents", ids=part, statuses=WAITING_SPELLINGS, now=now, error=error)
+        database.run("job.dependencies.fail", ids=part, statuses=WAITING_SPELLINGS, now=now, error=error)
 
 
 def spawned_early(database: Database, parents: Sequence[str], request: str | None = None) -> list[tuple[str, str]]:
@@ -210,7 +212,7 @@ def spawned_early(database: Database, parents: Sequence[str], request: str | Non
         return []
     found = []
     for part in chunks(parents, database.key_chunk):
-        rows = database.rows("worker.spawn.spawned_early", ids=database.ids(part), statuses=WAITING_SPELLINGS)
+        rows = database.rows("job.dependencies.spawned_early", ids=database.ids(part), statuses=WAITING_SPELLINGS)
         for parent, child, run, status, recurring, next_run_at in rows:
             last_run = occurrence_of(recurring=recurring, next_run_at=next_run_at)
             if run == request or (request is None and run == last_run and status_of(status) in FAILURES):
@@ -231,6 +233,6 @@ def _failed_by_others(job: Held) -> bool:
 def renew(database: Database, ids: Sequence[str], statuses: tuple[str, ...], now: datetime, state: str | None) -> int:
     """Gives jobs a fresh attempt, those whose status is still one of ``statuses``; returns how many."""
     return sum(
-        database.run("job.jobs.retry", ids=part, statuses=statuses, now=now, dependency_status=state)
+        database.run("job.changes.retry", ids=part, statuses=statuses, now=now, dependency_status=state)
         for part in chunks(ids, database.key_chunk)
     )

@@ -59,13 +59,13 @@ def details(database: Database, job: str) -> JobDetails:
         names += _ARCHIVAL
     if encryption := "is_encrypted" in columns:
         names += _ENCRYPTION
-    row = database.row("job.jobs.details", id=job, archival=archival, encryption=encryption)
+    row = database.row("job.details.live", id=job, archival=archival, encryption=encryption)
     if row is not None:
         return _details(database, row, names, in_archive=False)
     if "archive" in database.tags:
         encryption = "is_encrypted" in database.schema["hammerwork_jobs_archive"]
         names = _FACTS + _ARCHIVAL + (_ENCRYPTION if encryption else ())
-        row = database.row("job.jobs.archived_details", id=job, encryption=encryption)
+        row = database.row("job.details.archived", id=job, encryption=encryption)
     if row is None:
         raise JobNotFoundError(job)
     return _details(database, row, names, in_archive=True)

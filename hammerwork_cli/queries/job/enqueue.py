@@ -43,7 +43,7 @@ def insert(database: Database, jobs: Sequence[NewJob]) -> int:
     def work() -> int:
         written = 0
         for start in range(0, len(jobs), ROWS_A_STATEMENT):
-            written += _insert(database, "job.jobs.insert", jobs[start : start + ROWS_A_STATEMENT])
+            written += _insert(database, "job.enqueue.insert", jobs[start : start + ROWS_A_STATEMENT])
         return written
 
     return database.transaction(work)
@@ -198,7 +198,7 @@ def insert_new(database: Database, job: NewJob, *, but: str) -> bool:
 
 def _insert_or_find(database: Database, job: NewJob) -> Row | None:
     """What is stored under a job's id; nothing if it was inserted."""
-    if _insert(database, "job.jobs.insert_once", [job]):
+    if _insert(database, "job.enqueue.insert_once", [job]):
         return None
     row = stored(database, [job.id]).get(job.id)
     if row is None:
@@ -237,10 +237,10 @@ def stored(database: Database, jobs: Sequence[str]) -> dict[str, Row]:
     """The statement's columns, the last of which are ``_COMPARED``, of those jobs that exist, archived or not."""
     found: dict[str, Row] = {}
     for part in chunks(sorted(jobs), database.key_chunk):
-        found |= {str(job): tuple(row) for job, *row in database.rows("job.jobs.stored", ids=database.ids(part))}
+        found |= {str(job): tuple(row) for job, *row in database.rows("job.enqueue.stored", ids=database.ids(part))}
         missing = [job for job in part if job not in found]
         if missing and "archive" in database.tags:
-            for job, status, payload, *rest in database.rows("job.jobs.archived_stored", ids=missing):
+            for job, status, payload, *rest in database.rows("job.enqueue.archived_stored", ids=missing):
                 found[str(job)] = (status, unpacked(payload), *rest)
     return found
 

@@ -30,9 +30,9 @@ def resolve(database: Database, text: str) -> str:
     if not _HEX.fullmatch(digits):
         raise UsageError(f"{text[:60]!r} is not a job id.", hint=_no_id_hint(text))
     bounds = {"low": _hyphenated(digits.ljust(32, "0")), "high": _hyphenated(digits.ljust(32, "f"))}
-    rows = database.rows("job.jobs.by_prefix", **bounds, limit=SHOWN_CANDIDATES + 1)
+    rows = database.rows("job.listing.by_prefix", **bounds, limit=SHOWN_CANDIDATES + 1)
     if not rows and "archive" in database.tags:
-        rows = database.rows("job.jobs.archived_by_prefix", **bounds, limit=SHOWN_CANDIDATES + 1)
+        rows = database.rows("job.listing.archived_by_prefix", **bounds, limit=SHOWN_CANDIDATES + 1)
     if not rows:
         raise NotFoundError(f"No job has an id that begins with {text.strip()[:40]}.", hint=LIST_JOBS)
     if len(rows) > 1:
@@ -85,7 +85,7 @@ def find(database: Database, wanted: JobFilter, *, limit: int, cursor: str | Non
         NotFoundError: it is the id of a job that is not there any more.
     """
     at, job = cursors.read(database, cursor) if cursor else (None, None)
-    rows = database.rows("job.jobs.list", **chosen(wanted), limit=limit + 1, cursor_at=at, cursor_id=job)
+    rows = database.rows("job.listing.list", **chosen(wanted), limit=limit + 1, cursor_at=at, cursor_id=job)
     jobs = [listed(row) for row in rows[:limit]]
     more = len(rows) > limit
     return JobPage(jobs, cursors.after(jobs[-1].node) if more else None)

@@ -11,4 +11,4 @@ def notify(database: Database, queues: Iterable[str]) -> None:
     """Wakes idle workers of these queues when the transaction commits, where the database can do that."""
     if database.dialect == "postgresql":
         for queue in sorted(set(queues)):
-            database.rows("worker.registry.notify", queue=queue)
+            database.rows("job.notifications.notify", queue=queue)

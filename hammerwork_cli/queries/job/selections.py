@@ -76,7 +76,7 @@ class Chosen:
     def groups(self, database: Database) -> list[JobGroup]:
         """See :class:`Selection`."""
         found: dict[str, Counts] = {}
-        for queue, status, jobs in database.rows("job.jobs.groups", **chosen(self.wanted)):
+        for queue, status, jobs in database.rows("job.selections.groups", **chosen(self.wanted)):
             found.setdefault(queue, Counts()).add(status_of(status), jobs)
         return _groups(found)
 
@@ -85,7 +85,8 @@ class Chosen:
         after: str | None = None
         while True:
             ids = [
-                str(row[0]) for row in database.rows("job.jobs.ids", **chosen(self.wanted), after=after, limit=BATCH)
+                str(row[0])
+                for row in database.rows("job.selections.ids", **chosen(self.wanted), after=after, limit=BATCH)
             ]
             if ids:
                 yield ids
@@ -95,7 +96,7 @@ class Chosen:
 
     def has_failed_parents(self, database: Database) -> bool:
         """See :class:`Selection`. True where any depends on a job that has not completed, whichever that is."""
-        return database.row("job.jobs.any_held", **chosen(self.wanted)) is not None
+        return database.row("job.selections.any_blocked", **chosen(self.wanted)) is not None
 
 
 class Below:

@@ -43,7 +43,7 @@ def request(
 
     def work() -> str:
         statuses = parent_statuses(database, [job])
-        row = database.row("worker.spawn.job", id=job)
+        row = database.row("job.spawn_requests.job", id=job)
         if job not in statuses or row is None:
             raise NotFoundError(f"There is no job {job} that could spawn.")
         if statuses[job] != JobStatus.COMPLETED:
@@ -51,7 +51,7 @@ def request(
                 f"The job {job} is {_said(statuses[job])}: only a completed job spawns again.",
                 hint=f"What it spawns comes when it completes: hammerwork job show {job}",
             )
-        if database.row("worker.spawn.open_request", job=job):
+        if database.row("job.spawn_requests.open", job=job):
             raise ConflictError(
                 f"There is a request for job {job} that no worker has fulfilled yet.",
                 hint=f"Its state: hammerwork job show {job}",
@@ -59,17 +59,17 @@ def request(
         made = new_id()
         stored = None if config is None else json.dumps(config.stored())
         database.run(
-            "worker.spawn.request", id=made, job=job, queue=row[1], handler=handler, config=stored, now=now, by=by
+            "job.spawn_requests.add", id=made, job=job, queue=row[1], handler=handler, config=stored, now=now, by=by
         )
         return made
 
     made = database.transaction(work)
-    return SpawnRequest._make(database.rows("worker.spawn.request_by_id", id=made)[0])
+    return SpawnRequest._make(database.rows("job.spawn_requests.by_id", id=made)[0])
 
 
 def requests(database: Database, job: str) -> list[SpawnRequest]:
     """All requests for a job, the newest first."""
-    return [SpawnRequest._make(row) for row in database.rows("worker.spawn.requests", job=job)]
+    return [SpawnRequest._make(row) for row in database.rows("job.spawn_requests.of_job", job=job)]
 
 
 def _said(status: str) -> str:

@@ -24,7 +24,7 @@ def marks(database: Database, tree: SpawnTree, now: datetime) -> Marks:
     suspects: list[str] = []
     for part in chunks(asked, database.read_chunk):
         for job, scheduled_at, dependency_status in database.rows(
-            "spawn.wait.late_jobs", ids=database.ids(part), now=now
+            "spawn.why.late_jobs", ids=database.ids(part), now=now
         ):
             at = moment(scheduled_at)
             if at and at > now:

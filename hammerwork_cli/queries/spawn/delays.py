@@ -69,7 +69,7 @@ def _details(database: Database, ids: Sequence[str]) -> dict[str, tuple[Any, ...
     return {
         job: tuple(details)
         for part in chunks(ids, database.read_chunk)
-        for job, *details in database.rows("spawn.wait.open_jobs", ids=database.ids(part))
+        for job, *details in database.rows("spawn.why.open_jobs", ids=database.ids(part))
     }
 
 

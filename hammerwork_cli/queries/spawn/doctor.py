@@ -197,14 +197,14 @@ class Doctor:
             return self._mend_last_attempts(ids)
         if kind == Damage.GONE_BUT_RECORDED:
             return len(records.forget(self.database, ids))
-        return self._run(f"mend_{kind.value}", ids=ids)
+        return self._run(f"fix_{kind.value}", ids=ids)
 
     def _mend_misspelt(self, rows: Sequence[Any]) -> int:
         by_spelling: dict[str, list[str]] = defaultdict(list)
         for job, _, written, *_ in rows:
             by_spelling[written].append(job)
         return sum(
-            self._run("mend_misspelt_status", ids=ids, written=written, word=status_of(written))
+            self._run("fix_misspelt_status", ids=ids, written=written, word=status_of(written))
             for written, ids in by_spelling.items()
         )
 
@@ -212,9 +212,9 @@ class Doctor:
         """Ends jobs, but for recurring ones, which come back at their next run."""
         jobs = [Lost(str(job), *rest) for job, *rest in self._rows("last_attempts", ids=ids)]
         coming = next_runs(self.database, jobs, self.now)
-        back = sum(self._run("mend_lost_recurring", ids=some, at=at) for at, some in coming.items())
+        back = sum(self._run("fix_lost_recurring", ids=some, at=at) for at, some in coming.items())
         dead = without(jobs, coming.values())
-        return back + (self._run("mend_lost_last_attempt", ids=dead) if dead else 0)
+        return back + (self._run("fix_lost_last_attempt", ids=dead) if dead else 0)
 
     def _run(self, statement: str, **values: Any) -> int:
         error = f"Its worker was lost on its last attempt, as was found on {self.now:%Y-%m-%d %H:%M} UTC."
@@ -255,7 +255,7 @@ class Doctor:
 
     def _mend_page(self, ids: Sequence[str], *, to_the_end: bool = False) -> dict[Damage, int]:
         ailing: dict[Damage, dict[str, str]] = defaultdict(dict)
-        for kind, job, parent in self._rows("ailing_jobs", ids=ids):
+        for kind, job, parent in self._rows("stuck_among", ids=ids):
             ailing[Damage(kind)][job] = parent
         done = {Damage.PARENT_FAILED: self._fail(ailing[Damage.PARENT_FAILED], to_the_end=to_the_end)}
         for kind in (Damage.NOT_RELEASED, Damage.NOT_RELEASED_AFTER_FAILURE):

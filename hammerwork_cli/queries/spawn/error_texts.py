@@ -37,6 +37,6 @@ def error_texts(database: Database, nodes: Sequence[TreeNode]) -> dict[str, str]
     errors = {node.id: node.error for node in nodes if node.error}
     cut = [job for job, error in errors.items() if error.startswith(_TRACEBACK)]
     for part in chunks(cut, database.key_chunk):
-        for job, ending in database.rows("spawn.wait.error_endings", ids=part):
+        for job, ending in database.rows("spawn.why.error_endings", ids=part):
             errors[job] = f"{_TRACEBACK}:\n{ending}"
     return errors

@@ -86,7 +86,7 @@ def operations(
 
 def _newest_failed(database: Database, since: datetime | None) -> dict[str, _Failed]:
     rows = database.rows(
-        "spawn.operations.newest_failed",
+        "spawn.failed.newest",
         failed=FAILED_SPELLINGS,
         oddly_failed=_ODDLY_FAILED,
         since=since,

@@ -102,7 +102,7 @@ class ActivityWatch:
 
     def _look(self, until: datetime) -> list[Row]:
         return self._database.rows(
-            "spawn.monitor.look",
+            "spawn.monitor.figures",
             queue=self._queue,
             since=self._since,
             until=until,

@@ -70,9 +70,9 @@ def operations(
     wanted = {"queue": queue, "statuses": spellings(statuses), "since": since, "operation": operation}
     place = {"cursor_at": at, "cursor_id": job}
     with database.snapshot():
-        parents = _nodes(database, "operations", ended=ENDED_SPELLINGS, limit=limit, **place, **wanted)
+        parents = _nodes(database, "list", ended=ENDED_SPELLINGS, limit=limit, **place, **wanted)
         if records.are_there(database, since):
-            more = _nodes(database, "recorded_operations", limit=limit, **place, **wanted)
+            more = _nodes(database, "list_recorded", limit=limit, **place, **wanted)
             parents = _newest([*parents, *more])[:limit]
         return counted(database, parents)
 
@@ -149,7 +149,7 @@ def stats(
     }
     totals: dict[str, ChildTotals] = {}
     collect_totals(totals, database.rows("spawn.operations.window_totals", **window))
-    if "by_first_parent" in database.tags and database.row("spawn.operations.any_joins"):
+    if "by_first_parent" in database.tags and database.row("graph.relatives.any_joins"):
         collect_totals(totals, database.rows("spawn.operations.window_joined_totals", **window))
     if Kinship(database).has_archive:
         collect_totals(totals, database.rows("spawn.operations.window_archived_totals", **window))
@@ -231,8 +231,8 @@ def pending(database: Database, *, limit: int, queue: str | None = None) -> list
     """Jobs that are to spawn again, that will or never did, and that wait for others; at most ``limit`` of each."""
     with database.snapshot():
         asked = _asked_again(database, limit=limit, queue=queue)
-        spawners = _nodes(database, "pending_spawns", queue=queue, failed=FAILED_SPELLINGS, limit=limit)
-        waiting = _nodes(database, "waiting_jobs", queue=queue, ended=ENDED_SPELLINGS, limit=limit)
+        spawners = _nodes(database, "pending", queue=queue, failed=FAILED_SPELLINGS, limit=limit)
+        waiting = _nodes(database, "waiting", queue=queue, ended=ENDED_SPELLINGS, limit=limit)
         parents = Kinship(database).jobs(dict.fromkeys(parent for job in waiting for parent in job.depends_on))
     status = {parent.id: parent.status for parent in parents}
     again = {job.id for job in asked}
@@ -247,7 +247,7 @@ def pending(database: Database, *, limit: int, queue: str | None = None) -> list
 def _asked_again(database: Database, *, limit: int, queue: str | None) -> list[TreeNode]:
     if "workers" not in database.tags:
         return []
-    rows = database.rows("worker.spawn.open_requests", limit=limit, queue=queue)
+    rows = database.rows("spawn.operations.requested", limit=limit, queue=queue)
     return Kinship(database).jobs(dict.fromkeys(str(row[0]) for row in rows))
 
 

@@ -52,7 +52,7 @@ class RunningTrees:
     def jobs(self, ids: Sequence[str]) -> list[TreeNode]:
         """The jobs with these ids; those in the archive only do not run any more."""
         parts = chunks(ids, self.database.read_chunk)
-        rows = (self.database.rows("spawn.operations.jobs", ids=self.database.ids(part)) for part in parts)
+        rows = (self.database.rows("graph.relatives.jobs", ids=self.database.ids(part)) for part in parts)
         return [TreeNode._make(row) for row in chain.from_iterable(rows)]
 
     def _climb(self, job: str, read: dict[str, TreeNode], spawners: set[str]) -> None:
@@ -80,7 +80,7 @@ class RunningTrees:
         """The children whose first parent it is, counted, for those that have any."""
         totals: dict[str, ChildTotals] = {}
         for part in chunks(parents, self.database.read_chunk):
-            collect_totals(totals, self.database.rows("spawn.operations.child_totals", ids=self.database.ids(part)))
+            collect_totals(totals, self.database.rows("graph.relatives.child_totals", ids=self.database.ids(part)))
         return totals
 
     def below(self, children: dict[str, ChildTotals]) -> dict[str, ChildTotals]:

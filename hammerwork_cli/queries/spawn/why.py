@@ -81,7 +81,7 @@ class _Diagnosing:
         return {
             job
             for part in chunks(dependent, self.database.key_chunk)
-            for job, status in self.database.rows("spawn.wait.dependency_statuses", ids=part)
+            for job, status in self.database.rows("spawn.why.dependency_statuses", ids=part)
             if status == "failed"
         }
 

@@ -88,7 +88,7 @@ def _upward(database: Database, job: Claimed) -> Ancestry:
         if above is None:
             break
         seen.add(above.id)
-        row = database.row("worker.spawn.standing", id=above.id)
+        row = database.row("worker.ancestry.of_job", id=above.id)
         stored, recurring, next_run_at, recorded = row or (None, False, None, None)
         depth += _spawned(above, made, recorded=bool(recorded))
         found = found.limited_by(SpawnConfig.parse(above.spawn_config) or _NO_LIMITS)
@@ -131,16 +131,16 @@ def count(database: Database, spawner: Spawner, children: int, *, late: int) -> 
     ancestry, most = spawner.ancestry, spawner.max_spawn_count
     tree = {"root": ancestry.root, "occurrence": ancestry.occurrence}
     counted, *keys = database.rows(
-        "worker.spawn.counted", parent=spawner.job.id, keys_of=spawner.occurrence, keys=most is not None, **tree
+        "worker.ancestry.counters", parent=spawner.job.id, keys_of=spawner.occurrence, keys=most is not None, **tree
     )[0]
     if most is not None and sum(keys) + late > most:
         raise LimitError("max_spawn_count", most, sum(keys) + late, ancestry.root)
     if counted is None and ancestry.max_descendants is None:
         return
     everybody = children if counted is not None else max(children, _recorded(database, ancestry))
-    database.run("worker.spawn.add_descendants", children=children, everybody=everybody, **tree)
+    database.run("worker.ancestry.add_descendants", children=children, everybody=everybody, **tree)
     if ancestry.max_descendants is not None:
-        total = int(database.rows("worker.spawn.descendants", **tree)[0][0])
+        total = int(database.rows("worker.ancestry.descendants", **tree)[0][0])
         if total > ancestry.max_descendants:
             raise LimitError("max_descendants", ancestry.max_descendants, total, ancestry.root)
 
@@ -148,4 +148,4 @@ def count(database: Database, spawner: Spawner, children: int, *, late: int) -> 
 def _recorded(database: Database, ancestry: Ancestry) -> int:
     """How many descendants were spawned before their number was limited, this transaction's included."""
     since = moment(ancestry.occurrence) if ancestry.occurrence else None
-    return int(database.rows("worker.spawn.recorded_descendants", root=ancestry.root, since=since)[0][0])
+    return int(database.rows("worker.ancestry.recorded_descendants", root=ancestry.root, since=since)[0][0])

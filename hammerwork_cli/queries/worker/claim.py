@@ -123,7 +123,7 @@ def claim(
             return []
         token = Claim(new_id(), worker, now)
         for part in chunks([row[0] for row in chosen], database.key_chunk):
-            database.run("worker.claim.take", ids=database.ids(part), token=token.token, worker=worker, now=now)
+            database.run("worker.claim.claim", ids=database.ids(part), token=token.token, worker=worker, now=now)
         return [_claimed(row, token) for row in chosen]
 
     return database.transaction(work)
@@ -155,15 +155,15 @@ def _claimed(row: tuple[Any, ...], token: Claim) -> Claimed:
 
 def drained(database: Database, queues: Sequence[str], soon: datetime) -> bool:
     """Whether none of these queues has a job that may run until ``soon``; paused queues and recurring jobs aside."""
-    return all(database.row("worker.claim.to_do", queue=queue, soon=soon) is None for queue in queues)
+    return all(database.row("worker.claim.any_left", queue=queue, soon=soon) is None for queue in queues)
 
 
 def later(database: Database, queues: Sequence[str], now: datetime, limit: int) -> int:
     """How many jobs of these queues wait for their time, counted up to ``limit`` in each."""
-    return sum(database.rows("worker.claim.later", queue=queue, now=now, limit=limit)[0][0] for queue in queues)
+    return sum(database.rows("worker.claim.scheduled", queue=queue, now=now, limit=limit)[0][0] for queue in queues)
 
 
 def are_held(database: Database, queues: Sequence[str], workers: Sequence[str]) -> bool:
     """Whether one of some workers has a job of these queues."""
     ids = database.ids(sorted(workers))
-    return bool(workers) and any(database.row("worker.claim.are_held", queue=queue, ids=ids) for queue in queues)
+    return bool(workers) and any(database.row("worker.claim.any_running", queue=queue, ids=ids) for queue in queues)

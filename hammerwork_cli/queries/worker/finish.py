@@ -111,7 +111,7 @@ def _completed(
 ) -> Sequence[str]:
     """The jobs of one claim that are completed now; an earlier try of the same change may have completed them."""
     ids = [run.job.id for run in runs]
-    if database.run("worker.claim.complete", ids=database.ids(ids), **_held(token), now=now) == len(ids):
+    if database.run("worker.finish.complete", ids=database.ids(ids), **_held(token), now=now) == len(ids):
         return ids
     mine = _done_before(database, runs, now)
     settled.lost.update(job for job in ids if job not in mine)
@@ -129,7 +129,7 @@ def store_results(database: Database, token: Claim, runs: Sequence[Ended], now: 
     ]
     # These are ASCII; a statement escapes every second sign of them at worst.
     for part in database.parts(results, RESULTS_BATCH, lambda text: 2 * len(text) + 1):
-        database.run("worker.claim.store_results", results=f"[{','.join(part)}]", token=token.token, now=now)
+        database.run("worker.finish.store_results", results=f"[{','.join(part)}]", token=token.token, now=now)
 
 
 def _expiry(database: Database, job: Claimed, now: datetime) -> str | None:
@@ -162,17 +162,19 @@ def write(database: Database, run: Ended, now: datetime) -> bool:
     held = _held(run.job.claim)
     status, at = _outcome(run, now)
     if run.end == End.RETRY:
-        done = database.run("worker.claim.reschedule", id=run.job.id, at=at, error=database.message(run.error), **held)
+        done = database.run("worker.finish.retry", id=run.job.id, at=at, error=database.message(run.error), **held)
     elif run.end == End.STOPPED:
-        done = database.run("worker.claim.return_stopped", id=run.job.id, **held)
+        done = database.run("worker.finish.give_back_running", id=run.job.id, **held)
     elif run.at is not None:
-        done = database.run("worker.claim.recur", id=run.job.id, at=at, error=database.message(run.error), **held)
+        done = database.run(
+            "worker.finish.schedule_next_run", id=run.job.id, at=at, error=database.message(run.error), **held
+        )
         if done and run.result is not None:
             store_results(database, run.job.claim, [run], now)
     else:
         timed_out = status == JobStatus.TIMED_OUT
         done = database.run(
-            "worker.claim.bury",
+            "worker.finish.mark_dead",
             id=run.job.id,
             status=status.value,
             failed_at=None if timed_out else now,
@@ -201,7 +203,7 @@ def _done_before(database: Database, runs: Sequence[Ended], now: datetime) -> se
     by_id = {run.job.id: run for run in runs}
     mine = set()
     for job, status, token, scheduled_at, ended_at in database.rows(
-        "worker.claim.whose", ids=database.ids(sorted(by_id))
+        "worker.finish.outcomes", ids=database.ids(sorted(by_id))
     ):
         run = by_id[str(job)]
         leads_to, at = _outcome(run, now)
@@ -228,7 +230,7 @@ def give_back(database: Database, jobs: Iterable[Claimed]) -> int:
 
     def work() -> int:
         back = sum(
-            database.run("worker.claim.give_back", ids=database.ids(part), **_held(claim))
+            database.run("worker.finish.give_back", ids=database.ids(part), **_held(claim))
             for claim, jobs in by_claim.items()
             for part in _unlocked(database, [job.id for job in jobs])
         )
@@ -241,7 +243,7 @@ def give_back(database: Database, jobs: Iterable[Claimed]) -> int:
 def _unlocked(database: Database, ids: Sequence[str]) -> Iterator[list[str]]:
     """Those of some jobs that nobody else has locked, locked by us; in lists for a statement each."""
     for part in chunks(ids, database.key_chunk):
-        if free := [str(row[0]) for row in database.rows("worker.claim.unlocked", ids=database.ids(part))]:
+        if free := [str(row[0]) for row in database.rows("worker.finish.lock_free", ids=database.ids(part))]:
             yield free
 
 
@@ -272,11 +274,11 @@ def compare(database: Database, worker: str, known: Collection[str]) -> Compared
     """
 
     def work() -> Compared:
-        held = {str(row[0]) for row in database.rows("worker.claim.had_by", worker=worker)}
+        held = {str(row[0]) for row in database.rows("worker.finish.claimed_by", worker=worker)}
         unknown = sorted(held.difference(known))
         free = list(_unlocked(database, unknown))
         returned = sum(
-            database.run("worker.claim.give_back_unknown", ids=database.ids(part), worker=worker) for part in free
+            database.run("worker.finish.give_back_unknown", ids=database.ids(part), worker=worker) for part in free
         )
         return Compared(returned, len(unknown) - sum(map(len, free)), frozenset(known).difference(held))
 

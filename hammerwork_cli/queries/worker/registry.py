@@ -145,7 +145,7 @@ def beat(database: Database, worker: str, pulse: Pulse) -> Answer:
         "failed": pulse.failed,
         "memory": pulse.memory,
     }
-    was_lost = not database.run("worker.registry.beat", **values)
+    was_lost = not database.run("worker.registry.heartbeat", **values)
     if was_lost and not database.run("worker.registry.revive", **values):
         raise NotFoundError(f"The row of worker {worker} is gone.")
     request, now = database.rows("worker.registry.asked", id=worker)[0]
@@ -157,7 +157,7 @@ def end(database: Database, worker: str, name: str, pulse: Pulse, now: datetime)
 
     def work() -> None:
         rescue_queries.return_lost(database, worker, name, now)
-        database.run("worker.spawn.return_requests", worker=worker, ids=None)
+        database.run("worker.requests.give_back", worker=worker, ids=None)
         database.run("worker.registry.end", id=worker, state="stopped", completed=pulse.completed, failed=pulse.failed)
 
     database.transaction(work)
@@ -173,7 +173,7 @@ def holders(database: Database) -> list[Heartbeat]:
 
     They were taken for lost and claimed once more before they died, or another transaction had locked their jobs.
     """
-    return [_heartbeat(*row) for row in database.rows("worker.registry.holders")]
+    return [_heartbeat(*row) for row in database.rows("worker.registry.ended_with_jobs")]
 
 
 def _heartbeat(worker: object, name: str | None, beats: int | None, at: Moment, lease: float | None) -> Heartbeat:
@@ -197,10 +197,10 @@ def rescue(database: Database, lost: Heartbeat, now: datetime) -> tuple[int, int
 
     def work() -> tuple[int, int] | None:
         known = {"id": lost.id, "beats": lost.beats, "heartbeat": moment(lost.at)}
-        if lost.beats is not None and not database.run("worker.registry.bury", **known):
+        if lost.beats is not None and not database.run("worker.registry.mark_lost", **known):
             return None
         job_counts = rescue_queries.return_lost(database, lost.id, lost.name, now)
-        database.run("worker.spawn.return_requests", worker=lost.id, ids=None)
+        database.run("worker.requests.give_back", worker=lost.id, ids=None)
         return job_counts
 
     return database.transaction(work)

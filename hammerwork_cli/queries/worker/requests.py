@@ -26,7 +26,7 @@ def pending_requests(database: Database, worker: Registration, limit: int = 20) 
     It serves those that name one of its spawn handlers, and those that name none, for jobs of its queues.
     """
     handlers, served = json.dumps(worker.handlers), json.dumps([*worker.handlers, *worker.queues])
-    rows = database.rows("worker.spawn.pending_requests", handlers=handlers, served=served, limit=limit)
+    rows = database.rows("job.spawn_requests.pending", handlers=handlers, served=served, limit=limit)
     return [SpawnRequest._make(row) for row in rows]
 
 
@@ -38,10 +38,8 @@ def return_unknown_requests(database: Database, worker: str, known: Collection[s
         worker: its id. Nobody takes requests for it meanwhile.
         known: ids of the requests that wait or are being fulfilled there.
     """
-    unknown = {str(row[0]) for row in database.rows("worker.spawn.requests_of", worker=worker)}.difference(known)
-    return (
-        database.run("worker.spawn.return_requests", worker=worker, ids=database.ids(sorted(unknown))) if unknown else 0
-    )
+    unknown = {str(row[0]) for row in database.rows("worker.requests.claimed_by", worker=worker)}.difference(known)
+    return database.run("worker.requests.give_back", worker=worker, ids=database.ids(sorted(unknown))) if unknown else 0
 
 
 def take_request(database: Database, wish: SpawnRequest, worker: str, now: datetime) -> Claimed | None:
@@ -49,12 +47,12 @@ def take_request(database: Database, wish: SpawnRequest, worker: str, now: datet
     token = new_id()
 
     def work() -> Claimed | None:
-        if not database.run("worker.spawn.take_request", id=wish.id, token=token, worker=worker):
+        if not database.run("worker.requests.claim", id=wish.id, token=token, worker=worker):
             return None
-        row = database.row("worker.spawn.job", id=wish.job_id)
+        row = database.row("job.spawn_requests.job", id=wish.job_id)
         if row is None:
             values = {"state": "failed", "now": now, "children": 0, "error": "The job is gone."}
-            database.run("worker.spawn.end_request", id=wish.id, token=token, **values)
+            database.run("worker.requests.finish", id=wish.id, token=token, **values)
             return None
         return Claimed._make((*row, Claim(token, worker, now)))
 
@@ -104,7 +102,7 @@ def _end_request(
     database: Database, wish: SpawnRequest, job: Claimed, state: str, now: datetime, children: int, error: str | None
 ) -> bool:
     values: dict[str, Any] = {"state": state, "now": now, "children": children, "error": database.message(error)}
-    return database.run("worker.spawn.end_request", id=wish.id, token=job.claim.token, **values) == 1
+    return database.run("worker.requests.finish", id=wish.id, token=job.claim.token, **values) == 1
 
 
 LOOK = 0.2
@@ -124,7 +122,7 @@ def wait_for(database: Database, request: SpawnRequest, timeout: float | None) -
     """Waits until a worker has fulfilled or refused a request; it is still open when ``timeout`` seconds passed."""
     give_up = None if timeout is None else time.monotonic() + timeout
     while True:
-        rows = database.rows("worker.spawn.request_by_id", id=request.id)
+        rows = database.rows("job.spawn_requests.by_id", id=request.id)
         if not rows:
             raise NotFoundError(f"The request {request.id} is gone.")
         now = SpawnRequest._make(rows[0])

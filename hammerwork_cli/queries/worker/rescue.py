@@ -47,18 +47,20 @@ def return_lost(database: Database, worker: str, name: str, now: datetime) -> tu
 
 
 def _return_lost(database: Database, worker: str, name: str, now: datetime) -> tuple[int, int]:
-    jobs = [Lost(str(job), *rest) for job, *rest in database.rows("worker.claim.of_worker", worker=worker, limit=BATCH)]
+    jobs = [
+        Lost(str(job), *rest) for job, *rest in database.rows("worker.rescue.lock_jobs", worker=worker, limit=BATCH)
+    ]
     error = f"The worker {name} was lost while it ran this job."
     back = [job.id for job in jobs if job.attempts < job.max_attempts]
     if back:
-        database.run("worker.claim.return_lost", ids=database.ids(back), worker=worker, error=error)
+        database.run("worker.rescue.retry", ids=database.ids(back), worker=worker, error=error)
     last = [job for job in jobs if job.attempts >= job.max_attempts]
     coming = next_runs(database, last, now)
     for at, ids in coming.items():
-        database.run("worker.claim.recur_lost", ids=database.ids(ids), worker=worker, error=error, at=at)
+        database.run("worker.rescue.schedule_next_run", ids=database.ids(ids), worker=worker, error=error, at=at)
     dead = without(last, coming.values())
     if dead:
-        database.run("worker.claim.bury_lost", ids=database.ids(dead), worker=worker, error=error, now=now)
+        database.run("worker.rescue.mark_dead", ids=database.ids(dead), worker=worker, error=error, now=now)
         finish.finish(database, (), dead, now, Settled())
     return len(jobs) - len(dead), len(dead)
 

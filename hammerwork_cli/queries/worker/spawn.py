@@ -99,7 +99,7 @@ def _complete_parent(database: Database, run: Ended, now: datetime) -> bool:
         changed = int(finish.write(database, run, now))
     else:
         ids = database.ids([run.job.id])
-        changed = database.run("worker.claim.complete", ids=ids, token=claim.token, started=claim.started_at, now=now)
+        changed = database.run("worker.finish.complete", ids=ids, token=claim.token, started=claim.started_at, now=now)
         if changed and run.result is not None:
             finish.store_results(database, claim, [run], now)
     return bool(changed)
@@ -147,9 +147,9 @@ def naming_doubles(database: Database, batches: Batches, work: Callable[[], Sett
 
 def _forget_earlier(database: Database, job: Claimed) -> None:
     """Forgets what was recorded of a recurring parent, but for its last spawns."""
-    old = database.row("worker.spawn.old_spawn", parent=job.id, kept=MOST_SPAWNS)
+    old = database.row("worker.spawn.old_operation", parent=job.id, kept=MOST_SPAWNS)
     if old is not None:
-        database.run("worker.spawn.forget_earlier_spawns", parent=job.id, ended=moment(old[0]))
+        database.run("worker.spawn.forget_earlier_operations", parent=job.id, ended=moment(old[0]))
         database.run("worker.spawn.forget_earlier_trees", parent=job.id, occurrence=old[1])
 
 
@@ -183,7 +183,7 @@ def _name(database: Database, name: str | None) -> str | None:
 
 def hook_failed(database: Database, operation: str, error: str) -> None:
     """Notes that ``on_spawn_complete`` raised, which undoes nothing."""
-    database.run("worker.spawn.hook_failed", id=operation, error=database.message(error))
+    database.run("worker.spawn.record_hook_error", id=operation, error=database.message(error))
 
 
 def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, now: datetime) -> tuple[str, bool]:
@@ -239,16 +239,19 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
 
 def keys(database: Database, job: Claimed, request: str | None) -> int:
     """How many children by key there are of a run of a job, or of a request that it spawns again for."""
-    return int(database.rows("worker.spawn.keys", parent=job.id, occurrence=request or job.occurrence)[0][0])
+    return int(database.rows("worker.spawn.count_keys", parent=job.id, occurrence=request or job.occurrence)[0][0])
 
 
 def _holds(database: Database, spawner: Spawner) -> bool:
     """Locks what a job spawns for: its run, or the request; whether it is still ours."""
     claim = spawner.job.claim
     if spawner.request is None:
-        return database.run("worker.claim.touch", id=spawner.job.id, token=claim.token, started=claim.started_at) == 1
+        return (
+            database.run("worker.spawn.touch_parent", id=spawner.job.id, token=claim.token, started=claim.started_at)
+            == 1
+        )
     hold(database, [spawner.job.id])
-    return database.row("worker.spawn.hold_request", id=spawner.request, token=claim.token) is not None
+    return database.row("worker.requests.lock", id=spawner.request, token=claim.token) is not None
 
 
 # Requests to spawn again.

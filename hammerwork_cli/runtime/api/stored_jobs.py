@@ -14,7 +14,7 @@ from hammerwork_cli.runtime.api.job import Job
 
 def stored_job(database: Database, job: str) -> Job | None:
     """The job with this id as it is now, with its result, from the archive too; ``None`` when there is none."""
-    row = database.row("worker.spawn.job_now", id=job) or _archived(database, job)
+    row = database.row("job.details.stored", id=job) or _archived(database, job)
     if row is None:
         return None
     status, error, started_at, *columns = row
@@ -27,7 +27,7 @@ def stored_job(database: Database, job: str) -> Job | None:
 def _archived(database: Database, job: str) -> tuple[Any, ...] | None:
     if "archive" not in database.tags:
         return None
-    row = database.row("worker.spawn.archived_job_now", id=job)
+    row = database.row("job.details.archived_stored", id=job)
     if row is None:
         return None
     status, error, started_at, *columns = row

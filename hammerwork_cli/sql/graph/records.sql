@@ -70,3 +70,11 @@ DELETE FROM hammerwork_spawn_trees WHERE root_id {among}
 
 -- name: forget_trees [mysql claim_times]
 DELETE t FROM {gone} hammerwork_spawn_trees t FORCE INDEX (PRIMARY) ON t.root_id = {parent_id}
+
+-- name: allow_again
+-- Lets a job spawn again when it completes again.
+UPDATE hammerwork_spawn_operations SET outcome = 'repeated' WHERE parent_id IN (:ids) AND outcome = 'spawned'
+
+-- name: forget_children
+-- Forgets which keys some parents spawned under.
+DELETE FROM hammerwork_spawned_children WHERE parent_id IN (:ids)

@@ -112,7 +112,7 @@ SELECT j.id FROM timed_out j WHERE j.timed_out_at >= :failures_since ORDER BY j.
 SELECT j.parent, COUNT(*) AS running FROM last_running j WHERE j.meant = 1 AND j.parent IS NOT NULL
 GROUP BY j.parent ORDER BY COUNT(*) DESC LIMIT :most_parents
 
--- name: look
+-- name: figures
 -- One row of figures (pending, running, running anywhere; enqueued, started, completed and failed in the window), repeated beside each of
 -- the newest failures and of the parents whose children run.
 WITH last_running AS ({last_running}),

@@ -16,21 +16,26 @@ started_at, heartbeat_at, beats)
 VALUES (:id, :name, :host, :pid, :version, :queues, :handlers, :concurrency, :lease, 'running', {server_now},
 {server_now}, 1)
 
--- name: says_of_itself
+-- name: figures
 heartbeat_at = {server_now}, beats = beats + 1, state = :state, running = :running, completed = :completed,
 failed = :failed, memory_bytes = :memory
 
--- name: beat
+-- name: heartbeat
 -- A heartbeat, and how the worker is.
-UPDATE hammerwork_workers SET {says_of_itself} WHERE id = :id AND ended_at IS NULL
+UPDATE hammerwork_workers SET {figures} WHERE id = :id AND ended_at IS NULL
 
 -- name: revive
 -- The heartbeat of a worker that was taken for lost.
-UPDATE hammerwork_workers SET {says_of_itself}, ended_at = NULL WHERE id = :id
+UPDATE hammerwork_workers SET {figures}, ended_at = NULL WHERE id = :id
 
 -- name: asked
 -- What somebody asked a worker to do, and the server's clock.
 SELECT w.request, {server_now} FROM hammerwork_workers w WHERE w.id = :id
+
+-- name: ask
+-- A wish to a worker that has not ended.
+UPDATE hammerwork_workers SET request = :request, requested_by = :by
+WHERE id = :id AND ended_at IS NULL
 
 -- name: end
 -- A worker that has ended.
@@ -38,23 +43,18 @@ UPDATE hammerwork_workers SET state = :state, heartbeat_at = {server_now}, ended
 completed = :completed, failed = :failed
 WHERE id = :id
 
--- name: ask
--- A wish to a worker that has not ended.
-UPDATE hammerwork_workers SET request = :request, requested_by = :by
-WHERE id = :id AND ended_at IS NULL
-
 -- name: heartbeats
 -- What an observer compares: the last heartbeats of workers that have not ended.
 SELECT w.id, w.name, w.beats, w.heartbeat_at, w.lease_seconds FROM hammerwork_workers w WHERE w.ended_at IS NULL
 
--- name: holders
+-- name: ended_with_jobs
 -- Workers that hold jobs although they have ended, or although nobody knows them.
 SELECT DISTINCT j.claimed_by, w.name, w.beats, w.heartbeat_at, w.lease_seconds
 FROM hammerwork_jobs j LEFT JOIN hammerwork_workers w ON w.id = j.claimed_by
-WHERE j.status = 'Running' AND j.claimed_by IS NOT NULL AND {is_ours}
+WHERE j.status = 'Running' AND j.claimed_by IS NOT NULL AND {still_claimed}
 AND (w.id IS NULL OR w.ended_at IS NOT NULL)
 
--- name: bury
+-- name: mark_lost
 -- Really changes the row of a lost worker, unless it has beaten again: of two who look after it, one goes on.
 UPDATE hammerwork_workers SET state = 'lost', ended_at = {server_now}
 WHERE id = :id AND beats = :beats AND heartbeat_at = :heartbeat
@@ -86,8 +86,4 @@ ORDER BY w.started_at DESC, w.id
 -- name: running_jobs
 -- What a worker has claimed, the longest first.
 SELECT j.id, j.queue_name, j.started_at, j.attempts FROM hammerwork_jobs j
-WHERE j.status = 'Running' AND j.claimed_by = :worker AND {is_ours} ORDER BY j.started_at, j.id LIMIT :limit
-
--- name: notify [postgresql]
--- Wakes idle workers when the transaction commits.
-SELECT pg_notify('hammerwork', :queue)
+WHERE j.status = 'Running' AND j.claimed_by = :worker AND {still_claimed} ORDER BY j.started_at, j.id LIMIT :limit

@@ -1,0 +1,71 @@
+-- Jobs that wait for others, and are released when these have ended.
+
+-- name: waiting_for [postgresql]
+-- Jobs that wait for one of :ids.
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
+WHERE j.dependency_status = 'waiting' AND j.depends_on && CAST(:ids AS uuid[])
+
+-- name: waiting_for [postgresql jsonb]
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
+WHERE j.dependency_status = 'waiting' AND j.id IN (SELECT c.id FROM {edges} AS c WHERE c.parent {among})
+
+-- name: waiting_for [mysql]
+SELECT DISTINCT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
+JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
+WHERE j.dependency_status = 'waiting' AND {as_id e.parent} IN (:ids)
+
+-- name: waiting_for [mysql indexed]
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
+WHERE j.dependency_status = 'waiting' AND j.first_parent IN (:ids)
+UNION
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
+JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
+WHERE j.dependency_status = 'waiting' AND j.parent_count > 1 AND e.place > 1 AND {as_id e.parent} IN (:ids)
+
+-- name: waiting_for [sqlite]
+SELECT DISTINCT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j JOIN json_each(j.depends_on) AS e
+WHERE j.dependency_status = 'waiting' AND e.value {among}
+
+-- name: waiting_for [sqlite indexed]
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
+WHERE +j.dependency_status = 'waiting' AND {first_parent} {among}
+UNION
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j JOIN json_each(j.depends_on) AS e
+WHERE +j.dependency_status = 'waiting' AND json_array_length(j.depends_on) > 1 AND lower(e.value) {among}
+
+-- name: waiting_for [postgresql indexed]
+-- One look into the index of first parents for each id, whatever the planner thinks of many waiting jobs: OFFSET keeps
+-- it from joining otherwise, and the state is compared so that no index of it serves.
+SELECT j.* FROM unnest(CAST(:ids AS uuid[])) AS e (parent)
+CROSS JOIN LATERAL (SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
+WHERE j.depends_on[1] = e.parent AND j.dependency_status || '' = 'waiting' OFFSET 0) AS j
+UNION
+SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
+WHERE j.dependency_status || '' = 'waiting' AND cardinality(j.depends_on) > 1 AND j.depends_on && CAST(:ids AS uuid[])
+
+-- name: lock_waiting
+-- Those of some jobs that wait, locked in the order of their ids.
+SELECT id FROM hammerwork_jobs j WHERE j.id {among} AND j.dependency_status = 'waiting' ORDER BY j.id
+{lock_clause}
+
+-- name: touch_waiting
+-- Really changed before its parents are counted: two parents that end at once then meet here, on one server or on two.
+UPDATE hammerwork_jobs SET releases = COALESCE(releases, 0) + 1 WHERE id {among} AND dependency_status = 'waiting'
+
+-- name: statuses
+-- Which status some jobs are in, as far as others wait for it; see queries.dependencies.RECURRING.
+SELECT j.id, CASE WHEN j.recurring AND j.status <> 'Completed' THEN 'recurring' ELSE j.status END
+FROM hammerwork_jobs j WHERE j.id {among}
+
+-- name: archived_statuses
+-- Which status some archived jobs are in.
+SELECT j.id, j.status FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)
+
+-- name: continuing_workflows
+-- Workflows whose jobs run although one that they depend on failed.
+SELECT w.id FROM hammerwork_workflows w WHERE w.failure_policy = 'continue_on_failure' AND w.id IN (:ids)
+
+-- name: release
+-- Lets waiting jobs run. One that a Rust worker took all the same stays as it is: the doctor tells that it ran early.
+UPDATE hammerwork_jobs SET dependency_status = 'satisfied'
+WHERE id {among} AND dependency_status = 'waiting' AND status NOT IN ('Running', 'Completed')

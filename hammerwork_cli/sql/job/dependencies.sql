@@ -1,0 +1,52 @@
+-- Dependents of jobs that an operator changes.
+
+-- name: affected
+-- What the state of its dependencies is, and the statuses that still matter: few rows, and there is an index.
+j.dependency_status = :state AND j.status IN (:statuses)
+AND NOT EXISTS (SELECT 1 FROM hammerwork_workflows w -- when :fail_fast
+WHERE w.id = j.workflow_id AND w.failure_policy <> 'fail_fast') -- when :fail_fast
+
+-- name: dependents [postgresql]
+-- (parent, dependent) of some parents, for dependents in a state.
+SELECT e.parent, j.id FROM hammerwork_jobs j CROSS JOIN LATERAL unnest(j.depends_on) AS e (parent)
+WHERE {affected}
+AND j.depends_on && ARRAY[:ids]::uuid[] AND e.parent IN (:ids)
+
+-- name: dependents [postgresql jsonb]
+SELECT e.parent, j.id FROM hammerwork_jobs j CROSS JOIN LATERAL jsonb_array_elements_text(
+CASE jsonb_typeof(j.depends_on) WHEN 'array' THEN j.depends_on ELSE '[]' END) AS e (parent)
+WHERE {affected}
+AND lower(e.parent) IN (:ids)
+
+-- name: dependents [mysql]
+SELECT {as_id e.parent}, j.id FROM hammerwork_jobs j
+JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
+WHERE {affected}
+AND {as_id e.parent} IN (:ids)
+
+-- name: dependents [mysql indexed]
+SELECT j.first_parent, j.id FROM hammerwork_jobs j
+WHERE {affected}
+AND j.first_parent IN (:ids)
+UNION ALL
+SELECT {as_id e.parent}, j.id FROM hammerwork_jobs j
+JOIN JSON_TABLE(j.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
+WHERE {affected}
+AND j.parent_count > 1 AND e.place > 1 AND {as_id e.parent} IN (:ids)
+
+-- name: dependents [sqlite]
+SELECT lower(e.value), j.id FROM hammerwork_jobs j JOIN json_each(j.depends_on) AS e
+WHERE {affected}
+AND lower(e.value) IN (:ids)
+
+-- name: spawned_early
+-- What some jobs spawned before their end and has not begun, but for what a workflow goes on with; and for which run.
+SELECT c.parent_id, c.child_id, c.occurrence, j.status, j.recurring, j.next_run_at FROM hammerwork_spawned_children c
+JOIN hammerwork_jobs j ON j.id = c.parent_id JOIN hammerwork_jobs k ON k.id = c.child_id
+WHERE c.parent_id {among} AND k.status IN (:statuses)
+AND NOT EXISTS (SELECT 1 FROM hammerwork_workflows w WHERE w.id = k.workflow_id AND w.failure_policy <> 'fail_fast')
+
+-- name: fail
+-- What waited for a job that failed for good, or was spawned by it early.
+UPDATE hammerwork_jobs SET status = 'Failed', failed_at = :now, error_message = :error, dependency_status = 'failed'
+WHERE id IN (:ids) AND status IN (:statuses)

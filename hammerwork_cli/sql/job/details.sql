@@ -1,0 +1,35 @@
+-- Everything about one job.
+
+-- name: live
+-- Everything about one job that is not binary. The last lines need 010 and 011.
+SELECT {node},
+j.scheduled_at, j.max_attempts, j.dependency_status, j.error_message, j.payload, j.result_data,
+j.timeout_seconds, j.timed_out_at, j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.batch_id,
+j.result_stored_at, j.result_expires_at, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context
+, j.archival_reason, j.archival_policy_applied -- when :archival
+, j.is_encrypted, j.encryption_key_id, j.encryption_algorithm, length(j.encrypted_payload), -- when :encryption
+j.payload_hash, j.retention_policy, j.retention_delete_at, j.encrypted_at -- when :encryption
+FROM hammerwork_jobs j WHERE j.id = :id
+
+-- name: archived
+-- The same of an archived job.
+SELECT {archived_node},
+j.scheduled_at, j.max_attempts, j.dependency_status, j.error_message, j.payload, j.result,
+j.timeout_seconds, j.timed_out_at, j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.batch_id,
+NULL, j.result_ttl, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
+j.archival_reason, j.archived_by
+, j.is_encrypted, j.encryption_key_id, j.encryption_algorithm, length(j.encrypted_payload), -- when :encryption
+j.payload_hash, j.retention_policy, j.retention_delete_at, j.encrypted_at -- when :encryption
+FROM hammerwork_jobs_archive j WHERE j.id = :id
+
+-- name: stored
+-- A job for whoever enqueued it.
+SELECT j.status, j.error_message, j.started_at, {claimed_job} FROM hammerwork_jobs j WHERE j.id = :id
+
+-- name: archived_stored
+-- The same of an archived job, which has no workflow, no limits of its result, and its payload packed.
+SELECT j.status, j.error_message, j.started_at,
+j.id, j.queue_name, j.payload, j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
+j.depends_on, NULL, NULL, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
+j.cron_schedule, j.timezone, j.recurring, j.next_run_at, NULL, NULL, j.retry_strategy, NULL, NULL
+FROM hammerwork_jobs_archive j WHERE j.id = :id

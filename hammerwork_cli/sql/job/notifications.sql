@@ -1,0 +1,5 @@
+-- Notifications, which PostgreSQL alone has.
+
+-- name: notify [postgresql]
+-- Wakes idle workers when the transaction commits.
+SELECT pg_notify('hammerwork', :queue)
