@@ -94,7 +94,7 @@ _ALL = (
     Key(
         "database_url",
         ("HAMMERWORK_DATABASE_URL", "DATABASE_URL"),
-        "The database. Without it, an SQLite file in the user's data folder.",
+        "The database. Without it, an SQLite file in your data folder.",
         None,
         '"postgresql://app@db.example.org/jobs"',
         False,
@@ -103,7 +103,7 @@ _ALL = (
     Key(
         "default_queue",
         ("HAMMERWORK_DEFAULT_QUEUE",),
-        "The queue of job enqueue when none is named.",
+        "The queue of `job enqueue` without --queue.",
         None,
         '"mail"',
         False,
@@ -112,7 +112,7 @@ _ALL = (
     Key(
         "default_limit",
         ("HAMMERWORK_DEFAULT_LIMIT",),
-        "How many rows lists show without --limit. Unset, each list has its own default.",
+        "Rows of a list without --limit. Unset, each list has its own default.",
         None,
         "100",
         True,
@@ -121,7 +121,7 @@ _ALL = (
     Key(
         "log_level",
         ("HAMMERWORK_LOG_LEVEL",),
-        f"From which level on a worker logs: {', '.join(LEVELS)}.",
+        f"Minimum log level of a worker: {', '.join(LEVELS)}.",
         "info",
         '"debug"',
         False,
@@ -130,7 +130,7 @@ _ALL = (
     Key(
         "connection_pool_size",
         ("HAMMERWORK_POOL_SIZE",),
-        f"Most connections that a worker's runs write with: 1 to {LARGEST_POOL}.",
+        f"Database connections of a worker for results: 1 to {LARGEST_POOL}.",
         5,
         "10",
         True,

@@ -48,7 +48,7 @@ EVENTS = Endpoint(
     "GET",
     "/api/events",
     None,
-    "What changes, as server-sent events: ready (look now), jobs, queues, reset (look anew), database.",
+    "Changes as server-sent events: ready (read now), jobs, queues, reset (read again), database.",
     None,
     (QUEUE, Parameter("root", JOB.schema, "Only jobs of the tree that this job belongs to.", is_a="a job id")),
     other_types=(events.MEDIA_TYPE,),

@@ -173,9 +173,9 @@ def _instant(text: str) -> datetime:
 
 
 MANNER: dict[str, Schema] = {
-    "tree": flag("Also everything below the job"),
-    "force": flag("Also what is refused otherwise: see the command's --force"),
-    "dry_run": flag("Only say what would be done"),
+    "tree": flag("Include everything below the job"),
+    "force": flag("Include jobs that are refused otherwise: see the command's --force"),
+    "dry_run": flag("Show the plan and change nothing"),
 }
 
 
@@ -240,14 +240,14 @@ def resume(call: Call) -> Answer:
     return Answer(queue.change_record(change, paused=False, dry_run=False))
 
 
-_REASON = {"reason": null_or(line(0, LONGEST_REASON, "Why, for those who ask later"))}
+_REASON = {"reason": null_or(line(0, LONGEST_REASON, "Reason, for others who ask later"))}
 
 ENDPOINTS = (
     Endpoint(
         "POST",
         "/api/jobs",
         enqueue,
-        "Enqueues a job: 201, or 200 when the same was there already; with --redact 409 whenever its id was.",
+        "Enqueues a job: 201, or 200 when the same job exists; with --redact 409 when its id exists.",
         "job-enqueue",
         body=NEW_JOB,
         changes=True,
@@ -259,10 +259,10 @@ ENDPOINTS = (
         "POST",
         "/api/jobs/{id}/retry",
         retry,
-        "Runs a job again that is Failed, Dead or TimedOut; with tree, all of these below it.",
+        "Retries a Failed, Dead or TimedOut job; with tree, also those below it.",
         OUTCOME,
         (JOB,),
-        body=body(MANNER | {"respawn": flag("Jobs that have spawned spawn again when they complete again")}),
+        body=body(MANNER | {"respawn": flag("Let jobs that have spawned spawn again")}),
         changes=True,
         refusals=(404, 409),
     ),
@@ -270,7 +270,7 @@ ENDPOINTS = (
         "POST",
         "/api/jobs/{id}/cancel",
         cancel,
-        "Cancels a job that has not begun; with tree, all of these below it.",
+        "Cancels a job that has not started; with tree, also those below it.",
         OUTCOME,
         (JOB,),
         body=body(MANNER | _REASON),
@@ -281,7 +281,7 @@ ENDPOINTS = (
         "POST",
         "/api/jobs/{id}/spawn",
         spawn,
-        "Asks a worker to spawn for a completed job once more; the job tells what became of it.",
+        "Asks a worker to spawn again for a completed job; the job shows the outcome.",
         "spawn-again",
         (JOB,),
         body=body({"handler": null_or(line(1, LONGEST_NAME, "Instead of the job's")), "config": null_or(SPAWN_CONFIG)}),
@@ -293,7 +293,7 @@ ENDPOINTS = (
         "POST",
         "/api/queues/{name}/pause",
         pause,
-        "Stops workers from taking jobs of a queue.",
+        "Stops workers from claiming jobs of a queue.",
         PAUSE_CHANGE,
         (QUEUE_NAME,),
         body=body(_REASON),
@@ -303,7 +303,7 @@ ENDPOINTS = (
         "POST",
         "/api/queues/{name}/resume",
         resume,
-        "Ends the pause of a queue.",
+        "Resumes a paused queue.",
         PAUSE_CHANGE,
         (QUEUE_NAME,),
         body=body({}),

@@ -27,11 +27,11 @@ MEDIA_TYPE = "text/event-stream"
 _REACHABLE = record({"reachable": flag("Whether the database answers")})
 DATA = record(
     {
-        "ready": {**_REACHABLE, "description": "The first: look now"},
+        "ready": {**_REACHABLE, "description": "The first event: read now"},
         "jobs": record({"jobs": list_of(record(NODE))}, "Jobs that are new or have changed"),
         "queues": record({"reason": text("", "pauses")}, "A queue was paused or resumed"),
-        "reset": record({"reason": text("", "too_many", "too_large", "too_slow")}, "Look anew: changes were left out"),
-        "database": {**_REACHABLE, "description": "It went away or came back"},
+        "reset": record({"reason": text("", "too_many", "too_large", "too_slow")}, "Read again: changes were left out"),
+        "database": {**_REACHABLE, "description": "The database went away or came back"},
     },
     "The data of an event, by the event's name",
 )

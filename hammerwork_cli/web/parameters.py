@@ -195,14 +195,16 @@ HOURS = Parameter(
 SINCE = Parameter(
     "since",
     {"type": "string", "pattern": DURATION_PATTERN},
-    "Only what was created in the last so much time: 90 (seconds), 15m, 2h, 7d.",
+    "Only jobs created within: 90 (seconds), 15m, 2h, 7d.",
     is_a="a duration",
 )
 
 
 def limit(default: int) -> Parameter:
     """How many rows a page has."""
-    return Parameter("limit", {"type": "integer", "minimum": 1, "maximum": MOST_ROWS}, "How many at most.", default)
+    return Parameter(
+        "limit", {"type": "integer", "minimum": 1, "maximum": MOST_ROWS}, "Maximum number of rows.", default
+    )
 
 
 def statuses(words: Sequence[str] | None) -> list[JobStatus] | None:

@@ -70,7 +70,7 @@ SCHEMA: Schema = record(
         "status": count("HTTP status"),
         "detail": text("What happened, in a sentence"),
         "code": text("Stable, as in the errors of the command line"),
-        "hint": text("What to do next"),
+        "hint": text("The next step"),
     },
     "An error (RFC 9457), and further facts",
     optional=frozenset({"hint"}),

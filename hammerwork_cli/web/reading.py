@@ -270,7 +270,7 @@ ENDPOINTS = (
         "GET",
         "/api/spawn/operations",
         operations,
-        "Parents that spawned children, newest first.",
+        "Parents that spawned, newest first.",
         "spawn-list",
         (limit(50), CURSOR, QUEUE, STATUS, SINCE, FAILED),
         refusals=(404,),
@@ -288,7 +288,7 @@ ENDPOINTS = (
         "GET",
         "/api/spawn/stats",
         stats,
-        "Figures of what was spawned in the last hours.",
+        "Figures of spawning in the last hours.",
         "spawn-stats",
         (
             HOURS,
@@ -310,7 +310,7 @@ ENDPOINTS = (
         "GET",
         "/api/jobs/{id}/children",
         child_list,
-        "Jobs that depend on a job: failures first, then what runs, then the oldest; with a depth, nearest first.",
+        "Jobs that depend on a job: failures first, then running ones, then the oldest; with a depth, nearest first.",
         list_of(CHILD),
         (
             JOB,
@@ -344,7 +344,7 @@ ENDPOINTS = (
         "GET",
         "/api/jobs/{id}/spawn-tree",
         spawn_tree,
-        "The tree that a job belongs to; as nested, children stand inside their parents.",
+        "The tree that a job belongs to; format nested puts children inside their parents.",
         {"anyOf": [spawning.TREE, NESTED]},
         (
             JOB,
@@ -357,14 +357,14 @@ ENDPOINTS = (
             Parameter(
                 "max_nodes",
                 {"type": "integer", "minimum": 1, "maximum": MOST_NODES},
-                "Jobs to read; failures come first when there are more.",
+                "Maximum number of jobs; failures come first when there are more.",
                 default=10_000,
             ),
             Parameter("children_only", {"type": "boolean"}, "Only the part below the job.", default=False),
             Parameter(
                 "include_config",
                 {"type": "boolean"},
-                "Whether spawn_config holds more than the operation's id.",
+                "Whether to include the whole spawn_config.",
                 default=True,
             ),
         ),
@@ -385,15 +385,19 @@ ENDPOINTS = (
         "GET",
         "/api/workers",
         worker_list,
-        "Workers that are alive or ended lately, newest first.",
+        "Workers that run or stopped recently, newest first.",
         "worker-list",
-        (limit(100), QUEUE, replace(SINCE, about="Of those that ended, only since: 90s, 15m, 2h, 7d.", default="1h")),
+        (
+            limit(100),
+            QUEUE,
+            replace(SINCE, about="Of stopped workers, only those within: 90s, 15m, 2h, 7d.", default="1h"),
+        ),
     ),
     Endpoint(
         "GET",
         "/api/about",
         about,
-        "How this server was started.",
+        "The version and the options of this server.",
         record(
             {
                 "version": text("Of the server"),

@@ -31,7 +31,7 @@ NODE: dict[str, Schema] = {
     "has_spawn_config": flag(),
     "spawn_config": CONFIG,
     "operation_id": null_or(text("Of its spawn configuration")),
-    "created_at": null_or(instant("Null when the row holds something unreadable")),
+    "created_at": null_or(instant("Null when the row holds an unreadable value")),
     "started_at": null_or(instant()),
     "completed_at": null_or(instant()),
     "failed_at": null_or(instant()),
@@ -43,7 +43,7 @@ NODE: dict[str, Schema] = {
 IN_TREE = {
     **NODE,
     "depth": count("Levels below its root"),
-    "children": count("All of them, shown or not"),
+    "children": count("All children, shown or not"),
 }
 JOB = {
     **NODE,
@@ -98,7 +98,7 @@ RECORDED_SPAWN = {
     ),
     "children": count(),
     "error": null_or(text("Why nothing was spawned")),
-    "hook_error": null_or(text("What on_spawn_complete raised")),
+    "hook_error": null_or(text("The error of on_spawn_complete")),
     "worker_id": null_or(job_id()),
     "request_id": null_or(job_id("Of the request that it fulfilled")),
     "started_at": null_or(instant()),
@@ -108,14 +108,14 @@ SPAWN_REQUEST = {
     "id": job_id(),
     "job_id": job_id(),
     "queue": text(),
-    "handler": null_or(text("Where it is not the job's own")),
+    "handler": null_or(text("Null for the job's own")),
     "spawn_config": CONFIG,
     "state": text("", *REQUEST_STATES, UNKNOWN),
     "requested_at": null_or(instant()),
     "requested_by": null_or(text()),
-    "worker_id": null_or(job_id("Who took it")),
+    "worker_id": null_or(job_id("The worker that took it")),
     "ended_at": null_or(instant()),
-    "children": null_or(count("That it spawned")),
+    "children": null_or(count("Children that it spawned")),
     "error": null_or(text()),
 }
 JOB_DETAILS = record(
@@ -126,11 +126,11 @@ JOB_DETAILS = record(
         "in_archive": flag("Read from the archive table"),
         "payload": anything("As JSON; text when it cannot be read as JSON"),
         "result": anything("As JSON; text when it cannot be read as JSON"),
-        "parents": list_of(record(RELATIVE), "A parent that is nowhere has nulls"),
-        "hold": null_or(text("While it waits: unfinished, or why it can never run")),
+        "parents": list_of(record(RELATIVE), "A deleted parent has nulls"),
+        "hold": null_or(text("While it waits: unfinished, or the reason why it can never run")),
         "children": record({**CHILD_COUNTS, "first": list_of(record(RELATIVE), "Some of them, failures first")}),
-        "spawns": list_of(record(RECORDED_SPAWN), "What workers recorded, the oldest first"),
-        "spawn_requests": list_of(record(SPAWN_REQUEST), "To spawn again, the newest first"),
+        "spawns": list_of(record(RECORDED_SPAWN), "Recorded operations, oldest first"),
+        "spawn_requests": list_of(record(SPAWN_REQUEST), "Spawn requests, newest first"),
     },
     optional=frozenset(FACTS),
 )
@@ -138,22 +138,24 @@ ENQUEUED = record(
     {
         "id": job_id(),
         "queue": text(),
-        "created": flag("False when it was there already"),
+        "created": flag("False when it existed already"),
         "status": STATUS,
         "priority": PRIORITY,
-        "scheduled_at": null_or(instant("Null when the row holds something unreadable")),
+        "scheduled_at": null_or(instant("Null when the row holds an unreadable value")),
         "depends_on": list_of(job_id()),
         "dependency_status": DEPENDENCY_STATUS,
     }
 )
-PLAN = record({"queue": text(), "status": STATUS, "jobs": count(), "changes": flag("False for what is left")})
+PLAN = record(
+    {"queue": text(), "status": STATUS, "jobs": count(), "changes": flag("False for jobs that are left unchanged")}
+)
 OUTCOME = record(
     {
         "action": text("", "retry", "cancel", "delete", "purge"),
         "dry_run": flag(),
         "changed": count("Jobs"),
-        "followed": count("Dependents that were changed along"),
-        "left": counts("Jobs that were left, by reason"),
+        "followed": count("Dependents that changed with them"),
+        "left": counts("Jobs left unchanged, by reason"),
         "plan": null_or(list_of(PLAN, "Null for one job by its id")),
     }
 )

@@ -30,7 +30,7 @@ ERROR = record(
             {
                 "code": text("Stable"),
                 "message": text(),
-                "hint": null_or(text("What to do next")),
+                "hint": null_or(text("The next step")),
                 "exit_code": count(),
             },
             "And further facts",

@@ -18,10 +18,10 @@ from hammerwork_cli.render.schemas.words import (
 QUEUE_JOBS = {
     "total": count(),
     "by_status": counts("Every known status, then unknown words"),
-    "ready": count("Pending jobs that a worker may take now"),
-    "scheduled": count("Pending jobs whose time has not come"),
+    "ready": count("Pending jobs that a worker may claim now"),
+    "scheduled": count("Pending jobs that are not due yet"),
     "waiting": count("Pending jobs that wait for other jobs"),
-    "oldest_pending_at": null_or(instant("Since when the first of the ready jobs is due")),
+    "oldest_pending_at": null_or(instant("Time at which the first ready job became due")),
     "oldest_pending_seconds": null_or(seconds()),
 }
 QUEUE = record(
@@ -43,12 +43,12 @@ QUEUE_STATS = record(
         "checked_at": instant(),
         **QUEUE_JOBS,
         "paused_queues": list_of(text()),
-        "window_seconds": null_or(seconds("This and what follows: with --detailed")),
+        "window_seconds": null_or(seconds("From here on only with --detailed")),
         "completed": null_or(count("In the window")),
         "failed": null_or(count("In the window")),
         "failure_rate": null_or(rate()),
         "completed_per_minute": null_or(number()),
-        "p50_seconds": null_or(seconds("Run time of what completed in the window")),
+        "p50_seconds": null_or(seconds("Run time of jobs that completed in the window")),
         "p95_seconds": null_or(seconds()),
         "by_priority": null_or(list_of(record({"status": STATUS, "priority": PRIORITY, "jobs": count()}))),
     }
@@ -58,7 +58,7 @@ CHECK = record(
         "queue": text(),
         "check": text("", "pending", "pending_age", "running_age", "waiting_age", "failed", "failure_rate"),
         "value": null_or(number("Null when there is nothing to measure")),
-        "limit": null_or(number("Null when it is off")),
+        "limit": null_or(number("Null when the check is off")),
         "unit": text("", "jobs", "seconds", "rate"),
         "status": text("", "ok", "exceeded", "off"),
     }
@@ -93,7 +93,7 @@ PAUSE_CHANGE = record(
     {
         "paused": flag("Afterwards"),
         "changed": flag(),
-        "has_jobs": flag("Where it has none, its name may be mistyped"),
+        "has_jobs": flag("False may mean that the name is misspelled"),
         "dry_run": flag(),
         **PAUSE,
     }

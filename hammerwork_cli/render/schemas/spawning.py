@@ -40,7 +40,7 @@ TREE = record(
         "schema_version": {"const": 1},
         "roots": list_of(job_id(), "The topmost ancestors"),
         "target": job_id("The job that was asked for"),
-        "truncated": flag("Whether a limit cut something"),
+        "truncated": flag("Whether a limit cut it short"),
         "nodes": list_of(record(IN_TREE), "Parents first"),
         "edges": list_of(EDGE),
     }
@@ -77,7 +77,7 @@ GROUP = {
     "name": text("Of the queue or handler"),
     "operations": count(),
     "children": count(),
-    "average": null_or(number("Children an operation")),
+    "average": null_or(number("Children per operation")),
     "largest": count("Children of the largest operation"),
     "completed": count(),
     "ended": count(),
@@ -103,7 +103,7 @@ LINEAGE = record(
         "job": record(NODE),
         "ancestors": null_or(list_of(record({"distance": count("Levels above the job"), **NODE}), "Roots first")),
         "descendants": null_or(TREE),
-        "missing": list_of(text(), "Ids of parents that are nowhere"),
+        "missing": list_of(text(), "Ids of deleted parents"),
         "truncated": flag(),
     }
 )
@@ -129,7 +129,7 @@ WAIT = record(
         "outcome": text("", "completed", "failed", "stuck", "timeout"),
         "jobs": count(),
         "counts": counts("Jobs by status"),
-        "open": count("Jobs that have not ended"),
+        "open": count("Unfinished jobs"),
         "failed": list_of(record(RELATIVE), "The first of them"),
         "stuck": count("Jobs that can never run"),
         "holds": list_of(record(HOLD), "The first of these"),
@@ -167,7 +167,7 @@ DELAY = record(
         ),
         "queue": text(),
         "jobs": count(),
-        "at": null_or(instant("The earliest at which one of them may run, or since when one runs")),
+        "at": null_or(instant("Earliest time at which one of them may run, or has been running since")),
         "error": null_or(text("Of the last attempt")),
         "paused": flag(),
         "workers": WORKERS,
@@ -178,29 +178,29 @@ DELAY = record(
                 "max_attempts": count(),
                 "worker": null_or(text("The worker that has claimed it; null for a Rust worker")),
             },
-            "The job with the earliest instant",
+            "The job with the earliest time",
         ),
     }
 )
 WHY = record(
     {
         "job": record(NAMED),
-        "jobs": count("The job and all below it"),
+        "jobs": count("The job and its descendants"),
         "counts": counts("The same by status"),
         "failed": flag("Whether a failure was found"),
         "groups": list_of(FAILURES, "The deepest failures by error"),
         "consequences": count("Further failed jobs"),
-        "above": list_of(FAILED, "Failures outside the tree that matter to it"),
+        "above": list_of(FAILED, "Failures outside the tree that affect it"),
         "waiting": count(),
         "stuck": count("Those that can never run"),
-        "holds": list_of(record({**HOLD, "queue": null_or(text())}), "The first that wait"),
+        "holds": list_of(record({**HOLD, "queue": null_or(text())}), "The first waiting jobs"),
         "under_way": list_of(
             record({"queue": text(), "counts": counts("Jobs by status"), "paused": flag(), "workers": WORKERS}),
-            "Jobs that have not ended and wait for no other, by queue",
+            "Unfinished jobs that wait for no other job, by queue",
         ),
-        "delays": list_of(DELAY, "Why these have not ended, by reason, queue and error; the gravest first"),
+        "delays": list_of(DELAY, "Unfinished jobs by reason, queue and error; most serious first"),
         "never_spawned": list_of(
-            record({"id": job_id(), "queue": text(), "why": null_or(text("As far as it is known"))}),
+            record({"id": job_id(), "queue": text(), "why": null_or(text("As far as known"))}),
             "The first completed jobs that carry a spawn configuration and have no children",
         ),
         "next": list_of(text(), "Commands"),
@@ -210,14 +210,14 @@ MONITOR = record(
     {
         "at": instant("By the server's clock"),
         "queue": null_or(text("Null for all")),
-        "seconds": seconds("The window that the next four are about"),
+        "seconds": seconds("Window of the next four"),
         "enqueued": count("Jobs"),
-        "started": count("Jobs, without those that wait for another attempt already"),
+        "started": count("Jobs, without those that already wait for another attempt"),
         "completed": count("Jobs"),
-        "failed": count("Jobs that failed for good: Failed, Dead and TimedOut"),
-        "pending": count("Pending and Retrying; of more than 10,000 only 10,000 are counted"),
-        "running": count("Of more than 1,000 only 1,000 are counted"),
-        "more_pending": flag("Whether there are more than were counted"),
+        "failed": count("Failed, Dead and TimedOut jobs"),
+        "pending": count("Pending and Retrying; counts at most 10,000"),
+        "running": count("Counts at most 1,000"),
+        "more_pending": flag("Whether the count is a lower bound"),
         "more_running": flag("The same"),
         "operations": list_of(
             record(
@@ -229,7 +229,7 @@ MONITOR = record(
                     "spawned_at": null_or(instant("The first child")),
                     "children": record(
                         {
-                            "total": null_or(count("Null, like the others, without our indexes")),
+                            "total": null_or(count("Null, like the others, without the indexes of `migration run`")),
                             "completed": null_or(count()),
                             "failed": null_or(count("Failed, Dead and TimedOut")),
                             "running": count(),
@@ -238,11 +238,11 @@ MONITOR = record(
                     ),
                     "running": count("Jobs of its tree that are known to run"),
                     "below": null_or(
-                        record(CHILD_COUNTS, "All jobs of its tree but itself; null where these are too many")
+                        record(CHILD_COUNTS, "All jobs of its tree except itself; null where there are too many")
                     ),
                 }
             ),
-            "The topmost ones in whose trees something is open, and once more when all has ended",
+            "Topmost operations with unfinished jobs, and once more after the last has finished",
         ),
         "failures": list_of(
             record({**RELATIVE, "failed_at": null_or(instant())}), "The newest, without those of earlier documents"
@@ -257,17 +257,17 @@ MONITOR = record(
                         "running": count("Jobs"),
                         "concurrency": count(),
                         "completed": count("Since it started"),
-                        "failed": count("Attempts that failed since it started, also those that were made again"),
+                        "failed": count("Failed attempts since its start, retried ones included"),
                     }
                 ),
-                "Null without a table of them",
+                "Null where the database has no table of them",
             )
         ),
     }
 )
 FINDING = record(
     {
-        "kind": text("Of damage"),
+        "kind": text("The kind of damage"),
         "jobs": count(),
         "severity": text("", "damage", "note"),
         "mendable": flag("Whether --fix repairs it"),

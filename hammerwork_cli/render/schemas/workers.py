@@ -25,17 +25,17 @@ WORKER = {
     "handlers": list_of(text(), "Spawn handlers"),
     "concurrency": count("Most jobs at once"),
     "running": count("Jobs now"),
-    "completed": count("Runs since its start"),
-    "failed": count("Runs that failed since its start: attempts, which may have been made again"),
+    "completed": count("Completed attempts since its start"),
+    "failed": count("Failed attempts since its start, retried ones included"),
     "jobs_per_minute": null_or(number("Since its start")),
-    "memory_bytes": null_or(count("Of its process and of those that run its handlers; null where it is not Linux")),
-    "lease_seconds": seconds("Without a heartbeat, after which others take its jobs"),
+    "memory_bytes": null_or(count("Of its process and those of its handlers; null except on Linux")),
+    "lease_seconds": seconds("Time without a heartbeat before others take over"),
     "silent_seconds": seconds("Since its last heartbeat, by the server's clock"),
     "started_at": null_or(instant()),
     "heartbeat_at": null_or(instant()),
     "ended_at": null_or(instant()),
     "up_seconds": null_or(seconds("From its start to its last heartbeat")),
-    "request": null_or(text("What somebody asked it to do", *WORKER_REQUESTS, UNKNOWN)),
+    "request": null_or(text("The open request to it", *WORKER_REQUESTS, UNKNOWN)),
     "requested_by": null_or(text()),
 }
 RUNNING = record(
@@ -47,7 +47,7 @@ RUNNING = record(
         "running_seconds": null_or(seconds()),
     }
 )
-WORKER_STATUS = record({**WORKER, "jobs": list_of(RUNNING, "What it has taken, the longest first; at most 50")})
+WORKER_STATUS = record({**WORKER, "jobs": list_of(RUNNING, "Its claimed jobs, longest first; at most 50")})
 ASKED_WORKER = record(
     {
         "id": job_id(),
@@ -56,15 +56,15 @@ ASKED_WORKER = record(
         "state": text("", *WORKER_STATES, UNKNOWN),
         "asked": flag("False in a dry run"),
         "dry_run": flag(),
-        "done": flag("It was waited for, and has ended or been restarted"),
-        "successor": null_or(job_id("Who runs in its place after a restart")),
+        "done": flag("With --wait: it has stopped or restarted"),
+        "successor": null_or(job_id("Id of the worker in its place after a restart")),
     }
 )
 WORKER_REPORT = record(
     {
-        "completed": count("Runs"),
-        "failed": count("Runs, timed out ones included"),
-        "restart": flag("Somebody asked for it; the command begins again after this"),
-        "unreturned": count("Runs that were given up and whose handlers had not returned"),
+        "completed": count("Attempts"),
+        "failed": count("Attempts, timed-out ones included"),
+        "restart": flag("True when somebody asked for a restart; the command starts again after this"),
+        "unreturned": count("Abandoned attempts whose handlers had not returned"),
     }
 )
