@@ -26,7 +26,7 @@ check: $(VENV)/installed $(VENV)/web-tools
 	npm --prefix tests/web run --silent lint
 
 # Lets git check each commit by .pre-commit-config.yaml.
-hooks: $(VENV)/installed
+hooks: $(VENV)/installed $(VENV)/web-tools
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pre-commit
 	$(BIN)/pre-commit install
 

@@ -72,5 +72,5 @@ for await (const line of createInterface({ input: process.stdin })) {
   for (const text of JSON.parse(line)) {
     results.push(await parse(text));
   }
-  process.stdout.write(JSON.stringify(results) + "\n");
+  process.stdout.write(`${JSON.stringify(results)}\n`);
 }

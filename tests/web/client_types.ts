@@ -1,4 +1,4 @@
-// What a program in TypeScript may write: compiled by the tests, never run.
+// A program in TypeScript: the tests compile it and never run it.
 import { SpawnError, SpawnManager, type SpawnOperation, type SpawnTree } from "../../hammerwork_cli/web/static/client.js";
 
 const spawns = new SpawnManager("http://localhost:8080", { token: "secret" });
@@ -14,9 +14,9 @@ export async function draw(jobId: string): Promise<string> {
   const tree: SpawnTree = await spawns.getSpawnTree(jobId);
   const failed = tree.nodes.filter((node) => node.status === "Dead").length;
   const diagram: string = await spawns.getSpawnTree(jobId, "mermaid", 5);
-  // @ts-expect-error  a tree is no text
+  // @ts-expect-error  a tree is not text
   const wrong: string = await spawns.getSpawnTree(jobId, "json");
-  // @ts-expect-error  there is no such format
+  // @ts-expect-error  the format does not exist
   await spawns.getSpawnTree(jobId, "picture");
   return `${failed} ${diagram} ${wrong}`;
 }

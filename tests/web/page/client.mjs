@@ -1,8 +1,8 @@
 // Calls the JavaScript client for the tests, in Node.
 //
-// Each line of stdin is a JSON object {client: [baseUrl, options], method, arguments}; it is answered by a line with
+// Each line of stdin is a JSON object {client: [baseUrl, options], method, arguments}. The answer is a line with
 // {answer, cursor} or {error: {name, status, detail, hint, code, problem}}. The method "listen" subscribes until the
-// wanted number of events and states has come, or unsubscribes at once where that is 0.
+// wanted number of events and states has arrived; with 0 it unsubscribes at once.
 
 import { createInterface } from "node:readline";
 import { SpawnError, SpawnManager } from "../../../hammerwork_cli/web/static/client.js";
@@ -12,7 +12,7 @@ function listen(client, { wanted, options }) {
     const heard = [];
     const note = (what) => {
       heard.push(what);
-      // Those who watch are told that they may begin.
+      // The test waits for this before it makes changes.
       if (what === "open") process.stderr.write("open\n");
       if (heard.length >= wanted) stop();
     };

@@ -31,7 +31,7 @@ def chromium() -> Iterator[Any]:
 
 @dataclass
 class Visit:
-    """A page of the browser at a site, and what went wrong in it."""
+    """A page of the browser at a site, with its requests and errors."""
 
     page: Any
     site: Site
@@ -39,7 +39,7 @@ class Visit:
     complaints: list[str] = field(default_factory=list)
 
     def asked(self, part: str) -> list[str]:
-        """Addresses that the page asked for."""
+        """The requested addresses that contain a part."""
         return [url for url in self.requests if part in url]
 
 
@@ -47,8 +47,8 @@ class Visit:
 def visit(chromium: Any) -> Iterator[Callable[..., Visit]]:
     """``visit(site, path="/", **context)``: a page in a fresh profile.
 
-    After the test, no page may have asked another server for anything or complained in its console; ``tolerated``
-    lists parts of complaints that the test provoked. Without a path, it goes nowhere yet.
+    After the test, no page may have sent a request to another server or logged an error; ``tolerated`` lists parts of
+    errors that the test provokes. Without a path, the page stays empty.
     """
     visits: list[tuple[Visit, tuple[str, ...]]] = []
 
@@ -82,13 +82,13 @@ def _note(visited: Visit, kind: str, text: str) -> None:
 
 @pytest.fixture(scope="session")
 def night() -> Night:
-    """What is in the database of ``demo``."""
+    """The jobs in the database of ``demo``."""
     return Night.now()
 
 
 @pytest.fixture(scope="session")
 def demo(night: Night, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The demonstration, for tests that only look."""
+    """The demonstration, for tests that only read."""
     with serving(fill(tmp_path_factory.mktemp("demo") / "demo.db", night.jobs)) as site:
         yield site
 
@@ -102,13 +102,13 @@ def changing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def own_night() -> Night:
-    """What is in the database of ``own_demo``."""
+    """The jobs in the database of ``own_demo``."""
     return Night.now()
 
 
 @pytest.fixture
 def own_demo(changing: Site, own_night: Night) -> Site:
-    """The demonstration afresh, a test's own to change."""
+    """A fresh demonstration, for a test that changes it."""
     changing.execute("DELETE FROM hammerwork_jobs")
     changing.execute("DELETE FROM hammerwork_queue_pause")
     fill(changing.database, own_night.jobs)

@@ -1,4 +1,4 @@
-"""Servers for the browser and the client to visit, and what stands in their databases."""
+"""Servers for the browser and the client, and their databases."""
 
 import contextlib
 import os
@@ -23,14 +23,14 @@ MANY = 100_000
 
 @dataclass(frozen=True)
 class Site:
-    """A server that runs, and its database, an SQLite file."""
+    """A running server and its database, an SQLite file."""
 
     url: str
     database: Path
     process: "subprocess.Popen[str]"
 
     def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Changes or asks the database behind the server's back, as a worker does."""
+        """Reads or changes the database directly, as a worker does."""
         with contextlib.closing(sqlite3.connect(self.database, timeout=30)) as connection, connection:
             return connection.execute(statement, values).fetchall()
 
@@ -83,7 +83,7 @@ def fill(path: Path, jobs: list[NewJob]) -> Path:
 
 @dataclass(frozen=True)
 class Night:
-    """The demonstration's jobs, and those of them that a test names."""
+    """The jobs of the demonstration, some of them by name."""
 
     jobs: list[NewJob]
 
@@ -93,7 +93,7 @@ class Night:
 
     @property
     def broken(self) -> NewJob:
-        """The ingest below which segments are dead."""
+        """The ingest with dead segments below."""
         root = nights.broken_root(self.jobs)
         return next(job for job in self.jobs if job.id == root)
 
@@ -103,7 +103,7 @@ class Night:
 
     @property
     def running(self) -> NewJob:
-        """The encode of which a segment runs and two are pending."""
+        """The encode with a running and two pending segments."""
         segment = next(job for job in self.jobs if job.status == "Running")
         return next(job for job in self.jobs if job.id == segment.depends_on[0])
 

@@ -1,4 +1,4 @@
-"""The JavaScript client, in Node, at a live server."""
+"""The JavaScript client in Node, at a live server."""
 
 import contextlib
 import http.client
@@ -44,13 +44,13 @@ class Node:
         self.process = subprocess.Popen([node, "client.mjs"], cwd=HERE, encoding="utf-8", **pipes)
 
     def ask(self, site: str, method: str, *given: Any, **options: Any) -> None:
-        """Begins a call; ``options`` are the client's."""
+        """Starts a call; ``options`` are the client's."""
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps({"client": [site, options], "method": method, "arguments": given}) + "\n")
         self.process.stdin.flush()
 
     def answer(self) -> Any:
-        """What came of it."""
+        """The answer to the call, or its refusal."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, "node ended"
@@ -76,7 +76,7 @@ def node_path() -> str:
 
 @pytest.fixture
 def node() -> Iterator[Node]:
-    """A process that calls the client, and ends by itself when there is nothing more to do."""
+    """A process that calls the client. It must exit without being killed."""
     running = Node(node_path())
     yield running
     _, complaints = running.process.communicate(timeout=20)
@@ -86,7 +86,7 @@ def node() -> Iterator[Node]:
 
 @pytest.fixture
 def printed(run: Callable[..., Outcome], demo: Site) -> Callable[..., Any]:
-    """``printed(*args)``: what the command prints as JSON."""
+    """``printed(*args)``: the JSON that the command prints."""
 
     def command(*args: str) -> Any:
         return run(*args, "--format", "json", url=f"sqlite:///{demo.database}").json
@@ -105,7 +105,9 @@ def test_the_example_of_the_documentation_works(node: Node, demo: Site, night: N
     assert len(operations) == 2
 
 
-def test_answers_are_what_the_commands_print(node: Node, demo: Site, night: Night, printed: Callable[..., Any]) -> None:
+def test_answers_equal_the_output_of_the_commands(
+    node: Node, demo: Site, night: Night, printed: Callable[..., Any]
+) -> None:
     job = night.broken.id
 
     assert node.call(demo.url, "getSpawnTree", job) == printed("spawn", "tree", job, "--depth", "10")
@@ -119,7 +121,7 @@ def test_answers_are_what_the_commands_print(node: Node, demo: Site, night: Nigh
     assert stats["by_queue"] == printed("spawn", "stats", "--detailed")["by_queue"]
 
 
-def test_a_depth_a_limit_and_less_configuration_are_asked_for(node: Node, demo: Site, night: Night) -> None:
+def test_depth_limit_and_configuration_are_parameters(node: Node, demo: Site, night: Night) -> None:
     shallow = node.call(demo.url, "getSpawnTree", night.broken.id, "json", 1)
     small = node.call(demo.url, "getSpawnTree", night.broken.id, "json", 10, {"maxNodes": 5})
     below = node.call(demo.url, "getSpawnTree", night.running.id, "json", 10, {"childrenOnly": True})
@@ -131,7 +133,7 @@ def test_a_depth_a_limit_and_less_configuration_are_asked_for(node: Node, demo: 
     assert bare["nodes"][0]["spawn_config"] == {"operation_id": "ingest-001"}
 
 
-def test_diagrams_come_as_text(node: Node, demo: Site, night: Night, parse_mermaid: Any) -> None:
+def test_diagrams_are_text(node: Node, demo: Site, night: Night, parse_mermaid: Any) -> None:
     mermaid = node.call(demo.url, "getSpawnTree", night.broken.id, "mermaid")
     dot = node.call(demo.url, "getSpawnTree", night.broken.id, "dot", 1)
 
@@ -218,7 +220,7 @@ def test_workers_are_asked_to_spawn_again(node: Node, own_demo: Site, own_night:
     assert node.call(own_demo.url, "getWorkers") == []
 
 
-def test_changes_are_heard_until_the_subscription_ends(node: Node, own_demo: Site, own_night: Night) -> None:
+def test_a_subscription_delivers_changes_until_it_ends(node: Node, own_demo: Site, own_night: Night) -> None:
     job = own_night.dead[0].id
     node.ask(own_demo.url, "listen", {"wanted": 3})
     node.wait_for_stream()
@@ -237,7 +239,7 @@ def test_changes_are_heard_until_the_subscription_ends(node: Node, own_demo: Sit
     assert node.call(own_demo.url, "listen", {"wanted": 0}) == []
 
 
-def test_a_broken_stream_is_made_anew(node: Node, demo: Site) -> None:
+def test_a_broken_stream_reconnects(node: Node, demo: Site) -> None:
     with serving(demo.database) as site:
         node.ask(site.url, "listen", {"wanted": 5})
         node.wait_for_stream()
@@ -265,10 +267,10 @@ def test_the_example_in_the_documentation_works(demo: Site, tmp_path: Path) -> N
     assert "404 No job has an id that begins with 00000000-0000-4000-8000-000000000000." in done.stdout
 
 
-# What is shipped.
+# The shipped files.
 
 
-def test_the_server_hands_the_client_out(demo: Site) -> None:
+def test_the_server_serves_the_client(demo: Site) -> None:
     connection = http.client.HTTPConnection(demo.url.removeprefix("http://"))
     connection.request("GET", "/client.js")
     with contextlib.closing(connection), connection.getresponse() as response:
@@ -276,7 +278,7 @@ def test_the_server_hands_the_client_out(demo: Site) -> None:
         assert response.read() == (STATIC / "client.js").read_bytes()
 
 
-def test_programs_in_typescript_may_use_it_as_its_types_say() -> None:
+def test_a_typescript_program_compiles_against_the_types() -> None:
     done = compiled(HERE.parent / "client_types.ts")
     assert done.stdout == ""
     assert done.returncode == 0

@@ -1,4 +1,4 @@
-"""What a person sees on the page, in a real browser at a live server."""
+"""The page in a real browser, at a live server."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def row(page: Any, job: NewJob) -> Any:
 
 
 def rows(page: Any) -> list[str]:
-    """The tree as it is drawn, each row as ``sign queue id status ...``."""
+    """The rows of the tree, each as ``sign queue id status ...``."""
     lines = page.get_by_role("treeitem").all_inner_texts()
     return [" ".join(line.split()).lstrip("▾▸ ") for line in lines]
 
@@ -38,7 +38,7 @@ def dialog(page: Any) -> Any:
 
 
 def scroll_down_to(page: Any, text: str) -> None:
-    """Scrolls the tree to its end, again as it grows, until a row says a text."""
+    """Scrolls to the end of the growing tree until a row has a text."""
     wanted = page.get_by_role("treeitem").filter(has_text=text)
     for _ in range(PATIENCE_MS // 100):
         page.locator("#tree").evaluate("element => { element.scrollTop = element.scrollHeight }")
@@ -48,12 +48,10 @@ def scroll_down_to(page: Any, text: str) -> None:
     raise AssertionError(f"no row says {text!r}: {rows(page)}")
 
 
-# Looking.
+# Reading.
 
 
-def test_operations_stand_with_failures_first_and_say_how_far_they_are(
-    visit: Callable[..., Visit], demo: Site, night: Night
-) -> None:
+def test_operations_show_their_progress_failures_first(visit: Callable[..., Visit], demo: Site, night: Night) -> None:
     page = visit(demo).page
 
     expect(page.locator(".operations h2")).to_have_text(["With failures 1", "Running 1", "Completed 13"])
@@ -69,7 +67,9 @@ def test_operations_stand_with_failures_first_and_say_how_far_they_are(
     assert [round(width / whole, 2) for width in widths] == [0.62, 0, 0.12]
 
 
-def test_the_overview_shows_figures_the_latest_failures_and_the_queues(visit: Callable[..., Visit], demo: Site) -> None:
+def test_the_overview_shows_statistics_the_latest_failures_and_the_queues(
+    visit: Callable[..., Visit], demo: Site
+) -> None:
     page = visit(demo).page
 
     figures = page.locator(".figures")
@@ -83,7 +83,7 @@ def test_the_overview_shows_figures_the_latest_failures_and_the_queues(visit: Ca
     expect(segment.get_by_role("cell")).to_have_text(["", "2", "1", "2", "91", re.compile("s|min"), "Pause"])
 
 
-def test_a_queue_narrows_what_is_shown(visit: Callable[..., Visit], demo: Site) -> None:
+def test_choosing_a_queue_filters_the_page(visit: Callable[..., Visit], demo: Site) -> None:
     page = visit(demo).page
 
     page.get_by_label("Queue", exact=True).select_option("video_ingest")
@@ -132,7 +132,7 @@ def test_a_job_is_shown_beside_the_tree_with_its_error_payload_and_parent(
     expect(page.get_by_role("navigation", name="Ancestors")).to_contain_text(f"video_ingest {night.broken.id[:8]}")
 
 
-def test_a_job_is_found_by_the_beginning_of_its_id(visit: Callable[..., Visit], demo: Site, night: Night) -> None:
+def test_a_job_is_found_by_a_prefix_of_its_id(visit: Callable[..., Visit], demo: Site, night: Night) -> None:
     page = visit(demo, tolerated=("404", "409", "400")).page
     expect(page.locator(".operation").first).to_be_visible()
     search = page.get_by_role("searchbox")
@@ -168,9 +168,7 @@ def test_the_whole_tree_is_copied_as_mermaid(
     assert len(diagram.edges) >= 8
 
 
-def test_without_a_clipboard_the_diagram_is_shown_to_be_copied_by_hand(
-    visit: Callable[..., Visit], demo: Site, night: Night
-) -> None:
+def test_without_a_clipboard_a_dialog_shows_the_diagram(visit: Callable[..., Visit], demo: Site, night: Night) -> None:
     page = visit(demo, f"/#/jobs/{night.broken.id}").page
     page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')) }")
     expect(row(page, night.broken)).to_be_visible()
@@ -182,10 +180,10 @@ def test_without_a_clipboard_the_diagram_is_shown_to_be_copied_by_hand(
     expect(page.locator("dialog")).to_have_count(0)
 
 
-# The keyboard, and those who cannot see.
+# Keyboard and accessibility.
 
 
-def test_the_tree_is_walked_with_the_keys(visit: Callable[..., Visit], demo: Site, night: Night) -> None:
+def test_the_arrow_keys_move_in_the_tree(visit: Callable[..., Visit], demo: Site, night: Night) -> None:
     page = visit(demo, f"/#/jobs/{night.running.id}").page
     expect(page.get_by_role("treeitem")).to_have_count(9)
     tree = page.get_by_role("tree")
@@ -214,7 +212,9 @@ def test_the_tree_is_walked_with_the_keys(visit: Callable[..., Visit], demo: Sit
     assert active.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
 
 
-def test_a_question_mark_shows_the_keys_and_escape_hides_them(visit: Callable[..., Visit], demo: Site) -> None:
+def test_a_question_mark_shows_the_keyboard_shortcuts_and_escape_hides_them(
+    visit: Callable[..., Visit], demo: Site
+) -> None:
     page = visit(demo).page
     expect(page.locator(".operation").first).to_be_visible()
 
@@ -224,7 +224,7 @@ def test_a_question_mark_shows_the_keys_and_escape_hides_them(visit: Callable[..
     expect(page.locator("dialog")).to_have_count(0)
 
 
-def test_everything_that_can_be_pressed_is_reached_with_tab_and_seen(visit: Callable[..., Visit], demo: Site) -> None:
+def test_tab_reaches_every_control_and_shows_the_focus(visit: Callable[..., Visit], demo: Site) -> None:
     page = visit(demo).page
     expect(page.locator(".operation")).to_have_count(15)
     reached = set()
@@ -240,9 +240,7 @@ def test_everything_that_can_be_pressed_is_reached_with_tab_and_seen(visit: Call
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_to_complain_about(
-    visit: Callable[..., Visit], demo: Site, night: Night, scheme: str, axe: str
-) -> None:
+def test_axe_finds_no_violation(visit: Callable[..., Visit], demo: Site, night: Night, scheme: str, axe: str) -> None:
     page = visit(demo, color_scheme=scheme).page
     for path in ("/", f"/#/jobs/{night.broken.id}"):
         page.goto(path)
@@ -254,7 +252,7 @@ def test_axe_finds_nothing_to_complain_about(
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """The program that looks for what shuts people out."""
+    """The program that finds barriers."""
     path = Path(__file__).parent.parent / "node_modules" / "axe-core" / "axe.min.js"
     if not path.exists():
         unavailable("axe-core is missing: run 'npm ci' in tests/web, or 'make test'")
@@ -270,7 +268,7 @@ def ground(page: Any) -> int:
     return sum(map(int, re.findall(r"\d+", colour)[:3])) // 3
 
 
-def test_it_is_dark_or_light_as_the_system_until_somebody_chooses(visit: Callable[..., Visit], demo: Site) -> None:
+def test_the_page_follows_the_theme_of_the_system_until_you_choose_one(visit: Callable[..., Visit], demo: Site) -> None:
     page = visit(demo, color_scheme="dark").page
     assert ground(page) < 60
     page.emulate_media(color_scheme="light")
@@ -299,7 +297,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, NewJ
         yield site, root
 
 
-def test_100_000_children_are_grouped_and_only_what_is_in_view_is_in_the_document(
+def test_100_000_children_are_grouped_and_the_document_has_only_the_rows_in_view(
     visit: Callable[..., Visit], large: tuple[Site, NewJob]
 ) -> None:
     site, root = large
@@ -325,7 +323,9 @@ def test_100_000_children_are_grouped_and_only_what_is_in_view_is_in_the_documen
 # Changes.
 
 
-def test_a_dead_job_is_retried_after_a_question(visit: Callable[..., Visit], own_demo: Site, own_night: Night) -> None:
+def test_a_dead_job_is_retried_after_a_confirmation(
+    visit: Callable[..., Visit], own_demo: Site, own_night: Night
+) -> None:
     dead = own_night.dead[0]
     page = visit(own_demo, f"/#/jobs/{dead.id}").page
     aside = page.get_by_role("complementary", name="Job")
@@ -349,7 +349,7 @@ def test_a_dead_job_is_retried_after_a_question(visit: Callable[..., Visit], own
     assert own_demo.status(dead.id) == "Failed"
 
 
-def test_what_failed_below_a_job_is_retried_after_its_plan_was_shown(
+def test_failed_descendants_are_retried_after_the_plan_is_confirmed(
     visit: Callable[..., Visit], own_demo: Site, own_night: Night
 ) -> None:
     page = visit(own_demo, f"/#/jobs/{own_night.broken.id}").page
@@ -381,7 +381,7 @@ def test_a_queue_is_paused_with_a_reason_and_resumed(visit: Callable[..., Visit]
     assert own_demo.execute("SELECT 1 FROM hammerwork_queue_pause") == []
 
 
-def test_a_refused_change_says_why(visit: Callable[..., Visit], own_demo: Site, own_night: Night) -> None:
+def test_a_refused_change_shows_the_reason(visit: Callable[..., Visit], own_demo: Site, own_night: Night) -> None:
     dead = own_night.dead[0]
     page = visit(own_demo, f"/#/jobs/{dead.id}", tolerated=("409",)).page
     page.get_by_role("button", name="Retry", exact=True).click()
@@ -394,7 +394,7 @@ def test_a_refused_change_says_why(visit: Callable[..., Visit], own_demo: Site, 
     assert own_demo.status(dead.id) == "Running"
 
 
-def test_a_read_only_server_gets_a_page_without_buttons_that_change(
+def test_the_page_of_a_read_only_server_has_no_buttons_for_changes(
     visit: Callable[..., Visit], night: Night, demo: Site
 ) -> None:
     with serving(demo.database, "--read-only") as site:
@@ -408,7 +408,7 @@ def test_a_read_only_server_gets_a_page_without_buttons_that_change(
         assert aside.get_by_role("button", name=re.compile("Retry|Cancel")).count() == 0
 
 
-# Live.
+# Live updates.
 
 
 def test_bars_move_and_rows_change_while_jobs_complete(
@@ -456,7 +456,7 @@ def page(job):
 """
 
 
-def test_a_worker_is_watched_at_its_work(
+def test_the_bar_of_an_operation_moves_while_a_worker_runs_its_children(
     visit: Callable[..., Visit], own_demo: Site, tmp_path: Path, hammerwork: Callable[..., Any]
 ) -> None:
     (tmp_path / "night_shift.py").write_text(HANDLERS, encoding="utf-8")
@@ -481,12 +481,12 @@ def test_a_worker_is_watched_at_its_work(
 
 
 def _stops_at(bar: Any, done: int) -> bool:
-    """Whether a bar, which goes so far, is seen there before it goes on."""
+    """Whether the growing bar is seen at a value before it goes on."""
     expect(bar).to_have_attribute("aria-valuenow", re.compile(f"[{done}-9]"))
     return bool(bar.get_attribute("aria-valuenow") == str(done))
 
 
-def test_a_new_operation_appears_by_itself(visit: Callable[..., Visit], own_demo: Site) -> None:
+def test_a_new_operation_appears_without_a_reload(visit: Callable[..., Visit], own_demo: Site) -> None:
     page = visit(own_demo).page
     expect(page.locator(".connection")).to_have_text("Live")
     now = datetime.now(UTC)
@@ -498,9 +498,7 @@ def test_a_new_operation_appears_by_itself(visit: Callable[..., Visit], own_demo
     expect(page.locator('tr[data-queue="reports"]')).to_be_visible()
 
 
-def test_without_a_stream_it_asks_every_few_seconds(
-    visit: Callable[..., Visit], own_demo: Site, own_night: Night
-) -> None:
+def test_without_an_event_stream_the_page_polls(visit: Callable[..., Visit], own_demo: Site, own_night: Night) -> None:
     visited = visit(own_demo, None, tolerated=("ERR_FAILED",))
     page = visited.page
     page.route("**/api/events*", lambda route: route.abort())
@@ -512,7 +510,7 @@ def test_without_a_stream_it_asks_every_few_seconds(
     expect(page.locator(".operations.failed .operation")).to_contain_text("1 failed of 8 children")
 
 
-def test_a_lost_server_is_said_and_its_return_is_noticed(
+def test_the_page_shows_a_lost_server_and_reconnects_when_it_returns(
     visit: Callable[..., Visit], night: Night, tmp_path: Path
 ) -> None:
     database = fill(tmp_path / "lost.db", night.jobs)
@@ -529,7 +527,7 @@ def test_a_lost_server_is_said_and_its_return_is_noticed(
 # Tokens.
 
 
-def test_a_token_is_asked_for_and_kept_as_long_as_the_tab(
+def test_the_page_asks_for_a_token_and_keeps_it_until_the_tab_is_closed(
     visit: Callable[..., Visit], night: Night, demo: Site
 ) -> None:
     with serving(demo.database, "--token", "correct-horse-battery-staple") as site:
@@ -609,7 +607,7 @@ def test_the_page_runs_under_a_policy_that_allows_no_inline_script(visit: Callab
     assert "unsafe" not in policy
     expect(page.locator(".operation")).to_have_count(15)
 
-    # Were an injection to get through after all, it would not run.
+    # Even injected markup does not run.
     page.evaluate(
         """() => {
             const place = document.getElementById('page');
