@@ -63,8 +63,8 @@ class _Working:
     def __init__(self, process: Any, fate: Fate | None, drawn: Random, lease: float, *, isolated: bool) -> None:
         self.process, self.fate, self.lease, self.isolated = process, fate, lease, isolated
         began = time.monotonic()
-        moment = fate is not None and fate.step == ANY_MOMENT
-        self.ends_at = None if fate is None else began + (drawn.uniform(0.3, 3) if moment else PATIENCE)
+        timestamp = fate is not None and fate.step == ANY_MOMENT
+        self.ends_at = None if fate is None else began + (drawn.uniform(0.3, 3) if timestamp else PATIENCE)
         self.step = "" if fate is None else fate.step
         self.frozen = self.was_frozen = False
         if fate is not None and fate.freezes:

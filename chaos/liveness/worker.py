@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from chaos.liveness.world import World
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, NotFoundError, UnreachableError
-from hammerwork_cli.models import moment, new_id
+from hammerwork_cli.models import new_id, timestamp
 from hammerwork_cli.queries.job.cron import next_due
 from hammerwork_cli.queries.worker import claim as claim_queries
 from hammerwork_cli.queries.worker import finish, registry
@@ -227,7 +227,7 @@ class SimulatedWorker:
     def _count(self, job: Claimed, due_at: datetime | None, ended_at: datetime) -> None:
         column, status, at = ("scheduled_at", "Pending", due_at) if due_at else ("completed_at", "Completed", ended_at)
         sql = f"SELECT status, {column} FROM hammerwork_jobs WHERE id = '{job.id}'"
-        found = [(stored, moment(written)) for stored, written in self.world.database.query(sql)]
+        found = [(stored, timestamp(written)) for stored, written in self.world.database.query(sql)]
         assert found == [(status, at)], f"{job.id} was counted as completed, and it is {found}"
         book, key = self.world.book, (job.id, job.occurrence)
         book.completed[key] = book.completed.get(key, 0) + 1
@@ -240,7 +240,7 @@ class SimulatedWorker:
             for entry in self.entries.values():
                 if entry.ended is None:
                     job, now = entry.job, max(self.world.now(), entry.job.claim.started_at)
-                    stopped = Ended(job, End.STOPPED, at=moment(job.scheduled_at))
+                    stopped = Ended(job, End.STOPPED, at=timestamp(job.scheduled_at))
                     once = Ended(job, End.FAILED, error="It was stopped.", at=self._next_run(job, now))
                     entry.ended, entry.at = (stopped if job.max_attempts > 1 else once), now
             self.write()

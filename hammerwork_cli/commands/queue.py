@@ -12,7 +12,7 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption, YesOption, duration
 from hammerwork_cli.cli.verb import group
-from hammerwork_cli.commands.job.carry_out import Consent, Manner, carry_out
+from hammerwork_cli.commands.job.carry_out import ChangeOptions, Confirmation, carry_out
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import WAITING, JobFilter, rfc3339
 from hammerwork_cli.models.queue import HealthLimits, PauseChange
@@ -268,7 +268,7 @@ def clear(
     ] = False,
     *,
     named: NamedOption = None,
-    consent: Consent,
+    consent: Confirmation,
 ) -> None:
     """Delete the jobs of a queue for good, except Running ones. A pause stays.
 
@@ -286,7 +286,9 @@ def clear(
     chosen = JobFilter(queue=name, statuses=tuple(sorted(WAITING)) if pending_only else ())
     if not queues.has_jobs(database, name) and not queues.all_paused(database, name):
         context.note(views.stranger_text(name))
-    carry_out(context, database, Chosen(chosen), Delete(context.now(database), force=force), Manner(CLEAR, consent))
+    carry_out(
+        context, database, Chosen(chosen), Delete(context.now(database), force=force), ChangeOptions(CLEAR, consent)
+    )
 
 
 def _agree(context: Context, what: str, changes: list[PauseChange], *, yes: bool, form: Format) -> None:

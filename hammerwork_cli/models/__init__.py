@@ -1,6 +1,6 @@
 """What the program talks about: plain values without a database behind them.
 
-Moments stay as the driver delivered them (text or ``datetime``) until somebody asks:
+Timestamps stay as the driver delivered them (text or ``datetime``) until somebody asks:
 a tree of 100,000 jobs has 400,000 of them and most are never looked at.
 
 A name's module is imported when the name is first asked for: a command that lists operations pays for no other models.
@@ -17,8 +17,8 @@ _HOMES = {
     "spawn": "FailedBelow PendingSpawn RecordedSpawn SpawnGroup SpawnOperation SpawnRequest SpawnStats",
     "tree": "Lineage SpawnTree TreeNode",
     "values": (
-        "FAILURES FINISHED WAITING Counts JobPriority JobStatus Moment id_list moment priority_word rfc3339 said"
-        " status_of"
+        "FAILURES FINISHED WAITING Counts JobPriority JobStatus Timestamp id_list priority_word rfc3339 said"
+        " status_of timestamp"
     ),
     "worker": "RunningJob Worker",
 }

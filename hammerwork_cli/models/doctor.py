@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hammerwork_cli.models.values import Moment
+from hammerwork_cli.models.values import Timestamp
 
 
 class Damage(StrEnum):
@@ -59,7 +59,7 @@ class FoundJob:
     id: str
     queue: str | None
     status: str
-    detail: Moment = None
+    detail: Timestamp = None
 
 
 @dataclass(frozen=True, slots=True)

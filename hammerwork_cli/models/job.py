@@ -6,11 +6,11 @@ from os import urandom
 from typing import TYPE_CHECKING
 
 from hammerwork_cli.models.tree import TreeNode
-from hammerwork_cli.models.values import Counts, JobPriority, JobStatus, Moment
+from hammerwork_cli.models.values import Counts, JobPriority, JobStatus, Timestamp
 
 if TYPE_CHECKING:
     from hammerwork_cli.models.spawn import RecordedSpawn, SpawnRequest
-    from hammerwork_cli.models.why import Hold
+    from hammerwork_cli.models.why import Blocker
 
 _VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
@@ -84,7 +84,7 @@ class EnqueuedJob:
     created: bool
     status: str
     priority: str
-    scheduled_at: Moment
+    scheduled_at: Timestamp
     depends_on: tuple[str, ...]
     dependency_status: str | None
 
@@ -118,7 +118,7 @@ class Job:
     """
 
     node: TreeNode
-    scheduled_at: Moment
+    scheduled_at: Timestamp
     max_attempts: int
     dependency_status: str | None
 
@@ -163,7 +163,7 @@ class JobDetails:
     missing: tuple[str, ...]
     children: Counts
     first_children: tuple[TreeNode, ...]
-    hold: "Hold | None" = None
+    hold: "Blocker | None" = None
     spawns: "tuple[RecordedSpawn, ...]" = ()
     requests: "tuple[SpawnRequest, ...]" = ()
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hammerwork_cli.models.values import Moment
+from hammerwork_cli.models.values import Timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class MigrationState:
 
     migration: Migration
     state: str
-    executed_at: Moment = None
+    executed_at: Timestamp = None
     execution_time_ms: int | None = None
 
     @property

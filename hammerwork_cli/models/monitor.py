@@ -5,7 +5,7 @@ from datetime import datetime
 
 from hammerwork_cli.models.spawn import SpawnOperation
 from hammerwork_cli.models.tree import TreeNode
-from hammerwork_cli.models.values import Counts, Moment
+from hammerwork_cli.models.values import Counts, Timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class RunningOperation:
     counted: bool
     below: Counts | None = None
     running: int = 0
-    last_ended: Moment = None
+    last_ended: Timestamp = None
 
     @property
     def parent(self) -> TreeNode:

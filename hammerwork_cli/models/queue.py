@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from hammerwork_cli.models.values import WAITING, Counts, JobStatus, Moment, moment
+from hammerwork_cli.models.values import WAITING, Counts, JobStatus, Timestamp, timestamp
 from hammerwork_cli.models.worker import Worker
 
 
@@ -16,7 +16,7 @@ class QueuePause:
     """
 
     queue: str
-    paused_at: Moment
+    paused_at: Timestamp
     paused_by: str | None
     reason: str | None
 
@@ -46,9 +46,9 @@ class QueueState:
     ready: int = 0
     scheduled: int = 0
     waiting: int = 0
-    ready_since: Moment = None
-    running_since: Moment = None
-    waiting_since: Moment = None
+    ready_since: Timestamp = None
+    running_since: Timestamp = None
+    waiting_since: Timestamp = None
     completed: int = 0
     failed: int = 0
     pause: QueuePause | None = None
@@ -76,9 +76,9 @@ class QueueState:
         ended = self.completed + self.failed
         return self.failed / ended if ended else None
 
-    def age(self, since: Moment) -> timedelta | None:
+    def age(self, since: Timestamp) -> timedelta | None:
         """How long ago something was, never less than nothing."""
-        instant = moment(since)
+        instant = timestamp(since)
         return max(self.at - instant, timedelta()) if instant else None
 
     def add(self, other: "QueueState") -> None:
@@ -94,9 +94,9 @@ class QueueState:
         self.waiting_since = earliest(self.waiting_since, other.waiting_since)
 
 
-def earliest(*instants: Moment) -> Moment:
+def earliest(*instants: Timestamp) -> Timestamp:
     """The first of some instants; what cannot be read does not count."""
-    readable = [instant for instant in map(moment, instants) if instant]
+    readable = [instant for instant in map(timestamp, instants) if instant]
     return min(readable, default=None)
 
 

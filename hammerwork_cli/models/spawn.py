@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from hammerwork_cli.models.spawn_config import SpawnConfig
 from hammerwork_cli.models.tree import TreeNode
-from hammerwork_cli.models.values import FINISHED, Counts, JobStatus, Moment, moment
+from hammerwork_cli.models.values import FINISHED, Counts, JobStatus, Timestamp, timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class SpawnOperation:
 
     parent: TreeNode
     children: Counts
-    spawned_at: Moment
-    finished_at: Moment
+    spawned_at: Timestamp
+    finished_at: Timestamp
     recorded: "RecordedSpawn | None" = None
     below: "FailedBelow | None" = None
 
@@ -59,7 +59,7 @@ class SpawnOperation:
     @property
     def wall_time(self) -> timedelta | None:
         """From the first child's creation to the last child's end, once all have ended."""
-        start, end = moment(self.spawned_at), moment(self.finished_at)
+        start, end = timestamp(self.spawned_at), timestamp(self.finished_at)
         return max(end - start, timedelta()) if start and end else None
 
 
@@ -73,7 +73,7 @@ class FailedBelow(NamedTuple):
 
     jobs: int
     more: bool
-    newest_at: Moment
+    newest_at: Timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +163,8 @@ class RecordedSpawn(NamedTuple):
     hook_error: str | None
     worker_id: str | None
     request_id: str | None
-    started_at: Moment
-    ended_at: Moment
+    started_at: Timestamp
+    ended_at: Timestamp
 
 
 class SpawnRequest(NamedTuple):
@@ -181,10 +181,10 @@ class SpawnRequest(NamedTuple):
     handler: str | None
     config: str | None
     state: str
-    requested_at: Moment
+    requested_at: Timestamp
     requested_by: str | None
     claimed_by: str | None
-    ended_at: Moment
+    ended_at: Timestamp
     children: int | None
     error: str | None
 

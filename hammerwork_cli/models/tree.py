@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from hammerwork_cli.cached import cached
-from hammerwork_cli.models.values import Counts, Moment, id_list, moment, priority_word, status_of
+from hammerwork_cli.models.values import Counts, Timestamp, id_list, priority_word, status_of, timestamp
 
 
 class TreeNode(NamedTuple):
@@ -28,15 +28,15 @@ class TreeNode(NamedTuple):
     stored_priority: int | str
     attempts: int
     stored_parents: Any
-    created_at: Moment
-    started_at: Moment
-    completed_at: Moment
-    failed_at: Moment
+    created_at: Timestamp
+    started_at: Timestamp
+    completed_at: Timestamp
+    failed_at: Timestamp
     error: str | None
     stored_config: str | None
     workflow_id: str | None
     workflow_name: str | None
-    archived_at: Moment
+    archived_at: Timestamp
 
     @property
     def status(self) -> str:
@@ -79,7 +79,7 @@ class TreeNode(NamedTuple):
     @property
     def run_time(self) -> timedelta | None:
         """From the start to the end of the last attempt; ``None`` while it has not ended."""
-        start, end = moment(self.started_at), moment(self.completed_at or self.failed_at)
+        start, end = timestamp(self.started_at), timestamp(self.completed_at or self.failed_at)
         return max(end - start, timedelta()) if start and end else None
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 
-Moment = str | datetime | None
-"""An instant in UTC as a driver delivers it; :func:`moment` and :func:`rfc3339` read it."""
+Timestamp = str | datetime | None
+"""An instant in UTC as a driver delivers it; :func:`timestamp` and :func:`rfc3339` read it."""
 
 
-def moment(value: Moment) -> datetime | None:
+def timestamp(value: Timestamp) -> datetime | None:
     """The instant as an aware ``datetime`` in UTC; ``None`` for nothing and for what no ``datetime`` can hold.
 
     PostgreSQL knows ``infinity`` and the year 10000, a text column holds anything.
@@ -23,9 +23,9 @@ def moment(value: Moment) -> datetime | None:
         return None
 
 
-def rfc3339(value: Moment) -> str | None:
+def rfc3339(value: Timestamp) -> str | None:
     """The instant as RFC 3339 text in UTC (``2026-11-24T14:18:25.393217Z``)."""
-    instant = moment(value)
+    instant = timestamp(value)
     if instant is None:
         return None
     return instant.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from hammerwork_cli.models.tree import TreeNode
 from hammerwork_cli.models.values import FINISHED, Counts
-from hammerwork_cli.models.why import Hold
+from hammerwork_cli.models.why import Blocker
 
 
 class WaitOutcome(StrEnum):
@@ -35,7 +35,7 @@ class WaitResult:
     outcome: WaitOutcome
     counts: Counts
     failed: tuple[TreeNode, ...]
-    stuck: tuple[Hold, ...]
+    stuck: tuple[Blocker, ...]
     waited: timedelta
 
     @property

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from hammerwork_cli.models.tree import TreeNode
-from hammerwork_cli.models.values import FAILURES, FINISHED, Counts, Moment
+from hammerwork_cli.models.values import FAILURES, FINISHED, Counts, Timestamp
 
 
 class DelayReason(StrEnum):
@@ -44,7 +44,7 @@ class OpenJob(NamedTuple):
     status: str
     attempts: int
     max_attempts: int
-    at: Moment
+    at: Timestamp
     worker: str | None
     silent_for: float | None = None
     lease: float | None = None
@@ -86,7 +86,7 @@ class Delay:
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class Annotations:
     """What the picture of a tree says of jobs that have not started, besides their status.
 
     Attributes:
@@ -114,7 +114,7 @@ LIMITS = ("max_spawn_count", "max_depth", "max_descendants")
 """Limits of spawning; their errors begin with their names."""
 
 
-class HoldReason(StrEnum):
+class BlockerReason(StrEnum):
     """Why a waiting job does not run."""
 
     UNFINISHED = "unfinished"
@@ -128,7 +128,7 @@ class HoldReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Blocker:
     """A job that waits, and what holds it.
 
     Attributes:
@@ -138,21 +138,21 @@ class Hold:
 
     job: str
     parents: dict[str, str]
-    reason: HoldReason
+    reason: BlockerReason
 
     @property
     def is_stuck(self) -> bool:
         """Whether it can never run unless somebody steps in."""
-        return self.reason != HoldReason.UNFINISHED
+        return self.reason != BlockerReason.UNFINISHED
 
     @property
     def holders(self) -> tuple[str, ...]:
         """The parents that hold it."""
-        if self.reason == HoldReason.PARENT_FAILED:
+        if self.reason == BlockerReason.PARENT_FAILED:
             return tuple(parent for parent, status in self.parents.items() if status in FAILURES)
-        if self.reason == HoldReason.PARENT_MISSING:
+        if self.reason == BlockerReason.PARENT_MISSING:
             return tuple(parent for parent, status in self.parents.items() if status == "missing")
-        if self.reason == HoldReason.NOT_RELEASED:
+        if self.reason == BlockerReason.NOT_RELEASED:
             return tuple(self.parents)
         return tuple(parent for parent, status in self.parents.items() if status not in FINISHED)
 
@@ -238,7 +238,7 @@ class Diagnosis:
     groups: tuple[FailureGroup, ...]
     consequences: int
     above: tuple[FailedJob, ...]
-    holds: tuple[Hold, ...]
+    holds: tuple[Blocker, ...]
     under_way: tuple[UnderWay, ...]
     delays: tuple[Delay, ...]
     never_spawned: tuple[NeverSpawned, ...]

@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from hammerwork_cli.models.values import Moment, moment
+from hammerwork_cli.models.values import Timestamp, timestamp
 
 
 class Worker(NamedTuple):
@@ -33,9 +33,9 @@ class Worker(NamedTuple):
     stored_state: str
     request: str | None
     requested_by: str | None
-    started_at: Moment
-    heartbeat_at: Moment
-    ended_at: Moment
+    started_at: Timestamp
+    heartbeat_at: Timestamp
+    ended_at: Timestamp
     running: int
     completed: int
     failed: int
@@ -69,7 +69,7 @@ class Worker(NamedTuple):
     @property
     def up_time(self) -> timedelta | None:
         """From its start to its last heartbeat."""
-        start, end = moment(self.started_at), moment(self.ended_at or self.heartbeat_at)
+        start, end = timestamp(self.started_at), timestamp(self.ended_at or self.heartbeat_at)
         return max(end - start, timedelta()) if start and end else None
 
     @property
@@ -92,10 +92,10 @@ class RunningJob(NamedTuple):
 
     id: str
     queue: str
-    started_at: Moment
+    started_at: Timestamp
     attempts: int
 
     def runs_for(self, now: datetime) -> timedelta | None:
         """Since it was claimed."""
-        start = moment(self.started_at)
+        start = timestamp(self.started_at)
         return max(now - start, timedelta()) if start else None

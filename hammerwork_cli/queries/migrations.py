@@ -25,10 +25,10 @@ from hammerwork_cli.errors import (
     RefusedValueError,
     RetryableError,
 )
-from hammerwork_cli.models import Migration, MigrationState, Moment, PlannedMigration, TableRows
+from hammerwork_cli.models import Migration, MigrationState, PlannedMigration, TableRows, Timestamp
 
 Result = TypeVar("Result")
-Record = tuple[Moment, int]
+Record = tuple[Timestamp, int]
 
 TRACKING = "table hammerwork_migrations"
 TRIES = 8
@@ -145,7 +145,7 @@ def _objects(database: Database) -> frozenset[str]:
 def _recorded(database: Database) -> dict[str, Record]:
     if TRACKING not in _objects(database):
         return {}
-    return {_text(name): (moment, took) for name, moment, took in _read(database, "migrations.recorded")}
+    return {_text(name): (timestamp, took) for name, timestamp, took in _read(database, "migrations.recorded")}
 
 
 def _text(value: str | bytes | bytearray) -> str:

@@ -17,8 +17,8 @@ from hammerwork_cli.models import (
     NewJob,
     Outcome,
     SpawnConfig,
-    moment,
     new_id,
+    timestamp,
 )
 from hammerwork_cli.models.payloads import with_spawn_config
 from hammerwork_cli.queries import queues
@@ -166,7 +166,7 @@ def _text(payload: Any) -> str:
 
 
 def _instant(text: str) -> datetime:
-    instant = moment(text)
+    instant = timestamp(text)
     if instant is None or not _ZONED.fullmatch(text):
         raise UsageError(f"{text[:60]!r} is not an RFC 3339 time.", hint="Write 2026-12-24T18:00:00Z.")
     return instant.astimezone(UTC)

@@ -11,7 +11,7 @@ import pytest
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.database import connect
 from hammerwork_cli.database.sqlite import SqliteDatabase
-from hammerwork_cli.models import JobStatus, moment
+from hammerwork_cli.models import JobStatus, timestamp
 from hammerwork_cli.queries import queues
 from hammerwork_cli.web import changing
 from hammerwork_cli.web.application import Server
@@ -37,7 +37,7 @@ def url(new_database: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> st
 
 
 def moments(url: str, column: str, where: str = "1 = 1") -> list[datetime | None]:
-    return [moment(value) for (value,) in rows(url, column, where)]
+    return [timestamp(value) for (value,) in rows(url, column, where)]
 
 
 def ended(number: int, ago: timedelta, status: JobStatus = C) -> Any:
@@ -67,8 +67,8 @@ def test_changes_are_written_with_the_database_s_time(url: str, run: Run) -> Non
     assert moments(url, "failed_at", f"id = '{identity(2)}'") == [SERVER]
     with contextlib.closing(connect(url)) as database:
         ((requested,),) = database.query("SELECT requested_at FROM hammerwork_spawn_requests")
-        assert moment(requested) == SERVER
-        assert [moment(pause.paused_at) for pause in queues.all_paused(database)] == [SERVER]
+        assert timestamp(requested) == SERVER
+        assert [timestamp(pause.paused_at) for pause in queues.all_paused(database)] == [SERVER]
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,8 @@ def test_the_web_server_writes_by_the_database_s_clock(url: str) -> None:
         ask(endpoint("/api/jobs/{id}/spawn"), values={"id": identity(3)}, body={})
         ask(endpoint("/api/queues/{name}/pause"), values={"name": "mail"}, body={})
         ((requested,),) = database.query("SELECT requested_at FROM hammerwork_spawn_requests")
-        assert moment(requested) == SERVER
-        assert [moment(pause.paused_at) for pause in queues.all_paused(database)] == [SERVER]
+        assert timestamp(requested) == SERVER
+        assert [timestamp(pause.paused_at) for pause in queues.all_paused(database)] == [SERVER]
     assert moments(url, "created_at", "queue_name = 'new'") == [SERVER]
     assert moments(url, "scheduled_at", f"queue_name = 'new' OR id = '{identity(1)}'") == [SERVER] * 2
     assert moments(url, "failed_at", f"id = '{identity(2)}'") == [SERVER]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import moment
+from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.doctor import Damage, Finding
 from hammerwork_cli.queries.spawn.doctor import Doctor, in_cycles
 from tests.rows import START, Rows
@@ -178,7 +178,7 @@ def test_running_jobs_are_left_alone_until_an_age_is_given(database: Database) -
     assert doctor(database, lost=False).look() == []
     assert mend(database, lost=False) == {}
     jobs, since, _ = doctor(database, lost=False).running()
-    assert (jobs, moment(since)) == (1, START)
+    assert (jobs, timestamp(since)) == (1, START)
 
 
 def test_a_lost_job_runs_again_or_is_dead_after_its_last_attempt(readable: Database, rows: Rows) -> None:
@@ -196,7 +196,7 @@ def test_a_lost_job_runs_again_or_is_dead_after_its_last_attempt(readable: Datab
     assert changed[unstarted] == {"status": ("Running", "Pending")}
     assert changed[last].keys() == {"status", "failed_at", "error_message"}
     assert changed[last]["status"] == ("Running", "Dead")
-    assert moment(changed[last]["failed_at"][1]) == NOW
+    assert timestamp(changed[last]["failed_at"][1]) == NOW
     assert "last attempt" in changed[last]["error_message"][1]
     assert changed[told].keys() == {"status", "failed_at"}
 
@@ -210,12 +210,12 @@ def test_a_recurring_job_that_was_lost_on_its_last_attempt_is_due_again(readable
     jobs = {row["id"]: row for row in everything(readable)["hammerwork_jobs"]}
     assert (jobs[daily]["status"], jobs[daily]["attempts"], jobs[daily]["started_at"]) == ("Pending", 0, None)
     assert (
-        moment(jobs[daily]["scheduled_at"])
-        == moment(jobs[daily]["next_run_at"])
+        timestamp(jobs[daily]["scheduled_at"])
+        == timestamp(jobs[daily]["next_run_at"])
         == NOW.replace(day=25, hour=1, minute=30)
     )
     assert "last attempt" in jobs[daily]["error_message"]
-    assert (jobs[other]["error_message"], moment(jobs[other]["next_run_at"])) == ("kept", NOW.replace(hour=21))
+    assert (jobs[other]["error_message"], timestamp(jobs[other]["next_run_at"])) == ("kept", NOW.replace(hour=21))
     assert jobs[unreadable]["status"] == "Dead"
     assert counted(doctor(readable).look()) == {"cron_stopped": 1}
 
@@ -225,7 +225,7 @@ def test_an_occurrence_that_was_lost_does_not_run_twice_when_the_clock_was_put_b
     ran_at = NOW.replace(hour=22)  # by the clock before it was put back
     recurring = Rows(readable).job(**lost, cron_schedule="@hourly", next_run_at=ran_at)
     assert mend(readable) == {"lost_last_attempt": 1}
-    assert moment(job(readable, recurring)["next_run_at"]) == ran_at + timedelta(hours=1)
+    assert timestamp(job(readable, recurring)["next_run_at"]) == ran_at + timedelta(hours=1)
 
 
 def test_a_job_that_a_worker_took_meanwhile_stays_its_own(database: Database) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import JobFilter, JobStatus, NewJob, moment
+from hammerwork_cli.models import JobFilter, JobStatus, NewJob, timestamp
 from hammerwork_cli.models.values import FAILED_SPELLINGS
 from hammerwork_cli.queries.job import changes, dependencies, enqueue, listing
 from hammerwork_cli.queries.job import details as details_queries
@@ -67,7 +67,7 @@ def test_jobs_are_found_shown_and_enqueued(readable: Database) -> None:
     assert (placed.dependency_status, placed.created) == ("satisfied", True)
     again = enqueue.once(readable, replace(new, scheduled_at=NOW + timedelta(hours=1)))
     assert again.created is False
-    assert moment(again.scheduled_at) == new.scheduled_at
+    assert timestamp(again.scheduled_at) == new.scheduled_at
     assert [found.node.id for found in listing.find(readable, JobFilter(), limit=5).jobs] == [identity(1), identity(2)]
     details = details_queries.details(readable, identity(2))
     assert [parent.id for parent in details.parents] == [identity(1)]

@@ -17,7 +17,7 @@ import pytest
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.database.migration_files import steps
 from hammerwork_cli.errors import AccessDeniedError, DatabaseError, UnreachableError
-from hammerwork_cli.models import NewJob, moment
+from hammerwork_cli.models import NewJob, timestamp
 from hammerwork_cli.queries import migrations
 from hammerwork_cli.queries.job import enqueue
 from tests.database.introspection import TRACKING, Schema, expected_schema, read_schema, without_ours
@@ -127,7 +127,7 @@ def test_every_migration_is_recorded_one_by_one_with_its_time(empty_database: Da
     found = migrations.status(empty_database)
     assert [state.migration.id for state in found] == IDS
     assert [state.migration.owner for state in found] == ["upstream"] * 14 + ["ours"] * len(OURS)
-    moments = [executed for state in found if (executed := moment(state.executed_at))]
+    moments = [executed for state in found if (executed := timestamp(state.executed_at))]
     assert len(moments) == len(IDS)
     assert moments == sorted(moments)
     assert begun <= moments[0]
@@ -329,8 +329,9 @@ def test_a_run_that_dies_after_any_statement_is_completed_by_the_next(
 KILLED = """
 import os, signal, sys
 from hammerwork_cli.database import connect
-from hammerwork_cli.models import NewJob, moment
-from hammerwork_cli.queries import enqueue, migrations
+from hammerwork_cli.models import NewJob, timestamp
+from hammerwork_cli.queries import migrations
+from hammerwork_cli.queries.job import enqueue
 database = connect(sys.argv[1])
 send = database.script
 def script(sql):

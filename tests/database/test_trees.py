@@ -13,10 +13,10 @@ import pytest
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.models.doctor import Damage
-from hammerwork_cli.models.why import Marks
+from hammerwork_cli.models.why import Annotations
 from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.spawn import operations
-from hammerwork_cli.queries.spawn.annotations import marks
+from hammerwork_cli.queries.spawn.annotations import annotations
 from hammerwork_cli.queries.spawn.doctor import Doctor
 from tests.rows import START, Rows
 
@@ -362,8 +362,8 @@ def test_what_keeps_a_job_from_starting_is_marked(readable: Database, rows: Rows
     rows.job(running, status="Pending", dependency_status="waiting")
     rows.job(root, status="Pending")
     late = rows.job(root, status="Pending", scheduled_at=START + timedelta(days=1))
-    found = marks(readable, tree_queries.tree(readable, root), START + timedelta(hours=1))
-    assert found == Marks(frozenset({stuck}), {late: START + timedelta(days=1)})
+    found = annotations(readable, tree_queries.tree(readable, root), START + timedelta(hours=1))
+    assert found == Annotations(frozenset({stuck}), {late: START + timedelta(days=1)})
 
 
 def test_a_tree_in_which_very_much_waits_is_not_asked_about_again(
@@ -374,7 +374,7 @@ def test_a_tree_in_which_very_much_waits_is_not_asked_about_again(
         rows.job(root, status="Pending", scheduled_at=START + timedelta(days=1))
     tree = tree_queries.tree(readable, root)
     for most, statements in ((3, 1), (2, 0)):
-        monkeypatch.setattr("hammerwork_cli.queries.spawn.annotations.MARKED", most)
+        monkeypatch.setattr("hammerwork_cli.queries.spawn.annotations.ANNOTATED", most)
         before = readable.executed
-        assert len(marks(readable, tree, START).due) == 3 * statements
+        assert len(annotations(readable, tree, START).due) == 3 * statements
         assert readable.executed - before == statements

@@ -13,7 +13,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import ConnectionLostError, NotFoundError, UnreachableError
 from hammerwork_cli.models import Counts
 from hammerwork_cli.models.wait import WaitOutcome, WaitResult
-from hammerwork_cli.models.why import Hold, HoldReason
+from hammerwork_cli.models.why import Blocker, BlockerReason
 from hammerwork_cli.queries.spawn import wait
 from hammerwork_cli.queries.spawn.wait import TreeWatch, Waiter
 from tests.rows import START, Rows
@@ -29,14 +29,14 @@ class Told:
     def __init__(self) -> None:
         self.words: list[str] = []
         self.counts: Counts | None = None
-        self.held: list[Hold] = []
+        self.held: list[Blocker] = []
         self._said = threading.Condition()
 
     def reading(self, counts: Counts) -> None:
         self.counts = counts
         self._say("reading")
 
-    def stuck(self, held: list[Hold]) -> None:
+    def stuck(self, held: list[Blocker]) -> None:
         self.held += held
         self._say("stuck")
 
@@ -262,16 +262,16 @@ def test_jobs_that_can_never_run_are_told_of(readable: Database) -> None:
     rows.run(f"DELETE FROM hammerwork_jobs WHERE id = '{gone}'")
     held = {"status": "Pending", "dependency_status": "waiting"}
     expected = {
-        rows.job(root, **held): HoldReason.NOT_RELEASED,
-        rows.job(root, dead, **held): HoldReason.PARENT_FAILED,
-        rows.job(root, gone, **held): HoldReason.PARENT_MISSING,
+        rows.job(root, **held): BlockerReason.NOT_RELEASED,
+        rows.job(root, dead, **held): BlockerReason.PARENT_FAILED,
+        rows.job(root, gone, **held): BlockerReason.PARENT_MISSING,
     }
     above = next(iter(expected))
-    expected[rows.job(above, **held)] = HoldReason.STUCK_ABOVE
+    expected[rows.job(above, **held)] = BlockerReason.STUCK_ABOVE
     one, two = rows.job(**held), rows.job(**held)
     for job, parents in ((one, [root, two]), (two, [one])):
         rows.run(f"UPDATE hammerwork_jobs SET depends_on = '{rows.ids(parents)}' WHERE id = '{job}'")
-    expected |= {one: HoldReason.STUCK_ABOVE, two: HoldReason.STUCK_ABOVE}
+    expected |= {one: BlockerReason.STUCK_ABOVE, two: BlockerReason.STUCK_ABOVE}
     assert {job: hold.reason for job, hold in watch(readable, root).stuck.items()} == expected
 
 
@@ -296,7 +296,10 @@ def test_jobs_get_stuck_while_they_are_waited_for(migrated_url: str, rows: Rows)
     assert "stuck" not in waiting_.told.words
     settle(rows, root, "Dead")
     result = waiting_.end()
-    assert (result.outcome, [hold.reason for hold in result.stuck]) == (WaitOutcome.STUCK, [HoldReason.PARENT_FAILED])
+    assert (result.outcome, [hold.reason for hold in result.stuck]) == (
+        WaitOutcome.STUCK,
+        [BlockerReason.PARENT_FAILED],
+    )
 
 
 def test_stuck_jobs_do_not_end_the_wait_while_others_run(migrated_url: str, rows: Rows) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import NotFoundError
-from hammerwork_cli.models.why import DelayReason, Diagnosis, HoldReason
+from hammerwork_cli.models.why import BlockerReason, DelayReason, Diagnosis
 from hammerwork_cli.queries.spawn.error_texts import pattern
 from hammerwork_cli.queries.spawn.why import diagnose
 from tests.rows import START, Rows
@@ -100,8 +100,8 @@ def test_a_waiting_job_names_what_holds_it_and_the_cause_above(readable: Databas
     job = rows.job(first, **HELD)
     found = diagnose(readable, job, limit=5, now=START)
     assert [(hold.job, hold.reason) for hold in found.holds] == [
-        (job, HoldReason.STUCK_ABOVE),
-        (first, HoldReason.PARENT_FAILED),
+        (job, BlockerReason.STUCK_ABOVE),
+        (first, BlockerReason.PARENT_FAILED),
     ]
     assert [failed.job.id for failed in found.above] == [cause]
     assert found.failed
@@ -112,12 +112,12 @@ def test_a_job_that_waits_for_one_that_runs_has_no_failure(readable: Database, r
     job = rows.job(root, rows.job(), **HELD)
     found = diagnose(readable, job, limit=5, now=START)
     assert not found.failed
-    assert [(hold.reason, hold.holders) for hold in found.holds] == [(HoldReason.UNFINISHED, (root,))]
+    assert [(hold.reason, hold.holders) for hold in found.holds] == [(BlockerReason.UNFINISHED, (root,))]
     gone = rows.job()
     rows.run(f"DELETE FROM hammerwork_jobs WHERE id = '{gone}'")
     missing = rows.job(gone, **HELD)
     assert [(hold.reason, hold.holders) for hold in diagnose(readable, missing, limit=5, now=START).holds] == [
-        (HoldReason.PARENT_MISSING, (gone,))
+        (BlockerReason.PARENT_MISSING, (gone,))
     ]
 
 
@@ -128,7 +128,7 @@ def test_circles_end(readable: Database, rows: Rows) -> None:
         rows.run(f"UPDATE hammerwork_jobs SET depends_on = '{rows.ids([parent])}' WHERE id = '{job}'")
     assert diagnose(readable, one, limit=5, now=START).failed
     assert diagnose(readable, two, limit=5, now=START).failed
-    assert [hold.reason for hold in diagnose(readable, held, limit=5, now=START).holds] == [HoldReason.STUCK_ABOVE]
+    assert [hold.reason for hold in diagnose(readable, held, limit=5, now=START).holds] == [BlockerReason.STUCK_ABOVE]
 
 
 def test_nothing_failed(readable: Database, rows: Rows) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, Queue, Worker
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import id_list, moment
+from hammerwork_cli.models import id_list, timestamp
 from hammerwork_cli.queries.worker import registry
 
 PATIENCE = 60.0
@@ -56,8 +56,8 @@ class Stage:
         every = self.rows(f"depends_on, {columns}")
         return [row[1:] for row in every if wanted in id_list(row[0])]
 
-    def moment(self, job: Job | str, column: str) -> Any:
-        return moment(self.one(job, column))
+    def timestamp(self, job: Job | str, column: str) -> Any:
+        return timestamp(self.one(job, column))
 
     def execute(self, sql: str) -> None:
         self.database.script(sql)

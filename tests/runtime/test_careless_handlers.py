@@ -284,7 +284,7 @@ def test_what_a_job_says_about_itself_harms_no_neighbour(stage: Stage, app: Hand
         fine.id: {"text": "fine"},
     }
     assert stage.one(long, "result_expires_at") is None
-    assert stage.moment(fine, "result_expires_at") > datetime.now(UTC)
+    assert stage.timestamp(fine, "result_expires_at") > datetime.now(UTC)
 
 
 IN_A_PROCESS = """

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
-from hammerwork_cli.models import moment, new_id
+from hammerwork_cli.models import new_id, timestamp
 from tests.runtime.conftest import Stage
 
 AT_ONCE = RetryStrategy.fixed(timedelta(0))
@@ -89,7 +89,7 @@ def test_what_cannot_succeed_is_tried_once_and_says_why(stage: Stage, app: Handl
         assert sentence in error
     assert len(calls) == len(set(calls))
     status, error, due = stage.one(recurring, "status, error_message, scheduled_at")
-    assert (status, moment(due)) == ("Pending", datetime(datetime.now(UTC).year + 1, 1, 1, tzinfo=UTC))
+    assert (status, timestamp(due)) == ("Pending", datetime(datetime.now(UTC).year + 1, 1, 1, tzinfo=UTC))
     assert "what the job returned" in error or "What the handler returned" in error
     assert stage.rows("id", "queue_name = 'noop' AND status = 'Pending'") == []
 

@@ -23,7 +23,7 @@ from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.worker import executor
 from hammerwork_cli.runtime.worker.claimer import WEIGHTS, Claiming
 from hammerwork_cli.runtime.worker.finisher import Writing
-from hammerwork_cli.runtime.worker.heartbeat import Heart, timeouts_of_heartbeat
+from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, timeouts_of_heartbeat
 from hammerwork_cli.runtime.worker.keeper import Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.slots import Slots
@@ -147,7 +147,7 @@ def test_a_worker_whose_row_somebody_removed_registers_again_and_compares_before
     worker = registered(stage, "name")
     lease = Lease(worker.lease, time.monotonic())
     connections = Connections(stage.url, 1)
-    heart = Heart(
+    heart = HeartbeatThread(
         *(connections, worker, lease, ServerClock()),
         pulse=lambda: Pulse("running", 7, 0, 0, None),
         on_request=lambda _: None,

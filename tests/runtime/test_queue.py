@@ -194,7 +194,7 @@ def test_jobs_are_due_by_the_servers_clock(stage: Stage, monkeypatch: pytest.Mon
     (many,) = queue.enqueue_many([Job("noop")])
     queue.close()
     for job in (one, many):
-        assert stage.moment(job, "scheduled_at") < datetime.now(UTC) + timedelta(minutes=1)
+        assert stage.timestamp(job, "scheduled_at") < datetime.now(UTC) + timedelta(minutes=1)
 
 
 def test_a_queue_is_as_patient_as_it_was_told(tmp_path: Path) -> None:

@@ -329,7 +329,7 @@ def test_a_delay_spreads_the_batches_over_time(stage: Stage, app: Handlers) -> N
     began = time.monotonic()
     stage.work(app)
     assert time.monotonic() - began < 60
-    due = sorted(stage.moment(job, "scheduled_at") for (job,) in stage.children(parent))
+    due = sorted(stage.timestamp(job, "scheduled_at") for (job,) in stage.children(parent))
     assert [round((when - due[0]) / timedelta(hours=1)) for when in due] == [0, 0, 1, 1, 2]
 
 

@@ -26,7 +26,7 @@ def test_what_runs_goes_back_with_its_attempt_unless_it_must_not_run_twice(
     due = stage.database.written_moment(stage.database.now() - timedelta(minutes=1))
     stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = '{due}', next_run_at = '{due}' WHERE id = '{daily.id}'")
     stage.execute(f"UPDATE hammerwork_jobs SET attempts = 2, error_message = 'before' WHERE id = '{last.id}'")
-    order = [stage.moment(job, "scheduled_at") for job in (first, last)]
+    order = [stage.timestamp(job, "scheduled_at") for job in (first, last)]
     reports: list[WorkerReport] = []
     worker = Worker(stage.url, crew.handlers, poll_interval=0.05)
     thread = threading.Thread(target=lambda: reports.append(worker.run()))
@@ -38,11 +38,11 @@ def test_what_runs_goes_back_with_its_attempt_unless_it_must_not_run_twice(
     assert "4 handlers have not returned, and nobody can end a thread: they go on until" in caplog.text
     assert stage.one(first, "status, attempts, error_message") == ("Pending", 0, None)
     assert stage.one(last, "status, attempts, error_message") == ("Pending", 2, "before")
-    assert [stage.moment(job, "scheduled_at") for job in (first, last)] == order
+    assert [stage.timestamp(job, "scheduled_at") for job in (first, last)] == order
     assert stage.status(once, daily, child) == ["Dead", "Pending", "Failed"]
     assert stage.one(once, "attempts, error_message") == (1, f"{ONCE} To run it again: hammerwork job retry {once.id}")
     assert stage.one(daily, "error_message").startswith(ONCE)
-    assert stage.moment(daily, "scheduled_at") > stage.database.now()
+    assert stage.timestamp(daily, "scheduled_at") > stage.database.now()
     crew.go_on.set()
     changes.run(stage.database, Named([once.id]), Retry(stage.database.now()))
     stage.work(crew.handlers, queues=("held",))
@@ -60,7 +60,7 @@ def test_a_stop_that_is_written_twice_costs_no_attempt_more(stage: Stage) -> Non
     worker = "11111111-1111-4111-8111-111111111111"
     (taken,) = claim.claim(stage.database, "noop", worker=worker, now=now, limit=1, slots=1)
     for _ in range(2):
-        stopped = Ended(taken, End.STOPPED, at=stage.moment(job, "scheduled_at"))
+        stopped = Ended(taken, End.STOPPED, at=stage.timestamp(job, "scheduled_at"))
         settled = finish.settle(stage.database, [stopped], now)
         assert not settled.lost
         assert stage.one(job, "status, attempts, started_at, claimed_by") == ("Pending", 1, None, None)

@@ -37,8 +37,8 @@ def test_a_job_is_run_and_its_result_stored(stage: Stage, app: Handlers) -> None
     status, attempts, result = stage.one(job, "status, attempts, result_data")
     assert (status, attempts) == ("Completed", 1)
     assert json.loads(result) == {"said": "Grüß Gott, 東京 'and' \"more\""}
-    assert stage.moment(job, "completed_at") >= stage.moment(job, "started_at")
-    assert stage.moment(job, "result_expires_at") - stage.moment(job, "result_stored_at") == timedelta(hours=2)
+    assert stage.timestamp(job, "completed_at") >= stage.timestamp(job, "started_at")
+    assert stage.timestamp(job, "result_expires_at") - stage.timestamp(job, "result_stored_at") == timedelta(hours=2)
 
 
 def test_what_returns_nothing_has_no_result(stage: Stage, app: Handlers) -> None:
@@ -63,7 +63,7 @@ def test_a_failed_attempt_comes_back_and_the_last_one_is_dead_with_its_traceback
     assert (status, attempts) == ("Dead", 3)
     assert error.startswith("ValueError: no <b>good</b>\n\nTraceback")
     assert 'raise ValueError("no <b>good</b>")' in error
-    assert stage.moment(job, "failed_at") is not None
+    assert stage.timestamp(job, "failed_at") is not None
 
 
 def test_a_retried_job_waits_as_its_own_strategy_says(stage: Stage, app: Handlers) -> None:
@@ -74,7 +74,7 @@ def test_a_retried_job_waits_as_its_own_strategy_says(stage: Stage, app: Handler
     (job,) = stage.enqueue(Job("bad", {}).with_retry_strategy(RetryStrategy.fixed(timedelta(hours=1))))
     stage.work(app)
     assert stage.one(job) == "Pending"
-    assert stage.moment(job, "scheduled_at") > datetime.now(UTC) + timedelta(minutes=50)
+    assert stage.timestamp(job, "scheduled_at") > datetime.now(UTC) + timedelta(minutes=50)
     assert stage.one(job, "started_at") is None
 
 
@@ -105,7 +105,7 @@ def test_a_job_that_takes_too_long_is_timed_out_and_what_it_does_later_is_not_wr
     assert report.unreturned == 1
     status, error, result = stage.one(job, "status, error_message, result_data")
     assert (status, error, result) == ("TimedOut", "It did not end within 1 s.", None)
-    assert stage.moment(job, "timed_out_at") is not None
+    assert stage.timestamp(job, "timed_out_at") is not None
     go.set()
     assert late.wait(20)
     assert stage.one(job, "status, result_data") == ("TimedOut", None)
@@ -212,8 +212,8 @@ def test_a_recurring_job_comes_back_whether_it_succeeds_or_dies(stage: Stage, ap
     assert sorted(ran) == sorted([good.id, bad.id, bad.id])
     for job in (good, bad):
         assert stage.one(job, "status, attempts, started_at, completed_at") == ("Pending", 0, None, None)
-        assert stage.moment(job, "scheduled_at") > datetime.now(UTC)
-        assert stage.moment(job, "scheduled_at") == stage.moment(job, "next_run_at")
+        assert stage.timestamp(job, "scheduled_at") > datetime.now(UTC)
+        assert stage.timestamp(job, "scheduled_at") == stage.timestamp(job, "next_run_at")
     assert json.loads(stage.one(good, "result_data")) == "ran"
     assert "not today" in stage.one(bad, "error_message")
 
@@ -380,11 +380,11 @@ def test_a_recurring_job_comes_back_though_its_last_attempt_was_lost_with_its_wo
     )
     # Its schedule has come to an end meanwhile.
     stage.execute(f"UPDATE hammerwork_jobs SET cron_schedule = '0 0 3 1 1 * 2020' WHERE id = '{ending.id}'")
-    before = stage.moment(daily, "scheduled_at")
+    before = stage.timestamp(daily, "scheduled_at")
     assert _lose_worker(stage, jobs=4) == [("w", 2, 2)]
     for job in (daily, hourly):
         assert stage.one(job, "status, attempts, started_at, claim_losses") == ("Pending", 0, None, 1)
-        assert stage.moment(job, "scheduled_at") == stage.moment(job, "next_run_at") > before
+        assert stage.timestamp(job, "scheduled_at") == stage.timestamp(job, "next_run_at") > before
         assert "worker w was lost" in stage.one(job, "error_message")
     assert stage.status(ending, once) == ["Dead", "Dead"]
     assert stage.one(child) == "Pending"
@@ -418,7 +418,7 @@ def test_a_recurring_job_that_loses_its_worker_with_a_batch_uses_up_its_attempts
         assert stage.one(job, "status, attempts, claim_losses") == ("Pending", 1, 1)
     assert _lose_worker(stage, jobs=1) == [("w", 1, 0)]
     assert stage.one(poison, "status, attempts, claim_losses") == ("Pending", 0, 2)
-    assert stage.moment(poison, "next_run_at") > stage.database.now()
+    assert stage.timestamp(poison, "next_run_at") > stage.database.now()
     assert stage.one(neighbour, "attempts") == 1
 
 

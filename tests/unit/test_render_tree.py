@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli.models import FAILURES, Counts, SpawnTree
-from hammerwork_cli.models.why import Marks
+from hammerwork_cli.models.why import Annotations
 from hammerwork_cli.render.formats.text import TIMES, painted_cells
 from hammerwork_cli.render.tree.outline import Below
 from hammerwork_cli.render.tree.text import tree_text
@@ -51,15 +51,15 @@ def test_what_keeps_a_job_from_starting_is_said_and_only_what_is_kept_alike_is_f
     root = growing.job("ingest")
     jobs = [growing.job("step", "Pending", [root]) for _ in range(6)]
     day = START + timedelta(days=3650)
-    marks = Marks(frozenset(jobs[:2]), {jobs[2]: day, jobs[3]: day + timedelta(days=1), jobs[4]: day})
-    lines = draw(growing.tree(), marks=marks, now=START).splitlines()
+    marks = Annotations(frozenset(jobs[:2]), {jobs[2]: day, jobs[3]: day + timedelta(days=1), jobs[4]: day})
+    lines = draw(growing.tree(), annotations=marks, now=START).splitlines()
     assert lines[1:] == [
         f"├── step {TIMES}2 · Pending · stuck",
         f"├── step {TIMES}3 · Pending · the first due 2036-11-21",
         f"└── step {jobs[5][:8]} · Pending",
     ]
-    soon = Marks(due={jobs[0]: START + timedelta(minutes=5)})
-    assert f"step {jobs[0][:8]} · Pending · due in 5m 00s" in draw(growing.tree(), marks=soon, now=START)
+    soon = Annotations(due={jobs[0]: START + timedelta(minutes=5)})
+    assert f"step {jobs[0][:8]} · Pending · due in 5m 00s" in draw(growing.tree(), annotations=soon, now=START)
 
 
 def test_a_tree_can_be_drawn_in_ascii(expected: Expected) -> None:

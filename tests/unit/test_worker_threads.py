@@ -18,7 +18,7 @@ from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.outages import Outages, Trouble
 from hammerwork_cli.runtime.worker import keeper
 from hammerwork_cli.runtime.worker.claimer import EAGER_PAUSE, Claiming
-from hammerwork_cli.runtime.worker.heartbeat import Heart, beat_interval
+from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, beat_interval
 from hammerwork_cli.runtime.worker.keeper import Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.listener import LONGEST_PAUSE, Listener
@@ -60,9 +60,9 @@ def away() -> Any:
     raise UnreachableError("The server is away.")
 
 
-def heart(answer: Callable[[], Any], lease: Any, on_request: Callable[[str], None] = lambda _: None) -> Heart:
+def heart(answer: Callable[[], Any], lease: Any, on_request: Callable[[str], None] = lambda _: None) -> HeartbeatThread:
     line: Any = Line(answer)
-    return Heart(
+    return HeartbeatThread(
         *(line, WORKER, lease, ServerClock()),
         pulse=lambda: None,  # type: ignore[arg-type,return-value]
         on_request=on_request,

@@ -18,7 +18,7 @@ from hammerwork_cli.render.job.changes import Plan, Wording
 
 
 @dataclass(frozen=True, slots=True)
-class Consent:
+class Confirmation:
     """Whether it is given, and how the answer is shown."""
 
     yes: YesOption = False
@@ -27,11 +27,11 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class ChangeOptions:
     """How a change is carried out."""
 
     wording: Wording
-    consent: Consent
+    consent: Confirmation
 
 
 def carry_out(
@@ -39,7 +39,7 @@ def carry_out(
     database: Database,
     selection: Selection,
     change: Change,
-    manner: Manner,
+    options: ChangeOptions,
     *,
     always_ask: bool = False,
 ) -> None:
@@ -50,7 +50,7 @@ def carry_out(
         database: where.
         selection: which jobs.
         change: what is done to them.
-        manner: how.
+        options: how.
         always_ask: for one job by its id too.
 
     Raises:
@@ -58,57 +58,57 @@ def carry_out(
         AnswerIsNoError: some of several were left.
     """
     alone = isinstance(selection, Named) and len(selection.ids) == 1
-    plan = _plan(database, selection, change, manner)
-    if manner.consent.dry_run:
-        _show_plan(context, plan, manner)
+    plan = _plan(database, selection, change, options)
+    if options.consent.dry_run:
+        _show_plan(context, plan, options)
         return
     if alone and not plan.jobs:
-        raise _refusal(database, selection, change, manner, Outcome(left=plan.left))
+        raise _refusal(database, selection, change, options, Outcome(left=plan.left))
     if not alone or always_ask:
-        _ask(context, plan, manner)
+        _ask(context, plan, options)
     elif plan.touches_running:
-        context.note(shown.running_text(manner.wording))
+        context.note(shown.running_text(options.wording))
     outcome = _run(context, database, selection, change, plan)
     if alone and not outcome.changed:
-        raise _refusal(database, selection, change, manner, outcome)
+        raise _refusal(database, selection, change, options, outcome)
     context.answer(
-        shown.outcome_record(manner.wording, outcome, None if alone else plan),
-        manner.consent.form,
-        lambda: shown.outcome_text(manner.wording, outcome),
+        shown.outcome_record(options.wording, outcome, None if alone else plan),
+        options.consent.form,
+        lambda: shown.outcome_text(options.wording, outcome),
     )
-    _judge(manner, selection, outcome)
+    _judge(options, selection, outcome)
 
 
-def _plan(database: Database, selection: Selection, change: Change, manner: Manner) -> Plan:
+def _plan(database: Database, selection: Selection, change: Change, options: ChangeOptions) -> Plan:
     groups = selection.groups(database)
     archived = selection.archived
-    cautious = bool(manner.wording.caveat) and bool(groups) and change.may_leave_some(database, selection)
-    return Plan(manner.wording, groups, change.accepts, cautious, archived)
+    cautious = bool(options.wording.caveat) and bool(groups) and change.may_leave_some(database, selection)
+    return Plan(options.wording, groups, change.accepts, cautious, archived)
 
 
 def _refusal(
-    database: Database, selection: Selection, change: Change, manner: Manner, outcome: Outcome
+    database: Database, selection: Selection, change: Change, options: ChangeOptions, outcome: Outcome
 ) -> HammerworkError:
     job = _only(selection)
-    return shown.refusal(manner.wording, job, outcome, failed_below=change.mends_below(database, job, outcome))
+    return shown.refusal(options.wording, job, outcome, failed_below=change.mends_below(database, job, outcome))
 
 
-def _show_plan(context: Context, plan: Plan, manner: Manner) -> None:
+def _show_plan(context: Context, plan: Plan, options: ChangeOptions) -> None:
     would = Outcome(changed=plan.jobs, left=plan.left)
     context.answer(
-        shown.outcome_record(manner.wording, would, plan, dry_run=True),
-        manner.consent.form,
+        shown.outcome_record(options.wording, would, plan, dry_run=True),
+        options.consent.form,
         lambda: shown.plan_text(plan, terminal=context.is_terminal, width=context.width, colour=context.colour),
     )
 
 
-def _ask(context: Context, plan: Plan, manner: Manner) -> None:
+def _ask(context: Context, plan: Plan, options: ChangeOptions) -> None:
     if not plan.jobs:
         return
     for line in shown.plan_text(plan, terminal=context.is_terminal, width=context.width):
         context.note(line)
-    question = f"{manner.wording.verb.capitalize()} {plural(plan.jobs, 'job')}?"
-    context.confirm(question, yes=manner.consent.yes, form=manner.consent.form, plan=shown.plan_records(plan))
+    question = f"{options.wording.verb.capitalize()} {plural(plan.jobs, 'job')}?"
+    context.confirm(question, yes=options.consent.yes, form=options.consent.form, plan=shown.plan_records(plan))
 
 
 def _run(context: Context, database: Database, selection: Selection, change: Change, plan: Plan) -> Outcome:
@@ -134,11 +134,11 @@ def _only(selection: Selection) -> str:
     return selection.ids[0]
 
 
-def _judge(manner: Manner, selection: Selection, outcome: Outcome) -> None:
+def _judge(options: ChangeOptions, selection: Selection, outcome: Outcome) -> None:
     """Exit 1 where jobs that were asked for were left; a filter does not ask for those that changed meanwhile."""
     left = outcome.left.total
     if not isinstance(selection, Named):
-        left = sum(jobs for word, jobs in outcome.left.by_status.items() if _is_refused(word, manner.wording))
+        left = sum(jobs for word, jobs in outcome.left.by_status.items() if _is_refused(word, options.wording))
     if left:
         were = "was" if left == 1 else "were"
         raise AnswerIsNoError(f"{left:,} of {plural(left + outcome.changed, 'job')} {were} left alone.")

@@ -11,7 +11,7 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import QueueOption, StatusOption, age, before, duration, statuses
 from hammerwork_cli.commands.job import options as read
-from hammerwork_cli.commands.job.carry_out import Consent, Manner, carry_out
+from hammerwork_cli.commands.job.carry_out import ChangeOptions, Confirmation, carry_out
 from hammerwork_cli.commands.job.options import (
     AllOption,
     FailedOption,
@@ -26,7 +26,7 @@ from hammerwork_cli.commands.job.options import (
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import FAILURES, FINISHED, WAITING, JobFilter, JobStatus
-from hammerwork_cli.queries.graph.relatives import Kinship
+from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.queries.job.changes import Cancel, Change, Delete, Retry
 from hammerwork_cli.queries.job.selections import Below, Chosen, Named, Selection
@@ -43,7 +43,7 @@ OlderThanDaysOption = Annotated[float | None, typer.Option("--older-than-days", 
 
 
 @dataclass(frozen=True, slots=True)
-class Which:
+class Targets:
     """Jobs by their ids, or by filters."""
 
     job: JobsArgument = None
@@ -145,13 +145,13 @@ def _acceptable(change: Change, wanted: Collection[JobStatus] | None) -> set[Job
 @spread
 def retry(
     ctx: typer.Context,
-    which: Which,
+    which: Targets,
     *,
     failed: FailedOption = False,
     subtree: Subtree,
     force: ForceOption = False,
     respawn: Annotated[bool, typer.Option("--respawn", help="Let jobs that have spawned spawn again.")] = False,
-    consent: Consent,
+    consent: Confirmation,
 ) -> None:
     """Retry Failed, Dead or TimedOut jobs: reset them to Pending with 0 attempts, due now.
 
@@ -170,19 +170,19 @@ def retry(
       hammerwork job retry --all --yes
     """
     context: Context = ctx.obj
-    change, manner = Retry(context.now(), force=force, respawn=respawn), Manner(shown.RETRY, consent)
-    _carry_out(context, change, manner, which, subtree, takes=FAILURES, below=FAILURES, failed=failed)
+    change, options = Retry(context.now(), force=force, respawn=respawn), ChangeOptions(shown.RETRY, consent)
+    _carry_out(context, change, options, which, subtree, takes=FAILURES, below=FAILURES, failed=failed)
 
 
 @spread
 def cancel(
     ctx: typer.Context,
-    which: Which,
+    which: Targets,
     subtree: Subtree,
     *,
     reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Reason, for the job's error.")] = None,
     force: ForceOption = False,
-    consent: Consent,
+    consent: Confirmation,
 ) -> None:
     """Cancel jobs that have not started: mark them Failed, with your name in the error.
 
@@ -201,14 +201,14 @@ def cancel(
     change = Cancel(context.now(), by=context.operator, reason=reason, force=force)
     # What runs is counted among what is left, since it can still spawn.
     below = WAITING | {JobStatus.RUNNING}
-    _carry_out(context, change, Manner(shown.CANCEL, consent), which, subtree, takes=WAITING, below=below)
+    _carry_out(context, change, ChangeOptions(shown.CANCEL, consent), which, subtree, takes=WAITING, below=below)
 
 
 def _carry_out(
     context: Context,
     change: Change,
-    manner: Manner,
-    which: Which,
+    options: ChangeOptions,
+    which: Targets,
     subtree: Subtree,
     *,
     takes: Collection[JobStatus],
@@ -221,17 +221,17 @@ def _carry_out(
     wanted, database = subtree.statuses(change, below), context.database(changes=True)
     change.now = context.now(database)
     selection = which.selection(database, chosen, change.now, filtered=failed, below=wanted)
-    carry_out(context, database, selection, change, manner)
+    carry_out(context, database, selection, change, options)
 
 
 @spread
 def delete(
     ctx: typer.Context,
-    which: Which,
+    which: Targets,
     *,
     older_than: OlderThanOption = None,
     force: ForceOption = False,
-    consent: Consent,
+    consent: Confirmation,
 ) -> None:
     """Delete jobs for good. Asks for confirmation, even for one job. Copies in the archive stay.
 
@@ -253,7 +253,7 @@ def delete(
     selection = which.selection(database, chosen, change.now, filtered=older_than is not None)
     if isinstance(selection, Named) and len(selection.ids) == 1:
         _warn_of_children(context, database, selection.ids[0])
-    carry_out(context, database, selection, change, Manner(shown.DELETE, consent), always_ask=True)
+    carry_out(context, database, selection, change, ChangeOptions(shown.DELETE, consent), always_ask=True)
 
 
 @spread
@@ -268,7 +268,7 @@ def purge(
     older_than_days: OlderThanDaysOption = None,
     queue: QueueOption = None,
     *,
-    consent: Consent,
+    consent: Confirmation,
 ) -> None:
     """Delete finished jobs for good, by the time since they ended. Asks for confirmation.
 
@@ -294,9 +294,9 @@ def purge(
     lengths = [age(older_than)] if older_than is not None else []
     lengths += [duration(f"{older_than_days:.3f}d")] if older_than_days is not None else []
     database = context.database(changes=True)
-    change, manner = Delete(context.now(database)), Manner(shown.PURGE, consent)
+    change, options = Delete(context.now(database)), ChangeOptions(shown.PURGE, consent)
     chosen = JobFilter(queue=queue, statuses=tuple(sorted(wanted)), ended_before=_earliest(change.now, lengths))
-    carry_out(context, database, Chosen(chosen), change, manner)
+    carry_out(context, database, Chosen(chosen), change, options)
 
 
 def _earliest(now: datetime, lengths: Collection[timedelta]) -> datetime | None:
@@ -304,6 +304,6 @@ def _earliest(now: datetime, lengths: Collection[timedelta]) -> datetime | None:
 
 
 def _warn_of_children(context: Context, database: Database, job: str) -> None:
-    counted = Kinship(database).child_counts([job]).get(job)
+    counted = Relatives(database).child_counts([job]).get(job)
     if counted:
         context.note(f"Jobs that depend on it: {counted.counts.total:,}. They stay, and lose their place in its tree.")

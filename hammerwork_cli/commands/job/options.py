@@ -11,7 +11,7 @@ import typer
 
 from hammerwork_cli.cli.options import before, duration
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import JobPriority, moment
+from hammerwork_cli.models import JobPriority, timestamp
 from hammerwork_cli.models.payloads import with_spawn_config
 
 JobsArgument = Annotated[
@@ -115,7 +115,7 @@ def start_time(now: datetime, delay: str | None, at: str | None) -> datetime:
         raise UsageError(f"The delay {delay!r} is too long.") from error
     if not at:
         return now
-    instant = moment(at)
+    instant = timestamp(at)
     if instant is None or not re.search(r"\dT?.*(Z|[+-]\d\d:?\d\d)$", at.strip(), re.IGNORECASE):
         raise UsageError(f"{at[:60]!r} is not an RFC 3339 time.", hint="Write 2026-12-24T18:00:00Z.")
     return instant.astimezone(UTC)

@@ -1,7 +1,6 @@
 """``hammerwork spawn list``."""
 
 from datetime import timedelta
-from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,14 +22,19 @@ from hammerwork_cli.queries.spawn import operations as operations_queries
 from hammerwork_cli.render.spawn import records
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Sequence
+
+    from hammerwork_cli.models import SpawnOperation
+    from hammerwork_cli.render.formats.table import Column
 
 
-def tables() -> ModuleType:
-    """``render.tables``, imported for people only: a script's start does without."""
-    from hammerwork_cli.render.spawn import operations as operations_views
+def _columns(*, failed: bool, detailed: bool) -> "Sequence[Column[SpawnOperation]]":
+    # Imported for people only: a script's start does without.
+    from hammerwork_cli.render.spawn import operations
 
-    return operations_views
+    if failed:
+        return operations.FAILED_OPERATIONS_DETAILED if detailed else operations.FAILED_OPERATIONS
+    return operations.OPERATIONS_DETAILED if detailed else operations.OPERATIONS
 
 
 def list_(
@@ -88,7 +92,7 @@ def list_(
     context.show(
         found,
         form,
-        columns=lambda: tables().OPERATIONS_DETAILED if detailed else tables().OPERATIONS,
+        columns=lambda: _columns(failed=False, detailed=detailed),
         record=records.operation_record,
         keys=records.OPERATION_KEYS,
         empty="No parent that spawned matches. Jobs that will spawn are in: hammerwork spawn pending",
@@ -108,7 +112,7 @@ def _list_failed(context: Context, form: Format, *, detailed: bool, **wanted: An
     context.show(
         found.operations,
         form,
-        columns=lambda: tables().FAILED_OPERATIONS_DETAILED if detailed else tables().FAILED_OPERATIONS,
+        columns=lambda: _columns(failed=True, detailed=detailed),
         record=records.failed_record,
         keys=records.FAILED_KEYS,
         empty="No operation that matches has failed, or has a failure below it.",

@@ -18,8 +18,10 @@ from hammerwork_cli.queries.spawn import operations as operations_queries
 from hammerwork_cli.render.spawn import records
 
 if TYPE_CHECKING:
-    pass
-from hammerwork_cli.commands.spawn.operations import tables
+    from collections.abc import Iterator, Sequence
+
+    from hammerwork_cli.models import PendingSpawn, SpawnStats
+    from hammerwork_cli.render.formats.table import Column
 
 
 def stats(
@@ -53,7 +55,7 @@ def stats(
     context.answer(
         records.stats_record(figures),
         form,
-        lambda: tables().stats_text(figures, terminal=context.is_terminal, width=context.width, colour=context.colour),
+        lambda: _text(context, figures),
     )
 
 
@@ -79,10 +81,25 @@ def pending(
     context.show(
         found,
         form,
-        columns=lambda: tables().PENDING_WITH_CONFIG if show_config else tables().PENDING,
+        columns=lambda: _pending_columns(show_config=show_config),
         record=records.pending_record,
         keys=records.PENDING_KEYS,
         empty="Nothing is about to spawn, and nothing waits.",
     )
     if form == Format.TABLE and any(row.reason == "stuck" for row in found):
         context.note("What is stuck never runs by itself. What would mend it says: hammerwork spawn doctor")
+
+
+# Tables are imported for people only: a script's start does without.
+
+
+def _text(context: Context, figures: "SpawnStats") -> "Iterator[str]":
+    from hammerwork_cli.render.spawn.operations import stats_text
+
+    return stats_text(figures, terminal=context.is_terminal, width=context.width, colour=context.colour)
+
+
+def _pending_columns(*, show_config: bool) -> "Sequence[Column[PendingSpawn]]":
+    from hammerwork_cli.render.spawn import operations
+
+    return operations.PENDING_WITH_CONFIG if show_config else operations.PENDING

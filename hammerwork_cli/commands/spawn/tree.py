@@ -20,7 +20,7 @@ from hammerwork_cli.render.tree.picture import Charset, Limits, TreeFormat, pict
 if TYPE_CHECKING:
     from hammerwork_cli.database import Database
     from hammerwork_cli.models import SpawnTree
-    from hammerwork_cli.models.why import Marks
+    from hammerwork_cli.models.why import Annotations
 
 DepthOption = Annotated[int | None, typer.Option("--depth", min=0, max=100_000, help="Levels below the top.")]
 
@@ -95,17 +95,17 @@ def tree(
         width=context.width,
         colour=context.colour,
         now=now,
-        marks=_marks(database, found, now) if form == TreeFormat.TEXT else None,
+        annotations=_marks(database, found, now) if form == TreeFormat.TEXT else None,
     )
     context.write(shown.parts)
     for note in shown.notes:
         context.note(note)
 
 
-def _marks(database: "Database", tree: "SpawnTree", now: datetime) -> "Marks":
-    from hammerwork_cli.queries.spawn.annotations import marks
+def _marks(database: "Database", tree: "SpawnTree", now: datetime) -> "Annotations":
+    from hammerwork_cli.queries.spawn.annotations import annotations
 
-    return marks(database, tree, now)
+    return annotations(database, tree, now)
 
 
 def lineage(

@@ -18,7 +18,7 @@ from hammerwork_cli.errors import HammerworkError, TimedOutError, UsageError
 
 if TYPE_CHECKING:
     from hammerwork_cli.models import Counts
-    from hammerwork_cli.models.why import Hold
+    from hammerwork_cli.models.why import Blocker
 
 
 def wait(
@@ -97,7 +97,7 @@ class _Notes:
 
         self._context.note(f"Waiting for {plural(counts.total, 'job')}: {statuses(counts)}")
 
-    def stuck(self, held: "list[Hold]") -> None:
+    def stuck(self, held: "list[Blocker]") -> None:
         from hammerwork_cli.render.spawn import wait as wait_views
 
         for line in wait_views.stuck_text(held):

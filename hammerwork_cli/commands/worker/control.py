@@ -38,7 +38,7 @@ NamedOption = Annotated[list[str] | None, typer.Option("--worker-id", hidden=Tru
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class ControlOptions:
     """Whom to ask, and whether to wait for it."""
 
     worker: WorkersArgument = None
@@ -143,7 +143,7 @@ def status(
 
 
 @spread
-def stop(ctx: typer.Context, asking: Asking) -> None:
+def stop(ctx: typer.Context, asking: ControlOptions) -> None:
     """Shut workers down: finish running jobs, return the rest, exit. Works within seconds, on any machine.
 
     A handler that never returns keeps its worker from stopping. A second SIGTERM on its host stops it at once, kill
@@ -160,7 +160,7 @@ def stop(ctx: typer.Context, asking: Asking) -> None:
 
 
 @spread
-def restart(ctx: typer.Context, asking: Asking) -> None:
+def restart(ctx: typer.Context, asking: ControlOptions) -> None:
     """Restart workers: finish running jobs, then start again in the same process with the present code.
 
     Only `worker start` can start again; a worker in your own Python program stops, and its report says why. Exit
@@ -174,7 +174,7 @@ def restart(ctx: typer.Context, asking: Asking) -> None:
     _ask(ctx.obj, "restart", asking)
 
 
-def _ask(context: Context, request: str, asking: Asking) -> None:
+def _ask(context: Context, request: str, asking: ControlOptions) -> None:
     database = context.database(changes=True)
     found = [registry.with_jobs(database, one)[0] for one in asking.workers(database)]
     silent = asking.silent(database)
@@ -211,7 +211,7 @@ def _ask(context: Context, request: str, asking: Asking) -> None:
         )
 
 
-def _agree(context: Context, request: str, found: list[Worker], asking: Asking) -> None:
+def _agree(context: Context, request: str, found: list[Worker], asking: ControlOptions) -> None:
     names = [visible(worker.name) for worker in found]
     context.note(f"{request.capitalize()}: {', '.join(names)}")
     context.confirm(

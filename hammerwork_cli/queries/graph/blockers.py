@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import FAILURES, FINISHED, WAITING, JobStatus, status_of
-from hammerwork_cli.models.why import Hold, HoldReason
+from hammerwork_cli.models.why import Blocker, BlockerReason
 
 MISSING = "missing"
 WAITING_SPELLINGS = tuple(spelling for status in sorted(WAITING) for spelling in status.spellings)
 
 
-def holds(database: Database, ids: Iterable[str]) -> dict[str, Hold]:
+def holds(database: Database, ids: Iterable[str]) -> dict[str, Blocker]:
     """Those of some jobs that wait for others, with what holds them.
 
     A job outside the given ones that has not ended is taken for one that will.
@@ -25,25 +25,25 @@ def holds(database: Database, ids: Iterable[str]) -> dict[str, Hold]:
             above = parents[job]
             if parent is not None:
                 above[parent] = MISSING if status is None else status_of(status)
-    found = {job: Hold(job, above, _reason(above, policies[job])) for job, above in parents.items()}
+    found = {job: Blocker(job, above, _reason(above, policies[job])) for job, above in parents.items()}
     for job in _stuck_above(found):
-        found[job] = Hold(job, found[job].parents, HoldReason.STUCK_ABOVE)
+        found[job] = Blocker(job, found[job].parents, BlockerReason.STUCK_ABOVE)
     return found
 
 
-def _reason(parents: dict[str, str], policy: str) -> HoldReason:
+def _reason(parents: dict[str, str], policy: str) -> BlockerReason:
     statuses = set(parents.values())
     goes_on = policy == "continue_on_failure"
     if statuses & FAILURES and not goes_on:
-        return HoldReason.PARENT_FAILED
+        return BlockerReason.PARENT_FAILED
     if MISSING in statuses:
-        return HoldReason.PARENT_MISSING
+        return BlockerReason.PARENT_MISSING
     if statuses <= ({JobStatus.COMPLETED} | FAILURES if goes_on else {JobStatus.COMPLETED}):
-        return HoldReason.NOT_RELEASED
-    return HoldReason.UNFINISHED
+        return BlockerReason.NOT_RELEASED
+    return BlockerReason.UNFINISHED
 
 
-def _stuck_above(found: dict[str, Hold]) -> set[str]:
+def _stuck_above(found: dict[str, Blocker]) -> set[str]:
     """Jobs that wait for one that is stuck, or for each other."""
     held_by: dict[str, int] = {}
     below: dict[str, list[str]] = defaultdict(list)

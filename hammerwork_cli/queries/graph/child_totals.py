@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from hammerwork_cli.models import Counts, Moment, moment, status_of
+from hammerwork_cli.models import Counts, Timestamp, status_of, timestamp
 
 
 class ChildTotals:
@@ -15,10 +15,10 @@ class ChildTotals:
 
     def __init__(self) -> None:
         self.counts = Counts()
-        self._created: list[Moment] = []
-        self._ended: list[Moment] = []
+        self._created: list[Timestamp] = []
+        self._ended: list[Timestamp] = []
 
-    def add(self, status: str, jobs: int, first_created: Moment, last_ended: Moment) -> None:
+    def add(self, status: str, jobs: int, first_created: Timestamp, last_ended: Timestamp) -> None:
         """Adds the children in one status."""
         self.counts.add(status, jobs)
         self._created.append(first_created)
@@ -31,12 +31,12 @@ class ChildTotals:
         self._ended += other._ended
 
     @property
-    def first_created(self) -> Moment:
+    def first_created(self) -> Timestamp:
         """When the first was created."""
         return _pick(min, self._created)
 
     @property
-    def last_ended(self) -> Moment:
+    def last_ended(self) -> Timestamp:
         """When the last of those that ended did."""
         return _pick(max, self._ended)
 
@@ -53,9 +53,9 @@ def no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _pick(choose: Any, given: Iterable[Moment]) -> Moment:
+def _pick(choose: Any, given: Iterable[Timestamp]) -> Timestamp:
     """``min`` or ``max`` of the moments that can be read: PostgreSQL also holds ``infinity``."""
-    return choose((one for one in given if moment(one) is not None), key=moment, default=None)  # type: ignore[no-any-return]
+    return choose((one for one in given if timestamp(one) is not None), key=timestamp, default=None)  # type: ignore[no-any-return]
 
 
 def collect_totals(totals: dict[str, ChildTotals], rows: Iterable[tuple[Any, ...]]) -> None:

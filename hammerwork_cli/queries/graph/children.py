@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import FAILURES, Counts, JobGroup, JobStatus, TreeNode, moment, status_of
+from hammerwork_cli.models import FAILURES, Counts, JobGroup, JobStatus, TreeNode, status_of, timestamp
 from hammerwork_cli.models.values import FAILED_SPELLINGS, RUNNING_SPELLINGS
-from hammerwork_cli.queries.graph.relatives import Kinship, packed_config
+from hammerwork_cli.queries.graph.relatives import Relatives, packed_config
 
 CURSOR_PATTERN = "([012])/(-?[0-9]{1,16})/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 """How urgent the last child seen is, its creation in microseconds since 1970, and its id."""
@@ -87,12 +87,12 @@ def page(
         "limit": limit + 1,
     }
     with database.snapshot():
-        kin = Kinship(database)
-        kin.job(job)
-        found = {row[1]: row for way, ids in _ways(kin, job) for row in _rows(kin, way, ids, values)}
+        relatives = Relatives(database)
+        relatives.job(job)
+        found = {row[1]: row for way, ids in _ways(relatives, job) for row in _rows(relatives, way, ids, values)}
         rows = sorted(found.values(), key=_place)[: limit + 1]
         nodes = [TreeNode._make(row[1:]) for row in rows[:limit]]
-        totals = kin.child_counts([node.id for node in nodes])
+        totals = relatives.child_counts([node.id for node in nodes])
     children = [Child(node, totals[node.id].counts if node.id in totals else Counts()) for node in nodes]
     return ChildPage(children, _cursor(rows[limit - 1]) if len(rows) > limit else None)
 
@@ -105,9 +105,9 @@ def groups(database: Database, job: str) -> list[JobGroup]:
     """
     counted: dict[tuple[str, str], int] = {}
     with database.snapshot():
-        kin = Kinship(database)
-        kin.job(job)
-        for way, ids in _ways(kin, job):
+        relatives = Relatives(database)
+        relatives.job(job)
+        for way, ids in _ways(relatives, job):
             for queue, status, jobs in database.rows(f"graph.children.{way}groups", ids=ids):
                 key = queue, status_of(status)
                 counted[key] = counted.get(key, 0) + jobs
@@ -115,20 +115,20 @@ def groups(database: Database, job: str) -> list[JobGroup]:
     return sorted(found, key=lambda group: (group.status not in FAILURES, -group.jobs, group.queue, group.status))
 
 
-def _ways(kin: Kinship, job: str) -> list[tuple[str, Any]]:
-    ways = list(kin.ways_to([job]))
-    return [*ways, ("archived_", kin.database.ids([job]))] if kin.has_archive else ways
+def _ways(relatives: Relatives, job: str) -> list[tuple[str, Any]]:
+    ways = list(relatives.lookups([job]))
+    return [*ways, ("archived_", relatives.database.ids([job]))] if relatives.has_archive else ways
 
 
-def _rows(kin: Kinship, way: str, ids: Any, values: dict[str, Any]) -> list[Any]:
-    rows = kin.database.rows(f"graph.children.{way}page", ids=ids, **values)
+def _rows(relatives: Relatives, way: str, ids: Any, values: dict[str, Any]) -> list[Any]:
+    rows = relatives.database.rows(f"graph.children.{way}page", ids=ids, **values)
     if way != "archived_":
         return rows
     return [(*row[:_CONFIG], packed_config(row[_CONFIG]), *row[_CONFIG + 1 :]) for row in rows]
 
 
 def _place(row: Any) -> Place:
-    return Place(row[0], moment(row[_CREATED_AT]) or _NEVER, row[1])
+    return Place(row[0], timestamp(row[_CREATED_AT]) or _NEVER, row[1])
 
 
 def _cursor(row: Any) -> str:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import JobNotFoundError, UsageError
-from hammerwork_cli.models import Moment, TreeNode, moment, rfc3339
+from hammerwork_cli.models import Timestamp, TreeNode, rfc3339, timestamp
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -15,7 +15,7 @@ def after(node: TreeNode) -> str:
     return at(node.created_at, node.id)
 
 
-def at(instant: Moment, job: str) -> str:
+def at(instant: Timestamp, job: str) -> str:
     """``INSTANT/ID`` of the last job of a page of jobs in the order of something else."""
     return f"{rfc3339(instant)}/{job}"
 
@@ -47,12 +47,12 @@ def split(text: str) -> tuple[datetime | None, str]:
         raise UsageError(
             f"{text[:80]!r} is not a cursor.", hint="It is the last job's id, or its CREATED_AT/ID as a page says it."
         )
-    return moment(at), job
+    return timestamp(at), job
 
 
 def _created_at(database: Database, job: str) -> datetime:
     row = database.row("graph.cursors.created_at", id=job)
-    instant = moment(row[0]) if row else None
+    instant = timestamp(row[0]) if row else None
     if instant is None:
         raise JobNotFoundError(job, "to go on after")
     return instant

@@ -27,7 +27,7 @@ ALIKE = tuple(map(TreeNode._fields.index, ("queue", "stored_status", "stored_par
 SHARED_ROWS = 2000
 
 
-class Kinship:
+class Relatives:
     """Asks for relatives in bounded lists of ids: never a statement a job.
 
     Jobs that are in the archive only are found too; a job in both tables is read from the main one.
@@ -54,7 +54,7 @@ class Kinship:
         rows = self.database.rows("graph.relatives.later_parents", limit=KNOWN_PARENTS + 1)
         return frozenset(chain.from_iterable(rows)) if len(rows) <= KNOWN_PARENTS else None
 
-    def ways_to(self, parents: Sequence[str]) -> Iterator[tuple[str, Sequence[str] | str]]:
+    def lookups(self, parents: Sequence[str]) -> Iterator[tuple[str, Sequence[str] | str]]:
         """Suffix of a statement, and the ids to give it."""
         for way, size in self._ways:
             asked = self._joinable(parents) if way else parents
@@ -114,7 +114,7 @@ class Kinship:
             by_key = limit is None and {"mysql", "by_first_parent"} <= tags and len(parents) > FEW_PARENTS
             if by_key:
                 yield from self._children_by_key(parents)
-            for way, part in self.ways_to(parents):
+            for way, part in self.lookups(parents):
                 if way or not by_key:
                     yield from self._nodes(f"{way}children", ids=part, **bounds)
         if self.has_archive:
@@ -147,7 +147,7 @@ class Kinship:
 
     def child_states(self, parents: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """The same of the jobs that depend on one of ``parents``; some may come twice, archived ones last."""
-        for way, part in self.ways_to(parents):
+        for way, part in self.lookups(parents):
             yield from self.database.rows(f"graph.relatives.{way}child_states", ids=part)
         if self.has_archive:
             for part in self._parts(parents, self._archive_chunk):
@@ -160,7 +160,7 @@ class Kinship:
     def child_counts(self, parents: Sequence[str]) -> dict[str, "ChildTotals"]:
         """Parent -> its children counted, archived ones included, for those that have any."""
         totals: dict[str, ChildTotals] = {}
-        for way, part in self.ways_to(parents):
+        for way, part in self.lookups(parents):
             collect_totals(totals, self.database.rows(f"graph.relatives.{way}child_totals", ids=part))
         if self.has_archive:
             for part in self._parts(parents, self._archive_chunk):

@@ -9,7 +9,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.models import Counts, Lineage, SpawnTree, TreeNode, id_list
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph.child_totals import no_collector
-from hammerwork_cli.queries.graph.relatives import Kinship
+from hammerwork_cli.queries.graph.relatives import Relatives
 
 _oldest_first = itemgetter(TreeNode._fields.index("created_at"), 0)
 
@@ -35,12 +35,12 @@ def tree(
         JobNotFoundError: there is no such job.
     """
     with database.snapshot(), no_collector():
-        kin = Kinship(database)
-        target = kin.job(job)
-        above = _Ascent(kin, target, max_jobs)
+        relatives = Relatives(database)
+        target = relatives.job(job)
+        above = _Ascent(relatives, target, max_jobs)
         if whole:
             above.climb()
-        descent = _Descent(kin, above.roots(), depth, max_jobs)
+        descent = _Descent(relatives, above.roots(), depth, max_jobs)
         descent.walk()
         if target.id not in descent.nodes:
             descent.add(node for _, node in [*above.by_distance(), (0, target)])
@@ -56,9 +56,9 @@ def lineage(
         JobNotFoundError: there is no such job.
     """
     with database.snapshot():
-        kin = Kinship(database)
-        target = kin.job(job)
-        above = _Ascent(kin, target, max_jobs)
+        relatives = Relatives(database)
+        target = relatives.job(job)
+        above = _Ascent(relatives, target, max_jobs)
         chain = None
         if ancestors:
             above.climb(depth)
@@ -70,8 +70,8 @@ def lineage(
 class _Ascent:
     """The ancestors of a job."""
 
-    def __init__(self, kin: Kinship, target: TreeNode, max_jobs: int | None) -> None:
-        self.kin = kin
+    def __init__(self, relatives: Relatives, target: TreeNode, max_jobs: int | None) -> None:
+        self.relatives = relatives
         self.target = target
         self.nodes = {target.id: target}
         self.distances = {target.id: 0}
@@ -88,7 +88,7 @@ class _Ascent:
                 self.truncated = True
                 return
             distance += 1
-            found = self.kin.jobs(frontier)
+            found = self.relatives.jobs(frontier)
             for node in found:
                 self.nodes[node.id] = node
                 self.distances[node.id] = distance
@@ -145,8 +145,8 @@ def _reach(start: Iterable[str], below: dict[str, list[str]]) -> set[str]:
 class _Descent:
     """Everything below some roots, a level at a time."""
 
-    def __init__(self, kin: Kinship, roots: list[TreeNode], depth: int | None, max_jobs: int | None) -> None:
-        self.kin = kin
+    def __init__(self, relatives: Relatives, roots: list[TreeNode], depth: int | None, max_jobs: int | None) -> None:
+        self.relatives = relatives
         self.roots = [root.id for root in roots]
         self.nodes = {root.id: root for root in roots}
         self.depths = dict.fromkeys(self.roots, 0)
@@ -192,13 +192,13 @@ class _Descent:
         """The jobs below the frontier that are not in the tree yet, at most ``room`` of them."""
         nodes = self.nodes
         if room is None:
-            found = {child[0]: child for child in self.kin.children(self.frontier)}
+            found = {child[0]: child for child in self.relatives.children(self.frontier)}
             for job in found.keys() & nodes.keys():
                 self.has_joins = True
                 del found[job]
             return found
         found = {}
-        for child in self.kin.children(self.frontier, room + 1):
+        for child in self.relatives.children(self.frontier, room + 1):
             job = child[0]
             if job in nodes:
                 self.has_joins = True
@@ -222,8 +222,8 @@ class _Descent:
             children=self.children,
             child_counts=counts,
             unread=frozenset(job for job in self.cut if job not in self.children),
-            missing=frozenset(outside) - {node.id for node in self.kin.jobs(outside)},
-            recorded=records.parents(self.kin.database, bare),
+            missing=frozenset(outside) - {node.id for node in self.relatives.jobs(outside)},
+            recorded=records.parents(self.relatives.database, bare),
         )
 
     def _link(self) -> list[str]:
@@ -274,7 +274,7 @@ class _Descent:
 
     def _cut_counts(self) -> dict[str, Counts]:
         """Exact counts of children, for the jobs of which not all children were read."""
-        totals = self.kin.child_counts(self.cut) if self.cut else {}
+        totals = self.relatives.child_counts(self.cut) if self.cut else {}
         return {
             parent: total.counts
             for parent, total in totals.items()

@@ -10,7 +10,7 @@ from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import FAILURES, WAITING, Counts, JobFilter, JobStatus, Outcome
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.job import dependencies, notifications
-from hammerwork_cli.queries.job.dependencies import EVERY_JOB, WAITING_SPELLINGS, Following, Held, hold
+from hammerwork_cli.queries.job.dependencies import EVERY_JOB, WAITING_SPELLINGS, Following, LockedJob, hold
 from hammerwork_cli.queries.job.selections import BATCH, Selection, failed_below
 
 GONE = "gone"
@@ -62,7 +62,7 @@ class Change:
         step = Step()
         if len(held) < len(ids):
             step.left.add(GONE if wanted == EVERY_JOB else CHANGED_MEANWHILE, len(ids) - len(held))
-        free: list[Held] = []
+        free: list[LockedJob] = []
         for job in held:
             reason = self._refusal(job)
             if reason is None:
@@ -75,7 +75,7 @@ class Change:
         step.following = self.follow(database, Following(parents=[job.id for job in free if self._leads(job)]))
         return step
 
-    def _leads(self, job: Held) -> bool:
+    def _leads(self, job: LockedJob) -> bool:
         """Whether dependents of a job that was changed are changed along."""
         del job
         return True
@@ -95,17 +95,17 @@ class Change:
         del database, begun
         return Following()
 
-    def _refusal(self, job: Held) -> str | None:
+    def _refusal(self, job: LockedJob) -> str | None:
         if not self.accepts(job.status):
             return job.status
         return ARCHIVED if job.archived_at is not None and not self.takes_archived else None
 
-    def _later(self, database: Database, jobs: Sequence[Held]) -> dict[str, str]:
+    def _later(self, database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
         """Those of the jobs that must wait for other changes: id -> reason."""
         del database, jobs
         return {}
 
-    def _change(self, database: Database, jobs: Sequence[Held], step: Step) -> None:
+    def _change(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
         raise NotImplementedError
 
 
@@ -134,15 +134,15 @@ class Retry(Change):
         """Where the job has completed and others below it failed."""
         return JobStatus.COMPLETED in outcome.left.by_status and failed_below(database, job)
 
-    def _later(self, database: Database, jobs: Sequence[Held]) -> dict[str, str]:
+    def _later(self, database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
         states = self._states(database, jobs)
         return {} if self.force else {job: PARENT_FAILED for job, state in states.items() if state == "failed"}
 
-    def _states(self, database: Database, jobs: Sequence[Held]) -> dict[str, str]:
+    def _states(self, database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
         """``dependency_status`` by id, of the jobs whose dependencies had not been satisfied."""
         return dependencies.states_of(database, [job for job in jobs if job.dependency_status in {"waiting", "failed"}])
 
-    def _change(self, database: Database, jobs: Sequence[Held], step: Step) -> None:
+    def _change(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
         states = self._states(database, jobs)
         by_state: dict[str | None, list[str]] = {}
         for job in jobs:
@@ -153,7 +153,7 @@ class Retry(Change):
         if self.respawn and "workers" in database.tags:
             records.allow_again(database, [job.id for job in jobs])
 
-    def _leads(self, job: Held) -> bool:
+    def _leads(self, job: LockedJob) -> bool:
         """A recurring one spawns anew; what it spawned in the run that was cancelled stays failed."""
         return not job.recurring
 
@@ -182,7 +182,7 @@ class Cancel(Change):
         """What has not begun, and what runs with ``force``."""
         return status in WAITING or (self.force and status == JobStatus.RUNNING)
 
-    def _change(self, database: Database, jobs: Sequence[Held], step: Step) -> None:
+    def _change(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
         for part in chunks([job.id for job in jobs], database.key_chunk):
             step.changed += database.run(
                 "job.changes.cancel", ids=part, statuses=_stored(jobs), now=self.now, error=self.error
@@ -204,7 +204,7 @@ class Delete(Change):
         """Everything but what runs, and that too with ``force``."""
         return self.force or status != JobStatus.RUNNING
 
-    def _later(self, database: Database, jobs: Sequence[Held]) -> dict[str, str]:
+    def _later(self, database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
         if self.force:
             return {}
         going = {job.id for job in jobs}
@@ -213,13 +213,13 @@ class Delete(Change):
             going -= kept
         return {job.id: WAITED_FOR for job in jobs if job.id not in going}
 
-    def _change(self, database: Database, jobs: Sequence[Held], step: Step) -> None:
+    def _change(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
         for part in chunks([job.id for job in jobs], database.key_chunk):
             step.changed += database.run("job.changes.delete", ids=part, statuses=_stored(jobs))
         records.forget(database, [job.id for job in jobs])
 
 
-def _stored(jobs: Collection[Held]) -> tuple[str, ...]:
+def _stored(jobs: Collection[LockedJob]) -> tuple[str, ...]:
     return tuple(sorted({job.stored_status for job in jobs}))
 
 

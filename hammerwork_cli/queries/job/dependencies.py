@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import GIN_CHUNK, chunks
-from hammerwork_cli.models import FAILURES, WAITING, JobFilter, JobStatus, Moment, id_list, status_of
+from hammerwork_cli.models import FAILURES, WAITING, JobFilter, JobStatus, Timestamp, id_list, status_of
 from hammerwork_cli.models.values import FAILED_SPELLINGS
 from hammerwork_cli.queries.graph.release import DONE, RECURRING, awaited, release, spawner_of
 from hammerwork_cli.queries.job.cron import occurrence_of
@@ -19,7 +19,7 @@ MOST_FOLLOWERS = 1000
 """Dependents a transaction."""
 
 
-class Held(NamedTuple):
+class LockedJob(NamedTuple):
     """A job whose row is locked until the transaction ends.
 
     Attributes:
@@ -31,7 +31,7 @@ class Held(NamedTuple):
     stored_status: str
     stored_parents: object
     dependency_status: str | None
-    archived_at: Moment
+    archived_at: Timestamp
     recurring: bool
     ancestry: str | None
 
@@ -51,12 +51,12 @@ class Held(NamedTuple):
         return RECURRING if self.recurring and self.status != JobStatus.COMPLETED else self.status
 
 
-def hold(database: Database, ids: Iterable[str], wanted: JobFilter = EVERY_JOB) -> list[Held]:
+def hold(database: Database, ids: Iterable[str], wanted: JobFilter = EVERY_JOB) -> list[LockedJob]:
     """Locks the jobs with these ids that exist and that a filter chooses, as they are now. Needs a transaction."""
     known = sorted(set(ids))
     values = chosen(wanted)
     return [
-        Held._make(row)
+        LockedJob._make(row)
         for part in chunks(known, database.key_chunk)
         for row in database.rows("job.changes.lock", ids=part, **values)
     ]
@@ -220,13 +220,13 @@ def spawned_early(database: Database, parents: Sequence[str], request: str | Non
     return found
 
 
-def states_of(database: Database, jobs: Sequence[Held]) -> dict[str, str]:
+def states_of(database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
     """The ``dependency_status`` that each should have."""
     statuses = parent_statuses(database, {parent for job in jobs for parent in job.depends_on})
     return {job.id: state_of(job.depends_on, statuses, spawner_of(job.ancestry)) for job in jobs}
 
 
-def _failed_by_others(job: Held) -> bool:
+def _failed_by_others(job: LockedJob) -> bool:
     return job.dependency_status == "failed" and job.status in FAILURES and job.archived_at is None
 
 

@@ -6,10 +6,10 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import JobNotFoundError
 from hammerwork_cli.models import Counts, Job, JobDetails, TreeNode
 from hammerwork_cli.models.payloads import unpacked
-from hammerwork_cli.models.why import Hold
+from hammerwork_cli.models.why import Blocker
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph.blockers import holds
-from hammerwork_cli.queries.graph.relatives import Kinship, packed_config
+from hammerwork_cli.queries.graph.relatives import Relatives, packed_config
 from hammerwork_cli.queries.job import spawn_requests
 from hammerwork_cli.queries.job.listing import NODE, listed
 
@@ -78,9 +78,9 @@ def _details(database: Database, row: tuple[Any, ...], names: tuple[str, ...], *
     if in_archive:
         payload = unpacked(payload)
         node = node._replace(stored_config=packed_config(payload))
-    kin = Kinship(database)
-    above = {parent.id: parent for parent in kin.jobs(dict.fromkeys(node.depends_on))}
-    children = kin.child_counts([node.id]).get(node.id)
+    relatives = Relatives(database)
+    above = {parent.id: parent for parent in relatives.jobs(dict.fromkeys(node.depends_on))}
+    children = relatives.child_counts([node.id]).get(node.id)
     return JobDetails(
         job=Job(node, job.scheduled_at, job.max_attempts, job.dependency_status),
         in_archive=in_archive,
@@ -90,7 +90,7 @@ def _details(database: Database, row: tuple[Any, ...], names: tuple[str, ...], *
         parents=tuple(above.values()),
         missing=tuple(parent for parent in node.depends_on if parent not in above),
         children=children.counts if children else Counts(),
-        first_children=_first_children(kin, node.id),
+        first_children=_first_children(relatives, node.id),
         hold=_hold(database, node.id) if job.dependency_status == "waiting" else None,
         **_spawning(database, node.id),
     )
@@ -105,10 +105,10 @@ def _spawning(database: Database, job: str) -> dict[str, Any]:
     }
 
 
-def _hold(database: Database, job: str) -> Hold | None:
+def _hold(database: Database, job: str) -> Blocker | None:
     return holds(database, [job]).get(job)
 
 
-def _first_children(kin: Kinship, job: str) -> tuple[TreeNode, ...]:
-    children = {child.id: child for child in kin.children([job], SHOWN_CHILDREN)}
+def _first_children(relatives: Relatives, job: str) -> tuple[TreeNode, ...]:
+    children = {child.id: child for child in relatives.children([job], SHOWN_CHILDREN)}
     return tuple(children.values())[:SHOWN_CHILDREN]

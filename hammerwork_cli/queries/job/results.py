@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.models import moment
+from hammerwork_cli.models import timestamp
 
 
 def texts(database: Database, ids: Collection[str]) -> dict[str, str | None]:
@@ -16,7 +16,7 @@ def texts(database: Database, ids: Collection[str]) -> dict[str, str | None]:
     rows = {str(row[0]): row for row in _rows(database, ids)}
     now = database.now() if any(expires is not None for _, _, expires in rows.values()) else None
     return {
-        job: None if now is not None and (end := moment(expires)) is not None and end <= now else result
+        job: None if now is not None and (end := timestamp(expires)) is not None and end <= now else result
         for job, result, expires in rows.values()
     }
 

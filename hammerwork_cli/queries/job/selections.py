@@ -8,7 +8,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import FAILURES, Counts, JobFilter, JobGroup, JobStatus, TreeNode, status_of
 from hammerwork_cli.queries.graph import tree
-from hammerwork_cli.queries.graph.relatives import Kinship
+from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job.listing import chosen
 
 BATCH = 1000
@@ -52,7 +52,7 @@ class Named:
 
     def groups(self, database: Database) -> list[JobGroup]:
         """See :class:`Selection`."""
-        return _grouped(Kinship(database).jobs(self.ids))
+        return _grouped(Relatives(database).jobs(self.ids))
 
     def batches(self, database: Database) -> Iterator[Sequence[str]]:
         """See :class:`Selection`."""
@@ -61,7 +61,7 @@ class Named:
 
     def has_failed_parents(self, database: Database) -> bool:
         """See :class:`Selection`."""
-        return _has_failed_parents(database, Kinship(database).jobs(self.ids))
+        return _has_failed_parents(database, Relatives(database).jobs(self.ids))
 
 
 class Chosen:
@@ -151,7 +151,7 @@ def failed_below(database: Database, job: str) -> bool:
 def _has_failed_parents(database: Database, nodes: Sequence[TreeNode]) -> bool:
     chosen_ids = {node.id for node in nodes}
     outside = {parent for node in nodes for parent in node.depends_on} - chosen_ids
-    parents = Kinship(database).jobs(sorted(outside))
+    parents = Relatives(database).jobs(sorted(outside))
     return len(parents) < len(outside) or any(parent.status in FAILURES for parent in parents)
 
 

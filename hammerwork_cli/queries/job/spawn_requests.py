@@ -7,7 +7,7 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, MissingTablesError, NotFoundError
 from hammerwork_cli.models import JobStatus, SpawnConfig, SpawnRequest, new_id, said
-from hammerwork_cli.queries.graph.relatives import Kinship
+from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.graph.release import RECURRING
 from hammerwork_cli.queries.job.dependencies import parent_statuses
 
@@ -28,7 +28,7 @@ def stored_config(database: Database, job: str) -> dict[str, Any] | None:
         raise MissingTablesError(
             "The tables for requests to spawn (017) are missing.", hint="Run: hammerwork migration run"
         )
-    return Kinship(database).job(job).spawn_config
+    return Relatives(database).job(job).spawn_config
 
 
 def request(

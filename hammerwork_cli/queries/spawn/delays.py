@@ -6,7 +6,7 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.models import WAITING, JobStatus, SpawnTree, TreeNode, moment
+from hammerwork_cli.models import WAITING, JobStatus, SpawnTree, TreeNode, timestamp
 from hammerwork_cli.models.spawn_config import ignored_because
 from hammerwork_cli.models.why import Delay, DelayReason, NeverSpawned, OpenJob
 from hammerwork_cli.queries.graph import records
@@ -62,7 +62,7 @@ def delays(database: Database, nodes: Sequence[TreeNode], queues: Queues, *, now
 
 
 def _instant(job: OpenJob) -> datetime:
-    return moment(job.at) or _NO_INSTANT
+    return timestamp(job.at) or _NO_INSTANT
 
 
 def _details(database: Database, ids: Sequence[str]) -> dict[str, tuple[Any, ...]]:
@@ -87,7 +87,7 @@ def _delay(
     if node.status == JobStatus.RUNNING:
         started = node.started_at or node.created_at
         job = OpenJob(node.id, node.status, node.attempts, max_attempts, started, worker, silent_for, lease)
-        return _running(job, now - (moment(started) or now)), job
+        return _running(job, now - (timestamp(started) or now)), job
     job = OpenJob(node.id, node.status, node.attempts, max_attempts, scheduled_at, None)
     if node.stored_status not in WAITING:
         return DelayReason.MISSPELT_STATUS, job
@@ -95,7 +95,7 @@ def _delay(
         return DelayReason.BARRED, job
     if node.attempts and (node.error or node.status == JobStatus.RETRYING):
         return DelayReason.RETRYING, job
-    is_due = (moment(scheduled_at) or now) <= now
+    is_due = (timestamp(scheduled_at) or now) <= now
     return DelayReason.READY if is_due else DelayReason.SCHEDULED, job
 
 

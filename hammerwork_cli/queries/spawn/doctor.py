@@ -10,12 +10,12 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import FAILURES, WAITING, JobStatus, Moment, status_of
+from hammerwork_cli.models import FAILURES, WAITING, JobStatus, Timestamp, status_of
 from hammerwork_cli.models import cron as cron_models
 from hammerwork_cli.models.doctor import MENDABLE, Damage, Finding, FoundJob
 from hammerwork_cli.models.spawn_config import ignored_because
 from hammerwork_cli.queries.graph import records
-from hammerwork_cli.queries.graph.relatives import Kinship
+from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job.dependencies import Following, fail_next
 from hammerwork_cli.queries.worker.rescue import Lost, next_runs, without
 
@@ -88,7 +88,7 @@ class Doctor:
         found[Damage.CYCLE] = self._cycles()
         return [finding for kind in Damage if (finding := found.get(kind))]
 
-    def running(self) -> tuple[int, Moment, int]:
+    def running(self) -> tuple[int, Timestamp, int]:
         """How many jobs are Running that no living worker of ours has, since when the first; how many a worker returns.
 
         The last are those of our workers whose heartbeat stopped.
@@ -139,7 +139,7 @@ class Doctor:
     def _cycles(self) -> Finding | None:
         edges = self._rows("waiting_edges", queue=None, limit=MOST_EDGES)
         members = in_cycles(edges)
-        nodes = [node for part in chunks(sorted(members), PAGE) for node in Kinship(self.database).jobs(part)]
+        nodes = [node for part in chunks(sorted(members), PAGE) for node in Relatives(self.database).jobs(part)]
         ours = [node for node in nodes if self.queue in (None, node.queue)]
         shown = [
             FoundJob(node.id, node.queue, node.stored_status, node.depends_on[0]) for node in ours[: self.examples]

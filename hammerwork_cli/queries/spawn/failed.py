@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import JobNotFoundError
-from hammerwork_cli.models import FailedBelow, JobStatus, SpawnOperation, TreeNode, id_list, moment
+from hammerwork_cli.models import FailedBelow, JobStatus, SpawnOperation, TreeNode, id_list, timestamp
 from hammerwork_cli.models.values import FAILED_SPELLINGS
 from hammerwork_cli.queries.graph import cursors, records
-from hammerwork_cli.queries.graph.relatives import Kinship
+from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.spawn import operations as operations_queries
 
 MOST_FAILED = 2000
@@ -71,7 +71,7 @@ def operations(
     """
     after = cursors.split(cursor) if cursor else None
     with database.snapshot():
-        climb = _Climb(Kinship(database), _newest_failed(database, since))
+        climb = _Climb(Relatives(database), _newest_failed(database, since))
         found = [node for node in climb.spawners() if _fits(node, queue, statuses, since)]
         if operation is not None:
             found = _of_operation(database, found, operation)
@@ -92,14 +92,16 @@ def _newest_failed(database: Database, since: datetime | None) -> dict[str, _Fai
         since=since,
         limit=MOST_FAILED + 1,
     )
-    return {job: _Failed(id_list(parents), moment(at) or _LONG_AGO, bool(config)) for job, parents, at, config in rows}
+    return {
+        job: _Failed(id_list(parents), timestamp(at) or _LONG_AGO, bool(config)) for job, parents, at, config in rows
+    }
 
 
 def _fits(node: TreeNode, queue: str | None, statuses: Iterable[JobStatus] | None, since: datetime | None) -> bool:
     return (
         (queue is None or node.queue == queue)
         and (statuses is None or node.status in set(statuses))
-        and (since is None or (moment(node.created_at) or _LONG_AGO) >= since)
+        and (since is None or (timestamp(node.created_at) or _LONG_AGO) >= since)
     )
 
 
@@ -135,8 +137,8 @@ class _Climb:
         more: whether a bound was reached.
     """
 
-    def __init__(self, kin: Kinship, failed: dict[str, _Failed]) -> None:
-        self._kin = kin
+    def __init__(self, relatives: Relatives, failed: dict[str, _Failed]) -> None:
+        self._kin = relatives
         self.more = len(failed) > MOST_FAILED
         self._failed = dict(list(failed.items())[:MOST_FAILED])
         self._parents = {job: one.parents for job, one in self._failed.items()}

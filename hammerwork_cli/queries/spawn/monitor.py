@@ -8,7 +8,7 @@ from itertools import islice
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
-from hammerwork_cli.models import FAILURES, FINISHED, WAITING, Counts, JobStatus, SpawnOperation, TreeNode, moment
+from hammerwork_cli.models import FAILURES, FINISHED, WAITING, Counts, JobStatus, SpawnOperation, TreeNode, timestamp
 from hammerwork_cli.models.monitor import Activity, BusyWorker, Flow, RunningOperation
 from hammerwork_cli.models.values import FAILED_SPELLINGS
 from hammerwork_cli.queries.graph.child_totals import ChildTotals
@@ -218,7 +218,7 @@ class ActivityWatch:
     ) -> None:
         """Jobs whose trees need not be counted again unless a job in them runs."""
         for job, node in parents.items():
-            last = moment(found[job].last_ended) if job in found else None
+            last = timestamp(found[job].last_ended) if job in found else None
             if job in open_now:
                 self._ended.pop(job, None)
             elif node.status in FINISHED and max(_ended_at(node), last or _LONG_AGO) < now - SETTLING:
@@ -272,7 +272,7 @@ def _open_jobs(one: RunningOperation) -> int:
 
 
 def _newest_operation(one: RunningOperation) -> tuple[datetime, str]:
-    return moment(one.parent.created_at) or _LONG_AGO, one.parent.id
+    return timestamp(one.parent.created_at) or _LONG_AGO, one.parent.id
 
 
 def _newest_failures(rows: Sequence[Row]) -> tuple[TreeNode, ...]:
@@ -281,4 +281,4 @@ def _newest_failures(rows: Sequence[Row]) -> tuple[TreeNode, ...]:
 
 
 def _ended_at(node: TreeNode) -> datetime:
-    return moment(node.failed_at or node.completed_at) or _LONG_AGO
+    return timestamp(node.failed_at or node.completed_at) or _LONG_AGO

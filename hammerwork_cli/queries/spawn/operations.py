@@ -18,13 +18,13 @@ from hammerwork_cli.models import (
     SpawnStats,
     TreeNode,
     id_list,
-    moment,
     status_of,
+    timestamp,
 )
 from hammerwork_cli.models.values import FAILED_SPELLINGS
 from hammerwork_cli.queries.graph import cursors, records
 from hammerwork_cli.queries.graph.child_totals import ChildTotals, collect_totals, no_collector
-from hammerwork_cli.queries.graph.relatives import Kinship
+from hammerwork_cli.queries.graph.relatives import Relatives
 
 ENDED_SPELLINGS = tuple(spelling for status in sorted(FINISHED) for spelling in status.spellings)
 SLOWEST = 10
@@ -80,7 +80,7 @@ def operations(
 def counted(database: Database, parents: Sequence[TreeNode]) -> list[SpawnOperation]:
     """Parents with their children counted, and what was recorded of them."""
     ids = [parent.id for parent in parents]
-    totals, recorded = Kinship(database).child_counts(ids), records.of_jobs(database, ids)
+    totals, recorded = Relatives(database).child_counts(ids), records.of_jobs(database, ids)
     return [_operation(parent, totals.get(parent.id) or ChildTotals(), recorded.get(parent.id)) for parent in parents]
 
 
@@ -88,7 +88,7 @@ def _newest(nodes: Iterable[TreeNode]) -> list[TreeNode]:
     """Each job once, the newest first."""
 
     def age(node: TreeNode) -> tuple[datetime, str]:
-        return moment(node.created_at) or datetime.max.replace(tzinfo=UTC), node.id
+        return timestamp(node.created_at) or datetime.max.replace(tzinfo=UTC), node.id
 
     return sorted({node.id: node for node in nodes}.values(), key=age, reverse=True)
 
@@ -104,9 +104,9 @@ def operation(database: Database, parent: str) -> SpawnOperation:
         NotFoundError: there is no such job, or it spawned nothing and is not meant to.
     """
     with database.snapshot():
-        kin = Kinship(database)
-        found = kin.jobs([parent])
-        total = kin.child_counts([parent]).get(parent)
+        relatives = Relatives(database)
+        found = relatives.jobs([parent])
+        total = relatives.child_counts([parent]).get(parent)
         recorded = records.of_jobs(database, [parent]).get(parent)
     if not found or not (total or recorded or found[0].has_spawn_config):
         raise NotFoundError(f"There is no spawn operation of a job {parent}.", hint="See: hammerwork spawn list")
@@ -151,7 +151,7 @@ def stats(
     collect_totals(totals, database.rows("spawn.operations.window_totals", **window))
     if "by_first_parent" in database.tags and database.row("graph.relatives.any_joins"):
         collect_totals(totals, database.rows("spawn.operations.window_joined_totals", **window))
-    if Kinship(database).has_archive:
+    if Relatives(database).has_archive:
         collect_totals(totals, database.rows("spawn.operations.window_archived_totals", **window))
     p50, p95 = database.rows("spawn.operations.window_run_times", completed=JobStatus.COMPLETED.spellings, **window)[0]
     # A parent created between two statements belongs to the next look.
@@ -218,11 +218,11 @@ def _depth(parents: dict[str, _Parent], spawned: Iterable[str]) -> int:
 def _slowest(database: Database, spawned: dict[str, ChildTotals]) -> tuple[SpawnOperation, ...]:
     timed = []
     for job, total in spawned.items():
-        start, end = moment(total.first_created), moment(total.last_ended)
+        start, end = timestamp(total.first_created), timestamp(total.last_ended)
         if start and end and total.counts.of(*FINISHED) == total.counts.total:
             timed.append((end - start, job))
     slowest = [job for _, job in sorted(timed, reverse=True)[:SLOWEST]]
-    nodes = {node.id: node for node in Kinship(database).jobs(slowest)}
+    nodes = {node.id: node for node in Relatives(database).jobs(slowest)}
     recorded = records.of_jobs(database, slowest)
     return tuple(_operation(nodes[job], spawned[job], recorded.get(job)) for job in slowest if job in nodes)
 
@@ -233,7 +233,7 @@ def pending(database: Database, *, limit: int, queue: str | None = None) -> list
         asked = _asked_again(database, limit=limit, queue=queue)
         spawners = _nodes(database, "pending", queue=queue, failed=FAILED_SPELLINGS, limit=limit)
         waiting = _nodes(database, "waiting", queue=queue, ended=ENDED_SPELLINGS, limit=limit)
-        parents = Kinship(database).jobs(dict.fromkeys(parent for job in waiting for parent in job.depends_on))
+        parents = Relatives(database).jobs(dict.fromkeys(parent for job in waiting for parent in job.depends_on))
     status = {parent.id: parent.status for parent in parents}
     again = {job.id for job in asked}
     ahead = [PendingSpawn(job, _spawn_reason(job), Counts()) for job in spawners if job.id not in again]
@@ -248,7 +248,7 @@ def _asked_again(database: Database, *, limit: int, queue: str | None) -> list[T
     if "workers" not in database.tags:
         return []
     rows = database.rows("spawn.operations.requested", limit=limit, queue=queue)
-    return Kinship(database).jobs(dict.fromkeys(str(row[0]) for row in rows))
+    return Relatives(database).jobs(dict.fromkeys(str(row[0]) for row in rows))
 
 
 def _nodes(database: Database, statement: str, **values: Any) -> list[TreeNode]:

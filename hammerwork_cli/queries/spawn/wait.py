@@ -10,12 +10,12 @@ from typing import NamedTuple, Protocol
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import ConnectionLostError, HammerworkError, NotFoundError, RetryableError, UnreachableError
-from hammerwork_cli.models import FAILURES, FINISHED, Counts, Moment, TreeNode, moment, status_of
+from hammerwork_cli.models import FAILURES, FINISHED, Counts, Timestamp, TreeNode, status_of, timestamp
 from hammerwork_cli.models.wait import WaitOutcome, WaitResult
-from hammerwork_cli.models.why import Hold
+from hammerwork_cli.models.why import Blocker
 from hammerwork_cli.queries.graph import tree
 from hammerwork_cli.queries.graph.blockers import holds
-from hammerwork_cli.queries.graph.relatives import Kinship
+from hammerwork_cli.queries.graph.relatives import Relatives
 
 LOOK = 200
 """Jobs a look: while one of them is unfinished, so is the tree."""
@@ -34,7 +34,7 @@ class State(NamedTuple):
     id: str
     stored_status: str
     dependency_status: str | None
-    ended_at: Moment
+    ended_at: Timestamp
 
     @property
     def status(self) -> str:
@@ -58,7 +58,7 @@ class Listener(Protocol):
     def reading(self, counts: Counts) -> None:
         """The tree was read, and is not finished."""
 
-    def stuck(self, held: list[Hold]) -> None:
+    def stuck(self, held: list[Blocker]) -> None:
         """These jobs can never run."""
 
     def lost(self, error: HammerworkError) -> None:
@@ -87,11 +87,11 @@ class TreeWatch:
         self._recent: dict[str, None] = {}
         self._is_fresh = False
         self._confirmed: int | None = None
-        self.stuck: dict[str, Hold] = {}
+        self.stuck: dict[str, Blocker] = {}
 
     def connected(self, database: Database) -> None:
         """Goes on with another connection."""
-        self.kin = Kinship(database)
+        self.relatives = Relatives(database)
 
     @property
     def counts(self) -> Counts:
@@ -107,8 +107,8 @@ class TreeWatch:
         Raises:
             NotFoundError: nothing of it is left.
         """
-        self.connected(self.kin.database)  # what it knows of archived jobs and joins may be old
-        with self.kin.database.snapshot():
+        self.connected(self.relatives.database)  # what it knows of archived jobs and joins may be old
+        with self.relatives.database.snapshot():
             found = self._read()
         self.states = {}
         self._running.clear()
@@ -119,13 +119,13 @@ class TreeWatch:
         self._is_fresh = True
 
     def _read(self) -> dict[str, State]:
-        found = {row[0]: State._make(row) for row in self.kin.states(self.roots)}
+        found = {row[0]: State._make(row) for row in self.relatives.states(self.roots)}
         if not found:
             raise NotFoundError("The job is not there any more.", hint="Was it deleted meanwhile?")
         frontier = list(found)
         while frontier:
             fresh: list[str] = []
-            for row in self.kin.child_states(frontier):
+            for row in self.relatives.child_states(frontier):
                 if row[0] not in found:
                     found[row[0]] = State._make(row)
                     fresh.append(row[0])
@@ -142,7 +142,7 @@ class TreeWatch:
         if not state.has_finished:
             (self._held if state.waits else self._running)[job] = None
         elif before is None or not before.has_finished:
-            ended = moment(state.ended_at)
+            ended = timestamp(state.ended_at)
             if before is not None or ended is None or ended >= self._since:
                 self._recent[job] = None
             if before is not None:
@@ -150,7 +150,7 @@ class TreeWatch:
 
     def _refresh(self, jobs: list[str]) -> bool:
         """Looks at some jobs again; whether one of them has not finished."""
-        found = {row[0]: State._make(row) for row in self.kin.states(jobs)}
+        found = {row[0]: State._make(row) for row in self.relatives.states(jobs)}
         for job in jobs:
             if job in found:
                 self._take(found[job])
@@ -178,7 +178,7 @@ class TreeWatch:
 
     def _find_children(self) -> None:
         parents, self._ended = self._ended, []
-        for row in self.kin.child_states(parents) if parents else ():
+        for row in self.relatives.child_states(parents) if parents else ():
             if row[0] not in self.states:
                 self._take(State._make(row))
 
@@ -188,7 +188,7 @@ class TreeWatch:
 
     def find_stuck(self) -> None:
         """Finds the jobs that can never run, among those that wait."""
-        found = holds(self.kin.database, self._held)
+        found = holds(self.relatives.database, self._held)
         self.stuck = {job: hold for job, hold in found.items() if hold.is_stuck}
 
     def _confirm(self) -> bool:
@@ -204,9 +204,10 @@ class TreeWatch:
         return before == jobs or not self._may_be_spawning()
 
     def _may_be_spawning(self) -> bool:
-        rows = self.kin.database.rows
+        rows = self.relatives.database.rows
         return any(
-            rows("spawn.wait.spawners", ids=part) for part in chunks(list(self._recent), self.kin.database.key_chunk)
+            rows("spawn.wait.spawners", ids=part)
+            for part in chunks(list(self._recent), self.relatives.database.key_chunk)
         )
 
 
@@ -332,7 +333,7 @@ class Waiter:
         failed = [state.id for state in watch.states.values() if state.status in FAILURES][:SHOWN_FAILURES]
         nodes: list[TreeNode] = []
         with suppress(*OUTAGES):
-            nodes = watch.kin.jobs(failed)
+            nodes = watch.relatives.jobs(failed)
         return WaitResult(
             job=job,
             roots=watch.roots,

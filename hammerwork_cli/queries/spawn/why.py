@@ -6,10 +6,10 @@ from datetime import datetime
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import FAILURES, WAITING, Counts, JobStatus, SpawnTree, TreeNode
-from hammerwork_cli.models.why import Diagnosis, FailedJob, FailureGroup, Hold, UnderWay
+from hammerwork_cli.models.why import Blocker, Diagnosis, FailedJob, FailureGroup, UnderWay
 from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.graph.blockers import holds
-from hammerwork_cli.queries.graph.relatives import Kinship
+from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.spawn.delays import Queues, delays, never_spawned
 from hammerwork_cli.queries.spawn.error_texts import error_texts, headline, pattern
 
@@ -39,7 +39,7 @@ class _Diagnosing:
         self, database: Database, target: TreeNode, ancestors: Iterable[tuple[int, TreeNode]], tree: SpawnTree
     ) -> None:
         self.database = database
-        self.kin = Kinship(database)
+        self.relatives = Relatives(database)
         self.target = target
         self.tree = tree
         self.nodes = {node.id: node for _, node in ancestors} | tree.nodes
@@ -67,7 +67,7 @@ class _Diagnosing:
             nodes=self.nodes,
         )
 
-    def _under_way(self, held: dict[str, Hold]) -> list[TreeNode]:
+    def _under_way(self, held: dict[str, Blocker]) -> list[TreeNode]:
         """What has not ended and waits for no other job."""
         return [
             node
@@ -95,7 +95,7 @@ class _Diagnosing:
                 failed_below.add(job)
         return [node for job, node in causes.items() if job not in failed_below]
 
-    def _holds(self) -> dict[str, Hold]:
+    def _holds(self) -> dict[str, Blocker]:
         """What holds the jobs that wait: in the tree, and above the job when it waits itself."""
         waiting = [job for job, node in self.tree.nodes.items() if node.status in WAITING]
         above = [job for job, node in self.nodes.items() if job not in self.tree.nodes and node.status in WAITING]
@@ -104,14 +104,14 @@ class _Diagnosing:
             return found
         return {job: hold for job, hold in found.items() if job in self.tree.nodes}
 
-    def _read_elsewhere(self, blameless: Iterable[TreeNode], held: dict[str, Hold]) -> None:
+    def _read_elsewhere(self, blameless: Iterable[TreeNode], held: dict[str, Blocker]) -> None:
         """Reads the parents that are neither above nor below the job."""
         wanted = {parent for node in blameless for parent in node.depends_on}
         wanted |= {parent for hold in held.values() for parent in hold.parents}
-        for node in self.kin.jobs(sorted(wanted - self.nodes.keys())):
+        for node in self.relatives.jobs(sorted(wanted - self.nodes.keys())):
             self.nodes[node.id] = node
 
-    def _above(self, blameless: set[str], held: dict[str, Hold]) -> list[TreeNode]:
+    def _above(self, blameless: set[str], held: dict[str, Blocker]) -> list[TreeNode]:
         """The failures outside the tree that made its jobs fail, or that hold them: the first causes only."""
         frontier = [*blameless, *(job for job, hold in held.items() if hold.is_stuck)]
         seen = set(frontier)

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError
-from hammerwork_cli.models import Ancestry, SpawnConfig, TreeNode, id_list, moment
-from hammerwork_cli.queries.graph.relatives import Kinship
+from hammerwork_cli.models import Ancestry, SpawnConfig, TreeNode, id_list, timestamp
+from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job.cron import occurrence_of
 from hammerwork_cli.queries.worker.claim import Claimed
 
@@ -80,11 +80,11 @@ def known(job: Claimed) -> Ancestry | None:
 
 
 def _upward(database: Database, job: Claimed) -> Ancestry:
-    kin, seen = Kinship(database), {job.id}
+    relatives, seen = Relatives(database), {job.id}
     found, depth = Ancestry(job.id, job.occurrence), 0
-    parents, made = id_list(job.depends_on), moment(job.created_at)
+    parents, made = id_list(job.depends_on), timestamp(job.created_at)
     for _ in range(MOST_LEVELS):
-        above = _first(kin, [parent for parent in parents if parent not in seen])
+        above = _first(relatives, [parent for parent in parents if parent not in seen])
         if above is None:
             break
         seen.add(above.id)
@@ -96,21 +96,21 @@ def _upward(database: Database, job: Claimed) -> Ancestry:
         if ancestry is not None:
             return found.below(ancestry, depth)
         found = found.below(Ancestry(above.id, occurrence_of(recurring=recurring, next_run_at=next_run_at)), depth)
-        parents, made = above.depends_on, moment(above.created_at)
+        parents, made = above.depends_on, timestamp(above.created_at)
     return found
 
 
 _NO_LIMITS = SpawnConfig(max_spawn_count=None)
 
 
-def _first(kin: Kinship, ids: Sequence[str]) -> TreeNode | None:
+def _first(relatives: Relatives, ids: Sequence[str]) -> TreeNode | None:
     """The first of some jobs that exists."""
-    nodes = {node.id: node for node in kin.jobs(ids)} if ids else {}
+    nodes = {node.id: node for node in relatives.jobs(ids)} if ids else {}
     return next((nodes[job] for job in ids if job in nodes), None)
 
 
 def _spawned(parent: TreeNode, made: datetime | None, *, recorded: bool) -> bool:
-    began = moment(parent.started_at)
+    began = timestamp(parent.started_at)
     return (recorded or parent.has_spawn_config) and (began is None or made is None or made >= began)
 
 
@@ -147,5 +147,5 @@ def count(database: Database, spawner: Spawner, children: int, *, late: int) -> 
 
 def _recorded(database: Database, ancestry: Ancestry) -> int:
     """How many descendants were spawned before their number was limited, this transaction's included."""
-    since = moment(ancestry.occurrence) if ancestry.occurrence else None
+    since = timestamp(ancestry.occurrence) if ancestry.occurrence else None
     return int(database.rows("worker.ancestry.recorded_descendants", root=ancestry.root, since=since)[0][0])

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.models import JobPriority, JobStatus, Moment, new_id
+from hammerwork_cli.models import JobPriority, JobStatus, Timestamp, new_id
 from hammerwork_cli.queries.job.cron import occurrence_of
 
 
@@ -46,8 +46,8 @@ class Claimed(NamedTuple):
     attempts: int
     max_attempts: int
     timeout_seconds: int | None
-    created_at: Moment
-    scheduled_at: Moment
+    created_at: Timestamp
+    scheduled_at: Timestamp
     depends_on: Any
     workflow_id: str | None
     workflow_name: str | None
@@ -58,7 +58,7 @@ class Claimed(NamedTuple):
     cron_schedule: str | None
     timezone: str | None
     recurring: bool
-    next_run_at: Moment
+    next_run_at: Timestamp
     result_ttl_seconds: int | None
     result_max_size_bytes: int | None
     retry_strategy: str | None

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.models import JobStatus, moment
+from hammerwork_cli.models import JobStatus, timestamp
 from hammerwork_cli.queries.graph import release
 from hammerwork_cli.queries.job import dependencies, limits, notifications
 from hammerwork_cli.queries.worker.claim import Claim, Claimed
@@ -207,7 +207,7 @@ def _done_before(database: Database, runs: Sequence[Ended], now: datetime) -> se
     ):
         run = by_id[str(job)]
         leads_to, at = _outcome(run, now)
-        written = moment(scheduled_at if leads_to == JobStatus.PENDING else ended_at)
+        written = timestamp(scheduled_at if leads_to == JobStatus.PENDING else ended_at)
         if token == run.job.claim.token and status == leads_to and written == at:
             mine.add(str(job))
     return mine

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AmbiguousIdError, ConflictError, NotFoundError
-from hammerwork_cli.models import Moment, RunningJob, Worker, moment
+from hammerwork_cli.models import RunningJob, Timestamp, Worker, timestamp
 from hammerwork_cli.queries.worker import rescue as rescue_queries
 
 LIST_WORKERS = "Workers are shown by: hammerwork worker list"
@@ -92,7 +92,7 @@ class Heartbeat(NamedTuple):
     id: str
     name: str
     beats: int | None
-    at: Moment
+    at: Timestamp
     lease: float | None
 
 
@@ -149,7 +149,7 @@ def beat(database: Database, worker: str, pulse: Pulse) -> Answer:
     if was_lost and not database.run("worker.registry.revive", **values):
         raise NotFoundError(f"The row of worker {worker} is gone.")
     request, now = database.rows("worker.registry.asked", id=worker)[0]
-    return Answer(request, was_lost, moment(now) or datetime.now(UTC))
+    return Answer(request, was_lost, timestamp(now) or datetime.now(UTC))
 
 
 def end(database: Database, worker: str, name: str, pulse: Pulse, now: datetime) -> None:
@@ -176,7 +176,7 @@ def holders(database: Database) -> list[Heartbeat]:
     return [_heartbeat(*row) for row in database.rows("worker.registry.ended_with_jobs")]
 
 
-def _heartbeat(worker: object, name: str | None, beats: int | None, at: Moment, lease: float | None) -> Heartbeat:
+def _heartbeat(worker: object, name: str | None, beats: int | None, at: Timestamp, lease: float | None) -> Heartbeat:
     return Heartbeat(str(worker), name or str(worker), beats, at, lease)
 
 
@@ -196,7 +196,7 @@ def rescue(database: Database, lost: Heartbeat, now: datetime) -> tuple[int, int
     """
 
     def work() -> tuple[int, int] | None:
-        known = {"id": lost.id, "beats": lost.beats, "heartbeat": moment(lost.at)}
+        known = {"id": lost.id, "beats": lost.beats, "heartbeat": timestamp(lost.at)}
         if lost.beats is not None and not database.run("worker.registry.mark_lost", **known):
             return None
         job_counts = rescue_queries.return_lost(database, lost.id, lost.name, now)
@@ -328,7 +328,7 @@ class _Hearts:
     """Which workers beat, by this process's clock: that of the server may be set while they are waited for."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, tuple[Moment, float]] = {}
+        self._seen: dict[str, tuple[Timestamp, float]] = {}
 
     def beats(self, worker: Worker) -> bool:
         """Whether its last heartbeat has been seen for no longer than its lease."""
@@ -347,9 +347,9 @@ def _ended(worker: Worker, everybody: Sequence[Worker], hearts: _Hearts) -> Work
 
 def _successor(worker: Worker, everybody: Sequence[Worker]) -> Worker | None:
     """Who began in the same process, which has become another worker."""
-    before, place = moment(worker.started_at), (worker.host, worker.pid, worker.name)
+    before, place = timestamp(worker.started_at), (worker.host, worker.pid, worker.name)
     for other in everybody:
-        began = moment(other.started_at)
+        began = timestamp(other.started_at)
         if (other.host, other.pid, other.name) == place and before and began and began > before:
             return other
     return None

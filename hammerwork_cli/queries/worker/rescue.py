@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import Moment
+from hammerwork_cli.models import Timestamp
 from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.job.cron import next_due
 from hammerwork_cli.queries.worker import finish
@@ -25,7 +25,7 @@ class Lost(NamedTuple):
     recurring: bool
     cron_schedule: str | None
     timezone: str | None
-    next_run_at: Moment = None
+    next_run_at: Timestamp = None
 
 
 def return_lost(database: Database, worker: str, name: str, now: datetime) -> tuple[int, int]:

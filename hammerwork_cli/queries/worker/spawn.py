@@ -7,7 +7,7 @@ from datetime import datetime
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, LastingConflictError, RefusedValueError
-from hammerwork_cli.models import LONGEST_NAME, NewJob, SpawnConfig, moment
+from hammerwork_cli.models import LONGEST_NAME, NewJob, SpawnConfig, timestamp
 from hammerwork_cli.queries.job import enqueue, limits, notifications
 from hammerwork_cli.queries.job.dependencies import hold, state_of
 from hammerwork_cli.queries.worker import ancestry, finish
@@ -149,7 +149,7 @@ def _forget_earlier(database: Database, job: Claimed) -> None:
     """Forgets what was recorded of a recurring parent, but for its last spawns."""
     old = database.row("worker.spawn.old_operation", parent=job.id, kept=MOST_SPAWNS)
     if old is not None:
-        database.run("worker.spawn.forget_earlier_operations", parent=job.id, ended=moment(old[0]))
+        database.run("worker.spawn.forget_earlier_operations", parent=job.id, ended=timestamp(old[0]))
         database.run("worker.spawn.forget_earlier_trees", parent=job.id, occurrence=old[1])
 
 

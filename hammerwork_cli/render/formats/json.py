@@ -12,7 +12,7 @@ from typing import Any
 
 from hammerwork_cli.models import (
     Counts,
-    Moment,
+    Timestamp,
     rfc3339,
 )
 
@@ -104,7 +104,7 @@ def known(stored: str | None, words: Sequence[str]) -> str | None:
 # Trees.
 
 
-def instant(value: Moment) -> str:
+def instant(value: Timestamp) -> str:
     """RFC 3339 as a JSON string. What the databases usually deliver needs no parsing."""
     if isinstance(value, str):
         if len(value) == 29 and value[10] == " " and value[26:] == "+00":

@@ -3,7 +3,7 @@
 import re
 from datetime import timedelta
 
-from hammerwork_cli.models import Counts, JobStatus, Moment, moment
+from hammerwork_cli.models import Counts, JobStatus, Timestamp, timestamp
 
 NOTHING = "-"
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -162,15 +162,15 @@ def duration(length: timedelta | None) -> str:
     return f"{count(days)}d {hours}h"
 
 
-def instant(value: Moment) -> str:
+def instant(value: Timestamp) -> str:
     """An instant for people, in UTC, to the second: ``2026-11-24 14:18:25``."""
-    read = moment(value)
+    read = timestamp(value)
     return read.strftime("%Y-%m-%d %H:%M:%S") if read else NOTHING
 
 
-def brief_instant(value: Moment) -> str:
+def brief_instant(value: Timestamp) -> str:
     """The same where there is little room, to the minute: ``11-24 14:18``."""
-    read = moment(value)
+    read = timestamp(value)
     return read.strftime("%m-%d %H:%M") if read else NOTHING
 
 

@@ -12,10 +12,10 @@ from hammerwork_cli.models import (
     Job,
     JobDetails,
     JobStatus,
-    Moment,
+    Timestamp,
     TreeNode,
-    moment,
     rfc3339,
+    timestamp,
 )
 from hammerwork_cli.render.formats.colour import paint, paint_status
 from hammerwork_cli.render.formats.table import Column
@@ -129,12 +129,12 @@ def _note(job: Job, now: datetime) -> str | None:
 def _what_it_waits_for(job: Job, now: datetime) -> str | None:
     if job.dependency_status in {"waiting", "failed"}:
         return f"{job.dependency_status}: depends on {plural(len(job.node.depends_on), 'job')}"
-    due = moment(job.scheduled_at)
+    due = timestamp(job.scheduled_at)
     return f"due {instant(due)}" if due and due > now else None
 
 
-def _since(start: Moment, now: datetime, word: str) -> str | None:
-    began = moment(start)
+def _since(start: Timestamp, now: datetime, word: str) -> str | None:
+    began = timestamp(start)
     return f"{word} {duration(max(now - began, timedelta()))}" if began else None
 
 
@@ -290,7 +290,7 @@ def instant_or_none(value: Any) -> str | None:
 def _moment(value: Any, now: datetime) -> str | None:
     if value is None:
         return None
-    at = moment(value)
+    at = timestamp(value)
     if at is None:
         return visible(str(value))
     distance = f"{duration(now - at)} ago" if at <= now else f"in {duration(at - now)}"

@@ -6,7 +6,7 @@ from itertools import groupby
 from shlex import quote
 from typing import Any
 
-from hammerwork_cli.models import moment, rfc3339
+from hammerwork_cli.models import rfc3339, timestamp
 from hammerwork_cli.models.why import Delay, DelayReason, Diagnosis, NeverSpawned
 from hammerwork_cli.render.formats.text import (
     cells,
@@ -110,7 +110,7 @@ def _untaken(diagnosis: Diagnosis, now: datetime) -> list[str]:
 
 
 def _is_stale(delay: Delay, now: datetime) -> bool:
-    return (moment(delay.first.at) or now) <= now - PATIENCE
+    return (timestamp(delay.first.at) or now) <= now - PATIENCE
 
 
 def is_worth_waiting(diagnosis: Diagnosis, now: datetime) -> bool:
@@ -121,7 +121,7 @@ def is_worth_waiting(diagnosis: Diagnosis, now: datetime) -> bool:
 def _goes_on(delay: Delay, now: datetime) -> bool:
     if delay.reason == DelayReason.RUNNING:
         return True
-    soon = (moment(delay.first.at) or now) <= now + PATIENCE
+    soon = (timestamp(delay.first.at) or now) <= now + PATIENCE
     is_served = delay.serving or (delay.serving is None and not _is_stale(delay, now))
     return bool(delay.is_waiting and soon and is_served and not delay.is_paused)
 
@@ -186,7 +186,7 @@ class DelayLines:
         return shorten(visible(error), room, self.ellipsis)
 
     def _when(self, delay: Delay) -> list[str]:
-        at, first = moment(delay.first.at), delay.first
+        at, first = timestamp(delay.first.at), delay.first
         the_first = "" if delay.jobs == 1 else f"the first, {short_id(first.id)}, "
         if delay.reason in {DelayReason.MISSPELT_STATUS, DelayReason.BARRED}:
             return []

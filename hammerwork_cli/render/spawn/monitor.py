@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from hammerwork_cli.models import FINISHED, JobStatus, TreeNode, moment
+from hammerwork_cli.models import FINISHED, JobStatus, TreeNode, timestamp
 from hammerwork_cli.models.monitor import Activity, BusyWorker, RunningOperation
 from hammerwork_cli.render.formats.colour import paint, paint_status
 from hammerwork_cli.render.formats.text import (
@@ -229,10 +229,10 @@ class _Drawing:
 
     def _times(self, one: RunningOperation, ended: int, total: int) -> list[str]:
         """For how long it has been going on, for how long it will if it makes progress, and what it is called."""
-        since = moment(one.operation.spawned_at)
+        since = timestamp(one.operation.spawned_at)
         passed = max(self.activity.at - since, timedelta()) if since else None
         parts = [] if passed is None else [f"for {duration(passed)}"]
-        last = moment(one.last_ended)
+        last = timestamp(one.last_ended)
         if passed is not None and 0 < ended < total and last and self.activity.at - last < STALLED:
             left = max(round(passed.total_seconds() * (total - ended) / ended), 1)
             parts.append(f"about {f'{left} s' if left < 60 else duration(timedelta(seconds=left))} left")
@@ -302,7 +302,7 @@ def _rate(rate: float) -> str:
 
 
 def _clock(node: TreeNode, now: datetime) -> str:
-    ended = moment(node.failed_at)
+    ended = timestamp(node.failed_at)
     if ended is None:
         return "--:--:--"
     return f"{ended:%H:%M:%S}" if abs(now - ended) < timedelta(hours=20) else f"{ended:%d %b  }"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hammerwork_cli.models.wait import WaitOutcome, WaitResult
-from hammerwork_cli.models.why import Hold, HoldReason
+from hammerwork_cli.models.why import Blocker, BlockerReason
 from hammerwork_cli.render.formats.colour import paint, paint_status
 from hammerwork_cli.render.formats.text import count, duration, first_line, plural, short_id, shorten, statuses, visible
 from hammerwork_cli.render.spawn.why import hold_text
@@ -72,7 +72,7 @@ def open_text(result: WaitResult) -> str:
     return f"{plural(result.open, 'job')} {'is' if result.open == 1 else 'are'} open"
 
 
-def stuck_text(held: list[Hold]) -> Iterator[str]:
+def stuck_text(held: list[Blocker]) -> Iterator[str]:
     """Lines: jobs that can never run, said while waiting goes on."""
     as_it_is = "as it is" if len(held) == 1 else "as they are"
     yield f"{plural(len(held), 'job')} can never run {as_it_is}: the wait is in vain until somebody acts."
@@ -80,5 +80,5 @@ def stuck_text(held: list[Hold]) -> Iterator[str]:
         yield f"  {hold_text(hold, {})}"
     if len(held) > 3:
         yield f"  … {count(len(held) - 3)} more"
-    if any(hold.reason == HoldReason.NOT_RELEASED for hold in held):
+    if any(hold.reason == BlockerReason.NOT_RELEASED for hold in held):
         yield "  What was not released is mended by: hammerwork spawn doctor --fix"

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from hammerwork_cli.models import FAILURES, TreeNode
-from hammerwork_cli.models.why import Diagnosis, FailedJob, FailureGroup, Hold, HoldReason, limit_of
+from hammerwork_cli.models.why import Blocker, BlockerReason, Diagnosis, FailedJob, FailureGroup, limit_of
 from hammerwork_cli.render.formats.colour import paint, paint_status
 from hammerwork_cli.render.formats.text import TIMES, count, plural, short_id, shorten, status_word, statuses, visible
 from hammerwork_cli.render.spawn import delays as delays_views
@@ -76,7 +76,7 @@ def _failed_record(failed: FailedJob) -> Record:
     return {**_named(job), "attempts": job.attempts, "error": job.error, "path": path}
 
 
-def _hold_record(hold: Hold, nodes: dict[str, TreeNode]) -> Record:
+def _hold_record(hold: Blocker, nodes: dict[str, TreeNode]) -> Record:
     node = nodes.get(hold.job)
     return {
         "id": hold.job,
@@ -94,9 +94,9 @@ def next_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
         commands.append(f"hammerwork job retry {short_id(diagnosis.job.id)} --tree --only failed")
     if diagnosis.groups:
         commands.append(f"hammerwork job show {short_id(diagnosis.groups[0].jobs[0].job.id)}")
-    if any(hold.reason == HoldReason.NOT_RELEASED for hold in diagnosis.holds):
+    if any(hold.reason == BlockerReason.NOT_RELEASED for hold in diagnosis.holds):
         commands.append("hammerwork spawn doctor --fix")
-    missing = [hold.job for hold in diagnosis.holds if hold.reason == HoldReason.PARENT_MISSING]
+    missing = [hold.job for hold in diagnosis.holds if hold.reason == BlockerReason.PARENT_MISSING]
     commands += [f"hammerwork job cancel {short_id(job)}" for job in missing[:3]]
     commands += delays_views.delay_commands(diagnosis, now)
     return list(dict.fromkeys(commands or _patience(diagnosis, now)))
@@ -228,7 +228,7 @@ class _Drawing:
             yield shorten(f"  {hold_text(hold, diagnosis.nodes)}", self.width, self.ellipsis)
         if len(diagnosis.holds) > limit:
             yield f"  {self.ellipsis} {count(len(diagnosis.holds) - limit)} more"
-        if any(hold.reason == HoldReason.NOT_RELEASED for hold in diagnosis.holds):
+        if any(hold.reason == BlockerReason.NOT_RELEASED for hold in diagnosis.holds):
             yield "  hammerwork spawn doctor --fix releases what was not; what waits for that goes on then."
 
     def delays(self, diagnosis: Diagnosis, limit: int) -> Iterator[str]:
@@ -246,15 +246,15 @@ class _Drawing:
 
 
 _REASONS = {
-    HoldReason.UNFINISHED: "waits for",
-    HoldReason.PARENT_FAILED: "can never run: it depends on",
-    HoldReason.PARENT_MISSING: "can never run: it depends on",
-    HoldReason.NOT_RELEASED: "was not released, although all it depends on has ended:",
-    HoldReason.STUCK_ABOVE: "cannot run before this can:",
+    BlockerReason.UNFINISHED: "waits for",
+    BlockerReason.PARENT_FAILED: "can never run: it depends on",
+    BlockerReason.PARENT_MISSING: "can never run: it depends on",
+    BlockerReason.NOT_RELEASED: "was not released, although all it depends on has ended:",
+    BlockerReason.STUCK_ABOVE: "cannot run before this can:",
 }
 
 
-def hold_text(hold: Hold, nodes: dict[str, TreeNode]) -> str:
+def hold_text(hold: Blocker, nodes: dict[str, TreeNode]) -> str:
     """One line: a waiting job and what holds it; the queues of jobs that are in ``nodes``."""
 
     def name(job: str) -> str:

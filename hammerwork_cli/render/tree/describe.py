@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from hammerwork_cli.models import FAILURES, WAITING, Counts, JobStatus, TreeNode, moment
+from hammerwork_cli.models import FAILURES, WAITING, Counts, JobStatus, TreeNode, timestamp
 from hammerwork_cli.render.formats.colour import paint, paint_status
 from hammerwork_cli.render.formats.text import (
     ascii_only,
@@ -172,15 +172,15 @@ class Describer:
         return f"{word} after {plural(node.attempts, 'attempt')}" if node.attempts else word
 
     def _so_far(self, node: TreeNode) -> str:
-        started = moment(node.started_at)
+        started = timestamp(node.started_at)
         return f"for {duration(self.now - started)}" if self.now and started else f"since {instant(node.started_at)}"
 
     def _marks(self, jobs: list[str]) -> list[str]:
         """What keeps jobs from starting that are all kept alike."""
-        marks = self.outline.marks
-        parts = ["stuck"] if jobs[0] in marks.stuck else []
-        if jobs[0] in marks.due:
-            instants = {marks.due[job] for job in jobs}
+        annotations = self.outline.annotations
+        parts = ["stuck"] if jobs[0] in annotations.stuck else []
+        if jobs[0] in annotations.due:
+            instants = {annotations.due[job] for job in jobs}
             parts.append(f"{'the first ' if len(instants) > 1 else ''}due {self._due(min(instants))}")
         return parts
 

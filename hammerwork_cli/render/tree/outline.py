@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 
 from hammerwork_cli.cached import cached
 from hammerwork_cli.models import FAILURES, Counts, JobStatus, SpawnTree
-from hammerwork_cli.models.why import Marks
+from hammerwork_cli.models.why import Annotations
 
 Entry = str | list[str]
 """The id of a job drawn by name, or the ids of siblings folded into one line."""
@@ -178,7 +178,7 @@ class Outline:
         max_nodes: int | None = None,
         statuses: Collection[str] | None = None,
         fold: bool = True,
-        marks: Marks | None = None,
+        annotations: Annotations | None = None,
     ) -> None:
         self.tree = tree
         self.below = Below(tree)
@@ -186,7 +186,7 @@ class Outline:
         self.max_children = max_children
         self.statuses = statuses
         self.fold = fold
-        self.marks = marks or Marks()
+        self.annotations = annotations or Annotations()
         self._planned: dict[str | None, Siblings] | None = None
         if max_nodes is not None:
             self._plan(max_nodes)
@@ -338,7 +338,7 @@ class Outline:
     def _kind(self, child: str, parent: str | None) -> object:
         node = self.tree.nodes[child]
         counted_here = self.below.parent.get(child) == parent
-        mark = child in self.marks.stuck, child in self.marks.due
+        mark = child in self.annotations.stuck, child in self.annotations.due
         return node.queue, node.status, node.stored_priority, node.archived_at is None, counted_here, mark
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from hammerwork_cli.models import SpawnTree
-from hammerwork_cli.models.why import Marks
+from hammerwork_cli.models.why import Annotations
 from hammerwork_cli.render.tree.prune import prune
 
 READ_PER_DRAWN_NODE = 100
@@ -77,7 +77,7 @@ def picture(
     width: int | None = None,
     colour: bool = False,
     now: datetime | None = None,
-    marks: Marks | None = None,
+    annotations: Annotations | None = None,
 ) -> Picture:
     """Draws a tree; only the module of its form is imported.
 
@@ -90,7 +90,7 @@ def picture(
         width: of the terminal, for text.
         colour: ANSI colours, for text.
         now: says in text for how long jobs have been running.
-        marks: what keeps jobs from starting, for text.
+        annotations: what keeps jobs from starting, for text.
     """
     if form == TreeFormat.TEXT:
         from hammerwork_cli.render.tree.text import tree_text
@@ -105,7 +105,7 @@ def picture(
             width=width,
             colour=colour,
             now=now,
-            marks=marks,
+            annotations=annotations,
         )
         return Picture(f"{line}\n" for line in lines)
     tree = prune(tree, statuses=statuses, children=limits.children, nodes=limits.nodes)

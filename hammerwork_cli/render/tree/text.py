@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hammerwork_cli.models import SpawnTree
-from hammerwork_cli.models.why import Marks
+from hammerwork_cli.models.why import Annotations
 from hammerwork_cli.render.formats.text import (
     TIMES,
     cells,
@@ -38,7 +38,7 @@ def tree_text(
     colour: bool = False,
     fold: bool | None = None,
     now: datetime | None = None,
-    marks: Marks | None = None,
+    annotations: Annotations | None = None,
     no_room: str = "not drawn: --max-nodes",
 ) -> Iterator[str]:
     """The lines of a tree, without line ends.
@@ -54,7 +54,7 @@ def tree_text(
         colour: whether statuses are coloured.
         fold: whether quiet siblings become one line; by default unless nothing is limited.
         now: says how long running jobs have been running.
-        marks: what keeps jobs from starting, besides other jobs of the tree.
+        annotations: what keeps jobs from starting, besides other jobs of the tree.
         no_room: what is said where ``max_nodes`` left no room.
     """
     if fold is None:
@@ -66,7 +66,7 @@ def tree_text(
         max_nodes=max_nodes,
         statuses=status,
         fold=fold,
-        marks=marks,
+        annotations=annotations,
     )
     describe = Describer(outline, SIGNS[charset], charset == "ascii", width, colour, now)
     lines = _Drawing(outline, describe, max_depth, no_room).lines()

@@ -7,7 +7,7 @@ from math import ceil
 from uuid import UUID
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import JobPriority, moment
+from hammerwork_cli.models import JobPriority, timestamp
 
 LARGEST_INTEGER = 2**31 - 1
 """Of the integer columns."""
@@ -108,7 +108,7 @@ def instant(given: object, name: str) -> datetime:
     Raises:
         UsageError: it is none.
     """
-    found = moment(given) if isinstance(given, datetime) else None
+    found = timestamp(given) if isinstance(given, datetime) else None
     if found is None:
         raise UsageError(f"{name} is a datetime, not {_said(given)}.")
     return found

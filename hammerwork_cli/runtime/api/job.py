@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from uuid import UUID
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import JobPriority, JobStatus, NewJob, SpawnConfig, cron, id_list, moment, new_id, status_of
+from hammerwork_cli.models import (
+    JobPriority,
+    JobStatus,
+    NewJob,
+    SpawnConfig,
+    cron,
+    id_list,
+    new_id,
+    status_of,
+    timestamp,
+)
 from hammerwork_cli.runtime.api import fields
 from hammerwork_cli.runtime.api.encoding import json_text
 from hammerwork_cli.runtime.api.fields import full_id, whole_seconds
@@ -54,13 +64,13 @@ class _Rowed:
 
 
 if TYPE_CHECKING:
-    Held = TypeVar("Held")
+    LockedJob = TypeVar("LockedJob")
     Given = TypeVar("Given")
 
-    class _Field(Generic[Held, Given]):
+    class _Field(Generic[LockedJob, Given]):
         """To a type checker, a field that may be given in more ways than it is held."""
 
-        def __get__(self, job: object, owner: object = None) -> Held: ...
+        def __get__(self, job: object, owner: object = None) -> LockedJob: ...
 
         def __set__(self, job: object, value: Given) -> None: ...
 
@@ -346,7 +356,7 @@ _READERS: dict[str, Callable[["Claimed"], Any]] = {
     "max_attempts": lambda row: row.max_attempts,
     "timeout": lambda row: _timeout(row.timeout_seconds),
     "delay": lambda _: None,
-    "scheduled_at": lambda row: moment(row.scheduled_at),
+    "scheduled_at": lambda row: timestamp(row.scheduled_at),
     "dependencies": lambda row: id_list(row.depends_on),
     "retry_strategy": lambda row: RetryStrategy.parse(row.retry_strategy),
     "cron_schedule": lambda row: row.cron_schedule if row.recurring else None,
@@ -361,8 +371,8 @@ _READERS: dict[str, Callable[["Claimed"], Any]] = {
     "result_max_size": lambda row: row.result_max_size_bytes,
     "status": lambda row: status_of(row.status),
     "attempts": lambda row: row.attempts,
-    "created_at": lambda row: moment(row.created_at),
-    "started_at": lambda row: moment(row.started_at),
+    "created_at": lambda row: timestamp(row.created_at),
+    "started_at": lambda row: timestamp(row.started_at),
     "error": lambda _: None,
     "created": lambda _: None,
     "result": lambda _: None,

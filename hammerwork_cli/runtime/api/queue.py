@@ -12,7 +12,7 @@ from uuid import UUID
 
 from hammerwork_cli.database import PATIENT, Database, DatabaseUrl
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import EnqueuedJob, NewJob, moment
+from hammerwork_cli.models import EnqueuedJob, NewJob, timestamp
 from hammerwork_cli.queries.job import enqueue, notifications, results
 from hammerwork_cli.runtime.api.fields import full_id
 from hammerwork_cli.runtime.api.job import Job
@@ -166,7 +166,7 @@ def _as_it_is(job: Job, placed: EnqueuedJob, tried: NewJob | None) -> Job:
     """A copy of a job that was enqueued, as it is now; ``tried`` is what a try wrote whose answer may be lost."""
     now = copy(job)
     now.status = placed.status
-    now.created = placed.created or (tried is not None and moment(placed.scheduled_at) == tried.scheduled_at)
+    now.created = placed.created or (tried is not None and timestamp(placed.scheduled_at) == tried.scheduled_at)
     return now
 
 

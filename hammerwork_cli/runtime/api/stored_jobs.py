@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import JobPriority, moment, priority_word, status_of
+from hammerwork_cli.models import JobPriority, priority_word, status_of, timestamp
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.queries.job import results
 from hammerwork_cli.queries.worker.claim import Claim, Claimed
@@ -19,7 +19,7 @@ def stored_job(database: Database, job: str) -> Job | None:
         return None
     status, error, started_at, *columns = row
     found = Job.of(_claimed(columns))
-    found.status, found.error, found.started_at = status_of(status), error, moment(started_at)
+    found.status, found.error, found.started_at = status_of(status), error, timestamp(started_at)
     found.result = parsed(results.texts(database, [job]).get(job))
     return found
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError
-from hammerwork_cli.models import SpawnConfig, moment, new_id
+from hammerwork_cli.models import SpawnConfig, new_id, timestamp
 from hammerwork_cli.queries.job import results
 from hammerwork_cli.queries.job.cron import next_due
 from hammerwork_cli.queries.worker import requests, spawn
@@ -172,7 +172,7 @@ class Runner:
         One that may be tried only once ends.
         """
         if claimed.max_attempts > 1:
-            return Ended(claimed, End.STOPPED, at=moment(claimed.scheduled_at) or self.clock.now())
+            return Ended(claimed, End.STOPPED, at=timestamp(claimed.scheduled_at) or self.clock.now())
         error = f"{STOPPED} To run it again: hammerwork job retry {claimed.id}"
         return Ended(claimed, End.FAILED, error=error, at=self._next_run(claimed))
 

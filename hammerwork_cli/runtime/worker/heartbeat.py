@@ -36,7 +36,7 @@ def timeouts_of_heartbeat(lease: float) -> Timeouts:
     )
 
 
-class Heart(threading.Thread):
+class HeartbeatThread(threading.Thread):
     """The thread that keeps a worker's row alive. It does nothing else, so that nothing else can stop it.
 
     Args:

@@ -12,7 +12,7 @@ from hammerwork_cli.runtime.worker.slots import Slots, Wish
 log = logging.getLogger("hammerwork")
 
 
-class Wishes:
+class SpawnRequests:
     """Takes the requests that a worker can fulfil.
 
     Args:

@@ -37,11 +37,11 @@ from hammerwork_cli.runtime.outcomes.failures import Failed
 from hammerwork_cli.runtime.worker.claimer import Claiming
 from hammerwork_cli.runtime.worker.executor import Runner
 from hammerwork_cli.runtime.worker.finisher import Writing
-from hammerwork_cli.runtime.worker.heartbeat import Heart, timeouts_of_heartbeat
+from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, timeouts_of_heartbeat
 from hammerwork_cli.runtime.worker.keeper import PATIENCE_OF_KEEPER, Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.listener import Listener
-from hammerwork_cli.runtime.worker.requests import Wishes
+from hammerwork_cli.runtime.worker.requests import SpawnRequests
 from hammerwork_cli.runtime.worker.slots import Run, Slots
 
 if TYPE_CHECKING:
@@ -305,7 +305,7 @@ class Worker:
             max_jobs=self.max_jobs,
             weighted=self.weighted,
         )
-        self._wishes = Wishes(registration, self._slots, self._clock)
+        self._wishes = SpawnRequests(registration, self._slots, self._clock)
         self._writing = Writing(
             self._connections, self._slots, self._clock, self._progress, self._runner.failed, self._count
         )
@@ -313,7 +313,7 @@ class Worker:
             self._connections.run(registry.forget_ended, patience=0)
         # Last of all: from here on, others wait for its heartbeat.
         self._connections.run(lambda database: registry.register(database, registration), patience=0)
-        self._heart = Heart(
+        self._heart = HeartbeatThread(
             for_heart,
             registration,
             self._lease,
@@ -327,7 +327,7 @@ class Worker:
         )
         self._listener = Listener(for_listener, registration.queues, self._wake)
 
-    def _threads(self) -> list[Heart | Keeper | Listener]:
+    def _threads(self) -> list[HeartbeatThread | Keeper | Listener]:
         """Those beside the slots; the heart is last, since it is to beat as long as the others work."""
         listeners = [self._listener] if self.url.dialect == "postgresql" else []
         return [*listeners, self._keeper, self._heart]
