@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 # Not importlib.resources, which takes as long to import as the rest of this package.
-FOLDER = Path(__file__).parent.parent / "sql"
+FOLDER = Path(__file__).parents[2] / "sql"
 
 _NAME = re.compile(r"^-- name: (?P<name>\w+)(?: \[(?P<tags>[\w ]+)\])?\s*$", re.MULTILINE)
 _WHEN = re.compile(r"\s+-- when :(?P<value>\w+)\s*$")
