@@ -115,13 +115,13 @@ def blocks_of(name: str, tags: frozenset[str]) -> set[str]:
         block = todo.pop()
         place = statements.subject_of(subject, block)
         fitting = [
-            (len(wanted), sorted(wanted), sql) for wanted, sql in statements._blocks(place)[block] if wanted <= tags
+            (len(wanted), sorted(wanted), sql) for wanted, sql in statements.blocks(place)[block] if wanted <= tags
         ]
         _, wanted, sql = max(fitting)
         full = block_name(place, block, wanted)
         if full not in found:
             found.add(full)
-            todo += [token["block"] for token in statements._TOKEN.finditer(sql) if token["block"]]
+            todo += [token["block"] for token in statements.TOKEN.finditer(sql) if token["block"]]
     return found
 
 

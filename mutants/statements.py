@@ -8,7 +8,7 @@ from mutants.changes import Change
 _NAME = re.compile(r"^-- name: (?P<name>\w+)(?: \[(?P<tags>[\w ]+)\])?\s*$", re.MULTILINE)
 _CONDITION = re.compile(
     r"\b(?:WHERE|AND|OR)\s+(?P<condition>[^()\n]*?(?:\([^()\n]*\)[^()\n]*?)*)"
-    r"(?=\s(?:AND|OR|ORDER|LIMIT|UNION|OFFSET)\b|\)|\s+-- when|\n|$)"
+    r"(?=\s(?:AND|OR|ORDER|LIMIT|UNION|OFFSET)\b|\)|\n|$)"
 )
 _SET = re.compile(
     r"(?<=[ ,\n])(?P<column>(?:\w\.)?\w+) = "

@@ -7,7 +7,7 @@
 -- those_alike has the others.
 SELECT MIN(j.queue_name), LEFT(MIN(j.queue_name), CHAR_LENGTH(:prefix)) = :prefix FROM hammerwork_jobs j
 WHERE j.queue_name >= :prefix
-AND j.queue_name > :after -- when :after
+/* if :after */ AND j.queue_name > :after
 
 -- name: alike
 -- The names that a collation takes for the same as one, as far as some of their jobs show them.

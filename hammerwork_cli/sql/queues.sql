@@ -3,10 +3,10 @@
 -- name: pauses [pause]
 -- Rows of paused queues, in the shape of those of {states}.
 UNION ALL SELECT p.queue_name, NULL, NULL, 0, 0, NULL, p.paused_at, p.paused_by, p.reason
-, 0, NULL, NULL -- when :since
-, NULL, 0 -- when :priorities
+/* if :since */ , 0, NULL, NULL
+/* if :priorities */ , NULL, 0
 FROM hammerwork_queue_pause p
-WHERE {same p.queue_name :queue} -- when :queue
+/* if :queue */ WHERE {same p.queue_name :queue}
 
 -- name: pauses
 -- Before 014 nothing can be paused.
@@ -25,30 +25,30 @@ AS ended, MIN(COALESCE(j.started_at, j.scheduled_at)) AS started_at, MIN(j.creat
 -- name: window_rows [mysql]
 -- Rows of their own, so that each comes out of an index and {states} itself too: 40 times faster than one pass, which
 -- would look up every row out of its order.
-UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, COUNT(*), NULL, NULL -- when :since
-, NULL, 0 -- when :priorities
-FROM hammerwork_jobs j WHERE j.status IN (:completed) AND j.completed_at >= :since AND {of_queue} -- when :since
-GROUP BY {by_name j.queue_name}, j.status -- when :since
-UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, COUNT(*), NULL, NULL -- when :since
-, NULL, 0 -- when :priorities
-FROM hammerwork_jobs j WHERE j.status IN (:failed) AND j.failed_at >= :since AND {of_queue} -- when :since
-GROUP BY {by_name j.queue_name}, j.status -- when :since
-UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, COUNT(*), NULL, NULL -- when :since
-, NULL, 0 -- when :priorities
-FROM hammerwork_jobs j WHERE j.status IN (:failed) AND j.failed_at IS NULL AND j.timed_out_at >= :since -- when :since
-AND {of_queue} GROUP BY {by_name j.queue_name}, j.status -- when :since
-UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, 0, -- when :since
-MIN(COALESCE(j.started_at, j.scheduled_at)), NULL -- when :since
-, NULL, 0 -- when :priorities
-FROM hammerwork_jobs j WHERE j.status IN (:running) AND {of_queue} GROUP BY {by_name j.queue_name}, j.status -- when :since
-UNION ALL SELECT j.queue_name, j.status, j.dependency_status, 0, 0, NULL, NULL, NULL, NULL, 0, NULL, -- when :since
-MIN(j.created_at) -- when :since
-, NULL, 0 -- when :priorities
-FROM hammerwork_jobs j WHERE j.dependency_status IN ('waiting', 'failed') AND j.status IN (:pending) -- when :since
-AND {of_queue} GROUP BY {by_name j.queue_name}, j.status, j.dependency_status -- when :since
-UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, 0, NULL, NULL -- when :priorities
-, j.priority, COUNT(*) -- when :priorities
-FROM hammerwork_jobs j WHERE {of_queue} GROUP BY {by_name j.queue_name}, j.status, j.priority -- when :priorities
+/* if :since */ UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, COUNT(*), NULL, NULL
+/* if :priorities */ , NULL, 0
+/* if :since */ FROM hammerwork_jobs j WHERE j.status IN (:completed) AND j.completed_at >= :since AND {of_queue}
+/* if :since */ GROUP BY {by_name j.queue_name}, j.status
+/* if :since */ UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, COUNT(*), NULL, NULL
+/* if :priorities */ , NULL, 0
+/* if :since */ FROM hammerwork_jobs j WHERE j.status IN (:failed) AND j.failed_at >= :since AND {of_queue}
+/* if :since */ GROUP BY {by_name j.queue_name}, j.status
+/* if :since */ UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, COUNT(*), NULL, NULL
+/* if :priorities */ , NULL, 0
+/* if :since */ FROM hammerwork_jobs j WHERE j.status IN (:failed) AND j.failed_at IS NULL AND j.timed_out_at >= :since
+/* if :since */ AND {of_queue} GROUP BY {by_name j.queue_name}, j.status
+/* if :since */ UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, 0,
+/* if :since */ MIN(COALESCE(j.started_at, j.scheduled_at)), NULL
+/* if :priorities */ , NULL, 0
+/* if :since */ FROM hammerwork_jobs j WHERE j.status IN (:running) AND {of_queue} GROUP BY {by_name j.queue_name}, j.status
+/* if :since */ UNION ALL SELECT j.queue_name, j.status, j.dependency_status, 0, 0, NULL, NULL, NULL, NULL, 0, NULL,
+/* if :since */ MIN(j.created_at)
+/* if :priorities */ , NULL, 0
+/* if :since */ FROM hammerwork_jobs j WHERE j.dependency_status IN ('waiting', 'failed') AND j.status IN (:pending)
+/* if :since */ AND {of_queue} GROUP BY {by_name j.queue_name}, j.status, j.dependency_status
+/* if :priorities */ UNION ALL SELECT j.queue_name, j.status, NULL, 0, 0, NULL, NULL, NULL, NULL, 0, NULL, NULL
+/* if :priorities */ , j.priority, COUNT(*)
+/* if :priorities */ FROM hammerwork_jobs j WHERE {of_queue} GROUP BY {by_name j.queue_name}, j.status, j.priority
 
 -- name: of_queue
 -- For places that are conditional already; servers fold it away.
@@ -84,26 +84,26 @@ SELECT 1 FROM hammerwork_jobs j WHERE {same j.queue_name :queue} LIMIT 1
 -- Jobs by queue, status and dependency status, and the pauses.
 SELECT g.queue_name, g.status, g.dependency_status, g.jobs, g.due, g.due_since,
 g.paused_at, g.paused_by, g.reason
-, g.ended, g.started_at, g.created_at -- when :since
-, g.priority, g.of_priority, t.p50, t.p95 -- when :priorities
+/* if :since */ , g.ended, g.started_at, g.created_at
+/* if :priorities */ , g.priority, g.of_priority, t.p50, t.p95
 FROM (SELECT j.queue_name, j.status, j.dependency_status, COUNT(*) AS jobs,
 SUM(CASE WHEN j.scheduled_at <= :now THEN 1 ELSE 0 END) AS due, MIN(j.scheduled_at) AS due_since,
 NULL AS paused_at, NULL AS paused_by, NULL AS reason
-, {window_columns} -- when :since
-, {priority_columns} -- when :priorities
+/* if :since */ , {window_columns}
+/* if :priorities */ , {priority_columns}
 FROM hammerwork_jobs j
-WHERE {same j.queue_name :queue} -- when :queue
+/* if :queue */ WHERE {same j.queue_name :queue}
 GROUP BY {by_name j.queue_name}, j.status, j.dependency_status
-{also_by_priority} -- when :priorities
+/* if :priorities */ {also_by_priority}
 {window_rows}
 {pauses}
 ) g
-CROSS JOIN ({run_times}) t -- when :priorities
+/* if :priorities */ CROSS JOIN ({run_times}) t
 
 -- name: paused [pause]
 -- Paused queues, by name.
 SELECT p.queue_name, p.paused_at, p.paused_by, p.reason FROM hammerwork_queue_pause p
-WHERE {same p.queue_name :queue} -- when :queue
+/* if :queue */ WHERE {same p.queue_name :queue}
 ORDER BY p.queue_name
 
 -- name: pause [mysql]

@@ -31,7 +31,7 @@ def sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
     """``sql(subject=text)``: the files that the loader finds instead of the shipped ones; ``_`` stands for a folder."""
 
     def clear() -> None:
-        statements._blocks.cache_clear()
+        statements.blocks.cache_clear()
         load.cache_clear()
 
     def write(**subjects: str) -> None:
@@ -93,7 +93,7 @@ def test_comments_and_empty_lines_are_left_out(sql):
 
 
 def test_a_line_is_left_out_when_its_value_is_not_given(sql):
-    sql(jobs="-- name: x\nSELECT 1 WHERE a = :a\nAND b IN (:b) -- when :b\nAND c -- when :c\nLIMIT :n\n")
+    sql(jobs="-- name: x\nSELECT 1 WHERE a = :a\n/* if :b */ AND b IN (:b)\n/* if :c */ AND c\nLIMIT :n\n")
     left_out = ("SELECT 1 WHERE a = ?\nLIMIT ?", [1, 9])
     for nothing in (None, False, [], ()):
         assert bound("jobs.x", a=1, b=nothing, c=nothing, n=9) == left_out
@@ -102,20 +102,58 @@ def test_a_line_is_left_out_when_its_value_is_not_given(sql):
 
 
 def test_zero_and_empty_text_are_values_that_were_given(sql):
-    sql(jobs="-- name: x\nSELECT 1\nWHERE a = :a -- when :a\nAND b = :b -- when :b\n")
+    sql(jobs="-- name: x\nSELECT 1\n/* if :a */ WHERE a = :a\n/* if :b */ AND b = :b\n")
     assert bound("jobs.x", a=0, b="") == ("SELECT 1\nWHERE a = ?\nAND b = ?", [0, ""])
 
 
 def test_a_condition_holds_for_the_whole_of_a_block(sql):
-    sql(jobs="-- name: x\nSELECT 1\n{more} -- when :a\n-- name: more\nWHERE a = :a\nAND b\n")
+    sql(jobs="-- name: x\nSELECT 1\n/* if :a */ {more}\n-- name: more\nWHERE a = :a\nAND b\n")
     assert bound("jobs.x", a=None) == ("SELECT 1", [])
     assert bound("jobs.x", a=7) == ("SELECT 1\nWHERE a = ? AND b", [7])
 
 
 def test_a_condition_inside_a_condition_is_refused(sql):
-    sql(jobs="-- name: x\nSELECT 1\n{more} -- when :a\n-- name: more\nWHERE a = :a -- when :a\nAND b\n")
-    with pytest.raises(LookupError, match="a condition inside a condition"):
+    sql(jobs="-- name: x\nSELECT 1\n/* if :a */ {more}\n-- name: more\nWHERE TRUE\n/* if :b */ AND b = :b\n")
+    with pytest.raises(ValueError, match="a condition inside a condition"):
         load("jobs.x", frozenset())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT 1 /* if :a */ WHERE a = :a",
+        "SELECT 1\nWHERE a = :a /* if :a */",
+        "SELECT 1\n/* if :a */\nWHERE a = :a",
+        "SELECT 1\n/*if :a*/ WHERE a = :a",
+        "SELECT 1\n/* IF :a */ WHERE a = :a",
+        "SELECT 1\n/* if a */ WHERE a = :a",
+        "SELECT 1\n/* if :a */ WHERE a = :a /* if :b */ AND b = :b",
+        "SELECT 1\n/* if\n:a */ WHERE a = :a",
+        "SELECT 1\nWHERE a = :a -- when :a",
+        "SELECT 1 -- one",
+        "SELECT /* one */ 1",
+    ],
+)
+def test_a_condition_that_somebody_moved_or_misspelt_is_refused(sql, text):
+    sql(jobs=f"-- name: x\n{text}\n")
+    with pytest.raises(ValueError, match=r"condition in"):
+        load("jobs.x", frozenset())
+
+
+def test_nothing_follows_a_fragment_that_ends_in_a_condition(sql):
+    sql(jobs="-- name: x\nSELECT 1 {more} LIMIT 1\n-- name: more\nWHERE TRUE\n/* if :a */ AND a = :a\n")
+    with pytest.raises(ValueError, match="text after a condition"):
+        load("jobs.x", frozenset())
+
+
+def test_a_condition_may_be_indented_and_what_is_quoted_is_no_comment(sql):
+    sql(jobs="-- name: x\nSELECT '/* if :a */ -- b'\n    /* if :a */ WHERE a = :a\n")
+    assert bound("jobs.x", a=1) == ("SELECT '/* if :a */ -- b'\nWHERE a = ?", [1])
+
+
+def test_a_condition_on_an_empty_fragment_leaves_nothing(sql):
+    sql(jobs="-- name: x\nSELECT 1\n/* if :a */ {nothing}\nLIMIT 1\n-- name: nothing\n-- None here.\n")
+    assert bound("jobs.x", a=1) == ("SELECT 1\n\nLIMIT 1", [])
 
 
 # Values.
@@ -216,7 +254,7 @@ def headers(text: str) -> list[str]:
 
 @pytest.mark.parametrize("subject", SHIPPED)
 def test_every_header_is_one_that_the_loader_reads(subject):
-    assert [line for line in headers(SHIPPED[subject]) if not statements._NAME.fullmatch(line)] == []
+    assert [line for line in headers(SHIPPED[subject]) if not statements.NAME.fullmatch(line)] == []
     assert len(set(headers(SHIPPED[subject]))) == len(headers(SHIPPED[subject]))
 
 
@@ -226,7 +264,7 @@ STATEMENT = re.compile(r"(?:SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH)\b")
 @pytest.mark.parametrize("subject", SHIPPED)
 def test_every_statement_says_what_it_does(subject):
     silent, seen = [], set()
-    for head in statements._NAME.finditer(SHIPPED[subject]):
+    for head in statements.NAME.finditer(SHIPPED[subject]):
         body = SHIPPED[subject][head.end() :].lstrip("\n")
         # Of several variants the first says it; a block that is part of a statement may go without.
         if head["name"] not in seen and STATEMENT.match(body):
@@ -238,8 +276,8 @@ def test_every_statement_says_what_it_does(subject):
 @pytest.mark.parametrize("tags", TAG_SETS, ids=lambda tags: "-".join(sorted(tags)))
 def test_no_statement_is_ambiguous_and_no_block_is_missing(tags):
     for subject, text in SHIPPED.items():
-        for name in {head["name"] for head in statements._NAME.finditer(text)}:
-            variants = statements._blocks(subject)[name]
+        for name in {head["name"] for head in statements.NAME.finditer(text)}:
+            variants = statements.blocks(subject)[name]
             if not any(wanted <= tags for wanted, _ in variants):
                 continue  # it has none for this database
             lines = load(f"{subject}.{name}", tags)
@@ -247,12 +285,26 @@ def test_no_statement_is_ambiguous_and_no_block_is_missing(tags):
             assert not [part for _, parts in lines for part, _ in parts if "%s" in part]
 
 
+def test_a_value_that_a_line_depends_on_is_used_in_such_lines_only():
+    """A formatter that breaks a line in two leaves its second half without the condition."""
+    for subject in SHIPPED:
+        for name in statements.blocks(subject):
+            for tags in TAG_SETS:
+                try:
+                    lines = load(f"{subject}.{name}", tags)
+                except LookupError:
+                    continue  # it has no variant for this database
+                optional = {condition for condition, _ in lines} - {None}
+                always = {value for condition, parts in lines if condition is None for _, value in parts}
+                assert not optional & always, f"{subject}.{name} {sorted(tags)}"
+
+
 def test_every_statement_that_the_code_names_is_shipped():
     package = statements.FOLDER.parent
     called = re.compile(r"""(?:rows|row|run|_send|_rows)\(\s*"([\w.]+)\.(\w+)\"""")
     named = {found for path in package.rglob("*.py") for found in called.findall(path.read_text("utf-8"))}
     assert ("shared", "schema") in named
-    shipped = {(subject, head["name"]) for subject, text in SHIPPED.items() for head in statements._NAME.finditer(text)}
+    shipped = {(subject, head["name"]) for subject, text in SHIPPED.items() for head in statements.NAME.finditer(text)}
     assert named - shipped == set()
 
 
@@ -289,7 +341,7 @@ def test_names_are_compared_to_the_letter_in_every_statement():
     """``{same column value}`` and ``{by_name column}`` do so; a bare ``=`` follows MySQL's collation."""
     compared = set()
     for subject in SHIPPED:
-        for name, variants in statements._blocks(subject).items():
+        for name, variants in statements.blocks(subject).items():
             for tags, body in variants:
                 looked_at = "" if (subject, name) == ("worker.registry", "figures") else ASSIGNED.sub("", body)
                 for exact in EXACT_BY_ITSELF:
@@ -302,5 +354,5 @@ def test_names_are_compared_to_the_letter_in_every_statement():
 
 
 def test_a_block_may_take_words(sql):
-    sql(jobs="-- name: same\n$1 = $2\n-- name: x\nSELECT 1 WHERE {same a.b :c} AND {same d e.f} -- when :c\n")
-    assert bound("jobs.x", c=7) == ("SELECT 1 WHERE a.b = ? AND d = e.f", [7])
+    sql(jobs="-- name: same\n$1 = $2\n-- name: x\nSELECT 1\n/* if :c */ WHERE {same a.b :c} AND {same d e.f}\n")
+    assert bound("jobs.x", c=7) == ("SELECT 1\nWHERE a.b = ? AND d = e.f", [7])

@@ -1,13 +1,16 @@
-"""Loads the named statements of ``sql/*.sql`` and turns one into what a driver wants.
+"""Loads the named statements of ``sql/`` and writes them as a driver wants them.
 
 A statement begins with ``-- name: NAME [TAG ...]`` and a comment that says what it does.
 
-- The variant whose tags all apply, and of those the one with most tags, is taken.
-- ``:name`` is a value; a list becomes as many values, for ``IN (:ids)``, and a list of tuples as many
-  rows, for ``VALUES :rows``.
-- ``{name}`` is another named block: of the same file, else of the ``shared.sql`` in its folder, else of the
-  ``shared.sql`` above. ``{name one two}`` is the same with ``one`` and ``two`` in the places of its ``$1`` and ``$2``.
-- A line that ends in ``-- when :name`` is left out when that value is ``None``, ``False`` or empty.
+- Of several variants the loader takes the one with the most tags, all of which apply.
+- ``:name`` is a value. A list becomes as many values, for ``IN (:ids)``; a list of tuples becomes as many rows, for
+  ``VALUES :rows``.
+- ``{name}`` is a fragment: a named block of the same file, else of the ``shared.sql`` in its folder, else of the
+  ``shared.sql`` above. ``{name one two}`` puts ``one`` and ``two`` in the places of its ``$1`` and ``$2``.
+- ``/* if :name */`` at the start of a line leaves the line out when that value is ``None``, ``False`` or empty.
+- Other comments have lines to themselves and are not sent.
+
+``python -m hammerwork_cli.database.statements`` prints a statement as it is sent.
 """
 
 import re
@@ -15,48 +18,61 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 # Not importlib.resources, which takes as long to import as the rest of this package.
 FOLDER = Path(__file__).parents[2] / "sql"
 
-_NAME = re.compile(r"^-- name: (?P<name>\w+)(?: \[(?P<tags>[\w ]+)\])?\s*$", re.MULTILINE)
-_WHEN = re.compile(r"\s+-- when :(?P<value>\w+)\s*$")
-_TOKEN = re.compile(r"'(?:[^']|'')*'|\{(?P<block>\w+)(?P<arguments>(?: [\w.:]+)*)\}|(?<![:\w]):(?P<value>[a-z_]\w*)")
+NAME = re.compile(r"^-- name: (?P<name>\w+)(?: \[(?P<tags>[\w ]+)\])?\s*$", re.MULTILINE)
+TOKEN = re.compile(r"'(?:[^']|'')*'|\{(?P<block>\w+)(?P<arguments>(?: [\w.:]+)*)\}|(?<![:\w]):(?P<value>[a-z_]\w*)")
+_CONDITION = re.compile(r"\s*/\* if :(?P<value>[a-z_]\w*) \*/ (?P<text>.*\S.*)")
+_QUOTED = re.compile(r"'(?:[^']|'')*'")
+_MISPLACED = re.compile(r"/\*|\*/|--")
 
 Part = tuple[str, str | None]
 """SQL text, and the value that follows it."""
-Line = tuple[str | None, tuple[Part, ...]]
-"""The value that a line depends on, and the line's parts."""
+
+
+class Line(NamedTuple):
+    """A line of a statement.
+
+    Attributes:
+        condition: the value without which the line is left out.
+        parts: the line, cut at its values.
+    """
+
+    condition: str | None
+    parts: tuple[Part, ...]
 
 
 @cache
-def _blocks(subject: str) -> dict[str, list[tuple[frozenset[str], str]]]:
+def blocks(subject: str) -> dict[str, list[tuple[frozenset[str], str]]]:
+    """Name -> the variants of a block in the file of a subject: their tags, and their text without comments."""
     file = FOLDER.joinpath(*subject.split(".")).with_suffix(".sql")
     if file.name == "shared.sql" and not file.exists():
         return {}
     text = file.read_text(encoding="utf-8")
-    blocks: dict[str, list[tuple[frozenset[str], str]]] = {}
-    heads = list(_NAME.finditer(text))
+    found: dict[str, list[tuple[frozenset[str], str]]] = {}
+    heads = list(NAME.finditer(text))
     ends = [*(head.start() for head in heads[1:]), len(text)]
     for head, end in zip(heads, ends, strict=False):  # strict would refuse a file without statements
         body = text[head.end() : end]
         lines = [line for line in body.splitlines() if line.strip() and not line.lstrip().startswith("--")]
         tags = frozenset((head["tags"] or "").split())
-        blocks.setdefault(head["name"], []).append((tags, "\n".join(lines)))
-    return blocks
+        found.setdefault(head["name"], []).append((tags, "\n".join(lines)))
+    return found
 
 
 def subject_of(subject: str, block: str) -> str:
     """The subject whose file has a block that a statement of ``subject`` names."""
     folder = subject.rpartition(".")[0]
     places = (subject, f"{folder}.shared" if folder else subject, "shared")
-    return next((place for place in places if block in _blocks(place)), subject)
+    return next((place for place in places if block in blocks(place)), subject)
 
 
 def _variant(subject: str, name: str, tags: frozenset[str]) -> str:
     place = subject_of(subject, name)
-    fitting = [(len(wanted), sql) for wanted, sql in _blocks(place).get(name, ()) if wanted <= tags]
+    fitting = [(len(wanted), sql) for wanted, sql in blocks(place).get(name, ()) if wanted <= tags]
     if not fitting:
         raise LookupError(f"no statement {place}.{name} for {sorted(tags)}")
     most = max(count for count, _ in fitting)
@@ -77,16 +93,19 @@ def _expand_line(subject: str, line: str, tags: frozenset[str]) -> str:
         sql = _variant(subject, token["block"], tags)
         for place, argument in enumerate(token["arguments"].split(), start=1):
             sql = sql.replace(f"${place}", argument)
-        return _expand(subject, sql, tags)
-
-    expanded = _TOKEN.sub(block, line)
-    if "\n" not in expanded or not _WHEN.search(line):
+        expanded = _expand(subject, sql, tags)
+        if token.string[token.end() :].strip() and _CONDITION.fullmatch(expanded.rpartition("\n")[2]):
+            raise ValueError(f"text after a condition in {subject}: {line.strip()}")
         return expanded
-    # The condition of a line holds for the whole of a block of several lines.
-    lines = expanded.split("\n")
-    if any(_WHEN.search(inner) for inner in lines[:-1]):
-        raise LookupError(f"a condition inside a condition in {subject}: {line.strip()}")
-    return " ".join(lines)
+
+    condition = _CONDITION.fullmatch(line)
+    if condition is None:
+        return TOKEN.sub(block, line)
+    text = TOKEN.sub(block, condition["text"])
+    if "/* if" in text:
+        raise ValueError(f"a condition inside a condition in {subject}: {line.strip()}")
+    # The condition of a line is that of the whole of a fragment, which may have several lines or none.
+    return f"/* if :{condition['value']} */ " + text.replace("\n", " ") if text.strip() else ""
 
 
 @cache
@@ -95,23 +114,27 @@ def load(name: str, tags: frozenset[str]) -> tuple[Line, ...]:
 
     Raises:
         LookupError: there is no such statement, no variant for the tags, or more than one.
+        ValueError: the statement breaks a rule of the format.
     """
     subject, _, statement = name.rpartition(".")
-    return tuple(_line(text) for text in _expand(subject, _variant(subject, statement, tags), tags).split("\n"))
+    return tuple(_line(name, text) for text in _expand(subject, _variant(subject, statement, tags), tags).split("\n"))
 
 
-def _line(text: str) -> Line:
-    condition = _WHEN.search(text)
+def _line(name: str, text: str) -> Line:
+    condition = _CONDITION.fullmatch(text)
     if condition:
-        text = text[: condition.start()]
+        text = condition["text"]
+    # A formatter that moves a condition would change what a statement does; that must never pass in silence.
+    if _MISPLACED.search(_QUOTED.sub("", text)):
+        raise ValueError(f"a comment or a malformed condition in a line of {name}: {text.strip()}")
     parts: list[Part] = []
     start = 0
-    for token in _TOKEN.finditer(text):
+    for token in TOKEN.finditer(text):
         if token["value"]:
             parts.append((text[start : token.start()], token["value"]))
             start = token.end()
     parts.append((text[start:] + "\n", None))
-    return (condition["value"] if condition else None), tuple(parts)
+    return Line(condition["value"] if condition else None, tuple(parts))
 
 
 def bind(
@@ -129,19 +152,19 @@ def bind(
         KeyError: the statement names a value that was not given.
     """
     texts: list[str] = []
-    marks: list[str] = []
+    placeholders: list[str] = []
     bound: list[Any] = []
     for condition, parts in lines:
         if condition is not None and not _given(values[condition]):
             continue
         for text, name in parts:
             texts.append(text)
-            marks.append("" if name is None else _placeholders(values[name], placeholder))
+            placeholders.append("" if name is None else _placeholders(values[name], placeholder))
             if name is not None:
                 bound.extend(_flat(values[name]))
     # A driver looks for percent signs only where there are values to put in.
     written = (text.replace("%", percent) for text in texts) if bound else texts
-    return "".join(chain.from_iterable(zip(written, marks, strict=True))), bound
+    return "".join(chain.from_iterable(zip(written, placeholders, strict=True))), bound
 
 
 def _placeholders(value: Any, placeholder: str) -> str:

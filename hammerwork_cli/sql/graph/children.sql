@@ -2,10 +2,10 @@
 
 -- name: in_page
 -- What a page of children may hold: after the last one seen, in the order of {urgent_first}.
-AND {same j.queue_name :queue} -- when :queue
-AND j.status IN (:statuses) -- when :statuses
-AND {urgency} >= :cursor_urgency -- when :cursor_at
-AND ({urgency} > :cursor_urgency OR j.created_at > :cursor_at OR (j.created_at = :cursor_at AND j.id > :cursor_id)) -- when :cursor_at
+/* if :queue */ AND {same j.queue_name :queue}
+/* if :statuses */ AND j.status IN (:statuses)
+/* if :cursor_at */ AND {urgency} >= :cursor_urgency
+/* if :cursor_at */ AND ({urgency} > :cursor_urgency OR j.created_at > :cursor_at OR (j.created_at = :cursor_at AND j.id > :cursor_id))
 
 -- name: is_other_child [postgresql]
 -- Whether j is a child of one of :ids, and none of these is its first parent.

@@ -12,7 +12,7 @@ SELECT {columns} FROM hammerwork_spawn_operations o WHERE o.parent_id {among} OR
 -- name: any
 -- Whether anything was recorded.
 SELECT 1 FROM hammerwork_spawn_operations o
-WHERE o.ended_at >= :since -- when :since
+/* if :since */ WHERE o.ended_at >= :since
 LIMIT 1
 
 -- name: parents

@@ -37,8 +37,8 @@ SELECT {archived_node} FROM hammerwork_jobs_archive j WHERE j.id {among}
 -- Children of some jobs.
 SELECT {node} FROM hammerwork_jobs j
 WHERE {is_child}
-ORDER BY {urgent_first} -- when :limit
-LIMIT :limit -- when :limit
+/* if :limit */ ORDER BY {urgent_first}
+/* if :limit */ LIMIT :limit
 
 -- name: all_children [by_gin]
 -- The same from many lists of ids, without a limit; those with parents in several lists come several times.
@@ -54,22 +54,22 @@ STRAIGHT_JOIN hammerwork_jobs j FORCE INDEX (idx_hammerwork_jobs_first_parent) O
 -- By the GIN index, which knows all parents; those whose first parent is asked for come once more.
 SELECT {node} FROM hammerwork_jobs j
 WHERE j.depends_on && CAST(:ids AS uuid[]) AND cardinality(j.depends_on) > 1
-ORDER BY {urgent_first} -- when :limit
-LIMIT :limit -- when :limit
+/* if :limit */ ORDER BY {urgent_first}
+/* if :limit */ LIMIT :limit
 
 -- name: joined_children
 -- Children of some jobs of which none is the first parent.
 SELECT {node} FROM hammerwork_jobs j
 WHERE j.id IN (SELECT c.id FROM {joined_edges} AS c WHERE c.parent {among})
-ORDER BY {urgent_first} -- when :limit
-LIMIT :limit -- when :limit
+/* if :limit */ ORDER BY {urgent_first}
+/* if :limit */ LIMIT :limit
 
 -- name: archived_children
 -- Archived children of some jobs.
 SELECT {archived_node} FROM hammerwork_jobs_archive j
 WHERE {is_archived_child}
-ORDER BY {urgent_first} -- when :limit
-LIMIT :limit -- when :limit
+/* if :limit */ ORDER BY {urgent_first}
+/* if :limit */ LIMIT :limit
 
 -- name: state
 -- The columns of queries.waiting.State, in order.

@@ -3,8 +3,8 @@
 -- name: affected
 -- What the state of its dependencies is, and the statuses that still matter: few rows, and there is an index.
 j.dependency_status = :state AND j.status IN (:statuses)
-AND NOT EXISTS (SELECT 1 FROM hammerwork_workflows w -- when :fail_fast
-WHERE w.id = j.workflow_id AND w.failure_policy <> 'fail_fast') -- when :fail_fast
+/* if :fail_fast */ AND NOT EXISTS (SELECT 1 FROM hammerwork_workflows w
+/* if :fail_fast */ WHERE w.id = j.workflow_id AND w.failure_policy <> 'fail_fast')
 
 -- name: dependents [postgresql]
 -- (parent, dependent) of some parents, for dependents in a state.

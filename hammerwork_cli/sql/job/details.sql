@@ -6,9 +6,9 @@ SELECT {node},
 j.scheduled_at, j.max_attempts, j.dependency_status, j.error_message, j.payload, j.result_data,
 j.timeout_seconds, j.timed_out_at, j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.batch_id,
 j.result_stored_at, j.result_expires_at, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context
-, j.archival_reason, j.archival_policy_applied -- when :archival
-, j.is_encrypted, j.encryption_key_id, j.encryption_algorithm, length(j.encrypted_payload), -- when :encryption
-j.payload_hash, j.retention_policy, j.retention_delete_at, j.encrypted_at -- when :encryption
+/* if :archival */ , j.archival_reason, j.archival_policy_applied
+/* if :encryption */ , j.is_encrypted, j.encryption_key_id, j.encryption_algorithm, length(j.encrypted_payload),
+/* if :encryption */ j.payload_hash, j.retention_policy, j.retention_delete_at, j.encrypted_at
 FROM hammerwork_jobs j WHERE j.id = :id
 
 -- name: archived
@@ -18,8 +18,8 @@ j.scheduled_at, j.max_attempts, j.dependency_status, j.error_message, j.payload,
 j.timeout_seconds, j.timed_out_at, j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.batch_id,
 NULL, j.result_ttl, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
 j.archival_reason, j.archived_by
-, j.is_encrypted, j.encryption_key_id, j.encryption_algorithm, length(j.encrypted_payload), -- when :encryption
-j.payload_hash, j.retention_policy, j.retention_delete_at, j.encrypted_at -- when :encryption
+/* if :encryption */ , j.is_encrypted, j.encryption_key_id, j.encryption_algorithm, length(j.encrypted_payload),
+/* if :encryption */ j.payload_hash, j.retention_policy, j.retention_delete_at, j.encrypted_at
 FROM hammerwork_jobs_archive j WHERE j.id = :id
 
 -- name: stored

@@ -6,10 +6,10 @@ INSERT INTO hammerwork_jobs (
 id, queue_name, payload, status, priority, attempts, max_attempts, timeout_seconds, created_at, scheduled_at,
 depends_on, dependents, dependency_status, workflow_id, workflow_name, trace_id, correlation_id, parent_span_id,
 span_context
-, started_at, completed_at, failed_at, error_message, cron_schedule, timezone, recurring, next_run_at, -- when :rare
-result_storage_type, result_ttl_seconds, result_max_size_bytes -- when :rare
-, retry_strategy -- when :strategies
-, ancestry -- when :ancestries
+/* if :rare */ , started_at, completed_at, failed_at, error_message, cron_schedule, timezone, recurring, next_run_at,
+/* if :rare */ result_storage_type, result_ttl_seconds, result_max_size_bytes
+/* if :strategies */ , retry_strategy
+/* if :ancestries */ , ancestry
 )
 VALUES :rows
 

@@ -8,8 +8,8 @@ j.scheduled_at, j.max_attempts, j.dependency_status
 FROM hammerwork_jobs j JOIN (
 SELECT j.id FROM hammerwork_jobs j
 WHERE {filtered}
-AND j.created_at <= :cursor_at -- when :cursor_at
-AND (j.created_at < :cursor_at OR j.id < :cursor_id) -- when :cursor_at
+/* if :cursor_at */ AND j.created_at <= :cursor_at
+/* if :cursor_at */ AND (j.created_at < :cursor_at OR j.id < :cursor_id)
 ORDER BY j.created_at DESC, j.id DESC LIMIT :limit) AS p ON p.id = j.id
 ORDER BY j.created_at DESC, j.id DESC
 

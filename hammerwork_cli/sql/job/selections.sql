@@ -16,5 +16,5 @@ AND j.dependency_status IN ('waiting', 'failed') LIMIT 1
 -- The next ids that a filter chooses, in the order of the primary key.
 SELECT j.id FROM hammerwork_jobs j
 WHERE {filtered}
-AND j.id > :after -- when :after
+/* if :after */ AND j.id > :after
 ORDER BY j.id LIMIT :limit

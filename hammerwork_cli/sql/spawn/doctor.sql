@@ -3,11 +3,11 @@
 
 -- name: considered
 j.archived_at IS NULL
-AND {same j.queue_name :queue} -- when :queue
+/* if :queue */ AND {same j.queue_name :queue}
 
 -- name: considered [unarchivable]
 j.id IS NOT NULL
-AND {same j.queue_name :queue} -- when :queue
+/* if :queue */ AND {same j.queue_name :queue}
 
 -- name: found
 j.id, j.queue_name, j.status, COUNT(*) OVER ()
@@ -186,7 +186,7 @@ FROM hammerwork_jobs j
 WHERE
 {considered}
 AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
-AND j.id IN (:ids) -- when :ids
+/* if :ids */ AND j.id IN (:ids)
 GROUP BY j.id)
 
 -- name: policy
@@ -217,7 +217,7 @@ ORDER BY f.kind, f.place
 SELECT j.id FROM hammerwork_jobs j WHERE
 {considered}
 AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
-AND j.id > :after -- when :after
+/* if :after */ AND j.id > :after
 ORDER BY j.id
 LIMIT :limit
 

@@ -3,7 +3,7 @@
 -- name: failed_lately
 -- In this order the index on statuses and the times of failures is read from its end.
 AND j.failed_at IS NOT NULL
-AND j.failed_at >= :since -- when :since
+/* if :since */ AND j.failed_at >= :since
 ORDER BY j.failed_at DESC LIMIT :limit
 
 -- name: failed_at
@@ -15,7 +15,7 @@ SELECT j.id, j.failed_at AS at FROM hammerwork_jobs j
 -- where there are none, that would be read from one end to the other.
 SELECT j.id, j.created_at AS at FROM hammerwork_jobs j
 WHERE j.status IN (:failed) AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
-AND j.created_at >= :since -- when :since
+/* if :since */ AND j.created_at >= :since
 ORDER BY j.status DESC, j.created_at DESC LIMIT :limit
 
 -- name: latest_failures

@@ -38,23 +38,23 @@ AS started, COALESCE(SUM(CASE WHEN j.created_at >= :since AND j.created_at < :un
 -- name: pending
 -- Jobs that have not started: in the two usual spellings, which partial indexes know, and in the others.
 SELECT 1 AS one FROM (SELECT 1 AS one FROM hammerwork_jobs j WHERE j.status IN ('Pending', 'Retrying')
-AND {same j.queue_name :queue} -- when :queue
+/* if :queue */ AND {same j.queue_name :queue}
 LIMIT :most_pending) AS x
 UNION ALL SELECT 1 FROM (SELECT 1 AS one FROM hammerwork_jobs j WHERE j.status IN (:oddly_pending)
 AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
-AND {same j.queue_name :queue} -- when :queue
+/* if :queue */ AND {same j.queue_name :queue}
 LIMIT :most_pending) AS x
 
 -- name: pending [mysql]
 SELECT 1 AS one FROM (SELECT 1 AS one FROM hammerwork_jobs j WHERE j.status IN ('Pending', 'Retrying', :oddly_pending)
-AND {same j.queue_name :queue} -- when :queue
+/* if :queue */ AND {same j.queue_name :queue}
 LIMIT :most_pending) AS x
 
 -- name: last_running
 -- The last created of the jobs that run, of all queues: there is no index by queue everywhere.
 SELECT {first_parent_id} AS parent, j.started_at, j.created_at,
 CASE WHEN
-NOT {same j.queue_name :queue} OR -- when :queue
+/* if :queue */ NOT {same j.queue_name :queue} OR
 FALSE THEN 0 ELSE 1 END AS meant FROM {by_state}
 WHERE j.status = 'Running' AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
 ORDER BY {newest_first} LIMIT :most_running
@@ -75,32 +75,32 @@ ORDER BY {newest_first} LIMIT :most_running
 -- name: timed_out
 -- Jobs that timed out at the end of the window.
 SELECT j.id, j.timed_out_at, j.started_at, j.created_at FROM last_timed_out j WHERE
-{same j.queue_name :queue} AND -- when :queue
+/* if :queue */ {same j.queue_name :queue} AND
 TRUE
 
 -- name: fresh
 -- Jobs that were enqueued in the window and have not started.
 SELECT COUNT(*) AS jobs FROM hammerwork_jobs j
 WHERE j.status IN ('Pending', 'Retrying') AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
-AND {same j.queue_name :queue} -- when :queue
+/* if :queue */ AND {same j.queue_name :queue}
 AND j.created_at >= :since AND j.created_at < :until
 
 -- name: completed
 -- Jobs that completed lately: how many, in the window and before.
 SELECT {in_window} FROM hammerwork_jobs j WHERE j.status IN (:completed) AND {unarchived}
-AND {same j.queue_name :queue} -- when :queue
+/* if :queue */ AND {same j.queue_name :queue}
 AND j.completed_at >= :since AND j.completed_at < :until
 
 -- name: failed
 -- Jobs that failed lately: how many, in the window and before.
 SELECT {in_window} FROM hammerwork_jobs j WHERE j.status IN (:failed)
-AND {same j.queue_name :queue} -- when :queue
+/* if :queue */ AND {same j.queue_name :queue}
 AND j.failed_at >= :since AND j.failed_at < :until
 
 -- name: newly_failed
 -- The latest jobs that failed.
 SELECT j.id FROM hammerwork_jobs j WHERE j.status IN (:failed) AND j.failed_at >= :failures_since
-AND {same j.queue_name :queue} -- when :queue
+/* if :queue */ AND {same j.queue_name :queue}
 ORDER BY j.failed_at DESC LIMIT :most_failures
 
 -- name: newly_timed_out
@@ -150,14 +150,14 @@ SELECT o.parent_id AS id FROM hammerwork_spawn_operations o ORDER BY o.ended_at 
 -- name: spawners
 -- The newest jobs with spawn configuration; of a queue, those among them that are in it. In this order of joining.
 SELECT {node} FROM ({newest_spawners}) AS w CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
-AND {same j.queue_name :queue} -- when :queue
+/* if :queue */ AND {same j.queue_name :queue}
 ORDER BY j.created_at DESC, j.id LIMIT :limit
 
 -- name: spawners [workers]
 -- The same, and the jobs that spawned last.
 SELECT {node} FROM (SELECT x.id FROM ({newest_spawners}) AS x UNION SELECT y.id FROM ({newest_recorded}) AS y) AS w
 CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
-AND {same j.queue_name :queue} -- when :queue
+/* if :queue */ AND {same j.queue_name :queue}
 ORDER BY j.created_at DESC, j.id LIMIT :limit
 
 -- name: recorded
@@ -180,5 +180,5 @@ GROUP BY x.parent, x.status
 -- name: any_open
 -- Whether any job has not ended.
 SELECT 1 FROM hammerwork_jobs j WHERE j.status IN (:open) AND {unarchived}
-AND {same j.queue_name :queue} -- when :queue
+/* if :queue */ AND {same j.queue_name :queue}
 LIMIT 1

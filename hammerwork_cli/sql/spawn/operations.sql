@@ -21,12 +21,12 @@ CAST({operation_id} AS BINARY) = CAST(CONVERT(:operation USING utf8mb4) AS BINAR
 -- Parents that spawned or had their chance to, newest first.
 SELECT {node} FROM hammerwork_jobs j
 WHERE {has_config}
-AND j.created_at >= :since -- when :since
-AND {same j.queue_name :queue} -- when :queue
-AND j.status IN (:statuses) -- when :statuses
-AND {is_operation} -- when :operation
-AND j.created_at <= :cursor_at -- when :cursor_at
-AND (j.created_at < :cursor_at OR j.id < :cursor_id) -- when :cursor_at
+/* if :since */ AND j.created_at >= :since
+/* if :queue */ AND {same j.queue_name :queue}
+/* if :statuses */ AND j.status IN (:statuses)
+/* if :operation */ AND {is_operation}
+/* if :cursor_at */ AND j.created_at <= :cursor_at
+/* if :cursor_at */ AND (j.created_at < :cursor_at OR j.id < :cursor_id)
 AND (j.status IN (:ended) OR {is_parent})
 ORDER BY j.created_at DESC, j.id DESC
 LIMIT :limit
@@ -36,14 +36,14 @@ LIMIT :limit
 SELECT {node} FROM hammerwork_jobs j
 WHERE j.id IN (SELECT o.parent_id FROM hammerwork_spawn_operations o
 WHERE TRUE
-AND o.ended_at >= :since -- when :since
-AND ({same o.operation_id :operation} OR CAST(o.id AS CHAR(36)) = :operation) -- when :operation
+/* if :since */ AND o.ended_at >= :since
+/* if :operation */ AND ({same o.operation_id :operation} OR CAST(o.id AS CHAR(36)) = :operation)
 )
-AND j.created_at >= :since -- when :since
-AND {same j.queue_name :queue} -- when :queue
-AND j.status IN (:statuses) -- when :statuses
-AND j.created_at <= :cursor_at -- when :cursor_at
-AND (j.created_at < :cursor_at OR j.id < :cursor_id) -- when :cursor_at
+/* if :since */ AND j.created_at >= :since
+/* if :queue */ AND {same j.queue_name :queue}
+/* if :statuses */ AND j.status IN (:statuses)
+/* if :cursor_at */ AND j.created_at <= :cursor_at
+/* if :cursor_at */ AND (j.created_at < :cursor_at OR j.id < :cursor_id)
 ORDER BY j.created_at DESC, j.id DESC
 LIMIT :limit
 
@@ -77,8 +77,8 @@ UNION SELECT o.parent_id FROM hammerwork_spawn_operations o WHERE o.ended_at >= 
 
 -- name: in_window
 j.created_at >= :since
-AND {has_config} -- when :configured
-AND {same j.queue_name :queue} -- when :queue
+/* if :configured */ AND {has_config}
+/* if :queue */ AND {same j.queue_name :queue}
 
 -- name: parent_and_status
 j.id, c.status
@@ -91,13 +91,13 @@ j.id, c.status
 -- Parents that spawned or are to, and were created in a window of time.
 SELECT j.id, j.queue_name, {handler}, j.status, CASE WHEN j.created_at >= :recent THEN 1 ELSE 0 END, j.depends_on
 FROM hammerwork_jobs j
-{recorded_too} -- when :recorded
+/* if :recorded */ {recorded_too}
 WHERE {in_window}
 
 -- name: window_totals
 -- Their children, counted by parent and status.
 SELECT j.id, c.status, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at)) FROM {child_join}
-{recorded_too} -- when :recorded
+/* if :recorded */ {recorded_too}
 WHERE {in_window}
 GROUP BY {parent_and_status}
 
@@ -105,7 +105,7 @@ GROUP BY {parent_and_status}
 -- The same of children of which they are not the first parent.
 SELECT j.id, c.status, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
 FROM hammerwork_jobs j JOIN {joined_edges} AS c ON c.parent = j.id
-{recorded_too} -- when :recorded
+/* if :recorded */ {recorded_too}
 WHERE {in_window}
 GROUP BY {parent_and_status}
 
@@ -113,7 +113,7 @@ GROUP BY {parent_and_status}
 -- The same of children that are in the archive only.
 SELECT j.id, c.status, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
 FROM {archived_child_join}
-{recorded_too} -- when :recorded
+/* if :recorded */ {recorded_too}
 WHERE {in_window}
 AND NOT EXISTS (SELECT 1 FROM hammerwork_jobs m WHERE m.id = c.id)
 GROUP BY j.id, c.status
@@ -124,7 +124,7 @@ SELECT MIN(CASE WHEN r.place * 100 >= r.jobs * 50 THEN r.seconds END),
 MIN(CASE WHEN r.place * 100 >= r.jobs * 95 THEN r.seconds END)
 FROM (SELECT s.seconds, ROW_NUMBER() OVER (ORDER BY s.seconds) AS place, COUNT(*) OVER () AS jobs
 FROM (SELECT {run_seconds} AS seconds FROM {child_join}
-{recorded_too} -- when :recorded
+/* if :recorded */ {recorded_too}
 WHERE {in_window}
 AND c.status IN (:completed) AND c.started_at IS NOT NULL AND c.completed_at IS NOT NULL) s
 WHERE s.seconds IS NOT NULL) r
@@ -133,7 +133,7 @@ WHERE s.seconds IS NOT NULL) r
 -- Jobs with spawn configuration and no children, that have not failed, newest first.
 SELECT {node} FROM hammerwork_jobs j
 WHERE {has_config}
-AND {same j.queue_name :queue} -- when :queue
+/* if :queue */ AND {same j.queue_name :queue}
 AND j.status NOT IN (:failed)
 AND NOT {is_parent}
 AND {never_recorded}
@@ -144,7 +144,7 @@ LIMIT :limit
 -- Jobs that wait for others, newest first.
 SELECT {node} FROM hammerwork_jobs j
 WHERE j.dependency_status = 'waiting' AND j.status NOT IN (:ended)
-AND {same j.queue_name :queue} -- when :queue
+/* if :queue */ AND {same j.queue_name :queue}
 ORDER BY j.created_at DESC, j.id DESC
 LIMIT :limit
 
@@ -152,5 +152,5 @@ LIMIT :limit
 -- Jobs with open requests, the newest first.
 SELECT r.job_id FROM hammerwork_spawn_requests r
 WHERE r.state IN ('pending', 'running')
-AND {same r.queue_name :queue} -- when :queue
+/* if :queue */ AND {same r.queue_name :queue}
 ORDER BY r.requested_at DESC LIMIT :limit

@@ -9,7 +9,7 @@ FROM hammerwork_jobs j WHERE j.id = :id
 -- name: counters
 -- How many descendants a root has, if they are counted, and how many keys a run of a parent has spawned under.
 SELECT (SELECT t.descendants FROM hammerwork_spawn_trees t WHERE t.root_id = :root AND t.occurrence = :occurrence)
-, (SELECT COUNT(*) FROM hammerwork_spawned_children c WHERE c.parent_id = :parent AND c.occurrence = :keys_of) -- when :keys
+/* if :keys */ , (SELECT COUNT(*) FROM hammerwork_spawned_children c WHERE c.parent_id = :parent AND c.occurrence = :keys_of)
 
 -- name: add_descendants
 -- The counter of a root whose descendants are limited; it begins with everybody who was there before.
@@ -27,7 +27,7 @@ SELECT t.descendants FROM hammerwork_spawn_trees t WHERE t.root_id = :root AND t
 -- name: recorded_descendants
 -- How many were recorded below a root: those of ends and those by key.
 SELECT (SELECT COALESCE(SUM(o.children), 0) FROM hammerwork_spawn_operations o WHERE o.root_id = :root
-AND o.started_at >= :since -- when :since
+/* if :since */ AND o.started_at >= :since
 ) + (SELECT COUNT(*) FROM hammerwork_spawned_children c WHERE c.root_id = :root
-AND c.spawned_at >= :since -- when :since
+/* if :since */ AND c.spawned_at >= :since
 )

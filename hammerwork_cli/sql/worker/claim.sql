@@ -18,7 +18,7 @@ j.claimable = 1
 SELECT {claimed_job} FROM hammerwork_jobs j
 WHERE {same j.queue_name :queue} AND {claimable} AND j.scheduled_at <= :now AND {unarchived}
 AND {unpaused}
-AND j.priority = :priority -- when :priority
+/* if :priority */ AND j.priority = :priority
 ORDER BY j.priority DESC, j.scheduled_at LIMIT :limit
 {skip_locked}
 

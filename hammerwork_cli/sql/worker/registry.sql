@@ -77,10 +77,10 @@ w.request, w.requested_by, w.started_at, w.heartbeat_at, w.ended_at, w.running, 
 {silent_for}
 FROM hammerwork_workers w
 WHERE TRUE
-AND w.ended_at IS NULL -- when :alive
-AND (w.ended_at IS NULL OR w.ended_at >= :since) -- when :since
-AND (w.ended_at IS NOT NULL OR w.heartbeat_at >= :heard_since) -- when :heard_since
-AND w.id = :id -- when :id
+/* if :alive */ AND w.ended_at IS NULL
+/* if :since */ AND (w.ended_at IS NULL OR w.ended_at >= :since)
+/* if :heard_since */ AND (w.ended_at IS NOT NULL OR w.heartbeat_at >= :heard_since)
+/* if :id */ AND w.id = :id
 ORDER BY w.started_at DESC, w.id
 
 -- name: running_jobs

@@ -23,4 +23,4 @@ SELECT id FROM hammerwork_spawn_requests WHERE state = 'running' AND claimed_by 
 -- Requests that a worker had taken wait again: all when it is lost, those that it does not know when it lives.
 UPDATE hammerwork_spawn_requests SET state = 'pending', claim_token = NULL, claimed_by = NULL
 WHERE state = 'running' AND claimed_by = :worker
-AND id {among} -- when :ids
+/* if :ids */ AND id {among}
