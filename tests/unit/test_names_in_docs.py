@@ -1,11 +1,12 @@
-"""The tables of Python names in docs/ are complete."""
+"""The tables of names and states in docs/ are complete."""
 
 import inspect
 import re
 from dataclasses import fields
 from datetime import timedelta
 
-from hammerwork_cli import Job, JobPriority, Queue, RetryStrategy, SpawnConfig, Worker, WorkerReport
+from hammerwork_cli import Job, JobPriority, JobStatus, Queue, RetryStrategy, SpawnConfig, Worker, WorkerReport
+from hammerwork_cli.render.formats.json import WORKER_STATES
 from tests.conftest import ROOT
 
 CONFIGURATION = (ROOT / "docs" / "handlers" / "configure.md").read_text(encoding="utf-8")
@@ -54,3 +55,11 @@ def test_the_reference_has_all_arguments_of_a_worker_with_their_defaults_and_its
     assert retry == RetryStrategy.exponential(timedelta(seconds=1), 2.0, timedelta(minutes=5), jitter=0.1)
     found = {name for row in reference("`WorkerReport`") for name in names(row[0])}
     assert found == {field.name for field in fields(WorkerReport)}
+
+
+def test_the_page_about_states_has_every_status_of_jobs_dependencies_and_workers():
+    page = (ROOT / "docs" / "reference" / "states.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert named == {*JobStatus, *WORKER_STATES, "none", "waiting", "satisfied", "failed"}
+    explained = set(re.findall(r"^\| ([a-z ]+) \|", page.partition("## Statuses")[0], re.MULTILINE))
+    assert set(re.findall(r"--> \w+: (.*)", page)) == explained - {"arrow"}
