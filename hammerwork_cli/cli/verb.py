@@ -26,7 +26,10 @@ def _options(
     database_url: Annotated[
         str | None,
         typer.Option(
-            "-u", "--database-url", metavar="URL", help="postgresql://, mysql://, mariadb:// or sqlite:///path."
+            "-u",
+            "--database-url",
+            metavar="URL",
+            help="Database: postgresql://, mysql://, mariadb:// or sqlite:///path.",
         ),
     ] = None,
     color: Annotated[Color | None, typer.Option("--color", help="Use colours.", show_default=False)] = None,

@@ -21,7 +21,7 @@ app = group(
     "config set default_queue video_ingest",
 )
 
-KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help=f"One of: {', '.join(KEYS)}.")]
+KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="A setting, such as default_limit; see `config show`.")]
 SecretsOption = Annotated[bool, typer.Option("--show-secrets", help="Show passwords too.")]
 
 

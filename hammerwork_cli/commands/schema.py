@@ -16,7 +16,8 @@ app = typer.Typer(name="schema", add_completion=False, rich_markup_mode=None)
 def schema(
     ctx: typer.Context,
     name: Annotated[
-        list[str] | None, typer.Argument(metavar="[SCHEMA]", help="Such as spawn-tree. Without it: all names.")
+        list[str] | None,
+        typer.Argument(metavar="[SCHEMA]", help="A name such as spawn-tree; leave it out to list all."),
     ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:

@@ -46,6 +46,16 @@ def test_every_example_of_a_help_is_understood(words: list[str]) -> None:
         context = command.make_context(name, rest, parent=context)
 
 
+def test_the_help_of_an_option_is_one_short_sentence() -> None:
+    root: Any = get_command(app)
+    commands = [root, *(command for name, group in root.commands.items() for _, command in verbs(name, group))]
+    for param in (param for command in commands for param in command.params if not getattr(param, "hidden", False)):
+        text = re.sub(r" \[default: [^]]*\]$", "", param.help or "")
+        assert len(text) < 70, text
+        assert re.fullmatch(r"[^a-z].*[^.]\.", text), text
+        assert not re.search(r"\. [A-Z]", text), text
+
+
 @pytest.mark.parametrize("page", [Page(path) for path in documentation()], ids=lambda page: page.name)
 def test_a_page_names_commands_and_options_that_there_are(page: Page) -> None:
     root: Any = get_command(app)

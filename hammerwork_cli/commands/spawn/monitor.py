@@ -43,7 +43,7 @@ def monitor(
     count: Annotated[int | None, typer.Option("--count", min=1, help="Stop after this many refreshes.")] = None,
     until: Annotated[
         list[Until] | None,
-        typer.Option("--until", help="Stop when nothing is open (done, exit 0) or a job fails (failed, exit 1)."),
+        typer.Option("--until", help="Stop when nothing is open (done) or a job fails (failed, exit 1)."),
     ] = None,
     timeout: Annotated[
         str | None, typer.Option("--timeout", metavar="DURATION", help="Stop after: 90s, 15m, 2h (exit 124).")
