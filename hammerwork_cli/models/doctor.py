@@ -28,7 +28,7 @@ class Damage(StrEnum):
     GONE_BUT_RECORDED = "gone_but_recorded"
 
 
-MENDABLE = frozenset(
+FIXABLE = frozenset(
     {
         Damage.MISSPELT_STATUS,
         Damage.NULL_LISTS,
@@ -77,12 +77,12 @@ class Finding:
     jobs: int
     examples: tuple[FoundJob, ...]
     left: int
-    mended: int = 0
+    fixed: int = 0
 
     @property
-    def mendable(self) -> bool:
+    def fixable(self) -> bool:
         """Whether the doctor can mend it."""
-        return self.kind in MENDABLE
+        return self.kind in FIXABLE
 
     @property
     def is_note(self) -> bool:

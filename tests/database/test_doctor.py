@@ -38,7 +38,7 @@ def counted(found: Iterable[Finding]) -> dict[str, int]:
 def mend(database: Database, **options: Any) -> dict[str, int]:
     """Mends everything; how many jobs of each kind."""
     healer = doctor(database, **options)
-    return {finding.kind.value: finding.mended for finding in healer.mend(healer.look()) if finding.mended}
+    return {finding.kind.value: finding.fixed for finding in healer.mend(healer.look()) if finding.fixed}
 
 
 def everything(database: Database) -> dict[str, list[dict[str, Any]]]:
@@ -87,7 +87,7 @@ def test_what_the_original_left_is_mended_and_nothing_else_changes(restored: Cal
 
         changed = changes(before, everything(database))
         jobs = {row["id"]: row for row in before["hammerwork_jobs"]}
-        assert len(changed) == sum(finding.jobs for finding in found if finding.mendable)
+        assert len(changed) == sum(finding.jobs for finding in found if finding.fixable)
         for id_, columns in changed.items():
             if jobs[id_]["status"] == "Running":
                 assert columns == {"status": ("Running", "Pending"), "started_at": (jobs[id_]["started_at"], None)}
@@ -119,7 +119,7 @@ def test_jobs_in_tables_that_are_half_made_are_told_of(restored: Callable[[str],
         before = everything(database)
         found = doctor(database).look()
         assert counted(found) == {"unfinished_tables": 71}
-        assert not found[0].mendable
+        assert not found[0].fixable
         assert mend(database) == {}
         assert everything(database) == before
 
@@ -498,13 +498,13 @@ def test_two_doctors_at_once_mend_each_job_once(migrated_url: str) -> None:
             rows.job(dead, status="Pending", dependency_status="waiting")
             rows.job(status="Running", started_at=START, attempts=1)
             rows.job(status='"Completed"')
-    mended: list[dict[str, int]] = []
+    fixed: list[dict[str, int]] = []
     ready = threading.Barrier(2)
 
     def work() -> None:
         with contextlib.closing(connect(migrated_url)) as mine:
             ready.wait(30)
-            mended.append(mend(mine))
+            fixed.append(mend(mine))
 
     threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads:
@@ -512,7 +512,7 @@ def test_two_doctors_at_once_mend_each_job_once(migrated_url: str) -> None:
     for thread in threads:
         thread.join(60)
     kinds = ("misspelt_status", "lost", "not_released", "parent_failed")
-    assert {kind: sum(one.get(kind, 0) for one in mended) for kind in kinds} == dict.fromkeys(kinds, 60)
+    assert {kind: sum(one.get(kind, 0) for one in fixed) for kind in kinds} == dict.fromkeys(kinds, 60)
     with contextlib.closing(connect(migrated_url)) as database:
         assert doctor(database).look() == []
 

@@ -64,7 +64,7 @@ def doctor(
     lost_before = before(now, length) if length is not None else None
     healer = Doctor(database, now=now, queue=queue, lost_before=lost_before, examples=examples)
     found = healer.look()
-    if fix and not dry_run and any(finding.mendable for finding in found):
+    if fix and not dry_run and any(finding.fixable for finding in found):
         _consent(context, found, yes=yes, form=form)
         found = healer.mend(found)
         _show(context, found, form, remedy=None, strict=strict)
@@ -81,7 +81,7 @@ def _consent(context: Context, found: "Sequence[Finding]", *, yes: bool, form: F
     if not yes:
         for line in ("This would mend:", *doctor_views.plan_text(found)):
             context.note(line)
-    plan = [doctor_views.finding_record(finding) for finding in found if finding.mendable]
+    plan = [doctor_views.finding_record(finding) for finding in found if finding.fixable]
     context.confirm("Mend these?", yes=yes, form=form, plan=plan)
 
 

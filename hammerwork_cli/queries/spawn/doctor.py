@@ -12,7 +12,7 @@ from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import FAILURES, WAITING, JobStatus, Timestamp, status_of
 from hammerwork_cli.models import cron as cron_models
-from hammerwork_cli.models.doctor import MENDABLE, Damage, Finding, FoundJob
+from hammerwork_cli.models.doctor import FIXABLE, Damage, Finding, FoundJob
 from hammerwork_cli.models.spawn_config import ignored_because
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph.relatives import Relatives
@@ -157,28 +157,28 @@ class Doctor:
         Returns:
             What was found before or is left, with how many jobs were mended.
         """
-        mended = self._mend_all()
+        fixed = self._mend_all()
         before = {finding.kind: finding for finding in found}
         after = {finding.kind: finding for finding in self.look()}
         results = []
         for kind in Damage:
             known = before.get(kind) or after.get(kind)
-            if known is None and mended.get(kind):
-                known = Finding(kind, mended[kind], (), 0)
+            if known is None and fixed.get(kind):
+                known = Finding(kind, fixed[kind], (), 0)
             if known is not None:
                 left = after[kind].left if kind in after else 0
-                results.append(replace(known, mended=mended.get(kind, 0), left=left))
+                results.append(replace(known, fixed=fixed.get(kind, 0), left=left))
         return results
 
     def _mend_all(self) -> dict[Damage, int]:
-        mended: dict[Damage, int] = defaultdict(int)
+        fixed: dict[Damage, int] = defaultdict(int)
         for kind in self._kinds():
-            if kind in MENDABLE:
-                mended[kind] += self._mend_kind(kind)
+            if kind in FIXABLE:
+                fixed[kind] += self._mend_kind(kind)
         # A job that fails because of another one may itself hold others.
-        while self._mend_waiting(mended):
+        while self._mend_waiting(fixed):
             pass
-        return mended
+        return fixed
 
     def _mend_kind(self, kind: Damage) -> int:
         total = 0
@@ -234,14 +234,14 @@ class Doctor:
         done = self.database.transaction(partial(self._mend_page, page, to_the_end=True)) if page else {}
         return (page[-1] if len(page) == PAGE else None), sum(done.values())
 
-    def _mend_waiting(self, mended: dict[Damage, int]) -> int:
+    def _mend_waiting(self, fixed: dict[Damage, int]) -> int:
         """One pass over all waiting jobs; how many were mended."""
         total = 0
         for page in self._waiting_pages():
             done = self.database.transaction(partial(self._mend_page, page))
             total += sum(done.values())
             for kind, jobs in done.items():
-                mended[kind] += jobs
+                fixed[kind] += jobs
         return total
 
     def _waiting_pages(self) -> Iterator[list[str]]:

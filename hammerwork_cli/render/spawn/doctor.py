@@ -109,7 +109,7 @@ def finding_record(finding: Finding) -> Record:
     """A kind of damage.
 
     Keys: ``kind``, ``jobs`` (how many were found), ``severity`` (``damage``, or ``note`` for what has happened and
-    holds no job), ``mendable`` (whether ``--fix`` mends it), ``mended`` and ``left`` (how many were mended, and how
+    holds no job), ``mendable`` (whether ``--fix`` fixes it), ``mended`` and ``left`` (how many were fixed, and how
     many there are now), ``what``, ``remedy``, and ``examples``: the oldest jobs with ``id``, ``queue``, ``status``
     as the row spells it, and ``detail`` (a parent's id, an instant, a schedule; or null).
     """
@@ -118,11 +118,11 @@ def finding_record(finding: Finding) -> Record:
         "kind": finding.kind.value,
         "jobs": finding.jobs,
         "severity": "note" if finding.is_note else "damage",
-        "mendable": finding.mendable,
-        "mended": finding.mended,
+        "mendable": finding.fixable,
+        "mended": finding.fixed,
         "left": finding.left,
         "what": words.what,
-        "remedy": f"--fix {words.remedy}" if finding.mendable else words.remedy,
+        "remedy": f"--fix {words.remedy}" if finding.fixable else words.remedy,
         "examples": [_example_record(finding.kind, example) for example in finding.examples],
     }
 
@@ -144,22 +144,22 @@ def findings_text(
         if number:
             yield ""
         words = WORDS[finding.kind]
-        shade = "yellow" if finding.mendable else "bold"
+        shade = "yellow" if finding.fixable else "bold"
         yield paint(f"{'Note: ' * finding.is_note}{_title(finding, finding.jobs)}", shade, colour)
         yield f"  {words.what}"
         yield from (shorten(f"    {line}", width) for line in _examples(finding, words))
-        yield f"  {f'--fix {words.remedy}.' if finding.mendable else _remedy(finding)}"
-    mendable = sum(finding.jobs for finding in findings if finding.mendable)
-    if mendable:
+        yield f"  {f'--fix {words.remedy}.' if finding.fixable else _remedy(finding)}"
+    fixable = sum(finding.jobs for finding in findings if finding.fixable)
+    if fixable:
         yield ""
-        yield f"Mend {plural(mendable, 'job')} with: {visible(remedy)}"
+        yield f"Mend {plural(fixable, 'job')} with: {visible(remedy)}"
 
 
 def mended_text(findings: Sequence[Finding], *, width: int | None = None, colour: bool = False) -> Iterator[str]:
     """Lines: what was mended, and what is left."""
     for finding in findings:
-        if finding.mended:
-            line = f"Mended {_title(finding, finding.mended)}: {WORDS[finding.kind].remedy}"
+        if finding.fixed:
+            line = f"Mended {_title(finding, finding.fixed)}: {WORDS[finding.kind].remedy}"
             yield paint(line, "green", colour)
     left = [finding for finding in findings if finding.left]
     if left and len(left) < len(findings):
@@ -168,13 +168,13 @@ def mended_text(findings: Sequence[Finding], *, width: int | None = None, colour
         words = WORDS[finding.kind]
         yield paint(f"{'Note:' if finding.is_note else 'Left'} {_title(finding, finding.left)}", "bold", colour)
         yield from (shorten(f"    {line}", width) for line in _examples(finding, words))
-        yield f"  {f'{words.what} Run this again.' if finding.mendable else _remedy(finding)}"
+        yield f"  {f'{words.what} Run this again.' if finding.fixable else _remedy(finding)}"
 
 
 def plan_text(findings: Sequence[Finding]) -> Iterator[str]:
     """Lines: what ``--fix`` is about to do."""
     for finding in findings:
-        if finding.mendable:
+        if finding.fixable:
             kind = finding.kind.value.replace("_", " ")
             yield f"  {count(finding.jobs)} {kind}: {WORDS[finding.kind].remedy}"
 
