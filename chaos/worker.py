@@ -25,7 +25,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConnectionLostError, RetryableError, UnreachableError
 from hammerwork_cli.queries.job import enqueue
 from hammerwork_cli.queries.worker import claim, finish, registry, spawn
-from hammerwork_cli.runtime.worker.executor import Runner
+from hammerwork_cli.runtime.worker.executor import Executor
 
 ANY_MOMENT = "any moment"
 NAMED = ("claimed", "handler done", "first batch inserted", "all inserted", "before commit", "after commit")
@@ -165,7 +165,7 @@ def _watch(fate: Fate, folder: Path) -> None:
     _watch_transactions(watch, reached, folder / "unanswered")
     _watch_statements(watch, reached)
     _wrap(enqueue, "insert", after=lambda _: reached("first batch inserted") if watch.transaction == "" else None)
-    _wrap(Runner, "_call", after=lambda _: reached("handler done"))
+    _wrap(Executor, "_call", after=lambda _: reached("handler done"))
     _wrap(claim, "claim", after=lambda jobs: reached("claimed") if jobs else None)
 
 

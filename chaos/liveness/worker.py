@@ -14,7 +14,7 @@ from hammerwork_cli.queries.worker import claim as claim_queries
 from hammerwork_cli.queries.worker import finish, registry
 from hammerwork_cli.queries.worker.claim import Claimed
 from hammerwork_cli.queries.worker.finish import End, Ended
-from hammerwork_cli.queries.worker.registry import Heartbeat, Pulse, Registration
+from hammerwork_cli.queries.worker.registry import Heartbeat, HeartbeatReport, Registration
 from hammerwork_cli.runtime.worker.lease import Lease, Observer
 
 LEASE = 6.0
@@ -113,20 +113,20 @@ class SimulatedWorker:
                 self.steady_since = self.world.seconds
 
     def beat(self) -> None:
-        """As runtime/pulse.py."""
+        """As runtime/worker/heartbeat.py."""
         if self.misses_beats:
             raise UnreachableError("This heartbeat does not reach the server.")
         with self._reached() as database:
             try:
-                answer = registry.beat(database, self.id, Pulse())
+                answer = registry.record_heartbeat(database, self.id, HeartbeatReport())
             except NotFoundError:
                 registry.register(database, self.registration)
-                answer = registry.beat(database, self.id, Pulse())._replace(was_lost=True)
+                answer = registry.record_heartbeat(database, self.id, HeartbeatReport())._replace(was_lost=True)
         self.world.book.beats[self.id], self.stood_still = self.world.seconds, False
         self.lease.renew(self.world.seconds, self.world.seconds, was_lost=answer.was_lost)
 
     def compare(self) -> None:
-        """As runtime/claiming.py."""
+        """As runtime/worker/claimer.py."""
         if self.world.seconds < self._compare_at and not self.lease.is_doubted:
             return
         known = [job for job, entry in self.entries.items()]
@@ -139,7 +139,7 @@ class SimulatedWorker:
         self.lease.settled = self.lease.doubts
 
     def keep(self, others: dict[str, "SimulatedWorker"]) -> None:
-        """As runtime/keeper.py; nobody may be rescued from who lives."""
+        """As runtime/worker/keeper.py; nobody may be rescued from who lives."""
         with self._reached() as database:
             heartbeats = [*registry.heartbeats(database), *registry.holders(database)]
             for lost in self._observer.look(heartbeats, self.world.seconds):
@@ -245,7 +245,7 @@ class SimulatedWorker:
                     entry.ended, entry.at = (stopped if job.max_attempts > 1 else once), now
             self.write()
             with self._reached() as database:
-                registry.end(database, self.id, self.registration.name, Pulse(), self.world.now())
+                registry.end(database, self.id, self.registration.name, HeartbeatReport(), self.world.now())
         finally:
             self.is_dead = True
 

@@ -50,7 +50,7 @@ def test_a_request_to_spawn_again_may_have_metadata_of_any_size(stage: Stage, co
         wanted, now = config.with_max_spawn_count(number + 1).with_metadata(large), stage.database.now()
         spawn_requests.request(stage.database, parent.id, handler=None, config=wanted, by="x", now=now)
         stage.work(configured)
-    assert [wish.state for wish in spawn_requests.requests(stage.database, parent.id)] == ["done"] * 3
+    assert [request.state for request in spawn_requests.requests(stage.database, parent.id)] == ["done"] * 3
     assert len(stage.children(parent)) == 4
 
 

@@ -318,16 +318,16 @@ def test_a_request_whose_commit_was_not_answered_is_done(stage: Stage, app: Hand
     app.register_handler("parent", lambda context: [Job("child", {})])  # noqa: ARG005  always the same
     stage.work(app, queues=("parent",))
     now = stage.database.now()
-    wish = spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=now)
-    job = requests.take_request(stage.database, wish, new_id(), now)
+    request = spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=now)
+    job = requests.take_request(stage.database, request, new_id(), now)
     assert job is not None
     from hammerwork_cli.queries.worker import ancestry
 
-    spawner = ancestry.Spawner.of(job, ancestry.of(stage.database, job), SpawnConfig(), wish.id)
+    spawner = ancestry.Spawner.of(job, ancestry.of(stage.database, job), SpawnConfig(), request.id)
     operation = spawn_queries.Operation(new_id(), spawner, "parent", SpawnConfig(), now, 1)
     new = Job("child", {}).depends_on(parent).new_job(now)
     for _ in range(2):
-        settled = requests.fulfil(stage.database, wish, job, operation, lambda: [[new]], now=now)
+        settled = requests.fulfil(stage.database, request, job, operation, lambda: [[new]], now=now)
         assert not settled.lost
     assert len(stage.children(parent)) == 2
 

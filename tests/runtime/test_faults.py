@@ -65,8 +65,8 @@ def test_a_spawn_whose_database_fails_for_a_while_is_tried_again(
     assert len(stage.children(parent)) == (4 if what == "fulfil" else 2)
     assert [outcome for _, outcome, _ in stage.operations()] == ["spawned"] * (2 if what == "fulfil" else 1)
     if asked:
-        (wish,) = spawn_requests.requests(stage.database, parent.id)
-        assert wish.state == ("done" if what == "fulfil" else "failed")
+        (request,) = spawn_requests.requests(stage.database, parent.id)
+        assert request.state == ("done" if what == "fulfil" else "failed")
 
 
 def refusing(self: SpawnHandler, context: SpawnContext) -> list[Job]:
@@ -192,10 +192,10 @@ def test_errors_of_spawning_that_the_database_cannot_hold_as_they_are_are_writte
     asks = True
     spawn_requests.request(narrow.database, hooked.id, handler=None, config=None, by="x", now=narrow.database.now())
     narrow.work(app)
-    (wish,) = spawn_requests.requests(narrow.database, hooked.id)
-    assert wish.state == "failed"
-    assert wish.error is not None
-    assert f"ValueError: {WRITTEN_OUT}\n" in wish.error
+    (request,) = spawn_requests.requests(narrow.database, hooked.id)
+    assert request.state == "failed"
+    assert request.error is not None
+    assert f"ValueError: {WRITTEN_OUT}\n" in request.error
 
 
 @pytest.mark.postgres

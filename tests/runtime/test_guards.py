@@ -16,14 +16,14 @@ from hammerwork_cli.queries.job import dependencies, enqueue, spawn_requests
 from hammerwork_cli.queries.job.dependencies import Following
 from hammerwork_cli.queries.worker import claim, registry, requests
 from hammerwork_cli.queries.worker.ancestry import LimitError
-from hammerwork_cli.queries.worker.registry import Heartbeat, Pulse, Registration
+from hammerwork_cli.queries.worker.registry import Heartbeat, HeartbeatReport, Registration
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.worker import executor
-from hammerwork_cli.runtime.worker.claimer import WEIGHTS, Claiming
-from hammerwork_cli.runtime.worker.finisher import Writing
-from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, timeouts_of_heartbeat
+from hammerwork_cli.runtime.worker.claimer import WEIGHTS, Claimer
+from hammerwork_cli.runtime.worker.finisher import Finisher
+from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_timeouts
 from hammerwork_cli.runtime.worker.keeper import Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.slots import Slots
@@ -75,8 +75,8 @@ def test_the_requests_of_a_lost_worker_and_no_others_wait_again(stage: Stage, ap
         (job,) = stage.enqueue(Job("noop"))
         stage.work(app)
         now = stage.database.now()
-        wish = spawn_requests.request(stage.database, job.id, handler=None, config=None, by="x", now=now)
-        assert requests.take_request(stage.database, wish, worker.id, now) is not None
+        request = spawn_requests.request(stage.database, job.id, handler=None, config=None, by="x", now=now)
+        assert requests.take_request(stage.database, request, worker.id, now) is not None
         taken[name] = worker, job
     registry.rescue(stage.database, heartbeat(stage, taken["lost"][0]), stage.database.now())
     states = {name: spawn_requests.requests(stage.database, job.id)[0].state for name, (_, job) in taken.items()}
@@ -91,8 +91,8 @@ def test_what_waits_for_a_job_that_was_retried_meanwhile_does_not_fail(stage: St
     assert stage.one(child, "status, dependency_status") == ("Pending", "waiting")
 
 
-def claiming_of(stage: Stage, slots: Slots, lease: Lease) -> Claiming:
-    return Claiming(
+def claimer_of(stage: Stage, slots: Slots, lease: Lease) -> Claimer:
+    return Claimer(
         *(registered(stage, "name"), Connections(stage.url, 1), slots, lease, ServerClock()),
         poll_interval=1,
         max_jobs=None,
@@ -104,12 +104,12 @@ def test_a_worker_whose_slots_have_enough_to_do_takes_nothing(stage: Stage) -> N
     stage.enqueue(Job("noop"))
     slots = Slots(1, lambda _: None, lambda: None)
     slots.put([claimed("a"), claimed("b")])
-    claiming = claiming_of(stage, slots, Lease(10.0, time.monotonic()))
-    assert claiming.fetch()
-    assert (claiming.full, slots.waiting) == (True, 2)
+    claimer = claimer_of(stage, slots, Lease(10.0, time.monotonic()))
+    assert claimer.fetch()
+    assert (claimer.full, slots.waiting) == (True, 2)
     slots.take_back()
-    assert claiming.fetch()
-    assert (claiming.full, slots.waiting) == (False, 1)
+    assert claimer.fetch()
+    assert (claimer.full, slots.waiting) == (False, 1)
 
 
 def test_a_worker_that_others_took_for_lost_claims_nothing_before_it_has_forgotten_what_went_to_them(
@@ -118,15 +118,15 @@ def test_a_worker_that_others_took_for_lost_claims_nothing_before_it_has_forgott
     (job,) = stage.enqueue(Job("noop"))
     slots = Slots(1, lambda _: None, lambda: None)
     lease = Lease(10.0, time.monotonic())
-    claiming = claiming_of(stage, slots, lease)
-    claiming.compare()
+    claimer = claimer_of(stage, slots, lease)
+    claimer.compare()
     slots.put([claimed("a")])
     lease.renew(time.monotonic(), time.monotonic(), was_lost=True)
-    claiming.fetch()
+    claimer.fetch()
     assert (slots.waiting, stage.one(job)) == (1, "Pending")
-    claiming.compare()
+    claimer.compare()
     assert (slots.waiting, lease.is_held(time.monotonic())) == (0, True)
-    claiming.fetch()
+    claimer.fetch()
     assert (slots.waiting, stage.one(job)) == (1, "Running")
 
 
@@ -147,14 +147,14 @@ def test_a_worker_whose_row_somebody_removed_registers_again_and_compares_before
     worker = registered(stage, "name")
     lease = Lease(worker.lease, time.monotonic())
     connections = Connections(stage.url, 1)
-    heart = HeartbeatThread(
+    heartbeat = HeartbeatThread(
         *(connections, worker, lease, ServerClock()),
-        pulse=lambda: Pulse("running", 7, 0, 0, None),
+        report=lambda: HeartbeatReport("running", 7, 0, 0, None),
         on_request=lambda _: None,
         on_renewed=lambda: None,
     )
     stage.execute("DELETE FROM hammerwork_workers")
-    heart._beat(time.monotonic())
+    heartbeat._send(time.monotonic())
     assert lease.is_doubted
     assert registry.resolve(stage.database, "name").running == 7
     connections.close()
@@ -165,9 +165,9 @@ def test_a_heartbeat_brings_back_the_worker_that_beats_and_no_other(stage: Stage
     for worker in (one, two):
         assert registry.rescue(stage.database, heartbeat(stage, worker), stage.database.now()) == (0, 0)
     assert registry.heartbeats(stage.database) == []
-    assert registry.beat(stage.database, one.id, Pulse()).was_lost
+    assert registry.record_heartbeat(stage.database, one.id, HeartbeatReport()).was_lost
     assert [beat.id for beat in registry.heartbeats(stage.database)] == [one.id]
-    assert not registry.beat(stage.database, one.id, Pulse()).was_lost
+    assert not registry.record_heartbeat(stage.database, one.id, HeartbeatReport()).was_lost
     assert registry.resolve(stage.database, "two").state == "lost"
 
 
@@ -206,7 +206,7 @@ def test_a_job_that_a_rust_worker_took_is_held_by_no_worker_of_ours(stage: Stage
 def test_a_worker_that_beat_again_is_observed_anew(stage: Stage) -> None:
     worker = registered(stage, "back")
     seen = heartbeat(stage, worker)
-    registry.beat(stage.database, worker.id, Pulse("running", 0, 0, 0, None))
+    registry.record_heartbeat(stage.database, worker.id, HeartbeatReport("running", 0, 0, 0, None))
     connections = Connections(stage.url, 1)
     own = registered(stage, "own")
     keeper = Keeper(
@@ -233,8 +233,8 @@ def test_only_the_jobs_that_may_spawn_again_are_forgotten_to_have_spawned(stage:
 
 
 def test_a_heartbeat_gives_up_in_time_for_the_next_one() -> None:
-    assert timeouts_of_heartbeat(60) == Timeouts(connect=20, lock=10, statement=15, network=20)
-    assert timeouts_of_heartbeat(1) == Timeouts(connect=1, lock=1, statement=1, network=1)
+    assert heartbeat_timeouts(60) == Timeouts(connect=20, lock=10, statement=15, network=20)
+    assert heartbeat_timeouts(1) == Timeouts(connect=1, lock=1, statement=1, network=1)
 
 
 def test_what_one_job_of_a_batch_has_is_written_though_the_others_have_it_not(stage: Stage) -> None:
@@ -254,7 +254,7 @@ def test_nothing_is_written_before_something_has_ended_and_others_may_still_end(
     connections = Connections("sqlite:///nowhere.db", 1)
     slots = Slots(1, lambda _: None, lambda: None)
     refuse: Any = None
-    idle = Writing(connections, slots, ServerClock(), Progress(30), refuse, refuse)
+    idle = Finisher(connections, slots, ServerClock(), Progress(30), refuse, refuse)
     assert (idle.pause, idle.write()) == (None, False)
     slots.put([claimed("a")])
     assert idle.write() is False

@@ -429,5 +429,5 @@ def test_a_request_to_spawn_again_is_fulfilled_in_a_process(stage: Stage, work: 
     for _ in range(2):
         spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
         work()
-    assert [wish.state for wish in spawn_requests.requests(stage.database, parent.id)] == ["done"] * 2
+    assert [request.state for request in spawn_requests.requests(stage.database, parent.id)] == ["done"] * 2
     assert len(stage.children(parent)) == 3

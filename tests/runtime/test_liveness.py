@@ -154,14 +154,19 @@ def test_an_error_that_is_not_ours_ends_no_thread_and_is_in_the_log_with_its_tra
         monkeypatch.setattr(module, name, broken)
 
     crew.begin(concurrency=1)
-    for module, name in ((registry, "beat"), (registry, "heartbeats"), (claim, "claim"), (finish, "settle")):
+    for module, name in (
+        (registry, "record_heartbeat"),
+        (registry, "heartbeats"),
+        (claim, "claim"),
+        (finish, "settle"),
+    ):
         once(module, name)
     job = Job("counted")
     dead_worker(stage, "counted", job)
     until(lambda: stage.one(job, "status, claim_losses") == ("Completed", 1))
     crew.beat(2)
-    until(lambda: sorted(raised) == ["beat", "claim", "heartbeats", "settle"])
-    for name in ("beat", "heartbeats", "claim"):
+    until(lambda: sorted(raised) == ["claim", "heartbeats", "record_heartbeat", "settle"])
+    for name in ("record_heartbeat", "heartbeats", "claim"):
         assert f"ZeroDivisionError: of {name}" in caplog.text
 
 

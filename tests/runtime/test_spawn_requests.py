@@ -21,7 +21,7 @@ def test_what_is_spawned_on_request_counts_among_the_descendants(stage: Stage, a
     for _ in range(2):
         spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
         stage.work(app)
-    states = [(wish.state, wish.children) for wish in spawn_requests.requests(stage.database, parent.id)]
+    states = [(request.state, request.children) for request in spawn_requests.requests(stage.database, parent.id)]
     assert sorted(states) == [("done", 3), ("failed", 0)]
     assert len(stage.children(parent)) == 6
 
@@ -49,6 +49,6 @@ def test_a_request_that_its_worker_does_not_know_any_more_is_fulfilled_once(
     if what == "fulfil":
         monkeypatch.setattr(requests, "refuse", lambda *_: told.append("refused"))
     spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
-    until(lambda: [wish.state for wish in spawn_requests.requests(stage.database, parent.id)] == ["done"])
+    until(lambda: [request.state for request in spawn_requests.requests(stage.database, parent.id)] == ["done"])
     assert len(stage.children(parent)) == 2
     assert len(told) == (2 if what == "take_request" else 3)

@@ -426,7 +426,7 @@ def test_a_request_makes_a_completed_job_spawn_again_once(stage: Stage, app: Han
     (parent,) = stage.enqueue(Job("parent", {}))
     stage.work(app)
     now = stage.database.now()
-    wish = spawn_requests.request(stage.database, parent.id, handler="another", config=None, by="test", now=now)
+    request = spawn_requests.request(stage.database, parent.id, handler="another", config=None, by="test", now=now)
     bad = spawn_requests.request(
         stage.database,
         stage.children(parent)[0][0],
@@ -435,7 +435,7 @@ def test_a_request_makes_a_completed_job_spawn_again_once(stage: Stage, app: Han
         by="x",
         now=now,
     )
-    _serve_wishes(stage, app, {wish.id, bad.id})
+    _serve_requests(stage, app, {request.id, bad.id})
     assert len(stage.children(parent)) == 5
     (done,) = spawn_requests.requests(stage.database, parent.id)
     assert (done.state, done.children, done.error) == ("done", 2, None)
@@ -451,11 +451,11 @@ def test_a_worker_that_drains_fulfils_the_requests_before_it_ends(stage: Stage, 
     for _ in range(3):
         spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
         stage.work(app)
-    assert {wish.state for wish in spawn_requests.requests(stage.database, parent.id)} == {"done"}
+    assert {request.state for request in spawn_requests.requests(stage.database, parent.id)} == {"done"}
     assert len(stage.children(parent)) == 12
 
 
-def _serve_wishes(stage: Stage, app: Handlers, wishes: set[str]) -> None:
+def _serve_requests(stage: Stage, app: Handlers, ids: set[str]) -> None:
     import threading
 
     from hammerwork_cli import Worker
@@ -464,9 +464,9 @@ def _serve_wishes(stage: Stage, app: Handlers, wishes: set[str]) -> None:
     thread = threading.Thread(target=worker.run)
     thread.start()
     deadline = time.monotonic() + 30
-    listed = ", ".join(f"'{wish}'" for wish in wishes)
+    listed = ", ".join(f"'{request}'" for request in ids)
     sql = f"SELECT count(*) FROM hammerwork_spawn_requests WHERE id IN ({listed}) AND state IN ('done', 'failed')"
-    while stage.database.query(sql)[0][0] < len(wishes):
+    while stage.database.query(sql)[0][0] < len(ids):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     worker.stop()

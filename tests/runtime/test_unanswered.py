@@ -17,7 +17,7 @@ from hammerwork_cli.errors import ConnectionLostError
 from hammerwork_cli.models import new_id
 from hammerwork_cli.queries.job import enqueue
 from hammerwork_cli.queries.worker import claim, finish, registry
-from hammerwork_cli.queries.worker.registry import Pulse, Registration
+from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
 from hammerwork_cli.runtime.api import queue
 from hammerwork_cli.runtime.connections import Connections
 from tests.runtime.conftest import Stage
@@ -104,7 +104,7 @@ def test_jobs_that_a_worker_took_after_it_was_taken_for_lost_come_back(stage: St
 def test_a_worker_that_has_ended_is_left_alone_when_it_holds_nothing(stage: Stage) -> None:
     worker = new_id()
     registry.register(stage.database, Registration(worker, "gone", "host", 1, "0", ("noop",), (), 1, 1.0))
-    registry.end(stage.database, worker, "gone", Pulse("running", 0, 3, 0, None), stage.database.now())
+    registry.end(stage.database, worker, "gone", HeartbeatReport("running", 0, 3, 0, None), stage.database.now())
     assert stage.rescue() == []
     (found,) = registry.listed(stage.database)
     assert (found.state, found.completed) == ("stopped", 3)

@@ -351,7 +351,7 @@ def test_jobs_of_a_lost_worker_come_back_alone_and_the_last_attempt_is_dead(stag
     now = stage.database.now() + timedelta(seconds=1)
     assert len(claim.claim(stage.database, "noop", worker=WORKER, now=now, limit=9, slots=9)) == 2
     (seen,) = registry.heartbeats(stage.database)
-    registry.beat(stage.database, WORKER, registry.Pulse())
+    registry.record_heartbeat(stage.database, WORKER, registry.HeartbeatReport())
     assert registry.rescue(stage.database, seen, now) is None
     assert stage.rescue() == [("w", 1, 1)]
     assert stage.rescue() == []

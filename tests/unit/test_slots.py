@@ -9,7 +9,7 @@ import pytest
 
 from hammerwork_cli.queries.worker.claim import Claimed
 from hammerwork_cli.queries.worker.finish import End, Ended
-from hammerwork_cli.runtime.worker.slots import FULL, Run, Slots, Wish
+from hammerwork_cli.runtime.worker.slots import FULL, Attempt, ClaimedRequest, Slots
 
 PATIENCE = 20.0
 LATER = 1000.0
@@ -19,17 +19,17 @@ def claimed(name: str) -> Claimed:
     return Claimed._make([None] * len(Claimed._fields))._replace(id=name, queue_name="queue")
 
 
-def wish(name: str) -> Wish:
+def requested(name: str) -> ClaimedRequest:
     request: Any = None
-    return Wish(request, claimed(name))
+    return ClaimedRequest(request, claimed(name))
 
 
-def completed(run: Run) -> Ended:
-    return Ended(run.job, End.COMPLETED)
+def completed(attempt: Attempt) -> Ended:
+    return Ended(attempt.job, End.COMPLETED)
 
 
-def timed_out(run: Run) -> Ended:
-    return Ended(run.job, End.TIMED_OUT)
+def timed_out(attempt: Attempt) -> Ended:
+    return Ended(attempt.job, End.TIMED_OUT)
 
 
 class Stopping:
@@ -38,13 +38,13 @@ class Stopping:
     def __init__(self) -> None:
         self.begun = threading.Semaphore(0)
         self.go = threading.Event()
-        self.runs: list[Run] = []
+        self.runs: list[Attempt] = []
 
-    def __call__(self, run: Run) -> Ended:
-        self.runs.append(run)
+    def __call__(self, attempt: Attempt) -> Ended:
+        self.runs.append(attempt)
         self.begun.release()
         self.go.wait(PATIENCE)
-        return completed(run)
+        return completed(attempt)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def slots() -> Iterator[Callable[..., Slots]]:
     """``slots(count, execute, wake, may_begin)``: threads that run."""
     made: list[Slots] = []
 
-    def make(count: int, execute: Callable[[Run], Ended | None], *others: Any) -> Slots:
+    def make(count: int, execute: Callable[[Attempt], Ended | None], *others: Any) -> Slots:
         made.append(Slots(count, execute, *others or [lambda: None]))
         made[-1].start()
         return made[-1]
@@ -71,17 +71,17 @@ def until(holds: Callable[[], object]) -> None:
 
 
 def names(ended: list[Ended]) -> list[tuple[str, End]]:
-    return sorted((run.job.id, run.end) for run in ended)
+    return sorted((attempt.job.id, attempt.end) for attempt in ended)
 
 
 def test_the_worker_is_woken_when_a_run_ends_although_others_wait(slots: Callable[..., Slots]) -> None:
     woken, second, go = threading.Event(), threading.Event(), threading.Event()
 
-    def execute(run: Run) -> Ended:
-        if run.job.id == "second":
+    def execute(attempt: Attempt) -> Ended:
+        if attempt.job.id == "second":
             second.set()
             go.wait(PATIENCE)
-        return completed(run)
+        return completed(attempt)
 
     one = slots(1, execute, woken.set)
     assert woken.wait(PATIENCE)  # it has nothing to do
@@ -101,7 +101,7 @@ def test_as_many_run_as_there_are_slots_and_the_others_wait_in_their_order(slots
     assert (two.running, two.waiting, two.empty, two.ids()) == (2, 2, False, set("abcd"))
     execute.go.set()
     until(lambda: two.running + two.waiting == 0)
-    assert {run.job.id for run in execute.runs[:2]} == {"a", "b"}
+    assert {attempt.job.id for attempt in execute.runs[:2]} == {"a", "b"}
     assert (two.has_ended, two.empty, two.ids()) == (True, False, set("abcd"))
     assert names(two.take_ended()) == [(name, End.COMPLETED) for name in "abcd"]
     assert (two.has_ended, two.empty, two.ids(), two.take_ended()) == (False, True, set(), [])
@@ -111,7 +111,7 @@ def test_what_has_not_begun_is_taken_back_without_the_requests_to_spawn() -> Non
     idle = Slots(1, completed, lambda: None)
     assert idle.take_back() == []
     assert idle.empty
-    idle.put([claimed("a"), wish("b"), claimed("c")])
+    idle.put([claimed("a"), requested("b"), claimed("c")])
     assert not idle.empty
     assert idle.take_back(older_than=LATER) == []
     assert idle.ids() == {"a", "c"}
@@ -121,7 +121,7 @@ def test_what_has_not_begun_is_taken_back_without_the_requests_to_spawn() -> Non
 
 def test_jobs_that_are_not_ours_any_more_are_dropped_before_they_begin() -> None:
     idle = Slots(1, completed, lambda: None)
-    idle.put([claimed("a"), wish("b"), claimed("c")])
+    idle.put([claimed("a"), requested("b"), claimed("c")])
     assert idle.drop({"a", "b", "x"}) == 1
     assert (idle.waiting, idle.ids()) == (2, {"c"})
 
@@ -156,18 +156,18 @@ def test_what_has_ended_is_written_at_once_when_it_is_much_or_nothing_waits(slot
     assert one.worth_writing(0) == 0
     one.put_back([Ended(claimed(str(number)), End.COMPLETED) for number in range(FULL - 1)])
     assert one.worth_writing(LATER) == 0
-    assert [run.job.id for run in one.take_ended()] == [*map(str, range(FULL - 1)), "b"]
+    assert [attempt.job.id for attempt in one.take_ended()] == [*map(str, range(FULL - 1)), "b"]
     execute.go.set()
 
 
 def test_what_has_ended_waits_for_others_from_its_end_on(slots: Callable[..., Slots]) -> None:
     go, begun = threading.Event(), threading.Event()
 
-    def execute(run: Run) -> Ended:
-        if run.job.id == "b":
+    def execute(attempt: Attempt) -> Ended:
+        if attempt.job.id == "b":
             begun.set()
             go.wait(PATIENCE)
-        return completed(run)
+        return completed(attempt)
 
     one = slots(1, execute)
     one.put([claimed("a"), claimed("b"), claimed("c")])
@@ -183,15 +183,15 @@ def test_a_run_whose_time_is_up_has_ended_and_what_it_does_later_does_not_count(
     for _ in range(3):
         assert execute.begun.acquire(timeout=PATIENCE)
     assert three.expire(timed_out) is None
-    runs = {run.job.id: run for run in execute.runs}
+    attempts = {attempt.job.id: attempt for attempt in execute.runs}
     now = time.monotonic()
-    runs["a"].deadline, runs["b"].deadline = now, now + LATER
+    attempts["a"].deadline, attempts["b"].deadline = now, now + LATER
     assert three.expire(timed_out) == now + LATER
     assert (three.ids(), three.running) == ({"a", "b", "c"}, 3)
     assert names(three.take_ended()) == [("a", End.TIMED_OUT)]
     assert three.ids() == {"b", "c"}
     assert three.expire(timed_out) == now + LATER
-    assert [three.decide(runs[name]) for name in "ab"] == [False, True]
+    assert [three.decide(attempts[name]) for name in "ab"] == [False, True]
     assert three.expire(timed_out) is None
     assert three.take_ended() == []
     assert not three.empty
@@ -203,7 +203,7 @@ def test_a_run_whose_time_is_up_has_ended_and_what_it_does_later_does_not_count(
 def test_a_worker_that_ends_at_once_abandons_its_jobs_and_not_its_requests(slots: Callable[..., Slots]) -> None:
     execute = Stopping()
     two = slots(2, execute)
-    two.put([claimed("a"), wish("b")])
+    two.put([claimed("a"), requested("b")])
     for _ in range(2):
         assert execute.begun.acquire(timeout=PATIENCE)
     two.abandon(timed_out)

@@ -17,8 +17,8 @@ from hammerwork_cli.queries.worker.registry import Answer, Heartbeat, Registrati
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.outages import Outages, Trouble
 from hammerwork_cli.runtime.worker import keeper
-from hammerwork_cli.runtime.worker.claimer import EAGER_PAUSE, Claiming
-from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, beat_interval
+from hammerwork_cli.runtime.worker.claimer import EAGER_PAUSE, Claimer
+from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_interval
 from hammerwork_cli.runtime.worker.keeper import Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.listener import LONGEST_PAUSE, Listener
@@ -60,11 +60,13 @@ def away() -> Any:
     raise UnreachableError("The server is away.")
 
 
-def heart(answer: Callable[[], Any], lease: Any, on_request: Callable[[str], None] = lambda _: None) -> HeartbeatThread:
+def heartbeat(
+    answer: Callable[[], Any], lease: Any, on_request: Callable[[str], None] = lambda _: None
+) -> HeartbeatThread:
     line: Any = Line(answer)
     return HeartbeatThread(
         *(line, WORKER, lease, ServerClock()),
-        pulse=lambda: None,  # type: ignore[arg-type,return-value]
+        report=lambda: None,  # type: ignore[arg-type,return-value]
         on_request=on_request,
         on_renewed=lambda: None,
     )
@@ -75,14 +77,19 @@ def answered(request: str | None = None) -> Answer:
 
 
 def test_a_worker_beats_six_times_a_lease_and_every_three_seconds_at_least() -> None:
-    assert {lease: beat_interval(lease) for lease in (1.2, 6, 18, 60)} == {1.2: pytest.approx(0.2), 6: 1, 18: 3, 60: 3}
+    assert {lease: heartbeat_interval(lease) for lease in (1.2, 6, 18, 60)} == {
+        1.2: pytest.approx(0.2),
+        6: 1,
+        18: 3,
+        60: 3,
+    }
 
 
 @pytest.mark.parametrize(("answer", "least"), [(answered, 2.5), (away, 0.1)])
 def test_between_heartbeats_is_an_interval_and_after_one_that_failed_a_part_of_it(
     answer: Callable[[], Any], least: float
 ) -> None:
-    beating = heart(answer, Lease(60.0, 0.0))
+    beating = heartbeat(answer, Lease(60.0, 0.0))
     stopped: Any = Waits(40)
     beating.stopped = stopped
     beating.run()
@@ -94,9 +101,9 @@ def test_between_heartbeats_is_an_interval_and_after_one_that_failed_a_part_of_i
 def test_a_request_is_heard_once_however_long_it_stands() -> None:
     requests = iter(["stop", "stop", "restart", "restart", None])
     heard: list[str] = []
-    beating = heart(lambda: answered(next(requests)), Lease(60.0, 0.0), heard.append)
+    beating = heartbeat(lambda: answered(next(requests)), Lease(60.0, 0.0), heard.append)
     for _ in range(5):
-        beating._beat(0.0)
+        beating._send(0.0)
     assert heard == ["stop", "restart"]
 
 
@@ -105,16 +112,16 @@ def test_a_lease_counts_from_when_its_heartbeat_was_sent() -> None:
     lease = SimpleNamespace(
         renew=lambda sent, answered, was_lost: renewed.append((sent, answered - sent > 0, was_lost))
     )
-    heart(lambda: Answer(None, True, datetime.now(UTC)), lease)._beat(-1.0)
+    heartbeat(lambda: Answer(None, True, datetime.now(UTC)), lease)._send(-1.0)
     assert renewed == [(-1.0, True, True)]
 
 
 def test_of_an_outage_the_first_heartbeat_that_fails_is_told_and_each_tenth(caplog: pytest.LogCaptureFixture) -> None:
-    beating = heart(lambda: Answer(None, False, datetime.now(UTC)), Lease(60.0, 0.0))
+    beating = heartbeat(lambda: Answer(None, False, datetime.now(UTC)), Lease(60.0, 0.0))
     for _ in range(2):
         for _ in range(21):
             beating._failed(UnreachableError("The server is away."))
-        beating._beat(0.0)
+        beating._send(0.0)
     told = [*["The heartbeat failed: The server is away."] * 3, "The database answers again, after 0.0 s."]
     assert caplog.messages == told * 2
 
@@ -225,30 +232,30 @@ def test_of_a_lost_worker_the_log_says_what_becomes_of_its_jobs(
 def test_a_worker_that_was_woken_and_finds_nothing_looks_again_soon() -> None:
     line: Any = Line(list)
     slots = Slots(1, lambda _: None, lambda: None)
-    claiming = Claiming(
+    claimer = Claimer(
         *(WORKER, line, slots, Lease(60.0, 1e12), ServerClock()), poll_interval=60, max_jobs=None, weighted=False
     )
-    claiming.fetch()
-    assert claiming.pause > EAGER_PAUSE
-    claiming.wake()
-    claiming.fetch()
-    assert 0 <= claiming.pause <= EAGER_PAUSE
+    claimer.fetch()
+    assert claimer.pause > EAGER_PAUSE
+    claimer.wake()
+    claimer.fetch()
+    assert 0 <= claimer.pause <= EAGER_PAUSE
 
 
 def test_a_worker_asks_again_at_once_where_it_took_little_since_it_knew_nothing_of_the_queue() -> None:
     line: Any = Line(lambda: [claimed("a")])
     slots = Slots(2, lambda _: None, lambda: None)
-    claiming = Claiming(
+    claimer = Claimer(
         *(replace(WORKER, concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
         poll_interval=60,
         max_jobs=None,
         weighted=False,
     )
-    claiming.fetch()
-    assert claiming.pause == 0
+    claimer.fetch()
+    assert claimer.pause == 0
     slots.seconds[claimed("a").queue_name] = 0.1
-    claiming.fetch()
-    assert claiming.pause > 0
+    claimer.fetch()
+    assert claimer.pause > 0
 
 
 @pytest.mark.parametrize("sorts", [True, False])

@@ -46,7 +46,7 @@ class Registration:
 
 
 @dataclass(slots=True)
-class Pulse:
+class HeartbeatReport:
     """What a worker says of itself with each heartbeat.
 
     Attributes:
@@ -131,7 +131,7 @@ def forget_ended(database: Database) -> None:
         database.run("worker.registry.forget", ids=database.ids(sorted(ids)), before=before)
 
 
-def beat(database: Database, worker: str, pulse: Pulse) -> Answer:
+def record_heartbeat(database: Database, worker: str, report: HeartbeatReport) -> Answer:
     """One heartbeat. A worker that was taken for lost is back with it.
 
     Raises:
@@ -139,11 +139,11 @@ def beat(database: Database, worker: str, pulse: Pulse) -> Answer:
     """
     values = {
         "id": worker,
-        "state": pulse.state,
-        "running": pulse.running,
-        "completed": pulse.completed,
-        "failed": pulse.failed,
-        "memory": pulse.memory,
+        "state": report.state,
+        "running": report.running,
+        "completed": report.completed,
+        "failed": report.failed,
+        "memory": report.memory,
     }
     was_lost = not database.run("worker.registry.heartbeat", **values)
     if was_lost and not database.run("worker.registry.revive", **values):
@@ -152,13 +152,15 @@ def beat(database: Database, worker: str, pulse: Pulse) -> Answer:
     return Answer(request, was_lost, timestamp(now) or datetime.now(UTC))
 
 
-def end(database: Database, worker: str, name: str, pulse: Pulse, now: datetime) -> None:
+def end(database: Database, worker: str, name: str, report: HeartbeatReport, now: datetime) -> None:
     """A worker ends. What it holds all the same, as when it could not give it back, goes to others."""
 
     def work() -> None:
         rescue_queries.return_lost(database, worker, name, now)
         database.run("worker.requests.give_back", worker=worker, ids=None)
-        database.run("worker.registry.end", id=worker, state="stopped", completed=pulse.completed, failed=pulse.failed)
+        database.run(
+            "worker.registry.end", id=worker, state="stopped", completed=report.completed, failed=report.failed
+        )
 
     database.transaction(work)
 
@@ -306,11 +308,11 @@ def wait_for(
     done: dict[str, Worker] = {}
     ended: dict[str, float] = {}
     give_up = None if timeout is None else time.monotonic() + timeout
-    hearts = _Hearts()
+    heartbeats = _Heartbeats()
     while True:
         everybody = listed(database)
         for worker in asked:
-            found = _ended(worker, everybody, hearts)
+            found = _ended(worker, everybody, heartbeats)
             if (
                 found
                 and successors
@@ -324,13 +326,13 @@ def wait_for(
         time.sleep(LOOK)
 
 
-class _Hearts:
+class _Heartbeats:
     """Which workers beat, by this process's clock: that of the server may be set while they are waited for."""
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[Timestamp, float]] = {}
 
-    def beats(self, worker: Worker) -> bool:
+    def is_alive(self, worker: Worker) -> bool:
         """Whether its last heartbeat has been seen for no longer than its lease."""
         now = time.monotonic()
         last, since = self._seen.get(worker.id, (None, now))
@@ -338,11 +340,11 @@ class _Hearts:
         return now - self._seen[worker.id][1] <= worker.lease
 
 
-def _ended(worker: Worker, everybody: Sequence[Worker], hearts: _Hearts) -> Worker | None:
+def _ended(worker: Worker, everybody: Sequence[Worker], heartbeats: _Heartbeats) -> Worker | None:
     now = next((other for other in everybody if other.id == worker.id), worker)
     if now.ended_at is not None:
         return now
-    return None if hearts.beats(now) else now._replace(stored_state="silent")
+    return None if heartbeats.is_alive(now) else now._replace(stored_state="silent")
 
 
 def _successor(worker: Worker, everybody: Sequence[Worker]) -> Worker | None:

@@ -42,17 +42,17 @@ def return_unknown_requests(database: Database, worker: str, known: Collection[s
     return database.run("worker.requests.give_back", worker=worker, ids=database.ids(sorted(unknown))) if unknown else 0
 
 
-def take_request(database: Database, wish: SpawnRequest, worker: str, now: datetime) -> Claimed | None:
+def take_request(database: Database, request: SpawnRequest, worker: str, now: datetime) -> Claimed | None:
     """Takes a request; the job that is to spawn, or ``None`` when another worker was faster or the job is gone."""
     token = new_id()
 
     def work() -> Claimed | None:
-        if not database.run("worker.requests.claim", id=wish.id, token=token, worker=worker):
+        if not database.run("worker.requests.claim", id=request.id, token=token, worker=worker):
             return None
-        row = database.row("job.spawn_requests.job", id=wish.job_id)
+        row = database.row("job.spawn_requests.job", id=request.job_id)
         if row is None:
             values = {"state": "failed", "now": now, "children": 0, "error": "The job is gone."}
-            database.run("worker.requests.finish", id=wish.id, token=token, **values)
+            database.run("worker.requests.finish", id=request.id, token=token, **values)
             return None
         return Claimed._make((*row, Claim(token, worker, now)))
 
@@ -61,7 +61,7 @@ def take_request(database: Database, wish: SpawnRequest, worker: str, now: datet
 
 def fulfil(
     database: Database,
-    wish: SpawnRequest,
+    request: SpawnRequest,
     job: Claimed,
     operation: Operation,
     batches: Batches,
@@ -75,7 +75,7 @@ def fulfil(
         settled = Settled()
         # Locked before its request, as whoever deletes the job does; who deleted it has taken the request along.
         hold(database, [job.id])
-        if not _end_request(database, wish, job, "done", now, operation.children, None):
+        if not _end_request(database, request, job, "done", now, operation.children, None):
             # Unless an earlier try of the same was committed and not answered.
             if database.row("worker.spawn.is_recorded", id=operation.id) is None:
                 settled.lost.add(job.id)
@@ -86,12 +86,12 @@ def fulfil(
     return naming_doubles(database, batches, work)
 
 
-def refuse(database: Database, wish: SpawnRequest, job: Claimed, error: str, now: datetime) -> None:
+def refuse(database: Database, request: SpawnRequest, job: Claimed, error: str, now: datetime) -> None:
     """Ends a request that could not be fulfilled; what was spawned for it early and has not begun fails."""
 
     def work() -> None:
-        if _end_request(database, wish, job, "failed", now, 0, error):
-            early = [child for _, child in dependencies.spawned_early(database, [job.id], request=wish.id)]
+        if _end_request(database, request, job, "failed", now, 0, error):
+            early = [child for _, child in dependencies.spawned_early(database, [job.id], request=request.id)]
             dependencies.fail(database, early, now, "The request to spawn that it was spawned for failed.")
             finish.finish(database, [], early, now, Settled())
 
@@ -99,10 +99,10 @@ def refuse(database: Database, wish: SpawnRequest, job: Claimed, error: str, now
 
 
 def _end_request(
-    database: Database, wish: SpawnRequest, job: Claimed, state: str, now: datetime, children: int, error: str | None
+    database: Database, request: SpawnRequest, job: Claimed, state: str, now: datetime, children: int, error: str | None
 ) -> bool:
     values: dict[str, Any] = {"state": state, "now": now, "children": children, "error": database.message(error)}
-    return database.run("worker.requests.finish", id=wish.id, token=job.claim.token, **values) == 1
+    return database.run("worker.requests.finish", id=request.id, token=job.claim.token, **values) == 1
 
 
 LOOK = 0.2

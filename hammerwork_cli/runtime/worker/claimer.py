@@ -33,7 +33,7 @@ WEIGHTS = {
 log = logging.getLogger("hammerwork")
 
 
-class Claiming:
+class Claimer:
     """Keeps a worker's slots in work: takes jobs by the hundred, and gives back what it should not have taken.
 
     Args:

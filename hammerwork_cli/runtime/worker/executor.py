@@ -40,7 +40,7 @@ from hammerwork_cli.runtime.outcomes.failures import STOPPED, Failed, FinalError
 from hammerwork_cli.runtime.outcomes.results import result_text
 from hammerwork_cli.runtime.worker.event_loop import EventLoop
 from hammerwork_cli.runtime.worker.parents import Parent, named_limits
-from hammerwork_cli.runtime.worker.slots import Run, Slots, Wish
+from hammerwork_cli.runtime.worker.slots import Attempt, ClaimedRequest, Slots
 
 if TYPE_CHECKING:
     from hammerwork_cli.runtime.api.queue import Queue
@@ -52,7 +52,7 @@ PAUSE = timedelta(seconds=10)
 log = logging.getLogger("hammerwork")
 
 
-class Runner:
+class Executor:
     """Runs jobs in the thread that asks for it; coroutines on one event loop of its own.
 
     Args:
@@ -84,61 +84,65 @@ class Runner:
         """Ends the event loop, once what runs has ended."""
         self._loop.close()
 
-    def execute(self, run: Run) -> Ended | None:
+    def execute(self, attempt: Attempt) -> Ended | None:
         """Runs a job or fulfils a wish; ``None`` when what came of it is written already. Raises nothing."""
         try:
-            return self._work_on(run)
+            return self._work_on(attempt)
         except BaseException as error:  # noqa: BLE001  a thread of the worker outlives every error
-            return self._ended_by(run, error)
+            return self._end_after(attempt, error)
 
-    def _ended_by(self, run: Run, error: BaseException) -> Ended | None:
+    def _end_after(self, attempt: Attempt, error: BaseException) -> Ended | None:
         """The end of a run that an error of the worker itself broke off, or one of its log."""
         try:
-            log.error("A run of job %s ended in an error of the worker itself.", run.job.id, exc_info=error)
-            return None if isinstance(run.work, Wish) else self._failed_by(run.work, error)
+            log.error("A run of job %s ended in an error of the worker itself.", attempt.job.id, exc_info=error)
+            return None if isinstance(attempt.work, ClaimedRequest) else self._failed_by(attempt.work, error)
         except BaseException:  # noqa: BLE001  whatever a handler of the log raises
-            return None if isinstance(run.work, Wish) else Ended(run.work, End.FAILED, error=described(error))
+            return (
+                None
+                if isinstance(attempt.work, ClaimedRequest)
+                else Ended(attempt.work, End.FAILED, error=described(error))
+            )
 
-    def _work_on(self, run: Run) -> Ended | None:
-        if isinstance(run.work, Wish):
-            self._fulfil(run, run.work)
+    def _work_on(self, attempt: Attempt) -> Ended | None:
+        if isinstance(attempt.work, ClaimedRequest):
+            self._fulfil(attempt, attempt.work)
             return None
-        return self._execute(run, run.work)
+        return self._execute(attempt, attempt.work)
 
-    def _execute(self, run: Run, claimed: Claimed) -> Ended | None:
+    def _execute(self, attempt: Attempt, claimed: Claimed) -> Ended | None:
         job = Job.of(claimed)
         try:
             if self.processes is not None:
-                self.processes.ready(run)
-                run.began = time.monotonic()
+                self.processes.ready(attempt)
+                attempt.began = time.monotonic()
             handler = self.handlers.job_handler(claimed.queue_name)
             config = config_of(Job.of(claimed))
             spawner = self.handlers.spawn_handler(job, config)
             if handler is None and spawner is None:
                 raise FinalError(self._nobody(claimed.queue_name))
-            run.deadline = _deadline(run, handler)
-            result = _apart(lambda: self._result(run, job, handler, config)) if handler else None
+            attempt.deadline = _deadline(attempt, handler)
+            result = _apart(lambda: self._result(attempt, job, handler, config)) if handler else None
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
-            return None if run.over else self._failed_by(claimed, error)
+            return None if attempt.over else self._failed_by(claimed, error)
         completed = Ended(claimed, End.COMPLETED, result, at=self._next_run(claimed))
-        return completed if spawner is None else self._spawn(run, completed, spawner, config or SpawnConfig())
+        return completed if spawner is None else self._spawn(attempt, completed, spawner, config or SpawnConfig())
 
     def _nobody(self, queue: str) -> str:
         known = ", ".join(self.handlers.queues) or "none"
         return f"Nobody handles jobs of the queue {queue!r:.100}. This worker has handlers for: {known:.1000}."
 
-    def _call(self, run: Run, job: Job, handler: JobHandler, config: SpawnConfig | None) -> Any:
+    def _call(self, attempt: Attempt, job: Job, handler: JobHandler, config: SpawnConfig | None) -> Any:
         arguments: tuple[Any, ...] = (job,)
         if handler.takes_context:
-            arguments = (job, self._context(run, job, config or SpawnConfig()))
-        return self._settled(handler.function(*arguments), run.deadline)
+            arguments = (job, self._context(attempt, job, config or SpawnConfig()))
+        return self._settled(handler.function(*arguments), attempt.deadline)
 
     def _settled(self, value: Any, deadline: float | None = None) -> Any:
         """What an awaitable comes to; anything else as it is."""
         return self._loop.result(value, deadline) if value is not None and inspect.isawaitable(value) else value
 
-    def _result(self, run: Run, job: Job, handler: JobHandler, config: SpawnConfig | None) -> str | None:
-        return result_text(self._call(run, job, handler, config), most=run.job.result_max_size_bytes)
+    def _result(self, attempt: Attempt, job: Job, handler: JobHandler, config: SpawnConfig | None) -> str | None:
+        return result_text(self._call(attempt, job, handler, config), most=attempt.job.result_max_size_bytes)
 
     def _next_run(self, claimed: Claimed) -> datetime | None:
         if not claimed.recurring:  # as most jobs
@@ -197,62 +201,66 @@ class Runner:
 
     # Spawning.
 
-    def _context(self, run: Run, job: Job, config: SpawnConfig, result: str | None = None) -> SpawnContext:
-        parent = self._parent(run, config)
+    def _context(self, attempt: Attempt, job: Job, config: SpawnConfig, result: str | None = None) -> SpawnContext:
+        parent = self._parent(attempt, config)
         return SpawnContext(job, _own(config), self.queue, parent.spawn, result, lambda: parent.place)
 
-    def _parent(self, run: Run, config: SpawnConfig) -> Parent:
-        request = run.work.request.id if isinstance(run.work, Wish) else None
-        return Parent(self.connections, self.clock, run.job, config, request, run.keys, lambda: run.over)
+    def _parent(self, attempt: Attempt, config: SpawnConfig) -> Parent:
+        request = attempt.work.request.id if isinstance(attempt.work, ClaimedRequest) else None
+        return Parent(self.connections, self.clock, attempt.job, config, request, attempt.keys, lambda: attempt.over)
 
-    def _spawn(self, run: Run, completed: Ended, found: FoundHandler, config: SpawnConfig) -> Ended | None:
+    def _spawn(self, attempt: Attempt, completed: Ended, found: FoundHandler, config: SpawnConfig) -> Ended | None:
         claimed, began = completed.job, self.clock.now()
         try:
-            if self.connections.run(lambda database: spawn.spawned_before(database, claimed), over=lambda: run.over):
+            if self.connections.run(
+                lambda database: spawn.spawned_before(database, claimed), over=lambda: attempt.over
+            ):
                 log.info("Job %s (%s) has spawned before and does not again.", claimed.id, claimed.queue_name)
                 return completed
-            operation, children = self._produce(run, found, config, completed.result, began)
+            operation, children = self._produce(attempt, found, config, completed.result, began)
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
-            return self._not_spawned(run, completed, found, config, error, began)
+            return self._not_spawned(attempt, completed, found, config, error, began)
         with children:
-            if not self.slots.decide(run):
+            if not self.slots.decide(attempt):
                 return None
             try:
-                self._commit(run, completed, operation, children)
+                self._commit(attempt, completed, operation, children)
             except HammerworkError as error:
-                return self._not_spawned(run, completed, found, config, error, began)
+                return self._not_spawned(attempt, completed, found, config, error, began)
             self._tell(found, operation, claimed, children)
         return None
 
     def _produce(
-        self, run: Run, found: FoundHandler, config: SpawnConfig, result: str | None, began: datetime
+        self, attempt: Attempt, found: FoundHandler, config: SpawnConfig, result: str | None, began: datetime
     ) -> tuple[Operation, Children]:
         """Each step gets a job and a configuration of its own: what one changes in them, no other one sees."""
-        parent = self._parent(run, config)
+        parent = self._parent(attempt, config)
         parent.check_depth()
         root = parent.place.root
-        _apart(lambda: self._validate(run, found, config))
-        context = self._context(run, Job.of(run.job), config, result)
-        children = _apart(lambda: self._drained(run, found, context, began, root))
+        _apart(lambda: self._validate(attempt, found, config))
+        context = self._context(attempt, Job.of(attempt.job), config, result)
+        children = _apart(lambda: self._drained(attempt, found, context, began, root))
         return Operation(new_id(), parent.spawner, found.name, config, began, len(children)), children
 
-    def _drained(self, run: Run, found: FoundHandler, context: SpawnContext, began: datetime, root: str) -> Children:
+    def _drained(
+        self, attempt: Attempt, found: FoundHandler, context: SpawnContext, began: datetime, root: str
+    ) -> Children:
         produced = found.handler.spawn_jobs(context)
-        job, config = Job.of(run.job), context.config
+        job, config = Job.of(attempt.job), context.config
         if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):
-            children: Children = self._loop.result(drain_async(job, config, produced, began, root), run.deadline)
+            children: Children = self._loop.result(drain_async(job, config, produced, began, root), attempt.deadline)
             return children
         return drain(job, config, produced, began, root)
 
-    def _validate(self, run: Run, found: FoundHandler, config: SpawnConfig) -> None:
+    def _validate(self, attempt: Attempt, found: FoundHandler, config: SpawnConfig) -> None:
         try:
-            self._settled(found.handler.validate_spawn(Job.of(run.job), _own(config)), run.deadline)
+            self._settled(found.handler.validate_spawn(Job.of(attempt.job), _own(config)), attempt.deadline)
         except (SpawnError, OutOfTimeError):
             raise
         except BaseException as error:
             raise SpawnRefusedError(f"validate_spawn of {found.name} refused: {message_of(error)}") from error
 
-    def _commit(self, run: Run, completed: Ended, operation: Operation, children: Children) -> None:
+    def _commit(self, attempt: Attempt, completed: Ended, operation: Operation, children: Children) -> None:
         def unit(database: Database) -> Settled:
             return spawn.complete(
                 database,
@@ -260,18 +268,18 @@ class Runner:
                 operation,
                 children.batches,
                 external=children.external,
-                now=max(self.clock.now(), run.job.claim.started_at),
+                now=max(self.clock.now(), attempt.job.claim.started_at),
             )
 
         with named_limits():
             settled = self.connections.run(unit)
         self.counted(0 if settled.lost else 1, 0)
         if settled.lost:
-            raise LostClaimError(f"Job {run.job.id} is not this worker's any more: it spawned nothing.")
+            raise LostClaimError(f"Job {attempt.job.id} is not this worker's any more: it spawned nothing.")
 
     def _not_spawned(
         self,
-        run: Run,
+        attempt: Attempt,
         completed: Ended,
         found: FoundHandler,
         config: SpawnConfig,
@@ -281,26 +289,26 @@ class Runner:
         if isinstance(error, LostClaimError):
             log.warning("%s", error.message)
             return None
-        if run.over:
+        if attempt.over:
             return None
-        self._say_kept(run, config, error)
+        self._say_kept(attempt, config, error)
         text = described(error)
         final = isinstance(error, OutOfTimeError) or config.on_error != "complete" or self._has_given_up(error)
-        if final or not self.slots.decide(run):
+        if final or not self.slots.decide(attempt):
             return self._failed_by(completed.job, error)
         log.warning("Job %s completes although it could not spawn: %s", completed.job.id, text.partition("\n")[0])
-        operation = Operation(new_id(), self._parent(run, config).spawner, found.name, config, began, 0, error=text)
+        operation = Operation(new_id(), self._parent(attempt, config).spawner, found.name, config, began, 0, error=text)
         try:
-            self._commit(run, completed, operation, Children(completed.job.id))
+            self._commit(attempt, completed, operation, Children(completed.job.id))
         except LostClaimError as lost:
             log.warning("%s", lost.message)
         except HammerworkError as another:  # perhaps what the job returned is what the database refuses
             return self._failed_by(completed.job, another)
         return None
 
-    def _say_kept(self, run: Run, config: SpawnConfig, error: BaseException) -> None:
+    def _say_kept(self, attempt: Attempt, config: SpawnConfig, error: BaseException) -> None:
         if isinstance(error, SpawnError):
-            error.with_kept(self._parent(run, config).kept(), early=False)
+            error.with_kept(self._parent(attempt, config).kept(), early=False)
 
     def _tell(self, found: FoundHandler, operation: Operation, claimed: Claimed, children: Children) -> None:
         self.spawned()
@@ -322,36 +330,36 @@ class Runner:
         except HammerworkError as error:
             log.error("This cannot be recorded: %s", error.message)
 
-    def _fulfil(self, run: Run, wish: Wish) -> None:
-        request, claimed = wish.request, wish.job
+    def _fulfil(self, attempt: Attempt, claimed_request: ClaimedRequest) -> None:
+        request, claimed = claimed_request.request, claimed_request.job
         job, began = Job.of(claimed), self.clock.now()
         try:
             if self.processes is not None:
-                self.processes.ready(run)
+                self.processes.ready(attempt)
             config = SpawnConfig.parse(request.config) if request.config else config_of(job)
             config = config or SpawnConfig()
             named = replace(config, handler=request.handler or config.handler)
             found = self.handlers.spawn_handler(job, named)
             assert found is not None
             result = self.connections.run(lambda database: results.texts(database, [claimed.id]).get(claimed.id))
-            operation, children = self._produce(run, found, named, result, began)
+            operation, children = self._produce(attempt, found, named, result, began)
             with children:
-                self._commit_wish(wish, operation, children)
+                self._commit_request(claimed_request, operation, children)
                 self._tell(found, operation, claimed, children)
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails the request
             if self._has_given_up(error) or (self.processes is not None and self.connections.given_up.is_set()):
                 return  # its process was killed with the worker: another one takes the request
-            self._say_kept(run, SpawnConfig(), error)
+            self._say_kept(attempt, SpawnConfig(), error)
             text, now = described(error), self.clock.now()
             log.warning("The request to spawn for job %s failed: %s", claimed.id, text.partition("\n")[0])
             self._record(lambda database: requests.refuse(database, request, claimed, text, now))
 
-    def _commit_wish(self, wish: Wish, operation: Operation, children: Children) -> None:
+    def _commit_request(self, claimed_request: ClaimedRequest, operation: Operation, children: Children) -> None:
         def unit(database: Database) -> Settled:
             return requests.fulfil(
                 database,
-                wish.request,
-                wish.job,
+                claimed_request.request,
+                claimed_request.job,
                 operation,
                 children.batches,
                 external=children.external,
@@ -364,11 +372,11 @@ class Runner:
             raise SpawnFailedError("Another worker took the request, or somebody deleted the job.")
 
 
-def _deadline(run: Run, handler: JobHandler | None) -> float | None:
+def _deadline(attempt: Attempt, handler: JobHandler | None) -> float | None:
     """When a run, its spawning included, has taken too long; ``None`` when it may take any time."""
     own = handler.timeout.total_seconds() if handler and handler.timeout else None
-    timeout = max(run.job.timeout_seconds or 0, 0) or own  # a negative one was written by some other program
-    return run.began + timeout if timeout else None
+    timeout = max(attempt.job.timeout_seconds or 0, 0) or own  # a negative one was written by some other program
+    return attempt.began + timeout if timeout else None
 
 
 def _apart(function: Callable[[], Result]) -> Result:

@@ -39,13 +39,13 @@ class Batch:
         tries: how often that failed.
     """
 
-    runs: list[Ended]
+    outcomes: list[Ended]
     now: datetime | None = None
     fault: Fault | None = None
     tries: int = 0
 
 
-class Writing:
+class Finisher:
     """Writes the ends of runs. What cannot be written waits, and holds up nothing else.
 
     Args:
@@ -113,7 +113,7 @@ class Writing:
             self._parts.appendleft(Batch(ended))
         while self._parts and time.monotonic() < end:
             self._write(self._parts.popleft())
-        return sum(len(batch.runs) for batch in (*self._parts, *self._alone))
+        return sum(len(batch.outcomes) for batch in (*self._parts, *self._alone))
 
     def _next(self) -> Batch | None:
         """What could not be written and is to be tried again now."""
@@ -127,12 +127,12 @@ class Writing:
             self._settle(batch)
         except Exception as error:
             if is_an_outage_for_all(error):
-                self._slots.let_go(batch.runs)
-                self._slots.put_back(batch.runs)
+                self._slots.let_go(batch.outcomes)
+                self._slots.put_back(batch.outcomes)
                 raise
             self._not_written(batch, error)
             return False
-        self._slots.let_go(batch.runs)
+        self._slots.let_go(batch.outcomes)
         if batch.tries:
             # What held it up may have held up others.
             self._again_at = self._again_in = 0.0
@@ -140,82 +140,84 @@ class Writing:
 
     def _not_written(self, batch: Batch, error: Exception) -> None:
         """By halves until it is known whose fault it is: so the neighbours are written."""
-        half = len(batch.runs) // 2
+        half = len(batch.outcomes) // 2
         if half:
-            self._slots.hold_up(batch.runs)
-            self._parts.extend(Batch(runs, batch.now) for runs in (batch.runs[:half], batch.runs[half:]))
+            self._slots.hold_up(batch.outcomes)
+            self._parts.extend(
+                Batch(outcomes, batch.now) for outcomes in (batch.outcomes[:half], batch.outcomes[half:])
+            )
             return
         is_new, batch.fault = batch.fault is None, batch.fault or Fault(self._progress)
         if batch.fault.is_the_jobs(error):
             if is_new:
                 # Once more, since an error of ours may have been one of a moment.
-                self._slots.hold_up(batch.runs)
+                self._slots.hold_up(batch.outcomes)
                 self._parts.append(batch)
             else:
-                self._bury(batch.runs[0], error)
+                self._bury(batch.outcomes[0], error)
         else:
             self._try_later(batch, error)
 
     def _try_later(self, batch: Batch, error: Exception) -> None:
-        self._slots.hold_up(batch.runs)
+        self._slots.hold_up(batch.outcomes)
         self._alone.append(batch)
         batch.tries += 1
         if batch.tries == 1 or batch.tries % 10 == 0:
-            log.warning("What came of job %s cannot be written and waits: %s", batch.runs[0].job.id, _said(error))
+            log.warning("What came of job %s cannot be written and waits: %s", batch.outcomes[0].job.id, _said(error))
         longest = max(SHORTEST_PAUSE, LONGEST_PAUSE / len(self._alone))
         self._again_in = min(longest, max(FIRST_PAUSE, 2 * self._again_in))
         self._again_at = time.monotonic() + self._again_in
 
-    def _bury(self, run: Ended, error: Exception) -> None:
+    def _bury(self, outcome: Ended, error: Exception) -> None:
         """Ends a job with what every database can hold: the next attempt would come to the same."""
-        log.warning("What came of job %s cannot be written: %s", run.job.id, _said(error))
-        for end in self._other_ends(run, error):
+        log.warning("What came of job %s cannot be written: %s", outcome.job.id, _said(error))
+        for end in self._other_ends(outcome, error):
             other = Batch([end], fault=Fault(self._progress))
             try:
                 self._settle(other)
             except Exception as failure:
                 if is_an_outage_for_all(failure):
-                    self._slots.let_go([run])
-                    self._slots.put_back([run])
+                    self._slots.let_go([outcome])
+                    self._slots.put_back([outcome])
                     raise
                 if is_of_the_database(failure):
                     return self._try_later(other, failure)
-                log.exception("The end of job %s cannot be written.", run.job.id)
+                log.exception("The end of job %s cannot be written.", outcome.job.id)
             else:
                 break
         # Without an end it stays Running and unknown to this worker, which gives it back when it compares.
-        return self._slots.let_go([run])
+        return self._slots.let_go([outcome])
 
-    def _other_ends(self, run: Ended, error: Exception) -> Iterator[Ended]:
+    def _other_ends(self, outcome: Ended, error: Exception) -> Iterator[Ended]:
         """What to write in place of an end that cannot be written: as much of it as there is no doubt about."""
-        if run.end == End.COMPLETED:
+        if outcome.end == End.COMPLETED:
             held = "does not take what became of the job" if is_of_the_database(error) else None
             text = in_ascii(f"The database {held or 'cannot hold what the job returned'}. {_said(error)}")
-            yield self._failed(run.job, Failed(text, retryable=False))
-            yield Ended(run.job, End.FAILED, error=text)
+            yield self._failed(outcome.job, Failed(text, retryable=False))
+            yield Ended(outcome.job, End.FAILED, error=text)
             return
         # The same, with the text of its error in characters that every database has.
-        text = in_ascii(run.error or "")
-        yield replace(run, error=text)
+        text = in_ascii(outcome.error or "")
+        yield replace(outcome, error=text)
         # A recurring job comes back, unless its next run is what the database cannot hold.
-        yield Ended(run.job, End.FAILED if run.end == End.RETRY else run.end, error=text)
+        yield Ended(outcome.job, End.FAILED if outcome.end == End.RETRY else outcome.end, error=text)
 
     def _settle(self, batch: Batch) -> None:
-        ended = batch.runs
+        ended = batch.outcomes
         now = batch.now = batch.now or self._now(ended)
         settled = self._connections.run(lambda database: finish.settle(database, ended, now))
-        ours = [run for run in ended if run.job.id not in settled.lost]
-        failed = [run for run in ours if run.end not in (End.COMPLETED, End.STOPPED)]
-        self._counted(sum(1 for run in ours if run.end == End.COMPLETED), len(failed))
+        ours = [outcome for outcome in ended if outcome.job.id not in settled.lost]
+        failed = [outcome for outcome in ours if outcome.end not in (End.COMPLETED, End.STOPPED)]
+        self._counted(sum(1 for outcome in ours if outcome.end == End.COMPLETED), len(failed))
         # What a handler of the log raises is nobody's business here: what happened is written.
         with suppress(BaseException):
-            _say_lost(run.job for run in ended if run.job.id in settled.lost)
-            for run in failed:
-                _say_failed(run, now)
+            _say_lost(outcome.job for outcome in ended if outcome.job.id in settled.lost)
+            for outcome in failed:
+                _say_failed(outcome, now)
 
     def _now(self, ended: list[Ended]) -> datetime:
         # A job does not end before it has begun, even when the server's clock was put back.
-        return max(self._clock.now(), *(run.job.claim.started_at for run in ended))
+        return max(self._clock.now(), *(outcome.job.claim.started_at for outcome in ended))
 
 
 def _say_lost(jobs: Iterable[Claimed]) -> None:
@@ -227,14 +229,14 @@ def _say_lost(jobs: Iterable[Claimed]) -> None:
         )
 
 
-def _say_failed(run: Ended, now: datetime) -> None:
-    job = run.job
-    if run.end == End.RETRY and run.at is not None:
-        follows = f"and is tried again in {duration(max(run.at - now, timedelta(0)))}"
-    elif run.at is not None:
-        follows = f"and recurs at {instant(run.at)}"
+def _say_failed(outcome: Ended, now: datetime) -> None:
+    job = outcome.job
+    if outcome.end == End.RETRY and outcome.at is not None:
+        follows = f"and is tried again in {duration(max(outcome.at - now, timedelta(0)))}"
+    elif outcome.at is not None:
+        follows = f"and recurs at {instant(outcome.at)}"
     else:
-        follows = f"and is {JobStatus.TIMED_OUT if run.end == End.TIMED_OUT else JobStatus.DEAD} for good"
+        follows = f"and is {JobStatus.TIMED_OUT if outcome.end == End.TIMED_OUT else JobStatus.DEAD} for good"
     log.warning(
         "Job %s (%s) failed in attempt %d of %d %s: %s",
         job.id,
@@ -242,7 +244,7 @@ def _say_failed(run: Ended, now: datetime) -> None:
         job.attempts,
         job.max_attempts,
         follows,
-        (run.error or "").partition("\n")[0],
+        (outcome.error or "").partition("\n")[0],
     )
 
 

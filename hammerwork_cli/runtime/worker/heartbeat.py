@@ -9,24 +9,24 @@ from collections.abc import Callable
 from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.errors import HammerworkError, NotFoundError
 from hammerwork_cli.queries.worker import registry
-from hammerwork_cli.queries.worker.registry import Pulse, Registration
+from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.outages import Trouble
 from hammerwork_cli.runtime.worker.lease import Lease
 
-SLOWEST_BEAT = 3.0
+LONGEST_INTERVAL = 3.0
 LONGEST_PAUSE = 1.0
 """Seconds after a heartbeat that failed; a short lease allows less."""
 log = logging.getLogger("hammerwork")
 
 
-def beat_interval(lease: float) -> float:
+def heartbeat_interval(lease: float) -> float:
     """Seconds between the heartbeats of a worker with this lease."""
-    return min(lease / 6, SLOWEST_BEAT)
+    return min(lease / 6, LONGEST_INTERVAL)
 
 
-def timeouts_of_heartbeat(lease: float) -> Timeouts:
+def heartbeat_timeouts(lease: float) -> Timeouts:
     """How long a heartbeat may take, so that there is time for another one before the lease is over."""
     return Timeouts(
         connect=max(1.0, lease / 3),
@@ -56,14 +56,14 @@ class HeartbeatThread(threading.Thread):
         lease: Lease,
         clock: ServerClock,
         *,
-        pulse: Callable[[], Pulse],
+        report: Callable[[], HeartbeatReport],
         on_request: Callable[[str], None],
         on_renewed: Callable[[], None],
     ) -> None:
-        super().__init__(name="hammerwork-heart", daemon=True)
+        super().__init__(name="hammerwork-heartbeat", daemon=True)
         self.connections, self.worker, self.lease, self.clock = connections, worker, lease, clock
-        self.pulse, self.on_request, self.on_renewed = pulse, on_request, on_renewed
-        self.interval = beat_interval(worker.lease)
+        self.report, self.on_request, self.on_renewed = report, on_request, on_renewed
+        self.interval = heartbeat_interval(worker.lease)
         self.stopped = threading.Event()  # set by the worker when it ends
         self._told: str | None = None
         self._trouble = Trouble(connections.outages)
@@ -73,7 +73,7 @@ class HeartbeatThread(threading.Thread):
         while not self.stopped.is_set():
             began = time.monotonic()
             try:
-                self._beat(began)
+                self._send(began)
             except Exception as error:  # noqa: BLE001  a heart that stops takes the worker along
                 if self.connections.given_up.is_set():
                     return
@@ -88,9 +88,9 @@ class HeartbeatThread(threading.Thread):
         else:
             log.exception("The heartbeat failed.")
 
-    def _beat(self, sent: float) -> None:
+    def _send(self, sent: float) -> None:
         # One try: the next one comes soon enough, with a pulse of its own.
-        answer = self.connections.run(self._say, patience=0)
+        answer = self.connections.run(self._record, patience=0)
         self.lease.renew(sent, time.monotonic(), was_lost=answer.was_lost)
         self._trouble.over()
         self.clock.set(answer.now)
@@ -101,10 +101,10 @@ class HeartbeatThread(threading.Thread):
             self._told = answer.request
             self.on_request(answer.request)
 
-    def _say(self, database: Database) -> registry.Answer:
+    def _record(self, database: Database) -> registry.Answer:
         try:
-            return registry.beat(database, self.worker.id, self.pulse())
+            return registry.record_heartbeat(database, self.worker.id, self.report())
         except NotFoundError:
             # Somebody removed the row, or the tables.
             registry.register(database, self.worker)
-            return registry.beat(database, self.worker.id, self.pulse())._replace(was_lost=True)
+            return registry.record_heartbeat(database, self.worker.id, self.report())._replace(was_lost=True)

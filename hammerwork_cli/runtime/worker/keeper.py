@@ -14,7 +14,7 @@ from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.outages import Trouble
-from hammerwork_cli.runtime.worker.heartbeat import beat_interval
+from hammerwork_cli.runtime.worker.heartbeat import heartbeat_interval
 from hammerwork_cli.runtime.worker.lease import Lease, Observer
 
 PATIENCE_OF_KEEPER = Timeouts(lock=2.0)
@@ -49,7 +49,7 @@ class Keeper(threading.Thread):
         super().__init__(name="hammerwork-keeper", daemon=True)
         self.connections, self.worker, self.clock = connections, worker, clock
         self._take_requests, self.wake = take_requests, wake
-        self.interval = beat_interval(worker.lease)
+        self.interval = heartbeat_interval(worker.lease)
         self.stopped = threading.Event()  # set by the worker when it ends
         self.undecided: frozenset[str] | None = None
         """Workers that may be lost and that it has not seen beat; nothing before its first look. It alone writes it."""

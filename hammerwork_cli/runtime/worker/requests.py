@@ -7,12 +7,12 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.queries.worker import requests
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.runtime.clock import ServerClock
-from hammerwork_cli.runtime.worker.slots import Slots, Wish
+from hammerwork_cli.runtime.worker.slots import ClaimedRequest, Slots
 
 log = logging.getLogger("hammerwork")
 
 
-class SpawnRequests:
+class RequestClaimer:
     """Takes the requests that a worker can fulfil.
 
     Args:
@@ -23,7 +23,7 @@ class SpawnRequests:
 
     def __init__(self, worker: Registration, slots: Slots, clock: ServerClock) -> None:
         self.worker, self._slots, self._clock = worker, slots, clock
-        self._taking = threading.Lock()
+        self._claiming_lock = threading.Lock()
         self._closed = False
 
     def take(self, database: Database) -> None:
@@ -32,17 +32,17 @@ class SpawnRequests:
         It does not know a request when its commit was not answered, when the server forgot that it had ended, or when
         its end could not be written.
         """
-        with self._taking:
-            if returned := requests.return_unknown_requests(database, self.worker.id, self._slots.wishes()):
+        with self._claiming_lock:
+            if returned := requests.return_unknown_requests(database, self.worker.id, self._slots.request_ids()):
                 log.warning("%d requests that this worker had without knowing wait again.", returned)
             for request in requests.pending_requests(database, self.worker):
                 if self._closed:
                     return
                 job = requests.take_request(database, request, self.worker.id, self._clock.now())
                 if job is not None:
-                    self._slots.put([Wish(request, job)])
+                    self._slots.put([ClaimedRequest(request, job)])
 
     def close(self) -> None:
         """From now on none is taken; who is just taking some has put them into the slots."""
-        with self._taking:
+        with self._claiming_lock:
             self._closed = True

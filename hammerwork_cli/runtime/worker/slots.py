@@ -14,14 +14,14 @@ FULL = 100
 """Ended runs that are worth a transaction of their own."""
 
 
-class Wish(NamedTuple):
+class ClaimedRequest(NamedTuple):
     """A request to spawn, and the job that is to."""
 
     request: SpawnRequest
     job: Claimed
 
 
-class Run:
+class Attempt:
     """A job, or a wish, in a slot.
 
     Attributes:
@@ -33,7 +33,7 @@ class Run:
 
     __slots__ = ("began", "deadline", "keys", "over", "thread", "work")
 
-    def __init__(self, work: Claimed | Wish) -> None:
+    def __init__(self, work: Claimed | ClaimedRequest) -> None:
         self.work = work
         self.began = time.monotonic()
         self.thread = threading.get_ident()
@@ -44,7 +44,7 @@ class Run:
     @property
     def job(self) -> Claimed:
         """The job that runs or spawns."""
-        return self.work.job if isinstance(self.work, Wish) else self.work
+        return self.work.job if isinstance(self.work, ClaimedRequest) else self.work
 
 
 class Slots:
@@ -60,18 +60,18 @@ class Slots:
     def __init__(
         self,
         count: int,
-        execute: Callable[[Run], Ended | None],
+        execute: Callable[[Attempt], Ended | None],
         wake: Callable[[], None],
         may_begin: Callable[[], bool] = lambda: True,
     ) -> None:
         self.count = count
         self._execute, self._wake, self._may_begin = execute, wake, may_begin
         self._work = threading.Condition()
-        self._waiting: deque[tuple[Claimed | Wish, float]] = deque()
+        self._waiting: deque[tuple[Claimed | ClaimedRequest, float]] = deque()
         self._ended: list[Ended] = []
         self._first_ended = 0.0
         self._held_up: dict[str, Ended] = {}
-        self._runs: set[Run] = set()
+        self._running: set[Attempt] = set()
         self._idle = 0
         self._closed = False
         self.seconds: dict[str, float] = {}
@@ -86,7 +86,7 @@ class Slots:
         for thread in self._threads:
             thread.start()
 
-    def put(self, work: Iterable[Claimed | Wish]) -> None:
+    def put(self, work: Iterable[Claimed | ClaimedRequest]) -> None:
         """Work to be done, the most urgent first."""
         now = time.monotonic()
         with self._work:
@@ -102,7 +102,7 @@ class Slots:
     def drop(self, ids: Collection[str]) -> int:
         """Forgets jobs that have not begun and are not this worker's any more; how many."""
         with self._work:
-            kept = [item for item in self._waiting if isinstance(item[0], Wish) or item[0].id not in ids]
+            kept = [item for item in self._waiting if isinstance(item[0], ClaimedRequest) or item[0].id not in ids]
             dropped = len(self._waiting) - len(kept)
             self._waiting = deque(kept)
             return dropped
@@ -113,27 +113,27 @@ class Slots:
             if not self._waiting or time.monotonic() - self._waiting[0][1] < older_than:
                 return []
             back = [work for work, _ in self._waiting if isinstance(work, Claimed)]
-            self._waiting = deque(item for item in self._waiting if isinstance(item[0], Wish))
+            self._waiting = deque(item for item in self._waiting if isinstance(item[0], ClaimedRequest))
             return back
 
     def ids(self) -> set[str]:
         """Ids of all jobs that wait, run, or have ended and are yet to be written."""
         with self._work:
             waiting = {work.id for work, _ in self._waiting if isinstance(work, Claimed)}
-            running = {run.job.id for run in self._runs if not run.over}
+            running = {attempt.job.id for attempt in self._running if not attempt.over}
             return waiting | running | {ended.job.id for ended in self._ended} | self._held_up.keys()
 
-    def wishes(self) -> set[str]:
+    def request_ids(self) -> set[str]:
         """Ids of the requests that wait here or are being fulfilled."""
         with self._work:
-            works = [*(work for work, _ in self._waiting), *(run.work for run in self._runs)]
-        return {work.request.id for work in works if isinstance(work, Wish)}
+            works = [*(work for work, _ in self._waiting), *(attempt.work for attempt in self._running)]
+        return {work.request.id for work in works if isinstance(work, ClaimedRequest)}
 
     def slowest(self) -> float | None:
         """Seconds that the slowest runs take, lately or by now; ``None`` when nobody knows yet."""
         now = time.monotonic()
         with self._work:
-            known = [*self.seconds.values(), *(now - run.began for run in self._runs if not run.over)]
+            known = [*self.seconds.values(), *(now - attempt.began for attempt in self._running if not attempt.over)]
         return max(known, default=None)
 
     def take_ended(self) -> list[Ended]:
@@ -151,14 +151,14 @@ class Slots:
     def hold_up(self, ended: Iterable[Ended]) -> None:
         """Runs that cannot be written at present and that whoever writes keeps: their jobs are still this worker's."""
         with self._work:
-            self._held_up.update((run.job.id, run) for run in ended)
+            self._held_up.update((attempt.job.id, attempt) for attempt in ended)
 
     def let_go(self, ended: Iterable[Ended]) -> None:
         """Runs that are held up no longer."""
         if self._held_up:
             with self._work:
-                for run in ended:
-                    self._held_up.pop(run.job.id, None)
+                for attempt in ended:
+                    self._held_up.pop(attempt.job.id, None)
 
     @property
     def held_up(self) -> int:
@@ -187,41 +187,49 @@ class Slots:
     @property
     def running(self) -> int:
         """Slots at work, those included whose job has timed out and does not return."""
-        return len(self._runs)
+        return len(self._running)
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to run, to write or to wait for."""
         with self._work:
             unwritten = self._ended or self._held_up
-            return not self._waiting and not unwritten and all(run.over for run in self._runs)
+            return not self._waiting and not unwritten and all(attempt.over for attempt in self._running)
 
-    def expire(self, timed_out: Callable[[Run], Ended]) -> float | None:
+    def expire(self, timed_out: Callable[[Attempt], Ended]) -> float | None:
         """Decides the runs whose time is up; when the next one is due, by the monotonic clock."""
-        if not any(run.deadline for run in tuple(self._runs)):
+        if not any(attempt.deadline for attempt in tuple(self._running)):
             return None
         with self._work:
             now = time.monotonic()
-            late = [run for run in self._runs if run.deadline and run.deadline <= now and not run.over]
+            late = [
+                attempt
+                for attempt in self._running
+                if attempt.deadline and attempt.deadline <= now and not attempt.over
+            ]
             self._decide(late, timed_out)
-            return min((run.deadline for run in self._runs if run.deadline and not run.over), default=None)
+            return min(
+                (attempt.deadline for attempt in self._running if attempt.deadline and not attempt.over), default=None
+            )
 
-    def abandon(self, ended: Callable[[Run], Ended]) -> None:
+    def abandon(self, ended: Callable[[Attempt], Ended]) -> None:
         """Decides all runs that are under way: the worker ends now."""
         with self._work:
-            self._decide([run for run in self._runs if not run.over and isinstance(run.work, Claimed)], ended)
+            self._decide(
+                [attempt for attempt in self._running if not attempt.over and isinstance(attempt.work, Claimed)], ended
+            )
 
-    def _decide(self, runs: list[Run], ended: Callable[[Run], Ended]) -> None:
-        for run in runs:
-            run.over = True
-            self._add(ended(run))
+    def _decide(self, attempts: list[Attempt], ended: Callable[[Attempt], Ended]) -> None:
+        for attempt in attempts:
+            attempt.over = True
+            self._add(ended(attempt))
 
-    def decide(self, run: Run) -> bool:
+    def decide(self, attempt: Attempt) -> bool:
         """A run is about to be written by itself: whether nothing has been decided about it yet."""
         with self._work:
-            if run.over:
+            if attempt.over:
                 return False
-            run.deadline = None
+            attempt.deadline = None
             return True
 
     def _add(self, ended: Ended) -> None:
@@ -243,15 +251,15 @@ class Slots:
                 thread.join(max(0.0, end - time.monotonic()))
 
     def _serve(self) -> None:
-        run: Run | None = None
+        attempt: Attempt | None = None
         ended: Ended | None = None
         while True:
-            run = self._next(run, ended)
-            if run is None:
+            attempt = self._next(attempt, ended)
+            if attempt is None:
                 return
-            ended = self._execute(run)
+            ended = self._execute(attempt)
 
-    def _next(self, done: Run | None, ended: Ended | None) -> Run | None:
+    def _next(self, done: Attempt | None, ended: Ended | None) -> Attempt | None:
         """Books one run and begins the next: one lock for both, since most jobs are short."""
         with self._work:
             if done is not None:
@@ -263,17 +271,17 @@ class Slots:
                 self._wake()
                 self._work.wait()
                 self._idle -= 1
-            run = Run(self._waiting.popleft()[0])
-            self._runs.add(run)
-            return run
+            attempt = Attempt(self._waiting.popleft()[0])
+            self._running.add(attempt)
+            return attempt
 
-    def _book(self, run: Run, ended: Ended | None) -> None:
-        self._runs.discard(run)
-        took = time.monotonic() - run.began
-        queue = run.job.queue_name
+    def _book(self, attempt: Attempt, ended: Ended | None) -> None:
+        self._running.discard(attempt)
+        took = time.monotonic() - attempt.began
+        queue = attempt.job.queue_name
         self.seconds[queue] = 0.8 * self.seconds.get(queue, took) + 0.2 * took
-        if ended is not None and not run.over:
+        if ended is not None and not attempt.over:
             self._add(ended)
-        run.over = True
+        attempt.over = True
         if len(self._ended) in (1, FULL):
             self._wake()

@@ -18,7 +18,7 @@ from hammerwork_cli.models import new_id
 from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.worker import claim, finish, registry
 from hammerwork_cli.queries.worker.finish import End, Ended
-from hammerwork_cli.queries.worker.registry import Pulse, Registration
+from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
@@ -34,15 +34,15 @@ from hammerwork_cli.runtime.host.memory import memory
 from hammerwork_cli.runtime.host.signals import Signals, listening
 from hammerwork_cli.runtime.outages import Outages, Trouble
 from hammerwork_cli.runtime.outcomes.failures import Failed
-from hammerwork_cli.runtime.worker.claimer import Claiming
-from hammerwork_cli.runtime.worker.executor import Runner
-from hammerwork_cli.runtime.worker.finisher import Writing
-from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, timeouts_of_heartbeat
+from hammerwork_cli.runtime.worker.claimer import Claimer
+from hammerwork_cli.runtime.worker.executor import Executor
+from hammerwork_cli.runtime.worker.finisher import Finisher
+from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_timeouts
 from hammerwork_cli.runtime.worker.keeper import PATIENCE_OF_KEEPER, Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.listener import Listener
-from hammerwork_cli.runtime.worker.requests import SpawnRequests
-from hammerwork_cli.runtime.worker.slots import Run, Slots
+from hammerwork_cli.runtime.worker.requests import RequestClaimer
+from hammerwork_cli.runtime.worker.slots import Attempt, Slots
 
 if TYPE_CHECKING:
     from hammerwork_cli.runtime.isolation.parent import Processes
@@ -262,11 +262,11 @@ class Worker:
             impatient(self.url, LOCK_SECONDS_OF_SLOTS),
             lambda: Fault(self._progress).passes,
         )
-        for_heart = Connections(self.url, 1, self._given_up, timeouts_of_heartbeat(self.lease))
+        for_heartbeat = Connections(self.url, 1, self._given_up, heartbeat_timeouts(self.lease))
         for_keeper = Connections(self.url, 1, self._given_up, PATIENCE_OF_KEEPER)
         for_listener = Connections(self.url, 1, self._given_up)
         for_handlers = Queue.of_worker(self.url)
-        self._others = [for_heart, for_keeper, for_listener, for_handlers.connections]
+        self._others = [for_heartbeat, for_keeper, for_listener, for_handlers.connections]
         outages = Outages()
         for connections in (self._connections, self._pool, *self._others):
             connections.outages = outages
@@ -278,12 +278,12 @@ class Worker:
                 from hammerwork_cli.runtime.isolation.parent import processes
             self._processes = processes(self.named, self.url)
             handlers = self._processes.handlers(handlers)
-        self._runner = Runner(handlers, self._pool, for_handlers, self._clock, self.retry)
-        self._runner.counted, self._runner.spawned = self._count, self._wake
-        self._runner.processes = self._processes
+        self._executor = Executor(handlers, self._pool, for_handlers, self._clock, self.retry)
+        self._executor.counted, self._executor.spawned = self._count, self._wake
+        self._executor.processes = self._processes
         self._lease = Lease(self.lease, time.monotonic())
-        self._slots = Slots(self.concurrency, self._runner.execute, self._woken.set, self._is_held)
-        self._runner.slots = self._slots
+        self._slots = Slots(self.concurrency, self._executor.execute, self._woken.set, self._is_held)
+        self._executor.slots = self._slots
         registration = Registration(
             id=self.id,
             name=self.name[:255],
@@ -295,7 +295,7 @@ class Worker:
             concurrency=self.concurrency,
             lease=self.lease,
         )
-        self._claiming = Claiming(
+        self._claimer = Claimer(
             registration,
             self._connections,
             self._slots,
@@ -305,20 +305,20 @@ class Worker:
             max_jobs=self.max_jobs,
             weighted=self.weighted,
         )
-        self._wishes = SpawnRequests(registration, self._slots, self._clock)
-        self._writing = Writing(
-            self._connections, self._slots, self._clock, self._progress, self._runner.failed, self._count
+        self._request_claimer = RequestClaimer(registration, self._slots, self._clock)
+        self._finisher = Finisher(
+            self._connections, self._slots, self._clock, self._progress, self._executor.failed, self._count
         )
         with suppress(LimitReachedError):  # others have locked them: whoever begins next forgets them
             self._connections.run(registry.forget_ended, patience=0)
         # Last of all: from here on, others wait for its heartbeat.
         self._connections.run(lambda database: registry.register(database, registration), patience=0)
-        self._heart = HeartbeatThread(
-            for_heart,
+        self._heartbeat = HeartbeatThread(
+            for_heartbeat,
             registration,
             self._lease,
             self._clock,
-            pulse=self._pulse,
+            report=self._report,
             on_request=self._asked,
             on_renewed=self._renewed,
         )
@@ -330,7 +330,7 @@ class Worker:
     def _threads(self) -> list[HeartbeatThread | Keeper | Listener]:
         """Those beside the slots; the heart is last, since it is to beat as long as the others work."""
         listeners = [self._listener] if self.url.dialect == "postgresql" else []
-        return [*listeners, self._keeper, self._heart]
+        return [*listeners, self._keeper, self._heartbeat]
 
     def _look(self, database: Database) -> None:
         if not {"workers", "claim_times"} <= database.tags:
@@ -342,7 +342,7 @@ class Worker:
         self._clock.set(database.now())
 
     def _sign_off(self, database: Database) -> None:
-        registry.end(database, self.id, self.name, self._pulse(), self._clock.now())
+        registry.end(database, self.id, self.name, self._report(), self._clock.now())
 
     def _end(self) -> None:
         self._signals.over()
@@ -357,7 +357,7 @@ class Worker:
             self._processes.close()
             self._slots.join(LAST_SECONDS)
             self._processes.forget()
-        self._runner.close()
+        self._executor.close()
         with suppress(HammerworkError):
             self._connections.run(self._sign_off, patience=LAST_SECONDS)
         self._close()
@@ -391,21 +391,21 @@ class Worker:
     def _turn(self) -> bool:
         """Writes, claims, waits; whether there is nothing left to do."""
         self._slots.expire(self._timed_out)  # also while the rest of every turn fails
-        if self._writing.write():
-            self._claiming.look_now()
-        self._claiming.compare()
+        if self._finisher.write():
+            self._claimer.look_now()
+        self._claimer.compare()
         if self._stopping:
-            self._claiming.give_back(self._slots.take_back())
-            if self._slots.empty and not self._claiming.owes:
+            self._claimer.give_back(self._slots.take_back())
+            if self._slots.empty and not self._claimer.owes:
                 return True
             self._say_why_it_waits()
-        elif not self._claiming.fetch() and self._nothing_left():
+        elif not self._claimer.fetch() and self._nothing_left():
             return True
         self._wait()
         return False
 
     def _say_why_it_waits(self) -> None:
-        if self._said_why or self._slots.running or not (self._slots.held_up or self._claiming.owes):
+        if self._said_why or self._slots.running or not (self._slots.held_up or self._claimer.owes):
             return
         self._said_why = True
         log.warning(
@@ -417,27 +417,27 @@ class Worker:
     def _wait(self) -> None:
         due = self._slots.expire(self._timed_out)
         # A slot that gets free wakes it.
-        idle = self._stopping or self._claiming.full
-        pause = self.poll_interval if idle else self._claiming.pause
+        idle = self._stopping or self._claimer.full
+        pause = self.poll_interval if idle else self._claimer.pause
         if due is not None:
             pause = min(pause, max(0.0, due - time.monotonic()))
         if self._slots.waiting or self._slots.running:
             # What has just begun may have a deadline, and what waits may have become stale.
             pause = min(pause, STALE_SECONDS)
-        if (write_in := self._writing.pause) is not None:
+        if (write_in := self._finisher.pause) is not None:
             pause = min(pause, write_in)
         self._woken.wait(pause)
         self._woken.clear()
         stale = self._slots.take_back(STALE_SECONDS)
-        self._claiming.give_back(stale)
+        self._claimer.give_back(stale)
 
     def _nothing_left(self) -> bool:
-        self._claiming.compare()
-        if self._claiming.done:
-            return self._takes_no_more_wishes()
+        self._claimer.compare()
+        if self._claimer.done:
+            return self._takes_no_more_requests()
         if not self.drain or not self._slots.empty:
             return False
-        if not self._connections.run(self._drained) or not self._takes_no_more_wishes():
+        if not self._connections.run(self._drained) or not self._takes_no_more_requests():
             return False
         with suppress(HammerworkError):
             self._connections.run(self._say_what_is_later, patience=0)
@@ -461,9 +461,9 @@ class Worker:
         undecided = self._keeper.undecided
         return undecided is None or claim.are_held(database, self.queues, sorted(undecided))
 
-    def _takes_no_more_wishes(self) -> bool:
+    def _takes_no_more_requests(self) -> bool:
         """Whether there is none that the keeper took meanwhile."""
-        self._wishes.close()
+        self._request_claimer.close()
         return self._slots.empty
 
     def _count(self, completed: int, failed: int) -> None:
@@ -474,29 +474,29 @@ class Worker:
         if self.on_progress:
             self.on_progress(self)
 
-    def _timed_out(self, run: Run) -> Ended:
+    def _timed_out(self, attempt: Attempt) -> Ended:
         if self._processes is not None:
-            self._processes.kill(run.thread, run)
-        took = (run.deadline or 0) - run.began
-        return self._runner.failed(run.job, Failed(f"It did not end within {took:g} s.", End.TIMED_OUT))
+            self._processes.kill(attempt.thread, attempt)
+        took = (attempt.deadline or 0) - attempt.began
+        return self._executor.failed(attempt.job, Failed(f"It did not end within {took:g} s.", End.TIMED_OUT))
 
     def _leave_at_once(self) -> None:
         """Everything goes back with its attempt, but for what runs and must not run twice."""
         back = self._slots.take_back()
-        self._slots.abandon(lambda run: self._runner.stopped(run.job))
+        self._slots.abandon(lambda attempt: self._executor.stopped(attempt.job))
         if self._processes is not None:
             self._processes.close()  # before others take what runs there
         try:
             if back:
                 self._connections.run(lambda database: finish.give_back(database, back), patience=LAST_SECONDS)
-            if left := self._writing.write_last(LAST_SECONDS):
+            if left := self._finisher.write_last(LAST_SECONDS):
                 jobs = plural(left, "job")
                 log.error("What %s came to is not written: others will run them after %g s.", jobs, self.lease)
         except HammerworkError as error:
             log.error("Jobs could not be given back; others will take them after %g s. %s", self.lease, error.message)
 
-    def _pulse(self) -> Pulse:
-        return Pulse(
+    def _report(self) -> HeartbeatReport:
+        return HeartbeatReport(
             state="stopping" if self._stopping else "running",
             running=self._slots.running,
             completed=self.completed,
@@ -518,14 +518,14 @@ class Worker:
         self._slots.go_on()
 
     def _wake(self) -> None:
-        self._claiming.wake()
+        self._claimer.wake()
         # While jobs wait here there is time: who has worked them off wakes it.
         if not self._slots.waiting:
             self._woken.set()
 
     def _take_requests(self, database: Database) -> None:
         if not self._stopping:
-            self._wishes.take(database)
+            self._request_claimer.take(database)
 
 
 def _handlers(given: Handlers | Callable[[Job], Any] | None, queues: Sequence[str]) -> tuple[Handlers, tuple[str, ...]]:
