@@ -4,6 +4,7 @@ A test that takes ``url``, ``empty_database`` or ``database`` runs on SQLite, Po
 with ``-k sqlite``, ``-k postgres``, ``-k mysql`` or the markers of the same names.
 """
 
+import atexit
 import contextlib
 import io
 import json
@@ -20,6 +21,7 @@ from typing import Any, NoReturn
 import pytest
 
 from hammerwork_cli.database import Database, connect
+from tests import surroundings
 from tests.databases import DUMPS, Databases, MysqlDatabases, PostgresDatabases, SqliteDatabases
 from tests.mermaid_parser import FOLDER, MermaidParser
 from tests.servers import KINDS, ServerMissingError, server_url
@@ -33,9 +35,7 @@ for number, handler in (
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, handler)
 
-# Where GNU's readline, which pytest imports, finds no terminal, it tells child processes of one of 80 columns.
-for name in ("COLUMNS", "LINES"):
-    os.environ.pop(name, None)
+surroundings.settle(atexit.register)
 
 ROOT = Path(__file__).parent.parent
 DIALECTS = ("sqlite", "postgres", "mysql")
@@ -47,6 +47,18 @@ def unavailable(message: str) -> NoReturn:
     if os.environ.get("CI", "").lower() in {"1", "true"}:
         pytest.fail(message, pytrace=False)
     pytest.skip(message)
+
+
+@pytest.fixture(autouse=True)
+def same_surroundings() -> Iterator[None]:
+    """Fails a test that leaves another environment or umask to the next one."""
+    before = surroundings.environment()
+    yield
+    after, umask = surroundings.environment(), os.umask(surroundings.UMASK)
+    os.environ.update(before)
+    for name in after.keys() - before.keys():
+        del os.environ[name]
+    assert (after, umask) == (before, surroundings.UMASK)
 
 
 # Expected outputs.

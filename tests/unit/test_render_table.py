@@ -74,7 +74,9 @@ def test_children_whose_status_is_no_status_have_a_column_where_there_are_any() 
     assert "other" not in table_text(operations(), operations_views.OPERATIONS, terminal=True, width=200)
 
 
-def test_colour_is_on_statuses_only_when_it_is_wanted() -> None:
+@pytest.mark.parametrize("kind", ["dumb", "xterm"])
+def test_colour_is_on_statuses_only_when_it_is_wanted(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setenv("TERM", kind)
     coloured = table_text(operations(), operations_views.OPERATIONS, terminal=True, width=140, colour=True)
     plain = table_text(operations(), operations_views.OPERATIONS, terminal=True, width=140)
     assert "\x1b[31mDead" in coloured

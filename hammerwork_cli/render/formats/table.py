@@ -186,6 +186,7 @@ def _drawn(filled: list[_Filled], widths: list[int], width: int, colour: bool) -
     console = Console(
         file=out,
         width=width,
+        height=1,  # with both, rich does not ask TERM: it takes 80 columns where that is "dumb"
         force_terminal=colour,
         color_system="standard" if colour else None,
         no_color=not colour,

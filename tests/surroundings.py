@@ -1,0 +1,35 @@
+"""What surrounds every test: the same environment and umask, whoever runs the tests and wherever."""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+
+KEPT = {"PATH", "TMPDIR", "CI", "SIEGE_SECONDS", "LD_LIBRARY_PATH", "LD_PRELOAD", "VIRTUAL_ENV"}
+KEPT_BEGINNINGS = ("HAMMERWORK_TEST_", "PYTEST_", "PYTHON", "COV", "FAKETIME")
+FIXED = {"LANG": "C.UTF-8", "TERM": "dumb", "TZ": "UTC"}
+UMASK = 0o022
+
+
+def settle(add_cleanup: Callable[[Callable[[], None]], object]) -> None:
+    """Replaces the environment and the umask of this process, which all that it starts inherit.
+
+    Args:
+        add_cleanup: takes what removes the home folder.
+    """
+    home = tempfile.TemporaryDirectory(prefix="hammerwork-test-home-")
+    add_cleanup(home.cleanup)
+    for name in list(os.environ):
+        if name not in KEPT and not name.startswith(KEPT_BEGINNINGS):
+            del os.environ[name]
+    # GNU's readline, which pytest imports, sets these for child processes, and Python does not know it.
+    for name in ("COLUMNS", "LINES"):
+        os.unsetenv(name)
+    os.environ.update(FIXED, HOME=home.name)
+    time.tzset()
+    os.umask(UMASK)
+
+
+def environment() -> dict[str, str]:
+    """The environment without the test that pytest names in it."""
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
