@@ -19,9 +19,12 @@ from hammerwork_cli.models.queue import HealthLimits, PauseChange
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.job.changes import Delete
 from hammerwork_cli.queries.job.selections import Chosen
-from hammerwork_cli.render import queue as views
 from hammerwork_cli.render.formats.text import plural, visible
 from hammerwork_cli.render.job.changes import CLEAR
+from hammerwork_cli.render.queue import changes as changes_views
+from hammerwork_cli.render.queue import health as health_views
+from hammerwork_cli.render.queue import listing
+from hammerwork_cli.render.queue import stats as stats_views
 
 app = group(
     "queue",
@@ -62,9 +65,9 @@ def list_(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
     context.show(
         queues.states(context.database(), now=context.now()),
         form,
-        columns=views.STATES,
-        record=views.state_record,
-        keys=views.STATE_KEYS,
+        columns=listing.STATES,
+        record=listing.state_record,
+        keys=listing.STATE_KEYS,
         empty="There are no jobs, and no queue is paused.",
     )
 
@@ -94,9 +97,9 @@ def stats(
     window = timedelta(hours=hours) if detailed else None
     found = queues.stats(context.database(), now=context.now(), queue=_one(queue, named), window=window)
     context.answer(
-        views.stats_record(found),
+        stats_views.stats_record(found),
         form,
-        lambda: views.stats_text(found, terminal=context.is_terminal, width=context.width, colour=context.colour),
+        lambda: stats_views.stats_text(found, terminal=context.is_terminal, width=context.width, colour=context.colour),
     )
 
 
@@ -154,14 +157,15 @@ def health(
     found = queues.health(context.database(), limits, now=now, queue=one)
     if form in {Format.TABLE, Format.JSON}:
         context.answer(
-            views.health_record(found, rfc3339(now)),
+            health_views.health_record(found, rfc3339(now)),
             form,
-            lambda: views.health_text(
+            lambda: health_views.health_text(
                 found, one=one is not None, terminal=context.is_terminal, width=context.width, colour=context.colour
             ),
         )
     else:
-        context.data([views.check_record(check) for row in found for check in row.checks], form, views.CHECK_KEYS)
+        records = [health_views.check_record(check) for row in found for check in row.checks]
+        context.data(records, form, health_views.CHECK_KEYS)
     if not all(row.healthy for row in found):
         raise typer.Exit(1)
 
@@ -179,9 +183,9 @@ def paused(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
     context.show(
         queues.all_paused(context.database()),
         form,
-        columns=views.PAUSES,
-        record=views.pause_record,
-        keys=views.PAUSE_KEYS,
+        columns=listing.PAUSES,
+        record=listing.pause_record,
+        keys=listing.PAUSE_KEYS,
         empty="No queue is paused.",
     )
 
@@ -285,7 +289,7 @@ def clear(
     name, database = _required(_one(queue, named)), context.database(changes=True)
     chosen = JobFilter(queue=name, statuses=tuple(sorted(WAITING)) if pending_only else ())
     if not queues.has_jobs(database, name) and not queues.all_paused(database, name):
-        context.note(views.stranger_text(name))
+        context.note(changes_views.stranger_text(name))
     carry_out(
         context, database, Chosen(chosen), Delete(context.now(database), force=force), ChangeOptions(CLEAR, consent)
     )
@@ -300,16 +304,16 @@ def _agree(context: Context, what: str, changes: list[PauseChange], *, yes: bool
 
 def _show_changes(context: Context, changes: list[PauseChange], form: Format, *, paused: bool, dry_run: bool) -> None:
     if form is Format.TABLE:
-        context.text(views.change_text(change, paused=paused, dry_run=dry_run) for change in changes)
+        context.text(changes_views.change_text(change, paused=paused, dry_run=dry_run) for change in changes)
     else:
-        records = [views.change_record(change, paused=paused, dry_run=dry_run) for change in changes]
-        context.data(records, form, views.CHANGE_KEYS)
+        records = [changes_views.change_record(change, paused=paused, dry_run=dry_run) for change in changes]
+        context.data(records, form, changes_views.CHANGE_KEYS)
     if paused and not dry_run and any(change.changed and change.has_jobs for change in changes):
-        context.note(views.CLAIMED_TEXT)
+        context.note(changes_views.CLAIMED_TEXT)
     for change in changes:
         # A pause that ends was somebody's, so its queue is no mistake.
         if not change.has_jobs and change.changed == paused:
-            context.note(views.stranger_text(change.queue))
+            context.note(changes_views.stranger_text(change.queue))
 
 
 # Reading arguments.

@@ -27,10 +27,10 @@ from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job import listing, spawn_requests
 from hammerwork_cli.queries.job.changes import Cancel, Change, Retry
 from hammerwork_cli.queries.job.selections import Below, Named, Selection
-from hammerwork_cli.render import queue
 from hammerwork_cli.render.job import changes as changes_views
-from hammerwork_cli.render.job import views
 from hammerwork_cli.render.job.changes import CANCEL, RETRY, Plan, Wording
+from hammerwork_cli.render.job.enqueue import enqueued_record
+from hammerwork_cli.render.queue.changes import change_record
 from hammerwork_cli.render.schemas.jobs import OUTCOME, PRIORITY
 from hammerwork_cli.render.schemas.queues import PAUSE_CHANGE
 from hammerwork_cli.render.schemas.words import Schema, anything, flag, job_id, null_or, text
@@ -123,7 +123,7 @@ def enqueue(call: Call) -> Answer:
     job.depends_on = tuple(dict.fromkeys(parents))
     placed = _placed(call, job)
     location = {"location": f"/api/jobs/{placed.id}"}
-    return Answer(views.enqueued_record(placed), status=201 if placed.created else 200, headers=location)
+    return Answer(enqueued_record(placed), status=201 if placed.created else 200, headers=location)
 
 
 def _placed(call: Call, job: NewJob) -> EnqueuedJob:
@@ -231,13 +231,13 @@ def pause(call: Call) -> Answer:
     """As ``queue pause QUEUE``."""
     reason = call.body.get("reason")
     change = queues.pause(call.database, call.values["name"], by=call.operator, now=call.now, reason=reason)
-    return Answer(queue.change_record(change, paused=True, dry_run=False))
+    return Answer(change_record(change, paused=True, dry_run=False))
 
 
 def resume(call: Call) -> Answer:
     """As ``queue resume QUEUE``."""
     change = queues.resume(call.database, call.values["name"])
-    return Answer(queue.change_record(change, paused=False, dry_run=False))
+    return Answer(change_record(change, paused=False, dry_run=False))
 
 
 _REASON = {"reason": null_or(line(0, LONGEST_REASON, "Reason, for others who ask later"))}

@@ -18,7 +18,7 @@ from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.spawn import operations
 from hammerwork_cli.render.formats.json import seconds
 from hammerwork_cli.render.formats.text import visible
-from hammerwork_cli.render.queue import by_status
+from hammerwork_cli.render.queue.listing import by_status
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 WINDOW = timedelta(hours=1)

@@ -16,10 +16,12 @@ from hammerwork_cli.queries.job import details, listing
 from hammerwork_cli.queries.spawn import failed
 from hammerwork_cli.queries.spawn import operations as operations_queries
 from hammerwork_cli.queries.worker import registry
-from hammerwork_cli.render import queue as queue_views
 from hammerwork_cli.render import worker as worker_views
 from hammerwork_cli.render.formats import json
-from hammerwork_cli.render.job import views
+from hammerwork_cli.render.job.details import details_record
+from hammerwork_cli.render.job.listing import job_record
+from hammerwork_cli.render.queue.listing import state_record
+from hammerwork_cli.render.queue.stats import stats_record
 from hammerwork_cli.render.schemas import spawning
 from hammerwork_cli.render.schemas.jobs import CHILD_COUNTS, IN_TREE, NODE
 from hammerwork_cli.render.schemas.jobs import STATUS as STATUS_WORD
@@ -118,12 +120,12 @@ def job_list(call: Call) -> Answer:
         since=start_of(call.now, wanted["since"]),
     )
     page = listing.find(call.database, chosen, limit=wanted["limit"], cursor=wanted["cursor"])
-    return Answer([views.job_record(job) for job in page.jobs], page.cursor)
+    return Answer([job_record(job) for job in page.jobs], page.cursor)
 
 
 def job(call: Call) -> Answer:
     """As ``job show``."""
-    return Answer(views.details_record(details.details(call.database, call.values["id"])))
+    return Answer(details_record(details.details(call.database, call.values["id"])))
 
 
 def child_list(call: Call) -> Answer:
@@ -222,14 +224,14 @@ def _shown(tree: SpawnTree, call: Call) -> SpawnTree:
 
 def queue_list(call: Call) -> Answer:
     """As ``queue list``."""
-    return Answer([queue_views.state_record(state) for state in queues.states(call.database, now=call.now)])
+    return Answer([state_record(state) for state in queues.states(call.database, now=call.now)])
 
 
 def queue(call: Call) -> Answer:
     """As ``queue stats QUEUE --detailed``."""
     window = timedelta(hours=call.values["hours"])
     found = queues.stats(call.database, now=call.now, queue=call.values["name"], window=window)
-    return Answer(queue_views.stats_record(found))
+    return Answer(stats_record(found))
 
 
 def worker_list(call: Call) -> Answer:

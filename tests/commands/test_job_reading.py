@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.models import JobPriority, JobStatus
-from hammerwork_cli.render.job.views import LIST_KEYS
+from hammerwork_cli.render.job.listing import LIST_KEYS
 from tests.conftest import Outcome
 from tests.jobs import CLOCK, execute, identity, job, move_to_archive, write
 

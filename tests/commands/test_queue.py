@@ -13,8 +13,8 @@ import pytest
 from hammerwork_cli.database import connect
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.worker import registry
-from hammerwork_cli.render import queue as queue_views
 from hammerwork_cli.render.formats.table import table_text
+from hammerwork_cli.render.queue.listing import STATES
 from tests.jobs import identity
 from tests.rows import START, Rows
 
@@ -200,12 +200,12 @@ def test_jobs_that_are_ready_without_a_worker_are_told_though_no_limit_is_passed
 def test_on_a_terminal_the_list_shows_that_no_worker_is_there(full: str) -> None:
     with contextlib.closing(connect(full)) as database:
         states = queues.states(database, now=START)
-    lines = table_text(states, queue_views.STATES, terminal=True, width=160).splitlines()
+    lines = table_text(states, STATES, terminal=True, width=160).splitlines()
     assert lines[0].split()[-1] == "workers"
     assert lines[-1].split()[-1] == "0"
     for state in states:
         state.workers = None
-    assert "workers" not in table_text(states, queue_views.STATES, terminal=True, width=160)
+    assert "workers" not in table_text(states, STATES, terminal=True, width=160)
 
 
 # Pausing.

@@ -17,7 +17,7 @@ from hammerwork_cli.commands.job.options import (
 from hammerwork_cli.models import JobPriority, NewJob, new_id
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job import listing
-from hammerwork_cli.render.job import views
+from hammerwork_cli.render.job.enqueue import enqueued_record
 
 
 def enqueue(
@@ -131,4 +131,4 @@ def enqueue(
     placed = enqueueing.once(database, job)
     if not placed.created:
         context.note(f"It was there already, and was left as it is: hammerwork job show {placed.id}")
-    context.answer(views.enqueued_record(placed), form, lambda: [placed.id])
+    context.answer(enqueued_record(placed), form, lambda: [placed.id])

@@ -24,7 +24,7 @@ from hammerwork_cli.commands.job.options import (
 )
 from hammerwork_cli.models import FAILURES, JobFilter, JobStatus
 from hammerwork_cli.queries.job import listing
-from hammerwork_cli.render.job import views
+from hammerwork_cli.render.job import listing as listed
 
 
 def list_(
@@ -64,9 +64,9 @@ def list_(
     context.show(
         page.jobs,
         form,
-        columns=views.columns(context.now()),
-        record=views.job_record,
-        keys=views.LIST_KEYS,
+        columns=listed.columns(context.now()),
+        record=listed.job_record,
+        keys=listed.LIST_KEYS,
         empty="No job matches.",
     )
     if page.cursor:
@@ -88,13 +88,15 @@ def show(
       hammerwork job show 178ebfc3
       hammerwork job show 178ebfc3 --format json | jq .payload
     """
-    from hammerwork_cli.queries.job.details import details  # lists of jobs do not wait for all that it knows
+    # Lists of jobs do not wait for all that these know.
+    from hammerwork_cli.queries.job.details import details
+    from hammerwork_cli.render.job import details as shown
 
     context: Context = ctx.obj
     database = context.database()
     found = details(database, listing.resolve(database, job))
     context.answer(
-        views.details_record(found),
+        shown.details_record(found),
         form,
-        lambda: views.details_text(found, now=context.now(), width=context.width, colour=context.colour, full=full),
+        lambda: shown.details_text(found, now=context.now(), width=context.width, colour=context.colour, full=full),
     )

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli.models import Counts, Job, JobDetails, JobGroup, JobStatus, Outcome, TreeNode
-from hammerwork_cli.render.job import changes, views
+from hammerwork_cli.render.job import changes, listing
+from hammerwork_cli.render.job.details import details_text, parsed
 from tests.jobs import NOW, identity
 
 
@@ -19,7 +20,7 @@ def details(payload: str | None, error: str | None = None) -> JobDetails:
 
 def text(payload: str | None, *, error: str | None = None, width: int | None = 80, full: bool = False) -> list[str]:
     """What a terminal, or with ``width=None`` a pipe, is given."""
-    return list(views.details_text(details(payload, error), now=NOW + timedelta(minutes=5), width=width, full=full))
+    return list(details_text(details(payload, error), now=NOW + timedelta(minutes=5), width=width, full=full))
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ def test_a_running_job_is_in_an_attempt_and_another_one_after_some(status: JobSt
     shown = details("{}")
     node = shown.job.node._replace(stored_status=status, attempts=attempts)
     shown = replace(shown, job=replace(shown.job, node=node))
-    lines = [" ".join(line.split()) for line in views.details_text(shown, now=NOW, width=80, full=False)]
+    lines = [" ".join(line.split()) for line in details_text(shown, now=NOW, width=80, full=False)]
     assert f"status {said}" in lines
 
 
@@ -61,7 +62,7 @@ def test_a_huge_payload_is_not_parsed_for_a_screen() -> None:
 
 def test_a_payload_that_is_nested_too_deeply_is_given_as_text() -> None:
     deep = "[" * 100_000 + "]" * 100_000
-    assert views.parsed(deep) == deep
+    assert parsed(deep) == deep
     assert text(deep, width=None)[-1] == f"  {deep}"
 
 
@@ -104,7 +105,7 @@ def test_the_note_says_what_matters_of_a_job_in_its_status(status: str, expected
     end = NOW + timedelta(seconds=2) if status == "Completed" else None
     error = "boom\nTraceback" if status == "Dead" else None
     node = TreeNode(identity(1), "q", status, 2, 1, "[]", NOW, NOW, end, None, error, None, None, None, None)
-    assert views.note(Job(node, NOW, 3, "none"), NOW + timedelta(minutes=5)) == expected
+    assert listing.note(Job(node, NOW, 3, "none"), NOW + timedelta(minutes=5)) == expected
 
 
 def test_a_plan_of_many_queues_is_bounded_and_counts_the_rest() -> None:

@@ -1,0 +1,121 @@
+"""Lists of jobs: records for programs, columns for people."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from hammerwork_cli.models import (
+    FAILURES,
+    WAITING,
+    Job,
+    JobStatus,
+    Timestamp,
+    rfc3339,
+    timestamp,
+)
+from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.table import Column
+from hammerwork_cli.render.formats.text import (
+    brief_instant,
+    duration,
+    first_line,
+    instant,
+    plural,
+    short_id,
+)
+from hammerwork_cli.render.tree import json as json_views
+
+LIST_KEYS = (
+    "id",
+    "queue",
+    "status",
+    "priority",
+    "attempts",
+    "max_attempts",
+    "depends_on",
+    "dependency_status",
+    "has_spawn_config",
+    "spawn_config",
+    "operation_id",
+    "created_at",
+    "scheduled_at",
+    "started_at",
+    "completed_at",
+    "failed_at",
+    "error",
+    "workflow_id",
+    "workflow_name",
+    "archived_at",
+)
+"""Columns of csv and tsv."""
+
+
+def job_record(job: Job) -> Record:
+    """A job of a list.
+
+    Keys: those of a tree's node (see ``render.json.node_record``), and ``attempts``, ``max_attempts``,
+    ``dependency_status`` (``none``, ``waiting``, ``satisfied``, ``failed`` or null), ``scheduled_at``.
+    """
+    node = json_views.node_record(job.node)
+    own = {
+        "attempts": job.node.attempts,
+        "max_attempts": job.max_attempts,
+        "dependency_status": job.dependency_status,
+        "scheduled_at": rfc3339(job.scheduled_at),
+    }
+    return {key: own[key] if key in own else node[key] for key in LIST_KEYS}
+
+
+def columns(now: datetime) -> Sequence[Column[Job]]:
+    """The columns of a list of jobs; the last says what there is to know about each."""
+    return (
+        Column("job", lambda row: short_id(row.node.id)),
+        Column("queue", lambda row: row.node.queue, cuts=True),
+        Column("status", lambda row: row.node.status, is_status=True),
+        Column("priority", lambda row: row.node.priority, leaves=2),
+        Column(
+            "attempts",
+            lambda row: f"{row.node.attempts}/{row.max_attempts}",
+            "right",
+            narrow_header="tries",
+            leaves=1,
+        ),
+        Column(
+            "created at (UTC)",
+            lambda row: instant(row.node.created_at),
+            narrow=lambda row: brief_instant(row.node.created_at),
+            narrow_header="created UTC",
+            leaves=3,
+        ),
+        Column("note", lambda row: note(row, now), cuts=True),
+    )
+
+
+def note(job: Job, now: datetime) -> str | None:
+    """What an operator wants to know of a job in this status, in a few words."""
+    text = _note(job, now)
+    if job.node.archived_at is None:
+        return text
+    return f"archived; {text}" if text else "archived"
+
+
+def _note(job: Job, now: datetime) -> str | None:
+    node = job.node
+    if node.status in FAILURES:
+        return first_line(node.error) if node.error else None
+    if node.status == JobStatus.RUNNING:
+        return _since(node.started_at, now, "for")
+    if node.status == JobStatus.COMPLETED:
+        return f"in {duration(node.run_time)}" if node.run_time is not None else None
+    return _what_it_waits_for(job, now) if node.status in WAITING else None
+
+
+def _what_it_waits_for(job: Job, now: datetime) -> str | None:
+    if job.dependency_status in {"waiting", "failed"}:
+        return f"{job.dependency_status}: depends on {plural(len(job.node.depends_on), 'job')}"
+    due = timestamp(job.scheduled_at)
+    return f"due {instant(due)}" if due and due > now else None
+
+
+def _since(start: Timestamp, now: datetime, word: str) -> str | None:
+    began = timestamp(start)
+    return f"{word} {duration(max(now - began, timedelta()))}" if began else None

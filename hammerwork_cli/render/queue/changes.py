@@ -1,0 +1,50 @@
+"""What pausing and resuming did, or would do."""
+
+from hammerwork_cli.models import rfc3339
+from hammerwork_cli.models.queue import (
+    PauseChange,
+)
+from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.text import visible
+from hammerwork_cli.render.queue.listing import pause_text
+
+CHANGE_KEYS = ("queue", "paused", "changed", "has_jobs", "dry_run", "paused_at", "paused_by", "reason")
+
+
+def change_record(change: PauseChange, *, paused: bool, dry_run: bool) -> Record:
+    """What pausing or resuming did, or would do.
+
+    Keys: ``queue``, ``paused`` (afterwards), ``changed``, ``has_jobs``, ``dry_run``, and ``paused_at``, ``paused_by``
+    and ``reason`` of the pause that is there, or was until now.
+    """
+    pause = change.pause
+    return {
+        "queue": change.queue,
+        "paused": paused,
+        "changed": change.changed,
+        "has_jobs": change.has_jobs,
+        "dry_run": dry_run,
+        "paused_at": rfc3339(pause.paused_at) if pause else None,
+        "paused_by": pause.paused_by if pause else None,
+        "reason": pause.reason if pause else None,
+    }
+
+
+CLAIMED_TEXT = "Jobs that workers claimed before still begin; none is left when no job of the queue is Running."
+
+
+def stranger_text(queue: str) -> str:
+    """The remark on a queue without jobs that was named to be changed."""
+    return f"{visible(queue)} has no jobs. Is that its name? See: hammerwork queue list"
+
+
+def change_text(change: PauseChange, *, paused: bool, dry_run: bool) -> str:
+    """What pausing or resuming did, or would do, as a line."""
+    if change.changed:
+        done = "paused" if paused else "resumed"
+        what = f"would be {done}" if dry_run else done
+    elif paused and change.pause:
+        what = f"is paused already, {pause_text(change.pause)}"
+    else:
+        what = "is not paused"
+    return f"{visible(change.queue)}: {what}"

@@ -1,0 +1,156 @@
+"""The health of queues: checks against limits."""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from hammerwork_cli.models.queue import (
+    HealthCheck,
+    Measure,
+    QueueHealth,
+)
+from hammerwork_cli.render.formats.colour import paint
+from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.table import Column, table_text
+from hammerwork_cli.render.formats.text import NOTHING, count, duration, percent, plural, visible
+from hammerwork_cli.render.worker import silence_text
+
+_NAMED = 5
+CHECK_KEYS = ("queue", "check", "value", "limit", "unit", "status")
+
+
+def _words(check: HealthCheck) -> str:
+    return check.name.replace("_", " ")
+
+
+def _in_full(check: HealthCheck) -> str:
+    return f"{_words(check)}{' in the last hour' if check.name.startswith('fail') else ''}"
+
+
+def _measure(value: Measure | None) -> str:
+    if value is None:
+        return NOTHING
+    if isinstance(value, timedelta):
+        return duration(value)
+    return percent(value) if isinstance(value, float) else count(value)
+
+
+CHECKS: Sequence[Column[HealthCheck]] = (
+    Column("check", _in_full),
+    Column("value", lambda row: _measure(row.value), "right"),
+    Column("at most", lambda row: _measure(row.limit), "right"),
+    Column("status", lambda row: row.status),
+)
+
+
+HEALTH: Sequence[Column[QueueHealth]] = (
+    Column("queue", lambda row: row.state.name, wraps=True),
+    Column("health", lambda row: "ok" if row.healthy else "unhealthy"),
+    Column("paused", lambda row: "yes" if row.state.pause else None, optional=True),
+    Column("running", lambda row: count(row.state.running), "right"),
+    Column("ready", lambda row: count(row.state.ready), "right"),
+    Column(
+        "what is wrong",
+        lambda row: ", ".join(f"{_words(check)} {_measure(check.value)}" for check in row.exceeded),
+        wraps=True,
+    ),
+)
+
+
+def check_record(check: HealthCheck) -> Record:
+    """One look at a queue.
+
+    Keys: ``queue``; ``check``: ``pending`` (ready jobs), ``pending_age`` (of the first of them), ``running_age``,
+    ``waiting_age`` (for other jobs), ``failed`` and ``failure_rate`` (in the last hour); ``value`` (null when there is
+    nothing to measure) and ``limit`` (null when it is off) in ``unit``: ``jobs``, ``seconds`` or ``rate`` (0 to 1);
+    ``status``: ``ok``, ``exceeded`` or ``off``.
+    """
+    unit = "seconds" if check.name.endswith("_age") else "rate" if check.name.endswith("_rate") else "jobs"
+    return {
+        "queue": check.queue,
+        "check": check.name,
+        "value": _plain(check.value),
+        "limit": _plain(check.limit),
+        "unit": unit,
+        "status": check.status,
+    }
+
+
+def _plain(value: Measure | None) -> float | int | None:
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+def health_record(found: Sequence[QueueHealth], checked_at: str | None) -> Record:
+    """How queues are.
+
+    Keys: ``status`` (``ok`` or ``unhealthy``), ``checked_at``, ``queues``: a list of ``queue``, ``status``, ``paused``,
+    ``workers`` (of ours that are alive and serve it, null where nobody knows) and ``checks`` (:func:`check_record`).
+    """
+    return {
+        "status": "ok" if all(health.healthy for health in found) else "unhealthy",
+        "checked_at": checked_at,
+        "queues": [
+            {
+                "queue": health.state.name,
+                "status": "ok" if health.healthy else "unhealthy",
+                "paused": health.state.pause is not None,
+                "workers": health.state.workers,
+                "checks": [check_record(check) for check in health.checks],
+            }
+            for health in found
+        ],
+    }
+
+
+def health_text(
+    found: Sequence[QueueHealth], *, one: bool, terminal: bool, width: int | None = None, colour: bool = False
+) -> Iterator[str]:
+    """Lines: every check of one queue, or a line a queue with the limits below."""
+    if not found:
+        yield "There are no queues."
+        return
+    if one:
+        health = found[0]
+        verdict = paint("ok", "green", colour) if health.healthy else paint("unhealthy", "red", colour)
+        paused = ", paused" if health.state.pause else ""
+        yield f"{paint(f'Queue {visible(health.state.name or NOTHING)}', 'bold', colour)}: {verdict}{paused}"
+        yield table_text(health.checks, CHECKS, terminal=terminal, width=width, colour=colour)
+        yield from _health_hints(found)
+        return
+    worst_first = sorted(found, key=lambda health: health.healthy)
+    yield table_text(worst_first, HEALTH, terminal=terminal, width=width, colour=colour)
+    yield ""
+    unhealthy = sum(1 for health in found if not health.healthy)
+    limits = ", ".join(
+        f"{_in_full(check)} {_measure(check.limit)}" for check in found[0].checks if check.limit is not None
+    )
+    yield f"{unhealthy} of {plural(len(found), 'queue')} unhealthy. At most: {limits or 'all limits are off'}"
+    yield from _health_hints(found)
+
+
+def _health_hints(found: Sequence[QueueHealth]) -> Iterator[str]:
+    """Lines: what to look at where jobs run or wait for long, or nobody takes them."""
+    exceeded = {check.name: check for health in found for check in health.exceeded}
+    running = exceeded.get("running_age")
+    if running and isinstance(running.limit, timedelta):
+        doctor = f"hammerwork spawn doctor --older-than {_short(running.limit)}"
+        yield f"What runs for long may have lost its worker: {doctor}"
+    if "waiting_age" in exceeded:
+        yield "What waits for long may be stuck: hammerwork spawn doctor"
+    idle = [visible(health.state.name or NOTHING) for health in found if health.state.is_unserved]
+    if idle:
+        more = f" and {count(len(idle) - _NAMED)} more" if len(idle) > _NAMED else ""
+        yield (
+            f"Ready jobs, and no living worker here that serves them: {', '.join(idle[:_NAMED])}{more} "
+            "(the original's workers do not register): hammerwork worker list"
+        )
+    silent = {worker.id: worker for health in found if health.state.is_unserved for worker in health.state.silent}
+    yield from (f"{silence_text(worker)}." for worker in list(silent.values())[:_NAMED])
+
+
+def _short(length: timedelta) -> str:
+    """A length of time as options take it: ``2h``, ``90s``."""
+    seconds = length.total_seconds()
+    for unit, size in (("h", 3600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
