@@ -15,9 +15,9 @@ from hammerwork_cli.errors import ConfigError, DeclinedError, UsageError
 
 if TYPE_CHECKING:
     from hammerwork_cli.database.stalls import Stalls
+    from hammerwork_cli.render.formats.json import Record
 
 Model = TypeVar("Model")
-Record = dict[str, Any]
 
 
 class Context:
@@ -221,7 +221,7 @@ class Context:
         form: str,
         *,
         columns: Sequence[Any] | Callable[[], Sequence[Any]],
-        record: Callable[[Model], Record],
+        record: "Callable[[Model], Record]",
         keys: Sequence[str],
         empty: str,
     ) -> None:
@@ -249,7 +249,7 @@ class Context:
 
         self.lines([table_text(rows, columns, terminal=self.is_terminal, width=self.width, colour=self.colour)])
 
-    def answer(self, record: Record, form: str, text: Callable[[], Iterable[str]]) -> None:
+    def answer(self, record: "Record", form: str, text: Callable[[], Iterable[str]]) -> None:
         """Shows one thing: lines of text for people, or its record."""
         if form == "table":
             self.text(text())
@@ -260,7 +260,7 @@ class Context:
         else:
             self.data([record], form, list(record))
 
-    def data(self, records: list[Record], form: str, keys: Sequence[str]) -> None:
+    def data(self, records: "list[Record]", form: str, keys: Sequence[str]) -> None:
         """Writes records for programs: ``json``, ``jsonl``, ``csv`` or ``tsv``."""
         if form == "json":
             from hammerwork_cli.render.formats import json

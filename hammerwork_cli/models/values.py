@@ -1,6 +1,7 @@
 """Words, numbers and instants that rows hold, and what they mean."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
@@ -53,6 +54,18 @@ class JobStatus(StrEnum):
 FAILURES = frozenset({JobStatus.FAILED, JobStatus.DEAD, JobStatus.TIMED_OUT})
 FINISHED = FAILURES | {JobStatus.COMPLETED, JobStatus.ARCHIVED}
 WAITING = frozenset({JobStatus.PENDING, JobStatus.RETRYING})
+
+
+def spellings(statuses: Iterable[JobStatus]) -> tuple[str, ...]:
+    """Every way in which rows may hold one of these statuses."""
+    return tuple(spelling for status in sorted(statuses) for spelling in status.spellings)
+
+
+COMPLETED_SPELLINGS = JobStatus.COMPLETED.spellings
+ENDED_SPELLINGS = spellings(FINISHED)
+FAILED_SPELLINGS = spellings(FAILURES)
+RUNNING_SPELLINGS = JobStatus.RUNNING.spellings
+WAITING_SPELLINGS = spellings(WAITING)
 
 _STATUS_WORDS = {spelling: status.value for status in JobStatus for spelling in status.spellings}
 
@@ -160,9 +173,3 @@ class Counts:
     def other(self) -> int:
         """Jobs that neither wait, run, nor ended well or badly: Archived, or a word that is no status."""
         return self.total - self.of(JobStatus.COMPLETED, JobStatus.RUNNING, *WAITING, *FAILURES)
-
-
-FAILED_SPELLINGS = tuple(spelling for status in sorted(FAILURES) for spelling in status.spellings)
-
-
-RUNNING_SPELLINGS = JobStatus.RUNNING.spellings

@@ -20,6 +20,7 @@ from hammerwork_cli.models.queue import (
     QueueStats,
     earliest,
 )
+from hammerwork_cli.models.values import COMPLETED_SPELLINGS, FAILED_SPELLINGS, RUNNING_SPELLINGS, WAITING_SPELLINGS
 from hammerwork_cli.queries.worker.registry import listed
 
 LONGEST_NAME = 255
@@ -118,10 +119,10 @@ def _rows(
         queue=queue,
         since=since,
         priorities=priorities,
-        completed=JobStatus.COMPLETED.spellings,
-        failed=_spellings(FAILURES),
-        running=JobStatus.RUNNING.spellings,
-        pending=_spellings(WAITING),
+        completed=COMPLETED_SPELLINGS,
+        failed=FAILED_SPELLINGS,
+        running=RUNNING_SPELLINGS,
+        pending=WAITING_SPELLINGS,
     )
 
 
@@ -246,7 +247,3 @@ def foresee(database: Database, queues: Sequence[str], *, paused: bool) -> list[
         PauseChange(queue, pauses[0] if pauses else None, bool(pauses) != paused, filled)
         for queue, pauses, filled in found
     ]
-
-
-def _spellings(statuses: frozenset[JobStatus]) -> tuple[str, ...]:
-    return tuple(spelling for status in sorted(statuses) for spelling in status.spellings)

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.models import FAILURES, FINISHED, WAITING, JobStatus, status_of
+from hammerwork_cli.models import FAILURES, FINISHED, JobStatus, status_of
+from hammerwork_cli.models.values import WAITING_SPELLINGS
 from hammerwork_cli.models.why import Blocker, BlockerReason
 
 MISSING = "missing"
-WAITING_SPELLINGS = tuple(spelling for status in sorted(WAITING) for spelling in status.spellings)
 
 
 def holds(database: Database, ids: Iterable[str]) -> dict[str, Blocker]:

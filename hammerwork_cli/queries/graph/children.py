@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import FAILURES, Counts, JobGroup, JobStatus, TreeNode, status_of, timestamp
-from hammerwork_cli.models.values import FAILED_SPELLINGS, RUNNING_SPELLINGS
+from hammerwork_cli.models.values import FAILED_SPELLINGS, RUNNING_SPELLINGS, spellings
 from hammerwork_cli.queries.graph.relatives import Relatives, packed_config
 
 CURSOR_PATTERN = "([012])/(-?[0-9]{1,16})/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
@@ -78,7 +78,7 @@ def page(
     after = _read(cursor) if cursor else Place(0, None, "")
     values = {
         "queue": queue,
-        "statuses": tuple(spelling for status in statuses or () for spelling in status.spellings),
+        "statuses": spellings(statuses or ()),
         "failed": FAILED_SPELLINGS,
         "running": RUNNING_SPELLINGS,
         "cursor_urgency": after.urgency,

@@ -8,9 +8,10 @@ from functools import partial
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import FAILURES, WAITING, Counts, JobFilter, JobStatus, Outcome
+from hammerwork_cli.models.values import WAITING_SPELLINGS
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.job import dependencies, notifications
-from hammerwork_cli.queries.job.dependencies import EVERY_JOB, WAITING_SPELLINGS, Following, LockedJob, hold
+from hammerwork_cli.queries.job.dependencies import EVERY_JOB, Following, LockedJob, hold
 from hammerwork_cli.queries.job.selections import BATCH, Selection, failed_below
 
 GONE = "gone"

@@ -8,12 +8,11 @@ from typing import NamedTuple
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import GIN_CHUNK, chunks
 from hammerwork_cli.models import FAILURES, WAITING, JobFilter, JobStatus, Timestamp, id_list, status_of
-from hammerwork_cli.models.values import FAILED_SPELLINGS
+from hammerwork_cli.models.values import FAILED_SPELLINGS, WAITING_SPELLINGS
 from hammerwork_cli.queries.graph.release import DONE, RECURRING, awaited, release, spawner_of
 from hammerwork_cli.queries.job.cron import occurrence_of
 from hammerwork_cli.queries.job.listing import chosen
 
-WAITING_SPELLINGS = tuple(spelling for status in sorted(WAITING) for spelling in status.spellings)
 EVERY_JOB = JobFilter()
 MOST_FOLLOWERS = 1000
 """Dependents a transaction."""

@@ -7,6 +7,7 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import LIST_JOBS, AmbiguousIdError, NotFoundError, UsageError
 from hammerwork_cli.models import Job, JobFilter, JobPage, JobPriority, TreeNode
+from hammerwork_cli.models.values import spellings
 from hammerwork_cli.queries.graph import cursors
 
 _HEX = re.compile(r"[0-9a-f]{4,32}")
@@ -61,7 +62,7 @@ def chosen(wanted: JobFilter) -> dict[str, Any]:
     """The values that the statements' block ``chosen`` names."""
     return {
         "queue": wanted.queue,
-        "statuses": tuple(spelling for status in wanted.statuses for spelling in status.spellings),
+        "statuses": spellings(wanted.statuses),
         "priorities": tuple(int(priority) for priority in wanted.priorities),
         # A number out of range reads as normal, as in the original.
         "normal": JobPriority.NORMAL in wanted.priorities,

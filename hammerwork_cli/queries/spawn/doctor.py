@@ -10,10 +10,11 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import FAILURES, WAITING, JobStatus, Timestamp, status_of
+from hammerwork_cli.models import FAILURES, JobStatus, Timestamp, status_of
 from hammerwork_cli.models import cron as cron_models
 from hammerwork_cli.models.doctor import FIXABLE, Damage, Finding, FoundJob
 from hammerwork_cli.models.spawn_config import ignored_because
+from hammerwork_cli.models.values import COMPLETED_SPELLINGS, FAILED_SPELLINGS, RUNNING_SPELLINGS, WAITING_SPELLINGS
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job.dependencies import Following, fail_next
@@ -36,17 +37,13 @@ COMPLETE = {"archived_at", "is_encrypted"}
 """Columns of the last migrations that the original's worker names when it takes a job."""
 
 
-def _spellings(statuses: Iterable[JobStatus]) -> tuple[str, ...]:
-    return tuple(spelling for status in sorted(statuses) for spelling in status.spellings)
-
-
 WORDS = {
     "words": tuple(status.value for status in JobStatus),
     "plain": tuple({plain for status in JobStatus for plain in (status.value.lower(), status.name.lower())}),
-    "pending": _spellings(WAITING),
-    "running": JobStatus.RUNNING.spellings,
-    "completed": JobStatus.COMPLETED.spellings,
-    "failed": _spellings(FAILURES),
+    "pending": WAITING_SPELLINGS,
+    "running": RUNNING_SPELLINGS,
+    "completed": COMPLETED_SPELLINGS,
+    "failed": FAILED_SPELLINGS,
 }
 
 

@@ -8,9 +8,9 @@ from itertools import islice
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
-from hammerwork_cli.models import FAILURES, FINISHED, WAITING, Counts, JobStatus, SpawnOperation, TreeNode, timestamp
+from hammerwork_cli.models import FAILURES, FINISHED, Counts, JobStatus, SpawnOperation, TreeNode, timestamp
 from hammerwork_cli.models.monitor import Activity, BusyWorker, Flow, RunningOperation
-from hammerwork_cli.models.values import FAILED_SPELLINGS
+from hammerwork_cli.models.values import COMPLETED_SPELLINGS, FAILED_SPELLINGS, WAITING_SPELLINGS, spellings
 from hammerwork_cli.queries.graph.child_totals import ChildTotals
 from hammerwork_cli.queries.spawn.running_trees import RunningTrees
 from hammerwork_cli.queries.worker import registry
@@ -34,8 +34,8 @@ SETTLING = timedelta(seconds=10)
 OPERATIONS_REMEMBERED = 10_000
 
 _USUALLY_PENDING = {"Pending", "Retrying"}
-_ODDLY_PENDING = tuple(word for status in sorted(WAITING) for word in status.spellings if word not in _USUALLY_PENDING)
-_OPEN = tuple(word for status in JobStatus if status not in FINISHED for word in status.spellings)
+_ODDLY_PENDING = tuple(word for word in WAITING_SPELLINGS if word not in _USUALLY_PENDING)
+_OPEN = spellings(set(JobStatus) - FINISHED)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _FIGURES = 7
 _KIND, _CHILDREN, _NODE = 7, 8, 9
@@ -109,7 +109,7 @@ class ActivityWatch:
             failures_since=self._failures_since,
             known_failures=tuple(self._failures),
             known_parents=tuple(self._operations),
-            completed=JobStatus.COMPLETED.spellings,
+            completed=COMPLETED_SPELLINGS,
             failed=FAILED_SPELLINGS,
             oddly_pending=_ODDLY_PENDING,
             most_pending=MOST_PENDING + 1,

@@ -21,18 +21,12 @@ from hammerwork_cli.models import (
     status_of,
     timestamp,
 )
-from hammerwork_cli.models.values import FAILED_SPELLINGS
+from hammerwork_cli.models.values import COMPLETED_SPELLINGS, ENDED_SPELLINGS, FAILED_SPELLINGS, spellings
 from hammerwork_cli.queries.graph import cursors, records
 from hammerwork_cli.queries.graph.child_totals import ChildTotals, collect_totals, no_collector
 from hammerwork_cli.queries.graph.relatives import Relatives
 
-ENDED_SPELLINGS = tuple(spelling for status in sorted(FINISHED) for spelling in status.spellings)
 SLOWEST = 10
-
-
-def spellings(statuses: Iterable[JobStatus] | None) -> tuple[str, ...] | None:
-    """Every way in which rows may hold one of these statuses; ``None`` for no filter."""
-    return tuple(spelling for status in statuses for spelling in status.spellings) if statuses else None
 
 
 def page(database: Database, *, limit: int, **wanted: Any) -> tuple[list[SpawnOperation], str | None]:
@@ -67,7 +61,7 @@ def operations(
         NotFoundError: it is the id of a job that is not there any more.
     """
     at, job = cursors.read(database, cursor) if cursor else (None, None)
-    wanted = {"queue": queue, "statuses": spellings(statuses), "since": since, "operation": operation}
+    wanted = {"queue": queue, "statuses": spellings(statuses or ()), "since": since, "operation": operation}
     place = {"cursor_at": at, "cursor_id": job}
     with database.snapshot():
         parents = _nodes(database, "list", ended=ENDED_SPELLINGS, limit=limit, **place, **wanted)
@@ -153,7 +147,7 @@ def stats(
         collect_totals(totals, database.rows("spawn.operations.window_joined_totals", **window))
     if Relatives(database).has_archive:
         collect_totals(totals, database.rows("spawn.operations.window_archived_totals", **window))
-    p50, p95 = database.rows("spawn.operations.window_run_times", completed=JobStatus.COMPLETED.spellings, **window)[0]
+    p50, p95 = database.rows("spawn.operations.window_run_times", completed=COMPLETED_SPELLINGS, **window)[0]
     # A parent created between two statements belongs to the next look.
     spawned = {job: totals[job] for job in parents if job in totals}
     return SpawnStats(

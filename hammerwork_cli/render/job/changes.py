@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hammerwork_cli.errors import ConflictError, NotFoundError
 from hammerwork_cli.models import Counts, JobGroup, JobStatus, Outcome, said
-from hammerwork_cli.render.formats.json import UNKNOWN
+from hammerwork_cli.render.formats.json import UNKNOWN, Record
 from hammerwork_cli.render.formats.table import Column, table_text
 from hammerwork_cli.render.formats.text import count, plural, short_id, visible
-
-Record = dict[str, Any]
 
 SHOWN_GROUPS = 20
 """Lines of a plan; what is more is counted."""

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from shlex import quote
-from typing import Any
 
 from hammerwork_cli.models import rfc3339, timestamp
 from hammerwork_cli.models.why import Delay, DelayReason, Diagnosis, NeverSpawned
+from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import (
     cells,
     count,
@@ -19,8 +19,6 @@ from hammerwork_cli.render.formats.text import (
     shorten,
     visible,
 )
-
-Record = dict[str, Any]
 
 PATIENCE = timedelta(hours=1)
 """Worth waiting for is what is due within this time, and a worker that nobody knows of takes what is due within it."""

@@ -4,14 +4,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.doctor import Damage, Finding, FoundJob
 from hammerwork_cli.render.formats.colour import paint
+from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import cells, count, instant, plural, short_id, shorten, visible
-
-Record = dict[str, Any]
 
 FINDING_KEYS = ("kind", "jobs", "severity", "mendable", "mended", "left", "what", "remedy", "examples")
 """Keys of :func:`finding_record`, and columns of csv and tsv."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from hammerwork_cli.models import FINISHED, JobStatus, TreeNode, timestamp
 from hammerwork_cli.models.monitor import Activity, BusyWorker, RunningOperation
@@ -21,8 +20,6 @@ from hammerwork_cli.render.formats.text import (
     shorten,
 )
 from hammerwork_cli.render.formats.text import visible as made_visible
-
-Record = dict[str, Any]
 
 LEAST_BAR, MOST_BAR = 8, 30
 NAME_CELLS = 24

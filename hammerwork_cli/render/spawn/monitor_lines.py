@@ -1,15 +1,12 @@
 """What ``spawn monitor`` tells programs, and terminals that cannot be drawn over: what has changed."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from hammerwork_cli.models import WAITING, JobStatus, TreeNode, rfc3339
 from hammerwork_cli.models.monitor import Activity, BusyWorker, RunningOperation
-from hammerwork_cli.render.formats.json import WORKER_STATES, known
+from hammerwork_cli.render.formats.json import WORKER_STATES, Record, known
 from hammerwork_cli.render.formats.text import count, first_line, plural, visible
 from hammerwork_cli.render.spawn.records import child_counts
-
-Record = dict[str, Any]
 
 
 def activity_record(activity: Activity, failures: Sequence[TreeNode]) -> Record:

@@ -1,15 +1,13 @@
 """What ``spawn wait`` shows."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from hammerwork_cli.models.wait import WaitOutcome, WaitResult
 from hammerwork_cli.models.why import Blocker, BlockerReason
 from hammerwork_cli.render.formats.colour import paint, paint_status
+from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import count, duration, first_line, plural, short_id, shorten, statuses, visible
 from hammerwork_cli.render.spawn.why import hold_text
-
-Record = dict[str, Any]
 
 SHOWN = 10
 

@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 from hammerwork_cli.models import FAILURES, TreeNode
 from hammerwork_cli.models.why import Blocker, BlockerReason, Diagnosis, FailedJob, FailureGroup, limit_of
 from hammerwork_cli.render.formats.colour import paint, paint_status
+from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import TIMES, count, plural, short_id, shorten, status_word, statuses, visible
 from hammerwork_cli.render.spawn import delays as delays_views
-
-Record = dict[str, Any]
 
 NO_ERROR = "no error text"
 
