@@ -42,7 +42,9 @@ JobArgument = Annotated[
 QueueOption = Annotated[str | None, typer.Option("-q", "--queue", metavar="QUEUE", help="Only this queue.")]
 LimitOption = Annotated[
     int,
-    typer.Option("-l", "--limit", min=1, max=1_000_000, help="Maximum number of rows.", callback=configured_limit),
+    typer.Option(
+        "-l", "--limit", metavar="N", min=1, max=1_000_000, help="Maximum number of rows.", callback=configured_limit
+    ),
 ]
 CursorOption = Annotated[
     str | None,

@@ -80,7 +80,8 @@ def stats(
         bool, typer.Option("--detailed", help="Also by priority, with throughput, failure rate and run times.")
     ] = False,
     hours: Annotated[
-        float, typer.Option("--hours", min=0.01, max=100_000, help="With --detailed: hours to look back.")
+        float,
+        typer.Option("--hours", metavar="HOURS", min=0.01, max=100_000, help="With --detailed: hours to look back."),
     ] = 1,
     named: NamedOption = None,
     form: FormatOption = Format.TABLE,

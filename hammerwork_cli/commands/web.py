@@ -27,7 +27,9 @@ INSTALL = "Install it with: pip install 'hammerwork-cli[web]'"
 def serve(
     ctx: typer.Context,
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 picks a free one.")] = 8080,
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port; 0 picks a free one.")
+    ] = 8080,
     token: Annotated[
         str | None, typer.Option("--token", metavar="TOKEN", help="Token that every request must carry.")
     ] = None,

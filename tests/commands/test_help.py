@@ -54,6 +54,7 @@ def test_the_help_of_an_option_is_one_short_sentence() -> None:
         assert len(text) < 70, text
         assert re.fullmatch(r"[^a-z].*[^.]\.", text), text
         assert not re.search(r"\. [A-Z]", text), text
+        assert param.metavar or "Range" not in type(param.type).__name__, text  # it would be called <int range>
 
 
 @pytest.mark.parametrize("page", [Page(path) for path in documentation()], ids=lambda page: page.name)

@@ -37,7 +37,7 @@ def doctor(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for notes too.")] = False,
     queue: QueueOption = None,
     examples: Annotated[
-        int, typer.Option("-l", "--limit", min=1, max=1000, help="Jobs to list for each kind of damage.")
+        int, typer.Option("-l", "--limit", metavar="N", min=1, max=1000, help="Jobs to list for each kind of damage.")
     ] = 5,
     form: FormatOption = Format.TABLE,
 ) -> None:

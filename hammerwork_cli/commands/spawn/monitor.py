@@ -40,7 +40,9 @@ def monitor(
     ctx: typer.Context,
     interval: Annotated[str, typer.Option("--interval", metavar="SECONDS", help="Refresh interval: 5, 0.5, 2m.")] = "5",
     queue: QueueOption = None,
-    count: Annotated[int | None, typer.Option("--count", min=1, help="Stop after this many refreshes.")] = None,
+    count: Annotated[
+        int | None, typer.Option("--count", metavar="N", min=1, help="Stop after this many refreshes.")
+    ] = None,
     until: Annotated[
         list[Until] | None,
         typer.Option("--until", help="Stop when nothing is open (done) or a job fails (failed, exit 1)."),

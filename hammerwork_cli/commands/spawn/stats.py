@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 def stats(
     ctx: typer.Context,
     hours: Annotated[
-        float, typer.Option("--hours", min=0.01, max=1_000_000, help="Only parents created in the last HOURS.")
+        float,
+        typer.Option(
+            "--hours", metavar="HOURS", min=0.01, max=1_000_000, help="Only parents created in the last HOURS."
+        ),
     ] = 24,
     queue: QueueOption = None,
     detailed: Annotated[bool, typer.Option("--detailed", help="Also by queue, by handler, and the slowest.")] = False,

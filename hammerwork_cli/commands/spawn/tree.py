@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from hammerwork_cli.models import SpawnTree
     from hammerwork_cli.models.why import Annotations
 
-DepthOption = Annotated[int | None, typer.Option("--depth", min=0, max=100_000, help="Levels below the top.")]
+DepthOption = Annotated[
+    int | None, typer.Option("--depth", metavar="N", min=0, max=100_000, help="Levels below the top.")
+]
 
 
 def tree(
@@ -33,9 +35,12 @@ def tree(
     ] = TreeFormat.TEXT,
     depth: DepthOption = None,
     max_children: Annotated[
-        int | None, typer.Option("--max-children", min=1, help="Children drawn for each parent (text: 20).")
+        int | None,
+        typer.Option("--max-children", metavar="N", min=1, help="Children drawn for each parent (text: 20)."),
     ] = None,
-    max_nodes: Annotated[int | None, typer.Option("--max-nodes", min=1, help="Jobs drawn (text: 500).")] = None,
+    max_nodes: Annotated[
+        int | None, typer.Option("--max-nodes", metavar="N", min=1, help="Jobs drawn (text: 500).")
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="No limits.")] = False,
     children_only: Annotated[bool, typer.Option("--children-only", help="Only the part below JOB.")] = False,
     status: StatusOption = None,
@@ -113,7 +118,7 @@ def lineage(
     job: JobArgument,
     ancestors: Annotated[bool, typer.Option("--ancestors", help="Only ancestors.")] = False,
     descendants: Annotated[bool, typer.Option("--descendants", help="Only descendants.")] = False,
-    depth: Annotated[int, typer.Option("--depth", min=1, max=100_000, help="Levels up and down.")] = 10,
+    depth: Annotated[int, typer.Option("--depth", metavar="N", min=1, max=100_000, help="Levels up and down.")] = 10,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Ancestors of a job, up to every root, and its descendants.

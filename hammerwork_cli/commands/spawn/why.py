@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def why(
     ctx: typer.Context,
     job: JobArgument,
-    limit: Annotated[int, typer.Option("-l", "--limit", min=1, max=10_000, help="Jobs to list for each error.")] = 3,
+    limit: Annotated[
+        int, typer.Option("-l", "--limit", metavar="N", min=1, max=10_000, help="Jobs to list for each error.")
+    ] = 3,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Explain why a job, or a job below it, failed or waits: failures by error, deepest first, each with its path.

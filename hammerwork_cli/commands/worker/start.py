@@ -55,12 +55,14 @@ def start(
         ),
     ] = None,
     concurrency: Annotated[
-        int | None, typer.Option("-c", "--concurrency", min=1, max=10_000, help="Jobs at once. [default: 4]")
+        int | None,
+        typer.Option("-c", "--concurrency", metavar="N", min=1, max=10_000, help="Jobs at once. [default: 4]"),
     ] = None,
     pool_size: Annotated[
         int | None,
         typer.Option(
             "--pool-size",
+            metavar="N",
             min=1,
             max=100,
             help="Connections for results. [default: setting connection_pool_size]",
@@ -78,7 +80,9 @@ def start(
             "--lease", metavar="DURATION", help="Time without a heartbeat before others take over. [default: 30s]"
         ),
     ] = None,
-    max_jobs: Annotated[int | None, typer.Option("--max-jobs", min=1, help="Stop after this many jobs.")] = None,
+    max_jobs: Annotated[
+        int | None, typer.Option("--max-jobs", metavar="N", min=1, help="Stop after this many jobs.")
+    ] = None,
     drain: Annotated[bool, typer.Option("--drain", help="Exit once no job is due within the next minute.")] = False,
     isolation: Annotated[
         Isolation | None,
