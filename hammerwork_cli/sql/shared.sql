@@ -170,51 +170,78 @@ c.first_parent = j.id
 -- The plus sign: compared as the column's text, the value would not be looked up in the index of an expression.
 lower(json_extract(c.depends_on, '$[0]')) = +j.id
 
--- name: edge
-c.id, c.status, c.created_at, c.started_at, c.completed_at, COALESCE(c.failed_at, c.timed_out_at) AS failed_at
-
--- name: parent_uuid
-CASE WHEN e.parent ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN e.parent::uuid END
-
 -- name: edges [postgresql]
 -- Every parent of every job.
-(SELECT e.parent, {edge} FROM hammerwork_jobs c CROSS JOIN LATERAL unnest(c.depends_on) AS e (parent))
+(SELECT e.parent, c.id, c.status, c.created_at, c.started_at, c.completed_at,
+COALESCE(c.failed_at, c.timed_out_at) AS failed_at
+FROM hammerwork_jobs c CROSS JOIN LATERAL unnest(c.depends_on) AS e (parent))
 
 -- name: edges [postgresql jsonb]
-(SELECT {parent_uuid} AS parent, {edge}
+(SELECT CASE WHEN e.parent ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN e.parent::uuid END AS parent,
+c.id, c.status, c.created_at, c.started_at, c.completed_at,
+COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c CROSS JOIN LATERAL jsonb_array_elements_text(
 CASE jsonb_typeof(c.depends_on) WHEN 'array' THEN c.depends_on ELSE '[]' END) AS e (parent))
 
 -- name: edges [mysql]
-(SELECT {as_id e.parent} AS parent, {edge} FROM hammerwork_jobs c
+(SELECT CAST(e.parent AS CHAR(36)) AS parent, c.id, c.status, c.created_at, c.started_at, c.completed_at,
+COALESCE(c.failed_at, c.timed_out_at) AS failed_at
+FROM hammerwork_jobs c
+JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e)
+
+-- name: edges [mysql narrow]
+(SELECT CONVERT(e.parent USING ascii) AS parent, c.id, c.status, c.created_at, c.started_at, c.completed_at,
+COALESCE(c.failed_at, c.timed_out_at) AS failed_at
+FROM hammerwork_jobs c
 JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e)
 
 -- name: edges [sqlite]
-(SELECT lower(e.value) AS parent, {edge} FROM hammerwork_jobs c JOIN json_each(c.depends_on) AS e)
+(SELECT lower(e.value) AS parent, c.id, c.status, c.created_at, c.started_at, c.completed_at,
+COALESCE(c.failed_at, c.timed_out_at) AS failed_at
+FROM hammerwork_jobs c JOIN json_each(c.depends_on) AS e)
 
 -- name: joined_edges [postgresql]
 -- The parents after the first, of the jobs that have several.
-(SELECT e.parent, {edge} FROM hammerwork_jobs c CROSS JOIN LATERAL unnest(c.depends_on[2:]) AS e (parent)
+(SELECT e.parent, c.id, c.status, c.created_at, c.started_at, c.completed_at,
+COALESCE(c.failed_at, c.timed_out_at) AS failed_at
+FROM hammerwork_jobs c CROSS JOIN LATERAL unnest(c.depends_on[2:]) AS e (parent)
 WHERE cardinality(c.depends_on) > 1)
 
 -- name: joined_edges [mysql]
-(SELECT {as_id e.parent} AS parent, {edge} FROM hammerwork_jobs c
+(SELECT CAST(e.parent AS CHAR(36)) AS parent, c.id, c.status, c.created_at, c.started_at, c.completed_at,
+COALESCE(c.failed_at, c.timed_out_at) AS failed_at
+FROM hammerwork_jobs c
+JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
+WHERE c.parent_count > 1 AND e.place > 1)
+
+-- name: joined_edges [mysql narrow]
+(SELECT CONVERT(e.parent USING ascii) AS parent, c.id, c.status, c.created_at, c.started_at, c.completed_at,
+COALESCE(c.failed_at, c.timed_out_at) AS failed_at
+FROM hammerwork_jobs c
 JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
 WHERE c.parent_count > 1 AND e.place > 1)
 
 -- name: joined_edges [sqlite]
-(SELECT lower(e.value) AS parent, {edge} FROM hammerwork_jobs c JOIN json_each(c.depends_on) AS e
+(SELECT lower(e.value) AS parent, c.id, c.status, c.created_at, c.started_at, c.completed_at,
+COALESCE(c.failed_at, c.timed_out_at) AS failed_at
+FROM hammerwork_jobs c JOIN json_each(c.depends_on) AS e
 WHERE json_array_length(c.depends_on) > 1 AND e.key > 0)
 
 -- name: archived_edges [postgresql]
+-- Every parent of every archived job.
 (SELECT e.parent, c.id FROM hammerwork_jobs_archive c CROSS JOIN LATERAL unnest(c.depends_on) AS e (parent))
 
 -- name: archived_edges [postgresql jsonb]
-(SELECT {parent_uuid} AS parent, c.id FROM hammerwork_jobs_archive c CROSS JOIN LATERAL jsonb_array_elements_text(
+(SELECT CASE WHEN e.parent ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN e.parent::uuid END AS parent, c.id
+FROM hammerwork_jobs_archive c CROSS JOIN LATERAL jsonb_array_elements_text(
 CASE jsonb_typeof(to_jsonb(c.depends_on)) WHEN 'array' THEN to_jsonb(c.depends_on) ELSE '[]' END) AS e (parent))
 
 -- name: archived_edges [mysql]
-(SELECT {as_id e.parent} AS parent, c.id FROM hammerwork_jobs_archive c
+(SELECT CAST(e.parent AS CHAR(36)) AS parent, c.id FROM hammerwork_jobs_archive c
+JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e)
+
+-- name: archived_edges [mysql narrow]
+(SELECT CONVERT(e.parent USING ascii) AS parent, c.id FROM hammerwork_jobs_archive c
 JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e)
 
 -- name: archived_edges [sqlite]
@@ -236,54 +263,66 @@ OR (SELECT COUNT(*) FROM hammerwork_jobs c WHERE c.depends_on @> ARRAY[j.id] AND
 -- name: has_children [by_scan]
 j.id IN (SELECT c.parent FROM {edges} AS c WHERE c.parent IS NOT NULL)
 
--- name: has_archived_children [by_first_parent]
-(SELECT 1 FROM hammerwork_jobs_archive c WHERE {is_first_child} LIMIT 1) IS NOT NULL
+-- name: or_archived_children
+-- Follows {has_children} where an archived child counts too.
 
--- name: has_archived_children
-j.id IN (SELECT c.parent FROM {archived_edges} AS c WHERE c.parent IS NOT NULL)
+-- name: or_archived_children [archive]
+OR j.id IN (SELECT c.parent FROM {archived_edges} AS c WHERE c.parent IS NOT NULL)
 
--- name: is_parent
--- Whether a job depends on j, archived or not.
-{has_children}
+-- name: or_archived_children [archive by_first_parent]
+OR (SELECT 1 FROM hammerwork_jobs_archive c WHERE {is_first_child} LIMIT 1) IS NOT NULL
 
--- name: is_parent [archive]
-({has_children} OR {has_archived_children})
+-- name: parents [postgresql]
+-- The parents of jobs j: each is e in the list of its child, and p where it exists.
+LEFT JOIN LATERAL (SELECT u.parent, u.place FROM unnest(j.depends_on) WITH ORDINALITY AS u (parent, place)) AS e ON TRUE
+LEFT JOIN hammerwork_jobs p ON p.id = e.parent
 
--- name: parents
--- The parents of jobs j: p is the parent, and a its archived copy, as far as they exist.
-LEFT JOIN {parent_list} AS e ON TRUE
-LEFT JOIN hammerwork_jobs p ON p.id = {parent_id}
+-- name: parents [postgresql jsonb]
+LEFT JOIN LATERAL (
+SELECT CASE WHEN u.parent ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN u.parent::uuid END AS parent, u.place
+FROM jsonb_array_elements_text(
+CASE jsonb_typeof(j.depends_on) WHEN 'array' THEN j.depends_on ELSE '[]' END) WITH ORDINALITY AS u (parent, place)
+) AS e ON TRUE
+LEFT JOIN hammerwork_jobs p ON p.id = e.parent
 
--- name: parents [archive]
-LEFT JOIN {parent_list} AS e ON TRUE
-LEFT JOIN hammerwork_jobs p ON p.id = {parent_id}
-LEFT JOIN hammerwork_jobs_archive a ON a.id = {parent_id}
+-- name: parents [mysql]
+LEFT JOIN JSON_TABLE(j.depends_on, '$[*]'
+COLUMNS (place FOR ORDINALITY, parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e ON TRUE
+LEFT JOIN hammerwork_jobs p ON p.id = CAST(e.parent AS CHAR(36))
 
--- name: parent_list [postgresql]
-LATERAL (SELECT u.parent, u.place FROM unnest(j.depends_on) WITH ORDINALITY AS u (parent, place))
+-- name: parents [mysql narrow]
+LEFT JOIN JSON_TABLE(j.depends_on, '$[*]'
+COLUMNS (place FOR ORDINALITY, parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e ON TRUE
+LEFT JOIN hammerwork_jobs p ON p.id = CONVERT(e.parent USING ascii)
 
--- name: parent_list [postgresql jsonb]
-LATERAL (SELECT CASE WHEN u.parent ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN u.parent::uuid END AS parent,
-u.place FROM jsonb_array_elements_text(
-CASE jsonb_typeof(j.depends_on) WHEN 'array' THEN j.depends_on ELSE '[]' END) WITH ORDINALITY AS u (parent, place))
+-- name: parents [sqlite]
+LEFT JOIN json_each(j.depends_on) AS e ON TRUE
+LEFT JOIN hammerwork_jobs p ON p.id = lower(e.value)
 
--- name: parent_list [mysql]
-JSON_TABLE(j.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) CHARACTER SET utf8mb4 PATH '$'))
+-- name: archived_parents
+-- Follows {parents}: a is the archived copy of the parent, where it exists.
 
--- name: parent_list [sqlite]
-json_each(j.depends_on)
+-- name: archived_parents [archive]
+LEFT JOIN hammerwork_jobs_archive a ON a.id = e.parent
 
--- name: parent_id
-e.parent
+-- name: archived_parents [archive mysql]
+LEFT JOIN hammerwork_jobs_archive a ON a.id = CAST(e.parent AS CHAR(36))
 
--- name: parent_id [mysql]
-{as_id e.parent}
+-- name: archived_parents [archive mysql narrow]
+LEFT JOIN hammerwork_jobs_archive a ON a.id = CONVERT(e.parent USING ascii)
 
--- name: parent_id [sqlite]
-lower(e.value)
+-- name: archived_parents [archive sqlite]
+LEFT JOIN hammerwork_jobs_archive a ON a.id = lower(e.value)
 
 -- name: parent_text
-CAST({parent_id} AS CHAR(36))
+-- The id of a parent as text.
+CAST(e.parent AS CHAR(36))
+
+-- name: parent_text [mysql narrow]
+CAST(CONVERT(e.parent USING ascii) AS CHAR(36))
+
+-- name: parent_text [sqlite]
+CAST(lower(e.value) AS CHAR(36))
 
 -- name: parent_status
 p.status

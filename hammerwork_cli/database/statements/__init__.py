@@ -6,7 +6,8 @@ A statement begins with ``-- name: NAME [TAG ...]`` and a comment that says what
 - ``:name`` is a value. A list becomes as many values, for ``IN (:ids)``; a list of tuples becomes as many rows, for
   ``VALUES :rows``.
 - ``{name}`` is a fragment: a named block of the same file, else of the ``shared.sql`` in its folder, else of the
-  ``shared.sql`` above. ``{name one two}`` puts ``one`` and ``two`` in the places of its ``$1`` and ``$2``.
+  ``shared.sql`` above. ``{name one two}`` puts ``one`` and ``two`` in the places of its ``$1`` and ``$2``. A fragment
+  may name fragments, which name none.
 - ``/* if :name */`` at the start of a line leaves the line out when that value is ``None``, ``False`` or empty.
 - Other comments have lines to themselves and are not sent.
 
@@ -22,6 +23,8 @@ from typing import Any, NamedTuple
 
 # Not importlib.resources, which takes as long to import as the rest of this package.
 FOLDER = Path(__file__).parents[2] / "sql"
+LEVELS = 2
+"""How deep fragments may be nested, so that a reader soon sees the whole of a statement."""
 
 NAME = re.compile(r"^-- name: (?P<name>\w+)(?: \[(?P<tags>[\w ]+)\])?\s*$", re.MULTILINE)
 TOKEN = re.compile(r"'(?:[^']|'')*'|\{(?P<block>\w+)(?P<arguments>(?: [\w.:]+)*)\}|(?<![:\w]):(?P<value>[a-z_]\w*)")
@@ -82,18 +85,20 @@ def _variant(subject: str, name: str, tags: frozenset[str]) -> str:
     return best[0]
 
 
-def _expand(subject: str, sql: str, tags: frozenset[str]) -> str:
-    return "\n".join(_expand_line(subject, line, tags) for line in sql.split("\n"))
+def _expand(subject: str, sql: str, tags: frozenset[str], level: int = 0) -> str:
+    return "\n".join(_expand_line(subject, line, tags, level) for line in sql.split("\n"))
 
 
-def _expand_line(subject: str, line: str, tags: frozenset[str]) -> str:
+def _expand_line(subject: str, line: str, tags: frozenset[str], level: int) -> str:
     def block(token: re.Match[str]) -> str:
         if token["block"] is None:
             return token[0]
+        if level == LEVELS:
+            raise ValueError(f"fragments nested more than {LEVELS} deep in {subject}: {line.strip()}")
         sql = _variant(subject, token["block"], tags)
         for place, argument in enumerate(token["arguments"].split(), start=1):
             sql = sql.replace(f"${place}", argument)
-        expanded = _expand(subject, sql, tags)
+        expanded = _expand(subject, sql, tags, level + 1)
         if token.string[token.end() :].strip() and _CONDITION.fullmatch(expanded.rpartition("\n")[2]):
             raise ValueError(f"text after a condition in {subject}: {line.strip()}")
         return expanded

@@ -4,5 +4,6 @@
 -- What some jobs wait for: the job, a parent and what became of it, and whether failures hold it.
 SELECT j.id, {parent_text}, {parent_status}, COALESCE(w.failure_policy, 'fail_fast') FROM hammerwork_jobs j
 {parents}
+{archived_parents}
 LEFT JOIN hammerwork_workflows w ON w.id = j.workflow_id
 WHERE j.id IN (:ids) AND j.dependency_status = 'waiting' AND j.status IN (:waiting)

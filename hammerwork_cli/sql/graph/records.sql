@@ -41,14 +41,14 @@ JSON_TABLE(:listed, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '
 DELETE FROM hammerwork_spawn_requests WHERE job_id {among}
 
 -- name: forget_requests [mysql]
-DELETE r FROM {gone} hammerwork_spawn_requests r FORCE INDEX (idx_hammerwork_spawn_requests_job) ON r.job_id = {parent_id}
+DELETE r FROM {gone} hammerwork_spawn_requests r FORCE INDEX (idx_hammerwork_spawn_requests_job) ON r.job_id = {as_id e.parent}
 
 -- name: forget_keys
 -- Which children they spawned by key.
 DELETE FROM hammerwork_spawned_children WHERE parent_id {among}
 
 -- name: forget_keys [mysql]
-DELETE c FROM {gone} hammerwork_spawned_children c FORCE INDEX (PRIMARY) ON c.parent_id = {parent_id}
+DELETE c FROM {gone} hammerwork_spawned_children c FORCE INDEX (PRIMARY) ON c.parent_id = {as_id e.parent}
 
 -- name: forget_operations
 -- Their spawns.
@@ -56,20 +56,20 @@ DELETE FROM hammerwork_spawn_operations WHERE parent_id {among}
 
 -- name: forget_operations [mysql]
 DELETE o FROM {gone} hammerwork_spawn_operations o FORCE INDEX (idx_hammerwork_spawn_operations_parent)
-ON o.parent_id = {parent_id}
+ON o.parent_id = {as_id e.parent}
 
 -- name: forget_trees
 -- How many descendants they had.
 DELETE FROM hammerwork_spawn_roots WHERE root_id {among}
 
 -- name: forget_trees [mysql]
-DELETE t FROM {gone} hammerwork_spawn_roots t FORCE INDEX (PRIMARY) ON t.root_id = {parent_id}
+DELETE t FROM {gone} hammerwork_spawn_roots t FORCE INDEX (PRIMARY) ON t.root_id = {as_id e.parent}
 
 -- name: forget_trees [claim_times]
 DELETE FROM hammerwork_spawn_trees WHERE root_id {among}
 
 -- name: forget_trees [mysql claim_times]
-DELETE t FROM {gone} hammerwork_spawn_trees t FORCE INDEX (PRIMARY) ON t.root_id = {parent_id}
+DELETE t FROM {gone} hammerwork_spawn_trees t FORCE INDEX (PRIMARY) ON t.root_id = {as_id e.parent}
 
 -- name: allow_again
 -- Lets a job spawn again when it completes again.

@@ -48,7 +48,7 @@ SELECT {node} FROM (VALUES :lists) AS part (ids) JOIN hammerwork_jobs j ON j.dep
 -- Ids of the jobs whose first parent is in a JSON list, out of the index alone: joined one by one, where a list of values
 -- is looked up twice, once to guess how many rows there are.
 SELECT j.id FROM JSON_TABLE(:parents, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
-STRAIGHT_JOIN hammerwork_jobs j FORCE INDEX (idx_hammerwork_jobs_first_parent) ON {first_parent} = {parent_id}
+STRAIGHT_JOIN hammerwork_jobs j FORCE INDEX (idx_hammerwork_jobs_first_parent) ON {first_parent} = {as_id e.parent}
 
 -- name: joined_children [postgresql]
 -- By the GIN index, which knows all parents; those whose first parent is asked for come once more.

@@ -1,14 +1,6 @@
 -- Damage in the rows of hammerwork_jobs, and what mends it. j is the job, p a parent of it.
 -- Archived jobs are left alone.
 
--- name: considered
-j.archived_at IS NULL
-/* if :queue */ AND {same j.queue_name :queue}
-
--- name: considered [unarchivable]
-j.id IS NOT NULL
-/* if :queue */ AND {same j.queue_name :queue}
-
 -- name: found
 j.id, j.queue_name, j.status, COUNT(*) OVER ()
 
@@ -31,8 +23,8 @@ LOWER(TRIM(TRIM(j.status), '"'))
 
 -- name: misspelt_status
 -- Statuses in lower case or in quotes.
-SELECT {found}, NULL FROM hammerwork_jobs j WHERE
-{considered}
+SELECT {found}, NULL FROM hammerwork_jobs j WHERE {unarchived}
+/* if :queue */ AND {same j.queue_name :queue}
 AND {written_status} NOT IN (:words) AND {plain_status} IN (:plain)
 {first}
 
@@ -42,15 +34,15 @@ UPDATE hammerwork_jobs AS j SET status = :word WHERE j.id IN (:ids) AND {written
 
 -- name: unknown_status
 -- Jobs in a status that nobody knows.
-SELECT {found}, NULL FROM hammerwork_jobs j WHERE
-{considered}
+SELECT {found}, NULL FROM hammerwork_jobs j WHERE {unarchived}
+/* if :queue */ AND {same j.queue_name :queue}
 AND {plain_status} NOT IN (:plain)
 {first}
 
 -- name: null_lists [postgresql]
 -- The original cannot read a job whose lists are NULL.
-SELECT {found}, NULL FROM hammerwork_jobs j WHERE
-{considered}
+SELECT {found}, NULL FROM hammerwork_jobs j WHERE {unarchived}
+/* if :queue */ AND {same j.queue_name :queue}
 AND (j.depends_on IS NULL OR j.dependents IS NULL)
 {first}
 
@@ -68,8 +60,8 @@ j.status IN (:pending) AND (j.dependency_status IS NULL OR j.dependency_status =
 
 -- name: barred
 -- Pending, with a dependency status that no worker accepts.
-SELECT {found}, j.dependency_status FROM hammerwork_jobs j WHERE
-{considered}
+SELECT {found}, j.dependency_status FROM hammerwork_jobs j WHERE {unarchived}
+/* if :queue */ AND {same j.queue_name :queue}
 AND {is_barred}
 {first}
 
@@ -109,7 +101,6 @@ WHERE w.id = j.claimed_by AND {still_claimed} AND w.ended_at IS NULL LIMIT 1) IS
 
 -- name: is_lost
 j.status IN (:running) AND COALESCE(j.started_at, j.created_at) < :before
-AND {is_abandoned}
 
 -- name: of_lost_worker
 -- 1 for a job that a worker of ours had claimed; the next one takes it back.
@@ -121,28 +112,28 @@ WHERE w.id = j.claimed_by AND {still_claimed} AND w.ended_at IS NULL) THEN 1 ELS
 
 -- name: running
 -- How many run without a living worker of ours, since when the first, and how many of them a worker takes back.
-SELECT COUNT(*), MIN(COALESCE(j.started_at, j.created_at)), SUM({of_lost_worker}) FROM hammerwork_jobs j WHERE
-{considered}
+SELECT COUNT(*), MIN(COALESCE(j.started_at, j.created_at)), SUM({of_lost_worker}) FROM hammerwork_jobs j WHERE {unarchived}
+/* if :queue */ AND {same j.queue_name :queue}
 AND j.status IN (:running)
 AND {has_no_worker}
 
 -- name: lost
 -- Running for so long that the worker must be gone, with attempts left.
-SELECT {found}, COALESCE(j.started_at, j.created_at) FROM hammerwork_jobs j WHERE
-{considered}
-AND {is_lost} AND j.attempts < j.max_attempts
+SELECT {found}, COALESCE(j.started_at, j.created_at) FROM hammerwork_jobs j WHERE {unarchived}
+/* if :queue */ AND {same j.queue_name :queue}
+AND {is_lost} AND {is_abandoned} AND j.attempts < j.max_attempts
 {first}
 
 -- name: fix_lost
 -- A worker that took the job meanwhile has written a later start, so that it does not match.
 UPDATE hammerwork_jobs AS j SET status = 'Pending', started_at = NULL
-WHERE j.id IN (:ids) AND {is_lost} AND j.attempts < j.max_attempts
+WHERE j.id IN (:ids) AND {is_lost} AND {is_abandoned} AND j.attempts < j.max_attempts
 
 -- name: lost_last_attempt
 -- Running jobs whose worker seems to be lost, and that have no attempt left.
-SELECT {found}, COALESCE(j.started_at, j.created_at) FROM hammerwork_jobs j WHERE
-{considered}
-AND {is_lost} AND j.attempts >= j.max_attempts
+SELECT {found}, COALESCE(j.started_at, j.created_at) FROM hammerwork_jobs j WHERE {unarchived}
+/* if :queue */ AND {same j.queue_name :queue}
+AND {is_lost} AND {is_abandoned} AND j.attempts >= j.max_attempts
 {first}
 
 -- name: last_attempts
@@ -154,12 +145,12 @@ WHERE j.id IN (:ids)
 -- Recurring ones run again when they are due.
 UPDATE hammerwork_jobs AS j SET status = 'Pending', attempts = 0, scheduled_at = :at, next_run_at = :at,
 started_at = NULL, error_message = COALESCE(error_message, :error)
-WHERE j.id IN (:ids) AND {is_lost} AND j.attempts >= j.max_attempts
+WHERE j.id IN (:ids) AND {is_lost} AND {is_abandoned} AND j.attempts >= j.max_attempts
 
 -- name: fix_lost_last_attempt
 -- Ends the others: Dead.
 UPDATE hammerwork_jobs AS j SET status = 'Dead', failed_at = :now, error_message = COALESCE(error_message, :error)
-WHERE j.id IN (:ids) AND {is_lost} AND j.attempts >= j.max_attempts
+WHERE j.id IN (:ids) AND {is_lost} AND {is_abandoned} AND j.attempts >= j.max_attempts
 
 -- name: parent_completed_at
 p.completed_at
@@ -183,8 +174,9 @@ MIN(CASE WHEN ({parent_status} NOT IN (:completed) OR {parent_completed_at} > CO
 AND NOT {parent_recurs} THEN {parent_text} END) AS later_parent
 FROM hammerwork_jobs j
 {parents}
-WHERE
-{considered}
+{archived_parents}
+WHERE {unarchived}
+/* if :queue */ AND {same j.queue_name :queue}
 AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
 /* if :ids */ AND j.id IN (:ids)
 GROUP BY j.id)
@@ -201,10 +193,11 @@ WHEN s.failed > 0 AND {policy} = 'manual' THEN 'parent_failed_manual'
 WHEN s.missing > 0 THEN 'parent_missing'
 WHEN s.completed + s.failed = s.parents THEN 'not_released_after_failure'
 END AS kind, j.id, j.queue_name, j.status, j.created_at, COALESCE(s.failed_parent, s.missing_parent) AS detail
-FROM {waiting_jobs} AS s JOIN hammerwork_jobs j ON j.id = s.id LEFT JOIN hammerwork_workflows w ON w.id = j.workflow_id)
+FROM waiting_jobs AS s JOIN hammerwork_jobs j ON j.id = s.id LEFT JOIN hammerwork_workflows w ON w.id = j.workflow_id)
 
 -- name: waiting
 -- The first of each kind, and how many of it there are.
+WITH waiting_jobs AS {waiting_jobs}
 SELECT f.id, f.queue_name, f.status, f.jobs, f.detail, f.kind FROM
 (SELECT k.*, COUNT(*) OVER (PARTITION BY k.kind) AS jobs,
 ROW_NUMBER() OVER (PARTITION BY k.kind ORDER BY k.created_at, k.id) AS place
@@ -214,8 +207,8 @@ ORDER BY f.kind, f.place
 
 -- name: waiting_ids
 -- Jobs that wait for others.
-SELECT j.id FROM hammerwork_jobs j WHERE
-{considered}
+SELECT j.id FROM hammerwork_jobs j WHERE {unarchived}
+/* if :queue */ AND {same j.queue_name :queue}
 AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
 /* if :after */ AND j.id > :after
 ORDER BY j.id
@@ -223,6 +216,7 @@ LIMIT :limit
 
 -- name: stuck_among
 -- What ails some waiting jobs.
+WITH waiting_jobs AS {waiting_jobs}
 SELECT k.kind, k.id, k.detail FROM {stuck_jobs} AS k WHERE k.kind IS NOT NULL ORDER BY k.id
 
 -- name: lock_jobs
@@ -247,8 +241,9 @@ WHERE id IN (:ids) AND dependency_status = 'waiting' AND status IN (:waiting)
 -- Waiting jobs that wait for waiting jobs: where cycles are.
 SELECT j.id, p.id FROM hammerwork_jobs j
 {parents}
-WHERE
-{considered}
+{archived_parents}
+WHERE {unarchived}
+/* if :queue */ AND {same j.queue_name :queue}
 AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
 AND p.dependency_status = 'waiting' AND p.status IN (:waiting)
 LIMIT :limit
@@ -261,32 +256,32 @@ WHERE s.later_parent IS NOT NULL
 
 -- name: completed_schedules
 -- The schedules of recurring jobs that completed for good: whether these have ended, or cannot be read, SQL cannot say.
-SELECT j.cron_schedule, j.timezone FROM hammerwork_jobs j WHERE
-{considered}
+SELECT j.cron_schedule, j.timezone FROM hammerwork_jobs j WHERE {unarchived}
+/* if :queue */ AND {same j.queue_name :queue}
 AND j.recurring AND j.status IN (:completed) AND j.cron_schedule IS NOT NULL
 GROUP BY {by_name j.cron_schedule}, {by_name j.timezone}
 
 -- name: cron_stopped
 -- Recurring jobs that have ended before their schedule did: nothing schedules them again.
-SELECT {found}, j.cron_schedule FROM hammerwork_jobs j WHERE
-{considered}
+SELECT {found}, j.cron_schedule FROM hammerwork_jobs j WHERE {unarchived}
+/* if :queue */ AND {same j.queue_name :queue}
 AND j.recurring AND (j.status IN (:failed)
 OR (j.status IN (:completed) AND {exactly j.cron_schedule} IN (:schedules)))
 {first}
 
 -- name: unfinished_tables
 -- Jobs that no worker of the original can take, as its tables are not finished.
-SELECT {found}, NULL FROM hammerwork_jobs j WHERE
-{considered}
+SELECT {found}, NULL FROM hammerwork_jobs j WHERE {unarchived}
+/* if :queue */ AND {same j.queue_name :queue}
 AND j.status IN (:pending)
 {first}
 
 -- name: never_spawned
 -- Jobs that completed with spawn configuration and have no children.
-SELECT {found}, {config} FROM hammerwork_jobs j WHERE
-{considered}
+SELECT {found}, {config} FROM hammerwork_jobs j WHERE {unarchived}
+/* if :queue */ AND {same j.queue_name :queue}
 AND {has_config} AND j.status IN (:completed)
-AND NOT {is_parent}
+AND NOT ({has_children} {or_archived_children})
 AND {never_recorded}
 {first}
 

@@ -18,17 +18,15 @@ WHERE j.status IN (:failed) AND j.completed_at IS NULL AND j.failed_at IS NULL A
 /* if :since */ AND j.created_at >= :since
 ORDER BY j.status DESC, j.created_at DESC LIMIT :limit
 
--- name: latest_failures
--- Ids out of the indexes alone: each of the usual spellings from the end of an index, then the others.
+-- name: newest
+-- The jobs that failed last, with their parents.
+SELECT j.id, j.depends_on, COALESCE(j.failed_at, j.timed_out_at), CASE WHEN {has_config} THEN 1 ELSE 0 END
+FROM (SELECT x.id, x.at FROM (
 SELECT y.id, y.at FROM ({failed_at} WHERE j.status = 'Failed' {failed_lately}) AS y
 UNION SELECT y.id, y.at FROM ({failed_at} WHERE j.status = 'Dead' {failed_lately}) AS y
 UNION SELECT y.id, y.at FROM ({failed_at} WHERE j.status = 'TimedOut' {failed_lately}) AS y
 UNION SELECT y.id, y.at FROM ({failed_at} WHERE j.status IN (:oddly_failed) {failed_lately}) AS y
 UNION SELECT y.id, y.at FROM ({timeless_failures}) AS y
-
--- name: newest
--- The jobs that failed last, with their parents.
-SELECT j.id, j.depends_on, COALESCE(j.failed_at, j.timed_out_at), CASE WHEN {has_config} THEN 1 ELSE 0 END
-FROM (SELECT x.id, x.at FROM ({latest_failures}) AS x ORDER BY x.at DESC LIMIT :limit) AS w
+) AS x ORDER BY x.at DESC LIMIT :limit) AS w
 CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
 ORDER BY w.at DESC, j.id

@@ -1,9 +1,12 @@
 -- What happens right now. Every part is read from one end of an index, and bounded: a look costs as much in a large table
 -- as in a small one. Where an index is missing (before 010) the part is one pass over the table.
 
--- name: first_parent_id
+-- name: first_parent_id [sqlite]
 -- As the database may spell it without our own columns.
-{first_parent}
+lower(json_extract(j.depends_on, '$[0]'))
+
+-- name: first_parent_id [postgresql]
+j.depends_on[1]
 
 -- name: first_parent_id [postgresql jsonb]
 CASE WHEN j.depends_on ->> 0 ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN (j.depends_on ->> 0)::uuid END
@@ -139,23 +142,23 @@ LEFT JOIN hammerwork_jobs j ON j.id = l.id
 -- Without the check of the payload's type the planner knows that the index has many of these, and stops after a few.
 j.payload ? '_spawn_config'
 
--- name: newest_spawners
--- The newest jobs that may spawn.
-SELECT j.id FROM hammerwork_jobs j WHERE {may_have_config} ORDER BY j.created_at DESC LIMIT :window
-
 -- name: newest_recorded
 -- The parents that spawned last, as workers recorded it.
 SELECT o.parent_id AS id FROM hammerwork_spawn_operations o ORDER BY o.ended_at DESC LIMIT :window
 
 -- name: spawners
 -- The newest jobs with spawn configuration; of a queue, those among them that are in it. In this order of joining.
-SELECT {node} FROM ({newest_spawners}) AS w CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
+SELECT {node} FROM (
+SELECT j.id FROM hammerwork_jobs j WHERE {may_have_config} ORDER BY j.created_at DESC LIMIT :window
+) AS w CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
 /* if :queue */ AND {same j.queue_name :queue}
 ORDER BY j.created_at DESC, j.id LIMIT :limit
 
 -- name: spawners [workers]
 -- The same, and the jobs that spawned last.
-SELECT {node} FROM (SELECT x.id FROM ({newest_spawners}) AS x UNION SELECT y.id FROM ({newest_recorded}) AS y) AS w
+SELECT {node} FROM (SELECT x.id FROM (
+SELECT j.id FROM hammerwork_jobs j WHERE {may_have_config} ORDER BY j.created_at DESC LIMIT :window
+) AS x UNION SELECT y.id FROM ({newest_recorded}) AS y) AS w
 CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
 /* if :queue */ AND {same j.queue_name :queue}
 ORDER BY j.created_at DESC, j.id LIMIT :limit

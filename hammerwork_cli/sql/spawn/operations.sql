@@ -27,7 +27,7 @@ WHERE {has_config}
 /* if :operation */ AND {is_operation}
 /* if :cursor_at */ AND j.created_at <= :cursor_at
 /* if :cursor_at */ AND (j.created_at < :cursor_at OR j.id < :cursor_id)
-AND (j.status IN (:ended) OR {is_parent})
+AND (j.status IN (:ended) OR {has_children} {or_archived_children})
 ORDER BY j.created_at DESC, j.id DESC
 LIMIT :limit
 
@@ -135,7 +135,7 @@ SELECT {node} FROM hammerwork_jobs j
 WHERE {has_config}
 /* if :queue */ AND {same j.queue_name :queue}
 AND j.status NOT IN (:failed)
-AND NOT {is_parent}
+AND NOT ({has_children} {or_archived_children})
 AND {never_recorded}
 ORDER BY j.created_at DESC, j.id DESC
 LIMIT :limit
