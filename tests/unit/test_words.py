@@ -35,6 +35,8 @@ BETTER = {
     r"carried out\b": "done, run",
     r"\btold\b": "says, asks, stops",
     r"(?<!there )(?:is|are) no (?!longer\b|more than\b)": "is not a",
+    r"workers? (?:that )?(?:begin|end)s?\b": "starts, stops",
+    r"(?<=\. )What (?![^.?]*\?)": "a noun, or the subject itself",
     r"(?:two|each|every|next|a|one) looks?\b(?! like)": "refresh",
 }
 """What is not said, and what is said instead."""
