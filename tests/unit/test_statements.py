@@ -248,7 +248,7 @@ def test_a_block_that_is_not_there_is_named(sql):
 def test_fragments_are_nested_two_deep_at_most(sql):
     sql(jobs="-- name: x\n{a}\n-- name: y\n{b}\n-- name: a\n{b}\n-- name: b\n{c}\n-- name: c\nSELECT 1\n")
     assert bound("jobs.y") == ("SELECT 1", [])
-    with pytest.raises(ValueError, match="nested more than 2 deep in jobs: {c}"):
+    with pytest.raises(ValueError, match=r"nested more than 2 deep in jobs: \{c\}"):
         load("jobs.x", frozenset())
 
 
