@@ -2,7 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-lowest check hooks bench chaos liveness siege mutants lock docs completions reference clean
+.PHONY: demo test test-lowest check hooks bench chaos liveness siege mutants lock docs pictures completions reference clean
 
 demo: $(VENV)/installed
 	$(BIN)/hammerwork demo
@@ -60,6 +60,10 @@ lock: build/tools/bin/uv
 docs: $(VENV)/docs-tools
 	$(BIN)/sphinx-build --nitpicky --fail-on-warning --keep-going --quiet docs build/docs
 	@echo "The site begins at build/docs/index.html"
+
+# Takes the pictures of the documentation anew.
+pictures: $(VENV)/installed $(VENV)/test-tools
+	$(BIN)/python -m tests.pictures
 
 completions: $(VENV)/installed
 	$(BIN)/python completions/generate.py
