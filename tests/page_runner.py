@@ -101,13 +101,15 @@ class PageRunner:
         if block.language == "python":
             self._compare(block, self._python(block), block.shown, "```text\n")
         elif block.language == "console":
-            for command, shown in block.commands:
+            *first, last = block.commands
+            for command, shown in [*first, last]:
                 before = "$ " + command.replace("\n", "\n> ") + "\n"
-                self._compare(block, self._shell(block, command), shown, before)
+                expected = block.exit_code if (command, shown) == last else 0
+                self._compare(block, self._shell(block, command, expected), shown, before)
         elif block.background:
             self._start(block)
         elif block.language == "sh":
-            self._compare(block, self._shell(block, block.text), block.shown, "```text\n")
+            self._compare(block, self._shell(block, block.text, block.exit_code), block.shown, "```text\n")
 
     def _compare(self, block: Block, output: str, shown: str | None, before: str) -> None:
         if shown is None or is_like(output, shown):
@@ -137,7 +139,7 @@ class PageRunner:
     def _script(self, text: str) -> list[str]:
         """A command that runs a text in a shell which begins as the one before it ended."""
         script = [
-            "set -euo pipefail",
+            "set -eu",
             f". {self._state}",
             f'trap \'set +e; export -p >{self._state}; printf "cd %q\\n" "$PWD" >>{self._state}\' EXIT',
             "set -a",
@@ -145,7 +147,7 @@ class PageRunner:
         ]
         return ["bash", "-c", "\n".join(script)]
 
-    def _shell(self, block: Block, text: str) -> str:
+    def _shell(self, block: Block, text: str, exit_code: int) -> str:
         started = self._spawn(text, subprocess.PIPE)
         try:
             output, _ = started.communicate(timeout=LONGEST)
@@ -153,7 +155,7 @@ class PageRunner:
             end(started)
             raise
         ended = f"{self._at(block)} ends with exit code {started.returncode} and prints\n{output}"
-        assert started.returncode == block.exit_code, ended
+        assert started.returncode == exit_code, ended
         return output
 
     def _spawn(self, text: str, output: int | IO[str]) -> subprocess.Popen[str]:

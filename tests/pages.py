@@ -133,7 +133,8 @@ class Page:
                 steps.append(_block(line, found["language"], found["code"], said))
                 said = {}
             elif found["word"] == "run":
-                steps.append(Block(line, "sh", found["value"]))
+                steps.append(_block(line, "sh", found["value"], said))
+                said = {}
             elif found["word"] == "database":
                 steps.append(Database(found["value"].strip()))
             else:

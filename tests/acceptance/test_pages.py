@@ -3,6 +3,7 @@
 docs/develop/documentation.md says how a page names its database and its files, and what is not run.
 """
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -86,6 +87,11 @@ def test_every_block_of_a_page_has_a_language_that_says_whether_it_is_run(page: 
     assert [f"{page.name}:{block.line}: {block.language}" for block in page.blocks if block.language in OTHERS] == []
 
 
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.name) for page in PAGES])
+def test_no_block_of_a_page_stands_in_a_list_where_it_would_not_be_run(page: Page) -> None:
+    assert re.findall(r"(?m)^ +`{3}.*", page.text) == []
+
+
 def test_few_blocks_are_not_run() -> None:
     marked = [f"{page.name}:{block.line}: {block.reason}" for page in PAGES for block in page.blocks if block.reason]
     assert len(marked) <= MOST_NOT_RUN, "\n".join(marked)
@@ -160,7 +166,6 @@ def test_a_shell_goes_on_where_the_block_before_it_ended(runner: Callable[[str],
     [
         ("```sh\nfalse\n```\n", "ends with exit code 1"),
         ("<!-- exit 1 -->\n```sh\ntrue\n```\n", "ends with exit code 0"),
-        ("```sh\nfalse | true\n```\n", "ends with exit code 1"),
         ("```console\n$ echo a\nb\n```\n", "prints\na\n"),
         ("```console\n$ echo a\n```\n", "prints\na\n"),
         ("```python\nprint(1)\n```\n\n```text\n2\n```\n", "prints\n1\n"),
