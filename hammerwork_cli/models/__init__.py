@@ -1,9 +1,10 @@
-"""What the program talks about: plain values without a database behind them.
+"""Plain values that queries return and renderers draw.
 
-Timestamps stay as the driver delivered them (text or ``datetime``) until somebody asks:
-a tree of 100,000 jobs has 400,000 of them and most are never looked at.
+Timestamps stay as the driver delivered them (text or ``datetime``) until something reads them: a tree of 100,000 jobs
+has 400,000 of them, and most are never read.
 
-A name's module is imported when the name is first asked for: a command that lists operations pays for no other models.
+A module is imported on the first use of a name of it, so that a command that lists operations does not pay for the
+models of the others.
 """
 
 from importlib import import_module
@@ -17,8 +18,8 @@ _HOMES = {
     "spawn": "FailedBelow PendingSpawn RecordedSpawn SpawnGroup SpawnOperation SpawnRequest SpawnStats",
     "tree": "Lineage SpawnTree TreeNode",
     "values": (
-        "FAILURES FINISHED WAITING Counts JobPriority JobStatus Timestamp id_list priority_word rfc3339 said"
-        " status_of timestamp"
+        "FAILURES FINISHED WAITING Counts JobPriority JobStatus Timestamp id_list priority_word rfc3339"
+        " status_of status_phrase timestamp"
     ),
     "worker": "RunningJob Worker",
 }

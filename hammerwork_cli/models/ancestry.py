@@ -1,4 +1,4 @@
-"""Where a job stands in its tree, and what limits that tree."""
+"""The place of a job in its tree, and the limits of that tree."""
 
 import json
 from collections.abc import Callable
@@ -10,15 +10,15 @@ from hammerwork_cli.models.spawn_config import SpawnConfig
 
 @dataclass(frozen=True, slots=True)
 class Ancestry:
-    """Where a job stands, as its row says if a worker spawned it.
+    """The place of a job in its tree, which workers write into the rows of the children that they spawn.
 
     Attributes:
         root: id of the root of the tree.
-        occurrence: which run of the root this belongs to, where the root recurs.
+        occurrence: the occurrence of a recurring root that the job belongs to.
         depth: generations above the job: 0 for a root.
-        max_depth: the tightest limit of the generations in the tree that an ancestor has set.
-        max_descendants: the tightest limit of the jobs below the root that an ancestor has set.
-        spawner: id of the job that spawned this one before its own end; it need not have ended for this one to run.
+        max_depth: the lowest ``max_depth`` that an ancestor has set.
+        max_descendants: the lowest ``max_descendants`` that an ancestor has set.
+        spawner: id of the parent of an early child. Such a child may run before its parent has ended.
     """
 
     root: str
@@ -30,7 +30,7 @@ class Ancestry:
 
     @classmethod
     def parse(cls, stored: str | None) -> Self | None:
-        """Reads the column; ``None`` when it holds nothing that can be understood."""
+        """Reads the column; ``None`` when it is empty or unreadable."""
         try:
             values = json.loads(stored or "null")
         except (ValueError, RecursionError):
@@ -41,12 +41,12 @@ class Ancestry:
         return cls(**known)
 
     def stored(self) -> str:
-        """The column."""
+        """The value of the column."""
         values = {name: value for name in _READ if (value := getattr(self, name)) not in (None, "")}
         return json.dumps(values, separators=(",", ":"))
 
     def limited_by(self, config: SpawnConfig) -> Self:
-        """The same with the limits of a configuration, where these are tighter."""
+        """Applies the limits of a configuration that are lower than the present ones."""
         return replace(
             self,
             max_depth=_tightest(self.max_depth, config.max_depth),
@@ -54,7 +54,7 @@ class Ancestry:
         )
 
     def below(self, other: "Ancestry", generations: int) -> Self:
-        """The same place and limits, seen from ``generations`` below another job."""
+        """Moves this place to ``generations`` below another job, under the lower limits of both."""
         return replace(
             self,
             root=other.root,
@@ -65,7 +65,7 @@ class Ancestry:
         )
 
     def child(self, spawner: str | None = None) -> Self:
-        """That of a job that this one spawns; early by ``spawner``, or at its end."""
+        """The place of a child; ``spawner`` is the id of its parent if it is an early child."""
         return replace(self, depth=self.depth + 1, spawner=spawner)
 
 

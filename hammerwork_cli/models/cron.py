@@ -1,9 +1,9 @@
-"""When a recurring job runs next.
+"""The next due time of a recurring job.
 
-Schedules are written as the Rust original's ``cron`` crate reads them, which is not what Unix reads: six fields or
-seven, seconds first, a year last; days of the week are numbered from 1, Sunday, to 7, Saturday; a day must fit both the
-day of the month and the day of the week. Whatever that crate refuses is refused here: a Rust worker would run the job
-once more and leave it Completed.
+Schedules are in the dialect of Rust's ``cron`` crate, which hammerwork (Rust) uses. It differs from Unix cron: a
+schedule has six or seven fields, seconds first and a year last; days of the week count from 1, Sunday, to 7, Saturday;
+a day must match both the day of the month and the day of the week. This module refuses everything that the crate
+refuses: a Rust worker would run such a job once more and leave it Completed.
 """
 
 import re
@@ -28,19 +28,19 @@ _SHORTHANDS = {
 }
 _SPACE = " \t\r\n"
 _WITHIN = re.compile(rf"(?<=\w)[{_SPACE}]+(?=[-,/])|(?<=[-,/])[{_SPACE}]+(?=\w)")
-"""Space that parts no fields: ``Mon - Fri``, ``1, 2``."""
+"""Space within a field: ``Mon - Fri``, ``1, 2``."""
 _PART = re.compile(
     r"(?:(?P<all>[*?])|(?P<first>[0-9]{1,9})(?:-(?P<last>[0-9]{1,9}))?|(?P<from>[a-z]+)-(?P<to>[a-z]+))"
     r"(?:/(?P<step>[0-9]{1,9}))?|(?P<only>[a-z]+)",
     re.ASCII | re.IGNORECASE,
 )
-"""Both ends of a range are numbers, or both are names; a single name has no step."""
+"""Both ends of a range are numbers, or both are names. A single name takes no step."""
 _FILES = frozenset({"localtime", "posixrules", "Factory"})
-"""What lies beside the time zones on many systems, and is none by name."""
+"""Files that lie beside the time zones on many systems and that hammerwork (Rust) does not accept as names."""
 
 
 class _Field(NamedTuple):
-    """What a field of a schedule may hold: numbers in a range, and their names."""
+    """The numbers that a field of a schedule accepts, and their names; ``any`` says whether it accepts ``?``."""
 
     name: str
     low: int
@@ -61,7 +61,7 @@ _FIELDS = (
 
 
 class Schedule(NamedTuple):
-    """A parsed schedule: the values that each field allows, sorted; days of the week from 1, Sunday."""
+    """A parsed schedule: the sorted values that each field allows, with 1 for Sunday."""
 
     seconds: tuple[int, ...]
     minutes: tuple[int, ...]
@@ -73,10 +73,10 @@ class Schedule(NamedTuple):
 
 
 def next_run(schedule: str, timezone: str | None, after: datetime) -> datetime | None:
-    """The first instant after ``after`` at which a schedule is due.
+    """Returns the first due time after ``after``.
 
-    What falls into the hour that a clock skips in spring is left out that day. What falls into the hour that it shows
-    twice in autumn is due once, unless the schedule takes every hour.
+    A time in the hour that the clock skips in spring is left out on that day. A time in the hour that the clock repeats
+    in autumn is due once, or twice if the schedule allows every hour of the day.
 
     Args:
         schedule: for example ``0 30 2 * * Mon-Fri``, or ``@daily``.
@@ -84,17 +84,18 @@ def next_run(schedule: str, timezone: str | None, after: datetime) -> datetime |
         after: an aware instant.
 
     Returns:
-        In UTC; ``None`` when there is none before the year 2101.
+        A time in UTC; ``None`` if the schedule is not due before the year 2101.
 
     Raises:
-        UsageError: that is no schedule, which names the field, or no time zone.
+        UsageError: the schedule or the time zone is not valid; the message names the wrong field.
     """
     parsed, zone = parse(schedule, timezone)
     local = after.astimezone(zone)
     first = next(_instants(parsed, zone, local, after), None)
     if first is None or len(parsed.hours) < 24:
         return first
-    # Where the clock goes back, the coming hour has been on it already.
+    # After the clock has gone back, _instants() leaves out the repeated hour, because the clock has shown it before. A
+    # schedule of every hour is due in it too: read the clock as if it had kept its present offset.
     for second in _instants(parsed, _fixed(local), local, after):
         if second >= first:
             break
@@ -104,7 +105,7 @@ def next_run(schedule: str, timezone: str | None, after: datetime) -> datetime |
 
 
 def parse(schedule: str, timezone: str | None = None) -> tuple[Schedule, tzinfo]:
-    """Reads a schedule and its time zone: see :func:`next_run`."""
+    """Reads a schedule and its time zone as :func:`next_run` does, with the same errors."""
     return _schedule(schedule), _zone(timezone or "UTC")
 
 
@@ -115,7 +116,7 @@ def _schedule(text: str) -> Schedule:
     if not 6 <= len(parts) <= 7:
         raise UsageError(
             f"The schedule {text!r:.120} has {len(parts)} fields, not 6 or 7.",
-            hint="Second, minute, hour, day of the month, month, day of the week (1 is Sunday) and, if need be, year.",
+            hint="Give second, minute, hour, day of the month, month, day of the week (1 is Sunday) and maybe a year.",
         )
     parts += ["*"] * (7 - len(parts))
     return Schedule(*(_values(part, field, text) for part, field in zip(parts, _FIELDS, strict=True)))
@@ -128,15 +129,15 @@ def _values(text: str, field: _Field, schedule: str) -> tuple[int, ...]:
         values = _part(found, field) if found else None
         if not values:
             raise UsageError(
-                f"In the schedule {schedule!r:.120}, {part!r:.60} is no {field.name}.",
-                hint=f"It is a number from {field.low} to {field.high}, * for all, 5-10, 5-10/2, or several of them.",
+                f"In the schedule {schedule!r:.120}, {part!r:.60} is not a {field.name}.",
+                hint=f"Give a number from {field.low} to {field.high}, *, 5-10, 5-10/2, or several with commas.",
             )
         allowed.update(values)
     return tuple(sorted(allowed))
 
 
 def _part(found: re.Match[str], field: _Field) -> range | None:
-    """The values of ``*``, ``5``, ``5-10``, ``*/5``, ``5/5`` or ``5-10/2``; nothing for what is none of them."""
+    """The values of ``*``, ``5``, ``5-10``, ``*/5``, ``5/5`` or ``5-10/2``; ``None`` if one is out of range."""
     step = int(found["step"] or 1)
     if found["all"]:
         low, high = (None, None) if found["all"] == "?" and not field.any else (field.low, field.high)
@@ -168,12 +169,10 @@ def _zone(name: str) -> tzinfo:
     try:
         if name in _FILES or name.startswith(("posix/", "right/")):
             raise ValueError(name)
-        with app_path.without():  # it looks for tzdata, and the name is a job's
+        with app_path.without():  # zoneinfo imports from the package tzdata by a name that comes out of a job
             return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
-        raise UsageError(
-            f"There is no time zone {name!r:.60}.", hint="It is a name such as Europe/Oslo, or UTC."
-        ) from error
+        raise UsageError(f"{name!r:.60} is not a time zone.", hint="Give a name such as Europe/Oslo or UTC.") from error
 
 
 def _fixed(local: datetime) -> tzinfo:
@@ -181,15 +180,16 @@ def _fixed(local: datetime) -> tzinfo:
 
 
 def _instants(parsed: Schedule, zone: tzinfo, local: datetime, after: datetime) -> Iterator[datetime]:
-    """The instants after ``after``, in UTC, at which a clock in ``zone`` shows for the first time what is due."""
+    """The times after ``after``, in UTC, at which a clock in ``zone`` shows a due time for the first time."""
     for shown in _readings(parsed, local.replace(tzinfo=None)):
+        # Python gives a time that the clock skips the offset before the change; back in the zone, it reads differently.
         instant = shown.replace(tzinfo=zone).astimezone(UTC)
         if instant > after and instant.astimezone(zone).replace(tzinfo=None) == shown:
             yield instant
 
 
 def _readings(parsed: Schedule, start: datetime) -> Iterator[datetime]:
-    """What a clock shows when a schedule is due, from ``start`` on."""
+    """The due times from ``start`` on as a clock on the wall shows them, without a time zone."""
     today = start.date()
     years = (year for year in parsed.years if year >= today.year)
     for year, month, day in product(years, parsed.months, parsed.days):

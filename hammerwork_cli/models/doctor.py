@@ -1,4 +1,4 @@
-"""What is wrong with jobs."""
+"""Damage that the doctor finds in the database."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from hammerwork_cli.models.values import Timestamp
 
 
 class Damage(StrEnum):
-    """The kinds of damage that the doctor knows, in the order in which it mends and tells them."""
+    """The kinds of damage that the doctor knows, in the order in which it fixes and reports them."""
 
     MISSPELT_STATUS = "misspelt_status"
     NULL_LISTS = "null_lists"
@@ -41,19 +41,19 @@ FIXABLE = frozenset(
         Damage.GONE_BUT_RECORDED,
     }
 )
-"""What has one right end. The rest is told, with what a person can do."""
+"""Damage that has one right fix. The doctor reports all other damage with advice for the operator."""
 NOTES = frozenset({Damage.RAN_EARLY, Damage.NEVER_SPAWNED, Damage.GONE_BUT_RECORDED})
-"""What has happened and holds no job: worth knowing. It is past mending, or only takes room."""
+"""Damage that blocks no job: it happened in the past and cannot be undone, or it only takes up space."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundJob:
-    """One job with damage.
+    """One damaged job.
 
     Attributes:
-        queue: ``None`` of a job that is gone.
-        status: as the row spells it.
-        detail: what the damage is about: a parent's id, an instant, a handler.
+        queue: ``None`` if the job no longer exists.
+        status: the status as the row spells it.
+        detail: the parent's id, the timestamp or the handler that the damage is about.
     """
 
     id: str
@@ -67,10 +67,10 @@ class Finding:
     """All jobs with one kind of damage.
 
     Attributes:
-        jobs: how many were found.
+        jobs: number of jobs that were found.
         examples: the oldest of them.
-        mended: how many were mended, also such as came to light on the way.
-        left: how many there are now.
+        left: number of damaged jobs after the fixes.
+        fixed: number of jobs that were fixed, including those that came to light during the fixes.
     """
 
     kind: Damage
@@ -81,10 +81,9 @@ class Finding:
 
     @property
     def fixable(self) -> bool:
-        """Whether the doctor can mend it."""
         return self.kind in FIXABLE
 
     @property
     def is_note(self) -> bool:
-        """Whether it only tells what has happened."""
+        """Whether the finding is only worth knowing: see :data:`NOTES`."""
         return self.kind in NOTES

@@ -1,4 +1,4 @@
-"""The tables' own history: migrations, and what became of them."""
+"""Migrations of the tables, and their states."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,8 @@ class Migration:
     """A change of the tables.
 
     Attributes:
-        owner: ``upstream`` for those that the Rust original knows by the same id, ``ours``, or ``other`` for one that
-            is recorded and that this version does not know.
+        owner: ``upstream`` if hammerwork (Rust) has a migration with the same id; ``ours``; or ``other`` if it is
+            recorded in the database and unknown to this version.
     """
 
     id: str
@@ -21,11 +21,12 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class MigrationState:
-    """What became of a migration.
+    """The state of a migration in a database.
 
     Attributes:
-        state: ``applied``, ``pending``, or ``partial`` when it is not recorded although some of what it makes is there.
-        executed_at, execution_time_ms: as recorded, ``None`` when it is not.
+        state: ``applied``, ``pending``, or ``partial`` if some of its tables, columns or indexes exist without a
+            record.
+        executed_at, execution_time_ms: as recorded; ``None`` without a record.
     """
 
     migration: Migration
@@ -35,13 +36,12 @@ class MigrationState:
 
     @property
     def applied(self) -> bool:
-        """Whether it is recorded."""
         return self.state == "applied"
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedMigration:
-    """What a run would send for a migration: nothing but the record when ``statements`` is empty."""
+    """The statements that ``migration run`` sends for a migration; it only records one that has none left."""
 
     migration: Migration
     statements: tuple[str, ...]
@@ -49,7 +49,5 @@ class PlannedMigration:
 
 @dataclass(frozen=True, slots=True)
 class TableRows:
-    """A table of ours and how many rows it holds."""
-
     table: str
     rows: int

@@ -1,4 +1,4 @@
-"""What happens in the queues right now."""
+"""The figures of ``spawn monitor``."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,12 +10,12 @@ from hammerwork_cli.models.values import Counts, Timestamp
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Jobs that passed a point in a window of time.
+    """Jobs that were enqueued, started or ended in a window of time.
 
     Attributes:
         seconds: length of the window.
-        started: of these, jobs that were put back for another attempt within the window are not known.
-        failed: for good: Failed, Dead, TimedOut.
+        started: without the jobs that went back to the queue within the window for another attempt.
+        failed: jobs that became Failed, Dead or TimedOut.
     """
 
     seconds: float
@@ -25,20 +25,20 @@ class Flow:
     failed: int
 
     def rate(self, jobs: int) -> float:
-        """Jobs a second."""
+        """Jobs per second."""
         return jobs / self.seconds if self.seconds > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class RunningOperation:
-    """A topmost spawning parent in whose tree something has not ended, or just has.
+    """The topmost operation of a tree that has an open job, or one that has just ended.
 
     Attributes:
-        operation: the parent and its children; only the running ones where ``counted`` is false.
-        counted: whether all children were counted, which takes our indexes.
-        below: all jobs of its tree but itself; ``None`` where there are too many to be counted in every look.
-        running: jobs of its tree that are known to run.
-        last_ended: when a job of what was counted ended last.
+        operation: the parent and its children; only the running children unless ``counted``.
+        counted: whether all children were counted, which is fast only with the indexes of hammerwork-cli.
+        below: all descendants; ``None`` if they are too many to be counted at every refresh.
+        running: descendants that are known to run.
+        last_ended: the end of the counted job that ended last.
     """
 
     operation: SpawnOperation
@@ -49,20 +49,19 @@ class RunningOperation:
 
     @property
     def parent(self) -> TreeNode:
-        """The job that spawned."""
         return self.operation.parent
 
 
 @dataclass(frozen=True, slots=True)
 class BusyWorker:
-    """A worker that has not ended.
+    """A worker that has not stopped.
 
     Attributes:
-        state: ``running``, ``stopping`` or ``silent``: its last heartbeat is older than its lease.
-        running: jobs that run in it now.
-        concurrency: how many may.
-        completed, failed: runs since it started; a run that failed is an attempt, which may be followed by others.
-        silent_seconds: since its last heartbeat.
+        state: ``running``, ``stopping`` or ``silent`` (its last heartbeat is older than its lease).
+        running: jobs that it runs now.
+        concurrency: jobs that it may run at a time.
+        completed, failed: attempts since its start.
+        silent_seconds: time since its last heartbeat.
     """
 
     name: str
@@ -77,19 +76,19 @@ class BusyWorker:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """One look at the queues.
+    """The state of the queues at one refresh.
 
     Attributes:
-        at: when, by the server's clock.
-        flow: since the look before.
-        pending: jobs that have not started; no more than were counted.
-        running: jobs that run; no more than were counted.
-        more_pending, more_running: whether there are more.
+        at: time of the refresh by the server's clock.
+        flow: jobs since the refresh before.
+        pending: jobs that have not started, up to the limit of the count.
+        running: running jobs, up to the limit of the count.
+        more_pending, more_running: whether the count reached its limit.
         operations: running operations, the newest first.
         failures: the newest failures, the newest first.
-        workers: that have not ended; ``None`` where the database has no table of them.
-        failed_since: whether anything has failed since the watching began.
-        idle: whether nothing is open; ``None`` when it was not asked for.
+        workers: workers that have not stopped; ``None`` if the database does not record workers.
+        failed_since: whether a job has failed since the monitor started.
+        idle: whether no job is open; ``None`` if the caller did not ask.
     """
 
     at: datetime

@@ -1,4 +1,4 @@
-"""Payloads: packed in the archive, and with what their job spawns."""
+"""Payloads: their spawn configuration, and their packed form in the archive."""
 
 import json
 import zlib
@@ -11,19 +11,19 @@ UNPACKED_LIMIT = 1 << 26
 
 
 def with_spawn_config(payload: Any, *layers: Any) -> Any:
-    """A payload with all layers of spawn configuration in its ``_spawn_config``, the later ones on top.
+    """Merges layers of spawn configuration into the payload's ``_spawn_config``; later layers win.
 
-    It is completed with the defaults, since Rust workers ignore one that lacks a key.
+    The defaults complete the configuration, because Rust workers ignore one that lacks a key.
 
     Args:
-        payload: a JSON value, which may carry ``_spawn_config`` itself.
+        payload: a JSON value, which may have a ``_spawn_config`` already.
         layers: JSON objects.
 
     Returns:
-        The payload itself where there is no spawn configuration at all.
+        The same payload if there is no spawn configuration at all.
 
     Raises:
-        UsageError: the payload or a layer is no object, or a value in a layer cannot be.
+        UsageError: the payload or a layer is not an object, or a layer has a value that its key does not accept.
     """
     own = payload.get("_spawn_config") if isinstance(payload, dict) else None
     if not layers and own is None:
@@ -33,17 +33,17 @@ def with_spawn_config(payload: Any, *layers: Any) -> Any:
     wanted: dict[str, Any] = {}
     for layer in (own, *layers):
         if layer is not None and not isinstance(layer, dict):
-            raise UsageError("A spawn configuration is a JSON object.")
+            raise UsageError("A spawn configuration must be a JSON object.")
         wanted |= layer or {}
     return payload | {"_spawn_config": _complete(wanted)}
 
 
 def unpacked(stored: Any, limit: int = UNPACKED_LIMIT) -> str | None:
-    """The JSON text of an archived payload, which may be gzipped; ``None`` when it cannot be read.
+    """Returns the JSON text of an archived payload, which may be gzipped; ``None`` if it is unreadable.
 
     Args:
         stored: bytes or text.
-        limit: bytes to unpack at most; what is longer is cut.
+        limit: most bytes to unpack; longer text is cut, so that a small row cannot fill the memory.
     """
     packed = stored.encode() if isinstance(stored, str) else bytes(stored)
     try:

@@ -1,4 +1,4 @@
-"""Queues: what is in them, whether they are paused, and whether they are well."""
+"""Queues: their jobs, pauses, statistics and health."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,10 +9,10 @@ from hammerwork_cli.models.worker import Worker
 
 @dataclass(frozen=True, slots=True)
 class QueuePause:
-    """A queue from which workers take nothing.
+    """The pause of a queue, from which workers claim no jobs meanwhile.
 
     Attributes:
-        paused_by: ``user@host``, or what another program calls itself.
+        paused_by: ``user@host``, or the name of another program.
     """
 
     queue: str
@@ -23,21 +23,21 @@ class QueuePause:
 
 @dataclass(slots=True)
 class QueueState:
-    """What is in a queue, or in all of them.
+    """The jobs of a queue, or of all queues.
 
     Attributes:
         name: ``None`` for all queues.
-        at: when it was looked at.
+        at: time of the counts.
         counts: jobs by status.
-        ready: pending jobs that a worker may take now.
-        scheduled: pending jobs whose time has not come.
+        ready: pending jobs that a worker may claim now.
+        scheduled: pending jobs that are due later.
         waiting: pending jobs that wait for other jobs.
-        ready_since: when the first of the ready jobs became due.
-        running_since: when the first of the running jobs started, where it was asked for.
-        waiting_since: when the first of the waiting jobs was created, where it was asked for.
-        completed, failed: jobs that ended in the window that was asked for.
-        workers: of ours that are alive and serve it; ``None`` where that is not known.
-        silent: workers that serve it and have fallen silent: they may be alive.
+        ready_since: due time of the ready job that has been due longest.
+        running_since: start of the job that has been running longest, if the caller asked for it.
+        waiting_since: creation of the job that has been waiting longest, if the caller asked for it.
+        completed, failed: jobs that ended in the caller's window of time.
+        workers: living workers that serve the queue; ``None`` if the database does not record workers.
+        silent: silent workers that serve the queue. They may be alive.
     """
 
     name: str | None
@@ -57,32 +57,31 @@ class QueueState:
 
     @property
     def pending(self) -> int:
-        """Jobs that have not started: Pending and Retrying."""
+        """Number of Pending and Retrying jobs."""
         return self.counts.of(*WAITING)
 
     @property
     def running(self) -> int:
-        """Jobs in the status Running."""
         return self.counts.of(JobStatus.RUNNING)
 
     @property
     def is_unserved(self) -> bool:
-        """Whether jobs are ready, and no living worker of ours is there for them although workers are recorded."""
+        """Whether jobs are ready that no living worker serves. Rust workers are unknown: they do not register."""
         return bool(self.ready) and self.workers == 0 and self.pause is None
 
     @property
     def failure_rate(self) -> float | None:
-        """Failed jobs among those that ended in the window, 0 to 1; ``None`` when none ended."""
+        """Share of failed jobs among those that ended in the window, 0 to 1; ``None`` if none ended."""
         ended = self.completed + self.failed
         return self.failed / ended if ended else None
 
     def age(self, since: Timestamp) -> timedelta | None:
-        """How long ago something was, never less than nothing."""
+        """Time from ``since`` to the counts, never negative: clocks may differ."""
         instant = timestamp(since)
         return max(self.at - instant, timedelta()) if instant else None
 
     def add(self, other: "QueueState") -> None:
-        """Adds another queue's jobs to these."""
+        """Adds the jobs of another queue."""
         self.counts.merge(other.counts)
         self.ready += other.ready
         self.scheduled += other.scheduled
@@ -95,15 +94,13 @@ class QueueState:
 
 
 def earliest(*instants: Timestamp) -> Timestamp:
-    """The first of some instants; what cannot be read does not count."""
+    """Returns the earliest of the timestamps that can be read."""
     readable = [instant for instant in map(timestamp, instants) if instant]
     return min(readable, default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class PriorityCount:
-    """Jobs of one status and one priority, a word."""
-
     status: str
     priority: str
     jobs: int
@@ -111,11 +108,11 @@ class PriorityCount:
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    """Figures of a queue, or of all of them.
+    """Figures of a queue, or of all queues.
 
     Attributes:
-        paused: the queues among them that are paused.
-        window: the time that ``state.completed`` and ``state.failed`` look back; ``None`` without details.
+        paused: pauses of these queues.
+        window: length of the window of ``state.completed`` and ``state.failed``; ``None`` without details.
         p50, p95: run time of the jobs that completed in the window.
     """
 
@@ -128,7 +125,7 @@ class QueueStats:
 
     @property
     def per_minute(self) -> float | None:
-        """Completed jobs a minute in the window."""
+        """Completed jobs per minute in the window."""
         return self.state.completed / (self.window / timedelta(minutes=1)) if self.window else None
 
 
@@ -138,15 +135,15 @@ Measure = int | float | timedelta
 
 @dataclass(frozen=True, slots=True)
 class HealthLimits:
-    """What a healthy queue does not pass; ``None`` is not looked at.
+    """Limits that a healthy queue stays within; ``None`` turns a check off.
 
     Attributes:
-        pending: jobs that are ready and not taken.
-        pending_age: how long a ready job is not taken.
-        running_age: how long a job runs.
-        waiting_age: how long a job waits for other jobs.
-        failed: failures in the last hour.
-        failure_rate: failures among the jobs that ended in the last hour, 0 to 1.
+        pending: most ready jobs.
+        pending_age: longest time that a ready job may wait for a worker.
+        running_age: longest time that a job may run.
+        waiting_age: longest time that a job may wait for other jobs.
+        failed: most failed jobs in the last hour.
+        failure_rate: highest share of failed jobs among those that ended in the last hour, 0 to 1.
     """
 
     pending: int | None = None
@@ -159,12 +156,12 @@ class HealthLimits:
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """One look at a queue.
+    """A measured value beside its limit.
 
     Attributes:
-        name: such as ``pending_age``.
-        value: ``None`` when there is nothing to measure.
-        limit: ``None`` when it is not looked at.
+        name: name of the limit, for example ``pending_age``.
+        value: ``None`` if there is nothing to measure.
+        limit: ``None`` if the check is off.
     """
 
     queue: str
@@ -174,7 +171,7 @@ class HealthCheck:
 
     @property
     def status(self) -> str:
-        """``ok``, ``exceeded``, or ``off`` without a limit."""
+        """``ok``, ``exceeded`` or ``off``."""
         if self.limit is None:
             return "off"
         if self.value is None:
@@ -184,14 +181,12 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class QueueHealth:
-    """How a queue is."""
-
     state: QueueState
     checks: tuple[HealthCheck, ...]
 
     @classmethod
     def of(cls, state: QueueState, limits: HealthLimits) -> "QueueHealth":
-        """Measures a queue."""
+        """Measures a queue against the limits."""
         measured: dict[str, tuple[Measure | None, Measure | None]] = {
             "pending": (state.ready, limits.pending),
             "pending_age": (state.age(state.ready_since), limits.pending_age),
@@ -205,23 +200,21 @@ class QueueHealth:
 
     @property
     def exceeded(self) -> tuple[HealthCheck, ...]:
-        """What passes its limit."""
         return tuple(check for check in self.checks if check.status == "exceeded")
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing passes its limit."""
         return not self.exceeded
 
 
 @dataclass(frozen=True, slots=True)
 class PauseChange:
-    """What pausing or resuming a queue did.
+    """The outcome of pausing or resuming a queue.
 
     Attributes:
-        pause: the pause that is there now, or was until now.
+        pause: the pause that began or ended.
         changed: whether the queue was in the other state before.
-        has_jobs: whether a job is in the queue: where none is, its name may be mistyped.
+        has_jobs: whether the queue has a job; if not, its name may be mistyped.
     """
 
     queue: str

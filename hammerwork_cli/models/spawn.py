@@ -11,13 +11,13 @@ from hammerwork_cli.models.values import FINISHED, Counts, JobStatus, Timestamp,
 
 @dataclass(frozen=True, slots=True)
 class SpawnOperation:
-    """A parent that spawned, or had its chance to, with its children counted.
+    """A parent and the counts of its children; a parent that completed without any counts too.
 
     Attributes:
-        spawned_at: when its first child was created.
-        finished_at: when the last of its children ended, once all have ended.
-        recorded: its last spawn, where a worker of ours did it.
-        below: what failed anywhere below it, where that was asked for.
+        spawned_at: creation of the first child.
+        finished_at: end of the last child; ``None`` while a child is open.
+        recorded: the last spawn, if a worker of hammerwork-cli recorded it.
+        below: failed descendants, if the caller asked for them.
     """
 
     parent: TreeNode
@@ -29,36 +29,36 @@ class SpawnOperation:
 
     @property
     def config(self) -> SpawnConfig | None:
-        """The parent's spawn configuration, where it can be read."""
+        """The parent's spawn configuration; ``None`` if it is absent or unreadable."""
         return SpawnConfig.parse(self.parent.stored_config)
 
     @property
     def handler(self) -> str | None:
-        """The handler that the configuration names, else the one that a worker used."""
+        """The handler that the configuration names, or else the one that the worker recorded."""
         config = self.config
         named = config.handler if config else None
         return self.recorded.handler if named is None and self.recorded else named
 
     @property
     def operation_id(self) -> str | None:
-        """That of the configuration, else what a worker recorded."""
+        """The id that the configuration names, or else the one that the worker recorded."""
         own = self.parent.operation_id
         return self.recorded.operation_id if own is None and self.recorded else own
 
     @property
     def error(self) -> str | None:
-        """Why nothing was spawned although the parent completed."""
+        """The error of a spawn that failed after its parent had completed."""
         return self.recorded.error if self.recorded and self.recorded.outcome == "failed" else None
 
     @property
     def success_rate(self) -> float | None:
-        """Completed children among those that have ended, 0 to 1; ``None`` before one has."""
+        """Share of completed children among those that have ended, 0 to 1; ``None`` before the first end."""
         ended = self.children.of(*FINISHED)
         return self.children.of(JobStatus.COMPLETED) / ended if ended else None
 
     @property
     def wall_time(self) -> timedelta | None:
-        """From the first child's creation to the last child's end, once all have ended."""
+        """Time from the creation of the first child to the end of the last; ``None`` while a child is open."""
         start, end = timestamp(self.spawned_at), timestamp(self.finished_at)
         return max(end - start, timedelta()) if start and end else None
 
@@ -67,8 +67,8 @@ class FailedBelow(NamedTuple):
     """Failed jobs on all levels below an operation.
 
     Attributes:
-        more: whether there may be more: only the newest failures of a database are followed upward.
-        newest_at: when it, or a job below it, failed last.
+        more: whether there may be more. The query follows only the newest failures of a database upward.
+        newest_at: time of the newest failure among the parent and its descendants.
     """
 
     jobs: int
@@ -89,22 +89,21 @@ class SpawnGroup:
 
     @property
     def average(self) -> float | None:
-        """Children an operation."""
+        """Children per operation."""
         return self.children / self.operations if self.operations else None
 
     @property
     def success_rate(self) -> float | None:
-        """Completed children among those that have ended, 0 to 1."""
+        """Share of completed children among those that have ended, 0 to 1."""
         return self.completed / self.ended if self.ended else None
 
 
 @dataclass(frozen=True, slots=True)
 class SpawnStats:
-    """What was spawned in a window of time.
+    """Figures of the operations whose parents were created in a window of time.
 
     Attributes:
-        since: start of the window; operations count by their parent's creation.
-        operations: parents with at least one child.
+        since: start of the window.
         empty: parents that completed and spawned nothing.
         recent: operations of the last hour.
         depth: levels of spawning below the topmost parent.
@@ -126,14 +125,13 @@ class SpawnStats:
 
 @dataclass(frozen=True, slots=True)
 class PendingSpawn:
-    """A job with spawning still ahead of it, or behind it without effect.
+    """A job that has not spawned yet, or that completed without a child.
 
     Attributes:
-        reason: ``asked_again`` (a request to spawn again is open), ``will_spawn``,
-            ``never_spawned`` (completed without a child), ``waiting`` (depends on jobs
-            that have not ended) or ``stuck`` (waits although everything it depends on
-            has ended or is gone).
-        waits_for: statuses of the jobs it depends on.
+        reason: ``asked_again`` (a spawn request is open), ``will_spawn``, ``never_spawned`` (completed without a
+            child), ``waiting`` (a dependency has not ended) or ``stuck`` (waits although all of its dependencies have
+            ended or no longer exist).
+        waits_for: its dependencies by status.
     """
 
     job: TreeNode
@@ -142,15 +140,15 @@ class PendingSpawn:
 
 
 class RecordedSpawn(NamedTuple):
-    """A spawn as the worker that did it recorded it.
+    """A spawn as its worker recorded it.
 
     Attributes:
-        operation_id: of the configuration, where that named one.
-        outcome: ``spawned``; ``failed`` where the parent completed all the same; ``repeated`` where it spawned and was
-            allowed to do so again.
-        error: why nothing was spawned.
-        hook_error: what ``on_spawn_complete`` raised.
-        request_id: of the request that it fulfilled.
+        operation_id: the id that the configuration names.
+        outcome: ``spawned``; ``failed`` if the parent completed without its children; ``repeated`` if the parent had
+            spawned before and was allowed to do so again.
+        error: the reason why there are no children.
+        hook_error: the error of ``on_spawn_complete``.
+        request_id: id of the spawn request that it fulfilled.
     """
 
     id: str
@@ -168,11 +166,11 @@ class RecordedSpawn(NamedTuple):
 
 
 class SpawnRequest(NamedTuple):
-    """Somebody's wish that a job spawns (again).
+    """An operator's request that a completed job spawn again.
 
     Attributes:
         state: ``pending``, ``running``, ``done`` or ``failed``.
-        config: JSON text that replaces the job's configuration, or nothing.
+        config: JSON text that replaces the job's configuration.
     """
 
     id: str
@@ -190,5 +188,5 @@ class SpawnRequest(NamedTuple):
 
     @property
     def is_open(self) -> bool:
-        """Whether no worker has fulfilled or refused it yet."""
+        """Whether the request waits for a worker or is being fulfilled."""
         return self.state in {"pending", "running"}

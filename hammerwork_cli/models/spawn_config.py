@@ -1,4 +1,4 @@
-"""``payload._spawn_config``."""
+"""The spawn configuration of a job, which its payload holds under ``_spawn_config``."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ from hammerwork_cli.errors import UsageError
 
 ON_ERROR = ("retry", "complete")
 LONGEST_NAME = 255
-"""Of a spawn handler and of an operation: what the columns of their records hold."""
+"""Most characters in the name of a spawn handler or an operation: the width of the columns of their records."""
 LONGEST_DELAY = timedelta(days=36_500)
 
 
@@ -34,30 +34,31 @@ def _delay(value: object) -> timedelta | None:
 
 
 def storable_name(name: str) -> str:
-    """A name that some other program gave, as far as a column of ours holds it."""
+    """Cuts a name from another program to the text that the columns of hammerwork-cli can store."""
     return name.encode("utf-8", "replace").decode()[:LONGEST_NAME]
 
 
 @dataclass(frozen=True, slots=True)
 class SpawnConfig:
-    """``payload._spawn_config``: what a job says about the children it will spawn.
+    """The spawn configuration of a job.
 
     Attributes:
         handler: name of the spawn handler; the queue's name by default.
-        max_spawn_count: most children allowed; ``None`` means no limit.
-        inherit_priority: children without a priority get their parent's; the other ``inherit_*`` likewise.
+        max_spawn_count: most children of one spawn; ``None`` means no limit.
+        inherit_priority: children without a priority get their parent's. The other ``inherit_*`` work likewise.
         inherit_queue: children without a queue go to their parent's.
         spawn_delay: time between the starts of batches of children.
-        batch_size: children a batch, 1 by default.
-        operation_id: a name of the operation, for those who look for it later; 255 characters at most.
-        metadata: anything that the handler wants to know.
-        max_depth: most generations below the root of the tree.
+        batch_size: children per batch, 1 by default.
+        operation_id: a name of the operation to search for later, at most 255 characters.
+        metadata: any JSON value for the spawn handler.
+        max_depth: most generations below the root of the tree; ``None`` means no limit.
         max_descendants: most jobs below the root; ``None`` means no limit.
-        on_error: what becomes of a parent that cannot spawn: ``retry`` (the attempt fails) or ``complete``.
-        extra: keys that nobody here knows, kept as they were.
+        on_error: ``retry`` (the attempt fails if the parent cannot spawn) or ``complete`` (the parent completes
+            anyway).
+        extra: unknown keys, which are stored unchanged.
 
     Raises:
-        UsageError: a field cannot have its value; the message names it.
+        UsageError: a field does not accept its value; the message names the field.
     """
 
     handler: str | None = None
@@ -83,18 +84,18 @@ class SpawnConfig:
 
     @property
     def spawn_delay_ms(self) -> int | None:
-        """The delay between batches in whole milliseconds, as it is stored."""
         return None if self.spawn_delay is None else round(self.spawn_delay.total_seconds() * 1000)
 
     @classmethod
     def parse(cls, stored: object) -> Self | None:
-        """Reads the short form of the specification and the long form of the original.
+        """Reads the short form of the specification, or the long form that hammerwork (Rust) writes.
 
         Args:
             stored: the JSON text of ``_spawn_config``, or its parsed value.
 
         Returns:
-            ``None`` when it is not a JSON object; single fields of a wrong type read as their default.
+            ``None`` if it is not a JSON object. A field of the wrong type gets its default, because Rust workers read
+            it so.
         """
         if isinstance(stored, (str, bytes, bytearray)):
             try:
@@ -127,7 +128,7 @@ class SpawnConfig:
         )
 
     def stored(self) -> dict[str, Any]:
-        """The JSON object to write: always with the five keys that Rust workers insist on."""
+        """Returns the JSON object to store. It always has the five keys without which Rust workers ignore it."""
         required = {
             "max_spawn_count": self.max_spawn_count,
             "inherit_priority": self.inherit_priority,
@@ -149,17 +150,16 @@ class SpawnConfig:
         return self.extra | required | {key: value for key, value in optional.items() if value is not None}
 
     def bounded(self) -> Self:
-        """Without what may be of any size, and is in the payload of the job or in the request already."""
+        """Drops ``metadata`` and ``extra``, which may be large and are stored in the payload or the request already."""
         return replace(self, metadata=None, extra={})
 
-    # Builders: each returns a changed copy and raises UsageError for a value that cannot be.
+    # Builders: each returns a changed copy and raises UsageError for a value that its field does not accept.
 
     def with_handler(self, name: str) -> Self:
-        """Names the spawn handler."""
         return self._with("handler", name)
 
     def with_max_spawn_count(self, most: int | None) -> Self:
-        """Limits the children of one spawn; ``None`` takes the limit away."""
+        """Limits the children of one spawn; ``None`` removes the limit."""
         return self._with("max_spawn_count", most)
 
     def with_inherit_priority(self, inherit: bool = True) -> Self:
@@ -183,19 +183,18 @@ class SpawnConfig:
         return self._with("inherit_trace_context", inherit)
 
     def with_spawn_delay(self, delay: timedelta | None) -> Self:
-        """Starts the batches of children this far apart."""
+        """Starts each batch of children ``delay`` after the one before."""
         return self._with("spawn_delay", delay)
 
     def with_batch_size(self, children: int | None) -> Self:
-        """How many children start together where there is a delay."""
+        """Lets this many children start together; it has no effect without a delay."""
         return self._with("batch_size", children)
 
     def with_operation_id(self, operation: str) -> Self:
-        """Names the operation."""
         return self._with("operation_id", operation)
 
     def with_metadata(self, metadata: Any) -> Self:
-        """Gives the handler something to know: any JSON value."""
+        """Passes any JSON value to the spawn handler."""
         return self._with("metadata", metadata)
 
     def with_max_depth(self, generations: int | None) -> Self:
@@ -207,50 +206,50 @@ class SpawnConfig:
         return self._with("max_descendants", most)
 
     def with_on_error(self, policy: str) -> Self:
-        """What becomes of a parent that cannot spawn: ``retry`` or ``complete``."""
+        """Lets a parent that cannot spawn fail its attempt (``retry``) or complete (``complete``)."""
         return self._with("on_error", policy)
 
     def _with(self, name: str, value: Any) -> Self:
         return replace(self, **{name: value})
 
     def _problem(self) -> str | None:
-        """What is wrong with it, in one sentence; ``None`` when nothing is."""
+        """Describes the first invalid field in one sentence; ``None`` if all are valid."""
         for name in ("max_spawn_count", "max_depth", "max_descendants", "batch_size"):
             value, least = getattr(self, name), 1 if name == "batch_size" else 0
             if value is not None and (_whole(value) is None or value < least):
-                return f"{name} is a whole number from {least}, not {value!r:.60}."
+                return f"{name} must be a whole number of at least {least}, not {value!r:.60}."
         for name in ("handler", "operation_id", "on_error"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, str) or not value):
-                return f"{name} is text, not {value!r:.60}."
+                return f"{name} must be text, not {value!r:.60}."
             if value is not None and len(value) > LONGEST_NAME:
-                return f"{name} has at most {LONGEST_NAME} characters, not {len(value):,}."
+                return f"{name} may have at most {LONGEST_NAME} characters, not {len(value):,}."
         for name in sorted(name for name in STORED_KEYS if name.startswith("inherit_")):
             if not isinstance(getattr(self, name), bool):
-                return f"{name} is true or false, not {getattr(self, name)!r:.60}."
+                return f"{name} must be true or false, not {getattr(self, name)!r:.60}."
         return self._policy_problem()
 
     def _policy_problem(self) -> str | None:
         delay: object = self.spawn_delay
         if delay is not None and not isinstance(delay, timedelta):
-            return f"spawn_delay is a timedelta, not {delay!r:.60}."
+            return f"spawn_delay must be a timedelta, not {delay!r:.60}."
         if delay is not None and delay < timedelta(0):
-            return "spawn_delay is not negative."
+            return "spawn_delay must not be negative."
         if delay is not None and delay > LONGEST_DELAY:
-            return f"spawn_delay is {LONGEST_DELAY.days:,} days at most, not {delay.days:,}."
+            return f"spawn_delay may be at most {LONGEST_DELAY.days:,} days, not {delay.days:,}."
         if self.on_error is not None and self.on_error not in ON_ERROR:
-            return f"on_error is {' or '.join(ON_ERROR)}, not {self.on_error!r:.60}."
+            return f"on_error must be {' or '.join(ON_ERROR)}, not {self.on_error!r:.60}."
         return None
 
 
 STORED_KEYS = (frozenset(SpawnConfig.__dataclass_fields__) - {"extra", "spawn_delay"}) | {"spawn_delay_ms"}
-_ORIGINAL_NEEDS = {"inherit_priority", "inherit_retry_strategy", "inherit_timeout", "inherit_trace_context"}
+_RUST_NEEDS = {"inherit_priority", "inherit_retry_strategy", "inherit_timeout", "inherit_trace_context"}
 
 
 def ignored_because(stored: Any) -> str | None:
-    """What in a stored spawn configuration keeps the original's worker from spawning; ``None`` when nothing does."""
+    """Says why Rust workers ignore a stored spawn configuration; ``None`` if they spawn by it."""
     if SpawnConfig.parse(stored) is None:
         return "it cannot be read"
-    if _ORIGINAL_NEEDS - json.loads(stored).keys():
-        return "the original ignores its short form"
+    if _RUST_NEEDS - json.loads(stored).keys():
+        return "Rust workers ignore its short form"
     return None

@@ -10,16 +10,16 @@ from hammerwork_cli.models.values import Counts, Timestamp, id_list, priority_wo
 
 
 class TreeNode(NamedTuple):
-    """One job of a tree, as the statements with ``{node}`` select it, in their order.
+    """One job of a tree; the fields have the order of the columns in the statements with ``{node}``.
 
-    A named tuple, since a tree has 100,000 of them: raw values, read through the properties.
+    A named tuple of raw values that the properties read, because a tree has up to 100,000 of them.
 
     Attributes:
         stored_status: the status as the row spells it; use ``status``.
         stored_parents: ``depends_on`` as the database spells it; use ``depends_on``.
         error: the first 500 characters of the error text.
-        stored_config: JSON text of ``payload._spawn_config``; ``None`` when the key is absent.
-        archived_at: set when the job has been copied to the archive table.
+        stored_config: JSON text of ``payload._spawn_config``; ``None`` if the key is absent.
+        archived_at: time when the job was copied to the archive table.
     """
 
     id: str
@@ -40,17 +40,16 @@ class TreeNode(NamedTuple):
 
     @property
     def status(self) -> str:
-        """The status, with the damage of quotes and letter case mended."""
+        """The status in its healthy spelling: see :func:`status_of`."""
         return status_of(self.stored_status)
 
     @property
     def priority(self) -> str:
-        """The priority's word."""
         return priority_word(self.stored_priority)
 
     @property
     def depends_on(self) -> tuple[str, ...]:
-        """Ids of the parents, in the order stored."""
+        """Ids of the parents in stored order."""
         return id_list(self.stored_parents)
 
     @property
@@ -60,7 +59,7 @@ class TreeNode(NamedTuple):
 
     @property
     def spawn_config(self) -> dict[str, Any] | None:
-        """``_spawn_config`` as it is stored; ``None`` when absent or not an object."""
+        """``_spawn_config`` as it is stored; ``None`` if it is absent or not a JSON object."""
         if self.stored_config is None:
             return None
         try:
@@ -78,25 +77,25 @@ class TreeNode(NamedTuple):
 
     @property
     def run_time(self) -> timedelta | None:
-        """From the start to the end of the last attempt; ``None`` while it has not ended."""
+        """Length of the last attempt; ``None`` until it has ended."""
         start, end = timestamp(self.started_at), timestamp(self.completed_at or self.failed_at)
         return max(end - start, timedelta()) if start and end else None
 
 
 @dataclass(frozen=True)
 class SpawnTree:
-    """A tree as it was read: what is there, and how much was left unread.
+    """A tree, or the part of it that was read.
 
     Attributes:
-        roots: the topmost ancestors; several for joins, the oldest job of a cycle.
-        target: the job that was asked for.
+        roots: the topmost ancestors. A join has several; in a cycle, the oldest job counts as the root.
+        target: id of the job that the caller asked for.
         nodes: id -> node, parents before children, in a stable order.
         depths: id -> levels below the nearest root.
-        children: id -> ids of its children that were read, in a stable order.
-        child_counts: id -> exact number of children by status, where not all of them were read.
-        unread: ids of nodes whose children were not read at all (a depth limit, a read limit).
-        missing: ids that some job depends on and that are nowhere in the database.
-        recorded: jobs without spawn configuration that have spawned: a worker found the handler by their queue.
+        children: id -> ids of the children that were read, in a stable order.
+        child_counts: id -> exact counts of the children by status, for jobs with unread children.
+        unread: ids of jobs none of whose children were read (because of a limit on depth or jobs).
+        missing: ids of dependencies that do not exist in the database.
+        recorded: jobs that spawned without a spawn configuration: a worker found the spawn handler by their queue.
     """
 
     roots: tuple[str, ...]
@@ -110,22 +109,22 @@ class SpawnTree:
     recorded: frozenset[str] = frozenset()
 
     def spawns(self, job: str) -> bool:
-        """Whether its children were spawned, and do not only depend on it."""
+        """Whether the children of a job were spawned by it, and do not merely depend on it."""
         return self.nodes[job].stored_config is not None or job in self.recorded
 
     @property
     def truncated(self) -> bool:
-        """Whether jobs of the tree were left out."""
+        """Whether the tree has jobs that were not read."""
         return bool(self.child_counts)
 
     def child_total(self, job: str) -> int:
-        """How many children a job has in the database, read or not."""
+        """Number of children of a job in the database, read or not."""
         counted = self.child_counts.get(job)
         return counted.total if counted else len(self.children.get(job, ()))
 
     @cached
     def counts(self) -> Counts:
-        """The statuses of all jobs that were read."""
+        """The jobs that were read, by status."""
         counts = Counts()
         for node in self.nodes.values():
             counts.add(node.status)
@@ -134,12 +133,12 @@ class SpawnTree:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """Where a job comes from and what came from it.
+    """The ancestors and descendants of a job.
 
     Attributes:
-        ancestors: (distance upward, node), roots first; ``None`` when they were not asked for.
-        descendants: the tree below the job; ``None`` when it was not asked for.
-        missing: parents that are nowhere in the database.
+        ancestors: (distance upward, node), roots first; ``None`` if the caller did not ask for them.
+        descendants: the tree below the job; ``None`` if the caller did not ask for it.
+        missing: ids of parents that do not exist in the database.
     """
 
     job: TreeNode

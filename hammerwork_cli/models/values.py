@@ -1,4 +1,4 @@
-"""Words, numbers and instants that rows hold, and what they mean."""
+"""Statuses, priorities, timestamps and id lists as rows store them, and their meaning."""
 
 import json
 from collections.abc import Iterable
@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 
 Timestamp = str | datetime | None
-"""An instant in UTC as a driver delivers it; :func:`timestamp` and :func:`rfc3339` read it."""
+"""A time in UTC as a driver delivers it; :func:`timestamp` and :func:`rfc3339` read it."""
 
 
 def timestamp(value: Timestamp) -> datetime | None:
-    """The instant as an aware ``datetime`` in UTC; ``None`` for nothing and for what no ``datetime`` can hold.
+    """Returns an aware ``datetime`` in UTC; ``None`` for no value and for one that ``datetime`` cannot hold.
 
-    PostgreSQL knows ``infinity`` and the year 10000, a text column holds anything.
+    PostgreSQL has ``infinity`` and the year 10000, and the text columns of SQLite accept anything.
     """
     if value is None:
         return None
@@ -25,7 +25,7 @@ def timestamp(value: Timestamp) -> datetime | None:
 
 
 def rfc3339(value: Timestamp) -> str | None:
-    """The instant as RFC 3339 text in UTC (``2026-11-24T14:18:25.393217Z``)."""
+    """Returns RFC 3339 text in UTC (``2026-11-24T14:18:25.393217Z``)."""
     instant = timestamp(value)
     if instant is None:
         return None
@@ -33,7 +33,7 @@ def rfc3339(value: Timestamp) -> str | None:
 
 
 class JobStatus(StrEnum):
-    """The words that a healthy row carries, capitalised and unquoted."""
+    """The statuses in their healthy spelling: capitalised and unquoted."""
 
     PENDING = "Pending"
     RUNNING = "Running"
@@ -46,7 +46,7 @@ class JobStatus(StrEnum):
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """Every way in which a row may hold this status: quoted and lower-case ones are damage."""
+        """Every spelling of the status in rows. Only ``value`` is healthy; quotes and lower case are damage."""
         words = {self.value, self.value.lower(), self.name.lower()}
         return tuple(sorted({form for word in words for form in (word, f'"{word}"')}))
 
@@ -71,7 +71,7 @@ _STATUS_WORDS = {spelling: status.value for status in JobStatus for spelling in 
 
 
 def status_of(stored: str | None) -> str:
-    """The status a row means: quotes dropped, letter case mended, unknown words kept as they are."""
+    """Returns the status that a row means, whatever its quotes and letter case; unknown words stay as they are."""
     if stored is None:
         return "Unknown"
     known = _STATUS_WORDS.get(stored)
@@ -80,13 +80,13 @@ def status_of(stored: str | None) -> str:
     return known or stored
 
 
-def said(status: str) -> str:
-    """A status in the sentence of an error, which does not repeat what is no status and might be anything."""
+def status_phrase(status: str) -> str:
+    """Returns a status for use in an error message, which must not repeat an unknown word from the database."""
     return status if status in _STATUS_WORDS.values() else "in no known status"
 
 
 class JobPriority(IntEnum):
-    """Priorities as the integer column holds them."""
+    """Priorities with the numbers of the column."""
 
     BACKGROUND = 0
     LOW = 1
@@ -96,7 +96,7 @@ class JobPriority(IntEnum):
 
     @property
     def word(self) -> str:
-        """The lower-case word that people type and read."""
+        """The word that people type and read, in lower case."""
         return self.name.lower()
 
 
@@ -104,17 +104,17 @@ _PRIORITY_WORDS = {priority.value: priority.word for priority in JobPriority}
 
 
 def priority_word(stored: int | str | None) -> str:
-    """The word for a stored priority; what is out of range reads as normal, as in the original."""
+    """Returns the word for a stored priority. Unknown values read as normal, as in hammerwork (Rust)."""
     if isinstance(stored, str):
         return stored.lower() if stored.lower() in _PRIORITY_WORDS.values() else "normal"
     return _PRIORITY_WORDS.get(stored if stored is not None else 2, "normal")
 
 
 def id_list(stored: object) -> tuple[str, ...]:
-    """Job ids out of ``depends_on``, whichever way the database spells a list.
+    """Reads the job ids of ``depends_on`` in the spelling of any database.
 
-    Accepts ``{a,b}`` (PostgreSQL ``uuid[]`` as text), a JSON array as text or parsed, and nothing.
-    Members that are not text are dropped, as the original's reader does.
+    Accepts ``{a,b}`` (PostgreSQL's ``uuid[]`` as text), a JSON array as text or parsed, and ``None``. Drops members
+    that are not text, as hammerwork (Rust) does.
     """
     if not stored:
         return ()
@@ -124,7 +124,7 @@ def id_list(stored: object) -> tuple[str, ...]:
         if stored[0] == "{":
             return tuple(stored[1:-1].split(",")) if len(stored) > 2 else ()
         if len(stored) == 40 and stored[1] == stored[-2] == '"' and stored.count('"') == 2 and "\\" not in stored:
-            # One parent, as nearly every child has: worth not asking the JSON parser 100,000 times.
+            # Nearly every child has one parent. In a large tree, this saves 100,000 calls of the JSON parser.
             return (stored[2:-2].lower(),)
         try:
             stored = json.loads(stored)
@@ -137,39 +137,37 @@ def id_list(stored: object) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class Counts:
-    """How many jobs are in which status.
+    """Numbers of jobs by status.
 
     Attributes:
-        by_status: status -> jobs, unknown words included.
+        by_status: status -> jobs, with unknown words too.
     """
 
     by_status: dict[str, int] = field(default_factory=dict)
 
     def add(self, status: str, jobs: int = 1) -> None:
-        """Counts ``jobs`` more of ``status``."""
         self.by_status[status] = self.by_status.get(status, 0) + jobs
 
     def merge(self, other: "Counts") -> None:
-        """Adds another count to this one."""
+        """Adds other counts to these."""
         counted = self.by_status
         for status, jobs in other.by_status.items():
             counted[status] = counted.get(status, 0) + jobs
 
     @property
     def total(self) -> int:
-        """All jobs."""
         return sum(self.by_status.values())
 
     def of(self, *statuses: str) -> int:
-        """Jobs in one of the given statuses."""
+        """Number of jobs in any of these statuses."""
         return sum(self.by_status.get(status, 0) for status in statuses)
 
     @property
     def failed(self) -> int:
-        """Jobs that failed for good: Failed, Dead, TimedOut."""
+        """Number of Failed, Dead and TimedOut jobs."""
         return self.of(*FAILURES)
 
     @property
     def other(self) -> int:
-        """Jobs that neither wait, run, nor ended well or badly: Archived, or a word that is no status."""
+        """Number of jobs that are Archived or in an unknown status."""
         return self.total - self.of(JobStatus.COMPLETED, JobStatus.RUNNING, *WAITING, *FAILURES)

@@ -1,4 +1,4 @@
-"""How waiting for a tree ends."""
+"""The result of ``spawn wait``."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,8 +10,6 @@ from hammerwork_cli.models.why import Blocker
 
 
 class WaitOutcome(StrEnum):
-    """How waiting for a tree ended."""
-
     COMPLETED = "completed"
     FAILED = "failed"
     STUCK = "stuck"
@@ -20,14 +18,14 @@ class WaitOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WaitResult:
-    """What a tree looked like when waiting for it ended.
+    """The state of a tree when waiting for it ended.
 
     Attributes:
-        roots: where its reading began.
-        counts: all its jobs by status.
-        failed: ids of the first that failed.
+        roots: ids of the jobs from which the tree was read.
+        counts: all jobs of the tree by status.
+        failed: some of the failed jobs.
         stuck: jobs that can never run.
-        waited: how long it took.
+        waited: length of the wait.
     """
 
     job: str
@@ -40,5 +38,5 @@ class WaitResult:
 
     @property
     def open(self) -> int:
-        """Jobs that have not ended."""
+        """Number of jobs that have not ended."""
         return self.counts.total - self.counts.of(*FINISHED)

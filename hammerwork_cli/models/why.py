@@ -1,4 +1,4 @@
-"""Why jobs failed, and what they wait for."""
+"""Reasons why jobs failed or have not ended: the answer of ``spawn why``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,22 +11,22 @@ from hammerwork_cli.models.values import FAILURES, FINISHED, Counts, Timestamp
 
 
 class DelayReason(StrEnum):
-    """Why a job has not ended, in the order in which they are told."""
+    """Reasons why a job has not ended, in the order of the report."""
 
     LONG_RUNNING = "long_running"
-    """It has been Running for long, and no living worker is known to have it."""
+    """The job has been Running for a long time, and no living worker is known to run it."""
     SILENT_WORKER = "silent_worker"
-    """It is Running, and the last heartbeat of its worker is older than the worker's lease."""
+    """The job is Running, and the last heartbeat of its worker is older than the worker's lease."""
     MISSPELT_STATUS = "misspelt_status"
-    """No worker takes a status that is spelt like this."""
+    """No worker claims a job whose status has this spelling."""
     BARRED = "barred"
-    """No worker takes a job with this dependency status."""
+    """No worker claims a job with this dependency status."""
     RETRYING = "retrying"
-    """An attempt failed, and it waits for the next."""
+    """An attempt failed, and the job waits for the next one."""
     READY = "ready"
-    """It is due, and waits for a worker."""
+    """The job is due and waits for a worker."""
     SCHEDULED = "scheduled"
-    """It is not due yet."""
+    """The job is not due yet."""
     RUNNING = "running"
 
 
@@ -34,10 +34,10 @@ class OpenJob(NamedTuple):
     """A job that has not ended.
 
     Attributes:
-        at: when it may run, or has been running since.
-        worker: the name of the worker of ours that has claimed it.
+        at: due time, or the start if it runs.
+        worker: name of the worker that has claimed it; ``None`` for a Rust worker.
         silent_for: seconds since that worker's last heartbeat.
-        lease: seconds that it may be silent.
+        lease: that worker's lease in seconds.
     """
 
     id: str
@@ -55,10 +55,10 @@ class Delay:
     """Jobs of a queue that have not ended for the same reason.
 
     Attributes:
-        error: what the last attempt of the first failed with.
-        jobs: how many they are.
-        first: the one with the earliest instant.
-        serving: living workers of ours that serve the queue; ``None`` where workers are not recorded.
+        error: error of the last attempt of the first job.
+        jobs: number of jobs.
+        first: the job with the earliest ``at``.
+        serving: living workers that serve the queue; ``None`` if the database does not record workers.
     """
 
     reason: DelayReason
@@ -71,27 +71,27 @@ class Delay:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it takes a worker to go on."""
+        """Whether the jobs wait for a worker."""
         return self.reason in {DelayReason.READY, DelayReason.RETRYING}
 
     @property
     def is_taken_later(self) -> bool:
-        """Whether a worker takes it now or later."""
+        """Whether the jobs wait for a worker, or will do so when they are due."""
         return self.is_waiting or self.reason == DelayReason.SCHEDULED
 
     @property
     def has_no_worker(self) -> bool:
-        """Whether it takes a worker, and none of ours is there."""
+        """Whether the jobs wait for a worker and none is registered for their queue."""
         return self.is_waiting and self.serving == 0
 
 
 @dataclass(frozen=True, slots=True)
 class Annotations:
-    """What the picture of a tree says of jobs that have not started, besides their status.
+    """Annotations of jobs that have not started, for a drawn tree.
 
     Attributes:
-        stuck: jobs that wait, although all they depend on has ended.
-        due: id -> when it may run, for jobs that are not due yet.
+        stuck: jobs that wait although all of their dependencies have ended.
+        due: id -> due time, for jobs that are due later.
     """
 
     stuck: frozenset[str] = frozenset()
@@ -99,10 +99,10 @@ class Annotations:
 
 
 class NeverSpawned(NamedTuple):
-    """A job that completed with spawn configuration and has no children.
+    """A job that completed with a spawn configuration and has no children.
 
     Attributes:
-        why: what is known of the reason.
+        why: the reason, as far as it is known.
     """
 
     id: str
@@ -111,29 +111,29 @@ class NeverSpawned(NamedTuple):
 
 
 LIMITS = ("max_spawn_count", "max_depth", "max_descendants")
-"""Limits of spawning; their errors begin with their names."""
+"""Limits of spawning. The errors of a limit start with its name."""
 
 
 class BlockerReason(StrEnum):
-    """Why a waiting job does not run."""
+    """Reasons why a waiting job does not run."""
 
     UNFINISHED = "unfinished"
-    """What it depends on has not ended yet."""
+    """A dependency has not ended yet."""
     PARENT_FAILED = "parent_failed"
     PARENT_MISSING = "parent_missing"
     NOT_RELEASED = "not_released"
-    """All it depends on has completed, and nobody told it."""
+    """All dependencies have completed, and no worker has released the job."""
     STUCK_ABOVE = "stuck_above"
-    """What it depends on can never run itself, or waits for it in turn."""
+    """A dependency can never run itself, or the job and its dependency wait for each other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A job that waits, and what holds it.
+    """A waiting job and its blockers.
 
     Attributes:
-        job: its id.
-        parents: id -> status of what it depends on; ``missing`` when there is no such job.
+        job: id of the waiting job.
+        parents: id -> status of each dependency; ``missing`` if the job does not exist.
     """
 
     job: str
@@ -142,12 +142,12 @@ class Blocker:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether it can never run unless somebody steps in."""
+        """Whether the job can never run unless an operator steps in."""
         return self.reason != BlockerReason.UNFINISHED
 
     @property
     def holders(self) -> tuple[str, ...]:
-        """The parents that hold it."""
+        """Ids of the dependencies that keep the job from running."""
         if self.reason == BlockerReason.PARENT_FAILED:
             return tuple(parent for parent, status in self.parents.items() if status in FAILURES)
         if self.reason == BlockerReason.PARENT_MISSING:
@@ -159,10 +159,10 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True)
 class FailedJob:
-    """A job that failed, and the way to it.
+    """A failed job.
 
     Attributes:
-        path: from the topmost ancestor to the job itself.
+        path: the jobs from the topmost ancestor down to the job itself.
     """
 
     job: TreeNode
@@ -170,19 +170,19 @@ class FailedJob:
 
 
 def limit_of(error: str | None) -> str | None:
-    """The name of the limit of spawning that an error is of."""
+    """Returns the name of the limit of spawning that an error is about."""
     words = (error or "").split(maxsplit=2)
     return words[0] if words[1:2] == ["allows"] and words[0] in LIMITS else None
 
 
 @dataclass(slots=True)
 class FailureGroup:
-    """Jobs that failed with what is the same error but for ids and numbers.
+    """Jobs whose errors differ only in ids and numbers.
 
     Attributes:
-        error: the error of the first; ``None`` when they carry none.
-        jobs: the first of them.
-        archived: how many are archived, and stay as they are.
+        error: error of the first job; ``None`` if the jobs have no error.
+        jobs: the first of the jobs.
+        archived: number of archived jobs among them, which cannot be retried.
     """
 
     error: str | None
@@ -193,21 +193,20 @@ class FailureGroup:
 
     @property
     def total(self) -> int:
-        """How many there are."""
         return self.statuses.total
 
     @property
     def limit(self) -> str | None:
-        """The limit of spawning that they met: without another one, another attempt meets it again."""
+        """The limit of spawning that the jobs reached. Another attempt fails again unless the limit is raised."""
         return limit_of(self.error)
 
 
 @dataclass(frozen=True, slots=True)
 class UnderWay:
-    """Jobs of a queue that have not ended and wait for no other job.
+    """Jobs of a queue that have not ended and do not wait for another job.
 
     Attributes:
-        serving: living workers of ours that serve the queue; ``None`` where workers are not recorded.
+        serving: living workers that serve the queue; ``None`` if the database does not record workers.
     """
 
     queue: str
@@ -218,19 +217,19 @@ class UnderWay:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Why the jobs of a tree failed, or what they wait for.
+    """The reasons why the jobs of a tree failed or have not ended.
 
     Attributes:
-        job: the job that was asked about.
-        counts: the job and everything below it, by status.
+        job: the job that the caller asked about.
+        counts: the job and its descendants by status.
         groups: the deepest failures, the largest group first.
-        consequences: further jobs that failed only because of others.
-        above: failed jobs above the job that made it fail or hold it, the causes first.
+        consequences: number of other jobs that failed only because of these.
+        above: failed ancestors because of which the job failed or waits, the causes first.
         holds: jobs that wait for others, the stuck ones first.
-        under_way: those of the rest that have not ended, by queue.
-        delays: why these have not ended.
-        never_spawned: completed jobs that carry a spawn configuration and have no children.
-        nodes: id -> job, for the ids in ``holds``, as far as they exist.
+        under_way: open jobs that wait for no other job, by queue.
+        delays: the reasons why these have not ended.
+        never_spawned: completed jobs with a spawn configuration and no children.
+        nodes: id -> job, for the ids in ``holds`` that exist.
     """
 
     job: TreeNode
@@ -246,5 +245,5 @@ class Diagnosis:
 
     @property
     def failed(self) -> bool:
-        """Whether a failure was found, below or above."""
+        """Whether a job failed, below or above."""
         return bool(self.groups or self.consequences or self.above)

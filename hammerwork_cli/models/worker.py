@@ -1,4 +1,4 @@
-"""Workers as operators see them."""
+"""Workers as they register in the database."""
 
 import json
 from datetime import datetime, timedelta
@@ -8,16 +8,18 @@ from hammerwork_cli.models.values import Timestamp, timestamp
 
 
 class Worker(NamedTuple):
-    """A worker: a row with a heartbeat, whose times are the server's.
+    """The row of a worker, whose times are by the server's clock.
 
     Attributes:
-        queues: as JSON text; :attr:`queue_names` reads it.
-        lease: seconds without a heartbeat after which it is silent, and others may take it for lost.
-        request: ``stop`` or ``restart``, when somebody asked for it.
-        running: jobs that run now.
-        completed: runs that completed since the start.
-        failed: runs that failed since the start.
-        memory: bytes of its process and of those that run its handlers, where the system tells (Linux).
+        queues: JSON text; use :attr:`queue_names`.
+        handlers: JSON text; use :attr:`handler_names`.
+        lease: seconds without a heartbeat after which the worker is silent and others may rescue its jobs.
+        stored_state: the state as the worker, or the one that rescued its jobs, wrote it; use :attr:`state`.
+        request: ``stop`` or ``restart``, if an operator has requested it.
+        running: jobs that it runs now.
+        completed: attempts that completed since its start.
+        failed: attempts that failed since its start.
+        memory: bytes of its process and of those that run its handlers (only on Linux).
         silent_for: seconds since the last heartbeat.
     """
 
@@ -46,35 +48,34 @@ class Worker(NamedTuple):
     def state(self) -> str:
         """``running``, ``stopping``, ``stopped``, ``lost`` or ``silent``.
 
-        Lost is one that another worker took for lost, which wrote it. Silent is one whose last heartbeat is older than
-        its lease, and of which nobody has said so: it may be dead, or the server may have taken no writes.
+        ``lost`` is written by the worker that rescued its jobs. ``silent`` is computed: the last heartbeat is older
+        than the lease. A silent worker may be dead, or the server may have refused its writes.
         """
         return "silent" if self.ended_at is None and self.silent_for > self.lease else self.stored_state
 
     @property
     def is_alive(self) -> bool:
-        """Whether its heart beats."""
+        """Whether it runs or stops, with a heartbeat within its lease."""
         return self.ended_at is None and self.state not in {"lost", "silent"}
 
     @property
     def queue_names(self) -> tuple[str, ...]:
-        """The queues it serves."""
         return _names(self.queues)
 
     @property
     def handler_names(self) -> tuple[str, ...]:
-        """Its spawn handlers."""
+        """Names of its spawn handlers."""
         return _names(self.handlers)
 
     @property
     def up_time(self) -> timedelta | None:
-        """From its start to its last heartbeat."""
+        """Time from its start to its last heartbeat, or to its end."""
         start, end = timestamp(self.started_at), timestamp(self.ended_at or self.heartbeat_at)
         return max(end - start, timedelta()) if start and end else None
 
     @property
     def rate(self) -> float | None:
-        """Runs a minute since its start; ``None`` in its first second, which tells nothing."""
+        """Attempts per minute since its start; ``None`` in its first second, which is too short for a rate."""
         up = self.up_time
         return (self.completed + self.failed) / up.total_seconds() * 60 if up and up >= timedelta(seconds=1) else None
 
@@ -88,14 +89,12 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 class RunningJob(NamedTuple):
-    """A job that a worker has claimed."""
-
     id: str
     queue: str
     started_at: Timestamp
     attempts: int
 
     def runs_for(self, now: datetime) -> timedelta | None:
-        """Since it was claimed."""
+        """Time since the claim, never negative: clocks may differ."""
         start = timestamp(self.started_at)
         return max(now - start, timedelta()) if start else None

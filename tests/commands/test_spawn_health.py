@@ -387,11 +387,11 @@ def test_why_names_jobs_that_completed_and_never_spawned(run: Run, rows: Rows, u
     assert done.exit_code == 0
     assert (
         "1 job completed and spawned nothing, though it carries a spawn configuration\n"
-        f"  dataset {job[:8]} · the original ignores its short form\n"
+        f"  dataset {job[:8]} · Rust workers ignore its short form\n"
     ) in done.stdout
     assert next_of(done) == [f"hammerwork spawn again {job[:8]}"]
     record = run("spawn", "why", job, "--format", "json", url=url, env=NOW).json
-    assert record["never_spawned"] == [{"id": job, "queue": "dataset", "why": "the original ignores its short form"}]
+    assert record["never_spawned"] == [{"id": job, "queue": "dataset", "why": "Rust workers ignore its short form"}]
 
 
 def test_a_very_deep_path_shows_its_ends(run: Run, rows: Rows, url: str) -> None:

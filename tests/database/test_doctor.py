@@ -431,7 +431,7 @@ def test_parents_that_never_spawned_are_told_with_what_kept_them(readable: Datab
     long = {"inherit_priority": True, "inherit_retry_strategy": True, "inherit_timeout": False}
     long |= {"inherit_trace_context": True}
     expected = {
-        rows.job(spawns={"handler": "x", "max_spawn_count": 3}): "the original ignores its short form",
+        rows.job(spawns={"handler": "x", "max_spawn_count": 3}): "Rust workers ignore its short form",
         rows.job(spawns=["no", "object"]): "it cannot be read",
         rows.job(spawns=long): None,
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, MissingTablesError, NotFoundError
-from hammerwork_cli.models import JobStatus, SpawnConfig, SpawnRequest, new_id, said
+from hammerwork_cli.models import JobStatus, SpawnConfig, SpawnRequest, new_id, status_phrase
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.graph.release import RECURRING
 from hammerwork_cli.queries.job.dependencies import parent_statuses
@@ -73,4 +73,4 @@ def requests(database: Database, job: str) -> list[SpawnRequest]:
 
 
 def _said(status: str) -> str:
-    return status if status == RECURRING else said(status)
+    return status if status == RECURRING else status_phrase(status)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from hammerwork_cli.errors import ConflictError, NotFoundError
-from hammerwork_cli.models import Counts, JobGroup, JobStatus, Outcome, said
+from hammerwork_cli.models import Counts, JobGroup, JobStatus, Outcome, status_phrase
 from hammerwork_cli.render.formats.json import UNKNOWN, Record
 from hammerwork_cli.render.formats.table import Column, table_text
 from hammerwork_cli.render.formats.text import count, plural, short_id, visible
@@ -252,5 +252,5 @@ def refusal(
     if failed_below:
         hint = f"Jobs below it failed: hammerwork job {wording.verb} {short_id(job)} --tree --only failed. {hint}"
     if word not in WORDS_OF_REASONS and word not in list(JobStatus):
-        return ConflictError(f"The job {job} is {said(word)}.", hint=hint, reason=UNKNOWN)
+        return ConflictError(f"The job {job} is {status_phrase(word)}.", hint=hint, reason=UNKNOWN)
     return ConflictError(f"The job {job} is {reason.what}.", hint=hint, reason=word)
