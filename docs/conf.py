@@ -1,8 +1,12 @@
 """How Sphinx makes a site of these pages: ``make docs``."""
 
 import re
+from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
 
 from hammerwork_cli import __version__
 
@@ -16,12 +20,40 @@ html_title = f"hammerwork {version}"
 html_theme = "furo"
 html_show_copyright = False
 
-extensions = ["myst_parser", "sphinxcontrib.mermaid"]
+extensions = ["myst_parser"]
 myst_heading_anchors = 4  # named as forges name them
 myst_fence_as_directive = ["mermaid"]
 
+# The diagrams are drawn by the Mermaid of the tests, so that the site works without a network; where that is not
+# installed, by one from the web.
+MERMAID = Path(__file__).parent.parent / "tests" / "mermaid" / "node_modules" / "mermaid" / "dist" / "mermaid.min.js"
+ELSEWHERE = "https://cdn.jsdelivr.net/npm/mermaid@11/dist/mermaid.min.js"
+DRAW = """addEventListener("DOMContentLoaded", () => {
+  const { theme } = document.body.dataset;
+  const isDark = theme === "dark" || (theme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
+  mermaid.initialize({ startOnLoad: true, theme: isDark ? "dark" : "default" });
+});"""
+html_static_path = [str(MERMAID)] if MERMAID.exists() else []
+
 PAGE_LINK = re.compile(r"\]\(([\w./-]+)\.md\)")
 LINK = re.compile(r"(?<!!)\[([^][]+)\]\(([^)#:]+)(?:#[^)]*)?\)")
+
+
+class Diagram(Directive):
+    """A fence of Mermaid, for the browser to draw."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """The diagram's text."""
+        return [nodes.raw("", f'<pre class="mermaid">{escape(chr(10).join(self.content))}</pre>', format="html")]
+
+
+def load_mermaid(app: "Sphinx", _page: str, _template: str, context: dict[str, Any], _doctree: object) -> None:
+    """Loads what draws diagrams where there are any."""
+    if 'class="mermaid"' in context.get("body", ""):
+        app.add_js_file(MERMAID.name if MERMAID.exists() else ELSEWHERE)
+        app.add_js_file(None, body=DRAW)
 
 
 def adapt(app: "Sphinx", page: str, text: list[str]) -> None:
@@ -52,4 +84,6 @@ def without_link(folder: Path, link: re.Match[str]) -> str:
 
 def setup(app: "Sphinx") -> None:
     """Called by Sphinx."""
+    app.add_directive("mermaid", Diagram)
     app.connect("source-read", adapt)
+    app.connect("html-page-context", load_mermaid)
