@@ -1,0 +1,101 @@
+"""``python -m hammerwork_cli.database.statements``, which prints a statement as it is sent."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from hammerwork_cli.database.statements import bind, load
+from hammerwork_cli.database.statements.__main__ import main
+
+Printed = Callable[..., str]
+
+
+@pytest.fixture
+def printed(capsys: pytest.CaptureFixture[str]) -> Printed:
+    """``printed("ping.check", "--tags", "mysql")``: what is printed."""
+
+    def run(*arguments: str) -> str:
+        main(arguments)
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Printed:
+    """The same for arguments that are refused: the message."""
+
+    def run(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        return said.err
+
+    return run
+
+
+def test_a_statement_is_printed_with_its_conditions_and_the_names_of_its_values(printed: Printed) -> None:
+    text = printed("spawn.operations.list", "--tags", "postgresql", "indexed")
+    assert text.startswith("SELECT j.id, j.queue_name, ")
+    assert "\n/* if :queue */ AND j.queue_name = :queue\n" in text
+    assert "c.depends_on[1] = j.id" in text
+    assert text.endswith("\nLIMIT :limit\n")
+    assert "{" not in text.replace("'$.", "")
+
+
+def test_with_the_values_that_are_given_it_is_what_a_database_gets(printed: Printed) -> None:
+    tags = frozenset({"sqlite", "indexed", "by_first_parent"})
+    values = {"since": None, "queue": "q", "statuses": None, "operation": None, "cursor_at": None, "cursor_id": None}
+    sent, _ = bind(load("spawn.operations.list", tags), {**values, "ended": "e", "limit": 5}, "?")
+    text = printed("spawn.operations.list", "--tags", "sqlite", "indexed", "--given", "queue")
+    written = text.replace(":queue", "?").replace(":ended", "?").replace(":limit", "?")
+    assert written.splitlines() == [line.strip() for line in sent.splitlines() if line.strip()]
+    assert "/*" not in printed("spawn.operations.list", "--tags", "sqlite", "--given")
+
+
+def test_without_tags_each_database_is_printed_as_after_all_migrations(printed: Printed) -> None:
+    text = printed("worker.claim.ready")
+    assert [line for line in text.splitlines() if line.startswith("--")] == ["-- postgresql", "-- mysql", "-- sqlite"]
+    assert text.count("FOR UPDATE SKIP LOCKED") == 2
+    assert text.count("hammerwork_queue_pause") == 3
+
+
+def test_a_statement_that_is_the_same_everywhere_is_printed_once(printed: Printed) -> None:
+    assert printed("ping.check") == "SELECT 1 FROM hammerwork_jobs WHERE 1 = 0\n"
+
+
+def test_a_statement_of_some_databases_is_printed_for_those(printed: Printed) -> None:
+    assert printed("job.notifications.notify") == "SELECT pg_notify('hammerwork', :queue)\n"
+
+
+def test_without_a_name_all_statements_are_listed_with_what_they_do(printed: Printed) -> None:
+    lines = printed().splitlines()
+    assert len(lines) > 150
+    assert [line for line in lines if not line.partition(": ")[2].endswith(".")] == []
+    assert any(line.startswith("worker.claim.ready: ") for line in lines)
+    assert printed("worker.claim").splitlines() == [line for line in lines if line.startswith("worker.claim.")]
+    assert set(printed("worker").splitlines()) > set(printed("worker.claim").splitlines())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["worker.claim.redy"], "No statement 'worker.claim.redy'. Did you mean worker.claim.ready"),
+        (["nothing.of.the.kind"], "No statement 'nothing.of.the.kind'."),
+        (["ping.check", "--tags", "oracle"], "No tag 'oracle'. Choose from: archive, "),
+        (["ping.check", "--given", "queue"], "No condition 'queue'. Choose from: none."),
+        (["job.notifications.notify", "--tags", "mysql"], "has no variant for mysql. It has: postgresql."),
+    ],
+)
+def test_what_is_not_there_is_refused_with_what_there_is(refused: Printed, arguments: list[str], message: str) -> None:
+    assert message in refused(*arguments)
+
+
+def test_python_runs_it_without_a_warning() -> None:
+    command = [sys.executable, "-W", "error", "-m", "hammerwork_cli.database.statements", "ping.check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout[:8], done.stderr) == (0, "SELECT 1", "")
