@@ -73,14 +73,14 @@ def _lines(rows: Sequence[Row], prefix: str) -> Iterable[str]:
 
 def _rows(kind: str, prefix: str, environ: Mapping[str, str]) -> Sequence[Row]:
     if kind == "queues":
-        return _ask("queues", environ, prefix=prefix, limit=MOST_NAMES, sample=SAMPLE)
+        return _ask("completion.queues", environ, prefix=prefix, limit=MOST_NAMES, sample=SAMPLE)
     if kind == "jobs" and not prefix:
-        return _ask("failed", environ, limit=LATEST)
+        return _ask("completion.failed", environ, limit=LATEST)
     digits = prefix.replace("-", "")
     if kind != "jobs" or len(digits) > 32 or not set(digits) <= set("0123456789abcdef"):
         return []
     bounds = {"low": _hyphenated(digits.ljust(32, "0")), "high": _hyphenated(digits.ljust(32, "f"))}
-    return _ask("jobs", environ, **bounds, limit=MOST)
+    return _ask("completion.jobs", environ, **bounds, limit=MOST)
 
 
 def _hyphenated(digits: str) -> str:
@@ -101,9 +101,9 @@ def _ask(statement: str, environ: Mapping[str, str], **values: object) -> Sequen
     _end_in(max(CONNECT_SECONDS - (time.monotonic() - begun), LOGIN_SECONDS))
     database = connect(parsed)
     _end_in(ANSWER_SECONDS)
-    if statement == "queues" and parsed.dialect == "mysql":
+    if statement == "completion.queues" and parsed.dialect == "mysql":
         return list(_names(database, str(values["prefix"])))
-    return database.plain_rows(f"completion.{statement}", **values)
+    return database.plain_rows(statement, **values)
 
 
 def _names(database: "Database", prefix: str) -> Iterator[Row]:
@@ -127,7 +127,8 @@ def _ask_sqlite(path: str, statement: str, values: Mapping[str, object]) -> Sequ
 def _statement(name: str) -> str:
     place = os.path.join(os.path.dirname(os.path.dirname(__file__)), "sql", "completion.sql")  # noqa: PTH118, PTH120
     with open(place, encoding="utf-8") as file:  # noqa: PTH123
-        return file.read().partition(f"-- name: {name} [sqlite]\n")[2].partition("-- name:")[0]
+        head = f"-- name: {name.removeprefix('completion.')} [sqlite]\n"
+        return file.read().partition(head)[2].partition("-- name:")[0]
 
 
 # Settings.

@@ -39,6 +39,24 @@ TELL_SECONDS = 1.0
 PASSING = (1050, 1060, 1061, 1826, 3822, 1317)
 """MySQL's numbers for a table, column, index or check that is there already, and for what another node interrupted."""
 
+_COUNTS = (
+    "migrations.rows_in_hammerwork_jobs",
+    "migrations.rows_in_hammerwork_jobs_archive",
+    "migrations.rows_in_hammerwork_batches",
+    "migrations.rows_in_hammerwork_workflows",
+    "migrations.rows_in_hammerwork_encryption_keys",
+    "migrations.rows_in_hammerwork_key_audit_log",
+    "migrations.rows_in_hammerwork_queue_pause",
+    "migrations.rows_in_hammerwork_migrations",
+    "migrations.rows_in_hammerwork_workers",
+    "migrations.rows_in_hammerwork_spawn_operations",
+    "migrations.rows_in_hammerwork_spawned_children",
+    "migrations.rows_in_hammerwork_spawn_requests",
+    "migrations.rows_in_hammerwork_spawn_roots",
+    "migrations.rows_in_hammerwork_spawn_trees",
+)
+COUNTS = {name.removeprefix("migrations.rows_in_"): name for name in _COUNTS}
+"""Table -> the statement that counts its rows."""
 
 MIGRATIONS = (
     Migration("001_initial_schema", "The table of jobs"),
@@ -110,7 +128,7 @@ def contents(database: Database) -> list[TableRows]:
     """The tables that :func:`drop` would remove, with their rows."""
     present = _objects(database)
     tables = [table for table in _tables(database) if f"table {table}" in present]
-    return [TableRows(table, database.plain_rows(f"migrations.rows_in_{table}")[0][0]) for table in tables]
+    return [TableRows(table, database.plain_rows(COUNTS[table])[0][0]) for table in tables]
 
 
 def drop(database: Database, on_wait: OnWait = lambda: None) -> None:

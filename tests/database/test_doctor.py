@@ -233,7 +233,7 @@ def test_a_job_that_a_worker_took_meanwhile_stays_its_own(database: Database) ->
     taken = rows.job(status="Running", started_at=START, attempts=1)
     healer = doctor(database)
     found = healer.look()
-    stale = healer._rows("lost", limit=10)
+    stale = healer._rows("spawn.doctor.lost", limit=10)
     rows.run(
         f"UPDATE hammerwork_jobs SET started_at = {database.placeholder}", [database._adapt(NOW - timedelta(seconds=1))]
     )

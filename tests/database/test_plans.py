@@ -10,6 +10,7 @@ import pytest
 
 from hammerwork_cli.database import Database, statements
 from hammerwork_cli.models.values import FAILED_SPELLINGS
+from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.spawn import operations
 from tests.rows import START, Rows
@@ -125,8 +126,8 @@ def test_forgetting_what_was_recorded_of_jobs_locks_nothing_that_was_recorded_of
     if database.dialect != "mysql":
         pytest.skip("only InnoDB locks, and waits for, the rows that it merely looks at")
     gone = [str(uuid4()) for _ in range(database.key_chunk)]
-    for what in ("requests", "keys", "operations", "trees"):
-        told = plan(database, f"graph.records.forget_{what}", ids=gone, listed=json.dumps(gone))
+    for statement in records.FORGETTING:
+        told = plan(database, statement, ids=gone, listed=json.dumps(gone))
         looked_up = r'"index_access_type": "index_lookup"' if VERSION_2 in told else r'"access_type": "(eq_)?ref"'
         assert re.search(looked_up, told), told
 

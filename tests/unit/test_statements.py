@@ -1,5 +1,6 @@
 """The loader of named statements, and the statements that the program ships."""
 
+import ast
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -72,6 +73,8 @@ def test_a_statement_that_is_not_there_is_named(sql):
     sql(jobs="-- name: x [mysql]\nSELECT 1\n")
     with pytest.raises(LookupError, match=r"no statement .*\.missing"):
         load("jobs.missing", frozenset({"mysql"}))
+    with pytest.raises(LookupError, match=r"no statement nowhere\.missing"):
+        load("nowhere.missing", frozenset({"mysql"}))
     with pytest.raises(LookupError, match=r"no statement jobs\.x for \['sqlite'\]"):
         load("jobs.x", frozenset({"sqlite"}))
 
@@ -306,13 +309,59 @@ def test_a_value_that_a_line_depends_on_is_used_in_such_lines_only():
                 assert not optional & always, f"{subject}.{name} {sorted(tags)}"
 
 
+# The names in the code.
+
+PACKAGE = statements.FOLDER.parent
+TREES = {path.relative_to(PACKAGE): ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+BLOCKS = {f"{subject}.{head['name']}" for subject, text in SHIPPED.items() for head in statements.NAME.finditer(text)}
+FRAGMENTS = {
+    f"{statements.subject_of(subject, token['block'])}.{token['block']}"
+    for subject in SHIPPED
+    for variants in statements.blocks(subject).values()
+    for _, sql in variants
+    for token in statements.TOKEN.finditer(sql)
+    if token["block"]
+}
+OF_A_SUBJECT = re.compile(rf"(?:{'|'.join(map(re.escape, SHIPPED))})\.")
+GROUPS = ("graph", "job", "worker", "queues", "spawn")
+
+
+def named_in(tree: ast.AST) -> set[str]:
+    """The texts of a module that name a statement, right or wrong."""
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return {text for text in texts if re.fullmatch(rf"{OF_A_SUBJECT.pattern}(?!sql$)[a-z_]+", text)}
+
+
 def test_every_statement_that_the_code_names_is_shipped():
-    package = statements.FOLDER.parent
-    called = re.compile(r"""(?:rows|row|run|_send|_rows)\(\s*"([\w.]+)\.(\w+)\"""")
-    named = {found for path in package.rglob("*.py") for found in called.findall(path.read_text("utf-8"))}
-    assert ("shared", "schema") in named
-    shipped = {(subject, head["name"]) for subject, text in SHIPPED.items() for head in statements.NAME.finditer(text)}
-    assert named - shipped == set()
+    named = {name for tree in TREES.values() for name in named_in(tree)}
+    assert "shared.schema" in named
+    assert named - BLOCKS - {"migrations.rows_in_"} == set()
+
+
+def test_the_code_names_each_statement_in_full_so_that_a_search_finds_it():
+    named = {name for tree in TREES.values() for name in named_in(tree)}
+    assert BLOCKS - named - FRAGMENTS == set()
+
+
+def test_no_name_of_a_statement_is_composed():
+    composed = []
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            match node:
+                case (
+                    ast.JoinedStr(values=[ast.Constant(value=str(start)), *_])
+                    | ast.BinOp(left=ast.Constant(value=str(start)), op=ast.Add() | ast.Mod())
+                    | ast.Attribute(value=ast.Constant(value=str(start)), attr="format" | "join" | "replace")
+                ):
+                    composed += [f"{path}:{node.lineno}"] if OF_A_SUBJECT.match(start) else []
+    assert composed == []
+
+
+@pytest.mark.parametrize("path", [path for path in TREES if path.parts[0] == "queries"], ids=str)
+def test_a_query_uses_the_statements_of_its_own_subject_or_of_one_below(path):
+    own = path.with_suffix("").parts[1]
+    below = GROUPS[: GROUPS.index(own)] if own in GROUPS else ()
+    assert {name.partition(".")[0] for name in named_in(TREES[path])} <= {own, *below}
 
 
 # The statements that there are.

@@ -10,10 +10,12 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import FAILURES, Counts, JobGroup, JobStatus, TreeNode, status_of, timestamp
 from hammerwork_cli.models.values import FAILED_SPELLINGS, RUNNING_SPELLINGS, spellings
-from hammerwork_cli.queries.graph.relatives import Relatives, packed_config
+from hammerwork_cli.queries.graph.relatives import ChildStatements, Relatives, packed_config
 
 CURSOR_PATTERN = "([012])/(-?[0-9]{1,16})/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 """How urgent the last child seen is, its creation in microseconds since 1970, and its id."""
+PAGE = ChildStatements("graph.children.page", "graph.children.joined_page", "graph.children.archived_page")
+GROUPS = ChildStatements("graph.children.groups", "graph.children.joined_groups", "graph.children.archived_groups")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -89,7 +91,11 @@ def page(
     with database.snapshot():
         relatives = Relatives(database)
         relatives.job(job)
-        found = {row[1]: row for way, ids in _ways(relatives, job) for row in _rows(relatives, way, ids, values)}
+        found = {
+            row[1]: row
+            for statement, ids in relatives.all_lookups(PAGE, [job])
+            for row in _rows(relatives, statement, ids, values)
+        }
         rows = sorted(found.values(), key=_place)[: limit + 1]
         nodes = [TreeNode._make(row[1:]) for row in rows[:limit]]
         totals = relatives.child_counts([node.id for node in nodes])
@@ -107,22 +113,17 @@ def groups(database: Database, job: str) -> list[JobGroup]:
     with database.snapshot():
         relatives = Relatives(database)
         relatives.job(job)
-        for way, ids in _ways(relatives, job):
-            for queue, status, jobs in database.rows(f"graph.children.{way}groups", ids=ids):
+        for statement, ids in relatives.all_lookups(GROUPS, [job]):
+            for queue, status, jobs in database.rows(statement, ids=ids):
                 key = queue, status_of(status)
                 counted[key] = counted.get(key, 0) + jobs
     found = [JobGroup(queue, status, jobs) for (queue, status), jobs in counted.items()]
     return sorted(found, key=lambda group: (group.status not in FAILURES, -group.jobs, group.queue, group.status))
 
 
-def _ways(relatives: Relatives, job: str) -> list[tuple[str, Any]]:
-    ways = list(relatives.lookups([job]))
-    return [*ways, ("archived_", relatives.database.ids([job]))] if relatives.has_archive else ways
-
-
-def _rows(relatives: Relatives, way: str, ids: Any, values: dict[str, Any]) -> list[Any]:
-    rows = relatives.database.rows(f"graph.children.{way}page", ids=ids, **values)
-    if way != "archived_":
+def _rows(relatives: Relatives, statement: str, ids: Any, values: dict[str, Any]) -> list[Any]:
+    rows = relatives.database.rows(statement, ids=ids, **values)
+    if statement != PAGE.archived:
         return rows
     return [(*row[:_CONFIG], packed_config(row[_CONFIG]), *row[_CONFIG + 1 :]) for row in rows]
 

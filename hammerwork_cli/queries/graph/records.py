@@ -10,6 +10,14 @@ from hammerwork_cli.models import (
     RecordedSpawn,
 )
 
+FORGETTING = (
+    "graph.records.forget_requests",
+    "graph.records.forget_keys",
+    "graph.records.forget_operations",
+    "graph.records.forget_trees",
+)
+"""The statements that forget the records of jobs."""
+
 
 def of_jobs(database: Database, ids: Iterable[str]) -> dict[str, list[RecordedSpawn]]:
     """Parent -> its recorded spawns, the oldest first."""
@@ -53,8 +61,8 @@ def forget(database: Database, jobs: Sequence[str]) -> list[str]:
     for part in chunks(sorted(set(jobs)), database.key_chunk):
         existing = {str(row[0]) for row in database.rows("graph.records.existing", ids=database.ids(part))}
         nowhere = [job for job in part if job not in existing]
-        for what in ("requests", "keys", "operations", "trees") if nowhere else ():
-            database.run(f"graph.records.forget_{what}", ids=database.ids(nowhere), listed=json.dumps(nowhere))
+        for statement in FORGETTING if nowhere else ():
+            database.run(statement, ids=database.ids(nowhere), listed=json.dumps(nowhere))
         gone += nowhere
     return gone
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database
@@ -27,6 +27,31 @@ ALIKE = tuple(map(TreeNode._fields.index, ("queue", "stored_status", "stored_par
 SHARED_ROWS = 2000
 
 
+class ChildStatements(NamedTuple):
+    """The statements that together find the children of jobs.
+
+    Attributes:
+        first: finds those whose first parent is given; all of them where no index of first parents exists.
+        joined: finds those whose first parent is another job.
+        archived: finds those in the archive.
+    """
+
+    first: str
+    joined: str
+    archived: str
+
+
+CHILDREN = ChildStatements(
+    "graph.relatives.children", "graph.relatives.joined_children", "graph.relatives.archived_children"
+)
+CHILD_STATES = ChildStatements(
+    "graph.relatives.child_states", "graph.relatives.joined_child_states", "graph.relatives.archived_child_states"
+)
+CHILD_TOTALS = ChildStatements(
+    "graph.relatives.child_totals", "graph.relatives.joined_child_totals", "graph.relatives.archived_child_totals"
+)
+
+
 class Relatives:
     """Asks for relatives in bounded lists of ids: never a statement a job.
 
@@ -38,15 +63,15 @@ class Relatives:
         self._texts: dict[Any, Any] = {}
 
     @cached
-    def _ways(self) -> list[tuple[str, int]]:
-        """Suffixes of statements that together find every relative, and the ids each may be given."""
+    def _sizes(self) -> list[int]:
+        """How many ids the first of :class:`ChildStatements` may be given, and the joined one where it is needed."""
         tags = self.database.tags
         if "by_scan" in tags:
-            return [("", self.database.scan_chunk)]
+            return [self.database.scan_chunk]
         if "by_gin" in tags:
-            return [("", GIN_CHUNK)]
+            return [GIN_CHUNK]
         joined = GIN_CHUNK if self.database.dialect == "postgresql" else self.database.scan_chunk
-        return [("", self.database.read_chunk), ("joined_", joined)]
+        return [self.database.read_chunk, joined]
 
     @cached
     def _later_parents(self) -> frozenset[str] | None:
@@ -54,12 +79,27 @@ class Relatives:
         rows = self.database.rows("graph.relatives.later_parents", limit=KNOWN_PARENTS + 1)
         return frozenset(chain.from_iterable(rows)) if len(rows) <= KNOWN_PARENTS else None
 
-    def lookups(self, parents: Sequence[str]) -> Iterator[tuple[str, Sequence[str] | str]]:
-        """Suffix of a statement, and the ids to give it."""
-        for way, size in self._ways:
-            asked = self._joinable(parents) if way else parents
+    def lookups(self, statements: ChildStatements, parents: Sequence[str]) -> Iterator[tuple[str, Sequence[str] | str]]:
+        """A statement, and the ids to give it, for each list of ``parents``; without those for the archive."""
+        for statement, size in zip(statements, self._sizes, strict=False):
+            asked = self._joinable(parents) if statement == statements.joined else parents
             for part in self._parts(asked, size):
-                yield way, part
+                yield statement, part
+
+    def all_lookups(
+        self, statements: ChildStatements, parents: Sequence[str]
+    ) -> Iterator[tuple[str, Sequence[str] | str]]:
+        """The same with those for the archive, which come last."""
+        return chain(self.lookups(statements, parents), self.archive_lookups(statements, parents))
+
+    def archive_lookups(
+        self, statements: ChildStatements, parents: Sequence[str]
+    ) -> Iterator[tuple[str, Sequence[str] | str]]:
+        """Those for the archive alone, where it holds any job."""
+        if self.has_archive:
+            indexed = "by_first_parent" in self.database.tags
+            for part in self._parts(parents, self.database.read_chunk if indexed else self.database.scan_chunk):
+                yield statements.archived, part
 
     def _joinable(self, parents: Sequence[str]) -> Sequence[str]:
         """Those of ``parents`` that may be some job's parent and not its first."""
@@ -88,12 +128,12 @@ class Relatives:
         """The jobs with these ids that exist."""
         wanted = list(ids)
         parts = self._parts(wanted, self.database.read_chunk)
-        found = [node for part in parts for node in self._nodes("jobs", ids=part)]
+        found = [node for part in parts for node in self._nodes("graph.relatives.jobs", ids=part)]
         if self.has_archive and len(found) < len(wanted):
             known = {node.id for node in found}
             rest = [job for job in wanted if job not in known]
             for part in self._parts(rest, self.database.read_chunk):
-                found += self._archived("archived_jobs", ids=part)
+                found += self._archived("graph.relatives.archived_jobs", ids=part)
         return found
 
     def children(self, parents: Sequence[str], limit: int | None = None) -> Iterator[TreeNode]:
@@ -109,17 +149,16 @@ class Relatives:
             # In order, so that neighbours meet in the index.
             lists = [(ids,) for ids in self._parts(sorted(parents), GIN_LIST)]
             for start in range(0, len(lists), GIN_LISTS):
-                yield from self._nodes("all_children", lists=lists[start : start + GIN_LISTS])
+                yield from self._nodes("graph.relatives.all_children", lists=lists[start : start + GIN_LISTS])
         else:
             by_key = limit is None and {"mysql", "by_first_parent"} <= tags and len(parents) > FEW_PARENTS
             if by_key:
                 yield from self._children_by_key(parents)
-            for way, part in self.lookups(parents):
-                if way or not by_key:
-                    yield from self._nodes(f"{way}children", ids=part, **bounds)
-        if self.has_archive:
-            for part in self._parts(parents, self._archive_chunk):
-                yield from self._archived("archived_children", ids=part, **bounds)
+            for statement, part in self.lookups(CHILDREN, parents):
+                if statement == CHILDREN.joined or not by_key:
+                    yield from self._nodes(statement, ids=part, **bounds)
+        for statement, part in self.archive_lookups(CHILDREN, parents):
+            yield from self._archived(statement, ids=part, **bounds)
 
     def _children_by_key(self, parents: Sequence[str]) -> Iterator[TreeNode]:
         """The jobs of which one of ``parents`` is the first, in the order in which InnoDB keeps rows.
@@ -132,7 +171,7 @@ class Relatives:
             ids += chain.from_iterable(self.database.rows("graph.relatives.child_ids", parents=json.dumps(part)))
         ids.sort()
         for keys in self._parts(ids, self.database.read_chunk):
-            yield from self._nodes("jobs", ids=keys)
+            yield from self._nodes("graph.relatives.jobs", ids=keys)
 
     def states(self, ids: Iterable[str]) -> Iterator[tuple[Any, ...]]:
         """What the jobs with these ids are in: rows of :class:`hammerwork_cli.queries.spawn.wait.State`."""
@@ -147,24 +186,14 @@ class Relatives:
 
     def child_states(self, parents: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """The same of the jobs that depend on one of ``parents``; some may come twice, archived ones last."""
-        for way, part in self.lookups(parents):
-            yield from self.database.rows(f"graph.relatives.{way}child_states", ids=part)
-        if self.has_archive:
-            for part in self._parts(parents, self._archive_chunk):
-                yield from self.database.rows("graph.relatives.archived_child_states", ids=part)
-
-    @property
-    def _archive_chunk(self) -> int:
-        return self.database.read_chunk if "by_first_parent" in self.database.tags else self.database.scan_chunk
+        for statement, part in self.all_lookups(CHILD_STATES, parents):
+            yield from self.database.rows(statement, ids=part)
 
     def child_counts(self, parents: Sequence[str]) -> dict[str, "ChildTotals"]:
         """Parent -> its children counted, archived ones included, for those that have any."""
         totals: dict[str, ChildTotals] = {}
-        for way, part in self.lookups(parents):
-            collect_totals(totals, self.database.rows(f"graph.relatives.{way}child_totals", ids=part))
-        if self.has_archive:
-            for part in self._parts(parents, self._archive_chunk):
-                collect_totals(totals, self.database.rows("graph.relatives.archived_child_totals", ids=part))
+        for statement, part in self.all_lookups(CHILD_TOTALS, parents):
+            collect_totals(totals, self.database.rows(statement, ids=part))
         return totals
 
     def _parts(self, ids: Sequence[str], size: int) -> Iterator[Sequence[str] | str]:
@@ -172,7 +201,7 @@ class Relatives:
 
     def _nodes(self, statement: str, **values: Any) -> list[TreeNode]:
         nodes: list[TreeNode] = []
-        for rows in self.database.row_parts(f"graph.relatives.{statement}", SHARED_ROWS, **values):
+        for rows in self.database.row_parts(statement, SHARED_ROWS, **values):
             nodes += self._shared(rows)
         return nodes
 

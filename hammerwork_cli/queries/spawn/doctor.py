@@ -33,6 +33,26 @@ EVERYWHERE = (
     Damage.NEVER_SPAWNED,
 )
 """Kinds that one statement finds, whatever the database and the options."""
+FINDING = {
+    Damage.MISSPELT_STATUS: "spawn.doctor.misspelt_status",
+    Damage.NULL_LISTS: "spawn.doctor.null_lists",
+    Damage.BARRED: "spawn.doctor.barred",
+    Damage.LOST: "spawn.doctor.lost",
+    Damage.LOST_LAST_ATTEMPT: "spawn.doctor.lost_last_attempt",
+    Damage.UNKNOWN_STATUS: "spawn.doctor.unknown_status",
+    Damage.UNFINISHED_TABLES: "spawn.doctor.unfinished_tables",
+    Damage.CRON_STOPPED: "spawn.doctor.cron_stopped",
+    Damage.RAN_EARLY: "spawn.doctor.ran_early",
+    Damage.NEVER_SPAWNED: "spawn.doctor.never_spawned",
+    Damage.GONE_BUT_RECORDED: "spawn.doctor.gone_but_recorded",
+}
+"""The statements that each find one kind."""
+FIXING = {
+    Damage.NULL_LISTS: "spawn.doctor.fix_null_lists",
+    Damage.BARRED: "spawn.doctor.fix_barred",
+    Damage.LOST: "spawn.doctor.fix_lost",
+}
+"""The statements that fix a kind by themselves."""
 COMPLETE = {"archived_at", "is_encrypted"}
 """Columns of the last migrations that the original's worker names when it takes a job."""
 
@@ -90,7 +110,7 @@ class Doctor:
 
         The last are those of our workers whose heartbeat stopped.
         """
-        jobs, since, returned = self._rows("running")[0]
+        jobs, since, returned = self._rows("spawn.doctor.running")[0]
         return int(jobs), since, int(returned or 0)
 
     def _kinds(self) -> list[Damage]:
@@ -107,19 +127,21 @@ class Doctor:
 
     def _rows(self, statement: str, *, waiting: Sequence[str] = WORDS["pending"], **values: Any) -> list[Any]:
         everything = {"ids": None, "after": None, "limit": None, "queue": self.queue, "before": self.lost_before}
-        return self.database.rows(f"spawn.doctor.{statement}", **WORDS, waiting=waiting, **{**everything, **values})
+        return self.database.rows(statement, **WORDS, waiting=waiting, **{**everything, **values})
 
     def _find(self, kind: Damage, limit: int | None = None) -> Finding | None:
         waiting = WORDS["running"] + WORDS["completed"] if kind == Damage.RAN_EARLY else WORDS["pending"]
         schedules = self._unfinished_schedules() if kind == Damage.CRON_STOPPED else None
-        rows = self._rows(kind.value, waiting=waiting, limit=limit or self.examples, schedules=schedules)
+        rows = self._rows(FINDING[kind], waiting=waiting, limit=limit or self.examples, schedules=schedules)
         if kind == Damage.NEVER_SPAWNED:
             rows = [(*row[:4], ignored_because(row[4])) for row in rows]
         return _finding(kind, rows)
 
     def _unfinished_schedules(self) -> list[str]:
         """The schedules of completed jobs by which these were to come back, or that nobody can read."""
-        return sorted({cron for cron, timezone in self._rows("completed_schedules") if self._goes_on(cron, timezone)})
+        return sorted(
+            {cron for cron, timezone in self._rows("spawn.doctor.completed_schedules") if self._goes_on(cron, timezone)}
+        )
 
     def _goes_on(self, cron: str, timezone: str | None) -> bool:
         try:
@@ -129,12 +151,12 @@ class Doctor:
 
     def _waiting(self) -> dict[Damage, Finding | None]:
         rows: dict[Damage, list[Any]] = defaultdict(list)
-        for *row, kind in self._rows("waiting", limit=self.examples):
+        for *row, kind in self._rows("spawn.doctor.waiting", limit=self.examples):
             rows[Damage(kind)].append(row)
         return {kind: _finding(kind, found) for kind, found in rows.items()}
 
     def _cycles(self) -> Finding | None:
-        edges = self._rows("waiting_edges", queue=None, limit=MOST_EDGES)
+        edges = self._rows("spawn.doctor.waiting_edges", queue=None, limit=MOST_EDGES)
         members = in_cycles(edges)
         nodes = [node for part in chunks(sorted(members), PAGE) for node in Relatives(self.database).jobs(part)]
         ours = [node for node in nodes if self.queue in (None, node.queue)]
@@ -180,7 +202,7 @@ class Doctor:
     def _mend_kind(self, kind: Damage) -> int:
         total = 0
         while True:
-            rows = self._rows(kind.value, limit=PAGE)
+            rows = self._rows(FINDING[kind], limit=PAGE)
             done = self.database.transaction(partial(self._mend_rows, kind, rows)) if rows else 0
             total += done
             if not done:
@@ -194,29 +216,29 @@ class Doctor:
             return self._mend_last_attempts(ids)
         if kind == Damage.GONE_BUT_RECORDED:
             return len(records.forget(self.database, ids))
-        return self._run(f"fix_{kind.value}", ids=ids)
+        return self._run(FIXING[kind], ids=ids)
 
     def _mend_misspelt(self, rows: Sequence[Any]) -> int:
         by_spelling: dict[str, list[str]] = defaultdict(list)
         for job, _, written, *_ in rows:
             by_spelling[written].append(job)
         return sum(
-            self._run("fix_misspelt_status", ids=ids, written=written, word=status_of(written))
+            self._run("spawn.doctor.fix_misspelt_status", ids=ids, written=written, word=status_of(written))
             for written, ids in by_spelling.items()
         )
 
     def _mend_last_attempts(self, ids: Sequence[str]) -> int:
         """Ends jobs, but for recurring ones, which come back at their next run."""
-        jobs = [Lost(str(job), *rest) for job, *rest in self._rows("last_attempts", ids=ids)]
+        jobs = [Lost(str(job), *rest) for job, *rest in self._rows("spawn.doctor.last_attempts", ids=ids)]
         coming = next_runs(self.database, jobs, self.now)
-        back = sum(self._run("fix_lost_recurring", ids=some, at=at) for at, some in coming.items())
+        back = sum(self._run("spawn.doctor.fix_lost_recurring", ids=some, at=at) for at, some in coming.items())
         dead = without(jobs, coming.values())
-        return back + (self._run("fix_lost_last_attempt", ids=dead) if dead else 0)
+        return back + (self._run("spawn.doctor.fix_lost_last_attempt", ids=dead) if dead else 0)
 
     def _run(self, statement: str, **values: Any) -> int:
         error = f"Its worker was lost on its last attempt, as was found on {self.now:%Y-%m-%d %H:%M} UTC."
         everything = {"now": self.now, "before": self.lost_before, "error": error, "waiting": WORDS["pending"]}
-        return self.database.run(f"spawn.doctor.{statement}", **{**WORDS, **everything, **values})
+        return self.database.run(statement, **{**WORDS, **everything, **values})
 
     def mend_waiting_page(self, after: str | None) -> tuple[str | None, int]:
         """Releases or fails the jobs of one page that wait for jobs that have ended.
@@ -227,7 +249,7 @@ class Doctor:
         Returns:
             The last id of this page, ``None`` when it was the last; and how many jobs were mended.
         """
-        page = [row[0] for row in self._rows("waiting_ids", after=after, limit=PAGE)]
+        page = [row[0] for row in self._rows("spawn.doctor.waiting_ids", after=after, limit=PAGE)]
         done = self.database.transaction(partial(self._mend_page, page, to_the_end=True)) if page else {}
         return (page[-1] if len(page) == PAGE else None), sum(done.values())
 
@@ -244,7 +266,7 @@ class Doctor:
     def _waiting_pages(self) -> Iterator[list[str]]:
         after = None
         while True:
-            page = [row[0] for row in self._rows("waiting_ids", after=after, limit=PAGE)]
+            page = [row[0] for row in self._rows("spawn.doctor.waiting_ids", after=after, limit=PAGE)]
             if not page:
                 return
             yield page
@@ -252,11 +274,11 @@ class Doctor:
 
     def _mend_page(self, ids: Sequence[str], *, to_the_end: bool = False) -> dict[Damage, int]:
         ailing: dict[Damage, dict[str, str]] = defaultdict(dict)
-        for kind, job, parent in self._rows("stuck_among", ids=ids):
+        for kind, job, parent in self._rows("spawn.doctor.stuck_among", ids=ids):
             ailing[Damage(kind)][job] = parent
         done = {Damage.PARENT_FAILED: self._fail(ailing[Damage.PARENT_FAILED], to_the_end=to_the_end)}
         for kind in (Damage.NOT_RELEASED, Damage.NOT_RELEASED_AFTER_FAILURE):
-            done[kind] = self._run("release", ids=list(ailing[kind])) if ailing[kind] else 0
+            done[kind] = self._run("spawn.doctor.release", ids=list(ailing[kind])) if ailing[kind] else 0
         return done
 
     def _fail(self, parents: dict[str, str], *, to_the_end: bool) -> int:
@@ -269,12 +291,14 @@ class Doctor:
             below[parent].append(job)
         if not below:
             return 0
-        statuses = {job: status_of(status) for job, status in self._rows("lock_jobs", ids=sorted(below))}
+        statuses = {job: status_of(status) for job, status in self._rows("spawn.doctor.lock_jobs", ids=sorted(below))}
         failed, ids = 0, []
         for parent, jobs in below.items():
             status = statuses.get(parent, "in the archive")
             if parent not in statuses or status in FAILURES:
-                failed += self._run("fail", ids=jobs, error=f"It depends on job {parent}, which is {status}.")
+                failed += self._run(
+                    "spawn.doctor.fail", ids=jobs, error=f"It depends on job {parent}, which is {status}."
+                )
                 ids += jobs
         following = Following(parents=ids if to_the_end else ())
         while following.goes_on:

@@ -64,9 +64,9 @@ def operations(
     wanted = {"queue": queue, "statuses": spellings(statuses or ()), "since": since, "operation": operation}
     place = {"cursor_at": at, "cursor_id": job}
     with database.snapshot():
-        parents = _nodes(database, "list", ended=ENDED_SPELLINGS, limit=limit, **place, **wanted)
+        parents = _nodes(database, "spawn.operations.list", ended=ENDED_SPELLINGS, limit=limit, **place, **wanted)
         if records.are_there(database, since):
-            more = _nodes(database, "list_recorded", limit=limit, **place, **wanted)
+            more = _nodes(database, "spawn.operations.list_recorded", limit=limit, **place, **wanted)
             parents = _newest([*parents, *more])[:limit]
         return counted(database, parents)
 
@@ -225,8 +225,8 @@ def pending(database: Database, *, limit: int, queue: str | None = None) -> list
     """Jobs that are to spawn again, that will or never did, and that wait for others; at most ``limit`` of each."""
     with database.snapshot():
         asked = _asked_again(database, limit=limit, queue=queue)
-        spawners = _nodes(database, "pending", queue=queue, failed=FAILED_SPELLINGS, limit=limit)
-        waiting = _nodes(database, "waiting", queue=queue, ended=ENDED_SPELLINGS, limit=limit)
+        spawners = _nodes(database, "spawn.operations.pending", queue=queue, failed=FAILED_SPELLINGS, limit=limit)
+        waiting = _nodes(database, "spawn.operations.waiting", queue=queue, ended=ENDED_SPELLINGS, limit=limit)
         parents = Relatives(database).jobs(dict.fromkeys(parent for job in waiting for parent in job.depends_on))
     status = {parent.id: parent.status for parent in parents}
     again = {job.id for job in asked}
@@ -246,7 +246,7 @@ def _asked_again(database: Database, *, limit: int, queue: str | None) -> list[T
 
 
 def _nodes(database: Database, statement: str, **values: Any) -> list[TreeNode]:
-    return [TreeNode._make(row) for row in database.rows(f"spawn.operations.{statement}", **values)]
+    return [TreeNode._make(row) for row in database.rows(statement, **values)]
 
 
 def _spawn_reason(job: TreeNode) -> str:
