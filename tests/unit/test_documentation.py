@@ -1,4 +1,4 @@
-"""Every link of the documentation leads somewhere. The web is not asked."""
+"""Every link of the documentation leads somewhere, and every page is short. The web is not asked."""
 
 import re
 
@@ -36,3 +36,9 @@ def test_every_page_that_code_names_is_there() -> None:
     for path in [*files, ROOT / "Makefile", ROOT / "pyproject.toml", ROOT / "CONTRIBUTING.md"]:
         for name in named.findall(path.read_text(encoding="utf-8")):
             assert (ROOT / name).exists(), f"{path.relative_to(ROOT)}: {name}"
+
+
+@pytest.mark.parametrize("page", [Page(path) for path in documentation()], ids=lambda page: page.name)
+def test_a_page_is_read_at_one_sitting(page: Page) -> None:
+    if not page.name.startswith("docs/reference/"):
+        assert len(page.text.split()) <= (900 if page.name == "README.md" else 1000)
