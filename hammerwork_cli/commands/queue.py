@@ -12,15 +12,14 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption, YesOption, duration
 from hammerwork_cli.cli.verb import group
-from hammerwork_cli.commands.job.carry_out import ChangeOptions, Confirmation, carry_out
+from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import WAITING, JobFilter, rfc3339
 from hammerwork_cli.models.queue import HealthLimits, PauseChange
 from hammerwork_cli.queries import queues
-from hammerwork_cli.queries.job.changes import Delete
+from hammerwork_cli.queries.job.changes import Clear
 from hammerwork_cli.queries.job.selections import Chosen
 from hammerwork_cli.render.formats.text import plural, visible
-from hammerwork_cli.render.job.changes import CLEAR
 from hammerwork_cli.render.queue import changes as changes_views
 from hammerwork_cli.render.queue import health as health_views
 from hammerwork_cli.render.queue import listing
@@ -273,7 +272,7 @@ def clear(
     ] = False,
     *,
     named: NamedOption = None,
-    consent: Confirmation,
+    confirmation: Confirmation,
 ) -> None:
     """Delete the jobs of a queue for good, except Running ones. A pause stays.
 
@@ -291,9 +290,7 @@ def clear(
     chosen = JobFilter(queue=name, statuses=tuple(sorted(WAITING)) if pending_only else ())
     if not queues.has_jobs(database, name) and not queues.all_paused(database, name):
         context.note(changes_views.stranger_text(name))
-    carry_out(
-        context, database, Chosen(chosen), Delete(context.now(database), force=force), ChangeOptions(CLEAR, consent)
-    )
+    carry_out(context, database, Chosen(chosen), Clear(context.now(database), force=force), confirmation)
 
 
 def _agree(context: Context, what: str, changes: list[PauseChange], *, yes: bool, form: Format) -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 _HOMES = {
     "ancestry": "Ancestry",
-    "job": "EnqueuedJob Job JobDetails JobFilter JobGroup JobPage NewJob Outcome new_id",
+    "job": "EnqueuedJob Job JobDetails JobFilter JobPage NewJob new_id",
+    "job_plan": "ChangePlan JobGroup Outcome Reason Refusal",
     "migration": "Migration MigrationState PlannedMigration TableRows",
     "spawn_config": "LONGEST_NAME ON_ERROR STORED_KEYS SpawnConfig storable_name",
     "spawn": "FailedBelow PendingSpawn RecordedSpawn SpawnGroup SpawnOperation SpawnRequest SpawnStats",
@@ -28,6 +29,7 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names.spli
 if TYPE_CHECKING:
     from hammerwork_cli.models.ancestry import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.job import *  # noqa: F403  type checkers do not run __getattr__
+    from hammerwork_cli.models.job_plan import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.migration import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.spawn import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.spawn_config import *  # noqa: F403  type checkers do not run __getattr__

@@ -166,33 +166,3 @@ class JobDetails:
     hold: "Blocker | None" = None
     spawns: "tuple[RecordedSpawn, ...]" = ()
     requests: "tuple[SpawnRequest, ...]" = ()
-
-
-@dataclass(frozen=True, slots=True)
-class JobGroup:
-    """Jobs that share a queue and a status, counted."""
-
-    queue: str
-    status: str
-    jobs: int
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of jobs that were to be changed.
-
-    Attributes:
-        changed: jobs that were.
-        left: reason -> jobs that were not.
-        followed: dependents that were changed along with them.
-    """
-
-    changed: int = 0
-    left: Counts = field(default_factory=Counts)
-    followed: int = 0
-
-    def add(self, other: "Outcome") -> None:
-        """Adds what became of other jobs."""
-        self.changed += other.changed
-        self.followed += other.followed
-        self.left.merge(other.left)

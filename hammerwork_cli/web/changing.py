@@ -7,28 +7,23 @@ from typing import Any
 
 from hammerwork_cli.errors import ConflictError, NotFoundError, UsageError
 from hammerwork_cli.models import (
-    FAILURES,
     LONGEST_NAME,
     ON_ERROR,
-    WAITING,
     EnqueuedJob,
     JobPriority,
-    JobStatus,
     NewJob,
-    Outcome,
+    Refusal,
     SpawnConfig,
     new_id,
     timestamp,
 )
 from hammerwork_cli.models.payloads import with_spawn_config
 from hammerwork_cli.queries import queues
-from hammerwork_cli.queries.job import changes as changes_queries
+from hammerwork_cli.queries.job import changes, listing, spawn_requests
 from hammerwork_cli.queries.job import enqueue as enqueueing
-from hammerwork_cli.queries.job import listing, spawn_requests
 from hammerwork_cli.queries.job.changes import Cancel, Change, Retry
 from hammerwork_cli.queries.job.selections import Below, Named, Selection
-from hammerwork_cli.render.job import changes as changes_views
-from hammerwork_cli.render.job.changes import CANCEL, RETRY, Plan, Wording
+from hammerwork_cli.render.job.changes import outcome_record, refusal_error
 from hammerwork_cli.render.job.enqueue import enqueued_record
 from hammerwork_cli.render.queue.changes import change_record
 from hammerwork_cli.render.schemas.jobs import OUTCOME, PRIORITY
@@ -181,33 +176,31 @@ MANNER: dict[str, Schema] = {
 
 def retry(call: Call) -> Answer:
     """As ``job retry JOB``."""
-    given = call.body
-    change = Retry(call.now, force=given.get("force", False), respawn=given.get("respawn", False))
-    return _change(call, change, RETRY, below=frozenset(FAILURES))
+    force, respawn = call.body.get("force", False), call.body.get("respawn", False)
+    return _change(call, Retry(call.now, force=force, respawn=respawn))
 
 
 def cancel(call: Call) -> Answer:
     """As ``job cancel JOB``."""
-    given = call.body
-    change = Cancel(call.now, by=call.operator, reason=given.get("reason"), force=given.get("force", False))
-    # What runs is counted among what is left, since it can still spawn.
-    return _change(call, change, CANCEL, below=WAITING | {JobStatus.RUNNING})
+    reason, force = call.body.get("reason"), call.body.get("force", False)
+    return _change(call, Cancel(call.now, by=call.operator, reason=reason, force=force))
 
 
-def _change(call: Call, change: Change, wording: Wording, below: frozenset[JobStatus]) -> Answer:
-    job, alone = listing.resolve(call.database, call.values["id"]), not call.body.get("tree", False)
-    selection: Selection = Named([job]) if alone else Below(job, below)
-    groups = selection.groups(call.database)
-    plan = Plan(wording, groups, change.accepts, archived=selection.archived)
+def _change(call: Call, change: Change) -> Answer:
+    database, job = call.database, listing.resolve(call.database, call.values["id"])
+    selection: Selection = Below(job, change.in_trees) if call.body.get("tree", False) else Named([job])
+    plan = changes.plan(database, selection, change)
     if call.body.get("dry_run", False):
-        would = Outcome(changed=plan.jobs, left=plan.left)
-        return Answer(changes_views.outcome_record(wording, would, plan, dry_run=True))
-    if alone and not plan.jobs:
-        raise changes_views.refusal(wording, job, Outcome(left=plan.left))
-    outcome = changes_queries.run(call.database, selection, change)
-    if alone and not outcome.changed:
-        raise changes_views.refusal(wording, job, outcome)
-    return Answer(changes_views.outcome_record(wording, outcome, None if alone else plan))
+        return Answer(outcome_record(plan.foreseen, plan, dry_run=True))
+    _check(changes.refused(database, change, plan))
+    outcome = changes.run(database, selection, change)
+    _check(changes.refused(database, change, outcome))
+    return Answer(outcome_record(outcome, plan if outcome.job is None else None))
+
+
+def _check(refusal: Refusal | None) -> None:
+    if refusal is not None:
+        raise refusal_error(refusal)
 
 
 def spawn(call: Call) -> Answer:

@@ -5,9 +5,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from hammerwork_cli.models import ON_ERROR, Counts, JobStatus, SpawnTree, TreeNode
+from hammerwork_cli.models import ON_ERROR, Counts, JobStatus, Reason, SpawnTree, TreeNode
 from hammerwork_cli.render.formats.json import UNKNOWN
-from hammerwork_cli.render.job.changes import WORDS_OF_REASONS
 
 HIDDEN = "[redacted]"
 _SHOWN = """
@@ -29,7 +28,7 @@ SHOWN = frozenset(_SHOWN.split())
 _STATUSES = frozenset(JobStatus)
 WORDS = {"status": _STATUSES, "dependency_status": frozenset({"none", "waiting", "satisfied", "failed"})}
 """Keys whose values are words of a list; another one, which is somebody's text, reads ``unknown``."""
-COUNTS = {"by_status": _STATUSES, "left": _STATUSES | WORDS_OF_REASONS}
+COUNTS = {"by_status": _STATUSES, "left": _STATUSES | frozenset(Reason)}
 """Objects whose keys are words of a list, and whose values are numbers."""
 _NAMES = frozenset({"handler", "operation_id"})
 _FIGURES = frozenset(

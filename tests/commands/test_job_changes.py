@@ -15,7 +15,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.models import JobFilter, JobStatus, NewJob
 from hammerwork_cli.queries.job import dependencies, selections
 from hammerwork_cli.queries.job.changes import Retry
-from hammerwork_cli.queries.job.selections import Below, Chosen
+from hammerwork_cli.queries.job.selections import Batch, Below, Chosen
 from tests.conftest import Outcome
 from tests.jobs import CLOCK, execute, identity, job, move_to_archive, rows, statuses, write
 
@@ -148,7 +148,7 @@ def test_a_job_whose_parents_have_completed_since_is_ready_to_run(run: Run, migr
 
 def test_a_plan_says_what_may_be_left(run: Run, migrated_url: str) -> None:
     write(migrated_url, job(1, D, queue="other"), child(2, 1, F, "failed"))
-    caveat = "Of these, what depends on a job that stays failed is left alone."
+    caveat = "Jobs that depend on one that stays failed will be skipped."
     words = ("job", "retry", "--queue", "mail", "--dry-run")
     assert caveat in run(*words, url=migrated_url).stdout
     assert caveat not in run(*words, "--force", url=migrated_url).stdout
@@ -170,7 +170,7 @@ def test_a_tree_whose_failed_jobs_are_archived_says_so(run: Run, migrated_url: s
     write(migrated_url, job(1, C), child(2, 1, D, "satisfied"))
     execute(migrated_url, f"UPDATE hammerwork_jobs SET archived_at = created_at WHERE id = '{identity(2)}'")
     words = ("job", "retry", identity(1), "--tree", "--only", "failed")
-    left = "Left alone: 1 job, archived. What has been archived stays as it is.\n"
+    left = "Skipped 1 job: archived. Archived jobs stay unchanged.\n"
     done = run(*words, "--yes", url=migrated_url)
     assert (done.exit_code, done.stdout) == (0, f"Retried 0 jobs.\n{left}")
     assert run(*words, "--dry-run", url=migrated_url).stdout == f"Nothing to retry.\n{left}"
@@ -283,7 +283,7 @@ def test_children_that_a_worker_inserts_meanwhile_are_cancelled_too(
 ) -> None:
     batches, late = Below.batches, [child(4, 3, P, "none"), child(3, 1, P, "none")]
 
-    def while_a_worker_spawns(self: Below, database: Database) -> Iterator[Sequence[str]]:
+    def while_a_worker_spawns(self: Below, database: Database) -> Iterator[Batch]:
         for batch in batches(self, database):
             yield batch
             if late:
@@ -297,22 +297,23 @@ def test_children_that_a_worker_inserts_meanwhile_are_cancelled_too(
 
 
 @pytest.mark.parametrize(("verb", "status"), [("retry", D), ("cancel", P)])
-def test_a_tree_into_which_jobs_are_inserted_for_ever_is_given_up(
+def test_a_tree_that_keeps_growing_is_given_up(
     run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch, verb: str, status: JobStatus
 ) -> None:
     batches = Below.batches
 
-    def while_a_worker_spawns(self: Below, database: Database) -> Iterator[Sequence[str]]:
+    def while_a_worker_spawns(self: Below, database: Database) -> Iterator[Batch]:
         for number, batch in enumerate(batches(self, database), start=2):
             yield batch
-            write(migrated_url, child(number, 1, status, "none"))
+            if batch.ids:
+                write(migrated_url, child(number, 1, status, "none"))
 
     monkeypatch.setattr(Below, "batches", while_a_worker_spawns)
     monkeypatch.setattr(selections, "PATIENCE", 0.2)
     write(migrated_url, job(1, status))
     outcome = run("job", verb, identity(1), "--tree", "--yes", url=migrated_url)
     assert outcome.exit_code == 1
-    assert "Left alone: 1 job, inserted while this went on. Stop who inserts them" in outcome.stdout
+    assert "Skipped 1 job: newly inserted. Stop the program that inserts them" in outcome.stdout
     left = [number for number, word in statuses(migrated_url).items() if word == status.value]
     assert left == [max(statuses(migrated_url))]
 
@@ -366,7 +367,7 @@ def test_force_cancels_what_runs_and_says_what_that_means(run: Run, migrated_url
     write(migrated_url, job(5, R))
     outcome = run("job", "cancel", identity(5), "--force", url=migrated_url)
     assert outcome.exit_code == 0
-    assert "worker that runs it is not stopped" in outcome.stderr
+    assert "its worker does not stop" in outcome.stderr
     assert statuses(migrated_url) == {5: "Failed"}
 
 
@@ -595,7 +596,7 @@ def test_a_change_that_is_interrupted_is_finished_by_the_same_command(
         patching.setattr(Retry, "step", step_until_ctrl_c)
         outcome = run("job", "retry", "--all", "--yes", url=migrated_url)
     assert outcome.exit_code == 130
-    assert "Stopped after 20 jobs. The same command does the rest." in outcome.stderr
+    assert "Stopped after 20 jobs. Run the same command again for the rest." in outcome.stderr
     assert list(statuses(migrated_url).values()).count("Pending") == 20
     assert changed(run, migrated_url, "retry", "--all", "--yes")["changed"] == 15
 
@@ -641,7 +642,7 @@ def test_a_job_that_changed_since_it_was_chosen_is_left_alone(
 ) -> None:
     batches = Chosen.batches
 
-    def while_somebody_else_acts(self: Chosen, database: Database) -> Iterator[Sequence[str]]:
+    def while_somebody_else_acts(self: Chosen, database: Database) -> Iterator[Batch]:
         for batch in batches(self, database):
             execute(migrated_url, f"UPDATE hammerwork_jobs SET status = 'Pending' WHERE id = '{identity(1)}'")
             execute(migrated_url, f"UPDATE hammerwork_jobs SET queue_name = 'other' WHERE id = '{identity(2)}'")
@@ -679,7 +680,7 @@ def test_a_terminal_breaks_sentences_between_words(
     os.close(terminal)
     os.close(controller)
     assert done.returncode == 1
-    assert "dependent on a job that failed or is gone. Retry that job, or" in " ".join(shown.split())
+    assert "dependent on a job that failed or is missing. Retry that job first, or" in " ".join(shown.split())
     assert max(map(len, shown.splitlines())) <= 70
 
 

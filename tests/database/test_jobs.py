@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.models import JobFilter, JobStatus, NewJob, timestamp
+from hammerwork_cli.models import JobFilter, JobStatus, NewJob, Reason, Refusal, timestamp
 from hammerwork_cli.models.values import FAILED_SPELLINGS
 from hammerwork_cli.queries.job import changes, dependencies, enqueue, listing
 from hammerwork_cli.queries.job import details as details_queries
-from hammerwork_cli.queries.job.changes import Cancel, Delete, Retry
+from hammerwork_cli.queries.job.changes import Cancel, Clear, Delete, Purge, Retry
 from hammerwork_cli.queries.job.dependencies import WAITING_SPELLINGS
 from hammerwork_cli.queries.job.selections import Below, Chosen, Named
 from tests.jobs import NOW, identity, job
@@ -49,6 +49,42 @@ def test_cancel_and_retry_take_what_waits_along_and_back(readable: Database) -> 
     # Job 3 also depends on a job that is gone, so it cannot run, and neither can what waits for it.
     assert (outcome.changed, outcome.followed) == (1, 1)
     assert states(readable)[:2] == before[:2]
+
+
+def test_a_plan_counts_the_jobs_that_a_change_would_make_and_skip(readable: Database) -> None:
+    enqueue.insert(readable, [job(1, D), job(2, D, queue="other"), job(3, JobStatus.RUNNING), below(4, 9, status=D)])
+    every = Chosen(JobFilter())
+    plan = changes.plan(readable, every, Retry(NOW))
+    assert [(group.queue, group.status, group.jobs, group.changes) for group in plan.groups] == [
+        ("mail", "Dead", 2, True),
+        ("mail", "Running", 1, False),
+        ("other", "Dead", 1, True),
+    ]
+    assert (plan.changed, plan.left.by_status, plan.cautious, plan.job) == (3, {"Running": 1}, True, None)
+    assert changes.refused(readable, Retry(NOW), plan) is None
+    forced = changes.plan(readable, every, Retry(NOW, force=True))
+    assert (forced.changed, forced.cautious, forced.touches_running) == (4, False, True)
+    assert {status for _, status, _ in states(readable)} == {"Dead", "Running"}
+
+
+def test_the_only_job_that_was_named_is_refused_with_a_reason(readable: Database) -> None:
+    enqueue.insert(readable, [job(1, JobStatus.COMPLETED), below(2, 1, status=D), below(3, 2, status=D)])
+    first, last, missing = (Named([identity(number)]) for number in (1, 3, 9))
+    plan = changes.plan(readable, first, Retry(NOW))
+    assert changes.refused(readable, Retry(NOW), plan) == Refusal("retry", identity(1), "Completed", failed_below=True)
+    outcome = changes.run(readable, last, Retry(NOW))
+    assert (outcome.changed, outcome.refused) == (0, 1)
+    assert changes.refused(readable, Retry(NOW), outcome) == Refusal("retry", identity(3), Reason.PARENT_FAILED)
+    gone = changes.refused(readable, CANCEL, changes.plan(readable, missing, CANCEL))
+    assert gone == Refusal("cancel", identity(9), Reason.GONE)
+
+
+def test_jobs_that_a_filter_chose_are_refused_only_for_reasons_of_the_change(readable: Database) -> None:
+    enqueue.insert(readable, [job(1, D), below(2, 1), job(3, JobStatus.RUNNING)])
+    skipped = {Delete: 2, Purge: 1, Clear: 1}
+    for kind, refused in skipped.items():
+        outcome = changes.run(readable, Chosen(JobFilter(statuses=(D, JobStatus.RUNNING))), kind(NOW))
+        assert (outcome.left.by_status, outcome.refused) == ({"Running": 1, "waited_for": 1}, refused), kind
 
 
 def test_trees_are_changed_to_the_bottom(readable: Database) -> None:

@@ -78,9 +78,9 @@ def test_the_filters_of_lists_are_exact(database: Database, rows: Rows) -> None:
     for name in NAMES:
         wanted = JobFilter(queue=name)
         assert [job.node.queue for job in find(database, wanted, limit=10).jobs] == [name]
-        assert [(group.queue, group.jobs) for group in Chosen(wanted).groups(database)] == [(name, 1)]
+        assert [(group.queue, group.jobs) for group in Chosen(wanted).read(database).groups] == [(name, 1)]
         assert [found.job.queue for found in operations.pending(database, queue=name, limit=10)] == [name]
-    assert {group.queue for group in Chosen(JobFilter()).groups(database)} == set(NAMES)
+    assert {group.queue for group in Chosen(JobFilter()).read(database).groups} == set(NAMES)
 
 
 def test_an_operation_is_found_by_its_very_id(database: Database) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from hammerwork_cli.models import Counts, Job, JobDetails, JobGroup, JobStatus, Outcome, TreeNode
+from hammerwork_cli.models import ChangePlan, Counts, Job, JobDetails, JobGroup, JobStatus, Outcome, TreeNode
 from hammerwork_cli.render.job import changes, listing
 from hammerwork_cli.render.job.details import details_text, parsed
 from tests.jobs import NOW, identity
@@ -109,8 +109,8 @@ def test_the_note_says_what_matters_of_a_job_in_its_status(status: str, expected
 
 
 def test_a_plan_of_many_queues_is_bounded_and_counts_the_rest() -> None:
-    groups = [JobGroup(f"queue-{number}", "Dead", number) for number in range(1, 101)]
-    plan = changes.Plan(changes.RETRY, groups, lambda status: status == JobStatus.DEAD, cautious=True)
+    groups = tuple(JobGroup(f"queue-{number}", "Dead", number) for number in range(1, 101))
+    plan = ChangePlan.of("retry", groups, {}, cautious=True)
     lines = "\n".join(changes.plan_text(plan, terminal=False)).splitlines()
     assert lines[0] == "To retry: 5,050 jobs"
     assert lines[2].split() == ["queue-100", "Dead", "100"]
@@ -119,8 +119,8 @@ def test_a_plan_of_many_queues_is_bounded_and_counts_the_rest() -> None:
 
 
 def test_an_outcome_says_what_followed_and_what_was_left() -> None:
-    outcome = Outcome(changed=1, left=Counts({"Running": 2, "\x1b[31m": 1}), followed=3)
-    lines = list(changes.outcome_text(changes.CANCEL, outcome))
+    outcome = Outcome("cancel", changed=1, left=Counts({"Running": 2, "\x1b[31m": 1}), followed=3)
+    lines = list(changes.outcome_text(outcome))
     assert lines[0] == "Cancelled 1 job and failed 3 jobs that waited for it."
-    assert lines[1].startswith(r"Left alone: 1 job, \x1b[31m. Only jobs that have not begun are cancelled.")
-    assert lines[2].startswith("Left alone: 2 jobs, Running. With --force: ")
+    assert lines[1].startswith(r"Skipped 1 job: \x1b[31m. Only Pending and Retrying jobs can be cancelled.")
+    assert lines[2].startswith("Skipped 2 jobs: Running. With --force, its worker does not stop")

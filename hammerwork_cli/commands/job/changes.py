@@ -1,6 +1,6 @@
 """``hammerwork job retry | cancel | delete | purge``: changes to jobs, one by its id or many."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -11,7 +11,7 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import QueueOption, StatusOption, age, before, duration, statuses
 from hammerwork_cli.commands.job import options as read
-from hammerwork_cli.commands.job.carry_out import ChangeOptions, Confirmation, carry_out
+from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.commands.job.options import (
     AllOption,
     FailedOption,
@@ -25,10 +25,10 @@ from hammerwork_cli.commands.job.options import (
 )
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import FAILURES, FINISHED, WAITING, JobFilter, JobStatus
+from hammerwork_cli.models import FAILURES, FINISHED, JobFilter, JobStatus
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job import listing
-from hammerwork_cli.queries.job.changes import Cancel, Change, Delete, Retry
+from hammerwork_cli.queries.job.changes import Cancel, Change, Delete, Purge, Retry
 from hammerwork_cli.queries.job.selections import Below, Chosen, Named, Selection
 from hammerwork_cli.render.job import changes as shown
 
@@ -122,24 +122,28 @@ class Subtree:
     tree: TreeOption = False
     only: OnlyOption = None
 
-    def statuses(self, change: Change, default: Collection[JobStatus]) -> Collection[JobStatus] | None:
+    def statuses(self, change: Change) -> Collection[JobStatus] | None:
         """Which of its jobs are meant; ``None`` when no tree is."""
         if self.only and not self.tree:
             raise UsageError("--only is for --tree.", hint="Without a tree, statuses are chosen by --status.")
         only = set(statuses(self.only) or ())
         wanted = _acceptable(change, only | FAILURES if JobStatus.FAILED in only else only)
-        return (wanted or default) if self.tree else None
+        return (wanted or change.in_trees) if self.tree else None
 
 
 def _acceptable(change: Change, wanted: Collection[JobStatus] | None) -> set[JobStatus]:
     """The statuses, provided that the change accepts them."""
-    refused = sorted(status for status in wanted or () if not change.accepts(status))
-    if refused:
-        accepted = ", ".join(status.lower() for status in JobStatus if change.accepts(status))
-        raise UsageError(
-            f"{refused[0].value} jobs are left alone.", hint=f"Taken: {accepted}; --force may add to these."
-        )
-    return set(wanted or ())
+    if all(change.accepts(status) for status in wanted or ()):
+        return set(wanted or ())
+    forced = sorted(change.forced - change.accepted)
+    more = "" if change.force else f" (--force: also {_listed(forced)})"
+    can = f"can be {shown.WORDINGS[change.action].past.lower()}"
+    raise UsageError(f"Only {_listed(status for status in JobStatus if status in change.accepted)} jobs {can}{more}.")
+
+
+def _listed(statuses: Iterable[JobStatus]) -> str:
+    *some, last = statuses
+    return f"{', '.join(some)} and {last}" if some else last
 
 
 @spread
@@ -151,7 +155,7 @@ def retry(
     subtree: Subtree,
     force: ForceOption = False,
     respawn: Annotated[bool, typer.Option("--respawn", help="Let jobs that have spawned spawn again.")] = False,
-    consent: Confirmation,
+    confirmation: Confirmation,
 ) -> None:
     """Retry Failed, Dead or TimedOut jobs: reset them to Pending with 0 attempts, due now.
 
@@ -170,8 +174,11 @@ def retry(
       hammerwork job retry --all --yes
     """
     context: Context = ctx.obj
-    change, options = Retry(context.now(), force=force, respawn=respawn), ChangeOptions(shown.RETRY, consent)
-    _carry_out(context, change, options, which, subtree, takes=FAILURES, below=FAILURES, failed=failed)
+
+    def change(now: datetime) -> Retry:
+        return Retry(now, force=force, respawn=respawn)
+
+    _carry_out(context, change, confirmation, which, subtree, failed=failed)
 
 
 @spread
@@ -182,7 +189,7 @@ def cancel(
     *,
     reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Reason, for the job's error.")] = None,
     force: ForceOption = False,
-    consent: Confirmation,
+    confirmation: Confirmation,
 ) -> None:
     """Cancel jobs that have not started: mark them Failed, with your name in the error.
 
@@ -198,28 +205,29 @@ def cancel(
       hammerwork job cancel --queue mail --dry-run
     """
     context: Context = ctx.obj
-    change = Cancel(context.now(), by=context.operator, reason=reason, force=force)
-    # What runs is counted among what is left, since it can still spawn.
-    below = WAITING | {JobStatus.RUNNING}
-    _carry_out(context, change, ChangeOptions(shown.CANCEL, consent), which, subtree, takes=WAITING, below=below)
+    operator = context.operator
+
+    def change(now: datetime) -> Cancel:
+        return Cancel(now, by=operator, reason=reason, force=force)
+
+    _carry_out(context, change, confirmation, which, subtree)
 
 
 def _carry_out(
     context: Context,
-    change: Change,
-    options: ChangeOptions,
+    make: Callable[[datetime], Change],
+    options: Confirmation,
     which: Targets,
     subtree: Subtree,
     *,
-    takes: Collection[JobStatus],
-    below: Collection[JobStatus],
     failed: bool = False,
 ) -> None:
-    """Changes jobs that are not archived: those in ``takes``, of a tree in ``below``, unless statuses are asked for."""
+    """Makes a change, which ``make`` makes for a time, to jobs that are not archived."""
+    change = make(context.now())  # mistakes in options are found before the database is asked
     chosen = which.filter(change, FAILURES if failed else ())
-    chosen = replace(chosen, statuses=chosen.statuses or tuple(sorted(takes)), unarchived=True)
-    wanted, database = subtree.statuses(change, below), context.database(changes=True)
-    change.now = context.now(database)
+    chosen = replace(chosen, statuses=chosen.statuses or tuple(sorted(change.accepted)), unarchived=True)
+    wanted, database = subtree.statuses(change), context.database(changes=True)
+    change = make(context.now(database))
     selection = which.selection(database, chosen, change.now, filtered=failed, below=wanted)
     carry_out(context, database, selection, change, options)
 
@@ -231,7 +239,7 @@ def delete(
     *,
     older_than: OlderThanOption = None,
     force: ForceOption = False,
-    consent: Confirmation,
+    confirmation: Confirmation,
 ) -> None:
     """Delete jobs for good. Asks for confirmation, even for one job. Copies in the archive stay.
 
@@ -245,15 +253,14 @@ def delete(
       hammerwork job delete --status dead --older-than 30d --dry-run
     """
     context: Context = ctx.obj
-    change = Delete(context.now(), force=force)
     lengths = [age(older_than)] if older_than is not None else []
-    chosen, database = which.filter(change), context.database(changes=True)
-    change.now = context.now(database)
+    chosen, database = which.filter(Delete(context.now(), force=force)), context.database(changes=True)
+    change = Delete(context.now(database), force=force)
     chosen = replace(chosen, ended_before=_earliest(change.now, lengths))
     selection = which.selection(database, chosen, change.now, filtered=older_than is not None)
-    if isinstance(selection, Named) and len(selection.ids) == 1:
-        _warn_of_children(context, database, selection.ids[0])
-    carry_out(context, database, selection, change, ChangeOptions(shown.DELETE, consent), always_ask=True)
+    if len(selection.named) == 1:
+        _warn_of_children(context, database, selection.named[0])
+    carry_out(context, database, selection, change, confirmation, always_ask=True)
 
 
 @spread
@@ -268,7 +275,7 @@ def purge(
     older_than_days: OlderThanDaysOption = None,
     queue: QueueOption = None,
     *,
-    consent: Confirmation,
+    confirmation: Confirmation,
 ) -> None:
     """Delete finished jobs for good, by the time since they ended. Asks for confirmation.
 
@@ -294,9 +301,9 @@ def purge(
     lengths = [age(older_than)] if older_than is not None else []
     lengths += [duration(f"{older_than_days:.3f}d")] if older_than_days is not None else []
     database = context.database(changes=True)
-    change, options = Delete(context.now(database)), ChangeOptions(shown.PURGE, consent)
+    change = Purge(context.now(database))
     chosen = JobFilter(queue=queue, statuses=tuple(sorted(wanted)), ended_before=_earliest(change.now, lengths))
-    carry_out(context, database, Chosen(chosen), change, options)
+    carry_out(context, database, Chosen(chosen), change, confirmation)
 
 
 def _earliest(now: datetime, lengths: Collection[timedelta]) -> datetime | None:

@@ -1,36 +1,31 @@
-"""Retry, cancel, delete: each job is locked, looked at, and changed only if its state allows it."""
+"""Retry, cancel, delete: plan a change to jobs, make it, and say why it skipped the only one that was named.
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+Each job is locked, and changed only if its state allows it.
+"""
+
+from collections.abc import Callable, Collection, Sequence, Set
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.models import FAILURES, WAITING, Counts, JobFilter, JobStatus, Outcome
+from hammerwork_cli.models import FAILURES, WAITING, ChangePlan, Counts, JobFilter, JobStatus, Outcome, Reason, Refusal
 from hammerwork_cli.models.values import WAITING_SPELLINGS
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.job import dependencies, notifications
 from hammerwork_cli.queries.job.dependencies import EVERY_JOB, Following, LockedJob, hold
-from hammerwork_cli.queries.job.selections import BATCH, Selection, failed_below
-
-GONE = "gone"
-CHANGED_MEANWHILE = "changed_meanwhile"
-ARCHIVED = "archived"
-PARENT_FAILED = "parent_failed"
-WAITED_FOR = "waited_for"
-STILL_COMING = "still_coming"
-"""Reasons for leaving a job as it is; where the status is the reason, its word is."""
+from hammerwork_cli.queries.job.selections import BATCH, Found, Selection, failed_below
 
 
 @dataclass(slots=True)
 class Step:
-    """What one transaction did.
+    """The work of one transaction.
 
     Attributes:
-        left: reason -> jobs that were not changed.
-        later: id -> reason of jobs that another step of the same change may make changeable.
-        following: dependents that were changed along, and those that are yet to be.
+        left: reason -> jobs that it skipped.
+        later: id -> reason of jobs that a later step of the same change may be able to change.
+        following: the dependents that it changed along, and those that are still to come.
     """
 
     changed: int = 0
@@ -40,13 +35,22 @@ class Step:
 
 
 class Change:
-    """What may be done to jobs. Subclasses say to which, and how.
+    """A way to change jobs. Subclasses say which ones, and how.
 
     Args:
         now: the present.
-        force: also what is refused otherwise.
+        force: lifts the restrictions that protect running and dependent jobs.
     """
 
+    action: str
+    refusals: Set[str] = frozenset({JobStatus.RUNNING, Reason.STILL_COMING})
+    """Reasons that leave the change incomplete. Other skipped jobs of a filter were not meant, or changed meanwhile."""
+    accepted: Set[JobStatus]
+    """Statuses of the jobs that it changes."""
+    forced: Set[JobStatus] = frozenset({JobStatus.RUNNING})
+    """Statuses that ``force`` adds."""
+    in_trees: Set[JobStatus]
+    """Statuses of the jobs of a tree that it plans with, unless others are asked for."""
     takes_archived = False
 
     def __init__(self, now: datetime, *, force: bool = False) -> None:
@@ -54,15 +58,15 @@ class Change:
         self.force = force
 
     def accepts(self, status: str) -> bool:
-        """Whether a job in this status is changed."""
-        raise NotImplementedError
+        """Whether it changes jobs in this status."""
+        return status in self.accepted or (self.force and status in self.forced)
 
     def step(self, database: Database, ids: Sequence[str], wanted: JobFilter) -> Step:
-        """Changes some jobs, as far as they are still what was wanted, in a transaction that is open."""
+        """Changes those of some jobs that still meet the condition. Needs a transaction."""
         held = hold(database, ids, wanted)
         step = Step()
         if len(held) < len(ids):
-            step.left.add(GONE if wanted == EVERY_JOB else CHANGED_MEANWHILE, len(ids) - len(held))
+            step.left.add(Reason.GONE if wanted == EVERY_JOB else Reason.CHANGED_MEANWHILE, len(ids) - len(held))
         free: list[LockedJob] = []
         for job in held:
             reason = self._refusal(job)
@@ -77,32 +81,32 @@ class Change:
         return step
 
     def _leads(self, job: LockedJob) -> bool:
-        """Whether dependents of a job that was changed are changed along."""
+        """Whether the dependents of a changed job change along."""
         del job
         return True
 
-    def may_leave_some(self, database: Database, selection: Selection) -> bool:
-        """Whether some of the jobs in acceptable statuses may be left all the same."""
-        del database, selection
-        return not self.force
+    def may_skip_more(self, database: Database, selection: Selection, found: Found) -> bool:
+        """Whether it may skip jobs even though it accepts their statuses."""
+        del database, selection, found
+        return False
 
-    def mends_below(self, database: Database, job: str, outcome: Outcome) -> bool:
-        """Whether the change, refused to a job, is one for jobs below it."""
-        del database, job, outcome
+    def helps_below(self, database: Database, job: str, reason: str) -> bool:
+        """Whether it skips a job for a reason, but would change descendants of it."""
+        del database, job, reason
         return False
 
     def follow(self, database: Database, begun: Following) -> Following:
-        """Changes dependents along, as many as a transaction should hold."""
+        """Changes dependents along, at most as many as one transaction should."""
         del database, begun
         return Following()
 
     def _refusal(self, job: LockedJob) -> str | None:
         if not self.accepts(job.status):
             return job.status
-        return ARCHIVED if job.archived_at is not None and not self.takes_archived else None
+        return Reason.ARCHIVED if job.archived_at is not None and not self.takes_archived else None
 
     def _later(self, database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
-        """Those of the jobs that must wait for other changes: id -> reason."""
+        """Jobs that other jobs of the same change come before: id -> reason."""
         del database, jobs
         return {}
 
@@ -111,36 +115,37 @@ class Change:
 
 
 class Retry(Change):
-    """A fresh attempt: Pending, no attempts used, due now; what failed only because of these jobs runs after them.
+    """Resets jobs to Pending with 0 attempts, due now. Jobs that failed only with them run again after them.
 
     Args:
         now: the present.
-        force: also what runs or has completed, and what depends on a failed job.
-        respawn: a job that has spawned spawns again when it completes again.
+        force: also takes Running and Completed jobs, and jobs that depend on a failed one.
+        respawn: lets a job that has spawned spawn again when it completes.
     """
+
+    action = "retry"
+    refusals = Change.refusals | {JobStatus.COMPLETED, Reason.PARENT_FAILED}
+    accepted = in_trees = FAILURES
+    forced = frozenset({JobStatus.RUNNING, JobStatus.COMPLETED})
 
     def __init__(self, now: datetime, *, force: bool = False, respawn: bool = False) -> None:
         super().__init__(now, force=force)
         self.respawn = respawn
 
-    def accepts(self, status: str) -> bool:
-        """Failures, and what runs or has completed with ``force``."""
-        return status in FAILURES or (self.force and status in {JobStatus.RUNNING, JobStatus.COMPLETED})
+    def may_skip_more(self, database: Database, selection: Selection, found: Found) -> bool:
+        """Where a job depends on one that stays failed."""
+        return not self.force and selection.has_failed_parents(database, found)
 
-    def may_leave_some(self, database: Database, selection: Selection) -> bool:
-        """Only where one of the jobs depends on a failure that stays."""
-        return not self.force and selection.has_failed_parents(database)
-
-    def mends_below(self, database: Database, job: str, outcome: Outcome) -> bool:
-        """Where the job has completed and others below it failed."""
-        return JobStatus.COMPLETED in outcome.left.by_status and failed_below(database, job)
+    def helps_below(self, database: Database, job: str, reason: str) -> bool:
+        """Where the job has completed and a descendant failed."""
+        return reason == JobStatus.COMPLETED and failed_below(database, job)
 
     def _later(self, database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
         states = self._states(database, jobs)
-        return {} if self.force else {job: PARENT_FAILED for job, state in states.items() if state == "failed"}
+        return {} if self.force else {job: Reason.PARENT_FAILED for job, state in states.items() if state == "failed"}
 
     def _states(self, database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
-        """``dependency_status`` by id, of the jobs whose dependencies had not been satisfied."""
+        """The right ``dependency_status`` by id, of the jobs whose dependencies were not satisfied."""
         return dependencies.states_of(database, [job for job in jobs if job.dependency_status in {"waiting", "failed"}])
 
     def _change(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
@@ -155,33 +160,34 @@ class Retry(Change):
             records.allow_again(database, [job.id for job in jobs])
 
     def _leads(self, job: LockedJob) -> bool:
-        """A recurring one spawns anew; what it spawned in the run that was cancelled stays failed."""
+        """Not those of a recurring job: it spawns anew, and the children of its cancelled occurrence stay failed."""
         return not job.recurring
 
     def follow(self, database: Database, begun: Following) -> Following:
-        """Re-arms what failed only because of the jobs."""
+        """Resets jobs that failed only because of these."""
         return dependencies.rearm_next(database, begun, self.now)
 
 
 class Cancel(Change):
-    """Failed, with an error that says by whom; what waits for these jobs fails with them.
+    """Marks jobs Failed, with an error that names the operator. Jobs that wait for them fail too.
 
     Args:
         now: the present.
-        by: who cancels, for the error.
-        reason: why.
-        force: also what runs.
+        by: the operator.
+        reason: the operator's reason.
+        force: also takes Running jobs.
     """
+
+    action = "cancel"
+    accepted = WAITING
+    in_trees = WAITING | {JobStatus.RUNNING}
+    """A Running job is planned with, and skipped, because it can still spawn."""
 
     def __init__(self, now: datetime, *, by: str, reason: str | None = None, force: bool = False) -> None:
         super().__init__(now, force=force)
         because = f": {reason}" if reason else ""
         self.error = f"cancelled by {by} through hammerwork{because}"
         self.followers_error = f"a job that it depends on was cancelled by {by} through hammerwork{because}"
-
-    def accepts(self, status: str) -> bool:
-        """What has not begun, and what runs with ``force``."""
-        return status in WAITING or (self.force and status == JobStatus.RUNNING)
 
     def _change(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
         for part in chunks([job.id for job in jobs], database.key_chunk):
@@ -190,20 +196,28 @@ class Cancel(Change):
             )
 
     def follow(self, database: Database, begun: Following) -> Following:
-        """Fails what waits for the jobs, and what they spawned before their end and has not begun."""
+        """Fails jobs that wait for these, and their early children that have not started."""
         following = dependencies.fail_next(database, begun, self.now, self.followers_error)
         notifications.notify(database, following.released)
         return following
 
 
 class Delete(Change):
-    """Gone for good, with what was recorded of its spawning, unless a worker has it or another job waits for it."""
+    """Removes jobs for good, with their recorded operations, unless a worker has them or another job waits for them."""
 
+    action = "delete"
+    refusals = Change.refusals | {Reason.WAITED_FOR}
+    accepted = in_trees = frozenset(JobStatus) - {JobStatus.RUNNING}
     takes_archived = True
 
     def accepts(self, status: str) -> bool:
-        """Everything but what runs, and that too with ``force``."""
+        """As others do, and unknown statuses."""
         return self.force or status != JobStatus.RUNNING
+
+    def may_skip_more(self, database: Database, selection: Selection, found: Found) -> bool:
+        """Any job may turn out to be one that others wait for."""
+        del database, selection, found
+        return not self.force
 
     def _later(self, database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
         if self.force:
@@ -212,7 +226,7 @@ class Delete(Change):
         pairs = dependencies.dependents(database, sorted(going), "waiting", WAITING_SPELLINGS)
         while kept := {parent for parent, job in pairs if parent in going and job not in going}:
             going -= kept
-        return {job.id: WAITED_FOR for job in jobs if job.id not in going}
+        return {job.id: Reason.WAITED_FOR for job in jobs if job.id not in going}
 
     def _change(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
         for part in chunks([job.id for job in jobs], database.key_chunk):
@@ -220,47 +234,83 @@ class Delete(Change):
         records.forget(database, [job.id for job in jobs])
 
 
+class Clear(Delete):
+    """Empties a queue: Running jobs may stay."""
+
+    refusals = Delete.refusals - {JobStatus.RUNNING}
+
+
+class Purge(Delete):
+    """Removes finished jobs by their age: those that others wait for may stay."""
+
+    action = "purge"
+    refusals = Delete.refusals - {Reason.WAITED_FOR}
+
+
 def _stored(jobs: Collection[LockedJob]) -> tuple[str, ...]:
     return tuple(sorted({job.stored_status for job in jobs}))
+
+
+def plan(database: Database, selection: Selection, change: Change) -> ChangePlan:
+    """What a change would do."""
+    found = selection.read(database)
+    return ChangePlan.of(
+        change.action,
+        tuple(replace(group, changes=change.accepts(group.status)) for group in found.groups),
+        {Reason.ARCHIVED: found.archived} if found.archived else {},
+        cautious=bool(found.groups) and change.may_skip_more(database, selection, found),
+        job=_only(selection),
+    )
 
 
 def run(
     database: Database, selection: Selection, change: Change, on_progress: Callable[[int], None] = lambda _: None
 ) -> Outcome:
-    """Changes jobs in batches, each a transaction of its own; stopped in between, a second run does the rest.
+    """Changes jobs in batches, one transaction each; if it is interrupted, a second run does the rest.
 
-    Dependents come along in the same transaction as far as there is room, and in further ones where they are many.
+    The transaction of a job also changes its dependents; many dependents take further transactions.
 
     Args:
         database: where.
-        selection: which.
-        change: what.
-        on_progress: is told how many jobs have been looked at.
-
-    Returns:
-        What became of them.
+        selection: the jobs.
+        change: what to do with them.
+        on_progress: called with the number of jobs so far.
     """
     progress = _Progress(database, change, selection.wanted)
-    looked_at = 0
+    so_far = 0
     for batch in selection.batches(database):
-        progress.step(batch)
-        looked_at += len(batch)
-        on_progress(looked_at)
-    if selection.archived:
-        progress.outcome.left.add(ARCHIVED, selection.archived)
-    if selection.unreached:
-        progress.outcome.left.add(STILL_COMING, selection.unreached)
-    return progress.finish()
+        progress.outcome.left.merge(Counts({reason: jobs for reason, jobs in batch.left.items() if jobs}))
+        if batch.ids:
+            progress.step(batch.ids)
+            so_far += len(batch.ids)
+            on_progress(so_far)
+    outcome = progress.finish()
+    outcome.job = _only(selection)
+    outcome.refused = outcome.left.total if selection.named else outcome.left.of(*change.refusals)
+    return outcome
+
+
+def refused(database: Database, change: Change, result: ChangePlan | Outcome) -> Refusal | None:
+    """Why a plan or an outcome skips the only job that was named; ``None`` where it does not, or there were several."""
+    if result.job is None or result.changed:
+        return None
+    reason = next(iter(result.left.by_status), Reason.GONE)
+    below = change.helps_below(database, result.job, reason)
+    return Refusal(change.action, result.job, reason, failed_below=below)
+
+
+def _only(selection: Selection) -> str | None:
+    return selection.named[0] if len(selection.named) == 1 else None
 
 
 class _Progress:
-    """A change under way."""
+    """A change in progress."""
 
     def __init__(self, database: Database, change: Change, wanted: JobFilter) -> None:
         self.database = database
         self.change = change
         self.wanted = wanted
-        self.outcome = Outcome()
+        self.outcome = Outcome(change.action)
         self.followed: set[str] = set()
         self.later: dict[str, str] = {}
 
@@ -274,14 +324,14 @@ class _Progress:
         self._follow(step.following)
 
     def _follow(self, following: Following) -> None:
-        """Changes the dependents along, in as many further transactions as it takes."""
+        """Changes the dependents along, in as many further transactions as needed."""
         self.followed.update(following.changed)
         while following.goes_on:
             following = self.database.transaction(partial(self.change.follow, self.database, following))
             self.followed.update(following.changed)
 
     def finish(self) -> Outcome:
-        """Tries the postponed jobs until that changes nothing more, and sums up."""
+        """Tries the postponed jobs until no more of them change, and adds up."""
         before = -1
         while self.later and self.outcome.changed > before:
             before = self.outcome.changed

@@ -1,149 +1,165 @@
-"""Which jobs a change is for: named ones, those that a filter chooses, or everything below one."""
+"""Jobs to change: by their ids, by a filter, or a job and its descendants."""
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.models import FAILURES, Counts, JobFilter, JobGroup, JobStatus, TreeNode, status_of
+from hammerwork_cli.models import FAILURES, Counts, JobFilter, JobGroup, JobStatus, Reason, TreeNode, status_of
 from hammerwork_cli.queries.graph import tree
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job.listing import chosen
 
 BATCH = 1000
-"""Jobs a transaction."""
+"""Jobs per transaction."""
 PATIENCE = 30.0
-"""Seconds for which a tree is read again while jobs are being inserted into it."""
+"""Seconds for which a tree is read again while jobs are inserted into it."""
+
+
+class Found(NamedTuple):
+    """The jobs that a selection has at one time.
+
+    Attributes:
+        groups: them, counted.
+        archived: jobs that it would have if they were not archived.
+        nodes: the jobs themselves; nothing where a filter chooses them.
+    """
+
+    groups: list[JobGroup]
+    archived: int = 0
+    nodes: Sequence[TreeNode] = ()
+
+
+class Batch(NamedTuple):
+    """Jobs to change in one transaction.
+
+    Attributes:
+        ids: them.
+        left: reason -> jobs that no batch will have; only the last batch knows.
+    """
+
+    ids: Sequence[str] = ()
+    left: Mapping[str, int] = {}
 
 
 class Selection(Protocol):
-    """Jobs that are to be changed.
+    """Jobs to change.
 
     Attributes:
-        wanted: what they must still be like when their turn comes.
-        unreached: jobs that went on coming until the last batch was given up.
-        archived: jobs that would be meant, were they not archived, as far as the selection has looked.
+        wanted: a condition that they must still meet when they are locked.
+        named: the ids, where ids choose them.
     """
 
     wanted: JobFilter
-    unreached: int
-    archived: int
+    named: Sequence[str]
 
-    def groups(self, database: Database) -> list[JobGroup]:
-        """How many they are now, by queue and status."""
+    def read(self, database: Database) -> Found:
+        """The jobs as they are now."""
 
-    def batches(self, database: Database) -> Iterator[Sequence[str]]:
-        """Their ids, a transaction's worth at a time, each job once."""
+    def batches(self, database: Database) -> Iterator[Batch]:
+        """The jobs as they come, each once."""
 
-    def has_failed_parents(self, database: Database) -> bool:
-        """Whether one of them may depend on a failed or missing job that is none of them."""
+    def has_failed_parents(self, database: Database, found: Found) -> bool:
+        """Whether one of the jobs that were found may depend on a failed or missing job outside the selection."""
 
 
 class Named:
-    """Jobs whose ids were given."""
-
-    unreached = 0
-    archived = 0
+    """Jobs by their ids."""
 
     def __init__(self, ids: Iterable[str]) -> None:
-        self.ids = list(dict.fromkeys(ids))
+        self.named: Sequence[str] = list(dict.fromkeys(ids))
         self.wanted = JobFilter()
 
-    def groups(self, database: Database) -> list[JobGroup]:
+    def read(self, database: Database) -> Found:
         """See :class:`Selection`."""
-        return _grouped(Relatives(database).jobs(self.ids))
+        nodes = Relatives(database).jobs(self.named)
+        return Found(_grouped(nodes), nodes=nodes)
 
-    def batches(self, database: Database) -> Iterator[Sequence[str]]:
+    def batches(self, database: Database) -> Iterator[Batch]:
         """See :class:`Selection`."""
         del database
-        return chunks(self.ids, BATCH)
+        return map(Batch, chunks(self.named, BATCH))
 
-    def has_failed_parents(self, database: Database) -> bool:
+    def has_failed_parents(self, database: Database, found: Found) -> bool:
         """See :class:`Selection`."""
-        return _has_failed_parents(database, Relatives(database).jobs(self.ids))
+        return _has_failed_parents(database, found.nodes)
 
 
 class Chosen:
-    """Jobs that a filter chooses, in the order of their ids: a second run goes on where a first was stopped."""
+    """Jobs by a filter, in the order of their ids: a second run continues where a first one stopped."""
 
-    unreached = 0
-    archived = 0
+    named: Sequence[str] = ()
 
     def __init__(self, wanted: JobFilter) -> None:
         self.wanted = wanted
 
-    def groups(self, database: Database) -> list[JobGroup]:
+    def read(self, database: Database) -> Found:
         """See :class:`Selection`."""
         found: dict[str, Counts] = {}
         for queue, status, jobs in database.rows("job.selections.groups", **chosen(self.wanted)):
             found.setdefault(queue, Counts()).add(status_of(status), jobs)
-        return _groups(found)
+        return Found(_groups(found))
 
-    def batches(self, database: Database) -> Iterator[Sequence[str]]:
+    def batches(self, database: Database) -> Iterator[Batch]:
         """See :class:`Selection`."""
         after: str | None = None
         while True:
-            ids = [
-                str(row[0])
-                for row in database.rows("job.selections.ids", **chosen(self.wanted), after=after, limit=BATCH)
-            ]
+            rows = database.rows("job.selections.ids", **chosen(self.wanted), after=after, limit=BATCH)
+            ids = [str(job) for (job,) in rows]
             if ids:
-                yield ids
-            if len(ids) < BATCH:  # what is inserted from now on was not meant
+                yield Batch(ids)
+            if len(ids) < BATCH:  # the filter did not mean jobs that are inserted from now on
                 return
             after = ids[-1]
 
-    def has_failed_parents(self, database: Database) -> bool:
-        """See :class:`Selection`. True where any depends on a job that has not completed, whichever that is."""
+    def has_failed_parents(self, database: Database, found: Found) -> bool:
+        """See :class:`Selection`. True where any job depends on one that has not completed, inside or outside."""
+        del found
         return database.row("job.selections.any_blocked", **chosen(self.wanted)) is not None
 
 
 class Below:
-    """A job and everything below it, from the top down.
+    """A job and its descendants, from the top down.
 
-    The tree is read again until that finds nothing new, or for :data:`PATIENCE`: a worker may be inserting children
-    meanwhile.
+    A worker may insert children meanwhile, so the tree is read again until that finds nothing new, or for
+    :data:`PATIENCE`.
     """
 
-    unreached = 0
-    archived = 0
+    named: Sequence[str] = ()
 
     def __init__(self, job: str, statuses: Collection[JobStatus]) -> None:
         self.job = job
         self.wanted = JobFilter(statuses=tuple(sorted(statuses)), unarchived=True)
-        self._last: list[TreeNode] = []
 
-    def groups(self, database: Database) -> list[JobGroup]:
+    def read(self, database: Database) -> Found:
         """See :class:`Selection`."""
-        return _grouped(self._read(database))
-
-    def _read(self, database: Database) -> list[TreeNode]:
         nodes = tree.tree(database, self.job, whole=False).nodes.values()
         meant = [node for node in nodes if node.status in self.wanted.statuses]
-        self._last = [node for node in meant if node.archived_at is None]
-        self.archived = len(meant) - len(self._last)
-        return self._last
+        present = [node for node in meant if node.archived_at is None]
+        return Found(_grouped(present), len(meant) - len(present), present)
 
-    def has_failed_parents(self, database: Database) -> bool:
-        """See :class:`Selection`. Of the jobs as they were read last."""
-        return _has_failed_parents(database, self._last)
-
-    def batches(self, database: Database) -> Iterator[Sequence[str]]:
+    def batches(self, database: Database) -> Iterator[Batch]:
         """See :class:`Selection`."""
         seen: set[str] = set()
         end: float | None = None
-        while fresh := [node.id for node in self._read(database) if node.id not in seen]:
-            if end and time.monotonic() > end:
-                self.unreached = len(fresh)
+        while True:
+            found = self.read(database)
+            fresh = [node.id for node in found.nodes if node.id not in seen]
+            if not fresh or (end and time.monotonic() > end):
+                yield Batch(left={Reason.ARCHIVED: found.archived, Reason.STILL_COMING: len(fresh)})
                 return
             seen.update(fresh)
-            yield from chunks(fresh, BATCH)
+            yield from map(Batch, chunks(fresh, BATCH))
             end = end or time.monotonic() + PATIENCE
+
+    def has_failed_parents(self, database: Database, found: Found) -> bool:
+        """See :class:`Selection`."""
+        return _has_failed_parents(database, found.nodes)
 
 
 def failed_below(database: Database, job: str) -> bool:
-    """Whether a job failed below another one that is not archived, among the first that are read of its tree."""
+    """Whether a descendant that is not archived has failed, among the first that are read."""
     nodes = tree.tree(database, job, whole=False, max_jobs=BATCH).nodes.values()
     return any(node.status in FAILURES and node.archived_at is None for node in nodes)
 

@@ -1,21 +1,21 @@
-"""What is about to happen to jobs, and what did."""
+"""Plans, outcomes and refusals of changes to jobs, in words and as records."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hammerwork_cli.errors import ConflictError, NotFoundError
-from hammerwork_cli.models import Counts, JobGroup, JobStatus, Outcome, status_phrase
+from hammerwork_cli.models import ChangePlan, Counts, JobGroup, JobStatus, Outcome, Reason, Refusal, status_phrase
 from hammerwork_cli.render.formats.json import UNKNOWN, Record
 from hammerwork_cli.render.formats.table import Column, table_text
 from hammerwork_cli.render.formats.text import count, plural, short_id, visible
 
 SHOWN_GROUPS = 20
-"""Lines of a plan; what is more is counted."""
+"""Lines of a plan; the rest is counted."""
 
 
-class Reason(NamedTuple):
-    """Why a job is left as it is: what it is, and what can be done about that."""
+class Words(NamedTuple):
+    """A reason for skipping a job, as the end of "The job is ...", and a hint."""
 
     what: str
     hint: str = ""
@@ -23,137 +23,80 @@ class Reason(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How a change is spoken of.
+    """The words for a change.
 
     Attributes:
-        verb, past: ``retry`` and ``Retried``.
-        running: what it means to do it to a job that runs.
-        followed: what was done to dependents: before their number, after which comes ``relation``.
-        otherwise: what can be done about a job in a status that the change does not take.
-        reasons: further reasons for leaving a job.
-        tolerated: reasons that are no failure.
-        caveat: which jobs of a plan may turn out to be left.
-        unfinished: what is not finished by the same command after Ctrl-C, and what does it.
+        past: ``Retried``.
+        running: the consequence for a Running job, without a full stop.
+        otherwise: the hint for a job in a status that the change does not accept.
+        followed: the end of "Retried 1 job ..." about ``{jobs}`` that changed along with ``{them}``.
+        reasons: reason -> words that differ between changes.
+        caveat: the jobs of a plan that may still be skipped.
+        unfinished: what a second run does not do after Ctrl-C.
     """
 
-    verb: str
     past: str
     running: str
     otherwise: str = ""
     followed: str = ""
-    relation: str = ""
-    reasons: Mapping[str, Reason] = field(default_factory=dict)
-    tolerated: frozenset[str] = frozenset()
+    reasons: Mapping[str, Words] = field(default_factory=dict)
     caveat: str = ""
     unfinished: str = ""
 
-    def reason(self, word: str) -> Reason:
-        """What the reason's word, or a status that is one, means."""
-        known = _REASONS.get(word) or self.reasons.get(word)
-        if word == JobStatus.RUNNING:
-            return Reason("Running", f"With --force: {self.running}")
-        return known or Reason(visible(word), self.otherwise)
 
-
-_REASONS = {
-    "gone": Reason("not there any more"),
-    "changed_meanwhile": Reason("ended, or changed by somebody else, meanwhile"),
-    "archived": Reason("archived", "What has been archived stays as it is."),
-    "still_coming": Reason(
-        "inserted while this went on", "Stop who inserts them (a worker that spawns?), and run the same command again."
+_REASONS: Mapping[str, Words] = {
+    Reason.GONE: Words("no longer there"),
+    Reason.CHANGED_MEANWHILE: Words("already changed by someone else"),
+    Reason.ARCHIVED: Words("archived", "Archived jobs stay unchanged."),
+    Reason.STILL_COMING: Words(
+        "newly inserted", "Stop the program that inserts them (a worker that spawns?), then run the same command again."
     ),
 }
-_WAITED_FOR = "waited for by another job"
-
-RETRY = Wording(
-    "retry",
-    "Retried",
-    "a worker may still run it, so it can run twice at once, and the old run can still end it.",
-    otherwise="Only Failed, Dead and TimedOut jobs are retried.",
-    followed="and re-armed",
-    relation="that had failed because of",
-    caveat="Of these, what depends on a job that stays failed is left alone.",
-    unfinished=" Jobs that had failed because of those: hammerwork job retry JOB --tree",
-    reasons={
-        JobStatus.COMPLETED: Reason("Completed", "With --force it runs again; a Rust worker also spawns again."),
-        "parent_failed": Reason(
-            "dependent on a job that failed or is gone", "Retry that job, or add --force to run it all the same."
-        ),
-    },
-)
-CANCEL = Wording(
-    "cancel",
-    "Cancelled",
-    "the worker that runs it is not stopped, and a Rust worker overwrites the status when it ends.",
-    otherwise="Only jobs that have not begun are cancelled. To remove a row: hammerwork job delete",
-    followed="and failed",
-    relation="that waited for",
-    unfinished=" Jobs that waited for those: hammerwork spawn doctor --fix",
-)
-DELETE = Wording(
-    "delete",
-    "Deleted",
-    "the worker that runs it goes on, and what it does is not recorded.",
-    caveat="Of these, what a job that stays waits for is left alone.",
-    reasons={"waited_for": Reason(_WAITED_FOR, "Delete that one too, or add --force and it waits for ever.")},
-)
-CLEAR = replace(DELETE, tolerated=frozenset({JobStatus.RUNNING}))
-PURGE = Wording(
-    "purge",
-    "Purged",
-    DELETE.running,
-    caveat=DELETE.caveat,
-    reasons={"waited_for": Reason(_WAITED_FOR, "What waits in vain is found by: hammerwork spawn doctor")},
-    tolerated=frozenset({"waited_for"}),
-)
-WORDS_OF_REASONS = frozenset(_REASONS).union(*(wording.reasons for wording in (RETRY, CANCEL, DELETE, PURGE)))
-"""What is counted as left besides statuses."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a change would do.
-
-    Attributes:
-        groups: the jobs it is for.
-        accepts: whether jobs in a status are changed.
-        cautious: whether jobs of it may turn out to be left, as the wording's caveat says.
-        archived: jobs that would be changed, were they not archived.
-    """
-
-    wording: Wording
-    groups: Sequence[JobGroup]
-    accepts: Callable[[str], bool]
-    cautious: bool = False
-    archived: int = 0
-
-    @property
-    def changed(self) -> list[JobGroup]:
-        """The jobs that would be changed, the most first."""
-        groups = [group for group in self.groups if self.accepts(group.status)]
-        return sorted(groups, key=lambda group: -group.jobs)
-
-    @property
-    def jobs(self) -> int:
-        """How many would be changed."""
-        return sum(group.jobs for group in self.changed)
-
-    @property
-    def left(self) -> Counts:
-        """Those that would not."""
-        counts = Counts()
-        for group in self.groups:
-            if not self.accepts(group.status):
-                counts.add(group.status, group.jobs)
-        if self.archived:
-            counts.add("archived", self.archived)
-        return counts
-
-    @property
-    def touches_running(self) -> bool:
-        """Whether jobs that run would be changed."""
-        return any(group.status == JobStatus.RUNNING for group in self.changed)
-
+_KEPT = "Jobs that a remaining job depends on will be kept."
+_DELETED_UNDER = "its worker finishes it, but cannot record the end"
+WORDINGS: Mapping[str, Wording] = {
+    "retry": Wording(
+        "Retried",
+        "its worker may still run it: it can run twice at once, and the old attempt can still finish it",
+        otherwise="Only Failed, Dead and TimedOut jobs can be retried.",
+        followed="and {jobs} that had failed with {them}",
+        reasons={
+            JobStatus.COMPLETED: Words("Completed", "Add --force to run it again; a Rust worker also spawns again."),
+            Reason.PARENT_FAILED: Words(
+                "dependent on a job that failed or is missing", "Retry that job first, or add --force to run it anyway."
+            ),
+        },
+        caveat="Jobs that depend on one that stays failed will be skipped.",
+        unfinished="Jobs that had failed with the retried ones: hammerwork job retry JOB --tree",
+    ),
+    "cancel": Wording(
+        "Cancelled",
+        "its worker does not stop, and a Rust worker overwrites the status when it finishes",
+        otherwise="Only Pending and Retrying jobs can be cancelled. To remove a job: hammerwork job delete",
+        followed="and failed {jobs} that waited for {them}",
+        unfinished="Jobs that waited for the cancelled ones: hammerwork spawn doctor --fix",
+    ),
+    "delete": Wording(
+        "Deleted",
+        _DELETED_UNDER,
+        reasons={
+            Reason.WAITED_FOR: Words(
+                "needed by another job", "Delete that job too, or add --force, and it waits in vain."
+            )
+        },
+        caveat=_KEPT,
+    ),
+    "purge": Wording(
+        "Purged",
+        _DELETED_UNDER,
+        reasons={
+            Reason.WAITED_FOR: Words("needed by another job", "To find jobs that wait in vain: hammerwork spawn doctor")
+        },
+        caveat=_KEPT,
+    ),
+}
+"""Action -> its words."""
+REASONS = frozenset(Reason)
 
 GROUPS: Sequence[Column[JobGroup]] = (
     Column("queue", lambda group: group.queue, wraps=True),
@@ -162,58 +105,69 @@ GROUPS: Sequence[Column[JobGroup]] = (
 )
 
 
-def plan_text(plan: Plan, *, terminal: bool, width: int | None = None, colour: bool = False) -> Iterator[str]:
-    """Lines: what would be changed, by queue and status, and what would be left."""
-    groups, verb = plan.changed, plan.wording.verb
+def plan_text(plan: ChangePlan, *, terminal: bool, width: int | None = None, colour: bool = False) -> Iterator[str]:
+    """Lines: the jobs that would change, by queue and status, and those that would not."""
+    groups, wording = plan.changing, WORDINGS[plan.action]
     if groups:
-        yield f"To {verb}: {plural(plan.jobs, 'job')}"
+        yield f"To {plan.action}: {plural(plan.changed, 'job')}"
         yield table_text(groups[:SHOWN_GROUPS], GROUPS, terminal=terminal, width=width, colour=colour)
     else:
-        yield f"Nothing to {verb}."
+        yield f"Nothing to {plan.action}."
     if len(groups) > SHOWN_GROUPS:
         rest = groups[SHOWN_GROUPS:]
         yield f"… and {plural(sum(group.jobs for group in rest), 'job')} in {plural(len(rest), 'more line')}"
     if groups and plan.cautious:
-        yield plan.wording.caveat
-    yield from left_text(plan.wording, plan.left)
+        yield wording.caveat
+    yield from _left_text(plan.action, plan.left)
     if plan.touches_running:
-        yield running_text(plan.wording)
+        yield running_text(plan.action)
 
 
-def running_text(wording: Wording) -> str:
-    """What the change means for a job that runs, as a sentence."""
-    return f"Of a Running job: {wording.running}"
+def running_text(action: str) -> str:
+    """The consequence of a change for a Running job, as a sentence."""
+    return f"When a job is Running, {WORDINGS[action].running}."
 
 
-def left_text(wording: Wording, left: Counts) -> Iterator[str]:
-    """Lines: what stays as it is, and why."""
-    for word, jobs in sorted(left.by_status.items()):
-        reason = wording.reason(word)
-        hint = f" {reason.hint}" if reason.hint else ""
-        yield f"Left alone: {plural(jobs, 'job')}, {reason.what}.{hint}"
+def stopped_text(action: str, jobs: int) -> str:
+    """What Ctrl-C left undone, after so many jobs."""
+    further = WORDINGS[action].unfinished
+    return f"Stopped after {plural(jobs, 'job')}. Run the same command again for the rest.{further and ' ' + further}"
 
 
-def outcome_text(wording: Wording, outcome: Outcome) -> Iterator[str]:
-    """Lines: how many jobs were changed, what followed them, and what was left."""
-    them = "it" if outcome.changed == 1 else "them"
-    more = (
-        f" {wording.followed} {plural(outcome.followed, 'job')} {wording.relation} {them}" if outcome.followed else ""
-    )
-    yield f"{wording.past} {plural(outcome.changed, 'job')}{more}."
-    yield from left_text(wording, outcome.left)
+def _left_text(action: str, left: Counts) -> Iterator[str]:
+    for reason, jobs in sorted(left.by_status.items()):
+        what, hint = _words(action, reason)
+        yield f"Skipped {plural(jobs, 'job')}: {what}.{hint and ' ' + hint}"
 
 
-def outcome_record(wording: Wording, outcome: Outcome, plan: Plan | None, *, dry_run: bool = False) -> Record:
-    """What was done to jobs, or would be.
+def _words(action: str, reason: str) -> Words:
+    wording = WORDINGS[action]
+    if reason == JobStatus.RUNNING:
+        return Words("Running", f"With --force, {wording.running}.")
+    return _REASONS.get(reason) or wording.reasons.get(reason) or Words(visible(reason), wording.otherwise)
+
+
+def outcome_text(outcome: Outcome) -> Iterator[str]:
+    """Lines: how many jobs changed, how many dependents changed along, and how many were skipped."""
+    wording, text = WORDINGS[outcome.action], ""
+    if outcome.followed:
+        them = "it" if outcome.changed == 1 else "them"
+        text = " " + wording.followed.format(jobs=plural(outcome.followed, "job"), them=them)
+    yield f"{wording.past} {plural(outcome.changed, 'job')}{text}."
+    yield from _left_text(outcome.action, outcome.left)
+
+
+def outcome_record(outcome: Outcome, plan: ChangePlan | None, *, dry_run: bool = False) -> Record:
+    """A change to jobs.
 
     Keys: ``action`` (``retry``, ``cancel``, ``delete``, ``purge``), ``dry_run``, ``changed`` (jobs),
-    ``followed`` (dependents that were changed along), ``left`` (an object, reason -> jobs: a status, ``gone``,
+    ``followed`` (dependents that changed along), ``left`` (an object, reason -> skipped jobs: a status, ``gone``,
     ``changed_meanwhile``, ``archived``, ``parent_failed``, ``waited_for``, ``still_coming``), ``plan`` (a list of
     ``queue``, ``status``, ``jobs``, ``changes``; null for one job by its id). Without force, jobs of the plan may
-    turn out to be left for the reasons ``parent_failed`` and ``waited_for``, which a dry run does not look into.
+    still be skipped as ``parent_failed`` and ``waited_for``, which a dry run does not count.
     """
     return {
-        "action": wording.verb,
+        "action": outcome.action,
         "dry_run": dry_run,
         "changed": outcome.changed,
         "followed": outcome.followed,
@@ -222,35 +176,25 @@ def outcome_record(wording: Wording, outcome: Outcome, plan: Plan | None, *, dry
     }
 
 
-def plan_records(plan: Plan) -> list[Record]:
-    """The plan that :func:`outcome_record` tells."""
+def plan_records(plan: ChangePlan) -> list[Record]:
+    """The ``plan`` of :func:`outcome_record`."""
     return [
-        {"queue": group.queue, "status": group.status, "jobs": group.jobs, "changes": plan.accepts(group.status)}
+        {"queue": group.queue, "status": group.status, "jobs": group.jobs, "changes": group.changes}
         for group in plan.groups
     ]
 
 
-def refusal(
-    wording: Wording, job: str, outcome: Outcome, *, failed_below: bool = False
-) -> ConflictError | NotFoundError:
-    """The error that says why the one job that was named is as it was.
-
-    Args:
-        wording: of the change.
-        job: its id.
-        outcome: what was left, and for which reason.
-        failed_below: whether the job has completed, and the change can mend what failed below it.
-    """
-    word = next(iter(outcome.left.by_status), "gone")
-    if word == "gone":
+def refusal_error(refusal: Refusal) -> ConflictError | NotFoundError:
+    """A refusal as an error."""
+    job, action, reason = refusal.job, refusal.action, refusal.reason
+    if reason == Reason.GONE:
         return NotFoundError(
-            f"The job {job} is only in the archive, or not there any more.",
-            hint="Ids are shown by: hammerwork job list",
+            f"The job {job} is only in the archive, or no longer there.", hint="To find ids: hammerwork job list"
         )
-    reason = wording.reason(word)
-    hint = reason.hint or f"See: hammerwork job show {job}"
-    if failed_below:
-        hint = f"Jobs below it failed: hammerwork job {wording.verb} {short_id(job)} --tree --only failed. {hint}"
-    if word not in WORDS_OF_REASONS and word not in list(JobStatus):
-        return ConflictError(f"The job {job} is {status_phrase(word)}.", hint=hint, reason=UNKNOWN)
-    return ConflictError(f"The job {job} is {reason.what}.", hint=hint, reason=word)
+    what, hint = _words(action, reason)
+    hint = hint or f"See: hammerwork job show {job}"
+    if refusal.failed_below:
+        hint = f"Jobs below it failed: hammerwork job {action} {short_id(job)} --tree --only failed. {hint}"
+    if reason not in REASONS and reason not in list(JobStatus):
+        return ConflictError(f"The job {job} is {status_phrase(reason)}.", hint=hint, reason=UNKNOWN)
+    return ConflictError(f"The job {job} is {what}.", hint=hint, reason=str(reason))

@@ -208,6 +208,13 @@ def test_a_state_that_forbids_it_is_a_conflict(server: Server, rows: Rows, actio
     assert server.json(f"/api/jobs/{job}")["status"] == status
 
 
+def test_a_refused_retry_names_the_command_for_the_jobs_that_failed_below(server: Server, rows: Rows) -> None:
+    root = rows.job(status="Completed", spawns=True)
+    rows.job(root, status="Dead")
+    refused = server.post(f"/api/jobs/{root}/retry").json()
+    assert refused["hint"].startswith(f"Jobs below it failed: hammerwork job retry {root[:8]} --tree --only failed. ")
+
+
 def test_force_takes_a_running_job_too(server: Server, rows: Rows) -> None:
     job = rows.job(status="Running")
     assert server.post(f"/api/jobs/{job}/cancel", {"force": True}).status_code == 200

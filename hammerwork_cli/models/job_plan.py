@@ -1,0 +1,131 @@
+"""A change to jobs: its plan, its outcome, and the refusal of a single job."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from hammerwork_cli.models.values import Counts, JobStatus
+
+
+class Reason(StrEnum):
+    """Why a change skips a job, where the job's status is not the reason."""
+
+    GONE = "gone"
+    CHANGED_MEANWHILE = "changed_meanwhile"
+    ARCHIVED = "archived"
+    PARENT_FAILED = "parent_failed"
+    WAITED_FOR = "waited_for"
+    STILL_COMING = "still_coming"
+
+
+@dataclass(frozen=True, slots=True)
+class JobGroup:
+    """Jobs that share a queue and a status, counted.
+
+    Attributes:
+        changes: whether the change takes jobs in this status.
+    """
+
+    queue: str
+    status: str
+    jobs: int
+    changes: bool = True
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a change did to jobs.
+
+    Attributes:
+        action: ``retry``, ``cancel``, ``delete`` or ``purge``.
+        left: reason -> jobs that it skipped: a :class:`Reason`, or their status.
+        followed: dependents that it changed along with them.
+        refused: skipped jobs that make the change incomplete.
+        job: the id of the only job that was named.
+    """
+
+    action: str
+    changed: int = 0
+    left: Counts = field(default_factory=Counts)
+    followed: int = 0
+    refused: int = 0
+    job: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePlan:
+    """What a change would do.
+
+    Attributes:
+        action: ``retry``, ``cancel``, ``delete`` or ``purge``.
+        groups: the selected jobs, archived ones aside.
+        changed: how many of them would change.
+        left: reason -> jobs that it would skip.
+        cautious: whether jobs that count as changed may still be skipped: that takes locks to tell.
+        job: the id of the only job that was named.
+    """
+
+    action: str
+    groups: tuple[JobGroup, ...]
+    changed: int
+    left: Counts
+    cautious: bool = False
+    job: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        action: str,
+        groups: tuple[JobGroup, ...],
+        further: Mapping[str, int],
+        *,
+        cautious: bool = False,
+        job: str | None = None,
+    ) -> "ChangePlan":
+        """Adds up a plan.
+
+        Args:
+            action: of the change.
+            groups: the selected jobs.
+            further: reason -> jobs that the change skips besides.
+            cautious: see :class:`ChangePlan`.
+            job: see :class:`ChangePlan`.
+        """
+        left = Counts()
+        for group in groups:
+            if not group.changes:
+                left.add(group.status, group.jobs)
+        left.merge(Counts(dict(further)))
+        return cls(action, groups, sum(group.jobs for group in groups if group.changes), left, cautious, job)
+
+    @property
+    def changing(self) -> list[JobGroup]:
+        """The groups that would change, the largest first."""
+        return sorted((group for group in self.groups if group.changes), key=lambda group: -group.jobs)
+
+    @property
+    def touches_running(self) -> bool:
+        """Whether Running jobs would change."""
+        return any(group.status == JobStatus.RUNNING for group in self.groups if group.changes)
+
+    @property
+    def foreseen(self) -> Outcome:
+        """The outcome, if nothing happens meanwhile."""
+        return Outcome(self.action, self.changed, self.left, job=self.job)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a change skipped the only job that was named.
+
+    Attributes:
+        action: of the change.
+        job: its id.
+        reason: a :class:`Reason`, or its status.
+        failed_below: whether the change would help jobs below it.
+    """
+
+    action: str
+    job: str
+    reason: str
+    failed_below: bool = False
