@@ -84,7 +84,7 @@ def test_without_a_name_all_statements_are_listed_with_what_they_do(printed: Pri
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["worker.claim.redy"], "No statement 'worker.claim.redy'. Did you mean worker.claim.ready"),
+        (["worker.claim.readies"], "No statement 'worker.claim.readies'. Did you mean worker.claim.ready"),
         (["nothing.of.the.kind"], "No statement 'nothing.of.the.kind'."),
         (["ping.check", "--tags", "oracle"], "No tag 'oracle'. Choose from: archive, "),
         (["ping.check", "--given", "queue"], "No condition 'queue'. Choose from: none."),
