@@ -68,9 +68,8 @@ def _noop(url: Any, jobs: int) -> float:
     """Seconds from the start of a worker to its last job's completion being committed."""
     app = Handlers()
     app.register_job("noop", lambda job: None)  # noqa: ARG005  it does nothing
-    worker = Worker(url, app, drain=True)
     last = [time.perf_counter()]
-    worker.on_progress = lambda _: last.__setitem__(0, time.perf_counter())
+    worker = Worker(url, app, drain=True).with_options(on_progress=lambda: last.__setitem__(0, time.perf_counter()))
     began = time.perf_counter()
     report = worker.run()
     assert report.completed == jobs, report

@@ -136,7 +136,7 @@ class SimulatedWorker:
         for job in compared.not_ours:
             if not self.entries[job].began:
                 del self.entries[job]
-        self.lease.settled = self.lease.doubts
+        self.lease.compared = self.lease.doubts
 
     def keep(self, others: dict[str, "SimulatedWorker"]) -> None:
         """As runtime/worker/keeper.py; nobody may be rescued from who lives."""

@@ -74,6 +74,7 @@ class Connections:
         given_up: set when nobody wants to wait any longer; waiting ends with the last error.
         timeouts: of each connection.
         passes: gives, for each unit that failed, what says of its errors whether to try it again.
+        outages: shared by all who say the same of an outage.
     """
 
     def __init__(
@@ -83,10 +84,11 @@ class Connections:
         given_up: threading.Event | None = None,
         timeouts: Timeouts = PATIENT,
         passes: Callable[[], Passes] = lambda: is_an_outage,
+        outages: Outages | None = None,
     ) -> None:
         self.url = DatabaseUrl.parse(url) if isinstance(url, str) else url
         self.timeouts = timeouts
-        self.outages = Outages()
+        self.outages = outages or Outages()
         self._size, self._passes = size, passes
         self._begin(given_up or threading.Event())
 

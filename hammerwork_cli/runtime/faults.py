@@ -1,6 +1,8 @@
 """Whose fault it is that something cannot be written: the job's own, or the database's, which passes."""
 
+import threading
 import time
+from collections.abc import Callable
 
 from hammerwork_cli.errors import (
     ConfigError,
@@ -16,19 +18,32 @@ TIMES_ALONE = 3
 
 
 class Progress:
-    """What a worker has written: so an error of one job alone is told from one that all meet.
+    """Counts what a worker writes: so an error of one job alone differs from one that all jobs meet.
 
     Args:
-        lease: of the worker: for so long a job may fail alone.
+        lease: of the worker; a job may fail alone for so long.
+        counted: called after each count, by the thread that counts.
+
+    Attributes:
+        written: transactions.
+        completed: attempts that completed.
+        failed: attempts that failed or timed out.
     """
 
-    def __init__(self, lease: float) -> None:
+    def __init__(self, lease: float, counted: Callable[[], None] = lambda: None) -> None:
         self.lease = lease
-        self.written = 0
+        self._counted = counted
+        self._lock = threading.Lock()
+        # The main thread and the slots write these under the lock; each may be read without it.
+        self.written = self.completed = self.failed = 0
 
-    def count(self) -> None:
-        """Something was written. Only that it grows matters: threads need no lock for it."""
-        self.written += 1
+    def count(self, completed: int, failed: int) -> None:
+        """Counts a transaction and the outcomes that it wrote."""
+        with self._lock:
+            self.written += 1
+            self.completed += completed
+            self.failed += failed
+        self._counted()
 
 
 class Fault:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext, SpawnHandler, Worker
-from hammerwork_cli.runtime.worker import event_loop, executor
+from hammerwork_cli.runtime.worker import event_loop, verdicts
 from tests.runtime.conftest import Stage
 
 AT_ONCE = RetryStrategy.fixed(timedelta(0))
@@ -155,7 +155,7 @@ def exit_in(hook: str, job: Job) -> None:
 
 
 def test_no_hook_ends_a_thread_of_the_worker(lite: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executor, "PAUSE", timedelta(0))
+    monkeypatch.setattr(verdicts, "PAUSE", timedelta(0))
     app.register_handler("exits", Exits())
     app.register_job("result", lambda job: ExitingResult())  # noqa: ARG005
     app.register_job("unprintable", lambda job: {}["nothing"], retry=ExitingStrategy("Fixed", timedelta(0)))  # noqa: ARG005
@@ -163,7 +163,7 @@ def test_no_hook_ends_a_thread_of_the_worker(lite: Stage, app: Handlers, monkeyp
     app.register_job("unlogged", lambda job: {}["nothing"])  # noqa: ARG005
     app.register_job("called", Called("well"))
     exiting_log = ExitingLog()
-    monkeypatch.setattr(executor.log, "handlers", [*executor.log.handlers, exiting_log])
+    monkeypatch.setattr(verdicts.log, "handlers", [*verdicts.log.handlers, exiting_log])
 
     hooks = ("validate", "spawn", "generator", "close", "async")
     failing = [Job("exits", hook, max_attempts=1) for hook in hooks]
@@ -256,9 +256,10 @@ def test_a_failure_after_the_timeout_is_told_once(lite: Stage, app: Handlers, ca
         raise ValueError("late")
 
     lite.enqueue(Job("slow").with_timeout(timedelta(seconds=1)))
-    worker = Worker(lite.queue, app, drain=True, poll_interval=0.05)
-    worker.run()
-    worker._slots.join(5)
+    before = set(threading.enumerate())
+    Worker(lite.queue, app, drain=True, poll_interval=0.05).run()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
     assert [record.message for record in caplog.records if "failed in attempt" in record.message] == [
         next(record.message for record in caplog.records if "It did not end within 1 s" in record.message)
     ]

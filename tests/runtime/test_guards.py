@@ -102,12 +102,12 @@ def claimer_of(stage: Stage, slots: Slots, lease: Lease) -> Claimer:
 
 def test_a_worker_whose_slots_have_enough_to_do_takes_nothing(stage: Stage) -> None:
     stage.enqueue(Job("noop"))
-    slots = Slots(1, lambda _: None, lambda: None)
+    slots = Slots(1, lambda: None)
     slots.put([claimed("a"), claimed("b")])
     claimer = claimer_of(stage, slots, Lease(10.0, time.monotonic()))
     assert claimer.fetch()
     assert (claimer.full, slots.waiting) == (True, 2)
-    slots.take_back()
+    slots.withdraw()
     assert claimer.fetch()
     assert (claimer.full, slots.waiting) == (False, 1)
 
@@ -116,7 +116,7 @@ def test_a_worker_that_others_took_for_lost_claims_nothing_before_it_has_forgott
     stage: Stage,
 ) -> None:
     (job,) = stage.enqueue(Job("noop"))
-    slots = Slots(1, lambda _: None, lambda: None)
+    slots = Slots(1, lambda: None)
     lease = Lease(10.0, time.monotonic())
     claimer = claimer_of(stage, slots, lease)
     claimer.compare()
@@ -211,7 +211,7 @@ def test_a_worker_that_beat_again_is_observed_anew(stage: Stage) -> None:
     own = registered(stage, "own")
     keeper = Keeper(
         *(connections, own, Lease(10.0, time.monotonic()), ServerClock()),
-        take_requests=lambda _: None,
+        claim_requests=lambda _: None,
         wake=lambda: None,
     )
     keeper._observer.look([seen], time.monotonic())
@@ -252,9 +252,9 @@ def test_what_one_job_of_a_batch_has_is_written_though_the_others_have_it_not(st
 
 def test_nothing_is_written_before_something_has_ended_and_others_may_still_end() -> None:
     connections = Connections("sqlite:///nowhere.db", 1)
-    slots = Slots(1, lambda _: None, lambda: None)
+    slots = Slots(1, lambda: None)
     refuse: Any = None
-    idle = Finisher(connections, slots, ServerClock(), Progress(30), refuse, refuse)
+    idle = Finisher(connections, slots, ServerClock(), Progress(30), refuse)
     assert (idle.pause, idle.write()) == (None, False)
     slots.put([claimed("a")])
     assert idle.write() is False

@@ -151,7 +151,7 @@ def test_a_worker_that_can_write_no_end_takes_no_more_jobs_after_a_while(
         return settle(database, ended, now)
 
     monkeypatch.setattr(finish, "settle", failing)
-    monkeypatch.setattr(claimer, "MOST_HELD_UP", 10)
+    monkeypatch.setattr(claimer, "MOST_POSTPONED", 10)
     monkeypatch.setattr(claimer, "MOST_PREFETCHED", 20)
     crew.begin(concurrency=1)
     until(lambda: len(crew.runs) >= 10)

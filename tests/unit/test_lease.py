@@ -125,7 +125,7 @@ def test_a_worker_whose_jobs_others_took_holds_its_lease_once_it_has_compared() 
     assert (lease.is_doubted, lease.is_held(21)) == (True, False)
     compared = lease.doubts
     lease.renew(sent=22, answered=22, was_lost=True)  # while it compares
-    lease.settled = compared
+    lease.compared = compared
     assert not lease.is_held(23)
-    lease.settled = lease.doubts
+    lease.compared = lease.doubts
     assert lease.is_held(23)

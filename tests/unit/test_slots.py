@@ -9,7 +9,8 @@ import pytest
 
 from hammerwork_cli.queries.worker.claim import Claimed
 from hammerwork_cli.queries.worker.finish import End, Ended
-from hammerwork_cli.runtime.worker.slots import FULL, Attempt, ClaimedRequest, Slots
+from hammerwork_cli.runtime.worker.attempts import Attempt, ClaimedRequest
+from hammerwork_cli.runtime.worker.slots import FULL, Slots
 
 PATIENCE = 20.0
 LATER = 1000.0
@@ -49,12 +50,12 @@ class Stopping:
 
 @pytest.fixture
 def slots() -> Iterator[Callable[..., Slots]]:
-    """``slots(count, execute, wake, may_begin)``: threads that run."""
+    """``slots(count, execute, wake, may_start)``: threads that run."""
     made: list[Slots] = []
 
     def make(count: int, execute: Callable[[Attempt], Ended | None], *others: Any) -> Slots:
-        made.append(Slots(count, execute, *others or [lambda: None]))
-        made[-1].start()
+        made.append(Slots(count, *others or [lambda: None]))
+        made[-1].start(execute)
         return made[-1]
 
     yield make
@@ -103,24 +104,24 @@ def test_as_many_run_as_there_are_slots_and_the_others_wait_in_their_order(slots
     until(lambda: two.running + two.waiting == 0)
     assert {attempt.job.id for attempt in execute.runs[:2]} == {"a", "b"}
     assert (two.has_ended, two.empty, two.ids()) == (True, False, set("abcd"))
-    assert names(two.take_ended()) == [(name, End.COMPLETED) for name in "abcd"]
-    assert (two.has_ended, two.empty, two.ids(), two.take_ended()) == (False, True, set(), [])
+    assert names(two.pop_ended()) == [(name, End.COMPLETED) for name in "abcd"]
+    assert (two.has_ended, two.empty, two.ids(), two.pop_ended()) == (False, True, set(), [])
 
 
 def test_what_has_not_begun_is_taken_back_without_the_requests_to_spawn() -> None:
-    idle = Slots(1, completed, lambda: None)
-    assert idle.take_back() == []
+    idle = Slots(1, lambda: None)
+    assert idle.withdraw() == []
     assert idle.empty
     idle.put([claimed("a"), requested("b"), claimed("c")])
     assert not idle.empty
-    assert idle.take_back(older_than=LATER) == []
+    assert idle.withdraw(older_than=LATER) == []
     assert idle.ids() == {"a", "c"}
-    assert [job.id for job in idle.take_back()] == ["a", "c"]
+    assert [job.id for job in idle.withdraw()] == ["a", "c"]
     assert (idle.waiting, idle.ids()) == (1, set())
 
 
 def test_jobs_that_are_not_ours_any_more_are_dropped_before_they_begin() -> None:
-    idle = Slots(1, completed, lambda: None)
+    idle = Slots(1, lambda: None)
     idle.put([claimed("a"), requested("b"), claimed("c")])
     assert idle.drop({"a", "b", "x"}) == 1
     assert (idle.waiting, idle.ids()) == (2, {"c"})
@@ -130,11 +131,11 @@ def test_nothing_begins_while_it_may_not(slots: Callable[..., Slots]) -> None:
     may = threading.Event()
     asked = threading.Event()
 
-    def may_begin() -> bool:
+    def may_start() -> bool:
         asked.set()
         return may.is_set()
 
-    one = slots(1, completed, lambda: None, may_begin)
+    one = slots(1, completed, lambda: None, may_start)
     one.put([claimed("a")])
     assert asked.wait(PATIENCE)
     assert (one.waiting, one.running) == (1, 0)
@@ -156,7 +157,7 @@ def test_what_has_ended_is_written_at_once_when_it_is_much_or_nothing_waits(slot
     assert one.worth_writing(0) == 0
     one.put_back([Ended(claimed(str(number)), End.COMPLETED) for number in range(FULL - 1)])
     assert one.worth_writing(LATER) == 0
-    assert [attempt.job.id for attempt in one.take_ended()] == [*map(str, range(FULL - 1)), "b"]
+    assert [attempt.job.id for attempt in one.pop_ended()] == [*map(str, range(FULL - 1)), "b"]
     execute.go.set()
 
 
@@ -188,16 +189,16 @@ def test_a_run_whose_time_is_up_has_ended_and_what_it_does_later_does_not_count(
     attempts["a"].deadline, attempts["b"].deadline = now, now + LATER
     assert three.expire(timed_out) == now + LATER
     assert (three.ids(), three.running) == ({"a", "b", "c"}, 3)
-    assert names(three.take_ended()) == [("a", End.TIMED_OUT)]
+    assert names(three.pop_ended()) == [("a", End.TIMED_OUT)]
     assert three.ids() == {"b", "c"}
     assert three.expire(timed_out) == now + LATER
-    assert [three.decide(attempts[name]) for name in "ab"] == [False, True]
+    assert [attempts[name].decide() for name in "ab"] == [False, True]
     assert three.expire(timed_out) is None
-    assert three.take_ended() == []
+    assert three.pop_ended() == []
     assert not three.empty
     execute.go.set()
     until(lambda: not three.running)
-    assert names(three.take_ended()) == [("b", End.COMPLETED), ("c", End.COMPLETED)]
+    assert names(three.pop_ended()) == [("b", End.COMPLETED), ("c", End.COMPLETED)]
 
 
 def test_a_worker_that_ends_at_once_abandons_its_jobs_and_not_its_requests(slots: Callable[..., Slots]) -> None:
@@ -207,10 +208,10 @@ def test_a_worker_that_ends_at_once_abandons_its_jobs_and_not_its_requests(slots
     for _ in range(2):
         assert execute.begun.acquire(timeout=PATIENCE)
     two.abandon(timed_out)
-    assert names(two.take_ended()) == [("a", End.TIMED_OUT)]
+    assert names(two.pop_ended()) == [("a", End.TIMED_OUT)]
     assert two.ids() == {"b"}
     two.abandon(timed_out)
-    assert two.take_ended() == []
+    assert two.pop_ended() == []
     execute.go.set()
 
 
@@ -232,10 +233,10 @@ def test_how_long_runs_take_is_known_from_those_that_ended_and_those_that_run(sl
 
 
 def test_the_threads_end_when_they_have_nothing_more_to_do() -> None:
-    one = Slots(2, completed, lambda: None)
-    one.start()
+    one = Slots(2, lambda: None)
+    one.start(completed)
     one.put([claimed(str(number)) for number in range(10)])
     one.close()
     one.join(PATIENCE)
-    assert len(one.take_ended()) == 10
+    assert len(one.pop_ended()) == 10
     assert not any(thread.is_alive() for thread in one._threads)

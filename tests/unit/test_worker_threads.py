@@ -152,7 +152,7 @@ def test_a_keeper_says_once_an_outage_which_duty_fails(caplog: pytest.LogCapture
     line: Any = Line(answer)
     registration: Any = SimpleNamespace(id="w", lease=60.0)
     lease: Any = Lease(60.0, 0.0)
-    keeper = Keeper(line, registration, lease, ServerClock(), take_requests=lambda _: None, wake=lambda: None)
+    keeper = Keeper(line, registration, lease, ServerClock(), claim_requests=lambda _: None, wake=lambda: None)
     stopped: Any = Waits(10)
     keeper.stopped = stopped
     keeper.run()
@@ -194,7 +194,7 @@ def test_a_sweep_that_found_nothing_begins_again_after_half_a_lease(monkeypatch:
 
     monkeypatch.setattr(keeper, "Doctor", Doctor)
     line: Any = Line(away)
-    keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), take_requests=lambda _: None, wake=lambda: None)
+    keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), claim_requests=lambda _: None, wake=lambda: None)
     database: Any = None
     for _ in range(3):
         keeping._sweep(database)
@@ -207,7 +207,7 @@ def test_a_sweep_that_found_nothing_begins_again_after_half_a_lease(monkeypatch:
 
 def test_a_keeper_does_its_duties_once_a_heartbeat() -> None:
     line: Any = Line(lambda: None)
-    keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), take_requests=lambda _: None, wake=lambda: None)
+    keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), claim_requests=lambda _: None, wake=lambda: None)
     stopped: Any = Waits(3)
     keeping.stopped = stopped
     keeping.run()
@@ -223,7 +223,7 @@ def test_of_a_lost_worker_the_log_says_what_becomes_of_its_jobs(
 ) -> None:
     monkeypatch.setattr(keeper.registry, "rescue", lambda *_: counts)
     line: Any = Line(away)
-    keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), take_requests=lambda _: None, wake=lambda: None)
+    keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), claim_requests=lambda _: None, wake=lambda: None)
     database: Any = None
     keeping._rescue_from(database, Heartbeat("id", "far", 1, None, 30.0))
     assert caplog.messages == [f"Worker far is lost: {said}"]
@@ -231,20 +231,20 @@ def test_of_a_lost_worker_the_log_says_what_becomes_of_its_jobs(
 
 def test_a_worker_that_was_woken_and_finds_nothing_looks_again_soon() -> None:
     line: Any = Line(list)
-    slots = Slots(1, lambda _: None, lambda: None)
+    slots = Slots(1, lambda: None)
     claimer = Claimer(
         *(WORKER, line, slots, Lease(60.0, 1e12), ServerClock()), poll_interval=60, max_jobs=None, weighted=False
     )
     claimer.fetch()
     assert claimer.pause > EAGER_PAUSE
-    claimer.wake()
+    claimer.hear()
     claimer.fetch()
     assert 0 <= claimer.pause <= EAGER_PAUSE
 
 
 def test_a_worker_asks_again_at_once_where_it_took_little_since_it_knew_nothing_of_the_queue() -> None:
     line: Any = Line(lambda: [claimed("a")])
-    slots = Slots(2, lambda _: None, lambda: None)
+    slots = Slots(2, lambda: None)
     claimer = Claimer(
         *(replace(WORKER, concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
         poll_interval=60,

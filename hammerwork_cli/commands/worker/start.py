@@ -138,14 +138,13 @@ def start(
     _import_before_the_application(context)
     folder, secrets = Path.cwd(), {name: os.environ.pop(name) for name in OWN_VARIABLES if name in os.environ}
     given = {
-        "queues": tuple(queue or ()),
         "concurrency": concurrency,
         "pool_size": pool_size,
         "poll_interval": _seconds("--poll-interval", poll_interval),
         "lease": _seconds("--lease", lease),
         "grace": _seconds("--grace", grace),
         "max_jobs": max_jobs,
-        "drain": drain,
+        "drain": drain or None,
         "weighted": weighted,
         "name": name,
         "isolation": str(isolation) if isolation else None,
@@ -155,8 +154,8 @@ def start(
     with _report_alone(context, as_json=as_json):
         loaded = load(handlers, app_dir)
         logs.configure(level, as_json=as_json, stream=context.stderr)
-        worker = _worker(context, loaded, {option: value for option, value in given.items() if value})
-        worker.named = handlers
+        options = {option: value for option, value in given.items() if value is not None}
+        worker = _worker(context, loaded, handlers, tuple(queue or ()), options)
         report = worker.run()
         _tell(context, report, form, quiet=as_json)
     if report.restart:
@@ -207,21 +206,29 @@ def _seconds(option: str, text: str | None) -> float | None:
     return seconds
 
 
-def _worker(context: Context, loaded: Any, given: dict[str, Any]) -> "Worker":
-    """The worker that a module has, or one for its handlers; what options say counts more than what it says."""
+def _worker(context: Context, loaded: object, target: str, queues: tuple[str, ...], given: dict[str, Any]) -> "Worker":
+    """The worker of a module, or one for its handlers; options of the command line take precedence."""
+    from hammerwork_cli.runtime.host.loading import handlers_of
+    from hammerwork_cli.runtime.worker.isolation import in_processes
     from hammerwork_cli.runtime.worker.worker import Worker
 
-    pool = context.settings.get("connection_pool_size")
     if isinstance(loaded, Worker):
+        worker = loaded.with_options(**given)
         if "database_url" in context.options:
-            loaded.url = _url(context)
-        for option, value in given.items():
-            setattr(loaded, option, value)
-        return loaded
-    worker = Worker(_url(context), loaded, **{"pool_size": pool.value, **given})
-    for queue in worker.queues:
-        if queue not in loaded.queues and queue not in loaded.handler_names:
-            context.note(f"No handler is registered for the queue {queue!r}: only jobs that name a spawn handler run.")
+            worker.with_url(_url(context))
+        if queues:
+            worker.with_queues(*queues)
+    else:
+        pool, known = context.settings.get("connection_pool_size"), handlers_of(loaded)
+        worker = Worker(_url(context), known, queues=queues, **{"pool_size": pool.value, **given})
+        for queue in worker.queues:
+            if queue not in known.queues and queue not in known.handler_names:
+                context.note(
+                    f"No handler is registered for the queue {queue!r}: only jobs that name a spawn handler run."
+                )
+    if worker.options.isolation == "process":
+        # The processes load what --handlers names, as this one did.
+        worker.with_options(isolation=in_processes(target, worker.url))
     return worker
 
 

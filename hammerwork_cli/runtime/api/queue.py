@@ -19,6 +19,7 @@ from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.stored_jobs import parsed, stored_job
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections, timeouts_of
+from hammerwork_cli.runtime.outages import Outages
 
 Result = TypeVar("Result")
 PATIENCE = 30.0
@@ -45,15 +46,22 @@ class Queue:
         if not patience >= 0:
             raise UsageError(f"patience is a number of seconds from 0, not {patience!r:.60}.")
         where = DatabaseUrl.parse(url) if isinstance(url, str) else url
-        self.connections = Connections(where, pool_size, timeouts=timeouts_of(patience, len(where.hosts)))
-        self.patience = patience
+        self._set_up(Connections(where, pool_size, timeouts=timeouts_of(patience, len(where.hosts))), patience)
+
+    def _set_up(self, connections: Connections, patience: float) -> None:
+        self.connections, self.patience = connections, patience
         self._clock, self._clock_set = ServerClock(), -math.inf
 
     @classmethod
-    def of_worker(cls, url: str | DatabaseUrl) -> Self:
-        """What handlers have: its connections wait as a worker's do, for whatever the server takes long for."""
-        queue = cls(url)
-        queue.connections.timeouts = PATIENT
+    def of_worker(cls, url: str | DatabaseUrl, outages: Outages | None = None) -> Self:
+        """The queue that handlers have: its connections wait as a worker's do, however long the server takes.
+
+        Args:
+            url: of the database.
+            outages: of the worker.
+        """
+        queue = cls.__new__(cls)
+        queue._set_up(Connections(url, 4, timeouts=PATIENT, outages=outages), PATIENCE)
         return queue
 
     @property

@@ -1,20 +1,16 @@
 """Finding an application's handlers by name."""
 
-import sys
 import traceback
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hammerwork_cli import app_path
 from hammerwork_cli.errors import ConfigError
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.signatures import signature
-
-if TYPE_CHECKING:
-    from hammerwork_cli.runtime.worker.worker import Worker
 
 OWN_VARIABLES = frozenset({"HAMMERWORK_WEB_TOKEN"})
 """Not for an application's code: whoever has the token changes jobs through the web server."""
@@ -22,17 +18,20 @@ _FORM = "Name them as module:attribute, for example --handlers my_handlers:app f
 _KINDS = "a Handlers, a Worker, or a function that returns one"
 
 
-def load(target: str, folder: Path | None = None) -> "Handlers | Worker":
-    """Finds what ``--handlers`` names.
+def load(target: str, folder: Path | None = None) -> object:
+    """Finds the object that ``--handlers`` names.
 
     Args:
         target: ``module:attribute``; the attribute is a :class:`Handlers`, a ``Worker``, or a callable without
             arguments that returns one.
-        folder: where modules are looked for at last, so that none there takes the place of an installed one or of the
+        folder: where modules are looked for last, so that none there takes the place of an installed one or of the
             standard library's; the current one by default.
 
+    Returns:
+        The object; :func:`handlers_of` has its handlers.
+
     Raises:
-        ConfigError: it is not there, does not import, or is something else. The message has the import's own error
+        ConfigError: it does not exist, does not import, or has no handlers. The message has the import's own error
             and where it happened.
     """
     folder = (folder or Path()).absolute()
@@ -40,30 +39,28 @@ def load(target: str, folder: Path | None = None) -> "Handlers | Worker":
     return _found(target, folder)
 
 
-def _found(target: str, folder: Path) -> "Handlers | Worker":
+def _found(target: str, folder: Path) -> object:
     name, colon, attribute = target.partition(":")
     if not (colon and name and attribute):
         raise ConfigError(f"{target!r:.100} names no handlers.", hint=_FORM)
     module = _module(name, folder)
     value = _attribute(module, attribute)
-    if callable(value) and not _is_worker(value):
+    if callable(value) and _handlers_or_none(value) is None:
         _refuse_handler(value, target, module)
         value = _guarded(value, f"{target} failed when it was called")
-    if isinstance(value, Handlers):
-        if not value.queues and not value.handler_names:
-            raise ConfigError(
-                f"{target} has no handlers.", hint="Register some: @app.job(queue) for what jobs do, @app.spawn(queue)."
-            )
-        return value
-    if _is_worker(value):
-        worker: Worker = value
-        return worker
-    raise ConfigError(f"{target} is of type {type(value).__name__}, not {_KINDS}.", hint=_FORM)
+    handlers = _handlers_or_none(value)
+    if handlers is None:
+        raise ConfigError(f"{target} is of type {type(value).__name__}, not {_KINDS}.", hint=_FORM)
+    if handlers is value and not handlers.queues and not handlers.handler_names:
+        raise ConfigError(
+            f"{target} has no handlers.", hint="Register some: @app.job(queue) for what jobs do, @app.spawn(queue)."
+        )
+    return value
 
 
 def load_handlers(target: str) -> Handlers:
-    """The handlers that a name leads to, be it through a worker; arguments and errors are those of :func:`load`."""
-    return _handlers(load(target))
+    """The handlers that a name leads to, also those of a worker; arguments and errors are those of :func:`load`."""
+    return handlers_of(load(target))
 
 
 def reload_handlers(target: str, folders: Iterable[str]) -> Handlers:
@@ -71,21 +68,25 @@ def reload_handlers(target: str, folders: Iterable[str]) -> Handlers:
 
     Args:
         target: as for :func:`load`.
-        folders: what the process that has loaded them already has added to the path of modules.
+        folders: those that the first process added to the path of modules.
     """
     for folder in folders:
         app_path.add(folder)
-    return _handlers(_found(target, Path.cwd()))
+    return handlers_of(_found(target, Path.cwd()))
 
 
-def _handlers(found: "Handlers | Worker") -> Handlers:
-    return found if isinstance(found, Handlers) else found.handlers
+def handlers_of(found: object) -> Handlers:
+    """The handlers that :func:`load` found: the object itself, or those of a worker."""
+    handlers = _handlers_or_none(found)
+    assert handlers is not None
+    return handlers
 
 
-def _is_worker(value: object) -> bool:
-    # Whoever made one has imported its module.
-    module = sys.modules.get("hammerwork_cli.runtime.worker.worker")
-    return module is not None and isinstance(value, module.Worker)
+def _handlers_or_none(value: object) -> Handlers | None:
+    if isinstance(value, Handlers):
+        return value
+    of_worker = getattr(value, "handlers", None)  # a Worker, which this module does not import
+    return of_worker if isinstance(of_worker, Handlers) else None
 
 
 def _module(name: str, folder: Path) -> ModuleType:

@@ -6,7 +6,7 @@ The worker keeps the database to itself: what handlers return, produce and ask f
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import HammerworkError
@@ -29,28 +29,32 @@ from hammerwork_cli.runtime.outcomes.results import StoredResult
 
 
 class Processes:
-    """A process for each thread that runs jobs.
+    """A process for each slot.
 
     Args:
-        start: what each is told.
+        start: what each process is sent first.
     """
+
+    can_kill: ClassVar[bool] = True
 
     def __init__(self, start: Start) -> None:
         self._start = start
+        # Guards the three below. A slot's thread writes the entries of its own; the main thread clears an attempt that
+        # it kills, and closes.
         self._changing = threading.Lock()
-        self._by_thread: dict[int, Process] = {}  # each set by its thread, as its run is
-        self._runs: dict[int, object] = {}
+        self._by_thread: dict[int, Process] = {}
+        self._attempts: dict[int, object] = {}
         self._closed = False
 
-    def ready(self, run: object) -> None:
-        """Gives a run of this thread a process which has loaded the handlers.
+    def ready(self, attempt: object) -> None:
+        """Gives an attempt of this thread a process that has loaded the handlers.
 
         Raises:
             JobError: they cannot be loaded.
-            ProcessDiedError: it died at once.
+            ProcessDiedError: the process died at once.
         """
         with self._changing:
-            self._runs[threading.get_ident()] = run
+            self._attempts[threading.get_ident()] = attempt
         self._mine()
 
     def _mine(self) -> Process:
@@ -61,39 +65,39 @@ class Processes:
         if process is not None:
             process.end()
         with self._changing:
-            if self._closed or self._runs[thread] is None:
-                raise ProcessDiedError("Nobody waits for this run any more.")
+            if self._closed or self._attempts[thread] is None:
+                raise ProcessDiedError("Nobody waits for this attempt any longer.")
             process = self._by_thread[thread] = Process(self._start)
         process.wait_until_ready()
         return process
 
     def ids(self) -> list[int]:
-        """The system's ids of those that there are."""
+        """Process ids of those that run handlers."""
         return [process.pid for process in tuple(self._by_thread.values()) if process.pid is not None]
 
-    def kill(self, thread: int, run: object) -> None:
-        """Ends what a thread runs, at once, if it still is this run."""
+    def kill(self, thread: int, attempt: object) -> None:
+        """Kills the process of a thread, unless that has started another attempt since."""
         with self._changing:
-            if self._runs.get(thread) is run:
-                self._runs[thread] = None
+            if self._attempts.get(thread) is attempt:
+                self._attempts[thread] = None
                 if thread in self._by_thread:
                     self._by_thread[thread].doom()
 
     def close(self) -> None:
-        """Ends all of them."""
+        """Kills all processes, and lets none start."""
         with self._changing:
             self._closed = True
             for process in self._by_thread.values():
                 process.doom()
 
     def forget(self) -> None:
-        """Lets go of those that have ended; nobody may use them any more."""
+        """Frees what the processes held. No thread may use them any longer."""
         for process in self._by_thread.values():
             process.end()
         self._by_thread.clear()
 
     def handlers(self, real: Handlers) -> Handlers:
-        """What a runner takes for the handlers: each hands over to the process of its thread."""
+        """Handlers for the executor, each of which calls the real one in the process of its thread."""
         remote = Handlers()
         for queue in real.queues:
             handler = real.job_handler(queue)

@@ -1,9 +1,10 @@
-"""Which jobs a worker takes, how many ahead, and when it looks for more."""
+"""Which jobs a worker claims, how many ahead, and when it looks for more."""
 
 import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import JobPriority
@@ -18,11 +19,11 @@ from hammerwork_cli.runtime.worker.slots import Slots
 
 MOST_PREFETCHED = 500
 PREFETCH_SECONDS = 0.2
-"""Work that a worker keeps ready, by what its runs have taken lately: what it keeps, no other worker can do."""
-MOST_HELD_UP = 100
-"""So many ends that cannot be written, and no more jobs are taken."""
+"""Work that a worker keeps ready, by the duration of recent attempts. No other worker can run these jobs."""
+MOST_POSTPONED = 100
+"""With so many outcomes that cannot be written, a worker claims nothing."""
 EAGER_SECONDS, EAGER_PAUSE = 0.3, 0.02
-"""After it was woken, a worker that finds nothing looks again so long, so often."""
+"""For how long, and how often, a worker that heard of a job looks for it."""
 WEIGHTS = {
     JobPriority.BACKGROUND: 1,
     JobPriority.LOW: 2,
@@ -34,17 +35,24 @@ log = logging.getLogger("hammerwork")
 
 
 class Claimer:
-    """Keeps a worker's slots in work: takes jobs by the hundred, and gives back what it should not have taken.
+    """Keeps a worker's slots busy: claims jobs by the hundred, and gives back those that it cannot start soon.
+
+    The main thread alone uses it, but for :meth:`hear`.
 
     Args:
-        worker: who claims, from which queues, and how many jobs at once run there.
-        connections: the worker's own.
-        slots: what the jobs are for.
-        lease: of the worker: without it nothing is claimed.
+        worker: who claims, from which queues, and how many jobs run at once.
+        connections: the main thread's.
+        slots: run the jobs.
+        lease: of the worker, which claims nothing without it.
         clock: the server's.
-        poll_interval: seconds between looks at queues that were empty.
-        max_jobs: takes no more than so many.
+        wake: wakes the main thread.
+        poll_interval: seconds between claims from empty queues.
+        max_jobs: claims this many jobs at most.
         weighted: draws the next priority by weight.
+
+    Attributes:
+        full: the last call of :meth:`fetch` found no room for another job.
+        owes: there may be jobs that it gave back while others had locked them, or whose answer was lost.
     """
 
     def __init__(
@@ -55,31 +63,38 @@ class Claimer:
         lease: Lease,
         clock: ServerClock,
         *,
+        wake: Callable[[], None] = lambda: None,
         poll_interval: float,
         max_jobs: int | None,
         weighted: bool,
     ) -> None:
         self.worker = worker
         self._connections, self._slots, self._lease, self._clock = connections, slots, lease, clock
+        self._wake = wake
         self.poll_interval, self.max_jobs, self.weighted = poll_interval, max_jobs, weighted
-        self.full = False
-        """Whether there was no room for more at the last look."""
+        self.full = self.owes = False
         self._claimed = 0
-        self._look_at = self._eager_until = 0.0
-        self._no_prefetch_until = 0.0
-        self._turn = self._heard = self._seen = 0
+        self._look_at = self._no_prefetch_until = 0.0
+        self._turn = 0
         self._compare_at = time.monotonic() + worker.lease / 2
-        self.owes = False
-        """Whether there may be jobs that it has given back and that others have locked, or that were not answered."""
+        self._number = count(1)
+        # Any thread writes these two; the main thread reads them. Each call of hear() writes a number of its own, so
+        # that the main thread sees a difference whichever of two threads writes last.
+        self._heard = 0
+        self._eager_until = 0.0
+        self._seen = 0
 
-    def wake(self) -> None:
-        """There may be new jobs. Safe to call from anywhere."""
-        # Counted: a claim that is under way may have looked before the job was there.
-        self._heard += 1
+    def hear(self) -> None:
+        """Notes that there may be new jobs. Any thread may call it."""
+        # A claim that is under way may have looked before the job was there: hence a number, not a flag.
         self._eager_until = time.monotonic() + EAGER_SECONDS
+        self._heard = next(self._number)
+        # While jobs wait here there is time: the slot that finds none left wakes the main thread.
+        if not self._slots.waiting:
+            self._wake()
 
     def look_now(self) -> None:
-        """Looks again at once: slots are free, or jobs were released."""
+        """Makes the next :meth:`fetch` look at once: slots are free, or jobs were released."""
         self._look_at = 0.0
 
     @property
@@ -89,11 +104,11 @@ class Claimer:
 
     @property
     def done(self) -> bool:
-        """Whether it has taken as many jobs as it may."""
+        """Whether it has claimed as many jobs as it may."""
         return self.max_jobs is not None and self._claimed >= self.max_jobs
 
     def fetch(self) -> bool:
-        """Whether there is work, or there may be."""
+        """Claims jobs if there is room for them; whether there is work, or may be."""
         wanted = self._wanted() if self._lease.is_held(time.monotonic()) else 0
         self.full = wanted <= 0
         if self.full:
@@ -103,7 +118,7 @@ class Claimer:
         self._seen = self._heard
         got = self._claim(wanted)
         self._claimed += len(got)
-        # What was not all that there is is asked for again at once; an empty queue after a while.
+        # A queue that may have more jobs is asked again at once, an empty one later.
         hungry = len(got) >= wanted or (got and self._news(got))
         self._look_at = 0.0 if hungry else self._next_look()
         if got:
@@ -113,17 +128,17 @@ class Claimer:
     def _next_look(self) -> float:
         now = time.monotonic()
         if now < self._eager_until:
-            # A job that has just been written may be due in a moment, by a clock that goes a little before ours.
+            # A job that has just been written may be due in a moment, by a clock that is a little ahead of this one.
             return now + EAGER_PAUSE
-        return now + self.poll_interval * random.uniform(0.8, 1.2)  # noqa: S311  jitter is no secret
+        return now + self.poll_interval * random.uniform(0.8, 1.2)  # noqa: S311  jitter is not a secret
 
     def _news(self, got: list[Claimed]) -> bool:
-        """Whether there was a queue of which little was taken because nobody knew its jobs."""
+        """Whether it claimed few jobs of a queue because it did not know how long they take."""
         return any(job.queue_name not in self._slots.seconds for job in got)
 
     def _wanted(self) -> int:
         slots, ahead = self._slots, 0
-        if slots.held_up >= MOST_HELD_UP:
+        if slots.postponed >= MOST_POSTPONED:
             return 0
         if time.monotonic() >= self._no_prefetch_until:
             took = slots.slowest() or PREFETCH_SECONDS
@@ -143,25 +158,25 @@ class Claimer:
                     found += self._connections.run(self._claim_from(queue, priority, limit, len(found)))
         return found
 
-    def _limit(self, queue: str, wanted: int, taken: int) -> int:
-        """How many jobs to take from a queue. Nobody knows how long those of a new one take: each needs a free slot."""
-        most = wanted - taken
-        return most if queue in self._slots.seconds else min(most, self._free(taken))
+    def _limit(self, queue: str, wanted: int, claimed: int) -> int:
+        """How many jobs to claim from a queue. Those of an unknown queue may take long: each needs a free slot."""
+        most = wanted - claimed
+        return most if queue in self._slots.seconds else min(most, self._free(claimed))
 
-    def _free(self, taken: int) -> int:
-        """Slots that neither run nor have a job to run."""
-        return max(0, self.worker.concurrency - self._slots.running - self._slots.waiting - taken)
+    def _free(self, claimed: int) -> int:
+        """Slots that have no job, neither running nor waiting."""
+        return max(0, self.worker.concurrency - self._slots.running - self._slots.waiting - claimed)
 
     def _claim_from(
-        self, queue: str, priority: int | None, limit: int, taken: int
+        self, queue: str, priority: int | None, limit: int, claimed: int
     ) -> Callable[[Database], list[Claimed]]:
-        free, tries = self._free(taken), 0
+        free, tries = self._free(claimed), 0
 
         def unit(database: Database) -> list[Claimed]:
             nonlocal tries
             tries += 1
             if tries > 1:
-                # The first try may have taken jobs that this worker knows nothing of, or may yet take them.
+                # The first try may have claimed jobs unknown to this worker, or may yet claim them.
                 self._compare_at = 0.0
             return claim.claim(
                 database,
@@ -176,9 +191,10 @@ class Claimer:
         return unit
 
     def compare(self) -> None:
-        """Twice a lease: gives back what this worker has without knowing, forgets what it has no more.
+        """Compares, twice a lease, the jobs in the slots with those that the database says this worker holds.
 
-        Only the thread that claims and writes may call it: nothing is on its way between its claims.
+        It gives back the unknown ones, and forgets those that it holds no longer. Only the thread that claims and
+        writes may call it: between its calls nothing is under way.
         """
         doubts = self._lease.doubts
         if time.monotonic() < self._compare_at and not self._lease.is_doubted:
@@ -195,12 +211,12 @@ class Claimer:
         if dropped := self._slots.drop(compared.not_ours):
             self._claimed -= dropped
             log.warning("%s taken from this worker before beginning.", plural(dropped, "job was", "jobs were"))
-        if self._lease.settled != doubts:
-            self._lease.settled = doubts
+        if self._lease.compared != doubts:
+            self._lease.compared = doubts
             self._slots.go_on()
 
     def give_back(self, jobs: list[Claimed]) -> None:
-        """Returns jobs that have not begun, and takes none ahead for a while."""
+        """Gives back jobs that have not started, and claims none ahead for a while."""
         if jobs:
             self._claimed -= len(jobs)
             self._no_prefetch_until = time.monotonic() + self.poll_interval
@@ -214,15 +230,15 @@ class Claimer:
 
 
 def priorities(*, weighted: bool) -> Iterable[int | None]:
-    """Which priorities to ask for, one after the other; ``None`` for all of them, strictly in their order."""
+    """The priorities to ask for, one after the other; ``None`` stands for all of them, strictly in their order."""
     if not weighted:
         return (None,)
-    # A random order in which each priority comes first as often as its weight says; last those that have no weight.
+    # A random order in which each priority comes first as often as its weight says; those without a weight come last.
     drawn = sorted(WEIGHTS, key=lambda priority: random.random() ** (1 / WEIGHTS[priority]), reverse=True)  # noqa: S311
     return (*drawn, None)
 
 
 def _from(queues: Sequence[str], turn: int) -> Iterator[str]:
-    """All queues, each time beginning with another one."""
+    """All queues, starting with another one in each turn."""
     for number in range(len(queues)):
         yield queues[(turn + number) % len(queues)]

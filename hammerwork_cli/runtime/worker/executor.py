@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError
-from hammerwork_cli.models import SpawnConfig, new_id, timestamp
+from hammerwork_cli.models import SpawnConfig, new_id
 from hammerwork_cli.queries.job import results
-from hammerwork_cli.queries.job.cron import next_due
 from hammerwork_cli.queries.worker import requests, spawn
 from hammerwork_cli.queries.worker.claim import Claimed
 from hammerwork_cli.queries.worker.finish import End, Ended, Settled
@@ -22,7 +21,6 @@ from hammerwork_cli.queries.worker.spawn import LostClaimError, Operation
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.api.handlers import Handlers, JobHandler
 from hammerwork_cli.runtime.api.job import Job
-from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.spawn import (
     FoundHandler,
     SpawnContext,
@@ -34,17 +32,17 @@ from hammerwork_cli.runtime.api.spawn import (
 )
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.faults import is_of_the_database
 from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async
-from hammerwork_cli.runtime.outcomes.failures import STOPPED, Failed, FinalError, OutOfTimeError, described, message_of
+from hammerwork_cli.runtime.outcomes.failures import FinalError, OutOfTimeError, described, message_of
 from hammerwork_cli.runtime.outcomes.results import result_text
+from hammerwork_cli.runtime.worker.attempts import Attempt, ClaimedRequest
 from hammerwork_cli.runtime.worker.event_loop import EventLoop
+from hammerwork_cli.runtime.worker.isolation import Isolation
 from hammerwork_cli.runtime.worker.parents import Parent, named_limits
-from hammerwork_cli.runtime.worker.slots import Attempt, ClaimedRequest, Slots
+from hammerwork_cli.runtime.worker.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from hammerwork_cli.runtime.api.queue import Queue
-    from hammerwork_cli.runtime.isolation.parent import Processes
 
 Result = TypeVar("Result")
 PAUSE = timedelta(seconds=10)
@@ -53,15 +51,19 @@ log = logging.getLogger("hammerwork")
 
 
 class Executor:
-    """Runs jobs in the thread that asks for it; coroutines on one event loop of its own.
+    """Makes attempts at jobs and spawn requests, each in the thread of its slot.
+
+    Coroutines of all attempts share one event loop. Nothing here changes after construction.
 
     Args:
-        handlers: what jobs do and spawn.
-        connections: for what is written in the course of a run.
+        handlers: run jobs and produce children.
+        connections: for what attempts write themselves.
         queue: handed to handlers.
         clock: the server's.
-        slots: asked before something is written, whether the run still counts.
-        retry: for jobs and handlers without a strategy.
+        verdicts: decide the outcome of an attempt.
+        isolation: where the handlers run.
+        counted: is called with the numbers of completed and failed jobs that were written here.
+        spawned: is called when there are new jobs.
     """
 
     def __init__(
@@ -70,14 +72,15 @@ class Executor:
         connections: Connections,
         queue: "Queue",
         clock: ServerClock,
-        retry: RetryStrategy,
+        verdicts: Verdicts,
+        isolation: Isolation,
+        *,
+        counted: Callable[[int, int], None],
+        spawned: Callable[[], None],
     ) -> None:
-        self.handlers = handlers
-        self.connections, self.queue, self.clock, self.retry = connections, queue, clock, retry
-        self.slots: Slots
-        self.processes: Processes | None = None
-        self.counted: Callable[[int, int], None] = lambda *_: None
-        self.spawned: Callable[[], None] = lambda: None
+        self._handlers, self._connections, self._queue, self._clock = handlers, connections, queue, clock
+        self._verdicts, self._isolation = verdicts, isolation
+        self._counted, self._spawned = counted, spawned
         self._loop = EventLoop()
 
     def close(self) -> None:
@@ -95,7 +98,7 @@ class Executor:
         """The end of a run that an error of the worker itself broke off, or one of its log."""
         try:
             log.error("A run of job %s ended in an error of the worker itself.", attempt.job.id, exc_info=error)
-            return None if isinstance(attempt.work, ClaimedRequest) else self._failed_by(attempt.work, error)
+            return None if isinstance(attempt.work, ClaimedRequest) else self._verdicts.failed_by(attempt.work, error)
         except BaseException:  # noqa: BLE001  whatever a handler of the log raises
             return (
                 None
@@ -112,23 +115,22 @@ class Executor:
     def _execute(self, attempt: Attempt, claimed: Claimed) -> Ended | None:
         job = Job.of(claimed)
         try:
-            if self.processes is not None:
-                self.processes.ready(attempt)
-                attempt.began = time.monotonic()
-            handler = self.handlers.job_handler(claimed.queue_name)
+            self._isolation.ready(attempt)
+            attempt.began = time.monotonic()
+            handler = self._handlers.job_handler(claimed.queue_name)
             config = config_of(Job.of(claimed))
-            spawner = self.handlers.spawn_handler(job, config)
+            spawner = self._handlers.spawn_handler(job, config)
             if handler is None and spawner is None:
                 raise FinalError(self._nobody(claimed.queue_name))
             attempt.deadline = _deadline(attempt, handler)
             result = _apart(lambda: self._result(attempt, job, handler, config)) if handler else None
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
-            return None if attempt.over else self._failed_by(claimed, error)
-        completed = Ended(claimed, End.COMPLETED, result, at=self._next_run(claimed))
+            return None if attempt.over else self._verdicts.failed_by(claimed, error)
+        completed = self._verdicts.completed(claimed, result)
         return completed if spawner is None else self._spawn(attempt, completed, spawner, config or SpawnConfig())
 
     def _nobody(self, queue: str) -> str:
-        known = ", ".join(self.handlers.queues) or "none"
+        known = ", ".join(self._handlers.queues) or "none"
         return f"Nobody handles jobs of the queue {queue!r:.100}. This worker has handlers for: {known:.1000}."
 
     def _call(self, attempt: Attempt, job: Job, handler: JobHandler, config: SpawnConfig | None) -> Any:
@@ -144,75 +146,20 @@ class Executor:
     def _result(self, attempt: Attempt, job: Job, handler: JobHandler, config: SpawnConfig | None) -> str | None:
         return result_text(self._call(attempt, job, handler, config), most=attempt.job.result_max_size_bytes)
 
-    def _next_run(self, claimed: Claimed) -> datetime | None:
-        if not claimed.recurring:  # as most jobs
-            return None
-        try:
-            return next_due(
-                claimed.id,
-                recurring=claimed.recurring,
-                cron_schedule=claimed.cron_schedule,
-                timezone=claimed.timezone,
-                last=claimed.next_run_at,
-                now=self.clock.now(),
-            )
-        except Exception:
-            log.exception("Job %s does not come back: its schedule cannot be read.", claimed.id)
-            return None
-
-    def _failed_by(self, claimed: Claimed, error: BaseException) -> Ended:
-        """What an attempt leads to that ended with an error."""
-        if self._has_given_up(error):
-            return self.stopped(claimed)
-        return self.failed(claimed, Failed.by(error))
-
-    def _has_given_up(self, error: BaseException) -> bool:
-        """Whether an error only says that the worker, which ends at once, did not go on trying."""
-        return self.connections.given_up.is_set() and is_of_the_database(error)
-
-    def stopped(self, claimed: Claimed) -> Ended:
-        """What becomes of a job that runs while its worker ends at once: it goes back as if it had never been taken.
-
-        One that may be tried only once ends.
-        """
-        if claimed.max_attempts > 1:
-            return Ended(claimed, End.STOPPED, at=timestamp(claimed.scheduled_at) or self.clock.now())
-        error = f"{STOPPED} To run it again: hammerwork job retry {claimed.id}"
-        return Ended(claimed, End.FAILED, error=error, at=self._next_run(claimed))
-
-    def failed(self, claimed: Claimed, failure: Failed) -> Ended:
-        """What a failed attempt leads to: another one later, the next run of a recurring job, or the end.
-
-        A timeout is final, as the original has it, and so is a failure that every further attempt would repeat.
-        """
-        if not claimed.last_attempt and failure.end == End.FAILED and failure.retryable:
-            return Ended(claimed, End.RETRY, error=failure.error, at=self._retry_at(claimed))
-        return Ended(claimed, failure.end, error=failure.error, at=self._next_run(claimed))
-
-    def _retry_at(self, claimed: Claimed) -> datetime:
-        now = self.clock.now()
-        try:
-            handler = self.handlers.job_handler(claimed.queue_name)
-            own = RetryStrategy.parse(claimed.retry_strategy)
-            return now + (own or (handler and handler.retry) or self.retry).delay(claimed.attempts)
-        except BaseException:
-            log.exception("The retry strategy of job %s fails; the job is tried again in %s.", claimed.id, PAUSE)
-            return now + PAUSE
-
     # Spawning.
 
     def _context(self, attempt: Attempt, job: Job, config: SpawnConfig, result: str | None = None) -> SpawnContext:
         parent = self._parent(attempt, config)
-        return SpawnContext(job, _own(config), self.queue, parent.spawn, result, lambda: parent.place)
+        return SpawnContext(job, _own(config), self._queue, parent.spawn, result, lambda: parent.place)
 
     def _parent(self, attempt: Attempt, config: SpawnConfig) -> Parent:
         request = attempt.work.request.id if isinstance(attempt.work, ClaimedRequest) else None
-        return Parent(self.connections, self.clock, attempt.job, config, request, attempt.keys, lambda: attempt.over)
+        return Parent(self._connections, self._clock, attempt.job, config, request, attempt.keys, lambda: attempt.over)
 
     def _spawn(self, attempt: Attempt, completed: Ended, found: FoundHandler, config: SpawnConfig) -> Ended | None:
-        claimed, began = completed.job, self.clock.now()
+        claimed, began = completed.job, self._clock.now()
         try:
-            if self.connections.run(
+            if self._connections.run(
                 lambda database: spawn.spawned_before(database, claimed), over=lambda: attempt.over
             ):
                 log.info("Job %s (%s) has spawned before and does not again.", claimed.id, claimed.queue_name)
@@ -221,7 +168,7 @@ class Executor:
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
             return self._not_spawned(attempt, completed, found, config, error, began)
         with children:
-            if not self.slots.decide(attempt):
+            if not attempt.decide():
                 return None
             try:
                 self._commit(attempt, completed, operation, children)
@@ -268,12 +215,12 @@ class Executor:
                 operation,
                 children.batches,
                 external=children.external,
-                now=max(self.clock.now(), attempt.job.claim.started_at),
+                now=max(self._clock.now(), attempt.job.claim.started_at),
             )
 
         with named_limits():
-            settled = self.connections.run(unit)
-        self.counted(0 if settled.lost else 1, 0)
+            settled = self._connections.run(unit)
+        self._counted(0 if settled.lost else 1, 0)
         if settled.lost:
             raise LostClaimError(f"Job {attempt.job.id} is not this worker's any more: it spawned nothing.")
 
@@ -293,9 +240,9 @@ class Executor:
             return None
         self._say_kept(attempt, config, error)
         text = described(error)
-        final = isinstance(error, OutOfTimeError) or config.on_error != "complete" or self._has_given_up(error)
-        if final or not self.slots.decide(attempt):
-            return self._failed_by(completed.job, error)
+        final = isinstance(error, OutOfTimeError) or config.on_error != "complete" or self._verdicts.has_given_up(error)
+        if final or not attempt.decide():
+            return self._verdicts.failed_by(completed.job, error)
         log.warning("Job %s completes although it could not spawn: %s", completed.job.id, text.partition("\n")[0])
         operation = Operation(new_id(), self._parent(attempt, config).spawner, found.name, config, began, 0, error=text)
         try:
@@ -303,7 +250,7 @@ class Executor:
         except LostClaimError as lost:
             log.warning("%s", lost.message)
         except HammerworkError as another:  # perhaps what the job returned is what the database refuses
-            return self._failed_by(completed.job, another)
+            return self._verdicts.failed_by(completed.job, another)
         return None
 
     def _say_kept(self, attempt: Attempt, config: SpawnConfig, error: BaseException) -> None:
@@ -311,11 +258,11 @@ class Executor:
             error.with_kept(self._parent(attempt, config).kept(), early=False)
 
     def _tell(self, found: FoundHandler, operation: Operation, claimed: Claimed, children: Children) -> None:
-        self.spawned()
+        self._spawned()
         spawned = plural(len(children), "job")
         log.info("Job %s (%s) spawned %s by %s.", claimed.id, claimed.queue_name, spawned, found.name)
         name = operation.config.operation_id or operation.id
-        result = SpawnResult(claimed.id, name, found.name, len(children), tuple(children.first_ids), self.clock.now())
+        result = SpawnResult(claimed.id, name, found.name, len(children), tuple(children.first_ids), self._clock.now())
         try:
             _apart(lambda: self._settled(found.handler.on_spawn_complete(result)))
         except BaseException as error:
@@ -326,31 +273,30 @@ class Executor:
     def _record(self, unit: Callable[[Database], None]) -> None:
         """Writes what did not go well, for those who look: nothing depends on it any more."""
         try:
-            self.connections.run(unit)
+            self._connections.run(unit)
         except HammerworkError as error:
             log.error("This cannot be recorded: %s", error.message)
 
     def _fulfil(self, attempt: Attempt, claimed_request: ClaimedRequest) -> None:
         request, claimed = claimed_request.request, claimed_request.job
-        job, began = Job.of(claimed), self.clock.now()
+        job, began = Job.of(claimed), self._clock.now()
         try:
-            if self.processes is not None:
-                self.processes.ready(attempt)
+            self._isolation.ready(attempt)
             config = SpawnConfig.parse(request.config) if request.config else config_of(job)
             config = config or SpawnConfig()
             named = replace(config, handler=request.handler or config.handler)
-            found = self.handlers.spawn_handler(job, named)
+            found = self._handlers.spawn_handler(job, named)
             assert found is not None
-            result = self.connections.run(lambda database: results.texts(database, [claimed.id]).get(claimed.id))
+            result = self._connections.run(lambda database: results.texts(database, [claimed.id]).get(claimed.id))
             operation, children = self._produce(attempt, found, named, result, began)
             with children:
                 self._commit_request(claimed_request, operation, children)
                 self._tell(found, operation, claimed, children)
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails the request
-            if self._has_given_up(error) or (self.processes is not None and self.connections.given_up.is_set()):
+            if self._verdicts.has_given_up(error) or (self._isolation.can_kill and self._connections.given_up.is_set()):
                 return  # its process was killed with the worker: another one takes the request
             self._say_kept(attempt, SpawnConfig(), error)
-            text, now = described(error), self.clock.now()
+            text, now = described(error), self._clock.now()
             log.warning("The request to spawn for job %s failed: %s", claimed.id, text.partition("\n")[0])
             self._record(lambda database: requests.refuse(database, request, claimed, text, now))
 
@@ -363,11 +309,11 @@ class Executor:
                 operation,
                 children.batches,
                 external=children.external,
-                now=self.clock.now(),
+                now=self._clock.now(),
             )
 
         with named_limits():
-            settled = self.connections.run(unit)
+            settled = self._connections.run(unit)
         if settled.lost:
             raise SpawnFailedError("Another worker took the request, or somebody deleted the job.")
 

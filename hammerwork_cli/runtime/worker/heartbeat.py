@@ -1,4 +1,4 @@
-"""A worker's heartbeat, and the server's clock that it brings along."""
+"""The thread that records a worker's heartbeat, and sets the server's clock by the answer."""
 
 import logging
 import random
@@ -17,17 +17,17 @@ from hammerwork_cli.runtime.worker.lease import Lease
 
 LONGEST_INTERVAL = 3.0
 LONGEST_PAUSE = 1.0
-"""Seconds after a heartbeat that failed; a short lease allows less."""
+"""Seconds after a failed heartbeat; a short lease allows less."""
 log = logging.getLogger("hammerwork")
 
 
 def heartbeat_interval(lease: float) -> float:
-    """Seconds between the heartbeats of a worker with this lease."""
+    """Seconds between two heartbeats of a worker with this lease."""
     return min(lease / 6, LONGEST_INTERVAL)
 
 
 def heartbeat_timeouts(lease: float) -> Timeouts:
-    """How long a heartbeat may take, so that there is time for another one before the lease is over."""
+    """Timeouts of a heartbeat, which leave time for another one before the lease is over."""
     return Timeouts(
         connect=max(1.0, lease / 3),
         lock=max(1.0, lease / 6),
@@ -37,16 +37,16 @@ def heartbeat_timeouts(lease: float) -> Timeouts:
 
 
 class HeartbeatThread(threading.Thread):
-    """The thread that keeps a worker's row alive. It does nothing else, so that nothing else can stop it.
+    """Keeps a worker's row alive. It does nothing else, so that nothing else can delay it.
 
     Args:
-        connections: of its own.
-        worker: who beats.
-        lease: renewed with every beat.
-        clock: set with every beat.
-        pulse: what to say of the worker.
-        on_request: called with ``stop`` or ``restart`` when somebody asks for it.
-        on_renewed: called after each beat.
+        connections: used by this thread alone.
+        worker: whose heartbeat it is.
+        lease: renewed by each heartbeat.
+        clock: set by each heartbeat.
+        report: returns the state of the worker.
+        on_request: called with ``stop`` or ``restart`` when an operator requests it.
+        on_renewed: called after each heartbeat.
     """
 
     def __init__(
@@ -64,17 +64,17 @@ class HeartbeatThread(threading.Thread):
         self.connections, self.worker, self.lease, self.clock = connections, worker, lease, clock
         self.report, self.on_request, self.on_renewed = report, on_request, on_renewed
         self.interval = heartbeat_interval(worker.lease)
-        self.stopped = threading.Event()  # set by the worker when it ends
-        self._told: str | None = None
+        self.stopped = threading.Event()  # the main thread sets it
+        self._heard: str | None = None  # this thread alone, as the next one
         self._trouble = Trouble(connections.outages)
 
     def run(self) -> None:
-        """Beats until it is stopped, whatever happens."""
+        """Sends heartbeats until it is stopped, whatever happens."""
         while not self.stopped.is_set():
             began = time.monotonic()
             try:
                 self._send(began)
-            except Exception as error:  # noqa: BLE001  a heart that stops takes the worker along
+            except Exception as error:  # noqa: BLE001  a worker whose heartbeat stops is lost
                 if self.connections.given_up.is_set():
                     return
                 self._failed(error)
@@ -89,7 +89,7 @@ class HeartbeatThread(threading.Thread):
             log.exception("The heartbeat failed.")
 
     def _send(self, sent: float) -> None:
-        # One try: the next one comes soon enough, with a pulse of its own.
+        # One try: the next heartbeat comes soon, with a newer report.
         answer = self.connections.run(self._record, patience=0)
         self.lease.renew(sent, time.monotonic(), was_lost=answer.was_lost)
         self._trouble.over()
@@ -97,14 +97,14 @@ class HeartbeatThread(threading.Thread):
         if answer.was_lost:
             log.warning("Other workers took this worker for lost, and its jobs from it. It is back.")
         self.on_renewed()
-        if answer.request and answer.request != self._told:
-            self._told = answer.request
+        if answer.request and answer.request != self._heard:
+            self._heard = answer.request
             self.on_request(answer.request)
 
     def _record(self, database: Database) -> registry.Answer:
         try:
             return registry.record_heartbeat(database, self.worker.id, self.report())
         except NotFoundError:
-            # Somebody removed the row, or the tables.
+            # Somebody deleted the row, or the tables.
             registry.register(database, self.worker)
             return registry.record_heartbeat(database, self.worker.id, self.report())._replace(was_lost=True)

@@ -1,4 +1,4 @@
-"""A worker's duties towards all: it rescues the jobs of lost workers, takes spawn requests, releases what waits."""
+"""A worker's duties for the database: to rescue jobs of lost workers, claim spawn requests, release waiting jobs."""
 
 import logging
 import threading
@@ -17,23 +17,27 @@ from hammerwork_cli.runtime.outages import Trouble
 from hammerwork_cli.runtime.worker.heartbeat import heartbeat_interval
 from hammerwork_cli.runtime.worker.lease import Lease, Observer
 
-PATIENCE_OF_KEEPER = Timeouts(lock=2.0)
-"""A transaction that hangs holds up what it has locked, and nothing else."""
+KEEPER_TIMEOUTS = Timeouts(lock=2.0)
+"""A transaction that hangs delays nothing but the rows that it has locked."""
 IDLE_SWEEP = 0.25
-"""Seconds after which a sweep pauses that finds nothing. One that finds something goes on until the next heartbeat."""
+"""Seconds after which a sweep pauses while it finds nothing. One that finds jobs goes on for a heartbeat's interval."""
 log = logging.getLogger("hammerwork")
 
 
 class Keeper(threading.Thread):
-    """The thread that looks after the queues. It may wait for locks and read for long; the heartbeat does not notice.
+    """The thread for duties that may wait for locks or read for long. The heartbeat has another thread.
 
     Args:
-        connections: of its own.
+        connections: used by this thread alone.
         worker: whose thread it is.
         lease: of this worker.
         clock: the server's.
-        take_requests: takes requests to spawn that wait for somebody.
+        claim_requests: claims open spawn requests.
         wake: called when there may be new jobs.
+
+    Attributes:
+        undecided: ids of workers of which it does not know whether they live; ``None`` before it first looked. This
+            thread writes it, one reference at a time; the main thread reads it.
     """
 
     def __init__(
@@ -43,29 +47,29 @@ class Keeper(threading.Thread):
         lease: Lease,
         clock: ServerClock,
         *,
-        take_requests: Callable[[Database], None],
+        claim_requests: Callable[[Database], None],
         wake: Callable[[], None],
     ) -> None:
         super().__init__(name="hammerwork-keeper", daemon=True)
         self.connections, self.worker, self.clock = connections, worker, clock
-        self._take_requests, self.wake = take_requests, wake
+        self._claim_requests, self.wake = claim_requests, wake
         self.interval = heartbeat_interval(worker.lease)
-        self.stopped = threading.Event()  # set by the worker when it ends
+        self.stopped = threading.Event()  # the main thread sets it
         self.undecided: frozenset[str] | None = None
-        """Workers that may be lost and that it has not seen beat; nothing before its first look. It alone writes it."""
+        # This thread alone uses the rest.
         self._observer = Observer(worker.id, lease)
         self._sweep_after: str | None = None
         self._next_sweep = 0.0
-        self._mended = 0  # by the present sweep
+        self._fixed = 0  # by the present sweep
         self._trouble = Trouble(connections.outages)
 
     def run(self) -> None:
-        """Does its duties until it is stopped, whatever happens."""
+        """Performs its duties until it is stopped, whatever happens."""
         # The sweep comes first: a worker that drains its queues waits for the first look at lost workers.
         duties = {
             "Sweeping the queues": self._sweep,
             "Looking for lost workers": self._rescue,
-            "Taking requests to spawn": self._take_requests,
+            "Taking requests to spawn": self._claim_requests,
         }
         while not self.stopped.is_set():
             began = time.monotonic()
@@ -77,7 +81,7 @@ class Keeper(threading.Thread):
             self.stopped.wait(began + self.interval - time.monotonic())
 
     def _do(self, name: str, duty: Callable[[Database], None]) -> str | None:
-        """What is to be said of its failure: an empty text where it was done, nothing where it waits."""
+        """Performs a duty; the warning when it failed, an empty one when it succeeded, ``None`` when it has to wait."""
         if self.connections.given_up.is_set() or self.stopped.is_set():
             return None
         try:
@@ -114,7 +118,7 @@ class Keeper(threading.Thread):
             self.wake()
 
     def _sweep(self, database: Database) -> None:
-        """Releases, page by page, jobs that other programs left waiting although what they wait for has ended."""
+        """Releases, page by page, jobs that other programs left waiting although their dependencies have ended."""
         began = time.monotonic()
         if began < self._next_sweep:
             return
@@ -122,13 +126,13 @@ class Keeper(threading.Thread):
         while not self.stopped.is_set():
             self._sweep_after, mended = doctor.mend_waiting_page(self._sweep_after)
             if mended:
-                self._mended += mended
+                self._fixed += mended
                 jobs = plural(mended, "job")
                 log.info("The worker released, or failed, %s waiting for jobs that had ended.", jobs)
                 self.wake()
             if self._sweep_after is None:
-                self._next_sweep = time.monotonic() + (0 if self._mended else self.worker.lease / 2)
-                self._mended = 0
+                self._next_sweep = time.monotonic() + (0 if self._fixed else self.worker.lease / 2)
+                self._fixed = 0
                 return
             if time.monotonic() - began > (self.interval if mended else IDLE_SWEEP):
                 return

@@ -1,7 +1,7 @@
-"""What a worker may believe: of itself while its heartbeats succeed, and of others by its own clock.
+"""Who owns the jobs: a worker while its heartbeats succeed, and not a worker that an observer saw silent for a lease.
 
 docs/explain/liveness.md has the model in words. No clock of a server or of another host decides anything here: times
-are this process's monotonic seconds, which the caller hands in.
+are seconds of this process's monotonic clock, which the caller hands in.
 """
 
 from collections.abc import Iterable
@@ -10,53 +10,62 @@ from hammerwork_cli.queries.worker.registry import Heartbeat
 
 
 class Lease:
-    """A worker's own claim to its jobs. The heartbeat's thread writes it, all threads read it.
+    """A worker's own claim to its jobs.
 
     Args:
         seconds: how long the worker may be silent.
         now: when it was registered.
 
     Attributes:
-        unbroken_since: since when its heartbeats have succeeded without a break of half a lease.
-        doubts: how often it learned that others took its jobs.
-        settled: up to which of these doubts it has compared what it knows with the database. The thread that compares
-            writes it.
+        unbroken_since: since when heartbeats have succeeded without a break of half a lease.
+        doubts: how often the worker learned that others had rescued its jobs.
+        compared: the doubts after which it has compared its jobs with the database.
     """
 
     def __init__(self, seconds: float, now: float) -> None:
         self.seconds = seconds
+        # The heartbeat's thread writes these, without a lock: each is one number, and renew() writes them in an order
+        # in which no reader believes too much. The main thread, the slots and the keeper read them.
         self.unbroken_since = self._answered = now
         self._until = now + seconds
-        self.doubts = self.settled = 0
+        self.doubts = 0
+        # The main thread writes this one.
+        self.compared = 0
 
     def renew(self, sent: float, answered: float, *, was_lost: bool = False) -> None:
-        """A heartbeat that was sent then was answered then, and perhaps that others took the worker for lost."""
+        """Counts the lease from when a heartbeat was sent.
+
+        Args:
+            sent: when the heartbeat was sent.
+            answered: when its answer came.
+            was_lost: others had taken the worker for lost.
+        """
         if was_lost:
-            self.doubts += 1  # before the lease is there again
+            self.doubts += 1  # before the lease holds again
         if answered - self._answered > self.seconds / 2:
             self.unbroken_since = answered
         self._answered, self._until = answered, sent + self.seconds
 
     def is_held(self, now: float) -> bool:
-        """Whether nobody can have taken its jobs from this worker: it may claim jobs and begin them."""
+        """Whether no other worker can have rescued its jobs: it may claim jobs and start them."""
         return now < self._until and not self.is_doubted
 
     @property
     def is_doubted(self) -> bool:
-        """Whether others took jobs from the worker, and it has yet to find out which."""
-        return self.settled != self.doubts
+        """Whether others have rescued jobs of this worker, and it has yet to find out which."""
+        return self.compared != self.doubts
 
     def is_fresh(self, now: float) -> bool:
-        """Whether heartbeats succeed at present, so that one who is silent is so alone."""
+        """Whether heartbeats succeed at present: then a silent worker is silent alone."""
         return now - self._answered <= self.seconds / 2
 
 
 class Observer:
-    """Judges by its own clock which workers are lost. One thread uses it.
+    """Judges by its own clock which workers are lost. The keeper's thread alone uses it.
 
-    A worker is lost when the observer itself has seen the same heartbeat unchanged for a whole lease, its own lease if
-    that is longer, while its own heartbeats succeeded without a break. An outage, a pause of the observer, a database
-    that takes no writes: each begins the observation anew, so that it makes nobody look lost.
+    A worker is lost once the observer itself has seen the same heartbeat unchanged for a whole lease, or for its own
+    lease if that is longer, while its own heartbeats succeeded without a break. An outage, a pause of the observer, a
+    database that takes no writes: each restarts the observation, so that none of them makes a worker look lost.
 
     Args:
         worker: id of the observer, which does not judge itself.
@@ -69,10 +78,10 @@ class Observer:
         self._changed: set[str] = set()
 
     def look(self, heartbeats: Iterable[Heartbeat], now: float) -> list[Heartbeat]:
-        """Compares heartbeats, read just now, with those that it saw before; the ones that are lost.
+        """Compares heartbeats with those that it saw before, and returns those of lost workers.
 
         Args:
-            heartbeats: of all workers that may be lost; whoever is not among them is forgotten.
+            heartbeats: of all workers that may be lost; it forgets the others.
             now: when they were read, by the monotonic clock.
         """
         before, self._seen = self._seen, {}
@@ -91,10 +100,10 @@ class Observer:
         return self._lease.is_fresh(now) and now - max(since, self._lease.unbroken_since) >= patience
 
     def forget(self, worker: str) -> None:
-        """Begins the observation of a worker anew."""
+        """Restarts the observation of a worker."""
         self._seen.pop(worker, None)
 
     @property
     def undecided(self) -> list[str]:
-        """Ids of the workers of which it does not know whether they live: it has not seen them beat yet."""
+        """Ids of the workers of which it has not seen a second heartbeat: they may live or not."""
         return [worker for worker in self._seen if worker not in self._changed]

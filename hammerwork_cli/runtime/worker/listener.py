@@ -1,4 +1,4 @@
-"""What wakes an idle worker: notifications of new jobs, where the database has them."""
+"""The thread that wakes an idle worker by notifications of new jobs, where the database has them."""
 
 import logging
 import threading
@@ -12,16 +12,16 @@ from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.outages import Trouble
 
 LISTEN_SECONDS = 0.2
-"""Between looks whether it is to stop."""
+"""How often it checks whether to stop."""
 LONGEST_PAUSE = 5.0
 log = logging.getLogger("hammerwork")
 
 
 class Listener(threading.Thread):
-    """The thread that hears of new jobs in some queues. Without it a worker looks at every poll interval.
+    """Hears of new jobs in some queues. Without it a worker finds them at its next poll.
 
     Args:
-        connections: of its own.
+        connections: used by this thread alone.
         queues: names.
         wake: called when there may be new jobs.
     """
@@ -29,14 +29,15 @@ class Listener(threading.Thread):
     def __init__(self, connections: Connections, queues: tuple[str, ...], wake: Callable[[], None]) -> None:
         super().__init__(name="hammerwork-listener", daemon=True)
         self.connections, self.wake = connections, wake
-        self.stopped = threading.Event()  # set by the worker when it ends
+        self.stopped = threading.Event()  # the main thread sets it
+        # This thread alone uses the rest.
         self._queues = frozenset(queues)
         self._listening: Database | None = None
         self._hears = True
         self._trouble = Trouble(connections.outages)
 
     def run(self) -> None:
-        """Listens until it is stopped, or until it finds that nothing is to be heard."""
+        """Listens until it is stopped, or until it finds that the database sends no notifications."""
         pause = 0.1
         while self._hears and not self.stopped.is_set():
             try:
@@ -57,7 +58,7 @@ class Listener(threading.Thread):
         if self._listening is not database:
             self._hears = database.listen(CHANNEL)
             self._listening = database
-            self.wake()  # for what came before anybody listened
+            self.wake()  # for jobs that came before it listened
             if not self._hears:
                 log.warning("Nothing tells this worker of new jobs behind a pooler: it looks at every --poll-interval.")
         elif not self._queues.isdisjoint(database.notices(seconds)):

@@ -1,48 +1,55 @@
-"""Requests to spawn again: a worker's keeper takes them, its slots fulfil them."""
+"""Claims spawn requests: the keeper's thread claims them, the slots fulfil them."""
 
 import logging
 import threading
+from collections.abc import Callable
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.queries.worker import requests
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.runtime.clock import ServerClock
-from hammerwork_cli.runtime.worker.slots import ClaimedRequest, Slots
+from hammerwork_cli.runtime.worker.attempts import ClaimedRequest
+from hammerwork_cli.runtime.worker.slots import Slots
 
 log = logging.getLogger("hammerwork")
 
 
 class RequestClaimer:
-    """Takes the requests that a worker can fulfil.
+    """Claims the spawn requests that a worker can fulfil. The keeper's thread and the main thread use it.
 
     Args:
-        worker: who takes them.
-        slots: where they are fulfilled.
+        worker: which worker claims.
+        slots: fulfil them.
         clock: the server's.
+        may_claim: whether the worker still claims work.
     """
 
-    def __init__(self, worker: Registration, slots: Slots, clock: ServerClock) -> None:
-        self.worker, self._slots, self._clock = worker, slots, clock
-        self._claiming_lock = threading.Lock()
-        self._closed = False
+    def __init__(
+        self, worker: Registration, slots: Slots, clock: ServerClock, may_claim: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._worker, self._slots, self._clock, self._may_claim = worker, slots, clock, may_claim
+        self._claiming = threading.Lock()
+        self._closed = False  # the main thread writes it, under the lock
 
-    def take(self, database: Database) -> None:
-        """Takes requests that wait for somebody, and gives back those that the worker has without knowing.
+    def claim(self, database: Database) -> None:
+        """Claims open requests, and gives back those that the worker holds without knowing them.
 
-        It does not know a request when its commit was not answered, when the server forgot that it had ended, or when
-        its end could not be written.
+        It does not know a request when the answer to a commit was lost, when the server forgot the request's end, or
+        when that end could not be written.
         """
-        with self._claiming_lock:
-            if returned := requests.return_unknown_requests(database, self.worker.id, self._slots.request_ids()):
+        if not self._may_claim():
+            return
+        with self._claiming:
+            if returned := requests.return_unknown_requests(database, self._worker.id, self._slots.request_ids()):
                 log.warning("%d requests that this worker had without knowing wait again.", returned)
-            for request in requests.pending_requests(database, self.worker):
+            for request in requests.pending_requests(database, self._worker):
                 if self._closed:
                     return
-                job = requests.take_request(database, request, self.worker.id, self._clock.now())
+                job = requests.take_request(database, request, self._worker.id, self._clock.now())
                 if job is not None:
                     self._slots.put([ClaimedRequest(request, job)])
 
     def close(self) -> None:
-        """From now on none is taken; who is just taking some has put them into the slots."""
-        with self._claiming_lock:
+        """Claims no further request. After it, the slots have all that were claimed before."""
+        with self._claiming:
             self._closed = True

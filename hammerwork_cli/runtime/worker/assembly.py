@@ -1,0 +1,201 @@
+"""Builds the parts of a worker, each complete, in the order in which they need each other."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+from hammerwork_cli.database import DatabaseUrl
+from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
+from hammerwork_cli.runtime.api.handlers import Handlers
+from hammerwork_cli.runtime.api.queue import Queue
+from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.connections import Connections, impatient
+from hammerwork_cli.runtime.faults import Fault, Progress, is_an_outage_for_all
+from hammerwork_cli.runtime.host.memory import memory
+from hammerwork_cli.runtime.outages import Outages, Trouble
+from hammerwork_cli.runtime.worker.claimer import Claimer
+from hammerwork_cli.runtime.worker.executor import Executor
+from hammerwork_cli.runtime.worker.finisher import Finisher
+from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_timeouts
+from hammerwork_cli.runtime.worker.isolation import Isolation
+from hammerwork_cli.runtime.worker.keeper import KEEPER_TIMEOUTS, Keeper
+from hammerwork_cli.runtime.worker.lease import Lease
+from hammerwork_cli.runtime.worker.listener import Listener
+from hammerwork_cli.runtime.worker.options import Options
+from hammerwork_cli.runtime.worker.requests import RequestClaimer
+from hammerwork_cli.runtime.worker.slots import Slots
+from hammerwork_cli.runtime.worker.stopping import StopSwitch
+from hammerwork_cli.runtime.worker.verdicts import Verdicts
+
+LOCK_SECONDS, LOCK_SECONDS_OF_SLOTS = 1.0, 5.0
+"""How long the main thread, and a slot, wait for a lock before they let others go first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The connections of a worker. They share what they say of an outage.
+
+    Attributes:
+        main: the main thread's.
+        slots: for what attempts write themselves.
+        heartbeat, keeper, listener: one for each of these threads.
+        queue: what handlers have.
+    """
+
+    outages: Outages
+    main: Connections
+    slots: Connections
+    heartbeat: Connections
+    keeper: Connections
+    listener: Connections
+    queue: Queue
+
+    @classmethod
+    def to(cls, url: DatabaseUrl, options: Options, stop: StopSwitch, progress: Progress) -> Self:
+        """Connections to a database, none of which is open yet."""
+        outages, give_up = Outages(), stop.at_once
+        return cls(
+            outages,
+            Connections(url, 1, give_up, impatient(url, LOCK_SECONDS), lambda: is_an_outage_for_all, outages),
+            Connections(
+                url,
+                options.connections,
+                give_up,
+                impatient(url, LOCK_SECONDS_OF_SLOTS),
+                lambda: Fault(progress).passes,
+                outages,
+            ),
+            Connections(url, 1, give_up, heartbeat_timeouts(options.lease), outages=outages),
+            Connections(url, 1, give_up, KEEPER_TIMEOUTS, outages=outages),
+            Connections(url, 1, give_up, outages=outages),
+            Queue.of_worker(url, outages),
+        )
+
+    def close(self) -> None:
+        """Closes the connections that no thread uses now."""
+        for line in (self.main, self.slots, self.heartbeat, self.keeper, self.listener, self.queue):
+            line.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a worker.
+
+    Attributes:
+        threads: those beside the slots, in the order in which they start and stop: the heartbeat goes on while the
+            others work.
+        report: returns the state of the worker, for a heartbeat.
+    """
+
+    lines: Lines
+    slots: Slots
+    executor: Executor
+    verdicts: Verdicts
+    claimer: Claimer
+    request_claimer: RequestClaimer
+    finisher: Finisher
+    keeper: Keeper
+    threads: tuple[HeartbeatThread | Keeper | Listener, ...]
+    lease: Lease
+    clock: ServerClock
+    trouble: Trouble
+    isolation: Isolation
+    progress: Progress
+    report: Callable[[], HeartbeatReport]
+
+
+def assemble(
+    registration: Registration,
+    handlers: Handlers,
+    options: Options,
+    lines: Lines,
+    clock: ServerClock,
+    stop: StopSwitch,
+    progress: Progress,
+    isolation: Isolation,
+) -> Parts:
+    """Builds the parts of a worker; none of them does anything yet.
+
+    Args:
+        registration: how the worker introduces itself to the database.
+        handlers: as the application registered them.
+        options: of the worker.
+        lines: its connections.
+        clock: the server's.
+        stop: says when it is to stop.
+        progress: counts what it writes.
+        isolation: where handlers run.
+    """
+    lease = Lease(options.lease, time.monotonic())
+    slots = Slots(options.concurrency, stop.woken.set, lambda: lease.is_held(time.monotonic()))
+    claimer = Claimer(
+        registration,
+        lines.main,
+        slots,
+        lease,
+        clock,
+        wake=stop.woken.set,
+        poll_interval=options.poll_interval,
+        max_jobs=options.max_jobs,
+        weighted=options.weighted,
+    )
+    called = isolation.handlers(handlers)
+    verdicts = Verdicts(called, options.retry, clock, stop.at_once)
+    executor = Executor(
+        called,
+        lines.slots,
+        lines.queue,
+        clock,
+        verdicts,
+        isolation,
+        counted=progress.count,
+        spawned=claimer.hear,
+    )
+    request_claimer = RequestClaimer(registration, slots, clock, lambda: not stop.is_set)
+    finisher = Finisher(lines.main, slots, clock, progress, verdicts)
+    keeper = Keeper(lines.keeper, registration, lease, clock, claim_requests=request_claimer.claim, wake=claimer.hear)
+
+    def report() -> HeartbeatReport:
+        return HeartbeatReport(
+            state="stopping" if stop.is_set else "running",
+            running=slots.running,
+            completed=progress.completed,
+            failed=progress.failed,
+            memory=memory(isolation.ids()),
+        )
+
+    def renewed() -> None:
+        if lease.is_doubted:
+            stop.woken.set()
+        slots.go_on()
+
+    heartbeat = HeartbeatThread(
+        lines.heartbeat,
+        registration,
+        lease,
+        clock,
+        report=report,
+        on_request=stop.hear_request,
+        on_renewed=renewed,
+    )
+    threads: tuple[HeartbeatThread | Keeper | Listener, ...] = (keeper, heartbeat)
+    if lines.main.url.dialect == "postgresql":
+        threads = (Listener(lines.listener, registration.queues, claimer.hear), *threads)
+    return Parts(
+        lines=lines,
+        slots=slots,
+        executor=executor,
+        verdicts=verdicts,
+        claimer=claimer,
+        request_claimer=request_claimer,
+        finisher=finisher,
+        keeper=keeper,
+        threads=threads,
+        lease=lease,
+        clock=clock,
+        trouble=Trouble(lines.outages),
+        isolation=isolation,
+        progress=progress,
+        report=report,
+    )

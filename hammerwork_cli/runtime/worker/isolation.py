@@ -1,0 +1,70 @@
+"""Where handlers run, as a worker sees it: in its own threads, or in processes that it can kill."""
+
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from hammerwork_cli import app_path
+from hammerwork_cli.database import DatabaseUrl
+from hammerwork_cli.runtime.api.handlers import Handlers
+
+if TYPE_CHECKING:
+    from hammerwork_cli.runtime.isolation.parent import Processes
+
+
+class Isolation(Protocol):
+    """Where handlers run. The slots' threads and the main thread use it at once."""
+
+    can_kill: ClassVar[bool]
+    """Whether :meth:`kill` and :meth:`close` end running handlers."""
+
+    def handlers(self, real: Handlers) -> Handlers:
+        """The handlers to call in a slot."""
+        ...
+
+    def ready(self, attempt: object) -> None:
+        """Prepares an attempt of the current thread."""
+
+    def kill(self, thread: int, attempt: object) -> None:
+        """Ends an attempt of a thread, unless that has started another one since."""
+
+    def ids(self) -> list[int]:
+        """Ids of the processes, besides the worker's own."""
+        ...
+
+    def close(self) -> None:
+        """Ends all handlers that it can end."""
+
+    def forget(self) -> None:
+        """Frees what the processes held, once no thread uses them."""
+
+
+class InThreads:
+    """Handlers run in the slots' threads, which nobody can end."""
+
+    can_kill: ClassVar[bool] = False
+
+    def handlers(self, real: Handlers) -> Handlers:
+        """The handlers themselves."""
+        return real
+
+    def ready(self, attempt: object) -> None:
+        """Nothing to prepare."""
+
+    def kill(self, thread: int, attempt: object) -> None:
+        """Nothing to kill."""
+
+    def ids(self) -> list[int]:
+        """None."""
+        return []
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+    def forget(self) -> None:
+        """Nothing to free."""
+
+
+def in_processes(target: str, url: DatabaseUrl) -> "Processes":
+    """Handlers run in processes, one for each slot. Its modules are imported only when a worker needs them."""
+    with app_path.without():
+        from hammerwork_cli.runtime.isolation.parent import processes
+    return processes(target, url)

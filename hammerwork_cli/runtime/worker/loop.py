@@ -1,0 +1,168 @@
+"""The main thread of a worker: it writes outcomes, claims jobs, waits, and knows when to stop."""
+
+import logging
+import time
+from contextlib import suppress
+from datetime import timedelta
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import DatabaseError, HammerworkError
+from hammerwork_cli.queries.worker import claim, finish
+from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.registry import Registration
+from hammerwork_cli.render.formats.text import plural
+from hammerwork_cli.runtime.outcomes.failures import Failed
+from hammerwork_cli.runtime.worker.assembly import Parts
+from hammerwork_cli.runtime.worker.attempts import Attempt
+from hammerwork_cli.runtime.worker.options import Options
+from hammerwork_cli.runtime.worker.stopping import StopSwitch
+
+STALE_SECONDS = 1.0
+"""After so long, jobs that have not started go back to the others."""
+DRAIN_SECONDS = 60
+"""With ``drain``, a worker waits for jobs that are due within this time."""
+MOST_LATER = 1000
+"""Jobs that are due later, which a worker counts at most when it has drained its queues."""
+LONGEST_PAUSE = 5.0
+"""After an error that the worker survives."""
+LAST_SECONDS = 10.0
+"""For giving jobs back when the worker stops at once."""
+log = logging.getLogger("hammerwork")
+
+
+class MainLoop:
+    """What the main thread does from the worker's start to its end.
+
+    Args:
+        worker: how it introduced itself to the database.
+        options: of the worker.
+        parts: of the worker.
+        stop: says when to stop.
+    """
+
+    def __init__(self, worker: Registration, options: Options, parts: Parts, stop: StopSwitch) -> None:
+        self._worker, self._options, self._parts, self._stop = worker, options, parts, stop
+        self._slots, self._claimer, self._finisher = parts.slots, parts.claimer, parts.finisher
+        self._connections, self._clock = parts.lines.main, parts.clock
+        self._said_why = False
+
+    def run(self) -> None:
+        """Works until the worker has nothing left to do, or stops at once."""
+        failures = 0
+        while not self._stop.at_once.is_set():
+            try:
+                if self._turn():
+                    return
+                failures = 0
+                if self._parts.lease.is_held(time.monotonic()):
+                    self._parts.trouble.over()
+            except Exception as error:  # noqa: BLE001  it stops only when it is told to
+                failures += 1
+                self._log(error)
+                self._stop.at_once.wait(min(LONGEST_PAUSE, 0.1 * 2 ** min(failures, 10)))
+        self._leave_at_once()
+
+    def _log(self, error: Exception) -> None:
+        if isinstance(error, DatabaseError):
+            self._parts.trouble.failed(f"{error.message} The worker waits and tries again.", logging.ERROR)
+        else:
+            log.exception("An error of the worker itself. It goes on.")
+
+    def _turn(self) -> bool:
+        """Writes, claims, waits; whether nothing is left to do."""
+        self._slots.expire(self._timed_out)  # also while the rest of every turn fails
+        if self._finisher.write():
+            self._claimer.look_now()
+        self._claimer.compare()
+        if self._stop.is_set:
+            self._claimer.give_back(self._slots.withdraw())
+            if self._slots.empty and not self._claimer.owes:
+                return True
+            self._say_why_it_waits()
+        elif not self._claimer.fetch() and self._nothing_left():
+            return True
+        self._wait()
+        return False
+
+    def _say_why_it_waits(self) -> None:
+        if self._said_why or self._slots.running or not (self._slots.postponed or self._claimer.owes):
+            return
+        self._said_why = True
+        log.warning(
+            "The worker cannot end yet: what %s came to cannot be written, or jobs cannot be given back. "
+            "It goes on trying; told to end once more, it ends at once.",
+            plural(self._slots.postponed, "job"),
+        )
+
+    def _wait(self) -> None:
+        due = self._slots.expire(self._timed_out)
+        # A slot that becomes free wakes it.
+        idle = self._stop.is_set or self._claimer.full
+        pause = self._options.poll_interval if idle else self._claimer.pause
+        if due is not None:
+            pause = min(pause, max(0.0, due - time.monotonic()))
+        if self._slots.waiting or self._slots.running:
+            # A new attempt may have a deadline, and waiting jobs may have become stale.
+            pause = min(pause, STALE_SECONDS)
+        if (write_in := self._finisher.pause) is not None:
+            pause = min(pause, write_in)
+        self._stop.woken.wait(pause)
+        self._stop.woken.clear()
+        self._claimer.give_back(self._slots.withdraw(STALE_SECONDS))
+
+    def _nothing_left(self) -> bool:
+        self._claimer.compare()
+        if self._claimer.done:
+            return self._claims_no_more_requests()
+        if not self._options.drain or not self._slots.empty:
+            return False
+        if not self._connections.run(self._drained) or not self._claims_no_more_requests():
+            return False
+        with suppress(HammerworkError):
+            self._connections.run(self._log_later, patience=0)
+        return True
+
+    def _log_later(self, database: Database) -> None:
+        if number := claim.later(database, self._worker.queues, self._clock.now(), MOST_LATER):
+            most = "at least " if number >= MOST_LATER else ""
+            waits = "waits" if number == 1 else "wait"
+            log.info("%s%s of these queues %s for a later time.", most, plural(number, "job"), waits)
+
+    def _drained(self, database: Database) -> bool:
+        soon = self._clock.now() + timedelta(seconds=DRAIN_SECONDS)
+        self._parts.request_claimer.claim(database)
+        return (
+            self._slots.empty
+            and not self._may_come_back(database)
+            and claim.drained(database, list(self._worker.queues), soon)
+        )
+
+    def _may_come_back(self, database: Database) -> bool:
+        """Whether workers that may be lost hold jobs of its queues: those jobs come back within a lease."""
+        undecided = self._parts.keeper.undecided
+        return undecided is None or claim.are_held(database, self._worker.queues, sorted(undecided))
+
+    def _claims_no_more_requests(self) -> bool:
+        """Whether the keeper has claimed no request meanwhile, and will not."""
+        self._parts.request_claimer.close()
+        return self._slots.empty
+
+    def _timed_out(self, attempt: Attempt) -> Ended:
+        self._parts.isolation.kill(attempt.thread, attempt)
+        took = (attempt.deadline or 0) - attempt.began
+        return self._parts.verdicts.failed(attempt.job, Failed(f"It did not end within {took:g} s.", End.TIMED_OUT))
+
+    def _leave_at_once(self) -> None:
+        """Gives all jobs back with their attempts, except for running ones that must not run twice."""
+        back = self._slots.withdraw()
+        self._slots.abandon(lambda attempt: self._parts.verdicts.stopped(attempt.job))
+        self._parts.isolation.close()  # before others claim the jobs that run there
+        try:
+            if back:
+                self._connections.run(lambda database: finish.give_back(database, back), patience=LAST_SECONDS)
+            if left := self._finisher.write_last(LAST_SECONDS):
+                jobs = plural(left, "job")
+                log.error("What %s came to is not written: others will run them after %g s.", jobs, self._worker.lease)
+        except HammerworkError as error:
+            lease = self._worker.lease
+            log.error("Jobs could not be given back; others will take them after %g s. %s", lease, error.message)

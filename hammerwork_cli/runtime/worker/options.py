@@ -1,0 +1,58 @@
+"""The options of a worker."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.runtime.api.retry import RetryStrategy
+
+if TYPE_CHECKING:
+    from hammerwork_cli.runtime.worker.isolation import Isolation
+
+DEFAULT_RETRY = RetryStrategy.exponential(timedelta(seconds=1), 2.0, timedelta(minutes=5), jitter=0.1)
+ISOLATIONS = ("thread", "process")
+
+
+def _ignore() -> None:
+    """Nothing follows from progress."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Options of a worker. :class:`Worker` describes them.
+
+    Raises:
+        UsageError: a value is out of range.
+    """
+
+    concurrency: int = 4
+    pool_size: int | None = None
+    poll_interval: float = 1.0
+    lease: float = 30.0
+    max_jobs: int | None = None
+    drain: bool = False
+    weighted: bool = False
+    retry: RetryStrategy = DEFAULT_RETRY
+    name: str | None = None
+    isolation: "str | Isolation" = "thread"
+    grace: float | None = None
+    on_progress: Callable[[], None] = _ignore
+
+    def __post_init__(self) -> None:
+        if isinstance(self.isolation, str) and self.isolation not in ISOLATIONS:
+            raise UsageError(f"isolation is thread or process, not {self.isolation!r:.60}.")
+        for name in ("concurrency", "max_jobs", "pool_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"{name} is at least 1, not {value}.")
+        for name in ("poll_interval", "lease", "grace"):
+            seconds = getattr(self, name)
+            if seconds is not None and seconds <= 0:
+                raise UsageError(f"{name} is more than 0 seconds, not {seconds}.")
+
+    @property
+    def connections(self) -> int:
+        """Connections for what attempts write themselves."""
+        return self.pool_size or min(self.concurrency, 4)

@@ -1,0 +1,50 @@
+"""How a worker is stopped: after its running jobs, or at once."""
+
+import logging
+import threading
+
+from hammerwork_cli.runtime.host.signals import Signals
+
+log = logging.getLogger("hammerwork")
+
+
+class StopSwitch:
+    """Whether a worker is to stop, and how. Any thread may use it.
+
+    Args:
+        grace: seconds that running jobs have to finish once it is told to stop.
+
+    Attributes:
+        at_once: set when the worker stops at once; connections that retry give up then.
+        woken: set to wake the main thread, which clears it.
+        is_set: the worker is to stop. Any thread sets it, none clears it.
+        restarts: an operator asked for another worker in its place. The heartbeat's thread and the one that hears of
+            signals write it.
+        signals: the signals that it received.
+    """
+
+    def __init__(self, grace: float | None) -> None:
+        self.at_once, self.woken = threading.Event(), threading.Event()
+        self.is_set = self.restarts = False
+        self.signals = Signals(self.stop)
+        self._grace = grace
+
+    def stop(self, *, now: bool = False) -> None:
+        """Stops the worker: after its running jobs, or at once."""
+        is_first, self.is_set = not self.is_set, True
+        if now:
+            self.at_once.set()
+        self.woken.set()
+        if is_first and not now and self._grace is not None:
+            self.signals.begin_grace(self._grace)
+
+    def hear_signal(self, number: int) -> None:
+        """Stops the worker because of a signal, without another one in its place."""
+        self.restarts = False
+        self.signals.hear(number)
+
+    def hear_request(self, request: str) -> None:
+        """Stops the worker because an operator requested ``stop`` or ``restart``."""
+        log.info("Somebody asks the worker to %s.", request)
+        self.restarts = request == "restart"
+        self.stop()

@@ -1,0 +1,92 @@
+"""What an attempt leads to: completion, another attempt, the next due time of a recurring job, or the end."""
+
+import logging
+import threading
+from datetime import datetime, timedelta
+
+from hammerwork_cli.models import timestamp
+from hammerwork_cli.queries.job.cron import next_due
+from hammerwork_cli.queries.worker.claim import Claimed
+from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.runtime.api.handlers import Handlers
+from hammerwork_cli.runtime.api.retry import RetryStrategy
+from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.faults import is_of_the_database
+from hammerwork_cli.runtime.outcomes.failures import STOPPED, Failed
+
+PAUSE = timedelta(seconds=10)
+"""Before another attempt, when the retry strategy raises."""
+log = logging.getLogger("hammerwork")
+
+
+class Verdicts:
+    """Decides the outcome of attempts. It has no state; all threads share it.
+
+    Args:
+        handlers: have retry strategies of their own.
+        retry: the strategy for jobs and handlers without one.
+        clock: the server's.
+        given_up: set once the worker stops at once.
+    """
+
+    def __init__(self, handlers: Handlers, retry: RetryStrategy, clock: ServerClock, given_up: threading.Event) -> None:
+        self._handlers, self._retry, self._clock, self._given_up = handlers, retry, clock, given_up
+
+    def completed(self, claimed: Claimed, result: str | None) -> Ended:
+        """The outcome of a job whose handler has returned."""
+        return Ended(claimed, End.COMPLETED, result, at=self._next_due(claimed))
+
+    def failed_by(self, claimed: Claimed, error: BaseException) -> Ended:
+        """The outcome of an attempt that an error ended."""
+        if self.has_given_up(error):
+            return self.stopped(claimed)
+        return self.failed(claimed, Failed.by(error))
+
+    def has_given_up(self, error: BaseException) -> bool:
+        """Whether an error only says that this worker, which stops at once, no longer waits for the database."""
+        return self._given_up.is_set() and is_of_the_database(error)
+
+    def stopped(self, claimed: Claimed) -> Ended:
+        """The outcome of a job that runs while its worker stops at once: it goes back with its attempt.
+
+        A job that may be tried only once fails.
+        """
+        if claimed.max_attempts > 1:
+            return Ended(claimed, End.STOPPED, at=timestamp(claimed.scheduled_at) or self._clock.now())
+        error = f"{STOPPED} To run it again: hammerwork job retry {claimed.id}"
+        return Ended(claimed, End.FAILED, error=error, at=self._next_due(claimed))
+
+    def failed(self, claimed: Claimed, failure: Failed) -> Ended:
+        """The outcome of a failed attempt.
+
+        A timeout is final, as for Rust workers, and so is a failure that each further attempt would repeat.
+        """
+        if not claimed.last_attempt and failure.end == End.FAILED and failure.retryable:
+            return Ended(claimed, End.RETRY, error=failure.error, at=self._retry_at(claimed))
+        return Ended(claimed, failure.end, error=failure.error, at=self._next_due(claimed))
+
+    def _next_due(self, claimed: Claimed) -> datetime | None:
+        if not claimed.recurring:  # as most jobs
+            return None
+        try:
+            return next_due(
+                claimed.id,
+                recurring=claimed.recurring,
+                cron_schedule=claimed.cron_schedule,
+                timezone=claimed.timezone,
+                last=claimed.next_run_at,
+                now=self._clock.now(),
+            )
+        except Exception:
+            log.exception("Job %s does not recur: its schedule cannot be read.", claimed.id)
+            return None
+
+    def _retry_at(self, claimed: Claimed) -> datetime:
+        now = self._clock.now()
+        try:
+            handler = self._handlers.job_handler(claimed.queue_name)
+            own = RetryStrategy.parse(claimed.retry_strategy)
+            return now + (own or (handler and handler.retry) or self._retry).delay(claimed.attempts)
+        except BaseException:
+            log.exception("The retry strategy of job %s fails; the next attempt is in %s.", claimed.id, PAUSE)
+            return now + PAUSE
