@@ -56,8 +56,8 @@ PATIENT = Timeouts()
 class Database:
     """One connection. Subclasses say how their driver connects, executes and reports errors.
 
-    Statements are named ``subject.name`` after ``sql/subject.sql``. Outside :meth:`transaction`
-    each statement commits by itself.
+    Statements are named after their files: ``worker.claim.ready`` is in ``sql/worker/claim.sql``. Each statement
+    commits by itself outside :meth:`transaction`.
 
     Attributes:
         url: where it leads.

@@ -1,21 +1,22 @@
--- Values for the shells' completion. A TAB is pressed often, so each statement reads an index or a bounded number of
--- rows, never a large table. The statements for SQLite name nothing of another file: completion.py reads them itself.
+-- Values for the completion of shells. A user presses TAB often, so each statement reads an index or a bounded number of
+-- rows. The statements for SQLite name no fragments: cli/shell_completion.py reads them by itself.
 
 -- name: next_queue
--- The first name after another one, and whether it begins so, as the collation has it. MariaDB jumps along its index only when asked name by name: DISTINCT reads all of
--- the index, and a recursion over MIN even once for each name. Of names that its collation takes for the same, one comes:
--- those_alike has the others.
+-- Reads the next name of a queue, and whether it begins with the prefix by the collation. MariaDB jumps along its index
+-- only when each statement asks for one: DISTINCT reads the whole index, and a recursion over MIN reads it once for
+-- each. Of names that the collation does not distinguish, one comes; {alike} has the others.
 SELECT MIN(j.queue_name), LEFT(MIN(j.queue_name), CHAR_LENGTH(:prefix)) = :prefix FROM hammerwork_jobs j
 WHERE j.queue_name >= :prefix
 /* if :after */ AND j.queue_name > :after
 
 -- name: alike
--- The names that a collation takes for the same as one, as far as some of their jobs show them.
+-- Lists the names that the collation does not distinguish from one, as far as a sample of its jobs shows them.
 SELECT s.queue_name FROM (SELECT j.queue_name FROM hammerwork_jobs j WHERE j.queue_name = :name LIMIT :sample) AS s
 GROUP BY CAST(s.queue_name AS BINARY), s.queue_name
 
 -- name: queues [sqlite]
--- The original's index has waiting jobs only: their queues, from name to name, and those of the first and the last rows.
+-- Lists the queues with waiting jobs, from name to name, and those of the first and last rows: the index of hammerwork
+-- (Rust) has waiting jobs only.
 WITH RECURSIVE waiting (name, number) AS (
 SELECT (SELECT MIN(j.queue_name) FROM hammerwork_jobs j
 WHERE j.status IN ('Pending', 'Retrying') AND j.queue_name >= :prefix), 1
@@ -31,8 +32,7 @@ SELECT l.queue_name FROM (SELECT j.queue_name FROM hammerwork_jobs j ORDER BY j.
 ORDER BY 1
 
 -- name: queues [postgresql]
--- The original's index has waiting jobs only: their queues, from name to name; those of the first rows; and those that
--- the server's statistics know.
+-- Also lists those in the server's statistics, instead of those of the last rows.
 WITH RECURSIVE waiting (name, number) AS (
 SELECT (SELECT MIN(j.queue_name) FROM hammerwork_jobs j
 WHERE j.status IN ('Pending', 'Retrying') AND j.queue_name >= :prefix), 1
@@ -49,7 +49,7 @@ WHERE s.tablename = 'hammerwork_jobs' AND s.attname = 'queue_name' AND s.scheman
 ORDER BY 1
 
 -- name: jobs [sqlite]
--- Jobs whose ids begin alike.
+-- Lists the jobs whose ids begin with a prefix.
 SELECT j.id, j.queue_name, j.status FROM hammerwork_jobs j
 WHERE j.id >= :low AND j.id <= :high ORDER BY j.id LIMIT :limit
 
@@ -58,7 +58,7 @@ SELECT j.id, j.queue_name, j.status FROM hammerwork_jobs j
 WHERE j.id >= :low AND j.id <= :high ORDER BY j.id LIMIT :limit
 
 -- name: failed [sqlite]
--- What failed last: what somebody who has typed nothing yet most likely looks for.
+-- Lists the jobs that failed last, which are the likeliest before anything is typed.
 SELECT f.id, f.queue_name, f.status FROM (
 SELECT * FROM (SELECT j.id, j.queue_name, j.status, j.failed_at FROM hammerwork_jobs j
 WHERE j.status = 'Dead' AND j.failed_at IS NOT NULL ORDER BY j.failed_at DESC LIMIT :limit)

@@ -1,7 +1,7 @@
--- What migrations need to know and to write down. The migrations themselves are in migrations/.
+-- The bookkeeping of migrations. The migrations themselves are in migrations/.
 
 -- name: tracking_table [postgresql]
--- The record of what was applied, the same as the Rust original's.
+-- Creates the table of applied migrations, which is that of hammerwork (Rust).
 CREATE TABLE IF NOT EXISTS hammerwork_migrations (
     migration_id VARCHAR PRIMARY KEY,
     executed_at TIMESTAMPTZ NOT NULL,
@@ -23,11 +23,11 @@ CREATE TABLE IF NOT EXISTS hammerwork_migrations (
 ) STRICT
 
 -- name: recorded
--- The migrations that were applied.
+-- Lists the applied migrations.
 SELECT migration_id, executed_at, execution_time_ms FROM hammerwork_migrations
 
 -- name: record
--- Remembers that one was applied.
+-- Records a migration as applied.
 INSERT INTO hammerwork_migrations (migration_id, executed_at, execution_time_ms)
 VALUES (:migration_id, :executed_at, :execution_time_ms)
 ON CONFLICT DO NOTHING
@@ -38,7 +38,8 @@ VALUES (:migration_id, :executed_at, :execution_time_ms)
 ON DUPLICATE KEY UPDATE migration_id = migration_id
 
 -- name: objects [postgresql]
--- What is there, in the words of a migration's steps. An index whose build was broken off does not count.
+-- Lists the existing tables, columns and indexes, in the words of a migration's steps. An index whose build was
+-- interrupted does not count.
 SELECT 'table ' || c.relname FROM pg_class c
 WHERE c.relkind IN ('r', 'p') AND c.relname LIKE 'hammerwork\_%' AND pg_table_is_visible(c.oid)
 UNION ALL
@@ -83,24 +84,24 @@ SELECT 'column ' || t.name || '.' || c.name FROM sqlite_schema t JOIN pragma_tab
 WHERE t.type = 'table' AND t.name LIKE 'hammerwork\_%' ESCAPE '\'
 
 -- name: lock [postgresql]
--- Whether nobody else migrates. Held by a transaction, not a session, so that it works through a pooler; asked for again
--- and again instead of waited for, because CREATE INDEX CONCURRENTLY waits for every statement that is under way.
+-- Tells whether nobody else migrates. A transaction holds the lock, so that it works through a pooler. The caller
+-- polls, because CREATE INDEX CONCURRENTLY waits for every running statement, also for one that waits for a lock.
 SELECT pg_try_advisory_xact_lock(hashtext('hammerwork'), hashtext('migrations'))
+
+-- name: lock [mysql]
+-- Takes turns on one server. The lock is local to a node, so nothing depends on it: see queries/migrations.py.
+SELECT GET_LOCK(CONCAT('hammerwork migrations ', LEFT(SHA2(DATABASE(), 256), 40)), 0)
 
 -- name: lock_patience [postgresql]
 -- Lets the holder of the lock take its time.
 SELECT set_config('idle_in_transaction_session_timeout', '0', TRUE)
 
--- name: lock [mysql]
--- Good manners on one server. It is local to a node, so nothing rests on it: see queries/migrations.py.
-SELECT GET_LOCK(CONCAT('hammerwork migrations ', LEFT(SHA2(DATABASE(), 256), 40)), 0)
-
 -- name: unlock [mysql]
--- Lets the next runner begin.
+-- Lets the next run begin.
 SELECT RELEASE_LOCK(CONCAT('hammerwork migrations ', LEFT(SHA2(DATABASE(), 256), 40)))
 
 -- name: collation [mysql]
--- Ids must compare with ids: the collation of the jobs' ids, else the database's own when it holds any character.
+-- Reads the collation of ids: that of the jobs' ids, else the database's own if it holds every character.
 SELECT COALESCE(
     (
         SELECT MIN(collation_name) FROM information_schema.columns
@@ -110,65 +111,65 @@ SELECT COALESCE(
 )
 
 -- name: plain_timestamps [mysql]
--- Whether a TIMESTAMP without a default has none.
+-- Tells whether a TIMESTAMP without a default has none.
 SELECT @@explicit_defaults_for_timestamp
 
 -- name: want_plain_timestamps [mysql]
--- Older MariaDB gives the first TIMESTAMP of a table a default and an ON UPDATE of its own.
+-- Older MariaDB gives the first TIMESTAMP of a table a default and an ON UPDATE.
 SET SESSION explicit_defaults_for_timestamp = 1
 
 -- name: rows_in_hammerwork_jobs
--- How many rows the table has.
+-- Counts the rows of the table.
 SELECT COUNT(*) FROM hammerwork_jobs
 
 -- name: rows_in_hammerwork_jobs_archive
--- How many rows the table has.
+-- Counts the rows of the table.
 SELECT COUNT(*) FROM hammerwork_jobs_archive
 
 -- name: rows_in_hammerwork_batches
--- How many rows the table has.
+-- Counts the rows of the table.
 SELECT COUNT(*) FROM hammerwork_batches
 
 -- name: rows_in_hammerwork_workflows
--- How many rows the table has.
+-- Counts the rows of the table.
 SELECT COUNT(*) FROM hammerwork_workflows
 
 -- name: rows_in_hammerwork_encryption_keys
--- How many rows the table has.
+-- Counts the rows of the table.
 SELECT COUNT(*) FROM hammerwork_encryption_keys
 
 -- name: rows_in_hammerwork_key_audit_log
--- How many rows the table has.
+-- Counts the rows of the table.
 SELECT COUNT(*) FROM hammerwork_key_audit_log
 
 -- name: rows_in_hammerwork_queue_pause
--- How many rows the table has.
+-- Counts the rows of the table.
 SELECT COUNT(*) FROM hammerwork_queue_pause
 
 -- name: rows_in_hammerwork_migrations
--- How many rows the table has.
+-- Counts the rows of the table.
 SELECT COUNT(*) FROM hammerwork_migrations
 
 -- name: rows_in_hammerwork_workers
--- How many rows the table has.
+-- Counts the rows of the table.
 SELECT COUNT(*) FROM hammerwork_workers
 
 -- name: rows_in_hammerwork_spawn_operations
--- How many rows the table has.
+-- Counts the rows of the table.
 SELECT COUNT(*) FROM hammerwork_spawn_operations
 
 -- name: rows_in_hammerwork_spawned_children
--- How many rows the table has.
+-- Counts the rows of the table.
 SELECT COUNT(*) FROM hammerwork_spawned_children
 
 -- name: rows_in_hammerwork_spawn_requests
--- How many rows the table has.
+-- Counts the rows of the table.
 SELECT COUNT(*) FROM hammerwork_spawn_requests
 
 -- name: rows_in_hammerwork_spawn_roots
--- How many rows the table has.
+-- Counts the rows of the table.
 SELECT COUNT(*) FROM hammerwork_spawn_roots
 
 -- name: rows_in_hammerwork_spawn_trees
--- How many rows the table has.
+-- Counts the rows of the table.
 SELECT COUNT(*) FROM hammerwork_spawn_trees

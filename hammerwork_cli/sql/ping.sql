@@ -1,5 +1,5 @@
--- Whether the database can be worked with.
+-- Whether the database answers.
 
 -- name: check
--- Nothing, from the table of jobs.
+-- Reads no rows of the table of jobs.
 SELECT 1 FROM hammerwork_jobs WHERE 1 = 0

@@ -1,7 +1,7 @@
--- Queues: what is in them, and whether they are paused.
+-- Queues: their jobs and their pauses.
 
 -- name: pauses [pause]
--- Rows of paused queues, in the shape of those of {states}.
+-- The pauses, as rows of {states}.
 UNION ALL SELECT p.queue_name, NULL, NULL, 0, 0, NULL, p.paused_at, p.paused_by, p.reason
 /* if :since */ , 0, NULL, NULL
 /* if :priorities */ , NULL, 0
@@ -9,14 +9,14 @@ FROM hammerwork_queue_pause p
 /* if :queue */ WHERE {same p.queue_name :queue}
 
 -- name: pauses
--- Before 014 nothing can be paused.
+-- Before 014, no queue can be paused.
 
 -- name: of_queue
--- For lines that have a condition already; servers fold it away.
+-- For lines that have a condition of their own; servers optimize it away.
 (:queue IS NULL OR {same j.queue_name :queue})
 
 -- name: run_times
--- Median and 95th percentile (nearest rank) of the seconds that jobs ran which completed in the window.
+-- Median and 95th percentile (nearest rank) of the run times of the jobs that completed in the window, in seconds.
 SELECT MIN(CASE WHEN r.place * 100 >= r.jobs * 50 THEN r.seconds END) AS p50,
 MIN(CASE WHEN r.place * 100 >= r.jobs * 95 THEN r.seconds END) AS p95
 FROM (SELECT s.seconds, ROW_NUMBER() OVER (ORDER BY s.seconds) AS place, COUNT(*) OVER () AS jobs
@@ -26,11 +26,11 @@ AND (:queue IS NULL OR {same c.queue_name :queue})) s
 WHERE s.seconds IS NOT NULL) r
 
 -- name: any_job
--- A row if a queue has jobs.
+-- Tells whether a queue has a job.
 SELECT 1 FROM hammerwork_jobs j WHERE {same j.queue_name :queue} LIMIT 1
 
 -- name: states
--- Jobs by queue, status and dependency status, and the pauses.
+-- Counts jobs by queue, status and dependency status, and lists the pauses.
 SELECT g.queue_name, g.status, g.dependency_status, g.jobs, g.due, g.due_since,
 g.paused_at, g.paused_by, g.reason
 /* if :since */ , g.ended, g.started_at, g.created_at
@@ -50,8 +50,8 @@ GROUP BY {by_name j.queue_name}, j.status, j.dependency_status
 /* if :priorities */ CROSS JOIN ({run_times}) t
 
 -- name: states [mysql]
--- The window has rows of its own, so that each comes out of an index and so do the others: 40 times faster than one pass,
--- which would look up every row out of its order.
+-- The figures of the window are rows of their own, each read from an index. That is 40 times faster than one pass,
+-- which would look up every row out of order.
 SELECT g.queue_name, g.status, g.dependency_status, g.jobs, g.due, g.due_since,
 g.paused_at, g.paused_by, g.reason
 /* if :since */ , g.ended, g.started_at, g.created_at
@@ -93,13 +93,13 @@ GROUP BY {by_name j.queue_name}, j.status, j.dependency_status
 /* if :priorities */ CROSS JOIN ({run_times}) t
 
 -- name: paused [pause]
--- Paused queues, by name.
+-- Lists the paused queues by name.
 SELECT p.queue_name, p.paused_at, p.paused_by, p.reason FROM hammerwork_queue_pause p
 /* if :queue */ WHERE {same p.queue_name :queue}
 ORDER BY p.queue_name
 
 -- name: pause [mysql]
--- Pauses a queue; one that is paused already stays as it is.
+-- Pauses a queue, unless it is paused.
 INSERT INTO hammerwork_queue_pause (queue_name, paused_at, paused_by, reason, created_at, updated_at)
 VALUES (:queue, :now, :by, :reason, :now, :now)
 ON DUPLICATE KEY UPDATE queue_name = hammerwork_queue_pause.queue_name
@@ -110,7 +110,7 @@ VALUES (:queue, :now, :by, :reason, :now, :now)
 ON CONFLICT (queue_name) DO NOTHING
 
 -- name: give_reason
--- Another reason for a pause.
+-- Changes the reason for a pause.
 UPDATE hammerwork_queue_pause SET reason = :reason WHERE {same queue_name :queue}
 
 -- name: resume

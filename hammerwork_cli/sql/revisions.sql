@@ -1,21 +1,20 @@
--- What changed in the last moments: jobs that were created, started, ended, or became due again. Each part is read from
--- one end of an index and bounded; where an index is missing (ours on created_at, those of 010) it is one pass over the
--- table.
+-- The latest changes: jobs that were created, started, ended or became due. Each part reads one end of an index and is
+-- bounded; where an index is missing (ours on created_at, those of 010), it is one pass over the table.
 
 -- name: running
--- The last created of the jobs that run; the index knows these by the instants that they do not have yet.
+-- The newest running jobs. The index has them under the times of their end, which are empty.
 SELECT j.id, j.started_at FROM hammerwork_jobs j
 WHERE j.status = 'Running' AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
 ORDER BY j.completed_at DESC, j.failed_at DESC, j.created_at DESC LIMIT :most
 
 -- name: timed_out
--- The original gives these no failed_at, and there is no index on timed_out_at.
+-- The newest jobs that timed out. hammerwork (Rust) writes them no failed_at, and timed_out_at has no index.
 SELECT j.id, j.timed_out_at FROM hammerwork_jobs j
 WHERE j.status = 'TimedOut' AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
 ORDER BY j.completed_at DESC, j.failed_at DESC, j.created_at DESC LIMIT :most
 
 -- name: jobs
--- The jobs that changed since then.
+-- Reads the jobs that changed since a given time.
 SELECT {node} FROM hammerwork_jobs j JOIN (
 SELECT x.id FROM (SELECT j.id FROM hammerwork_jobs j WHERE j.created_at >= :since
 ORDER BY j.created_at DESC LIMIT :most) AS x

@@ -1,7 +1,7 @@
--- Fragments and statements that several files use.
+-- Statements and fragments that several folders use. j is a job, c a child of it, p a parent, w a worker.
 
 -- name: schema [postgresql]
--- Columns of the hammerwork tables that an unqualified name reaches.
+-- Lists the columns of the hammerwork tables that an unqualified name reaches.
 SELECT c.relname, a.attname, format_type(a.atttypid, NULL)
 FROM pg_class c
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -18,16 +18,16 @@ FROM sqlite_schema t JOIN pragma_table_xinfo(t.name) c
 WHERE t.type = 'table' AND t.name LIKE 'hammerwork\_%' ESCAPE '\'
 
 -- name: index_migration
--- Whether our own indexes are there.
+-- Tells whether the migration that adds our indexes is applied.
 SELECT 1 FROM hammerwork_migrations WHERE migration_id = '015_spawn_indexes'
 
 -- name: same
--- Whether a name is another one, to the letter: {same column value}.
+-- {same column value}: whether two names are the same to the letter.
 $1 = $2
 
 -- name: same [mysql]
--- The collation finds it in an index, and takes names for the same that differ in letter case, accents or spaces at
--- their end; bytes do not. Both are converted: a table may be in another character set than the connection.
+-- The collation uses an index, but ignores letter case, accents and trailing spaces; bytes ignore nothing. Both sides
+-- are converted, since a table may have another character set than the connection.
 ($1 = $2 AND CAST(CONVERT($1 USING utf8mb4) AS BINARY) = CAST(CONVERT($2 USING utf8mb4) AS BINARY))
 
 -- name: exactly
@@ -38,35 +38,37 @@ $1
 CAST(CONVERT($1 USING utf8mb4) AS BINARY)
 
 -- name: as_id [mysql]
--- A text that is compared with ids, in the collation of the connection, which is theirs.
+-- A text to compare with ids, in the collation of the connection, which is that of the ids.
 CAST($1 AS CHAR(36))
 
 -- name: as_id [mysql narrow]
--- Where they are in a character set that the connection is not in: ASCII becomes that of the column, whichever it is, and
--- so the index serves. Anything else would make the column become the other's.
+-- Here the ids have another character set than the connection. ASCII converts to the character set of the column, so
+-- the index is used; with any other, MySQL would convert the column.
 CONVERT($1 USING ascii)
 
 -- name: by_name
--- What groups rows by a name, to the letter.
+-- Groups rows by a name, to the letter.
 $1
 
 -- name: by_name [mysql]
 $1, CAST($1 AS BINARY)
 
 -- name: archived_at
+-- When job j was archived.
 j.archived_at
 
 -- name: archived_at [unarchivable]
 NULL
 
 -- name: unarchived
--- Open and fresh jobs are never archived; said aloud, the partial indexes of 010 can be used.
+-- Pending and new jobs are never archived, but the partial indexes of 010 are used only if the statement says so.
 j.archived_at IS NULL
 
 -- name: unarchived [unarchivable]
 TRUE
 
 -- name: config [postgresql]
+-- The spawn configuration of job j.
 (j.payload -> '_spawn_config')
 
 -- name: config [mysql]
@@ -76,6 +78,7 @@ JSON_EXTRACT(j.payload, '$._spawn_config')
 (j.payload -> '$._spawn_config')
 
 -- name: has_config [postgresql]
+-- Whether job j has spawn configuration.
 (j.payload ? '_spawn_config' AND jsonb_typeof(j.payload) = 'object')
 
 -- name: has_config [mysql]
@@ -94,49 +97,51 @@ COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500), {config}
 j.workflow_id, j.workflow_name, {archived_at}
 
 -- name: archived_node
--- The same of hammerwork_jobs_archive j; the packed payload stands where the spawn configuration will be.
+-- The same columns of hammerwork_jobs_archive j, with the packed payload in place of the spawn configuration.
 j.id, j.queue_name, j.status, j.priority, j.attempts, j.depends_on, j.created_at, j.started_at, j.completed_at,
 COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500),
 CASE WHEN length(j.payload) <= 65536 THEN j.payload END, NULL, NULL, j.archived_at
 
 -- name: among
--- Long lists of ids, as Database.ids makes them.
+-- A long list of ids, as Database.ids makes it.
 IN (:ids)
 
 -- name: among [postgresql]
--- One value: psycopg takes longer to find a thousand places in a statement than the server to find a thousand rows.
+-- One value: psycopg takes longer to find a thousand placeholders in a statement than the server to find a thousand
+-- rows.
 = ANY(CAST(:ids AS uuid[]))
 
 -- name: among [sqlite]
--- One value too, which takes less memory than 100,000.
+-- One value, which takes less memory than 100,000.
 IN (SELECT value FROM json_each(:ids))
 
 -- name: lock_clause
+-- Locks the rows that a statement selects.
 FOR UPDATE
 
 -- name: lock_clause [sqlite]
--- Its write transactions are alone from their start.
+-- A write transaction of SQLite is the only one from its start.
 
 -- name: claimed_job
--- The columns of queries.claims.Claimed, in order.
+-- The columns of queries.worker.claim.Claimed, in order.
 j.id, j.queue_name, j.payload, j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
 j.depends_on, j.workflow_id, j.workflow_name, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
 j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.result_ttl_seconds, j.result_max_size_bytes,
 j.retry_strategy, j.claim_losses, {ancestry}
 
 -- name: ancestry
--- Where a job stands in its tree: models.Ancestry.
+-- The place of job j in its tree: models.Ancestry.
 NULL
 
 -- name: ancestry [claim_times]
 j.ancestry
 
 -- name: still_claimed
--- Whether the worker that claimed_by names still has the running job j.
+-- Whether the worker in claimed_by still has the running job j.
 TRUE
 
 -- name: still_claimed [claim_times]
--- A Rust worker that takes a job overwrites started_at and leaves our columns. An older version of ours wrote no
+-- A Rust worker that claims a job overwrites started_at and leaves our columns. Our workers before 018 wrote no
 -- claimed_at.
 (j.claimed_at IS NULL OR j.claimed_at = j.started_at)
 
@@ -151,27 +156,29 @@ TIMESTAMPDIFF(MICROSECOND, w.heartbeat_at, UTC_TIMESTAMP(6)) / 1e6
 (julianday('now') - julianday(w.heartbeat_at)) * 86400
 
 -- name: first_parent [postgresql]
+-- The first parent of job j.
 j.depends_on[1]
 
 -- name: first_parent [mysql]
 j.first_parent
 
 -- name: first_parent [sqlite]
--- In lower case as ids are, however the list spells it; so is the index.
+-- In lower case, as ids and the index are, whatever the list has.
 lower(json_extract(j.depends_on, '$[0]'))
 
 -- name: is_first_child [postgresql]
+-- Whether job j is the first parent of job c.
 c.depends_on[1] = j.id
 
 -- name: is_first_child [mysql]
 c.first_parent = j.id
 
 -- name: is_first_child [sqlite]
--- The plus sign: compared as the column's text, the value would not be looked up in the index of an expression.
+-- The plus sign removes the affinity of the column, with which SQLite would not use the index of the expression.
 lower(json_extract(c.depends_on, '$[0]')) = +j.id
 
 -- name: edges [postgresql]
--- Every parent of every job.
+-- (parent, child c) for every parent of every job.
 (SELECT e.parent, c.id, c.status, c.created_at, c.started_at, c.completed_at,
 COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c CROSS JOIN LATERAL unnest(c.depends_on) AS e (parent))
@@ -201,7 +208,7 @@ COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c JOIN json_each(c.depends_on) AS e)
 
 -- name: joined_edges [postgresql]
--- The parents after the first, of the jobs that have several.
+-- (parent, child c) for the parents after the first, of the jobs that have several.
 (SELECT e.parent, c.id, c.status, c.created_at, c.started_at, c.completed_at,
 COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c CROSS JOIN LATERAL unnest(c.depends_on[2:]) AS e (parent)
@@ -228,7 +235,7 @@ FROM hammerwork_jobs c JOIN json_each(c.depends_on) AS e
 WHERE json_array_length(c.depends_on) > 1 AND e.key > 0)
 
 -- name: archived_edges [postgresql]
--- Every parent of every archived job.
+-- (parent, child c) for every parent of every archived job.
 (SELECT e.parent, c.id FROM hammerwork_jobs_archive c CROSS JOIN LATERAL unnest(c.depends_on) AS e (parent))
 
 -- name: archived_edges [postgresql jsonb]
@@ -248,7 +255,7 @@ JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8
 (SELECT lower(e.value) AS parent, c.id FROM hammerwork_jobs_archive c JOIN json_each(c.depends_on) AS e)
 
 -- name: has_children [by_first_parent]
--- Not EXISTS: MariaDB would first collect the parents of the whole table.
+-- Whether any job depends on job j. Not EXISTS: MariaDB would first collect the parents of the whole table.
 ((SELECT 1 FROM hammerwork_jobs c WHERE {is_first_child} LIMIT 1) IS NOT NULL
 OR j.id IN (SELECT c.parent FROM {joined_edges} AS c WHERE c.parent IS NOT NULL))
 
@@ -257,7 +264,7 @@ OR j.id IN (SELECT c.parent FROM {joined_edges} AS c WHERE c.parent IS NOT NULL)
 OR (SELECT COUNT(*) FROM hammerwork_jobs c WHERE c.depends_on @> ARRAY[j.id] AND cardinality(c.depends_on) > 1) > 0)
 
 -- name: has_children [by_gin]
--- Counted, not EXISTS: to find any, the planner hopes to meet one early in the table, and reads all of it for each job.
+-- Counted, not EXISTS: for EXISTS, the planner hopes to find a row early and reads the whole table for each job.
 (SELECT COUNT(*) FROM hammerwork_jobs c WHERE c.depends_on @> ARRAY[j.id]) > 0
 
 -- name: has_children [by_scan]
@@ -273,7 +280,7 @@ OR j.id IN (SELECT c.parent FROM {archived_edges} AS c WHERE c.parent IS NOT NUL
 OR (SELECT 1 FROM hammerwork_jobs_archive c WHERE {is_first_child} LIMIT 1) IS NOT NULL
 
 -- name: parents [postgresql]
--- The parents of jobs j: each is e in the list of its child, and p where it exists.
+-- Joins the parents of job j: e is an entry of its list, p the job, if it exists.
 LEFT JOIN LATERAL (SELECT u.parent, u.place FROM unnest(j.depends_on) WITH ORDINALITY AS u (parent, place)) AS e ON TRUE
 LEFT JOIN hammerwork_jobs p ON p.id = e.parent
 
@@ -300,7 +307,7 @@ LEFT JOIN json_each(j.depends_on) AS e ON TRUE
 LEFT JOIN hammerwork_jobs p ON p.id = lower(e.value)
 
 -- name: archived_parents
--- Follows {parents}: a is the archived copy of the parent, where it exists.
+-- Follows {parents}: a is the archived parent, if it exists.
 
 -- name: archived_parents [archive]
 LEFT JOIN hammerwork_jobs_archive a ON a.id = e.parent
@@ -325,20 +332,21 @@ CAST(CONVERT(e.parent USING ascii) AS CHAR(36))
 CAST(lower(e.value) AS CHAR(36))
 
 -- name: parent_status
+-- The status of a parent.
 p.status
 
 -- name: parent_status [archive]
 COALESCE(p.status, a.status)
 
 -- name: place
--- NULL where a job has no parents.
+-- The place of a parent in the list; NULL where a job has no parents.
 e.place
 
 -- name: place [sqlite]
 e.key
 
 -- name: run_seconds [postgresql]
--- How long the job c ran; NULL where its times are none that can be read.
+-- How long job c ran, in seconds; NULL where a time is missing or infinite.
 CASE WHEN isfinite(c.completed_at) AND isfinite(c.started_at)
 THEN EXTRACT(EPOCH FROM c.completed_at - c.started_at)::float8 END
 
@@ -349,7 +357,7 @@ TIMESTAMPDIFF(MICROSECOND, c.started_at, c.completed_at) / 1e6
 (julianday(c.completed_at) - julianday(c.started_at)) * 86400
 
 -- name: never_recorded
--- Whether no worker has recorded that job j spawned, or could not and completed all the same.
+-- Whether no worker recorded a spawn of job j, successful or not.
 TRUE
 
 -- name: never_recorded [workers]

@@ -59,7 +59,7 @@ def _hyphenated(digits: str) -> str:
 
 
 def chosen(wanted: JobFilter) -> dict[str, Any]:
-    """The values that the statements' block ``chosen`` names."""
+    """The values of the fragment ``{filtered}``."""
     return {
         "queue": wanted.queue,
         "statuses": spellings(wanted.statuses),

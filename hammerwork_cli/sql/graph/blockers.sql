@@ -1,7 +1,7 @@
--- Jobs that others wait for.
+-- Blockers: the jobs that others wait for.
 
 -- name: of_jobs
--- What some jobs wait for: the job, a parent and what became of it, and whether failures hold it.
+-- Lists (job, parent, status of the parent, failure policy) for the waiting ones of some jobs.
 SELECT j.id, {parent_text}, {parent_status}, COALESCE(w.failure_policy, 'fail_fast') FROM hammerwork_jobs j
 {parents}
 {archived_parents}

@@ -1,21 +1,22 @@
--- The children of one job, a page at a time, and counted.
+-- The children of one job, in pages and in groups.
 
 -- name: in_page
--- What a page of children may hold: after the last one seen, in the order of {urgent_first}.
+-- Whether a child belongs to the page: it fits the filter, and follows the last child seen in the order of
+-- {urgent_first}.
 /* if :queue */ AND {same j.queue_name :queue}
 /* if :statuses */ AND j.status IN (:statuses)
 /* if :cursor_at */ AND {urgency} >= :cursor_urgency
 /* if :cursor_at */ AND ({urgency} > :cursor_urgency OR j.created_at > :cursor_at OR (j.created_at = :cursor_at AND j.id > :cursor_id))
 
 -- name: is_other_child [postgresql]
--- Whether j is a child of one of :ids, and none of these is its first parent.
+-- Whether job j is a child of one of :ids, and its first parent is another job.
 j.depends_on && CAST(:ids AS uuid[]) AND cardinality(j.depends_on) > 1 AND ({first_parent} {among}) IS NOT TRUE
 
 -- name: is_other_child
 j.id IN (SELECT c.id FROM {joined_edges} AS c WHERE c.parent {among}) AND ({first_parent} {among}) IS NOT TRUE
 
 -- name: page
--- Children of a job, a page at a time.
+-- Lists a page of the children of a job.
 SELECT {urgency}, {node} FROM hammerwork_jobs j
 WHERE {is_child}
 {in_page}
@@ -23,7 +24,7 @@ ORDER BY {urgent_first}
 LIMIT :limit
 
 -- name: joined_page
--- The same of children of which it is not the first parent.
+-- Lists a page of the children whose first parent is another job.
 SELECT {urgency}, {node} FROM hammerwork_jobs j
 WHERE {is_other_child}
 {in_page}
@@ -31,7 +32,7 @@ ORDER BY {urgent_first}
 LIMIT :limit
 
 -- name: archived_page
--- Those that are in the archive only.
+-- Lists a page of the children that are only in the archive.
 SELECT {urgency}, {archived_node} FROM hammerwork_jobs_archive j
 WHERE {is_archived_child} AND {is_only_archived}
 {in_page}
@@ -39,15 +40,15 @@ ORDER BY {urgent_first}
 LIMIT :limit
 
 -- name: groups
--- Children of a job, counted by queue and status.
+-- Counts the children of a job by queue and status.
 SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs j WHERE {is_child} GROUP BY {by_name j.queue_name}, j.status
 
 -- name: joined_groups
--- The same of children of which it is not the first parent.
+-- Counts the children whose first parent is another job, by queue and status.
 SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs j WHERE {is_other_child} GROUP BY {by_name j.queue_name}, j.status
 
 -- name: archived_groups
--- The same of archived children.
+-- Counts the children that are only in the archive, by queue and status.
 SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs_archive j
 WHERE {is_archived_child} AND {is_only_archived}
 GROUP BY {by_name j.queue_name}, j.status

@@ -1,26 +1,26 @@
--- What workers recorded of the spawns they did.
+-- The records that workers keep of their spawns.
 
 -- name: columns
--- Those of models.RecordedSpawn, in order.
+-- The columns of models.RecordedSpawn, in order.
 o.id, o.parent_id, o.operation_id, o.handler, o.outcome, o.children, o.error_message, o.hook_error, o.worker_id,
 o.request_id, o.started_at, o.ended_at
 
 -- name: of_jobs
--- The spawns of some jobs, the oldest first.
+-- Lists the recorded spawns of some jobs, the oldest first.
 SELECT {columns} FROM hammerwork_spawn_operations o WHERE o.parent_id {among} ORDER BY o.ended_at, o.id
 
 -- name: any
--- Whether anything was recorded.
+-- Tells whether any spawn was recorded.
 SELECT 1 FROM hammerwork_spawn_operations o
 /* if :since */ WHERE o.ended_at >= :since
 LIMIT 1
 
 -- name: parents
--- Those of some jobs that have spawned.
+-- Lists those of some jobs that have spawned.
 SELECT DISTINCT o.parent_id FROM hammerwork_spawn_operations o WHERE o.parent_id {among}
 
 -- name: exists
--- The jobs that there are, live or archived: what was recorded of others is of no use.
+-- Those of some jobs that exist, live or archived.
 (SELECT j.id FROM hammerwork_jobs j WHERE j.id {among})
 
 -- name: exists [archive]
@@ -28,30 +28,30 @@ SELECT DISTINCT o.parent_id FROM hammerwork_spawn_operations o WHERE o.parent_id
 UNION ALL SELECT a.id FROM hammerwork_jobs_archive a WHERE a.id {among})
 
 -- name: existing
--- Those of some jobs that are live or archived.
+-- Lists those of some jobs that exist, live or archived.
 SELECT e.id FROM {exists} AS e
 
 -- name: gone [mysql]
--- Jobs that are gone, from a JSON list: each is looked up by itself. For a list of values InnoDB would read a small table
--- from end to end, and wait for every row of it that a worker has just written.
+-- Deleted jobs, from a JSON list, so that each is looked up by its key. For a list of values InnoDB would read a small
+-- table from end to end, and wait for every row that a worker has just written.
 JSON_TABLE(:listed, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e STRAIGHT_JOIN
 
 -- name: forget_requests
--- Requests to spawn for jobs that are gone.
+-- Deletes the spawn requests of deleted jobs.
 DELETE FROM hammerwork_spawn_requests WHERE job_id {among}
 
 -- name: forget_requests [mysql]
 DELETE r FROM {gone} hammerwork_spawn_requests r FORCE INDEX (idx_hammerwork_spawn_requests_job) ON r.job_id = {as_id e.parent}
 
 -- name: forget_keys
--- Which children they spawned by key.
+-- Deletes the spawn keys of deleted jobs.
 DELETE FROM hammerwork_spawned_children WHERE parent_id {among}
 
 -- name: forget_keys [mysql]
 DELETE c FROM {gone} hammerwork_spawned_children c FORCE INDEX (PRIMARY) ON c.parent_id = {as_id e.parent}
 
 -- name: forget_operations
--- Their spawns.
+-- Deletes the recorded spawns of deleted jobs.
 DELETE FROM hammerwork_spawn_operations WHERE parent_id {among}
 
 -- name: forget_operations [mysql]
@@ -59,7 +59,7 @@ DELETE o FROM {gone} hammerwork_spawn_operations o FORCE INDEX (idx_hammerwork_s
 ON o.parent_id = {as_id e.parent}
 
 -- name: forget_trees
--- How many descendants they had.
+-- Deletes the counters of descendants of deleted jobs.
 DELETE FROM hammerwork_spawn_roots WHERE root_id {among}
 
 -- name: forget_trees [mysql]
@@ -72,9 +72,9 @@ DELETE FROM hammerwork_spawn_trees WHERE root_id {among}
 DELETE t FROM {gone} hammerwork_spawn_trees t FORCE INDEX (PRIMARY) ON t.root_id = {as_id e.parent}
 
 -- name: allow_again
--- Lets a job spawn again when it completes again.
+-- Lets jobs spawn again when they complete again.
 UPDATE hammerwork_spawn_operations SET outcome = 'repeated' WHERE parent_id IN (:ids) AND outcome = 'spawned'
 
 -- name: forget_children
--- Forgets which keys some parents spawned under.
+-- Deletes the spawn keys of jobs that may spawn again.
 DELETE FROM hammerwork_spawned_children WHERE parent_id IN (:ids)

@@ -1,7 +1,7 @@
--- Jobs that wait for others, and are released when these have ended.
+-- Jobs that wait for others, and their release when these have ended.
 
 -- name: waiting_for [postgresql]
--- Jobs that wait for one of :ids.
+-- Lists the jobs that wait for one of :ids.
 SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
 WHERE j.dependency_status = 'waiting' AND j.depends_on && CAST(:ids AS uuid[])
 
@@ -34,8 +34,8 @@ SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwo
 WHERE +j.dependency_status = 'waiting' AND json_array_length(j.depends_on) > 1 AND lower(e.value) {among}
 
 -- name: waiting_for [postgresql indexed]
--- One look into the index of first parents for each id, whatever the planner thinks of many waiting jobs: OFFSET keeps
--- it from joining otherwise, and the state is compared so that no index of it serves.
+-- Looks each id up in the index of first parents, even where the planner expects many waiting jobs: OFFSET prevents
+-- other joins, and the comparison of the state is written so that no index fits it.
 SELECT j.* FROM unnest(CAST(:ids AS uuid[])) AS e (parent)
 CROSS JOIN LATERAL (SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
 WHERE j.depends_on[1] = e.parent AND j.dependency_status || '' = 'waiting' OFFSET 0) AS j
@@ -44,28 +44,29 @@ SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwo
 WHERE j.dependency_status || '' = 'waiting' AND cardinality(j.depends_on) > 1 AND j.depends_on && CAST(:ids AS uuid[])
 
 -- name: lock_waiting
--- Those of some jobs that wait, locked in the order of their ids.
+-- Locks those of some jobs that wait, in the order of their ids.
 SELECT id FROM hammerwork_jobs j WHERE j.id {among} AND j.dependency_status = 'waiting' ORDER BY j.id
 {lock_clause}
 
 -- name: touch_waiting
--- Really changed before its parents are counted: two parents that end at once then meet here, on one server or on two.
+-- Changes waiting jobs before their parents are counted, so that two parents that end at the same time conflict here,
+-- on one server or on two.
 UPDATE hammerwork_jobs SET releases = COALESCE(releases, 0) + 1 WHERE id {among} AND dependency_status = 'waiting'
 
 -- name: statuses
--- Which status some jobs are in, as far as others wait for it; see queries.dependencies.RECURRING.
+-- Reads the statuses of parents, as they count for those that wait; see queries.job.dependencies.RECURRING.
 SELECT j.id, CASE WHEN j.recurring AND j.status <> 'Completed' THEN 'recurring' ELSE j.status END
 FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: archived_statuses
--- Which status some archived jobs are in.
+-- Reads the statuses of archived jobs.
 SELECT j.id, j.status FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)
 
 -- name: continuing_workflows
--- Workflows whose jobs run although one that they depend on failed.
+-- Lists those of some workflows whose jobs run even after a dependency failed.
 SELECT w.id FROM hammerwork_workflows w WHERE w.failure_policy = 'continue_on_failure' AND w.id IN (:ids)
 
 -- name: release
--- Lets waiting jobs run. One that a Rust worker took all the same stays as it is: the doctor tells that it ran early.
+-- Lets waiting jobs run. A job that a Rust worker claimed too early stays as it is, and the doctor reports it.
 UPDATE hammerwork_jobs SET dependency_status = 'satisfied'
 WHERE id {among} AND dependency_status = 'waiting' AND status NOT IN ('Running', 'Completed')

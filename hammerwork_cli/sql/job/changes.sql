@@ -1,8 +1,8 @@
--- What an operator does to jobs. j is the job.
+-- The changes that an operator makes to jobs.
 
 -- name: lock
--- Some jobs as they are now, as far as a filter still chooses them, held until the transaction ends; in one order,
--- so that two of us do not deadlock.
+-- Locks those of some jobs that still fit a filter, in the order of their ids, so that two transactions do not
+-- deadlock.
 SELECT j.id, j.queue_name, j.status, j.depends_on, j.dependency_status, {archived_at}, j.recurring, {ancestry}
 FROM hammerwork_jobs j
 WHERE j.id IN (:ids) AND
@@ -11,7 +11,7 @@ ORDER BY j.id
 {lock_clause}
 
 -- name: retry
--- A fresh attempt, as if the job had just been enqueued. Of a recurring job it is a run of its own, which spawns anew.
+-- Gives jobs a fresh attempt, as if they had just been enqueued. A recurring job gets an extra run, which may spawn.
 UPDATE hammerwork_jobs SET status = 'Pending', attempts = 0, scheduled_at = :now, started_at = NULL,
 completed_at = NULL, failed_at = NULL, timed_out_at = NULL, error_message = NULL,
 next_run_at = CASE WHEN recurring THEN :now ELSE next_run_at END,

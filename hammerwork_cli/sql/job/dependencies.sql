@@ -1,13 +1,14 @@
--- Dependents of jobs that an operator changes.
+-- The dependents of jobs that an operator changes.
 
 -- name: affected
--- What the state of its dependencies is, and the statuses that still matter: few rows, and there is an index.
+-- Whether job j is in the given state of dependency and status; few are, and there is an index. With :fail_fast, its
+-- workflow must not go on after a failure.
 j.dependency_status = :state AND j.status IN (:statuses)
 /* if :fail_fast */ AND NOT EXISTS (SELECT 1 FROM hammerwork_workflows w
 /* if :fail_fast */ WHERE w.id = j.workflow_id AND w.failure_policy <> 'fail_fast')
 
 -- name: dependents [postgresql]
--- (parent, dependent) of some parents, for dependents in a state.
+-- Lists (parent, dependent) for some parents and their dependents in a given state.
 SELECT e.parent, j.id FROM hammerwork_jobs j CROSS JOIN LATERAL unnest(j.depends_on) AS e (parent)
 WHERE {affected}
 AND j.depends_on && ARRAY[:ids]::uuid[] AND e.parent IN (:ids)
@@ -40,13 +41,14 @@ WHERE {affected}
 AND lower(e.value) IN (:ids)
 
 -- name: spawned_early
--- What some jobs spawned before their end and has not begun, but for what a workflow goes on with; and for which run.
+-- Lists the children that some jobs spawned early and that have not started, with the run they belong to. Children in a
+-- workflow that goes on after a failure are left out.
 SELECT c.parent_id, c.child_id, c.occurrence, j.status, j.recurring, j.next_run_at FROM hammerwork_spawned_children c
 JOIN hammerwork_jobs j ON j.id = c.parent_id JOIN hammerwork_jobs k ON k.id = c.child_id
 WHERE c.parent_id {among} AND k.status IN (:statuses)
 AND NOT EXISTS (SELECT 1 FROM hammerwork_workflows w WHERE w.id = k.workflow_id AND w.failure_policy <> 'fail_fast')
 
 -- name: fail
--- What waited for a job that failed for good, or was spawned by it early.
+-- Fails jobs whose dependency failed for good, or whose parent failed after spawning them early.
 UPDATE hammerwork_jobs SET status = 'Failed', failed_at = :now, error_message = :error, dependency_status = 'failed'
 WHERE id IN (:ids) AND status IN (:statuses)

@@ -1,7 +1,7 @@
 -- Everything about one job.
 
 -- name: live
--- Everything about one job that is not binary. The last lines need 010 and 011.
+-- Reads everything about a job that is not binary. The last columns need 010 and 011.
 SELECT {node},
 j.scheduled_at, j.max_attempts, j.dependency_status, j.error_message, j.payload, j.result_data,
 j.timeout_seconds, j.timed_out_at, j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.batch_id,
@@ -12,7 +12,7 @@ j.result_stored_at, j.result_expires_at, j.trace_id, j.correlation_id, j.parent_
 FROM hammerwork_jobs j WHERE j.id = :id
 
 -- name: archived
--- The same of an archived job.
+-- Reads everything about an archived job that is not binary.
 SELECT {archived_node},
 j.scheduled_at, j.max_attempts, j.dependency_status, j.error_message, j.payload, j.result,
 j.timeout_seconds, j.timed_out_at, j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.batch_id,
@@ -23,11 +23,12 @@ j.archival_reason, j.archived_by
 FROM hammerwork_jobs_archive j WHERE j.id = :id
 
 -- name: stored
--- A job for whoever enqueued it.
+-- Reads a job for the program that enqueued it.
 SELECT j.status, j.error_message, j.started_at, {claimed_job} FROM hammerwork_jobs j WHERE j.id = :id
 
 -- name: archived_stored
--- The same of an archived job, which has no workflow, no limits of its result, and its payload packed.
+-- Reads an archived job for the program that enqueued it. The archive has no workflow and no limits of results, and
+-- packs the payload.
 SELECT j.status, j.error_message, j.started_at,
 j.id, j.queue_name, j.payload, j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
 j.depends_on, NULL, NULL, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,

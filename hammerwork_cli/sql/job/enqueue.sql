@@ -1,7 +1,7 @@
 -- New jobs.
 
 -- name: insert
--- New jobs, many at a time. Arrays are never NULL: the original cannot read that.
+-- Inserts jobs, many at a time. Arrays are never NULL, which hammerwork (Rust) cannot read.
 INSERT INTO hammerwork_jobs (
 id, queue_name, payload, status, priority, attempts, max_attempts, timeout_seconds, created_at, scheduled_at,
 depends_on, dependents, dependency_status, workflow_id, workflow_name, trace_id, correlation_id, parent_span_id,
@@ -14,7 +14,7 @@ span_context
 VALUES :rows
 
 -- name: insert_ignored [postgresql]
--- What follows the rows of an insert that leaves a job with the same id as it is.
+-- Ends an insert that skips a job whose id exists.
 ON CONFLICT (id) DO NOTHING
 
 -- name: insert_ignored [sqlite]
@@ -24,19 +24,19 @@ ON CONFLICT (id) DO NOTHING
 ON DUPLICATE KEY UPDATE id = hammerwork_jobs.id
 
 -- name: insert_once
--- A new job, unless there is one with its id.
+-- Inserts a job unless its id exists.
 {insert}
 {insert_ignored}
 
 -- name: enqueued
--- What a second enqueue under the same id is compared with, and what it is answered with.
+-- The columns that a second enqueue with the same id is compared with and answered from.
 j.status, j.payload, j.depends_on, j.priority, j.scheduled_at, j.dependency_status, j.queue_name, j.max_attempts,
 j.timeout_seconds, j.trace_id, j.correlation_id, j.cron_schedule, j.timezone
 
 -- name: stored
--- Jobs as they were enqueued.
+-- Reads jobs as they were enqueued.
 SELECT j.id, {enqueued} FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: archived_stored
--- The same of archived jobs.
+-- Reads archived jobs as they were enqueued.
 SELECT j.id, {enqueued} FROM hammerwork_jobs_archive j WHERE j.id IN (:ids)

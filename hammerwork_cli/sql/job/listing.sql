@@ -1,8 +1,8 @@
 -- Lists of jobs.
 
 -- name: list
--- The newest jobs, after a cursor. The original has no index on created_at alone, so without ours the table is
--- scanned once; the wide columns are read for the few jobs of the page only.
+-- Lists the newest jobs after a cursor. hammerwork (Rust) has no index on created_at alone, so the table is scanned
+-- once where ours is missing; the wide columns are read only for the page.
 SELECT {node},
 j.scheduled_at, j.max_attempts, j.dependency_status
 FROM hammerwork_jobs j JOIN (
@@ -14,9 +14,9 @@ ORDER BY j.created_at DESC, j.id DESC LIMIT :limit) AS p ON p.id = j.id
 ORDER BY j.created_at DESC, j.id DESC
 
 -- name: by_prefix
--- Ids between the lowest and the highest that a prefix allows.
+-- Lists the ids between the lowest and the highest with a prefix.
 SELECT j.id FROM hammerwork_jobs j WHERE j.id >= :low AND j.id <= :high ORDER BY j.id LIMIT :limit
 
 -- name: archived_by_prefix
--- The same of archived jobs.
+-- Lists the ids of archived jobs between the lowest and the highest with a prefix.
 SELECT j.id FROM hammerwork_jobs_archive j WHERE j.id >= :low AND j.id <= :high ORDER BY j.id LIMIT :limit

@@ -1,4 +1,4 @@
--- Notifications, which PostgreSQL alone has.
+-- Notifications, which only PostgreSQL has.
 
 -- name: notify [postgresql]
 -- Wakes idle workers when the transaction commits.

@@ -1,19 +1,19 @@
 -- The jobs that a filter selects.
 
 -- name: groups
--- How many jobs a filter chooses, by queue and status.
+-- Counts the jobs that fit a filter, by queue and status.
 SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs j
 WHERE {filtered}
 GROUP BY {by_name j.queue_name}, j.status
 
 -- name: any_blocked
--- Whether a filter chooses a job that waits for others, or failed because of them.
+-- Tells whether a job that fits a filter waits for others or failed because of them.
 SELECT 1 FROM hammerwork_jobs j
 WHERE {filtered}
 AND j.dependency_status IN ('waiting', 'failed') LIMIT 1
 
 -- name: ids
--- The next ids that a filter chooses, in the order of the primary key.
+-- Lists the next ids that fit a filter, in the order of the primary key.
 SELECT j.id FROM hammerwork_jobs j
 WHERE {filtered}
 /* if :after */ AND j.id > :after

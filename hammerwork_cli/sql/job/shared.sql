@@ -1,7 +1,8 @@
 -- Fragments that the statements of job/ share.
 
 -- name: filtered
--- The jobs of a models.JobFilter. Statuses come in every spelling, which partial indexes on one spelling cannot serve.
+-- Whether job j fits a models.JobFilter. Statuses come in every spelling, so partial indexes on one spelling do not
+-- help.
 TRUE
 /* if :queue */ AND {same j.queue_name :queue}
 /* if :statuses */ AND j.status IN (:statuses)
@@ -13,4 +14,5 @@ TRUE
 /* if :unarchived */ AND {unarchived}
 
 -- name: ended_at
+-- When job j ended, else when it was created.
 COALESCE(j.completed_at, j.failed_at, j.timed_out_at, j.created_at)

@@ -1,25 +1,27 @@
 -- The jobs that failed last.
 
 -- name: failed_lately
--- In this order the index on statuses and the times of failures is read from its end.
+-- In this order, the index on statuses and times of failure is read from its end.
 AND j.failed_at IS NOT NULL
 /* if :since */ AND j.failed_at >= :since
 ORDER BY j.failed_at DESC LIMIT :limit
 
 -- name: failed_at
--- Jobs with the time at which they failed: an index has both.
+-- Jobs with the time of their failure, which an index has.
 SELECT j.id, j.failed_at AS at FROM hammerwork_jobs j
 
 -- name: timeless_failures
--- The original gives jobs that timed out no failed_at. In an order that the index on all jobs by their age does not have:
--- where there are none, that would be read from one end to the other.
+-- The newest failed jobs without failed_at, which hammerwork (Rust) does not write for jobs that timed out. The order
+-- is one that the index of all jobs by age does not have: where there are none, that index would be read from end to
+-- end.
 SELECT j.id, j.created_at AS at FROM hammerwork_jobs j
 WHERE j.status IN (:failed) AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
 /* if :since */ AND j.created_at >= :since
 ORDER BY j.status DESC, j.created_at DESC LIMIT :limit
 
 -- name: newest
--- The jobs that failed last, with their parents.
+-- Reads the jobs that failed last, with their parents. The ids come from indexes alone: each usual spelling from the
+-- end of its index, then the others.
 SELECT j.id, j.depends_on, COALESCE(j.failed_at, j.timed_out_at), CASE WHEN {has_config} THEN 1 ELSE 0 END
 FROM (SELECT x.id, x.at FROM (
 SELECT y.id, y.at FROM ({failed_at} WHERE j.status = 'Failed' {failed_lately}) AS y

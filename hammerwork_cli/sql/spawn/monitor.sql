@@ -1,8 +1,8 @@
--- What happens right now. Every part is read from one end of an index, and bounded: a look costs as much in a large table
--- as in a small one. Where an index is missing (before 010) the part is one pass over the table.
+-- The monitor: what happens now. Each part reads one end of an index and is bounded, so a refresh takes as long in a large
+-- table as in a small one. Where an index is missing (before 010), the part is one pass over the table.
 
 -- name: first_parent_id [sqlite]
--- As the database may spell it without our own columns.
+-- The first parent of job j, also in a database without our columns.
 lower(json_extract(j.depends_on, '$[0]'))
 
 -- name: first_parent_id [postgresql]
@@ -24,22 +24,24 @@ j.first_parent
 j.first_parent
 
 -- name: by_state
+-- Jobs j, to be read by their status.
 hammerwork_jobs j
 
 -- name: by_state [mysql indexed]
--- MariaDB would intersect two other indexes, and sort: every job that runs, however many there are.
+-- Without the hint MariaDB would intersect two other indexes and sort every running job.
 hammerwork_jobs j USE INDEX (idx_hammerwork_jobs_archival_candidates)
 
 -- name: newest_first
--- The order of idx_hammerwork_jobs_archival_candidates, in which the first two are all empty.
+-- The order of idx_hammerwork_jobs_archival_candidates, whose first two columns are empty here.
 j.completed_at DESC, j.failed_at DESC, j.created_at DESC
 
 -- name: in_window
+-- The columns of a count: all, started in the window, created in the window.
 COUNT(*) AS jobs, COALESCE(SUM(CASE WHEN j.started_at >= :since AND j.started_at < :until THEN 1 ELSE 0 END), 0)
 AS started, COALESCE(SUM(CASE WHEN j.created_at >= :since AND j.created_at < :until THEN 1 ELSE 0 END), 0) AS created
 
 -- name: pending
--- Jobs that have not started: in the two usual spellings, which partial indexes know, and in the others.
+-- Selects the jobs that have not started: in the two usual spellings, which partial indexes have, and in the others.
 SELECT 1 AS one FROM (SELECT 1 AS one FROM hammerwork_jobs j WHERE j.status IN ('Pending', 'Retrying')
 /* if :queue */ AND {same j.queue_name :queue}
 LIMIT :most_pending) AS x
@@ -54,7 +56,7 @@ SELECT 1 AS one FROM (SELECT 1 AS one FROM hammerwork_jobs j WHERE j.status IN (
 LIMIT :most_pending) AS x
 
 -- name: last_running
--- The last created of the jobs that run, of all queues: there is no index by queue everywhere.
+-- Selects the newest running jobs of all queues, since an index by queue is not everywhere.
 SELECT {first_parent_id} AS parent, j.started_at, j.created_at,
 CASE WHEN
 /* if :queue */ NOT {same j.queue_name :queue} OR
@@ -63,61 +65,61 @@ WHERE j.status = 'Running' AND j.completed_at IS NULL AND j.failed_at IS NULL AN
 ORDER BY {newest_first} LIMIT :most_running
 
 -- name: running
--- In one pass: MariaDB reads anew wherever the name of a WITH stands.
+-- Counts the running jobs in one pass: MariaDB evaluates a WITH anew wherever its name stands.
 SELECT COUNT(*) AS anywhere, COALESCE(SUM(j.meant), 0) AS jobs,
 COALESCE(SUM(CASE WHEN j.started_at >= :since AND j.started_at < :until THEN j.meant ELSE 0 END), 0) AS started,
 COALESCE(SUM(CASE WHEN j.created_at >= :since AND j.created_at < :until THEN j.meant ELSE 0 END), 0) AS created
 FROM last_running j
 
 -- name: last_timed_out
--- The original gives these no failed_at, and there is no index on timed_out_at.
+-- Selects the newest jobs that timed out. hammerwork (Rust) writes them no failed_at, and timed_out_at has no index.
 SELECT j.queue_name, j.id, j.timed_out_at, j.started_at, j.created_at FROM {by_state}
 WHERE j.status = 'TimedOut' AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
 ORDER BY {newest_first} LIMIT :most_running
 
 -- name: timed_out
--- Jobs that timed out at the end of the window.
+-- Selects the jobs of the queue among those that timed out.
 SELECT j.id, j.timed_out_at, j.started_at, j.created_at FROM last_timed_out j WHERE
 /* if :queue */ {same j.queue_name :queue} AND
 TRUE
 
 -- name: fresh
--- Jobs that were enqueued in the window and have not started.
+-- Counts the jobs that were enqueued in the window and have not started.
 SELECT COUNT(*) AS jobs FROM hammerwork_jobs j
 WHERE j.status IN ('Pending', 'Retrying') AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
 /* if :queue */ AND {same j.queue_name :queue}
 AND j.created_at >= :since AND j.created_at < :until
 
 -- name: completed
--- Jobs that completed lately: how many, in the window and before.
+-- Counts the jobs that completed in the window.
 SELECT {in_window} FROM hammerwork_jobs j WHERE j.status IN (:completed) AND {unarchived}
 /* if :queue */ AND {same j.queue_name :queue}
 AND j.completed_at >= :since AND j.completed_at < :until
 
 -- name: failed
--- Jobs that failed lately: how many, in the window and before.
+-- Counts the jobs that failed in the window.
 SELECT {in_window} FROM hammerwork_jobs j WHERE j.status IN (:failed)
 /* if :queue */ AND {same j.queue_name :queue}
 AND j.failed_at >= :since AND j.failed_at < :until
 
 -- name: newly_failed
--- The latest jobs that failed.
+-- Selects the latest failed jobs.
 SELECT j.id FROM hammerwork_jobs j WHERE j.status IN (:failed) AND j.failed_at >= :failures_since
 /* if :queue */ AND {same j.queue_name :queue}
 ORDER BY j.failed_at DESC LIMIT :most_failures
 
 -- name: newly_timed_out
--- The latest jobs that timed out.
+-- Selects the latest jobs that timed out.
 SELECT j.id FROM timed_out j WHERE j.timed_out_at >= :failures_since ORDER BY j.timed_out_at DESC LIMIT :most_failures
 
 -- name: busy_parents
--- Parents of which children run, with how many.
+-- Selects the parents of running jobs, with the number of these.
 SELECT j.parent, COUNT(*) AS running FROM last_running j WHERE j.meant = 1 AND j.parent IS NOT NULL
 GROUP BY j.parent ORDER BY COUNT(*) DESC LIMIT :most_parents
 
 -- name: figures
--- One row of figures (pending, running, running anywhere; enqueued, started, completed and failed in the window), repeated beside each of
--- the newest failures and of the parents whose children run.
+-- Reads one row of figures (pending, running, running in all queues; enqueued, started, completed and failed in the
+-- window), beside each of the newest failures and of the parents with running children.
 WITH last_running AS ({last_running}),
 last_timed_out AS ({last_timed_out}), timed_out AS ({timed_out})
 SELECT p.jobs, r.jobs, r.anywhere, n.jobs + r.created + c.created + f.created + t.created,
@@ -136,18 +138,20 @@ UNION ALL SELECT 'parent', j.id, 0 FROM hammerwork_jobs j WHERE j.id IN (:known_
 LEFT JOIN hammerwork_jobs j ON j.id = l.id
 
 -- name: may_have_config
+-- Whether job j may have spawn configuration.
 {has_config}
 
 -- name: may_have_config [postgresql]
--- Without the check of the payload's type the planner knows that the index has many of these, and stops after a few.
+-- Without the check of the payload's type, the planner knows that the index has many, and stops after a few.
 j.payload ? '_spawn_config'
 
 -- name: newest_recorded
--- The parents that spawned last, as workers recorded it.
+-- Selects the parents that spawned last, by the records of workers.
 SELECT o.parent_id AS id FROM hammerwork_spawn_operations o ORDER BY o.ended_at DESC LIMIT :window
 
 -- name: spawners
--- The newest jobs with spawn configuration; of a queue, those among them that are in it. In this order of joining.
+-- Reads the newest jobs with spawn configuration, or those of them that are in a queue. The order of the joins is
+-- fixed.
 SELECT {node} FROM (
 SELECT j.id FROM hammerwork_jobs j WHERE {may_have_config} ORDER BY j.created_at DESC LIMIT :window
 ) AS w CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
@@ -155,7 +159,7 @@ SELECT j.id FROM hammerwork_jobs j WHERE {may_have_config} ORDER BY j.created_at
 ORDER BY j.created_at DESC, j.id LIMIT :limit
 
 -- name: spawners [workers]
--- The same, and the jobs that spawned last.
+-- Also the parents that spawned last.
 SELECT {node} FROM (SELECT x.id FROM (
 SELECT j.id FROM hammerwork_jobs j WHERE {may_have_config} ORDER BY j.created_at DESC LIMIT :window
 ) AS x UNION SELECT y.id FROM ({newest_recorded}) AS y) AS w
@@ -164,16 +168,17 @@ CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
 ORDER BY j.created_at DESC, j.id LIMIT :limit
 
 -- name: recorded
--- Which of some jobs have spawned.
+-- Lists those of some jobs that have spawned.
 SELECT DISTINCT o.parent_id FROM hammerwork_spawn_operations o WHERE o.parent_id IN (:ids)
 
 -- name: parents_below
--- Those of the children of some jobs that have children themselves, with their parents. Not EXISTS: that would be joined.
+-- Lists the children of some jobs that have children themselves, with their parents. Not EXISTS, which would become a
+-- join.
 SELECT j.id, {first_parent} FROM hammerwork_jobs j
 WHERE {first_parent} {among} AND (SELECT 1 FROM hammerwork_jobs c WHERE {is_first_child} LIMIT 1) IS NOT NULL
 
 -- name: level_totals
--- The children of some jobs, counted by parent and status as in spawns.child_totals, but no more than a limit of them.
+-- Counts the children of some jobs by parent and status as graph.relatives.child_totals does, up to a limit.
 SELECT x.parent, x.status, COUNT(*), MIN(x.created_at), MAX(x.ended_at)
 FROM (SELECT {first_parent} AS parent, j.status, j.created_at,
 COALESCE(j.completed_at, j.failed_at, j.timed_out_at) AS ended_at
@@ -181,7 +186,7 @@ FROM hammerwork_jobs j WHERE {first_parent} {among} LIMIT :limit) AS x
 GROUP BY x.parent, x.status
 
 -- name: any_open
--- Whether any job has not ended.
+-- Tells whether any job has not ended.
 SELECT 1 FROM hammerwork_jobs j WHERE j.status IN (:open) AND {unarchived}
 /* if :queue */ AND {same j.queue_name :queue}
 LIMIT 1

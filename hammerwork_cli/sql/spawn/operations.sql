@@ -1,6 +1,7 @@
--- Spawn operations: parents that spawned, figures of them, and those that will spawn.
+-- Spawn operations: parents that spawned, their figures, and parents that will spawn.
 
 -- name: operation_id [postgresql]
+-- The operation id in the spawn configuration of job j.
 j.payload -> '_spawn_config' ->> 'operation_id'
 
 -- name: operation_id [mysql]
@@ -10,15 +11,15 @@ JSON_UNQUOTE(JSON_EXTRACT(j.payload, '$._spawn_config.operation_id'))
 json_extract(j.payload, '$._spawn_config.operation_id')
 
 -- name: is_operation
--- Whether the configuration says this operation id, to the letter.
+-- Whether the spawn configuration of job j has this operation id, to the letter.
 {operation_id} = :operation
 
 -- name: is_operation [mysql]
--- What is read of JSON is compared sign by sign, but not the spaces at its end.
+-- Values from JSON are compared by characters, but without trailing spaces.
 CAST({operation_id} AS BINARY) = CAST(CONVERT(:operation USING utf8mb4) AS BINARY)
 
 -- name: list
--- Parents that spawned or had their chance to, newest first.
+-- Lists the parents that spawned or could have spawned, the newest first.
 SELECT {node} FROM hammerwork_jobs j
 WHERE {has_config}
 /* if :since */ AND j.created_at >= :since
@@ -32,7 +33,7 @@ ORDER BY j.created_at DESC, j.id DESC
 LIMIT :limit
 
 -- name: list_recorded
--- Parents whose spawning a worker recorded, newest first; they may do without configuration.
+-- Lists the parents with a recorded spawn, the newest first. They may have no spawn configuration.
 SELECT {node} FROM hammerwork_jobs j
 WHERE j.id IN (SELECT o.parent_id FROM hammerwork_spawn_operations o
 WHERE TRUE
@@ -48,6 +49,7 @@ ORDER BY j.created_at DESC, j.id DESC
 LIMIT :limit
 
 -- name: handler [postgresql]
+-- The handler in the spawn configuration of job j.
 j.payload -> '_spawn_config' ->> 'handler'
 
 -- name: handler [mysql]
@@ -71,38 +73,40 @@ hammerwork_jobs j JOIN hammerwork_jobs_archive c ON {is_first_child}
 hammerwork_jobs j JOIN {archived_edges} AS e ON e.parent = j.id JOIN hammerwork_jobs_archive c ON c.id = e.id
 
 -- name: recorded_too
--- Parents whose spawning a worker recorded, and those with configuration.
+-- Limits parents j to those with a recorded spawn or with spawn configuration.
 JOIN (SELECT j.id FROM hammerwork_jobs j WHERE {has_config} AND j.created_at >= :since
 UNION SELECT o.parent_id FROM hammerwork_spawn_operations o WHERE o.ended_at >= :since) AS w ON w.id = j.id
 
 -- name: in_window
+-- Whether parent j belongs to the window.
 j.created_at >= :since
 /* if :configured */ AND {has_config}
 /* if :queue */ AND {same j.queue_name :queue}
 
 -- name: parent_and_status
+-- The columns of a group.
 j.id, c.status
 
 -- name: parent_and_status [sqlite]
--- The plus sign: else the whole table is read in the order of its keys, to have the groups in order.
+-- Without the plus sign, SQLite reads the whole table in the order of its keys, to get the groups in order.
 +j.id, c.status
 
 -- name: window_parents
--- Parents that spawned or are to, and were created in a window of time.
+-- Lists the parents that were created in the window and spawned or may spawn.
 SELECT j.id, j.queue_name, {handler}, j.status, CASE WHEN j.created_at >= :recent THEN 1 ELSE 0 END, j.depends_on
 FROM hammerwork_jobs j
 /* if :recorded */ {recorded_too}
 WHERE {in_window}
 
 -- name: window_totals
--- Their children, counted by parent and status.
+-- Counts the children of these parents by parent and status.
 SELECT j.id, c.status, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at)) FROM {child_join}
 /* if :recorded */ {recorded_too}
 WHERE {in_window}
 GROUP BY {parent_and_status}
 
 -- name: window_joined_totals
--- The same of children of which they are not the first parent.
+-- Counts their children whose first parent is another job, by parent and status.
 SELECT j.id, c.status, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
 FROM hammerwork_jobs j JOIN {joined_edges} AS c ON c.parent = j.id
 /* if :recorded */ {recorded_too}
@@ -110,7 +114,7 @@ WHERE {in_window}
 GROUP BY {parent_and_status}
 
 -- name: window_archived_totals
--- The same of children that are in the archive only.
+-- Counts their children that are only in the archive, by parent and status.
 SELECT j.id, c.status, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
 FROM {archived_child_join}
 /* if :recorded */ {recorded_too}
@@ -119,7 +123,7 @@ AND NOT EXISTS (SELECT 1 FROM hammerwork_jobs m WHERE m.id = c.id)
 GROUP BY j.id, c.status
 
 -- name: window_run_times
--- Median and 95th percentile (nearest rank) of the seconds that their completed children ran.
+-- Computes the median and 95th percentile (nearest rank) of the run times of their completed children, in seconds.
 SELECT MIN(CASE WHEN r.place * 100 >= r.jobs * 50 THEN r.seconds END),
 MIN(CASE WHEN r.place * 100 >= r.jobs * 95 THEN r.seconds END)
 FROM (SELECT s.seconds, ROW_NUMBER() OVER (ORDER BY s.seconds) AS place, COUNT(*) OVER () AS jobs
@@ -130,7 +134,7 @@ AND c.status IN (:completed) AND c.started_at IS NOT NULL AND c.completed_at IS 
 WHERE s.seconds IS NOT NULL) r
 
 -- name: pending
--- Jobs with spawn configuration and no children, that have not failed, newest first.
+-- Lists the jobs with spawn configuration that have no children and have not failed, the newest first.
 SELECT {node} FROM hammerwork_jobs j
 WHERE {has_config}
 /* if :queue */ AND {same j.queue_name :queue}
@@ -141,7 +145,7 @@ ORDER BY j.created_at DESC, j.id DESC
 LIMIT :limit
 
 -- name: waiting
--- Jobs that wait for others, newest first.
+-- Lists the jobs that wait for others, the newest first.
 SELECT {node} FROM hammerwork_jobs j
 WHERE j.dependency_status = 'waiting' AND j.status NOT IN (:ended)
 /* if :queue */ AND {same j.queue_name :queue}
@@ -149,7 +153,7 @@ ORDER BY j.created_at DESC, j.id DESC
 LIMIT :limit
 
 -- name: requested
--- Jobs with open requests, the newest first.
+-- Lists the jobs with open spawn requests, the newest first.
 SELECT r.job_id FROM hammerwork_spawn_requests r
 WHERE r.state IN ('pending', 'running')
 /* if :queue */ AND {same r.queue_name :queue}

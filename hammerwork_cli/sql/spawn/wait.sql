@@ -1,5 +1,5 @@
 -- Waiting for a tree.
 
 -- name: spawners
--- Which of some jobs have children ahead of them.
+-- Lists those of some jobs that may still spawn.
 SELECT j.id FROM hammerwork_jobs j WHERE j.id IN (:ids) AND {has_config}

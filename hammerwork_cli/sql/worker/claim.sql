@@ -1,12 +1,14 @@
--- Claiming jobs. j is the job.
+-- Claiming jobs.
 
 -- name: unpaused
+-- Whether the queue is not paused.
 TRUE
 
 -- name: unpaused [pause]
 NOT EXISTS (SELECT 1 FROM hammerwork_queue_pause p WHERE {same p.queue_name :queue})
 
 -- name: claimable
+-- Whether job j waits for a worker.
 j.status = 'Pending' AND (j.dependency_status IS NULL OR j.dependency_status IN ('none', 'satisfied'))
 
 -- name: claimable [mysql]
@@ -14,7 +16,7 @@ j.status = 'Pending' AND (j.dependency_status IS NULL OR j.dependency_status IN 
 j.claimable = 1
 
 -- name: ready
--- The jobs of a queue that may run now, the most urgent first, locked.
+-- Locks the jobs of a queue that may run now, the most urgent first.
 SELECT {claimed_job} FROM hammerwork_jobs j
 WHERE {same j.queue_name :queue} AND {claimable} AND j.scheduled_at <= :now AND {unarchived}
 AND {unpaused}
@@ -23,25 +25,25 @@ ORDER BY j.priority DESC, j.scheduled_at LIMIT :limit
 {skip_locked}
 
 -- name: claim
--- Makes locked jobs those of a worker. The token stays on the row after the job has ended.
+-- Claims locked jobs for a worker. The token stays on the row after the job has ended.
 UPDATE hammerwork_jobs SET status = 'Running', attempts = attempts + 1, started_at = :now, completed_at = NULL,
 failed_at = NULL, timed_out_at = NULL, claim_token = :token, claimed_by = :worker, claimed_at = :now
 WHERE id {among}
 
 -- name: any_running
--- Whether one of some workers has a job of a queue.
+-- Tells whether one of some workers runs a job of a queue.
 SELECT 1 FROM hammerwork_jobs j
 WHERE j.status = 'Running' AND {same j.queue_name :queue} AND j.claimed_by {among} AND {still_claimed}
 LIMIT 1
 
 -- name: scheduled
--- How many jobs of a queue wait for their time, :limit at most.
+-- Counts the jobs of a queue that are scheduled for later, up to :limit.
 SELECT COUNT(*) FROM (SELECT 1 AS one FROM hammerwork_jobs j
 WHERE {same j.queue_name :queue} AND {claimable} AND j.scheduled_at > :now AND {unarchived}
 LIMIT :limit) AS later
 
 -- name: any_left
--- Whether a queue has a job that may run soon, or that runs.
+-- Tells whether a queue has a job that may run soon.
 SELECT 1 FROM hammerwork_jobs j
 WHERE {same j.queue_name :queue} AND {claimable} AND j.scheduled_at <= :soon AND {unarchived}
 AND (j.cron_schedule IS NULL OR j.attempts > 0)

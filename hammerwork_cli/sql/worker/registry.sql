@@ -1,6 +1,7 @@
--- Workers: one row each, whose heartbeat is the server's clock.
+-- Workers: one row each, with heartbeats by the server's clock.
 
 -- name: server_now [postgresql]
+-- The server's clock.
 clock_timestamp()
 
 -- name: server_now [mysql]
@@ -10,68 +11,69 @@ UTC_TIMESTAMP(6)
 strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')
 
 -- name: register
--- A worker that begins.
+-- Registers a worker that starts.
 INSERT INTO hammerwork_workers (id, name, host, pid, version, queues, handlers, concurrency, lease_seconds, state,
 started_at, heartbeat_at, beats)
 VALUES (:id, :name, :host, :pid, :version, :queues, :handlers, :concurrency, :lease, 'running', {server_now},
 {server_now}, 1)
 
 -- name: figures
+-- The columns that a worker reports with each heartbeat.
 heartbeat_at = {server_now}, beats = beats + 1, state = :state, running = :running, completed = :completed,
 failed = :failed, memory_bytes = :memory
 
 -- name: heartbeat
--- A heartbeat, and how the worker is.
+-- Records a heartbeat with the figures of a worker.
 UPDATE hammerwork_workers SET {figures} WHERE id = :id AND ended_at IS NULL
 
 -- name: revive
--- The heartbeat of a worker that was taken for lost.
+-- Records the heartbeat of a worker that was declared lost.
 UPDATE hammerwork_workers SET {figures}, ended_at = NULL WHERE id = :id
 
 -- name: asked
--- What somebody asked a worker to do, and the server's clock.
+-- Reads the request to a worker, and the server's clock.
 SELECT w.request, {server_now} FROM hammerwork_workers w WHERE w.id = :id
 
 -- name: ask
--- A wish to a worker that has not ended.
+-- Leaves a request to a worker that has not stopped.
 UPDATE hammerwork_workers SET request = :request, requested_by = :by
 WHERE id = :id AND ended_at IS NULL
 
 -- name: end
--- A worker that has ended.
+-- Records that a worker has stopped.
 UPDATE hammerwork_workers SET state = :state, heartbeat_at = {server_now}, ended_at = {server_now}, running = 0,
 completed = :completed, failed = :failed
 WHERE id = :id
 
 -- name: heartbeats
--- What an observer compares: the last heartbeats of workers that have not ended.
+-- Lists the last heartbeats of workers that have not stopped, for an observer to compare.
 SELECT w.id, w.name, w.beats, w.heartbeat_at, w.lease_seconds FROM hammerwork_workers w WHERE w.ended_at IS NULL
 
 -- name: ended_with_jobs
--- Workers that hold jobs although they have ended, or although nobody knows them.
+-- Lists the workers that have jobs although they have stopped or are not registered.
 SELECT DISTINCT j.claimed_by, w.name, w.beats, w.heartbeat_at, w.lease_seconds
 FROM hammerwork_jobs j LEFT JOIN hammerwork_workers w ON w.id = j.claimed_by
 WHERE j.status = 'Running' AND j.claimed_by IS NOT NULL AND {still_claimed}
 AND (w.id IS NULL OR w.ended_at IS NOT NULL)
 
 -- name: mark_lost
--- Really changes the row of a lost worker, unless it has beaten again: of two who look after it, one goes on.
+-- Declares a worker lost unless its heartbeat has moved. It changes the row, so that only one of two observers goes on.
 UPDATE hammerwork_workers SET state = 'lost', ended_at = {server_now}
 WHERE id = :id AND beats = :beats AND heartbeat_at = :heartbeat
 
 -- name: long_ended
--- Workers that ended before then and hold no job.
+-- Lists the workers that stopped before a given time and have no job.
 SELECT w.id FROM hammerwork_workers w
 WHERE w.ended_at < :before
 AND w.id NOT IN (SELECT j.claimed_by FROM hammerwork_jobs j WHERE j.status = 'Running' AND j.claimed_by IS NOT NULL)
 ORDER BY w.ended_at LIMIT :limit
 
 -- name: forget
--- Forgets them, unless they are back.
+-- Deletes such workers, unless they are back.
 DELETE FROM hammerwork_workers WHERE id {among} AND ended_at < :before
 
 -- name: list
--- Workers, the newest first.
+-- Lists workers, the newest first.
 SELECT w.id, w.name, w.host, w.pid, w.version, w.queues, w.handlers, w.concurrency, w.lease_seconds, w.state,
 w.request, w.requested_by, w.started_at, w.heartbeat_at, w.ended_at, w.running, w.completed, w.failed, w.memory_bytes,
 {silent_for}
@@ -84,6 +86,6 @@ WHERE TRUE
 ORDER BY w.started_at DESC, w.id
 
 -- name: running_jobs
--- What a worker has claimed, the longest first.
+-- Lists the jobs that a worker has claimed, the longest first.
 SELECT j.id, j.queue_name, j.started_at, j.attempts FROM hammerwork_jobs j
 WHERE j.status = 'Running' AND j.claimed_by = :worker AND {still_claimed} ORDER BY j.started_at, j.id LIMIT :limit

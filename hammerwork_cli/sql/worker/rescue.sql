@@ -1,27 +1,27 @@
 -- Rescuing the jobs of lost workers.
 
 -- name: lock_jobs
--- Jobs that a worker holds, locked. Those whose rows another transaction holds come later.
+-- Locks jobs of a lost worker, except those that another transaction has locked.
 SELECT id, attempts, max_attempts, recurring, cron_schedule, timezone, next_run_at FROM hammerwork_jobs
 WHERE {of_this_worker}
 ORDER BY id LIMIT :limit
 {skip_locked}
 
 -- name: retry
--- Jobs of a lost worker that have attempts left.
+-- Gives jobs with attempts left to the next worker.
 UPDATE hammerwork_jobs SET status = 'Pending', started_at = NULL, claim_token = NULL, claimed_by = NULL,
 claimed_at = NULL, claim_losses = COALESCE(claim_losses, 0) + 1, error_message = :error
 WHERE id {among} AND {of_this_worker}
 
 -- name: schedule_next_run
--- The next run of recurring jobs whose worker was lost in their last attempt.
+-- Schedules the next run of recurring jobs that were lost in their last attempt.
 UPDATE hammerwork_jobs SET status = 'Pending', attempts = 0, scheduled_at = :at, next_run_at = :at, started_at = NULL,
 claim_token = NULL, claimed_by = NULL, claimed_at = NULL, claim_losses = COALESCE(claim_losses, 0) + 1,
 error_message = :error
 WHERE id {among} AND {of_this_worker}
 
 -- name: mark_dead
--- Ends other jobs whose worker is lost and that have no attempt left: Dead.
+-- Marks the other jobs that were lost in their last attempt dead.
 UPDATE hammerwork_jobs SET status = 'Dead', failed_at = :now, claim_token = NULL,
 claim_losses = COALESCE(claim_losses, 0) + 1, error_message = :error
 WHERE id {among} AND {of_this_worker}
