@@ -16,7 +16,7 @@ _INLINE = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)", re.DOTALL)
 _LINK = re.compile(r"\]\(<?([^()<>\s]+)>?(?:\s+\"[^\"]*\")?\)|(?:src|href|srcset)=\"([^\"]+)\"")
 
 
-WORDS = ("not run", "file", "background", "exit", "run", "database")
+WORDS = ("not run", "file", "background", "exit", "expected", "run", "database")
 """What a comment before a block may begin with; docs/develop/documentation.md explains each."""
 
 
@@ -41,6 +41,7 @@ class Block:
         file: the file that holds it.
         background: the text that a program prints once it is ready, which then goes on.
         exit_code: how it ends.
+        expected: the file of tests/expected that it shows.
     """
 
     line: int
@@ -51,6 +52,7 @@ class Block:
     file: str = ""
     background: str = ""
     exit_code: int = 0
+    expected: str = ""
 
     @property
     def commands(self) -> Iterator[tuple[str, str]]:
@@ -158,4 +160,5 @@ def _block(line: int, language: str, code: str, said: dict[str, str]) -> Block:
         file=said.get("file", ""),
         background=said.get("background", ""),
         exit_code=int(said.get("exit", 0)),
+        expected=said.get("expected", ""),
     )

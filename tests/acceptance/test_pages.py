@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import DIALECTS, Makers, unavailable
 from tests.page_runner import OTHERS, RUN, SERVERS, PageRunner, comparable, is_like, missing_tools
-from tests.pages import Block, Database, Page, documentation
+from tests.pages import ROOT, Block, Database, Page, documentation
 
 PAGES = [Page(path) for path in documentation()]
 MOST_NOT_RUN = 14
@@ -90,6 +90,16 @@ def test_every_block_of_a_page_has_a_language_that_says_whether_it_is_run(page: 
 @pytest.mark.parametrize("page", [pytest.param(page, id=page.name) for page in PAGES])
 def test_no_block_of_a_page_stands_in_a_list_where_it_would_not_be_run(page: Page) -> None:
     assert re.findall(r"(?m)^ +`{3}.*", page.text) == []
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.name) for page in PAGES])
+def test_a_block_of_text_with_an_expected_output_shows_it(page: Page, request: pytest.FixtureRequest) -> None:
+    for block in page.blocks:
+        if block.expected:
+            text = (ROOT / "tests" / "expected" / block.expected).read_text(encoding="utf-8")
+            if request.config.getoption("--rewrite-expected"):
+                page.path.write_text(page.text.replace(block.text, text), encoding="utf-8")
+            assert block.text == text, f"{page.name}:{block.line}: {block.expected}"
 
 
 def test_few_blocks_are_not_run() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.pages import ROOT, Page, documentation
 
-FILES = [*documentation(), *(ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md"))]
+FILES = sorted({*documentation(), *ROOT.glob("*.md"), *(ROOT / ".github").rglob("*.md"), ROOT / "benchmarks/README.md"})
 
 
 @pytest.mark.parametrize("page", [Page(path) for path in FILES], ids=lambda page: page.name)
@@ -32,8 +32,10 @@ def test_every_page_of_the_documentation_is_linked_from_the_index_of_its_folder(
 def test_every_page_that_code_names_is_there() -> None:
     named = re.compile(r"\bdocs/[\w/-]+\.(?:md|png|svg)")
     folders = ["hammerwork_cli", "tests", "chaos", "benchmarks", "examples", "mutants"]
-    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
-    for path in [*files, ROOT / "Makefile", ROOT / "pyproject.toml", ROOT / "CONTRIBUTING.md"]:
+    kinds = {".py", ".js", ".mjs", ".ts", ".css", ".html", ".sql", ".sh", ".toml"}
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in kinds]
+    own = [path for path in files if "node_modules" not in path.parts]
+    for path in [*own, ROOT / "Makefile", ROOT / "pyproject.toml", *ROOT.glob("*.md")]:
         for name in named.findall(path.read_text(encoding="utf-8")):
             assert (ROOT / name).exists(), f"{path.relative_to(ROOT)}: {name}"
 
