@@ -23,6 +23,7 @@ html_show_copyright = False
 extensions = ["myst_parser"]
 myst_heading_anchors = 4  # named as forges name them
 myst_fence_as_directive = ["mermaid"]
+suppress_warnings = ["misc.highlighting_failure"]  # SQL with placeholders
 
 # The diagrams are drawn by the Mermaid of the tests, so that the site works without a network; where that is not
 # installed, by one from the web.
