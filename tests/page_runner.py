@@ -78,7 +78,7 @@ class PageRunner:
         self._port = free_port()
         self._closing = contextlib.ExitStack()
         self._state = folder / ".state"
-        path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        path = f"{installed(folder)}{os.pathsep}{environment['PATH']}"
         self._environment = {**environment, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
         (folder / "examples").symlink_to(ROOT / "examples")
 
@@ -181,6 +181,18 @@ class PageRunner:
             is_alive = started.poll() is None and time.monotonic() < deadline
             assert is_alive, f"{self._at(block)} prints\n{printed}\nand never {block.background}"
             time.sleep(0.05)
+
+
+def installed(folder: Path) -> Path:
+    """Where the program is; with a Python that has only its dependencies, one that runs the source tree."""
+    programs = Path(sys.executable).parent
+    if not (programs / "hammerwork").exists():
+        programs = folder / ".bin"
+        programs.mkdir()
+        script = f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -P -m hammerwork_cli "$@"\n'
+        (programs / "hammerwork").write_text(script, encoding="utf-8")
+        (programs / "hammerwork").chmod(0o755)
+    return programs
 
 
 def end(started: subprocess.Popen[Any]) -> None:
