@@ -7,7 +7,7 @@ from math import ceil
 from uuid import UUID
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import JobPriority, timestamp
+from hammerwork_cli.models.values import JobPriority, timestamp
 
 LARGEST_INTEGER = 2**31 - 1
 """Of the integer columns."""
