@@ -1,17 +1,14 @@
 """The options and arguments that several verbs take, and how their values are read."""
 
-import re
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobStatus
-
-if TYPE_CHECKING:
-    pass
+from hammerwork_cli.models.reading import duration_of
 
 
 class Format(StrEnum):
@@ -56,24 +53,6 @@ StatusOption = Annotated[
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_DURATION = re.compile(r"(?P<number>\d{1,9}(?:\.\d{1,3})?)\s*(?P<unit>ms|[smhdw])?", re.IGNORECASE)
-
-
-def duration(text: str) -> timedelta:
-    """A duration such as ``500ms``, ``90`` (seconds), ``90s``, ``15m``, ``2h``, ``7d``.
-
-    Raises:
-        UsageError: it is none.
-    """
-    found = _DURATION.fullmatch(text.strip())
-    if not found:
-        raise UsageError(f"{text[:40]!r} is not a duration.", hint="Write 90 (seconds), 15m, 2h or 7d.")
-    try:
-        return timedelta(seconds=float(found["number"]) * _UNITS[(found["unit"] or "s").lower()])
-    except OverflowError as error:
-        raise UsageError(f"The duration {text[:40]!r} is too long.") from error
-
 
 def age(text: str) -> timedelta:
     """The age from which on jobs are changed for good: a duration with its unit, since 30 may have meant days.
@@ -83,7 +62,7 @@ def age(text: str) -> timedelta:
     """
     if text.strip()[-1:].isdigit():
         raise UsageError(f"{text[:40]!r} has no unit.", hint="Write 30m, 12h or 30d.")
-    return duration(text)
+    return duration_of(text)
 
 
 def spoken(length: str | None) -> str:

@@ -10,12 +10,13 @@ import typer
 from hammerwork_cli.cli.aliases import verb_with
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import Format, FormatOption, YesOption, duration
+from hammerwork_cli.cli.options import Format, FormatOption, YesOption
 from hammerwork_cli.cli.verb import group
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import WAITING, JobFilter, rfc3339
 from hammerwork_cli.models.queue import HealthLimits, PauseChange
+from hammerwork_cli.models.reading import duration_of
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.job.changes import Clear
 from hammerwork_cli.queries.job.selections import Chosen
@@ -147,9 +148,9 @@ def health(
     context: Context = ctx.obj
     limits = HealthLimits(
         pending=_limit("--max-pending", max_pending, _number),
-        pending_age=_limit("--max-pending-age", max_pending_age, duration),
-        running_age=_limit("--max-running-age", max_running_age, duration),
-        waiting_age=_limit("--max-waiting-age", max_waiting_age, duration),
+        pending_age=_limit("--max-pending-age", max_pending_age, duration_of),
+        running_age=_limit("--max-running-age", max_running_age, duration_of),
+        waiting_age=_limit("--max-waiting-age", max_waiting_age, duration_of),
         failed=_limit("--max-failed", max_failed, _number),
         failure_rate=_limit("--max-failure-rate", max_failure_rate, _rate),
     )

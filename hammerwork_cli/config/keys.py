@@ -6,10 +6,10 @@ from typing import Any
 
 from hammerwork_cli.database import DatabaseUrl, redact
 from hammerwork_cli.errors import ConfigError
+from hammerwork_cli.models.limits import LONGEST_NAME
 
 LARGEST_LIMIT = 2**32 - 1
 LARGEST_POOL = 100
-LONGEST_QUEUE = 255
 LEVELS = ("trace", "debug", "info", "warn", "error")
 
 
@@ -70,8 +70,8 @@ def _url(text: str) -> str:
 
 
 def _queue(text: str) -> str:
-    if not 0 < len(text) <= LONGEST_QUEUE:
-        raise ConfigError(f"A queue's name has 1 to {LONGEST_QUEUE} characters.")
+    if not 0 < len(text) <= LONGEST_NAME:
+        raise ConfigError(f"A queue's name has 1 to {LONGEST_NAME} characters.")
     return text
 
 

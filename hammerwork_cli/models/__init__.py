@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 _HOMES = {
     "ancestry": "Ancestry",
-    "job": "EnqueuedJob Job JobDetails JobFilter JobPage NewJob new_id",
+    "job": "EnqueuedJob Job JobDetails JobFilter JobPage",
     "job_plan": "ChangePlan JobGroup Outcome Reason Refusal",
     "migration": "Migration MigrationState PlannedMigration TableRows",
-    "spawn_config": "LONGEST_NAME ON_ERROR STORED_KEYS SpawnConfig storable_name",
+    "new_job": "NewJob new_id",
+    "spawn_config": "ON_ERROR STORED_KEYS SpawnConfig storable_name",
     "spawn": "FailedBelow PendingSpawn RecordedSpawn SpawnGroup SpawnOperation SpawnRequest SpawnStats",
     "tree": "Lineage SpawnTree TreeNode",
     "values": (
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from hammerwork_cli.models.job import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.job_plan import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.migration import *  # noqa: F403  type checkers do not run __getattr__
+    from hammerwork_cli.models.new_job import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.spawn import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.spawn_config import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.tree import *  # noqa: F403  type checkers do not run __getattr__

@@ -1,20 +1,22 @@
 """What the fields of a job may hold."""
 
-import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from math import ceil
 from uuid import UUID
 
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.reading import uuid_of
 from hammerwork_cli.models.values import JobPriority, timestamp
 
-LARGEST_INTEGER = 2**31 - 1
-"""Of the integer columns."""
-LARGEST_BIGINT = 2**63 - 1
+_PRIORITIES = {priority.word: priority for priority in JobPriority} | {
+    "bg": JobPriority.BACKGROUND,
+    "crit": JobPriority.CRITICAL,
+    "default": JobPriority.NORMAL,
+}
+"""The words that hammerwork (Rust) accepts."""
 LONGEST = timedelta(days=36_525)
 """A hundred years: from today they end on a date that there is."""
-_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def full_id(given: object) -> str:
@@ -25,13 +27,13 @@ def full_id(given: object) -> str:
     """
     if isinstance(given, UUID):
         return str(given)
-    found = _ID.fullmatch(given.strip().lower()) if isinstance(given, str) else None
+    found = uuid_of(given) if isinstance(given, str) else None
     if found is None:
         raise UsageError(
             f"{_said(given)} is not the id of a job: Python wants the whole UUID, or the job itself.",
             hint="Commands alone take the beginning of an id. Whole ones: hammerwork job list --format json",
         )
-    return found.group()
+    return found
 
 
 def text(given: object, name: str) -> str:
@@ -72,10 +74,11 @@ def priority(given: object) -> JobPriority:
         UsageError: it is none.
     """
     try:
-        return JobPriority[given.upper()] if isinstance(given, str) else JobPriority(given)  # type: ignore[arg-type]
+        word = given.strip().lower() if isinstance(given, str) else None
+        return JobPriority(given) if word is None else _PRIORITIES[word]  # type: ignore[arg-type]
     except (KeyError, ValueError) as error:
         words = ", ".join(priority.word for priority in JobPriority)
-        raise UsageError(f"{_said(given)} is no priority. There are: {words} (0 to 4).") from error
+        raise UsageError(f"{_said(given)} is not a priority.", hint=f"One of: {words} (0 to 4).") from error
 
 
 def whole_number(given: object, name: str, least: int, most: int) -> int:

@@ -1,8 +1,7 @@
-"""Jobs: to be written, as they are read, and which of them are meant."""
+"""Jobs as queries read them, and the filter that chooses jobs."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from os import urandom
 from typing import TYPE_CHECKING
 
 from hammerwork_cli.models.tree import TreeNode
@@ -11,62 +10,6 @@ from hammerwork_cli.models.values import Counts, JobPriority, JobStatus, Timesta
 if TYPE_CHECKING:
     from hammerwork_cli.models.spawn import RecordedSpawn, SpawnRequest
     from hammerwork_cli.models.why import Blocker
-
-_VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
-
-
-def new_id() -> str:
-    """A fresh job id: a random UUID (version 4), made faster than ``uuid`` does, which a million children feel."""
-    digits = urandom(16).hex()
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANTS[digits[16]]}{digits[17:20]}-{digits[20:]}"
-
-
-@dataclass(slots=True)
-class NewJob:
-    """A row of ``hammerwork_jobs`` that is about to be inserted.
-
-    Attributes:
-        payload: JSON text.
-        depends_on: ids of the jobs that must complete first.
-        dependency_status: ``none``, ``waiting`` or ``satisfied``.
-        timeout_seconds: whole seconds a run may take.
-        retry_strategy: JSON text; ``None`` for the worker's.
-        next_run_at: of a recurring job, when it runs next.
-        result_storage: ``database`` or ``none``.
-        ancestry: JSON text of :class:`Ancestry`, of a job that another one spawns.
-    """
-
-    queue: str
-    payload: str
-    created_at: datetime
-    scheduled_at: datetime
-    id: str = field(default_factory=new_id)
-    status: JobStatus = JobStatus.PENDING
-    priority: JobPriority = JobPriority.NORMAL
-    attempts: int = 0
-    max_attempts: int = 3
-    timeout_seconds: int | None = None
-    depends_on: tuple[str, ...] = ()
-    dependency_status: str = "none"
-    started_at: datetime | None = None
-    completed_at: datetime | None = None
-    failed_at: datetime | None = None
-    error_message: str | None = None
-    workflow_id: str | None = None
-    workflow_name: str | None = None
-    trace_id: str | None = None
-    correlation_id: str | None = None
-    parent_span_id: str | None = None
-    span_context: str | None = None
-    retry_strategy: str | None = None
-    cron_schedule: str | None = None
-    timezone: str | None = None
-    recurring: bool = False
-    next_run_at: datetime | None = None
-    result_storage: str = "none"
-    result_ttl_seconds: int | None = None
-    result_max_size_bytes: int | None = None
-    ancestry: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,9 @@ from datetime import timedelta
 from typing import Any, Self
 
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.limits import LONGEST_NAME
 
 ON_ERROR = ("retry", "complete")
-LONGEST_NAME = 255
-"""Most characters in the name of a spawn handler or an operation: the width of the columns of their records."""
 LONGEST_DELAY = timedelta(days=36_500)
 
 

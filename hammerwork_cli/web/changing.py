@@ -1,23 +1,21 @@
 """The endpoints that change something, by the queries of the like commands."""
 
 import json as json_writer
-import re
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
 from hammerwork_cli.errors import ConflictError, NotFoundError, UsageError
 from hammerwork_cli.models import (
-    LONGEST_NAME,
     ON_ERROR,
     EnqueuedJob,
-    JobPriority,
     NewJob,
     Refusal,
     SpawnConfig,
-    new_id,
-    timestamp,
+    fields,
 )
+from hammerwork_cli.models.limits import LARGEST_INTEGER, LONGEST_NAME, LONGEST_TRACE, MOST_PARENTS
 from hammerwork_cli.models.payloads import with_spawn_config
+from hammerwork_cli.models.reading import UUID_PATTERN, instant_of
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.job import changes, listing, spawn_requests
 from hammerwork_cli.queries.job import enqueue as enqueueing
@@ -31,18 +29,14 @@ from hammerwork_cli.render.schemas.queues import PAUSE_CHANGE
 from hammerwork_cli.render.schemas.words import Schema, anything, flag, job_id, null_or, text
 from hammerwork_cli.render.spawn.again import request_record
 from hammerwork_cli.web.endpoint import Answer, Call, Endpoint
-from hammerwork_cli.web.parameters import JOB, LONGEST_QUEUE, QUEUE_NAME, UUID_PATTERN, line
+from hammerwork_cli.web.parameters import JOB, QUEUE_NAME, line
 
-LARGEST_INTEGER = 2**31 - 1
 LONGEST_REASON = 1000
-LONGEST_TRACE = 128
-MOST_PARENTS = 1000
-_ZONED = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*([Zz]|[+-]\d\d:\d\d)")
 
 
-def body(fields: dict[str, Schema], *required: str) -> Schema:
+def body(members: dict[str, Schema], *required: str) -> Schema:
     """An object with these fields and no others."""
-    schema: Schema = {"type": "object", "properties": fields, "additionalProperties": False}
+    schema: Schema = {"type": "object", "properties": members, "additionalProperties": False}
     return {**schema, "required": list(required)} if required else schema
 
 
@@ -72,7 +66,7 @@ SPAWN_CONFIG: Schema = {
 }
 NEW_JOB = body(
     {
-        "queue": line(1, LONGEST_QUEUE, "Where it goes"),
+        "queue": line(1, LONGEST_NAME, "Where it goes"),
         "payload": anything("Any JSON"),
         "priority": PRIORITY,
         "scheduled_at": {**line(20, 40, "Not before; RFC 3339"), "format": "date-time"},
@@ -102,20 +96,22 @@ def enqueue(call: Call) -> Answer:
     """As ``job enqueue``."""
     given: dict[str, Any] = call.body
     layers = [_config(given["spawn_config"])] if "spawn_config" in given else []
-    job = NewJob(
-        queue=given["queue"],
-        payload=_text(with_spawn_config(given["payload"], *layers)),
-        created_at=call.now,
-        scheduled_at=_instant(given["scheduled_at"]) if "scheduled_at" in given else call.now,
-        id=given.get("id", "").lower() or new_id(),
-        priority=JobPriority[given.get("priority", JobPriority.NORMAL.word).upper()],
+    payload = _text(with_spawn_config(given["payload"], *layers))
+    parents = [listing.resolve(call.database, word) for word in given.get("depends_on", ())]
+    timeout = given.get("timeout_seconds")
+    job = NewJob.of(
+        given["queue"],
+        payload,
+        call.now,
+        id=fields.full_id(given["id"]) if "id" in given else None,
+        priority=fields.priority(given["priority"]) if "priority" in given else None,
         max_attempts=int(given.get("max_attempts", 3)),
-        timeout_seconds=_whole(given.get("timeout_seconds")),
+        depends_on=tuple(dict.fromkeys(parents)),
+        timeout=None if timeout is None else timedelta(seconds=timeout),
+        scheduled_at=instant_of(given["scheduled_at"]) if "scheduled_at" in given else None,
         trace_id=given.get("trace_id"),
         correlation_id=given.get("correlation_id"),
     )
-    parents = [listing.resolve(call.database, word) for word in given.get("depends_on", ())]
-    job.depends_on = tuple(dict.fromkeys(parents))
     placed = _placed(call, job)
     location = {"location": f"/api/jobs/{placed.id}"}
     return Answer(enqueued_record(placed), status=201 if placed.created else 200, headers=location)
@@ -143,12 +139,8 @@ def _is_there(call: Call, job: str) -> bool:
     return True
 
 
-def _whole(number: float | None) -> int | None:
-    """JSON's 3.0 is as whole as 3."""
-    return None if number is None else int(number)
-
-
 def _config(given: dict[str, Any]) -> dict[str, Any]:
+    """A spawn configuration with 3 for JSON's 3.0."""
     whole_numbers = {key: int(value) for key, value in given.items() if isinstance(value, float) and key != "metadata"}
     return given | whole_numbers
 
@@ -158,13 +150,6 @@ def _text(payload: Any) -> str:
         return json_writer.dumps(payload, ensure_ascii=False, allow_nan=False)
     except RecursionError as error:
         raise UsageError("The payload is nested too deeply.") from error
-
-
-def _instant(text: str) -> datetime:
-    instant = timestamp(text)
-    if instant is None or not _ZONED.fullmatch(text):
-        raise UsageError(f"{text[:60]!r} is not an RFC 3339 time.", hint="Write 2026-12-24T18:00:00Z.")
-    return instant.astimezone(UTC)
 
 
 MANNER: dict[str, Schema] = {

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from math import isfinite
 from typing import Any
@@ -15,13 +15,13 @@ from starlette.datastructures import QueryParams
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobStatus, status_of
+from hammerwork_cli.models.limits import LONGEST_NAME
+from hammerwork_cli.models.reading import DURATION_PATTERN, UUID_PATTERN, duration_of
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.render.schemas.words import Schema
 
 SHOWN = 80
-UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-DURATION_PATTERN = "^([0-9]{1,6})([smhdw]?)$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +155,11 @@ def _said(error: ValidationError) -> str:
 MOST_ROWS = 500
 """Of a page."""
 MOST_HOURS = 1_000_000
-LONGEST_QUEUE = 255
 
 _STATUS_WORDS = sorted({word for status in JobStatus for word in (status.value, status.value.lower())})
 _ID_PATTERN = "^([0-9A-Fa-f]-?){4,32}$"
 
-QUEUE_TEXT = line(1, LONGEST_QUEUE)
+QUEUE_TEXT = line(1, LONGEST_NAME)
 
 JOB = Parameter(
     "id",
@@ -182,7 +181,6 @@ STATUS = Parameter(
     },
     "Only jobs in one of these statuses.",
 )
-UUID_PATTERN = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 CURSOR = Parameter(
     "cursor",
     {"type": "string", "pattern": f"^([-0-9TZ:. +]{{1,40}}/)?{UUID_PATTERN}$", "maxLength": 80},
@@ -194,7 +192,7 @@ HOURS = Parameter(
 )
 SINCE = Parameter(
     "since",
-    {"type": "string", "pattern": DURATION_PATTERN},
+    {"type": "string", "pattern": f"^{DURATION_PATTERN}$"},
     "Only jobs created within: 90 (seconds), 15m, 2h, 7d.",
     is_a="a duration",
 )
@@ -213,8 +211,9 @@ def statuses(words: Sequence[str] | None) -> list[JobStatus] | None:
 
 
 def start_of(now: datetime, since: str | None) -> datetime | None:
-    """When a window of time that ends now began; there are no jobs from before 1970."""
-    found = re.fullmatch(DURATION_PATTERN, since) if since else None
-    if found is None:
-        return None
-    return now - min(timedelta(seconds=int(found[1]) * UNITS[found[2]]), now - EPOCH)
+    """The start of a window of time that ends now. It is never before 1970, when there were no jobs.
+
+    Raises:
+        UsageError: the window is too long for any calendar.
+    """
+    return None if since is None else now - min(duration_of(since), now - EPOCH)

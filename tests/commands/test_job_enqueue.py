@@ -87,7 +87,7 @@ def test_a_second_run_with_the_same_id_changes_nothing(run: Run, migrated_url: s
     assert enqueued(run, migrated_url, "-q", "mail", "-j", '{"a": 1.0, "b": [2]}', "--id", ID.upper()) == ID
     again = run("job", "enqueue", "-q", "mail", "-j", '{"b":[2],"a":1}', "--id", ID, url=migrated_url)
     assert (again.exit_code, again.stdout) == (0, ID + "\n")
-    assert "It was there already" in again.stderr
+    assert "Already exists; left unchanged" in again.stderr
     assert len(rows(migrated_url)) == 1
 
 

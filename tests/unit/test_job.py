@@ -272,8 +272,9 @@ def test_where_a_payload_has_what_json_cannot_hold_is_said_and_what_to_do(value,
 
 
 def test_a_word_that_is_no_priority_is_answered_with_those_there_are():
-    with pytest.raises(UsageError, match=r"'urgent' is no priority. There are: .*background.*critical.*\(0 to 4\)"):
+    with pytest.raises(UsageError, match=r"'urgent' is not a priority\.") as caught:
         Job("q").with_priority("urgent")
+    assert caught.value.hint == "One of: background, low, normal, high, critical (0 to 4)."
 
 
 def test_a_value_whose_own_code_fails_is_refused():

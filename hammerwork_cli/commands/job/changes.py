@@ -9,7 +9,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
-from hammerwork_cli.cli.options import QueueOption, StatusOption, age, before, duration, statuses
+from hammerwork_cli.cli.options import QueueOption, StatusOption, age, before, statuses
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.commands.job.options import (
@@ -26,6 +26,7 @@ from hammerwork_cli.commands.job.options import (
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import FAILURES, FINISHED, JobFilter, JobStatus
+from hammerwork_cli.models.reading import duration_of
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.queries.job.changes import Cancel, Change, Delete, Purge, Retry
@@ -299,7 +300,7 @@ def purge(
     if not wanted:
         raise UsageError("Which finished jobs?", hint="Add --completed, --dead, --failed, --timed-out or --all.")
     lengths = [age(older_than)] if older_than is not None else []
-    lengths += [duration(f"{older_than_days:.3f}d")] if older_than_days is not None else []
+    lengths += [duration_of(f"{older_than_days:.3f}d")] if older_than_days is not None else []
     database = context.database(changes=True)
     change = Purge(context.now(database))
     chosen = JobFilter(queue=queue, statuses=tuple(sorted(wanted)), ended_before=_earliest(change.now, lengths))

@@ -1,20 +1,15 @@
 """``hammerwork job enqueue``."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import (
-    Format,
-    FormatOption,
-    duration,
-)
+from hammerwork_cli.cli.options import Format, FormatOption
 from hammerwork_cli.commands.job import options as read
-from hammerwork_cli.commands.job.options import (
-    LARGEST_INTEGER,
-)
-from hammerwork_cli.models import JobPriority, NewJob, new_id
+from hammerwork_cli.models import JobPriority, NewJob, fields
+from hammerwork_cli.models.limits import LARGEST_INTEGER
+from hammerwork_cli.models.reading import duration_of, timeout_of
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.render.job.enqueue import enqueued_record
@@ -102,33 +97,28 @@ def enqueue(
         hammerwork job enqueue --queue b --payload '{}' --depends-on "$id"
     """
     context: Context = ctx.obj
-    now = context.now()
     spawning = {
         "handler": spawn_handler,
         "max_spawn_count": max_spawn_count,
         "operation_id": operation_id,
-        "spawn_delay_ms": round(duration(spawn_delay).total_seconds() * 1000) if spawn_delay else None,
+        "spawn_delay_ms": round(duration_of(spawn_delay).total_seconds() * 1000) if spawn_delay else None,
         "batch_size": batch_size,
     }
     text = read.payload_with(read.text_from(payload), spawning, spawn_config, inherit)
-    job = NewJob(
-        queue=context.queue(queue),
-        payload=text,
-        created_at=now,
-        scheduled_at=read.start_time(now, delay, at),
-        id=read.full_id(job_id) if job_id else new_id(),
-        priority=read.priority(priority),
-        max_attempts=max_attempts,
-        timeout_seconds=read.whole_seconds(timeout) if timeout else None,
-        trace_id=trace_id,
-        correlation_id=correlation_id,
-    )
+    name = context.queue(queue)
+    given: dict[str, Any] = {
+        **read.start(delay, at),
+        "id": read.new_id(job_id) if job_id else None,
+        "priority": fields.priority(priority),
+        "max_attempts": max_attempts,
+        "timeout": timeout_of(timeout) if timeout else None,
+        "trace_id": trace_id,
+        "correlation_id": correlation_id,
+    }
     database = context.database(changes=True)
-    job.created_at = now = context.now(database)
-    job.scheduled_at = read.start_time(now, delay, at)
     parents = dict.fromkeys(listing.resolve(database, word) for value in depends_on or () for word in value.split(","))
-    job.depends_on = tuple(parents)
+    job = NewJob.of(name, text, context.now(database), depends_on=tuple(parents), **given)
     placed = enqueueing.once(database, job)
     if not placed.created:
-        context.note(f"It was there already, and was left as it is: hammerwork job show {placed.id}")
+        context.note(f"Already exists; left unchanged: hammerwork job show {placed.id}")
     context.answer(enqueued_record(placed), form, lambda: [placed.id])

@@ -1,18 +1,18 @@
 """The options of ``job``, and how their values are read."""
 
 import json
-import re
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from hammerwork_cli.cli.options import before, duration
+from hammerwork_cli.cli.options import before
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import JobPriority, timestamp
+from hammerwork_cli.models import JobPriority, fields
 from hammerwork_cli.models.payloads import with_spawn_config
+from hammerwork_cli.models.reading import duration_of, instant_of, uuid_of
 
 JobsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[JOB]...", help="Job ids, or 4 or more hex digits of their beginning.")
@@ -37,19 +37,12 @@ TreeOption = Annotated[bool, typer.Option("--tree", help="JOB and everything bel
 AllOption = Annotated[bool, typer.Option("--all", help="All jobs that can be changed, without a filter.")]
 JobIdOption = Annotated[list[str] | None, typer.Option("--job-id", hidden=True)]
 
-LARGEST_INTEGER = 2**31 - 1
-"""Of the integer columns."""
 INHERITED = {
     "priority": "inherit_priority",
     "queue": "inherit_queue",
     "retry": "inherit_retry_strategy",
     "timeout": "inherit_timeout",
     "trace": "inherit_trace_context",
-}
-_PRIORITY_WORDS = {priority.word: priority for priority in JobPriority} | {
-    "bg": JobPriority.BACKGROUND,
-    "crit": JobPriority.CRITICAL,
-    "default": JobPriority.NORMAL,
 }
 
 
@@ -60,21 +53,7 @@ def priorities(given: list[str] | None) -> tuple[JobPriority, ...]:
         UsageError: a word that is no priority, or no word at all.
     """
     words = [word.strip() for value in given or () for word in value.split(",") if word.strip()]
-    return tuple(priority(word) for word in words or (given and [""]) or ())
-
-
-def priority(word: str) -> JobPriority:
-    """A priority by its word.
-
-    Raises:
-        UsageError: it is none.
-    """
-    found = _PRIORITY_WORDS.get(word.strip().lower())
-    if found is None:
-        raise UsageError(
-            f"{word[:40]!r} is not a priority.", hint=f"One of: {', '.join(level.word for level in JobPriority)}."
-        )
-    return found
+    return tuple(fields.priority(word) for word in words or (given and [""]) or ())
 
 
 def start_of_window(now: datetime, since: str | None, last_hours: float | None) -> datetime | None:
@@ -83,42 +62,35 @@ def start_of_window(now: datetime, since: str | None, last_hours: float | None) 
     Raises:
         UsageError: it reaches back before all time.
     """
-    lengths = [duration(since)] if since is not None else []
+    lengths = [duration_of(since)] if since is not None else []
     lengths += [timedelta(hours=last_hours)] if last_hours is not None else []
     return before(now, min(lengths)) if lengths else None
 
 
-def whole_seconds(text: str) -> int:
-    """A timeout.
+def start(delay: str | None, at: str | None) -> dict[str, Any]:
+    """The start of a new job, by a delay or a time, as its maker wants it.
 
     Raises:
-        UsageError: it is no whole number of seconds that the column can hold.
-    """
-    length = duration(text).total_seconds()
-    if not (length.is_integer() and 1 <= length <= LARGEST_INTEGER):
-        raise UsageError(f"A timeout is 1 to {LARGEST_INTEGER:,} whole seconds, not {text[:40]!r}.")
-    return int(length)
-
-
-def start_time(now: datetime, delay: str | None, at: str | None) -> datetime:
-    """When a new job may start.
-
-    Raises:
-        UsageError: both are given, or one cannot be read.
+        UsageError: both are given, or one is not valid.
     """
     if delay and at:
         raise UsageError("--delay and --at exclude each other.")
-    try:
-        if delay:
-            return now + duration(delay)
-    except OverflowError as error:
-        raise UsageError(f"The delay {delay!r} is too long.") from error
-    if not at:
-        return now
-    instant = timestamp(at)
-    if instant is None or not re.search(r"\dT?.*(Z|[+-]\d\d:?\d\d)$", at.strip(), re.IGNORECASE):
-        raise UsageError(f"{at[:60]!r} is not an RFC 3339 time.", hint="Write 2026-12-24T18:00:00Z.")
-    return instant.astimezone(UTC)
+    return {
+        "delay": fields.duration(duration_of(delay), "--delay") if delay else None,
+        "scheduled_at": instant_of(at) if at else None,
+    }
+
+
+def new_id(text: str) -> str:
+    """The id of a new job.
+
+    Raises:
+        UsageError: the text is not a whole UUID.
+    """
+    found = uuid_of(text)
+    if found is None:
+        raise UsageError(f"{text[:60]!r} is not a UUID.", hint="Write all of it, with hyphens; uuidgen makes one.")
+    return found
 
 
 def text_from(value: str) -> str:
@@ -192,15 +164,3 @@ def _inheritance(inherit: str | None) -> dict[str, bool]:
     if unknown:
         raise UsageError(f"{unknown[0][:40]!r} cannot be inherited.", hint=f"One of: {', '.join(INHERITED)}, or none.")
     return {field: word in words for word, field in INHERITED.items()}
-
-
-def full_id(text: str) -> str:
-    """A UUID for a new job.
-
-    Raises:
-        UsageError: it is none.
-    """
-    digits = text.strip().lower()
-    if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", digits):
-        raise UsageError(f"{text[:60]!r} is not a UUID.", hint="Write all of it, with hyphens; uuidgen makes one.")
-    return digits

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import Format, FormatOption, JobArgument, duration, spoken
+from hammerwork_cli.cli.options import Format, FormatOption, JobArgument, spoken
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import TimedOutError, UsageError
-from hammerwork_cli.models import LONGEST_NAME, SpawnConfig, SpawnRequest
+from hammerwork_cli.models import SpawnConfig, SpawnRequest
+from hammerwork_cli.models.limits import LONGEST_NAME
+from hammerwork_cli.models.reading import duration_of
 
 ANSWER_IS_NO = 1
 
@@ -68,11 +70,11 @@ def again(
     context: Context = ctx.obj
     if timeout and not wait:
         raise UsageError("--timeout is for --wait.")
-    limit = duration(timeout).total_seconds() if timeout is not None else None
+    limit = duration_of(timeout).total_seconds() if timeout is not None else None
     given = {
         "max_spawn_count": max_spawn_count,
         "operation_id": operation_id,
-        "spawn_delay_ms": round(duration(spawn_delay).total_seconds() * 1000) if spawn_delay else None,
+        "spawn_delay_ms": round(duration_of(spawn_delay).total_seconds() * 1000) if spawn_delay else None,
         "batch_size": batch_size,
     }
     database = context.database(changes=True)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import QueueOption, duration
+from hammerwork_cli.cli.options import QueueOption
 from hammerwork_cli.errors import TimedOutError, UsageError
+from hammerwork_cli.models.reading import duration_of
 
 if TYPE_CHECKING:
     from hammerwork_cli.cli.live import Ending, Pace
@@ -74,7 +75,7 @@ def monitor(
 
     context: Context = ctx.obj
     wanted = frozenset(until or ())
-    pace = Pace(seconds_between(interval), duration(timeout).total_seconds() if timeout is not None else None, count)
+    pace = Pace(seconds_between(interval), duration_of(timeout).total_seconds() if timeout is not None else None, count)
     window = timedelta(seconds=pace.interval)
     watch = ActivityWatch(context.database(), queue=queue, window=window, until_idle=Until.DONE in wanted)
     _leave(_follow(context, watch, wanted, form, pace), wanted, timeout)
@@ -140,7 +141,7 @@ def seconds_between(interval: str) -> float:
     Raises:
         UsageError: it is no time, too short or too long.
     """
-    seconds = duration(interval).total_seconds()
+    seconds = duration_of(interval).total_seconds()
     if seconds < SHORTEST_INTERVAL:
         raise UsageError("--interval is too short: the database would do nothing else.", hint="Write 0.1 or more.")
     if seconds > LONGEST_INTERVAL:

@@ -14,10 +14,10 @@ from hammerwork_cli.cli.options import (
     QueueOption,
     StatusOption,
     before,
-    duration,
     statuses,
 )
 from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.reading import duration_of
 from hammerwork_cli.queries.spawn import operations as operations_queries
 from hammerwork_cli.render.spawn import records
 
@@ -76,7 +76,7 @@ def list_(
     context: Context = ctx.obj
     if recent and since is not None:
         raise UsageError("--recent is the last hour, and --since says another time.", hint="Give one of them.")
-    window = duration(since) if since is not None else timedelta(hours=1) if recent else None
+    window = duration_of(since) if since is not None else timedelta(hours=1) if recent else None
     wanted: dict[str, Any] = {
         "limit": limit,
         "cursor": cursor,

@@ -7,10 +7,11 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.live import Ending, Pace, follow_in_lines, follow_on_screen
-from hammerwork_cli.cli.options import duration, spoken
+from hammerwork_cli.cli.options import spoken
 from hammerwork_cli.cli.screen import can_redraw
 from hammerwork_cli.commands.spawn.monitor import seconds_between
 from hammerwork_cli.errors import TimedOutError
+from hammerwork_cli.models.reading import duration_of
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.queries.spawn.tree_watch import TreePictures, WatchedTree
 from hammerwork_cli.render.tree.picture import TreeFormat
@@ -32,7 +33,7 @@ def watch_tree(
         TimedOutError: it has not finished in time.
         typer.Exit: jobs of it failed.
     """
-    pace = Pace(seconds_between(interval), duration(timeout).total_seconds() if timeout is not None else None)
+    pace = Pace(seconds_between(interval), duration_of(timeout).total_seconds() if timeout is not None else None)
     database: Database = context.database()
     limits = style.limits
     watch = TreePictures(

@@ -11,10 +11,10 @@ from hammerwork_cli.cli.options import (
     Format,
     FormatOption,
     JobArgument,
-    duration,
     spoken,
 )
 from hammerwork_cli.errors import HammerworkError, TimedOutError, UsageError
+from hammerwork_cli.models.reading import duration_of
 
 if TYPE_CHECKING:
     from hammerwork_cli.models import Counts
@@ -64,7 +64,7 @@ def wait(
         context.database,
         _Notes(context),
         interval=_seconds_between(interval),
-        timeout=duration(timeout).total_seconds() if timeout is not None else None,
+        timeout=duration_of(timeout).total_seconds() if timeout is not None else None,
         fail_stuck=fail_stuck,
     )
     result = waiter.wait(database, listing.resolve(database, job), whole=not children_only, now=context.now())
@@ -80,7 +80,7 @@ def wait(
 
 
 def _seconds_between(interval: str) -> float:
-    seconds = duration(interval).total_seconds()
+    seconds = duration_of(interval).total_seconds()
     if seconds < SHORTEST_INTERVAL:
         raise UsageError("--interval is too short: the database would do nothing else.", hint="Write 0.1s or more.")
     return seconds

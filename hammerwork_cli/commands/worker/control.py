@@ -14,12 +14,12 @@ from hammerwork_cli.cli.options import (
     QueueOption,
     YesOption,
     before,
-    duration,
     spoken,
 )
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AnswerIsNoError, TimedOutError, UsageError
 from hammerwork_cli.models import Worker
+from hammerwork_cli.models.reading import duration_of
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.render import worker as views
 from hammerwork_cli.render.formats.text import plural, visible
@@ -103,7 +103,7 @@ def list_(
     context: Context = ctx.obj
     database = context.database()
     now = database.now()
-    found = registry.listed(database, since=None if every else before(now, duration(since)), now=now)
+    found = registry.listed(database, since=None if every else before(now, duration_of(since)), now=now)
     context.show(
         [worker for worker in found if queue is None or queue in worker.queue_names][:limit],
         form,
@@ -221,7 +221,7 @@ def _agree(context: Context, request: str, found: list[Worker], asking: ControlO
 
 def _waited(context: Context, database: Database, asked: list[AskedWorker], timeout: str | None) -> list[AskedWorker]:
     context.note(f"Waiting for {plural(len(asked), 'worker')}.")
-    limit = duration(timeout).total_seconds() if timeout is not None else None
+    limit = duration_of(timeout).total_seconds() if timeout is not None else None
     successors = asked[0].request == "restart"
     done = registry.wait_for(database, [one.worker for one in asked], successors=successors, timeout=limit)
     return [replace(one, now=done.get(one.worker.id)) for one in asked]

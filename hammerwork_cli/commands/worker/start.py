@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import Format, FormatOption, duration
+from hammerwork_cli.cli.options import Format, FormatOption
 from hammerwork_cli.errors import ConfigError, UsageError
+from hammerwork_cli.models.reading import duration_of
 
 if TYPE_CHECKING:
     from hammerwork_cli.runtime.worker.worker import Worker, WorkerReport
@@ -200,7 +201,7 @@ def _import_before_the_application(context: Context) -> None:
 def _seconds(option: str, text: str | None) -> float | None:
     if text is None:
         return None
-    seconds = duration(text).total_seconds()
+    seconds = duration_of(text).total_seconds()
     if seconds <= 0:
         raise UsageError(f"{option} is more than 0 seconds.", hint="Write 0.5, 1s or 2m.")
     return seconds

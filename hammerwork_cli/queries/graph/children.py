@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import FAILURES, Counts, JobGroup, JobStatus, TreeNode, status_of, timestamp
+from hammerwork_cli.models.reading import UUID_PATTERN
 from hammerwork_cli.models.values import FAILED_SPELLINGS, RUNNING_SPELLINGS, spellings
 from hammerwork_cli.queries.graph.relatives import ChildStatements, Relatives, packed_config
 
-CURSOR_PATTERN = "([012])/(-?[0-9]{1,16})/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+CURSOR_PATTERN = f"([012])/(-?[0-9]{{1,16}})/({UUID_PATTERN})"
 """How urgent the last child seen is, its creation in microseconds since 1970, and its id."""
 PAGE = ChildStatements("graph.children.page", "graph.children.joined_page", "graph.children.archived_page")
 GROUPS = ChildStatements("graph.children.groups", "graph.children.joined_groups", "graph.children.archived_groups")
@@ -142,4 +143,4 @@ def _read(text: str) -> Place:
     found = re.fullmatch(CURSOR_PATTERN, text)
     if found is None:
         raise UsageError(f"{text[:80]!r} is not a cursor.", hint="It comes with the page before.")
-    return Place(int(found[1]), _EPOCH + int(found[2]) * _MICROSECOND, found[3])
+    return Place(int(found[1]), _EPOCH + int(found[2]) * _MICROSECOND, found[3].lower())

@@ -1,13 +1,11 @@
 """Cursors: where the next page of a list begins."""
 
-import re
 from datetime import datetime
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import JobNotFoundError, UsageError
 from hammerwork_cli.models import Timestamp, TreeNode, rfc3339, timestamp
-
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+from hammerwork_cli.models.reading import uuid_of
 
 
 def after(node: TreeNode) -> str:
@@ -42,8 +40,8 @@ def split(text: str) -> tuple[datetime | None, str]:
         UsageError: the text is no cursor.
     """
     at, _, last = text.rpartition("/")
-    job = last.lower()
-    if not _ID.fullmatch(job):
+    job = uuid_of(last)
+    if job is None:
         raise UsageError(
             f"{text[:80]!r} is not a cursor.", hint="It is the last job's id, or its CREATED_AT/ID as a page says it."
         )

@@ -18,14 +18,13 @@ from hammerwork_cli.errors import (
     RetryableError,
 )
 from hammerwork_cli.models import FAILURES, EnqueuedJob, JobStatus, NewJob, id_list, priority_word, status_of
+from hammerwork_cli.models.limits import MOST_PARENTS
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.queries.graph.release import RECURRING
 from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.job.dependencies import parent_statuses, state_of
 
 ROWS_A_STATEMENT = 500
-MOST_PARENTS = 1000
-"""PostgreSQL's CHECK allows no more; the same everywhere."""
 _COMPARED = ("queue", "max_attempts", "timeout", "trace_id", "correlation_id", "cron_schedule", "timezone")
 """Columns in which a second enqueue under the same id must be like the first; the due time changes with attempts."""
 

@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import RefusedValueError
 from hammerwork_cli.models import NewJob
+from hammerwork_cli.models.limits import LONGEST_NAME, LONGEST_TRACE
 
-LONGEST_QUEUE = 255
-LONGEST_TRACE = 128
 _FIRST_TIMESTAMP = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
 _LAST_TIMESTAMP = datetime(2038, 1, 19, 3, 14, 7, tzinfo=UTC)
 _LAST_UNSIGNED_TIMESTAMP = datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC)
@@ -26,8 +25,8 @@ def check(database: Database, job: NewJob) -> None:
     Raises:
         RefusedValueError: it cannot; the message names the limit.
     """
-    if not 0 < len(job.queue) <= LONGEST_QUEUE:
-        raise RefusedValueError(f"A queue's name has 1 to {LONGEST_QUEUE} characters, not {len(job.queue)}.")
+    if not 0 < len(job.queue) <= LONGEST_NAME:
+        raise RefusedValueError(f"A queue's name has 1 to {LONGEST_NAME} characters, not {len(job.queue)}.")
     check_name(database, job.queue)
     for name in ("trace_id", "correlation_id", "parent_span_id"):
         text = getattr(job, name)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import TreeNode
+from hammerwork_cli.models.reading import UUID_PATTERN
 
 _TRACEBACK = "Traceback (most recent call last)"
 _VARYING = (
-    (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE), "<id>"),
+    (re.compile(rf"\b{UUID_PATTERN}\b"), "<id>"),
     (re.compile(r"\b(0x[0-9a-f]+|(?=[a-f]*\d)[0-9a-f]{8,})\b", re.IGNORECASE), "<hex>"),
     (re.compile(r"\d+([.,:]\d+)*"), "<n>"),
 )

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, LastingConflictError, RefusedValueError
-from hammerwork_cli.models import LONGEST_NAME, NewJob, SpawnConfig, timestamp
+from hammerwork_cli.models import NewJob, SpawnConfig, timestamp
+from hammerwork_cli.models.limits import LONGEST_NAME
 from hammerwork_cli.queries.job import enqueue, limits, notifications
 from hammerwork_cli.queries.job.dependencies import hold, state_of
 from hammerwork_cli.queries.worker import ancestry, finish

@@ -22,7 +22,8 @@ from hammerwork_cli.models import (
     status_of,
     timestamp,
 )
-from hammerwork_cli.models.fields import full_id, whole_seconds
+from hammerwork_cli.models.fields import full_id
+from hammerwork_cli.models.limits import LARGEST_BIGINT, LARGEST_INTEGER
 from hammerwork_cli.runtime.api.encoding import json_text
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy
@@ -39,7 +40,7 @@ _rare = attrgetter(*_COPIED, *_CONVERTED)
 _NOTHING = (None,) * (len(_COPIED) + len(_CONVERTED))
 _settings = attrgetter("priority", "max_attempts", "dependencies", *_COPIED, *_CONVERTED)
 _USUAL = (None, 3, (), *_NOTHING)
-_LONGEST_TIMEOUT = timedelta(seconds=fields.LARGEST_INTEGER)
+_LONGEST_TIMEOUT = timedelta(seconds=LARGEST_INTEGER)
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "priority": fields.priority,
     "timeout": partial(fields.duration, name="timeout", most=_LONGEST_TIMEOUT),
@@ -48,7 +49,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "dependencies": fields.ids,
     "retry_strategy": checked_strategy,
     "result_ttl": partial(fields.duration, name="result_ttl"),
-    "result_max_size": partial(fields.whole_number, name="result_max_size", least=0, most=fields.LARGEST_BIGINT),
+    "result_max_size": partial(fields.whole_number, name="result_max_size", least=0, most=LARGEST_BIGINT),
     "workflow_id": full_id,
     **{name: partial(fields.text, name=name) for name in (*_TEXTS, "cron_schedule", "timezone")},
 }
@@ -151,7 +152,7 @@ class Job(_Rowed):
             self._check()
 
     def _check(self) -> None:
-        fields.whole_number(self.max_attempts, "max_attempts", 1, fields.LARGEST_INTEGER)
+        fields.whole_number(self.max_attempts, "max_attempts", 1, LARGEST_INTEGER)
         for name, check in _CHECKS.items():
             given = getattr(self, name)
             if given is not None:
@@ -302,36 +303,37 @@ class Job(_Rowed):
         """
         if self.queue is None:
             raise UsageError("The job has no queue.")
-        new = NewJob(self.queue, json_text(self.payload), now, now, self.id)
-        new.max_attempts = self.max_attempts
-        if self.priority is not None:
-            new.priority = self.priority
-        if self.dependencies:
-            new.depends_on, new.dependency_status = self.dependencies, "waiting"
-        if _rare(self) != _NOTHING:
-            self._add_rare(new)
-        return new
-
-    def _add_rare(self, new: NewJob) -> None:
-        for name in _COPIED:
-            setattr(new, name, getattr(self, name))
-        if self.timeout is not None:
-            new.timeout_seconds = whole_seconds(self.timeout)
-        if self.retry_strategy is not None:
-            new.retry_strategy = json.dumps(self.retry_strategy.stored())
-        if self.result_ttl is not None:
-            new.result_storage, new.result_ttl_seconds = "database", whole_seconds(self.result_ttl)
-        if self.result_max_size is not None:
-            new.result_storage, new.result_max_size_bytes = "database", self.result_max_size
-        now = new.created_at
-        if self.cron_schedule is not None:
-            new.recurring, new.cron_schedule, new.timezone = True, self.cron_schedule, self.timezone or "UTC"
-            new.next_run_at = cron.next_run(self.cron_schedule, self.timezone, now)
-            if new.next_run_at is None:
-                raise UsageError(f"The schedule {self.cron_schedule!r:.120} is never due.")
-            new.scheduled_at = new.next_run_at
-        if self.scheduled_at is not None or self.delay is not None:
-            new.scheduled_at = max(self.scheduled_at or now, now + (self.delay or timedelta(0)))
+        usual = self.queue, json_text(self.payload), now
+        if _rare(self) == _NOTHING:
+            return NewJob.of(
+                *usual,
+                id=self.id,
+                priority=self.priority,
+                max_attempts=self.max_attempts,
+                depends_on=self.dependencies,
+            )
+        strategy = self.retry_strategy
+        return NewJob.of(
+            *usual,
+            id=self.id,
+            priority=self.priority,
+            max_attempts=self.max_attempts,
+            depends_on=self.dependencies,
+            timeout=self.timeout,
+            delay=self.delay,
+            scheduled_at=self.scheduled_at,
+            cron_schedule=self.cron_schedule,
+            timezone=self.timezone,
+            result_ttl=self.result_ttl,
+            result_max_size=self.result_max_size,
+            retry_strategy=None if strategy is None else json.dumps(strategy.stored()),
+            trace_id=self.trace_id,
+            correlation_id=self.correlation_id,
+            parent_span_id=self.parent_span_id,
+            span_context=self.span_context,
+            workflow_id=self.workflow_id,
+            workflow_name=self.workflow_name,
+        )
 
 
 def _seconds(stored: int | None) -> timedelta | None:

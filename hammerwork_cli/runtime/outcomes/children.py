@@ -17,6 +17,7 @@ from typing import IO, Any, Self
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import NewJob, SpawnConfig
 from hammerwork_cli.models.fields import whole_seconds
+from hammerwork_cli.models.limits import MOST_PARENTS
 from hammerwork_cli.queries.job.enqueue import in_circle
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.spawn import (
@@ -31,7 +32,6 @@ from hammerwork_cli.runtime.api.spawn import (
 MOST_IN_MEMORY = 8 * 1024 * 1024
 """Bytes of payload and what goes with it, roughly, before children go to a file."""
 
-MOST_DEPENDENCIES = 1000
 _BYTES_A_CHILD = 500
 _PART = 500
 _values = attrgetter(*(field.name for field in fields(NewJob)))
@@ -168,7 +168,7 @@ class Children:
             siblings = set(self._siblings.intersection(job.depends_on))
             if siblings:
                 waits[job.id] = siblings
-            elif len(job.depends_on) >= MOST_DEPENDENCIES and self.parent not in job.depends_on:
+            elif len(job.depends_on) >= MOST_PARENTS and self.parent not in job.depends_on:
                 raise _too_many(job)
         stuck = in_circle(waits)
         if stuck:
@@ -177,7 +177,7 @@ class Children:
 
 def _too_many(job: NewJob) -> UnwritableError:
     return UnwritableError(
-        f"A job may depend on {MOST_DEPENDENCIES:,} jobs at most, its parent included; the child {job.id} ({job.queue})"
+        f"A job may depend on {MOST_PARENTS:,} jobs at most, its parent included; the child {job.id} ({job.queue})"
         f" depends on {len(job.depends_on):,}. {NOTHING_SPAWNED}"
     )
 
@@ -230,7 +230,7 @@ class Drain:
             raise UnwritableError(
                 f"Child {number} ({child.queue}) cannot be written: {error.message} {NOTHING_SPAWNED}"
             ) from error
-        if len(new.depends_on) > MOST_DEPENDENCIES:
+        if len(new.depends_on) > MOST_PARENTS:
             raise _too_many(new)
         for name, value in self._inherited:
             if getattr(new, name) is None:

@@ -9,6 +9,7 @@ from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, LastingConflictError, UsageError
 from hammerwork_cli.models import Ancestry, NewJob, SpawnConfig
+from hammerwork_cli.models.limits import LONGEST_NAME
 from hammerwork_cli.queries.worker import ancestry
 from hammerwork_cli.queries.worker import spawn as spawn_queries
 from hammerwork_cli.queries.worker.ancestry import LimitError, Spawner
@@ -20,7 +21,6 @@ from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.outcomes.children import drain
 
-LONGEST_KEY = 255
 DELETED = "Deleted"
 """Instead of the status of a child that somebody has deleted; it is not written again."""
 
@@ -163,8 +163,8 @@ def _hash(payload: str) -> int:
 
 
 def _check_key(key: object) -> None:
-    if not isinstance(key, str) or not 0 < len(key) <= LONGEST_KEY:
-        raise UsageError(f"The key of a child is text of 1 to {LONGEST_KEY} characters, not {key!r:.60}.")
+    if not isinstance(key, str) or not 0 < len(key) <= LONGEST_NAME:
+        raise UsageError(f"The key of a child is text of 1 to {LONGEST_NAME} characters, not {key!r:.60}.")
     try:
         key.encode()
     except UnicodeEncodeError as error:

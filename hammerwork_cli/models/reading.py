@@ -1,0 +1,63 @@
+"""Reads durations, times and ids from text: the one way for the command line, the web, Python and cursors."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.limits import LARGEST_INTEGER
+from hammerwork_cli.models.values import timestamp
+
+UUID_PATTERN = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+DURATION_PATTERN = "([0-9]{1,9}(?:[.][0-9]{1,3})?) *([mM][sS]|[smhdwSMHDW])?"
+"""Patterns for Python and for JSON Schema."""
+TIME_HINT = "Write 2026-12-24T18:00:00Z."
+
+_UUID = re.compile(UUID_PATTERN)
+_DURATION = re.compile(DURATION_PATTERN)
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_ZONE = re.compile(r"[Tt ].*(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})$")
+
+
+def uuid_of(text: str) -> str | None:
+    """Reads a whole UUID with hyphens, in the spelling of the tables; ``None`` for any other text."""
+    found = _UUID.fullmatch(text.strip())
+    return found and found.group().lower()
+
+
+def duration_of(text: str) -> timedelta:
+    """Reads a duration such as ``500ms``, ``90`` (seconds), ``90s``, ``15m``, ``2h``, ``7d``.
+
+    Raises:
+        UsageError: the text is not a duration, or one that is too long.
+    """
+    found = _DURATION.fullmatch(text.strip())
+    if not found:
+        raise UsageError(f"{text[:40]!r} is not a duration.", hint="Write 90 (seconds), 15m, 2h or 7d.")
+    try:
+        return timedelta(seconds=float(found[1]) * _UNITS[(found[2] or "s").lower()])
+    except OverflowError as error:
+        raise UsageError(f"The duration {text[:40]!r} is too long.") from error
+
+
+def timeout_of(text: str) -> timedelta:
+    """Reads the timeout of a job.
+
+    Raises:
+        UsageError: the text is not a duration of whole seconds that the column can hold.
+    """
+    length = duration_of(text)
+    if length.microseconds or not 1 <= length.total_seconds() <= LARGEST_INTEGER:
+        raise UsageError(f"A timeout is 1 to {LARGEST_INTEGER:,} whole seconds, not {text[:40]!r}.")
+    return length
+
+
+def instant_of(text: str) -> datetime:
+    """Reads an RFC 3339 time with its zone; returns it in UTC.
+
+    Raises:
+        UsageError: the text is not such a time.
+    """
+    instant = timestamp(text.strip())
+    if instant is None or not _ZONE.search(text.strip()):
+        raise UsageError(f"{text[:60]!r} is not an RFC 3339 time.", hint=TIME_HINT)
+    return instant.astimezone(UTC)

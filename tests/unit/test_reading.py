@@ -1,0 +1,81 @@
+"""Durations, times and ids are read in one way, whoever asks."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import JobPriority
+from hammerwork_cli.models.fields import priority
+from hammerwork_cli.models.new_job import NewJob
+from hammerwork_cli.models.reading import (
+    DURATION_PATTERN,
+    duration_of,
+    instant_of,
+    timeout_of,
+    uuid_of,
+)
+from hammerwork_cli.web.parameters import EPOCH, SINCE, start_of
+from tests.jobs import NOW
+
+UUID = "178ebfc3-24d7-4b8f-8f3b-6a2d3a3c1f0e"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), (" 1.5 H ", 5400), ("500ms", 0.5), ("2MS", 0.002), ("7d", 604800), ("1w", 604800)],
+)
+def test_a_duration_is_a_number_with_or_without_a_unit(text: str, seconds: float) -> None:
+    assert duration_of(text) == timedelta(seconds=seconds)
+    assert re.fullmatch(DURATION_PATTERN, text.strip())
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1", "1 year", "٣s", "1.2345", "999999999w", "1e3"])
+def test_other_text_is_not_a_duration(text: str) -> None:
+    with pytest.raises(UsageError):
+        duration_of(text)
+
+
+@pytest.mark.parametrize("text", ["0", "1.5s", "99999999999", "500ms"])
+def test_a_timeout_is_whole_seconds(text: str) -> None:
+    assert timeout_of("1.5m") == timedelta(seconds=90)
+    with pytest.raises(UsageError):
+        timeout_of(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-12-24T18:00:00Z", "2026-12-24t19:00+01:00", "2026-12-24 13:00:00-0500", " 20261224T180000Z "]
+)
+def test_a_time_has_a_zone_and_is_returned_in_utc(text: str) -> None:
+    assert instant_of(text) == datetime(2026, 12, 24, 18, tzinfo=UTC)
+    assert instant_of(text).tzinfo is UTC
+
+
+@pytest.mark.parametrize("text", ["", "tomorrow", "2026-12-24", "2026-12-24T18:00:00", "2026-13-24T18:00:00Z"])
+def test_other_text_is_not_a_time(text: str) -> None:
+    with pytest.raises(UsageError, match=r"is not an RFC 3339 time\."):
+        instant_of(text)
+
+
+def test_a_whole_uuid_is_read_in_lower_case() -> None:
+    assert uuid_of(f" {UUID.upper()}\n") == UUID
+    assert [uuid_of(text) for text in ("", "178ebfc3", UUID.replace("-", ""), f"{UUID}0")] == [None] * 4
+
+
+def test_a_priority_has_the_words_of_hammerwork_rust() -> None:
+    words = {"bg": JobPriority.BACKGROUND, "Default": JobPriority.NORMAL, " crit ": JobPriority.CRITICAL}
+    assert {word: priority(word) for word in words} == words
+
+
+def test_a_window_of_the_web_takes_the_durations_of_the_command_line_and_begins_after_1970() -> None:
+    assert SINCE.schema["pattern"] == f"^{DURATION_PATTERN}$"
+    assert start_of(NOW, "1.5h") == NOW - timedelta(minutes=90)
+    assert start_of(NOW, "99999w") == EPOCH
+    assert start_of(NOW, None) is None
+
+
+def test_a_new_job_gets_what_its_maker_leaves_out() -> None:
+    new = NewJob.of("mail", "{}", NOW, timeout=timedelta(seconds=1.2), delay=None, trace_id=None)
+    assert (new.created_at, new.scheduled_at, new.priority, new.max_attempts) == (NOW, NOW, JobPriority.NORMAL, 3)
+    assert (new.timeout_seconds, new.dependency_status, uuid_of(new.id)) == (2, "none", new.id)
