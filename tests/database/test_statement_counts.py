@@ -6,9 +6,13 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.models import NewJob, SpawnConfig, new_id
 from hammerwork_cli.queries.graph import tree
 from hammerwork_cli.queries.graph.relatives import GIN_LIST, GIN_LISTS
 from hammerwork_cli.queries.spawn import operations
+from hammerwork_cli.queries.worker import ancestry, claim, spawn
+from hammerwork_cli.queries.worker.ancestry import Spawner
+from hammerwork_cli.queries.worker.finish import End, Ended
 from tests.rows import START, Rows
 
 ASCENT = 3
@@ -100,3 +104,20 @@ def test_lists_and_figures_take_as_many_statements_for_many_operations_as_for_fe
     pending_parents(rows, 60)
     assert counted() == few
     assert max(few.values()) <= CONSTANT
+
+
+def test_a_spawn_reads_the_counters_of_its_tree_by_a_statement_that_it_sends_anyway(database: Database) -> None:
+    rows = Rows(database)
+    rows.job(queue="parent", status="Pending")
+    now = START + timedelta(days=1)
+    (job,) = claim.claim(database, "parent", worker=new_id(), now=now, limit=1, slots=1)
+    spawner = Spawner.of(job, ancestry.of(database, job), SpawnConfig())
+    assert spawner.max_spawn_count is not None
+    operation = spawn.Operation(new_id(), spawner, "parent", SpawnConfig(), now, 2)
+    children = [NewJob("child", "{}", now, now, depends_on=(job.id,), dependency_status="satisfied") for _ in "12"]
+    sent = statements(
+        database, lambda: spawn.complete(database, Ended(job, End.COMPLETED), operation, lambda: [children], now=now)
+    )
+    # It completes the parent, inserts the children, looks for dependents, and records. PostgreSQL also notifies;
+    # MySQL also reads the counters, which its INSERT does not return.
+    assert sent == {"sqlite": 4, "postgresql": 5, "mysql": 5}[database.dialect]

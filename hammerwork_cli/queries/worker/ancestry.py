@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.access import Row
 from hammerwork_cli.errors import ConflictError
 from hammerwork_cli.models import Ancestry, SpawnConfig, TreeNode, id_list, timestamp
 from hammerwork_cli.queries.graph.relatives import Relatives
@@ -114,7 +115,18 @@ def _spawned(parent: TreeNode, made: datetime | None, *, recorded: bool) -> bool
     return (recorded or parent.has_spawn_config) and (began is None or made is None or made >= began)
 
 
-def count(database: Database, spawner: Spawner, children: int, *, late: int) -> None:
+def counted_of(spawner: Spawner) -> dict[str, object]:
+    """The values of a statement that returns the counters for :func:`count`."""
+    return {
+        "root": spawner.ancestry.root,
+        "tree_occurrence": spawner.ancestry.occurrence,
+        "parent": spawner.job.id,
+        "keys": spawner.max_spawn_count is not None,
+        "keys_of": spawner.occurrence,
+    }
+
+
+def count(database: Database, spawner: Spawner, children: int, *, late: int, counted: Row | None = None) -> None:
     """Counts children that this transaction has written, and refuses those that are too many.
 
     Last in the transaction: all spawns of a limited tree wait for the one row that counts its descendants.
@@ -124,20 +136,19 @@ def count(database: Database, spawner: Spawner, children: int, *, late: int) -> 
         spawner: whose children.
         children: how many are new.
         late: how many of them are no children by key.
+        counted: the counters, if the statement before this returned them; they are read otherwise.
 
     Raises:
         LimitError: they are.
     """
     ancestry, most = spawner.ancestry, spawner.max_spawn_count
-    tree = {"root": ancestry.root, "occurrence": ancestry.occurrence}
-    counted, *keys = database.rows(
-        "worker.ancestry.counters", parent=spawner.job.id, keys_of=spawner.occurrence, keys=most is not None, **tree
-    )[0]
+    descendants, *keys = counted or database.rows("worker.ancestry.counters", **counted_of(spawner))[0]
     if most is not None and sum(keys) + late > most:
         raise LimitError("max_spawn_count", most, sum(keys) + late, ancestry.root)
-    if counted is None and ancestry.max_descendants is None:
+    if descendants is None and ancestry.max_descendants is None:
         return
-    everybody = children if counted is not None else max(children, _recorded(database, ancestry))
+    tree = {"root": ancestry.root, "occurrence": ancestry.occurrence}
+    everybody = children if descendants is not None else max(children, _recorded(database, ancestry))
     database.run("worker.ancestry.add_descendants", children=children, everybody=everybody, **tree)
     if ancestry.max_descendants is not None:
         total = int(database.rows("worker.ancestry.descendants", **tree)[0][0])

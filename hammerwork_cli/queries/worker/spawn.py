@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.access import Row
 from hammerwork_cli.errors import ConflictError, LastingConflictError, RefusedValueError
 from hammerwork_cli.models import NewJob, SpawnConfig, timestamp
 from hammerwork_cli.models.limits import LONGEST_NAME
@@ -114,7 +115,7 @@ def write_children(
     now: datetime,
     settled: Settled,
 ) -> None:
-    """The children, the record of them, what waits for the parent no longer, and at last the limits."""
+    """Writes the children, releases the dependents of the parent, records the spawn, and checks the limits last."""
     enqueue.living_parents(database, sorted(set(external)))
     place = operation.spawner.ancestry.child().stored()
     for batch in batches():
@@ -125,10 +126,10 @@ def write_children(
         for job in batch:
             if job.dependency_status != "waiting":
                 settled.released[job.queue] = settled.released.get(job.queue, 0) + 1
-    _record(database, operation, now)
     finish.finish(database, [operation.spawner.job.id], [], now, settled)
+    counted = _record(database, operation, now)
     if operation.children:
-        ancestry.count(database, operation.spawner, operation.children, late=operation.children)
+        ancestry.count(database, operation.spawner, operation.children, late=operation.children, counted=counted)
 
 
 def naming_doubles(database: Database, batches: Batches, work: Callable[[], Settled]) -> Settled:
@@ -154,26 +155,29 @@ def _forget_earlier(database: Database, job: Claimed) -> None:
         database.run("worker.spawn.forget_earlier_trees", parent=job.id, occurrence=old[1])
 
 
-def _record(database: Database, operation: Operation, now: datetime) -> None:
+def _record(database: Database, operation: Operation, now: datetime) -> Row | None:
+    """Records a spawn and returns the counters for :func:`ancestry.count`, which MySQL cannot return."""
     spawner = operation.spawner
-    database.run(
-        "worker.spawn.record",
-        id=operation.id,
-        parent=spawner.job.id,
-        root=spawner.ancestry.root,
-        depth=spawner.ancestry.depth,
-        occurrence=spawner.job.occurrence,
-        operation=_name(database, operation.config.operation_id),
-        handler=_name(database, operation.handler),
-        config=json.dumps(operation.config.bounded().stored()),
-        outcome="spawned" if operation.error is None else "failed",
-        children=operation.children,
-        error=database.message(operation.error),
-        worker=spawner.job.claim.worker or None,
-        request=spawner.request,
-        started=operation.started_at,
-        ended=now,
-    )
+    values = {
+        **ancestry.counted_of(spawner),
+        "id": operation.id,
+        "depth": spawner.ancestry.depth,
+        "occurrence": spawner.job.occurrence,
+        "operation": _name(database, operation.config.operation_id),
+        "handler": _name(database, operation.handler),
+        "config": json.dumps(operation.config.bounded().stored()),
+        "outcome": "spawned" if operation.error is None else "failed",
+        "children": operation.children,
+        "error": database.message(operation.error),
+        "worker": spawner.job.claim.worker or None,
+        "request": spawner.request,
+        "started": operation.started_at,
+        "ended": now,
+    }
+    if database.dialect == "mysql":
+        database.run("worker.spawn.record", **values)
+        return None
+    return database.row("worker.spawn.record", **values)
 
 
 def _name(database: Database, name: str | None) -> str | None:

@@ -7,9 +7,8 @@ UNION SELECT 1 FROM hammerwork_spawned_children c WHERE c.parent_id = j.id)
 FROM hammerwork_jobs j WHERE j.id = :id
 
 -- name: counters
--- Reads the number of descendants of a root, if it is counted, and the number of spawn keys of a run.
-SELECT (SELECT t.descendants FROM hammerwork_spawn_trees t WHERE t.root_id = :root AND t.occurrence = :occurrence)
-/* if :keys */ , (SELECT COUNT(*) FROM hammerwork_spawned_children c WHERE c.parent_id = :parent AND c.occurrence = :keys_of)
+-- Reads the counters where no other statement returns them.
+SELECT {counts}
 
 -- name: add_descendants
 -- Adds to the counter of a root whose descendants are limited; a new counter starts with all that are there.

@@ -15,3 +15,8 @@ claim_token = :token AND status = 'Running' AND started_at = :started
 -- Whether the worker still has the job. A Rust worker that claimed it has written another start; our workers before 018
 -- wrote no time of the claim.
 status = 'Running' AND claimed_by = :worker AND (claimed_at = started_at OR claimed_at IS NULL)
+
+-- name: counts
+-- The number of descendants of a root, if it is counted, and the number of spawn keys of a run.
+(SELECT t.descendants FROM hammerwork_spawn_trees t WHERE t.root_id = :root AND t.occurrence = :tree_occurrence)
+/* if :keys */ , (SELECT COUNT(*) FROM hammerwork_spawned_children c WHERE c.parent_id = :parent AND c.occurrence = :keys_of)

@@ -10,7 +10,16 @@ WHERE o.parent_id = :id AND o.occurrence = :occurrence AND o.outcome = 'spawned'
 UPDATE hammerwork_jobs SET releases = COALESCE(releases, 0) + 1 WHERE id = :id AND {claimed}
 
 -- name: record
--- Records that a job spawned.
+-- Records that a job spawned and returns the counters.
+{record_row}
+RETURNING {counts}
+
+-- name: record [mysql]
+-- MySQL's INSERT returns nothing.
+{record_row}
+
+-- name: record_row
+-- The record of a spawn.
 INSERT INTO hammerwork_spawn_operations (
 id, parent_id, root_id, depth, occurrence, operation_id, handler, config, outcome, children, error_message, worker_id,
 request_id, started_at, ended_at)
