@@ -138,6 +138,13 @@ def test_a_job_that_failed_because_of_another_is_not_retried_alone(run: Run, mig
     assert states(migrated_url)[2] == ("Pending", "satisfied")
 
 
+def test_a_parent_that_is_gone_has_failed_also_where_there_is_no_archive(run: Run, migrated_url: str) -> None:
+    write(migrated_url, child(2, 1, F, "failed"))
+    execute(migrated_url, "DROP TABLE hammerwork_jobs_archive")
+    error = changed(run, migrated_url, "retry", identity(2), code=6)
+    assert error["reason"] == "parent_failed"
+
+
 def test_a_job_whose_parents_have_completed_since_is_ready_to_run(run: Run, migrated_url: str) -> None:
     write(
         migrated_url, job(1, C), child(2, 1, F, "failed"), child(3, 1, F, "waiting"), job(4), child(5, 4, F, "waiting")

@@ -13,7 +13,7 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.models import JobStatus, id_list
 from hammerwork_cli.queries.job.limits import nesting
 from tests.conftest import Outcome
-from tests.jobs import CLOCK, identity, job, move_to_archive, rows, write
+from tests.jobs import CLOCK, execute, identity, job, move_to_archive, rows, write
 
 Run = Callable[..., Outcome]
 ID = "11111111-1111-4111-8111-111111111111"
@@ -41,6 +41,12 @@ def test_what_is_enqueued_is_what_a_rust_worker_wants_to_read(run: Run, migrated
     assert dependents is not None
     assert id_list(depends_on) == id_list(dependents) == ()
     assert payload_of(migrated_url, new) == {"to": "ada"}
+
+
+def test_jobs_are_enqueued_also_where_there_is_no_archive(run: Run, migrated_url: str) -> None:
+    execute(migrated_url, "DROP TABLE hammerwork_jobs_archive")
+    new = enqueued(run, migrated_url, "-q", "mail", "-j", "1")
+    assert [str(job) for job, _ in rows(migrated_url)] == [new]
 
 
 def test_the_names_of_the_original_are_accepted(run: Run, migrated_url: str) -> None:

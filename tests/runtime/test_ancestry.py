@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli.database import Database, connect
+from hammerwork_cli.models import Ancestry
+from hammerwork_cli.queries.graph import release
 from hammerwork_cli.queries.worker import ancestry, claim
 from hammerwork_cli.queries.worker.claim import Claimed
 from tests.rows import START, Rows
@@ -49,6 +51,20 @@ def test_of_several_parents_the_first_that_is_there_counts(rows: Rows) -> None:
     one, two = rows.job(), rows.job()
     gone = "99999999-9999-4999-8999-999999999999"
     assert ancestry.of(rows.database, claimed(rows.database, rows, gone, two, one)).root == two
+
+
+def test_a_child_does_not_wait_for_the_one_that_spawned_it_early_whatever_else_it_depends_on(rows: Rows) -> None:
+    spawner, last = rows.job(status="Running"), rows.job()
+    others = [rows.job(), rows.job(status="Archived"), rows.job(status="Pending", recurring=True), last]
+    place = Ancestry(spawner).child(spawner=spawner).stored()
+    early, plain = (
+        rows.job(spawner, *others, status="Pending", dependency_status="waiting", ancestry=stored)
+        for stored in (place, None)
+    )
+    released = rows.database.transaction(lambda: release.release(rows.database, [last]))
+    assert released == {"work": 1}
+    states = "SELECT id, dependency_status FROM hammerwork_jobs WHERE dependency_status <> 'none'"
+    assert dict(rows.database.query(states)) == {early: "satisfied", plain: "waiting"}
 
 
 def test_a_dependency_is_a_generation_where_its_parent_spawns_and_had_begun_before(rows: Rows) -> None:

@@ -313,6 +313,31 @@ def test_a_handler_that_spawns_early_spawns_again_when_it_is_asked_to(stage: Sta
     assert sorted(row[0] for row in stage.children(parent, "status")) == ["Failed"] + ["Pending"] * 4
 
 
+def test_a_request_forgets_nothing_of_what_a_recurring_job_spawned_in_its_last_run(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spawn_requests, "new_id", lambda: f"f{new_id()[1:]}")  # sorts after every run
+
+    @app.spawn("nightly")
+    def spawn(context: SpawnContext) -> list[Job]:
+        context.spawn(Job("noop", {}), key="same")
+        return []
+
+    (parent,) = stage.enqueue(Job("nightly", {}).with_cron("0 0 3 * * *"))
+    last = "scheduled_at = created_at, next_run_at = created_at, cron_schedule = '0 0 3 1 1 * 2020'"
+    stage.execute(f"UPDATE hammerwork_jobs SET {last} WHERE id = '{parent.id}'")
+    stage.work(app)
+    assert stage.one(parent) == "Completed"
+    for _ in range(2):
+        config, now = SpawnConfig(max_descendants=2), stage.database.now()
+        spawn_requests.request(stage.database, parent.id, handler=None, config=config, by="x", now=now)
+        stage.work(app)
+    refused, done = spawn_requests.requests(stage.database, parent.id)
+    assert (done.state, refused.state) == ("done", "failed")
+    assert "max_descendants allows 2 jobs below the root, and this would be 3" in (refused.error or "")
+    assert len(stage.children(parent)) == 2
+
+
 def test_a_request_whose_commit_was_not_answered_is_done(stage: Stage, app: Handlers) -> None:
     (parent,) = stage.enqueue(Job("parent", {}))
     app.register_handler("parent", lambda context: [Job("child", {})])  # noqa: ARG005  always the same

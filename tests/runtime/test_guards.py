@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig
+from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
 from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.errors import RefusedValueError
 from hammerwork_cli.models import Ancestry, new_id
-from hammerwork_cli.queries.graph import records
-from hammerwork_cli.queries.job import dependencies, enqueue, spawn_requests
+from hammerwork_cli.queries.job import changes, dependencies, enqueue, spawn_requests
+from hammerwork_cli.queries.job.changes import Retry
 from hammerwork_cli.queries.job.dependencies import Following
+from hammerwork_cli.queries.job.selections import Named
 from hammerwork_cli.queries.worker import claim, registry, requests
 from hammerwork_cli.queries.worker.ancestry import LimitError
 from hammerwork_cli.queries.worker.registry import Heartbeat, HeartbeatReport, Registration
@@ -21,13 +22,14 @@ from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.worker import executor
+from hammerwork_cli.runtime.worker.attempts import Attempt
 from hammerwork_cli.runtime.worker.claimer import WEIGHTS, Claimer
 from hammerwork_cli.runtime.worker.finisher import Finisher
 from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_timeouts
 from hammerwork_cli.runtime.worker.keeper import Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.slots import Slots
-from tests.runtime.conftest import Stage
+from tests.runtime.conftest import Stage, until
 from tests.unit.test_slots import claimed
 
 pytestmark = pytest.mark.sqlite
@@ -222,14 +224,53 @@ def test_a_worker_that_beat_again_is_observed_anew(stage: Stage) -> None:
 
 
 def test_only_the_jobs_that_may_spawn_again_are_forgotten_to_have_spawned(stage: Stage, app: Handlers) -> None:
+    @app.job("parent")
+    def early(job: Job, context: SpawnContext) -> None:
+        context.spawn(Job("noop"), key="early")
+
     app.spawn("parent")(lambda _: [Job("noop")])
     one, two = stage.enqueue(Job("parent"), Job("parent"))
     stage.work(app)
-    stage.database.transaction(lambda: records.allow_again(stage.database, [one.id]))
+    for job, respawn in ((one, True), (two, False)):
+        now = stage.database.now()
+        changes.run(stage.database, Named([job.id]), Retry(now, force=True, respawn=respawn))
     assert {str(job): outcome for job, outcome in stage.operations("parent_id, outcome")} == {
         one.id: "repeated",
         two.id: "spawned",
     }
+    stage.work(app)
+    assert [len(stage.children(job)) for job in (one, two)] == [4, 2]
+
+
+@pytest.mark.parametrize("spawns", [True, False])
+@pytest.mark.parametrize(("at", "status"), [("before", "TimedOut"), ("after", "Completed")])
+def test_the_time_of_a_parent_may_be_up_until_its_end_is_being_written_and_not_thereafter(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, spawns: bool, at: str, status: str
+) -> None:
+    @app.spawn("parent")
+    def spawn(context: SpawnContext) -> list[Job]:
+        if not spawns:
+            raise ValueError("nothing to split")
+        return [Job("elsewhere")]
+
+    decide = Attempt.decide
+
+    def late(attempt: Attempt) -> bool:
+        """The time is up just before it is decided that the end is written, or just after."""
+        decided = at == "after" and decide(attempt)
+        if attempt.deadline:
+            attempt.deadline = time.monotonic()
+            until(lambda: attempt.over)
+        return decided or decide(attempt)
+
+    monkeypatch.setattr(Attempt, "decide", late)
+    config = SpawnConfig(on_error="complete")
+    (parent,) = stage.enqueue(Job("parent", timeout=timedelta(hours=1)).with_spawn_config(config))
+    report = stage.work(app)
+    assert stage.one(parent) == status
+    assert (report.completed, report.failed) == ((1, 0) if at == "after" else (0, 1))
+    assert len(stage.operations()) == report.completed
+    assert len(stage.children(parent)) == (report.completed if spawns else 0)
 
 
 def test_a_heartbeat_gives_up_in_time_for_the_next_one() -> None:

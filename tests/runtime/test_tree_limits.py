@@ -184,6 +184,24 @@ def test_each_run_of_a_recurring_root_has_the_whole_limit(stage: Stage, app: Han
     assert [row[0] for row in stage.database.query("SELECT descendants FROM hammerwork_spawn_trees")] == [6] * 3
 
 
+def test_a_run_of_a_recurring_root_has_no_room_that_an_earlier_one_left(stage: Stage, app: Handlers) -> None:
+    number = iter([1, 3, 2])
+    app.spawn("root")(lambda _: [Job("noop") for _ in range(next(number))])
+    config = SpawnConfig(max_descendants=2)
+    (root,) = stage.enqueue(Job("root", max_attempts=1).with_cron("0 0 3 * * *").with_spawn_config(config))
+    errors = []
+    for day in range(3):
+        later = stage.database.written_moment(stage.database.now() + timedelta(days=day))
+        stage.execute(
+            f"UPDATE hammerwork_jobs SET scheduled_at = created_at, next_run_at = '{later}' WHERE id = '{root.id}'"
+        )
+        stage.work(app)
+        errors.append(stage.one(root, "error_message"))
+    assert [bool(error) for error in errors] == [False, True, False]
+    assert "max_descendants allows 2 jobs below the root, and this would be 3" in errors[1]
+    assert size(stage, root) == 1 + 2
+
+
 def test_plain_dependencies_are_no_generations(stage: Stage, app: Handlers) -> None:
     places: list[int] = []
 

@@ -7,6 +7,9 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy
+from hammerwork_cli.queries.job import changes
+from hammerwork_cli.queries.job.changes import Cancel
+from hammerwork_cli.queries.job.selections import Named
 from tests.runtime.conftest import Stage
 
 LOST = "is another worker's now, or was changed by hand: what its run here came to is not written."
@@ -56,7 +59,9 @@ def test_a_worker_that_has_drained_its_queues_says_what_waits_for_a_later_time(
     caplog.set_level("INFO", "hammerwork")
     (now,) = stage.enqueue(Job("noop"))
     delayed = [Job("noop").with_delay(timedelta(hours=1)), Job("noop").with_cron("0 0 3 1 1 * 2037")][:later]
-    stage.enqueue(*delayed, Job("elsewhere").with_delay(timedelta(hours=1)))
+    elsewhere, cancelled = (Job(queue).with_delay(timedelta(hours=1)) for queue in ("elsewhere", "noop"))
+    stage.enqueue(*delayed, elsewhere, cancelled, Job("noop").with_delay(timedelta(hours=1)).depends_on(elsewhere))
+    changes.run(stage.database, Named([cancelled.id]), Cancel(stage.database.now(), by="me"))
     stage.work(app)
     assert stage.one(now) == "Completed"
     assert [line for line in caplog.messages if "later time" in line] == ([f"{said} for a later time."] if said else [])

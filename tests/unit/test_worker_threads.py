@@ -12,6 +12,7 @@ import pytest
 
 from hammerwork_cli.errors import UnreachableError
 from hammerwork_cli.models import JobPriority
+from hammerwork_cli.queries.job.notifications import CHANNEL
 from hammerwork_cli.queries.worker import claim
 from hammerwork_cli.queries.worker.registry import Answer, Heartbeat, Registration
 from hammerwork_cli.runtime.clock import ServerClock
@@ -169,6 +170,7 @@ def test_a_listener_without_a_connection_tries_again_after_ever_longer_pauses() 
     listener.stopped = stopped
     listener.run()
     assert stopped.seconds == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, LONGEST_PAUSE, LONGEST_PAUSE])
+    assert line.patience == {0}, "it looks in between whether it is to stop"
 
 
 def test_a_listener_that_heard_something_pauses_as_briefly_as_at_first() -> None:
@@ -179,6 +181,34 @@ def test_a_listener_that_heard_something_pauses_as_briefly_as_at_first() -> None
     listener.stopped = stopped
     listener.run()
     assert stopped.seconds == pytest.approx([0.1, 0.2, 0.1])
+
+
+def test_a_listener_that_hears_again_after_an_outage_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    outage = [away] * 12
+    answers = iter([*outage, lambda: None, lambda: None, *outage, lambda: None, away])
+    line: Any = Line(lambda: next(answers)())
+    listener = Listener(line, ("work",), lambda: None)
+    stopped: Any = Waits(len(outage) * 2 + 1)
+    listener.stopped = stopped
+    listener.run()
+    failed = "Listening for new jobs failed: The server is away."
+    of_each = [failed, failed, "The database answers again, after 0.0 s."]
+    assert caplog.messages == [*of_each * 2, failed]
+
+
+def test_a_listener_that_nothing_tells_of_jobs_ends(caplog: pytest.LogCaptureFixture) -> None:
+    asked: list[str] = []
+    database: Any = SimpleNamespace(listen=asked.append)  # false, as behind a pooler
+    line: Any = SimpleNamespace(outages=Outages(), run=lambda unit, **_: unit(database))
+    woken: list[bool] = []
+    listener = Listener(line, ("work",), lambda: woken.append(True))
+    stopped: Any = Waits(1)
+    listener.stopped = stopped
+    listener.run()
+    assert (asked, woken) == ([CHANNEL], [True])
+    assert caplog.messages == [
+        "Nothing tells this worker of new jobs behind a pooler: it looks at every --poll-interval."
+    ]
 
 
 def test_a_sweep_that_found_nothing_begins_again_after_half_a_lease(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,24 @@
+"""What waits for others runs after them, in every state of a database that workers meet."""
+
+from hammerwork_cli import Handlers, Job, Queue, Worker
+from hammerwork_cli.database import Database
+
+
+def test_what_waits_runs_once_all_that_it_depends_on_have_completed(readable: Database) -> None:
+    order: list[str] = []
+    app = Handlers()
+    app.register_job("step", lambda job: order.append(job.payload))
+    first, other = Job("step", "first"), Job("elsewhere")
+    second = Job("step", "second").depends_on(first)
+    join = Job("step", "join").depends_on(first, second)
+    chain = Job("step", "chain").depends_on(join)
+    halves = [Job("step").depends_on(*parents) for parents in ((first, other), (other, first))]
+    with Queue(readable.url) as queue:
+        queue.enqueue_many([*halves, Job("step").depends_on(other), chain, join, second, first, other])
+        Worker(queue, app, drain=True, poll_interval=0.05).run()
+    assert order == ["first", "second", "join", "chain"]
+    states = "SELECT DISTINCT dependency_status, status FROM hammerwork_jobs WHERE queue_name = 'step'"
+    assert set(readable.query(states)) == {("none", "Completed"), ("satisfied", "Completed"), ("waiting", "Pending")}
+    # What waits for none of those that ended was not touched.
+    touched = readable.query("SELECT id FROM hammerwork_jobs WHERE releases > 0")
+    assert {str(job) for (job,) in touched} == {job.id for job in (second, join, chain, *halves)}
