@@ -33,6 +33,7 @@ def sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
     """``sql(subject=text)``: the files that the loader finds instead of the shipped ones; ``_`` stands for a folder."""
 
     def clear() -> None:
+        statements._bodies.cache_clear()
         statements.blocks.cache_clear()
         load.cache_clear()
 

@@ -29,8 +29,7 @@ LEVELS = 2
 NAME = re.compile(r"^-- name: (?P<name>\w+)(?: \[(?P<tags>[\w ]+)\])?\s*$", re.MULTILINE)
 TOKEN = re.compile(r"'(?:[^']|'')*'|\{(?P<block>\w+)(?P<arguments>(?: [\w.:]+)*)\}|(?<![:\w]):(?P<value>[a-z_]\w*)")
 _CONDITION = re.compile(r"\s*/\* if :(?P<value>[a-z_]\w*) \*/ (?P<text>.*\S.*)")
-_QUOTED = re.compile(r"'(?:[^']|'')*'")
-_MISPLACED = re.compile(r"/\*|\*/|--")
+_COMMENTS = ("--", "/*", "*/")
 
 Part = tuple[str, str | None]
 """SQL text, and the value that follows it."""
@@ -49,8 +48,7 @@ class Line(NamedTuple):
 
 
 @cache
-def blocks(subject: str) -> dict[str, list[tuple[frozenset[str], str]]]:
-    """Name -> the variants of a block in the file of a subject: their tags, and their text without comments."""
+def _bodies(subject: str) -> dict[str, list[tuple[frozenset[str], str]]]:
     file = FOLDER.joinpath(*subject.split(".")).with_suffix(".sql")
     if not file.exists():
         return {}
@@ -59,30 +57,41 @@ def blocks(subject: str) -> dict[str, list[tuple[frozenset[str], str]]]:
     heads = list(NAME.finditer(text))
     ends = [*(head.start() for head in heads[1:]), len(text)]
     for head, end in zip(heads, ends, strict=False):  # strict would refuse a file without statements
-        body = text[head.end() : end]
-        lines = [line for line in body.splitlines() if line.strip() and not line.lstrip().startswith("--")]
         tags = frozenset((head["tags"] or "").split())
-        found.setdefault(head["name"], []).append((tags, "\n".join(lines)))
+        found.setdefault(head["name"], []).append((tags, text[head.end() : end]))
     return found
+
+
+def _without_comments(body: str) -> str:
+    return "\n".join(line for line in body.splitlines() if line.strip() and not line.lstrip().startswith("--"))
+
+
+@cache
+def blocks(subject: str) -> dict[str, list[tuple[frozenset[str], str]]]:
+    """Name -> the variants of a block in the file of a subject: their tags, and their text without comments."""
+    return {
+        name: [(tags, _without_comments(body)) for tags, body in variants]
+        for name, variants in _bodies(subject).items()
+    }
 
 
 def subject_of(subject: str, block: str) -> str:
     """The subject whose file has a block that a statement of ``subject`` names."""
     folder = subject.rpartition(".")[0]
     places = (subject, f"{folder}.shared" if folder else subject, "shared")
-    return next((place for place in places if block in blocks(place)), subject)
+    return next((place for place in places if block in _bodies(place)), subject)
 
 
 def _variant(subject: str, name: str, tags: frozenset[str]) -> str:
     place = subject_of(subject, name)
-    fitting = [(len(wanted), sql) for wanted, sql in blocks(place).get(name, ()) if wanted <= tags]
+    fitting = [(len(wanted), sql) for wanted, sql in _bodies(place).get(name, ()) if wanted <= tags]
     if not fitting:
         raise LookupError(f"no statement {place}.{name} for {sorted(tags)}")
     most = max(count for count, _ in fitting)
     best = [sql for count, sql in fitting if count == most]
     if len(best) > 1:
         raise LookupError(f"several statements {place}.{name} for {sorted(tags)}")
-    return best[0]
+    return _without_comments(best[0])
 
 
 def _expand(subject: str, sql: str, tags: frozenset[str], level: int = 0) -> str:
@@ -130,7 +139,7 @@ def _line(name: str, text: str) -> Line:
     if condition:
         text = condition["text"]
     # A formatter that moves a condition would change what a statement does; that must never pass in silence.
-    if _MISPLACED.search(_QUOTED.sub("", text)):
+    if any(sign in text and sign in TOKEN.sub("", text) for sign in _COMMENTS):
         raise ValueError(f"a comment or a malformed condition in a line of {name}: {text.strip()}")
     parts: list[Part] = []
     start = 0
