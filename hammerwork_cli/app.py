@@ -125,7 +125,7 @@ def _wants_json(words: Sequence[str]) -> bool:
 def _leave(exit_code: int, context: Context) -> int:
     """Ends after an answer that is on stdout."""
     if exit_code == AnswerIsNoError.exit_code and context.speaks_json and not context.options.get("quiet"):
-        return _failure(AnswerIsNoError("The answer is no.", hint="stdout holds it."), context)
+        return _failure(AnswerIsNoError("The condition was not met.", hint="Details are on stdout."), context)
     return exit_code
 
 

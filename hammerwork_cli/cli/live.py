@@ -60,7 +60,7 @@ class Surface(Protocol[Seen]):
         """The server is gone; it is being tried again."""
 
     def back(self) -> None:
-        """The server answers again."""
+        """The database answers again."""
 
     def wait(self, seconds: float) -> bool:
         """Waits; ``False`` when somebody wants to end it."""
@@ -240,7 +240,7 @@ class InLines(Generic[State]):
 
     def back(self) -> None:
         """Says so on stderr."""
-        self._note("The server answers again.")
+        self._note("The database answers again.")
 
     def wait(self, seconds: float) -> bool:
         """Waits, in naps.

@@ -52,15 +52,15 @@ WORKERS: Sequence[Column[Worker]] = (
     Column("worker", lambda row: row.name, cuts=True),
     Column("id", lambda row: short_id(row.id), leaves=3),
     Column("state", lambda row: row.state),
-    Column("asked to", _asked, optional=True, cuts=True),
+    Column("requested", _asked, optional=True, cuts=True),
     Column("queues", lambda row: ", ".join(row.queue_names), cuts=True, leaves=5),
     Column("running", _slots, "right"),
     Column("completed", lambda row: count(row.completed), "right", is_count=True, narrow_header="done"),
-    Column("failed attempts", lambda row: count(row.failed), "right", is_count=True, narrow_header="failed tries"),
+    Column("failed attempts", lambda row: count(row.failed), "right", is_count=True, narrow_header="failed"),
     Column("rate", _rate, "right", leaves=2),
     Column("memory", lambda row: _memory(row.memory), "right", leaves=1),
     Column("up", lambda row: duration(row.up_time), "right", leaves=4),
-    Column("heard of", lambda row: f"{duration(timedelta(seconds=row.silent_for))} ago", "right"),
+    Column("last heartbeat", lambda row: f"{duration(timedelta(seconds=row.silent_for))} ago", "right"),
 )
 WORKER_KEYS = (
     "id",
@@ -138,7 +138,9 @@ def status_text(status: WorkerStatus, *, colour: bool) -> Iterator[str]:
     worker = status.worker
     state = paint(visible(worker.state), COLOURS.get(worker.state), colour)
     asked = _asked(worker)
-    yield f"{visible(worker.name)} {short_id(worker.id)} · {state}" + (f" · asked to {visible(asked)}" if asked else "")
+    yield f"{visible(worker.name)} {short_id(worker.id)} · {state}" + (
+        f" · requested: {visible(asked)}" if asked else ""
+    )
     facts = {
         "process": f"{worker.pid} on {visible(worker.host)}, hammerwork {visible(worker.version)}",
         "queues": ", ".join(map(visible, worker.queue_names)),
@@ -224,5 +226,5 @@ def report_text(completed: int, failed: int, *, restart: bool, unreturned: int) 
     """The same in a line."""
     text = f"{plural(completed, 'run')} completed, {count(failed)} failed"
     if unreturned:
-        text += f"; {plural(unreturned, 'run')} had been given up and did not return"
+        text += f"; {plural(unreturned, 'run')} {'was' if unreturned == 1 else 'were'} abandoned while still running"
     return f"{text}; starting again." if restart else f"{text}."

@@ -129,12 +129,12 @@ def test_what_was_recorded_of_jobs_that_another_program_deleted_is_a_note_and_ca
     assert run("spawn", "doctor", url=migrated_url).exit_code == 0
     assert run("spawn", "doctor", "--strict", url=migrated_url).exit_code == 1
     told = run("spawn", "doctor", url=migrated_url).stdout
-    assert "Note: 2 jobs: gone but recorded" in told
+    assert "Note: 2 deleted jobs with records left" in told
     assert f"{identity(2)[:8]}  -  gone" in told
     assert run("spawn", "doctor", "--queue", "mail", "--format", "json", url=migrated_url).json == []
 
     mended = run("spawn", "doctor", "--fix", "--yes", url=migrated_url)
-    assert mended.stdout == "Mended 2 jobs: gone but recorded: removes what was recorded of them\n"
+    assert mended.stdout == "Fixed 2 deleted jobs with records left: removes these records\n"
     assert recorded(migrated_url) == everywhere([1, 4])
     assert run("spawn", "doctor", "--strict", url=migrated_url).exit_code == 0
 

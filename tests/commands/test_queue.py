@@ -22,7 +22,7 @@ Run = Callable[..., Any]
 NOW = {"HAMMERWORK_NOW": (START + timedelta(hours=10)).isoformat()}
 HOSTILE = "evil\x1b[2J\"'\n\u202e<b>[red]"
 CLAIMED = "Jobs that workers claimed before still begin; none is left when no job of the queue is Running.\n"
-WROK = "wrok has no jobs. Is that its name? See: hammerwork queue list\n"
+WROK = "Queue 'wrok' has no jobs; check the spelling: hammerwork queue list\n"
 FORMATS = ("table", "json", "jsonl", "csv", "tsv")
 READING = (
     ("list",),
@@ -185,7 +185,7 @@ def test_jobs_that_are_ready_without_a_worker_are_told_though_no_limit_is_passed
         asked = ("queue", "health", "mail")
         done = run(*asked, url=url, env={"HAMMERWORK_NOW": (START + timedelta(minutes=1)).isoformat()})
         assert done.exit_code == 0
-        assert "no living worker here that serves them: mail (the original's workers do not register)" in done.stdout
+        assert "no living worker here that serves them: mail (Rust workers do not register)" in done.stdout
         silent = registry.Registration(identity(2), "w-2", "here", 1, "1", ("mail",), (), 1, -1)
         registry.register(database, silent)
         told = run(*asked, url=url).stdout

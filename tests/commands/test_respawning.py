@@ -133,7 +133,7 @@ def test_a_worker_spawns_again_for_a_completed_job_once_for_each_request(
     work(migrated_url)
     made = run("spawn", "again", identity(1), url=migrated_url)
     assert made.exit_code == 0
-    assert "No worker that would take it is alive" in made.stderr
+    assert "No running worker can take it" in made.stderr
     request = made.stdout.strip()
     assert leaves(migrated_url) == 2
     shown = run("job", "show", identity(1), url=migrated_url).stdout

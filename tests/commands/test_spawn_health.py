@@ -130,7 +130,7 @@ def test_wait_says_that_a_job_is_stuck_and_stops_when_asked_to(run: Run, rows: R
     held = rows.job(root, **HELD)
     done = run("spawn", "wait", root, "--fail-stuck", url=url, env=NOW)
     assert done.exit_code == 1
-    assert f"{held[:8]} was not released" in done.stderr
+    assert f"{held[:8]} still waits" in done.stderr
     assert "hammerwork spawn doctor --fix" in done.stderr
     assert "can never run" in done.stdout
     assert run("spawn", "wait", root, "--timeout", "0.05s", url=url, env=NOW).exit_code == 124
@@ -246,7 +246,7 @@ def test_why_and_show_say_what_releases_a_job_and_what_waits_for_it(run: Run, ro
     after = rows.job(held, queue="after", **HELD)
     done = run("spawn", "why", root, url=url, env=NOW).stdout
     assert f"after {after[:8]} cannot run before this can: held {held[:8]}" in done
-    assert "hammerwork spawn doctor --fix releases what was not; what waits for that goes on then.\n" in done
+    assert "To release jobs that still wait although nothing blocks them: hammerwork spawn doctor --fix\n" in done
     assert "never run" not in done
     assert "hammerwork spawn doctor --fix does" in run("job", "show", held, url=url).stdout
 
@@ -278,7 +278,7 @@ def test_why_says_after_a_retry_who_would_take_the_jobs(run: Run, rows: Rows, ur
     done = run("spawn", "why", root, url=url)
     assert done.exit_code == 0
     assert "2 jobs are due, and waiting for a worker\n  segment \N{MULTIPLICATION SIGN}2 · the first, " in done.stdout
-    assert "no living worker here serves this queue (the original's workers do not register)" in done.stdout
+    assert "no registered worker serves this queue (Rust workers do not register)" in done.stdout
     assert next_of(done) == ["hammerwork worker list"]
     serve(rows, "segment")
     assert next_of(run("spawn", "why", root, url=url)) == [f"hammerwork spawn wait {root[:8]}"]
@@ -311,7 +311,7 @@ def test_why_says_how_long_jobs_run_whose_worker_nobody_knows(run: Run, rows: Ro
     rows.job(root, queue="chunk", status="Running", started_at=START)
     rows.job(root, queue="chunk", status="Running", started_at=START + timedelta(hours=5, minutes=59))
     done = run("spawn", "why", root, url=url, env=NOW)
-    assert "1 job is Running for long, and no living worker is known to have it\n  chunk " in done.stdout
+    assert "1 job is Running for long with no live worker\n  chunk " in done.stdout
     assert " · for 6h 00m\n" in done.stdout
     assert "1 job is running\n  chunk " in done.stdout
     assert next_of(done) == ["hammerwork spawn doctor --older-than 1h"]
@@ -325,7 +325,7 @@ def test_why_knows_whose_worker_lives_and_whose_is_silent(run: Run, rows: Rows, 
     assert next_of(done) == [f"hammerwork spawn wait {job[:8]}"]
     job = rows.job(status="Running", started_at=START, claimed_by=silent)
     done = run("spawn", "why", job, url=url, env=NOW)
-    assert "1 job is Running on a worker that has fallen silent; when that lasts, another one takes it\n" in done.stdout
+    assert "1 job is Running on a silent worker; if it stays silent, another worker takes it over\n" in done.stdout
     assert re.search(r" · w-1 has been silent for \S+.*; its lease is -1 s\n", done.stdout)
     assert next_of(done) == ["hammerwork worker list"]
 
@@ -347,7 +347,8 @@ def test_why_tells_the_error_of_jobs_between_two_attempts(run: Run, rows: Rows, 
     assert done.exit_code == 0
     assert f"Nothing failed for good at or below {root[:8]}.\n" in done.stdout
     assert (
-        "2 jobs are between two attempts: the last one failed\n  segment \N{MULTIPLICATION SIGN}2 · the " in done.stdout
+        "2 jobs are waiting for the next attempt after a failure\n  segment \N{MULTIPLICATION SIGN}2 · the "
+        in done.stdout
     )
     assert "attempt 1 of 3 · next 2026-11-24 20:05:00 UTC (in 5m 00s) · HTTP 503 in 12 ms\n" in done.stdout
     assert next_of(done) == [f"hammerwork spawn wait {root[:8]}"]
@@ -365,7 +366,7 @@ def test_why_tells_the_error_of_jobs_between_two_attempts(run: Run, rows: Rows, 
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        ({"status": "pending"}, "1 job is in a status that is misspelt, so that no worker takes it"),
+        ({"status": "pending"}, "1 job is in a misspelt status, so no worker claims it"),
         (
             {"status": "Pending", "dependency_status": "failed"},
             "1 job is Pending with a dependency status that no worker accepts",
@@ -412,7 +413,7 @@ def test_a_very_deep_path_shows_its_ends(run: Run, rows: Rows, url: str) -> None
 def test_doctor_has_nothing_to_say_about_a_healthy_database(run: Run, rows: Rows, url: str) -> None:
     rows.job()
     done = run("spawn", "doctor", url=url)
-    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "Nothing is wrong.\n")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "No damage found.\n")
     assert run("spawn", "doctor", "--format", "json", url=url).json == []
     assert run("spawn", "doctor", "--fix", url=url).exit_code == 0
 
@@ -423,21 +424,21 @@ def test_doctor_looks_and_changes_nothing_without_fix(run: Run, rows: Rows, url:
         done = run("spawn", "doctor", *options, url=url)
         assert done.exit_code == 1
         assert f"{bad[:8]}  ingest  pending" in done.stdout
-        assert "--fix writes the proper word." in done.stdout
-    assert "Mend 1 job with: hammerwork spawn doctor --fix\n" in run("spawn", "doctor", url=url).stdout
+        assert "--fix corrects the spelling." in done.stdout
+    assert "Fix 1 job with: hammerwork spawn doctor --fix\n" in run("spawn", "doctor", url=url).stdout
     done = run("spawn", "doctor", "--older-than", "2h", "--queue", "ingest", url=url)
-    assert "Mend 1 job with: hammerwork spawn doctor --older-than 2h --queue ingest --fix\n" in done.stdout
+    assert "Fix 1 job with: hammerwork spawn doctor --older-than 2h --queue ingest --fix\n" in done.stdout
     assert rows.database.query("SELECT status FROM hammerwork_jobs") == [("pending",)]
 
 
-def test_doctor_needs_consent(run: Run, rows: Rows, url: str) -> None:
+def test_doctor_needs_confirmation(run: Run, rows: Rows, url: str) -> None:
     rows.job(status="pending")
     for options in ((), ("--format", "json")):
         done = run("spawn", "doctor", "--fix", *options, url=url)
         assert done.exit_code == 2
         assert done.stdout == ""
         assert "--yes" in done.stderr
-    assert "1 misspelt status: writes the proper word" in run("spawn", "doctor", "--fix", url=url).stderr
+    assert "1 job with a misspelt status: corrects the spelling" in run("spawn", "doctor", "--fix", url=url).stderr
     assert rows.database.query("SELECT status FROM hammerwork_jobs") == [("pending",)]
 
 
@@ -474,15 +475,15 @@ def test_pending_names_the_doctor_for_what_is_stuck(run: Run, rows: Rows, url: s
     assert run("spawn", "pending", "--format", "json", url=url).stderr == ""
 
 
-def test_doctor_mends_and_tells_what_is_left(run: Run, rows: Rows, url: str) -> None:
+def test_doctor_fixes_and_says_what_is_left(run: Run, rows: Rows, url: str) -> None:
     rows.job(status="pending")
     rows.job(status="Running", started_at=START, attempts=1)
     rows.job(queue="odd", status="Gone fishing")
     done = run("spawn", "doctor", "--fix", "--yes", "--older-than", "2h", url=url, env=NOW)
     assert done.exit_code == 1
-    assert "Mended 1 job: misspelt status" in done.stdout
-    assert "Mended 1 job: lost" in done.stdout
-    assert "Left 1 job: unknown status" in done.stdout
+    assert "Fixed 1 job with a misspelt status" in done.stdout
+    assert "Fixed 1 lost job" in done.stdout
+    assert "Left 1 job with an unknown status" in done.stdout
     again = run("spawn", "doctor", "--format", "json", url=url, env=NOW)
     assert [(finding["kind"], finding["mendable"]) for finding in again.json] == [("unknown_status", False)]
     rows.run("DELETE FROM hammerwork_jobs WHERE status = 'Gone fishing'")
@@ -502,7 +503,7 @@ def test_doctor_mends_and_tells_what_is_left(run: Run, rows: Rows, url: str) -> 
         pytest.param("damaged.mariadb", marks=pytest.mark.mysql),
     ],
 )
-def test_after_doctor_has_mended_what_the_original_left_nothing_is_wrong(
+def test_after_doctor_has_fixed_the_damage_of_rust_workers_none_is_left(
     run: Run, restored: Callable[[str], str], name: str
 ) -> None:
     url = restored(name)
@@ -510,12 +511,12 @@ def test_after_doctor_has_mended_what_the_original_left_nothing_is_wrong(
     assert run(*look, url=url, env=NOW).exit_code == 1
     mended = run(*look, "--fix", "--yes", url=url, env=NOW)
     assert mended.exit_code == 0, mended
-    assert "Note: 5 jobs: never spawned" in mended.stdout
+    assert "Note: 5 jobs that never spawned" in mended.stdout
     again = run(*look, url=url, env=NOW)
-    assert (again.exit_code, again.stderr) == (0, "Nothing is wrong.\n")
+    assert (again.exit_code, again.stderr) == (0, "No damage found.\n")
     found = run(*look, "--format", "json", url=url, env=NOW).json
     assert {finding["severity"] for finding in found} == {"note"}
-    assert run(*look, "--fix", "--yes", url=url, env=NOW).stderr == "Nothing is wrong.\n"
+    assert run(*look, "--fix", "--yes", url=url, env=NOW).stderr == "No damage found.\n"
     strict = run(*look, "--strict", url=url, env=NOW)
     kinds = len({finding["kind"] for finding in found})
     notes = "1 note" if kinds == 1 else f"{kinds} notes"

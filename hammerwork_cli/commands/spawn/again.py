@@ -85,7 +85,7 @@ def again(
         database, parent, handler=named, config=config, by=context.operator[:LONGEST_NAME], now=context.now(database)
     )
     if not requests.has_taker(database, made):
-        context.note("No worker that would take it is alive: it stays until one begins.")
+        context.note("No running worker can take it; it waits until one starts.")
     if wait:
         made = requests.wait_for(database, made, limit)
     _show(context, made, form)
@@ -122,6 +122,6 @@ def _show(context: Context, made: SpawnRequest, form: Format) -> None:
 
 def _judge(made: SpawnRequest, *, wait: bool, timeout: str | None) -> None:
     if wait and made.is_open:
-        raise TimedOutError(f"No worker has done it within {spoken(timeout)}; the request {made.id} stays.")
+        raise TimedOutError(f"No worker fulfilled it within {spoken(timeout)}; the request {made.id} stays.")
     if made.state == "failed":
         raise typer.Exit(ANSWER_IS_NO)

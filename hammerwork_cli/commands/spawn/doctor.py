@@ -79,7 +79,7 @@ def _consent(context: Context, found: "Sequence[Finding]", *, yes: bool, form: F
     from hammerwork_cli.render.spawn import doctor as doctor_views
 
     if not yes:
-        for line in ("This would mend:", *doctor_views.plan_text(found)):
+        for line in ("This would fix:", *doctor_views.plan_text(found)):
             context.note(line)
     plan = [doctor_views.finding_record(finding) for finding in found if finding.fixable]
     context.confirm("Mend these?", yes=yes, form=form, plan=plan)
@@ -104,7 +104,7 @@ def _show(context: Context, found: "Sequence[Finding]", form: Format, *, remedy:
         return
     style: dict[str, Any] = {"width": context.width, "colour": context.colour}
     if remedy is None:
-        context.text(doctor_views.mended_text(found, **style))
+        context.text(doctor_views.fixed_text(found, **style))
     else:
         context.text(doctor_views.findings_text(found, remedy, **style))
     if any(finding.left for finding in found if not finding.is_note):
@@ -113,7 +113,7 @@ def _show(context: Context, found: "Sequence[Finding]", form: Format, *, remedy:
     if strict and notes:
         context.note(f"Nothing is wrong, but --strict counts {plural(notes, 'note')} as well: exit code 1.")
     else:
-        context.note("Nothing is wrong any more." if remedy is None else "Nothing is wrong.")
+        context.note("All damage repaired." if remedy is None else "No damage found.")
 
 
 def _note_running(context: Context, healer: "Doctor") -> None:

@@ -75,7 +75,7 @@ def list_(
     """
     context: Context = ctx.obj
     if recent and since is not None:
-        raise UsageError("--recent is the last hour, and --since says another time.", hint="Give one of them.")
+        raise UsageError("--recent (the last hour) and --since exclude each other.", hint="Give one of them.")
     window = duration_of(since) if since is not None else timedelta(hours=1) if recent else None
     wanted: dict[str, Any] = {
         "limit": limit,
@@ -95,7 +95,7 @@ def list_(
         columns=lambda: _columns(failed=False, detailed=detailed),
         record=records.operation_record,
         keys=records.OPERATION_KEYS,
-        empty="No parent that spawned matches. Jobs that will spawn are in: hammerwork spawn pending",
+        empty="No matching parent has spawned. Jobs that will spawn: hammerwork spawn pending",
     )
     _note_following(context, following)
 
@@ -115,7 +115,7 @@ def _list_failed(context: Context, form: Format, *, detailed: bool, **wanted: An
         columns=lambda: _columns(failed=True, detailed=detailed),
         record=records.failed_record,
         keys=records.FAILED_KEYS,
-        empty="No operation that matches has failed, or has a failure below it.",
+        empty="No matching operation has failed or has a failure below it.",
     )
     _note_following(context, found.cursor)
     if found.more:

@@ -87,10 +87,10 @@ def pending(
         columns=lambda: _pending_columns(show_config=show_config),
         record=records.pending_record,
         keys=records.PENDING_KEYS,
-        empty="Nothing is about to spawn, and nothing waits.",
+        empty="No job is about to spawn, and none waits.",
     )
     if form == Format.TABLE and any(row.reason == "stuck" for row in found):
-        context.note("What is stuck never runs by itself. What would mend it says: hammerwork spawn doctor")
+        context.note("Stuck jobs never run by themselves. See: hammerwork spawn doctor")
 
 
 # Tables are imported for people only: a script's start does without.

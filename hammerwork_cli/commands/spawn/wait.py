@@ -107,4 +107,4 @@ class _Notes:
         self._context.note(f"{error.message} Trying again for a minute.")
 
     def back(self) -> None:
-        self._context.note("The server answers again.")
+        self._context.note("The database answers again.")

@@ -29,9 +29,10 @@ WorkersArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="[WORKER]...", help="Names, or 4 or more hex digits of the beginning of ids."),
 ]
+START = "Start one with: hammerwork worker start --handlers my_app:app"
 STATUS = (
-    "What still runs: hammerwork worker status. On its host a second SIGTERM ends a worker at once, kill -9 in any "
-    "case; worker start --grace 5m bounds how long it may take, and --isolation process lets timeouts end handlers."
+    "See running jobs with: hammerwork worker status. On its host a second SIGTERM stops a worker at once, and kill -9 "
+    "always does. worker start --grace 5m limits the wait, and --isolation process lets timeouts end handlers."
 )
 
 NamedOption = Annotated[list[str] | None, typer.Option("--worker-id", hidden=True)]
@@ -110,7 +111,7 @@ def list_(
         columns=views.WORKERS,
         record=views.worker_record,
         keys=views.WORKER_KEYS,
-        empty="No worker is alive or ended lately. Begin one: hammerwork worker start --handlers my_app:app",
+        empty=f"No workers are running or stopped recently. {START}",
     )
 
 
@@ -139,7 +140,7 @@ def status(
     for one in shown:
         context.lines(views.status_text(one, colour=context.colour))
     if not shown:
-        context.note("No worker is alive. Begin one: hammerwork worker start --handlers my_app:app")
+        context.note(f"No worker is running. {START}")
 
 
 @spread
@@ -191,7 +192,7 @@ def _ask(context: Context, request: str, asking: ControlOptions) -> None:
     else:
         context.data([views.asked_record(one) for one in asked], asking.form, views.ASKED_KEYS)
     if not found:
-        context.note("No worker is alive.")
+        context.note("No worker is running.")
     if silent:
         were = "was" if len(silent) == 1 else "were"
         context.note(
@@ -207,7 +208,7 @@ def _ask(context: Context, request: str, asking: ControlOptions) -> None:
     if unreplaced:
         raise AnswerIsNoError(
             f"{plural(len(unreplaced), 'worker')} ended, and nobody took the place.",
-            hint="Begin one: hammerwork worker start --handlers my_app:app",
+            hint=START,
         )
 
 

@@ -65,7 +65,7 @@ class Listener(Protocol):
         """The server is gone; it is being tried again."""
 
     def back(self) -> None:
-        """The server answers again."""
+        """The database answers again."""
 
 
 class TreeWatch:

@@ -35,7 +35,7 @@ CLAIMED_TEXT = "Jobs that workers claimed before still begin; none is left when 
 
 def stranger_text(queue: str) -> str:
     """The remark on a queue without jobs that was named to be changed."""
-    return f"{visible(queue)} has no jobs. Is that its name? See: hammerwork queue list"
+    return f"Queue {visible(queue)!r} has no jobs; check the spelling: hammerwork queue list"
 
 
 def change_text(change: PauseChange, *, paused: bool, dry_run: bool) -> str:

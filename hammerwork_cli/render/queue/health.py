@@ -141,7 +141,7 @@ def _health_hints(found: Sequence[QueueHealth]) -> Iterator[str]:
         more = f" and {count(len(idle) - _NAMED)} more" if len(idle) > _NAMED else ""
         yield (
             f"Ready jobs, and no living worker here that serves them: {', '.join(idle[:_NAMED])}{more} "
-            "(the original's workers do not register): hammerwork worker list"
+            "(Rust workers do not register): hammerwork worker list"
         )
     silent = {worker.id: worker for health in found if health.state.is_unserved for worker in health.state.silent}
     yield from (f"{silence_text(worker)}." for worker in list(silent.values())[:_NAMED])

@@ -28,11 +28,11 @@ OLD = "1h"
 _LEAST_ERROR_CELLS = 24
 
 _HEADINGS = {
-    DelayReason.LONG_RUNNING: "Running for long, and no living worker is known to have {it}",
-    DelayReason.SILENT_WORKER: "Running on a worker that has fallen silent; when that lasts, another one takes {it}",
-    DelayReason.MISSPELT_STATUS: "in a status that is misspelt, so that no worker takes {it}",
+    DelayReason.LONG_RUNNING: "Running for long with no live worker",
+    DelayReason.SILENT_WORKER: "Running on a silent worker; if it stays silent, another worker takes {it} over",
+    DelayReason.MISSPELT_STATUS: "in a misspelt status, so no worker claims {it}",
     DelayReason.BARRED: "Pending with a dependency status that no worker accepts",
-    DelayReason.RETRYING: "between two attempts: the last one failed",
+    DelayReason.RETRYING: "waiting for the next attempt after a failure",
     DelayReason.READY: "due, and waiting for a worker",
     DelayReason.SCHEDULED: "not due yet",
     DelayReason.RUNNING: "running",
@@ -190,22 +190,22 @@ class DelayLines:
             return []
         if delay.reason == DelayReason.RETRYING:
             attempts = f"{the_first}attempt {first.attempts} of {first.max_attempts}"
-            return [attempts, f"next {self._due(at)}"] if at else [attempts]
+            if at is None:
+                return [attempts]
+            return [attempts, f"overdue by {duration(self.now - at)}" if at <= self.now else f"next {self._at(at)}"]
         if at is None:
             return []
         if delay.reason in {DelayReason.READY, DelayReason.SCHEDULED}:
-            return [f"{the_first}due {self._due(at)}"]
+            return [f"{the_first}due {self._at(at) if at > self.now else f'{duration(self.now - at)} ago'}"]
         return [f"{the_first}for {duration(self.now - at)}"]
 
-    def _due(self, at: datetime) -> str:
-        if at <= self.now:
-            return f"since {duration(self.now - at)}"
+    def _at(self, at: datetime) -> str:
         return f"{instant(at)} UTC (in {duration(at - self.now)})"
 
     @staticmethod
     def _workers(delay: Delay) -> list[str]:
         if delay.has_no_worker:
-            return ["no living worker here serves this queue (the original's workers do not register)"]
+            return ["no registered worker serves this queue (Rust workers do not register)"]
         first = delay.first
         if first.worker and delay.reason == DelayReason.SILENT_WORKER:
             silent = duration(timedelta(seconds=first.silent_for or 0))

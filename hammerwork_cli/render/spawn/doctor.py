@@ -1,4 +1,4 @@
-"""What ``spawn doctor`` shows."""
+"""The output of ``spawn doctor``."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -17,88 +17,110 @@ FINDING_KEYS = ("kind", "jobs", "severity", "mendable", "mended", "left", "what"
 
 @dataclass(frozen=True, slots=True)
 class _Words:
+    title: str
     what: str
     remedy: str
-    """What ``--fix`` does, or what a person can do."""
+    """The effect of ``--fix``, or advice for a person."""
     detail: str | None = None
-    """How an example's detail reads, with ``{}`` for it."""
+    """The wording of an example's detail, with ``{}`` for the detail."""
 
 
 WORDS = {
     Damage.MISSPELT_STATUS: _Words(
-        "Their status is in lower case or in quotes: no worker takes and ends them.",
-        "writes the proper word",
+        "{jobs} with a misspelt status",
+        "Their status is in lower case or in quotes, so no worker claims or finishes them.",
+        "corrects the spelling",
     ),
-    Damage.NULL_LISTS: _Words("Their lists of parents are NULL, which the original cannot read.", "writes empty lists"),
+    Damage.NULL_LISTS: _Words(
+        "{jobs} with NULL lists",
+        "Their lists of parents are NULL, which Rust workers cannot read.",
+        "writes empty lists",
+    ),
     Damage.BARRED: _Words(
-        "They are Pending, with a dependency status that no worker accepts.",
-        "lets them wait for what they depend on, or run when that is nothing",
+        "{jobs} with an invalid dependency status",
+        "They are Pending with a dependency status that no worker accepts.",
+        "lets them wait for their dependencies, or run if they have none",
         "dependency status {}",
     ),
     Damage.LOST: _Words(
-        "They have been Running for longer than --older-than: their worker is gone.",
-        "makes them Pending again; the attempt stays counted",
+        "lost {jobs}",
+        "They have been Running longer than --older-than: their worker is gone.",
+        "set to Pending (the lost attempt still counts)",
         "since {} UTC",
     ),
     Damage.LOST_LAST_ATTEMPT: _Words(
-        "They have been Running for longer than --older-than, on their last attempt.",
-        "makes them Dead; those that recur are due again at their next run",
+        "lost {jobs} on {their} last attempt",
+        "They have been Running longer than --older-than, on their last attempt.",
+        "set to Dead; recurring ones become due at their next run",
         "since {} UTC",
     ),
     Damage.NOT_RELEASED: _Words(
-        "They wait, although everything they depend on has completed.",
-        "releases them, so that they run",
+        "{jobs} still waiting though nothing blocks {them}",
+        "They still wait although all their dependencies have completed.",
+        "releases them to run",
     ),
     Damage.NOT_RELEASED_AFTER_FAILURE: _Words(
-        "They wait, although all they depend on has ended and their workflow goes on.",
-        "releases them, so that they run",
+        "{jobs} still waiting though {their} workflow continues",
+        "They still wait although all their dependencies have ended and their workflow continues after failures.",
+        "releases them to run",
         "{} failed",
     ),
     Damage.PARENT_FAILED: _Words(
-        "They wait for a job that failed; without a policy to go on, they fail with it.",
-        "makes them Failed; to run them, first retry what they depend on",
+        "{jobs} waiting for a failed job",
+        "They wait for a job that failed. Without a policy to continue, they fail with it.",
+        "set to Failed; to run them, retry their dependencies first",
         "{} failed",
     ),
     Damage.PARENT_FAILED_MANUAL: _Words(
-        "They wait for a job that failed, and their workflow leaves the decision to you.",
-        "hammerwork job retry the jobs they depend on, or hammerwork job cancel them.",
+        "{jobs} waiting for your decision after a failure",
+        "They wait for a job that failed; their workflow leaves the decision to you.",
+        "Retry their dependencies (hammerwork job retry) or cancel them (hammerwork job cancel).",
         "{} failed",
     ),
     Damage.PARENT_MISSING: _Words(
+        "{jobs} waiting for a missing job",
         "They wait for a job that does not exist.",
-        "hammerwork job cancel them, and enqueue them anew without that dependency.",
+        "Cancel them (hammerwork job cancel) and enqueue them again without that dependency.",
         "{} is missing",
     ),
     Damage.CYCLE: _Words(
+        "{jobs} waiting in a circle",
         "They wait for each other in a circle.",
-        "hammerwork job cancel one of them, and enqueue it anew without the dependency.",
+        "Cancel one of them (hammerwork job cancel) and enqueue it again without the dependency.",
         "waits for {}",
     ),
     Damage.UNKNOWN_STATUS: _Words(
-        "Their status is a word that nobody knows.", "Look at them (hammerwork job show ID) and find out who writes it."
+        "{jobs} with an unknown status",
+        "Their status is unknown.",
+        "Inspect one (hammerwork job show ID) and find the program that writes this status.",
     ),
     Damage.UNFINISHED_TABLES: _Words(
-        "They are Pending in unfinished tables, from which the original takes nothing.",
+        "{jobs} held up by unfinished tables",
+        "They are Pending, but Rust workers claim nothing until the tables are finished.",
         "Run: hammerwork migration run",
     ),
     Damage.CRON_STOPPED: _Words(
-        "They recur, and have ended: nothing schedules them again.",
-        "Retry them: hammerwork job retry ID --force. Enqueue those anew whose schedule cannot be read.",
+        "recurring {jobs} that ended",
+        "They are recurring jobs that have ended; nothing schedules them again.",
+        "Retry them (hammerwork job retry ID --force). Enqueue those with an unreadable schedule again.",
         "schedule {}",
     ),
     Damage.RAN_EARLY: _Words(
-        "They were taken before what they depend on had completed.",
-        "If it matters, when that has completed: hammerwork job retry ID --force",
+        "{jobs} that ran too early",
+        "They ran before their dependencies had completed.",
+        "If the order matters, retry them now: hammerwork job retry ID --force",
         "before {}",
     ),
     Damage.NEVER_SPAWNED: _Words(
-        "They completed and spawned nothing, though they carry a spawn configuration.",
+        "{jobs} that never spawned",
+        "They completed without spawning, although they have a spawn configuration.",
         "If they should have: hammerwork spawn again ID",
         "{}",
     ),
     Damage.GONE_BUT_RECORDED: _Words(
-        "They were deleted by another program; what workers recorded of their spawning is still there.",
-        "removes what was recorded of them",
+        "deleted {jobs} with records left",
+        "Another program deleted them; the records of their spawns remain.",
+        "removes these records",
     ),
 }
 
@@ -137,7 +159,7 @@ def _example_record(kind: Damage, example: FoundJob) -> Record:
 def findings_text(
     findings: Sequence[Finding], remedy: str, *, width: int | None = None, colour: bool = False
 ) -> Iterator[str]:
-    """Lines: a paragraph for each kind of damage, what mends it, and ``remedy``: what to type."""
+    """Yields a paragraph for each kind of damage with its remedy, then ``remedy``: the command to type."""
     for number, finding in enumerate(findings):
         if number:
             yield ""
@@ -150,14 +172,14 @@ def findings_text(
     fixable = sum(finding.jobs for finding in findings if finding.fixable)
     if fixable:
         yield ""
-        yield f"Mend {plural(fixable, 'job')} with: {visible(remedy)}"
+        yield f"Fix {plural(fixable, 'job')} with: {visible(remedy)}"
 
 
-def mended_text(findings: Sequence[Finding], *, width: int | None = None, colour: bool = False) -> Iterator[str]:
-    """Lines: what was mended, and what is left."""
+def fixed_text(findings: Sequence[Finding], *, width: int | None = None, colour: bool = False) -> Iterator[str]:
+    """Yields the kinds of damage that were fixed, then those that are left."""
     for finding in findings:
         if finding.fixed:
-            line = f"Mended {_title(finding, finding.fixed)}: {WORDS[finding.kind].remedy}"
+            line = f"Fixed {_title(finding, finding.fixed)}: {WORDS[finding.kind].remedy}"
             yield paint(line, "green", colour)
     left = [finding for finding in findings if finding.left]
     if left and len(left) < len(findings):
@@ -170,21 +192,22 @@ def mended_text(findings: Sequence[Finding], *, width: int | None = None, colour
 
 
 def plan_text(findings: Sequence[Finding]) -> Iterator[str]:
-    """Lines: what ``--fix`` is about to do."""
+    """Yields the changes that ``--fix`` is about to make."""
     for finding in findings:
         if finding.fixable:
-            kind = finding.kind.value.replace("_", " ")
-            yield f"  {count(finding.jobs)} {kind}: {WORDS[finding.kind].remedy}"
+            yield f"  {_title(finding, finding.jobs)}: {WORDS[finding.kind].remedy}"
 
 
 def _remedy(finding: Finding) -> str:
-    """What helps, with the id of the first of them."""
+    """The advice, with the id of the first job."""
     first = short_id(finding.examples[0].id) if finding.examples else "ID"
     return re.sub(r"\bID\b", first, WORDS[finding.kind].remedy)
 
 
 def _title(finding: Finding, jobs: int) -> str:
-    return f"{plural(jobs, 'job')}: {finding.kind.value.replace('_', ' ')}"
+    one = jobs == 1
+    words = {"jobs": "job" if one else "jobs", "them": "it" if one else "them", "their": "its" if one else "their"}
+    return f"{count(jobs)} {WORDS[finding.kind].title.format(**words)}"
 
 
 def _examples(finding: Finding, words: _Words) -> Iterator[str]:

@@ -41,7 +41,7 @@ def wait_record(result: WaitResult) -> Record:
 _WORDS = {
     WaitOutcome.COMPLETED: "Completed",
     WaitOutcome.FAILED: "Finished, with failures",
-    WaitOutcome.STUCK: "What is left can never run",
+    WaitOutcome.STUCK: "The remaining jobs can never run",
     WaitOutcome.TIMEOUT: "Not finished",
 }
 
@@ -73,10 +73,10 @@ def open_text(result: WaitResult) -> str:
 def stuck_text(held: list[Blocker]) -> Iterator[str]:
     """Lines: jobs that can never run, said while waiting goes on."""
     as_it_is = "as it is" if len(held) == 1 else "as they are"
-    yield f"{plural(len(held), 'job')} can never run {as_it_is}: the wait is in vain until somebody acts."
+    yield f"{plural(len(held), 'job')} can never run {as_it_is}; waiting is useless until someone acts."
     for hold in held[:3]:
         yield f"  {hold_text(hold, {})}"
     if len(held) > 3:
         yield f"  … {count(len(held) - 3)} more"
     if any(hold.reason == BlockerReason.NOT_RELEASED for hold in held):
-        yield "  What was not released is mended by: hammerwork spawn doctor --fix"
+        yield "  To release jobs that still wait: hammerwork spawn doctor --fix"

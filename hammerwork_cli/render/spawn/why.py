@@ -205,7 +205,7 @@ class _Drawing:
         if not diagnosis.above:
             return
         yield ""
-        yield paint("The cause is not below, but here", "bold", self.colour)
+        yield paint("Caused by", "bold", self.colour)
         for failed in diagnosis.above:
             error = visible((failed.job.error or NO_ERROR).strip().partition("\n")[0])
             text = f"  {self._path(failed.path)}{self.dot}{failed.job.status}{self.dot}{error}"
@@ -227,7 +227,7 @@ class _Drawing:
         if len(diagnosis.holds) > limit:
             yield f"  {self.ellipsis} {count(len(diagnosis.holds) - limit)} more"
         if any(hold.reason == BlockerReason.NOT_RELEASED for hold in diagnosis.holds):
-            yield "  hammerwork spawn doctor --fix releases what was not; what waits for that goes on then."
+            yield "  To release jobs that still wait although nothing blocks them: hammerwork spawn doctor --fix"
 
     def delays(self, diagnosis: Diagnosis, limit: int) -> Iterator[str]:
         for heading, lines in self.lines.sections(diagnosis.delays, limit):
@@ -247,7 +247,7 @@ _REASONS = {
     BlockerReason.UNFINISHED: "waits for",
     BlockerReason.PARENT_FAILED: "can never run: it depends on",
     BlockerReason.PARENT_MISSING: "can never run: it depends on",
-    BlockerReason.NOT_RELEASED: "was not released, although all it depends on has ended:",
+    BlockerReason.NOT_RELEASED: "still waits although all its dependencies have ended:",
     BlockerReason.STUCK_ABOVE: "cannot run before this can:",
 }
 
