@@ -79,7 +79,7 @@ class PageRunner:
         self._closing = contextlib.ExitStack()
         self._state = folder / ".state"
         path = f"{installed(folder)}{os.pathsep}{environment['PATH']}"
-        self._environment = {**environment, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        self._environment = {**environment, "PATH": path}
         (folder / "examples").symlink_to(ROOT / "examples")
 
     def __enter__(self) -> "PageRunner":
