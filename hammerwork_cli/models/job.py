@@ -92,7 +92,7 @@ class JobDetails:
         missing: ids it depends on that are nowhere in the database.
         children: the jobs that depend on it, counted by status.
         first_children: some of them, failures first.
-        hold: what holds it while it waits for other jobs.
+        blocker: what it waits for, while it waits for other jobs.
         spawns: what workers recorded of its spawning, the oldest first.
         requests: that it spawns again, the newest first.
     """
@@ -106,6 +106,6 @@ class JobDetails:
     missing: tuple[str, ...]
     children: Counts
     first_children: tuple[TreeNode, ...]
-    hold: "Blocker | None" = None
+    blocker: "Blocker | None" = None
     spawns: "tuple[RecordedSpawn, ...]" = ()
     requests: "tuple[SpawnRequest, ...]" = ()

@@ -14,7 +14,7 @@ from hammerwork_cli.models import FAILURES, WAITING, ChangePlan, Counts, JobFilt
 from hammerwork_cli.models.values import WAITING_SPELLINGS
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.job import dependencies, notifications
-from hammerwork_cli.queries.job.dependencies import EVERY_JOB, Following, LockedJob, hold
+from hammerwork_cli.queries.job.dependencies import EVERY_JOB, Following, LockedJob, lock_jobs
 from hammerwork_cli.queries.job.selections import BATCH, Found, Selection, failed_below
 
 
@@ -63,7 +63,7 @@ class Change:
 
     def step(self, database: Database, ids: Sequence[str], wanted: JobFilter) -> Step:
         """Changes those of some jobs that still meet the condition. Needs a transaction."""
-        held = hold(database, ids, wanted)
+        held = lock_jobs(database, ids, wanted)
         step = Step()
         if len(held) < len(ids):
             step.left.add(Reason.GONE if wanted == EVERY_JOB else Reason.CHANGED_MEANWHILE, len(ids) - len(held))

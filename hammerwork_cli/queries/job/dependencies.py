@@ -50,7 +50,7 @@ class LockedJob(NamedTuple):
         return RECURRING if self.recurring and self.status != JobStatus.COMPLETED else self.status
 
 
-def hold(database: Database, ids: Iterable[str], wanted: JobFilter = EVERY_JOB) -> list[LockedJob]:
+def lock_jobs(database: Database, ids: Iterable[str], wanted: JobFilter = EVERY_JOB) -> list[LockedJob]:
     """Locks the jobs with these ids that exist and that a filter chooses, as they are now. Needs a transaction."""
     known = sorted(set(ids))
     values = chosen(wanted)
@@ -68,7 +68,7 @@ def parent_statuses(database: Database, parents: Iterable[str]) -> dict[str, str
     what is nowhere is left out.
     """
     wanted = set(parents)
-    found = {job.id: job.awaited_status for job in hold(database, wanted)}
+    found = {job.id: job.awaited_status for job in lock_jobs(database, wanted)}
     rest = sorted(wanted - found.keys())
     if rest and "archive" in database.tags:
         for part in chunks(rest, database.key_chunk):
@@ -157,7 +157,7 @@ def rearm_next(database: Database, begun: Following, now: datetime) -> Following
         return (job for _, job in dependents(database, parents, "failed", FAILED_SPELLINGS))
 
     def change(jobs: Sequence[str]) -> list[str]:
-        states = states_of(database, [job for job in hold(database, jobs) if _failed_by_others(job)])
+        states = states_of(database, [job for job in lock_jobs(database, jobs) if _failed_by_others(job)])
         for state in ("waiting", "satisfied"):
             renew(database, [job for job in states if states[job] == state], FAILED_SPELLINGS, now, state)
         return [job for job, state in states.items() if state != "failed"]
@@ -182,7 +182,7 @@ def fail_next(database: Database, begun: Following, now: datetime, error: str) -
         return [job for _, job in (*spawned, *waiting)]
 
     def change(jobs: Sequence[str]) -> list[str]:
-        held = [job for job in hold(database, jobs) if job.status in WAITING]
+        held = [job for job in lock_jobs(database, jobs) if job.status in WAITING]
         failed = [job.id for job in held if any((parent, job.id) in early for parent in job.depends_on)]
         bound = [job for job in held if job.dependency_status == "waiting" or spawner_of(job.ancestry)]
         states = states_of(database, [job for job in bound if job.id not in failed])

@@ -91,7 +91,7 @@ def _details(database: Database, row: tuple[Any, ...], names: tuple[str, ...], *
         missing=tuple(parent for parent in node.depends_on if parent not in above),
         children=children.counts if children else Counts(),
         first_children=_first_children(relatives, node.id),
-        hold=_hold(database, node.id) if job.dependency_status == "waiting" else None,
+        blocker=_blocker(database, node.id) if job.dependency_status == "waiting" else None,
         **_spawning(database, node.id),
     )
 
@@ -105,7 +105,7 @@ def _spawning(database: Database, job: str) -> dict[str, Any]:
     }
 
 
-def _hold(database: Database, job: str) -> Blocker | None:
+def _blocker(database: Database, job: str) -> Blocker | None:
     return holds(database, [job]).get(job)
 
 

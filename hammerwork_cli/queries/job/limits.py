@@ -68,7 +68,7 @@ def nesting(text: str) -> int:
     return deepest
 
 
-def holds(database: Database, instant: datetime) -> bool:
+def can_store(database: Database, instant: datetime) -> bool:
     """Whether the database can store an instant."""
     return database.dialect != "mysql" or _FIRST_TIMESTAMP <= instant <= _last_timestamp(database.server)
 
@@ -80,7 +80,7 @@ def _last_timestamp(server: str) -> datetime:
 
 
 def _check_instant(database: Database, instant: datetime) -> None:
-    if not holds(database, instant):
+    if not can_store(database, instant):
         server = database.server
         raise RefusedValueError(
             f"{server} stores times from 1970 to {_last_timestamp(server):%Y-%m-%d}, not {instant:%Y-%m-%d}.",

@@ -12,7 +12,7 @@ from hammerwork_cli.errors import (
 )
 from hammerwork_cli.models import SpawnRequest, new_id
 from hammerwork_cli.queries.job import dependencies
-from hammerwork_cli.queries.job.dependencies import hold
+from hammerwork_cli.queries.job.dependencies import lock_jobs
 from hammerwork_cli.queries.worker import finish, registry
 from hammerwork_cli.queries.worker.claim import Claim, Claimed
 from hammerwork_cli.queries.worker.finish import Settled
@@ -74,7 +74,7 @@ def fulfil(
     def work() -> Settled:
         settled = Settled()
         # Locked before its request, as whoever deletes the job does; who deleted it has taken the request along.
-        hold(database, [job.id])
+        lock_jobs(database, [job.id])
         if not _end_request(database, request, job, "done", now, operation.children, None):
             # Unless an earlier try of the same was committed and not answered.
             if database.row("worker.spawn.is_recorded", id=operation.id) is None:

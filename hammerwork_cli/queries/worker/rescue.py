@@ -77,7 +77,7 @@ def next_runs(database: Database, jobs: Iterable[Lost], now: datetime) -> dict[d
             last=job.next_run_at,
             now=now,
         )
-        if at is not None and limits.holds(database, at):
+        if at is not None and limits.can_store(database, at):
             coming[at].append(job.id)
     return coming
 

@@ -11,7 +11,7 @@ from hammerwork_cli.errors import ConflictError, LastingConflictError, RefusedVa
 from hammerwork_cli.models import NewJob, SpawnConfig, timestamp
 from hammerwork_cli.models.limits import LONGEST_NAME
 from hammerwork_cli.queries.job import enqueue, limits, notifications
-from hammerwork_cli.queries.job.dependencies import hold, state_of
+from hammerwork_cli.queries.job.dependencies import lock_jobs, state_of
 from hammerwork_cli.queries.worker import ancestry, finish
 from hammerwork_cli.queries.worker.ancestry import Spawner
 from hammerwork_cli.queries.worker.claim import Claimed
@@ -255,7 +255,7 @@ def _holds(database: Database, spawner: Spawner) -> bool:
             database.run("worker.spawn.touch_parent", id=spawner.job.id, token=claim.token, started=claim.started_at)
             == 1
         )
-    hold(database, [spawner.job.id])
+    lock_jobs(database, [spawner.job.id])
     return database.row("worker.requests.lock", id=spawner.request, token=claim.token) is not None
 
 

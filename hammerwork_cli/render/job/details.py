@@ -59,7 +59,7 @@ def details_record(details: JobDetails) -> Record:
         "payload": parsed(details.payload),
         "result": parsed(details.result),
         "parents": [_relative(details, parent) for parent in details.job.node.depends_on],
-        "hold": details.hold.reason.value if details.hold else None,
+        "hold": details.blocker.reason.value if details.blocker else None,
         "children": records.child_counts(counts)
         | {"first": [_relative_record(child) for child in details.first_children]},
         "spawns": [records.spawn_record(spawn) for spawn in details.spawns],
@@ -277,11 +277,11 @@ def _parents(details: JobDetails, width: int | None, colour: bool) -> Iterator[s
         yield f"  … {count(len(details.parents) - PAYLOAD_LINES)} more: --format json"
     for job in details.missing[:PAYLOAD_LINES]:
         yield f"  {short_id(job)} is not in the database"
-    if details.hold:
-        yield f"  {_HOLDS[details.hold.reason.value]} hammerwork spawn why {short_id(details.job.node.id)}"
+    if details.blocker:
+        yield f"  {_BLOCKED[details.blocker.reason.value]} hammerwork spawn why {short_id(details.job.node.id)}"
 
 
-_HOLDS = {
+_BLOCKED = {
     "unfinished": "It waits until all of them have completed:",
     "parent_failed": "It can never run as it is, since one of them failed:",
     "parent_missing": "It can never run as it is, since one of them is missing:",
