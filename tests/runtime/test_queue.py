@@ -215,7 +215,7 @@ def test_a_queue_that_was_connected_before_a_migration_sees_it_when_a_job_needs_
     retried = Job("noop").with_retry_strategy(RetryStrategy.fixed(timedelta(seconds=7)))
     with Queue(empty_database.url) as queue:
         queue.enqueue(Job("noop"))
-        with pytest.raises(RefusedValueError, match="no place yet for the retry strategy"):
+        with pytest.raises(RefusedValueError, match="cannot store the retry strategy"):
             queue.enqueue(retried)
         migrations.run(empty_database)
         queue.enqueue(retried)

@@ -1,4 +1,4 @@
-"""When a recurring job runs again, whatever became of its last run."""
+"""The next occurrence of a recurring job, however the last one ended."""
 
 import logging
 from datetime import datetime
@@ -12,14 +12,14 @@ log = logging.getLogger("hammerwork")
 def next_due(
     job: str, *, recurring: bool, cron_schedule: str | None, timezone: str | None, last: Timestamp, now: datetime
 ) -> datetime | None:
-    """When a job comes back; ``None`` when it does not: it never did, its schedule has ended, or cannot be read.
+    """The next due time of a job; ``None`` if it does not recur, or its schedule has ended or cannot be read.
 
     Args:
         job: its id, for the log.
-        recurring: whether it recurs at all.
-        cron_schedule: when.
+        recurring: whether it recurs.
+        cron_schedule: its schedule.
         timezone: of the schedule.
-        last: the run that is over. The next one is later, even when the server's clock was put back meanwhile.
+        last: due time of the last occurrence. The next one is later, even if the server's clock has gone back.
         now: the server's clock.
     """
     if not recurring or not cron_schedule:
@@ -27,11 +27,11 @@ def next_due(
     try:
         return cron.next_run(cron_schedule, timezone, max(now, timestamp(last) or now))
     except UsageError as error:
-        log.error("Job %s does not come back: %s", job, error.message)
+        log.error("Job %s will not recur: %s", job, error.message)
         return None
 
 
 def occurrence_of(*, recurring: bool, next_run_at: Timestamp) -> str:
-    """Which run of a recurring job its row is about: the same for every attempt at it; empty for other jobs."""
-    run = timestamp(next_run_at) if recurring else None
-    return run.isoformat(timespec="microseconds") if run else ""
+    """The occurrence of a recurring job, the same for all of its attempts; empty for other jobs."""
+    due = timestamp(next_run_at) if recurring else None
+    return due.isoformat(timespec="microseconds") if due else ""

@@ -1,4 +1,4 @@
-"""What jobs depend on and what depends on them, while they are changed: read under locks, never guessed."""
+"""Dependencies of jobs during a change: everything is read under locks."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,14 +15,14 @@ from hammerwork_cli.queries.job.listing import chosen
 
 EVERY_JOB = JobFilter()
 MOST_FOLLOWERS = 1000
-"""Dependents a transaction."""
+"""Dependents per transaction."""
 
 
 class LockedJob(NamedTuple):
     """A job whose row is locked until the transaction ends.
 
     Attributes:
-        stored_parents: ``depends_on`` as the database spells it; use ``depends_on``.
+        stored_parents: ``depends_on`` as the database spells it; use :attr:`depends_on`.
     """
 
     id: str
@@ -36,22 +36,20 @@ class LockedJob(NamedTuple):
 
     @property
     def status(self) -> str:
-        """The status, mended."""
         return status_of(self.stored_status)
 
     @property
     def depends_on(self) -> tuple[str, ...]:
-        """Ids of the parents."""
         return id_list(self.stored_parents)
 
     @property
     def awaited_status(self) -> str:
-        """The status, as far as others wait for it."""
+        """The status that counts for jobs that depend on this one."""
         return RECURRING if self.recurring and self.status != JobStatus.COMPLETED else self.status
 
 
 def lock_jobs(database: Database, ids: Iterable[str], wanted: JobFilter = EVERY_JOB) -> list[LockedJob]:
-    """Locks the jobs with these ids that exist and that a filter chooses, as they are now. Needs a transaction."""
+    """Locks those of some jobs that exist and fit a filter; returns them as they are now. Needs a transaction."""
     known = sorted(set(ids))
     values = chosen(wanted)
     return [
@@ -62,10 +60,10 @@ def lock_jobs(database: Database, ids: Iterable[str], wanted: JobFilter = EVERY_
 
 
 def parent_statuses(database: Database, parents: Iterable[str]) -> dict[str, str]:
-    """Status by id of jobs that others depend on, locked: none can end before the transaction does.
+    """Locks jobs that others depend on, so that none ends before the transaction does; returns their statuses by id.
 
-    That of a recurring job is :data:`RECURRING`. Jobs that are in the archive only count with the status they ended in;
-    what is nowhere is left out.
+    The status of a recurring job is :data:`RECURRING`, that of an archived job is the one in which it ended. Missing
+    jobs are left out.
     """
     wanted = set(parents)
     found = {job.id: job.awaited_status for job in lock_jobs(database, wanted)}
@@ -81,8 +79,8 @@ def parent_statuses(database: Database, parents: Iterable[str]) -> dict[str, str
 def state_of(parents: Iterable[str], statuses: Mapping[str, str], spawner: str | None = None) -> str:
     """The ``dependency_status`` that a job with these parents should have.
 
-    ``failed`` when a parent failed or is gone, ``satisfied`` when all have completed, else ``waiting``. The one that
-    spawned it before its own end need not complete.
+    ``failed`` if a parent failed or is missing, ``satisfied`` if all have completed, else ``waiting``. The parent of an
+    early child, its ``spawner``, need not complete.
     """
     found = awaited(parents, statuses, spawner)
     if found & FAILURES or None in found:
@@ -93,14 +91,14 @@ def state_of(parents: Iterable[str], statuses: Mapping[str, str], spawner: str |
 def dependents(
     database: Database, parents: Sequence[str], state: str, statuses: tuple[str, ...], *, fail_fast: bool = False
 ) -> list[tuple[str, str]]:
-    """(parent, dependent) for the jobs that depend on one of ``parents`` and whose dependencies are in ``state``.
+    """(parent, dependent) for the jobs that depend on one of ``parents`` and have the ``dependency_status`` ``state``.
 
     Args:
         database: where.
         parents: ids.
         state: ``waiting`` or ``failed``.
-        statuses: spellings of the dependents' statuses.
-        fail_fast: leave out jobs of workflows that go on after a failure.
+        statuses: spellings of the statuses that the dependents may have.
+        fail_fast: leaves out jobs of workflows that continue after a failure.
     """
     size = GIN_CHUNK if database.dialect == "postgresql" else database.key_chunk
     return [
@@ -113,12 +111,12 @@ def dependents(
 
 
 class Following(NamedTuple):
-    """How far the dependents of jobs have been changed along.
+    """The progress of a change along the dependents of jobs.
 
     Attributes:
-        changed: ids.
-        parents: jobs whose dependents are yet to be looked for.
-        jobs: dependents that are yet to be looked at.
+        changed: ids of the dependents that changed.
+        parents: jobs whose dependents are still to be found.
+        jobs: dependents that are still to be checked.
         released: queue -> jobs that may run now.
     """
 
@@ -129,14 +127,14 @@ class Following(NamedTuple):
 
     @property
     def goes_on(self) -> bool:
-        """Whether there is more to do, in another transaction."""
+        """Whether another transaction must continue."""
         return bool(self.parents or self.jobs)
 
 
 def _follow(
     begun: Following, find: Callable[[Sequence[str]], Iterable[str]], change: Callable[[Sequence[str]], list[str]]
 ) -> Following:
-    """Looks at some more dependents, level by level, as many as a transaction should hold."""
+    """Checks further dependents, level by level, at most as many as one transaction should."""
     changed: list[str] = []
     parents, jobs, room = list(begun.parents), list(begun.jobs), MOST_FOLLOWERS
     while room > 0 and (parents or jobs):
@@ -151,7 +149,7 @@ def _follow(
 
 
 def rearm_next(database: Database, begun: Following, now: datetime) -> Following:
-    """Makes jobs that failed only because of ``begun.parents`` ready to run after them, and so on downward."""
+    """Resets jobs that failed only because of ``begun.parents``, so that they run after them, and so on downward."""
 
     def find(parents: Sequence[str]) -> Iterable[str]:
         return (job for _, job in dependents(database, parents, "failed", FAILED_SPELLINGS))
@@ -166,10 +164,10 @@ def rearm_next(database: Database, begun: Following, now: datetime) -> Following
 
 
 def fail_next(database: Database, begun: Following, now: datetime, error: str) -> Following:
-    """Deals with what depends on ``begun.parents``, which failed for good, and on what fails with them, and so on.
+    """Handles the dependents of ``begun.parents``, which failed for good, and of all that fail with them.
 
-    What waits for them fails, and so does what they spawned before their end and has not begun. Jobs of workflows with
-    another policy than ``fail_fast`` are left waiting, or may run now, as the policy has it.
+    Jobs that wait for them fail, and so do their early children that have not started. Jobs of workflows with another
+    policy than ``fail_fast`` stay waiting or may run now, as the policy says.
     """
     early: set[tuple[str, str]] = set()
     released: Counter[str] = Counter()
@@ -194,33 +192,33 @@ def fail_next(database: Database, begun: Following, now: datetime, error: str) -
 
 
 def fail(database: Database, jobs: Sequence[str], now: datetime, error: str) -> None:
-    """Fails jobs that have not begun because of others."""
+    """Fails jobs that have not started, because of others."""
     for part in chunks(jobs, database.key_chunk):
         database.run("job.dependencies.fail", ids=part, statuses=WAITING_SPELLINGS, now=now, error=error)
 
 
 def spawned_early(database: Database, parents: Sequence[str], request: str | None = None) -> list[tuple[str, str]]:
-    """(parent, child) for what has not begun of the jobs that some others spawned before the end of a run that failed.
+    """(parent, early child) for the children that have not started, of parents that failed.
 
     Args:
         database: where.
-        parents: who spawned; those that have not failed are left out.
-        request: what they spawned again for, instead: all of it, and whatever they are.
+        parents: ids.
+        request: instead takes the children that were spawned for this spawn request, whether the parents failed or not.
     """
     if "workers" not in database.tags:
         return []
     found = []
     for part in chunks(parents, database.key_chunk):
         rows = database.rows("job.dependencies.spawned_early", ids=database.ids(part), statuses=WAITING_SPELLINGS)
-        for parent, child, run, status, recurring, next_run_at in rows:
-            last_run = occurrence_of(recurring=recurring, next_run_at=next_run_at)
-            if run == request or (request is None and run == last_run and status_of(status) in FAILURES):
+        for parent, child, occurrence, status, recurring, next_run_at in rows:
+            last = occurrence_of(recurring=recurring, next_run_at=next_run_at)
+            if occurrence == request or (request is None and occurrence == last and status_of(status) in FAILURES):
                 found.append((str(parent), str(child)))
     return found
 
 
 def states_of(database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
-    """The ``dependency_status`` that each should have."""
+    """The ``dependency_status`` that each should have, by id."""
     statuses = parent_statuses(database, {parent for job in jobs for parent in job.depends_on})
     return {job.id: state_of(job.depends_on, statuses, spawner_of(job.ancestry)) for job in jobs}
 
@@ -230,7 +228,7 @@ def _failed_by_others(job: LockedJob) -> bool:
 
 
 def renew(database: Database, ids: Sequence[str], statuses: tuple[str, ...], now: datetime, state: str | None) -> int:
-    """Gives jobs a fresh attempt, those whose status is still one of ``statuses``; returns how many."""
+    """Resets those jobs whose status is still one of ``statuses``; returns their number."""
     return sum(
         database.run("job.changes.retry", ids=part, statuses=statuses, now=now, dependency_status=state)
         for part in chunks(ids, database.key_chunk)

@@ -44,14 +44,14 @@ _ENCRYPTION = (
 
 
 def details(database: Database, job: str) -> JobDetails:
-    """Everything about a job, out of the archive when it is nowhere else.
+    """Everything about a job, from the archive if it is only there.
 
     Args:
         database: where.
         job: a full id.
 
     Raises:
-        NotFoundError: there is no such job.
+        NotFoundError: the job does not exist.
     """
     columns = database.jobs_columns()
     names: tuple[str, ...] = _FACTS

@@ -1,4 +1,4 @@
-"""What a database can hold of a job, checked before it is asked: servers answer late, unclearly, or not at all."""
+"""Checks a new job against the limits of its database: servers refuse late, unclearly or not at all."""
 
 import re
 from datetime import UTC, datetime
@@ -12,15 +12,15 @@ _FIRST_TIMESTAMP = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
 _LAST_TIMESTAMP = datetime(2038, 1, 19, 3, 14, 7, tzinfo=UTC)
 _LAST_UNSIGNED_TIMESTAMP = datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC)
 _DEPTHS = {"MariaDB": 31, "MySQL": 100, "PostgreSQL": 127, "SQLite": 127}
-"""Levels of nested JSON. PostgreSQL and SQLite take more, which the original's workers cannot read any more (serde_json
-stops at 128)."""
+"""Levels of nested JSON. PostgreSQL and SQLite accept more, but Rust workers cannot read it (serde_json stops at
+128)."""
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def check(database: Database, job: NewJob) -> None:
-    """Checks a new job against what its database can hold.
+    """Checks whether the database can store a new job.
 
     Raises:
         RefusedValueError: it cannot; the message names the limit.
@@ -39,28 +39,28 @@ def check(database: Database, job: NewJob) -> None:
 
 
 def check_name(database: Database, name: str) -> None:
-    """Checks whether the tables have the characters of a name, which nobody writes out as those of a message.
+    """Checks whether the tables can store the characters of a name.
 
     Raises:
-        RefusedValueError: they have not.
+        RefusedValueError: they cannot.
     """
     if database.message(name) != name:
-        raise RefusedValueError(f"The tables of this database are in {database.charset} and cannot hold {name!r}.")
+        raise RefusedValueError(f"The tables of this database are in {database.charset} and cannot store {name!r}.")
 
 
 def _check_payload(database: Database, payload: str) -> None:
     product = database.server.partition(" ")[0]
     limit = _DEPTHS[product]
-    # Most payloads have too few brackets to be too deep, however they stand.
+    # Most payloads have too few brackets to be too deep: do not parse these.
     depth = nesting(payload) if payload.count("[") + payload.count("{") > limit else 0
     if depth > limit:
-        raise RefusedValueError(f"{product} takes JSON nested {limit} levels deep at most; the payload has {depth}.")
+        raise RefusedValueError(f"{product} accepts at most {limit} levels of nested JSON; the payload has {depth}.")
     if database.dialect == "postgresql" and "u0000" in payload and _NUL.search(payload):
-        raise RefusedValueError("PostgreSQL cannot store the character NUL (\\u0000), and the payload holds one.")
+        raise RefusedValueError("PostgreSQL cannot store the character NUL (\\u0000), and the payload has one.")
 
 
 def nesting(text: str) -> int:
-    """How many levels deep a JSON text is nested: 0 for a number, 1 for ``{}``."""
+    """The levels of a JSON text: 0 for a number, 1 for ``{}``."""
     depth = deepest = 0
     for sign in re.findall(r"[\[\]{}]", _STRING.sub("", text)):
         depth += 1 if sign in "[{" else -1
@@ -69,7 +69,7 @@ def nesting(text: str) -> int:
 
 
 def can_store(database: Database, instant: datetime) -> bool:
-    """Whether the database can store an instant."""
+    """Whether the database can store a time."""
     return database.dialect != "mysql" or _FIRST_TIMESTAMP <= instant <= _last_timestamp(database.server)
 
 

@@ -1,4 +1,4 @@
-"""Finding jobs: one by its id, many by a filter."""
+"""Finds jobs: one by its id, many by a filter."""
 
 import re
 from shlex import quote
@@ -18,14 +18,14 @@ NODE = len(TreeNode._fields)
 
 
 def resolve(database: Database, text: str) -> str:
-    """The full id of the one job that an id or a unique prefix of it names, archived jobs included.
+    """The full id of a job, by its id or a unique prefix; archived jobs too.
 
-    A UUID may be written in each of its forms: with and without hyphens, in braces, as a URN.
+    All forms of a UUID are accepted: with and without hyphens, in braces, as a URN.
 
     Raises:
-        UsageError: not 4 to 32 hex digits.
+        UsageError: the text is not 4 to 32 hex digits.
         NotFoundError: no job has such an id.
-        AmbiguousIdError: several have; the details list them.
+        AmbiguousIdError: several jobs have; the details list them.
     """
     digits = text.strip().lower().removeprefix("urn:uuid:").strip("{}").replace("-", "")
     if not _HEX.fullmatch(digits):
@@ -35,12 +35,12 @@ def resolve(database: Database, text: str) -> str:
     if not rows and "archive" in database.tags:
         rows = database.rows("job.listing.archived_by_prefix", **bounds, limit=SHOWN_CANDIDATES + 1)
     if not rows:
-        raise NotFoundError(f"No job has an id that begins with {text.strip()[:40]}.", hint=LIST_JOBS)
+        raise NotFoundError(f"No job has an id that starts with {text.strip()[:40]}.", hint=LIST_JOBS)
     if len(rows) > 1:
         candidates = [str(row[0]) for row in rows[:SHOWN_CANDIDATES]]
         more = " and more" if len(rows) > SHOWN_CANDIDATES else ""
         raise AmbiguousIdError(
-            f"Several jobs have an id that begins with {text.strip()}: {', '.join(candidates)}{more}.",
+            f"Several jobs have an id that starts with {text.strip()}: {', '.join(candidates)}{more}.",
             hint="Give more digits.",
             candidates=candidates,
         )
@@ -48,10 +48,10 @@ def resolve(database: Database, text: str) -> str:
 
 
 def _no_id_hint(text: str) -> str:
-    digits = "Give a UUID, or at least 4 hex digits of its beginning."
+    digits = "Give a UUID, or at least its first 4 hex digits."
     if not _OPERATION.fullmatch(text):
         return digits
-    return f"{digits} The jobs of an operation of that name: hammerwork spawn list --operation {quote(text)}"
+    return f"{digits} To list the jobs of an operation of that name: hammerwork spawn list --operation {quote(text)}"
 
 
 def _hyphenated(digits: str) -> str:
@@ -64,7 +64,7 @@ def chosen(wanted: JobFilter) -> dict[str, Any]:
         "queue": wanted.queue,
         "statuses": spellings(wanted.statuses),
         "priorities": tuple(int(priority) for priority in wanted.priorities),
-        # A number out of range reads as normal, as in the original.
+        # A number out of range counts as normal, as in hammerwork (Rust).
         "normal": JobPriority.NORMAL in wanted.priorities,
         "since": wanted.since,
         "ended_before": wanted.ended_before,
@@ -73,17 +73,17 @@ def chosen(wanted: JobFilter) -> dict[str, Any]:
 
 
 def find(database: Database, wanted: JobFilter, *, limit: int, cursor: str | None = None) -> JobPage:
-    """The newest jobs that a filter chooses.
+    """A page of the jobs that fit a filter, newest first.
 
     Args:
         database: where.
-        wanted: which.
-        limit: how many at most.
-        cursor: that of the last job seen (``queries.cursors``); the page begins after it.
+        wanted: the filter.
+        limit: the most jobs.
+        cursor: of the last job of the page before (``queries.graph.cursors``).
 
     Raises:
-        UsageError: the cursor is none.
-        NotFoundError: it is the id of a job that is not there any more.
+        UsageError: the cursor is not valid.
+        NotFoundError: the cursor is the id of a job that no longer exists.
     """
     at, job = cursors.read(database, cursor) if cursor else (None, None)
     rows = database.rows("job.listing.list", **chosen(wanted), limit=limit + 1, cursor_at=at, cursor_id=job)
@@ -93,5 +93,5 @@ def find(database: Database, wanted: JobFilter, *, limit: int, cursor: str | Non
 
 
 def listed(row: tuple[Any, ...]) -> Job:
-    """The job in a row that begins with the columns of a list."""
+    """The job in a row that starts with the columns of a list."""
     return Job(TreeNode._make(row[:NODE]), *row[NODE : NODE + 3])

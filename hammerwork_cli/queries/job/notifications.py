@@ -1,4 +1,4 @@
-"""Telling idle workers that there is something to do."""
+"""Notifications that wake idle workers."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ CHANNEL = "hammerwork"
 
 
 def notify(database: Database, queues: Iterable[str]) -> None:
-    """Wakes idle workers of these queues when the transaction commits, where the database can do that."""
+    """Wakes idle workers of these queues when the transaction commits; only PostgreSQL can do that."""
     if database.dialect == "postgresql":
         for queue in sorted(set(queues)):
             database.rows("job.notifications.notify", queue=queue)

@@ -1,32 +1,41 @@
-"""Reading what handlers returned."""
+"""The results of handlers."""
 
 from collections.abc import Collection, Iterator
+from datetime import datetime
+from typing import NamedTuple
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.access import Row
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.models import timestamp
+from hammerwork_cli.models import Timestamp, timestamp
+
+
+class _Result(NamedTuple):
+    job: str
+    text: str | None
+    expires_at: Timestamp
+
+    def has_expired(self, now: datetime) -> bool:
+        end = timestamp(self.expires_at)
+        return end is not None and end <= now
 
 
 def texts(database: Database, ids: Collection[str]) -> dict[str, str | None]:
-    """The JSON text of what jobs returned, by id, archived ones included.
+    """The results of jobs as JSON text, by id; archived jobs too.
 
-    Jobs that do not exist are left out; ``None`` stands for a job without a result and for a result that has expired.
+    Missing jobs are left out. ``None`` stands for a job without a result, or with one that has expired.
     """
-    rows = {str(row[0]): row for row in _rows(database, ids)}
-    now = database.now() if any(expires is not None for _, _, expires in rows.values()) else None
-    return {
-        job: None if now is not None and (end := timestamp(expires)) is not None and end <= now else result
-        for job, result, expires in rows.values()
-    }
+    found = list(_stored(database, ids))
+    now = database.now() if any(one.expires_at is not None for one in found) else None
+    return {one.job: None if now is not None and one.has_expired(now) else one.text for one in found}
 
 
-def _rows(database: Database, ids: Collection[str]) -> Iterator[Row]:
+def _stored(database: Database, ids: Collection[str]) -> Iterator[_Result]:
     missing = dict.fromkeys(ids)
     for part in chunks(list(missing), database.key_chunk):
-        for row in database.rows("job.results.live", ids=database.ids(part)):
-            missing.pop(str(row[0]), None)
-            yield row
+        for job, *rest in database.rows("job.results.live", ids=database.ids(part)):
+            found = _Result(str(job), *rest)
+            missing.pop(found.job, None)
+            yield found
     if missing and "archive" in database.tags:
         for part in chunks(list(missing), database.key_chunk):
-            yield from database.rows("job.results.archived", ids=part)
+            yield from (_Result(str(job), *rest) for job, *rest in database.rows("job.results.archived", ids=part))

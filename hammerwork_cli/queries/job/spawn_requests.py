@@ -1,4 +1,4 @@
-"""Requests to spawn again, until a worker has fulfilled or refused them."""
+"""Spawn requests: making and reading them. Workers fulfil or refuse them."""
 
 import json
 from datetime import datetime
@@ -13,20 +13,20 @@ from hammerwork_cli.queries.job.dependencies import parent_statuses
 
 
 def of_job(database: Database, job: str) -> list[SpawnRequest]:
-    """All requests for a job, the newest first; nothing where our migration of them is missing."""
+    """All requests for a job, the newest first; none if migration 017 is missing."""
     return requests(database, job) if "workers" in database.tags else []
 
 
 def stored_config(database: Database, job: str) -> dict[str, Any] | None:
-    """The spawn configuration that a job carries.
+    """The spawn configuration of a job.
 
     Raises:
-        JobNotFoundError: there is no such job.
-        MissingTablesError: nobody could ask for anything here.
+        JobNotFoundError: the job does not exist.
+        MissingTablesError: the database cannot store spawn requests.
     """
     if "workers" not in database.tags:
         raise MissingTablesError(
-            "The tables for requests to spawn (017) are missing.", hint="Run: hammerwork migration run"
+            "The tables for spawn requests (017) are missing.", hint="Run: hammerwork migration run"
         )
     return Relatives(database).job(job).spawn_config
 
@@ -34,11 +34,11 @@ def stored_config(database: Database, job: str) -> dict[str, Any] | None:
 def request(
     database: Database, job: str, *, handler: str | None, config: SpawnConfig | None, by: str, now: datetime
 ) -> SpawnRequest:
-    """Asks the workers to spawn for a job that has completed.
+    """Asks the workers to spawn again for a completed job.
 
     Raises:
-        NotFoundError: there is no such job.
-        ConflictError: it has not completed, or such a request is open.
+        NotFoundError: the job does not exist.
+        ConflictError: the job has not completed, or another request for it is open.
     """
 
     def work() -> str:
@@ -49,17 +49,18 @@ def request(
         if statuses[job] != JobStatus.COMPLETED:
             raise ConflictError(
                 f"The job {job} is {_said(statuses[job])}: only a completed job spawns again.",
-                hint=f"What it spawns comes when it completes: hammerwork job show {job}",
+                hint=f"It spawns when it completes: hammerwork job show {job}",
             )
         if database.row("job.spawn_requests.open", job=job):
             raise ConflictError(
-                f"There is a request for job {job} that no worker has fulfilled yet.",
-                hint=f"Its state: hammerwork job show {job}",
+                f"The job {job} has a spawn request that no worker has fulfilled yet.",
+                hint=f"To see its state: hammerwork job show {job}",
             )
+        _, queue, *_ = row
         made = new_id()
         stored = None if config is None else json.dumps(config.stored())
         database.run(
-            "job.spawn_requests.add", id=made, job=job, queue=row[1], handler=handler, config=stored, now=now, by=by
+            "job.spawn_requests.add", id=made, job=job, queue=queue, handler=handler, config=stored, now=now, by=by
         )
         return made
 

@@ -12,6 +12,7 @@ from hammerwork_cli.models import NewJob, SpawnConfig, timestamp
 from hammerwork_cli.models.limits import LONGEST_NAME
 from hammerwork_cli.queries.job import enqueue, limits, notifications
 from hammerwork_cli.queries.job.dependencies import lock_jobs, state_of
+from hammerwork_cli.queries.job.stored import stored
 from hammerwork_cli.queries.worker import ancestry, finish
 from hammerwork_cli.queries.worker.ancestry import Spawner
 from hammerwork_cli.queries.worker.claim import Claimed
@@ -138,7 +139,7 @@ def naming_doubles(database: Database, batches: Batches, work: Callable[[], Sett
         return database.transaction(work)
     except RefusedValueError as error:
         for batch in batches():
-            known = min(enqueue.stored(database, [job.id for job in batch]), default=None)
+            known = min(stored(database, [job.id for job in batch]), default=None)
             if known is not None:
                 raise LastingConflictError(
                     f"The child {known} cannot be written: there is a job with this id already.",

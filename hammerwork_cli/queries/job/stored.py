@@ -1,0 +1,99 @@
+"""Jobs that are there already, compared with new ones of the same id."""
+
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.errors import LastingConflictError
+from hammerwork_cli.models import NewJob, Timestamp, id_list, priority_word, status_of
+from hammerwork_cli.models.payloads import unpacked
+
+
+class StoredJob(NamedTuple):
+    """A job that is there already, in the order of the statement's columns."""
+
+    stored_status: str
+    payload: str | None
+    stored_parents: object
+    stored_priority: int | str | None
+    scheduled_at: Timestamp
+    dependency_status: str | None
+    queue: str
+    max_attempts: int
+    timeout: int | None
+    trace_id: str | None
+    correlation_id: str | None
+    cron_schedule: str | None
+    timezone: str | None
+
+    @property
+    def status(self) -> str:
+        return status_of(self.stored_status)
+
+    @property
+    def priority(self) -> str:
+        return priority_word(self.stored_priority)
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        return id_list(self.stored_parents)
+
+    def differences(self, job: NewJob) -> list[str]:
+        """Names of the fields in which another job with the same id differs. The due time changes with attempts."""
+        same = {
+            "queue": self.queue == job.queue,
+            "max_attempts": self.max_attempts == job.max_attempts,
+            "timeout": self.timeout == job.timeout_seconds,
+            "trace_id": self.trace_id == job.trace_id,
+            "correlation_id": self.correlation_id == job.correlation_id,
+            "cron_schedule": (self.cron_schedule or None) == (job.cron_schedule or None),
+            "timezone": _timezone(self.cron_schedule, self.timezone) == _timezone(job.cron_schedule, job.timezone),
+            "priority": self.priority == job.priority.word,
+            "payload": _same_json(self.payload, job.payload),
+            "depends_on": {*self.depends_on} == {*job.depends_on},
+        }
+        return [name for name, is_same in same.items() if not is_same]
+
+
+def stored(database: Database, jobs: Sequence[str]) -> dict[str, StoredJob]:
+    """Those of some jobs that exist, archived or not, by id."""
+    found: dict[str, StoredJob] = {}
+    for part in chunks(sorted(jobs), database.key_chunk):
+        rows = database.rows("job.enqueue.stored", ids=database.ids(part))
+        found |= {str(job): StoredJob._make(row) for job, *row in rows}
+        missing = [job for job in part if job not in found]
+        if missing and "archive" in database.tags:
+            for job, *row in database.rows("job.enqueue.archived_stored", ids=missing):
+                archived = StoredJob._make(row)
+                found[str(job)] = archived._replace(payload=unpacked(archived.payload))
+    return found
+
+
+def compare(job: NewJob, row: StoredJob, *, but: str = "") -> None:
+    """Compares a new job with the one that has its id, in all ``but`` one field.
+
+    Raises:
+        ConflictError: they differ.
+    """
+    differences = ", ".join(name for name in row.differences(job) if name != but)
+    if differences:
+        raise LastingConflictError(
+            f"There is another job {job.id} ({row.queue}, {row.status}) with a different {differences}.",
+            hint=f"See: hammerwork job show {job.id}",
+        )
+
+
+def _timezone(cron_schedule: str | None, timezone: str | None) -> str | None:
+    return (timezone or "UTC") if cron_schedule else None
+
+
+def _same_json(one: str | None, other: str) -> bool:
+    if one is None:
+        return False
+    try:
+        same: bool = json.loads(one) == json.loads(other)
+    except (ValueError, RecursionError):
+        return one == other
+    return same
