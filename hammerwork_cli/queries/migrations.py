@@ -1,10 +1,10 @@
-"""Makes the tables, or finishes them: what is applied, what is to be done, doing it, and taking it all away.
+"""Applies migrations, shows their states, and drops the tables.
 
-Every statement is skipped when what it makes is there, so a migration that was broken off anywhere, by us or by the
-Rust original, is finished by running it again. On PostgreSQL and SQLite a migration and its record are one transaction,
-except for indexes that are built while workers go on. On MySQL each DDL statement commits by itself; there a run that
-fails because another one was faster looks again and goes on from what it finds, so that two runners end well even on a
-replicated server, where no lock holds across nodes.
+A statement is skipped if its table, column or index exists, so a run completes a migration that this program or
+hammerwork (Rust) left half-applied. On PostgreSQL and SQLite, a migration and its record are one transaction, except
+for indexes that are built while workers run. On MySQL, each DDL statement commits by itself. If a run fails there
+because another run was faster, it reads the tables again and continues from there. Two runs thus succeed even on a
+replicated server, where locks do not reach other nodes.
 """
 
 import math
@@ -35,9 +35,9 @@ TRIES = 8
 PATIENCE_SECONDS = 600
 POLL_SECONDS = 0.2
 TELL_SECONDS = 1.0
-"""Another runner that is quicker than this is not worth a word."""
+"""Seconds of waiting for another run before the user hears of it."""
 PASSING = (1050, 1060, 1061, 1826, 3822, 1317)
-"""MySQL's numbers for a table, column, index or check that is there already, and for what another node interrupted."""
+"""MySQL's error numbers for an object that already exists, and for a statement that another node interrupted."""
 
 _COUNTS = (
     "migrations.rows_in_hammerwork_jobs",
@@ -81,13 +81,13 @@ MIGRATIONS = (
 
 
 OnProgress = Callable[[Migration, int, int], None]
-"""Called with a migration, how many of its steps are done, and how many it has."""
+"""Called with a migration, the number of its finished steps, and the number of its steps."""
 OnWait = Callable[[], None]
-"""Called once when another runner is at it, whose end is waited for."""
+"""Called once if another run holds the lock."""
 
 
 def status(database: Database) -> list[MigrationState]:
-    """All migrations in order, and then those that are recorded and not known."""
+    """Returns all migrations in order, then those that are recorded and unknown to this version."""
     present, recorded = _objects(database), _recorded(database)
     known = {migration.id for migration in MIGRATIONS}
     others = [Migration(name, "Not known to this version", "other") for name in sorted(recorded.keys() - known)]
@@ -95,7 +95,7 @@ def status(database: Database) -> list[MigrationState]:
 
 
 def plan(database: Database) -> list[PlannedMigration]:
-    """What :func:`run` would do now, without doing it."""
+    """Returns the statements that :func:`run` would send now."""
     present, recorded = _objects(database), _recorded(database)
     planned = [
         PlannedMigration(migration, tuple(_todo(_steps(database, migration), present)))
@@ -112,11 +112,11 @@ def plan(database: Database) -> list[PlannedMigration]:
 def run(
     database: Database, on_progress: OnProgress = lambda *_: None, on_wait: OnWait = lambda: None
 ) -> list[Migration]:
-    """Applies what is missing, and returns what was applied. A second run finds nothing to do, and asks for no lock.
+    """Applies pending migrations and returns them. If none is pending, it takes no lock.
 
     Raises:
-        ConflictError: another run did not end in ten minutes.
-        ConfigError: the server's settings would give the tables another shape.
+        ConflictError: another run did not end within ten minutes.
+        ConfigError: with the server's settings, the tables would get another shape.
         DatabaseError: a statement failed; the message names the migration. What is done stays.
     """
     if not _open(database):
@@ -125,17 +125,17 @@ def run(
 
 
 def contents(database: Database) -> list[TableRows]:
-    """The tables that :func:`drop` would remove, with their rows."""
+    """Returns the tables that :func:`drop` would drop, and their numbers of rows."""
     present = _objects(database)
     tables = [table for table in _tables(database) if f"table {table}" in present]
     return [TableRows(table, database.plain_rows(COUNTS[table])[0][0]) for table in tables]
 
 
 def drop(database: Database, on_wait: OnWait = lambda: None) -> None:
-    """Removes everything that migrations made, with all jobs, and nothing else.
+    """Drops everything that migrations make, with all jobs, and nothing else.
 
     Raises:
-        DatabaseError: something of somebody else's, such as a view, stands on the tables.
+        DatabaseError: an object that no migration made, such as a view, depends on the tables.
     """
     _alone(database, lambda: _drop(database), on_wait)
 
@@ -150,9 +150,9 @@ def _state(
 
 
 def _read(database: Database, statement: str) -> list[Row]:
-    """Rows, asked for again when another node's DDL broke the reading off."""
+    """Reads rows, again if DDL on another node interrupted the read."""
     if database.dialect == "sqlite":
-        return database.plain_rows(statement)  # where a transaction would wait for others that write
+        return database.plain_rows(statement)  # here, a transaction would wait for every other writer
     return database.transaction(lambda: database.plain_rows(statement))
 
 
@@ -193,11 +193,12 @@ def _todo(all_steps: Sequence[Step], present: frozenset[str]) -> list[str]:
     return [sql for step in all_steps if (sql := step.statement(present)) is not None]
 
 
-# One runner at a time.
+# One run at a time.
 
 
 def _alone(database: Database, work: Callable[[], Result], on_wait: OnWait) -> Result:
     if database.dialect == "postgresql":
+        # The lock ends with its transaction, and the run consists of several: the lock needs a connection of its own.
         keeper = connect(database.url)
         try:
             return keeper.transaction(lambda: _holding(keeper, work, on_wait), tries=1)
@@ -209,6 +210,7 @@ def _alone(database: Database, work: Callable[[], Result], on_wait: OnWait) -> R
             return work()
         finally:
             _unlock(database)
+    # SQLite locks its file in each transaction, and every step checks the tables first.
     return work()
 
 
@@ -226,7 +228,7 @@ def _wait_for_lock(database: Database, on_wait: OnWait) -> None:
             told_at = math.inf
             on_wait()
         if time.monotonic() > deadline:
-            raise ConflictError("Another migration run has not ended.", hint="Look at it: hammerwork migration status")
+            raise ConflictError("Another migration run has not ended.", hint="See: hammerwork migration status")
         time.sleep(POLL_SECONDS)
 
 
@@ -234,10 +236,10 @@ def _unlock(database: Database) -> None:
     try:
         database.plain_rows("migrations.unlock")
     except ConnectionLostError:
-        return  # and the lock with it
+        return  # the server has released the lock
 
 
-# Doing it.
+# Applying.
 
 
 def _run(database: Database, on_progress: OnProgress) -> list[Migration]:
@@ -249,7 +251,7 @@ def _run(database: Database, on_progress: OnProgress) -> list[Migration]:
 
 
 def _open(database: Database) -> list[Migration]:
-    """Those that nobody has applied."""
+    """Returns the migrations without a record."""
     recorded = _recorded(database)
     return [migration for migration in MIGRATIONS if migration.id not in recorded]
 
@@ -267,16 +269,16 @@ def _check_server(database: Database) -> None:
 
 
 def _apply(database: Database, migration: Migration, on_progress: OnProgress) -> bool:
-    """Whether it was this run that applied it."""
+    """Applies a migration, unless another run has recorded it first; returns whether it did."""
     all_steps = _steps(database, migration)
     piecemeal = database.dialect == "mysql" or any(step.concurrent for step in all_steps)
-    way = _bit_by_bit if piecemeal else _in_one_piece
+    apply = _bit_by_bit if piecemeal else _in_one_piece
 
     def on_step(done: int) -> None:
         on_progress(migration, done, len(all_steps))
 
     try:
-        return way(database, migration, all_steps, on_step)
+        return apply(database, migration, all_steps, on_step)
     except (DatabaseError, ConflictError, RefusedValueError) as error:
         raise type(error)(f"Migration {migration.id}: {error.message}", hint=error.hint, **error.details) from error
 
@@ -311,7 +313,10 @@ def _bit_by_bit(
 
 
 def _patiently(database: Database, all_steps: Sequence[Step], work: Callable[[], Result]) -> Result:
-    """Does it again as long as somebody else makes the same things at once, which the original does without a lock."""
+    """Tries again while other programs make the same objects: hammerwork (Rust) migrates without a lock.
+
+    It gives up when several tries in a row have left the same steps to do.
+    """
     fruitless = 0
     while True:
         before = _left(database, all_steps)
@@ -319,7 +324,8 @@ def _patiently(database: Database, all_steps: Sequence[Step], work: Callable[[],
             return work()
         except ConnectionLostError:
             raise
-        except (DatabaseError, RefusedValueError) as error:  # a name that is taken is a value of a system table
+        except (DatabaseError, RefusedValueError) as error:
+            # PostgreSQL may report a taken name as a refused value: a duplicate key in a system table.
             left = _left(database, all_steps)
             fruitless = fruitless + 1 if left == before else 0
             if fruitless >= (TRIES if _may_pass(error) else 1):
@@ -328,13 +334,17 @@ def _patiently(database: Database, all_steps: Sequence[Step], work: Callable[[],
 
 
 def _left(database: Database, all_steps: Sequence[Step]) -> list[str]:
-    """What is to be done yet; without the record of migrations, that as well."""
+    """Returns the statements left to run, and the table of migrations if it does not exist."""
     present = _objects(database)
     return [*([] if TRACKING in present else [TRACKING]), *_todo(all_steps, present)]
 
 
 def _may_pass(error: DatabaseError | RefusedValueError) -> bool:
-    """While another run alters a table, the server may not list what is in it, and then say that it is there."""
+    """Whether another run may have caused an error.
+
+    While it alters a table, the server may leave out the table's columns from its lists, and then refuse them as
+    duplicates.
+    """
     conflict = isinstance(error, RetryableError) and not isinstance(error, LimitReachedError)
     return conflict or error.details.get("errno") in PASSING
 

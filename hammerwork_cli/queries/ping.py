@@ -1,10 +1,8 @@
-"""Whether the database answers."""
-
 from hammerwork_cli.database import Database
 
 
 def check(database: Database) -> None:
-    """Asks for nothing.
+    """Checks that the database answers.
 
     Raises:
         DatabaseError: the database does not answer, or has no tables.

@@ -1,4 +1,4 @@
-"""Queues: what is in them, and pausing them."""
+"""Reads figures of queues; pauses and resumes them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -30,12 +30,12 @@ _READY = {"none", "satisfied", None}
 
 
 def states(database: Database, *, now: datetime, queue: str | None = None) -> list[QueueState]:
-    """Every queue that has jobs or is paused, by name, and how many workers of ours serve it, in two statements.
+    """Reads every queue that has jobs or is paused, by name, with the workers that serve it.
 
     Args:
-        database: where.
-        now: the present.
-        queue: only this one.
+        database: an open connection.
+        now: the server's time.
+        queue: only this queue.
     """
     found = _states(_rows(database, now=now, queue=queue), now)
     _count_workers(database, found)
@@ -43,7 +43,7 @@ def states(database: Database, *, now: datetime, queue: str | None = None) -> li
 
 
 def serving_workers(database: Database) -> Counter[str] | None:
-    """Queue -> living workers of ours that serve it; ``None`` where workers are not recorded."""
+    """Queue -> living workers that serve it; ``None`` if the database does not record workers."""
     return _serving(listed(database, alive=True)) if "workers" in database.tags else None
 
 
@@ -64,13 +64,13 @@ def _count_workers(database: Database, found: Sequence[QueueState]) -> None:
 def stats(
     database: Database, *, now: datetime, queue: str | None = None, window: timedelta | None = None
 ) -> QueueStats:
-    """Figures of one queue, or of all of them together, in one statement.
+    """Reads the figures of one queue, or the sum of all queues.
 
     Args:
-        database: where.
-        now: the present.
-        queue: only this one.
-        window: also by priority, and what ended in so much time before now.
+        database: an open connection.
+        now: the server's time.
+        queue: only this queue.
+        window: also count jobs by priority, and the jobs that ended in this time before ``now``.
 
     Raises:
         NotFoundError: the queue has no jobs and is not paused.
@@ -92,7 +92,7 @@ def stats(
 
 
 def health(database: Database, limits: HealthLimits, *, now: datetime, queue: str | None = None) -> list[QueueHealth]:
-    """How every queue is, or one of them, in one statement, and one about our workers.
+    """Reads the health of every queue, or of one.
 
     Raises:
         NotFoundError: the queue has no jobs and is not paused.
@@ -106,7 +106,7 @@ def health(database: Database, limits: HealthLimits, *, now: datetime, queue: st
 
 def _no_queue(queue: str) -> NotFoundError:
     return NotFoundError(
-        f"There is no queue {queue!r}: no job is in it.", hint="Queues are shown by: hammerwork queue list"
+        f"There is no queue {queue!r}: no job is in it.", hint="List the queues: hammerwork queue list"
     )
 
 
@@ -127,7 +127,7 @@ def _rows(
 
 
 def _states(rows: Sequence[Row], now: datetime) -> list[QueueState]:
-    """Puts the rows of each queue together."""
+    """Combines the rows of each queue."""
     found: dict[str, QueueState] = {}
     for row in rows:
         state = found.setdefault(row[0], QueueState(row[0], now))
@@ -167,7 +167,7 @@ def _count(
 
 
 def _by_priority(rows: Sequence[Row]) -> tuple[PriorityCount, ...]:
-    """The rows of a detailed look by status and priority: failures of high priority are what people look for."""
+    """Counts jobs by status and priority, since operators watch for failures of high priority."""
     counted: dict[tuple[str, int], int] = {}
     for row in rows:
         if row[13]:
@@ -182,32 +182,31 @@ def _seconds(value: Any) -> timedelta | None:
 
 
 def has_jobs(database: Database, queue: str) -> bool:
-    """Whether a job is in a queue, in any status."""
     return database.row("queues.any_job", queue=queue) is not None
 
 
-# Pausing.
+# Pauses.
 
 
 def all_paused(database: Database, queue: str | None = None) -> list[QueuePause]:
-    """Paused queues, by name; none before migration 014."""
+    """Returns the paused queues by name; none without migration 014."""
     if "pause" not in database.tags:
         return []
     return [QueuePause(*row) for row in database.rows("queues.paused", queue=queue)]
 
 
 def pause(database: Database, queue: str, *, by: str, now: datetime, reason: str | None = None) -> PauseChange:
-    """Pauses a queue, whether it has jobs yet or not. A paused one stays paused, and is given the reason.
+    """Pauses a queue, with or without jobs in it. A paused queue stays paused and gets the new reason, if there is one.
 
     Raises:
-        RefusedValueError: no queue can have that name.
-        MissingTablesError: the database has no table for it.
-        ConflictError: another queue is paused whose name is the same to the table of pauses: MySQL's collation.
+        RefusedValueError: the name is empty or too long.
+        MissingTablesError: the database has no table of pauses.
+        ConflictError: MySQL's collation takes the name for that of another paused queue.
     """
     if not 0 < len(queue) <= LONGEST_NAME:
         raise RefusedValueError(f"A queue's name has 1 to {LONGEST_NAME} characters.")
     if "pause" not in database.tags:
-        raise MissingTablesError("This database has no table of paused queues yet (014).", hint=MIGRATE)
+        raise MissingTablesError("This database has no table of paused queues yet (migration 014).", hint=MIGRATE)
 
     def work() -> PauseChange:
         before = all_paused(database, queue)
@@ -218,9 +217,8 @@ def pause(database: Database, queue: str, *, by: str, now: datetime, reason: str
         after = all_paused(database, queue)
         if not after:
             raise ConflictError(
-                f"The queue {queue!r} cannot be paused beside one that is: to this database's table of pauses, their"
-                " names are the same.",
-                hint="Queues that are paused are shown by: hammerwork queue list",
+                f"The queue {queue!r} cannot be paused: the table of pauses takes its name for that of a paused queue.",
+                hint="List the queues: hammerwork queue list",
             )
         return PauseChange(queue, after[0], not before, has_jobs(database, queue))
 
@@ -228,7 +226,7 @@ def pause(database: Database, queue: str, *, by: str, now: datetime, reason: str
 
 
 def resume(database: Database, queue: str) -> PauseChange:
-    """Ends the pause of a queue; one that is not paused stays as it is."""
+    """Resumes a queue; does nothing if it is not paused."""
     if "pause" not in database.tags:
         return PauseChange(queue, None, False, has_jobs(database, queue))
 
@@ -241,7 +239,7 @@ def resume(database: Database, queue: str) -> PauseChange:
 
 
 def foresee(database: Database, queues: Sequence[str], *, paused: bool) -> list[PauseChange]:
-    """What pausing, or resuming, queues would do now."""
+    """Returns the changes that pausing or resuming queues would make now."""
     found = [(queue, all_paused(database, queue), has_jobs(database, queue)) for queue in queues]
     return [
         PauseChange(queue, pauses[0] if pauses else None, bool(pauses) != paused, filled)

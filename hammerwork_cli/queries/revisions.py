@@ -1,4 +1,4 @@
-"""What changed in the last moments, looked at again and again."""
+"""Changes of jobs and pauses since the last refresh."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from hammerwork_cli.models import TreeNode
 from hammerwork_cli.queries.queues import all_paused
 
 OVERLAP = timedelta(seconds=3)
-"""How far a look reaches back before the one before: clocks differ, and a commit takes its time."""
+"""Each refresh starts this long before the end of the previous one: clocks differ, and commits take time."""
 MOST_CHANGES = 2000
-"""Jobs a look; where more have changed, those who watch are told to look themselves."""
+"""Jobs in a refresh. If more have changed, the subscribers must read again for themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a look found that the one before had not.
+    """Changes that a refresh found.
 
     Attributes:
-        jobs: as they are now.
-        pauses: whether queues were paused or resumed.
-        too_many: more jobs changed than a look reads.
+        jobs: the changed jobs in their present state.
+        pauses: whether a queue was paused or resumed.
+        too_many: more jobs changed than a refresh reads.
     """
 
     jobs: tuple[TreeNode, ...]
@@ -33,7 +33,7 @@ class Changes:
 
 
 class ChangeWatch:
-    """Looks for changes: two statements a look, however many want to know. The first look finds none."""
+    """Finds changes with two statements per refresh, for any number of subscribers. The first refresh finds none."""
 
     def __init__(self) -> None:
         self._since: datetime | None = None
@@ -41,10 +41,10 @@ class ChangeWatch:
         self._pauses: Hashable = None
 
     def look(self, database: Database) -> Changes:
-        """What changed since the last look.
+        """Returns the changes since the last refresh.
 
         Raises:
-            DatabaseError: the database could not be asked. The next look catches up.
+            DatabaseError: the query failed. The next refresh catches up.
         """
         now = database.now()
         since = (self._since or now) - OVERLAP

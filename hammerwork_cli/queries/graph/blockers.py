@@ -1,4 +1,4 @@
-"""What waiting jobs wait for, and which of them can never run."""
+"""The blockers of waiting jobs, and the jobs that can never run."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -12,10 +12,10 @@ from hammerwork_cli.models.why import Blocker, BlockerReason
 MISSING = "missing"
 
 
-def holds(database: Database, ids: Iterable[str]) -> dict[str, Blocker]:
-    """Those of some jobs that wait for others, with what holds them.
+def blockers_of(database: Database, ids: Iterable[str]) -> dict[str, Blocker]:
+    """Finds the jobs among ``ids`` that wait for dependencies, and their blockers by id.
 
-    A job outside the given ones that has not ended is taken for one that will.
+    A blocker outside ``ids`` that has not ended counts as one that still can end.
     """
     parents: dict[str, dict[str, str]] = defaultdict(dict)
     policies: dict[str, str] = {}
@@ -44,22 +44,24 @@ def _reason(parents: dict[str, str], policy: str) -> BlockerReason:
 
 
 def _stuck_above(found: dict[str, Blocker]) -> set[str]:
-    """Jobs that wait for one that is stuck, or for each other."""
-    held_by: dict[str, int] = {}
+    """Returns jobs that wait for a stuck job, or for each other in a cycle."""
+    blocked_by: dict[str, int] = {}
     below: dict[str, list[str]] = defaultdict(list)
-    for job, hold in found.items():
-        if hold.is_stuck:
+    for job, blocker in found.items():
+        if blocker.is_stuck:
             continue
-        waited_for = [parent for parent, status in hold.parents.items() if status not in FINISHED and parent in found]
-        held_by[job] = len(waited_for)
+        waited_for = [
+            parent for parent, status in blocker.parents.items() if status not in FINISHED and parent in found
+        ]
+        blocked_by[job] = len(waited_for)
         for parent in waited_for:
             below[parent].append(job)
-    moving = [job for job, held in held_by.items() if not held]
+    moving = [job for job, number in blocked_by.items() if not number]
     while moving:
         job = moving.pop()
-        del held_by[job]
+        del blocked_by[job]
         for child in below[job]:
-            held_by[child] -= 1
-            if not held_by[child]:
+            blocked_by[child] -= 1
+            if not blocked_by[child]:
                 moving.append(child)
-    return set(held_by)
+    return set(blocked_by)

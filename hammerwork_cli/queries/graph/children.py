@@ -1,4 +1,4 @@
-"""The children of one job, a page at a time: failures first, then what runs, then the oldest."""
+"""The children of one job in pages: failed jobs first, then running ones, then the others from the oldest on."""
 
 import re
 from collections.abc import Collection
@@ -14,7 +14,7 @@ from hammerwork_cli.models.values import FAILED_SPELLINGS, RUNNING_SPELLINGS, sp
 from hammerwork_cli.queries.graph.relatives import ChildStatements, Relatives, packed_config
 
 CURSOR_PATTERN = f"([012])/(-?[0-9]{{1,16}})/({UUID_PATTERN})"
-"""How urgent the last child seen is, its creation in microseconds since 1970, and its id."""
+"""Urgency of the last child on the page, its creation in microseconds since 1970, and its id."""
 PAGE = ChildStatements("graph.children.page", "graph.children.joined_page", "graph.children.archived_page")
 GROUPS = ChildStatements("graph.children.groups", "graph.children.joined_groups", "graph.children.archived_groups")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,7 +26,7 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Place(NamedTuple):
-    """Where a child stands among its siblings."""
+    """The place of a child among its siblings."""
 
     urgency: int
     created_at: datetime | None
@@ -35,7 +35,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A child, and its own children counted."""
+    """A child and the counts of its own children."""
 
     node: TreeNode
     children: Counts
@@ -43,10 +43,10 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class ChildPage:
-    """Some children of a job.
+    """A page of the children of a job.
 
     Attributes:
-        cursor: where the next page begins; ``None`` when there is nothing more.
+        cursor: start of the next page; ``None`` on the last page.
     """
 
     children: list[Child]
@@ -62,21 +62,21 @@ def page(
     statuses: Collection[JobStatus] | None = None,
     cursor: str | None = None,
 ) -> ChildPage:
-    """Children of a job, archived ones included.
+    """Reads a page of the children of a job, archived ones included.
 
-    A child that changes its status between two pages may be missed or come twice.
+    A child whose status changes between two pages may be missing or come twice.
 
     Args:
-        database: where.
+        database: an open connection.
         job: a full id.
-        limit: how many at most.
+        limit: most children on the page.
         queue: only children in this queue.
-        statuses: only children in one of these.
-        cursor: that of the page before.
+        statuses: only children in one of these statuses.
+        cursor: the cursor of the previous page.
 
     Raises:
         JobNotFoundError: there is no such job.
-        UsageError: the cursor is none.
+        UsageError: the cursor is not valid.
     """
     after = _read(cursor) if cursor else Place(0, None, "")
     values = {
@@ -105,7 +105,7 @@ def page(
 
 
 def groups(database: Database, job: str) -> list[JobGroup]:
-    """Children of a job, counted by queue and status, archived ones included.
+    """Counts the children of a job by queue and status, archived ones included.
 
     Raises:
         JobNotFoundError: there is no such job.

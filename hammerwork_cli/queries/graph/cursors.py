@@ -1,4 +1,4 @@
-"""Cursors: where the next page of a list begins."""
+"""Cursors: the start of the next page of a list."""
 
 from datetime import datetime
 
@@ -9,35 +9,37 @@ from hammerwork_cli.models.reading import uuid_of
 
 
 def after(node: TreeNode) -> str:
-    """``CREATED_AT/ID`` of the last job of a page of jobs by their age."""
+    """``CREATED_AT/ID`` of the last job on a page that is sorted by creation."""
     return at(node.created_at, node.id)
 
 
 def at(instant: Timestamp, job: str) -> str:
-    """``INSTANT/ID`` of the last job of a page of jobs in the order of something else."""
+    """``INSTANT/ID`` of the last job on a page that is sorted by another timestamp."""
     return f"{rfc3339(instant)}/{job}"
 
 
 def read(database: Database, text: str) -> tuple[datetime, str]:
-    """When the last job seen was created, and its id.
+    """Returns the creation time and the id of the last job that the user has seen.
 
     Args:
-        database: where.
-        text: ``CREATED_AT/ID``, which outlives the job, or its id alone; a time that is none counts for nothing.
+        database: an open connection.
+        text: ``CREATED_AT/ID``, which stays valid after the job is deleted, or the id alone. With an unreadable time,
+            the
+            time comes from the job.
 
     Raises:
-        UsageError: the text is no cursor.
-        JobNotFoundError: it is the id of a job that is not there any more.
+        UsageError: the text is not a cursor.
+        JobNotFoundError: the text is the id alone, and the job does not exist.
     """
     instant, job = split(text)
     return instant or _created_at(database, job), job
 
 
 def split(text: str) -> tuple[datetime | None, str]:
-    """The time in a cursor, where there is one, and the last job's id.
+    """Splits a cursor into its time, if it has a readable one, and the id of the last job.
 
     Raises:
-        UsageError: the text is no cursor.
+        UsageError: the text is not a cursor.
     """
     at, _, last = text.rpartition("/")
     job = uuid_of(last)

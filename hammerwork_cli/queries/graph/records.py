@@ -1,4 +1,4 @@
-"""What workers recorded of the spawns they did. Nothing of it is there where our migration of workers is missing."""
+"""Records that workers write when they spawn. A database without migration 017 has none."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ FORGETTING = (
     "graph.records.forget_operations",
     "graph.records.forget_trees",
 )
-"""The statements that forget the records of jobs."""
+"""The statements that delete the records of jobs."""
 
 
 def of_jobs(database: Database, ids: Iterable[str]) -> dict[str, list[RecordedSpawn]]:
@@ -31,7 +31,7 @@ def of_jobs(database: Database, ids: Iterable[str]) -> dict[str, list[RecordedSp
 
 
 def parents(database: Database, ids: Iterable[str]) -> frozenset[str]:
-    """Those of some jobs whose spawning was recorded."""
+    """Returns the jobs among ``ids`` that have a recorded spawn."""
     wanted = list(ids)
     if not wanted or not are_there(database):
         return frozenset()
@@ -43,17 +43,19 @@ def parents(database: Database, ids: Iterable[str]) -> frozenset[str]:
 
 
 def are_there(database: Database, since: datetime | None = None) -> bool:
-    """Whether a worker has ever, or since then, recorded a spawn."""
+    """Whether a worker has recorded a spawn, at all or since ``since``."""
     return "workers" in database.tags and database.row("graph.records.any", since=since) is not None
 
 
 def forget(database: Database, jobs: Sequence[str]) -> list[str]:
-    """Removes what was recorded of those jobs that are gone: neither live nor archived. Needs a transaction.
+    """Deletes the records of those jobs that no longer exist, live or archived. Needs a transaction.
 
-    Whoever spawns locks the job first, then its request, and writes the rest last; so does this.
+    Workers that spawn lock the job first, then the request, and write the records last. This function uses the same
+    order,
+    so that the two cannot deadlock.
 
     Returns:
-        Ids of the jobs that are gone.
+        Ids of the jobs that no longer exist.
     """
     if "workers" not in database.tags:
         return []

@@ -1,4 +1,4 @@
-"""Letting jobs run that waited for others, when those have ended."""
+"""Releases jobs whose dependencies have ended."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -9,8 +9,9 @@ from hammerwork_cli.models import FAILURES, Ancestry, JobStatus, id_list, status
 from hammerwork_cli.queries.graph.relatives import live_or_archived
 
 RECURRING = "recurring"
-"""What stands for the status of a recurring job that others depend on. It never completes: its children come when a run
-of it has ended, and nobody waits for it or fails with it."""
+"""Stands for the status of a recurring job that others depend on. Such a job never completes: it spawns children after
+each attempt, and no job waits for it or fails with it.
+"""
 DONE = frozenset({JobStatus.COMPLETED, JobStatus.ARCHIVED, RECURRING})
 
 
@@ -21,32 +22,37 @@ class _Waiting(NamedTuple):
     ancestry: str | None
 
     def found(self, statuses: Mapping[str, str]) -> set[str | None]:
-        """The statuses of those that it waits for."""
+        """Returns the statuses of its blockers."""
         found = {statuses.get(parent) for parent in self.parents}
         return found if found <= DONE else awaited(self.parents, statuses, spawner_of(self.ancestry))
 
 
 def spawner_of(ancestry: str | None) -> str | None:
-    """Who spawned a job before its own end."""
+    """Returns the parent of an early child, which the parent spawned before its own end."""
     place = Ancestry.parse(ancestry) if ancestry else None
     return place.spawner if place else None
 
 
 def awaited(parents: Iterable[str], statuses: Mapping[str, str], spawner: str | None) -> set[str | None]:
-    """The statuses of a job's parents, but for the one that spawned it early, unless that failed."""
+    """Returns the statuses of a job's parents, without the parent of an early child unless that parent failed."""
     return {status for parent in parents if (status := statuses.get(parent)) in FAILURES or parent != spawner}
 
 
 def release(database: Database, ended: Sequence[str]) -> dict[str, int]:
-    """Lets the jobs run that waited for one of ``ended`` and have no more to wait for. Needs a transaction.
+    """Releases the jobs that wait for one of ``ended`` and have no other blocker. Needs a transaction.
 
-    That is so when all of their parents have completed, recurring ones and the one that spawned them before its end
-    apart; in a workflow that goes on after a failure, when all have ended. Each waiting job is really changed, in the
-    order of ids, before its parents are counted: of two parents that end at once, on one server or on two nodes, the
-    later one sees the other as ended. Where our migration of workers is missing, the original's are left to it.
+    A job is released when all its parents have completed; a recurring parent and the parent of an early child do not
+    count.
+    In a workflow that continues on failure, all parents must have ended.
+
+    Each waiting job is updated, in the order of ids, before its parents are counted. The update makes transactions on
+    one
+    server wait for each other, and conflict on two nodes of a cluster: if two parents end at once, the later
+    transaction
+    sees that the other parent has ended. Without migration 017, jobs are left to the Rust workers.
 
     Returns:
-        Queue -> how many jobs may run now.
+        Queue -> number of released jobs.
     """
     if "workers" not in database.tags:
         return {}
@@ -69,17 +75,17 @@ def _release(database: Database, ids: Sequence[str], waiting: dict[str, _Waiting
         return []
     database.run("graph.release.touch_waiting", ids=database.ids(locked))
     statuses = _statuses(database, sorted({parent for job in locked for parent in waiting[job].parents}))
-    ready, doubtful = [], []
+    ready, maybe_ready = [], []
     for job in locked:
         found = waiting[job].found(statuses)
         if found <= DONE:
             ready.append(job)
         elif found <= DONE | FAILURES and waiting[job].workflow:
-            doubtful.append(job)
-    if doubtful:
-        workflows = sorted({str(waiting[job].workflow) for job in doubtful})
-        going_on = {str(row[0]) for row in database.rows("graph.release.continuing_workflows", ids=workflows)}
-        ready += [job for job in doubtful if waiting[job].workflow in going_on]
+            maybe_ready.append(job)
+    if maybe_ready:
+        workflows = sorted({str(waiting[job].workflow) for job in maybe_ready})
+        continuing = {str(row[0]) for row in database.rows("graph.release.continuing_workflows", ids=workflows)}
+        ready += [job for job in maybe_ready if waiting[job].workflow in continuing]
     if ready:
         database.run("graph.release.release", ids=database.ids(ready))
     return ready

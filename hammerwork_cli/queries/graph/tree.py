@@ -1,4 +1,4 @@
-"""Reading trees: up to the topmost ancestors, then down a level at a time."""
+"""Reads trees: up to the topmost ancestors, then down a level at a time."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -22,14 +22,14 @@ def tree(
     depth: int | None = None,
     max_jobs: int | None = None,
 ) -> SpawnTree:
-    """The tree that a job belongs to, as of one moment.
+    """Reads the tree of a job in one snapshot.
 
     Args:
-        database: where.
+        database: an open connection.
         job: a full id.
-        whole: from the topmost ancestors; otherwise the part below the job.
+        whole: read from the topmost ancestors down; otherwise from the job down.
         depth: levels to read below the roots.
-        max_jobs: stop reading after about so many jobs; failures are read first then.
+        max_jobs: stop after about this number of jobs; failed jobs are then read first.
 
     Raises:
         JobNotFoundError: there is no such job.
@@ -50,7 +50,7 @@ def tree(
 def lineage(
     database: Database, job: str, *, ancestors: bool, descendants: bool, depth: int, max_jobs: int | None = None
 ) -> Lineage:
-    """A job's ancestors up to ``depth`` levels above and its descendants down to ``depth`` below.
+    """Reads a job's ancestors up to ``depth`` levels above it and its descendants down to ``depth`` below.
 
     Raises:
         JobNotFoundError: there is no such job.
@@ -68,8 +68,6 @@ def lineage(
 
 
 class _Ascent:
-    """The ancestors of a job."""
-
     def __init__(self, relatives: Relatives, target: TreeNode, max_jobs: int | None) -> None:
         self.relatives = relatives
         self.target = target
@@ -80,7 +78,7 @@ class _Ascent:
         self.truncated = False
 
     def climb(self, levels: int | None = None) -> None:
-        """Reads upward, a statement a level, until there is nothing more above."""
+        """Reads upward with one statement per level, to the top or until a limit is reached."""
         frontier = self._unknown_parents([self.target])
         distance = 0
         while frontier:
@@ -108,7 +106,7 @@ class _Ascent:
         return [parent for parent in node.depends_on if parent in self.nodes]
 
     def roots(self) -> list[TreeNode]:
-        """The topmost ancestors, oldest first; where there is a cycle at the top, its oldest job."""
+        """The topmost ancestors, the oldest first; if the top is a cycle, the oldest job of the cycle."""
         roots = sorted((node for node in self.nodes.values() if not self._parents(node)), key=_oldest_first)
         below: dict[str, list[str]] = {}
         for node in self.nodes.values():
@@ -143,7 +141,7 @@ def _reach(start: Iterable[str], below: dict[str, list[str]]) -> set[str]:
 
 
 class _Descent:
-    """Everything below some roots, a level at a time."""
+    """The descendants of some roots, read a level at a time."""
 
     def __init__(self, relatives: Relatives, roots: list[TreeNode], depth: int | None, max_jobs: int | None) -> None:
         self.relatives = relatives
@@ -158,7 +156,7 @@ class _Descent:
         self.cut: list[str] = []
 
     def walk(self) -> None:
-        """Reads until there is nothing more below, or a limit is reached."""
+        """Reads downward to the leaves or until a limit is reached."""
         level = 0
         while self.frontier:
             if level == self.depth or self._room() == 0:
@@ -168,14 +166,14 @@ class _Descent:
             self.frontier = self._level(level)
 
     def add(self, way: Iterable[TreeNode]) -> None:
-        """Adds the target, of which a limit let nothing be seen, and the way to it from the roots."""
+        """Adds the target, if a limit left it out, and the path to it from the roots."""
         for node in way:
             if node.id not in self.nodes:
                 above = [self.depths[parent] for parent in node.depends_on if parent in self.depths]
                 self.nodes[node.id] = node
                 self.depths[node.id] = min(above, default=-1) + 1
                 self.cut.append(node.id)
-        self.has_joins = True  # so that they are put into order
+        self.has_joins = True  # so that tree() sorts the added jobs
 
     def _room(self) -> int | None:
         return None if self.max_jobs is None else max(self.max_jobs - len(self.nodes), 0)
@@ -189,7 +187,7 @@ class _Descent:
         return ids
 
     def _children(self, room: int | None) -> dict[str, TreeNode]:
-        """The jobs below the frontier that are not in the tree yet, at most ``room`` of them."""
+        """Returns the jobs below the frontier that are not in the tree yet, at most ``room`` of them."""
         nodes = self.nodes
         if room is None:
             found = {child[0]: child for child in self.relatives.children(self.frontier)}
@@ -210,7 +208,7 @@ class _Descent:
         return found
 
     def tree(self, target: str) -> SpawnTree:
-        """What was read, in its final order."""
+        """Returns the jobs that were read, in their final order."""
         outside = self._link()
         counts = self._cut_counts()
         bare = [job for job in self.children if self.nodes[job].stored_config is None]
@@ -234,7 +232,7 @@ class _Descent:
         outside: dict[str, None] = {}
         merged = set()
         for stored, jobs in siblings.items():
-            # Once for all who have the same: most jobs have siblings, and no other parent.
+            # Once for all jobs with the same parents: most jobs have siblings and one parent.
             parents = dict.fromkeys(id_list(stored))
             self.has_joins = self.has_joins or len(parents) > 1
             for parent in parents:
@@ -252,7 +250,7 @@ class _Descent:
         return list(outside)
 
     def _parents_first(self) -> list[str]:
-        """All jobs, each after all its parents where cycles allow."""
+        """All jobs, each after all its parents if it is not in a cycle."""
         waits = dict.fromkeys(self.nodes, 0)
         for below in self.children.values():
             for job in below:
@@ -261,7 +259,7 @@ class _Descent:
         ready = deque(job for job in self.nodes if waits[job] == 0)
         rest = iter(self.nodes)
         while len(order) < len(self.nodes):
-            # Only cycles are left when nothing is ready: begin at the one that was read first.
+            # No job is ready: only cycles are left. Start at the job that was read first.
             job = ready.popleft() if ready else next(job for job in rest if job not in order)
             if job in order:
                 continue
@@ -273,7 +271,7 @@ class _Descent:
         return list(order)
 
     def _cut_counts(self) -> dict[str, Counts]:
-        """Exact counts of children, for the jobs of which not all children were read."""
+        """Exact counts of children for the jobs whose children were not all read."""
         totals = self.relatives.child_counts(self.cut) if self.cut else {}
         return {
             parent: total.counts

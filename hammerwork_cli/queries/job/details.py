@@ -8,7 +8,7 @@ from hammerwork_cli.models import Counts, Job, JobDetails, TreeNode
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.models.why import Blocker
 from hammerwork_cli.queries.graph import records
-from hammerwork_cli.queries.graph.blockers import holds
+from hammerwork_cli.queries.graph.blockers import blockers_of
 from hammerwork_cli.queries.graph.relatives import Relatives, packed_config
 from hammerwork_cli.queries.job import spawn_requests
 from hammerwork_cli.queries.job.listing import NODE, listed
@@ -106,7 +106,7 @@ def _spawning(database: Database, job: str) -> dict[str, Any]:
 
 
 def _blocker(database: Database, job: str) -> Blocker | None:
-    return holds(database, [job]).get(job)
+    return blockers_of(database, [job]).get(job)
 
 
 def _first_children(relatives: Relatives, job: str) -> tuple[TreeNode, ...]:

@@ -6,7 +6,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import FINISHED, WAITING, SpawnTree, timestamp
 from hammerwork_cli.models.why import Annotations
-from hammerwork_cli.queries.graph.blockers import holds
+from hammerwork_cli.queries.graph.blockers import blockers_of
 
 ANNOTATED = 1000
 """Jobs that have not started: of more in one tree it is not asked what keeps them."""
@@ -31,7 +31,7 @@ def annotations(database: Database, tree: SpawnTree, now: datetime) -> Annotatio
                 due[job] = at
             if dependency_status == "waiting" and _parents_have_ended(tree, job):
                 suspects.append(job)
-    held = holds(database, suspects) if suspects else {}
+    held = blockers_of(database, suspects) if suspects else {}
     return Annotations(frozenset(job for job, hold in held.items() if hold.is_stuck), due)
 
 

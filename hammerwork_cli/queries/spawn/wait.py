@@ -14,7 +14,7 @@ from hammerwork_cli.models import FAILURES, FINISHED, Counts, Timestamp, TreeNod
 from hammerwork_cli.models.wait import WaitOutcome, WaitResult
 from hammerwork_cli.models.why import Blocker
 from hammerwork_cli.queries.graph import tree
-from hammerwork_cli.queries.graph.blockers import holds
+from hammerwork_cli.queries.graph.blockers import blockers_of
 from hammerwork_cli.queries.graph.relatives import Relatives
 
 LOOK = 200
@@ -188,7 +188,7 @@ class TreeWatch:
 
     def find_stuck(self) -> None:
         """Finds the jobs that can never run, among those that wait."""
-        found = holds(self.relatives.database, self._held)
+        found = blockers_of(self.relatives.database, self._held)
         self.stuck = {job: hold for job, hold in found.items() if hold.is_stuck}
 
     def _confirm(self) -> bool:

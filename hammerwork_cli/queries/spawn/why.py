@@ -8,7 +8,7 @@ from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import FAILURES, WAITING, Counts, JobStatus, SpawnTree, TreeNode
 from hammerwork_cli.models.why import Blocker, Diagnosis, FailedJob, FailureGroup, UnderWay
 from hammerwork_cli.queries.graph import tree as tree_queries
-from hammerwork_cli.queries.graph.blockers import holds
+from hammerwork_cli.queries.graph.blockers import blockers_of
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.spawn.delays import Queues, delays, never_spawned
 from hammerwork_cli.queries.spawn.error_texts import error_texts, headline, pattern
@@ -99,7 +99,7 @@ class _Diagnosing:
         """What holds the jobs that wait: in the tree, and above the job when it waits itself."""
         waiting = [job for job, node in self.tree.nodes.items() if node.status in WAITING]
         above = [job for job, node in self.nodes.items() if job not in self.tree.nodes and node.status in WAITING]
-        found = holds(self.database, above + waiting)
+        found = blockers_of(self.database, above + waiting)
         if self.target.id in found:
             return found
         return {job: hold for job, hold in found.items() if job in self.tree.nodes}
