@@ -16,9 +16,9 @@ import pytest
 from hammerwork_cli.database import statements
 from mutants.changes import ROOT
 
-FOLDER = "HAMMERWORK_MUTANTS_FOLDER"
+FOLDER = "HAMMERWORK_TEST_MUTANTS_FOLDER"
 """Names where each process of the run writes what it saw."""
-FILES = "HAMMERWORK_MUTANTS_FILES"
+FILES = "HAMMERWORK_TEST_MUTANTS_FILES"
 """The modules that count."""
 
 
