@@ -2,6 +2,8 @@
 
 from hammerwork_cli import Handlers, Job, Queue, Worker
 from hammerwork_cli.database import Database
+from hammerwork_cli.queries.graph import release
+from tests.rows import Rows
 
 
 def test_what_waits_runs_once_all_that_it_depends_on_have_completed(readable: Database) -> None:
@@ -22,3 +24,16 @@ def test_what_waits_runs_once_all_that_it_depends_on_have_completed(readable: Da
     # What waits for none of those that ended was not touched.
     touched = readable.query("SELECT id FROM hammerwork_jobs WHERE releases > 0")
     assert {str(job) for (job,) in touched} == {job.id for job in (second, join, chain, *halves)}
+
+
+def test_a_dependency_is_found_however_another_program_spells_its_id(readable: Database, rows: Rows) -> None:
+    parents = [rows.job(), rows.job()]
+    first, second = (
+        rows.job(*map(str.upper, ids), status="Pending", dependency_status="waiting") for ids in (parents[:1], parents)
+    )
+    released = readable.transaction(lambda: release.release(readable, parents[1:]))
+    assert released == {"work": 1}
+    released = readable.transaction(lambda: release.release(readable, parents[:1]))
+    assert released == {"work": 1}
+    states = f"SELECT dependency_status FROM hammerwork_jobs WHERE id IN ('{first}', '{second}')"
+    assert readable.query(states) == [("satisfied",)] * 2

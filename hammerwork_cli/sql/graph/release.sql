@@ -24,7 +24,7 @@ WHERE j.dependency_status = 'waiting' AND j.parent_count > 1 AND e.place > 1 AND
 
 -- name: waiting_for [sqlite]
 SELECT DISTINCT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j JOIN json_each(j.depends_on) AS e
-WHERE j.dependency_status = 'waiting' AND e.value {among}
+WHERE j.dependency_status = 'waiting' AND lower(e.value) {among}
 
 -- name: waiting_for [sqlite indexed]
 SELECT j.id, j.depends_on, j.queue_name, j.workflow_id, {ancestry} FROM hammerwork_jobs j
