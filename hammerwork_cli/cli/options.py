@@ -1,4 +1,4 @@
-"""The options and arguments that several verbs take, and how their values are read."""
+"""Options and arguments of several verbs, and readers of their values."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,7 +12,7 @@ from hammerwork_cli.models.reading import duration_of
 
 
 class Format(StrEnum):
-    """How a list or a record is printed."""
+    """The formats of a list or a record."""
 
     TABLE = "table"
     JSON = "json"
@@ -22,7 +22,7 @@ class Format(StrEnum):
 
 
 def configured_limit(ctx: typer.Context, param: typer.CallbackParam, limit: int) -> int:
-    """``--limit`` where it was given, else the setting ``default_limit``, else the verb's own default."""
+    """``--limit`` if it was given, else the setting ``default_limit``, else the default of the verb."""
     source = ctx.get_parameter_source(param.name or "")
     if ctx.obj is None or source is None or source.name != "DEFAULT":
         return limit
@@ -33,9 +33,7 @@ def configured_limit(ctx: typer.Context, param: typer.CallbackParam, limit: int)
 FormatOption = Annotated[
     Format, typer.Option("--format", help="Output format: table for people, the others for programs.")
 ]
-JobArgument = Annotated[
-    str, typer.Argument(metavar="JOB", help="A job's id, or 4 or more hex digits of its beginning.")
-]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or at least its first 4 hex digits.")]
 QueueOption = Annotated[str | None, typer.Option("-q", "--queue", metavar="QUEUE", help="Only this queue.")]
 LimitOption = Annotated[
     int,
@@ -55,10 +53,10 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for con
 
 
 def age(text: str) -> timedelta:
-    """The age from which on jobs are changed for good: a duration with its unit, since 30 may have meant days.
+    """The age of jobs to delete: a duration with its unit, because 30 may mean days.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the text is not a duration with a unit.
     """
     if text.strip()[-1:].isdigit():
         raise UsageError(f"{text[:40]!r} has no unit.", hint="Write 30m, 12h or 30d.")
@@ -66,27 +64,27 @@ def age(text: str) -> timedelta:
 
 
 def spoken(length: str | None) -> str:
-    """A duration as it was written, which is a number of seconds where it has no unit."""
+    """A duration as it was given, with ``s`` if it has no unit."""
     return f"{length} s" if (length or "")[-1:].isdigit() else f"{length}"
 
 
 def before(now: datetime, length: timedelta) -> datetime:
-    """That long ago.
+    """The time that long ago.
 
     Raises:
-        UsageError: before all time.
+        UsageError: that is before the year 1.
     """
     try:
         return now - length
     except OverflowError as error:
-        raise UsageError("That is before all time.") from error
+        raise UsageError("That is before the year 1.") from error
 
 
 def statuses(given: list[str] | None) -> list[JobStatus] | None:
-    """Statuses in any letter case, several in one value or several values; ``None`` when none was given.
+    """Statuses in any letter case, several in one value or in several values; ``None`` without a value.
 
     Raises:
-        UsageError: a word that is no status, or no word at all: an empty variable of a script is not "every status".
+        UsageError: a word is not a status, or there is none: an empty variable of a script does not mean all statuses.
     """
     if not given:
         return None

@@ -1,4 +1,4 @@
-"""``hammerwork queue``: what is in the queues; pausing, emptying and checking them."""
+"""``hammerwork queue``: list, check, pause and clear queues."""
 
 import re
 from collections.abc import Callable
@@ -310,7 +310,7 @@ def _show_changes(context: Context, changes: list[PauseChange], form: Format, *,
     if paused and not dry_run and any(change.changed and change.has_jobs for change in changes):
         context.note(changes_views.CLAIMED_TEXT)
     for change in changes:
-        # A pause that ends was somebody's, so its queue is no mistake.
+        # The name of a queue that was paused is not a typing error.
         if not change.has_jobs and change.changed == paused:
             context.note(changes_views.stranger_text(change.queue))
 
@@ -319,22 +319,22 @@ def _show_changes(context: Context, changes: list[PauseChange], form: Format, *,
 
 
 def _one(queue: str | None, named: str | None) -> str | None:
-    """The queue that was named, as an argument or as the original's option."""
+    """The queue by its argument, or by the option that hammerwork (Rust) has."""
     if queue is not None and named is not None and queue != named:
-        raise UsageError("Two queues were named.", hint="Name one.")
+        raise UsageError("Two queues were given.", hint="Give one.")
     return named if queue is None else queue
 
 
 def _required(queue: str | None) -> str:
     if not queue:
-        raise UsageError("No queue was named.", hint="Queues are shown by: hammerwork queue list")
+        raise UsageError("No queue was given.", hint="To list queues: hammerwork queue list")
     return queue
 
 
 def _several(names: list[str] | None, named: str | None, every: bool, known: Callable[[], list[str]]) -> list[str]:
     wanted = [*(names or ()), *([named] if named is not None else ())]
     if every and wanted:
-        raise UsageError("Name queues, or say --all, not both.")
+        raise UsageError("Give names of queues or --all, not both.")
     if every:
         return known()
     return [_required(name) for name in dict.fromkeys(wanted or [""])]

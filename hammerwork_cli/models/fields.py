@@ -1,4 +1,4 @@
-"""What the fields of a job may hold."""
+"""Checks of the fields of a new job."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -16,14 +16,14 @@ _PRIORITIES = {priority.word: priority for priority in JobPriority} | {
 }
 """The words that hammerwork (Rust) accepts."""
 LONGEST = timedelta(days=36_525)
-"""A hundred years: from today they end on a date that there is."""
+"""A hundred years, which end within the calendar."""
 
 
 def full_id(given: object) -> str:
-    """A UUID as rows spell it.
+    """A whole UUID as rows spell it.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not a whole UUID.
     """
     if isinstance(given, UUID):
         return str(given)
@@ -31,16 +31,16 @@ def full_id(given: object) -> str:
     if found is None:
         raise UsageError(
             f"{_said(given)} is not the id of a job: Python wants the whole UUID, or the job itself.",
-            hint="Commands alone take the beginning of an id. Whole ones: hammerwork job list --format json",
+            hint="Only commands accept the first digits of an id. For whole ids: hammerwork job list --format json",
         )
     return found
 
 
 def text(given: object, name: str) -> str:
-    """Text that every database can hold.
+    """Text that every database can store.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not such text.
     """
     if not isinstance(given, str):
         raise UsageError(f"{name} is text, not {_a(given)}.")
@@ -49,9 +49,9 @@ def text(given: object, name: str) -> str:
     try:
         given.encode()
     except UnicodeEncodeError as error:
-        raise UsageError(f"{name} holds half a character (a lone surrogate): {given!r:.60}.") from error
+        raise UsageError(f"{name} has half a character (a lone surrogate): {given!r:.60}.") from error
     if "\x00" in given:
-        raise UsageError(f"{name} holds the character NUL: {given!r:.60}.")
+        raise UsageError(f"{name} has the character NUL: {given!r:.60}.")
     return given
 
 
@@ -59,19 +59,19 @@ def queue(given: object) -> str:
     """The name of a queue.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not text, or empty.
     """
     if not isinstance(given, str) or not given:
-        raise UsageError(f"{given!r:.60} is no queue's name.")
-    # Handlers make jobs by the million.
+        raise UsageError(f"{given!r:.60} is not the name of a queue.")
+    # Most names are ASCII: check these fast, since handlers make jobs by the million.
     return given if given.isascii() and "\x00" not in given else text(given, "The queue's name")
 
 
 def priority(given: object) -> JobPriority:
-    """A priority: a member, its number or its word.
+    """A priority by a member, its number or its word.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not a priority.
     """
     try:
         word = given.strip().lower() if isinstance(given, str) else None
@@ -82,10 +82,10 @@ def priority(given: object) -> JobPriority:
 
 
 def whole_number(given: object, name: str, least: int, most: int) -> int:
-    """A number that its column can hold.
+    """A whole number that its column can store.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not a whole number, or out of range.
     """
     if not isinstance(given, int) or isinstance(given, bool) or not least <= given <= most:
         raise UsageError(f"{name} is a whole number from {least} to {most:,}, not {_said(given)}.")
@@ -93,23 +93,23 @@ def whole_number(given: object, name: str, least: int, most: int) -> int:
 
 
 def duration(given: object, name: str, most: timedelta = LONGEST) -> timedelta:
-    """A length of time.
+    """A duration.
 
     Raises:
-        UsageError: it is none, or one that ends on no date.
+        UsageError: it is not a timedelta, or is negative or too long.
     """
     if not isinstance(given, timedelta) or given < timedelta(0):
         raise UsageError(f"{name} is a timedelta that is not negative, not {_said(given)}.")
     if given > most:
-        raise UsageError(f"{name} is {most.days:,} days at most, not {given.days:,}.")
+        raise UsageError(f"{name} is at most {most.days:,} days, not {given.days:,}.")
     return given
 
 
 def instant(given: object, name: str) -> datetime:
-    """An instant, aware and in UTC; one without a zone is taken as UTC.
+    """An aware time in UTC; a time without a zone is in UTC.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not a datetime.
     """
     found = timestamp(given) if isinstance(given, datetime) else None
     if found is None:
@@ -124,14 +124,14 @@ def ids(given: object) -> tuple[str, ...]:
         given: jobs and ids, or a single one.
 
     Raises:
-        UsageError: one is none.
+        UsageError: one of them is neither.
     """
     many = given if isinstance(given, Iterable) and not isinstance(given, str | bytes) else (given,)
     return tuple(dict.fromkeys(full_id(getattr(one, "id", one)) for one in many))
 
 
 def whole_seconds(length: timedelta) -> int:
-    """A duration as a column of seconds holds it, rounded up: no timeout becomes none."""
+    """A duration for a column of seconds, rounded up, so that a short timeout does not become 0."""
     return max(1, ceil(length.total_seconds()))
 
 

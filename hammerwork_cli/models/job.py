@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EnqueuedJob:
-    """What is stored of a job after it was enqueued.
+    """An enqueued job as it is stored.
 
     Attributes:
-        created: whether it was written now; otherwise it was there already, and is what it has become since.
-        status: a status, or an unknown word that the row holds.
+        created: whether it was inserted now; otherwise it existed, and may have changed since.
+        status: a status, or an unknown word in the row.
         priority: its word.
     """
 
@@ -34,12 +34,12 @@ class EnqueuedJob:
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which jobs are meant; what is not given does not restrict.
+    """A filter of jobs; a field that is not given does not restrict.
 
     Attributes:
-        since: created then or later.
-        ended_before: ended before then, or created before then where no end is recorded.
-        unarchived: only jobs that have not been copied to the archive.
+        since: takes jobs created then or later.
+        ended_before: takes jobs that ended before then, or were created before then if their end is not recorded.
+        unarchived: takes only jobs that have no copy in the archive.
     """
 
     queue: str | None = None
@@ -52,12 +52,11 @@ class JobFilter:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as lists show it.
+    """A job of a list.
 
     Attributes:
-        node: what every reader of jobs knows.
-        scheduled_at: when it may run at the earliest.
-        dependency_status: ``none``, ``waiting``, ``satisfied``, ``failed`` or nothing.
+        scheduled_at: the earliest time of its next attempt.
+        dependency_status: ``none``, ``waiting``, ``satisfied``, ``failed`` or ``None``.
     """
 
     node: TreeNode
@@ -68,10 +67,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """Some jobs, newest first.
+    """A page of a list, newest first.
 
     Attributes:
-        cursor: where the next page begins; ``None`` when there is nothing more.
+        cursor: the start of the next page; ``None`` on the last one.
     """
 
     jobs: list[Job]
@@ -80,21 +79,21 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True)
 class JobDetails:
-    """Everything that is known about one job.
+    """Everything about one job.
 
     Attributes:
-        job: the job as lists show it; its error is whole here.
-        in_archive: whether it was read from the archive table, being nowhere else.
-        payload: JSON text; ``None`` when it cannot be read.
-        result: JSON text of what its handler returned.
-        facts: further columns by name, as they are stored; only those that the database has.
-        parents: the jobs it depends on that exist, in that order.
-        missing: ids it depends on that are nowhere in the database.
+        job: the job, with its whole error.
+        in_archive: whether it is only in the archive.
+        payload: JSON text; ``None`` if it cannot be read.
+        result: JSON text.
+        facts: further columns by name, as they are stored, as far as the database has them.
+        parents: its dependencies that exist, in the order of ``depends_on``.
+        missing: ids of its dependencies that do not exist.
         children: the jobs that depend on it, counted by status.
         first_children: some of them, failures first.
-        blocker: what it waits for, while it waits for other jobs.
-        spawns: what workers recorded of its spawning, the oldest first.
-        requests: that it spawns again, the newest first.
+        blocker: the reason why it waits, if it waits for other jobs.
+        spawns: the recorded operations, the oldest first.
+        requests: its spawn requests, the newest first.
     """
 
     job: Job

@@ -1,4 +1,4 @@
-"""The endpoints that change something, by the queries of the like commands."""
+"""The endpoints that change something, each by the queries of its command."""
 
 import json as json_writer
 from datetime import timedelta
@@ -49,7 +49,7 @@ def whole(least: int, about: str) -> Schema:
 
 SPAWN_CONFIG: Schema = {
     "type": "object",
-    "description": "It spawns; completed with defaults, on top of the payload's own",
+    "description": "Lets the job spawn: these values, then those of the payload, then the defaults",
     "properties": {
         "handler": null_or(line(1, LONGEST_NAME)),
         "operation_id": null_or(line(1, LONGEST_NAME)),
@@ -66,20 +66,20 @@ SPAWN_CONFIG: Schema = {
 }
 NEW_JOB = body(
     {
-        "queue": line(1, LONGEST_NAME, "Where it goes"),
+        "queue": line(1, LONGEST_NAME, "Its queue"),
         "payload": anything("Any JSON"),
         "priority": PRIORITY,
-        "scheduled_at": {**line(20, 40, "Not before; RFC 3339"), "format": "date-time"},
-        "max_attempts": whole(1, "Before it is Dead; 3 unless said"),
-        "timeout_seconds": null_or(whole(1, "How long a run may take")),
+        "scheduled_at": {**line(20, 40, "Earliest start; RFC 3339"), "format": "date-time"},
+        "max_attempts": whole(1, "Attempts until it is Dead; 3 by default"),
+        "timeout_seconds": null_or(whole(1, "Time limit of an attempt")),
         "depends_on": {
             "type": "array",
             "items": {"type": "string", "pattern": JOB.schema["pattern"]},
             "maxItems": MOST_PARENTS,
-            "description": "Jobs that must have completed; ids or beginnings of ids",
+            "description": "Jobs that must complete first; ids or their first digits",
         },
         "id": {
-            **job_id("Its id: a second request with the same changes nothing"),
+            **job_id("Its id; a second request with the same id changes nothing"),
             "pattern": f"^{UUID_PATTERN}$",
             "maxLength": 36,
         },
@@ -118,8 +118,8 @@ def enqueue(call: Call) -> Answer:
 
 
 def _placed(call: Call, job: NewJob) -> EnqueuedJob:
-    """The job, now or already there; where payloads are hidden, nobody learns whether a stored one is the same."""
-    taken = ConflictError("There is a job with this id already.", hint=f"See: /api/jobs/{job.id}")
+    """Enqueues the job, or finds it. With ``--redact``, the answer does not tell whether the payloads are the same."""
+    taken = ConflictError("A job with this id exists.", hint=f"See: /api/jobs/{job.id}")
     try:
         placed = enqueueing.once(call.database, job)
     except ConflictError:
@@ -152,7 +152,7 @@ def _text(payload: Any) -> str:
         raise UsageError("The payload is nested too deeply.") from error
 
 
-MANNER: dict[str, Schema] = {
+CHANGE_OPTIONS: dict[str, Schema] = {
     "tree": flag("Include everything below the job"),
     "force": flag("Include jobs that are refused otherwise: see the command's --force"),
     "dry_run": flag("Show the plan and change nothing"),
@@ -240,7 +240,7 @@ ENDPOINTS = (
         "Retries a Failed, Dead or TimedOut job; with tree, also those below it.",
         OUTCOME,
         (JOB,),
-        body=body(MANNER | {"respawn": flag("Let jobs that have spawned spawn again")}),
+        body=body(CHANGE_OPTIONS | {"respawn": flag("Let jobs that have spawned spawn again")}),
         changes=True,
         refusals=(404, 409),
     ),
@@ -251,7 +251,7 @@ ENDPOINTS = (
         "Cancels a job that has not started; with tree, also those below it.",
         OUTCOME,
         (JOB,),
-        body=body(MANNER | _REASON),
+        body=body(CHANGE_OPTIONS | _REASON),
         changes=True,
         refusals=(404, 409),
     ),

@@ -1,4 +1,4 @@
-"""What an endpoint takes: declared once, for reading a request and for the OpenAPI document."""
+"""The parameters of endpoints, declared once: they read requests, and the OpenAPI document lists them."""
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -30,9 +30,9 @@ class Parameter:
 
     Attributes:
         schema: a string, an integer, a number, a boolean, or an array of strings written with commas.
-        default: what holds when it is not given.
-        is_a: what a text that does not fit is not, as the command line says it.
-        resolve: finds the full id that a text names, so that all spellings of it ask the same question.
+        default: its value when it is not given.
+        is_a: the noun in "'x' is not a duration.", as on the command line.
+        resolve: finds the full id of a text, so that all spellings of an id are the same request.
     """
 
     name: str
@@ -54,12 +54,12 @@ def read_query(parameters: Sequence[Parameter], given: QueryParams, fields: Sequ
     """Values by name, defaults included.
 
     Args:
-        parameters: those that there are.
+        parameters: the parameters of the endpoint.
         given: the query.
-        fields: what belongs into the body and may have been written here.
+        fields: names in the body, which a client may have put here.
 
     Raises:
-        UsageError: one is not known, comes twice, or does not fit its schema.
+        UsageError: a parameter is unknown, is given twice, or does not fit its schema.
     """
     known = {parameter.name: parameter for parameter in parameters if not parameter.in_path}
     values = {name: parameter.default for name, parameter in known.items()}
@@ -67,7 +67,7 @@ def read_query(parameters: Sequence[Parameter], given: QueryParams, fields: Sequ
         if name not in known:
             raise _unknown(name, known, fields)
         if len(given.getlist(name)) > 1:
-            raise UsageError(f"The parameter {name!r} comes twice.")
+            raise UsageError(f"The parameter {name!r} is given twice.")
         values[name] = _read(known[name], given[name])
     return values
 
@@ -164,7 +164,7 @@ QUEUE_TEXT = line(1, LONGEST_NAME)
 JOB = Parameter(
     "id",
     {"type": "string", "pattern": _ID_PATTERN},
-    "A job's id, or 4 or more hex digits of its beginning.",
+    "A job's id, or at least its first 4 hex digits.",
     in_path=True,
     is_a="a job id",
     resolve=listing.resolve,

@@ -288,9 +288,9 @@ def test_an_argument_that_is_no_text_is_a_usage_error(run: Run, several: str) ->
 @pytest.mark.parametrize(
     ("parent", "reason", "word"),
     [
-        (JobStatus.RUNNING, "unfinished", "It waits until all of them have completed"),
+        (JobStatus.RUNNING, "unfinished", "It runs once all of them have completed"),
         (JobStatus.DEAD, "parent_failed", "one of them failed"),
-        (JobStatus.COMPLETED, "not_released", "Nobody released it"),
+        (JobStatus.COMPLETED, "not_released", "No worker released it"),
         (None, "parent_missing", "one of them is missing"),
     ],
 )

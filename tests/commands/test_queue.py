@@ -21,7 +21,7 @@ from tests.rows import START, Rows
 Run = Callable[..., Any]
 NOW = {"HAMMERWORK_NOW": (START + timedelta(hours=10)).isoformat()}
 HOSTILE = "evil\x1b[2J\"'\n\u202e<b>[red]"
-CLAIMED = "Jobs that workers claimed before still begin; none is left when no job of the queue is Running.\n"
+CLAIMED = "Jobs that workers have claimed still start. The queue stands still once none of its jobs is Running.\n"
 WROK = "Queue 'wrok' has no jobs; check the spelling: hammerwork queue list\n"
 FORMATS = ("table", "json", "jsonl", "csv", "tsv")
 READING = (
@@ -175,8 +175,8 @@ def test_all_queues_are_shown_a_line_each_with_what_is_wrong(run: Run, full: str
     lines = run("queue", "health", url=full, env=NOW).stdout.splitlines()
     assert any(line.startswith("work") and "pending age 9h 59m, running age 9h 59m" in line for line in lines)
     assert lines[-3].startswith("2 of 2 queues unhealthy. At most: pending 10,000")
-    assert lines[-2] == "What runs for long may have lost its worker: hammerwork spawn doctor --older-than 1h"
-    assert lines[-1].startswith("Ready jobs, and no living worker here that serves them: evil")
+    assert lines[-2] == "To find jobs that have lost their worker: hammerwork spawn doctor --older-than 1h"
+    assert lines[-1].startswith("No living worker serves the ready jobs of evil")
 
 
 def test_jobs_that_are_ready_without_a_worker_are_told_though_no_limit_is_passed(run: Run, url: str) -> None:
@@ -185,11 +185,11 @@ def test_jobs_that_are_ready_without_a_worker_are_told_though_no_limit_is_passed
         asked = ("queue", "health", "mail")
         done = run(*asked, url=url, env={"HAMMERWORK_NOW": (START + timedelta(minutes=1)).isoformat()})
         assert done.exit_code == 0
-        assert "no living worker here that serves them: mail (Rust workers do not register)" in done.stdout
+        assert "No living worker serves the ready jobs of mail (Rust workers do not register)" in done.stdout
         silent = registry.Registration(identity(2), "w-2", "here", 1, "1", ("mail",), (), 1, -1)
         registry.register(database, silent)
         told = run(*asked, url=url).stdout
-        assert "no living worker here that serves them: mail" in told
+        assert "No living worker serves the ready jobs of mail" in told
         assert "w-2 has been silent for " in told
         here = registry.Registration(identity(1), "w", "here", 1, "1", ("mail",), (), 1, 30)
         registry.register(database, here)
@@ -222,7 +222,7 @@ def test_pausing_says_who_and_why_and_is_there_for_the_original(run: Run, full: 
     assert "@" in pause["paused_by"]
     assert pause["paused_at"] == "2026-11-25T00:00:00.000000Z"
     again = run("queue", "pause", "work", url=full)
-    assert (again.stdout.count("is paused already"), again.stderr) == (1, "")
+    assert (again.stdout.count("already paused since"), again.stderr) == (1, "")
     assert run("queue", "resume", "work", url=full).stdout == "work: resumed\n"
     assert run("queue", "resume", "work", url=full).stdout == "work: is not paused\n"
     assert run("queue", "paused", "--format", "json", url=full).json == []

@@ -1,4 +1,4 @@
-"""``hammerwork job``: one job or many."""
+"""``hammerwork job``."""
 
 from hammerwork_cli.cli.aliases import verb_with
 from hammerwork_cli.cli.verb import Verb, group

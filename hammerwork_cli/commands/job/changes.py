@@ -1,4 +1,4 @@
-"""``hammerwork job retry | cancel | delete | purge``: changes to jobs, one by its id or many."""
+"""``hammerwork job retry | cancel | delete | purge``."""
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
@@ -60,14 +60,14 @@ class Targets:
         """The filters as one value.
 
         Args:
-            change: what the statuses must be acceptable for.
+            change: must accept the statuses.
             more: further statuses.
         """
         wanted = _acceptable(change, statuses(self.status)) | set(more)
         return JobFilter(self.queue, tuple(sorted(wanted)), read.priorities(self.priority), self.start(change.now))
 
     def start(self, now: datetime) -> datetime | None:
-        """Since when the jobs were created."""
+        """The earliest time at which the jobs may have been created."""
         return read.start_of_window(now, self.since, self.last_hours)
 
     @property
@@ -89,26 +89,26 @@ class Targets:
 
         Args:
             database: where.
-            chosen: those that filters choose.
+            chosen: the filter.
             now: the database's clock.
-            filtered: whether there is a filter of the verb's own.
-            below: statuses, when a whole tree is meant.
+            filtered: whether an option of the verb is a filter too.
+            below: statuses of the jobs of a tree, with ``--tree``.
 
         Raises:
-            UsageError: it is not clear which jobs are meant.
+            UsageError: the options do not say which jobs.
         """
         ids = self._ids(database)
         filtered |= self.is_filtered
         if ids and (filtered or self.all_):
-            raise UsageError("Name jobs or choose them by filters, not both.")
+            raise UsageError("Give job ids or filters, not both.")
         if below is not None:
             if len(ids) != 1:
-                raise UsageError("--tree needs one JOB, at the top of what is meant.")
+                raise UsageError("--tree needs one JOB, the top of the tree.")
             return Below(ids[0], below)
         if ids:
             return Named(ids)
         if not filtered and not self.all_:
-            raise UsageError("Which jobs?", hint="Name some, add a filter, or say --all.")
+            raise UsageError("No jobs were selected.", hint="Give job ids or a filter, or add --all.")
         return Chosen(replace(chosen, since=self.start(now)))
 
     def _ids(self, database: Database) -> list[str]:
@@ -118,15 +118,15 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class Subtree:
-    """Everything below a job."""
+    """A job and everything below it."""
 
     tree: TreeOption = False
     only: OnlyOption = None
 
     def statuses(self, change: Change) -> Collection[JobStatus] | None:
-        """Which of its jobs are meant; ``None`` when no tree is."""
+        """Statuses of its jobs; ``None`` without ``--tree``."""
         if self.only and not self.tree:
-            raise UsageError("--only is for --tree.", hint="Without a tree, statuses are chosen by --status.")
+            raise UsageError("--only needs --tree.", hint="Without a tree, use --status.")
         only = set(statuses(self.only) or ())
         wanted = _acceptable(change, only | FAILURES if JobStatus.FAILED in only else only)
         return (wanted or change.in_trees) if self.tree else None
@@ -298,7 +298,7 @@ def purge(
     }
     wanted = FINISHED if all_ else {status for status, given in asked.items() if given}
     if not wanted:
-        raise UsageError("Which finished jobs?", hint="Add --completed, --dead, --failed, --timed-out or --all.")
+        raise UsageError("No status was given.", hint="Add --completed, --dead, --failed, --timed-out or --all.")
     lengths = [age(older_than)] if older_than is not None else []
     lengths += [duration_of(f"{older_than_days:.3f}d")] if older_than_days is not None else []
     database = context.database(changes=True)
@@ -314,4 +314,4 @@ def _earliest(now: datetime, lengths: Collection[timedelta]) -> datetime | None:
 def _warn_of_children(context: Context, database: Database, job: str) -> None:
     counted = Relatives(database).child_counts([job]).get(job)
     if counted:
-        context.note(f"Jobs that depend on it: {counted.counts.total:,}. They stay, and lose their place in its tree.")
+        context.note(f"Jobs that depend on it: {counted.counts.total:,}. They stay, but lose their place in its tree.")

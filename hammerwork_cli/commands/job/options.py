@@ -1,4 +1,4 @@
-"""The options of ``job``, and how their values are read."""
+"""The options of ``job``, and readers of their values."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ from hammerwork_cli.models.payloads import with_spawn_config
 from hammerwork_cli.models.reading import duration_of, instant_of, uuid_of
 
 JobsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[JOB]...", help="Job ids, or 4 or more hex digits of their beginning.")
+    list[str] | None, typer.Argument(metavar="[JOB]...", help="Job ids, or at least their first 4 hex digits.")
 ]
 PriorityOption = Annotated[
     list[str] | None,
@@ -50,17 +50,17 @@ def priorities(given: list[str] | None) -> tuple[JobPriority, ...]:
     """Priorities in any letter case, several in one value or several values.
 
     Raises:
-        UsageError: a word that is no priority, or no word at all.
+        UsageError: a word is not a priority, or there is none.
     """
     words = [word.strip() for value in given or () for word in value.split(",") if word.strip()]
     return tuple(fields.priority(word) for word in words or (given and [""]) or ())
 
 
 def start_of_window(now: datetime, since: str | None, last_hours: float | None) -> datetime | None:
-    """The earlier end of ``--since`` or ``--last-hours``; the later one counts when both are given.
+    """The start of the window of ``--since`` or ``--last-hours``, the later one if both are given.
 
     Raises:
-        UsageError: it reaches back before all time.
+        UsageError: the window is too long for the calendar.
     """
     lengths = [duration_of(since)] if since is not None else []
     lengths += [timedelta(hours=last_hours)] if last_hours is not None else []
@@ -68,13 +68,13 @@ def start_of_window(now: datetime, since: str | None, last_hours: float | None) 
 
 
 def start(delay: str | None, at: str | None) -> dict[str, Any]:
-    """The start of a new job, by a delay or a time, as its maker wants it.
+    """The start of a new job, for :meth:`NewJob.of`.
 
     Raises:
         UsageError: both are given, or one is not valid.
     """
     if delay and at:
-        raise UsageError("--delay and --at exclude each other.")
+        raise UsageError("Give --delay or --at, not both.")
     return {
         "delay": fields.duration(duration_of(delay), "--delay") if delay else None,
         "scheduled_at": instant_of(at) if at else None,
@@ -94,10 +94,10 @@ def new_id(text: str) -> str:
 
 
 def text_from(value: str) -> str:
-    """A value as it is, the content of ``@file``, or what stdin holds for ``-``.
+    """The text itself, the content of ``@file``, or of stdin for ``-``.
 
     Raises:
-        UsageError: it cannot be read as UTF-8 text.
+        UsageError: the file or stdin cannot be read as UTF-8 text.
     """
     try:
         if value == "-":
@@ -113,7 +113,7 @@ def json_value(text: str, what: str) -> Any:
     """The value of a JSON text.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the text is not JSON.
     """
     try:
         return json.loads(text, parse_constant=_no_constant)
@@ -128,18 +128,18 @@ def _no_constant(word: str) -> None:
 
 
 def payload_with(text: str, given: dict[str, Any], config: str | None, inherit: str | None) -> str:
-    """The payload to store: as it was given, unless it carries or gets spawn configuration.
+    """The payload to store: unchanged, unless it has or gets a spawn configuration.
 
-    ``_spawn_config`` is completed with the defaults, since Rust workers ignore one that lacks a key.
+    The configuration is completed with the defaults, because Rust workers ignore one that lacks a key.
 
     Args:
         text: the payload as JSON text.
-        given: fields of ``SpawnConfig`` that options set; ``None`` where they do not.
+        given: fields of ``SpawnConfig`` by options; ``None`` for options that were not given.
         config: ``--spawn-config``: JSON text.
         inherit: ``--inherit``: words of ``INHERITED``, or ``none``.
 
     Raises:
-        UsageError: something is not what it should be.
+        UsageError: a part is not valid.
     """
     value = json_value(text, "The payload")
     chosen = {key: field for key, field in given.items() if field is not None} | _inheritance(inherit)
@@ -153,7 +153,7 @@ def _dumped(value: dict[str, Any]) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
-        raise UsageError("The payload holds a number that is too large for JSON.") from error
+        raise UsageError("The payload has a number that is too large for JSON.") from error
 
 
 def _inheritance(inherit: str | None) -> dict[str, bool]:

@@ -88,7 +88,7 @@ def show(
       hammerwork job show 178ebfc3
       hammerwork job show 178ebfc3 --format json | jq .payload
     """
-    # Lists of jobs do not wait for all that these know.
+    # Lists start faster without these.
     from hammerwork_cli.queries.job.details import details
     from hammerwork_cli.render.job import details as shown
 

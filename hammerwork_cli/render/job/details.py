@@ -31,7 +31,7 @@ from hammerwork_cli.render.job.listing import job_record
 from hammerwork_cli.render.spawn import again, records
 
 PAYLOAD_LINES = 40
-"""Lines of a payload or a result that a terminal is given without ``--full``."""
+"""Lines of a payload or a result on a terminal without ``--full``."""
 
 
 def details_record(details: JobDetails) -> Record:
@@ -85,7 +85,7 @@ def _relative_record(node: TreeNode) -> Record:
 
 
 def parsed(text: str | None) -> object:
-    """The value of a JSON text; the text itself when it is none, or is nested too deeply to be read."""
+    """The value of a JSON text; the text itself if it is not JSON or nested too deeply."""
     if text is None:
         return None
     try:
@@ -98,14 +98,14 @@ def parsed(text: str | None) -> object:
 def details_text(
     details: JobDetails, *, now: datetime, width: int | None = None, colour: bool = False, full: bool = False
 ) -> Iterator[str]:
-    """Lines: what is known of a job, its payload, its result, what it depends on and what depends on it.
+    """Lines: the facts, payload and result of a job, its parents and the jobs that depend on it.
 
     Args:
         details: the job.
         now: the present.
-        width: of the terminal; ``None`` in a pipe, which is given the whole payload.
-        colour: whether it may be coloured.
-        full: the whole payload and result on a terminal too.
+        width: of the terminal; ``None`` in a pipe, which gets the whole payload.
+        colour: whether to colour it.
+        full: whether a terminal gets the whole payload and result too.
     """
     node = details.job.node
     yield f"{paint(visible(node.queue), 'bold', colour)} {visible(node.id)}"
@@ -176,7 +176,7 @@ def _named(name: object, other: object) -> str | None:
 
 
 def instant_or_none(value: Any) -> str | None:
-    """An instant for people; ``None`` for none."""
+    """A time for people."""
     return instant(value) if value is not None else None
 
 
@@ -197,7 +197,7 @@ def _schedule(facts: Mapping[str, object], now: datetime) -> str | None:
     zone, next_run = facts.get("timezone"), _moment(facts.get("next_run_at"), now)
     parts = [visible(str(cron or "recurring"))]
     parts += [visible(str(zone))] if zone else []
-    parts += [f"next run {next_run}"] if next_run else []
+    parts += [f"next due {next_run}"] if next_run else []
     return ", ".join(parts)
 
 
@@ -207,7 +207,7 @@ def _archived(details: JobDetails, now: datetime) -> str | None:
         return None
     reason, by = details.facts.get("archival_reason"), details.facts.get("archived_by")
     why = visible(", ".join(str(part) for part in (reason, by and f"by {by}") if part))
-    where = "only in the archive" if details.in_archive else "still in the table, with a copy in the archive"
+    where = "only in the archive" if details.in_archive else "in the table, with a copy in the archive"
     return f"{_moment(at, now)}{', ' + why if why else ''}; {where}"
 
 
@@ -225,7 +225,7 @@ def _hidden_payload(details: JobDetails) -> str:
 
 
 def _error(error: str | None, bound: int | None, width: int | None, colour: bool) -> Iterator[str]:
-    """An error of several lines as it was written; of a long one the end, where a traceback says what happened."""
+    """An error of several lines; of a long one the end, where a traceback names the error."""
     lines = (error or "").strip().split("\n")
     if len(lines) < 2:
         return
@@ -257,7 +257,7 @@ def _value(
 
 def _pretty(text: str, bound: int | None) -> list[str]:
     if bound and len(text) > 1_000_000:
-        # Enough for a screen; the whole is not worth parsing for it.
+        # A screen shows only the start: do not parse the whole.
         return [text[:1000]] + [""] * bound
     try:
         return json_reader.dumps(json_reader.loads(text), indent=2, ensure_ascii=False).split("\n")
@@ -282,11 +282,11 @@ def _parents(details: JobDetails, width: int | None, colour: bool) -> Iterator[s
 
 
 _BLOCKED = {
-    "unfinished": "It waits until all of them have completed:",
-    "parent_failed": "It can never run as it is, since one of them failed:",
-    "parent_missing": "It can never run as it is, since one of them is missing:",
-    "not_released": "Nobody released it when they ended; hammerwork spawn doctor --fix does:",
-    "stuck_above": "It can never run as it is, since it waits for itself:",
+    "unfinished": "It runs once all of them have completed:",
+    "parent_failed": "It cannot run, because one of them failed:",
+    "parent_missing": "It cannot run, because one of them is missing:",
+    "not_released": "No worker released it when they ended; hammerwork spawn doctor --fix does:",
+    "stuck_above": "It cannot run, because it waits for itself:",
 }
 
 

@@ -1,13 +1,13 @@
-"""A job that was enqueued, as a record."""
+"""An enqueued job as a record."""
 
 from hammerwork_cli.models import EnqueuedJob, rfc3339
 from hammerwork_cli.render.formats.json import Record
 
 
 def enqueued_record(job: EnqueuedJob) -> Record:
-    """A job that was enqueued, as it is stored.
+    """An enqueued job as it is stored.
 
-    Keys: ``id``, ``queue``, ``created`` (false when it was there already), ``status``, ``priority``,
+    Keys: ``id``, ``queue``, ``created`` (false if it existed before), ``status``, ``priority``,
     ``scheduled_at``, ``depends_on``, ``dependency_status``.
     """
     return {

@@ -52,7 +52,7 @@ LIST_KEYS = (
 def job_record(job: Job) -> Record:
     """A job of a list.
 
-    Keys: those of a tree's node (see ``render.json.node_record``), and ``attempts``, ``max_attempts``,
+    Keys: those of a tree's node (see ``render.tree.json.node_record``), and ``attempts``, ``max_attempts``,
     ``dependency_status`` (``none``, ``waiting``, ``satisfied``, ``failed`` or null), ``scheduled_at``.
     """
     node = json_views.node_record(job.node)
@@ -66,7 +66,7 @@ def job_record(job: Job) -> Record:
 
 
 def columns(now: datetime) -> Sequence[Column[Job]]:
-    """The columns of a list of jobs; the last says what there is to know about each."""
+    """The columns of a list of jobs."""
     return (
         Column("job", lambda row: short_id(row.node.id)),
         Column("queue", lambda row: row.node.queue, cuts=True),
@@ -91,7 +91,7 @@ def columns(now: datetime) -> Sequence[Column[Job]]:
 
 
 def note(job: Job, now: datetime) -> str | None:
-    """What an operator wants to know of a job in this status, in a few words."""
+    """The fact that matters to an operator about a job in its status."""
     text = _note(job, now)
     if job.node.archived_at is None:
         return text

@@ -1,4 +1,4 @@
-"""What pausing and resuming did, or would do."""
+"""Pauses that commands start and end: records for programs, lines for people."""
 
 from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.queue import (
@@ -12,10 +12,10 @@ CHANGE_KEYS = ("queue", "paused", "changed", "has_jobs", "dry_run", "paused_at",
 
 
 def change_record(change: PauseChange, *, paused: bool, dry_run: bool) -> Record:
-    """What pausing or resuming did, or would do.
+    """A pause that was started or ended, or would be.
 
     Keys: ``queue``, ``paused`` (afterwards), ``changed``, ``has_jobs``, ``dry_run``, and ``paused_at``, ``paused_by``
-    and ``reason`` of the pause that is there, or was until now.
+    and ``reason`` of the pause that is there now, or was there before.
     """
     pause = change.pause
     return {
@@ -30,21 +30,21 @@ def change_record(change: PauseChange, *, paused: bool, dry_run: bool) -> Record
     }
 
 
-CLAIMED_TEXT = "Jobs that workers claimed before still begin; none is left when no job of the queue is Running."
+CLAIMED_TEXT = "Jobs that workers have claimed still start. The queue stands still once none of its jobs is Running."
 
 
 def stranger_text(queue: str) -> str:
-    """The remark on a queue without jobs that was named to be changed."""
+    """A note on a queue without jobs."""
     return f"Queue {visible(queue)!r} has no jobs; check the spelling: hammerwork queue list"
 
 
 def change_text(change: PauseChange, *, paused: bool, dry_run: bool) -> str:
-    """What pausing or resuming did, or would do, as a line."""
+    """A pause that was started or ended, or would be, as a line."""
     if change.changed:
         done = "paused" if paused else "resumed"
         what = f"would be {done}" if dry_run else done
     elif paused and change.pause:
-        what = f"is paused already, {pause_text(change.pause)}"
+        what = f"already paused {pause_text(change.pause)}"
     else:
         what = "is not paused"
     return f"{visible(change.queue)}: {what}"

@@ -49,7 +49,7 @@ HEALTH: Sequence[Column[QueueHealth]] = (
     Column("running", lambda row: count(row.state.running), "right"),
     Column("ready", lambda row: count(row.state.ready), "right"),
     Column(
-        "what is wrong",
+        "exceeded",
         lambda row: ", ".join(f"{_words(check)} {_measure(check.value)}" for check in row.exceeded),
         wraps=True,
     ),
@@ -57,7 +57,7 @@ HEALTH: Sequence[Column[QueueHealth]] = (
 
 
 def check_record(check: HealthCheck) -> Record:
-    """One look at a queue.
+    """A check of a queue.
 
     Keys: ``queue``; ``check``: ``pending`` (ready jobs), ``pending_age`` (of the first of them), ``running_age``,
     ``waiting_age`` (for other jobs), ``failed`` and ``failure_rate`` (in the last hour); ``value`` (null when there is
@@ -80,10 +80,10 @@ def _plain(value: Measure | None) -> float | int | None:
 
 
 def health_record(found: Sequence[QueueHealth], checked_at: str | None) -> Record:
-    """How queues are.
+    """The health of queues.
 
     Keys: ``status`` (``ok`` or ``unhealthy``), ``checked_at``, ``queues``: a list of ``queue``, ``status``, ``paused``,
-    ``workers`` (of ours that are alive and serve it, null where nobody knows) and ``checks`` (:func:`check_record`).
+    ``workers`` (living ones that serve it, null where they are not recorded) and ``checks`` (:func:`check_record`).
     """
     return {
         "status": "ok" if all(health.healthy for health in found) else "unhealthy",
@@ -104,7 +104,7 @@ def health_record(found: Sequence[QueueHealth], checked_at: str | None) -> Recor
 def health_text(
     found: Sequence[QueueHealth], *, one: bool, terminal: bool, width: int | None = None, colour: bool = False
 ) -> Iterator[str]:
-    """Lines: every check of one queue, or a line a queue with the limits below."""
+    """Lines: every check of one queue, or a line per queue with the limits below."""
     if not found:
         yield "There are no queues."
         return
@@ -128,19 +128,19 @@ def health_text(
 
 
 def _health_hints(found: Sequence[QueueHealth]) -> Iterator[str]:
-    """Lines: what to look at where jobs run or wait for long, or nobody takes them."""
+    """Lines: commands for jobs that run or wait for long, and queues that no worker serves."""
     exceeded = {check.name: check for health in found for check in health.exceeded}
     running = exceeded.get("running_age")
     if running and isinstance(running.limit, timedelta):
         doctor = f"hammerwork spawn doctor --older-than {_short(running.limit)}"
-        yield f"What runs for long may have lost its worker: {doctor}"
+        yield f"To find jobs that have lost their worker: {doctor}"
     if "waiting_age" in exceeded:
-        yield "What waits for long may be stuck: hammerwork spawn doctor"
+        yield "To find jobs that wait in vain: hammerwork spawn doctor"
     idle = [visible(health.state.name or NOTHING) for health in found if health.state.is_unserved]
     if idle:
         more = f" and {count(len(idle) - _NAMED)} more" if len(idle) > _NAMED else ""
         yield (
-            f"Ready jobs, and no living worker here that serves them: {', '.join(idle[:_NAMED])}{more} "
+            f"No living worker serves the ready jobs of {', '.join(idle[:_NAMED])}{more} "
             "(Rust workers do not register): hammerwork worker list"
         )
     silent = {worker.id: worker for health in found if health.state.is_unserved for worker in health.state.silent}
@@ -148,7 +148,7 @@ def _health_hints(found: Sequence[QueueHealth]) -> Iterator[str]:
 
 
 def _short(length: timedelta) -> str:
-    """A length of time as options take it: ``2h``, ``90s``."""
+    """A duration as options accept it: ``2h``, ``90s``."""
     seconds = length.total_seconds()
     for unit, size in (("h", 3600), ("m", 60)):
         if seconds >= size and seconds % size == 0:

@@ -109,9 +109,9 @@ def state_record(state: QueueState) -> Record:
     """A queue.
 
     Keys: ``queue``, ``paused``, ``total``, ``by_status`` (status -> jobs); of the pending jobs ``ready`` (a worker may
-    take them now), ``scheduled`` (their time has not come), ``waiting`` (for other jobs); ``oldest_pending_at`` and
-    ``oldest_pending_seconds`` (since when the first of the ready jobs is due); ``workers`` (of ours that are alive and
-    serve it, null where nobody knows); ``paused_at``, ``paused_by`` and
+    claim them now), ``scheduled`` (their time has not come), ``waiting`` (for other jobs); ``oldest_pending_at`` and
+    ``oldest_pending_seconds`` (of the ready job that has been due for longest); ``workers`` (living ones that
+    serve it, null where they are not recorded); ``paused_at``, ``paused_by`` and
     ``paused_reason``, null for a queue that is not paused.
     """
     pause = state.pause

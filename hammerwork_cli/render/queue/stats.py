@@ -99,6 +99,6 @@ def _window(window: timedelta) -> str:
 
 def _ended(stats: QueueStats) -> str:
     state = stats.state
-    rate = "" if state.failure_rate is None else f" ({percent(state.failure_rate)} of what ended)"
-    speed = f", {stats.per_minute:,.1f} completed a minute" if stats.per_minute else ""
+    rate = "" if state.failure_rate is None else f" ({percent(state.failure_rate)} of those that ended)"
+    speed = f", {stats.per_minute:,.1f} completed per minute" if stats.per_minute else ""
     return f"{count(state.completed)} completed, {count(state.failed)} failed{rate}{speed}"

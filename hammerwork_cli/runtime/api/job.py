@@ -1,4 +1,4 @@
-"""Jobs as those who write handlers see them."""
+"""Jobs for authors of handlers."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -36,7 +36,7 @@ _TEXTS = ("trace_id", "correlation_id", "parent_span_id", "span_context", "workf
 _COPIED = ("workflow_id", *_TEXTS)
 _CONVERTED = ("timeout", "delay", "scheduled_at", "retry_strategy", "cron_schedule", "result_ttl", "result_max_size")
 _rare = attrgetter(*_COPIED, *_CONVERTED)
-"""What few jobs have, looked at together: handlers make jobs by the million."""
+"""Fields that few jobs set, read at once: handlers make jobs by the million."""
 _NOTHING = (None,) * (len(_COPIED) + len(_CONVERTED))
 _settings = attrgetter("priority", "max_attempts", "dependencies", *_COPIED, *_CONVERTED)
 _USUAL = (None, 3, (), *_NOTHING)
@@ -53,11 +53,11 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "workflow_id": full_id,
     **{name: partial(fields.text, name=name) for name in (*_TEXTS, "cron_schedule", "timezone")},
 }
-"""Field -> what it may hold, as it is held."""
+"""Field -> check of its value, which returns the value to keep."""
 
 
 class _Rowed:
-    """Holds the row of a claimed job, which is read as far as it is asked for."""
+    """Keeps the row of a claimed job. Each column is parsed when it is first read."""
 
     __slots__ = ("_row",)
     _row: "Claimed"
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     Given = TypeVar("Given")
 
     class _Field(Generic[LockedJob, Given]):
-        """To a type checker, a field that may be given in more ways than it is held."""
+        """A field that accepts more types than it returns, for type checkers."""
 
         def __get__(self, job: object, owner: object = None) -> LockedJob: ...
 
@@ -78,32 +78,32 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Job(_Rowed):
-    """A unit of work: to be enqueued, to be spawned, or handed to a handler. Treat it as a value.
+    """A unit of work: to enqueue, to spawn, or passed to a handler. Treat it as a value.
 
     The ``with_*`` methods and :meth:`depends_on` return a changed copy with the same id.
 
     Attributes:
-        queue: where it runs; ``None`` lets a child have its parent's where ``inherit_queue`` says so.
-        payload: any JSON value, or what :func:`json_text` makes one of.
+        queue: its queue; ``None`` lets a child inherit that of its parent if ``inherit_queue`` is set.
+        payload: any JSON value, or a value that :func:`json_text` converts to one.
         id: a UUID.
-        priority: ``None`` is unset: a child may inherit it, else it is normal.
-        max_attempts: how often it is tried before it is dead.
-        timeout: how long a run may take; stored in whole seconds, rounded up.
-        delay: how long after it is written it may run at the earliest.
-        scheduled_at: when it may run at the earliest.
+        priority: ``None`` lets a child inherit it; otherwise it is normal.
+        max_attempts: number of attempts until it is Dead.
+        timeout: time limit of an attempt; stored in whole seconds, rounded up.
+        delay: shortest time between the enqueue and its first attempt.
+        scheduled_at: earliest time of its first attempt.
         dependencies: ids of the jobs that must complete first.
-        cron_schedule: six or seven fields, seconds first; the job comes back after each run.
+        cron_schedule: six or seven fields, seconds first; makes the job recur.
         timezone: of the schedule, an IANA name; UTC by default.
-        result_ttl: how long what its handler returned is kept; ``None`` for ever.
-        result_max_size: bytes of JSON that a result may have.
-        attempts: how often it was tried, the present run included.
-        error: what the last failed attempt said.
-        created: after :meth:`Queue.enqueue`, ``enqueue_many`` or ``context.spawn``, whether that wrote it;
-            otherwise it was there before.
-        result: after :meth:`Queue.get`, what its handler returned; ``None`` when that has expired.
+        result_ttl: how long its result is kept; ``None`` keeps it with the job.
+        result_max_size: most bytes of JSON in its result.
+        attempts: number of attempts, the present one included.
+        error: error of the last failed attempt.
+        created: after :meth:`Queue.enqueue`, ``enqueue_many`` or ``context.spawn``, whether that inserted it;
+            otherwise it existed before.
+        result: after :meth:`Queue.get`, its result; ``None`` if that has expired.
 
     Raises:
-        UsageError: a field cannot have its value; the message names it.
+        UsageError: a value is not valid; the message names the field.
     """
 
     queue: str | None = None
@@ -162,7 +162,7 @@ class Job(_Rowed):
 
     @classmethod
     def of(cls, row: "Claimed") -> Self:
-        """The job of a claimed row; nothing of it is parsed before it is asked for."""
+        """The job of a claimed row, whose columns are parsed later."""
         job = object.__new__(cls)
         job._row = row  # type: ignore[misc]  # the base class has the slot
         job.id = row.id
@@ -184,12 +184,12 @@ class Job(_Rowed):
 
     @property
     def recurring(self) -> bool:
-        """Whether it comes back after each run."""
+        """Whether it has a schedule."""
         return self.cron_schedule is not None
 
     @property
     def stored_config(self) -> object:
-        """``payload._spawn_config`` as it is, parsed; ``None`` when there is none."""
+        """``_spawn_config`` of the payload, parsed but not checked; ``None`` if there is none."""
         row = getattr(self, "_row", None)
         if row is not None and (row.payload is None or CONFIG_KEY not in row.payload):
             return None
@@ -197,73 +197,73 @@ class Job(_Rowed):
 
     @property
     def spawn_config(self) -> SpawnConfig | None:
-        """What its payload says about the children it will spawn."""
+        """The spawn configuration in its payload."""
         return SpawnConfig.parse(self.stored_config)
 
     # Builders.
 
     def with_priority(self, priority: JobPriority | int | str | None) -> Self:
-        """Sets the priority: a member, its number (0 to 4) or its word; ``None`` unsets it."""
+        """Sets the priority: a member, its number (0 to 4) or its word. ``None`` unsets it."""
         return replace(self, priority=priority)
 
     def as_critical(self) -> Self:
-        """Before all others."""
+        """Sets the priority to critical: before all other jobs."""
         return replace(self, priority=JobPriority.CRITICAL)
 
     def as_high_priority(self) -> Self:
-        """Before normal ones."""
+        """Sets the priority to high: before normal jobs."""
         return replace(self, priority=JobPriority.HIGH)
 
     def as_low_priority(self) -> Self:
-        """After normal ones."""
+        """Sets the priority to low: after normal jobs."""
         return replace(self, priority=JobPriority.LOW)
 
     def as_background(self) -> Self:
-        """After all others."""
+        """Sets the priority to background: after all other jobs."""
         return replace(self, priority=JobPriority.BACKGROUND)
 
     def with_timeout(self, timeout: timedelta | None) -> Self:
-        """Limits a run. Whole seconds are stored: 300 milliseconds, rounded up, are 1 second."""
+        """Limits the time of an attempt. Whole seconds are stored: 300 milliseconds become 1 second."""
         return replace(self, timeout=timeout)
 
     def with_delay(self, delay: timedelta | None) -> Self:
-        """Runs so much later than it is written at the earliest."""
+        """Sets the shortest time between the enqueue and the first attempt."""
         return replace(self, delay=delay)
 
     def with_scheduled_at(self, instant: datetime | None) -> Self:
-        """Runs then at the earliest; an instant without a zone is taken as UTC."""
+        """Sets the earliest time of the first attempt; a time without a zone is in UTC."""
         return replace(self, scheduled_at=instant)
 
     def with_max_attempts(self, attempts: int) -> Self:
-        """Tries it so often before it is dead."""
+        """Sets the number of attempts until it is Dead."""
         return replace(self, max_attempts=attempts)
 
     def with_retry_strategy(self, strategy: RetryStrategy | None) -> Self:
-        """How long to wait before it is tried again; ``None`` for the handler's or the worker's way."""
+        """Sets the time between attempts; ``None`` uses the strategy of the handler or the worker."""
         return replace(self, retry_strategy=strategy)
 
     def with_cron(self, cron_schedule: str, timezone: str | None = None) -> Self:
-        """Lets it come back, for example ``0 30 2 * * *``: half past two every night.
+        """Makes it recur, for example ``0 30 2 * * *``: at half past two every night.
 
         Raises:
-            UsageError: no schedule, or no time zone.
+            UsageError: the schedule or the time zone is not valid.
         """
         return replace(self, cron_schedule=cron_schedule, timezone=timezone)
 
     def depends_on(self, *others: "Job | str | UUID") -> Self:
-        """Waits for other jobs, given themselves or as ids, in addition to those it waits for already."""
+        """Adds dependencies: jobs or their ids."""
         return self.depends_on_jobs(others)
 
     def depends_on_jobs(self, others: "Job | str | UUID | Iterable[Job | str | UUID]") -> Self:
-        """Waits for a list of other jobs."""
+        """Adds a list of dependencies."""
         return replace(self, dependencies=(*self.dependencies, *fields.ids(others)))
 
     def with_spawn_handler(self, name: str) -> Self:
-        """Spawns children by the handler of that name once it has succeeded."""
+        """Lets it spawn children by the spawn handler of that name when it completes."""
         return self._configured((self.spawn_config or SpawnConfig()).with_handler(name))
 
     def with_spawn_config(self, config: SpawnConfig) -> Self:
-        """Spawns children once it has succeeded. A handler that was named before stays where none is named now."""
+        """Lets it spawn children when it completes. An earlier handler stays unless the new configuration names one."""
         earlier = self.spawn_config
         if config.handler is None and earlier is not None and earlier.handler is not None:
             config = config.with_handler(earlier.handler)
@@ -275,19 +275,19 @@ class Job(_Rowed):
         return replace(self, payload={**(self.payload or {}), CONFIG_KEY: config.stored()})
 
     def with_trace_id(self, trace_id: str | None) -> Self:
-        """Names the trace it belongs to."""
+        """Sets the id of its trace."""
         return replace(self, trace_id=trace_id)
 
     def with_correlation_id(self, correlation_id: str | None) -> Self:
-        """Names what it has to do with."""
+        """Sets the id that it shares with related jobs."""
         return replace(self, correlation_id=correlation_id)
 
     def with_workflow(self, workflow_id: str | UUID, name: str | None = None) -> Self:
-        """Makes it part of a workflow."""
+        """Adds it to a workflow."""
         return replace(self, workflow_id=workflow_id, workflow_name=name)
 
     def with_result_ttl(self, ttl: timedelta | None) -> Self:
-        """Keeps what its handler returned for so long."""
+        """Sets how long its result is kept."""
         return replace(self, result_ttl=ttl)
 
     # To be written.
@@ -340,7 +340,7 @@ def _seconds(stored: int | None) -> timedelta | None:
     try:
         return None if stored is None else timedelta(seconds=stored)
     except (TypeError, ValueError, OverflowError):
-        return None  # longer than any time, or no number: as if nobody had said anything
+        return None  # too long, or not a number: ignore it
 
 
 def _timeout(stored: int | None) -> timedelta | None:

@@ -299,7 +299,7 @@ def test_an_error_is_a_problem_with_a_real_status(
 @pytest.mark.parametrize(
     ("path", "detail", "hint"),
     [
-        ("/api/jobs/zzzz", "'zzzz' is not a job id.", "4 or more hex digits"),
+        ("/api/jobs/zzzz", "'zzzz' is not a job id.", "its first 4 hex digits"),
         ("/api/jobs?since=soon", "'soon' is not a duration.", "90 (seconds), 15m"),
         ("/api/jobs?cursor=x", "'x' is not a cursor.", "Next-Cursor"),
         ("/api/jobs?limt=5", "There is no parameter 'limt' here.", "There are: limit, cursor, queue, status, since."),

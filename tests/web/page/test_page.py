@@ -146,7 +146,7 @@ def test_a_job_is_found_by_a_prefix_of_its_id(visit: Callable[..., Visit], demo:
 
     search.fill("0" * 32)
     search.press("Enter")
-    expect(page.locator(".found")).to_contain_text("No job has an id that begins with")
+    expect(page.locator(".found")).to_contain_text("No job has an id that starts with")
     search.fill("no id")
     search.press("Enter")
     expect(page.locator(".found")).not_to_contain_text("No job has")
