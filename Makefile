@@ -2,19 +2,28 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-lowest check hooks bench chaos liveness siege mutants lock docs pictures completions reference clean
+.PHONY: demo test test-lowest coverage check hooks bench chaos liveness siege mutants lock docs pictures completions reference clean
 
 demo: $(VENV)/installed
 	$(BIN)/hammerwork demo
 
 # All tests wait more than they compute, so several processes share them. Other tests: make test ARGS="-k sqlite -x"
-test test-lowest: ARGS ?= --numprocesses 3 --dist worksteal
+test test-lowest coverage: ARGS ?= --numprocesses 3 --dist worksteal
 test: $(VENV)/installed $(VENV)/test-tools
 	$(BIN)/pytest $(ARGS)
 
 # The tests with the lowest versions that pyproject.toml allows: make test-lowest ARGS="tests/unit tests/commands"
 test-lowest: build/lowest/installed $(VENV)/test-tools
 	build/lowest/bin/pytest $(ARGS)
+
+# The lines and branches that the tests reach, with a floor for the whole suite: make coverage ARGS="tests/unit"
+coverage: FLOOR := $(if $(filter command,$(firstword $(origin ARGS))),--fail-under=0)
+coverage: $(VENV)/installed $(VENV)/test-tools
+	rm -rf build/coverage
+	mkdir -p build/coverage
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report $(FLOOR)
 
 check: $(VENV)/installed $(VENV)/web-tools
 	$(BIN)/ruff check .

@@ -274,7 +274,7 @@ def clean_environment(tmp_path: Path) -> dict[str, str]:
     """An environment in which nothing of this machine's user configures the program."""
     home = tmp_path / "home"
     home.mkdir(exist_ok=True)
-    return {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "TERM": "dumb"}
+    return {**surroundings.passed_on(), "HOME": str(home), "LANG": "C.UTF-8", "TERM": "dumb"}
 
 
 @pytest.fixture

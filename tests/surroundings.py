@@ -33,3 +33,8 @@ def settle(add_cleanup: Callable[[Callable[[], None]], object]) -> None:
 def environment() -> dict[str, str]:
     """The environment without the test that pytest names in it."""
     return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
+def passed_on() -> dict[str, str]:
+    """The variables that a program started by a test needs: where programs are, and where `make coverage` collects."""
+    return {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COVERAGE_")}

@@ -1,7 +1,6 @@
 """What a short command does not load: a command line in scripts is started thousands of times."""
 
 import contextlib
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,7 +17,9 @@ HEAVY = {"rich", "tabulate", "asyncio", "pydantic", "importlib.metadata", "click
 def loaded(*words: str, env: dict[str, str]) -> set[str]:
     """The modules that a command imported."""
     command = [sys.executable, "-X", "importtime", "-P", "-m", "hammerwork_cli", *words]
-    environment = {**env, "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
+    # Coverage loads modules of its own.
+    environment = {name: value for name, value in env.items() if not name.startswith("COVERAGE_")}
+    environment["PYTHONPATH"] = str(ROOT)
     done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=True)
     return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
 

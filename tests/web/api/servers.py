@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -15,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from tests import surroundings
 from tests.conftest import ROOT
 
 ENDS_WITHIN = 20
@@ -130,7 +130,7 @@ def serving(
         files: how many it may open.
         patience: seconds that it gives a client, instead of its own.
     """
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
+    environment = {**surroundings.passed_on(), "HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
     secret = {"HAMMERWORK_WEB_TOKEN": token} if token else {}
     program = ["-P", "-m", "hammerwork_cli"] if patience is None else ["-P", "-c", PATIENT.format(patience)]
     limit = [] if files is None else ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh"]

@@ -1,7 +1,6 @@
 """Servers for the browser and the client, and their databases."""
 
 import contextlib
-import os
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from hammerwork_cli.models import NewJob, rfc3339
 from hammerwork_cli.queries import migrations
 from hammerwork_cli.queries.job import enqueue
 from tests import night as nights
+from tests import surroundings
 from tests.conftest import ROOT
 
 MANY = 100_000
@@ -57,7 +57,7 @@ def working(site: Site, folder: Path, *options: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _running(database: Path, folder: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
+    environment = {**surroundings.passed_on(), "HOME": str(folder), "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "hammerwork_cli", *arguments],
         env=environment | {"HAMMERWORK_DATABASE_URL": f"sqlite:///{database}"},
