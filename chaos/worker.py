@@ -43,7 +43,7 @@ OTHERS = (
 STEPS = (*NAMED, *OTHERS)
 _TRANSACTIONS = {
     "claim: ": (claim, "claim"),
-    "end: ": (finish, "settle"),
+    "end: ": (finish, "finish"),
     "": (spawn, "complete"),
     "child by key: ": (spawn, "spawn_now"),
     "taking a lost worker's jobs: ": (registry, "rescue"),

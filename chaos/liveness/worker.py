@@ -133,7 +133,7 @@ class SimulatedWorker:
         with self._reached() as database:
             compared = finish.compare(database, self.id, known)
         self._compare_at = self.world.seconds + LEASE / 2
-        for job in compared.not_ours:
+        for job in compared.lost:
             if not self.entries[job].began:
                 del self.entries[job]
         self.lease.compared = self.lease.doubts
@@ -141,7 +141,7 @@ class SimulatedWorker:
     def keep(self, others: dict[str, "SimulatedWorker"]) -> None:
         """As runtime/worker/keeper.py; nobody may be rescued from who lives."""
         with self._reached() as database:
-            heartbeats = [*registry.heartbeats(database), *registry.holders(database)]
+            heartbeats = [*registry.heartbeats(database), *registry.ended_with_jobs(database)]
             for lost in self._observer.look(heartbeats, self.world.seconds):
                 done = registry.rescue(database, lost, self.world.now())
                 if done is None:
@@ -217,11 +217,11 @@ class SimulatedWorker:
             assert entry.ended is not None
             assert entry.at is not None
             with self._reached() as database:
-                settled = finish.settle(database, [entry.ended], entry.at)
+                report = finish.finish(database, [entry.ended], entry.at)
             if unanswered:
                 return
             del self.entries[entry.job.id]
-            if not settled.lost and entry.ended.end == End.COMPLETED:
+            if not report.lost and entry.ended.end == End.COMPLETED:
                 self._count(entry.job, entry.ended.at, entry.at)
 
     def _count(self, job: Claimed, due_at: datetime | None, ended_at: datetime) -> None:

@@ -318,7 +318,7 @@ def test_mysql_takes_json_to_its_depth_and_says_which_limit_was_hit(run: Run, ne
     enqueued(run, url, "-q", "mail", "-j", "[" * deepest + "]" * deepest)
     outcome = run("job", "enqueue", "-q", "mail", "-j", "[" * (deepest + 1) + "]" * (deepest + 1), url=url)
     assert outcome.exit_code == 2
-    assert f"nested {deepest} levels deep at most; the payload has {deepest + 1}" in outcome.stderr
+    assert f"at most {deepest} levels of nested JSON; the payload has {deepest + 1}" in outcome.stderr
 
 
 @pytest.mark.mysql

@@ -69,7 +69,7 @@ class Stage:
         """Takes every worker for lost, as an observer that saw no heartbeat would: (name, back, dead) of each."""
         return [
             (heartbeat.name, *job_counts)
-            for heartbeat in (*registry.heartbeats(self.database), *registry.holders(self.database))
+            for heartbeat in (*registry.heartbeats(self.database), *registry.ended_with_jobs(self.database))
             if (job_counts := registry.rescue(self.database, heartbeat, self.database.now()))
         ]
 

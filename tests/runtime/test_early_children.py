@@ -344,7 +344,7 @@ def test_a_request_whose_commit_was_not_answered_is_done(stage: Stage, app: Hand
     stage.work(app, queues=("parent",))
     now = stage.database.now()
     request = spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=now)
-    job = requests.take_request(stage.database, request, new_id(), now)
+    job = requests.claim_request(stage.database, request, new_id(), now)
     assert job is not None
     from hammerwork_cli.queries.worker import ancestry
 
@@ -352,8 +352,8 @@ def test_a_request_whose_commit_was_not_answered_is_done(stage: Stage, app: Hand
     operation = spawn_queries.Operation(new_id(), spawner, "parent", SpawnConfig(), now, 1)
     new = Job("child", {}).depends_on(parent).new_job(now)
     for _ in range(2):
-        settled = requests.fulfil(stage.database, request, job, operation, lambda: [[new]], now=now)
-        assert not settled.lost
+        report = requests.fulfil(stage.database, request, job, operation, lambda: [[new]], now=now)
+        assert not report.lost
     assert len(stage.children(parent)) == 2
 
 

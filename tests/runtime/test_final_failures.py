@@ -63,7 +63,7 @@ def test_what_cannot_succeed_is_tried_once_and_says_why(stage: Stage, app: Handl
         Job("noop", {}).with_spawn_handler("typo"): "There is no spawn handler 'typo'",
         Job("no_jobs"): "The spawn handler produced a value of type str",
         Job("no_json"): "Child 0 (noop) cannot be written: JSON cannot hold",
-        Job("deep"): "takes JSON nested",
+        Job("deep"): "levels of nested JSON",
     }
     sentences = {
         "taken": f"There is another job {taken.id} (outside, Pending) with a different queue, payload",
@@ -72,7 +72,7 @@ def test_what_cannot_succeed_is_tried_once_and_says_why(stage: Stage, app: Handl
         "long": "A queue's name has 1 to 255 characters, not 256",
     }
     said |= {Job(way, why): sentence for way in ("early", "enqueues") for why, sentence in sentences.items()}
-    sentences["taken"] = f"The child {taken.id} cannot be written: there is a job with this id already"
+    sentences["taken"] = f"The child {taken.id} cannot be written: a job with this id exists already"
     said |= {Job("late", why): sentence for why, sentence in sentences.items()}
     stage.enqueue(taken, endless)
     if stage.database.dialect == "mysql":

@@ -78,7 +78,7 @@ def test_the_requests_of_a_lost_worker_and_no_others_wait_again(stage: Stage, ap
         stage.work(app)
         now = stage.database.now()
         request = spawn_requests.request(stage.database, job.id, handler=None, config=None, by="x", now=now)
-        assert requests.take_request(stage.database, request, worker.id, now) is not None
+        assert requests.claim_request(stage.database, request, worker.id, now) is not None
         taken[name] = worker, job
     registry.rescue(stage.database, heartbeat(stage, taken["lost"][0]), stage.database.now())
     states = {name: spawn_requests.requests(stage.database, job.id)[0].state for name, (_, job) in taken.items()}
@@ -137,10 +137,10 @@ def test_a_job_of_a_lost_worker_is_nobodys_until_it_is_claimed_again(stage: Stag
     (job,) = stage.enqueue(Job("noop"))
     now = stage.database.now() + timedelta(seconds=1)
     assert claim.claim(stage.database, "noop", worker=worker.id, now=now, limit=1, slots=1)
-    assert claim.are_held(stage.database, ["x", "noop"], [worker.id])
-    assert not claim.are_held(stage.database, ["x"], [worker.id])
-    assert not claim.are_held(stage.database, ["noop"], [new_id()])
-    assert not claim.are_held(stage.database, ["noop"], [])
+    assert claim.have_claimed(stage.database, ["x", "noop"], [worker.id])
+    assert not claim.have_claimed(stage.database, ["x"], [worker.id])
+    assert not claim.have_claimed(stage.database, ["noop"], [new_id()])
+    assert not claim.have_claimed(stage.database, ["noop"], [])
     assert registry.rescue(stage.database, heartbeat(stage, worker), now) == (1, 0)
     assert stage.one(job, "status, claimed_by, claim_token, claim_losses") == ("Pending", None, None, 1)
 
@@ -181,7 +181,7 @@ def test_of_requests_a_worker_gives_back_its_own_that_it_does_not_know(stage: St
         stage.work(app)
         now = stage.database.now()
         taken[name] = spawn_requests.request(stage.database, job.id, handler=None, config=None, by="x", now=now)
-        assert requests.take_request(stage.database, taken[name], worker.id, now) is not None
+        assert requests.claim_request(stage.database, taken[name], worker.id, now) is not None
     assert requests.return_unknown_requests(stage.database, mine.id, [taken["known"].id]) == 1
     states = {name: spawn_requests.requests(stage.database, ask.job_id)[0].state for name, ask in taken.items()}
     assert states == {"known": "running", "unknown": "pending", "another's": "running"}
@@ -200,9 +200,9 @@ def test_a_job_that_a_rust_worker_took_is_held_by_no_worker_of_ours(stage: Stage
     now = stage.database.now() + timedelta(seconds=1)
     gone = new_id()
     assert claim.claim(stage.database, "noop", worker=gone, now=now, limit=1, slots=1)
-    assert [held.id for held in registry.holders(stage.database)] == [gone]
+    assert [held.id for held in registry.ended_with_jobs(stage.database)] == [gone]
     stage.execute(f"UPDATE hammerwork_jobs SET started_at = created_at WHERE id = '{job.id}'")
-    assert registry.holders(stage.database) == []
+    assert registry.ended_with_jobs(stage.database) == []
 
 
 def test_a_worker_that_beat_again_is_observed_anew(stage: Stage) -> None:

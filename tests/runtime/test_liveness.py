@@ -158,14 +158,14 @@ def test_an_error_that_is_not_ours_ends_no_thread_and_is_in_the_log_with_its_tra
         (registry, "record_heartbeat"),
         (registry, "heartbeats"),
         (claim, "claim"),
-        (finish, "settle"),
+        (finish, "finish"),
     ):
         once(module, name)
     job = Job("counted")
     dead_worker(stage, "counted", job)
     until(lambda: stage.one(job, "status, claim_losses") == ("Completed", 1))
     crew.beat(2)
-    until(lambda: sorted(raised) == ["claim", "heartbeats", "record_heartbeat", "settle"])
+    until(lambda: sorted(raised) == ["claim", "finish", "heartbeats", "record_heartbeat"])
     for name in ("record_heartbeat", "heartbeats", "claim"):
         assert f"ZeroDivisionError: of {name}" in caplog.text
 

@@ -13,7 +13,7 @@ from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import AccessDeniedError, RefusedValueError
 from hammerwork_cli.queries.worker import claim as claim_queries
 from hammerwork_cli.queries.worker import finish
-from hammerwork_cli.queries.worker.finish import Ended, Settled
+from hammerwork_cli.queries.worker.finish import Ended, FinishReport
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.worker import finisher
 from tests.runtime.conftest import Crew, Stage, until
@@ -161,15 +161,15 @@ def test_of_a_hundred_results_the_one_that_cannot_be_stored_costs_its_own_job_al
 ) -> None:
     app.register_job("echo", lambda job: job.payload)
     jobs = stage.enqueue(*(Job("echo", number) for number in range(100)))
-    settle, batches = finish.settle, []
+    settle, batches = finish.finish, []
 
-    def refusing(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
+    def refusing(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
         batches.append(len(ended))
         if any(run.result == "50" for run in ended):
             raise RefusedValueError("It is too odd.")
         return settle(database, ended, now)
 
-    monkeypatch.setattr(finish, "settle", refusing)
+    monkeypatch.setattr(finish, "finish", refusing)
     monkeypatch.setattr(finisher, "WRITE_SECONDS", 30)
     report = stage.work(app, concurrency=1)
     assert max(batches) > 10
@@ -184,15 +184,15 @@ def test_an_error_that_is_nobodys_fault_loses_nothing(
 ) -> None:
     app.register_job("echo", lambda job: job.payload)
     jobs = stage.enqueue(*(Job("echo", number).with_max_attempts(1) for number in range(20)))
-    settle, tries = finish.settle, []
+    settle, tries = finish.finish, []
 
-    def denied(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
+    def denied(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
         tries.append(len(ended))
         if len(tries) < 4:
             raise AccessDeniedError("Nobody may write now.")
         return settle(database, ended, now)
 
-    monkeypatch.setattr(finish, "settle", denied)
+    monkeypatch.setattr(finish, "finish", denied)
     report = stage.work(app)
     assert (report.completed, report.failed) == (20, 0)
     assert stage.status(*jobs) == ["Completed"] * 20

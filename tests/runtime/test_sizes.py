@@ -105,13 +105,13 @@ def test_of_a_batch_a_server_refuses_only_what_it_cannot_hold(
     for _ in range(200):
         deep = [deep]
     refused = {"postgres": "\x00", "mysql": deep}[kind]
-    settle, batches = finish.settle, []
+    settle, batches = finish.finish, []
 
     def counting(database: Any, ended: Any, now: datetime) -> Any:
         batches.append(len(ended))
         return settle(database, ended, now)
 
-    monkeypatch.setattr(finish, "settle", counting)
+    monkeypatch.setattr(finish, "finish", counting)
     monkeypatch.setattr(finisher, "WRITE_SECONDS", 30)
     stage = Stage(new_database(kind, migrated=True))
     app.register_job("returns", lambda job: refused if job.payload == "odd" else job.payload)

@@ -26,7 +26,7 @@ def test_what_is_spawned_on_request_counts_among_the_descendants(stage: Stage, a
     assert len(stage.children(parent)) == 6
 
 
-@pytest.mark.parametrize("what", ["take_request", "fulfil"])
+@pytest.mark.parametrize("what", ["claim_request", "fulfil"])
 def test_a_request_that_its_worker_does_not_know_any_more_is_fulfilled_once(
     stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
@@ -37,13 +37,13 @@ def test_a_request_that_its_worker_does_not_know_any_more_is_fulfilled_once(
     original, told = getattr(requests, what), []
 
     def once(*args: Any, **values: Any) -> Any:
-        if what == "take_request":
+        if what == "claim_request":
             answer = original(*args, **values)
         told.append(what)
         if len(told) == 1:
             # As when a commit is not answered, or when neither a result nor a refusal can be written.
-            raise DatabaseError("No answer.") if what == "take_request" else RefusedValueError("No.")
-        return answer if what == "take_request" else original(*args, **values)
+            raise DatabaseError("No answer.") if what == "claim_request" else RefusedValueError("No.")
+        return answer if what == "claim_request" else original(*args, **values)
 
     monkeypatch.setattr(requests, what, once)
     if what == "fulfil":
@@ -51,4 +51,4 @@ def test_a_request_that_its_worker_does_not_know_any_more_is_fulfilled_once(
     spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=stage.database.now())
     until(lambda: [request.state for request in spawn_requests.requests(stage.database, parent.id)] == ["done"])
     assert len(stage.children(parent)) == 2
-    assert len(told) == (2 if what == "take_request" else 3)
+    assert len(told) == (2 if what == "claim_request" else 3)

@@ -492,9 +492,9 @@ def test_a_spawn_whose_answer_was_lost_and_that_is_written_again_is_one(stage: S
     job, operation, now = _claimed(stage)
     batches = _batches(job.id, now)
     for expected in ({"noop": 2}, {}):
-        settled = spawn_queries.complete(stage.database, Ended(job, End.COMPLETED), operation, batches, now=now)
-        assert not settled.lost
-        assert settled.released == expected
+        report = spawn_queries.complete(stage.database, Ended(job, End.COMPLETED), operation, batches, now=now)
+        assert not report.lost
+        assert report.released == expected
     assert len(stage.children(job.id)) == 2
     assert len(stage.operations()) == 1
 
@@ -502,10 +502,10 @@ def test_a_spawn_whose_answer_was_lost_and_that_is_written_again_is_one(stage: S
 def test_a_worker_that_lost_its_claim_spawns_nothing(stage: Stage) -> None:
     job, operation, now = _claimed(stage)
     stage.execute("UPDATE hammerwork_jobs SET status = 'Pending', started_at = NULL, claim_token = NULL")
-    settled = spawn_queries.complete(
+    report = spawn_queries.complete(
         stage.database, Ended(job, End.COMPLETED), operation, _batches(job.id, now), now=now
     )
-    assert settled.lost == {job.id}
+    assert report.lost == {job.id}
     assert stage.children(job.id) == []
     child = Job("noop", {}).depends_on(job.id).new_job(now)
     with pytest.raises(LostClaimError):

@@ -61,11 +61,11 @@ def test_a_stop_that_is_written_twice_costs_no_attempt_more(stage: Stage) -> Non
     (taken,) = claim.claim(stage.database, "noop", worker=worker, now=now, limit=1, slots=1)
     for _ in range(2):
         stopped = Ended(taken, End.STOPPED, at=stage.timestamp(job, "scheduled_at"))
-        settled = finish.settle(stage.database, [stopped], now)
-        assert not settled.lost
+        report = finish.finish(stage.database, [stopped], now)
+        assert not report.lost
         assert stage.one(job, "status, attempts, started_at, claimed_by") == ("Pending", 1, None, None)
     claim.claim(stage.database, "noop", worker=worker, now=now, limit=1, slots=1)
-    assert finish.settle(stage.database, [stopped], now).lost == {job.id}
+    assert finish.finish(stage.database, [stopped], now).lost == {job.id}
     assert stage.one(job, "status, attempts") == ("Running", 2)
 
 

@@ -79,7 +79,7 @@ def test_jobs_that_ended_are_counted_once_when_the_answer_is_lost(
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs = stage.enqueue(*(Job("noop", {}) for _ in range(5)))
-    with losing_the_answer(monkeypatch, finish, "settle") as lost:
+    with losing_the_answer(monkeypatch, finish, "finish") as lost:
         report = stage.work(app)
     assert lost
     assert (report.completed, report.failed) == (5, 0)

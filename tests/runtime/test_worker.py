@@ -310,10 +310,10 @@ def test_a_worker_that_lost_its_claim_writes_nothing(stage: Stage) -> None:
     stage.execute("UPDATE hammerwork_jobs SET status = 'Pending', started_at = NULL")
     (second,) = claim.claim(stage.database, "noop", worker=OTHER, **{**options, "now": now + timedelta(seconds=1)})
     for end in End:
-        settled = finish.settle(stage.database, [Ended(first, end, result="1", error="x", at=_at(end, now))], now)
-        assert settled.lost == {job.id}
+        report = finish.finish(stage.database, [Ended(first, end, result="1", error="x", at=_at(end, now))], now)
+        assert report.lost == {job.id}
     assert stage.one(job, "status, attempts, result_data") == ("Running", 2, None)
-    assert not finish.settle(stage.database, [Ended(second, End.COMPLETED)], now).lost
+    assert not finish.finish(stage.database, [Ended(second, End.COMPLETED)], now).lost
     assert stage.one(job) == "Completed"
 
 
@@ -331,7 +331,7 @@ def test_a_job_that_a_rust_worker_took_over_is_not_ours_though_our_token_is_on_i
     # The original resets the job, takes it, and knows nothing of tokens.
     later = stage.database.written_moment(now + timedelta(seconds=5))
     stage.execute(f"UPDATE hammerwork_jobs SET started_at = '{later}'")
-    assert finish.settle(stage.database, [Ended(mine, End.COMPLETED)], now).lost == {job.id}
+    assert finish.finish(stage.database, [Ended(mine, End.COMPLETED)], now).lost == {job.id}
     assert stage.one(job) == "Running"
 
 
@@ -340,8 +340,8 @@ def test_a_completion_that_is_written_twice_is_one(stage: Stage) -> None:
     now = stage.database.now() + timedelta(seconds=1)
     taken = claim.claim(stage.database, "noop", worker=WORKER, now=now, limit=2, slots=2)
     for _ in range(2):
-        settled = finish.settle(stage.database, [Ended(job, End.COMPLETED, result="7") for job in taken], now)
-        assert not settled.lost
+        report = finish.finish(stage.database, [Ended(job, End.COMPLETED, result="7") for job in taken], now)
+        assert not report.lost
 
 
 def test_jobs_of_a_lost_worker_come_back_alone_and_the_last_attempt_is_dead(stage: Stage) -> None:
@@ -519,8 +519,8 @@ def test_two_parents_that_end_at_once_release_their_join(stage: Stage) -> None:
         with contextlib.closing(connect(stage.url)) as database:
             for pair in pairs:
                 barrier.wait(20)
-                settled = finish.settle(database, [by_id[pair[side].id]], now)
-                released.append(settled.released.get("join", 0))
+                report = finish.finish(database, [by_id[pair[side].id]], now)
+                released.append(report.released.get("join", 0))
 
     threads = [threading.Thread(target=end, args=(side,)) for side in range(2)]
     for thread in threads:

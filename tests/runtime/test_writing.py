@@ -10,7 +10,7 @@ from hammerwork_cli import Handlers, Job
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AccessDeniedError, ConfigError, DatabaseError, RefusedValueError
 from hammerwork_cli.queries.worker import finish
-from hammerwork_cli.queries.worker.finish import End, Ended, Settled
+from hammerwork_cli.queries.worker.finish import End, Ended, FinishReport
 from hammerwork_cli.runtime.worker import claimer, finisher
 from tests.runtime.conftest import Crew, Stage, until
 
@@ -25,16 +25,16 @@ def test_of_a_batch_that_the_database_refuses_only_the_run_with_the_refused_resu
     stage = Stage(new_database("sqlite", migrated=True))
     app.register_job("echo", lambda job: job.payload["says"])
     jobs = stage.enqueue(*(Job("echo", {"says": says}) for says in ("a", "b", "refused", "c")))
-    settle, batches = finish.settle, []
+    settle, batches = finish.finish, []
 
     # SQLite takes every result that is JSON.
-    def refusing(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
+    def refusing(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
         batches.append(len(ended))
         if any(run.end == End.COMPLETED and run.result == '"refused"' for run in ended):
             raise RefusedValueError("It is too odd.")
         return settle(database, ended, now)
 
-    monkeypatch.setattr(finish, "settle", refusing)
+    monkeypatch.setattr(finish, "finish", refusing)
     monkeypatch.setattr(finisher, "WRITE_SECONDS", 30)
     report = stage.work(app, concurrency=1)
     assert max(batches) > 1
@@ -51,14 +51,14 @@ def test_a_database_that_takes_nothing_amid_a_refused_batch_fails_no_job(
 ) -> None:
     stage = Stage(new_database("sqlite", migrated=True))
     jobs = stage.enqueue(*(Job("noop") for _ in range(4)))
-    settle, errors = finish.settle, [AccessDeniedError("Not now."), RefusedValueError("It is too odd.")]
+    settle, errors = finish.finish, [AccessDeniedError("Not now."), RefusedValueError("It is too odd.")]
 
-    def losing(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
+    def losing(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
         if len(errors) == 1 or (len(errors) == 2 and len(ended) > 1):
             raise errors.pop()
         return settle(database, ended, now)
 
-    monkeypatch.setattr(finish, "settle", losing)
+    monkeypatch.setattr(finish, "finish", losing)
     monkeypatch.setattr(finisher, "WRITE_SECONDS", 30)
     assert stage.work(app, concurrency=1, poll_interval=0.05).completed == 4
     assert not errors
@@ -72,14 +72,14 @@ def test_an_error_of_the_server_that_nobody_knows_and_that_passes_costs_no_job_i
     stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     jobs = stage.enqueue(*(Job("noop").with_max_attempts(1) for _ in range(3)))
-    settle, errors = finish.settle, [error, error]
+    settle, errors = finish.finish, [error, error]
 
-    def failing(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
+    def failing(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
         if errors:
             raise errors.pop()
         return settle(database, ended, now)
 
-    monkeypatch.setattr(finish, "settle", failing)
+    monkeypatch.setattr(finish, "finish", failing)
     report = stage.work(app)
     assert not errors
     assert (report.completed, report.failed) == (3, 0)
@@ -91,15 +91,15 @@ def test_an_error_that_all_meet_for_longer_than_a_lease_is_waited_out(
     stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs = stage.enqueue(*(Job("counted").with_max_attempts(1) for _ in range(5)))
-    settle, tried = finish.settle, []
+    settle, tried = finish.finish, []
 
-    def failing(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
+    def failing(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
         tried.append(time.monotonic())
         if tried[-1] - tried[0] < 2:
             raise DatabaseError(UNKNOWN)
         return settle(database, ended, now)
 
-    monkeypatch.setattr(finish, "settle", failing)
+    monkeypatch.setattr(finish, "finish", failing)
     crew.begin(lease=0.5)
     until(lambda: stage.status(*jobs) == ["Completed"] * 5)
     assert set(crew.runs.values()) == {1}
@@ -111,15 +111,15 @@ def test_a_job_that_alone_meets_an_error_for_longer_than_a_lease_ends_with_it_an
     stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     odd, last = stage.enqueue(Job("counted").with_max_attempts(3), Job("counted"))
-    settle, tries = finish.settle, []
+    settle, tries = finish.finish, []
 
-    def failing(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
+    def failing(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
         if any(run.job.id == odd.id and run.end == End.COMPLETED for run in ended):
             tries.append(len(ended))
             raise DatabaseError(UNKNOWN)
         return settle(database, ended, now)
 
-    monkeypatch.setattr(finish, "settle", failing)
+    monkeypatch.setattr(finish, "finish", failing)
     crew.begin(lease=0.5)
 
     def is_over() -> bool:
@@ -143,14 +143,14 @@ def test_a_worker_that_can_write_no_end_takes_no_more_jobs_after_a_while(
     stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage.enqueue(*(Job("counted").with_max_attempts(1) for _ in range(200)))
-    settle, broken = finish.settle, [True]
+    settle, broken = finish.finish, [True]
 
-    def failing(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
+    def failing(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
         if broken:
             raise DatabaseError(UNKNOWN)
         return settle(database, ended, now)
 
-    monkeypatch.setattr(finish, "settle", failing)
+    monkeypatch.setattr(finish, "finish", failing)
     monkeypatch.setattr(claimer, "MOST_POSTPONED", 10)
     monkeypatch.setattr(claimer, "MOST_PREFETCHED", 20)
     crew.begin(concurrency=1)

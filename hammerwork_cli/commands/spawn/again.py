@@ -84,7 +84,7 @@ def again(
     made = spawn_requests.request(
         database, parent, handler=named, config=config, by=context.operator[:LONGEST_NAME], now=context.now(database)
     )
-    if not requests.has_taker(database, made):
+    if not requests.has_worker(database, made):
         context.note("No running worker can take it; it waits until one starts.")
     if wait:
         made = requests.wait_for(database, made, limit)

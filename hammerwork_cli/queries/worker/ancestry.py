@@ -1,4 +1,4 @@
-"""Where a job stands in its tree, and the limits of trees: counted here, for all children, and nowhere else."""
+"""The place of a job in its tree, and the limits of trees, which only this module counts, for all children."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from hammerwork_cli.queries.job.cron import occurrence_of
 from hammerwork_cli.queries.worker.claim import Claimed
 
 DEEPEST = 32
-"""Generations below a root where no configuration says otherwise."""
+"""Most generations below a root that has no ``max_depth``."""
 MOST_LEVELS = 100
-"""So far up a job that no worker of ours spawned is followed."""
+"""Most generations that are read above a job whose row does not say its place in the tree."""
 
 
 class LimitError(ConflictError):
-    """More children, generations or descendants than a limit allows."""
+    """A spawn would exceed a limit of children, generations or descendants."""
 
     code = "spawn_limit"
 
@@ -30,12 +30,12 @@ class LimitError(ConflictError):
 
 @dataclass(frozen=True, slots=True)
 class Spawner:
-    """A job that spawns: in its run, or again because of a request.
+    """A job that spawns, in an attempt or because of a spawn request.
 
     Attributes:
-        ancestry: its own, with its own limits.
-        max_spawn_count: most children of this run, early and late ones together.
-        request: id of the request that it spawns again for.
+        ancestry: the job's place, under its own limits.
+        max_spawn_count: most children of this attempt, early and late ones together.
+        request: id of the spawn request, if there is one.
     """
 
     job: Claimed
@@ -45,19 +45,19 @@ class Spawner:
 
     @classmethod
     def of(cls, job: Claimed, ancestry: Ancestry, config: SpawnConfig, request: str | None = None) -> "Spawner":
-        """A job with this configuration."""
+        """Makes the spawner of a job with a configuration."""
         return cls(job, ancestry.limited_by(config), config.max_spawn_count, request)
 
     @property
     def occurrence(self) -> str:
-        """What its keys belong to: a request, a run of a recurring job, or the job."""
+        """Identifies the request, or the occurrence of a recurring job, that the keys of children belong to."""
         return self.request or self.job.occurrence
 
     def check_depth(self) -> None:
-        """Refuses a generation that is too deep.
+        """Checks whether the next generation is within the limit.
 
         Raises:
-            LimitError: it is.
+            LimitError: it is too deep.
         """
         most = self.ancestry.max_depth if self.ancestry.max_depth is not None else DEEPEST
         if self.ancestry.depth + 1 > most:
@@ -65,17 +65,19 @@ class Spawner:
 
 
 def of(database: Database, job: Claimed) -> Ancestry:
-    """Where a job stands: as its row says, or, if no worker of ours spawned it, as what is above it says.
+    """Returns the place of a job in its tree: from its row if a worker spawned it, else from its ancestors.
 
-    It is followed upward by first parents, at most :data:`MOST_LEVELS` far, through archived ones too. A dependency
-    counts as a generation where the parent spawns (it carries configuration, or a spawn of it is recorded) and had
-    begun before the job was made; then another program spawned it. Any other is a plain dependency.
+    The search follows the first parents, archived ones too, for at most :data:`MOST_LEVELS` generations. A dependency
+    counts
+    as a generation if the parent spawns (it has a spawn configuration or a recorded spawn) and started before the job
+    was
+    created: then another program spawned the job. Any other is a plain dependency.
     """
     return known(job) or _upward(database, job)
 
 
 def known(job: Claimed) -> Ancestry | None:
-    """Where a job stands, as far as its own row says."""
+    """Returns the place of a job as far as its own row tells it."""
     found = Ancestry.parse(job.ancestry)
     return found if found or id_list(job.depends_on) else Ancestry(job.id, job.occurrence)
 
@@ -105,7 +107,6 @@ _NO_LIMITS = SpawnConfig(max_spawn_count=None)
 
 
 def _first(relatives: Relatives, ids: Sequence[str]) -> TreeNode | None:
-    """The first of some jobs that exists."""
     nodes = {node.id: node for node in relatives.jobs(ids)} if ids else {}
     return next((nodes[job] for job in ids if job in nodes), None)
 
@@ -116,7 +117,7 @@ def _spawned(parent: TreeNode, made: datetime | None, *, recorded: bool) -> bool
 
 
 def counted_of(spawner: Spawner) -> dict[str, object]:
-    """The values of a statement that returns the counters for :func:`count`."""
+    """Returns the parameters of a statement that returns the counters for :func:`count`."""
     return {
         "root": spawner.ancestry.root,
         "tree_occurrence": spawner.ancestry.occurrence,
@@ -127,19 +128,19 @@ def counted_of(spawner: Spawner) -> dict[str, object]:
 
 
 def count(database: Database, spawner: Spawner, children: int, *, late: int, counted: Row | None = None) -> None:
-    """Counts children that this transaction has written, and refuses those that are too many.
+    """Counts the children that this transaction has written, and checks the limits.
 
-    Last in the transaction: all spawns of a limited tree wait for the one row that counts its descendants.
+    Call it last in the transaction: all spawns of a limited tree wait for the one row that counts its descendants.
 
     Args:
-        database: where.
-        spawner: whose children.
-        children: how many are new.
-        late: how many of them are no children by key.
-        counted: the counters, if the statement before this returned them; they are read otherwise.
+        database: an open transaction.
+        spawner: the parent of the children.
+        children: number of new children.
+        late: number of new children without a key.
+        counted: the counters, if the previous statement has returned them; they are read otherwise.
 
     Raises:
-        LimitError: they are.
+        LimitError: the children exceed a limit.
     """
     ancestry, most = spawner.ancestry, spawner.max_spawn_count
     descendants, *keys = counted or database.rows("worker.ancestry.counters", **counted_of(spawner))[0]
@@ -157,6 +158,6 @@ def count(database: Database, spawner: Spawner, children: int, *, late: int, cou
 
 
 def _recorded(database: Database, ancestry: Ancestry) -> int:
-    """How many descendants were spawned before their number was limited, this transaction's included."""
+    """Counts the descendants that were spawned before the tree had a limit, including this transaction's."""
     since = timestamp(ancestry.occurrence) if ancestry.occurrence else None
     return int(database.rows("worker.ancestry.recorded_descendants", root=ancestry.root, since=since)[0][0])

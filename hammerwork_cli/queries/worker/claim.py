@@ -1,8 +1,9 @@
-"""Taking jobs and ending them: every change is guarded by the claim, and may be run again after a lost connection.
+"""Claims of jobs: the claim guards every later change of a job, which may run again after a lost connection.
 
-The guard of a claimed job is its token AND the status Running AND the start that the claim wrote. A worker that lost
-its claim changes nothing. The token stays on the row, so that a change whose commit was not answered can be run again
-and finds that it was its own.
+A change applies only if the job has the claim's token AND is Running AND has the start that the claim wrote. A worker
+that has lost its claim thus changes nothing. The token stays on the row after the change: a worker that got no answer
+to
+its commit can run the change again and recognize its own work.
 """
 
 from collections.abc import Sequence
@@ -16,11 +17,11 @@ from hammerwork_cli.queries.job.cron import occurrence_of
 
 
 class Claim(NamedTuple):
-    """What a worker wrote when it took some jobs at once.
+    """One claim of a worker on several jobs.
 
     Attributes:
-        token: of this claim alone.
-        started_at: as written into each of the jobs.
+        token: a new id for each claim.
+        started_at: the start that the claim wrote into each of the jobs.
     """
 
     token: str
@@ -29,14 +30,14 @@ class Claim(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """A job as its worker got it; :attr:`attempts` counts the coming run.
+    """A claimed job as its worker gets it; :attr:`attempts` counts the coming attempt.
 
     Attributes:
         payload: JSON text.
-        depends_on: as the database spells it.
+        depends_on: as the database returns it.
         retry_strategy: JSON text, or nothing.
-        claim_losses: how often a worker was lost that held it.
-        ancestry: JSON text of models.Ancestry, if a worker spawned it.
+        claim_losses: number of workers that were lost while they had the job.
+        ancestry: JSON text of models.Ancestry, if a worker spawned the job.
     """
 
     id: str
@@ -68,22 +69,21 @@ class Claimed(NamedTuple):
 
     @property
     def status(self) -> str:
-        """Running: it is claimed."""
+        """Running: the job is claimed."""
         return JobStatus.RUNNING
 
     @property
     def started_at(self) -> datetime:
-        """When it was claimed."""
         return self.claim.started_at
 
     @property
     def last_attempt(self) -> bool:
-        """Whether a failure of the coming run is final."""
+        """Whether a failure of the coming attempt is final."""
         return self.attempts >= self.max_attempts
 
     @property
     def occurrence(self) -> str:
-        """Which run of a recurring job this is: the same for every attempt at it; empty for other jobs."""
+        """Identifies the occurrence of a recurring job; all attempts at it share it. Empty for other jobs."""
         return occurrence_of(recurring=self.recurring, next_run_at=self.next_run_at)
 
 
@@ -97,18 +97,21 @@ def claim(
     slots: int,
     priority: int | None = None,
 ) -> list[Claimed]:
-    """Takes jobs of a queue that may run now, the most urgent first; a paused queue gives none.
+    """Claims due jobs of a queue, the most urgent first; none of a paused queue.
 
-    A job whose worker was lost comes alone and only into a free slot, so that it cannot take its neighbours along
-    again. Of last attempts there are at most ``slots``: they must be started at once, and stand first.
+    A job whose worker was lost comes alone and only into a free slot: if it kills its worker again, it takes no other
+    job
+    along. Last attempts come first, and no more than ``slots`` of them, since a lost worker must not use up the last
+    attempt
+    of a job that it has not started.
 
     Args:
-        database: where.
-        queue: whose jobs.
+        database: an open connection.
+        queue: only jobs of this queue.
         worker: the worker's id.
-        now: the server's clock.
+        now: the server's time.
         limit: most jobs.
-        slots: runs that can be started at once.
+        slots: attempts that can start at once.
         priority: only jobs of this priority.
     """
 
@@ -130,7 +133,10 @@ def claim(
 
 
 def _one_by_one(database: Database, priority: int | None) -> Sequence[int | None]:
-    """MariaDB before 10.8 takes no order from a descending index, and would lock all that it sorts."""
+    """Splits a claim by priority on MariaDB before 10.8.
+
+    It cannot read a descending index in order: it would sort, and lock, all due jobs.
+    """
     return tuple(sorted(JobPriority, reverse=True)) if priority is None and database.sorts_to_claim else (priority,)
 
 
@@ -144,6 +150,7 @@ def _choose(rows: list[tuple[Any, ...]], slots: int) -> list[tuple[Any, ...]]:
         return rows[:1] if slots > 0 else []
     last = [row for row in rows if row[_ATTEMPTS] + 1 >= row[_MAX_ATTEMPTS] and not row[_LOSSES]][: max(slots, 0)]
     rest = [row for row in rows if row[_ATTEMPTS] + 1 < row[_MAX_ATTEMPTS] and not row[_LOSSES]]
+    # When last attempts fill all free slots, the other jobs are left to workers that can start them sooner.
     return last + rest if len(last) < slots or not last else last
 
 
@@ -154,16 +161,16 @@ def _claimed(row: tuple[Any, ...], token: Claim) -> Claimed:
 
 
 def drained(database: Database, queues: Sequence[str], soon: datetime) -> bool:
-    """Whether none of these queues has a job that may run until ``soon``; paused queues and recurring jobs aside."""
+    """Whether no job of these queues is due before ``soon``, apart from paused queues and recurring jobs."""
     return all(database.row("worker.claim.any_left", queue=queue, soon=soon) is None for queue in queues)
 
 
 def later(database: Database, queues: Sequence[str], now: datetime, limit: int) -> int:
-    """How many jobs of these queues wait for their time, counted up to ``limit`` in each."""
+    """Counts the jobs of these queues that are due later, up to ``limit`` in each queue."""
     return sum(database.rows("worker.claim.scheduled", queue=queue, now=now, limit=limit)[0][0] for queue in queues)
 
 
-def are_held(database: Database, queues: Sequence[str], workers: Sequence[str]) -> bool:
-    """Whether one of some workers has a job of these queues."""
+def have_claimed(database: Database, queues: Sequence[str], workers: Sequence[str]) -> bool:
+    """Whether one of these workers has claimed a job of these queues."""
     ids = database.ids(sorted(workers))
     return bool(workers) and any(database.row("worker.claim.any_running", queue=queue, ids=ids) for queue in queues)

@@ -1,4 +1,8 @@
-"""Finishing jobs: every change is guarded by the claim, and may run again after a lost connection."""
+"""Finishes jobs.
+
+The claim guards every change, and every change may run again after a lost connection: see
+:mod:`hammerwork_cli.queries.worker.claim`.
+"""
 
 import json
 from collections import Counter, defaultdict
@@ -19,7 +23,7 @@ RESULTS_BATCH = 500
 
 
 class End(StrEnum):
-    """What a run of a job came to."""
+    """The outcome of an attempt."""
 
     COMPLETED = "completed"
     RETRY = "retry"
@@ -30,12 +34,13 @@ class End(StrEnum):
 
 @dataclass(slots=True)
 class Ended:
-    """A run that has ended.
+    """An attempt that has ended.
 
     Attributes:
-        result: JSON text of what the handler returned.
-        error: why it failed.
-        at: when the next attempt, or the next run of a recurring job, is due; of a job that goes back, when it was.
+        result: the handler's result as JSON text.
+        error: the reason for the failure.
+        at: due time of the next attempt, or of the next occurrence of a recurring job; for a job that is given back,
+            its old due time.
     """
 
     job: Claimed
@@ -46,13 +51,13 @@ class Ended:
 
 
 @dataclass(slots=True)
-class Settled:
-    """What became of runs that had ended.
+class FinishReport:
+    """The effects of finishing attempts.
 
     Attributes:
-        lost: ids of jobs that were not ours any more: nothing was written for them.
-        released: queue -> jobs that may run now because of it.
-        failed: how many dependents failed along with jobs that failed for good.
+        lost: ids of jobs whose claims this worker had lost: nothing was written for them.
+        released: queue -> number of jobs that may run because of it.
+        failed: number of dependents that failed because these jobs did.
     """
 
     lost: set[str] = field(default_factory=set)
@@ -60,80 +65,86 @@ class Settled:
     failed: int = 0
 
 
-def settle(database: Database, ended: Sequence[Ended], now: datetime) -> Settled:
-    """Writes what became of runs, in one transaction: all of it, and for none whose claim was lost.
+def finish(database: Database, ended: Sequence[Ended], now: datetime) -> FinishReport:
+    """Writes the outcomes of attempts in one transaction. Jobs whose claims were lost are left out.
 
     Raises:
         RefusedValueError: the database refuses a value, such as a result; nothing is written.
     """
 
-    def work() -> Settled:
-        settled = Settled()
-        completed = _complete(database, ended, now, settled)
-        buried = _write_others(database, ended, now, settled)
-        finish(database, completed, buried, now, settled)
-        return settled
+    def work() -> FinishReport:
+        report = FinishReport()
+        completed = _complete(database, ended, now, report)
+        dead = _write_others(database, ended, now, report)
+        update_dependents(database, completed, dead, now, report)
+        return report
 
     return database.transaction(work)
 
 
-def finish(
-    database: Database, completed: Sequence[str], failed: Sequence[str], now: datetime, settled: Settled
+def update_dependents(
+    database: Database, completed: Sequence[str], failed: Sequence[str], now: datetime, report: FinishReport
 ) -> None:
-    """Releases what waited for jobs that completed, and deals with what depends on jobs that failed for good."""
+    """Releases jobs that waited for completed ones, and spreads final failures to the dependents of failed ones."""
     released = Counter(release.release(database, completed))
     error = f"It depends on job {failed[0]}, which failed." if len(failed) == 1 else "A job it depends on failed."
     following = dependencies.Following(parents=failed)
     while following.goes_on:
         following = dependencies.fail_next(database, following, now, error)
-        settled.failed += len(following.changed)
+        report.failed += len(following.changed)
         released.update(following.released)
     for queue, jobs in released.items():
-        settled.released[queue] = settled.released.get(queue, 0) + jobs
-    notifications.notify(database, settled.released)
+        report.released[queue] = report.released.get(queue, 0) + jobs
+    notifications.notify(database, report.released)
 
 
-def _complete(database: Database, ended: Sequence[Ended], now: datetime, settled: Settled) -> list[str]:
+def _complete(database: Database, ended: Sequence[Ended], now: datetime, report: FinishReport) -> list[str]:
     by_claim: dict[Claim, list[Ended]] = defaultdict(list)
-    for run in ended:
-        if run.end == End.COMPLETED and run.at is None:
-            by_claim[run.job.claim].append(run)
+    for attempt in ended:
+        if attempt.end == End.COMPLETED and attempt.at is None:
+            by_claim[attempt.job.claim].append(attempt)
     completed: list[str] = []
-    for token, runs in by_claim.items():
-        mine = _completed(database, token, runs, now, settled)
-        store_results(database, token, [run for run in runs if run.result is not None and run.job.id in mine], now)
+    for token, attempts in by_claim.items():
+        mine = _completed(database, token, attempts, now, report)
+        store_results(
+            database,
+            token,
+            [attempt for attempt in attempts if attempt.result is not None and attempt.job.id in mine],
+            now,
+        )
         completed += mine
     return completed
 
 
 def _completed(
-    database: Database, token: Claim, runs: Sequence[Ended], now: datetime, settled: Settled
+    database: Database, token: Claim, attempts: Sequence[Ended], now: datetime, report: FinishReport
 ) -> Sequence[str]:
-    """The jobs of one claim that are completed now; an earlier try of the same change may have completed them."""
-    ids = [run.job.id for run in runs]
-    if database.run("worker.finish.complete", ids=database.ids(ids), **_held(token), now=now) == len(ids):
+    """Completes jobs of one claim; returns those that are completed, also by an earlier try of this change."""
+    ids = [attempt.job.id for attempt in attempts]
+    if database.run("worker.finish.complete", ids=database.ids(ids), **_guard(token), now=now) == len(ids):
         return ids
-    mine = _done_before(database, runs, now)
-    settled.lost.update(job for job in ids if job not in mine)
+    mine = _done_before(database, attempts, now)
+    report.lost.update(job for job in ids if job not in mine)
     return [job for job in ids if job in mine]
 
 
-def _held(claim: Claim) -> dict[str, Any]:
+def _guard(claim: Claim) -> dict[str, Any]:
     return {"token": claim.token, "started": claim.started_at}
 
 
-def store_results(database: Database, token: Claim, runs: Sequence[Ended], now: datetime) -> None:
-    """Writes what handlers returned, for jobs that this transaction completed."""
+def store_results(database: Database, token: Claim, attempts: Sequence[Ended], now: datetime) -> None:
+    """Writes the results of jobs that this transaction completed."""
     results = [
-        json.dumps({"id": run.job.id, "result": run.result, "expires": _expiry(database, run.job, now)}) for run in runs
+        json.dumps({"id": attempt.job.id, "result": attempt.result, "expires": _expiry(database, attempt.job, now)})
+        for attempt in attempts
     ]
-    # These are ASCII; a statement escapes every second sign of them at worst.
+    # The texts are ASCII, so that a statement escapes every second character of them at most.
     for part in database.parts(results, RESULTS_BATCH, lambda text: 2 * len(text) + 1):
         database.run("worker.finish.store_results", results=f"[{','.join(part)}]", token=token.token, now=now)
 
 
 def _expiry(database: Database, job: Claimed, now: datetime) -> str | None:
-    """Until when a result counts; one that would count beyond what the database can say counts for ever."""
+    """Expiry of a result; ``None``, so that it never expires, if the database cannot store the time."""
     if job.result_ttl_seconds is None:
         return None
     try:
@@ -143,85 +154,88 @@ def _expiry(database: Database, job: Claimed, now: datetime) -> str | None:
         return None
 
 
-def _write_others(database: Database, ended: Sequence[Ended], now: datetime, settled: Settled) -> list[str]:
-    buried: list[str] = []
-    for run in ended:
-        if run.end == End.COMPLETED and run.at is None:
+def _write_others(database: Database, ended: Sequence[Ended], now: datetime, report: FinishReport) -> list[str]:
+    dead: list[str] = []
+    for attempt in ended:
+        if attempt.end == End.COMPLETED and attempt.at is None:
             continue
-        if not write(database, run, now) and not was_ours(database, run, now):
-            settled.lost.add(run.job.id)
-        elif run.end == End.STOPPED:
-            settled.released[run.job.queue_name] = settled.released.get(run.job.queue_name, 0) + 1
-        elif run.end in (End.FAILED, End.TIMED_OUT) and run.at is None:
-            buried.append(run.job.id)
-    return buried
+        if not write(database, attempt, now) and not was_written(database, attempt, now):
+            report.lost.add(attempt.job.id)
+        elif attempt.end == End.STOPPED:
+            report.released[attempt.job.queue_name] = report.released.get(attempt.job.queue_name, 0) + 1
+        elif attempt.end in (End.FAILED, End.TIMED_OUT) and attempt.at is None:
+            dead.append(attempt.job.id)
+    return dead
 
 
-def write(database: Database, run: Ended, now: datetime) -> bool:
-    """Writes one run that has ended otherwise than by completing once; whether the claim held."""
-    held = _held(run.job.claim)
-    status, at = _outcome(run, now)
-    if run.end == End.RETRY:
-        done = database.run("worker.finish.retry", id=run.job.id, at=at, error=database.message(run.error), **held)
-    elif run.end == End.STOPPED:
-        done = database.run("worker.finish.give_back_running", id=run.job.id, **held)
-    elif run.at is not None:
+def write(database: Database, attempt: Ended, now: datetime) -> bool:
+    """Writes the outcome of one attempt that did not simply complete; returns whether the claim was still valid."""
+    guard = _guard(attempt.job.claim)
+    status, at = _outcome(attempt, now)
+    if attempt.end == End.RETRY:
         done = database.run(
-            "worker.finish.schedule_next_run", id=run.job.id, at=at, error=database.message(run.error), **held
+            "worker.finish.retry", id=attempt.job.id, at=at, error=database.message(attempt.error), **guard
         )
-        if done and run.result is not None:
-            store_results(database, run.job.claim, [run], now)
+    elif attempt.end == End.STOPPED:
+        done = database.run("worker.finish.give_back_running", id=attempt.job.id, **guard)
+    elif attempt.at is not None:
+        done = database.run(
+            "worker.finish.schedule_next_run", id=attempt.job.id, at=at, error=database.message(attempt.error), **guard
+        )
+        if done and attempt.result is not None:
+            store_results(database, attempt.job.claim, [attempt], now)
     else:
         timed_out = status == JobStatus.TIMED_OUT
         done = database.run(
             "worker.finish.mark_dead",
-            id=run.job.id,
+            id=attempt.job.id,
             status=status.value,
             failed_at=None if timed_out else now,
             timed_out_at=now if timed_out else None,
-            error=database.message(run.error),
-            **held,
+            error=database.message(attempt.error),
+            **guard,
         )
     return done == 1
 
 
-def _outcome(run: Ended, now: datetime) -> tuple[JobStatus, datetime]:
-    """The status that a run leads to, and the time that its change writes: when it is due again, or when it ended."""
-    if run.at is not None:
-        return JobStatus.PENDING, run.at
-    if run.end == End.COMPLETED:
+def _outcome(attempt: Ended, now: datetime) -> tuple[JobStatus, datetime]:
+    """Returns the status that an attempt leads to, and the time to write with it: the next due time, or the end."""
+    if attempt.at is not None:
+        return JobStatus.PENDING, attempt.at
+    if attempt.end == End.COMPLETED:
         return JobStatus.COMPLETED, now
-    return JobStatus.TIMED_OUT if run.end == End.TIMED_OUT else JobStatus.DEAD, now
+    return JobStatus.TIMED_OUT if attempt.end == End.TIMED_OUT else JobStatus.DEAD, now
 
 
-def _done_before(database: Database, runs: Sequence[Ended], now: datetime) -> set[str]:
-    """Those of some runs that an earlier try of the same change wrote, with the same ``now``.
+def _done_before(database: Database, attempts: Sequence[Ended], now: datetime) -> set[str]:
+    """Returns the jobs that an earlier try of the same change, with the same ``now``, has written.
 
-    The job carries the token, the status and the time that the change writes. A token alone proves nothing: whoever
-    cancels, retries or completes the job otherwise leaves it there.
+    Such a job carries the token, the status and the time of the change. The token alone proves nothing: it stays on the
+    row
+    when another program cancels, retries or completes the job.
     """
-    by_id = {run.job.id: run for run in runs}
+    by_id = {attempt.job.id: attempt for attempt in attempts}
     mine = set()
     for job, status, token, scheduled_at, ended_at in database.rows(
         "worker.finish.outcomes", ids=database.ids(sorted(by_id))
     ):
-        run = by_id[str(job)]
-        leads_to, at = _outcome(run, now)
+        attempt = by_id[str(job)]
+        leads_to, at = _outcome(attempt, now)
         written = timestamp(scheduled_at if leads_to == JobStatus.PENDING else ended_at)
-        if token == run.job.claim.token and status == leads_to and written == at:
+        if token == attempt.job.claim.token and status == leads_to and written == at:
             mine.add(str(job))
     return mine
 
 
-def was_ours(database: Database, run: Ended, now: datetime) -> bool:
-    """Whether an earlier try of the same change, with the same ``now``, went through."""
-    return bool(_done_before(database, [run], now))
+def was_written(database: Database, attempt: Ended, now: datetime) -> bool:
+    """Whether an earlier try of the same change, with the same ``now``, has written the outcome."""
+    return bool(_done_before(database, [attempt], now))
 
 
 def give_back(database: Database, jobs: Iterable[Claimed]) -> int:
-    """Returns claimed jobs that were not started, with their attempt; how many were still ours.
+    """Gives back claimed jobs that were not started, with their attempts; returns how many claims were still valid.
 
-    Those whose rows another transaction has locked stay: :func:`compare` returns them later.
+    Jobs whose rows another transaction has locked stay claimed: :func:`compare` gives them back later.
     """
     by_claim: dict[Claim, list[Claimed]] = defaultdict(list)
     for job in jobs:
@@ -230,7 +244,7 @@ def give_back(database: Database, jobs: Iterable[Claimed]) -> int:
 
     def work() -> int:
         back = sum(
-            database.run("worker.finish.give_back", ids=database.ids(part), **_held(claim))
+            database.run("worker.finish.give_back", ids=database.ids(part), **_guard(claim))
             for claim, jobs in by_claim.items()
             for part in _unlocked(database, [job.id for job in jobs])
         )
@@ -241,45 +255,46 @@ def give_back(database: Database, jobs: Iterable[Claimed]) -> int:
 
 
 def _unlocked(database: Database, ids: Sequence[str]) -> Iterator[list[str]]:
-    """Those of some jobs that nobody else has locked, locked by us; in lists for a statement each."""
+    """Locks the jobs that no other transaction has locked, and yields their ids in lists of one statement each."""
     for part in chunks(ids, database.key_chunk):
         if free := [str(row[0]) for row in database.rows("worker.finish.lock_free", ids=database.ids(part))]:
             yield free
 
 
 class Compared(NamedTuple):
-    """How the jobs that a worker has by its own book differ from those that it has by the database's.
+    """Differences between the jobs that a worker knows and those that it has claimed by the database.
 
     Attributes:
-        returned: how many it did not know of; they may run again.
-        left: how many more it does not know of, whose rows another transaction has locked.
-        not_ours: ids of jobs that it knows and that are not its own any more.
+        returned: number of jobs that it did not know and gave back.
+        left: number of jobs that it does not know and whose rows another transaction has locked.
+        lost: ids of jobs that it knows and whose claims it has lost.
     """
 
     returned: int
     left: int
-    not_ours: frozenset[str]
+    lost: frozenset[str]
 
 
 def compare(database: Database, worker: str, known: Collection[str]) -> Compared:
-    """Compares what the database says a worker has with what it knows, and gives back what it does not know.
+    """Compares a worker's jobs with its claims in the database, and gives back the jobs that it does not know.
 
-    The worker does not know a job when its claim was committed and nobody answered, or when the server forgot, after a
-    fail-over, that the job had ended. Nobody may claim or end jobs for the worker meanwhile.
+    A worker does not know a job if the claim was committed and the answer got lost, or if the server forgot in a
+    fail-over
+    that the job had ended. While this function runs, no other thread may claim or finish jobs for the worker.
 
     Args:
-        database: where.
-        worker: its id.
-        known: ids of the jobs that wait, run or have yet to be written there.
+        database: an open connection.
+        worker: the worker's id.
+        known: ids of the worker's jobs that wait, run, or are still to be written.
     """
 
     def work() -> Compared:
-        held = {str(row[0]) for row in database.rows("worker.finish.claimed_by", worker=worker)}
-        unknown = sorted(held.difference(known))
+        claimed = {str(row[0]) for row in database.rows("worker.finish.claimed_by", worker=worker)}
+        unknown = sorted(claimed.difference(known))
         free = list(_unlocked(database, unknown))
         returned = sum(
             database.run("worker.finish.give_back_unknown", ids=database.ids(part), worker=worker) for part in free
         )
-        return Compared(returned, len(unknown) - sum(map(len, free)), frozenset(known).difference(held))
+        return Compared(returned, len(unknown) - sum(map(len, free)), frozenset(known).difference(claimed))
 
     return database.transaction(work)

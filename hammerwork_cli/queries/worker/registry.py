@@ -1,4 +1,4 @@
-"""Workers as the database knows them: a row each, kept alive by a heartbeat on the server's clock."""
+"""Workers as the database knows them: each has a row, and records heartbeats in it by the server's clock."""
 
 import json
 import time
@@ -12,25 +12,25 @@ from hammerwork_cli.errors import AmbiguousIdError, ConflictError, NotFoundError
 from hammerwork_cli.models import RunningJob, Timestamp, Worker, timestamp
 from hammerwork_cli.queries.worker import rescue as rescue_queries
 
-LIST_WORKERS = "Workers are shown by: hammerwork worker list"
+LIST_WORKERS = "List the workers: hammerwork worker list"
 KEPT = timedelta(days=7)
-"""For so long a worker that has ended is remembered."""
+"""Time for which the row of a worker that has ended is kept."""
 SHOWN_SILENT = timedelta(days=1)
-"""For so long a worker that fell silent is listed among those that live."""
+"""Time for which a silent worker is listed among the living ones."""
 MOST_FORGOTTEN = 1000
-"""Workers that have ended long ago and are forgotten at once."""
+"""Rows of ended workers that are deleted at once."""
 SUCCESSOR_SECONDS = 60.0
-"""For so long a worker that has ended may take to begin again."""
-LOOK = 0.2
-"""Seconds between two looks at workers that were asked for something."""
+"""Time in which a restarted worker is expected back."""
+POLL_SECONDS = 0.2
+"""Seconds between two reads of workers that were asked to stop or restart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a worker says of itself when it begins.
+    """A worker's entry in the registry.
 
     Attributes:
-        lease: seconds without a heartbeat after which it counts as lost.
+        lease: seconds without a heartbeat after which other workers rescue its jobs.
         handlers: names of its spawn handlers.
     """
 
@@ -47,14 +47,14 @@ class Registration:
 
 @dataclass(slots=True)
 class HeartbeatReport:
-    """What a worker says of itself with each heartbeat.
+    """A worker's figures, which it writes with each heartbeat.
 
     Attributes:
         state: ``running`` or ``stopping``.
-        running: jobs that run now.
-        completed: runs that completed since the start.
-        failed: runs that failed since the start.
-        memory: bytes of the process and of those that run its handlers, where the system tells.
+        running: number of jobs that run now.
+        completed: attempts that completed since the start.
+        failed: attempts that failed since the start.
+        memory: bytes of the process and of its handlers' processes, if the system reports them.
     """
 
     state: str = "running"
@@ -68,9 +68,9 @@ class Answer(NamedTuple):
     """The database's answer to a heartbeat.
 
     Attributes:
-        request: ``stop``, ``restart`` or nothing.
-        was_lost: others took this worker for lost, and its jobs from it.
-        now: the server's clock.
+        request: ``stop``, ``restart`` or ``None``.
+        was_lost: other workers had rescued this worker's jobs.
+        now: the server's time.
     """
 
     request: str | None
@@ -82,11 +82,11 @@ class Heartbeat(NamedTuple):
     """The last heartbeat of a worker, as an observer sees it.
 
     Attributes:
-        id: of the worker.
-        name: of the worker; its id where nobody knows it any more.
-        beats: how many there were; ``None`` where nobody knows it.
-        at: when, by the server's clock.
-        lease: seconds that the worker may be silent; ``None`` where nobody knows it.
+        id: the worker's id.
+        name: the worker's name; its id if its row is gone.
+        beats: number of heartbeats; ``None`` if its row is gone.
+        at: time of the last heartbeat by the server's clock.
+        lease: seconds; ``None`` if its row is gone.
     """
 
     id: str
@@ -97,10 +97,7 @@ class Heartbeat(NamedTuple):
 
 
 def register(database: Database, worker: Registration) -> None:
-    """Makes a worker known.
-
-    Running it again after a lost connection changes nothing.
-    """
+    """Registers a worker. It may run again after a lost connection."""
 
     def work() -> None:
         if database.row("worker.registry.asked", id=worker.id) is None:
@@ -121,9 +118,9 @@ def register(database: Database, worker: Registration) -> None:
 
 
 def forget_ended(database: Database) -> None:
-    """Forgets some workers that ended long ago. The rows of those that still hold jobs stay.
+    """Deletes some rows of workers that ended long ago; not of workers that still have claimed jobs.
 
-    It reads the ids first, so that it locks nothing while it looks.
+    It reads the ids in a statement of their own, so that the search locks nothing.
     """
     before = database.now() - KEPT
     ids = [str(row[0]) for row in database.rows("worker.registry.long_ended", before=before, limit=MOST_FORGOTTEN)]
@@ -132,7 +129,7 @@ def forget_ended(database: Database) -> None:
 
 
 def record_heartbeat(database: Database, worker: str, report: HeartbeatReport) -> Answer:
-    """One heartbeat. A worker that was taken for lost is back with it.
+    """Records a heartbeat. It revives a worker that other workers took for lost.
 
     Raises:
         NotFoundError: the worker's row is gone.
@@ -153,7 +150,7 @@ def record_heartbeat(database: Database, worker: str, report: HeartbeatReport) -
 
 
 def end(database: Database, worker: str, name: str, report: HeartbeatReport, now: datetime) -> None:
-    """A worker ends. What it holds all the same, as when it could not give it back, goes to others."""
+    """Ends a worker, and gives back the claims that it could not give back itself."""
 
     def work() -> None:
         rescue_queries.return_lost(database, worker, name, now)
@@ -166,14 +163,13 @@ def end(database: Database, worker: str, name: str, report: HeartbeatReport, now
 
 
 def heartbeats(database: Database) -> list[Heartbeat]:
-    """The last heartbeats of all workers that have not ended."""
     return [_heartbeat(*row) for row in database.rows("worker.registry.heartbeats")]
 
 
-def holders(database: Database) -> list[Heartbeat]:
-    """The last heartbeats of workers that have ended, or that nobody knows, and that hold jobs all the same.
+def ended_with_jobs(database: Database) -> list[Heartbeat]:
+    """Returns the last heartbeats of workers that have claimed jobs although they have ended or have no row.
 
-    They were taken for lost and claimed once more before they died, or another transaction had locked their jobs.
+    Such a worker was taken for lost and claimed again before it died, or another transaction had locked its jobs.
     """
     return [_heartbeat(*row) for row in database.rows("worker.registry.ended_with_jobs")]
 
@@ -183,18 +179,18 @@ def _heartbeat(worker: object, name: str | None, beats: int | None, at: Timestam
 
 
 def rescue(database: Database, lost: Heartbeat, now: datetime) -> tuple[int, int] | None:
-    """Takes its jobs from a worker that an observer found lost, unless it has beaten again.
+    """Rescues the jobs of a lost worker, unless the worker has recorded another heartbeat.
 
     Args:
-        database: where.
-        lost: its last heartbeat, as the observer saw it.
-        now: the server's clock.
+        database: an open connection.
+        lost: the last heartbeat that the observer saw.
+        now: the server's time.
 
     Returns:
-        How many of its jobs may run again, and how many are Dead; ``None`` when it has beaten.
+        Number of jobs that may run again, and number of Dead jobs; ``None`` if the worker lives.
 
     Raises:
-        RetryableError: another transaction holds its row.
+        RetryableError: another transaction has locked the worker's row.
     """
 
     def work() -> tuple[int, int] | None:
@@ -216,15 +212,16 @@ def listed(
     now: datetime | None = None,
     worker: str | None = None,
 ) -> list[Worker]:
-    """Workers, the newest first; none where our migration of them is missing.
+    """Reads workers, the newest first; none without migration 017.
 
     Args:
-        database: where.
-        alive: only those that have not ended.
-        since: only those that have not ended, or ended then or later; of the first only those that have been heard of
-            since then, or for the last :data:`SHOWN_SILENT`.
-        now: the server's clock; it goes with ``since``.
-        worker: only the one with this id.
+        database: an open connection.
+        alive: only workers that have not ended.
+        since: only workers that have not ended, or ended since. Those that have not ended must have recorded a
+            heartbeat
+            since, or within :data:`SHOWN_SILENT`.
+        now: the server's time, if ``since`` is given.
+        worker: only the worker with this id.
     """
     if "workers" not in database.tags:
         return []
@@ -234,12 +231,12 @@ def listed(
 
 
 def resolve(database: Database, text: str) -> Worker:
-    """The worker whose name is ``text``, or whose id begins with it.
+    """Finds the worker that has the name ``text``, or whose id begins with it.
 
-    Of several that had the name, it is the one that has not ended, else the last one.
+    Several workers may have had the name: one that has not ended wins, else the last one.
 
     Raises:
-        NotFoundError: there is none.
+        NotFoundError: there is no such worker.
         AmbiguousIdError: there are several.
     """
     workers = listed(database)
@@ -258,34 +255,34 @@ def resolve(database: Database, text: str) -> Worker:
 
 
 def running_jobs(database: Database, worker: str, limit: int = 50) -> list[RunningJob]:
-    """What a worker has claimed, the longest first."""
+    """Returns the jobs that a worker has claimed, the oldest claims first."""
     return [RunningJob._make(row) for row in database.rows("worker.registry.running_jobs", worker=worker, limit=limit)]
 
 
 def with_jobs(database: Database, worker: Worker, limit: int = 50) -> tuple[Worker, list[RunningJob]]:
-    """A worker and what it has claimed; how much it runs is what these say, where its heartbeat is some seconds old.
+    """Returns a worker and its claimed jobs, which are more recent than the worker's last heartbeat.
 
-    It runs more than that where somebody took a job from it, by force, whose handler goes on.
+    The worker runs more jobs than it has claimed if an operator forced a job away from it whose handler still runs.
     """
     jobs = running_jobs(database, worker.id, limit)
-    # What it took ahead is claimed as well.
+    # The claimed jobs include those that wait in the worker for a free slot.
     return worker._replace(running=max(worker.running, min(len(jobs), worker.concurrency))), jobs
 
 
 def ask(database: Database, worker: Worker, request: str, by: str) -> None:
-    """Asks a worker to ``stop`` or ``restart``; it looks with its next heartbeat.
+    """Asks a worker to ``stop`` or ``restart``, which it does at its next heartbeat.
 
     Raises:
-        ConflictError: it has ended, was taken for lost, or has been silent for longer than its lease.
+        ConflictError: the worker has ended, is lost, or has been silent for longer than its lease.
     """
     if worker.state == "silent":
         raise ConflictError(
             f"The worker {worker.name} has been silent for {worker.silent_for:,.0f} s; "
             f"its lease is {worker.lease:g} s.",
-            hint="Nothing would hear the request. Whether it is heard of again: hammerwork worker list",
+            hint="It cannot see the request. To see whether it comes back: hammerwork worker list",
         )
     if worker.state == "lost":
-        raise ConflictError(f"The worker {worker.name} is lost: nothing would hear the request.")
+        raise ConflictError(f"The worker {worker.name} is lost and cannot see the request.")
     if not database.run("worker.registry.ask", id=worker.id, request=request, by=by[:255]):
         raise ConflictError(f"The worker {worker.name} has ended.", hint=LIST_WORKERS)
 
@@ -296,14 +293,15 @@ def wait_for(
     """Waits until workers have ended.
 
     Args:
-        database: where.
+        database: an open connection.
         asked: the workers.
-        successors: wait, besides, until another worker runs in the place of each, or none can be expected any more.
-        timeout: seconds after which to give up; ``None`` for never.
+        successors: also wait until another worker has taken the place of each, or none can be expected any more.
+        timeout: seconds after which to give up; ``None`` to wait without limit.
 
     Returns:
-        Id -> the worker as it ended, or its successor; of those that are not so far, nothing. With ``successors``, a
-        worker as it ended says that nobody took its place.
+        Id -> the worker after its end, or its successor. Workers that still run are left out. With ``successors``, a
+        worker
+        after its end means that no other has taken its place.
     """
     done: dict[str, Worker] = {}
     ended: dict[str, float] = {}
@@ -323,17 +321,17 @@ def wait_for(
                 done[worker.id] = found
         if len(done) == len(asked) or (give_up is not None and time.monotonic() >= give_up):
             return done
-        time.sleep(LOOK)
+        time.sleep(POLL_SECONDS)
 
 
 class _Heartbeats:
-    """Which workers beat, by this process's clock: that of the server may be set while they are waited for."""
+    """Tells living workers by this process's clock, since the server's clock may be set in the meantime."""
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[Timestamp, float]] = {}
 
     def is_alive(self, worker: Worker) -> bool:
-        """Whether its last heartbeat has been seen for no longer than its lease."""
+        """Whether the last heartbeat has been seen for no longer than the lease."""
         now = time.monotonic()
         last, since = self._seen.get(worker.id, (None, now))
         self._seen[worker.id] = worker.heartbeat_at, since if last == worker.heartbeat_at else now
@@ -341,14 +339,14 @@ class _Heartbeats:
 
 
 def _ended(worker: Worker, everybody: Sequence[Worker], heartbeats: _Heartbeats) -> Worker | None:
-    now = next((other for other in everybody if other.id == worker.id), worker)
-    if now.ended_at is not None:
-        return now
-    return None if heartbeats.is_alive(now) else now._replace(stored_state="silent")
+    current = next((other for other in everybody if other.id == worker.id), worker)
+    if current.ended_at is not None:
+        return current
+    return None if heartbeats.is_alive(current) else current._replace(stored_state="silent")
 
 
 def _successor(worker: Worker, everybody: Sequence[Worker]) -> Worker | None:
-    """Who began in the same process, which has become another worker."""
+    """Returns the worker that started after ``worker`` in the same process: a restart keeps the process."""
     before, place = timestamp(worker.started_at), (worker.host, worker.pid, worker.name)
     for other in everybody:
         began = timestamp(other.started_at)

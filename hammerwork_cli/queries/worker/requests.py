@@ -1,4 +1,4 @@
-"""Spawn requests, as the workers that take and fulfil them write them."""
+"""Spawn requests, as workers claim and fulfil them."""
 
 import json
 import time
@@ -15,15 +15,15 @@ from hammerwork_cli.queries.job import dependencies
 from hammerwork_cli.queries.job.dependencies import lock_jobs
 from hammerwork_cli.queries.worker import finish, registry
 from hammerwork_cli.queries.worker.claim import Claim, Claimed
-from hammerwork_cli.queries.worker.finish import Settled
+from hammerwork_cli.queries.worker.finish import FinishReport
 from hammerwork_cli.queries.worker.registry import Registration
-from hammerwork_cli.queries.worker.spawn import Batches, Operation, naming_doubles, write_children
+from hammerwork_cli.queries.worker.spawn import Batches, Operation, naming_duplicates, write_children
 
 
 def pending_requests(database: Database, worker: Registration, limit: int = 20) -> list[SpawnRequest]:
-    """The oldest requests that no worker has taken and that this one serves.
+    """Returns the oldest requests that no worker has claimed and that this worker serves.
 
-    It serves those that name one of its spawn handlers, and those that name none, for jobs of its queues.
+    A worker serves requests that name one of its spawn handlers, and requests without a handler for jobs of its queues.
     """
     handlers, served = json.dumps(worker.handlers), json.dumps([*worker.handlers, *worker.queues])
     rows = database.rows("job.spawn_requests.pending", handlers=handlers, served=served, limit=limit)
@@ -31,19 +31,19 @@ def pending_requests(database: Database, worker: Registration, limit: int = 20) 
 
 
 def return_unknown_requests(database: Database, worker: str, known: Collection[str]) -> int:
-    """Returns requests that the database says a worker has and that it does not know; how many.
+    """Gives back requests that a worker has claimed and does not know; returns their number.
 
     Args:
-        database: where.
-        worker: its id. Nobody takes requests for it meanwhile.
-        known: ids of the requests that wait or are being fulfilled there.
+        database: an open connection.
+        worker: the worker's id. No other thread may claim requests for it meanwhile.
+        known: ids of the requests that wait or are being fulfilled in the worker.
     """
     unknown = {str(row[0]) for row in database.rows("worker.requests.claimed_by", worker=worker)}.difference(known)
     return database.run("worker.requests.give_back", worker=worker, ids=database.ids(sorted(unknown))) if unknown else 0
 
 
-def take_request(database: Database, request: SpawnRequest, worker: str, now: datetime) -> Claimed | None:
-    """Takes a request; the job that is to spawn, or ``None`` when another worker was faster or the job is gone."""
+def claim_request(database: Database, request: SpawnRequest, worker: str, now: datetime) -> Claimed | None:
+    """Claims a request and returns its job; ``None`` if another worker was faster or the job does not exist."""
     token = new_id()
 
     def work() -> Claimed | None:
@@ -68,32 +68,33 @@ def fulfil(
     *,
     external: Iterable[str] = (),
     now: datetime,
-) -> Settled:
-    """Inserts what a request asked for, once; the arguments and errors are those of :func:`complete`."""
+) -> FinishReport:
+    """Inserts the children that a request asks for, once. See :func:`complete` for the arguments and errors."""
 
-    def work() -> Settled:
-        settled = Settled()
-        # Locked before its request, as whoever deletes the job does; who deleted it has taken the request along.
+    def work() -> FinishReport:
+        report = FinishReport()
+        # Lock the job before its request, like the transactions that delete jobs; a deleted job has no request any
+        # more.
         lock_jobs(database, [job.id])
         if not _end_request(database, request, job, "done", now, operation.children, None):
-            # Unless an earlier try of the same was committed and not answered.
+            # An earlier try of this change may have been committed without an answer.
             if database.row("worker.spawn.is_recorded", id=operation.id) is None:
-                settled.lost.add(job.id)
-            return settled
-        write_children(database, operation, batches, external, now, settled)
-        return settled
+                report.lost.add(job.id)
+            return report
+        write_children(database, operation, batches, external, now, report)
+        return report
 
-    return naming_doubles(database, batches, work)
+    return naming_duplicates(database, batches, work)
 
 
 def refuse(database: Database, request: SpawnRequest, job: Claimed, error: str, now: datetime) -> None:
-    """Ends a request that could not be fulfilled; what was spawned for it early and has not begun fails."""
+    """Ends a request that failed; its early children that have not started fail too."""
 
     def work() -> None:
         if _end_request(database, request, job, "failed", now, 0, error):
             early = [child for _, child in dependencies.spawned_early(database, [job.id], request=request.id)]
-            dependencies.fail(database, early, now, "The request to spawn that it was spawned for failed.")
-            finish.finish(database, [], early, now, Settled())
+            dependencies.fail(database, early, now, "The spawn request of its parent failed.")
+            finish.update_dependents(database, [], early, now, FinishReport())
 
     database.transaction(work)
 
@@ -105,12 +106,12 @@ def _end_request(
     return database.run("worker.requests.finish", id=request.id, token=job.claim.token, **values) == 1
 
 
-LOOK = 0.2
-"""Seconds between two looks at a request."""
+POLL_SECONDS = 0.2
+"""Seconds between two reads of a request."""
 
 
-def has_taker(database: Database, request: SpawnRequest) -> bool:
-    """Whether a worker is alive that takes a request."""
+def has_worker(database: Database, request: SpawnRequest) -> bool:
+    """Whether a living worker serves a request."""
     for worker in registry.listed(database, alive=True):
         knows = (request.handler or request.queue) in worker.handler_names
         if worker.is_alive and (knows or (request.handler is None and request.queue in worker.queue_names)):
@@ -119,7 +120,7 @@ def has_taker(database: Database, request: SpawnRequest) -> bool:
 
 
 def wait_for(database: Database, request: SpawnRequest, timeout: float | None) -> SpawnRequest:
-    """Waits until a worker has fulfilled or refused a request; it is still open when ``timeout`` seconds passed."""
+    """Waits until a worker has fulfilled or refused a request, or until ``timeout`` seconds have passed."""
     give_up = None if timeout is None else time.monotonic() + timeout
     while True:
         rows = database.rows("job.spawn_requests.by_id", id=request.id)
@@ -128,4 +129,4 @@ def wait_for(database: Database, request: SpawnRequest, timeout: float | None) -
         now = SpawnRequest._make(rows[0])
         if not now.is_open or (give_up is not None and time.monotonic() >= give_up):
             return now
-        time.sleep(LOOK)
+        time.sleep(POLL_SECONDS)

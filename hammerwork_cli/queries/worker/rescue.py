@@ -1,4 +1,4 @@
-"""Jobs whose worker was lost: back to Pending, to their next run, or to Dead."""
+"""Rescues the jobs of lost workers: they become Pending, wait for their next occurrence, or become Dead."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -10,14 +10,14 @@ from hammerwork_cli.models import Timestamp
 from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.job.cron import next_due
 from hammerwork_cli.queries.worker import finish
-from hammerwork_cli.queries.worker.finish import Settled
+from hammerwork_cli.queries.worker.finish import FinishReport
 
 BATCH = 500
-"""Jobs a transaction."""
+"""Jobs in one transaction."""
 
 
 class Lost(NamedTuple):
-    """A running job whose worker is gone."""
+    """A running job whose worker was lost."""
 
     id: str
     attempts: int
@@ -29,14 +29,16 @@ class Lost(NamedTuple):
 
 
 def return_lost(database: Database, worker: str, name: str, now: datetime) -> tuple[int, int]:
-    """Takes the jobs of a lost worker from it.
+    """Rescues the jobs of a lost worker.
 
-    With attempts left they are Pending again. A last attempt is Dead, or, of a recurring job, over: it comes back at
-    its next run, as after any other failure. A job whose row another transaction has locked stays with the worker
-    until the next look, so that one transaction that hangs holds nobody up.
+    Jobs with attempts left become Pending. After a last attempt, a job becomes Dead, or waits for its next occurrence
+    if it
+    recurs, as after any other failure. A job whose row another transaction has locked keeps its claim until the next
+    call,
+    so that one transaction that hangs does not delay the other jobs.
 
     Returns:
-        How many may run again, and how many are Dead.
+        Number of jobs that may run again, and number of Dead jobs.
     """
     total_back = total_dead = 0
     while True:
@@ -61,12 +63,12 @@ def _return_lost(database: Database, worker: str, name: str, now: datetime) -> t
     dead = without(last, coming.values())
     if dead:
         database.run("worker.rescue.mark_dead", ids=database.ids(dead), worker=worker, error=error, now=now)
-        finish.finish(database, (), dead, now, Settled())
+        finish.update_dependents(database, (), dead, now, FinishReport())
     return len(jobs) - len(dead), len(dead)
 
 
 def next_runs(database: Database, jobs: Iterable[Lost], now: datetime) -> dict[datetime, list[str]]:
-    """Those of some jobs that come back, by the instant at which they do."""
+    """Next due time -> the jobs that recur then; other jobs are left out."""
     coming: dict[datetime, list[str]] = defaultdict(list)
     for job in jobs:
         at = next_due(
@@ -83,6 +85,6 @@ def next_runs(database: Database, jobs: Iterable[Lost], now: datetime) -> dict[d
 
 
 def without(jobs: Iterable[Lost], coming: Iterable[Sequence[str]]) -> list[str]:
-    """The ids of the other jobs."""
+    """Returns the ids of the jobs that are not among ``coming``."""
     back = {job for ids in coming for job in ids}
     return [job.id for job in jobs if job.id not in back]

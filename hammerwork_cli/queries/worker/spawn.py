@@ -1,4 +1,4 @@
-"""Spawning: a parent's completion, its children and the record of it are one guarded transaction."""
+"""Spawns: one guarded transaction completes the parent, inserts its children and records the spawn."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -16,21 +16,21 @@ from hammerwork_cli.queries.job.stored import stored
 from hammerwork_cli.queries.worker import ancestry, finish
 from hammerwork_cli.queries.worker.ancestry import Spawner
 from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import Ended, Settled
+from hammerwork_cli.queries.worker.finish import Ended, FinishReport
 
 MOST_SPAWNS = 100
-"""So many of its spawns are remembered of a recurring parent."""
+"""Spawns of a recurring parent whose records are kept."""
 Batches = Callable[[], Iterable[Sequence[NewJob]]]
-"""The children in lists; called again when the transaction has to be run again."""
+"""The children in lists; called again if the transaction has to run again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A spawn as it is recorded.
+    """The record of a spawn.
 
     Attributes:
-        id: of the record.
-        error: why nothing was spawned, where the parent completes all the same.
+        id: id of the record.
+        error: the reason why a parent that completes spawned nothing.
     """
 
     id: str
@@ -43,68 +43,69 @@ class Operation:
 
 
 class LostClaimError(ConflictError):
-    """The job is not this worker's any more."""
+    """The worker has lost its claim on the job."""
 
     code = "claim_lost"
 
 
 def spawned_before(database: Database, job: Claimed) -> bool:
-    """Whether this run of a job has spawned: an earlier attempt completed it, and somebody retried it."""
+    """Whether this occurrence of a job has spawned: it had completed, and then an operator retried it."""
     return database.row("worker.spawn.spawned_before", id=job.id, occurrence=job.occurrence) is not None
 
 
 def complete(
     database: Database,
-    run: Ended,
+    attempt: Ended,
     operation: Operation,
     batches: Batches,
     *,
     external: Iterable[str] = (),
     now: datetime,
-) -> Settled:
-    """Completes a parent, or moves a recurring one to its next run, with all of its children, or changes nothing.
+) -> FinishReport:
+    """Completes a parent and inserts all of its children, or changes nothing.
 
-    Running it again after its outcome was lost finds that it was done.
+    A recurring parent gets its next due time instead. If the answer to the commit got lost, the function may run again:
+    it finds its own changes.
 
     Args:
-        database: where.
-        run: the parent's run; it must have completed.
-        operation: what to record.
-        batches: the children; they name their parent and carry their ``dependency_status``.
+        database: an open connection.
+        attempt: the parent's attempt, which has completed.
+        operation: the record of the spawn.
+        batches: the children, with their parents and their ``dependency_status``.
         external: ids that children depend on, other than the parent and each other.
-        now: the server's clock.
+        now: the server's time.
 
     Raises:
         NotFoundError, ConflictError: a job in ``external`` does not exist, or failed.
-        ConflictError: a child has the id of another job.
+        ConflictError: the id of a child belongs to another job.
         LimitError: there are too many children, or descendants of the root.
         RefusedValueError: the database refuses a child or the result.
     """
 
-    def work() -> Settled:
-        settled = Settled()
-        if not _complete_parent(database, run, now):
+    def work() -> FinishReport:
+        report = FinishReport()
+        if not _complete_parent(database, attempt, now):
             if database.row("worker.spawn.is_recorded", id=operation.id) is None:
-                settled.lost.add(run.job.id)
-            return settled
-        write_children(database, operation, batches, external, now, settled)
-        if run.at is not None:
-            _forget_earlier(database, run.job)
-        return settled
+                report.lost.add(attempt.job.id)
+            return report
+        write_children(database, operation, batches, external, now, report)
+        if attempt.at is not None:
+            _forget_earlier(database, attempt.job)
+        return report
 
-    return naming_doubles(database, batches, work)
+    return naming_duplicates(database, batches, work)
 
 
-def _complete_parent(database: Database, run: Ended, now: datetime) -> bool:
-    """Whether the parent was completed by this very statement."""
-    claim = run.job.claim
-    if run.at is not None:
-        changed = int(finish.write(database, run, now))
+def _complete_parent(database: Database, attempt: Ended, now: datetime) -> bool:
+    """Completes the parent if its claim is valid; returns whether it did."""
+    claim = attempt.job.claim
+    if attempt.at is not None:
+        changed = int(finish.write(database, attempt, now))
     else:
-        ids = database.ids([run.job.id])
+        ids = database.ids([attempt.job.id])
         changed = database.run("worker.finish.complete", ids=ids, token=claim.token, started=claim.started_at, now=now)
-        if changed and run.result is not None:
-            finish.store_results(database, claim, [run], now)
+        if changed and attempt.result is not None:
+            finish.store_results(database, claim, [attempt], now)
     return bool(changed)
 
 
@@ -114,7 +115,7 @@ def write_children(
     batches: Batches,
     external: Iterable[str],
     now: datetime,
-    settled: Settled,
+    report: FinishReport,
 ) -> None:
     """Writes the children, releases the dependents of the parent, records the spawn, and checks the limits last."""
     enqueue.living_parents(database, sorted(set(external)))
@@ -126,15 +127,15 @@ def write_children(
         enqueue.insert(database, batch)
         for job in batch:
             if job.dependency_status != "waiting":
-                settled.released[job.queue] = settled.released.get(job.queue, 0) + 1
-    finish.finish(database, [operation.spawner.job.id], [], now, settled)
+                report.released[job.queue] = report.released.get(job.queue, 0) + 1
+    finish.update_dependents(database, [operation.spawner.job.id], [], now, report)
     counted = _record(database, operation, now)
     if operation.children:
         ancestry.count(database, operation.spawner, operation.children, late=operation.children, counted=counted)
 
 
-def naming_doubles(database: Database, batches: Batches, work: Callable[[], Settled]) -> Settled:
-    """Runs a transaction; a database that refuses two jobs with one id does not say which."""
+def naming_duplicates(database: Database, batches: Batches, work: Callable[[], FinishReport]) -> FinishReport:
+    """Runs a transaction. If it fails because a child's id exists already, names that id, which databases do not do."""
     try:
         return database.transaction(work)
     except RefusedValueError as error:
@@ -142,14 +143,14 @@ def naming_doubles(database: Database, batches: Batches, work: Callable[[], Sett
             known = min(stored(database, [job.id for job in batch]), default=None)
             if known is not None:
                 raise LastingConflictError(
-                    f"The child {known} cannot be written: there is a job with this id already.",
-                    hint="context.spawn(job, key=...) takes a job that is there for the child.",
+                    f"The child {known} cannot be written: a job with this id exists already.",
+                    hint="context.spawn(job, key=...) takes an existing job as the child.",
                 ) from error
         raise
 
 
 def _forget_earlier(database: Database, job: Claimed) -> None:
-    """Forgets what was recorded of a recurring parent, but for its last spawns."""
+    """Deletes the records of a recurring parent, except for its last spawns."""
     old = database.row("worker.spawn.old_operation", parent=job.id, kept=MOST_SPAWNS)
     if old is not None:
         database.run("worker.spawn.forget_earlier_operations", parent=job.id, ended=timestamp(old[0]))
@@ -182,35 +183,35 @@ def _record(database: Database, operation: Operation, now: datetime) -> Row | No
 
 
 def _name(database: Database, name: str | None) -> str | None:
-    """A name as its record can hold it: the job has it to the letter, and would fail for it after its handler ran."""
+    """Makes a name fit its column. The job has the full name, and must not fail for it after its handler has run."""
     text = database.message(name)
     return text and text[:LONGEST_NAME]
 
 
 def hook_failed(database: Database, operation: str, error: str) -> None:
-    """Notes that ``on_spawn_complete`` raised, which undoes nothing."""
+    """Records that ``on_spawn_complete`` raised an exception; the spawn stays as it is."""
     database.run("worker.spawn.record_hook_error", id=operation, error=database.message(error))
 
 
 def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, now: datetime) -> tuple[str, bool]:
-    """Inserts a child of a job that is still running, unless this run of it has one under the same key.
+    """Inserts a child of a running job, unless this occurrence of the job has a child with the same key.
 
-    A job that has the child's id already, and is the same but for what it depends on, is taken for the child.
+    If a job with the child's id exists and differs in its dependencies at most, it becomes the child.
 
     Args:
-        database: where.
+        database: an open connection.
         spawner: the running job.
-        key: names the child among those of this run, over all of its attempts.
+        key: identifies the child within this occurrence of the job, over all of its attempts.
         child: depends on the parent already.
-        now: the server's clock.
+        now: the server's time.
 
     Returns:
         The child's id, and whether it was inserted now.
 
     Raises:
-        LostClaimError: the parent, or the request, is not this worker's any more.
+        LostClaimError: the worker has lost its claim on the parent, or on the request.
         LimitError: there are too many children, or descendants of the root.
-        ConflictError: another job has the child's id, or the child depends on a job that failed.
+        ConflictError: the child's id belongs to another job, or the child depends on a job that failed.
         NotFoundError: the child depends on a job that does not exist.
         RefusedValueError: the database refuses the child.
     """
@@ -220,8 +221,8 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
     child.ancestry = place.child(spawner=parent).stored()
 
     def work() -> tuple[str, bool]:
-        if not _holds(database, spawner):
-            raise LostClaimError(f"Job {parent} is not this worker's any more: nothing is spawned for it.")
+        if not _lock_claim(database, spawner):
+            raise LostClaimError(f"This worker has lost its claim on job {parent}: nothing is spawned for it.")
         row = database.row("worker.spawn.child_by_key", key=key, **run)
         if row:
             return str(row[0]), False
@@ -233,7 +234,7 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
             notifications.notify(database, [child.queue])
         if spawner.job.recurring and not spawner.request:
             database.run("worker.spawn.forget_earlier_keys", **run)
-        # A job that is there already is no descendant once more.
+        # A job that existed already is counted as a descendant already.
         database.run(
             "worker.spawn.record_key", key=key, child=child.id, now=now, root=place.root if is_new else None, **run
         )
@@ -244,12 +245,12 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
 
 
 def keys(database: Database, job: Claimed, request: str | None) -> int:
-    """How many children by key there are of a run of a job, or of a request that it spawns again for."""
+    """Counts the children with a key of an occurrence of a job, or of a spawn request."""
     return int(database.rows("worker.spawn.count_keys", parent=job.id, occurrence=request or job.occurrence)[0][0])
 
 
-def _holds(database: Database, spawner: Spawner) -> bool:
-    """Locks what a job spawns for: its run, or the request; whether it is still ours."""
+def _lock_claim(database: Database, spawner: Spawner) -> bool:
+    """Locks the attempt or the request that a job spawns for; returns whether the worker's claim on it is valid."""
     claim = spawner.job.claim
     if spawner.request is None:
         return (
@@ -258,6 +259,3 @@ def _holds(database: Database, spawner: Spawner) -> bool:
         )
     lock_jobs(database, [spawner.job.id])
     return database.row("worker.requests.lock", id=spawner.request, token=claim.token) is not None
-
-
-# Requests to spawn again.

@@ -208,7 +208,7 @@ class Claimer:
         if compared.returned:
             log.warning("%s that this worker had without knowing may run again.", plural(compared.returned, "job"))
             self.look_now()
-        if dropped := self._slots.drop(compared.not_ours):
+        if dropped := self._slots.drop(compared.lost):
             self._claimed -= dropped
             log.warning("%s taken from this worker before beginning.", plural(dropped, "job was", "jobs were"))
         if self._lease.compared != doubts:

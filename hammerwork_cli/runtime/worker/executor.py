@@ -16,7 +16,7 @@ from hammerwork_cli.models import SpawnConfig, new_id
 from hammerwork_cli.queries.job import results
 from hammerwork_cli.queries.worker import requests, spawn
 from hammerwork_cli.queries.worker.claim import Claimed
-from hammerwork_cli.queries.worker.finish import End, Ended, Settled
+from hammerwork_cli.queries.worker.finish import End, Ended, FinishReport
 from hammerwork_cli.queries.worker.spawn import LostClaimError, Operation
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.api.handlers import Handlers, JobHandler
@@ -208,7 +208,7 @@ class Executor:
             raise SpawnRefusedError(f"validate_spawn of {found.name} refused: {message_of(error)}") from error
 
     def _commit(self, attempt: Attempt, completed: Ended, operation: Operation, children: Children) -> None:
-        def unit(database: Database) -> Settled:
+        def unit(database: Database) -> FinishReport:
             return spawn.complete(
                 database,
                 completed,
@@ -219,9 +219,9 @@ class Executor:
             )
 
         with named_limits():
-            settled = self._connections.run(unit)
-        self._counted(0 if settled.lost else 1, 0)
-        if settled.lost:
+            report = self._connections.run(unit)
+        self._counted(0 if report.lost else 1, 0)
+        if report.lost:
             raise LostClaimError(f"Job {attempt.job.id} is not this worker's any more: it spawned nothing.")
 
     def _not_spawned(
@@ -301,7 +301,7 @@ class Executor:
             self._record(lambda database: requests.refuse(database, request, claimed, text, now))
 
     def _commit_request(self, claimed_request: ClaimedRequest, operation: Operation, children: Children) -> None:
-        def unit(database: Database) -> Settled:
+        def unit(database: Database) -> FinishReport:
             return requests.fulfil(
                 database,
                 claimed_request.request,
@@ -313,8 +313,8 @@ class Executor:
             )
 
         with named_limits():
-            settled = self._connections.run(unit)
-        if settled.lost:
+            report = self._connections.run(unit)
+        if report.lost:
             raise SpawnFailedError("Another worker took the request, or somebody deleted the job.")
 
 

@@ -199,13 +199,13 @@ class Finisher:
     def _finish(self, batch: Batch) -> None:
         outcomes = batch.outcomes
         now = batch.now = batch.now or self._now(outcomes)
-        settled = self._connections.run(lambda database: finish.settle(database, outcomes, now))
-        ours = [outcome for outcome in outcomes if outcome.job.id not in settled.lost]
+        report = self._connections.run(lambda database: finish.finish(database, outcomes, now))
+        ours = [outcome for outcome in outcomes if outcome.job.id not in report.lost]
         failed = [outcome for outcome in ours if outcome.end not in (End.COMPLETED, End.STOPPED)]
         self._progress.count(sum(1 for outcome in ours if outcome.end == End.COMPLETED), len(failed))
         # The transaction is committed: an error of a log handler changes nothing.
         with suppress(BaseException):
-            _log_lost(outcome.job for outcome in outcomes if outcome.job.id in settled.lost)
+            _log_lost(outcome.job for outcome in outcomes if outcome.job.id in report.lost)
             for outcome in failed:
                 _log_failed(outcome, now)
 

@@ -98,7 +98,7 @@ class Keeper(threading.Thread):
         return ""
 
     def _rescue(self, database: Database) -> None:
-        heartbeats = [*registry.heartbeats(database), *registry.holders(database)]
+        heartbeats = [*registry.heartbeats(database), *registry.ended_with_jobs(database)]
         lost = self._observer.look(heartbeats, time.monotonic())
         for heartbeat in lost:
             try:

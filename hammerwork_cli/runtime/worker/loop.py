@@ -140,7 +140,7 @@ class MainLoop:
     def _may_come_back(self, database: Database) -> bool:
         """Whether workers that may be lost hold jobs of its queues: those jobs come back within a lease."""
         undecided = self._parts.keeper.undecided
-        return undecided is None or claim.are_held(database, self._worker.queues, sorted(undecided))
+        return undecided is None or claim.have_claimed(database, self._worker.queues, sorted(undecided))
 
     def _claims_no_more_requests(self) -> bool:
         """Whether the keeper has claimed no request meanwhile, and will not."""

@@ -45,7 +45,7 @@ class RequestClaimer:
             for request in requests.pending_requests(database, self._worker):
                 if self._closed:
                     return
-                job = requests.take_request(database, request, self._worker.id, self._clock.now())
+                job = requests.claim_request(database, request, self._worker.id, self._clock.now())
                 if job is not None:
                     self._slots.put([ClaimedRequest(request, job)])
 
