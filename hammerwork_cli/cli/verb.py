@@ -1,6 +1,8 @@
 """What every verb has in common: its shared options, and a group that imports its verbs late."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from importlib import import_module
@@ -8,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
-from typer.main import get_command
+from typer.main import get_command, get_group
 
 WHOLE_SENTENCE = 1_000
 """Characters of a first sentence in the help of a group, more than any has."""
@@ -56,20 +58,43 @@ def shared_options() -> list[Any]:
     return options
 
 
-def group(name: str, text: str, *examples: str) -> typer.Typer:
-    """A group of verbs: every module in this package makes one and calls it ``app``.
+def group(name: str, text: str, *examples: str, verbs: "Mapping[str, LateVerb] | None" = None) -> typer.Typer:
+    """A group of verbs: every module in ``hammerwork_cli.commands`` makes one and calls it ``app``.
 
     Args:
         name: of the group.
         text: its help.
-        examples: what to type after ``hammerwork``.
+        examples: arguments to type after ``hammerwork``.
+        verbs: name -> verb, in the order of the help, where each is imported on first use.
     """
     if examples:
         lines = [f"  hammerwork {example}" for example in examples]
         text = "\n".join([f"{text}\n\n\b", "Examples:" if lines[1:] else "Example:", *lines])
+    kind = Group if verbs is None else type("Verbs", (LateVerbs,), {"verbs": verbs})
     return typer.Typer(
-        name=name, cls=Group, help=text, no_args_is_help=True, add_completion=False, rich_markup_mode=None
+        name=name, cls=kind, help=text, no_args_is_help=True, add_completion=False, rich_markup_mode=None
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LateVerb:
+    """A verb whose module is imported on first use: the others of its group do not slow its start.
+
+    Attributes:
+        function: ``module:function``, below ``hammerwork_cli.commands``.
+        aliases: other names of its options -> one of the option's own names.
+    """
+
+    function: str
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def command(self, name: str) -> Any:
+        """The command, its module imported."""
+        module, _, function = self.function.partition(":")
+        app = typer.Typer(add_completion=False, rich_markup_mode=None)
+        called = getattr(import_module(f"hammerwork_cli.commands.{module}"), function)
+        app.command(name, cls=verb_with(self.aliases) if self.aliases else Verb)(called)
+        return get_command(app)
 
 
 class Group(TyperGroup):
@@ -91,11 +116,41 @@ class Verb(TyperCommand):
         self.params += shared_options()
 
 
-class LateGroup(Group):
-    """The root group: a group's module is imported when it is asked for.
+def verb_with(aliases: Mapping[str, str]) -> type[Verb]:
+    """A :class:`Verb` that also takes other names for its options: alias -> one of the option's own names.
 
-    Help, completion, suggestions and walking the tree see all groups all the same.
+    The Rust program has these names. Old scripts run with them; help does not show them.
     """
+
+    class AliasedVerb(Verb):
+        def make_parser(self, ctx: Any) -> Any:
+            parser = super().make_parser(ctx)
+            for alias, name in aliases.items():
+                option = copy(next(param for param in self.params if name in param.opts))
+                option.opts, option.secondary_opts = [alias], []
+                option.add_to_parser(parser, ctx)
+            return parser
+
+    return AliasedVerb
+
+
+class LateVerbs(Group):
+    """A group that imports a verb on first use; help, completion and suggestions see all of them."""
+
+    verbs: Mapping[str, LateVerb] = {}
+
+    @property
+    def commands(self) -> Any:
+        """Name -> command."""
+        return _Late(tuple(self.verbs), cache(lambda name: self.verbs[name].command(name)))
+
+    @commands.setter
+    def commands(self, value: Mapping[str, Any]) -> None:
+        del value
+
+
+class LateGroup(Group):
+    """The root group: it imports the module of a group on first use."""
 
     modules: Sequence[str] = ()
     """Names of groups, which are those of modules below ``hammerwork_cli.commands``."""
@@ -106,31 +161,39 @@ class LateGroup(Group):
 
     @property
     def commands(self) -> Any:
-        """Name -> command, each imported on first use."""
-        return _LateCommands(self.modules)
+        """Name -> command."""
+        return _Late(self.modules, _load_group)
 
     @commands.setter
     def commands(self, value: Mapping[str, Any]) -> None:
         del value
 
 
-class _LateCommands(Mapping[str, Any]):
-    _loaded: dict[str, Any] = {}  # noqa: RUF012  one process has one command line
+@cache
+def _load_group(name: str) -> Any:
+    app = import_module(f"hammerwork_cli.commands.{name}").app
+    # Typer makes a command of a group with one verb, and refuses one without, as it takes late verbs to be.
+    kind = app.info.cls
+    late = isinstance(kind, type) and issubclass(kind, LateVerbs)
+    command = get_group(app) if late else get_command(app)
+    command.name = name
+    return command
 
-    def __init__(self, modules: Sequence[str]) -> None:
-        self._modules = modules
+
+class _Late(Mapping[str, Any]):
+    """Commands by name, each loaded when somebody asks for it."""
+
+    def __init__(self, names: Sequence[str], load: Callable[[str], Any]) -> None:
+        self._names = names
+        self._load = load
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self._modules:
+        if name not in self._names:
             raise KeyError(name)
-        if name not in self._loaded:
-            command = get_command(import_module(f"hammerwork_cli.commands.{name}").app)
-            command.name = name
-            self._loaded[name] = command
-        return self._loaded[name]
+        return self._load(name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._modules)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._modules)
+        return len(self._names)

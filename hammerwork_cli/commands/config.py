@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from hammerwork_cli.cli.aliases import verb_with
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption, YesOption
-from hammerwork_cli.cli.verb import Verb, group
+from hammerwork_cli.cli.verb import Verb, group, verb_with
 from hammerwork_cli.config import KEYS, Setting, blaming, known, writing
 from hammerwork_cli.errors import AnswerIsNoError, ConflictError
 from hammerwork_cli.render.config import SETTING_KEYS, SETTINGS, ShownSetting, setting_record

@@ -7,11 +7,10 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from hammerwork_cli.cli.aliases import verb_with
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption, YesOption
-from hammerwork_cli.cli.verb import group
+from hammerwork_cli.cli.verb import group, verb_with
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import WAITING, JobFilter, rfc3339

@@ -56,3 +56,19 @@ def test_a_piped_answer_loads_one_driver_and_no_rich(
     assert modules & {*DRIVERS.values()} == {DRIVERS[dialect]}
     assert "rich" not in modules
     assert ("tabulate" in modules) == (form == "table")
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    ("words", "own"),
+    [("spawn list", "spawn.operations"), ("job list", "job.reading"), ("worker list", "worker.control")],
+)
+def test_a_verb_loads_no_other_verb(
+    words: str, own: str, new_database: Callable[..., str], clean_environment: dict[str, str]
+) -> None:
+    env = {**clean_environment, "HAMMERWORK_DATABASE_URL": new_database("sqlite", migrated=True)}
+    modules = loaded(*words.split(), env=env)
+    assert "hammerwork_cli.cli.verb" in modules
+    group = own.partition(".")[0]
+    allowed = {f"hammerwork_cli.commands.{name}" for name in (group, own, f"{group}.options")}
+    assert {module for module in modules if module.startswith("hammerwork_cli.commands.")} <= allowed

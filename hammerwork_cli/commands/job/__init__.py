@@ -1,8 +1,6 @@
 """``hammerwork job``."""
 
-from hammerwork_cli.cli.aliases import verb_with
-from hammerwork_cli.cli.verb import Verb, group
-from hammerwork_cli.commands.job import changes, enqueue, reading
+from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
     "job",
@@ -10,12 +8,13 @@ app = group(
     "job list --failed",
     "job show 178ebfc3",
     'job enqueue --queue video_ingest --payload \'{"title": "Nordlichter"}\'',
+    verbs={
+        "list": LateVerb("job.reading:list_", {"-n": "--queue"}),
+        "show": LateVerb("job.reading:show"),
+        "enqueue": LateVerb("job.enqueue:enqueue", {"-n": "--queue"}),
+        "retry": LateVerb("job.changes:retry", {"-n": "--queue", "--confirm": "--yes"}),
+        "cancel": LateVerb("job.changes:cancel", {"-n": "--queue", "--all-pending": "--all", "--confirm": "--yes"}),
+        "delete": LateVerb("job.changes:delete", {"-n": "--queue", "--confirm": "--yes"}),
+        "purge": LateVerb("job.changes:purge", {"-n": "--queue", "--confirm": "--yes"}),
+    },
 )
-
-app.command("list", cls=verb_with({"-n": "--queue"}))(reading.list_)
-app.command("show", cls=Verb)(reading.show)
-app.command("enqueue", cls=verb_with({"-n": "--queue"}))(enqueue.enqueue)
-app.command("retry", cls=verb_with({"-n": "--queue", "--confirm": "--yes"}))(changes.retry)
-app.command("cancel", cls=verb_with({"-n": "--queue", "--all-pending": "--all", "--confirm": "--yes"}))(changes.cancel)
-app.command("delete", cls=verb_with({"-n": "--queue", "--confirm": "--yes"}))(changes.delete)
-app.command("purge", cls=verb_with({"-n": "--queue", "--confirm": "--yes"}))(changes.purge)

@@ -1,7 +1,6 @@
 """``hammerwork spawn``: what jobs spawned."""
 
-from hammerwork_cli.cli.verb import Verb, group
-from hammerwork_cli.commands.spawn import again, doctor, monitor, operations, stats, tree, wait, why
+from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
     "spawn",
@@ -9,15 +8,16 @@ app = group(
     "spawn list --recent",
     "spawn tree 178ebfc3",
     "spawn why 178ebfc3",
+    verbs={
+        "list": LateVerb("spawn.operations:list_"),
+        "tree": LateVerb("spawn.tree:tree"),
+        "stats": LateVerb("spawn.stats:stats"),
+        "lineage": LateVerb("spawn.tree:lineage"),
+        "pending": LateVerb("spawn.stats:pending"),
+        "again": LateVerb("spawn.again:again"),
+        "wait": LateVerb("spawn.wait:wait"),
+        "why": LateVerb("spawn.why:why"),
+        "doctor": LateVerb("spawn.doctor:doctor"),
+        "monitor": LateVerb("spawn.monitor:monitor"),
+    },
 )
-
-app.command("list", cls=Verb)(operations.list_)
-app.command("tree", cls=Verb)(tree.tree)
-app.command("stats", cls=Verb)(stats.stats)
-app.command("lineage", cls=Verb)(tree.lineage)
-app.command("pending", cls=Verb)(stats.pending)
-app.command("again", cls=Verb)(again.again)
-app.command("wait", cls=Verb)(wait.wait)
-app.command("why", cls=Verb)(why.why)
-app.command("doctor", cls=Verb)(doctor.doctor)
-app.command("monitor", cls=Verb)(monitor.monitor)

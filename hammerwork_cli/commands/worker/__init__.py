@@ -1,8 +1,6 @@
 """``hammerwork worker``: run jobs, and steer those who do."""
 
-from hammerwork_cli.cli.aliases import verb_with
-from hammerwork_cli.cli.verb import group
-from hammerwork_cli.commands.worker import control, start
+from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
     "worker",
@@ -10,10 +8,11 @@ app = group(
     "worker start --handlers my_app:app",
     "worker list",
     "worker restart --all --yes",
+    verbs={
+        "start": LateVerb("worker.start:start", {"-n": "--queue", "--workers": "--concurrency"}),
+        "list": LateVerb("worker.control:list_", {"-n": "--queue"}),
+        "status": LateVerb("worker.control:status"),
+        "stop": LateVerb("worker.control:stop"),
+        "restart": LateVerb("worker.control:restart"),
+    },
 )
-
-app.command("start", cls=verb_with({"-n": "--queue", "--workers": "--concurrency"}))(start.start)
-app.command("list", cls=verb_with({"-n": "--queue"}))(control.list_)
-app.command("status", cls=verb_with({}))(control.status)
-app.command("stop", cls=verb_with({}))(control.stop)
-app.command("restart", cls=verb_with({}))(control.restart)
