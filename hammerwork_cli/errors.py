@@ -53,7 +53,7 @@ class UsageError(HammerworkError):
 
 
 class DeclinedError(UsageError):
-    """Somebody was asked for consent and did not give it: an answer, and no error of the program."""
+    """The user was asked for confirmation and said no: an answer, not an error of the program."""
 
     code = "declined"
 

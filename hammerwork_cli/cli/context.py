@@ -275,24 +275,24 @@ class Context:
 
             self.write([delimited(records, form, keys)])
 
-    # Consent.
+    # Confirmation.
 
     def confirm(self, question: str, *, yes: bool, form: str = "table", **details: object) -> None:
-        """Asks for consent on a terminal; elsewhere, and with a format for programs, ``--yes`` must say it.
+        """Asks for confirmation on a terminal; elsewhere, and with a format for programs, ``--yes`` must give it.
 
         Args:
             question: what is asked.
-            yes: consent was given.
+            yes: whether ``--yes`` was given.
             form: how the answer will be shown.
-            details: what consent is needed for, for ``--format json``.
+            details: the plan, for ``--format json``.
 
         Raises:
-            UsageError: consent is needed and cannot be asked for, or was refused.
+            UsageError: there is no terminal to ask on, or the answer was no.
         """
         if yes:
             return
         if form != "table" or not (sys.stdin.isatty() and self.stderr.isatty()):
-            raise UsageError("This needs consent.", hint="Add --yes, or look first with --dry-run.", **details)
+            raise UsageError("Confirmation required.", hint="Add --yes, or see the plan with --dry-run.", **details)
         self.say(f"{question} [y/N] ", end="")
         if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
             raise DeclinedError("Nothing was changed.")

@@ -126,7 +126,7 @@ def test_ids_out_of_lists_are_looked_up_in_the_indexes(narrow: Stage) -> None:
 
 def test_a_name_that_the_tables_cannot_hold_is_refused_in_a_sentence(narrow: Stage, app: Handlers) -> None:
     fits, lacks = ("Ж", "😀") if narrow.database.charset == "utf8mb3" else ("Zoë €5", "Ж")
-    refused = f"The tables of this database are in {narrow.database.charset} and cannot hold {lacks!r}"
+    refused = f"The tables of this database are in {narrow.database.charset} and cannot store {lacks!r}"
     narrow.enqueue(Job(fits, 1))
     assert queues.has_jobs(narrow.database, fits)
     with pytest.raises(RefusedValueError, match=refused):
