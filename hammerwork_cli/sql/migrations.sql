@@ -115,7 +115,7 @@ SELECT COALESCE(
 SELECT @@explicit_defaults_for_timestamp
 
 -- name: want_plain_timestamps [mysql]
--- Older MariaDB gives the first TIMESTAMP of a table a default and an ON UPDATE.
+-- Turns off the default and the ON UPDATE that older MariaDB gives the first TIMESTAMP of a table.
 SET SESSION explicit_defaults_for_timestamp = 1
 
 -- name: rows_in_hammerwork_jobs

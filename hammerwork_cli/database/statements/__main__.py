@@ -6,13 +6,12 @@ import sys
 from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
 
-from hammerwork_cli.database.statements import FOLDER, NAME, Line, blocks, load
+from hammerwork_cli.database.statements import FOLDER, NAME, TOKEN, Line, blocks, load, subject_of
 
 DIALECTS = ("postgresql", "mysql", "sqlite")
 WAYS = frozenset({"by_first_parent", "by_gin", "by_scan"})
 MIGRATED = frozenset({"archive", "by_first_parent", "claim_times", "indexed", "pause", "workers"})
 """The tags of a database after all migrations, beside its dialect."""
-_STATEMENT = re.compile(r"(?:CREATE|DELETE|INSERT|SELECT|SET|UPDATE|WITH)\b")
 _DESCRIPTION = """\
 Prints a statement as a database gets it, with the names of its values. Without NAME, prints the names of all
 statements; with the name of a file or folder, of those in it.
@@ -41,11 +40,24 @@ def subjects() -> list[str]:
     return [".".join(file.with_suffix("").parts) for file in files if file.parts[0] != "migrations"]
 
 
+def fragments() -> set[str]:
+    """The blocks that are parts of others; all others are statements."""
+    return {
+        f"{subject_of(subject, token['block'])}.{token['block']}"
+        for subject in subjects()
+        for variants in blocks(subject).values()
+        for _, sql in variants
+        for token in TOKEN.finditer(sql)
+        if token["block"]
+    }
+
+
 def _listed(start: str) -> Iterator[str]:
+    parts = fragments()
     for subject in subjects():
         if f"{subject}.".startswith(f"{start}." if start else ""):
             for name, sentence in _sentences(subject).items():
-                if any(_STATEMENT.match(sql) for _, sql in blocks(subject)[name]):
+                if f"{subject}.{name}" not in parts:
                     yield f"{subject}.{name}: {sentence}"
 
 

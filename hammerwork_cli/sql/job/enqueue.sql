@@ -1,7 +1,16 @@
 -- New jobs.
 
 -- name: insert
--- Inserts jobs, many at a time. Arrays are never NULL, which hammerwork (Rust) cannot read.
+-- Inserts jobs, many at a time.
+{new_rows}
+
+-- name: insert_once
+-- Inserts a job unless its id exists.
+{new_rows}
+{unless_it_exists}
+
+-- name: new_rows
+-- The rows of new jobs. Arrays are never NULL, which hammerwork (Rust) cannot read.
 INSERT INTO hammerwork_jobs (
 id, queue_name, payload, status, priority, attempts, max_attempts, timeout_seconds, created_at, scheduled_at,
 depends_on, dependents, dependency_status, workflow_id, workflow_name, trace_id, correlation_id, parent_span_id,
@@ -13,20 +22,15 @@ span_context
 )
 VALUES :rows
 
--- name: insert_ignored [postgresql]
+-- name: unless_it_exists [postgresql]
 -- Ends an insert that skips a job whose id exists.
 ON CONFLICT (id) DO NOTHING
 
--- name: insert_ignored [sqlite]
+-- name: unless_it_exists [sqlite]
 ON CONFLICT (id) DO NOTHING
 
--- name: insert_ignored [mysql]
+-- name: unless_it_exists [mysql]
 ON DUPLICATE KEY UPDATE id = hammerwork_jobs.id
-
--- name: insert_once
--- Inserts a job unless its id exists.
-{insert}
-{insert_ignored}
 
 -- name: enqueued
 -- The columns that a second enqueue with the same id is compared with and answered from.

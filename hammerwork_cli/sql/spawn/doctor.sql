@@ -83,7 +83,7 @@ COALESCE(JSON_LENGTH(j.depends_on), 0)
 COALESCE(json_array_length(j.depends_on), 0)
 
 -- name: fix_barred
--- Lets such jobs run or wait.
+-- Lets barred jobs run or wait.
 UPDATE hammerwork_jobs AS j SET dependency_status = CASE WHEN {parent_total} = 0 THEN 'none' ELSE 'waiting' END
 WHERE j.id IN (:ids) AND {is_barred}
 
@@ -132,7 +132,7 @@ AND {is_lost} AND {is_abandoned} AND j.attempts < j.max_attempts
 {first}
 
 -- name: fix_lost
--- Gives such jobs another attempt. A worker that claimed one meanwhile wrote a later start, so that it does not match.
+-- Gives lost jobs another attempt. A worker that claimed one meanwhile wrote a later start, so that it does not match.
 UPDATE hammerwork_jobs AS j SET status = 'Pending', started_at = NULL
 WHERE j.id IN (:ids) AND {is_lost} AND {is_abandoned} AND j.attempts < j.max_attempts
 
@@ -144,18 +144,18 @@ AND {is_lost} AND {is_abandoned} AND j.attempts >= j.max_attempts
 {first}
 
 -- name: last_attempts
--- Reads the schedules of such jobs, and when they were due.
+-- Reads the schedules of lost jobs without attempts left, and when they were due.
 SELECT j.id, j.attempts, j.max_attempts, j.recurring, j.cron_schedule, j.timezone, j.next_run_at FROM hammerwork_jobs j
 WHERE j.id IN (:ids)
 
 -- name: fix_lost_recurring
--- Schedules the next run of the recurring ones.
+-- Schedules the next run of recurring jobs that were lost in their last attempt.
 UPDATE hammerwork_jobs AS j SET status = 'Pending', attempts = 0, scheduled_at = :at, next_run_at = :at,
 started_at = NULL, error_message = COALESCE(error_message, :error)
 WHERE j.id IN (:ids) AND {is_lost} AND {is_abandoned} AND j.attempts >= j.max_attempts
 
 -- name: fix_lost_last_attempt
--- Marks the others dead.
+-- Marks other jobs that were lost in their last attempt as dead.
 UPDATE hammerwork_jobs AS j SET status = 'Dead', failed_at = :now, error_message = COALESCE(error_message, :error)
 WHERE j.id IN (:ids) AND {is_lost} AND {is_abandoned} AND j.attempts >= j.max_attempts
 

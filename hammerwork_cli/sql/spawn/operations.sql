@@ -99,14 +99,14 @@ FROM hammerwork_jobs j
 WHERE {in_window}
 
 -- name: window_totals
--- Counts the children of these parents by parent and status.
+-- Counts the children of the parents in the window by parent and status.
 SELECT j.id, c.status, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at)) FROM {child_join}
 /* if :recorded */ {recorded_too}
 WHERE {in_window}
 GROUP BY {parent_and_status}
 
 -- name: window_joined_totals
--- Counts their children whose first parent is another job, by parent and status.
+-- Counts the children of the parents in the window whose first parent is another job, by parent and status.
 SELECT j.id, c.status, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
 FROM hammerwork_jobs j JOIN {joined_edges} AS c ON c.parent = j.id
 /* if :recorded */ {recorded_too}
@@ -114,7 +114,7 @@ WHERE {in_window}
 GROUP BY {parent_and_status}
 
 -- name: window_archived_totals
--- Counts their children that are only in the archive, by parent and status.
+-- Counts the children of the parents in the window that are only in the archive, by parent and status.
 SELECT j.id, c.status, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
 FROM {archived_child_join}
 /* if :recorded */ {recorded_too}
@@ -123,7 +123,8 @@ AND NOT EXISTS (SELECT 1 FROM hammerwork_jobs m WHERE m.id = c.id)
 GROUP BY j.id, c.status
 
 -- name: window_run_times
--- Computes the median and 95th percentile (nearest rank) of the run times of their completed children, in seconds.
+-- Computes the median and 95th percentile (nearest rank) of the seconds that completed children of the parents in the
+-- window ran.
 SELECT MIN(CASE WHEN r.place * 100 >= r.jobs * 50 THEN r.seconds END),
 MIN(CASE WHEN r.place * 100 >= r.jobs * 95 THEN r.seconds END)
 FROM (SELECT s.seconds, ROW_NUMBER() OVER (ORDER BY s.seconds) AS place, COUNT(*) OVER () AS jobs

@@ -69,7 +69,7 @@ AND w.id NOT IN (SELECT j.claimed_by FROM hammerwork_jobs j WHERE j.status = 'Ru
 ORDER BY w.ended_at LIMIT :limit
 
 -- name: forget
--- Deletes such workers, unless they are back.
+-- Deletes workers that stopped before a given time, unless they are back.
 DELETE FROM hammerwork_workers WHERE id {among} AND ended_at < :before
 
 -- name: list

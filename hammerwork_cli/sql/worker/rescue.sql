@@ -21,7 +21,7 @@ error_message = :error
 WHERE id {among} AND {of_this_worker}
 
 -- name: mark_dead
--- Marks the other jobs that were lost in their last attempt dead.
+-- Marks other jobs that were lost in their last attempt as dead.
 UPDATE hammerwork_jobs SET status = 'Dead', failed_at = :now, claim_token = NULL,
 claim_losses = COALESCE(claim_losses, 0) + 1, error_message = :error
 WHERE id {among} AND {of_this_worker}

@@ -58,9 +58,9 @@ SELECT o.ended_at, o.occurrence FROM hammerwork_spawn_operations o WHERE o.paren
 ORDER BY o.ended_at DESC LIMIT 1 OFFSET :kept
 
 -- name: forget_earlier_operations
--- Deletes that spawn and those before it.
+-- Deletes the recorded spawns of a recurring job that ended by a given time.
 DELETE FROM hammerwork_spawn_operations WHERE parent_id = :parent AND ended_at <= :ended
 
 -- name: forget_earlier_trees
--- Deletes the counters of descendants of those runs.
+-- Deletes the counters of descendants of earlier runs of a recurring job.
 DELETE FROM hammerwork_spawn_trees WHERE root_id = :parent AND occurrence <= :occurrence
