@@ -1,5 +1,5 @@
--- Values for the completion of shells. A user presses TAB often, so each statement reads an index or a bounded number of
--- rows. The statements for SQLite name no fragments: cli/shell_completion.py reads them by itself.
+-- Values for the completion of shells. A user presses TAB often, so each statement reads an index or a bounded number
+-- of rows. The statements for SQLite name no fragments: cli/shell_completion.py reads them by itself.
 
 -- name: next_queue
 -- Reads the next name of a queue, and whether it begins with the prefix by the collation. MariaDB jumps along its index

@@ -1,8 +1,8 @@
 -- Children and parents of many jobs.
 --
 -- A child is a job whose depends_on holds its parent. The tags name three ways to find children:
---   by_first_parent  our index on the first member of depends_on; joined children, whose first parent is another job, have
---                    statements of their own
+--   by_first_parent  our index on the first member of depends_on; joined children, whose first parent is another job,
+--                    have statements of their own
 --   by_gin           PostgreSQL without our indexes: the GIN index on depends_on, 300 ids at a time
 --   by_scan          MySQL and SQLite without our indexes, PostgreSQL before 012: one pass over the table
 -- j is the selected job, c a child.

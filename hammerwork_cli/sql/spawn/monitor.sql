@@ -1,5 +1,5 @@
--- The monitor: what happens now. Each part reads one end of an index and is bounded, so a refresh takes as long in a large
--- table as in a small one. Where an index is missing (before 010), the part is one pass over the table.
+-- The monitor: what happens now. Each part reads one end of an index and is bounded, so a refresh takes as long in a
+-- large table as in a small one. Where an index is missing (before 010), the part is one pass over the table.
 
 -- name: first_parent_id [sqlite]
 -- The first parent of job j, also in a database without our columns.
