@@ -1,6 +1,6 @@
 """Hammerwork: database-backed job queues whose jobs spawn jobs.
 
-A name's module is imported when the name is first asked for: importing the package costs nothing.
+A module is imported on the first use of a name of it, so importing the package costs nothing.
 """
 
 __version__ = "0.2.0"
@@ -23,7 +23,7 @@ _HOMES = {
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
-TYPE_CHECKING = False  # importing typing alone costs more than this module
+TYPE_CHECKING = False  # importing typing would take longer than this module
 if TYPE_CHECKING:
     from hammerwork_cli.errors import (
         AccessDeniedError,

@@ -1,11 +1,11 @@
-"""``python -P -m hammerwork_cli``, and the console script."""
+"""The entry point of ``python -P -m hammerwork_cli`` and of the console script."""
 
 import os
 import sys
 
 
 def main() -> None:
-    """Runs the command line. Ctrl-C ends it quietly while its modules are still imported, too."""
+    """Runs the command line. Ctrl-C stops it quietly even while its modules are being imported."""
     try:
         _answer()
     except KeyboardInterrupt:
@@ -13,14 +13,14 @@ def main() -> None:
 
 
 def _answer() -> None:
-    """The version is answered before anything else is imported."""
+    """Prints the version, or values for a shell, before it imports the command line."""
     if sys.argv[1:] in (["--version"], ["-V"]):
         from hammerwork_cli import __version__
 
         try:
             os.write(1, f"hammerwork {__version__}\n".encode())
         except OSError:
-            pass  # said by the program, as for every other answer
+            pass  # the command line below reports the error as for every other answer
         else:
             return
     if sys.argv[1:2] == ["--complete-values"]:
@@ -34,8 +34,8 @@ def _answer() -> None:
 
 if __name__ == "__main__":
     if not sys.flags.safe_path:
-        # -m puts the current folder before all others, where what lies there by chance would be imported.
+        # -m puts the current folder first in the path of modules: a file there could replace a module of a library.
         folder = sys.path.pop(0)
         if os.path.dirname(os.path.dirname(os.path.abspath(__file__))) == folder:  # noqa: PTH100, PTH120
-            sys.path.append(folder)  # this package lies there, and is not installed
+            sys.path.append(folder)  # the package itself is in this folder, because it is not installed
     main()

@@ -1,4 +1,4 @@
-"""The root of the command line: its groups, its options, and errors turned into exit codes."""
+"""The root of the command line: its groups, its options, and the exit codes of errors."""
 
 import os
 import signal
@@ -18,21 +18,19 @@ from hammerwork_cli.cli.verb import LateGroup
 from hammerwork_cli.database.interrupts import Terminated, terminate
 from hammerwork_cli.database.url import redact
 from hammerwork_cli.errors import (
-    AnswerIsNoError,
     BugError,
     DeclinedError,
     HammerworkError,
     OutputError,
+    ShownAnswerError,
     UsageError,
 )
 
 GROUPS = ("spawn", "job", "queue", "worker", "web", "migration", "config", "schema", "demo")
-"""In the order of the help; each is a module of ``hammerwork_cli.commands``."""
+"""The groups in the order of the help; each is a module of ``hammerwork_cli.commands``."""
 
 
 class Root(LateGroup):
-    """The root group."""
-
     modules = GROUPS
 
 
@@ -73,8 +71,8 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
     """Runs one command line.
 
     Args:
-        arguments: without the program's name; those of the process by default.
-        context: the world it runs in.
+        arguments: the words after the program's name; those of the process by default.
+        context: for tests.
 
     Returns:
         The exit code: see ``errors.py``.
@@ -84,13 +82,13 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
     context.speaks_json = _wants_json(words)
     try:
         _check_encoding(words)
-        # Not .main(): it would turn a closed pipe and Ctrl-C into exit codes of its own.
+        # Click's main() would turn a closed pipe and Ctrl-C into its own exit codes.
         command = get_command(app)
         with command.make_context("hammerwork", [*words], obj=context) as invocation:
             command.invoke(invocation)
         context.stdout.flush()
     except typer.Exit as leave:
-        return _leave(leave.exit_code, context)
+        return leave.exit_code
     except TyperException as error:
         return _usage(error, context)
     except Terminated:
@@ -101,9 +99,12 @@ def main(arguments: Sequence[str] | None = None, context: Context | None = None)
         return _closed_pipe()
     except OSError as error:
         return _unwritten(error, context)
+    except ShownAnswerError as error:
+        needs_error = context.speaks_json and not context.options.get("quiet")
+        return _failure(error, context) if needs_error else error.exit_code
     except HammerworkError as error:
         return _failure(error, context)
-    except Exception as error:  # noqa: BLE001  the last resort: a bug still ends with a message and a code
+    except Exception as error:  # noqa: BLE001  a bug still ends with a message and an exit code
         return _bug(error, context)
     finally:
         context.close()
@@ -114,19 +115,12 @@ def _check_encoding(words: Sequence[str]) -> None:
     try:
         "".join(words).encode()
     except UnicodeEncodeError:
-        raise UsageError("An argument is not UTF-8 text.") from None
+        raise UsageError("An argument is not valid UTF-8.") from None
 
 
 def _wants_json(words: Sequence[str]) -> bool:
     pairs = {f"{one} {two}" for one, two in pairwise(words)}
     return bool(pairs & {"--format json", "--format jsonl"}) or any(word.startswith("--format=json") for word in words)
-
-
-def _leave(exit_code: int, context: Context) -> int:
-    """Ends after an answer that is on stdout."""
-    if exit_code == AnswerIsNoError.exit_code and context.speaks_json and not context.options.get("quiet"):
-        return _failure(AnswerIsNoError("The condition was not met.", hint="Details are on stdout."), context)
-    return exit_code
 
 
 def _failure(error: HammerworkError, context: Context) -> int:
@@ -138,19 +132,19 @@ def _failure(error: HammerworkError, context: Context) -> int:
 
         body = {"code": error.code, "message": message, "hint": hint, "exit_code": error.exit_code, **error.details}
         body |= {"traceback": trace} if (trace := _traceback(context)) else {}
-        context.say(json.dumps({"error": body}, default=str))
+        context.print_raw(json.dumps({"error": body}, default=str))
         return error.exit_code
     if trace := _traceback(context):
-        context.say(visible_lines(trace))
-    context.tell(message if isinstance(error, DeclinedError) else f"Error: {message}")
+        context.print_raw(visible_lines(trace))
+    context.print_wrapped(message if isinstance(error, DeclinedError) else f"Error: {message}")
     if hint:
-        context.tell(f"  {hint}")
+        context.print_wrapped(f"  {hint}")
     return error.exit_code
 
 
 def _usage(error: TyperException, context: Context) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
-        context.say(error.format_message())
+        context.print_raw(error.format_message())
         return UsageError.exit_code
     place = getattr(error, "ctx", None)
     path = place.command_path if place else "hammerwork"
@@ -158,13 +152,13 @@ def _usage(error: TyperException, context: Context) -> int:
 
 
 def _bug(error: Exception, context: Context) -> int:
-    what = f"{type(error).__name__}: {error}"[:500]
-    hint = None if context.options.get("debug") else "Run it again with --debug for the traceback, and report it."
-    return _failure(BugError(f"This is a bug in hammerwork: {what}", hint=hint), context)
+    summary = f"{type(error).__name__}: {error}"[:500]
+    hint = None if context.options.get("debug") else "Please report it, with the traceback that --debug prints."
+    return _failure(BugError(f"This is a bug in hammerwork-cli: {summary}", hint=hint), context)
 
 
 def _traceback(context: Context) -> str | None:
-    """That of the error that is handled now, where ``--debug`` asks for it."""
+    """The traceback of the error that is being handled, with ``--debug``."""
     if not context.options.get("debug"):
         return None
     import traceback
@@ -173,18 +167,18 @@ def _traceback(context: Context) -> str | None:
 
 
 def _unwritten(error: OSError, context: Context) -> int:
-    return _failure(OutputError(f"The answer cannot be written: {error.strerror or error}."), context)
+    return _failure(OutputError(f"Cannot write the answer: {error.strerror or error}."), context)
 
 
 def _closed_pipe() -> int:
-    # Python would complain again when it flushes at exit.
+    # When Python flushes stdout at exit, it must not find the closed pipe again.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
 def run() -> NoReturn:
-    """The console script's way in."""
-    # A descriptor that was closed before the start is no stream at all.
+    """Runs the command line as the console script."""
+    # Python sets a stream to None if its descriptor was closed before the start.
     sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # real streams have it
@@ -195,11 +189,11 @@ def run() -> NoReturn:
     try:
         sys.stdout.flush()
     except OSError as error:
-        # An answer that comes with an exit code of its own, as that of `queue health`, is written only now.
+        # main() flushes stdout only if the exit code is 0; the answer of `queue health`, for example, is written here.
         if not isinstance(error, BrokenPipeError) and code != OutputError.exit_code:
             code = _unwritten(error, context)
     with suppress(OSError):  # closed by its reader
         sys.stderr.flush()
-    # Everything is said and closed. Taking a hundred modules apart would take a quarter of a short command's time,
-    # and the rows of a large tree longer.
+    # Everything is written and closed. Freeing a hundred modules would take a quarter of the time of a short command,
+    # and freeing the rows of a large tree even longer.
     os._exit(code)

@@ -1,7 +1,7 @@
-"""The folders of an application: searched for modules at last, and never for an optional one of what we use ourselves.
+"""The folders of an application, which stand last in the path of modules.
 
-Drivers and the standard library try to import what need not be there (``psycopg_c``, ``dns``). A file of that name in
-the folder of an application is none of theirs.
+Drivers and the standard library try to import optional modules (``psycopg_c``, ``dns``). They must not find a file of
+that name in the folder of an application, which has nothing to do with them.
 """
 
 import sys
@@ -16,7 +16,7 @@ _state = threading.local()
 
 
 def add(folder: str) -> None:
-    """Looks for modules in this folder, too, after all others."""
+    """Adds a folder to the end of the path of modules."""
     if folder in sys.path:
         return
     if not _added:
@@ -26,32 +26,33 @@ def add(folder: str) -> None:
 
 
 def added() -> list[str]:
-    """What :func:`add` has added."""
+    """Returns the folders that :func:`add` has added."""
     return list(_added)
 
 
 def others() -> list[str]:
-    """The path of modules without these."""
+    """Returns the path of modules without the added folders."""
     return [folder for folder in sys.path if folder not in _added]
 
 
 @contextmanager
 def without() -> Iterator[None]:
-    """What this thread imports meanwhile comes from elsewhere."""
-    before = getattr(_state, "holds", False)
-    _state.holds = True
+    """Lets this thread import without the added folders."""
+    before = getattr(_state, "is_without", False)
+    _state.is_without = True
     try:
         yield
     finally:
-        _state.holds = before
+        _state.is_without = before
 
 
 class _Installed:
-    """Asked first, and says for a thread in :func:`without` what all others would say but for the application."""
+    """The first finder of modules. For a thread in :func:`without`, it asks the others without the added folders."""
 
     @classmethod
     def find_spec(cls, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if path is not None or not getattr(_state, "holds", False):
+        # A path means a module in a package, which has been found already.
+        if path is not None or not getattr(_state, "is_without", False):
             return None
         for finder in sys.meta_path:
             if finder is cls:

@@ -1,4 +1,4 @@
-"""An attribute that is computed when somebody first asks for it."""
+"""An attribute that is computed on first use."""
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -7,11 +7,11 @@ Value = TypeVar("Value")
 
 
 class cached(Generic[Value]):  # noqa: N801  a decorator, beside property
-    """What ``functools.cached_property`` is from Python 3.12 on: without a lock.
+    """``functools.cached_property`` of Python 3.12, which has no lock.
 
-    Before, it holds one lock for all objects of the class while it computes. One connection that hung while it read the
-    schema stopped all others, the heartbeat's among them, and a process that was forked meanwhile never got the lock.
-    Threads that ask at once may compute twice.
+    The older ones hold one lock for all objects of the class while they compute. A connection that hung while it read
+    the schema blocked all other connections, that of the heartbeat too, and a forked process never got the lock.
+    Without the lock, threads that read an attribute at the same time may both compute it.
     """
 
     def __init__(self, compute: Callable[[Any], Value]) -> None:

@@ -1,4 +1,4 @@
-"""What ``hammerwork demo`` runs: the handlers of a video platform that has been sent a damaged recording."""
+"""The handlers of ``hammerwork demo``: a video platform that has received a damaged recording."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -17,36 +17,36 @@ DAMAGED = (("720p", 3), ("720p", 5))
 SOON = RetryStrategy.fixed(timedelta(milliseconds=400))
 
 app = Handlers()
-"""``hammerwork worker start --handlers hammerwork_cli.demonstration:app`` runs them as well."""
+"""``hammerwork worker start --handlers hammerwork_cli.demonstration:app`` runs these handlers too."""
 
 
 class CodecError(Exception):
-    """A recording that no codec can read."""
+    """No codec can read the recording."""
 
 
 def upload() -> Job:
-    """A video to begin with: it spawns everything else."""
+    """Returns the root of the tree, which spawns everything else."""
     config = SpawnConfig(operation_id="ingest-000", inherit_priority=False)
     job = Job("video_ingest", {"title": "Nordlichter über Tromsø"}, priority=JobPriority.HIGH)
     return job.with_spawn_config(config)
 
 
 def tomorrow() -> Job:
-    """A video that comes later, and is not awaited."""
+    """Returns a job that is due later, and for which the demonstration does not wait."""
     job = Job("video_ingest", {"title": "Tomorrow's upload"}, scheduled_at=datetime.now(UTC) + timedelta(hours=8))
     return job.with_spawn_config(SpawnConfig())
 
 
 @app.job("video_ingest")
 def ingest(job: Job) -> dict[str, Any]:
-    """Looks at the file that was sent."""
+    """Examines the uploaded file."""
     time.sleep(0.4)
     return {"title": job.payload["title"], "seconds": 80}
 
 
 @app.spawn("video_ingest")
 def derivatives(_: SpawnContext) -> Iterator[Job]:
-    """Everything that is made of a video; each encoding will spawn in its turn."""
+    """Spawns everything that is made from a video. Each encoding spawns again."""
     for quality in QUALITIES:
         yield Job("transcode", {"quality": quality}).with_spawn_config(SpawnConfig())
     for number in range(3):
@@ -63,14 +63,14 @@ def transcode(job: Job) -> None:
 
 @app.spawn("transcode")
 def segments(context: SpawnContext) -> Iterable[Job]:
-    """The parts of an encoding, which can be made side by side."""
+    """Spawns the segments of an encoding, which can run in parallel."""
     quality = context.parent_job.payload["quality"]
     return [Job("segment", {"quality": quality, "segment": number}) for number in range(SEGMENTS)]
 
 
 @app.job("segment", retry=SOON)
 def segment(job: Job) -> dict[str, int]:
-    """Encodes a part, where the recording has one that can be read."""
+    """Encodes a segment; fails if its part of the recording is damaged."""
     time.sleep(0.15 + 0.05 * (job.payload["segment"] % 4))
     return {"begins_at": position(recording(job.payload), job.payload["segment"])}
 
@@ -78,22 +78,22 @@ def segment(job: Job) -> dict[str, int]:
 @app.job("thumbnail")
 @app.job("subtitle")
 def accompany(job: Job) -> None:
-    """Makes what is small."""
+    """Makes a thumbnail or subtitles."""
     time.sleep(0.2)
     del job
 
 
 def recording(payload: dict[str, Any]) -> bytes:
-    """The bytes of a part; of the damaged ones the end is missing."""
+    """Returns the bytes of a segment; the end of the damaged ones is missing."""
     whole = b"\x00\x00\x00\x18ftypisom" + bytes(12) + b"\x00\x00\x00\x08moov"
     return whole[:20] if (payload["quality"], payload["segment"]) in DAMAGED else whole
 
 
 def position(data: bytes, number: int) -> int:
-    """Where the index of a part begins.
+    """Returns the position of the index of a segment.
 
     Raises:
-        CodecError: it has none.
+        CodecError: the segment has no index.
     """
     try:
         return data.index(b"moov")

@@ -1,20 +1,20 @@
-"""Every failure the program knows, what it means, and the exit code a script sees."""
+"""The errors of the program, their meanings and their exit codes."""
 
 from typing import Any, ClassVar
 
-LIST_JOBS = "Ids are shown by: hammerwork job list"
+LIST_JOBS = "List the ids with: hammerwork job list"
 
 
 class HammerworkError(Exception):
-    """Root of all expected failures.
+    """Base class of all expected errors.
 
     Args:
-        message: what happened, in one sentence, without secrets.
-        hint: what to do next.
-        details: further facts, for ``--format json``.
+        message: the problem in one sentence, without secrets.
+        hint: the next step for the user.
+        details: further facts for ``--format json``.
 
     Attributes:
-        retryable: whether a job that fails by it could succeed in another attempt.
+        retryable: whether a job that fails with the error may succeed in another attempt.
     """
 
     exit_code: ClassVar[int] = 1
@@ -24,13 +24,13 @@ class HammerworkError(Exception):
     def __init__(self, message: str, *, hint: str | None = None, **details: object) -> None:
         super().__init__(message)
         if hint:
-            self.add_note(hint)  # what a traceback shows besides, when a program of its own does not catch it
+            self.add_note(hint)  # an application that does not catch the error sees the hint in its traceback
         self.message = message
         self.hint = hint
         self.details = details
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """As every other exception, without calling ``__init__`` again, whose arguments are each class's own."""
+        """Pickles without calling ``__init__`` again, because its parameters differ between the classes."""
         return _again, (type(self), self.args), self.__dict__
 
 
@@ -39,13 +39,20 @@ def _again(kind: type[HammerworkError], arguments: tuple[object, ...]) -> Hammer
 
 
 class AnswerIsNoError(HammerworkError):
-    """The command ran and the answer is no: unhealthy, some failed, a state was not reached."""
+    """The command ran, and its answer is no: a queue is unhealthy, jobs failed, a state was not reached."""
 
     code = "no"
 
 
+class ShownAnswerError(AnswerIsNoError):
+    """The answer is no and is on stdout already: only the JSON on stderr repeats it in a sentence."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, hint="Details are on stdout.")
+
+
 class UsageError(HammerworkError):
-    """The command line or an argument is not acceptable."""
+    """The command line or an argument is not valid."""
 
     exit_code = 2
     code = "usage"
@@ -53,33 +60,33 @@ class UsageError(HammerworkError):
 
 
 class DeclinedError(UsageError):
-    """The user was asked for confirmation and said no: an answer, not an error of the program."""
+    """The user answered no when asked for confirmation."""
 
     code = "declined"
 
 
 class RefusedValueError(UsageError):
-    """The database refuses a value: too deep, too long, out of range."""
+    """The database refuses a value because it is too deep, too long or out of range."""
 
     code = "value_refused"
 
 
 class ConfigError(HammerworkError):
-    """Unreadable configuration, a URL that cannot be used, a driver that is missing."""
+    """The configuration is unreadable, a URL is not valid, or a driver is missing."""
 
     exit_code = 3
     code = "config"
 
 
 class DatabaseError(HammerworkError):
-    """The database answered with an error that no narrower class describes."""
+    """The database reported an error for which there is no narrower class."""
 
     exit_code = 4
     code = "database"
 
 
 class UnreachableError(DatabaseError):
-    """No server answers at the address, or none that takes connections and writes."""
+    """No server answers at the address, or it accepts no connections or writes."""
 
     code = "database_unreachable"
 
@@ -91,40 +98,40 @@ class AccessDeniedError(DatabaseError):
 
 
 class MissingTablesError(DatabaseError):
-    """The tables are not there, or are older than the command needs."""
+    """The tables do not exist, or are too old for the command."""
 
     code = "tables_missing"
 
 
 class RetryableError(DatabaseError):
-    """The transaction was rolled back and may be run again as it is."""
+    """The database rolled the transaction back, and it may succeed when it runs again."""
 
     code = "database_busy"
 
 
 class LimitReachedError(RetryableError):
-    """Time, memory or disk space ran out, or an administrator ended the statement: at once it would happen again."""
+    """Time, memory or disk space ran out, or an administrator stopped the statement: at once, it would fail again."""
 
 
 class ConnectionLostError(DatabaseError):
-    """The connection broke; whether a commit under way took place is not known."""
+    """The connection broke. Whether a commit succeeded that was under way is unknown."""
 
     code = "connection_lost"
 
 
 class NotFoundError(HammerworkError):
-    """The job, queue or other thing that was named does not exist."""
+    """The given job, queue or other thing does not exist."""
 
     exit_code = 5
     code = "not_found"
 
 
 class JobNotFoundError(NotFoundError):
-    """No job has an id.
+    """No job has the given id.
 
     Args:
         job: the id.
-        purpose: what it was wanted for: ``to depend on``.
+        purpose: ends the sentence of the message, for example ``to depend on``.
     """
 
     retryable = False
@@ -134,33 +141,33 @@ class JobNotFoundError(NotFoundError):
 
 
 class ConflictError(HammerworkError):
-    """The present state forbids what was asked."""
+    """The present state of the job or queue does not allow the change."""
 
     exit_code = 6
     code = "conflict"
 
 
 class LastingConflictError(ConflictError):
-    """The present state forbids what was asked, and will do so again: another job has the id, say."""
+    """The change is not allowed, and no later attempt can succeed: another job has the id, for example."""
 
     retryable = False
 
 
 class AmbiguousIdError(ConflictError):
-    """An id prefix fits several jobs."""
+    """An id prefix matches several jobs."""
 
     code = "ambiguous_id"
 
 
 class BugError(HammerworkError):
-    """Something happened that nobody foresaw."""
+    """An unexpected exception."""
 
     exit_code = 70
     code = "bug"
 
 
 class OutputError(HammerworkError):
-    """The answer cannot be written: a full disk."""
+    """The answer cannot be written, for example because the disk is full."""
 
     exit_code = 74
     code = "output"

@@ -1,4 +1,4 @@
-"""What a command is handed: settings, the database, and a way to show an answer."""
+"""The context of a command: settings, the database, stdout and stderr."""
 
 import os
 import sys
@@ -21,12 +21,12 @@ Model = TypeVar("Model")
 
 
 class Context:
-    """The world of one command.
+    """The settings, databases and streams of one command.
 
     Attributes:
-        options: the options that every verb takes, as far as they were given.
-        aside: what notes go through while something is drawn on stderr.
-        speaks_json: whether JSON was asked for, so that stderr holds nothing but an error, which is JSON too.
+        options: the given ones among the options that every verb takes.
+        print_above_bar: prints a line on stderr above the progress bar; ``None`` while no bar is drawn.
+        speaks_json: whether the caller asked for JSON. Then stderr gets no notes, and an error as JSON.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Context:
         self.stderr = stderr or sys.stderr
         self.options: dict[str, Any] = {}
         self.speaks_json = False
-        self.aside: Callable[[str], None] | None = None
+        self.print_above_bar: Callable[[str], None] | None = None
         self._databases: list[Database] = []
         self._stalls: list[Stalls] = []
 
@@ -45,27 +45,26 @@ class Context:
 
     @cached
     def settings(self) -> config.Settings:
-        """What is configured."""
         return config.Settings(self.environ)
 
     def queue(self, given: str | None) -> str:
-        """The queue that was named, else ``default_queue``.
+        """Returns the queue that the command line names, or else ``default_queue``.
 
         Raises:
-            UsageError: neither is there.
+            UsageError: there is neither.
         """
         queue = given or self.settings.get("default_queue").value
         if not queue:
-            raise UsageError("No queue was named.", hint="Add --queue, or: hammerwork config set default_queue NAME")
+            raise UsageError("No queue was given.", hint="Add --queue, or: hammerwork config set default_queue NAME")
         return str(queue)
 
     def url(self) -> DatabaseUrl:
-        """Where the database is.
+        """Returns the URL of the configured database, or of the embedded SQLite file.
 
         Raises:
-            ConfigError: the URL cannot be used, or the configuration file cannot be read.
+            ConfigError: the URL is not valid, or the configuration file is unreadable.
         """
-        _ = self.settings.file  # also where an option or a variable names the database: a mistake in it is told
+        _ = self.settings.file  # report a mistake in the file even if an option or a variable has the URL
         found = self.settings.get("database_url", self.options.get("database_url"))
         if found.source == "file":
             self.note_exposure()
@@ -76,11 +75,11 @@ class Context:
         return DatabaseUrl.of_file(path)
 
     def database(self, *, create: bool = False, changes: bool = False) -> Database:
-        """Opens the configured database; it is closed when the command ends.
+        """Opens the configured database until the command ends.
 
         Args:
-            create: an SQLite file that does not exist is made.
-            changes: something is to be changed there; when that takes long, it is told why.
+            create: whether to create an SQLite file that does not exist.
+            changes: whether the command changes rows: then a note explains a statement that takes long.
         """
         url = self.url()
         if url.path is not None:
@@ -95,23 +94,23 @@ class Context:
 
     def _note_stall(self, seconds: float) -> None:
         self.note(
-            f"The database has been at one statement for {seconds:,.0f} s: as a rule it waits for a lock that another "
-            "session holds. Ctrl-C gives it up."
+            f"The database has been running one statement for {seconds:,.0f} s. Usually it waits for a lock of another "
+            "session. Press Ctrl-C to stop waiting."
         )
 
     def close(self) -> None:
-        """Closes what the command opened."""
+        """Closes the databases that the command opened."""
         for stalls in self._stalls:
             stalls.close()
         for database in self._databases:
             database.close()
 
     def now(self, database: Database | None = None) -> datetime:
-        """The present, in UTC. ``HAMMERWORK_NOW`` (RFC 3339) sets it, for tests and demonstrations.
+        """Returns the present in UTC. ``HAMMERWORK_NOW`` (RFC 3339) overrides it, for tests and demonstrations.
 
         Args:
-            database: whose clock counts, for what is written there or chosen by its times to be changed; for what is
-                only shown, that of this machine does.
+            database: a database whose clock to use. Pass it if the time is written there, or if it selects the rows to
+                change; the clock of this machine is good enough for a time that is only shown.
         """
         fixed = self.environ.get("HAMMERWORK_NOW")
         if not fixed:
@@ -123,7 +122,7 @@ class Context:
 
     @property
     def operator(self) -> str:
-        """Who changes something, for those who ask later: ``user@host``."""
+        """``user@host``, which changes record as their author."""
         import getpass
         import socket
 
@@ -137,12 +136,12 @@ class Context:
 
     @cached
     def is_terminal(self) -> bool:
-        """Whether stdout is a terminal that can do more than print."""
+        """Whether stdout is a terminal that knows colours and cursor movements."""
         return self.stdout.isatty() and self.environ.get("TERM") != "dumb"
 
     @cached
     def colour(self) -> bool:
-        """Whether stdout gets colours: ``--color``, then NO_COLOR, then FORCE_COLOR, then what it is."""
+        """Whether stdout gets colours: by ``--color``, else NO_COLOR, else FORCE_COLOR, else if it is a terminal."""
         wanted = self.options.get("color") or "auto"
         if wanted != "auto":
             return bool(wanted == "always")
@@ -152,7 +151,7 @@ class Context:
 
     @property
     def width(self) -> int | None:
-        """Columns of the terminal, ``None`` in a pipe."""
+        """Columns of the terminal; ``None`` in a pipe."""
         return self._columns(self.stdout) if self.is_terminal else None
 
     def _columns(self, stream: TextIO) -> int:
@@ -163,54 +162,56 @@ class Context:
 
     @property
     def charset(self) -> str:
-        """``utf8`` where stdout can print it, else ``ascii``."""
+        """``utf8`` if stdout can print it, else ``ascii``."""
         return "utf8" if "utf" in (self.stdout.encoding or "").lower() else "ascii"
 
+    # stderr: a note is for people and may be suppressed; wrapped and raw text is always printed.
+
     def note(self, text: str) -> None:
-        """A remark on stderr, for people."""
+        """Prints a note for people to stderr, wrapped, unless the command is quiet."""
         if not self.is_quiet:
-            self.tell(text)
+            self.print_wrapped(text)
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing but errors goes to stderr: ``--quiet``, or JSON was asked for."""
+        """Whether stderr gets errors only: with ``--quiet``, or if the caller asked for JSON."""
         return self.speaks_json or bool(self.options.get("quiet"))
 
-    def tell(self, text: str) -> None:
-        """Writes a sentence to stderr, broken between words where a terminal is too narrow for it."""
-        if self.aside is not None:
-            self.aside(text)
+    def print_wrapped(self, text: str) -> None:
+        """Prints a line to stderr, wrapped to the width of a terminal."""
+        if self.print_above_bar is not None:
+            self.print_above_bar(text)
             return
         if self.stderr.isatty():
             from hammerwork_cli.render.formats.text import fitted
 
             text = fitted(text, self._columns(self.stderr))
-        self.say(text)
+        self.print_raw(text)
 
     def note_exposure(self) -> None:
-        """Says when other users can read a password in the configuration file."""
+        """Prints a note if other users can read a password in the configuration file."""
         if self.settings.is_exposed:
             path = self.settings.path
-            self.note(f"{path} holds a password, and others can read it. Run: chmod 600 {path}")
+            self.note(f"{path} contains a password, and other users can read it. Run: chmod 600 {path}")
 
-    def say(self, text: str, end: str = "\n") -> None:
-        """Writes to stderr at once. Who closed it does not listen, and gets the exit code all the same."""
-        with suppress(OSError):
+    def print_raw(self, text: str, end: str = "\n") -> None:
+        """Prints text to stderr as it is, at once."""
+        with suppress(OSError):  # a caller that closed stderr still gets the exit code
             print(text, file=self.stderr, end=end, flush=True)
 
     # Answers.
 
     def write(self, parts: Iterable[str]) -> None:
-        """Writes text to stdout as it comes."""
+        """Writes pieces of text to stdout one by one, so that long answers stream."""
         for part in parts:
             self.stdout.write(part)
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Writes lines to stdout as they come."""
+        """Writes lines to stdout one by one, so that long answers stream."""
         self.write(f"{line}\n" for line in lines)
 
     def text(self, lines: Iterable[str]) -> None:
-        """Writes lines for people to stdout, broken between words where a terminal is too narrow for them."""
+        """Writes lines for people to stdout, wrapped to the width of a terminal."""
         from hammerwork_cli.render.formats.text import fitted
 
         self.lines(fitted(line, self.width) for line in lines)
@@ -228,12 +229,12 @@ class Context:
         """Shows a list.
 
         Args:
-            rows: models.
+            rows: the models to show.
             form: ``table``, ``json``, ``jsonl``, ``csv`` or ``tsv``.
-            columns: of the table, ``render.table.Column``, or what returns them.
-            record: model -> JSON object.
-            keys: of the record, in order: the header of csv and tsv.
-            empty: the note on stderr when there is nothing for the table.
+            columns: ``render.table.Column`` of the table, or a function that returns them.
+            record: a function that turns a model into a JSON object.
+            keys: keys of the record in the order of the columns of csv and tsv.
+            empty: note on stderr instead of a table without rows.
         """
         if form != "table":
             self.data([record(row) for row in rows], form, keys)
@@ -244,13 +245,13 @@ class Context:
         self.show_table(rows, columns() if callable(columns) else columns)
 
     def show_table(self, rows: Sequence[Model], columns: Sequence[Any]) -> None:
-        """Shows a list as a table: through rich on a terminal, plain in a pipe."""
+        """Shows a list as a table, which is plain text in a pipe."""
         from hammerwork_cli.render.formats.table import table_text
 
         self.lines([table_text(rows, columns, terminal=self.is_terminal, width=self.width, colour=self.colour)])
 
     def answer(self, record: "Record", form: str, text: Callable[[], Iterable[str]]) -> None:
-        """Shows one thing: lines of text for people, or its record."""
+        """Shows a single thing: as lines of text for people, or as its record."""
         if form == "table":
             self.text(text())
         elif form == "json":
@@ -278,31 +279,32 @@ class Context:
     # Confirmation.
 
     def confirm(self, question: str, *, yes: bool, form: str = "table", **details: object) -> None:
-        """Asks for confirmation on a terminal; elsewhere, and with a format for programs, ``--yes`` must give it.
+        """Asks a question on a terminal; in a script, and with a format for programs, ``--yes`` is required.
 
         Args:
-            question: what is asked.
+            question: a question for y or n.
             yes: whether ``--yes`` was given.
-            form: how the answer will be shown.
-            details: the plan, for ``--format json``.
+            form: the format of the answer.
+            details: facts about the change, for the error with ``--format json``.
 
         Raises:
-            UsageError: there is no terminal to ask on, or the answer was no.
+            UsageError: ``--yes`` is required.
+            DeclinedError: the answer is not y.
         """
         if yes:
             return
         if form != "table" or not (sys.stdin.isatty() and self.stderr.isatty()):
             raise UsageError("Confirmation required.", hint="Add --yes, or see the plan with --dry-run.", **details)
-        self.say(f"{question} [y/N] ", end="")
+        self.print_raw(f"{question} [y/N] ", end="")
         if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
             raise DeclinedError("Nothing was changed.")
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder and those above it, open to their owner only, unless they are there.
+    """Creates a folder and its parents, accessible to their owner only; existing ones stay unchanged.
 
     Raises:
-        ConfigError: it cannot be made.
+        ConfigError: the folder cannot be created.
     """
     from hammerwork_cli.config import writing
 
@@ -310,11 +312,11 @@ def make_folder(folder: Path) -> None:
         writing.make_folder(folder)
     except FileExistsError as error:
         raise ConfigError(
-            f"The folder {folder} cannot be made: {error.filename} is a file.", hint="Name another one."
+            f"The folder {folder} cannot be created: {error.filename} is a file.", hint="Give another folder."
         ) from error
     except OSError as error:
         raise ConfigError(
-            f"The folder {folder} cannot be made: {error.strerror or error}.", hint="Name another one."
+            f"The folder {folder} cannot be created: {error.strerror or error}.", hint="Give another folder."
         ) from error
 
 

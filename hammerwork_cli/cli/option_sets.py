@@ -1,4 +1,4 @@
-"""Options that several verbs share, as one value: a dataclass whose fields are the options."""
+"""Options that several verbs share, as one parameter: a dataclass whose fields are the options."""
 
 from collections.abc import Callable
 from dataclasses import is_dataclass
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def spread(verb: Callable[..., None]) -> Callable[..., None]:
-    """The verb with each parameter that is a dataclass replaced by the dataclass's fields, for Typer to see."""
+    """Wraps a verb so that Typer sees the fields of a dataclass instead of the parameter that has it as its type."""
     parts = signature(verb).parameters
     sets: dict[str, Any] = {name: part.annotation for name, part in parts.items() if is_dataclass(part.annotation)}
     fields = {name: list(signature(kind).parameters.values()) for name, kind in sets.items()}

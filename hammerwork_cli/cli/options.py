@@ -99,7 +99,4 @@ def statuses(given: list[str] | None) -> list[JobStatus] | None:
     return found
 
 
-ANSWER_IS_NO = 1
-
-
 SHORTEST_INTERVAL = 0.01

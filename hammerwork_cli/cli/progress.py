@@ -1,4 +1,4 @@
-"""A bar on stderr while long work goes on."""
+"""A progress bar on stderr."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from hammerwork_cli.cli.context import Context
 
 @contextmanager
 def progress_bar(context: Context) -> Iterator[Callable[[str, int, int], None]]:
-    """Hands out ``report(what, done, total)``; away from a terminal, and where nothing is noted, it shows nothing."""
+    """Yields ``report(step, done, total)``, which draws a bar on a terminal unless the command is quiet."""
     if not (context.is_terminal and context.stderr.isatty()) or context.is_quiet:
         yield lambda *_: None
         return
@@ -20,11 +20,11 @@ def progress_bar(context: Context) -> Iterator[Callable[[str, int, int], None]]:
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=None)
 
-        def report(what: str, done: int, total: int) -> None:
-            progress.update(task, description=what, completed=done, total=total)
+        def report(step: str, done: int, total: int) -> None:
+            progress.update(task, description=step, completed=done, total=total)
 
-        context.aside = lambda text: console.print(text, markup=False, highlight=False)
+        context.print_above_bar = lambda text: console.print(text, markup=False, highlight=False)
         try:
             yield report
         finally:
-            context.aside = None
+            context.print_above_bar = None

@@ -1,4 +1,4 @@
-"""A terminal that is drawn over in place: pictures, keys, changes of its size; and always given back as it was."""
+"""A terminal that redraws a picture in place, and that is always restored at the end."""
 
 import os
 import select
@@ -15,15 +15,15 @@ from hammerwork_cli.database.interrupts import before_exit, terminate
 from hammerwork_cli.render.formats.text import cut, painted_cells
 
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
-"""The alternate screen, no cursor, and no line that runs over into the next."""
+"""Turns the alternate screen on, the cursor off and line wrapping off."""
 LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 BEGIN, END = "\x1b[?2026h\x1b[H", "\x1b[?2026l"
-"""Of a picture. Terminals that know the mode show all of it at once, others ignore it."""
+"""Start and end of a picture. Terminals that know synchronized output show it all at once; others ignore the mode."""
 QUIT_KEYS = frozenset(b"qQ\x04")
 
 
 def can_redraw(context: Context) -> bool:
-    """Whether stdout is a terminal on which a picture can be drawn over."""
+    """Whether stdout is a terminal that can redraw a picture in place."""
     if not context.is_terminal or not context.environ.get("TERM"):
         return False
     try:
@@ -34,22 +34,25 @@ def can_redraw(context: Context) -> bool:
 
 
 class Screen:
-    """Takes the terminal on entry and gives it back on exit: also on an error, SIGTERM, SIGHUP and Ctrl-Z."""
+    """Takes the terminal over on entry and restores it on exit, and on an error, SIGTERM, SIGHUP and Ctrl-Z as well."""
 
     def __init__(self, stdout: TextIO, stdin: TextIO | None = None) -> None:
         self._stdout = stdout
         self._keyboard = _terminal_descriptor(stdin or sys.stdin)
-        self._listened_to = [] if self._keyboard is None else [self._keyboard]
+        self._keyboards = [] if self._keyboard is None else [self._keyboard]
         self._modes: list[Any] | None = None
         self._handlers: dict[int, Any] = {}
-        self._ear, self._mouth = -1, -1
+        # A pipe into which Python writes the number of each signal, so that select() wakes up. See
+        # signal.set_wakeup_fd.
+        self._wakeup_read, self._wakeup_write = -1, -1
+        # Written by signal handlers, and read between two pictures.
         self._is_stale = self._is_stopping = self._was_stopped = False
 
     def __enter__(self) -> Self:
-        self._ear, self._mouth = os.pipe()
-        os.set_blocking(self._ear, False)
-        os.set_blocking(self._mouth, False)
-        before_exit.append(self._give_back_at_once)
+        self._wakeup_read, self._wakeup_write = os.pipe()
+        os.set_blocking(self._wakeup_read, False)
+        os.set_blocking(self._wakeup_write, False)
+        before_exit.append(self._restore_from_thread)
         try:
             for number, handler in (
                 (signal.SIGWINCH, self._resized),
@@ -72,12 +75,11 @@ class Screen:
     def _clean_up(self) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
-        # A terminal that is gone cannot be given back.
-        with suppress(OSError):
-            self._give_back()
-        before_exit.remove(self._give_back_at_once)
-        os.close(self._ear)
-        os.close(self._mouth)
+        with suppress(OSError):  # the terminal is gone
+            self._restore()
+        before_exit.remove(self._restore_from_thread)
+        os.close(self._wakeup_read)
+        os.close(self._wakeup_write)
 
     def _take(self) -> None:
         import termios
@@ -86,12 +88,12 @@ class Screen:
         if self._keyboard is not None:
             if self._modes is None:
                 self._modes = termios.tcgetattr(self._keyboard)
-            # Keys come one by one and are not shown; Ctrl-C and Ctrl-Z stay what they are.
+            # Read keys one by one without an echo. Ctrl-C and Ctrl-Z still send signals.
             tty.setcbreak(self._keyboard, termios.TCSANOW)
         self._write(ENTER)
         self._is_stale = True
 
-    def _give_back(self) -> None:
+    def _restore(self) -> None:
         import termios
 
         try:
@@ -101,8 +103,8 @@ class Screen:
                 with suppress(termios.error):
                     termios.tcsetattr(self._keyboard, termios.TCSADRAIN, self._modes)
 
-    def _give_back_at_once(self) -> None:
-        """The same from another thread, past a stream that the main thread may hold."""
+    def _restore_from_thread(self) -> None:
+        """Restores the terminal from another thread without the stream, whose lock the main thread may hold."""
         import termios
 
         os.write(self._stdout.fileno(), LEAVE.encode())
@@ -113,7 +115,7 @@ class Screen:
         self._stdout.write(text)
         self._stdout.flush()
 
-    # Signals. What they ask for is done between two pictures: a handler may come in the midst of writing one.
+    # Signals. A handler only sets a flag, because it may run in the middle of drawing; _obey() acts on the flags.
 
     def _resized(self, number: int, frame: FrameType | None) -> None:
         del number, frame
@@ -128,10 +130,11 @@ class Screen:
         self._was_stopped = True
 
     def _obey(self) -> None:
-        """Lets itself be stopped, and takes the terminal again after it was."""
+        """Stops the process after Ctrl-Z, and takes the terminal over again when it continues."""
         if self._is_stopping:
             self._is_stopping = False
-            self._give_back()
+            self._restore()
+            # The system's own handler stops the process within os.kill(); the next line runs after SIGCONT.
             signal.signal(signal.SIGTSTP, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTSTP)
             signal.signal(signal.SIGTSTP, self._stop)
@@ -140,7 +143,7 @@ class Screen:
             self._was_stopped = False
             self._take()
 
-    # What callers use.
+    # For callers.
 
     @property
     def size(self) -> tuple[int, int]:
@@ -152,33 +155,35 @@ class Screen:
         return size.columns or 80, size.lines or 24
 
     def draw(self, lines: Sequence[str]) -> None:
-        """Shows lines from the top; what has no room is left out."""
+        """Shows lines from the top, as many as fit."""
         self._is_stale = False
         width, height = self.size
-        # In one write, and nothing is cleared that is not written again at once: so it does not flicker.
+        # One write that clears nothing without writing it again at once does not flicker.
         shown = [self._line(line, width) for line in lines[:height]]
         if len(shown) < height:
             shown.append("\x1b[J")
         self._write(BEGIN + "\r\n".join(shown) + END)
 
     def _line(self, line: str, width: int) -> str:
-        # At the last column, clearing to the end would clear the last character.
+        # In the last column, clearing to the end of the line would erase the last character.
         return f"{line}\x1b[K" if painted_cells(line) < width else cut(line, width)
 
     def wait(self, seconds: float) -> str | None:
-        """Waits for a key or a new size, at most so long.
+        """Waits for a key or a new size.
 
         Returns:
-            ``quit``, ``redraw``, or ``None`` when the time has passed.
+            ``quit``, ``redraw``, or ``None`` after ``seconds``.
         """
         end = time.monotonic() + seconds
         with self._hearing_signals():
             while not self._must_redraw():
-                ready, _, _ = select.select([self._ear, *self._listened_to], [], [], max(end - time.monotonic(), 0))
+                ready, _, _ = select.select(
+                    [self._wakeup_read, *self._keyboards], [], [], max(end - time.monotonic(), 0)
+                )
                 if not ready:
                     return None
-                if self._ear in ready:
-                    os.read(self._ear, 1024)
+                if self._wakeup_read in ready:
+                    os.read(self._wakeup_read, 1024)
                 if self._keyboard in ready and self._asks_to_quit():
                     return "quit"
         return "redraw"
@@ -189,8 +194,8 @@ class Screen:
 
     @contextmanager
     def _hearing_signals(self) -> Iterator[None]:
-        """Only while nothing else is done: in a statement, the driver wants to hear of them."""
-        before = signal.set_wakeup_fd(self._mouth, warn_on_full_buffer=False)
+        """Lets signals wake up select(), only while waiting: during a statement, the driver has its own wakeup pipe."""
+        before = signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)
         try:
             yield
         finally:
@@ -203,8 +208,8 @@ class Screen:
         except OSError:
             pressed = b""
         if not pressed:
-            # The terminal has nothing more to say.
-            self._listened_to = []
+            # End of file: select() would return at once again and again.
+            self._keyboards = []
         return bool(QUIT_KEYS & set(pressed))
 
 

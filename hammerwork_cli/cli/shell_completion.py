@@ -1,8 +1,8 @@
-"""Values for the shells: ``hammerwork --complete-values queues|jobs PREFIX``, one ``value<TAB>description`` a line.
+"""Values for the shells: ``hammerwork --complete-values queues|jobs PREFIX`` prints lines of ``value<TAB>description``.
 
-A TAB must not wait for a command line to be built, so this imports neither Typer nor, for SQLite, anything but the
-standard library's ``sqlite3``. It reads the same settings as :mod:`hammerwork_cli.config` (a test compares them).
-Whatever goes wrong, nothing is said: the prompt is no place for errors.
+A TAB must not wait for the command line to be built. Therefore this module does not import Typer, and for SQLite only
+``sqlite3`` of the standard library. It reads the same settings as :mod:`hammerwork_cli.config` (a test compares them).
+It ignores all errors, because a message would garble the prompt.
 """
 
 import faulthandler
@@ -17,52 +17,52 @@ if TYPE_CHECKING:
     from hammerwork_cli.database import Database
 
 CONNECT_SECONDS = 0.2
-"""From the start of the program until there is a connection; later nobody waits any more."""
+"""Time for importing the driver and connecting; after it, a user has typed on."""
 LOGIN_SECONDS = 0.08
-"""What is left for connecting on a machine that takes long to import a driver."""
+"""Least time for connecting, on a machine that takes long to import a driver."""
 ANSWER_SECONDS = 0.5
-"""What an answer may take."""
+"""Time for the query."""
 MOST = 200
-"""Values."""
+"""Most values to print."""
 MOST_NAMES = 1000
-"""Names of queues to read: those that begin differently are sorted out here."""
+"""Most names of queues to read. This module drops those that do not start with the prefix."""
 SAMPLE_ALIKE = 1000
-"""Jobs of which the names are read that MySQL takes for one."""
+"""Most jobs to read for the different spellings of a name that MySQL's collation takes for equal."""
 SAMPLE = 10_000
-"""Rows to read where no index knows the queues."""
+"""Most rows to read if there is no index on queues."""
 LATEST = 20
-"""Failed jobs to offer when nothing was typed yet."""
+"""Most failed jobs to offer before anything is typed."""
 
 Row = Sequence[str]
 
 
 def print_values(kind: str = "", prefix: str = "", *_: str) -> None:
-    """Prints what a word that begins with ``prefix`` can become, and ends the process.
+    """Prints the values that start with ``prefix``, and exits.
 
     Args:
         kind: ``queues`` or ``jobs``.
-        prefix: what was typed.
+        prefix: the text before the cursor.
     """
     try:
         lines = list(_lines(_rows(kind, prefix, os.environ), prefix))
         sys.stdout.buffer.write("".join(lines).encode("utf-8", "ignore"))
         sys.stdout.buffer.flush()
-    except Exception:  # noqa: BLE001, S110  see above
+    except Exception:  # noqa: BLE001, S110  a message would garble the prompt
         pass
     os._exit(0)
 
 
 def _end_in(seconds: float) -> None:
-    """Ends the process later, whatever it does then.
+    """Exits after ``seconds`` unless it is called again.
 
-    A thread of C's does it: a driver that waits for a server holds up everything of Python's.
+    faulthandler's thread is written in C: it exits even while a driver waits for a server and blocks all Python code.
     """
-    nowhere = open(os.devnull, "w")  # noqa: PTH123, SIM115  pathlib costs as much as all the rest
+    nowhere = open(os.devnull, "w")  # noqa: PTH123, SIM115  importing pathlib takes as long as all the rest
     faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
 
 
 def _lines(rows: Sequence[Row], prefix: str) -> Iterable[str]:
-    """Values that a line of text and a terminal can carry; what is left is for the shell's script to quote."""
+    """Yields a line for each printable value. The script of the shell quotes them."""
     found = dict.fromkeys(row[0] for row in rows if row[0].startswith(prefix))
     described = {row[0]: ", ".join(row[1:]) for row in rows}
     for value in list(found)[:MOST]:
@@ -135,7 +135,7 @@ def _statement(name: str) -> str:
 
 
 def configured_url(environ: Mapping[str, str]) -> str:
-    """The database's URL: from the environment, the configuration file, or the embedded file's."""
+    """Returns the URL of the database: from the environment, the configuration file, or that of the embedded file."""
     found = environ.get("HAMMERWORK_DATABASE_URL") or environ.get("DATABASE_URL") or _from_file(environ)
     if found is None:
         found = f"sqlite:///{_in_folder(environ, 'XDG_DATA_HOME', '~/.local/share', 'hammerwork.db')}"
@@ -159,7 +159,7 @@ def _in_folder(environ: Mapping[str, str], variable: str, default: str, name: st
 
 
 def _path(url: str) -> str:
-    """The file of an SQLite URL."""
+    """The path in an SQLite URL."""
     path = url.strip().partition("://")[2].partition("?")[0]
     if "%" in path:
         from urllib.parse import unquote

@@ -1,4 +1,4 @@
-"""What every verb has in common: its shared options, and a group that imports its verbs late."""
+"""The classes of commands: verbs with the shared options, and groups that are imported late."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
 WHOLE_SENTENCE = 1_000
-"""Characters of a first sentence in the help of a group, more than any has."""
+"""A limit that no first sentence of a help reaches."""
 
 
 class Color(StrEnum):
@@ -38,7 +38,7 @@ def _options(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no notes to stderr.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """The options that are accepted before the group and after the verb."""
+    """The options that may stand before the group and after the verb."""
 
 
 def _remember(ctx: typer.Context, param: typer.CallbackParam, value: Any) -> None:
@@ -48,24 +48,24 @@ def _remember(ctx: typer.Context, param: typer.CallbackParam, value: Any) -> Non
 
 @cache
 def shared_options() -> list[Any]:
-    """The options of :func:`_options`; their values go to ``Context.options``."""
+    """Returns the options of :func:`_options`, which store their values in ``Context.options``."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command()(_options)
     options = [option for option in get_command(app).params if option.name != "help"]
     for option in options:
         option.expose_value = False
-        setattr(option, "callback", _remember)  # noqa: B010  typed as taking a Click context, which this is
+        setattr(option, "callback", _remember)  # noqa: B010  its type wants a Click context, which Typer's is
     return options
 
 
 def group(name: str, text: str, *examples: str, verbs: "Mapping[str, LateVerb] | None" = None) -> typer.Typer:
-    """A group of verbs: every module in ``hammerwork_cli.commands`` makes one and calls it ``app``.
+    """Makes a group of verbs. Every module of ``hammerwork_cli.commands`` makes one and calls it ``app``.
 
     Args:
-        name: of the group.
-        text: its help.
-        examples: arguments to type after ``hammerwork``.
-        verbs: name -> verb, in the order of the help, where each is imported on first use.
+        name: name of the group.
+        text: help of the group.
+        examples: command lines without ``hammerwork``.
+        verbs: name -> verb in the order of the help, for a group that imports each verb on first use.
     """
     if examples:
         lines = [f"  hammerwork {example}" for example in examples]
@@ -78,18 +78,18 @@ def group(name: str, text: str, *examples: str, verbs: "Mapping[str, LateVerb] |
 
 @dataclass(frozen=True, slots=True)
 class LateVerb:
-    """A verb whose module is imported on first use: the others of its group do not slow its start.
+    """A verb whose module is imported on first use, so that it does not slow the start of others in its group.
 
     Attributes:
-        function: ``module:function``, below ``hammerwork_cli.commands``.
-        aliases: other names of its options -> one of the option's own names.
+        function: ``module:function`` below ``hammerwork_cli.commands``.
+        aliases: alias -> a name of the option.
     """
 
     function: str
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     def command(self, name: str) -> Any:
-        """The command, its module imported."""
+        """Imports the module and returns the command."""
         module, _, function = self.function.partition(":")
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         called = getattr(import_module(f"hammerwork_cli.commands.{module}"), function)
@@ -98,10 +98,9 @@ class LateVerb:
 
 
 class Group(TyperGroup):
-    """A group whose help says of each command its whole first sentence, on as many lines as that needs."""
+    """A group whose help shows the whole first sentence of each command, where Typer would cut it to one line."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Writes the commands into a help."""
         found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
         rows = [(name, one.get_short_help_str(WHOLE_SENTENCE)) for name, one in found if one and not one.hidden]
         with formatter.section("Commands"):
@@ -117,9 +116,12 @@ class Verb(TyperCommand):
 
 
 def verb_with(aliases: Mapping[str, str]) -> type[Verb]:
-    """A :class:`Verb` that also takes other names for its options: alias -> one of the option's own names.
+    """Makes a :class:`Verb` with aliases of its options, which are the names that hammerwork (Rust) has.
 
-    The Rust program has these names. Old scripts run with them; help does not show them.
+    Old scripts run with them. Help does not show them.
+
+    Args:
+        aliases: alias -> a name of the option.
     """
 
     class AliasedVerb(Verb):
@@ -135,13 +137,12 @@ def verb_with(aliases: Mapping[str, str]) -> type[Verb]:
 
 
 class LateVerbs(Group):
-    """A group that imports a verb on first use; help, completion and suggestions see all of them."""
+    """A group that imports a verb on first use. Help, completion and suggestions see all of them."""
 
     verbs: Mapping[str, LateVerb] = {}
 
     @property
     def commands(self) -> Any:
-        """Name -> command."""
         return _Late(tuple(self.verbs), cache(lambda name: self.verbs[name].command(name)))
 
     @commands.setter
@@ -153,7 +154,7 @@ class LateGroup(Group):
     """The root group: it imports the module of a group on first use."""
 
     modules: Sequence[str] = ()
-    """Names of groups, which are those of modules below ``hammerwork_cli.commands``."""
+    """Names of the groups, which are also the names of their modules in ``hammerwork_cli.commands``."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -161,7 +162,6 @@ class LateGroup(Group):
 
     @property
     def commands(self) -> Any:
-        """Name -> command."""
         return _Late(self.modules, _load_group)
 
     @commands.setter
@@ -172,7 +172,7 @@ class LateGroup(Group):
 @cache
 def _load_group(name: str) -> Any:
     app = import_module(f"hammerwork_cli.commands.{name}").app
-    # Typer makes a command of a group with one verb, and refuses one without, as it takes late verbs to be.
+    # get_command() would turn a group with one verb into a command, and refuse one without verbs, as late ones look.
     kind = app.info.cls
     late = isinstance(kind, type) and issubclass(kind, LateVerbs)
     command = get_group(app) if late else get_command(app)
@@ -181,7 +181,7 @@ def _load_group(name: str) -> Any:
 
 
 class _Late(Mapping[str, Any]):
-    """Commands by name, each loaded when somebody asks for it."""
+    """Commands by name, each of which is imported on first use."""
 
     def __init__(self, names: Sequence[str], load: Callable[[str], Any]) -> None:
         self._names = names

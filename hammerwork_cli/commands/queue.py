@@ -12,7 +12,7 @@ from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption, YesOption
 from hammerwork_cli.cli.verb import group, verb_with
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
-from hammerwork_cli.errors import UsageError
+from hammerwork_cli.errors import ShownAnswerError, UsageError
 from hammerwork_cli.models import WAITING, JobFilter, rfc3339
 from hammerwork_cli.models.queue import HealthLimits, PauseChange
 from hammerwork_cli.models.reading import duration_of
@@ -166,8 +166,9 @@ def health(
     else:
         records = [health_views.check_record(check) for row in found for check in row.checks]
         context.data(records, form, health_views.CHECK_KEYS)
-    if not all(row.healthy for row in found):
-        raise typer.Exit(1)
+    unhealthy = sum(not row.healthy for row in found)
+    if unhealthy:
+        raise ShownAnswerError(f"{unhealthy:,} of {plural(len(found), 'queue')} exceeded a limit.")
 
 
 @app.command("paused", cls=QueueVerb)

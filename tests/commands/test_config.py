@@ -205,7 +205,7 @@ def test_only_the_owner_can_read_the_file(run: Run, file: Path) -> None:
         file.chmod(0o644)
         assert "chmod 600" in run("config", "show").stderr
         noted = run("queue", "list")
-        assert f"{file} holds a password, and others can read it. Run: chmod 600 {file}" in noted.stderr
+        assert f"{file} contains a password, and other users can read it. Run: chmod 600 {file}" in noted.stderr
         assert PASSWORD not in noted.stderr
         run("config", "set", "default_limit", "5")
         assert stat.S_IMODE(file.stat().st_mode) == 0o600

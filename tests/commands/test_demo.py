@@ -117,7 +117,7 @@ def test_the_line_to_type_leads_a_shell_to_the_database(run: Run, tmp_path: Path
 def test_a_folder_that_cannot_be_made_is_said(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for folder, said in (
-        ("/proc/x", "cannot be made"),
+        ("/proc/x", "cannot be created"),
         (tmp_path / "file", "is a file"),
         (tmp_path / "file/x", "made"),
     ):
@@ -127,7 +127,7 @@ def test_a_folder_that_cannot_be_made_is_said(run: Run, tmp_path: Path) -> None:
         assert said in done.stderr
     made = run("migration", "run", url="sqlite:////proc/x/y.db")
     assert made.exit_code == 3
-    assert "The folder /proc/x cannot be made" in made.stderr
+    assert "The folder /proc/x cannot be created" in made.stderr
 
 
 def test_a_database_url_is_refused_where_it_would_be_ignored(run: Run, tmp_path: Path) -> None:

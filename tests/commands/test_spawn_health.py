@@ -94,7 +94,9 @@ def test_wait_says_which_jobs_failed(run: Run, rows: Rows, url: str) -> None:
     assert done.json["outcome"] == "failed"
     assert done.json["counts"] == {"Completed": 1, "Dead": 1}
     assert [job["id"] for job in done.json["failed"]] == [dead]
-    assert json.loads(done.stderr)["error"]["code"] == "no"
+    error = json.loads(done.stderr)["error"]
+    assert (error["code"], error["message"]) == ("no", "1 of 2 jobs failed.")
+    assert error["hint"] == "Details are on stdout."
 
 
 def test_wait_gives_up_after_the_timeout(run: Run, rows: Rows, url: str) -> None:

@@ -8,12 +8,10 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption, JobArgument, spoken
 from hammerwork_cli.commands.job import options as read
-from hammerwork_cli.errors import TimedOutError, UsageError
+from hammerwork_cli.errors import ShownAnswerError, TimedOutError, UsageError
 from hammerwork_cli.models import SpawnConfig, SpawnRequest
 from hammerwork_cli.models.limits import LONGEST_NAME
 from hammerwork_cli.models.reading import duration_of
-
-ANSWER_IS_NO = 1
 
 
 def again(
@@ -124,4 +122,4 @@ def _judge(made: SpawnRequest, *, wait: bool, timeout: str | None) -> None:
     if wait and made.is_open:
         raise TimedOutError(f"No worker fulfilled it within {spoken(timeout)}; the request {made.id} stays.")
     if made.state == "failed":
-        raise typer.Exit(ANSWER_IS_NO)
+        raise ShownAnswerError(f"The spawn request {made.id} failed.")

@@ -7,7 +7,6 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import (
-    ANSWER_IS_NO,
     Format,
     FormatOption,
     QueueOption,
@@ -15,6 +14,7 @@ from hammerwork_cli.cli.options import (
     age,
     before,
 )
+from hammerwork_cli.errors import ShownAnswerError
 
 if TYPE_CHECKING:
     from hammerwork_cli.models.doctor import Finding
@@ -71,8 +71,11 @@ def doctor(
     else:
         _show(context, found, form, remedy=_fixing(older_than, queue), strict=strict)
     _note_running(context, healer)
-    if any(finding.left and (strict or not finding.is_note) for finding in found):
-        raise typer.Exit(ANSWER_IS_NO)
+    damaged = sum(finding.left for finding in found if strict or not finding.is_note)
+    if damaged:
+        from hammerwork_cli.render.formats.text import plural
+
+        raise ShownAnswerError(f"The doctor found {plural(damaged, 'damaged job')}.")
 
 
 def _consent(context: Context, found: "Sequence[Finding]", *, yes: bool, form: Format) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import QueueOption
-from hammerwork_cli.errors import TimedOutError, UsageError
+from hammerwork_cli.errors import ShownAnswerError, TimedOutError, UsageError
 from hammerwork_cli.models.reading import duration_of
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from hammerwork_cli.models.monitor import Activity
     from hammerwork_cli.queries.spawn.monitor import ActivityWatch
 
-ANSWER_IS_NO = 1
 INTERRUPTED = 130
 SHORTEST_INTERVAL = 0.1
 LONGEST_INTERVAL = 24 * 3600.0
@@ -117,11 +116,11 @@ def _leave(ending: "Ending", wanted: frozenset[Until], timeout: str | None) -> N
     if ending == Ending.TIMEOUT:
         raise TimedOutError(f"--timeout {timeout} has passed.")
     if ending == Ending.FAILED:
-        raise typer.Exit(ANSWER_IS_NO)
+        raise ShownAnswerError("A job has failed since the monitor started.")
     if wanted and ending == Ending.QUIT:
         raise typer.Exit(INTERRUPTED)
     if wanted and ending == Ending.COUNTED:
-        raise typer.Exit(ANSWER_IS_NO)
+        raise ShownAnswerError(f"The last refresh passed before --until {' or '.join(sorted(wanted))} was reached.")
 
 
 def refuse_without_watch(**given: str | None) -> None:

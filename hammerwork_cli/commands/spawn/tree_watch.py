@@ -3,14 +3,12 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import typer
-
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.live import Ending, Pace, follow_in_lines, follow_on_screen
 from hammerwork_cli.cli.options import spoken
 from hammerwork_cli.cli.screen import can_redraw
 from hammerwork_cli.commands.spawn.monitor import seconds_between
-from hammerwork_cli.errors import TimedOutError
+from hammerwork_cli.errors import ShownAnswerError, TimedOutError
 from hammerwork_cli.models.reading import duration_of
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.queries.spawn.tree_watch import TreePictures, WatchedTree
@@ -19,8 +17,6 @@ from hammerwork_cli.render.tree.screen import Headline, Style, TreeChanges, tree
 
 if TYPE_CHECKING:
     from hammerwork_cli.database import Database
-
-ANSWER_IS_NO = 1
 
 
 def watch_tree(
@@ -64,4 +60,4 @@ def watch_tree(
     if ending == Ending.TIMEOUT:
         raise TimedOutError(f"The tree has not finished within {spoken(timeout)}.")
     if ending == Ending.FAILED:
-        raise typer.Exit(ANSWER_IS_NO)
+        raise ShownAnswerError("Jobs of the tree failed.")

@@ -6,14 +6,13 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import (
-    ANSWER_IS_NO,
     SHORTEST_INTERVAL,
     Format,
     FormatOption,
     JobArgument,
     spoken,
 )
-from hammerwork_cli.errors import HammerworkError, TimedOutError, UsageError
+from hammerwork_cli.errors import HammerworkError, ShownAnswerError, TimedOutError, UsageError
 from hammerwork_cli.models.reading import duration_of
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def wait(
     if result.outcome == WaitOutcome.TIMEOUT:
         raise TimedOutError(f"The tree has not finished within {spoken(timeout)}: {wait_views.open_text(result)}.")
     if result.outcome != WaitOutcome.COMPLETED:
-        raise typer.Exit(ANSWER_IS_NO)
+        raise ShownAnswerError(wait_views.failed_text(result))
 
 
 def _seconds_between(interval: str) -> float:

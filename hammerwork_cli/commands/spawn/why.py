@@ -1,19 +1,16 @@
 """``hammerwork spawn why``."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import (
-    ANSWER_IS_NO,
     Format,
     FormatOption,
     JobArgument,
 )
-
-if TYPE_CHECKING:
-    pass
+from hammerwork_cli.errors import ShownAnswerError
 
 
 def why(
@@ -38,6 +35,7 @@ def why(
     """
     from hammerwork_cli.queries.job import listing
     from hammerwork_cli.queries.spawn import why as why_queries
+    from hammerwork_cli.render.formats.text import failed_of
     from hammerwork_cli.render.spawn import why as why_views
 
     context: Context = ctx.obj
@@ -51,4 +49,6 @@ def why(
         lambda: why_views.diagnosis_text(found, limit, **style),
     )
     if found.failed:
-        raise typer.Exit(ANSWER_IS_NO)
+        raise ShownAnswerError(
+            f"{failed_of(found.counts)} failed." if found.counts.failed else "A job above this one failed."
+        )

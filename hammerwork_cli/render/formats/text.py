@@ -193,6 +193,11 @@ def plural(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def failed_of(counts: Counts) -> str:
+    """``4 of 41 jobs``: the failed ones among all."""
+    return f"{count(counts.failed)} of {plural(counts.total, 'job')}"
+
+
 def status_word(status: str) -> str:
     """A status inside a sentence: ``completed``, ``timed out``; unknown words as they are, quoted."""
     if status in _STATUS_ORDER:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hammerwork_cli.errors import ConflictError, NotFoundError
+from hammerwork_cli.errors import LIST_JOBS, ConflictError, NotFoundError
 from hammerwork_cli.models import ChangePlan, Counts, JobGroup, JobStatus, Outcome, Reason, Refusal, status_phrase
 from hammerwork_cli.render.formats.json import UNKNOWN, Record
 from hammerwork_cli.render.formats.table import Column, table_text
@@ -189,7 +189,7 @@ def refusal_error(refusal: Refusal) -> ConflictError | NotFoundError:
     job, action, reason = refusal.job, refusal.action, refusal.reason
     if reason == Reason.GONE:
         return NotFoundError(
-            f"The job {job} is only in the archive, or no longer there.", hint="To find ids: hammerwork job list"
+            f"The job {job} is only in the archive, or no longer there.", hint=LIST_JOBS
         )
     what, hint = _words(action, reason)
     hint = hint or f"See: hammerwork job show {job}"

@@ -6,7 +6,17 @@ from hammerwork_cli.models.wait import WaitOutcome, WaitResult
 from hammerwork_cli.models.why import Blocker, BlockerReason
 from hammerwork_cli.render.formats.colour import paint, paint_status
 from hammerwork_cli.render.formats.json import Record
-from hammerwork_cli.render.formats.text import count, duration, first_line, plural, short_id, shorten, statuses, visible
+from hammerwork_cli.render.formats.text import (
+    count,
+    duration,
+    failed_of,
+    first_line,
+    plural,
+    short_id,
+    shorten,
+    statuses,
+    visible,
+)
 from hammerwork_cli.render.spawn.why import hold_text
 
 SHOWN = 10
@@ -68,6 +78,13 @@ def open_text(result: WaitResult) -> str:
     if not result.open:
         return "jobs may still be spawned"
     return f"{plural(result.open, 'job')} {'is' if result.open == 1 else 'are'} open"
+
+
+def failed_text(result: WaitResult) -> str:
+    """A sentence that says why the answer of the wait is no."""
+    if result.outcome == WaitOutcome.FAILED:
+        return f"{failed_of(result.counts)} failed."
+    return f"{plural(len(result.stuck), 'job')} can never run."
 
 
 def stuck_text(held: list[Blocker]) -> Iterator[str]:
