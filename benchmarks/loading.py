@@ -140,12 +140,12 @@ def _literals(row: list[Value]) -> str:
 
 
 def _fill_sqlite(database: Database, jobs: Iterable[BenchmarkJob]) -> None:
-    from hammerwork_cli.database.sqlite import stored_moment
+    from hammerwork_cli.database.sqlite import stored_timestamp
 
     assert database.url.path is not None
     places = ",".join("?" * len(COLUMNS.split(",")))
     with contextlib.closing(sqlite3.connect(database.url.path)) as connection, connection:
-        rows = (_row(job, stored_moment, _json_ids) for job in jobs)
+        rows = (_row(job, stored_timestamp, _json_ids) for job in jobs)
         connection.executemany(f"INSERT INTO hammerwork_jobs ({COLUMNS}) VALUES ({places})", rows)
 
 

@@ -1,4 +1,4 @@
-"""From a URL to a :class:`Database`; the driver is imported only when its scheme is used."""
+"""Connects to the database of a URL. A driver is imported only for a URL with its scheme."""
 
 import sys
 
@@ -14,12 +14,13 @@ def connect(url: str | DatabaseUrl, timeouts: Timeouts = PATIENT) -> Database:
     """Opens a connection.
 
     Args:
-        url: where.
-        timeouts: how long it waits; PgBouncer hands out transactions and cannot keep those for locks and statements.
+        url: the URL of the database.
+        timeouts: timeouts of the connection. Those for locks and statements have no effect behind PgBouncer, which
+            gives each transaction any of its server's sessions.
 
     Raises:
-        ConfigError: the URL cannot be used, or its driver is not installed.
-        UnreachableError, AccessDeniedError: the server does not answer, or not to this user.
+        ConfigError: the URL is not valid, or its driver is not installed.
+        UnreachableError, AccessDeniedError: the server does not answer, or refuses the user.
     """
     parsed = DatabaseUrl.parse(url) if isinstance(url, str) else url
     with app_path.without():
@@ -30,7 +31,7 @@ def driver(url: DatabaseUrl) -> type[Database]:
     """Imports the driver of a database.
 
     Raises:
-        ConfigError: it is not installed.
+        ConfigError: the driver is not installed.
     """
     with app_path.without():
         if url.dialect == "postgresql":
@@ -50,7 +51,7 @@ def driver(url: DatabaseUrl) -> type[Database]:
 
 def _require(driver: str, package: str) -> None:
     try:
-        __import__(driver)  # what import_module imports, -X importtime does not list
+        __import__(driver)  # -X importtime does not list the imports of import_module
     except ImportError as error:
         why = str(error).partition("\n")[0].rstrip(".")
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""The thin access to a database that everything above shares: statements in, rows out."""
+"""A connection to a database: runs statements and returns rows."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,21 +26,21 @@ Item = TypeVar("Item")
 
 TRIES = 8
 OTHER_BYTES = 16384
-"""Room in a statement beside the values that are weighed."""
+"""Room in a statement for everything but the values that are weighed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long a connection waits, in seconds.
+    """Timeouts of a connection, in seconds.
 
-    Without a value the settings of the server and its user hold. SQLite knows ``lock`` alone.
+    Without a value, the settings of the server and its user apply. SQLite has only ``lock``.
 
     Attributes:
-        connect: for each host of the URL to answer.
-        lock: for rows and tables that others hold; then the statement raises RetryableError.
-        statement: for the server to work on a statement; then the statement raises RetryableError.
-        network: for an answer of the server, however long the statement may take; then the connection is closed and
-            the statement raises ConnectionLostError. It should be 2 s longer than the other two.
+        connect: wait for the answer of each host of the URL.
+        lock: wait for rows and tables that other sessions have locked; then the statement raises RetryableError.
+        statement: run time of a statement; then it raises RetryableError.
+        network: wait for an answer of the server, even during a long statement; then the connection is closed and the
+            statement raises ConnectionLostError. It should be 2 s longer than the other two.
     """
 
     connect: float = 10
@@ -50,40 +50,41 @@ class Timeouts:
 
 
 PATIENT = Timeouts()
-"""What commands and handlers use."""
+"""The timeouts of commands and handlers."""
 
 
 class Database:
-    """One connection. Subclasses say how their driver connects, executes and reports errors.
+    """A connection. A subclass for each driver connects, sends statements and translates errors.
 
     Statements are named after their files: ``worker.claim.ready`` is in ``sql/worker/claim.sql``. Each statement
     commits by itself outside :meth:`transaction`.
 
     Attributes:
-        url: where it leads.
-        timeouts: how long it waits.
-        give_up: by the monotonic clock; a transaction that is lost after that is not tried again.
-        executed: statements sent so far, for tests and ``--debug``.
-        busy_since: when the statement was sent that has not been answered yet, by the monotonic clock.
+        url: the URL of the database.
+        timeouts: the timeouts of the connection.
+        give_up: a time by the monotonic clock after which a lost transaction is not tried again.
+        executed: number of statements sent so far, for tests.
+        busy_since: start of the running statement by the monotonic clock. Only the thread that uses the connection
+            writes it; :class:`~hammerwork_cli.database.stalls.Stalls` reads it.
     """
 
     dialect: ClassVar[str]
     placeholder: ClassVar[str] = "%s"
     percent: ClassVar[str] = "%"
     key_chunk: ClassVar[int] = 1000
-    """Ids a statement that changes or locks rows."""
+    """Most ids in a statement that changes or locks rows."""
     read_chunk: int = key_chunk
-    """Ids a statement that reads rows by an index; a longer list is sorted and meets neighbours in the index."""
+    """Most ids in a statement that reads rows by an index. In a longer list, more ids are neighbours in the index."""
     sorts_to_claim: bool = False
-    """Whether the server cannot read jobs in the order of their urgency from an index."""
+    """Whether the server has to sort the due jobs, because no index has them in the order of claiming."""
     extra_tags: frozenset[str] = frozenset()
-    """Tags that a connection learns when it is made."""
+    """Tags of the server, which the connection reads when it connects."""
     charset: str | None = None
-    """The server's name for that of the text columns; ``None`` where they hold every character."""
+    """The server's name of the character set of its text columns; ``None`` if they can store every character."""
     packet: int | None = None
-    """Bytes that a statement may have, with all its values; ``None`` where nothing limits them."""
+    """Most bytes of a statement with all its values; ``None`` without a limit."""
     scan_chunk: int = 100_000
-    """Ids a statement that reads the whole table: as many as a statement may hold."""
+    """Most ids in a statement that reads the whole table anyway: as many as a statement can have."""
 
     def __init__(self, url: DatabaseUrl, timeouts: Timeouts = PATIENT) -> None:
         self.url = url
@@ -95,40 +96,40 @@ class Database:
         with self._translated():
             self._connection: Any = self._connect()
 
-    # What a driver module provides.
+    # Each driver module overrides these.
 
     def _connect(self) -> Any:
         raise NotImplementedError
 
     def _execute(self, sql: str, values: list[Any], *, buffered: bool = True) -> Any:
-        """Sends one statement and returns a cursor; not ``buffered``, the driver may leave rows with the server."""
+        """Sends a statement and returns a cursor. Unless ``buffered``, the driver may leave rows on the server."""
         raise NotImplementedError
 
     def _begin(self) -> None:
         raise NotImplementedError
 
     def _begin_snapshot(self) -> None:
-        """Begins a transaction that reads everything as of one moment."""
+        """Starts a transaction all of whose statements read the same state of the database."""
         raise NotImplementedError
 
     def _adapt(self, value: datetime) -> Any:
-        """An instant, aware and in UTC, as the driver wants it."""
+        """Converts an aware time into the value that the driver binds."""
         return value
 
-    def written_moment(self, value: datetime) -> str:
-        """An instant as text that the database reads inside JSON."""
+    def json_timestamp(self, value: datetime) -> str:
+        """Returns a time as text that the database can read out of JSON."""
         return str(self._adapt(value))
 
     def ids(self, ids: Sequence[str]) -> Sequence[str] | str:
-        """A long list of job ids as the statements with ``{among}`` want it."""
+        """Converts a long list of job ids into the value for statements with ``{among}``."""
         return ids
 
     def message(self, text: str | None) -> str | None:
-        """A message as text columns hold it: what they lack is written out, since nobody could choose other words."""
+        """Escapes the characters that text columns cannot store: an error message must be stored in any case."""
         return text if text is None or self.charset is None else written_out(text, self.charset)
 
     def _error(self, error: Exception) -> HammerworkError | None:
-        """Our error for a driver's, ``None`` when it is not the driver's."""
+        """Translates an error of the driver; ``None`` for other errors."""
         raise NotImplementedError
 
     @property
@@ -137,22 +138,22 @@ class Database:
         raise NotImplementedError
 
     def now(self) -> datetime:
-        """The server's clock, in UTC."""
+        """The time of the server's clock in UTC."""
         raise NotImplementedError
 
     def listen(self, channel: str) -> bool:
-        """Begins to hear what is sent to a channel; false where the database, or what is before it, cannot do that."""
+        """Subscribes to a channel; false if the database, or a pooler before it, does not support that."""
         raise NotImplementedError
 
-    def notices(self, seconds: float) -> list[str]:
-        """What was sent to the channel; waits for the first at most so long."""
+    def notifications(self, seconds: float) -> list[str]:
+        """Returns the notifications of the channel; waits up to ``seconds`` for the first one."""
         raise NotImplementedError
 
-    # What callers use.
+    # For callers.
 
     @cached
     def schema(self) -> dict[str, dict[str, str]]:
-        """Table -> column -> type, of the tables named ``hammerwork_*``. Read once a connection."""
+        """Table -> column -> type of the tables ``hammerwork_*``, which are read once per connection."""
         tables: dict[str, dict[str, str]] = {}
         for table, column, kind in self._rows("shared.schema", frozenset({self.dialect}), {}):
             tables.setdefault(_text(table), {})[_text(column)] = _text(kind)
@@ -160,15 +161,14 @@ class Database:
 
     @cached
     def tags(self) -> frozenset[str]:
-        """What decides between the variants of a statement.
+        """The tags that choose between the variants of a statement.
 
-        ``postgresql``, ``mysql`` or ``sqlite``; ``indexed`` when our own indexes are there;
-        ``jsonb`` when PostgreSQL holds ``depends_on`` as JSON (before 012); ``archive`` when there is
-        an archive table and ``unarchivable`` when ``hammerwork_jobs`` has no ``archived_at``; ``pause``
-        when there is a table of paused queues (014); ``workers`` when there are our columns and tables for them
-        (017), and ``claim_times`` when jobs say when they were claimed (018); ``narrow`` when ids of MySQL are in
-        another character set than utf8mb4; and one of ``by_first_parent``, ``by_gin``, ``by_scan``: the way to a job's
-        children.
+        ``postgresql``, ``mysql`` or ``sqlite``; ``indexed``: the indexes of hammerwork-cli exist; ``jsonb``: PostgreSQL
+        stores ``depends_on`` as JSON (before migration 012); ``archive``: there is an archive table; ``unarchivable``:
+        ``hammerwork_jobs`` has no ``archived_at``; ``pause``: there is a table of paused queues (014); ``workers``:
+        there are the columns and tables for workers (017); ``claim_times``: jobs have the time of their claim (018);
+        ``narrow``: ids of MySQL are in another character set than utf8mb4; and ``by_first_parent``, ``by_gin`` or
+        ``by_scan``: the way to the children of a job.
         """
         jobs = self.jobs_columns()
         tags = {self.dialect}
@@ -200,10 +200,10 @@ class Database:
         return "by_gin" if self.dialect == "postgresql" and "jsonb" not in tags else "by_scan"
 
     def jobs_columns(self) -> dict[str, str]:
-        """Columns of ``hammerwork_jobs``.
+        """Returns column -> type of ``hammerwork_jobs``.
 
         Raises:
-            MissingTablesError: it is not there, or older than dependencies (007).
+            MissingTablesError: the table does not exist, or has no dependencies (migration 007).
         """
         jobs = self.schema.get("hammerwork_jobs")
         if jobs is None:
@@ -213,16 +213,16 @@ class Database:
         return jobs
 
     def forget_schema(self) -> None:
-        """Makes the next look at the schema a fresh one, after a migration."""
+        """Lets the schema be read again after a migration."""
         self.__dict__.pop("schema", None)
         self.__dict__.pop("tags", None)
 
     def rows(self, statement: str, /, **values: Any) -> list[Row]:
-        """All rows of a statement."""
+        """Returns all rows of a statement."""
         return self._rows(statement, self.tags, values)
 
     def row_parts(self, statement: str, size: int, /, **values: Any) -> Iterator[list[Row]]:
-        """The rows of a statement, at most ``size`` at a time. All are read before the next statement is sent."""
+        """Yields the rows of a statement, ``size`` at a time. Read all of them before you send another statement."""
         cursor = self._send(statement, self.tags, values, buffered=False)
         while True:
             with self._translated():
@@ -232,26 +232,27 @@ class Database:
             yield rows
 
     def row(self, statement: str, /, **values: Any) -> Row | None:
-        """The first row of a statement, ``None`` when there is none."""
+        """Returns the first row of a statement; ``None`` if there is none."""
         rows = self.rows(statement, **values)
         return rows[0] if rows else None
 
     def run(self, statement: str, /, **values: Any) -> int:
-        """Runs a statement that changes something and returns how many rows it touched."""
+        """Runs a statement and returns the number of rows that it changed."""
         cursor = self._send(statement, self.tags, values)
         return int(cursor.rowcount)
 
     def insert(self, statement: str, rows: Sequence[Row], /, **values: Any) -> int:
-        """Runs a statement that inserts ``:rows``, many at once, and returns how many it inserted."""
+        """Runs a statement that inserts ``:rows``, and returns their number."""
         return self.run(statement, rows=rows, **values)
 
     def parts(self, items: Sequence[Item], most: int, weigh: Callable[[Item], int]) -> Iterator[Sequence[Item]]:
-        """Cuts what is sent many at once: ``most`` items a statement, and no more than the server takes in one.
+        """Cuts items into parts that each fit into a statement.
 
         Args:
-            items: what is sent.
-            most: items a statement.
-            weigh: the most bytes that an item may have in a statement. What is too large by itself comes alone.
+            items: the items to send.
+            most: most items in a part.
+            weigh: returns the most bytes that an item can have in a statement. An item that exceeds the server's limit
+                by itself gets its own part.
         """
         room = None if self.packet is None else self.packet - OTHER_BYTES
         start = weight = 0
@@ -265,34 +266,34 @@ class Database:
             yield items[start:]
 
     def plain_rows(self, statement: str, /, **values: Any) -> list[Row]:
-        """All rows of a statement that can do without the hammerwork tables."""
+        """Returns all rows of a statement that does not need the hammerwork tables."""
         return self._rows(statement, frozenset({self.dialect}), values)
 
     def plain_run(self, statement: str, /, **values: Any) -> int:
-        """Like :meth:`run`, for a statement that can do without the hammerwork tables."""
+        """Like :meth:`run`, for a statement that does not need the hammerwork tables."""
         return int(self._send(statement, frozenset({self.dialect}), values).rowcount)
 
     def script(self, sql: str) -> None:
-        """Runs one statement that has no values, as it stands: migrations."""
+        """Runs the text of a statement without values, for migrations."""
         with self._translated():
             self.executed += 1
             self._execute(sql, [])
 
     def query(self, sql: str, values: list[Any] | None = None) -> list[Row]:
-        """Rows of a statement in the driver's own spelling: migrations and tests."""
+        """Returns the rows of a statement with the driver's own placeholders, for migrations and tests."""
         with self._translated():
             self.executed += 1
             return list(self._execute(sql, values or []).fetchall())
 
     def transaction(self, work: Callable[[], Result], *, tries: int = TRIES) -> Result:
-        """Runs ``work`` in one transaction, again from the top when the server lost it to another one.
+        """Runs ``work`` in a transaction, and runs it again from the start if the server rolls it back.
 
-        Deadlocks, lock timeouts, serialization and certification failures are normal on busy and on
-        replicated servers. ``work`` must not have effects outside the database. A nested call joins.
+        Deadlocks, lock timeouts, serialization and certification failures are normal on busy and on replicated servers.
+        Therefore ``work`` must not have effects outside the database. A nested call joins the transaction.
 
         Raises:
-            RetryableError: it was lost ``tries`` times, after :attr:`give_up`, or at a limit of the server.
-            ConnectionLostError: the outcome of a commit is not known.
+            RetryableError: the server rolled it back ``tries`` times, after :attr:`give_up`, or at one of its limits.
+            ConnectionLostError: the outcome of the commit is unknown.
         """
         if self._in_transaction:
             return work()
@@ -308,7 +309,7 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Several reads by key, as of one moment. Within a transaction it joins that one."""
+        """Lets several reads by key see the same state of the database. Within a transaction, it joins that one."""
         if self._in_transaction:
             yield
             return
@@ -339,16 +340,15 @@ class Database:
     def _roll_back(self) -> None:
         try:
             self._connection.rollback()
-        except Exception as error:  # noqa: BLE001  the first error is the one to tell
+        except Exception as error:  # noqa: BLE001  the caller gets the first error
             del error
 
     @property
     def _is_connected(self) -> bool:
-        """Whether errors can be of anything else than of connecting."""
+        """Whether the connection has been made: before, all errors are about connecting."""
         return hasattr(self, "_connection")
 
     def close(self) -> None:
-        """Ends the connection."""
         self._connection.close()
 
     def _rows(self, statement: str, tags: frozenset[str], values: Mapping[str, Any]) -> list[Row]:
@@ -369,13 +369,13 @@ class Database:
         try:
             yield
         except Exception as error:
-            ours = driver_errors.unstorable(error) or self._error(error)
-            if ours is None:
+            translated = driver_errors.unstorable(error) or self._error(error)
+            if translated is None:
                 raise
-            if isinstance(ours, ConnectionLostError):
+            if isinstance(translated, ConnectionLostError):
                 self._in_transaction = False
-            # The driver's own error can hold the connection string, so it is not chained.
-            raise ours from None
+            # The driver's own error may contain the connection string with the password.
+            raise translated from None
         finally:
             self.busy_since = None
 
@@ -383,7 +383,7 @@ class Database:
 def _pause(attempt: int) -> None:
     import random
 
-    time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311  jitter is no secret
+    time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311  jitter is not secret
 
 
 def _text(value: Any) -> str:

@@ -1,12 +1,12 @@
-"""Ids in portions that a statement can take."""
+"""Batches of ids, each for one statement."""
 
 from collections.abc import Iterator, Sequence
 
 GIN_CHUNK = 300
-"""More ids in one ``&&`` cost PostgreSQL more for each of them: twice as much at 1,000."""
+"""Most ids in one ``&&`` of PostgreSQL, whose cost per id grows with their number: it is double at 1,000."""
 
 
 def chunks(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    """``ids`` in lists of at most ``size``."""
+    """Yields lists of at most ``size`` ids."""
     for start in range(0, len(ids), size):
         yield list(ids[start : start + size])

@@ -1,4 +1,4 @@
-"""What the errors of the drivers mean: one table for each kind of database, and one sentence for each meaning."""
+"""Translates the errors of the drivers: a table of codes for each kind of database, and a sentence for each meaning."""
 
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
@@ -23,34 +23,34 @@ LATER = "Try again in a moment."
 
 
 class Meaning(Enum):
-    """What an error says, and so what to do next."""
+    """Meanings of errors, each with its own way to go on."""
 
     LOST = auto()
-    """The connection is gone; whether a commit under way took place is not known."""
+    """The connection is gone. Whether a commit succeeded that was under way is unknown."""
     READ_ONLY = auto()
-    """Another server may take writes."""
+    """The server refuses writes; another one may accept them."""
     FULL = auto()
-    """The server takes no more connections."""
+    """The server accepts no more connections."""
     CONFLICT = auto()
-    """Another transaction won: the same again may succeed at once."""
+    """Another transaction won. This one may succeed if it runs again at once."""
     LOCKED = auto()
-    """Others held a row or a table for too long."""
+    """Another session had a row or table locked for too long."""
     LIMIT = auto()
-    """Time, memory or disk space ran out, or an administrator ended the statement."""
+    """Time, memory or disk space ran out, or an administrator stopped the statement."""
     REFUSED = auto()
-    """The same value is refused every time."""
+    """The server will refuse the same value again."""
     DENIED = auto()
     MISSING = auto()
     NO_DATABASE = auto()
     UNKNOWN = auto()
-    """Nothing above: a bug of ours, or a trouble of the server's that passes."""
+    """None of the above: a bug of hammerwork-cli, or a passing problem of the server."""
 
 
 POSTGRES = {
     "08": Meaning.LOST,
     "22": Meaning.REFUSED,
     "23502": Meaning.REFUSED,  # NULL
-    "23505": Meaning.REFUSED,  # a second of its kind
+    "23505": Meaning.REFUSED,  # UNIQUE
     "23514": Meaning.REFUSED,  # CHECK
     "25006": Meaning.READ_ONLY,
     "25P03": Meaning.LOST,  # idle_in_transaction_session_timeout
@@ -65,14 +65,14 @@ POSTGRES = {
     "53": Meaning.LIMIT,  # disk_full, out_of_memory
     "53300": Meaning.FULL,
     "54": Meaning.REFUSED,  # an index row too large, JSON too deep
-    "55": Meaning.LOCKED,  # in use, or not in the state that it must be in
+    "55": Meaning.LOCKED,  # in use, or in another state than necessary
     "55P03": Meaning.LOCKED,
     "57014": Meaning.LIMIT,  # statement_timeout, pg_cancel_backend
     "57P": Meaning.LOST,  # shutdown, pg_terminate_backend, idle_session_timeout
     "58": Meaning.LIMIT,  # io_error
-    "XX": Meaning.UNKNOWN,  # internal: of one damaged page, or of the whole server
+    "XX": Meaning.UNKNOWN,  # internal error: of a damaged page, or of the whole server
 }
-"""SQLSTATE, or what it begins with: the longest that fits counts."""
+"""SQLSTATE or the start of one -> meaning. The longest entry that matches wins."""
 
 MYSQL = {
     1016: Meaning.LIMIT,  # cannot open a file: too many are open
@@ -80,8 +80,8 @@ MYSQL = {
     1021: Meaning.LIMIT,  # disk full
     1024: Meaning.LIMIT,  # error reading a file
     1026: Meaning.LIMIT,  # error writing a file
-    1028: Meaning.LIMIT,  # sorting was given up
-    1030: Meaning.LIMIT,  # of the storage engine: 28, the disk is full
+    1028: Meaning.LIMIT,  # sorting was aborted
+    1030: Meaning.LIMIT,  # error of the storage engine, for example 28: the disk is full
     1036: Meaning.READ_ONLY,  # table
     1037: Meaning.LIMIT,  # memory
     1038: Meaning.LIMIT,  # memory for sorting
@@ -89,21 +89,21 @@ MYSQL = {
     1041: Meaning.LIMIT,  # memory
     1044: Meaning.DENIED,
     1045: Meaning.DENIED,
-    1047: Meaning.LOST,  # the node has lost its cluster, and answers nothing else
+    1047: Meaning.LOST,  # the node has lost its cluster, and answers every statement like this
     1048: Meaning.REFUSED,  # NULL
     1049: Meaning.NO_DATABASE,
     1053: Meaning.LOST,  # shutdown
     1054: Meaning.MISSING,  # column
-    1062: Meaning.REFUSED,  # a second of its kind
+    1062: Meaning.REFUSED,  # UNIQUE
     1071: Meaning.REFUSED,  # key too long
     1079: Meaning.LOST,  # shutdown
     1080: Meaning.LOST,  # shutdown, forced
-    1105: Meaning.UNKNOWN,  # the server says that it is: poolers and storage engines use it for all sorts of things
+    1105: Meaning.UNKNOWN,  # ER_UNKNOWN_ERROR, which poolers and storage engines use for all sorts of things
     1114: Meaning.LIMIT,  # table full: disk or memory
     1118: Meaning.REFUSED,  # row too large
     1129: Meaning.DENIED,  # host blocked
     1130: Meaning.DENIED,  # host
-    1135: Meaning.FULL,  # no thread for another one
+    1135: Meaning.FULL,  # cannot create a thread
     1142: Meaning.DENIED,
     1143: Meaning.DENIED,
     1146: Meaning.MISSING,  # table
@@ -139,9 +139,9 @@ MYSQL = {
     1436: Meaning.REFUSED,  # JSON too deep for the stack
     1525: Meaning.REFUSED,
     1614: Meaning.CONFLICT,
-    1615: Meaning.CONFLICT,  # somebody changed the table
+    1615: Meaning.CONFLICT,  # another session altered the table
     1637: Meaning.CONFLICT,  # too many transactions at once
-    1689: Meaning.CONFLICT,  # others want the table for themselves
+    1689: Meaning.CONFLICT,  # another session wants an exclusive lock of the table
     1690: Meaning.REFUSED,
     1698: Meaning.DENIED,
     1792: Meaning.READ_ONLY,  # transaction
@@ -158,7 +158,7 @@ MYSQL = {
     2006: Meaning.LOST,
     2012: Meaning.LOST,
     2013: Meaning.LOST,
-    2014: Meaning.LOST,  # out of step: nothing can be sent any more
+    2014: Meaning.LOST,  # commands out of sync: the connection is unusable
     2020: Meaning.REFUSED,  # packet too large for the client
     2026: Meaning.LOST,  # TLS broke
     2027: Meaning.LOST,  # malformed packet
@@ -179,7 +179,7 @@ MYSQL = {
     3156: Meaning.REFUSED,
     3157: Meaning.REFUSED,  # JSON too deep
     3159: Meaning.DENIED,  # require_secure_transport
-    3168: Meaning.LOST,  # the server is about to start or to end
+    3168: Meaning.LOST,  # the server is starting or stopping
     3169: Meaning.LOST,  # KILL
     3572: Meaning.LOCKED,
     3675: Meaning.LIMIT,  # disk full
@@ -201,7 +201,7 @@ MYSQL = {
     4150: Meaning.DENIED,  # account blocked after wrong passwords (MariaDB)
     4151: Meaning.DENIED,  # account locked (MariaDB)
 }
-"""Number of MySQL, MariaDB (from 1900 to 1999 and from 4000 on its own) or their client library (from 2000 on)."""
+"""Error number -> meaning. 1900 to 1999 and 4000 up are MariaDB's own; 2000 to 2999 are the client library's."""
 
 SQLITE = {
     "SQLITE_AUTH": Meaning.DENIED,
@@ -224,55 +224,55 @@ SQLITE = {
     "SQLITE_SCHEMA": Meaning.CONFLICT,
     "SQLITE_TOOBIG": Meaning.REFUSED,
 }
-"""Name of a result code, or what it begins with: the longest that fits counts."""
+"""Name of a result code or the start of one -> meaning. The longest entry that matches wins."""
 
 SENTENCES: dict[Meaning, tuple[type[HammerworkError], str, str | None]] = {
     Meaning.LOST: (ConnectionLostError, "The connection to {url} was lost.", "Is the server restarting?"),
     Meaning.READ_ONLY: (
         UnreachableError,
-        "{url} takes no writes: it is a standby, or read-only.",
-        "Name the primary; PostgreSQL finds it among several with ?target_session_attrs=read-write.",
+        "{url} does not accept writes: it is a standby, or read-only.",
+        "Give the URL of the primary; PostgreSQL finds it among several hosts with ?target_session_attrs=read-write.",
     ),
-    Meaning.FULL: (UnreachableError, "{url} takes no more connections.", LATER),
+    Meaning.FULL: (UnreachableError, "{url} accepts no more connections.", LATER),
     Meaning.CONFLICT: (RetryableError, "The database is busy: {text}.", LATER),
     Meaning.LOCKED: (RetryableError, "The database is busy: {text}.", LATER),
-    Meaning.LIMIT: (LimitReachedError, "The database gave up: {text}.", "Make room or time for it, and try again."),
+    Meaning.LIMIT: (LimitReachedError, "The database gave up: {text}.", "Raise its limit or free space, then retry."),
     Meaning.REFUSED: (RefusedValueError, "The database refuses the value: {text}.", None),
     Meaning.DENIED: (AccessDeniedError, "{url} refuses: {text}.", "Check the user, the password and the privileges."),
-    Meaning.MISSING: (MissingTablesError, "The database lacks something: {text}.", MIGRATE),
-    Meaning.NO_DATABASE: (UnreachableError, "{url}: there is no such database.", "Create it, or check the name."),
-    Meaning.UNKNOWN: (DatabaseError, "The database says: {text}.", None),
+    Meaning.MISSING: (MissingTablesError, "A table or column is missing: {text}.", MIGRATE),
+    Meaning.NO_DATABASE: (UnreachableError, "{url}: the database does not exist.", "Create it, or check the name."),
+    Meaning.UNKNOWN: (DatabaseError, "The database reported an error: {text}.", None),
 }
 
 
 def by_prefix(table: dict[str, Meaning], code: str | None) -> Meaning:
-    """The meaning of a code, or of the longest beginning of it that the table has."""
+    """Returns the meaning of the longest entry with which a code starts."""
     for length in range(len(code or ""), 1, -1):
         if (meaning := table.get(str(code)[:length])) is not None:
             return meaning
     return Meaning.UNKNOWN
 
 
-def told(meaning: Meaning, database: "Database", text: str, **details: Any) -> HammerworkError:
-    """Our error.
+def error_for(meaning: Meaning, database: "Database", text: str, **details: Any) -> HammerworkError:
+    """Makes the error to raise.
 
     Args:
-        meaning: of the driver's error.
-        database: where it happened.
-        text: what the driver or the server said.
-        details: codes, for a bug report.
+        meaning: meaning of the driver's error.
+        database: the connection on which it happened.
+        text: message of the driver or the server.
+        details: codes for a bug report.
     """
     if meaning == Meaning.LOCKED and database.timeouts.lock:
-        # Whoever asked for a short wait does not want it eight times.
+        # transaction() must not repeat a wait that the caller has limited.
         meaning = Meaning.LIMIT
     kind, sentence, hint = SENTENCES[meaning]
     return kind(sentence.format(url=database.url, text=text.strip().rstrip(".")), hint=hint, **details)
 
 
 def unstorable(error: Exception) -> RefusedValueError | None:
-    """Our error for what Python itself says of values that no database holds: half a character, a number too large."""
+    """Translates Python's own errors about values that no database can store: half a surrogate pair, a huge number."""
     if isinstance(error, UnicodeEncodeError):
         return RefusedValueError(f"The database cannot store the character {error.object[error.start]!a} of a text.")
     if isinstance(error, OverflowError):
-        return RefusedValueError("The database cannot store a number that is as large as one of these values.")
+        return RefusedValueError("One of the numbers is too large for the database.")
     return None

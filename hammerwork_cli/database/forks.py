@@ -1,7 +1,7 @@
-"""Forks wait for SQLite.
+"""Lets forks wait for SQLite.
 
-It keeps in the memory of a process which locks its connections have, and mutexes of its own. A process that is forked
-while a thread has one of them has it in its copy, and nobody who could give it back: it would wait for it for ever
+SQLite keeps mutexes, and the locks of all connections, in the memory of the process. If a process forks while a thread
+holds one of them, the child has a copy of it that no thread will ever release, and hangs
 (https://www.sqlite.org/howtocorrupt.html, "Carrying an open database connection across a fork()").
 """
 
@@ -9,17 +9,17 @@ import os
 import threading
 
 LONGEST = 60.0
-"""Seconds that a fork waits. What takes longer is rather a fault than a transaction."""
+"""Most seconds that a fork waits. Anything longer is more likely a fault than a transaction."""
 
 
 class _Gate:
-    """Threads that use SQLite are within, some of them more than once; it is closed while the process is forked."""
+    """A gate that lets threads use SQLite, and that is closed during a fork. A thread may enter it twice."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._within = 0  # written under the condition's lock, as is the next
-        self._is_closed = False
-        self._own = threading.local()
+        self._within = 0  # number of threads; any thread writes it, under the lock of the condition
+        self._is_closed = False  # written by the thread that forks, under the lock of the condition
+        self._own = threading.local()  # its depth: how many times this thread has entered
 
     def __enter__(self) -> None:
         depth = getattr(self._own, "depth", 0)
@@ -38,20 +38,20 @@ class _Gate:
                     self._changed.notify_all()
 
     def close(self) -> None:
-        """Waits until nobody else is within, and lets nobody in."""
+        """Keeps other threads out, and waits until those within have left. It keeps the lock of the condition."""
         own = int(getattr(self._own, "depth", 0) > 0)
         self._changed.acquire()
         self._is_closed = True
         self._changed.wait_for(lambda: self._within <= own, LONGEST)
 
     def open(self) -> None:
-        """In the parent."""
+        """Opens the gate in the parent."""
         self._is_closed = False
         self._changed.notify_all()
         self._changed.release()
 
     def renew(self) -> None:
-        """In the child, where there is one thread."""
+        """Makes a new gate in the child, which has only the thread that forked."""
         self.__init__()  # type: ignore[misc]
 
 

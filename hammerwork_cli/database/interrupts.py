@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a driver waits in C, where Python hears of a signal only when the statement is done."""
+"""Ctrl-C and SIGTERM while a driver waits in C code: Python's handlers would run only after the statement."""
 
 import os
 import signal
@@ -8,15 +8,15 @@ from functools import cache
 from typing import NoReturn
 
 GRACE_SECONDS = 1
-"""For a statement to end once it was aborted: a server that is stuck never answers."""
+"""Time for an aborted statement to return: a server that hangs would never answer."""
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: it ends a command as Ctrl-C does."""
+    """SIGTERM, which stops a command as Ctrl-C does."""
 
 
 def terminate(*_: object) -> NoReturn:
-    """The handler of SIGTERM.
+    """Handles SIGTERM.
 
     Raises:
         Terminated: always.
@@ -25,21 +25,21 @@ def terminate(*_: object) -> NoReturn:
 
 
 before_exit: list[Callable[[], None]] = []
-"""What must be done although the main thread hangs: a terminal is given back."""
+"""Functions to call before the process exits although its main thread hangs, such as restoring the terminal."""
 
-ENDING = (signal.default_int_handler, terminate)
-"""Handlers that end the program. One of somebody else may want the statement finished."""
+STOPPING = (signal.default_int_handler, terminate)
+"""Signal handlers that stop the program. An application's own handler may want the statement to finish."""
 
 
 @contextmanager
 def interruptible(abort: Callable[[], None]) -> Iterator[None]:
-    """Calls ``abort``, in a thread of its own, when a signal that ends the program arrives within the block.
+    """Calls ``abort`` in another thread if a signal that stops the program arrives within the block.
 
-    The process ends where that does not help within :data:`GRACE_SECONDS`. Signals are the main thread's:
-    in any other nothing is done, nor where somebody listens to them already.
+    If the block has not ended after :data:`GRACE_SECONDS`, the process exits. Only the main thread gets signals: in
+    other threads, and under another wakeup pipe, this does nothing.
     """
     watch = _watch(os.getpid())
-    if not watch.begin():
+    if not watch.start():
         yield
         return
     watch.call = call = _Call(abort)
@@ -52,7 +52,7 @@ def interruptible(abort: Callable[[], None]) -> Iterator[None]:
 
 
 class _Call:
-    """A block that may be aborted."""
+    """An interruptible block."""
 
     def __init__(self, abort: Callable[[], None]) -> None:
         from threading import Event
@@ -62,20 +62,20 @@ class _Call:
 
 
 class _Watch:
-    """The thread that hears of signals while the main thread cannot."""
+    """A thread that reads the numbers of signals from Python's wakeup pipe, while the main thread waits in C code."""
 
     def __init__(self) -> None:
         from threading import Thread
 
-        self._ear, self._mouth = os.pipe()
-        os.set_blocking(self._mouth, False)
-        self.call: _Call | None = None
+        self._wakeup_read, self._wakeup_write = os.pipe()
+        os.set_blocking(self._wakeup_write, False)
+        self.call: _Call | None = None  # written by the main thread, read by the watching one
         Thread(target=self._listen, name="interrupts", daemon=True).start()
 
-    def begin(self) -> bool:
-        """Whether signals are heard from now on."""
+    def start(self) -> bool:
+        """Starts to read signals; false outside the main thread, or if there is another wakeup pipe."""
         try:
-            before = signal.set_wakeup_fd(self._mouth, warn_on_full_buffer=False)
+            before = signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)
         except ValueError:  # not the main thread
             return False
         if before != -1:
@@ -84,18 +84,18 @@ class _Watch:
 
     def _listen(self) -> None:
         while True:
-            number = os.read(self._ear, 1)[0]
+            number = os.read(self._wakeup_read, 1)[0]
             call = self.call
-            if call is None or signal.getsignal(number) not in ENDING:
+            if call is None or signal.getsignal(number) not in STOPPING:
                 continue
             with suppress(Exception):
                 call.abort()
             if not call.ended.wait(GRACE_SECONDS):
-                _say_goodbye()
+                _prepare_exit()
                 os._exit(128 + number)
 
 
-def _say_goodbye() -> None:
+def _prepare_exit() -> None:
     for work in before_exit:
         with suppress(Exception):
             work()
@@ -103,6 +103,6 @@ def _say_goodbye() -> None:
 
 @cache
 def _watch(process: int) -> _Watch:
-    """The thread of this process: one that was forked has none yet."""
+    """Returns the watch of this process. A forked process makes its own, because threads do not survive a fork."""
     del process
     return _Watch()

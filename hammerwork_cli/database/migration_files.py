@@ -1,8 +1,8 @@
-"""Reads ``sql/migrations/<id>/<database>.sql``: the steps of a migration, and what each of them makes.
+"""Reads ``sql/migrations/<id>/<database>.sql``: the steps of a migration, and the objects that each step creates.
 
-Statements are separated by a line ``-- next``. A statement is skipped when everything that it names is there, so that
-a migration that was broken off, by us or by another program, is finished by running it again. Of an ``ALTER TABLE``,
-whose clauses stand on lines of their own, only those that are missing are sent. ``{collation}`` is replaced.
+A line ``-- next`` separates the statements. A statement whose objects all exist is skipped, so that another run
+finishes a migration that was interrupted. Of an ``ALTER TABLE``, which has each clause on its own line, only the
+missing clauses are sent. ``{collation}`` is replaced.
 """
 
 import re
@@ -25,13 +25,13 @@ _MAKES = tuple(
         (r"ADD CONSTRAINT (\w+)", "check {1}"),
         (r"CREATE OR REPLACE FUNCTION (\w+)", "function {1}"),
         (r"CREATE TRIGGER (\w+)", "trigger {1}"),
-        # Clears away the ruin of an index, so it has nothing to do once the index stands.
+        # Removes an invalid index before it is created again, so it has nothing to do if the index exists.
         (r"DROP INDEX CONCURRENTLY IF EXISTS (\w+)", "index {1}"),
         (r"DROP INDEX (idx_\w+)", "no index {1}"),
-        # Looks for itself whether there is something to do.
+        # The block itself checks whether there is anything to do.
         (r"DO (\$\$)", ""),
         (r"DROP (?:TABLE|FUNCTION) IF EXISTS\s+(\w+)", ""),
-        # Says how the column is to be, whatever it was.
+        # It may run every time.
         (r"ALTER TABLE \w+\s+MODIFY COLUMN (\w+)", ""),
     )
 )
@@ -42,14 +42,15 @@ class Clause:
     """A statement, or one clause of an ``ALTER TABLE``.
 
     Attributes:
-        makes: such as ``column hammerwork_jobs.priority``, or ``no index name``; empty when it is to run every time.
+        makes: the object that it creates or drops, for example ``column hammerwork_jobs.priority`` or ``no index
+            name``; empty if it runs every time.
     """
 
     makes: str
     sql: str
 
     def is_done(self, present: Collection[str]) -> bool:
-        """Whether it has nothing to do where the objects ``present`` are there."""
+        """Whether it has nothing to do in a database with the objects ``present``."""
         gone = self.makes.startswith("no ")
         return bool(self.makes) and (self.makes.removeprefix("no ") in present) != gone
 
@@ -59,14 +60,14 @@ class Step:
     """A statement.
 
     Attributes:
-        head: ``ALTER TABLE name``, or nothing.
+        head: ``ALTER TABLE name``, or empty.
     """
 
     head: str
     clauses: tuple[Clause, ...]
 
     def statement(self, present: Collection[str]) -> str | None:
-        """What is to be sent where the objects ``present`` are there, ``None`` when nothing is missing."""
+        """Returns the statement for a database with the objects ``present``; ``None`` if it needs nothing."""
         missing = [clause for clause in self.clauses if not clause.is_done(present)]
         if not missing:
             return None
@@ -82,10 +83,10 @@ class Step:
 
 @cache
 def steps(migration: str, dialect: str, collation: str = "") -> tuple[Step, ...]:
-    """The steps of a migration, in order; none where that database needs nothing.
+    """Returns the steps of a migration in order.
 
     Raises:
-        LookupError: there is no such migration, or a statement of a kind that is not known.
+        LookupError: the migration does not exist, or contains an unknown kind of statement.
     """
     folder = FOLDER / migration
     try:
@@ -114,4 +115,4 @@ def _made(table: str, sql: str) -> str:
         found = pattern.match(sql)
         if found:
             return name.format(table, found[1])
-    raise LookupError(f"a migration may not say: {sql[:60]}")
+    raise LookupError(f"a migration must not contain: {sql[:60]}")

@@ -11,7 +11,7 @@ import mysql.connector
 from mysql.connector import errorcode
 
 from hammerwork_cli.database.access import Database, Row, Timeouts
-from hammerwork_cli.database.driver_errors import LATER, MYSQL, Meaning, told
+from hammerwork_cli.database.driver_errors import LATER, MYSQL, Meaning, error_for
 from hammerwork_cli.database.interrupts import interruptible
 from hammerwork_cli.database.mysql_tls import FILES, Tls, without_tls
 from hammerwork_cli.database.url import Host
@@ -25,32 +25,33 @@ from hammerwork_cli.errors import (
 
 ABORT = Timeouts(connect=1, network=1)
 OLDEST = {"MariaDB": (10, 6), "MySQL": (8, 0)}
-"""The first that read JSON as a table and skip rows that others hold."""
-NOBODY_ANSWERS = {2002, 2003, 2005}
+"""The oldest versions with JSON_TABLE and SKIP LOCKED."""
+NO_ANSWER = {2002, 2003, 2005}
 SSL_ERROR = 2026
 WITHOUT_TLS = {2061}
 NO_NUMBER = -1
 WIDE = "utf8mb4"
-"""The character set of all connections: it has every character."""
+"""The character set of all connections, which has every character."""
 MIXED = {1267, 1270, 1271, 3854}
-"""A literal has a character that the column beside it lacks; MySQL proper has a number of its own."""
+"""A literal has a character that the column beside it lacks; 3854 is MySQL's own number for that."""
 OPTIONS = {"unix_socket", "charset", "ssl_mode", "sslmode", *FILES}
-"""The character set is always utf8mb4; SQLAlchemy wants it to be said."""
+"""Options of a URL. ``charset`` has no effect, because it is always utf8mb4; URLs for SQLAlchemy contain it."""
 MODE = "STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 SETTINGS = f"""
 SET SESSION sql_mode = '{MODE}', sql_safe_updates = 0, sql_select_limit = {2**64 - 1}, max_join_size = {2**64 - 1},
 sql_big_selects = 1, sql_auto_is_null = 0, completion_type = 0, foreign_key_checks = 1, unique_checks = 1,
 default_storage_engine = InnoDB /*M! , check_constraint_checks = 1 */, eq_range_index_dive_limit = 0
 """
-"""What a server may have set otherwise for all its sessions: to write what was not asked for, to read less, to refuse.
+"""Settings for which a server may have other defaults, which change values, cut results or refuse statements.
 
-Without the last one a list of 200 ids or more is judged by averages: a few large families, and tables are read whole.
+Without the last one, MySQL estimates the rows for a list of 200 ids or more from averages: after a few jobs with many
+children, it reads whole tables.
 """
 AT_ONCE = {Meaning.DENIED, Meaning.FULL, Meaning.NO_DATABASE}
-"""What an error means also while connecting."""
+"""Meanings that errors have while connecting too."""
 
 _answered: dict[str, Host] = {}
-"""URL -> the host that answered last: all connections of a process go to one node, as long as that answers."""
+"""URL -> the host that answered last. All connections of a process go to that node as long as it answers."""
 
 
 class MySQLDatabase(Database):
@@ -58,14 +59,14 @@ class MySQLDatabase(Database):
 
     dialect = "mysql"
     key_chunk = read_chunk = 999
-    """MariaDB joins a list of 1,000 as a table, and reads all of the other one for it."""
+    """MariaDB turns a list of 1,000 into a table, and joins it by reading all of the other table."""
     _session: tuple[Host, int] | None = None
-    """Where, and its number there."""
+    """The host, and the id of the connection there."""
 
     def _open(self, host: Host, timeouts: Timeouts) -> Any:
         url = self.url
         if not url.database:
-            raise ConfigError(f"{url} names no database.", hint="Put it after the host: mysql://user@host/database")
+            raise ConfigError(f"{url} has no database.", hint="Add it after the host: mysql://user@host/database")
         options = {name.replace("-", "_"): value for name, value in url.options.items()}
         unknown = sorted(options.keys() - OPTIONS)
         if unknown:
@@ -107,9 +108,10 @@ class MySQLDatabase(Database):
         connection = self._open(host, self.timeouts)
         self._session = host, int(connection.connection_id)
         cursor: Any = connection.cursor()
-        # Asking for one later would begin with a ping, which swallows that a cluster gave up the transaction.
+        # connection.cursor() pings the server first, and the ping would hide that a cluster has rolled the transaction
+        # back. Therefore cursors are made from their classes.
         self._cursors = {False: type(cursor), True: type(connection.cursor(buffered=True))}
-        # A node that has lost its cluster refuses this, and nothing before it.
+        # A node that has lost its cluster accepts connections and refuses the first statement.
         cursor.execute("DO 0")
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         cursor.execute(SETTINGS)
@@ -120,8 +122,8 @@ class MySQLDatabase(Database):
             connection.close()
             raise ConfigError(refusal)
         self.sorts_to_claim = self.is_mariadb and _numbers(self.version) < (10, 8)
-        # A CAST in a statement takes the connection's collation, and must meet that of the columns. The connection's
-        # character set always has every character: JSON columns have it, whatever those of ids and names have.
+        # The result of a CAST has the collation of the connection, which must be that of the columns. The character set
+        # of the connection always has every character, because JSON columns do, whatever that of ids and names is.
         cursor.execute(
             "SELECT collation_name FROM information_schema.columns WHERE table_schema = DATABASE()"
             " AND table_name = 'hammerwork_jobs' AND column_name = 'id'"
@@ -143,7 +145,7 @@ class MySQLDatabase(Database):
         if lock := self.timeouts.lock:
             settings += [f"innodb_lock_wait_timeout = {math.ceil(lock)}", f"lock_wait_timeout = {math.ceil(lock)}"]
         if statement := self.timeouts.statement:
-            # MySQL proper limits statements that read, MariaDB all.
+            # MySQL limits only SELECT, MariaDB all statements.
             settings.append(
                 f"max_statement_time = {statement}"
                 if self.is_mariadb
@@ -162,14 +164,14 @@ class MySQLDatabase(Database):
         return cursor
 
     def _refuse_too_large(self, statement: str | None) -> None:
-        """Says of a statement why it failed: a server hangs up on what is much too large, and would do so each time."""
+        """Raises if a failed statement was too large: the server closes the connection then, each time."""
         size = len((statement or "").encode())
         if self.packet is None or size < self.packet:
             return
         if not self._is_alive():
             self._connection = self._connect()
-        text = f"{size} bytes at once are more than max_allowed_packet, {self.packet}"
-        raise told(Meaning.REFUSED, self, text) from None
+        text = f"{size} bytes exceed max_allowed_packet, which is {self.packet}"
+        raise error_for(Meaning.REFUSED, self, text) from None
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -177,11 +179,11 @@ class MySQLDatabase(Database):
             yield
 
     def insert(self, statement: str, rows: Sequence[Row], /, **values: Any) -> int:
-        """Inserts rows, many a statement, but no more than the server takes in one."""
+        """Inserts rows in statements that fit into ``max_allowed_packet``."""
         return sum(self.run(statement, rows=part, **values) for part in self.parts(rows, len(rows), _weigh))
 
     def _abort(self) -> None:
-        """Ends what the server does for this connection, which its own socket cannot ask for."""
+        """Stops the running statement through another connection, because this one is busy."""
         if self._session is None:
             return
         host, number = self._session
@@ -199,7 +201,7 @@ class MySQLDatabase(Database):
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def _error(self, error: Exception) -> HammerworkError | None:
-        # The driver's commit and rollback let the error of its C library through as it is.
+        # The driver's commit and rollback do not wrap the error of its C library.
         if not isinstance(error, mysql.connector.Error) and type(error).__name__ != "MySQLInterfaceError":
             return None
         number, text = getattr(error, "errno", None), getattr(error, "msg", "") or str(error)
@@ -208,14 +210,15 @@ class MySQLDatabase(Database):
             return self._connect_error(meaning, number, text)
         if number in MIXED and self.charset:
             return RefusedValueError(
-                f"A name has a character that the tables cannot hold: they are in {self.charset}.", errno=number
+                f"A name has a character that the tables cannot store: their character set is {self.charset}.",
+                errno=number,
             )
-        return told(meaning, self, text, errno=number)
+        return error_for(meaning, self, text, errno=number)
 
     def _meaning(self, number: int | None, text: str) -> Meaning:
         if number is not None and number != NO_NUMBER:
             return MYSQL.get(number, Meaning.UNKNOWN)
-        # What the driver says by itself.
+        # Errors of the driver itself.
         if "cannot be converted" in text or "Failed converting" in text:
             return Meaning.REFUSED
         return Meaning.UNKNOWN if self._is_alive() else Meaning.LOST
@@ -224,59 +227,57 @@ class MySQLDatabase(Database):
         try:
             return self._is_connected and bool(self._connection.is_connected())
         except mysql.connector.Error:
-            return True  # it was not asked, because rows of another statement are unread
+            return True  # the driver did not ask the server, because rows of another statement are unread
 
     def _connect_error(self, meaning: Meaning, number: int | None, text: str) -> HammerworkError:
         if number == SSL_ERROR:
             if "SSL is required" in text:
                 return without_tls(self.url)
-            # Without one of these words a server ended while TLS began.
+            # Without one of these words, the server stopped during the handshake.
             if any(word in text for word in ("certificate", "host", "verif")):
                 return self._unverified(_plain(text).removeprefix("SSL connection error: "))
         if number in WITHOUT_TLS:
             return UnreachableError(
-                f"{self.url} wants the password, which only TLS protects: {_plain(text)}.",
-                hint="Switch TLS on in the server, and leave ssl-mode=DISABLED out.",
+                f"{self.url} asks for the password, which needs TLS: {_plain(text)}.",
+                hint="Enable TLS on the server, and omit ssl-mode=DISABLED.",
             )
-        if number in NOBODY_ANSWERS or meaning == Meaning.LOST:
+        if number in NO_ANSWER or meaning == Meaning.LOST:
             return UnreachableError(f"No MySQL server answers at {self.url}.", hint="Is it running? Is the host right?")
         if meaning in (Meaning.CONFLICT, Meaning.LOCKED, Meaning.LIMIT):
             return UnreachableError(f"{self.url} is busy: {_plain(text)}.", hint=LATER)
         return DatabaseError(f"Cannot connect to {self.url}: {_plain(text)}.", errno=number)
 
     def _unverified(self, why: str) -> HammerworkError:
-        """The library does not say which of the two it was."""
         if "certificate verify failed" in why:
-            why = "the server's certificate is none that the CA in ssl_ca signed, or it is for another host"
+            # The library does not say which of the two it was.
+            why = "the CA in ssl_ca did not sign the server's certificate, or the certificate is for another host"
         return UnreachableError(
             f"{self.url}: TLS failed: {why}.",
-            hint="Check ssl_ca and the host. If ssl-mode=VERIFY_CA connects, it is the host's name.",
+            hint="Check ssl_ca and the host. If ssl-mode=VERIFY_CA connects, the certificate is for another host.",
         )
 
     @property
     def is_mariadb(self) -> bool:
-        """Whether the server is MariaDB and not MySQL proper."""
+        """Whether the server is MariaDB."""
         return _product(self.version) == "MariaDB"
 
     @property
     def server(self) -> str:
-        """Product and version."""
         return _named(self.version)
 
     def now(self) -> datetime:
-        """The server's clock, in UTC."""
         instant: datetime = self.query("SELECT UTC_TIMESTAMP(6)")[0][0]
         return instant.replace(tzinfo=UTC)
 
 
 def _weigh(row: Row) -> int:
-    """The most bytes that a row of values may have in a statement: each sign of a text may be escaped."""
+    """Returns the most bytes that a row can have in a statement, where each character of a text may be escaped."""
     texts = [value for value in row if isinstance(value, str)]
     return 32 * len(row) + 2 * sum(len(text) if text.isascii() else len(text.encode()) for text in texts)
 
 
 def too_old(version: str) -> str | None:
-    """What to tell of a server that lacks what the statements need, ``None`` when it has it."""
+    """Returns an error message if the server lacks features that the statements need; ``None`` if it has them."""
     oldest = OLDEST[_product(version)]
     if _numbers(version) >= oldest:
         return None
@@ -296,7 +297,7 @@ def _named(version: str) -> str:
 
 
 def _see_other_nodes_writes(cursor: Any) -> None:
-    """Makes a node of a Galera cluster wait for what was committed on another one before."""
+    """Lets a node of a Galera cluster wait for earlier commits on other nodes before it reads or writes."""
     try:
         cursor.execute("SET SESSION wsrep_sync_wait = 7")
     except mysql.connector.Error as error:
@@ -305,7 +306,7 @@ def _see_other_nodes_writes(cursor: Any) -> None:
 
 
 def _collation_to_be(cursor: Any) -> str:
-    """The collation that our migrations will give to tables, as ``migrations.collation`` has it."""
+    """Returns the collation that the migrations will give the tables, by the same rule as ``migrations.collation``."""
     cursor.execute("SELECT @@collation_database")
     default = _text(cursor) or ""
     return default if default.startswith(WIDE) else f"{WIDE}_general_ci"

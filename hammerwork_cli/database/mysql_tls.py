@@ -1,6 +1,6 @@
-"""TLS of connections to MySQL and MariaDB, as the options of a URL ask for it.
+"""TLS of connections to MySQL and MariaDB by the options of the URL.
 
-The driver alone verifies nothing, also when a CA is named, and knows no way to insist on TLS.
+The driver by itself verifies nothing, even with a CA, and has no option that requires TLS.
 """
 
 from collections.abc import Mapping
@@ -23,10 +23,10 @@ FILES = ("ssl_ca", "ssl_cert", "ssl_key")
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """What a URL asks for.
+    """The TLS options of a URL.
 
     Attributes:
-        mode: one of :data:`MODES`, in the sense of MySQL's own programs.
+        mode: one of :data:`MODES`, with the meaning that it has in MySQL's own programs.
         files: the driver's arguments for certificates.
     """
 
@@ -38,7 +38,7 @@ class Tls:
         """Reads the options of a URL: ``ssl_mode`` or ``sslmode``, ``ssl_ca``, ``ssl_cert``, ``ssl_key``.
 
         Raises:
-            ConfigError: a mode is not known or does not go with the files, or a file cannot be read.
+            ConfigError: a mode is unknown or contradicts the files, or a file is unreadable.
         """
         files = {name: readable(name, options[name]) for name in FILES if name in options}
         asked = options.get("ssl_mode", options.get("sslmode"))
@@ -50,17 +50,17 @@ class Tls:
             raise ConfigError(f"The URL's ssl-mode {asked!r} is not known.", hint=f"Known: {', '.join(MODES)}.")
         if mode in VERIFYING and "ssl_ca" not in files:
             raise ConfigError(
-                f"ssl-mode={mode} needs a CA to verify with.", hint="Name its file: ssl_ca=/path/to/ca.pem"
+                f"ssl-mode={mode} needs a CA.", hint="Give the file of its certificate: ssl_ca=/path/to/ca.pem"
             )
         if mode not in VERIFYING and "ssl_ca" in files:
             raise ConfigError(
-                f"The URL names a CA, and ssl-mode={mode} would verify nothing.",
-                hint="Leave ssl-mode out: ssl_ca alone verifies the certificate and the host.",
+                f"The URL has a CA, but ssl-mode={mode} would not verify the certificate.",
+                hint="Omit ssl-mode: ssl_ca alone verifies the certificate and the host.",
             )
         return cls(mode, files)
 
     def arguments(self) -> dict[str, Any]:
-        """The driver's arguments."""
+        """Returns the arguments for the driver."""
         return {
             **self.files,
             "ssl_disabled": self.mode == "DISABLED",
@@ -69,10 +69,10 @@ class Tls:
         }
 
     def check(self, connection: Any, url: object) -> None:
-        """Closes a connection without TLS when the URL asks for it.
+        """Closes a connection without TLS if the URL requires TLS.
 
-        Without TLS the driver has proved that it knows the password and has not sent it. To ask the server would prove
-        nothing: whoever cut TLS off between could have it with the server.
+        Without TLS, the driver has proved that it knows the password without sending it. The answer of the server would
+        prove nothing: an attacker between the two who stripped TLS may have TLS with the server.
 
         Raises:
             UnreachableError: the connection has no cipher.
@@ -84,16 +84,15 @@ class Tls:
 
 
 def cipher_of(connection: Any) -> str | None:
-    """The cipher at this end of a connection; over a socket of the same machine nobody listens."""
+    """Returns the cipher at this end of the connection. A Unix socket needs none: nobody can read it on the way."""
     if connection.unix_socket:
         return "socket"
     if hasattr(connection, "_cmysql"):
-        return connection._cmysql.get_ssl_cipher() or None  # the driver's ``is_secure`` does not know it
+        return connection._cmysql.get_ssl_cipher() or None  # ``is_secure`` does not ask the C library
     return "unknown" if connection.is_secure else None
 
 
 def without_tls(url: object) -> UnreachableError:
-    """Our error for a server that offers no TLS."""
     return UnreachableError(
-        f"{url} asks for TLS, and the server has none.", hint="Switch it on there, or off in the URL."
+        f"{url} requires TLS, which the server does not offer.", hint="Enable TLS on the server, or change ssl-mode."
     )

@@ -13,48 +13,48 @@ from psycopg.types.string import TextLoader
 
 from hammerwork_cli.database import postgres_tls, statements
 from hammerwork_cli.database.access import Database, Row
-from hammerwork_cli.database.driver_errors import LATER, POSTGRES, Meaning, by_prefix, told
+from hammerwork_cli.database.driver_errors import LATER, POSTGRES, Meaning, by_prefix, error_for
 from hammerwork_cli.errors import AccessDeniedError, ConfigError, HammerworkError, UnreachableError
 
-# While connecting, psycopg hands on no code, only the words of the server and of libpq.
-_SERVER_SAYS = re.compile(r"failed: \S+:  (.+)")
+# While connecting, psycopg has no codes, only messages of the server and of libpq.
+_SERVER_ANSWER = re.compile(r"failed: \S+:  (.+)")
 DENIED = ("authentication failed", "no password supplied", "FATAL:  role ", "no pg_hba.conf entry", "permission denied")
 FULL = ("too many connections", "too many clients", "remaining connection slots")
 NOT_THE_PRIMARY = ("session is read-only", "server is in hot standby mode")
 WITHOUT_TLS = ("does not support SSL",)
 TLS_FAILED = ("SSL error", "server certificate", "root certificate", "certificate file", "private key file")
 TEXT_TYPES = ("uuid", "timestamptz", "json", "jsonb")
-"""Asked for as text: building their Python objects costs more than the server needs to find the row."""
+"""Types that stay text: building their Python objects takes longer than the server needs to find the row."""
 
 
 class _UncheckedTextLoader(TextLoader):
-    """For a database that holds whatever bytes it was sent."""
+    """Loads the text of a database that stores any bytes."""
 
     def load(self, data: Buffer) -> str:
         return bytes(data).decode(errors="replace")
 
 
 class _ImpatientConnection(psycopg.Connection[Row]):
-    """A connection that is closed when the server leaves it without an answer for :attr:`network` seconds."""
+    """A connection that closes itself if the server does not answer for :attr:`network` seconds."""
 
     network: float = 0
 
     def wait(self, gen: PQGen[Any], *args: Any, **options: Any) -> Any:
-        """Waits as psycopg does; a wait that has a timeout of its own keeps it."""
+        """Waits as psycopg does, and no longer than :attr:`network` unless the call has its own timeout."""
         if self.network and options.get("timeout") is None:
             gen = self._limited(gen)
         return super().wait(gen, *args, **options)
 
     def _limited(self, waiting: PQGen[Any]) -> PQGen[Any]:
-        heard = time.monotonic()
+        last_answer = time.monotonic()
         try:
             wanted = next(waiting)
             while True:
-                # psycopg goes on several times a second, also when nothing is ready.
+                # psycopg resumes the generator several times a second even if nothing is ready.
                 ready = yield wanted
                 if ready:
-                    heard = time.monotonic()
-                elif time.monotonic() - heard > self.network:
+                    last_answer = time.monotonic()
+                elif time.monotonic() - last_answer > self.network:
                     self.pgconn.finish()
                     raise psycopg.OperationalError("the server does not answer")
                 wanted = waiting.send(ready)
@@ -63,7 +63,7 @@ class _ImpatientConnection(psycopg.Connection[Row]):
 
 
 class PostgresDatabase(Database):
-    """A connection whose ids, instants and JSON arrive as text, in UTC."""
+    """A connection that returns ids, timestamps and JSON as text, in UTC."""
 
     dialect = "postgresql"
     read_chunk = 2000
@@ -76,7 +76,7 @@ class PostgresDatabase(Database):
             autocommit=True,
             cursor_factory=psycopg.ClientCursor,
             application_name="hammerwork",
-            # Of the database's own encoding, psycopg would refuse what the server can convert, or hand out bytes.
+            # In another encoding, psycopg would refuse characters that the server can convert, or return bytes.
             client_encoding="utf8",
             **{name: value for name, value in self._network_limits().items() if name not in self.url.options},
             **postgres_tls.arguments(self.url.raw),
@@ -88,25 +88,29 @@ class PostgresDatabase(Database):
         if encoding not in ("UTF8", "SQL_ASCII"):
             self.charset = encoding
         if encoding == "SQL_ASCII":
-            # Of such a database the server itself would refuse to send whatever is no UTF-8.
+            # With utf8, the server would refuse to send bytes that are not UTF-8.
             connection.execute("SET client_encoding = SQL_ASCII")
             loaders = dict.fromkeys((*TEXT_TYPES, "text", "varchar", "bpchar", "name"), _UncheckedTextLoader)
         for name, loader in loaders.items():
             connection.adapters.register_loader(name, loader)
-        # By its number: psycopg takes the name uuid[] for uuid.
+        # Register it by number: psycopg takes the name uuid[] for uuid.
         connection.adapters.register_loader(connection.adapters.types["uuid"].array_oid, loaders["uuid"])
-        # A pooler keeps these for each of its clients, and hands the others on to whoever comes next.
+        # A pooler keeps these settings for each of its clients. It would leave others to the next client of the
+        # session.
         kept = "SET TIME ZONE 'UTC'; SET datestyle = ISO; SET standard_conforming_strings = on; "
         connection.execute(kept + self._settings(connection.info.backend_pid))
         return connection
 
     def _settings(self, backend: int) -> str:
-        """A statement that changes settings of the session where no pooler gave it another number than its own."""
+        """Returns a statement that changes settings of the session unless it belongs to a pooler.
+
+        A pooler reports another backend id than the server.
+        """
         settings: dict[str, str] = {
-            # The planner cannot know how few jobs have several parents, and would compile statements that take a
-            # millisecond to run: for half a second each.
+            # The planner does not know how few jobs have several parents. It would spend half a second on compiling
+            # statements that run for a millisecond.
             "jit": "off",
-            # These change what statements find or what their answers say.
+            # Other values of these change the results of statements.
             "extra_float_digits": "1",
             "gin_fuzzy_search_limit": "0",
             "transform_null_equals": "off",
@@ -117,7 +121,7 @@ class PostgresDatabase(Database):
         return f"SELECT {calls} WHERE pg_backend_pid() = {backend}"
 
     def _network_limits(self) -> dict[str, Any]:
-        """Parameters of libpq. The kernel's timeouts notice a network that is gone, ours a server that hangs."""
+        """Parameters of libpq: the kernel notices a broken network. :attr:`network` notices a server that hangs."""
         limits: dict[str, Any] = {"connect_timeout": math.ceil(self.timeouts.connect)}
         if network := self.timeouts.network:
             limits |= {
@@ -129,22 +133,22 @@ class PostgresDatabase(Database):
         return limits
 
     def _execute(self, sql: str, values: list[Any], *, buffered: bool = True) -> Any:
-        del buffered  # libpq has all rows before it hands out one
+        del buffered  # libpq always reads all rows first
         return self._connection.execute(sql, values or None)
 
     def _begin(self) -> None:
-        # Whatever the default is: releases count what others have committed meanwhile, and an index that is made
-        # concurrently waits for the snapshot of the transaction that keeps other migrations away.
+        # Do not rely on the default. Releases must see rows that others have committed meanwhile, and CREATE INDEX
+        # CONCURRENTLY would wait for the snapshot of the transaction that keeps other migrations out.
         self._connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
 
     def _begin_snapshot(self) -> None:
-        # Where most of the table is one tree, the planner would read the whole table for each list of ids.
+        # If most of the table is one tree, the planner would read the whole table for each list of ids.
         self._connection.execute("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ; SET LOCAL enable_seqscan = off")
 
     def insert(self, statement: str, rows: Sequence[Row], /, **values: Any) -> int:
-        """Inserts rows by COPY: the driver and the server take a fraction of the time of an INSERT of many rows.
+        """Inserts rows by COPY, which takes a fraction of the time of an INSERT for both the driver and the server.
 
-        Of the statement, what stands before its VALUES counts: it must end there.
+        Only the table and columns of the statement are used; nothing may follow its VALUES.
         """
         named = {"rows": [], **values}
         sql, _ = statements.bind(statements.load(statement, self.tags), named, self.placeholder, self.percent)
@@ -157,27 +161,26 @@ class PostgresDatabase(Database):
             return int(cursor.rowcount)
 
     def listen(self, channel: str) -> bool:
-        """Begins to hear what is sent to a channel; false, and nothing begun, behind a pooler."""
+        """Subscribes to a channel; false behind a pooler, which cannot deliver notifications."""
         with self._translated():
             if _is_pooled(self._connection):
                 return False
             self._connection.execute(f'LISTEN "{channel}"')
         return True
 
-    def notices(self, seconds: float) -> list[str]:
-        """What was sent to the channel; waits for the first at most so long."""
+    def notifications(self, seconds: float) -> list[str]:
         with self._translated():
             return [notice.payload for notice in self._connection.notifies(timeout=seconds, stop_after=1)]
 
     def ids(self, ids: Sequence[str]) -> str:
-        """One array: a thousand values would each be looked at by the client and by the server."""
+        """Returns one array, because client and server would have to parse a thousand separate values."""
         return f"{{{','.join(ids)}}}"
 
     def _error(self, error: Exception) -> HammerworkError | None:
         if self._is_connected and self._connection.closed:
-            # Whatever the error says, and of whatever kind: psycopg stumbles over the two answers to a COPY whose
-            # connection a pooler cuts.
-            return told(Meaning.LOST, self, "")
+            # Any error of a closed connection counts, of any class: psycopg trips over the two answers that it gets
+            # when a pooler cuts the connection of a COPY.
+            return error_for(Meaning.LOST, self, "")
         if not isinstance(error, psycopg.Error):
             return None
         state = error.sqlstate
@@ -187,25 +190,28 @@ class PostgresDatabase(Database):
         if state is None:
             return self._own_error(error, text)
         if "wraparound" in text:
-            # Nothing can be written before somebody vacuums; by its code it is the size of what was to be written.
-            return told(Meaning.LIMIT, self, text, state=state)
-        return told(by_prefix(POSTGRES, state), self, text, state=state)
+            # No write succeeds before a VACUUM. The code alone would mean that the value is too large.
+            return error_for(Meaning.LIMIT, self, text, state=state)
+        return error_for(by_prefix(POSTGRES, state), self, text, state=state)
 
     def _own_error(self, error: psycopg.Error, text: str) -> HammerworkError:
-        """For what psycopg says by itself."""
+        """Translates errors that psycopg raises by itself."""
         if isinstance(error, psycopg.ProgrammingError) and not self._is_connected:
             if unknown := postgres_tls.unknown_option(text):
                 return unknown
-            return ConfigError("PostgreSQL cannot use this database URL.", hint="Check its options; % is written %25.")
+            return ConfigError(
+                "The database URL is not valid for PostgreSQL.", hint="Check its options. Write % as %25."
+            )
         refused = isinstance(error, psycopg.DataError) or text.startswith("cannot adapt")
-        return told(Meaning.REFUSED if refused else Meaning.UNKNOWN, self, text)
+        return error_for(Meaning.REFUSED if refused else Meaning.UNKNOWN, self, text)
 
     def _connect_error(self, text: str) -> HammerworkError:
-        # One line for each host of the URL.
-        said = "; ".join(_SERVER_SAYS.findall(text))
+        # libpq reports a line for each host of the URL.
+        answers = "; ".join(_SERVER_ANSWER.findall(text))
         if any(words in text for words in WITHOUT_TLS):
             return UnreachableError(
-                f"{self.url} asks for TLS, and the server has none.", hint="Switch it on there, or change sslmode."
+                f"{self.url} requires TLS, which the server does not offer.",
+                hint="Enable TLS on the server, or change sslmode.",
             )
         if any(words in text for words in TLS_FAILED):
             return UnreachableError(
@@ -213,30 +219,29 @@ class PostgresDatabase(Database):
             )
         if any(words in text for words in DENIED):
             return AccessDeniedError(
-                f"{self.url} refuses the user or the password.", hint="Check both, percent-encoded in the URL."
+                f"{self.url} refuses the user or the password.",
+                hint="Check both. Special characters must be percent-encoded in the URL.",
             )
         if any(words in text for words in NOT_THE_PRIMARY):
-            return told(Meaning.READ_ONLY, self, text)
-        if any(words in said for words in FULL):
-            return told(Meaning.FULL, self, said)
-        if "does not exist" in said:
-            return told(Meaning.NO_DATABASE, self, said)
-        if said:
-            return UnreachableError(f"{self.url} takes no connection: {said}.", hint=LATER)
+            return error_for(Meaning.READ_ONLY, self, text)
+        if any(words in answers for words in FULL):
+            return error_for(Meaning.FULL, self, answers)
+        if "does not exist" in answers:
+            return error_for(Meaning.NO_DATABASE, self, answers)
+        if answers:
+            return UnreachableError(f"{self.url} refuses the connection: {answers}.", hint=LATER)
         return UnreachableError(
             f"No PostgreSQL server answers at {self.url}.", hint="Is it running? Is the host right?"
         )
 
     @property
     def server(self) -> str:
-        """Product and version."""
         return f"PostgreSQL {self._connection.info.parameter_status('server_version')}"
 
     def now(self) -> datetime:
-        """The server's clock, in UTC."""
         return datetime.fromisoformat(self.query("SELECT clock_timestamp()")[0][0])
 
 
 def _is_pooled(connection: "psycopg.Connection[Any]") -> bool:
-    """Whether a pooler hands out the server's connections: what one listens to or sets, another one would have."""
+    """Whether the connection leads to a pooler, which would give its subscriptions and settings to other clients."""
     return bool(connection.execute("SELECT pg_backend_pid()").fetchone() != (connection.info.backend_pid,))

@@ -1,7 +1,7 @@
-"""TLS of connections to PostgreSQL: what its client library lets pass, and whoever names a CA does not expect.
+"""TLS of connections to PostgreSQL, stricter than libpq for a URL with a CA.
 
-Alone it takes ``prefer`` for what is not said, and with a CA that goes on without TLS when the certificate is a wrong
-one; and when the file of the CA is not there, ``require`` verifies nothing.
+The default of libpq is ``prefer``, which goes on without TLS if the certificate is wrong, even with a CA. And if the
+file of the CA does not exist, ``require`` verifies nothing.
 """
 
 import os
@@ -19,25 +19,25 @@ WITHOUT_PROOF = ("disable", "allow", "prefer")
 FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir")
 OF_THE_MACHINE = "system"
 ENGINE = ":"
-"""In ``sslkey``: the key is in a device, and what stands there is no path."""
-HINT = "The URL names it, or a variable as PGSSLROOTCERT, or a service file. Check the path and its permissions."
+"""In ``sslkey``: the key is in a device, and the value is not a path."""
+HINT = "It comes from the URL, a variable such as PGSSLROOTCERT, or a service file. Check the path and its permissions."
 NOWHERE = {"host": os.devnull, "hostaddr": "", "port": "", "password": "-"}
-"""A folder that is none: a connection to it ends before anything is sent. With a password, ~/.pgpass is not read."""
+"""A host that is not a folder of sockets: connecting fails at once. The password keeps ~/.pgpass unread."""
 
 
 def arguments(url: str) -> dict[str, Any]:
-    """What is to be said of TLS besides what the URL, the environment and a service file say.
+    """Returns parameters of TLS that override those of the URL, the environment and a service file.
 
     Raises:
-        ConfigError: the mode is not known or does not go with the files, or a file cannot be read.
+        ConfigError: the mode is unknown or contradicts the files, or a file is unreadable.
     """
     asked = conninfo_to_dict(url)
-    heard = _heard(url)
-    mode = heard.get("sslmode", "prefer")
+    effective = _effective_options(url)
+    mode = effective.get("sslmode", "prefer")
     if mode not in MODES:
         raise ConfigError(f"sslmode={mode[:40]!r} is not known.", hint=f"Known: {', '.join(MODES)}.")
-    named = {name: heard[name] for name in FILES if heard.get(name)}
-    # An empty one in the URL is a variable of a shell that was not set.
+    named = {name: effective[name] for name in FILES if effective.get(name)}
+    # An empty value in the URL comes from an unset variable of a shell. libpq would ignore it.
     named |= {name: "" for name in FILES if asked.get(name) == ""}
     files = {name: readable(name, value, HINT) for name, value in named.items() if _is_path(name, value)}
     if "sslrootcert" not in named or mode not in WITHOUT_PROOF:
@@ -45,13 +45,13 @@ def arguments(url: str) -> dict[str, Any]:
     if mode == "prefer" and "prefer" not in (asked.get("sslmode"), os.environ.get("PGSSLMODE")):
         return {**files, "sslmode": "verify-full"}
     raise ConfigError(
-        f"sslrootcert names a CA, and sslmode={mode} would go on without it.",
-        hint="Leave sslmode out: sslrootcert alone verifies the certificate and the host.",
+        f"sslrootcert has a CA, but sslmode={mode} would not verify the certificate.",
+        hint="Omit sslmode: sslrootcert alone verifies the certificate and the host.",
     )
 
 
-def _heard(url: str) -> dict[str, str]:
-    """All options as the client library hears them."""
+def _effective_options(url: str) -> dict[str, str]:
+    """Returns all options as libpq merges them from the URL, the environment and a service file."""
     nowhere = pq.PGconn.connect_start(make_conninfo(url, **NOWHERE).encode())
     try:
         return {option.keyword.decode(): option.val.decode() for option in nowhere.info if option.val is not None}
@@ -64,14 +64,14 @@ def _is_path(name: str, value: str) -> bool:
 
 
 def reason(text: str) -> str:
-    """Why TLS failed, in what the client library says; what it advises, to verify nothing, is left out."""
+    """Extracts the reason why TLS failed from a message of libpq, without its advice to verify nothing."""
     if missing := re.search(r'root certificate file "(.+?)" does not exist', text):
-        return f"there is no CA to verify with, since sslrootcert names none and {missing[1]} does not exist"
+        return f"there is no CA: sslrootcert is not set, and {missing[1]} does not exist"
     return text.strip().splitlines()[-1].rpartition("failed: ")[2]
 
 
 def unknown_option(text: str) -> ConfigError | None:
-    """Our error for what the client library says of a URL with an option that it does not know."""
+    """Translates the message of libpq about an unknown option in the URL."""
     found = re.search(r'invalid URI query parameter: "([\w.-]{1,40})"', text)
     if found is None:
         return None

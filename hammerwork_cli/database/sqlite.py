@@ -1,4 +1,4 @@
-"""SQLite: the embedded database for those who want to try, and for tests."""
+"""SQLite, the embedded database for trying hammerwork and for tests."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hammerwork_cli.database.access import Database, Result
-from hammerwork_cli.database.driver_errors import SQLITE, Meaning, by_prefix, told
+from hammerwork_cli.database.driver_errors import SQLITE, Meaning, by_prefix, error_for
 from hammerwork_cli.database.forks import gate
 from hammerwork_cli.database.interrupts import interruptible
 from hammerwork_cli.errors import ConfigError, HammerworkError, UnreachableError
@@ -19,11 +19,11 @@ BUSY_SECONDS = 10
 OLDEST = (3, 38, 0)
 READ_CHUNK = 5000
 OTHER_VALUES = 100
-"""Room beside a long list of ids for the other values of a statement."""
+"""Room in a statement for other values beside a long list of ids."""
 
 
 class SqliteDatabase(Database):
-    """A file. Instants are RFC 3339 text of fixed width, so that they sort; JSON and ids are text."""
+    """A file. Timestamps are RFC 3339 text of fixed width, so that they sort; JSON and ids are text."""
 
     dialect = "sqlite"
     placeholder = "?"
@@ -34,10 +34,10 @@ class SqliteDatabase(Database):
         path = self.url.path
         assert path is not None
         if not path.parent.is_dir():
-            raise UnreachableError(f"The folder {path.parent} does not exist.", hint="Create it, or name another file.")
+            raise UnreachableError(f"The folder {path.parent} does not exist.", hint="Create it, or give another file.")
         _make(path)
         connection = sqlite3.connect(
-            # Whoever uses a connection has it alone, but not always in the same thread.
+            # Only one thread uses a connection at a time, but not always the same one.
             path,
             timeout=self.timeouts.lock or BUSY_SECONDS,
             isolation_level=None,
@@ -54,7 +54,7 @@ class SqliteDatabase(Database):
         return connection
 
     def _execute(self, sql: str, values: list[Any], *, buffered: bool = True) -> sqlite3.Cursor:
-        del buffered  # never are
+        del buffered  # SQLite never reads ahead
         cursor: sqlite3.Cursor = self._connection.execute(sql, values)
         return cursor
 
@@ -69,12 +69,10 @@ class SqliteDatabase(Database):
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Several reads by key, as of one moment. Within a transaction it joins that one."""
         with gate, super().snapshot():
             yield
 
     def close(self) -> None:
-        """Ends the connection."""
         with gate:
             super().close()
 
@@ -82,7 +80,7 @@ class SqliteDatabase(Database):
         self._connection.interrupt()
 
     def ids(self, ids: Sequence[str]) -> str:
-        """One JSON text."""
+        """Returns one JSON array."""
         return json.dumps(list(ids))
 
     def _begin(self) -> None:
@@ -92,7 +90,7 @@ class SqliteDatabase(Database):
         self._connection.execute("BEGIN")
 
     def _adapt(self, value: datetime) -> str:
-        return stored_moment(value)
+        return stored_timestamp(value)
 
     def _error(self, error: Exception) -> HammerworkError | None:
         if not isinstance(error, sqlite3.Error):
@@ -102,7 +100,7 @@ class SqliteDatabase(Database):
             return ConfigError(f"{self.url.path} is not an SQLite database.")
         if code and code.startswith("SQLITE_CANTOPEN"):
             return UnreachableError(f"{self.url.path} cannot be opened.", hint="Check the path and its permissions.")
-        return told(self._meaning(code, text), self, text, sqlite=code)
+        return error_for(self._meaning(code, text), self, text, sqlite=code)
 
     def _meaning(self, code: str | None, text: str) -> Meaning:
         if "no such table" in text or "no such column" in text:
@@ -115,20 +113,18 @@ class SqliteDatabase(Database):
 
     @property
     def server(self) -> str:
-        """Product and version."""
         return f"SQLite {sqlite3.sqlite_version}"
 
     def now(self) -> datetime:
-        """The server's clock, in UTC."""
         return datetime.now(UTC)
 
 
 def _make(path: Path) -> None:
-    """Makes a file that only its owner reads, unless it is there; SQLite makes those beside it like it."""
+    """Creates a file that only its owner can read. SQLite gives the files beside it the same permissions."""
     with suppress(OSError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
-def stored_moment(value: datetime) -> str:
-    """An instant as our SQLite tables hold it."""
+def stored_timestamp(value: datetime) -> str:
+    """Returns the text for a time in the SQLite tables."""
     return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

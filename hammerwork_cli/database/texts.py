@@ -1,19 +1,19 @@
-"""Messages as text columns hold them."""
+"""Fits messages into text columns."""
 
 import re
 
 LONGEST = 60_000
-"""Bytes of a message. MySQL's TEXT holds 65,535."""
+"""Most bytes of a message. MySQL's TEXT has room for 65,535."""
 _BASIC_PLANE = {"utf8mb3", "utf8"}
-"""MySQL's UTF-8 of at most three bytes, which Python has no codec for."""
+"""Names of MySQL's UTF-8 with at most three bytes per character, for which Python has no codec."""
 _CODECS = {"latin1": "cp1252"}
-"""A server's name of a character set -> Python's, where that knows another one by the name: this is MySQL's."""
+"""MySQL's name of a character set -> Python's name, where Python uses MySQL's name for another one."""
 _BEYOND = re.compile("[\U00010000-\U0010ffff]")
 _MARK = b"\n...\n"
 
 
 def cut(text: str) -> str:
-    """A message of at most :data:`LONGEST` bytes: its beginning and its end."""
+    """Cuts the middle out of a message of more than :data:`LONGEST` bytes."""
     data = text.encode()
     if len(data) <= LONGEST:
         return text
@@ -22,7 +22,7 @@ def cut(text: str) -> str:
 
 
 def written_out(text: str, charset: str) -> str:
-    """A message in which the characters that a server's character set lacks are written out, as Python would."""
+    """Escapes the characters that a server's character set lacks, as Python would, and cuts the message."""
     if text.isascii():
         return text
     if charset in _BASIC_PLANE:

@@ -1,4 +1,4 @@
-"""What TLS asks of a URL whatever the database is."""
+"""Checks of the files of TLS that a URL names, for all databases."""
 
 import re
 from pathlib import Path
@@ -11,16 +11,16 @@ _CERTIFICATE = re.compile(rb"-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----")
 
 
 def readable(option: str, path: str, hint: str = "Check the path and its permissions.") -> str:
-    """The path of a file or folder that an option names, with ``~`` resolved.
+    """Returns the path of a readable file or folder, with ``~`` resolved.
 
     Raises:
-        ConfigError: it cannot be read, or is to hold a CA and holds no certificate. Client libraries verify nothing
-            then, or less, and say nothing, or not what is wrong.
+        ConfigError: it is unreadable, or the file of a CA contains no certificate. In these cases, client libraries
+            verify less or nothing, without an error or with a misleading one.
     """
     found = Path(path).expanduser()
     try:
         if not path:
-            raise FileNotFoundError(0, "it is empty")
+            raise FileNotFoundError(0, "the path is empty")
         if option in FOLDERS:
             next(found.iterdir(), None)
         elif option in AUTHORITIES:
@@ -34,5 +34,5 @@ def readable(option: str, path: str, hint: str = "Check the path and its permiss
 
 def _check(option: str, path: str, content: bytes) -> None:
     if not _CERTIFICATE.search(content):
-        what = "a key, and no certificate" if b"PRIVATE KEY-----" in content else "no certificate"
-        raise ConfigError(f"{option}: {path!r} holds {what}.", hint="Name the file of the CA's certificate, in PEM.")
+        what = "a key, not a certificate" if b"PRIVATE KEY-----" in content else "no certificate"
+        raise ConfigError(f"{option}: {path!r} contains {what}.", hint="Give the file of the CA's certificate, in PEM.")

@@ -1,4 +1,4 @@
-"""Database URLs: which driver, where, and never the password."""
+"""Parses database URLs, and hides their passwords."""
 
 import re
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ SCHEMES = {
 }
 EXAMPLE = "postgresql://user@host/database, mysql://..., mariadb://... or sqlite:///path/to/file"
 
-# A password that should have been percent-encoded can hold anything, so all up to the last @ of the word goes.
+# A password without percent-encoding can contain anything, so everything up to the last @ of the word is hidden.
 _PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+]*://[^:/?#@\s]*:)\S*@", re.IGNORECASE)
 _KEY_PASSWORD = re.compile(
     r"(?P<key>password|passwd|pwd)(?P<equals>\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^&\s]+)", re.IGNORECASE
@@ -25,13 +25,13 @@ _KEY_PASSWORD = re.compile(
 
 
 def redact(text: str) -> str:
-    """The text with the password of every URL and of every ``password=`` in it replaced by ``***``."""
+    """Replaces the password of every URL and of every ``password=`` in a text by ``***``."""
     hidden = _PASSWORD.sub(r"\g<before>***@", text)
     return _KEY_PASSWORD.sub(r"\g<key>\g<equals>***", hidden)
 
 
 class Host(NamedTuple):
-    """A server's name or address, and its port, where the URL says them."""
+    """Name or address and port of a server, as far as the URL has them."""
 
     name: str | None
     port: int | None
@@ -43,7 +43,7 @@ class DatabaseUrl:
 
     Attributes:
         dialect: ``postgresql``, ``mysql`` (MariaDB too) or ``sqlite``.
-        hosts: of a server's URL at least one: the first that answers is used.
+        hosts: hosts of the server, of which the first that answers is used; none for SQLite.
         path: the file of an SQLite database.
         options: the query part, as key and value.
     """
@@ -65,23 +65,23 @@ class DatabaseUrl:
         """Parses a URL.
 
         Raises:
-            ConfigError: no or an unknown scheme, a host or port that cannot be read, no SQLite path.
+            ConfigError: the scheme is missing or unknown, the host or port is not valid, or an SQLite path is missing.
         """
         text = text.strip()
         scheme, separator, rest = text.partition("://")
-        # SQLAlchemy names a driver, too: postgresql+psycopg. Only the database counts.
+        # A URL of SQLAlchemy names a driver too (postgresql+psycopg), which is ignored.
         scheme = scheme.partition("+")[0].lower() if re.fullmatch(r"\w+\+\w+", scheme) else scheme.lower()
         dialect = SCHEMES.get(scheme)
         if not separator or dialect is None:
-            shown = f"the scheme {scheme[:40]!r} is not known" if separator else "it has no scheme"
-            raise ConfigError(f"This is not a usable database URL: {shown}.", hint=f"Give one like these: {EXAMPLE}.")
+            problem = f"the scheme {scheme[:40]!r} is unknown" if separator else "it has no scheme"
+            raise ConfigError(f"The database URL is not valid: {problem}.", hint=f"Examples: {EXAMPLE}.")
         if dialect == "sqlite":
             return cls._sqlite(f"{scheme}://{rest}")
-        # The PostgreSQL library knows its schemes in lower case only.
+        # libpq accepts its schemes in lower case only.
         text = f"{scheme}://{rest}"
         parts, hosts = _split(text)
         user = parts.netloc.rpartition("@")[0]
-        # It would end the password at the first @ of several.
+        # libpq would end the password at the first @ of several.
         text = text.replace(user, user.replace("@", "%40"), 1)
         return cls(
             dialect=dialect,
@@ -95,19 +95,19 @@ class DatabaseUrl:
 
     @classmethod
     def of_file(cls, path: Path) -> "DatabaseUrl":
-        """The URL of an SQLite file."""
+        """Makes the URL of an SQLite file."""
         return cls(dialect="sqlite", raw=f"sqlite:///{str(path).replace('%', '%25').replace('?', '%3F')}", path=path)
 
     def check_file(self) -> None:
-        """Refuses a file of SQLite that is not there, before whoever connects makes an empty one.
+        """Checks that an SQLite file exists, because connecting would create an empty one.
 
         Raises:
-            UnreachableError: it is not.
+            UnreachableError: the file does not exist.
         """
         if self.path is not None and not self.path.exists():
             raise UnreachableError(
-                f"There is no SQLite file {self.path}.",
-                hint="Make one with: hammerwork migration run (or try: hammerwork demo)",
+                f"The SQLite file {self.path} does not exist.",
+                hint="Create it with: hammerwork migration run (or try: hammerwork demo)",
             )
 
     @classmethod
@@ -116,16 +116,16 @@ class DatabaseUrl:
         if not path.startswith("/") or path == "/":
             raise ConfigError(
                 "An SQLite URL needs a path.",
-                hint="sqlite:///relative/file.db, or sqlite:////absolute/file.db with four slashes.",
+                hint="Give sqlite:///relative/file.db, or sqlite:////absolute/file.db with four slashes.",
             )
         return cls(dialect="sqlite", raw=text, path=Path(path[1:]).expanduser())
 
 
 def _split(text: str) -> tuple[SplitResult, tuple[Host, ...]]:
-    """The parts of a server's URL, and its hosts."""
+    """Splits the URL of a server into its parts and hosts."""
     unreadable = ConfigError(
-        "This is not a usable database URL: its host or port cannot be read.",
-        hint=f"A password with special characters must be percent-encoded. For example {EXAMPLE}.",
+        "The database URL is not valid: its host or port cannot be read.",
+        hint=f"Special characters in a password must be percent-encoded. Examples: {EXAMPLE}.",
     )
     if not text.isprintable() or " " in text:
         raise unreadable
@@ -133,11 +133,11 @@ def _split(text: str) -> tuple[SplitResult, tuple[Host, ...]]:
     netloc = re.split("[/?#]", rest, maxsplit=1)[0]
     user, at, listed = netloc.rpartition("@")
     try:
-        # Without the hosts: Python reads brackets only where there is one.
+        # Parse it without the hosts: Python accepts brackets only in a single host.
         parts = urlsplit(f"//{user}{at}{rest.removeprefix(netloc)}")
         hosts = tuple(map(_host, listed.split(",")))
     except ValueError:
-        # What it says can be a piece of the password.
+        # The message of the ValueError may contain a part of the password.
         raise unreadable from None
     if "@" in parts.path + parts.fragment:
         raise unreadable

@@ -38,7 +38,7 @@ ENCODED = "s3cr3t-p%40ss"
         (f"mysql://me:{ENCODED}@127.0.0.1:1/db?colour=red", 3, "colour"),
         (f"postgresql://me:{ENCODED}@127.0.0.1:1/db?colour=red", 3, "options"),
         ("sqlite://", 3, "path"),
-        ("sqlite:////no/such/folder/x.db", 4, "no SQLite file"),
+        ("sqlite:////no/such/folder/x.db", 4, "x.db does not exist"),
     ],
 )
 def test_unusable_urls(hammerwork: Run, url: str, exit_code: int, said: str) -> None:
@@ -297,7 +297,7 @@ def test_a_full_disk_is_no_bug(migrated_url: str, clean_environment: dict[str, s
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=clean_environment, check=False)
     assert done.returncode == 74
-    assert b"cannot be written: No space left on device" in done.stderr
+    assert b"Cannot write the answer: No space left on device" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def test_the_terminal_is_given_back_before_an_error_is_told(on_terminal: Open, s
         sqlite_rows.run("DROP TABLE hammerwork_jobs")
         assert terminal.end() == 4
         terminal.assert_given_back()
-        assert "Error: The database lacks something" in terminal.left_behind
+        assert "Error: A table or column is missing" in terminal.left_behind
         assert "hammerwork migration run" in terminal.left_behind
 
 

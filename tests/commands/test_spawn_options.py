@@ -143,4 +143,4 @@ def test_a_full_disk_has_an_exit_code_of_its_own(
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environment, check=False)
     assert done.returncode == 74
-    assert done.stderr.count(b"cannot be written: No space left on device") == 1
+    assert done.stderr.count(b"Cannot write the answer: No space left on device") == 1

@@ -39,7 +39,7 @@ def refused(run: Run, url: str, code: str, *said: str) -> None:
 @pytest.mark.parametrize("kind", SERVERS)
 def test_a_database_that_does_not_exist(run: Run, new_database: Callable[..., str], kind: str) -> None:
     url = urlsplit(new_database(kind))._replace(path="/hammerwork_test_nowhere").geturl()
-    refused(run, url, "database_unreachable", "there is no such database", "Create it, or check the name.")
+    refused(run, url, "database_unreachable", "the database does not exist", "Create it, or check the name.")
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "mysql"])

@@ -172,7 +172,7 @@ def test_connections_follow_the_server_that_takes_writes(pair: list[CrashingServ
 def test_a_write_on_a_standby_says_how_to_name_the_primary(pair: list[CrashingServer]) -> None:
     with (
         contextlib.closing(connect(pair[0].url)) as database,
-        pytest.raises(UnreachableError, match="takes no writes") as caught,
+        pytest.raises(UnreachableError, match="does not accept writes") as caught,
     ):
         database.script("CREATE TABLE written (number INTEGER)")
     assert "target_session_attrs=read-write" in (caught.value.hint or "")

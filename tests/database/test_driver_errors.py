@@ -180,18 +180,18 @@ def test_a_server_without_a_free_place_one_that_takes_no_writes_and_one_that_is_
         stranger = others.enter_context(contextlib.closing(connect(url)))
         if kind == "mysql":
             administrator.script("SET GLOBAL read_only = ON")
-            with pytest.raises(UnreachableError, match="takes no writes"):
+            with pytest.raises(UnreachableError, match="does not accept writes"):
                 stranger.script("CREATE TABLE written (number INTEGER)")
             administrator.script("SET GLOBAL read_only = OFF")
             administrator.script("SET GLOBAL max_connections = 10")
-        with pytest.raises(UnreachableError, match="takes no more connections"):
+        with pytest.raises(UnreachableError, match="accepts no more connections"):
             [others.enter_context(contextlib.closing(connect(url))) for _ in range(10)]
-        with pytest.raises(UnreachableError, match="takes no more connections"):
+        with pytest.raises(UnreachableError, match="accepts no more connections"):
             [others.enter_context(contextlib.closing(connect(server.url))) for _ in range(10)]
         done = run("job", "list", "--format", "json", url=url)
         assert (done.exit_code, done.stdout) == (4, "")
         assert json.loads(done.stderr)["error"]["code"] == "database_unreachable"
-        assert "takes no more connections" in done.stderr
+        assert "accepts no more connections" in done.stderr
         server.order(HALT)
         with pytest.raises(ConnectionLostError):
             stranger.query("SELECT 1")
@@ -230,7 +230,7 @@ def test_accounts_that_may_not_log_in_are_refused_and_servers_that_let_nobody_in
                 connect(guest.replace(":x@", ":wrong@"))
             administrator.script("ALTER USER guest@'127.0.0.1' ACCOUNT UNLOCK")
             administrator.script("SET GLOBAL offline_mode = ON")
-            with pytest.raises(UnreachableError, match="takes no more connections"):
+            with pytest.raises(UnreachableError, match="accepts no more connections"):
                 connect(guest)
             administrator.script("SET GLOBAL offline_mode = OFF")
         else:
@@ -251,7 +251,7 @@ def test_a_database_of_mysql_proper_that_is_read_only_takes_no_writes(mysql_url:
             pytest.skip("MariaDB has no database that is read-only")
         name = database_of(mysql_url)
         database.script(f"ALTER DATABASE {name} READ ONLY = 1")
-        with pytest.raises(UnreachableError, match="takes no writes"):
+        with pytest.raises(UnreachableError, match="does not accept writes"):
             database.script("CREATE TABLE written (number INTEGER)")
         database.script(f"ALTER DATABASE {name} READ ONLY = 0")
 

@@ -77,7 +77,10 @@ def test_a_server_that_another_ca_signed_or_that_has_another_name_is_refused(
         assert (done.exit_code, done.stdout) == (4, "")
         assert "TLS failed" in done.stderr
     if kind == "mysql":
-        assert "is none that the CA in ssl_ca signed, or it is for another host" in done.stderr
+        assert (
+            "the CA in ssl_ca did not sign the server's certificate, or the certificate is for another host"
+            in done.stderr
+        )
     connect(f"{elsewhere}?{CA[kind]}={certificates}/ca.pem&{ANY_HOST[kind]}").close()
 
 
@@ -88,7 +91,7 @@ def test_without_a_ca_nobody_is_advised_to_verify_nothing(
     monkeypatch.setenv("HOME", str(tmp_path))
     done = run("job", "list", url=f"{own_server('postgres').url}?sslmode=verify-full")
     assert done.exit_code == 4
-    assert "TLS failed: there is no CA to verify with, since sslrootcert names none and " in done.stderr
+    assert "TLS failed: there is no CA: sslrootcert is not set, and " in done.stderr
     assert f"{tmp_path}/.postgresql/root.crt does not exist." in done.stderr
     assert "disable" not in done.stderr
 
@@ -115,13 +118,13 @@ def test_of_several_hosts_the_one_that_the_ca_signed_is_used(
     ("url", "said"),
     [
         ("mysql://me@127.0.0.1:1/jobs?ssl_ca=/no/such/ca.pem", "'/no/such/ca.pem' cannot be read"),
-        ("mysql://me@127.0.0.1:1/jobs?ssl_ca={}/ca.key", "ca.key' holds a key, and no certificate"),
-        ("mysql://me@127.0.0.1:1/jobs?ssl_ca=/dev/null", "'/dev/null' holds no certificate"),
+        ("mysql://me@127.0.0.1:1/jobs?ssl_ca={}/ca.key", "ca.key' contains a key, not a certificate"),
+        ("mysql://me@127.0.0.1:1/jobs?ssl_ca=/dev/null", "'/dev/null' contains no certificate"),
         ("mysql://me@127.0.0.1:1/jobs?ssl-mode=VERIFY_CA", "needs a CA"),
-        ("postgresql://me@127.0.0.1:1/jobs?sslrootcert={}/ca.key", "ca.key' holds a key, and no certificate"),
+        ("postgresql://me@127.0.0.1:1/jobs?sslrootcert={}/ca.key", "ca.key' contains a key, not a certificate"),
         ("postgresql://me@127.0.0.1:1/jobs?ssl_ca={}/ca.pem", "The URL option 'ssl_ca' is not known for PostgreSQL"),
         ("mysql://me@127.0.0.1:1/jobs?ssl-mode=strict", "'strict' is not known"),
-        ("mysql://me@127.0.0.1:1/jobs?ssl_ca={}/ca.pem&ssl-mode=REQUIRED", "would verify nothing"),
+        ("mysql://me@127.0.0.1:1/jobs?ssl_ca={}/ca.pem&ssl-mode=REQUIRED", "would not verify the certificate"),
         *(
             (f"postgresql://me@127.0.0.1:1/jobs?{options}", said)
             for options, said in [
@@ -133,9 +136,9 @@ def test_of_several_hosts_the_one_that_the_ca_signed_is_used(
                 ("sslcrl=/no/such/crl.pem", "sslcrl: '/no/such/crl.pem' cannot be read"),
                 ("sslcrldir=/no/such", "sslcrldir: '/no/such' cannot be read"),
                 ("sslmode=strict", "'strict' is not known"),
-                ("sslrootcert={}/ca.pem&sslmode=disable", "would go on without it"),
-                ("sslrootcert={}/ca.pem&sslmode=allow", "would go on without it"),
-                ("sslrootcert={}/ca.pem&sslmode=prefer", "would go on without it"),
+                ("sslrootcert={}/ca.pem&sslmode=disable", "would not verify the certificate"),
+                ("sslrootcert={}/ca.pem&sslmode=allow", "would not verify the certificate"),
+                ("sslrootcert={}/ca.pem&sslmode=prefer", "would not verify the certificate"),
             ]
         ),
     ],
@@ -150,7 +153,7 @@ def test_a_mode_of_the_environment_is_refused_where_a_ca_is_named(
     certificates: Path, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     monkeypatch.setenv("PGSSLMODE", mode)
-    with pytest.raises(ConfigError, match=f"sslmode={mode} would go on without it"):
+    with pytest.raises(ConfigError, match=f"sslmode={mode} would not verify the certificate"):
         connect(f"postgresql://me@127.0.0.1:1/jobs?sslrootcert={certificates}/ca.pem")
 
 
@@ -334,7 +337,7 @@ def test_a_session_whose_tls_somebody_struck_out_is_not_used(
         f"ssl_ca={certificates}/ca.pem",
         f"ssl_ca={certificates}/ca.pem&ssl-mode=VERIFY_CA",
     ):
-        with without_its_tls(server) as url, pytest.raises(UnreachableError, match="the server has none"):
+        with without_its_tls(server) as url, pytest.raises(UnreachableError, match="the server does not offer"):
             connect(f"{url}?{options}")
 
 
@@ -344,4 +347,4 @@ def test_postgresql_without_tls_is_told_apart_from_no_server(new_database: Calla
     for mode in ("require", "verify-full"):
         done = run("job", "list", url=f"{url}?sslmode={mode}")
         assert (done.exit_code, done.stdout) == (4, "")
-        assert "asks for TLS, and the server has none" in done.stderr
+        assert "requires TLS, which the server does not offer" in done.stderr

@@ -138,7 +138,7 @@ def test_a_retried_parent_does_not_wait_for_a_child_that_waits_for_it(stage: Sta
 
 def test_what_depends_on_what_fails_along_fails_or_runs_at_once_to_the_end(stage: Stage, app: Handlers) -> None:
     flow = new_id()
-    stamp = stage.database.written_moment(stage.database.now())
+    stamp = stage.database.json_timestamp(stage.database.now())
     stage.execute(
         "INSERT INTO hammerwork_workflows (id, name, status, created_at, failure_policy)"
         f" VALUES ('{flow}', 'w', 'running', '{stamp}', 'continue_on_failure')"
@@ -251,7 +251,7 @@ def test_a_recurring_parent_that_was_cancelled_and_retried_spawns_in_each_run(st
 
     (parent,) = stage.enqueue(Job("nightly", {}).with_cron("0 0 3 * * *"))
     for hours in (3, 2):
-        due = stage.database.written_moment(stage.database.now() - timedelta(hours=hours))
+        due = stage.database.json_timestamp(stage.database.now() - timedelta(hours=hours))
         stage.execute(
             f"UPDATE hammerwork_jobs SET scheduled_at = '{due}', next_run_at = '{due}' WHERE id = '{parent.id}'"
         )
@@ -278,7 +278,7 @@ def test_the_records_of_a_recurring_parent_do_not_grow_without_end(
     config = SpawnConfig(max_descendants=10)
     (parent,) = stage.enqueue(Job("nightly", {}).with_cron("0 0 3 * * *").with_spawn_config(config))
     for day in range(5):
-        later = stage.database.written_moment(stage.database.now() + timedelta(days=day))
+        later = stage.database.json_timestamp(stage.database.now() + timedelta(days=day))
         stage.execute(
             f"UPDATE hammerwork_jobs SET scheduled_at = created_at, next_run_at = '{later}' WHERE id = '{parent.id}'"
         )

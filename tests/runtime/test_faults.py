@@ -18,8 +18,8 @@ from tests.runtime.conftest import Crew, Stage, until
 SQLITE = pytest.mark.parametrize("dialect", [pytest.param("sqlite", marks=pytest.mark.sqlite)])
 ERRORS = [
     AccessDeniedError("Not you."),
-    MissingTablesError("The database lacks something."),
-    DatabaseError("The database says: error 28."),
+    MissingTablesError("A table or column is missing."),
+    DatabaseError("The database reported an error: error 28."),
     ConfigError("The server is too old now."),
 ]
 RETRY = RetryStrategy.fixed(timedelta(milliseconds=10))
@@ -83,7 +83,7 @@ def test_a_parent_that_alone_meets_an_error_for_longer_than_a_lease_fails_with_i
 
     def failing(database: Any, run: Any, *arguments: Any, **options: Any) -> Any:
         if run.job.id == odd.id:
-            raise DatabaseError("The database says: error 28.")
+            raise DatabaseError("The database reported an error: error 28.")
         return original(database, run, *arguments, **options)
 
     monkeypatch.setattr(spawn, "complete", failing)
@@ -96,7 +96,7 @@ def test_a_parent_that_alone_meets_an_error_for_longer_than_a_lease_fails_with_i
         return bool(stage.one(odd) == "Dead")
 
     until(is_over)
-    assert stage.one(odd, "error_message") == "The database says: error 28."
+    assert stage.one(odd, "error_message") == "The database reported an error: error 28."
     assert stage.children(odd) == []
 
 

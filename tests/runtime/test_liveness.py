@@ -45,7 +45,7 @@ def dead_worker(stage: Stage, queue: str, *jobs: Job, name: str = "dead") -> str
 def test_a_worker_that_has_just_started_judges_nobody_before_a_lease_is_over(stage: Stage, crew: Crew) -> None:
     job = Job("counted")
     dead = dead_worker(stage, "counted", job)
-    long_ago = stage.database.written_moment(stage.database.now() - timedelta(days=1))
+    long_ago = stage.database.json_timestamp(stage.database.now() - timedelta(days=1))
     stage.execute(f"UPDATE hammerwork_workers SET heartbeat_at = '{long_ago}' WHERE id = '{dead}'")
     began = time.monotonic()
     crew.begin(concurrency=1)
@@ -57,7 +57,7 @@ def test_a_worker_that_has_just_started_judges_nobody_before_a_lease_is_over(sta
 def test_jobs_of_the_dead_come_back_though_their_last_heartbeat_lies_in_the_future(stage: Stage, crew: Crew) -> None:
     """Somebody put the server's clock back."""
     dead = dead_worker(stage, "counted", job := Job("counted"))
-    coming = stage.database.written_moment(stage.database.now() + timedelta(days=1))
+    coming = stage.database.json_timestamp(stage.database.now() + timedelta(days=1))
     stage.execute(f"UPDATE hammerwork_workers SET heartbeat_at = '{coming}' WHERE id = '{dead}'")
     crew.begin(concurrency=1)
     until(lambda: stage.one(job, "status, claim_losses") == ("Completed", 1))

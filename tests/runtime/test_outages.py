@@ -214,12 +214,12 @@ def read_only(faults: Faults) -> Iterator[None]:
         faults.with_settings("PRAGMA query_only = OFF")
     elif faults.admin.dialect == "mysql":
         faults.script("SET GLOBAL read_only = ON")
-        yield faults.until_said("takes no writes")
+        yield faults.until_said("does not accept writes")
         faults.script("SET GLOBAL read_only = OFF")
     else:
         faults.script("SET default_transaction_read_only = off")
         faults.script("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
-        yield faults.until_said("takes no writes")
+        yield faults.until_said("does not accept writes")
         faults.script("ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()")
 
 
@@ -280,7 +280,7 @@ def statement_timeout(faults: Faults) -> Iterator[None]:
 @contextlib.contextmanager
 def renamed_table(faults: Faults) -> Iterator[None]:
     faults.script("ALTER TABLE hammerwork_jobs RENAME TO elsewhere")
-    yield faults.until_said("The database lacks something")
+    yield faults.until_said("A table or column is missing")
     faults.script("ALTER TABLE elsewhere RENAME TO hammerwork_jobs")
 
 
@@ -317,7 +317,7 @@ def too_many_connections(faults: Faults) -> Iterator[None]:
         limit, end = "ALTER USER plain@'127.0.0.1' WITH MAX_USER_CONNECTIONS {}", "KILL {}"
         few, many = "1", "0"
     faults.script(limit.format(few))
-    yield faults.until_said("takes no more connections", each=end)
+    yield faults.until_said("accepts no more connections", each=end)
     faults.script(limit.format(many))
 
 
@@ -334,7 +334,7 @@ def unknown_errors(faults: Faults) -> Iterator[None]:
         faults.script(f"CREATE {on} FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'error 28'")
     else:
         faults.script(f"CREATE {on} BEGIN SELECT RAISE(ABORT, 'error 28'); END")
-    yield faults.until_said("The database says: error 28")
+    yield faults.until_said("The database reported an error: error 28")
     faults.script("DROP TRIGGER broken" + (" ON hammerwork_jobs" if faults.admin.dialect == "postgresql" else ""))
 
 

@@ -90,7 +90,7 @@ def test_no_occurrence_of_a_recurring_job_runs_twice_when_the_server_puts_its_cl
     (job,) = stage.enqueue(Job("yearly").with_cron("0 0 3 1 1 *"))
     first = stage.timestamp(job, "next_run_at")
     # The clock says that the occurrence is due, and goes back while it runs.
-    due = stage.database.written_moment(stage.database.now() - timedelta(hours=1))
+    due = stage.database.json_timestamp(stage.database.now() - timedelta(hours=1))
     stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = '{due}' WHERE id = '{job.id}'")
     stage.work(app, max_jobs=1)
     assert stage.one(job, "status, attempts") == ("Pending", 0)

@@ -98,7 +98,7 @@ def test_the_beginning_of_an_id_is_for_commands_and_a_file_that_is_not_there_is_
             lambda: queue.results([new_id()]),
             Worker(queue, app).run,
         ):
-            with pytest.raises(UnreachableError, match=r"There is no SQLite file .*missing\.db"):
+            with pytest.raises(UnreachableError, match=r"The SQLite file .*missing\.db does not exist"):
                 use()
     assert not missing.exists()
 

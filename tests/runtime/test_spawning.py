@@ -399,7 +399,7 @@ def test_each_run_of_a_recurring_parent_spawns_anew(stage: Stage, app: Handlers)
             " WHERE status = 'Pending' AND cron_schedule IS NOT NULL"
         )
         if number:
-            later = stage.database.written_moment(stage.database.now() + timedelta(days=3))
+            later = stage.database.json_timestamp(stage.database.now() + timedelta(days=3))
             stage.execute(f"UPDATE hammerwork_jobs SET next_run_at = '{later}' WHERE cron_schedule IS NOT NULL")
         stage.work(app)
     assert len(stage.children(live_job)) == 2

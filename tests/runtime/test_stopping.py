@@ -23,7 +23,7 @@ def test_what_runs_goes_back_with_its_attempt_unless_it_must_not_run_twice(
     daily = Job("held", max_attempts=1).with_cron("@daily")
     stage.enqueue(first, last, once, daily)
     (child,) = stage.enqueue(Job("counted").depends_on(once))
-    due = stage.database.written_moment(stage.database.now() - timedelta(minutes=1))
+    due = stage.database.json_timestamp(stage.database.now() - timedelta(minutes=1))
     stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = '{due}', next_run_at = '{due}' WHERE id = '{daily.id}'")
     stage.execute(f"UPDATE hammerwork_jobs SET attempts = 2, error_message = 'before' WHERE id = '{last.id}'")
     order = [stage.timestamp(job, "scheduled_at") for job in (first, last)]

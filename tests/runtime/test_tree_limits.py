@@ -173,8 +173,8 @@ def test_each_run_of_a_recurring_root_has_the_whole_limit(stage: Stage, app: Han
     config = SpawnConfig(max_descendants=6, max_depth=3)
     (root,) = stage.enqueue(Job("node", {}).with_cron("0 0 3 * * *").with_spawn_config(config))
     for day in range(3):
-        later = stage.database.written_moment(stage.database.now() + timedelta(days=day))
-        past = stage.database.written_moment(stage.database.now() - timedelta(days=1))
+        later = stage.database.json_timestamp(stage.database.now() + timedelta(days=day))
+        past = stage.database.json_timestamp(stage.database.now() - timedelta(days=1))
         stage.execute(
             f"UPDATE hammerwork_jobs SET scheduled_at = '{past}', next_run_at = '{later}' WHERE id = '{root.id}'"
         )
@@ -255,7 +255,7 @@ def test_a_dependent_of_a_spawned_job_is_in_its_tree(stage: Stage, app: Handlers
 def test_what_a_rust_worker_spawned_is_a_generation_below_its_parent(stage: Stage, app: Handlers) -> None:
     grow(app, children=1)
     (root,) = stage.enqueue(Job("elsewhere", {}).with_spawn_config(SpawnConfig(max_depth=2)))
-    earlier = stage.database.written_moment(stage.database.now() - timedelta(seconds=9))
+    earlier = stage.database.json_timestamp(stage.database.now() - timedelta(seconds=9))
     stage.execute(f"UPDATE hammerwork_jobs SET status = 'Completed', started_at = '{earlier}' WHERE id = '{root.id}'")
     (child,) = stage.enqueue(Job("node", {}, max_attempts=1).depends_on(root))
     stage.work(app)

@@ -329,7 +329,7 @@ def test_a_job_that_a_rust_worker_took_over_is_not_ours_though_our_token_is_on_i
     now = stage.database.now() + timedelta(seconds=1)
     (mine,) = claim.claim(stage.database, "noop", worker=WORKER, now=now, limit=1, slots=1)
     # The original resets the job, takes it, and knows nothing of tokens.
-    later = stage.database.written_moment(now + timedelta(seconds=5))
+    later = stage.database.json_timestamp(now + timedelta(seconds=5))
     stage.execute(f"UPDATE hammerwork_jobs SET started_at = '{later}'")
     assert finish.finish(stage.database, [Ended(mine, End.COMPLETED)], now).lost == {job.id}
     assert stage.one(job) == "Running"
@@ -450,7 +450,7 @@ def test_a_worker_that_begins_forgets_those_that_ended_more_than_a_week_ago_and_
     claim.claim(stage.database, "noop", worker=ids[0], now=now + timedelta(seconds=1), limit=1, slots=1)
     for worker, days in zip(ids, (8, 6, None, 8, 9, 10, 11), strict=True):
         if days:
-            ended = stage.database.written_moment(now - timedelta(days=days))
+            ended = stage.database.json_timestamp(now - timedelta(days=days))
             stage.execute(f"UPDATE hammerwork_workers SET ended_at = '{ended}' WHERE id = '{worker}'")
     for left in ([0, 1, 2, 3], [0, 1, 2]):
         _register(stage, WORKER)

@@ -111,7 +111,7 @@ def test_an_sqlite_url_without_a_path_is_refused(text):
     ],
 )
 def test_what_is_no_known_scheme_is_refused_with_examples(text):
-    with pytest.raises(ConfigError, match="not a usable database URL") as caught:
+    with pytest.raises(ConfigError, match="database URL is not valid") as caught:
         DatabaseUrl.parse(text)
     assert caught.value.exit_code == 3
     assert "postgresql://user@host/database" in (caught.value.hint or "")

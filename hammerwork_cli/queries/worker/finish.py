@@ -149,7 +149,7 @@ def _expiry(database: Database, job: Claimed, now: datetime) -> str | None:
         return None
     try:
         end = now + timedelta(seconds=job.result_ttl_seconds)
-        return database.written_moment(end) if limits.can_store(database, end) else None
+        return database.json_timestamp(end) if limits.can_store(database, end) else None
     except (TypeError, OverflowError):
         return None
 

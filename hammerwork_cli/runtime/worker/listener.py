@@ -61,5 +61,5 @@ class Listener(threading.Thread):
             self.wake()  # for jobs that came before it listened
             if not self._hears:
                 log.warning("Nothing tells this worker of new jobs behind a pooler: it looks at every --poll-interval.")
-        elif not self._queues.isdisjoint(database.notices(seconds)):
+        elif not self._queues.isdisjoint(database.notifications(seconds)):
             self.wake()
