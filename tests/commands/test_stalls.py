@@ -41,14 +41,14 @@ def test_a_change_that_waits_for_a_lock_says_so_and_is_made(
 
         def note(_context: Context, text: str) -> None:
             notes.append(text)
-            if "at one statement" in text:
+            if "running one statement" in text:
                 holder.script(LET_GO[database.dialect])
 
         monkeypatch.setattr(Context, "note", note)
         monkeypatch.setattr(stalls, "PATIENCE_SECONDS", 0.2)
         done = run(*(job if word == "JOB" else word for word in words), url=database.url.raw)
     assert done.exit_code == 0, done
-    (told,) = [text for text in notes if "at one statement" in text]
+    (told,) = [text for text in notes if "running one statement" in text]
     assert "it waits for a lock that another session holds" in told
 
 

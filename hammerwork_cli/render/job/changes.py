@@ -188,9 +188,7 @@ def refusal_error(refusal: Refusal) -> ConflictError | NotFoundError:
     """A refusal as an error."""
     job, action, reason = refusal.job, refusal.action, refusal.reason
     if reason == Reason.GONE:
-        return NotFoundError(
-            f"The job {job} is only in the archive, or no longer there.", hint=LIST_JOBS
-        )
+        return NotFoundError(f"The job {job} is only in the archive, or no longer there.", hint=LIST_JOBS)
     what, hint = _words(action, reason)
     hint = hint or f"See: hammerwork job show {job}"
     if refusal.failed_below:
