@@ -191,7 +191,7 @@ def test_a_run_of_a_recurring_root_has_no_room_that_an_earlier_one_left(stage: S
     (root,) = stage.enqueue(Job("root", max_attempts=1).with_cron("0 0 3 * * *").with_spawn_config(config))
     errors = []
     for day in range(3):
-        later = stage.database.written_moment(stage.database.now() + timedelta(days=day))
+        later = stage.database.json_timestamp(stage.database.now() + timedelta(days=day))
         stage.execute(
             f"UPDATE hammerwork_jobs SET scheduled_at = created_at, next_run_at = '{later}' WHERE id = '{root.id}'"
         )
