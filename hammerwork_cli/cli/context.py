@@ -12,6 +12,7 @@ from hammerwork_cli import config
 from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database, DatabaseUrl, connect
 from hammerwork_cli.errors import ConfigError, DeclinedError, UsageError
+from hammerwork_cli.models.reading import instant_of
 
 if TYPE_CHECKING:
     from hammerwork_cli.database.stalls import Stalls
@@ -116,9 +117,9 @@ class Context:
         if not fixed:
             return datetime.now(UTC) if database is None else database.now()
         try:
-            return datetime.fromisoformat(fixed).astimezone(UTC)
-        except ValueError as error:
-            raise ConfigError("HAMMERWORK_NOW is not an RFC 3339 time.") from error
+            return instant_of(fixed)
+        except UsageError as error:
+            raise ConfigError("HAMMERWORK_NOW is not an RFC 3339 time.", hint=error.hint) from error
 
     @property
     def operator(self) -> str:

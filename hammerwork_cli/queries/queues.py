@@ -10,6 +10,7 @@ from hammerwork_cli.database.access import Row
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import ConflictError, MissingTablesError, NotFoundError, RefusedValueError
 from hammerwork_cli.models import FAILURES, WAITING, JobStatus, Worker, priority_word, status_of
+from hammerwork_cli.models.limits import LONGEST_NAME
 from hammerwork_cli.models.queue import (
     HealthLimits,
     PauseChange,
@@ -23,7 +24,6 @@ from hammerwork_cli.models.queue import (
 from hammerwork_cli.models.values import COMPLETED_SPELLINGS, FAILED_SPELLINGS, RUNNING_SPELLINGS, WAITING_SPELLINGS
 from hammerwork_cli.queries.worker.registry import listed
 
-LONGEST_NAME = 255
 HEALTH_WINDOW = timedelta(hours=1)
 
 _READY = {"none", "satisfied", None}

@@ -9,6 +9,7 @@ from hammerwork_cli import __version__
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AmbiguousIdError, NotFoundError
 from hammerwork_cli.models import JobFilter, JobStatus, SpawnTree, TreeNode
+from hammerwork_cli.models.limits import LONGEST_NAME
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.graph import children
 from hammerwork_cli.queries.graph import tree as tree_queries
@@ -283,7 +284,7 @@ ENDPOINTS = (
         operation,
         f"One spawning parent, by its job's id or its operation id, with the first {FIRST_CHILDREN} of its children.",
         with_fields(spawning.OPERATION, {"jobs": list_of(CHILD, "Failures first")}),
-        (Parameter("id", line(1, 255), "A job or operation id.", in_path=True, resolve=_parent),),
+        (Parameter("id", line(1, LONGEST_NAME), "A job or operation id.", in_path=True, resolve=_parent),),
         refusals=(404, 409),
     ),
     Endpoint(

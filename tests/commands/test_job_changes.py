@@ -428,13 +428,13 @@ def test_a_cancelled_job_can_be_retried_with_all_that_waited(run: Run, migrated_
     assert states(migrated_url) == before
 
 
-def test_all_pending_is_the_original_s_name_for_all(run: Run, migrated_url: str) -> None:
+def test_all_pending_is_hammerwork_rusts_name_for_all(run: Run, migrated_url: str) -> None:
     write(migrated_url, job(1), job(2, R), job(3, C))
     assert changed(run, migrated_url, "cancel", "--all-pending", "--confirm")["changed"] == 1
     assert statuses(migrated_url) == {1: "Failed", 2: "Running", 3: "Completed"}
 
 
-def test_job_id_is_the_original_s_name_for_the_argument(run: Run, migrated_url: str) -> None:
+def test_job_id_is_hammerwork_rusts_name_for_the_argument(run: Run, migrated_url: str) -> None:
     write(migrated_url, job(1), job(2, D))
     assert changed(run, migrated_url, "cancel", "--job-id", identity(1))["changed"] == 1
     assert changed(run, migrated_url, "retry", "--job-id", identity(2))["changed"] == 1
@@ -443,7 +443,7 @@ def test_job_id_is_the_original_s_name_for_the_argument(run: Run, migrated_url: 
 # Delete and purge.
 
 
-def test_even_one_job_is_deleted_only_with_consent(run: Run, migrated_url: str) -> None:
+def test_even_one_job_is_deleted_only_with_a_confirmation(run: Run, migrated_url: str) -> None:
     write(migrated_url, job(1, C), job(2, C))
     refused = run("job", "delete", identity(1), url=migrated_url)
     assert (refused.exit_code, refused.stdout) == (2, "")
@@ -521,7 +521,7 @@ def test_purge_wants_to_know_what(run: Run, migrated_url: str) -> None:
 
 
 @pytest.mark.parametrize("verb", ["retry", "cancel", "delete"])
-def test_many_jobs_are_changed_only_with_consent(run: Run, migrated_url: str, verb: str) -> None:
+def test_many_jobs_are_changed_only_with_a_confirmation(run: Run, migrated_url: str, verb: str) -> None:
     status = D if verb == "retry" else P
     write(migrated_url, job(1, status), job(2, status))
     for form in ("table", "json"):
@@ -644,7 +644,7 @@ def test_many_dependents_are_changed_along_in_bounded_transactions(
     assert set(statuses(migrated_url).values()) == {"Pending" if verb == "retry" else "Failed"}
 
 
-def test_a_job_that_changed_since_it_was_chosen_is_left_alone(
+def test_a_job_that_changed_since_it_was_chosen_is_skipped(
     run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches = Chosen.batches
@@ -702,9 +702,7 @@ def test_jobs_of_a_database_that_is_stuck_can_be_changed(run: Run, restored: Cal
 
 
 @pytest.mark.mysql
-def test_jobs_that_the_original_left_running_for_ever_run_again_by_force(
-    run: Run, restored: Callable[[str], str]
-) -> None:
+def test_jobs_that_hammerwork_rust_left_running_run_again_by_force(run: Run, restored: Callable[[str], str]) -> None:
     url = restored("damaged.mariadb")
     before = len(rows(url, where="queue_name = 'segment' AND status = 'Running'"))
     record = changed(run, url, "retry", "--queue", "segment", "--status", "running", "--force", "--yes")

@@ -49,7 +49,7 @@ def test_jobs_are_enqueued_also_where_there_is_no_archive(run: Run, migrated_url
     assert [str(job) for job, _ in rows(migrated_url)] == [new]
 
 
-def test_the_names_of_the_original_are_accepted(run: Run, migrated_url: str) -> None:
+def test_the_names_of_hammerwork_rust_are_accepted(run: Run, migrated_url: str) -> None:
     new = enqueued(run, migrated_url, "-n", "mail", "-j", "1", "-r", "low", "--delay", "60", "--timeout", "5")
     due, created = rows(migrated_url, "scheduled_at, created_at", f"id = '{new}'")[0]
     assert str(due)[11:19] == "12:01:00"

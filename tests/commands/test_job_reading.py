@@ -116,7 +116,7 @@ def test_the_id_of_a_job_that_is_gone_is_no_cursor_but_with_its_time_it_is(run: 
 @pytest.mark.parametrize(
     "cursor", ["", "yesterday/1", "2026-11-24T12:00:00Z", "12345678", f"2026-11-24T12:00:00Z/{'x' * 36}", "\x1b[31m"]
 )
-def test_what_is_no_cursor_is_refused(run: Run, several: str, cursor: str) -> None:
+def test_other_text_is_not_a_cursor(run: Run, several: str, cursor: str) -> None:
     outcome = run("job", "list", "--cursor", cursor or "/", url=several)
     assert outcome.exit_code == 2
     assert "\x1b" not in outcome.stderr
@@ -254,7 +254,7 @@ DUMPS: list[Any] = [
 
 
 @pytest.mark.parametrize("name", DUMPS)
-def test_every_job_that_the_original_wrote_is_listed(
+def test_every_job_that_hammerwork_rust_wrote_is_listed(
     run: Run, shared_restored: Callable[[str], str], expected_counts: Callable[[str], Any], name: str
 ) -> None:
     url, expected = shared_restored(name), expected_counts(name)
@@ -266,7 +266,7 @@ def test_every_job_that_the_original_wrote_is_listed(
 
 
 @pytest.mark.parametrize("name", DUMPS)
-def test_jobs_of_every_queue_that_the_original_wrote_are_shown(
+def test_jobs_of_every_queue_that_hammerwork_rust_wrote_are_shown(
     run: Run, shared_restored: Callable[[str], str], name: str
 ) -> None:
     url = shared_restored(name)

@@ -91,7 +91,7 @@ def test_the_list_counts_damaged_rows_and_shows_unknown_words(run: Run, full: st
     assert "\\x1b[2J" in table
 
 
-def test_stats_of_one_queue_can_be_asked_for_as_the_original_did(run: Run, full: str) -> None:
+def test_stats_of_one_queue_can_be_asked_for_as_hammerwork_rust_does(run: Run, full: str) -> None:
     ours = run("queue", "stats", "work", "--format", "json", env=NOW, url=full)
     assert ours.json["total"] == 6
     assert ours.json["by_priority"] is None
@@ -211,7 +211,7 @@ def test_on_a_terminal_the_list_shows_that_no_worker_is_there(full: str) -> None
 # Pausing.
 
 
-def test_pausing_says_who_and_why_and_is_there_for_the_original(run: Run, full: str) -> None:
+def test_pausing_says_who_and_why_and_is_there_for_rust_workers(run: Run, full: str) -> None:
     done = run("queue", "pause", "work", "--reason", "the provider is down", url=full, env=NOW)
     assert done.exit_code == 0
     assert done.stdout == "work: paused\n"
@@ -239,7 +239,7 @@ def test_a_dry_run_pauses_nothing(run: Run, full: str) -> None:
     assert run("queue", "paused", "--format", "json", url=full).json == []
 
 
-def test_pausing_everything_needs_consent(run: Run, full: str) -> None:
+def test_pausing_everything_needs_a_confirmation(run: Run, full: str) -> None:
     for words in (("--all",), ("--all", "--format", "json")):
         done = run("queue", "pause", *words, url=full)
         assert (done.exit_code, done.stdout) == (2, "")
@@ -285,7 +285,7 @@ def test_who_asks_about_a_queue_that_nobody_uses_gets_5(run: Run, full: str) -> 
 # Emptying.
 
 
-def test_clearing_needs_consent_and_shows_its_plan(run: Run, full: str) -> None:
+def test_clearing_needs_a_confirmation_and_shows_its_plan(run: Run, full: str) -> None:
     for words in ((), ("--format", "json")):
         done = run("queue", "clear", "work", *words, url=full, env=NOW)
         assert (done.exit_code, done.stdout) == (2, "")
@@ -363,7 +363,7 @@ def test_clearing_refuses_what_it_cannot_understand(run: Run, full: str, words: 
     assert sum(left(run, full).values()) == 6
 
 
-# On what the original left.
+# On the jobs that hammerwork (Rust) left.
 
 
 @pytest.mark.mysql
@@ -390,7 +390,7 @@ def test_a_database_that_is_stuck_half_way_is_read_and_cannot_be_paused(
         )
     ],
 )
-def test_every_job_that_the_original_wrote_is_counted(
+def test_every_job_that_hammerwork_rust_wrote_is_counted(
     run: Run, shared_restored: Callable[[str], str], name: str
 ) -> None:
     url = shared_restored(name)

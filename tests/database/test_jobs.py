@@ -119,7 +119,7 @@ def test_a_change_is_a_few_statements_a_thousand_jobs(database: Database) -> Non
     assert database.executed - before <= 3 * (3 + 5) + 1
 
 
-def test_a_job_that_a_worker_takes_in_that_moment_is_not_cancelled(database: Database, migrated_url: str) -> None:
+def test_a_job_that_a_worker_claims_meanwhile_is_not_cancelled(database: Database, migrated_url: str) -> None:
     enqueue.insert(database, [job(1), job(2)])
     outcomes = []
     with _worker(migrated_url) as worker:

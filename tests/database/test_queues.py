@@ -39,7 +39,7 @@ def state_of(database: Database, name: str) -> QueueState:
 
 
 def without_pauses(database: Database) -> None:
-    """The database as it is before 014, or where the original's migrator broke off at 010."""
+    """The database as it is before 014, or where the migrator of hammerwork (Rust) broke off at 010."""
     database.script("DROP TABLE hammerwork_queue_pause")
     database.forget_schema()
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AmbiguousIdError, ConflictError, NotFoundError
 from hammerwork_cli.models import RunningJob, Timestamp, Worker, timestamp
+from hammerwork_cli.models.limits import LONGEST_NAME
 from hammerwork_cli.queries.worker import rescue as rescue_queries
 
 LIST_WORKERS = "List the workers: hammerwork worker list"
@@ -283,7 +284,7 @@ def ask(database: Database, worker: Worker, request: str, by: str) -> None:
         )
     if worker.state == "lost":
         raise ConflictError(f"The worker {worker.name} is lost and cannot see the request.")
-    if not database.run("worker.registry.ask", id=worker.id, request=request, by=by[:255]):
+    if not database.run("worker.registry.ask", id=worker.id, request=request, by=by[:LONGEST_NAME]):
         raise ConflictError(f"The worker {worker.name} has ended.", hint=LIST_WORKERS)
 
 

@@ -12,6 +12,7 @@ from hammerwork_cli import __version__
 from hammerwork_cli.database import Database, DatabaseUrl
 from hammerwork_cli.errors import HammerworkError, LimitReachedError, MissingTablesError, UsageError
 from hammerwork_cli.models import new_id
+from hammerwork_cli.models.limits import LONGEST_NAME
 from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.queries.worker.registry import Registration
@@ -235,8 +236,8 @@ class Worker:
     def _registration(self) -> Registration:
         return Registration(
             id=self.id,
-            name=self.name[:255],
-            host=socket.gethostname()[:255],
+            name=self.name[:LONGEST_NAME],
+            host=socket.gethostname()[:LONGEST_NAME],
             pid=os.getpid(),
             version=__version__,
             queues=tuple(self.queues),

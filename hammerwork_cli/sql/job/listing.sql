@@ -2,7 +2,7 @@
 
 -- name: list
 -- Lists the newest jobs after a cursor. hammerwork (Rust) has no index on created_at alone, so the table is scanned
--- once where ours is missing; the wide columns are read only for the page.
+-- once where 016 is missing; the wide columns are read only for the page.
 SELECT {node},
 j.scheduled_at, j.max_attempts, j.dependency_status
 FROM hammerwork_jobs j JOIN (
