@@ -25,12 +25,12 @@ def measure(url: str, workload: Workload, runs: int) -> Iterator[Result]:
         began = _stir(database)
         for name, queue in (("", None), (", of one queue", "video_ingest")):
             watch = ActivityWatch(database, queue=queue, window=timedelta(seconds=5))
-            watch.look()
+            watch.refresh()
 
             def look(watch: ActivityWatch = watch) -> None:
                 # Otherwise a look would only be about the instant since the one before.
                 watch._since = began
-                watch.look()
+                watch.refresh()
 
             yield compare(
                 look,

@@ -45,7 +45,7 @@ class Watch(Protocol[Shown]):
     def connected(self, database: Database) -> None:
         """Goes on with another connection."""
 
-    def look(self) -> Shown:
+    def refresh(self) -> Shown:
         """One look."""
         ...
 
@@ -144,7 +144,7 @@ class Follower(Generic[State]):
             try:
                 if lost_at is not None:
                     self._watch.connected(self._connect())
-                state = self._watch.look()
+                state = self._watch.refresh()
             except OUTAGES as error:
                 if lost_at is None:
                     lost_at = time.monotonic()

@@ -66,7 +66,7 @@ MIGRATIONS = (
     Migration("005_add_batches", "Batches"),
     Migration("006_add_result_storage", "Results of jobs"),
     Migration("007_add_dependencies", "Dependencies and workflows"),
-    Migration("008_add_result_config", "How results are kept"),
+    Migration("008_add_result_config", "Storage of results"),
     Migration("009_add_tracing", "Traces and correlation"),
     Migration("010_add_archival", "The archive"),
     Migration("011_add_encryption", "Encrypted payloads, retention and keys"),
@@ -75,8 +75,8 @@ MIGRATIONS = (
     Migration("014_add_queue_pause", "Paused queues"),
     Migration("015_spawn_indexes", "Indexes that find children and spawning parents", "ours"),
     Migration("016_recent_jobs_index", "An index that lists the newest jobs", "ours"),
-    Migration("017_workers", "Workers, their claims, and what they spawned", "ours"),
-    Migration("018_claims", "When jobs were claimed, exact keys, and where jobs stand in their tree", "ours"),
+    Migration("017_workers", "Workers, their claims and their spawns", "ours"),
+    Migration("018_claims", "Times of claims, exact keys, and places of jobs in their trees", "ours"),
 )
 
 
@@ -117,7 +117,7 @@ def run(
     Raises:
         ConflictError: another run did not end within ten minutes.
         ConfigError: with the server's settings, the tables would get another shape.
-        DatabaseError: a statement failed; the message names the migration. What is done stays.
+        DatabaseError: a statement failed; the message names the migration. The finished steps stay.
     """
     if not _open(database):
         return []

@@ -40,7 +40,7 @@ class ChangeWatch:
         self._known: dict[str, Hashable] = {}
         self._pauses: Hashable = None
 
-    def look(self, database: Database) -> Changes:
+    def refresh(self, database: Database) -> Changes:
         """Returns the changes since the last refresh.
 
         Raises:

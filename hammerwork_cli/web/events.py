@@ -211,7 +211,7 @@ class Hub:
 
     async def _look(self) -> None:
         try:
-            changes = await self._ask(self._watch.look)
+            changes = await self._ask(self._watch.refresh)
         except HammerworkError:
             self._say_reachable(False)
             return

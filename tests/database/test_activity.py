@@ -61,7 +61,7 @@ def test_a_look_counts_what_happened_in_its_window(
     watching: Callable[..., ActivityWatch], rows: Rows, now: datetime
 ) -> None:
     busy(rows, now)
-    seen = watching().look()
+    seen = watching().refresh()
     flow = seen.flow
     assert (flow.enqueued, flow.started, flow.completed, flow.failed) == (4, 5, 2, 2)
     assert flow.seconds == pytest.approx(60, abs=1)
@@ -74,11 +74,11 @@ def test_the_next_look_is_about_the_time_since_the_one_before(
 ) -> None:
     busy(rows, now)
     watch = watching()
-    watch.look()
+    watch.refresh()
     job = rows.job(status="Running", created_at=ago(now, hours=2), started_at=ago(now, hours=1))
     monkeypatch.setattr(watch, "_now", lambda: now + timedelta(seconds=20))
     change(rows, job, status="Completed", completed_at=now + timedelta(seconds=10))
-    flow = watch.look().flow
+    flow = watch.refresh().flow
     assert (flow.enqueued, flow.started, flow.completed, flow.failed) == (0, 0, 1, 0)
     assert flow.seconds == pytest.approx(20, abs=2)
     assert flow.rate(flow.completed) == pytest.approx(1 / flow.seconds)
@@ -88,7 +88,7 @@ def test_a_queue_is_looked_at_alone(watching: Callable[..., ActivityWatch], rows
     busy(rows, now, "work")
     rows.job(queue="other", status="Pending", created_at=ago(now, seconds=10))
     rows.job(queue="other", status="Running", created_at=ago(now, seconds=10), started_at=ago(now, seconds=10))
-    seen = watching(queue="other").look()
+    seen = watching(queue="other").refresh()
     assert (seen.flow.enqueued, seen.flow.started, seen.flow.completed, seen.flow.failed) == (2, 1, 0, 0)
     assert (seen.pending, seen.running, seen.failures) == (1, 1, ())
 
@@ -103,10 +103,10 @@ def test_the_newest_failures_come_first_and_a_retried_one_goes(
     late = rows.job(status="TimedOut", timed_out_at=ago(now, minutes=5))
     rows.job(status="Dead", failed_at=ago(now, days=3))
     watch = watching()
-    assert [node.id for node in watch.look().failures] == [late, *reversed(failed)]
+    assert [node.id for node in watch.refresh().failures] == [late, *reversed(failed)]
     change(rows, failed[2], status="Pending", failed_at=None)
     newest = rows.job(status="Dead", failed_at=ago(now, seconds=0), error_message="again")
-    seen = watch.look()
+    seen = watch.refresh()
     assert [node.id for node in seen.failures] == [newest, late, failed[1], failed[0]]
     assert seen.failures[0].error == "again"
 
@@ -117,7 +117,7 @@ def test_no_more_failures_are_read_than_are_shown(
     failed = [rows.job(status="Dead", failed_at=ago(now, minutes=30 - number)) for number in range(25)]
     watch = watching()
     for _ in range(2):
-        assert [node.id for node in watch.look().failures] == failed[: -monitor.MOST_FAILURES - 1 : -1]
+        assert [node.id for node in watch.refresh().failures] == failed[: -monitor.MOST_FAILURES - 1 : -1]
 
 
 def test_only_what_fails_after_the_beginning_is_news(
@@ -125,9 +125,9 @@ def test_only_what_fails_after_the_beginning_is_news(
 ) -> None:
     rows.job(status="Dead", failed_at=ago(now, seconds=30))
     watch = watching()
-    assert not watch.look().failed_since
+    assert not watch.refresh().failed_since
     rows.job(status="Dead", failed_at=now + timedelta(seconds=1))
-    assert watch.look().failed_since
+    assert watch.refresh().failed_since
 
 
 def test_running_operations_show_their_children_and_are_shown_once_more_when_they_end(
@@ -143,16 +143,16 @@ def test_running_operations_show_their_children_and_are_shown_once_more_when_the
     for status in ("Completed", "Completed", "Dead"):
         rows.job(parent, status=status)
     watch = watching()
-    [one] = watch.look().operations
+    [one] = watch.refresh().operations
     assert one.parent.id == parent
     assert one.counted is is_counted(readable)
     expected = {"Running": 1} | ({"Completed": 2, "Dead": 1} if one.counted else {})
     assert one.operation.children.by_status == expected
     change(rows, last, status="Completed", completed_at=now)
-    after = watch.look().operations
+    after = watch.refresh().operations
     if one.counted:
         assert [operation.operation.children.by_status for operation in after] == [{"Completed": 3, "Dead": 1}]
-    assert watch.look().operations == ()
+    assert watch.refresh().operations == ()
 
 
 def test_an_operation_comes_back_when_a_child_is_retried(
@@ -161,9 +161,9 @@ def test_an_operation_comes_back_when_a_child_is_retried(
     parent = rows.job(spawns=True, created_at=ago(now, hours=2), completed_at=ago(now, hours=1))
     child = rows.job(parent, status="Dead", failed_at=ago(now, minutes=30))
     watch = watching()
-    assert watch.look().operations == ()
+    assert watch.refresh().operations == ()
     change(rows, child, status="Running", failed_at=None, started_at=now)
-    assert [one.parent.id for one in watch.look().operations] == [parent]
+    assert [one.parent.id for one in watch.refresh().operations] == [parent]
 
 
 def test_an_operation_is_shown_to_who_looks_at_the_queue_of_its_children(
@@ -171,8 +171,8 @@ def test_an_operation_is_shown_to_who_looks_at_the_queue_of_its_children(
 ) -> None:
     parent = rows.job(queue="ingest", spawns=True, completed_at=ago(now, minutes=8))
     rows.job(parent, queue="segment", status="Running", started_at=now)
-    assert [one.parent.id for one in watching(queue="segment").look().operations] == [parent]
-    assert watching(queue="other").look().operations == ()
+    assert [one.parent.id for one in watching(queue="segment").refresh().operations] == [parent]
+    assert watching(queue="other").refresh().operations == ()
 
 
 def test_a_parent_without_configuration_is_known_by_the_record_of_its_spawning(
@@ -183,16 +183,16 @@ def test_a_parent_without_configuration_is_known_by_the_record_of_its_spawning(
     record = {"id": str(uuid4()), "parent_id": parent, "root_id": parent, "depth": 0, "occurrence": ""}
     times = {"started_at": now, "ended_at": now}
     rows.insert("hammerwork_spawn_operations", {**record, "outcome": "spawned", "children": 1, **times})
-    assert [one.parent.id for one in watching().look().operations] == ([parent] if is_counted(readable) else [])
+    assert [one.parent.id for one in watching().refresh().operations] == ([parent] if is_counted(readable) else [])
 
 
 def test_idle_is_when_nothing_is_open_in_any_spelling(watching: Callable[..., ActivityWatch], rows: Rows) -> None:
-    assert watching().look().idle is None
+    assert watching().refresh().idle is None
     watch = watching(until_idle=True)
-    assert watch.look().idle is True
+    assert watch.refresh().idle is True
     rows.job(status='"Running"', queue="other")
-    assert watch.look().idle is False
-    assert watching(until_idle=True, queue="work").look().idle is True
+    assert watch.refresh().idle is False
+    assert watching(until_idle=True, queue="work").refresh().idle is True
 
 
 def test_more_is_said_where_not_all_were_counted(
@@ -203,7 +203,7 @@ def test_more_is_said_where_not_all_were_counted(
     for _ in range(7):
         rows.job(status="Pending")
         rows.job(status="Running")
-    seen = watching().look()
+    seen = watching().refresh()
     assert (seen.pending, seen.more_pending, seen.running, seen.more_running) == (5, True, 3, True)
 
 
@@ -217,13 +217,13 @@ def test_workers_are_shown_and_of_one_that_fell_silent_it_is_said(
     for name, silent, queues in (("quiet", 90, '["a"]'), ("alive", 1, '["a", "b"]')):
         row = {"id": str(uuid4()), "name": name, "queues": queues, "heartbeat_at": ago(now, seconds=silent)}
         rows.insert("hammerwork_workers", {**worker, **row})
-    seen = watching().look()
+    seen = watching().refresh()
     assert seen.workers is not None
     assert {one.name: (one.state, one.running, one.completed) for one in seen.workers} == {
         "quiet": ("silent", 2, 7),
         "alive": ("running", 2, 7),
     }
-    assert [one.name for one in watching(queue="b").look().workers or ()] == ["alive"]
+    assert [one.name for one in watching(queue="b").refresh().workers or ()] == ["alive"]
 
 
 def test_a_look_takes_as_many_statements_for_much_as_for_little(
@@ -231,7 +231,7 @@ def test_a_look_takes_as_many_statements_for_much_as_for_little(
 ) -> None:
     def look(watch: ActivityWatch) -> int:
         before = readable.executed
-        watch.look()
+        watch.refresh()
         return readable.executed - before
 
     def spawn(count: int) -> None:
@@ -261,7 +261,7 @@ def test_with_upstreams_tables_alone_a_look_is_one_statement(rows: Rows, readabl
     watch = ActivityWatch(readable, window=WINDOW)
     assert not is_counted(readable)
     before = readable.executed
-    seen = watch.look()
+    seen = watch.refresh()
     assert readable.executed - before == 1
     assert seen.flow.failed == 2
     assert seen.workers is None

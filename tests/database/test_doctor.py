@@ -38,7 +38,7 @@ def counted(found: Iterable[Finding]) -> dict[str, int]:
 def mend(database: Database, **options: Any) -> dict[str, int]:
     """Mends everything; how many jobs of each kind."""
     healer = doctor(database, **options)
-    return {finding.kind.value: finding.fixed for finding in healer.mend(healer.look()) if finding.fixed}
+    return {finding.kind.value: finding.fixed for finding in healer.fix(healer.examine()) if finding.fixed}
 
 
 def everything(database: Database) -> dict[str, list[dict[str, Any]]]:
@@ -79,11 +79,11 @@ def test_what_the_original_left_is_mended_and_nothing_else_changes(restored: Cal
     with contextlib.closing(connect(restored(name))) as database:
         before = everything(database)
         healer = doctor(database)
-        found = healer.look()
+        found = healer.examine()
         assert counted(found) == FOUND[name]
         assert everything(database) == before
 
-        healer.mend(found)
+        healer.fix(found)
 
         changed = changes(before, everything(database))
         jobs = {row["id"]: row for row in before["hammerwork_jobs"]}
@@ -96,7 +96,7 @@ def test_what_the_original_left_is_mended_and_nothing_else_changes(restored: Cal
             else:
                 assert columns == {"dependency_status": ("waiting", "satisfied")}
         left = {kind: jobs for kind, jobs in FOUND[name].items() if kind in {"ran_early", "never_spawned"}}
-        assert counted(healer.look()) == left
+        assert counted(healer.examine()) == left
         assert mend(database) == {}
         assert changes(before, everything(database)) == changed
 
@@ -117,7 +117,7 @@ def test_after_it_the_originals_workers_can_take_the_jobs_and_leave_none_running
 def test_jobs_in_tables_that_are_half_made_are_told_of(restored: Callable[[str], str]) -> None:
     with contextlib.closing(connect(restored("stuck-at-010.mariadb"))) as database:
         before = everything(database)
-        found = doctor(database).look()
+        found = doctor(database).examine()
         assert counted(found) == {"unfinished_tables": 71}
         assert not found[0].fixable
         assert mend(database) == {}
@@ -130,7 +130,7 @@ def test_a_healthy_database_has_nothing_wrong(readable: Database, rows: Rows) ->
     rows.job(parent, status="Dead", error_message="boom")
     waiting = rows.job(status="Running", started_at=NOW)
     rows.job(parent, waiting, status="Pending", dependency_status="waiting")
-    assert doctor(readable).look() == []
+    assert doctor(readable).examine() == []
     assert mend(readable) == {}
 
 
@@ -151,7 +151,7 @@ def test_a_misspelt_status_becomes_the_proper_word(database: Database, written: 
     good = [rows.job(status=status) for status in ("Completed", "Dead", "Retrying")]
     bad = rows.job(status=written, started_at=START, error_message="kept")
     before = everything(database)
-    found = doctor(database).look()
+    found = doctor(database).examine()
     assert counted(found) == {"misspelt_status": 1}
     assert [(example.id, example.status) for example in found[0].examples] == [(bad, written)]
     assert mend(database) == {"misspelt_status": 1}
@@ -161,7 +161,7 @@ def test_a_misspelt_status_becomes_the_proper_word(database: Database, written: 
 
 def test_a_word_that_is_no_status_is_told_and_left(database: Database) -> None:
     odd = Rows(database).job(status="Gone fishing")
-    found = doctor(database).look()
+    found = doctor(database).examine()
     assert [(finding.kind, [example.id for example in finding.examples]) for finding in found] == [
         (Damage.UNKNOWN_STATUS, [odd])
     ]
@@ -175,7 +175,7 @@ def test_a_word_that_is_no_status_is_told_and_left(database: Database) -> None:
 def test_running_jobs_are_left_alone_until_an_age_is_given(database: Database) -> None:
     rows = Rows(database)
     rows.job(status="Running", started_at=START, attempts=1)
-    assert doctor(database, lost=False).look() == []
+    assert doctor(database, lost=False).examine() == []
     assert mend(database, lost=False) == {}
     jobs, since, _ = doctor(database, lost=False).running()
     assert (jobs, timestamp(since)) == (1, START)
@@ -217,7 +217,7 @@ def test_a_recurring_job_that_was_lost_on_its_last_attempt_is_due_again(readable
     assert "last attempt" in jobs[daily]["error_message"]
     assert (jobs[other]["error_message"], timestamp(jobs[other]["next_run_at"])) == ("kept", NOW.replace(hour=21))
     assert jobs[unreadable]["status"] == "Dead"
-    assert counted(doctor(readable).look()) == {"cron_stopped": 1}
+    assert counted(doctor(readable).examine()) == {"cron_stopped": 1}
 
 
 def test_an_occurrence_that_was_lost_does_not_run_twice_when_the_clock_was_put_back(readable: Database) -> None:
@@ -232,14 +232,14 @@ def test_a_job_that_a_worker_took_meanwhile_stays_its_own(database: Database) ->
     rows = Rows(database)
     taken = rows.job(status="Running", started_at=START, attempts=1)
     healer = doctor(database)
-    found = healer.look()
+    found = healer.examine()
     stale = healer._rows("spawn.doctor.lost", limit=10)
     rows.run(
         f"UPDATE hammerwork_jobs SET started_at = {database.placeholder}", [database._adapt(NOW - timedelta(seconds=1))]
     )
     assert counted(found) == {"lost": 1}
-    assert healer._mend_rows(Damage.LOST, stale) == 0
-    assert healer.mend(found)[0].left == 0
+    assert healer._fix_rows(Damage.LOST, stale) == 0
+    assert healer.fix(found)[0].left == 0
     assert job(database, taken)["status"] == "Running"
 
 
@@ -264,7 +264,7 @@ def test_what_waits_for_completed_jobs_is_released(readable: Database, rows: Row
         rows.job(done[0], status="Pending", dependency_status="waiting", archived_at=START),
     ]
     before = everything(readable)
-    assert counted(doctor(readable).look()) == {"not_released": 5}
+    assert counted(doctor(readable).examine()) == {"not_released": 5}
     assert mend(readable) == {"not_released": 5}
     changed = changes(before, everything(readable))
     assert changed == {id_: {"dependency_status": ("waiting", "satisfied")} for id_ in released}
@@ -292,7 +292,7 @@ def test_failures_are_passed_down_as_a_worker_would_have(readable: Database, row
     third = rows.job(second, rows.job(), status="Pending", dependency_status="waiting")
     satisfied = rows.job(dead, status="Pending", dependency_status="satisfied")
     before = everything(readable)
-    assert counted(doctor(readable).look()) == {"parent_failed": 1}
+    assert counted(doctor(readable).examine()) == {"parent_failed": 1}
     assert mend(readable) == {"parent_failed": 3}
     changed = changes(before, everything(readable))
     assert changed.keys() == {first, second, third}
@@ -302,7 +302,7 @@ def test_failures_are_passed_down_as_a_worker_would_have(readable: Database, row
         assert changed[id_]["dependency_status"] == ("waiting", "failed")
         assert changed[id_]["error_message"][1] == f"It depends on job {parent}, which is {status}."
     assert job(readable, satisfied)["status"] == "Pending"
-    assert doctor(readable).look() == []
+    assert doctor(readable).examine() == []
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_a_workflow_says_what_a_failure_means(
     held = rows.job(dead, done, status="Pending", dependency_status="waiting", workflow_id=flow)
     going = rows.job(dead, running, status="Pending", dependency_status="waiting", workflow_id=flow)
     expected = 1 if policy == "continue_on_failure" else 2
-    assert counted(doctor(database).look()) == {kind: expected}
+    assert counted(doctor(database).examine()) == {kind: expected}
     mend(database)
     assert (job(database, held)["status"], job(database, held)["dependency_status"]) == after
     if policy == "continue_on_failure":
@@ -349,7 +349,7 @@ def test_missing_parents_and_circles_are_told_and_left(readable: Database, rows:
     lonely, one, two, after = (rows.job(status="Pending", dependency_status="waiting") for _ in range(4))
     for id_, parent in ((lonely, lonely), (one, two), (two, one), (after, one)):
         rows.run(f"UPDATE hammerwork_jobs SET depends_on = '{rows.ids([parent])}' WHERE id = '{id_}'")
-    found = {finding.kind: finding for finding in doctor(readable).look()}
+    found = {finding.kind: finding for finding in doctor(readable).examine()}
     assert counted(found.values()) == {"parent_missing": 1, "cycle": 3}
     assert [(example.id, example.detail) for example in found[Damage.PARENT_MISSING].examples] == [(orphan, gone)]
     assert {example.id for example in found[Damage.CYCLE].examples} == {lonely, one, two}
@@ -375,7 +375,7 @@ def test_lists_that_are_null_become_empty_on_postgresql(readable: Database, rows
     null = rows.job(status="Pending", depends_on=None, dependents=None)
     half = rows.job(rows.job(), status="Pending", dependents=None)
     if readable.dialect != "postgresql":
-        assert doctor(readable).look() == []
+        assert doctor(readable).examine() == []
         return
     empty = "[]" if "jsonb" in readable.tags else "{}"
     before = everything(readable)
@@ -404,7 +404,7 @@ def test_jobs_that_ran_before_their_parents_are_told(database: Database) -> None
     earlier = rows.job(done, ended, **ran, started_at=START + timedelta(minutes=59))
     rows.job(done, ended, **ran, started_at=START + timedelta(minutes=61))
     rows.job(done, ended, status="Completed", dependency_status="satisfied", started_at=START)
-    found = doctor(database).look()
+    found = doctor(database).examine()
     assert counted(found) == {"ran_early": 2}
     assert [(example.id, example.detail) for example in found[0].examples] == [(early, running), (earlier, ended)]
 
@@ -419,7 +419,7 @@ def test_recurring_jobs_that_ended_are_told(database: Database) -> None:
     left = rows.job(status="completed", recurring=True, cron_schedule=hourly, timezone="Europe/Oslo")
     rows.job(status="Completed", recurring=True, cron_schedule=once)
     rows.job(status="Completed", recurring=False, cron_schedule=hourly)
-    found = {finding.kind: finding for finding in doctor(database).look()}[Damage.CRON_STOPPED]
+    found = {finding.kind: finding for finding in doctor(database).examine()}[Damage.CRON_STOPPED]
     assert [(example.id, example.detail) for example in found.examples] == [
         (dead, hourly),
         (unreadable, daily),
@@ -440,7 +440,7 @@ def test_parents_that_never_spawned_are_told_with_what_kept_them(readable: Datab
     rows.job(rows.job(), with_child)
     rows.job(spawns=True, status="Pending")
     rows.job(spawns=True, status="Dead")
-    found = doctor(readable).look()
+    found = doctor(readable).examine()
     assert counted(found) == {"never_spawned": 3}
     assert {example.id: example.detail for example in found[0].examples} == expected
 
@@ -454,10 +454,10 @@ def test_one_queue_can_be_looked_at_and_mended_alone(database: Database) -> None
     rows.job(queue="mine", status="pending")
     done = rows.job()
     rows.job(done, queue="other", status="Pending", dependency_status="waiting")
-    assert counted(doctor(database, queue="mine").look()) == {"misspelt_status": 1}
+    assert counted(doctor(database, queue="mine").examine()) == {"misspelt_status": 1}
     assert mend(database, queue="mine") == {"misspelt_status": 1}
     assert job(database, other)["status"] == "pending"
-    assert counted(doctor(database).look()) == {"misspelt_status": 1, "not_released": 1}
+    assert counted(doctor(database).examine()) == {"misspelt_status": 1, "not_released": 1}
 
 
 def test_looking_takes_the_same_few_statements_however_many_jobs_there_are(database: Database) -> None:
@@ -471,7 +471,7 @@ def test_looking_takes_the_same_few_statements_however_many_jobs_there_are(datab
         healer = doctor(database)
         database.tags  # noqa: B018  read once a connection
         before = database.executed
-        found = healer.look()
+        found = healer.examine()
         statements.append(database.executed - before)
         assert [len(finding.examples) for finding in found] == [5] * len(found)
     assert statements[0] == statements[1] <= 14
@@ -486,10 +486,10 @@ def test_several_pages_are_mended(database: Database, monkeypatch: pytest.Monkey
         rows.job(dead, status="Pending", dependency_status="waiting")
         rows.job(status="dead")
     assert mend(database) == {"misspelt_status": 20, "not_released": 20, "parent_failed": 20}
-    assert doctor(database).look() == []
+    assert doctor(database).examine() == []
 
 
-def test_two_doctors_at_once_mend_each_job_once(migrated_url: str) -> None:
+def test_two_doctors_at_once_fix_each_job_once(migrated_url: str) -> None:
     with contextlib.closing(connect(migrated_url)) as database:
         rows = Rows(database)
         done, dead = rows.job(), rows.job(status="Dead")
@@ -514,7 +514,7 @@ def test_two_doctors_at_once_mend_each_job_once(migrated_url: str) -> None:
     kinds = ("misspelt_status", "lost", "not_released", "parent_failed")
     assert {kind: sum(one.get(kind, 0) for one in fixed) for kind in kinds} == dict.fromkeys(kinds, 60)
     with contextlib.closing(connect(migrated_url)) as database:
-        assert doctor(database).look() == []
+        assert doctor(database).examine() == []
 
 
 def test_circles_are_found_in_a_long_chain() -> None:
@@ -529,5 +529,5 @@ def test_a_page_of_a_sweep_fails_a_whole_chain(database: Database) -> None:
     chain = [rows.job(status="Dead")]
     for _ in range(6):
         chain.append(rows.job(chain[-1], status="Pending", dependency_status="waiting"))
-    assert doctor(database).mend_waiting_page(None) == (None, 6)
+    assert doctor(database).fix_waiting_page(None) == (None, 6)
     assert {row[0] for row in database.query("SELECT status FROM hammerwork_jobs")} == {"Dead", "Failed"}

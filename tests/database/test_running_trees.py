@@ -45,19 +45,19 @@ def test_a_tree_is_one_row_of_its_topmost_operation_until_all_of_it_has_ended(
 ) -> None:
     top, _, last = tree(rows, now, "Completed", "Dead", "Pending")
     watch = watching()
-    [one] = watch.look().operations
+    [one] = watch.refresh().operations
     assert one.parent.id == top
     assert one.operation.children.by_status == {"Completed": 2}
     assert one.below is not None
     assert one.below.by_status == {"Completed": 4, "Dead": 2, "Pending": 2}
     for job in last:
         change(rows, job, status="Completed", completed_at=ago(now, minutes=1))
-    [one] = watch.look().operations
+    [one] = watch.refresh().operations
     assert one.below is not None
     assert one.below.by_status == {"Completed": 8}
-    assert watch.look().operations == ()
+    assert watch.refresh().operations == ()
     change(rows, last[0], status="Running", completed_at=None, started_at=now)
-    [one] = watch.look().operations
+    [one] = watch.refresh().operations
     assert (one.parent.id, one.running) == (top, 1)
 
 
@@ -67,7 +67,7 @@ def test_what_waits_for_spawned_jobs_belongs_to_their_tree(
     top, _, last = tree(rows, now, "Completed")
     rows.job(*last, queue="merge", status="Pending")
     rows.job(rows.job(), status="Running", started_at=now)
-    [one] = watching().look().operations
+    [one] = watching().refresh().operations
     assert one.parent.id == top
     assert one.below is not None
     assert one.below.by_status == {"Completed": 4, "Pending": 1}
@@ -78,7 +78,7 @@ def test_an_operation_below_a_job_that_spawns_nothing_is_a_topmost_one(
 ) -> None:
     parent = rows.job(rows.job(), spawns=True, completed_at=ago(now, minutes=8))
     rows.job(parent, status="Running", started_at=now)
-    assert [one.parent.id for one in watching().look().operations] == [parent]
+    assert [one.parent.id for one in watching().refresh().operations] == [parent]
 
 
 def test_a_tree_that_is_too_large_shows_its_children_and_the_others_are_counted(
@@ -89,13 +89,13 @@ def test_a_tree_that_is_too_large_shows_its_children_and_the_others_are_counted(
     small, _, _ = tree(rows, now, "Pending")
     watch = watching()
     for _ in range(2):
-        seen = {one.parent.id: one for one in watch.look().operations}
+        seen = {one.parent.id: one for one in watch.refresh().operations}
         assert seen.keys() == {large, small}
         assert seen[large].below is None
         assert seen[large].operation.children.by_status == {"Completed": 2}
         assert seen[small].below is not None
     change(rows, last[0], status="Running", started_at=now)
-    seen = {one.parent.id: one for one in watch.look().operations}
+    seen = {one.parent.id: one for one in watch.refresh().operations}
     assert (seen[large].below, seen[large].running) == (None, 1)
 
 
@@ -108,7 +108,7 @@ def test_a_tree_that_is_too_deep_is_still_shown(
     for _ in range(8):
         job = rows.job(job, spawns=True)
     rows.job(job, status="Running", started_at=now)
-    [one] = watching().look().operations
+    [one] = watching().refresh().operations
     assert one.running == 1
 
 
@@ -121,7 +121,7 @@ def test_cycles_and_missing_parents_do_not_stop_a_look(
     rows.job(second, status="Running", started_at=now)
     orphan = rows.job(str(uuid4()), spawns=True)
     rows.job(orphan, status="Running", started_at=now)
-    seen = {one.parent.id for one in watching().look().operations}
+    seen = {one.parent.id for one in watching().refresh().operations}
     assert orphan in seen
     assert len(seen) == 2
 
@@ -131,9 +131,9 @@ def test_many_trees_of_some_levels_take_as_many_statements_as_one(
 ) -> None:
     def look() -> int:
         watch = watching()
-        watch.look()
+        watch.refresh()
         before = database.executed
-        watch.look()
+        watch.refresh()
         return database.executed - before
 
     tree(rows, now, "Running", "Completed")

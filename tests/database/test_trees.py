@@ -231,7 +231,7 @@ def test_a_parent_of_archived_children_has_spawned(readable: Database, rows: Row
     stats = operations.stats(readable, since=START, recent=START)
     assert (stats.overall.operations, stats.overall.children, stats.empty) == (1, 2, 0)
     assert operations.pending(readable, limit=10) == []
-    assert Damage.NEVER_SPAWNED not in {finding.kind for finding in Doctor(readable, now=START).look()}
+    assert Damage.NEVER_SPAWNED not in {finding.kind for finding in Doctor(readable, now=START).examine()}
 
 
 def test_a_chain_of_a_thousand_is_read_from_either_end(readable: Database, rows: Rows) -> None:

@@ -189,12 +189,12 @@ def test_the_original_inserts_children_after_the_end_of_their_parent(database: D
     root = rows.job(status="Running", spawns=True)
     watching = watch(database, root)
     settle(rows, root, "Completed")
-    assert not watching.look()
+    assert not watching.refresh()
     child = rows.job(root, status="Pending")
-    assert not watching.look()
+    assert not watching.refresh()
     settle(rows, child, "Completed")
     looks = 0
-    while not watching.look():
+    while not watching.refresh():
         looks += 1
         assert looks < 5
     assert watching.counts.by_status == {"Completed": 2}
@@ -203,9 +203,9 @@ def test_the_original_inserts_children_after_the_end_of_their_parent(database: D
 def test_a_parent_that_ended_just_before_may_still_be_spawning(database: Database) -> None:
     root = Rows(database).job(spawns=True, completed_at=NOW - timedelta(seconds=1))
     watching = watch(database, root)
-    assert not watching.look()
-    assert watching.look()
-    assert watch(database, Rows(database).job(spawns=True, completed_at=START)).look()
+    assert not watching.refresh()
+    assert watching.refresh()
+    assert watch(database, Rows(database).job(spawns=True, completed_at=START)).refresh()
 
 
 def test_a_job_that_is_retried_meanwhile_is_waited_for_again(database: Database) -> None:
@@ -215,9 +215,9 @@ def test_a_job_that_is_retried_meanwhile_is_waited_for_again(database: Database)
     watching = watch(database, root)
     settle(rows, first, "Pending")
     settle(rows, second, "Completed")
-    assert not watching.look()
+    assert not watching.refresh()
     settle(rows, first, "Completed")
-    assert watching.look()
+    assert watching.refresh()
     assert watching.counts.by_status == {"Completed": 3}
 
 
@@ -227,7 +227,7 @@ def test_a_job_that_is_deleted_is_no_longer_waited_for(database: Database) -> No
     child = rows.job(root, status="Pending")
     watching = watch(database, root)
     rows.run(f"DELETE FROM hammerwork_jobs WHERE id = '{child}'")
-    assert watching.look()
+    assert watching.refresh()
     assert watching.counts.total == 1
     rows.run(f"DELETE FROM hammerwork_jobs WHERE id = '{root}'")
     with pytest.raises(NotFoundError):
@@ -235,21 +235,21 @@ def test_a_job_that_is_deleted_is_no_longer_waited_for(database: Database) -> No
 
 
 def test_a_look_asks_for_few_jobs_however_many_are_open(readable: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wait, "LOOK", 10)
+    monkeypatch.setattr(wait, "CHECKED", 10)
     rows = Rows(readable)
     root = rows.job()
     for _ in range(60):
         rows.job(root, status="Running")
     watching = watch(readable, root)
-    assert statements(readable, watching.look) == 1
+    assert statements(readable, watching.refresh) == 1
     jobs = list(watching._running)
     for job in jobs[:35]:
         settle(rows, job, "Completed")
-    assert statements(readable, watching.look) == 4
-    assert statements(readable, watching.look) == 1
+    assert statements(readable, watching.refresh) == 4
+    assert statements(readable, watching.refresh) == 1
     for job in jobs[35:]:
         settle(rows, job, "Completed")
-    assert watching.look()
+    assert watching.refresh()
 
 
 # Jobs that can never run.

@@ -218,7 +218,7 @@ def test_a_sweep_that_found_nothing_begins_again_after_half_a_lease(monkeypatch:
     class Doctor:
         def __init__(self, *_: Any, **__: Any) -> None: ...
 
-        def mend_waiting_page(self, after: str | None) -> tuple[str | None, int]:
+        def fix_waiting_page(self, after: str | None) -> tuple[str | None, int]:
             looks.append(after)
             return next(found)
 

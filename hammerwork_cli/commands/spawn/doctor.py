@@ -62,15 +62,15 @@ def doctor(
     database = context.database(changes=fix)
     now = context.now(database)
     lost_before = before(now, length) if length is not None else None
-    healer = Doctor(database, now=now, queue=queue, lost_before=lost_before, examples=examples)
-    found = healer.look()
+    doctor = Doctor(database, now=now, queue=queue, lost_before=lost_before, examples=examples)
+    found = doctor.examine()
     if fix and not dry_run and any(finding.fixable for finding in found):
         _consent(context, found, yes=yes, form=form)
-        found = healer.mend(found)
+        found = doctor.fix(found)
         _show(context, found, form, remedy=None, strict=strict)
     else:
         _show(context, found, form, remedy=_fixing(older_than, queue), strict=strict)
-    _note_running(context, healer)
+    _note_running(context, doctor)
     damaged = sum(finding.left for finding in found if strict or not finding.is_note)
     if damaged:
         from hammerwork_cli.render.formats.text import plural
@@ -98,7 +98,7 @@ def _fixing(older_than: str | None, queue: str | None) -> str:
 
 
 def _show(context: Context, found: "Sequence[Finding]", form: Format, *, remedy: str | None, strict: bool) -> None:
-    """Shows what is wrong and the command against it; without one, what has been mended."""
+    """Shows what is wrong and the command against it; without one, what has been fixed."""
     from hammerwork_cli.render.formats.text import plural
     from hammerwork_cli.render.spawn import doctor as doctor_views
 
@@ -119,11 +119,11 @@ def _show(context: Context, found: "Sequence[Finding]", form: Format, *, remedy:
         context.note("All damage repaired." if remedy is None else "No damage found.")
 
 
-def _note_running(context: Context, healer: "Doctor") -> None:
+def _note_running(context: Context, doctor: "Doctor") -> None:
     from hammerwork_cli.render.formats.text import instant, plural
 
-    jobs, since, returned = healer.running()
-    if jobs > returned and healer.lost_before is None:
+    jobs, since, returned = doctor.running()
+    if jobs > returned and doctor.lost_before is None:
         are = "is" if jobs == 1 else "are"
         context.note(
             f"{plural(jobs, 'job')} {are} Running, the first since {instant(since)} UTC. If their workers are gone, "

@@ -1,4 +1,4 @@
-"""What keeps the jobs of a tree from starting, for its picture."""
+"""Annotations of a drawn tree: the reasons why jobs have not started."""
 
 from datetime import datetime
 
@@ -9,13 +9,13 @@ from hammerwork_cli.models.why import Annotations
 from hammerwork_cli.queries.graph.blockers import blockers_of
 
 ANNOTATED = 1000
-"""Jobs that have not started: of more in one tree it is not asked what keeps them."""
+"""Jobs that have not started. A tree with more of them gets no annotations."""
 
 
 def annotations(database: Database, tree: SpawnTree, now: datetime) -> Annotations:
-    """What keeps the jobs of a tree from starting, where the tree itself does not show it.
+    """Returns the reasons why jobs have not started, as far as the tree itself does not show them.
 
-    A few statements at most: nothing is asked of a tree in which more than :data:`ANNOTATED` jobs have not started.
+    It runs a few statements at most, and none for a tree in which more than :data:`ANNOTATED` jobs have not started.
     """
     if not 0 < tree.counts.of(*WAITING) <= ANNOTATED:
         return Annotations()
@@ -31,11 +31,11 @@ def annotations(database: Database, tree: SpawnTree, now: datetime) -> Annotatio
                 due[job] = at
             if dependency_status == "waiting" and _parents_have_ended(tree, job):
                 suspects.append(job)
-    held = blockers_of(database, suspects) if suspects else {}
-    return Annotations(frozenset(job for job, hold in held.items() if hold.is_stuck), due)
+    blockers = blockers_of(database, suspects) if suspects else {}
+    return Annotations(frozenset(job for job, blocker in blockers.items() if blocker.is_stuck), due)
 
 
 def _parents_have_ended(tree: SpawnTree, job: str) -> bool:
-    """Whether none of its parents that the tree knows is open."""
+    """Whether all parents of a job that are in the tree have ended."""
     known = (tree.nodes[parent] for parent in tree.nodes[job].depends_on if parent in tree.nodes)
     return all(node.status in FINISHED for node in known)

@@ -1,4 +1,4 @@
-"""Why jobs that wait for no other job have not ended, and why some never spawned."""
+"""Finds the reasons why jobs without blockers have not ended, and why jobs never spawned."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,31 +14,31 @@ from hammerwork_cli.queries.queues import all_paused, serving_workers
 from hammerwork_cli.queries.spawn.error_texts import error_texts, headline, pattern
 
 LONG = timedelta(hours=1)
-"""A job that runs for longer, and that no living worker of ours has, may have lost its worker."""
+"""A job that runs for longer, and is not claimed by a living worker, may have lost its worker."""
 _NO_INSTANT = datetime.max.replace(tzinfo=UTC)
 _ORDER = list(DelayReason)
 
 
 class Queues:
-    """What is known of queues, whatever is in them."""
+    """Pauses and workers of all queues."""
 
     def __init__(self, database: Database) -> None:
         self.paused = {pause.queue for pause in all_paused(database)}
         self.workers = serving_workers(database)
 
     def serving(self, queue: str) -> int | None:
-        """Living workers of ours that serve a queue; ``None`` where workers are not recorded."""
+        """Living workers that serve a queue; ``None`` if the database does not record workers."""
         return None if self.workers is None else self.workers[queue]
 
 
 def delays(database: Database, nodes: Sequence[TreeNode], queues: Queues, *, now: datetime) -> tuple[Delay, ...]:
-    """Why some jobs have not ended, by reason, queue and error; the gravest first, the largest first of these.
+    """Returns the reasons why jobs have not ended, by queue and error; the gravest first, then the largest.
 
     Args:
-        database: where.
+        database: an open connection.
         nodes: jobs that run, or wait for no other job.
-        queues: theirs.
-        now: the present.
+        queues: the pauses and workers of their queues.
+        now: the server's time.
     """
     found: dict[tuple[DelayReason, str, str | None], Delay] = {}
     details = _details(database, [node.id for node in nodes])
@@ -106,7 +106,7 @@ def _running(job: OpenJob, so_far: timedelta) -> DelayReason:
 
 
 def never_spawned(database: Database, tree: SpawnTree) -> tuple[NeverSpawned, ...]:
-    """The completed jobs of a tree that carry a spawn configuration and have no children, with what is known of why."""
+    """Returns the completed jobs of a tree that have a spawn configuration and no children, with the known reasons."""
     childless = [
         node
         for node in tree.nodes.values()

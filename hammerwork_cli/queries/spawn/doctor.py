@@ -1,4 +1,4 @@
-"""Finding the damage that workers and tools left behind, and mending it."""
+"""Finds and fixes damage that workers and tools have left in the database."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,9 +21,9 @@ from hammerwork_cli.queries.job.dependencies import Following, fail_next
 from hammerwork_cli.queries.worker.rescue import Lost, next_runs, without
 
 PAGE = 500
-"""Jobs a transaction."""
+"""Jobs in one transaction."""
 MOST_EDGES = 500_000
-"""Waiting jobs among which cycles are looked for."""
+"""Waiting jobs among which the doctor searches for cycles."""
 EVERYWHERE = (
     Damage.MISSPELT_STATUS,
     Damage.BARRED,
@@ -32,7 +32,7 @@ EVERYWHERE = (
     Damage.RAN_EARLY,
     Damage.NEVER_SPAWNED,
 )
-"""Kinds that one statement finds, whatever the database and the options."""
+"""Kinds that one statement finds on every database and with any options."""
 FINDING = {
     Damage.MISSPELT_STATUS: "spawn.doctor.misspelt_status",
     Damage.NULL_LISTS: "spawn.doctor.null_lists",
@@ -46,15 +46,15 @@ FINDING = {
     Damage.NEVER_SPAWNED: "spawn.doctor.never_spawned",
     Damage.GONE_BUT_RECORDED: "spawn.doctor.gone_but_recorded",
 }
-"""The statements that each find one kind."""
+"""The statement that finds each kind."""
 FIXING = {
     Damage.NULL_LISTS: "spawn.doctor.fix_null_lists",
     Damage.BARRED: "spawn.doctor.fix_barred",
     Damage.LOST: "spawn.doctor.fix_lost",
 }
-"""The statements that fix a kind by themselves."""
+"""The statements that fix a kind on their own."""
 COMPLETE = {"archived_at", "is_encrypted"}
-"""Columns of the last migrations that the original's worker names when it takes a job."""
+"""Columns of the last migrations, which Rust workers name when they claim a job."""
 
 
 WORDS = {
@@ -68,17 +68,18 @@ WORDS = {
 
 
 class Doctor:
-    """Looks at the jobs of a database and mends what has one right end.
+    """Finds damage in the jobs of a database, and fixes the kinds that have one right fix.
 
-    Every kind of damage is one statement. Mending goes in transactions of at most :data:`PAGE` jobs, and each
-    UPDATE names the state that it mends, so that what others change meanwhile stays theirs.
+    One statement finds each kind of damage. Fixes run in transactions of at most :data:`PAGE` jobs. Each UPDATE names
+    the
+    damaged state in its condition, so that it leaves a job alone that another program has changed in the meantime.
 
     Args:
-        database: where.
-        now: the present.
+        database: an open connection.
+        now: the server's time.
         queue: only jobs of this queue.
-        lost_before: jobs Running since before then have lost their worker; ``None`` leaves Running jobs alone.
-        examples: how many jobs of a kind to name.
+        lost_before: jobs that have been Running since before then count as lost; with ``None``, no Running job does.
+        examples: most jobs to name for each kind.
     """
 
     def __init__(
@@ -96,19 +97,22 @@ class Doctor:
         self.lost_before = lost_before
         self.examples = examples
 
-    # Looking.
+    # Finding.
 
-    def look(self) -> list[Finding]:
-        """What is wrong, in the order of :class:`Damage`."""
+    def examine(self) -> list[Finding]:
+        """Returns the damage in the order of :class:`Damage`."""
         found = {kind: self._find(kind) for kind in self._kinds()}
         found |= self._waiting()
         found[Damage.CYCLE] = self._cycles()
         return [finding for kind in Damage if (finding := found.get(kind))]
 
     def running(self) -> tuple[int, Timestamp, int]:
-        """How many jobs are Running that no living worker of ours has, since when the first; how many a worker returns.
+        """Counts the Running jobs that no living worker has claimed.
 
-        The last are those of our workers whose heartbeat stopped.
+        Returns:
+            Number of these jobs, start of the first, and number of those that belong to a worker whose heartbeat has
+            stopped:
+            other workers rescue them.
         """
         jobs, since, returned = self._rows("spawn.doctor.running")[0]
         return int(jobs), since, int(returned or 0)
@@ -138,7 +142,7 @@ class Doctor:
         return _finding(kind, rows)
 
     def _unfinished_schedules(self) -> list[str]:
-        """The schedules of completed jobs by which these were to come back, or that nobody can read."""
+        """Returns schedules of completed jobs that should have recurred: they are due again, or cannot be read."""
         return sorted(
             {cron for cron, timezone in self._rows("spawn.doctor.completed_schedules") if self._goes_on(cron, timezone)}
         )
@@ -165,20 +169,20 @@ class Doctor:
         ]
         return Finding(Damage.CYCLE, len(ours), tuple(shown), len(ours)) if ours else None
 
-    # Mending.
+    # Fixing.
 
-    def mend(self, found: Sequence[Finding]) -> list[Finding]:
-        """Mends what can be mended, and looks again.
+    def fix(self, found: Sequence[Finding]) -> list[Finding]:
+        """Fixes all damage that has one right fix, and examines the jobs again.
 
         Args:
-            found: what :meth:`look` found. What comes to light only by mending is mended too.
+            found: the result of :meth:`examine`. Damage that only comes to light by other fixes is fixed too.
 
         Returns:
-            What was found before or is left, with how many jobs were mended.
+            The findings before and after, with the number of fixed jobs.
         """
-        fixed = self._mend_all()
+        fixed = self._fix_all()
         before = {finding.kind: finding for finding in found}
-        after = {finding.kind: finding for finding in self.look()}
+        after = {finding.kind: finding for finding in self.examine()}
         results = []
         for kind in Damage:
             known = before.get(kind) or after.get(kind)
@@ -189,36 +193,36 @@ class Doctor:
                 results.append(replace(known, fixed=fixed.get(kind, 0), left=left))
         return results
 
-    def _mend_all(self) -> dict[Damage, int]:
+    def _fix_all(self) -> dict[Damage, int]:
         fixed: dict[Damage, int] = defaultdict(int)
         for kind in self._kinds():
             if kind in FIXABLE:
-                fixed[kind] += self._mend_kind(kind)
-        # A job that fails because of another one may itself hold others.
-        while self._mend_waiting(fixed):
+                fixed[kind] += self._fix_kind(kind)
+        # A job that fails because of its parent may in turn have dependents that wait for it.
+        while self._fix_waiting(fixed):
             pass
         return fixed
 
-    def _mend_kind(self, kind: Damage) -> int:
+    def _fix_kind(self, kind: Damage) -> int:
         total = 0
         while True:
             rows = self._rows(FINDING[kind], limit=PAGE)
-            done = self.database.transaction(partial(self._mend_rows, kind, rows)) if rows else 0
+            done = self.database.transaction(partial(self._fix_rows, kind, rows)) if rows else 0
             total += done
             if not done:
                 return total
 
-    def _mend_rows(self, kind: Damage, rows: Sequence[Any]) -> int:
+    def _fix_rows(self, kind: Damage, rows: Sequence[Any]) -> int:
         ids = [str(row[0]) for row in rows]
         if kind == Damage.MISSPELT_STATUS:
-            return self._mend_misspelt(rows)
+            return self._fix_misspelt(rows)
         if kind == Damage.LOST_LAST_ATTEMPT:
-            return self._mend_last_attempts(ids)
+            return self._fix_last_attempts(ids)
         if kind == Damage.GONE_BUT_RECORDED:
             return len(records.forget(self.database, ids))
         return self._run(FIXING[kind], ids=ids)
 
-    def _mend_misspelt(self, rows: Sequence[Any]) -> int:
+    def _fix_misspelt(self, rows: Sequence[Any]) -> int:
         by_spelling: dict[str, list[str]] = defaultdict(list)
         for job, _, written, *_ in rows:
             by_spelling[written].append(job)
@@ -227,8 +231,8 @@ class Doctor:
             for written, ids in by_spelling.items()
         )
 
-    def _mend_last_attempts(self, ids: Sequence[str]) -> int:
-        """Ends jobs, but for recurring ones, which come back at their next run."""
+    def _fix_last_attempts(self, ids: Sequence[str]) -> int:
+        """Marks jobs dead, except for recurring ones, which wait for their next occurrence."""
         jobs = [Lost(str(job), *rest) for job, *rest in self._rows("spawn.doctor.last_attempts", ids=ids)]
         coming = next_runs(self.database, jobs, self.now)
         back = sum(self._run("spawn.doctor.fix_lost_recurring", ids=some, at=at) for at, some in coming.items())
@@ -236,28 +240,28 @@ class Doctor:
         return back + (self._run("spawn.doctor.fix_lost_last_attempt", ids=dead) if dead else 0)
 
     def _run(self, statement: str, **values: Any) -> int:
-        error = f"Its worker was lost on its last attempt, as was found on {self.now:%Y-%m-%d %H:%M} UTC."
+        error = f"Its worker was lost during its last attempt. The doctor found it on {self.now:%Y-%m-%d %H:%M} UTC."
         everything = {"now": self.now, "before": self.lost_before, "error": error, "waiting": WORDS["pending"]}
         return self.database.run(statement, **{**WORDS, **everything, **values})
 
-    def mend_waiting_page(self, after: str | None) -> tuple[str | None, int]:
-        """Releases or fails the jobs of one page that wait for jobs that have ended.
+    def fix_waiting_page(self, after: str | None) -> tuple[str | None, int]:
+        """Releases or fails the jobs on one page of those whose dependencies have ended.
 
         Args:
-            after: the last id of the page before; ``None`` for the first.
+            after: the last id of the previous page; ``None`` for the first page.
 
         Returns:
-            The last id of this page, ``None`` when it was the last; and how many jobs were mended.
+            The last id of this page, or ``None`` on the last page; and the number of fixed jobs.
         """
         page = [row[0] for row in self._rows("spawn.doctor.waiting_ids", after=after, limit=PAGE)]
-        done = self.database.transaction(partial(self._mend_page, page, to_the_end=True)) if page else {}
+        done = self.database.transaction(partial(self._fix_page, page, to_the_end=True)) if page else {}
         return (page[-1] if len(page) == PAGE else None), sum(done.values())
 
-    def _mend_waiting(self, fixed: dict[Damage, int]) -> int:
-        """One pass over all waiting jobs; how many were mended."""
+    def _fix_waiting(self, fixed: dict[Damage, int]) -> int:
+        """Goes over all waiting jobs once; returns the number of fixed jobs."""
         total = 0
         for page in self._waiting_pages():
-            done = self.database.transaction(partial(self._mend_page, page))
+            done = self.database.transaction(partial(self._fix_page, page))
             total += sum(done.values())
             for kind, jobs in done.items():
                 fixed[kind] += jobs
@@ -272,19 +276,23 @@ class Doctor:
             yield page
             after = page[-1]
 
-    def _mend_page(self, ids: Sequence[str], *, to_the_end: bool = False) -> dict[Damage, int]:
-        ailing: dict[Damage, dict[str, str]] = defaultdict(dict)
+    def _fix_page(self, ids: Sequence[str], *, to_the_end: bool = False) -> dict[Damage, int]:
+        stuck: dict[Damage, dict[str, str]] = defaultdict(dict)
         for kind, job, parent in self._rows("spawn.doctor.stuck_among", ids=ids):
-            ailing[Damage(kind)][job] = parent
-        done = {Damage.PARENT_FAILED: self._fail(ailing[Damage.PARENT_FAILED], to_the_end=to_the_end)}
+            stuck[Damage(kind)][job] = parent
+        done = {Damage.PARENT_FAILED: self._fail(stuck[Damage.PARENT_FAILED], to_the_end=to_the_end)}
         for kind in (Damage.NOT_RELEASED, Damage.NOT_RELEASED_AFTER_FAILURE):
-            done[kind] = self._run("spawn.doctor.release", ids=list(ailing[kind])) if ailing[kind] else 0
+            done[kind] = self._run("spawn.doctor.release", ids=list(stuck[kind])) if stuck[kind] else 0
         return done
 
     def _fail(self, parents: dict[str, str], *, to_the_end: bool) -> int:
-        """Fails jobs whose parent failed and has not been retried meanwhile; job -> that parent.
+        """Fails jobs whose parent has failed and has not been retried in the meantime.
 
-        With all that fails because of them, or one level only: of these each error names the job above.
+        Args:
+            parents: job -> its failed parent.
+            to_the_end: also fail all jobs that fail because of them. Otherwise the next pass fails these, and each
+                error names
+                the parent itself.
         """
         below: dict[str, list[str]] = defaultdict(list)
         for job, parent in parents.items():
@@ -319,12 +327,10 @@ def _text(status: Any) -> str:
 
 
 def in_cycles(edges: Iterable[tuple[str, str]]) -> set[str]:
-    """The jobs of a dependency graph that wait for themselves, at whatever distance.
-
-    Jobs between two cycles count as well: they can neither run.
+    """Returns the jobs that wait for themselves, directly or through others, and jobs between two such cycles.
 
     Args:
-        edges: (job, what it depends on).
+        edges: pairs of a job and one of its dependencies.
     """
     above: dict[str, set[str]] = defaultdict(set)
     below: dict[str, set[str]] = defaultdict(set)
@@ -332,18 +338,18 @@ def in_cycles(edges: Iterable[tuple[str, str]]) -> set[str]:
         above[job].add(parent)
         below[parent].add(job)
     jobs = above.keys() | below.keys()
-    # What depends on nothing of the rest, and what nothing of the rest depends on, is in no cycle.
+    # A job without dependencies among the rest is in no cycle, and neither is one without dependents among them.
     return _peeled(_peeled(set(jobs), above, below), below, above)
 
 
 def _peeled(jobs: set[str], above: dict[str, set[str]], below: dict[str, set[str]]) -> set[str]:
-    held = {job: len(above.get(job, set()) & jobs) for job in jobs}
-    free = [job for job, parents in held.items() if not parents]
+    blocked_by = {job: len(above.get(job, set()) & jobs) for job in jobs}
+    free = [job for job, parents in blocked_by.items() if not parents]
     while free:
         job = free.pop()
         jobs.discard(job)
         for other in below.get(job, set()) & jobs:
-            held[other] -= 1
-            if not held[other]:
+            blocked_by[other] -= 1
+            if not blocked_by[other]:
                 free.append(other)
     return jobs

@@ -1,4 +1,4 @@
-"""What errors say, and which of them say the same."""
+"""Texts of errors, and patterns that group equal ones."""
 
 import re
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ _VARYING = (
     (re.compile(r"\b(0x[0-9a-f]+|(?=[a-f]*\d)[0-9a-f]{8,})\b", re.IGNORECASE), "<hex>"),
     (re.compile(r"\d+([.,:]\d+)*"), "<n>"),
 )
-"""What differs from one occurrence of an error to the next."""
+"""Parts that differ between occurrences of the same error, and their replacements."""
 
 
 def pattern(error: str) -> str:
-    """The line of an error that says what happened, with ids, hexadecimal and other numbers made equal."""
+    """The headline of an error with placeholders for ids, hexadecimal and other numbers."""
     line = headline(error)
     for varying, word in _VARYING:
         line = varying.sub(word, line)
@@ -26,7 +26,7 @@ def pattern(error: str) -> str:
 
 
 def headline(error: str) -> str:
-    """The line of an error that says what happened: the last of a traceback, else the first."""
+    """The line of an error that names it: the last one of a traceback, else the first."""
     lines = [line.strip() for line in error.splitlines() if line.strip()]
     if not lines:
         return ""
@@ -34,7 +34,7 @@ def headline(error: str) -> str:
 
 
 def error_texts(database: Database, nodes: Sequence[TreeNode]) -> dict[str, str]:
-    """Errors by id, for the jobs that have one; of a traceback the end, since that says what happened."""
+    """Id -> error, for the jobs that have one; of a traceback only its end, which contains the headline."""
     errors = {node.id: node.error for node in nodes if node.error}
     cut = [job for job, error in errors.items() if error.startswith(_TRACEBACK)]
     for part in chunks(cut, database.key_chunk):

@@ -1,4 +1,4 @@
-"""Operations with a failure anywhere below them: from the newest failed jobs upward, a level at a time."""
+"""Finds operations with failed descendants: from the newest failed jobs upward, a level at a time."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.spawn import operations as operations_queries
 
 MOST_FAILED = 2000
-"""Failed jobs that are followed upward: the newest."""
+"""Failed jobs from which the search goes upward: the newest."""
 MOST_ANCESTORS = 20_000
 LEVELS = 100
 
@@ -32,11 +32,11 @@ class _Failed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FailedOperations:
-    """Operations that failed or have failures below them, the newest failure first.
+    """Operations that failed or have failed descendants, the newest failure first.
 
     Attributes:
-        more: whether there may be others, since a bound was reached.
-        cursor: of the next page, when there is one.
+        more: whether there may be other operations, since the search reached a limit.
+        cursor: cursor of the next page, if there is one.
     """
 
     operations: list[SpawnOperation]
@@ -54,19 +54,19 @@ def operations(
     operation: str | None = None,
     cursor: str | None = None,
 ) -> FailedOperations:
-    """The operations with a failed job at or anywhere below them, as of one moment.
+    """Returns the operations that failed or have failed descendants, in one snapshot.
 
     Args:
-        database: where.
-        limit: how many.
-        queue: the parent's queue.
-        statuses: the parent's status.
-        since: the parent was created then or later.
-        operation: the operation id in its configuration, or in a worker's record, or the id of that.
-        cursor: that of the page before.
+        database: an open connection.
+        limit: most operations.
+        queue: only parents in this queue.
+        statuses: only parents in one of these statuses.
+        since: only parents that were created then or later.
+        operation: operation id in the parent's configuration or in a worker's record, or id of the record.
+        cursor: cursor of the previous page.
 
     Raises:
-        UsageError: the cursor is none.
+        UsageError: the cursor is not valid.
         JobNotFoundError: the cursor is the id of a job that is not in the list.
     """
     after = cursors.split(cursor) if cursor else None
@@ -116,7 +116,7 @@ def _of_operation(database: Database, nodes: Sequence[TreeNode], operation: str)
 
 
 def _start(order: Sequence[tuple[datetime, str]], after: tuple[datetime | None, str] | None) -> int:
-    """Where the next page begins; the job before may have failed once more since, and stand elsewhere now."""
+    """Start of the next page. The last job of the previous page may stand elsewhere if it has failed again since."""
     if after is None:
         return 0
     instant, last = after
@@ -131,14 +131,14 @@ def _start(order: Sequence[tuple[datetime, str]], after: tuple[datetime | None, 
 
 
 class _Climb:
-    """What is above some failed jobs, and how much failed below each of it.
+    """The ancestors of failed jobs, and the number of failed jobs below each of them.
 
     Attributes:
-        more: whether a bound was reached.
+        more: whether the search reached a limit.
     """
 
     def __init__(self, relatives: Relatives, failed: dict[str, _Failed]) -> None:
-        self._kin = relatives
+        self._relatives = relatives
         self.more = len(failed) > MOST_FAILED
         self._failed = dict(list(failed.items())[:MOST_FAILED])
         self._parents = {job: one.parents for job, one in self._failed.items()}
@@ -157,7 +157,7 @@ class _Climb:
             if not level:
                 break
             asked.update(level)
-            found = self._kin.jobs(level)
+            found = self._relatives.jobs(level)
             self._ancestors.update((node.id, node) for node in found)
             self._heights.update((node.id, height) for node in found)
             self._parents.update((node.id, node.depends_on) for node in found)
@@ -165,7 +165,7 @@ class _Climb:
         self.more = self.more or bool(frontier)
 
     def _count(self) -> None:
-        """Adds every failed job to all that is above it; once for all that have the same parents."""
+        """Counts each failed job for all of its ancestors, once for all jobs with the same parents."""
         alike: dict[tuple[str, ...], list[datetime]] = {}
         for one in self._failed.values():
             alike.setdefault(one.parents, []).append(one.at)
@@ -185,23 +185,23 @@ class _Climb:
         return above
 
     def spawners(self) -> list[TreeNode]:
-        """The ancestors, and the failed jobs themselves, that spawn or were to."""
+        """Returns the ancestors and the failed jobs that have spawned, or have a spawn configuration."""
         bare = [job for job, node in self._ancestors.items() if not node.has_spawn_config]
         bare += [job for job, one in self._failed.items() if not one.has_config and job not in self._ancestors]
-        recorded = records.parents(self._kin.database, bare)
+        recorded = records.parents(self._relatives.database, bare)
         own = [job for job, one in self._failed.items() if one.has_config or job in recorded]
-        unread = self._kin.jobs(job for job in own if job not in self._ancestors)
+        unread = self._relatives.jobs(job for job in own if job not in self._ancestors)
         above = [node for job, node in self._ancestors.items() if node.has_spawn_config or job in recorded]
         return above + unread
 
     def newest(self, node: TreeNode) -> datetime:
-        """When it, or a job below it, failed last."""
+        """Time of the last failure at or below a job."""
         return self._newest[node.id]
 
     def newest_first(self, node: TreeNode) -> tuple[datetime, int, int, str]:
-        """An order in which a tree stands before the trees within it."""
+        """Sort key that puts a tree before the trees within it."""
         return self.newest(node), self._counts.get(node.id, 0), self._heights[node.id], node.id
 
     def below(self, node: TreeNode) -> FailedBelow:
-        """What failed below it."""
+        """Number and last time of the failures below a job."""
         return FailedBelow(self._counts.get(node.id, 0), self.more, self.newest(node))

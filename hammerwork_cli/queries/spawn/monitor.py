@@ -1,4 +1,4 @@
-"""What happens right now: looks that cost as much in a large table as in a small one."""
+"""Figures of the present, at a cost that does not grow with the table."""
 
 import time
 from collections import Counter
@@ -16,21 +16,23 @@ from hammerwork_cli.queries.spawn.running_trees import RunningTrees
 from hammerwork_cli.queries.worker import registry
 
 MOST_PENDING = 10_000
-"""Pending jobs that are counted; of more it is only known that there are more."""
+"""Pending jobs that are counted."""
 MOST_RUNNING = 1000
-"""Running jobs that are read: the last created, of all queues."""
+"""Running jobs that are read: the newest of all queues."""
 MOST_OPERATIONS = 30
 NEWEST_SPAWNERS = 50
 SPAWNERS_LOOKED_AT = 500
 MOST_FAILURES = 10
 LAG = timedelta(seconds=1)
-"""A window ends so long before the look: what is just being committed, or was written by a clock that is a little
-behind, is counted by the next one."""
+"""A window ends this long before the refresh. Changes that are just being committed, or carry the time of a clock that
+is
+slightly behind, count in the next window.
+"""
 OVERLAP = timedelta(minutes=1)
-"""Failures are looked for so far back each time, since the clocks of those who write them may differ."""
+"""Each refresh reads failures this far back, since the clocks of workers differ."""
 FIRST_FAILURES = timedelta(days=1)
 SETTLING = timedelta(seconds=10)
-"""How long after a parent's end the original may still be inserting its children, one by one."""
+"""Time after a parent's end in which a Rust worker may still insert its children, one by one."""
 OPERATIONS_REMEMBERED = 10_000
 
 _USUALLY_PENDING = {"Pending", "Retrying"}
@@ -42,13 +44,14 @@ _KIND, _CHILDREN, _NODE = 7, 8, 9
 
 
 class ActivityWatch:
-    """Looks at the queues again and again.
+    """Reads the figures of the queues, refresh after refresh.
 
     Args:
         database: an open connection.
-        queue: only this queue, and the operations in whose trees a job of it runs, or one of its newest spawns.
-        window: what the first look's figures are about; later ones are about the time since the look before.
-        until_idle: whether to ask, each time, if nothing is open any more.
+        queue: only this queue, with the operations that have a running job of it in their trees, or are among its
+            newest.
+        window: window of the first figures; later ones are about the time since the previous refresh.
+        until_idle: whether each refresh checks that no job is open.
     """
 
     def __init__(
@@ -68,39 +71,42 @@ class ActivityWatch:
         self._has_failed = False
 
     def connected(self, database: Database) -> None:
-        """Goes on with another connection."""
+        """Continues with another connection."""
         self._database = self._trees.database = database
         self._ahead = database.now() - _local_now()
 
     @property
     def counts_children(self) -> bool:
-        """Whether the children of an operation can be counted at the cost of reading them."""
+        """Whether the indexes allow counting the children of an operation at the cost of reading them."""
         return "by_first_parent" in self._database.tags
 
     def _now(self) -> datetime:
-        """The server's clock, which is asked once a connection."""
+        """The server's time, from this machine's clock and the difference that was measured once per connection."""
         return _local_now() + self._ahead
 
-    def look(self) -> Activity:
-        """One look, as of one moment: a statement; with our indexes also one or two for each level of running trees."""
+    def refresh(self) -> Activity:
+        """Reads the figures in one snapshot.
+
+        It takes one statement, and with migration 015 one or two more for each level of the running trees.
+        """
         now = self._now()
         until = max(now - LAG, self._until)
         if self.counts_children:
             with self._database.snapshot():
-                rows = self._look(until)
+                rows = self._figures(until)
                 operations = self._counted(rows, now)
                 idle = self._is_idle(rows[0])
         else:
-            rows = self._look(until)
+            rows = self._figures(until)
             operations = _uncounted(rows)
             idle = self._is_idle(rows[0])
         activity = self._activity(rows, now, until, operations, idle)
-        # Only now: a look that was broken off is made again, for a window that goes on.
+        # Not before: after an error, the next refresh must cover the whole time since the last success.
         self._since = self._until = until
         self._failures_since = now - OVERLAP
         return activity
 
-    def _look(self, until: datetime) -> list[Row]:
+    def _figures(self, until: datetime) -> list[Row]:
         return self._database.rows(
             "spawn.monitor.figures",
             queue=self._queue,
@@ -153,7 +159,7 @@ class ActivityWatch:
         )
 
     def _workers(self) -> tuple[BusyWorker, ...] | None:
-        """The workers that have not ended; with a queue, those that serve it."""
+        """Returns the workers that have not ended; with a queue, only those that serve it."""
         if "hammerwork_workers" not in self._database.schema:
             return None
         alive = registry.listed(self._database, alive=True)
@@ -175,7 +181,7 @@ class ActivityWatch:
     # Operations.
 
     def _counted(self, rows: Sequence[Row], now: datetime) -> tuple[RunningOperation, ...]:
-        """The topmost operations in whose trees something is open, or was at the look before."""
+        """Returns the topmost operations with open jobs in their trees, now or at the previous refresh."""
         running = {row[_NODE]: int(row[_CHILDREN]) for row in rows if row[_KIND] == "parent" and row[_CHILDREN]}
         jobs = self._newest_spawners() | _parents(rows)
         tops = self._trees.tops(jobs)
@@ -201,14 +207,14 @@ class ActivityWatch:
     def _nodes_of(
         self, tops: dict[str, str], jobs: dict[str, TreeNode], running: Container[str]
     ) -> dict[str, TreeNode]:
-        """The tops of trees that may have open jobs, as they are now."""
+        """Reads the tops of trees that may have open jobs."""
         wanted = dict.fromkeys(top for job, top in tops.items() if job in running or top not in self._ended)
         unread = [top for top in wanted if top not in jobs]
         read = {node.id: node for node in self._trees.jobs(unread)}
         return {top: node for top in wanted if (node := jobs.get(top) or read.get(top))}
 
     def _open_inside(self, tops: dict[str, str], large: Set[str]) -> set[str]:
-        """Those of some trees that were not counted as a whole in which a known parent has open children."""
+        """Returns those trees, among the ones too large to count, in which a known parent has open children."""
         inner = [job for job, top in tops.items() if top in large and job != top]
         totals = self._trees.children(inner)
         return {tops[job] for job, total in totals.items() if _open(total.counts)}
@@ -216,7 +222,7 @@ class ActivityWatch:
     def _remember_ended(
         self, parents: dict[str, TreeNode], found: dict[str, RunningOperation], open_now: set[str], now: datetime
     ) -> None:
-        """Jobs whose trees need not be counted again unless a job in them runs."""
+        """Remembers jobs whose trees need no count until a job in them runs again."""
         for job, node in parents.items():
             last = timestamp(found[job].last_ended) if job in found else None
             if job in open_now:
@@ -228,7 +234,7 @@ class ActivityWatch:
 
 
 def _local_now() -> datetime:
-    # Steady, also when the clock of this machine is set: only differences are taken.
+    # Monotonic, in case this machine's clock is set: only differences count.
     return datetime.fromtimestamp(0, UTC) + timedelta(seconds=time.monotonic())
 
 
@@ -241,7 +247,7 @@ def _parents(rows: Iterable[Row]) -> dict[str, TreeNode]:
 
 
 def _uncounted(rows: Sequence[Row]) -> tuple[RunningOperation, ...]:
-    """Operations of which only the running children are known."""
+    """Returns operations of which only the running children are known."""
     found: dict[str, RunningOperation] = {}
     running = {row[_NODE]: int(row[_CHILDREN]) for row in rows if row[_KIND] == "parent" and row[_CHILDREN]}
     for job, node in _parents(rows).items():
@@ -267,7 +273,7 @@ def _open(counts: Counts) -> int:
 
 
 def _open_jobs(one: RunningOperation) -> int:
-    """Jobs of its tree that are known to be open."""
+    """Number of jobs in its tree that are known to be open."""
     return _open(one.below) if one.below is not None else _open(one.operation.children) + one.running
 
 

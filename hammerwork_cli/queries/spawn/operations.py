@@ -1,4 +1,4 @@
-"""Spawn operations: what spawned, how it went, and what is still to come."""
+"""Spawn operations: their parents, their children, and spawns that are still to come."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ SLOWEST = 10
 
 
 def page(database: Database, *, limit: int, **wanted: Any) -> tuple[list[SpawnOperation], str | None]:
-    """A page of :func:`operations`, and the cursor of the next one if there is one."""
+    """Returns a page of :func:`operations`, and the cursor of the next page if there is one."""
     found = operations(database, limit=limit + 1, **wanted)
     return found[:limit], cursors.after(found[limit - 1].parent) if len(found) > limit else None
 
@@ -45,20 +45,20 @@ def operations(
     operation: str | None = None,
     cursor: str | None = None,
 ) -> list[SpawnOperation]:
-    """The newest parents that spawned, or that ended without a child, with their children counted, as of one moment.
+    """Reads the newest parents that spawned, or that ended without a child, and counts their children.
 
     Args:
-        database: where.
-        limit: how many.
-        queue: the parent's queue.
-        statuses: the parent's status.
-        since: the parent was created then or later.
-        operation: the operation id in its configuration, or in a worker's record, or the id of that.
-        cursor: that of the last parent seen (``queries.cursors``); the list goes on after it.
+        database: an open connection.
+        limit: most operations.
+        queue: only parents in this queue.
+        statuses: only parents in one of these statuses.
+        since: only parents that were created then or later.
+        operation: operation id in the parent's configuration or in a worker's record, or id of the record.
+        cursor: cursor of the last parent of the previous page: see :mod:`hammerwork_cli.queries.graph.cursors`.
 
     Raises:
-        UsageError: the cursor is none.
-        NotFoundError: it is the id of a job that is not there any more.
+        UsageError: the cursor is not valid.
+        NotFoundError: the cursor is the id of a job that does not exist.
     """
     at, job = cursors.read(database, cursor) if cursor else (None, None)
     wanted = {"queue": queue, "statuses": spellings(statuses or ()), "since": since, "operation": operation}
@@ -72,14 +72,14 @@ def operations(
 
 
 def counted(database: Database, parents: Sequence[TreeNode]) -> list[SpawnOperation]:
-    """Parents with their children counted, and what was recorded of them."""
+    """Counts the children of parents, and adds the recorded spawns."""
     ids = [parent.id for parent in parents]
     totals, recorded = Relatives(database).child_counts(ids), records.of_jobs(database, ids)
     return [_operation(parent, totals.get(parent.id) or ChildTotals(), recorded.get(parent.id)) for parent in parents]
 
 
 def _newest(nodes: Iterable[TreeNode]) -> list[TreeNode]:
-    """Each job once, the newest first."""
+    """Returns each job once, the newest first."""
 
     def age(node: TreeNode) -> tuple[datetime, str]:
         return timestamp(node.created_at) or datetime.max.replace(tzinfo=UTC), node.id
@@ -88,14 +88,14 @@ def _newest(nodes: Iterable[TreeNode]) -> list[TreeNode]:
 
 
 def operation(database: Database, parent: str) -> SpawnOperation:
-    """One spawning parent, with its children counted.
+    """Reads one operation with the counts of its children.
 
     Args:
-        database: where.
+        database: an open connection.
         parent: a full id.
 
     Raises:
-        NotFoundError: there is no such job, or it spawned nothing and is not meant to.
+        NotFoundError: there is no such job, or it has neither spawned nor a spawn configuration.
     """
     with database.snapshot():
         relatives = Relatives(database)
@@ -103,7 +103,7 @@ def operation(database: Database, parent: str) -> SpawnOperation:
         total = relatives.child_counts([parent]).get(parent)
         recorded = records.of_jobs(database, [parent]).get(parent)
     if not found or not (total or recorded or found[0].has_spawn_config):
-        raise NotFoundError(f"There is no spawn operation of a job {parent}.", hint="See: hammerwork spawn list")
+        raise NotFoundError(f"Job {parent} has no spawn operation.", hint="See: hammerwork spawn list")
     return _operation(found[0], total or ChildTotals(), recorded)
 
 
@@ -125,19 +125,19 @@ class _Parent(NamedTuple):
 def stats(
     database: Database, *, since: datetime, recent: datetime, queue: str | None = None, detailed: bool = False
 ) -> SpawnStats:
-    """Figures of the operations whose parents were created since ``since``.
+    """Calculates figures of the operations whose parents were created since ``since``.
 
     Args:
-        database: where.
+        database: an open connection.
         since: start of the window.
         recent: operations created then or later count as recent.
-        queue: only parents of this queue.
-        detailed: also by queue, by handler, and the slowest operations.
+        queue: only parents in this queue.
+        detailed: also by queue and by handler, and the slowest operations.
     """
     recorded = records.are_there(database, since)
     window: dict[str, Any] = {"since": since, "queue": queue, "recorded": recorded, "configured": not recorded}
     parents = {
-        # A worker finds a handler by the name in the configuration, else by the queue.
+        # Workers find the spawn handler by the name in the configuration, else by the queue.
         row[0]: _Parent(row[1], row[2] or row[1], status_of(row[3]), row[4], id_list(row[5]))
         for row in database.rows("spawn.operations.window_parents", recent=recent, **window)
     }
@@ -148,7 +148,7 @@ def stats(
     if Relatives(database).has_archive:
         collect_totals(totals, database.rows("spawn.operations.window_archived_totals", **window))
     p50, p95 = database.rows("spawn.operations.window_run_times", completed=COMPLETED_SPELLINGS, **window)[0]
-    # A parent created between two statements belongs to the next look.
+    # The statements read one after the other: leave out parents that were created in between.
     spawned = {job: totals[job] for job in parents if job in totals}
     return SpawnStats(
         since=since,
@@ -193,17 +193,17 @@ def _groups(spawned: dict[str, ChildTotals], names: dict[str, Any]) -> tuple[Spa
 
 
 def _depth(parents: dict[str, _Parent], spawned: Iterable[str]) -> int:
-    """Levels of spawning: 1 when children spawned nothing themselves, 0 when nothing was spawned."""
+    """Generations of spawns: 0 without spawns, 1 if no child has spawned."""
     depths = {job: 1 for job in spawned if not parents[job].depends_on}
     for start in [job for job in spawned if job not in depths]:
-        way: list[str] = []
+        path: list[str] = []
         job: str | None = start
         while job is not None and job not in depths:
             depths[job] = 0
-            way.append(job)
+            path.append(job)
             job = next((parent for parent in parents[job].depends_on if parent in parents), None)
         above = depths.get(job, 0) if job is not None else 0
-        for step in reversed(way):
+        for step in reversed(path):
             above += 1
             depths[step] = above
     return max((depths[job] for job in spawned), default=0)
@@ -222,7 +222,7 @@ def _slowest(database: Database, spawned: dict[str, ChildTotals]) -> tuple[Spawn
 
 
 def pending(database: Database, *, limit: int, queue: str | None = None) -> list[PendingSpawn]:
-    """Jobs that are to spawn again, that will or never did, and that wait for others; at most ``limit`` of each."""
+    """Returns jobs with a spawn request, jobs that will or never did spawn, and waiting jobs: ``limit`` of each."""
     with database.snapshot():
         asked = _asked_again(database, limit=limit, queue=queue)
         spawners = _nodes(database, "spawn.operations.pending", queue=queue, failed=FAILED_SPELLINGS, limit=limit)

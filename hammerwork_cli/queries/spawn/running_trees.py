@@ -1,4 +1,4 @@
-"""The trees that running jobs belong to, by their topmost operations, counted as far as a look can afford."""
+"""Counts the trees of running jobs by their topmost operations, as far as one refresh can afford."""
 
 import time
 from collections import Counter
@@ -14,15 +14,15 @@ from hammerwork_cli.queries.graph.child_totals import ChildTotals, collect_total
 LEVELS_UP = 100
 LEVELS_DOWN = 32
 MOST_COUNTED = 10_000
-"""Jobs that are counted in a look, of all trees together."""
+"""Jobs that one refresh counts in all trees together."""
 TRIES = 3
 ASIDE = 60.0
-"""Seconds for which a tree that was too large is not counted again."""
+"""Seconds for which a tree that was too large is left out of the counts."""
 REMEMBERED = 10_000
 
 
 class RunningTrees:
-    """Finds and counts trees, look after look. A job belongs to the tree of its first parent."""
+    """Finds and counts trees, refresh after refresh. A job belongs to the tree of its first parent."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -32,7 +32,7 @@ class RunningTrees:
     # Upward.
 
     def tops(self, jobs: dict[str, TreeNode]) -> dict[str, str]:
-        """Job -> the topmost operation at or above it, for those that have one. What is known is not read again."""
+        """Job -> the topmost operation at or above it, if there is one. Known jobs are not read again."""
         if len(self._tops) > REMEMBERED:
             self._tops.clear()
         read = {job: node for job, node in jobs.items() if job not in self._tops}
@@ -50,24 +50,24 @@ class RunningTrees:
         return {job: top for job in jobs if (top := self._tops[job])}
 
     def jobs(self, ids: Sequence[str]) -> list[TreeNode]:
-        """The jobs with these ids; those in the archive only do not run any more."""
+        """Reads the jobs with these ids, live ones only: an archived job does not run."""
         parts = chunks(ids, self.database.read_chunk)
         rows = (self.database.rows("graph.relatives.jobs", ids=self.database.ids(part)) for part in parts)
         return [TreeNode._make(row) for row in chain.from_iterable(rows)]
 
     def _climb(self, job: str, read: dict[str, TreeNode], spawners: set[str]) -> None:
-        way: list[str] = []
-        while job in read and job not in self._tops and job not in way:
-            way.append(job)
+        path: list[str] = []
+        while job in read and job not in self._tops and job not in path:
+            path.append(job)
             job = next(iter(read[job].depends_on), "")
-        cycle = way[way.index(job) :] if job in way else []
+        cycle = path[path.index(job) :] if job in path else []
         top = min((one for one in cycle if one in spawners), default=self._tops.get(job))
-        for step in reversed(way):
+        for step in reversed(path):
             top = top or (step if step in spawners else None)
             self._tops[step] = top
 
     def _recorded(self, jobs: Sequence[str]) -> set[str]:
-        """Those of some jobs without spawn configuration that have spawned: a handler was found by their queue."""
+        """Returns the jobs that have spawned without a spawn configuration: their queue has a spawn handler."""
         if not jobs or "workers" not in self.database.tags:
             return set()
         return {
@@ -77,14 +77,14 @@ class RunningTrees:
     # Downward.
 
     def children(self, parents: Sequence[str]) -> dict[str, ChildTotals]:
-        """The children whose first parent it is, counted, for those that have any."""
+        """Parent -> counts of the children that have it as their first parent, for parents with children."""
         totals: dict[str, ChildTotals] = {}
         for part in chunks(parents, self.database.read_chunk):
             collect_totals(totals, self.database.rows("graph.relatives.child_totals", ids=self.database.ids(part)))
         return totals
 
     def below(self, children: dict[str, ChildTotals]) -> dict[str, ChildTotals]:
-        """Everything below the parents of these children, counted, for those whose trees are small enough."""
+        """Counts all descendants of the parents of these children, except in trees that are too large."""
         now = time.monotonic()
         self._aside = {top: until for top, until in self._aside.items() if until > now}
         whole: dict[str, ChildTotals] = {}
@@ -108,13 +108,13 @@ class RunningTrees:
         self._put_aside(whole, frontier, frontier.values())
 
     def _parents_below(self, frontier: dict[str, str], seen: set[str]) -> dict[str, str]:
-        """Those of the next level that have children themselves -> their tops."""
+        """Job of the next level that has children -> the top of its tree."""
         parts = map(self.database.ids, chunks(list(frontier), self.database.read_chunk))
         rows = chain.from_iterable(self.database.rows("spawn.monitor.parents_below", ids=part) for part in parts)
         return {job: frontier[parent.lower()] for job, parent in rows if parent.lower() in frontier and job not in seen}
 
     def _add_level(self, whole: dict[str, ChildTotals], frontier: dict[str, str], left: int) -> int:
-        """Adds the children of the frontier; where these are too many, the tree with the most is put aside."""
+        """Adds the children of the frontier. If there are too many, puts the trees with the most of them aside."""
         for attempt in range(TRIES):
             rows = self._level(frontier, left + 1)
             read = sum(int(row[2]) for row in rows)
@@ -130,7 +130,7 @@ class RunningTrees:
         return left
 
     def _level(self, frontier: dict[str, str], limit: int) -> list[Row]:
-        """Rows as ``collect_totals`` takes them, of no more than so many jobs."""
+        """Returns rows as ``collect_totals`` takes them, of about ``limit`` jobs at most."""
         rows: list[Row] = []
         for part in chunks(list(frontier), self.database.read_chunk):
             found = self.database.rows("spawn.monitor.level_totals", ids=self.database.ids(part), limit=limit)

@@ -1,4 +1,4 @@
-"""One tree, looked at again and again until all of it has finished."""
+"""Watches one tree until all of its jobs have ended."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,14 +11,14 @@ from hammerwork_cli.queries.spawn import wait
 
 @dataclass(frozen=True, slots=True)
 class WatchedTree:
-    """A look at a tree.
+    """A tree at one refresh.
 
     Attributes:
-        tree: as far as it was read.
-        at: when, by the server's clock.
-        finished: whether all jobs of the whole tree have ended, and no more are coming.
+        tree: the tree as far as it was read.
+        at: time of the refresh.
+        finished: whether all jobs of the whole tree have ended and no others are coming.
         counts: all jobs of the whole tree by status.
-        stuck: jobs that can never run as it is.
+        stuck: number of jobs that can never run unless an operator steps in.
     """
 
     tree: SpawnTree
@@ -29,14 +29,14 @@ class WatchedTree:
 
 
 class TreePictures:
-    """Reads what is drawn anew each time; whether the tree has finished is asked for as ``spawn wait`` does.
+    """Reads the part of the tree that is drawn anew at each refresh, and checks the whole tree like ``spawn wait``.
 
     Args:
         database: an open connection.
         job: a full id.
-        whole: the whole tree that the job belongs to; otherwise the job and what is below.
+        whole: watch the whole tree of the job; otherwise the job and its descendants.
         depth: levels to read below the roots.
-        max_jobs: jobs to read at most.
+        max_jobs: most jobs to read.
     """
 
     def __init__(
@@ -50,22 +50,22 @@ class TreePictures:
         self._waiting: wait.TreeWatch | None = None
 
     def connected(self, database: Database) -> None:
-        """Goes on with another connection."""
+        """Continues with another connection."""
         self._database = database
         if self._waiting:
             self._waiting.connected(database)
 
-    def look(self) -> WatchedTree:
-        """One look.
+    def refresh(self) -> WatchedTree:
+        """Reads the tree again.
 
         Raises:
-            NotFoundError: the job is not there, or not any more.
+            NotFoundError: the job does not exist.
         """
-        over = self._look().look()
+        over = self._tree_watch().refresh()
         tree = tree_queries.tree(
             self._database, self._job, whole=self._whole, depth=self._depth, max_jobs=self._max_jobs
         )
-        watch = self._look()
+        watch = self._tree_watch()
         return WatchedTree(
             tree=tree,
             at=datetime.now(UTC),
@@ -74,7 +74,7 @@ class TreePictures:
             stuck=len(watch.stuck),
         )
 
-    def _look(self) -> wait.TreeWatch:
+    def _tree_watch(self) -> wait.TreeWatch:
         if self._waiting is None:
             whole = tree_queries.tree(self._database, self._job, whole=True, depth=0).roots
             watch = wait.TreeWatch(self._database, whole if self._whole else (self._job,), datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""Waiting until a whole tree has finished."""
+"""Waits until all jobs of a tree have ended."""
 
 import random
 import time
@@ -17,19 +17,19 @@ from hammerwork_cli.queries.graph import tree
 from hammerwork_cli.queries.graph.blockers import blockers_of
 from hammerwork_cli.queries.graph.relatives import Relatives
 
-LOOK = 200
-"""Jobs a look: while one of them is unfinished, so is the tree."""
+CHECKED = 200
+"""Jobs in a check: as long as one of them has not ended, neither has the tree."""
 SETTLING = timedelta(seconds=10)
-"""How long after a parent's end the original may still be inserting its children, one by one."""
+"""Time after a parent's end in which a Rust worker may still insert its children, one by one."""
 OUTAGE = 60.0
-"""Seconds without a server before waiting is given up."""
+"""Seconds without a server before the wait fails."""
 NAP = 0.5
 SHOWN_FAILURES = 10
 OUTAGES = (ConnectionLostError, UnreachableError, RetryableError)
 
 
 class State(NamedTuple):
-    """What a job is in: the columns of ``waiting.state``."""
+    """The state of a job: the columns of ``graph.relatives.states``."""
 
     id: str
     stored_status: str
@@ -38,42 +38,43 @@ class State(NamedTuple):
 
     @property
     def status(self) -> str:
-        """The status, mended."""
+        """The status in its right spelling."""
         return status_of(self.stored_status)
 
     @property
     def has_finished(self) -> bool:
-        """Whether it has come to its end."""
         return self.status in FINISHED
 
     @property
     def waits(self) -> bool:
-        """Whether it waits for other jobs."""
+        """Whether the job waits for other jobs."""
         return self.dependency_status == "waiting" and not self.has_finished
 
 
 class Listener(Protocol):
-    """Who is told what happens while waiting."""
+    """Receives the events of a wait."""
 
     def reading(self, counts: Counts) -> None:
-        """The tree was read, and is not finished."""
+        """The tree was read and has open jobs."""
 
-    def stuck(self, held: list[Blocker]) -> None:
+    def stuck(self, blockers: list[Blocker]) -> None:
         """These jobs can never run."""
 
     def lost(self, error: HammerworkError) -> None:
-        """The server is gone; it is being tried again."""
+        """The connection was lost, and the wait tries to connect again."""
 
     def back(self) -> None:
         """The database answers again."""
 
 
 class TreeWatch:
-    """A tree that is looked at until it has finished.
+    """Watches a tree until all of its jobs have ended.
 
-    It is read once, lean. Then a look asks for at most :data:`LOOK` unfinished jobs, since one that goes on is
-    enough to know. When all known jobs have finished, the children of those that ran are looked up, and at last the
-    whole tree is read again: a job may have got children in the moment in which it ended.
+    It reads the whole tree once, without payloads. A refresh then checks at most :data:`CHECKED` open jobs, since one
+    is
+    enough to continue. When all known jobs have ended, it reads the children of those that ran. At last it reads the
+    whole
+    tree again, because a worker may have inserted children at the same time as their parent ended.
     """
 
     def __init__(self, database: Database, roots: Iterable[str], now: datetime) -> None:
@@ -82,7 +83,7 @@ class TreeWatch:
         self._since = now - SETTLING
         self.states: dict[str, State] = {}
         self._running: dict[str, None] = {}
-        self._held: dict[str, None] = {}
+        self._waiting: dict[str, None] = {}
         self._ended: list[str] = []
         self._recent: dict[str, None] = {}
         self._is_fresh = False
@@ -90,12 +91,12 @@ class TreeWatch:
         self.stuck: dict[str, Blocker] = {}
 
     def connected(self, database: Database) -> None:
-        """Goes on with another connection."""
+        """Continues with another connection."""
         self.relatives = Relatives(database)
 
     @property
     def counts(self) -> Counts:
-        """All known jobs by status, as last seen."""
+        """All known jobs by status, as last read."""
         counts = Counts()
         for state in self.states.values():
             counts.add(state.status)
@@ -105,23 +106,23 @@ class TreeWatch:
         """Reads the whole tree, a level at a time.
 
         Raises:
-            NotFoundError: nothing of it is left.
+            NotFoundError: no job of the tree exists.
         """
-        self.connected(self.relatives.database)  # what it knows of archived jobs and joins may be old
+        self.connected(self.relatives.database)  # drop the cached facts about the archive and later parents
         with self.relatives.database.snapshot():
             found = self._read()
         self.states = {}
         self._running.clear()
-        self._held.clear()
+        self._waiting.clear()
         self._ended.clear()
         for state in found.values():
-            self._take(state)
+            self._file(state)
         self._is_fresh = True
 
     def _read(self) -> dict[str, State]:
         found = {row[0]: State._make(row) for row in self.relatives.states(self.roots)}
         if not found:
-            raise NotFoundError("The job is not there any more.", hint="Was it deleted meanwhile?")
+            raise NotFoundError("The job does not exist any more.", hint="Was it deleted in the meantime?")
         frontier = list(found)
         while frontier:
             fresh: list[str] = []
@@ -132,15 +133,15 @@ class TreeWatch:
             frontier = fresh
         return found
 
-    def _take(self, state: State) -> None:
-        """Files a job under what it is in."""
+    def _file(self, state: State) -> None:
+        """Stores the state of a job, and sorts the job by whether it runs, waits or has ended."""
         job = state.id
         before = self.states.get(job)
         self.states[job] = state
         self._running.pop(job, None)
-        self._held.pop(job, None)
+        self._waiting.pop(job, None)
         if not state.has_finished:
-            (self._held if state.waits else self._running)[job] = None
+            (self._waiting if state.waits else self._running)[job] = None
         elif before is None or not before.has_finished:
             ended = timestamp(state.ended_at)
             if before is not None or ended is None or ended >= self._since:
@@ -148,54 +149,54 @@ class TreeWatch:
             if before is not None:
                 self._ended.append(job)
 
-    def _refresh(self, jobs: list[str]) -> bool:
-        """Looks at some jobs again; whether one of them has not finished."""
+    def _reread(self, jobs: list[str]) -> bool:
+        """Reads some jobs again; returns whether one of them has not ended."""
         found = {row[0]: State._make(row) for row in self.relatives.states(jobs)}
         for job in jobs:
             if job in found:
-                self._take(found[job])
+                self._file(found[job])
             else:
-                for known in (self.states, self._running, self._held):
+                for known in (self.states, self._running, self._waiting):
                     known.pop(job, None)
         self._is_fresh = False
         return any(not state.has_finished for state in found.values())
 
-    def look(self) -> bool:
-        """One look, as cheap as it can be.
+    def refresh(self) -> bool:
+        """Checks the tree with as few statements as possible.
 
         Returns:
-            Whether nothing goes on any more: all jobs have finished, or those left are ``stuck``.
+            Whether nothing can happen any more: all jobs have ended, or the others are ``stuck``.
         """
         while self._running:
-            if self._refresh(list(self._running)[:LOOK]):
+            if self._reread(list(self._running)[:CHECKED]):
                 return False
         self._find_children()
-        if not self._running and self._held:
-            self._look_at_held()
-        if self._running or len(self.stuck) < len(self._held):
+        if not self._running and self._waiting:
+            self._refresh_waiting()
+        if self._running or len(self.stuck) < len(self._waiting):
             return False
-        return bool(self._held) or self._confirm()
+        return bool(self._waiting) or self._confirm()
 
     def _find_children(self) -> None:
         parents, self._ended = self._ended, []
         for row in self.relatives.child_states(parents) if parents else ():
             if row[0] not in self.states:
-                self._take(State._make(row))
+                self._file(State._make(row))
 
-    def _look_at_held(self) -> None:
-        self._refresh(list(self._held))
+    def _refresh_waiting(self) -> None:
+        self._reread(list(self._waiting))
         self.find_stuck()
 
     def find_stuck(self) -> None:
-        """Finds the jobs that can never run, among those that wait."""
-        found = blockers_of(self.relatives.database, self._held)
-        self.stuck = {job: hold for job, hold in found.items() if hold.is_stuck}
+        """Finds the jobs among the waiting ones that can never run."""
+        found = blockers_of(self.relatives.database, self._waiting)
+        self.stuck = {job: blocker for job, blocker in found.items() if blocker.is_stuck}
 
     def _confirm(self) -> bool:
-        """Reads everything again unless that has just been done; twice where children may still be coming."""
+        """Reads the whole tree again, unless that has just happened; twice if workers may still insert children."""
         if not self._is_fresh:
             self.read()
-            if self._running or self._held:
+            if self._running or self._waiting:
                 self._confirmed = None
                 return False
         self._is_fresh = False
@@ -212,14 +213,14 @@ class TreeWatch:
 
 
 class Waiter:
-    """Waits for one tree, over a restart of the server.
+    """Waits for one tree, also across a restart of the server.
 
     Args:
         connect: opens a connection.
-        listener: who is told.
-        interval: seconds between two looks.
-        timeout: seconds after which to give up; ``None`` for never.
-        fail_stuck: stop when only jobs are left that can never run.
+        listener: receives the events.
+        interval: seconds between two refreshes.
+        timeout: seconds after which to give up; ``None`` to wait without limit.
+        fail_stuck: stop when all open jobs are stuck.
     """
 
     def __init__(
@@ -237,20 +238,20 @@ class Waiter:
         self._timeout = timeout
         self._fail_stuck = fail_stuck
         self._start = time.monotonic()
-        self._told: frozenset[str] = frozenset()
+        self._reported: frozenset[str] = frozenset()
 
     def wait(self, database: Database, job: str, *, whole: bool, now: datetime) -> WaitResult:
-        """Waits until the tree of a job has finished, or until it is not worth waiting any longer.
+        """Waits until the tree of a job has ended, or cannot end.
 
         Args:
             database: an open connection.
             job: a full id.
-            whole: the whole tree that the job belongs to; otherwise the job and what is below.
-            now: the present.
+            whole: wait for the whole tree of the job; otherwise for the job and its descendants.
+            now: the server's time.
 
         Raises:
             NotFoundError: there is no such job.
-            UnreachableError, ConnectionLostError: the server stays away.
+            UnreachableError, ConnectionLostError: the server did not come back.
         """
         roots = tree.tree(database, job, whole=True, depth=0).roots if whole else (job,)
         watch = TreeWatch(database, roots, now)
@@ -264,12 +265,12 @@ class Waiter:
     def _watch(self, watch: TreeWatch) -> WaitOutcome:
         while True:
             try:
-                over = self._patiently(watch, watch.look)
+                over = self._patiently(watch, watch.refresh)
             except OUTAGES:
                 if not self._is_late():
                     raise
                 return WaitOutcome.TIMEOUT
-            self._tell_stuck(watch)
+            self._report_stuck(watch)
             if over and not watch.stuck:
                 return WaitOutcome.FAILED if watch.counts.failed else WaitOutcome.COMPLETED
             if over and self._fail_stuck:
@@ -285,24 +286,24 @@ class Waiter:
         return left is not None and left <= 0
 
     def _sleep(self, seconds: float) -> None:
-        """Sleeps, not beyond the timeout."""
+        """Sleeps, but not beyond the timeout."""
         left = self._left()
         end = time.monotonic() + (seconds if left is None else min(seconds, left))
-        # In naps: a Ctrl-C that comes in the instant before a sleep begins is noticed after it.
+        # In short naps: a Ctrl-C that arrives just before a sleep is noticed only after it.
         while (rest := end - time.monotonic()) > 0:
             time.sleep(min(rest, NAP))
 
     def _left(self) -> float | None:
         return None if self._timeout is None else self._start + self._timeout - time.monotonic()
 
-    def _tell_stuck(self, watch: TreeWatch) -> None:
+    def _report_stuck(self, watch: TreeWatch) -> None:
         stuck = frozenset(watch.stuck)
-        if stuck - self._told:
-            self._listener.stuck([watch.stuck[job] for job in watch.stuck if job not in self._told])
-        self._told |= stuck
+        if stuck - self._reported:
+            self._listener.stuck([watch.stuck[job] for job in watch.stuck if job not in self._reported])
+        self._reported |= stuck
 
     def _patiently(self, watch: TreeWatch, work: Callable[[], bool | None]) -> bool:
-        """Does some reading, again with a fresh connection when the server was lost."""
+        """Does a piece of work, again with a new connection if the server was lost."""
         lost_at: float | None = None
         while True:
             try:
@@ -321,7 +322,7 @@ class Waiter:
                 return done
 
     def _pause(self, lost_at: float) -> bool:
-        """Waits before the next try; ``False`` when there have been enough."""
+        """Sleeps before the next try; returns ``False`` when it is time to give up."""
         away = time.monotonic() - lost_at
         if away > OUTAGE or self._is_late():
             return False

@@ -1,4 +1,4 @@
-"""Why jobs failed: the deepest failures of a tree, grouped by error, and what holds those that wait."""
+"""Diagnoses a tree: its deepest failures by error, and the blockers of its waiting jobs."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -18,13 +18,13 @@ UNFINISHED = WAITING | {JobStatus.RUNNING}
 
 
 def diagnose(database: Database, job: str, *, limit: int, now: datetime) -> Diagnosis:
-    """Why the jobs at and below a job failed, and why those that wait do.
+    """Returns the reasons why a job and its descendants failed or have not ended.
 
     Args:
-        database: where.
+        database: an open connection.
         job: a full id.
-        limit: how many jobs to name for each error.
-        now: the present.
+        limit: most jobs to name for each error.
+        now: the server's time.
 
     Raises:
         NotFoundError: there is no such job.
@@ -46,13 +46,13 @@ class _Diagnosing:
 
     def result(self, limit: int, now: datetime) -> Diagnosis:
         failed = [node for node in self.tree.nodes.values() if node.status in FAILURES]
-        blameless = self._failed_with_others(failed)
-        causes = {node.id: node for node in failed if node.id not in blameless}
+        consequences = self._failed_with_others(failed)
+        causes = {node.id: node for node in failed if node.id not in consequences}
         deepest = self._deepest(causes)
-        held = self._holds()
-        self._read_elsewhere([node for node in failed if node.id in blameless], held)
-        above = self._above(blameless, held)
-        under_way = self._under_way(held)
+        blockers = self._blockers()
+        self._read_elsewhere([node for node in failed if node.id in consequences], blockers)
+        above = self._above(consequences, blockers)
+        under_way = self._under_way(blockers)
         queues = Queues(self.database) if under_way else None
         return Diagnosis(
             job=self.target,
@@ -60,23 +60,25 @@ class _Diagnosing:
             groups=self._groups(deepest, limit),
             consequences=len(failed) - len(deepest),
             above=tuple(FailedJob(node, self._path(node)) for node in above),
-            holds=tuple(sorted(held.values(), key=lambda hold: (not hold.is_stuck, hold.job != self.target.id))),
+            holds=tuple(
+                sorted(blockers.values(), key=lambda blocker: (not blocker.is_stuck, blocker.job != self.target.id))
+            ),
             under_way=_by_queue(under_way, queues) if queues else (),
             delays=delays(self.database, under_way, queues, now=now) if queues else (),
             never_spawned=never_spawned(self.database, self.tree),
             nodes=self.nodes,
         )
 
-    def _under_way(self, held: dict[str, Blocker]) -> list[TreeNode]:
-        """What has not ended and waits for no other job."""
+    def _under_way(self, blockers: dict[str, Blocker]) -> list[TreeNode]:
+        """Returns the open jobs that wait for no other job."""
         return [
             node
             for job, node in self.tree.nodes.items()
-            if job not in held and node.status in UNFINISHED and node.archived_at is None
+            if job not in blockers and node.status in UNFINISHED and node.archived_at is None
         ]
 
     def _failed_with_others(self, failed: Sequence[TreeNode]) -> set[str]:
-        """Jobs that failed only because one that they depend on did."""
+        """Returns the jobs that failed only because a dependency failed."""
         dependent = [node.id for node in failed if node.depends_on]
         return {
             job
@@ -86,34 +88,34 @@ class _Diagnosing:
         }
 
     def _deepest(self, causes: dict[str, TreeNode]) -> list[TreeNode]:
-        """The failures that have no failure below them."""
+        """Returns the failed jobs that have no failed descendant."""
         failed_below: set[str] = set()
-        # Nodes come parents first, so that in reverse everything below a job is known.
+        # The tree lists parents first: in reverse, a job comes after all its descendants.
         for job in reversed(self.tree.nodes):
             children = self.tree.children.get(job, ())
             if any(child in causes or child in failed_below for child in children):
                 failed_below.add(job)
         return [node for job, node in causes.items() if job not in failed_below]
 
-    def _holds(self) -> dict[str, Blocker]:
-        """What holds the jobs that wait: in the tree, and above the job when it waits itself."""
+    def _blockers(self) -> dict[str, Blocker]:
+        """Returns the blockers in the tree, and those above the job if the job itself waits."""
         waiting = [job for job, node in self.tree.nodes.items() if node.status in WAITING]
         above = [job for job, node in self.nodes.items() if job not in self.tree.nodes and node.status in WAITING]
         found = blockers_of(self.database, above + waiting)
         if self.target.id in found:
             return found
-        return {job: hold for job, hold in found.items() if job in self.tree.nodes}
+        return {job: blocker for job, blocker in found.items() if job in self.tree.nodes}
 
-    def _read_elsewhere(self, blameless: Iterable[TreeNode], held: dict[str, Blocker]) -> None:
-        """Reads the parents that are neither above nor below the job."""
-        wanted = {parent for node in blameless for parent in node.depends_on}
-        wanted |= {parent for hold in held.values() for parent in hold.parents}
+    def _read_elsewhere(self, consequences: Iterable[TreeNode], blockers: dict[str, Blocker]) -> None:
+        """Reads parents that are neither ancestors nor descendants of the job."""
+        wanted = {parent for node in consequences for parent in node.depends_on}
+        wanted |= {parent for blocker in blockers.values() for parent in blocker.parents}
         for node in self.relatives.jobs(sorted(wanted - self.nodes.keys())):
             self.nodes[node.id] = node
 
-    def _above(self, blameless: set[str], held: dict[str, Blocker]) -> list[TreeNode]:
-        """The failures outside the tree that made its jobs fail, or that hold them: the first causes only."""
-        frontier = [*blameless, *(job for job, hold in held.items() if hold.is_stuck)]
+    def _above(self, consequences: set[str], blockers: dict[str, Blocker]) -> list[TreeNode]:
+        """Returns the failed jobs outside the tree that failed or blocked jobs of the tree: only the first causes."""
+        frontier = [*consequences, *(job for job, blocker in blockers.items() if blocker.is_stuck)]
         seen = set(frontier)
         causes: dict[str, TreeNode] = {}
         while frontier:
@@ -127,7 +129,7 @@ class _Diagnosing:
         return list(causes.values())
 
     def _path(self, node: TreeNode) -> tuple[TreeNode, ...]:
-        """From the topmost ancestor that was read to the job, each the first parent of the next."""
+        """Returns the path from the topmost ancestor that was read to the job, by first parents."""
         path = [node]
         seen = {node.id}
         while True:

@@ -124,15 +124,15 @@ class Keeper(threading.Thread):
             return
         doctor = Doctor(database, now=self.clock.now())
         while not self.stopped.is_set():
-            self._sweep_after, mended = doctor.mend_waiting_page(self._sweep_after)
-            if mended:
-                self._fixed += mended
-                jobs = plural(mended, "job")
+            self._sweep_after, fixed = doctor.fix_waiting_page(self._sweep_after)
+            if fixed:
+                self._fixed += fixed
+                jobs = plural(fixed, "job")
                 log.info("The worker released, or failed, %s waiting for jobs that had ended.", jobs)
                 self.wake()
             if self._sweep_after is None:
                 self._next_sweep = time.monotonic() + (0 if self._fixed else self.worker.lease / 2)
                 self._fixed = 0
                 return
-            if time.monotonic() - began > (self.interval if mended else IDLE_SWEEP):
+            if time.monotonic() - began > (self.interval if fixed else IDLE_SWEEP):
                 return
