@@ -34,17 +34,18 @@ def resolve(database: Database, text: str) -> str:
     rows = database.rows("job.listing.by_prefix", **bounds, limit=SHOWN_CANDIDATES + 1)
     if not rows and "archive" in database.tags:
         rows = database.rows("job.listing.archived_by_prefix", **bounds, limit=SHOWN_CANDIDATES + 1)
-    if not rows:
+    ids = [str(job).lower() for (job,) in rows]
+    if not ids:
         raise NotFoundError(f"No job has an id that starts with {text.strip()[:40]}.", hint=LIST_JOBS)
-    if len(rows) > 1:
-        candidates = [str(row[0]) for row in rows[:SHOWN_CANDIDATES]]
-        more = " and more" if len(rows) > SHOWN_CANDIDATES else ""
+    if len(ids) > 1:
+        candidates = ids[:SHOWN_CANDIDATES]
+        more = " and more" if len(ids) > SHOWN_CANDIDATES else ""
         raise AmbiguousIdError(
             f"Several jobs have an id that starts with {text.strip()}: {', '.join(candidates)}{more}.",
             hint="Give more digits.",
             candidates=candidates,
         )
-    return str(rows[0][0]).lower()
+    return ids[0]
 
 
 def _no_id_hint(text: str) -> str:
