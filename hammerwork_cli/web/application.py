@@ -29,7 +29,7 @@ from hammerwork_cli.queries import ping
 from hammerwork_cli.render.formats import json
 from hammerwork_cli.render.schemas.words import record, text
 from hammerwork_cli.render.tree import json as json_views
-from hammerwork_cli.web import changing, events, metrics, reading, redaction
+from hammerwork_cli.web import changing, events, metrics, queues, reading, redaction
 from hammerwork_cli.web.connections import Connections
 from hammerwork_cli.web.endpoint import JSON, Answer, Call, Endpoint
 from hammerwork_cli.web.events import MOST_WATCHERS, EventStream, Hub
@@ -43,7 +43,7 @@ from hammerwork_cli.web.settings import Settings
 from hammerwork_cli.web.sharing import Shared
 
 STATIC = Path(__file__).parent / "static"
-ENDPOINTS: tuple[Endpoint, ...] = (*reading.ENDPOINTS, *changing.ENDPOINTS)
+ENDPOINTS: tuple[Endpoint, ...] = (*reading.ENDPOINTS, *queues.ENDPOINTS, *changing.ENDPOINTS)
 EVENTS = Endpoint(
     "GET",
     "/api/events",

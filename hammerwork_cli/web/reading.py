@@ -5,28 +5,22 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from hammerwork_cli import __version__
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AmbiguousIdError, NotFoundError
 from hammerwork_cli.models import JobFilter, JobStatus, SpawnTree, TreeNode
 from hammerwork_cli.models.limits import LONGEST_NAME
-from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.graph import children
 from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.job import details, listing
 from hammerwork_cli.queries.spawn import failed
 from hammerwork_cli.queries.spawn import operations as operations_queries
-from hammerwork_cli.queries.worker import registry
-from hammerwork_cli.render import worker as worker_views
 from hammerwork_cli.render.formats import json
 from hammerwork_cli.render.job.details import details_record
 from hammerwork_cli.render.job.listing import job_record
-from hammerwork_cli.render.queue.listing import state_record
-from hammerwork_cli.render.queue.stats import stats_record
 from hammerwork_cli.render.schemas import spawning
 from hammerwork_cli.render.schemas.jobs import CHILD_COUNTS, IN_TREE, NODE
 from hammerwork_cli.render.schemas.jobs import STATUS as STATUS_WORD
-from hammerwork_cli.render.schemas.words import count, flag, list_of, record, text, with_fields
+from hammerwork_cli.render.schemas.words import count, list_of, record, text, with_fields
 from hammerwork_cli.render.spawn import records
 from hammerwork_cli.render.tree import json as json_views
 from hammerwork_cli.render.tree import lineage
@@ -39,7 +33,6 @@ from hammerwork_cli.web.parameters import (
     HOURS,
     JOB,
     QUEUE,
-    QUEUE_NAME,
     SINCE,
     STATUS,
     Parameter,
@@ -220,42 +213,6 @@ def _shown(tree: SpawnTree, call: Call) -> SpawnTree:
     return tree
 
 
-# Queues.
-
-
-def queue_list(call: Call) -> Answer:
-    """As ``queue list``."""
-    return Answer([state_record(state) for state in queues.states(call.database, now=call.now)])
-
-
-def queue(call: Call) -> Answer:
-    """As ``queue stats QUEUE --detailed``."""
-    window = timedelta(hours=call.values["hours"])
-    found = queues.stats(call.database, now=call.now, queue=call.values["name"], window=window)
-    return Answer(stats_record(found))
-
-
-def worker_list(call: Call) -> Answer:
-    """As ``worker list``."""
-    wanted = call.values
-    now = call.database.now()
-    found = registry.listed(call.database, since=start_of(now, wanted["since"]), now=now)
-    chosen = [worker for worker in found if wanted["queue"] is None or wanted["queue"] in worker.queue_names]
-    return Answer([worker_views.worker_record(worker) for worker in chosen[: wanted["limit"]]])
-
-
-def about(call: Call) -> Answer:
-    """How the server was started."""
-    return Answer(
-        {
-            "version": __version__,
-            "database": call.database.server,
-            "read_only": call.settings.read_only,
-            "redacted": call.settings.redact,
-        }
-    )
-
-
 CHILD = record(
     {**IN_TREE, "child_counts": record(CHILD_COUNTS, "Where the depth is 1")}, optional=frozenset({"child_counts"})
 )
@@ -373,41 +330,5 @@ ENDPOINTS = (
         ),
         other_types=tuple(TEXT_TYPES.values()),
         refusals=(404, 409),
-    ),
-    Endpoint("GET", "/api/queues", queue_list, "Every queue that has jobs or is paused.", "queue-list"),
-    Endpoint(
-        "GET",
-        "/api/queues/{name}",
-        queue,
-        "Figures of a queue.",
-        "queue-stats",
-        (QUEUE_NAME, replace(HOURS, default=1.0)),
-        refusals=(404,),
-    ),
-    Endpoint(
-        "GET",
-        "/api/workers",
-        worker_list,
-        "Workers that run or stopped recently, newest first.",
-        "worker-list",
-        (
-            limit(100),
-            QUEUE,
-            replace(SINCE, about="Of stopped workers, only those within: 90s, 15m, 2h, 7d.", default="1h"),
-        ),
-    ),
-    Endpoint(
-        "GET",
-        "/api/about",
-        about,
-        "The version and the options of this server.",
-        record(
-            {
-                "version": text("Of the server"),
-                "database": text("Product and version"),
-                "read_only": flag("Whether every change is refused"),
-                "redacted": flag("Whether payloads, results, errors and the like are hidden"),
-            }
-        ),
     ),
 )

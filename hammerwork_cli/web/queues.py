@@ -1,0 +1,94 @@
+"""The endpoints that read queues, workers and the server itself."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from hammerwork_cli import __version__
+from hammerwork_cli.queries import queues
+from hammerwork_cli.queries.worker import registry
+from hammerwork_cli.render import worker as worker_views
+from hammerwork_cli.render.queue.listing import state_record
+from hammerwork_cli.render.queue.stats import stats_record
+from hammerwork_cli.render.schemas.words import flag, record, text
+from hammerwork_cli.web.endpoint import Answer, Call, Endpoint
+from hammerwork_cli.web.parameters import (
+    HOURS,
+    QUEUE,
+    QUEUE_NAME,
+    SINCE,
+    limit,
+    start_of,
+)
+
+
+def queue_list(call: Call) -> Answer:
+    """As ``queue list``."""
+    return Answer([state_record(state) for state in queues.states(call.database, now=call.now)])
+
+
+def queue(call: Call) -> Answer:
+    """As ``queue stats QUEUE --detailed``."""
+    window = timedelta(hours=call.values["hours"])
+    found = queues.stats(call.database, now=call.now, queue=call.values["name"], window=window)
+    return Answer(stats_record(found))
+
+
+def worker_list(call: Call) -> Answer:
+    """As ``worker list``."""
+    wanted = call.values
+    now = call.database.now()
+    found = registry.listed(call.database, since=start_of(now, wanted["since"]), now=now)
+    chosen = [worker for worker in found if wanted["queue"] is None or wanted["queue"] in worker.queue_names]
+    return Answer([worker_views.worker_record(worker) for worker in chosen[: wanted["limit"]]])
+
+
+def about(call: Call) -> Answer:
+    """How the server was started."""
+    return Answer(
+        {
+            "version": __version__,
+            "database": call.database.server,
+            "read_only": call.settings.read_only,
+            "redacted": call.settings.redact,
+        }
+    )
+
+
+ENDPOINTS = (
+    Endpoint("GET", "/api/queues", queue_list, "Every queue that has jobs or is paused.", "queue-list"),
+    Endpoint(
+        "GET",
+        "/api/queues/{name}",
+        queue,
+        "Figures of a queue.",
+        "queue-stats",
+        (QUEUE_NAME, replace(HOURS, default=1.0)),
+        refusals=(404,),
+    ),
+    Endpoint(
+        "GET",
+        "/api/workers",
+        worker_list,
+        "Workers that run or stopped recently, newest first.",
+        "worker-list",
+        (
+            limit(100),
+            QUEUE,
+            replace(SINCE, about="Of stopped workers, only those within: 90s, 15m, 2h, 7d.", default="1h"),
+        ),
+    ),
+    Endpoint(
+        "GET",
+        "/api/about",
+        about,
+        "The version and the options of this server.",
+        record(
+            {
+                "version": text("Of the server"),
+                "database": text("Product and version"),
+                "read_only": flag("Whether every change is refused"),
+                "redacted": flag("Whether payloads, results, errors and the like are hidden"),
+            }
+        ),
+    ),
+)
