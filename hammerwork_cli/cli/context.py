@@ -12,7 +12,7 @@ from hammerwork_cli import config
 from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database, DatabaseUrl, connect
 from hammerwork_cli.errors import ConfigError, DeclinedError, UsageError
-from hammerwork_cli.models.reading import instant_of
+from hammerwork_cli.models.input.reading import instant_of
 
 if TYPE_CHECKING:
     from hammerwork_cli.database.stalls import Stalls

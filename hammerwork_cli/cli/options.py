@@ -8,7 +8,7 @@ import typer
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobStatus
-from hammerwork_cli.models.reading import duration_of
+from hammerwork_cli.models.input.reading import duration_of
 
 
 class Format(StrEnum):

@@ -14,8 +14,8 @@ from hammerwork_cli.cli.verb import group, verb_with
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.errors import ShownAnswerError, UsageError
 from hammerwork_cli.models import WAITING, JobFilter, rfc3339
+from hammerwork_cli.models.input.reading import duration_of
 from hammerwork_cli.models.queue import HealthLimits, PauseChange
-from hammerwork_cli.models.reading import duration_of
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.job.changes import Clear
 from hammerwork_cli.queries.job.selections import Chosen

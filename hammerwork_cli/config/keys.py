@@ -6,7 +6,7 @@ from typing import Any
 
 from hammerwork_cli.database import DatabaseUrl, redact
 from hammerwork_cli.errors import ConfigError
-from hammerwork_cli.models.limits import LONGEST_NAME
+from hammerwork_cli.models.input.limits import LONGEST_NAME
 
 LARGEST_LIMIT = 2**32 - 1
 LARGEST_POOL = 100

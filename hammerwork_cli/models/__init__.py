@@ -16,7 +16,7 @@ _HOMES = {
     "job_plan": "ChangePlan JobGroup Outcome Reason Refusal",
     "migration": "Migration MigrationState PlannedMigration TableRows",
     "new_job": "NewJob new_id",
-    "spawn_config": "ON_ERROR STORED_KEYS SpawnConfig storable_name",
+    "input.spawn_config": "ON_ERROR STORED_KEYS SpawnConfig storable_name",
     "spawn": "FailedBelow PendingSpawn RecordedSpawn SpawnGroup SpawnOperation SpawnRequest SpawnStats",
     "tree": "Lineage SpawnTree TreeNode",
     "values": (
@@ -29,12 +29,12 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names.spli
 
 if TYPE_CHECKING:
     from hammerwork_cli.models.ancestry import *  # noqa: F403  type checkers do not run __getattr__
+    from hammerwork_cli.models.input.spawn_config import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.job import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.job_plan import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.migration import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.new_job import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.spawn import *  # noqa: F403  type checkers do not run __getattr__
-    from hammerwork_cli.models.spawn_config import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.tree import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.values import *  # noqa: F403  type checkers do not run __getattr__
     from hammerwork_cli.models.worker import *  # noqa: F403  type checkers do not run __getattr__

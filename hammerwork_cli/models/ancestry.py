@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from hammerwork_cli.models.spawn_config import SpawnConfig
+from hammerwork_cli.models.input.spawn_config import SpawnConfig
 
 
 @dataclass(frozen=True, slots=True)

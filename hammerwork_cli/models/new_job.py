@@ -7,7 +7,7 @@ from typing import Self, TypedDict, Unpack
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import cron
-from hammerwork_cli.models.fields import whole_seconds
+from hammerwork_cli.models.input.fields import whole_seconds
 from hammerwork_cli.models.values import JobPriority, JobStatus
 
 _VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))

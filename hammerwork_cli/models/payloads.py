@@ -5,7 +5,7 @@ import zlib
 from typing import Any
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.spawn_config import STORED_KEYS, SpawnConfig
+from hammerwork_cli.models.input.spawn_config import STORED_KEYS, SpawnConfig
 
 UNPACKED_LIMIT = 1 << 26
 

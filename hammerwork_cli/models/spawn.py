@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from hammerwork_cli.models.spawn_config import SpawnConfig
+from hammerwork_cli.models.input.spawn_config import SpawnConfig
 from hammerwork_cli.models.tree import TreeNode
 from hammerwork_cli.models.values import FINISHED, Counts, JobStatus, Timestamp, timestamp
 

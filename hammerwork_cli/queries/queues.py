@@ -10,7 +10,7 @@ from hammerwork_cli.database.access import Row
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import ConflictError, MissingTablesError, NotFoundError, RefusedValueError
 from hammerwork_cli.models import FAILURES, WAITING, JobStatus, Worker, priority_word, status_of
-from hammerwork_cli.models.limits import LONGEST_NAME
+from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.queue import (
     HealthLimits,
     PauseChange,

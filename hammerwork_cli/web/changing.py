@@ -11,11 +11,11 @@ from hammerwork_cli.models import (
     NewJob,
     Refusal,
     SpawnConfig,
-    fields,
 )
-from hammerwork_cli.models.limits import LARGEST_INTEGER, LONGEST_NAME, LONGEST_TRACE, MOST_PARENTS
+from hammerwork_cli.models.input import fields
+from hammerwork_cli.models.input.limits import LARGEST_INTEGER, LONGEST_NAME, LONGEST_TRACE, MOST_PARENTS
+from hammerwork_cli.models.input.reading import UUID_PATTERN, instant_of
 from hammerwork_cli.models.payloads import with_spawn_config
-from hammerwork_cli.models.reading import UUID_PATTERN, instant_of
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.job import changes, listing, spawn_requests
 from hammerwork_cli.queries.job import enqueue as enqueueing

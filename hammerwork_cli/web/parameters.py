@@ -15,8 +15,8 @@ from starlette.datastructures import QueryParams
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobStatus, status_of
-from hammerwork_cli.models.limits import LONGEST_NAME
-from hammerwork_cli.models.reading import DURATION_PATTERN, UUID_PATTERN, duration_of
+from hammerwork_cli.models.input.limits import LONGEST_NAME
+from hammerwork_cli.models.input.reading import DURATION_PATTERN, UUID_PATTERN, duration_of
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.render.schemas.words import Schema
 

@@ -8,7 +8,7 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AmbiguousIdError, NotFoundError
 from hammerwork_cli.models import JobFilter, JobStatus, SpawnTree, TreeNode
-from hammerwork_cli.models.limits import LONGEST_NAME
+from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.queries.graph import children
 from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.job import details, listing

@@ -7,15 +7,15 @@ import pytest
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobPriority
-from hammerwork_cli.models.fields import priority
-from hammerwork_cli.models.new_job import NewJob
-from hammerwork_cli.models.reading import (
+from hammerwork_cli.models.input.fields import priority
+from hammerwork_cli.models.input.reading import (
     DURATION_PATTERN,
     duration_of,
     instant_of,
     timeout_of,
     uuid_of,
 )
+from hammerwork_cli.models.new_job import NewJob
 from hammerwork_cli.web.parameters import EPOCH, SINCE, start_of
 from tests.jobs import NOW
 

@@ -26,7 +26,7 @@ from hammerwork_cli.commands.job.options import (
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import FAILURES, FINISHED, JobFilter, JobStatus
-from hammerwork_cli.models.reading import duration_of
+from hammerwork_cli.models.input.reading import duration_of
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.queries.job.changes import Cancel, Change, Delete, Purge, Retry

@@ -7,9 +7,13 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption
 from hammerwork_cli.commands.job import options as read
-from hammerwork_cli.models import JobPriority, NewJob, fields
-from hammerwork_cli.models.limits import LARGEST_INTEGER
-from hammerwork_cli.models.reading import duration_of, timeout_of
+from hammerwork_cli.models import (
+    JobPriority,
+    NewJob,
+)
+from hammerwork_cli.models.input import fields
+from hammerwork_cli.models.input.limits import LARGEST_INTEGER
+from hammerwork_cli.models.input.reading import duration_of, timeout_of
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.render.job.enqueue import enqueued_record

@@ -10,9 +10,12 @@ import typer
 
 from hammerwork_cli.cli.options import before
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import JobPriority, fields
+from hammerwork_cli.models import (
+    JobPriority,
+)
+from hammerwork_cli.models.input import fields
+from hammerwork_cli.models.input.reading import duration_of, instant_of, uuid_of
 from hammerwork_cli.models.payloads import with_spawn_config
-from hammerwork_cli.models.reading import duration_of, instant_of, uuid_of
 
 JobsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[JOB]...", help="Job ids, or at least their first 4 hex digits.")

@@ -10,8 +10,8 @@ from hammerwork_cli.cli.options import Format, FormatOption, JobArgument, spoken
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import ShownAnswerError, TimedOutError, UsageError
 from hammerwork_cli.models import SpawnConfig, SpawnRequest
-from hammerwork_cli.models.limits import LONGEST_NAME
-from hammerwork_cli.models.reading import duration_of
+from hammerwork_cli.models.input.limits import LONGEST_NAME
+from hammerwork_cli.models.input.reading import duration_of
 
 
 def again(

@@ -10,7 +10,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import QueueOption
 from hammerwork_cli.errors import ShownAnswerError, TimedOutError, UsageError
-from hammerwork_cli.models.reading import duration_of
+from hammerwork_cli.models.input.reading import duration_of
 
 if TYPE_CHECKING:
     from hammerwork_cli.cli.live import Ending, Pace

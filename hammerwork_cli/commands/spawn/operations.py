@@ -17,7 +17,7 @@ from hammerwork_cli.cli.options import (
     statuses,
 )
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.reading import duration_of
+from hammerwork_cli.models.input.reading import duration_of
 from hammerwork_cli.queries.spawn import operations as operations_queries
 from hammerwork_cli.render.spawn import records
 

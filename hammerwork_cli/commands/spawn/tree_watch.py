@@ -9,7 +9,7 @@ from hammerwork_cli.cli.options import spoken
 from hammerwork_cli.cli.screen import can_redraw
 from hammerwork_cli.commands.spawn.monitor import seconds_between
 from hammerwork_cli.errors import ShownAnswerError, TimedOutError
-from hammerwork_cli.models.reading import duration_of
+from hammerwork_cli.models.input.reading import duration_of
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.queries.spawn.tree_watch import TreePictures, WatchedTree
 from hammerwork_cli.render.tree.picture import TreeFormat

@@ -13,7 +13,7 @@ from hammerwork_cli.cli.options import (
     spoken,
 )
 from hammerwork_cli.errors import HammerworkError, ShownAnswerError, TimedOutError, UsageError
-from hammerwork_cli.models.reading import duration_of
+from hammerwork_cli.models.input.reading import duration_of
 
 if TYPE_CHECKING:
     from hammerwork_cli.models import Counts

@@ -19,7 +19,7 @@ from hammerwork_cli.cli.options import (
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AnswerIsNoError, TimedOutError, UsageError
 from hammerwork_cli.models import Worker
-from hammerwork_cli.models.reading import duration_of
+from hammerwork_cli.models.input.reading import duration_of
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.render import worker as views
 from hammerwork_cli.render.formats.text import plural, visible

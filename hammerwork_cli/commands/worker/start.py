@@ -14,7 +14,7 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption
 from hammerwork_cli.errors import ConfigError, UsageError
-from hammerwork_cli.models.reading import duration_of
+from hammerwork_cli.models.input.reading import duration_of
 
 if TYPE_CHECKING:
     from hammerwork_cli.runtime.worker.worker import Worker, WorkerReport

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import FAILURES, Counts, JobGroup, JobStatus, TreeNode, status_of, timestamp
-from hammerwork_cli.models.reading import UUID_PATTERN
+from hammerwork_cli.models.input.reading import UUID_PATTERN
 from hammerwork_cli.models.values import FAILED_SPELLINGS, RUNNING_SPELLINGS, spellings
 from hammerwork_cli.queries.graph.relatives import ChildStatements, Relatives, packed_config
 

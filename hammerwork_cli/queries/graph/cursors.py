@@ -5,7 +5,7 @@ from datetime import datetime
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import JobNotFoundError, UsageError
 from hammerwork_cli.models import Timestamp, TreeNode, rfc3339, timestamp
-from hammerwork_cli.models.reading import uuid_of
+from hammerwork_cli.models.input.reading import uuid_of
 
 
 def after(node: TreeNode) -> str:

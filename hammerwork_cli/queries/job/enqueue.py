@@ -14,7 +14,7 @@ from hammerwork_cli.errors import (
     RetryableError,
 )
 from hammerwork_cli.models import FAILURES, EnqueuedJob, JobStatus, NewJob
-from hammerwork_cli.models.limits import MOST_PARENTS
+from hammerwork_cli.models.input.limits import MOST_PARENTS
 from hammerwork_cli.queries.graph.release import RECURRING
 from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.job.dependencies import parent_statuses, state_of

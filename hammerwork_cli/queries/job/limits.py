@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import RefusedValueError
 from hammerwork_cli.models import NewJob
-from hammerwork_cli.models.limits import LONGEST_NAME, LONGEST_TRACE
+from hammerwork_cli.models.input.limits import LONGEST_NAME, LONGEST_TRACE
 
 _FIRST_TIMESTAMP = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
 _LAST_TIMESTAMP = datetime(2038, 1, 19, 3, 14, 7, tzinfo=UTC)

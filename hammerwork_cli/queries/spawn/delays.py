@@ -7,7 +7,7 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import WAITING, JobStatus, SpawnTree, TreeNode, timestamp
-from hammerwork_cli.models.spawn_config import ignored_because
+from hammerwork_cli.models.input.spawn_config import ignored_because
 from hammerwork_cli.models.why import Delay, DelayReason, NeverSpawned, OpenJob
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.queues import all_paused, serving_workers

@@ -13,7 +13,7 @@ from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import FAILURES, JobStatus, Timestamp, status_of
 from hammerwork_cli.models import cron as cron_models
 from hammerwork_cli.models.doctor import FIXABLE, Damage, Finding, FoundJob
-from hammerwork_cli.models.spawn_config import ignored_because
+from hammerwork_cli.models.input.spawn_config import ignored_because
 from hammerwork_cli.models.values import COMPLETED_SPELLINGS, FAILED_SPELLINGS, RUNNING_SPELLINGS, WAITING_SPELLINGS
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph.relatives import Relatives

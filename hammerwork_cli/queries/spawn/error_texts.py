@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import TreeNode
-from hammerwork_cli.models.reading import UUID_PATTERN
+from hammerwork_cli.models.input.reading import UUID_PATTERN
 
 _TRACEBACK = "Traceback (most recent call last)"
 _VARYING = (

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AmbiguousIdError, ConflictError, NotFoundError
 from hammerwork_cli.models import RunningJob, Timestamp, Worker, timestamp
-from hammerwork_cli.models.limits import LONGEST_NAME
+from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.queries.worker import rescue as rescue_queries
 
 LIST_WORKERS = "List the workers: hammerwork worker list"

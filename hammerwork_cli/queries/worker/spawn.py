@@ -9,7 +9,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
 from hammerwork_cli.errors import ConflictError, LastingConflictError, RefusedValueError
 from hammerwork_cli.models import NewJob, SpawnConfig, timestamp
-from hammerwork_cli.models.limits import LONGEST_NAME
+from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.queries.job import enqueue, limits, notifications
 from hammerwork_cli.queries.job.dependencies import lock_jobs, state_of
 from hammerwork_cli.queries.job.stored import stored

@@ -16,14 +16,14 @@ from hammerwork_cli.models import (
     NewJob,
     SpawnConfig,
     cron,
-    fields,
     id_list,
     new_id,
     status_of,
     timestamp,
 )
-from hammerwork_cli.models.fields import full_id
-from hammerwork_cli.models.limits import LARGEST_BIGINT, LARGEST_INTEGER
+from hammerwork_cli.models.input import fields
+from hammerwork_cli.models.input.fields import full_id
+from hammerwork_cli.models.input.limits import LARGEST_BIGINT, LARGEST_INTEGER
 from hammerwork_cli.runtime.api.encoding import json_text
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.retry import check as checked_strategy

@@ -13,7 +13,7 @@ from uuid import UUID
 from hammerwork_cli.database import PATIENT, Database, DatabaseUrl
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import EnqueuedJob, NewJob, timestamp
-from hammerwork_cli.models.fields import full_id
+from hammerwork_cli.models.input.fields import full_id
 from hammerwork_cli.queries.job import enqueue, notifications, results
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.stored_jobs import parsed, stored_job

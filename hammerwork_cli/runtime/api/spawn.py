@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias
 from hammerwork_cli.cached import cached
 from hammerwork_cli.errors import HammerworkError, UsageError
 from hammerwork_cli.models import STORED_KEYS, Ancestry, SpawnConfig, storable_name
-from hammerwork_cli.models.limits import LONGEST_NAME
+from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.signatures import check_call
 

@@ -16,8 +16,8 @@ from typing import IO, Any, Self
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import NewJob, SpawnConfig
-from hammerwork_cli.models.fields import whole_seconds
-from hammerwork_cli.models.limits import MOST_PARENTS
+from hammerwork_cli.models.input.fields import whole_seconds
+from hammerwork_cli.models.input.limits import MOST_PARENTS
 from hammerwork_cli.queries.job.enqueue import in_circle
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.spawn import (

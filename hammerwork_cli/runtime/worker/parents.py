@@ -9,7 +9,7 @@ from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError, LastingConflictError, UsageError
 from hammerwork_cli.models import Ancestry, NewJob, SpawnConfig
-from hammerwork_cli.models.limits import LONGEST_NAME
+from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.queries.worker import ancestry
 from hammerwork_cli.queries.worker import spawn as spawn_queries
 from hammerwork_cli.queries.worker.ancestry import LimitError, Spawner

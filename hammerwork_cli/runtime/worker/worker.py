@@ -12,7 +12,7 @@ from hammerwork_cli import __version__
 from hammerwork_cli.database import Database, DatabaseUrl
 from hammerwork_cli.errors import HammerworkError, LimitReachedError, MissingTablesError, UsageError
 from hammerwork_cli.models import new_id
-from hammerwork_cli.models.limits import LONGEST_NAME
+from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.queries.worker.registry import Registration

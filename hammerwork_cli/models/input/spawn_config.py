@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Self
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.limits import LONGEST_NAME
+from hammerwork_cli.models.input.limits import LONGEST_NAME
 
 ON_ERROR = ("retry", "complete")
 LONGEST_DELAY = timedelta(days=36_500)

@@ -6,7 +6,7 @@ from math import ceil
 from uuid import UUID
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.reading import uuid_of
+from hammerwork_cli.models.input.reading import uuid_of
 from hammerwork_cli.models.values import JobPriority, timestamp
 
 _PRIORITIES = {priority.word: priority for priority in JobPriority} | {

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.limits import LARGEST_INTEGER
+from hammerwork_cli.models.input.limits import LARGEST_INTEGER
 from hammerwork_cli.models.values import timestamp
 
 UUID_PATTERN = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"

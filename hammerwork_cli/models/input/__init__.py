@@ -1,0 +1,1 @@
+"""Values that people and programs give: read, checked and limited."""
