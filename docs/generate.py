@@ -13,7 +13,7 @@ from hammerwork_cli.cli.verb import shared_options
 from hammerwork_cli.config import KEYS
 from hammerwork_cli.render.schemas import SCHEMAS
 from hammerwork_cli.web.application import ENDPOINTS, EVENTS, HEALTH, METRICS
-from hammerwork_cli.web.endpoint import Endpoint
+from hammerwork_cli.web.endpoints.endpoint import Endpoint
 
 FOLDER = Path(__file__).parent / "reference"
 GENERATED = "<!-- Written by `make reference`: change the program instead. -->\n\n"

@@ -29,13 +29,14 @@ from hammerwork_cli.queries import ping
 from hammerwork_cli.render.formats import json
 from hammerwork_cli.render.schemas.words import record, text
 from hammerwork_cli.render.tree import json as json_views
-from hammerwork_cli.web import changing, events, metrics, queues, reading, redaction
+from hammerwork_cli.web import events, metrics, redaction
 from hammerwork_cli.web.connections import Connections
-from hammerwork_cli.web.endpoint import JSON, Answer, Call, Endpoint
+from hammerwork_cli.web.endpoints import changing, queues, reading
+from hammerwork_cli.web.endpoints.endpoint import JSON, Answer, Call, Endpoint
+from hammerwork_cli.web.endpoints.openapi import openapi
+from hammerwork_cli.web.endpoints.parameters import JOB, QUEUE, Parameter, check, read_path, read_query
 from hammerwork_cli.web.events import MOST_WATCHERS, EventStream, Hub
 from hammerwork_cli.web.guard import LARGEST_BODY, Guard, announced_size, body_of
-from hammerwork_cli.web.openapi import openapi
-from hammerwork_cli.web.parameters import JOB, QUEUE, Parameter, check, read_path, read_query
 from hammerwork_cli.web.problems import RequestError, bug, is_internal, problem, status_of
 from hammerwork_cli.web.protocol import most_connections
 from hammerwork_cli.web.sending import PIECE, LargeAnswer, Transit

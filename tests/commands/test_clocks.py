@@ -13,10 +13,10 @@ from hammerwork_cli.database import connect
 from hammerwork_cli.database.sqlite import SqliteDatabase
 from hammerwork_cli.models import JobStatus, timestamp
 from hammerwork_cli.queries import queues
-from hammerwork_cli.web import changing
 from hammerwork_cli.web.application import Server
 from hammerwork_cli.web.connections import Connections
-from hammerwork_cli.web.endpoint import Endpoint
+from hammerwork_cli.web.endpoints import changing
+from hammerwork_cli.web.endpoints.endpoint import Endpoint
 from hammerwork_cli.web.settings import Settings
 from tests.conftest import Outcome
 from tests.jobs import identity, job, rows, statuses, write

@@ -16,7 +16,7 @@ from hammerwork_cli.models.input.reading import (
     uuid_of,
 )
 from hammerwork_cli.models.new_job import NewJob
-from hammerwork_cli.web.parameters import EPOCH, SINCE, start_of
+from hammerwork_cli.web.endpoints.parameters import EPOCH, SINCE, start_of
 from tests.jobs import NOW
 
 UUID = "178ebfc3-24d7-4b8f-8f3b-6a2d3a3c1f0e"

@@ -28,8 +28,8 @@ from hammerwork_cli.render.schemas.jobs import OUTCOME, PRIORITY
 from hammerwork_cli.render.schemas.queues import PAUSE_CHANGE
 from hammerwork_cli.render.schemas.words import Schema, anything, flag, job_id, null_or, text
 from hammerwork_cli.render.spawn.again import request_record
-from hammerwork_cli.web.endpoint import Answer, Call, Endpoint
-from hammerwork_cli.web.parameters import JOB, QUEUE_NAME, line
+from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
+from hammerwork_cli.web.endpoints.parameters import JOB, QUEUE_NAME, line
 
 LONGEST_REASON = 1000
 

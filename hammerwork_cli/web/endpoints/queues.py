@@ -10,8 +10,8 @@ from hammerwork_cli.render import worker as worker_views
 from hammerwork_cli.render.queue.listing import state_record
 from hammerwork_cli.render.queue.stats import stats_record
 from hammerwork_cli.render.schemas.words import flag, record, text
-from hammerwork_cli.web.endpoint import Answer, Call, Endpoint
-from hammerwork_cli.web.parameters import (
+from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
+from hammerwork_cli.web.endpoints.parameters import (
     HOURS,
     QUEUE,
     QUEUE_NAME,

@@ -7,7 +7,7 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.render.schemas.words import Schema
-from hammerwork_cli.web.parameters import Parameter
+from hammerwork_cli.web.endpoints.parameters import Parameter
 from hammerwork_cli.web.settings import Settings
 
 JSON = "application/json"

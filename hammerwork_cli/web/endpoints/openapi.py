@@ -7,8 +7,8 @@ from hammerwork_cli import __version__
 from hammerwork_cli.render.schemas import DRAFT, SCHEMAS
 from hammerwork_cli.render.schemas.words import Schema
 from hammerwork_cli.web import events, problems
-from hammerwork_cli.web.endpoint import JSON, Endpoint
-from hammerwork_cli.web.parameters import Parameter
+from hammerwork_cli.web.endpoints.endpoint import JSON, Endpoint
+from hammerwork_cli.web.endpoints.parameters import Parameter
 
 REFUSALS = {
     400: "A parameter or the body is not acceptable",

@@ -27,8 +27,8 @@ from hammerwork_cli.render.tree import lineage
 from hammerwork_cli.render.tree.nested import DEEPEST_NESTED, NESTED, nested
 from hammerwork_cli.render.tree.picture import Limits, TreeFormat, picture
 from hammerwork_cli.web import redaction
-from hammerwork_cli.web.endpoint import JSON, Answer, Call, Endpoint
-from hammerwork_cli.web.parameters import (
+from hammerwork_cli.web.endpoints.endpoint import JSON, Answer, Call, Endpoint
+from hammerwork_cli.web.endpoints.parameters import (
     CURSOR,
     HOURS,
     JOB,
