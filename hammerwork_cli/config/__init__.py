@@ -1,4 +1,4 @@
-"""Settings: option, then environment, then TOML file, then default."""
+"""Settings: an option wins over the environment, the environment over the TOML file, and the file over the default."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ __all__ = ["KEYS", "Key", "Setting", "Settings", "blaming", "config_path", "embe
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value and where it came from: ``option``, a variable's name, ``file`` or ``default``."""
+    """A value and its source: ``option``, the name of a variable, ``file`` or ``default``."""
 
     key: Key
     value: Any
@@ -24,11 +24,7 @@ class Setting:
 
 
 class Settings:
-    """The settings of one run; the file is read when it is first needed.
-
-    Args:
-        environ: the environment.
-    """
+    """The settings of a process, which reads the file on first use."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._environ = environ
@@ -36,16 +32,16 @@ class Settings:
 
     @cached
     def file(self) -> dict[str, Any]:
-        """What the file holds, unknown keys included; nothing when there is no file.
+        """The content of the file with unknown keys; empty if the file does not exist.
 
         Raises:
-            ConfigError: it cannot be read or is not TOML, or ``HAMMERWORK_CONFIG`` names a file that does not exist.
+            ConfigError: the file is unreadable or not TOML, or ``HAMMERWORK_CONFIG`` names a file that does not exist.
         """
         content = read_bytes(self.path)
         if content is None and self._environ.get("HAMMERWORK_CONFIG"):
             raise ConfigError(
                 f"HAMMERWORK_CONFIG names {self.path}, which does not exist.",
-                hint="Make it with: hammerwork config init",
+                hint="Create it with: hammerwork config init",
             )
         return parse_file(self.path, content) if content is not None else {}
 
@@ -56,14 +52,14 @@ class Settings:
         return KEYS["database_url"].masked(url) != url and bool(self.path.stat().st_mode & 0o077)
 
     def get(self, name: str, option: str | None = None) -> Setting:
-        """One setting.
+        """Returns a setting.
 
         Args:
-            name: of a key.
-            option: what the command line says.
+            name: name of a key.
+            option: value on the command line.
 
         Raises:
-            ConfigError: a value does not fit, which names its source; or the file cannot be read.
+            ConfigError: a value is not valid, and the message names its source; or the file is unreadable.
         """
         key = known(name)
         if option is not None:
@@ -80,7 +76,7 @@ class Settings:
 
 @contextmanager
 def blaming(source: str) -> Iterator[None]:
-    """Says where a value came from that does not fit."""
+    """Puts the source of a value before the message of a ConfigError."""
     try:
         yield
     except ConfigError as error:
@@ -88,14 +84,14 @@ def blaming(source: str) -> Iterator[None]:
 
 
 def config_path(environ: Mapping[str, str]) -> Path:
-    """The configuration file: ``HAMMERWORK_CONFIG``, else ``hammerwork/config.toml`` in the user's folder."""
+    """Returns the configuration file: ``HAMMERWORK_CONFIG``, else ``hammerwork/config.toml`` in the user's folder."""
     if environ.get("HAMMERWORK_CONFIG"):
         return _home(environ, environ["HAMMERWORK_CONFIG"])
     return _home(environ, environ.get("XDG_CONFIG_HOME") or "~/.config") / "hammerwork" / "config.toml"
 
 
 def embedded_path(environ: Mapping[str, str]) -> Path:
-    """The SQLite file that is used when no database is configured."""
+    """Returns the SQLite file that is used if no database is configured."""
     return _home(environ, environ.get("XDG_DATA_HOME") or "~/.local/share") / "hammerwork" / "hammerwork.db"
 
 
@@ -107,24 +103,24 @@ def _home(environ: Mapping[str, str], path: str) -> Path:
 
 
 def read_bytes(path: Path) -> bytes | None:
-    """The file's content, ``None`` when there is no file.
+    """Returns the content of a file; ``None`` if it does not exist.
 
     Raises:
-        ConfigError: it cannot be read.
+        ConfigError: the file is unreadable.
     """
     try:
         return path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}.", hint="Check its permissions.") from error
+        raise ConfigError(f"Cannot read {path}: {error.strerror}.", hint="Check its permissions.") from error
 
 
 def parse_file(path: Path, content: bytes) -> dict[str, Any]:
-    """The values in the content of a configuration file.
+    """Returns the values in the content of a configuration file.
 
     Raises:
-        ConfigError: it is not TOML; the message names line and column.
+        ConfigError: the content is not TOML; the message names line and column.
     """
     import tomllib
 
@@ -132,10 +128,10 @@ def parse_file(path: Path, content: bytes) -> dict[str, Any]:
         return tomllib.loads(content.decode())
     except UnicodeDecodeError as error:
         before = content[: error.start]
-        what = f"no UTF-8 (at line {before.count(10) + 1}, column {len(before) - before.rfind(10)})"
+        problem = f"not UTF-8 (at line {before.count(10) + 1}, column {len(before) - before.rfind(10)})"
     except tomllib.TOMLDecodeError as error:
         lines = content.decode().split("\n")
-        what = str(error).replace("at end of document", f"at line {len(lines)}, column {len(lines[-1]) + 1}")
+        problem = str(error).replace("at end of document", f"at line {len(lines)}, column {len(lines[-1]) + 1}")
     except RecursionError:
-        what = "its values are nested too deep"
-    raise ConfigError(f"{path} is not valid TOML: {what}.", hint="Mend that line, or remove the file.")
+        problem = "its values are nested too deeply"
+    raise ConfigError(f"{path} is not valid TOML: {problem}.", hint="Correct that line, or remove the file.")

@@ -1,4 +1,4 @@
-"""The settings that exist, what they are for, and which values they take."""
+"""The keys of the settings, their purposes and their values."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ class Key:
     """A setting.
 
     Attributes:
-        name: as the file spells it.
-        variables: of the environment, the first one that is set counts.
-        purpose: what it does, in a sentence.
-        default: what holds when it is set nowhere; ``None`` when each verb has its own.
-        example: a value in the file's spelling.
-        is_number: whether the file holds it as a number.
-        check: raises :class:`ConfigError` for a value that does not fit, and returns it as it is used.
+        name: name of the key in the file.
+        variables: environment variables, of which the first one that is set counts.
+        purpose: description in a sentence.
+        default: default value; ``None`` if each verb has its own.
+        example: a value as the file spells it.
+        is_number: whether the value in the file is a number.
+        check: returns a value as the program uses it, or raises :class:`ConfigError` if it is not valid.
     """
 
     name: str
@@ -36,10 +36,10 @@ class Key:
     check: Callable[[Any], Any]
 
     def from_text(self, text: str) -> Any:
-        """The value of a variable, of an option or of an argument.
+        """Reads the value of a variable, an option or an argument.
 
         Raises:
-            ConfigError: it does not fit.
+            ConfigError: the value is not valid.
         """
         if not self.is_number:
             return self.check(text)
@@ -49,18 +49,18 @@ class Key:
         return self.check(int(digits))
 
     def from_file(self, value: Any) -> Any:
-        """The value that the file holds.
+        """Reads the value in the file.
 
         Raises:
-            ConfigError: it does not fit.
+            ConfigError: the value is not valid.
         """
         wanted, word = (int, "a whole number") if self.is_number else (str, "text in quotes")
         if not isinstance(value, wanted) or isinstance(value, bool):
-            raise ConfigError(f"It must be {word}.")
+            raise ConfigError(f"The value must be {word}.")
         return self.check(value)
 
     def masked(self, value: Any) -> Any:
-        """The value without a password."""
+        """Hides the password in a value."""
         return redact(value) if isinstance(value, str) else value
 
 
@@ -71,14 +71,14 @@ def _url(text: str) -> str:
 
 def _queue(text: str) -> str:
     if not 0 < len(text) <= LONGEST_NAME:
-        raise ConfigError(f"A queue's name has 1 to {LONGEST_NAME} characters.")
+        raise ConfigError(f"The name of a queue must have 1 to {LONGEST_NAME} characters.")
     return text
 
 
 def _between(low: int, high: int) -> Callable[[int], int]:
     def check(number: int) -> int:
         if not low <= number <= high:
-            raise ConfigError(f"{number} is not from {low} to {high}.")
+            raise ConfigError(f"{number} is not between {low} and {high}.")
         return number
 
     return check
@@ -86,7 +86,7 @@ def _between(low: int, high: int) -> Callable[[int], int]:
 
 def _level(text: str) -> str:
     if text.strip().lower() not in LEVELS:
-        raise ConfigError(f"{text[:40]!r} is not a level.", hint=f"One of: {', '.join(LEVELS)}.")
+        raise ConfigError(f"{text[:40]!r} is not a log level.", hint=f"Give one of: {', '.join(LEVELS)}.")
     return text.strip().lower()
 
 
@@ -141,10 +141,10 @@ KEYS = {key.name: key for key in _ALL}
 
 
 def known(name: str) -> Key:
-    """The key of that name.
+    """Returns the key with a name.
 
     Raises:
-        ConfigError: there is none; the hint lists those that there are.
+        ConfigError: no key has the name; the hint lists all keys.
     """
     key = KEYS.get(name.strip().lower().replace("-", "_"))
     if key is None:
@@ -152,5 +152,5 @@ def known(name: str) -> Key:
 
         close = get_close_matches(name.lower(), KEYS, n=1)
         meant = f"Did you mean {close[0]}? " if close else ""
-        raise ConfigError(f"{name[:60]!r} is not a setting.", hint=f"{meant}There are: {', '.join(KEYS)}.")
+        raise ConfigError(f"{name[:60]!r} is not a setting.", hint=f"{meant}Settings: {', '.join(KEYS)}.")
     return key

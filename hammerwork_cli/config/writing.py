@@ -1,4 +1,4 @@
-"""Changes the configuration file: comments, order and unknown keys stay."""
+"""Changes the configuration file. Comments, order and unknown keys stay."""
 
 import json
 import os
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 _LINE_FEED = re.compile(r"(?<!\r)\n")
 _HEAD = """\
-# Settings of hammerwork. An option wins over the environment, the environment over this file.
-# `hammerwork config show` tells what holds and where it comes from.
+# Settings of hammerwork. An option wins over the environment, and the environment over this file.
+# `hammerwork config show` prints all values and their sources.
 """
 
 
 def template() -> str:
-    """A file in which every setting is explained and none is set."""
+    """Returns the text of a file that describes every setting and sets none."""
     parts = [_HEAD]
     for key in KEYS.values():
         default = "" if key.default is None else f" Default: {toml(key.default)}"
@@ -35,14 +35,14 @@ def template() -> str:
 
 
 def toml(value: str | int) -> str:
-    """A value as TOML spells it."""
+    """Writes a value in TOML."""
     if isinstance(value, int):
         return str(value)
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def store(path: Path, key: Key, value: str | int) -> None:
-    """Puts a value into the file, which is made when there is none.
+    """Stores a value in the file, which is created if necessary.
 
     Raises:
         ConfigError: the file cannot be read, changed or written.
@@ -51,7 +51,7 @@ def store(path: Path, key: Key, value: str | int) -> None:
 
 
 def remove(path: Path, key: Key) -> bool:
-    """Takes a value out of the file; says whether there was one.
+    """Removes a value from the file, and returns whether there was one.
 
     Raises:
         ConfigError: the file cannot be read, changed or written.
@@ -64,12 +64,12 @@ def remove(path: Path, key: Key) -> bool:
 
 
 def write(path: Path, text: str) -> None:
-    """Writes the file as a whole: all of it or nothing, readable by its owner only.
+    """Writes the whole file or nothing. Only its owner can read it.
 
     Raises:
-        ConfigError: it cannot be written.
+        ConfigError: the file cannot be written.
     """
-    # A link, as those keep who have their settings in a repository, stays one.
+    # A symbolic link stays one: people link to settings that they keep in a repository.
     path = Path(os.path.realpath(path))
     try:
         make_folder(path.parent)
@@ -84,26 +84,26 @@ def write(path: Path, text: str) -> None:
             Path(name).unlink()
             raise
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}.", hint="Check the permissions.") from error
+        raise ConfigError(f"Cannot write {path}: {error.strerror}.", hint="Check the permissions.") from error
 
 
 def delete(path: Path) -> None:
-    """Removes the file.
+    """Removes the file if it exists.
 
     Raises:
-        ConfigError: it cannot be removed.
+        ConfigError: the file cannot be removed.
     """
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise ConfigError(f"{path} cannot be removed: {error.strerror}.", hint="Check the permissions.") from error
+        raise ConfigError(f"Cannot remove {path}: {error.strerror}.", hint="Check the permissions.") from error
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder and those above it, open to their owner only, unless they are there.
+    """Creates a folder and its parents, accessible to their owner only; existing ones stay unchanged.
 
     Raises:
-        OSError: one cannot be made.
+        OSError: a folder cannot be created.
     """
     if folder.is_dir():
         return
@@ -115,10 +115,10 @@ def _change(path: Path, changes: dict[str, Any], edit: Callable[["TOMLDocument"]
     content = read_bytes(path) or b""
     wanted = {key: value for key, value in {**parse_file(path, content), **changes}.items() if value is not None}
     text = _edited(content.decode(), edit)
-    # Whoever reads the file uses tomllib: the two parsers must agree on the result.
+    # The file is read by tomllib. The parsers of tomlkit and tomllib must agree on the result.
     if text is None or _values(text) != wanted:
         raise ConfigError(
-            f"{path} is written in a way that cannot be changed safely.", hint="Change it with an editor."
+            f"Cannot change {path} safely, because of the way it is written.", hint="Change it with an editor."
         )
     write(path, text)
 
@@ -133,7 +133,7 @@ def _edited(text: str, edit: Callable[["TOMLDocument"], object]) -> str | None:
         edited = tomlkit.dumps(document)
     except (TOMLKitError, ValueError, RecursionError):
         return None
-    # tomlkit ends the lines that it adds by a line feed, in files from Windows too.
+    # tomlkit ends the lines that it adds with a line feed, even in files from Windows.
     return edited if "\r\n" not in text or _LINE_FEED.search(text) else _LINE_FEED.sub("\r\n", edited)
 
 
@@ -149,8 +149,9 @@ def _set(document: "TOMLDocument", name: str, value: str | int) -> None:
     from tomlkit.items import Comment
 
     if isinstance(document.get(name), dict):
-        raise ValueError("a table is not replaced, with the comments in it")
+        raise ValueError("the table would be lost with its comments")
     example = re.compile(rf"#\s*{name}\s*=")
+    # A new key goes below the example of the template, which is in a comment.
     for _, item in () if name in document else document.body:
         if isinstance(item, Comment) and example.match(item.trivia.comment):
             item.trivia.trail = (item.trivia.trail or "\n") + f"{name} = {toml(value)}\n"

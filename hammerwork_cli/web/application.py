@@ -1,4 +1,4 @@
-"""The application: the endpoints, the page and its files, behind the guard."""
+"""The application: the endpoints, the page and its files behind the guard."""
 
 import asyncio
 import json as json_reader
@@ -67,14 +67,14 @@ FIGURES_SECONDS = 5.0
 
 
 class Server:
-    """What the handlers share.
+    """The state that all handlers share.
 
     Attributes:
-        connections: to the database.
-        health: one more connection, for which the liveness check never has to wait.
-        now: the clock; with a database, that of the database.
-        operator: who changes something, for those who ask later.
-        report: is told of what nobody foresaw.
+        connections: connections to the database.
+        health: one more connection, so that the liveness check never waits for the others.
+        settings: the options of the server.
+        now: returns the present, by the database's clock if it is given one.
+        operator: ``user@host``, which changes record as their author.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Server:
         self._metrics = metrics.Metrics(lambda: connections.executed, lambda: len(self.hub.watchers))
 
     def application(self) -> ASGIApp:
-        """What uvicorn serves."""
+        """Builds the ASGI application."""
         app = Starlette(
             routes=self._routes(),
             lifespan=self._lifespan,
@@ -123,20 +123,20 @@ class Server:
 
         async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http" and scope["path"].startswith("/api/"):
-                # Not decoded yet: a slash in the name of a queue is no slash of the path.
+                # Route by the path before decoding, because the name of a queue may contain an encoded slash.
                 scope = {**scope, "path": scope["raw_path"].decode("ascii")}
-            with suppress(Exception):  # reported already, by _on_bug
+            with suppress(Exception):  # _on_bug has reported it
                 await app(scope, receive, send)
 
         return Guard(quiet, self.settings)
 
     def _forget(self) -> None:
-        """Answers from before a change are not given any more."""
+        """Drops shared answers after a change."""
         self._ids.forget()
         self._shared.forget()
 
     def stop(self) -> None:
-        """Ends what would go on for ever."""
+        """Closes the streams of events, which would never end."""
         self.hub.stop()
 
     @asynccontextmanager
@@ -219,9 +219,9 @@ class Server:
         return found
 
     def _answer(self, endpoint: Endpoint, database: Database, values: dict[str, Any], body: Any) -> Answer:
-        """Asks, and writes the answer: in a thread, since a large one takes its time."""
+        """Calls the handler and writes the JSON, in a thread, because a large answer takes long."""
         assert endpoint.handler is not None
-        # What is written goes by the database's clock; to show what was, it is not asked.
+        # A change uses the database's clock. A read does not need it and saves the statement.
         now = self.now(database if endpoint.changes else None)
         answer = endpoint.handler(Call(database, values, body, now, self.settings, self.operator))
         if answer.chunks is not None:
@@ -290,22 +290,25 @@ class Server:
 
 
 async def _body(endpoint: Endpoint, request: Request, transit: Transit) -> Any:
-    """The JSON value of a request's body; ``None`` where there is none.
+    """Returns the JSON value of a request's body; ``None`` if there is no body.
 
     Raises:
-        RequestError, UsageError: it is too large, no JSON, or does not fit.
-        RetryableError: too much is being sent at once.
+        RequestError, UsageError: the body is too large, is not JSON, or does not match the schema.
+        RetryableError: too many large bodies and answers are in transit.
     """
     raw = await _raw_body(request, transit)
     if endpoint.body is None:
         if raw and request.method != "GET":
-            raise UsageError("This takes no body.")
+            raise UsageError("This endpoint does not accept a body.")
         return None
     value: Any = {}
     if raw:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
             raise RequestError(
-                415, "media_type", f"A body is {JSON}.", hint=f"Add the header, as in: curl -H 'Content-Type: {JSON}'"
+                415,
+                "media_type",
+                f"A body must be {JSON}.",
+                hint=f"Add the header, for example: curl -H 'Content-Type: {JSON}'",
             )
         value = _parsed(raw)
     check(endpoint.body, value, "The body")
@@ -339,13 +342,13 @@ def _parsed(raw: bytes) -> Any:
     except RecursionError as error:
         raise UsageError("The body is nested too deeply.") from error
     except ValueError as error:
-        raise UsageError("The body is not JSON in UTF-8.") from error
+        raise UsageError("The body is not valid JSON in UTF-8.") from error
 
 
 def _finite(digits: str) -> float:
     if isfinite(number := float(digits)):
         return number
-    raise UsageError(f"The body holds a number that is too large: {digits[:60]}.")
+    raise UsageError(f"The body contains a number that is too large: {digits[:60]}.")
 
 
 def _no_constant(word: str) -> None:
@@ -357,5 +360,5 @@ def _on_http_error(request: Request, error: Exception) -> Response:
     path = request.url.path[:80]
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
-        return problem(RequestError(405, "method", f"{request.method} is not for {path}.", allow=allowed))
-    return problem(RequestError(404, "no_such_path", f"There is nothing at {path}.", hint="See /openapi.json."))
+        return problem(RequestError(405, "method", f"{path} does not accept {request.method}.", allow=allowed))
+    return problem(RequestError(404, "no_such_path", f"The path {path} does not exist.", hint="See /openapi.json."))

@@ -1,4 +1,4 @@
-"""Server-sent events: one poller looks for changes, and all who watch are told."""
+"""Server-sent events: one poller looks for changes, and sends them to all watchers."""
 
 import asyncio
 import time
@@ -41,39 +41,40 @@ MOST_TREES = 50
 LARGEST_TREE = 100_000
 JOBS_AN_EVENT = 200
 LARGEST_EVENT = 1 << 20
-"""Characters; a job whose spawn configuration is as large is for those who ask for it."""
+"""Characters. A client must fetch a job that is larger, because of its spawn configuration, by itself."""
 WAITING_EVENTS = 50
-"""Events that a slow reader is given time for; then it is told to look anew instead."""
-LOOK_SECONDS = 1.0
+"""Events that wait for a slow client. After more, it gets a single event that asks it to read again."""
+POLL_SECONDS = 1.0
 SHARE = 10
-"""A look that takes long is followed by so many times that long without one."""
+"""Least ratio between the pause after a poll and the time that the poll took, to spare a busy database."""
 SILENCE_SECONDS = 15.0
 RETRY_MS = 2000
 
 
 @dataclass(eq=False, slots=True)
 class Watcher:
-    """One who watches.
+    """A client that follows the stream of events.
 
     Attributes:
-        queue: only jobs in this queue.
-        tree: only jobs in this tree.
+        queue: sends only jobs in this queue.
+        tree: sends only jobs in this tree.
+        events: events that wait for the client; ``None`` closes the stream.
     """
 
     queue: str | None = None
     tree: "Tree | None" = None
     events: "asyncio.Queue[str | None]" = field(default_factory=lambda: asyncio.Queue(WAITING_EVENTS))
 
-    def tell(self, event: str) -> None:
-        """Hands an event over; who is too slow is told once that there were others."""
+    def send(self, event: str) -> None:
+        """Queues an event. For a client that is too slow, one ``reset`` replaces all waiting events."""
         if self.events.full():
             while not self.events.empty():
                 self.events.get_nowait()
             event = written("reset", {"reason": "too_slow"})
         self.events.put_nowait(event)
 
-    def end(self) -> None:
-        """Lets the stream end after what was told already."""
+    def close(self) -> None:
+        """Lets the stream end after the waiting events."""
         if self.events.full():
             self.events.get_nowait()
         self.events.put_nowait(None)
@@ -81,14 +82,15 @@ class Watcher:
 
 @dataclass(eq=False, slots=True)
 class Tree:
-    """A tree that is watched: the ids of its jobs, which grow as jobs are spawned."""
+    """A watched tree: the ids of its jobs, to which the poller adds spawned jobs."""
 
     root: str
     jobs: set[str] = field(default_factory=set)
     watchers: int = 0
 
     def take(self, nodes: Sequence[TreeNode]) -> list[TreeNode]:
-        """Those of the jobs that are in the tree."""
+        """Adds the jobs that belong to the tree, and returns those of ``nodes`` that are in it."""
+        # A job may come before its parent in ``nodes``, so repeat until no job joins.
         fresh = True
         while fresh:
             joining = [node for node in nodes if node.id not in self.jobs and not self.jobs.isdisjoint(node.depends_on)]
@@ -98,21 +100,21 @@ class Tree:
 
 
 class Ask(Protocol):
-    """What asks the database, in a thread of its own."""
-
     def __call__(self, work: Callable[[Database], Found]) -> Awaitable[Found]:
-        """What ``work`` returns for a connection."""
+        """Calls ``work`` with a connection in a thread, and returns its result."""
 
 
 class Hub:
-    """Everybody who watches, and the poller that works while there is somebody.
+    """All watchers, and the poller that runs while there are any.
+
+    All of it runs in the event loop; only the queries run in threads.
 
     Args:
-        ask: asks the database.
-        on_change: is called before anybody is told.
-        record: a job as it is told.
-        report: is told of what nobody foresaw.
-        most: how many may watch.
+        ask: queries the database.
+        most: most watchers.
+        on_change: called before a change is sent.
+        record: turns a job into its JSON record.
+        report: prints the traceback of a bug.
     """
 
     def __init__(
@@ -133,40 +135,40 @@ class Hub:
         self._trees: dict[str, Tree] = {}
         self._watch = ChangeWatch()
         self._poller: asyncio.Task[None] | None = None
-        self._beginning = asyncio.Lock()
+        self._starting = asyncio.Lock()
         self._is_reachable = True
         self._is_stopped = False
         self._number = 0
 
     async def watch(self, queue: str | None, job: str | None) -> Watcher:
-        """One more who wants to know, of one queue or of the tree of one job only.
+        """Adds a watcher, of one queue or of the tree of one job if they are given.
 
         Raises:
-            RetryableError: too many watch already.
-            NotFoundError, DatabaseError: there is no such job, or it cannot be looked for.
+            RetryableError: there are too many watchers, or the server is stopping.
+            NotFoundError, DatabaseError: the job does not exist, or the database does not answer.
         """
         if self._is_stopped:
-            raise RetryableError("The server is ending.", hint="Try again in a moment.")
+            raise RetryableError("The server is stopping.", hint="Try again in a moment.")
         if len(self.watchers) >= self._most:
-            raise RetryableError("Too many are watching.", hint="Ask now and then instead.")
+            raise RetryableError("Too many clients follow the events.", hint="Poll the other endpoints instead.")
         watcher = Watcher(queue)
         self.watchers.add(watcher)
         try:
-            await self._begin()
+            await self._start()
             if job is not None:
                 await self._join_tree(watcher, job)
         except BaseException:
             self.leave(watcher)
             raise
-        # What was asked for before is old now: whoever watches looks first.
-        watcher.tell(written("ready", {"reachable": self._is_reachable}))
+        # Changes before this event are not sent, so the client reads the current state now.
+        watcher.send(written("ready", {"reachable": self._is_reachable}))
         return watcher
 
-    async def _begin(self) -> None:
-        async with self._beginning:
+    async def _start(self) -> None:
+        async with self._starting:
             if self._poller is None or self._poller.done():
                 self._watch = ChangeWatch()
-                await self._look()
+                await self._poll_once()
                 self._poller = asyncio.create_task(self._poll())
 
     async def _join_tree(self, watcher: Watcher, job: str) -> None:
@@ -175,14 +177,14 @@ class Hub:
         )
         root = found.roots[0]
         if root not in self._trees and len(self._trees) >= MOST_TREES:
-            raise RetryableError("Too many trees are being watched.", hint="Watch without a root.")
+            raise RetryableError("Too many trees are being followed.", hint="Follow the events without a root.")
         tree = self._trees.setdefault(root, Tree(root))
         tree.jobs.update(found.nodes)
         tree.watchers += 1
         watcher.tree = tree
 
     def leave(self, watcher: Watcher) -> None:
-        """Forgets one who has gone."""
+        """Removes a watcher, and its tree if nobody else watches it."""
         self.watchers.discard(watcher)
         tree, watcher.tree = watcher.tree, None
         if tree is not None:
@@ -191,10 +193,10 @@ class Hub:
                 self._trees.pop(tree.root, None)
 
     def stop(self) -> None:
-        """Ends all streams."""
+        """Closes all streams."""
         self._is_stopped = True
         for watcher in self.watchers:
-            watcher.end()
+            watcher.close()
         if self._poller is not None:
             self._poller.cancel()
 
@@ -202,40 +204,40 @@ class Hub:
         try:
             while self.watchers:
                 began = time.monotonic()
-                await self._look()
-                await asyncio.sleep(max(LOOK_SECONDS, SHARE * (time.monotonic() - began)))
-        except Exception:  # noqa: BLE001  a bug must not leave people watching what nobody looks at
+                await self._poll_once()
+                await asyncio.sleep(max(POLL_SECONDS, SHARE * (time.monotonic() - began)))
+        except Exception:  # noqa: BLE001  without the poller, open streams would stay silent; clients reconnect
             self._report(traceback.format_exc())
             for watcher in self.watchers:
-                watcher.end()
+                watcher.close()
 
-    async def _look(self) -> None:
+    async def _poll_once(self) -> None:
         try:
             changes = await self._ask(self._watch.refresh)
         except HammerworkError:
-            self._say_reachable(False)
+            self._set_reachable(False)
             return
-        self._say_reachable(True)
+        self._set_reachable(True)
         if changes:
             self._on_change()
-            self._tell(changes)
+            self._send(changes)
 
-    def _say_reachable(self, reachable: bool) -> None:
+    def _set_reachable(self, reachable: bool) -> None:
         if reachable != self._is_reachable:
             self._is_reachable = reachable
             self._on_change()
             for watcher in self.watchers:
-                watcher.tell(written("database", {"reachable": reachable}))
+                watcher.send(written("database", {"reachable": reachable}))
 
-    def _tell(self, changes: Changes) -> None:
-        """Tells everybody, writing each event once for all who watch the same."""
+    def _send(self, changes: Changes) -> None:
+        """Sends changes to all watchers, and writes each event once for all that watch the same jobs."""
         events: dict[tuple[str | None, Tree | None], list[str]] = {}
         for watcher in self.watchers:
-            what = watcher.queue, watcher.tree
-            if what not in events:
-                events[what] = list(self._events(changes, *what))
-            for event in events[what]:
-                watcher.tell(event)
+            key = watcher.queue, watcher.tree
+            if key not in events:
+                events[key] = list(self._events(changes, *key))
+            for event in events[key]:
+                watcher.send(event)
 
     def _events(self, changes: Changes, queue: str | None, tree: Tree | None) -> list[str]:
         if changes.too_many:
@@ -260,16 +262,16 @@ class Hub:
 
 
 class EventStream(StreamingResponse):
-    """What one who watches is sent."""
+    """The answer to a watcher."""
 
     def __init__(self, hub: Hub, watcher: Watcher) -> None:
-        # A proxy that gathers what it passes on would keep the news to itself.
+        # The header tells nginx not to buffer the stream.
         super().__init__(_written_for(watcher), headers={"x-accel-buffering": "no"}, media_type=MEDIA_TYPE)
         self._hub = hub
         self._watcher = watcher
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends it until one of the two ends goes away."""
+        """Sends events until the client or the server closes the stream."""
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -277,7 +279,7 @@ class EventStream(StreamingResponse):
 
 
 async def _written_for(watcher: Watcher) -> AsyncIterator[str]:
-    """Events, and a comment now and then, which keeps the connection alive."""
+    """Yields the events of a watcher, and comments in between that keep the connection alive."""
     yield f"retry: {RETRY_MS}\n\n"
     while True:
         try:
@@ -291,6 +293,6 @@ async def _written_for(watcher: Watcher) -> AsyncIterator[str]:
 
 
 def written(name: str, data: Any, number: int | None = None) -> str:
-    """An event as the stream has it; the JSON holds no line ends."""
+    """Writes an event in the format of the stream, whose JSON must not contain line ends."""
     place = "" if number is None else f"id: {number}\n"
     return f"event: {name}\n{place}data: {json.document(data)}\n\n"

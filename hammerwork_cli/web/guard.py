@@ -1,4 +1,4 @@
-"""Who may ask for what: checked before a request is looked at any closer."""
+"""Checks who sends a request before anything else reads it."""
 
 import hmac
 import ipaddress
@@ -16,7 +16,7 @@ from hammerwork_cli.web.settings import Settings
 LARGEST_BODY = 1 << 20
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 GUARDED = ("/api/", "/metrics")
-"""What is asked for a token; the page, the client, the contract and the liveness check hold no data."""
+"""Paths that need the token. The page, the client, the OpenAPI document and the liveness check contain no data."""
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -40,11 +40,11 @@ _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:@/?#\[\]]+)(:[0-9]{1,5})?")
 
 
 class Guard:
-    """Checks Host, Origin, token and size of each request, and adds headers to each answer.
+    """Checks Host, Origin and token of each request, and adds headers to each answer.
 
     Args:
-        app: what answers the requests that pass.
-        settings: how the server was started.
+        app: the application that answers the requests that pass.
+        settings: the options of the server.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -52,7 +52,6 @@ class Guard:
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -60,23 +59,23 @@ class Guard:
         origin = headers.get("origin")
         shared = origin is not None and origin.lower() in self._settings.cors_origins
 
-        async def dressed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                dress = MutableHeaders(scope=message)
-                # Files have an ETag; what is asked of the database is new each time.
-                dress.setdefault("cache-control", "no-cache" if "etag" in dress else "no-store")
-                _dress(dress, origin if shared else None)
+                sent = MutableHeaders(scope=message)
+                # Files have an ETag. Answers from the database must not be cached.
+                sent.setdefault("cache-control", "no-cache" if "etag" in sent else "no-store")
+                _add_headers(sent, origin if shared else None)
             await send(message)
 
         try:
             self._check(scope, headers, shared=shared)
         except RequestError as error:
-            await problem(error)(scope, receive, dressed)
+            await problem(error)(scope, receive, send_with_headers)
             return
         if shared and scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
-            await Response(status_code=204, headers=CORS_HEADERS)(scope, receive, dressed)
+            await Response(status_code=204, headers=CORS_HEADERS)(scope, receive, send_with_headers)
             return
-        await self._app(scope, receive, dressed)
+        await self._app(scope, receive, send_with_headers)
 
     def _check(self, scope: Scope, headers: Headers, *, shared: bool) -> None:
         _check_framing(headers)
@@ -92,17 +91,17 @@ class Guard:
             self._check_change(headers)
 
     def _check_host(self, headers: Headers) -> None:
-        """A page of somebody else, whose name was made to lead here, calls the server by that name."""
+        # DNS rebinding: an attacker lets the name of a page lead to this machine. The Host header still has that name.
         given = headers.getlist("host")
-        if len(given) != 1 or not self._is_ours(_name(given[0])):
+        if len(given) != 1 or not self._is_own_name(_name(given[0])):
             raise RequestError(
                 403,
                 "host",
-                "The server does not go by the name that the Host header says.",
-                hint="Add --allow-host NAME.",
+                "The server does not have the name in the Host header.",
+                hint="Start the server with --allow-host NAME.",
             )
 
-    def _is_ours(self, name: str | None) -> bool:
+    def _is_own_name(self, name: str | None) -> bool:
         if name is None:
             return False
         if name in self._settings.host_names or name == "localhost":
@@ -118,11 +117,9 @@ class Guard:
         if origin is None or shared:
             return
         scheme, _, authority = origin.lower().partition("://")
-        ours = _with_port(headers["host"].lower(), scheme)
-        if scheme not in {"http", "https"} or _with_port(authority, scheme) != ours:
-            raise RequestError(
-                403, "origin", "Pages of another origin may not use this server.", hint="Add --cors-origin ORIGIN."
-            )
+        own = _with_port(headers["host"].lower(), scheme)
+        if scheme not in {"http", "https"} or _with_port(authority, scheme) != own:
+            raise _other_origin()
 
     def _check_token(self, headers: Headers) -> None:
         scheme, _, given = headers.get("authorization", "").partition(" ")
@@ -131,44 +128,51 @@ class Guard:
             raise RequestError(
                 401,
                 "token",
-                "The request bears no token, or another one.",
+                "The token is missing or wrong.",
                 hint="Send the header: Authorization: Bearer TOKEN",
                 www_authenticate='Bearer realm="hammerwork"',
             )
 
     def _check_change(self, headers: Headers) -> None:
         if self._settings.read_only:
-            raise RequestError(403, "read_only", "The server was started with --read-only: nothing is changed.")
+            raise RequestError(403, "read_only", "The server is read-only (--read-only).")
         if self._settings.token is None and "origin" not in headers:
             raise RequestError(
                 403,
                 "origin",
-                "Without a token, changes need the header Origin, with the server's own origin.",
+                "Without a token, changes need the header Origin with the server's own origin.",
                 hint="Start the server with --token, or send: Origin: http://HOST:PORT",
             )
 
 
 def _check_framing(headers: Headers) -> None:
-    """A proxy that believes the other header sees two requests where there is one."""
+    # Request smuggling: a proxy that believes the other header sees the end of the request elsewhere.
     if "transfer-encoding" in headers and "content-length" in headers:
         raise RequestError(
             400,
             "framing",
-            "A request has Content-Length or Transfer-Encoding, not both.",
+            "A request must not have both Content-Length and Transfer-Encoding.",
             connection="close",
         )
 
 
 def _check_site(headers: Headers, *, shared: bool) -> None:
-    """A browser sends no Origin with an image, a script or a link, and says here who asks for it."""
+    # Browsers send no Origin with an image, a script or a link. They send this header with every request.
     if not shared and headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
-        raise RequestError(
-            403, "origin", "Pages of another origin may not use this server.", hint="Add --cors-origin ORIGIN."
-        )
+        raise _other_origin()
+
+
+def _other_origin() -> RequestError:
+    return RequestError(
+        403,
+        "origin",
+        "Pages of another origin may not use this server.",
+        hint="Start the server with --cors-origin ORIGIN.",
+    )
 
 
 def _name(authority: str) -> str | None:
-    """The host of ``HOST:PORT``, in lower case; ``None`` where it is not written so."""
+    """Returns the host of ``HOST:PORT`` in lower case; ``None`` if it is not valid."""
     found = _AUTHORITY.fullmatch(authority.lower())
     return found[1].rstrip(".") if found else None
 
@@ -179,7 +183,7 @@ def _with_port(authority: str, scheme: str) -> str:
     return authority if has_port else authority + port
 
 
-def _dress(headers: MutableHeaders, origin: str | None) -> None:
+def _add_headers(headers: MutableHeaders, origin: str | None) -> None:
     for name, value in SECURITY_HEADERS.items():
         headers.setdefault(name, value)
     headers.add_vary_header("Origin")
@@ -189,7 +193,7 @@ def _dress(headers: MutableHeaders, origin: str | None) -> None:
 
 
 def announced_size(headers: Headers) -> int:
-    """Bytes that a request's body will have, or may have where that is not said."""
+    """Returns the size of a request's body in bytes, or the largest possible one if the request does not say it."""
     if "transfer-encoding" in headers:
         return LARGEST_BODY
     announced = headers.get("content-length", "0")
@@ -197,12 +201,12 @@ def announced_size(headers: Headers) -> int:
 
 
 async def body_of(chunks: AsyncIterable[bytes], headers: Headers) -> bytes:
-    """The body of a request, as far as it is not too large.
+    """Reads the body of a request.
 
     Raises:
-        RequestError: it is, or the client has gone.
+        RequestError: it is too large, or the client has closed the connection.
     """
-    too_large = RequestError(413, "too_large", f"A body has {LARGEST_BODY:,} bytes at most.")
+    too_large = RequestError(413, "too_large", f"A body may have at most {LARGEST_BODY:,} bytes.")
     if announced_size(headers) > LARGEST_BODY:
         raise too_large
     body = bytearray()
@@ -212,5 +216,5 @@ async def body_of(chunks: AsyncIterable[bytes], headers: Headers) -> bytes:
             if len(body) > LARGEST_BODY:
                 raise too_large
     except ClientDisconnect as error:
-        raise RequestError(400, "incomplete", "The connection ended before the body did.") from error
+        raise RequestError(400, "incomplete", "The connection was closed before the body was complete.") from error
     return bytes(body)

@@ -1,4 +1,4 @@
-"""Metrics as Prometheus reads them: of the queues, of what was spawned, and of this server."""
+"""Metrics for Prometheus: of the queues, of spawning, and of this server."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -24,79 +24,76 @@ MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 WINDOW = timedelta(hours=1)
 MOST_QUEUES = 500
 OTHER_QUEUES = "other"
-"""Those that have the fewest jobs, where there are more queues."""
+"""Label of all further queues, which are those with the fewest jobs."""
 UNKNOWN_STATUS = "unknown"
 _STATUSES = frozenset(JobStatus)
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the database says: queues, and what was spawned in the last hour."""
+    """Figures from the database: of the queues, and of spawning in the last hour."""
 
     states: Sequence[QueueState]
     spawned: SpawnStats
 
 
 def read(database: Database, now: datetime) -> Figures:
-    """The figures of now."""
+    """Reads the figures."""
     since = now - WINDOW
     return Figures(queues.states(database, now=now), operations.stats(database, since=since, recent=since))
 
 
 def text(figures: Figures) -> bytes:
-    """What the database says, in the text format."""
+    """Writes the figures in the text format."""
     registry = CollectorRegistry()
     registry.register(_Database(figures))
     return generate_latest(registry)
 
 
 class Metrics:
-    """What this server counts, and how it is written down.
+    """Metrics of this server.
 
     Args:
-        statements: how many were sent to the database.
-        watchers: how many follow the stream of events.
+        statements: returns the number of statements sent to the database.
+        watchers: returns the number of clients that follow the events.
     """
 
     def __init__(self, statements: Callable[[], int], watchers: Callable[[], int]) -> None:
-        # Beside each counter, when it began: nobody asks for that.
+        # These would add a series with the start time for each counter.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
         self._registry = CollectorRegistry()
         self._registry.register(_Server(statements, watchers))
         labels = ["path", "method", "status"]
         self._requests = RequestCounter(
-            "hammerwork_web_requests", "Requests that were answered.", labels, registry=self._registry
+            "hammerwork_web_requests", "Answered requests.", labels, registry=self._registry
         )
         self._durations = Histogram(
-            "hammerwork_web_request_seconds", "How long answers took.", ["path"], registry=self._registry
+            "hammerwork_web_request_seconds", "Time to answer a request.", ["path"], registry=self._registry
         )
 
     def answered(self, path: str, method: str, status: int, lasted: float) -> None:
         """Counts an answer.
 
         Args:
-            path: as the API has it, without ids.
-            method: of HTTP.
-            status: of HTTP.
+            path: path with placeholders for ids, because each label costs memory.
+            method: HTTP method.
+            status: HTTP status.
             lasted: seconds.
         """
         self._requests.labels(path, method, str(status)).inc()
         self._durations.labels(path).observe(lasted)
 
     def text(self) -> bytes:
-        """What this server knows of itself, in the text format."""
+        """Writes the metrics in the text format."""
         return generate_latest(self._registry)
 
 
 class _Server(Collector):
-    """What this server knows of itself, as metrics."""
-
     def __init__(self, statements: Callable[[], int], watchers: Callable[[], int]) -> None:
         self._statements = statements
         self._watchers = watchers
 
     def collect(self) -> Iterator[Metric]:
-        """Families of metrics."""
         build = GaugeMetricFamily("hammerwork_build_info", "Version of this server.", labels=["version"])
         build.add_metric([__version__], 1)
         yield build
@@ -109,13 +106,10 @@ class _Server(Collector):
 
 
 class _Database(Collector):
-    """What the database says, as metrics."""
-
     def __init__(self, figures: Figures) -> None:
         self._figures = figures
 
     def collect(self) -> Iterator[Metric]:
-        """Families of metrics."""
         yield from _queues(self._figures.states)
         yield from _spawned(self._figures.spawned)
 
@@ -124,11 +118,11 @@ def _queues(states: Sequence[QueueState]) -> Iterator[Metric]:
     jobs = GaugeMetricFamily("hammerwork_jobs", "Jobs by queue and status.", labels=["queue", "status"])
     pending = GaugeMetricFamily(
         "hammerwork_pending_jobs",
-        "Pending jobs: ready to be taken, scheduled for later, waiting for other jobs.",
+        "Pending jobs: ready for a worker, scheduled for later, or waiting for other jobs.",
         labels=["queue", "state"],
     )
     oldest = GaugeMetricFamily(
-        "hammerwork_oldest_pending_seconds", "For how long the first of the ready jobs is due.", labels=["queue"]
+        "hammerwork_oldest_pending_seconds", "Time since the oldest ready job became due.", labels=["queue"]
     )
     paused = GaugeMetricFamily("hammerwork_queue_paused", "Whether the queue is paused.", labels=["queue"])
     for queue, figures in _figures(states).items():
@@ -143,7 +137,7 @@ def _queues(states: Sequence[QueueState]) -> Iterator[Metric]:
 
 @dataclass(slots=True)
 class _QueueFigures:
-    """What is told of a queue, or of several that share a label."""
+    """Figures of a queue, or of several queues that share a label."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     pending: Counter[str] = field(default_factory=Counter)
@@ -159,7 +153,10 @@ class _QueueFigures:
 
 
 def _figures(states: Sequence[QueueState]) -> dict[str, _QueueFigures]:
-    """Figures by label: a name may hold what no label should, and anybody may have made any number of queues."""
+    """Returns figures by label.
+
+    The names are made printable and the number of labels is limited, because anybody may make any number of queues.
+    """
     found: dict[str, _QueueFigures] = {}
     for place, state in enumerate(sorted(states, key=lambda state: (-state.counts.total, state.name or ""))):
         label = visible(state.name or "") if place < MOST_QUEUES else OTHER_QUEUES
@@ -170,18 +167,18 @@ def _figures(states: Sequence[QueueState]) -> dict[str, _QueueFigures]:
 def _spawned(stats: SpawnStats) -> Iterator[Metric]:
     overall = stats.overall
     figures = {
-        "operations": ("Parents, created in the last hour, that spawned children.", overall.operations),
-        "operations_empty": ("Parents, created in the last hour, that completed without a child.", stats.empty),
+        "operations": ("Parents created in the last hour that have children.", overall.operations),
+        "operations_empty": ("Parents created in the last hour that completed without a child.", stats.empty),
         "children": ("Children of the operations of the last hour.", overall.children),
-        "children_completed": ("Those of them that completed.", overall.completed),
-        "children_failed": ("Those of them that failed for good.", overall.ended - overall.completed),
-        "children_largest": ("Children of the largest of the operations.", overall.largest),
+        "children_completed": ("Completed children of the operations of the last hour.", overall.completed),
+        "children_failed": ("Failed children of the operations of the last hour.", overall.ended - overall.completed),
+        "children_largest": ("Children of the largest operation of the last hour.", overall.largest),
         "depth": ("Levels of spawning in the last hour.", stats.depth),
     }
     for name, (about, value) in figures.items():
         yield GaugeMetricFamily(f"hammerwork_spawn_{name}", about, value=value)
     durations = GaugeMetricFamily(
-        "hammerwork_spawn_child_seconds", "How long the completed children ran.", labels=["quantile"]
+        "hammerwork_spawn_child_seconds", "Run time of the completed children.", labels=["quantile"]
     )
     for quantile, length in (("0.5", stats.p50), ("0.95", stats.p95)):
         if length is not None:

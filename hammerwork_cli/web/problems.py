@@ -1,4 +1,4 @@
-"""Errors as ``application/problem+json`` (RFC 9457), and which HTTP status each one is."""
+"""Errors as ``application/problem+json`` (RFC 9457), and their HTTP statuses."""
 
 from starlette.responses import Response
 
@@ -36,18 +36,19 @@ STATUSES: dict[type[HammerworkError], int] = {
     ConnectionLostError: 503,
     TimedOutError: 504,
 }
-"""HTTP status by error; for a class that is not here that of its nearest base, and 500 for the root."""
+"""HTTP status by class of error. A class that is not here has the status of its nearest base, or else 500."""
 
-PUBLIC_WORDS: dict[type[HammerworkError], str] = {
-    UnreachableError: "The database cannot be reached.",
+PUBLIC_MESSAGES: dict[type[HammerworkError], str] = {
+    UnreachableError: "The database is unreachable.",
     AccessDeniedError: "The database refuses this server.",
-    ConnectionLostError: "The connection to the database was lost; whether a change took place is not known.",
-    LimitReachedError: "The database reached a limit of time or space, which the server's stderr tells.",
-    DatabaseError: "The database answered with an error, which the server's stderr tells.",
-    ConfigError: "The server is not set up as it should be: its stderr says more.",
+    ConnectionLostError: "The connection to the database was lost. Whether a change succeeded is unknown.",
+    LimitReachedError: "The database reached a limit of time or space. See the stderr of the server.",
+    DatabaseError: "The database reported an error. See the stderr of the server.",
+    ConfigError: "The configuration of the server is not valid. See the stderr of the server.",
 }
-"""What callers are told instead of the words of an error that can name the database."""
-SAYABLE = (MissingTablesError, RetryableError)
+"""Messages for clients instead of those of errors that may contain the address of the database."""
+HARMLESS = (MissingTablesError, RetryableError)
+"""Errors whose own messages never contain the address."""
 
 TITLES = {
     400: "Bad Request",
@@ -66,25 +67,26 @@ TITLES = {
 
 SCHEMA: Schema = record(
     {
-        "title": text("Of the status"),
+        "title": text("Name of the status"),
         "status": count("HTTP status"),
-        "detail": text("What happened, in a sentence"),
-        "code": text("Stable, as in the errors of the command line"),
+        "detail": text("The problem in a sentence"),
+        "code": text("A stable word, as in the errors of the command line"),
         "hint": text("The next step"),
     },
-    "An error (RFC 9457), and further facts",
+    "An error (RFC 9457) with further facts",
     optional=frozenset({"hint"}),
 )
 
 
 class RequestError(HammerworkError):
-    """A request that is refused before anything is asked of the database.
+    """The server refuses a request before it queries the database.
 
     Args:
         status: HTTP status.
-        code: stable word.
-        message: what is wrong, in a sentence.
-        hint: what to do next.
+        code: a stable word.
+        message: the problem in a sentence.
+        hint: the next step.
+        headers: headers of the answer, with underscores for hyphens.
     """
 
     def __init__(self, status: int, code: str, message: str, *, hint: str | None = None, **headers: str) -> None:
@@ -95,24 +97,24 @@ class RequestError(HammerworkError):
 
 
 def status_of(error: HammerworkError) -> int:
-    """The HTTP status that says what an error says."""
+    """Returns the HTTP status of an error."""
     if isinstance(error, RequestError):
         return error.status
     return next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)
 
 
 def is_internal(error: HammerworkError) -> bool:
-    """Whether its words say where the database is, or what was sent there: they are for the server's stderr."""
-    nearest = next((kind for kind in type(error).__mro__ if kind in PUBLIC_WORDS or kind in SAYABLE), None)
-    return nearest in PUBLIC_WORDS
+    """Whether the message may contain the address of the database or stored values, and belongs on stderr only."""
+    nearest = next((kind for kind in type(error).__mro__ if kind in PUBLIC_MESSAGES or kind in HARMLESS), None)
+    return nearest in PUBLIC_MESSAGES
 
 
 def problem(error: HammerworkError) -> Response:
-    """The answer to a request that failed."""
+    """Makes the answer to a request that failed."""
     status = status_of(error)
     detail, hint, details = error.message, error.hint, error.details
     if is_internal(error):
-        detail, hint = next(PUBLIC_WORDS[kind] for kind in type(error).__mro__ if kind in PUBLIC_WORDS), None
+        detail, hint = next(PUBLIC_MESSAGES[kind] for kind in type(error).__mro__ if kind in PUBLIC_MESSAGES), None
         details = {}
     body = {
         **details,
@@ -130,5 +132,5 @@ def problem(error: HammerworkError) -> Response:
 
 
 def bug() -> Response:
-    """The answer when something happened that nobody foresaw; what it was is told on stderr only."""
-    return problem(RequestError(500, "bug", "This is a bug in hammerwork: the server's stderr says more."))
+    """Makes the answer to a request that met a bug. Only stderr gets the traceback."""
+    return problem(RequestError(500, "bug", "This is a bug in hammerwork-cli. See the stderr of the server."))

@@ -1,4 +1,4 @@
-"""What ``--redact`` leaves to be seen: identities, states, times and counts; whatever is not listed here is hidden."""
+"""Hides values for ``--redact``. Only ids, states, times and counts are shown: the keys that this module lists."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -24,12 +24,12 @@ started_at state success_rate target timed_out_at timeout_seconds timezone to to
 type up_seconds version waiting wall_time_seconds window_seconds worker_id workers workflow_id
 """
 SHOWN = frozenset(_SHOWN.split())
-"""Keys of answers, at any depth."""
+"""Keys of answers, at any depth, whose values are shown."""
 _STATUSES = frozenset(JobStatus)
 WORDS = {"status": _STATUSES, "dependency_status": frozenset({"none", "waiting", "satisfied", "failed"})}
-"""Keys whose values are words of a list; another one, which is somebody's text, reads ``unknown``."""
+"""Keys whose values are words of a list. Any other value may be someone's text, and becomes ``unknown``."""
 COUNTS = {"by_status": _STATUSES, "left": _STATUSES | frozenset(Reason)}
-"""Objects whose keys are words of a list, and whose values are numbers."""
+"""Keys of objects whose keys are words of a list and whose values are numbers."""
 _NAMES = frozenset({"handler", "operation_id"})
 _FIGURES = frozenset(
     {
@@ -48,7 +48,7 @@ _FIGURES = frozenset(
 
 
 def hidden(value: Any) -> Any:
-    """A JSON value of an answer with what may be shown, at any depth."""
+    """Hides everything in the JSON value of an answer that must not be shown, at any depth."""
     if isinstance(value, dict):
         return {key: _member(key, member) for key, member in value.items()}
     if isinstance(value, list):
@@ -73,7 +73,7 @@ def _word(stored: Any, words: Collection[str]) -> str:
 
 
 def _counts(stored: Mapping[str, Any], words: Collection[str]) -> dict[str, int]:
-    """Numbers by word, those of unknown ones together."""
+    """Returns numbers by word, with those of unknown words added up."""
     shown: dict[str, int] = {}
     for name, number in stored.items():
         if isinstance(number, int):
@@ -83,7 +83,7 @@ def _counts(stored: Mapping[str, Any], words: Collection[str]) -> dict[str, int]
 
 
 def _config(stored: Any) -> Any:
-    """A stored spawn configuration, in which anything may stand anywhere."""
+    """Hides values of a stored spawn configuration, which may contain anything under any key."""
     if not isinstance(stored, dict):
         return HIDDEN
     return {key: value for key, value in stored.items() if _may_be_shown(key, value)}
@@ -98,7 +98,6 @@ def _may_be_shown(key: str, value: Any) -> bool:
 
 
 def tree(found: SpawnTree) -> SpawnTree:
-    """A tree, the same way."""
     return replace(
         found,
         nodes={job: node(one) for job, one in found.nodes.items()},
@@ -107,7 +106,6 @@ def tree(found: SpawnTree) -> SpawnTree:
 
 
 def node(found: TreeNode) -> TreeNode:
-    """A job of a tree, the same way."""
     config = found.spawn_config
     if found.stored_config is not None:
         found = found._replace(stored_config=json.dumps(_member("spawn_config", config)))
@@ -119,7 +117,7 @@ def node(found: TreeNode) -> TreeNode:
 
 
 def without_config(found: TreeNode) -> TreeNode:
-    """A job of a tree, of whose spawn configuration only the operation's id is left."""
+    """Removes the spawn configuration of a job except the id of the operation."""
     if found.stored_config is None:
         return found
     operation = found.operation_id

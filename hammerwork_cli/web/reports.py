@@ -1,4 +1,4 @@
-"""What goes wrong, told on stderr: no more of it than a person can read, however often it happens."""
+"""Errors on stderr, at most as many as a person can read."""
 
 import time
 from collections.abc import Callable
@@ -11,36 +11,36 @@ LONGEST = 20_000
 
 
 class Reports:
-    """Tells of errors, each of them once a minute, and of ten different ones at most.
+    """Prints each error at most once per minute, and at most ten different ones.
 
     Args:
-        tell: writes a text.
-        clock: in seconds.
+        write: prints a text.
+        clock: returns seconds.
     """
 
-    def __init__(self, tell: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
-        self._tell = tell
+    def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._write = write
         self._clock = clock
-        self._began = clock()
-        self._told: set[str] = set()
+        self._started_at = clock()
+        self._printed: set[str] = set()
         self._left_out = 0
 
     def __call__(self, text: str) -> None:
-        """Tells of an error, unless that was told of just now; a traceback may quote what is stored."""
+        """Prints an error unless it was printed within this minute."""
         text = text[-LONGEST:]
         now = self._clock()
-        if now - self._began >= MINUTE:
-            self._begin(now)
-        if text in self._told:
+        if now - self._started_at >= MINUTE:
+            self._start_minute(now)
+        if text in self._printed:
             return
-        if len(self._told) >= MOST_A_MINUTE:
+        if len(self._printed) >= MOST_A_MINUTE:
             self._left_out += 1
             return
-        self._told.add(text)
-        self._tell(visible_lines(text))
+        self._printed.add(text)
+        self._write(visible_lines(text))  # a traceback may contain stored text with control characters
 
-    def _begin(self, now: float) -> None:
+    def _start_minute(self, now: float) -> None:
         if self._left_out:
-            self._tell(f"{self._left_out:,} further errors were not told.")
-        self._began, self._left_out = now, 0
-        self._told.clear()
+            self._write(f"{self._left_out:,} further errors were left out.")
+        self._started_at, self._left_out = now, 0
+        self._printed.clear()

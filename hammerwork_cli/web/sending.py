@@ -1,4 +1,4 @@
-"""Large bodies and answers: in pieces, as clients send and read them, and no more of them than there is room for."""
+"""Sends and receives large bodies and answers in pieces, and limits the memory that all of them take."""
 
 import asyncio
 import time
@@ -12,20 +12,20 @@ from starlette.types import Message, Receive, Scope, Send
 from hammerwork_cli.errors import RetryableError
 
 PIECE = 1 << 16
-"""Bytes; what is not larger is sent at once."""
+"""Most bytes that are sent at once."""
 ROOM = 1 << 27
 PATIENCE_SECONDS = 2.0
-"""A client that has moved nothing for so long makes way for others."""
+"""A client that has sent or read nothing for this long is disconnected if others need the room."""
 
 
 @dataclass(eq=False, slots=True)
 class Parcel:
-    """A body or an answer on its way.
+    """A body or an answer in transit.
 
     Attributes:
-        content: what is sent; several clients may be sent the same.
+        content: the body or answer; several clients may get the same answer.
         size: bytes that it takes.
-        moved_at: when the client sent or read the last piece.
+        moved_at: time when the client sent or read the last piece.
     """
 
     content: object
@@ -34,11 +34,11 @@ class Parcel:
 
 
 class Transit:
-    """All that is on its way, together of a bounded size; what is larger goes when it is alone.
+    """All bodies and answers in transit, whose size is limited. A single larger one may pass when it is alone.
 
     Args:
-        room: bytes.
-        clock: in seconds.
+        room: most bytes.
+        clock: returns seconds.
     """
 
     def __init__(self, room: int = ROOM, clock: Callable[[], float] = time.monotonic) -> None:
@@ -48,10 +48,10 @@ class Transit:
 
     @contextmanager
     def place(self, content: object, size: int) -> Iterator[Callable[[], None]]:
-        """Room for what the present task sends or receives; what it gives is called for each piece that moved.
+        """Reserves room for the current task, and yields a function to call after each piece.
 
         Raises:
-            RetryableError: there is no room, and all the others are moving.
+            RetryableError: there is no room, and all others are making progress.
         """
         task = asyncio.current_task()
         assert task is not None
@@ -71,17 +71,17 @@ class Transit:
         while self._sending and self._size(parcel) > self._room:
             task, slowest = min(self._sending.items(), key=lambda sending: sending[1].moved_at)
             if self._clock() - slowest.moved_at < PATIENCE_SECONDS:
-                raise RetryableError("Too much is on its way to and from the server.", hint="Try again in a moment.")
+                raise RetryableError("The server is busy with other large requests.", hint="Try again in a moment.")
             del self._sending[task]
             task.cancel()
 
     def _size(self, parcel: Parcel) -> int:
-        """Bytes that all of it takes, each content counted once."""
+        """Returns the bytes that everything takes; shared content counts once."""
         return sum({id(sent.content): sent.size for sent in (*self._sending.values(), parcel)}.values())
 
 
 class LargeAnswer(StreamingResponse):
-    """An answer that is sent in pieces, when there is room for it."""
+    """An answer that is sent in pieces once there is room for it."""
 
     def __init__(
         self,
@@ -102,7 +102,6 @@ class LargeAnswer(StreamingResponse):
         self._size = size
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends it."""
         with self._transit.place(self._content, self._size) as moved:
 
             async def sending(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""Serving: the socket, uvicorn, signals."""
+"""Runs the server: its socket, uvicorn, signals and logs."""
 
 import asyncio
 import logging
@@ -22,10 +22,10 @@ GRACE_SECONDS = 5
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens; port 0 finds a free one.
+    """Opens a listening socket. Port 0 chooses a free port.
 
     Raises:
-        UsageError: the address is not this machine's, the port is taken or not allowed.
+        UsageError: the address does not belong to this machine, or the port is in use or not allowed.
     """
     name = host.strip("[]")
     try:
@@ -36,13 +36,13 @@ def listen(host: str, port: int) -> socket.socket:
         raise UsageError(
             f"Cannot listen on {host} port {port}: {why}.", hint="Choose another --port or --host."
         ) from error
-    # Connections inherit it: otherwise each small answer waits for a delayed acknowledgement, 40 ms.
+    # Connections inherit it. Without it, each small answer would wait 40 ms for a delayed acknowledgement.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
 
 
 def address(listening: socket.socket, host: str) -> str:
-    """The URL of a server that listens."""
+    """Returns the URL of the server."""
     name = host if ":" not in host or host.startswith("[") else f"[{host}]"
     return f"http://{name}:{listening.getsockname()[1]}"
 
@@ -56,18 +56,18 @@ def serve(
     operator: str,
     report: Callable[[str], None],
 ) -> None:
-    """Serves until SIGTERM or Ctrl-C, then ends the streams and finishes what was begun.
+    """Serves until SIGTERM or Ctrl-C. Then it closes the streams of events and finishes running requests.
 
     Args:
-        url: of the database.
-        settings: how the server was started.
+        url: URL of the database.
+        settings: options of the server.
         listening: its socket.
-        now: the clock; with a database, that of the database.
-        operator: who changes something, for those who ask later.
-        report: is told what goes wrong, in words without secrets.
+        now: returns the present, by the database's clock if it is given one.
+        operator: ``user@host``, which changes record as their author.
+        report: prints an error, which contains no secrets.
     """
     reports = Reports(report)
-    _tell(reports)
+    _report_logs(reports)
     server = Server(
         Connections(url, CONNECTIONS),
         settings,
@@ -93,7 +93,7 @@ def serve(
 
 
 class _Uvicorn(uvicorn.Server):
-    """Ends with exit code 0 when it is told to end."""
+    """A server that exits with 0 on SIGTERM and Ctrl-C; uvicorn's would raise the signal again."""
 
     def __init__(self, config: uvicorn.Config, server: Server) -> None:
         super().__init__(config)
@@ -109,15 +109,15 @@ class _Uvicorn(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _tell(report: Callable[[str], None]) -> None:
-    """Lets errors of uvicorn and of the event loop, which knows when no more files can be opened, be told as ours."""
+def _report_logs(report: Callable[[str], None]) -> None:
+    """Reports the errors that uvicorn and asyncio log, for example that no more files can be opened."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             error = record.exc_info[1] if record.exc_info else None
             if isinstance(error, OSError):
                 report(f"Error: {record.getMessage().splitlines()[0]}: {error.strerror}")
-            # Answers that were given up, for want of room or at the end, are no error.
+            # An answer that was cancelled for lack of room, or because the server stops, is not an error.
             elif not isinstance(error, asyncio.CancelledError):
                 report(self.format(record))
 

@@ -1,4 +1,4 @@
-"""How the server is started, and what it refuses to be started with."""
+"""The options of the server, and their checks."""
 
 import ipaddress
 import re
@@ -9,19 +9,20 @@ from urllib.parse import urlsplit
 from hammerwork_cli.errors import UsageError
 
 SHORTEST_TOKEN = 16
+TOKEN_HINT = "Set HAMMERWORK_WEB_TOKEN, for example to the output of: openssl rand -hex 32"  # noqa: S105  no token
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How the server was started.
+    """The options of the server.
 
     Attributes:
-        token: what a request must bear; ``None`` for none.
-        read_only: nothing is changed.
-        redact: only identities, states, times and counts are shown.
+        token: token that requests must have; ``None`` if they need none.
+        read_only: whether the server refuses changes.
+        redact: whether answers show only ids, states, times and counts.
         cors_origins: other origins whose pages may use the API.
-        host_names: names besides addresses and ``localhost`` by which the server may be called, in lower case.
-        is_local: it listens on a loopback address.
+        host_names: names in lower case that a Host header may have besides addresses and ``localhost``.
+        is_local: whether the server listens on a loopback address.
     """
 
     token: str | None = None
@@ -42,19 +43,19 @@ class Settings:
         cors_origins: Iterable[str] = (),
         host_names: Iterable[str] = (),
     ) -> "Settings":
-        """What was asked for.
+        """Checks the options.
 
         Raises:
-            UsageError: another address than a loopback one without a token, a token that is too easy to guess or cannot
-                be sent, an origin that is none.
+            UsageError: the address is not a loopback address and there is no token, the token is too short or has
+                characters that a header cannot contain, or an origin is not valid.
         """
         is_local = is_loopback(host)
         if token is not None:
             _check_token(token)
         elif not is_local:
             raise UsageError(
-                f"Without a token the server listens on a loopback address only, not on {host[:60]}.",
-                hint="Set HAMMERWORK_WEB_TOKEN, for example to what this prints: openssl rand -hex 32",
+                f"Without a token, the server listens only on a loopback address, not on {host[:60]}.",
+                hint=TOKEN_HINT,
             )
         own = {host} if is_local else {host, _machine_name()}
         return cls(
@@ -68,14 +69,14 @@ class Settings:
 
 
 def _machine_name() -> str:
-    # Not the full name, for which a name server would be asked.
+    # socket.getfqdn() would ask a name server.
     import socket
 
     return socket.gethostname()
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
+    """Whether only this machine can reach the address."""
     if host.lower() == "localhost":
         return True
     try:
@@ -87,11 +88,11 @@ def is_loopback(host: str) -> bool:
 def _check_token(token: str) -> None:
     if len(token) < SHORTEST_TOKEN:
         raise UsageError(
-            f"A token has {SHORTEST_TOKEN} characters at least.",
-            hint="Set HAMMERWORK_WEB_TOKEN, for example to what this prints: openssl rand -hex 32",
+            f"A token must have at least {SHORTEST_TOKEN} characters.",
+            hint=TOKEN_HINT,
         )
     if not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token):
-        raise UsageError("A token consists of letters, digits and - . _ ~ + / only.")
+        raise UsageError("A token may contain only letters, digits and - . _ ~ + /, with = at its end.")
 
 
 def _origin(text: str) -> str:

@@ -1,4 +1,4 @@
-"""One answer for all who ask the same at the same time: many who watch cost the database no more than one."""
+"""Shares one answer between all clients that ask the same at the same time, to spare the database."""
 
 import asyncio
 import time
@@ -13,15 +13,16 @@ ROOM = 1 << 24
 
 
 class Shared(Generic[Answer]):
-    """Answers by question, each kept for a moment.
+    """Answers by question, each kept for a short time.
 
-    A question that is being asked is not asked twice. After :meth:`forget`, nobody is given what was found before, nor
-    what is being looked for now.
+    A question that is being answered is not asked again. After :meth:`forget`, no new caller gets an earlier answer,
+    nor one that is being found. All methods run in the event loop.
 
     Args:
-        fresh_for: seconds, from the moment of the asking.
-        size: bytes that an answer takes.
-        room: bytes that all the answers together may take that were found and are kept.
+        fresh_for: seconds from the question until the answer is stale.
+        clock: returns seconds.
+        size: returns the bytes that an answer takes.
+        room: most bytes of all kept answers.
     """
 
     def __init__(
@@ -39,14 +40,14 @@ class Shared(Generic[Answer]):
         self._kept: dict[Hashable, tuple[float, asyncio.Future[Answer]]] = {}
 
     async def ask(self, question: Hashable, find: Callable[[], Awaitable[Answer]]) -> Answer:
-        """The answer to a question, found now or a moment ago."""
+        """Returns the answer to a question, which may be a fresh one of another caller."""
         kept = self._kept.get(question)
         if kept is None or self._is_stale(*kept):
             kept = self._clock(), asyncio.ensure_future(find())
             self._make_room()
             kept[1].add_done_callback(self._on_found)
             self._kept[question] = kept
-        # One who goes away leaves the others waiting for the answer.
+        # A caller that is cancelled must not cancel the question for the others.
         return await asyncio.shield(kept[1])
 
     def _is_stale(self, asked_at: float, answer: "asyncio.Future[Answer]") -> bool:
@@ -61,8 +62,8 @@ class Shared(Generic[Answer]):
             del self._kept[next(iter(self._kept))]
 
     def _on_found(self, answer: "asyncio.Future[Answer]") -> None:
-        """Forgets the oldest answers where there is no room for all."""
-        # Nobody may be there any more to be told of an error, so it is looked at here.
+        """Drops the oldest answers if there is no room for all."""
+        # All callers may be gone. Reading the exception keeps asyncio from logging that nobody has.
         if answer.cancelled() or answer.exception() is not None:
             return
         sizes = {
@@ -78,5 +79,5 @@ class Shared(Generic[Answer]):
             excess -= size
 
     def forget(self) -> None:
-        """Begins anew: something has changed."""
+        """Drops all answers after a change."""
         self._kept.clear()

@@ -1,4 +1,4 @@
-"""What an endpoint is: a row of a table that routes, reads requests, answers, and writes the OpenAPI document."""
+"""Endpoints: rows of a table by which the server routes, reads requests, answers, and writes the OpenAPI document."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,13 +15,13 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that was read.
+    """A checked request.
 
     Attributes:
-        values: parameters by name, defaults included.
-        body: the JSON of the request; ``None`` where there is none.
-        now: the present; by the database's clock where something changes.
-        operator: who asks, for those who ask later.
+        values: parameters by name, with defaults.
+        body: the JSON of the request; ``None`` without a body.
+        now: the present; by the database's clock for a change.
+        operator: ``user@host``, which changes record as their author.
     """
 
     database: Database
@@ -34,15 +34,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a handler found.
+    """The answer of a handler.
 
     Attributes:
         record: JSON value.
-        cursor: where the next page of a list begins.
+        cursor: start of the next page of a list.
         chunks: text instead of the record, in pieces.
-        text: the record as it is sent.
-        size: bytes that the chunks' source takes, about.
-        status: HTTP status, where it is not the endpoint's.
+        text: JSON text of the record.
+        size: approximate bytes of memory that the source of the chunks takes.
+        status: HTTP status, if it is not the endpoint's.
     """
 
     record: Any
@@ -63,15 +63,15 @@ class Endpoint:
     """A method on a path.
 
     Attributes:
-        handler: runs in a thread that has a connection; ``None`` for what the application answers in its own way.
-        about: in a sentence.
-        schema: of the answer: a name in ``render.schemas``, or a schema where no command prints the like; ``None``
-            where it is no JSON.
+        handler: runs in a thread with a connection; ``None`` if the application answers without a handler.
+        about: description in a sentence.
+        schema: schema of the answer: a name in ``render.schemas``, or a schema if no command prints such a record;
+            ``None`` if the answer is not JSON.
         other_types: media types of the answer besides JSON.
         body: schema of the request's body.
-        changes: whether it changes something.
-        status: HTTP status when it goes well.
-        also: another one of these.
+        changes: whether it changes the database.
+        status: HTTP status of success.
+        also: another HTTP status of success.
         refusals: HTTP statuses of its own errors.
     """
 
@@ -90,15 +90,15 @@ class Endpoint:
 
     @property
     def is_shared(self) -> bool:
-        """Whether an answer can be given to several who ask: not what is read as it is sent."""
+        """Whether several clients may get the same answer. An answer that streams can be read only once."""
         return not self.changes and not self.other_types
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """What its body may hold."""
+        """Names of the fields that its body may have."""
         return tuple((self.body or {}).get("properties", ()))
 
     @property
     def is_list(self) -> bool:
-        """Whether its answers come in pages."""
+        """Whether it answers in pages."""
         return any(parameter.name == "cursor" for parameter in self.parameters)

@@ -1,4 +1,4 @@
-"""The OpenAPI document, written from the table of endpoints and the schemas of the command line."""
+"""Writes the OpenAPI document from the table of endpoints and the schemas of the command line."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,22 +11,22 @@ from hammerwork_cli.web.endpoints.endpoint import JSON, Endpoint
 from hammerwork_cli.web.endpoints.parameters import Parameter
 
 REFUSALS = {
-    400: "A parameter or the body is not acceptable",
-    401: "The token is missing or another one",
-    403: "Host or Origin is not acceptable, or the server only reads",
-    404: "There is no such thing",
-    409: "The present state forbids it, or an id fits several jobs",
+    400: "A parameter or the body is not valid",
+    401: "The token is missing or wrong",
+    403: "Host or Origin is not allowed, or the server is read-only",
+    404: "The job or queue does not exist",
+    409: "The present state does not allow it, or an id prefix matches several jobs",
     413: "The body is too large",
     415: "The body is not JSON",
     422: "The database refuses a value",
-    503: "The database cannot be reached, or lacks its tables",
+    503: "The database is unreachable, or its tables are missing",
 }
 ALWAYS = (400, 401, 403, 503)
 OF_CHANGES = (413, 415)
 
 
 def openapi(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
-    """The document, OpenAPI 3.1."""
+    """Returns the document of OpenAPI 3.1."""
     used = list(endpoints)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in used:
@@ -40,7 +40,7 @@ def openapi(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         "info": {
             "title": "hammerwork",
             "version": __version__,
-            "description": "Job queues whose jobs spawn jobs. Answers are what the command line prints as JSON.",
+            "description": "Job queues whose jobs spawn jobs. Answers are the JSON that the command line prints.",
         },
         "security": [{}, {"token": []}],
         "paths": paths,
@@ -96,8 +96,8 @@ def _success(endpoint: Endpoint) -> dict[str, Any]:
     schema = endpoint.schema
     content: dict[str, Any] = {kind: {"schema": {"type": "string"}} for kind in endpoint.other_types}
     if events.MEDIA_TYPE in content:
-        told = "Events, each with its name and JSON as its data, as the schema `event` has it under that name"
-        content[events.MEDIA_TYPE] = {"schema": {"type": "string", "description": told}}
+        about = "Events. The data of each is JSON by the property of the schema `event` with the name of the event"
+        content[events.MEDIA_TYPE] = {"schema": {"type": "string", "description": about}}
     if schema is not None:
         shape = {"$ref": f"#/components/schemas/{schema}"} if isinstance(schema, str) else schema
         content[JSON] = {"schema": shape}

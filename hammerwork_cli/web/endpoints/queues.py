@@ -22,19 +22,19 @@ from hammerwork_cli.web.endpoints.parameters import (
 
 
 def queue_list(call: Call) -> Answer:
-    """As ``queue list``."""
+    """Answers as ``queue list``."""
     return Answer([state_record(state) for state in queues.states(call.database, now=call.now)])
 
 
 def queue(call: Call) -> Answer:
-    """As ``queue stats QUEUE --detailed``."""
+    """Answers as ``queue stats QUEUE --detailed``."""
     window = timedelta(hours=call.values["hours"])
     found = queues.stats(call.database, now=call.now, queue=call.values["name"], window=window)
     return Answer(stats_record(found))
 
 
 def worker_list(call: Call) -> Answer:
-    """As ``worker list``."""
+    """Answers as ``worker list``."""
     wanted = call.values
     now = call.database.now()
     found = registry.listed(call.database, since=start_of(now, wanted["since"]), now=now)
@@ -43,7 +43,7 @@ def worker_list(call: Call) -> Answer:
 
 
 def about(call: Call) -> Answer:
-    """How the server was started."""
+    """Answers with the version and the options of the server."""
     return Answer(
         {
             "version": __version__,
@@ -84,9 +84,9 @@ ENDPOINTS = (
         "The version and the options of this server.",
         record(
             {
-                "version": text("Of the server"),
-                "database": text("Product and version"),
-                "read_only": flag("Whether every change is refused"),
+                "version": text("Version of the server"),
+                "database": text("Product and version of the database"),
+                "read_only": flag("Whether the server refuses changes"),
                 "redacted": flag("Whether payloads, results, errors and the like are hidden"),
             }
         ),

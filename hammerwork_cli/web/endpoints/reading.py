@@ -1,4 +1,4 @@
-"""The endpoints that read: each asks a query and answers with the record that the like command prints."""
+"""The endpoints that read. Each runs a query and answers with the record that its command prints."""
 
 import re
 from dataclasses import replace
@@ -45,16 +45,16 @@ from hammerwork_cli.web.endpoints.parameters import (
 DEEPEST = 1000
 MOST_NODES = 100_000
 NODE_BYTES = 2000
-"""That a job of a tree takes while it is drawn, about."""
+"""Approximate memory of a job of a tree while the tree is being drawn."""
 FIRST_CHILDREN = 100
-"""Children beside an operation; the others are in /api/jobs/{id}/children."""
+"""Most children beside an operation; all of them are at /api/jobs/{id}/children."""
 TEXT_TYPES = {"mermaid": "text/vnd.mermaid", "dot": "text/vnd.graphviz"}
 
-# What was spawned.
+# Operations.
 
 
 def operations(call: Call) -> Answer:
-    """As ``spawn list``."""
+    """Answers as ``spawn list``."""
     wanted = call.values
     chosen: dict[str, Any] = {
         "limit": wanted["limit"],
@@ -71,17 +71,17 @@ def operations(call: Call) -> Answer:
 
 
 def operation(call: Call) -> Answer:
-    """One parent, and the first of its children."""
+    """Answers with a parent and the first of its children."""
     found = operations_queries.operation(call.database, call.values["id"])
     first = children.page(call.database, found.parent.id, limit=FIRST_CHILDREN)
     return Answer(records.operation_record(found) | {"jobs": [_child_record(child) for child in first.children]})
 
 
 def _parent(database: Database, wanted: str) -> str:
-    """The spawning parent that an id of a job, or of an operation, names."""
+    """Returns the id of the parent that the id of a job or of an operation means."""
     named = operations_queries.operations(database, limit=2, operation=wanted)
     if not named and not re.fullmatch(JOB.schema["pattern"], wanted):
-        raise NotFoundError(f"There is no spawn operation {wanted[:60]!r}.", hint="See /api/spawn/operations.")
+        raise NotFoundError(f"The operation {wanted[:60]!r} does not exist.", hint="See /api/spawn/operations.")
     if not named:
         return listing.resolve(database, wanted)
     if len(named) > 1:
@@ -91,7 +91,7 @@ def _parent(database: Database, wanted: str) -> str:
 
 
 def stats(call: Call) -> Answer:
-    """As ``spawn stats --detailed``."""
+    """Answers as ``spawn stats --detailed``."""
     figures = operations_queries.stats(
         call.database,
         since=call.now - timedelta(hours=call.values["hours"]),
@@ -106,7 +106,7 @@ def stats(call: Call) -> Answer:
 
 
 def job_list(call: Call) -> Answer:
-    """As ``job list``."""
+    """Answers as ``job list``."""
     wanted = call.values
     chosen = JobFilter(
         queue=wanted["queue"],
@@ -118,12 +118,12 @@ def job_list(call: Call) -> Answer:
 
 
 def job(call: Call) -> Answer:
-    """As ``job show``."""
+    """Answers as ``job show``."""
     return Answer(details_record(details.details(call.database, call.values["id"])))
 
 
 def child_list(call: Call) -> Answer:
-    """The jobs that depend on a job."""
+    """Answers with the jobs that depend on a job."""
     wanted, found = call.values, call.values["id"]
     chosen = statuses(wanted["status"])
     if wanted["depth"] > 1:
@@ -145,7 +145,7 @@ def _child_record(child: children.Child) -> json.Record:
 
 
 def _descendants(call: Call, job: str, chosen: list[JobStatus] | None) -> Answer:
-    """What is below a job, nearest first; the tree is read anew for each page, its order is stable."""
+    """Answers with the descendants of a job, nearest first. Each page reads the tree again, whose order is stable."""
     wanted = call.values
     tree = tree_queries.tree(call.database, job, whole=False, depth=wanted["depth"], max_jobs=MOST_NODES)
     nodes = [
@@ -167,18 +167,18 @@ def _start(nodes: list[TreeNode], cursor: str | None) -> int:
     last = cursor.rpartition("/")[2]
     place = next((place for place, node in enumerate(nodes) if node.id == last), None)
     if place is None:
-        raise NotFoundError("The job that the cursor names is not in this list any more.")
+        raise NotFoundError("The job of the cursor is no longer in this list.")
     return place + 1
 
 
 def child_groups(call: Call) -> Answer:
-    """The jobs that depend on a job, counted."""
+    """Answers with counts of the jobs that depend on a job."""
     found = children.groups(call.database, call.values["id"])
     return Answer([{"queue": group.queue, "status": group.status, "jobs": group.jobs} for group in found])
 
 
 def parent_list(call: Call) -> Answer:
-    """The ancestors of ``spawn lineage --ancestors``."""
+    """Answers with the ancestors of ``spawn lineage --ancestors``."""
     found = tree_queries.lineage(
         call.database,
         call.values["id"],
@@ -191,7 +191,7 @@ def parent_list(call: Call) -> Answer:
 
 
 def spawn_tree(call: Call) -> Answer:
-    """As ``spawn tree``."""
+    """Answers as ``spawn tree``."""
     form, deepest, most = (call.values[name] for name in ("format", "max_depth", "max_nodes"))
     if form == "nested":
         deepest = min(DEEPEST_NESTED if deepest is None else deepest, DEEPEST_NESTED)

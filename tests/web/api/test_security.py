@@ -237,7 +237,7 @@ def test_a_body_whose_end_is_told_in_two_ways_is_refused(open_server: Server) ->
         "Content-Type: application/json\nContent-Length: 4\nTransfer-Encoding: chunked\n\n2\n{}\n0\n\n"
     )
     assert answer.split()[1] == "400"
-    assert "not both" in answer
+    assert "must not have both" in answer
     assert "connection: close" in answer.lower()
 
 

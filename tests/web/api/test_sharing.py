@@ -185,7 +185,7 @@ def test_errors_are_told_once_a_minute_and_ten_at_most() -> None:
     assert told == [f"error {number}\n\\x1b]0;title\\x07" for number in range(10)]
     now += 61
     reports("error 1")
-    assert told[10:] == ["10 further errors were not told.", "error 1"]
+    assert told[10:] == ["10 further errors were left out.", "error 1"]
 
 
 def test_a_hub_that_has_stopped_takes_nobody_new() -> None:
@@ -195,7 +195,7 @@ def test_a_hub_that_has_stopped_takes_nobody_new() -> None:
 
         hub = Hub(ask, on_change=list, record=lambda _: {}, report=print)
         hub.stop()
-        with pytest.raises(RetryableError, match="ending"):
+        with pytest.raises(RetryableError, match="stopping"):
             await hub.watch(None, None)
         assert not hub.watchers
 
@@ -206,13 +206,13 @@ def test_who_reads_too_slowly_is_told_to_look_anew() -> None:
     async def test() -> None:
         watcher = Watcher()
         for number in range(WAITING_EVENTS + 5):
-            watcher.tell(written("jobs", {"number": number}))
+            watcher.send(written("jobs", {"number": number}))
         waiting = [watcher.events.get_nowait() for _ in range(watcher.events.qsize())]
         assert waiting[0] == written("reset", {"reason": "too_slow"})
         assert waiting[1:] == [written("jobs", {"number": WAITING_EVENTS + number}) for number in range(1, 5)]
         for _ in range(2 * WAITING_EVENTS):
-            watcher.tell("event")
-        watcher.end()
+            watcher.send("event")
+        watcher.close()
         last = [watcher.events.get_nowait() for _ in range(watcher.events.qsize())][-1]
         assert last is None
 
