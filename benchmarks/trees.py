@@ -116,7 +116,7 @@ def _memory(url: str, workload: Workload) -> Result:
         "import sys\n"
         "from benchmarks.measuring import peak_kib\n"
         "from hammerwork_cli.database import connect\n"
-        "from hammerwork_cli.queries import trees\n"
+        "from hammerwork_cli.queries.graph import tree as trees\n"
         "database = connect(sys.argv[1])\n"
         "trees.tree(database, sys.argv[2], depth=0)\n"
         "before = peak_kib()\n"
