@@ -1,0 +1,189 @@
+"""The statements that the program ships, and their names in the code."""
+
+import ast
+import re
+from itertools import groupby
+
+import pytest
+
+from hammerwork_cli.database import statements
+from hammerwork_cli.database.statements import load
+from hammerwork_cli.database.statements.__main__ import fragments
+
+SHIPPED = {
+    ".".join(path.relative_to(statements.FOLDER).with_suffix("").parts): path.read_text("utf-8")
+    for path in sorted(statements.FOLDER.rglob("*.sql"))
+    if "migrations" not in path.relative_to(statements.FOLDER).parts[:-1]
+}
+
+WAYS = {
+    "postgresql": ("by_first_parent", "by_gin", "by_scan"),
+    "mysql": ("by_first_parent", "by_scan"),
+    "sqlite": ("by_first_parent", "by_scan"),
+}
+TAG_SETS = [
+    frozenset({dialect, way, *more})
+    for dialect, ways in WAYS.items()
+    for way in ways
+    for more in (
+        [],
+        ["archive"],
+        ["unarchivable"],
+        ["archive", "indexed"],
+        ["archive", "claim_times", "indexed", "pause", "workers"],
+        ["archive", "claim_times", "indexed", "narrow", "pause", "workers"],
+        ["jsonb"],
+        ["archive", "jsonb"],
+        ["archive", "narrow"],
+    )
+    if ("jsonb" in more) <= (dialect == "postgresql" and way == "by_scan")
+    if ("indexed" in more) <= (way == "by_first_parent")
+    if ("narrow" in more) <= (dialect == "mysql")
+]
+
+
+def headers(text: str) -> list[str]:
+    return [line for line in text.splitlines() if re.match(r"\s*--\s*name\b", line)]
+
+
+@pytest.mark.parametrize("subject", SHIPPED)
+def test_every_header_is_one_that_the_loader_reads(subject):
+    assert [line for line in headers(SHIPPED[subject]) if not statements.NAME.fullmatch(line)] == []
+    assert len(set(headers(SHIPPED[subject]))) == len(headers(SHIPPED[subject]))
+
+
+@pytest.mark.parametrize("subject", SHIPPED)
+def test_the_variants_of_a_name_stand_side_by_side(subject):
+    names = [name for name, _ in groupby(head["name"] for head in statements.NAME.finditer(SHIPPED[subject]))]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("subject", SHIPPED)
+def test_every_statement_and_fragment_has_a_sentence_that_says_what_it_does(subject):
+    silent, seen = [], set()
+    for head in statements.NAME.finditer(SHIPPED[subject]):
+        comment = re.match(r"(?:\n-- .*)*", SHIPPED[subject][head.end() :])
+        # Of several variants the first says it.
+        if head["name"] not in seen and not re.fullmatch(r"\n-- [^a-z][^\0]*\.", comment[0]):
+            silent.append(head["name"])
+        seen.add(head["name"])
+    assert silent == []
+
+
+@pytest.mark.parametrize("tags", TAG_SETS, ids=lambda tags: "-".join(sorted(tags)))
+def test_no_statement_is_ambiguous_and_no_block_is_missing(tags):
+    for subject, text in SHIPPED.items():
+        for name in {head["name"] for head in statements.NAME.finditer(text)}:
+            variants = statements.blocks(subject)[name]
+            if not any(wanted <= tags for wanted, _ in variants):
+                continue  # it has none for this database
+            lines = load(f"{subject}.{name}", tags)
+            # Drivers would take this for the place of a value.
+            assert not [part for _, parts in lines for part, _ in parts if "%s" in part]
+
+
+def test_a_value_that_a_line_depends_on_is_used_in_such_lines_only():
+    """A formatter that breaks a line in two leaves its second half without the condition."""
+    for subject in SHIPPED:
+        for name in statements.blocks(subject):
+            for tags in TAG_SETS:
+                try:
+                    lines = load(f"{subject}.{name}", tags)
+                except LookupError:
+                    continue  # it has no variant for this database
+                optional = {condition for condition, _ in lines} - {None}
+                always = {value for condition, parts in lines if condition is None for _, value in parts}
+                assert not optional & always, f"{subject}.{name} {sorted(tags)}"
+
+
+# The names in the code.
+
+PACKAGE = statements.FOLDER.parent
+TREES = {path.relative_to(PACKAGE): ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+BLOCKS = {f"{subject}.{head['name']}" for subject, text in SHIPPED.items() for head in statements.NAME.finditer(text)}
+FRAGMENTS = fragments()
+OF_A_SUBJECT = re.compile(rf"(?:{'|'.join(map(re.escape, SHIPPED))})\.")
+GROUPS = ("graph", "job", "worker", "queues", "spawn")
+
+
+def named_in(tree: ast.AST) -> set[str]:
+    """The texts of a module that name a statement, right or wrong."""
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return {text for text in texts if re.fullmatch(rf"{OF_A_SUBJECT.pattern}(?!sql$)[a-z_]+", text)}
+
+
+def test_every_statement_that_the_code_names_is_shipped():
+    named = {name for tree in TREES.values() for name in named_in(tree)}
+    assert "shared.schema" in named
+    assert named - BLOCKS - {"migrations.rows_in_"} == set()
+
+
+def test_the_code_names_each_statement_in_full_so_that_a_search_finds_it_and_no_fragment():
+    named = {name for tree in TREES.values() for name in named_in(tree)}
+    assert named & BLOCKS == BLOCKS - FRAGMENTS
+
+
+def test_no_name_of_a_statement_is_composed():
+    composed = []
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            match node:
+                case (
+                    ast.JoinedStr(values=[ast.Constant(value=str(start)), *_])
+                    | ast.BinOp(left=ast.Constant(value=str(start)), op=ast.Add() | ast.Mod())
+                    | ast.Attribute(value=ast.Constant(value=str(start)), attr="format" | "join" | "replace")
+                ):
+                    composed += [f"{path}:{node.lineno}"] if OF_A_SUBJECT.match(start) else []
+    assert composed == []
+
+
+@pytest.mark.parametrize("path", [path for path in TREES if path.parts[0] == "queries"], ids=str)
+def test_a_query_uses_the_statements_of_its_own_subject_or_of_one_below(path):
+    own = path.with_suffix("").parts[1]
+    below = GROUPS[: GROUPS.index(own)] if own in GROUPS else ()
+    assert {name.partition(".")[0] for name in named_in(TREES[path])} <= {own, *below}
+
+
+# The statements that there are.
+
+GROUPED = re.compile(
+    r"(?:GROUP|PARTITION) BY [^(\n]*(?<!by_name j\.)\b(?:queue_name|spawn_key|handler|operation_id|cron_schedule)\b"
+)
+COMPARED = re.compile(r"([\w.}]+)\)*\s*(?:=|<>|\bNOT IN|\bIN|\bLIKE)\s*\(?(?:\{exactly )?:\w+")
+WITHOUT_LETTERS_THAT_DIFFER = re.compile(
+    r"(?:^|\.)(?:(?:job_|parent_|root_)?id|parent\}?|value|claim_token|claimed_by|first_parent)$"  # ids: one spelling
+    r"|(?:^|[._{])(?:\w*status|state)\}?$"  # words of ours, looked for in each of their spellings
+    r"|(?:^|\.)(?:priority|beats|occurrence)$|_at$"  # numbers and times
+)
+EXACT_BY_ITSELF = {
+    # Its column holds bytes.
+    "c.spawn_key = :key",
+    # The names that the collation takes for the same are what is looked for.
+    "WHERE j.queue_name = :name LIMIT :sample",
+    "LEFT(MIN(j.queue_name), CHAR_LENGTH(:prefix)) = :prefix",
+    # Compares bytes where there is a collation.
+    "{exactly j.cron_schedule} IN (:schedules)",
+    "{operation_id} = :operation",
+    "CAST({operation_id} AS BINARY) = ",
+    # An id, for which somebody typed a name.
+    "CAST(o.id AS CHAR(36)) = :operation",
+    # The blocks themselves.
+    "$1 = $2",
+}
+ASSIGNED = re.compile(r"\bSET\b.*?(?=\bWHERE\b|\Z)", re.DOTALL)
+
+
+def test_names_are_compared_to_the_letter_in_every_statement():
+    """``{same column value}`` and ``{by_name column}`` do so; a bare ``=`` follows MySQL's collation."""
+    compared = set()
+    for subject in SHIPPED:
+        for name, variants in statements.blocks(subject).items():
+            for tags, body in variants:
+                looked_at = "" if (subject, name) == ("worker.registry", "figures") else ASSIGNED.sub("", body)
+                for exact in EXACT_BY_ITSELF:
+                    looked_at = looked_at.replace(exact, "")
+                assert not GROUPED.search(looked_at), f"{subject} {sorted(tags)}: {body}"
+                for found in COMPARED.finditer(looked_at):
+                    compared.add(found[1])
+                    assert WITHOUT_LETTERS_THAT_DIFFER.search(found[1]), f"{subject}: {found[0]!r} in {body}"
+    assert {"j.id", "j.status"} <= compared
