@@ -78,3 +78,14 @@ def test_a_dependency_is_a_generation_where_its_parent_spawns_and_had_begun_befo
         name: ancestry.of(rows.database, claimed(rows.database, rows, job)).depth for name, job in parents.items()
     }
     assert depths == {"spawned it": 1, "began later": 0, "spawns nothing": 0}
+
+
+def test_a_dependency_is_a_generation_where_its_parent_itself_is_recorded_to_have_spawned(rows: Rows) -> None:
+    elsewhere = rows.job(ancestry=Ancestry("99999999-9999-4999-8999-999999999999", "", 7).stored())
+    late, early, neither = (rows.job() for _ in range(3))
+    operation = {"id": late, "parent_id": late, "root_id": late, "depth": 0, "occurrence": "", "outcome": "spawned"}
+    rows.insert("hammerwork_spawn_operations", {**operation, "children": 1, "started_at": START, "ended_at": START})
+    child = {"parent_id": early, "occurrence": "", "spawn_key": "a", "child_id": elsewhere, "spawned_at": START}
+    rows.insert("hammerwork_spawned_children", child)
+    places = {job: ancestry.of(rows.database, claimed(rows.database, rows, job)) for job in (late, early, neither)}
+    assert places == {late: Ancestry(late, "", 1), early: Ancestry(early, "", 1), neither: Ancestry(neither)}

@@ -302,7 +302,7 @@ def test_a_handler_that_spawns_early_spawns_again_when_it_is_asked_to(stage: Sta
             raise ValueError("not now")
         return [Job("child", {})]
 
-    (parent,) = stage.enqueue(Job("parent", {}))
+    (parent,) = stage.enqueue(Job("parent", {}).with_spawn_config(SpawnConfig(max_spawn_count=2)))
     stage.work(app)
     for failing in (False, True):
         fails[0] = failing
@@ -323,7 +323,7 @@ def test_a_request_forgets_nothing_of_what_a_recurring_job_spawned_in_its_last_r
         context.spawn(Job("noop", {}), key="same")
         return []
 
-    (parent,) = stage.enqueue(Job("nightly", {}).with_cron("0 0 3 * * *"))
+    parent, _ = stage.enqueue(Job("nightly", {}).with_cron("0 0 3 * * *"), Job("nightly", {}))
     last = "scheduled_at = created_at, next_run_at = created_at, cron_schedule = '0 0 3 1 1 * 2020'"
     stage.execute(f"UPDATE hammerwork_jobs SET {last} WHERE id = '{parent.id}'")
     stage.work(app)

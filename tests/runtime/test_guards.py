@@ -63,6 +63,17 @@ def test_each_end_of_a_parent_changes_the_row_of_what_waits_for_it(stage: Stage,
     assert stage.one(join, "releases, dependency_status") == (2, "satisfied")
 
 
+def test_each_early_child_changes_the_row_of_its_parent(stage: Stage, app: Handlers) -> None:
+    @app.job("parent")
+    def early(job: Job, context: SpawnContext) -> None:
+        for key in "ab":
+            context.spawn(Job("noop"), key=key)
+
+    (parent,) = stage.enqueue(Job("parent"))
+    stage.work(app)
+    assert stage.one(parent, "releases") == 2
+
+
 def test_of_workers_with_one_name_the_one_that_has_not_ended_is_meant(stage: Stage) -> None:
     first = registered(stage, "name")
     second = registered(stage, "name")

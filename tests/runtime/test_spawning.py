@@ -182,11 +182,14 @@ def test_a_hook_that_fails_after_the_commit_undoes_nothing_and_is_recorded(stage
             raise ValueError("too late")
 
     app.register_handler("parent", Loud())
-    (parent,) = stage.enqueue(Job("parent", {}))
+    spawner(app, "another")
+    parent, another = stage.enqueue(Job("parent", {}), Job("another", {}))
     stage.work(app)
-    assert stage.one(parent) == "Completed"
+    assert stage.status(parent, another) == ["Completed"] * 2
     assert stage.children(parent, "status") == [("Completed",)]
-    ((outcome, error),) = stage.operations("outcome, hook_error")
+    recorded = {str(job): rest for job, *rest in stage.operations("parent_id, outcome, hook_error")}
+    assert recorded[another.id] == ["spawned", None]
+    outcome, error = recorded[parent.id]
     assert outcome == "spawned"
     assert "too late" in error
 
@@ -500,6 +503,9 @@ def test_a_spawn_whose_answer_was_lost_and_that_is_written_again_is_one(stage: S
 
 
 def test_a_worker_that_lost_its_claim_spawns_nothing(stage: Stage) -> None:
+    other, recorded, then = _claimed(stage)
+    batches = _batches(other.id, then)
+    spawn_queries.complete(stage.database, Ended(other, End.COMPLETED), recorded, batches, now=then)
     job, operation, now = _claimed(stage)
     stage.execute("UPDATE hammerwork_jobs SET status = 'Pending', started_at = NULL, claim_token = NULL")
     report = spawn_queries.complete(
@@ -511,7 +517,7 @@ def test_a_worker_that_lost_its_claim_spawns_nothing(stage: Stage) -> None:
     with pytest.raises(LostClaimError):
         spawn_queries.spawn_now(stage.database, operation.spawner, "key", child, now=now)
     assert stage.children(job.id) == []
-    assert stage.operations() == []
+    assert [str(parent) for (parent,) in stage.operations("parent_id")] == [other.id]
 
 
 def test_an_error_in_the_middle_of_the_children_leaves_none_and_a_parent_that_runs(stage: Stage) -> None:

@@ -202,6 +202,25 @@ def test_a_run_of_a_recurring_root_has_no_room_that_an_earlier_one_left(stage: S
     assert size(stage, root) == 1 + 2
 
 
+def test_a_run_of_a_recurring_root_is_not_counted_by_the_counter_of_the_next_one(stage: Stage, app: Handlers) -> None:
+    limit = SpawnConfig(max_descendants=8)
+    free, limited, next_one = Job("free"), Job("limited", max_attempts=1), Job("next")
+    runs = iter([[free, limited.with_spawn_config(limit)], [next_one.with_spawn_config(limit)]])
+    app.spawn("root")(lambda _: next(runs))
+    app.spawn("next")(lambda _: [Job("noop")])
+    app.spawn("free")(lambda _: [Job("noop") for _ in range(4)])
+    app.spawn("limited")(lambda _: [Job("noop") for _ in range(3)])
+    (root,) = stage.enqueue(Job("root").with_cron("0 0 3 * * *"))
+    for queue in ("root", "root", "next", "free", "limited"):
+        if queue == "root":
+            now = stage.database.json_timestamp(stage.database.now())
+            due = f"scheduled_at = '{now}', next_run_at = '{now}'"
+            stage.execute(f"UPDATE hammerwork_jobs SET {due} WHERE id = '{root.id}'")
+        stage.work(app, queues=[queue])
+    assert stage.status(free, next_one, limited) == ["Completed", "Completed", "Dead"]
+    assert "max_descendants allows 8 jobs below the root" in stage.one(limited, "error_message")
+
+
 def test_plain_dependencies_are_no_generations(stage: Stage, app: Handlers) -> None:
     places: list[int] = []
 
@@ -303,17 +322,42 @@ def test_damaged_ancestry_reads_as_none() -> None:
     assert Ancestry.parse(full.stored()) == full
 
 
-def test_branches_without_a_limit_count_once_another_one_has_it(stage: Stage, app: Handlers) -> None:
+@pytest.mark.parametrize(
+    "order", [("other", "root", "limited", "free", "limited"), ("root", "other", "free", "limited", "limited")]
+)
+def test_branches_without_a_limit_count_once_another_one_has_it(
+    stage: Stage, app: Handlers, order: tuple[str, ...]
+) -> None:
     limit = SpawnConfig(max_descendants=10)
     app.spawn("root")(
         lambda _: [Job("limited").with_spawn_config(limit), Job("free"), Job("limited").with_spawn_config(limit)]
     )
     app.spawn("limited")(lambda _: [Job("noop") for _ in range(3)])
     app.spawn("free")(lambda _: [Job("noop") for _ in range(4)])
-    stage.enqueue(Job("limited").with_spawn_config(limit))  # another tree has a count of its own
-    stage.work(app, queues=["limited"])
-    (root,) = stage.enqueue(Job("root"))
-    for queue in ("root", "limited", "free", "limited"):
+    app.spawn("other")(lambda _: [Job("noop")])  # another tree has a count of its own
+    root, _ = stage.enqueue(Job("root"), Job("other").with_spawn_config(limit))
+    for queue in order:
         stage.work(app, queues=[queue], max_jobs=1, concurrency=1)
     children = stage.children(root, "queue_name, status")
     assert sorted(children) == [("free", "Completed"), ("limited", "Completed"), ("limited", "Dead")]
+
+
+def test_a_limit_that_comes_in_a_later_run_counts_what_that_run_spawned(stage: Stage, app: Handlers) -> None:
+    unlimited, limited = Job("limb", max_attempts=1), Job("limb", max_attempts=1)
+    limbs = iter([unlimited, limited.with_spawn_config(SpawnConfig(max_descendants=4))])
+    app.spawn("root")(lambda _: [next(limbs)])
+
+    @app.job("limb")
+    def early(job: Job, context: SpawnContext) -> None:
+        for number in range(3):
+            context.spawn(Job("noop"), key=str(number))
+
+    (root,) = stage.enqueue(Job("root").with_cron("0 0 3 * * *"))
+    for _ in range(2):
+        now = stage.database.json_timestamp(stage.database.now())
+        stage.execute(
+            f"UPDATE hammerwork_jobs SET scheduled_at = '{now}', next_run_at = '{now}' WHERE id = '{root.id}'"
+        )
+        stage.work(app)
+    assert stage.status(unlimited, limited) == ["Completed"] * 2
+    assert size(stage, root) == 2 * 4
