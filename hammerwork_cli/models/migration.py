@@ -18,6 +18,11 @@ class Migration:
     description: str
     owner: str = "upstream"
 
+    @property
+    def owner_name(self) -> str:
+        """The owner's name for people. Scripts keep ``owner``."""
+        return {"upstream": "hammerwork (Rust)", "ours": "hammerwork-cli"}.get(self.owner, self.owner)
+
 
 @dataclass(frozen=True, slots=True)
 class MigrationState:

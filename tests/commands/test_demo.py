@@ -119,7 +119,7 @@ def test_a_folder_that_cannot_be_made_is_said(run: Run, tmp_path: Path) -> None:
     for folder, said in (
         ("/proc/x", "cannot be created"),
         (tmp_path / "file", "is a file"),
-        (tmp_path / "file/x", "made"),
+        (tmp_path / "file/x", "cannot be created"),
     ):
         done = run("demo", "--folder", str(folder))
         assert (done.exit_code, done.stdout) == (3, "")

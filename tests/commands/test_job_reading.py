@@ -282,7 +282,7 @@ def test_jobs_of_every_queue_that_hammerwork_rust_wrote_are_shown(
 def test_an_argument_that_is_no_text_is_a_usage_error(run: Run, several: str) -> None:
     outcome = run("job", "list", "--queue", "\udcff", url=several)
     assert outcome.exit_code == 2
-    assert "not UTF-8" in outcome.stderr
+    assert "not valid UTF-8" in outcome.stderr
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_status_shows_every_migration_and_which_are_ours(migrated_url: str, run:
     assert all(row["applied"] and row["executed_at"].endswith("Z") for row in rows)
     table = run("migration", "status", url=migrated_url).stdout.splitlines()
     assert table[0].split()[:3] == ["migration", "state", "owner"]
-    assert table[15].split()[:3] == ["015_spawn_indexes", "applied", "ours"]
+    assert table[15].split()[:3] == ["015_spawn_indexes", "applied", "hammerwork-cli"]
 
 
 def test_a_plan_begins_with_what_it_does_to_the_tables_and_status_names_the_next_step(
