@@ -1,4 +1,4 @@
-"""What ``config`` shows."""
+"""Renders the answers of ``config``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from hammerwork_cli.render.formats.table import Column
 
 @dataclass(frozen=True, slots=True)
 class ShownSetting:
-    """A setting with what may be shown of its value.
+    """A setting with its value, as far as it may be shown.
 
     Attributes:
-        source: ``option``, a variable's name, ``file`` or ``default``.
+        source: ``option``, the name of a variable, ``file`` or ``default``.
     """
 
     name: str
@@ -36,8 +36,9 @@ SETTING_KEYS = ("key", "value", "source", "default", "environment", "description
 def setting_record(row: ShownSetting) -> Record:
     """A setting.
 
-    Keys: ``key``; ``value``, null when nothing is set; ``source``: ``option``, a variable's name, ``file`` or
-    ``default``; ``default``; ``environment``: the variables that set it; ``description``.
+    Keys: ``key``; ``value``, null if it is not set; ``source``: ``option``, the name of a variable, ``file`` or
+    ``default``;
+    ``default``; ``environment``: the variables that set it; ``description``.
     """
     return {
         "key": row.name,

@@ -1,4 +1,4 @@
-"""What ``migration`` shows: columns for people, records for programs, a plan as SQL."""
+"""Renders the answers of ``migration``: tables for terminals, records for programs, plans as SQL."""
 
 import re
 from collections import Counter
@@ -41,7 +41,7 @@ TABLE_KEYS = ("table", "rows")
 
 
 def state_record(row: MigrationState) -> Record:
-    """A migration and what became of it."""
+    """A migration and its state."""
     return {
         "id": row.migration.id,
         "owner": row.migration.owner,
@@ -54,7 +54,7 @@ def state_record(row: MigrationState) -> Record:
 
 
 def plan_record(row: PlannedMigration) -> Record:
-    """A migration that is to come, and its statements."""
+    """A migration of a plan and its statements."""
     return {
         "id": row.migration.id,
         "owner": row.migration.owner,
@@ -64,19 +64,18 @@ def plan_record(row: PlannedMigration) -> Record:
 
 
 def table_record(row: TableRows) -> Record:
-    """A table and its rows."""
     return {"table": row.table, "rows": row.rows}
 
 
 def unapplied_text(states: Sequence[MigrationState]) -> str:
-    """How many migrations are missing, and what to type."""
+    """The number of pending migrations, and the next command."""
     kinds = Counter(state.state for state in states if not state.applied)
     found = ", ".join(f"{count(number)} {kind}" for kind, number in sorted(kinds.items(), reverse=True))
     return f"{found}. Next: hammerwork migration run (what it would send: hammerwork migration plan)"
 
 
 def plan_text(planned: Sequence[PlannedMigration]) -> Iterator[str]:
-    """The plan as SQL that a person can read, or run by hand; a summary of it comes first."""
+    """A plan as SQL that an operator can read or run, after a summary in comments."""
     yield from _summary(planned)
     for row in planned:
         yield ""
@@ -88,7 +87,7 @@ def plan_text(planned: Sequence[PlannedMigration]) -> Iterator[str]:
 
 
 def _summary(planned: Sequence[PlannedMigration]) -> Iterator[str]:
-    """What a run does to the tables, in a few lines."""
+    """The changes of the tables in a few comments."""
     sql = "\n".join(statement for row in planned for statement in row.statements)
     created = set(_CREATED.findall(sql))
     statements = sum(len(row.statements) for row in planned)

@@ -1,4 +1,4 @@
-"""What ``worker`` shows: columns and lines for people, records for programs."""
+"""Renders the answers of ``worker``: text for terminals, records for programs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ COLOURS = {"running": "green", "stopping": "yellow", "silent": "red", "lost": "r
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """A worker and what it runs.
+    """A worker and its jobs.
 
     Attributes:
-        now: the server's clock.
+        now: the server's time.
     """
 
     worker: Worker
@@ -31,7 +31,7 @@ def _slots(worker: Worker) -> str:
 
 
 def silence_text(worker: Worker) -> str:
-    """For how long a worker has been silent, and for how long it may be."""
+    """The time since a worker's last heartbeat, and its lease."""
     silent = duration(timedelta(seconds=worker.silent_for))
     return f"{visible(worker.name)} has been silent for {silent}; its lease is {worker.lease:g} s"
 
@@ -119,7 +119,7 @@ def worker_record(worker: Worker) -> Record:
 
 
 def status_record(status: WorkerStatus) -> Record:
-    """A worker, and in ``jobs`` what it runs, the longest first."""
+    """A worker with its ``jobs``, those that have run longest first."""
     jobs = [
         {
             "id": job.id,
@@ -134,7 +134,6 @@ def status_record(status: WorkerStatus) -> Record:
 
 
 def status_text(status: WorkerStatus, *, colour: bool) -> Iterator[str]:
-    """A worker in a few lines."""
     worker = status.worker
     state = paint(visible(worker.state), COLOURS.get(worker.state), colour)
     asked = _asked(worker)
@@ -158,16 +157,16 @@ def status_text(status: WorkerStatus, *, colour: bool) -> Iterator[str]:
         yield f"    {visible(job.queue)} {short_id(job.id)} · {attempt} · {duration(job.runs_for(status.now))}"
 
 
-# Asking.
+# Stop and restart.
 
 
 @dataclass(frozen=True, slots=True)
 class AskedWorker:
-    """A worker that was asked for something, or would be.
+    """A worker that was asked to stop or restart, or would be.
 
     Attributes:
         request: ``stop`` or ``restart``.
-        now: it as it ended, or who runs in its place; ``None`` while it has not been waited for.
+        now: the worker after its end, or its successor; ``None`` until the wait is over.
     """
 
     worker: Worker
@@ -177,17 +176,17 @@ class AskedWorker:
 
     @property
     def successor(self) -> Worker | None:
-        """Who runs in its place."""
+        """The worker that has taken its place."""
         return self.now if self.now and self.now.id != self.worker.id else None
 
     @property
     def unreplaced(self) -> bool:
-        """Whether it was to begin again, and has ended instead."""
+        """Whether the worker should have restarted, but only ended."""
         return self.request == "restart" and self.now is not None and self.successor is None
 
 
 def asked_record(asked: AskedWorker) -> Record:
-    """What was asked of a worker; ``done`` when it was waited for and has ended or been restarted."""
+    """A request to a worker; ``done`` if the worker has ended or restarted in the meantime."""
     now = asked.now
     return {
         "id": asked.worker.id,
@@ -202,7 +201,6 @@ def asked_record(asked: AskedWorker) -> Record:
 
 
 def asked_text(asked: AskedWorker) -> str:
-    """What was asked of a worker."""
     name = f"{visible(asked.worker.name)} {short_id(asked.worker.id)}"
     if asked.dry_run:
         return f"Would ask {name} to {asked.request}; it runs {plural(asked.worker.running, 'job')}."
@@ -218,12 +216,11 @@ def asked_text(asked: AskedWorker) -> str:
 
 
 def report_record(completed: int, failed: int, *, restart: bool, unreturned: int) -> Record:
-    """What a worker did; ``unreturned`` counts runs that were given up and whose handlers had not returned."""
+    """The figures of a worker at its end; ``unreturned`` counts abandoned attempts whose handlers still run."""
     return {"completed": completed, "failed": failed, "restart": restart, "unreturned": unreturned}
 
 
 def report_text(completed: int, failed: int, *, restart: bool, unreturned: int) -> str:
-    """The same in a line."""
     text = f"{plural(completed, 'run')} completed, {count(failed)} failed"
     if unreturned:
         text += f"; {plural(unreturned, 'run')} {'was' if unreturned == 1 else 'were'} abandoned while still running"

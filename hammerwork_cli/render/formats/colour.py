@@ -1,4 +1,4 @@
-"""Colours of statuses on a terminal, as plain ANSI sequences."""
+"""Colours of statuses, as ANSI sequences."""
 
 from hammerwork_cli.models import JobStatus
 
@@ -23,15 +23,15 @@ _STATUS_COLOURS = {
 
 
 def status_colour(status: str) -> str | None:
-    """The name of a status's colour, for rich as well; ``None`` for unknown words."""
+    """The colour of a status, by a name that rich knows too; ``None`` for unknown words."""
     return {str(known): colour for known, colour in _STATUS_COLOURS.items()}.get(status)
 
 
 def paint(text: str, colour: str | None, enabled: bool) -> str:
-    """Safe text in a colour, or as it is."""
+    """Colours a text, whose characters must be safe for a terminal, if ``enabled``."""
     return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if enabled and colour else text
 
 
 def paint_status(status: str, text: str, enabled: bool) -> str:
-    """Safe text in the colour of a status."""
+    """Colours a safe text by a status."""
     return paint(text, status_colour(status), enabled)

@@ -1,5 +1,3 @@
-"""Records as CSV or TSV for programs."""
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,20 +8,21 @@ from hammerwork_cli.render.formats.text import visible
 _SIGNS = r"=+\-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
 _FORMULA = re.compile(rf"[\t\r\n]|\s*[{_SIGNS}]")
 _FORMULA_OF_A_PART = re.compile(rf"(;[\s\"]*)(?=[{_SIGNS}])")
-"""Where the separator is a semicolon, as in much of Europe, quotes around the field do not keep its parts together."""
+"""In much of Europe, spreadsheets take semicolons as separators, and split a field there even within quotes.
+"""
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
 def delimited(records: Iterable[Mapping[str, object]], kind: str, keys: Sequence[str]) -> str:
-    """CSV or TSV with a header, each line with its end.
+    """Writes CSV or TSV with a header and line ends.
 
-    Nested values become JSON, control characters are written out, so a record is one line. What a
+    Nested values become JSON, and control characters become escapes, so that each record is one line. A value that a
     spreadsheet would run as a formula gets a leading apostrophe, also after a semicolon.
 
     Args:
-        records: what :mod:`hammerwork_cli.render.formats.json` makes of models.
+        records: records as :mod:`hammerwork_cli.render.formats.json` makes them.
         kind: ``csv`` or ``tsv``.
-        keys: columns, given so that an empty list has its header too; ``a.b`` is ``b`` of the object ``a``.
+        keys: the columns, so that an empty list has a header too; ``a.b`` is the key ``b`` of the object ``a``.
     """
     import csv
     from io import StringIO
@@ -48,7 +47,7 @@ def _field(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (dict, list, tuple, Counts)):
-        # Escaped already, and a semicolon is always inside of a text.
+        # JSON has escaped the text already, and has semicolons only within texts.
         return _FORMULA_OF_A_PART.sub(r"\1'", document(value))
     text = value if isinstance(value, str) else str(value)
     if _FORMULA.match(text) and not _NUMBER.fullmatch(text):

@@ -1,7 +1,7 @@
-"""Models as JSON: plain records with stable keys, and the fast way for trees of 100,000 jobs.
+"""JSON: records with stable keys, and fast pieces for trees of 100,000 jobs.
 
-Everything outside ASCII is escaped, so that no character of the data reaches a terminal raw.
-Times are RFC 3339 in UTC, ids are full, lengths of time are seconds, rates run from 0 to 1.
+Characters outside ASCII are escaped, so that data cannot control a terminal. Times are RFC 3339 in UTC, ids are full,
+durations are seconds, and rates are from 0 to 1.
 """
 
 import json
@@ -25,17 +25,17 @@ UNKNOWN = "unknown"
 
 
 def document(value: object, *, pretty: bool = False) -> str:
-    """One JSON document without a line end: compact, or indented for people."""
+    """Writes a JSON document without a line end: compact, or indented for people."""
     encode = _PRETTY.encode if pretty else _COMPACT.encode
     try:
         return encode(value)
     except (ValueError, RecursionError):
-        # A stored 1e999 reads as infinity, which JSON cannot say; or it is nested deeper than the encoders can go.
+        # The encoders refuse infinity (a stored 1e999), and overflow on deeply nested values.
         return "".join(_pieces(value, pretty=pretty))
 
 
 def lines(records: Iterable[object]) -> Iterator[str]:
-    """One compact document a record, without line ends."""
+    """Writes one compact document for each record, without line ends."""
     return map(document, records)
 
 
@@ -53,13 +53,13 @@ _COMPACT = json.JSONEncoder(separators=(",", ":"), default=_plain, allow_nan=Fal
 _PRETTY = json.JSONEncoder(indent=2, default=_plain, allow_nan=False)
 _PLAIN_TYPES = (str, int, float, dict, list, tuple, type(None))
 _DEEPEST_INDENT = 100
-"""Levels; otherwise the indents of a value of 10,000 levels would take 100 MB."""
+"""Levels of indentation; 10,000 indented levels would take 100 MB."""
 
 
 def _pieces(value: object, *, pretty: bool) -> Iterator[str]:
-    """A document as the encoders write it, with any depth and with infinite numbers as text."""
+    """Writes a document like the encoders, but at any depth and with infinite numbers as text."""
     colon = ": " if pretty else ":"
-    # What is open: the members that are left, each after its key, and the bracket that closes it.
+    # The open objects and arrays: the members that are left, each after its key, and the closing bracket.
     stack: list[tuple[Iterator[tuple[str, object]], str]] = [(iter([("", value)]), "")]
     separator = ""
     while stack:
@@ -97,7 +97,7 @@ def _is_infinite(value: object) -> bool:
 
 
 def known(stored: str | None, words: Sequence[str]) -> str | None:
-    """A word of a fixed list; ``unknown`` where a row of ours holds another one, which only somebody else wrote."""
+    """Returns a word of a fixed list, or ``unknown`` if another program has written another word into the row."""
     return stored if stored is None or stored in words else UNKNOWN
 
 
@@ -105,7 +105,7 @@ def known(stored: str | None, words: Sequence[str]) -> str | None:
 
 
 def instant(value: Timestamp) -> str:
-    """RFC 3339 as a JSON string. What the databases usually deliver needs no parsing."""
+    """RFC 3339 as a JSON string, without parsing the formats that the databases usually return."""
     if isinstance(value, str):
         if len(value) == 29 and value[10] == " " and value[26:] == "+00":
             return quoted(f"{value[:10]}T{value[11:26]}Z")
@@ -122,5 +122,4 @@ def instant(value: Timestamp) -> str:
 
 
 def seconds(length: timedelta | None) -> float | None:
-    """A length of time in seconds."""
     return length.total_seconds() if length is not None else None

@@ -1,4 +1,4 @@
-"""Rows as a table for people."""
+"""Tables for terminals and pipes."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ Row = TypeVar("Row")
 _GAP = 2
 _BETWEEN = " · "
 _AT_EASE, _TIGHT, _LEAST = 24, 14, 10
-"""What a value that may be shortened keeps at least, the fewer columns are left."""
+"""Width that a long value keeps at least: with all columns, with fewer, and with the fewest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +21,17 @@ class Column(Generic[Row]):
     """One column of a table.
 
     Attributes:
-        header: its name.
-        value: what it shows of a row; ``None`` and empty text show as ``-``.
+        header: the column's name.
+        value: the column's value in a row; ``None`` and empty text become ``-``.
         align: ``right`` for numbers.
         is_status: whether the value is a status, which has a colour.
-        optional: whether the column may be left out on a terminal when no row fills it.
-        wraps: whether a long value may go over several lines on a terminal.
-        cuts: whether a long value is cut on a terminal, so that a row stays a line.
-        is_count: whether a zero goes without saying where there is little room.
-        narrow: what it shows where there is little room, if that is something else.
-        narrow_header: its name there.
-        leaves: when it is left out where there is too little room: the lowest first, 0 never.
+        optional: whether a terminal may leave the column out if no row fills it.
+        wraps: whether a terminal may break a long value into several lines.
+        cuts: whether a terminal may cut a long value.
+        is_count: whether a narrow terminal may leave out zeros.
+        narrow: the value on a narrow terminal, if it differs.
+        narrow_header: the name on a narrow terminal, if it differs.
+        leaves: order in which a narrow terminal leaves columns out, the lowest first; 0 to keep the column.
     """
 
     header: str
@@ -48,13 +48,11 @@ class Column(Generic[Row]):
 
     @property
     def narrowed(self) -> "Column[Row]":
-        """The column where there is little room."""
+        """The column on a narrow terminal."""
         return replace(self, value=self.narrow or self.value, header=self.narrow_header or self.header)
 
 
 class _Filled(NamedTuple):
-    """A column with its cells."""
-
     column: Column[Any]
     cells: list[str]
 
@@ -64,15 +62,15 @@ class _Filled(NamedTuple):
 
     @property
     def says_nothing(self) -> bool:
-        """Whether it tells no row from another, or that there is none of what it counts."""
+        """Whether the column has the same value in all rows, or counts nothing in any."""
         values = {*self.cells}
         if self.column.is_count:
             return values <= {"0", NOTHING}
-        # Times that look alike, shortened, are none the less times.
+        # A shortened time that is the same in all rows still tells something: keep the column.
         return bool(self.column.leaves) and not self.column.narrow and len(values) == 1 < len(self.cells)
 
     def least(self, bound: int) -> int:
-        """The width below which it would be torn to pieces."""
+        """The width below which the column is unreadable."""
         if not (self.column.wraps or self.column.cuts):
             return self.width
         return min(self.width, max(bound, cell_count(self.column.header)))
@@ -86,14 +84,14 @@ def table_text(
     width: int | None = None,
     colour: bool = False,
 ) -> str:
-    """A table without a line end: fitted to a terminal, or with every value whole for a pipe.
+    """Draws a table without a line end: fitted to a terminal, or with full values for a pipe.
 
     Args:
-        rows: what it shows.
-        columns: how.
-        terminal: whether people look at it.
-        width: of the terminal.
-        colour: whether it may be coloured.
+        rows: the rows.
+        columns: the columns.
+        terminal: whether the output is a terminal.
+        width: columns of the terminal.
+        colour: whether to use colours.
     """
     listed = list(rows)
     if not terminal:
@@ -107,7 +105,10 @@ def table_text(
 
 
 def _layouts(rows: list[Row], columns: Sequence[Column[Row]]) -> Iterator[tuple[list[_Filled], int]]:
-    """Columns, and how far they may be shortened: all of them, shorter ones, those that say something, ever fewer."""
+    """Yields layouts from wide to narrow, each with its least width for long values.
+
+    First all columns, then with narrow values, then without columns that say nothing, then with ever fewer.
+    """
     filled = _fill(rows, columns)
     yield filled, _AT_EASE
     filled = _fill(rows, [one.column.narrowed for one in filled])
@@ -126,7 +127,7 @@ def _fill(rows: list[Row], columns: Sequence[Column[Row]]) -> list[_Filled]:
 
 
 def _widths(filled: list[_Filled], width: int, bound: int) -> list[int]:
-    """How wide each column is: the widest of those that may be shortened give what is missing."""
+    """Fits the widths of columns to the terminal by taking from the widest one that may shrink."""
     widths = [one.width for one in filled]
     least = [one.least(bound) for one in filled]
     while sum(widths) + _GAP * (len(widths) - 1) > width:
@@ -186,7 +187,7 @@ def _drawn(filled: list[_Filled], widths: list[int], width: int, colour: bool) -
     console = Console(
         file=out,
         width=width,
-        height=1,  # with both, rich does not ask TERM: it takes 80 columns where that is "dumb"
+        height=1,  # with both sizes given, rich ignores TERM=dumb, which would make it 80 columns wide
         force_terminal=colour,
         color_system="standard" if colour else None,
         no_color=not colour,
@@ -200,7 +201,7 @@ def _drawn(filled: list[_Filled], widths: list[int], width: int, colour: bool) -
 
 
 def _flowing(filled: list[_Filled], width: int, colour: bool) -> Iterator[str]:
-    """A paragraph a row, for terminals that are too narrow for the columns."""
+    """Draws a paragraph for each row, on terminals too narrow for columns."""
     columns = [one.column for one in filled]
     cells = list(zip(*(one.cells for one in filled), strict=True))
     leads = [shorten(line[0], max(width // 3, _LEAST)) for line in cells]
@@ -213,7 +214,7 @@ def _flowing(filled: list[_Filled], width: int, colour: bool) -> Iterator[str]:
 
 
 def _packed(line: Sequence[str], columns: Sequence[Column[Any]], room: int, colour: bool) -> list[str]:
-    """``header value`` pairs, as many a line as there is room for."""
+    """Packs pairs of header and value into as few lines as possible."""
     packed: list[str] = []
     left = 0
     for cell, column in zip(line, columns, strict=True):
@@ -234,7 +235,7 @@ def _packed(line: Sequence[str], columns: Sequence[Column[Any]], room: int, colo
 
 
 def _broken(text: str, width: int) -> list[str]:
-    """Lines: broken between words, and within those that are wider than a line."""
+    """Breaks a text between words, and words that are longer than a line."""
     from textwrap import wrap
 
     from rich.cells import chop_cells

@@ -1,4 +1,4 @@
-"""Small pieces of text that every rendering shares: safe words, lengths of time, counts."""
+"""Pieces of text that all renderers share: safe text, durations, counts."""
 
 import re
 from datetime import timedelta
@@ -8,8 +8,8 @@ from hammerwork_cli.models import Counts, JobStatus, Timestamp, timestamp
 NOTHING = "-"
 TIMES = "\N{MULTIPLICATION SIGN}"
 
-# What a terminal obeys, hides or reorders instead of showing: controls, format characters
-# (bidirectional marks, zero-width), line separators, blank fillers, surrogates, noncharacters.
+# Characters that a terminal obeys, hides or reorders: controls, format characters (bidirectional marks, zero-width),
+# line separators, blank fillers, surrogates, noncharacters.
 _INVISIBLE = (
     "\\x00-\\x1f\\x7f-\\x9f\\xad\\u034f\\u0600-\\u0605\\u061c\\u06dd\\u070f\\u0890\\u0891\\u08e2\\u115f\\u1160"
     "\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ud800-\\udfff"
@@ -19,7 +19,7 @@ _INVISIBLE = (
 _EMOJI = "\\u2190-\\u21ff\\u2300-\\u27bf\\u2934\\u2935\\u2b00-\\u2bff\\ufe0f\\U0001f000-\\U0001faff"
 _INVISIBLE_CHARACTER = re.compile(f"(?<=[{_EMOJI}])\\u200d(?=[{_EMOJI}])|([{_INVISIBLE}])")
 PAINT = re.compile("(\x1b\\[[0-9;]*m)")
-"""A change of colour."""
+"""An ANSI sequence that sets a colour."""
 _SHORT_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 _STATUS_ORDER = (
@@ -37,10 +37,11 @@ _UNKNOWN_NAMED = 3
 
 
 def visible(text: str) -> str:
-    r"""The text with every character that a terminal would obey or hide written out.
+    r"""Escapes every character that a terminal would obey or hide.
 
-    ``\n``, ``\t``, ``\x1b``, ``\u202e`` and so on; letters of all scripts and emoji stay, with the
-    joiners inside an emoji. The result is one line and can be encoded as UTF-8.
+    The escapes are ``\n``, ``\t``, ``\x1b``, ``\u202e`` and so on. Letters of all scripts and emoji stay, also the
+    joiners
+    within an emoji. The result is one line and can be encoded as UTF-8.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -48,7 +49,7 @@ def visible(text: str) -> str:
 
 
 def visible_lines(text: str) -> str:
-    """The same for a text of several lines, as a traceback is."""
+    """Escapes a text of several lines, such as a traceback, and keeps its lines."""
     return "\n".join(map(visible, text.split("\n")))
 
 
@@ -63,17 +64,17 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def ascii_only(text: str) -> str:
-    r"""The text with everything outside ASCII written out as ``\u00e9``."""
+    r"""Escapes everything outside ASCII, as in ``\u00e9``."""
     return text if text.isascii() else text.encode("ascii", "backslashreplace").decode("ascii")
 
 
 def first_line(text: str) -> str:
-    """The first line of a message that is not blank, made visible."""
+    """The first line of a message, escaped."""
     return visible(text.strip().partition("\n")[0].rstrip())
 
 
 def cells(text: str) -> int:
-    """Columns that the text takes on a terminal."""
+    """Columns of a text on a terminal."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len
@@ -82,12 +83,12 @@ def cells(text: str) -> int:
 
 
 def shorten(text: str, width: int | None, ellipsis: str = "…") -> str:
-    """The text cut to ``width`` terminal columns, with an ellipsis where something was cut.
+    """Cuts a text to ``width`` columns and adds an ellipsis if something was cut.
 
     Args:
-        text: text without control characters.
+        text: a text without control characters.
         width: columns; ``None`` cuts nothing.
-        ellipsis: what shows the cut.
+        ellipsis: marks the cut.
     """
     if width is None or (len(text) * 2 <= width) or cells(text) <= width:
         return text
@@ -100,12 +101,12 @@ def shorten(text: str, width: int | None, ellipsis: str = "…") -> str:
 
 
 def painted_cells(line: str) -> int:
-    """Columns that a line with colours takes."""
+    """Columns of a line that has colours."""
     return cells(PAINT.sub("", line))
 
 
 def cut(line: str, width: int, ellipsis: str = "…") -> str:
-    """A line with colours, cut to so many columns; its colours end where they would have ended."""
+    """Cuts a coloured line to ``width`` columns; its colours end as before."""
     if painted_cells(line) <= width:
         return line
     from rich.cells import set_cell_size
@@ -123,7 +124,7 @@ def cut(line: str, width: int, ellipsis: str = "…") -> str:
 
 
 def fitted(text: str, width: int | None) -> str:
-    """The lines of a text, broken between words where they are wider than the terminal; coloured ones as they are."""
+    """Breaks lines between words if they are wider than the terminal; coloured lines stay."""
     if width is None or len(text) <= width:
         return text
     return "\n".join(_broken(line, width) if cells(line) > width else line for line in text.split("\n"))
@@ -139,12 +140,12 @@ def _broken(line: str, width: int) -> str:
 
 
 def short_id(job: str) -> str:
-    """The first eight characters of an id, as tables and trees show it."""
+    """The first eight characters of an id, as tables and trees show them."""
     return visible(job[:8])
 
 
 def duration(length: timedelta | None) -> str:
-    """A length of time as people say it: ``820 ms``, ``1.4 s``, ``3m 12s``, ``2h 05m``, ``4d 3h``."""
+    """A duration for people: ``820 ms``, ``1.4 s``, ``3m 12s``, ``2h 05m``, ``4d 3h``."""
     if length is None:
         return NOTHING
     milliseconds = max(length, timedelta()) // timedelta(milliseconds=1)
@@ -163,19 +164,19 @@ def duration(length: timedelta | None) -> str:
 
 
 def instant(value: Timestamp) -> str:
-    """An instant for people, in UTC, to the second: ``2026-11-24 14:18:25``."""
+    """A time for people, in UTC, to the second: ``2026-11-24 14:18:25``."""
     read = timestamp(value)
     return read.strftime("%Y-%m-%d %H:%M:%S") if read else NOTHING
 
 
 def brief_instant(value: Timestamp) -> str:
-    """The same where there is little room, to the minute: ``11-24 14:18``."""
+    """A time for narrow columns, in UTC, to the minute: ``11-24 14:18``."""
     read = timestamp(value)
     return read.strftime("%m-%d %H:%M") if read else NOTHING
 
 
 def percent(rate: float | None) -> str:
-    """A rate of 0 to 1; neither 0% nor 100% is said of what is only nearly so."""
+    """A rate from 0 to 1 in per cent; 0% and 100% are exact, never rounded."""
     if rate is None:
         return NOTHING
     if rate in (0, 1):
@@ -184,7 +185,7 @@ def percent(rate: float | None) -> str:
 
 
 def count(number: int) -> str:
-    """A whole number with thousands separated: ``4,792``."""
+    """A whole number with separators: ``4,792``."""
     return f"{number:,}"
 
 
@@ -194,19 +195,19 @@ def plural(number: int, one: str, many: str | None = None) -> str:
 
 
 def failed_of(counts: Counts) -> str:
-    """``4 of 41 jobs``: the failed ones among all."""
+    """Failed jobs among all: ``4 of 41 jobs``."""
     return f"{count(counts.failed)} of {plural(counts.total, 'job')}"
 
 
 def status_word(status: str) -> str:
-    """A status inside a sentence: ``completed``, ``timed out``; unknown words as they are, quoted."""
+    """A status in a sentence: ``completed``, ``timed out``; an unknown word in quotes."""
     if status in _STATUS_ORDER:
         return "timed out" if status == JobStatus.TIMED_OUT else status.lower()
     return f'"{shorten(visible(status), _UNKNOWN_CELLS, "...")}"'
 
 
 def statuses(counts: Counts) -> str:
-    """``37 completed, 4 dead``: the good ones first, unknown words last; nothing for no jobs."""
+    """``37 completed, 4 dead``: good statuses first, unknown words last; empty without jobs."""
     known: list[str] = [status for status in _STATUS_ORDER if counts.of(status)]
     unknown = sorted(status for status in counts.by_status.keys() - set(_STATUS_ORDER) if counts.of(status))
     parts = [f"{count(counts.of(word))} {status_word(word)}" for word in known + unknown[:_UNKNOWN_NAMED]]

@@ -1,4 +1,4 @@
-"""Pauses that commands start and end: records for programs, lines for people."""
+"""Renders changes of pauses: records for programs, lines for people."""
 
 from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.queue import (
@@ -12,10 +12,11 @@ CHANGE_KEYS = ("queue", "paused", "changed", "has_jobs", "dry_run", "paused_at",
 
 
 def change_record(change: PauseChange, *, paused: bool, dry_run: bool) -> Record:
-    """A pause that was started or ended, or would be.
+    """A pause or resumption of a queue, done or planned.
 
     Keys: ``queue``, ``paused`` (afterwards), ``changed``, ``has_jobs``, ``dry_run``, and ``paused_at``, ``paused_by``
-    and ``reason`` of the pause that is there now, or was there before.
+    and
+    ``reason`` of the present pause, or of the one before.
     """
     pause = change.pause
     return {
@@ -34,12 +35,12 @@ CLAIMED_TEXT = "Jobs that workers have claimed still start. The queue stands sti
 
 
 def stranger_text(queue: str) -> str:
-    """A note on a queue without jobs."""
+    """A note about a queue without jobs."""
     return f"Queue {visible(queue)!r} has no jobs; check the spelling: hammerwork queue list"
 
 
 def change_text(change: PauseChange, *, paused: bool, dry_run: bool) -> str:
-    """A pause that was started or ended, or would be, as a line."""
+    """A pause or resumption of a queue, done or planned, in one line."""
     if change.changed:
         done = "paused" if paused else "resumed"
         what = f"would be {done}" if dry_run else done

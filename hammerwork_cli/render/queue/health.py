@@ -1,4 +1,4 @@
-"""The health of queues: checks against limits."""
+"""Renders the health of queues: checks against limits."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -60,9 +60,11 @@ def check_record(check: HealthCheck) -> Record:
     """A check of a queue.
 
     Keys: ``queue``; ``check``: ``pending`` (ready jobs), ``pending_age`` (of the first of them), ``running_age``,
-    ``waiting_age`` (for other jobs), ``failed`` and ``failure_rate`` (in the last hour); ``value`` (null when there is
-    nothing to measure) and ``limit`` (null when it is off) in ``unit``: ``jobs``, ``seconds`` or ``rate`` (0 to 1);
-    ``status``: ``ok``, ``exceeded`` or ``off``.
+    ``waiting_age`` (for other jobs), ``failed`` and ``failure_rate`` (in the last hour); ``value`` (null if there is
+    nothing
+    to measure) and ``limit`` (null if it is off) in ``unit``: ``jobs``, ``seconds`` or ``rate`` (0 to 1); ``status``:
+    ``ok``,
+    ``exceeded`` or ``off``.
     """
     unit = "seconds" if check.name.endswith("_age") else "rate" if check.name.endswith("_rate") else "jobs"
     return {
@@ -83,7 +85,8 @@ def health_record(found: Sequence[QueueHealth], checked_at: str | None) -> Recor
     """The health of queues.
 
     Keys: ``status`` (``ok`` or ``unhealthy``), ``checked_at``, ``queues``: a list of ``queue``, ``status``, ``paused``,
-    ``workers`` (living ones that serve it, null where they are not recorded) and ``checks`` (:func:`check_record`).
+    ``workers`` (living ones that serve it, null if the database does not record workers) and ``checks``
+    (:func:`check_record`).
     """
     return {
         "status": "ok" if all(health.healthy for health in found) else "unhealthy",

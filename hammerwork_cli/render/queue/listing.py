@@ -1,4 +1,4 @@
-"""Lists of queues and pauses: records for programs, columns for people."""
+"""Renders lists of queues and pauses: records for programs, tables for people."""
 
 from collections.abc import Sequence
 
@@ -75,7 +75,7 @@ STATE_KEYS = (
     "paused_by",
     "paused_reason",
 )
-"""Columns of csv and tsv; a dot leads into a nested object."""
+"""Columns of CSV and TSV; a dot leads into a nested object."""
 
 PAUSES: Sequence[Column[QueuePause]] = (
     Column("queue", lambda row: row.queue, wraps=True),
@@ -87,13 +87,13 @@ PAUSE_KEYS = ("queue", "paused_at", "paused_by", "reason")
 
 
 def by_status(counts: Counts) -> dict[str, int]:
-    """Status -> jobs: every known status, then the unknown words that rows hold."""
+    """Status -> number of jobs: every known status, then the unknown words in the rows."""
     unknown = sorted(counts.by_status.keys() - _KNOWN)
     return {status: counts.of(status) for status in (*(known.value for known in JobStatus), *unknown)}
 
 
 def pending_record(state: QueueState) -> Record:
-    """The jobs of a queue by status, and its pending ones by what they wait for."""
+    """The jobs of a queue by status, and its pending jobs by the reason for the wait."""
     return {
         "total": state.counts.total,
         "by_status": by_status(state.counts),
@@ -109,10 +109,12 @@ def state_record(state: QueueState) -> Record:
     """A queue.
 
     Keys: ``queue``, ``paused``, ``total``, ``by_status`` (status -> jobs); of the pending jobs ``ready`` (a worker may
-    claim them now), ``scheduled`` (their time has not come), ``waiting`` (for other jobs); ``oldest_pending_at`` and
-    ``oldest_pending_seconds`` (of the ready job that has been due for longest); ``workers`` (living ones that
-    serve it, null where they are not recorded); ``paused_at``, ``paused_by`` and
-    ``paused_reason``, null for a queue that is not paused.
+    claim
+    them now), ``scheduled`` (due later), ``waiting`` (for other jobs); ``oldest_pending_at`` and
+    ``oldest_pending_seconds``
+    (of the ready job that has been due for longest); ``workers`` (living ones that serve it, null if the database does
+    not
+    record workers); ``paused_at``, ``paused_by`` and ``paused_reason``, null if the queue is not paused.
     """
     pause = state.pause
     return {
@@ -127,7 +129,6 @@ def state_record(state: QueueState) -> Record:
 
 
 def pause_record(pause: QueuePause) -> Record:
-    """A paused queue."""
     return {
         "queue": pause.queue,
         "paused_at": rfc3339(pause.paused_at),
@@ -137,7 +138,7 @@ def pause_record(pause: QueuePause) -> Record:
 
 
 def pause_text(pause: QueuePause) -> str:
-    """Since when a queue is paused, by whom and why."""
+    """The time, the author and the reason of a pause."""
     by = f" by {visible(pause.paused_by)}" if pause.paused_by else ""
     reason = f": {visible(pause.reason)}" if pause.reason else ""
     return f"since {instant(pause.paused_at)} UTC{by}{reason}"

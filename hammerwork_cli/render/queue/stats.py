@@ -1,4 +1,4 @@
-"""Figures of one queue, or of all."""
+"""Renders the figures of one queue, or of all queues together."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -23,12 +23,15 @@ _PRIORITIES: Sequence[Column[PriorityCount]] = (
 
 
 def stats_record(stats: QueueStats) -> Record:
-    """Figures of a queue, or of all.
+    """The figures of a queue, or of all queues.
 
     Keys: ``queue`` (null for all), ``checked_at``, those of :func:`state_record` about jobs, ``paused_queues``, and
-    null unless details were asked for: ``window_seconds``, ``completed`` and ``failed`` in the window,
-    ``failure_rate`` (0 to 1, null when nothing ended), ``completed_per_minute``, ``p50_seconds`` and ``p95_seconds``
-    (run time of what completed in the window), ``by_priority`` (list of ``status``, ``priority``, ``jobs``).
+    with
+    details, else null: ``window_seconds``, ``completed`` and ``failed`` in the window, ``failure_rate`` (0 to 1, null
+    if no
+    job ended), ``completed_per_minute``, ``p50_seconds`` and ``p95_seconds`` (run times of the jobs that completed in
+    the
+    window), ``by_priority`` (list of ``status``, ``priority``, ``jobs``).
     """
     state, detailed = stats.state, stats.window is not None
     priorities = [{"status": row.status, "priority": row.priority, "jobs": row.jobs} for row in stats.by_priority]
@@ -49,7 +52,7 @@ def stats_record(stats: QueueStats) -> Record:
 
 
 def stats_text(stats: QueueStats, *, terminal: bool, width: int | None = None, colour: bool = False) -> Iterator[str]:
-    """Lines: the figures, and the table by status and priority where details were asked for."""
+    """The figures in lines, and with details the table by status and priority."""
     state = stats.state
     title = "All queues" if state.name is None else f"Queue {visible(state.name)}"
     yield paint(title, "bold", colour)
