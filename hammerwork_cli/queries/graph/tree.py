@@ -120,12 +120,12 @@ class _Ascent:
         return roots
 
     def _oldest_of_cycle(self, start: TreeNode) -> TreeNode:
-        way: dict[str, int] = {}
+        places: dict[str, int] = {}
         node = start
-        while node.id not in way:
-            way[node.id] = len(way)
+        while node.id not in places:
+            places[node.id] = len(places)
             node = self.nodes[self._parents(node)[0]]
-        cycle = list(way)[way[node.id] :]
+        cycle = list(places)[places[node.id] :]
         return min((self.nodes[job] for job in cycle), key=_oldest_first)
 
 
@@ -165,9 +165,9 @@ class _Descent:
             level += 1
             self.frontier = self._level(level)
 
-    def add(self, way: Iterable[TreeNode]) -> None:
+    def add(self, path: Iterable[TreeNode]) -> None:
         """Adds the target, if a limit left it out, and the path to it from the roots."""
-        for node in way:
+        for node in path:
             if node.id not in self.nodes:
                 above = [self.depths[parent] for parent in node.depends_on if parent in self.depths]
                 self.nodes[node.id] = node

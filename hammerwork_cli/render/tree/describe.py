@@ -1,4 +1,4 @@
-"""The line of one job in a tree."""
+"""Describes one job in a line of a drawn tree."""
 
 import re
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _PAINT = re.compile("\x1b\\[[0-9]*m")
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """The characters that a tree is drawn with."""
+    """The characters that draw a tree."""
 
     tee: str
     corner: str
@@ -43,7 +43,7 @@ class Signs:
 
 
 class Describer:
-    """Says what there is to say about a job on one line."""
+    """Writes the lines of jobs, of folded siblings and of omitted ones."""
 
     def __init__(
         self, outline: Outline, signs: Signs, ascii_data: bool, width: int | None, colour: bool, now: datetime | None
@@ -69,10 +69,10 @@ class Describer:
         return f"{name} {paint(self.signs.target, 'bold', self.colour)}" if job == self.tree.target else name
 
     def root(self, job: str) -> str:
-        """The one root: the whole tree at a glance."""
+        """The line of the only root, with a summary of the whole tree."""
         node = self.tree.nodes[job]
         state, totals = self._state(node, None), [self._totals()]
-        # What is cut on a narrow terminal is not the numbers.
+        # A narrow terminal cuts the end of the line: with several jobs, the totals matter most.
         facts = [*totals, *state] if len(self.tree.nodes) > 1 else [*state, *totals]
         parts = [self._name(job), *facts, *self._operation(node)]
         return self._line(self.signs.dot.join(parts), node, 0)
@@ -101,7 +101,7 @@ class Describer:
         return parts
 
     def named(self, job: str, parent: str | None, used: int, lead: str = "") -> str:
-        """One job, on a line of which ``used`` columns are taken."""
+        """A job by name, on a line that has ``used`` columns already."""
         node = self.tree.nodes[job]
         parts = [self._name(job), *self._state(node, parent)]
         if self.tree.child_total(job):
@@ -109,19 +109,19 @@ class Describer:
         return self._line(lead + self.signs.dot.join(parts), node, used)
 
     def repeated(self, job: str, why: str = "") -> str:
-        """A job that stands elsewhere with all there is to say."""
+        """A job whose children are drawn elsewhere."""
         line = self.signs.dot.join([self._name(job), self._word(self.tree.nodes[job])])
         return f"{line} (*) {why}".rstrip()
 
     def folded(self, jobs: list[str], parent: str | None) -> str:
-        """Quiet siblings."""
+        """Folded siblings of one kind."""
         node = self.tree.nodes[jobs[0]]
         below, whole = Counts(), True
         for job in jobs:
             below.merge(self.outline.below.counted_here(job))
             whole = whole and job not in self.outline.below.incomplete
         times = f"{self._data(node.queue)} {self.signs.times}{count(len(jobs))}"
-        parts = [times, self._word(node), *self._marks(jobs)]
+        parts = [times, self._word(node), *self._annotations(jobs)]
         if all(self.tree.nodes[job].stored_parents == node.stored_parents for job in jobs):
             parts += self._waiting(node, parent)
         parts += self._extras(node)
@@ -131,7 +131,7 @@ class Describer:
         return self.signs.dot.join(parts) + (" (*)" if again else "")
 
     def rest(self, siblings: Siblings) -> str:
-        """What a limit cut."""
+        """Siblings that a limit leaves out."""
         text = f"... {count(siblings.rest.total)} more: {self._statuses(siblings.rest)}"
         if siblings.rest_below.total:
             text += self.signs.dot + self._below(siblings.rest_below, siblings.rest_whole)
@@ -141,7 +141,7 @@ class Describer:
         return f"below: {'' if whole else 'at least '}{self._statuses(counts)}"
 
     def _line(self, line: str, node: TreeNode, used: int) -> str:
-        """The line with the error at its end, cut to what is left of the width."""
+        """Adds the error at the end of a line, cut to the rest of the width."""
         if node.status == JobStatus.COMPLETED or not (node.error or node.status in FAILURES):
             return line
         error = first_line(node.error or "") or "no error recorded"
@@ -154,7 +154,7 @@ class Describer:
     def _state(self, node: TreeNode, parent: str | None) -> list[str]:
         return [
             self._status(node),
-            *self._marks([node.id]),
+            *self._annotations([node.id]),
             *self._waiting(node, parent),
             *self._elsewhere(node),
             *self._extras(node),
@@ -175,8 +175,8 @@ class Describer:
         started = timestamp(node.started_at)
         return f"for {duration(self.now - started)}" if self.now and started else f"since {instant(node.started_at)}"
 
-    def _marks(self, jobs: list[str]) -> list[str]:
-        """What keeps jobs from starting that are all kept alike."""
+    def _annotations(self, jobs: list[str]) -> list[str]:
+        """The annotations of jobs that all have the same reason for not starting."""
         annotations = self.outline.annotations
         parts = ["stuck"] if jobs[0] in annotations.stuck else []
         if jobs[0] in annotations.due:
@@ -202,7 +202,7 @@ class Describer:
         return [f"waiting on {count(unfinished.total)} ({self._statuses(unfinished)})"]
 
     def _elsewhere(self, node: TreeNode) -> list[str]:
-        """Parents that are not in the tree: gone from the database, or part of another tree."""
+        """The parents that are not in the tree: they do not exist, or belong to another tree."""
         absent = [job for job in dict.fromkeys(node.depends_on) if job not in self.tree.nodes]
         gone = [job for job in absent if job in self.tree.missing]
         outside = [job for job in absent if job not in self.tree.missing]

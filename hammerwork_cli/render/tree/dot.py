@@ -1,4 +1,4 @@
-"""A spawn tree as a Graphviz graph: complete, whatever its size."""
+"""A spawn tree as a Graphviz graph with all of its jobs."""
 
 from collections.abc import Iterator
 
@@ -20,9 +20,9 @@ _COLOURS = {
 
 
 def dot(tree: SpawnTree) -> Iterator[str]:
-    """The lines of a ``digraph``, with their line ends: every job that was read and every edge.
+    """Yields a ``digraph`` in lines with line ends: every job that was read, and every edge.
 
-    Node names are full ids. Edges of spawned children are solid, other dependencies dashed.
+    Nodes have full ids as names. Edges to spawned children are solid, other dependencies are dashed.
     """
     fills = {str(status): colour for status, colour in _COLOURS.items()}
     yield "digraph spawn {\n"
@@ -57,5 +57,5 @@ def _quoted(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text inside quotes: no escape sequence, no HTML entity and no end of the quotes in it."""
+    """Escapes a text for quotes: backslashes, HTML entities and the quotes themselves."""
     return text.replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')

@@ -23,12 +23,13 @@ _NO_WORKFLOW = '"workflow_id":null,"workflow_name":null,"archived_at":null}'
 
 
 def tree_document(tree: SpawnTree) -> Iterator[str]:
-    """A tree as the chunks of one JSON document that ends with a line end.
+    """Yields the chunks of one JSON document, with a line end at its end.
 
-    Keys: ``schema_version``, ``roots``, ``target``, ``truncated``, ``nodes`` (see :func:`node_record`),
-    ``edges`` (``from``, ``to``, ``type``: ``spawn`` where the parent carries spawn configuration or
-    a worker recorded that it spawned, else ``dependency``). Nodes come parents first; there is an edge for every
-    dependency inside the tree, a parent's beside each other.
+    Keys: ``schema_version``, ``roots``, ``target``, ``truncated``, ``nodes`` (see :func:`node_record`), ``edges``
+    (``from``,
+    ``to``, ``type``: ``spawn`` if the parent has a spawn configuration or a recorded spawn, else ``dependency``).
+    Parents
+    come before their children. Every dependency within the tree has an edge, and the edges of a parent stand together.
     """
     yield (
         f'{{"schema_version":{SCHEMA_VERSION},"roots":{document(tree.roots)},"target":{quoted(tree.target)},'
@@ -48,7 +49,7 @@ def _separated(members: Iterator[str]) -> Iterator[str]:
 
 
 def tree_lines(tree: SpawnTree) -> Iterator[str]:
-    """The jobs of a tree, parents first, one compact document each (see :func:`node_record`)."""
+    """Yields the jobs of a tree, parents first, as one compact document each (see :func:`node_record`)."""
     statuses = _Cache(lambda stored: quoted(status_of(stored)))
     priorities = _Cache(lambda stored: quoted(priority_word(stored)))
     texts = _Cache(lambda stored: "null" if stored is None else quoted(stored))
@@ -119,7 +120,7 @@ def _config_keys(stored: str | None) -> str:
     if stored is None:
         return '"has_spawn_config":false,"spawn_config":null,"operation_id":null'
     bare = TreeNode("", "", "", 2, 0, None, None, None, None, None, None, stored, None, None, None)
-    config = bare.spawn_config  # parsed once, so the operation is not asked of the node
+    config = bare.spawn_config  # each access parses it: use it once, and not node.operation_id
     operation = config.get("operation_id") if config else None
     return (
         f'"has_spawn_config":true,"spawn_config":{document(config)},'
@@ -136,13 +137,12 @@ def _id_array(stored: object) -> str:
 
 
 def node_record(node: TreeNode, tree: SpawnTree | None = None) -> Record:
-    """A job of a tree, or a job alone.
+    """A job, with or without its tree.
 
-    Keys: ``id``, ``queue``, ``status``, ``priority`` (word), ``depth`` (levels below its root),
-    ``depends_on`` (ids), ``children`` (exact number, read or not), ``has_spawn_config``,
-    ``spawn_config`` (object or null), ``operation_id``, ``created_at``, ``started_at``,
-    ``completed_at``, ``failed_at``, ``error`` (first 500 characters), ``workflow_id``,
-    ``workflow_name``, ``archived_at``. ``depth`` and ``children`` are there only with a tree.
+    Keys: ``id``, ``queue``, ``status``, ``priority`` (word), ``depth`` (levels below its root), ``depends_on`` (ids),
+    ``children`` (exact number, read or not), ``has_spawn_config``, ``spawn_config`` (object or null), ``operation_id``,
+    ``created_at``, ``started_at``, ``completed_at``, ``failed_at``, ``error`` (first 500 characters), ``workflow_id``,
+    ``workflow_name``, ``archived_at``. Without a tree, ``depth`` and ``children`` are missing.
     """
     place = {"depth": tree.depths[node.id]} if tree else {}
     children = {"children": tree.child_total(node.id)} if tree else {}
@@ -169,6 +169,6 @@ def node_record(node: TreeNode, tree: SpawnTree | None = None) -> Record:
 
 
 def tree_record(tree: SpawnTree) -> Record:
-    """A whole tree as one object with the keys of :func:`tree_document`, for small trees inside other records."""
+    """A tree as an object with the keys of :func:`tree_document`, for small trees inside other records."""
     value: Record = json.loads("".join(tree_document(tree)))
     return value

@@ -20,11 +20,12 @@ from hammerwork_cli.render.tree.json import node_record, tree_record
 
 
 def lineage_record(lineage: Lineage) -> Record:
-    """Where a job comes from and what came from it.
+    """The ancestors and descendants of a job.
 
-    Keys: ``job`` (:func:`node_record`), ``ancestors`` (the same keys and ``distance``, levels above the
-    job, roots first; null when not asked for), ``descendants`` (the object of :func:`tree_document`;
-    null when not asked for), ``missing`` (ids of parents that are nowhere), ``truncated``.
+    Keys: ``job`` (:func:`node_record`), ``ancestors`` (the same keys and ``distance``, levels above the job, roots
+    first; null
+    unless requested), ``descendants`` (the object of :func:`tree_document`; null unless requested), ``missing`` (ids of
+    parents that do not exist), ``truncated``.
     """
     ancestors = lineage.ancestors
     return {
@@ -62,10 +63,10 @@ LINEAGE_KEYS = (
 
 
 def lineage_rows(lineage: Lineage) -> list[Record]:
-    """A lineage as one record a job: ancestors from the farthest, the job, descendants from the nearest.
+    """A lineage as one record for each job: ancestors from the farthest, the job, descendants from the nearest.
 
-    Keys: ``relation`` (``ancestor``, ``job``, ``descendant``), ``distance`` (levels from the job),
-    and those of :func:`node_record`.
+    Keys: ``relation`` (``ancestor``, ``job``, ``descendant``), ``distance`` (levels from the job), and those of
+    :func:`node_record`.
     """
     rows = [
         {"relation": "ancestor", "distance": distance, **node_record(node)}
@@ -89,7 +90,7 @@ def lineage_text(
     colour: bool = False,
     now: datetime | None = None,
 ) -> Iterator[str]:
-    """Lines: the chain of ancestors, the farthest first, then the tree below."""
+    """Yields the ancestors, the farthest first, then the tree of descendants."""
     from hammerwork_cli.render.tree.text import tree_text
 
     if lineage.ancestors is not None:

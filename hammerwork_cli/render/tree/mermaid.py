@@ -1,4 +1,4 @@
-"""A spawn tree as a Mermaid flowchart, within the limits beyond which Mermaid draws nothing."""
+"""A spawn tree as a Mermaid flowchart, within the limits beyond which Mermaid refuses to draw."""
 
 import re
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ MAX_CHARACTERS = 50_000
 
 _NAME_CELLS = 40
 _EDGE = 40
-"""The longest edge, and the name of its node."""
+"""Characters of the longest edge, with the name of its node."""
 _KINDS = 16
-"""Edges kept for the folded siblings beside failures that have names."""
+"""Edges reserved for folded siblings beside the failed jobs that are drawn by name."""
 _MORE_CELLS = 90
 _ROW = 5
-"""Only children of one kind are folded from so many on."""
+"""Least length of a row of only children that is folded."""
 _MORE_NODE = 150
-"""Characters reserved for the node that counts what lies below one that is not expanded."""
+"""Characters reserved for the node that counts everything below one that is not expanded."""
 
 _STYLES = {
     "completed": "fill:#d3f2d9,stroke:#2e7d32,color:#10300f",
@@ -36,7 +36,7 @@ _STYLES = {
     "target": "stroke-width:4px",
 }
 
-# What Mermaid, its directives, Markdown, mathematics or HTML could take for its own.
+# Characters that Mermaid, its directives, Markdown, mathematics or HTML could interpret.
 _SPECIAL = re.compile(r"[^\w\s.,:/·\xd7()-]|(?<![^\W_])_|_(?![^\W_])|^[-.]|(?<=^\d)[.)]|\s(?=\s)|(?<=:)/", re.ASCII)
 _ASCII = re.compile(r"[\x00-\x7f]")
 
@@ -44,15 +44,15 @@ _ASCII = re.compile(r"[\x00-\x7f]")
 def mermaid(
     tree: SpawnTree, *, max_edges: int = MAX_EDGES, max_characters: int = MAX_CHARACTERS
 ) -> tuple[str, list[str]]:
-    """The tree as a ``graph TD``, and notes on what was folded.
+    """Draws the tree as a ``graph TD``; returns it with notes on the parts that were folded.
 
-    Siblings in the same queue and status become one counted node when the whole tree does not fit;
-    failures, what leads to them and the target keep nodes of their own as long as there is room.
+    If the whole tree does not fit, siblings with the same queue and status become one counted node. Failed jobs, their
+    ancestors and the target keep nodes of their own as long as there is room.
 
     Args:
-        tree: what to draw.
-        max_edges: the most edges that Mermaid draws.
-        max_characters: the longest text that Mermaid reads, in UTF-16 units.
+        tree: the tree.
+        max_edges: most edges that Mermaid draws.
+        max_characters: longest text that Mermaid reads, in UTF-16 units.
     """
     notes = []
     chart = None
@@ -76,17 +76,17 @@ def _edge_count(tree: SpawnTree, enough: int) -> int:
 
 
 def label(text: str) -> str:
-    """Text of the database as part of a quoted Mermaid label: nothing in it means anything to Mermaid."""
+    """Escapes a text of the database for a quoted label, so that Mermaid interprets nothing in it."""
     return _SPECIAL.sub(lambda found: _entity(found[0]), visible(text))
 
 
 def _entity(character: str) -> str:
-    # Letters and signs outside ASCII mean nothing to Mermaid and stay readable.
+    # Mermaid interprets no character outside ASCII: these stay readable.
     return f"#{ord(character)};" if _ASCII.match(character) else character
 
 
 def _units(text: str) -> int:
-    """Length as JavaScript counts it."""
+    """Length in UTF-16 units, as JavaScript counts it."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
@@ -96,11 +96,11 @@ def _head(styles: dict[str, str]) -> list[str]:
 
 @dataclass(slots=True)
 class _Unit:
-    """A node of the picture: one job, siblings of a kind, a row of only children, or all that lies below.
+    """A node of the chart: one job, siblings of a kind, a row of only children, or a count of descendants.
 
     Attributes:
-        jobs: ids; none for a node that only counts.
-        extra: jobs that have no node, counted: children that were not read.
+        jobs: ids; empty for a node that only counts.
+        extra: counts of jobs without a node, such as children that were not read.
         in_a_row: whether each of the jobs is the only child of the one before.
     """
 
@@ -112,12 +112,12 @@ class _Unit:
 
     @property
     def ends(self) -> list[str]:
-        """The jobs whose children stand below the node."""
+        """The jobs whose children are drawn below the node."""
         return self.jobs[-1:] if self.in_a_row else self.jobs
 
 
 class _Chart:
-    """Grows from the roots, the most telling parts first, until a limit is reached."""
+    """Grows from the roots, the most important parts first, until it reaches a limit."""
 
     def __init__(self, tree: SpawnTree, max_edges: int, max_characters: int, *, fold: bool) -> None:
         self.tree = tree
@@ -145,7 +145,7 @@ class _Chart:
         return spine
 
     def build(self) -> "_Chart":
-        """Draws what there is room for."""
+        """Draws as much as there is room for."""
         self._grow(None, list(self.tree.roots), 0)
         while self.heap:
             unit = heappop(self.heap)[3]
@@ -158,7 +158,7 @@ class _Chart:
         return self
 
     def _grow(self, above: _Unit | None, children: list[str], level: int) -> bool:
-        """Adds the children of a unit, or the roots; ``False`` when there is no room even folded."""
+        """Adds the children of a unit, or the roots; returns ``False`` if there is no room even for folded ones."""
         names = self._room_for_names(children)
         for some, lump in ((names, False), (0, False), (names, True), (0, True)):
             units = self._units_of(children, level, some, lump)
@@ -175,7 +175,7 @@ class _Chart:
         return False
 
     def _room_for_names(self, jobs: list[str]) -> int:
-        """How many of some jobs may have a node of their own although they could be folded."""
+        """Number of jobs that may have a node of their own although they could be folded."""
         share = self.edge_room // 4 if self.heap else self.edge_room - _KINDS
         if any(map(self.tree.child_total, jobs)):
             share //= 2
@@ -189,7 +189,7 @@ class _Chart:
         self.summed_jobs += jobs
 
     def _sum_up(self, unit: _Unit) -> None:
-        """One node for everything below a unit; the room for it was reserved."""
+        """Writes one node for all descendants of a unit; the room for it is reserved already."""
         below = Counts()
         for job in unit.ends:
             below.merge(self.below.counted_here(job))
@@ -235,13 +235,13 @@ class _Chart:
         return 1 if any(self.below.has(job, FAILURES) for job in unit.jobs) else 2
 
     def _units_of(self, jobs: list[str], level: int, names: int, lump: bool) -> list[_Unit]:
-        """Jobs as units: by themselves, or folded by kind except for what is worth a name.
+        """Makes units of jobs: single ones, or folded by kind except for jobs that deserve a name.
 
         Args:
             jobs: ids.
-            level: how deep they stand.
-            names: how many may be named for their failures.
-            lump: everything without a name becomes one counted unit, the last one, with all below it.
+            level: their depth in the chart.
+            names: number of failed jobs that may have a name.
+            lump: put all jobs without a name, and all of their descendants, into one counted unit at the end.
         """
         if not self.fold and not lump:
             return [_Unit("", [job], level, unread_children(self.tree, job)) for job in jobs]
@@ -277,7 +277,7 @@ class _Chart:
         return unit
 
     def _row(self, job: str) -> list[str]:
-        """The jobs from this one down that are each the only child and differ in nothing."""
+        """Returns the row from this job downward in which each job is the only child and of the same kind."""
         kind = self._kind(job)
         row = []
         while self._kind(job) == kind and self.tree.nodes[job].status not in FAILURES and job != self.tree.target:
@@ -307,7 +307,7 @@ class _Chart:
         return f'  {unit.name}["{queue}<br/>{which}<br/>{status}{archived}"]:::{style}'
 
     def _cross_edges(self) -> None:
-        """Edges to jobs that stand below another parent: joins and cycles."""
+        """Draws edges to jobs that stand below another parent: joins and cycles."""
         drawn = set()
         for job, unit in self.unit_of.items():
             for child in self.tree.children.get(job, ()):
@@ -322,7 +322,7 @@ class _Chart:
                     self._edge(unit, other, self.tree.spawns(job))
 
     def notes(self) -> list[str]:
-        """What the picture does not show by itself."""
+        """Notes on the parts that the chart does not show."""
         notes = []
         if self.folded_jobs:
             notes.append(f"Mermaid's limits: {plural(self.folded_jobs, 'job')} were folded into counted nodes.")
@@ -333,7 +333,7 @@ class _Chart:
         return notes
 
     def text(self) -> str:
-        """The diagram, ending with a line end."""
+        """The diagram with a line end at its end."""
         used = {line.rpartition(":::")[2] for line in self.lines} | {"target"}
         head = _head({name: style for name, style in _STYLES.items() if name in used})
         return "".join(head) + "\n".join([*self.lines, *self.edges, *self._mark()]) + "\n"

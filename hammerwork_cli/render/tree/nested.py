@@ -1,4 +1,4 @@
-"""A tree with children inside their parents."""
+"""A tree as JSON with children inside their parents."""
 
 from hammerwork_cli.models import SpawnTree
 from hammerwork_cli.render.formats import json
@@ -31,7 +31,7 @@ NESTED = record(
 
 
 def nested(tree: SpawnTree) -> json.Record:
-    """A tree whose jobs hold their children; one that has several parents holds them in the first place only."""
+    """Nests jobs in their parents. A job with several parents has its children in the first place only."""
     seen: set[str] = set()
     return {
         "schema_version": json.SCHEMA_VERSION,

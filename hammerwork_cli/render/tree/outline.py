@@ -1,7 +1,6 @@
-"""What a picture of a tree should show: failures first, quiet siblings folded, within limits.
+"""Chooses the parts of a tree to draw: failures first, quiet siblings folded, within limits.
 
-Nothing here recurses, so depth 100,000 is as good as depth 3, and siblings are looked at only
-where they are drawn.
+Nothing here recurses, so that trees may be 100,000 levels deep, and only siblings that are drawn cost anything.
 """
 
 from collections import deque
@@ -17,16 +16,16 @@ Entry = str | list[str]
 """The id of a job drawn by name, or the ids of siblings folded into one line."""
 
 _WALK_BUDGET = 300_000
-"""Jobs visited at most to count what lies below jobs with joins exactly."""
+"""Jobs that may be visited to count the descendants of jobs with joins exactly."""
 
 
 class Below:
-    """What lies below each job, every job counted under the parent that leads to it first.
+    """Counts of descendants, each counted under the parent that leads to it first.
 
     Attributes:
-        parent: job -> the parent it is counted under; roots are not in it.
-        incomplete: jobs with something unread below.
-        shared: jobs that also lead to jobs counted elsewhere (joins, cycles).
+        parent: job -> the parent that it counts under; roots are left out.
+        incomplete: jobs with descendants that were not read.
+        shared: jobs that also lead to jobs counted elsewhere, by joins or cycles.
     """
 
     def __init__(self, tree: SpawnTree) -> None:
@@ -84,11 +83,11 @@ class Below:
                 sums.merge(counts[job])
 
     def counted_here(self, job: str) -> Counts:
-        """Jobs below, without those that are counted under another parent."""
+        """Counts the descendants, without those that count under another parent."""
         return self._counts.get(job) or Counts()
 
     def of(self, job: str) -> tuple[Counts, bool]:
-        """All jobs below, and whether that is the whole number and not only a part of it."""
+        """Counts all descendants, and says whether the count is complete."""
         if job not in self.shared:
             return self.counted_here(job), job not in self.incomplete
         counts = self._walk(job)
@@ -120,13 +119,13 @@ class Below:
         return any(child in self.incomplete for child in self._descendants(job))
 
     def has(self, job: str, statuses: Collection[str]) -> bool:
-        """Whether a job in one of the statuses is counted below."""
+        """Whether a descendant that counts here has one of the statuses."""
         counts = self._counts.get(job)
         return counts is not None and any(status in statuses for status in counts.by_status)
 
 
 def unread_children(tree: SpawnTree, job: str) -> Counts:
-    """Children of a job that are in the database and were not read."""
+    """Counts the children of a job that exist and were not read."""
     exact = tree.child_counts.get(job)
     if exact is None:
         return Counts()
@@ -134,7 +133,7 @@ def unread_children(tree: SpawnTree, job: str) -> Counts:
     for child in tree.children.get(job, ()):
         status = tree.nodes[child].status
         read[status] = read.get(status, 0) + 1
-    # A status may have changed between two statements, so a difference can be negative.
+    # Statuses may change between two statements, so that a difference can be negative.
     left = {status: jobs - read.get(status, 0) for status, jobs in exact.by_status.items()}
     return Counts({status: jobs for status, jobs in left.items() if jobs > 0})
 
@@ -144,10 +143,10 @@ class Siblings:
     """The children of one job as they are drawn.
 
     Attributes:
-        shown: entries in their order.
-        rest: the children left out, by status.
-        rest_below: what is known to lie below those.
-        rest_whole: whether all that lies below those is known.
+        shown: the entries in their order.
+        rest: the children that are left out, by status.
+        rest_below: the known descendants of those.
+        rest_whole: whether all descendants of those are known.
     """
 
     shown: list[Entry]
@@ -157,16 +156,16 @@ class Siblings:
 
 
 class Outline:
-    """Chooses what is drawn of a tree.
+    """Chooses the parts of a tree to draw.
 
     Args:
         tree: the tree.
         max_depth: levels below the roots; ``None`` for all.
         max_children: lines for the children of one job; ``None`` for all.
         max_nodes: lines in total; ``None`` for all.
-        statuses: only jobs in these, and the way to them; ``None`` for all.
+        statuses: only jobs in these statuses, and the paths to them; ``None`` for all.
         fold: whether quiet siblings become one line.
-        marks: what keeps jobs from starting; only what is kept alike is folded.
+        annotations: reasons why jobs do not start; only jobs with equal reasons are folded.
     """
 
     def __init__(
@@ -193,39 +192,39 @@ class Outline:
 
     @cached
     def spine(self) -> dict[str, str]:
-        """The way from a root to the target: each job on it -> the next one."""
-        way: dict[str, str] = {}
+        """The path from a root to the target: each job on it -> the next one."""
+        path: dict[str, str] = {}
         job = self.tree.target
         while (above := self.below.parent.get(job)) is not None:
-            way[above] = job
+            path[above] = job
             job = above
-        return way
+        return path
 
     @cached
     def orphans(self) -> frozenset[str]:
-        """Jobs with a parent that is nowhere in the database; they are drawn by name."""
+        """Jobs with a parent that does not exist; they are drawn by name."""
         missing = self.tree.missing
         if not missing:
             return frozenset()
         return frozenset(job for job, node in self.tree.nodes.items() if not missing.isdisjoint(node.depends_on))
 
     def siblings(self, job: str | None) -> Siblings | None:
-        """The children of a job, or the roots for ``None``, as they are drawn.
+        """Returns the children of a job, or the roots for ``None``, as they are drawn.
 
         Returns:
-            ``None`` where the limit on all lines leaves no room for them.
+            ``None`` if the limit on all lines leaves no room for them.
         """
         if self._planned is not None:
             return self._planned.get(job)
         return self._choose(job, self.max_children)
 
     def is_loud(self, job: str) -> bool:
-        """Whether a job failed, runs, or leads to one that did or does."""
+        """Whether a job or one of its descendants failed or runs."""
         status = self.tree.nodes[job].status
         return status in FAILURES or status == JobStatus.RUNNING or self.below.has(job, _LOUD)
 
     def _plan(self, lines: int) -> None:
-        """Spends the lines on the way to the target first, then on what is loud, upper levels first."""
+        """Spends the lines on the path to the target first, then on loud jobs, upper levels first."""
         planned: dict[str | None, Siblings] = {}
         self._planned = planned
         room = lines
@@ -288,7 +287,7 @@ class Outline:
                     chosen.rest_whole = chosen.rest_whole and job not in self.below.incomplete
 
     def _ordered(self, job: str | None) -> list[Entry]:
-        """Failed, failures below, running, running below, then the quiet ones, folded by kind."""
+        """Sorts children: failed, failed below, running, running below, then the quiet ones, folded by kind."""
         following = self._next_on_spine(job)
         loud: list[list[Entry]] = [[], [], [], []]
         quiet: dict[object, list[str]] = {}
@@ -306,7 +305,7 @@ class Outline:
         return [*loud[0], *loud[1], *loud[2], *loud[3], *folded]
 
     def _each_error_first(self, failed: list[Entry]) -> list[Entry]:
-        """Where not all failures can be named, one of each kind comes before the second of any."""
+        """If there are too many failed jobs, puts one of each kind before the second of any kind."""
         first: dict[object, Entry] = {}
         for entry in failed:
             node = self.tree.nodes[entry if isinstance(entry, str) else entry[0]]
@@ -338,8 +337,8 @@ class Outline:
     def _kind(self, child: str, parent: str | None) -> object:
         node = self.tree.nodes[child]
         counted_here = self.below.parent.get(child) == parent
-        mark = child in self.annotations.stuck, child in self.annotations.due
-        return node.queue, node.status, node.stored_priority, node.archived_at is None, counted_here, mark
+        annotation = child in self.annotations.stuck, child in self.annotations.due
+        return node.queue, node.status, node.stored_priority, node.archived_at is None, counted_here, annotation
 
 
 _RUNNING = frozenset({JobStatus.RUNNING})

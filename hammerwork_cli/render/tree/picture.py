@@ -1,4 +1,4 @@
-"""A tree in whichever form was asked for."""
+"""Draws a tree in any of its formats."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ from hammerwork_cli.models.why import Annotations
 from hammerwork_cli.render.tree.prune import prune
 
 READ_PER_DRAWN_NODE = 100
-"""A bounded picture may read this many jobs for each that it may draw, so that what it folds is counted."""
+"""Jobs that may be read for each job that may be drawn, so that folded jobs are counted."""
 
 
 class TreeFormat(StrEnum):
-    """How a tree is printed."""
+    """Formats of a tree."""
 
     TEXT = "text"
     JSON = "json"
@@ -24,7 +24,7 @@ class TreeFormat(StrEnum):
 
 
 class Charset(StrEnum):
-    """Characters that the lines of a tree are drawn with."""
+    """Characters that draw a tree."""
 
     UTF8 = "utf8"
     ASCII = "ascii"
@@ -32,7 +32,7 @@ class Charset(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of a tree is drawn, and so how much needs to be read.
+    """Limits of drawing, which also limit reading.
 
     Attributes:
         depth: levels below the roots.
@@ -48,20 +48,20 @@ class Limits:
     def of(
         cls, form: TreeFormat, depth: int | None, children: int | None, nodes: int | None, *, full: bool
     ) -> "Limits":
-        """What was asked for, with the defaults of text: 10 levels, 20 children a parent, 500 jobs."""
+        """Fills in the defaults of text: 10 levels, 20 children for each parent, 500 jobs."""
         if full or form != TreeFormat.TEXT:
             return cls(depth, children, nodes)
         return cls(depth if depth is not None else 10, children or 20, nodes or 500)
 
     @property
     def max_jobs(self) -> int | None:
-        """Jobs to read at most."""
+        """Most jobs to read."""
         return None if self.nodes is None else self.nodes * READ_PER_DRAWN_NODE
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Text for stdout as it comes, and remarks for stderr once it is out."""
+    """Pieces of text for stdout, and notes for stderr after them."""
 
     parts: Iterable[str]
     notes: Sequence[str] = field(default_factory=list)
@@ -79,18 +79,18 @@ def picture(
     now: datetime | None = None,
     annotations: Annotations | None = None,
 ) -> Picture:
-    """Draws a tree; only the module of its form is imported.
+    """Draws a tree; imports only the module of its format.
 
     Args:
-        tree: as it was read.
-        form: which form.
-        limits: how much of it.
-        statuses: only jobs in one of these, and the way to them.
+        tree: the tree as it was read.
+        form: the format.
+        limits: the limits of drawing.
+        statuses: only jobs in one of these statuses, and the paths to them.
         charset: ``utf8`` or ``ascii``, for text.
-        width: of the terminal, for text.
+        width: columns of the terminal, for text.
         colour: ANSI colours, for text.
-        now: says in text for how long jobs have been running.
-        annotations: what keeps jobs from starting, for text.
+        now: the present, so that text can say how long jobs have been running.
+        annotations: reasons why jobs do not start, for text.
     """
     if form == TreeFormat.TEXT:
         from hammerwork_cli.render.tree.text import tree_text

@@ -1,4 +1,4 @@
-"""A smaller tree out of a tree: only some statuses, so many children, so many jobs."""
+"""Prunes a tree to some statuses and to numbers of children and jobs."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -13,22 +13,22 @@ def prune(
     children: int | None = None,
     nodes: int | None = None,
 ) -> SpawnTree:
-    """The tree with what a filter or a limit leaves, always connected to its roots.
+    """Keeps the jobs that a filter or a limit allows, always connected to the roots.
 
     Args:
-        tree: as it was read.
-        statuses: keep jobs in one of these, the way to each of them, the roots and the target.
-        children: keep so many children of each job, failures first.
-        nodes: keep so many jobs, level by level, failures first; the way to the target in any case.
+        tree: the tree as it was read.
+        statuses: keep jobs in one of these statuses, their ancestors, the roots and the target.
+        children: keep this number of children of each job, failed ones first.
+        nodes: keep this number of jobs, level by level, failed ones first; the path to the target in any case.
 
     Returns:
-        A tree whose ``child_counts`` tell what was left out.
+        A tree whose ``child_counts`` include the omitted jobs.
     """
     if statuses is None and children is None and nodes is None:
         return tree
-    wanted = None if statuses is None else _with_ways(tree, set(statuses))
+    wanted = None if statuses is None else _with_paths(tree, set(statuses))
     kept = _kept(tree, wanted, children, nodes)
-    # In the order of the tree: that of a set changes from run to run.
+    # In the order of the tree, since the order of a set changes between runs.
     below = {job: [child for child in tree.children.get(job, ()) if child in kept] for job in tree.nodes if job in kept}
     return replace(
         tree,
@@ -40,8 +40,8 @@ def prune(
     )
 
 
-def _with_ways(tree: SpawnTree, statuses: set[str]) -> set[str]:
-    """The jobs in these statuses, and everything above them."""
+def _with_paths(tree: SpawnTree, statuses: set[str]) -> set[str]:
+    """Returns the jobs in these statuses, and all of their ancestors."""
     wanted = {job for job, node in tree.nodes.items() if node.status in statuses} | {tree.target}
     stack = list(wanted)
     while stack:
@@ -53,7 +53,7 @@ def _with_ways(tree: SpawnTree, statuses: set[str]) -> set[str]:
 
 
 def _kept(tree: SpawnTree, wanted: set[str] | None, children: int | None, nodes: int | None) -> set[str]:
-    kept = _with_ways(tree, set())
+    kept = _with_paths(tree, set())
     walked = set(tree.roots)
     level = list(tree.roots)
     while level:

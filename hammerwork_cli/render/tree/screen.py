@@ -1,4 +1,4 @@
-"""A tree that changes: the part that fits a screen, or what is new of it for a pipe."""
+"""A tree that changes: a full screen on a terminal, or the changes for a pipe."""
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ LEAST_LINES = 3
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a tree is drawn, whatever the size of the screen."""
+    """Settings of drawing that do not depend on the screen."""
 
     limits: Limits
     statuses: Collection[str] | None
@@ -25,12 +25,12 @@ class Style:
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """What the first line of a screen says.
+    """The facts in the first line of a screen.
 
     Attributes:
         counts: all jobs of the tree.
-        stuck: jobs that can never run.
-        note: that the server is gone; ``None`` while all is well.
+        stuck: number of jobs that can never run.
+        note: a note about a lost connection, else ``None``.
     """
 
     at: datetime
@@ -40,12 +40,12 @@ class Headline:
 
 
 def tree_screen(tree: SpawnTree, style: Style, headline: Headline, width: int, height: int) -> list[str]:
-    """Lines, no more than fit and none wider; what has no room is counted where it is left out."""
+    """Draws lines that fit the screen; jobs without room are counted where they are left out."""
     ellipsis = "…" if style.charset == "utf8" else "..."
     room = max(height - 1, LEAST_LINES)
     lines = _drawn(tree, style, headline.at, width)
     if len(lines) > room:
-        # The drawing knows better than a pair of scissors what may be left out.
+        # Draw again with a limit, which counts the omitted jobs, before cutting lines off.
         most = min(style.limits.nodes or room, room)
         limits = replace(style.limits, nodes=max(most * 2 // 3, 1))
         lines = _drawn(tree, replace(style, limits=limits), headline.at, width)
@@ -74,7 +74,7 @@ def _drawn(tree: SpawnTree, style: Style, now: datetime, width: int) -> list[str
 
 
 def whole_tree(tree: SpawnTree, style: Style, width: int) -> list[str]:
-    """The tree as it is left behind when nobody looks any more: as without ``--watch``."""
+    """Draws the tree that stays on the terminal at the end, as without ``--watch``."""
     parts = picture(
         tree,
         TreeFormat.TEXT,
@@ -101,13 +101,13 @@ def _first_line(headline: Headline, style: Style, width: int) -> str:
 
 
 class TreeChanges:
-    """Looks of which only what has changed is told: a document each time, or a line for each job that changed.
+    """Shows only changes: a whole document at each change, or a line for each changed job.
 
     Args:
-        form: of the documents.
-        style: of text.
+        form: format of the documents.
+        style: style of text.
         width: columns of text; ``None`` for a pipe.
-        note: is told the remarks on a document.
+        note: receives the notes on a document.
     """
 
     def __init__(self, form: TreeFormat, style: Style, width: int | None, note: Callable[[str], None]) -> None:
@@ -118,7 +118,7 @@ class TreeChanges:
         self._last: SpawnTree | None = None
 
     def lines(self, tree: SpawnTree) -> Iterator[str]:
-        """What there is to say; nothing when nothing has changed."""
+        """Yields the output of one refresh; nothing if nothing has changed."""
         before, self._last = self._last, tree
         if before is not None and before.nodes == tree.nodes and before.child_counts == tree.child_counts:
             return
@@ -136,7 +136,7 @@ class TreeChanges:
         )
         document = "".join(shown.parts).rstrip("\n")
         if self._form == TreeFormat.JSON:
-            # On one line: a line end inside a string is written as an escape.
+            # JSON escapes line ends within strings, so that every line end here is only layout.
             yield document.replace("\n", "")
         else:
             yield document if before is None else f"\n{document}"

@@ -1,4 +1,4 @@
-"""A spawn tree as text: what an operator needs to see first, and every line enough to act on."""
+"""A spawn tree as text: the most urgent jobs first, and an id in every line to act on."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from hammerwork_cli.render.tree.describe import Describer, Signs
 from hammerwork_cli.render.tree.outline import Entry, Outline
 
 INDENTED_LEVELS = 10
-"""Deeper levels are numbered instead of indented, so that lines stay on the screen."""
+"""Deeper levels have numbers instead of indentation, so that lines stay on the screen."""
 
 
 SIGNS: dict[str, Signs] = {
@@ -41,21 +41,21 @@ def tree_text(
     annotations: Annotations | None = None,
     no_room: str = "not drawn: --max-nodes",
 ) -> Iterator[str]:
-    """The lines of a tree, without line ends.
+    """Draws the lines of a tree, without line ends.
 
     Args:
-        tree: what to draw.
+        tree: the tree.
         max_depth: levels below the roots; ``None`` for all. The target is drawn in any case.
-        max_children: lines for the children of one job; what is cut is counted.
-        max_nodes: lines for jobs in all.
-        charset: ``utf8``, or ``ascii``, which writes everything outside ASCII out, data too.
-        status: draws only jobs in these statuses, and the way to them.
-        width: columns to which lines are cut, errors first; ``None`` keeps them whole.
+        max_children: lines for the children of one job; omitted ones are counted.
+        max_nodes: lines for jobs in total.
+        charset: ``utf8``, or ``ascii``, which also escapes data outside ASCII.
+        status: only jobs in these statuses, and the paths to them.
+        width: columns to which lines are cut, errors first; ``None`` does not cut.
         colour: whether statuses are coloured.
-        fold: whether quiet siblings become one line; by default unless nothing is limited.
-        now: says how long running jobs have been running.
-        annotations: what keeps jobs from starting, besides other jobs of the tree.
-        no_room: what is said where ``max_nodes`` left no room.
+        fold: whether quiet siblings become one line; by default, if anything is limited.
+        now: the present, so that lines can say how long jobs have been running.
+        annotations: reasons why jobs do not start that the tree itself does not show.
+        no_room: the note in place of jobs beyond ``max_nodes``.
     """
     if fold is None:
         fold = not (max_depth is None and max_children is None and max_nodes is None)
@@ -77,7 +77,7 @@ def tree_text(
 
 @dataclass(frozen=True, slots=True)
 class _Note:
-    """A line that stands among siblings and is no job."""
+    """A line among siblings that does not stand for a job."""
 
     text: str
 
@@ -92,11 +92,11 @@ class _Frame:
     level: int
     prefix: str
     leaps: bool = False
-    """Whether levels were left out on the way to what stands here."""
+    """Whether levels above these siblings were left out."""
 
 
 class _Drawing:
-    """Walks the outline depth first with a stack of its own."""
+    """Walks the outline depth first, with its own stack instead of recursion."""
 
     def __init__(self, outline: Outline, describe: "Describer", max_depth: int | None, no_room: str) -> None:
         self.outline = outline
@@ -111,7 +111,6 @@ class _Drawing:
         self.on_path: set[str] = set()
 
     def lines(self) -> Iterator[str]:
-        """All lines."""
         if len(self.tree.roots) == 1:
             root = self.tree.roots[0]
             yield self.describe.root(root)
@@ -163,7 +162,7 @@ class _Drawing:
         return job not in self.on_path and job not in self.expanded and bool(self.tree.child_total(job))
 
     def _frame(self, job: str | None, level: int, prefix: str, leapt: bool = False) -> _Frame:
-        """The siblings below ``job``, which is drawn at ``level``."""
+        """Starts the siblings below ``job``, which stands at ``level``."""
         if job is not None:
             self.path.append(job)
             self.on_path.add(job)
@@ -179,7 +178,7 @@ class _Drawing:
             self.on_path.discard(self.path.pop())
 
     def _cut(self, job: str | None, level: int, leapt: bool) -> str | None:
-        """Why the children of a job are not drawn, if they are not."""
+        """The reason why the children of a job are not drawn; ``None`` if they are."""
         if job is not None and self.max_depth is not None and level >= self.max_depth and not leapt:
             return "not drawn: --depth"
         if job in self.tree.unread:
@@ -194,7 +193,7 @@ class _Drawing:
             yield _Note(self.describe.rest(siblings))
 
     def _not_drawn(self, job: str | None, why: str) -> Iterator[Entry | _Note]:
-        """What is said instead of children; the target is drawn all the same."""
+        """Draws a note instead of children, and the target if it is below."""
         if job is None:
             return
         target = self.tree.target
