@@ -46,7 +46,7 @@ LIST_KEYS = (
     "workflow_name",
     "archived_at",
 )
-"""Columns of csv and tsv."""
+"""Columns of CSV and TSV."""
 
 
 def job_record(job: Job) -> Record:
@@ -66,7 +66,6 @@ def job_record(job: Job) -> Record:
 
 
 def columns(now: datetime) -> Sequence[Column[Job]]:
-    """The columns of a list of jobs."""
     return (
         Column("job", lambda row: short_id(row.node.id)),
         Column("queue", lambda row: row.node.queue, cuts=True),

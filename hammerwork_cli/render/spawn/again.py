@@ -1,4 +1,4 @@
-"""Recorded spawns and requests to spawn again: records for programs, lines for people."""
+"""Renders recorded spawns and spawn requests: records for programs, lines for people."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +12,7 @@ SHOWN = 5
 
 
 def request_record(request: SpawnRequest) -> Record:
-    """A request to spawn again; ``spawn_config`` where it is not the job's own."""
+    """A spawn request; ``spawn_config`` if it differs from the job's own."""
     config = SpawnConfig.parse(request.config) if request.config else None
     return {
         "id": request.id,
@@ -48,7 +48,7 @@ def spawns_text(spawns: Sequence[RecordedSpawn], width: int | None, colour: bool
 
 
 def requests_text(requests: Sequence[SpawnRequest], width: int | None, colour: bool) -> Iterator[str]:
-    """The requests of a job that are open or failed, the newest first."""
+    """The open and failed requests of a job, the newest first."""
     shown = [request for request in requests if request.state != "done"]
     if shown:
         yield ""

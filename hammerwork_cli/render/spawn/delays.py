@@ -1,4 +1,4 @@
-"""What ``spawn why`` says of jobs that have not ended, and of those that never spawned."""
+"""Renders delays for ``spawn why``: jobs that have not ended, and jobs that never spawned."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -21,9 +21,11 @@ from hammerwork_cli.render.formats.text import (
 )
 
 PATIENCE = timedelta(hours=1)
-"""Worth waiting for is what is due within this time, and a worker that nobody knows of takes what is due within it."""
+"""A job that is due within this time is worth waiting for. A job that has been due for longer suggests that no worker
+serves its queue.
+"""
 OLD = "1h"
-"""What ``spawn doctor`` is asked about where jobs have been Running for long."""
+"""The value of ``--older-than`` in the advice to run ``spawn doctor``."""
 
 _LEAST_ERROR_CELLS = 24
 
@@ -43,10 +45,12 @@ def delay_record(delay: Delay) -> Record:
     """Jobs of a queue that have not ended for the same reason.
 
     Keys: ``reason`` (``long_running``, ``silent_worker``, ``misspelt_status``, ``barred``, ``retrying``, ``ready``,
-    ``scheduled``, ``running``), ``queue``, ``jobs`` (how many), ``at`` (the earliest instant at which one of them may
-    run, or since when one runs), ``error`` (of the last attempt), ``paused``, ``workers`` (living ones of ours that
-    serve the queue; null where workers are not recorded), and ``first``: the job with the earliest instant (``id``,
-    ``queue``, ``status``, ``attempts``, ``max_attempts``, ``worker``).
+    ``scheduled``, ``running``), ``queue``, ``jobs`` (number), ``at`` (the earliest due time, or start of a running
+    job),
+    ``error`` (of the last attempt), ``paused``, ``workers`` (living ones that serve the queue; null if the database
+    does not
+    record workers), and ``first``: the job with the earliest ``at`` (``id``, ``queue``, ``status``, ``attempts``,
+    ``max_attempts``, ``worker``).
     """
     first = delay.first
     return {
@@ -69,15 +73,15 @@ def delay_record(delay: Delay) -> Record:
 
 
 def never_spawned_record(job: NeverSpawned) -> Record:
-    """A completed job with spawn configuration and without children. Keys: ``id``, ``queue``, ``why``."""
+    """A completed job with a spawn configuration and without children. Keys: ``id``, ``queue``, ``why``."""
     return {"id": job.id, "queue": job.queue, "why": job.why}
 
 
-# What to type.
+# Commands.
 
 
 def delay_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
-    """What helps jobs that do not go on by themselves."""
+    """Commands for delays that need an operator."""
     found = {delay.reason: delay for delay in reversed(diagnosis.delays)}
     commands = []
     if found.keys() & {DelayReason.MISSPELT_STATUS, DelayReason.BARRED}:
@@ -97,7 +101,7 @@ def delay_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
 
 
 def _untaken(diagnosis: Diagnosis, now: datetime) -> list[str]:
-    """Queues from which nobody has taken a job that is due, where it is not known which workers there are."""
+    """Queues in which a job has been due for long, on a database that does not record workers."""
     return list(
         dict.fromkeys(
             delay.queue
@@ -112,7 +116,7 @@ def _is_stale(delay: Delay, now: datetime) -> bool:
 
 
 def is_worth_waiting(diagnosis: Diagnosis, now: datetime) -> bool:
-    """Whether all that has not ended goes on by itself, and before long."""
+    """Whether all open jobs will soon run or end without an operator."""
     return bool(diagnosis.delays) and all(_goes_on(delay, now) for delay in diagnosis.delays)
 
 
@@ -124,18 +128,18 @@ def _goes_on(delay: Delay, now: datetime) -> bool:
     return bool(delay.is_waiting and soon and is_served and not delay.is_paused)
 
 
-# What to read.
+# Lines.
 
 
 class DelayLines:
-    """Says why jobs have not ended.
+    """Draws the reasons why jobs have not ended.
 
     Args:
-        now: the present.
-        dot: what stands between two facts.
-        times: between a queue and a number of its jobs.
-        ellipsis: where something was cut.
-        width: of the terminal, to which errors are cut; ``None`` for a pipe.
+        now: the server's time.
+        dot: separator between two facts.
+        times: sign between a queue and a number of its jobs.
+        ellipsis: marks a cut.
+        width: columns of the terminal, to which errors are cut; ``None`` for a pipe.
     """
 
     def __init__(self, now: datetime, dot: str, times: str, ellipsis: str, width: int | None) -> None:
@@ -146,7 +150,7 @@ class DelayLines:
         self.width = width
 
     def sections(self, delays: Sequence[Delay], limit: int) -> Iterator[tuple[str, list[str]]]:
-        """A heading for each reason, and the lines below it."""
+        """Yields a heading for each reason, with the lines below it."""
         for reason, group in groupby(delays, key=lambda delay: delay.reason):
             found = list(group)
             lines = [self._line(delay) for delay in found[:limit]]
@@ -156,7 +160,7 @@ class DelayLines:
             yield _heading(reason, sum(delay.jobs for delay in found)), lines
 
     def never_spawned(self, jobs: Sequence[NeverSpawned], limit: int) -> Iterator[str]:
-        """Lines for jobs that never spawned."""
+        """Draws jobs that never spawned."""
         for job in jobs[:limit]:
             why = f"{self.dot}{first_line(job.why)}" if job.why else ""
             yield self._cut(f"  {self._named(job.queue)} {short_id(job.id)}{why}")
@@ -179,7 +183,7 @@ class DelayLines:
         return f"{line}{self.dot}{self._error(delay.error, line)}" if delay.error else line
 
     def _error(self, error: str, line: str) -> str:
-        """As much of an error as there is room for; the facts before it are never cut."""
+        """Cuts an error to the room that is left; the facts before it are never cut."""
         room = None if self.width is None else max(self.width - cells(line) - cells(self.dot), _LEAST_ERROR_CELLS)
         return shorten(visible(error), room, self.ellipsis)
 
@@ -219,7 +223,7 @@ def _heading(reason: DelayReason, jobs: int) -> str:
 
 
 def never_spawned_heading(jobs: int) -> str:
-    """How many completed with a spawn configuration and have no children."""
+    """The number of jobs that completed with a spawn configuration and have no children."""
     carry = "carries" if jobs == 1 else "carry"
     them = "it" if jobs == 1 else "they"
     return f"{plural(jobs, 'job')} completed and spawned nothing, though {them} {carry} a spawn configuration"

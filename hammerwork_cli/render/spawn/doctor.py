@@ -12,7 +12,7 @@ from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import cells, count, instant, plural, short_id, shorten, visible
 
 FINDING_KEYS = ("kind", "jobs", "severity", "mendable", "mended", "left", "what", "remedy", "examples")
-"""Keys of :func:`finding_record`, and columns of csv and tsv."""
+"""Keys of :func:`finding_record`, and columns of CSV and TSV."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +128,11 @@ WORDS = {
 def finding_record(finding: Finding) -> Record:
     """A kind of damage.
 
-    Keys: ``kind``, ``jobs`` (how many were found), ``severity`` (``damage``, or ``note`` for what has happened and
-    holds no job), ``mendable`` (whether ``--fix`` fixes it), ``mended`` and ``left`` (how many were fixed, and how
-    many there are now), ``what``, ``remedy``, and ``examples``: the oldest jobs with ``id``, ``queue``, ``status``
-    as the row spells it, and ``detail`` (a parent's id, an instant, a schedule; or null).
+    Keys: ``kind``, ``jobs`` (number found), ``severity`` (``damage``, or ``note`` if the damage blocks no job),
+    ``mendable``
+    (whether ``--fix`` fixes it), ``mended`` and ``left`` (numbers of jobs that were fixed and that are still damaged),
+    ``what``, ``remedy``, and ``examples``: the oldest jobs with ``id``, ``queue``, ``status`` as the row spells it, and
+    ``detail`` (a parent's id, a timestamp, a schedule; or null).
     """
     words = WORDS[finding.kind]
     return {

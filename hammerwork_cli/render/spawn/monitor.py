@@ -1,4 +1,4 @@
-"""What ``spawn monitor`` draws: a picture that fits a screen."""
+"""Draws ``spawn monitor`` as a screen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,21 +26,21 @@ NAME_CELLS = 24
 NARROW = 60
 """Columns below which words are shortened."""
 ROOMY = 18
-"""Lines below which nothing is said of what there is not."""
+"""Lines below which empty sections are left out."""
 WIDE = 110
-"""Columns from which on there is room for more than the most important."""
+"""Columns from which on there is room for secondary facts."""
 STALLED = timedelta(minutes=1)
-"""Without a job that has ended for so long, nothing is said of how long the rest will take."""
+"""If no job has ended for this time, the screen does not estimate the rest."""
 MIGRATE = "Only running children are known: hammerwork migration run adds the indexes that count them all."
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a picture must fit, and what is said beside it.
+    """The size of the screen, and the notes on it.
 
     Attributes:
-        note: instead of the usual first line: that the server is gone.
-        keys: whether keys are listened to.
+        note: replaces the first line, after a lost connection.
+        keys: whether the program reads keys.
     """
 
     width: int
@@ -60,7 +60,7 @@ class _Section:
 
 
 def picture(activity: Activity, frame: Frame) -> list[str]:
-    """Lines, no more than fit and none wider: figures, running operations, newest failures, workers."""
+    """Draws lines that fit the screen: figures, running operations, newest failures, workers."""
     draw = _Drawing(activity, frame)
     head = [draw.headline(), *draw.figures()]
     sections = [section for section in (draw.operations(), draw.failures(), draw.workers()) if section]
@@ -71,7 +71,7 @@ def picture(activity: Activity, frame: Frame) -> list[str]:
 
 
 def _fitted(sections: Sequence[_Section], room: int, draw: "_Drawing") -> list[str]:
-    """Sections under their titles, each shortened as far as it must be."""
+    """Stacks the sections under their titles, and shortens them as far as necessary."""
     colour = draw.frame.colour
     spaced = room >= sum(max(len(section.lines), 1) + 2 for section in sections) or draw.frame.height > ROOMY
     shares = _shares([max(len(section.lines), 1) for section in sections], room - (1 + spaced) * len(sections))
@@ -92,7 +92,7 @@ def _fitted(sections: Sequence[_Section], room: int, draw: "_Drawing") -> list[s
 
 
 def _shares(wanted: Sequence[int], room: int) -> list[int]:
-    """Lines for each: a fair share, and what others leave."""
+    """Divides lines among sections: a fair share for each, and the lines that others leave."""
     shares = [0] * len(wanted)
     while room > 0:
         hungry = [place for place, most in enumerate(wanted) if shares[place] < most]
@@ -105,7 +105,7 @@ def _shares(wanted: Sequence[int], room: int) -> list[int]:
 
 
 class _Drawing:
-    """Makes the parts of one picture."""
+    """Draws the parts of one screen."""
 
     def __init__(self, activity: Activity, frame: Frame) -> None:
         self.activity = activity
@@ -122,7 +122,7 @@ class _Drawing:
         return shorten(safe if self.frame.charset == "utf8" else ascii_only(safe), width, self.ellipsis)
 
     def headline(self) -> str:
-        """What this is, when it was, and how to end it."""
+        """The program, the time, and the keys."""
         frame, activity = self.frame, self.activity
         clock = f"{activity.at:%H:%M:%S} UTC"
         if frame.note:
@@ -137,7 +137,7 @@ class _Drawing:
         return f"{self._paint(left, 'bold')}{' ' * gap}{keys}" if keys and gap > 1 else self._paint(left, "bold")
 
     def figures(self) -> list[str]:
-        """Rates of the window and what is open."""
+        """The rates in the window and the numbers of open jobs."""
         flow, activity = self.activity.flow, self.activity
         pairs = [
             ("enqueued", _rate(flow.rate(flow.enqueued)), None),
@@ -162,7 +162,7 @@ class _Drawing:
         return ["", self._paint(names, "dim"), values]
 
     def _packed(self, pairs: Sequence[tuple[str, str, str | None]]) -> list[str]:
-        """As many words and numbers a line as there is room for."""
+        """Packs pairs of word and number into as few lines as possible."""
         lines: list[str] = []
         left = 0
         for name, value, colour in pairs:
@@ -179,7 +179,6 @@ class _Drawing:
     # Operations.
 
     def operations(self) -> _Section:
-        """Running operations with their progress."""
         shown = self.activity.operations
         names = _aligned([self._name(one.parent) for one in shown])
         room = self.frame.width - max(map(cells, names), default=0) - len("    ")
@@ -195,7 +194,7 @@ class _Drawing:
         return f"{self._data(node.queue, width)} {self._data(short_id(node.id), None)}"
 
     def _tails(self, room: int) -> list[str]:
-        """What is said beside the bars: as much as leaves room for these."""
+        """The texts beside the bars, as long as there is room for the bars."""
         parts = [self._progress(one) for one in self.activity.operations]
         most = max(map(len, parts), default=0)
         least = MOST_BAR * 2 // 3 if self.frame.width >= WIDE else LEAST_BAR
@@ -206,7 +205,7 @@ class _Drawing:
         return []
 
     def _progress(self, one: RunningOperation) -> list[str]:
-        """What there is to say, the most important first."""
+        """The facts about an operation, the most important first."""
         running = f"{count(one.running)} running"
         if not one.counted:
             return [self._paint(running, "cyan")]
@@ -225,7 +224,7 @@ class _Drawing:
         return [first, running, *self._times(one, ended, total)]
 
     def _times(self, one: RunningOperation, ended: int, total: int) -> list[str]:
-        """For how long it has been going on, for how long it will if it makes progress, and what it is called."""
+        """The time since the start, an estimate of the rest if the operation progresses, and its name."""
         since = timestamp(one.operation.spawned_at)
         passed = max(self.activity.at - since, timedelta()) if since else None
         parts = [] if passed is None else [f"for {duration(passed)}"]
@@ -237,13 +236,13 @@ class _Drawing:
         return [*parts, self._data(name, NAME_CELLS)] if name else parts
 
     def _bar(self, one: RunningOperation, width: int) -> str:
-        """What has completed and what has failed, as parts of a bar."""
+        """The completed and failed jobs, as parts of a bar."""
         if width < LEAST_BAR or one.below is None or not one.below.total:
             return ""
         total, failed = one.below.total, one.below.failed
         full, rest = ("█", "░") if self.frame.charset == "utf8" else ("#", ".")
         bad = min(max(width * failed // total, 1), width) if failed else 0
-        # Full is only what is done.
+        # The bar is only full when all jobs have ended.
         most = width - bad - (one.below.of(*FINISHED) < total)
         good = max(min(width * one.below.of(JobStatus.COMPLETED) // total, most), 0)
         parts = (self._paint(full * good, "green"), self._paint(full * bad, "red"), rest * (width - good - bad))
@@ -266,7 +265,6 @@ class _Drawing:
         return f"{lead}{paint_status(node.status, word, self.frame.colour)}  {shorten(error, room, self.ellipsis)}"
 
     def workers(self) -> _Section | None:
-        """Who works."""
         shown = self.activity.workers
         if shown is None:
             return None
@@ -287,7 +285,7 @@ class _Drawing:
 
 
 def _aligned(texts: Sequence[str]) -> list[str]:
-    """The texts, all as wide as the widest."""
+    """Pads texts to the width of the widest."""
     width = max(map(cells, texts), default=0)
     return [text + " " * (width - cells(text)) for text in texts]
 

@@ -1,4 +1,4 @@
-"""What ``spawn monitor`` tells programs, and terminals that cannot be drawn over: what has changed."""
+"""Prints changes for ``spawn monitor``, for programs and for terminals that cannot redraw."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -10,13 +10,16 @@ from hammerwork_cli.render.spawn.records import child_counts
 
 
 def activity_record(activity: Activity, failures: Sequence[TreeNode]) -> Record:
-    """One look.
+    """One refresh.
 
     Keys: ``at``, ``queue``, ``seconds`` (the window of the figures), ``enqueued``, ``started``, ``completed``,
-    ``failed`` (jobs in the window), ``pending``, ``running``, ``more_pending``, ``more_running`` (whether there are
-    more than were counted), ``operations`` (topmost running ones, with their ``children`` and in ``below`` all of their
-    tree counted, and those that ended since the last look), ``failures``
-    (those that were not told before), ``workers`` (null where there is no table of them).
+    ``failed``
+    (jobs in the window), ``pending``, ``running``, ``more_pending``, ``more_running`` (whether there are more than were
+    counted), ``operations`` (the topmost running ones, with counts of their ``children`` and, in ``below``, of their
+    whole
+    trees; also those that ended since the last refresh), ``failures`` (those that were not printed before), ``workers``
+    (null
+    if the database does not record workers).
     """
     flow = activity.flow
     return {
@@ -80,10 +83,10 @@ def _worker_record(worker: BusyWorker) -> Record:
 
 
 class Changes:
-    """Looks of which only what has changed is told.
+    """Prints only the changes between refreshes.
 
     Args:
-        tell: (activity, failures not told before) -> lines.
+        tell: (activity, failures that were not printed before) -> lines.
     """
 
     def __init__(self, tell: Callable[[Activity, Sequence[TreeNode]], Iterator[str]]) -> None:
@@ -92,7 +95,7 @@ class Changes:
         self._told: frozenset[tuple[str, str | None]] = frozenset()
 
     def lines(self, activity: Activity) -> Iterator[str]:
-        """What there is to say; nothing when nothing has changed."""
+        """Yields the output of one refresh; nothing if nothing has changed."""
         told = frozenset((node.id, rfc3339(node.failed_at)) for node in activity.failures)
         fresh = [node for node in activity.failures if (node.id, rfc3339(node.failed_at)) not in self._told]
         state = _state(activity)
@@ -109,14 +112,14 @@ def _state(activity: Activity) -> object:
 
 
 def record_lines(activity: Activity, failures: Sequence[TreeNode]) -> Iterator[str]:
-    """One JSON object."""
+    """Yields one JSON object."""
     from hammerwork_cli.render.formats.json import document
 
     yield document(activity_record(activity, failures))
 
 
 def plain_lines(activity: Activity, failures: Sequence[TreeNode]) -> Iterator[str]:
-    """Sentences: for a log, and for a terminal that only prints."""
+    """Yields sentences, for logs and for terminals that only print."""
     flow = activity.flow
     parts = [
         f"{count(number)} {word}"

@@ -1,4 +1,4 @@
-"""What the reading verbs of ``spawn`` show people: their columns, and their words."""
+"""Tables and texts of the ``spawn`` commands that read operations."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -122,7 +122,7 @@ def _workflow(node: TreeNode) -> str | None:
 
 
 def limits(config: SpawnConfig | None) -> str:
-    """What a spawn configuration bounds: ``at most 100 children``."""
+    """The limits of a spawn configuration: ``at most 100 children``."""
     if config is None:
         return NOTHING
     most = config.max_spawn_count
@@ -137,7 +137,7 @@ def limits(config: SpawnConfig | None) -> str:
 
 
 def inheritance(config: SpawnConfig | None) -> str:
-    """What children take over from their parent."""
+    """The fields that children inherit from their parent."""
     if config is None:
         return NOTHING
     inherited = {
@@ -151,7 +151,7 @@ def inheritance(config: SpawnConfig | None) -> str:
 
 
 def config_text(node: TreeNode) -> str:
-    """The spawn configuration as JSON; what cannot be read is shown as it is stored."""
+    """The spawn configuration as JSON; an unreadable one as it is stored."""
     if node.stored_config is None:
         return NOTHING
     config = node.spawn_config
@@ -159,7 +159,7 @@ def config_text(node: TreeNode) -> str:
 
 
 def reason(pending: PendingSpawn) -> str:
-    """Why a job is listed as pending, and what it waits for."""
+    """The reason why a job is listed as pending, and its dependencies."""
     waits = _waits(pending.waits_for)
     config = SpawnConfig.parse(pending.job.stored_config)
     by = f" by {visible(config.handler)}" if config and config.handler else ""
@@ -180,7 +180,7 @@ def reason(pending: PendingSpawn) -> str:
 
 
 def _waits(counts: Counts) -> str:
-    """``1 pending (2 completed)``: what is waited for, then what is over."""
+    """``1 pending (2 completed)``: open dependencies, then those that have ended."""
     over = Counts({status: jobs for status, jobs in counts.by_status.items() if status in FINISHED})
     ahead = Counts({status: jobs for status, jobs in counts.by_status.items() if status not in FINISHED})
     if not (over.total and ahead.total):
@@ -223,7 +223,7 @@ def _average(group: SpawnGroup) -> str:
 
 
 def stats_text(stats: SpawnStats, *, terminal: bool, width: int | None = None, colour: bool = False) -> Iterator[str]:
-    """Lines: the figures of a window of time, and the tables of its details where they were asked for."""
+    """Draws the figures of a window of time, and the tables with details if there are any."""
     where = f", queue {visible(stats.queue)}" if stats.queue is not None else ""
     yield paint(f"Spawning since {instant(stats.since)} UTC{where}", "bold", colour)
     yield from _pairs(_figures(stats))

@@ -1,4 +1,4 @@
-"""The JSON records of spawn operations."""
+"""JSON records of spawn operations."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -25,9 +25,9 @@ REQUEST_STATES = ("pending", "running", "done", "failed")
 
 
 def child_counts(counts: Counts) -> Record:
-    """Children counted: ``total``, ``completed``, ``failed`` (Failed, Dead, TimedOut), ``running``, ``pending``.
+    """Counts of children: ``total``, ``completed``, ``failed`` (Failed, Dead, TimedOut), ``running``, ``pending``.
 
-    What is neither (Archived, or a word that is no status) counts in ``total`` alone.
+    Archived jobs, and jobs with an unknown status, count in ``total`` only.
     """
     return {
         "total": counts.total,
@@ -39,10 +39,11 @@ def child_counts(counts: Counts) -> Record:
 
 
 def failed_record(operation: SpawnOperation) -> Record:
-    """A spawning parent, and what failed at or below it.
+    """An operation with its failures.
 
-    Keys: those of :func:`operation_record`, ``failed_below`` (failed jobs on all levels below), ``more_failed_below``
-    (whether there may be more), ``newest_failure_at`` (of it or a job below).
+    Keys: those of :func:`operation_record`, ``failed_below`` (failed descendants), ``more_failed_below`` (whether there
+    may
+    be more), ``newest_failure_at`` (of the parent or a descendant).
     """
     assert operation.below
     jobs, more, newest = operation.below
@@ -51,13 +52,15 @@ def failed_record(operation: SpawnOperation) -> Record:
 
 
 def operation_record(operation: SpawnOperation) -> Record:
-    """A spawning parent.
+    """An operation.
 
-    Keys: ``parent_id``, ``queue``, ``status``, ``priority``, ``children`` (an object: ``total``,
-    ``completed``, ``failed`` for Failed, Dead and TimedOut, ``running``, ``pending`` for Pending and
-    Retrying), ``success_rate`` (completed among the ended ones, null before one has), ``spawned_at``
-    (first child), ``finished_at`` and ``wall_time_seconds`` (null until all have ended),
-    ``operation_id``, ``handler``, ``recorded`` (its last spawn as a worker recorded it, see :func:`spawn_record`),
+    Keys: ``parent_id``, ``queue``, ``status``, ``priority``, ``children`` (an object: ``total``, ``completed``,
+    ``failed`` for
+    Failed, Dead and TimedOut, ``running``, ``pending`` for Pending and Retrying), ``success_rate`` (completed among the
+    ended
+    ones, null before one has), ``spawned_at`` (first child), ``finished_at`` and ``wall_time_seconds`` (null until all
+    have
+    ended), ``operation_id``, ``handler``, ``recorded`` (its last recorded spawn, see :func:`spawn_record`),
     ``spawn_config``, ``workflow_id``, ``workflow_name``, ``created_at`` and ``completed_at`` (of the parent).
     """
     parent, children = operation.parent, operation.children
@@ -83,11 +86,12 @@ def operation_record(operation: SpawnOperation) -> Record:
 
 
 def spawn_record(spawn: RecordedSpawn) -> Record:
-    """A spawn that a worker recorded.
+    """A recorded spawn.
 
-    Keys: ``id``, ``operation_id``, ``handler``, ``outcome`` (``spawned``; ``failed`` where the parent completed all the
-    same; ``repeated`` where it was allowed to spawn again), ``children``, ``error`` (why nothing was spawned),
-    ``hook_error``, ``worker_id``, ``request_id``, ``started_at``, ``ended_at``.
+    Keys: ``id``, ``operation_id``, ``handler``, ``outcome`` (``spawned``; ``failed`` if the parent completed without
+    children
+    because of an error; ``repeated`` if the parent was allowed to spawn again), ``children``, ``error`` (the reason for
+    ``failed``), ``hook_error``, ``worker_id``, ``request_id``, ``started_at``, ``ended_at``.
     """
     return {
         "id": spawn.id,
@@ -130,7 +134,7 @@ OPERATION_KEYS = (
     "created_at",
     "completed_at",
 )
-"""Columns of csv and tsv; a dot leads into a nested object."""
+"""Columns of CSV and TSV; a dot leads into a nested object."""
 
 
 FAILED_KEYS = (*OPERATION_KEYS, "failed_below", "more_failed_below", "newest_failure_at")
@@ -139,8 +143,8 @@ FAILED_KEYS = (*OPERATION_KEYS, "failed_below", "more_failed_below", "newest_fai
 def group_record(group: SpawnGroup) -> Record:
     """Figures of operations that share a queue or a handler.
 
-    Keys: ``name`` (of the queue or handler), ``operations``, ``children``, ``average`` and ``largest``
-    (children an operation), ``completed``, ``ended``, ``success_rate``.
+    Keys: ``name`` (of the queue or handler), ``operations``, ``children``, ``average`` and ``largest`` (children of an
+    operation), ``completed``, ``ended``, ``success_rate``.
     """
     return {
         "name": group.name,
@@ -155,13 +159,15 @@ def group_record(group: SpawnGroup) -> Record:
 
 
 def stats_record(stats: SpawnStats) -> Record:
-    """What was spawned in a window of time.
+    """Figures of the operations in a window of time.
 
-    Keys: ``since``, ``queue``, ``operations``, ``children``, ``average``, ``largest``, ``completed``,
-    ``ended``, ``success_rate``, ``empty`` (completed parents without a child), ``recent`` (operations of
-    the last hour), ``depth`` (levels below the topmost parent), ``p50_seconds`` and ``p95_seconds`` (run
-    time of completed children), ``by_queue`` and ``by_handler`` (lists of :func:`group_record`),
-    ``slowest`` (list of :func:`operation_record`); the last three are null unless details were asked for.
+    Keys: ``since``, ``queue``, ``operations``, ``children``, ``average``, ``largest``, ``completed``, ``ended``,
+    ``success_rate``, ``empty`` (completed parents without a child), ``recent`` (operations of the last hour), ``depth``
+    (levels below the topmost parent), ``p50_seconds`` and ``p95_seconds`` (run time of completed children),
+    ``by_queue`` and
+    ``by_handler`` (lists of :func:`group_record`), ``slowest`` (list of :func:`operation_record`); the last three are
+    null
+    without details.
     """
     overall = group_record(stats.overall)
     del overall["name"]
@@ -185,14 +191,15 @@ def _list(record: Any, models: Iterable[Any] | None) -> list[Record] | None:
 
 
 PENDING_KEYS = ("reason", "waits_for", *LINEAGE_KEYS[2:])
-"""Columns of csv and tsv."""
+"""Columns of CSV and TSV."""
 
 
 def pending_record(pending: PendingSpawn) -> Record:
-    """A job with spawning ahead of it, or behind it without effect.
+    """A job that will spawn, waits to do so, or completed without spawning.
 
-    Keys: ``reason`` (``asked_again``, ``will_spawn``, ``never_spawned``, ``waiting``, ``stuck``), ``waits_for``
-    (status -> number of the jobs it depends on), and those of :func:`node_record`.
+    Keys: ``reason`` (``asked_again``, ``will_spawn``, ``never_spawned``, ``waiting``, ``stuck``), ``waits_for`` (status
+    ->
+    number of the jobs that it depends on), and those of :func:`node_record`.
     """
     return {
         "reason": pending.reason,

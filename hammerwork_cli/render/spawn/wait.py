@@ -1,4 +1,4 @@
-"""What ``spawn wait`` shows."""
+"""Renders the answers of ``spawn wait``."""
 
 from collections.abc import Iterator
 
@@ -23,12 +23,15 @@ SHOWN = 10
 
 
 def wait_record(result: WaitResult) -> Record:
-    """How a tree ended.
+    """The result of a wait.
 
     Keys: ``job``, ``roots`` (ids), ``outcome`` (``completed``, ``failed``, ``stuck``, ``timeout``), ``jobs``,
-    ``counts`` (status -> jobs), ``open`` (jobs that have not ended), ``failed`` (the first that failed: ``id``,
-    ``queue``, ``status``, ``error``), ``stuck`` (how many can never run), ``holds`` (the first of them: ``id``,
-    ``reason``, ``parents``), ``waited_seconds``.
+    ``counts``
+    (status -> jobs), ``open`` (number of jobs that have not ended), ``failed`` (the first failed jobs: ``id``,
+    ``queue``,
+    ``status``, ``error``), ``stuck`` (number of jobs that can never run), ``holds`` (the first of them: ``id``,
+    ``reason``,
+    ``parents``), ``waited_seconds``.
     """
     return {
         "job": result.job,
@@ -57,7 +60,7 @@ _WORDS = {
 
 
 def wait_text(result: WaitResult, *, width: int | None = None, colour: bool = False) -> Iterator[str]:
-    """Lines: the end, the counts, and the first jobs that failed."""
+    """Yields the outcome, the counts, and the first failed jobs."""
     shade = "green" if result.outcome == WaitOutcome.COMPLETED else "red"
     words = paint(_WORDS[result.outcome], shade, colour)
     counts = f"{plural(result.counts.total, 'job')}: {statuses(result.counts)}"
@@ -74,21 +77,21 @@ def wait_text(result: WaitResult, *, width: int | None = None, colour: bool = Fa
 
 
 def open_text(result: WaitResult) -> str:
-    """What has not ended, inside a sentence."""
+    """The open jobs, in words that fit into a sentence."""
     if not result.open:
         return "jobs may still be spawned"
     return f"{plural(result.open, 'job')} {'is' if result.open == 1 else 'are'} open"
 
 
 def failed_text(result: WaitResult) -> str:
-    """A sentence that says why the answer of the wait is no."""
+    """A sentence with the reason why the wait failed."""
     if result.outcome == WaitOutcome.FAILED:
         return f"{failed_of(result.counts)} failed."
     return f"{plural(len(result.stuck), 'job')} can never run."
 
 
 def stuck_text(held: list[Blocker]) -> Iterator[str]:
-    """Lines: jobs that can never run, said while waiting goes on."""
+    """Yields lines about jobs that can never run, while the wait continues."""
     as_it_is = "as it is" if len(held) == 1 else "as they are"
     yield f"{plural(len(held), 'job')} can never run {as_it_is}; waiting is useless until someone acts."
     for hold in held[:3]:

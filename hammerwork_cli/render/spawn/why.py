@@ -1,4 +1,4 @@
-"""What ``spawn why`` shows."""
+"""Renders the answers of ``spawn why``."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,18 +14,24 @@ NO_ERROR = "no error text"
 
 
 def diagnosis_record(diagnosis: Diagnosis, limit: int, now: datetime) -> Record:
-    """Why jobs failed, and what holds those that wait.
+    """The reasons why jobs failed or wait.
 
-    Keys: ``job`` (``id``, ``queue``, ``status``), ``jobs`` and ``counts`` (the job and all below it, by status),
-    ``failed`` (whether a failure was found, below or above), ``groups`` (the deepest failures: ``error``, ``count``,
-    ``archived`` among them, ``statuses``, ``queues``, and the first ``jobs`` with ``id``, ``queue``, ``status``,
-    ``attempts``, ``error`` and ``path`` from the topmost ancestor), ``consequences`` (further failed jobs, above
-    these or because of them), ``above`` (failures outside the tree that made its jobs fail or hold them),
-    ``waiting`` and ``stuck`` (how many wait, and how many of these can never run), ``holds`` (the first of them:
-    ``id``, ``queue``, ``reason``, and ``parents``, id -> status), ``under_way`` (jobs that have not ended and wait for
-    no other, by queue: ``queue``, ``counts`` by status, ``paused``, ``workers``), ``delays`` (why these have not
-    ended: :func:`hammerwork_cli.render.spawn.delays.delay_record`), ``never_spawned`` (completed jobs that carry a
-    spawn configuration and have no children: ``id``, ``queue``, ``why``), and ``next`` (commands).
+    Keys: ``job`` (``id``, ``queue``, ``status``), ``jobs`` and ``counts`` (the job and its descendants by status),
+    ``failed``
+    (whether a failure was found, below or above), ``groups`` (the deepest failures: ``error``, ``count``, ``archived``
+    among
+    them, ``statuses``, ``queues``, and the first ``jobs`` with ``id``, ``queue``, ``status``, ``attempts``, ``error``
+    and
+    ``path`` from the topmost ancestor), ``consequences`` (number of other failed jobs, above these or because of them),
+    ``above`` (failed jobs outside the tree because of which its jobs failed or wait), ``waiting`` and ``stuck``
+    (numbers of
+    jobs that wait, and of those that can never run), ``holds`` (the first of them: ``id``, ``queue``, ``reason``, and
+    ``parents``, id -> status), ``under_way`` (open jobs that wait for no other, by queue: ``queue``, ``counts`` by
+    status,
+    ``paused``, ``workers``), ``delays`` (the reasons why these have not ended:
+    :func:`hammerwork_cli.render.spawn.delays.delay_record`), ``never_spawned`` (completed jobs with a spawn
+    configuration
+    and without children: ``id``, ``queue``, ``why``), and ``next`` (commands).
     """
     return {
         "job": _named(diagnosis.job),
@@ -85,7 +91,7 @@ def _hold_record(hold: Blocker, nodes: dict[str, TreeNode]) -> Record:
 
 
 def next_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
-    """What to type next."""
+    """The next commands, the most helpful first."""
     above = [failed.job for failed in diagnosis.above[:3]]
     commands = [f"hammerwork job {'retry' if _is_retried(job) else 'show'} {short_id(job.id)}" for job in above]
     if any(group.archived < group.total and not group.limit for group in diagnosis.groups):
@@ -101,12 +107,12 @@ def next_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
 
 
 def _is_retried(job: TreeNode) -> bool:
-    """Whether that may help."""
+    """Whether a retry may help."""
     return job.archived_at is None and limit_of(job.error) is None
 
 
 def _patience(diagnosis: Diagnosis, now: datetime) -> list[str]:
-    """What to type when nothing is wrong: wait, or look at what the job waits for."""
+    """The next command if nothing is wrong: to wait, or to ask about a blocker."""
     if delays_views.is_worth_waiting(diagnosis, now):
         return [f"hammerwork spawn wait {short_id(diagnosis.job.id)}"]
     holders = [holder for hold in diagnosis.holds if not hold.is_stuck for holder in hold.holders]
@@ -122,7 +128,7 @@ def diagnosis_text(
     width: int | None = None,
     colour: bool = False,
 ) -> Iterator[str]:
-    """Lines: the errors with the ways to the jobs that have them, what waits for what, and what to type next."""
+    """Yields the errors with the paths to their jobs, the blockers, and the next commands."""
     draw = _Drawing(now, charset, width, colour)
     yield draw.head(diagnosis)
     if not diagnosis.groups and not diagnosis.consequences:
@@ -191,7 +197,7 @@ class _Drawing:
             yield f"  {self._path(failed.path)}{self.dot}{self._status(failed.job)}{self._attempts(failed.job)}"
 
     def _path(self, path: tuple[TreeNode, ...]) -> str:
-        """The way down; of a long one the ends."""
+        """The path from the topmost ancestor; of a long one, both ends."""
         names = [f"{shorten(visible(node.queue), 30, self.ellipsis)} {short_id(node.id)}" for node in path]
         if len(names) > 6:
             names[3:-2] = [f"{self.ellipsis} {count(len(names) - 5)} more {self.ellipsis}"]
@@ -253,7 +259,7 @@ _REASONS = {
 
 
 def hold_text(hold: Blocker, nodes: dict[str, TreeNode]) -> str:
-    """One line: a waiting job and what holds it; the queues of jobs that are in ``nodes``."""
+    """A waiting job and its blockers in one line, with the queues of the jobs in ``nodes``."""
 
     def name(job: str) -> str:
         node = nodes.get(job)
