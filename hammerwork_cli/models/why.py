@@ -146,7 +146,7 @@ class Blocker:
         return self.reason != BlockerReason.UNFINISHED
 
     @property
-    def holders(self) -> tuple[str, ...]:
+    def blocked_by(self) -> tuple[str, ...]:
         """Ids of the dependencies that keep the job from running."""
         if self.reason == BlockerReason.PARENT_FAILED:
             return tuple(parent for parent, status in self.parents.items() if status in FAILURES)
@@ -225,11 +225,11 @@ class Diagnosis:
         groups: the deepest failures, the largest group first.
         consequences: number of other jobs that failed only because of these.
         above: failed ancestors because of which the job failed or waits, the causes first.
-        holds: jobs that wait for others, the stuck ones first.
+        blockers: jobs that wait for others, the stuck ones first.
         under_way: open jobs that wait for no other job, by queue.
         delays: the reasons why these have not ended.
         never_spawned: completed jobs with a spawn configuration and no children.
-        nodes: id -> job, for the ids in ``holds`` that exist.
+        nodes: id -> job, for the ids in ``blockers`` that exist.
     """
 
     job: TreeNode
@@ -237,7 +237,7 @@ class Diagnosis:
     groups: tuple[FailureGroup, ...]
     consequences: int
     above: tuple[FailedJob, ...]
-    holds: tuple[Blocker, ...]
+    blockers: tuple[Blocker, ...]
     under_way: tuple[UnderWay, ...]
     delays: tuple[Delay, ...]
     never_spawned: tuple[NeverSpawned, ...]

@@ -71,7 +71,7 @@ def unapplied_text(states: Sequence[MigrationState]) -> str:
     """The number of pending migrations, and the next command."""
     kinds = Counter(state.state for state in states if not state.applied)
     found = ", ".join(f"{count(number)} {kind}" for kind, number in sorted(kinds.items(), reverse=True))
-    return f"{found}. Next: hammerwork migration run (what it would send: hammerwork migration plan)"
+    return f"{found}. Next: hammerwork migration run (to see its statements: hammerwork migration plan)"
 
 
 def plan_text(planned: Sequence[PlannedMigration]) -> Iterator[str]:

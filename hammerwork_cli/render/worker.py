@@ -205,11 +205,11 @@ def asked_text(asked: AskedWorker) -> str:
     if asked.dry_run:
         return f"Would ask {name} to {asked.request}; it runs {plural(asked.worker.running, 'job')}."
     if asked.now is None:
-        return f"Asked {name} to {asked.request}; it ends what runs first: {plural(asked.worker.running, 'job')}."
+        return f"Asked {name} to {asked.request}; it first finishes {plural(asked.worker.running, 'running job')}."
     if asked.successor:
         return f"{name} has been restarted: it is {short_id(asked.successor.id)} now."
     ending = "gone: its heartbeat stopped" if asked.now.state in {"silent", "lost"} else "ended"
-    return f"{name} has {ending}{', and nobody took its place' if asked.unreplaced else ''}."
+    return f"{name} has {ending}{', and no worker has taken its place' if asked.unreplaced else ''}."
 
 
 # The end of a worker.
@@ -223,5 +223,7 @@ def report_record(completed: int, failed: int, *, restart: bool, unreturned: int
 def report_text(completed: int, failed: int, *, restart: bool, unreturned: int) -> str:
     text = f"{plural(completed, 'run')} completed, {count(failed)} failed"
     if unreturned:
-        text += f"; {plural(unreturned, 'run')} {'was' if unreturned == 1 else 'were'} abandoned while still running"
+        text += (
+            f"; {plural(unreturned, 'attempt')} {'was' if unreturned == 1 else 'were'} abandoned while still running"
+        )
     return f"{text}; starting again." if restart else f"{text}."

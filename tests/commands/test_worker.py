@@ -479,7 +479,7 @@ def test_stopping_all_needs_consent_and_shows_who_is_meant(
 def test_what_runs_on_though_its_job_was_taken_from_the_worker_counts(migrated_url: str, run: Any) -> None:
     register(migrated_url, 1, heartbeat_at=datetime.now(UTC) + timedelta(hours=1), running=1)
     done = run("worker", "stop", "w-1", url=migrated_url)
-    assert done.stdout == "Asked w-1 00000001 to stop; it ends what runs first: 1 job.\n"
+    assert done.stdout == "Asked w-1 00000001 to stop; it first finishes 1 running job.\n"
 
 
 def test_a_queue_tells_how_many_living_workers_serve_it(migrated_url: str, run: Any) -> None:

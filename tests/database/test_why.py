@@ -99,7 +99,7 @@ def test_a_waiting_job_names_what_holds_it_and_the_cause_above(readable: Databas
     first = rows.job(cause, **HELD)
     job = rows.job(first, **HELD)
     found = diagnose(readable, job, limit=5, now=START)
-    assert [(hold.job, hold.reason) for hold in found.holds] == [
+    assert [(blocker.job, blocker.reason) for blocker in found.blockers] == [
         (job, BlockerReason.STUCK_ABOVE),
         (first, BlockerReason.PARENT_FAILED),
     ]
@@ -112,13 +112,13 @@ def test_a_job_that_waits_for_one_that_runs_has_no_failure(readable: Database, r
     job = rows.job(root, rows.job(), **HELD)
     found = diagnose(readable, job, limit=5, now=START)
     assert not found.failed
-    assert [(hold.reason, hold.holders) for hold in found.holds] == [(BlockerReason.UNFINISHED, (root,))]
+    assert [(blocker.reason, blocker.blocked_by) for blocker in found.blockers] == [(BlockerReason.UNFINISHED, (root,))]
     gone = rows.job()
     rows.run(f"DELETE FROM hammerwork_jobs WHERE id = '{gone}'")
     missing = rows.job(gone, **HELD)
-    assert [(hold.reason, hold.holders) for hold in diagnose(readable, missing, limit=5, now=START).holds] == [
-        (BlockerReason.PARENT_MISSING, (gone,))
-    ]
+    assert [
+        (blocker.reason, blocker.blocked_by) for blocker in diagnose(readable, missing, limit=5, now=START).blockers
+    ] == [(BlockerReason.PARENT_MISSING, (gone,))]
 
 
 def test_circles_end(readable: Database, rows: Rows) -> None:
@@ -128,7 +128,9 @@ def test_circles_end(readable: Database, rows: Rows) -> None:
         rows.run(f"UPDATE hammerwork_jobs SET depends_on = '{rows.ids([parent])}' WHERE id = '{job}'")
     assert diagnose(readable, one, limit=5, now=START).failed
     assert diagnose(readable, two, limit=5, now=START).failed
-    assert [hold.reason for hold in diagnose(readable, held, limit=5, now=START).holds] == [BlockerReason.STUCK_ABOVE]
+    assert [blocker.reason for blocker in diagnose(readable, held, limit=5, now=START).blockers] == [
+        BlockerReason.STUCK_ABOVE
+    ]
 
 
 def test_nothing_failed(readable: Database, rows: Rows) -> None:
@@ -136,7 +138,7 @@ def test_nothing_failed(readable: Database, rows: Rows) -> None:
     rows.job(root, status="Running")
     found = diagnose(readable, root, limit=5, now=START)
     assert not found.failed
-    assert (found.groups, found.above, found.holds) == ((), (), ())
+    assert (found.groups, found.above, found.blockers) == ((), (), ())
     with pytest.raises(NotFoundError):
         diagnose(readable, "00000000-0000-4000-8000-000000000000", limit=5, now=START)
 

@@ -96,10 +96,10 @@ class _Notes:
 
         self._context.note(f"Waiting for {plural(counts.total, 'job')}: {statuses(counts)}")
 
-    def stuck(self, held: "list[Blocker]") -> None:
+    def stuck(self, blockers: "list[Blocker]") -> None:
         from hammerwork_cli.render.spawn import wait as wait_views
 
-        for line in wait_views.stuck_text(held):
+        for line in wait_views.stuck_text(blockers):
             self._context.note(line)
 
     def lost(self, error: HammerworkError) -> None:

@@ -60,7 +60,7 @@ class _Diagnosing:
             groups=self._groups(deepest, limit),
             consequences=len(failed) - len(deepest),
             above=tuple(FailedJob(node, self._path(node)) for node in above),
-            holds=tuple(
+            blockers=tuple(
                 sorted(blockers.values(), key=lambda blocker: (not blocker.is_stuck, blocker.job != self.target.id))
             ),
             under_way=_by_queue(under_way, queues) if queues else (),

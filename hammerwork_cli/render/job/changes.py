@@ -81,7 +81,7 @@ WORDINGS: Mapping[str, Wording] = {
         _DELETED_UNDER,
         reasons={
             Reason.WAITED_FOR: Words(
-                "needed by another job", "Delete that job too, or add --force, and it waits in vain."
+                "needed by another job", "Delete that job too, or add --force, and it can never run."
             )
         },
         caveat=_KEPT,
@@ -89,9 +89,7 @@ WORDINGS: Mapping[str, Wording] = {
     "purge": Wording(
         "Purged",
         _DELETED_UNDER,
-        reasons={
-            Reason.WAITED_FOR: Words("needed by another job", "To find jobs that wait in vain: hammerwork spawn doctor")
-        },
+        reasons={Reason.WAITED_FOR: Words("needed by another job", "To find stuck jobs: hammerwork spawn doctor")},
         caveat=_KEPT,
     ),
 }

@@ -73,7 +73,7 @@ def details_record(details: JobDetails) -> Record:
 
 def _fact(name: str, value: object) -> object:
     if name.endswith("_at"):
-        return rfc3339(value)  # type: ignore[arg-type]  # columns of that name hold instants
+        return rfc3339(value)  # type: ignore[arg-type]  # columns with that ending contain timestamps
     return bool(value) if name in {"recurring", "is_encrypted"} else value
 
 

@@ -138,7 +138,7 @@ def _health_hints(found: Sequence[QueueHealth]) -> Iterator[str]:
         doctor = f"hammerwork spawn doctor --older-than {_short(running.limit)}"
         yield f"To find jobs that have lost their worker: {doctor}"
     if "waiting_age" in exceeded:
-        yield "To find jobs that wait in vain: hammerwork spawn doctor"
+        yield "To find stuck jobs: hammerwork spawn doctor"
     idle = [visible(health.state.name or NOTHING) for health in found if health.state.is_unserved]
     if idle:
         more = f" and {count(len(idle) - _NAMED)} more" if len(idle) > _NAMED else ""

@@ -175,7 +175,7 @@ def reason(pending: PendingSpawn) -> str:
         return f"waiting on {waits}"
     if pending.reason == "stuck":
         ended = statuses(pending.waits_for)
-        return f"stuck: all it depends on has ended ({ended})" if ended else "stuck: what it depends on is gone"
+        return f"stuck: its dependencies have ended ({ended})" if ended else "stuck: its dependencies are missing"
     return visible(pending.reason)
 
 

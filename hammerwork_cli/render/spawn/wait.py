@@ -17,7 +17,7 @@ from hammerwork_cli.render.formats.text import (
     statuses,
     visible,
 )
-from hammerwork_cli.render.spawn.why import hold_text
+from hammerwork_cli.render.spawn.why import blocker_text
 
 SHOWN = 10
 
@@ -45,7 +45,8 @@ def wait_record(result: WaitResult) -> Record:
         ],
         "stuck": len(result.stuck),
         "holds": [
-            {"id": hold.job, "reason": hold.reason.value, "parents": hold.parents} for hold in result.stuck[:SHOWN]
+            {"id": blocker.job, "reason": blocker.reason.value, "parents": blocker.parents}
+            for blocker in result.stuck[:SHOWN]
         ],
         "waited_seconds": round(result.waited.total_seconds(), 3),
     }
@@ -90,13 +91,13 @@ def failed_text(result: WaitResult) -> str:
     return f"{plural(len(result.stuck), 'job')} can never run."
 
 
-def stuck_text(held: list[Blocker]) -> Iterator[str]:
+def stuck_text(blockers: list[Blocker]) -> Iterator[str]:
     """Yields lines about jobs that can never run, while the wait continues."""
-    as_it_is = "as it is" if len(held) == 1 else "as they are"
-    yield f"{plural(len(held), 'job')} can never run {as_it_is}; waiting is useless until someone acts."
-    for hold in held[:3]:
-        yield f"  {hold_text(hold, {})}"
-    if len(held) > 3:
-        yield f"  … {count(len(held) - 3)} more"
-    if any(hold.reason == BlockerReason.NOT_RELEASED for hold in held):
+    as_it_is = "as it is" if len(blockers) == 1 else "as they are"
+    yield f"{plural(len(blockers), 'job')} can never run {as_it_is}; waiting is useless until someone acts."
+    for blocker in blockers[:3]:
+        yield f"  {blocker_text(blocker, {})}"
+    if len(blockers) > 3:
+        yield f"  … {count(len(blockers) - 3)} more"
+    if any(blocker.reason == BlockerReason.NOT_RELEASED for blocker in blockers):
         yield "  To release jobs that still wait: hammerwork spawn doctor --fix"

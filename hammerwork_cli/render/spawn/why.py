@@ -41,9 +41,9 @@ def diagnosis_record(diagnosis: Diagnosis, limit: int, now: datetime) -> Record:
         "groups": [_group_record(group) for group in diagnosis.groups],
         "consequences": diagnosis.consequences,
         "above": [_failed_record(failed) for failed in diagnosis.above],
-        "waiting": len(diagnosis.holds),
-        "stuck": sum(hold.is_stuck for hold in diagnosis.holds),
-        "holds": [_hold_record(hold, diagnosis.nodes) for hold in diagnosis.holds[:limit]],
+        "waiting": len(diagnosis.blockers),
+        "stuck": sum(blocker.is_stuck for blocker in diagnosis.blockers),
+        "holds": [_blocker_record(blocker, diagnosis.nodes) for blocker in diagnosis.blockers[:limit]],
         "under_way": [
             {
                 "queue": found.queue,
@@ -80,13 +80,13 @@ def _failed_record(failed: FailedJob) -> Record:
     return {**_named(job), "attempts": job.attempts, "error": job.error, "path": path}
 
 
-def _hold_record(hold: Blocker, nodes: dict[str, TreeNode]) -> Record:
-    node = nodes.get(hold.job)
+def _blocker_record(blocker: Blocker, nodes: dict[str, TreeNode]) -> Record:
+    node = nodes.get(blocker.job)
     return {
-        "id": hold.job,
+        "id": blocker.job,
         "queue": node.queue if node else None,
-        "reason": hold.reason.value,
-        "parents": hold.parents,
+        "reason": blocker.reason.value,
+        "parents": blocker.parents,
     }
 
 
@@ -98,9 +98,9 @@ def next_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
         commands.append(f"hammerwork job retry {short_id(diagnosis.job.id)} --tree --only failed")
     if diagnosis.groups:
         commands.append(f"hammerwork job show {short_id(diagnosis.groups[0].jobs[0].job.id)}")
-    if any(hold.reason == BlockerReason.NOT_RELEASED for hold in diagnosis.holds):
+    if any(blocker.reason == BlockerReason.NOT_RELEASED for blocker in diagnosis.blockers):
         commands.append("hammerwork spawn doctor --fix")
-    missing = [hold.job for hold in diagnosis.holds if hold.reason == BlockerReason.PARENT_MISSING]
+    missing = [blocker.job for blocker in diagnosis.blockers if blocker.reason == BlockerReason.PARENT_MISSING]
     commands += [f"hammerwork job cancel {short_id(job)}" for job in missing[:3]]
     commands += delays_views.delay_commands(diagnosis, now)
     return list(dict.fromkeys(commands or _patience(diagnosis, now)))
@@ -115,8 +115,8 @@ def _patience(diagnosis: Diagnosis, now: datetime) -> list[str]:
     """The next command if nothing is wrong: to wait, or to ask about a blocker."""
     if delays_views.is_worth_waiting(diagnosis, now):
         return [f"hammerwork spawn wait {short_id(diagnosis.job.id)}"]
-    holders = [holder for hold in diagnosis.holds if not hold.is_stuck for holder in hold.holders]
-    return [f"hammerwork spawn why {short_id(holder)}" for holder in holders[:1]]
+    awaited = [job for blocker in diagnosis.blockers if not blocker.is_stuck for job in blocker.blocked_by]
+    return [f"hammerwork spawn why {short_id(job)}" for job in awaited[:1]]
 
 
 def diagnosis_text(
@@ -142,7 +142,7 @@ def diagnosis_text(
         others = " of these" if diagnosis.groups else " of others"
         yield f"{plural(diagnosis.consequences, 'more job')} failed because{others}."
     yield from draw.above(diagnosis)
-    yield from draw.holds(diagnosis, limit)
+    yield from draw.blockers(diagnosis, limit)
     yield from draw.delays(diagnosis, limit)
     yield from draw.never_spawned(diagnosis, limit)
     commands = next_commands(diagnosis, now)
@@ -184,7 +184,7 @@ class _Drawing:
         if group.total > len(group.jobs):
             yield f"  {self.ellipsis} {count(group.total - len(group.jobs))} more"
         if group.archived:
-            yield f"  {count(group.archived)} of them archived: what has been archived is not retried"
+            yield f"  {count(group.archived)} of them archived; archived jobs cannot be retried"
         if group.limit:
             where = "of the job" if group.limit == "max_spawn_count" else "of the topmost job"
             yield (
@@ -217,22 +217,22 @@ class _Drawing:
             text = f"  {self._path(failed.path)}{self.dot}{failed.job.status}{self.dot}{error}"
             yield paint(shorten(text, self.width, self.ellipsis), "red", self.colour)
 
-    def holds(self, diagnosis: Diagnosis, limit: int) -> Iterator[str]:
-        if not diagnosis.holds:
+    def blockers(self, diagnosis: Diagnosis, limit: int) -> Iterator[str]:
+        if not diagnosis.blockers:
             return
         yield ""
-        stuck = sum(hold.is_stuck for hold in diagnosis.holds)
-        one = len(diagnosis.holds) == 1
+        stuck = sum(blocker.is_stuck for blocker in diagnosis.blockers)
+        one = len(diagnosis.blockers) == 1
         of_them = " and" if one else f", {count(stuck)} of them"
         as_it_is = "as it is" if stuck == 1 else "as they are"
         never = f"{of_them} cannot run {as_it_is}" if stuck else ""
         wait = "waits" if one else "wait"
-        yield paint(f"{plural(len(diagnosis.holds), 'job')} {wait} for others{never}", "bold", self.colour)
-        for hold in diagnosis.holds[:limit]:
-            yield shorten(f"  {hold_text(hold, diagnosis.nodes)}", self.width, self.ellipsis)
-        if len(diagnosis.holds) > limit:
-            yield f"  {self.ellipsis} {count(len(diagnosis.holds) - limit)} more"
-        if any(hold.reason == BlockerReason.NOT_RELEASED for hold in diagnosis.holds):
+        yield paint(f"{plural(len(diagnosis.blockers), 'job')} {wait} for others{never}", "bold", self.colour)
+        for blocker in diagnosis.blockers[:limit]:
+            yield shorten(f"  {blocker_text(blocker, diagnosis.nodes)}", self.width, self.ellipsis)
+        if len(diagnosis.blockers) > limit:
+            yield f"  {self.ellipsis} {count(len(diagnosis.blockers) - limit)} more"
+        if any(blocker.reason == BlockerReason.NOT_RELEASED for blocker in diagnosis.blockers):
             yield "  To release jobs that still wait although nothing blocks them: hammerwork spawn doctor --fix"
 
     def delays(self, diagnosis: Diagnosis, limit: int) -> Iterator[str]:
@@ -258,16 +258,16 @@ _REASONS = {
 }
 
 
-def hold_text(hold: Blocker, nodes: dict[str, TreeNode]) -> str:
+def blocker_text(blocker: Blocker, nodes: dict[str, TreeNode]) -> str:
     """A waiting job and its blockers in one line, with the queues of the jobs in ``nodes``."""
 
     def name(job: str) -> str:
         node = nodes.get(job)
         return f"{shorten(visible(node.queue), 30)} {short_id(job)}" if node else short_id(job)
 
-    holders = [f"{name(parent)} ({_state(hold.parents[parent])})" for parent in hold.holders[:3]]
-    more = f" and {count(len(hold.holders) - 3)} more" if len(hold.holders) > 3 else ""
-    return f"{name(hold.job)} {_REASONS[hold.reason]} {', '.join(holders) or 'nothing'}{more}"
+    names = [f"{name(parent)} ({_state(blocker.parents[parent])})" for parent in blocker.blocked_by[:3]]
+    more = f" and {count(len(blocker.blocked_by) - 3)} more" if len(blocker.blocked_by) > 3 else ""
+    return f"{name(blocker.job)} {_REASONS[blocker.reason]} {', '.join(names) or 'nothing'}{more}"
 
 
 def _state(status: str) -> str:

@@ -62,7 +62,7 @@ def mermaid(
         chart = _Chart(tree, max_edges, max_characters, fold=True).build()
         notes += chart.notes()
     if tree.truncated:
-        notes.append("Not all jobs of the tree were read; what was not read is counted.")
+        notes.append("Only a part of the tree was read; the other jobs are counted.")
     return chart.text(), notes
 
 
