@@ -17,7 +17,12 @@ _MOST_NAMED = 6
 STATES: Sequence[Column[MigrationState]] = (
     Column("migration", lambda row: row.migration.id),
     Column("state", lambda row: row.state),
-    Column("owner", lambda row: row.migration.owner_name, leaves=2),
+    Column(
+        "owner",
+        lambda row: row.migration.owner_name,
+        leaves=2,
+        narrow=lambda row: {"upstream": "Rust", "ours": "cli"}.get(row.migration.owner, row.migration.owner),
+    ),
     Column(
         "executed at (UTC)",
         lambda row: instant(row.executed_at) if row.executed_at else None,
