@@ -215,6 +215,7 @@ def pause(database: Database, queue: str, *, by: str, now: datetime, reason: str
         elif reason is not None:
             database.run("queues.give_reason", queue=queue, reason=reason)
         after = all_paused(database, queue)
+        # The INSERT ignores duplicates, and MySQL's collation also finds names that this program tells apart.
         if not after:
             raise ConflictError(
                 f"The queue {queue!r} cannot be paused: the table of pauses takes its name for that of a paused queue.",

@@ -33,12 +33,12 @@ def blockers_of(database: Database, ids: Iterable[str]) -> dict[str, Blocker]:
 
 def _reason(parents: dict[str, str], policy: str) -> BlockerReason:
     statuses = set(parents.values())
-    goes_on = policy == "continue_on_failure"
-    if statuses & FAILURES and not goes_on:
+    continues = policy == "continue_on_failure"
+    if statuses & FAILURES and not continues:
         return BlockerReason.PARENT_FAILED
     if MISSING in statuses:
         return BlockerReason.PARENT_MISSING
-    if statuses <= ({JobStatus.COMPLETED} | FAILURES if goes_on else {JobStatus.COMPLETED}):
+    if statuses <= ({JobStatus.COMPLETED} | FAILURES if continues else {JobStatus.COMPLETED}):
         return BlockerReason.NOT_RELEASED
     return BlockerReason.UNFINISHED
 

@@ -35,22 +35,22 @@ class Step:
 
 
 class Change:
-    """A way to change jobs. Subclasses say which ones, and how.
+    """A kind of change. Subclasses define the jobs that it changes, and the change itself.
 
     Args:
-        now: the present.
+        now: the server's time.
         force: lifts the restrictions that protect running and dependent jobs.
     """
 
     action: str
     refusals: Set[str] = frozenset({JobStatus.RUNNING, Reason.STILL_COMING})
-    """Reasons that leave the change incomplete. Other skipped jobs of a filter were not meant, or changed meanwhile."""
+    """Reasons that leave the change incomplete. A filter may skip other jobs: they do not match any more."""
     accepted: Set[JobStatus]
     """Statuses of the jobs that it changes."""
     forced: Set[JobStatus] = frozenset({JobStatus.RUNNING})
     """Statuses that ``force`` adds."""
     in_trees: Set[JobStatus]
-    """Statuses of the jobs of a tree that it plans with, unless others are asked for."""
+    """Statuses of the jobs of a tree that it selects by default."""
     takes_archived = False
 
     def __init__(self, now: datetime, *, force: bool = False) -> None:
@@ -62,13 +62,13 @@ class Change:
         return status in self.accepted or (self.force and status in self.forced)
 
     def step(self, database: Database, ids: Sequence[str], wanted: JobFilter) -> Step:
-        """Changes those of some jobs that still meet the condition. Needs a transaction."""
-        held = lock_jobs(database, ids, wanted)
+        """Changes those of the jobs that still match the filter. Needs a transaction."""
+        locked = lock_jobs(database, ids, wanted)
         step = Step()
-        if len(held) < len(ids):
-            step.left.add(Reason.GONE if wanted == EVERY_JOB else Reason.CHANGED_MEANWHILE, len(ids) - len(held))
+        if len(locked) < len(ids):
+            step.left.add(Reason.GONE if wanted == EVERY_JOB else Reason.CHANGED_MEANWHILE, len(ids) - len(locked))
         free: list[LockedJob] = []
-        for job in held:
+        for job in locked:
             reason = self._refusal(job)
             if reason is None:
                 free.append(job)
@@ -86,7 +86,7 @@ class Change:
         return True
 
     def may_skip_more(self, database: Database, selection: Selection, found: Found) -> bool:
-        """Whether it may skip jobs even though it accepts their statuses."""
+        """Whether it may skip jobs although it accepts their statuses."""
         del database, selection, found
         return False
 
@@ -95,9 +95,9 @@ class Change:
         del database, job, reason
         return False
 
-    def follow(self, database: Database, begun: Following) -> Following:
+    def follow(self, database: Database, following: Following) -> Following:
         """Changes dependents along, at most as many as one transaction should."""
-        del database, begun
+        del database, following
         return Following()
 
     def _refusal(self, job: LockedJob) -> str | None:
@@ -106,7 +106,7 @@ class Change:
         return Reason.ARCHIVED if job.archived_at is not None and not self.takes_archived else None
 
     def _later(self, database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
-        """Jobs that other jobs of the same change come before: id -> reason."""
+        """Returns the jobs that must wait for other jobs of the same change: id -> reason."""
         del database, jobs
         return {}
 
@@ -118,8 +118,8 @@ class Retry(Change):
     """Resets jobs to Pending with 0 attempts, due now. Jobs that failed only with them run again after them.
 
     Args:
-        now: the present.
-        force: also takes Running and Completed jobs, and jobs that depend on a failed one.
+        now: the server's time.
+        force: also retry Running and Completed jobs, and jobs that depend on a failed one.
         respawn: lets a job that has spawned spawn again when it completes.
     """
 
@@ -133,11 +133,11 @@ class Retry(Change):
         self.respawn = respawn
 
     def may_skip_more(self, database: Database, selection: Selection, found: Found) -> bool:
-        """Where a job depends on one that stays failed."""
+        """True if a job depends on one that stays failed."""
         return not self.force and selection.has_failed_parents(database, found)
 
     def helps_below(self, database: Database, job: str, reason: str) -> bool:
-        """Where the job has completed and a descendant failed."""
+        """True if the job has completed and a descendant failed."""
         return reason == JobStatus.COMPLETED and failed_below(database, job)
 
     def _later(self, database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
@@ -160,28 +160,28 @@ class Retry(Change):
             records.allow_again(database, [job.id for job in jobs])
 
     def _leads(self, job: LockedJob) -> bool:
-        """Not those of a recurring job: it spawns anew, and the children of its cancelled occurrence stay failed."""
+        """False for a recurring job: it will spawn again, and the children of its cancelled occurrence stay failed."""
         return not job.recurring
 
-    def follow(self, database: Database, begun: Following) -> Following:
+    def follow(self, database: Database, following: Following) -> Following:
         """Resets jobs that failed only because of these."""
-        return dependencies.rearm_next(database, begun, self.now)
+        return dependencies.rearm_next(database, following, self.now)
 
 
 class Cancel(Change):
     """Marks jobs Failed, with an error that names the operator. Jobs that wait for them fail too.
 
     Args:
-        now: the present.
+        now: the server's time.
         by: the operator.
         reason: the operator's reason.
-        force: also takes Running jobs.
+        force: also cancel Running jobs.
     """
 
     action = "cancel"
     accepted = WAITING
     in_trees = WAITING | {JobStatus.RUNNING}
-    """A Running job is planned with, and skipped, because it can still spawn."""
+    """Running jobs are selected, and then skipped, so that the outcome tells of them: they can still spawn."""
 
     def __init__(self, now: datetime, *, by: str, reason: str | None = None, force: bool = False) -> None:
         super().__init__(now, force=force)
@@ -195,9 +195,9 @@ class Cancel(Change):
                 "job.changes.cancel", ids=part, statuses=_stored(jobs), now=self.now, error=self.error
             )
 
-    def follow(self, database: Database, begun: Following) -> Following:
+    def follow(self, database: Database, following: Following) -> Following:
         """Fails jobs that wait for these, and their early children that have not started."""
-        following = dependencies.fail_next(database, begun, self.now, self.followers_error)
+        following = dependencies.fail_next(database, following, self.now, self.followers_error)
         notifications.notify(database, following.released)
         return following
 
@@ -211,11 +211,11 @@ class Delete(Change):
     takes_archived = True
 
     def accepts(self, status: str) -> bool:
-        """As others do, and unknown statuses."""
+        """Like others, and also unknown statuses."""
         return self.force or status != JobStatus.RUNNING
 
     def may_skip_more(self, database: Database, selection: Selection, found: Found) -> bool:
-        """Any job may turn out to be one that others wait for."""
+        """True if other jobs may wait for one of the jobs."""
         del database, selection, found
         return not self.force
 
@@ -252,7 +252,7 @@ def _stored(jobs: Collection[LockedJob]) -> tuple[str, ...]:
 
 
 def plan(database: Database, selection: Selection, change: Change) -> ChangePlan:
-    """What a change would do."""
+    """Returns the plan of a change."""
     found = selection.read(database)
     return ChangePlan.of(
         change.action,
@@ -266,14 +266,14 @@ def plan(database: Database, selection: Selection, change: Change) -> ChangePlan
 def run(
     database: Database, selection: Selection, change: Change, on_progress: Callable[[int], None] = lambda _: None
 ) -> Outcome:
-    """Changes jobs in batches, one transaction each; if it is interrupted, a second run does the rest.
+    """Changes jobs in batches of one transaction each. After an interruption, a second run does the rest.
 
     The transaction of a job also changes its dependents; many dependents take further transactions.
 
     Args:
-        database: where.
+        database: an open connection.
         selection: the jobs.
-        change: what to do with them.
+        change: the change.
         on_progress: called with the number of jobs so far.
     """
     progress = _Progress(database, change, selection.wanted)
@@ -291,7 +291,7 @@ def run(
 
 
 def refused(database: Database, change: Change, result: ChangePlan | Outcome) -> Refusal | None:
-    """Why a plan or an outcome skips the only job that was named; ``None`` where it does not, or there were several."""
+    """Returns the refusal if a plan or an outcome skips the only job that was named."""
     if result.job is None or result.changed:
         return None
     reason = next(iter(result.left.by_status), Reason.GONE)
@@ -326,12 +326,12 @@ class _Progress:
     def _follow(self, following: Following) -> None:
         """Changes the dependents along, in as many further transactions as needed."""
         self.followed.update(following.changed)
-        while following.goes_on:
+        while following.unfinished:
             following = self.database.transaction(partial(self.change.follow, self.database, following))
             self.followed.update(following.changed)
 
     def finish(self) -> Outcome:
-        """Tries the postponed jobs until no more of them change, and adds up."""
+        """Tries the postponed jobs again until none of them changes; returns the sum."""
         before = -1
         while self.later and self.outcome.changed > before:
             before = self.outcome.changed

@@ -77,7 +77,7 @@ def parent_statuses(database: Database, parents: Iterable[str]) -> dict[str, str
 
 
 def state_of(parents: Iterable[str], statuses: Mapping[str, str], spawner: str | None = None) -> str:
-    """The ``dependency_status`` that a job with these parents should have.
+    """Returns the ``dependency_status`` that a job with these parents should have.
 
     ``failed`` if a parent failed or is missing, ``satisfied`` if all have completed, else ``waiting``. The parent of an
     early child, its ``spawner``, need not complete.
@@ -91,14 +91,14 @@ def state_of(parents: Iterable[str], statuses: Mapping[str, str], spawner: str |
 def dependents(
     database: Database, parents: Sequence[str], state: str, statuses: tuple[str, ...], *, fail_fast: bool = False
 ) -> list[tuple[str, str]]:
-    """(parent, dependent) for the jobs that depend on one of ``parents`` and have the ``dependency_status`` ``state``.
+    """Returns (parent, dependent) for dependents of ``parents`` whose ``dependency_status`` is ``state``.
 
     Args:
-        database: where.
+        database: an open connection.
         parents: ids.
         state: ``waiting`` or ``failed``.
         statuses: spellings of the statuses that the dependents may have.
-        fail_fast: leaves out jobs of workflows that continue after a failure.
+        fail_fast: leave out jobs of workflows that continue after a failure.
     """
     size = GIN_CHUNK if database.dialect == "postgresql" else database.key_chunk
     return [
@@ -126,17 +126,17 @@ class Following(NamedTuple):
     released: Mapping[str, int] = {}
 
     @property
-    def goes_on(self) -> bool:
+    def unfinished(self) -> bool:
         """Whether another transaction must continue."""
         return bool(self.parents or self.jobs)
 
 
 def _follow(
-    begun: Following, find: Callable[[Sequence[str]], Iterable[str]], change: Callable[[Sequence[str]], list[str]]
+    following: Following, find: Callable[[Sequence[str]], Iterable[str]], change: Callable[[Sequence[str]], list[str]]
 ) -> Following:
     """Checks further dependents, level by level, at most as many as one transaction should."""
     changed: list[str] = []
-    parents, jobs, room = list(begun.parents), list(begun.jobs), MOST_FOLLOWERS
+    parents, jobs, room = list(following.parents), list(following.jobs), MOST_FOLLOWERS
     while room > 0 and (parents or jobs):
         if not jobs:
             jobs, parents = sorted(set(find(parents))), []
@@ -148,8 +148,8 @@ def _follow(
     return Following(changed, parents, jobs)
 
 
-def rearm_next(database: Database, begun: Following, now: datetime) -> Following:
-    """Resets jobs that failed only because of ``begun.parents``, so that they run after them, and so on downward."""
+def rearm_next(database: Database, following: Following, now: datetime) -> Following:
+    """Resets jobs that failed only because of ``following.parents``, and so on downward."""
 
     def find(parents: Sequence[str]) -> Iterable[str]:
         return (job for _, job in dependents(database, parents, "failed", FAILED_SPELLINGS))
@@ -160,11 +160,11 @@ def rearm_next(database: Database, begun: Following, now: datetime) -> Following
             renew(database, [job for job in states if states[job] == state], FAILED_SPELLINGS, now, state)
         return [job for job, state in states.items() if state != "failed"]
 
-    return _follow(begun, find, change)
+    return _follow(following, find, change)
 
 
-def fail_next(database: Database, begun: Following, now: datetime, error: str) -> Following:
-    """Handles the dependents of ``begun.parents``, which failed for good, and of all that fail with them.
+def fail_next(database: Database, following: Following, now: datetime, error: str) -> Following:
+    """Handles the dependents of ``following.parents``, which failed for good, and of all that fail with them.
 
     Jobs that wait for them fail, and so do their early children that have not started. Jobs of workflows with another
     policy than ``fail_fast`` stay waiting or may run now, as the policy says.
@@ -180,15 +180,15 @@ def fail_next(database: Database, begun: Following, now: datetime, error: str) -
         return [job for _, job in (*spawned, *waiting)]
 
     def change(jobs: Sequence[str]) -> list[str]:
-        held = [job for job in lock_jobs(database, jobs) if job.status in WAITING]
-        failed = [job.id for job in held if any((parent, job.id) in early for parent in job.depends_on)]
-        bound = [job for job in held if job.dependency_status == "waiting" or spawner_of(job.ancestry)]
+        locked = [job for job in lock_jobs(database, jobs) if job.status in WAITING]
+        failed = [job.id for job in locked if any((parent, job.id) in early for parent in job.depends_on)]
+        bound = [job for job in locked if job.dependency_status == "waiting" or spawner_of(job.ancestry)]
         states = states_of(database, [job for job in bound if job.id not in failed])
         failed += [job for job, state in states.items() if state == "failed"]
         fail(database, failed, now, error)
         return failed
 
-    return _follow(begun, find, change)._replace(released=released)
+    return _follow(following, find, change)._replace(released=released)
 
 
 def fail(database: Database, jobs: Sequence[str], now: datetime, error: str) -> None:
@@ -198,12 +198,12 @@ def fail(database: Database, jobs: Sequence[str], now: datetime, error: str) -> 
 
 
 def spawned_early(database: Database, parents: Sequence[str], request: str | None = None) -> list[tuple[str, str]]:
-    """(parent, early child) for the children that have not started, of parents that failed.
+    """Returns (parent, early child) for children that have not started and whose parents failed.
 
     Args:
-        database: where.
+        database: an open connection.
         parents: ids.
-        request: instead takes the children that were spawned for this spawn request, whether the parents failed or not.
+        request: instead, the children of this spawn request, whether the parents failed or not.
     """
     if "workers" not in database.tags:
         return []
@@ -218,7 +218,7 @@ def spawned_early(database: Database, parents: Sequence[str], request: str | Non
 
 
 def states_of(database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
-    """The ``dependency_status`` that each should have, by id."""
+    """Returns the ``dependency_status`` that each job should have, by id."""
     statuses = parent_statuses(database, {parent for job in jobs for parent in job.depends_on})
     return {job.id: state_of(job.depends_on, statuses, spawner_of(job.ancestry)) for job in jobs}
 

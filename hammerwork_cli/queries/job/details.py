@@ -47,7 +47,7 @@ def details(database: Database, job: str) -> JobDetails:
     """Everything about a job, from the archive if it is only there.
 
     Args:
-        database: where.
+        database: an open connection.
         job: a full id.
 
     Raises:

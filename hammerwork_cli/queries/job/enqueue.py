@@ -49,10 +49,10 @@ def many(database: Database, jobs: Sequence[NewJob]) -> dict[str, EnqueuedJob]:
         Id -> the job as it is now.
 
     Raises:
-        JobNotFoundError: one depends on a job that does not exist.
-        ConflictError: one depends on a job that failed or recurs, or on itself through others; or another job has its
-            id, among these or in the database.
-        RefusedValueError: the database cannot store one.
+        JobNotFoundError: a job depends on one that does not exist.
+        ConflictError: a job depends on one that failed or recurs, or on itself through others; or its id belongs to
+            another job.
+        RefusedValueError: the database cannot store a job.
     """
     by_id: dict[str, NewJob] = {}
     for job in jobs:
@@ -76,14 +76,14 @@ def many(database: Database, jobs: Sequence[NewJob]) -> dict[str, EnqueuedJob]:
     try:
         return database.transaction(work)
     except RefusedValueError:
-        # Another session may have inserted one of them meanwhile: compare with that one.
+        # Another session may have inserted one of the ids since they were read: compare with the stored job then.
         if not stored(database, list(by_id)):
             raise
         return database.transaction(work)
 
 
 def in_circle(waits: Mapping[str, Collection[str]]) -> str | None:
-    """The first job that waits for itself, directly or through others.
+    """Returns the first job that waits for itself, directly or through others.
 
     Args:
         waits: id -> ids of the jobs that it waits for.
@@ -107,7 +107,7 @@ def resolve_dependencies(database: Database, jobs: Sequence[NewJob], external: C
     """Sets the ``dependency_status`` of jobs that are about to be inserted together.
 
     Args:
-        database: where, in a transaction: this locks the parents.
+        database: an open transaction, which locks the parents.
         jobs: changed in place; they may depend on each other.
         external: ids of their other parents.
 
@@ -127,8 +127,8 @@ def living_parents(database: Database, parents: Collection[str]) -> dict[str, st
     """Locks the jobs that others are about to depend on; returns their statuses by id.
 
     Raises:
-        JobNotFoundError: one does not exist.
-        ConflictError: one failed, or recurs.
+        JobNotFoundError: a job does not exist.
+        ConflictError: a job failed or recurs.
     """
     statuses = parent_statuses(database, parents) if parents else {}
     _refuse_recurring(parent for parent in parents if statuses.get(parent) == RECURRING)
@@ -155,8 +155,8 @@ def _refuse_recurring(parents: Iterable[str]) -> None:
 def once(database: Database, job: NewJob) -> EnqueuedJob:
     """Inserts a job unless its id exists; an existing job stays unchanged.
 
-    Its parents are locked meanwhile, so that none can complete unnoticed: the job is ``waiting`` only if one of them is
-    still open.
+    The transaction locks the parents, so that none can complete between the read of its status and the insert: the job
+    is ``waiting`` only if one of them is still open.
 
     Raises:
         JobNotFoundError: it depends on a job that does not exist.
@@ -199,7 +199,7 @@ def _insert_or_find(database: Database, job: NewJob) -> StoredJob | None:
         return None
     row = stored(database, [job.id]).get(job.id)
     if row is None:
-        raise RetryableError(f"The job {job.id} existed and was deleted meanwhile.", hint="Try again.")
+        raise RetryableError(f"The job {job.id} was deleted while it was enqueued again.", hint="Try again.")
     return row
 
 
@@ -230,7 +230,7 @@ def _found(job: NewJob, row: StoredJob) -> EnqueuedJob:
 
 
 def _resolved(database: Database, job: NewJob) -> NewJob:
-    """The job with the ``dependency_status`` that follows from its parents."""
+    """Returns the job with the ``dependency_status`` that follows from its parents."""
     if not job.depends_on:
         return job
     return replace(job, dependency_status=state_of(job.depends_on, living_parents(database, job.depends_on)))
@@ -252,7 +252,7 @@ def _insert(database: Database, statement: str, jobs: Sequence[NewJob]) -> int:
 def _check_strategies(database: Database) -> None:
     if "workers" in database.tags:
         return
-    database.forget_schema()  # it may have been migrated since
+    database.forget_schema()  # someone may have migrated since the schema was read
     if "workers" not in database.tags:
         raise RefusedValueError(
             "This database cannot store the retry strategy of a job yet (017).",

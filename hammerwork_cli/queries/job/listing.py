@@ -77,7 +77,7 @@ def find(database: Database, wanted: JobFilter, *, limit: int, cursor: str | Non
     """A page of the jobs that fit a filter, newest first.
 
     Args:
-        database: where.
+        database: an open connection.
         wanted: the filter.
         limit: the most jobs.
         cursor: of the last job of the page before (``queries.graph.cursors``).

@@ -21,9 +21,9 @@ class Found(NamedTuple):
     """The jobs that a selection has at one time.
 
     Attributes:
-        groups: them, counted.
+        groups: counts of the jobs.
         archived: jobs that it would have if they were not archived.
-        nodes: the jobs themselves; nothing where a filter chooses them.
+        nodes: the jobs themselves; empty for a filter.
     """
 
     groups: list[JobGroup]
@@ -35,8 +35,8 @@ class Batch(NamedTuple):
     """Jobs to change in one transaction.
 
     Attributes:
-        ids: them.
-        left: reason -> jobs that no batch will have; only the last batch knows.
+        ids: ids of the jobs.
+        left: reason -> number of jobs that are in no batch; only in the last batch.
     """
 
     ids: Sequence[str] = ()
@@ -47,18 +47,18 @@ class Selection(Protocol):
     """Jobs to change.
 
     Attributes:
-        wanted: a condition that they must still meet when they are locked.
-        named: the ids, where ids choose them.
+        wanted: a filter that the jobs must still match when they are locked.
+        named: the ids, for a selection by ids.
     """
 
     wanted: JobFilter
     named: Sequence[str]
 
     def read(self, database: Database) -> Found:
-        """The jobs as they are now."""
+        """Reads the jobs as they are now."""
 
     def batches(self, database: Database) -> Iterator[Batch]:
-        """The jobs as they come, each once."""
+        """Yields each job once."""
 
     def has_failed_parents(self, database: Database, found: Found) -> bool:
         """Whether one of the jobs that were found may depend on a failed or missing job outside the selection."""
@@ -109,12 +109,12 @@ class Chosen:
             ids = [str(job) for (job,) in rows]
             if ids:
                 yield Batch(ids)
-            if len(ids) < BATCH:  # the filter did not mean jobs that are inserted from now on
+            if len(ids) < BATCH:  # leave out jobs that are inserted from now on
                 return
             after = ids[-1]
 
     def has_failed_parents(self, database: Database, found: Found) -> bool:
-        """See :class:`Selection`. True where any job depends on one that has not completed, inside or outside."""
+        """See :class:`Selection`. True if any job depends on one that has not completed, selected or not."""
         del found
         return database.row("job.selections.any_blocked", **chosen(self.wanted)) is not None
 
@@ -122,7 +122,7 @@ class Chosen:
 class Below:
     """A job and its descendants, from the top down.
 
-    A worker may insert children meanwhile, so the tree is read again until that finds nothing new, or for
+    A worker may insert children in the meantime: the tree is read again until there are no new jobs, or for
     :data:`PATIENCE`.
     """
 

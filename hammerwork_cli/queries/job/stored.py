@@ -1,4 +1,4 @@
-"""Jobs that are there already, compared with new ones of the same id."""
+"""Reads stored jobs, and compares them with new ones of the same id."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from hammerwork_cli.models.payloads import unpacked
 
 
 class StoredJob(NamedTuple):
-    """A job that is there already, in the order of the statement's columns."""
+    """A stored job, in the order of the statement's columns."""
 
     stored_status: str
     payload: str | None
@@ -58,7 +58,7 @@ class StoredJob(NamedTuple):
 
 
 def stored(database: Database, jobs: Sequence[str]) -> dict[str, StoredJob]:
-    """Those of some jobs that exist, archived or not, by id."""
+    """Reads the jobs with these ids that exist, archived or not, by id."""
     found: dict[str, StoredJob] = {}
     for part in chunks(sorted(jobs), database.key_chunk):
         rows = database.rows("job.enqueue.stored", ids=database.ids(part))
@@ -72,7 +72,7 @@ def stored(database: Database, jobs: Sequence[str]) -> dict[str, StoredJob]:
 
 
 def compare(job: NewJob, row: StoredJob, *, but: str = "") -> None:
-    """Compares a new job with the one that has its id, in all ``but`` one field.
+    """Compares a new job with the stored one of the same id, in all ``but`` one field.
 
     Raises:
         ConflictError: they differ.

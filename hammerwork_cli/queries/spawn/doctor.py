@@ -144,10 +144,14 @@ class Doctor:
     def _unfinished_schedules(self) -> list[str]:
         """Returns schedules of completed jobs that should have recurred: they are due again, or cannot be read."""
         return sorted(
-            {cron for cron, timezone in self._rows("spawn.doctor.completed_schedules") if self._goes_on(cron, timezone)}
+            {
+                cron
+                for cron, timezone in self._rows("spawn.doctor.completed_schedules")
+                if self._is_due_again(cron, timezone)
+            }
         )
 
-    def _goes_on(self, cron: str, timezone: str | None) -> bool:
+    def _is_due_again(self, cron: str, timezone: str | None) -> bool:
         try:
             return cron_models.next_run(cron, timezone, self.now) is not None
         except UsageError:
@@ -206,6 +210,7 @@ class Doctor:
     def _fix_kind(self, kind: Damage) -> int:
         total = 0
         while True:
+            # Read without locks: an UPDATE that fixes nothing means that other programs have changed all of the rows.
             rows = self._rows(FINDING[kind], limit=PAGE)
             done = self.database.transaction(partial(self._fix_rows, kind, rows)) if rows else 0
             total += done
@@ -309,7 +314,7 @@ class Doctor:
                 )
                 ids += jobs
         following = Following(parents=ids if to_the_end else ())
-        while following.goes_on:
+        while following.unfinished:
             following = fail_next(self.database, following, self.now, "A job it depends on failed.")
             failed += len(following.changed)
         return failed

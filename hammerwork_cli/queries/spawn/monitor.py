@@ -193,8 +193,10 @@ class ActivityWatch:
             busy[tops.get(job, "")] += number
         found = {top: _operation(parents[top], children[top], below.get(top), busy[top]) for top in children}
         open_now = {top for top, one in found.items() if _open_jobs(one)}
+        # Trees that are too large to count whole: look for open children of the parents in them that are known.
         open_now |= self._open_inside(tops, found.keys() - below.keys() - open_now)
         self._remember_ended(parents, found, open_now, now)
+        # Show a tree once more after its end, so that its last figures are seen.
         shown = [found[top] for top in found if top in open_now or top in self._operations]
         self._operations = {top: parents[top] for top in open_now}
         return tuple(sorted(shown, key=_newest_operation, reverse=True)[:MOST_OPERATIONS])

@@ -116,6 +116,7 @@ class RunningTrees:
     def _add_level(self, whole: dict[str, ChildTotals], frontier: dict[str, str], left: int) -> int:
         """Adds the children of the frontier. If there are too many, puts the trees with the most of them aside."""
         for attempt in range(TRIES):
+            # One job more than allowed, to tell a level that just fits from one that is too large.
             rows = self._level(frontier, left + 1)
             read = sum(int(row[2]) for row in rows)
             if read <= left:

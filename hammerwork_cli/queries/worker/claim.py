@@ -121,6 +121,8 @@ def claim(
             for only in _one_by_one(database, priority)
             for row in database.rows("worker.claim.ready", queue=queue, now=now, priority=only, limit=limit)
         ][:limit]
+        # The statement has locked these rows, and skipped rows that other transactions had locked. Rows that are not
+        # chosen become free again when this transaction ends.
         chosen = _choose(rows, slots)
         if not chosen:
             return []

@@ -89,7 +89,7 @@ def update_dependents(
     released = Counter(release.release(database, completed))
     error = f"It depends on job {failed[0]}, which failed." if len(failed) == 1 else "A job it depends on failed."
     following = dependencies.Following(parents=failed)
-    while following.goes_on:
+    while following.unfinished:
         following = dependencies.fail_next(database, following, now, error)
         report.failed += len(following.changed)
         released.update(following.released)

@@ -196,6 +196,8 @@ def rescue(database: Database, lost: Heartbeat, now: datetime) -> tuple[int, int
 
     def work() -> tuple[int, int] | None:
         known = {"id": lost.id, "beats": lost.beats, "heartbeat": timestamp(lost.at)}
+        # The UPDATE names the heartbeat that the observer saw. It thus spares a worker that has recorded another one
+        # since, and lets one of several observers go on. A worker without a row has nothing to mark.
         if lost.beats is not None and not database.run("worker.registry.mark_lost", **known):
             return None
         job_counts = rescue_queries.return_lost(database, lost.id, lost.name, now)

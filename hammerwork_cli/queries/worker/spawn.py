@@ -217,13 +217,13 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
     """
     limits.check(database, child)
     parent, place = spawner.job.id, spawner.ancestry
-    run = {"parent": parent, "occurrence": spawner.occurrence}
+    scope = {"parent": parent, "occurrence": spawner.occurrence}
     child.ancestry = place.child(spawner=parent).stored()
 
     def work() -> tuple[str, bool]:
         if not _lock_claim(database, spawner):
             raise LostClaimError(f"This worker has lost its claim on job {parent}: nothing is spawned for it.")
-        row = database.row("worker.spawn.child_by_key", key=key, **run)
+        row = database.row("worker.spawn.child_by_key", key=key, **scope)
         if row:
             return str(row[0]), False
         others = [other for other in child.depends_on if other != parent]
@@ -233,10 +233,10 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
         if is_new:
             notifications.notify(database, [child.queue])
         if spawner.job.recurring and not spawner.request:
-            database.run("worker.spawn.forget_earlier_keys", **run)
+            database.run("worker.spawn.forget_earlier_keys", **scope)
         # A job that existed already is counted as a descendant already.
         database.run(
-            "worker.spawn.record_key", key=key, child=child.id, now=now, root=place.root if is_new else None, **run
+            "worker.spawn.record_key", key=key, child=child.id, now=now, root=place.root if is_new else None, **scope
         )
         ancestry.count(database, spawner, int(is_new), late=0)
         return child.id, is_new

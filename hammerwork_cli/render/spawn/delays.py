@@ -117,10 +117,10 @@ def _is_stale(delay: Delay, now: datetime) -> bool:
 
 def is_worth_waiting(diagnosis: Diagnosis, now: datetime) -> bool:
     """Whether all open jobs will soon run or end without an operator."""
-    return bool(diagnosis.delays) and all(_goes_on(delay, now) for delay in diagnosis.delays)
+    return bool(diagnosis.delays) and all(_progresses(delay, now) for delay in diagnosis.delays)
 
 
-def _goes_on(delay: Delay, now: datetime) -> bool:
+def _progresses(delay: Delay, now: datetime) -> bool:
     if delay.reason == DelayReason.RUNNING:
         return True
     soon = (timestamp(delay.first.at) or now) <= now + PATIENCE
