@@ -1,4 +1,4 @@
-"""Children before the end, and what becomes of dependents of jobs that fail, recur or are changed by hand."""
+"""Children before the end, and what becomes of dependents of jobs that fail or are changed by hand."""
 
 import threading
 import time
@@ -191,102 +191,6 @@ def test_cancelling_a_running_parent_fails_its_early_children_and_no_other_chang
     worker.join(30)
     assert stage.children(cancelled, "status, dependency_status") == [("Failed", "failed")]
     assert [status for status, _ in stage.children(retried, "status, dependency_status")] == ["Pending"]
-
-
-# Recurring parents.
-
-
-def test_children_of_a_recurring_parent_never_wait_for_it(stage: Stage, app: Handlers) -> None:
-    outside, over = stage.enqueue(Job("outside", {}), Job("noop", {}))
-    stage.work(app)
-
-    @app.spawn("nightly")
-    def nightly(context: SpawnContext) -> list[Job]:
-        first = Job("noop", {})
-        both = Job("noop", {}).depends_on_jobs([first, context.parent_job])
-        return [
-            first,
-            both,
-            *(Job("noop", {}).depends_on_jobs([context.parent_job, other]) for other in (over, outside)),
-        ]
-
-    (parent,) = stage.enqueue(Job("nightly", {}).with_cron("0 0 3 * * *"))
-    stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = created_at WHERE id = '{parent.id}'")
-    stage.work(app)
-    assert sorted(stage.children(parent, "status")) == [("Completed",)] * 3 + [("Pending",)]
-    cancel(stage, parent)
-    app.register_job("outside", lambda job: None)  # noqa: ARG005  it does nothing
-    stage.work(app)
-    assert stage.children(parent, "status") == [("Completed",)] * 4
-
-
-def test_a_job_that_depends_on_a_recurring_one_is_refused(stage: Stage, app: Handlers) -> None:
-    (parent,) = stage.enqueue(Job("nightly", {}).with_cron("0 0 3 * * *"))
-    for enqueue in (stage.queue.enqueue, lambda job: stage.queue.enqueue_many([job])):
-        with pytest.raises(ConflictError, match=f"The job {parent.id} recurs and never completes"):
-            enqueue(Job("noop", {}).depends_on(parent))
-    other = Job("nightly", {}).with_cron("0 0 3 * * *")
-    with pytest.raises(ConflictError, match=f"The job {other.id} recurs"):
-        stage.enqueue(other, Job("noop", {}).depends_on(other))
-
-    @app.spawn("parent")
-    def spawn(context: SpawnContext) -> list[Job]:
-        return [other, Job("noop", {}).depends_on(other)]
-
-    (spawner,) = stage.enqueue(Job("parent", {}, max_attempts=1))
-    stage.work(app)
-    assert f"The child {other.id} recurs" in stage.one(spawner, "error_message")
-
-
-def test_a_recurring_parent_that_was_cancelled_and_retried_spawns_in_each_run(stage: Stage, app: Handlers) -> None:
-    runs: list[str] = []
-
-    @app.job("nightly")
-    def run(job: Job) -> None:
-        runs.append(job.id)
-
-    @app.spawn("nightly")
-    def nightly(context: SpawnContext) -> list[Job]:
-        return [Job("noop", {})]
-
-    (parent,) = stage.enqueue(Job("nightly", {}).with_cron("0 0 3 * * *"))
-    for hours in (3, 2):
-        due = stage.database.json_timestamp(stage.database.now() - timedelta(hours=hours))
-        stage.execute(
-            f"UPDATE hammerwork_jobs SET scheduled_at = '{due}', next_run_at = '{due}' WHERE id = '{parent.id}'"
-        )
-        stage.work(app)
-        cancel(stage, parent)
-        retry(stage, parent)
-        stage.work(app)
-    assert len(stage.children(parent)) == len(runs) == len(stage.operations()) == 4
-
-
-def test_the_records_of_a_recurring_parent_do_not_grow_without_end(
-    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(spawn_queries, "MOST_SPAWNS", 2)
-
-    @app.job("nightly")
-    def run(job: Job, context: SpawnContext) -> None:
-        context.spawn(Job("noop", {}), key="early")
-
-    @app.spawn("nightly")
-    def nightly(context: SpawnContext) -> list[Job]:
-        return [Job("noop", {})]
-
-    config = SpawnConfig(max_descendants=10)
-    (parent,) = stage.enqueue(Job("nightly", {}).with_cron("0 0 3 * * *").with_spawn_config(config))
-    for day in range(5):
-        later = stage.database.json_timestamp(stage.database.now() + timedelta(days=day))
-        stage.execute(
-            f"UPDATE hammerwork_jobs SET scheduled_at = created_at, next_run_at = '{later}' WHERE id = '{parent.id}'"
-        )
-        stage.work(app)
-    assert len(stage.children(parent)) == 10
-    assert len(stage.operations()) == 2
-    for table, rows in (("hammerwork_spawned_children", 1), ("hammerwork_spawn_trees", 2)):
-        assert stage.database.query(f"SELECT count(*) FROM {table}") == [(rows,)], table
 
 
 # Spawning again.
