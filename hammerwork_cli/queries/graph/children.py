@@ -142,5 +142,5 @@ def _cursor(row: Any) -> str:
 def _read(text: str) -> Place:
     found = re.fullmatch(CURSOR_PATTERN, text)
     if found is None:
-        raise UsageError(f"{text[:80]!r} is not a cursor.", hint="It comes with the page before.")
+        raise UsageError(f"{text[:80]!r} is not a cursor.", hint="Take it from the previous page.")
     return Place(int(found[1]), _EPOCH + int(found[2]) * _MICROSECOND, found[3].lower())

@@ -45,7 +45,8 @@ def split(text: str) -> tuple[datetime | None, str]:
     job = uuid_of(last)
     if job is None:
         raise UsageError(
-            f"{text[:80]!r} is not a cursor.", hint="It is the last job's id, or its CREATED_AT/ID as a page says it."
+            f"{text[:80]!r} is not a cursor.",
+            hint="Give the id of the last job, or its CREATED_AT/ID as the page shows it.",
         )
     return timestamp(at), job
 
@@ -54,5 +55,5 @@ def _created_at(database: Database, job: str) -> datetime:
     row = database.row("graph.cursors.created_at", id=job)
     instant = timestamp(row[0]) if row else None
     if instant is None:
-        raise JobNotFoundError(job, "to go on after")
+        raise JobNotFoundError(job, "to continue after")
     return instant

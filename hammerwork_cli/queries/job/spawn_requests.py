@@ -45,7 +45,7 @@ def request(
         statuses = parent_statuses(database, [job])
         row = database.row("job.spawn_requests.job", id=job)
         if job not in statuses or row is None:
-            raise NotFoundError(f"There is no job {job} that could spawn.")
+            raise NotFoundError(f"There is no job {job} to spawn again.")
         if statuses[job] != JobStatus.COMPLETED:
             raise ConflictError(
                 f"The job {job} is {_said(statuses[job])}: only a completed job spawns again.",

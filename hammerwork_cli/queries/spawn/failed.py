@@ -126,7 +126,7 @@ def _start(order: Sequence[tuple[datetime, str]], after: tuple[datetime | None, 
         if instant is not None and at < instant:
             return place
     if instant is None:
-        raise JobNotFoundError(last, "to go on after")
+        raise JobNotFoundError(last, "to continue after")
     return len(order)
 
 

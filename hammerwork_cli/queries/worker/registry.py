@@ -151,7 +151,7 @@ def record_heartbeat(database: Database, worker: str, report: HeartbeatReport) -
 
 
 def end(database: Database, worker: str, name: str, report: HeartbeatReport, now: datetime) -> None:
-    """Ends a worker, and gives back the claims that it could not give back itself."""
+    """Ends a worker, and rescues the jobs that it could not give back itself."""
 
     def work() -> None:
         rescue_queries.return_lost(database, worker, name, now)

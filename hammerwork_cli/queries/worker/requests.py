@@ -51,7 +51,7 @@ def claim_request(database: Database, request: SpawnRequest, worker: str, now: d
             return None
         row = database.row("job.spawn_requests.job", id=request.job_id)
         if row is None:
-            values = {"state": "failed", "now": now, "children": 0, "error": "The job is gone."}
+            values = {"state": "failed", "now": now, "children": 0, "error": "The job does not exist any more."}
             database.run("worker.requests.finish", id=request.id, token=token, **values)
             return None
         return Claimed._make((*row, Claim(token, worker, now)))
@@ -125,7 +125,7 @@ def wait_for(database: Database, request: SpawnRequest, timeout: float | None) -
     while True:
         rows = database.rows("job.spawn_requests.by_id", id=request.id)
         if not rows:
-            raise NotFoundError(f"The request {request.id} is gone.")
+            raise NotFoundError(f"The spawn request {request.id} does not exist any more.")
         now = SpawnRequest._make(rows[0])
         if not now.is_open or (give_up is not None and time.monotonic() >= give_up):
             return now

@@ -32,7 +32,7 @@ class Wording:
         followed: the end of "Retried 1 job ..." about ``{jobs}`` that changed along with ``{them}``.
         reasons: reason -> words that differ between changes.
         caveat: the jobs of a plan that may still be skipped.
-        unfinished: what a second run does not do after Ctrl-C.
+        unfinished: dependents that a second run after Ctrl-C leaves out, and the command for them.
     """
 
     past: str
@@ -45,7 +45,7 @@ class Wording:
 
 
 _REASONS: Mapping[str, Words] = {
-    Reason.GONE: Words("no longer there"),
+    Reason.GONE: Words("missing"),
     Reason.CHANGED_MEANWHILE: Words("already changed by someone else"),
     Reason.ARCHIVED: Words("archived", "Archived jobs stay unchanged."),
     Reason.STILL_COMING: Words(
@@ -104,7 +104,7 @@ GROUPS: Sequence[Column[JobGroup]] = (
 
 
 def plan_text(plan: ChangePlan, *, terminal: bool, width: int | None = None, colour: bool = False) -> Iterator[str]:
-    """Lines: the jobs that would change, by queue and status, and those that would not."""
+    """Yields the jobs that would change, by queue and status, and those that would not."""
     groups, wording = plan.changing, WORDINGS[plan.action]
     if groups:
         yield f"To {plan.action}: {plural(plan.changed, 'job')}"
@@ -127,7 +127,7 @@ def running_text(action: str) -> str:
 
 
 def stopped_text(action: str, jobs: int) -> str:
-    """What Ctrl-C left undone, after so many jobs."""
+    """The number of jobs that changed before Ctrl-C, and the commands for the rest."""
     further = WORDINGS[action].unfinished
     return f"Stopped after {plural(jobs, 'job')}. Run the same command again for the rest.{further and ' ' + further}"
 
@@ -146,7 +146,7 @@ def _words(action: str, reason: str) -> Words:
 
 
 def outcome_text(outcome: Outcome) -> Iterator[str]:
-    """Lines: how many jobs changed, how many dependents changed along, and how many were skipped."""
+    """Yields the numbers of jobs that changed, of dependents that changed along, and of skipped jobs."""
     wording, text = WORDINGS[outcome.action], ""
     if outcome.followed:
         them = "it" if outcome.changed == 1 else "them"
@@ -186,7 +186,7 @@ def refusal_error(refusal: Refusal) -> ConflictError | NotFoundError:
     """A refusal as an error."""
     job, action, reason = refusal.job, refusal.action, refusal.reason
     if reason == Reason.GONE:
-        return NotFoundError(f"The job {job} is only in the archive, or no longer there.", hint=LIST_JOBS)
+        return NotFoundError(f"The job {job} is only in the archive, or does not exist.", hint=LIST_JOBS)
     what, hint = _words(action, reason)
     hint = hint or f"See: hammerwork job show {job}"
     if refusal.failed_below:
