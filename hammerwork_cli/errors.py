@@ -110,7 +110,7 @@ class RetryableError(DatabaseError):
 
 
 class LimitReachedError(RetryableError):
-    """Time, memory or disk space ran out, or an administrator stopped the statement: at once, it would fail again."""
+    """Time, memory or disk space ran out, or an administrator stopped the statement; an immediate retry would fail."""
 
 
 class ConnectionLostError(DatabaseError):

@@ -142,7 +142,7 @@ class Context:
 
     @cached
     def colour(self) -> bool:
-        """Whether stdout gets colours: by ``--color``, else NO_COLOR, else FORCE_COLOR, else if it is a terminal."""
+        """Whether stdout gets colours, by ``--color``, NO_COLOR, FORCE_COLOR or the kind of stdout, in this order."""
         wanted = self.options.get("color") or "auto"
         if wanted != "auto":
             return bool(wanted == "always")

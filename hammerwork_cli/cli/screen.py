@@ -208,7 +208,7 @@ class Screen:
         except OSError:
             pressed = b""
         if not pressed:
-            # End of file: select() would return at once again and again.
+            # End of file: select() would now return immediately each time.
             self._keyboards = []
         return bool(QUIT_KEYS & set(pressed))
 

@@ -95,6 +95,7 @@ class MySQLDatabase(Database):
         return connection
 
     def _connect(self) -> Any:
+        # Try the host that answered last first. If all hosts fail, the error of the last one is raised.
         *others, last = sorted(self.url.hosts, key=lambda host: host != _answered.get(self.url.raw))
         for host in others:
             try:
