@@ -1,6 +1,5 @@
 """Looking again and again until something has happened: in place on a terminal, line by line elsewhere."""
 
-import random
 import select
 import sys
 import time
@@ -14,7 +13,8 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.screen import Screen
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.interrupts import Terminated
-from hammerwork_cli.errors import ConnectionLostError, HammerworkError, RetryableError, UnreachableError
+from hammerwork_cli.database.retrying import OUTAGES, OutageListener, read_through_outages
+from hammerwork_cli.errors import HammerworkError
 
 State = TypeVar("State")
 Seen = TypeVar("Seen", contravariant=True)
@@ -23,10 +23,7 @@ Shown = TypeVar("Shown", covariant=True)
 Draw = Callable[[State, int, int, str | None], Sequence[str]]
 Leave = Callable[[State, int, int], Sequence[str]]
 
-OUTAGES = (ConnectionLostError, UnreachableError, RetryableError)
 NAP = 0.25
-LONGEST_PAUSE = 5.0
-"""Seconds between two tries to reach a server that is away."""
 
 
 class Ending(Enum):
@@ -50,17 +47,11 @@ class Watch(Protocol[Shown]):
         ...
 
 
-class Surface(Protocol[Seen]):
+class Surface(OutageListener, Protocol[Seen]):
     """What a look is shown on."""
 
     def show(self, state: Seen) -> None:
         """Shows a look."""
-
-    def lost(self, error: HammerworkError) -> None:
-        """The server is gone; it is being tried again."""
-
-    def back(self) -> None:
-        """The database answers again."""
 
     def wait(self, seconds: float) -> bool:
         """Waits; ``False`` when somebody wants to end it."""
@@ -139,23 +130,21 @@ class Follower(Generic[State]):
 
     def _look(self) -> State | Ending:
         """A look, with a fresh connection where the server was lost."""
-        lost_at: float | None = None
-        while True:
-            try:
-                if lost_at is not None:
-                    self._watch.connected(self._connect())
-                state = self._watch.refresh()
-            except OUTAGES as error:
-                if lost_at is None:
-                    lost_at = time.monotonic()
-                    self._surface.lost(error)
-                away = time.monotonic() - lost_at
-                if ending := self._pause(random.uniform(0.5, 1.0) * min(0.2 + away, LONGEST_PAUSE)):  # noqa: S311  jitter
-                    return ending
-            else:
-                if lost_at is not None:
-                    self._surface.back()
-                return state
+        ending: Ending | None = None
+
+        def wait(seconds: float) -> bool:
+            nonlocal ending
+            ending = self._pause(seconds)
+            return ending is None
+
+        try:
+            return read_through_outages(
+                self._watch.refresh, lambda: self._watch.connected(self._connect()), self._surface, wait=wait
+            )
+        except OUTAGES:
+            if ending is None:
+                raise
+            return ending
 
     def _pause(self, seconds: float) -> Ending | None:
         left = None if self._end is None else self._end - time.monotonic()

@@ -10,14 +10,13 @@ from typing import Any, ClassVar, TypeVar
 from hammerwork_cli.cached import cached
 from hammerwork_cli.database import driver_errors, statements
 from hammerwork_cli.database.driver_errors import MIGRATE
+from hammerwork_cli.database.retrying import Backoff, lost_to_another, retry
 from hammerwork_cli.database.texts import written_out
 from hammerwork_cli.database.url import DatabaseUrl
 from hammerwork_cli.errors import (
     ConnectionLostError,
     HammerworkError,
-    LimitReachedError,
     MissingTablesError,
-    RetryableError,
 )
 
 Row = tuple[Any, ...]
@@ -25,6 +24,8 @@ Result = TypeVar("Result")
 Item = TypeVar("Item")
 
 TRIES = 8
+CONTENTION = Backoff(0.02, 5.0)
+"""Before a transaction that lost to another one starts again."""
 OTHER_BYTES = 16384
 """Room in a statement for everything but the values that are weighed."""
 
@@ -297,15 +298,13 @@ class Database:
         """
         if self._in_transaction:
             return work()
-        for attempt in range(tries):
-            try:
-                return self._attempt(work)
-            except RetryableError as error:
-                late = self.give_up is not None and time.monotonic() >= self.give_up
-                if late or attempt == tries - 1 or isinstance(error, LimitReachedError):
-                    raise
-                _pause(attempt)
-        raise AssertionError("unreachable")
+        return retry(
+            lambda: self._attempt(work),
+            CONTENTION,
+            passes=lost_to_another,
+            tries=tries,
+            ended=lambda: self.give_up is not None and time.monotonic() >= self.give_up,
+        )
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -378,12 +377,6 @@ class Database:
             raise translated from None
         finally:
             self.busy_since = None
-
-
-def _pause(attempt: int) -> None:
-    import random
-
-    time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311  jitter is not secret
 
 
 def _text(value: Any) -> str:

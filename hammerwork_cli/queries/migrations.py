@@ -8,7 +8,6 @@ replicated server, where locks do not reach other nodes.
 """
 
 import math
-import random
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -16,14 +15,14 @@ from typing import TypeVar
 from hammerwork_cli.database import Database, connect, statements
 from hammerwork_cli.database.access import Row
 from hammerwork_cli.database.migration_files import Step, steps
+from hammerwork_cli.database.retrying import Backoff, lost_to_another, retry
 from hammerwork_cli.errors import (
     ConfigError,
     ConflictError,
     ConnectionLostError,
     DatabaseError,
-    LimitReachedError,
+    HammerworkError,
     RefusedValueError,
-    RetryableError,
 )
 from hammerwork_cli.models import Migration, MigrationState, PlannedMigration, TableRows, Timestamp
 
@@ -32,6 +31,7 @@ Record = tuple[Timestamp, int]
 
 TRACKING = "table hammerwork_migrations"
 TRIES = 8
+BACKOFF = Backoff(0.05, 5.0)
 PATIENCE_SECONDS = 600
 POLL_SECONDS = 0.2
 TELL_SECONDS = 1.0
@@ -317,20 +317,19 @@ def _patiently(database: Database, all_steps: Sequence[Step], work: Callable[[],
 
     It gives up when several tries in a row have left the same steps to do.
     """
-    fruitless = 0
-    while True:
-        before = _left(database, all_steps)
-        try:
-            return work()
-        except ConnectionLostError:
-            raise
-        except (DatabaseError, RefusedValueError) as error:
-            # PostgreSQL may report a taken name as a refused value: a duplicate key in a system table.
-            left = _left(database, all_steps)
-            fruitless = fruitless + 1 if left == before else 0
-            if fruitless >= (TRIES if _may_pass(error) else 1):
-                raise
-            time.sleep(random.uniform(0, 0.05 * 2**fruitless))  # noqa: S311  jitter is no secret
+    before, fruitless = _left(database, all_steps), 0
+
+    def passes(error: HammerworkError) -> bool:
+        nonlocal before, fruitless
+        if isinstance(error, ConnectionLostError) or not isinstance(error, (DatabaseError, RefusedValueError)):
+            return False
+        # PostgreSQL may report a taken name as a refused value: a duplicate key in a system table.
+        left = _left(database, all_steps)
+        fruitless = fruitless + 1 if left == before else 0
+        before = left
+        return fruitless < (TRIES if _may_pass(error) else 1)
+
+    return retry(work, BACKOFF, passes=passes)
 
 
 def _left(database: Database, all_steps: Sequence[Step]) -> list[str]:
@@ -345,8 +344,7 @@ def _may_pass(error: DatabaseError | RefusedValueError) -> bool:
     While it alters a table, the server may leave out the table's columns from its lists, and then refuse them as
     duplicates.
     """
-    conflict = isinstance(error, RetryableError) and not isinstance(error, LimitReachedError)
-    return conflict or error.details.get("errno") in PASSING
+    return lost_to_another(error) or error.details.get("errno") in PASSING
 
 
 def _send(database: Database, all_steps: Sequence[Step], on_step: Callable[[int], None]) -> None:

@@ -4,14 +4,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from hammerwork_cli.errors import (
-    ConfigError,
-    ConnectionLostError,
-    DatabaseError,
-    LimitReachedError,
-    RetryableError,
-    UnreachableError,
-)
+from hammerwork_cli.database.retrying import is_an_outage
+from hammerwork_cli.errors import ConfigError, DatabaseError, LimitReachedError
 
 TIMES_ALONE = 3
 """So often others must have been written between two failures of a job, before an error nobody knows is its own."""
@@ -85,11 +79,6 @@ def is_of_the_database(error: BaseException) -> bool:
     return isinstance(error, (DatabaseError, ConfigError))
 
 
-def is_an_outage(error: BaseException) -> bool:
-    """Whether the same may succeed in a moment: no server answered, the connection broke, another one was faster."""
-    return isinstance(error, (ConnectionLostError, UnreachableError, RetryableError))
-
-
 def is_an_outage_for_all(error: BaseException) -> bool:
-    """Whether it is so for whatever else one wants to write. A lock or a limit may be met by one job alone."""
+    """Whether it is an outage for all jobs. A single job may meet a lock or a limit alone."""
     return is_an_outage(error) and not isinstance(error, LimitReachedError)

@@ -1,25 +1,29 @@
-"""A bounded number of database connections, each with a thread of its own, for a server that must not wait for them."""
+"""A bounded number of threads that ask the database, for a server that must not wait for it itself."""
 
 import asyncio
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
-from hammerwork_cli.database import Database, DatabaseUrl, connect
-from hammerwork_cli.errors import ConnectionLostError, DatabaseError, RetryableError
+from hammerwork_cli.database import Database, DatabaseUrl
+from hammerwork_cli.database.pool import Pool
+from hammerwork_cli.database.retrying import Backoff, retry
+from hammerwork_cli.errors import ConnectionLostError, DatabaseError, HammerworkError, RetryableError
 
 Result = TypeVar("Result")
 
 WAITING_A_CONNECTION = 50
 """Questions that may wait for each connection; more are refused."""
+AT_ONCE = Backoff(0.0, 0.0)
 STOP_SECONDS = 5.0
 
 
 class Question(NamedTuple):
-    """What is to be asked of a connection."""
+    """Work for a thread, and where its answer goes."""
 
     work: Callable[[Database], Any]
     repeatable: bool
@@ -27,33 +31,35 @@ class Question(NamedTuple):
 
 
 class Connections:
-    """Threads that each hold one connection.
+    """Threads that each use one connection at a time.
 
     Args:
-        url: where the connections lead.
-        size: how many there are at most; each is opened when it is first needed.
+        url: of the database.
+        size: the most threads; each starts when it is first needed.
     """
 
     def __init__(self, url: DatabaseUrl, size: int) -> None:
-        self.executed = 0
-        """Statements sent so far."""
-        self._url = url
         self._size = size
+        # Tables may have changed after any error of the database, and a connection knows those that it found.
+        self._pool = Pool(url, spoiling=(DatabaseError,))
         self._questions: SimpleQueue[Question | None] = SimpleQueue()
+        # Guards the fields below. The server's thread and those of this pool write them.
+        self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._waiting = 0
-        self._lock = threading.Lock()
+        self.executed = 0
+        """Statements sent so far."""
 
     async def ask(self, work: Callable[[Database], Result], *, repeatable: bool = True) -> Result:
-        """What ``work`` returns for a connection.
+        """Returns what ``work`` returns for a connection.
 
         Args:
-            work: is run in a thread, alone with its connection.
-            repeatable: it only reads, so it is run again when the connection turns out to be broken.
+            work: runs in a thread, alone with its connection.
+            repeatable: it only reads, so it runs again if the connection turns out to be broken.
 
         Raises:
             DatabaseError: no connection can be made, or it broke.
-            RetryableError: too much is waiting already.
+            RetryableError: too many questions wait already.
         """
         return await asyncio.wrap_future(self._submit(work, repeatable))
 
@@ -75,17 +81,49 @@ class Connections:
         thread.start()
 
     def _serve(self) -> None:
-        line = _Line(self._url, self._count)
         while (question := self._questions.get()) is not None:
             if question.answer.set_running_or_notify_cancel():
-                line.answer(question)
+                self._answer(question)
             with self._lock:
                 self._waiting -= 1
-        line.hang_up()
+        self._pool.close()
 
-    def _count(self, statements: int) -> None:
-        with self._lock:
-            self.executed += statements
+    def _answer(self, question: Question) -> None:
+        try:
+            result = self._repeated(question.work) if question.repeatable else self._once(question.work)
+        except BaseException as error:  # noqa: BLE001  whoever asked gets it
+            question.answer.set_exception(error)
+        else:
+            question.answer.set_result(result)
+
+    def _repeated(self, work: Callable[[Database], Any]) -> Any:
+        # The server may have closed the connection while nobody used it, or went away and is back.
+        return retry(lambda: self._pool.use(partial(self._counted, work)), AT_ONCE, passes=_is_lost, tries=2)
+
+    def _once(self, work: Callable[[Database], Any]) -> Any:
+        # A change is not tried twice, so its connection is tried first.
+        has_started = False
+
+        def on_a_good_connection(database: Database) -> Any:
+            nonlocal has_started
+            database.now()
+            has_started = True
+            return work(database)
+
+        return retry(
+            lambda: self._pool.use(partial(self._counted, on_a_good_connection)),
+            AT_ONCE,
+            passes=lambda error: _is_lost(error) and not has_started,
+            tries=2,
+        )
+
+    def _counted(self, work: Callable[[Database], Any], database: Database) -> Any:
+        before = database.executed
+        try:
+            return work(database)
+        finally:
+            with self._lock:
+                self.executed += database.executed - before
 
     def close(self) -> None:
         """Ends the threads and their connections, and waits a little for those that are busy."""
@@ -96,55 +134,5 @@ class Connections:
             thread.join(max(end - time.monotonic(), 0))
 
 
-class _Line:
-    """A connection that is made when it is needed, and made anew after an error."""
-
-    def __init__(self, url: DatabaseUrl, count: Callable[[int], None]) -> None:
-        self._url = url
-        self._count = count
-        self._database: Database | None = None
-
-    def answer(self, question: Question) -> None:
-        try:
-            result = self._repeated(question.work) if question.repeatable else self._once(question.work)
-        except BaseException as error:  # noqa: BLE001  whoever asked is told
-            # Tables may have changed too, and a connection knows those that it found.
-            if isinstance(error, DatabaseError):
-                self.hang_up()
-            question.answer.set_exception(error)
-        else:
-            question.answer.set_result(result)
-
-    def _repeated(self, work: Callable[[Database], Any]) -> Any:
-        is_old = self._database is not None
-        try:
-            return self._run(work)
-        except ConnectionLostError:
-            if not is_old:
-                raise
-            # The server closed it while nobody used it, or went away and may be back.
-            self.hang_up()
-            return self._run(work)
-
-    def _once(self, work: Callable[[Database], Any]) -> Any:
-        """What changes something is not tried twice, so the connection is tried first."""
-        self._repeated(lambda database: database.now())
-        return self._run(work)
-
-    def _run(self, work: Callable[[Database], Any]) -> Any:
-        if self._database is None:
-            self._database = connect(self._url)
-        before = self._database.executed
-        try:
-            return work(self._database)
-        finally:
-            self._count(self._database.executed - before)
-
-    def hang_up(self) -> None:
-        """Closes the connection."""
-        database, self._database = self._database, None
-        try:
-            if database is not None:
-                database.close()
-        except Exception as error:  # noqa: BLE001  it was broken already
-            del error
+def _is_lost(error: HammerworkError) -> bool:
+    return isinstance(error, ConnectionLostError)

@@ -374,8 +374,9 @@ def test_a_server_that_stays_away_is_given_up(database: Database, monkeypatch: p
     def lose() -> bool:
         raise ConnectionLostError("gone")
 
+    monkeypatch.setattr(watching, "refresh", lose)
     with pytest.raises(UnreachableError):
-        waiter._patiently(watching, lose)
+        waiter._watch(watching)
     assert told.words == ["lost"]
     assert 1 <= len(tries) < 10
 

@@ -1,6 +1,5 @@
 """Waits until all jobs of a tree have ended."""
 
-import random
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -9,7 +8,8 @@ from typing import NamedTuple, Protocol
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.errors import ConnectionLostError, HammerworkError, NotFoundError, RetryableError, UnreachableError
+from hammerwork_cli.database.retrying import OUTAGES, OutageListener, read_through_outages
+from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.models import FAILURES, FINISHED, Counts, Timestamp, TreeNode, status_of, timestamp
 from hammerwork_cli.models.wait import WaitOutcome, WaitResult
 from hammerwork_cli.models.why import Blocker
@@ -25,7 +25,6 @@ OUTAGE = 60.0
 """Seconds without a server before the wait fails."""
 NAP = 0.5
 SHOWN_FAILURES = 10
-OUTAGES = (ConnectionLostError, UnreachableError, RetryableError)
 
 
 class State(NamedTuple):
@@ -51,7 +50,7 @@ class State(NamedTuple):
         return self.dependency_status == "waiting" and not self.has_finished
 
 
-class Listener(Protocol):
+class Listener(OutageListener, Protocol):
     """Receives the events of a wait."""
 
     def reading(self, counts: Counts) -> None:
@@ -59,12 +58,6 @@ class Listener(Protocol):
 
     def stuck(self, blockers: list[Blocker]) -> None:
         """These jobs can never run."""
-
-    def lost(self, error: HammerworkError) -> None:
-        """The connection was lost, and the wait tries to connect again."""
-
-    def back(self) -> None:
-        """The database answers again."""
 
 
 class TreeWatch:
@@ -265,7 +258,14 @@ class Waiter:
     def _watch(self, watch: TreeWatch) -> WaitOutcome:
         while True:
             try:
-                over = self._patiently(watch, watch.refresh)
+                over = read_through_outages(
+                    watch.refresh,
+                    lambda: watch.connected(self._connect()),
+                    self._listener,
+                    patience=OUTAGE,
+                    ended=self._is_late,
+                    wait=self._sleep,
+                )
             except OUTAGES:
                 if not self._is_late():
                     raise
@@ -301,34 +301,6 @@ class Waiter:
         if stuck - self._reported:
             self._listener.stuck([watch.stuck[job] for job in watch.stuck if job not in self._reported])
         self._reported |= stuck
-
-    def _patiently(self, watch: TreeWatch, work: Callable[[], bool | None]) -> bool:
-        """Does a piece of work, again with a new connection if the server was lost."""
-        lost_at: float | None = None
-        while True:
-            try:
-                if lost_at is not None:
-                    watch.connected(self._connect())
-                done = bool(work())
-            except OUTAGES as error:
-                if lost_at is None:
-                    lost_at = time.monotonic()
-                    self._listener.lost(error)
-                if not self._pause(lost_at):
-                    raise
-            else:
-                if lost_at is not None:
-                    self._listener.back()
-                return done
-
-    def _pause(self, lost_at: float) -> bool:
-        """Sleeps before the next try; returns ``False`` when it is time to give up."""
-        away = time.monotonic() - lost_at
-        if away > OUTAGE or self._is_late():
-            return False
-        pause = random.uniform(0.5, 1.0) * min(0.2 + away, 5.0)  # noqa: S311  jitter is no secret
-        self._sleep(pause)
-        return True
 
     def _result(self, job: str, watch: TreeWatch, outcome: WaitOutcome) -> WaitResult:
         failed = [state.id for state in watch.states.values() if state.status in FAILURES][:SHOWN_FAILURES]

@@ -1,12 +1,12 @@
 """The thread that records a worker's heartbeat, and sets the server's clock by the answer."""
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable
 
 from hammerwork_cli.database import Database, Timeouts
+from hammerwork_cli.database.retrying import Backoff
 from hammerwork_cli.errors import HammerworkError, NotFoundError
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
@@ -64,6 +64,8 @@ class HeartbeatThread(threading.Thread):
         self.connections, self.worker, self.lease, self.clock = connections, worker, lease, clock
         self.report, self.on_request, self.on_renewed = report, on_request, on_renewed
         self.interval = heartbeat_interval(worker.lease)
+        longest = min(self.interval, LONGEST_PAUSE)
+        self._backoff = Backoff(longest, longest, least=0.1)
         self.stopped = threading.Event()  # the main thread sets it
         self._heard: str | None = None  # this thread alone, as the next one
         self._trouble = Trouble(connections.outages)
@@ -78,7 +80,7 @@ class HeartbeatThread(threading.Thread):
                 if self.connections.given_up.is_set():
                     return
                 self._failed(error)
-                self.stopped.wait(random.uniform(0.1, 1) * min(self.interval, LONGEST_PAUSE))  # noqa: S311  jitter
+                self.stopped.wait(self._backoff.pause(1))
             else:
                 self.stopped.wait(began + self.interval - time.monotonic())
 

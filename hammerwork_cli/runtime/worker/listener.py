@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.retrying import Backoff
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.queries.job.notifications import CHANNEL
 from hammerwork_cli.runtime.connections import Connections
@@ -14,6 +15,7 @@ from hammerwork_cli.runtime.outages import Trouble
 LISTEN_SECONDS = 0.2
 """How often it checks whether to stop."""
 LONGEST_PAUSE = 5.0
+BACKOFF = Backoff(0.1, LONGEST_PAUSE, least=1.0)
 log = logging.getLogger("hammerwork")
 
 
@@ -38,11 +40,11 @@ class Listener(threading.Thread):
 
     def run(self) -> None:
         """Listens until it is stopped, or until it finds that the database sends no notifications."""
-        pause = 0.1
+        failures = 0
         while self._hears and not self.stopped.is_set():
             try:
                 self.connections.run(partial(self._listen, seconds=LISTEN_SECONDS), patience=0)
-                pause = 0.1
+                failures = 0
                 self._trouble.over()
             except Exception as error:
                 if self.connections.given_up.is_set():
@@ -51,8 +53,8 @@ class Listener(threading.Thread):
                     self._trouble.failed(f"Listening for new jobs failed: {error.message}")
                 else:
                     log.exception("Listening for new jobs failed.")
-                self.stopped.wait(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+                failures += 1
+                self.stopped.wait(BACKOFF.pause(failures))
 
     def _listen(self, database: Database, seconds: float) -> None:
         if self._listening is not database:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.retrying import Backoff
 from hammerwork_cli.errors import DatabaseError, HammerworkError
 from hammerwork_cli.queries.worker import claim, finish
 from hammerwork_cli.queries.worker.finish import End, Ended
@@ -23,8 +24,8 @@ DRAIN_SECONDS = 60
 """With ``drain``, a worker waits for jobs that are due within this time."""
 MOST_LATER = 1000
 """Jobs that are due later, which a worker counts at most when it has drained its queues."""
-LONGEST_PAUSE = 5.0
-"""After an error that the worker survives."""
+BACKOFF = Backoff(0.2, 5.0, least=1.0)
+"""After errors that the worker survives."""
 LAST_SECONDS = 10.0
 """For giving jobs back when the worker stops at once."""
 log = logging.getLogger("hammerwork")
@@ -59,7 +60,7 @@ class MainLoop:
             except Exception as error:  # noqa: BLE001  it stops only when it is told to
                 failures += 1
                 self._log(error)
-                self._stop.at_once.wait(min(LONGEST_PAUSE, 0.1 * 2 ** min(failures, 10)))
+                self._stop.at_once.wait(BACKOFF.pause(failures))
         self._leave_at_once()
 
     def _log(self, error: Exception) -> None:
