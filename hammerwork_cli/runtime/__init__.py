@@ -1,1 +1,1 @@
-"""Running jobs: what a handler's author writes, and the worker that runs it."""
+"""Runs jobs: the names that authors of handlers import, and the worker."""

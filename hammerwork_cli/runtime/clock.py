@@ -1,18 +1,18 @@
-"""The clock of a server, as a process can tell it."""
+"""The clock of a server."""
 
 import time
 from datetime import UTC, datetime, timedelta
 
 
 class ServerClock:
-    """The server's clock, as this process can tell it without asking each time."""
+    """The server's clock, which this process carries on between two answers. Threads share it."""
 
     def __init__(self) -> None:
-        # One tuple, so that no reader sees half of what the heartbeat's thread writes.
+        # The heartbeat's thread writes it, at the start the main thread. One tuple, so that no reader sees half of it.
         self._known = datetime.now(UTC), time.monotonic()
 
     def set(self, now: datetime) -> None:
-        """Takes over the server's present time."""
+        """Sets it to the server's present time."""
         self._known = now, time.monotonic()
 
     def now(self) -> datetime:

@@ -1,4 +1,4 @@
-"""Whose fault it is that something cannot be written: the job's own, or the database's, which passes."""
+"""Tells faults of one job from those of the database, which pass."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ from hammerwork_cli.database.retrying import is_an_outage
 from hammerwork_cli.errors import ConfigError, DatabaseError, LimitReachedError
 
 TIMES_ALONE = 3
-"""So often others must have been written between two failures of a job, before an error nobody knows is its own."""
+"""An unknown error is the job's own once others were written so often between its failures."""
 
 
 class Progress:
@@ -41,7 +41,7 @@ class Progress:
 
 
 class Fault:
-    """Judges what one job, or one batch of them, meets when it is written again and again.
+    """Judges the errors that one job, or one batch, meets when it is written again and again. One thread uses it.
 
     Args:
         progress: of the worker.
@@ -53,10 +53,10 @@ class Fault:
         self._alone = 0
 
     def is_the_jobs(self, error: BaseException) -> bool:
-        """Whether an error is the job's own: what it wants to write is refused, or it cannot be written at all.
+        """Whether an error is the job's own: the database refuses its values, or its values cannot be sent.
 
-        Whatever else a server answers passes: it may deny, lack or not know something for any time. But an error that
-        nobody knows, and that one job meets for longer than a lease while others are written, is that job's.
+        All other answers of a server pass: it may deny, lack or not know something for any time. But an unknown error
+        that one job meets for longer than a lease, while others are written, is that job's.
         """
         if not is_of_the_database(error):
             return True
@@ -70,12 +70,12 @@ class Fault:
         return self._alone >= TIMES_ALONE and now - self._began > self._progress.lease
 
     def passes(self, error: BaseException) -> bool:
-        """Whether it is worth while to try again."""
+        """Whether another try may succeed."""
         return not self.is_the_jobs(error)
 
 
 def is_of_the_database(error: BaseException) -> bool:
-    """Whether an error says something of the database or the way to it, and nothing of what was to be written."""
+    """Whether an error is about the database or the way to it, and not about the values to write."""
     return isinstance(error, (DatabaseError, ConfigError))
 
 

@@ -1,4 +1,4 @@
-"""What the threads of a worker say of the database's outages: that each has begun, and once that it is over."""
+"""Logs outages of the database: the threads of a worker log each one once, and once that it is over."""
 
 import logging
 import math
@@ -6,47 +6,48 @@ import threading
 import time
 
 AGAIN = 10
-"""Of the failures of one thread the first is told, and each that has this number."""
+"""A thread logs its first failure, and each one after so many."""
 QUIET_SECONDS = 10.0
-"""For so long many threads that meet the same are heard once."""
+"""For so long the threads that meet the same failure log it once."""
 log = logging.getLogger("hammerwork")
 
 
 class Outages:
-    """Those that the threads of one worker, or the callers of one queue, meet together."""
+    """Outages that the threads of one worker, or the callers of one queue, meet together."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        # Any thread writes these, under the lock.
         self._over_at = -math.inf
-        self._told: dict[str, float] = {}
+        self._logged: dict[str, float] = {}
 
-    def tell(self, line: str, level: int) -> None:
-        """Says something that other threads may be saying."""
+    def log(self, line: str, level: int) -> None:
+        """Logs a line unless another thread has just logged it."""
         now = time.monotonic()
         with self._lock:
-            if now - self._told.get(line, -math.inf) < QUIET_SECONDS:
+            if now - self._logged.get(line, -math.inf) < QUIET_SECONDS:
                 return
-            self._told[line] = now
+            self._logged[line] = now
         log.log(level, "%s", line)
 
     def over(self, began: float, last: float) -> None:
-        """Says that an outage is over, unless somebody has said so since it was last met."""
+        """Logs the end of an outage, unless another thread has logged it since the last failure."""
         now = time.monotonic()
         with self._lock:
             if last <= self._over_at:
                 return
             self._over_at = now
-            self._told.clear()
+            self._logged.clear()
         seconds = now - began
         log.warning("The database answers again, after %s s.", f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.1f}")
 
 
 class Trouble:
-    """What one thread meets again and again, until it succeeds.
+    """Counts the failures of one thread until it succeeds. Only that thread uses it.
 
     Args:
         outages: of all threads.
-        shared: whether others do the same and would say the same.
+        shared: whether other threads may log the same lines.
     """
 
     def __init__(self, outages: Outages, *, shared: bool = False) -> None:
@@ -55,7 +56,7 @@ class Trouble:
         self._began = self._last = 0.0
 
     def failed(self, line: str, level: int = logging.WARNING) -> None:
-        """It failed by what will pass; the first time is told, and each tenth."""
+        """Notes a failure that passes, and logs the first one and each tenth."""
         self._last = time.monotonic()
         if not self._failures:
             self._began = self._last
@@ -63,12 +64,12 @@ class Trouble:
         if self._failures != 1 and self._failures % AGAIN:
             return
         if self._shared:
-            self._outages.tell(line, level)
+            self._outages.log(line, level)
         else:
             log.log(level, "%s", line)
 
     def over(self) -> None:
-        """It succeeded."""
+        """Notes a success, and logs the end of the outage if there was one."""
         if self._failures:
             self._failures = 0
             self._outages.over(self._began, self._last)

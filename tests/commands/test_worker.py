@@ -111,7 +111,7 @@ def test_jobs_and_what_they_spawn_run_until_nothing_is_left(
     assert done.exit_code == 0, done.stderr
     assert done.json == {"completed": 5, "failed": 1, "restart": False, "unreturned": 0}
     Draft202012Validator(SCHEMAS["worker-start"]).validate(done.json)
-    assert done.stderr.splitlines()[-1].endswith("ended: 5 completed, 1 failed.")
+    assert done.stderr.splitlines()[-1].endswith("stopped: 5 completed, 1 failed.")
     found = rows(migrated_url, "queue_name, status, error_message", "queue_name = 'mail'")
     assert sorted(status for _, status, _ in found) == ["Completed"] * 4 + ["Dead"]
     error = next(error for _, status, error in found if status == "Dead")
@@ -269,7 +269,9 @@ def test_a_second_signal_gives_the_jobs_back_and_ends_now_with_an_exit_code_of_i
     assert worker.returncode == code, stderr
     assert json.loads(stdout) == {"completed": 0, "failed": 0, "restart": False, "unreturned": 1}
     assert statuses(migrated_url) == {1: "Pending"}
-    assert "1 handler has not returned, and nobody can end a thread: it goes on until this process ends" in stderr
+    assert (
+        "1 handler is still running in a thread, which cannot be killed: it goes on until this process ends" in stderr
+    )
     assert _state(migrated_url) == "stopped"
 
 
@@ -543,7 +545,7 @@ def test_ctrl_c_lets_what_runs_in_processes_end_and_a_second_one_kills_it(
     eventually(lambda: has_begun(folder))
     worker.send_signal(signal.SIGINT)
     assert worker.stderr is not None
-    eventually(lambda: "once more ends it now" in worker.stderr.readline())
+    eventually(lambda: "send it again to stop now" in worker.stderr.readline())
     worker.send_signal(signal.SIGINT)
     assert worker.wait(60) == 130
     assert statuses(sqlite_url) == {1: "Pending"}

@@ -107,7 +107,7 @@ def test_a_refused_result_fails_a_parent_that_completes_without_children(
     stage.work(configured)
     assert [stage.one(job, "status, attempts") for job in jobs] == [("Dead", 1)] * 2
     assert stage.operations() == []
-    assert "an error of the worker itself" not in caplog.text
+    assert "an error in the worker itself" not in caplog.text
 
 
 def test_limits_of_any_size_cost_no_run(stage: Stage, configured: Handlers) -> None:

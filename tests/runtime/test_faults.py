@@ -204,4 +204,4 @@ def test_a_result_that_the_database_cannot_hold_still_fails_its_job_for_good(app
     (job,) = narrow.enqueue(Job("prices").with_max_attempts(3))
     assert narrow.work(app).failed == 1
     assert narrow.one(job, "status, attempts") == ("Dead", 1)
-    assert narrow.one(job, "error_message").startswith("The database cannot hold what the job returned. ")
+    assert narrow.one(job, "error_message").startswith("The database cannot hold the result of the job. ")

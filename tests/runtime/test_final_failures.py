@@ -50,13 +50,13 @@ def test_what_cannot_succeed_is_tried_once_and_says_why(stage: Stage, app: Handl
     app.register_handler("deep", lambda context: [Job("noop", deep)])  # noqa: ARG005
 
     said = {
-        Job("result", "set"): "What the handler returned cannot be stored. JSON cannot hold this value: a value of type"
+        Job("result", "set"): "The result cannot be stored. JSON cannot hold this value: a value of type"
         " set has no place in it. Return sorted(...).",
-        Job("result", "job"): "What the handler returned cannot be stored. JSON cannot hold this value: a value of type"
+        Job("result", "job"): "The result cannot be stored. JSON cannot hold this value: a value of type"
         " Job has no place in it. Spawn it with context.spawn or from a spawn handler",
-        Job("result", "half"): "What the handler returned cannot be stored. JSON cannot hold this value",
-        Job("result", "large", result_max_size=10): "What the handler returned has 102 bytes",
-        Job("nobody"): "Nobody handles jobs of the queue 'nobody'",
+        Job("result", "half"): "The result cannot be stored. JSON cannot hold this value",
+        Job("result", "large", result_max_size=10): "The result has 102 bytes",
+        Job("nobody"): "This worker has no handler for the queue 'nobody'",
         Job("children", {"jobs": 2}).with_spawn_config(SpawnConfig(max_spawn_count=1)): "max_spawn_count allows 1",
         Job("children", {"jobs": 2}): "was produced twice",
         Job("children", {"jobs": 1, "_spawn_config": {"max_depth": -1}}): "The spawn configuration's max_depth",
@@ -76,7 +76,7 @@ def test_what_cannot_succeed_is_tried_once_and_says_why(stage: Stage, app: Handl
     said |= {Job("late", why): sentence for why, sentence in sentences.items()}
     stage.enqueue(taken, endless)
     if stage.database.dialect == "mysql":
-        said[Job("result", "deep")] = "The database cannot hold what the job returned."
+        said[Job("result", "deep")] = "The database cannot hold the result of the job."
     recurring = Job("result", "odd").with_cron("@yearly")
     stage.enqueue(*said, recurring)
     due = "'2026-01-01 00:00:00'"
@@ -90,7 +90,7 @@ def test_what_cannot_succeed_is_tried_once_and_says_why(stage: Stage, app: Handl
     assert len(calls) == len(set(calls))
     status, error, due = stage.one(recurring, "status, error_message, scheduled_at")
     assert (status, timestamp(due)) == ("Pending", datetime(datetime.now(UTC).year + 1, 1, 1, tzinfo=UTC))
-    assert "what the job returned" in error or "What the handler returned" in error
+    assert "the result of the job" in error or "The result " in error
     assert stage.rows("id", "queue_name = 'noop' AND status = 'Pending'") == []
 
 

@@ -55,7 +55,7 @@ def test_while_the_end_of_one_job_cannot_be_written_its_worker_ends_others_and_k
     parent, child = begin_with_a_locked_end(stage, crew)
     with hanging(child):
         crew.go_on.set()
-        until(lambda: f"What came of job {parent.id} cannot be written and waits" in caplog.text)
+        until(lambda: f"The outcome of job {parent.id} cannot be written yet" in caplog.text)
         others = stage.enqueue(*(Job("counted").with_max_attempts(1) for _ in range(30)))
         until(lambda: stage.status(*others) == ["Completed"] * 30)
         stage.enqueue(returns)
@@ -93,9 +93,9 @@ def test_a_worker_that_is_to_end_says_what_it_waits_for_and_writes_it_first(
     parent, child = begin_with_a_locked_end(stage, crew)
     with hanging(child):
         crew.go_on.set()
-        until(lambda: "cannot be written and waits" in caplog.text)
+        until(lambda: "cannot be written yet" in caplog.text)
         crew.workers[0].stop()
-        until(lambda: "The worker cannot end yet: what 1 job came to cannot be written" in caplog.text)
+        until(lambda: "The worker cannot stop yet: the outcome of 1 job cannot be written" in caplog.text)
         assert crew.alive
     until(lambda: not crew.alive)
     assert stage.status(parent, child) == ["Completed", "Pending"]
@@ -107,11 +107,11 @@ def test_a_worker_that_is_to_end_at_once_does_not_wait_for_what_others_have_lock
     parent, child = begin_with_a_locked_end(stage, crew)
     with hanging(child):
         crew.go_on.set()
-        until(lambda: "cannot be written and waits" in caplog.text)
+        until(lambda: "cannot be written yet" in caplog.text)
         crew.workers[0].stop()
         crew.workers[0].stop(now=True)
         until(lambda: not crew.alive)
-        assert "What 1 job came to is not written" in caplog.text
+        assert "The outcome of 1 job is not written" in caplog.text
         assert stage.status(parent, child) == ["Running", "Pending"]
     crew.begin()  # another one takes it for lost
     until(lambda: stage.status(parent, child) == ["Dead", "Failed"])

@@ -301,7 +301,7 @@ def test_an_answer_that_nobody_asked_for_ends_the_process_and_half_an_answer_sto
     report = work(*forged, after)
     assert stage.status(*forged, after) == [JobStatus.DEAD] * 3 + [JobStatus.COMPLETED]
     errors = [stage.one(job, "error_message") for job in forged]
-    assert ["nobody had asked" in errors[0], "no message" in errors[1], "SIGKILL" in errors[2]] == [True] * 3, errors
+    assert ["not asked" in errors[0], "not a message" in errors[1], "SIGKILL" in errors[2]] == [True] * 3, errors
     assert "pid" in result(stage, after)
     assert (report.completed, report.failed) == (1, 3)
 
@@ -360,7 +360,7 @@ def test_errors_come_with_the_place_where_they_arose(stage: Stage, work: Any) ->
     error = stage.one(fails, "error_message")
     assert error.startswith("ValueError: no such thing\n\nTraceback")
     assert "isolated_app.py" in error
-    assert stage.one(odd, "error_message").startswith("What the handler returned cannot be stored.")
+    assert stage.one(odd, "error_message").startswith("The result cannot be stored.")
 
 
 def test_children_come_in_batches_whoever_makes_them(stage: Stage, work: Any) -> None:

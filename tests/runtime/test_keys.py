@@ -120,7 +120,7 @@ def test_in_one_run_a_key_names_one_child(stage: Stage, work: Callable[..., None
     first, same, *conflicts, another, missing, free = told(stage, parent)
     assert first[1:] == ["child", {"a": [1], "b": 2}, "Pending", True]
     assert same == [first[0], "child", {"a": [1], "b": 2}, "Pending", False]
-    said = "The key 'k' names a child in the queue 'child' that this run has spawned; this one is for the queue"
+    said = "The key 'k' names a child in the queue 'child' that this attempt has spawned; this one is for the queue"
     assert conflicts == [
         ["LastingConflictError", f"{said} 'elsewhere'."],
         ["LastingConflictError", f"{said} 'child' and has another payload."],
@@ -181,7 +181,7 @@ def test_over_attempts_the_stored_child_stays_and_is_told_as_it_is(stage: Stage,
     (child,) = stage.children(parent)
     assert found == same == [str(child[0]), "moved", {"n": 1}, "Pending", False]
     assert other[0] == "LastingConflictError"
-    assert "'child' that this run has spawned; this one is for the queue 'moved'" in other[1]
+    assert "'child' that this attempt has spawned; this one is for the queue 'moved'" in other[1]
 
 
 def test_a_child_that_somebody_deleted_is_not_written_again(stage: Stage, work: Callable[..., None]) -> None:

@@ -67,7 +67,7 @@ def test_a_parent_that_others_change_while_it_spawns_has_no_children_and_nobody_
     assert stage.status(*jobs) == ["Failed", "Pending", "Completed", "Dead", "Pending", "Completed"]
     assert stage.one(failed, "error_message") == "no space"
     for job in changed:
-        assert f"Job {job.id} is not this worker's any more: it spawned nothing." in caplog.text
+        assert f"Job {job.id} belongs to another worker now: it spawned nothing." in caplog.text
 
 
 def test_by_weight_a_priority_that_nobody_knows_is_claimed_too(stage: Stage, app: Handlers) -> None:
@@ -196,4 +196,4 @@ def test_an_error_that_is_nobodys_fault_loses_nothing(
     report = stage.work(app)
     assert (report.completed, report.failed) == (20, 0)
     assert stage.status(*jobs) == ["Completed"] * 20
-    assert "waits: Nobody may write now." in caplog.text
+    assert "cannot be written yet: Nobody may write now." in caplog.text

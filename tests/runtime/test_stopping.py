@@ -35,7 +35,7 @@ def test_what_runs_goes_back_with_its_attempt_unless_it_must_not_run_twice(
     worker.stop(now=True)
     thread.join(60)
     assert reports == [WorkerReport(completed=0, failed=2, restart=False, unreturned=4)]
-    assert "4 handlers have not returned, and nobody can end a thread: they go on until" in caplog.text
+    assert "4 handlers are still running in a thread, which cannot be killed: they go on until" in caplog.text
     assert stage.one(first, "status, attempts, error_message") == ("Pending", 0, None)
     assert stage.one(last, "status, attempts, error_message") == ("Pending", 2, "before")
     assert [stage.timestamp(job, "scheduled_at") for job in (first, last)] == order
@@ -84,7 +84,7 @@ def test_a_worker_of_ones_own_that_leaves_handlers_behind_says_so(
     threading.Thread(target=lambda: (began.wait(60), worker.stop())).start()
     report = worker.run()
     assert (report.failed, report.unreturned) == (0, 1)
-    assert "1 handler has not returned" in caplog.text
+    assert "1 handler is still running" in caplog.text
     assert "End the process" in caplog.text
     assert lite.one(job, "status, attempts") == ("Pending", 0)
     go_on.set()

@@ -146,7 +146,7 @@ def test_a_queue_that_nobody_handles_fails_the_attempt_and_says_who_is_there(sta
     stage.work(app, queues=("unknown",))
     assert stage.one(job) == "Dead"
     assert stage.one(job, "error_message") == (
-        "Nobody handles jobs of the queue 'unknown'. This worker has handlers for: noop."
+        "This worker has no handler for the queue 'unknown'. It has handlers for: noop."
     )
 
 
@@ -175,7 +175,7 @@ def test_what_the_database_refuses_fails_the_job_and_says_why(stage: Stage, app:
     assert stage.one(nul) == ("Dead" if dialect == "postgresql" else "Completed")
     assert stage.one(nested) == ("Dead" if dialect == "mysql" else "Completed")
     if dialect == "mysql":
-        assert "The database cannot hold what the job returned." in stage.one(nested, "error_message")
+        assert "The database cannot hold the result of the job." in stage.one(nested, "error_message")
     status, error = stage.one(long_error, "status, error_message")
     assert status == "Dead"
     assert error.startswith("ValueError: \\x00\\ud800xxx")

@@ -12,7 +12,7 @@ from hammerwork_cli.queries.job.changes import Cancel
 from hammerwork_cli.queries.job.selections import Named
 from tests.runtime.conftest import Stage
 
-LOST = "is another worker's now, or was changed by hand: what its run here came to is not written."
+LOST = "belongs to another worker now, or was changed by hand: the outcome here is not written."
 
 
 def test_a_failure_says_whether_it_is_final_or_when_the_next_attempt_comes(
@@ -43,7 +43,7 @@ def test_a_failure_says_whether_it_is_final_or_when_the_next_attempt_comes(
     )
     assert second == f"Job {fails.id} (fails) failed in attempt 2 of 2 and is Dead for good: ValueError: no data"
     (final,) = (line for line in said if refused.id in line)
-    assert "failed in attempt 1 of 3 and is Dead for good: What the handler returned" in final
+    assert "failed in attempt 1 of 3 and is Dead for good: The result " in final
     (timed_out,) = (line for line in said if late.id in line)
     assert timed_out.endswith("failed in attempt 1 of 3 and is TimedOut for good: It did not end within 1 s.")
     (recurs,) = (line for line in said if daily.id in line)
@@ -51,9 +51,9 @@ def test_a_failure_says_whether_it_is_final_or_when_the_next_attempt_comes(
 
 
 @pytest.mark.parametrize(
-    ("later", "said"), [(0, None), (1, "1 job of these queues waits"), (2, "2 jobs of these queues wait")]
+    ("later", "said"), [(0, None), (1, "1 job of these queues is"), (2, "2 jobs of these queues are")]
 )
-def test_a_worker_that_has_drained_its_queues_says_what_waits_for_a_later_time(
+def test_a_worker_that_has_drained_its_queues_says_what_is_due_later(
     stage: Stage, app: Handlers, caplog: pytest.LogCaptureFixture, later: int, said: str | None
 ) -> None:
     caplog.set_level("INFO", "hammerwork")
@@ -64,7 +64,7 @@ def test_a_worker_that_has_drained_its_queues_says_what_waits_for_a_later_time(
     changes.run(stage.database, Named([cancelled.id]), Cancel(stage.database.now(), by="me"))
     stage.work(app)
     assert stage.one(now) == "Completed"
-    assert [line for line in caplog.messages if "later time" in line] == ([f"{said} for a later time."] if said else [])
+    assert [line for line in caplog.messages if "due later" in line] == ([f"{said} due later."] if said else [])
 
 
 def test_of_a_job_that_went_to_another_worker_the_log_does_not_say_that_it_failed(

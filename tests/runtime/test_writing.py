@@ -40,7 +40,7 @@ def test_of_a_batch_that_the_database_refuses_only_the_run_with_the_refused_resu
     assert max(batches) > 1
     assert stage.status(*jobs) == ["Completed", "Completed", "Dead", "Completed"]
     assert [stage.one(job, "result_data") for job in jobs] == ['"a"', '"b"', None, '"c"']
-    assert stage.one(jobs[2], "error_message") == "The database cannot hold what the job returned. It is too odd."
+    assert stage.one(jobs[2], "error_message") == "The database cannot hold the result of the job. It is too odd."
     assert (report.completed, report.failed) == (3, 1)
     stage.close()
 
@@ -132,7 +132,7 @@ def test_a_job_that_alone_meets_an_error_for_longer_than_a_lease_ends_with_it_an
     assert len(tries) > 3
     assert stage.one(odd, "attempts, error_message") == (
         1,
-        f"The database does not take what became of the job. {UNKNOWN}",
+        f"The database refuses the outcome of the job. {UNKNOWN}",
     )
     until(lambda: stage.one(last) == "Completed")
     assert set(crew.runs.values()) == {1}

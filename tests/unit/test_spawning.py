@@ -84,7 +84,7 @@ def test_the_hooks_of_an_object_that_only_looks_like_a_handler_are_called():
 
 @pytest.mark.parametrize("given", [None, 17, "pages", int, object(), Job("q")])
 def test_what_is_no_handler_is_refused(given):
-    with pytest.raises(UsageError, match="is no spawn handler"):
+    with pytest.raises(UsageError, match="is not a spawn handler"):
         SpawnManager().register_handler("pages", given)
 
 
@@ -181,8 +181,8 @@ def test_the_short_form_of_the_specification_is_read():
 @pytest.mark.parametrize(
     ("stored", "named"),
     [
-        ([], "no JSON object"),
-        ("text", "no JSON object"),
+        ([], "not a JSON object"),
+        ("text", "not a JSON object"),
         ({"max_spawn_count": "15"}, "max_spawn_count"),
         ({"max_spawn_count": -1}, "max_spawn_count"),
         ({"max_spawn_count": 1.5}, "max_spawn_count"),
@@ -280,7 +280,7 @@ def test_what_cannot_be_called_with_a_job_is_refused_when_it_is_registered(funct
     app = Handlers()
     with pytest.raises(UsageError) as caught:
         app.register_job("q", function)
-    said = "What handles jobs of 'q' is called with (job) or (job, context), and <lambda> has the parameters"
+    said = "The handler of 'q' is called with (job) or (job, context), and <lambda> has the parameters"
     assert caught.value.message == f"{said} {parameters}."
     assert app.queues == ()
 

@@ -158,7 +158,7 @@ def test_a_keeper_says_once_an_outage_which_duty_fails(caplog: pytest.LogCapture
     keeper.stopped = stopped
     keeper.run()
     assert caplog.messages == [
-        "Sweeping the queues failed and is tried again: The server is away.",
+        "Releasing waiting jobs failed and will be retried: The server is away.",
         "The database answers again, after 0.0 s.",
     ]
 
@@ -207,7 +207,7 @@ def test_a_listener_that_nothing_tells_of_jobs_ends(caplog: pytest.LogCaptureFix
     listener.run()
     assert (asked, woken) == ([CHANNEL], [True])
     assert caplog.messages == [
-        "Nothing tells this worker of new jobs behind a pooler: it looks at every --poll-interval."
+        "A pooler keeps notifications of new jobs from this worker: it polls at every --poll-interval."
     ]
 
 

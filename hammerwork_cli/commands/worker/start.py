@@ -183,7 +183,7 @@ def _report_alone(context: Context, *, as_json: bool) -> Iterator[None]:
         yield
     finally:
         context.stderr.flush()
-        raw.settle()
+        raw.flush_behind()
 
 
 def _import_before_the_application(context: Context) -> None:

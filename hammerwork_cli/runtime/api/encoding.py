@@ -1,4 +1,4 @@
-"""Payloads and results as JSON text, and what becomes of values that JSON does not know."""
+"""Payloads and results as JSON text, also of values that JSON does not know."""
 
 import json
 from dataclasses import fields, is_dataclass
@@ -11,7 +11,7 @@ from uuid import UUID
 from hammerwork_cli.errors import UsageError
 
 IS_NO_VALUE = "_instead_of_json"
-"""An attribute of what is no part of a payload or a result; it says what to do instead."""
+"""An attribute of classes that JSON must not hold; it says what to do instead."""
 _INSTEAD: dict[type, str] = {
     set: "sorted(...)",
     frozenset: "sorted(...)",
@@ -22,10 +22,10 @@ _INSTEAD: dict[type, str] = {
 
 
 def _known(value: Any) -> Any:
-    """What stands in JSON for a value that JSON does not know.
+    """A JSON value for one that JSON does not know.
 
     Raises:
-        TypeError: nobody would agree on what that is.
+        TypeError: there is no obvious one.
     """
     if isinstance(value, datetime | date | time):
         return value.isoformat()
@@ -44,15 +44,15 @@ _encoded = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 def json_text(value: Any, verb: str = "Give") -> str:
     """A payload or a result as JSON text.
 
-    Besides what JSON knows it takes dates and times (ISO 8601), UUIDs and Decimals (text), members of an Enum (their
+    Besides JSON values it accepts dates and times (ISO 8601), UUIDs and Decimals (text), members of an Enum (their
     value), dataclasses (objects) and named tuples (arrays).
 
     Args:
-        value: what it is.
-        verb: what whoever has the value does with it, for errors.
+        value: the payload or result.
+        verb: what the reader of an error does with the value.
 
     Raises:
-        UsageError: JSON cannot hold it; the message says what, where, and what to do instead.
+        UsageError: JSON cannot hold it; the message has the reason, the place, and what to do instead.
     """
     try:
         text = _encoded(value)
@@ -65,10 +65,10 @@ def json_text(value: Any, verb: str = "Give") -> str:
 
 
 def _culprit(value: Any, verb: str) -> tuple[str, str]:
-    """Where the first part is that JSON cannot hold, and what to do instead, both ready to be put into a sentence."""
+    """Where the first part is that JSON cannot hold, and what to do instead, both as parts of a sentence."""
     try:
         found = _refused(value, "$")
-    except Exception:  # noqa: BLE001  the value's own code, or one that holds itself
+    except Exception:  # noqa: BLE001  the value's own code may raise anything; or it contains itself
         found = None
     if found is None:
         return "", ""
@@ -113,5 +113,5 @@ def _said(error: Exception) -> str:
         return "it has text with half a character, a lone surrogate"
     try:
         return str(error).rstrip(".") or type(error).__name__
-    except Exception:  # noqa: BLE001  an error whose text cannot be had
+    except Exception:  # noqa: BLE001  the error's own code may raise anything
         return type(error).__name__

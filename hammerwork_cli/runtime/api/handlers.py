@@ -19,13 +19,13 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class JobHandler:
-    """What a job of a queue does.
+    """The handler of a queue's jobs.
 
     Attributes:
-        function: called with the job; what it returns is the job's result.
+        function: called with the job; it returns the job's result.
         retry: for jobs that carry no strategy of their own.
         timeout: for jobs that carry none of their own.
-        takes_context: whether it is called with the context besides the job.
+        takes_context: whether it is also called with the context.
     """
 
     function: Callable[..., Any]
@@ -35,7 +35,7 @@ class JobHandler:
 
 
 class Handlers(SpawnManager):
-    """A spawn manager that knows what jobs do as well: an application's handlers.
+    """An application's handlers: of jobs, and of what jobs spawn.
 
     ``hammerwork worker start --handlers module:attribute`` names one.
     """
@@ -47,15 +47,15 @@ class Handlers(SpawnManager):
     def job(
         self, queue: str, *, retry: RetryStrategy | None = None, timeout: timedelta | None = None
     ) -> Callable[[Function], Function]:
-        """Decorates what a job of ``queue`` does.
+        """Decorates the handler of a queue's jobs.
 
         Args:
             queue: the queue.
-            retry: how long to wait before a failed job that says nothing of it is tried again.
-            timeout: how long a run of a job that says nothing of it may take.
+            retry: strategy for jobs without their own.
+            timeout: for jobs without their own.
 
         Raises:
-            UsageError: it is no queue's name, or :meth:`register_job` refuses the function.
+            UsageError: it is not the name of a queue, or :meth:`register_job` refuses the function.
         """
         _check_name(queue, '@app.job("queue")')
 
@@ -73,10 +73,10 @@ class Handlers(SpawnManager):
         retry: RetryStrategy | None = None,
         timeout: timedelta | None = None,
     ) -> None:
-        """Registers what a job of ``queue`` does; see :meth:`job`.
+        """Registers the handler of a queue's jobs; see :meth:`job`.
 
         Raises:
-            UsageError: the queue has a handler already or is no text, or that cannot be called with a job.
+            UsageError: the queue has a handler already or is not text, or the function cannot be called with a job.
         """
         if not isinstance(queue, str) or not queue:
             raise UsageError(f"A queue's name is text, not {queue!r:.60}.")
@@ -84,8 +84,8 @@ class Handlers(SpawnManager):
             raise UsageError(f"{type(function).__name__} cannot be called with a job of {queue!r:.100}.")
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise UsageError(
-                f"What handles jobs of {queue!r:.100} is a generator, which would never run.",
-                hint="A job's handler returns its result. What yields jobs is registered with @app.spawn.",
+                f"The handler of {queue!r:.100} is a generator, which would never run.",
+                hint="A job's handler returns its result. Register a function that yields jobs with @app.spawn.",
             )
         if timeout is not None and (not isinstance(timeout, timedelta) or timeout <= timedelta(0)):
             raise UsageError(f"timeout is a timedelta above zero, not {timeout!r:.60}.")
@@ -96,17 +96,17 @@ class Handlers(SpawnManager):
         takes_context = _takes_context(function)
         check_call(
             function,
-            f"What handles jobs of {queue!r:.100}",
+            f"The handler of {queue!r:.100}",
             *(("job", "context") if takes_context else ("job",)),
             form="(job) or (job, context)",
         )
         self._workers[queue] = JobHandler(function, retry, timeout, takes_context)
 
     def spawn(self, name: str) -> Callable[[Function], Function]:
-        """Decorates what the jobs of a queue, or those that name it, spawn once they have succeeded.
+        """Decorates the spawn handler for the jobs of a queue, or for those that name it.
 
         Raises:
-            UsageError: that is no name, or :meth:`register_handler` refuses the function.
+            UsageError: it is not a name, or :meth:`register_handler` refuses the function.
         """
         _check_name(name, '@app.spawn("queue")')
 
@@ -117,7 +117,7 @@ class Handlers(SpawnManager):
         return decorate
 
     def include(self, manager: SpawnManager) -> None:
-        """Adds the spawn handlers of a manager, and what jobs do where it knows that as well.
+        """Adds the spawn handlers of a manager, and the handlers of jobs if it is a Handlers.
 
         Raises:
             UsageError: a name is taken.
@@ -130,24 +130,24 @@ class Handlers(SpawnManager):
                 self.register_job(queue, handler.function, retry=handler.retry, timeout=handler.timeout)
 
     def spawn_handler(self, job: Job, config: SpawnConfig | None) -> FoundHandler | None:
-        """See :class:`SpawnManager`. A job that does something may have configuration, and spawn by key only."""
+        """See :class:`SpawnManager`. A job with a handler may have a spawn configuration and spawn by key only."""
         named = config is not None and config.handler is not None
         if not named and job.queue in self._workers and job.queue not in self._spawners:
             return None
         return super().spawn_handler(job, config)
 
     def job_handler(self, queue: str) -> JobHandler | None:
-        """What a job of ``queue`` does; ``None`` when nobody said: it may still spawn."""
+        """The handler of a queue's jobs; ``None`` without one: they may still spawn."""
         return self._workers.get(queue)
 
     @property
     def queues(self) -> tuple[str, ...]:
-        """The queues whose jobs do something, sorted."""
+        """The queues whose jobs have a handler, sorted."""
         return tuple(sorted(self._workers))
 
 
 def _check_name(name: object, form: str) -> None:
-    """Refuses a decorator that was given the function instead of a name, and would register nothing."""
+    """Refuses a decorator without a name, which would get the function instead and register nothing."""
     if callable(name):
         raise UsageError(f"A name is missing. Write {form}.")
     if not isinstance(name, str) or not name:
@@ -155,7 +155,7 @@ def _check_name(name: object, form: str) -> None:
 
 
 def _takes_context(function: Callable[..., Any]) -> bool:
-    """Whether a job's handler wants the context besides the job: whether it has a second parameter."""
+    """Whether a job's handler has a second parameter, for the context."""
     known = signature(function)
     parameters = known.parameters.values() if known else ()
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]

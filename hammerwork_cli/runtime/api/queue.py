@@ -1,4 +1,4 @@
-"""Putting jobs into queues, from Python."""
+"""Enqueues jobs from Python."""
 
 import math
 import time
@@ -24,7 +24,7 @@ from hammerwork_cli.runtime.outages import Outages
 Result = TypeVar("Result")
 PATIENCE = 30.0
 CLOCK_SECONDS = 60.0
-"""How long the server's clock is told from ours before it is asked again."""
+"""How long this process carries on the server's clock before it asks again."""
 
 
 class Queue:
@@ -33,8 +33,8 @@ class Queue:
     Args:
         url: ``postgresql://``, ``mysql://``, ``mariadb://`` or ``sqlite:///path``.
         pool_size: most connections at once.
-        patience: seconds to go on trying while no server answers, to wait for what others have locked, and for one of
-            the connections; 0 tries once. A try ends within as many seconds again, or a few where that is less.
+        patience: seconds to go on trying while no server answers, and to wait for locks and connections; 0 tries once.
+            A single try ends within as many seconds, or a few if that is less.
 
     Raises:
         UsageError: an argument is out of range.
@@ -66,22 +66,22 @@ class Queue:
 
     @property
     def url(self) -> DatabaseUrl:
-        """Where it leads."""
+        """The URL of the database."""
         return self.connections.url
 
     def enqueue(self, job: Job) -> Job:
-        """Writes a job. A job with the same id that is there already is left as it is.
+        """Writes a job. A job with the same id that exists already stays unchanged.
 
         Returns:
-            The job as it is now: ``created`` says whether this call wrote it, ``status`` what has become of it.
+            The job as it is now: ``created`` says whether this call wrote it, and it has its present ``status``.
 
         Raises:
             UsageError: it has no queue, a payload that JSON cannot hold, or a schedule that is never due.
             NotFoundError, ConflictError: it depends on a job that does not exist or failed, or another has its id.
             RefusedValueError: the database cannot hold it.
-            UnreachableError, ConnectionLostError: no server answered for as long as the queue is patient, or there is
-                no such file of SQLite.
-            RetryableError: for as long others held locks, or all connections.
+            UnreachableError, ConnectionLostError: no server answered for as long as the queue is patient, or the
+                file of SQLite does not exist.
+            RetryableError: others held locks, or all connections, for as long.
         """
         tries: list[NewJob] = []
 
@@ -93,12 +93,12 @@ class Queue:
         return _as_it_is(job, placed, tries[0] if len(tries) > 1 else None)
 
     def enqueue_many(self, jobs: Iterable[Job]) -> list[Job]:
-        """Writes many jobs, all or none. They may depend on each other, and on jobs that are there.
+        """Writes many jobs, all or none. They may depend on each other, and on jobs that exist.
 
-        A job with the same id that is there already is left as it is.
+        A job with the same id that exists already stays unchanged.
 
         Returns:
-            The jobs as they are now, in their order: see :meth:`enqueue`.
+            The jobs as they are now, in the same order: see :meth:`enqueue`.
 
         Raises:
             UsageError, NotFoundError, ConflictError, RefusedValueError: see :meth:`enqueue`.
@@ -123,23 +123,23 @@ class Queue:
     def get(self, job: Job | str | UUID) -> Job | None:
         """The job with this id as it is now, with its result; ``None`` when there is none.
 
-        Of a job in the archive there are no workflow and no limits of its result, and ``None`` stands for a payload
-        that is encrypted or otherwise unreadable.
+        A job from the archive has no workflow and no limits of its result, and ``None`` for a payload that is encrypted
+        or otherwise unreadable.
 
         Raises:
-            UsageError: that is no id.
+            UsageError: that is not an id.
         """
         wanted = _id(job)
         return self._run(lambda database: stored_job(database, wanted))
 
     def results(self, jobs: Iterable[Job | str | UUID]) -> dict[str, Any]:
-        """What jobs returned, by their ids; of jobs in the archive too.
+        """The results of jobs by their ids, those of archived jobs included.
 
-        A job that returned nothing, has not completed, or whose result has expired is there with ``None``; a job that
-        does not exist is not there.
+        A job that returned nothing, has not completed, or whose result has expired has ``None``; a job that does not
+        exist is missing.
 
         Raises:
-            UsageError: one is no id.
+            UsageError: one of them is not an id.
         """
         ids = list(dict.fromkeys(map(_id, jobs)))
         texts = self._run(lambda database: results.texts(database, ids))
@@ -150,14 +150,14 @@ class Queue:
         return self.connections.run(unit, patience=self.patience)
 
     def _now(self, database: Database) -> datetime:
-        """The server's clock: the one of a producer may be minutes ahead, and its jobs would start so much later."""
+        # By a producer's clock that is minutes ahead, jobs would start so much later.
         if time.monotonic() - self._clock_set > CLOCK_SECONDS:
             self._clock.set(database.now())
             self._clock_set = time.monotonic()
         return self._clock.now()
 
     def close(self) -> None:
-        """Ends its connections."""
+        """Closes its connections."""
         self.connections.close()
 
     def __enter__(self) -> Self:
@@ -171,7 +171,7 @@ class Queue:
 
 
 def _as_it_is(job: Job, placed: EnqueuedJob, tried: NewJob | None) -> Job:
-    """A copy of a job that was enqueued, as it is now; ``tried`` is what a try wrote whose answer may be lost."""
+    """A copy of an enqueued job, as it is now; ``tried`` is the row of an earlier try whose answer may be lost."""
     now = copy(job)
     now.status = placed.status
     now.created = placed.created or (tried is not None and timestamp(placed.scheduled_at) == tried.scheduled_at)

@@ -1,4 +1,4 @@
-"""How long to wait before a failed job is tried again."""
+"""The time between a failed attempt and the next one."""
 
 import json
 import math
@@ -35,13 +35,13 @@ class Jitter:
 
     def apply(self, delay: timedelta) -> timedelta:
         """The delay with its random part, never below zero."""
-        swing = random.uniform(-1, 1)  # noqa: S311  no secret
+        swing = random.uniform(-1, 1)  # noqa: S311  jitter is not a secret
         if self.amount is not None:
             return max(timedelta(0), delay + self.amount * swing)
         return max(timedelta(0), delay * (1 + (self.factor or 0) * swing))
 
     def stored(self) -> dict[str, Any]:
-        """The JSON object of the original."""
+        """The JSON object of hammerwork (Rust)."""
         if self.amount is not None:
             return {"type": "Additive", "duration_ms": _milliseconds(self.amount)}
         return {"type": "Multiplicative", "factor": self.factor}
@@ -49,7 +49,7 @@ class Jitter:
 
 @dataclass(frozen=True, slots=True)
 class RetryStrategy:
-    """How long to wait before a failed job is tried again.
+    """The time between a failed attempt and the next one.
 
     Make one with :meth:`fixed`, :meth:`linear`, :meth:`exponential` or :meth:`fibonacci`.
     """
@@ -114,13 +114,10 @@ class RetryStrategy:
         return cls(kind, base, jitter=jitter, **rest)
 
     def delay(self, attempt: int) -> timedelta:
-        """How long to wait.
+        """The time to wait, from a millisecond to a year.
 
         Args:
-            attempt: which attempt has just failed, from 1.
-
-        Returns:
-            From a millisecond to a year.
+            attempt: number of the failed attempt, from 1.
         """
         attempt = max(1, attempt)
         longest = min(self.max_delay or LONGEST, LONGEST)
@@ -142,7 +139,7 @@ class RetryStrategy:
         return self.base
 
     def stored(self) -> dict[str, Any]:
-        """The JSON object of the original, times in milliseconds."""
+        """The JSON object of hammerwork (Rust), times in milliseconds."""
         base = _milliseconds(self.base)
         if self.kind == "Fixed":
             stored: dict[str, Any] = {"type": self.kind, "duration_ms": base}
@@ -159,7 +156,7 @@ class RetryStrategy:
 
     @classmethod
     def parse(cls, stored: object) -> Self | None:
-        """Reads what :meth:`stored` wrote, as JSON text or parsed; ``None`` for nothing and for what is not one."""
+        """Reads the object of :meth:`stored`, as JSON text or parsed; ``None`` for any other value."""
         if isinstance(stored, (str, bytes, bytearray)):
             try:
                 stored = json.loads(stored)
@@ -212,10 +209,10 @@ def check(strategy: object) -> RetryStrategy:
     """The strategy itself.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not a retry strategy.
     """
     if not isinstance(strategy, RetryStrategy):
         raise UsageError(
-            f"{type(strategy).__name__} is no retry strategy.", hint="Make one: RetryStrategy.fixed(timedelta(...))"
+            f"{type(strategy).__name__} is not a retry strategy.", hint="Make one: RetryStrategy.fixed(timedelta(...))"
         )
     return strategy

@@ -1,4 +1,4 @@
-"""Whether functions of an application can be called as they will be."""
+"""Checks that functions of an application accept the arguments that they will get."""
 
 import inspect
 from typing import Any
@@ -7,16 +7,16 @@ from hammerwork_cli.errors import UsageError
 
 
 def check_call(function: Any, what: str, *names: str, form: str | None = None) -> None:
-    """Refuses a function that cannot be called with so many arguments, before a job has to find out.
+    """Refuses a function that does not accept so many arguments, before a job fails by it.
 
     Args:
-        function: whatever can be called; one whose parameters nobody knows is accepted.
-        what: what it is, to begin a sentence with.
+        function: a callable; one with unknown parameters is accepted.
+        what: the subject of the error's sentence.
         names: of the arguments.
-        form: how it may be called besides.
+        form: the accepted calls, for the error.
 
     Raises:
-        UsageError: it cannot; the message names its parameters.
+        UsageError: it does not accept them; the message has its parameters.
     """
     parameters = signature(function)
     if parameters is None:
@@ -32,7 +32,7 @@ def check_call(function: Any, what: str, *names: str, form: str | None = None) -
 
 
 def signature(function: Any) -> inspect.Signature | None:
-    """The parameters of a function, without their types; ``None`` when nobody knows them."""
+    """The parameters of a function, without their types; ``None`` when they are unknown."""
     try:
         found = inspect.signature(function)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Handlers that spawn, and what they are handed and told."""
+"""Spawn handlers, their context and their result."""
 
 import json
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 FIRST_CHILDREN = 1000
 NOTHING_SPAWNED = "Nothing was spawned."
-"""How an error ends that left no child; see :meth:`SpawnError.with_kept`."""
+"""The end of the message of an error; see :meth:`SpawnError.with_kept`."""
 
 Produced: TypeAlias = Iterable[Job] | AsyncIterable[Job] | Awaitable[Iterable[Job]]
-"""What ``spawn_jobs`` may return: a list or another iterable, sync or async, a generator of either kind."""
+"""The types that ``spawn_jobs`` may return: a list or another iterable, sync or async, or a generator."""
 
 
 class SpawnError(HammerworkError):
-    """A job could not spawn: what it produced was not written. Children by key that were written before stay."""
+    """A job could not spawn: its children were not written. Children by key that were written before stay."""
 
     code = "spawn"
 
     def with_kept(self, kept: int, *, early: bool) -> None:
-        """Says how many children by key are there all the same; ``early`` is whether another such child is meant."""
+        """Adds the number of children by key that stay; ``early`` says that the error is about another one."""
         if kept and self.message.endswith(NOTHING_SPAWNED):
             what = "This one was not spawned" if early else "Nothing else was spawned"
             they = "1 that was spawned before stays" if kept == 1 else f"{kept:,} that were spawned before stay"
@@ -43,8 +43,8 @@ class SpawnLimitError(SpawnError):
 
     Attributes:
         limit: its name, as in :class:`SpawnConfig`.
-        value: what it allows.
-        attempted: what was asked for, or the first number that is too many.
+        value: the number that it allows.
+        attempted: the number that was requested, or the first one that is too many.
         root: id of the root of the tree.
     """
 
@@ -70,18 +70,18 @@ class SpawnLimitError(SpawnError):
 
 
 class InvalidSpawnConfigError(SpawnError):
-    """``payload._spawn_config`` holds what it cannot."""
+    """``payload._spawn_config`` holds an invalid value."""
 
     code = "spawn_config"
     retryable = False
 
 
 class UnknownSpawnHandlerError(SpawnError):
-    """A job names a spawn handler that nobody registered.
+    """A job names a spawn handler that is not registered.
 
     Attributes:
-        name: what it names, or its queue.
-        registered: the names there are.
+        name: the name, or the job's queue.
+        registered: the registered names.
     """
 
     code = "spawn_handler_unknown"
@@ -100,13 +100,13 @@ class SpawnRefusedError(SpawnError):
 
 
 class SpawnFailedError(SpawnError):
-    """``spawn_jobs`` raised, or produced what cannot be written."""
+    """``spawn_jobs`` raised, or produced children that cannot be written."""
 
     code = "spawn_failed"
 
 
 class UnwritableError(SpawnFailedError):
-    """``spawn_jobs`` produced what is no job, or jobs that cannot be written."""
+    """``spawn_jobs`` produced a value that is not a job, or jobs that cannot be written."""
 
     retryable = False
 
@@ -115,20 +115,20 @@ class SpawnFunction(Protocol):
     """``context.spawn``."""
 
     def __call__(self, job: Job, *, key: str) -> Job:
-        """Writes a child at once, which may run at once.
+        """Writes a child at once. It may run at once.
 
         Args:
             job: the child.
-            key: names it among its parent's children: a retried parent finds it again instead of writing another.
+            key: its name among its parent's children: a retried parent finds it instead of writing another one.
 
         Returns:
-            The child as it is stored: with ``created``, as this call wrote it; else as an earlier attempt did, perhaps
-            with another payload, or, with the same id and the same content, anybody, and with its present ``status``.
+            The child as it is stored. With ``created``, this call wrote it. Otherwise an earlier attempt did, perhaps
+            with another payload, or another program did, with the same id and content; it has its present ``status``.
 
         Raises:
-            SpawnLimitError: it is one too many; nothing is written.
-            ConflictError: this run has spawned a job with another queue or payload by this key, another job has its
-                id, or it depends on a job that failed.
+            SpawnLimitError: it is one too many; it is not written.
+            ConflictError: this attempt has spawned a job with another queue or payload by this key, another job has
+                its id, or it depends on a job that failed.
             NotFoundError: it depends on a job that does not exist.
             UsageError: the key or the job cannot be stored.
         """
@@ -140,12 +140,12 @@ def _no_worker(job: Job, *, key: str) -> Job:
 
 @dataclass(frozen=True)
 class SpawnContext:
-    """What ``spawn_jobs`` is handed.
+    """The argument of ``spawn_jobs``.
 
     Attributes:
-        parent_job: the job that succeeded. It is read anew: changes that its handler made to it are not seen.
-        config: what it says about its children.
-        queue: the queues, to look at and to enqueue jobs that are no children.
+        parent_job: the job that succeeded, as it is stored: without changes that its handler made to it.
+        config: its spawn configuration.
+        queue: the queues, to read, and to enqueue jobs that are not children.
         spawn: ``spawn(job, key=...)`` writes a child now instead of at the end.
         result_text: the JSON text of :attr:`result`.
         depth: generations of spawning above the job; 0 for the root of a tree.
@@ -171,11 +171,11 @@ class SpawnContext:
 
     @cached
     def result(self) -> Any:
-        """What the job's handler has just returned, as it is stored; ``None`` where there is no such handler."""
+        """The job's result, as it is stored; ``None`` if the job has no handler."""
         return None if self.result_text is None else json.loads(self.result_text)
 
     def results(self) -> dict[str, Any]:
-        """What the jobs returned that this one depends on, by their ids: see :meth:`Queue.results`."""
+        """The results of the jobs that this one depends on, by their ids: see :meth:`Queue.results`."""
         if self.queue is None:
             raise SpawnFailedError("Only a worker can read the results of the jobs that this one depends on.")
         return self.queue.results(self.parent_job.dependencies)
@@ -183,13 +183,13 @@ class SpawnContext:
 
 @dataclass(frozen=True, slots=True)
 class SpawnResult:
-    """What became of a spawn.
+    """The result of an operation.
 
     Attributes:
         parent_id: id of the parent.
-        operation_id: its name, given or made.
-        handler: name of the handler.
-        children: how many there are.
+        operation_id: its name, or its id.
+        handler: name of the spawn handler.
+        children: number of children.
         child_ids: ids of the first 1,000.
         spawned_at: when they were committed.
     """
@@ -203,10 +203,10 @@ class SpawnResult:
 
 
 class SpawnHandler:
-    """What a job spawns once it has succeeded. Override ``spawn_jobs``; each method may be ``async``."""
+    """Spawns the children of a job once it has succeeded. Override ``spawn_jobs``; each method may be ``async``."""
 
     def validate_spawn(self, parent_job: Job, config: SpawnConfig, /) -> Any:
-        """Raises when this job must not spawn; nothing is spawned then."""
+        """Raises an error if this job must not spawn."""
 
     def spawn_jobs(self, context: SpawnContext, /) -> Produced:
         """The children.
@@ -216,11 +216,11 @@ class SpawnHandler:
         raise NotImplementedError(f"{type(self).__name__} has no spawn_jobs")
 
     def on_spawn_complete(self, result: SpawnResult, /) -> Any:
-        """Called after the children are committed; what it raises is logged and changes nothing."""
+        """Called after the children are committed. An error is logged and changes nothing."""
 
 
 class FunctionHandler(SpawnHandler):
-    """A plain function ``(context) -> jobs`` as a handler."""
+    """A plain function ``(context) -> jobs`` as a spawn handler."""
 
     def __init__(self, function: Callable[[SpawnContext], Produced]) -> None:
         self.function = function
@@ -231,7 +231,7 @@ class FunctionHandler(SpawnHandler):
 
 
 class FoundHandler(NamedTuple):
-    """A spawn handler and the name it was found by."""
+    """A spawn handler, and the name by which it was found."""
 
     name: str
     handler: SpawnHandler
@@ -249,11 +249,11 @@ class SpawnManager:
         """Registers a handler: an object, its class, or a plain function ``(context) -> jobs``.
 
         Args:
-            name: what jobs call it by in ``_spawn_config.handler``, or the queue of those that name none.
-            handler: what spawns.
+            name: the name in jobs' ``_spawn_config.handler``, or the queue of jobs that name none.
+            handler: spawns the children.
 
         Raises:
-            UsageError: the name is taken, too long or no text, or that is no handler.
+            UsageError: the name is taken, too long or not text, or the object is not a handler.
         """
         if not isinstance(name, str) or not name:
             raise UsageError(f"A spawn handler's name is text, not {name!r:.60}.")
@@ -274,24 +274,24 @@ class SpawnManager:
         """The handler of a name.
 
         Raises:
-            UnknownSpawnHandlerError: nobody registered it.
+            UnknownSpawnHandlerError: it is not registered.
         """
         if name not in self._spawners:
             raise UnknownSpawnHandlerError(name, self.handler_names)
         return self._spawners[name]
 
     def spawn_handler(self, job: Job, config: SpawnConfig | None) -> FoundHandler | None:
-        """What spawns for a job: the handler that its configuration names, else that of its queue.
+        """The spawn handler of a job: the one that its configuration names, else that of its queue.
 
         Args:
             job: the parent.
             config: its configuration, if it has one.
 
         Returns:
-            ``None`` when the job says nothing of spawning and its queue has no handler.
+            ``None`` when the job has no configuration and its queue has no spawn handler.
 
         Raises:
-            UnknownSpawnHandlerError: it wants to spawn by a name that nobody registered.
+            UnknownSpawnHandlerError: the handler that it names is not registered.
         """
         name = (config.handler if config else None) or job.queue or ""
         handler = self._spawners.get(name)
@@ -310,7 +310,7 @@ def _as_handler(given: object) -> SpawnHandler:
     if callable(given) and not isinstance(given, type):
         return FunctionHandler(given)
     raise UsageError(
-        f"{type(given).__name__} is no spawn handler.",
+        f"{type(given).__name__} is not a spawn handler.",
         hint="Give a SpawnHandler, or a function that takes the context and returns jobs.",
     )
 
@@ -320,7 +320,7 @@ _CALLS = {
     "spawn_jobs": ("context",),
     "on_spawn_complete": ("result",),
 }
-"""What each function of a spawn handler is called with."""
+"""The arguments of each method of a spawn handler."""
 
 
 def _check_signatures(name: str, handler: SpawnHandler) -> None:
@@ -342,20 +342,20 @@ def _complete(given: Any) -> SpawnHandler:
 
 
 def config_of(job: Job) -> SpawnConfig | None:
-    """The spawn configuration of a job that is to be acted on.
+    """The valid spawn configuration of a job.
 
     Returns:
         ``None`` when it has none.
 
     Raises:
-        InvalidSpawnConfigError: it holds what it cannot; the message names the field.
+        InvalidSpawnConfigError: it is invalid; the message names the field.
     """
     stored = job.stored_config
     if stored is None:
         return None
     config = SpawnConfig.parse(stored)
     if config is None or not isinstance(stored, dict):
-        raise InvalidSpawnConfigError("The spawn configuration is no JSON object.")
+        raise InvalidSpawnConfigError("The spawn configuration is not a JSON object.")
     for key in sorted(STORED_KEYS & stored.keys()):
         if stored[key] is not None and getattr(config, key) not in (stored[key], _as_recorded(key, stored[key])):
             raise InvalidSpawnConfigError(f"The spawn configuration's {key} cannot be {stored[key]!r:.100}.")
@@ -363,5 +363,5 @@ def config_of(job: Job) -> SpawnConfig | None:
 
 
 def _as_recorded(key: str, stored: object) -> object:
-    """The name of an operation is for people: what is too long of it costs no job."""
+    # The name of an operation is for people: one that is too long is cut, and fails no job.
     return storable_name(stored) if key == "operation_id" and isinstance(stored, str) else stored

@@ -1,4 +1,4 @@
-"""Jobs as they are stored, for those who enqueued or spawned them."""
+"""Stored jobs, for programs that enqueued or spawned them."""
 
 import json
 from datetime import UTC, datetime
@@ -45,7 +45,7 @@ def _claimed(columns: list[Any]) -> Claimed:
 
 
 def parsed(text: str | None) -> Any:
-    """What JSON text says; ``None`` when it says nothing, or is no JSON but some other program's."""
+    """The value of JSON text; ``None`` without text, and for text of another program that is not JSON."""
     try:
         return None if text is None else json.loads(text)
     except (ValueError, RecursionError):

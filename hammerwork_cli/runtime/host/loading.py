@@ -1,4 +1,4 @@
-"""Finding an application's handlers by name."""
+"""Finds an application's handlers by name."""
 
 import traceback
 from collections.abc import Callable, Iterable
@@ -13,7 +13,7 @@ from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.signatures import signature
 
 OWN_VARIABLES = frozenset({"HAMMERWORK_WEB_TOKEN"})
-"""Not for an application's code: whoever has the token changes jobs through the web server."""
+"""Hidden from an application's code: with the token it could change jobs through the web server."""
 _FORM = "Name them as module:attribute, for example --handlers my_handlers:app for app in my_handlers.py."
 _KINDS = "a Handlers, a Worker, or a function that returns one"
 
@@ -111,12 +111,12 @@ def _attribute(module: ModuleType, path: str) -> Any:
 
 
 def _handlers_of(module: ModuleType) -> list[str]:
-    """What there is in a module that can be named, as it is named."""
+    """The names of all handlers in a module."""
     return [f"{module.__name__}:{name}" for name, value in vars(module).items() if isinstance(value, Handlers)]
 
 
 def _refuse_handler(value: Any, target: str, module: ModuleType) -> None:
-    """Refuses one of an application's handlers in place of all of them: it would be called without a job."""
+    """Refuses a single handler in place of a Handlers: it would be called without a job."""
     parameters = signature(value)
     try:
         if parameters is None or parameters.bind():
@@ -131,7 +131,7 @@ def _refuse_handler(value: Any, target: str, module: ModuleType) -> None:
 
 
 def _guarded(call: Callable[[], Any], failure: str, missing: str | None = None, folder: Path | None = None) -> Any:
-    """Calls what is the application's own, whose failures are the application's."""
+    """Calls code of the application, and reports its failures as the application's."""
     try:
         return call()
     except ModuleNotFoundError as error:
@@ -154,7 +154,7 @@ def _failed(failure: str, error: BaseException) -> ConfigError:
 
 
 def _place(error: BaseException) -> str | None:
-    """File and line of the application in which an error arose."""
+    """The file and line of the application that raised an error."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"
     ours = Path(__file__).parent.parent.parent

@@ -1,4 +1,4 @@
-"""The log of a worker on stderr: one line an event."""
+"""The log of a worker on stderr: one line per event."""
 
 import json
 import logging
@@ -22,18 +22,18 @@ LEVELS = {
     "error": logging.ERROR,
 }
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
-"""What every record holds; anything else was given as ``extra``."""
+"""Fields of every record; all others were given as ``extra``."""
 
 
 def configure(level: str, *, as_json: bool, stream: TextIO | None = None) -> None:
-    """Sends the log of the worker, and that of its handlers unless they have arranged for it, to stderr.
+    """Sends the log of the worker, and that of its handlers unless they configured logging, to stderr.
 
     Args:
         level: a word of :data:`LEVELS`.
-        as_json: one JSON object a line.
+        as_json: one JSON object per line.
         stream: instead of stderr.
     """
-    # Who closed stderr does not want to read about it.
+    # A closed stderr is not an error of the log.
     logging.raiseExceptions = False
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines() if as_json else TextLines())
@@ -47,11 +47,11 @@ def configure(level: str, *, as_json: bool, stream: TextIO | None = None) -> Non
 
 
 def dropped_note(*, as_json: bool) -> Callable[[int], str]:
-    """What makes the line that says how many lines of the log were dropped."""
+    """A function that makes the line about dropped lines of the log."""
     formatter = JsonLines() if as_json else TextLines()
 
     def note(lines: int) -> str:
-        says = f"{lines:,} lines were dropped: nobody read them, or they could not be written."
+        says = f"{lines:,} lines were dropped: no program read them, or they could not be written."
         record = logging.LogRecord("hammerwork", logging.WARNING, "", 0, says, None, None)
         return formatter.format(record) + "\n"
 
@@ -59,7 +59,7 @@ def dropped_note(*, as_json: bool) -> Callable[[int], str]:
 
 
 def settings() -> tuple[str, bool] | None:
-    """What :func:`configure` was told: level and whether as JSON; ``None`` when somebody else has arranged the log."""
+    """The level, and whether the log is JSON; ``None`` when the log was not configured here."""
     ours = logging.getLogger("hammerwork")
     for handler in ours.handlers:
         if isinstance(handler.formatter, JsonLines | TextLines):
@@ -70,7 +70,7 @@ def settings() -> tuple[str, bool] | None:
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """Keeps the log of a worker off the terminal of a program that shows by other means what it does."""
+    """Keeps the log of a worker off the terminal of a program that shows its progress otherwise."""
     ours = logging.getLogger("hammerwork")
     before, ours.disabled = ours.disabled, True
     try:
@@ -80,7 +80,7 @@ def silent() -> Iterator[None]:
 
 
 class TextLines(logging.Formatter):
-    """``2026-11-24T14:18:25.393217Z warn  a message``, an exception in a few words behind it."""
+    """``2026-11-24T14:18:25.393217Z warn  a message``, followed by an exception in a few words."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
@@ -95,7 +95,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """An object with ``time``, ``level``, ``logger``, ``message``, ``error`` (a traceback), and what ``extra`` said."""
+    """An object with ``time``, ``level``, ``logger``, ``message``, ``error`` (a traceback), and ``extra``."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""

@@ -1,14 +1,14 @@
-"""How much memory a worker holds."""
+"""The memory that a worker uses."""
 
 import os
 from collections.abc import Iterable
 
 
 def memory(others: Iterable[int] = ()) -> int | None:
-    """Bytes that this process and some others hold; ``None`` where the system does not tell.
+    """Bytes that this process and some others use; ``None`` where the system does not say.
 
     Args:
-        others: their ids; what has ended counts nothing. Pages that several share count for each.
+        others: process ids; those that have ended count nothing. Shared pages count for each process.
     """
     own = _resident("self")
     return None if own is None else own + sum(_resident(process) or 0 for process in others)

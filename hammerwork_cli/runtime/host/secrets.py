@@ -1,6 +1,6 @@
-"""The passwords of this process's workers, kept out of their log and of what is written of errors.
+"""Masks the passwords of this process's workers in their log and in the errors that they write.
 
-A handler's own error may hold the database's URL: one of SQLAlchemy's, say, or one that it makes of a variable.
+A handler's own error may contain the database's URL: an error of SQLAlchemy, say, or one about a variable.
 """
 
 import json
@@ -10,7 +10,7 @@ import re
 from hammerwork_cli.database import DatabaseUrl
 
 SHORTEST = 4
-"""Characters of a password that is masked: a shorter one is in too many words."""
+"""The least characters of a masked password: too many words contain a shorter one."""
 MASK = "***"
 
 _forms: set[str] = set()
@@ -25,11 +25,11 @@ def keep(url: DatabaseUrl) -> None:
         found.add(os.environ.get("PGPASSWORD"))
     for password in found:
         if password and len(password) >= SHORTEST:
-            # As Python shows a text, as JSON has it, and as it is or is in URLs, whose writers choose what to encode.
+            # As Python shows a text, as JSON has it, and as it stands alone or in URLs, with any characters encoded.
             _forms.update(map(re.escape, (repr(password)[1:-1], json.dumps(password)[1:-1])))
             _forms.add("".join(map(_character, password)))
     if _forms:
-        # The longest first: one may be in another.
+        # The longest first: one may contain another.
         _pattern = re.compile("|".join(sorted(_forms, key=len, reverse=True)))
 
 

@@ -1,4 +1,4 @@
-"""The signals that end a worker, while it runs."""
+"""The signals that stop a worker."""
 
 import logging
 import signal
@@ -12,47 +12,48 @@ log = logging.getLogger("hammerwork")
 
 
 class Signals:
-    """What a worker has heard, and what follows from it.
+    """The signals that a worker received, and their consequences.
 
-    The first one lets what runs end. SIGQUIT, and a second one but SIGHUP, which a terminal that goes sends more than
-    once, ends it at once; so does a grace that is over.
+    The first one lets running jobs finish. SIGQUIT, or a second signal, stops the worker at once, and so does the end
+    of the grace. A second SIGHUP does not: a terminal that closes sends it more than once.
 
     Args:
-        stop: called when it is to end; with ``now=True`` at once.
+        stop: stops the worker; with ``now=True`` at once.
 
     Attributes:
-        last: the signal that ended it at once; ``None`` before, and when it ended in any other way.
+        last: the signal that stopped it at once; ``None`` before, and when it stopped otherwise. The thread that hears
+            of signals writes it, and the grace's timer.
     """
 
     def __init__(self, stop: Callable[..., None]) -> None:
         self._stop = stop
-        self._first: int | None = None  # set by the thread that is told of signals, as last is
-        self._timer: threading.Timer | None = None
+        self._first: int | None = None  # written as last is
+        self._timer: threading.Timer | None = None  # the thread that stops the worker writes it
         self.last: int | None = None
 
     def hear(self, number: int) -> None:
-        """A signal has come."""
+        """Stops the worker by a signal."""
         now = number == signal.SIGQUIT or (self._first is not None and number != signal.SIGHUP)
         self._first = self._first or number
         if now:
             self.last = self.last or number
-        says = "gives its jobs back and ends now" if now else "ends after what runs; once more ends it now"
-        log.info("Signal %d: the worker %s.", number, says)
+        says = "stopping now, giving jobs back" if now else "finishing running jobs; send it again to stop now"
+        log.info("Signal %d: %s.", number, says)
         self._stop(now=now)
 
     def begin_grace(self, seconds: float) -> None:
-        """From now on what runs has so many seconds to end."""
+        """Gives running jobs so many seconds to finish."""
         self._timer = threading.Timer(seconds, self._end_grace, (seconds,))
         self._timer.daemon = True
         self._timer.start()
 
     def _end_grace(self, seconds: float) -> None:
-        log.warning("What runs has not ended within %g s: the worker gives its jobs back and ends now.", seconds)
+        log.warning("Running jobs have not finished within %g s: stopping now, giving jobs back.", seconds)
         self.last = self.last or self._first
         self._stop(now=True)
 
     def over(self) -> None:
-        """The worker has ended."""
+        """Forgets the grace: the worker has stopped."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -61,8 +62,8 @@ class Signals:
 def listening(heard: Callable[[int], None]) -> Iterator[None]:
     """Calls ``heard`` with the number of each signal; only the main thread can listen, elsewhere it does nothing.
 
-    It is called in a thread of its own: a signal comes between any two steps of the main thread, which may just hold
-    the lock that ``heard`` wants.
+    It runs in another thread: a signal comes between any two steps of the main thread, which may hold the lock that
+    ``heard`` wants.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -90,6 +91,6 @@ def listening(heard: Callable[[int], None]) -> Iterator[None]:
 
 
 def _heeded() -> Iterator[int]:
-    """Those that end a worker; SIGHUP and SIGQUIT unless its program, or ``nohup``, has arranged for them."""
+    """The signals that stop a worker; SIGHUP and SIGQUIT unless its program, or ``nohup``, handles them."""
     yield from (signal.SIGTERM, signal.SIGINT)
     yield from (n for n in (signal.SIGHUP, signal.SIGQUIT) if signal.getsignal(n) is signal.SIG_DFL)

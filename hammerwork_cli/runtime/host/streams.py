@@ -1,4 +1,4 @@
-"""Where a worker, its log and its handlers write: to no reader's harm, and never to their own."""
+"""The streams of a worker, its log and its handlers: writing never fails, and never waits for long."""
 
 import io
 import os
@@ -14,17 +14,17 @@ LIMIT = 1_000_000
 PATIENCE = 1.0
 """Seconds that a direct write waits for a reader."""
 LAST_SECONDS = 2.0
-"""For the last lines, when nobody reads."""
+"""For the last lines, when no program reads."""
 
 
 class Tolerant(io.RawIOBase):
-    """Writes to a descriptor; who writes never fails, and never waits for long.
+    """Writes to a descriptor. A write never fails, and never waits for long.
 
     Args:
         descriptor: a pipe, a file or a terminal.
-        note: the line that says how many were dropped, once lines can be written again.
-        behind: a thread of its own writes, so that nobody waits at all. Else a writer waits for a reader for a second,
-            if it is a pipe, and what it wrote is out even if the process dies at once.
+        note: makes the line about dropped lines, once lines can be written again.
+        behind: another thread writes, so that no write waits at all. Else a write to a pipe waits for a reader for a
+            second, and its text is out even if the process dies at once.
     """
 
     def __init__(self, descriptor: int, note: Callable[[int], str], *, behind: bool = False) -> None:
@@ -32,6 +32,7 @@ class Tolerant(io.RawIOBase):
         self._descriptor, self._note = descriptor, note
         self._direct = _unblocking(descriptor)
         self._changed = threading.Condition()
+        # Any thread writes these, under the lock of the condition.
         self._waiting: list[bytes] = []
         self._size = self._dropped = 0
         self._full = self._busy = False
@@ -41,11 +42,11 @@ class Tolerant(io.RawIOBase):
             threading.Thread(target=self._pour, name="hammerwork-stderr", daemon=True).start()
 
     def writable(self) -> bool:
-        """It is."""
+        """Always."""
         return True
 
     def fileno(self) -> int:
-        """Its descriptor."""
+        """The descriptor."""
         return self._descriptor
 
     def isatty(self) -> bool:
@@ -53,7 +54,7 @@ class Tolerant(io.RawIOBase):
         return os.isatty(self._descriptor)
 
     def write(self, data: "bytes | bytearray | memoryview") -> int:  # type: ignore[override]
-        """Writes it, now or later, or drops it."""
+        """Writes data now or later, or drops it."""
         piece = bytes(data)
         with self._changed:
             if not self._behind:
@@ -67,8 +68,8 @@ class Tolerant(io.RawIOBase):
                 self._changed.notify_all()
         return len(piece)
 
-    def settle(self) -> None:
-        """Writes what waits, as far as somebody reads it, and from now on directly: the process ends soon."""
+    def flush_behind(self) -> None:
+        """Writes the waiting data as far as it is read, and all later data directly: the process ends soon."""
         with self._changed:
             self._changed.wait_for(lambda: not (self._waiting or self._busy), LAST_SECONDS)
             self._behind = False
@@ -113,7 +114,7 @@ class Tolerant(io.RawIOBase):
 
 
 def _unblocking(descriptor: int) -> int:
-    """The same pipe, in which a write does not wait; others that write to it do not notice. Else what it is."""
+    """Another descriptor of a pipe, in which a write does not wait; the descriptor itself if it is not a pipe."""
     with suppress(OSError):
         if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
             return os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK)
@@ -121,10 +122,10 @@ def _unblocking(descriptor: int) -> int:
 
 
 def text(raw: Tolerant) -> io.TextIOWrapper:
-    """A stream of text that hands over each line when it is complete."""
+    """A stream of text that writes each line when it is complete."""
     return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[arg-type]
 
 
 def tolerate(note: Callable[[int], str]) -> None:
-    """Lets this process's streams do no harm to who writes to them."""
+    """Makes writes to this process's streams tolerant."""
     sys.stdout, sys.stderr = text(Tolerant(1, note)), text(Tolerant(2, note))

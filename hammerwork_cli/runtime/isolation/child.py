@@ -1,4 +1,4 @@
-"""The other end of ``--isolation process``: a process that runs handlers and is told by its worker which."""
+"""The process of ``--isolation process``: it runs the handlers that its worker asks for."""
 
 import inspect
 import os
@@ -32,12 +32,12 @@ URL_VARIABLE = "HAMMERWORK_DATABASE_URL"
 
 
 def main(descriptor: int) -> None:
-    """Runs what it is told to until the pipe is closed."""
+    """Serves its worker until the pipe is closed."""
     end = socket.socket(fileno=descriptor)
     end.set_inheritable(False)
-    # Else what a handler forks would hold the pipe open after its end.
+    # Otherwise a process that a handler forks would keep the pipe open.
     os.register_at_fork(after_in_child=end.close)
-    with suppress(EOFError, BrokenPipeError):  # the worker may end at any moment
+    with suppress(EOFError, BrokenPipeError):  # the worker may die at any moment
         _begin(Pipe(end))
 
 
@@ -48,12 +48,12 @@ def _begin(pipe: Pipe) -> None:
     if start.log is not None:
         logs.configure(start.log[0], as_json=start.log[1])
     try:
-        # Handlers see nothing of the context variables that modules set while they are imported, in threads neither.
+        # Handlers do not see the context variables that modules set while they are imported, as in threads.
         handlers = copy_context().run(reload_handlers, start.target, start.folders)
-    except BaseException as error:  # noqa: BLE001  told to the worker
+    except BaseException as error:  # noqa: BLE001  the worker gets it
         pipe.send(number, Answer("error", failure(error)))
         return
-    # Modules may have read it while they were imported; handlers have context.queue, and what they start has nothing.
+    # Modules may have read it while they were imported. Handlers have context.queue; their programs get no URL.
     os.environ.pop(URL_VARIABLE, None)
     pipe.send(number, Answer("ready", os.getpid()))
     _Server(pipe, handlers, start.url).run()
@@ -63,8 +63,8 @@ def failure(error: BaseException, refusal: BaseException | None = None) -> Failu
     """An error as it is sent.
 
     Args:
-        error: what was raised.
-        refusal: what the worker answered last to ``context.spawn``.
+        error: the error of a handler.
+        refusal: the last error that the worker answered to ``context.spawn``.
     """
     if isinstance(error, HammerworkError):
         cause = error.__cause__
@@ -75,10 +75,11 @@ def failure(error: BaseException, refusal: BaseException | None = None) -> Failu
 
 
 class _Server:
-    """Runs one thing after the other."""
+    """Serves one request after the other. A handler's threads may ask the worker, too."""
 
     def __init__(self, pipe: Pipe, handlers: Handlers, url: str) -> None:
         self._pipe, self._handlers, self._url = pipe, handlers, url
+        # The main thread writes these two, under the lock; a handler's threads read the number and write the refusal.
         self._asking = threading.Lock()
         self._number = 0
         self._refusal: HammerworkError | None = None
@@ -92,7 +93,7 @@ class _Server:
         }
 
     def run(self) -> None:
-        """Until nobody asks any more."""
+        """Serves until the worker closes the pipe."""
         while True:
             try:
                 number, (verb, arguments) = self._pipe.receive()
@@ -100,9 +101,9 @@ class _Server:
                 return
             self._number = number
             try:
-                # Context variables last as long as what was asked for.
+                # Context variables last as long as the request.
                 answer = Answer("value", copy_context().run(self._verbs[verb], *arguments))
-            except BaseException as error:  # noqa: BLE001  whatever a handler raises is told to the worker
+            except BaseException as error:  # noqa: BLE001  the worker gets whatever a handler raises
                 answer = Answer("error", failure(error, self._refusal))
             with self._asking:
                 self._number = 0
@@ -114,23 +115,23 @@ class _Server:
         assert handler is not None
         context = self._context(record)
         arguments = (context.parent_job, context) if handler.takes_context else (context.parent_job,)
-        return result_text(self._settled(handler.function(*arguments)))
+        return result_text(self._awaited(handler.function(*arguments)))
 
     def _validate(self, name: str, record: ContextRecord) -> None:
-        self._settled(self._handlers.named(name).validate_spawn(Job.of(record.job), record.config))
+        self._awaited(self._handlers.named(name).validate_spawn(Job.of(record.job), record.config))
 
     def _complete(self, name: str, result: SpawnResult) -> None:
-        self._settled(self._handlers.named(name).on_spawn_complete(result))
+        self._awaited(self._handlers.named(name).on_spawn_complete(result))
 
     def _spawn(self, name: str, record: ContextRecord) -> None:
         produced: Any = self._handlers.named(name).spawn_jobs(self._context(record))
         if not isinstance(produced, AsyncIterable) and not inspect.isawaitable(produced):
             self._hand_over(iter(iterable(produced)))
             return
-        # As in one coroutine that awaits it and takes the children one by one.
+        # As in one coroutine that awaits it and iterates over the children.
         variables = copy_context()
         if not isinstance(produced, AsyncIterable):
-            produced = self._settled(produced, variables)
+            produced = self._awaited(produced, variables)
         if not isinstance(produced, AsyncIterable):
             variables.run(self._hand_over, iter(iterable(produced)))
             return
@@ -138,10 +139,10 @@ class _Server:
             self._hand_over(self._steps(produced, variables))
         finally:
             if inspect.isasyncgen(produced):
-                self._settled(produced.aclose(), variables)
+                self._awaited(produced.aclose(), variables)
 
     def _hand_over(self, children: Iterator[Job]) -> None:
-        """Sends children as they come, until there are no more or nobody wants more."""
+        """Sends children as they come, until they end or the worker wants no further ones."""
         try:
             while batch := list(islice(children, BATCH)):
                 if self._ask(Answer("jobs", batch), self._number) == "stop":
@@ -154,15 +155,15 @@ class _Server:
         steps = produced.__aiter__()
         while True:
             try:
-                yield self._settled(steps.__anext__(), variables)
+                yield self._awaited(steps.__anext__(), variables)
             except StopAsyncIteration:
                 return
 
-    def _settled(self, value: Any, variables: Context | None = None) -> Any:
-        """What an awaitable comes to; anything else as it is.
+    def _awaited(self, value: Any, variables: Context | None = None) -> Any:
+        """The result of an awaitable; any other value itself.
 
         Args:
-            value: whatever it is.
+            value: an awaitable, or not.
             variables: the context variables of its coroutine; by default a copy of the present ones.
         """
         if not inspect.isawaitable(value):
@@ -172,7 +173,7 @@ class _Server:
                 import asyncio
 
             self._loop = asyncio.new_event_loop()
-        task = self._loop.create_task(_awaited(value), context=variables or copy_context())
+        task = self._loop.create_task(_coroutine(value), context=variables or copy_context())
         while not task.done():
             # A task that exits, or that stops the loop, would end the wait for another one, and for the next job's too.
             with suppress(SystemExit, KeyboardInterrupt, RuntimeError):
@@ -202,10 +203,10 @@ class _Server:
         return SpawnContext(Job.of(record.job), record.config, self._queue, spawn, record.result, place)
 
     def _ask(self, question: Answer, number: int) -> Any:
-        """Says something in the course of a run, and returns the answer."""
+        """Asks the worker something during a request, and returns the answer."""
         with self._asking:
             if number != self._number:
-                raise SpawnFailedError("The run that this context belongs to has ended.")
+                raise SpawnFailedError("The attempt that this context belongs to has ended.")
             self._pipe.send(number, question)
             answered, value = self._pipe.receive()
             if answered != number:
@@ -213,5 +214,5 @@ class _Server:
         return value
 
 
-async def _awaited(awaitable: Any) -> Any:
+async def _coroutine(awaitable: Any) -> Any:
     return await awaitable

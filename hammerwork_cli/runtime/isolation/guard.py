@@ -1,9 +1,9 @@
-"""What stands between a worker and a process that runs its handlers: nothing that they have started outlives them.
+"""Guards a process that runs handlers: no program that they started outlives them.
 
-A worker starts a guard, which forks the process before either has a thread. The guard ends all when the worker ends,
-even by SIGKILL, when it is told to (SIGTERM), and when the process has ended. Orphans become its children, so that it
-finds what has left the process's group, too. That needs Linux; elsewhere it ends the group. Whoever kills the guard
-itself kills the process, and what that has started goes on.
+A worker starts a guard, which forks the process before either has a thread. The guard kills everything when the worker
+ends, even by SIGKILL, when it receives SIGTERM, and when the process has ended. Orphans become its children, so that it
+also finds those that have left the process's group. That needs Linux; elsewhere it kills the group. A guard that is
+killed takes the process along, but not the programs that the process started.
 """
 
 import os
@@ -21,7 +21,7 @@ _LOOK_SECONDS = 1.0
 
 
 def stand(descriptor: int) -> None:
-    """Becomes a guard, and returns in the process that it guards.
+    """Becomes a guard, and returns in the guarded process.
 
     Args:
         descriptor: of the process's pipe.
@@ -31,7 +31,7 @@ def stand(descriptor: int) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     if _LINUX:
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-        # It comes when the thread ends that has started this: the one thread that uses the process.
+        # The signal comes when the thread that started the guard ends: the one thread that uses the process.
         _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     else:
         signal.setitimer(signal.ITIMER_REAL, _LOOK_SECONDS, _LOOK_SECONDS)
@@ -67,7 +67,7 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _let_go_of_files(descriptor: int) -> None:
-    """Whoever reads what the process writes, its worker above all, learns of its end by the end of the file."""
+    """Closes the files of the process: whoever reads them, above all its worker, learns of its end by their end."""
     os.close(descriptor)
     with suppress(OSError):
         nothing = os.open(os.devnull, os.O_RDWR)
@@ -76,7 +76,7 @@ def _let_go_of_files(descriptor: int) -> None:
 
 
 def _watch(process: int, worker: int) -> int:
-    """How the process ended."""
+    """Waits for the process, and returns its status."""
     while True:
         if os.getppid() != worker:
             _kill(process)
@@ -99,7 +99,7 @@ def _kill(process: int) -> None:
 
 
 def _end_children(process: int) -> None:
-    """Ends what the process has started, in its group and out of it, until nothing is left."""
+    """Kills the programs that the process started, in its group and outside, until none is left."""
     with suppress(OSError):
         os.killpg(process, signal.SIGKILL)
     while _LINUX:
@@ -124,8 +124,8 @@ def _children() -> list[int]:
 
 
 def _leave(code: int) -> None:
-    """Ends as the process has ended: its worker sees only this one."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it may have come meanwhile
+    """Ends as the process has ended: its worker sees only the guard."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it may come now
     if code < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         with suppress(OSError, ValueError):  # SIGKILL has no handler

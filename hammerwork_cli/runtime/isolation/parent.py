@@ -1,6 +1,6 @@
 """Handlers in processes that can be killed: one for each slot, replaced when it dies.
 
-The worker keeps the database to itself: what handlers return, produce and ask for comes through a pipe.
+Only the worker uses the database: results, children and requests of handlers come through a pipe.
 """
 
 import threading
@@ -108,21 +108,21 @@ class Processes:
         return remote
 
     def call(self, verb: str, *arguments: object, context: SpawnContext | None = None) -> Iterator[Any]:
-        """Runs something in the process of this thread: yields lists of children as they come, then what it returned.
+        """Runs something in the process of this thread: yields lists of children as they come, then the result.
 
-        A process that does anything else than answer is ended, and the next call has another one.
+        A process that does anything but answer is killed, and the next call has another one.
 
         Raises:
             ProcessDiedError: the process died.
-            _Failed: what was run failed.
+            _Failed: the handler raised.
         """
         process = self._mine()
-        settled, refusal = False, None
+        answered, refusal = False, None
         try:
             process.request(verb, arguments)
-            while not settled:
+            while not answered:
                 kind, value = process.hear()
-                settled = kind in ("value", "error")
+                answered = kind in ("value", "error")
                 if kind == "value":
                     yield value
                 elif kind == "jobs" and verb == "spawn":
@@ -136,16 +136,16 @@ class Processes:
                     raise refusal if value.refused and refusal is not None else _Failed(value)
                 else:
                     raise ProcessDiedError(
-                        "The process that ran the handler was ended: it answered what nobody had asked."
+                        "The process that ran the handler was killed: it answered a question that was not asked."
                     )
         except GeneratorExit:
-            if not settled:
+            if not answered:
                 with suppress(ProcessDiedError):
                     process.say("stop")
-                    settled = process.hear().kind in ("value", "error")
+                    answered = process.hear().kind in ("value", "error")
             raise
         finally:
-            if not settled:
+            if not answered:
                 process.doom()
 
 
@@ -156,13 +156,13 @@ def _write(process: Process, context: SpawnContext, job: Job, key: str) -> Hamme
         process.say(error)
         return error
     if written.created:
-        written.payload = None  # which the process has
+        written.payload = None  # the process has it
     process.say(written)
     return None
 
 
 def processes(target: str, url: DatabaseUrl) -> Processes:
-    """Those of a worker whose handlers have this name, and which log as it does."""
+    """Processes for handlers of this name, which log as the worker does."""
     return Processes(start_of(target, url.raw, logs.settings()))
 
 
@@ -175,7 +175,7 @@ class _Failed(Exception):  # noqa: N818  never leaves this module
 
 
 class _RemoteJob:
-    """A job's handler, elsewhere."""
+    """A job's handler in a process."""
 
     def __init__(self, processes: Processes, queue: str) -> None:
         self._processes, self._queue = processes, queue
@@ -189,17 +189,17 @@ class _RemoteJob:
 
 
 class _RemoteSpawner(SpawnHandler):
-    """A spawn handler, elsewhere."""
+    """A spawn handler in a process."""
 
     def __init__(self, processes: Processes, name: str) -> None:
         self._processes, self._name = processes, name
 
     def validate_spawn(self, parent_job: Job, config: SpawnConfig, /) -> None:
-        """Raises what it raised."""
+        """Raises the error that it raised."""
         self._run("validate", ContextRecord(parent_job._row, config))
 
     def on_spawn_complete(self, result: SpawnResult, /) -> None:
-        """Tells it."""
+        """Calls it."""
         self._run("complete", result)
 
     def _run(self, verb: str, argument: object) -> None:
@@ -221,14 +221,14 @@ class _RemoteSpawner(SpawnHandler):
                 yield from children or ()
         except _Failed as error:
             failure = error.failure
-            told = failure.message if failure.spawn else f"The spawn handler failed: {failure.first} {NOTHING_SPAWNED}"
-            raise _as_final(SpawnFailedError(told), failure) from cause(failure)
+            text = failure.message if failure.spawn else f"The spawn handler failed: {failure.first} {NOTHING_SPAWNED}"
+            raise _as_final(SpawnFailedError(text), failure) from cause(failure)
         finally:
             call.close()  # type: ignore[attr-defined]
 
 
 def _as_final(error: HammerworkError, failure: Failure) -> HammerworkError:
-    """An error that is worth another attempt where the one in the process was."""
+    """Marks an error as final if the one in the process was."""
     error.retryable = failure.retryable
     return error
 

@@ -7,24 +7,24 @@ from collections.abc import Callable
 from typing import Any
 
 LOOK_SECONDS = 1.0
-"""Between looks whether the other end lives: a process that it has forked may hold the pipe open."""
+"""Between checks whether the other end lives: a process that it has forked may keep the pipe open."""
 _MARK = b"hmwk"
 _HEADER = struct.Struct("!4sQQ")
 _CHUNK = 1 << 16
 
 
 class BadMessageError(Exception):
-    """What came is no message, or none that is expected now."""
+    """The other end sent something that is not a message, or not one expected now."""
 
 
 class Pipe:
-    """One end. Each message is sent with the number of the request that it belongs to.
+    """One end of a pipe, used by one thread at a time. Each message carries the number of its request.
 
-    Objects are pickled: this is no border of trust, since the worker has imported the handlers' modules itself.
+    Objects are pickled. The worker has imported the handlers' modules itself, so it trusts them already.
 
     Args:
         end: one of a pair of sockets.
-        lives: whether somebody is at the other end; without it, only the end of the pipe says so.
+        lives: whether the other end lives; without it, only the end of the pipe says so.
     """
 
     def __init__(self, end: socket.socket, lives: Callable[[], bool] | None = None) -> None:
@@ -36,7 +36,7 @@ class Pipe:
         """Sends a message.
 
         Raises:
-            OSError: nobody is there.
+            OSError: the other end is closed.
         """
         data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
         rest = memoryview(_HEADER.pack(_MARK, number, len(data)) + data)
@@ -51,18 +51,18 @@ class Pipe:
 
         Raises:
             OSError, EOFError: none will come.
-            BadMessageError: that was none.
+            BadMessageError: the other end sent something else.
         """
-        mark, number, size = _HEADER.unpack(self._take(_HEADER.size))
+        mark, number, size = _HEADER.unpack(self._receive_bytes(_HEADER.size))
         if mark != _MARK:
-            raise BadMessageError("what it answered is no message")
-        data = self._take(size)
+            raise BadMessageError("its answer is not a message")
+        data = self._receive_bytes(size)
         try:
             return number, pickle.loads(data)  # noqa: S301  see above
         except Exception as error:
             raise BadMessageError(f"its answer cannot be read, {type(error).__name__}: {error}") from error
 
-    def _take(self, size: int) -> bytes:
+    def _receive_bytes(self, size: int) -> bytes:
         while len(self._read) < size:
             try:
                 chunk = self._end.recv(_CHUNK)
@@ -72,14 +72,14 @@ class Pipe:
             if not chunk:
                 raise EOFError
             self._read += chunk
-        taken = bytes(self._read[:size])
+        found = bytes(self._read[:size])
         del self._read[:size]
-        return taken
+        return found
 
     def _look(self) -> None:
         if self._lives is not None and not self._lives():
             raise EOFError
 
     def close(self) -> None:
-        """Lets go of this end."""
+        """Closes this end."""
         self._end.close()

@@ -1,4 +1,4 @@
-"""A process that runs handlers, as its worker sees it: started, asked, and ended."""
+"""A process that runs handlers, as its worker sees it."""
 
 import os
 import signal
@@ -27,23 +27,23 @@ main(descriptor)
 
 
 class ProcessDiedError(SpawnError):
-    """The process that ran a handler is gone."""
+    """The process that ran a handler died."""
 
     code = "process_died"
 
 
 class Process:
-    """One process, used by one thread; another may end it.
+    """One process. The thread of its slot uses it; the main thread may kill it.
 
     Attributes:
-        pid: of the process that runs handlers; its guard's is its worker's business alone.
+        pid: of the process that runs handlers, not of its guard. Its thread writes it once.
     """
 
     def __init__(self, start: Start) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                self._guard = subprocess.Popen(  # noqa: S603  our own program
+                self._guard = subprocess.Popen(  # noqa: S603  hammerwork itself
                     [
                         sys.executable,
                         *subprocess._args_from_interpreter_flags(),  # type: ignore[attr-defined]  # as multiprocessing
@@ -56,22 +56,22 @@ class Process:
                     stdin=subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(),),
                     env={name: value for name, value in os.environ.items() if name not in OWN_VARIABLES},
-                    process_group=0,  # Ctrl-C reaches all that the terminal has started, and is none of its business
+                    process_group=0,  # a Ctrl-C in the terminal is not for this process
                 )
             except OSError as error:
                 ours.close()
                 raise JobError(f"A process for handlers cannot be started: {error.strerror}.") from error
         self._pipe = Pipe(ours, self._lives)
-        self._doomed = False  # set by anyone
+        self._doomed = False  # both threads may set it; nothing clears it
         self._number = 0
         self._start = start
         self.pid: int | None = None
 
     def wait_until_ready(self) -> None:
-        """Until it has loaded the handlers.
+        """Waits until it has loaded the handlers.
 
         Raises:
-            JobError: it cannot.
+            JobError: it cannot load them.
             ProcessDiedError: it died at once.
         """
         self.say(self._start)
@@ -82,19 +82,19 @@ class Process:
         self.pid = answer.value
 
     def request(self, verb: str, arguments: tuple[object, ...]) -> None:
-        """Asks for something under a number of its own, which each answer to it must have.
+        """Sends a request under a new number, which each answer to it must have.
 
         Raises:
-            ProcessDiedError: nobody is there.
+            ProcessDiedError: the process died.
         """
         self._number += 1
         self.say((verb, arguments))
 
     def say(self, message: object) -> None:
-        """Sends something that belongs to the present request.
+        """Sends a message that belongs to the present request.
 
         Raises:
-            ProcessDiedError: nobody is there.
+            ProcessDiedError: the process died.
         """
         try:
             self._pipe.send(self._number, message)
@@ -105,16 +105,16 @@ class Process:
         """The next answer to the present request, however long it takes.
 
         Raises:
-            ProcessDiedError: none will come, or it was none, after which nothing that comes can be trusted.
+            ProcessDiedError: none will come; or something else came, after which the process is not trusted.
         """
         try:
             number, answer = self._pipe.receive()
             if number != self._number or not isinstance(answer, Answer):
-                raise BadMessageError("it answered what nobody had asked")
+                raise BadMessageError("it answered a question that was not asked")
         except BadMessageError as error:
             self.doom()
             raise ProcessDiedError(
-                f"The process that ran the handler was ended, for what it answered: {error}."
+                f"The process that ran the handler was killed because of its answer: {error}."
             ) from error
         except (EOFError, OSError) as error:
             raise self._died() from error
@@ -131,17 +131,17 @@ class Process:
 
     @property
     def is_usable(self) -> bool:
-        """Whether it can be asked for something."""
+        """Whether it can serve another request."""
         return not self._doomed and self._lives()
 
     def doom(self) -> None:
-        """Ends it at once, with all that it has started: it is to be replaced."""
+        """Kills it, with all programs that it started: another process will replace it."""
         self._doomed = True
         with suppress(OSError):
             self._guard.terminate()
 
     def end(self) -> None:
-        """Ends it, and forgets it."""
+        """Kills it, and frees what it held."""
         self.doom()
         self._pipe.close()
         with suppress(subprocess.TimeoutExpired):
@@ -149,13 +149,13 @@ class Process:
 
 
 def cause(failure: Failure) -> RemoteError | None:
-    """Where in a process an error arose, for a traceback."""
+    """The error in the process, for a traceback."""
     return RemoteError(failure.message, failure.first, failure.trace) if failure.trace else None
 
 
 def _ending(code: int | None) -> str:
     if code is None:
-        return "nobody knows how"
+        return "its status is unknown"
     if code < 0:
         with suppress(ValueError):
             return f"killed by {signal.Signals(-code).name}"
@@ -164,7 +164,7 @@ def _ending(code: int | None) -> str:
 
 
 def start_of(target: str, url: str, log: tuple[str, bool] | None) -> Start:
-    """What a process is told; handlers in the program itself are found by its module's name."""
+    """The first message to a process. Handlers in the program itself are found by its module's name."""
     name, colon, attribute = target.partition(":")
     if name == "__main__":
         main: Any = sys.modules["__main__"]

@@ -9,16 +9,16 @@ if TYPE_CHECKING:
 
 
 BATCH = 200
-"""Children that go through the pipe at once."""
+"""Children per message."""
 
 
 class Start(NamedTuple):
-    """What a process is told at its start.
+    """The first message to a process.
 
     Attributes:
         target: the handlers as ``module:attribute``.
         url: of the database.
-        log: level, and whether it is JSON; ``None`` where the worker's log is not ours.
+        log: level, and whether it is JSON; ``None`` where the application configured logging.
         folders: where the application's own modules are.
     """
 
@@ -29,12 +29,12 @@ class Start(NamedTuple):
 
 
 class ContextRecord(NamedTuple):
-    """What a process is sent of a run's :class:`SpawnContext`, which it makes of it.
+    """The parts of an attempt's :class:`SpawnContext`, from which the process makes its own.
 
     Attributes:
         job: its row.
         config: of its spawning.
-        result: JSON text of what the job's handler returned, for its spawn handler.
+        result: JSON text of the job's result, for its spawn handler.
     """
 
     job: "Claimed"
@@ -43,12 +43,12 @@ class ContextRecord(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the worker hears.
+    """A message to the worker.
 
     Attributes:
         kind: ``ready`` (with the process's id), ``value`` (the last one), ``jobs`` (children), ``write`` (one to be
-            written now), ``place`` (where does the job stand?), ``error``.
-        value: what it is about.
+            written now), ``place`` (asks for the job's place in its tree), ``error``.
+        value: its content.
     """
 
     kind: str
@@ -56,14 +56,14 @@ class Answer(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """An error of a handler; errors themselves cannot always be sent.
+    """An error of a handler. Errors themselves cannot always be sent.
 
     Attributes:
-        first: type and message, or the message alone of an error of ours.
+        first: type and message; the message alone of a HammerworkError.
         message: the error's own text.
-        trace: where it arose; empty for errors of ours without a cause.
+        trace: its traceback; empty for a HammerworkError without a cause.
         spawn: whether it is a :class:`SpawnError`.
-        refused: whether it is what the worker answered to ``context.spawn``.
+        refused: whether it is the worker's answer to ``context.spawn``.
         retryable: whether another attempt could succeed.
     """
 

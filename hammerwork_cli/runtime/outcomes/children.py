@@ -1,7 +1,7 @@
-"""The children of one job: drained from its handler, completed, checked, and kept until they are written.
+"""The children of one job: read from its handler, completed, checked, and kept until they are written.
 
-A handler may produce a million of them. They are kept in memory as far as that is little, then in a temporary file, so
-that the transaction that writes them runs no handler's code and can be run again.
+A handler may produce a million of them. A few are kept in memory, more in a temporary file, so that the transaction
+that writes them calls no handler and can be retried.
 """
 
 import json
@@ -30,7 +30,7 @@ from hammerwork_cli.runtime.api.spawn import (
 )
 
 MOST_IN_MEMORY = 8 * 1024 * 1024
-"""Bytes of payload and what goes with it, roughly, before children go to a file."""
+"""Bytes of payloads and other fields, roughly, before children go to a file."""
 
 _BYTES_A_CHILD = 500
 _PART = 500
@@ -38,11 +38,11 @@ _values = attrgetter(*(field.name for field in fields(NewJob)))
 
 
 class Children:
-    """Children of one job, ready to be written; closed when they are.
+    """The children of one job, ready to be written. One thread at a time uses them.
 
     Attributes:
-        count: how many.
-        queues: the queues they go to.
+        count: number of children.
+        queues: the queues of the children.
         external: ids of jobs that some depend on and that are neither the parent nor children themselves.
         first_ids: ids of the first 1,000.
     """
@@ -71,14 +71,14 @@ class Children:
         self.close()
 
     def close(self) -> None:
-        """Forgets them."""
+        """Frees the memory or the file that holds them."""
         self._part = []
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def batches(self, size: int = 500) -> Iterator[list[NewJob]]:
-        """The children in the order in which they were produced, as often as it is asked for.
+        """The children in the order in which they were produced. It may be called again.
 
         ``dependency_status`` is ``satisfied`` for a child that waits for its parent only, else ``waiting``.
         """
@@ -93,7 +93,7 @@ class Children:
             yield batch
 
     def _link(self, job: NewJob) -> None:
-        """Adds the parent to a child's dependencies unless it hangs on a sibling already."""
+        """Adds the parent to a child's dependencies unless the child depends on a sibling already."""
         parent = self.parent
         if not job.depends_on:
             job.depends_on, job.dependency_status = (parent,), "satisfied"
@@ -108,7 +108,7 @@ class Children:
             self._file.seek(0)
             while True:
                 try:
-                    part = pickle.load(self._file)  # noqa: S301  a nameless file of our own
+                    part = pickle.load(self._file)  # noqa: S301  a nameless file of this process
                 except EOFError:
                     break
                 for values in part:
@@ -118,7 +118,7 @@ class Children:
     # While they are drained.
 
     def add(self, job: NewJob) -> None:
-        """Takes one more."""
+        """Adds a child."""
         if self._ids is not None:
             if job.id in self._ids or job.id == self.parent:
                 raise UnwritableError(f"The job {job.id} ({job.queue}) was produced twice. {NOTHING_SPAWNED}")
@@ -145,8 +145,8 @@ class Children:
             pickle.dump(part, self._file, pickle.HIGHEST_PROTOCOL)
         self._part = []
 
-    def settle(self) -> None:
-        """Finds out which dependencies are siblings, once all have been taken.
+    def complete(self) -> None:
+        """Finds out which dependencies are siblings, once all children are there.
 
         Raises:
             SpawnFailedError: siblings wait for each other, or one waits for too many jobs.
@@ -154,7 +154,7 @@ class Children:
         self._referenced.discard(self.parent)
         for never in self._referenced & self._recurring:
             raise UnwritableError(
-                f"The child {never} recurs and never completes: what depends on it would never run. {NOTHING_SPAWNED}"
+                f"The child {never} recurs and never completes: no job that depends on it would run. {NOTHING_SPAWNED}"
             )
         if self._referenced:
             self._siblings = frozenset(job.id for job in self._stored() if job.id in self._referenced)
@@ -183,7 +183,7 @@ def _too_many(job: NewJob) -> UnwritableError:
 
 
 class Drain:
-    """Takes what a handler produces, one job after the other; :func:`drain` and :func:`drain_async` feed it."""
+    """Completes and keeps the jobs that a handler produces; :func:`drain` and :func:`drain_async` feed it."""
 
     def __init__(self, parent: Job, config: SpawnConfig, now: datetime, root: str | None = None) -> None:
         self.children = Children(parent.id)
@@ -194,12 +194,12 @@ class Drain:
         self._priority = parent.priority if config.inherit_priority else None
         self._workflow = (parent.workflow_id, parent.workflow_name)
 
-    def take(self, produced: object) -> None:
+    def add(self, produced: object) -> None:
         """Completes, checks and keeps one child.
 
         Raises:
             SpawnLimitError: it is one too many.
-            SpawnFailedError: it is no job, or a job that cannot be written.
+            SpawnFailedError: it is not a job, or a job that cannot be written.
         """
         number, most = self.children.count, self._config.max_spawn_count
         if not isinstance(produced, Job):
@@ -210,11 +210,11 @@ class Drain:
             raise SpawnLimitError("max_spawn_count", most, number + 1, self._root)
         self.children.add(self._complete(produced, number))
 
-    def take_all(self, produced: object) -> None:
-        """Takes what a sync handler produced; a generator is closed whatever happens, so that it can clean up."""
+    def add_all(self, produced: object) -> None:
+        """Adds the jobs of a sync handler; a generator is closed whatever happens, so that it can clean up."""
         try:
             for child in iterable(produced):
-                self.take(child)
+                self.add(child)
         finally:
             if isinstance(produced, Generator):
                 produced.close()
@@ -253,13 +253,13 @@ class Drain:
             ) from error
 
     def finish(self) -> Children:
-        """The children, once all have been taken."""
-        self.children.settle()
+        """The children, once all have been added."""
+        self.children.complete()
         return self.children
 
 
 def _inherited(parent: Job, config: SpawnConfig) -> list[tuple[str, object]]:
-    """What children get that do not have it: (field of ``NewJob``, value)."""
+    """Values that children inherit where they have none: (field of ``NewJob``, value)."""
     found: list[tuple[str, object]] = []
     if config.inherit_timeout and parent.timeout is not None:
         found.append(("timeout_seconds", whole_seconds(parent.timeout)))
@@ -276,34 +276,34 @@ def _a(thing: object) -> str:
 
 
 def drain(parent: Job, config: SpawnConfig, produced: object, now: datetime, root: str | None = None) -> Children:
-    """Takes all children that a sync handler produced.
+    """Reads all children that a sync handler produced.
 
     Args:
         parent: the job that spawns.
-        config: how.
-        produced: what ``spawn_jobs`` returned: an iterable of jobs.
+        config: its spawn configuration.
+        produced: the value of ``spawn_jobs``: an iterable of jobs.
         now: when they are written.
         root: id of the root of the tree, for errors.
 
     Raises:
-        SpawnLimitError: more than ``max_spawn_count``; the handler is not run any further.
-        SpawnFailedError: the handler raised, or produced what cannot be written.
+        SpawnLimitError: more than ``max_spawn_count``; the handler does not go on.
+        SpawnFailedError: the handler raised, or produced a value that cannot be written.
     """
     draining = Drain(parent, config, now, root)
     with _failing(draining.children):
-        draining.take_all(produced)
+        draining.add_all(produced)
         return draining.finish()
 
 
 async def drain_async(
     parent: Job, config: SpawnConfig, produced: object, now: datetime, root: str | None = None
 ) -> Children:
-    """Takes all children that an async handler produces: see :func:`drain`.
+    """Reads all children that an async handler produces: see :func:`drain`.
 
     Args:
         parent: the job that spawns.
-        config: how.
-        produced: what ``spawn_jobs`` returned: awaitable, an async iterable, or an iterable.
+        config: its spawn configuration.
+        produced: the value of ``spawn_jobs``: awaitable, an async iterable, or an iterable.
         now: when they are written.
         root: id of the root of the tree, for errors.
     """
@@ -314,20 +314,20 @@ async def drain_async(
         if isinstance(produced, AsyncIterable):
             try:
                 async for child in produced:
-                    draining.take(child)
+                    draining.add(child)
             finally:
                 if isinstance(produced, AsyncGenerator):
                     await produced.aclose()
         else:
-            draining.take_all(produced)
+            draining.add_all(produced)
         return draining.finish()
 
 
 def iterable(produced: object) -> Iterable[Any]:
-    """What a handler returned, to be taken one by one.
+    """The value of a handler as an iterable.
 
     Raises:
-        SpawnFailedError: that holds no jobs.
+        SpawnFailedError: it does not contain jobs.
     """
     if produced is None:
         return ()
@@ -340,7 +340,7 @@ def iterable(produced: object) -> Iterable[Any]:
 
 @contextmanager
 def _failing(children: Children) -> Iterator[None]:
-    """Closes the children when draining them fails, and says so in words of ours."""
+    """Closes the children when a handler fails, and raises a SpawnError."""
     try:
         yield
     except SpawnError:

@@ -1,4 +1,4 @@
-"""How an attempt fails, and what is said of it in the job's row."""
+"""Failures of attempts, and their text in the job's row."""
 
 import traceback
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from hammerwork_cli.queries.worker.finish import End
 from hammerwork_cli.runtime.host.secrets import masked
 
 STOPPED = "Its worker was stopped while it ran, and max_attempts = 1 says that it must not run twice."
-"""Of a job that does not go back when its worker ends at once."""
+"""The error of a job that does not go back when its worker stops at once."""
 
 
 class JobError(HammerworkError):
@@ -20,21 +20,21 @@ class JobError(HammerworkError):
 
 
 class FinalError(JobError):
-    """A job failed, and no further attempt could succeed: nobody handles it, or its result cannot be stored."""
+    """A job failed, and no further attempt could succeed: it has no handler, or its result cannot be stored."""
 
     retryable = False
 
 
 class OutOfTimeError(JobError):
-    """A run took longer than its timeout."""
+    """An attempt took longer than its timeout."""
 
 
 class RemoteError(Exception):
-    """What a handler raised in a process of its own.
+    """The error that a handler raised in its process.
 
     Attributes:
         first: type and message.
-        trace: where it arose.
+        trace: its traceback.
     """
 
     def __init__(self, message: str, first: str, trace: str) -> None:
@@ -47,8 +47,8 @@ class Failed:
     """How an attempt failed.
 
     Attributes:
-        error: for the job's row: a line that says it, then where.
-        end: :attr:`End.TIMED_OUT` for a run that took too long.
+        error: text for the job's row: type and message, then a traceback.
+        end: :attr:`End.TIMED_OUT` for an attempt that took too long.
         retryable: whether another attempt could succeed.
     """
 
@@ -58,23 +58,23 @@ class Failed:
 
     @classmethod
     def by(cls, error: BaseException) -> Self:
-        """How an attempt fails that ended with an error."""
+        """The failure of an attempt that ended with an error."""
         end = End.TIMED_OUT if isinstance(error, OutOfTimeError) else End.FAILED
         return cls(described(error), end, is_retryable(error))
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Whether another attempt could succeed after an error: unless that, or its cause, is ours and final."""
+    """Whether another attempt could succeed after an error: unless it, or its cause, is a final HammerworkError."""
     if not isinstance(error, HammerworkError):
         return True
     return error.retryable and (error.__cause__ is None or is_retryable(error.__cause__))
 
 
 def described(error: BaseException) -> str:
-    """An error for a job's row: what, then where, without the worker's password, cut to what every database holds."""
+    """The text of an error for a job's row, without the worker's password, as short as every database needs it."""
     try:
         text = _described(error)
-    except BaseException:  # noqa: BLE001  an error whose text cannot be had, whatever prevents it
+    except BaseException:  # noqa: BLE001  the error's own code may raise anything
         text = type(error).__name__
     return cleaned(masked(text))
 
@@ -93,13 +93,13 @@ def _described(error: BaseException) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Type and message of an error; the type alone where the message cannot be had."""
+    """Type and message of an error; the type alone if the message cannot be read."""
     message = message_of(error)
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def message_of(error: BaseException) -> str:
-    """The text of an error, whose class may be a handler's, without the worker's password."""
+    """The text of an error, also of a handler's own class, without the worker's password."""
     try:
         return masked(str(error))
     except BaseException:  # noqa: BLE001  whatever its __str__ raises
@@ -107,7 +107,7 @@ def message_of(error: BaseException) -> str:
 
 
 def trace_of(error: BaseException) -> str:
-    """Where an error arose."""
+    """The traceback of an error, without the worker's password."""
     try:
         return masked("".join(traceback.format_exception(error)))
     except BaseException:  # noqa: BLE001  RecursionError for groups in groups
@@ -120,5 +120,5 @@ def cleaned(text: str) -> str:
 
 
 def in_ascii(text: str) -> str:
-    """Text that every database stores, whatever its character set is; other signs as Python escapes them."""
+    """Text that every database stores, whatever its character set is; other characters as Python escapes them."""
     return cleaned(masked(text).encode("ascii", "backslashreplace").decode())

@@ -1,4 +1,4 @@
-"""What handlers return, as it is stored."""
+"""Results of jobs, as they are stored."""
 
 from typing import Any
 
@@ -8,16 +8,16 @@ from hammerwork_cli.runtime.outcomes.failures import FinalError
 
 
 class StoredResult(str):
-    """What a handler returned, as JSON text already."""
+    """A result that is JSON text already."""
 
     __slots__ = ()
 
 
 def result_text(value: Any, most: int | None = None) -> str | None:
-    """What a handler returned, as JSON text.
+    """A result as JSON text.
 
     Args:
-        value: what it was.
+        value: the value that a handler returned.
         most: bytes that the text may have.
 
     Raises:
@@ -26,7 +26,7 @@ def result_text(value: Any, most: int | None = None) -> str | None:
     text = value if value is None or isinstance(value, StoredResult) else _json(value)
     size = 0 if text is None else len(text.encode())
     if most is not None and size > most:
-        raise FinalError(f"What the handler returned has {size:,} bytes, and its job allows {most:,}.")
+        raise FinalError(f"The result has {size:,} bytes, and the job allows {most:,}.")
     return text
 
 
@@ -34,4 +34,4 @@ def _json(value: Any) -> str:
     try:
         return json_text(value, "Return")
     except UsageError as error:
-        raise FinalError(f"What the handler returned cannot be stored. {error.message}") from error
+        raise FinalError(f"The result cannot be stored. {error.message}") from error

@@ -206,11 +206,13 @@ class Claimer:
         if self.owes:
             self._compare_soon()
         if compared.returned:
-            log.warning("%s that this worker had without knowing may run again.", plural(compared.returned, "job"))
+            log.warning(
+                "Gave back %s that this worker had claimed without knowing it.", plural(compared.returned, "job")
+            )
             self.look_now()
         if dropped := self._slots.drop(compared.lost):
             self._claimed -= dropped
-            log.warning("%s taken from this worker before beginning.", plural(dropped, "job was", "jobs were"))
+            log.warning("Other workers rescued %s that had not started here.", plural(dropped, "job"))
         if self._lease.compared != doubts:
             self._lease.compared = doubts
             self._slots.go_on()

@@ -1,4 +1,4 @@
-"""Where coroutines of handlers run."""
+"""The event loop that runs coroutines of handlers."""
 
 import logging
 import sys
@@ -13,24 +13,28 @@ from hammerwork_cli import app_path
 from hammerwork_cli.runtime.outcomes.failures import JobError, OutOfTimeError
 
 GRACE_SECONDS = 0.05
-"""For a coroutine that ends just at its deadline."""
+"""For a coroutine that ends right at its deadline."""
 BLOCKED_SECONDS = 5.0
-"""A loop that does not turn for so long after a coroutine was cancelled is given up."""
+"""A loop that does not turn for so long after a coroutine was cancelled is abandoned."""
 LAST_SECONDS = 1.0
-"""For tasks that coroutines have left behind, and for the thread of a loop in which nothing runs any more."""
+"""For tasks that coroutines have left behind, and for the thread of a loop without coroutines."""
 log = logging.getLogger("hammerwork")
 
 
 class EventLoop:
-    """An event loop in a thread of its own, made when the first coroutine comes, and anew when one is blocked."""
+    """An event loop in its own thread, made for the first coroutine, and again when a coroutine blocks it.
+
+    The slots' threads and the main thread use it.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        # Any thread writes these, under the lock.
         self._turning: _Loop | None = None
         self._closed = False
 
     def close(self) -> None:
-        """Ends the thread, once nothing runs in it any more; waits for it where nothing does."""
+        """Ends the thread once its coroutines have ended; waits for it if there are none."""
         with self._lock:
             self._closed = True
             loop = self._turning
@@ -38,10 +42,10 @@ class EventLoop:
             loop.join(LAST_SECONDS)
 
     def result(self, awaitable: Any, deadline: float | None) -> Any:
-        """What a coroutine returns; at its deadline it is cancelled.
+        """Runs a coroutine and returns its result; cancels it at its deadline.
 
         Args:
-            awaitable: what to wait for.
+            awaitable: the coroutine, or another awaitable.
             deadline: by the monotonic clock; ``None`` to wait without limit.
 
         Raises:
@@ -50,7 +54,7 @@ class EventLoop:
         """
         loop = self._current()
         future = loop.submit(awaitable)
-        if self._closed:  # a last word of a run that went on
+        if self._closed:  # an abandoned attempt goes on after the end of the worker
             loop.finish()
         try:
             return loop.outcome(future, None if deadline is None else _seconds_until(deadline) + GRACE_SECONDS)
@@ -72,7 +76,7 @@ class EventLoop:
         frame = sys._current_frames().get(loop.ident or 0)
         place = "".join(traceback.format_stack(frame)) if frame else ""
         log.error(
-            "A coroutine does not yield, and blocks all others: they fail, and the next ones run elsewhere.\n%s",
+            "A coroutine does not yield and blocks the others: they fail, and new ones run in another loop.\n%s",
             place,
         )
         loop.end("Another coroutine did not yield, and blocked the event loop.")
@@ -83,7 +87,7 @@ class _Loop(threading.Thread):
     """The thread of one event loop.
 
     Attributes:
-        over: why nothing more can run in it. Written under the lock.
+        over: why it accepts no further coroutine. Any thread writes it, under the lock.
     """
 
     def __init__(self) -> None:
@@ -93,12 +97,13 @@ class _Loop(threading.Thread):
         super().__init__(name="hammerwork-loop", daemon=True)
         self._loop = asyncio.new_event_loop()
         self._lock = threading.Lock()
-        self._futures: set[Future[Any]] = set()  # written under the lock
-        self._finishing = False  # written under the lock
+        # Any thread writes these, under the lock.
+        self._futures: set[Future[Any]] = set()
+        self._finishing = False
         self.over: str | None = None
 
     def run(self) -> None:
-        """Turns until it is finished: a coroutine that exits, or that stops the loop, ends nothing but itself."""
+        """Turns until it is finished: a coroutine that exits, or that stops the loop, ends only itself."""
         try:
             while not self._loop.is_closed() and not self._is_finished:
                 try:
@@ -114,7 +119,7 @@ class _Loop(threading.Thread):
         return self._finishing and not self._futures
 
     def finish(self) -> bool:
-        """Lets the thread end once what runs has ended; whether nothing does."""
+        """Lets the thread end once its coroutines have ended; whether they have."""
         with self._lock:
             self._finishing = True
         return self._stop_if_finished()
@@ -129,7 +134,7 @@ class _Loop(threading.Thread):
         return True
 
     def _clear(self) -> None:
-        """Ends what coroutines have left behind, and lets go of what the loop holds of the system."""
+        """Cancels tasks that coroutines have left behind, and closes the loop."""
         import asyncio
 
         if self._loop.is_closed():
@@ -145,7 +150,7 @@ class _Loop(threading.Thread):
             self._loop.close()
 
     def submit(self, awaitable: Any) -> Future[Any]:
-        """Begins a coroutine, in a copy of the caller's context variables."""
+        """Starts a coroutine in a copy of the caller's context variables."""
         with app_path.without():
             import asyncio
 
@@ -163,7 +168,7 @@ class _Loop(threading.Thread):
         self._stop_if_finished()
 
     def outcome(self, future: Future[Any], seconds: float | None = None) -> Any:
-        """What a coroutine comes to.
+        """Waits for a coroutine and returns its result.
 
         Raises:
             TimeoutError: not within so many seconds; or it raised that itself.
@@ -177,14 +182,14 @@ class _Loop(threading.Thread):
             raise
 
     def turns(self, seconds: float) -> bool:
-        """Whether the loop does something within so many seconds."""
+        """Whether the loop turns within so many seconds."""
         turned = threading.Event()
         with suppress(RuntimeError):  # it is closed
             self._loop.call_soon_threadsafe(turned.set)
         return turned.wait(seconds)
 
     def end(self, why: str) -> None:
-        """Lets nobody wait for it any longer."""
+        """Cancels all coroutines, and accepts no further one."""
         with self._lock:
             self.over = why
             futures = tuple(self._futures)

@@ -1,4 +1,4 @@
-"""One run of a job: its handler, what it spawns, and what came of it."""
+"""An attempt at a job: calls its handler, spawns its children, and decides its outcome."""
 
 import inspect
 import logging
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable, Callable
 from contextvars import copy_context
 from copy import deepcopy
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hammerwork_cli.database import Database
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from hammerwork_cli.runtime.api.queue import Queue
 
 Result = TypeVar("Result")
-PAUSE = timedelta(seconds=10)
-"""Before another attempt, where a retry strategy cannot be asked."""
 log = logging.getLogger("hammerwork")
 
 
@@ -84,20 +82,20 @@ class Executor:
         self._loop = EventLoop()
 
     def close(self) -> None:
-        """Ends the event loop, once what runs has ended."""
+        """Ends the event loop, once its coroutines have ended."""
         self._loop.close()
 
     def execute(self, attempt: Attempt) -> Ended | None:
-        """Runs a job or fulfils a wish; ``None`` when what came of it is written already. Raises nothing."""
+        """Runs a job or fulfils a request; its outcome, or ``None`` when that is written already. Raises nothing."""
         try:
             return self._work_on(attempt)
         except BaseException as error:  # noqa: BLE001  a thread of the worker outlives every error
             return self._end_after(attempt, error)
 
     def _end_after(self, attempt: Attempt, error: BaseException) -> Ended | None:
-        """The end of a run that an error of the worker itself broke off, or one of its log."""
+        # After an error in the worker itself, or in a handler of its log.
         try:
-            log.error("A run of job %s ended in an error of the worker itself.", attempt.job.id, exc_info=error)
+            log.error("An attempt at job %s ended with an error in the worker itself.", attempt.job.id, exc_info=error)
             return None if isinstance(attempt.work, ClaimedRequest) else self._verdicts.failed_by(attempt.work, error)
         except BaseException:  # noqa: BLE001  whatever a handler of the log raises
             return (
@@ -121,7 +119,7 @@ class Executor:
             config = config_of(Job.of(claimed))
             spawner = self._handlers.spawn_handler(job, config)
             if handler is None and spawner is None:
-                raise FinalError(self._nobody(claimed.queue_name))
+                raise FinalError(self._unhandled(claimed.queue_name))
             attempt.deadline = _deadline(attempt, handler)
             result = _apart(lambda: self._result(attempt, job, handler, config)) if handler else None
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
@@ -129,18 +127,18 @@ class Executor:
         completed = self._verdicts.completed(claimed, result)
         return completed if spawner is None else self._spawn(attempt, completed, spawner, config or SpawnConfig())
 
-    def _nobody(self, queue: str) -> str:
+    def _unhandled(self, queue: str) -> str:
         known = ", ".join(self._handlers.queues) or "none"
-        return f"Nobody handles jobs of the queue {queue!r:.100}. This worker has handlers for: {known:.1000}."
+        return f"This worker has no handler for the queue {queue!r:.100}. It has handlers for: {known:.1000}."
 
     def _call(self, attempt: Attempt, job: Job, handler: JobHandler, config: SpawnConfig | None) -> Any:
         arguments: tuple[Any, ...] = (job,)
         if handler.takes_context:
             arguments = (job, self._context(attempt, job, config or SpawnConfig()))
-        return self._settled(handler.function(*arguments), attempt.deadline)
+        return self._awaited(handler.function(*arguments), attempt.deadline)
 
-    def _settled(self, value: Any, deadline: float | None = None) -> Any:
-        """What an awaitable comes to; anything else as it is."""
+    def _awaited(self, value: Any, deadline: float | None = None) -> Any:
+        """The result of an awaitable; any other value itself."""
         return self._loop.result(value, deadline) if value is not None and inspect.isawaitable(value) else value
 
     def _result(self, attempt: Attempt, job: Job, handler: JobHandler, config: SpawnConfig | None) -> str | None:
@@ -162,7 +160,7 @@ class Executor:
             if self._connections.run(
                 lambda database: spawn.spawned_before(database, claimed), over=lambda: attempt.over
             ):
-                log.info("Job %s (%s) has spawned before and does not again.", claimed.id, claimed.queue_name)
+                log.info("Job %s (%s) has spawned before, and does not spawn again.", claimed.id, claimed.queue_name)
                 return completed
             operation, children = self._produce(attempt, found, config, completed.result, began)
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
@@ -174,13 +172,13 @@ class Executor:
                 self._commit(attempt, completed, operation, children)
             except HammerworkError as error:
                 return self._not_spawned(attempt, completed, found, config, error, began)
-            self._tell(found, operation, claimed, children)
+            self._announce(found, operation, claimed, children)
         return None
 
     def _produce(
         self, attempt: Attempt, found: FoundHandler, config: SpawnConfig, result: str | None, began: datetime
     ) -> tuple[Operation, Children]:
-        """Each step gets a job and a configuration of its own: what one changes in them, no other one sees."""
+        """Calls the spawn handler. Each step may change the job and the configuration that it gets."""
         parent = self._parent(attempt, config)
         parent.check_depth()
         root = parent.place.root
@@ -201,7 +199,7 @@ class Executor:
 
     def _validate(self, attempt: Attempt, found: FoundHandler, config: SpawnConfig) -> None:
         try:
-            self._settled(found.handler.validate_spawn(Job.of(attempt.job), _own(config)), attempt.deadline)
+            self._awaited(found.handler.validate_spawn(Job.of(attempt.job), _own(config)), attempt.deadline)
         except (SpawnError, OutOfTimeError):
             raise
         except BaseException as error:
@@ -222,7 +220,7 @@ class Executor:
             report = self._connections.run(unit)
         self._counted(0 if report.lost else 1, 0)
         if report.lost:
-            raise LostClaimError(f"Job {attempt.job.id} is not this worker's any more: it spawned nothing.")
+            raise LostClaimError(f"Job {attempt.job.id} belongs to another worker now: it spawned nothing.")
 
     def _not_spawned(
         self,
@@ -238,7 +236,7 @@ class Executor:
             return None
         if attempt.over:
             return None
-        self._say_kept(attempt, config, error)
+        self._mention_kept(attempt, config, error)
         text = described(error)
         final = isinstance(error, OutOfTimeError) or config.on_error != "complete" or self._verdicts.has_given_up(error)
         if final or not attempt.decide():
@@ -249,33 +247,33 @@ class Executor:
             self._commit(attempt, completed, operation, Children(completed.job.id))
         except LostClaimError as lost:
             log.warning("%s", lost.message)
-        except HammerworkError as another:  # perhaps what the job returned is what the database refuses
+        except HammerworkError as another:  # the database may refuse the result of the job
             return self._verdicts.failed_by(completed.job, another)
         return None
 
-    def _say_kept(self, attempt: Attempt, config: SpawnConfig, error: BaseException) -> None:
+    def _mention_kept(self, attempt: Attempt, config: SpawnConfig, error: BaseException) -> None:
         if isinstance(error, SpawnError):
             error.with_kept(self._parent(attempt, config).kept(), early=False)
 
-    def _tell(self, found: FoundHandler, operation: Operation, claimed: Claimed, children: Children) -> None:
+    def _announce(self, found: FoundHandler, operation: Operation, claimed: Claimed, children: Children) -> None:
         self._spawned()
         spawned = plural(len(children), "job")
         log.info("Job %s (%s) spawned %s by %s.", claimed.id, claimed.queue_name, spawned, found.name)
         name = operation.config.operation_id or operation.id
         result = SpawnResult(claimed.id, name, found.name, len(children), tuple(children.first_ids), self._clock.now())
         try:
-            _apart(lambda: self._settled(found.handler.on_spawn_complete(result)))
+            _apart(lambda: self._awaited(found.handler.on_spawn_complete(result)))
         except BaseException as error:
             log.exception("on_spawn_complete of %s failed; the children of job %s stay.", found.name, claimed.id)
             text = described(error)
             self._record(lambda database: spawn.hook_failed(database, operation.id, text))
 
     def _record(self, unit: Callable[[Database], None]) -> None:
-        """Writes what did not go well, for those who look: nothing depends on it any more."""
+        """Writes a failure for operators. Nothing depends on it."""
         try:
             self._connections.run(unit)
         except HammerworkError as error:
-            log.error("This cannot be recorded: %s", error.message)
+            log.error("A failure could not be recorded: %s", error.message)
 
     def _fulfil(self, attempt: Attempt, claimed_request: ClaimedRequest) -> None:
         request, claimed = claimed_request.request, claimed_request.job
@@ -291,13 +289,13 @@ class Executor:
             operation, children = self._produce(attempt, found, named, result, began)
             with children:
                 self._commit_request(claimed_request, operation, children)
-                self._tell(found, operation, claimed, children)
+                self._announce(found, operation, claimed, children)
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails the request
             if self._verdicts.has_given_up(error) or (self._isolation.can_kill and self._connections.given_up.is_set()):
-                return  # its process was killed with the worker: another one takes the request
-            self._say_kept(attempt, SpawnConfig(), error)
+                return  # its process was killed with the worker: another worker claims the request
+            self._mention_kept(attempt, SpawnConfig(), error)
             text, now = described(error), self._clock.now()
-            log.warning("The request to spawn for job %s failed: %s", claimed.id, text.partition("\n")[0])
+            log.warning("The spawn request for job %s failed: %s", claimed.id, text.partition("\n")[0])
             self._record(lambda database: requests.refuse(database, request, claimed, text, now))
 
     def _commit_request(self, claimed_request: ClaimedRequest, operation: Operation, children: Children) -> None:
@@ -315,21 +313,21 @@ class Executor:
         with named_limits():
             report = self._connections.run(unit)
         if report.lost:
-            raise SpawnFailedError("Another worker took the request, or somebody deleted the job.")
+            raise SpawnFailedError("Another worker has the request now, or the job was deleted.")
 
 
 def _deadline(attempt: Attempt, handler: JobHandler | None) -> float | None:
-    """When a run, its spawning included, has taken too long; ``None`` when it may take any time."""
+    """When an attempt, its spawning included, has taken too long; ``None`` without a limit."""
     own = handler.timeout.total_seconds() if handler and handler.timeout else None
-    timeout = max(attempt.job.timeout_seconds or 0, 0) or own  # a negative one was written by some other program
+    timeout = max(attempt.job.timeout_seconds or 0, 0) or own  # another program may have written a negative one
     return attempt.began + timeout if timeout else None
 
 
 def _apart(function: Callable[[], Result]) -> Result:
-    """What a function of a handler comes to; the context variables that it sets, the next one does not see."""
+    """Calls a function of a handler. No other call sees the context variables that it sets."""
     return copy_context().run(function)
 
 
 def _own(config: SpawnConfig) -> SpawnConfig:
-    """A configuration that a handler may change without anybody else seeing it."""
+    """A copy of a configuration, which a handler may change."""
     return config if config.metadata is None and not config.extra else deepcopy(config)

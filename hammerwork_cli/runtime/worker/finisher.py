@@ -157,14 +157,14 @@ class Finisher:
         self._alone.append(batch)
         batch.tries += 1
         if batch.tries == 1 or batch.tries % 10 == 0:
-            log.warning("What came of job %s cannot be written and waits: %s", batch.outcomes[0].job.id, _said(error))
+            log.warning("The outcome of job %s cannot be written yet: %s", batch.outcomes[0].job.id, _said(error))
         longest = max(SHORTEST_PAUSE, LONGEST_PAUSE / len(self._alone))
         self._again_in = min(longest, max(FIRST_PAUSE, 2 * self._again_in))
         self._again_at = time.monotonic() + self._again_in
 
     def _write_another(self, outcome: Ended, error: Exception) -> None:
         """Ends a job with an outcome that every database can hold: the next attempt would have the same result."""
-        log.warning("What came of job %s cannot be written: %s", outcome.job.id, _said(error))
+        log.warning("The outcome of job %s cannot be written: %s", outcome.job.id, _said(error))
         for other in self._other_outcomes(outcome, error):
             batch = Batch([other], fault=Fault(self._progress))
             try:
@@ -176,7 +176,7 @@ class Finisher:
                     raise
                 if is_of_the_database(failure):
                     return self._try_later(batch, failure)
-                log.exception("The end of job %s cannot be written.", outcome.job.id)
+                log.exception("The outcome of job %s cannot be written.", outcome.job.id)
             else:
                 break
         # A job without an outcome stays Running and unknown to this worker, which gives it back when it compares.
@@ -185,8 +185,8 @@ class Finisher:
     def _other_outcomes(self, outcome: Ended, error: Exception) -> Iterator[Ended]:
         """Replacements for an outcome that cannot be written, the most faithful first."""
         if outcome.end == End.COMPLETED:
-            held = "does not take what became of the job" if is_of_the_database(error) else None
-            text = in_ascii(f"The database {held or 'cannot hold what the job returned'}. {_said(error)}")
+            held = "refuses the outcome of the job" if is_of_the_database(error) else None
+            text = in_ascii(f"The database {held or 'cannot hold the result of the job'}. {_said(error)}")
             yield self._verdicts.failed(outcome.job, Failed(text, retryable=False))
             yield Ended(outcome.job, End.FAILED, error=text)
             return
@@ -217,7 +217,7 @@ class Finisher:
 def _log_lost(jobs: Iterable[Claimed]) -> None:
     for job in jobs:
         log.warning(
-            "Job %s (%s) is another worker's now, or was changed by hand: what its run here came to is not written.",
+            "Job %s (%s) belongs to another worker now, or was changed by hand: the outcome here is not written.",
             job.id,
             job.queue_name,
         )

@@ -97,7 +97,7 @@ class HeartbeatThread(threading.Thread):
         self._trouble.over()
         self.clock.set(answer.now)
         if answer.was_lost:
-            log.warning("Other workers took this worker for lost, and its jobs from it. It is back.")
+            log.warning("Other workers took this worker for lost, and rescued its jobs. It is back.")
         self.on_renewed()
         if answer.request and answer.request != self._heard:
             self._heard = answer.request

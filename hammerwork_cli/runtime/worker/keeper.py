@@ -67,9 +67,9 @@ class Keeper(threading.Thread):
         """Performs its duties until it is stopped, whatever happens."""
         # The sweep comes first: a worker that drains its queues waits for the first look at lost workers.
         duties = {
-            "Sweeping the queues": self._sweep,
+            "Releasing waiting jobs": self._sweep,
             "Looking for lost workers": self._rescue,
-            "Taking requests to spawn": self._claim_requests,
+            "Claiming spawn requests": self._claim_requests,
         }
         while not self.stopped.is_set():
             began = time.monotonic()
@@ -91,9 +91,9 @@ class Keeper(threading.Thread):
             log.debug("%s waits: %s", name, error.message)
             return None
         except HammerworkError as error:
-            return f"{name} failed and is tried again: {error.message}"
+            return f"{name} failed and will be retried: {error.message}"
         except Exception:
-            log.exception("%s failed and is tried again.", name)
+            log.exception("%s failed and will be retried.", name)
             return None
         return ""
 
@@ -128,7 +128,7 @@ class Keeper(threading.Thread):
             if fixed:
                 self._fixed += fixed
                 jobs = plural(fixed, "job")
-                log.info("The worker released, or failed, %s waiting for jobs that had ended.", jobs)
+                log.info("Released or failed %s that still waited although their dependencies had ended.", jobs)
                 self.wake()
             if self._sweep_after is None:
                 self._next_sweep = time.monotonic() + (0 if self._fixed else self.worker.lease / 2)

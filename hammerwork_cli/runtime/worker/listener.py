@@ -62,6 +62,8 @@ class Listener(threading.Thread):
             self._listening = database
             self.wake()  # for jobs that came before it listened
             if not self._hears:
-                log.warning("Nothing tells this worker of new jobs behind a pooler: it looks at every --poll-interval.")
+                log.warning(
+                    "A pooler keeps notifications of new jobs from this worker: it polls at every --poll-interval."
+                )
         elif not self._queues.isdisjoint(database.notifications(seconds)):
             self.wake()

@@ -67,7 +67,7 @@ class MainLoop:
         if isinstance(error, DatabaseError):
             self._parts.trouble.failed(f"{error.message} The worker waits and tries again.", logging.ERROR)
         else:
-            log.exception("An error of the worker itself. It goes on.")
+            log.exception("An error in the worker itself; it goes on.")
 
     def _turn(self) -> bool:
         """Writes, claims, waits; whether nothing is left to do."""
@@ -90,8 +90,8 @@ class MainLoop:
             return
         self._said_why = True
         log.warning(
-            "The worker cannot end yet: what %s came to cannot be written, or jobs cannot be given back. "
-            "It goes on trying; told to end once more, it ends at once.",
+            "The worker cannot stop yet: the outcome of %s cannot be written, or jobs cannot be given back. "
+            "It keeps trying; stop it again to stop it at once.",
             plural(self._slots.postponed, "job"),
         )
 
@@ -126,8 +126,8 @@ class MainLoop:
     def _log_later(self, database: Database) -> None:
         if number := claim.later(database, self._worker.queues, self._clock.now(), MOST_LATER):
             most = "at least " if number >= MOST_LATER else ""
-            waits = "waits" if number == 1 else "wait"
-            log.info("%s%s of these queues %s for a later time.", most, plural(number, "job"), waits)
+            are = "is" if number == 1 else "are"
+            log.info("%s%s of these queues %s due later.", most, plural(number, "job"), are)
 
     def _drained(self, database: Database) -> bool:
         soon = self._clock.now() + timedelta(seconds=DRAIN_SECONDS)
@@ -163,7 +163,11 @@ class MainLoop:
                 self._connections.run(lambda database: finish.give_back(database, back), patience=LAST_SECONDS)
             if left := self._finisher.write_last(LAST_SECONDS):
                 jobs = plural(left, "job")
-                log.error("What %s came to is not written: others will run them after %g s.", jobs, self._worker.lease)
+                log.error(
+                    "The outcome of %s is not written: other workers will take over after %g s.",
+                    jobs,
+                    self._worker.lease,
+                )
         except HammerworkError as error:
             lease = self._worker.lease
-            log.error("Jobs could not be given back; others will take them after %g s. %s", lease, error.message)
+            log.error("Jobs could not be given back; other workers will take over after %g s. %s", lease, error.message)

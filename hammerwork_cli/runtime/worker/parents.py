@@ -1,4 +1,4 @@
-"""A job that spawns, in its run or again because of a request: where it stands, and its children before the end."""
+"""A job that spawns, in its attempt or by a request: its place in the tree, and the children that it spawns early."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -22,20 +22,20 @@ from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.outcomes.children import drain
 
 DELETED = "Deleted"
-"""Instead of the status of a child that somebody has deleted; it is not written again."""
+"""The status of a child that was deleted; it is not written again."""
 
 
 class Parent:
-    """A job that spawns.
+    """A job that spawns. The slot's thread uses it, and the threads that its handler starts.
 
     Args:
-        connections: to write its children by, and to find out where it stands.
+        connections: write its children, and read its place in the tree.
         clock: the server's.
-        job: as its worker got it.
-        config: what it says about its children.
-        request: id of the request that it spawns again for.
-        keys: of its run.
-        over: whether its run counts no longer, so that nothing is tried again.
+        job: the row that its worker claimed.
+        config: its spawn configuration.
+        request: id of the spawn request, if there is one.
+        keys: of its attempt.
+        over: whether the outcome of its attempt is decided, so that nothing is retried.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Parent:
 
     @cached
     def place(self) -> Ancestry:
-        """Where the job stands in its tree."""
+        """The place of the job in its tree."""
         return ancestry.known(self._job) or self._connections.run(
             lambda database: ancestry.of(database, self._job), over=self._over
         )
@@ -68,10 +68,10 @@ class Parent:
         return Job.of(self._job)
 
     def check_depth(self) -> None:
-        """Refuses what would be spawned too deep.
+        """Refuses to spawn below the depth that a limit allows.
 
         Raises:
-            SpawnLimitError: it would.
+            SpawnLimitError: the children would be too deep.
         """
         with named_limits():
             self.spawner.check_depth()
@@ -80,11 +80,11 @@ class Parent:
         """Writes a child at once: ``context.spawn``.
 
         Returns:
-            The child that was written, or that has the key since an earlier attempt, as it is stored.
+            The child as it is stored: the new one, or the one that got the key in an earlier attempt.
 
         Raises:
-            UsageError: the key is none.
-            LastingConflictError: another child has the key in this run.
+            UsageError: the key cannot be one.
+            LastingConflictError: another child of this attempt has the key.
             SpawnLimitError: the child is one too many.
             ConflictError, NotFoundError, RefusedValueError: it cannot be written; see :func:`spawning.spawn_now`.
         """
@@ -96,7 +96,7 @@ class Parent:
             raise
 
     def kept(self) -> int:
-        """How many children by key there are of this run, from earlier attempts too; 0 when nobody can say."""
+        """The number of children by key, those of earlier attempts included; 0 when it cannot be read."""
         try:
             return self._connections.run(
                 lambda database: spawn_queries.keys(database, self._job, self._request), over=self._over
@@ -127,15 +127,15 @@ class Parent:
 
     @contextmanager
     def _under(self, key: str, child: NewJob) -> Iterator[None]:
-        """Holds a key for a child while it is written, and, if it is, until the end of the run."""
+        """Reserves a key for a child while it is written, and until the end of the attempt if it is."""
         mine = (child.queue, _hash(child.payload))
         first = self._keys.setdefault(key, mine)
         if first != mine:
             other = " and has another payload" if first[1] != mine[1] else ""
             raise LastingConflictError(
-                f"The key {key!r:.100} names a child in the queue {first[0]!r:.100} that this run has spawned;"
+                f"The key {key!r:.100} names a child in the queue {first[0]!r:.100} that this attempt has spawned;"
                 f" this one is for the queue {child.queue!r:.100}{other}.",
-                hint="Give each child of a job a key of its own.",
+                hint="Give each child of a job its own key.",
             )
         try:
             yield
@@ -147,7 +147,7 @@ class Parent:
 
 @contextmanager
 def named_limits() -> Iterator[None]:
-    """Tells handlers of limits in the error that they know."""
+    """Raises the error for limits that handlers know."""
     try:
         yield
     except LimitError as error:
@@ -155,7 +155,7 @@ def named_limits() -> Iterator[None]:
 
 
 def _hash(payload: str) -> int:
-    """The same for the same JSON value."""
+    """A hash that is the same for equal JSON values."""
     try:
         return hash(json.dumps(json.loads(payload), sort_keys=True))
     except (ValueError, RecursionError):
@@ -168,6 +168,6 @@ def _check_key(key: object) -> None:
     try:
         key.encode()
     except UnicodeEncodeError as error:
-        raise UsageError(f"The key of a child cannot be stored, since it is no Unicode text: {key!a:.60}.") from error
+        raise UsageError(f"The key of a child cannot be stored, since it is not Unicode text: {key!a:.60}.") from error
     if "\0" in key:
         raise UsageError("The key of a child cannot hold the character NUL.")

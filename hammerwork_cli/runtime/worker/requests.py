@@ -41,7 +41,7 @@ class RequestClaimer:
             return
         with self._claiming:
             if returned := requests.return_unknown_requests(database, self._worker.id, self._slots.request_ids()):
-                log.warning("%d requests that this worker had without knowing wait again.", returned)
+                log.warning("Gave back %d spawn requests that this worker had claimed without knowing it.", returned)
             for request in requests.pending_requests(database, self._worker):
                 if self._closed:
                     return

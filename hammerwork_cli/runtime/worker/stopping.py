@@ -45,6 +45,6 @@ class StopSwitch:
 
     def hear_request(self, request: str) -> None:
         """Stops the worker because an operator requested ``stop`` or ``restart``."""
-        log.info("Somebody asks the worker to %s.", request)
+        log.info("An operator asked the worker to %s.", request)
         self.restarts = request == "restart"
         self.stop()

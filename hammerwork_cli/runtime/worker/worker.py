@@ -290,7 +290,7 @@ class Worker:
                 patience=LAST_SECONDS,
             )
         parts.lines.close()
-        log.info("Worker %s ended: %d completed, %d failed.", self.name, self.completed, self.failed)
+        log.info("Worker %s stopped: %d completed, %d failed.", self.name, self.completed, self.failed)
 
 
 def _parsed(url: str | DatabaseUrl) -> DatabaseUrl:
@@ -300,9 +300,9 @@ def _parsed(url: str | DatabaseUrl) -> DatabaseUrl:
 def _log_unreturned(number: int) -> None:
     if number:
         log.warning(
-            "%s not returned, and nobody can end a thread: %s until this process ends, also while another worker"
-            ' runs the job. End the process, or run handlers with isolation="process".',
-            "1 handler has" if number == 1 else f"{number} handlers have",
+            "%s still running in a thread, which cannot be killed: %s until this process ends, even while another"
+            ' worker runs the job. End the process, or run handlers with isolation="process".',
+            "1 handler is" if number == 1 else f"{number} handlers are",
             "it goes on" if number == 1 else "they go on",
         )
 
