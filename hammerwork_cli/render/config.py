@@ -37,8 +37,7 @@ def setting_record(row: ShownSetting) -> Record:
     """A setting.
 
     Keys: ``key``; ``value``, null if it is not set; ``source``: ``option``, the name of a variable, ``file`` or
-    ``default``;
-    ``default``; ``environment``: the variables that set it; ``description``.
+    ``default``; ``default``, the default value; ``environment``: the variables that set it; ``description``.
     """
     return {
         "key": row.name,

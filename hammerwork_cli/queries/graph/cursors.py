@@ -24,8 +24,7 @@ def read(database: Database, text: str) -> tuple[datetime, str]:
     Args:
         database: an open connection.
         text: ``CREATED_AT/ID``, which stays valid after the job is deleted, or the id alone. With an unreadable time,
-            the
-            time comes from the job.
+            the time comes from the job.
 
     Raises:
         UsageError: the text is not a cursor.

@@ -164,8 +164,7 @@ class Relatives:
         """Reads the jobs whose first parent is one of ``parents``, sorted by the primary key, as InnoDB stores rows.
 
         Sorted by parents, each job would cost a page of its own once the table exceeds the server's memory: 110,000 of
-        a million
-        jobs took nine seconds that way, and take four this way.
+        a million jobs took nine seconds that way, and take four this way.
         """
         ids: list[str] = []
         for part in chunks(sorted(parents), LISTED_PARENTS):

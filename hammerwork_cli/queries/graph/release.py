@@ -42,14 +42,11 @@ def release(database: Database, ended: Sequence[str]) -> dict[str, int]:
     """Releases the jobs that wait for one of ``ended`` and have no other blocker. Needs a transaction.
 
     A job is released when all its parents have completed; a recurring parent and the parent of an early child do not
-    count.
-    In a workflow that continues on failure, all parents must have ended.
+    count. In a workflow that continues on failure, all parents must have ended.
 
     Each waiting job is updated, in the order of ids, before its parents are counted. The update makes transactions on
-    one
-    server wait for each other, and conflict on two nodes of a cluster: if two parents end at once, the later
-    transaction
-    sees that the other parent has ended. Without migration 017, jobs are left to the Rust workers.
+    one server wait for each other, and conflict on two nodes of a cluster: if two parents end at once, the later
+    transaction sees that the other parent has ended. Without migration 017, jobs are left to the Rust workers.
 
     Returns:
         Queue -> number of released jobs.

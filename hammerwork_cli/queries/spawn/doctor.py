@@ -71,8 +71,7 @@ class Doctor:
     """Finds damage in the jobs of a database, and fixes the kinds that have one right fix.
 
     One statement finds each kind of damage. Fixes run in transactions of at most :data:`PAGE` jobs. Each UPDATE names
-    the
-    damaged state in its condition, so that it leaves a job alone that another program has changed in the meantime.
+    the damaged state in its condition, so that it leaves a job alone that another program has changed in the meantime.
 
     Args:
         database: an open connection.
@@ -111,8 +110,7 @@ class Doctor:
 
         Returns:
             Number of these jobs, start of the first, and number of those that belong to a worker whose heartbeat has
-            stopped:
-            other workers rescue them.
+            stopped: other workers rescue them.
         """
         jobs, since, returned = self._rows("spawn.doctor.running")[0]
         return int(jobs), since, int(returned or 0)
@@ -296,8 +294,7 @@ class Doctor:
         Args:
             parents: job -> its failed parent.
             to_the_end: also fail all jobs that fail because of them. Otherwise the next pass fails these, and each
-                error names
-                the parent itself.
+                error names the parent itself.
         """
         below: dict[str, list[str]] = defaultdict(list)
         for job, parent in parents.items():

@@ -25,8 +25,7 @@ SPAWNERS_LOOKED_AT = 500
 MOST_FAILURES = 10
 LAG = timedelta(seconds=1)
 """A window ends this long before the refresh. Changes that are just being committed, or carry the time of a clock that
-is
-slightly behind, count in the next window.
+is slightly behind, count in the next window.
 """
 OVERLAP = timedelta(minutes=1)
 """Each refresh reads failures this far back, since the clocks of workers differ."""

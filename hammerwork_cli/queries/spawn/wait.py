@@ -64,10 +64,8 @@ class TreeWatch:
     """Watches a tree until all of its jobs have ended.
 
     It reads the whole tree once, without payloads. A refresh then checks at most :data:`CHECKED` open jobs, since one
-    is
-    enough to continue. When all known jobs have ended, it reads the children of those that ran. At last it reads the
-    whole
-    tree again, because a worker may have inserted children at the same time as their parent ended.
+    is enough to continue. When all known jobs have ended, it reads the children of those that ran. At last it reads the
+    whole tree again, because a worker may have inserted children at the same time as their parent ended.
     """
 
     def __init__(self, database: Database, roots: Iterable[str], now: datetime) -> None:

@@ -68,10 +68,8 @@ def of(database: Database, job: Claimed) -> Ancestry:
     """Returns the place of a job in its tree: from its row if a worker spawned it, else from its ancestors.
 
     The search follows the first parents, archived ones too, for at most :data:`MOST_LEVELS` generations. A dependency
-    counts
-    as a generation if the parent spawns (it has a spawn configuration or a recorded spawn) and started before the job
-    was
-    created: then another program spawned the job. Any other is a plain dependency.
+    counts as a generation if the parent spawns (it has a spawn configuration or a recorded spawn) and started before
+    the job was created: then another program spawned the job. Any other is a plain dependency.
     """
     return known(job) or _upward(database, job)
 

@@ -2,8 +2,7 @@
 
 A change applies only if the job has the claim's token AND is Running AND has the start that the claim wrote. A worker
 that has lost its claim thus changes nothing. The token stays on the row after the change: a worker that got no answer
-to
-its commit can run the change again and recognize its own work.
+to its commit can run the change again and recognize its own work.
 """
 
 from collections.abc import Sequence
@@ -100,10 +99,8 @@ def claim(
     """Claims due jobs of a queue, the most urgent first; none of a paused queue.
 
     A job whose worker was lost comes alone and only into a free slot: if it kills its worker again, it takes no other
-    job
-    along. Last attempts come first, and no more than ``slots`` of them, since a lost worker must not use up the last
-    attempt
-    of a job that it has not started.
+    job along. Last attempts come first, and no more than ``slots`` of them, since a lost worker must not use up the
+    last attempt of a job that it has not started.
 
     Args:
         database: an open connection.

@@ -211,8 +211,7 @@ def _done_before(database: Database, attempts: Sequence[Ended], now: datetime) -
     """Returns the jobs that an earlier try of the same change, with the same ``now``, has written.
 
     Such a job carries the token, the status and the time of the change. The token alone proves nothing: it stays on the
-    row
-    when another program cancels, retries or completes the job.
+    row when another program cancels, retries or completes the job.
     """
     by_id = {attempt.job.id: attempt for attempt in attempts}
     mine = set()
@@ -279,8 +278,7 @@ def compare(database: Database, worker: str, known: Collection[str]) -> Compared
     """Compares a worker's jobs with its claims in the database, and gives back the jobs that it does not know.
 
     A worker does not know a job if the claim was committed and the answer got lost, or if the server forgot in a
-    fail-over
-    that the job had ended. While this function runs, no other thread may claim or finish jobs for the worker.
+    fail-over that the job had ended. While this function runs, no other thread may claim or finish jobs for the worker.
 
     Args:
         database: an open connection.

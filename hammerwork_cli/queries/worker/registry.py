@@ -221,8 +221,7 @@ def listed(
         database: an open connection.
         alive: only workers that have not ended.
         since: only workers that have not ended, or ended since. Those that have not ended must have recorded a
-            heartbeat
-            since, or within :data:`SHOWN_SILENT`.
+            heartbeat since, or within :data:`SHOWN_SILENT`.
         now: the server's time, if ``since`` is given.
         worker: only the worker with this id.
     """
@@ -303,8 +302,7 @@ def wait_for(
 
     Returns:
         Id -> the worker after its end, or its successor. Workers that still run are left out. With ``successors``, a
-        worker
-        after its end means that no other has taken its place.
+        worker after its end means that no other has taken its place.
     """
     done: dict[str, Worker] = {}
     ended: dict[str, float] = {}

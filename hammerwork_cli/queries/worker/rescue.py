@@ -32,10 +32,8 @@ def return_lost(database: Database, worker: str, name: str, now: datetime) -> tu
     """Rescues the jobs of a lost worker.
 
     Jobs with attempts left become Pending. After a last attempt, a job becomes Dead, or waits for its next occurrence
-    if it
-    recurs, as after any other failure. A job whose row another transaction has locked keeps its claim until the next
-    call,
-    so that one transaction that hangs does not delay the other jobs.
+    if it recurs, as after any other failure. A job whose row another transaction has locked keeps its claim until the
+    next call, so that one transaction that hangs does not delay the other jobs.
 
     Returns:
         Number of jobs that may run again, and number of Dead jobs.

@@ -40,8 +40,7 @@ def visible(text: str) -> str:
     r"""Escapes every character that a terminal would obey or hide.
 
     The escapes are ``\n``, ``\t``, ``\x1b``, ``\u202e`` and so on. Letters of all scripts and emoji stay, also the
-    joiners
-    within an emoji. The result is one line and can be encoded as UTF-8.
+    joiners within an emoji. The result is one line and can be encoded as UTF-8.
     """
     if text.isascii() and text.isprintable():
         return text

@@ -158,11 +158,11 @@ def outcome_text(outcome: Outcome) -> Iterator[str]:
 def outcome_record(outcome: Outcome, plan: ChangePlan | None, *, dry_run: bool = False) -> Record:
     """A change to jobs.
 
-    Keys: ``action`` (``retry``, ``cancel``, ``delete``, ``purge``), ``dry_run``, ``changed`` (jobs),
-    ``followed`` (dependents that changed along), ``left`` (an object, reason -> skipped jobs: a status, ``gone``,
+    Keys: ``action`` (``retry``, ``cancel``, ``delete``, ``purge``), ``dry_run``, ``changed`` (jobs), ``followed``
+    (dependents that changed along), ``left`` (an object, reason -> skipped jobs: a status, ``gone``,
     ``changed_meanwhile``, ``archived``, ``parent_failed``, ``waited_for``, ``still_coming``), ``plan`` (a list of
-    ``queue``, ``status``, ``jobs``, ``changes``; null for one job by its id). Without force, jobs of the plan may
-    still be skipped as ``parent_failed`` and ``waited_for``, which a dry run does not count.
+    ``queue``, ``status``, ``jobs``, ``changes``; null for one job by its id). Without force, jobs of the plan may still
+    be skipped as ``parent_failed`` and ``waited_for``, which a dry run does not count.
     """
     return {
         "action": outcome.action,

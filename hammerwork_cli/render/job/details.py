@@ -38,22 +38,16 @@ def details_record(details: JobDetails) -> Record:
     """Everything about a job.
 
     Keys: those of :func:`job_record` with the whole ``error``; ``payload`` and ``result`` (as JSON; as text if they are
-    not
-    readable JSON); ``parents`` (list of ``id``, ``queue``, ``status``, ``error``; with nulls if the parent does not
-    exist);
-    ``hold`` (while the job waits for its parents: ``unfinished``, or the reason why it can never run:
-    ``parent_failed``,
-    ``parent_missing``, ``not_released``, ``stuck_above``); ``children`` (an object: ``total``, ``completed``,
-    ``failed``,
-    ``running``, ``pending``, and ``first``, some of them with the keys of parents, failures first); ``spawns``
-    (recorded
-    spawns, the oldest first) and ``spawn_requests`` (the newest first); ``in_archive`` (read from the archive table);
-    and the
-    columns ``timeout_seconds``, ``timed_out_at``, ``cron_schedule``, ``timezone``, ``recurring``, ``next_run_at``,
-    ``batch_id``, ``result_stored_at``, ``result_expires_at``, ``trace_id``, ``correlation_id``, ``parent_span_id``,
-    ``span_context``, ``archival_reason``, ``archived_by``, ``is_encrypted``, ``encryption_key_id``,
-    ``encryption_algorithm``, ``encrypted_bytes``, ``payload_hash``, ``retention_policy``, ``retention_delete_at``,
-    ``encrypted_at``. Columns that an older database lacks are left out.
+    not readable JSON); ``parents`` (list of ``id``, ``queue``, ``status``, ``error``; with nulls if the parent does not
+    exist); ``hold`` (while the job waits for its parents: ``unfinished``, or the reason why it can never run:
+    ``parent_failed``, ``parent_missing``, ``not_released``, ``stuck_above``); ``children`` (an object: ``total``,
+    ``completed``, ``failed``, ``running``, ``pending``, and ``first``, some of them with the keys of parents, failures
+    first); ``spawns`` (recorded spawns, the oldest first) and ``spawn_requests`` (the newest first); ``in_archive``
+    (read from the archive table); and the columns ``timeout_seconds``, ``timed_out_at``, ``cron_schedule``,
+    ``timezone``, ``recurring``, ``next_run_at``, ``batch_id``, ``result_stored_at``, ``result_expires_at``,
+    ``trace_id``, ``correlation_id``, ``parent_span_id``, ``span_context``, ``archival_reason``, ``archived_by``,
+    ``is_encrypted``, ``encryption_key_id``, ``encryption_algorithm``, ``encrypted_bytes``, ``payload_hash``,
+    ``retention_policy``, ``retention_delete_at``, ``encrypted_at``. Columns that an older database lacks are left out.
     """
     counts = details.children
     return {

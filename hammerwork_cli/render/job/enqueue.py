@@ -7,8 +7,8 @@ from hammerwork_cli.render.formats.json import Record
 def enqueued_record(job: EnqueuedJob) -> Record:
     """An enqueued job as it is stored.
 
-    Keys: ``id``, ``queue``, ``created`` (false if it existed before), ``status``, ``priority``,
-    ``scheduled_at``, ``depends_on``, ``dependency_status``.
+    Keys: ``id``, ``queue``, ``created`` (false if it existed before), ``status``, ``priority``, ``scheduled_at``,
+    ``depends_on``, ``dependency_status``.
     """
     return {
         "id": job.id,

@@ -15,8 +15,7 @@ def change_record(change: PauseChange, *, paused: bool, dry_run: bool) -> Record
     """A pause or resumption of a queue, done or planned.
 
     Keys: ``queue``, ``paused`` (afterwards), ``changed``, ``has_jobs``, ``dry_run``, and ``paused_at``, ``paused_by``
-    and
-    ``reason`` of the present pause, or of the one before.
+    and ``reason`` of the present pause, or of the one before.
     """
     pause = change.pause
     return {

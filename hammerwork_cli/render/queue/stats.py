@@ -26,12 +26,9 @@ def stats_record(stats: QueueStats) -> Record:
     """The figures of a queue, or of all queues.
 
     Keys: ``queue`` (null for all), ``checked_at``, those of :func:`state_record` about jobs, ``paused_queues``, and
-    with
-    details, else null: ``window_seconds``, ``completed`` and ``failed`` in the window, ``failure_rate`` (0 to 1, null
-    if no
-    job ended), ``completed_per_minute``, ``p50_seconds`` and ``p95_seconds`` (run times of the jobs that completed in
-    the
-    window), ``by_priority`` (list of ``status``, ``priority``, ``jobs``).
+    with details, else null: ``window_seconds``, ``completed`` and ``failed`` in the window, ``failure_rate`` (0 to 1,
+    null if no job ended), ``completed_per_minute``, ``p50_seconds`` and ``p95_seconds`` (run times of the jobs that
+    completed in the window), ``by_priority`` (list of ``status``, ``priority``, ``jobs``).
     """
     state, detailed = stats.state, stats.window is not None
     priorities = [{"status": row.status, "priority": row.priority, "jobs": row.jobs} for row in stats.by_priority]

@@ -46,11 +46,9 @@ def delay_record(delay: Delay) -> Record:
 
     Keys: ``reason`` (``long_running``, ``silent_worker``, ``misspelt_status``, ``barred``, ``retrying``, ``ready``,
     ``scheduled``, ``running``), ``queue``, ``jobs`` (number), ``at`` (the earliest due time, or start of a running
-    job),
-    ``error`` (of the last attempt), ``paused``, ``workers`` (living ones that serve the queue; null if the database
-    does not
-    record workers), and ``first``: the job with the earliest ``at`` (``id``, ``queue``, ``status``, ``attempts``,
-    ``max_attempts``, ``worker``).
+    job), ``error`` (of the last attempt), ``paused``, ``workers`` (living ones that serve the queue; null if the
+    database does not record workers), and ``first``: the job with the earliest ``at`` (``id``, ``queue``, ``status``,
+    ``attempts``, ``max_attempts``, ``worker``).
     """
     first = delay.first
     return {

@@ -129,10 +129,9 @@ def finding_record(finding: Finding) -> Record:
     """A kind of damage.
 
     Keys: ``kind``, ``jobs`` (number found), ``severity`` (``damage``, or ``note`` if the damage blocks no job),
-    ``mendable``
-    (whether ``--fix`` fixes it), ``mended`` and ``left`` (numbers of jobs that were fixed and that are still damaged),
-    ``what``, ``remedy``, and ``examples``: the oldest jobs with ``id``, ``queue``, ``status`` as the row spells it, and
-    ``detail`` (a parent's id, a timestamp, a schedule; or null).
+    ``mendable`` (whether ``--fix`` fixes it), ``mended`` and ``left`` (numbers of jobs that were fixed and that are
+    still damaged), ``what``, ``remedy``, and ``examples``: the oldest jobs with ``id``, ``queue``, ``status`` as the
+    row spells it, and ``detail`` (a parent's id, a timestamp, a schedule; or null).
     """
     words = WORDS[finding.kind]
     return {

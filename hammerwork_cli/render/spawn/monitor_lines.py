@@ -13,13 +13,10 @@ def activity_record(activity: Activity, failures: Sequence[TreeNode]) -> Record:
     """One refresh.
 
     Keys: ``at``, ``queue``, ``seconds`` (the window of the figures), ``enqueued``, ``started``, ``completed``,
-    ``failed``
-    (jobs in the window), ``pending``, ``running``, ``more_pending``, ``more_running`` (whether there are more than were
-    counted), ``operations`` (the topmost running ones, with counts of their ``children`` and, in ``below``, of their
-    whole
-    trees; also those that ended since the last refresh), ``failures`` (those that were not printed before), ``workers``
-    (null
-    if the database does not record workers).
+    ``failed`` (jobs in the window), ``pending``, ``running``, ``more_pending``, ``more_running`` (whether there are
+    more than were counted), ``operations`` (the topmost running ones, with counts of their ``children`` and, in
+    ``below``, of their whole trees; also those that ended since the last refresh), ``failures`` (those that were not
+    printed before), ``workers`` (null if the database does not record workers).
     """
     flow = activity.flow
     return {

@@ -42,8 +42,7 @@ def failed_record(operation: SpawnOperation) -> Record:
     """An operation with its failures.
 
     Keys: those of :func:`operation_record`, ``failed_below`` (failed descendants), ``more_failed_below`` (whether there
-    may
-    be more), ``newest_failure_at`` (of the parent or a descendant).
+    may be more), ``newest_failure_at`` (of the parent or a descendant).
     """
     assert operation.below
     jobs, more, newest = operation.below
@@ -55,13 +54,11 @@ def operation_record(operation: SpawnOperation) -> Record:
     """An operation.
 
     Keys: ``parent_id``, ``queue``, ``status``, ``priority``, ``children`` (an object: ``total``, ``completed``,
-    ``failed`` for
-    Failed, Dead and TimedOut, ``running``, ``pending`` for Pending and Retrying), ``success_rate`` (completed among the
-    ended
-    ones, null before one has), ``spawned_at`` (first child), ``finished_at`` and ``wall_time_seconds`` (null until all
-    have
-    ended), ``operation_id``, ``handler``, ``recorded`` (its last recorded spawn, see :func:`spawn_record`),
-    ``spawn_config``, ``workflow_id``, ``workflow_name``, ``created_at`` and ``completed_at`` (of the parent).
+    ``failed`` for Failed, Dead and TimedOut, ``running``, ``pending`` for Pending and Retrying), ``success_rate``
+    (completed among the ended ones, null before one has), ``spawned_at`` (first child), ``finished_at`` and
+    ``wall_time_seconds`` (null until all have ended), ``operation_id``, ``handler``, ``recorded`` (its last recorded
+    spawn, see :func:`spawn_record`), ``spawn_config``, ``workflow_id``, ``workflow_name``, ``created_at`` and
+    ``completed_at`` (of the parent).
     """
     parent, children = operation.parent, operation.children
     return {
@@ -89,9 +86,8 @@ def spawn_record(spawn: RecordedSpawn) -> Record:
     """A recorded spawn.
 
     Keys: ``id``, ``operation_id``, ``handler``, ``outcome`` (``spawned``; ``failed`` if the parent completed without
-    children
-    because of an error; ``repeated`` if the parent was allowed to spawn again), ``children``, ``error`` (the reason for
-    ``failed``), ``hook_error``, ``worker_id``, ``request_id``, ``started_at``, ``ended_at``.
+    children because of an error; ``repeated`` if the parent was allowed to spawn again), ``children``, ``error`` (the
+    reason for ``failed``), ``hook_error``, ``worker_id``, ``request_id``, ``started_at``, ``ended_at``.
     """
     return {
         "id": spawn.id,
@@ -164,10 +160,8 @@ def stats_record(stats: SpawnStats) -> Record:
     Keys: ``since``, ``queue``, ``operations``, ``children``, ``average``, ``largest``, ``completed``, ``ended``,
     ``success_rate``, ``empty`` (completed parents without a child), ``recent`` (operations of the last hour), ``depth``
     (levels below the topmost parent), ``p50_seconds`` and ``p95_seconds`` (run time of completed children),
-    ``by_queue`` and
-    ``by_handler`` (lists of :func:`group_record`), ``slowest`` (list of :func:`operation_record`); the last three are
-    null
-    without details.
+    ``by_queue`` and ``by_handler`` (lists of :func:`group_record`), ``slowest`` (list of :func:`operation_record`); the
+    last three are null without details.
     """
     overall = group_record(stats.overall)
     del overall["name"]
@@ -198,8 +192,7 @@ def pending_record(pending: PendingSpawn) -> Record:
     """A job that will spawn, waits to do so, or completed without spawning.
 
     Keys: ``reason`` (``asked_again``, ``will_spawn``, ``never_spawned``, ``waiting``, ``stuck``), ``waits_for`` (status
-    ->
-    number of the jobs that it depends on), and those of :func:`node_record`.
+    -> number of the jobs that it depends on), and those of :func:`node_record`.
     """
     return {
         "reason": pending.reason,

@@ -26,12 +26,9 @@ def wait_record(result: WaitResult) -> Record:
     """The result of a wait.
 
     Keys: ``job``, ``roots`` (ids), ``outcome`` (``completed``, ``failed``, ``stuck``, ``timeout``), ``jobs``,
-    ``counts``
-    (status -> jobs), ``open`` (number of jobs that have not ended), ``failed`` (the first failed jobs: ``id``,
-    ``queue``,
-    ``status``, ``error``), ``stuck`` (number of jobs that can never run), ``holds`` (the first of them: ``id``,
-    ``reason``,
-    ``parents``), ``waited_seconds``.
+    ``counts`` (status -> jobs), ``open`` (number of jobs that have not ended), ``failed`` (the first failed jobs:
+    ``id``, ``queue``, ``status``, ``error``), ``stuck`` (number of jobs that can never run), ``holds`` (the first of
+    them: ``id``, ``reason``, ``parents``), ``waited_seconds``.
     """
     return {
         "job": result.job,

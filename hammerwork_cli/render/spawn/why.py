@@ -17,21 +17,15 @@ def diagnosis_record(diagnosis: Diagnosis, limit: int, now: datetime) -> Record:
     """The reasons why jobs failed or wait.
 
     Keys: ``job`` (``id``, ``queue``, ``status``), ``jobs`` and ``counts`` (the job and its descendants by status),
-    ``failed``
-    (whether a failure was found, below or above), ``groups`` (the deepest failures: ``error``, ``count``, ``archived``
-    among
-    them, ``statuses``, ``queues``, and the first ``jobs`` with ``id``, ``queue``, ``status``, ``attempts``, ``error``
-    and
-    ``path`` from the topmost ancestor), ``consequences`` (number of other failed jobs, above these or because of them),
-    ``above`` (failed jobs outside the tree because of which its jobs failed or wait), ``waiting`` and ``stuck``
-    (numbers of
-    jobs that wait, and of those that can never run), ``holds`` (the first of them: ``id``, ``queue``, ``reason``, and
-    ``parents``, id -> status), ``under_way`` (open jobs that wait for no other, by queue: ``queue``, ``counts`` by
-    status,
-    ``paused``, ``workers``), ``delays`` (the reasons why these have not ended:
-    :func:`hammerwork_cli.render.spawn.delays.delay_record`), ``never_spawned`` (completed jobs with a spawn
-    configuration
-    and without children: ``id``, ``queue``, ``why``), and ``next`` (commands).
+    ``failed`` (whether a failure was found, below or above), ``groups`` (the deepest failures: ``error``, ``count``,
+    ``archived`` among them, ``statuses``, ``queues``, and the first ``jobs`` with ``id``, ``queue``, ``status``,
+    ``attempts``, ``error`` and ``path`` from the topmost ancestor), ``consequences`` (number of other failed jobs,
+    above these or because of them), ``above`` (failed jobs outside the tree because of which its jobs failed or wait),
+    ``waiting`` and ``stuck`` (numbers of jobs that wait, and of those that can never run), ``holds`` (the first of
+    them: ``id``, ``queue``, ``reason``, and ``parents``, id -> status), ``under_way`` (open jobs that wait for no
+    other, by queue: ``queue``, ``counts`` by status, ``paused``, ``workers``), ``delays`` (the reasons why these have
+    not ended: :func:`hammerwork_cli.render.spawn.delays.delay_record`), ``never_spawned`` (completed jobs with a spawn
+    configuration and without children: ``id``, ``queue``, ``why``), and ``next`` (commands).
     """
     return {
         "job": _named(diagnosis.job),

@@ -26,10 +26,9 @@ def tree_document(tree: SpawnTree) -> Iterator[str]:
     """Yields the chunks of one JSON document, with a line end at its end.
 
     Keys: ``schema_version``, ``roots``, ``target``, ``truncated``, ``nodes`` (see :func:`node_record`), ``edges``
-    (``from``,
-    ``to``, ``type``: ``spawn`` if the parent has a spawn configuration or a recorded spawn, else ``dependency``).
-    Parents
-    come before their children. Every dependency within the tree has an edge, and the edges of a parent stand together.
+    (``from``, ``to``, ``type``: ``spawn`` if the parent has a spawn configuration or a recorded spawn, else
+    ``dependency``). Parents come before their children. Every dependency within the tree has an edge, and the edges of
+    a parent stand together.
     """
     yield (
         f'{{"schema_version":{SCHEMA_VERSION},"roots":{document(tree.roots)},"target":{quoted(tree.target)},'

@@ -23,9 +23,8 @@ def lineage_record(lineage: Lineage) -> Record:
     """The ancestors and descendants of a job.
 
     Keys: ``job`` (:func:`node_record`), ``ancestors`` (the same keys and ``distance``, levels above the job, roots
-    first; null
-    unless requested), ``descendants`` (the object of :func:`tree_document`; null unless requested), ``missing`` (ids of
-    parents that do not exist), ``truncated``.
+    first; null unless requested), ``descendants`` (the object of :func:`tree_document`; null unless requested),
+    ``missing`` (ids of parents that do not exist), ``truncated``.
     """
     ancestors = lineage.ancestors
     return {
