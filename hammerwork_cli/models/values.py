@@ -3,8 +3,9 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
+from typing import Any
 
 Timestamp = str | datetime | None
 """A time in UTC as a driver delivers it; :func:`timestamp` and :func:`rfc3339` read it."""
@@ -22,6 +23,11 @@ def timestamp(value: Timestamp) -> datetime | None:
         return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def duration_of(seconds: Any) -> timedelta | None:
+    """Returns the duration that a database calculated; 0 if clocks made it negative, ``None`` for no value."""
+    return None if seconds is None else timedelta(seconds=max(float(seconds), 0.0))
 
 
 def rfc3339(value: Timestamp) -> str | None:

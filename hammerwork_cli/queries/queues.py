@@ -21,7 +21,13 @@ from hammerwork_cli.models.queue import (
     QueueStats,
     earliest,
 )
-from hammerwork_cli.models.values import COMPLETED_SPELLINGS, FAILED_SPELLINGS, RUNNING_SPELLINGS, WAITING_SPELLINGS
+from hammerwork_cli.models.values import (
+    COMPLETED_SPELLINGS,
+    FAILED_SPELLINGS,
+    RUNNING_SPELLINGS,
+    WAITING_SPELLINGS,
+    duration_of,
+)
 from hammerwork_cli.queries.worker.registry import listed
 
 HEALTH_WINDOW = timedelta(hours=1)
@@ -88,7 +94,7 @@ def stats(
     if window is None:
         return QueueStats(total, paused)
     p50, p95 = rows[0][-2:] if rows else (None, None)
-    return QueueStats(total, paused, window, _by_priority(rows), _seconds(p50), _seconds(p95))
+    return QueueStats(total, paused, window, _by_priority(rows), duration_of(p50), duration_of(p95))
 
 
 def health(database: Database, limits: HealthLimits, *, now: datetime, queue: str | None = None) -> list[QueueHealth]:
@@ -175,10 +181,6 @@ def _by_priority(rows: Sequence[Row]) -> tuple[PriorityCount, ...]:
             counted[key] = counted.get(key, 0) + row[13]
     ordered = sorted(counted.items(), key=lambda item: (item[0][0], -item[0][1]))
     return tuple(PriorityCount(status, priority_word(priority), jobs) for (status, priority), jobs in ordered)
-
-
-def _seconds(value: Any) -> timedelta | None:
-    return None if value is None else timedelta(seconds=max(float(value), 0.0))
 
 
 def has_jobs(database: Database, queue: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
@@ -21,7 +21,7 @@ from hammerwork_cli.models import (
     status_of,
     timestamp,
 )
-from hammerwork_cli.models.values import COMPLETED_SPELLINGS, ENDED_SPELLINGS, FAILED_SPELLINGS, spellings
+from hammerwork_cli.models.values import COMPLETED_SPELLINGS, ENDED_SPELLINGS, FAILED_SPELLINGS, duration_of, spellings
 from hammerwork_cli.queries.graph import cursors, records
 from hammerwork_cli.queries.graph.child_totals import ChildTotals, collect_totals, no_collector
 from hammerwork_cli.queries.graph.relatives import Relatives
@@ -157,16 +157,12 @@ def stats(
         empty=sum(1 for job, parent in parents.items() if job not in totals and parent.status == JobStatus.COMPLETED),
         recent=sum(parents[job].is_recent for job in spawned),
         depth=_depth(parents, spawned.keys()),
-        p50=_seconds(p50),
-        p95=_seconds(p95),
+        p50=duration_of(p50),
+        p95=duration_of(p95),
         by_queue=_groups(spawned, {job: parents[job].queue for job in spawned}) if detailed else None,
         by_handler=_groups(spawned, {job: parents[job].handler for job in spawned}) if detailed else None,
         slowest=_slowest(database, spawned) if detailed else None,
     )
-
-
-def _seconds(value: Any) -> timedelta | None:
-    return None if value is None else timedelta(seconds=max(float(value), 0.0))
 
 
 def _group(name: str | None, totals: Iterable[ChildTotals]) -> SpawnGroup:
