@@ -30,7 +30,7 @@ class Meaning(Enum):
     READ_ONLY = auto()
     """The server refuses writes; another one may accept them."""
     FULL = auto()
-    """The server accepts no more connections."""
+    """The server does not accept more connections."""
     CONFLICT = auto()
     """Another transaction won. This one may succeed if it runs again at once."""
     LOCKED = auto()
@@ -233,7 +233,7 @@ SENTENCES: dict[Meaning, tuple[type[HammerworkError], str, str | None]] = {
         "{url} does not accept writes: it is a standby, or read-only.",
         "Give the URL of the primary; PostgreSQL finds it among several hosts with ?target_session_attrs=read-write.",
     ),
-    Meaning.FULL: (UnreachableError, "{url} accepts no more connections.", LATER),
+    Meaning.FULL: (UnreachableError, "{url} does not accept more connections.", LATER),
     Meaning.CONFLICT: (RetryableError, "The database is busy: {text}.", LATER),
     Meaning.LOCKED: (RetryableError, "The database is busy: {text}.", LATER),
     Meaning.LIMIT: (LimitReachedError, "The database gave up: {text}.", "Raise its limit or free space, then retry."),

@@ -317,7 +317,7 @@ def too_many_connections(faults: Faults) -> Iterator[None]:
         limit, end = "ALTER USER plain@'127.0.0.1' WITH MAX_USER_CONNECTIONS {}", "KILL {}"
         few, many = "1", "0"
     faults.script(limit.format(few))
-    yield faults.until_said("accepts no more connections", each=end)
+    yield faults.until_said("does not accept more connections", each=end)
     faults.script(limit.format(many))
 
 

@@ -1,7 +1,9 @@
-"""The documentation and the help speak in the words of the glossary (docs/reference/glossary.md)."""
+"""The documentation, the help and the messages speak in the words of the glossary (docs/reference/glossary.md)."""
 
+import ast
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,6 +46,10 @@ WORDS = {f"word{number}": word for number, word in enumerate(BETTER)}
 NEVER = re.compile("|".join(rf"(?P<{group}>\b(?:{word}))" for group, word in WORDS.items()), re.IGNORECASE)
 
 
+ROOMS = ("app.py", "cli", "config", "database", "errors.py", "models", "web")
+"""Files and folders of the package whose texts are checked."""
+
+
 def name(page: Page) -> str:
     return page.name
 
@@ -76,6 +82,28 @@ def test_a_page_speaks_in_the_words_of_the_glossary(page: Page) -> None:
 
 def test_the_help_speaks_in_the_words_of_the_glossary() -> None:
     assert {path: hits for path, text in helps() if (hits := found(text))} == {}
+
+
+def texts(module: Path) -> Iterator[tuple[int, str]]:
+    """Line and text of the strings of a module that may be sentences: not docstrings, nor single words as in JSON."""
+    tree = ast.parse(module.read_text("utf-8"))
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        text = getattr(node, "value", None)
+        if isinstance(text, str) and " " in text and id(node) not in docstrings:
+            yield getattr(node, "lineno", 0), text
+
+
+def modules() -> list[Path]:
+    package = ROOT / "hammerwork_cli"
+    return [path for room in ROOMS for path in sorted({package / room, *(package / room).rglob("*.py")}) if path.suffix]
+
+
+def test_errors_and_notes_speak_in_the_words_of_the_glossary() -> None:
+    checked = modules()
+    assert len(checked) > len(ROOMS)
+    hits = {f"{path.name}:{line}": found(text) for path in checked for line, text in texts(path)}
+    assert {place: hit for place, hit in hits.items() if hit} == {}
 
 
 def terms() -> list[str]:
