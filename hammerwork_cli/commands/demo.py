@@ -47,7 +47,7 @@ def demo(
     context: Context = ctx.obj
     if "database_url" in context.options:
         raise UsageError(
-            "demo makes a database of its own and takes no --database-url.", hint="--folder says where it goes."
+            "demo creates its own database and does not take --database-url.", hint="Choose its place with --folder."
         )
     make_folder(folder)
     url = DatabaseUrl.of_file(folder / "demo.db")

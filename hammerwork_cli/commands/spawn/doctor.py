@@ -65,7 +65,7 @@ def doctor(
     doctor = Doctor(database, now=now, queue=queue, lost_before=lost_before, examples=examples)
     found = doctor.examine()
     if fix and not dry_run and any(finding.fixable for finding in found):
-        _consent(context, found, yes=yes, form=form)
+        _confirm(context, found, yes=yes, form=form)
         found = doctor.fix(found)
         _show(context, found, form, remedy=None, strict=strict)
     else:
@@ -78,18 +78,18 @@ def doctor(
         raise ShownAnswerError(f"The doctor found {plural(damaged, 'damaged job')}.")
 
 
-def _consent(context: Context, found: "Sequence[Finding]", *, yes: bool, form: Format) -> None:
+def _confirm(context: Context, found: "Sequence[Finding]", *, yes: bool, form: Format) -> None:
     from hammerwork_cli.render.spawn import doctor as doctor_views
 
     if not yes:
         for line in ("This would fix:", *doctor_views.plan_text(found)):
             context.note(line)
     plan = [doctor_views.finding_record(finding) for finding in found if finding.fixable]
-    context.confirm("Mend these?", yes=yes, form=form, plan=plan)
+    context.confirm("Fix these jobs?", yes=yes, form=form, plan=plan)
 
 
 def _fixing(older_than: str | None, queue: str | None) -> str:
-    """The command that mends what these options found."""
+    """The command that fixes the damage that these options found."""
     from shlex import quote
 
     options = {"--older-than": older_than, "--queue": queue}

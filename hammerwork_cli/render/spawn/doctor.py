@@ -95,7 +95,7 @@ WORDS = {
         "Inspect one (hammerwork job show ID) and find the program that writes this status.",
     ),
     Damage.UNFINISHED_TABLES: _Words(
-        "{jobs} held up by unfinished tables",
+        "{jobs} blocked by unfinished tables",
         "They are Pending, but Rust workers claim nothing until the tables are finished.",
         "Run: hammerwork migration run",
     ),
