@@ -28,7 +28,7 @@ SETTINGS: Sequence[Column[ShownSetting]] = (
     Column("setting", lambda row: row.name),
     Column("value", lambda row: row.value),
     Column("source", lambda row: row.source),
-    Column("what it does", lambda row: row.purpose, wraps=True),
+    Column("description", lambda row: row.purpose, wraps=True),
 )
 SETTING_KEYS = ("key", "value", "source", "default", "environment", "description")
 

@@ -32,7 +32,7 @@ STATES: Sequence[Column[MigrationState]] = (
     Column(
         "ms", lambda row: None if row.execution_time_ms is None else count(row.execution_time_ms), "right", leaves=1
     ),
-    Column("what", lambda row: row.migration.description, cuts=True, leaves=3),
+    Column("about", lambda row: row.migration.description, cuts=True, leaves=3),
 )
 STATE_KEYS = ("id", "owner", "description", "state", "applied", "executed_at", "execution_time_ms")
 
