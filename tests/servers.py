@@ -156,7 +156,7 @@ class PrivatePostgres(PrivateServer):
     system_users = ("postgres", "nobody")
     stop_signal = signal.SIGINT  # ends sessions instead of waiting for them
     tuning: ClassVar[dict[str, object]] = {
-        "max_connections": 60,
+        "max_connections": 100,
         "shared_buffers": "32MB",
         "fsync": "off",
         "synchronous_commit": "off",
@@ -201,7 +201,7 @@ class PrivateMySQL(PrivateServer):
 
     system_users = ("mysql", "nobody")
     tuning: ClassVar[dict[str, object]] = {
-        "max-connections": 60,
+        "max-connections": 100,
         "max-allowed-packet": "64M",
         "innodb-buffer-pool-size": "64M",
         "innodb-flush-log-at-trx-commit": 0,
