@@ -30,6 +30,12 @@ def size(stage: Stage, root: Job) -> int:
     return len(tree.tree(stage.database, root.id).nodes) - 1
 
 
+def recur(stage: Stage, root: Job) -> None:
+    """Starts an occurrence of a recurring root."""
+    now = stage.database.json_timestamp(stage.database.now())
+    stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = '{now}', next_run_at = '{now}' WHERE id = '{root.id}'")
+
+
 def test_the_roots_limits_bind_those_below_that_say_nothing_or_more(stage: Stage, app: Handlers) -> None:
     grow(app)
     (wide,) = stage.enqueue(Job("node", {}).with_spawn_config(SpawnConfig(max_descendants=20)))
@@ -213,9 +219,7 @@ def test_a_run_of_a_recurring_root_is_not_counted_by_the_counter_of_the_next_one
     (root,) = stage.enqueue(Job("root").with_cron("0 0 3 * * *"))
     for queue in ("root", "root", "next", "free", "limited"):
         if queue == "root":
-            now = stage.database.json_timestamp(stage.database.now())
-            due = f"scheduled_at = '{now}', next_run_at = '{now}'"
-            stage.execute(f"UPDATE hammerwork_jobs SET {due} WHERE id = '{root.id}'")
+            recur(stage, root)
         stage.work(app, queues=[queue])
     assert stage.status(free, next_one, limited) == ["Completed", "Completed", "Dead"]
     assert "max_descendants allows 8 jobs below the root" in stage.one(limited, "error_message")
@@ -354,10 +358,52 @@ def test_a_limit_that_comes_in_a_later_run_counts_what_that_run_spawned(stage: S
 
     (root,) = stage.enqueue(Job("root").with_cron("0 0 3 * * *"))
     for _ in range(2):
-        now = stage.database.json_timestamp(stage.database.now())
-        stage.execute(
-            f"UPDATE hammerwork_jobs SET scheduled_at = '{now}', next_run_at = '{now}' WHERE id = '{root.id}'"
-        )
+        recur(stage, root)
         stage.work(app)
     assert stage.status(unlimited, limited) == ["Completed"] * 2
     assert size(stage, root) == 2 * 4
+
+
+@pytest.mark.parametrize("of", ["limited", "free"])
+def test_a_limit_that_comes_late_counts_nothing_of_an_occurrence_beside_it(
+    stage: Stage, app: Handlers, of: str
+) -> None:
+    limited, free = Job("limited", max_attempts=1), Job("free")
+    limbs = [limited.with_spawn_config(SpawnConfig(max_descendants=4)), free]
+    later = iter(limbs if of == "limited" else reversed(limbs))
+
+    @app.job("free")
+    def early(job: Job, context: SpawnContext) -> None:
+        context.spawn(Job("noop"), key="early")
+
+    app.spawn("root")(lambda _: [next(later)])
+    app.spawn("free")(lambda _: [Job("noop")])
+    app.spawn("limited")(lambda _: [Job("noop") for _ in range(3)])
+    (root,) = stage.enqueue(Job("root").with_cron("0 0 3 * * *"))
+    for queue in ("root", "root", "free", "limited"):
+        if queue == "root":
+            recur(stage, root)
+        stage.work(app, queues=[queue])
+    assert stage.status(limited, free) == ["Completed"] * 2, stage.one(limited, "error_message")
+
+
+def test_a_limit_that_comes_late_in_an_occurrence_counts_the_deleted_jobs_of_its_time_and_tree(
+    stage: Stage, app: Handlers
+) -> None:
+    @app.job("free")
+    def early(job: Job, context: SpawnContext) -> None:
+        context.spawn(Job("noop"), key="early")
+
+    limited = Job("limited", max_attempts=1).with_spawn_config(SpawnConfig(max_descendants=6))
+    limbs = iter([[Job("free"), Job("free")], [Job("free"), limited]])
+    app.spawn("root")(lambda _: next(limbs))
+    app.spawn("free")(lambda _: [Job("noop")])
+    app.spawn("limited")(lambda _: [Job("noop") for _ in range(3)])
+    (root,) = stage.enqueue(Job("root").with_cron("0 0 3 * * *"))
+    for _ in range(2):
+        recur(stage, root)
+        stage.enqueue(Job("free"), Job("free"))
+        stage.work(app, queues=["root", "free"])
+        stage.execute("DELETE FROM hammerwork_jobs WHERE queue_name IN ('free', 'noop')")
+    stage.work(app, queues=["limited"])
+    assert "max_descendants allows 6 jobs below the root, and this would be 7" in stage.one(limited, "error_message")

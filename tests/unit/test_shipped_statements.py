@@ -167,6 +167,8 @@ EXACT_BY_ITSELF = {
     "CAST({operation_id} AS BINARY) = ",
     # An id, for which somebody typed a name.
     "CAST(o.id AS CHAR(36)) = :operation",
+    # An occurrence, which is a timestamp.
+    "j.ancestry LIKE :place",
     # The blocks themselves.
     "$1 = $2",
 }

@@ -157,5 +157,10 @@ def count(database: Database, spawner: Spawner, children: int, *, late: int, cou
 
 def _recorded(database: Database, ancestry: Ancestry) -> int:
     """Counts the descendants that were spawned before the tree had a limit, including this transaction's."""
-    since = timestamp(ancestry.occurrence) if ancestry.occurrence else None
-    return int(database.rows("worker.ancestry.recorded_descendants", root=ancestry.root, since=since)[0][0])
+    values = {
+        "root": ancestry.root,
+        "since": timestamp(ancestry.occurrence) if ancestry.occurrence else None,
+        "occurrence": ancestry.occurrence,
+        "place": f'%"occurrence":"{ancestry.occurrence}"%',  # as Ancestry.stored writes it
+    }
+    return int(database.rows("worker.ancestry.recorded_descendants", **values)[0][0])

@@ -24,9 +24,15 @@ ON DUPLICATE KEY UPDATE descendants = descendants + :children
 SELECT t.descendants FROM hammerwork_spawn_trees t WHERE t.root_id = :root AND t.occurrence = :occurrence
 
 -- name: recorded_descendants
--- Counts the recorded descendants of a root, with and without spawn keys.
-SELECT (SELECT COALESCE(SUM(o.children), 0) FROM hammerwork_spawn_operations o WHERE o.root_id = :root
-/* if :since */ AND o.started_at >= :since
-) + (SELECT COUNT(*) FROM hammerwork_spawned_children c WHERE c.root_id = :root
-/* if :since */ AND c.spawned_at >= :since
+-- Counts the recorded descendants of a root, with and without spawn keys. Occurrences may overlap, so it leaves out the
+-- jobs whose row names another one. Time decides where no row does.
+SELECT (SELECT COALESCE(SUM(o.children), 0) FROM hammerwork_spawn_operations o
+/* if :since */ LEFT JOIN hammerwork_jobs j ON j.id = o.parent_id
+WHERE o.root_id = :root
+/* if :since */ AND o.started_at >= :since AND (o.parent_id <> :root OR o.occurrence = :occurrence)
+/* if :since */ AND (j.ancestry IS NULL OR j.ancestry LIKE :place)
+) + (SELECT COUNT(*) FROM hammerwork_spawned_children c
+/* if :since */ LEFT JOIN hammerwork_jobs j ON j.id = c.child_id
+WHERE c.root_id = :root
+/* if :since */ AND c.spawned_at >= :since AND (j.ancestry IS NULL OR j.ancestry LIKE :place)
 )
