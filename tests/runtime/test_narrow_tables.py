@@ -62,7 +62,7 @@ def test_payloads_results_and_trees_are_those_of_any_other_database(narrow: Stag
     assert [narrow.queue.get(job).result for job in (root, other, joined, stranger)] == [TEXT] * 4  # type: ignore[union-attr]
     tree = tree_queries.tree(narrow.database, root.id)
     assert sorted(node.queue for node in tree.nodes.values()) == ["echo"] * 4 + ["join"]
-    assert Doctor(narrow.database, now=narrow.database.now()).look() == []
+    assert Doctor(narrow.database, now=narrow.database.now()).examine() == []
 
 
 def test_what_an_error_says_and_the_tables_lack_is_written_out(narrow: Stage, app: Handlers) -> None:
@@ -131,7 +131,7 @@ def test_a_name_that_the_tables_cannot_hold_is_refused_in_a_sentence(narrow: Sta
     assert queues.has_jobs(narrow.database, fits)
     with pytest.raises(RefusedValueError, match=refused):
         narrow.enqueue(Job(lacks, 1))
-    with pytest.raises(RefusedValueError, match=f"cannot hold: they are in {narrow.database.charset}"):
+    with pytest.raises(RefusedValueError, match=f"their character set is {narrow.database.charset}"):
         listing.find(narrow.database, JobFilter(queue=lacks), limit=1)
     app.register_job(lacks, lambda job: job.payload)
     with pytest.raises(RefusedValueError, match=refused):
