@@ -53,6 +53,19 @@ number = 7
 """
 
 
+WEIGHTED = """
+from hammerwork_cli import Handlers, Worker
+app = Handlers()
+
+@app.job("noted")
+def noted(job):
+    with open("order", "a") as file:
+        print(int(job.priority), file=file)
+
+worker = Worker("sqlite:///nowhere.db", app, concurrency=1, weighted=True)
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Where the program runs and finds the module ``handlers``."""
@@ -143,6 +156,20 @@ def test_options_count_more_than_what_a_worker_of_the_module_says(
     assert done.exit_code == 0, done.stderr
     worker = run("worker", "list", "--format", "json", url=migrated_url).json[0]
     assert (worker["name"], worker["concurrency"], worker["completed"]) == ("told", 2, 1)
+
+
+def test_strict_priority_counts_more_than_the_weights_of_a_worker_of_the_module(
+    sqlite_url: str, folder: Path, hammerwork: Callable[..., Any], run: Callable[..., Any]
+) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    write(sqlite_url, *(job(number, queue="noted", priority=number % 5) for number in range(1, 26)))
+    (folder / "weighted.py").write_text(WEIGHTED)
+    words = ("--handlers", "weighted:worker", "--strict-priority", "--drain", "-u", sqlite_url)
+    done = hammerwork("worker", "start", *words)
+    assert done.exit_code == 0, done.stderr
+    order = (folder / "order").read_text().split()
+    assert order == sorted(order, reverse=True)
+    assert len(order) == 25
 
 
 def test_a_handler_that_never_returns_does_not_keep_the_process(

@@ -305,7 +305,7 @@ def locked_rows(faults: Faults) -> Iterator[None]:
     with contextlib.closing(connect(faults.url)) as other:
         other.script("START TRANSACTION")
         other.script("UPDATE hammerwork_jobs SET priority = 3")
-        yield faults.until_said("waits: The database gave up")
+        yield faults.until_said("cannot be written yet: The database gave up")
 
 
 @contextlib.contextmanager
