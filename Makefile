@@ -66,7 +66,7 @@ lock: build/tools/bin/uv
 	$(PIN) --extra web --group dev --group docs --output-file requirements-dev.lock
 
 # Makes a site of docs/ in build/docs; a warning, a link or an anchor that leads nowhere is an error.
-docs: $(VENV)/docs-tools
+docs: $(VENV)/docs-tools tests/mermaid/node_modules
 	$(BIN)/sphinx-build --nitpicky --fail-on-warning --keep-going --quiet docs build/docs
 	@echo "The site begins at build/docs/index.html"
 
@@ -102,6 +102,9 @@ build/lowest/installed: pyproject.toml build/tools/bin/uv
 $(VENV)/docs-tools: pyproject.toml | $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
 	@touch $@
+
+tests/mermaid/node_modules: tests/mermaid/package-lock.json tests/setup.sh
+	tests/setup.sh mermaid
 
 $(VENV)/web-tools: tests/web/package-lock.json tests/setup.sh | $(VENV)/installed
 	tests/setup.sh web $@

@@ -26,9 +26,8 @@ myst_fence_as_directive = ["mermaid"]
 suppress_warnings = ["misc.highlighting_failure"]  # SQL with placeholders
 
 # The diagrams are drawn by the Mermaid of the tests, so that the site works without a network; where that is not
-# installed, by one from the web.
+# installed, a reader gets their text.
 MERMAID = Path(__file__).parent.parent / "tests" / "mermaid" / "node_modules" / "mermaid" / "dist" / "mermaid.min.js"
-ELSEWHERE = "https://cdn.jsdelivr.net/npm/mermaid@11/dist/mermaid.min.js"
 DRAW = """addEventListener("DOMContentLoaded", () => {
   const { theme } = document.body.dataset;
   const isDark = theme === "dark" || (theme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
@@ -41,19 +40,25 @@ LINK = re.compile(r"(?<!!)\[([^][]+)\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
 class Diagram(Directive):
-    """A fence of Mermaid, for the browser to draw."""
+    """A fence of Mermaid, for the browser to draw, or else to read."""
 
     has_content = True
 
     def run(self) -> list[nodes.Node]:
         """The diagram's text."""
-        return [nodes.raw("", f'<pre class="mermaid">{escape(chr(10).join(self.content))}</pre>', format="html")]
+        text = "\n".join(self.content)
+        if MERMAID.exists():
+            return [nodes.raw("", f'<pre class="mermaid">{escape(text)}</pre>', format="html")]
+        note = nodes.note(
+            "", nodes.paragraph(text="A diagram in the language of Mermaid. make docs draws it where npm is installed.")
+        )
+        return [note, nodes.literal_block(text, text, language="text")]
 
 
 def load_mermaid(app: "Sphinx", _page: str, _template: str, context: dict[str, Any], _doctree: object) -> None:
     """Loads what draws diagrams where there are any."""
     if 'class="mermaid"' in context.get("body", ""):
-        app.add_js_file(MERMAID.name if MERMAID.exists() else ELSEWHERE)
+        app.add_js_file(MERMAID.name)
         app.add_js_file(None, body=DRAW)
 
 
@@ -85,6 +90,7 @@ def without_link(folder: Path, link: re.Match[str]) -> str:
 
 def setup(app: "Sphinx") -> None:
     """Called by Sphinx."""
+    app.add_config_value("draws_diagrams", MERMAID.exists(), "env")  # so that a change reads all pages again
     app.add_directive("mermaid", Diagram)
     app.connect("source-read", adapt)
     app.connect("html-page-context", load_mermaid)

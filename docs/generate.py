@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent / "reference"
 GENERATED = "<!-- Written by `make reference`: change the program instead. -->\n\n"
 
 OVERVIEW = """\
-# Look up a command
+# Commands
 
 Groups: {groups}.
 
@@ -32,7 +32,7 @@ Put them before the group or after the verb.
 {options}
 """
 SETTINGS = """\
-# Look up a setting
+# Settings
 
 ```sh
 hammerwork config show
@@ -56,7 +56,7 @@ The file is `$XDG_CONFIG_HOME/hammerwork/config.toml`, by default in `~/.config`
 setting of the file.
 """
 SCHEMA_PAGE = """\
-# Look up the JSON of a command
+# The JSON of each command
 
 ```sh
 hammerwork schema spawn-tree
@@ -72,7 +72,7 @@ A line of `--format jsonl` is an item of the list, or an object of the schema `N
 {schemas}
 """
 ENDPOINT_PAGE = """\
-# Look up an endpoint
+# Endpoints of the REST API
 
 The parameters of a GET go into the query, those of a POST into the body as one JSON object. `/openapi.json` has the
 types, the bounds and the answers. [Call the REST API](../web/rest.md) explains pages, errors and events.

@@ -98,7 +98,9 @@ class PageRunner:
         """Runs a block, and compares what it prints with what the page shows."""
         if block.file:
             (self._folder / block.file).write_text(self._here(block.text), encoding="utf-8")
-        if block.language == "python":
+        if block.file.startswith("test_"):
+            self._shell(block, f"{shlex.quote(sys.executable)} -m pytest -q -p no:cacheprovider {block.file}", 0)
+        elif block.language == "python":
             self._compare(block, self._python(block), block.shown, "```text\n")
         elif block.language == "console":
             *first, last = block.commands

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prepares what `make` needs beyond git and make. Usage: tests/setup.sh venv DIR | tests STAMP | web STAMP
+# Prepares what `make` needs beyond git and make. Usage: tests/setup.sh venv DIR | tests STAMP | web STAMP | mermaid
 # Missing Debian packages are installed where that is allowed (root, or sudo without a password);
 # elsewhere this says what to type.
 set -eu
@@ -137,6 +137,11 @@ prepare_web() {
     fi
 }
 
+# Installs Mermaid, which draws the diagrams of the site. The site can do without.
+prepare_mermaid() {
+    install_node_tools mermaid || say "Mermaid cannot be installed (is npm there?): the site shows diagrams as text."
+}
+
 # What package-lock.json in a folder of tests/ lists.
 install_node_tools() {
     has npm && (cd "tests/$1" && npm ci --silent --no-audit --no-fund --ignore-scripts </dev/null)
@@ -146,5 +151,6 @@ case ${1:-} in
     venv) make_venv "$2" ;;
     tests) prepare_tests "$2" ;;
     web) prepare_web "$2" ;;
-    *) say "Usage: $0 venv DIR | tests STAMP | web STAMP"; exit 2 ;;
+    mermaid) prepare_mermaid ;;
+    *) say "Usage: $0 venv DIR | tests STAMP | web STAMP | mermaid"; exit 2 ;;
 esac

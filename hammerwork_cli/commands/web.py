@@ -20,7 +20,7 @@ def web() -> None:
     # With it a group of one verb stays a group.
 
 
-INSTALL = "Install it with: pip install 'hammerwork-cli[web]'"
+INSTALL = "In a checkout of hammerwork, run: pip install '.[web]'"
 
 
 @app.command("serve", cls=Verb)

@@ -180,6 +180,7 @@ def test_a_shell_goes_on_where_the_block_before_it_ended(runner: Callable[[str],
         ("```console\n$ echo a\n```\n", "prints\na\n"),
         ("```python\nprint(1)\n```\n\n```text\n2\n```\n", "prints\n1\n"),
         ("<!-- background: ready -->\n```sh\necho away\n```\n", "and never ready"),
+        ("<!-- file: test_one.py -->\n```python\ndef test_one():\n    assert False\n```\n", "ends with exit code 1"),
     ],
 )
 def test_what_does_not_happen_is_a_failure(runner: Callable[[str], None], text: str, problem: str) -> None:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.pages import ROOT, Page, documentation
+from tests.pages import ROOT, Database, Page, documentation
 
 FILES = sorted({*documentation(), *ROOT.glob("*.md"), *(ROOT / ".github").rglob("*.md"), ROOT / "benchmarks/README.md"})
 
@@ -27,6 +27,15 @@ def test_every_page_of_the_documentation_is_linked_from_the_index_of_its_folder(
         index = folder / "index.md"
         linked = {(folder / link.partition("#")[0]).resolve() for _, link in Page(index).links()}
         assert set(folder.glob("*.md")) - {index} <= linked, folder.name
+
+
+def test_a_page_about_a_database_that_the_reader_lacks_says_so() -> None:
+    dumps = {
+        page: {step.kind for step in page.steps if isinstance(step, Database)} for page in map(Page, documentation())
+    }
+    shown = [page for page, kinds in dumps.items() if "media.postgresql" in kinds]
+    assert shown
+    assert [page.name for page in shown if "an example database" not in page.prose] == []
 
 
 def test_every_page_that_code_names_is_there() -> None:

@@ -41,14 +41,14 @@ def activity() -> Activity:
     return Activity(
         at=START,
         queue=None,
-        flow=Flow(seconds=5, enqueued=121, started=62, completed=1_250, failed=2),
+        flow=Flow(seconds=5, enqueued=121, started=1_262, completed=1_250, failed=1),
         pending=10_000,
         running=17,
         more_pending=True,
         more_running=False,
         operations=(
             running(0xABCD01, "video_ingest", 64, Completed=1_912, Dead=38, Running=9, Pending=3_041),
-            running(0xABCD02, "nightly_report_of_the_whole_company", 3_600, Completed=3),
+            running(0xABCD02, "nightly_report_of_the_whole_company", 3_600, Completed=3, Pending=1),
             running(0xABCD03, "thumbnail", 1.5, Running=8, Pending=92),
         ),
         failures=tuple(
@@ -63,7 +63,7 @@ def activity() -> Activity:
         workers=(
             BusyWorker("render-1.example:4711", ("segment", "subtitle"), "running", 8, 8, 15_201, 12, 0.4),
             BusyWorker("render-2.example:99", ("segment",), "silent", 1, 8, 9, 0, 95),
-            BusyWorker("render-3.example:100", ("segment",), "stopping", 1, 8, 9, 0, 2),
+            BusyWorker("render-3.example:100", ("segment",), "stopping", 8, 8, 9, 0, 2),
         ),
         failed_since=True,
     )
@@ -176,7 +176,7 @@ def test_sentences_name_what_happened(activity: Activity) -> None:
     failed = node(1, HOSTILE, error="boom\nat line 2", failed_at=datetime(2026, 11, 24, tzinfo=START.tzinfo))
     lines = list(plain_lines(replace(activity, failures=(failed,)), [failed]))
     assert lines[0] == (
-        "2026-11-24 14:00:00 121 enqueued, 62 started, 1,250 completed, 2 failed, 10,000+ pending, 17 running,"
+        "2026-11-24 14:00:00 121 enqueued, 1,262 started, 1,250 completed, 1 failed, 10,000+ pending, 17 running,"
         " 3 operations running"
     )
     assert lines[1].endswith("00000001-0000-4000-8000-000000000000 Dead: boom")

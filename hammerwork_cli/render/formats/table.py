@@ -61,11 +61,16 @@ class _Filled(NamedTuple):
         return max([cell_count(self.column.header), *map(cell_count, self.cells)])
 
     @property
+    def has_values(self) -> bool:
+        """Whether any row fills the column; a zero fills no column of counts."""
+        return not {*self.cells} <= ({"0", NOTHING} if self.column.is_count else {NOTHING})
+
+    @property
     def says_nothing(self) -> bool:
         """Whether the column has the same value in all rows, or counts nothing in any."""
-        values = {*self.cells}
         if self.column.is_count:
-            return values <= {"0", NOTHING}
+            return not self.has_values
+        values = {*self.cells}
         # A shortened time that is the same in all rows still tells something: keep the column.
         return bool(self.column.leaves) and not self.column.narrow and len(values) == 1 < len(self.cells)
 
@@ -123,7 +128,7 @@ def _layouts(rows: list[Row], columns: Sequence[Column[Row]]) -> Iterator[tuple[
 
 def _fill(rows: list[Row], columns: Sequence[Column[Row]]) -> list[_Filled]:
     filled = [_Filled(column, [_cell(column.value(row)) for row in rows]) for column in columns]
-    return [one for one in filled if not one.column.optional or any(cell != NOTHING for cell in one.cells)]
+    return [one for one in filled if one.has_values or not one.column.optional]
 
 
 def _widths(filled: list[_Filled], width: int, bound: int) -> list[int]:

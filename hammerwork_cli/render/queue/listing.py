@@ -16,10 +16,6 @@ _NAMED = 5
 _BY_STATUS = tuple(f"by_status.{status.value}" for status in JobStatus)
 
 
-def _some(number: int) -> str | None:
-    return count(number) if number else None
-
-
 STATES: Sequence[Column[QueueState]] = (
     Column("queue", lambda row: row.name, cuts=True),
     Column("paused", lambda row: "yes" if row.pause else None, optional=True),
@@ -38,12 +34,13 @@ STATES: Sequence[Column[QueueState]] = (
     Column("dead", lambda row: count(row.counts.of(JobStatus.DEAD)), "right", is_count=True),
     Column(
         "timed out",
-        lambda row: _some(row.counts.of(JobStatus.TIMED_OUT)),
+        lambda row: count(row.counts.of(JobStatus.TIMED_OUT)),
         "right",
         optional=True,
+        is_count=True,
         narrow_header="timeout",
     ),
-    Column("other", lambda row: _some(row.counts.other), "right", optional=True),
+    Column("other", lambda row: count(row.counts.other), "right", optional=True, is_count=True),
     Column(
         "oldest pending",
         lambda row: duration(row.age(row.ready_since)),

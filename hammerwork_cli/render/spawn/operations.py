@@ -50,7 +50,7 @@ OPERATIONS: Sequence[Column[SpawnOperation]] = (
     Column("pending", lambda row: count(row.children.of(*WAITING)), "right", is_count=True),
     Column(
         "other",
-        lambda row: count(row.children.other) if row.children.other else None,
+        lambda row: count(row.children.other),
         "right",
         optional=True,
         is_count=True,

@@ -71,9 +71,10 @@ class Describer:
     def root(self, job: str) -> str:
         """The line of the only root, with a summary of the whole tree."""
         node = self.tree.nodes[job]
-        state, totals = self._state(node, None), [self._totals()]
+        status, *state = self._state(node, None)
         # A narrow terminal cuts the end of the line: with several jobs, the totals matter most.
-        facts = [*totals, *state] if len(self.tree.nodes) > 1 else [*state, *totals]
+        is_alone = len(self.tree.nodes) == 1
+        facts = [status, *state, self._totals()] if is_alone else [self._totals(), f"itself: {status}", *state]
         parts = [self._name(job), *facts, *self._operation(node)]
         return self._line(self.signs.dot.join(parts), node, 0)
 

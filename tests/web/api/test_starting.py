@@ -55,7 +55,7 @@ def test_without_its_libraries_it_says_how_to_install_them(empty_url: str, libra
     )
     assert done.returncode == 3
     assert library in done.stderr
-    assert "pip install 'hammerwork-cli[web]'" in done.stderr
+    assert "pip install '.[web]'" in done.stderr
 
 
 def test_a_port_that_is_taken_is_refused(run: Callable[..., Any], empty_url: str) -> None:
