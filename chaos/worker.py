@@ -25,7 +25,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConnectionLostError, RetryableError, UnreachableError
 from hammerwork_cli.queries.job import enqueue
 from hammerwork_cli.queries.worker import claim, finish, registry, spawn
-from hammerwork_cli.runtime.worker.executor import Executor
+from hammerwork_cli.runtime.execution.executor import Executor
 
 ANY_MOMENT = "any moment"
 NAMED = ("claimed", "handler done", "first batch inserted", "all inserted", "before commit", "after commit")

@@ -35,8 +35,12 @@ CORE = (
         for name in ("ancestry", "claim", "finish", "registry", "requests", "rescue", "spawn")
     ),
     *(
+        f"hammerwork_cli/runtime/execution/{name}.py"
+        for name in ("attempts", "executor", "finisher", "slots", "verdicts")
+    ),
+    *(
         f"hammerwork_cli/runtime/worker/{name}.py"
-        for name in ("claimer", "executor", "finisher", "heartbeat", "keeper", "lease", "listener", "slots")
+        for name in ("claimer", "heartbeat", "keeper", "lease", "listener", "loop", "requests")
     ),
     "hammerwork_cli/runtime/outcomes/children.py",
     "hammerwork_cli/sql/graph/release.sql",

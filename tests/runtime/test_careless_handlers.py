@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext, SpawnHandler, Worker
-from hammerwork_cli.runtime.worker import event_loop, verdicts
+from hammerwork_cli.runtime.execution import event_loop, verdicts
 from tests.runtime.conftest import Stage
 
 AT_ONCE = RetryStrategy.fixed(timedelta(0))
@@ -238,7 +238,9 @@ def test_an_event_loop_that_a_coroutine_closes_is_made_anew(lite: Stage, app: Ha
 def test_a_timeout_that_the_main_thread_does_not_see_is_a_timeout(
     lite: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hammerwork_cli.runtime.worker.slots.Slots.expire", lambda *_: None)  # it waits for a row, say
+    monkeypatch.setattr(
+        "hammerwork_cli.runtime.execution.slots.Slots.expire", lambda *_: None
+    )  # it waits for a row, say
 
     @app.job("slow")
     async def slow(job: Job) -> None:

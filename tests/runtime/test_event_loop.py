@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from hammerwork_cli import Handlers, Job, Worker
-from hammerwork_cli.runtime.worker import event_loop
+from hammerwork_cli.runtime.execution import event_loop
 from tests.runtime.conftest import Stage, until
 
 

@@ -20,15 +20,15 @@ from hammerwork_cli.queries.worker.ancestry import LimitError
 from hammerwork_cli.queries.worker.registry import Heartbeat, HeartbeatReport, Registration
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.execution import executor
+from hammerwork_cli.runtime.execution.attempts import Attempt
+from hammerwork_cli.runtime.execution.finisher import Finisher
+from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.faults import Progress
-from hammerwork_cli.runtime.worker import executor
-from hammerwork_cli.runtime.worker.attempts import Attempt
 from hammerwork_cli.runtime.worker.claimer import WEIGHTS, Claimer
-from hammerwork_cli.runtime.worker.finisher import Finisher
 from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_timeouts
 from hammerwork_cli.runtime.worker.keeper import Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
-from hammerwork_cli.runtime.worker.slots import Slots
 from tests.runtime.conftest import Stage, until
 from tests.unit.test_slots import claimed
 

@@ -15,7 +15,7 @@ from hammerwork_cli.queries.worker import claim as claim_queries
 from hammerwork_cli.queries.worker import finish
 from hammerwork_cli.queries.worker.finish import Ended, FinishReport
 from hammerwork_cli.runtime.clock import ServerClock
-from hammerwork_cli.runtime.worker import finisher
+from hammerwork_cli.runtime.execution import finisher
 from tests.runtime.conftest import Crew, Stage, until
 from tests.rust_worker import RustWorker
 

@@ -11,7 +11,7 @@ from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnConte
 from hammerwork_cli.errors import RefusedValueError
 from hammerwork_cli.models import new_id
 from hammerwork_cli.queries.worker import finish
-from hammerwork_cli.runtime.worker import finisher
+from hammerwork_cli.runtime.execution import finisher
 from tests.runtime.conftest import Stage
 
 MEGABYTES = 10_000_000

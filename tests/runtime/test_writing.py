@@ -11,7 +11,8 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AccessDeniedError, ConfigError, DatabaseError, RefusedValueError
 from hammerwork_cli.queries.worker import finish
 from hammerwork_cli.queries.worker.finish import End, Ended, FinishReport
-from hammerwork_cli.runtime.worker import claimer, finisher
+from hammerwork_cli.runtime.execution import finisher
+from hammerwork_cli.runtime.worker import claimer
 from tests.runtime.conftest import Crew, Stage, until
 
 SQLITE = pytest.mark.parametrize("dialect", [pytest.param("sqlite", marks=pytest.mark.sqlite)])

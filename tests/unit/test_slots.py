@@ -9,8 +9,8 @@ import pytest
 
 from hammerwork_cli.queries.worker.claim import Claimed
 from hammerwork_cli.queries.worker.finish import End, Ended
-from hammerwork_cli.runtime.worker.attempts import Attempt, ClaimedRequest
-from hammerwork_cli.runtime.worker.slots import FULL, Slots
+from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest
+from hammerwork_cli.runtime.execution.slots import FULL, Slots
 
 PATIENCE = 20.0
 LATER = 1000.0

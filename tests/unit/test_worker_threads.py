@@ -16,6 +16,7 @@ from hammerwork_cli.queries.job.notifications import CHANNEL
 from hammerwork_cli.queries.worker import claim
 from hammerwork_cli.queries.worker.registry import Answer, Heartbeat, Registration
 from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.outages import Outages, Trouble
 from hammerwork_cli.runtime.worker import keeper
 from hammerwork_cli.runtime.worker.claimer import EAGER_PAUSE, Claimer
@@ -23,7 +24,6 @@ from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_i
 from hammerwork_cli.runtime.worker.keeper import Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.listener import LONGEST_PAUSE, Listener
-from hammerwork_cli.runtime.worker.slots import Slots
 from tests.unit.test_slots import claimed
 
 WORKER = Registration("id", "name", "host", 1, "0", ("work",), (), 1, 60.0)

@@ -209,8 +209,8 @@ def _seconds(option: str, text: str | None) -> float | None:
 
 def _worker(context: Context, loaded: object, target: str, queues: tuple[str, ...], given: dict[str, Any]) -> "Worker":
     """The worker of a module, or one for its handlers; options of the command line take precedence."""
+    from hammerwork_cli.runtime.execution.isolation import in_processes
     from hammerwork_cli.runtime.host.loading import handlers_of
-    from hammerwork_cli.runtime.worker.isolation import in_processes
     from hammerwork_cli.runtime.worker.worker import Worker
 
     if isinstance(loaded, Worker):

@@ -11,22 +11,22 @@ from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.queue import Queue
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections, impatient
+from hammerwork_cli.runtime.execution.executor import Executor
+from hammerwork_cli.runtime.execution.finisher import Finisher
+from hammerwork_cli.runtime.execution.isolation import Isolation
+from hammerwork_cli.runtime.execution.slots import Slots
+from hammerwork_cli.runtime.execution.verdicts import Verdicts
 from hammerwork_cli.runtime.faults import Fault, Progress, is_an_outage_for_all
 from hammerwork_cli.runtime.host.memory import memory
 from hammerwork_cli.runtime.outages import Outages, Trouble
 from hammerwork_cli.runtime.worker.claimer import Claimer
-from hammerwork_cli.runtime.worker.executor import Executor
-from hammerwork_cli.runtime.worker.finisher import Finisher
 from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_timeouts
-from hammerwork_cli.runtime.worker.isolation import Isolation
 from hammerwork_cli.runtime.worker.keeper import KEEPER_TIMEOUTS, Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.listener import Listener
 from hammerwork_cli.runtime.worker.options import Options
 from hammerwork_cli.runtime.worker.requests import RequestClaimer
-from hammerwork_cli.runtime.worker.slots import Slots
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
-from hammerwork_cli.runtime.worker.verdicts import Verdicts
 
 LOCK_SECONDS, LOCK_SECONDS_OF_SLOTS = 1.0, 5.0
 """How long the main thread, and a slot, wait for a lock before they let others go first."""

@@ -14,8 +14,8 @@ from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.worker.lease import Lease
-from hammerwork_cli.runtime.worker.slots import Slots
 
 MOST_PREFETCHED = 500
 PREFETCH_SECONDS = 0.2

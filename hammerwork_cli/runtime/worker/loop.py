@@ -12,9 +12,9 @@ from hammerwork_cli.queries.worker import claim, finish
 from hammerwork_cli.queries.worker.finish import End, Ended
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.render.formats.text import plural
+from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.outcomes.failures import Failed
 from hammerwork_cli.runtime.worker.assembly import Parts
-from hammerwork_cli.runtime.worker.attempts import Attempt
 from hammerwork_cli.runtime.worker.options import Options
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
 

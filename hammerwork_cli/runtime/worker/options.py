@@ -9,7 +9,7 @@ from hammerwork_cli.errors import UsageError
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 
 if TYPE_CHECKING:
-    from hammerwork_cli.runtime.worker.isolation import Isolation
+    from hammerwork_cli.runtime.execution.isolation import Isolation
 
 DEFAULT_RETRY = RetryStrategy.exponential(timedelta(seconds=1), 2.0, timedelta(minutes=5), jitter=0.1)
 ISOLATIONS = ("thread", "process")

@@ -8,8 +8,8 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.queries.worker import requests
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.runtime.clock import ServerClock
-from hammerwork_cli.runtime.worker.attempts import ClaimedRequest
-from hammerwork_cli.runtime.worker.slots import Slots
+from hammerwork_cli.runtime.execution.attempts import ClaimedRequest
+from hammerwork_cli.runtime.execution.slots import Slots
 
 log = logging.getLogger("hammerwork")
 

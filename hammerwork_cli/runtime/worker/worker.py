@@ -22,12 +22,12 @@ from hammerwork_cli.runtime.api.queue import Queue
 from hammerwork_cli.runtime.api.retry import RetryStrategy
 from hammerwork_cli.runtime.api.spawn import SpawnManager
 from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.execution.isolation import InThreads, Isolation, in_processes
 from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.host import secrets
 from hammerwork_cli.runtime.host.loading import load_handlers
 from hammerwork_cli.runtime.host.signals import listening
 from hammerwork_cli.runtime.worker.assembly import Lines, Parts, assemble
-from hammerwork_cli.runtime.worker.isolation import InThreads, Isolation, in_processes
 from hammerwork_cli.runtime.worker.loop import LAST_SECONDS, MainLoop
 from hammerwork_cli.runtime.worker.options import DEFAULT_RETRY, Options
 from hammerwork_cli.runtime.worker.stopping import StopSwitch

@@ -32,14 +32,14 @@ from hammerwork_cli.runtime.api.spawn import (
 )
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest
+from hammerwork_cli.runtime.execution.event_loop import EventLoop
+from hammerwork_cli.runtime.execution.isolation import Isolation
+from hammerwork_cli.runtime.execution.parents import Parent, named_limits
+from hammerwork_cli.runtime.execution.verdicts import Verdicts
 from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async
 from hammerwork_cli.runtime.outcomes.failures import FinalError, OutOfTimeError, described, message_of
 from hammerwork_cli.runtime.outcomes.results import result_text
-from hammerwork_cli.runtime.worker.attempts import Attempt, ClaimedRequest
-from hammerwork_cli.runtime.worker.event_loop import EventLoop
-from hammerwork_cli.runtime.worker.isolation import Isolation
-from hammerwork_cli.runtime.worker.parents import Parent, named_limits
-from hammerwork_cli.runtime.worker.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from hammerwork_cli.runtime.api.queue import Queue

@@ -16,10 +16,10 @@ from hammerwork_cli.queries.worker.finish import End, Ended
 from hammerwork_cli.render.formats.text import duration, instant
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import LONGEST_PAUSE, Connections
+from hammerwork_cli.runtime.execution.slots import Slots
+from hammerwork_cli.runtime.execution.verdicts import Verdicts
 from hammerwork_cli.runtime.faults import Fault, Progress, is_an_outage_for_all, is_of_the_database
 from hammerwork_cli.runtime.outcomes.failures import Failed, in_ascii
-from hammerwork_cli.runtime.worker.slots import Slots
-from hammerwork_cli.runtime.worker.verdicts import Verdicts
 
 WRITE_SECONDS = 0.005
 """How long an outcome waits for others, to be written with them."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from hammerwork_cli.queries.worker.claim import Claimed
 from hammerwork_cli.queries.worker.finish import Ended
-from hammerwork_cli.runtime.worker.attempts import Attempt, ClaimedRequest, Work
+from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest, Work
 
 FULL = 100
 """Outcomes that are worth a transaction."""
