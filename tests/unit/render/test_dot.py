@@ -7,8 +7,8 @@ import pytest
 
 from hammerwork_cli.models import Counts, SpawnTree
 from hammerwork_cli.render.tree.dot import dot
-from tests.unit import trees
-from tests.unit.trees import Growing
+from tests.unit.render import trees
+from tests.unit.render.trees import Growing
 
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|->|[\[\]{}=;,]|[A-Za-z]\w*|\d+')
 

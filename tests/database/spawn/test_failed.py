@@ -10,7 +10,7 @@ import pytest
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import JobStatus, rfc3339
 from hammerwork_cli.queries.spawn import failed as failed_queries
-from tests.database.test_activity import change
+from tests.database.spawn.test_monitor import change
 from tests.rows import CONFIG, START, Rows
 
 

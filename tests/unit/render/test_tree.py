@@ -10,8 +10,8 @@ from hammerwork_cli.models.why import Annotations
 from hammerwork_cli.render.formats.text import TIMES, painted_cells
 from hammerwork_cli.render.tree.outline import Below
 from hammerwork_cli.render.tree.text import tree_text
-from tests.unit import trees
-from tests.unit.trees import START, Growing, uuid
+from tests.unit.render import trees
+from tests.unit.render.trees import START, Growing, uuid
 
 Expected = Callable[[str, str], None]
 

@@ -12,7 +12,7 @@ import pytest
 from hammerwork_cli import Job, Queue
 from hammerwork_cli.database import DatabaseUrl
 from hammerwork_cli.errors import ConnectionLostError, DatabaseError, RetryableError, UnreachableError
-from tests.database.test_timeouts import SERVERS, way_to
+from tests.database.connection.test_timeouts import SERVERS, way_to
 
 SOON = 30.0
 """Seconds that nobody waits who is not patient; without a bound it was more than a minute, or for ever."""

@@ -10,7 +10,7 @@ from hammerwork_cli.errors import ConflictError
 from hammerwork_cli.queries.job.cron import occurrence_of
 from hammerwork_cli.queries.worker import spawn as spawn_queries
 from tests.runtime.conftest import Stage
-from tests.runtime.test_early_children import SOON, cancel, retry
+from tests.runtime.spawn.test_early_children import SOON, cancel, retry
 
 
 def due(stage: Stage, job: Job, *, days: int) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from hammerwork_cli.models import Counts
 from hammerwork_cli.render.formats import text
-from tests.unit.trees import HOSTILE
+from tests.unit.render.trees import HOSTILE
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hammerwork_cli.database import Database
 from hammerwork_cli.queries.spawn import running_trees
 from hammerwork_cli.queries.spawn.monitor import ActivityWatch
-from tests.database.test_activity import ago, change
+from tests.database.spawn.test_monitor import ago, change
 from tests.rows import Rows
 
 

@@ -340,7 +340,7 @@ def test_nothing_goes_on_when_a_worker_is_killed_whatever_its_handlers_hold(
         f"    Queue({sqlite_url!r}).enqueue(Job('holds_the_gil'))\n"
         f"    Worker({sqlite_url!r}, '__main__:app', isolation='process').run()\n"
     )
-    environment = {**clean_environment, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**clean_environment, "PYTHONPATH": str(Path(__file__).parents[3])}
     with subprocess.Popen([sys.executable, "script.py"], cwd=tmp_path, env=environment) as worker:
         try:
             give_up = time.monotonic() + 60

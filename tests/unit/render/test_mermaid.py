@@ -7,8 +7,8 @@ from hammerwork_cli.models import FAILURES, Counts, SpawnTree
 from hammerwork_cli.render.formats.text import TIMES, visible
 from hammerwork_cli.render.tree.mermaid import MAX_CHARACTERS, MAX_EDGES, mermaid
 from tests.mermaid_parser import MermaidParser
-from tests.unit import trees
-from tests.unit.trees import HOSTILE, Growing
+from tests.unit.render import trees
+from tests.unit.render.trees import HOSTILE, Growing
 
 Expected = Callable[[str, str], None]
 

@@ -12,8 +12,8 @@ from hammerwork_cli.render.formats.delimited import delimited
 from hammerwork_cli.render.spawn import records
 from hammerwork_cli.render.tree import json as json_views
 from hammerwork_cli.render.tree import lineage as lineage_views
-from tests.unit import trees
-from tests.unit.trees import START, Growing, stored, uuid
+from tests.unit.render import trees
+from tests.unit.render.trees import START, Growing, stored, uuid
 
 NODE_KEYS = [
     "id",

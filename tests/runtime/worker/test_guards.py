@@ -30,7 +30,7 @@ from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_t
 from hammerwork_cli.runtime.worker.keeper import Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
 from tests.runtime.conftest import Stage, until
-from tests.unit.test_slots import claimed
+from tests.unit.runtime.test_slots import claimed
 
 pytestmark = pytest.mark.sqlite
 

@@ -7,7 +7,7 @@ from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, SpawnFailed
 from hammerwork_cli.models import NewJob
 from hammerwork_cli.runtime.api.spawn import config_of
 from hammerwork_cli.runtime.outcomes.children import drain
-from tests.unit.test_children import NOW
+from tests.unit.runtime.test_children import NOW
 
 
 def spawned(app: Handlers, parent: Job) -> list[NewJob]:

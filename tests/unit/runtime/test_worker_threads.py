@@ -24,7 +24,7 @@ from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_i
 from hammerwork_cli.runtime.worker.keeper import Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.listener import LONGEST_PAUSE, Listener
-from tests.unit.test_slots import claimed
+from tests.unit.runtime.test_slots import claimed
 
 WORKER = Registration("id", "name", "host", 1, "0", ("work",), (), 1, 60.0)
 

@@ -14,8 +14,8 @@ from hammerwork_cli.render.formats.text import cells
 from hammerwork_cli.render.spawn import operations as operations_views
 from hammerwork_cli.render.spawn.records import OPERATION_KEYS, operation_record
 from hammerwork_cli.render.tree import lineage as lineage_views
-from tests.unit import trees
-from tests.unit.trees import HOSTILE, START, Growing, stored
+from tests.unit.render import trees
+from tests.unit.render.trees import HOSTILE, START, Growing, stored
 
 Expected = Callable[[str, str], None]
 

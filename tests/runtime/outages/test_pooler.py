@@ -10,7 +10,7 @@ from hammerwork_cli import Handlers, Job, Worker
 from hammerwork_cli.database import Timeouts, connect
 from hammerwork_cli.errors import ConnectionLostError
 from tests.conftest import unavailable
-from tests.database.test_connections import CuttingRows
+from tests.database.connection.test_connections import CuttingRows
 from tests.databases import database_of, with_database
 from tests.runtime.conftest import Stage
 from tests.servers import VARIABLES, ServerMissingError, server_url
