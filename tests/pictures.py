@@ -17,7 +17,7 @@ from tests.pages import ROOT
 from tests.servers import server_url
 
 FOLDER = ROOT / "docs" / "pictures"
-COLUMNS = 112
+COLUMNS = 118
 TERMINAL = {"spawn-tree": ("media.postgresql", "spawn tree 178ebfc3")}
 """The dump and the command of each picture."""
 
