@@ -7,6 +7,8 @@ import pytest
 from tests.pages import ROOT, Database, Page, documentation
 
 FILES = sorted({*documentation(), *ROOT.glob("*.md"), *(ROOT / ".github").rglob("*.md"), ROOT / "benchmarks/README.md"})
+KINDS = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+"""Sections of a version, in the order of Keep a Changelog."""
 
 
 @pytest.mark.parametrize("page", [Page(path) for path in FILES], ids=lambda page: page.name)
@@ -53,3 +55,17 @@ def test_every_page_that_code_names_is_there() -> None:
 def test_a_page_is_read_at_one_sitting(page: Page) -> None:
     if not page.name.startswith("docs/reference/"):
         assert len(page.text.split()) <= (900 if page.name == "README.md" else 1000)
+
+
+def test_the_changelog_has_each_section_of_a_version_and_each_entry_once() -> None:
+    versions = re.split(r"(?m)^## ", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))[1:]
+    assert len(versions) > 1
+    for version in versions:
+        name, *sections = re.split(r"(?m)^### ", version)
+        titles = [section.partition("\n")[0] for section in sections]
+        assert titles == sorted(set(titles), key=KINDS.index), name
+        for title, section in zip(titles, sections, strict=True):
+            lines = section.strip().splitlines()[2:]
+            assert [line for line in lines if not line.startswith("- ")] == [], f"{name} {title}"
+    entries = [line for version in versions for line in version.splitlines() if line.startswith("- ")]
+    assert sorted(entries) == sorted(set(entries))
