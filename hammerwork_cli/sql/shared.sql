@@ -362,3 +362,7 @@ TRUE
 
 -- name: never_recorded [workers]
 (SELECT 1 FROM hammerwork_spawn_operations o WHERE o.parent_id = j.id AND o.outcome <> 'repeated' LIMIT 1) IS NULL
+
+-- name: spawned_early
+-- Whether job j has spawned children before its end. Not EXISTS, which would become a join.
+(SELECT 1 FROM hammerwork_spawned_children k WHERE k.parent_id = j.id LIMIT 1) IS NOT NULL

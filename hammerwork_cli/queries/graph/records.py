@@ -31,7 +31,7 @@ def of_jobs(database: Database, ids: Iterable[str]) -> dict[str, list[RecordedSp
 
 
 def parents(database: Database, ids: Iterable[str]) -> frozenset[str]:
-    """Returns the jobs among ``ids`` that have a recorded spawn."""
+    """Returns the jobs among ``ids`` that have a recorded spawn or early children."""
     wanted = list(ids)
     if not wanted or not are_there(database):
         return frozenset()
@@ -43,7 +43,7 @@ def parents(database: Database, ids: Iterable[str]) -> frozenset[str]:
 
 
 def are_there(database: Database, since: datetime | None = None) -> bool:
-    """Whether a worker has recorded a spawn, at all or since ``since``."""
+    """Whether a worker has recorded a spawn, at all or since ``since``, or ever an early child."""
     return "workers" in database.tags and database.row("graph.records.any", since=since) is not None
 
 

@@ -202,7 +202,13 @@ class ActivityWatch:
 
     def _newest_spawners(self) -> dict[str, TreeNode]:
         window = NEWEST_SPAWNERS if self._queue is None else SPAWNERS_LOOKED_AT
-        newest = self._database.rows("spawn.monitor.spawners", queue=self._queue, window=window, limit=NEWEST_SPAWNERS)
+        newest = self._database.rows(
+            "spawn.monitor.spawners",
+            queue=self._queue,
+            window=window,
+            limit=NEWEST_SPAWNERS,
+            most_running=MOST_RUNNING,
+        )
         return {node.id: node for node in map(TreeNode._make, newest)}
 
     def _nodes_of(

@@ -67,6 +67,9 @@ def operations(
         parents = _nodes(database, "spawn.operations.list", ended=ENDED_SPELLINGS, limit=limit, **place, **wanted)
         if records.are_there(database, since):
             more = _nodes(database, "spawn.operations.list_recorded", limit=limit, **place, **wanted)
+            if operation is None:
+                # An early child has a key, and its parent's operation id only from a configuration.
+                more += _nodes(database, "spawn.operations.list_early", limit=limit, **place, **wanted)
             parents = _newest([*parents, *more])[:limit]
         return counted(database, parents)
 

@@ -67,7 +67,7 @@ class RunningTrees:
             self._tops[step] = top
 
     def _recorded(self, jobs: Sequence[str]) -> set[str]:
-        """Returns the jobs that have spawned without a spawn configuration: their queue has a spawn handler."""
+        """Returns the jobs that have spawned, with a spawn configuration or without."""
         if not jobs or "workers" not in self.database.tags:
             return set()
         return {

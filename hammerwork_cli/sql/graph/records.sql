@@ -10,14 +10,15 @@ o.request_id, o.started_at, o.ended_at
 SELECT {columns} FROM hammerwork_spawn_operations o WHERE o.parent_id {among} ORDER BY o.ended_at, o.id
 
 -- name: any
--- Tells whether any spawn was recorded.
-SELECT 1 FROM hammerwork_spawn_operations o
+-- Tells whether any spawn was recorded. The table of early children has no index of times, so any of them counts.
+SELECT 1 FROM (SELECT 1 AS one) AS x WHERE EXISTS (SELECT 1 FROM hammerwork_spawn_operations o
 /* if :since */ WHERE o.ended_at >= :since
-LIMIT 1
+) OR EXISTS (SELECT 1 FROM hammerwork_spawned_children c)
 
 -- name: parents
--- Lists those of some jobs that have spawned.
-SELECT DISTINCT o.parent_id FROM hammerwork_spawn_operations o WHERE o.parent_id {among}
+-- Lists those of some jobs that have spawned, at their ends or before.
+SELECT o.parent_id FROM hammerwork_spawn_operations o WHERE o.parent_id {among}
+UNION SELECT c.parent_id FROM hammerwork_spawned_children c WHERE c.parent_id {among}
 
 -- name: exists
 -- Those of some jobs that exist, live or archived.

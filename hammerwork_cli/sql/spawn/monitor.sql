@@ -149,6 +149,15 @@ j.payload ? '_spawn_config'
 -- Selects the parents that spawned last, by the records of workers.
 SELECT o.parent_id AS id FROM hammerwork_spawn_operations o ORDER BY o.ended_at DESC LIMIT :window
 
+-- name: early_parents
+-- Selects those of the newest and of the running jobs that have spawned children before their end. The table of these
+-- children has no index of times.
+SELECT j.id FROM (SELECT j.id FROM hammerwork_jobs j ORDER BY j.created_at DESC LIMIT :window) AS j
+WHERE {spawned_early}
+UNION SELECT j.id FROM (SELECT j.id FROM {by_state}
+WHERE j.status = 'Running' AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
+ORDER BY {newest_first} LIMIT :most_running) AS j WHERE {spawned_early}
+
 -- name: spawners
 -- Reads the newest jobs with spawn configuration, or those of them that are in a queue. The order of the joins is
 -- fixed.
@@ -159,17 +168,18 @@ SELECT j.id FROM hammerwork_jobs j WHERE {may_have_config} ORDER BY j.created_at
 ORDER BY j.created_at DESC, j.id LIMIT :limit
 
 -- name: spawners [workers]
--- Also the parents that spawned last.
+-- Also the parents that spawned last, at their ends or before.
 SELECT {node} FROM (SELECT x.id FROM (
 SELECT j.id FROM hammerwork_jobs j WHERE {may_have_config} ORDER BY j.created_at DESC LIMIT :window
-) AS x UNION SELECT y.id FROM ({newest_recorded}) AS y) AS w
+) AS x UNION SELECT y.id FROM ({newest_recorded}) AS y UNION SELECT z.id FROM ({early_parents}) AS z) AS w
 CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
 /* if :queue */ AND {same j.queue_name :queue}
 ORDER BY j.created_at DESC, j.id LIMIT :limit
 
 -- name: recorded
--- Lists those of some jobs that have spawned.
-SELECT DISTINCT o.parent_id FROM hammerwork_spawn_operations o WHERE o.parent_id IN (:ids)
+-- Lists those of some jobs that have spawned, at their ends or before.
+SELECT o.parent_id FROM hammerwork_spawn_operations o WHERE o.parent_id IN (:ids)
+UNION SELECT c.parent_id FROM hammerwork_spawned_children c WHERE c.parent_id IN (:ids)
 
 -- name: parents_below
 -- Lists the children of some jobs that have children themselves, with their parents. Not EXISTS, which would become a

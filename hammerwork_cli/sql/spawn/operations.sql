@@ -48,6 +48,19 @@ WHERE TRUE
 ORDER BY j.created_at DESC, j.id DESC
 LIMIT :limit
 
+-- name: list_early
+-- Lists the parents that spawned children before their end, the newest first. They may have no spawn configuration and
+-- no recorded spawn. The children come first: there are fewer of them than jobs.
+SELECT {node} FROM (SELECT DISTINCT c.parent_id AS id FROM hammerwork_spawned_children c) AS w
+CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
+/* if :since */ AND j.created_at >= :since
+/* if :queue */ AND {same j.queue_name :queue}
+/* if :statuses */ AND j.status IN (:statuses)
+/* if :cursor_at */ AND j.created_at <= :cursor_at
+/* if :cursor_at */ AND (j.created_at < :cursor_at OR j.id < :cursor_id)
+ORDER BY j.created_at DESC, j.id DESC
+LIMIT :limit
+
 -- name: handler [postgresql]
 -- The handler in the spawn configuration of job j.
 j.payload -> '_spawn_config' ->> 'handler'
@@ -73,9 +86,10 @@ hammerwork_jobs j JOIN hammerwork_jobs_archive c ON {is_first_child}
 hammerwork_jobs j JOIN {archived_edges} AS e ON e.parent = j.id JOIN hammerwork_jobs_archive c ON c.id = e.id
 
 -- name: recorded_too
--- Limits parents j to those with a recorded spawn or with spawn configuration.
+-- Limits parents j to those with a recorded spawn, early children or spawn configuration.
 JOIN (SELECT j.id FROM hammerwork_jobs j WHERE {has_config} AND j.created_at >= :since
-UNION SELECT o.parent_id FROM hammerwork_spawn_operations o WHERE o.ended_at >= :since) AS w ON w.id = j.id
+UNION SELECT o.parent_id FROM hammerwork_spawn_operations o WHERE o.ended_at >= :since
+UNION SELECT j.id FROM hammerwork_jobs j WHERE j.created_at >= :since AND {spawned_early}) AS w ON w.id = j.id
 
 -- name: in_window
 -- Whether parent j belongs to the window.

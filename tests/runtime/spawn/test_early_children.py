@@ -14,6 +14,8 @@ from hammerwork_cli.models import new_id
 from hammerwork_cli.queries.job import changes, spawn_requests
 from hammerwork_cli.queries.job.changes import Cancel, Retry
 from hammerwork_cli.queries.job.selections import Named
+from hammerwork_cli.queries.spawn import failed, operations
+from hammerwork_cli.queries.spawn.monitor import ActivityWatch
 from hammerwork_cli.queries.worker import requests
 from hammerwork_cli.queries.worker import spawn as spawn_queries
 from tests.runtime.conftest import Stage
@@ -290,3 +292,46 @@ def test_jobs_that_wait_for_each_other_are_refused(stage: Stage) -> None:
 
 def _place(job: Job) -> tuple[bool, str]:
     return not job.dependencies, job.id
+
+
+def operations_of(stage: Stage) -> dict[str, list[str]]:
+    """The parents that each view of operations knows."""
+    now = stage.database.now()
+    since = now - timedelta(hours=1)
+    figures = operations.stats(stage.database, since=since, recent=since, detailed=True)
+    listed = operations.operations(stage.database, limit=10)
+    assert figures.overall.operations == len(listed)
+    return {
+        "listed": [one.parent.id for one in listed],
+        "listed of a window": [one.parent.id for one in operations.operations(stage.database, limit=10, since=since)],
+        "failed": [one.parent.id for one in failed.operations(stage.database, limit=10).operations],
+        "running": [
+            one.parent.id for one in ActivityWatch(stage.database, window=timedelta(hours=1)).refresh().operations
+        ],
+    }
+
+
+def test_a_parent_that_spawns_only_early_is_an_operation_while_it_runs_and_after(stage: Stage, app: Handlers) -> None:
+    seen: list[dict[str, list[str]]] = []
+
+    @app.job("live", retry=SOON)
+    def live(job: Job, context: SpawnContext) -> None:
+        context.spawn(Job("fails", {}, max_attempts=1), key="first")
+        context.spawn(Job("noop", {}), key="second")
+        seen.append(operations_of(stage))
+
+    @app.job("fails")
+    def fails(job: Job) -> None:
+        raise ValueError("not today")
+
+    (parent,) = stage.enqueue(Job("live", {}))
+    stage.work(app, queues=("live",))
+    seen.append(operations_of(stage))
+    stage.work(app, queues=("fails", "noop"))
+    seen.append(operations_of(stage))
+    known = [parent.id]
+    assert seen == [
+        {"listed": known, "listed of a window": known, "failed": [], "running": known},
+        {"listed": known, "listed of a window": known, "failed": [], "running": known},
+        {"listed": known, "listed of a window": known, "failed": known, "running": []},
+    ]
