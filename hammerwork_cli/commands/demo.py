@@ -30,6 +30,7 @@ app = typer.Typer(name="demo", add_completion=False, rich_markup_mode=None)
 
 FOLDER = Path("hammerwork-demo")
 NAME = "hammerwork"
+REPAIRED = "These handlers can read the damaged segments. One more upload is due in 8 hours."
 LIMITS = Limits.of(TreeFormat.TEXT, None, None, None, full=False)
 
 
@@ -71,7 +72,7 @@ def _enqueue(url: DatabaseUrl) -> str:
 @contextmanager
 def _worker(url: DatabaseUrl) -> Iterator[threading.Thread]:
     """Runs until its queues are empty, in a thread: this one looks on."""
-    from hammerwork_cli.demonstration import app as handlers
+    from hammerwork_cli.demonstration import released as handlers
     from hammerwork_cli.runtime.host.logs import silent
     from hammerwork_cli.runtime.worker.worker import Worker
 
@@ -139,7 +140,9 @@ def _show(context: Context, url: DatabaseUrl, database: Database, tree: "SpawnTr
     drawn = picture(tree, TreeFormat.TEXT, LIMITS, charset=context.charset, width=context.width, colour=context.colour)
     context.write(drawn.parts)
     commands = [f"  {program} {words}" for words in _next(root, tree)]
+    repaired = [f"  {program} {words}" for words in _again(root)]
     context.lines(["", "Now try:", f"  export HAMMERWORK_DATABASE_URL={quote(url.raw)}", *commands])
+    context.lines(["", REPAIRED, *repaired])
 
 
 def typed_program() -> str:
@@ -161,6 +164,11 @@ def _next(root: str, tree: "SpawnTree") -> list[str]:
         f"job show {short_id(dead)}",
         f"spawn tree {short_id(root)} --format mermaid",
         "spawn stats --detailed",
+    ]
+
+
+def _again(root: str) -> list[str]:
+    return [
         f"job retry {short_id(root)} --tree --only failed",
         "worker start --handlers hammerwork_cli.demonstration:app --drain",
     ]

@@ -195,7 +195,9 @@ def paused(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
 def pause(
     ctx: typer.Context,
     names: QueuesArgument = None,
-    reason: Annotated[str | None, typer.Option("--reason", help="Reason, for others who find it paused.")] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Reason, for others who find it paused.")
+    ] = None,
     every: AllOption = False,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
@@ -277,8 +279,8 @@ def clear(
 ) -> None:
     """Delete the jobs of a queue for good, except Running ones. A pause stays.
 
-    Keeps jobs that a remaining job depends on, here or in another queue, and exits with 1 then. If interrupted, run
-    it again. A note asks you to check the spelling when there is neither a job nor a pause.
+    Keeps jobs that a remaining job waits for, here or in another queue, and exits with 1 then. If interrupted, run it
+    again. A note asks you to check the spelling when there is neither a job nor a pause.
 
     \b
     Examples:

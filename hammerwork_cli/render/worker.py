@@ -148,7 +148,7 @@ def status_text(status: WorkerStatus, *, colour: bool) -> Iterator[str]:
         "ended": f"{instant(worker.ended_at)} UTC" if worker.ended_at else "",
         "heartbeat": f"{duration(timedelta(seconds=worker.silent_for))} ago, lease {worker.lease:g} s",
         "memory": _memory(worker.memory),
-        "jobs": f"{count(worker.completed)} completed, {plural(worker.failed, 'failed attempt')}, {_rate(worker)}",
+        "attempts": f"{count(worker.completed)} completed, {count(worker.failed)} failed, {_rate(worker)}",
         "running": _slots(worker),
     }
     yield from (f"  {name:15} {text}" for name, text in facts.items() if text not in {"", NOTHING})
@@ -221,7 +221,7 @@ def report_record(completed: int, failed: int, *, restart: bool, unreturned: int
 
 
 def report_text(completed: int, failed: int, *, restart: bool, unreturned: int) -> str:
-    text = f"{plural(completed, 'run')} completed, {count(failed)} failed"
+    text = f"{plural(completed, 'attempt')} completed, {count(failed)} failed"
     if unreturned:
         text += (
             f"; {plural(unreturned, 'attempt')} {'was' if unreturned == 1 else 'were'} abandoned while still running"

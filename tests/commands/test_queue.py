@@ -176,7 +176,7 @@ def test_all_queues_are_shown_a_line_each_with_what_is_wrong(run: Run, full: str
     assert any(line.startswith("work") and "pending age 9h 59m, running age 9h 59m" in line for line in lines)
     assert lines[-3].startswith("2 of 2 queues unhealthy. At most: pending 10,000")
     assert lines[-2] == "To find jobs that have lost their worker: hammerwork spawn doctor --older-than 1h"
-    assert lines[-1].startswith("No living worker serves the ready jobs of evil")
+    assert lines[-1].startswith("No running worker serves the ready jobs of evil")
 
 
 def test_jobs_that_are_ready_without_a_worker_are_told_though_no_limit_is_passed(run: Run, url: str) -> None:
@@ -185,15 +185,15 @@ def test_jobs_that_are_ready_without_a_worker_are_told_though_no_limit_is_passed
         asked = ("queue", "health", "mail")
         done = run(*asked, url=url, env={"HAMMERWORK_NOW": (START + timedelta(minutes=1)).isoformat()})
         assert done.exit_code == 0
-        assert "No living worker serves the ready jobs of mail (Rust workers do not register)" in done.stdout
+        assert "No running worker serves the ready jobs of mail (Rust workers do not register)" in done.stdout
         silent = registry.Registration(identity(2), "w-2", "here", 1, "1", ("mail",), (), 1, -1)
         registry.register(database, silent)
         told = run(*asked, url=url).stdout
-        assert "No living worker serves the ready jobs of mail" in told
+        assert "No running worker serves the ready jobs of mail" in told
         assert "w-2 has been silent for " in told
         here = registry.Registration(identity(1), "w", "here", 1, "1", ("mail",), (), 1, 30)
         registry.register(database, here)
-    assert "no living worker" not in run(*asked, url=url).stdout
+    assert "no running worker" not in run(*asked, url=url).stdout
     assert run("queue", "health", "--format", "json", url=url).json["queues"][0]["workers"] == 1
 
 
@@ -324,7 +324,7 @@ def test_clearing_deletes_what_its_options_say(
     assert left(run, full, HOSTILE) == {"Pending": 1}
     again = run("queue", "clear", "work", *words, url=full, env=NOW)
     assert again.exit_code == 0
-    assert "Deleted 0 jobs." in again.stdout
+    assert again.stdout.startswith("Nothing to delete")
 
 
 def test_force_says_what_it_means_for_running_jobs(run: Run, full: str) -> None:

@@ -31,6 +31,7 @@ from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.queries.job.changes import Cancel, Change, Delete, Purge, Retry
 from hammerwork_cli.queries.job.selections import Below, Chosen, Named, Selection
+from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.render.job import changes as shown
 
 OnlyOption = Annotated[
@@ -38,7 +39,8 @@ OnlyOption = Annotated[
     typer.Option("--only", metavar="STATUS", help="With --tree: only these (failed: Failed, Dead and TimedOut)."),
 ]
 OlderThanOption = Annotated[
-    str | None, typer.Option("--older-than", metavar="DURATION", help="Only jobs that ended longer ago than: 12h, 30d.")
+    str | None,
+    typer.Option("--older-than", metavar="DURATION", help="Only jobs that ended longer ago: 12h, 30d (with a unit)."),
 ]
 OlderThanDaysOption = Annotated[float | None, typer.Option("--older-than-days", min=0, max=100_000, hidden=True)]
 
@@ -314,4 +316,6 @@ def _earliest(now: datetime, lengths: Collection[timedelta]) -> datetime | None:
 def _warn_of_children(context: Context, database: Database, job: str) -> None:
     counted = Relatives(database).child_counts([job]).get(job)
     if counted:
-        context.note(f"Jobs that depend on it: {counted.counts.total:,}. They stay, but lose their place in its tree.")
+        jobs = plural(counted.counts.total, "job depends on it", "jobs depend on it")
+        lose = "loses its" if counted.counts.total == 1 else "lose their"
+        context.note(f"{jobs} and {lose} place in the tree if you delete it.")

@@ -53,9 +53,9 @@ def enqueue(
     job_id: Annotated[
         str | None, typer.Option("--id", metavar="UUID", help="Its id; enqueueing it again changes nothing.")
     ] = None,
-    trace_id: Annotated[str | None, typer.Option("--trace-id", metavar="ID", help="Id for tracing.")] = None,
+    trace_id: Annotated[str | None, typer.Option("--trace-id", metavar="ID", help="Id of its trace.")] = None,
     correlation_id: Annotated[
-        str | None, typer.Option("--correlation-id", metavar="ID", help="Id for tracing.")
+        str | None, typer.Option("--correlation-id", metavar="ID", help="Id that jobs of one request share.")
     ] = None,
     spawn_handler: Annotated[
         str | None, typer.Option("--spawn-handler", metavar="NAME", help="Let it spawn with this handler.")

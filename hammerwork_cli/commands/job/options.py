@@ -37,7 +37,7 @@ FailedOption = Annotated[bool, typer.Option("--failed", help="Only Failed, Dead 
 ForceOption = Annotated[bool, typer.Option("--force", help="Include jobs that are refused otherwise; see above.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 TreeOption = Annotated[bool, typer.Option("--tree", help="JOB and everything below it.")]
-AllOption = Annotated[bool, typer.Option("--all", help="All jobs that can be changed, without a filter.")]
+AllOption = Annotated[bool, typer.Option("--all", help="All jobs whose status allows the change.")]
 JobIdOption = Annotated[list[str] | None, typer.Option("--job-id", hidden=True)]
 
 INHERITED = {

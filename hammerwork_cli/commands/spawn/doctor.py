@@ -45,7 +45,7 @@ def doctor(
 
     Exit code 0 when there is no damage left, else 1. Events that block no job are notes, which count only with
     --strict: a job that ran early, one that never spawned, and records of jobs that another program has deleted,
-    which --fix removes. Archived jobs are skipped, and so are the jobs of every worker that has not stopped
+    which --fix removes. Archived jobs are skipped, and so are the jobs of running and silent workers
     (`worker list`): when such a worker is lost, another one takes over.
 
     \b
@@ -116,7 +116,7 @@ def _show(context: Context, found: "Sequence[Finding]", form: Format, *, remedy:
     if strict and notes:
         context.note(f"Nothing is wrong, but --strict counts {plural(notes, 'note')} as well: exit code 1.")
     else:
-        context.note("All damage repaired." if remedy is None else "No damage found.")
+        context.note("All damage found is fixed." if remedy is None else "No damage found.")
 
 
 def _note_running(context: Context, doctor: "Doctor") -> None:

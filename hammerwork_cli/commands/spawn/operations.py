@@ -49,7 +49,7 @@ def list_(
     status: StatusOption = None,
     operation: Annotated[
         str | None,
-        typer.Option("--operation", metavar="ID", help="Only this operation id, or the id of a worker's record."),
+        typer.Option("--operation", metavar="ID", help="Only this operation id, or record id (see --detailed)."),
     ] = None,
     detailed: Annotated[
         bool, typer.Option("--detailed", help="Also handler, limit, inheritance, success rate, wall time.")
@@ -95,9 +95,14 @@ def list_(
         columns=lambda: _columns(failed=False, detailed=detailed),
         record=records.operation_record,
         keys=records.OPERATION_KEYS,
-        empty="No matching parent has spawned. Jobs that will spawn: hammerwork spawn pending",
+        empty=f"{_nobody(wanted)} Jobs that will spawn: hammerwork spawn pending",
     )
     _note_following(context, following)
+
+
+def _nobody(wanted: dict[str, Any]) -> str:
+    filtered = any(wanted[name] for name in ("cursor", "queue", "statuses", "since", "operation"))
+    return "No matching parent has spawned." if filtered else "No parent has spawned."
 
 
 def _note_following(context: Context, cursor: str | None) -> None:

@@ -47,7 +47,8 @@ def tree(
     charset: Annotated[Charset | None, typer.Option("--charset", help="Characters to draw with.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Redraw until the tree has finished or you press q.")] = False,
     interval: Annotated[
-        str | None, typer.Option("--interval", metavar="SECONDS", help="Refresh interval of --watch: 5, 0.5 (1).")
+        str | None,
+        typer.Option("--interval", metavar="SECONDS", help="Refresh interval of --watch: 5, 0.5. [default: 1]"),
     ] = None,
     timeout: Annotated[
         str | None, typer.Option("--timeout", metavar="DURATION", help="Stop --watch after: 90s, 15m, 2h (exit 124).")

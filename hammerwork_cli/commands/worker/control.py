@@ -43,7 +43,7 @@ class ControlOptions:
     """Whom to ask, and whether to wait for it."""
 
     worker: WorkersArgument = None
-    every: Annotated[bool, typer.Option("--all", help="All that are alive; asks for confirmation.")] = False
+    every: Annotated[bool, typer.Option("--all", help="All running workers; asks for confirmation.")] = False
     wait: Annotated[bool, typer.Option("--wait", help="Wait until they have done it.")] = False
     timeout: Annotated[
         str | None,
@@ -111,14 +111,14 @@ def list_(
         columns=views.WORKERS,
         record=views.worker_record,
         keys=views.WORKER_KEYS,
-        empty=f"No workers are running or stopped recently. {START}",
+        empty=f"No worker is running, and none stopped recently. {START}",
     )
 
 
 def status(
     ctx: typer.Context, worker: WorkersArgument = None, named: NamedOption = None, form: FormatOption = Format.TABLE
 ) -> None:
-    """Show what workers do: memory, jobs done, rate, and running jobs. Without WORKER: all that are alive.
+    """Show what workers do: memory, jobs done, rate, and running jobs. Without WORKER: all that are running.
 
     Memory covers the worker's process and, with --isolation process, those of its handlers; on Linux only.
 

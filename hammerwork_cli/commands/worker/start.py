@@ -66,7 +66,7 @@ def start(
             metavar="N",
             min=1,
             max=100,
-            help="Connections for results. [default: setting connection_pool_size]",
+            help="Connections that write results. [default: connection_pool_size]",
         ),
     ] = None,
     poll_interval: Annotated[

@@ -45,7 +45,7 @@ def split(text: str) -> tuple[datetime | None, str]:
     if job is None:
         raise UsageError(
             f"{text[:80]!r} is not a cursor.",
-            hint="Give the id of the last job, or its CREATED_AT/ID as the page shows it.",
+            hint="Give the id of the last job, or the cursor that the previous page names.",
         )
     return timestamp(at), job
 

@@ -41,6 +41,7 @@ class Ended:
         error: the reason for the failure.
         at: due time of the next attempt, or of the next occurrence of a recurring job; for a job that is given back,
             its old due time.
+        pause: before the next attempt, as the retry strategy has it.
     """
 
     job: Claimed
@@ -48,6 +49,7 @@ class Ended:
     result: str | None = None
     error: str | None = None
     at: datetime | None = None
+    pause: timedelta | None = None
 
 
 @dataclass(slots=True)

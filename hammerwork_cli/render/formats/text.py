@@ -1,5 +1,6 @@
 """Pieces of text that all renderers share: safe text, durations, counts."""
 
+import math
 import re
 from datetime import timedelta
 
@@ -180,7 +181,8 @@ def percent(rate: float | None) -> str:
         return NOTHING
     if rate in (0, 1):
         return f"{rate:.0%}"
-    return f"{min(max(rate * 100, 0.1), 99.9):.1f}%"
+    # Halves go up, as on the page, where JavaScript rounds.
+    return f"{min(max(math.floor(rate * 1000 + 0.5) / 10, 0.1), 99.9):.1f}%"
 
 
 def count(number: int) -> str:

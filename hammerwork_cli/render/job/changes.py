@@ -52,7 +52,7 @@ _REASONS: Mapping[str, Words] = {
         "newly inserted", "Stop the program that inserts them (a worker that spawns?), then run the same command again."
     ),
 }
-_KEPT = "Jobs that a remaining job depends on will be kept."
+_KEPT = "Jobs that a remaining job still waits for will be kept."
 _DELETED_UNDER = "its worker finishes it, but cannot record the end"
 WORDINGS: Mapping[str, Wording] = {
     "retry": Wording(
@@ -81,7 +81,7 @@ WORDINGS: Mapping[str, Wording] = {
         _DELETED_UNDER,
         reasons={
             Reason.WAITED_FOR: Words(
-                "needed by another job", "Delete that job too, or add --force, and it can never run."
+                "needed by another job", "Delete that job too, or add --force: it can never run then."
             )
         },
         caveat=_KEPT,
@@ -151,7 +151,10 @@ def outcome_text(outcome: Outcome) -> Iterator[str]:
     if outcome.followed:
         them = "it" if outcome.changed == 1 else "them"
         text = " " + wording.followed.format(jobs=plural(outcome.followed, "job"), them=them)
-    yield f"{wording.past} {plural(outcome.changed, 'job')}{text}."
+    if outcome.changed or outcome.followed:
+        yield f"{wording.past} {plural(outcome.changed, 'job')}{text}."
+    else:
+        yield f"Nothing to {outcome.action}{'' if outcome.left.total else ': no job matches'}."
     yield from _left_text(outcome.action, outcome.left)
 
 

@@ -83,7 +83,7 @@ def health_record(found: Sequence[QueueHealth], checked_at: str | None) -> Recor
     """The health of queues.
 
     Keys: ``status`` (``ok`` or ``unhealthy``), ``checked_at``, ``queues``: a list of ``queue``, ``status``, ``paused``,
-    ``workers`` (living ones that serve it, null if the database does not record workers) and ``checks``
+    ``workers`` (running ones that serve it, null if the database does not record workers) and ``checks``
     (:func:`check_record`).
     """
     return {
@@ -141,7 +141,7 @@ def _health_hints(found: Sequence[QueueHealth]) -> Iterator[str]:
     if idle:
         more = f" and {count(len(idle) - _NAMED)} more" if len(idle) > _NAMED else ""
         yield (
-            f"No living worker serves the ready jobs of {', '.join(idle[:_NAMED])}{more} "
+            f"No running worker serves the ready jobs of {', '.join(idle[:_NAMED])}{more} "
             "(Rust workers do not register): hammerwork worker list"
         )
     silent = {worker.id: worker for health in found if health.state.is_unserved for worker in health.state.silent}

@@ -29,9 +29,7 @@ QUEUE = record(
         "queue": text(),
         "paused": flag(),
         **QUEUE_JOBS,
-        "workers": null_or(
-            count("Living workers that serve it, without Rust workers; null where workers are not recorded")
-        ),
+        "workers": null_or(count("Running workers that serve it, without Rust workers; null where none are recorded")),
         "paused_at": null_or(instant()),
         "paused_by": null_or(text()),
         "paused_reason": null_or(text()),
@@ -75,7 +73,7 @@ HEALTH = record(
                     "status": VERDICT,
                     "paused": flag(),
                     "workers": null_or(
-                        count("Living workers that serve it, without Rust workers; null where workers are not recorded")
+                        count("Running workers that serve it, without Rust workers; null where none are recorded")
                     ),
                     "checks": list_of(CHECK),
                 }

@@ -150,7 +150,7 @@ FAILURES = record(
     }
 )
 WORKERS = null_or(
-    count("Living workers that serve the queue, without Rust workers; null where workers are not recorded")
+    count("Running workers that serve the queue, without Rust workers; null where workers are not recorded")
 )
 DELAY = record(
     {

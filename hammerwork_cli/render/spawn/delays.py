@@ -30,7 +30,7 @@ OLD = "1h"
 _LEAST_ERROR_CELLS = 24
 
 _HEADINGS = {
-    DelayReason.LONG_RUNNING: "Running for long with no live worker",
+    DelayReason.LONG_RUNNING: "Running for long with no running worker",
     DelayReason.SILENT_WORKER: "Running on a silent worker; if it stays silent, another worker takes {it} over",
     DelayReason.MISSPELT_STATUS: "in a misspelt status, so no worker claims {it}",
     DelayReason.BARRED: "Pending with a dependency status that no worker accepts",
@@ -46,7 +46,7 @@ def delay_record(delay: Delay) -> Record:
 
     Keys: ``reason`` (``long_running``, ``silent_worker``, ``misspelt_status``, ``barred``, ``retrying``, ``ready``,
     ``scheduled``, ``running``), ``queue``, ``jobs`` (number), ``at`` (the earliest due time, or start of a running
-    job), ``error`` (of the last attempt), ``paused``, ``workers`` (living ones that serve the queue; null if the
+    job), ``error`` (of the last attempt), ``paused``, ``workers`` (running ones that serve the queue; null if the
     database does not record workers), and ``first``: the job with the earliest ``at`` (``id``, ``queue``, ``status``,
     ``attempts``, ``max_attempts``, ``worker``).
     """
@@ -207,7 +207,7 @@ class DelayLines:
     @staticmethod
     def _workers(delay: Delay) -> list[str]:
         if delay.has_no_worker:
-            return ["no registered worker serves this queue (Rust workers do not register)"]
+            return ["no running worker serves this queue (Rust workers do not register)"]
         first = delay.first
         if first.worker and delay.reason == DelayReason.SILENT_WORKER:
             silent = duration(timedelta(seconds=first.silent_for or 0))

@@ -23,6 +23,12 @@ class _Words:
     """The effect of ``--fix``, or advice for a person."""
     detail: str | None = None
     """The wording of an example's detail, with ``{}`` for the detail."""
+    done: str | None = None
+    """The outcome of ``--fix``, where it is not the same as the remedy."""
+
+    @property
+    def outcome(self) -> str:
+        return self.remedy if self.done is None else self.done
 
 
 WORDS = {
@@ -30,17 +36,20 @@ WORDS = {
         "{jobs} with a misspelt status",
         "Their status is in lower case or in quotes, so no worker claims or finishes them.",
         "corrects the spelling",
+        done="corrected",
     ),
     Damage.NULL_LISTS: _Words(
         "{jobs} with NULL lists",
         "Their lists of parents are NULL, which Rust workers cannot read.",
         "writes empty lists",
+        done="empty lists written",
     ),
     Damage.BARRED: _Words(
         "{jobs} with an invalid dependency status",
         "They are Pending with a dependency status that no worker accepts.",
         "lets them wait for their dependencies, or run if they have none",
         "dependency status {}",
+        done="they wait for their dependencies, or run if they have none",
     ),
     Damage.LOST: _Words(
         "lost {jobs}",
@@ -58,12 +67,14 @@ WORDS = {
         "{jobs} still waiting though nothing blocks {them}",
         "They still wait although all their dependencies have completed.",
         "releases them to run",
+        done="released",
     ),
     Damage.NOT_RELEASED_AFTER_FAILURE: _Words(
         "{jobs} still waiting though {their} workflow continues",
         "They still wait although all their dependencies have ended and their workflow continues after failures.",
         "releases them to run",
         "{} failed",
+        done="released",
     ),
     Damage.PARENT_FAILED: _Words(
         "{jobs} waiting for a failed job",
@@ -121,6 +132,7 @@ WORDS = {
         "deleted {jobs} with records left",
         "Another program deleted them; the records of their spawns remain.",
         "removes these records",
+        done="records removed",
     ),
 }
 
@@ -179,7 +191,7 @@ def fixed_text(findings: Sequence[Finding], *, width: int | None = None, colour:
     """Yields the kinds of damage that were fixed, then those that are left."""
     for finding in findings:
         if finding.fixed:
-            line = f"Fixed {_title(finding, finding.fixed)}: {WORDS[finding.kind].remedy}"
+            line = f"Fixed {_title(finding, finding.fixed)}: {WORDS[finding.kind].outcome}"
             yield paint(line, "green", colour)
     left = [finding for finding in findings if finding.left]
     if left and len(left) < len(findings):

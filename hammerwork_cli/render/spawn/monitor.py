@@ -270,7 +270,7 @@ class _Drawing:
             return None
         names = _aligned([self._data(worker.name, 20 if self.narrow else 32) for worker in shown])
         lines = [self._worker(worker, name) for worker, name in zip(shown, names, strict=True)]
-        return _Section("Workers", lines, "none registered")
+        return _Section("Workers", lines, "none running")
 
     def _worker(self, worker: BusyWorker, name: str) -> str:
         parts = [f"{count(worker.running)}/{count(worker.concurrency)} busy", f"{count(worker.completed)} completed"]

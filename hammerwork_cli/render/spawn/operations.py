@@ -68,7 +68,14 @@ OPERATIONS: Sequence[Column[SpawnOperation]] = (
 )
 
 FAILED_OPERATIONS: Sequence[Column[SpawnOperation]] = (
-    *OPERATIONS[:6],
+    *OPERATIONS[:5],
+    Column(
+        "failed children",
+        lambda row: count(row.children.failed),
+        "right",
+        is_count=True,
+        narrow_header="failed",
+    ),
     Column("failed below", lambda row: _failed_below(row), "right", is_count=True),
     *OPERATIONS[6:9],
     Column(
@@ -104,7 +111,7 @@ PENDING: Sequence[Column[PendingSpawn]] = (
         narrow_header="created UTC",
         leaves=2,
     ),
-    Column("why", lambda row: reason(row), wraps=True),
+    Column("why", lambda row: reason(row), cuts=True),
 )
 
 PENDING_WITH_CONFIG: Sequence[Column[PendingSpawn]] = (
@@ -170,12 +177,12 @@ def reason(pending: PendingSpawn) -> str:
     if pending.reason == "asked_again":
         return "asked to spawn again"
     if pending.reason == "never_spawned":
-        return f"completed and spawned nothing{by}"
+        return f"spawned nothing{by}"
     if pending.reason == "waiting":
         return f"waiting on {waits}"
     if pending.reason == "stuck":
         ended = statuses(pending.waits_for)
-        return f"stuck: its dependencies have ended ({ended})" if ended else "stuck: its dependencies are missing"
+        return f"stuck: waiting on {ended}" if ended else "stuck: dependencies missing"
     return visible(pending.reason)
 
 

@@ -217,9 +217,8 @@ class _Drawing:
         yield ""
         stuck = sum(blocker.is_stuck for blocker in diagnosis.blockers)
         one = len(diagnosis.blockers) == 1
-        of_them = " and" if one else f", {count(stuck)} of them"
-        as_it_is = "as it is" if stuck == 1 else "as they are"
-        never = f"{of_them} cannot run {as_it_is}" if stuck else ""
+        of_them = " and is" if one else " and are" if stuck == len(diagnosis.blockers) else f", {count(stuck)} of them"
+        never = f"{of_them} stuck" if stuck else ""
         wait = "waits" if one else "wait"
         yield paint(f"{plural(len(diagnosis.blockers), 'job')} {wait} for others{never}", "bold", self.colour)
         for blocker in diagnosis.blockers[:limit]:
@@ -248,7 +247,7 @@ _REASONS = {
     BlockerReason.PARENT_FAILED: "can never run: it depends on",
     BlockerReason.PARENT_MISSING: "can never run: it depends on",
     BlockerReason.NOT_RELEASED: "still waits although all its dependencies have ended:",
-    BlockerReason.STUCK_ABOVE: "cannot run before this can:",
+    BlockerReason.STUCK_ABOVE: "is stuck behind",
 }
 
 

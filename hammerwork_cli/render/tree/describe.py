@@ -142,10 +142,12 @@ class Describer:
         return f"below: {'' if whole else 'at least '}{self._statuses(counts)}"
 
     def _line(self, line: str, node: TreeNode, used: int) -> str:
-        """Adds the error at the end of a line, cut to the rest of the width."""
+        """Adds the error at the end of a line, cut to the rest of the width; that of an open job is an earlier one."""
         if node.status == JobStatus.COMPLETED or not (node.error or node.status in FAILURES):
             return line
         error = first_line(node.error or "") or "no error recorded"
+        if node.status not in FAILURES:
+            error = f"last error: {error}"
         room = None
         if self.width is not None:
             taken = used + cells(_PAINT.sub("", line) + self.signs.dot)
@@ -169,7 +171,8 @@ class Describer:
         if node.status == JobStatus.COMPLETED:
             return f"{word} in {duration(node.run_time)}" if node.run_time is not None else word
         if node.status == JobStatus.RUNNING:
-            return f"{word} {self._so_far(node)}" if node.started_at is not None else word
+            state = f"{word} {self._so_far(node)}" if node.started_at is not None else word
+            return f"{state}, attempt {count(node.attempts)}" if node.attempts > 1 else state
         return f"{word} after {plural(node.attempts, 'attempt')}" if node.attempts else word
 
     def _so_far(self, node: TreeNode) -> str:

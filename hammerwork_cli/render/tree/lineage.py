@@ -118,6 +118,6 @@ def _ancestors(lineage: Lineage, ellipsis: str, width: int | None, colour: bool)
         room = None if width is None else max(width - len(line) - len(node.status) - 3, 20)
         yield f"{line} · {paint_status(node.status, visible(node.status), colour)}{shorten(error, room, ellipsis)}"
     for job in sorted(lineage.missing):
-        yield f"  {short_id(job)} is depended on and is not in the database"
+        yield f"  {short_id(job)} · not in the database, although a job depends on it"
     if lineage.truncated:
         yield "  more above, not read: --depth"

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import JobStatus
@@ -207,7 +207,7 @@ class Finisher:
         with suppress(BaseException):
             _log_lost(outcome.job for outcome in outcomes if outcome.job.id in report.lost)
             for outcome in failed:
-                _log_failed(outcome, now)
+                _log_failed(outcome)
 
     def _now(self, outcomes: list[Ended]) -> datetime:
         # A job does not end before it starts, even when the server's clock was put back.
@@ -223,10 +223,10 @@ def _log_lost(jobs: Iterable[Claimed]) -> None:
         )
 
 
-def _log_failed(outcome: Ended, now: datetime) -> None:
+def _log_failed(outcome: Ended) -> None:
     job = outcome.job
-    if outcome.end == End.RETRY and outcome.at is not None:
-        follows = f"and is tried again in {duration(max(outcome.at - now, timedelta(0)))}"
+    if outcome.pause is not None:
+        follows = f"and is tried again in {duration(outcome.pause)}"
     elif outcome.at is not None:
         follows = f"and recurs at {instant(outcome.at)}"
     else:

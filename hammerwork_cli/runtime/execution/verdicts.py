@@ -62,7 +62,8 @@ class Verdicts:
         A timeout is final, as for Rust workers, and so is a failure that each further attempt would repeat.
         """
         if not claimed.last_attempt and failure.end == End.FAILED and failure.retryable:
-            return Ended(claimed, End.RETRY, error=failure.error, at=self._retry_at(claimed))
+            at, pause = self._next_attempt(claimed)
+            return Ended(claimed, End.RETRY, error=failure.error, at=at, pause=pause)
         return Ended(claimed, failure.end, error=failure.error, at=self._next_due(claimed))
 
     def _next_due(self, claimed: Claimed) -> datetime | None:
@@ -81,12 +82,14 @@ class Verdicts:
             log.exception("Job %s does not recur: its schedule cannot be read.", claimed.id)
             return None
 
-    def _retry_at(self, claimed: Claimed) -> datetime:
+    def _next_attempt(self, claimed: Claimed) -> tuple[datetime, timedelta]:
+        """The due time of the next attempt, and the pause before it."""
         now = self._clock.now()
         try:
             handler = self._handlers.job_handler(claimed.queue_name)
             own = RetryStrategy.parse(claimed.retry_strategy)
-            return now + (own or (handler and handler.retry) or self._retry).delay(claimed.attempts)
+            pause = (own or (handler and handler.retry) or self._retry).delay(claimed.attempts)
+            return now + pause, pause
         except BaseException:
             log.exception("The retry strategy of job %s fails; the next attempt is in %s.", claimed.id, PAUSE)
-            return now + PAUSE
+            return now + PAUSE, PAUSE

@@ -1,7 +1,9 @@
 """Failures of attempts, and their text in the job's row."""
 
+import re
 import traceback
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Self
 
 from hammerwork_cli.database.texts import cut
@@ -9,6 +11,8 @@ from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.queries.worker.finish import End
 from hammerwork_cli.runtime.host.secrets import masked
 
+_CALLERS = re.compile(r"(hammerwork_cli\.runtime|concurrent|asyncio|threading)(\.|$)")
+"""The modules through which a worker calls a handler."""
 STOPPED = "Its worker was stopped while it ran, and max_attempts = 1 says that it must not run twice."
 """The error of a job that does not go back when its worker stops at once."""
 
@@ -107,11 +111,19 @@ def message_of(error: BaseException) -> str:
 
 
 def trace_of(error: BaseException) -> str:
-    """The traceback of an error, without the worker's password."""
+    """The traceback of an error from the handler on, without the worker's password."""
     try:
-        return masked("".join(traceback.format_exception(error)))
+        return masked("".join(traceback.format_exception(type(error), error, _handlers_frames(error))))
     except BaseException:  # noqa: BLE001  RecursionError for groups in groups
         return "Its traceback cannot be shown.\n"
+
+
+def _handlers_frames(error: BaseException) -> TracebackType | None:
+    """The frames of an error without those that lead to the handler; all of them if it came into no handler."""
+    frame = error.__traceback__
+    while frame is not None and _CALLERS.match(frame.tb_frame.f_globals.get("__name__") or ""):
+        frame = frame.tb_next
+    return frame or error.__traceback__
 
 
 def cleaned(text: str) -> str:

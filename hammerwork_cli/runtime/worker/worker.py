@@ -290,7 +290,7 @@ class Worker:
                 patience=LAST_SECONDS,
             )
         parts.lines.close()
-        log.info("Worker %s stopped: %d completed, %d failed.", self.name, self.completed, self.failed)
+        log.info("Worker %s stopped. Attempts: %d completed, %d failed.", self.name, self.completed, self.failed)
 
 
 def _parsed(url: str | DatabaseUrl) -> DatabaseUrl:

@@ -179,7 +179,7 @@ def test_a_tree_whose_failed_jobs_are_archived_says_so(run: Run, migrated_url: s
     words = ("job", "retry", identity(1), "--tree", "--only", "failed")
     left = "Skipped 1 job: archived. Archived jobs stay unchanged.\n"
     done = run(*words, "--yes", url=migrated_url)
-    assert (done.exit_code, done.stdout) == (0, f"Retried 0 jobs.\n{left}")
+    assert (done.exit_code, done.stdout) == (0, f"Nothing to retry.\n{left}")
     assert run(*words, "--dry-run", url=migrated_url).stdout == f"Nothing to retry.\n{left}"
     assert changed(run, migrated_url, *words[1:], "--yes")["left"] == {"archived": 1}
 
@@ -468,10 +468,18 @@ def test_a_job_that_others_wait_for_is_deleted_only_with_them_or_by_force(run: R
     assert list(statuses(migrated_url)) == [5]
 
 
+def test_a_deletion_speaks_of_waiting_where_waiting_counts(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1, C), child(2, 1, C, "satisfied"))
+    done = run("job", "delete", identity(1), "--yes", url=migrated_url)
+    assert (done.exit_code, done.stdout) == (0, "Deleted 1 job.\n")
+    assert "1 job depends on it and loses its place in the tree if you delete it.\n" in done.stderr
+    assert "Jobs that a remaining job still waits for will be kept.\n" in done.stderr
+
+
 def test_deleting_a_parent_tells_of_its_children(run: Run, tree: str) -> None:
     outcome = run("job", "delete", identity(2), "--yes", url=tree)
     assert outcome.exit_code == 0
-    assert "Jobs that depend on it: 2" in outcome.stderr
+    assert "2 jobs depend on it and lose their place in the tree if you delete it." in outcome.stderr
     assert 4 in statuses(tree)
 
 

@@ -102,6 +102,11 @@ def test_list_counts_the_children_by_how_they_went(run: Run, forest: str) -> Non
     assert found["children"] == {"total": 4, "completed": 2, "failed": 1, "running": 1, "pending": 0}
 
 
+def test_an_empty_list_speaks_of_a_filter_only_where_there_is_one(run: Run, migrated_url: str) -> None:
+    assert run("spawn", "list", url=migrated_url).stderr.startswith("No parent has spawned. ")
+    assert run("spawn", "list", "--since", "1h", url=migrated_url).stderr.startswith("No matching parent has spawned. ")
+
+
 def test_detailed_adds_columns_to_the_list(run: Run, forest: str) -> None:
     plain, detailed = (shown(run, forest, "list", *words) for words in ((), ("--detailed",)))
     for word in ("handler", "splitter", "limits", "at most 7 children", "inherits", "success", "66.7%", "wall time"):

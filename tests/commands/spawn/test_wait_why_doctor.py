@@ -236,6 +236,14 @@ def test_why_says_what_helps_where_a_retry_would_meet_the_same_limit(
     assert f"hammerwork job retry {root[:8]} --tree --only failed" in next_of(run("spawn", "why", root, url=url))
 
 
+def test_why_says_how_many_waiting_jobs_are_stuck(run: Run, rows: Rows, url: str) -> None:
+    root = rows.job(status="Dead", error_message="boom")
+    rows.job(root, **HELD)
+    assert "\n1 job waits for others and is stuck\n" in run("spawn", "why", root, url=url).stdout
+    rows.job(root, **HELD)
+    assert "\n2 jobs wait for others and are stuck\n" in run("spawn", "why", root, url=url).stdout
+
+
 def test_why_counts_what_failed_because_of_these(run: Run, rows: Rows, url: str) -> None:
     root = rows.job(status="Dead", error_message="late")
     rows.job(root, status="Dead", error_message="boom")
@@ -247,7 +255,7 @@ def test_why_and_show_say_what_releases_a_job_and_what_waits_for_it(run: Run, ro
     held = rows.job(root, queue="held", **HELD)
     after = rows.job(held, queue="after", **HELD)
     done = run("spawn", "why", root, url=url, env=NOW).stdout
-    assert f"after {after[:8]} cannot run before this can: held {held[:8]}" in done
+    assert f"after {after[:8]} is stuck behind held {held[:8]}" in done
     assert "To release jobs that still wait although nothing blocks them: hammerwork spawn doctor --fix\n" in done
     assert "never run" not in done
     assert "hammerwork spawn doctor --fix does" in run("job", "show", held, url=url).stdout
@@ -280,7 +288,7 @@ def test_why_says_after_a_retry_who_would_take_the_jobs(run: Run, rows: Rows, ur
     done = run("spawn", "why", root, url=url)
     assert done.exit_code == 0
     assert "2 jobs are due, and waiting for a worker\n  segment \N{MULTIPLICATION SIGN}2 · the first, " in done.stdout
-    assert "no registered worker serves this queue (Rust workers do not register)" in done.stdout
+    assert "no running worker serves this queue (Rust workers do not register)" in done.stdout
     assert next_of(done) == ["hammerwork worker list"]
     serve(rows, "segment")
     assert next_of(run("spawn", "why", root, url=url)) == [f"hammerwork spawn wait {root[:8]}"]
@@ -313,7 +321,7 @@ def test_why_says_how_long_jobs_run_whose_worker_nobody_knows(run: Run, rows: Ro
     rows.job(root, queue="chunk", status="Running", started_at=START)
     rows.job(root, queue="chunk", status="Running", started_at=START + timedelta(hours=5, minutes=59))
     done = run("spawn", "why", root, url=url, env=NOW)
-    assert "1 job is Running for long with no live worker\n  chunk " in done.stdout
+    assert "1 job is Running for long with no running worker\n  chunk " in done.stdout
     assert " · for 6h 00m\n" in done.stdout
     assert "1 job is running\n  chunk " in done.stdout
     assert next_of(done) == ["hammerwork spawn doctor --older-than 1h"]
@@ -477,13 +485,22 @@ def test_pending_names_the_doctor_for_what_is_stuck(run: Run, rows: Rows, url: s
     assert run("spawn", "pending", "--format", "json", url=url).stderr == ""
 
 
+def test_doctor_claims_no_more_than_it_found(run: Run, rows: Rows, url: str) -> None:
+    rows.job(status="pending")
+    rows.job(status="Running", started_at=START, attempts=1)
+    done = run("spawn", "doctor", "--fix", "--yes", url=url, env=NOW)
+    fixed, doubt = done.stderr.splitlines()
+    assert fixed == "All damage found is fixed."
+    assert doubt.startswith("1 job is Running, the first since ")
+
+
 def test_doctor_fixes_and_says_what_is_left(run: Run, rows: Rows, url: str) -> None:
     rows.job(status="pending")
     rows.job(status="Running", started_at=START, attempts=1)
     rows.job(queue="odd", status="Gone fishing")
     done = run("spawn", "doctor", "--fix", "--yes", "--older-than", "2h", url=url, env=NOW)
     assert done.exit_code == 1
-    assert "Fixed 1 job with a misspelt status" in done.stdout
+    assert "Fixed 1 job with a misspelt status: corrected\n" in done.stdout
     assert "Fixed 1 lost job" in done.stdout
     assert "Left 1 job with an unknown status" in done.stdout
     again = run("spawn", "doctor", "--format", "json", url=url, env=NOW)

@@ -124,7 +124,7 @@ def test_jobs_and_what_they_spawn_run_until_nothing_is_left(
     assert done.exit_code == 0, done.stderr
     assert done.json == {"completed": 5, "failed": 1, "restart": False, "unreturned": 0}
     Draft202012Validator(SCHEMAS["worker-start"]).validate(done.json)
-    assert done.stderr.splitlines()[-1].endswith("stopped: 5 completed, 1 failed.")
+    assert done.stderr.splitlines()[-1].endswith("stopped. Attempts: 5 completed, 1 failed.")
     found = rows(migrated_url, "queue_name, status, error_message", "queue_name = 'mail'")
     assert sorted(status for _, status, _ in found) == ["Completed"] * 4 + ["Dead"]
     error = next(error for _, status, error in found if status == "Dead")
@@ -199,7 +199,7 @@ def test_the_log_level_is_that_of_the_option_else_the_configured_one(
     assert run("migration", "run", url=sqlite_url).exit_code == 0
     words = ("worker", "start", "--handlers", "handlers:app", "--drain")
     quiet = hammerwork(*words, url=sqlite_url, env={"HAMMERWORK_LOG_LEVEL": "warn"})
-    assert quiet.stderr == "0 runs completed, 0 failed.\n"
+    assert quiet.stderr == "0 attempts completed, 0 failed.\n"
     loud = hammerwork(*words, "--log-level", "info", url=sqlite_url, env={"HAMMERWORK_LOG_LEVEL": "warn"})
     assert len(loud.stderr.splitlines()) == 3
     assert hammerwork(*words, "--quiet", url=sqlite_url).stderr == ""

@@ -63,6 +63,7 @@ def test_a_failed_attempt_comes_back_and_the_last_one_is_dead_with_its_traceback
     assert (status, attempts) == ("Dead", 3)
     assert error.startswith("ValueError: no <b>good</b>\n\nTraceback")
     assert 'raise ValueError("no <b>good</b>")' in error
+    assert error.splitlines()[3].endswith(", in bad")  # the frames of the worker are not in it
     assert stage.timestamp(job, "failed_at") is not None
 
 

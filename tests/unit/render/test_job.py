@@ -124,3 +124,14 @@ def test_an_outcome_says_what_followed_and_what_was_left() -> None:
     assert lines[0] == "Cancelled 1 job and failed 3 jobs that waited for it."
     assert lines[1].startswith(r"Skipped 1 job: \x1b[31m. Only Pending and Retrying jobs can be cancelled.")
     assert lines[2].startswith("Skipped 2 jobs: Running. With --force, its worker does not stop")
+
+
+def test_an_outcome_without_a_job_says_why() -> None:
+    assert list(changes.outcome_text(Outcome("retry", changed=0, left=Counts()))) == [
+        "Nothing to retry: no job matches."
+    ]
+    left = Outcome("retry", changed=0, left=Counts({"archived": 1}))
+    assert list(changes.outcome_text(left)) == [
+        "Nothing to retry.",
+        "Skipped 1 job: archived. Archived jobs stay unchanged.",
+    ]

@@ -87,7 +87,17 @@ def test_lengths_of_time_are_short_and_never_rounded_up(length: timedelta | None
 
 @pytest.mark.parametrize(
     ("rate", "shown"),
-    [(None, "-"), (0.0, "0%"), (1.0, "100%"), (0.99999, "99.9%"), (0.00001, "0.1%"), (0.9268, "92.7%")],
+    [
+        (None, "-"),
+        (0.0, "0%"),
+        (1.0, "100%"),
+        (0.99999, "99.9%"),
+        (0.00001, "0.1%"),
+        (0.9268, "92.7%"),
+        (0.9375, "93.8%"),
+        (0.9325, "93.3%"),
+        (0.98, "98.0%"),
+    ],
 )
 def test_a_rate_is_whole_only_when_it_is(rate: float | None, shown: str) -> None:
     assert text.percent(rate) == shown

@@ -265,6 +265,18 @@ def test_archived_jobs_and_priorities_are_told() -> None:
     assert "Completed in 1.4 s · high priority · archived · spawned nothing" in draw(growing.tree())
 
 
+def test_the_error_of_an_open_job_is_that_of_an_earlier_attempt() -> None:
+    growing = Growing()
+    root = growing.job("a")
+    growing.job("b", "Running", (root,), attempts=2, error="ValueError: late\n\nTraceback")
+    growing.job("c", "Pending", (root,), attempts=1, error="ValueError: late")
+    growing.job("d", "Dead", (root,), attempts=3, error="ValueError: late")
+    drawn = draw(growing.tree())
+    assert ", attempt 2 · last error: ValueError: late\n" in drawn
+    assert "Pending after 1 attempt · last error: ValueError: late" in drawn
+    assert "Dead after 3 attempts · ValueError: late" in drawn
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_any_tangle_of_jobs_is_drawn_to_its_end(seed: int) -> None:
     tree = trees.tangle(seed)

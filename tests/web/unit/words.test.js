@@ -25,9 +25,13 @@ test("numbers have thousands separators and agree with their noun", () => {
   assert.equal(counted(0, "child", "children"), "0 children");
 });
 
-test("a rate is rounded down, so that only a perfect one reads 100 %", () => {
+test("a rate is rounded as the commands do, and only a perfect one reads 100 %", () => {
   assert.equal(rate(1), "100 %");
   assert.equal(rate(0.99999), "99.9 %");
+  assert.equal(rate(0.00001), "0.1 %");
+  assert.equal(rate(0.9375), "93.8 %");
+  assert.equal(rate(0.9325), "93.3 %");
+  assert.equal(rate(0.98), "98.0 %");
   assert.equal(rate(0), "0 %");
   assert.equal(rate(null), "–");
 });

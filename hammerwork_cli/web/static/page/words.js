@@ -18,10 +18,14 @@ export const count = (value) => number.format(value);
 export const counted = (value, noun, plural = `${noun}s`) => `${count(value)} ${value === 1 ? noun : plural}`;
 
 /**
- * "98.2 %". Rounds down: only a perfect rate reads 100 %.
+ * "98.2 %". Rounded as the commands do: only exact rates read 0 % and 100 %.
  * @param {number | null} value
  */
-export const rate = (value) => (value === null ? "–" : `${Math.floor(value * 1000) / 10} %`);
+export const rate = (value) => {
+  if (value === null) return "–";
+  if (value === 0 || value === 1) return `${value * 100} %`;
+  return `${Math.min(Math.max(Math.round(value * 1000) / 10, 0.1), 99.9).toFixed(1)} %`;
+};
 
 const KINDS = /** @type {const} */ (["failed", "running", "pending", "completed"]);
 
