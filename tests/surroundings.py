@@ -38,3 +38,8 @@ def environment() -> dict[str, str]:
 def passed_on() -> dict[str, str]:
     """The variables that a program started by a test needs: where programs are, and where `make coverage` collects."""
     return {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COVERAGE_")}
+
+
+def uncovered(environment: dict[str, str]) -> dict[str, str]:
+    """An environment without `make coverage`, which loads modules of its own, for tests of what a program loads."""
+    return {name: value for name, value in environment.items() if not name.startswith("COVERAGE_")}

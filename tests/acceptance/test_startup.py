@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from hammerwork_cli.database import connect
+from tests import surroundings
 from tests.conftest import ROOT
 from tests.rows import Rows
 
@@ -17,9 +18,7 @@ HEAVY = {"rich", "tabulate", "asyncio", "pydantic", "importlib.metadata", "click
 def loaded(*words: str, env: dict[str, str]) -> set[str]:
     """The modules that a command imported."""
     command = [sys.executable, "-X", "importtime", "-P", "-m", "hammerwork_cli", *words]
-    # Coverage loads modules of its own.
-    environment = {name: value for name, value in env.items() if not name.startswith("COVERAGE_")}
-    environment["PYTHONPATH"] = str(ROOT)
+    environment = {**surroundings.uncovered(env), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=True)
     return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
 

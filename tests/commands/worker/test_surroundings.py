@@ -17,6 +17,7 @@ import pytest
 from hammerwork_cli import Worker
 from hammerwork_cli.database import connect
 from hammerwork_cli.runtime.host.signals import listening
+from tests import surroundings
 from tests.conftest import ROOT
 from tests.jobs import job, rows, statuses, write
 
@@ -101,7 +102,8 @@ def start(url: str, tmp_path: Path, clean_environment: dict[str, str]) -> Iterat
 
         def begin(*options: str, env: dict[str, str] | None = None, **more: Any) -> subprocess.Popen[str]:
             program = [sys.executable, "-m", "hammerwork_cli", "worker", "start", "--handlers", "handlers:app"]
-            environment = {**clean_environment, "PYTHONPATH": str(ROOT), "HAMMERWORK_DATABASE_URL": url, **(env or {})}
+            environment = surroundings.uncovered(clean_environment)
+            environment |= {"PYTHONPATH": str(ROOT), "HAMMERWORK_DATABASE_URL": url, **(env or {})}
             files = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
             worker = subprocess.Popen([*program, *options], cwd=tmp_path, env=environment, text=True, **files)
             ending.enter_context(worker)
