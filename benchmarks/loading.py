@@ -140,7 +140,7 @@ def _literals(row: list[Value]) -> str:
 
 
 def _fill_sqlite(database: Database, jobs: Iterable[BenchmarkJob]) -> None:
-    from hammerwork_cli.database.sqlite import stored_timestamp
+    from hammerwork_cli.database.drivers.sqlite import stored_timestamp
 
     assert database.url.path is not None
     places = ",".join("?" * len(COLUMNS.split(",")))

@@ -159,7 +159,7 @@ class Crew:
         self._sessions: list[int] = []
         self._rust: Any = None
         self._processes = get_context("forkserver")
-        self._processes.set_forkserver_preload(["chaos.worker", "hammerwork_cli.database.postgres"])
+        self._processes.set_forkserver_preload(["chaos.worker", "hammerwork_cli.database.drivers.postgres"])
         with clock.inherited() if clock else contextlib.nullcontext():
             from multiprocessing import forkserver
 

@@ -96,7 +96,9 @@ def _ask(statement: str, environ: Mapping[str, str], **values: object) -> Sequen
 
     parsed = DatabaseUrl.parse(url)
     import_module(
-        "hammerwork_cli.database.postgres" if parsed.dialect == "postgresql" else "hammerwork_cli.database.mysql"
+        "hammerwork_cli.database.drivers.postgres"
+        if parsed.dialect == "postgresql"
+        else "hammerwork_cli.database.drivers.mysql"
     )
     _end_in(max(CONNECT_SECONDS - (time.monotonic() - begun), LOGIN_SECONDS))
     database = connect(parsed)

@@ -36,15 +36,15 @@ def driver(url: DatabaseUrl) -> type[Database]:
     with app_path.without():
         if url.dialect == "postgresql":
             _require("psycopg", "psycopg[binary]")
-            from hammerwork_cli.database.postgres import PostgresDatabase
+            from hammerwork_cli.database.drivers.postgres import PostgresDatabase
 
             return PostgresDatabase
         if url.dialect == "mysql":
             _require("mysql.connector", "mysql-connector-python")
-            from hammerwork_cli.database.mysql import MySQLDatabase
+            from hammerwork_cli.database.drivers.mysql import MySQLDatabase
 
             return MySQLDatabase
-        from hammerwork_cli.database.sqlite import SqliteDatabase
+        from hammerwork_cli.database.drivers.sqlite import SqliteDatabase
 
         return SqliteDatabase
 

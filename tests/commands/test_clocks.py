@@ -10,7 +10,7 @@ import pytest
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.database import connect
-from hammerwork_cli.database.sqlite import SqliteDatabase
+from hammerwork_cli.database.drivers.sqlite import SqliteDatabase
 from hammerwork_cli.models import JobStatus, timestamp
 from hammerwork_cli.queries import queues
 from hammerwork_cli.web.application import Server

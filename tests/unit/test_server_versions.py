@@ -2,7 +2,7 @@
 
 import pytest
 
-from hammerwork_cli.database.mysql import too_old
+from hammerwork_cli.database.drivers.mysql import too_old
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from chaos.servers import HALT, START, CrashingServer, crashing_server
 from hammerwork_cli import Job
 from hammerwork_cli.database import connect
-from hammerwork_cli.database.sqlite import SqliteDatabase
+from hammerwork_cli.database.drivers.sqlite import SqliteDatabase
 from hammerwork_cli.errors import HammerworkError
 from tests.conftest import unavailable
 from tests.databases import database_of, migrate, names, with_database

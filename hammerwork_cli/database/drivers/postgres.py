@@ -11,9 +11,10 @@ import psycopg
 from psycopg.abc import Buffer, PQGen
 from psycopg.types.string import TextLoader
 
-from hammerwork_cli.database import postgres_tls, statements
+from hammerwork_cli.database import statements
 from hammerwork_cli.database.access import Database, Row
 from hammerwork_cli.database.driver_errors import LATER, POSTGRES, Meaning, by_prefix, error_for
+from hammerwork_cli.database.drivers import postgres_tls
 from hammerwork_cli.errors import AccessDeniedError, ConfigError, HammerworkError, UnreachableError
 
 # While connecting, psycopg has no codes, only messages of the server and of libpq.

@@ -11,7 +11,7 @@ from typing import Any
 
 from hammerwork_cli.database.access import Database, Result
 from hammerwork_cli.database.driver_errors import SQLITE, Meaning, by_prefix, error_for
-from hammerwork_cli.database.forks import gate
+from hammerwork_cli.database.drivers.forks import gate
 from hammerwork_cli.database.interrupts import interruptible
 from hammerwork_cli.errors import ConfigError, HammerworkError, UnreachableError
 

@@ -1,0 +1,25 @@
+"""The folders of the package stay small enough to be seen at a glance."""
+
+from collections import Counter
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+MOST = 16
+LONGEST = 400
+
+
+def modules(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*.py") if "node_modules" not in path.parts]
+
+
+def test_no_room_has_more_than_16_modules_side_by_side() -> None:
+    found = [*modules(ROOT / "hammerwork_cli"), *modules(ROOT / "tests"), *modules(ROOT / "chaos")]
+    rooms = Counter(path.parent.relative_to(ROOT) for path in found if path.name != "__init__.py")
+    assert len(rooms) > 20
+    assert {str(room): number for room, number in rooms.items() if number > MOST} == {}
+
+
+def test_no_module_of_the_package_is_longer_than_400_lines() -> None:
+    lengths = {path: len(path.read_text("utf-8").splitlines()) for path in modules(ROOT / "hammerwork_cli")}
+    assert {str(path): length for path, length in lengths.items() if length > LONGEST} == {}
