@@ -1,4 +1,4 @@
-"""Reading never sends a statement a job: counts do not grow with what is read."""
+"""No statement a job: counts do not grow with what is read, nor with the jobs that complete together."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,7 +10,7 @@ from hammerwork_cli.models import NewJob, SpawnConfig, new_id
 from hammerwork_cli.queries.graph import tree
 from hammerwork_cli.queries.graph.relatives import GIN_LIST, GIN_LISTS
 from hammerwork_cli.queries.spawn import operations
-from hammerwork_cli.queries.worker import ancestry, claim, spawn
+from hammerwork_cli.queries.worker import ancestry, claim, finish, spawn
 from hammerwork_cli.queries.worker.ancestry import Spawner
 from hammerwork_cli.queries.worker.finish import End, Ended
 from tests.rows import START, Rows
@@ -121,3 +121,18 @@ def test_a_spawn_reads_the_counters_of_its_tree_by_a_statement_that_it_sends_any
     # It completes the parent, inserts the children, looks for dependents, and records. PostgreSQL also notifies;
     # MySQL also reads the counters, which its INSERT does not return.
     assert sent == {"sqlite": 4, "postgresql": 5, "mysql": 5}[database.dialect]
+
+
+def test_many_jobs_complete_by_as_many_statements_as_one(database: Database) -> None:
+    rows = Rows(database)
+    with rows.at_once():
+        for _ in range(21):
+            rows.job(queue="many", status="Pending")
+    now = START + timedelta(days=1)
+    sent = []
+    for jobs in (1, 20):
+        taken = claim.claim(database, "many", worker=new_id(), now=now, limit=jobs, slots=jobs)
+        ended = [Ended(job, End.COMPLETED, result="7") for job in taken]
+        assert len(ended) == jobs
+        sent.append(statements(database, lambda ended=ended: finish.finish(database, ended, now)))
+    assert sent[0] == sent[1]

@@ -10,13 +10,15 @@ def test_what_waits_runs_once_all_that_it_depends_on_have_completed(readable: Da
     order: list[str] = []
     app = Handlers()
     app.register_job("step", lambda job: order.append(job.payload))
-    first, other = Job("step", "first"), Job("elsewhere")
+    first, other, another = Job("step", "first"), Job("elsewhere"), Job("elsewhere")
     second = Job("step", "second").depends_on(first)
     join = Job("step", "join").depends_on(first, second)
     chain = Job("step", "chain").depends_on(join)
     halves = [Job("step").depends_on(*parents) for parents in ((first, other), (other, first))]
     with Queue(readable.url) as queue:
-        queue.enqueue_many([*halves, Job("step").depends_on(other), chain, join, second, first, other])
+        # Nobody runs what these two wait for: workers must leave them untouched, with one parent and with several.
+        for_others = [Job("step").depends_on(other), Job("step").depends_on(other, another)]
+        queue.enqueue_many([*halves, *for_others, chain, join, second, first, other, another])
         Worker(queue, app, drain=True, poll_interval=0.05).run()
     assert order == ["first", "second", "join", "chain"]
     states = "SELECT DISTINCT dependency_status, status FROM hammerwork_jobs WHERE queue_name = 'step'"

@@ -58,6 +58,14 @@ def test_a_job_with_two_parents_comes_once_after_both(readable: Database, rows: 
     assert join in tree_queries.tree(readable, right).children[middle]
 
 
+def test_children_come_in_the_order_of_their_creation_whatever_else_they_depend_on(
+    readable: Database, rows: Rows
+) -> None:
+    left, right = rows.job(), rows.job()
+    children = [rows.job(*parents) for parents in ((left,), (left, right), (left,), (right, left), (left,))]
+    assert tree_queries.tree(readable, children[1]).children == {left: children, right: [children[1], children[3]]}
+
+
 def test_cycles_end(readable: Database, rows: Rows) -> None:
     one, other, tail = str(uuid4()), str(uuid4()), str(uuid4())
     rows.job(other, id=one)

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -23,8 +24,8 @@ def rows(new_database: Callable[..., str]) -> Iterator[Rows]:
         yield Rows(database)
 
 
-def claimed(database: Database, rows: Rows, *parents: str) -> Claimed:
-    rows.job(*parents, queue="last", status="Pending", dependency_status="satisfied")
+def claimed(database: Database, rows: Rows, *parents: str, **columns: Any) -> Claimed:
+    rows.job(*parents, queue="last", status="Pending", dependency_status="satisfied", **columns)
     now = START + timedelta(days=1)
     (job,) = claim.claim(database, "last", worker="worker", now=now, limit=1, slots=1)
     return job
@@ -78,6 +79,15 @@ def test_a_dependency_is_a_generation_where_its_parent_spawns_and_had_begun_befo
         name: ancestry.of(rows.database, claimed(rows.database, rows, job)).depth for name, job in parents.items()
     }
     assert depths == {"spawned it": 1, "began later": 0, "spawns nothing": 0}
+
+
+def test_a_dependency_on_a_parent_that_spawns_is_a_generation_where_a_time_cannot_be_read(rows: Rows) -> None:
+    times = {"the child's": (START, "yesterday"), "the parent's": ("yesterday", START), "both": ("", "")}
+    depths = {}
+    for name, (started_at, created_at) in times.items():
+        parent = rows.job(spawns=True, started_at=started_at)
+        depths[name] = ancestry.of(rows.database, claimed(rows.database, rows, parent, created_at=created_at)).depth
+    assert depths == {"the child's": 1, "the parent's": 1, "both": 1}
 
 
 def test_a_dependency_is_a_generation_where_its_parent_itself_is_recorded_to_have_spawned(rows: Rows) -> None:

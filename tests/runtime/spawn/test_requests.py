@@ -6,8 +6,10 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
 from hammerwork_cli.errors import DatabaseError, RefusedValueError
+from hammerwork_cli.models import new_id
 from hammerwork_cli.queries.job import spawn_requests
-from hammerwork_cli.queries.worker import requests
+from hammerwork_cli.queries.worker import registry, requests
+from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
 from tests.runtime.conftest import Crew, Stage, until
 
 
@@ -52,3 +54,34 @@ def test_a_request_that_its_worker_does_not_know_any_more_is_fulfilled_once(
     until(lambda: [request.state for request in spawn_requests.requests(stage.database, parent.id)] == ["done"])
     assert len(stage.children(parent)) == 2
     assert len(told) == (2 if what == "claim_request" else 3)
+
+
+def test_a_request_has_a_worker_where_one_lives_that_serves_its_queue_or_has_its_handler(
+    lite: Stage, app: Handlers
+) -> None:
+    parents = lite.enqueue(Job("noop"), Job("noop"))
+    lite.work(app)
+    now = lite.database.now()
+    asked = [
+        spawn_requests.request(lite.database, parent.id, handler=handler, config=None, by="x", now=now)
+        for parent, handler in zip(parents, (None, "frames"), strict=True)
+    ]
+    serving = {
+        "its queue": (("noop",), ()),
+        "another queue": (("mail",), ()),
+        "a handler of the queue's name": (("mail",), ("noop",)),
+        "the handler": (("mail",), ("frames",)),
+    }
+    found = {}
+    for name, (queues, handlers) in serving.items():
+        worker = Registration(new_id(), name, "host", 1, "0", queues, handlers, 1, 60.0)
+        registry.register(lite.database, worker)
+        found[name] = tuple(requests.has_worker(lite.database, request) for request in asked)
+        registry.end(lite.database, worker.id, name, HeartbeatReport(), now)
+        assert not any(requests.has_worker(lite.database, request) for request in asked)
+    assert found == {
+        "its queue": (True, False),
+        "another queue": (False, False),
+        "a handler of the queue's name": (True, False),
+        "the handler": (False, True),
+    }

@@ -96,6 +96,14 @@ def test_the_requests_of_a_lost_worker_and_no_others_wait_again(stage: Stage, ap
     assert states == {"lost": "pending", "other": "running"}
 
 
+def test_of_workers_with_the_same_heartbeat_only_the_observed_one_is_declared_lost(stage: Stage) -> None:
+    lost, other = registered(stage, "lost"), registered(stage, "other")
+    now = stage.database.json_timestamp(stage.database.now())
+    stage.execute(f"UPDATE hammerwork_workers SET heartbeat_at = '{now}', beats = 7")
+    assert registry.rescue(stage.database, heartbeat(stage, lost), stage.database.now()) == (0, 0)
+    assert [beat.id for beat in registry.heartbeats(stage.database)] == [other.id]
+
+
 def test_what_waits_for_a_job_that_was_retried_meanwhile_does_not_fail(stage: Stage) -> None:
     parent = Job("noop")
     child = Job("noop").depends_on(parent)
@@ -154,6 +162,7 @@ def test_a_job_of_a_lost_worker_is_nobodys_until_it_is_claimed_again(stage: Stag
     assert not claim.have_claimed(stage.database, ["noop"], [])
     assert registry.rescue(stage.database, heartbeat(stage, worker), now) == (1, 0)
     assert stage.one(job, "status, claimed_by, claim_token, claim_losses") == ("Pending", None, None, 1)
+    assert stage.one(job, "started_at, claimed_at") == (None, None), "it has not started again"
 
 
 def test_a_worker_whose_row_somebody_removed_registers_again_and_compares_before_it_goes_on(stage: Stage) -> None:

@@ -288,6 +288,21 @@ def test_a_worker_asks_again_at_once_where_it_took_little_since_it_knew_nothing_
     assert claimer.pause > 0
 
 
+@pytest.mark.parametrize(("taken", "at_once"), [(2, True), (1, False)])
+def test_a_worker_asks_again_at_once_where_it_got_as_many_jobs_as_it_wanted(taken: int, at_once: bool) -> None:
+    line: Any = Line(lambda: [claimed(str(number)) for number in range(taken)])
+    slots = Slots(2, lambda: None)
+    slots.seconds[claimed("a").queue_name] = slots.seconds["work"] = 60.0  # so slow that it claims none ahead
+    claimer = Claimer(
+        *(replace(WORKER, concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
+        poll_interval=60,
+        max_jobs=None,
+        weighted=False,
+    )
+    claimer.fetch()
+    assert (claimer.pause == 0) == at_once
+
+
 @pytest.mark.parametrize("sorts", [True, False])
 def test_where_the_server_sorts_what_it_claims_it_is_asked_for_each_priority_alone(sorts: bool) -> None:
     database: Any = SimpleNamespace(sorts_to_claim=sorts)
