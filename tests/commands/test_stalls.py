@@ -48,8 +48,9 @@ def test_a_change_that_waits_for_a_lock_says_so_and_is_made(
         monkeypatch.setattr(stalls, "PATIENCE_SECONDS", 0.2)
         done = run(*(job if word == "JOB" else word for word in words), url=database.url.raw)
     assert done.exit_code == 0, done
-    (told,) = [text for text in notes if "running one statement" in text]
-    assert "Usually it waits for a lock of another session" in told
+    # On a busy machine a later statement may take longer than the test's short patience, too.
+    told = [text for text in notes if "running one statement" in text]
+    assert "Usually it waits for a lock of another session" in told[0]
 
 
 def test_with_json_nothing_is_said(

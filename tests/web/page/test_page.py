@@ -75,7 +75,7 @@ def test_the_overview_shows_statistics_the_latest_failures_and_the_queues(
     figures = page.locator(".figures")
     expect(figures).to_contain_text(re.compile(r"Operations\s*15"))
     expect(figures).to_contain_text(re.compile(r"Children\s*120"))
-    expect(figures).to_contain_text(re.compile(r"Success\s*98.2 %"))
+    expect(figures).to_contain_text(re.compile(r"Success\s*98\.3 %"))
     failures = page.locator("table.failures tr")
     expect(failures).to_have_count(2)
     expect(failures.first).to_contain_text("moov atom not found")
