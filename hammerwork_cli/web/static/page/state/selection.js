@@ -37,6 +37,8 @@ export class Selection {
     this.active = null;
     /** @type {Job | null} the job of the active row */
     this.job = null;
+    /** @type {string | null} the id of the job to show; an answer about another one comes too late */
+    this._wanted = null;
     /** Whether the job of the active row was deleted. */
     this.deleted = false;
     /** @type {SpawnError | null} */
@@ -65,7 +67,7 @@ export class Selection {
   /** @param {Set<string> | null} parents the jobs whose children changed; `null` for all */
   async refresh(parents) {
     await this.tree?.refresh(parents);
-    if (this.job) await this._readJob(this.job.id);
+    if (this._wanted !== null) await this._readJob(this._wanted);
   }
 
   /** @param {JobNode[]} jobs */
@@ -83,7 +85,9 @@ export class Selection {
     this.active = { key: row.key, id, at };
     this._draw();
     const job = row.kind === "job" ? row.item.job.id : null;
-    if (job === null || job === this.job?.id) return;
+    if (job === null) return;
+    this._wanted = job;
+    if (job === this.job?.id) return;
     await new Promise((resolve) => {
       setTimeout(resolve, WALKING_MS);
     });
@@ -100,6 +104,7 @@ export class Selection {
       if (this.id !== id) return;
       this.ancestors = ancestors;
       this.job = job;
+      this._wanted = job.id;
       this.tree = new Tree(this._client, this._draw, inTree(job));
       this.active = { key: job.id, id: "row-0", at: 0 };
       this._draw();
@@ -112,9 +117,8 @@ export class Selection {
 
   /** @param {string} id */
   async _readJob(id) {
-    const key = this.active?.key;
     const job = await this._jobOrNull(id);
-    if (this.active?.key !== key) return;
+    if (this._wanted !== id) return;
     this.deleted = job === null;
     if (job === null) return;
     this.job = job;
