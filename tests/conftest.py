@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -339,3 +340,12 @@ def parse_mermaid() -> Iterator[MermaidParser]:
     parser = MermaidParser(node)
     yield parser
     parser.close()
+
+
+def eventually(look: Callable[[], Any]) -> Any:
+    """Waits up to a minute for the first true answer of ``look``, and returns it."""
+    give_up = time.monotonic() + 60
+    while not (found := look()):
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+    return found

@@ -10,6 +10,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
 from hammerwork_cli.models import FAILURES, FINISHED, Counts, JobStatus, SpawnOperation, TreeNode, timestamp
 from hammerwork_cli.models.monitor import Activity, BusyWorker, Flow, RunningOperation
+from hammerwork_cli.models.spawn import SETTLING
 from hammerwork_cli.models.values import COMPLETED_SPELLINGS, FAILED_SPELLINGS, WAITING_SPELLINGS, spellings
 from hammerwork_cli.queries.graph.child_totals import ChildTotals
 from hammerwork_cli.queries.spawn.running_trees import RunningTrees
@@ -30,8 +31,6 @@ is slightly behind, count in the next window.
 OVERLAP = timedelta(minutes=1)
 """Each refresh reads failures this far back, since the clocks of workers differ."""
 FIRST_FAILURES = timedelta(days=1)
-SETTLING = timedelta(seconds=10)
-"""Time after a parent's end in which a Rust worker may still insert its children, one by one."""
 OPERATIONS_REMEMBERED = 10_000
 
 _USUALLY_PENDING = {"Pending", "Retrying"}

@@ -11,6 +11,7 @@ from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.database.retrying import OUTAGES, OutageListener, read_through_outages
 from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.models import FAILURES, FINISHED, Counts, Timestamp, TreeNode, status_of, timestamp
+from hammerwork_cli.models.spawn import SETTLING
 from hammerwork_cli.models.wait import WaitOutcome, WaitResult
 from hammerwork_cli.models.why import Blocker
 from hammerwork_cli.queries.graph import tree
@@ -19,8 +20,6 @@ from hammerwork_cli.queries.graph.relatives import Relatives
 
 CHECKED = 200
 """Jobs in a check: as long as one of them has not ended, neither has the tree."""
-SETTLING = timedelta(seconds=10)
-"""Time after a parent's end in which a Rust worker may still insert its children, one by one."""
 OUTAGE = 60.0
 """Seconds without a server before the wait fails."""
 NAP = 0.5

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from hammerwork_cli.models import JobStatus
 from hammerwork_cli.render.schemas import SCHEMAS
+from tests.conftest import eventually
 from tests.jobs import execute, identity, job, rows, statuses, write
 
 ROOT = Path(__file__).parent.parent.parent
@@ -69,15 +69,6 @@ def start(work: Callable[[str], None], tmp_path: Path, clean_environment: dict[s
                 worker.kill()
 
     return begin
-
-
-def eventually(look: Callable[[], Any]) -> Any:
-    """What ``look`` says, once it says something."""
-    give_up = time.monotonic() + 60
-    while not (found := look()):
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
-    return found
 
 
 def leaves(url: str) -> int:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from hammerwork_cli import Worker
 from hammerwork_cli.database import connect
 from hammerwork_cli.runtime.host.signals import listening
 from tests import surroundings
-from tests.conftest import ROOT
+from tests.conftest import ROOT, eventually
 from tests.jobs import job, rows, statuses, write
 
 HANDLERS = """
@@ -111,15 +110,6 @@ def start(url: str, tmp_path: Path, clean_environment: dict[str, str]) -> Iterat
             return worker
 
         yield begin
-
-
-def eventually(look: Callable[[], Any]) -> Any:
-    """What ``look`` says, once it says something."""
-    give_up = time.monotonic() + 60
-    while not (found := look()):
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
-    return found
 
 
 # Streams.

@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +20,7 @@ from jsonschema import Draft202012Validator
 from hammerwork_cli.database import connect
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.render.schemas import SCHEMAS
+from tests.conftest import eventually
 from tests.jobs import execute, job, rows, statuses, write
 from tests.rows import START, Rows
 
@@ -97,15 +97,6 @@ def start(folder: Path, clean_environment: dict[str, str]) -> Iterator[Start]:
             return worker
 
         yield begin
-
-
-def eventually(look: Callable[[], Any]) -> Any:
-    """What ``look`` says, once it says something."""
-    give_up = time.monotonic() + 60
-    while not (found := look()):
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
-    return found
 
 
 def has_begun(folder: Path) -> bool:
