@@ -108,13 +108,13 @@ class Claimer:
         return self.max_jobs is not None and self._claimed >= self.max_jobs
 
     def fetch(self) -> bool:
-        """Claims jobs if there is room for them; whether there is work, or may be."""
+        """Claims jobs if there is room for them; false when it claimed none, and when it may claim no more."""
         wanted = self._wanted() if self._lease.is_held(time.monotonic()) else 0
         self.full = wanted <= 0
         if self.full:
             return not self.done
         if self._seen == self._heard and time.monotonic() < self._look_at:
-            return self._slots.running + self._slots.waiting > 0
+            return False
         self._seen = self._heard
         got = self._claim(wanted)
         self._claimed += len(got)
@@ -123,7 +123,7 @@ class Claimer:
         self._look_at = 0.0 if hungry else self._next_look()
         if got:
             self._slots.put(got)
-        return bool(got) or not self._slots.empty
+        return bool(got)
 
     def _next_look(self) -> float:
         now = time.monotonic()

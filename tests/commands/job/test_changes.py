@@ -468,6 +468,12 @@ def test_a_job_that_others_wait_for_is_deleted_only_with_them_or_by_force(run: R
     assert list(statuses(migrated_url)) == [5]
 
 
+def test_jobs_that_wait_for_each_other_are_deleted_together(run: Run, migrated_url: str) -> None:
+    write(migrated_url, child(1, 2), child(2, 1), child(3, 2))
+    assert changed(run, migrated_url, "delete", *map(identity, (1, 2)), "--yes", code=1)["left"] == {"waited_for": 2}
+    assert changed(run, migrated_url, "delete", *map(identity, (1, 2, 3)), "--yes")["changed"] == 3
+
+
 def test_a_deletion_speaks_of_waiting_where_waiting_counts(run: Run, migrated_url: str) -> None:
     write(migrated_url, job(1, C), child(2, 1, C, "satisfied"))
     done = run("job", "delete", identity(1), "--yes", url=migrated_url)

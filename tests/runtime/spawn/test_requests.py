@@ -56,6 +56,15 @@ def test_a_request_that_its_worker_does_not_know_any_more_is_fulfilled_once(
     assert len(told) == (2 if what == "claim_request" else 3)
 
 
+def test_two_workers_that_saw_the_same_request_claim_it_once(stage: Stage, app: Handlers) -> None:
+    (job,) = stage.enqueue(Job("noop"))
+    stage.work(app)
+    now = stage.database.now()
+    request = spawn_requests.request(stage.database, job.id, handler=None, config=None, by="x", now=now)
+    claimed = [requests.claim_request(stage.database, request, new_id(), now) for _ in range(2)]
+    assert [found is not None for found in claimed] == [True, False]
+
+
 def test_a_request_has_a_worker_where_one_lives_that_serves_its_queue_or_has_its_handler(
     lite: Stage, app: Handlers
 ) -> None:
