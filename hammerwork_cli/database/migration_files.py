@@ -2,7 +2,8 @@
 
 A line ``-- next`` separates the statements. A statement whose objects all exist is skipped, so that another run
 finishes a migration that was interrupted. Of an ``ALTER TABLE``, which has each clause on its own line, only the
-missing clauses are sent. ``{collation}`` is replaced.
+missing clauses are sent. ``{collation}`` is replaced. A line ``-- from N`` or ``-- before N`` names the major versions
+of the server that a statement is for.
 """
 
 import re
@@ -15,6 +16,7 @@ from hammerwork_cli.database import statements
 FOLDER = statements.FOLDER / "migrations"
 
 _ALTER = re.compile(r"(?P<head>ALTER TABLE (?P<table>\w+))\n\s+(?P<clauses>ADD .*)", re.DOTALL)
+_VERSIONS = re.compile(r"^-- (from|before) (\d+)$", re.MULTILINE)
 _BETWEEN_CLAUSES = re.compile(r",\n\s+(?=ADD )")
 _MAKES = tuple(
     (re.compile(pattern), name)
@@ -25,13 +27,15 @@ _MAKES = tuple(
         (r"ADD CONSTRAINT (\w+)", "check {1}"),
         (r"CREATE OR REPLACE FUNCTION (\w+)", "function {1}"),
         (r"CREATE TRIGGER (\w+)", "trigger {1}"),
+        (r"CREATE STATISTICS (\w+)", "statistics {1}"),
         # Removes an invalid index before it is created again, so it has nothing to do if the index exists.
         (r"DROP INDEX CONCURRENTLY IF EXISTS (\w+)", "index {1}"),
         (r"DROP INDEX (idx_\w+)", "no index {1}"),
         # The block itself checks whether there is anything to do.
         (r"DO (\$\$)", ""),
         (r"DROP (?:TABLE|FUNCTION) IF EXISTS\s+(\w+)", ""),
-        # It may run every time.
+        # These may run every time.
+        (r"ANALYZE (\w+)", ""),
         (r"ALTER TABLE \w+\s+MODIFY COLUMN (\w+)", ""),
     )
 )
@@ -82,8 +86,14 @@ class Step:
 
 
 @cache
-def steps(migration: str, dialect: str, collation: str = "") -> tuple[Step, ...]:
+def steps(migration: str, dialect: str, collation: str = "", version: int | None = None) -> tuple[Step, ...]:
     """Returns the steps of a migration in order.
+
+    Args:
+        migration: its id.
+        dialect: the database.
+        collation: replaces ``{collation}``.
+        version: the major version of the server; ``None`` for a recent one.
 
     Raises:
         LookupError: the migration does not exist, or contains an unknown kind of statement.
@@ -93,8 +103,15 @@ def steps(migration: str, dialect: str, collation: str = "") -> tuple[Step, ...]
         text = (folder / f"{dialect}.sql").read_text(encoding="utf-8")
     except OSError as error:
         raise LookupError(f"no migration {migration} for {dialect}") from error
-    chunks = [_uncommented(chunk) for chunk in re.split(r"^-- next\n", text, flags=re.MULTILINE)]
+    parts = re.split(r"^-- next\n", text, flags=re.MULTILINE)
+    chunks = [_uncommented(part) for part in parts if _is_for(part, version)]
     return tuple(_step(chunk.replace("{collation}", collation)) for chunk in chunks if chunk)
+
+
+def _is_for(part: str, version: int | None) -> bool:
+    return all(
+        (version is None or version >= int(limit)) == (word == "from") for word, limit in _VERSIONS.findall(part)
+    )
 
 
 def _uncommented(chunk: str) -> str:

@@ -77,6 +77,7 @@ MIGRATIONS = (
     Migration("016_recent_jobs_index", "An index that lists the newest jobs", "ours"),
     Migration("017_workers", "Workers, their claims and their spawns", "ours"),
     Migration("018_claims", "Times of claims, exact keys, and places of jobs in their trees", "ours"),
+    Migration("020_tree_statistics", "Statistics of parents, on PostgreSQL", "ours"),
 )
 
 
@@ -171,11 +172,15 @@ def _text(value: str | bytes | bytearray) -> str:
 
 
 def _steps(database: Database, migration: Migration) -> tuple[Step, ...]:
-    return steps(migration.id, database.dialect, _collation(database))
+    return steps(migration.id, database.dialect, _collation(database), _version(database))
 
 
 def _collation(database: Database) -> str:
     return _text(_read(database, "migrations.collation")[0][0]) if database.dialect == "mysql" else ""
+
+
+def _version(database: Database) -> int | None:
+    return int(database.plain_rows("migrations.version")[0][0]) if database.dialect == "postgresql" else None
 
 
 def _tables(database: Database) -> list[str]:

@@ -62,6 +62,10 @@ WHERE NOT t.tgisinternal AND c.relname LIKE 'hammerwork\_%' AND pg_table_is_visi
 UNION ALL
 SELECT 'function ' || p.proname FROM pg_proc p
 WHERE p.proname LIKE '%hammerwork\_%' AND pg_function_is_visible(p.oid)
+UNION ALL
+SELECT 'statistics ' || s.stxname FROM pg_statistic_ext s
+JOIN pg_class c ON c.oid = s.stxrelid
+WHERE c.relname LIKE 'hammerwork\_%' AND pg_table_is_visible(c.oid)
 
 -- name: objects [mysql]
 SELECT CONCAT('table ', table_name) FROM information_schema.tables
@@ -82,6 +86,10 @@ WHERE tbl_name LIKE 'hammerwork\_%' ESCAPE '\'
 UNION ALL
 SELECT 'column ' || t.name || '.' || c.name FROM sqlite_schema t JOIN pragma_table_xinfo(t.name) c
 WHERE t.type = 'table' AND t.name LIKE 'hammerwork\_%' ESCAPE '\'
+
+-- name: version [postgresql]
+-- Tells the major version of the server.
+SELECT current_setting('server_version_num')::int / 10000
 
 -- name: lock [postgresql]
 -- Tells whether nobody else migrates. A transaction holds the lock, so that it works through a pooler. The caller

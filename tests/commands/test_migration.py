@@ -52,7 +52,7 @@ def test_a_plan_begins_with_what_it_does_to_the_tables_and_status_names_the_next
     shared_restored: Callable[[str], str], run: Run
 ) -> None:
     lines = run("migration", "plan", url=shared_restored("media.mariadb")).stdout.splitlines()
-    assert re.fullmatch(r"-- 4 migrations, \d+ statements\. Next: hammerwork migration run", lines[0])
+    assert re.fullmatch(r"-- \d+ migrations, \d+ statements\. Next: hammerwork migration run", lines[0])
     assert lines[1].startswith("-- Makes 6 tables: hammerwork_spawn_operations, ")
     jobs = "hammerwork_jobs, hammerwork_jobs_archive"
     assert lines[2] == f"-- Alters or indexes, so that writers may have to wait, 2 tables: {jobs}"
@@ -61,7 +61,7 @@ def test_a_plan_begins_with_what_it_does_to_the_tables_and_status_names_the_next
     assert f"-- Indexes, while writers go on, 2 tables: {jobs}\n" in plan
     assert "-- Alters or indexes, so that writers may have to wait, 1 table: hammerwork_jobs\n" in plan
     done = run("migration", "status", url=shared_restored("media.mariadb"))
-    assert "4 pending. Next: hammerwork migration run" in done.stderr
+    assert re.match(r"\d+ pending\. Next: hammerwork migration run", done.stderr)
 
 
 @pytest.mark.parametrize("verb", ["status", "plan"])

@@ -24,7 +24,7 @@ from tests.database.introspection import TRACKING, Schema, expected_schema, read
 from tests.rows import START
 
 IDS = [migration.id for migration in migrations.MIGRATIONS]
-OURS = ["015_spawn_indexes", "016_recent_jobs_index", "017_workers", "018_claims"]
+OURS = ["015_spawn_indexes", "016_recent_jobs_index", "017_workers", "018_claims", "020_tree_statistics"]
 
 
 def states(database: Database) -> dict[str, str]:

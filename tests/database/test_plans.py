@@ -1,5 +1,6 @@
 """With our indexes, what a Rust worker spawns afterwards is found without reading the whole table."""
 
+import contextlib
 import json
 import re
 from datetime import datetime, timedelta
@@ -8,8 +9,10 @@ from uuid import uuid4
 
 import pytest
 
-from hammerwork_cli.database import Database, statements
+from hammerwork_cli.database import Database, connect, statements
+from hammerwork_cli.database.migration_files import steps
 from hammerwork_cli.models.values import FAILED_SPELLINGS
+from hammerwork_cli.queries import migrations
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.spawn import operations
@@ -92,6 +95,49 @@ def test_children_are_read_from_our_index(spawned: tuple[Database, str]) -> None
     bounds = {"limit": None, "failed": FAILED_SPELLINGS, "running": ()}
     told = plan(database, "graph.relatives.children", ids=database.ids([parent]), **bounds)
     assert "idx_hammerwork_jobs_first_parent" in told
+
+
+MANY = 20_000
+ONE_CHILD_EACH = """
+INSERT INTO {table} (id, queue_name, payload, status, created_at, scheduled_at, depends_on)
+SELECT md5('child' || n)::uuid, 'work', '{payload}', 'Completed', now(), now(), ARRAY[md5('parent' || n)::uuid]
+FROM generate_series(1, {many}) AS n
+"""
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("version", [13, None], ids=["indexes before 14", "statistics since 14"])
+def test_the_children_of_hundreds_of_parents_are_estimated_and_read_from_our_index(
+    postgres_url: str, version: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if version:
+        monkeypatch.setattr(migrations, "_version", lambda _: version)
+    with contextlib.closing(connect(postgres_url)) as database:
+        migrations.run(database)
+        for table, statement, payload in (
+            ("hammerwork_jobs", "graph.relatives.children", json.dumps({"text": "x" * 1000})),
+            ("hammerwork_jobs_archive", "graph.relatives.archived_children", "x" * 1000),
+        ):
+            database.script(ONE_CHILD_EACH.format(table=table, payload=payload, many=MANY))
+            database.script(f"ANALYZE {table}")
+            bounds = {"limit": None, "failed": FAILED_SPELLINGS, "running": ()}
+            for parents in (200, 1000):
+                ids = database.ids(
+                    [job for (job,) in database.query(f"SELECT depends_on[1] FROM {table} LIMIT {parents}")]
+                )
+                told = plan(database, statement, ids=ids, **bounds)
+                assert parents / 2 <= int(re.findall(r"rows=(\d+)", told)[0]) <= parents * 2, told
+                if parents == 200:  # of 1,000, each twentieth job is read, which may as well be the whole table
+                    assert f"idx_{table}_" in told
+
+
+def test_the_planner_gets_statistics_or_indexes_by_the_version_of_the_server() -> None:
+    kinds = {
+        version: {clause.makes.split()[0] for step in found for clause in step.clauses if clause.makes}
+        for version in (13, 14)
+        if (found := steps("020_tree_statistics", "postgresql", version=version))
+    }
+    assert kinds == {13: {"index"}, 14: {"statistics"}}
 
 
 def test_the_levels_of_running_trees_are_read_from_our_index(spawned: tuple[Database, str]) -> None:

@@ -1,0 +1,1 @@
+-- Nothing to do: this database keeps statistics of the indexes of 015.
