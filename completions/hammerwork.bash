@@ -67,8 +67,8 @@ _hammerwork_look() {
             options='--help'
             ;;
         'job list')
-            options='--queue --status --priority --failed --completed --since --last-hours --limit --cursor --format --database-url --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= -l= --limit= --cursor= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--queue --status --priority --failed --completed --since --last-hours --limit --cursor --fields --format --database-url --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= -l= --limit= --cursor= --fields= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'job show')
             options='--full --format --database-url --color --quiet --debug --help'

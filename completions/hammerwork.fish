@@ -252,6 +252,7 @@ complete -c hammerwork -n '__hammerwork_at job list' -l since -x -d 'Only jobs c
 complete -c hammerwork -n '__hammerwork_at job list' -l last-hours -x -d 'Only jobs created in the last HOURS.'
 complete -c hammerwork -n '__hammerwork_at job list' -s l -l limit -x -d 'Maximum number of rows.'
 complete -c hammerwork -n '__hammerwork_at job list' -l cursor -x -d 'Start after this: the last job\'s id, or CREATED_AT/ID.'
+complete -c hammerwork -n '__hammerwork_at job list' -l fields -x -d 'Only these fields, in this order: id,status,error.'
 complete -c hammerwork -n '__hammerwork_at job list' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at job list' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'Database: postgresql://, mysql://, mariadb:// or sqlite:///path.'
 complete -c hammerwork -n '__hammerwork_at job list' -l color -x -a 'auto always never' -d 'Use colours.'

@@ -219,31 +219,44 @@ class Context:
 
     def show(
         self,
-        rows: Sequence[Model],
+        rows: Iterable[Model],
         form: str,
         *,
         columns: Sequence[Any] | Callable[[], Sequence[Any]],
         record: "Callable[[Model], Record]",
         keys: Sequence[str],
         empty: str,
+        fields: str | None = None,
     ) -> None:
         """Shows a list.
 
         Args:
-            rows: the models to show.
+            rows: the models to show. All formats but ``table`` and ``json`` take them one by one.
             form: ``table``, ``json``, ``jsonl``, ``csv`` or ``tsv``.
             columns: ``render.table.Column`` of the table, or a function that returns them.
             record: a function that turns a model into a JSON object.
             keys: keys of the record in the order of the columns of csv and tsv.
             empty: note on stderr instead of a table without rows.
+            fields: ``--fields``: the keys to show in place of all.
+
+        Raises:
+            UsageError: ``fields`` names another key.
         """
-        if form != "table":
-            self.data([record(row) for row in rows], form, keys)
+        if fields is not None:
+            from hammerwork_cli.render.formats import fields as picking
+
+            names = picking.chosen(fields, keys)
+            picked = (picking.only(record(row), names) for row in rows)
+            self.show(picked, form, columns=picking.columns(names), record=dict, keys=names, empty=empty)
             return
-        if not rows:
+        if form != "table":
+            self.data((record(row) for row in rows), form, keys)
+            return
+        listed = list(rows)
+        if not listed:
             self.note(empty)
             return
-        self.show_table(rows, columns() if callable(columns) else columns)
+        self.show_table(listed, columns() if callable(columns) else columns)
 
     def show_table(self, rows: Sequence[Model], columns: Sequence[Any]) -> None:
         """Shows a list as a table, which is plain text in a pipe."""
@@ -262,12 +275,12 @@ class Context:
         else:
             self.data([record], form, list(record))
 
-    def data(self, records: "list[Record]", form: str, keys: Sequence[str]) -> None:
-        """Writes records for programs: ``json``, ``jsonl``, ``csv`` or ``tsv``."""
+    def data(self, records: "Iterable[Record]", form: str, keys: Sequence[str]) -> None:
+        """Writes records for programs: ``json``, or one by one as ``jsonl``, ``csv`` or ``tsv``."""
         if form == "json":
             from hammerwork_cli.render.formats import json
 
-            self.lines([json.document(records, pretty=self.is_terminal)])
+            self.lines([json.document(list(records), pretty=self.is_terminal)])
         elif form == "jsonl":
             from hammerwork_cli.render.formats import json
 
@@ -275,7 +288,7 @@ class Context:
         else:
             from hammerwork_cli.render.formats.delimited import delimited
 
-            self.write([delimited(records, form, keys)])
+            self.write(delimited(records, form, keys))
 
     # Confirmation.
 

@@ -33,6 +33,10 @@ def configured_limit(ctx: typer.Context, param: typer.CallbackParam, limit: int)
 FormatOption = Annotated[
     Format, typer.Option("--format", help="Output format: table for people, the others for programs.")
 ]
+FieldsOption = Annotated[
+    str | None,
+    typer.Option("--fields", metavar="NAMES", help="Only these fields, in this order: id,status,error."),
+]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or at least its first 4 hex digits.")]
 QueueOption = Annotated[str | None, typer.Option("-q", "--queue", metavar="QUEUE", help="Only this queue.")]
 LimitOption = Annotated[

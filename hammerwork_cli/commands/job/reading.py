@@ -1,76 +1,71 @@
 """``hammerwork job list`` and ``show``."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import (
     CursorOption,
+    FieldsOption,
     Format,
     FormatOption,
     JobArgument,
     LimitOption,
-    QueueOption,
-    StatusOption,
-    statuses,
 )
-from hammerwork_cli.commands.job import options as read
-from hammerwork_cli.commands.job.options import (
-    FailedOption,
-    LastHoursOption,
-    PriorityOption,
-    SinceOption,
-)
-from hammerwork_cli.models import FAILURES, JobFilter, JobStatus
+from hammerwork_cli.commands.job.filters import Filters
+from hammerwork_cli.models import Job
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.render.job import listing as listed
 
 
+@spread
 def list_(
     ctx: typer.Context,
-    queue: QueueOption = None,
-    status: StatusOption = None,
-    priority: PriorityOption = None,
-    failed: FailedOption = False,
-    completed: Annotated[bool, typer.Option("--completed", help="Only Completed jobs.")] = False,
-    since: SinceOption = None,
-    last_hours: LastHoursOption = None,
+    filters: Filters,
+    *,
     limit: LimitOption = 50,
     cursor: CursorOption = None,
+    fields: FieldsOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Jobs, newest first.
 
     The next page starts at --cursor with the id of the last job, or with its CREATED_AT/ID, which works even if
     that job is deleted meanwhile. A note says when there are more. A page after the last one is empty. Lists show
-    the first 500 characters of an error in every format; `job show` has all of it.
+    the first 500 characters of an error in every format; `job show` has all of it. Lines of jsonl, csv and tsv are
+    written while jobs are read, so that a long list takes little memory.
 
     \b
     Examples:
       hammerwork job list --failed --last-hours 24
       hammerwork job list --queue video_ingest --status running,pending --priority high,critical
+      hammerwork job list --failed --fields id,queue,error --limit 100000 --format csv >failed.csv
       hammerwork job list --cursor "$(hammerwork job list --format json | jq -r '.[-1].id')"
     """
     context: Context = ctx.obj
-    wanted = {*(statuses(status) or ()), *(FAILURES if failed else ()), *((JobStatus.COMPLETED,) if completed else ())}
-    chosen = JobFilter(
-        queue=queue,
-        statuses=tuple(sorted(wanted)),
-        priorities=read.priorities(priority),
-        since=read.start_of_window(context.now(), since, last_hours),
-    )
-    page = listing.find(context.database(), chosen, limit=limit, cursor=cursor)
+    pages = listing.pages(context.database(), filters.chosen(context.now()), limit=limit, cursor=cursor)
+    more = None
+
+    def jobs() -> Iterator[Job]:
+        nonlocal more
+        for page in pages:
+            yield from page.jobs
+            more = page.cursor
+
     context.show(
-        page.jobs,
+        jobs(),
         form,
-        columns=listed.columns(context.now()),
+        columns=lambda: listed.columns(context.now()),
         record=listed.job_record,
         keys=listed.LIST_KEYS,
         empty="No job matches.",
+        fields=fields,
     )
-    if page.cursor:
-        context.note(f"There are more: --cursor {page.cursor}")
+    if more:
+        context.note(f"There are more: --cursor {more}")
 
 
 def show(

@@ -1,6 +1,7 @@
 """Finds jobs: one by its id, many by a filter."""
 
 import re
+from collections.abc import Iterator
 from shlex import quote
 from typing import Any
 
@@ -13,6 +14,8 @@ from hammerwork_cli.queries.graph import cursors
 _HEX = re.compile(r"[0-9a-f]{4,32}")
 _OPERATION = re.compile(r"[^\s-][\w.:/#@+-]{0,59}")
 SHOWN_CANDIDATES = 10
+MOST_IN_A_PAGE = 1000
+"""Jobs that a long list reads at a time, so that the first of a million come at once and all take little memory."""
 
 NODE = len(TreeNode._fields)
 
@@ -91,6 +94,18 @@ def find(database: Database, wanted: JobFilter, *, limit: int, cursor: str | Non
     jobs = [listed(row) for row in rows[:limit]]
     more = len(rows) > limit
     return JobPage(jobs, cursors.after(jobs[-1].node) if more else None)
+
+
+def pages(database: Database, wanted: JobFilter, *, limit: int, cursor: str | None = None) -> Iterator[JobPage]:
+    """The pages of a long list: see :func:`find`. The cursor of the last one leads past ``limit``."""
+    left = limit
+    while left:
+        page = find(database, wanted, limit=min(left, MOST_IN_A_PAGE), cursor=cursor)
+        yield page
+        left -= len(page.jobs)
+        cursor = page.cursor
+        if cursor is None:
+            return
 
 
 def listed(row: tuple[Any, ...]) -> Job:

@@ -1,7 +1,8 @@
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hammerwork_cli.models import Counts
+from hammerwork_cli.render.formats.fields import member
 from hammerwork_cli.render.formats.json import document
 from hammerwork_cli.render.formats.text import visible
 
@@ -13,8 +14,8 @@ _FORMULA_OF_A_PART = re.compile(rf"(;[\s\"]*)(?=[{_SIGNS}])")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
-def delimited(records: Iterable[Mapping[str, object]], kind: str, keys: Sequence[str]) -> str:
-    """Writes CSV or TSV with a header and line ends.
+def delimited(records: Iterable[Mapping[str, object]], kind: str, keys: Sequence[str]) -> Iterator[str]:
+    """Writes CSV or TSV, line by line, with a header and line ends.
 
     Nested values become JSON, and control characters become escapes, so that each record is one line. A value that a
     spreadsheet would run as a formula gets a leading apostrophe, also after a semicolon.
@@ -29,16 +30,16 @@ def delimited(records: Iterable[Mapping[str, object]], kind: str, keys: Sequence
 
     out = StringIO()
     writer = csv.writer(out, delimiter="," if kind == "csv" else "\t", lineterminator="\n")
-    writer.writerow(keys)
-    writer.writerows([_field(_member(record, key)) for key in keys] for record in records)
-    return out.getvalue()
 
+    def line(fields: Iterable[str]) -> str:
+        out.seek(0)
+        out.truncate()
+        writer.writerow(fields)
+        return out.getvalue()
 
-def _member(record: Mapping[str, object], key: str) -> object:
-    value: object = record
-    for name in key.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
+    yield line(keys)
+    for record in records:
+        yield line(_field(member(record, key)) for key in keys)
 
 
 def _field(value: object) -> str:

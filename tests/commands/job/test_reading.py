@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.models import JobPriority, JobStatus
+from hammerwork_cli.queries.job import listing
 from hammerwork_cli.render.job.listing import LIST_KEYS
 from tests.conftest import Outcome
 from tests.jobs import CLOCK, execute, identity, job, move_to_archive, write
@@ -304,3 +305,46 @@ def test_a_job_that_waits_says_whether_it_can_ever_run(
     assert word in shown
     assert f"hammerwork spawn why {identity(2)[:8]}" in shown
     assert run("job", "show", identity(2), "--format", "json", url=migrated_url).json["hold"] == reason
+
+
+def test_fields_choose_keys_and_their_order_in_every_format(run: Run, several: str) -> None:
+    def shown(form: str, *options: str) -> str:
+        words = ("job", "list", "--failed", "--fields", "status, id,error", "--format", form, *options)
+        outcome = run(*words, url=several, env=CLOCK)
+        assert outcome.exit_code == 0, outcome.stderr
+        return outcome.stdout
+
+    first = {"status": "Failed", "id": identity(4), "error": "broken 4"}
+    assert [*json.loads(shown("json"))[0].items()] == [*first.items()]
+    assert json.loads(shown("jsonl").splitlines()[0]) == first
+    assert shown("csv").splitlines()[:2] == ["status,id,error", f"Failed,{identity(4)},broken 4"]
+    assert shown("table").splitlines()[1].split() == ["Failed", identity(4), "broken", "4"]
+
+
+def test_a_field_may_be_a_key_of_an_object(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1, payload='{"_spawn_config": {"handler": "frames"}}'), job(2))
+    words = ("job", "list", "--fields", "spawn_config.handler,depends_on,has_spawn_config", "--format")
+    lines = run(*words, "jsonl", url=migrated_url).stdout.splitlines()
+    assert json.loads(lines[0]) == {"spawn_config.handler": "frames", "depends_on": [], "has_spawn_config": True}
+    assert json.loads(lines[1])["spawn_config.handler"] is None
+    assert run(*words, "csv", url=migrated_url).stdout.splitlines()[1] == "frames,[],true"
+    assert run(*words, "table", url=migrated_url).stdout.splitlines()[1].split() == ["frames", "[]", "true"]
+
+
+@pytest.mark.parametrize("fields", ["id,colour", "", ",", "a\x1b[31m"])
+def test_an_unknown_field_is_a_usage_error_that_names_the_fields(run: Run, several: str, fields: str) -> None:
+    outcome = run("job", "list", "--fields", fields, url=several)
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert "Fields: id, queue, status," in outcome.stderr
+    assert "\x1b" not in outcome.stderr
+
+
+@pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
+def test_a_list_longer_than_a_page_has_every_job_once(
+    run: Run, migrated_url: str, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setattr(listing, "MOST_IN_A_PAGE", 3)
+    write(migrated_url, *(job(number) for number in range(1, 9)))
+    outcome = run("job", "list", "--limit", "7", "--format", form, "--fields", "id", url=migrated_url)
+    assert re.findall(r"0000000[1-9]", outcome.stdout) == [identity(number)[:8] for number in range(1, 8)]
+    assert ("--cursor" in outcome.stderr) == (form in {"table", "csv"})

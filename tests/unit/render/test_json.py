@@ -163,7 +163,7 @@ def test_the_columns_of_csv_are_members_of_the_records() -> None:
     lineage = lineage_views.lineage_rows(Lineage(job, ((1, job),), growing.tree()))
     assert tuple(pending) == records.PENDING_KEYS
     assert all(tuple(row) == lineage_views.LINEAGE_KEYS for row in lineage)
-    header, row = delimited([records.operation_record(operation())], "csv", records.OPERATION_KEYS).splitlines()
+    header, row = delimited([records.operation_record(operation())], "csv", records.OPERATION_KEYS)
     assert dict(zip(header.split(","), row.split(","), strict=False))["children.failed"] == "2"
 
 
@@ -221,7 +221,7 @@ def test_no_cell_is_a_formula_however_the_lines_are_taken_apart(kind: str, separ
     before = [*spaces, *(f"x;{space}" for space in spaces), 'x;"', "x ; \u00a0\t", ";;"]
     values = [f"{start}{sign}1+1" for start in before for sign in "=+-@\uff1d\uff0b\uff0d\uff20"]
     rows: list[dict[str, object]] = [{"a": value, "b": [value], "c": {"d": value}} for value in values]
-    text = delimited(rows, kind, ("a", "b", "c", "c.d"))
+    text = "".join(delimited(rows, kind, ("a", "b", "c", "c.d")))
     for line in csv.reader(text.splitlines(), delimiter=separator):
         for cell in line:
             assert not re.match(r"[\s\"]*[=+\-@\uff1d\uff0b\uff0d\uff20]", cell), (line, cell)
@@ -229,7 +229,7 @@ def test_no_cell_is_a_formula_however_the_lines_are_taken_apart(kind: str, separ
 
 def test_numbers_stay_numbers_and_json_stays_json() -> None:
     record = {"a": "-5", "b": 2.5, "c": ["x;=1", -1]}
-    assert delimited([record], "csv", ("a", "b", "c")) == 'a,b,c\n-5,2.5,"[""x;\'=1"",-1]"\n'
+    assert "".join(delimited([record], "csv", ("a", "b", "c"))) == 'a,b,c\n-5,2.5,"[""x;\'=1"",-1]"\n'
 
 
 def test_a_word_that_is_not_of_the_list_is_unknown() -> None:

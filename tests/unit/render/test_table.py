@@ -131,7 +131,7 @@ def test_a_count_that_is_not_nothing_stays_however_narrow() -> None:
 @pytest.mark.parametrize("kind", ["csv", "tsv"])
 def test_csv_and_tsv_come_back_as_they_went(kind: str) -> None:
     records = [{"a": text, "b": number, "c": {"d": [text]}} for number, text in enumerate(HOSTILE)]
-    text = delimited(records, kind, ["a", "b", "c", "c.d", "none"])
+    text = "".join(delimited(records, kind, ["a", "b", "c", "c.d", "none"]))
     assert len(text.splitlines()) == len(HOSTILE) + 1
     rows = list(csv.reader(io.StringIO(text), delimiter="," if kind == "csv" else "\t"))
     assert rows[0] == ["a", "b", "c", "c.d", "none"]
@@ -162,16 +162,16 @@ def test_csv_and_tsv_come_back_as_they_went(kind: str) -> None:
     ],
 )
 def test_what_a_spreadsheet_would_run_is_defused(value: object, cell: str) -> None:
-    text = delimited([{"a": value, "b": "x"}], "csv", ["a", "b"])
+    text = "".join(delimited([{"a": value, "b": "x"}], "csv", ["a", "b"]))
     assert next(iter(csv.reader(io.StringIO(text.splitlines()[1])))) == [cell, "x"]
 
 
 def test_csv_of_nothing_has_its_header() -> None:
-    assert delimited([], "csv", OPERATION_KEYS).startswith("parent_id,queue,status,priority,children.total,")
+    assert "".join(delimited([], "csv", OPERATION_KEYS)).startswith("parent_id,queue,status,priority,children.total,")
 
 
 def test_operations_in_csv_have_flat_counts(expected: Expected) -> None:
-    expected("operations.csv", delimited(map(operation_record, operations()), "csv", OPERATION_KEYS))
+    expected("operations.csv", "".join(delimited(map(operation_record, operations()), "csv", OPERATION_KEYS)))
 
 
 def test_pending_jobs_say_why(expected: Expected) -> None:

@@ -1,0 +1,38 @@
+"""The filters of ``job list`` and ``job export``."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.options import QueueOption, StatusOption, statuses
+from hammerwork_cli.commands.job import options as read
+from hammerwork_cli.commands.job.options import FailedOption, LastHoursOption, PriorityOption, SinceOption
+from hammerwork_cli.models import FAILURES, JobFilter, JobStatus
+
+CompletedOption = Annotated[bool, typer.Option("--completed", help="Only Completed jobs.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """The options that choose jobs to read."""
+
+    queue: QueueOption = None
+    status: StatusOption = None
+    priority: PriorityOption = None
+    failed: FailedOption = False
+    completed: CompletedOption = False
+    since: SinceOption = None
+    last_hours: LastHoursOption = None
+
+    def chosen(self, now: datetime) -> JobFilter:
+        """The filters as one value."""
+        wanted = {*(statuses(self.status) or ()), *(FAILURES if self.failed else ())}
+        wanted |= {JobStatus.COMPLETED} if self.completed else set()
+        return JobFilter(
+            queue=self.queue,
+            statuses=tuple(sorted(wanted)),
+            priorities=read.priorities(self.priority),
+            since=read.start_of_window(now, self.since, self.last_hours),
+        )
