@@ -3,10 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.access import Row
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import ConflictError, MissingTablesError, NotFoundError, RefusedValueError
 from hammerwork_cli.models import FAILURES, WAITING, JobStatus, Worker, priority_word, status_of
@@ -26,6 +25,7 @@ from hammerwork_cli.models.values import (
     FAILED_SPELLINGS,
     RUNNING_SPELLINGS,
     WAITING_SPELLINGS,
+    Timestamp,
     duration_of,
 )
 from hammerwork_cli.queries.worker.registry import listed
@@ -33,6 +33,29 @@ from hammerwork_cli.queries.worker.registry import listed
 HEALTH_WINDOW = timedelta(hours=1)
 
 _READY = {"none", "satisfied", None}
+
+
+class _Row(NamedTuple):
+    """Jobs of a queue that are alike, or a pause, which has no status."""
+
+    queue: str
+    status: str | None
+    dependency_status: str | None
+    jobs: int
+    due: int
+    due_since: Timestamp
+    paused_at: Timestamp
+    paused_by: str | None
+    reason: str | None
+    # With a window.
+    ended: int = 0
+    started_at: Timestamp = None
+    created_at: Timestamp = None
+    # With priorities; the run times are those of all queues, alike in every row.
+    priority: Any = None
+    of_priority: int = 0
+    p50: Any = None
+    p95: Any = None
 
 
 def states(database: Database, *, now: datetime, queue: str | None = None) -> list[QueueState]:
@@ -93,7 +116,7 @@ def stats(
     total.pause = paused[0] if queue is not None and paused else None
     if window is None:
         return QueueStats(total, paused)
-    p50, p95 = rows[0][-2:] if rows else (None, None)
+    p50, p95 = (rows[0].p50, rows[0].p95) if rows else (None, None)
     return QueueStats(total, paused, window, _by_priority(rows), duration_of(p50), duration_of(p95))
 
 
@@ -118,8 +141,8 @@ def _no_queue(queue: str) -> NotFoundError:
 
 def _rows(
     database: Database, *, now: datetime, queue: str | None, since: datetime | None = None, priorities: bool = False
-) -> list[Row]:
-    return database.rows(
+) -> list[_Row]:
+    rows = database.rows(
         "queues.states",
         now=now,
         queue=queue,
@@ -130,55 +153,47 @@ def _rows(
         running=RUNNING_SPELLINGS,
         pending=WAITING_SPELLINGS,
     )
+    return [_Row(*row) for row in rows]
 
 
-def _states(rows: Sequence[Row], now: datetime) -> list[QueueState]:
+def _states(rows: Sequence[_Row], now: datetime) -> list[QueueState]:
     """Combines the rows of each queue."""
     found: dict[str, QueueState] = {}
     for row in rows:
-        state = found.setdefault(row[0], QueueState(row[0], now))
-        if row[1] is None:
-            state.pause = QueuePause(row[0], *row[6:9])
+        state = found.setdefault(row.queue, QueueState(row.queue, now))
+        if row.status is None:
+            state.pause = QueuePause(row.queue, row.paused_at, row.paused_by, row.reason)
         else:
-            _count(state, status_of(row[1]), *row[2:6], *row[9:12])
+            _count(state, status_of(row.status), row)
     return sorted(found.values(), key=lambda state: state.name or "")
 
 
-def _count(
-    state: QueueState,
-    status: str,
-    dependency: str | None,
-    jobs: int,
-    due: int,
-    due_since: Any,
-    ended: int = 0,
-    started_at: Any = None,
-    created_at: Any = None,
-) -> None:
-    state.counts.add(status, jobs)
-    if status in WAITING and dependency in _READY:
-        state.ready += int(due)
-        state.scheduled += jobs - int(due)
+def _count(state: QueueState, status: str, row: _Row) -> None:
+    state.counts.add(status, row.jobs)
+    if status in WAITING and row.dependency_status in _READY:
+        due = int(row.due)
+        state.ready += due
+        state.scheduled += row.jobs - due
         if due:
-            state.ready_since = earliest(state.ready_since, due_since)
+            state.ready_since = earliest(state.ready_since, row.due_since)
     elif status in WAITING:
-        state.waiting += jobs
-        state.waiting_since = earliest(state.waiting_since, created_at)
+        state.waiting += row.jobs
+        state.waiting_since = earliest(state.waiting_since, row.created_at)
     elif status == JobStatus.RUNNING:
-        state.running_since = earliest(state.running_since, started_at)
+        state.running_since = earliest(state.running_since, row.started_at)
     elif status == JobStatus.COMPLETED:
-        state.completed += int(ended)
+        state.completed += int(row.ended)
     elif status in FAILURES:
-        state.failed += int(ended)
+        state.failed += int(row.ended)
 
 
-def _by_priority(rows: Sequence[Row]) -> tuple[PriorityCount, ...]:
+def _by_priority(rows: Sequence[_Row]) -> tuple[PriorityCount, ...]:
     """Counts jobs by status and priority, since operators watch for failures of high priority."""
     counted: dict[tuple[str, int], int] = {}
     for row in rows:
-        if row[13]:
-            key = status_of(row[1]), row[12]
-            counted[key] = counted.get(key, 0) + row[13]
+        if row.status is not None and row.of_priority:
+            key = status_of(row.status), row.priority
+            counted[key] = counted.get(key, 0) + row.of_priority
     ordered = sorted(counted.items(), key=lambda item: (item[0][0], -item[0][1]))
     return tuple(PriorityCount(status, priority_word(priority), jobs) for (status, priority), jobs in ordered)
 

@@ -118,14 +118,14 @@ class RunningTrees:
         for attempt in range(TRIES):
             # One job more than allowed, to tell a level that just fits from one that is too large.
             rows = self._level(frontier, left + 1)
-            read = sum(int(row[2]) for row in rows)
+            read = sum(int(jobs) for _, _, jobs, *_ in rows)
             if read <= left:
                 for parent, total in _totals(rows).items():
                     whole[frontier[parent]].merge(total)
                 return left - read
             sizes = Counter[str]()
-            for row in rows:
-                sizes[frontier[row[0].lower()]] += int(row[2])
+            for parent, _, jobs, *_ in rows:
+                sizes[frontier[parent.lower()]] += int(jobs)
             largest = [sizes.most_common(1)[0][0]] if attempt + 1 < TRIES else list(sizes | Counter(frontier.values()))
             self._put_aside(whole, frontier, largest)
         return left
@@ -136,7 +136,7 @@ class RunningTrees:
         for part in chunks(list(frontier), self.database.read_chunk):
             found = self.database.rows("spawn.monitor.level_totals", ids=self.database.ids(part), limit=limit)
             rows += found
-            limit -= sum(int(row[2]) for row in found)
+            limit -= sum(int(jobs) for _, _, jobs, *_ in found)
             if limit <= 0:
                 break
         return rows
