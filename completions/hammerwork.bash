@@ -67,8 +67,8 @@ _hammerwork_look() {
             options='--help'
             ;;
         'job list')
-            options='--queue --status --priority --failed --completed --since --last-hours --limit --cursor --fields --format --database-url --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= -l= --limit= --cursor= --fields= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--queue --status --priority --failed --completed --since --last-hours --error --failed-since --limit --cursor --fields --format --database-url --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --failed-since= -l= --limit= --cursor= --fields= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'job show')
             options='--full --format --database-url --color --quiet --debug --help'
@@ -80,23 +80,23 @@ _hammerwork_look() {
             takes=' -j=:json --payload=:json -q=:queues --queue=:queues -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --delay= --at= --max-attempts= --timeout= --depends-on=:jobs --id= --trace-id= --correlation-id= --spawn-handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=priority,queue,retry,timeout,trace,none --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'job retry')
-            options='--queue --status --priority --since --last-hours --all --failed --tree --only --force --respawn --yes --dry-run --format --database-url --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --only=+pending,running,completed,failed,dead,timedout,retrying,archived --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--queue --status --priority --since --last-hours --error --all --failed --failed-since --tree --only --force --respawn --yes --dry-run --format --database-url --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --failed-since= --only=+pending,running,completed,failed,dead,timedout,retrying,archived --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job cancel')
-            options='--queue --status --priority --since --last-hours --all --tree --only --reason --force --yes --dry-run --format --database-url --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --only=+pending,running,completed,failed,dead,timedout,retrying,archived --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--queue --status --priority --since --last-hours --error --all --tree --only --reason --force --yes --dry-run --format --database-url --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --only=+pending,running,completed,failed,dead,timedout,retrying,archived --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job delete')
-            options='--queue --status --priority --since --last-hours --all --older-than --force --yes --dry-run --format --database-url --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --older-than= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--queue --status --priority --since --last-hours --error --all --older-than --force --yes --dry-run --format --database-url --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --older-than= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job purge')
-            options='--completed --dead --failed --timed-out --all --older-than --queue --yes --dry-run --format --database-url --color --quiet --debug --help'
-            takes=' --older-than= -q=:queues --queue=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--completed --dead --failed --timed-out --all --older-than --queue --error --yes --dry-run --format --database-url --color --quiet --debug --help'
+            takes=' --older-than= -q=:queues --queue=:queues --error= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'queue')
             commands='list stats health paused pause resume clear'

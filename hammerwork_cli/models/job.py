@@ -40,6 +40,8 @@ class JobFilter:
         since: takes jobs created then or later.
         ended_before: takes jobs that ended before then, or were created before then if their end is not recorded.
         unarchived: takes only jobs that have no copy in the archive.
+        error: takes jobs with this text in their error, in any letter case; ``*`` in it stands for any text.
+        failed_since: takes jobs that failed then or later.
     """
 
     queue: str | None = None
@@ -48,6 +50,8 @@ class JobFilter:
     since: datetime | None = None
     ended_before: datetime | None = None
     unarchived: bool = False
+    error: str | None = None
+    failed_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,10 @@ j.archived_at IS NULL
 -- name: unarchived [unarchivable]
 TRUE
 
+-- name: failure_time
+-- When the failed job j failed. hammerwork (Rust) writes no failed_at for jobs that timed out or that it declared dead.
+COALESCE(j.failed_at, j.timed_out_at, j.completed_at, j.created_at)
+
 -- name: config [postgresql]
 -- The spawn configuration of job j.
 (j.payload -> '_spawn_config')

@@ -14,7 +14,10 @@ from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.commands.job.options import (
     AllOption,
+    ErrorOption,
     FailedOption,
+    FailedSinceHoursOption,
+    FailedSinceOption,
     ForceOption,
     JobIdOption,
     JobsArgument,
@@ -55,6 +58,7 @@ class Targets:
     priority: PriorityOption = None
     since: SinceOption = None
     last_hours: LastHoursOption = None
+    error: ErrorOption = None
     all_: AllOption = False
     job_id: JobIdOption = None
 
@@ -66,7 +70,13 @@ class Targets:
             more: further statuses.
         """
         wanted = _acceptable(change, statuses(self.status)) | set(more)
-        return JobFilter(self.queue, tuple(sorted(wanted)), read.priorities(self.priority), self.start(change.now))
+        return JobFilter(
+            queue=self.queue,
+            statuses=tuple(sorted(wanted)),
+            priorities=read.priorities(self.priority),
+            since=self.start(change.now),
+            error=read.error_text(self.error),
+        )
 
     def start(self, now: datetime) -> datetime | None:
         """The earliest time at which the jobs may have been created."""
@@ -75,7 +85,7 @@ class Targets:
     @property
     def is_filtered(self) -> bool:
         """Whether there is a filter."""
-        given = (self.queue, self.status, self.priority, self.since, self.last_hours)
+        given = (self.queue, self.status, self.priority, self.since, self.last_hours, self.error)
         return any(option is not None and option != [] for option in given)
 
     def selection(
@@ -94,7 +104,7 @@ class Targets:
             chosen: the filter.
             now: the database's clock.
             filtered: whether an option of the verb is a filter too.
-            below: statuses of the jobs of a tree, with ``--tree``.
+            below: statuses of the jobs of trees, with ``--tree``.
 
         Raises:
             UsageError: the options do not say which jobs.
@@ -104,9 +114,9 @@ class Targets:
         if ids and (filtered or self.all_):
             raise UsageError("Give job ids or filters, not both.")
         if below is not None:
-            if len(ids) != 1:
-                raise UsageError("--tree needs one JOB, the top of the tree.")
-            return Below(ids[0], below)
+            if not ids:
+                raise UsageError("--tree needs JOB, the top of a tree.")
+            return Below(ids, below)
         if ids:
             return Named(ids)
         if not filtered and not self.all_:
@@ -120,7 +130,7 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class Subtree:
-    """A job and everything below it."""
+    """Jobs and everything below them."""
 
     tree: TreeOption = False
     only: OnlyOption = None
@@ -155,6 +165,8 @@ def retry(
     which: Targets,
     *,
     failed: FailedOption = False,
+    failed_since: FailedSinceOption = None,
+    failed_since_hours: FailedSinceHoursOption = None,
     subtree: Subtree,
     force: ForceOption = False,
     respawn: Annotated[bool, typer.Option("--respawn", help="Let jobs that have spawned spawn again.")] = False,
@@ -163,15 +175,16 @@ def retry(
     """Retry Failed, Dead or TimedOut jobs: reset them to Pending with 0 attempts, due now.
 
     Clears their error and result. Jobs that failed only because of these run again after them. --tree includes
-    everything below JOB. --force also retries a Running job, which may then run twice at once, a Completed one,
-    whose children stay, and one that depends on a failed job. A job that has spawned does not spawn again unless
-    you add --respawn; to spawn without running it, use `spawn again`. Several ids ask for confirmation. Gives up
-    after 30 s with exit code 1 if the tree keeps growing.
+    everything below each JOB. --error takes jobs by their error, in any letter case. --force also retries a Running
+    job, which may then run twice at once, a Completed one, whose children stay, and one that depends on a failed
+    job. A job that has spawned does not spawn again unless you add --respawn; to spawn without running it, use
+    `spawn again`. Several ids ask for confirmation. Gives up after 30 s with exit code 1 if the tree keeps growing.
 
     \b
     Examples:
       hammerwork job retry 1c22a0f1
       hammerwork job retry 178ebfc3 --tree --only failed
+      hammerwork job retry --error "connection refused" --failed-since 2h
       hammerwork job retry --queue mail --failed --since 2h --dry-run
       hammerwork job retry 178ebfc3 --force --respawn
       hammerwork job retry --all --yes
@@ -181,7 +194,10 @@ def retry(
     def change(now: datetime) -> Retry:
         return Retry(now, force=force, respawn=respawn)
 
-    _carry_out(context, change, confirmation, which, subtree, failed=failed)
+    def failing(now: datetime) -> datetime | None:
+        return read.failure_window(now, failed_since, failed_since_hours)
+
+    _carry_out(context, change, confirmation, which, subtree, failed=failed, failing=failing)
 
 
 @spread
@@ -197,7 +213,7 @@ def cancel(
     """Cancel jobs that have not started: mark them Failed, with your name in the error.
 
     Jobs that wait for them fail too. Nothing is deleted: `job retry` runs a cancelled job, `job delete` removes it.
-    --tree includes everything below JOB. --force also cancels a Running job, but does not stop its worker, and a
+    --tree includes everything below each JOB. --force also cancels a Running job, but does not stop its worker, and a
     Rust worker overwrites the status at its end. A cancelled recurring job stays off its schedule until you retry
     it. Several ids ask for confirmation.
 
@@ -224,13 +240,26 @@ def _carry_out(
     subtree: Subtree,
     *,
     failed: bool = False,
+    failing: Callable[[datetime], datetime | None] = lambda _: None,
 ) -> None:
-    """Makes a change, which ``make`` makes for a time, to jobs that are not archived."""
+    """Makes a change, which ``make`` makes for a time, to jobs that are not archived.
+
+    Args:
+        context: the world.
+        make: makes the change for a time.
+        options: how.
+        which: the jobs.
+        subtree: whether the jobs below them too.
+        failed: only failed jobs.
+        failing: returns the start of the window in which the jobs failed, for a time.
+    """
     change = make(context.now())  # mistakes in options are found before the database is asked
     chosen = which.filter(change, FAILURES if failed else ())
     chosen = replace(chosen, statuses=chosen.statuses or tuple(sorted(change.accepted)), unarchived=True)
+    failed |= failing(change.now) is not None
     wanted, database = subtree.statuses(change), context.database(changes=True)
     change = make(context.now(database))
+    chosen = replace(chosen, failed_since=failing(change.now))
     selection = which.selection(database, chosen, change.now, filtered=failed, below=wanted)
     carry_out(context, database, selection, change, options)
 
@@ -253,6 +282,7 @@ def delete(
     Examples:
       hammerwork job delete 1c22a0f1
       hammerwork job delete --queue test --all --yes
+      hammerwork job delete --error "no such tenant" --dry-run
       hammerwork job delete --status dead --older-than 30d --dry-run
     """
     context: Context = ctx.obj
@@ -277,6 +307,7 @@ def purge(
     older_than: OlderThanOption = None,
     older_than_days: OlderThanDaysOption = None,
     queue: QueueOption = None,
+    error: ErrorOption = None,
     *,
     confirmation: Confirmation,
 ) -> None:
@@ -303,9 +334,15 @@ def purge(
         raise UsageError("No status was given.", hint="Add --completed, --dead, --failed, --timed-out or --all.")
     lengths = [age(older_than)] if older_than is not None else []
     lengths += [duration_of(f"{older_than_days:.3f}d")] if older_than_days is not None else []
+    words = read.error_text(error)
     database = context.database(changes=True)
     change = Purge(context.now(database))
-    chosen = JobFilter(queue=queue, statuses=tuple(sorted(wanted)), ended_before=_earliest(change.now, lengths))
+    chosen = JobFilter(
+        queue=queue,
+        statuses=tuple(sorted(wanted)),
+        ended_before=_earliest(change.now, lengths),
+        error=words,
+    )
     carry_out(context, database, Chosen(chosen), change, confirmation)
 
 

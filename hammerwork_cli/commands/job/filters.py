@@ -8,7 +8,14 @@ import typer
 
 from hammerwork_cli.cli.options import QueueOption, StatusOption, statuses
 from hammerwork_cli.commands.job import options as read
-from hammerwork_cli.commands.job.options import FailedOption, LastHoursOption, PriorityOption, SinceOption
+from hammerwork_cli.commands.job.options import (
+    ErrorOption,
+    FailedOption,
+    FailedSinceOption,
+    LastHoursOption,
+    PriorityOption,
+    SinceOption,
+)
 from hammerwork_cli.models import FAILURES, JobFilter, JobStatus
 
 CompletedOption = Annotated[bool, typer.Option("--completed", help="Only Completed jobs.")]
@@ -25,14 +32,21 @@ class Filters:
     completed: CompletedOption = False
     since: SinceOption = None
     last_hours: LastHoursOption = None
+    error: ErrorOption = None
+    failed_since: FailedSinceOption = None
 
     def chosen(self, now: datetime) -> JobFilter:
         """The filters as one value."""
         wanted = {*(statuses(self.status) or ()), *(FAILURES if self.failed else ())}
         wanted |= {JobStatus.COMPLETED} if self.completed else set()
+        failed_since = read.failure_window(now, self.failed_since)
+        if failed_since is not None:
+            wanted = wanted or set(FAILURES)
         return JobFilter(
             queue=self.queue,
             statuses=tuple(sorted(wanted)),
             priorities=read.priorities(self.priority),
             since=read.start_of_window(now, self.since, self.last_hours),
+            error=read.error_text(self.error),
+            failed_since=failed_since,
         )

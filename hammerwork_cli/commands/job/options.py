@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hammerwork_cli.cli.options import before
+from hammerwork_cli.cli.options import before, since_of
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import (
     JobPriority,
@@ -33,12 +33,27 @@ LastHoursOption = Annotated[
     float | None,
     typer.Option("--last-hours", metavar="HOURS", min=0, max=1_000_000, help="Only jobs created in the last HOURS."),
 ]
+ErrorOption = Annotated[
+    str | None,
+    typer.Option("--error", metavar="TEXT", help="Only jobs with TEXT in their error; * stands for any text."),
+]
+FailedSinceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--failed-since", metavar="TIME", help="Only jobs that failed within: 2h, 7d, or since: 2026-12-24T18:00Z."
+    ),
+]
+FailedSinceHoursOption = Annotated[
+    float | None, typer.Option("--failed-since-hours", min=0, max=1_000_000, hidden=True)
+]
 FailedOption = Annotated[bool, typer.Option("--failed", help="Only Failed, Dead and TimedOut jobs.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Include jobs that are refused otherwise; see above.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
-TreeOption = Annotated[bool, typer.Option("--tree", help="JOB and everything below it.")]
+TreeOption = Annotated[bool, typer.Option("--tree", help="Each JOB and everything below it.")]
 AllOption = Annotated[bool, typer.Option("--all", help="All jobs whose status allows the change.")]
 JobIdOption = Annotated[list[str] | None, typer.Option("--job-id", hidden=True)]
+
+LONGEST_ERROR_TEXT = 1000
 
 INHERITED = {
     "priority": "inherit_priority",
@@ -68,6 +83,32 @@ def start_of_window(now: datetime, since: str | None, last_hours: float | None) 
     lengths = [duration_of(since)] if since is not None else []
     lengths += [timedelta(hours=last_hours)] if last_hours is not None else []
     return before(now, min(lengths)) if lengths else None
+
+
+def error_text(given: str | None) -> str | None:
+    """The text of ``--error``.
+
+    Raises:
+        UsageError: it is blank, as an empty variable of a script would be, or too long.
+    """
+    if given is None:
+        return None
+    if not given.strip():
+        raise UsageError("--error needs a text.", hint="To take all jobs, leave it out.")
+    if len(given) > LONGEST_ERROR_TEXT:
+        raise UsageError(f"The text of --error has at most {LONGEST_ERROR_TEXT:,} characters.")
+    return given
+
+
+def failure_window(now: datetime, since: str | None, hours: float | None = None) -> datetime | None:
+    """The start of the window of ``--failed-since``.
+
+    Raises:
+        UsageError: it is neither a duration nor a time, or before the year 1.
+    """
+    starts = [since_of(since, now)] if since is not None else []
+    starts += [before(now, timedelta(hours=hours))] if hours is not None else []
+    return max(starts) if starts else None
 
 
 def start(delay: str | None, at: str | None) -> dict[str, Any]:

@@ -35,18 +35,21 @@ def list_(
 
     The next page starts at --cursor with the id of the last job, or with its CREATED_AT/ID, which works even if
     that job is deleted meanwhile. A note says when there are more. A page after the last one is empty. Lists show
-    the first 500 characters of an error in every format; `job show` has all of it. Lines of jsonl, csv and tsv are
-    written while jobs are read, so that a long list takes little memory.
+    the first 500 characters of an error in every format; `job show` has all of it. --error looks at whole errors,
+    in any letter case. Lines of jsonl, csv and tsv are written while jobs are read, so that a long list takes little
+    memory.
 
     \b
     Examples:
       hammerwork job list --failed --last-hours 24
+      hammerwork job list --error "connection refused" --failed-since 2h
       hammerwork job list --queue video_ingest --status running,pending --priority high,critical
       hammerwork job list --failed --fields id,queue,error --limit 100000 --format csv >failed.csv
       hammerwork job list --cursor "$(hammerwork job list --format json | jq -r '.[-1].id')"
     """
     context: Context = ctx.obj
-    pages = listing.pages(context.database(), filters.chosen(context.now()), limit=limit, cursor=cursor)
+    chosen = filters.chosen(context.now())  # mistakes in options are found before the database is opened
+    pages = listing.pages(context.database(), chosen, limit=limit, cursor=cursor)
     more = None
 
     def jobs() -> Iterator[Job]:

@@ -73,7 +73,16 @@ def chosen(wanted: JobFilter) -> dict[str, Any]:
         "since": wanted.since,
         "ended_before": wanted.ended_before,
         "unarchived": wanted.unarchived,
+        "error": None if wanted.error is None else _containing(wanted.error),
+        "failed_since": wanted.failed_since,
     }
+
+
+def _containing(text: str) -> str:
+    """The pattern of LIKE for texts that contain this one."""
+    for character in "!%_":
+        text = text.replace(character, f"!{character}")
+    return f"%{text.replace('*', '%')}%"
 
 
 def find(database: Database, wanted: JobFilter, *, limit: int, cursor: str | None = None) -> JobPage:

@@ -120,7 +120,7 @@ class Chosen:
 
 
 class Below:
-    """A job and its descendants, from the top down.
+    """Jobs and their descendants, from the top down.
 
     A worker may insert children in the meantime: the tree is read again until there are no new jobs, or for
     :data:`PATIENCE`.
@@ -128,14 +128,18 @@ class Below:
 
     named: Sequence[str] = ()
 
-    def __init__(self, job: str, statuses: Collection[JobStatus]) -> None:
-        self.job = job
+    def __init__(self, jobs: Sequence[str], statuses: Collection[JobStatus]) -> None:
+        self.jobs = jobs
         self.wanted = JobFilter(statuses=tuple(sorted(statuses)), unarchived=True)
 
     def read(self, database: Database) -> Found:
         """See :class:`Selection`."""
-        nodes = tree.tree(database, self.job, whole=False).nodes.values()
-        meant = [node for node in nodes if node.status in self.wanted.statuses]
+        nodes: dict[str, TreeNode] = {}
+        for job in self.jobs:
+            if job not in nodes:
+                # The jobs that were read before may be below this one.
+                nodes = tree.tree(database, job, whole=False).nodes | nodes
+        meant = [node for node in nodes.values() if node.status in self.wanted.statuses]
         present = [node for node in meant if node.archived_at is None]
         return Found(_grouped(present), len(meant) - len(present), present)
 

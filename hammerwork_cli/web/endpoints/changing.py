@@ -173,7 +173,7 @@ def cancel(call: Call) -> Answer:
 
 def _change(call: Call, change: Change) -> Answer:
     database, job = call.database, listing.resolve(call.database, call.values["id"])
-    selection: Selection = Below(job, change.in_trees) if call.body.get("tree", False) else Named([job])
+    selection: Selection = Below([job], change.in_trees) if call.body.get("tree", False) else Named([job])
     plan = changes.plan(database, selection, change)
     if call.body.get("dry_run", False):
         return Answer(outcome_record(plan.foreseen, plan, dry_run=True))

@@ -341,9 +341,9 @@ def test_a_cycle_is_changed_once(run: Run, migrated_url: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["--tree"], [identity(1), identity(2), "--tree"], ["--tree", "--all"], [identity(1), "--only", "pending"]],
+    [["--tree"], [identity(1), "--tree", "--queue", "a"], ["--tree", "--all"], [identity(1), "--only", "pending"]],
 )
-def test_a_tree_needs_one_job(run: Run, tree: str, words: list[str]) -> None:
+def test_a_tree_needs_a_job_and_no_filter(run: Run, tree: str, words: list[str]) -> None:
     assert run("job", "cancel", *words, "--yes", url=tree).exit_code == 2
 
 

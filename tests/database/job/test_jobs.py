@@ -92,8 +92,8 @@ def test_trees_are_changed_to_the_bottom(readable: Database) -> None:
         readable, [job(1, D), below(2, 1, state="none"), below(3, 2, state="none"), below(4, 1, 3, state="none")]
     )
     statuses = JobFilter(statuses=(P,)).statuses
-    assert changes.run(readable, Below(identity(1), statuses), CANCEL).changed == 3
-    assert changes.run(readable, Below(identity(1), (D, JobStatus.FAILED)), Retry(NOW)).changed == 4
+    assert changes.run(readable, Below([identity(1)], statuses), CANCEL).changed == 3
+    assert changes.run(readable, Below([identity(1)], (D, JobStatus.FAILED)), Retry(NOW)).changed == 4
 
 
 def test_jobs_are_found_shown_and_enqueued(readable: Database) -> None:
