@@ -76,8 +76,8 @@ _hammerwork_look() {
             arguments=':jobs'
             ;;
         'job enqueue')
-            options='--payload --queue --priority --delay --at --max-attempts --timeout --depends-on --id --trace-id --correlation-id --spawn-handler --spawn-config --max-spawn-count --operation-id --spawn-delay --batch-size --inherit --format --database-url --color --quiet --debug --help'
-            takes=' -j=:json --payload=:json -q=:queues --queue=:queues -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --delay= --at= --max-attempts= --timeout= --depends-on=:jobs --id= --trace-id= --correlation-id= --spawn-handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=priority,queue,retry,timeout,trace,none --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--payload --queue --priority --delay --at --max-attempts --timeout --depends-on --id --trace-id --correlation-id --spawn-handler --spawn-config --max-spawn-count --operation-id --spawn-delay --batch-size --inherit --file --after-line --format --database-url --color --quiet --debug --help'
+            takes=' -j=:json --payload=:json -q=:queues --queue=:queues -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --delay= --at= --max-attempts= --timeout= --depends-on=:jobs --id= --trace-id= --correlation-id= --spawn-handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=priority,queue,retry,timeout,trace,none --file=:files --after-line= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'job retry')
             options='--queue --status --priority --since --last-hours --error --all --failed --failed-since --tree --only --force --respawn --yes --dry-run --format --database-url --color --quiet --debug --help'
@@ -224,7 +224,7 @@ _hammerwork_look() {
         'schema')
             options='--format --database-url --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
-            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-doctor,job-list,job-show,job-enqueue,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,worker-start,worker-list,worker-status,worker-stop,worker-restart,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,worker-start,worker-list,worker-status,worker-stop,worker-restart,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
             ;;
         'demo')
             options='--folder --database-url --color --quiet --debug --help'

@@ -289,6 +289,8 @@ complete -c hammerwork -n '__hammerwork_at job enqueue' -l operation-id -x -d 'N
 complete -c hammerwork -n '__hammerwork_at job enqueue' -l spawn-delay -x -d 'Delay between batches of children.'
 complete -c hammerwork -n '__hammerwork_at job enqueue' -l batch-size -x -d 'Children per batch.'
 complete -c hammerwork -n '__hammerwork_at job enqueue' -l inherit -x -a 'priority queue retry timeout trace none' -d 'Inherited by children: priority,queue,retry,timeout,trace or none.'
+complete -c hammerwork -n '__hammerwork_at job enqueue' -l file -r -F -d 'Enqueue a job for each JSON line of FILE or stdin (-).'
+complete -c hammerwork -n '__hammerwork_at job enqueue' -l after-line -x -d 'With --file: skip the first N lines.'
 complete -c hammerwork -n '__hammerwork_at job enqueue' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at job enqueue' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'Database: postgresql://, mysql://, mariadb:// or sqlite:///path.'
 complete -c hammerwork -n '__hammerwork_at job enqueue' -l color -x -a 'auto always never' -d 'Use colours.'
@@ -642,7 +644,7 @@ complete -c hammerwork -n '__hammerwork_at schema' -l color -x -a 'auto always n
 complete -c hammerwork -n '__hammerwork_at schema' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at schema' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at schema' -s h -l help -d 'Show the help and exit.'
-complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-wait spawn-monitor spawn-again spawn-why spawn-doctor job-list job-show job-enqueue job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear worker-start worker-list worker-status worker-stop worker-restart migration-run migration-status migration-plan config-show config-get config-path schema error'
+complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-wait spawn-monitor spawn-again spawn-why spawn-doctor job-list job-show job-enqueue job-enqueue-file job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear worker-start worker-list worker-status worker-stop worker-restart migration-run migration-status migration-plan config-show config-get config-path schema error'
 
 complete -c hammerwork -n '__hammerwork_at demo' -l folder -x -k -a '(__hammerwork_value folders)' -d 'Folder of its database.'
 complete -c hammerwork -n '__hammerwork_at demo' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'Database: postgresql://, mysql://, mariadb:// or sqlite:///path.'

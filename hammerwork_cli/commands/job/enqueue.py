@@ -7,13 +7,10 @@ import typer
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption
 from hammerwork_cli.commands.job import options as read
-from hammerwork_cli.models import (
-    JobPriority,
-    NewJob,
-)
-from hammerwork_cli.models.input import fields
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import JobPriority
+from hammerwork_cli.models.input.job_options import json_value, wanted_job
 from hammerwork_cli.models.input.limits import LARGEST_INTEGER
-from hammerwork_cli.models.input.reading import duration_of, timeout_of
 from hammerwork_cli.queries.job import enqueue as enqueueing
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.render.job.enqueue import enqueued_record
@@ -22,8 +19,8 @@ from hammerwork_cli.render.job.enqueue import enqueued_record
 def enqueue(
     ctx: typer.Context,
     payload: Annotated[
-        str, typer.Option("-j", "--payload", metavar="JSON", help="Payload: JSON, @FILE, or - for stdin.")
-    ],
+        str | None, typer.Option("-j", "--payload", metavar="JSON", help="Payload: JSON, @FILE, or - for stdin.")
+    ] = None,
     queue: Annotated[
         str | None,
         typer.Option("-q", "--queue", metavar="QUEUE", help="Its queue. [default: setting default_queue]"),
@@ -84,6 +81,13 @@ def enqueue(
             help="Inherited by children: priority,queue,retry,timeout,trace or none. [default: priority,retry,trace]",
         ),
     ] = None,
+    file: Annotated[
+        str | None,
+        typer.Option("--file", metavar="FILE", help="Enqueue a job for each JSON line of FILE or stdin (-)."),
+    ] = None,
+    after_line: Annotated[
+        int, typer.Option("--after-line", metavar="N", min=0, help="With --file: skip the first N lines.")
+    ] = 0,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Enqueue a job and print its id.
@@ -92,6 +96,12 @@ def enqueue(
     --at aside) is a conflict. With --depends-on the job waits until those jobs have completed; it cannot depend on
     a failed job. Any option about spawning adds a _spawn_config to the payload that Rust workers understand.
 
+    With --file, each line is a JSON object whose keys are these options with underscores, such as max_attempts; the
+    options of the command line are the defaults. `hammerwork schema job-enqueue-file` has the schema. All lines are
+    checked first: if one is not valid, nothing is enqueued. Up to 10,000 jobs are enqueued all or none, more in parts
+    of 10,000. If a part fails, the error names the line to continue after; lines with an id can be repeated safely.
+    The ids are printed in the order of the lines.
+
     \b
     Examples:
       hammerwork job enqueue --queue mail --payload '{"to": "ada@example.org"}'
@@ -99,29 +109,40 @@ def enqueue(
       hammerwork job enqueue --queue ingest --payload '{}' --spawn-handler frames --max-spawn-count 500
       id=$(hammerwork job enqueue --queue a --payload '{}') && \\
         hammerwork job enqueue --queue b --payload '{}' --depends-on "$id"
+      hammerwork job enqueue --file jobs.jsonl --queue mail --max-attempts 5
     """
     context: Context = ctx.obj
-    spawning = {
-        "handler": spawn_handler,
-        "max_spawn_count": max_spawn_count,
-        "operation_id": operation_id,
-        "spawn_delay_ms": round(duration_of(spawn_delay).total_seconds() * 1000) if spawn_delay else None,
-        "batch_size": batch_size,
-    }
-    text = read.payload_with(read.text_from(payload), spawning, spawn_config, inherit)
-    name = context.queue(queue)
     given: dict[str, Any] = {
-        **read.start(delay, at),
-        "id": read.new_id(job_id) if job_id else None,
-        "priority": fields.priority(priority),
+        "priority": priority,
+        "delay": delay,
+        "at": at,
         "max_attempts": max_attempts,
-        "timeout": timeout_of(timeout) if timeout else None,
+        "timeout": timeout,
         "trace_id": trace_id,
         "correlation_id": correlation_id,
+        "spawn_handler": spawn_handler,
+        "spawn_config": json_value(read.text_from(spawn_config), "--spawn-config") if spawn_config else None,
+        "max_spawn_count": max_spawn_count,
+        "operation_id": operation_id,
+        "spawn_delay": spawn_delay,
+        "batch_size": batch_size,
+        "inherit": inherit,
     }
+    text = read.text_from(payload) if payload is not None else None
+    given |= {"payload": json_value(text, "The payload")} if text is not None else {}
+    if file is not None:
+        from hammerwork_cli.commands.job import enqueue_file
+
+        if job_id is not None:
+            raise UsageError("--id is for a single job.", hint="Give each line its own id.")
+        enqueue_file.run(context, file, {"depends_on": depends_on, **given}, queue, after=after_line, form=form)
+        return
+    if after_line:
+        raise UsageError("--after-line is for --file.")
+    wanted = wanted_job({**given, "id": job_id or None, "queue": context.queue(queue)}, payload=text)
     database = context.database(changes=True)
     parents = dict.fromkeys(listing.resolve(database, word) for value in depends_on or () for word in value.split(","))
-    job = NewJob.of(name, text, context.now(database), depends_on=tuple(parents), **given)
+    job = wanted._replace(rest={**wanted.rest, "depends_on": tuple(parents)}).made(context.now(database))
     placed = enqueueing.once(database, job)
     if not placed.created:
         context.note(f"Already exists; left unchanged: hammerwork job show {placed.id}")

@@ -1,10 +1,9 @@
 """The options of ``job``, and readers of their values."""
 
-import json
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,8 +13,7 @@ from hammerwork_cli.models import (
     JobPriority,
 )
 from hammerwork_cli.models.input import fields
-from hammerwork_cli.models.input.reading import duration_of, instant_of, uuid_of
-from hammerwork_cli.models.payloads import with_spawn_config
+from hammerwork_cli.models.input.reading import duration_of
 
 JobsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[JOB]...", help="Job ids, or at least their first 4 hex digits.")
@@ -54,14 +52,6 @@ AllOption = Annotated[bool, typer.Option("--all", help="All jobs whose status al
 JobIdOption = Annotated[list[str] | None, typer.Option("--job-id", hidden=True)]
 
 LONGEST_ERROR_TEXT = 1000
-
-INHERITED = {
-    "priority": "inherit_priority",
-    "queue": "inherit_queue",
-    "retry": "inherit_retry_strategy",
-    "timeout": "inherit_timeout",
-    "trace": "inherit_trace_context",
-}
 
 
 def priorities(given: list[str] | None) -> tuple[JobPriority, ...]:
@@ -111,32 +101,6 @@ def failure_window(now: datetime, since: str | None, hours: float | None = None)
     return max(starts) if starts else None
 
 
-def start(delay: str | None, at: str | None) -> dict[str, Any]:
-    """The start of a new job, for :meth:`NewJob.of`.
-
-    Raises:
-        UsageError: both are given, or one is not valid.
-    """
-    if delay and at:
-        raise UsageError("Give --delay or --at, not both.")
-    return {
-        "delay": fields.duration(duration_of(delay), "--delay") if delay else None,
-        "scheduled_at": instant_of(at) if at else None,
-    }
-
-
-def new_id(text: str) -> str:
-    """The id of a new job.
-
-    Raises:
-        UsageError: the text is not a whole UUID.
-    """
-    found = uuid_of(text)
-    if found is None:
-        raise UsageError(f"{text[:60]!r} is not a UUID.", hint="Write all of it, with hyphens; uuidgen makes one.")
-    return found
-
-
 def text_from(value: str) -> str:
     """The text itself, the content of ``@file``, or of stdin for ``-``.
 
@@ -151,60 +115,3 @@ def text_from(value: str) -> str:
         raise UsageError(f"{value[1:]} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{'stdin' if value == '-' else value[1:]} is not UTF-8 text.") from error
-
-
-def json_value(text: str, what: str) -> Any:
-    """The value of a JSON text.
-
-    Raises:
-        UsageError: the text is not JSON.
-    """
-    try:
-        return json.loads(text, parse_constant=_no_constant)
-    except RecursionError as error:
-        raise UsageError(f"{what} is nested too deeply.") from error
-    except ValueError as error:
-        raise UsageError(f"{what} is not JSON: {error}.", hint="Quote it for the shell: '{\"key\": 1}'") from error
-
-
-def _no_constant(word: str) -> None:
-    raise ValueError(f"{word} is not a JSON number")
-
-
-def payload_with(text: str, given: dict[str, Any], config: str | None, inherit: str | None) -> str:
-    """The payload to store: unchanged, unless it has or gets a spawn configuration.
-
-    The configuration is completed with the defaults, because Rust workers ignore one that lacks a key.
-
-    Args:
-        text: the payload as JSON text.
-        given: fields of ``SpawnConfig`` by options; ``None`` for options that were not given.
-        config: ``--spawn-config``: JSON text.
-        inherit: ``--inherit``: words of ``INHERITED``, or ``none``.
-
-    Raises:
-        UsageError: a part is not valid.
-    """
-    value = json_value(text, "The payload")
-    chosen = {key: field for key, field in given.items() if field is not None} | _inheritance(inherit)
-    layers = [json_value(text_from(config), "--spawn-config")] if config is not None else []
-    layers += [chosen] if chosen else []
-    completed = with_spawn_config(value, *layers)
-    return text if completed is value else _dumped(completed)
-
-
-def _dumped(value: dict[str, Any]) -> str:
-    try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
-    except ValueError as error:
-        raise UsageError("The payload has a number that is too large for JSON.") from error
-
-
-def _inheritance(inherit: str | None) -> dict[str, bool]:
-    if inherit is None:
-        return {}
-    words = {word.strip().lower() for word in inherit.split(",")} - {"", "none"}
-    unknown = sorted(words - INHERITED.keys())
-    if unknown:
-        raise UsageError(f"{unknown[0][:40]!r} cannot be inherited.", hint=f"One of: {', '.join(INHERITED)}, or none.")
-    return {field: word in words for word, field in INHERITED.items()}

@@ -1,6 +1,5 @@
 """``hammerwork spawn again``: asks a worker to spawn for a job that has completed."""
 
-import json
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +9,7 @@ from hammerwork_cli.cli.options import Format, FormatOption, JobArgument, spoken
 from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.errors import ShownAnswerError, TimedOutError, UsageError
 from hammerwork_cli.models import SpawnConfig, SpawnRequest
+from hammerwork_cli.models.input.job_options import json_value, with_options
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.reading import duration_of
 
@@ -70,14 +70,16 @@ def again(
         raise UsageError("--timeout is for --wait.")
     limit = duration_of(timeout).total_seconds() if timeout is not None else None
     given = {
+        "spawn_config": json_value(read.text_from(spawn_config), "--spawn-config") if spawn_config else None,
         "max_spawn_count": max_spawn_count,
         "operation_id": operation_id,
-        "spawn_delay_ms": round(duration_of(spawn_delay).total_seconds() * 1000) if spawn_delay else None,
+        "spawn_delay": spawn_delay,
         "batch_size": batch_size,
+        "inherit": inherit,
     }
     database = context.database(changes=True)
     parent = listing.resolve(database, job)
-    config = _config(spawn_requests.stored_config(database, parent), given, spawn_config, inherit)
+    config = _config(spawn_requests.stored_config(database, parent), given)
     named = _name(handler)
     made = spawn_requests.request(
         database, parent, handler=named, config=config, by=context.operator[:LONGEST_NAME], now=context.now(database)
@@ -96,14 +98,11 @@ def _name(handler: str | None) -> str | None:
     return handler
 
 
-def _config(
-    own: dict[str, Any] | None, given: dict[str, Any], spawn_config: str | None, inherit: str | None
-) -> SpawnConfig | None:
+def _config(own: dict[str, Any] | None, given: dict[str, Any]) -> SpawnConfig | None:
     """The job's configuration with what options change of it; ``None`` where they change nothing."""
-    if spawn_config is None and inherit is None and all(value is None for value in given.values()):
+    if all(value is None for value in given.values()):
         return None
-    payload = json.dumps({} if own is None else {"_spawn_config": own})
-    changed = json.loads(read.payload_with(payload, given, spawn_config, inherit))
+    changed = with_options({} if own is None else {"_spawn_config": own}, given)
     return SpawnConfig.parse(changed["_spawn_config"])
 
 

@@ -3,6 +3,17 @@
 from hammerwork_cli.models import EnqueuedJob, rfc3339
 from hammerwork_cli.render.formats.json import Record
 
+ENQUEUED_KEYS = (
+    "id",
+    "queue",
+    "created",
+    "status",
+    "priority",
+    "scheduled_at",
+    "depends_on",
+    "dependency_status",
+)
+
 
 def enqueued_record(job: EnqueuedJob) -> Record:
     """An enqueued job as it is stored.

@@ -4,7 +4,15 @@ They stand here once, as tables of fields. The tests run every reading verb in e
 missing here, or one too many, fails them.
 """
 
-from hammerwork_cli.render.schemas.jobs import ENQUEUED, IN_TREE, JOB, JOB_DETAILS, OUTCOME, SPAWN_REQUEST
+from hammerwork_cli.render.schemas.jobs import (
+    ENQUEUED,
+    IN_TREE,
+    JOB,
+    JOB_DETAILS,
+    JOB_LINE,
+    OUTCOME,
+    SPAWN_REQUEST,
+)
 from hammerwork_cli.render.schemas.others import CONFIG_PATH, ERROR, MIGRATION_PLAN, MIGRATION_STATE, SETTING
 from hammerwork_cli.render.schemas.queues import CHECK, HEALTH, PAUSE, PAUSE_CHANGE, QUEUE, QUEUE_STATS
 from hammerwork_cli.render.schemas.spawning import (
@@ -40,7 +48,8 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "spawn-doctor": ("Kinds of damage", list_of(FINDING)),
     "job-list": ("Jobs, newest first", list_of(record(JOB))),
     "job-show": ("Everything about a job", JOB_DETAILS),
-    "job-enqueue": ("A job that was enqueued", ENQUEUED),
+    "job-enqueue": ("A job that was enqueued; with --file, json has a list of them", ENQUEUED),
+    "job-enqueue-file": ("A line of `job enqueue --file`", JOB_LINE),
     "job-retry": ("The outcome of a change, or its plan", OUTCOME),
     "job-cancel": ("The outcome of a change, or its plan", OUTCOME),
     "job-delete": ("The outcome of a change, or its plan", OUTCOME),
@@ -68,6 +77,8 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "error": ("An error on stderr, with --format json or jsonl", ERROR),
 }
 
+INPUTS = frozenset({"job-enqueue-file"})
+"""The schemas of files that commands read."""
 SCHEMAS = {
     name: {"$schema": DRAFT, "title": name, "description": about, **schema}
     for name, (about, schema) in _DEFINED.items()

@@ -1,0 +1,92 @@
+"""``hammerwork job enqueue --file``."""
+
+import sys
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+from shutil import copyfileobj
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.input.job_lines import LineError
+from hammerwork_cli.queries.job import enqueue_lines
+from hammerwork_cli.queries.job.enqueue_lines import Part
+from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.text import plural, visible
+from hammerwork_cli.render.job.enqueue import ENQUEUED_KEYS, enqueued_record
+
+IN_MEMORY = 1 << 26
+"""Bytes of stdin that are kept in memory; more go to a temporary file."""
+
+
+def run(context: Context, file: str, defaults: dict[str, Any], queue: str | None, *, after: int, form: str) -> None:
+    """Enqueues a job for each line of a file, and prints them.
+
+    Args:
+        context: the world.
+        file: path of the file; ``-`` for stdin.
+        defaults: options of the command line.
+        queue: the queue of lines without one.
+        after: lines to skip.
+        form: ``table`` for the ids alone.
+    """
+    defaults["queue"] = queue or context.settings.get("default_queue").value
+    given = {name: value for name, value in defaults.items() if value is not None or name == "payload"}
+    done = created = existed = 0
+
+    def records(parts: Iterator[Part]) -> Iterator[Record]:
+        nonlocal done, created, existed
+        for part in parts:
+            new = sum(job.created for job in part.jobs)
+            done, created, existed = part.last_line, created + new, existed + len(part.jobs) - new
+            yield from map(enqueued_record, part.jobs)
+            context.stdout.flush()  # whoever continues after a failure has the ids of what is committed
+
+    with _opened(file) as lines:
+        database = context.database(changes=True)
+        parts = enqueue_lines.run(database, lines, given, context.now(database), after=after)
+        first = _first(context, parts)
+        try:
+            answer = records(chain(first, parts))
+            if form == "table":
+                context.lines(record["id"] for record in answer)
+            else:
+                context.data(answer, form, ENQUEUED_KEYS)
+        except KeyboardInterrupt:
+            if done:
+                context.note(f"Lines 1 to {done} are done: --after-line {done}")
+            raise
+    there = f"; {existed:,} existed and were left unchanged" if existed else ""
+    context.note(f"Enqueued {plural(created, 'job')}{there}.")
+
+
+def _first(context: Context, parts: Iterator[Part]) -> list[Part]:
+    """The first part, before which nothing is printed on stdout: all lines are checked first."""
+    try:
+        return list(islice(parts, 1))
+    except LineError as error:
+        for problem in error.problems if not context.speaks_json else ():
+            context.print_wrapped(visible(f"Line {problem.line}: {problem.error}"))
+        raise
+
+
+def _opened(file: str) -> IO[bytes]:
+    """A file that can be read twice: what comes from a pipe is kept until the end."""
+    try:
+        if file == "-":
+            return _kept(sys.stdin.buffer)
+        opened = Path(file).open("rb")  # noqa: SIM115  the caller closes it
+        if opened.seekable():
+            return opened
+        with opened:
+            return _kept(opened)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}.") from error
+
+
+def _kept(stream: IO[bytes]) -> IO[bytes]:
+    kept = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  the caller closes it
+    copyfileobj(stream, kept)
+    return kept

@@ -1,0 +1,105 @@
+"""Enqueues the jobs of a file of JSON lines: all of them, or in parts that can be continued."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import IO, Any, NamedTuple
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import HammerworkError
+from hammerwork_cli.models import EnqueuedJob, NewJob
+from hammerwork_cli.models.input.job_lines import LineError, Problem, numbered, said, wanted_in
+from hammerwork_cli.queries.job import enqueue, limits, notifications
+
+PART = 10_000
+"""Jobs of a transaction. A larger file is enqueued in several."""
+MOST_PROBLEMS = 20
+"""Problems after which a file is read no further."""
+
+
+class Part(NamedTuple):
+    """Jobs that were enqueued together.
+
+    Attributes:
+        last_line: number of the line of the last one.
+        jobs: one for each line, in order.
+    """
+
+    last_line: int
+    jobs: list[EnqueuedJob]
+
+
+def run(
+    database: Database, file: IO[bytes], defaults: Mapping[str, Any], now: datetime, *, after: int = 0
+) -> Iterator[Part]:
+    """Enqueues the jobs of a file, a part in each transaction, and yields each part when it is committed.
+
+    All lines are checked before the first is written. A job may depend on jobs of its own part and of those before.
+
+    Args:
+        database: an open connection.
+        file: a binary file that can be read twice.
+        defaults: options of jobs whose lines do not have them.
+        now: the present, by the server's clock.
+        after: lines to skip.
+
+    Raises:
+        LineError: lines are not valid.
+        HammerworkError: a part cannot be enqueued. Those before stay, and the details have their last line.
+    """
+    first = _checked(database, file, defaults, now, after)
+    done = after
+    parts = iter([first] if first else []) if first is not None else _parts(file, defaults, now, after)
+    for lines in parts:
+        try:
+            part = _enqueue(database, lines)
+        except HammerworkError as error:
+            if done > after:
+                error.details["after_line"] = done
+                error.hint = " ".join(filter(None, (error.hint, f"Lines 1 to {done} are done: --after-line {done}")))
+            raise
+        done = part.last_line
+        yield part
+
+
+def _checked(
+    database: Database, file: IO[bytes], defaults: Mapping[str, Any], now: datetime, after: int
+) -> list[tuple[int, NewJob]] | None:
+    """Checks all lines; returns their jobs if one part has them all."""
+    problems: list[Problem] = []
+    first: list[tuple[int, NewJob]] = []
+    jobs = 0
+    for number, line in numbered(file, after):
+        try:
+            job = wanted_in(line, defaults).made(now)
+            limits.check(database, job)
+        except HammerworkError as error:
+            problems.append(Problem(number, said(error)))
+            if len(problems) == MOST_PROBLEMS:
+                raise LineError(problems, all_read=False) from error
+            continue
+        jobs += 1
+        if jobs <= PART:
+            first.append((number, job))
+    if problems:
+        raise LineError(problems, all_read=True)
+    return first if jobs <= PART else None
+
+
+def _parts(
+    file: IO[bytes], defaults: Mapping[str, Any], now: datetime, after: int
+) -> Iterator[list[tuple[int, NewJob]]]:
+    part: list[tuple[int, NewJob]] = []
+    for number, line in numbered(file, after):
+        part.append((number, wanted_in(line, defaults).made(now)))
+        if len(part) == PART:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _enqueue(database: Database, lines: list[tuple[int, NewJob]]) -> Part:
+    jobs = [job for _, job in lines]
+    placed = enqueue.many(database, jobs)
+    notifications.notify(database, {job.queue for job in placed.values() if job.created})
+    return Part(lines[-1][0], [placed[job.id] for job in jobs])
