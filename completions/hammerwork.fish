@@ -463,7 +463,7 @@ complete -c hammerwork -n '__hammerwork_at queue clear' -k -a '(__hammerwork_val
 complete -c hammerwork -n '__hammerwork_at worker' -a start -d 'Run jobs with an application\'s handlers until Ctrl-C, SIGTERM, `worker stop`, --drain or --max-jobs.'
 complete -c hammerwork -n '__hammerwork_at worker' -a list -d 'Workers on all machines that run or stopped recently, newest first.'
 complete -c hammerwork -n '__hammerwork_at worker' -a status -d 'Show what workers do: memory, jobs done, rate, and running jobs.'
-complete -c hammerwork -n '__hammerwork_at worker' -a stop -d 'Shut workers down: finish running jobs, return the rest, exit.'
+complete -c hammerwork -n '__hammerwork_at worker' -a stop -d 'Stop workers: finish running jobs, give the rest back, exit.'
 complete -c hammerwork -n '__hammerwork_at worker' -a restart -d 'Restart workers: finish running jobs, then start again in the same process with the present code.'
 complete -c hammerwork -n '__hammerwork_at worker' -s h -l help -d 'Show the help and exit.'
 

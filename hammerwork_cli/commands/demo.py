@@ -30,7 +30,7 @@ app = typer.Typer(name="demo", add_completion=False, rich_markup_mode=None)
 
 FOLDER = Path("hammerwork-demo")
 NAME = "hammerwork"
-REPAIRED = "These handlers can read the damaged segments. One more upload is due in 8 hours."
+REPAIRED = "Retry the failed segments with handlers that can read them. One more upload is due in 8 hours."
 LIMITS = Limits.of(TreeFormat.TEXT, None, None, None, full=False)
 
 

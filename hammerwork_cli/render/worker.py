@@ -181,7 +181,7 @@ class AskedWorker:
 
     @property
     def unreplaced(self) -> bool:
-        """Whether the worker should have restarted, but only ended."""
+        """Whether the worker should have restarted, but only stopped."""
         return self.request == "restart" and self.now is not None and self.successor is None
 
 
@@ -208,7 +208,7 @@ def asked_text(asked: AskedWorker) -> str:
         return f"Asked {name} to {asked.request}; it first finishes {plural(asked.worker.running, 'running job')}."
     if asked.successor:
         return f"{name} has been restarted: it is {short_id(asked.successor.id)} now."
-    ending = "gone: its heartbeat stopped" if asked.now.state in {"silent", "lost"} else "ended"
+    ending = "gone: its heartbeat stopped" if asked.now.state in {"silent", "lost"} else "stopped"
     return f"{name} has {ending}{', and no worker has taken its place' if asked.unreplaced else ''}."
 
 

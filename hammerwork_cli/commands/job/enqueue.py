@@ -92,9 +92,10 @@ def enqueue(
 ) -> None:
     """Enqueue a job and print its id.
 
-    With --id you can repeat the command: the second run changes nothing, and asking for another job (--delay and
-    --at aside) is a conflict. With --depends-on the job waits until those jobs have completed; it cannot depend on
-    a failed job. Any option about spawning adds a _spawn_config to the payload that Rust workers understand.
+    With --id you can repeat the command: a job with the same id stays as it is. If it differs in more than --delay
+    and --at, that is a conflict. With --depends-on the job waits until those jobs have completed; it cannot depend
+    on a failed job. An option about spawning adds _spawn_config to the payload, in a form that Rust workers
+    understand.
 
     With --file, each line is a JSON object whose keys are these options with underscores, such as max_attempts; the
     options of the command line are the defaults. `hammerwork schema job-enqueue-file` has the schema. All lines are

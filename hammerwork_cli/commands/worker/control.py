@@ -64,7 +64,7 @@ class ControlOptions:
         if self.every and named:
             raise UsageError("Name workers, or say --all, not both.")
         if not self.every and not named:
-            raise UsageError("No worker was named.", hint="Workers are shown by: hammerwork worker list")
+            raise UsageError("No worker was named.", hint=registry.LIST_WORKERS)
         if self.timeout and not self.wait:
             raise UsageError("--timeout is for --wait.")
         return named or [worker for worker in registry.listed(database, alive=True) if worker.is_alive]
@@ -145,11 +145,11 @@ def status(
 
 @spread
 def stop(ctx: typer.Context, asking: ControlOptions) -> None:
-    """Shut workers down: finish running jobs, return the rest, exit. Works within seconds, on any machine.
+    """Stop workers: finish running jobs, give the rest back, exit. Reaches workers on any machine within seconds.
 
-    A handler that never returns keeps its worker from stopping. A second SIGTERM on its host stops it at once, kill
-    -9 always does; others take its jobs. `worker start --grace` bounds the time. Exit code 124 when --timeout
-    passes.
+    A handler that never returns keeps its worker from stopping. A second SIGTERM on its host stops the worker at
+    once, and kill -9 always does; another worker then rescues its jobs. `worker start --grace` bounds the time. Exit
+    code 124 when --timeout passes.
 
     \b
     Examples:
@@ -206,8 +206,9 @@ def _ask(context: Context, request: str, asking: ControlOptions) -> None:
         )
     unreplaced = [one for one in asked if one.unreplaced]
     if unreplaced:
+        whose = "its" if len(unreplaced) == 1 else "their"
         raise AnswerIsNoError(
-            f"{plural(len(unreplaced), 'worker')} ended, and nobody took the place.",
+            f"{plural(len(unreplaced), 'worker')} stopped, and no other took {whose} place.",
             hint=START,
         )
 

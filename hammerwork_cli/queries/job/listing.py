@@ -55,7 +55,7 @@ def _no_id_hint(text: str) -> str:
     digits = "Give a UUID, or at least its first 4 hex digits."
     if not _OPERATION.fullmatch(text):
         return digits
-    return f"{digits} To list the jobs of an operation of that name: hammerwork spawn list --operation {quote(text)}"
+    return f"{digits} To find operations of that name: hammerwork spawn list --operation {quote(text)}"
 
 
 def _hyphenated(digits: str) -> str:

@@ -286,7 +286,7 @@ def ask(database: Database, worker: Worker, request: str, by: str) -> None:
     if worker.state == "lost":
         raise ConflictError(f"The worker {worker.name} is lost and cannot see the request.")
     if not database.run("worker.registry.ask", id=worker.id, request=request, by=by[:LONGEST_NAME]):
-        raise ConflictError(f"The worker {worker.name} has ended.", hint=LIST_WORKERS)
+        raise ConflictError(f"The worker {worker.name} has stopped.", hint=LIST_WORKERS)
 
 
 def wait_for(

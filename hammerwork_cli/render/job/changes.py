@@ -52,7 +52,7 @@ _REASONS: Mapping[str, Words] = {
         "newly inserted", "Stop the program that inserts them (a worker that spawns?), then run the same command again."
     ),
 }
-_KEPT = "Jobs that a remaining job still waits for will be kept."
+_KEPT = "If a job that remains waits for one of these, that one will be kept."
 _DELETED_UNDER = "its worker finishes it, but cannot record the end"
 WORDINGS: Mapping[str, Wording] = {
     "retry": Wording(

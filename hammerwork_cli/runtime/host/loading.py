@@ -139,7 +139,7 @@ def _guarded(call: Callable[[], Any], failure: str, missing: str | None = None, 
             hint = (
                 _FORM
                 if missing.endswith(".py") or "/" in missing
-                else f"It was looked for among the installed ones and in {folder}."
+                else f"Searched: the installed modules, then {folder} (--app-dir names another folder)."
             )
             raise ConfigError(f"There is no module {missing!r:.100}.", hint=hint) from error
         raise _failed(failure, error) from error

@@ -447,7 +447,7 @@ def test_waiting_for_a_restart_ends_when_nobody_takes_the_place(
     done = run("worker", "restart", "w-1", "--wait", "--format", "json", url=migrated_url)
     assert done.exit_code == 1
     assert [(one["state"], one["done"], one["successor"]) for one in done.json] == [("stopped", False, None)]
-    assert "nobody took the place" in done.stderr
+    assert "1 worker stopped, and no other took its place." in done.stderr
 
 
 def test_only_workers_that_ended_lately_are_listed_unless_all_are_wanted(
@@ -458,7 +458,8 @@ def test_only_workers_that_ended_lately_are_listed_unless_all_are_wanted(
     assert len(run("worker", "list", "--all", "--format", "json", url=migrated_url).json) == 1
     assert len(run("worker", "list", "--all", "-n", "mail", "--format", "json", url=migrated_url).json) == 1
     assert run("worker", "list", "--all", "-n", "other", "--format", "json", url=migrated_url).json == []
-    assert run("worker", "stop", "w-1", url=migrated_url).exit_code == 6
+    refused = run("worker", "stop", "w-1", url=migrated_url)
+    assert (refused.exit_code, refused.stderr.splitlines()[0]) == (6, "Error: The worker w-1 has stopped.")
 
 
 def test_whom_to_ask_must_be_clear(sqlite_url: str, run: Callable[..., Any]) -> None:
@@ -475,6 +476,7 @@ def test_whom_to_ask_must_be_clear(sqlite_url: str, run: Callable[..., Any]) -> 
         ("status", first[:8], "--worker-id", second): 0,
     }
     assert {words: run("worker", *words, url=sqlite_url).exit_code for words in codes} == codes
+    assert "List the workers: hammerwork worker list" in run("worker", "stop", url=sqlite_url).stderr
 
 
 def test_stopping_all_needs_consent_and_shows_who_is_meant(

@@ -89,6 +89,12 @@ def test_a_module_that_is_not_there_is_said_to_be_missing(module, tmp_path, targ
         load(target, tmp_path)
 
 
+def test_a_missing_module_comes_with_the_folder_that_was_searched(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        load("nowhere_to_be_found:app", tmp_path)
+    assert f"the installed modules, then {tmp_path} (--app-dir" in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize(
     ("attribute", "message"),
     [
