@@ -18,7 +18,7 @@ STATES: Sequence[Column[MigrationState]] = (
     Column("migration", lambda row: row.migration.id),
     Column("state", lambda row: row.state),
     Column(
-        "owner",
+        "defined by",
         lambda row: row.migration.owner_name,
         leaves=2,
         narrow=lambda row: {"upstream": "Rust", "ours": "cli"}.get(row.migration.owner, row.migration.owner),

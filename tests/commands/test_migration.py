@@ -44,7 +44,7 @@ def test_status_shows_every_migration_and_which_are_ours(migrated_url: str, run:
     assert [row["owner"] for row in rows] == ["upstream"] * 14 + ["ours"] * (len(IDS) - 14)
     assert all(row["applied"] and row["executed_at"].endswith("Z") for row in rows)
     table = run("migration", "status", url=migrated_url).stdout.splitlines()
-    assert table[0].split()[:3] == ["migration", "state", "owner"]
+    assert table[0].split()[:4] == ["migration", "state", "defined", "by"]
     assert table[15].split()[:3] == ["015_spawn_indexes", "applied", "hammerwork-cli"]
 
 

@@ -226,11 +226,11 @@ def _log_lost(jobs: Iterable[Claimed]) -> None:
 def _log_failed(outcome: Ended) -> None:
     job = outcome.job
     if outcome.pause is not None:
-        follows = f"and is tried again in {duration(outcome.pause)}"
+        follows = f"and will be tried again in {duration(outcome.pause)}"
     elif outcome.at is not None:
         follows = f"and recurs at {instant(outcome.at)}"
     else:
-        follows = f"and is {JobStatus.TIMED_OUT if outcome.end == End.TIMED_OUT else JobStatus.DEAD} for good"
+        follows = f"and is {JobStatus.TIMED_OUT if outcome.end == End.TIMED_OUT else JobStatus.DEAD} now"
     log.warning(
         "Job %s (%s) failed in attempt %d of %d %s: %s",
         job.id,

@@ -39,13 +39,14 @@ def test_a_failure_says_whether_it_is_final_or_when_the_next_attempt_comes(
     said = [record.getMessage() for record in caplog.records if "failed in attempt" in record.getMessage()]
     first, second = (line for line in said if fails.id in line)
     assert re.fullmatch(
-        rf"Job {fails.id} \(fails\) failed in attempt 1 of 2 and is tried again in 20 ms: ValueError: no data", first
+        rf"Job {fails.id} \(fails\) failed in attempt 1 of 2 and will be tried again in 20 ms: ValueError: no data",
+        first,
     )
-    assert second == f"Job {fails.id} (fails) failed in attempt 2 of 2 and is Dead for good: ValueError: no data"
+    assert second == f"Job {fails.id} (fails) failed in attempt 2 of 2 and is Dead now: ValueError: no data"
     (final,) = (line for line in said if refused.id in line)
-    assert "failed in attempt 1 of 3 and is Dead for good: The result " in final
+    assert "failed in attempt 1 of 3 and is Dead now: The result " in final
     (timed_out,) = (line for line in said if late.id in line)
-    assert timed_out.endswith("failed in attempt 1 of 3 and is TimedOut for good: It did not end within 1 s.")
+    assert timed_out.endswith("failed in attempt 1 of 3 and is TimedOut now: It did not end within 1 s.")
     (recurs,) = (line for line in said if daily.id in line)
     assert re.search(r"failed in attempt 1 of 1 and recurs at \d{4}-\d\d-\d\d 02:30:00: ValueError: no data", recurs)
 
