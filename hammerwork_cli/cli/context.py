@@ -231,7 +231,7 @@ class Context:
         """Shows a list.
 
         Args:
-            rows: the models to show. All formats but ``table`` and ``json`` take them one by one.
+            rows: the models to show. All formats but ``table`` take them one by one.
             form: ``table``, ``json``, ``jsonl``, ``csv`` or ``tsv``.
             columns: ``render.table.Column`` of the table, or a function that returns them.
             record: a function that turns a model into a JSON object.
@@ -276,11 +276,14 @@ class Context:
             self.data([record], form, list(record))
 
     def data(self, records: "Iterable[Record]", form: str, keys: Sequence[str]) -> None:
-        """Writes records for programs: ``json``, or one by one as ``jsonl``, ``csv`` or ``tsv``."""
+        """Writes records for programs one by one: ``json``, ``jsonl``, ``csv`` or ``tsv``."""
         if form == "json":
             from hammerwork_cli.render.formats import json
 
-            self.lines([json.document(list(records), pretty=self.is_terminal)])
+            if self.is_terminal:
+                self.lines([json.document(list(records), pretty=True)])
+            else:
+                self.write(json.array(records))
         elif form == "jsonl":
             from hammerwork_cli.render.formats import json
 

@@ -24,6 +24,15 @@ class Format(StrEnum):
     TSV = "tsv"
 
 
+class DataFormat(StrEnum):
+    """The formats of data that no person reads as a table."""
+
+    JSONL = "jsonl"
+    JSON = "json"
+    CSV = "csv"
+    TSV = "tsv"
+
+
 def configured_limit(ctx: typer.Context, param: typer.CallbackParam, limit: int) -> int:
     """``--limit`` if it was given, else the setting ``default_limit``, else the default of the verb."""
     source = ctx.get_parameter_source(param.name or "")
@@ -36,6 +45,7 @@ def configured_limit(ctx: typer.Context, param: typer.CallbackParam, limit: int)
 FormatOption = Annotated[
     Format, typer.Option("--format", help="Output format: table for people, the others for programs.")
 ]
+DataFormatOption = Annotated[DataFormat, typer.Option("--format", help="Output format.")]
 FieldsOption = Annotated[
     str | None,
     typer.Option("--fields", metavar="NAMES", help="Only these fields, in this order: id,status,error."),

@@ -11,6 +11,36 @@ if TYPE_CHECKING:
     from hammerwork_cli.models.spawn import RecordedSpawn, SpawnRequest
     from hammerwork_cli.models.why import Blocker
 
+FACTS = (
+    "timeout_seconds",
+    "timed_out_at",
+    "cron_schedule",
+    "timezone",
+    "recurring",
+    "next_run_at",
+    "batch_id",
+    "result_stored_at",
+    "result_expires_at",
+    "trace_id",
+    "correlation_id",
+    "parent_span_id",
+    "span_context",
+)
+"""Columns of a job that lists leave out."""
+ARCHIVAL_FACTS = ("archival_reason", "archived_by")
+"""The same, of migration 010."""
+ENCRYPTION_FACTS = (
+    "is_encrypted",
+    "encryption_key_id",
+    "encryption_algorithm",
+    "encrypted_bytes",
+    "payload_hash",
+    "retention_policy",
+    "retention_delete_at",
+    "encrypted_at",
+)
+"""The same, of migration 011."""
+
 
 @dataclass(frozen=True, slots=True)
 class EnqueuedJob:
@@ -67,6 +97,23 @@ class Job:
     scheduled_at: Timestamp
     max_attempts: int
     dependency_status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WholeJob:
+    """A job with all its columns but the binary ones.
+
+    Attributes:
+        job: the job, with its whole error.
+        payload: JSON text; ``None`` if it cannot be read.
+        result: JSON text.
+        facts: further columns by name, as they are stored, as far as the database has them.
+    """
+
+    job: Job
+    payload: str | None
+    result: str | None
+    facts: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from hammerwork_cli.models import ON_ERROR, Counts, JobStatus, Reason, SpawnTree, TreeNode
-from hammerwork_cli.render.formats.json import UNKNOWN
+from hammerwork_cli.render.formats.json import HIDDEN, UNKNOWN
 
-HIDDEN = "[redacted]"
 _SHOWN = """
 action archived_at archived_by attempts average batch_id by_handler by_priority by_queue changed changes checked_at
 child_counts children children_total completed completed_at completed_per_minute concurrency created created_at

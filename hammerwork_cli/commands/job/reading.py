@@ -36,8 +36,8 @@ def list_(
     The next page starts at --cursor with the id of the last job, or with its CREATED_AT/ID, which works even if
     that job is deleted meanwhile. A note says when there are more. A page after the last one is empty. Lists show
     the first 500 characters of an error in every format; `job show` has all of it. --error looks at whole errors,
-    in any letter case. Lines of jsonl, csv and tsv are written while jobs are read, so that a long list takes little
-    memory.
+    in any letter case. All formats but table are written while jobs are read, so that a long list takes little
+    memory. `job export` has payloads.
 
     \b
     Examples:

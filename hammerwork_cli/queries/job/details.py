@@ -4,7 +4,16 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import JobNotFoundError
-from hammerwork_cli.models import Counts, Job, JobDetails, TreeNode
+from hammerwork_cli.models import (
+    ARCHIVAL_FACTS,
+    ENCRYPTION_FACTS,
+    FACTS,
+    Counts,
+    Job,
+    JobDetails,
+    TreeNode,
+    WholeJob,
+)
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.models.why import Blocker
 from hammerwork_cli.queries.graph import records
@@ -14,33 +23,6 @@ from hammerwork_cli.queries.job import spawn_requests
 from hammerwork_cli.queries.job.listing import NODE, listed
 
 SHOWN_CHILDREN = 10
-
-_FACTS = (
-    "timeout_seconds",
-    "timed_out_at",
-    "cron_schedule",
-    "timezone",
-    "recurring",
-    "next_run_at",
-    "batch_id",
-    "result_stored_at",
-    "result_expires_at",
-    "trace_id",
-    "correlation_id",
-    "parent_span_id",
-    "span_context",
-)
-_ARCHIVAL = ("archival_reason", "archived_by")
-_ENCRYPTION = (
-    "is_encrypted",
-    "encryption_key_id",
-    "encryption_algorithm",
-    "encrypted_bytes",
-    "payload_hash",
-    "retention_policy",
-    "retention_delete_at",
-    "encrypted_at",
-)
 
 
 def details(database: Database, job: str) -> JobDetails:
@@ -53,28 +35,39 @@ def details(database: Database, job: str) -> JobDetails:
     Raises:
         NotFoundError: the job does not exist.
     """
-    columns = database.jobs_columns()
-    names: tuple[str, ...] = _FACTS
-    if archival := "archival_reason" in columns:
-        names += _ARCHIVAL
-    if encryption := "is_encrypted" in columns:
-        names += _ENCRYPTION
-    row = database.row("job.details.live", id=job, archival=archival, encryption=encryption)
+    names, parts = stored_facts(database)
+    row = database.row("job.details.live", id=job, **parts)
     if row is not None:
         return _details(database, row, names, in_archive=False)
     if "archive" in database.tags:
         encryption = "is_encrypted" in database.schema["hammerwork_jobs_archive"]
-        names = _FACTS + _ARCHIVAL + (_ENCRYPTION if encryption else ())
+        names = FACTS + ARCHIVAL_FACTS + (ENCRYPTION_FACTS if encryption else ())
         row = database.row("job.details.archived", id=job, encryption=encryption)
     if row is None:
         raise JobNotFoundError(job)
     return _details(database, row, names, in_archive=True)
 
 
-def _details(database: Database, row: tuple[Any, ...], names: tuple[str, ...], *, in_archive: bool) -> JobDetails:
+def stored_facts(database: Database) -> tuple[tuple[str, ...], dict[str, bool]]:
+    """Names of the facts that the job table has, and the conditions of the fragment ``{facts}``."""
+    columns = database.jobs_columns()
+    archival, encryption = "archival_reason" in columns, "is_encrypted" in columns
+    names = FACTS + (ARCHIVAL_FACTS if archival else ()) + (ENCRYPTION_FACTS if encryption else ())
+    return names, {"archival": archival, "encryption": encryption}
+
+
+def whole(row: tuple[Any, ...], names: tuple[str, ...]) -> WholeJob:
+    """The job in a row of ``{node}`` and ``{facts}``."""
     job = listed(row)
     error, payload, result, *facts = row[NODE + 3 :]
-    node = job.node._replace(error=error)
+    job = Job(job.node._replace(error=error), job.scheduled_at, job.max_attempts, job.dependency_status)
+    return WholeJob(job, payload, result, dict(zip(names, facts, strict=True)))
+
+
+def _details(database: Database, row: tuple[Any, ...], names: tuple[str, ...], *, in_archive: bool) -> JobDetails:
+    read = whole(row, names)
+    job, payload = read.job, read.payload
+    node = job.node
     if in_archive:
         payload = unpacked(payload)
         node = node._replace(stored_config=packed_config(payload))
@@ -85,8 +78,8 @@ def _details(database: Database, row: tuple[Any, ...], names: tuple[str, ...], *
         job=Job(node, job.scheduled_at, job.max_attempts, job.dependency_status),
         in_archive=in_archive,
         payload=payload,
-        result=result,
-        facts=dict(zip(names, facts, strict=True)),
+        result=read.result,
+        facts=read.facts,
         parents=tuple(above.values()),
         missing=tuple(parent for parent in node.depends_on if parent not in above),
         children=children.counts if children else Counts(),

@@ -1,5 +1,6 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 
 from hammerwork_cli.models import Counts
 from hammerwork_cli.render.formats.fields import member
@@ -37,8 +38,10 @@ def delimited(records: Iterable[Mapping[str, object]], kind: str, keys: Sequence
         writer.writerow(fields)
         return out.getvalue()
 
+    rows = iter(records)
+    first = list(islice(rows, 1))  # where reading fails, not even the header is written
     yield line(keys)
-    for record in records:
+    for record in chain(first, rows):
         yield line(_field(member(record, key)) for key in keys)
 
 

@@ -22,6 +22,8 @@ SCHEMA_VERSION = 1
 WORKER_STATES = ("running", "stopping", "stopped", "silent", "lost")
 WORKER_REQUESTS = ("stop", "restart")
 UNKNOWN = "unknown"
+HIDDEN = "[redacted]"
+"""Stands for a value that must not be shown."""
 
 
 def document(value: object, *, pretty: bool = False) -> str:
@@ -37,6 +39,15 @@ def document(value: object, *, pretty: bool = False) -> str:
 def lines(records: Iterable[object]) -> Iterator[str]:
     """Writes one compact document for each record, without line ends."""
     return map(document, records)
+
+
+def array(records: Iterable[object]) -> Iterator[str]:
+    """Writes a compact array piece by piece; nothing before its first record is there."""
+    before = "["
+    for record in records:
+        yield before + document(record)
+        before = ","
+    yield "[]\n" if before == "[" else "]\n"
 
 
 def _plain(value: object) -> object:

@@ -52,7 +52,7 @@ def details_record(details: JobDetails) -> Record:
     counts = details.children
     return {
         **job_record(details.job),
-        **{name: _fact(name, value) for name, value in details.facts.items()},
+        **facts_record(details.facts),
         "in_archive": details.in_archive,
         "payload": parsed(details.payload),
         "result": parsed(details.result),
@@ -63,6 +63,11 @@ def details_record(details: JobDetails) -> Record:
         "spawns": [records.spawn_record(spawn) for spawn in details.spawns],
         "spawn_requests": [again.request_record(request) for request in details.requests],
     }
+
+
+def facts_record(facts: Mapping[str, object]) -> Record:
+    """The further columns of a job."""
+    return {name: _fact(name, value) for name, value in facts.items()}
 
 
 def _fact(name: str, value: object) -> object:

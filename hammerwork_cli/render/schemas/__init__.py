@@ -6,6 +6,7 @@ missing here, or one too many, fails them.
 
 from hammerwork_cli.render.schemas.jobs import (
     ENQUEUED,
+    EXPORTED,
     IN_TREE,
     JOB,
     JOB_DETAILS,
@@ -50,6 +51,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "job-show": ("Everything about a job", JOB_DETAILS),
     "job-enqueue": ("A job that was enqueued; with --file, json has a list of them", ENQUEUED),
     "job-enqueue-file": ("A line of `job enqueue --file`", JOB_LINE),
+    "job-export": ("Whole jobs", list_of(EXPORTED)),
     "job-retry": ("The outcome of a change, or its plan", OUTCOME),
     "job-cancel": ("The outcome of a change, or its plan", OUTCOME),
     "job-delete": ("The outcome of a change, or its plan", OUTCOME),

@@ -135,6 +135,16 @@ JOB_DETAILS = record(
     },
     optional=frozenset(FACTS),
 )
+EXPORTED = record(
+    {
+        **JOB,
+        "error": null_or(text("The whole of it")),
+        **FACTS,
+        "payload": anything("As JSON; text when it cannot be read as JSON"),
+        "result": anything("As JSON; text when it cannot be read as JSON"),
+    },
+    optional=frozenset(FACTS),
+)
 ENQUEUED = record(
     {
         "id": job_id(),

@@ -3,13 +3,25 @@
 -- name: live
 -- Reads everything about a job that is not binary. The last columns need 010 and 011.
 SELECT {node},
+{facts}
+FROM hammerwork_jobs j WHERE j.id = :id
+
+-- name: page
+-- Reads everything about the next jobs that fit a filter, in the order of the primary key.
+SELECT {node},
+{facts}
+FROM hammerwork_jobs j WHERE {filtered}
+/* if :after */ AND j.id > :after
+ORDER BY j.id LIMIT :limit
+
+-- name: facts
+-- Follows {node}: the other columns of a job that are not binary.
 j.scheduled_at, j.max_attempts, j.dependency_status, j.error_message, j.payload, j.result_data,
 j.timeout_seconds, j.timed_out_at, j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.batch_id,
 j.result_stored_at, j.result_expires_at, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context
 /* if :archival */ , j.archival_reason, j.archival_policy_applied
 /* if :encryption */ , j.is_encrypted, j.encryption_key_id, j.encryption_algorithm, length(j.encrypted_payload),
 /* if :encryption */ j.payload_hash, j.retention_policy, j.retention_delete_at, j.encrypted_at
-FROM hammerwork_jobs j WHERE j.id = :id
 
 -- name: archived
 -- Reads everything about an archived job that is not binary.

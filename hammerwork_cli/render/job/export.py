@@ -1,0 +1,41 @@
+"""Whole jobs for other programs."""
+
+from collections.abc import Collection
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import ARCHIVAL_FACTS, ENCRYPTION_FACTS, FACTS, WholeJob
+from hammerwork_cli.render.formats.json import HIDDEN, Record
+from hammerwork_cli.render.job.details import facts_record, parsed
+from hammerwork_cli.render.job.listing import LIST_KEYS, job_record
+
+EXPORT_KEYS = (*LIST_KEYS, *FACTS, *ARCHIVAL_FACTS, *ENCRYPTION_FACTS, "payload", "result")
+REDACTABLE = {"payload": ("payload", "spawn_config", "operation_id"), "result": ("result",), "error": ("error",)}
+"""Word of ``--redact`` -> the keys that it hides: the payload holds the spawn configuration."""
+
+
+def export_record(whole: WholeJob) -> Record:
+    """A job with everything that is not binary.
+
+    Keys: those of :func:`job_record` with the whole ``error``, the columns that ``job show`` has, and ``payload`` and
+    ``result`` (as JSON; as text if they are not readable JSON). Columns that an older database lacks are left out.
+    """
+    values = {"payload": parsed(whole.payload), "result": parsed(whole.result)}
+    return {**job_record(whole.job), **facts_record(whole.facts), **values}
+
+
+def hidden_keys(words: str | None) -> frozenset[str]:
+    """The keys that the words of ``--redact`` hide.
+
+    Raises:
+        UsageError: a word is not one of :data:`REDACTABLE`.
+    """
+    given = [word.strip().lower() for word in (words or "").split(",") if word.strip()]
+    unknown = [word for word in given if word not in REDACTABLE]
+    if unknown or (words is not None and not given):
+        raise UsageError(f"{(unknown or [''])[0][:40]!r} cannot be redacted.", hint=f"One of: {', '.join(REDACTABLE)}.")
+    return frozenset(key for word in given for key in REDACTABLE[word])
+
+
+def redacted(record: Record, keys: Collection[str]) -> Record:
+    """The record without the values of some keys."""
+    return {key: HIDDEN if key in keys and value is not None else value for key, value in record.items()}
