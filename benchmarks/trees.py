@@ -33,6 +33,7 @@ def measure(url: str, workload: Workload, runs: int) -> Iterator[Result]:
     if tool is not None:
         with tool as peer:
             yield _command(url, workload, peer, runs)
+    yield _timeline(url, workload, runs)
     yield _memory(url, workload)
 
 
@@ -107,6 +108,20 @@ def _command(url: str, workload: Workload, psql: Callable[[], None], runs: int) 
         jobs=workload.size,
         goal=workload.goal_of_large_tree(2.0),
         against=f"psql printing the same {workload.tree_size:,} rows by key",
+    )
+
+
+def _timeline(url: str, workload: Workload, runs: int) -> Result:
+    whole = call(*program(), "spawn", "tree", workload.root, "--full", "--format", "json", url=url)
+    return compare(
+        call(*program(), "spawn", "timeline", workload.root, url=url),
+        whole,
+        runs,
+        measure="spawn timeline, whole command",
+        database=server_of(url),
+        jobs=workload.size,
+        goal=workload.goal_of_large_tree(1.5),
+        against="spawn tree --full --format json",
     )
 
 

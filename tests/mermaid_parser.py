@@ -20,6 +20,7 @@ class Diagram:
         nodes: ``{"id", "label", "shape", "classes"}``; a label is what a reader sees, entities decoded.
         edges: ``{"from", "to", "label", "stroke"}``.
         classes: name -> styles of ``classDef``.
+        tasks: ``{"text", "section", "crit", "start", "end"}`` of a Gantt chart; times in milliseconds since 1970.
     """
 
     ok: bool
@@ -28,6 +29,7 @@ class Diagram:
     nodes: list[dict[str, Any]]
     edges: list[dict[str, Any]]
     classes: dict[str, list[str]]
+    tasks: list[dict[str, Any]]
 
     @property
     def labels(self) -> dict[str, str]:
@@ -68,4 +70,5 @@ def _diagram(result: dict[str, Any]) -> Diagram:
         nodes=result["nodes"],
         edges=result["edges"],
         classes=result["classes"],
+        tasks=result["tasks"],
     )

@@ -3,10 +3,11 @@
 // Each line of stdin is a JSON array of diagrams, and is answered by a line with a JSON array of results in that
 // order; so one process serves a whole test run.
 //
-// A result is {ok, error, diagramType, nodes, edges, classes}. `nodes` are {id, label, shape, classes}, `edges`
-// {from, to, label, stroke}, `classes` {name: [styles]}; empty for diagrams that are no flowchart. A `label` is what
-// a reader of the picture sees: entities decoded, line breaks as "\n". Mermaid's limit on the length of a diagram,
-// which only its renderer checks, counts as an error here.
+// A result is {ok, error, diagramType, nodes, edges, classes, tasks}. `nodes` are {id, label, shape, classes}, `edges`
+// {from, to, label, stroke}, `classes` {name: [styles]}; empty for diagrams that are no flowchart. `tasks` are those of a
+// Gantt chart, {text, section, crit, start, end}, with times in milliseconds. A `label` is what a reader of the picture
+// sees: entities decoded, line breaks as "\n". Mermaid's limit on the length of a diagram, which only its renderer
+// checks, counts as an error here.
 
 import { createInterface } from "node:readline";
 import { JSDOM } from "jsdom";
@@ -29,7 +30,20 @@ function asRead(label) {
 }
 
 function failed(error) {
-  return { ok: false, error, diagramType: null, nodes: [], edges: [], classes: {} };
+  return { ok: false, error, diagramType: null, nodes: [], edges: [], classes: {}, tasks: [] };
+}
+
+function tasks(db) {
+  if (typeof db.getTasks !== "function") {
+    return [];
+  }
+  return db.getTasks().map((task) => ({
+    text: asRead(task.task),
+    section: asRead(task.section),
+    crit: Boolean(task.crit),
+    start: task.startTime.getTime(),
+    end: task.endTime.getTime(),
+  }));
 }
 
 function flowchart(db) {
@@ -60,7 +74,7 @@ async function parse(text) {
   try {
     const { diagramType } = await mermaid.parse(text);
     const { db } = await mermaid.mermaidAPI.getDiagramFromText(text);
-    return { ok: true, error: null, diagramType, ...flowchart(db) };
+    return { ok: true, error: null, diagramType, ...flowchart(db), tasks: tasks(db) };
   } catch (error) {
     return failed(String(error?.message ?? error));
   }

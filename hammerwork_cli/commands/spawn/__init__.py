@@ -15,6 +15,7 @@ app = group(
         "lineage": LateVerb("spawn.tree:lineage"),
         "pending": LateVerb("spawn.stats:pending"),
         "again": LateVerb("spawn.again:again"),
+        "timeline": LateVerb("spawn.timeline:timeline"),
         "wait": LateVerb("spawn.wait:wait"),
         "why": LateVerb("spawn.why:why"),
         "doctor": LateVerb("spawn.doctor:doctor"),

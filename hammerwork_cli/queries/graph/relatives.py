@@ -49,6 +49,9 @@ CHILDREN = ChildStatements(
 CHILD_STATES = ChildStatements(
     "graph.relatives.child_states", "graph.relatives.joined_child_states", "graph.relatives.archived_child_states"
 )
+LATE_CHILDREN = ChildStatements(
+    "graph.relatives.late_children", "graph.relatives.joined_late_children", "graph.relatives.archived_late_children"
+)
 CHILD_TOTALS = ChildStatements(
     "graph.relatives.child_totals", "graph.relatives.joined_child_totals", "graph.relatives.archived_child_totals"
 )
@@ -187,6 +190,18 @@ class Relatives:
     def child_states(self, parents: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """Reads such rows for the jobs that depend on one of ``parents``; some may come twice, archived ones last."""
         for statement, part in self.all_lookups(CHILD_STATES, parents):
+            yield from self.database.rows(statement, ids=part)
+
+    def late_jobs(self, jobs: Iterable[str], parents: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Reads (id, scheduled_at, whether it waits for others) of the jobs that were not to start at once.
+
+        Args:
+            jobs: ids of some jobs.
+            parents: ids of jobs whose children are meant too; a child may come twice.
+        """
+        for part in self._parts(list(jobs), self.database.read_chunk):
+            yield from self.database.rows("graph.relatives.late_jobs", ids=part)
+        for statement, part in self.all_lookups(LATE_CHILDREN, parents):
             yield from self.database.rows(statement, ids=part)
 
     def child_counts(self, parents: Sequence[str]) -> dict[str, "ChildTotals"]:

@@ -85,7 +85,7 @@ def _entity(character: str) -> str:
     return f"#{ord(character)};" if _ASCII.match(character) else character
 
 
-def _units(text: str) -> int:
+def utf16_units(text: str) -> int:
     """Length in UTF-16 units, as JavaScript counts it."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
@@ -165,7 +165,7 @@ class _Chart:
             if above is not None and above.extra.total:
                 units.insert(0, _Unit("", [], level, above.extra))
             further = sum(map(self._has_children, units))
-            characters = sum(_units(self._text(unit)) + _EDGE for unit in units) + _MORE_NODE * further
+            characters = sum(utf16_units(self._text(unit)) + _EDGE for unit in units) + _MORE_NODE * further
             if len(units) + further <= self.edge_room and characters <= self.character_room:
                 for unit in units:
                     self._add(unit, above)
@@ -216,7 +216,7 @@ class _Chart:
         unit.name = f"n{self.made}"
         line = self._text(unit)
         self.lines.append(line)
-        self.character_room -= _units(line) + 1
+        self.character_room -= utf16_units(line) + 1
         if above is not None:
             self._edge(above.name, unit.name, self._spawns(above))
 

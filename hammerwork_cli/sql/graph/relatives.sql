@@ -105,6 +105,39 @@ SELECT {state} FROM hammerwork_jobs_archive j WHERE {first_parent} {among}
 -- name: archived_child_states
 SELECT {state} FROM hammerwork_jobs_archive j WHERE j.id IN (SELECT c.id FROM {archived_edges} AS c WHERE c.parent {among})
 
+-- name: late
+-- Id and date of job j, and whether it waits for other jobs.
+j.id, j.scheduled_at, j.dependency_status = 'waiting'
+
+-- name: is_late
+-- Whether job j was not to start when it was created.
+(j.scheduled_at > j.created_at OR j.dependency_status = 'waiting')
+
+-- name: late_jobs
+-- Lists the dates of some jobs that were not to start when they were created.
+SELECT {late} FROM hammerwork_jobs j WHERE j.id {among} AND {is_late}
+
+-- name: late_children
+-- Lists the dates of the children of some jobs that were not to start when they were created.
+SELECT {late} FROM hammerwork_jobs j WHERE {is_child} AND {is_late}
+
+-- name: joined_late_children [postgresql]
+-- Lists the same of the children whose first parent is another job.
+SELECT {late} FROM hammerwork_jobs j
+WHERE j.depends_on && CAST(:ids AS uuid[]) AND cardinality(j.depends_on) > 1 AND {is_late}
+
+-- name: joined_late_children
+SELECT {late} FROM hammerwork_jobs j
+WHERE j.id IN (SELECT c.id FROM {joined_edges} AS c WHERE c.parent {among}) AND {is_late}
+
+-- name: archived_late_children [by_first_parent]
+-- Lists the same of archived children.
+SELECT {late} FROM hammerwork_jobs_archive j WHERE {first_parent} {among} AND {is_late}
+
+-- name: archived_late_children
+SELECT {late} FROM hammerwork_jobs_archive j
+WHERE j.id IN (SELECT c.id FROM {archived_edges} AS c WHERE c.parent {among}) AND {is_late}
+
 -- name: totals
 -- Status, number of jobs j, first creation and last end.
 j.status, COUNT(*), MIN(j.created_at), MAX(COALESCE(j.completed_at, j.failed_at, j.timed_out_at))

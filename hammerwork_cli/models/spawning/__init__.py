@@ -1,0 +1,1 @@
+"""What the verbs of ``spawn`` find out about whole trees."""

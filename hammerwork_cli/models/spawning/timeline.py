@@ -1,0 +1,155 @@
+"""Where the time of a tree went."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from hammerwork_cli.models.tree import SpawnTree, TreeNode
+
+PARTS = ("spawning", "blocked", "delayed", "queued", "retrying", "running", "unknown")
+"""What a job can be doing, in order: its parent had ended and it was not created yet; it waited for jobs; it waited for
+its date; it waited for a worker; earlier attempts and the pauses after them; its last attempt; times that nobody kept.
+"""
+
+
+class Times(NamedTuple):
+    """The times of a job in microseconds since 1970, none before the one above it.
+
+    Attributes:
+        created: creation.
+        ready: end of the last job that it waited for; the end of the job itself if it waited until then.
+        due: the date before which it was not to start.
+        started: start of the last attempt; the end if it never started.
+        ended: its end, or the present if it has not ended.
+        waiting: ``queued``, or ``retrying`` if earlier attempts lie between ``due`` and ``started``.
+        is_open: whether the job has not ended.
+        has_run: whether it has started.
+    """
+
+    created: int
+    ready: int
+    due: int
+    started: int
+    ended: int
+    waiting: str
+    is_open: bool
+    has_run: bool
+
+    @property
+    def spans(self) -> tuple[tuple[str, int, int], ...]:
+        """(part, from, to), each from the end of the one before."""
+        created, ready, due, started, ended, waiting, _, _ = self
+        return (
+            ("blocked", created, ready),
+            ("delayed", ready, due),
+            (waiting, due, started),
+            ("running", started, ended),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A job on the critical path, from the handover by its parent until it hands over itself.
+
+    Attributes:
+        node: the job; ``None`` for the time before the path, if the times of the jobs above it are unknown.
+        spans: (part, from, to) in microseconds, without empty ones.
+    """
+
+    node: TreeNode | None
+    spans: tuple[tuple[str, int, int], ...]
+
+    @property
+    def length(self) -> int:
+        """Microseconds."""
+        return sum(end - start for _, start, end in self.spans)
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """Part -> microseconds, in the order of :data:`PARTS`, without empty ones."""
+        return parts_of(self.spans)
+
+
+def parts_of(spans: tuple[tuple[str, int, int], ...]) -> dict[str, int]:
+    """Part -> microseconds, in the order of :data:`PARTS`, without empty ones."""
+    sums = dict.fromkeys(PARTS, 0)
+    for part, start, end in spans:
+        sums[part] += end - start
+    return {part: length for part, length in sums.items() if length}
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTimes:
+    """The jobs of a queue in a tree; lengths in microseconds, ``None`` without a job to measure.
+
+    Attributes:
+        jobs: all jobs, also those whose times are unknown.
+        running: run time of all jobs together.
+        queued: (median, 95th percentile) of the time between ready and started, of jobs with one attempt.
+        ran: the same of the run times of jobs that have ended.
+    """
+
+    queue: str
+    jobs: int
+    failed: int
+    running: int
+    queued: tuple[int, int] | None
+    ran: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Siblings:
+    """The children of one parent in one queue.
+
+    Attributes:
+        parent: id; ``None`` for roots.
+        depth: levels below the roots.
+        times: the first creation, ready and due, the first start, and the last end.
+    """
+
+    parent: str | None
+    queue: str
+    depth: int
+    jobs: int
+    failed: int
+    running: int
+    times: Times
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The times of a tree, in microseconds since 1970 and as lengths in microseconds.
+
+    Attributes:
+        tree: the tree.
+        begun: start of the critical path.
+        ended: end of the critical path: the last end, or the present.
+        path: the critical path from the root down; its spans add up to the whole.
+        sums: part -> microseconds of all jobs together.
+        alone: length with a worker for every job.
+        queues: the queue with the longest run time first.
+        open: jobs that have not ended.
+        unknown: jobs with times that are missing or contradict each other.
+        siblings: groups of siblings, the first to be ready first; ``None`` unless the caller asked for them.
+    """
+
+    tree: SpawnTree
+    begun: int
+    ended: int
+    path: tuple[Step, ...]
+    sums: Mapping[str, int]
+    alone: int
+    queues: tuple[QueueTimes, ...]
+    open: int
+    unknown: int
+    siblings: tuple[Siblings, ...] | None = None
+
+    @property
+    def length(self) -> int:
+        """Microseconds from the first creation to the last end."""
+        return self.ended - self.begun
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """Part -> microseconds of the critical path."""
+        return parts_of(tuple(span for step in self.path for span in step.spans))

@@ -1,0 +1,348 @@
+"""Finds out where the time of a tree went."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import repeat
+from operator import itemgetter
+from typing import NamedTuple
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import FAILURES, FINISHED, WAITING, JobStatus, SpawnTree, Timestamp, TreeNode, status_of
+from hammerwork_cli.models.spawning.timeline import PARTS, QueueTimes, Siblings, Step, Timeline, Times
+from hammerwork_cli.queries.graph import tree as tree_queries
+from hammerwork_cli.queries.graph.child_totals import no_collector
+from hammerwork_cli.queries.graph.relatives import Relatives
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
+_MICROSECOND = timedelta(microseconds=1)
+_queue_and_status = itemgetter(*map(TreeNode._fields.index, ("queue", "stored_status")))
+
+
+class Wait(NamedTuple):
+    """Why a job did not start when it was created.
+
+    Attributes:
+        scheduled_at: its date, in microseconds since 1970; ``None`` if unreadable.
+        is_blocked: whether it still waits for other jobs.
+    """
+
+    scheduled_at: int | None
+    is_blocked: bool
+
+
+def timeline(database: Database, job: str, *, now: datetime, siblings: bool = False) -> Timeline:
+    """Reads the whole tree of a job and the dates of its jobs in one snapshot.
+
+    Args:
+        database: an open connection.
+        job: a full id.
+        now: the present, which is the end of jobs that have not ended.
+        siblings: whether to sum up groups of siblings.
+
+    Raises:
+        JobNotFoundError: there is no such job.
+    """
+    with database.snapshot(), no_collector():
+        tree = tree_queries.tree(database, job)
+        return timeline_of(tree, _waits(database, tree), now, siblings=siblings)
+
+
+def _waits(database: Database, tree: SpawnTree) -> dict[str, Wait]:
+    """Reads the dates of the jobs that were not to start at their creation: by parents, which are fewer than jobs."""
+    waits: dict[str, Wait] = {}
+    for job, at, blocked in Relatives(database).late_jobs([*tree.roots, tree.target], list(tree.children)):
+        waits.setdefault(str(job), Wait(_microseconds(at), bool(blocked)))  # a live job comes before its archived copy
+    return waits
+
+
+def timeline_of(tree: SpawnTree, waits: Mapping[str, Wait], now: datetime, *, siblings: bool = False) -> Timeline:
+    """Computes the timeline of a tree that was read in full.
+
+    Args:
+        tree: the tree.
+        waits: job -> its date, for jobs that were not to start at their creation.
+        now: the present.
+        siblings: whether to sum up groups of siblings.
+    """
+    parents: dict[str, list[str]] = {}
+    for parent, below in tree.children.items():
+        for job in below:
+            parents.setdefault(job, []).append(parent)
+    reader = _Reader(waits, parents, _microseconds(now) or 0)
+    times = reader.read(tree)
+    begun, ended, path = _critical_path(tree, times, parents)
+    return Timeline(
+        tree=tree,
+        begun=begun,
+        ended=ended,
+        path=path,
+        sums=_sums(times.values()),
+        alone=max([begun, *map(itemgetter(2), reader.ideals.values())]) - begun,
+        queues=_queues(tree, times),
+        open=sum(known.is_open for known in times.values()),
+        unknown=len(tree.nodes) - len(times),
+        siblings=_siblings(tree, times, parents) if siblings else None,
+    )
+
+
+def _sums(times: Iterable[Times]) -> dict[str, int]:
+    sums = dict.fromkeys(PARTS, 0)
+    for created, ready, due, started, ended, waiting, _, _ in times:
+        sums["blocked"] += ready - created
+        sums["delayed"] += due - ready
+        sums[waiting] += started - due
+        sums["running"] += ended - started
+    return sums
+
+
+def _microseconds(value: Timestamp) -> int | None:
+    """Microseconds since 1970; ``None`` for a missing or unreadable time."""
+    if value is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return (instant - (_EPOCH if instant.tzinfo else _NAIVE_EPOCH)) // _MICROSECOND
+    except (ValueError, OverflowError):
+        return None
+
+
+_new = tuple.__new__
+"""Makes a named tuple in half the time that its class takes."""
+Ideal = tuple[int, int, int]
+"""When a job would have been ready, have started and have ended, had each job started when it was ready and due."""
+
+
+class _Reader:
+    """Reads the times of jobs, parents first; leaves out jobs whose times are missing or contradict each other."""
+
+    def __init__(self, waits: Mapping[str, Wait], parents: Mapping[str, list[str]], now: int) -> None:
+        self.waits = waits
+        self.parents = parents
+        self.now = now
+        self.times: dict[str, Times] = {}
+        self.ideals: dict[str, Ideal] = {}
+
+    def read(self, tree: SpawnTree) -> dict[str, Times]:
+        """Job -> times."""
+        times, parents, ideals = self.times, self.parents, self.ideals
+        stored: object = None
+        above: list[Times] = []
+        ideal: list[Ideal] = []
+        for job, node in tree.nodes.items():
+            if node.stored_parents != stored:
+                # Most jobs come after a sibling, and siblings have the same parents.
+                stored = node.stored_parents
+                known = [parent for parent in parents.get(job, ()) if parent in times]
+                above = [times[parent] for parent in known]
+                ideal = [ideals[parent] for parent in known]
+            created, started = _microseconds(node.created_at), _microseconds(node.started_at)
+            found = None if created is None else self._times(job, node, created, started, above)
+            if found is not None:
+                times[job] = found
+                ideals[job] = _ideal(found, above, ideal)
+        return times
+
+    def _times(self, job: str, node: TreeNode, created: int, started: int | None, above: list[Times]) -> Times | None:
+        status = node.status
+        if status in FINISHED:
+            ended = _end(node, status)
+            if ended is None or ended < created:
+                return None
+            if started is not None:
+                if not created <= started <= ended:
+                    return None
+                return self._started(job, node, created, started, ended, above)
+            return None if status == JobStatus.COMPLETED else self._ended_unstarted(job, created, ended, above)
+        if status in WAITING:
+            return self._waiting(job, node, created, above)
+        if status != JobStatus.RUNNING or started is None or started < created:
+            return None
+        return self._started(job, node, created, started, None, above)
+
+    def _started(
+        self, job: str, node: TreeNode, created: int, started: int, ended: int | None, above: list[Times]
+    ) -> Times:
+        is_open = ended is None
+        end = max(self.now, started) if ended is None else ended
+        ready = created
+        for parent in above:
+            # One that ended later was not waited for: it spawned the job early, or was retried.
+            if ready < parent.ended <= started and not parent.is_open:
+                ready = parent.ended
+        if node.attempts > 1:
+            return Times(created, ready, ready, started, end, "retrying", is_open, True)
+        due = self._due(job, ready, started) if job in self.waits else ready
+        return _new(Times, (created, ready, due, started, end, "queued", is_open, True))
+
+    def _waiting(self, job: str, node: TreeNode, created: int, above: list[Times]) -> Times:
+        now = max(self.now, created)
+        wait = self.waits.get(job)
+        if wait is not None and wait.is_blocked:
+            return Times(created, now, now, now, now, "queued", True, False)
+        ready = max([created, *(parent.ended for parent in above if parent.ended <= now and not parent.is_open)])
+        if node.attempts:
+            return Times(created, ready, ready, now, now, "retrying", True, False)
+        return Times(created, ready, self._due(job, ready, now), now, now, "queued", True, False)
+
+    def _ended_unstarted(self, job: str, created: int, ended: int, above: list[Times]) -> Times:
+        """The times of a job that was cancelled, or failed because of another, before it started."""
+        if any(parent.ended > ended or parent.is_open for parent in above):
+            return Times(created, ended, ended, ended, ended, "queued", False, False)
+        ready = max([created, *(parent.ended for parent in above)])
+        return Times(created, ready, self._due(job, ready, ended), ended, ended, "queued", False, False)
+
+    def _due(self, job: str, ready: int, latest: int) -> int:
+        wait = self.waits.get(job)
+        return ready if wait is None or wait.scheduled_at is None else min(max(ready, wait.scheduled_at), latest)
+
+
+def _end(node: TreeNode, status: str) -> int | None:
+    first, second = node.completed_at, node.failed_at
+    if status in FAILURES:
+        first, second = second, first
+    return _microseconds(second if first is None else first)
+
+
+def _handover(job: Times, parents: Iterable[tuple[str, Times]]) -> tuple[int, str | None]:
+    """Returns when a job took over the critical path, and from which parent; ``None`` from none.
+
+    That is the end of the parent that it waited for longest. A job that a running parent spawned after that took over
+    when it was created.
+    """
+    waited: tuple[int, str] | None = None
+    early: tuple[int, str] | None = None
+    for name, parent in parents:
+        if parent.ended <= job.ready:
+            waited = max(waited, (parent.ended, name)) if waited else (parent.ended, name)
+        elif parent.ready <= job.created:
+            early = max(early, (parent.ready, name)) if early else (parent.ready, name)
+    if early is not None and (waited is None or waited[0] <= job.created):
+        return job.created, early[1]
+    return waited if waited is not None else (job.created, None)
+
+
+def _critical_path(
+    tree: SpawnTree, times: dict[str, Times], parents: Mapping[str, list[str]]
+) -> tuple[int, int, tuple[Step, ...]]:
+    """Returns start, end and steps of the path from a root to the job that ended last."""
+    if not times:
+        return 0, 0, ()
+    # Of jobs that ended at once, the last one may be a child of the others.
+    last = max(reversed(times), key=lambda one: _lastness(times[one]))
+    job: str | None = last
+    ended = end = times[last].ended
+    steps: list[Step] = []
+    seen: set[str] = set()
+    while job is not None and job not in seen:
+        seen.add(job)
+        known = times[job]
+        above = [(parent, times[parent]) for parent in parents.get(job, ()) if parent in times and parent not in seen]
+        start, parent = _handover(known, above)
+        spans = (("spawning", start, known.created), *known.spans)
+        cut = ((part, max(begin, start), min(stop, end)) for part, begin, stop in spans)
+        steps.append(Step(tree.nodes[job], tuple(span for span in cut if span[1] < span[2])))
+        if parent is None and parents.get(job):
+            # The times of its parents are unknown: the time since the creation of the root is, too.
+            begun = min([start, *(times[root].created for root in tree.roots if root in times)])
+            if begun < start:
+                steps.append(Step(None, (("unknown", begun, start),)))
+            start = begun
+        job, end = parent, start
+    return end, ended, tuple(reversed(steps))
+
+
+def _lastness(known: Times) -> tuple[int, bool, bool, int]:
+    """The order in which jobs end the critical path.
+
+    Of open jobs, which all end now, the one that has been running longest is the last. Of others that ended at once,
+    the one that started last, since it may be a child.
+    """
+    if not known.is_open:
+        return known.ended, True, True, known.started
+    return known.ended, known.ready < known.ended, known.started < known.ended, -known.started
+
+
+def _ideal(known: Times, above: Sequence[Times], ideals: Sequence[Ideal]) -> Ideal:
+    """Returns the ideal times of a job, from those of its parents; retries stay as they were."""
+    created, ready, due, started, ended, waiting, _, _ = known
+    first = created
+    if len(above) == 1 and above[0].ended <= created:
+        first = ideals[0][2] + created - above[0].ended
+    elif above:
+        first = min(max(map(_earliest, repeat(created), repeat(ready), above, ideals)), ready)
+    start = first + (started if waiting == "retrying" else due) - ready
+    return first, start, start + ended - started
+
+
+def _earliest(created: int, ready: int, parent: Times, ideal: Ideal) -> int:
+    """Returns when a job would have been ready as far as one parent is concerned."""
+    if parent.ended <= ready:
+        return ideal[2] + (created - parent.ended if created > parent.ended else 0)
+    if parent.started <= created:
+        return ideal[1] + created - parent.started
+    return ideal[0] + max(created - parent.ready, 0)
+
+
+def _queues(tree: SpawnTree, times: Mapping[str, Times]) -> tuple[QueueTimes, ...]:
+    jobs: dict[str, int] = defaultdict(int)
+    failed: dict[str, int] = defaultdict(int)
+    known: dict[str, list[Times]] = defaultdict(list)
+    for (queue, stored), number in Counter(map(_queue_and_status, tree.nodes.values())).items():
+        jobs[queue] += number
+        if status_of(stored) in FAILURES:
+            failed[queue] += number
+    for job, one in times.items():
+        known[tree.nodes[job].queue].append(one)
+    found = [
+        QueueTimes(
+            queue=queue,
+            jobs=jobs[queue],
+            failed=failed[queue],
+            running=sum(one.ended - one.started for one in known[queue]),
+            queued=_middle([one.started - one.due for one in known[queue] if one.has_run and one.waiting == "queued"]),
+            ran=_middle([one.ended - one.started for one in known[queue] if one.has_run and not one.is_open]),
+        )
+        for queue in jobs
+    ]
+    return tuple(sorted(found, key=lambda one: (-one.running, -one.jobs, one.queue)))
+
+
+def _middle(lengths: Sequence[int]) -> tuple[int, int] | None:
+    """Median and 95th percentile, as measured values."""
+    if not lengths:
+        return None
+    ranked = sorted(lengths)
+    return ranked[(len(ranked) - 1) // 2], ranked[(len(ranked) * 19 + 19) // 20 - 1]
+
+
+def _siblings(tree: SpawnTree, times: Mapping[str, Times], parents: Mapping[str, list[str]]) -> tuple[Siblings, ...]:
+    groups: dict[tuple[str | None, str], list[str]] = {}
+    for job in times:
+        group = (next(iter(parents.get(job, ())), None), tree.nodes[job].queue)
+        groups.setdefault(group, []).append(job)
+    found = []
+    for (parent, queue), jobs in groups.items():
+        known = [times[job] for job in jobs]
+        found.append(
+            Siblings(
+                parent=parent,
+                queue=queue,
+                depth=min(tree.depths.get(job, 0) for job in jobs),
+                jobs=len(jobs),
+                failed=sum(tree.nodes[job].status in FAILURES for job in jobs),
+                running=sum(one.ended - one.started for one in known),
+                times=Times(
+                    created=min(one.created for one in known),
+                    ready=min(one.ready for one in known),
+                    due=min(one.due for one in known),
+                    started=min(one.started for one in known),
+                    ended=max(one.ended for one in known),
+                    waiting="retrying" if all(one.waiting == "retrying" for one in known) else "queued",
+                    is_open=any(one.is_open for one in known),
+                    has_run=any(one.has_run for one in known),
+                ),
+            )
+        )
+    return tuple(sorted(found, key=lambda one: (one.times.ready, one.depth, one.queue, one.parent or "")))

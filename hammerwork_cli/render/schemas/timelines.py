@@ -1,0 +1,95 @@
+"""What ``spawn timeline`` prints."""
+
+from hammerwork_cli.models.spawning.timeline import PARTS
+from hammerwork_cli.render.schemas.jobs import STATUS
+from hammerwork_cli.render.schemas.words import (
+    Schema,
+    count,
+    flag,
+    instant,
+    job_id,
+    list_of,
+    null_or,
+    record,
+    seconds,
+    text,
+)
+
+_ABOUT = {
+    "spawning": "Its parent had ended, and it was not created yet",
+    "blocked": "It waited for other jobs",
+    "delayed": "It waited for its date",
+    "queued": "It waited for a worker",
+    "retrying": "Earlier attempts, and the pauses after them",
+    "running": "The last attempt",
+    "unknown": "Times that are missing or contradict each other",
+}
+
+
+def _parts(about: str) -> Schema:
+    return record({part: seconds(_ABOUT[part]) for part in PARTS}, about)
+
+
+TIMELINE = record(
+    {
+        "root": job_id("The first root"),
+        "job": job_id("The job that was asked for"),
+        "jobs": count(),
+        "open": count("Jobs that have not ended"),
+        "unknown": count("Jobs that are left out: their times are missing or contradict each other"),
+        "started_at": null_or(instant("Creation of the root; null if no time is known")),
+        "ended_at": null_or(instant("The last end; the present while jobs are open")),
+        "seconds": seconds("From the one to the other"),
+        "parts": _parts("Seconds of the critical path; they add up to the whole"),
+        "without_queueing_seconds": seconds("With a worker for every job"),
+        "job_seconds": _parts("Seconds of all jobs together"),
+        "critical_path": list_of(
+            record(
+                {
+                    "id": null_or(job_id("Null for the time that is unknown")),
+                    "queue": null_or(text()),
+                    "status": null_or(STATUS),
+                    "seconds": seconds("Until it hands over to the next"),
+                    "parts": _parts("Until it hands over to the next"),
+                    "started_at": null_or(instant("Of its last attempt")),
+                    "ended_at": null_or(instant()),
+                }
+            ),
+            "From the root to the job that ended last",
+        ),
+        "by_queue": list_of(
+            record(
+                {
+                    "queue": text(),
+                    "jobs": count(),
+                    "failed": count(),
+                    "ran_seconds": seconds("All jobs together"),
+                    "queued_p50_seconds": null_or(seconds("Jobs with one attempt")),
+                    "queued_p95_seconds": null_or(seconds()),
+                    "ran_p50_seconds": null_or(seconds("Jobs that have ended")),
+                    "ran_p95_seconds": null_or(seconds()),
+                }
+            ),
+            "The longest run time first",
+        ),
+        "siblings": null_or(
+            list_of(
+                record(
+                    {
+                        "parent": null_or(job_id("Null for roots")),
+                        "queue": text(),
+                        "depth": count("Levels below the root"),
+                        "jobs": count(),
+                        "failed": count(),
+                        "open": flag("Whether one of them has not ended"),
+                        "ran_seconds": seconds("All together"),
+                        "ready_at": null_or(instant("The first to be ready")),
+                        "started_at": null_or(instant("The first start")),
+                        "ended_at": null_or(instant("The last end, or the present")),
+                    }
+                ),
+                "With --all: the children of each parent in each queue",
+            )
+        ),
+    }
+)
