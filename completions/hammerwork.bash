@@ -9,7 +9,7 @@ _hammerwork_look() {
     commands="" options="" takes=" " arguments=""
     case $1 in
         '')
-            commands='spawn job queue worker web migration config schema demo'
+            commands='spawn job queue worker monitor web migration config schema demo'
             options='--version --database-url --color --quiet --debug --help'
             takes=' -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
@@ -149,8 +149,8 @@ _hammerwork_look() {
             options='--help'
             ;;
         'worker start')
-            options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --weighted --strict-priority --name --log-format --log-level --grace --app-dir --format --database-url --color --quiet --debug --help'
-            takes=' --handlers= -q=:queues --queue=:queues -c= --concurrency= --pool-size= --poll-interval= --lease= --max-jobs= --isolation=thread,process --name= --log-format=text,json --log-level=trace,debug,info,warn,error --grace= --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --weighted --strict-priority --name --log-format --log-level --grace --health-file --app-dir --format --database-url --color --quiet --debug --help'
+            takes=' --handlers= -q=:queues --queue=:queues -c= --concurrency= --pool-size= --poll-interval= --lease= --max-jobs= --isolation=thread,process --name= --log-format=text,json --log-level=trace,debug,info,warn,error --grace= --health-file=:files --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'worker list')
             options='--queue --since --all --limit --format --database-url --color --quiet --debug --help'
@@ -170,6 +170,18 @@ _hammerwork_look() {
             options='--all --wait --timeout --dry-run --yes --format --database-url --color --quiet --debug --help'
             takes=' --timeout= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             arguments='-*'
+            ;;
+        'monitor')
+            commands='health dashboard'
+            options='--help'
+            ;;
+        'monitor health')
+            options='--strict --only --skip --worker --max-pending --max-pending-age --max-running-age --max-waiting-age --max-failed --max-failure-rate --max-overdue --format --database-url --color --quiet --debug --help'
+            takes=' --only= --skip= --worker= --max-pending= --max-pending-age= --max-running-age= --max-waiting-age= --max-failed= --max-failure-rate= --max-overdue= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            ;;
+        'monitor dashboard')
+            options='--interval --queue --count --until --timeout --format --database-url --color --quiet --debug --help'
+            takes=' --interval= -q=:queues --queue=:queues --count= --until=+done,failed --timeout= --format=text,jsonl -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'web')
             commands='serve'
@@ -233,7 +245,7 @@ _hammerwork_look() {
         'schema')
             options='--format --database-url --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
-            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,worker-start,worker-list,worker-status,worker-stop,worker-restart,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-dashboard,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
             ;;
         'demo')
             options='--folder --database-url --color --quiet --debug --help'

@@ -75,12 +75,13 @@ function __hammerwork_ask
 end
 
 complete -c hammerwork -f
-set -g __hammerwork_groups spawn job queue worker web migration config
+set -g __hammerwork_groups spawn job queue worker monitor web migration config
 
 complete -c hammerwork -n '__hammerwork_at' -a spawn -d 'Inspect jobs that spawn other jobs: trees, failures, progress.'
 complete -c hammerwork -n '__hammerwork_at' -a job -d 'List, show, enqueue, export, retry, cancel, delete and purge jobs.'
 complete -c hammerwork -n '__hammerwork_at' -a queue -d 'List, check, pause, resume and clear queues.'
 complete -c hammerwork -n '__hammerwork_at' -a worker -d 'Run a worker; list, stop and restart all of them.'
+complete -c hammerwork -n '__hammerwork_at' -a monitor -d 'See what is wrong, and what happens.'
 complete -c hammerwork -n '__hammerwork_at' -a web -d 'Serve the REST API and the live page.'
 complete -c hammerwork -n '__hammerwork_at' -a migration -d 'Create, upgrade and inspect the tables.'
 complete -c hammerwork -n '__hammerwork_at' -a config -d 'Show and change settings: option, then environment, then file, then default.'
@@ -513,6 +514,7 @@ complete -c hammerwork -n '__hammerwork_at worker start' -l name -x -d 'Name to 
 complete -c hammerwork -n '__hammerwork_at worker start' -l log-format -x -a 'text json' -d 'Log format (stderr).'
 complete -c hammerwork -n '__hammerwork_at worker start' -l log-level -x -a 'trace debug info warn error' -d 'Minimum log level.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l grace -x -d 'Time for running jobs to finish.'
+complete -c hammerwork -n '__hammerwork_at worker start' -l health-file -r -F -d 'Write a line to this file with each heartbeat.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l app-dir -x -k -a '(__hammerwork_value folders)' -d 'Folder of MODULE.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at worker start' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'Database: postgresql://, mysql://, mariadb:// or sqlite:///path.'
@@ -562,6 +564,40 @@ complete -c hammerwork -n '__hammerwork_at worker restart' -l color -x -a 'auto 
 complete -c hammerwork -n '__hammerwork_at worker restart' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at worker restart' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at worker restart' -s h -l help -d 'Show the help and exit.'
+
+complete -c hammerwork -n '__hammerwork_at monitor' -a health -d 'Say what is wrong now: exit code 1 when a check is critical.'
+complete -c hammerwork -n '__hammerwork_at monitor' -a dashboard -d 'Show what happens now: rates, running operations, newest failures, workers.'
+complete -c hammerwork -n '__hammerwork_at monitor' -s h -l help -d 'Show the help and exit.'
+
+complete -c hammerwork -n '__hammerwork_at monitor health' -l strict -d 'Exit with 1 for warnings too.'
+complete -c hammerwork -n '__hammerwork_at monitor health' -l only -x -d 'Only these checks: workers,pending.'
+complete -c hammerwork -n '__hammerwork_at monitor health' -l skip -x -d 'Leave these checks out: migrations.'
+complete -c hammerwork -n '__hammerwork_at monitor health' -l worker -x -d 'Check one worker by its row, and nothing else.'
+complete -c hammerwork -n '__hammerwork_at monitor health' -l max-pending -x -d 'Most ready jobs that no worker has claimed.'
+complete -c hammerwork -n '__hammerwork_at monitor health' -l max-pending-age -x -d 'Longest time a ready job may wait for a worker.'
+complete -c hammerwork -n '__hammerwork_at monitor health' -l max-running-age -x -d 'Longest time a job may run.'
+complete -c hammerwork -n '__hammerwork_at monitor health' -l max-waiting-age -x -d 'Longest time a job may wait for other jobs.'
+complete -c hammerwork -n '__hammerwork_at monitor health' -l max-failed -x -d 'Most failures in the last hour.'
+complete -c hammerwork -n '__hammerwork_at monitor health' -l max-failure-rate -x -d 'Highest share of failures among jobs that ended in the last hour.'
+complete -c hammerwork -n '__hammerwork_at monitor health' -l max-overdue -x -d 'Longest delay of a recurring job.'
+complete -c hammerwork -n '__hammerwork_at monitor health' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
+complete -c hammerwork -n '__hammerwork_at monitor health' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'Database: postgresql://, mysql://, mariadb:// or sqlite:///path.'
+complete -c hammerwork -n '__hammerwork_at monitor health' -l color -x -a 'auto always never' -d 'Use colours.'
+complete -c hammerwork -n '__hammerwork_at monitor health' -l quiet -d 'Print no notes to stderr.'
+complete -c hammerwork -n '__hammerwork_at monitor health' -l debug -d 'Show tracebacks.'
+complete -c hammerwork -n '__hammerwork_at monitor health' -s h -l help -d 'Show the help and exit.'
+
+complete -c hammerwork -n '__hammerwork_at monitor dashboard' -l interval -x -d 'Refresh interval: 5, 0.5, 2m.'
+complete -c hammerwork -n '__hammerwork_at monitor dashboard' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only this queue.'
+complete -c hammerwork -n '__hammerwork_at monitor dashboard' -l count -x -d 'Stop after this many refreshes.'
+complete -c hammerwork -n '__hammerwork_at monitor dashboard' -l until -x -a '(__hammerwork_several done failed)' -d 'Stop when nothing is open (done) or a job fails (failed, exit 1).'
+complete -c hammerwork -n '__hammerwork_at monitor dashboard' -l timeout -x -d 'Stop after: 90s, 15m, 2h (exit 124).'
+complete -c hammerwork -n '__hammerwork_at monitor dashboard' -l format -x -a 'text jsonl' -d 'Lines instead of a picture: text, or JSON as in a pipe.'
+complete -c hammerwork -n '__hammerwork_at monitor dashboard' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'Database: postgresql://, mysql://, mariadb:// or sqlite:///path.'
+complete -c hammerwork -n '__hammerwork_at monitor dashboard' -l color -x -a 'auto always never' -d 'Use colours.'
+complete -c hammerwork -n '__hammerwork_at monitor dashboard' -l quiet -d 'Print no notes to stderr.'
+complete -c hammerwork -n '__hammerwork_at monitor dashboard' -l debug -d 'Show tracebacks.'
+complete -c hammerwork -n '__hammerwork_at monitor dashboard' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at web' -a serve -d 'Serve the REST API and the live page until Ctrl-C.'
 complete -c hammerwork -n '__hammerwork_at web' -s h -l help -d 'Show the help and exit.'
@@ -676,7 +712,7 @@ complete -c hammerwork -n '__hammerwork_at schema' -l color -x -a 'auto always n
 complete -c hammerwork -n '__hammerwork_at schema' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at schema' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at schema' -s h -l help -d 'Show the help and exit.'
-complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-timeline spawn-wait spawn-monitor spawn-again spawn-why spawn-doctor job-list job-show job-enqueue job-enqueue-file job-export job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear worker-start worker-list worker-status worker-stop worker-restart migration-run migration-status migration-plan config-show config-get config-path schema error'
+complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-timeline spawn-wait spawn-monitor spawn-again spawn-why spawn-doctor job-list job-show job-enqueue job-enqueue-file job-export job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear worker-start worker-list worker-status worker-stop worker-restart monitor-health monitor-health-line monitor-dashboard migration-run migration-status migration-plan config-show config-get config-path schema error'
 
 complete -c hammerwork -n '__hammerwork_at demo' -l folder -x -k -a '(__hammerwork_value folders)' -d 'Folder of its database.'
 complete -c hammerwork -n '__hammerwork_at demo' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'Database: postgresql://, mysql://, mariadb:// or sqlite:///path.'

@@ -1,9 +1,8 @@
 """``hammerwork queue``: list, check, pause and clear queues."""
 
-import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
@@ -12,10 +11,10 @@ from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption, YesOption
 from hammerwork_cli.cli.verb import group, verb_with
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
+from hammerwork_cli.commands.limits import LimitOptions
 from hammerwork_cli.errors import ShownAnswerError, UsageError
 from hammerwork_cli.models import WAITING, JobFilter, rfc3339
-from hammerwork_cli.models.input.reading import duration_of
-from hammerwork_cli.models.queue import HealthLimits, PauseChange
+from hammerwork_cli.models.queue import PauseChange
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.job.changes import Clear
 from hammerwork_cli.queries.job.selections import Chosen
@@ -33,8 +32,6 @@ app = group(
     "queue pause video_ingest --reason 'disk full'",
 )
 
-Value = TypeVar("Value")
-
 QueueArgument = Annotated[str | None, typer.Argument(metavar="QUEUE", help="The queue's name.")]
 QueuesArgument = Annotated[list[str] | None, typer.Argument(metavar="QUEUE...", help="Names of queues.")]
 NamedOption = Annotated[str | None, typer.Option("-q", "--queue", hidden=True)]
@@ -44,8 +41,6 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and
 QueueVerb = verb_with({"-d": "--database-url"})
 NamingVerb = verb_with({"-d": "--database-url", "-n": "--queue"})
 ChangingVerb = verb_with({"-d": "--database-url", "-n": "--queue", "--confirm": "--yes"})
-
-_RATE = re.compile(r"(?P<number>\d{1,3}(?:\.\d{1,9})?)(?P<percent>\s*%)?")
 
 
 @app.command("list", cls=QueueVerb)
@@ -104,34 +99,13 @@ def stats(
 
 
 @app.command("health", cls=NamingVerb)
+@spread
 def health(
     ctx: typer.Context,
     queue: QueueArgument = None,
-    max_pending: Annotated[
-        str, typer.Option("--max-pending", metavar="JOBS", help="Most ready jobs that no worker has claimed.")
-    ] = "10000",
-    max_pending_age: Annotated[
-        str,
-        typer.Option("--max-pending-age", metavar="DURATION", help="Longest time a ready job may wait for a worker."),
-    ] = "1h",
-    max_running_age: Annotated[
-        str, typer.Option("--max-running-age", metavar="DURATION", help="Longest time a job may run.")
-    ] = "1h",
-    max_waiting_age: Annotated[
-        str, typer.Option("--max-waiting-age", metavar="DURATION", help="Longest time a job may wait for other jobs.")
-    ] = "24h",
-    max_failed: Annotated[
-        str, typer.Option("--max-failed", metavar="JOBS", help="Most failures in the last hour.")
-    ] = "10",
-    max_failure_rate: Annotated[
-        str,
-        typer.Option(
-            "--max-failure-rate",
-            metavar="RATE",
-            help="Highest share of failures among jobs that ended in the last hour.",
-        ),
-    ] = "15%",
+    *,
     named: NamedOption = None,
+    limits: LimitOptions,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Check queues against limits: exit code 0, or 1 when one exceeds a limit. 'off' disables a check.
@@ -145,16 +119,8 @@ def health(
       hammerwork queue health --format json | jq '.queues[].checks[] | select(.status == "exceeded")'
     """
     context: Context = ctx.obj
-    limits = HealthLimits(
-        pending=_limit("--max-pending", max_pending, _number),
-        pending_age=_limit("--max-pending-age", max_pending_age, duration_of),
-        running_age=_limit("--max-running-age", max_running_age, duration_of),
-        waiting_age=_limit("--max-waiting-age", max_waiting_age, duration_of),
-        failed=_limit("--max-failed", max_failed, _number),
-        failure_rate=_limit("--max-failure-rate", max_failure_rate, _rate),
-    )
     one, now = _one(queue, named), context.now()
-    found = queues.health(context.database(), limits, now=now, queue=one)
+    found = queues.health(context.database(), limits.limits(), now=now, queue=one)
     if form in {Format.TABLE, Format.JSON}:
         context.answer(
             health_views.health_record(found, rfc3339(now)),
@@ -340,26 +306,3 @@ def _several(names: list[str] | None, named: str | None, every: bool, known: Cal
     if every:
         return known()
     return [_required(name) for name in dict.fromkeys(wanted or [""])]
-
-
-def _limit(option: str, text: str, read: Callable[[str], Value]) -> Value | None:
-    if text.strip().lower() in {"off", "none"}:
-        return None
-    try:
-        return read(text)
-    except UsageError as error:
-        raise UsageError(f"{option}: {error.message}", hint=error.hint) from error
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise UsageError(f"{text[:40]!r} is not a number of jobs.", hint="Write a whole number, or off.")
-    return int(text)
-
-
-def _rate(text: str) -> float:
-    found = _RATE.fullmatch(text.strip())
-    rate = float(found["number"]) / (100 if found["percent"] else 1) if found else 2.0
-    if rate > 1:
-        raise UsageError(f"{text[:40]!r} is not a rate.", hint="Write 15%, 0.15 or off.")
-    return rate

@@ -95,6 +95,11 @@ def status(database: Database) -> list[MigrationState]:
     return [_state(database, migration, present, recorded) for migration in [*MIGRATIONS, *others]]
 
 
+def missing(database: Database) -> list[Migration]:
+    """Returns the migrations that are not recorded as applied."""
+    return _open(database)
+
+
 def plan(database: Database) -> list[PlannedMigration]:
     """Returns the statements that :func:`run` would send now."""
     present, recorded = _objects(database), _recorded(database)

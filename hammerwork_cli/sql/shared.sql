@@ -53,6 +53,14 @@ $1
 -- name: by_name [mysql]
 $1, CAST($1 AS BINARY)
 
+-- name: by_state
+-- Jobs j, to be read by their status.
+hammerwork_jobs j
+
+-- name: by_state [mysql indexed]
+-- Without the hint MariaDB would intersect two other indexes and sort every running job.
+hammerwork_jobs j USE INDEX (idx_hammerwork_jobs_archival_candidates)
+
 -- name: archived_at
 -- When job j was archived.
 j.archived_at

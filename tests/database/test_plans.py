@@ -268,3 +268,23 @@ def test_names_that_are_compared_to_the_letter_are_looked_up_in_an_index(spawned
     assert not re.search(r"filesort|Sort|TEMP B-TREE", told), told
     if database.dialect == "mysql":  # where the other databases have only indexes of some jobs
         assert not WHOLE_TABLE.search(plan(database, "queues.any_job", queue="elsewhere"))
+
+
+HEALTH = {
+    "queues_with_ready_jobs": {},
+    "ready": {"queue": "work", "now": START + timedelta(days=2)},
+    "waiting": {},
+    "running": {},
+    "overdue": {"before": START, "pending": ("Pending",)},
+    "completed": {"since": START + timedelta(days=1)},
+    "failed": {"failed": FAILED_SPELLINGS, "since": START, "recently": START},
+}
+
+
+@pytest.mark.parametrize("statement", HEALTH)
+def test_the_checks_of_health_read_ends_of_indexes(spawned: tuple[Database, str], statement: str) -> None:
+    database, _ = spawned
+    told = plan(database, f"monitor.health.{statement}", limit=100, **HEALTH[statement])
+    assert "idx_" in told or "USING INDEX" in told, told
+    # SQLite calls a look at the first entries of an index a scan of it.
+    assert not WHOLE_TABLE.search(told.replace("SCAN j USING INDEX idx_hammerwork_jobs_scheduled", "")), told

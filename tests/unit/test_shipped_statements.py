@@ -147,7 +147,7 @@ def test_a_query_uses_the_statements_of_its_own_subject_or_of_one_below(path):
 # The statements that there are.
 
 GROUPED = re.compile(
-    r"(?:GROUP|PARTITION) BY [^(\n]*(?<!by_name j\.)\b(?:queue_name|spawn_key|handler|operation_id|cron_schedule)\b"
+    r"(?:GROUP|PARTITION) BY [^(\n]*(?<!by_name \w\.)\b(?:queue_name|spawn_key|handler|operation_id|cron_schedule)\b"
 )
 COMPARED = re.compile(r"([\w.}]+)\)*\s*(?:=|<>|\bNOT IN|\bIN|\bLIKE)\s*\(?(?:\{exactly )?:\w+")
 WITHOUT_LETTERS_THAT_DIFFER = re.compile(

@@ -104,6 +104,12 @@ def start(
         str | None,
         typer.Option("--grace", metavar="DURATION", help="Time for running jobs to finish. [default: no limit]"),
     ] = None,
+    health_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--health-file", metavar="PATH", dir_okay=False, help="Write a line to this file with each heartbeat."
+        ),
+    ] = None,
     app_dir: Annotated[
         Path | None,
         typer.Option(
@@ -149,6 +155,7 @@ def start(
         "weighted": weighted,
         "name": name,
         "isolation": str(isolation) if isolation else None,
+        "health_file": health_file,
     }
     as_json = log_format is LogFormat.JSON
     level = context.settings.get("log_level", log_level or ("error" if context.options.get("quiet") else None)).value

@@ -214,6 +214,7 @@ def listed(
     since: datetime | None = None,
     now: datetime | None = None,
     worker: str | None = None,
+    name: str | None = None,
 ) -> list[Worker]:
     """Reads workers, the newest first; none without migration 017.
 
@@ -224,11 +225,13 @@ def listed(
             heartbeat since, or within :data:`SHOWN_SILENT`.
         now: the server's time, if ``since`` is given.
         worker: only the worker with this id.
+        name: only workers with this name, one after another.
     """
     if "workers" not in database.tags:
         return []
     heard_since = min(since, now - SHOWN_SILENT) if since and now else None
-    rows = database.rows("worker.registry.list", alive=alive, since=since, heard_since=heard_since, id=worker)
+    wanted = {"alive": alive, "since": since, "heard_since": heard_since, "id": worker, "name": name}
+    rows = database.rows("worker.registry.list", **wanted)
     return [Worker._make((*row[:-1], float(row[-1] or 0))) for row in rows]
 
 

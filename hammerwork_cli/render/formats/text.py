@@ -163,6 +163,15 @@ def duration(length: timedelta | None) -> str:
     return f"{count(days)}d {hours}h"
 
 
+def short_duration(length: timedelta) -> str:
+    """A duration as options accept it: ``2h``, ``90s``."""
+    seconds = length.total_seconds()
+    for unit, size in (("h", 3600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
+
+
 def instant(value: Timestamp) -> str:
     """A time for people, in UTC, to the second: ``2026-11-24 14:18:25``."""
     read = timestamp(value)

@@ -11,7 +11,7 @@ from hammerwork_cli.models.queue import (
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.table import Column, table_text
-from hammerwork_cli.render.formats.text import NOTHING, count, duration, percent, plural, visible
+from hammerwork_cli.render.formats.text import NOTHING, count, duration, percent, plural, short_duration, visible
 from hammerwork_cli.render.worker import silence_text
 
 _NAMED = 5
@@ -133,7 +133,7 @@ def _health_hints(found: Sequence[QueueHealth]) -> Iterator[str]:
     exceeded = {check.name: check for health in found for check in health.exceeded}
     running = exceeded.get("running_age")
     if running and isinstance(running.limit, timedelta):
-        doctor = f"hammerwork spawn doctor --older-than {_short(running.limit)}"
+        doctor = f"hammerwork spawn doctor --older-than {short_duration(running.limit)}"
         yield f"To find jobs that have lost their worker: {doctor}"
     if "waiting_age" in exceeded:
         yield "To find stuck jobs: hammerwork spawn doctor"
@@ -146,12 +146,3 @@ def _health_hints(found: Sequence[QueueHealth]) -> Iterator[str]:
         )
     silent = {worker.id: worker for health in found if health.state.is_unserved for worker in health.state.silent}
     yield from (f"{silence_text(worker)}." for worker in list(silent.values())[:_NAMED])
-
-
-def _short(length: timedelta) -> str:
-    """A duration as options accept it: ``2h``, ``90s``."""
-    seconds = length.total_seconds()
-    for unit, size in (("h", 3600), ("m", 60)):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s"

@@ -14,6 +14,7 @@ from hammerwork_cli.render.schemas.jobs import (
     OUTCOME,
     SPAWN_REQUEST,
 )
+from hammerwork_cli.render.schemas.monitor import CHECK_OUTCOME, HEALTH_REPORT
 from hammerwork_cli.render.schemas.others import CONFIG_PATH, ERROR, MIGRATION_PLAN, MIGRATION_STATE, SETTING
 from hammerwork_cli.render.schemas.queues import CHECK, HEALTH, PAUSE, PAUSE_CHANGE, QUEUE, QUEUE_STATS
 from hammerwork_cli.render.schemas.spawning import (
@@ -71,6 +72,9 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "worker-status": ("Workers and their running jobs", list_of(WORKER_STATUS)),
     "worker-stop": ("Workers that were asked to stop, or would be", list_of(ASKED_WORKER)),
     "worker-restart": ("Workers that were asked to restart, or would be", list_of(ASKED_WORKER)),
+    "monitor-health": ("What is wrong now", HEALTH_REPORT),
+    "monitor-health-line": ("A check, as jsonl, csv and tsv have it", CHECK_OUTCOME),
+    "monitor-dashboard": ("A snapshot of what happens", MONITOR),
     "migration-run": ("Migrations that were applied", list_of(MIGRATION_STATE)),
     "migration-status": ("Migrations and their states", list_of(MIGRATION_STATE)),
     "migration-plan": ("Pending migrations and their statements", list_of(MIGRATION_PLAN)),

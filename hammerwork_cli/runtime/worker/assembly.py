@@ -20,6 +20,7 @@ from hammerwork_cli.runtime.faults import Fault, Progress, is_an_outage_for_all
 from hammerwork_cli.runtime.host.memory import memory
 from hammerwork_cli.runtime.outages import Outages, Trouble
 from hammerwork_cli.runtime.worker.claimer import Claimer
+from hammerwork_cli.runtime.worker.health_file import HealthFile
 from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_timeouts
 from hammerwork_cli.runtime.worker.keeper import KEEPER_TIMEOUTS, Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
@@ -102,6 +103,7 @@ class Parts:
     trouble: Trouble
     isolation: Isolation
     progress: Progress
+    health_file: HealthFile
     report: Callable[[], HeartbeatReport]
 
 
@@ -156,6 +158,8 @@ def assemble(
     finisher = Finisher(lines.main, slots, clock, progress, verdicts)
     keeper = Keeper(lines.keeper, registration, lease, clock, claim_requests=request_claimer.claim, wake=claimer.hear)
 
+    health_file = HealthFile(options.health_file, registration.name)
+
     def report() -> HeartbeatReport:
         return HeartbeatReport(
             state="stopping" if stop.is_set else "running",
@@ -169,6 +173,7 @@ def assemble(
         if lease.is_doubted:
             stop.woken.set()
         slots.go_on()
+        health_file.beat("stopping" if stop.is_set else "running")
 
     heartbeat = HeartbeatThread(
         lines.heartbeat,
@@ -197,5 +202,6 @@ def assemble(
         trouble=Trouble(lines.outages),
         isolation=isolation,
         progress=progress,
+        health_file=health_file,
         report=report,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hammerwork_cli.errors import UsageError
@@ -38,6 +39,7 @@ class Options:
     name: str | None = None
     isolation: "str | Isolation" = "thread"
     grace: float | None = None
+    health_file: Path | None = None
     on_progress: Callable[[], None] = _ignore
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Self
 
 from hammerwork_cli import __version__
@@ -75,6 +76,7 @@ class Worker:
         isolation: ``process`` runs handlers in processes, one for each job at once. A process is killed when its time
             is up, and its death fails one attempt. The processes find the handlers by name. Else ``thread``.
         grace: seconds that running jobs have to finish once the worker is told to stop; then they go back.
+        health_file: a file that gets a line with each heartbeat, for probes, and that goes when the worker stops.
 
     Raises:
         UsageError: an argument is out of range, or there is no queue.
@@ -97,6 +99,7 @@ class Worker:
         name: str | None = None,
         isolation: str | Isolation = "thread",
         grace: float | None = None,
+        health_file: str | Path | None = None,
     ) -> None:
         self.url = queue.url if isinstance(queue, Queue) else _parsed(queue)
         self._target = handlers if isinstance(handlers, str) else None
@@ -115,6 +118,7 @@ class Worker:
             name=name,
             isolation=isolation,
             grace=grace,
+            health_file=None if health_file is None else Path(health_file),
         )
         self._introduce()
         self._set_up()
@@ -188,6 +192,7 @@ class Worker:
         Raises:
             UsageError: there is no queue to serve.
             UnreachableError, AccessDeniedError: the database does not answer at the start.
+            OutputError: the health file cannot be written.
             MissingTablesError: the migrations of workers (017, 018) are missing.
         """
         if not self.queues:
@@ -262,6 +267,7 @@ class Worker:
         parts = assemble(registration, self.handlers, self.options, lines, clock, self._stop, self._progress, isolation)
         with suppress(LimitReachedError):  # others have locked them: the next worker that starts forgets them
             lines.main.run(registry.forget_ended, patience=0)
+        parts.health_file.begin()
         # Last of all: from now on, others wait for its heartbeat.
         lines.main.run(lambda database: registry.register(database, registration), patience=0)
         return parts
@@ -290,6 +296,7 @@ class Worker:
                 patience=LAST_SECONDS,
             )
         parts.lines.close()
+        parts.health_file.remove()
         log.info("Worker %s stopped. Attempts: %d completed, %d failed.", self.name, self.completed, self.failed)
 
 

@@ -23,14 +23,6 @@ j.first_parent
 -- name: first_parent_id [mysql indexed narrow]
 j.first_parent
 
--- name: by_state
--- Jobs j, to be read by their status.
-hammerwork_jobs j
-
--- name: by_state [mysql indexed]
--- Without the hint MariaDB would intersect two other indexes and sort every running job.
-hammerwork_jobs j USE INDEX (idx_hammerwork_jobs_archival_candidates)
-
 -- name: newest_first
 -- The order of idx_hammerwork_jobs_archival_candidates, whose first two columns are empty here.
 j.completed_at DESC, j.failed_at DESC, j.created_at DESC

@@ -83,6 +83,7 @@ WHERE TRUE
 /* if :since */ AND (w.ended_at IS NULL OR w.ended_at >= :since)
 /* if :heard_since */ AND (w.ended_at IS NOT NULL OR w.heartbeat_at >= :heard_since)
 /* if :id */ AND w.id = :id
+/* if :name */ AND {same w.name :name}
 ORDER BY w.started_at DESC, w.id
 
 -- name: running_jobs

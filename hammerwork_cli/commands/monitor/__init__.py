@@ -1,0 +1,16 @@
+"""``hammerwork monitor``."""
+
+from hammerwork_cli.cli.verb import LateVerb, group
+
+app = group(
+    "monitor",
+    "See what is wrong, and what happens.",
+    "monitor health",
+    "monitor dashboard",
+    verbs={
+        "health": LateVerb("monitor.health:health"),
+        "dashboard": LateVerb(
+            "monitor.dashboard:dashboard", {"-i": "--interval", "--refresh": "--interval", "-n": "--queue"}
+        ),
+    },
+)

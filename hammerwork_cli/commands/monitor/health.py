@@ -1,0 +1,105 @@
+"""``hammerwork monitor health``."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.options import Format, FormatOption
+from hammerwork_cli.commands.limits import LimitOptions, limit_of
+from hammerwork_cli.errors import ShownAnswerError, UsageError
+from hammerwork_cli.models import rfc3339
+from hammerwork_cli.models.input.reading import duration_of
+from hammerwork_cli.models.monitor.health import CheckName, HealthReport, Level, MonitorLimits
+from hammerwork_cli.queries.monitor import health as checks
+from hammerwork_cli.render.monitor import health as views
+
+
+@spread
+def health(
+    ctx: typer.Context,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings too.")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="CHECK", help="Only these checks: workers,pending.")
+    ] = None,
+    skip: Annotated[
+        list[str] | None, typer.Option("--skip", metavar="CHECK", help="Leave these checks out: migrations.")
+    ] = None,
+    worker: Annotated[
+        str | None, typer.Option("--worker", metavar="NAME", help="Check one worker by its row, and nothing else.")
+    ] = None,
+    *,
+    limits: LimitOptions,
+    max_overdue: Annotated[
+        str, typer.Option("--max-overdue", metavar="DURATION", help="Longest delay of a recurring job.")
+    ] = "10m",
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Say what is wrong now: exit code 1 when a check is critical. Each line below a check is the next command.
+
+    Limits hold for each queue that is not paused, and 'off' disables one. Checks: database, writes, migrations,
+    workers, lost_workers, unserved_queues, paused_queues, pending, pending_age, running_age, waiting_age,
+    abandoned_jobs, overdue_jobs, failed, failure_rate. A database that does not answer is critical. --worker reads
+    one row: exit code 1 when that worker is silent, lost or stopped.
+
+    \b
+    Examples:
+      hammerwork monitor health
+      hammerwork monitor health --strict --skip migrations --max-pending-age 5m
+      hammerwork monitor health --worker render-1 --quiet
+      hammerwork monitor health --format json | jq -r '.checks[] | select(.status != "healthy") | .hint'
+    """
+    context: Context = ctx.obj
+    wanted = _checks(only, skip)
+    if worker is not None:
+        _refuse_with_worker(only, skip)
+        database = context.database()
+        report = checks.worker_health(database, worker, now=context.now(database))
+    else:
+        allowed = MonitorLimits(limits.limits(), limit_of("--max-overdue", max_overdue, duration_of))
+        report = checks.health(context.database, allowed, now=context.now, only=wanted)
+    _show(context, report, form)
+    worst = report.status
+    if worst is Level.CRITICAL or (strict and worst is Level.WARNING):
+        raise ShownAnswerError(views.summary(report))
+
+
+def _show(context: Context, report: HealthReport, form: Format) -> None:
+    if form in {Format.TABLE, Format.JSON}:
+        record = views.report_record(report, rfc3339(report.at))
+        context.answer(record, form, partial(views.report_text, report, colour=context.colour))
+    else:
+        context.data([views.check_record(check) for check in report.checks], form, views.CHECK_KEYS)
+
+
+def _checks(only: list[str] | None, skip: list[str] | None) -> Sequence[CheckName]:
+    """The checks to make.
+
+    Raises:
+        UsageError: a name is not that of a check, or none is left.
+    """
+    skipped = set(_named("--skip", skip))
+    left = [check for check in (_named("--only", only) if only is not None else CheckName) if check not in skipped]
+    if not left:
+        raise UsageError("No check is left.", hint=_names())
+    return left
+
+
+def _named(option: str, given: list[str] | None) -> list[CheckName]:
+    words = [word.strip().lower().replace("-", "_") for value in given or () for word in value.split(",")]
+    unknown = [word for word in words if word not in set(CheckName)]
+    if unknown:
+        raise UsageError(f"{option}: {unknown[0][:40]!r} is not a check.", hint=_names())
+    return [CheckName(word) for word in words]
+
+
+def _names() -> str:
+    return f"Checks: {', '.join(CheckName)}."
+
+
+def _refuse_with_worker(only: list[str] | None, skip: list[str] | None) -> None:
+    if only or skip:
+        raise UsageError("--worker makes one check: give it without --only and --skip.")

@@ -1,0 +1,150 @@
+"""The checks of ``monitor health``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from hammerwork_cli.models.queue import HealthLimits, Measure
+
+
+class CheckName(StrEnum):
+    """The checks, in the order in which they are made and shown."""
+
+    DATABASE = "database"
+    WRITES = "writes"
+    MIGRATIONS = "migrations"
+    WORKERS = "workers"
+    LOST_WORKERS = "lost_workers"
+    UNSERVED_QUEUES = "unserved_queues"
+    PAUSED_QUEUES = "paused_queues"
+    PENDING = "pending"
+    PENDING_AGE = "pending_age"
+    RUNNING_AGE = "running_age"
+    WAITING_AGE = "waiting_age"
+    ABANDONED_JOBS = "abandoned_jobs"
+    OVERDUE_JOBS = "overdue_jobs"
+    FAILED = "failed"
+    FAILURE_RATE = "failure_rate"
+
+
+class Level(StrEnum):
+    """How bad a check is."""
+
+    HEALTHY = "healthy"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+    @property
+    def severity(self) -> int:
+        """0 to 2, the worst last."""
+        return list(Level).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorLimits:
+    """Limits of the checks.
+
+    Attributes:
+        queues: those of ``queue health``, which hold for each queue.
+        overdue: how late a recurring job may start; ``None`` turns the check off.
+    """
+
+    queues: HealthLimits
+    overdue: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check and its outcome.
+
+    Attributes:
+        name: a :class:`CheckName`, or ``worker`` for the check of one worker.
+        value: a number of things, a share, or a length of time; ``None`` if there is nothing to measure.
+        limit: the most that ``value`` may be; ``None`` without a limit.
+        about: the queues, workers, migrations or jobs that the check is about, the worst first.
+        more: whether ``value`` is where the count stopped.
+        known: whether the database records what the check is about: workers, for example.
+        error: the error because of which the check failed.
+    """
+
+    name: str
+    status: Level
+    value: Measure | None = None
+    limit: Measure | None = None
+    about: tuple[str, ...] = ()
+    more: bool = False
+    known: bool = True
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """The checks of a database.
+
+    Attributes:
+        at: when they were made.
+    """
+
+    at: datetime
+    checks: Sequence[Check]
+
+    @property
+    def status(self) -> Level:
+        """The worst of the checks."""
+        return max((check.status for check in self.checks), key=lambda level: level.severity, default=Level.HEALTHY)
+
+    def count(self, level: Level) -> int:
+        return sum(check.status is level for check in self.checks)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyJobs:
+    """The jobs of a queue that workers may claim now.
+
+    Attributes:
+        jobs: their number, up to a limit.
+        since: the time since which the first has been due.
+    """
+
+    queue: str
+    jobs: int
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunningJobs:
+    """The running jobs of a queue.
+
+    Attributes:
+        since: the start of the first.
+        abandoned: those that a worker of hammerwork-cli claimed that is not alive any more.
+        abandoned_since: the start of the first of these.
+    """
+
+    queue: str
+    jobs: int
+    since: datetime | None
+    abandoned: int
+    abandoned_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class EndedJobs:
+    """The jobs of a queue that ended lately.
+
+    Attributes:
+        failed: failures in the window.
+        recent_failed, recent_completed: jobs in the later part of the window of which all completions were read.
+    """
+
+    queue: str
+    failed: int
+    recent_failed: int
+    recent_completed: int
+
+    @property
+    def failure_rate(self) -> float | None:
+        """Share of failures, 0 to 1; ``None`` if none ended."""
+        ended = self.recent_failed + self.recent_completed
+        return self.recent_failed / ended if ended else None

@@ -1,0 +1,341 @@
+"""Checks what is wrong now, at a cost that does not grow with the table."""
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from hammerwork_cli.cached import cached
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import DatabaseError, MissingTablesError
+from hammerwork_cli.models import Worker, timestamp
+from hammerwork_cli.models.monitor.health import (
+    Check,
+    CheckName,
+    EndedJobs,
+    HealthReport,
+    Level,
+    MonitorLimits,
+    ReadyJobs,
+    RunningJobs,
+)
+from hammerwork_cli.models.values import FAILED_SPELLINGS, WAITING_SPELLINGS
+from hammerwork_cli.queries import migrations, ping, queues
+from hammerwork_cli.queries.worker import registry
+
+WINDOW = timedelta(hours=1)
+"""How far back failures and lost workers are looked at."""
+UNSERVED_FOR = timedelta(minutes=1)
+"""For less than this, a queue without a worker is a warning: a worker may be restarting."""
+SLOW_ANSWER = timedelta(seconds=1)
+MOST_QUEUES = 500
+MOST_READY = 10_000
+"""Ready jobs of a queue that are counted where there is no limit."""
+MOST_RUNNING = 10_000
+MOST_WAITING = 1000
+MOST_ENDED = 5000
+"""Latest completed jobs that are read for the rate of failures."""
+MOST_FAILED = 10_000
+MOST_OVERDUE = 100
+
+Amount = TypeVar("Amount", int, float, timedelta)
+
+
+def health(
+    connect: Callable[[], Database],
+    limits: MonitorLimits,
+    *,
+    now: Callable[[Database], datetime],
+    only: Collection[str] = tuple(CheckName),
+) -> HealthReport:
+    """Makes checks. A database that does not answer is an outcome, not an error.
+
+    Args:
+        connect: opens the connection.
+        limits: what is healthy.
+        now: returns the server's time.
+        only: names of the checks to make.
+    """
+    at = datetime.now(UTC)
+    try:
+        database = connect()
+        at = now(database)
+        return HealthReport(at, list(_made(_Reading(database, limits, at), only)))
+    except MissingTablesError as error:
+        return HealthReport(at, [_failed(CheckName.MIGRATIONS, error)])
+    except DatabaseError as error:
+        return HealthReport(at, [_failed(CheckName.DATABASE, error)])
+
+
+def _made(reading: "_Reading", only: Collection[str]) -> Iterator[Check]:
+    database = reading.database
+    _ = database.tags  # the first statement of a connection reads the tables
+    began = time.monotonic()
+    ping.check(database)
+    took = timedelta(seconds=time.monotonic() - began)
+    if CheckName.DATABASE in only:
+        yield Check(CheckName.DATABASE, _over(took, SLOW_ANSWER, Level.WARNING), took, SLOW_ANSWER)
+    for name, check in _CHECKS.items():
+        if name in only:
+            yield check(reading)
+
+
+def worker_health(database: Database, name: str, *, now: datetime) -> HealthReport:
+    """Checks one worker by reading one row.
+
+    Args:
+        database: an open connection.
+        name: its name, or the beginning of its id, for which it reads more rows.
+        now: the server's time.
+
+    Raises:
+        NotFoundError: there is no such worker.
+    """
+    found = registry.listed(database, name=name)
+    # Others may have had the name before.
+    worker = next((worker for worker in found if worker.ended_at is None), None) or registry.resolve(database, name)
+    status = Level.WARNING if worker.state == "stopping" else Level.HEALTHY if worker.is_alive else Level.CRITICAL
+    silent, lease = timedelta(seconds=max(worker.silent_for, 0)), timedelta(seconds=worker.lease)
+    return HealthReport(now, [Check("worker", status, silent, lease, (worker.name, worker.state))])
+
+
+def _failed(name: CheckName, error: DatabaseError) -> Check:
+    return Check(name, Level.CRITICAL, error=error.message)
+
+
+class _Reading:
+    """What the checks look at; each part is read once, by the first check that needs it."""
+
+    def __init__(self, database: Database, limits: MonitorLimits, now: datetime) -> None:
+        self.database, self.limits, self.now = database, limits, now
+
+    @cached
+    def paused(self) -> frozenset[str]:
+        return frozenset(pause.queue for pause in queues.all_paused(self.database))
+
+    @cached
+    def all_ready(self) -> list[ReadyJobs]:
+        """Queues with due jobs, paused ones too."""
+        limit = self.limits.queues.pending
+        most = MOST_READY if limit is None else limit
+        names = self.database.rows("monitor.health.queues_with_ready_jobs", limit=MOST_QUEUES)
+        found = [(queue, *self._ready_in(queue, most + 1)) for (queue,) in names]
+        return [ReadyJobs(queue, jobs, since) for queue, jobs, since in found if jobs]
+
+    def _ready_in(self, queue: str, limit: int) -> tuple[int, datetime | None]:
+        jobs, since = self.database.rows("monitor.health.ready", queue=queue, now=self.now, limit=limit)[0]
+        return int(jobs), timestamp(since)
+
+    @cached
+    def ready(self) -> list[ReadyJobs]:
+        """Queues with due jobs that are not paused."""
+        return [jobs for jobs in self.all_ready if jobs.queue not in self.paused]
+
+    @cached
+    def running(self) -> list[RunningJobs]:
+        rows = self.database.rows("monitor.health.running", limit=MOST_RUNNING)
+        return [
+            RunningJobs(queue, int(jobs), timestamp(since), int(lost), timestamp(lost_since))
+            for queue, jobs, since, lost, lost_since in rows
+        ]
+
+    @cached
+    def ended(self) -> list[EndedJobs]:
+        """Jobs that ended in the window, by queue."""
+        since = self.now - WINDOW
+        rows = self.database.rows("monitor.health.completed", since=since, limit=MOST_ENDED)
+        completed = {queue: int(jobs) for queue, jobs, _ in rows}
+        if sum(completed.values()) == MOST_ENDED:
+            # There are more: a rate is only true of the time of which all completions are known.
+            since = min((first for *_, at in rows if (first := timestamp(at))), default=since)
+        failed = {
+            queue: (int(jobs), int(recent))
+            for queue, jobs, recent in self.database.rows(
+                "monitor.health.failed",
+                failed=FAILED_SPELLINGS,
+                since=self.now - WINDOW,
+                recently=since,
+                limit=MOST_FAILED,
+            )
+        }
+        return [
+            EndedJobs(queue, *failed.get(queue, (0, 0)), completed.get(queue, 0))
+            for queue in sorted(completed.keys() | failed.keys())
+        ]
+
+    @cached
+    def workers(self) -> list[Worker]:
+        """Workers that have not stopped, or did so lately."""
+        return registry.listed(self.database, since=self.now - WINDOW, now=self.now)
+
+    @property
+    def alive(self) -> list[Worker]:
+        return [worker for worker in self.workers if worker.is_alive]
+
+    @cached
+    def are_workers_known(self) -> bool:
+        """Whether any worker of hammerwork-cli has ever worked here: if not, Rust workers may do all the work."""
+        return bool(self.workers or registry.listed(self.database))
+
+    def age(self, since: datetime | None) -> timedelta | None:
+        return max(self.now - since, timedelta()) if since else None
+
+
+def _over(value: Amount | None, limit: Amount | None, worst: Level) -> Level:
+    return worst if value is not None and limit is not None and value > limit else Level.HEALTHY
+
+
+def _worst(
+    name: CheckName, values: Mapping[str, Amount | None], limit: Amount | None, level: Level, *, most: int | None = None
+) -> Check:
+    """A check of the largest value, about the things that are over the limit, or else about the one with that value."""
+    known = sorted(((value, thing) for thing, value in values.items() if value is not None), key=lambda one: one[1])
+    known.sort(key=lambda one: one[0], reverse=True)
+    if not known:
+        return Check(name, Level.HEALTHY, None, limit)
+    value = known[0][0]
+    over = [thing for one, thing in known if limit is not None and one > limit]
+    about = tuple(over or [known[0][1]])
+    return Check(name, level if over else Level.HEALTHY, value, limit, about, more=most is not None and value == most)
+
+
+# The checks.
+
+
+def _writes(reading: _Reading) -> Check:
+    """Whether the database takes writes: the state of a server, the lock of a file."""
+    database = reading.database
+    try:
+        if database.dialect == "sqlite":
+            database.transaction(lambda: None, tries=1)
+            return Check(CheckName.WRITES, Level.HEALTHY)
+        takes = bool(database.plain_rows("monitor.health.takes_writes")[0][0])
+    except DatabaseError as error:
+        return _failed(CheckName.WRITES, error)
+    if takes:
+        return Check(CheckName.WRITES, Level.HEALTHY)
+    return Check(CheckName.WRITES, Level.CRITICAL, error="The server is read-only.")
+
+
+def _migrations(reading: _Reading) -> Check:
+    """Migrations of hammerwork (Rust) are necessary; without ours, reading is slower and no worker of ours runs."""
+    missing = migrations.missing(reading.database)
+    needed = any(migration.owner == "upstream" for migration in missing)
+    status = Level.CRITICAL if needed else Level.WARNING if missing else Level.HEALTHY
+    return Check(CheckName.MIGRATIONS, status, len(missing), 0, tuple(migration.id for migration in missing))
+
+
+def _workers(reading: _Reading) -> Check:
+    known = "workers" in reading.database.tags
+    if not known:
+        return Check(CheckName.WORKERS, Level.HEALTHY, known=False)
+    alive = reading.alive
+    status = Level.HEALTHY if alive else Level.WARNING
+    if not alive and reading.are_workers_known and _unserved(reading):
+        status = Level.CRITICAL
+    return Check(CheckName.WORKERS, status, len(alive), about=tuple(worker.name for worker in alive))
+
+
+def _lost_workers(reading: _Reading) -> Check:
+    gone = [worker for worker in reading.workers if worker.state in {"silent", "lost"}]
+    status = Level.WARNING if gone else Level.HEALTHY
+    return Check(CheckName.LOST_WORKERS, status, len(gone), 0, tuple(dict.fromkeys(worker.name for worker in gone)))
+
+
+def _unserved(reading: _Reading) -> list[ReadyJobs]:
+    served = {queue for worker in reading.alive for queue in worker.queue_names}
+    found = [jobs for jobs in reading.ready if jobs.queue not in served]
+    return sorted(found, key=lambda jobs: (jobs.since is None, jobs.since))
+
+
+def _unserved_queues(reading: _Reading) -> Check:
+    if "workers" not in reading.database.tags:
+        return Check(CheckName.UNSERVED_QUEUES, Level.HEALTHY, known=False)
+    unserved = _unserved(reading)
+    for_long = any((reading.age(jobs.since) or timedelta()) > UNSERVED_FOR for jobs in unserved)
+    status = Level.HEALTHY
+    if unserved:
+        status = Level.CRITICAL if for_long and reading.are_workers_known else Level.WARNING
+    return Check(CheckName.UNSERVED_QUEUES, status, len(unserved), 0, tuple(jobs.queue for jobs in unserved))
+
+
+def _paused_queues(reading: _Reading) -> Check:
+    held = sorted(jobs.queue for jobs in reading.all_ready if jobs.queue in reading.paused) if reading.paused else []
+    return Check(CheckName.PAUSED_QUEUES, Level.WARNING if held else Level.HEALTHY, len(held), 0, tuple(held))
+
+
+def _pending(reading: _Reading) -> Check:
+    limit = reading.limits.queues.pending
+    numbers = {jobs.queue: jobs.jobs for jobs in reading.ready}
+    most = (MOST_READY if limit is None else limit) + 1
+    return _worst(CheckName.PENDING, numbers, limit, Level.CRITICAL, most=most)
+
+
+def _pending_age(reading: _Reading) -> Check:
+    ages = {jobs.queue: reading.age(jobs.since) for jobs in reading.ready}
+    return _worst(CheckName.PENDING_AGE, ages, reading.limits.queues.pending_age, Level.CRITICAL)
+
+
+def _running_age(reading: _Reading) -> Check:
+    ages = {jobs.queue: reading.age(jobs.since) for jobs in reading.running}
+    return _worst(CheckName.RUNNING_AGE, ages, reading.limits.queues.running_age, Level.WARNING)
+
+
+def _waiting_age(reading: _Reading) -> Check:
+    rows = reading.database.rows("monitor.health.waiting", limit=MOST_WAITING)
+    ages = {queue: reading.now - since for queue, at in rows if (since := timestamp(at)) and since <= reading.now}
+    return _worst(CheckName.WAITING_AGE, ages, reading.limits.queues.waiting_age, Level.WARNING)
+
+
+def _abandoned_jobs(reading: _Reading) -> Check:
+    """Jobs of workers that are gone: another worker rescues them, unless none runs."""
+    if "workers" not in reading.database.tags:
+        return Check(CheckName.ABANDONED_JOBS, Level.HEALTHY, known=False)
+    abandoned = {jobs.queue: jobs for jobs in reading.running if jobs.abandoned}
+    limit = reading.limits.queues.running_age
+    ages = [reading.age(jobs.abandoned_since) for jobs in abandoned.values()]
+    status = Level.WARNING if abandoned else Level.HEALTHY
+    if any(_over(age, limit, Level.CRITICAL) is Level.CRITICAL for age in ages):
+        status = Level.CRITICAL
+    number = sum(jobs.abandoned for jobs in abandoned.values())
+    return Check(CheckName.ABANDONED_JOBS, status, number, 0, tuple(sorted(abandoned)))
+
+
+def _overdue_jobs(reading: _Reading) -> Check:
+    limit = reading.limits.overdue
+    if limit is None:
+        return Check(CheckName.OVERDUE_JOBS, Level.HEALTHY)
+    before = reading.now - limit
+    rows = reading.database.rows("monitor.health.overdue", before=before, pending=WAITING_SPELLINGS, limit=MOST_OVERDUE)
+    late = {str(job): reading.age(timestamp(at)) for job, at in rows}
+    return _worst(CheckName.OVERDUE_JOBS, late, limit, Level.CRITICAL)
+
+
+def _failures(reading: _Reading) -> Check:
+    numbers = {ended.queue: ended.failed for ended in reading.ended if ended.failed}
+    return _worst(CheckName.FAILED, numbers, reading.limits.queues.failed, Level.WARNING, most=MOST_FAILED)
+
+
+def _failure_rate(reading: _Reading) -> Check:
+    """The rate of queues with more failures than the limit: one failure of one job is a rate of 100%."""
+    least = reading.limits.queues.failed or 0
+    rates = {ended.queue: ended.failure_rate for ended in reading.ended if ended.failed > least}
+    return _worst(CheckName.FAILURE_RATE, rates, reading.limits.queues.failure_rate, Level.CRITICAL)
+
+
+_CHECKS: Mapping[CheckName, Callable[[_Reading], Check]] = {
+    CheckName.WRITES: _writes,
+    CheckName.MIGRATIONS: _migrations,
+    CheckName.WORKERS: _workers,
+    CheckName.LOST_WORKERS: _lost_workers,
+    CheckName.UNSERVED_QUEUES: _unserved_queues,
+    CheckName.PAUSED_QUEUES: _paused_queues,
+    CheckName.PENDING: _pending,
+    CheckName.PENDING_AGE: _pending_age,
+    CheckName.RUNNING_AGE: _running_age,
+    CheckName.WAITING_AGE: _waiting_age,
+    CheckName.ABANDONED_JOBS: _abandoned_jobs,
+    CheckName.OVERDUE_JOBS: _overdue_jobs,
+    CheckName.FAILED: _failures,
+    CheckName.FAILURE_RATE: _failure_rate,
+}

@@ -1,0 +1,230 @@
+"""Renders the checks of ``monitor health``: a sentence and a command for each."""
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+
+from hammerwork_cli.models.monitor.health import Check, CheckName, HealthReport, Level
+from hammerwork_cli.models.queue import Measure
+from hammerwork_cli.render.formats.colour import paint
+from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.text import NOTHING, count, duration, percent, plural, short_duration, visible
+
+UNITS: Mapping[str, str] = {
+    CheckName.DATABASE: "seconds",
+    CheckName.MIGRATIONS: "migrations",
+    CheckName.WORKERS: "workers",
+    CheckName.LOST_WORKERS: "workers",
+    CheckName.UNSERVED_QUEUES: "queues",
+    CheckName.PAUSED_QUEUES: "queues",
+    CheckName.PENDING: "jobs",
+    CheckName.PENDING_AGE: "seconds",
+    CheckName.RUNNING_AGE: "seconds",
+    CheckName.WAITING_AGE: "seconds",
+    CheckName.ABANDONED_JOBS: "jobs",
+    CheckName.OVERDUE_JOBS: "seconds",
+    CheckName.FAILED: "jobs",
+    CheckName.FAILURE_RATE: "rate",
+    "worker": "seconds",
+}
+"""Unit of a check's value and limit; none for a check without either."""
+CHECK_KEYS = ("check", "status", "value", "limit", "unit", "about", "message", "hint")
+COLOURS = {Level.HEALTHY: "green", Level.WARNING: "yellow", Level.CRITICAL: "red"}
+_NAMED = 5
+_NOT_RECORDED = "this database does not record workers"
+
+
+def check_record(check: Check) -> Record:
+    """A check.
+
+    Keys: ``check``, ``status`` (``healthy``, ``warning`` or ``critical``), ``value`` (null if there is nothing to
+    measure) and ``limit`` (null without one) in ``unit``, ``about`` (queues, workers, migrations or jobs, the worst
+    first), ``message``, ``hint`` (a command for the next step; null while it is healthy).
+    """
+    return {
+        "check": check.name,
+        "status": check.status.value,
+        "value": _plain(check.value),
+        "limit": _plain(check.limit),
+        "unit": UNITS.get(check.name),
+        "about": list(check.about),
+        "message": message(check),
+        "hint": hint(check),
+    }
+
+
+def _plain(value: Measure | None) -> float | int | None:
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+def report_record(report: HealthReport, checked_at: str | None) -> Record:
+    """All checks: ``status`` is the worst of them."""
+    return {
+        "status": report.status.value,
+        "checked_at": checked_at,
+        "checks": [check_record(check) for check in report.checks],
+    }
+
+
+def report_text(report: HealthReport, *, colour: bool) -> Iterator[str]:
+    """A line that sums up, then a line for each check, the worst first, with a command below what is not healthy."""
+    numbers = ", ".join(_number(report.count(level), level) for level in reversed(Level) if report.count(level))
+    yield f"{paint(report.status, COLOURS[report.status], colour)}: {numbers}"
+    words = max((len(_words(check)) for check in report.checks), default=0)
+    for check in sorted(report.checks, key=lambda check: -check.status.severity):
+        status = paint(f"{check.status:8}", COLOURS[check.status], colour)
+        yield f"{status}  {_words(check):{words}}  {visible(message(check))}"
+        if step := hint(check):
+            yield f"{'':10}{visible(step)}"
+
+
+def _number(checks: int, level: Level) -> str:
+    return plural(checks, "warning") if level is Level.WARNING else f"{count(checks)} {level}"
+
+
+def summary(report: HealthReport) -> str:
+    """The checks that are not healthy, for the error on stderr."""
+    bad = sorted((check for check in report.checks if check.status.severity), key=lambda check: -check.status.severity)
+    return "; ".join(f"{check.status}: {_words(check)}: {message(check)}" for check in bad[:_NAMED]) + "."
+
+
+def _words(check: Check) -> str:
+    return check.name.replace("_", " ")
+
+
+# Sentences.
+
+
+def message(check: Check) -> str:
+    """What the check found."""
+    if check.error is not None:
+        return check.error.rstrip(".")
+    return _MESSAGES[check.name](check)
+
+
+def _names(check: Check) -> str:
+    more = f" and {count(len(check.about) - _NAMED)} more" if len(check.about) > _NAMED else ""
+    return ", ".join(check.about[:_NAMED]) + more
+
+
+def _measure(value: Measure | None) -> str:
+    if isinstance(value, timedelta):
+        return duration(value)
+    return percent(value) if isinstance(value, float) else NOTHING if value is None else count(value)
+
+
+def _within(text: str) -> Callable[[Check], str]:
+    """A measured value in a sentence, the things that it is about, and its limit."""
+
+    def tell(check: Check) -> str:
+        if check.value is None:
+            return "none"
+        limit = check.limit
+        most = short_duration(limit) if isinstance(limit, timedelta) else _measure(limit)
+        value = f"{_measure(check.value)}{'+' * check.more}"
+        return f"{_names(check)}: {text.format(value)}{'' if limit is None else f' (at most {most})'}"
+
+    return tell
+
+
+def _database(check: Check) -> str:
+    seconds = check.value.total_seconds() if isinstance(check.value, timedelta) else 0.0
+    return f"answers in {seconds * 1000:,.1f} ms"
+
+
+def _migrations(check: Check) -> str:
+    return f"missing: {_names(check)}" if check.about else "all applied"
+
+
+def _workers(check: Check) -> str:
+    if not check.known:
+        return _NOT_RECORDED
+    return f"{_measure(check.value)} running: {_names(check)}" if check.about else "none is running"
+
+
+def _lost_workers(check: Check) -> str:
+    return f"silent, or lost in the last hour: {_names(check)}" if check.about else "none"
+
+
+def _unserved(check: Check) -> str:
+    if not check.known:
+        return _NOT_RECORDED
+    if not check.about:
+        return "none"
+    return f"no running worker serves the ready jobs of {_names(check)} (Rust workers do not register)"
+
+
+def _paused(check: Check) -> str:
+    return f"ready jobs wait in {_names(check)}" if check.about else "none has ready jobs"
+
+
+def _abandoned(check: Check) -> str:
+    if not check.known:
+        return _NOT_RECORDED
+    if not check.value:
+        return "none"
+    number = int(check.value) if isinstance(check.value, int) else 0
+    return f"{plural(number, 'running job')} of workers that are gone, in {_names(check)}"
+
+
+def _worker(check: Check) -> str:
+    _, state = check.about
+    return f"{state}, last heartbeat {_measure(check.value)} ago (lease {_measure(check.limit)})"
+
+
+_MESSAGES: Mapping[str, Callable[[Check], str]] = {
+    CheckName.DATABASE: _database,
+    CheckName.WRITES: lambda _: "accepted",
+    CheckName.MIGRATIONS: _migrations,
+    CheckName.WORKERS: _workers,
+    CheckName.LOST_WORKERS: _lost_workers,
+    CheckName.UNSERVED_QUEUES: _unserved,
+    CheckName.PAUSED_QUEUES: _paused,
+    CheckName.PENDING: _within("{} ready"),
+    CheckName.PENDING_AGE: _within("a job has been ready for {}"),
+    CheckName.RUNNING_AGE: _within("a job has been running for {}"),
+    CheckName.WAITING_AGE: _within("a job has waited for others for {}"),
+    CheckName.ABANDONED_JOBS: _abandoned,
+    CheckName.OVERDUE_JOBS: _within("late by {}"),
+    CheckName.FAILED: _within("{} failed in the last hour"),
+    CheckName.FAILURE_RATE: _within("{} of the jobs that ended in the last hour failed"),
+    "worker": _worker,
+}
+
+
+# Commands.
+
+
+def hint(check: Check) -> str | None:
+    """A command for the next step; ``None`` while the check is healthy."""
+    if check.status is Level.HEALTHY:
+        return None
+    # A name that a terminal would not print as it is cannot be pasted.
+    names = (shlex.quote(name) for name in check.about if name and visible(name) == name and name[0] != "-")
+    return f"hammerwork {_HINTS[check.name](next(names, None))}"
+
+
+def _of_queue(command: str, otherwise: str) -> Callable[[str | None], str]:
+    return lambda queue: command.format(queue) if queue else otherwise
+
+
+_HINTS: Mapping[str, Callable[[str | None], str]] = {
+    CheckName.DATABASE: lambda _: "config get database_url",
+    CheckName.WRITES: lambda _: "config get database_url",
+    CheckName.MIGRATIONS: lambda _: "migration run",
+    CheckName.WORKERS: lambda _: "worker list --since 7d",
+    CheckName.LOST_WORKERS: lambda _: "worker list",
+    CheckName.UNSERVED_QUEUES: _of_queue("worker list --since 7d --queue {}", "worker list --since 7d"),
+    CheckName.PAUSED_QUEUES: lambda _: "queue paused",
+    CheckName.PENDING: _of_queue("queue stats {} --detailed", "queue stats --detailed"),
+    CheckName.PENDING_AGE: _of_queue("queue stats {} --detailed", "queue stats --detailed"),
+    CheckName.RUNNING_AGE: _of_queue("job list --queue {} --status running", "job list --status running"),
+    CheckName.WAITING_AGE: _of_queue("spawn doctor --queue {}", "spawn doctor"),
+    CheckName.ABANDONED_JOBS: lambda _: "spawn doctor --older-than 1h",
+    CheckName.OVERDUE_JOBS: _of_queue("job show {}", "job list"),
+    CheckName.FAILED: _of_queue("job list --queue {} --failed --last-hours 1", "job list --failed --last-hours 1"),
+    CheckName.FAILURE_RATE: _of_queue(
+        "job list --queue {} --failed --last-hours 1", "job list --failed --last-hours 1"
+    ),
+    "worker": _of_queue("worker status {}", "worker status"),
+}

@@ -1,0 +1,26 @@
+"""What the verbs of ``monitor`` print."""
+
+from hammerwork_cli.models.monitor.health import CheckName, Level
+from hammerwork_cli.render.monitor.health import UNITS
+from hammerwork_cli.render.schemas.words import instant, list_of, null_or, number, record, text
+
+_LEVEL = text("", *Level)
+CHECK_OUTCOME = record(
+    {
+        "check": text("", *CheckName, "worker"),
+        "status": _LEVEL,
+        "value": null_or(number("Null when there is nothing to measure")),
+        "limit": null_or(number("Null without a limit")),
+        "unit": null_or(text("Of value and limit", *dict.fromkeys(UNITS.values()))),
+        "about": list_of(text(), "Queues, workers, migrations or jobs, the worst first"),
+        "message": text("For people; its words may change"),
+        "hint": null_or(text("A command for the next step; null while the check is healthy")),
+    }
+)
+HEALTH_REPORT = record(
+    {
+        "status": text("The worst of the checks", *Level),
+        "checked_at": instant(),
+        "checks": list_of(CHECK_OUTCOME),
+    }
+)

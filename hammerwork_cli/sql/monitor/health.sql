@@ -1,0 +1,102 @@
+-- Health: what is wrong now. Each statement reads one end of an index and is bounded, so that it takes as long in a
+-- large table as in a small one. The indexes on queues and dependency statuses are those of 007, which every database
+-- has; where a later index is missing (before 010), a statement is one pass over the table.
+
+-- name: takes_writes [postgresql]
+-- Tells whether the server takes writes.
+SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off'
+
+-- name: takes_writes [mysql]
+-- As text, since newer servers have further words than OFF.
+SELECT CAST(@@GLOBAL.read_only AS CHAR) IN ('0', 'OFF') AND CAST(@@GLOBAL.innodb_read_only AS CHAR) IN ('0', 'OFF')
+
+-- name: is_ready
+-- Whether a worker may claim job j, if it is due: in the words of the partial indexes.
+j.status = 'Pending' AND j.dependency_status IN ('none', 'satisfied')
+
+-- name: queues_with_ready_jobs
+-- Lists the queues that have ready jobs, due or not: the first name, then the next one, and so on.
+WITH RECURSIVE names (name) AS (
+SELECT (SELECT MIN(j.queue_name) FROM hammerwork_jobs j WHERE {is_ready})
+UNION ALL SELECT (SELECT MIN(j.queue_name) FROM hammerwork_jobs j WHERE {is_ready} AND j.queue_name > n.name)
+FROM names n WHERE n.name IS NOT NULL)
+SELECT n.name FROM names n WHERE n.name IS NOT NULL LIMIT :limit
+
+-- name: queues_with_ready_jobs [mysql]
+-- All queues: the server reads one entry of the index for each name.
+SELECT DISTINCT j.queue_name FROM hammerwork_jobs j LIMIT :limit
+
+-- name: ready
+-- Counts the due jobs of a queue up to a limit, with the time since which the first has been due.
+SELECT COUNT(*), MIN(x.scheduled_at) FROM (
+SELECT a.scheduled_at FROM (SELECT j.scheduled_at FROM hammerwork_jobs j
+WHERE {same j.queue_name :queue} AND {is_ready} AND j.dependency_status = 'none' AND j.scheduled_at <= :now
+ORDER BY j.scheduled_at LIMIT :limit) AS a
+UNION ALL
+SELECT b.scheduled_at FROM (SELECT j.scheduled_at FROM hammerwork_jobs j
+WHERE {same j.queue_name :queue} AND {is_ready} AND j.dependency_status = 'satisfied' AND j.scheduled_at <= :now
+ORDER BY j.scheduled_at LIMIT :limit) AS b) AS x
+
+-- name: waiting
+-- Lists the queues of the jobs that wait for others although they have been due for long, with the first due time.
+-- Beside many ready jobs that have been due for longer, it finds none.
+SELECT x.queue_name, MIN(x.scheduled_at) FROM (SELECT j.queue_name, j.dependency_status, j.scheduled_at
+FROM hammerwork_jobs j WHERE j.status = 'Pending' ORDER BY j.scheduled_at LIMIT :limit) AS x
+WHERE x.dependency_status IN ('waiting', 'failed') GROUP BY {by_name x.queue_name}
+
+-- name: waiting [mysql]
+-- Reads one entry of the index for each queue, of names that the collation takes for the same.
+SELECT n.queue_name, (SELECT MIN(j.scheduled_at) FROM hammerwork_jobs j
+WHERE j.queue_name = n.queue_name AND j.status = 'Pending' AND j.dependency_status = 'waiting')
+FROM (SELECT DISTINCT j.queue_name FROM hammerwork_jobs j LIMIT :limit) AS n
+
+-- name: has_lost_worker
+-- 1 if a worker of ours claimed the running job j that is not alive any more, else 0. Rust workers do not register.
+0
+
+-- name: has_lost_worker [workers]
+CASE WHEN j.claimed_by IS NOT NULL AND {still_claimed} AND (SELECT 1 FROM hammerwork_workers w
+WHERE w.id = j.claimed_by AND w.ended_at IS NULL AND {silent_for} <= w.lease_seconds LIMIT 1) IS NULL THEN 1 ELSE 0 END
+
+-- name: running
+-- Counts the running jobs by queue, with the first start: of all, and of those whose worker is not alive. Of very many,
+-- it reads the oldest.
+SELECT x.queue_name, COUNT(*), MIN(x.started), SUM(x.lost), MIN(CASE WHEN x.lost = 1 THEN x.started END)
+FROM (SELECT j.queue_name, COALESCE(j.started_at, j.created_at) AS started, {has_lost_worker} AS lost FROM {by_state}
+WHERE j.status = 'Running' AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
+ORDER BY j.completed_at, j.failed_at, j.created_at LIMIT :limit) AS x
+GROUP BY {by_name x.queue_name}
+
+-- name: recurs
+-- Whether job j recurs, in the words of the partial index.
+j.recurring = TRUE
+
+-- name: recurs [sqlite]
+j.recurring = 1
+
+-- name: overdue
+-- Lists the recurring jobs that should have started before a given time, the latest first.
+SELECT j.id, j.next_run_at FROM hammerwork_jobs j
+WHERE {recurs} AND j.next_run_at < :before AND j.scheduled_at < :before AND j.status IN (:pending)
+ORDER BY j.next_run_at LIMIT :limit
+
+-- name: completed
+-- Counts the jobs that completed last, by queue, with the first end.
+SELECT x.queue_name, COUNT(*), MIN(x.completed_at) FROM (SELECT j.queue_name, j.completed_at FROM hammerwork_jobs j
+WHERE j.status = 'Completed' AND {unarchived} AND j.completed_at >= :since
+ORDER BY j.completed_at DESC LIMIT :limit) AS x
+GROUP BY {by_name x.queue_name}
+
+-- name: timed_out
+-- Selects the newest jobs that timed out. hammerwork (Rust) writes them no failed_at, and timed_out_at has no index.
+SELECT j.queue_name, j.timed_out_at AS ended_at FROM {by_state}
+WHERE j.status = 'TimedOut' AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
+ORDER BY j.completed_at DESC, j.failed_at DESC, j.created_at DESC LIMIT :limit
+
+-- name: failed
+-- Counts the jobs that failed lately by queue, up to a limit: all, and those since a later time.
+SELECT x.queue_name, COUNT(*), SUM(CASE WHEN x.ended_at >= :recently THEN 1 ELSE 0 END) FROM (
+SELECT a.queue_name, a.ended_at FROM (SELECT j.queue_name, j.failed_at AS ended_at FROM hammerwork_jobs j
+WHERE j.status IN (:failed) AND j.failed_at >= :since LIMIT :limit) AS a
+UNION ALL SELECT b.queue_name, b.ended_at FROM ({timed_out}) AS b WHERE b.ended_at >= :since) AS x
+GROUP BY {by_name x.queue_name}

@@ -1,0 +1,421 @@
+"""``hammerwork monitor health``: each check in its states, exit codes, and the file that a worker writes."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from hammerwork_cli.database import Database, connect
+from tests.conftest import ROOT, eventually
+from tests.rows import Rows
+from tests.servers import PASSWORD
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def rows(migrated_url: str) -> Iterator[Rows]:
+    with contextlib.closing(connect(migrated_url)) as database:
+        yield Rows(database)
+
+
+def url_of(database: Database) -> str:
+    return database.url.raw
+
+
+def ago(**length: float) -> datetime:
+    return datetime.now(UTC) - timedelta(**length)
+
+
+def ready(rows: Rows, queue: str = "mail", **length: float) -> str:
+    at = ago(**(length or {"seconds": 1}))
+    return rows.job(queue=queue, status="Pending", created_at=at, scheduled_at=at)
+
+
+def worker(rows: Rows, name: str = "render-1", queues: tuple[str, ...] = ("mail",), **columns: Any) -> str:
+    """A worker whose last heartbeat is of now, by the clock that the server shares with this machine."""
+    row = {
+        "id": str(uuid4()),
+        "name": name,
+        "host": "here",
+        "pid": 1,
+        "version": "1",
+        "queues": json.dumps(queues),
+        "handlers": "[]",
+        "concurrency": 4,
+        "lease_seconds": 30.0,
+        "state": "running",
+        "started_at": ago(hours=1),
+        "heartbeat_at": ago(),
+        **columns,
+    }
+    rows.insert("hammerwork_workers", row)
+    return str(row["id"])
+
+
+def checks(run: Run, rows: Rows, *words: str) -> dict[str, dict[str, Any]]:
+    done = run("monitor", "health", "--format", "json", *words, url=url_of(rows.database))
+    return {check["check"]: check for check in done.json["checks"]}
+
+
+def states(run: Run, rows: Rows, *words: str) -> dict[str, str]:
+    """The checks that are not healthy."""
+    return {name: check["status"] for name, check in checks(run, rows, *words).items() if check["status"] != "healthy"}
+
+
+# Checks.
+
+
+def test_an_idle_database_with_a_worker_is_healthy(run: Run, rows: Rows) -> None:
+    worker(rows)
+    done = run("monitor", "health", url=url_of(rows.database))
+    assert done.exit_code == 0, done.stdout
+    assert done.stdout.startswith("healthy: 15 healthy\n")
+    assert "  workers" in done.stdout
+    assert states(run, rows) == {}
+
+
+def test_a_queue_without_a_worker_is_critical_once_its_jobs_have_been_ready_for_a_minute(run: Run, rows: Rows) -> None:
+    worker(rows, queues=("other",))
+    ready(rows, "mail")
+    assert states(run, rows) == {"unserved_queues": "warning"}
+    ready(rows, "mail", minutes=2)
+    found = checks(run, rows)["unserved_queues"]
+    assert (found["status"], found["value"], found["about"]) == ("critical", 1, ["mail"])
+    assert found["hint"] == "hammerwork worker list --since 7d --queue mail"
+    worker(rows, "second")
+    assert states(run, rows) == {}
+
+
+def test_no_worker_is_critical_where_some_have_worked_and_else_a_warning(run: Run, rows: Rows) -> None:
+    ready(rows, minutes=2)
+    assert states(run, rows) == {"workers": "warning", "unserved_queues": "warning"}
+    worker(rows, state="stopped", ended_at=ago(minutes=5))
+    assert states(run, rows) == {"workers": "critical", "unserved_queues": "critical"}
+
+
+def test_silent_and_lost_workers_are_a_warning(run: Run, rows: Rows) -> None:
+    worker(rows)
+    worker(rows, "silent", heartbeat_at=ago(minutes=2))
+    worker(rows, "lost", state="lost", ended_at=ago(minutes=30))
+    worker(rows, "lost long ago", state="lost", ended_at=ago(hours=3))
+    found = checks(run, rows)["lost_workers"]
+    assert (found["status"], found["value"]) == ("warning", 2)
+    assert sorted(found["about"]) == ["lost", "silent"]
+    assert states(run, rows) == {"lost_workers": "warning"}
+
+
+def test_ready_jobs_beyond_the_limits_are_critical(run: Run, rows: Rows) -> None:
+    worker(rows)
+    for _ in range(4):
+        ready(rows, hours=2)
+    rows.job(queue="mail", status="Pending", scheduled_at=ago(hours=-1))
+    found = checks(run, rows, "--max-pending", "3")
+    assert (found["pending"]["status"], found["pending"]["value"], found["pending"]["limit"]) == ("critical", 4, 3)
+    assert found["pending_age"]["status"] == "critical"
+    assert found["pending_age"]["value"] == pytest.approx(7200, abs=60)
+    assert found["pending_age"]["hint"] == "hammerwork queue stats mail --detailed"
+    assert states(run, rows, "--max-pending-age", "off", "--max-pending", "4") == {}
+
+
+def test_jobs_that_are_released_count_as_ready_and_the_first_of_all_has_the_age(run: Run, rows: Rows) -> None:
+    worker(rows)
+    ready(rows, minutes=10)
+    at = ago(minutes=40)
+    rows.job(queue="mail", status="Pending", dependency_status="satisfied", scheduled_at=at)
+    found = checks(run, rows)
+    assert found["pending"]["value"] == 2
+    assert found["pending_age"]["value"] == pytest.approx(2400, abs=60)
+
+
+def test_ready_jobs_of_a_paused_queue_are_a_warning_and_nothing_more(run: Run, rows: Rows) -> None:
+    worker(rows, queues=("other",))
+    ready(rows, "mail", hours=3)
+    assert run("queue", "pause", "mail", url=url_of(rows.database)).exit_code == 0
+    assert states(run, rows) == {"paused_queues": "warning"}
+    assert checks(run, rows)["paused_queues"]["about"] == ["mail"]
+
+
+def test_long_runs_and_long_waits_are_warnings(run: Run, rows: Rows) -> None:
+    worker(rows)
+    parent = rows.job(queue="mail", status="Running", created_at=ago(hours=3), started_at=ago(hours=2))
+    rows.job(
+        parent,
+        queue="slow",
+        status="Pending",
+        dependency_status="waiting",
+        created_at=ago(hours=3),
+        scheduled_at=ago(hours=3),
+    )
+    assert states(run, rows, "--max-waiting-age", "1h") == {"running_age": "warning", "waiting_age": "warning"}
+    found = checks(run, rows)
+    assert found["running_age"]["value"] == pytest.approx(7200, abs=60)
+    assert (found["waiting_age"]["about"], found["waiting_age"]["status"]) == (["slow"], "healthy")
+
+
+def test_running_jobs_whose_worker_is_gone_are_found_at_once(run: Run, rows: Rows) -> None:
+    alive = worker(rows)
+    gone = worker(rows, "gone", state="lost", ended_at=ago(hours=2))
+    for claimed_by, start in ((alive, ago(minutes=2)), (gone, ago(minutes=2)), (None, ago(minutes=2))):
+        rows.job(queue="mail", status="Running", created_at=start, started_at=start, claimed_by=claimed_by)
+    found = checks(run, rows)["abandoned_jobs"]
+    assert (found["status"], found["value"], found["about"]) == ("warning", 1, ["mail"])
+    rows.job(queue="mail", status="Running", started_at=ago(hours=2), claimed_by=str(uuid4()))
+    found = checks(run, rows)["abandoned_jobs"]
+    assert (found["status"], found["value"]) == ("critical", 2)
+    assert found["hint"] == "hammerwork spawn doctor --older-than 1h"
+
+
+def test_a_recurring_job_that_is_late_is_critical(run: Run, rows: Rows) -> None:
+    worker(rows)
+    at = ago(minutes=15)
+    cron = {"recurring": True, "cron_schedule": "0 * * * * *", "next_run_at": at}
+    late = rows.job(queue="mail", status="Pending", scheduled_at=at, created_at=at, **cron)
+    # This one waits for its next attempt.
+    rows.job(queue="mail", status="Pending", scheduled_at=ago(minutes=-1), created_at=at, attempts=1, **cron)
+    found = checks(run, rows)["overdue_jobs"]
+    assert (found["status"], found["about"], found["hint"]) == ("critical", [late], f"hammerwork job show {late}")
+    assert states(run, rows, "--max-overdue", "20m") == states(run, rows, "--max-overdue", "off") == {}
+
+
+def test_failures_are_a_warning_and_many_of_what_ended_are_critical(run: Run, rows: Rows) -> None:
+    worker(rows)
+    for status in ("Failed", "Dead", '"dead"'):
+        rows.job(queue="mail", status=status, failed_at=ago(minutes=5))
+    rows.job(queue="mail", status="TimedOut", timed_out_at=ago(minutes=5))
+    rows.job(queue="mail", status="Dead", failed_at=ago(hours=5))
+    rows.job(queue="other", status="Dead", failed_at=ago(minutes=5))
+    for _ in range(16):
+        rows.job(queue="mail", completed_at=ago(minutes=5))
+    assert states(run, rows) == {}
+    assert states(run, rows, "--max-failed", "3", "--max-failure-rate", "20%") == {"failed": "warning"}
+    found = checks(run, rows, "--max-failed", "3", "--max-failure-rate", "19%")
+    assert (found["failed"]["value"], found["failed"]["about"]) == (4, ["mail"])
+    assert (found["failure_rate"]["status"], found["failure_rate"]["value"]) == ("critical", 0.2)
+
+
+def test_a_rate_is_that_of_the_time_of_which_all_completions_are_known(
+    run: Run, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hammerwork_cli.queries.monitor.health.MOST_ENDED", 10)
+    worker(rows)
+    for number in range(20):
+        rows.job(queue="mail", completed_at=ago(minutes=number + 1))
+    for number in (5, 15, 25):
+        rows.job(queue="mail", status="Dead", failed_at=ago(minutes=number, seconds=30))
+    found = checks(run, rows, "--max-failed", "2", "--max-failure-rate", "off")
+    assert found["failed"]["value"] == 3
+    assert found["failure_rate"]["value"] == pytest.approx(1 / 11)
+
+
+def test_missing_migrations_of_ours_are_a_warning_and_of_rust_critical(run: Run, rows: Rows) -> None:
+    worker(rows)
+    rows.run("DELETE FROM hammerwork_migrations WHERE migration_id = '018_claims'")
+    found = checks(run, rows)["migrations"]
+    assert (found["status"], found["about"], found["hint"]) == ("warning", ["018_claims"], "hammerwork migration run")
+    rows.run("DELETE FROM hammerwork_migrations WHERE migration_id = '014_add_queue_pause'")
+    assert checks(run, rows)["migrations"]["status"] == "critical"
+
+
+def test_an_empty_database_is_critical_for_its_tables(run: Run, url: str) -> None:
+    if url.startswith("sqlite"):
+        connect_and_close(url)
+    done = run("monitor", "health", "--format", "json", url=url)
+    assert done.exit_code == 1
+    [check] = done.json["checks"]
+    assert (check["check"], check["status"], check["hint"]) == ("migrations", "critical", "hammerwork migration run")
+
+
+def connect_and_close(url: str) -> None:
+    from hammerwork_cli.database import DatabaseUrl
+
+    path = DatabaseUrl.parse(url).path
+    assert path is not None
+    path.touch()
+
+
+@pytest.mark.parametrize("name", ["media.postgresql", "media.mariadb"])
+def test_a_database_of_rust_workers_alone_is_checked(
+    run: Run, shared_restored: Callable[[str], str], name: str
+) -> None:
+    done = run("monitor", "health", "--format", "json", url=shared_restored(name))
+    found = {check["check"]: check for check in done.json["checks"]}
+    assert found["migrations"]["status"] == "warning"
+    assert found["workers"]["value"] is None
+    assert (found["workers"]["status"], found["unserved_queues"]["status"]) == ("healthy", "healthy")
+    assert found["pending_age"]["status"] == "critical"
+
+
+def test_a_database_that_does_not_answer_is_critical_and_its_password_unseen(run: Run) -> None:
+    done = run("monitor", "health", "--format", "json", url=f"postgresql://us:{PASSWORD}@127.0.0.1:1/x")
+    assert done.exit_code == 1
+    [check] = done.json["checks"]
+    assert (check["check"], check["status"]) == ("database", "critical")
+    assert PASSWORD not in done.stdout + done.stderr
+
+
+def test_a_server_that_takes_no_writes_is_critical(run: Run, rows: Rows) -> None:
+    database = rows.database
+    worker(rows)
+    if database.dialect == "sqlite":
+        rows.run("BEGIN IMMEDIATE")
+        try:
+            assert states(run, rows, "--only", "writes") == {"writes": "critical"}
+        finally:
+            rows.run("ROLLBACK")
+        return
+    if database.dialect == "mysql":
+        pytest.skip("read_only is a setting of the whole server, which other tests share")
+    name = url_of(database).rpartition("/")[2].partition("?")[0]
+    rows.run(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    found = checks(run, rows)["writes"]
+    assert (found["status"], found["message"]) == ("critical", "The server is read-only")
+
+
+# Options and formats.
+
+
+def test_strict_fails_for_a_warning_and_the_error_says_which(run: Run, rows: Rows) -> None:
+    url = url_of(rows.database)
+    assert run("monitor", "health", url=url).exit_code == 0
+    done = run("monitor", "health", "--strict", "--format", "json", url=url)
+    assert done.exit_code == 1
+    assert "warning: workers: none is running" in json.loads(done.stderr)["error"]["message"]
+
+
+def test_only_and_skip_choose_checks_and_unknown_names_are_refused(run: Run, rows: Rows) -> None:
+    assert [*checks(run, rows, "--only", "workers,pending-age")] == ["workers", "pending_age"]
+    assert "workers" not in checks(run, rows, "--skip", "workers")
+    url = url_of(rows.database)
+    for words in (("--only", "wrokers"), ("--skip", ""), ("--only", "writes", "--skip", "writes")):
+        done = run("monitor", "health", *words, url=url)
+        assert done.exit_code == 2
+        assert "unserved_queues" in done.stderr
+
+
+def test_a_hostile_name_is_shown_escaped_and_never_in_a_command(run: Run, rows: Rows) -> None:
+    worker(rows, queues=("mail",))
+    ready(rows, "evil\x1b[2J", hours=2)
+    ready(rows, "; rm -rf ~", hours=2)
+    done = run("monitor", "health", url=url_of(rows.database))
+    assert "\x1b" not in done.stdout
+    hints = {check["hint"] for check in checks(run, rows).values() if check["hint"]}
+    assert not any("\x1b" in hint for hint in hints)
+    assert not any("rm -rf" in hint and "'; rm -rf ~'" not in hint for hint in hints)
+
+
+def test_it_reads_a_bounded_number_of_statements(rows: Rows) -> None:
+    from hammerwork_cli.models.monitor.health import MonitorLimits
+    from hammerwork_cli.models.queue import HealthLimits
+    from hammerwork_cli.queries.monitor import health
+
+    worker(rows)
+    for number in range(50):
+        ready(rows, f"queue {number % 3}")
+    database = rows.database
+    before = database.executed
+    health.health(lambda: database, MonitorLimits(HealthLimits()), now=lambda database: database.now())
+    assert database.executed - before <= 20
+
+
+# One worker.
+
+
+@pytest.mark.parametrize(
+    ("columns", "exit_code"),
+    [
+        ({}, 0),
+        ({"state": "stopping"}, 0),
+        ({"heartbeat_at": timedelta(minutes=2)}, 1),
+        ({"state": "lost", "ended_at": timedelta(0)}, 1),
+        ({"state": "stopped", "ended_at": timedelta(0)}, 1),
+    ],
+    ids=["running", "stopping", "silent", "lost", "stopped"],
+)
+def test_one_worker_is_checked_by_its_name(run: Run, rows: Rows, columns: dict[str, Any], exit_code: int) -> None:
+    worker(rows, state="stopped", ended_at=ago(minutes=30), started_at=ago(hours=3))
+    past = {
+        name: ago(seconds=value.total_seconds()) if isinstance(value, timedelta) else value
+        for name, value in columns.items()
+    }
+    worker(rows, **past)
+    done = run("monitor", "health", "--worker", "render-1", "--format", "json", url=url_of(rows.database))
+    assert done.exit_code == exit_code, done.stdout
+    [check] = done.json["checks"]
+    assert (check["check"], check["limit"]) == ("worker", 30)
+
+
+def test_a_worker_that_does_not_exist_exits_5(run: Run, rows: Rows) -> None:
+    url = url_of(rows.database)
+    assert run("monitor", "health", "--worker", "nobody", url=url).exit_code == 5
+    assert run("monitor", "health", "--worker", "nobody", "--only", "writes", url=url).exit_code == 2
+
+
+# The file.
+
+HANDLERS = "from hammerwork_cli import Handlers\napp = Handlers()\n@app.job('mail')\ndef mail(job):\n    pass\n"
+
+
+@pytest.fixture
+def start(tmp_path: Path, clean_environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    (tmp_path / "handlers.py").write_text(HANDLERS)
+    with contextlib.ExitStack() as ending:
+
+        def begin(url: str, *options: str) -> subprocess.Popen[str]:
+            words = ["worker", "start", "--handlers", "handlers:app", "--name", "render 1\x1b", *options]
+            begun = subprocess.Popen(
+                [sys.executable, "-Pm", "hammerwork_cli", *words],
+                cwd=tmp_path,
+                env={**clean_environment, "PYTHONPATH": str(ROOT), "HAMMERWORK_DATABASE_URL": url},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            ending.enter_context(begun)
+            ending.callback(begun.kill)
+            return begun
+
+        yield begin
+
+
+def test_a_worker_writes_a_line_with_each_heartbeat_none_while_it_is_stopped_and_removes_the_file_at_its_end(
+    new_database: Callable[..., str], tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    url, path = new_database("sqlite", migrated=True), tmp_path / "health"
+    begun = start(url, "--health-file", "health", "--lease", "1s")
+    eventually(path.exists)
+    seconds, moment, state, name = path.read_text().rstrip("\n").split(" ", 3)
+    assert abs(int(seconds) - time.time()) < 60
+    assert abs(datetime.fromisoformat(moment) - datetime.now(UTC)) < timedelta(minutes=1)
+    assert (state, name) == ("running", "render 1\\x1b")
+    first = path.read_text()
+    eventually(lambda: path.read_text() != first)
+    os.kill(begun.pid, signal.SIGSTOP)
+    eventually(lambda: Path(f"/proc/{begun.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    stopped = path.read_text()
+    time.sleep(0.6)  # three heartbeats
+    assert path.read_text() == stopped
+    os.kill(begun.pid, signal.SIGCONT)
+    eventually(lambda: path.read_text() != stopped)
+    begun.terminate()
+    assert begun.wait(30) == 0
+    assert [file.name for file in tmp_path.iterdir() if "health" in file.name] == []
+
+
+def test_a_health_file_that_cannot_be_written_stops_the_start(
+    new_database: Callable[..., str], start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    begun = start(new_database("sqlite", migrated=True), "--health-file", "no such folder/health")
+    _, stderr = begun.communicate(timeout=30)
+    assert begun.returncode == 74
+    assert "health file" in stderr
