@@ -55,8 +55,8 @@ _hammerwork_look() {
             arguments=':jobs'
             ;;
         'spawn why')
-            options='--limit --format --database-url --color --quiet --debug --help'
-            takes=' -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--queue --since --limit --format --database-url --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues --since= -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             arguments=':jobs'
             ;;
         'spawn doctor')
@@ -245,7 +245,7 @@ _hammerwork_look() {
         'schema')
             options='--format --database-url --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
-            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-dashboard,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-dashboard,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
             ;;
         'demo')
             options='--folder --database-url --color --quiet --debug --help'

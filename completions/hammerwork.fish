@@ -102,7 +102,7 @@ complete -c hammerwork -n '__hammerwork_at spawn' -a pending -d 'Jobs that have 
 complete -c hammerwork -n '__hammerwork_at spawn' -a again -d 'Ask a worker to spawn again for a completed job, and print the request\'s id.'
 complete -c hammerwork -n '__hammerwork_at spawn' -a timeline -d 'Show where the time of a job\'s whole tree went: waiting, retrying or running, and on which critical path.'
 complete -c hammerwork -n '__hammerwork_at spawn' -a wait -d 'Wait until the whole tree of a job has finished, including jobs spawned meanwhile.'
-complete -c hammerwork -n '__hammerwork_at spawn' -a why -d 'Explain why a job, or a job below it, failed or waits: failures by error, deepest first, each with its path.'
+complete -c hammerwork -n '__hammerwork_at spawn' -a why -d 'Explain why a job, or a job below it, failed or waits; without JOB, list the errors of all failed jobs.'
 complete -c hammerwork -n '__hammerwork_at spawn' -a doctor -d 'Find damaged jobs, and fix them with --fix.'
 complete -c hammerwork -n '__hammerwork_at spawn' -a monitor -d 'Show what happens now: rates, running operations, newest failures, workers.'
 complete -c hammerwork -n '__hammerwork_at spawn' -s h -l help -d 'Show the help and exit.'
@@ -213,7 +213,9 @@ complete -c hammerwork -n '__hammerwork_at spawn wait' -l debug -d 'Show traceba
 complete -c hammerwork -n '__hammerwork_at spawn wait' -s h -l help -d 'Show the help and exit.'
 complete -c hammerwork -n '__hammerwork_at spawn wait' -k -a '(__hammerwork_value jobs)'
 
-complete -c hammerwork -n '__hammerwork_at spawn why' -s l -l limit -x -d 'Jobs to list for each error.'
+complete -c hammerwork -n '__hammerwork_at spawn why' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only this queue.'
+complete -c hammerwork -n '__hammerwork_at spawn why' -l since -x -d 'Only failures within: 2h, 7d, or since: 2026-12-24T18:00Z.'
+complete -c hammerwork -n '__hammerwork_at spawn why' -s l -l limit -x -d 'Jobs for each error (3), or errors without JOB (20).'
 complete -c hammerwork -n '__hammerwork_at spawn why' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at spawn why' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'Database: postgresql://, mysql://, mariadb:// or sqlite:///path.'
 complete -c hammerwork -n '__hammerwork_at spawn why' -l color -x -a 'auto always never' -d 'Use colours.'
@@ -712,7 +714,7 @@ complete -c hammerwork -n '__hammerwork_at schema' -l color -x -a 'auto always n
 complete -c hammerwork -n '__hammerwork_at schema' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at schema' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at schema' -s h -l help -d 'Show the help and exit.'
-complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-timeline spawn-wait spawn-monitor spawn-again spawn-why spawn-doctor job-list job-show job-enqueue job-enqueue-file job-export job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear worker-start worker-list worker-status worker-stop worker-restart monitor-health monitor-health-line monitor-dashboard migration-run migration-status migration-plan config-show config-get config-path schema error'
+complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-timeline spawn-wait spawn-monitor spawn-again spawn-why spawn-why-all spawn-why-all-line spawn-doctor job-list job-show job-enqueue job-enqueue-file job-export job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear worker-start worker-list worker-status worker-stop worker-restart monitor-health monitor-health-line monitor-dashboard migration-run migration-status migration-plan config-show config-get config-path schema error'
 
 complete -c hammerwork -n '__hammerwork_at demo' -l folder -x -k -a '(__hammerwork_value folders)' -d 'Folder of its database.'
 complete -c hammerwork -n '__hammerwork_at demo' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'Database: postgresql://, mysql://, mariadb:// or sqlite:///path.'

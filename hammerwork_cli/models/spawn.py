@@ -72,11 +72,13 @@ class FailedBelow(NamedTuple):
     Attributes:
         more: whether there may be more. The query follows only the newest failures of a database upward.
         newest_at: time of the newest failure among the parent and its descendants.
+        newest_error: the headline of its error.
     """
 
     jobs: int
     more: bool
     newest_at: Timestamp
+    newest_error: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Reasons why jobs failed or have not ended: the answer of ``spawn why``."""
+"""Reasons why jobs failed or have not ended, and failures by error: the answers of ``spawn why``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -247,3 +247,86 @@ class Diagnosis:
     def failed(self) -> bool:
         """Whether a job failed, below or above."""
         return bool(self.groups or self.consequences or self.above)
+
+
+@dataclass(slots=True)
+class ErrorGroup:
+    """Jobs whose last attempts failed with the same error.
+
+    Attributes:
+        pattern: the error with ``*`` for numbers, ids and quoted words; ``None`` if the jobs have no error.
+        error: the headline of the newest one.
+        statuses: the jobs by status; Retrying ones have attempts left.
+        queues: the jobs by queue.
+        newest: id of the job that failed last.
+        trees: number of trees that the jobs belong to; ``None`` if these are too many to look at.
+        example: the newest job with its path.
+    """
+
+    pattern: str | None
+    error: str | None = None
+    statuses: Counts = field(default_factory=Counts)
+    queues: Counts = field(default_factory=Counts)
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    newest: str = ""
+    trees: int | None = None
+    example: FailedJob | None = None
+
+    @property
+    def total(self) -> int:
+        return self.statuses.total
+
+    @property
+    def can_be_retried(self) -> bool:
+        """Whether some of the jobs have no attempts left."""
+        return self.statuses.of(*FAILURES) > 0
+
+    def add(self, job: str, queue: str, status: str, at: datetime | None, error: str) -> None:
+        """Counts a job.
+
+        Args:
+            job: its id.
+            queue: its queue.
+            status: its status.
+            at: when its last attempt failed, as far as it is known.
+            error: its headline.
+        """
+        self.statuses.add(status)
+        self.queues.add(queue)
+        if at is not None and (self.first_at is None or at < self.first_at):
+            self.first_at = at
+        if not self.newest or (at is not None and (self.last_at is None or at > self.last_at)):
+            self.newest, self.error, self.last_at = job, error or None, at
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Failures by error.
+
+    Attributes:
+        queue: the queue that they belong to; ``None`` for all.
+        since: the start of the window in which the attempts failed; ``None`` for no start.
+        groups: the largest groups, the largest first.
+        more: number of smaller groups.
+        counts: the jobs of all groups by status.
+        consequences: number of other jobs, which failed only because a job that they depend on failed.
+    """
+
+    queue: str | None
+    since: datetime | None
+    groups: tuple[ErrorGroup, ...]
+    more: int
+    counts: Counts
+    consequences: int
+
+
+def path_of(node: TreeNode, nodes: dict[str, TreeNode]) -> tuple[TreeNode, ...]:
+    """The path from the topmost ancestor in ``nodes`` to a job, by first parents."""
+    path, seen = [node], {node.id}
+    while True:
+        above = [parent for parent in path[-1].depends_on if parent in nodes and parent not in seen]
+        if not above:
+            return tuple(reversed(path))
+        path.append(nodes[above[0]])
+        seen.add(path[-1].id)

@@ -76,8 +76,9 @@ j.archived_at IS NULL
 TRUE
 
 -- name: failure_time
--- When the failed job j failed. hammerwork (Rust) writes no failed_at for jobs that timed out or that it declared dead.
-COALESCE(j.failed_at, j.timed_out_at, j.completed_at, j.created_at)
+-- When the last attempt of job j failed, as far as the row tells: hammerwork (Rust) writes no failed_at for jobs that
+-- timed out or that it declared dead, and an attempt that will be followed by another one has only its start.
+COALESCE(j.failed_at, j.timed_out_at, j.completed_at, j.started_at, j.created_at)
 
 -- name: config [postgresql]
 -- The spawn configuration of job j.

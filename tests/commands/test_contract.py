@@ -8,8 +8,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -42,17 +42,23 @@ class Says:
         lines: what follows the command; ``{name}`` is a job or a queue of :func:`fill`.
         exit_codes: on the full database.
         schema: another one than the command's own.
+        schemas: line -> another schema, for lines that are answered otherwise.
         changes: whether it would change something; what is asked for here does not.
     """
 
     lines: tuple[str, ...] = ("",)
     exit_codes: frozenset[int] = frozenset({0})
     schema: str | None = None
+    schemas: Mapping[str, str] = field(default_factory=dict)
     changes: bool = False
 
+    def schema_of(self, path: str, line: str) -> str:
+        """The schema of the answer to a line."""
+        return self.schemas.get(line) or self.schema or path.replace(" ", "-")
 
-def reads(*lines: str, exit_codes: tuple[int, ...] = (0,)) -> Says:
-    return Says(lines or ("",), frozenset(exit_codes))
+
+def reads(*lines: str, exit_codes: tuple[int, ...] = (0,), schemas: Mapping[str, str] | None = None) -> Says:
+    return Says((lines or ("",)) + tuple(schemas or ()), frozenset(exit_codes), schemas=schemas or {})
 
 
 def changes(*lines: str, schema: str | None = None) -> Says:
@@ -76,7 +82,11 @@ CONTRACT = {
     "spawn wait": reads("{done}", "{root}", exit_codes=(0, 1)),
     "spawn again": changes(),
     "spawn monitor": reads("--count 1", "--count 2 --interval 0.1 --queue segment"),
-    "spawn why": reads("{root}", "{done}", "{orphan}", exit_codes=(0, 1)),
+    "spawn why": reads(
+        *("{root}", "{done}", "{orphan}"),
+        exit_codes=(0, 1),
+        schemas=dict.fromkeys(("", "--limit 1", "--queue segment --since 1000h"), "spawn-why-all"),
+    ),
     "spawn doctor": reads("", "--older-than 1m --limit 100", exit_codes=(0, 1)),
     "job list": reads("--limit 1000", "--failed --last-hours 1000", "--status pending --priority high,critical"),
     "job export": reads("", "--failed --redact payload,result,error", "--queue nowhere"),
@@ -150,7 +160,8 @@ def test_every_command_has_an_entry_in_the_contract() -> None:
 def test_every_command_with_formats_has_a_schema() -> None:
     named = {path.replace(" ", "-") for path in LEAVES if {"json", "jsonl"} & {*formats(path)}}
     assert not named - SCHEMAS.keys(), f"add to render/schemas: {sorted(named - SCHEMAS.keys())}"
-    stale = {name.removesuffix("-line") for name in SCHEMAS} - named - {"error"} - INPUTS
+    others = {name for says in CONTRACT.values() for name in says.schemas.values()}
+    stale = {name.removesuffix("-line") for name in SCHEMAS} - named - others - {"error"} - INPUTS
     assert not stale, f"no command prints this: {sorted(stale)}"
     for schema in SCHEMAS.values():
         Draft202012Validator.check_schema(schema)
@@ -294,7 +305,7 @@ def test_every_format_parses_and_holds_what_is_documented(
         elif form == "mermaid":
             assert parse_mermaid(done.stdout).ok
         else:
-            check(done.stdout, form, says.schema or path.replace(" ", "-"))
+            check(done.stdout, form, says.schema_of(path, line))
 
 
 @pytest.mark.parametrize(("path", "line"), ASKED, ids=[f"{path} {line}".strip() for path, line in ASKED])
@@ -310,7 +321,7 @@ def test_an_empty_database_is_answered_with_an_empty_list_or_an_error_that_parse
             continue
         assert done.exit_code in ({0, 1} if path in HERE else {0}), done.stderr
         check_stderr(done, form)
-        name = CONTRACT[path].schema or path.replace(" ", "-")
+        name = CONTRACT[path].schema_of(path, line)
         if path != "schema":
             check(done.stdout, form, name)
         if is_list_of_jobs(path) and form in {"json", "jsonl"}:

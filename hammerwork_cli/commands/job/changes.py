@@ -175,10 +175,11 @@ def retry(
     """Retry Failed, Dead or TimedOut jobs: reset them to Pending with 0 attempts, due now.
 
     Clears their error and result. Jobs that failed only because of these run again after them. --tree includes
-    everything below each JOB. --error takes jobs by their error, in any letter case. --force also retries a Running
-    job, which may then run twice at once, a Completed one, whose children stay, and one that depends on a failed
-    job. A job that has spawned does not spawn again unless you add --respawn; to spawn without running it, use
-    `spawn again`. Several ids ask for confirmation. Gives up after 30 s with exit code 1 if the tree keeps growing.
+    everything below each JOB. --error takes jobs by their error, in any letter case; `spawn why` lists the errors.
+    --force also retries a Running job, which may then run twice at once, a Completed one, whose children stay, and
+    one that depends on a failed job. A job that has spawned does not spawn again unless you add --respawn; to spawn
+    without running it, use `spawn again`. Several ids ask for confirmation. Gives up after 30 s with exit code 1 if
+    the tree keeps growing.
 
     \b
     Examples:

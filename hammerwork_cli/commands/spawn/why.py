@@ -5,40 +5,63 @@ from typing import Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import (
-    Format,
-    FormatOption,
-    JobArgument,
-)
-from hammerwork_cli.errors import ShownAnswerError
+from hammerwork_cli.cli.options import Format, FormatOption, QueueOption, since_of
+from hammerwork_cli.errors import ShownAnswerError, UsageError
+
+JOBS, ERRORS = 3, 20
+"""Jobs of each error, and errors, that are listed by default."""
 
 
 def why(
     ctx: typer.Context,
-    job: JobArgument,
+    job: Annotated[
+        str | None, typer.Argument(metavar="[JOB]", help="A job's id, or at least its first 4 hex digits.")
+    ] = None,
+    queue: QueueOption = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Only failures within: 2h, 7d, or since: 2026-12-24T18:00Z."),
+    ] = None,
     limit: Annotated[
-        int, typer.Option("-l", "--limit", metavar="N", min=1, max=10_000, help="Jobs to list for each error.")
-    ] = 3,
+        int | None,
+        typer.Option(
+            "-l", "--limit", metavar="N", min=1, max=10_000, help="Jobs for each error (3), or errors without JOB (20)."
+        ),
+    ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Explain why a job, or a job below it, failed or waits: failures by error, deepest first, each with its path.
+    """Explain why a job, or a job below it, failed or waits; without JOB, list the errors of all failed jobs.
 
-    Also searches upward for the cause, or for the blocker. For a job without a blocker it says whether the job is
-    not due, between two attempts, without a worker, in a paused queue, or Running for over an hour with no live
-    worker. Exit code 1 when a failure was found, else 0.
+    With JOB: failures by error, deepest first, each with its path. Also searches upward for the cause, or for the
+    blocker. For a job without a blocker it says whether the job is not due, between two attempts, without a worker,
+    in a paused queue, or Running for over an hour with no live worker. Exit code 1 when a failure was found, else 0.
+
+    Without JOB: failed and retrying jobs of a queue or of the database by error, the most frequent error first, with
+    the number of trees, an example, and the command that retries them. Numbers, ids and quoted words in an error
+    count as equal and are shown as *, which `job retry --error` understands.
 
     \b
     Examples:
       hammerwork spawn why 178ebfc3
-      hammerwork spawn why 178ebfc3 --limit 20
       hammerwork spawn why 178ebfc3 --format json | jq -r '.next[]'
+      hammerwork spawn why --queue segment --since 2h
+      hammerwork spawn why --since 1d --format json | jq -r '.groups[].retry'
     """
+    context: Context = ctx.obj
+    if job is None:
+        _all(context, queue, since, limit or ERRORS, form)
+    elif queue is not None or since is not None:
+        raise UsageError("Give JOB, or --queue and --since, not both.")
+    else:
+        _one(context, job, limit or JOBS, form)
+
+
+def _one(context: Context, job: str, limit: int, form: Format) -> None:
     from hammerwork_cli.queries.job import listing
     from hammerwork_cli.queries.spawn import why as why_queries
     from hammerwork_cli.render.formats.text import failed_of
     from hammerwork_cli.render.spawn import why as why_views
 
-    context: Context = ctx.obj
     database = context.database()
     now = context.now()
     found = why_queries.diagnose(database, listing.resolve(database, job), limit=limit, now=now)
@@ -52,3 +75,18 @@ def why(
         raise ShownAnswerError(
             f"{failed_of(found.counts)} failed." if found.counts.failed else "A job above this one failed."
         )
+
+
+def _all(context: Context, queue: str | None, since: str | None, limit: int, form: Format) -> None:
+    from hammerwork_cli.queries.spawn import failures as failures_queries
+    from hammerwork_cli.render.spawn import failures as failures_views
+
+    start = None if since is None else since_of(since, context.now())
+    found = failures_queries.failures(context.database(), limit=limit, queue=queue, since=start)
+    if form in {Format.TABLE, Format.JSON}:
+        style: dict[str, Any] = {"charset": context.charset, "width": context.width, "colour": context.colour}
+        context.answer(
+            failures_views.failures_record(found), form, lambda: failures_views.failures_text(found, **style)
+        )
+    else:
+        context.data(failures_views.group_records(found), form, failures_views.ERROR_KEYS)

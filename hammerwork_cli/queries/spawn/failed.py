@@ -13,6 +13,7 @@ from hammerwork_cli.models.values import FAILED_SPELLINGS
 from hammerwork_cli.queries.graph import cursors, records
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.spawn import operations as operations_queries
+from hammerwork_cli.queries.spawn.error_texts import error_texts, headline
 
 MOST_FAILED = 2000
 """Failed jobs from which the search goes upward: the newest."""
@@ -79,8 +80,9 @@ def operations(
         start = _start([(climb.newest(node), node.id) for node in found], after)
         page = found[start : start + limit]
         counted = operations_queries.counted(database, page)
+        errors = _errors(climb, page)
     last = cursors.at(climb.newest(page[-1]), page[-1].id) if start + limit < len(found) else None
-    listed = [replace(one, below=climb.below(one.parent)) for one in counted]
+    listed = [replace(one, below=climb.below(one.parent, errors)) for one in counted]
     return FailedOperations(listed, climb.more, last)
 
 
@@ -95,6 +97,12 @@ def _newest_failed(database: Database, since: datetime | None) -> dict[str, _Fai
     return {
         job: _Failed(id_list(parents), timestamp(at) or _LONG_AGO, bool(config)) for job, parents, at, config in rows
     }
+
+
+def _errors(climb: "_Climb", operations: Iterable[TreeNode]) -> dict[str, str]:
+    """Headline by id, of the newest failure of each operation."""
+    nodes = climb.relatives.jobs(sorted({climb.newest_job(node) for node in operations}))
+    return {job: headline(error) for job, error in error_texts(climb.relatives.database, nodes).items()}
 
 
 def _fits(node: TreeNode, queue: str | None, statuses: Iterable[JobStatus] | None, since: datetime | None) -> bool:
@@ -131,14 +139,15 @@ def _start(order: Sequence[tuple[datetime, str]], after: tuple[datetime | None, 
 
 
 class _Climb:
-    """The ancestors of failed jobs, and the number of failed jobs below each of them.
+    """The ancestors of failed jobs, and the failed jobs below each of them.
 
     Attributes:
+        relatives: reads jobs.
         more: whether the search reached a limit.
     """
 
     def __init__(self, relatives: Relatives, failed: dict[str, _Failed]) -> None:
-        self._relatives = relatives
+        self.relatives = relatives
         self.more = len(failed) > MOST_FAILED
         self._failed = dict(list(failed.items())[:MOST_FAILED])
         self._parents = {job: one.parents for job, one in self._failed.items()}
@@ -146,7 +155,7 @@ class _Climb:
         self._heights = dict.fromkeys(self._failed, 0)
         self._climb()
         self._counts: dict[str, int] = {}
-        self._newest = {job: one.at for job, one in self._failed.items()}
+        self._newest = {job: (one.at, job) for job, one in self._failed.items()}
         self._count()
 
     def _climb(self) -> None:
@@ -157,7 +166,7 @@ class _Climb:
             if not level:
                 break
             asked.update(level)
-            found = self._relatives.jobs(level)
+            found = self.relatives.jobs(level)
             self._ancestors.update((node.id, node) for node in found)
             self._heights.update((node.id, height) for node in found)
             self._parents.update((node.id, node.depends_on) for node in found)
@@ -166,13 +175,14 @@ class _Climb:
 
     def _count(self) -> None:
         """Counts each failed job for all of its ancestors, once for all jobs with the same parents."""
-        alike: dict[tuple[str, ...], list[datetime]] = {}
-        for one in self._failed.values():
-            alike.setdefault(one.parents, []).append(one.at)
-        for parents, times in alike.items():
+        alike: dict[tuple[str, ...], list[tuple[datetime, str]]] = {}
+        for job, one in self._failed.items():
+            alike.setdefault(one.parents, []).append((one.at, job))
+        for parents, failed in alike.items():
+            newest = max(failed)
             for job in self._above(parents):
-                self._counts[job] = self._counts.get(job, 0) + len(times)
-                self._newest[job] = max(self._newest.get(job, _LONG_AGO), *times)
+                self._counts[job] = self._counts.get(job, 0) + len(failed)
+                self._newest[job] = max(self._newest.get(job, newest), newest)
 
     def _above(self, parents: Iterable[str]) -> set[str]:
         above: set[str] = set()
@@ -188,20 +198,25 @@ class _Climb:
         """Returns the ancestors and the failed jobs that have spawned, or have a spawn configuration."""
         bare = [job for job, node in self._ancestors.items() if not node.has_spawn_config]
         bare += [job for job, one in self._failed.items() if not one.has_config and job not in self._ancestors]
-        recorded = records.parents(self._relatives.database, bare)
+        recorded = records.parents(self.relatives.database, bare)
         own = [job for job, one in self._failed.items() if one.has_config or job in recorded]
-        unread = self._relatives.jobs(job for job in own if job not in self._ancestors)
+        unread = self.relatives.jobs(job for job in own if job not in self._ancestors)
         above = [node for job, node in self._ancestors.items() if node.has_spawn_config or job in recorded]
         return above + unread
 
     def newest(self, node: TreeNode) -> datetime:
         """Time of the last failure at or below a job."""
-        return self._newest[node.id]
+        return self._newest[node.id][0]
+
+    def newest_job(self, node: TreeNode) -> str:
+        """Id of the job that failed last at or below a job."""
+        return self._newest[node.id][1]
 
     def newest_first(self, node: TreeNode) -> tuple[datetime, int, int, str]:
         """Sort key that puts a tree before the trees within it."""
         return self.newest(node), self._counts.get(node.id, 0), self._heights[node.id], node.id
 
-    def below(self, node: TreeNode) -> FailedBelow:
-        """Number and last time of the failures below a job."""
-        return FailedBelow(self._counts.get(node.id, 0), self.more, self.newest(node))
+    def below(self, node: TreeNode, errors: dict[str, str]) -> FailedBelow:
+        """Number of the failures below a job, and the newest one at or below it."""
+        error = errors.get(self.newest_job(node))
+        return FailedBelow(self._counts.get(node.id, 0), self.more, self.newest(node), error)

@@ -124,7 +124,7 @@ def cut(line: str, width: int, ellipsis: str = "…") -> str:
 
 
 def fitted(text: str, width: int | None) -> str:
-    """Breaks lines between words if they are wider than the terminal; coloured lines stay."""
+    """Breaks lines between words if they are wider than the terminal; coloured lines and commands stay."""
     if width is None or len(text) <= width:
         return text
     return "\n".join(_broken(line, width) if cells(line) > width else line for line in text.split("\n"))
@@ -133,8 +133,8 @@ def fitted(text: str, width: int | None) -> str:
 def _broken(line: str, width: int) -> str:
     from textwrap import fill
 
-    if "\x1b" in line:
-        return line
+    if "\x1b" in line or line.lstrip().startswith("hammerwork "):
+        return line  # a command can be pasted only as a whole
     indent = line[: len(line) - len(line.lstrip())] + "  "
     return fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 

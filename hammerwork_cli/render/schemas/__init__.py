@@ -18,6 +18,8 @@ from hammerwork_cli.render.schemas.monitor import CHECK_OUTCOME, HEALTH_REPORT
 from hammerwork_cli.render.schemas.others import CONFIG_PATH, ERROR, MIGRATION_PLAN, MIGRATION_STATE, SETTING
 from hammerwork_cli.render.schemas.queues import CHECK, HEALTH, PAUSE, PAUSE_CHANGE, QUEUE, QUEUE_STATS
 from hammerwork_cli.render.schemas.spawning import (
+    ERROR_GROUP,
+    ERRORS,
     FINDING,
     LINEAGE,
     LINEAGE_LINE,
@@ -49,6 +51,8 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "spawn-monitor": ("A snapshot of what happens", MONITOR),
     "spawn-again": ("A spawn request and its outcome", record(SPAWN_REQUEST)),
     "spawn-why": ("Why jobs failed, and the blockers of those that wait", WHY),
+    "spawn-why-all": ("Failures by error, as `spawn why` without a job has them", ERRORS),
+    "spawn-why-all-line": ("An error, as jsonl, csv and tsv have it", ERROR_GROUP),
     "spawn-doctor": ("Kinds of damage", list_of(FINDING)),
     "job-list": ("Jobs, newest first", list_of(record(JOB))),
     "job-show": ("Everything about a job", JOB_DETAILS),

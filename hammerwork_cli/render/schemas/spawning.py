@@ -49,6 +49,7 @@ FAILED_BELOW = {
     "failed_below": count("With --failed: failed jobs on all levels below"),
     "more_failed_below": flag("With --failed: whether there may be more; only the newest are looked at"),
     "newest_failure_at": null_or(instant("With --failed: of the parent or a job below")),
+    "newest_error": null_or(text("With --failed: of the same job")),
 }
 OPERATION = record(
     {
@@ -204,6 +205,32 @@ WHY = record(
             "The first completed jobs that carry a spawn configuration and have no children",
         ),
         "next": list_of(text(), "Commands"),
+    }
+)
+ERROR_GROUP = record(
+    {
+        "error": null_or(text("Of the newest job")),
+        "pattern": null_or(text("The same with * for numbers, ids and quoted words")),
+        "jobs": count(),
+        "by_status": counts("The jobs by status; those that are Retrying have attempts left"),
+        "queues": list_of(text(), "By number of jobs"),
+        "trees": null_or(count("Null if these are too many to count")),
+        "first_at": null_or(instant()),
+        "last_at": null_or(instant()),
+        "job_id": job_id("The newest job"),
+        "path": list_of(record(NAMED), "Of the newest job, from the root"),
+        "retry": null_or(text("The command that retries the jobs")),
+    }
+)
+ERRORS = record(
+    {
+        "queue": null_or(text("Null for all")),
+        "since": null_or(instant("Null for no limit")),
+        "jobs": count("Jobs whose last attempt failed"),
+        "by_status": counts("The same by status"),
+        "consequences": count("Further jobs that failed only because of these"),
+        "groups": list_of(ERROR_GROUP, "The most frequent errors"),
+        "more_groups": count("Further errors"),
     }
 )
 MONITOR = record(

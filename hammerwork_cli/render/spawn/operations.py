@@ -86,6 +86,7 @@ FAILED_OPERATIONS: Sequence[Column[SpawnOperation]] = (
         leaves=4,
     ),
     *OPERATIONS[10:],
+    Column("newest error", lambda row: row.below and row.below.newest_error, cuts=True),
 )
 
 _DETAILS: Sequence[Column[SpawnOperation]] = (

@@ -42,12 +42,12 @@ def failed_record(operation: SpawnOperation) -> Record:
     """An operation with its failures.
 
     Keys: those of :func:`operation_record`, ``failed_below`` (failed descendants), ``more_failed_below`` (whether there
-    may be more), ``newest_failure_at`` (of the parent or a descendant).
+    may be more), ``newest_failure_at`` and ``newest_error`` (of the parent or a descendant).
     """
     assert operation.below
-    jobs, more, newest = operation.below
+    jobs, more, newest, error = operation.below
     told = {"failed_below": jobs, "more_failed_below": more, "newest_failure_at": rfc3339(newest)}
-    return operation_record(operation) | told
+    return operation_record(operation) | told | {"newest_error": error}
 
 
 def operation_record(operation: SpawnOperation) -> Record:
@@ -133,7 +133,7 @@ OPERATION_KEYS = (
 """Columns of CSV and TSV; a dot leads into a nested object."""
 
 
-FAILED_KEYS = (*OPERATION_KEYS, "failed_below", "more_failed_below", "newest_failure_at")
+FAILED_KEYS = (*OPERATION_KEYS, "failed_below", "more_failed_below", "newest_failure_at", "newest_error")
 
 
 def group_record(group: SpawnGroup) -> Record:

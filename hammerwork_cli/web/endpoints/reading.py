@@ -13,6 +13,7 @@ from hammerwork_cli.queries.graph import children
 from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.job import details, listing
 from hammerwork_cli.queries.spawn import failed
+from hammerwork_cli.queries.spawn import failures as failures_queries
 from hammerwork_cli.queries.spawn import operations as operations_queries
 from hammerwork_cli.render.formats import json
 from hammerwork_cli.render.job.details import details_record
@@ -22,6 +23,7 @@ from hammerwork_cli.render.schemas.jobs import CHILD_COUNTS, IN_TREE, NODE
 from hammerwork_cli.render.schemas.jobs import STATUS as STATUS_WORD
 from hammerwork_cli.render.schemas.words import count, list_of, record, text, with_fields
 from hammerwork_cli.render.spawn import records
+from hammerwork_cli.render.spawn.failures import failures_record
 from hammerwork_cli.render.tree import json as json_views
 from hammerwork_cli.render.tree import lineage
 from hammerwork_cli.render.tree.nested import DEEPEST_NESTED, NESTED, nested
@@ -88,6 +90,15 @@ def _parent(database: Database, wanted: str) -> str:
         candidates = [operation.parent.id for operation in named]
         raise AmbiguousIdError("Several parents have this operation id.", candidates=candidates)
     return named[0].parent.id
+
+
+def failures(call: Call) -> Answer:
+    """Answers as ``spawn why`` without a job."""
+    wanted = call.values
+    found = failures_queries.failures(
+        call.database, limit=wanted["limit"], queue=wanted["queue"], since=start_of(call.now, wanted["since"])
+    )
+    return Answer(failures_record(found))
 
 
 def stats(call: Call) -> Answer:
@@ -255,6 +266,14 @@ ENDPOINTS = (
             QUEUE,
             Parameter("detailed", {"type": "boolean"}, "Also by queue, by handler, and the slowest.", default=False),
         ),
+    ),
+    Endpoint(
+        "GET",
+        "/api/failures",
+        failures,
+        "Failed and retrying jobs by error, the most frequent error first.",
+        "spawn-why-all",
+        (limit(20), QUEUE, replace(SINCE, about="Only jobs whose last attempt failed within: 90 (seconds), 15m, 2h.")),
     ),
     Endpoint(
         "GET",

@@ -42,7 +42,7 @@ def test_a_failure_two_levels_down_leads_to_all_that_spawned_above_it(readable: 
     failed(rows, minutes=20)
     [first, *_] = failed_queries.operations(readable, limit=1).operations
     assert (first.parent.id, first.children.total, first.children.failed) == (new[0], 2, 0)
-    assert first.below == (1, False, START + timedelta(minutes=9))
+    assert first.below == (1, False, START + timedelta(minutes=9), None)
     assert listed(readable) == [(new[0], 1), (new[1], 1), (old[0], 2), (old[1], 2)]
 
 
@@ -55,6 +55,16 @@ def test_an_operation_that_failed_itself_is_listed_and_every_spelling_of_failure
     rows.job(parent, status="TimedOut", timed_out_at=START + timedelta(minutes=7))
     own = failed(rows, spawns=True, minutes=6)
     assert listed(readable) == [(parent, 5), (own, 0)]
+
+
+def test_an_operation_has_the_error_of_the_newest_failure_at_or_below_it(readable: Database, rows: Rows) -> None:
+    top, middle, _ = three_levels(rows)
+    failed(rows, middle, minutes=3, error_message="Traceback (most recent call last):\n  File x\nKeyError: 'title'\n")
+    failed(rows, top, minutes=2, error_message="older")
+    own = failed(rows, spawns=True, minutes=1, error_message="its own\nand more")
+    found = failed_queries.operations(readable, limit=10).operations
+    errors = {one.parent.id: one.below and one.below.newest_error for one in found}
+    assert errors == {top: "KeyError: 'title'", middle: "KeyError: 'title'", own: "its own"}
 
 
 def test_the_filters_are_about_the_operation_not_about_what_failed(readable: Database, rows: Rows) -> None:

@@ -124,3 +124,4 @@ def test_a_sentence_is_broken_between_words_and_what_fits_stays() -> None:
     assert text.fitted("x" * 30, 10) == "x" * 30
     assert text.fitted("\x1b[1mbold and long\x1b[0m", 4) == "\x1b[1mbold and long\x1b[0m"
     assert text.fitted("any length", None) == "any length"
+    assert text.fitted("  hammerwork job list", 12) == "  hammerwork job list"

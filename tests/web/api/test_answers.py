@@ -29,6 +29,11 @@ SAME = {
         "spawn stats --hours 1000 --queue transcode --detailed",
         "spawn-stats",
     ),
+    "/api/failures": ("spawn why", "spawn-why-all"),
+    "/api/failures?queue=segment&since=1000h&limit=1": (
+        "spawn why --queue segment --since 1000h --limit 1",
+        "spawn-why-all",
+    ),
     "/api/jobs?limit=500": ("job list --limit 500", "job-list"),
     "/api/jobs?status=dead&since=1h": ("job list --status dead --since 1h", "job-list"),
     "/api/jobs/{root}": ("job show {root}", "job-show"),

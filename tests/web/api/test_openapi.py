@@ -24,6 +24,7 @@ ENDPOINTS = {
     "GET /api/spawn/operations",
     "GET /api/spawn/operations/{id}",
     "GET /api/spawn/stats",
+    "GET /api/failures",
     "GET /api/jobs",
     "POST /api/jobs",
     "GET /api/jobs/{id}",

@@ -1,0 +1,121 @@
+"""``spawn why`` without a job: failures by error, and commands that retry exactly these."""
+
+import contextlib
+import shlex
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.database import connect
+from hammerwork_cli.render.spawn.failures import error_filter
+from tests.rows import START, Rows
+
+Run = Callable[..., Any]
+NOW = {"HAMMERWORK_NOW": "2026-11-24T20:00:00Z"}
+HOSTILE = 'x\x1b[2J[red]"\n=1+1\u202e'
+
+
+def fill(url: str, *errors: str, queue: str = "segment", **columns: Any) -> list[str]:
+    """Writes a tree with a failed job for each error; returns their ids."""
+    with contextlib.closing(connect(url)) as database:
+        rows = Rows(database)
+        root = rows.job(queue="ingest")
+        values = {"status": "Dead", "queue": queue, "failed_at": START + timedelta(hours=5), **columns}
+        return [rows.job(root, error_message=error, **values) for error in errors]
+
+
+def pending(url: str) -> set[str]:
+    with contextlib.closing(connect(url)) as database:
+        return {str(job) for (job,) in database.query("SELECT id FROM hammerwork_jobs WHERE status = 'Pending'")}
+
+
+def why(run: Run, url: str, *words: str) -> Any:
+    done = run("spawn", "why", *words, "--format", "json", url=url, env=NOW)
+    assert done.exit_code == 0, done
+    return done.json
+
+
+@pytest.mark.parametrize(
+    ("alike", "others"),
+    [
+        (["connection to db1 refused after 5 ms", "connection to db22 refused after 61 ms"], ["connection refused"]),
+        (["100% of 'a_b' lost!", "100% of 'it' lost!"], ["100% of it lost!"]),
+        (['no "\\d" in c:\\temp', 'no "x" in c:\\temp'], ['no "x" in c:/temp']),
+        (["Traceback (most recent call last):\n  File x\nKeyError: 'title'\n", "KeyError: 'name'"], ["KeyError"]),
+        (["-rf is \x1b[1m not\u202e ok" + "!" * 300], ["-rf is ok"]),
+    ],
+)
+def test_the_command_of_an_error_retries_just_its_jobs(
+    run: Run, migrated_url: str, alike: Sequence[str], others: Sequence[str]
+) -> None:
+    wanted = set(fill(migrated_url, *alike))
+    fill(migrated_url, *others)
+    fill(migrated_url, *alike, queue="Segment")
+    fill(migrated_url, *alike, failed_at=START)
+    [group] = [
+        group
+        for group in why(run, migrated_url, "--queue", "segment", "--since", "4h")["groups"]
+        if group["job_id"] in wanted
+    ]
+    assert (group["jobs"], group["trees"]) == (len(alike), 1)
+    program, *words = shlex.split(group["retry"])
+    assert program == "hammerwork"
+    assert run(*words, "--yes", url=migrated_url, env=NOW).exit_code == 0
+    assert pending(migrated_url) == wanted
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("boom", "boom"),
+        ("*: no host *, port *", ": no host *, port"),
+        ("", None),
+        ("* * (*)", None),
+        ("oh*", None),
+        ("a\x1b[1mb\nword", "a*[1mb*word"),
+        ("x" * 400, "x" * 160),
+    ],
+)
+def test_a_filter_can_be_typed_and_tells_errors_apart(pattern: str, text: str | None) -> None:
+    assert error_filter(pattern) == text
+
+
+def test_the_answer_for_people_has_counts_an_example_and_commands(run: Run, sqlite_url: str) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    jobs = fill(sqlite_url, "moov atom 1 not found", "moov atom 2 not found", "42")
+    done = run("spawn", "why", "--since", "2026-11-24T16:00:00Z", url=sqlite_url, env=NOW)
+    lines = done.stdout.splitlines()
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert lines[:4] == [
+        "3 jobs: 3 dead · since 2026-11-24 16:00:00 UTC",
+        "",
+        "2 dead · moov atom * not found",
+        "  in 1 tree · queue segment · at 2026-11-24 19:00:00 UTC",
+    ]
+    assert lines[4].startswith("  such as ingest ")
+    assert lines[5] == "  hammerwork job retry --error 'moov atom * not found' --failed-since 2026-11-24T16:00:00Z"
+    assert lines[7:9] == ["1 dead · 42", "  in 1 tree · queue segment · at 2026-11-24 19:00:00 UTC"]
+    assert lines[-1] == f"  hammerwork job show {jobs[2][:8]}"
+
+
+def test_without_failures_it_says_so(run: Run, sqlite_url: str) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    done = run("spawn", "why", "--queue", "mail", url=sqlite_url)
+    assert (done.exit_code, done.stdout) == (0, "No failed jobs · queue mail\n")
+
+
+def test_hostile_names_and_errors_do_no_harm(run: Run, sqlite_url: str) -> None:
+    assert run("migration", "run", url=sqlite_url).exit_code == 0
+    fill(sqlite_url, HOSTILE, queue=HOSTILE)
+    text = run("spawn", "why", "--queue", HOSTILE, url=sqlite_url).stdout
+    assert not {character for character in text if not character.isprintable()} - {"\n"}
+    assert why(run, sqlite_url, "--queue", HOSTILE)["groups"][0]["retry"] is None
+
+
+@pytest.mark.parametrize(
+    "words", [("ab12", "--queue", "mail"), ("ab12", "--since", "2h"), ("--since", "soon"), ("--limit", "0")]
+)
+def test_options_that_do_not_fit_are_refused(run: Run, sqlite_url: str, words: tuple[str, ...]) -> None:
+    assert run("spawn", "why", *words, url=sqlite_url).exit_code == 2
