@@ -371,6 +371,12 @@ def test_a_queue_is_paused_with_a_reason_and_resumed(visit: Callable[..., Visit]
 
     segment.get_by_role("button", name="Pause").click()
     dialog(page).get_by_label("Reason").fill("disk is full")
+    dialog(page).get_by_role("button", name="Not now").click()
+    expect(page.locator("dialog")).to_have_count(0)
+    assert own_demo.execute("SELECT reason FROM hammerwork_queue_pause") == []
+
+    segment.get_by_role("button", name="Pause").click()
+    dialog(page).get_by_label("Reason").fill("disk is full")
     dialog(page).get_by_role("button", name="Pause").click()
     expect(segment).to_contain_text("paused: disk is full")
     assert own_demo.execute("SELECT reason FROM hammerwork_queue_pause") == [("disk is full",)]
@@ -379,6 +385,18 @@ def test_a_queue_is_paused_with_a_reason_and_resumed(visit: Callable[..., Visit]
     dialog(page).get_by_role("button", name="Resume").click()
     expect(segment).not_to_contain_text("paused")
     assert own_demo.execute("SELECT 1 FROM hammerwork_queue_pause") == []
+
+
+def test_enter_in_the_reason_pauses_the_queue(visit: Callable[..., Visit], own_demo: Site) -> None:
+    page = visit(own_demo).page
+    segment = page.locator('tr[data-queue="segment"]')
+
+    segment.get_by_role("button", name="Pause").click()
+    expect(dialog(page).get_by_label("Reason")).to_be_focused()
+    page.keyboard.type("disk is full")
+    page.keyboard.press("Enter")
+
+    expect(segment).to_contain_text("paused: disk is full")
 
 
 def test_a_refused_change_shows_the_reason(visit: Callable[..., Visit], own_demo: Site, own_night: Night) -> None:

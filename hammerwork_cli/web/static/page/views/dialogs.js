@@ -56,13 +56,17 @@ function confirmation({ changes, dialogs }, question) {
     const button = /** @type {HTMLButtonElement | null} */ (event.submitter);
     if (button?.value === "yes") changes.apply(question, fieldOf(event, "reason"));
   };
+  /** @param {Event} event */
+  const close = (event) => /** @type {HTMLElement} */ (event.target).closest("dialog")?.close();
   return html`<dialog role="alertdialog" aria-labelledby="dialog-title" @close=${() => dialogs.close()}>
     <h2 id="dialog-title">${question.title}</h2>
     <p>${question.text}</p>
     <form method="dialog" @submit=${submit}>
-      ${question.reason ? html`<label>Reason <input name="reason" maxlength="200" autocomplete="off" /></label>` : nothing}
+      ${question.reason
+        ? html`<label>Reason <input name="reason" maxlength="200" autocomplete="off" autofocus /></label>`
+        : nothing}
       <p class="buttons">
-        <button value="no" autofocus>Not now</button>
+        <button type="button" ?autofocus=${!question.reason} @click=${close}>Not now</button>
         <button value="yes" class="strong">${question.yes}</button>
       </p>
     </form>
