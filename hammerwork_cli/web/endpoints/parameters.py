@@ -29,7 +29,8 @@ class Parameter:
     """A parameter of the query or of the path.
 
     Attributes:
-        schema: a string, an integer, a number, a boolean, or an array of strings written with commas.
+        schema: a string, an integer, a number, a boolean, or an array of strings written with commas. The members of an
+            enum in such an array are accepted in any letter case.
         default: its value when it is not given.
         is_a: the noun in "'x' is not a duration.", as on the command line.
         resolve: finds the full id of a text, so that all spellings of an id are the same request.
@@ -94,17 +95,19 @@ def read_path(parameters: Sequence[Parameter], given: Mapping[str, str]) -> dict
 
 
 def _read(parameter: Parameter, text: str) -> Any:
-    value = _value(parameter.schema["type"], text)
+    value = _value(parameter.schema, text)
     if parameter.is_a and not _validator(_Key(parameter.schema)).is_valid(value):
         raise UsageError(f"{text[:SHOWN]!r} is not {parameter.is_a}.", hint=parameter.about)
     check(parameter.schema, value, f"The parameter {parameter.name!r}")
     return value
 
 
-def _value(kind: str, text: str) -> Any:
+def _value(schema: Schema, text: str) -> Any:
     """The value that a text means; the text itself where it means none, which no schema accepts then."""
+    kind = schema["type"]
     if kind == "array":
-        return text.split(",")
+        known = {word.lower(): word for word in schema["items"].get("enum", ())}
+        return [known.get(word.lower(), word) for word in text.split(",")]
     if kind == "boolean":
         return {"true": True, "false": False}.get(text, text)
     if kind == "integer" and re.fullmatch(r"-?[0-9]{1,18}", text):
@@ -156,7 +159,6 @@ MOST_ROWS = 500
 """Of a page."""
 MOST_HOURS = 1_000_000
 
-_STATUS_WORDS = sorted({word for status in JobStatus for word in (status.value, status.value.lower())})
 _ID_PATTERN = "^([0-9A-Fa-f]-?){4,32}$"
 
 QUEUE_TEXT = line(1, LONGEST_NAME)
@@ -175,9 +177,9 @@ STATUS = Parameter(
     "status",
     {
         "type": "array",
-        "items": {"type": "string", "enum": _STATUS_WORDS},
+        "items": {"type": "string", "enum": [status.value for status in JobStatus]},
         "minItems": 1,
-        "maxItems": len(_STATUS_WORDS),
+        "maxItems": 2 * len(JobStatus),
     },
     "Only jobs in one of these statuses.",
 )

@@ -12,6 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from hammerwork_cli.database import connect
+from hammerwork_cli.models import JobStatus
 from hammerwork_cli.render.schemas import SCHEMAS
 from tests.commands.test_contract import fill
 from tests.rows import Rows
@@ -69,6 +70,25 @@ def test_every_endpoint_is_documented(document: Any) -> None:
     for operation in operations(document).values():
         assert operation["summary"].endswith(".")
         assert {"400", "401", "403", "503"} <= operation["responses"].keys()
+
+
+def test_the_contract_names_each_status_once_and_any_letter_case_is_accepted(
+    serve: Callable[..., Server], empty_url: str
+) -> None:
+    server = serve(empty_url)
+    document = server.json("/openapi.json")
+    filters = [
+        parameter["schema"]["items"]["enum"]
+        for operation in operations(document).values()
+        for parameter in operation["parameters"]
+        if parameter["name"] == "status"
+    ]
+    assert len(filters) == 3
+    for words in filters:
+        assert words == [status.value for status in JobStatus]
+        assert len({word.lower() for word in words}) == len(words)
+    assert server.json("/api/jobs?status=dead,TIMEDOUT,Failed") == []
+    assert server.get("/api/jobs?status=alive").status_code == 400
 
 
 def test_answers_have_the_schemas_of_the_commands(document: Any) -> None:
