@@ -39,6 +39,13 @@ def test_a_job_is_followed_upward_so_far_and_no_further(rows: Rows, monkeypatch:
     assert ancestry.of(rows.database, claimed(rows.database, rows, chain[-1])).root == chain[-3]
 
 
+def test_a_job_whose_row_tells_its_place_is_not_followed_upward(rows: Rows) -> None:
+    place = Ancestry(rows.job(), "", 7)
+    job = claimed(rows.database, rows, rows.job(), ancestry=place.stored())
+    before = rows.database.executed
+    assert (ancestry.of(rows.database, job), rows.database.executed - before) == (place, 0)
+
+
 def test_a_circle_above_a_job_is_gone_round_once(rows: Rows) -> None:
     one = rows.job(depends_on=None)
     two = rows.job(one)
