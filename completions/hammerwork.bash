@@ -172,7 +172,7 @@ _hammerwork_look() {
             arguments='-*'
             ;;
         'monitor')
-            commands='health dashboard'
+            commands='health dashboard metrics'
             options='--help'
             ;;
         'monitor health')
@@ -182,6 +182,10 @@ _hammerwork_look() {
         'monitor dashboard')
             options='--interval --queue --count --until --timeout --format --database-url --color --quiet --debug --help'
             takes=' --interval= -q=:queues --queue=:queues --count= --until=+done,failed --timeout= --format=text,jsonl -u=:urls --database-url=:urls --color=auto,always,never '
+            ;;
+        'monitor metrics')
+            options='--period --queue --format --database-url --color --quiet --debug --help'
+            takes=' -t= --period= -q=:queues --queue=:queues --format=table,json,prometheus -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'web')
             commands='serve'
@@ -245,7 +249,7 @@ _hammerwork_look() {
         'schema')
             options='--format --database-url --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
-            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-dashboard,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-dashboard,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
             ;;
         'demo')
             options='--folder --database-url --color --quiet --debug --help'

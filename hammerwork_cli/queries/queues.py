@@ -58,15 +58,18 @@ class _Row(NamedTuple):
     p95: Any = None
 
 
-def states(database: Database, *, now: datetime, queue: str | None = None) -> list[QueueState]:
+def states(
+    database: Database, *, now: datetime, queue: str | None = None, window: timedelta | None = None
+) -> list[QueueState]:
     """Reads every queue that has jobs or is paused, by name, with the workers that serve it.
 
     Args:
         database: an open connection.
         now: the server's time.
         queue: only this queue.
+        window: also count the jobs that ended in this time before ``now``.
     """
-    found = _states(_rows(database, now=now, queue=queue), now)
+    found = _states(_rows(database, now=now, queue=queue, since=now - window if window else None), now)
     _count_workers(database, found)
     return found
 

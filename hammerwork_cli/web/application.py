@@ -274,7 +274,7 @@ class Server:
         return self._sent(text, len(text), media_type=metrics.MEDIA_TYPE)
 
     async def _find_figures(self) -> bytes:
-        return await self.connections.ask(lambda database: metrics.text(metrics.read(database, self.now(None))))
+        return await self.connections.ask(lambda database: metrics.text(database, self.now(None)))
 
     def _on_error(self, request: Request, error: Exception) -> Response:
         del request

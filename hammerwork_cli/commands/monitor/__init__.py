@@ -7,10 +7,12 @@ app = group(
     "See what is wrong, and what happens.",
     "monitor health",
     "monitor dashboard",
+    "monitor metrics --format prometheus",
     verbs={
         "health": LateVerb("monitor.health:health"),
         "dashboard": LateVerb(
             "monitor.dashboard:dashboard", {"-i": "--interval", "--refresh": "--interval", "-n": "--queue"}
         ),
+        "metrics": LateVerb("monitor.metrics:metrics", {"-n": "--queue"}),
     },
 )

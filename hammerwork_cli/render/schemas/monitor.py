@@ -2,7 +2,21 @@
 
 from hammerwork_cli.models.monitor.health import CheckName, Level
 from hammerwork_cli.render.monitor.health import UNITS
-from hammerwork_cli.render.schemas.words import instant, list_of, null_or, number, record, text
+from hammerwork_cli.render.schemas.queues import QUEUE
+from hammerwork_cli.render.schemas.spawning import SPAWN_STATS
+from hammerwork_cli.render.schemas.words import (
+    count,
+    counts,
+    instant,
+    list_of,
+    null_or,
+    number,
+    rate,
+    record,
+    seconds,
+    text,
+    with_fields,
+)
 
 _LEVEL = text("", *Level)
 CHECK_OUTCOME = record(
@@ -22,5 +36,25 @@ HEALTH_REPORT = record(
         "status": text("The worst of the checks", *Level),
         "checked_at": instant(),
         "checks": list_of(CHECK_OUTCOME),
+    }
+)
+METRICS = record(
+    {
+        "checked_at": instant(),
+        "window_seconds": seconds("Of --period"),
+        "queue": null_or(text("Null for all")),
+        "queues": list_of(
+            with_fields(
+                QUEUE,
+                {
+                    "completed": count("In the window"),
+                    "failed": count("In the window"),
+                    "failure_rate": null_or(rate("Null when no job ended")),
+                    "completed_per_minute": number(),
+                },
+            )
+        ),
+        "workers": null_or(counts("By state; lost ones of the last hour. Null where none are recorded")),
+        "spawning": SPAWN_STATS,
     }
 )

@@ -1,0 +1,59 @@
+"""``hammerwork monitor metrics``."""
+
+from enum import StrEnum
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import QueueOption, before
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.input.reading import duration_of
+from hammerwork_cli.queries.monitor.metrics import figures
+from hammerwork_cli.render.monitor import metrics as views
+
+
+class MetricsFormat(StrEnum):
+    """The formats of figures."""
+
+    TABLE = "table"
+    JSON = "json"
+    PROMETHEUS = "prometheus"
+
+
+def metrics(
+    ctx: typer.Context,
+    period: Annotated[
+        str, typer.Option("-t", "--period", metavar="DURATION", help="Time to look back: 15m, 1h, 24h, 7d.")
+    ] = "1h",
+    queue: QueueOption = None,
+    form: Annotated[
+        MetricsFormat, typer.Option("--format", help="Output format; prometheus is its text format.")
+    ] = MetricsFormat.TABLE,
+) -> None:
+    """Figures of queues, workers and spawning.
+
+    With --format prometheus, these are the families of the web server's /metrics, for the textfile collector of a
+    node exporter: write them beside the file and rename it, as in the example. --period is about jobs that ended and
+    about spawning; the other figures are of now.
+
+    \b
+    Examples:
+      hammerwork monitor metrics
+      hammerwork monitor metrics --period 7d --queue mail --format json | jq '.queues[].failure_rate'
+      hammerwork monitor metrics --format prometheus > hammerwork.new && mv hammerwork.new hammerwork.prom
+    """
+    context: Context = ctx.obj
+    window = duration_of(period)
+    if window.total_seconds() < 1:
+        raise UsageError("--period is at least a second.", hint="Write 15m, 1h, 24h or 7d.")
+    now = context.now()
+    before(now, window)
+    for_prometheus = form is MetricsFormat.PROMETHEUS
+    found = figures(context.database(), now=now, window=window, queue=queue, ended=not for_prometheus)
+    if for_prometheus:
+        context.lines(views.exposition(views.families(found)))
+        return
+    text = partial(views.figures_text, found, terminal=context.is_terminal, width=context.width, colour=context.colour)
+    context.answer(views.figures_record(found), form, text)

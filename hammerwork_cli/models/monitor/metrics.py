@@ -1,0 +1,30 @@
+"""Figures of a database, for people and for Prometheus."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hammerwork_cli.models.queue import QueueState
+from hammerwork_cli.models.spawn import SpawnStats
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Figures of queues, workers, and spawning.
+
+    Attributes:
+        at: when they were read.
+        window: the length of time that the figures of ended jobs and of spawning are about.
+        queue: ``None`` for all queues.
+        states: the queues; with jobs that ended in the window if these were asked for.
+        workers: state -> workers; those that were lost in the last hour. ``None`` if the database does not record
+            workers.
+        spawned: operations whose parents were created in the window.
+    """
+
+    at: datetime
+    window: timedelta
+    queue: str | None
+    states: Sequence[QueueState]
+    workers: Mapping[str, int] | None
+    spawned: SpawnStats

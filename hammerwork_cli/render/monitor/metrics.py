@@ -1,0 +1,243 @@
+"""Renders figures: in the text format of Prometheus, as a record, and for people."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hammerwork_cli.models import JobStatus, rfc3339
+from hammerwork_cli.models.monitor.metrics import Figures
+from hammerwork_cli.models.queue import QueueState
+from hammerwork_cli.render.formats.colour import paint
+from hammerwork_cli.render.formats.json import Record, seconds
+from hammerwork_cli.render.formats.table import Column, table_text
+from hammerwork_cli.render.formats.text import (
+    count,
+    duration,
+    instant,
+    percent,
+    plural,
+    short_duration,
+    visible,
+)
+from hammerwork_cli.render.queue.listing import by_status, state_record
+from hammerwork_cli.render.spawn.records import stats_record
+
+MOST_QUEUES = 500
+OTHER_QUEUES = "other"
+"""Label of all further queues, which are those with the fewest jobs."""
+UNKNOWN_STATUS = "unknown"
+_STATUSES = frozenset(JobStatus)
+
+
+# For Prometheus.
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The samples of one gauge.
+
+    Attributes:
+        about: what it measures, in one sentence.
+        samples: labels and value of each.
+    """
+
+    name: str
+    about: str
+    samples: Sequence[tuple[Mapping[str, str], float]]
+
+
+def exposition(families: Iterable[Family]) -> Iterator[str]:
+    """Yields the lines of the text format, version 0.0.4."""
+    for family in families:
+        yield f"# HELP {family.name} {_escaped(family.about)}"
+        yield f"# TYPE {family.name} gauge"
+        for labels, value in family.samples:
+            pairs = ",".join(f'{name}="{_quoted(text)}"' for name, text in labels.items())
+            yield f"{family.name}{'{' + pairs + '}' if pairs else ''} {float(value)!r}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def _quoted(text: str) -> str:
+    return _escaped(text).replace('"', '\\"')
+
+
+def families(figures: Figures) -> Iterator[Family]:
+    """Yields the families of the figures. None of their names will change."""
+    yield from _queues(figures.states)
+    if figures.workers is not None:
+        states = [({"state": state}, number) for state, number in figures.workers.items()]
+        yield Family("hammerwork_workers", "Workers by state; those lost in the last hour.", states)
+    yield from _spawned(figures)
+
+
+@dataclass(slots=True)
+class _QueueFigures:
+    """Figures of a queue, or of several queues that share a label."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    pending: Counter[str] = field(default_factory=Counter)
+    oldest: float = 0
+    paused: int = 0
+
+    def add(self, state: QueueState) -> None:
+        for status, number in by_status(state.counts).items():
+            self.statuses[status if status in _STATUSES else UNKNOWN_STATUS] += number
+        self.pending.update(ready=state.ready, scheduled=state.scheduled, waiting=state.waiting)
+        self.oldest = max(self.oldest, seconds(state.age(state.ready_since)) or 0)
+        self.paused = max(self.paused, int(state.pause is not None))
+
+
+def _queues(states: Sequence[QueueState]) -> Iterator[Family]:
+    found = _by_label(states)
+    yield Family(
+        "hammerwork_jobs",
+        "Jobs by queue and status.",
+        [
+            ({"queue": queue, "status": status}, number)
+            for queue, one in found.items()
+            for status, number in one.statuses.items()
+        ],
+    )
+    yield Family(
+        "hammerwork_pending_jobs",
+        "Pending jobs: ready for a worker, scheduled for later, or waiting for other jobs.",
+        [
+            ({"queue": queue, "state": state}, number)
+            for queue, one in found.items()
+            for state, number in one.pending.items()
+        ],
+    )
+    yield Family(
+        "hammerwork_oldest_pending_seconds",
+        "Time since the oldest ready job became due.",
+        [({"queue": queue}, one.oldest) for queue, one in found.items()],
+    )
+    yield Family(
+        "hammerwork_queue_paused",
+        "Whether the queue is paused.",
+        [({"queue": queue}, one.paused) for queue, one in found.items()],
+    )
+
+
+def _by_label(states: Sequence[QueueState]) -> dict[str, _QueueFigures]:
+    """Returns figures by label.
+
+    The names are made printable and the number of labels is limited, because anybody may make any number of queues.
+    """
+    found: dict[str, _QueueFigures] = {}
+    for place, state in enumerate(sorted(states, key=lambda state: (-state.counts.total, state.name or ""))):
+        label = visible(state.name or "") if place < MOST_QUEUES else OTHER_QUEUES
+        found.setdefault(label, _QueueFigures()).add(state)
+    return found
+
+
+def _spawned(figures: Figures) -> Iterator[Family]:
+    stats, window = figures.spawned, _last(figures)
+    overall = stats.overall
+    gauges = {
+        "operations": (f"Parents created in {window} that have children.", overall.operations),
+        "operations_empty": (f"Parents created in {window} that completed without a child.", stats.empty),
+        "children": (f"Children of the operations of {window}.", overall.children),
+        "children_completed": (f"Completed children of the operations of {window}.", overall.completed),
+        "children_failed": (f"Failed children of the operations of {window}.", overall.ended - overall.completed),
+        "children_largest": (f"Children of the largest operation of {window}.", overall.largest),
+        "depth": (f"Levels of spawning in {window}.", stats.depth),
+    }
+    for name, (about, value) in gauges.items():
+        yield Family(f"hammerwork_spawn_{name}", about, [({}, value)])
+    lengths = [({"quantile": quantile}, length) for quantile, length in (("0.5", stats.p50), ("0.95", stats.p95))]
+    samples = [(labels, length.total_seconds()) for labels, length in lengths if length is not None]
+    yield Family("hammerwork_spawn_child_seconds", "Run time of the completed children.", samples)
+
+
+def _last(figures: Figures) -> str:
+    length = short_duration(figures.window)
+    return f"the last {'hour' if length == '1h' else length}"
+
+
+# For programs.
+
+
+def figures_record(figures: Figures) -> Record:
+    """All figures.
+
+    Keys: ``checked_at``, ``window_seconds``, ``queue`` (null for all), ``queues`` (those of ``queue list``, with
+    ``completed``, ``failed``, ``failure_rate`` and ``completed_per_minute`` of the window), ``workers`` (state ->
+    number; null if the database does not record workers), ``spawning`` (as ``spawn stats`` has it).
+    """
+    return {
+        "checked_at": rfc3339(figures.at),
+        "window_seconds": seconds(figures.window),
+        "queue": figures.queue,
+        "queues": [_queue_record(state, figures) for state in figures.states],
+        "workers": None if figures.workers is None else dict(figures.workers),
+        "spawning": stats_record(figures.spawned),
+    }
+
+
+def _queue_record(state: QueueState, figures: Figures) -> Record:
+    return {
+        **state_record(state),
+        "completed": state.completed,
+        "failed": state.failed,
+        "failure_rate": state.failure_rate,
+        "completed_per_minute": _per_minute(state, figures),
+    }
+
+
+def _per_minute(state: QueueState, figures: Figures) -> float:
+    return state.completed / (figures.window.total_seconds() / 60)
+
+
+# For people.
+
+
+def figures_text(figures: Figures, *, terminal: bool, width: int | None = None, colour: bool = False) -> Iterator[str]:
+    """Lines: a table of the queues, the workers, and what was spawned."""
+    queue = "all queues" if figures.queue is None else f"queue {visible(figures.queue)}"
+    yield paint(f"{queue}, {_last(figures)}, {instant(figures.at)} UTC", "bold", colour)
+    if figures.states:
+        yield table_text(figures.states, _columns(figures), terminal=terminal, width=width, colour=colour)
+    else:
+        yield "There are no jobs, and no queue is paused."
+    yield ""
+    yield f"Workers: {_workers_text(figures)}"
+    yield f"Spawning: {_spawned_text(figures)}"
+
+
+def _columns(figures: Figures) -> Sequence[Column[QueueState]]:
+    return (
+        Column("queue", lambda row: row.name, cuts=True),
+        Column("paused", lambda row: "yes" if row.pause else None, optional=True),
+        Column("ready", lambda row: count(row.ready), "right", is_count=True),
+        Column("scheduled", lambda row: count(row.scheduled), "right", is_count=True, leaves=2),
+        Column("waiting", lambda row: count(row.waiting), "right", is_count=True, leaves=3),
+        Column("running", lambda row: count(row.running), "right", is_count=True),
+        Column("completed", lambda row: count(row.completed), "right", is_count=True, narrow_header="done"),
+        Column("failed", lambda row: count(row.failed), "right", is_count=True),
+        Column("failure rate", lambda row: percent(row.failure_rate), "right", narrow_header="rate", leaves=4),
+        Column("per minute", lambda row: f"{_per_minute(row, figures):,.1f}", "right", narrow_header="/min", leaves=1),
+        Column("oldest", lambda row: duration(row.age(row.ready_since)), "right", optional=True, leaves=5),
+    )
+
+
+def _workers_text(figures: Figures) -> str:
+    if figures.workers is None:
+        return "not recorded in this database"
+    return ", ".join(f"{count(number)} {state}" for state, number in figures.workers.items() if number) or "none"
+
+
+def _spawned_text(figures: Figures) -> str:
+    stats = figures.spawned
+    overall = stats.overall
+    if not overall.operations:
+        return "none"
+    failed = overall.ended - overall.completed
+    times = f"; run times p50 {duration(stats.p50)}, p95 {duration(stats.p95)}" if stats.p50 is not None else ""
+    return (
+        f"{plural(overall.operations, 'operation')} with {plural(overall.children, 'child', 'children')}, "
+        f"{count(overall.completed)} completed, {count(failed)} failed{times}"
+    )

@@ -1,0 +1,129 @@
+"""``hammerwork monitor metrics``: for people, for programs, and as Prometheus reads them."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from hammerwork_cli.database import connect
+from hammerwork_cli.render.formats.text import visible
+from hammerwork_cli.web import metrics as web
+from tests.rows import START, Rows
+
+Run = Callable[..., Any]
+NOW = START + timedelta(minutes=30)
+ENV = {"HAMMERWORK_NOW": NOW.isoformat()}
+HOSTILE = 'evil\x1b[2J"\\\n}'
+
+
+@pytest.fixture
+def url(migrated_url: str) -> str:
+    """A queue with jobs in several states, and an operation."""
+    with contextlib.closing(connect(migrated_url)) as database:
+        rows = Rows(database)
+        parent = rows.job(queue="ingest", spawns=True, completed_at=START + timedelta(seconds=9))
+        for number in range(3):
+            started = START + timedelta(minutes=1)
+            rows.job(
+                parent, queue="segment", started_at=started, completed_at=started + timedelta(seconds=number + 1.05)
+            )
+        rows.job(parent, queue="segment", status="Dead", failed_at=START + timedelta(minutes=2))
+        rows.job(queue="segment", completed_at=START - timedelta(days=2))
+        rows.job(queue=HOSTILE, status="Pending")
+        rows.job(queue="ingest", status="Melted")
+    return migrated_url
+
+
+def samples(text: str) -> dict[str, list[Sample]]:
+    families = list(text_string_to_metric_families(text))
+    assert all(family.documentation and family.type == "gauge" for family in families)
+    assert len({family.name for family in families}) == len(families)
+    return {family.name: family.samples for family in families}
+
+
+def test_prometheus_reads_the_figures_without_the_web_extra(
+    run: Run, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    done = run("monitor", "metrics", "--format", "prometheus", url=url, env=ENV)
+    assert done.exit_code == 0, done.stderr
+    found = samples(done.stdout)
+    jobs = {(one.labels["queue"], one.labels["status"]): one.value for one in found["hammerwork_jobs"] if one.value}
+    assert jobs == {
+        ("ingest", "Completed"): 1,
+        ("ingest", "unknown"): 1,
+        ("segment", "Completed"): 4,
+        ("segment", "Dead"): 1,
+        (visible(HOSTILE), "Pending"): 1,
+    }
+    assert {one.labels["state"]: one.value for one in found["hammerwork_workers"]} == {
+        "running": 0,
+        "stopping": 0,
+        "silent": 0,
+        "lost": 0,
+    }
+    assert [one.value for one in found["hammerwork_spawn_children"]] == [4]
+    assert {one.labels["quantile"]: one.value for one in found["hammerwork_spawn_child_seconds"]} == {
+        "0.5": pytest.approx(2.05, abs=0.01),
+        "0.95": pytest.approx(3.05, abs=0.01),
+    }
+
+
+def test_the_web_server_has_the_same_families(run: Run, url: str) -> None:
+    with contextlib.closing(connect(url)) as database:
+        assert (
+            run("monitor", "metrics", "--format", "prometheus", url=url, env=ENV).stdout
+            == web.text(database, NOW).decode()
+        )
+
+
+def test_a_database_without_our_tables_is_measured_without_workers(
+    run: Run, shared_restored: Callable[[str], str]
+) -> None:
+    done = run("monitor", "metrics", "--format", "prometheus", url=shared_restored("media.postgresql"), env=ENV)
+    found = samples(done.stdout)
+    assert found["hammerwork_jobs"]
+    assert "hammerwork_workers" not in found
+    shown = run("monitor", "metrics", url=shared_restored("media.postgresql"), env=ENV).stdout
+    assert "Workers: not recorded in this database" in shown
+
+
+def test_ended_jobs_and_spawning_are_those_of_the_period(run: Run, url: str) -> None:
+    def segment(*words: str) -> dict[str, Any]:
+        found = run("monitor", "metrics", "--format", "json", *words, url=url, env=ENV).json
+        return {queue["queue"]: queue for queue in found["queues"]}["segment"]
+
+    hour, week = segment(), segment("-t", "7d")
+    assert (hour["completed"], hour["failed"], hour["failure_rate"]) == (3, 1, 0.25)
+    assert hour["completed_per_minute"] == 0.05
+    assert (week["completed"], week["failed"]) == (4, 1)
+    none = run("monitor", "metrics", "-t", "1m", "--format", "json", url=url, env=ENV).json
+    assert (none["spawning"]["operations"], none["window_seconds"]) == (0, 60)
+
+
+def test_one_queue_is_chosen_by_either_name_of_the_option(run: Run, url: str) -> None:
+    ours = run("monitor", "metrics", "--queue", "segment", "--format", "json", url=url, env=ENV)
+    assert [queue["queue"] for queue in ours.json["queues"]] == ["segment"]
+    theirs = run("monitor", "metrics", "-n", "segment", "--format", "json", url=url, env=ENV)
+    assert theirs.stdout == ours.stdout
+
+
+def test_people_get_a_table_and_two_sentences(run: Run, url: str) -> None:
+    shown = run("monitor", "metrics", url=url, env=ENV).stdout
+    assert shown.startswith("all queues, the last hour, 2026-11-24 14:30:00 UTC\n")
+    assert "Workers: none\n" in shown
+    assert "Spawning: 1 operation with 4 children, 3 completed, 1 failed; run times p50 2.0 s, p95 3.0 s" in shown
+    assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize("period", ["0s", "soon", "9999999999d"])
+def test_a_period_that_is_none_is_refused(run: Run, url: str, period: str) -> None:
+    done = run("monitor", "metrics", "-t", period, "--format", "json", url=url, env=ENV)
+    assert done.exit_code == 2
+    assert json.loads(done.stderr)["error"]["code"] == "usage"
