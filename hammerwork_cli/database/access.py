@@ -356,11 +356,15 @@ class Database:
             return list(cursor.fetchall())
 
     def _send(self, statement: str, tags: frozenset[str], values: Mapping[str, Any], *, buffered: bool = True) -> Any:
-        sql, bound = statements.bind(statements.load(statement, tags), values, self.placeholder, self.percent)
-        adapted = [self._adapt(value) if isinstance(value, datetime) else value for value in bound]
+        sql, bound = self._bound(statement, tags, values)
         with self._translated():
             self.executed += 1
-            return self._execute(sql, adapted, buffered=buffered)
+            return self._execute(sql, bound, buffered=buffered)
+
+    def _bound(self, statement: str, tags: frozenset[str], values: Mapping[str, Any]) -> tuple[str, list[Any]]:
+        """The text of a statement, and its values, as the driver wants them."""
+        sql, bound = statements.bind(statements.load(statement, tags), values, self.placeholder, self.percent)
+        return sql, [self._adapt(value) if isinstance(value, datetime) else value for value in bound]
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

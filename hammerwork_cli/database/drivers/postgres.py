@@ -3,11 +3,13 @@
 import math
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import psycopg
+from psycopg import capabilities
 from psycopg.abc import Buffer, PQGen
 from psycopg.types.string import TextLoader
 
@@ -134,8 +136,23 @@ class PostgresDatabase(Database):
         return limits
 
     def _execute(self, sql: str, values: list[Any], *, buffered: bool = True) -> Any:
-        del buffered  # libpq always reads all rows first
+        del buffered  # see row_parts()
         return self._connection.execute(sql, values or None)
+
+    def row_parts(self, statement: str, size: int, /, **values: Any) -> Iterator[list[Row]]:
+        """Yields rows while the server sends more of them; before version 17, libpq reads all of them first."""
+        if not capabilities.has_stream_chunked():
+            yield from super().row_parts(statement, size, **values)
+            return
+        sql, bound = self._bound(statement, self.tags, values)
+        self.executed += 1
+        rows = self._connection.cursor().stream(sql, bound or None, size=size)
+        while True:
+            with self._translated():
+                part = list(islice(rows, size))
+            if not part:
+                return
+            yield part
 
     def _begin(self) -> None:
         # Do not rely on the default. Releases must see rows that others have committed meanwhile, and CREATE INDEX

@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Iterable
-from operator import itemgetter
+from itertools import islice
+from operator import itemgetter, lt
 from typing import Any
 
 from hammerwork_cli.database import Database
@@ -11,7 +12,8 @@ from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph.child_totals import no_collector
 from hammerwork_cli.queries.graph.relatives import Relatives
 
-_oldest_first = itemgetter(TreeNode._fields.index("created_at"), 0)
+_CREATED_AT = TreeNode._fields.index("created_at")
+_oldest_first = itemgetter(_CREATED_AT, 0)
 
 
 def tree(
@@ -180,8 +182,15 @@ class _Descent:
 
     def _level(self, level: int) -> list[str]:
         room = self._room()
-        fresh = sorted(self._children(room).values(), key=_oldest_first)
-        ids = [child.id for child in fresh]
+        found = self._children(room).values()
+        created: list[Any] = [child[_CREATED_AT] for child in found]
+        try:
+            # Most databases return children by the order of their creation, which is that of their parents.
+            in_order = all(map(lt, created, islice(created, 1, None)))
+        except TypeError:  # there is a job without a time
+            in_order = False
+        fresh = found if in_order else sorted(found, key=_oldest_first)
+        ids = [child[0] for child in fresh]
         self.nodes.update(zip(ids, fresh, strict=True))
         self.depths.update(dict.fromkeys(ids, level))
         return ids

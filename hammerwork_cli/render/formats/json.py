@@ -117,6 +117,8 @@ def known(stored: str | None, words: Sequence[str]) -> str | None:
 
 def instant(value: Timestamp) -> str:
     """RFC 3339 as a JSON string, without parsing the formats that the databases usually return."""
+    if value is None:
+        return "null"
     if isinstance(value, str):
         if len(value) == 29 and value[10] == " " and value[26:] == "+00":
             return quoted(f"{value[:10]}T{value[11:26]}Z")

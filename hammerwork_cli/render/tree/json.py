@@ -1,8 +1,8 @@
 """Trees as JSON: one document, or a line for each job."""
 
 import json
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice, repeat
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
@@ -16,10 +16,8 @@ from hammerwork_cli.models import (
 )
 from hammerwork_cli.render.formats.json import SCHEMA_VERSION, Record, document, instant
 
-_NODES_A_CHUNK = 500
-
-
-_NO_WORKFLOW = '"workflow_id":null,"workflow_name":null,"archived_at":null}'
+_JOBS_AT_ONCE = 500
+_NO_WORKFLOW = ',"workflow_id":null,"workflow_name":null,"archived_at":null}'
 
 
 def tree_document(tree: SpawnTree) -> Iterator[str]:
@@ -34,7 +32,7 @@ def tree_document(tree: SpawnTree) -> Iterator[str]:
         f'{{"schema_version":{SCHEMA_VERSION},"roots":{document(tree.roots)},"target":{quoted(tree.target)},'
         f'"truncated":{document(tree.truncated)},"nodes":['
     )
-    yield from _separated(tree_lines(tree))
+    yield from _separated(",\n".join(lines) for lines in _lines(tree))
     yield '],\n"edges":['
     yield from _separated(_edges(tree))
     yield "]}\n"
@@ -42,62 +40,82 @@ def tree_document(tree: SpawnTree) -> Iterator[str]:
 
 def _separated(members: Iterator[str]) -> Iterator[str]:
     start = "\n"
-    while chunk := list(islice(members, _NODES_A_CHUNK)):
-        yield start + ",\n".join(chunk)
+    for chunk in members:
+        yield start
+        yield chunk
         start = ",\n"
 
 
 def tree_lines(tree: SpawnTree) -> Iterator[str]:
     """Yields the jobs of a tree, parents first, as one compact document each (see :func:`node_record`)."""
-    statuses = _Cache(lambda stored: quoted(status_of(stored)))
-    priorities = _Cache(lambda stored: quoted(priority_word(stored)))
-    texts = _Cache(lambda stored: "null" if stored is None else quoted(stored))
+    return chain.from_iterable(_lines(tree))
+
+
+def _lines(tree: SpawnTree) -> Iterator[Iterator[str]]:
+    """Yields the same, some hundred jobs at a time.
+
+    It works by columns, each of which C code goes through: that takes half the time of a function that is called for
+    each job.
+    """
+    queues = _Cache(lambda stored: f',"queue":{quoted(stored)}')
+    statuses = _Cache(lambda stored: f',"status":{quoted(status_of(stored))}')
+    priorities = _Cache(lambda stored: f',"priority":{quoted(priority_word(stored))}')
+    depths = _Cache(lambda depth: f',"depth":{depth},"depends_on":')
+    parents = _Cache(_id_array)
+    numbers = _Cache(lambda number: f',"children":{number},')
     configs = _Cache(_config_keys)
-    parent_lists = _Cache(_id_array)
-    depths, children, exact = tree.depths, tree.children, tree.child_counts
-    for node in tree.nodes.values():
-        (
-            job,
-            queue,
-            status,
-            priority,
-            _attempts,
-            parents,
-            created,
-            started,
-            completed,
-            failed,
-            error,
-            config,
-            workflow,
-            workflow_name,
-            archived,
-        ) = node
-        below = exact[job].total if job in exact else len(children.get(job, ()))
-        above = _id_array(parents) if isinstance(parents, list) else parent_lists[parents]
-        rest = _NO_WORKFLOW
-        if workflow is not None or workflow_name is not None or archived is not None:
-            rest = (
-                f'"workflow_id":{texts[workflow]},"workflow_name":{texts[workflow_name]},'
-                f'"archived_at":{instant(archived)}}}'
-            )
-        yield (
-            f'{{"id":{quoted(job)},"queue":{texts[queue]},"status":{statuses[status]},'
-            f'"priority":{priorities[priority]},"depth":{depths[job]},"depends_on":{above},'
-            f'"children":{below},{configs[config]},"created_at":{instant(created)},'
-            f'"started_at":{"null" if started is None else instant(started)},'
-            f'"completed_at":{"null" if completed is None else instant(completed)},'
-            f'"failed_at":{"null" if failed is None else instant(failed)},'
-            f'"error":{"null" if error is None else quoted(error)},{rest}'
+    nodes = iter(tree.nodes.values())
+    while some := list(islice(nodes, _JOBS_AT_ONCE)):
+        columns: Any = TreeNode._make(zip(*some, strict=True))
+        ids = columns.id
+        below: Iterable[int] = map(len, map(tree.children.get, ids, repeat(())))
+        if tree.child_counts:
+            below = map(tree.child_total, ids)
+        yield map(
+            "".join,
+            zip(
+                repeat('{"id":'),
+                map(quoted, ids),
+                map(queues.__getitem__, columns.queue),
+                map(statuses.__getitem__, columns.stored_status),
+                map(priorities.__getitem__, columns.stored_priority),
+                map(depths.__getitem__, map(tree.depths.__getitem__, ids)),
+                [_id_array(one) if isinstance(one, list) else parents[one] for one in columns.stored_parents],
+                map(numbers.__getitem__, below),
+                map(configs.__getitem__, columns.stored_config),
+                repeat(',"created_at":'),
+                map(instant, columns.created_at),
+                repeat(',"started_at":'),
+                map(instant, columns.started_at),
+                repeat(',"completed_at":'),
+                map(instant, columns.completed_at),
+                repeat(',"failed_at":'),
+                map(instant, columns.failed_at),
+                repeat(',"error":'),
+                ["null" if error is None else quoted(error) for error in columns.error],
+                _workflows(columns),
+                strict=False,  # because of the repeated keys
+            ),
         )
+
+
+def _workflows(columns: Any) -> Iterable[str]:
+    given = columns.workflow_id, columns.workflow_name, columns.archived_at
+    if all(column.count(None) == len(column) for column in given):
+        return repeat(_NO_WORKFLOW)
+    return [
+        f',"workflow_id":{document(workflow)},"workflow_name":{document(name)},"archived_at":{instant(archived)}}}'
+        for workflow, name, archived in zip(*given, strict=True)
+    ]
 
 
 def _edges(tree: SpawnTree) -> Iterator[str]:
     for parent, children in tree.children.items():
         kind = "spawn" if tree.spawns(parent) else "dependency"
         start, end = f'{{"from":{quoted(parent)},"to":', f',"type":"{kind}"}}'
-        for job in children:
-            yield f"{start}{quoted(job)}{end}"
+        between = f"{end},\n{start}"
+        for first in range(0, len(children), _JOBS_AT_ONCE):
+            yield start + between.join(map(quoted, children[first : first + _JOBS_AT_ONCE])) + end
 
 
 class _Cache(dict[Any, str]):

@@ -46,6 +46,12 @@ WHERE {is_child}
 -- Reads the children of many lists of jobs, without a limit. A child with parents in several lists comes several times.
 SELECT {node} FROM (VALUES :lists) AS part (ids) JOIN hammerwork_jobs j ON j.depends_on && CAST(part.ids AS uuid[])
 
+-- name: level [postgresql by_first_parent]
+-- Reads all children of many first parents. OFFSET keeps them apart, so that each parent is looked up in the index: a
+-- planner without statistics of parents would rather read a whole index or the whole table.
+SELECT {node} FROM unnest(CAST(:ids AS uuid[])) AS e (parent)
+CROSS JOIN LATERAL (SELECT * FROM hammerwork_jobs j WHERE {first_parent} = e.parent OFFSET 0) AS j
+
 -- name: child_ids [mysql by_first_parent]
 -- Lists the ids of the children of a JSON list of first parents, out of the index alone. They are joined one by one: a
 -- list of values would be looked up twice, once to estimate the number of rows.

@@ -12,9 +12,17 @@ import pytest
 
 from chaos.servers import CRASH, CrashingServer, crashing_server
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.errors import AccessDeniedError, ConnectionLostError, UnreachableError
+from hammerwork_cli.errors import (
+    AccessDeniedError,
+    ConnectionLostError,
+    DatabaseError,
+    RefusedValueError,
+    UnreachableError,
+)
+from hammerwork_cli.queries import migrations
 from hammerwork_cli.runtime.connections import Connections
 from tests.conftest import unavailable
+from tests.rows import Rows
 from tests.servers import PASSWORD, ServerMissingError
 
 SERVERS = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("postgres", "mysql")]
@@ -229,3 +237,37 @@ def test_a_connection_that_hangs_while_it_reads_the_schema_holds_up_no_other(
     for database in (hangs, other):
         database.close()
     assert answered == 1
+
+
+@pytest.mark.parametrize("streams", [True, False], ids=["while the server sends", "as an old libpq does"])
+def test_rows_come_in_parts_and_the_next_statement_follows_them(
+    database: Database, streams: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not streams:
+        if database.dialect != "postgresql":
+            pytest.skip("only libpq differs")
+        monkeypatch.setattr("psycopg.capabilities.has_stream_chunked", lambda: False)
+    ids = [Rows(database).job() for _ in range(5)]
+    parts = list(database.row_parts("graph.relatives.states", 2, ids=database.ids(ids)))
+    assert [len(part) for part in parts] == [2, 2, 1]
+    assert {row[0] for part in parts for row in part} == set(ids)
+    assert len(database.rows("graph.relatives.states", ids=database.ids(ids))) == 5
+
+
+@pytest.mark.postgres
+def test_an_error_between_two_parts_is_translated_and_the_connection_stays(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.closing(connect(postgres_url)) as database:
+        migrations.run(database)
+        broken = "SELECT 1 / (3000 - number) FROM generate_series(1, 4000) AS number"
+        assert "postgresql" in database.tags
+        with monkeypatch.context() as patch:
+            patch.setattr(database, "_bound", lambda *_: (broken, []))
+            with pytest.raises((DatabaseError, RefusedValueError)) as caught:
+                list(database.row_parts("graph.relatives.states", 1000))
+            assert "division by zero" in str(caught.value)
+            left = database.row_parts("graph.relatives.states", 10)
+            assert len(next(left)) == 10
+            left.close()  # type: ignore[attr-defined]  a generator has it
+        assert database.query("SELECT 1") == [(1,)]
