@@ -16,6 +16,7 @@ app = group(
         "pending": LateVerb("spawn.stats:pending"),
         "again": LateVerb("spawn.again:again"),
         "timeline": LateVerb("spawn.timeline:timeline"),
+        "rehearse": LateVerb("spawn.rehearse:rehearse"),
         "wait": LateVerb("spawn.wait:wait"),
         "why": LateVerb("spawn.why:why"),
         "doctor": LateVerb("spawn.doctor:doctor"),

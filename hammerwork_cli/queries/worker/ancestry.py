@@ -155,6 +155,14 @@ def count(database: Database, spawner: Spawner, children: int, *, late: int, cou
             raise LimitError("max_descendants", ancestry.max_descendants, total, ancestry.root)
 
 
+def descendants(database: Database, ancestry: Ancestry) -> int:
+    """Counts the jobs that were spawned below a root; 0 if the database keeps no records of spawns."""
+    if "claim_times" not in database.tags:
+        return 0
+    counted = database.row("worker.ancestry.descendants", root=ancestry.root, occurrence=ancestry.occurrence)
+    return int(counted[0]) if counted else _recorded(database, ancestry)
+
+
 def _recorded(database: Database, ancestry: Ancestry) -> int:
     """Counts the descendants that were spawned before the tree had a limit, including this transaction's."""
     values = {

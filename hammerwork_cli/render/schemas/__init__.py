@@ -17,6 +17,7 @@ from hammerwork_cli.render.schemas.jobs import (
 from hammerwork_cli.render.schemas.monitor import CHECK_OUTCOME, HEALTH_REPORT, METRICS
 from hammerwork_cli.render.schemas.others import CONFIG_PATH, ERROR, MIGRATION_PLAN, MIGRATION_STATE, SETTING
 from hammerwork_cli.render.schemas.queues import CHECK, HEALTH, PAUSE, PAUSE_CHANGE, QUEUE, QUEUE_STATS
+from hammerwork_cli.render.schemas.rehearsals import REHEARSAL
 from hammerwork_cli.render.schemas.spawning import (
     ERROR_GROUP,
     ERRORS,
@@ -47,6 +48,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "spawn-lineage-line": ("A job of a lineage, as jsonl, csv and tsv have it", LINEAGE_LINE),
     "spawn-pending": ("Jobs that have yet to spawn, or that completed without spawning", list_of(PENDING)),
     "spawn-timeline": ("Where the time of a tree went", TIMELINE),
+    "spawn-rehearse": ("What a job would spawn", REHEARSAL),
     "spawn-wait": ("The outcome of a tree", WAIT),
     "spawn-monitor": ("A snapshot of what happens", MONITOR),
     "spawn-again": ("A spawn request and its outcome", record(SPAWN_REQUEST)),

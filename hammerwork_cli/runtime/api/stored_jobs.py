@@ -14,7 +14,7 @@ from hammerwork_cli.runtime.api.job import Job
 
 def stored_job(database: Database, job: str) -> Job | None:
     """The job with this id as it is now, with its result, from the archive too; ``None`` when there is none."""
-    row = database.row("job.details.stored", id=job) or _archived(database, job)
+    row = _stored(database, job)
     if row is None:
         return None
     status, error, started_at, *columns = row
@@ -22,6 +22,16 @@ def stored_job(database: Database, job: str) -> Job | None:
     found.status, found.error, found.started_at = status_of(status), error, timestamp(started_at)
     found.result = parsed(results.texts(database, [job]).get(job))
     return found
+
+
+def stored_row(database: Database, job: str) -> Claimed | None:
+    """The row of a job as a worker would get it, from the archive too; ``None`` when there is none."""
+    row = _stored(database, job)
+    return _claimed(list(row[3:])) if row is not None else None
+
+
+def _stored(database: Database, job: str) -> tuple[Any, ...] | None:
+    return database.row("job.details.stored", id=job) or _archived(database, job)
 
 
 def _archived(database: Database, job: str) -> tuple[Any, ...] | None:

@@ -4,8 +4,6 @@ import inspect
 import logging
 import time
 from collections.abc import AsyncIterable, Callable
-from contextvars import copy_context
-from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -33,6 +31,7 @@ from hammerwork_cli.runtime.api.spawn import (
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest
+from hammerwork_cli.runtime.execution.calls import apart, own_config
 from hammerwork_cli.runtime.execution.event_loop import EventLoop
 from hammerwork_cli.runtime.execution.isolation import Isolation
 from hammerwork_cli.runtime.execution.parents import Parent, named_limits
@@ -121,7 +120,7 @@ class Executor:
             if handler is None and spawner is None:
                 raise FinalError(self._unhandled(claimed.queue_name))
             attempt.deadline = _deadline(attempt, handler)
-            result = _apart(lambda: self._result(attempt, job, handler, config)) if handler else None
+            result = apart(lambda: self._result(attempt, job, handler, config)) if handler else None
         except BaseException as error:  # noqa: BLE001  whatever a handler raises fails its attempt
             return None if attempt.over else self._verdicts.failed_by(claimed, error)
         completed = self._verdicts.completed(claimed, result)
@@ -148,7 +147,7 @@ class Executor:
 
     def _context(self, attempt: Attempt, job: Job, config: SpawnConfig, result: str | None = None) -> SpawnContext:
         parent = self._parent(attempt, config)
-        return SpawnContext(job, _own(config), self._queue, parent.spawn, result, lambda: parent.place)
+        return SpawnContext(job, own_config(config), self._queue, parent.spawn, result, lambda: parent.place)
 
     def _parent(self, attempt: Attempt, config: SpawnConfig) -> Parent:
         request = attempt.work.request.id if isinstance(attempt.work, ClaimedRequest) else None
@@ -182,9 +181,9 @@ class Executor:
         parent = self._parent(attempt, config)
         parent.check_depth()
         root = parent.place.root
-        _apart(lambda: self._validate(attempt, found, config))
+        apart(lambda: self._validate(attempt, found, config))
         context = self._context(attempt, Job.of(attempt.job), config, result)
-        children = _apart(lambda: self._drained(attempt, found, context, began, root))
+        children = apart(lambda: self._drained(attempt, found, context, began, root))
         return Operation(new_id(), parent.spawner, found.name, config, began, len(children)), children
 
     def _drained(
@@ -199,7 +198,7 @@ class Executor:
 
     def _validate(self, attempt: Attempt, found: FoundHandler, config: SpawnConfig) -> None:
         try:
-            self._awaited(found.handler.validate_spawn(Job.of(attempt.job), _own(config)), attempt.deadline)
+            self._awaited(found.handler.validate_spawn(Job.of(attempt.job), own_config(config)), attempt.deadline)
         except (SpawnError, OutOfTimeError):
             raise
         except BaseException as error:
@@ -262,7 +261,7 @@ class Executor:
         name = operation.config.operation_id or operation.id
         result = SpawnResult(claimed.id, name, found.name, len(children), tuple(children.first_ids), self._clock.now())
         try:
-            _apart(lambda: self._awaited(found.handler.on_spawn_complete(result)))
+            apart(lambda: self._awaited(found.handler.on_spawn_complete(result)))
         except BaseException as error:
             log.exception("on_spawn_complete of %s failed; the children of job %s stay.", found.name, claimed.id)
             text = described(error)
@@ -321,13 +320,3 @@ def _deadline(attempt: Attempt, handler: JobHandler | None) -> float | None:
     own = handler.timeout.total_seconds() if handler and handler.timeout else None
     timeout = max(attempt.job.timeout_seconds or 0, 0) or own  # another program may have written a negative one
     return attempt.began + timeout if timeout else None
-
-
-def _apart(function: Callable[[], Result]) -> Result:
-    """Calls a function of a handler. No other call sees the context variables that it sets."""
-    return copy_context().run(function)
-
-
-def _own(config: SpawnConfig) -> SpawnConfig:
-    """A copy of a configuration, which a handler may change."""
-    return config if config.metadata is None and not config.extra else deepcopy(config)

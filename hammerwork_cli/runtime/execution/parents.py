@@ -88,7 +88,7 @@ class Parent:
             SpawnLimitError: the child is one too many.
             ConflictError, NotFoundError, RefusedValueError: it cannot be written; see :func:`spawning.spawn_now`.
         """
-        _check_key(key)
+        check_key(key)
         try:
             return self._spawn(job, key)
         except SpawnError as error:
@@ -128,7 +128,7 @@ class Parent:
     @contextmanager
     def _under(self, key: str, child: NewJob) -> Iterator[None]:
         """Reserves a key for a child while it is written, and until the end of the attempt if it is."""
-        mine = (child.queue, _hash(child.payload))
+        mine = (child.queue, payload_hash(child.payload))
         first = self._keys.setdefault(key, mine)
         if first != mine:
             other = " and has another payload" if first[1] != mine[1] else ""
@@ -154,7 +154,7 @@ def named_limits() -> Iterator[None]:
         raise SpawnLimitError(error.limit, error.value, error.attempted, error.root) from None
 
 
-def _hash(payload: str) -> int:
+def payload_hash(payload: str) -> int:
     """A hash that is the same for equal JSON values."""
     try:
         return hash(json.dumps(json.loads(payload), sort_keys=True))
@@ -162,7 +162,12 @@ def _hash(payload: str) -> int:
         return hash(payload)
 
 
-def _check_key(key: object) -> None:
+def check_key(key: object) -> None:
+    """Checks the key of an early child.
+
+    Raises:
+        UsageError: it cannot be one.
+    """
     if not isinstance(key, str) or not 0 < len(key) <= LONGEST_NAME:
         raise UsageError(f"The key of a child is text of 1 to {LONGEST_NAME} characters, not {key!r:.60}.")
     try:

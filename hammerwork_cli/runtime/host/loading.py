@@ -58,9 +58,9 @@ def _found(target: str, folder: Path) -> object:
     return value
 
 
-def load_handlers(target: str) -> Handlers:
+def load_handlers(target: str, folder: Path | None = None) -> Handlers:
     """The handlers that a name leads to, also those of a worker; arguments and errors are those of :func:`load`."""
-    return handlers_of(load(target))
+    return handlers_of(load(target, folder))
 
 
 def reload_handlers(target: str, folders: Iterable[str]) -> Handlers:
@@ -148,12 +148,12 @@ def _guarded(call: Callable[[], Any], failure: str, missing: str | None = None, 
 
 
 def _failed(failure: str, error: BaseException) -> ConfigError:
-    place = _place(error)
+    place = place_of(error)
     text = (error.msg if isinstance(error, SyntaxError) else None) or str(error)  # whose own text has the line as well
     return ConfigError(f"{failure}: {type(error).__name__}: {text}{f' ({place})' if place else ''}")
 
 
-def _place(error: BaseException) -> str | None:
+def place_of(error: BaseException) -> str | None:
     """The file and line of the application that raised an error."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"

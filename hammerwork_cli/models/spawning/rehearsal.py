@@ -1,0 +1,167 @@
+"""What a spawn handler would spawn."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hammerwork_cli.models.new_job import NewJob
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit of spawning.
+
+    Attributes:
+        name: as in ``SpawnConfig``.
+        allowed: the most; ``None`` without a limit.
+        used: the number that the rehearsal reached.
+    """
+
+    name: str
+    allowed: int | None
+    used: int
+
+    @property
+    def left(self) -> int | None:
+        """How many more are allowed; negative if it would be exceeded."""
+        return None if self.allowed is None else self.allowed - self.used
+
+
+@dataclass(slots=True)
+class Level:
+    """What the jobs of one generation would spawn.
+
+    Attributes:
+        parents: jobs whose spawn handlers ran.
+        jobs: queue -> children.
+        bytes: queue -> bytes of their payloads.
+    """
+
+    parents: int = 0
+    jobs: dict[str, int] = field(default_factory=dict)
+    bytes: dict[str, int] = field(default_factory=dict)
+
+    def add(self, child: NewJob) -> None:
+        """Counts a child."""
+        size = len(child.payload.encode("utf-8", "surrogatepass"))
+        self.jobs[child.queue] = self.jobs.get(child.queue, 0) + 1
+        self.bytes[child.queue] = self.bytes.get(child.queue, 0) + size
+
+    @property
+    def children(self) -> int:
+        return sum(self.jobs.values())
+
+
+@dataclass(slots=True)
+class Failure:
+    """Why jobs of a queue could not spawn.
+
+    Attributes:
+        level: 1 for the job itself.
+        queue: the queue of the parent.
+        code: of the error.
+        parents: jobs that failed so.
+    """
+
+    level: int
+    queue: str
+    code: str
+    message: str
+    hint: str | None
+    parents: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the children of the job wait for each other.
+
+    Attributes:
+        after_parent: children that start when their parent has ended.
+        after_siblings: children that wait for siblings.
+        after_others: children that wait for other jobs, besides.
+        longest_chain: most children that run one after the other.
+    """
+
+    after_parent: int = 0
+    after_siblings: int = 0
+    after_others: int = 0
+    longest_chain: int = 0
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """What a job would spawn.
+
+    Attributes:
+        job: id; ``None`` for a job that was only described.
+        queue: the job's queue.
+        handler: the name of its spawn handler; ``None`` if none was found.
+        levels: one for each generation that was rehearsed.
+        early: children by key, written before their parent ends.
+        first: the first children of the job.
+        keys: id -> key of an early child.
+        enqueued: queue -> jobs that are not children.
+        limits: those of the job, or the tightest of all parents.
+        complete: whether the handlers were read to their end.
+        failures: the errors, the first one first.
+        seconds: run time of the handlers.
+    """
+
+    job: str | None
+    queue: str
+    handler: str | None = None
+    levels: list[Level] = field(default_factory=list)
+    early: int = 0
+    first: list[NewJob] = field(default_factory=list)
+    keys: dict[str, str] = field(default_factory=dict)
+    enqueued: dict[str, int] = field(default_factory=dict)
+    limits: tuple[Limit, ...] = ()
+    shape: Shape = field(default_factory=Shape)
+    complete: bool = True
+    failures: list[Failure] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def children(self) -> int:
+        """All jobs that would be spawned, on all levels."""
+        return sum(level.children for level in self.levels)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of their payloads."""
+        return sum(sum(level.bytes.values()) for level in self.levels)
+
+    def fail(self, level: int, queue: str, code: str, message: str, hint: str | None) -> None:
+        """Records that a parent could not spawn; equal failures count together."""
+        for known in self.failures:
+            if (known.level, known.queue, known.code) == (level, queue, code) and (
+                known.message == message or len(self.failures) >= MOST_FAILURES
+            ):
+                known.parents += 1
+                return
+        if len(self.failures) < MOST_FAILURES:
+            self.failures.append(Failure(level, queue, code, message, hint))
+
+
+MOST_FAILURES = 10
+SHOWN = 20
+"""Children whose payloads an answer shows."""
+
+
+def chain_length(waits: Mapping[str, tuple[str, ...]]) -> int:
+    """The longest chain among jobs that wait for each other, in jobs; circles do not occur.
+
+    Args:
+        waits: job -> the jobs that it waits for; the others wait for nobody.
+    """
+    lengths: dict[str, int] = {}
+    for start in waits:
+        stack = [start]
+        while stack:
+            job = stack[-1]
+            missing = [other for other in waits.get(job, ()) if other not in lengths]
+            if missing and job not in lengths:
+                stack += missing
+            else:
+                stack.pop()
+                lengths[job] = 1 + max((lengths[other] for other in waits.get(job, ())), default=0)
+    return max(lengths.values(), default=0)

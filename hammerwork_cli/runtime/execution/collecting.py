@@ -1,0 +1,67 @@
+"""The queue of a spawn handler that is rehearsed."""
+
+from collections.abc import Callable, Iterable
+from copy import copy
+from datetime import datetime
+from typing import TypeVar
+
+from hammerwork_cli import app_path
+from hammerwork_cli.database import Database, DatabaseUrl
+from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.queue import PATIENCE, Queue
+from hammerwork_cli.runtime.api.spawn import SpawnFailedError
+from hammerwork_cli.runtime.connections import Connections
+
+Result = TypeVar("Result")
+REFUSED = "A rehearsal writes nothing: use context.queue.enqueue, which it collects."
+
+
+class CollectingQueue(Queue):
+    """The queue of a handler that is rehearsed: it reads the database, and collects what would be enqueued.
+
+    Attributes:
+        collected: the jobs.
+    """
+
+    def __init__(self, url: Callable[[], DatabaseUrl], now: datetime) -> None:
+        self._find_url, self._now_is = url, now
+        self._reading: Connections | None = None
+        self.collected: list[Job] = []
+
+    @property
+    def url(self) -> DatabaseUrl:
+        """The URL of the database."""
+        return self._find_url()
+
+    @property
+    def connections(self) -> Connections:  # type: ignore[override]  # an attribute of other queues
+        raise SpawnFailedError(REFUSED)
+
+    def enqueue(self, job: Job) -> Job:
+        """Collects a job, after the checks that need no database."""
+        job.new_job(self._now_is)
+        self.collected.append(job)
+        found = copy(job)
+        found.created = True
+        return found
+
+    def enqueue_many(self, jobs: Iterable[Job]) -> list[Job]:
+        """Collects jobs: see :meth:`enqueue`."""
+        return [self.enqueue(job) for job in list(jobs)]
+
+    def _run(self, unit: Callable[[Database], Result]) -> Result:
+        def read(database: Database) -> Result:
+            with database.snapshot():
+                return unit(database)
+
+        with app_path.without():  # the driver is imported now
+            if self._reading is None:
+                self.url.check_file()
+                self._reading = Connections(self.url, 4)
+            return self._reading.run(read, patience=PATIENCE)
+
+    def close(self) -> None:
+        """Closes its connections."""
+        if self._reading is not None:
+            self._reading.close()
+            self._reading = None

@@ -1,0 +1,373 @@
+"""Runs spawn handlers without writing what they spawn."""
+
+import inspect
+import time
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Generator,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from hammerwork_cli import app_path
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ConflictError, HammerworkError, JobNotFoundError, LastingConflictError
+from hammerwork_cli.models import FAILURES, Ancestry, NewJob, SpawnConfig, status_of
+from hammerwork_cli.models.spawning.rehearsal import SHOWN, Level, Limit, Rehearsal, Shape, chain_length
+from hammerwork_cli.queries.graph.relatives import Relatives
+from hammerwork_cli.queries.job import limits
+from hammerwork_cli.queries.worker import ancestry
+from hammerwork_cli.queries.worker.ancestry import Spawner
+from hammerwork_cli.queries.worker.claim import Claim, Claimed
+from hammerwork_cli.runtime.api.handlers import Handlers
+from hammerwork_cli.runtime.api.job import Job
+from hammerwork_cli.runtime.api.spawn import (
+    NOTHING_SPAWNED,
+    FoundHandler,
+    SpawnContext,
+    SpawnError,
+    SpawnFailedError,
+    SpawnLimitError,
+    SpawnRefusedError,
+    config_of,
+)
+from hammerwork_cli.runtime.execution.calls import apart, own_config
+from hammerwork_cli.runtime.execution.collecting import CollectingQueue
+from hammerwork_cli.runtime.execution.parents import check_key, named_limits, payload_hash
+from hammerwork_cli.runtime.host.loading import place_of
+from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async, iterable
+from hammerwork_cli.runtime.outcomes.failures import message_of
+
+
+class Rehearser:
+    """Rehearses jobs in this thread.
+
+    Args:
+        handlers: the application's.
+        queue: the queue that handlers get.
+        now: when the children would be written.
+        database: an open connection for checks that need one; ``None`` leaves them out.
+        most: children to read before a generator is stopped, on all levels together.
+    """
+
+    def __init__(
+        self, handlers: Handlers, queue: CollectingQueue, now: datetime, *, database: Database | None, most: int
+    ) -> None:
+        self._handlers, self._queue, self._now, self._database, self._left = handlers, queue, now, database, most
+        self._spawned = 0
+        self._before: int | None = None
+
+    def rehearse(self, job: Claimed, *, stored: bool, result: str | None = None, levels: int = 1) -> Rehearsal:
+        """Runs the spawn handler of a job, and those of the jobs that it would spawn.
+
+        Args:
+            job: the job.
+            stored: whether it is in the database; otherwise it is the root of a new tree.
+            result: JSON text of its result.
+            levels: generations to spawn.
+        """
+        found = Rehearsal(job.id if stored else None, job.queue_name)
+        above = stored and self._database is not None
+        place = ancestry.of(self._database, job) if above and self._database is not None else Ancestry(job.id)
+        parents = [(job, place)]
+        for number in range(1, levels + 1):
+            parents = self._generation(found, number, parents, result if number == 1 else None)
+            if not parents or not found.complete:
+                break
+        for other in self._queue.collected:
+            found.enqueued[other.queue or ""] = found.enqueued.get(other.queue or "", 0) + 1
+        return found
+
+    def _generation(
+        self, found: Rehearsal, number: int, parents: list[tuple[Claimed, Ancestry]], result: str | None
+    ) -> list[tuple[Claimed, Ancestry]]:
+        level = Level()
+        below: list[tuple[Claimed, Ancestry]] = []
+        for job, place in parents:
+            step = Step(self._handlers, self._queue, self._now, job, place, result)
+            late = self._late_children(found, number, step)
+            if step.handler is None:
+                continue
+            level.parents += 1
+            children = [*step.early.values(), *late]
+            for child in children:
+                level.add(child)
+                below.append((claimed(child, self._now), step.place.child()))
+            self._spawned += len(children)
+            self._left -= step.produced
+            if number == 1:
+                found.handler = step.handler.name
+                found.early = len(step.early)
+                found.first = children[:SHOWN]
+                found.keys = {child.id: key for key, child in step.early.items()}
+                found.shape = shape(job.id, late)
+            if step.was_stopped:
+                found.complete = False
+                break
+        if level.parents:
+            found.levels.append(level)
+        return below
+
+    def _late_children(self, found: Rehearsal, number: int, step: "Step") -> list[NewJob]:
+        """The children that a parent would spawn at its end; none if it would fail, which ``found`` records."""
+        began = time.monotonic()
+        queue = step.job.queue_name
+        try:
+            with step.run(self._left) as children:
+                late = [child for batch in children.batches() for child in batch]
+                if step.handler is not None:
+                    self._check(step, late, children.external)
+                return late
+        except HammerworkError as error:
+            cause = error.__cause__
+            place = place_of(cause) if isinstance(error, SpawnError) and cause is not None else None
+            found.fail(number, queue, error.code, message_of(error), f"In {place}." if place else error.hint)
+            return []
+        finally:
+            found.seconds += time.monotonic() - began
+            if step.handler is not None:
+                self._keep_tightest(found, step)
+
+    def _check(self, step: "Step", late: list[NewJob], external: Iterable[str]) -> None:
+        """Refuses children that could not be written.
+
+        Raises:
+            SpawnLimitError: there are too many descendants.
+            RefusedValueError, NotFoundError, ConflictError: the database would refuse one of them.
+        """
+        allowed = step.place.max_descendants
+        total = self._descendants(step) + len(step.early) + len(late)
+        if allowed is not None and total > allowed:
+            raise SpawnLimitError("max_descendants", allowed, total, step.place.root)
+        if self._database is None:
+            return
+        for child in (*step.early.values(), *late):
+            limits.check(self._database, child)
+        wanted = sorted(set(external))
+        statuses = {row[0]: status_of(row[1]) for row in Relatives(self._database).states(wanted)}
+        for other in wanted:
+            if other not in statuses:
+                raise JobNotFoundError(other, "to depend on")
+            if statuses[other] in FAILURES:
+                raise ConflictError(f"The job {other} is {statuses[other]}: a job that depends on it could not run.")
+
+    def _descendants(self, step: "Step") -> int:
+        """Jobs below the root before this parent spawns."""
+        if self._before is None:
+            limited = step.place.max_descendants is not None and self._database is not None
+            self._before = ancestry.descendants(self._database, step.place) if limited and self._database else 0
+        return self._before + self._spawned
+
+    def _keep_tightest(self, found: Rehearsal, step: "Step") -> None:
+        """Keeps, of each limit, the one with the least room among all parents so far."""
+        place, known = step.place, {limit.name: limit for limit in found.limits}
+        deepest = ancestry.DEEPEST if place.max_depth is None else place.max_depth
+        for limit in (
+            Limit("max_spawn_count", step.config.max_spawn_count, step.produced),
+            Limit("max_depth", deepest, place.depth + 1),
+            Limit("max_descendants", place.max_descendants, self._descendants(step) + step.produced),
+        ):
+            old = known.get(limit.name)
+            if old is None or old.left is None or (limit.left is not None and limit.left < old.left):
+                known[limit.name] = limit
+        found.limits = tuple(known.values())
+
+
+class Step:
+    """One job whose spawn handler runs.
+
+    Attributes:
+        job: the parent.
+        config: its spawn configuration.
+        place: its place in the tree, under its own limits.
+        handler: its spawn handler, once it is found.
+        early: key -> child that was spawned before the end.
+        produced: children that were produced, one too many for a limit included.
+        was_stopped: whether the handler had more children than were wanted.
+    """
+
+    def __init__(
+        self,
+        handlers: Handlers,
+        queue: CollectingQueue,
+        now: datetime,
+        job: Claimed,
+        place: Ancestry,
+        result: str | None,
+    ) -> None:
+        self._handlers, self._queue, self._now, self._result = handlers, queue, now, result
+        self.job, self.place, self._bare_place = job, place, place
+        self.config = SpawnConfig()
+        self.handler: FoundHandler | None = None
+        self.early: dict[str, NewJob] = {}
+        self.produced = 0
+        self.was_stopped = False
+
+    def run(self, most: int) -> Children:
+        """Runs ``validate_spawn`` and ``spawn_jobs``; returns the children at the end, none without a handler.
+
+        Args:
+            most: children after which the handler is stopped.
+
+        Raises:
+            SpawnError: the job would spawn nothing.
+        """
+        given = config_of(Job.of(self.job))
+        found = self._handlers.spawn_handler(Job.of(self.job), given)
+        if found is None:
+            return Children(self.job.id)
+        self.config, self.handler = given or SpawnConfig(), found
+        spawner = Spawner.of(self.job, self._bare_place, self.config)
+        self.place = spawner.ancestry
+        with named_limits():
+            spawner.check_depth()
+        apart(lambda: self._validate(found))
+        children = apart(lambda: self._drained(found, most))
+        allowed, total = self.config.max_spawn_count, len(self.early) + len(children)
+        if allowed is not None and total > allowed:
+            children.close()
+            raise SpawnLimitError("max_spawn_count", allowed, total, self.place.root)
+        return children
+
+    def _validate(self, found: FoundHandler) -> None:
+        try:
+            awaited(found.handler.validate_spawn(Job.of(self.job), own_config(self.config)))
+        except SpawnError:
+            raise
+        except Exception as error:
+            raise SpawnRefusedError(f"validate_spawn of {found.name} refused: {message_of(error)}") from error
+
+    def _drained(self, found: FoundHandler, most: int) -> Children:
+        job, config = Job.of(self.job), own_config(self.config)
+        context = SpawnContext(job, config, self._queue, self._spawn, self._result, lambda: self._bare_place)
+        try:
+            produced = found.handler.spawn_jobs(context)
+        except SpawnError:
+            raise
+        except Exception as error:
+            raise SpawnFailedError(
+                f"The spawn handler failed: {type(error).__name__}: {message_of(error)} {NOTHING_SPAWNED}"
+            ) from error
+        parent, root = Job.of(self.job), self.place.root
+        if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):
+            children: Children = awaited(
+                drain_async(parent, config, self._at_most_async(produced, most), self._now, root)
+            )
+            return children
+        return drain(parent, config, self._at_most(produced, most), self._now, root)
+
+    def _is_wanted(self, most: int) -> bool:
+        if self.produced >= most:
+            self.was_stopped = True
+            return False
+        self.produced += 1
+        return True
+
+    def _at_most(self, produced: object, most: int) -> Iterator[Any]:
+        try:
+            for child in iterable(produced):
+                if not self._is_wanted(most):
+                    return
+                yield child
+        finally:
+            if isinstance(produced, Generator):
+                produced.close()
+
+    async def _at_most_async(self, produced: object, most: int) -> AsyncIterator[Any]:
+        if isinstance(produced, Awaitable):
+            produced = await produced
+        if not isinstance(produced, AsyncIterable):
+            for child in self._at_most(produced, most):
+                yield child
+            return
+        try:
+            async for child in produced:
+                if not self._is_wanted(most):
+                    return
+                yield child
+        finally:
+            if isinstance(produced, AsyncGenerator):
+                await produced.aclose()
+
+    def _spawn(self, job: Job, *, key: str) -> Job:
+        """Collects a child by key: ``context.spawn``."""
+        check_key(key)
+        unlimited = replace(self.config, max_spawn_count=None, spawn_delay=None)
+        with drain(Job.of(self.job), unlimited, [job], self._now) as children:
+            new = next(iter(children.batches()))[0]
+        known = self.early.get(key)
+        if known is not None and (known.queue, payload_hash(known.payload)) != (new.queue, payload_hash(new.payload)):
+            raise LastingConflictError(
+                f"The key {key!r:.100} names another child that this attempt has spawned.",
+                hint="Give each child of a job its own key.",
+            )
+        allowed = self.config.max_spawn_count
+        if known is None:
+            self.produced += 1
+            if allowed is not None and self.produced > allowed:
+                raise SpawnLimitError("max_spawn_count", allowed, self.produced, self.place.root)
+            self.early[key] = new
+        child = replace(job, queue=new.queue, id=(known or new).id)
+        child.created = known is None
+        return child
+
+
+def awaited(value: Any) -> Any:
+    """The result of an awaitable, in an event loop of its own; any other value itself."""
+    if not inspect.isawaitable(value):
+        return value
+    with app_path.without():
+        import asyncio
+
+    async def wait() -> Any:
+        return await value
+
+    return asyncio.run(wait())
+
+
+def claimed(job: NewJob, now: datetime) -> Claimed:
+    """A new job as a worker would get it."""
+    return Claimed(
+        id=job.id,
+        queue_name=job.queue,
+        payload=job.payload,
+        priority=int(job.priority),
+        attempts=1,
+        max_attempts=job.max_attempts,
+        timeout_seconds=job.timeout_seconds,
+        created_at=job.created_at,
+        scheduled_at=job.scheduled_at,
+        depends_on=list(job.depends_on),
+        workflow_id=job.workflow_id,
+        workflow_name=job.workflow_name,
+        trace_id=job.trace_id,
+        correlation_id=job.correlation_id,
+        parent_span_id=job.parent_span_id,
+        span_context=job.span_context,
+        cron_schedule=job.cron_schedule,
+        timezone=job.timezone,
+        recurring=job.recurring,
+        next_run_at=job.next_run_at,
+        result_ttl_seconds=job.result_ttl_seconds,
+        result_max_size_bytes=job.result_max_size_bytes,
+        retry_strategy=job.retry_strategy,
+        claim_losses=None,
+        ancestry=None,
+        claim=Claim("", "", now),
+    )
+
+
+def shape(parent: str, children: Sequence[NewJob]) -> Shape:
+    """How children at the end of a job wait for each other."""
+    ids = {child.id for child in children}
+    waits = {child.id: tuple(other for other in child.depends_on if other in ids) for child in children}
+    after_siblings = sum(bool(others) for others in waits.values())
+    others = sum(any(other != parent and other not in ids for other in child.depends_on) for child in children)
+    return Shape(len(children) - after_siblings, after_siblings, others, chain_length(waits))
