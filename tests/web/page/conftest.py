@@ -111,5 +111,6 @@ def own_demo(changing: Site, own_night: Night) -> Site:
     """A fresh demonstration, for a test that changes it."""
     changing.execute("DELETE FROM hammerwork_jobs")
     changing.execute("DELETE FROM hammerwork_queue_pause")
+    changing.execute("DELETE FROM hammerwork_workers")
     fill(changing.database, own_night.jobs)
     return changing

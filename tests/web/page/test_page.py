@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -540,6 +540,114 @@ def test_the_page_shows_a_lost_server_and_reconnects_when_it_returns(
     with serving(database, port=int(site.url.rpartition(":")[2])):
         expect(page.locator(".connection")).to_have_text("Live")
         expect(page.locator(".alert")).to_have_count(0)
+
+
+# Honest ages.
+
+WORKER = """
+    INSERT INTO hammerwork_workers (id, name, host, pid, version, queues, handlers, concurrency, lease_seconds, state,
+        started_at, heartbeat_at)
+    VALUES ('0a000000-0000-4000-8000-000000000000', 'night shift', 'here', 7, '1', '["segment"]', '[]', 4, 30,
+        'running', ?, ?)
+"""
+
+
+def pass_seconds(page: Any, seconds: int) -> None:
+    """Moves the clock of the page on, when the server has forgotten the answers that it shares for a second."""
+    page.wait_for_timeout(1100)
+    page.clock.fast_forward(seconds * 1000)
+
+
+def test_workers_queues_and_trees_are_read_again_without_an_event(
+    visit: Callable[..., Visit], own_demo: Site, own_night: Night
+) -> None:
+    now = rfc3339(datetime.now(UTC))
+    own_demo.execute(WORKER, now, now)
+    page = visit(own_demo, None).page
+    page.clock.install()
+    page.goto("/")
+    expect(page.locator(".connection")).to_have_text("Live")
+    worker = page.locator("table.workers tbody tr")
+    expect(worker).to_contain_text("running")
+
+    # A killed worker and a deleted job tell nobody.
+    own_demo.execute("UPDATE hammerwork_workers SET heartbeat_at = ?", rfc3339(datetime.now(UTC) - timedelta(hours=1)))
+    own_demo.execute("DELETE FROM hammerwork_jobs WHERE queue_name = 'segment' AND status = 'Dead'")
+    pass_seconds(page, 15)
+
+    expect(worker).to_contain_text(re.compile("lost|silent"))
+    expect(page.locator('tr[data-queue="segment"]').get_by_role("cell").nth(1)).to_have_text("0")
+    expect(page.locator(".operations.failed")).to_have_count(0)
+
+    operation(page, own_night.running).click()
+    expect(page.get_by_role("treeitem")).to_have_count(9)
+    pending = next(job for job in own_night.children(own_night.running) if job.status == "Pending")
+    own_demo.execute("DELETE FROM hammerwork_jobs WHERE id = ?", pending.id)
+    pass_seconds(page, 15)
+    expect(page.get_by_role("treeitem")).to_have_count(8)
+
+
+def test_ages_grow_from_the_moment_when_they_came(visit: Callable[..., Visit], own_demo: Site) -> None:
+    now = rfc3339(datetime.now(UTC))
+    own_demo.execute(WORKER, now, now)
+    page = visit(own_demo, None, tolerated=("ERR_FAILED",)).page
+    page.clock.install()
+    page.goto("/")
+    expect(page.locator("table.workers")).to_contain_text(re.compile(r"\d s ago"))
+    came = page.locator("header .as-of").inner_text()
+
+    page.route("**/api/**", lambda route: route.abort())
+    pass_seconds(page, 600)
+
+    expect(page.locator("table.workers")).to_contain_text(re.compile(r"1\d min .*ago"))
+    expect(page.locator('tr[data-queue="segment"]')).to_contain_text(re.compile(r"1\d min"))
+    expect(page.locator(".connection")).to_have_text("Disconnected")
+    expect(page.locator("header .as-of")).to_have_text(came)
+    expect(page.get_by_role("heading", name="Queues")).to_contain_text(re.compile(r"Not read as of \d\d:\d\d:\d\d"))
+
+
+def test_a_page_that_opens_while_the_database_is_down_says_so_and_recovers(
+    visit: Callable[..., Visit], night: Night, tmp_path: Path
+) -> None:
+    with serving(fill(tmp_path / "down.db", night.jobs)) as site:
+        site.execute("ALTER TABLE hammerwork_jobs RENAME TO hammerwork_away")
+        page = visit(site, tolerated=("503",)).page
+        connection = page.locator(".connection")
+        expect(connection).to_have_text("Database unreachable")
+        expect(page.locator(".as-of")).to_have_count(0)
+        expect(page.get_by_role("alert")).to_be_visible()
+
+        site.execute("ALTER TABLE hammerwork_away RENAME TO hammerwork_jobs")
+        expect(connection).to_have_text("Live")
+        expect(page.locator(".operation")).to_have_count(15)
+        expect(page.get_by_role("alert")).to_have_count(0)
+        expect(page.locator("header")).to_contain_text(re.compile(r"SQLite.*as of \d\d:\d\d:\d\d", re.S))
+        expect(page.get_by_role("button", name="Pause").first).to_be_visible()
+
+        site.execute("ALTER TABLE hammerwork_jobs RENAME TO hammerwork_away")
+        expect(connection).to_have_text("Database unreachable")
+        expect(page.locator(".operation")).to_have_count(15)
+
+
+def test_each_panel_is_drawn_when_its_answer_comes(visit: Callable[..., Visit], demo: Site) -> None:
+    page = visit(demo, None).page
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/api/spawn/stats*", hold)
+    page.goto("/")
+
+    expect(page.locator(".figures")).to_have_text("Loading …")
+    expect(page.locator("table.failures tr")).to_have_count(2)
+    expect(page.locator('tr[data-queue="segment"]')).to_be_visible()
+    expect(page.locator(".operation")).to_have_count(15)
+    expect(page.get_by_role("heading", name="Spawned by queue")).to_contain_text("Loading …")
+    expect(page.locator(".connection")).to_have_text("Live")
+
+    held[0].continue_()
+    expect(page.locator(".figures")).to_contain_text(re.compile(r"Operations\s*15"))
 
 
 # Tokens.

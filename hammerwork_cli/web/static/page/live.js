@@ -2,16 +2,30 @@
 
 import { News } from "./news.js";
 
-/** @import { SpawnEvent, SpawnManager } from "../client.js" */
+/** @import { SpawnError, SpawnEvent, SpawnManager } from "../client.js" */
 /** @import { NewsItem } from "./news.js" */
-/** @typedef {"connecting" | "live" | "polling" | "lost" | "unreachable"} LiveState */
+/** @typedef {"connecting" | "live" | "polling" | "lost" | "unreachable" | "stale"} LiveState */
 /** @typedef {ReturnType<typeof setTimeout>} Timer */
 
 const POLL_MS = 5000;
+/** Dead workers and deleted jobs cause no event. */
+const REREAD_MS = 12000;
 /** A proxy may hold the stream back without closing it. */
 const SILENT_MS = 4000;
 /** Events in a burst cause one refresh. */
 const GATHER_MS = 400;
+
+/**
+ * The state to show: the stream may be open while reading fails.
+ * @param {LiveState} state of the stream
+ * @param {SpawnError | null} error of the latest reading
+ * @returns {LiveState}
+ */
+export function stateOf(state, error) {
+  if (!error || state === "lost" || state === "unreachable") return state;
+  if (error.status === 0) return "lost";
+  return error.status === 503 ? "unreachable" : "stale";
+}
 
 export class Live {
   /**
@@ -34,6 +48,8 @@ export class Live {
     /** @type {Timer | undefined} */
     this._polling = undefined;
     /** @type {Timer | undefined} */
+    this._rereading = undefined;
+    /** @type {Timer | undefined} */
     this._silent = undefined;
     /** @type {(() => void) | undefined} */
     this._unsubscribe = undefined;
@@ -41,6 +57,7 @@ export class Live {
 
   start() {
     this.stop();
+    this._rereading = setInterval(() => this._poll(), REREAD_MS);
     this._silent = setTimeout(() => this._lose({ status: -1 }), SILENT_MS);
     this._unsubscribe = this._client.subscribe((event) => this._receive(event), {
       onState: (state) => (state === "open" ? this._connect() : this._lose(state)),
@@ -52,6 +69,7 @@ export class Live {
     clearTimeout(this._silent);
     clearTimeout(this._gathering);
     clearInterval(this._polling);
+    clearInterval(this._rereading);
     this._gathering = undefined;
     this._polling = undefined;
   }
@@ -72,7 +90,7 @@ export class Live {
 
   /** @param {SpawnEvent} event */
   _receive(event) {
-    if (event.type === "database") this._state(event.data.reachable ? "live" : "unreachable");
+    if (event.type === "database" || event.type === "ready") this._state(event.data.reachable ? "live" : "unreachable");
     this._listeners.event(event);
     this._news.add(event);
     this._gather();

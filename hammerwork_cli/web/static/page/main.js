@@ -9,7 +9,7 @@ import { page, titleOf } from "./views/page.js";
 
 const TOKEN = "hammerwork.token";
 /** Ages on the page are relative to now. */
-const REDRAW_MS = 15000;
+const REDRAW_MS = 5000;
 
 const client = new SpawnManager(location.origin, { token: sessionStorage.getItem(TOKEN) });
 const board = new Board(client, draw, (token) => {

@@ -92,6 +92,14 @@ const timestamps = new Intl.DateTimeFormat("sv", { dateStyle: "short", timeStyle
  */
 export const localTime = (instant) => (instant ? timestamps.format(new Date(instant)) : "–");
 
+const times = new Intl.DateTimeFormat("sv", { timeStyle: "medium" });
+
+/**
+ * The local time of day, to the second.
+ * @param {number} at
+ */
+export const timeOfDay = (at) => times.format(new Date(at));
+
 /**
  * The seconds that the last attempt took or has taken so far; `null` for a job that has not started.
  * @param {Pick<JobNode, "status" | "started_at" | "completed_at" | "failed_at">} job

@@ -30,11 +30,10 @@ export class Board {
     this.changes = new Changes(client, this, () => this.refresh({ figures: true }));
   }
 
+  /** Reads the settings of the server, and then everything, which it does not wait for. */
   async start() {
-    await this.session.attempt(async () => {
-      await this.session.readAbout();
-      await this.overview.read();
-    });
+    await this.session.attempt(() => this.session.readAbout());
+    if (!this.session.wantsToken) this.overview.read();
   }
 
   /**
@@ -43,8 +42,8 @@ export class Board {
    */
   async refresh({ parents = null, figures = false } = {}) {
     await this.session.attempt(async () => {
-      await this.overview.read(figures);
-      await this.selection.refresh(parents);
+      await Promise.all([this.session.readAbout(), this.overview.read(figures), this.selection.refresh(parents)]);
+      this.session.error = null;
     });
   }
 
@@ -54,7 +53,7 @@ export class Board {
   }
 
   async readMoreOperations() {
-    await this.session.attempt(() => this.overview.readMore());
+    await this.session.attempt(() => this.overview.readMore(), { toast: true });
   }
 
   /** @param {string} token */

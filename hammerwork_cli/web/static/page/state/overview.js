@@ -1,8 +1,8 @@
-// The operations, and the figures of queues, workers and failures.
+// The operations, and the figures of queues, workers and failures: each part is read and drawn by itself.
 
-import { pauseAfter } from "./pace.js";
+import { Part } from "./part.js";
 
-/** @import { JobNode, Page, Queue, SpawnManager, SpawnOperation, SpawnStats, Worker } from "../../client.js" */
+/** @import { Page, SpawnError, SpawnManager, SpawnOperation } from "../../client.js" */
 /** @import { Session } from "./session.js" */
 
 const OPERATIONS = 50;
@@ -18,39 +18,48 @@ export class Overview {
   constructor(client, draw, session) {
     this._client = client;
     this._draw = draw;
-    this._session = session;
     this.hours = 24;
     /** The queue that the page is limited to; "" for all. */
     this.queue = "";
-    /** @type {SpawnOperation[] | null} */
-    this.operations = null;
-    /** @type {string | null} */
-    this.cursor = null;
-    /** @type {SpawnStats | null} */
-    this.stats = null;
-    /** @type {Queue[] | null} */
-    this.queues = null;
-    /** @type {JobNode[] | null} */
-    this.failures = null;
-    /** @type {Worker[] | null} */
-    this.workers = null;
-    this._figuresNext = 0;
-    /** @type {ReturnType<typeof setTimeout> | undefined} */
-    this._figuresDue = undefined;
+    /** @param {SpawnError | null} error */
+    const told = (error) => {
+      if (error?.status === 401) session.fail(error);
+      draw();
+    };
+    const scope = () => this.queue || null;
+    /** @type {Part<Page<SpawnOperation>>} */
+    this.operations = new Part(() => this._operations(), told);
+    this.stats = new Part(() => client.getSpawnStats(scope(), this.hours, { detailed: true }), told);
+    this.queues = new Part(() => client.getQueues(), told);
+    this.failures = new Part(() => client.getJobs(LATEST_FAILURES, { queue: scope(), status: "Failed,Dead,TimedOut" }), told);
+    this.workers = new Part(() => client.getWorkers(), told);
   }
 
-  /** Reads everything; the figures later, unless `figures`, when they were counted a short time ago. */
+  get _figures() {
+    return [this.queues, this.failures, this.workers, this.stats];
+  }
+
+  /** The failure to show above the page: that of the operations, when nothing else could be read since either. */
+  get error() {
+    const all = [this.operations, ...this._figures];
+    return all.every((part) => part.error) ? this.operations.error : null;
+  }
+
+  /**
+   * Reads everything, and waits for the operations only. Figures are read later, unless `figures`, when they were counted
+   * a short time ago.
+   */
   async read(figures = true) {
-    const wait = figures ? 0 : this._figuresNext - Date.now();
-    // Each part is drawn when it arrives: figures may take longer.
-    await Promise.all([this._readOperations(), wait > 0 ? this._readFiguresAfter(wait) : this._readFigures()]);
-    this._session.error = null;
+    for (const part of this._figures) part.read(figures);
+    await this.operations.read();
   }
 
   async readMore() {
-    const page = await this._operationPage(OPERATIONS, this.cursor);
-    this.operations = [...(this.operations ?? []), ...page];
-    this.cursor = page.cursor;
+    const { value } = this.operations;
+    const page = await this._operationPage(OPERATIONS, value?.cursor);
+    if (this.operations.value !== value) return;
+    this.operations.value = Object.assign([...(value ?? []), ...page], { cursor: page.cursor });
+    this._draw();
   }
 
   /**
@@ -60,16 +69,14 @@ export class Overview {
   async filter({ queue = this.queue, hours = this.hours }) {
     this.queue = queue;
     this.hours = hours;
-    this.operations = null;
+    for (const part of [this.operations, this.stats, this.failures]) part.forget();
     this._draw();
     await this.read();
   }
 
-  async _readOperations() {
-    const page = await this._operationPage(Math.min(Math.max(this.operations?.length ?? 0, OPERATIONS), MAX_OPERATIONS));
-    this.operations = page;
-    this.cursor = page.cursor;
-    this._draw();
+  _operations() {
+    const loaded = this.operations.value?.length ?? 0;
+    return this._operationPage(Math.min(Math.max(loaded, OPERATIONS), MAX_OPERATIONS));
   }
 
   /**
@@ -79,25 +86,5 @@ export class Overview {
    */
   _operationPage(limit, cursor) {
     return this._client.getSpawnOperations(limit, { cursor, queue: this.queue || null });
-  }
-
-  /** @param {number} wait */
-  _readFiguresAfter(wait) {
-    this._figuresDue ??= setTimeout(() => this._session.attempt(() => this._readFigures()), wait);
-  }
-
-  async _readFigures() {
-    clearTimeout(this._figuresDue);
-    this._figuresDue = undefined;
-    const started = Date.now();
-    const scope = this.queue || null;
-    [this.stats, this.queues, this.failures, this.workers] = await Promise.all([
-      this._client.getSpawnStats(scope, this.hours, { detailed: true }),
-      this._client.getQueues(),
-      this._client.getJobs(LATEST_FAILURES, { queue: scope, status: "Failed,Dead,TimedOut" }),
-      this._client.getWorkers(),
-    ]);
-    this._figuresNext = Date.now() + pauseAfter(Date.now() - started);
-    this._draw();
   }
 }

@@ -26,7 +26,9 @@ export class Session {
     this.tokenRefused = false;
   }
 
+  /** Reads the settings of the server, unless they are known. */
   async readAbout() {
+    if (this.database) return;
     const about = await this._client.getAbout();
     this.readOnly = about.read_only;
     this.database = about.database;

@@ -2,12 +2,18 @@
 
 import { html, nothing } from "../template.js";
 import { count, duration, rate } from "../words.js";
+import { isOld, note } from "./freshness.js";
 
 /** @import { SpawnStats } from "../../client.js" */
+/** @import { Part } from "../state/part.js" */
 
-/** @param {SpawnStats | null} stats */
-export function figures(stats) {
-  if (!stats) return nothing;
+/**
+ * @param {Part<SpawnStats>} part
+ * @param {number} now
+ */
+export function figures(part, now) {
+  const stats = part.value;
+  if (!stats) return html`<div class="figures">${note(part, now)}</div>`;
   return html`<dl class="figures" aria-label="Statistics">
     ${figure("Operations", count(stats.operations), "Jobs that spawned children")}
     ${figure("Last hour", count(stats.recent), "Operations in the last hour")}
@@ -17,6 +23,7 @@ export function figures(stats) {
     ${figure("Depth", count(stats.depth), "Levels of spawning")}
     ${figure("Median", duration(stats.p50_seconds), "Median duration of the completed children")}
     ${figure("95th percentile", duration(stats.p95_seconds), "95 % of the completed children took at most this long")}
+    ${isOld(part, now) ? html`<div class="age">${note(part, now)}</div>` : nothing}
   </dl>`;
 }
 

@@ -6,6 +6,7 @@ import { kindOf, signOf } from "../statuses.js";
 import { html, nothing, repeat } from "../template.js";
 import { ago, count, counted, countsInWords, duration, shortId } from "../words.js";
 import { bar } from "./bar.js";
+import { note } from "./freshness.js";
 
 /** @import { SpawnOperation } from "../../client.js" */
 /** @import { Section } from "../counts.js" */
@@ -23,15 +24,17 @@ const SECTIONS = [
  * @param {number} now
  */
 export function operationList(board, now) {
-  const { operations, cursor } = board.overview;
-  if (operations === null) return html`<p class="quiet pad">${board.session.error ? "" : "Loading …"}</p>`;
+  const part = board.overview.operations;
+  const operations = part.value;
+  if (operations === null) return html`<p class="pad">${note(part, now)}</p>`;
   if (!operations.length) return html`<p class="quiet pad">No job has spawned children yet.</p>`;
   const sections = SECTIONS.map(([kind, title]) => {
     const members = operations.filter((operation) => sectionOf(operation) === kind);
     return section(board, kind, title, members, now);
   });
   const more = html`<button class="more" @click=${() => board.readMoreOperations()}>Load older operations</button>`;
-  return html`${sections} ${cursor ? more : nothing}`;
+  const age = part.error ? html`<p class="pad age">${note(part, now)}</p>` : nothing;
+  return html`${age} ${sections} ${operations.cursor ? more : nothing}`;
 }
 
 /**

@@ -4,10 +4,12 @@ import { addressOf } from "../address.js";
 import { signOf } from "../statuses.js";
 import { html, nothing, repeat } from "../template.js";
 import { ago, count, duration, firstLine, rate, shortId } from "../words.js";
+import { heading, isOld } from "./freshness.js";
 import { queueTable } from "./queues.js";
 
 /** @import { JobNode, SpawnFigures, SpawnStats, Worker } from "../../client.js" */
 /** @import { Board } from "../state/board.js" */
+/** @import { Part } from "../state/part.js" */
 /** @typedef {SpawnFigures & {name: string | null}} NamedFigures */
 
 /**
@@ -17,17 +19,18 @@ import { queueTable } from "./queues.js";
 export function overview(board, now) {
   const { failures, workers, stats } = board.overview;
   return html`<div class="overview">
-    ${latestFailures(failures, now)} ${queueTable(board, now)} ${workerTable(workers)} ${spawnTables(stats)}
+    ${latestFailures(failures, now)} ${queueTable(board, now)} ${workerTable(workers, now)} ${spawnTables(stats, now)}
   </div>`;
 }
 
 /**
- * @param {JobNode[] | null} failures
+ * @param {Part<JobNode[]>} part
  * @param {number} now
  */
-function latestFailures(failures, now) {
-  if (!failures?.length) return nothing;
-  return html`<h2>Latest failures</h2>
+function latestFailures(part, now) {
+  const failures = part.value;
+  if (!failures?.length) return isOld(part, now) || !failures ? heading("Latest failures", part, now) : nothing;
+  return html`${heading("Latest failures", part, now)}
     <table class="failures">
       <tbody>
         ${repeat(failures, (job) => job.id, (job) => failureRow(job, now))}
@@ -50,10 +53,15 @@ function failureRow(job, now) {
   </tr>`;
 }
 
-/** @param {Worker[] | null} workers */
-function workerTable(workers) {
-  if (!workers?.length) return nothing;
-  return html`<h2>Workers</h2>
+/**
+ * @param {Part<Worker[]>} part
+ * @param {number} now
+ */
+function workerTable(part, now) {
+  const workers = part.value;
+  if (!workers?.length) return isOld(part, now) || !workers ? heading("Workers", part, now) : nothing;
+  const since = part.secondsSince(now);
+  return html`${heading("Workers", part, now)}
     <table class="workers">
       <thead>
         <tr>
@@ -68,13 +76,16 @@ function workerTable(workers) {
         </tr>
       </thead>
       <tbody>
-        ${repeat(workers, (worker) => worker.id, workerRow)}
+        ${repeat(workers, (worker) => worker.id, (worker) => workerRow(worker, since))}
       </tbody>
     </table>`;
 }
 
-/** @param {Worker} worker */
-function workerRow(worker) {
+/**
+ * @param {Worker} worker
+ * @param {number} since the seconds since the answer
+ */
+function workerRow(worker, since) {
   return html`<tr>
     <th scope="row" title="${worker.host}, process ${worker.pid}">
       <span class="name">${worker.name}</span> <code>${shortId(worker.id)}</code>
@@ -85,13 +96,17 @@ function workerRow(worker) {
     <td class="right">${count(worker.completed)}</td>
     <td class="right ${worker.failed ? "failed" : "quiet"}">${count(worker.failed)}</td>
     <td class="right">${worker.jobs_per_minute === null ? "–" : Math.round(worker.jobs_per_minute)}</td>
-    <td class="right quiet">${duration(worker.silent_seconds)} ago</td>
+    <td class="right quiet">${duration(worker.silent_seconds + since)} ago</td>
   </tr>`;
 }
 
-/** @param {SpawnStats | null} stats */
-function spawnTables(stats) {
-  if (!stats) return nothing;
+/**
+ * @param {Part<SpawnStats>} part
+ * @param {number} now
+ */
+function spawnTables(part, now) {
+  const stats = part.value;
+  if (!stats) return heading("Spawned by queue", part, now);
   const byQueue = spawnTable("Spawned by queue", "Queue", stats.by_queue);
   // Operations without a named handler are listed under their queue.
   const alike = JSON.stringify(stats.by_queue) === JSON.stringify(stats.by_handler);

@@ -1,11 +1,13 @@
 // The frame of the page: header, panes, toast and dialogs.
 
 import { addressOf, OVERVIEW } from "../address.js";
+import { stateOf } from "../live.js";
 import { html, live, nothing } from "../template.js";
 import { visible } from "../visible.js";
 import { shortId } from "../words.js";
 import { dialog } from "./dialogs.js";
 import { figures } from "./figures.js";
+import { asOf } from "./freshness.js";
 import { jobPane } from "./job.js";
 import { operationList } from "./operations.js";
 import { overview } from "./overview.js";
@@ -30,6 +32,7 @@ const STATES = {
   polling: "Polling every 5 s",
   lost: "Disconnected",
   unreachable: "Database unreachable",
+  stale: "Out of date",
 };
 
 /** @param {Board} board */
@@ -46,15 +49,16 @@ export function titleOf(board) {
 export function page(board, actions, now) {
   const { session, selection, toast } = board;
   const selected = selection.id !== null;
+  const error = session.error ?? board.overview.error;
   return html`
-    ${header(board, actions)} ${session.error ? alert(board, session.error) : nothing}
+    ${header(board, actions)} ${error ? alert(board, error) : nothing}
     <main class=${selected ? "with-tree" : "without-tree"}>
       <section class="side" aria-label="Operations">
         <div class="filters">${queueFilter(board)} ${windowFilter(board)}</div>
         <div class="scroll">${operationList(board, now)}</div>
       </section>
       <section class="middle" aria-label=${selected ? "Tree" : "Overview"}>
-        ${figures(board.overview.stats)} ${selected ? treePane(board) : overview(board, now)}
+        ${figures(board.overview.stats, now)} ${selected ? treePane(board) : overview(board, now)}
       </section>
       ${selected ? html`<aside class="side" aria-label="Job">${jobPane(board, now)}</aside>` : nothing}
     </main>
@@ -67,7 +71,8 @@ export function page(board, actions, now) {
  * @param {Board} board
  * @param {Actions} actions
  */
-function header({ session, search }, actions) {
+function header({ overview: { operations }, search, session }, actions) {
+  const state = stateOf(session.live, operations.error);
   return html`<header>
     <h1>
       <a href=${OVERVIEW}><img src="static/icon.svg" alt="" width="18" height="18" /> hammerwork</a>
@@ -87,7 +92,7 @@ function header({ session, search }, actions) {
     <span class="grow"></span>
     <span class="quiet">${session.database}</span>
     ${session.readOnly && session.database ? html`<span class="badge">read-only</span>` : nothing}
-    <span class="connection ${session.live}" role="status">${STATES[session.live]}</span>
+    <span class="connection ${state}" role="status">${STATES[state]}</span> ${asOf(operations)}
     <button aria-label="Switch between dark and light" title="Switch between dark and light (t)" @click=${() => toggleTheme()}>
       ◐
     </button>
@@ -120,7 +125,7 @@ const selectOf = (event) => /** @type {HTMLSelectElement} */ (event.target);
 /** @param {Board} board */
 function queueFilter(board) {
   const { queue: chosen, queues } = board.overview;
-  const names = (queues ?? []).map((queue) => queue.queue);
+  const names = (queues.value ?? []).map((queue) => queue.queue);
   /** @param {Event} event */
   const choose = (event) => board.filter({ queue: names[selectOf(event).selectedIndex - 1] ?? "" });
   return html`<select aria-label="Queue" @change=${choose}>

@@ -4,6 +4,7 @@ import { countsByKind } from "../counts.js";
 import { html, nothing, repeat } from "../template.js";
 import { ago, count, duration } from "../words.js";
 import { bar } from "./bar.js";
+import { heading } from "./freshness.js";
 
 /** @import { Queue } from "../../client.js" */
 /** @import { Board } from "../state/board.js" */
@@ -14,10 +15,11 @@ import { bar } from "./bar.js";
  * @param {number} now
  */
 export function queueTable(board, now) {
-  const { queues } = board.overview;
-  if (!queues) return nothing;
-  if (!queues.length) return html`<h2>Queues</h2><p class="quiet">No queue has jobs yet.</p>`;
-  return html`<h2>Queues</h2>
+  const part = board.overview.queues;
+  const queues = part.value;
+  if (!queues) return heading("Queues", part, now);
+  if (!queues.length) return html`${heading("Queues", part, now)}<p class="quiet">No queue has jobs yet.</p>`;
+  return html`${heading("Queues", part, now)}
     <table>
       <thead>
         <tr>
@@ -44,6 +46,7 @@ export function queueTable(board, now) {
  */
 function queueRow(board, queue, now) {
   const counts = countsByKind(Object.entries(queue.by_status), queue.total);
+  const oldest = queue.oldest_pending_seconds;
   return html`<tr data-queue=${queue.queue}>
     <th scope="row"><span class="name">${queue.queue}</span> ${pauseBadge(queue, now)}</th>
     <td>${bar(counts, `Jobs of ${queue.queue}`)}</td>
@@ -51,7 +54,7 @@ function queueRow(board, queue, now) {
     <td class="right ${counts.running ? "" : "quiet"}">${count(counts.running)}</td>
     <td class="right ${counts.pending ? "" : "quiet"}">${count(counts.pending)}</td>
     <td class="right">${count(counts.completed)}</td>
-    <td class="right quiet">${duration(queue.oldest_pending_seconds)}</td>
+    <td class="right quiet">${oldest === null ? "–" : duration(oldest + board.overview.queues.secondsSince(now))}</td>
     <td class="right">${board.session.readOnly ? nothing : pauseButton(board, queue)}</td>
   </tr>`;
 }
