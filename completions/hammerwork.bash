@@ -19,11 +19,11 @@ _hammerwork_look() {
             ;;
         'spawn list')
             options='--recent --since --limit --cursor --queue --status --operation --detailed --failed --format --database-url --color --quiet --debug --help'
-            takes=' --since= -l= --limit= --cursor= -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived --operation= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            takes=' --since= -l= --limit= --cursor= -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --operation= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'spawn tree')
             options='--format --depth --max-children --max-nodes --full --children-only --status --charset --watch --interval --timeout --database-url --color --quiet --debug --help'
-            takes=' --format=text,json,jsonl,mermaid,dot --depth= --max-children= --max-nodes= -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived --charset=utf8,ascii --interval= --timeout= -u=:urls --database-url=:urls --color=auto,always,never '
+            takes=' --format=text,json,jsonl,mermaid,dot --depth= --max-children= --max-nodes= -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --charset=utf8,ascii --interval= --timeout= -u=:urls --database-url=:urls --color=auto,always,never '
             arguments=':jobs'
             ;;
         'spawn stats')
@@ -78,7 +78,7 @@ _hammerwork_look() {
             ;;
         'job list')
             options='--queue --status --priority --failed --completed --since --last-hours --error --failed-since --limit --cursor --fields --format --database-url --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --failed-since= -l= --limit= --cursor= --fields= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --failed-since= -l= --limit= --cursor= --fields= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'job show')
             options='--full --format --database-url --color --quiet --debug --help'
@@ -91,25 +91,25 @@ _hammerwork_look() {
             ;;
         'job export')
             options='--queue --status --priority --failed --completed --since --last-hours --error --failed-since --fields --redact --format --database-url --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --failed-since= --fields= --redact=priority,queue,retry,timeout,trace,none --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --failed-since= --fields= --redact=priority,queue,retry,timeout,trace,none --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'job retry')
-            options='--queue --status --priority --since --last-hours --error --all --failed --failed-since --tree --only --force --respawn --yes --dry-run --format --database-url --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --failed-since= --only=+pending,running,completed,failed,dead,timedout,retrying,archived --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--queue --status --priority --since --last-hours --error --all --failed --failed-since --tree --only --force --respawn --cancelled --yes --dry-run --format --database-url --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --failed-since= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job cancel')
             options='--queue --status --priority --since --last-hours --error --all --tree --only --reason --force --yes --dry-run --format --database-url --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --only=+pending,running,completed,failed,dead,timedout,retrying,archived --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job delete')
             options='--queue --status --priority --since --last-hours --error --all --older-than --force --yes --dry-run --format --database-url --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived --status=+pending,running,completed,failed,dead,timedout,retrying,archived -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --older-than= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --older-than= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job purge')
-            options='--completed --dead --failed --timed-out --all --older-than --queue --error --yes --dry-run --format --database-url --color --quiet --debug --help'
+            options='--completed --dead --failed --timed-out --cancelled --all --older-than --queue --error --yes --dry-run --format --database-url --color --quiet --debug --help'
             takes=' --older-than= -q=:queues --queue=:queues --error= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'queue')
@@ -126,8 +126,8 @@ _hammerwork_look() {
             arguments=':queues'
             ;;
         'queue health')
-            options='--max-pending --max-pending-age --max-running-age --max-waiting-age --max-failed --max-failure-rate --format --database-url --color --quiet --debug --help'
-            takes=' --max-pending= --max-pending-age= --max-running-age= --max-waiting-age= --max-failed= --max-failure-rate= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--max-pending --max-pending-age --max-running-age --max-waiting-age --max-retrying --max-failed --max-failure-rate --format --database-url --color --quiet --debug --help'
+            takes=' --max-pending= --max-pending-age= --max-running-age= --max-waiting-age= --max-retrying= --max-failed= --max-failure-rate= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             arguments=':queues'
             ;;
         'queue paused')
@@ -181,8 +181,8 @@ _hammerwork_look() {
             options='--help'
             ;;
         'monitor health')
-            options='--strict --only --skip --worker --max-pending --max-pending-age --max-running-age --max-waiting-age --max-failed --max-failure-rate --max-overdue --format --database-url --color --quiet --debug --help'
-            takes=' --only= --skip= --worker= --max-pending= --max-pending-age= --max-running-age= --max-waiting-age= --max-failed= --max-failure-rate= --max-overdue= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--strict --only --skip --worker --max-pending --max-pending-age --max-running-age --max-waiting-age --max-retrying --max-failed --max-failure-rate --max-overdue --format --database-url --color --quiet --debug --help'
+            takes=' --only= --skip= --worker= --max-pending= --max-pending-age= --max-running-age= --max-waiting-age= --max-retrying= --max-failed= --max-failure-rate= --max-overdue= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
             ;;
         'monitor dashboard')
             options='--interval --queue --count --until --timeout --format --database-url --color --quiet --debug --help'

@@ -33,6 +33,10 @@ class LimitOptions:
     max_waiting_age: Annotated[
         str, typer.Option("--max-waiting-age", metavar="DURATION", help="Longest time a job may wait for other jobs.")
     ] = "24h"
+    max_retrying: Annotated[
+        str,
+        typer.Option("--max-retrying", metavar="JOBS", help="Most jobs that wait for another attempt after a failure."),
+    ] = "10"
     max_failed: Annotated[str, typer.Option("--max-failed", metavar="JOBS", help="Most failures in the last hour.")] = (
         "10"
     )
@@ -56,6 +60,7 @@ class LimitOptions:
             pending_age=limit_of("--max-pending-age", self.max_pending_age, duration_of),
             running_age=limit_of("--max-running-age", self.max_running_age, duration_of),
             waiting_age=limit_of("--max-waiting-age", self.max_waiting_age, duration_of),
+            retrying=limit_of("--max-retrying", self.max_retrying, _number),
             failed=limit_of("--max-failed", self.max_failed, _number),
             failure_rate=limit_of("--max-failure-rate", self.max_failure_rate, _rate),
         )

@@ -20,7 +20,7 @@ _HOMES = {
     "spawn": "FailedBelow PendingSpawn RecordedSpawn SpawnGroup SpawnOperation SpawnRequest SpawnStats",
     "tree": "Lineage SpawnTree TreeNode",
     "values": (
-        "FAILURES FINISHED WAITING Counts JobPriority JobStatus Timestamp id_list priority_word rfc3339"
+        "FAILURES FINISHED UNSUCCESSFUL WAITING Counts JobPriority JobStatus Timestamp id_list priority_word rfc3339"
         " status_of status_phrase timestamp"
     ),
     "worker": "RunningJob Worker",

@@ -142,6 +142,7 @@ class HealthLimits:
         pending_age: longest time that a ready job may wait for a worker.
         running_age: longest time that a job may run.
         waiting_age: longest time that a job may wait for other jobs.
+        retrying: most jobs that wait for another attempt after one failed.
         failed: most failed jobs in the last hour.
         failure_rate: highest share of failed jobs among those that ended in the last hour, 0 to 1.
     """
@@ -150,6 +151,7 @@ class HealthLimits:
     pending_age: timedelta | None = None
     running_age: timedelta | None = None
     waiting_age: timedelta | None = None
+    retrying: int | None = None
     failed: int | None = None
     failure_rate: float | None = None
 
@@ -192,6 +194,7 @@ class QueueHealth:
             "pending_age": (state.age(state.ready_since), limits.pending_age),
             "running_age": (state.age(state.running_since), limits.running_age),
             "waiting_age": (state.age(state.waiting_since), limits.waiting_age),
+            "retrying": (state.counts.retrying, limits.retrying),
             "failed": (state.failed, limits.failed),
             "failure_rate": (state.failure_rate, limits.failure_rate),
         }

@@ -83,7 +83,7 @@ class FailedBelow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SpawnGroup:
-    """Figures of the operations that share a queue or a handler."""
+    """Figures of the operations that share a queue or a handler; the last five count children."""
 
     name: str | None
     operations: int
@@ -91,6 +91,9 @@ class SpawnGroup:
     largest: int
     completed: int
     ended: int
+    failed: int = 0
+    cancelled: int = 0
+    retrying: int = 0
 
     @property
     def average(self) -> float | None:

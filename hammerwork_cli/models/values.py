@@ -39,7 +39,10 @@ def rfc3339(value: Timestamp) -> str | None:
 
 
 class JobStatus(StrEnum):
-    """The statuses in their healthy spelling: capitalised and unquoted."""
+    """The statuses in their healthy spelling: capitalised and unquoted.
+
+    Rows hold all but ``Cancelled``, and workers write neither that nor ``Retrying``: see :data:`DERIVED`.
+    """
 
     PENDING = "Pending"
     RUNNING = "Running"
@@ -49,6 +52,7 @@ class JobStatus(StrEnum):
     TIMED_OUT = "TimedOut"
     RETRYING = "Retrying"
     ARCHIVED = "Archived"
+    CANCELLED = "Cancelled"
 
     @property
     def spellings(self) -> tuple[str, ...]:
@@ -58,12 +62,37 @@ class JobStatus(StrEnum):
 
 
 FAILURES = frozenset({JobStatus.FAILED, JobStatus.DEAD, JobStatus.TIMED_OUT})
-FINISHED = FAILURES | {JobStatus.COMPLETED, JobStatus.ARCHIVED}
+UNSUCCESSFUL = FAILURES | {JobStatus.CANCELLED}
+FINISHED = UNSUCCESSFUL | {JobStatus.COMPLETED, JobStatus.ARCHIVED}
 WAITING = frozenset({JobStatus.PENDING, JobStatus.RETRYING})
+
+WITH_ERROR = UNSUCCESSFUL | {JobStatus.RETRYING}
+"""Statuses that an error explains."""
+STORED = tuple(status for status in JobStatus if status is not JobStatus.CANCELLED)
+"""Statuses that a row may hold."""
+DERIVED = {JobStatus.RETRYING: JobStatus.PENDING, JobStatus.CANCELLED: JobStatus.FAILED}
+"""Statuses that statements derive from other columns -> the status that the row holds. ``{status j}`` in
+``sql/shared.sql`` has the conditions.
+"""
 
 
 def spellings(statuses: Iterable[JobStatus]) -> tuple[str, ...]:
-    """Every way in which rows may hold one of these statuses."""
+    """Every way in which rows may hold one of these statuses, with those from which statements derive them."""
+    held = {held for status in statuses for held in (status, DERIVED.get(status, status))}
+    return _words(held)
+
+
+def meant(statuses: Iterable[JobStatus]) -> tuple[str, ...]:
+    """The words of these statuses after derivation.
+
+    Empty where :func:`spellings` alone tells these statuses from all others, which spares a statement the derivation.
+    """
+    wanted = set(statuses)
+    splits = any((status in wanted) != (held in wanted) for status, held in DERIVED.items())
+    return _words(wanted) if splits else ()
+
+
+def _words(statuses: Iterable[JobStatus]) -> tuple[str, ...]:
     return tuple(spelling for status in sorted(statuses) for spelling in status.spellings)
 
 
@@ -174,6 +203,19 @@ class Counts:
         return self.of(*FAILURES)
 
     @property
+    def cancelled(self) -> int:
+        return self.of(JobStatus.CANCELLED)
+
+    @property
+    def unsuccessful(self) -> int:
+        """Number of Failed, Dead, TimedOut and Cancelled jobs."""
+        return self.of(*UNSUCCESSFUL)
+
+    @property
+    def retrying(self) -> int:
+        return self.of(JobStatus.RETRYING)
+
+    @property
     def other(self) -> int:
         """Number of jobs that are Archived or in an unknown status."""
-        return self.total - self.of(JobStatus.COMPLETED, JobStatus.RUNNING, *WAITING, *FAILURES)
+        return self.total - self.of(JobStatus.COMPLETED, JobStatus.RUNNING, *WAITING, *UNSUCCESSFUL)

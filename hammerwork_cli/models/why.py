@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from hammerwork_cli.models.tree import TreeNode
-from hammerwork_cli.models.values import FAILURES, FINISHED, Counts, Timestamp
+from hammerwork_cli.models.values import FAILURES, FINISHED, UNSUCCESSFUL, Counts, JobStatus, Timestamp
 
 
 class DelayReason(StrEnum):
@@ -149,7 +149,7 @@ class Blocker:
     def blocked_by(self) -> tuple[str, ...]:
         """Ids of the dependencies that keep the job from running."""
         if self.reason == BlockerReason.PARENT_FAILED:
-            return tuple(parent for parent, status in self.parents.items() if status in FAILURES)
+            return tuple(parent for parent, status in self.parents.items() if status in UNSUCCESSFUL)
         if self.reason == BlockerReason.PARENT_MISSING:
             return tuple(parent for parent, status in self.parents.items() if status == "missing")
         if self.reason == BlockerReason.NOT_RELEASED:
@@ -177,7 +177,7 @@ def limit_of(error: str | None) -> str | None:
 
 @dataclass(slots=True)
 class FailureGroup:
-    """Jobs whose errors differ only in ids and numbers.
+    """Failed or cancelled jobs whose errors differ only in ids and numbers.
 
     Attributes:
         error: error of the first job; ``None`` if the jobs have no error.
@@ -194,6 +194,11 @@ class FailureGroup:
     @property
     def total(self) -> int:
         return self.statuses.total
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether operators cancelled all of these jobs, and none failed by itself."""
+        return self.statuses.of(JobStatus.CANCELLED) == self.total
 
     @property
     def limit(self) -> str | None:
@@ -245,7 +250,7 @@ class Diagnosis:
 
     @property
     def failed(self) -> bool:
-        """Whether a job failed, below or above."""
+        """Whether a job failed or was cancelled, below or above."""
         return bool(self.groups or self.consequences or self.above)
 
 

@@ -53,6 +53,18 @@ $1
 -- name: by_name [mysql]
 $1, CAST($1 AS BINARY)
 
+-- name: last_pending
+-- Selects the pending jobs that are due last. A job that waits for another attempt is due later than the jobs that were
+-- there before it.
+SELECT j.id, j.queue_name, j.scheduled_at, CASE WHEN {status j} = 'Retrying' THEN 1 ELSE 0 END AS retrying
+FROM hammerwork_jobs j WHERE j.status = 'Pending' ORDER BY j.scheduled_at DESC LIMIT :most_pending
+
+-- name: last_pending [mysql]
+-- Selects the newest pending jobs: the index on due times has the jobs of all statuses.
+SELECT j.id, j.queue_name, j.scheduled_at, CASE WHEN {status j} = 'Retrying' THEN 1 ELSE 0 END AS retrying
+FROM {by_state} WHERE j.status = 'Pending' AND j.completed_at IS NULL AND j.failed_at IS NULL
+ORDER BY j.completed_at DESC, j.failed_at DESC, j.created_at DESC LIMIT :most_pending
+
 -- name: by_state
 -- Jobs j, to be read by their status.
 hammerwork_jobs j
@@ -103,15 +115,24 @@ j.has_spawn_config = 1
 -- name: has_config [sqlite]
 json_type(j.payload, '$._spawn_config') IS NOT NULL
 
+-- name: status
+-- {status j}: the status of a job as it is shown. A Pending job with an error of an earlier attempt is Retrying. A
+-- Failed job is Cancelled if `job cancel` (with the jobs that waited for it) or hammerwork (Rust) has cancelled it; only
+-- the error tells. Misspelt statuses stay as they are. models.values.DERIVED names both.
+CASE WHEN $1.status = 'Pending' AND $1.attempts > 0 AND $1.error_message IS NOT NULL THEN 'Retrying'
+WHEN $1.status = 'Failed' AND ($1.error_message LIKE 'cancelled by % through hammerwork%'
+OR $1.error_message LIKE 'a job that it depends on was cancelled by % through hammerwork%'
+OR $1.error_message = 'Workflow cancelled') THEN 'Cancelled' ELSE $1.status END
+
 -- name: node
 -- The columns of models.TreeNode, in order, of hammerwork_jobs j.
-j.id, j.queue_name, j.status, j.priority, j.attempts, j.depends_on, j.created_at, j.started_at, j.completed_at,
+j.id, j.queue_name, {status j}, j.priority, j.attempts, j.depends_on, j.created_at, j.started_at, j.completed_at,
 COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500), {config},
 j.workflow_id, j.workflow_name, {archived_at}
 
 -- name: archived_node
 -- The same columns of hammerwork_jobs_archive j, with the packed payload in place of the spawn configuration.
-j.id, j.queue_name, j.status, j.priority, j.attempts, j.depends_on, j.created_at, j.started_at, j.completed_at,
+j.id, j.queue_name, {status j}, j.priority, j.attempts, j.depends_on, j.created_at, j.started_at, j.completed_at,
 COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500),
 CASE WHEN length(j.payload) <= 65536 THEN j.payload END, NULL, NULL, j.archived_at
 
@@ -192,57 +213,57 @@ lower(json_extract(c.depends_on, '$[0]')) = +j.id
 
 -- name: edges [postgresql]
 -- (parent, child c) for every parent of every job.
-(SELECT e.parent, c.id, c.status, c.created_at, c.started_at, c.completed_at,
+(SELECT e.parent, c.id, c.status, c.attempts, c.error_message, c.created_at, c.started_at, c.completed_at,
 COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c CROSS JOIN LATERAL unnest(c.depends_on) AS e (parent))
 
 -- name: edges [postgresql jsonb]
 (SELECT CASE WHEN e.parent ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN e.parent::uuid END AS parent,
-c.id, c.status, c.created_at, c.started_at, c.completed_at,
+c.id, c.status, c.attempts, c.error_message, c.created_at, c.started_at, c.completed_at,
 COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c CROSS JOIN LATERAL jsonb_array_elements_text(
 CASE jsonb_typeof(c.depends_on) WHEN 'array' THEN c.depends_on ELSE '[]' END) AS e (parent))
 
 -- name: edges [mysql]
-(SELECT CAST(e.parent AS CHAR(36)) AS parent, c.id, c.status, c.created_at, c.started_at, c.completed_at,
+(SELECT CAST(e.parent AS CHAR(36)) AS parent, c.id, c.status, c.attempts, c.error_message, c.created_at, c.started_at, c.completed_at,
 COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c
 JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e)
 
 -- name: edges [mysql narrow]
-(SELECT CONVERT(e.parent USING ascii) AS parent, c.id, c.status, c.created_at, c.started_at, c.completed_at,
+(SELECT CONVERT(e.parent USING ascii) AS parent, c.id, c.status, c.attempts, c.error_message, c.created_at, c.started_at, c.completed_at,
 COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c
 JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e)
 
 -- name: edges [sqlite]
-(SELECT lower(e.value) AS parent, c.id, c.status, c.created_at, c.started_at, c.completed_at,
+(SELECT lower(e.value) AS parent, c.id, c.status, c.attempts, c.error_message, c.created_at, c.started_at, c.completed_at,
 COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c JOIN json_each(c.depends_on) AS e)
 
 -- name: joined_edges [postgresql]
 -- (parent, child c) for the parents after the first, of the jobs that have several.
-(SELECT e.parent, c.id, c.status, c.created_at, c.started_at, c.completed_at,
+(SELECT e.parent, c.id, c.status, c.attempts, c.error_message, c.created_at, c.started_at, c.completed_at,
 COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c CROSS JOIN LATERAL unnest(c.depends_on[2:]) AS e (parent)
 WHERE cardinality(c.depends_on) > 1)
 
 -- name: joined_edges [mysql]
-(SELECT CAST(e.parent AS CHAR(36)) AS parent, c.id, c.status, c.created_at, c.started_at, c.completed_at,
+(SELECT CAST(e.parent AS CHAR(36)) AS parent, c.id, c.status, c.attempts, c.error_message, c.created_at, c.started_at, c.completed_at,
 COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c
 JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
 WHERE c.parent_count > 1 AND e.place > 1)
 
 -- name: joined_edges [mysql narrow]
-(SELECT CONVERT(e.parent USING ascii) AS parent, c.id, c.status, c.created_at, c.started_at, c.completed_at,
+(SELECT CONVERT(e.parent USING ascii) AS parent, c.id, c.status, c.attempts, c.error_message, c.created_at, c.started_at, c.completed_at,
 COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c
 JOIN JSON_TABLE(c.depends_on, '$[*]' COLUMNS (place FOR ORDINALITY, parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
 WHERE c.parent_count > 1 AND e.place > 1)
 
 -- name: joined_edges [sqlite]
-(SELECT lower(e.value) AS parent, c.id, c.status, c.created_at, c.started_at, c.completed_at,
+(SELECT lower(e.value) AS parent, c.id, c.status, c.attempts, c.error_message, c.created_at, c.started_at, c.completed_at,
 COALESCE(c.failed_at, c.timed_out_at) AS failed_at
 FROM hammerwork_jobs c JOIN json_each(c.depends_on) AS e
 WHERE json_array_length(c.depends_on) > 1 AND e.key > 0)

@@ -127,7 +127,15 @@ def test_health_exits_1_when_a_limit_is_passed_and_says_which(run: Run, full: st
     assert done.json["status"] == "unhealthy"
     [queue] = done.json["queues"]
     checks = {check["check"]: check for check in queue["checks"]}
-    assert set(checks) == {"pending", "pending_age", "running_age", "waiting_age", "failed", "failure_rate"}
+    assert set(checks) == {
+        "pending",
+        "pending_age",
+        "running_age",
+        "waiting_age",
+        "retrying",
+        "failed",
+        "failure_rate",
+    }
     assert {name for name, check in checks.items() if check["status"] == "exceeded"} == {"pending_age", "running_age"}
     assert checks["pending_age"]["limit"] == 3600
     assert checks["pending_age"]["unit"] == "seconds"

@@ -49,7 +49,15 @@ def test_a_statement_is_printed_with_its_conditions_and_the_names_of_its_values(
 
 def test_with_the_values_that_are_given_it_is_what_a_database_gets(printed: Printed) -> None:
     tags = frozenset({"sqlite", "indexed", "by_first_parent"})
-    values = {"since": None, "queue": "q", "statuses": None, "operation": None, "cursor_at": None, "cursor_id": None}
+    values = {
+        "since": None,
+        "queue": "q",
+        "statuses": None,
+        "meant": None,
+        "operation": None,
+        "cursor_at": None,
+        "cursor_id": None,
+    }
     sent, _ = bind(load("spawn.operations.list", tags), {**values, "ended": "e", "limit": 5}, "?")
     text = printed("spawn.operations.list", "--tags", "sqlite", "indexed", "--given", "queue")
     written = text.replace(":queue", "?").replace(":ended", "?").replace(":limit", "?")

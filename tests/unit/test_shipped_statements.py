@@ -169,6 +169,8 @@ EXACT_BY_ITSELF = {
     "CAST(o.id AS CHAR(36)) = :operation",
     # An occurrence, which is a timestamp.
     "j.ancestry LIKE :place",
+    # Words of ours, looked for in each of their spellings.
+    "{status j} IN (:meant)",
     # The blocks themselves.
     "$1 = $2",
 }

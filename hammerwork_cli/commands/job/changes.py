@@ -14,6 +14,7 @@ from hammerwork_cli.commands.job import options as read
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.commands.job.options import (
     AllOption,
+    CancelledOption,
     ErrorOption,
     FailedOption,
     FailedSinceHoursOption,
@@ -28,7 +29,7 @@ from hammerwork_cli.commands.job.options import (
 )
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import FAILURES, FINISHED, JobFilter, JobStatus
+from hammerwork_cli.models import FAILURES, FINISHED, UNSUCCESSFUL, JobFilter, JobStatus
 from hammerwork_cli.models.input.reading import duration_of
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job import listing
@@ -81,6 +82,11 @@ class Targets:
     def start(self, now: datetime) -> datetime | None:
         """The earliest time at which the jobs may have been created."""
         return read.start_of_window(now, self.since, self.last_hours)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether there are ids."""
+        return bool(self.job or self.job_id)
 
     @property
     def is_filtered(self) -> bool:
@@ -170,12 +176,14 @@ def retry(
     subtree: Subtree,
     force: ForceOption = False,
     respawn: Annotated[bool, typer.Option("--respawn", help="Let jobs that have spawned spawn again.")] = False,
+    cancelled: CancelledOption = False,
     confirmation: Confirmation,
 ) -> None:
     """Retry Failed, Dead or TimedOut jobs: reset them to Pending with 0 attempts, due now.
 
     Clears their error and result. Jobs that failed only because of these run again after them. --tree includes
-    everything below each JOB. --error takes jobs by their error, in any letter case; `spawn why` lists the errors.
+    everything below each JOB. Filters and --tree skip Cancelled jobs unless you add --cancelled; a Cancelled job that
+    you name is retried. --error takes jobs by their error, in any letter case; `spawn why` lists the errors.
     --force also retries a Running job, which may then run twice at once, a Completed one, whose children stay, and
     one that depends on a failed job. A job that has spawned does not spawn again unless you add --respawn; to spawn
     without running it, use `spawn again`. Several ids ask for confirmation. Gives up after 30 s with exit code 1 if
@@ -187,18 +195,24 @@ def retry(
       hammerwork job retry 178ebfc3 --tree --only failed
       hammerwork job retry --error "connection refused" --failed-since 2h
       hammerwork job retry --queue mail --failed --since 2h --dry-run
+      hammerwork job retry --queue mail --cancelled --since 1h
       hammerwork job retry 178ebfc3 --force --respawn
       hammerwork job retry --all --yes
     """
     context: Context = ctx.obj
 
+    asked = {*(statuses(which.status) or ()), *(statuses(subtree.only) or ())}
+    cancelled_too = cancelled or JobStatus.CANCELLED in asked or (which.is_named and not subtree.tree)
+
     def change(now: datetime) -> Retry:
-        return Retry(now, force=force, respawn=respawn)
+        return Retry(now, force=force, respawn=respawn, cancelled=cancelled_too)
 
     def failing(now: datetime) -> datetime | None:
         return read.failure_window(now, failed_since, failed_since_hours)
 
-    _carry_out(context, change, confirmation, which, subtree, failed=failed, failing=failing)
+    only_cancelled = cancelled and not (which.is_named or which.all_)
+    more = UNSUCCESSFUL if failed else {JobStatus.CANCELLED} if only_cancelled else ()
+    _carry_out(context, change, confirmation, which, subtree, more=more, failing=failing)
 
 
 @spread
@@ -211,9 +225,9 @@ def cancel(
     force: ForceOption = False,
     confirmation: Confirmation,
 ) -> None:
-    """Cancel jobs that have not started: mark them Failed, with your name in the error.
+    """Cancel jobs that have not started: mark them Cancelled, with your name in the error.
 
-    Jobs that wait for them fail too. Nothing is deleted: `job retry` runs a cancelled job, `job delete` removes it.
+    Cancels jobs that wait for them too. Nothing is deleted: `job retry` runs a cancelled job, `job delete` removes it.
     --tree includes everything below each JOB. --force also cancels a Running job, but does not stop its worker, and a
     Rust worker overwrites the status at its end. A cancelled recurring job stays off its schedule until you retry
     it. Several ids ask for confirmation.
@@ -240,7 +254,7 @@ def _carry_out(
     which: Targets,
     subtree: Subtree,
     *,
-    failed: bool = False,
+    more: Collection[JobStatus] = (),
     failing: Callable[[datetime], datetime | None] = lambda _: None,
 ) -> None:
     """Makes a change, which ``make`` makes for a time, to jobs that are not archived.
@@ -251,17 +265,17 @@ def _carry_out(
         options: how.
         which: the jobs.
         subtree: whether the jobs below them too.
-        failed: only failed jobs.
+        more: statuses that an option of the verb adds to the filter.
         failing: returns the start of the window in which the jobs failed, for a time.
     """
     change = make(context.now())  # mistakes in options are found before the database is asked
-    chosen = which.filter(change, FAILURES if failed else ())
-    chosen = replace(chosen, statuses=chosen.statuses or tuple(sorted(change.accepted)), unarchived=True)
-    failed |= failing(change.now) is not None
+    chosen = which.filter(change, more)
+    chosen = replace(chosen, statuses=chosen.statuses or tuple(sorted(change.considered)), unarchived=True)
+    filtered = bool(more) or failing(change.now) is not None
     wanted, database = subtree.statuses(change), context.database(changes=True)
     change = make(context.now(database))
     chosen = replace(chosen, failed_since=failing(change.now))
-    selection = which.selection(database, chosen, change.now, filtered=failed, below=wanted)
+    selection = which.selection(database, chosen, change.now, filtered=filtered, below=wanted)
     carry_out(context, database, selection, change, options)
 
 
@@ -302,9 +316,10 @@ def purge(
     ctx: typer.Context,
     completed: Annotated[bool, typer.Option("--completed", help="Completed jobs.")] = False,
     dead: Annotated[bool, typer.Option("--dead", help="Dead jobs.")] = False,
-    failed: Annotated[bool, typer.Option("--failed", help="Failed jobs.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Failed and Cancelled jobs.")] = False,
     timed_out: Annotated[bool, typer.Option("--timed-out", help="TimedOut jobs.")] = False,
-    all_: Annotated[bool, typer.Option("--all", help="All of the four.")] = False,
+    cancelled: Annotated[bool, typer.Option("--cancelled", help="Cancelled jobs.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="All of these.")] = False,
     older_than: OlderThanOption = None,
     older_than_days: OlderThanDaysOption = None,
     queue: QueueOption = None,
@@ -329,10 +344,13 @@ def purge(
         JobStatus.DEAD: dead,
         JobStatus.FAILED: failed,
         JobStatus.TIMED_OUT: timed_out,
+        JobStatus.CANCELLED: cancelled or failed,
     }
     wanted = FINISHED if all_ else {status for status, given in asked.items() if given}
     if not wanted:
-        raise UsageError("No status was given.", hint="Add --completed, --dead, --failed, --timed-out or --all.")
+        raise UsageError(
+            "No status was given.", hint="Add --completed, --dead, --failed, --timed-out, --cancelled or --all."
+        )
     lengths = [age(older_than)] if older_than is not None else []
     lengths += [duration_of(f"{older_than_days:.3f}d")] if older_than_days is not None else []
     words = read.error_text(error)

@@ -45,6 +45,9 @@ FailedSinceHoursOption = Annotated[
     float | None, typer.Option("--failed-since-hours", min=0, max=1_000_000, hidden=True)
 ]
 FailedOption = Annotated[bool, typer.Option("--failed", help="Only Failed, Dead and TimedOut jobs.")]
+CancelledOption = Annotated[
+    bool, typer.Option("--cancelled", help="Also Cancelled jobs; only these if no other status is given.")
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Include jobs that are refused otherwise; see above.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 TreeOption = Annotated[bool, typer.Option("--tree", help="Each JOB and everything below it.")]

@@ -39,7 +39,7 @@ def watch_tree(
     def verdict(seen: WatchedTree) -> Ending | None:
         if not seen.finished:
             return None
-        return Ending.FAILED if seen.counts.failed else Ending.REACHED
+        return Ending.FAILED if seen.counts.unsuccessful else Ending.REACHED
 
     def draw(seen: WatchedTree, width: int, height: int, note: str | None) -> Sequence[str]:
         return tree_screen(seen.tree, style, Headline(seen.at, seen.counts, seen.stuck, note), width, height)

@@ -1,11 +1,11 @@
 """The figures of ``spawn monitor``."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from hammerwork_cli.models.spawn import SpawnOperation
 from hammerwork_cli.models.tree import TreeNode
-from hammerwork_cli.models.values import Counts, Timestamp
+from hammerwork_cli.models.values import FINISHED, Counts, Timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class RunningOperation:
         below: all descendants; ``None`` if they are too many to be counted at every refresh.
         running: descendants that are known to run.
         last_ended: the end of the counted job that ended last.
+        per_second: jobs of the whole tree that ended per second lately; ``None`` before there is a rate.
     """
 
     operation: SpawnOperation
@@ -46,6 +47,14 @@ class RunningOperation:
     below: Counts | None = None
     running: int = 0
     last_ended: Timestamp = None
+    per_second: float | None = None
+
+    @property
+    def left(self) -> timedelta | None:
+        """Time until the tree has ended at the present rate; ``None`` if that is unknown."""
+        if self.below is None or not self.per_second:
+            return None
+        return timedelta(seconds=(self.below.total - self.below.of(*FINISHED)) / self.per_second)
 
     @property
     def parent(self) -> TreeNode:
@@ -84,8 +93,13 @@ class Activity:
         pending: jobs that have not started, up to the limit of the count.
         running: running jobs, up to the limit of the count.
         more_pending, more_running: whether the count reached its limit.
-        operations: running operations, the newest first.
+        operations: running operations, those with running jobs first, then the newest.
         failures: the newest failures, the newest first.
+        retrying: number of retrying jobs among the pending jobs that were read.
+        more_retrying: whether there may be more.
+        retries: the retrying jobs that are due first.
+        failed_attempts: failed attempts per second lately, of the workers that are recorded; ``None`` at first, and if
+            none is.
         workers: workers that have not stopped; ``None`` if the database does not record workers.
         failed_since: whether a job has failed since the monitor started.
         idle: whether no job is open; ``None`` if the caller did not ask.
@@ -103,3 +117,7 @@ class Activity:
     workers: tuple[BusyWorker, ...] | None
     failed_since: bool
     idle: bool | None = None
+    retrying: int = 0
+    more_retrying: bool = False
+    retries: tuple[TreeNode, ...] = ()
+    failed_attempts: float | None = None

@@ -24,6 +24,7 @@ class CheckName(StrEnum):
     WAITING_AGE = "waiting_age"
     ABANDONED_JOBS = "abandoned_jobs"
     OVERDUE_JOBS = "overdue_jobs"
+    RETRYING = "retrying"
     FAILED = "failed"
     FAILURE_RATE = "failure_rate"
 

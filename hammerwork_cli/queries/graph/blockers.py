@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.models import FAILURES, FINISHED, JobStatus, status_of
+from hammerwork_cli.models import FINISHED, UNSUCCESSFUL, JobStatus, status_of
 from hammerwork_cli.models.values import WAITING_SPELLINGS
 from hammerwork_cli.models.why import Blocker, BlockerReason
 
@@ -34,11 +34,11 @@ def blockers_of(database: Database, ids: Iterable[str]) -> dict[str, Blocker]:
 def _reason(parents: dict[str, str], policy: str) -> BlockerReason:
     statuses = set(parents.values())
     continues = policy == "continue_on_failure"
-    if statuses & FAILURES and not continues:
+    if statuses & UNSUCCESSFUL and not continues:
         return BlockerReason.PARENT_FAILED
     if MISSING in statuses:
         return BlockerReason.PARENT_MISSING
-    if statuses <= ({JobStatus.COMPLETED} | FAILURES if continues else {JobStatus.COMPLETED}):
+    if statuses <= ({JobStatus.COMPLETED} | UNSUCCESSFUL if continues else {JobStatus.COMPLETED}):
         return BlockerReason.NOT_RELEASED
     return BlockerReason.UNFINISHED
 

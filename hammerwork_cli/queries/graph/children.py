@@ -10,7 +10,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import FAILURES, Counts, JobGroup, JobStatus, TreeNode, status_of, timestamp
 from hammerwork_cli.models.input.reading import UUID_PATTERN
-from hammerwork_cli.models.values import FAILED_SPELLINGS, RUNNING_SPELLINGS, spellings
+from hammerwork_cli.models.values import FAILED_SPELLINGS, RUNNING_SPELLINGS, meant, spellings
 from hammerwork_cli.queries.graph.relatives import ChildStatements, Relatives, packed_config
 
 CURSOR_PATTERN = f"([012])/(-?[0-9]{{1,16}})/({UUID_PATTERN})"
@@ -82,6 +82,7 @@ def page(
     values = {
         "queue": queue,
         "statuses": spellings(statuses or ()),
+        "meant": meant(statuses or ()),
         "failed": FAILED_SPELLINGS,
         "running": RUNNING_SPELLINGS,
         "cursor_urgency": after.urgency,

@@ -10,7 +10,19 @@ from functools import partial
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.models import FAILURES, WAITING, ChangePlan, Counts, JobFilter, JobStatus, Outcome, Reason, Refusal
+from hammerwork_cli.models import (
+    FAILURES,
+    UNSUCCESSFUL,
+    WAITING,
+    ChangePlan,
+    Counts,
+    JobFilter,
+    JobStatus,
+    Outcome,
+    Reason,
+    Refusal,
+    status_of,
+)
 from hammerwork_cli.models.values import WAITING_SPELLINGS
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.job import dependencies, notifications
@@ -51,6 +63,12 @@ class Change:
     """Statuses that ``force`` adds."""
     in_trees: Set[JobStatus]
     """Statuses of the jobs of a tree that it selects by default."""
+
+    @property
+    def considered(self) -> Set[JobStatus]:
+        """Statuses that a filter without statuses selects: those that it accepts, and those to tell of."""
+        return self.accepted
+
     takes_archived = False
 
     def __init__(self, now: datetime, *, force: bool = False) -> None:
@@ -101,8 +119,9 @@ class Change:
         return Following()
 
     def _refusal(self, job: LockedJob) -> str | None:
-        if not self.accepts(job.status):
-            return job.status
+        shown = status_of(job.shown_status)
+        if not self.accepts(shown):
+            return shown
         return Reason.ARCHIVED if job.archived_at is not None and not self.takes_archived else None
 
     def _later(self, database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
@@ -121,16 +140,26 @@ class Retry(Change):
         now: the server's time.
         force: also retry Running and Completed jobs, and jobs that depend on a failed one.
         respawn: lets a job that has spawned spawn again when it completes.
+        cancelled: also retry Cancelled jobs.
     """
 
     action = "retry"
     refusals = Change.refusals | {JobStatus.COMPLETED, Reason.PARENT_FAILED}
-    accepted = in_trees = FAILURES
+    accepted = FAILURES
     forced = frozenset({JobStatus.RUNNING, JobStatus.COMPLETED})
+    in_trees = UNSUCCESSFUL
+    """Cancelled jobs are selected, and skipped unless they are asked for, so that the outcome tells of them."""
 
-    def __init__(self, now: datetime, *, force: bool = False, respawn: bool = False) -> None:
+    @property
+    def considered(self) -> Set[JobStatus]:
+        """Like :attr:`in_trees`."""
+        return self.in_trees
+
+    def __init__(self, now: datetime, *, force: bool = False, respawn: bool = False, cancelled: bool = False) -> None:
         super().__init__(now, force=force)
         self.respawn = respawn
+        if cancelled:
+            self.accepted = UNSUCCESSFUL
 
     def may_skip_more(self, database: Database, selection: Selection, found: Found) -> bool:
         """True if a job depends on one that stays failed."""

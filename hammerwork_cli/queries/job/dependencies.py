@@ -23,6 +23,7 @@ class LockedJob(NamedTuple):
 
     Attributes:
         stored_parents: ``depends_on`` as the database spells it; use :attr:`depends_on`.
+        shown_status: the status with those that are derived; :attr:`status` is the one that the row holds.
     """
 
     id: str
@@ -33,6 +34,7 @@ class LockedJob(NamedTuple):
     archived_at: Timestamp
     recurring: bool
     ancestry: str | None
+    shown_status: str
 
     @property
     def status(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import LIST_JOBS, AmbiguousIdError, NotFoundError, UsageError
 from hammerwork_cli.models import Job, JobFilter, JobPage, JobPriority, TreeNode
-from hammerwork_cli.models.values import spellings
+from hammerwork_cli.models.values import meant, spellings
 from hammerwork_cli.queries.graph import cursors
 
 _HEX = re.compile(r"[0-9a-f]{4,32}")
@@ -67,6 +67,7 @@ def chosen(wanted: JobFilter) -> dict[str, Any]:
     return {
         "queue": wanted.queue,
         "statuses": spellings(wanted.statuses),
+        "meant": meant(wanted.statuses),
         "priorities": tuple(int(priority) for priority in wanted.priorities),
         # A number out of range counts as normal, as in hammerwork (Rust).
         "normal": JobPriority.NORMAL in wanted.priorities,

@@ -6,7 +6,17 @@ from typing import NamedTuple, Protocol
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.models import FAILURES, Counts, JobFilter, JobGroup, JobStatus, Reason, TreeNode, status_of
+from hammerwork_cli.models import (
+    FAILURES,
+    UNSUCCESSFUL,
+    Counts,
+    JobFilter,
+    JobGroup,
+    JobStatus,
+    Reason,
+    TreeNode,
+    status_of,
+)
 from hammerwork_cli.queries.graph import tree
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job.listing import chosen
@@ -172,7 +182,7 @@ def _has_failed_parents(database: Database, nodes: Sequence[TreeNode]) -> bool:
     chosen_ids = {node.id for node in nodes}
     outside = {parent for node in nodes for parent in node.depends_on} - chosen_ids
     parents = Relatives(database).jobs(sorted(outside))
-    return len(parents) < len(outside) or any(parent.status in FAILURES for parent in parents)
+    return len(parents) < len(outside) or any(parent.status in UNSUCCESSFUL for parent in parents)
 
 
 def _grouped(nodes: Iterable[TreeNode]) -> list[JobGroup]:

@@ -311,6 +311,12 @@ def _overdue_jobs(reading: _Reading) -> Check:
     return _worst(CheckName.OVERDUE_JOBS, late, limit, Level.CRITICAL)
 
 
+def _retrying(reading: _Reading) -> Check:
+    rows = reading.database.rows("monitor.health.retrying", most_pending=MOST_READY)
+    numbers = {queue: int(jobs) for queue, jobs in rows}
+    return _worst(CheckName.RETRYING, numbers, reading.limits.queues.retrying, Level.WARNING, most=MOST_READY)
+
+
 def _failures(reading: _Reading) -> Check:
     numbers = {ended.queue: ended.failed for ended in reading.ended if ended.failed}
     return _worst(CheckName.FAILED, numbers, reading.limits.queues.failed, Level.WARNING, most=MOST_FAILED)
@@ -336,6 +342,7 @@ _CHECKS: Mapping[CheckName, Callable[[_Reading], Check]] = {
     CheckName.WAITING_AGE: _waiting_age,
     CheckName.ABANDONED_JOBS: _abandoned_jobs,
     CheckName.OVERDUE_JOBS: _overdue_jobs,
+    CheckName.RETRYING: _retrying,
     CheckName.FAILED: _failures,
     CheckName.FAILURE_RATE: _failure_rate,
 }

@@ -42,7 +42,7 @@ def delays(database: Database, nodes: Sequence[TreeNode], queues: Queues, *, now
     """
     found: dict[tuple[DelayReason, str, str | None], Delay] = {}
     details = _details(database, [node.id for node in nodes])
-    errors = error_texts(database, [node for node in nodes if node.status in WAITING and node.attempts])
+    errors = error_texts(database, [node for node in nodes if node.status == JobStatus.RETRYING])
     for node in nodes:
         if node.id not in details:
             continue
@@ -93,7 +93,7 @@ def _delay(
         return DelayReason.MISSPELT_STATUS, job
     if dependency_status == "failed":
         return DelayReason.BARRED, job
-    if node.attempts and (node.error or node.status == JobStatus.RETRYING):
+    if node.status == JobStatus.RETRYING:
         return DelayReason.RETRYING, job
     is_due = (timestamp(scheduled_at) or now) <= now
     return DelayReason.READY if is_due else DelayReason.SCHEDULED, job

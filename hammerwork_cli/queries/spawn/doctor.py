@@ -10,11 +10,17 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models import FAILURES, JobStatus, Timestamp, status_of
+from hammerwork_cli.models import FAILURES, Timestamp, status_of
 from hammerwork_cli.models import cron as cron_models
 from hammerwork_cli.models.doctor import FIXABLE, Damage, Finding, FoundJob
 from hammerwork_cli.models.input.spawn_config import ignored_because
-from hammerwork_cli.models.values import COMPLETED_SPELLINGS, FAILED_SPELLINGS, RUNNING_SPELLINGS, WAITING_SPELLINGS
+from hammerwork_cli.models.values import (
+    COMPLETED_SPELLINGS,
+    FAILED_SPELLINGS,
+    RUNNING_SPELLINGS,
+    STORED,
+    WAITING_SPELLINGS,
+)
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job.dependencies import Following, fail_next
@@ -58,8 +64,8 @@ COMPLETE = {"archived_at", "is_encrypted"}
 
 
 WORDS = {
-    "words": tuple(status.value for status in JobStatus),
-    "plain": tuple({plain for status in JobStatus for plain in (status.value.lower(), status.name.lower())}),
+    "words": tuple(status.value for status in STORED),
+    "plain": tuple({plain for status in STORED for plain in (status.value.lower(), status.name.lower())}),
     "pending": WAITING_SPELLINGS,
     "running": RUNNING_SPELLINGS,
     "completed": COMPLETED_SPELLINGS,

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence, Set
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -13,6 +14,7 @@ from hammerwork_cli.models.monitor import Activity, BusyWorker, Flow, RunningOpe
 from hammerwork_cli.models.spawn import SETTLING
 from hammerwork_cli.models.values import COMPLETED_SPELLINGS, FAILED_SPELLINGS, WAITING_SPELLINGS, spellings
 from hammerwork_cli.queries.graph.child_totals import ChildTotals
+from hammerwork_cli.queries.spawn.rates import Rates, SharedRate
 from hammerwork_cli.queries.spawn.running_trees import RunningTrees
 from hammerwork_cli.queries.worker import registry
 
@@ -38,7 +40,7 @@ _ODDLY_PENDING = tuple(word for word in WAITING_SPELLINGS if word not in _USUALL
 _OPEN = spellings(set(JobStatus) - FINISHED)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _FIGURES = 7
-_KIND, _CHILDREN, _NODE = 7, 8, 9
+_KIND, _CHILDREN, _PLACE, _NODE = 7, 8, 9, 10
 
 
 class ActivityWatch:
@@ -67,6 +69,8 @@ class ActivityWatch:
         self._operations: dict[str, TreeNode] = {}
         self._ended: dict[str, None] = {}
         self._has_failed = False
+        self._failed_attempts = SharedRate()
+        self._progress = Rates()
 
     def connected(self, database: Database) -> None:
         """Continues with another connection."""
@@ -139,6 +143,7 @@ class ActivityWatch:
     ) -> Activity:
         pending, running, running_anywhere, *flow = map(int, rows[0][:_FIGURES])
         failures = _newest_failures(rows)
+        retries = sorted((row for row in rows if row[_KIND] == "retry"), key=lambda row: int(row[_PLACE]))
         self._failures = {node.id: node for node in failures}
         self._has_failed = self._has_failed or any(_ended_at(node) >= self._began for node in failures)
         return Activity(
@@ -154,6 +159,10 @@ class ActivityWatch:
             workers=self._workers(),
             failed_since=self._has_failed,
             idle=idle,
+            retrying=max((int(row[_CHILDREN]) for row in retries), default=0),
+            more_retrying=pending > MOST_PENDING,
+            retries=tuple(TreeNode._make(row[_NODE:]) for row in retries)[:MOST_FAILURES],
+            failed_attempts=self._failed_attempts.per_second,
         )
 
     def _workers(self) -> tuple[BusyWorker, ...] | None:
@@ -161,6 +170,9 @@ class ActivityWatch:
         if "hammerwork_workers" not in self._database.schema:
             return None
         alive = registry.listed(self._database, alive=True)
+        serving = [worker for worker in alive if self._queue is None or self._queue in worker.queue_names]
+        if serving:
+            self._failed_attempts.add(time.monotonic(), {worker.id: worker.failed for worker in serving})
         return tuple(
             BusyWorker(
                 worker.name,
@@ -172,8 +184,7 @@ class ActivityWatch:
                 worker.failed,
                 worker.silent_for,
             )
-            for worker in alive
-            if self._queue is None or self._queue in worker.queue_names
+            for worker in serving
         )
 
     # Operations.
@@ -196,8 +207,12 @@ class ActivityWatch:
         self._remember_ended(parents, found, open_now, now)
         # Show a tree once more after its end, so that its last figures are seen.
         shown = [found[top] for top in found if top in open_now or top in self._operations]
+        self._progress.add(
+            time.monotonic(), ((one.parent.id, one.below.of(*FINISHED)) for one in shown if one.below is not None)
+        )
+        shown = [replace(one, per_second=self._progress.of(one.parent.id)) for one in shown]
         self._operations = {top: parents[top] for top in open_now}
-        return tuple(sorted(shown, key=_newest_operation, reverse=True)[:MOST_OPERATIONS])
+        return tuple(sorted(shown, key=_busiest, reverse=True)[:MOST_OPERATIONS])
 
     def _newest_spawners(self) -> dict[str, TreeNode]:
         window = NEWEST_SPAWNERS if self._queue is None else SPAWNERS_LOOKED_AT
@@ -281,6 +296,10 @@ def _open(counts: Counts) -> int:
 def _open_jobs(one: RunningOperation) -> int:
     """Number of jobs in its tree that are known to be open."""
     return _open(one.below) if one.below is not None else _open(one.operation.children) + one.running
+
+
+def _busiest(one: RunningOperation) -> tuple[bool, datetime, str]:
+    return one.running > 0, *_newest_operation(one)
 
 
 def _newest_operation(one: RunningOperation) -> tuple[datetime, str]:

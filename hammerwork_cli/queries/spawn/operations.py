@@ -21,7 +21,14 @@ from hammerwork_cli.models import (
     status_of,
     timestamp,
 )
-from hammerwork_cli.models.values import COMPLETED_SPELLINGS, ENDED_SPELLINGS, FAILED_SPELLINGS, duration_of, spellings
+from hammerwork_cli.models.values import (
+    COMPLETED_SPELLINGS,
+    ENDED_SPELLINGS,
+    FAILED_SPELLINGS,
+    duration_of,
+    meant,
+    spellings,
+)
 from hammerwork_cli.queries.graph import cursors, records
 from hammerwork_cli.queries.graph.child_totals import ChildTotals, collect_totals, no_collector
 from hammerwork_cli.queries.graph.relatives import Relatives
@@ -61,7 +68,13 @@ def operations(
         NotFoundError: the cursor is the id of a job that does not exist.
     """
     at, job = cursors.read(database, cursor) if cursor else (None, None)
-    wanted = {"queue": queue, "statuses": spellings(statuses or ()), "since": since, "operation": operation}
+    wanted = {
+        "queue": queue,
+        "statuses": spellings(statuses or ()),
+        "meant": meant(statuses or ()),
+        "since": since,
+        "operation": operation,
+    }
     place = {"cursor_at": at, "cursor_id": job}
     with database.snapshot():
         parents = _nodes(database, "spawn.operations.list", ended=ENDED_SPELLINGS, limit=limit, **place, **wanted)
@@ -180,6 +193,9 @@ def _group(name: str | None, totals: Iterable[ChildTotals]) -> SpawnGroup:
         largest=max(sizes, default=0),
         completed=counts.of(JobStatus.COMPLETED),
         ended=counts.of(*FINISHED),
+        failed=counts.failed,
+        cancelled=counts.cancelled,
+        retrying=counts.retrying,
     )
 
 

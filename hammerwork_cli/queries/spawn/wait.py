@@ -10,7 +10,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.database.retrying import OUTAGES, OutageListener, read_through_outages
 from hammerwork_cli.errors import NotFoundError
-from hammerwork_cli.models import FAILURES, FINISHED, Counts, Timestamp, TreeNode, status_of, timestamp
+from hammerwork_cli.models import FAILURES, FINISHED, UNSUCCESSFUL, Counts, Timestamp, TreeNode, status_of, timestamp
 from hammerwork_cli.models.spawn import SETTLING
 from hammerwork_cli.models.wait import WaitOutcome, WaitResult
 from hammerwork_cli.models.why import Blocker
@@ -269,7 +269,7 @@ class Waiter:
                 return WaitOutcome.TIMEOUT
             self._report_stuck(watch)
             if over and not watch.stuck:
-                return WaitOutcome.FAILED if watch.counts.failed else WaitOutcome.COMPLETED
+                return WaitOutcome.FAILED if watch.counts.unsuccessful else WaitOutcome.COMPLETED
             if over and self._fail_stuck:
                 return WaitOutcome.STUCK
             if self._is_late():
@@ -300,10 +300,11 @@ class Waiter:
         self._reported |= stuck
 
     def _result(self, job: str, watch: TreeWatch, outcome: WaitOutcome) -> WaitResult:
-        failed = [state.id for state in watch.states.values() if state.status in FAILURES][:SHOWN_FAILURES]
+        failed = [state for state in watch.states.values() if state.status in UNSUCCESSFUL]
+        failed.sort(key=lambda state: state.status not in FAILURES)
         nodes: list[TreeNode] = []
         with suppress(*OUTAGES):
-            nodes = watch.relatives.jobs(failed)
+            nodes = watch.relatives.jobs(state.id for state in failed[:SHOWN_FAILURES])
         return WaitResult(
             job=job,
             roots=watch.roots,

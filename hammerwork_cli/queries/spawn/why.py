@@ -5,7 +5,7 @@ from datetime import datetime
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.models import FAILURES, WAITING, Counts, JobStatus, SpawnTree, TreeNode
+from hammerwork_cli.models import UNSUCCESSFUL, WAITING, Counts, JobStatus, SpawnTree, TreeNode
 from hammerwork_cli.models.why import Blocker, Diagnosis, FailedJob, FailureGroup, UnderWay
 from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.graph.blockers import blockers_of
@@ -45,7 +45,7 @@ class _Diagnosing:
         self.nodes = {node.id: node for _, node in ancestors} | tree.nodes
 
     def result(self, limit: int, now: datetime) -> Diagnosis:
-        failed = [node for node in self.tree.nodes.values() if node.status in FAILURES]
+        failed = [node for node in self.tree.nodes.values() if node.status in UNSUCCESSFUL]
         consequences = self._failed_with_others(failed)
         causes = {node.id: node for node in failed if node.id not in consequences}
         deepest = self._deepest(causes)
@@ -122,7 +122,7 @@ class _Diagnosing:
             node = self.nodes[frontier.pop()]
             parents = [self.nodes[parent] for parent in node.depends_on if parent in self.nodes]
             broken = [parent for parent in parents if parent.status != JobStatus.COMPLETED]
-            if node.status in FAILURES and node.id not in self.tree.nodes and not broken:
+            if node.status in UNSUCCESSFUL and node.id not in self.tree.nodes and not broken:
                 causes[node.id] = node
             frontier += [parent.id for parent in broken if parent.id not in seen]
             seen |= {parent.id for parent in broken}

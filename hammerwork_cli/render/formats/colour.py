@@ -19,6 +19,7 @@ _STATUS_COLOURS = {
     JobStatus.DEAD: "red",
     JobStatus.TIMED_OUT: "red",
     JobStatus.ARCHIVED: "dim",
+    JobStatus.CANCELLED: "dim",
 }
 
 

@@ -25,7 +25,7 @@ class Column(Generic[Row]):
         value: the column's value in a row; ``None`` and empty text become ``-``.
         align: ``right`` for numbers.
         is_status: whether the value is a status, which has a colour.
-        optional: whether a terminal may leave the column out if no row fills it.
+        optional: whether the column is left out if no row fills it.
         wraps: whether a terminal may break a long value into several lines.
         cuts: whether a terminal may cut a long value.
         is_count: whether a narrow terminal may leave out zeros.
@@ -91,6 +91,8 @@ def table_text(
 ) -> str:
     """Draws a table without a line end: fitted to a terminal, or with full values for a pipe.
 
+    Neither has optional columns that no row fills.
+
     Args:
         rows: the rows.
         columns: the columns.
@@ -100,8 +102,7 @@ def table_text(
     """
     listed = list(rows)
     if not terminal:
-        cells = [[_cell(column.value(row)) for column in columns] for row in listed]
-        return _plain(cells, columns, colour)
+        return _plain(_fill(listed, columns), colour)
     width = width or 80
     for filled, bound in _layouts(listed, columns):
         if sum(one.least(bound) for one in filled) + _GAP * (len(filled) - 1) <= width:
@@ -149,9 +150,11 @@ def _cell(value: object) -> str:
     return visible(value if isinstance(value, str) else str(value))
 
 
-def _plain(cells: list[list[str]], columns: Sequence[Column[Any]], colour: bool) -> str:
+def _plain(filled: list[_Filled], colour: bool) -> str:
     from tabulate import tabulate
 
+    columns = [one.column for one in filled]
+    cells = list(zip(*(one.cells for one in filled), strict=True))
     text: str = tabulate(
         [
             [paint_status(cell, cell, colour and column.is_status) for cell, column in zip(line, columns, strict=True)]

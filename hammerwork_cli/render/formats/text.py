@@ -31,6 +31,7 @@ _STATUS_ORDER = (
     JobStatus.FAILED,
     JobStatus.TIMED_OUT,
     JobStatus.DEAD,
+    JobStatus.CANCELLED,
     JobStatus.ARCHIVED,
 )
 _UNKNOWN_CELLS = 20

@@ -61,6 +61,7 @@ WORDINGS: Mapping[str, Wording] = {
         otherwise="Only Failed, Dead and TimedOut jobs can be retried.",
         followed="and {jobs} that had failed with {them}",
         reasons={
+            JobStatus.CANCELLED: Words("Cancelled", "Add --cancelled to retry them too."),
             JobStatus.COMPLETED: Words("Completed", "Add --force to run it again; a Rust worker also spawns again."),
             Reason.PARENT_FAILED: Words(
                 "dependent on a job that failed or is missing", "Retry that job first, or add --force to run it anyway."
@@ -73,7 +74,7 @@ WORDINGS: Mapping[str, Wording] = {
         "Cancelled",
         "its worker does not stop, and a Rust worker overwrites the status when it finishes",
         otherwise="Only Pending and Retrying jobs can be cancelled. To remove a job: hammerwork job delete",
-        followed="and failed {jobs} that waited for {them}",
+        followed="and {jobs} that waited for {them}",
         unfinished="Jobs that waited for the cancelled ones: hammerwork spawn doctor --fix",
     ),
     "delete": Wording(

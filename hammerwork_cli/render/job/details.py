@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hammerwork_cli.models import (
-    FAILURES,
     Job,
     JobDetails,
     JobStatus,
@@ -14,6 +13,7 @@ from hammerwork_cli.models import (
     rfc3339,
     timestamp,
 )
+from hammerwork_cli.models.values import WITH_ERROR
 from hammerwork_cli.render.formats.colour import paint, paint_status
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import (
@@ -308,6 +308,6 @@ def _children(details: JobDetails, width: int | None, colour: bool) -> Iterator[
 
 def _relative_line(node: TreeNode, width: int | None, colour: bool) -> str:
     line = f"  {short_id(node.id)}  {visible(node.queue)} · "
-    error = f" · {first_line(node.error)}" if node.error and node.status in FAILURES else ""
+    error = f" · {first_line(node.error)}" if node.error and node.status in WITH_ERROR else ""
     room = None if width is None else max(width - len(line) - len(node.status), 20)
     return f"{line}{paint_status(node.status, visible(node.status), colour)}{shorten(error, room)}"

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from hammerwork_cli.models import (
-    FAILURES,
     WAITING,
     Job,
     JobStatus,
@@ -12,6 +11,7 @@ from hammerwork_cli.models import (
     rfc3339,
     timestamp,
 )
+from hammerwork_cli.models.values import UNSUCCESSFUL
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import (
@@ -99,7 +99,7 @@ def note(job: Job, now: datetime) -> str | None:
 
 def _note(job: Job, now: datetime) -> str | None:
     node = job.node
-    if node.status in FAILURES:
+    if node.status in UNSUCCESSFUL:
         return first_line(node.error) if node.error else None
     if node.status == JobStatus.RUNNING:
         return _since(node.started_at, now, "for")

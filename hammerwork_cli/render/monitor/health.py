@@ -23,6 +23,7 @@ UNITS: Mapping[str, str] = {
     CheckName.WAITING_AGE: "seconds",
     CheckName.ABANDONED_JOBS: "jobs",
     CheckName.OVERDUE_JOBS: "seconds",
+    CheckName.RETRYING: "jobs",
     CheckName.FAILED: "jobs",
     CheckName.FAILURE_RATE: "rate",
     "worker": "seconds",
@@ -186,6 +187,7 @@ _MESSAGES: Mapping[str, Callable[[Check], str]] = {
     CheckName.WAITING_AGE: _within("a job has waited for others for {}"),
     CheckName.ABANDONED_JOBS: _abandoned,
     CheckName.OVERDUE_JOBS: _within("late by {}"),
+    CheckName.RETRYING: _within("{} wait for another attempt"),
     CheckName.FAILED: _within("{} failed in the last hour"),
     CheckName.FAILURE_RATE: _within("{} of the jobs that ended in the last hour failed"),
     "worker": _worker,
@@ -222,6 +224,7 @@ _HINTS: Mapping[str, Callable[[str | None], str]] = {
     CheckName.WAITING_AGE: _of_queue("spawn doctor --queue {}", "spawn doctor"),
     CheckName.ABANDONED_JOBS: lambda _: "spawn doctor --older-than 1h",
     CheckName.OVERDUE_JOBS: _of_queue("job show {}", "job list"),
+    CheckName.RETRYING: _of_queue("job list --status retrying --queue {}", "job list --status retrying"),
     CheckName.FAILED: _of_queue("job list --queue {} --failed --last-hours 1", "job list --failed --last-hours 1"),
     CheckName.FAILURE_RATE: _of_queue(
         "job list --queue {} --failed --last-hours 1", "job list --failed --last-hours 1"

@@ -142,7 +142,12 @@ def _spawned(figures: Figures) -> Iterator[Family]:
         "operations_empty": (f"Parents created in {window} that completed without a child.", stats.empty),
         "children": (f"Children of the operations of {window}.", overall.children),
         "children_completed": (f"Completed children of the operations of {window}.", overall.completed),
-        "children_failed": (f"Failed children of the operations of {window}.", overall.ended - overall.completed),
+        "children_failed": (f"Failed children of the operations of {window}.", overall.failed),
+        "children_cancelled": (f"Cancelled children of the operations of {window}.", overall.cancelled),
+        "children_retrying": (
+            f"Children of the operations of {window} that wait for another attempt.",
+            overall.retrying,
+        ),
         "children_largest": (f"Children of the largest operation of {window}.", overall.largest),
         "depth": (f"Levels of spawning in {window}.", stats.depth),
     }
@@ -235,9 +240,9 @@ def _spawned_text(figures: Figures) -> str:
     overall = stats.overall
     if not overall.operations:
         return "none"
-    failed = overall.ended - overall.completed
     times = f"; run times p50 {duration(stats.p50)}, p95 {duration(stats.p95)}" if stats.p50 is not None else ""
+    retrying = f", {count(overall.retrying)} retrying" if overall.retrying else ""
     return (
         f"{plural(overall.operations, 'operation')} with {plural(overall.children, 'child', 'children')}, "
-        f"{count(overall.completed)} completed, {count(failed)} failed{times}"
+        f"{count(overall.completed)} completed, {count(overall.failed)} failed{retrying}{times}"
     )

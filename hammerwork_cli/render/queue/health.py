@@ -60,9 +60,9 @@ def check_record(check: HealthCheck) -> Record:
     """A check of a queue.
 
     Keys: ``queue``; ``check``: ``pending`` (ready jobs), ``pending_age`` (of the first of them), ``running_age``,
-    ``waiting_age`` (for other jobs), ``failed`` and ``failure_rate`` (in the last hour); ``value`` (null if there is
-    nothing to measure) and ``limit`` (null if it is off) in ``unit``: ``jobs``, ``seconds`` or ``rate`` (0 to 1);
-    ``status``: ``ok``, ``exceeded`` or ``off``.
+    ``waiting_age`` (for other jobs), ``retrying`` (jobs that wait for another attempt), ``failed`` and ``failure_rate``
+    (in the last hour); ``value`` (null if there is nothing to measure) and ``limit`` (null if it is off) in ``unit``:
+    ``jobs``, ``seconds`` or ``rate`` (0 to 1); ``status``: ``ok``, ``exceeded`` or ``off``.
     """
     unit = "seconds" if check.name.endswith("_age") else "rate" if check.name.endswith("_rate") else "jobs"
     return {

@@ -21,6 +21,7 @@ STATES: Sequence[Column[QueueState]] = (
     Column("paused", lambda row: "yes" if row.pause else None, optional=True),
     Column("total", lambda row: count(row.counts.total), "right", is_count=True, leaves=1),
     Column("pending", lambda row: count(row.pending), "right", is_count=True),
+    Column("retrying", lambda row: count(row.counts.retrying), "right", optional=True, is_count=True, leaves=5),
     Column("running", lambda row: count(row.running), "right", is_count=True),
     Column(
         "completed",
@@ -40,6 +41,7 @@ STATES: Sequence[Column[QueueState]] = (
         is_count=True,
         narrow_header="timeout",
     ),
+    Column("cancelled", lambda row: count(row.counts.cancelled), "right", optional=True, is_count=True, leaves=6),
     Column("other", lambda row: count(row.counts.other), "right", optional=True, is_count=True),
     Column(
         "oldest pending",

@@ -61,6 +61,8 @@ CHILD_COUNTS = {
     "failed": count("Failed, Dead and TimedOut"),
     "running": count(),
     "pending": count("Pending and Retrying"),
+    "retrying": count("The part of pending that waits for another attempt after one failed"),
+    "cancelled": count(),
 }
 FACTS = {
     "timeout_seconds": null_or(count()),

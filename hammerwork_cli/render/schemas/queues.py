@@ -54,7 +54,7 @@ QUEUE_STATS = record(
 CHECK = record(
     {
         "queue": text(),
-        "check": text("", "pending", "pending_age", "running_age", "waiting_age", "failed", "failure_rate"),
+        "check": text("", "pending", "pending_age", "running_age", "waiting_age", "retrying", "failed", "failure_rate"),
         "value": null_or(number("Null when there is nothing to measure")),
         "limit": null_or(number("Null when the check is off")),
         "unit": text("", "jobs", "seconds", "rate"),

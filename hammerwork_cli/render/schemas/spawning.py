@@ -83,6 +83,9 @@ GROUP = {
     "completed": count(),
     "ended": count(),
     "success_rate": null_or(rate()),
+    "failed": count("Failed, Dead and TimedOut"),
+    "cancelled": count(),
+    "retrying": count("Children that wait for another attempt after one failed"),
 }
 SPAWN_STATS = record(
     {
@@ -243,6 +246,8 @@ MONITOR = record(
         "completed": count("Jobs"),
         "failed": count("Failed, Dead and TimedOut jobs"),
         "pending": count("Pending and Retrying; counts at most 10,000"),
+        "retrying": count("The part of pending that waits for another attempt, as far as it was read"),
+        "failed_attempts_per_second": null_or(number("Of the recorded workers lately; null at first")),
         "running": count("Counts at most 1,000"),
         "more_pending": flag("Whether the count is a lower bound"),
         "more_running": flag("The same"),
@@ -261,9 +266,12 @@ MONITOR = record(
                             "failed": null_or(count("Failed, Dead and TimedOut")),
                             "running": count(),
                             "pending": null_or(count("Pending and Retrying")),
+                            "retrying": null_or(count()),
+                            "cancelled": null_or(count()),
                         }
                     ),
                     "running": count("Jobs of its tree that are known to run"),
+                    "seconds_left": null_or(number("At the present rate; null while that is unknown")),
                     "below": null_or(
                         record(CHILD_COUNTS, "All jobs of its tree except itself; null where there are too many")
                     ),
@@ -273,6 +281,9 @@ MONITOR = record(
         ),
         "failures": list_of(
             record({**RELATIVE, "failed_at": null_or(instant())}), "The newest, without those of earlier documents"
+        ),
+        "retries": list_of(
+            record({**NAMED, "attempts": count(), "error": null_or(text())}), "The retrying jobs that are due first"
         ),
         "workers": null_or(
             list_of(

@@ -29,8 +29,6 @@ ROOMY = 18
 """Lines below which empty sections are left out."""
 WIDE = 110
 """Columns from which on there is room for secondary facts."""
-STALLED = timedelta(minutes=1)
-"""If no job has ended for this time, the screen does not estimate the rest."""
 MIGRATE = "Only running children are known: hammerwork migration run adds the indexes that count them all."
 
 
@@ -60,10 +58,10 @@ class _Section:
 
 
 def picture(activity: Activity, frame: Frame) -> list[str]:
-    """Draws lines that fit the screen: figures, running operations, newest failures, workers."""
+    """Draws lines that fit the screen: figures, running operations, retrying jobs, newest failures, workers."""
     draw = _Drawing(activity, frame)
     head = [draw.headline(), *draw.figures()]
-    sections = [section for section in (draw.operations(), draw.failures(), draw.workers()) if section]
+    sections = [section for section in (draw.operations(), draw.retries(), draw.failures(), draw.workers()) if section]
     if frame.height < ROOMY:
         sections = [section for section in sections if section.lines]
     lines = head + _fitted(sections, frame.height - len(head), draw)
@@ -145,6 +143,7 @@ class _Drawing:
             ("completed", _rate(flow.rate(flow.completed)), "green" if flow.completed else None),
             ("failed", _rate(flow.rate(flow.failed)), "red" if flow.failed else None),
             ("pending", f"{count(activity.pending)}{'+' * activity.more_pending}", None),
+            ("retrying", _at_least(activity), "yellow" if activity.retrying else None),
             (
                 "running",
                 f"{count(activity.running)}{'+' * activity.more_running}",
@@ -224,13 +223,12 @@ class _Drawing:
         return [first, running, *self._times(one, ended, total)]
 
     def _times(self, one: RunningOperation, ended: int, total: int) -> list[str]:
-        """The time since the start, an estimate of the rest if the operation progresses, and its name."""
+        """The time since the start, an estimate of the rest from the present rate, and its name."""
         since = timestamp(one.operation.spawned_at)
         passed = max(self.activity.at - since, timedelta()) if since else None
         parts = [] if passed is None else [f"for {duration(passed)}"]
-        last = timestamp(one.last_ended)
-        if passed is not None and 0 < ended < total and last and self.activity.at - last < STALLED:
-            left = max(round(passed.total_seconds() * (total - ended) / ended), 1)
+        if one.left is not None and ended < total:
+            left = max(round(one.left.total_seconds()), 1)
             parts.append(f"about {f'{left} s' if left < 60 else duration(timedelta(seconds=left))} left")
         name = one.parent.operation_id
         return [*parts, self._data(name, NAME_CELLS)] if name else parts
@@ -255,22 +253,34 @@ class _Drawing:
         shown = self.activity.failures
         names = _aligned([self._name(node) for node in shown])
         words = _aligned([self._data(node.status, 12) for node in shown])
-        lines = [self._failure(*parts) for parts in zip(shown, names, words, strict=True)]
+        clocks = _aligned([_clock(node, self.activity.at) for node in shown])
+        lines = [self._failure(*parts) for parts in zip(shown, names, words, clocks, strict=True)]
         return _Section("Newest failures", lines, "none in the last day")
 
-    def _failure(self, node: TreeNode, name: str, word: str) -> str:
-        lead = f"  {_clock(node, self.activity.at)}  {name}  "
+    def retries(self) -> _Section | None:
+        """The retrying jobs that are due first, with the errors of their last attempts."""
+        shown, rate = self.activity.retries, self.activity.failed_attempts
+        if not shown and not rate:
+            return None
+        names = _aligned([self._name(node) for node in shown])
+        tries = _aligned([f"after {plural(node.attempts, 'attempt')}" for node in shown])
+        parts = [f"{_at_least(self.activity)} retrying", f"{_rate(rate)} failed attempts" if rate else ""]
+        lines = [self._failure(*told) for told in zip(shown, names, tries, [""] * len(shown), strict=True)]
+        return _Section(
+            f"Failed attempts: {self.dot.join(filter(None, parts))}", lines, "no job waits for another attempt"
+        )
+
+    def _failure(self, node: TreeNode, name: str, word: str, clock: str) -> str:
+        lead = f"  {clock}  {name}  " if clock else f"  {name}  "
         error = self._data(first_line(node.error or "") or "no error recorded", None)
         room = max(self.frame.width - cells(lead) - cells(word) - 2, 0)
         return f"{lead}{paint_status(node.status, word, self.frame.colour)}  {shorten(error, room, self.ellipsis)}"
 
-    def workers(self) -> _Section | None:
-        shown = self.activity.workers
-        if shown is None:
-            return None
+    def workers(self) -> _Section:
+        shown = self.activity.workers or ()
         names = _aligned([self._data(worker.name, 20 if self.narrow else 32) for worker in shown])
         lines = [self._worker(worker, name) for worker, name in zip(shown, names, strict=True)]
-        return _Section("Workers", lines, "none running")
+        return _Section("Workers", lines, "none registered (Rust workers do not register)")
 
     def _worker(self, worker: BusyWorker, name: str) -> str:
         parts = [f"{count(worker.running)}/{count(worker.concurrency)} busy", f"{count(worker.completed)} completed"]
@@ -300,4 +310,8 @@ def _clock(node: TreeNode, now: datetime) -> str:
     ended = timestamp(node.failed_at)
     if ended is None:
         return "--:--:--"
-    return f"{ended:%H:%M:%S}" if abs(now - ended) < timedelta(hours=20) else f"{ended:%d %b  }"
+    return f"{ended:%H:%M:%S}" if ended.date() == now.date() else f"{ended:%d %b %H:%M}"
+
+
+def _at_least(activity: Activity) -> str:
+    return f"{count(activity.retrying)}{'+' * activity.more_retrying}"

@@ -13,10 +13,12 @@ def activity_record(activity: Activity, failures: Sequence[TreeNode]) -> Record:
     """One refresh.
 
     Keys: ``at``, ``queue``, ``seconds`` (the window of the figures), ``enqueued``, ``started``, ``completed``,
-    ``failed`` (jobs in the window), ``pending``, ``running``, ``more_pending``, ``more_running`` (whether there are
-    more than were counted), ``operations`` (the topmost running ones, with counts of their ``children`` and, in
-    ``below``, of their whole trees; also those that ended since the last refresh), ``failures`` (those that were not
-    printed before), ``workers`` (null if the database does not record workers).
+    ``failed`` (jobs in the window), ``pending``, ``retrying`` (the part of pending that waits for another attempt, as
+    far as it was read), ``running``, ``more_pending``, ``more_running`` (whether there are more than were counted),
+    ``failed_attempts_per_second`` (of the recorded workers lately, null at first), ``operations`` (the topmost running
+    ones, with counts of their ``children`` and, in ``below``, of their whole trees; also those that ended since the
+    last refresh), ``failures`` (those that were not printed before), ``retries`` (the retrying jobs that are due
+    first), ``workers`` (null if the database does not record workers).
     """
     flow = activity.flow
     return {
@@ -28,6 +30,8 @@ def activity_record(activity: Activity, failures: Sequence[TreeNode]) -> Record:
         "completed": flow.completed,
         "failed": flow.failed,
         "pending": activity.pending,
+        "retrying": activity.retrying,
+        "failed_attempts_per_second": _rounded(activity.failed_attempts),
         "running": activity.running,
         "more_pending": activity.more_pending,
         "more_running": activity.more_running,
@@ -42,8 +46,16 @@ def activity_record(activity: Activity, failures: Sequence[TreeNode]) -> Record:
             }
             for node in failures
         ],
+        "retries": [
+            {"id": node.id, "queue": node.queue, "status": node.status, "attempts": node.attempts, "error": node.error}
+            for node in activity.retries
+        ],
         "workers": None if activity.workers is None else [_worker_record(worker) for worker in activity.workers],
     }
+
+
+def _rounded(rate: float | None) -> float | None:
+    return None if rate is None else round(rate, 3)
 
 
 def _operation_record(one: RunningOperation) -> Record:
@@ -61,8 +73,11 @@ def _operation_record(one: RunningOperation) -> Record:
             "failed": known(children.failed),
             "running": children.of(JobStatus.RUNNING),
             "pending": known(children.of(*WAITING)),
+            "retrying": known(children.retrying),
+            "cancelled": known(children.cancelled),
         },
         "running": one.running,
+        "seconds_left": None if one.left is None else round(one.left.total_seconds(), 1),
         "below": None if one.below is None else child_counts(one.below),
     }
 
@@ -105,7 +120,7 @@ class Changes:
 
 def _state(activity: Activity) -> object:
     record = activity_record(activity, ())
-    return {key: record[key] for key in ("pending", "running", "operations", "workers")}
+    return {key: record[key] for key in ("pending", "retrying", "running", "operations", "workers")}
 
 
 def record_lines(activity: Activity, failures: Sequence[TreeNode]) -> Iterator[str]:
@@ -129,6 +144,8 @@ def plain_lines(activity: Activity, failures: Sequence[TreeNode]) -> Iterator[st
         if number
     ]
     parts.append(f"{count(activity.pending)}{'+' * activity.more_pending} pending")
+    if activity.retrying:
+        parts.append(f"{count(activity.retrying)}{'+' * activity.more_retrying} retrying")
     parts.append(f"{count(activity.running)}{'+' * activity.more_running} running")
     if activity.operations:
         parts.append(f"{plural(len(activity.operations), 'operation')} running")

@@ -48,6 +48,8 @@ OPERATIONS: Sequence[Column[SpawnOperation]] = (
     Column("failed", lambda row: count(row.children.failed), "right", is_count=True),
     Column("running", lambda row: count(row.children.of(JobStatus.RUNNING)), "right", is_count=True),
     Column("pending", lambda row: count(row.children.of(*WAITING)), "right", is_count=True),
+    Column("retrying", lambda row: count(row.children.retrying), "right", optional=True, is_count=True, leaves=5),
+    Column("cancelled", lambda row: count(row.children.cancelled), "right", optional=True, is_count=True, leaves=6),
     Column(
         "other",
         lambda row: count(row.children.other),
@@ -77,7 +79,7 @@ FAILED_OPERATIONS: Sequence[Column[SpawnOperation]] = (
         narrow_header="failed",
     ),
     Column("failed below", lambda row: _failed_below(row), "right", is_count=True),
-    *OPERATIONS[6:9],
+    *OPERATIONS[6:11],
     Column(
         "last failed (UTC)",
         lambda row: instant(row.below.newest_at) if row.below else NOTHING,
@@ -85,7 +87,7 @@ FAILED_OPERATIONS: Sequence[Column[SpawnOperation]] = (
         narrow_header="last failed",
         leaves=4,
     ),
-    *OPERATIONS[10:],
+    *OPERATIONS[12:],
     Column("newest error", lambda row: row.below and row.below.newest_error, cuts=True),
 )
 
@@ -247,6 +249,11 @@ def stats_text(stats: SpawnStats, *, terminal: bool, width: int | None = None, c
     yield from table("Slowest", stats.slowest, SLOWEST)
 
 
+def _failures(group: SpawnGroup) -> str:
+    parts = ((group.failed, "failed"), (group.cancelled, "cancelled"), (group.retrying, "retrying"))
+    return ", ".join(f"{count(number)} {word}" for number, word in parts if number) or "none"
+
+
 def _figures(stats: SpawnStats) -> dict[str, str]:
     overall = stats.overall
     ended = f"{count(overall.completed)} of {plural(overall.ended, 'ended child', 'ended children')}"
@@ -254,6 +261,7 @@ def _figures(stats: SpawnStats) -> dict[str, str]:
         "operations": f"{count(overall.operations)} ({count(stats.recent)} in the last hour)",
         "children": f"{count(overall.children)} ({_average(overall)} on average, {count(overall.largest)} at most)",
         "success rate": f"{percent(overall.success_rate)} ({ended})" if overall.ended else NOTHING,
+        "failures": _failures(overall),
         "run time": f"p50 {duration(stats.p50)}, p95 {duration(stats.p95)}" if stats.p50 is not None else NOTHING,
         "depth": plural(stats.depth, "level"),
         "spawned nothing": plural(stats.empty, "completed parent"),

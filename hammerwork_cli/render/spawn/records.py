@@ -25,7 +25,10 @@ REQUEST_STATES = ("pending", "running", "done", "failed")
 
 
 def child_counts(counts: Counts) -> Record:
-    """Counts of children: ``total``, ``completed``, ``failed`` (Failed, Dead, TimedOut), ``running``, ``pending``.
+    """Counts of children.
+
+    Keys: ``total``, ``completed``, ``failed`` (Failed, Dead, TimedOut), ``running``, ``pending`` (with those that are
+    retrying), ``retrying``, ``cancelled``.
 
     Archived jobs, and jobs with an unknown status, count in ``total`` only.
     """
@@ -35,6 +38,8 @@ def child_counts(counts: Counts) -> Record:
         "failed": counts.failed,
         "running": counts.of(JobStatus.RUNNING),
         "pending": counts.of(*WAITING),
+        "retrying": counts.retrying,
+        "cancelled": counts.cancelled,
     }
 
 
@@ -54,11 +59,11 @@ def operation_record(operation: SpawnOperation) -> Record:
     """An operation.
 
     Keys: ``parent_id``, ``queue``, ``status``, ``priority``, ``children`` (an object: ``total``, ``completed``,
-    ``failed`` for Failed, Dead and TimedOut, ``running``, ``pending`` for Pending and Retrying), ``success_rate``
-    (completed among the ended ones, null before one has), ``spawned_at`` (first child), ``finished_at`` and
-    ``wall_time_seconds`` (null until all have ended), ``operation_id``, ``handler``, ``recorded`` (its last recorded
-    spawn, see :func:`spawn_record`), ``spawn_config``, ``workflow_id``, ``workflow_name``, ``created_at`` and
-    ``completed_at`` (of the parent).
+    ``failed`` for Failed, Dead and TimedOut, ``running``, ``pending`` for Pending and Retrying, ``retrying``,
+    ``cancelled``), ``success_rate`` (completed among the ended ones, null before one has), ``spawned_at`` (first
+    child), ``finished_at`` and ``wall_time_seconds`` (null until all have ended), ``operation_id``, ``handler``,
+    ``recorded`` (its last recorded spawn, see :func:`spawn_record`), ``spawn_config``, ``workflow_id``,
+    ``workflow_name``, ``created_at`` and ``completed_at`` (of the parent).
     """
     parent, children = operation.parent, operation.children
     return {
@@ -129,6 +134,8 @@ OPERATION_KEYS = (
     "workflow_name",
     "created_at",
     "completed_at",
+    "children.retrying",
+    "children.cancelled",
 )
 """Columns of CSV and TSV; a dot leads into a nested object."""
 
@@ -140,7 +147,8 @@ def group_record(group: SpawnGroup) -> Record:
     """Figures of operations that share a queue or a handler.
 
     Keys: ``name`` (of the queue or handler), ``operations``, ``children``, ``average`` and ``largest`` (children of an
-    operation), ``completed``, ``ended``, ``success_rate``.
+    operation), ``completed``, ``ended``, ``success_rate``, ``failed`` (Failed, Dead and TimedOut), ``cancelled``,
+    ``retrying``.
     """
     return {
         "name": group.name,
@@ -151,6 +159,9 @@ def group_record(group: SpawnGroup) -> Record:
         "completed": group.completed,
         "ended": group.ended,
         "success_rate": group.success_rate,
+        "failed": group.failed,
+        "cancelled": group.cancelled,
+        "retrying": group.retrying,
     }
 
 
@@ -158,10 +169,10 @@ def stats_record(stats: SpawnStats) -> Record:
     """Figures of the operations in a window of time.
 
     Keys: ``since``, ``queue``, ``operations``, ``children``, ``average``, ``largest``, ``completed``, ``ended``,
-    ``success_rate``, ``empty`` (completed parents without a child), ``recent`` (operations of the last hour), ``depth``
-    (levels below the topmost parent), ``p50_seconds`` and ``p95_seconds`` (run time of completed children),
-    ``by_queue`` and ``by_handler`` (lists of :func:`group_record`), ``slowest`` (list of :func:`operation_record`); the
-    last three are null without details.
+    ``success_rate``, ``failed``, ``cancelled``, ``retrying``, ``empty`` (completed parents without a child), ``recent``
+    (operations of the last hour), ``depth`` (levels below the topmost parent), ``p50_seconds`` and ``p95_seconds`` (run
+    time of completed children), ``by_queue`` and ``by_handler`` (lists of :func:`group_record`), ``slowest`` (list of
+    :func:`operation_record`); the last three are null without details.
     """
     overall = group_record(stats.overall)
     del overall["name"]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from hammerwork_cli.models import FAILURES, TreeNode
+from hammerwork_cli.models import UNSUCCESSFUL, TreeNode
 from hammerwork_cli.models.why import Blocker, BlockerReason, Diagnosis, FailedJob, FailureGroup, limit_of
 from hammerwork_cli.render.formats.colour import paint, paint_status
 from hammerwork_cli.render.formats.json import Record
@@ -264,4 +264,4 @@ def blocker_text(blocker: Blocker, nodes: dict[str, TreeNode]) -> str:
 
 
 def _state(status: str) -> str:
-    return status if status == "missing" or status in FAILURES else status_word(status)
+    return status if status == "missing" or status in UNSUCCESSFUL else status_word(status)

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from hammerwork_cli.models import FAILURES, WAITING, Counts, JobStatus, TreeNode, timestamp
+from hammerwork_cli.models import FAILURES, UNSUCCESSFUL, WAITING, Counts, JobStatus, TreeNode, timestamp
 from hammerwork_cli.render.formats.colour import paint, paint_status
 from hammerwork_cli.render.formats.text import (
     ascii_only,
@@ -146,7 +146,7 @@ class Describer:
         if node.status == JobStatus.COMPLETED or not (node.error or node.status in FAILURES):
             return line
         error = first_line(node.error or "") or "no error recorded"
-        if node.status not in FAILURES:
+        if node.status not in UNSUCCESSFUL:
             error = f"last error: {error}"
         room = None
         if self.width is not None:
@@ -232,6 +232,6 @@ class Describer:
         if node.has_spawn_config and not self.tree.child_total(node.id) and node.id not in self.tree.unread:
             if node.status == JobStatus.COMPLETED:
                 parts.append("spawned nothing")
-            elif node.status not in FAILURES:
+            elif node.status not in UNSUCCESSFUL:
                 parts.append("will spawn")
         return parts

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from hammerwork_cli.models import FAILURES, JobStatus, SpawnTree, TreeNode
+from hammerwork_cli.models import JobStatus, SpawnTree, TreeNode
+from hammerwork_cli.models.values import WITH_ERROR
 from hammerwork_cli.render.formats.text import first_line, plural, short_id, shorten, statuses, visible
 from hammerwork_cli.render.tree.outline import unread_children
 
@@ -16,6 +17,7 @@ _COLOURS = {
     JobStatus.DEAD: "#f2b8b5",
     JobStatus.TIMED_OUT: "#ffdfe8",
     JobStatus.ARCHIVED: "#e6e6e6",
+    JobStatus.CANCELLED: "#ece3f0",
 }
 
 
@@ -47,7 +49,7 @@ def dot(tree: SpawnTree) -> Iterator[str]:
 
 def _label(node: TreeNode) -> str:
     lines = [f"{visible(node.queue)} {short_id(node.id)}", visible(node.status)]
-    if node.status in FAILURES and node.error:
+    if node.status in WITH_ERROR and node.error:
         lines.append(shorten(first_line(node.error), _ERROR_CELLS))
     return '"' + "\\n".join(map(_escaped, lines)) + '"'
 

@@ -31,6 +31,7 @@ _STYLES = {
     "failed": "fill:#ffd9d6,stroke:#c62828,color:#400a0a",
     "dead": "fill:#f2b8b5,stroke:#7f0000,color:#300000",
     "timedout": "fill:#ffdfe8,stroke:#ad1457,color:#3d0619",
+    "cancelled": "fill:#ece3f0,stroke:#6a4b7a,color:#2a1833",
     "archived": "fill:#e6e6e6,stroke:#616161,color:#202020",
     "other": "fill:#f5f5f5,stroke:#616161,color:#202020",
     "target": "stroke-width:4px",

@@ -1,4 +1,4 @@
-"""Chooses the parts of a tree to draw: failures first, quiet siblings folded, within limits.
+"""Chooses the parts of a tree to draw: failures first, finished siblings folded, within limits.
 
 Nothing here recurses, so that trees may be 100,000 levels deep, and only siblings that are drawn cost anything.
 """
@@ -7,14 +7,17 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from itertools import chain
 
 from hammerwork_cli.cached import cached
-from hammerwork_cli.models import FAILURES, Counts, JobStatus, SpawnTree
+from hammerwork_cli.models import FAILURES, WAITING, Counts, JobStatus, SpawnTree
 from hammerwork_cli.models.why import Annotations
 
 Entry = str | list[str]
 """The id of a job drawn by name, or the ids of siblings folded into one line."""
 
+MOST_OPEN = 40
+"""Jobs that have not started, up to which a tree draws them by name."""
 _WALK_BUDGET = 300_000
 """Jobs that may be visited to count the descendants of jobs with joins exactly."""
 
@@ -163,8 +166,9 @@ class Outline:
         max_depth: levels below the roots; ``None`` for all.
         max_children: lines for the children of one job; ``None`` for all.
         max_nodes: lines in total; ``None`` for all.
-        statuses: only jobs in these statuses, and the paths to them; ``None`` for all.
+        statuses: only jobs in these statuses, and the paths to them; ``None`` for all. None of them is folded.
         fold: whether quiet siblings become one line.
+        most_open: up to this number of jobs that have not started, they and the jobs above them are not folded.
         annotations: reasons why jobs do not start; only jobs with equal reasons are folded.
     """
 
@@ -177,10 +181,14 @@ class Outline:
         max_nodes: int | None = None,
         statuses: Collection[str] | None = None,
         fold: bool = True,
+        most_open: int = MOST_OPEN,
         annotations: Annotations | None = None,
     ) -> None:
         self.tree = tree
         self.below = Below(tree)
+        self._named = frozenset(statuses or ())
+        if tree.counts.of(*WAITING) <= most_open:
+            self._named |= WAITING
         self.max_depth = max_depth
         self.max_children = max_children
         self.statuses = statuses
@@ -219,9 +227,12 @@ class Outline:
         return self._choose(job, self.max_children)
 
     def is_loud(self, job: str) -> bool:
-        """Whether a job or one of its descendants failed or runs."""
-        status = self.tree.nodes[job].status
-        return status in FAILURES or status == JobStatus.RUNNING or self.below.has(job, _LOUD)
+        """Whether a job or one of its descendants failed, runs or is retrying."""
+        return self._leads_to(job, _LOUD)
+
+    def _leads_to(self, job: str, statuses: Collection[str]) -> bool:
+        """Whether a job or one of its descendants has one of the statuses."""
+        return self.tree.nodes[job].status in statuses or self.below.has(job, statuses)
 
     def _plan(self, lines: int) -> None:
         """Spends the lines on the path to the target first, then on loud jobs, upper levels first."""
@@ -246,14 +257,19 @@ class Outline:
         for job in chosen.shown:
             if isinstance(job, str) and job not in pushed and self.tree.children.get(job):
                 pushed.add(job)
-                urgency = 0 if job in self.spine or job == self.tree.target else 1 if self.is_loud(job) else 2
-                heappush(heap, (urgency, level, len(pushed), job))
+                heappush(heap, (self._urgency(job), level, len(pushed), job))
+
+    def _urgency(self, job: str) -> int:
+        if job in self.spine or job == self.tree.target:
+            return 0
+        return 1 if self.is_loud(job) else 2 if self._leads_to(job, WAITING) else 3
 
     def _choose(self, job: str | None, limit: int | None) -> Siblings:
         entries = self._ordered(job)
         chosen = Siblings(entries)
         extra = self._unread(job)
         if limit is not None and len(entries) > limit:
+            entries.sort(key=self._is_over)
             shown = entries[: max(limit, 1)]
             following = self._next_on_spine(job)
             if following is not None and following not in shown:
@@ -262,6 +278,11 @@ class Outline:
             self._count_rest(chosen, entries)
         chosen.rest.merge(extra)
         return chosen
+
+    def _is_over(self, entry: Entry) -> bool:
+        """Whether an entry is of no interest: neither it nor a job below it failed or is open."""
+        job = entry if isinstance(entry, str) else entry[0]
+        return not (self.is_loud(job) or self._leads_to(job, WAITING))
 
     def _next_on_spine(self, job: str | None) -> str | None:
         if job is not None:
@@ -287,25 +308,28 @@ class Outline:
                     chosen.rest_whole = chosen.rest_whole and job not in self.below.incomplete
 
     def _ordered(self, job: str | None) -> list[Entry]:
-        """Sorts children: failed, failed below, running, running below, then the quiet ones, folded by kind."""
+        """Sorts children: failed, retrying, running, each before those with such jobs below; then the quiet ones.
+
+        Quiet ones are folded by kind, unless they were asked for or have not started.
+        """
         following = self._next_on_spine(job)
-        loud: list[list[Entry]] = [[], [], [], []]
+        loud: list[list[Entry]] = [[] for _ in _RANKS * 2]
         quiet: dict[object, list[str]] = {}
         for child in self._candidates(job):
             rank = self._rank(child)
             if rank is not None:
                 loud[rank].append(child)
-            elif not self.fold or child == following or child in self.orphans:
+            elif not self.fold or child == following or child in self.orphans or self._leads_to(child, self._named):
                 quiet[child] = [child]
             else:
                 quiet.setdefault(self._kind(child, job), []).append(child)
-        if self.max_children is not None and len(loud[0]) > self.max_children:
-            loud[0] = self._each_error_first(loud[0])
         folded: list[Entry] = [group if len(group) > 1 else group[0] for group in quiet.values()]
-        return [*loud[0], *loud[1], *loud[2], *loud[3], *folded]
+        return [*chain.from_iterable(map(self._each_error_first, loud)), *folded]
 
     def _each_error_first(self, failed: list[Entry]) -> list[Entry]:
-        """If there are too many failed jobs, puts one of each kind before the second of any kind."""
+        """If there are too many jobs of a rank, puts one with each error before the second with any."""
+        if self.max_children is None or len(failed) <= self.max_children:
+            return failed
         first: dict[object, Entry] = {}
         for entry in failed:
             node = self.tree.nodes[entry if isinstance(entry, str) else entry[0]]
@@ -326,13 +350,12 @@ class Outline:
 
     def _rank(self, job: str) -> int | None:
         status = self.tree.nodes[job].status
-        if status in FAILURES:
-            return 0
-        if self.below.has(job, FAILURES):
-            return 1
-        if status == JobStatus.RUNNING:
-            return 2
-        return 3 if self.below.has(job, _RUNNING) else None
+        for rank, statuses in enumerate(_RANKS):
+            if status in statuses:
+                return 2 * rank
+            if self.below.has(job, statuses):
+                return 2 * rank + 1
+        return None
 
     def _kind(self, child: str, parent: str | None) -> object:
         node = self.tree.nodes[child]
@@ -341,5 +364,9 @@ class Outline:
         return node.queue, node.status, node.stored_priority, node.archived_at is None, counted_here, annotation
 
 
-_RUNNING = frozenset({JobStatus.RUNNING})
-_LOUD = FAILURES | _RUNNING
+_RANKS: tuple[Collection[str], ...] = (
+    FAILURES,
+    frozenset({JobStatus.RETRYING}),
+    frozenset({JobStatus.RUNNING}),
+)
+_LOUD = frozenset().union(*_RANKS)

@@ -40,15 +40,21 @@ class Headline:
 
 
 def tree_screen(tree: SpawnTree, style: Style, headline: Headline, width: int, height: int) -> list[str]:
-    """Draws lines that fit the screen; jobs without room are counted where they are left out."""
+    """Draws lines that fit the screen; jobs without room are counted where they are left out.
+
+    It folds no more than the screen needs: no jobs, else those that have finished, else also those that have not
+    started.
+    """
     ellipsis = "…" if style.charset == "utf8" else "..."
     room = max(height - 1, LEAST_LINES)
-    lines = _drawn(tree, style, headline.at, width)
+    lines = _drawn(tree, style, headline.at, width, room, fold=False) if _may_fit(tree, room) else []
+    if not lines or len(lines) > room:
+        lines = _drawn(tree, style, headline.at, width, room)
     if len(lines) > room:
         # Draw again with a limit, which counts the omitted jobs, before cutting lines off.
         most = min(style.limits.nodes or room, room)
         limits = replace(style.limits, nodes=max(most * 2 // 3, 1))
-        lines = _drawn(tree, replace(style, limits=limits), headline.at, width)
+        lines = _drawn(tree, replace(style, limits=limits), headline.at, width, room)
     if len(lines) > room:
         hidden = len(lines) - room + 1
         lines = [*lines[: room - 1], paint(f"{ellipsis} {plural(hidden, 'more line')}", "dim", style.colour)]
@@ -56,7 +62,14 @@ def tree_screen(tree: SpawnTree, style: Style, headline: Headline, width: int, h
     return [cut(line, width, ellipsis) for line in [first, *lines]][:height]
 
 
-def _drawn(tree: SpawnTree, style: Style, now: datetime, width: int) -> list[str]:
+def _may_fit(tree: SpawnTree, room: int) -> bool:
+    """Whether there may be a line for each job. Drawing a large tree only to find out would take long."""
+    return len(tree.nodes) <= room and not tree.truncated
+
+
+def _drawn(
+    tree: SpawnTree, style: Style, now: datetime, width: int, room: int, *, fold: bool | None = None
+) -> list[str]:
     limits = style.limits
     lines = tree_text(
         tree,
@@ -69,6 +82,8 @@ def _drawn(tree: SpawnTree, style: Style, now: datetime, width: int) -> list[str
         colour=style.colour,
         now=now,
         no_room="no room",
+        fold=fold,
+        most_open=room // 2,
     )
     return list(lines)
 

@@ -14,7 +14,7 @@ from hammerwork_cli.render.formats.text import (
     status_word,
 )
 from hammerwork_cli.render.tree.describe import Describer, Signs
-from hammerwork_cli.render.tree.outline import Entry, Outline
+from hammerwork_cli.render.tree.outline import MOST_OPEN, Entry, Outline
 
 INDENTED_LEVELS = 10
 """Deeper levels have numbers instead of indentation, so that lines stay on the screen."""
@@ -40,6 +40,7 @@ def tree_text(
     now: datetime | None = None,
     annotations: Annotations | None = None,
     no_room: str = "not drawn: --max-nodes",
+    most_open: int = MOST_OPEN,
 ) -> Iterator[str]:
     """Draws the lines of a tree, without line ends.
 
@@ -56,6 +57,7 @@ def tree_text(
         now: the present, so that lines can say how long jobs have been running.
         annotations: reasons why jobs do not start that the tree itself does not show.
         no_room: the note in place of jobs beyond ``max_nodes``.
+        most_open: up to this number of jobs that have not started, none of them is folded.
     """
     if fold is None:
         fold = not (max_depth is None and max_children is None and max_nodes is None)
@@ -66,6 +68,7 @@ def tree_text(
         max_nodes=max_nodes,
         statuses=status,
         fold=fold,
+        most_open=most_open,
         annotations=annotations,
     )
     describe = Describer(outline, SIGNS[charset], charset == "ascii", width, colour, now)

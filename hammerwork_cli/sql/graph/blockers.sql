@@ -1,8 +1,15 @@
 -- Blockers: the jobs that others wait for.
 
+-- name: shown_status
+-- The status of a parent as it is shown.
+{status p}
+
+-- name: shown_status [archive]
+COALESCE({status p}, {status a})
+
 -- name: of_jobs
 -- Lists (job, parent, status of the parent, failure policy) for the waiting ones of some jobs.
-SELECT j.id, {parent_text}, {parent_status}, COALESCE(w.failure_policy, 'fail_fast') FROM hammerwork_jobs j
+SELECT j.id, {parent_text}, {shown_status}, COALESCE(w.failure_policy, 'fail_fast') FROM hammerwork_jobs j
 {parents}
 {archived_parents}
 LEFT JOIN hammerwork_workflows w ON w.id = j.workflow_id

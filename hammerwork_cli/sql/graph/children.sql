@@ -5,6 +5,7 @@
 -- {urgent_first}.
 /* if :queue */ AND {same j.queue_name :queue}
 /* if :statuses */ AND j.status IN (:statuses)
+/* if :meant */ AND {status j} IN (:meant)
 /* if :cursor_at */ AND {urgency} >= :cursor_urgency
 /* if :cursor_at */ AND ({urgency} > :cursor_urgency OR j.created_at > :cursor_at OR (j.created_at = :cursor_at AND j.id > :cursor_id))
 
@@ -41,14 +42,14 @@ LIMIT :limit
 
 -- name: groups
 -- Counts the children of a job by queue and status.
-SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs j WHERE {is_child} GROUP BY {by_name j.queue_name}, j.status
+SELECT j.queue_name, {status j}, COUNT(*) FROM hammerwork_jobs j WHERE {is_child} GROUP BY {by_name j.queue_name}, {status j}
 
 -- name: joined_groups
 -- Counts the children whose first parent is another job, by queue and status.
-SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs j WHERE {is_other_child} GROUP BY {by_name j.queue_name}, j.status
+SELECT j.queue_name, {status j}, COUNT(*) FROM hammerwork_jobs j WHERE {is_other_child} GROUP BY {by_name j.queue_name}, {status j}
 
 -- name: archived_groups
 -- Counts the children that are only in the archive, by queue and status.
-SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs_archive j
+SELECT j.queue_name, {status j}, COUNT(*) FROM hammerwork_jobs_archive j
 WHERE {is_archived_child} AND {is_only_archived}
-GROUP BY {by_name j.queue_name}, j.status
+GROUP BY {by_name j.queue_name}, {status j}

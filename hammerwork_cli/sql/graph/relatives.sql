@@ -82,7 +82,7 @@ WHERE {is_archived_child}
 
 -- name: state
 -- The columns of queries.spawn.wait.State, in order.
-j.id, j.status, j.dependency_status, COALESCE(j.completed_at, j.failed_at, j.timed_out_at)
+j.id, {status j}, j.dependency_status, COALESCE(j.completed_at, j.failed_at, j.timed_out_at)
 
 -- name: states
 -- Reads the states of jobs by their ids.
@@ -146,36 +146,36 @@ WHERE j.id IN (SELECT c.id FROM {archived_edges} AS c WHERE c.parent {among}) AN
 
 -- name: totals
 -- Status, number of jobs j, first creation and last end.
-j.status, COUNT(*), MIN(j.created_at), MAX(COALESCE(j.completed_at, j.failed_at, j.timed_out_at))
+{status j}, COUNT(*), MIN(j.created_at), MAX(COALESCE(j.completed_at, j.failed_at, j.timed_out_at))
 
 -- name: edge_totals
 -- The same of children c.
-c.status, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
+{status c}, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
 
 -- name: child_totals [by_first_parent]
 -- Counts the children of some jobs by parent and status.
-SELECT {first_parent}, {totals} FROM hammerwork_jobs j WHERE {first_parent} {among} GROUP BY {first_parent}, j.status
+SELECT {first_parent}, {totals} FROM hammerwork_jobs j WHERE {first_parent} {among} GROUP BY {first_parent}, {status j}
 
 -- name: child_totals [by_gin]
 SELECT e.parent, {totals} FROM hammerwork_jobs j CROSS JOIN LATERAL unnest(j.depends_on) AS e (parent)
-WHERE j.depends_on && CAST(:ids AS uuid[]) AND e.parent {among} GROUP BY e.parent, j.status
+WHERE j.depends_on && CAST(:ids AS uuid[]) AND e.parent {among} GROUP BY e.parent, {status j}
 
 -- name: child_totals [by_scan]
-SELECT c.parent, {edge_totals} FROM {edges} AS c WHERE c.parent {among} GROUP BY c.parent, c.status
+SELECT c.parent, {edge_totals} FROM {edges} AS c WHERE c.parent {among} GROUP BY c.parent, {status c}
 
 -- name: joined_child_totals [postgresql]
 -- Counts the children of some jobs whose first parent is another job, by parent and status.
 SELECT e.parent, {totals} FROM hammerwork_jobs j CROSS JOIN LATERAL unnest(j.depends_on[2:]) AS e (parent)
-WHERE j.depends_on && CAST(:ids AS uuid[]) AND e.parent {among} GROUP BY e.parent, j.status
+WHERE j.depends_on && CAST(:ids AS uuid[]) AND e.parent {among} GROUP BY e.parent, {status j}
 
 -- name: joined_child_totals
-SELECT c.parent, {edge_totals} FROM {joined_edges} AS c WHERE c.parent {among} GROUP BY c.parent, c.status
+SELECT c.parent, {edge_totals} FROM {joined_edges} AS c WHERE c.parent {among} GROUP BY c.parent, {status c}
 
 -- name: archived_child_totals [by_first_parent]
 -- Counts the children of some jobs that are only in the archive, by parent and status.
 SELECT {first_parent}, {totals} FROM hammerwork_jobs_archive j
-WHERE {first_parent} {among} AND {is_only_archived} GROUP BY {first_parent}, j.status
+WHERE {first_parent} {among} AND {is_only_archived} GROUP BY {first_parent}, {status j}
 
 -- name: archived_child_totals
 SELECT c.parent, {totals} FROM {archived_edges} AS c JOIN hammerwork_jobs_archive j ON j.id = c.id
-WHERE c.parent {among} AND {is_only_archived} GROUP BY c.parent, j.status
+WHERE c.parent {among} AND {is_only_archived} GROUP BY c.parent, {status j}

@@ -3,7 +3,8 @@
 -- name: lock
 -- Locks those of some jobs that still fit a filter, in the order of their ids, so that two transactions do not
 -- deadlock.
-SELECT j.id, j.queue_name, j.status, j.depends_on, j.dependency_status, {archived_at}, j.recurring, {ancestry}
+SELECT j.id, j.queue_name, j.status, j.depends_on, j.dependency_status, {archived_at}, j.recurring, {ancestry},
+{status j}
 FROM hammerwork_jobs j
 WHERE j.id IN (:ids) AND
 {filtered}

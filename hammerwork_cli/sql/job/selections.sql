@@ -2,9 +2,9 @@
 
 -- name: groups
 -- Counts the jobs that fit a filter, by queue and status.
-SELECT j.queue_name, j.status, COUNT(*) FROM hammerwork_jobs j
+SELECT j.queue_name, {status j}, COUNT(*) FROM hammerwork_jobs j
 WHERE {filtered}
-GROUP BY {by_name j.queue_name}, j.status
+GROUP BY {by_name j.queue_name}, {status j}
 
 -- name: any_blocked
 -- Tells whether a job that fits a filter waits for others or failed because of them.

@@ -6,6 +6,7 @@
 TRUE
 /* if :queue */ AND {same j.queue_name :queue}
 /* if :statuses */ AND j.status IN (:statuses)
+/* if :meant */ AND {status j} IN (:meant)
 /* if :priorities */ AND (j.priority IN (:priorities)
 /* if :normal */ OR j.priority NOT BETWEEN 0 AND 4
 /* if :priorities */ )

@@ -87,6 +87,10 @@ WHERE j.status = 'Completed' AND {unarchived} AND j.completed_at >= :since
 ORDER BY j.completed_at DESC LIMIT :limit) AS x
 GROUP BY {by_name x.queue_name}
 
+-- name: retrying
+-- Counts the retrying jobs by queue, among the pending jobs that are due last.
+SELECT j.queue_name, COUNT(*) FROM ({last_pending}) AS j WHERE j.retrying = 1 GROUP BY {by_name j.queue_name}
+
 -- name: timed_out
 -- Selects the newest jobs that timed out. hammerwork (Rust) writes them no failed_at, and timed_out_at has no index.
 SELECT j.queue_name, j.timed_out_at AS ended_at FROM {by_state}
@@ -97,6 +101,6 @@ ORDER BY j.completed_at DESC, j.failed_at DESC, j.created_at DESC LIMIT :limit
 -- Counts the jobs that failed lately by queue, up to a limit: all, and those since a later time.
 SELECT x.queue_name, COUNT(*), SUM(CASE WHEN x.ended_at >= :recently THEN 1 ELSE 0 END) FROM (
 SELECT a.queue_name, a.ended_at FROM (SELECT j.queue_name, j.failed_at AS ended_at FROM hammerwork_jobs j
-WHERE j.status IN (:failed) AND j.failed_at >= :since LIMIT :limit) AS a
+WHERE j.status IN (:failed) AND j.failed_at >= :since AND {status j} <> 'Cancelled' LIMIT :limit) AS a
 UNION ALL SELECT b.queue_name, b.ended_at FROM ({timed_out}) AS b WHERE b.ended_at >= :since) AS x
 GROUP BY {by_name x.queue_name}

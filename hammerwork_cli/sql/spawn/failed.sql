@@ -2,7 +2,7 @@
 
 -- name: failed_lately
 -- In this order, the index on statuses and times of failure is read from its end.
-AND j.failed_at IS NOT NULL
+AND j.failed_at IS NOT NULL AND {status j} <> 'Cancelled'
 /* if :since */ AND j.failed_at >= :since
 ORDER BY j.failed_at DESC LIMIT :limit
 

@@ -2,7 +2,7 @@
 
 -- name: failure
 -- The columns of queries.spawn.failures, in order. Of a traceback the end is read too, where it names the error.
-j.id, j.queue_name, j.status, {failure_time}, j.depends_on, {ancestry}, j.dependency_status,
+j.id, j.queue_name, {status j}, {failure_time}, j.depends_on, {ancestry}, j.dependency_status,
 substr(j.error_message, 1, 300), {error_ending}
 
 -- name: error_ending
@@ -16,12 +16,12 @@ CASE WHEN j.error_message LIKE 'Traceback (most recent call last)%' THEN substr(
 -- Lists the failed jobs, and those that wait for another attempt, in no order. The first condition on failed_at is one
 -- that an index on statuses and times answers.
 SELECT {failure} FROM hammerwork_jobs j
-WHERE j.status IN (:failed) AND {unarchived}
+WHERE j.status IN (:failed) AND {unarchived} AND {status j} <> 'Cancelled'
 /* if :queue */ AND {same j.queue_name :queue}
 /* if :since */ AND (j.failed_at >= :since OR j.failed_at IS NULL) AND {failure_time} >= :since
 UNION ALL
 SELECT {failure} FROM hammerwork_jobs j
-WHERE j.status IN (:waiting) AND j.attempts > 0 AND j.error_message IS NOT NULL AND {unarchived}
+WHERE j.status IN (:waiting) AND {status j} = 'Retrying' AND {unarchived}
 /* if :queue */ AND {same j.queue_name :queue}
 /* if :since */ AND {failure_time} >= :since
 

@@ -28,8 +28,9 @@ j.first_parent
 j.completed_at DESC, j.failed_at DESC, j.created_at DESC
 
 -- name: in_window
--- The columns of a count: all, started in the window, created in the window.
-COUNT(*) AS jobs, COALESCE(SUM(CASE WHEN j.started_at >= :since AND j.started_at < :until THEN 1 ELSE 0 END), 0)
+-- {in_window end}: the columns of a count of jobs that have ended since :since: those that ended in the window, and those
+-- that were started and created in it, even if they ended after it.
+COALESCE(SUM(CASE WHEN $1 < :until THEN 1 ELSE 0 END), 0) AS jobs, COALESCE(SUM(CASE WHEN j.started_at >= :since AND j.started_at < :until THEN 1 ELSE 0 END), 0)
 AS started, COALESCE(SUM(CASE WHEN j.created_at >= :since AND j.created_at < :until THEN 1 ELSE 0 END), 0) AS created
 
 -- name: pending
@@ -84,25 +85,32 @@ AND j.created_at >= :since AND j.created_at < :until
 
 -- name: completed
 -- Counts the jobs that completed in the window.
-SELECT {in_window} FROM hammerwork_jobs j WHERE j.status IN (:completed) AND {unarchived}
+SELECT {in_window j.completed_at} FROM hammerwork_jobs j WHERE j.status IN (:completed) AND {unarchived}
 /* if :queue */ AND {same j.queue_name :queue}
-AND j.completed_at >= :since AND j.completed_at < :until
+AND j.completed_at >= :since
 
 -- name: failed
 -- Counts the jobs that failed in the window.
-SELECT {in_window} FROM hammerwork_jobs j WHERE j.status IN (:failed)
+SELECT {in_window j.failed_at} FROM hammerwork_jobs j WHERE j.status IN (:failed) AND {status j} <> 'Cancelled'
 /* if :queue */ AND {same j.queue_name :queue}
-AND j.failed_at >= :since AND j.failed_at < :until
+AND j.failed_at >= :since
 
 -- name: newly_failed
 -- Selects the latest failed jobs.
-SELECT j.id FROM hammerwork_jobs j WHERE j.status IN (:failed) AND j.failed_at >= :failures_since
+SELECT j.id FROM hammerwork_jobs j
+WHERE j.status IN (:failed) AND j.failed_at >= :failures_since AND {status j} <> 'Cancelled'
 /* if :queue */ AND {same j.queue_name :queue}
 ORDER BY j.failed_at DESC LIMIT :most_failures
 
 -- name: newly_timed_out
 -- Selects the latest jobs that timed out.
 SELECT j.id FROM timed_out j WHERE j.timed_out_at >= :failures_since ORDER BY j.timed_out_at DESC LIMIT :most_failures
+
+-- name: retrying
+-- Selects the retrying jobs among these that are due first, with the number of all.
+SELECT j.id, COUNT(*) OVER () AS jobs, ROW_NUMBER() OVER (ORDER BY j.scheduled_at, j.id) AS place FROM last_pending j WHERE j.retrying = 1
+/* if :queue */ AND {same j.queue_name :queue}
+ORDER BY j.scheduled_at, j.id LIMIT :most_failures
 
 -- name: busy_parents
 -- Selects the parents of running jobs, with the number of these.
@@ -111,22 +119,24 @@ GROUP BY j.parent ORDER BY COUNT(*) DESC LIMIT :most_parents
 
 -- name: figures
 -- Reads one row of figures (pending, running, running in all queues; enqueued, started, completed and failed in the
--- window), beside each of the newest failures and of the parents with running children.
-WITH last_running AS ({last_running}),
+-- window), beside each of the newest failures, of the retrying jobs that are due first, and of the parents with running
+-- children.
+WITH last_running AS ({last_running}), last_pending AS ({last_pending}),
 last_timed_out AS ({last_timed_out}), timed_out AS ({timed_out})
 SELECT p.jobs, r.jobs, r.anywhere, n.jobs + r.created + c.created + f.created + t.created,
-r.started + c.started + f.started + t.started, c.jobs, f.jobs + t.jobs, l.kind, l.running, {node}
+r.started + c.started + f.started + t.started, c.jobs, f.jobs + t.jobs, l.kind, l.running, l.place, {node}
 FROM (SELECT COUNT(*) AS jobs FROM ({pending}) AS x) AS p
 CROSS JOIN ({fresh}) AS n
 CROSS JOIN ({running}) AS r
 CROSS JOIN ({completed}) AS c
 CROSS JOIN ({failed}) AS f
-CROSS JOIN (SELECT {in_window} FROM timed_out j WHERE j.timed_out_at >= :since AND j.timed_out_at < :until) AS t
-LEFT JOIN (SELECT 'failure' AS kind, y.id, 0 AS running FROM ({newly_failed}) AS y
-UNION ALL SELECT 'failure', y.id, 0 FROM ({newly_timed_out}) AS y
-UNION ALL SELECT 'failure', j.id, 0 FROM hammerwork_jobs j WHERE j.id IN (:known_failures) AND j.status IN (:failed)
-UNION ALL SELECT 'parent', y.parent, y.running FROM ({busy_parents}) AS y
-UNION ALL SELECT 'parent', j.id, 0 FROM hammerwork_jobs j WHERE j.id IN (:known_parents)) AS l ON TRUE
+CROSS JOIN (SELECT {in_window j.timed_out_at} FROM timed_out j WHERE j.timed_out_at >= :since) AS t
+LEFT JOIN (SELECT 'failure' AS kind, y.id, 0 AS running, 0 AS place FROM ({newly_failed}) AS y
+UNION ALL SELECT 'failure', y.id, 0, 0 FROM ({newly_timed_out}) AS y
+UNION ALL SELECT 'failure', j.id, 0, 0 FROM hammerwork_jobs j WHERE j.id IN (:known_failures) AND j.status IN (:failed)
+UNION ALL SELECT 'retry', y.id, y.jobs, y.place FROM ({retrying}) AS y
+UNION ALL SELECT 'parent', y.parent, y.running, 0 FROM ({busy_parents}) AS y
+UNION ALL SELECT 'parent', j.id, 0, 0 FROM hammerwork_jobs j WHERE j.id IN (:known_parents)) AS l ON TRUE
 LEFT JOIN hammerwork_jobs j ON j.id = l.id
 
 -- name: may_have_config
@@ -182,7 +192,7 @@ WHERE {first_parent} {among} AND (SELECT 1 FROM hammerwork_jobs c WHERE {is_firs
 -- name: level_totals
 -- Counts the children of some jobs by parent and status as graph.relatives.child_totals does, up to a limit.
 SELECT x.parent, x.status, COUNT(*), MIN(x.created_at), MAX(x.ended_at)
-FROM (SELECT {first_parent} AS parent, j.status, j.created_at,
+FROM (SELECT {first_parent} AS parent, {status j} AS status, j.created_at,
 COALESCE(j.completed_at, j.failed_at, j.timed_out_at) AS ended_at
 FROM hammerwork_jobs j WHERE {first_parent} {among} LIMIT :limit) AS x
 GROUP BY x.parent, x.status

@@ -25,6 +25,7 @@ WHERE {has_config}
 /* if :since */ AND j.created_at >= :since
 /* if :queue */ AND {same j.queue_name :queue}
 /* if :statuses */ AND j.status IN (:statuses)
+/* if :meant */ AND {status j} IN (:meant)
 /* if :operation */ AND {is_operation}
 /* if :cursor_at */ AND j.created_at <= :cursor_at
 /* if :cursor_at */ AND (j.created_at < :cursor_at OR j.id < :cursor_id)
@@ -43,6 +44,7 @@ WHERE TRUE
 /* if :since */ AND j.created_at >= :since
 /* if :queue */ AND {same j.queue_name :queue}
 /* if :statuses */ AND j.status IN (:statuses)
+/* if :meant */ AND {status j} IN (:meant)
 /* if :cursor_at */ AND j.created_at <= :cursor_at
 /* if :cursor_at */ AND (j.created_at < :cursor_at OR j.id < :cursor_id)
 ORDER BY j.created_at DESC, j.id DESC
@@ -56,6 +58,7 @@ CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
 /* if :since */ AND j.created_at >= :since
 /* if :queue */ AND {same j.queue_name :queue}
 /* if :statuses */ AND j.status IN (:statuses)
+/* if :meant */ AND {status j} IN (:meant)
 /* if :cursor_at */ AND j.created_at <= :cursor_at
 /* if :cursor_at */ AND (j.created_at < :cursor_at OR j.id < :cursor_id)
 ORDER BY j.created_at DESC, j.id DESC
@@ -99,29 +102,29 @@ j.created_at >= :since
 
 -- name: parent_and_status
 -- The columns of a group.
-j.id, c.status
+j.id, {status c}
 
 -- name: parent_and_status [sqlite]
 -- Without the plus sign, SQLite reads the whole table in the order of its keys, to get the groups in order.
-+j.id, c.status
++j.id, {status c}
 
 -- name: window_parents
 -- Lists the parents that were created in the window and spawned or may spawn.
-SELECT j.id, j.queue_name, {handler}, j.status, CASE WHEN j.created_at >= :recent THEN 1 ELSE 0 END, j.depends_on
+SELECT j.id, j.queue_name, {handler}, {status j}, CASE WHEN j.created_at >= :recent THEN 1 ELSE 0 END, j.depends_on
 FROM hammerwork_jobs j
 /* if :recorded */ {recorded_too}
 WHERE {in_window}
 
 -- name: window_totals
 -- Counts the children of the parents in the window by parent and status.
-SELECT j.id, c.status, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at)) FROM {child_join}
+SELECT j.id, {status c}, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at)) FROM {child_join}
 /* if :recorded */ {recorded_too}
 WHERE {in_window}
 GROUP BY {parent_and_status}
 
 -- name: window_joined_totals
 -- Counts the children of the parents in the window whose first parent is another job, by parent and status.
-SELECT j.id, c.status, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
+SELECT j.id, {status c}, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
 FROM hammerwork_jobs j JOIN {joined_edges} AS c ON c.parent = j.id
 /* if :recorded */ {recorded_too}
 WHERE {in_window}
@@ -129,12 +132,12 @@ GROUP BY {parent_and_status}
 
 -- name: window_archived_totals
 -- Counts the children of the parents in the window that are only in the archive, by parent and status.
-SELECT j.id, c.status, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
+SELECT j.id, {status c}, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at))
 FROM {archived_child_join}
 /* if :recorded */ {recorded_too}
 WHERE {in_window}
 AND NOT EXISTS (SELECT 1 FROM hammerwork_jobs m WHERE m.id = c.id)
-GROUP BY j.id, c.status
+GROUP BY j.id, {status c}
 
 -- name: window_run_times
 -- Computes the median and 95th percentile (nearest rank) of the seconds that completed children of the parents in the

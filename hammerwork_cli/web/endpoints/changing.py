@@ -162,7 +162,8 @@ CHANGE_OPTIONS: dict[str, Schema] = {
 def retry(call: Call) -> Answer:
     """As ``job retry JOB``."""
     force, respawn = call.body.get("force", False), call.body.get("respawn", False)
-    return _change(call, Retry(call.now, force=force, respawn=respawn))
+    cancelled = call.body.get("cancelled", not call.body.get("tree", False))
+    return _change(call, Retry(call.now, force=force, respawn=respawn, cancelled=cancelled))
 
 
 def cancel(call: Call) -> Answer:
@@ -240,7 +241,13 @@ ENDPOINTS = (
         "Retries a Failed, Dead or TimedOut job; with tree, also those below it.",
         OUTCOME,
         (JOB,),
-        body=body(CHANGE_OPTIONS | {"respawn": flag("Let jobs that have spawned spawn again")}),
+        body=body(
+            CHANGE_OPTIONS
+            | {
+                "respawn": flag("Let jobs that have spawned spawn again"),
+                "cancelled": flag("With tree, include Cancelled jobs; without it, a Cancelled job is always retried"),
+            }
+        ),
         changes=True,
         refusals=(404, 409),
     ),

@@ -11,6 +11,7 @@ export type Status =
   | "TimedOut"
   | "Retrying"
   | "Archived"
+  | "Cancelled"
   /** A status that this version does not know. */
   | (string & {});
 export type Priority = "background" | "low" | "normal" | "high" | "critical";
@@ -35,6 +36,9 @@ export interface ChildCounts {
   running: number;
   /** Pending and Retrying. */
   pending: number;
+  /** The part of `pending` that waits for another attempt after one failed. */
+  retrying?: number;
+  cancelled?: number;
 }
 
 /** A job in trees and lists. */
@@ -388,7 +392,7 @@ export class SpawnManager {
   getJobs(limit?: number, options?: ListOptions): Promise<Page<ListedJob>>;
   enqueue(job: NewJob): Promise<{ id: JobId; created: boolean; status: Status; [fact: string]: unknown }>;
   /** Retries a failed job; with `tree`, its failed descendants too. */
-  retryJob(jobId: JobId, options?: ChangeOptions & { respawn?: boolean }): Promise<Outcome>;
+  retryJob(jobId: JobId, options?: ChangeOptions & { respawn?: boolean; cancelled?: boolean }): Promise<Outcome>;
   /** Cancels a job that has not started; with `tree`, its descendants too. */
   cancelJob(jobId: JobId, options?: ChangeOptions & { reason?: string }): Promise<Outcome>;
 

@@ -122,8 +122,8 @@ export class SpawnManager {
   }
 
   /** @type {Client["retryJob"]} */
-  async retryJob(jobId, { tree, force, respawn, dryRun } = {}) {
-    return this._post(`/api/jobs/${segment(jobId)}/retry`, { tree, force, respawn, dry_run: dryRun });
+  async retryJob(jobId, { tree, force, respawn, cancelled, dryRun } = {}) {
+    return this._post(`/api/jobs/${segment(jobId)}/retry`, { tree, force, respawn, cancelled, dry_run: dryRun });
   }
 
   /** @type {Client["cancelJob"]} */

@@ -336,7 +336,7 @@ def test_a_cycle_is_changed_once(run: Run, migrated_url: str) -> None:
     assert changed(run, migrated_url, "cancel", identity(1), "--tree", "--yes")["left"] == {}
     assert changed(run, migrated_url, "cancel", identity(3))["changed"] == 1
     assert set(statuses(migrated_url).values()) == {"Failed"}
-    assert changed(run, migrated_url, "retry", "--all", "--force", "--yes")["changed"] == 3
+    assert changed(run, migrated_url, "retry", "--all", "--force", "--cancelled", "--yes")["changed"] == 3
 
 
 @pytest.mark.parametrize(
@@ -348,6 +348,39 @@ def test_a_tree_needs_a_job_and_no_filter(run: Run, tree: str, words: list[str])
 
 
 # Cancel.
+
+
+def test_cancelled_jobs_are_retried_only_when_they_are_asked_for(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1, C), child(2, 1, P, "none"), child(3, 1, F, "none"), job(4, P), job(5, D))
+    for number in (2, 4):
+        changed(run, migrated_url, "cancel", identity(number), "--reason", "wrong file")
+    for words in (("--failed",), ("--all",), ("--queue", "mail")):
+        plan = changed(run, migrated_url, "retry", *words, "--dry-run")
+        assert (plan["changed"], plan["left"]) == (2, {"Cancelled": 2})
+    told = run("job", "retry", identity(1), "--tree", "--dry-run", url=migrated_url, env=CLOCK).stdout
+    assert "Skipped 1 job: Cancelled. Add --cancelled to retry them too." in told
+    for words, jobs in (
+        (("--failed", "--cancelled"), 4),
+        (("--queue", "mail", "--cancelled"), 2),
+        (("--status", "cancelled"), 2),
+        ((identity(1), "--tree", "--cancelled"), 2),
+        ((identity(1), "--tree", "--only", "cancelled"), 1),
+        ((identity(2), identity(4)), 2),
+    ):
+        plan = changed(run, migrated_url, "retry", *words, "--dry-run")
+        assert (plan["changed"], plan["left"]) == (jobs, {}), words
+    listed = run("job", "list", "--status", "cancelled", "--format", "json", url=migrated_url, env=CLOCK).json
+    assert {one["status"] for one in listed} == {"Cancelled"}
+    assert all(one["error"].startswith("cancelled by ") for one in listed)
+    assert changed(run, migrated_url, "retry", identity(4))["changed"] == 1
+
+
+def test_a_purge_of_failed_jobs_takes_cancelled_ones_too_or_them_alone(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1, P), job(2, F))
+    changed(run, migrated_url, "cancel", identity(1))
+    assert changed(run, migrated_url, "purge", "--failed", "--dry-run")["changed"] == 2
+    assert changed(run, migrated_url, "purge", "--cancelled", "--yes")["changed"] == 1
+    assert statuses(migrated_url) == {2: "Failed"}
 
 
 def test_a_cancelled_job_says_by_whom_and_why(run: Run, migrated_url: str) -> None:

@@ -80,7 +80,7 @@ def test_an_idle_database_with_a_worker_is_healthy(run: Run, rows: Rows) -> None
     worker(rows)
     done = run("monitor", "health", url=url_of(rows.database))
     assert done.exit_code == 0, done.stdout
-    assert done.stdout.startswith("healthy: 15 healthy\n")
+    assert done.stdout.startswith("healthy: 16 healthy\n")
     assert "  workers" in done.stdout
     assert states(run, rows) == {}
 
@@ -186,6 +186,25 @@ def test_a_recurring_job_that_is_late_is_critical(run: Run, rows: Rows) -> None:
     found = checks(run, rows)["overdue_jobs"]
     assert (found["status"], found["about"], found["hint"]) == ("critical", [late], f"hammerwork job show {late}")
     assert states(run, rows, "--max-overdue", "20m") == states(run, rows, "--max-overdue", "off") == {}
+
+
+def test_attempts_that_fail_are_a_warning_before_the_jobs_have_failed(run: Run, rows: Rows) -> None:
+    worker(rows)
+    for _ in range(3):
+        rows.job(queue="mail", status="Pending", attempts=1, error_message="refused", scheduled_at=ago(minutes=-1))
+    assert states(run, rows) == {}
+    assert states(run, rows, "--max-retrying", "2") == {"retrying": "warning"}
+    found = checks(run, rows, "--max-retrying", "2")["retrying"]
+    assert (found["value"], found["about"]) == (3, ["mail"])
+    assert found["hint"] == "hammerwork job list --status retrying --queue mail"
+
+
+def test_cancelled_jobs_are_no_failures(run: Run, rows: Rows) -> None:
+    worker(rows)
+    error = "cancelled by ann@desk through hammerwork"
+    for _ in range(20):
+        rows.job(queue="mail", status="Failed", failed_at=ago(minutes=5), error_message=error)
+    assert states(run, rows) == {}
 
 
 def test_failures_are_a_warning_and_many_of_what_ended_are_critical(run: Run, rows: Rows) -> None:

@@ -99,7 +99,15 @@ def test_list_shows_the_parents_that_its_options_choose(
 
 def test_list_counts_the_children_by_how_they_went(run: Run, forest: str) -> None:
     (found,) = read(run, forest, "list", "--limit", "1")
-    assert found["children"] == {"total": 4, "completed": 2, "failed": 1, "running": 1, "pending": 0}
+    assert found["children"] == {
+        "total": 4,
+        "completed": 2,
+        "failed": 1,
+        "running": 1,
+        "pending": 0,
+        "retrying": 0,
+        "cancelled": 0,
+    }
 
 
 def test_an_empty_list_speaks_of_a_filter_only_where_there_is_one(run: Run, migrated_url: str) -> None:

@@ -84,6 +84,43 @@ def test_the_next_look_is_about_the_time_since_the_one_before(
     assert flow.rate(flow.completed) == pytest.approx(1 / flow.seconds)
 
 
+def test_a_job_that_ends_after_the_window_in_which_it_began_was_started_in_it(
+    watching: Callable[..., ActivityWatch], rows: Rows, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = watching()
+    monkeypatch.setattr(watch, "_now", lambda: now + timedelta(seconds=5))
+    rows.job(created_at=now, started_at=now, completed_at=now + timedelta(seconds=4.5))
+    rows.job(status="Dead", created_at=now, started_at=now, failed_at=now + timedelta(seconds=4.5))
+    rows.job(status="TimedOut", created_at=now, started_at=now, timed_out_at=now + timedelta(seconds=4.5))
+    flow = watch.refresh().flow
+    assert (flow.enqueued, flow.started, flow.completed, flow.failed) == (3, 3, 0, 0)
+    monkeypatch.setattr(watch, "_now", lambda: now + timedelta(seconds=10))
+    flow = watch.refresh().flow
+    assert (flow.enqueued, flow.started, flow.completed, flow.failed) == (0, 0, 1, 2)
+
+
+def test_jobs_that_wait_for_another_attempt_are_counted_and_shown(
+    watching: Callable[..., ActivityWatch], rows: Rows, now: datetime
+) -> None:
+    rows.job(status="Pending", scheduled_at=now)
+    later = [
+        rows.job(queue=queue, status="Pending", attempts=1, error_message="refused", scheduled_at=ago(now, minutes=-n))
+        for n, queue in ((3, "mail"), (1, "mail"), (2, "other"))
+    ]
+    seen = watching().refresh()
+    assert (seen.pending, seen.retrying, seen.more_retrying) == (4, 3, False)
+    assert [node.id for node in seen.retries] == [later[1], later[2], later[0]]
+    assert {node.status for node in seen.retries} == {"Retrying"}
+    assert watching(queue="mail").refresh().retrying == 2
+
+
+def test_a_cancelled_job_is_no_failure(watching: Callable[..., ActivityWatch], rows: Rows, now: datetime) -> None:
+    error = "cancelled by ann@desk through hammerwork"
+    rows.job(status="Failed", failed_at=ago(now, seconds=5), error_message=error)
+    seen = watching().refresh()
+    assert (seen.flow.failed, seen.failures) == (0, ())
+
+
 def test_a_queue_is_looked_at_alone(watching: Callable[..., ActivityWatch], rows: Rows, now: datetime) -> None:
     busy(rows, now, "work")
     rows.job(queue="other", status="Pending", created_at=ago(now, seconds=10))

@@ -121,7 +121,7 @@ def test_a_plan_of_many_queues_is_bounded_and_counts_the_rest() -> None:
 def test_an_outcome_says_what_followed_and_what_was_left() -> None:
     outcome = Outcome("cancel", changed=1, left=Counts({"Running": 2, "\x1b[31m": 1}), followed=3)
     lines = list(changes.outcome_text(outcome))
-    assert lines[0] == "Cancelled 1 job and failed 3 jobs that waited for it."
+    assert lines[0] == "Cancelled 1 job and 3 jobs that waited for it."
     assert lines[1].startswith(r"Skipped 1 job: \x1b[31m. Only Pending and Retrying jobs can be cancelled.")
     assert lines[2].startswith("Skipped 2 jobs: Running. With --force, its worker does not stop")
 

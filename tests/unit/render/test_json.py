@@ -150,7 +150,15 @@ def operation() -> SpawnOperation:
 
 def test_an_operation_counts_its_children_in_an_object() -> None:
     record = records.operation_record(operation())
-    assert record["children"] == {"total": 10, "completed": 6, "failed": 2, "running": 0, "pending": 2}
+    assert record["children"] == {
+        "total": 10,
+        "completed": 6,
+        "failed": 2,
+        "running": 0,
+        "pending": 2,
+        "retrying": 2,
+        "cancelled": 0,
+    }
     assert record["success_rate"] == 0.75
     assert record["wall_time_seconds"] == 90.0
     assert record["handler"] == "media"

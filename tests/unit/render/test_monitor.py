@@ -130,10 +130,8 @@ def test_a_tree_too_large_to_be_counted_has_no_share_and_no_estimate(activity: A
 
 
 def test_how_long_it_will_take_is_said_while_there_is_progress(activity: Activity) -> None:
-    for seconds, said in ((50, True), (70, False)):
-        one = replace(
-            running(1, "ingest", 600, Completed=30, Pending=10), last_ended=START - timedelta(seconds=seconds)
-        )
+    for rate, said in ((0.05, True), (0, False), (None, False)):
+        one = replace(running(1, "ingest", 600, Completed=30, Pending=10), per_second=rate)
         lines = picture(replace(activity, operations=(one,)), frame(140, 40))
         assert any("about 3m 20s left" in line for line in lines) is said
 
@@ -145,7 +143,37 @@ def test_without_our_indexes_it_is_said_what_is_missing(activity: Activity) -> N
     assert any("3 running" in line and "%" not in line for line in lines)
     assert any("hammerwork migration run" in line for line in lines)
     told = json.loads(next(record_lines(bare, ())))["operations"][0]["children"]
-    assert told == {"total": None, "completed": None, "failed": None, "running": 3, "pending": None}
+    assert told == {"total": None, "completed": None, "failed": None, "running": 3, "pending": None} | {
+        "retrying": None,
+        "cancelled": None,
+    }
+
+
+def test_failed_attempts_are_seen_before_the_jobs_have_failed(activity: Activity) -> None:
+    retries = (node(1, "mail", "Retrying", error="ConnectionError: refused", attempts=1), node(2, "mail", "Retrying"))
+    outage = replace(activity, failures=(), retries=retries, retrying=13, failed_attempts=2.0)
+    lines = picture(outage, frame(100, 40))
+    heading = lines.index("Failed attempts: 13 retrying · 2.0/s failed attempts")
+    assert lines[heading + 1] == "  mail 00000001  after 1 attempt   ConnectionError: refused"
+    told = json.loads(next(record_lines(outage, ())))
+    assert (told["retrying"], told["failed_attempts_per_second"]) == (13, 2.0)
+    assert told["retries"][0]["error"] == "ConnectionError: refused"
+    assert "13 retrying" in next(plain_lines(outage, ()))
+    assert not any("Failed attempts" in line for line in picture(activity, frame(100, 40)))
+
+
+def test_a_failure_of_another_day_has_its_date(activity: Activity) -> None:
+    failed = node(1, "mail", failed_at=START.replace(hour=0) - timedelta(minutes=1), error="late")
+    recent = node(2, "mail", failed_at=START.replace(hour=0), error="early")
+    lines = picture(replace(activity, failures=(recent, failed)), frame(100, 40))
+    assert any(line.startswith("  23 Nov 23:59  mail 00000001") for line in lines)
+    assert any(line.startswith("  00:00:00      mail 00000002") for line in lines)
+
+
+@pytest.mark.parametrize("workers", [None, ()])
+def test_where_no_worker_is_registered_that_is_said(activity: Activity, workers: tuple[BusyWorker, ...] | None) -> None:
+    lines = picture(replace(activity, workers=workers), frame(100, 40))
+    assert lines[lines.index("Workers") + 1] == "  none registered (Rust workers do not register)"
 
 
 def test_only_changes_are_told_and_each_failure_once(activity: Activity) -> None:

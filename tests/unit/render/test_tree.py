@@ -9,6 +9,8 @@ from hammerwork_cli.models import FAILURES, Counts, SpawnTree
 from hammerwork_cli.models.why import Annotations
 from hammerwork_cli.render.formats.text import TIMES, painted_cells
 from hammerwork_cli.render.tree.outline import Below
+from hammerwork_cli.render.tree.picture import Limits, TreeFormat
+from hammerwork_cli.render.tree.screen import Headline, Style, tree_screen
 from hammerwork_cli.render.tree.text import tree_text
 from tests.unit.render import trees
 from tests.unit.render.trees import START, Growing, uuid
@@ -49,14 +51,14 @@ def test_on_a_terminal_no_line_is_wider_and_the_numbers_of_the_first_stay() -> N
 def test_what_keeps_a_job_from_starting_is_said_and_only_what_is_kept_alike_is_folded() -> None:
     growing = Growing()
     root = growing.job("ingest")
-    jobs = [growing.job("step", "Pending", [root]) for _ in range(6)]
+    jobs = [growing.job("step", "Pending", [root]) for _ in range(50)]
     day = START + timedelta(days=3650)
     marks = Annotations(frozenset(jobs[:2]), {jobs[2]: day, jobs[3]: day + timedelta(days=1), jobs[4]: day})
     lines = draw(growing.tree(), annotations=marks, now=START).splitlines()
     assert lines[1:] == [
         f"├── step {TIMES}2 · Pending · stuck",
         f"├── step {TIMES}3 · Pending · the first due 2036-11-21",
-        f"└── step {jobs[5][:8]} · Pending",
+        f"└── step {TIMES}45 · Pending",
     ]
     soon = Annotations(due={jobs[0]: START + timedelta(minutes=5)})
     assert f"step {jobs[0][:8]} · Pending · due in 5m 00s" in draw(growing.tree(), annotations=soon, now=START)
@@ -228,6 +230,83 @@ def test_what_was_not_read_is_not_called_complete() -> None:
     assert lines[3] == "└── ... 41 more: 39 completed, 2 dead"
 
 
+def test_what_a_filter_asks_for_is_never_folded_nor_what_is_above_it() -> None:
+    growing = Growing()
+    root = growing.job("ingest")
+    parents = [growing.job("transcode", parents=[root]) for _ in range(6)]
+    asked = [growing.job("thumb", "Pending", [parent]) for parent in parents[2:] for _ in range(15)]
+    done = [growing.job("thumb", "Completed", [parent]) for parent in parents]
+    drawn = draw(growing.tree(), status=["Pending"])
+    assert all(job[:8] in drawn for job in [*asked, *parents[2:]])
+    drawn = draw(growing.tree(), status=["Completed"])
+    assert all(job[:8] in drawn for job in [*parents, *done])
+
+
+def test_open_jobs_are_drawn_by_name_until_they_are_many() -> None:
+    growing = Growing()
+    root = growing.job("ingest")
+    parents = [growing.job("transcode", parents=[root]) for _ in range(6)]
+    children = [growing.job("thumb", "Pending", [parents[3]]) for _ in range(4)]
+    lines = draw(growing.tree()).splitlines()
+    assert lines[1].startswith(f"├── transcode {TIMES}5 · Completed")
+    assert lines[2].startswith(f"└── transcode {parents[3][:8]} ")
+    assert [line.split()[2] for line in lines[3:7]] == [job[:8] for job in children]
+    assert f"transcode {TIMES}6" in draw(growing.tree(), most_open=3)
+
+
+def test_jobs_that_are_retrying_are_drawn_with_their_errors_before_running_ones() -> None:
+    growing = Growing()
+    root = growing.job("ingest")
+    quiet = growing.job("step", parents=[root])
+    runs = growing.job("step", "Running", [root])
+    above = growing.job("step", parents=[root])
+    retried = [growing.job("leaf", "Retrying", [above], error="ValueError: 13") for _ in range(2)]
+    again = growing.job("step", "Retrying", [root], attempts=2, error="OSError: late")
+    lines = draw(growing.tree(), max_children=30).splitlines()
+    order = [next(place for place, line in enumerate(lines) if job[:8] in line) for job in (again, above, runs, quiet)]
+    assert order == sorted(order)
+    assert "Retrying after 2 attempts · last error: OSError: late" in lines[order[0]]
+    for job in retried:
+        assert f"leaf {job[:8]} · Retrying after 1 attempt · last error: ValueError: 13" in "\n".join(lines)
+
+
+def test_a_cancelled_job_is_no_failure() -> None:
+    growing = Growing()
+    root = growing.job("ingest")
+    job = growing.job("step", "Cancelled", [root], error="cancelled by ann@desk through hammerwork")
+    drawn = draw(growing.tree())
+    assert "2 jobs: 1 completed, 1 cancelled" in drawn
+    assert f"step {job[:8]} · Cancelled after 1 attempt · cancelled by ann@desk through hammerwork" in drawn
+
+
+def on_screen(tree: SpawnTree, height: int, statuses: list[str] | None = None) -> list[str]:
+    style = Style(Limits.of(TreeFormat.TEXT, None, None, None, full=True), statuses, "utf8", colour=False)
+    return tree_screen(tree, style, Headline(START, tree.counts, 0, None), 80, height)
+
+
+def test_a_screen_folds_no_more_than_its_height_needs() -> None:
+    growing = Growing()
+    root = growing.job("ingest")
+    parents = [growing.job("transcode", parents=[root]) for _ in range(10)]
+    children = [growing.job("thumb", parents=[parent]) for parent in parents for _ in range(2)]
+    retried = [growing.job("thumb", "Pending", [parents[4]]) for _ in range(4)]
+    high = "\n".join(on_screen(growing.tree(), 50))
+    assert all(job[:8] in high for job in [*parents, *children, *retried])
+    low = on_screen(growing.tree(), 12)
+    assert len(low) <= 12
+    assert all(job[:8] in "\n".join(low) for job in [parents[4], *retried])
+    assert f"transcode {TIMES}9 · Completed" in "\n".join(low)
+
+
+def test_few_lines_leave_out_what_is_over_before_what_is_open() -> None:
+    growing = Growing()
+    root = growing.job("ingest")
+    for number in range(12):
+        growing.job(f"kind{number}", parents=[root])
+    still = growing.job("last", "Pending", [root])
+    assert still[:8] in draw(growing.tree(), max_nodes=5)
+
+
 def test_few_lines_still_show_the_failures_of_every_branch() -> None:
     growing = Growing()
     root = growing.job("root")
@@ -269,11 +348,11 @@ def test_the_error_of_an_open_job_is_that_of_an_earlier_attempt() -> None:
     growing = Growing()
     root = growing.job("a")
     growing.job("b", "Running", (root,), attempts=2, error="ValueError: late\n\nTraceback")
-    growing.job("c", "Pending", (root,), attempts=1, error="ValueError: late")
+    growing.job("c", "Retrying", (root,), attempts=1, error="ValueError: late")
     growing.job("d", "Dead", (root,), attempts=3, error="ValueError: late")
     drawn = draw(growing.tree())
     assert ", attempt 2 · last error: ValueError: late\n" in drawn
-    assert "Pending after 1 attempt · last error: ValueError: late" in drawn
+    assert "Retrying after 1 attempt · last error: ValueError: late" in drawn
     assert "Dead after 3 attempts · ValueError: late" in drawn
 
 

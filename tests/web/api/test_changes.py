@@ -190,7 +190,7 @@ def test_a_pending_job_is_cancelled_and_says_why(server: Server, rows: Rows) -> 
     answer = server.post(f"/api/jobs/{job}/cancel", {"reason": "wrong file"})
     assert (answer.json()["changed"], answer.json()["followed"]) == (1, 1)
     found = server.json(f"/api/jobs/{job}")
-    assert found["status"] == "Failed"
+    assert found["status"] == "Cancelled"
     assert found["error"].startswith("cancelled by ")
     assert found["error"].endswith(": wrong file")
     assert server.json(f"/api/jobs/{waiting}")["status"] == "Failed"

@@ -8,7 +8,7 @@ export const FAILED = new Set(["Failed", "Dead", "TimedOut"]);
 /** @type {ReadonlySet<Status>} */
 export const WAITING = new Set(["Pending", "Retrying"]);
 /** @type {ReadonlySet<Status>} */
-export const FINISHED = new Set(["Completed", "Archived", ...FAILED]);
+export const FINISHED = new Set(["Completed", "Archived", "Cancelled", ...FAILED]);
 
 /**
  * @param {Status} status
@@ -31,4 +31,4 @@ const SIGNS = { failed: "✕", running: "●", pending: "○", completed: "✓",
  * A sign beside the colour, for people who cannot tell the colours apart.
  * @param {Status} status
  */
-export const signOf = (status) => SIGNS[kindOf(status)];
+export const signOf = (status) => (status === "Cancelled" ? "⊘" : SIGNS[kindOf(status)]);

@@ -82,7 +82,7 @@ function descendants({ changes, client }, job) {
  * @param {Job} job
  */
 function retry({ changes, client }, job) {
-  if (!FAILED.has(job.status) || job.in_archive) return nothing;
+  if (!(FAILED.has(job.status) || job.status === "Cancelled") || job.in_archive) return nothing;
   /** @type {Question} */
   const question = {
     title: `Retry ${job.queue} ${shortId(job.id)}?`,

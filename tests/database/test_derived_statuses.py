@@ -1,0 +1,210 @@
+"""Retrying and Cancelled, which no worker writes: derived the same way wherever jobs are counted, chosen or shown."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import FAILURES, UNSUCCESSFUL, JobFilter, JobStatus
+from hammerwork_cli.models.queue import HealthLimits
+from hammerwork_cli.models.values import DERIVED, STORED, meant, spellings
+from hammerwork_cli.queries import queues
+from hammerwork_cli.queries.graph import children, tree
+from hammerwork_cli.queries.graph.relatives import Relatives
+from hammerwork_cli.queries.job import changes, listing
+from hammerwork_cli.queries.job.changes import Cancel, Retry
+from hammerwork_cli.queries.job.selections import Below, Chosen, Named
+from hammerwork_cli.queries.spawn import failed as failed_queries
+from hammerwork_cli.queries.spawn import operations, wait
+from hammerwork_cli.queries.spawn.doctor import Doctor
+from hammerwork_cli.queries.spawn.why import diagnose
+from tests.rows import START, Rows
+
+NOW = START + timedelta(hours=1)
+CANCELLED = "cancelled by ann@desk through hammerwork: wrong file"
+FOLLOWED = "a job that it depends on was cancelled by ann@desk through hammerwork"
+IN_RUST = "Workflow cancelled"
+
+
+@pytest.fixture
+def rows(database: Database) -> Rows:
+    """Writes jobs into ``database``."""
+    return Rows(database)
+
+
+def retrying(rows: Rows, *parents: str, **columns: Any) -> str:
+    return rows.job(*parents, status="Pending", attempts=1, error_message="ValueError: 13", **columns)
+
+
+def cancelled(rows: Rows, *parents: str, error: str = CANCELLED, **columns: Any) -> str:
+    return rows.job(*parents, status="Failed", error_message=error, failed_at=NOW, **columns)
+
+
+def status_of(database: Database, job: str) -> str:
+    return Relatives(database).job(job).status
+
+
+def test_a_pending_job_with_an_error_of_an_earlier_attempt_is_retrying(database: Database, rows: Rows) -> None:
+    assert status_of(database, retrying(rows)) == "Retrying"
+    assert status_of(database, rows.job(status="Pending", attempts=1)) == "Pending"
+    assert status_of(database, rows.job(status="Pending", error_message="of the last occurrence")) == "Pending"
+    assert status_of(database, rows.job(status="Running", attempts=2, error_message="x")) == "Running"
+    assert status_of(database, rows.job(status='"pending"', attempts=2, error_message="x")) == "Pending"
+
+
+@pytest.mark.parametrize("error", [CANCELLED, FOLLOWED, IN_RUST, CANCELLED.replace(": wrong file", "")])
+def test_a_failed_job_that_somebody_cancelled_is_cancelled(database: Database, rows: Rows, error: str) -> None:
+    assert status_of(database, cancelled(rows, error=error)) == "Cancelled"
+    assert status_of(database, rows.job(status="Dead", error_message=error)) == "Dead"
+
+
+@pytest.mark.parametrize(
+    "error", ["cancelled by the customer", "ValueError: cancelled by ann through hammerwork", None]
+)
+def test_other_errors_are_failures(database: Database, rows: Rows, error: str | None) -> None:
+    assert status_of(database, rows.job(status="Failed", error_message=error)) == "Failed"
+
+
+def test_each_derived_status_has_one_that_rows_hold() -> None:
+    assert set(DERIVED.values()) <= set(STORED)
+    assert JobStatus.CANCELLED not in STORED
+    assert set(JobStatus.PENDING.spellings) <= set(spellings([JobStatus.RETRYING]))
+    assert not meant([JobStatus.PENDING, JobStatus.RETRYING])
+    assert set(meant([JobStatus.RETRYING])) == set(JobStatus.RETRYING.spellings)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({JobStatus.RETRYING}, {"retrying"}),
+        ({JobStatus.PENDING}, {"pending"}),
+        ({JobStatus.PENDING, JobStatus.RETRYING}, {"pending", "retrying"}),
+        ({JobStatus.CANCELLED}, {"cancelled"}),
+        ({JobStatus.FAILED}, {"failed"}),
+        (FAILURES, {"failed", "dead"}),
+        (UNSUCCESSFUL, {"failed", "dead", "cancelled"}),
+        ({JobStatus.CANCELLED, JobStatus.RETRYING}, {"cancelled", "retrying"}),
+    ],
+)
+def test_filters_know_derived_statuses(database: Database, rows: Rows, wanted: set[JobStatus], found: set[str]) -> None:
+    parent = rows.job(spawns=True)
+    jobs = {
+        "pending": rows.job(parent, status="Pending", spawns=True),
+        "retrying": retrying(rows, parent, spawns=True),
+        "failed": rows.job(parent, status="Failed", error_message="x", spawns=True),
+        "dead": rows.job(parent, status="Dead", spawns=True),
+        "cancelled": cancelled(rows, parent, spawns=True),
+    }
+    for job in jobs.values():
+        rows.job(job)
+    names = {job: name for name, job in jobs.items()}
+    chosen = tuple(sorted(wanted))
+    page = listing.find(database, JobFilter(statuses=chosen), limit=20)
+    assert {names[one.node.id] for one in page.jobs} == found
+    below = children.page(database, parent, limit=20, statuses=chosen)
+    assert {names[one.node.id] for one in below.children} == found
+    spawned = operations.operations(database, limit=20, statuses=chosen)
+    assert {names[one.parent.id] for one in spawned} == found
+    counted = Chosen(JobFilter(statuses=chosen)).read(database).groups
+    assert {group.status.lower() for group in counted} == found
+
+
+@pytest.mark.parametrize("window", [None, timedelta(hours=1)])
+@pytest.mark.parametrize("queue", [None, "work"])
+def test_queues_count_derived_statuses_apart(
+    database: Database, rows: Rows, window: timedelta | None, queue: str | None
+) -> None:
+    rows.job(status="Pending")
+    retrying(rows)
+    retrying(rows, scheduled_at=NOW + timedelta(minutes=5))
+    retrying(rows, queue="other")
+    rows.job(status="Failed", error_message="x", failed_at=NOW)
+    cancelled(rows)
+    cancelled(rows)
+    stats = queues.stats(database, now=NOW, queue=queue, window=window)
+    counts = {status: jobs for status, jobs in stats.state.counts.by_status.items() if jobs}
+    other = 0 if queue else 1
+    assert counts == {"Pending": 1, "Retrying": 2 + other, "Failed": 1, "Cancelled": 2}
+    assert (stats.state.ready, stats.state.scheduled, stats.state.pending) == (2 + other, 1, 3 + other)
+    if window:
+        assert stats.state.failed == 1
+        assert {row.status: row.jobs for row in stats.by_priority if row.jobs} == counts
+
+
+def test_an_outage_is_unhealthy_before_the_attempts_run_out(database: Database, rows: Rows) -> None:
+    for _ in range(3):
+        retrying(rows)
+    [health] = queues.health(database, HealthLimits(retrying=2), now=NOW)
+    assert [(check.name, check.value) for check in health.exceeded] == [("retrying", 3)]
+    [health] = queues.health(database, HealthLimits(retrying=3, failed=0, failure_rate=0.0), now=NOW)
+    assert health.healthy
+
+
+def test_trees_operations_and_figures_count_derived_statuses(database: Database, rows: Rows) -> None:
+    parent = rows.job(spawns=True)
+    retrying(rows, parent)
+    cancelled(rows, parent)
+    rows.job(parent)
+    assert tree.tree(database, parent).counts.by_status == {"Completed": 2, "Retrying": 1, "Cancelled": 1}
+    [operation] = operations.operations(database, limit=5)
+    assert (operation.children.retrying, operation.children.cancelled, operation.children.failed) == (1, 1, 0)
+    stats = operations.stats(database, since=START, recent=START)
+    assert (stats.overall.retrying, stats.overall.cancelled, stats.overall.failed) == (1, 1, 0)
+    watch = wait.TreeWatch(database, [parent], NOW)
+    watch.read()
+    assert (watch.counts.retrying, watch.counts.cancelled) == (1, 1)
+    groups = {(group.status, group.jobs) for group in children.groups(database, parent)}
+    assert groups == {("Completed", 1), ("Retrying", 1), ("Cancelled", 1)}
+    assert not failed_queries.operations(database, limit=5).operations
+
+
+def test_the_cause_of_a_cancelled_job_is_whoever_cancelled_it(database: Database, rows: Rows) -> None:
+    job = cancelled(rows)
+    found = diagnose(database, job, limit=5, now=NOW)
+    assert [(group.error, group.is_cancelled) for group in found.groups] == [(CANCELLED, True)]
+    assert found.failed
+
+
+def test_a_job_that_waits_for_a_cancelled_one_is_stuck_behind_it(database: Database, rows: Rows) -> None:
+    parent = cancelled(rows)
+    child = rows.job(parent, status="Pending", dependency_status="waiting")
+    [blocker] = diagnose(database, child, limit=5, now=NOW).blockers
+    assert blocker.parents == {parent: "Cancelled"}
+    assert blocker.is_stuck
+
+
+def test_the_doctor_still_finds_what_waits_for_a_cancelled_job(database: Database, rows: Rows) -> None:
+    parent = cancelled(rows)
+    rows.job(parent, status="Pending", dependency_status="waiting")
+    before = [finding.jobs for finding in Doctor(database, now=NOW).examine()]
+    database.transaction(lambda: rows.run("UPDATE hammerwork_jobs SET error_message = 'x' WHERE status = 'Failed'"))
+    assert [finding.jobs for finding in Doctor(database, now=NOW).examine()] == before
+
+
+def test_a_retry_leaves_cancelled_jobs_alone_unless_they_are_asked_for(database: Database, rows: Rows) -> None:
+    parent = rows.job()
+    job, dead = cancelled(rows, parent), rows.job(parent, status="Dead")
+    plan = changes.plan(database, Below([parent], Retry.in_trees), Retry(NOW))
+    assert (plan.changed, plan.left.by_status) == (1, {"Cancelled": 1})
+    outcome = changes.run(database, Below([parent], Retry.in_trees), Retry(NOW))
+    assert (outcome.changed, outcome.left.by_status, outcome.refused) == (1, {"Cancelled": 1}, 0)
+    assert (status_of(database, job), status_of(database, dead)) == ("Cancelled", "Pending")
+    outcome = changes.run(database, Named([job]), Retry(NOW, cancelled=True))
+    assert (outcome.changed, status_of(database, job)) == (1, "Pending")
+
+
+def test_a_cancelled_job_brings_the_jobs_back_that_were_cancelled_with_it(database: Database, rows: Rows) -> None:
+    parent = rows.job(status="Pending")
+    child = rows.job(parent, status="Pending", dependency_status="waiting")
+    changes.run(database, Named([parent]), Cancel(NOW, by="ann@desk"))
+    assert (status_of(database, parent), status_of(database, child)) == ("Cancelled", "Cancelled")
+    outcome = changes.run(database, Named([parent]), Retry(NOW, cancelled=True))
+    assert (outcome.changed, outcome.followed) == (1, 1)
+    assert status_of(database, child) == "Pending"
+
+
+def test_a_retrying_job_can_be_cancelled(database: Database, rows: Rows) -> None:
+    job = retrying(rows)
+    assert changes.run(database, Named([job]), Cancel(NOW, by="ann@desk")).changed == 1
+    assert status_of(database, job) == "Cancelled"
