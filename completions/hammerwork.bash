@@ -10,143 +10,143 @@ _hammerwork_look() {
     case $1 in
         '')
             commands='spawn job queue worker monitor web migration config schema demo'
-            options='--version --database-url --color --quiet --debug --help'
-            takes=' -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--version --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'spawn')
             commands='list tree stats lineage pending again timeline rehearse wait why doctor monitor'
             options='--help'
             ;;
         'spawn list')
-            options='--recent --since --limit --cursor --queue --status --operation --detailed --failed --format --database-url --color --quiet --debug --help'
-            takes=' --since= -l= --limit= --cursor= -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --operation= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--recent --since --limit --cursor --queue --status --operation --detailed --failed --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --since= -l= --limit= --cursor= -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --operation= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'spawn tree')
-            options='--format --depth --max-children --max-nodes --full --children-only --status --charset --watch --interval --timeout --database-url --color --quiet --debug --help'
-            takes=' --format=text,json,jsonl,mermaid,dot --depth= --max-children= --max-nodes= -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --charset=utf8,ascii --interval= --timeout= -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--format --depth --max-children --max-nodes --full --children-only --status --charset --watch --interval --timeout --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=text,json,jsonl,mermaid,dot --depth= --max-children= --max-nodes= -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --charset=utf8,ascii --interval= --timeout= -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments=':jobs'
             ;;
         'spawn stats')
-            options='--hours --queue --detailed --format --database-url --color --quiet --debug --help'
-            takes=' --hours= -q=:queues --queue=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--hours --queue --detailed --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --hours= -q=:queues --queue=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'spawn lineage')
-            options='--ancestors --descendants --depth --format --database-url --color --quiet --debug --help'
-            takes=' --depth= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--ancestors --descendants --depth --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --depth= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments=':jobs'
             ;;
         'spawn pending')
-            options='--queue --show-config --limit --format --database-url --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--queue --show-config --limit --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'spawn again')
-            options='--handler --spawn-config --max-spawn-count --operation-id --spawn-delay --batch-size --inherit --wait --timeout --format --database-url --color --quiet --debug --help'
-            takes=' --handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=priority,queue,retry,timeout,trace,none --timeout= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--handler --spawn-config --max-spawn-count --operation-id --spawn-delay --batch-size --inherit --wait --timeout --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=priority,queue,retry,timeout,trace,none --timeout= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments=':jobs'
             ;;
         'spawn timeline')
-            options='--format --all --min --width --charset --database-url --color --quiet --debug --help'
-            takes=' --format=text,json,mermaid --min= --width= --charset=utf8,ascii -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--format --all --min --width --charset --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=text,json,mermaid --min= --width= --charset=utf8,ascii -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments=':jobs'
             ;;
         'spawn rehearse')
-            options='--handlers --queue --payload --result --levels --max --app-dir --format --database-url --color --quiet --debug --help'
-            takes=' --handlers= -q=:queues --queue=:queues --payload=:json --result=:json --levels= --max= --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--handlers --queue --payload --result --levels --max --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --handlers= -q=:queues --queue=:queues --payload=:json --result=:json --levels= --max= --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments=':jobs'
             ;;
         'spawn wait')
-            options='--timeout --interval --children-only --fail-stuck --format --database-url --color --quiet --debug --help'
-            takes=' --timeout= --interval= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--timeout --interval --children-only --fail-stuck --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --timeout= --interval= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments=':jobs'
             ;;
         'spawn why')
-            options='--queue --since --limit --format --database-url --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues --since= -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--queue --since --limit --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues --since= -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments=':jobs'
             ;;
         'spawn doctor')
-            options='--fix --yes --dry-run --older-than --strict --queue --limit --format --database-url --color --quiet --debug --help'
-            takes=' --older-than= -q=:queues --queue=:queues -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--fix --yes --dry-run --older-than --strict --queue --limit --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --older-than= -q=:queues --queue=:queues -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'spawn monitor')
-            options='--interval --queue --count --until --timeout --format --database-url --color --quiet --debug --help'
-            takes=' --interval= -q=:queues --queue=:queues --count= --until=+done,failed --timeout= --format=text,jsonl -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--interval --queue --count --until --timeout --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --interval= -q=:queues --queue=:queues --count= --until=+done,failed --timeout= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'job')
             commands='list show enqueue export retry cancel delete purge'
             options='--help'
             ;;
         'job list')
-            options='--queue --status --priority --failed --completed --since --last-hours --error --failed-since --limit --cursor --fields --format --database-url --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --failed-since= -l= --limit= --cursor= --fields= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--queue --status --priority --failed --completed --since --last-hours --error --failed-since --limit --cursor --fields --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --failed-since= -l= --limit= --cursor= --fields= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'job show')
-            options='--full --format --database-url --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--full --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments=':jobs'
             ;;
         'job enqueue')
-            options='--payload --queue --priority --delay --at --max-attempts --timeout --depends-on --id --trace-id --correlation-id --spawn-handler --spawn-config --max-spawn-count --operation-id --spawn-delay --batch-size --inherit --file --after-line --format --database-url --color --quiet --debug --help'
-            takes=' -j=:json --payload=:json -q=:queues --queue=:queues -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --delay= --at= --max-attempts= --timeout= --depends-on=:jobs --id= --trace-id= --correlation-id= --spawn-handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=priority,queue,retry,timeout,trace,none --file=:files --after-line= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--payload --queue --priority --delay --at --max-attempts --timeout --depends-on --id --trace-id --correlation-id --spawn-handler --spawn-config --max-spawn-count --operation-id --spawn-delay --batch-size --inherit --file --after-line --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -j=:json --payload=:json -q=:queues --queue=:queues -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --delay= --at= --max-attempts= --timeout= --depends-on=:jobs --id= --trace-id= --correlation-id= --spawn-handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=priority,queue,retry,timeout,trace,none --file=:files --after-line= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'job export')
-            options='--queue --status --priority --failed --completed --since --last-hours --error --failed-since --fields --redact --format --database-url --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --failed-since= --fields= --redact=priority,queue,retry,timeout,trace,none --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--queue --status --priority --failed --completed --since --last-hours --error --failed-since --fields --redact --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --failed-since= --fields= --redact=priority,queue,retry,timeout,trace,none --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'job retry')
-            options='--queue --status --priority --since --last-hours --error --all --failed --failed-since --tree --only --force --respawn --cancelled --yes --dry-run --format --database-url --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --failed-since= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--queue --status --priority --since --last-hours --error --all --failed --failed-since --tree --only --force --respawn --cancelled --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --failed-since= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job cancel')
-            options='--queue --status --priority --since --last-hours --error --all --tree --only --reason --force --yes --dry-run --format --database-url --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--queue --status --priority --since --last-hours --error --all --tree --only --reason --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --only=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job delete')
-            options='--queue --status --priority --since --last-hours --error --all --older-than --force --yes --dry-run --format --database-url --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --older-than= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--queue --status --priority --since --last-hours --error --all --older-than --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --older-than= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments=':jobs*'
             ;;
         'job purge')
-            options='--completed --dead --failed --timed-out --cancelled --all --older-than --queue --error --yes --dry-run --format --database-url --color --quiet --debug --help'
-            takes=' --older-than= -q=:queues --queue=:queues --error= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--completed --dead --failed --timed-out --cancelled --all --older-than --queue --error --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --older-than= -q=:queues --queue=:queues --error= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'queue')
             commands='list stats health paused pause resume clear'
             options='--help'
             ;;
         'queue list')
-            options='--format --database-url --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'queue stats')
-            options='--detailed --hours --format --database-url --color --quiet --debug --help'
-            takes=' --hours= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--detailed --hours --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --hours= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments=':queues'
             ;;
         'queue health')
-            options='--max-pending --max-pending-age --max-running-age --max-waiting-age --max-retrying --max-failed --max-failure-rate --format --database-url --color --quiet --debug --help'
-            takes=' --max-pending= --max-pending-age= --max-running-age= --max-waiting-age= --max-retrying= --max-failed= --max-failure-rate= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--max-pending --max-pending-age --max-running-age --max-waiting-age --max-retrying --max-failed --max-failure-rate --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --max-pending= --max-pending-age= --max-running-age= --max-waiting-age= --max-retrying= --max-failed= --max-failure-rate= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments=':queues'
             ;;
         'queue paused')
-            options='--format --database-url --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'queue pause')
-            options='--reason --all --yes --dry-run --format --database-url --color --quiet --debug --help'
-            takes=' --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--reason --all --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments=':queues*'
             ;;
         'queue resume')
-            options='--all --yes --dry-run --format --database-url --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--all --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments=':queues*'
             ;;
         'queue clear')
-            options='--pending-only --force --yes --dry-run --format --database-url --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--pending-only --force --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments=':queues'
             ;;
         'worker')
@@ -154,26 +154,26 @@ _hammerwork_look() {
             options='--help'
             ;;
         'worker start')
-            options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --weighted --strict-priority --name --log-format --log-level --grace --health-file --app-dir --format --database-url --color --quiet --debug --help'
-            takes=' --handlers= -q=:queues --queue=:queues -c= --concurrency= --pool-size= --poll-interval= --lease= --max-jobs= --isolation=thread,process --name= --log-format=text,json --log-level=trace,debug,info,warn,error --grace= --health-file=:files --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --weighted --strict-priority --name --log-format --log-level --grace --health-file --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --handlers= -q=:queues --queue=:queues -c= --concurrency= --pool-size= --poll-interval= --lease= --max-jobs= --isolation=thread,process --name= --log-format=text,json --log-level=trace,debug,info,warn,error --grace= --health-file=:files --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'worker list')
-            options='--queue --since --all --limit --format --database-url --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues --since= -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--queue --since --all --limit --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues --since= -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'worker status')
-            options='--format --database-url --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments='-*'
             ;;
         'worker stop')
-            options='--all --wait --timeout --dry-run --yes --format --database-url --color --quiet --debug --help'
-            takes=' --timeout= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--all --wait --timeout --dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --timeout= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments='-*'
             ;;
         'worker restart')
-            options='--all --wait --timeout --dry-run --yes --format --database-url --color --quiet --debug --help'
-            takes=' --timeout= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--all --wait --timeout --dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --timeout= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments='-*'
             ;;
         'monitor')
@@ -181,84 +181,84 @@ _hammerwork_look() {
             options='--help'
             ;;
         'monitor health')
-            options='--strict --only --skip --worker --max-pending --max-pending-age --max-running-age --max-waiting-age --max-retrying --max-failed --max-failure-rate --max-overdue --format --database-url --color --quiet --debug --help'
-            takes=' --only= --skip= --worker= --max-pending= --max-pending-age= --max-running-age= --max-waiting-age= --max-retrying= --max-failed= --max-failure-rate= --max-overdue= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--strict --only --skip --worker --max-pending --max-pending-age --max-running-age --max-waiting-age --max-retrying --max-failed --max-failure-rate --max-overdue --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --only= --skip= --worker= --max-pending= --max-pending-age= --max-running-age= --max-waiting-age= --max-retrying= --max-failed= --max-failure-rate= --max-overdue= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'monitor dashboard')
-            options='--interval --queue --count --until --timeout --format --database-url --color --quiet --debug --help'
-            takes=' --interval= -q=:queues --queue=:queues --count= --until=+done,failed --timeout= --format=text,jsonl -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--interval --queue --count --until --timeout --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --interval= -q=:queues --queue=:queues --count= --until=+done,failed --timeout= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'monitor metrics')
-            options='--period --queue --format --database-url --color --quiet --debug --help'
-            takes=' -t= --period= -q=:queues --queue=:queues --format=table,json,prometheus -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--period --queue --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -t= --period= -q=:queues --queue=:queues --format=table,json,prometheus -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'web')
             commands='serve'
             options='--help'
             ;;
         'web serve')
-            options='--host --port --token --read-only --redact --cors-origin --allow-host --database-url --color --quiet --debug --help'
-            takes=' --host= --port= --token= --cors-origin= --allow-host= -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--host --port --token --read-only --redact --cors-origin --allow-host --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --host= --port= --token= --cors-origin= --allow-host= -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'migration')
             commands='run status plan'
             options='--help'
             ;;
         'migration run')
-            options='--drop --yes --dry-run --format --database-url --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--drop --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'migration status')
-            options='--format --database-url --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'migration plan')
-            options='--format --database-url --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'config')
             commands='show get set unset reset path init'
             options='--help'
             ;;
         'config show')
-            options='--show-secrets --format --database-url --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--show-secrets --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'config get')
-            options='--show-secrets --format --database-url --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--show-secrets --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments='database_url,default_queue,default_limit,log_level,connection_pool_size'
             ;;
         'config set')
-            options='--database-url --color --quiet --debug --help'
-            takes=' -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments='database_url,default_queue,default_limit,log_level,connection_pool_size -'
             ;;
         'config unset')
-            options='--database-url --color --quiet --debug --help'
-            takes=' -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments='database_url,default_queue,default_limit,log_level,connection_pool_size'
             ;;
         'config reset')
-            options='--yes --dry-run --database-url --color --quiet --debug --help'
-            takes=' -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--yes --dry-run --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'config path')
-            options='--format --database-url --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'config init')
-            options='--force --database-url --color --quiet --debug --help'
-            takes=' -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--force --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'schema')
-            options='--format --database-url --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-rehearse,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-dashboard,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
             ;;
         'demo')
-            options='--folder --database-url --color --quiet --debug --help'
-            takes=' --folder=:folders -u=:urls --database-url=:urls --color=auto,always,never '
+            options='--folder --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --folder=:folders -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
     esac
 }

@@ -11,6 +11,7 @@ from typer.main import get_command
 from hammerwork_cli.app import app
 from hammerwork_cli.cli.verb import shared_options
 from hammerwork_cli.config import KEYS
+from hammerwork_cli.config.keys import PROFILE_KEYS
 from hammerwork_cli.render.schemas import SCHEMAS
 from hammerwork_cli.web.application import ENDPOINTS, EVENTS, HEALTH, METRICS
 from hammerwork_cli.web.endpoints.endpoint import Endpoint
@@ -50,6 +51,13 @@ The file is `$XDG_CONFIG_HOME/hammerwork/config.toml`, by default in `~/.config`
 
 ```toml
 {examples}
+```
+
+A [profile](../operate/connect.md#give-databases-names) is a table in the file:
+
+```toml
+[profiles.production]
+{profile}
 ```
 
 `HAMMERWORK_WEB_TOKEN` is the token of [`hammerwork web serve`](commands/web.md#hammerwork-web-serve). It is not a
@@ -199,6 +207,7 @@ def _settings() -> str:
     return SETTINGS.format(
         settings=_table(("setting", "environment", "default", ""), rows),
         examples="\n".join(f"{key.name} = {key.example}" for key in KEYS.values()),
+        profile="\n".join(f"{name} = {key.example}" for name, key in PROFILE_KEYS.items()),
     )
 
 

@@ -4,17 +4,19 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from hammerwork_cli import config
 from hammerwork_cli.cached import cached
+from hammerwork_cli.cli import files
 from hammerwork_cli.database import Database, DatabaseUrl, connect
 from hammerwork_cli.errors import ConfigError, DeclinedError, UsageError
 from hammerwork_cli.models.input.reading import instant_of
 
 if TYPE_CHECKING:
+    from hammerwork_cli.cli.protection import Protection
     from hammerwork_cli.database.stalls import Stalls
     from hammerwork_cli.render.formats.json import Record
 
@@ -59,32 +61,79 @@ class Context:
             raise UsageError("No queue was given.", hint="Add --queue, or: hammerwork config set default_queue NAME")
         return str(queue)
 
-    def url(self) -> DatabaseUrl:
+    @cached
+    def target(self) -> config.Target:
+        """The configured database, and its profile.
+
+        Raises:
+            ConfigError: a value is not valid, the profile does not exist, or the configuration file is unreadable.
+            UsageError: ``--confirm-profile`` names another profile.
+        """
+        _ = self.settings.file  # report a mistake in the file even if an option or a variable has the URL
+        found = self.settings.database(self.options.get("database_url"))
+        named, profile = self.options.get("confirm_profile"), found.profile.name if found.profile else None
+        if named is not None and named != profile:
+            used = f"the profile {profile}" if profile else "no profile"
+            raise UsageError(f"--confirm-profile names {named[:60]!r}, and the database is that of {used}.")
+        return found
+
+    @cached
+    def protection(self) -> "Protection | None":
+        """The protection of the configured database, if it has a protected profile."""
+        profile = self.target.profile
+        if profile is None or not profile.protected:
+            return None
+        from hammerwork_cli.cli.protection import Protection
+
+        return Protection(self, profile.name)
+
+    def url(self, *, changes: bool = False) -> DatabaseUrl:
         """Returns the URL of the configured database, or of the embedded SQLite file.
+
+        Args:
+            changes: whether the command changes the database. Only then a protected profile may be changed, once its
+                name is confirmed.
 
         Raises:
             ConfigError: the URL is not valid, or the configuration file is unreadable.
         """
-        _ = self.settings.file  # report a mistake in the file even if an option or a variable has the URL
-        found = self.settings.get("database_url", self.options.get("database_url"))
-        if found.source == "file":
+        target = self.target
+        if target.source == "file" or target.profile:
             self.note_exposure()
-        if found.value is not None:
-            return DatabaseUrl.parse(found.value)
-        path = config.embedded_path(self.environ)
-        self.note(f"No database is configured: using the embedded {path}")
-        return DatabaseUrl.of_file(path)
+        if target.url is None:
+            path = config.embedded_path(self.environ)
+            self.note(f"No database is configured: using the embedded {path}")
+            return DatabaseUrl.of_file(path)
+        url = DatabaseUrl.parse(target.url)
+        if self.protection is None:
+            return url
+        from hammerwork_cli.cli.protection import ChangingGuard, ReadingGuard
+
+        return replace(url, guard=ChangingGuard(self.protection) if changes else ReadingGuard(self.protection))
+
+    def lasting_url(self, *, changes: bool = True) -> DatabaseUrl:
+        """Returns the URL for a program that opens its own connections, once the database has answered.
+
+        A protected profile is confirmed now if the program changes it.
+        """
+        url = self.database(changes=changes).url
+        self.close()
+        if not changes or self.protection is None:
+            return url
+        self.protection.confirm()
+        return replace(url, guard=None)
 
     def database(self, *, create: bool = False, changes: bool = False) -> Database:
         """Opens the configured database until the command ends.
 
         Args:
             create: whether to create an SQLite file that does not exist.
-            changes: whether the command changes rows: then a note explains a statement that takes long.
+            changes: whether the command changes rows: then a note explains a statement that takes long, and a
+                protected profile asks for its name.
         """
-        url = self.url()
+        url = self.url(changes=changes)
         if url.path is not None:
-            _prepare_file(url.path, create)
+            files.prepare(url.path, create=create)
         database = connect(url)
         self._databases.append(database)
         if changes and not self.is_quiet:
@@ -295,8 +344,20 @@ class Context:
 
     # Confirmation.
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody at a terminal can answer a question."""
+        return sys.stdin.isatty() and self.stderr.isatty() and not self.speaks_json
+
+    def confirm_profile(self) -> None:
+        """Asks for the name of the profile now, if it is protected, and not in the middle of the change."""
+        if self.protection is not None:
+            self.protection.confirm()
+
     def confirm(self, question: str, *, yes: bool, form: str = "table", **details: object) -> None:
         """Asks a question on a terminal; in a script, and with a format for programs, ``--yes`` is required.
+
+        The answer is y, or for a protected profile its name.
 
         Args:
             question: a question for y or n.
@@ -306,39 +367,16 @@ class Context:
 
         Raises:
             UsageError: ``--yes`` is required.
-            DeclinedError: the answer is not y.
+            DeclinedError: the answer is another one.
         """
         if yes:
+            self.confirm_profile()
             return
-        if form != "table" or not (sys.stdin.isatty() and self.stderr.isatty()):
+        if form != "table" or not self.can_ask:
             raise UsageError("Confirmation required.", hint="Add --yes, or see the plan with --dry-run.", **details)
+        if self.protection is not None and not self.protection.is_confirmed:
+            self.protection.confirm(question)
+            return
         self.print_raw(f"{question} [y/N] ", end="")
         if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
             raise DeclinedError("Nothing was changed.")
-
-
-def make_folder(folder: Path) -> None:
-    """Creates a folder and its parents, accessible to their owner only; existing ones stay unchanged.
-
-    Raises:
-        ConfigError: the folder cannot be created.
-    """
-    from hammerwork_cli.config import writing
-
-    try:
-        writing.make_folder(folder)
-    except FileExistsError as error:
-        raise ConfigError(
-            f"The folder {folder} cannot be created: {error.filename} is a file.", hint="Give another folder."
-        ) from error
-    except OSError as error:
-        raise ConfigError(
-            f"The folder {folder} cannot be created: {error.strerror or error}.", hint="Give another folder."
-        ) from error
-
-
-def _prepare_file(path: Path, create: bool) -> None:
-    if create:
-        make_folder(path.parent)
-    else:
-        DatabaseUrl.of_file(path).check_file()

@@ -14,6 +14,8 @@ from importlib import import_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from hammerwork_cli.database import Database
 
 CONNECT_SECONDS = 0.2
@@ -138,21 +140,25 @@ def _statement(name: str) -> str:
 
 def configured_url(environ: Mapping[str, str]) -> str:
     """Returns the URL of the database: from the environment, the configuration file, or that of the embedded file."""
-    found = environ.get("HAMMERWORK_DATABASE_URL") or environ.get("DATABASE_URL") or _from_file(environ)
-    if found is None:
-        found = f"sqlite:///{_in_folder(environ, 'XDG_DATA_HOME', '~/.local/share', 'hammerwork.db')}"
-    return str(found)
+    found = environ.get("HAMMERWORK_DATABASE_URL") or environ.get("DATABASE_URL")
+    if not found or found.strip().startswith("@"):
+        settings = _settings(environ)
+        found = str(found or settings.get("database_url") or "").strip()
+        if found.startswith("@"):
+            found = str(settings["profiles"][found[1:]]["url"])
+    return found or f"sqlite:///{_in_folder(environ, 'XDG_DATA_HOME', '~/.local/share', 'hammerwork.db')}"
 
 
-def _from_file(environ: Mapping[str, str]) -> object:
+def _settings(environ: Mapping[str, str]) -> Mapping[str, "Any"]:
+    """The content of the configuration file."""
     named = environ.get("HAMMERWORK_CONFIG")
     path = os.path.expanduser(named) if named else _in_folder(environ, "XDG_CONFIG_HOME", "~/.config", "config.toml")  # noqa: PTH111
     if not named and not os.path.exists(path):  # noqa: PTH110
-        return None
+        return {}
     import tomllib
 
     with open(path, "rb") as file:  # noqa: PTH123
-        return tomllib.load(file).get("database_url")
+        return tomllib.load(file)
 
 
 def _in_folder(environ: Mapping[str, str], variable: str, default: str, name: str) -> str:

@@ -31,8 +31,12 @@ def _options(
             "-u",
             "--database-url",
             metavar="URL",
-            help="Database: postgresql://, mysql://, mariadb:// or sqlite:///path.",
+            help="URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.",
         ),
+    ] = None,
+    confirm_profile: Annotated[
+        str | None,
+        typer.Option("--confirm-profile", metavar="NAME", help="Change the protected profile NAME without asking."),
     ] = None,
     color: Annotated[Color | None, typer.Option("--color", help="Use colours.", show_default=False)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no notes to stderr.")] = False,

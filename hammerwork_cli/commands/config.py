@@ -1,5 +1,6 @@
 """``hammerwork config``: the settings, and the file that holds them."""
 
+import re
 import sys
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption, YesOption
 from hammerwork_cli.cli.verb import Verb, group, verb_with
 from hammerwork_cli.config import KEYS, Setting, blaming, known, writing
+from hammerwork_cli.config.keys import PROFILE_KEYS, PROFILE_NAME
 from hammerwork_cli.errors import AnswerIsNoError, ConflictError
 from hammerwork_cli.render.config import SETTING_KEYS, SETTINGS, ShownSetting, setting_record
 from hammerwork_cli.render.formats.text import visible
@@ -26,7 +28,7 @@ SecretsOption = Annotated[bool, typer.Option("--show-secrets", help="Show passwo
 
 @app.command("show", cls=Verb)
 def show(ctx: typer.Context, show_secrets: SecretsOption = False, form: FormatOption = Format.TABLE) -> None:
-    """Every setting: its value, its source and its purpose. Passwords are masked.
+    """Every setting and profile: its value, its source and its purpose. Passwords are masked.
 
     \b
     Examples:
@@ -35,6 +37,8 @@ def show(ctx: typer.Context, show_secrets: SecretsOption = False, form: FormatOp
     """
     context: Context = ctx.obj
     found = [_setting(context, name) for name in KEYS]
+    for profile in context.settings.profile_names:
+        found += [context.settings.of_profile(profile, field) for field in PROFILE_KEYS]
     _note_file(context)
     context.show(
         [_shown(setting, secrets=show_secrets) for setting in found],
@@ -63,7 +67,7 @@ def get(
         raise AnswerIsNoError(
             f"{setting.name} is not set.", hint=f"Set it with: hammerwork config set {setting.name} ..."
         )
-    context.answer(setting_record(setting), form, lambda: [visible(str(setting.value))])
+    context.answer(setting_record(setting), form, lambda: [visible(setting.text or "")])
 
 
 @app.command("set", cls=Verb)
@@ -74,9 +78,14 @@ def set_(
 ) -> None:
     """Write a setting into the file; the rest of the file stays unchanged.
 
+    A profile is a database with a name: `-u @production` uses it. Commands that change the database of a protected
+    profile ask you to type its name; scripts pass --confirm-profile NAME.
+
     \b
     Examples:
       hammerwork config set default_limit 100
+      hammerwork config set profiles.production.url - < url.txt
+      hammerwork config set profiles.production.protected true
       hammerwork config set database_url - < url.txt
     """
     context: Context = ctx.obj
@@ -84,7 +93,8 @@ def set_(
     with blaming(wanted.name):
         checked = wanted.from_text(sys.stdin.readline().strip() if value == "-" else value)
     writing.store(context.settings.path, wanted, checked)
-    context.note(f"{wanted.name} is {visible(str(wanted.masked(checked)))} in {context.settings.path}")
+    shown = _shown(Setting(wanted, checked, "file"), secrets=False)
+    context.note(f"{wanted.name} is {visible(shown.text or '')} in {context.settings.path}")
     for variable in wanted.variables:
         if context.environ.get(variable):
             context.note(f"{variable} is set, and wins over the file.")
@@ -92,16 +102,18 @@ def set_(
 
 @app.command("unset", cls=Verb)
 def unset(ctx: typer.Context, key: KeyArgument) -> None:
-    """Remove a setting from the file; a missing one is not an error.
+    """Remove a setting or a whole profile from the file; a missing one is not an error.
 
     \b
     Examples:
       hammerwork config unset default_queue
+      hammerwork config unset profiles.production
     """
     context: Context = ctx.obj
-    wanted = known(key)
-    removed = writing.remove(context.settings.path, wanted)
-    context.note(f"{wanted.name} is {'no longer' if removed else 'not'} in {context.settings.path}")
+    is_profile = re.fullmatch(f"profiles\\.{PROFILE_NAME}", key.strip())
+    place = tuple(key.strip().split(".")) if is_profile else known(key).path
+    removed = writing.remove(context.settings.path, place)
+    context.note(f"{'.'.join(place)} is {'no longer' if removed else 'not'} in {context.settings.path}")
 
 
 @app.command("reset", cls=verb_with({"--confirm": "--yes"}))
@@ -181,6 +193,6 @@ def _note_file(context: Context) -> None:
         context.note(f"There is no {settings.path}.")
         return
     context.note(f"File: {settings.path}")
-    for name in settings.file.keys() - KEYS.keys():
+    for name in settings.unknown:
         context.note(f"  {visible(name)} in it is not a setting of this program.")
     context.note_exposure()

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hammerwork_cli.cli.context import Context, make_folder
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.files import make_folder
 from hammerwork_cli.cli.verb import Verb
 from hammerwork_cli.database import Database, DatabaseUrl, connect
 from hammerwork_cli.errors import UsageError

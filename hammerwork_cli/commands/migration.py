@@ -49,7 +49,7 @@ def run(
       hammerwork migration run --drop --dry-run
     """
     context: Context = ctx.obj
-    database = context.database(create=not dry_run, changes=True)
+    database = context.database(create=not dry_run, changes=not dry_run)
     if dry_run:
         _look(context, database, form, drop=drop)
         return

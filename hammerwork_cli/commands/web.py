@@ -74,8 +74,7 @@ def _serve(context: Context, settings: Settings, host: str, port: int) -> None:
     except ModuleNotFoundError as error:
         raise ConfigError(f"The web server needs {error.name}, which is not installed.", hint=INSTALL) from error
     # What is wrong with the database is said now and not to the first who asks.
-    url = context.database().url
-    context.close()
+    url = context.lasting_url(changes=not settings.read_only)
     with serving.listen(host, port) as listening:
         context.lines([serving.address(listening, host)])
         context.stdout.flush()

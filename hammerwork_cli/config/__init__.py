@@ -8,10 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from hammerwork_cli.cached import cached
-from hammerwork_cli.config.keys import KEYS, Key, known
+from hammerwork_cli.config.keys import KEYS, PROFILE_KEYS, Key, known, profile_key, profile_of
 from hammerwork_cli.errors import ConfigError
 
-__all__ = ["KEYS", "Key", "Setting", "Settings", "blaming", "config_path", "embedded_path", "known", "parse_file"]
+__all__ = [
+    "KEYS",
+    "Key",
+    "Profile",
+    "Setting",
+    "Settings",
+    "Target",
+    "blaming",
+    "config_path",
+    "embedded_path",
+    "known",
+    "parse_file",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +33,34 @@ class Setting:
     key: Key
     value: Any
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A database with a name.
+
+    Attributes:
+        protected: whether a change asks for the name.
+    """
+
+    name: str
+    url: str
+    protected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The database of a command.
+
+    Attributes:
+        url: its URL; ``None`` if no database is configured.
+        source: see :class:`Setting`.
+        profile: the profile that has the URL, if a profile was named.
+    """
+
+    url: str | None
+    source: str
+    profile: Profile | None = None
 
 
 class Settings:
@@ -48,8 +88,73 @@ class Settings:
     @property
     def is_exposed(self) -> bool:
         """Whether other users can read a password in the file."""
-        url = self.file.get("database_url")
-        return KEYS["database_url"].masked(url) != url and bool(self.path.stat().st_mode & 0o077)
+        tables = [table for table in self._tables.values() if isinstance(table, dict)]
+        urls = [self.file.get("database_url"), *(table.get("url") for table in tables)]
+        has_password = any(KEYS["database_url"].masked(url) != url for url in urls)
+        return has_password and bool(self.path.stat().st_mode & 0o077)
+
+    @property
+    def _tables(self) -> dict[str, Any]:
+        """Profile -> its table in the file."""
+        tables = self.file.get("profiles", {})
+        if not isinstance(tables, dict):
+            raise ConfigError(f"profiles in {self.path}: The value must be a table.", hint="Write [profiles.NAME].")
+        return tables
+
+    @property
+    def profile_names(self) -> list[str]:
+        """The names of the profiles in the file."""
+        return sorted(self._tables)
+
+    @property
+    def unknown(self) -> list[str]:
+        """Keys in the file that are not settings."""
+        inside = [
+            f"profiles.{name}.{field}"
+            for name, table in self._tables.items()
+            for field in (table.keys() - PROFILE_KEYS.keys() if isinstance(table, dict) else ())
+        ]
+        return sorted([*(self.file.keys() - KEYS.keys() - {"profiles"}), *inside])
+
+    def profile(self, name: str) -> Profile:
+        """Returns a profile.
+
+        Raises:
+            ConfigError: it does not exist, or a value of it is not valid.
+        """
+        table = self._tables.get(name)
+        if not isinstance(table, dict) or "url" not in table:
+            has = f"Profiles: {', '.join(self.profile_names)}. " if self.profile_names else ""
+            raise ConfigError(
+                f"There is no profile {name} with a URL.",
+                hint=f"{has}Add one with: hammerwork config set profiles.{name}.url URL",
+            )
+        return Profile(name, self.of_profile(name, "url").value, self.of_profile(name, "protected").value)
+
+    def of_profile(self, name: str, field: str) -> Setting:
+        """Returns a setting of a profile.
+
+        Raises:
+            ConfigError: the value is not valid.
+        """
+        key, table = profile_key(name, field), self._tables.get(name, {})
+        if not isinstance(table, dict) or field not in table:
+            return Setting(key, key.default, "default")
+        with blaming(f"{key.name} in {self.path}"):
+            return Setting(key, key.from_file(table[field]), "file")
+
+    def database(self, option: str | None = None) -> Target:
+        """Returns the database of a command, whose option may name a profile, as a variable and the file may.
+
+        Raises:
+            ConfigError: a value is not valid, or the profile does not exist.
+        """
+        found = self.get("database_url", option)
+        name = None if found.value is None else profile_of(found.value)
+        if name is None:
+            return Target(found.value, found.source)
+        profile = self.profile(name)
+        return Target(profile.url, found.source, profile)
 
     def get(self, name: str, option: str | None = None) -> Setting:
         """Returns a setting.
@@ -62,6 +167,8 @@ class Settings:
             ConfigError: a value is not valid, and the message names its source; or the file is unreadable.
         """
         key = known(name)
+        if key.name not in KEYS:
+            return self.of_profile(*key.path[1:])
         if option is not None:
             return Setting(key, key.from_text(option), "option")
         for variable in key.variables:

@@ -1,7 +1,8 @@
 """The keys of the settings, their purposes and their values."""
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hammerwork_cli.database import DatabaseUrl, redact
@@ -23,7 +24,7 @@ class Key:
         purpose: description in a sentence.
         default: default value; ``None`` if each verb has its own.
         example: a value as the file spells it.
-        is_number: whether the value in the file is a number.
+        kind: type of the value in the file.
         check: returns a value as the program uses it, or raises :class:`ConfigError` if it is not valid.
     """
 
@@ -32,8 +33,13 @@ class Key:
     purpose: str
     default: Any
     example: str
-    is_number: bool
+    kind: type[str] | type[int] | type[bool]
     check: Callable[[Any], Any]
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The tables in the file that lead to the value, and its name there."""
+        return tuple(self.name.split("."))
 
     def from_text(self, text: str) -> Any:
         """Reads the value of a variable, an option or an argument.
@@ -41,8 +47,10 @@ class Key:
         Raises:
             ConfigError: the value is not valid.
         """
-        if not self.is_number:
+        if self.kind is str:
             return self.check(text)
+        if self.kind is bool:
+            return self.check(_yes_or_no(text))
         digits = text.strip()
         if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
             raise ConfigError(f"{text[:40]!r} is not a whole number.")
@@ -54,9 +62,8 @@ class Key:
         Raises:
             ConfigError: the value is not valid.
         """
-        wanted, word = (int, "a whole number") if self.is_number else (str, "text in quotes")
-        if not isinstance(value, wanted) or isinstance(value, bool):
-            raise ConfigError(f"The value must be {word}.")
+        if type(value) is not self.kind:
+            raise ConfigError(f"The value must be {_WORDS[self.kind]}.")
         return self.check(value)
 
     def masked(self, value: Any) -> Any:
@@ -64,8 +71,24 @@ class Key:
         return redact(value) if isinstance(value, str) else value
 
 
+_WORDS: dict[type, str] = {str: "text in quotes", int: "a whole number", bool: "true or false"}
+
+
+def _yes_or_no(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in {"true", "false"}:
+        raise ConfigError(f"{text[:40]!r} is neither true nor false.")
+    return word == "true"
+
+
 def _url(text: str) -> str:
     DatabaseUrl.parse(text)
+    return text
+
+
+def _url_or_profile(text: str) -> str:
+    if profile_of(text) is None:
+        DatabaseUrl.parse(text)
     return text
 
 
@@ -94,11 +117,11 @@ _ALL = (
     Key(
         "database_url",
         ("HAMMERWORK_DATABASE_URL", "DATABASE_URL"),
-        "The database. Without it, an SQLite file in your data folder.",
+        "The database, or @ and a profile. Without it, an SQLite file in your data folder.",
         None,
         '"postgresql://app@db.example.org/jobs"',
-        False,
-        _url,
+        str,
+        _url_or_profile,
     ),
     Key(
         "default_queue",
@@ -106,7 +129,7 @@ _ALL = (
         "The queue of `job enqueue` without --queue.",
         None,
         '"mail"',
-        False,
+        str,
         _queue,
     ),
     Key(
@@ -115,7 +138,7 @@ _ALL = (
         "Rows of a list without --limit. Unset, each list has its own default.",
         None,
         "100",
-        True,
+        int,
         _between(1, LARGEST_LIMIT),
     ),
     Key(
@@ -124,7 +147,7 @@ _ALL = (
         f"Minimum log level of a worker: {', '.join(LEVELS)}.",
         "info",
         '"debug"',
-        False,
+        str,
         _level,
     ),
     Key(
@@ -133,24 +156,60 @@ _ALL = (
         f"Database connections of a worker for results: 1 to {LARGEST_POOL}.",
         5,
         "10",
-        True,
+        int,
         _between(1, LARGEST_POOL),
     ),
 )
 KEYS = {key.name: key for key in _ALL}
 
 
+# Profiles: databases with names.
+
+PROFILE_NAME = "[A-Za-z0-9_-]{1,60}"
+_PROFILE_KEY = re.compile(f"profiles\\.({PROFILE_NAME})\\.(url|protected)")
+PROFILE_KEYS = {
+    "url": Key("url", (), "The database of this profile.", None, '"postgresql://app@db.example.org/jobs"', str, _url),
+    "protected": Key(
+        "protected", (), "Whether changes of this profile's database ask for its name.", False, "true", bool, bool
+    ),
+}
+"""Keys in the table of a profile."""
+
+
+def profile_of(text: str) -> str | None:
+    """The name of the profile in ``@name``; ``None`` for any other text.
+
+    Raises:
+        ConfigError: the text begins with ``@``, and what follows is not a name.
+    """
+    text = text.strip()
+    if not text.startswith("@"):
+        return None
+    if not re.fullmatch(PROFILE_NAME, text[1:]):
+        raise ConfigError(f"{text[:60]!r} is not a profile.", hint="Write @production: letters, digits, _ and -.")
+    return text[1:]
+
+
+def profile_key(profile: str, field: str) -> Key:
+    """The key of a profile's URL or protection."""
+    return replace(PROFILE_KEYS[field], name=f"profiles.{profile}.{field}")
+
+
 def known(name: str) -> Key:
-    """Returns the key with a name.
+    """Returns the key with a name, such as ``default_limit`` and ``profiles.production.url``.
 
     Raises:
         ConfigError: no key has the name; the hint lists all keys.
     """
+    of_profile = _PROFILE_KEY.fullmatch(name.strip())
+    if of_profile:
+        return profile_key(*of_profile.groups())
     key = KEYS.get(name.strip().lower().replace("-", "_"))
     if key is None:
         from difflib import get_close_matches
 
         close = get_close_matches(name.lower(), KEYS, n=1)
         meant = f"Did you mean {close[0]}? " if close else ""
-        raise ConfigError(f"{name[:60]!r} is not a setting.", hint=f"{meant}Settings: {', '.join(KEYS)}.")
+        listed = ", ".join((*KEYS, "profiles.NAME.url", "profiles.NAME.protected"))
+        raise ConfigError(f"{name[:60]!r} is not a setting.", hint=f"{meant}Settings: {listed}.")
     return key

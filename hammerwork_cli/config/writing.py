@@ -21,6 +21,12 @@ _HEAD = """\
 # Settings of hammerwork. An option wins over the environment, and the environment over this file.
 # `hammerwork config show` prints all values and their sources.
 """
+_PROFILES = """
+# Databases with names: `hammerwork -u @production spawn list`. A change of a protected one asks for its name.
+# [profiles.production]
+# url = "postgresql://app@db.example.org/jobs"
+# protected = true
+"""
 
 
 def template() -> str:
@@ -31,35 +37,35 @@ def template() -> str:
         parts.append(
             f"\n# {key.purpose}{default}\n# Environment: {', '.join(key.variables)}\n# {key.name} = {key.example}\n"
         )
-    return "".join(parts)
+    return "".join([*parts, _PROFILES])
 
 
-def toml(value: str | int) -> str:
+def toml(value: str | int | bool) -> str:
     """Writes a value in TOML."""
     if isinstance(value, int):
-        return str(value)
+        return str(value).lower()
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def store(path: Path, key: Key, value: str | int) -> None:
+def store(path: Path, key: Key, value: str | int | bool) -> None:
     """Stores a value in the file, which is created if necessary.
 
     Raises:
         ConfigError: the file cannot be read, changed or written.
     """
-    _change(path, {key.name: value}, lambda document: _set(document, key.name, value))
+    _change(path, key.path, value, lambda document: _set(document, key.path, value))
 
 
-def remove(path: Path, key: Key) -> bool:
-    """Removes a value from the file, and returns whether there was one.
+def remove(path: Path, place: tuple[str, ...]) -> bool:
+    """Removes a value or a table from the file, and the tables that are empty then; returns whether there was one.
 
     Raises:
         ConfigError: the file cannot be read, changed or written.
     """
     content = read_bytes(path)
-    if content is None or key.name not in parse_file(path, content):
+    if content is None or _at(parse_file(path, content), place) is None:
         return False
-    _change(path, {key.name: None}, lambda document: document.remove(key.name))
+    _change(path, place, None, lambda document: _remove(document, place))
     return True
 
 
@@ -111,9 +117,9 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
 
 
-def _change(path: Path, changes: dict[str, Any], edit: Callable[["TOMLDocument"], object]) -> None:
+def _change(path: Path, place: tuple[str, ...], value: object, edit: Callable[["TOMLDocument"], object]) -> None:
     content = read_bytes(path) or b""
-    wanted = {key: value for key, value in {**parse_file(path, content), **changes}.items() if value is not None}
+    wanted = _changed(parse_file(path, content), place, value)
     text = _edited(content.decode(), edit)
     # The file is read by tomllib. The parsers of tomlkit and tomllib must agree on the result.
     if text is None or _values(text) != wanted:
@@ -121,6 +127,21 @@ def _change(path: Path, changes: dict[str, Any], edit: Callable[["TOMLDocument"]
             f"Cannot change {path} safely, because of the way it is written.", hint="Change it with an editor."
         )
     write(path, text)
+
+
+def _at(values: Any, place: tuple[str, ...]) -> Any:
+    """The value at a place of nested tables; ``None`` if there is none."""
+    for name in place:
+        values = values.get(name) if isinstance(values, dict) else None
+    return values
+
+
+def _changed(values: Any, place: tuple[str, ...], value: object) -> dict[str, Any]:
+    """Nested tables with another value at a place, or without it and the tables that are empty then."""
+    name, *rest = place
+    values = values if isinstance(values, dict) else {}
+    inner = _changed(values.get(name), tuple(rest), value) or None if rest else value
+    return {key: member for key, member in {**values, name: inner}.items() if member is not None}
 
 
 def _edited(text: str, edit: Callable[["TOMLDocument"], object]) -> str | None:
@@ -144,16 +165,41 @@ def _values(text: str) -> dict[str, Any] | None:
         return None
 
 
-def _set(document: "TOMLDocument", name: str, value: str | int) -> None:
+def _set(document: "TOMLDocument", place: tuple[str, ...], value: str | int | bool) -> None:
     import tomlkit
+
+    *tables, name = place
+    table: Any = document
+    for number, outer in enumerate(tables, 1):
+        if outer not in table:
+            table[outer] = tomlkit.table(is_super_table=number < len(tables))
+        table = table[outer]
+    if isinstance(table.get(name), dict):
+        raise ValueError("the table would be lost with its comments")
+    if tables or not _set_below_example(document, name, value):
+        table[name] = tomlkit.value(toml(value))
+
+
+def _set_below_example(document: "TOMLDocument", name: str, value: str | int | bool) -> bool:
+    """Sets a new key below the example of the template, which is in a comment, if there is one."""
     from tomlkit.items import Comment
 
-    if isinstance(document.get(name), dict):
-        raise ValueError("the table would be lost with its comments")
     example = re.compile(rf"#\s*{name}\s*=")
-    # A new key goes below the example of the template, which is in a comment.
     for _, item in () if name in document else document.body:
         if isinstance(item, Comment) and example.match(item.trivia.comment):
             item.trivia.trail = (item.trivia.trail or "\n") + f"{name} = {toml(value)}\n"
-            return
-    document[name] = tomlkit.value(toml(value))
+            return True
+    return False
+
+
+def _remove(document: "TOMLDocument", place: tuple[str, ...]) -> None:
+    *tables, name = place
+    table: Any = document
+    outer: list[tuple[Any, str]] = []
+    for step in tables:
+        outer.append((table, step))
+        table = table[step]
+    table.remove(name)
+    for above, step in reversed(outer):
+        if not above[step]:
+            above.remove(step)

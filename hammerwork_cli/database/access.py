@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 from hammerwork_cli.cached import cached
 from hammerwork_cli.database import driver_errors, statements
 from hammerwork_cli.database.driver_errors import MIGRATE
+from hammerwork_cli.database.guards import is_change
 from hammerwork_cli.database.retrying import Backoff, lost_to_another, retry
 from hammerwork_cli.database.texts import written_out
 from hammerwork_cli.database.url import DatabaseUrl
@@ -276,12 +277,14 @@ class Database:
 
     def script(self, sql: str) -> None:
         """Runs the text of a statement without values, for migrations."""
+        self._admit(sql)
         with self._translated():
             self.executed += 1
             self._execute(sql, [])
 
     def query(self, sql: str, values: list[Any] | None = None) -> list[Row]:
         """Returns the rows of a statement with the driver's own placeholders, for migrations and tests."""
+        self._admit(sql)
         with self._translated():
             self.executed += 1
             return list(self._execute(sql, values or []).fetchall())
@@ -298,6 +301,8 @@ class Database:
         """
         if self._in_transaction:
             return work()
+        if self.url.guard is not None:
+            self.url.guard.before_transaction()
         return retry(
             lambda: self._attempt(work),
             CONTENTION,
@@ -364,7 +369,12 @@ class Database:
     def _bound(self, statement: str, tags: frozenset[str], values: Mapping[str, Any]) -> tuple[str, list[Any]]:
         """The text of a statement, and its values, as the driver wants them."""
         sql, bound = statements.bind(statements.load(statement, tags), values, self.placeholder, self.percent)
+        self._admit(sql)
         return sql, [self._adapt(value) if isinstance(value, datetime) else value for value in bound]
+
+    def _admit(self, sql: str) -> None:
+        if self.url.guard is not None and is_change(sql):
+            self.url.guard.before_change()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

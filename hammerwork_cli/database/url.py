@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from hammerwork_cli.database.guards import Guard
 from hammerwork_cli.errors import ConfigError, UnreachableError
 
 SCHEMES = {
@@ -46,6 +47,7 @@ class DatabaseUrl:
         hosts: hosts of the server, of which the first that answers is used; none for SQLite.
         path: the file of an SQLite database.
         options: the query part, as key and value.
+        guard: asked before a connection of this URL changes something.
     """
 
     dialect: str
@@ -56,6 +58,7 @@ class DatabaseUrl:
     database: str | None = None
     path: Path | None = None
     options: dict[str, str] = field(default_factory=dict, repr=False)
+    guard: Guard | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         return redact(self.raw)

@@ -23,10 +23,15 @@ class ShownSetting:
     variables: tuple[str, ...]
     purpose: str
 
+    @property
+    def text(self) -> str | None:
+        """The value as the file spells it, without quotes."""
+        return str(self.value).lower() if isinstance(self.value, bool) else self.value and str(self.value)
+
 
 SETTINGS: Sequence[Column[ShownSetting]] = (
     Column("setting", lambda row: row.name),
-    Column("value", lambda row: row.value),
+    Column("value", lambda row: row.text),
     Column("source", lambda row: row.source),
     Column("description", lambda row: row.purpose, wraps=True),
 )

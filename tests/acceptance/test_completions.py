@@ -318,18 +318,22 @@ def test_names_that_a_collation_takes_for_the_same_are_all_there(
         {"HAMMERWORK_CONFIG": "{tmp}/own.toml"},
         {"XDG_CONFIG_HOME": "{tmp}/xdg"},
         {"XDG_DATA_HOME": "{tmp}/data"},
+        {"HAMMERWORK_DATABASE_URL": "@production", "XDG_CONFIG_HOME": "{tmp}/xdg"},
+        {"HAMMERWORK_CONFIG": "{tmp}/named.toml"},
     ],
     ids=str,
 )
 def test_the_settings_are_those_of_every_command(
     settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    profile = '[profiles.production]\nurl = "mysql://host/production"\n'
     (tmp_path / "own.toml").write_text('database_url = "mysql://host/own"\n')
     (tmp_path / "xdg" / "hammerwork").mkdir(parents=True)
-    (tmp_path / "xdg" / "hammerwork" / "config.toml").write_text('database_url = "sqlite:///x.db"\n')
+    (tmp_path / "xdg" / "hammerwork" / "config.toml").write_text(f'database_url = "sqlite:///x.db"\n{profile}')
+    (tmp_path / "named.toml").write_text(f'database_url = "@production"\n{profile}')
     environ = {"HOME": str(tmp_path), **{name: text.replace("{tmp}", str(tmp_path)) for name, text in settings.items()}}
     monkeypatch.setenv("HOME", str(tmp_path))
-    expected = Settings(environ).get("database_url").value or f"sqlite:///{embedded_path(environ)}"
+    expected = Settings(environ).database().url or f"sqlite:///{embedded_path(environ)}"
     assert shell_completion.configured_url(environ) == expected
 
 

@@ -57,6 +57,7 @@ def carry_out(
         _ask(context, plan, options)
     elif plan.touches_running:
         context.note(shown.running_text(plan.action))
+    context.confirm_profile()
     outcome = _run(context, database, selection, change, plan)
     _check(changes.refused(database, change, outcome))
     context.answer(

@@ -93,8 +93,11 @@ def _follow(
             return Ending.FAILED
         return Ending.REACHED if Until.DONE in wanted and seen.idle else None
 
+    profile = context.target.profile.name if context.target.profile else None
+
     def frame(width: int, height: int, note: str | None, *, ended: bool = False) -> views.Frame:
-        return views.Frame(width, height, context.colour, context.charset, pace.interval, note, keys=not ended)
+        look = (context.colour, context.charset, pace.interval, note)
+        return views.Frame(width, height, *look, keys=not ended, profile=profile)
 
     def draw(seen: "Activity", width: int, height: int, note: str | None) -> Sequence[str]:
         return views.picture(seen, frame(width, height, note))

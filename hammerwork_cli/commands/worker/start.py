@@ -199,7 +199,7 @@ def _import_before_the_application(context: Context) -> None:
     from hammerwork_cli.runtime.worker import worker
 
     del worker
-    url = context.settings.get("database_url", context.options.get("database_url")).value
+    url = context.target.url
     if url is not None:
         with suppress(ConfigError):  # the worker that is loaded may have another one
             driver(DatabaseUrl.parse(url))
@@ -242,9 +242,7 @@ def _worker(context: Context, loaded: object, target: str, queues: tuple[str, ..
 
 def _url(context: Context) -> Any:
     # What is wrong with the database is said by the command, as for every other one.
-    url = context.database().url
-    context.close()
-    return url
+    return context.lasting_url()
 
 
 def _tell(context: Context, report: "WorkerReport", form: Format, *, quiet: bool) -> None:
@@ -268,4 +266,6 @@ def _begin_again(context: Context, folder: Path, secrets: dict[str, str]) -> Non
     os.dup2(context.stdout.fileno(), 1)
     os.chdir(folder)
     os.environ.update(secrets)
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  what was typed, once more
+    # Nobody is asked again for the name of a protected profile.
+    confirmed = ["--confirm-profile", context.protection.profile] if context.protection else []
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:], *confirmed])  # noqa: S606  what was typed, once more

@@ -16,9 +16,9 @@ MIGRATION_PLAN = record({**MIGRATION, "statements": list_of(text())})
 SETTING = record(
     {
         "key": text(),
-        "value": {"type": ["string", "integer", "null"]},
+        "value": {"type": ["string", "integer", "boolean", "null"]},
         "source": text("option, a variable's name, file or default"),
-        "default": {"type": ["string", "integer", "null"]},
+        "default": {"type": ["string", "integer", "boolean", "null"]},
         "environment": list_of(text(), "Variables that set it"),
         "description": text(),
     }

@@ -39,6 +39,7 @@ class Frame:
     Attributes:
         note: replaces the first line, after a lost connection.
         keys: whether the program reads keys.
+        profile: the name of the database's profile.
     """
 
     width: int
@@ -48,6 +49,7 @@ class Frame:
     interval: float
     note: str | None = None
     keys: bool = True
+    profile: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,8 @@ class _Drawing:
             return f"{clock}{self.dot}{self._paint(made_visible(frame.note), 'yellow')}"
         queue = "all queues" if activity.queue is None else self._data(activity.queue, NAME_CELLS)
         parts = [queue, clock]
+        if frame.profile is not None:
+            parts.insert(0, self._data(f"@{frame.profile}", NAME_CELLS))
         if not self.narrow:
             parts = ["hammerwork", *parts, f"every {frame.interval:g} s"]
         left = self.dot.join(parts)

@@ -103,11 +103,16 @@ def test_whatever_the_size_and_the_data_nothing_is_wider_or_longer(
     )
     for width in (1, 2, 7, 20, 49, 59, 60, 61, 79, 80, 109, 110, 200):
         for height in (1, 2, 3, 5, 8, 11, 12, 17, 18, 24, 60):
-            lines = picture(hostile, frame(width, height, charset=charset, colour=colour))
+            lines = picture(hostile, frame(width, height, charset=charset, colour=colour, profile=HOSTILE))
             assert len(lines) <= height
             assert all(painted_cells(line) <= width for line in lines)
             assert colour or all(line.isprintable() for line in lines)
             assert charset != "ascii" or all(line.isascii() for line in lines)
+
+
+def test_the_first_line_names_the_profile_of_the_database(activity: Activity) -> None:
+    assert picture(activity, frame(80, 24, profile="production"))[0].startswith("hammerwork · @production · all queues")
+    assert picture(activity, frame(50, 15, profile="production"))[0].startswith("@production · all queues")
 
 
 def test_that_the_server_is_gone_stands_first(activity: Activity) -> None:

@@ -1,0 +1,39 @@
+"""Folders and files of databases."""
+
+from pathlib import Path
+
+from hammerwork_cli.database import DatabaseUrl
+from hammerwork_cli.errors import ConfigError
+
+
+def make_folder(folder: Path) -> None:
+    """Creates a folder and its parents, accessible to their owner only; existing ones stay unchanged.
+
+    Raises:
+        ConfigError: the folder cannot be created.
+    """
+    from hammerwork_cli.config import writing
+
+    try:
+        writing.make_folder(folder)
+    except FileExistsError as error:
+        raise ConfigError(
+            f"The folder {folder} cannot be created: {error.filename} is a file.", hint="Give another folder."
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            f"The folder {folder} cannot be created: {error.strerror or error}.", hint="Give another folder."
+        ) from error
+
+
+def prepare(path: Path, *, create: bool) -> None:
+    """Creates the folder of an SQLite file, or checks that the file exists.
+
+    Raises:
+        ConfigError: the folder cannot be created.
+        UnreachableError: the file does not exist.
+    """
+    if create:
+        make_folder(path.parent)
+    else:
+        DatabaseUrl.of_file(path).check_file()

@@ -1,0 +1,74 @@
+"""Protected profiles: whoever changes their database confirms that by its name."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from hammerwork_cli.errors import ConflictError, DeclinedError, UsageError
+
+if TYPE_CHECKING:
+    from hammerwork_cli.cli.context import Context
+
+
+class Protection:
+    """The protection of the profile that a command uses. Every change of the database passes through :meth:`confirm`.
+
+    Args:
+        context: the context of the command.
+        profile: the name of the profile.
+    """
+
+    def __init__(self, context: "Context", profile: str) -> None:
+        self._context = context
+        self.profile = profile
+        self.is_confirmed = context.options.get("confirm_profile") == profile
+
+    def confirm(self, question: str | None = None) -> None:
+        """Lets changes pass once the name has been typed, or named by ``--confirm-profile``.
+
+        Args:
+            question: the change, as a question; by default a sentence about the profile.
+
+        Raises:
+            UsageError: nobody can be asked.
+            DeclinedError: another text was typed.
+        """
+        if self.is_confirmed:
+            return
+        if not self._context.can_ask:
+            raise UsageError(
+                f"The profile {self.profile} is protected.", hint=f"To change it, add --confirm-profile {self.profile}."
+            )
+        asked = question or f"This changes {self.profile}, which is protected."
+        self._context.print_raw(f"{asked} Type {self.profile} to confirm: ", end="")
+        if sys.stdin.readline().strip() != self.profile:
+            raise DeclinedError("Nothing was changed.")
+        self.is_confirmed = True
+
+
+class ChangingGuard:
+    """Guards the connection of a command that changes something: it asks, before anything is locked."""
+
+    def __init__(self, protection: Protection) -> None:
+        self._protection = protection
+
+    def before_transaction(self) -> None:
+        """See :class:`hammerwork_cli.database.guards.Guard`."""
+        self._protection.confirm()
+
+    def before_change(self) -> None:
+        """See :class:`hammerwork_cli.database.guards.Guard`."""
+        self._protection.confirm()
+
+
+class ReadingGuard:
+    """Guards the connection of a command that reads: it refuses every change."""
+
+    def __init__(self, protection: Protection) -> None:
+        self._protection = protection
+
+    def before_transaction(self) -> None:
+        """Lets it pass: some commands read in a transaction."""
+
+    def before_change(self) -> None:
+        """Raises a ConflictError."""
+        raise ConflictError(f"The profile {self._protection.profile} is protected, and this command only reads.")

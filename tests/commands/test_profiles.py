@@ -1,0 +1,307 @@
+"""Profiles: databases with names, and the protection of those that must not be changed by mistake."""
+
+import contextlib
+import os
+import pty
+import sqlite3
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.protection import ChangingGuard, Protection, ReadingGuard
+from hammerwork_cli.database import Database, DatabaseUrl, connect, statements
+from hammerwork_cli.database.guards import is_change
+from hammerwork_cli.errors import ConflictError, HammerworkError, UsageError
+from tests.commands.test_contract import CONTRACT, ENVIRONMENT, LEAVES, Asked, fill
+
+Run = Callable[..., Any]
+PASSWORD = "s3cr3t"
+OTHER = f"postgresql://app:{PASSWORD}@db.example.org/jobs"
+
+CHANGES = {
+    "spawn again": "{done} --handler frames",
+    "spawn doctor": "--fix --yes",
+    "job enqueue": "--queue mail --payload {{}}",
+    "job retry": "{segment}",
+    "job cancel": "--all --yes",
+    "job delete": "{done} --yes",
+    "job purge": "--all --yes",
+    "queue pause": "segment",
+    "queue resume": "mail",
+    "queue clear": "segment --yes",
+    "worker start": "--handlers hammerwork_cli.demonstration:released",
+    "worker stop": "{worker}",
+    "worker restart": "{worker}",
+    "web serve": "--port 0",
+    "migration run": "--drop --yes",
+}
+"""What changes a database, for each command that does."""
+LASTING = {"worker start", "web serve"}
+ELSEWHERE = {"config set", "config unset", "config reset", "config init", "demo"}
+"""Commands that change something else than the database."""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The configuration file, in a folder that exists."""
+    path = tmp_path / "home" / ".config" / "hammerwork" / "config.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def write(file: Path, url: str, *, protected: bool = False, more: str = "") -> None:
+    """Writes a file with the profile ``production``."""
+    guarded = "protected = true\n" if protected else ""
+    file.write_text(f'{more}[profiles.production]\nurl = "{url}"\n{guarded}', encoding="utf-8")
+
+
+# Settings.
+
+
+def test_a_profile_is_written_used_and_removed(run: Run, file: Path, migrated_url: str) -> None:
+    file.write_text("# mine\ndefault_limit = 3 # few\n", encoding="utf-8")
+    for words in (("profiles.production.url", migrated_url), ("profiles.production.protected", "true")):
+        assert run("config", "set", *words).exit_code == 0
+    production = {"url": migrated_url, "protected": True}
+    assert tomllib.loads(file.read_text()) == {"default_limit": 3, "profiles": {"production": production}}
+    assert run("config", "get", "profiles.production.protected").stdout == "true\n"
+    assert run("job", "list", "-u", "@production", "--format", "json").json == []
+    assert run("config", "unset", "profiles.production.protected").exit_code == 0
+    assert run("config", "unset", "profiles.production").exit_code == 0
+    assert file.read_text().rstrip() == "# mine\ndefault_limit = 3 # few"
+
+
+@pytest.mark.parametrize("how", ["option", "variable", "file"])
+def test_a_profile_is_named_wherever_a_url_can_be(run: Run, file: Path, sqlite_url: str, how: str) -> None:
+    write(file, sqlite_url, more='database_url = "@production"\n' if how == "file" else "")
+    words = ("-u", "@production") if how == "option" else ()
+    env = {"HAMMERWORK_DATABASE_URL": "@production"} if how == "variable" else {}
+    assert run("migration", "run", *words, env=env).exit_code == 0
+    assert run("job", "list", *words, env=env).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("@staging", "Profiles: production"), ("@", "not a profile"), ("@a b", "not a profile")]
+)
+def test_an_unknown_profile_is_an_error_that_lists_the_known_ones(run: Run, file: Path, name: str, word: str) -> None:
+    write(file, OTHER)
+    done = run("job", "list", "-u", name)
+    assert (done.exit_code, word in done.stderr, PASSWORD in done.stderr) == (3, True, False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "profiles = 3",
+        "[profiles]\nproduction = 3",
+        "[profiles.production]\nprotected = true",
+        '[profiles.production]\nurl = "@staging"',
+        '[profiles.production]\nurl = "sqlite:///x.db"\nprotected = "yes"',
+    ],
+)
+def test_a_profile_that_is_not_valid_is_an_error(run: Run, file: Path, text: str) -> None:
+    file.write_text(text, encoding="utf-8")
+    assert run("job", "list", "-u", "@production").exit_code == 3
+
+
+def test_passwords_of_profiles_are_masked_and_noted(run: Run, file: Path) -> None:
+    write(file, OTHER, protected=True)
+    file.chmod(0o644)
+    shown = run("config", "show")
+    assert "profiles.production.url" in shown.stdout
+    assert PASSWORD not in shown.stdout + shown.stderr
+    assert "other users can read it" in shown.stderr
+    assert PASSWORD in run("config", "get", "profiles.production.url", "--show-secrets").stdout
+    assert PASSWORD not in run("config", "set", "profiles.other.url", OTHER).stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("profiles.a.b.url", "x"), ("profiles.a.ur", "x"), ("profiles.a.protected", "maybe")]
+)
+def test_a_setting_that_a_profile_has_not_is_refused(run: Run, file: Path, words: tuple[str, str]) -> None:
+    assert run("config", "set", *words).exit_code == 3
+    assert not file.exists()
+
+
+# Protection.
+
+
+@pytest.fixture(scope="module")
+def full(makers: Any) -> Iterator[Asked]:
+    """A full SQLite database."""
+    maker = makers["sqlite"]
+    url = maker.migrated()
+    yield Asked(url, fill(url))
+    maker.drop(url)
+
+
+@pytest.fixture
+def protected(full: Asked, file: Path, tmp_path: Path) -> Asked:
+    """A copy of the full database, with the protected profile ``production``."""
+    copy = tmp_path / "copy.db"
+    path = DatabaseUrl.parse(full.url).path
+    assert path is not None
+    with contextlib.closing(sqlite3.connect(path)) as source, contextlib.closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+        with target:
+            # The lost worker lives again, so that it can be asked to stop.
+            target.execute("UPDATE hammerwork_workers SET request = NULL, heartbeat_at = datetime('now', '+1 hour')")
+    write(file, f"sqlite:///{copy}", protected=True)
+    return Asked(f"sqlite:///{copy}", full.names)
+
+
+def content(asked: Asked) -> str:
+    with contextlib.closing(sqlite3.connect(str(DatabaseUrl.parse(asked.url).path))) as connection:
+        return "\n".join(connection.iterdump())
+
+
+def ask(run: Run, asked: Asked, path: str, line: str, *more: str) -> Any:
+    words = [word.format(**asked.names) for word in line.split()]
+    return run(*path.split(), *words, "-u", "@production", *more, env=ENVIRONMENT)
+
+
+def test_every_command_that_changes_something_is_tested_here() -> None:
+    changing = {path for path, says in CONTRACT.items() if says.changes} | {"spawn doctor"}
+    assert changing == CHANGES.keys() | ELSEWHERE, "say in CHANGES how the new command changes the database"
+
+
+@pytest.mark.parametrize("path", CHANGES)
+def test_no_command_changes_a_protected_database_without_its_name(run: Run, protected: Asked, path: str) -> None:
+    before = content(protected)
+    done = ask(run, protected, path, CHANGES[path])
+    assert done.exit_code == 2, done
+    assert "The profile production is protected." in done.stderr
+    assert "--confirm-profile production" in done.stderr
+    assert content(protected) == before
+
+
+READING = [(path, line) for path, says in CONTRACT.items() if path not in ELSEWHERE for line in says.lines]
+
+
+@pytest.mark.parametrize(("path", "line"), READING, ids=[f"{path} {line}".strip() for path, line in READING])
+def test_what_reads_is_not_asked_and_a_dry_run_neither(run: Run, protected: Asked, path: str, line: str) -> None:
+    if path in CHANGES and not line:
+        return
+    before = content(protected)
+    done = ask(run, protected, path, line)
+    assert done.exit_code in CONTRACT[path].exit_codes, done
+    assert content(protected) == before
+
+
+@pytest.mark.parametrize("path", CHANGES.keys() - LASTING)
+def test_with_its_name_a_protected_database_is_changed(run: Run, protected: Asked, path: str) -> None:
+    before = content(protected)
+    done = ask(run, protected, path, CHANGES[path], "--confirm-profile", "production")
+    assert done.exit_code in {0, 1}, done
+    assert content(protected) != before
+
+
+def test_the_name_of_another_profile_is_refused_even_where_nothing_changes(run: Run, protected: Asked) -> None:
+    done = ask(run, protected, "job list", "", "--confirm-profile", "staging")
+    assert (done.exit_code, "'staging'" in done.stderr) == (2, True)
+    unnamed = run("job", "list", "-u", protected.url, "--confirm-profile", "production")
+    assert unnamed.exit_code == 2
+
+
+def test_yes_alone_does_not_confirm_a_profile_and_the_name_does_not_replace_yes(run: Run, protected: Asked) -> None:
+    assert ask(run, protected, "job delete", "{done} --yes").exit_code == 2
+    assert ask(run, protected, "job delete", "{done}", "--confirm-profile", "production").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "code"),
+    [
+        (["job", "delete", "{done}"], "production", 0),
+        (["job", "delete", "{done}"], "y", 2),
+        (["job", "delete", "{done}", "--yes"], "production", 0),
+        (["job", "enqueue", "--queue", "mail", "--payload", "{{}}"], "production", 0),
+        (["job", "enqueue", "--queue", "mail", "--payload", "{{}}"], "", 2),
+    ],
+)
+def test_at_a_terminal_the_name_is_typed_once(
+    protected: Asked, clean_environment: dict[str, str], words: list[str], typed: str, code: int
+) -> None:
+    before = content(protected)
+    controller, terminal = pty.openpty()
+    filled = [word.format(**protected.names) for word in words]
+    program = subprocess.Popen(
+        [sys.executable, "-P", "-m", "hammerwork_cli", *filled, "-u", "@production"],
+        env={**os.environ, **clean_environment, "TERM": "dumb"},
+        stdin=terminal,
+        stdout=subprocess.DEVNULL,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    shown = ""
+    while "Type production to confirm: " not in shown:
+        shown += os.read(controller, 4096).decode()
+    os.write(controller, f"{typed}\n".encode())
+    assert program.wait(60) == code
+    os.close(controller)
+    assert (content(protected) != before) == (code == 0)
+
+
+# The mechanism.
+
+
+@pytest.fixture
+def guarded(migrated_url: str) -> Callable[[type], Database]:
+    """A connection with a guard of a kind."""
+
+    def guard(kind: type) -> Database:
+        url = DatabaseUrl.parse(migrated_url)
+        return connect(
+            DatabaseUrl(**{**{name: getattr(url, name) for name in url.__slots__}, "guard": kind(PROTECTION)})
+        )
+
+    return guard
+
+
+PROTECTION = Protection(Context({}), "production")
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda database: database.run("queues.resume", queue="x"),
+        lambda database: database.plain_run("migrations.tracking_table"),
+        lambda database: database.script("CREATE TABLE hammerwork_x (y INTEGER)"),
+        lambda database: database.query("DELETE FROM hammerwork_jobs"),
+        lambda database: database.query("WITH x AS (SELECT 1) DELETE FROM hammerwork_jobs"),
+    ],
+)
+@pytest.mark.parametrize(("kind", "error"), [(ReadingGuard, ConflictError), (ChangingGuard, UsageError)])
+def test_a_guarded_connection_lets_no_change_pass(
+    guarded: Callable[[type], Database], attempt: Callable[[Database], None], kind: type, error: type[HammerworkError]
+) -> None:
+    with contextlib.closing(guarded(kind)) as database, pytest.raises(error):
+        attempt(database)
+
+
+def test_a_guarded_connection_asks_before_a_transaction_locks_anything(guarded: Callable[[type], Database]) -> None:
+    with contextlib.closing(guarded(ChangingGuard)) as database, pytest.raises(UsageError):
+        database.transaction(lambda: pytest.fail("the transaction began"))
+
+
+def test_every_statement_of_the_program_is_known_as_a_change_or_as_reading() -> None:
+    found: dict[bool, set[str]] = {True: set(), False: set()}
+    for path in statements.FOLDER.rglob("*.sql"):
+        if "migrations" in path.parent.parts:
+            continue
+        for variants in statements.blocks(".".join(path.relative_to(statements.FOLDER).with_suffix("").parts)).values():
+            for _, text in variants:
+                word = text.split(maxsplit=1)[0] if text.strip() else ""
+                if word in {"SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "CREATE"}:
+                    found[is_change(text)].add(word)
+    assert found[True] >= {"INSERT", "UPDATE", "DELETE", "CREATE"}
+    assert found[False] == {"SELECT", "WITH"}
+
+
+def test_all_commands_take_the_name_of_a_profile() -> None:
+    assert all(any("--confirm-profile" in param.opts for param in leaf.params) for leaf in LEAVES.values())
