@@ -77,8 +77,8 @@ _hammerwork_look() {
             options='--help'
             ;;
         'job list')
-            options='--queue --status --priority --failed --completed --since --last-hours --error --failed-since --limit --cursor --fields --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --failed-since= -l= --limit= --cursor= --fields= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
+            options='--queue --status --priority --failed --completed --since --last-hours --error --failed-since --limit --cursor --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --failed-since= -l= --limit= --cursor= --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'job show')
             options='--full --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -117,8 +117,8 @@ _hammerwork_look() {
             options='--help'
             ;;
         'queue list')
-            options='--format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
+            options='--fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'queue stats')
             options='--detailed --hours --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -158,8 +158,8 @@ _hammerwork_look() {
             takes=' --handlers= -q=:queues --queue=:queues -c= --concurrency= --pool-size= --poll-interval= --lease= --max-jobs= --isolation=thread,process --name= --log-format=text,json --log-level=trace,debug,info,warn,error --grace= --health-file=:files --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'worker list')
-            options='--queue --since --all --limit --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues --since= -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
+            options='--queue --since --all --limit --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues --since= -l= --limit= --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'worker status')
             options='--format --database-url --confirm-profile --color --quiet --debug --help'

@@ -66,6 +66,18 @@ StatusOption = Annotated[
     list[str] | None,
     typer.Option("-t", "--status", metavar="STATUS", help="Only these statuses: failed,dead (case does not matter)."),
 ]
+WatchOption = Annotated[bool, typer.Option("--watch", help="Redraw it until you press q or Ctrl-C.")]
+IntervalOption = Annotated[
+    str | None,
+    typer.Option("--interval", metavar="SECONDS", help="With --watch: refresh interval. [default: 2]"),
+]
+CountOption = Annotated[
+    int | None, typer.Option("--count", metavar="N", min=1, help="With --watch: stop after this many refreshes.")
+]
+SortOption = Annotated[
+    str | None,
+    typer.Option("--sort", metavar="FIELD", help="Sort by this field of the JSON; -FIELD for the largest first."),
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
@@ -125,4 +137,33 @@ def statuses(given: list[str] | None) -> list[JobStatus] | None:
     return found
 
 
-SHORTEST_INTERVAL = 0.01
+# Watching.
+
+SHORTEST_WAIT = 0.01
+SHORTEST_INTERVAL = 0.1
+LONGEST_INTERVAL = 24 * 3600.0
+
+
+def refuse_without_watch(**given: str | int | None) -> None:
+    """Options that only ``--watch`` looks at.
+
+    Raises:
+        UsageError: one is given.
+    """
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(f"--{name} is for --watch.", hint="Add --watch.")
+
+
+def seconds_between(interval: str) -> float:
+    """Seconds between two looks.
+
+    Raises:
+        UsageError: it is no time, too short or too long.
+    """
+    seconds = duration_of(interval).total_seconds()
+    if seconds < SHORTEST_INTERVAL:
+        raise UsageError("--interval is too short: the database would do nothing else.", hint="Write 0.1 or more.")
+    if seconds > LONGEST_INTERVAL:
+        raise UsageError("--interval is too long.", hint="Write a day (1d) or less.")
+    return seconds

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.lists import Listing, ListOptions, show_list
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption, YesOption
 from hammerwork_cli.cli.verb import group, verb_with
@@ -44,26 +45,30 @@ ChangingVerb = verb_with({"-d": "--database-url", "-n": "--queue", "--confirm": 
 
 
 @app.command("list", cls=QueueVerb)
-def list_(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
+@spread
+def list_(ctx: typer.Context, options: ListOptions) -> None:
     """Queues that have jobs or are paused, with counts of their jobs and of the workers that serve them.
 
     The oldest pending job is the one that has been due for longest; jobs that wait for other jobs do not count.
-    Archived jobs count by their status while they have a row here.
+    Archived jobs count by their status while they have a row here. In a pipe, --watch writes the list again whenever
+    it changes; jsonl only the queues that changed.
 
     \b
     Examples:
       hammerwork queue list
+      hammerwork queue list --watch --sort -ready
       hammerwork queue list --format json | jq -r '.[] | select(.paused) | .queue'
     """
     context: Context = ctx.obj
-    context.show(
-        queues.states(context.database(), now=context.now()),
-        form,
-        columns=listing.STATES,
+    shown = Listing(
+        name="queue list",
+        read=lambda database, _: queues.states(database, now=context.now()),
+        columns=lambda: listing.STATES,
         record=listing.state_record,
         keys=listing.STATE_KEYS,
         empty="There are no jobs, and no queue is paused.",
     )
+    show_list(context, shown, options)
 
 
 @app.command("stats", cls=NamingVerb)

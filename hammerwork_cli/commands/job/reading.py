@@ -6,16 +6,18 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import (
     CursorOption,
-    FieldsOption,
     Format,
     FormatOption,
     JobArgument,
     LimitOption,
 )
 from hammerwork_cli.commands.job.filters import Filters
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import Job
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.render.job import listing as listed
@@ -28,8 +30,7 @@ def list_(
     *,
     limit: LimitOption = 50,
     cursor: CursorOption = None,
-    fields: FieldsOption = None,
-    form: FormatOption = Format.TABLE,
+    options: ListOptions,
 ) -> None:
     """Jobs, newest first.
 
@@ -37,7 +38,8 @@ def list_(
     that job is deleted meanwhile. A note says when there are more. A page after the last one is empty. Lists show
     the first 500 characters of an error in every format; `job show` has all of it. --error looks at whole errors,
     in any letter case. All formats but table are written while jobs are read, so that a long list takes little
-    memory. `job export` has payloads.
+    memory. `job export` has payloads. --sort takes created_at, scheduled_at, started_at, completed_at, failed_at,
+    priority, attempts, queue or status; all jobs that match are looked at, so it takes longer and has no cursor.
 
     \b
     Examples:
@@ -45,29 +47,35 @@ def list_(
       hammerwork job list --error "connection refused" --failed-since 2h
       hammerwork job list --queue video_ingest --status running,pending --priority high,critical
       hammerwork job list --failed --fields id,queue,error --limit 100000 --format csv >failed.csv
+      hammerwork job list --status running --sort started_at --watch
       hammerwork job list --cursor "$(hammerwork job list --format json | jq -r '.[-1].id')"
     """
     context: Context = ctx.obj
     chosen = filters.chosen(context.now())  # mistakes in options are found before the database is opened
-    pages = listing.pages(context.database(), chosen, limit=limit, cursor=cursor)
+    if options.sort is not None and cursor is not None:
+        raise UsageError("--cursor continues the list by creation: give it without --sort.")
     more = None
 
-    def jobs() -> Iterator[Job]:
+    def read(database: Database, order: Order | None) -> Iterator[Job]:
         nonlocal more
-        for page in pages:
+        if order is not None:
+            yield from listing.sorted_by(database, chosen, order.field, descending=order.descending, limit=limit)
+            return
+        for page in listing.pages(database, chosen, limit=limit, cursor=cursor):
             yield from page.jobs
             more = page.cursor
 
-    context.show(
-        jobs(),
-        form,
-        columns=lambda: listed.columns(context.now()),
+    shown = Listing(
+        name="job list",
+        read=read,
+        columns=lambda: listed.columns(context.now(), ages=context.is_terminal),
         record=listed.job_record,
         keys=listed.LIST_KEYS,
         empty="No job matches.",
-        fields=fields,
+        sorts=tuple(listing.SORTS),
     )
-    if more:
+    show_list(context, shown, options)
+    if more and not options.watch:
         context.note(f"There are more: --cursor {more}")
 
 

@@ -1,4 +1,4 @@
-"""``hammerwork spawn monitor`` and what ``spawn tree --watch`` shares with it."""
+"""``hammerwork spawn monitor``."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import QueueOption
-from hammerwork_cli.errors import ShownAnswerError, TimedOutError, UsageError
+from hammerwork_cli.cli.options import QueueOption, seconds_between
+from hammerwork_cli.errors import ShownAnswerError, TimedOutError
 from hammerwork_cli.models.input.reading import duration_of
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from hammerwork_cli.queries.spawn.monitor import ActivityWatch
 
 INTERRUPTED = 130
-SHORTEST_INTERVAL = 0.1
-LONGEST_INTERVAL = 24 * 3600.0
 
 
 class MonitorFormat(StrEnum):
@@ -124,28 +122,3 @@ def _leave(ending: "Ending", wanted: frozenset[Until], timeout: str | None) -> N
         raise typer.Exit(INTERRUPTED)
     if wanted and ending == Ending.COUNTED:
         raise ShownAnswerError(f"The last refresh passed before --until {' or '.join(sorted(wanted))} was reached.")
-
-
-def refuse_without_watch(**given: str | None) -> None:
-    """Options that only ``--watch`` looks at.
-
-    Raises:
-        UsageError: one is given.
-    """
-    for name, value in given.items():
-        if value is not None:
-            raise UsageError(f"--{name} is for --watch.", hint="Add --watch.")
-
-
-def seconds_between(interval: str) -> float:
-    """Seconds between two looks.
-
-    Raises:
-        UsageError: it is no time, too short or too long.
-    """
-    seconds = duration_of(interval).total_seconds()
-    if seconds < SHORTEST_INTERVAL:
-        raise UsageError("--interval is too short: the database would do nothing else.", hint="Write 0.1 or more.")
-    if seconds > LONGEST_INTERVAL:
-        raise UsageError("--interval is too long.", hint="Write a day (1d) or less.")
-    return seconds

@@ -11,9 +11,9 @@ from hammerwork_cli.cli.options import (
     FormatOption,
     JobArgument,
     StatusOption,
+    refuse_without_watch,
     statuses,
 )
-from hammerwork_cli.commands.spawn import monitor
 from hammerwork_cli.render.tree.lineage import LINEAGE_KEYS, lineage_record, lineage_rows, lineage_text
 from hammerwork_cli.render.tree.picture import Charset, Limits, TreeFormat, picture
 
@@ -82,7 +82,7 @@ def tree(
         style = Style(limits, wanted, charset or context.charset, context.colour)
         watch_tree(context, job, form, style, whole=not children_only, interval=interval or "1", timeout=timeout)
         return
-    monitor.refuse_without_watch(interval=interval, timeout=timeout)
+    refuse_without_watch(interval=interval, timeout=timeout)
     database = context.database()
     found = tree_queries.tree(
         database,

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.live import Ending, Pace, follow_in_lines, follow_on_screen
-from hammerwork_cli.cli.options import spoken
+from hammerwork_cli.cli.options import seconds_between, spoken
 from hammerwork_cli.cli.screen import can_redraw
-from hammerwork_cli.commands.spawn.monitor import seconds_between
 from hammerwork_cli.errors import ShownAnswerError, TimedOutError
 from hammerwork_cli.models.input.reading import duration_of
 from hammerwork_cli.queries.job import listing

@@ -6,7 +6,7 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import (
-    SHORTEST_INTERVAL,
+    SHORTEST_WAIT,
     Format,
     FormatOption,
     JobArgument,
@@ -80,7 +80,7 @@ def wait(
 
 def _seconds_between(interval: str) -> float:
     seconds = duration_of(interval).total_seconds()
-    if seconds < SHORTEST_INTERVAL:
+    if seconds < SHORTEST_WAIT:
         raise UsageError("--interval is too short: the database would do nothing else.", hint="Write 0.1s or more.")
     return seconds
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import (
     Format,
@@ -79,6 +80,7 @@ def _named(database: Database, worker: list[str] | None, named: list[str] | None
     return list({found.id: found for found in (registry.resolve(database, word) for word in words)}.values())
 
 
+@spread
 def list_(
     ctx: typer.Context,
     queue: QueueOption = None,
@@ -87,7 +89,8 @@ def list_(
     ] = "1h",
     every: Annotated[bool, typer.Option("--all", help="Include all that stopped earlier or fell silent.")] = False,
     limit: LimitOption = 100,
-    form: FormatOption = Format.TABLE,
+    *,
+    options: ListOptions,
 ) -> None:
     """Workers on all machines that run or stopped recently, newest first.
 
@@ -99,20 +102,28 @@ def list_(
     Examples:
       hammerwork worker list
       hammerwork worker list --queue mail --since 7d
+      hammerwork worker list --watch --sort -running
       hammerwork worker list --format json | jq '.[] | select(.state == "lost" or .state == "silent")'
     """
     context: Context = ctx.obj
-    database = context.database()
-    now = database.now()
-    found = registry.listed(database, since=None if every else before(now, duration_of(since)), now=now)
-    context.show(
-        [worker for worker in found if queue is None or queue in worker.queue_names][:limit],
-        form,
-        columns=views.WORKERS,
+    length = None if every else duration_of(since)
+
+    def read(database: Database, order: Order | None) -> list[Worker]:
+        now = database.now()
+        found = registry.listed(database, since=None if length is None else before(now, length), now=now)
+        chosen = [worker for worker in found if queue is None or queue in worker.queue_names]
+        return (chosen if order is None else order.sorted(chosen, views.worker_record))[:limit]
+
+    shown = Listing(
+        name="worker list",
+        read=read,
+        columns=lambda: views.WORKERS,
         record=views.worker_record,
         keys=views.WORKER_KEYS,
         empty=f"No worker is running, and none stopped recently. {START}",
+        sorts=views.WORKER_KEYS,
     )
+    show_list(context, shown, options)
 
 
 def status(

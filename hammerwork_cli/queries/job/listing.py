@@ -17,6 +17,19 @@ SHOWN_CANDIDATES = 10
 MOST_IN_A_PAGE = 1000
 """Jobs that a long list reads at a time, so that the first of a million come at once and all take little memory."""
 
+SORTS = (
+    "created_at",
+    "scheduled_at",
+    "started_at",
+    "completed_at",
+    "failed_at",
+    "priority",
+    "attempts",
+    "queue",
+    "status",
+)
+"""Fields by which a list can be sorted."""
+
 NODE = len(TreeNode._fields)
 
 
@@ -116,6 +129,22 @@ def pages(database: Database, wanted: JobFilter, *, limit: int, cursor: str | No
         cursor = page.cursor
         if cursor is None:
             return
+
+
+def sorted_by(database: Database, wanted: JobFilter, field: str, *, descending: bool, limit: int) -> list[Job]:
+    """The first jobs that fit a filter, in another order than that of their creation.
+
+    Args:
+        database: an open connection.
+        wanted: the filter.
+        field: one of :data:`SORTS`.
+        descending: whether the largest come first. Jobs without a value come last in any case.
+        limit: the most jobs.
+    """
+    orders = {f"{name}_{way}": False for name in SORTS for way in ("up", "down")}
+    orders[f"{field}_{'down' if descending else 'up'}"] = True
+    rows = database.rows("job.listing.sorted", **chosen(wanted), **orders, limit=limit)
+    return [listed(row) for row in rows]
 
 
 def listed(row: tuple[Any, ...]) -> Job:

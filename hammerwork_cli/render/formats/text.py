@@ -2,7 +2,7 @@
 
 import math
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hammerwork_cli.models import Counts, JobStatus, Timestamp, timestamp
 
@@ -164,12 +164,30 @@ def duration(length: timedelta | None) -> str:
     return f"{count(days)}d {hours}h"
 
 
+def age(value: Timestamp, now: datetime) -> str:
+    """How long ago a time was: ``3m 12s ago``; a time to come, because clocks differ, is 0 ms ago."""
+    read = timestamp(value)
+    return f"{duration(now - read)} ago" if read else NOTHING
+
+
+def brief_age(value: Timestamp, now: datetime) -> str:
+    """How long ago a time was, for narrow columns: ``12s``, ``3m``, ``2h``, ``4d``."""
+    read = timestamp(value)
+    if read is None:
+        return NOTHING
+    seconds = max(int((now - read).total_seconds()), 0)
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size:
+            return f"{count(seconds // size)}{unit}"
+    return f"{seconds}s"
+
+
 def short_duration(length: timedelta) -> str:
     """A duration as options accept it: ``2h``, ``90s``."""
     seconds = length.total_seconds()
-    for unit, size in (("h", 3600), ("m", 60)):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
+    for unit, size, least in (("d", 86400, 172800), ("h", 3600, 3600), ("m", 60, 60)):
+        if seconds >= least and seconds % size == 0:
+            return f"{seconds // size:.0f}{unit}"
     return f"{seconds:g}s"
 
 

@@ -15,7 +15,8 @@ from hammerwork_cli.models.values import UNSUCCESSFUL
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.table import Column
 from hammerwork_cli.render.formats.text import (
-    brief_instant,
+    age,
+    brief_age,
     duration,
     first_line,
     instant,
@@ -65,7 +66,8 @@ def job_record(job: Job) -> Record:
     return {key: own[key] if key in own else node[key] for key in LIST_KEYS}
 
 
-def columns(now: datetime) -> Sequence[Column[Job]]:
+def columns(now: datetime, *, ages: bool = False) -> Sequence[Column[Job]]:
+    """The columns of a table of jobs; with ``ages``, times are relative to now."""
     return (
         Column("job", lambda row: short_id(row.node.id)),
         Column("queue", lambda row: row.node.queue, cuts=True),
@@ -78,26 +80,33 @@ def columns(now: datetime) -> Sequence[Column[Job]]:
             narrow_header="tries",
             leaves=1,
         ),
-        Column(
-            "created at (UTC)",
-            lambda row: instant(row.node.created_at),
-            narrow=lambda row: brief_instant(row.node.created_at),
-            narrow_header="created UTC",
-            leaves=3,
-        ),
-        Column("note", lambda row: note(row, now), cuts=True),
+        _created(now) if ages else _CREATED,
+        Column("note", lambda row: note(row, now, ages=ages), cuts=True),
     )
 
 
-def note(job: Job, now: datetime) -> str | None:
+_CREATED: Column[Job] = Column("created at (UTC)", lambda row: instant(row.node.created_at), leaves=3)
+
+
+def _created(now: datetime) -> Column[Job]:
+    return Column(
+        "created",
+        lambda row: age(row.node.created_at, now),
+        "right",
+        narrow=lambda row: brief_age(row.node.created_at, now),
+        leaves=3,
+    )
+
+
+def note(job: Job, now: datetime, *, ages: bool = False) -> str | None:
     """The fact that matters to an operator about a job in its status."""
-    text = _note(job, now)
+    text = _note(job, now, ages=ages)
     if job.node.archived_at is None:
         return text
     return f"archived; {text}" if text else "archived"
 
 
-def _note(job: Job, now: datetime) -> str | None:
+def _note(job: Job, now: datetime, *, ages: bool) -> str | None:
     node = job.node
     if node.status in UNSUCCESSFUL:
         return first_line(node.error) if node.error else None
@@ -105,14 +114,16 @@ def _note(job: Job, now: datetime) -> str | None:
         return _since(node.started_at, now, "for")
     if node.status == JobStatus.COMPLETED:
         return f"in {duration(node.run_time)}" if node.run_time is not None else None
-    return _what_it_waits_for(job, now) if node.status in WAITING else None
+    return _what_it_waits_for(job, now, ages=ages) if node.status in WAITING else None
 
 
-def _what_it_waits_for(job: Job, now: datetime) -> str | None:
+def _what_it_waits_for(job: Job, now: datetime, *, ages: bool) -> str | None:
     if job.dependency_status in {"waiting", "failed"}:
         return f"{job.dependency_status}: depends on {plural(len(job.node.depends_on), 'job')}"
     due = timestamp(job.scheduled_at)
-    return f"due {instant(due)}" if due and due > now else None
+    if due is None or due <= now:
+        return None
+    return f"due in {duration(due - now)}" if ages else f"due {instant(due)}"
 
 
 def _since(start: Timestamp, now: datetime, word: str) -> str | None:

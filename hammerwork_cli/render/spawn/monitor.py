@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from hammerwork_cli.models import FINISHED, JobStatus, TreeNode, timestamp
 from hammerwork_cli.models.monitor import Activity, BusyWorker, RunningOperation
 from hammerwork_cli.render.formats.colour import paint, paint_status
+from hammerwork_cli.render.formats.live import headline
 from hammerwork_cli.render.formats.text import (
     ascii_only,
     cells,
@@ -124,19 +125,22 @@ class _Drawing:
     def headline(self) -> str:
         """The program, the time, and the keys."""
         frame, activity = self.frame, self.activity
-        clock = f"{activity.at:%H:%M:%S} UTC"
-        if frame.note:
-            return f"{clock}{self.dot}{self._paint(made_visible(frame.note), 'yellow')}"
         queue = "all queues" if activity.queue is None else self._data(activity.queue, NAME_CELLS)
+        clock = f"{activity.at:%H:%M:%S} UTC"
         parts = [queue, clock]
         if frame.profile is not None:
             parts.insert(0, self._data(f"@{frame.profile}", NAME_CELLS))
         if not self.narrow:
             parts = ["hammerwork", *parts, f"every {frame.interval:g} s"]
-        left = self.dot.join(parts)
-        keys = "q quits" if frame.keys else ""
-        gap = frame.width - cells(left) - len(keys)
-        return f"{self._paint(left, 'bold')}{' ' * gap}{keys}" if keys and gap > 1 else self._paint(left, "bold")
+        return headline(
+            parts,
+            frame.width,
+            clock=clock,
+            charset=frame.charset,
+            colour=frame.colour,
+            keys=frame.keys,
+            note=frame.note,
+        )
 
     def figures(self) -> list[str]:
         """The rates in the window and the numbers of open jobs."""

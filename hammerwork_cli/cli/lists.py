@@ -1,0 +1,263 @@
+"""Lists: with chosen fields, sorted, and watched. The verbs that list something share these options."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import (
+    CountOption,
+    FieldsOption,
+    Format,
+    FormatOption,
+    IntervalOption,
+    SortOption,
+    WatchOption,
+    refuse_without_watch,
+    seconds_between,
+)
+from hammerwork_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from hammerwork_cli.database import Database
+    from hammerwork_cli.render.formats.json import Record
+
+Model = TypeVar("Model")
+
+INTERVAL = "2"
+FORMATS = frozenset({Format.TABLE, Format.JSON, Format.JSONL})
+
+
+@dataclass(frozen=True, slots=True)
+class ListOptions:
+    """How a list is shown."""
+
+    fields: FieldsOption = None
+    sort: SortOption = None
+    watch: WatchOption = False
+    interval: IntervalOption = None
+    count: CountOption = None
+    form: FormatOption = Format.TABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The order of a list.
+
+    Attributes:
+        field: a key of its records.
+        descending: whether the largest come first. Records without a value come last in any case.
+    """
+
+    field: str
+    descending: bool
+
+    @classmethod
+    def of(cls, text: str | None, keys: Sequence[str]) -> "Order | None":
+        """Reads the value of ``--sort``.
+
+        Args:
+            text: a key, with a hyphen before it for the largest first; ``None`` for the order of the verb.
+            keys: what the list can be sorted by.
+
+        Raises:
+            UsageError: it is not one of the keys.
+        """
+        if text is None:
+            return None
+        descending, field = text.startswith("-"), text.removeprefix("-").strip()
+        if field not in keys:
+            raise UsageError(f"{field[:40]!r} is not a field to sort by.", hint=f"Fields: {', '.join(keys)}.")
+        return cls(field, descending)
+
+    def sorted(self, rows: Iterable[Model], record: "Callable[[Model], Record]") -> list[Model]:
+        """Sorts models by a value of their records."""
+        from hammerwork_cli.render.formats.fields import member
+
+        valued = [(member(record(row), self.field), row) for row in rows]
+        known = [pair for pair in valued if pair[0] is not None]
+        known.sort(key=lambda pair: _rank(pair[0]), reverse=self.descending)
+        return [row for _, row in known] + [row for value, row in valued if value is None]
+
+
+def _rank(value: object) -> Any:
+    """Something to compare: numbers are compared as such, text without letter case, lists by their members."""
+    if isinstance(value, (list, tuple)):
+        return (1, [str(one).lower() for one in value])
+    return (0, value) if isinstance(value, (int, float)) else (1, str(value).lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[Model]):
+    """A list that a verb shows.
+
+    Attributes:
+        name: of the verb, for the first line on a terminal.
+        read: reads it, sorted by an order if ``sorts``.
+        columns: returns the columns of the table.
+        record: a function that turns a model into a JSON object.
+        keys: keys of the record in the order of the columns of csv and tsv.
+        empty: note on stderr instead of a table without rows.
+        sorts: what ``read`` sorts by itself; of other lists, every key.
+    """
+
+    name: str
+    read: "Callable[[Database, Order | None], Iterable[Model]]"
+    columns: Callable[[], Sequence[Any]]
+    record: "Callable[[Model], Record]"
+    keys: Sequence[str]
+    empty: str
+    sorts: Sequence[str] | None = None
+
+    def rows(self, database: "Database", order: Order | None) -> Iterable[Model]:
+        """Reads the list in an order."""
+        rows = self.read(database, order)
+        return rows if order is None or self.sorts is not None else order.sorted(rows, self.record)
+
+
+def show_list(context: Context, listing: Listing[Any], options: ListOptions) -> None:
+    """Shows a list once, or again and again with ``--watch``.
+
+    Raises:
+        UsageError: an option is not valid, or only makes sense with another one.
+    """
+    order = Order.of(options.sort, listing.sorts or listing.keys)
+    if options.watch:
+        _watch(context, listing, options, order)
+        return
+    refuse_without_watch(interval=options.interval, count=options.count)
+    context.show(
+        listing.rows(context.database(), order),
+        options.form,
+        columns=listing.columns,
+        record=listing.record,
+        keys=listing.keys,
+        empty=listing.empty,
+        fields=options.fields,
+    )
+
+
+# Watching.
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A list as it was at one time."""
+
+    at: datetime
+    rows: Sequence[Any]
+
+
+class _Reread:
+    """Reads a list again and again."""
+
+    def __init__(self, context: Context, database: "Database", listing: Listing[Any], order: Order | None) -> None:
+        self._context, self._database, self._listing, self._order = context, database, listing, order
+
+    def connected(self, database: "Database") -> None:
+        """Continues with another connection."""
+        self._database = database
+
+    def refresh(self) -> _Seen:
+        """Reads the list."""
+        return _Seen(self._context.now(), list(self._listing.rows(self._database, self._order)))
+
+
+def _watch(context: Context, listing: Listing[Any], options: ListOptions, order: Order | None) -> None:
+    from hammerwork_cli.cli.live import Pace, follow_in_lines, follow_on_screen
+    from hammerwork_cli.cli.screen import can_redraw
+    from hammerwork_cli.render.formats import fields as picking
+
+    if options.form not in FORMATS:
+        raise UsageError(f"--watch has no format {options.form}.", hint="Take table, json or jsonl.")
+    pace = Pace(seconds_between(options.interval or INTERVAL), None, options.count)
+    names = picking.chosen(options.fields, listing.keys) if options.fields is not None else None
+    drawing = _Drawing(context, listing, names, pace.interval)
+    watch = _Reread(context, context.database(), listing, order)
+    if options.form == Format.TABLE and can_redraw(context):
+        follow_on_screen(context, watch, _never, drawing.picture, drawing.last_picture, pace)
+    else:
+        follow_in_lines(context, watch, _never, _Changes(drawing, options.form).lines, pace)
+
+
+def _never(seen: _Seen) -> None:
+    """Nothing that a list shows ends the watching."""
+    del seen
+
+
+class _Drawing:
+    """Draws a list."""
+
+    def __init__(self, context: Context, listing: Listing[Any], names: Sequence[str] | None, interval: float) -> None:
+        self._context, self._listing, self._names, self._interval = context, listing, names, interval
+
+    def records(self, seen: _Seen) -> "list[Record]":
+        """The records, of the chosen fields."""
+        from hammerwork_cli.render.formats.fields import only
+
+        records = [self._listing.record(row) for row in seen.rows]
+        return records if self._names is None else [only(record, self._names) for record in records]
+
+    def table(self, seen: _Seen, width: int | None) -> list[str]:
+        """The lines of the table, for a terminal of that width or for a pipe."""
+        from hammerwork_cli.render.formats import fields as picking
+        from hammerwork_cli.render.formats.table import table_text
+
+        if not seen.rows:
+            return [self._listing.empty]
+        rows, columns = seen.rows, self._listing.columns()
+        if self._names is not None:
+            rows, columns = self.records(seen), picking.columns(self._names)
+        colour = self._context.colour
+        return table_text(rows, columns, terminal=width is not None, width=width, colour=colour).split("\n")
+
+    def picture(self, seen: _Seen, width: int, height: int, note: str | None) -> list[str]:
+        """A picture that fits a terminal."""
+        return self._picture(seen, width, height, note, keys=True)
+
+    def last_picture(self, seen: _Seen, width: int, height: int) -> list[str]:
+        """The picture that stays behind."""
+        return self._picture(seen, width, height, None, keys=False)
+
+    def _picture(self, seen: _Seen, width: int, height: int, note: str | None, *, keys: bool) -> list[str]:
+        from hammerwork_cli.render.formats.live import fitted_lines, headline
+
+        context, clock = self._context, f"{seen.at:%H:%M:%S} UTC"
+        parts = ["hammerwork", self._listing.name, clock, f"every {self._interval:g} s"]
+        first = headline(
+            parts, width, clock=clock, charset=context.charset, colour=context.colour, keys=keys, note=note
+        )
+        return [first, "", *fitted_lines(self.table(seen, width), height - 2, charset=context.charset)][:height]
+
+
+class _Changes:
+    """Writes a list, and again whenever it has changed."""
+
+    def __init__(self, drawing: _Drawing, form: Format) -> None:
+        self._drawing, self._form = drawing, form
+        self._told: list[object] | None = None
+
+    def lines(self, seen: _Seen) -> Iterator[str]:
+        """Yields lines: the table, one document, or the records that are new or have changed."""
+        from hammerwork_cli.render.formats import json
+
+        records = self._drawing.records(seen)
+        before, self._told = self._told, [_without_ages(record) for record in records]
+        if before == self._told:
+            return
+        if self._form == Format.JSON:
+            yield json.document(records)
+        elif self._form == Format.JSONL:
+            told = before or []
+            yield from json.lines([row for row, state in zip(records, self._told, strict=True) if state not in told])
+        else:
+            if before is not None:
+                yield ""
+            yield f"{seen.at:%Y-%m-%d %H:%M:%S} UTC"
+            yield from self._drawing.table(seen, None)
+
+
+def _without_ages(record: Mapping[str, object]) -> object:
+    """A record without what changes all the time."""
+    return {key: value for key, value in record.items() if not key.endswith("_seconds")}
