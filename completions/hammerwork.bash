@@ -154,7 +154,7 @@ _hammerwork_look() {
             options='--help'
             ;;
         'worker start')
-            options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --weighted --strict-priority --name --log-format --log-level --grace --health-file --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --weighted --strict-priority --sweep --no-sweep --name --log-format --log-level --grace --health-file --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --handlers= -q=:queues --queue=:queues -c= --concurrency= --pool-size= --poll-interval= --lease= --max-jobs= --isolation=thread,process --name= --log-format=text,json --log-level=trace,debug,info,warn,error --grace= --health-file=:files --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'worker list')

@@ -568,6 +568,7 @@ complete -c hammerwork -n '__hammerwork_at worker start' -l max-jobs -x -d 'Stop
 complete -c hammerwork -n '__hammerwork_at worker start' -l drain -d 'Exit once no job is due within the next minute.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l isolation -x -a 'thread process' -d 'Run handlers in threads, or in processes.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l weighted -l strict-priority -d 'Claim by weight, so that no priority starves, or strictly.'
+complete -c hammerwork -n '__hammerwork_at worker start' -l sweep -l no-sweep -d 'Release jobs of all queues whose dependencies have ended.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l name -x -d 'Name to show.'
 complete -c hammerwork -n '__hammerwork_at worker start' -l log-format -x -a 'text json' -d 'Log format (stderr).'
 complete -c hammerwork -n '__hammerwork_at worker start' -l log-level -x -a 'trace debug info warn error' -d 'Minimum log level.'

@@ -93,6 +93,12 @@ def start(
         bool | None,
         typer.Option("--weighted/--strict-priority", help="Claim by weight, so that no priority starves, or strictly."),
     ] = None,
+    sweep: Annotated[
+        bool | None,
+        typer.Option(
+            "--sweep/--no-sweep", help="Release jobs of all queues whose dependencies have ended. [default: sweep]"
+        ),
+    ] = None,
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Name to show. [default: host and process]")
     ] = None,
@@ -153,6 +159,7 @@ def start(
         "max_jobs": max_jobs,
         "drain": drain or None,
         "weighted": weighted,
+        "sweep": sweep,
         "name": name,
         "isolation": str(isolation) if isolation else None,
         "health_file": health_file,

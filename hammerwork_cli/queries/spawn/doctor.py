@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
@@ -71,6 +72,13 @@ WORDS = {
     "completed": COMPLETED_SPELLINGS,
     "failed": FAILED_SPELLINGS,
 }
+
+
+class FixedJobs(NamedTuple):
+    """The ids of waiting jobs that were released, and of those that failed."""
+
+    released: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
 
 
 class Doctor:
@@ -253,27 +261,29 @@ class Doctor:
         everything = {"now": self.now, "before": self.lost_before, "error": error, "waiting": WORDS["pending"]}
         return self.database.run(statement, **{**WORDS, **everything, **values})
 
-    def fix_waiting_page(self, after: str | None) -> tuple[str | None, int]:
+    def fix_waiting_page(self, after: str | None) -> tuple[str | None, "FixedJobs"]:
         """Releases or fails the jobs on one page of those whose dependencies have ended.
 
         Args:
             after: the last id of the previous page; ``None`` for the first page.
 
         Returns:
-            The last id of this page, or ``None`` on the last page; and the number of fixed jobs.
+            The last id of this page, or ``None`` on the last page; and the fixed jobs.
         """
         page = [row[0] for row in self._rows("spawn.doctor.waiting_ids", after=after, limit=PAGE)]
         done = self.database.transaction(partial(self._fix_page, page, to_the_end=True)) if page else {}
-        return (page[-1] if len(page) == PAGE else None), sum(done.values())
+        failed = done.pop(Damage.PARENT_FAILED, ())
+        fixed = FixedJobs(tuple(chain.from_iterable(done.values())), tuple(failed))
+        return (page[-1] if len(page) == PAGE else None), fixed
 
     def _fix_waiting(self, fixed: dict[Damage, int]) -> int:
         """Goes over all waiting jobs once; returns the number of fixed jobs."""
         total = 0
         for page in self._waiting_pages():
             done = self.database.transaction(partial(self._fix_page, page))
-            total += sum(done.values())
             for kind, jobs in done.items():
-                fixed[kind] += jobs
+                total += len(jobs)
+                fixed[kind] += len(jobs)
         return total
 
     def _waiting_pages(self) -> Iterator[list[str]]:
@@ -285,17 +295,27 @@ class Doctor:
             yield page
             after = page[-1]
 
-    def _fix_page(self, ids: Sequence[str], *, to_the_end: bool = False) -> dict[Damage, int]:
+    def _fix_page(self, ids: Sequence[str], *, to_the_end: bool = False) -> dict[Damage, list[str]]:
+        """Kind of damage -> the ids of the jobs that were fixed. Needs a transaction."""
         stuck: dict[Damage, dict[str, str]] = defaultdict(dict)
         for kind, job, parent in self._rows("spawn.doctor.stuck_among", ids=ids):
             stuck[Damage(kind)][job] = parent
         done = {Damage.PARENT_FAILED: self._fail(stuck[Damage.PARENT_FAILED], to_the_end=to_the_end)}
         for kind in (Damage.NOT_RELEASED, Damage.NOT_RELEASED_AFTER_FAILURE):
-            done[kind] = self._run("spawn.doctor.release", ids=list(stuck[kind])) if stuck[kind] else 0
+            done[kind] = self._changed("spawn.doctor.release", list(stuck[kind]), "satisfied") if stuck[kind] else []
         return done
 
-    def _fail(self, parents: dict[str, str], *, to_the_end: bool) -> int:
-        """Fails jobs whose parent has failed and has not been retried in the meantime.
+    def _changed(self, statement: str, ids: list[str], state: str, **values: Any) -> list[str]:
+        """Runs a statement; returns the ids of the jobs that it changed, or that another program has just changed so.
+
+        Those are all jobs, unless another program has just claimed, cancelled or deleted one.
+        """
+        if self._run(statement, ids=ids, **values) == len(ids):
+            return ids
+        return [str(job) for (job,) in self._rows("spawn.doctor.in_state", ids=ids, state=state)]
+
+    def _fail(self, parents: dict[str, str], *, to_the_end: bool) -> list[str]:
+        """Fails jobs whose parent has failed and has not been retried in the meantime; returns their ids.
 
         Args:
             parents: job -> its failed parent.
@@ -306,20 +326,18 @@ class Doctor:
         for job, parent in parents.items():
             below[parent].append(job)
         if not below:
-            return 0
+            return []
         statuses = {job: status_of(status) for job, status in self._rows("spawn.doctor.lock_jobs", ids=sorted(below))}
-        failed, ids = 0, []
+        failed: list[str] = []
         for parent, jobs in below.items():
             status = statuses.get(parent, "in the archive")
             if parent not in statuses or status in FAILURES:
-                failed += self._run(
-                    "spawn.doctor.fail", ids=jobs, error=f"It depends on job {parent}, which is {status}."
-                )
-                ids += jobs
-        following = Following(parents=ids if to_the_end else ())
+                error = f"It depends on job {parent}, which is {status}."
+                failed += self._changed("spawn.doctor.fail", jobs, "failed", error=error)
+        following = Following(parents=list(failed) if to_the_end else ())
         while following.unfinished:
             following = fail_next(self.database, following, self.now, "A job it depends on failed.")
-            failed += len(following.changed)
+            failed += following.changed
         return failed
 
 

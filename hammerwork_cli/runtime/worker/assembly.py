@@ -156,7 +156,15 @@ def assemble(
     )
     request_claimer = RequestClaimer(registration, slots, clock, lambda: not stop.is_set)
     finisher = Finisher(lines.main, slots, clock, progress, verdicts)
-    keeper = Keeper(lines.keeper, registration, lease, clock, claim_requests=request_claimer.claim, wake=claimer.hear)
+    keeper = Keeper(
+        lines.keeper,
+        registration,
+        lease,
+        clock,
+        claim_requests=request_claimer.claim,
+        wake=claimer.hear,
+        sweep=options.sweep,
+    )
 
     health_file = HealthFile(options.health_file, registration.name)
 

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.errors import HammerworkError, RetryableError
@@ -21,6 +21,8 @@ KEEPER_TIMEOUTS = Timeouts(lock=2.0)
 """A transaction that hangs delays nothing but the rows that it has locked."""
 IDLE_SWEEP = 0.25
 """Seconds after which a sweep pauses while it finds nothing. One that finds jobs goes on for a heartbeat's interval."""
+NAMED = 20
+"""Jobs that a line of the log names."""
 log = logging.getLogger("hammerwork")
 
 
@@ -33,6 +35,7 @@ class Keeper(threading.Thread):
         lease: of this worker.
         clock: the server's.
         claim_requests: claims open spawn requests.
+        sweep: whether to release or fail jobs of all queues that still wait although their dependencies have ended.
         wake: called when there may be new jobs.
 
     Attributes:
@@ -49,10 +52,11 @@ class Keeper(threading.Thread):
         *,
         claim_requests: Callable[[Database], None],
         wake: Callable[[], None],
+        sweep: bool = True,
     ) -> None:
         super().__init__(name="hammerwork-keeper", daemon=True)
         self.connections, self.worker, self.clock = connections, worker, clock
-        self._claim_requests, self.wake = claim_requests, wake
+        self._claim_requests, self.wake, self._sweeps = claim_requests, wake, sweep
         self.interval = heartbeat_interval(worker.lease)
         self.stopped = threading.Event()  # the main thread sets it
         self.undecided: frozenset[str] | None = None
@@ -66,8 +70,8 @@ class Keeper(threading.Thread):
     def run(self) -> None:
         """Performs its duties until it is stopped, whatever happens."""
         # The sweep comes first: a worker that drains its queues waits for the first look at lost workers.
-        duties = {
-            "Releasing waiting jobs": self._sweep,
+        duties: dict[str, Callable[[Database], None]] = {"Releasing waiting jobs": self._sweep} if self._sweeps else {}
+        duties |= {
             "Looking for lost workers": self._rescue,
             "Claiming spawn requests": self._claim_requests,
         }
@@ -125,14 +129,20 @@ class Keeper(threading.Thread):
         doctor = Doctor(database, now=self.clock.now())
         while not self.stopped.is_set():
             self._sweep_after, fixed = doctor.fix_waiting_page(self._sweep_after)
-            if fixed:
-                self._fixed += fixed
-                jobs = plural(fixed, "job")
-                log.info("Released or failed %s that still waited although their dependencies had ended.", jobs)
+            if fixed.released or fixed.failed:
+                self._fixed += len(fixed.released) + len(fixed.failed)
+                _log_fixed("Released", fixed.released, "whose dependencies had completed")
+                _log_fixed("Failed", fixed.failed, "whose dependencies had failed or are missing")
                 self.wake()
             if self._sweep_after is None:
                 self._next_sweep = time.monotonic() + (0 if self._fixed else self.worker.lease / 2)
                 self._fixed = 0
                 return
-            if time.monotonic() - began > (self.interval if fixed else IDLE_SWEEP):
+            if time.monotonic() - began > (self.interval if any(fixed) else IDLE_SWEEP):
                 return
+
+
+def _log_fixed(what: str, ids: Sequence[str], which: str) -> None:
+    if ids:
+        more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+        log.info("%s %s that waited, %s: %s%s.", what, plural(len(ids), "job"), which, ", ".join(ids[:NAMED]), more)

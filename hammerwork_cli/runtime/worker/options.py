@@ -35,6 +35,7 @@ class Options:
     max_jobs: int | None = None
     drain: bool = False
     weighted: bool = False
+    sweep: bool = True
     retry: RetryStrategy = DEFAULT_RETRY
     name: str | None = None
     isolation: "str | Isolation" = "thread"

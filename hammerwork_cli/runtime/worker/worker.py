@@ -71,6 +71,8 @@ class Worker:
         max_jobs: stops after so many jobs.
         drain: stops once no job of its queues is due within a minute, and logs how many are due later.
         weighted: draws the next priority by weight, so that low ones do not starve; else strictly by priority.
+        sweep: releases or fails jobs of all queues that still wait although their dependencies have ended, as those of
+            Rust workers do.
         retry: for jobs and handlers without a strategy of their own.
         name: for people; host and process by default.
         isolation: ``process`` runs handlers in processes, one for each job at once. A process is killed when its time
@@ -95,6 +97,7 @@ class Worker:
         max_jobs: int | None = None,
         drain: bool = False,
         weighted: bool = False,
+        sweep: bool = True,
         retry: RetryStrategy = DEFAULT_RETRY,
         name: str | None = None,
         isolation: str | Isolation = "thread",
@@ -114,6 +117,7 @@ class Worker:
             max_jobs=max_jobs,
             drain=drain,
             weighted=weighted,
+            sweep=sweep,
             retry=retry,
             name=name,
             isolation=isolation,

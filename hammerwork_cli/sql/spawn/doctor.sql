@@ -246,6 +246,10 @@ UPDATE hammerwork_jobs
 SET status = 'Failed', dependency_status = 'failed', failed_at = :now, error_message = :error
 WHERE id IN (:ids) AND dependency_status = 'waiting' AND status IN (:waiting)
 
+-- name: in_state
+-- Lists those of some jobs that are in a state of dependency.
+SELECT j.id FROM hammerwork_jobs j WHERE j.id IN (:ids) AND j.dependency_status = :state
+
 -- name: waiting_edges
 -- Lists the waiting jobs that wait for waiting jobs, among which cycles are.
 SELECT j.id, p.id FROM hammerwork_jobs j

@@ -338,7 +338,7 @@ def test_a_parent_that_is_retried_meanwhile_does_not_take_its_children_with_it(d
     child = rows.job(dead, status="Pending", dependency_status="waiting")
     healer = doctor(database)
     rows.run(f"UPDATE hammerwork_jobs SET status = 'Pending' WHERE id = '{dead}'")
-    assert database.transaction(lambda: healer._fail({child: dead}, to_the_end=True)) == 0
+    assert database.transaction(lambda: healer._fail({child: dead}, to_the_end=True)) == []
     assert job(database, child)["status"] == "Pending"
 
 
@@ -524,10 +524,20 @@ def test_circles_are_found_in_a_long_chain() -> None:
     assert in_cycles([("a", "a"), ("b", "a"), ("a", "c")]) == {"a"}
 
 
+def test_a_page_of_a_sweep_names_what_it_released(database: Database) -> None:
+    rows = Rows(database)
+    parent = rows.job()
+    jobs = [rows.job(parent, status="Pending", dependency_status="waiting") for _ in range(3)]
+    rows.job(rows.job(status="Running"), status="Pending", dependency_status="waiting")
+    _, fixed = doctor(database).fix_waiting_page(None)
+    assert (sorted(fixed.released), fixed.failed) == (sorted(jobs), ())
+
+
 def test_a_page_of_a_sweep_fails_a_whole_chain(database: Database) -> None:
     rows = Rows(database)
     chain = [rows.job(status="Dead")]
     for _ in range(6):
         chain.append(rows.job(chain[-1], status="Pending", dependency_status="waiting"))
-    assert doctor(database).fix_waiting_page(None) == (None, 6)
+    after, fixed = doctor(database).fix_waiting_page(None)
+    assert (after, fixed.released, sorted(fixed.failed)) == (None, (), sorted(chain[1:]))
     assert {row[0] for row in database.query("SELECT status FROM hammerwork_jobs")} == {"Dead", "Failed"}

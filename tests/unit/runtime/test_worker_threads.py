@@ -13,6 +13,7 @@ import pytest
 from hammerwork_cli.errors import UnreachableError
 from hammerwork_cli.models import JobPriority
 from hammerwork_cli.queries.job.notifications import CHANNEL
+from hammerwork_cli.queries.spawn.doctor import FixedJobs
 from hammerwork_cli.queries.worker import claim
 from hammerwork_cli.queries.worker.registry import Answer, Heartbeat, Registration
 from hammerwork_cli.runtime.clock import ServerClock
@@ -212,13 +213,13 @@ def test_a_listener_that_nothing_tells_of_jobs_ends(caplog: pytest.LogCaptureFix
 
 
 def test_a_sweep_that_found_nothing_begins_again_after_half_a_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = iter([(None, 0), (None, 1), (None, 0)])
+    found = iter([(None, FixedJobs()), (None, FixedJobs(failed=("1",))), (None, FixedJobs())])
     looks = []
 
     class Doctor:
         def __init__(self, *_: Any, **__: Any) -> None: ...
 
-        def fix_waiting_page(self, after: str | None) -> tuple[str | None, int]:
+        def fix_waiting_page(self, after: str | None) -> tuple[str | None, FixedJobs]:
             looks.append(after)
             return next(found)
 
@@ -233,6 +234,46 @@ def test_a_sweep_that_found_nothing_begins_again_after_half_a_lease(monkeypatch:
     for _ in range(3):
         keeping._sweep(database)
     assert len(looks) == 3, "one that mended something is repeated at once"
+
+
+def test_a_sweep_logs_which_jobs_it_released_and_which_it_failed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    released = tuple(map(str, range(keeper.NAMED + 2)))
+
+    class Doctor:
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        def fix_waiting_page(self, after: str | None) -> tuple[str | None, FixedJobs]:
+            return after, FixedJobs(released, ("a", "b"))
+
+    caplog.set_level("INFO", "hammerwork")
+    monkeypatch.setattr(keeper, "Doctor", Doctor)
+    line: Any = Line(away)
+    keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), claim_requests=lambda _: None, wake=lambda: None)
+    database: Any = None
+    keeping._sweep(database)
+    names = ", ".join(released[: keeper.NAMED])
+    assert caplog.messages == [
+        f"Released 22 jobs that waited, whose dependencies had completed: {names} and 2 more.",
+        "Failed 2 jobs that waited, whose dependencies had failed or are missing: a, b.",
+    ]
+
+
+@pytest.mark.parametrize("sweep", [True, False])
+def test_a_keeper_sweeps_unless_it_is_told_not_to(monkeypatch: pytest.MonkeyPatch, *, sweep: bool) -> None:
+    line: Any = Line(lambda: None)
+    keeping = Keeper(
+        *(line, WORKER, Lease(60.0, 0.0), ServerClock()),
+        claim_requests=lambda _: None, wake=lambda: None, sweep=sweep,
+    )  # fmt: skip
+    done: list[str] = []
+    monkeypatch.setattr(keeping, "_do", lambda name, _: done.append(name))
+    stopped: Any = Waits(1)
+    keeping.stopped = stopped
+    keeping.run()
+    others = ["Looking for lost workers", "Claiming spawn requests"]
+    assert done == (["Releasing waiting jobs", *others] if sweep else others)
 
 
 def test_a_keeper_does_its_duties_once_a_heartbeat() -> None:
