@@ -73,7 +73,7 @@ _hammerwork_look() {
             takes=' --interval= -q=:queues --queue=:queues --count= --until=+done,failed --timeout= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'job')
-            commands='list show enqueue export retry cancel delete purge'
+            commands='list show enqueue export import retry cancel delete purge'
             options='--help'
             ;;
         'job list')
@@ -90,8 +90,14 @@ _hammerwork_look() {
             takes=' -j=:json --payload=:json -q=:queues --queue=:queues -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --delay= --at= --max-attempts= --timeout= --depends-on=:jobs --id= --trace-id= --correlation-id= --spawn-handler= --spawn-config=:json --max-spawn-count= --operation-id= --spawn-delay= --batch-size= --inherit=priority,queue,retry,timeout,trace,none --file=:files --after-line= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'job export')
-            options='--queue --status --priority --failed --completed --since --last-hours --error --failed-since --fields --redact --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --failed-since= --fields= --redact=priority,queue,retry,timeout,trace,none --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
+            options='--tree --output --queue --status --priority --failed --completed --since --last-hours --error --failed-since --fields --redact --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -o=:files --output=:files -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -r=+background,low,normal,high,critical --priority=+background,low,normal,high,critical --since= --last-hours= --error= --failed-since= --fields= --redact=priority,queue,retry,timeout,trace,none --format=jsonl,json,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
+            arguments=':jobs'
+            ;;
+        'job import')
+            options='--as --new-ids --queue-prefix --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --as=as-was,pending --queue-prefix= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
+            arguments=':files'
             ;;
         'job retry')
             options='--queue --status --priority --since --last-hours --error --all --failed --failed-since --tree --only --force --respawn --cancelled --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -254,7 +260,7 @@ _hammerwork_look() {
         'schema')
             options='--format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
-            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-rehearse,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-dashboard,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-rehearse,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-dashboard,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
             ;;
         'demo')
             options='--folder --database-url --confirm-profile --color --quiet --debug --help'

@@ -78,7 +78,7 @@ complete -c hammerwork -f
 set -g __hammerwork_groups spawn job queue worker monitor web migration config
 
 complete -c hammerwork -n '__hammerwork_at' -a spawn -d 'Inspect jobs that spawn other jobs: trees, failures, progress.'
-complete -c hammerwork -n '__hammerwork_at' -a job -d 'List, show, enqueue, export, retry, cancel, delete and purge jobs.'
+complete -c hammerwork -n '__hammerwork_at' -a job -d 'List, show, enqueue, export, import, retry, cancel, delete and purge jobs.'
 complete -c hammerwork -n '__hammerwork_at' -a queue -d 'List, check, pause, resume and clear queues.'
 complete -c hammerwork -n '__hammerwork_at' -a worker -d 'Run a worker; list, stop and restart all of them.'
 complete -c hammerwork -n '__hammerwork_at' -a monitor -d 'See what is wrong, and what happens.'
@@ -283,6 +283,7 @@ complete -c hammerwork -n '__hammerwork_at job' -a list -d 'Jobs, newest first.'
 complete -c hammerwork -n '__hammerwork_at job' -a show -d 'Show everything about a job: payload, result, dependencies and dependents.'
 complete -c hammerwork -n '__hammerwork_at job' -a enqueue -d 'Enqueue a job and print its id.'
 complete -c hammerwork -n '__hammerwork_at job' -a export -d 'Write whole jobs: every column, payloads, results and whole errors.'
+complete -c hammerwork -n '__hammerwork_at job' -a import -d 'Import a tree that `job export JOB --tree` has written, from any kind of database; print the id of its top.'
 complete -c hammerwork -n '__hammerwork_at job' -a retry -d 'Retry Failed, Dead or TimedOut jobs: reset them to Pending with 0 attempts, due now.'
 complete -c hammerwork -n '__hammerwork_at job' -a cancel -d 'Cancel jobs that have not started: mark them Cancelled, with your name in the error.'
 complete -c hammerwork -n '__hammerwork_at job' -a delete -d 'Delete jobs for good.'
@@ -351,6 +352,8 @@ complete -c hammerwork -n '__hammerwork_at job enqueue' -l quiet -d 'Print no no
 complete -c hammerwork -n '__hammerwork_at job enqueue' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at job enqueue' -s h -l help -d 'Show the help and exit.'
 
+complete -c hammerwork -n '__hammerwork_at job export' -l tree -d 'Write JOB and everything below it, for job import.'
+complete -c hammerwork -n '__hammerwork_at job export' -s o -l output -r -F -d 'With --tree: the file; .gz packs it.'
 complete -c hammerwork -n '__hammerwork_at job export' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only this queue.'
 complete -c hammerwork -n '__hammerwork_at job export' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'Only these statuses: failed,dead (case does not matter).'
 complete -c hammerwork -n '__hammerwork_at job export' -s r -l priority -x -a '(__hammerwork_several background low normal high critical)' -d 'Only these priorities: high,critical (case does not matter).'
@@ -369,6 +372,20 @@ complete -c hammerwork -n '__hammerwork_at job export' -l color -x -a 'auto alwa
 complete -c hammerwork -n '__hammerwork_at job export' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at job export' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at job export' -s h -l help -d 'Show the help and exit.'
+complete -c hammerwork -n '__hammerwork_at job export' -k -a '(__hammerwork_value jobs)'
+
+complete -c hammerwork -n '__hammerwork_at job import' -l as -x -a 'as-was pending' -d 'As they were, or all Pending, to run again in their order.'
+complete -c hammerwork -n '__hammerwork_at job import' -l new-ids -d 'Give every job another id.'
+complete -c hammerwork -n '__hammerwork_at job import' -l queue-prefix -x -d 'Begin the names of queues with this: dev-.'
+complete -c hammerwork -n '__hammerwork_at job import' -l dry-run -d 'Show the plan and change nothing.'
+complete -c hammerwork -n '__hammerwork_at job import' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
+complete -c hammerwork -n '__hammerwork_at job import' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
+complete -c hammerwork -n '__hammerwork_at job import' -l confirm-profile -x -d 'Change the protected profile NAME without asking.'
+complete -c hammerwork -n '__hammerwork_at job import' -l color -x -a 'auto always never' -d 'Use colours.'
+complete -c hammerwork -n '__hammerwork_at job import' -l quiet -d 'Print no notes to stderr.'
+complete -c hammerwork -n '__hammerwork_at job import' -l debug -d 'Show tracebacks.'
+complete -c hammerwork -n '__hammerwork_at job import' -s h -l help -d 'Show the help and exit.'
+complete -c hammerwork -n '__hammerwork_at job import' -r -F
 
 complete -c hammerwork -n '__hammerwork_at job retry' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only this queue.'
 complete -c hammerwork -n '__hammerwork_at job retry' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'Only these statuses: failed,dead (case does not matter).'
@@ -807,7 +824,7 @@ complete -c hammerwork -n '__hammerwork_at schema' -l color -x -a 'auto always n
 complete -c hammerwork -n '__hammerwork_at schema' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at schema' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at schema' -s h -l help -d 'Show the help and exit.'
-complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-timeline spawn-rehearse spawn-wait spawn-monitor spawn-again spawn-why spawn-why-all spawn-why-all-line spawn-doctor job-list job-show job-enqueue job-enqueue-file job-export job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear worker-start worker-list worker-status worker-stop worker-restart monitor-health monitor-health-line monitor-metrics monitor-dashboard migration-run migration-status migration-plan config-show config-get config-path schema error'
+complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-timeline spawn-rehearse spawn-wait spawn-monitor spawn-again spawn-why spawn-why-all spawn-why-all-line spawn-doctor job-list job-show job-enqueue job-enqueue-file job-export job-import job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear worker-start worker-list worker-status worker-stop worker-restart monitor-health monitor-health-line monitor-metrics monitor-dashboard migration-run migration-status migration-plan config-show config-get config-path schema error'
 
 complete -c hammerwork -n '__hammerwork_at demo' -l folder -x -k -a '(__hammerwork_value folders)' -d 'Folder of its database.'
 complete -c hammerwork -n '__hammerwork_at demo' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'

@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Any
 
+HIDDEN = "[redacted]"
+"""Stands for a value that must not be shown."""
+
 Timestamp = str | datetime | None
 """A time in UTC as a driver delivers it; :func:`timestamp` and :func:`rfc3339` read it."""
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from hammerwork_cli.models import ON_ERROR, Counts, JobStatus, Reason, SpawnTree, TreeNode
-from hammerwork_cli.render.formats.json import HIDDEN, UNKNOWN
+from hammerwork_cli.models.values import HIDDEN
+from hammerwork_cli.render.formats.json import UNKNOWN
 
 _SHOWN = """
 action archived_at archived_by attempts average batch_id by_handler by_priority by_queue cancelled changed changes

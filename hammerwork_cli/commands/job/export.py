@@ -8,6 +8,7 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import DataFormat, DataFormatOption, FieldsOption
 from hammerwork_cli.commands.job.filters import Filters
+from hammerwork_cli.errors import UsageError
 from hammerwork_cli.queries.job import export as exporting
 from hammerwork_cli.render.job import export as shown
 
@@ -16,11 +17,23 @@ RedactOption = Annotated[
 ]
 
 
+JobToExport = Annotated[
+    str | None, typer.Argument(metavar="[JOB]", help="With --tree: a job's id, or at least its first 4 hex digits.")
+]
+TreeOption = Annotated[bool, typer.Option("--tree", help="Write JOB and everything below it, for job import.")]
+OutputOption = Annotated[
+    str, typer.Option("-o", "--output", metavar="FILE", help="With --tree: the file; .gz packs it.")
+]
+
+
 @spread
 def export(
     ctx: typer.Context,
-    filters: Filters,
+    job: JobToExport = None,
     *,
+    tree: TreeOption = False,
+    output: OutputOption = "-",
+    filters: Filters,
     fields: FieldsOption = None,
     redact: RedactOption = None,
     form: DataFormatOption = DataFormat.JSONL,
@@ -31,13 +44,30 @@ def export(
     little memory. Jobs that change meanwhile are written as they are when they are read. --redact payload also hides
     the spawn configuration, which the payload has. Encrypted payloads and other binary columns are left out.
 
+    With JOB --tree, the file is one that `job import` takes to another database, of any kind: JOB, everything below
+    it and what workers recorded, read in one snapshot.
+
     \b
     Examples:
       hammerwork job export --queue video_ingest >jobs.jsonl
       hammerwork job export --failed --since 7d --format csv --fields id,queue,error,payload.title >failed.csv
       hammerwork job export --redact payload,result,error | gzip >jobs.jsonl.gz
+      hammerwork job export 178ebfc3 --tree -o tree.jsonl.gz
     """
     context: Context = ctx.obj
+    if job is not None or tree:
+        from hammerwork_cli.commands.job import export_tree
+
+        if job is None or not tree:
+            raise UsageError(
+                "A tree needs both, JOB and --tree.", hint="See all about one job: hammerwork job show JOB"
+            )
+        if filters != Filters() or fields or form != DataFormat.JSONL:
+            raise UsageError("With --tree, neither filters nor --fields or --format have a meaning.")
+        export_tree.run(context, job, output, shown.words(redact))
+        return
+    if output != "-":
+        raise UsageError("--output is for --tree.", hint="Redirect stdout: >FILE")
     hidden, chosen = shown.hidden_keys(redact), filters.chosen(context.now())
     context.show(
         exporting.jobs(context.database(), chosen),

@@ -4,7 +4,7 @@ A statement begins with ``-- name: NAME [TAG ...]`` and a comment that says what
 
 - Of several variants the loader takes the one with the most tags, all of which apply.
 - ``:name`` is a value. A list becomes as many values, for ``IN (:ids)``; a list of tuples becomes as many rows, for
-  ``VALUES :rows``.
+  ``VALUES :rows``. :class:`Names` become these names.
 - ``{name}`` is a fragment: a named block of the same file, else of the ``shared.sql`` in its folder, else of the
   ``shared.sql`` above. ``{name one two}`` puts ``one`` and ``two`` in the places of its ``$1`` and ``$2``. A fragment
   may name fragments, which name none.
@@ -33,6 +33,20 @@ _COMMENTS = ("--", "/*", "*/")
 
 Part = tuple[str, str | None]
 """SQL text, and the value that follows it."""
+
+
+class Names(tuple[str, ...]):
+    """Names of tables or columns as a value: they are written into the statement. They come from lists in the code.
+
+    Raises:
+        ValueError: a name has another character than a lower-case letter, a digit and ``_``.
+    """
+
+    def __new__(cls, names: Iterable[str]) -> "Names":
+        made = super().__new__(cls, names)
+        if not all(re.fullmatch("[a-z][a-z0-9_]*", name) for name in made):
+            raise ValueError(f"not names: {made!r}")
+        return made
 
 
 class Line(NamedTuple):
@@ -182,6 +196,8 @@ def bind(
 
 
 def _placeholders(value: Any, placeholder: str) -> str:
+    if isinstance(value, Names):
+        return ", ".join(value)
     if not isinstance(value, (list, tuple)):
         return placeholder
     if not value:
@@ -193,6 +209,8 @@ def _placeholders(value: Any, placeholder: str) -> str:
 
 
 def _flat(value: Any) -> Iterable[Any]:
+    if isinstance(value, Names):
+        return ()
     if not isinstance(value, (list, tuple)):
         return (value,)
     return chain.from_iterable(value) if value and isinstance(value[0], tuple) else value

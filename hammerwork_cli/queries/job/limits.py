@@ -34,7 +34,7 @@ def check(database: Database, job: NewJob) -> None:
             raise RefusedValueError(
                 f"A {name.replace('_', ' ')} has at most {LONGEST_TRACE} characters, not {len(text)}."
             )
-    _check_payload(database, job.payload)
+    check_json(database, job.payload, "the payload")
     _check_instant(database, job.scheduled_at)
 
 
@@ -48,15 +48,20 @@ def check_name(database: Database, name: str) -> None:
         raise RefusedValueError(f"The tables of this database are in {database.charset} and cannot store {name!r}.")
 
 
-def _check_payload(database: Database, payload: str) -> None:
+def check_json(database: Database, payload: str, what: str = "it") -> None:
+    """Checks whether the database can store a JSON text.
+
+    Raises:
+        RefusedValueError: it cannot; ``what`` stands for the text.
+    """
     product = database.server.partition(" ")[0]
     limit = _DEPTHS[product]
     # Most payloads have too few brackets to be too deep: do not parse these.
     depth = nesting(payload) if payload.count("[") + payload.count("{") > limit else 0
     if depth > limit:
-        raise RefusedValueError(f"{product} accepts at most {limit} levels of nested JSON; the payload has {depth}.")
+        raise RefusedValueError(f"{product} accepts at most {limit} levels of nested JSON; {what} has {depth}.")
     if database.dialect == "postgresql" and "u0000" in payload and _NUL.search(payload):
-        raise RefusedValueError("PostgreSQL cannot store the character NUL (\\u0000), and the payload has one.")
+        raise RefusedValueError(f"PostgreSQL cannot store the character NUL (\\u0000), and {what} has one.")
 
 
 def nesting(text: str) -> int:

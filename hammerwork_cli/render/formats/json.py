@@ -22,8 +22,6 @@ SCHEMA_VERSION = 1
 WORKER_STATES = ("running", "stopping", "stopped", "silent", "lost")
 WORKER_REQUESTS = ("stop", "restart")
 UNKNOWN = "unknown"
-HIDDEN = "[redacted]"
-"""Stands for a value that must not be shown."""
 
 
 def document(value: object, *, pretty: bool = False) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Collection
 
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import ARCHIVAL_FACTS, ENCRYPTION_FACTS, FACTS, WholeJob
-from hammerwork_cli.render.formats.json import HIDDEN, Record
+from hammerwork_cli.models.values import HIDDEN
+from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.job.details import facts_record, parsed
 from hammerwork_cli.render.job.listing import LIST_KEYS, job_record
 
@@ -23,17 +24,22 @@ def export_record(whole: WholeJob) -> Record:
     return {**job_record(whole.job), **facts_record(whole.facts), **values}
 
 
-def hidden_keys(words: str | None) -> frozenset[str]:
-    """The keys that the words of ``--redact`` hide.
+def words(redact: str | None) -> list[str]:
+    """The words of ``--redact``.
 
     Raises:
         UsageError: a word is not one of :data:`REDACTABLE`.
     """
-    given = [word.strip().lower() for word in (words or "").split(",") if word.strip()]
+    given = [word.strip().lower() for word in (redact or "").split(",") if word.strip()]
     unknown = [word for word in given if word not in REDACTABLE]
-    if unknown or (words is not None and not given):
+    if unknown or (redact is not None and not given):
         raise UsageError(f"{(unknown or [''])[0][:40]!r} cannot be redacted.", hint=f"One of: {', '.join(REDACTABLE)}.")
-    return frozenset(key for word in given for key in REDACTABLE[word])
+    return given
+
+
+def hidden_keys(redact: str | None) -> frozenset[str]:
+    """The keys that the words of ``--redact`` hide."""
+    return frozenset(key for word in words(redact) for key in REDACTABLE[word])
 
 
 def redacted(record: Record, keys: Collection[str]) -> Record:

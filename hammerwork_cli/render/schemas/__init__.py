@@ -4,6 +4,7 @@ They stand here once, as tables of fields. The tests run every reading verb in e
 missing here, or one too many, fails them.
 """
 
+from hammerwork_cli.render.schemas.backups import IMPORT
 from hammerwork_cli.render.schemas.jobs import (
     ENQUEUED,
     EXPORTED,
@@ -61,6 +62,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "job-enqueue": ("A job that was enqueued; with --file, json has a list of them", ENQUEUED),
     "job-enqueue-file": ("A line of `job enqueue --file`", JOB_LINE),
     "job-export": ("Whole jobs", list_of(EXPORTED)),
+    "job-import": ("An import, or its plan", IMPORT),
     "job-retry": ("The outcome of a change, or its plan", OUTCOME),
     "job-cancel": ("The outcome of a change, or its plan", OUTCOME),
     "job-delete": ("The outcome of a change, or its plan", OUTCOME),

@@ -1,0 +1,78 @@
+"""``hammerwork job import``."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import Format, FormatOption
+from hammerwork_cli.commands.job.options import DryRunOption
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.input.limits import LONGEST_NAME
+from hammerwork_cli.queries.backup import files
+from hammerwork_cli.queries.backup.arriving import Wish
+from hammerwork_cli.queries.backup.importing import RecordsError, TreeImport
+from hammerwork_cli.render.backup import importing as shown
+from hammerwork_cli.render.formats.text import visible
+
+
+class State(StrEnum):
+    """The states in which jobs arrive."""
+
+    AS_WAS = "as-was"
+    PENDING = "pending"
+
+
+FileArgument = Annotated[
+    str, typer.Argument(metavar="FILE", help="A file of `job export JOB --tree`, packed or not; - for stdin.")
+]
+
+
+def import_(
+    ctx: typer.Context,
+    file: FileArgument,
+    state: Annotated[
+        State, typer.Option("--as", help="As they were, or all Pending, to run again in their order.")
+    ] = State.AS_WAS,
+    new_ids: Annotated[bool, typer.Option("--new-ids", help="Give every job another id.")] = False,
+    queue_prefix: Annotated[
+        str, typer.Option("--queue-prefix", metavar="TEXT", help="Begin the names of queues with this: dev-.")
+    ] = "",
+    dry_run: DryRunOption = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Import a tree that `job export JOB --tree` has written, from any kind of database; print the id of its top.
+
+    The whole file is checked first, and all of it is imported or nothing: one that was cut or changed, or that this
+    database cannot store, is refused. Without --new-ids, jobs that exist already are a conflict (exit code 6). New
+    ids are used wherever jobs name each other, but not inside payloads; a note says how many payloads mention.
+
+    As they were, the tree looks as it did; workers run those of its jobs that are due. With --as pending every job
+    runs again, after the jobs of the file that it depends on, and a parent does not spawn again the children that
+    came with it. Recurring jobs lose their schedule. Spawn handlers are found by the name of the queue, which
+    --queue-prefix changes.
+
+    \b
+    Examples:
+      hammerwork job import tree.jsonl.gz --dry-run
+      hammerwork job import tree.jsonl.gz --new-ids --queue-prefix dev-
+      hammerwork job import tree.jsonl.gz --as pending
+    """
+    context: Context = ctx.obj
+    if len(queue_prefix) >= LONGEST_NAME:
+        raise UsageError(f"A queue's name has at most {LONGEST_NAME} characters.")
+    database = context.database(changes=True)
+    wish = Wish(pending=state is State.PENDING, new_ids=new_ids, prefix=queue_prefix)
+    with files.opened(file) as stream:
+        try:
+            importing = TreeImport(database, stream, wish, context.now(database))
+        except RecordsError as error:
+            for problem in error.problems if not context.speaks_json else ():
+                context.print_wrapped(visible(f"Line {problem.line}: {problem.error}"))
+            raise
+        plan = importing.plan if dry_run else importing.run()
+    for note in shown.notes(plan, dry_run=dry_run, new_ids=new_ids, pending=wish.pending):
+        context.note(note)
+    top = None if dry_run else plan.top  # new ids are chosen at each run
+    context.answer(shown.import_record(plan, dry_run=dry_run), form, lambda: [top] if top else [])

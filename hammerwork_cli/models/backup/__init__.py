@@ -1,0 +1,1 @@
+"""Files of jobs: their tables, and what reading one does."""

@@ -1,0 +1,345 @@
+"""Files of jobs: their tables, the values of their columns, and the header of a file."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.input.limits import LARGEST_BIGINT
+from hammerwork_cli.models.input.reading import uuid_of
+from hammerwork_cli.models.values import id_list, rfc3339, timestamp
+
+FORMAT, VERSION = "hammerwork-backup", 1
+TEXT_OF = "_text"
+"""Ends the name of a JSON column whose text would not survive being parsed, and is kept as text."""
+
+
+class Kind(StrEnum):
+    """What a column holds, whatever its type in a database."""
+
+    ID = "id"
+    TEXT = "text"
+    NUMBER = "number"
+    FLAG = "flag"
+    TIME = "time"
+    JSON = "json"
+    IDS = "ids"
+    TEXTS = "texts"
+    BYTES = "bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of a file.
+
+    Attributes:
+        name: of the table in a database.
+        key: the columns of its primary key.
+        columns: column -> kind.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    columns: Mapping[str, Kind]
+
+
+def _columns(**kinds: str) -> dict[str, Kind]:
+    """Kind -> names, as column -> kind."""
+    return {name: Kind(kind) for kind, names in kinds.items() for name in names.split()}
+
+
+_SHARED = {
+    "id": "batch_id",
+    "text": """queue_name status error_message cron_schedule timezone dependency_status trace_id correlation_id
+        parent_span_id span_context archival_reason encryption_key_id encryption_algorithm payload_hash retention_policy
+        retry_strategy""",
+    "number": "attempts max_attempts timeout_seconds",
+    "flag": "recurring is_encrypted",
+    "time": """created_at scheduled_at started_at completed_at failed_at timed_out_at next_run_at archived_at
+        retention_delete_at encrypted_at""",
+    "json": "encryption_metadata",
+    "ids": "depends_on",
+    "texts": "pii_fields",
+    "bytes": "encrypted_payload encryption_nonce encryption_tag",
+}
+
+
+def _jobs(**own: str) -> dict[str, Kind]:
+    return _columns(**{kind: f"{own.get(kind, '')} {_SHARED.get(kind, '')}" for kind in Kind})
+
+
+TABLES = {
+    "workflows": Table(
+        "hammerwork_workflows",
+        ("id",),
+        _columns(
+            id="id",
+            text="name status failure_policy",
+            time="created_at completed_at failed_at",
+            number="total_jobs completed_jobs failed_jobs",
+            json="metadata",
+        ),
+    ),
+    "batches": Table(
+        "hammerwork_batches",
+        ("id",),
+        _columns(
+            id="id",
+            text="batch_name status failure_mode error_summary",
+            number="total_jobs completed_jobs failed_jobs pending_jobs",
+            time="created_at completed_at",
+            json="metadata",
+        ),
+    ),
+    "jobs": Table(
+        "hammerwork_jobs",
+        ("id",),
+        _jobs(
+            id="id workflow_id claim_token claimed_by",
+            text="workflow_name result_storage_type archival_policy_applied ancestry",
+            number="priority result_ttl_seconds result_max_size_bytes claim_losses releases",
+            time="result_stored_at result_expires_at claimed_at",
+            json="payload result_data",
+            ids="dependents",
+        ),
+    ),
+    "archive": Table(
+        "hammerwork_jobs_archive",
+        ("id",),
+        _jobs(
+            id="id",
+            text="priority archived_by original_table",
+            number="original_payload_size priority_weight",
+            flag="payload_compressed",
+            time="result_ttl",
+            json="result result_config",
+            bytes="payload",
+        ),
+    ),
+    "operations": Table(
+        "hammerwork_spawn_operations",
+        ("id",),
+        _columns(
+            id="id parent_id root_id worker_id request_id",
+            text="occurrence operation_id handler config outcome error_message hook_error",
+            number="depth children",
+            time="started_at ended_at",
+        ),
+    ),
+    "children": Table(
+        "hammerwork_spawned_children",
+        ("parent_id", "occurrence", "spawn_key"),
+        _columns(id="parent_id child_id root_id", text="occurrence spawn_key", time="spawned_at"),
+    ),
+    "requests": Table(
+        "hammerwork_spawn_requests",
+        ("id",),
+        _columns(
+            id="id job_id claim_token claimed_by",
+            text="queue_name handler config state requested_by error_message",
+            number="children",
+            time="requested_at ended_at",
+        ),
+    ),
+    "roots": Table("hammerwork_spawn_roots", ("root_id",), _columns(id="root_id", number="descendants")),
+    "trees": Table(
+        "hammerwork_spawn_trees",
+        ("root_id", "occurrence"),
+        _columns(id="root_id", text="occurrence", number="descendants"),
+    ),
+    "pauses": Table(
+        "hammerwork_queue_pause",
+        ("queue_name",),
+        _columns(text="queue_name paused_by reason", time="paused_at created_at updated_at"),
+    ),
+}
+"""The tables of a file by their words, in the order in which they are written. Workers and keys are in none."""
+OF_A_JOB = {
+    "operations": "parent_id",
+    "children": "parent_id",
+    "requests": "job_id",
+    "roots": "root_id",
+    "trees": "root_id",
+}
+"""Tables of records of jobs -> the column with the job."""
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "jobs": {"attempts": 0, "max_attempts": 3, "priority": 2, "recurring": False, "is_encrypted": False},
+    "archive": {
+        "attempts": 0,
+        "max_attempts": 3,
+        "priority": "Normal",
+        "payload_compressed": True,
+        "recurring": False,
+        "is_encrypted": False,
+        "archival_reason": "Automatic",
+        "original_table": "hammerwork_jobs",
+    },
+}
+"""Columns that are never NULL, and that an older database may lack: their values in a record without them."""
+
+Record = dict[str, Any]
+
+
+# From a database into a file.
+
+
+def written(kind: Kind, name: str, stored: Any) -> Record:
+    """The column of a row as it stands in a file: one name with its value, none for NULL."""
+    if stored is None:
+        return {}
+    if kind is Kind.JSON:
+        return _json_written(name, _text(stored))
+    return {name: _written(kind, stored)}
+
+
+def _written(kind: Kind, stored: Any) -> Any:
+    if kind is Kind.TIME:
+        return rfc3339(stored) or str(stored)
+    if kind is Kind.FLAG:
+        return bool(stored)
+    if kind is Kind.NUMBER:
+        return stored if isinstance(stored, int) else _text(stored)
+    if kind is Kind.IDS:
+        return list(id_list(stored))
+    if kind is Kind.TEXTS:
+        return list(stored) if isinstance(stored, (list, tuple)) else json.loads(_text(stored))
+    if kind is Kind.BYTES:
+        return base64.b64encode(stored.encode() if isinstance(stored, str) else bytes(stored)).decode()
+    return _text(stored)
+
+
+def _text(stored: Any) -> str:
+    return stored.decode("utf-8", "backslashreplace") if isinstance(stored, (bytes, bytearray)) else str(stored)
+
+
+def _json_written(name: str, text: str) -> Record:
+    exact = True
+
+    def number(digits: str) -> float:
+        nonlocal exact
+        value = float(digits)
+        # Other values of a number would be another payload: PostgreSQL and SQLite keep every digit.
+        exact = exact and value - value == 0 and Decimal(repr(value)) == Decimal(digits)
+        return value
+
+    try:
+        value = json.loads(text, parse_float=number)
+    except (ValueError, RecursionError):
+        exact = False
+    return {name: value} if exact else {f"{name}{TEXT_OF}": text}
+
+
+# From a file into a database.
+
+
+def read(kind: Kind, name: str, record: Mapping[str, Any]) -> Any:
+    """The value of a column in a record: a text, number, flag, aware ``datetime``, tuple of ids or texts, or bytes.
+
+    Raises:
+        UsageError: it is not such a value.
+    """
+    if kind is Kind.JSON:
+        return _json_read(name, record)
+    value = record.get(name)
+    if value is None:
+        return None
+    try:
+        found = _READERS[kind](value)
+    except (ValueError, TypeError, OverflowError, binascii.Error):
+        found = None
+    if found is None:
+        raise UsageError(f"{name} is not a value of the kind {kind}: {value!r:.60}.")
+    return found
+
+
+def _json_read(name: str, record: Mapping[str, Any]) -> str | None:
+    text = record.get(f"{name}{TEXT_OF}")
+    if text is not None:
+        if not isinstance(text, str):
+            raise UsageError(f"{name}{TEXT_OF} is not text.")
+        return text
+    if record.get(name) is None and name not in record:
+        return None
+    try:
+        return json.dumps(record[name], ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{name} cannot be stored as JSON: {error}.") from error
+
+
+def _number(value: Any) -> int | None:
+    fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_BIGINT
+    return value if fits else None
+
+
+def _time(value: Any) -> datetime | None:
+    return timestamp(value) if isinstance(value, str) else None
+
+
+def _string(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _id(value: Any) -> str | None:
+    return uuid_of(value) if isinstance(value, str) else None
+
+
+def _list(value: Any) -> list[Any] | None:
+    return value if isinstance(value, list) else None
+
+
+def _ids(value: Any) -> tuple[str, ...] | None:
+    found = [_id(member) for member in _list(value) or ()]
+    return None if value != [] and (not found or None in found) else tuple(filter(None, found))
+
+
+def _texts(value: Any) -> tuple[str, ...] | None:
+    members = _list(value)
+    return None if members is None or any(not isinstance(member, str) for member in members) else tuple(members)
+
+
+def _bytes(value: Any) -> bytes | None:
+    return base64.b64decode(value, validate=True) if isinstance(value, str) else None
+
+
+_READERS = {
+    Kind.ID: _id,
+    Kind.TEXT: _string,
+    Kind.NUMBER: _number,
+    Kind.FLAG: _flag,
+    Kind.TIME: _time,
+    Kind.IDS: _ids,
+    Kind.TEXTS: _texts,
+    Kind.BYTES: _bytes,
+}
+
+
+def values(word: str, record: Mapping[str, Any]) -> Record:
+    """The values of a record by column, as :func:`read` makes them.
+
+    Columns that the record lacks have a default, or are ``None``.
+
+    Raises:
+        UsageError: a column is unknown or has another kind of value, or the key is missing.
+    """
+    table = TABLES[word]
+    json_texts = {f"{name}{TEXT_OF}" for name, kind in table.columns.items() if kind is Kind.JSON}
+    unknown = sorted(record.keys() - table.columns.keys() - json_texts)
+    if unknown:
+        raise UsageError(f"{word} has no column {unknown[0]!r:.60}.")
+    found = {name: read(kind, name, record) for name, kind in table.columns.items()}
+    found |= {name: value for name, value in DEFAULTS.get(word, {}).items() if found[name] is None}
+    missing = [name for name in table.key if found[name] is None]
+    if missing:
+        raise UsageError(f"A record of {word} has no {missing[0]}.")
+    return found

@@ -1,0 +1,181 @@
+"""What becomes of a record on its way into another database: new ids, another queue, another chance to run."""
+
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import blake2b
+from os import urandom
+from typing import Any
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import JobPriority, JobStatus
+from hammerwork_cli.models.backup.tables import TABLES, Kind, Record
+from hammerwork_cli.models.input.reading import UUID_PATTERN
+from hammerwork_cli.models.payloads import unpacked
+from hammerwork_cli.models.values import priority_word
+from hammerwork_cli.queries.graph.release import spawner_of
+
+_ID = re.compile(UUID_PATTERN)
+_HISTORY = (
+    "started_at",
+    "completed_at",
+    "failed_at",
+    "timed_out_at",
+    "error_message",
+    "result_data",
+    "result_stored_at",
+    "result_expires_at",
+    "archived_at",
+    "archival_reason",
+    "archival_policy_applied",
+    "claim_token",
+    "claimed_by",
+    "claimed_at",
+    "claim_losses",
+    "releases",
+)
+"""Columns that a job gets while it runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How to import.
+
+    Attributes:
+        pending: every job runs again; otherwise all stay as they were.
+        new_ids: every job gets another id.
+        prefix: begins the names of queues.
+    """
+
+    pending: bool = False
+    new_ids: bool = False
+    prefix: str = ""
+
+
+@dataclass(slots=True)
+class Arriving:
+    """Changes the records of a file as a wish asks for.
+
+    Attributes:
+        known: the ids that the file itself gives to jobs and records.
+        jobs: the ids of jobs among them.
+        parents: the ids of jobs that have children in the file.
+        mentioned: ids of jobs that were found in payloads.
+        unscheduled: jobs that lost their schedule.
+    """
+
+    wish: Wish
+    now: datetime
+    known: set[str] = field(default_factory=set)
+    jobs: set[str] = field(default_factory=set)
+    parents: set[str] = field(default_factory=set)
+    mentioned: set[str] = field(default_factory=set)
+    unscheduled: int = 0
+    _salt: bytes = field(default_factory=lambda: urandom(16))
+
+    def id(self, old: str) -> str:
+        """The id in place of one of the file; others stay."""
+        if not self.wish.new_ids or old not in self.known:
+            return old
+        digits = blake2b(old.encode(), key=self._salt, digest_size=16).hexdigest()
+        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+
+    def changed(self, word: str, values: Record) -> tuple[str, Record]:
+        """The word of the table and the values of a row that arrives."""
+        if word in {"jobs", "archive"}:
+            word, values = self._job(word, dict(values))
+        elif word == "requests" and self.wish.pending and values["state"] in {"pending", "running"}:
+            values = values | {
+                "state": "failed",
+                "ended_at": self.now,
+                "error_message": "not taken along by job import",
+            }
+        if self.wish.prefix and values.get("queue_name") is not None:
+            values = values | {"queue_name": self.wish.prefix + values["queue_name"]}
+        return word, self._with_new_ids(word, values) if self.wish.new_ids else values
+
+    def _job(self, word: str, values: Record) -> tuple[str, Record]:
+        if values["recurring"] or values["cron_schedule"]:
+            # Beside the recurring job of the other database, this one would run twice at each time.
+            self.unscheduled += 1
+            values |= {"recurring": False, "cron_schedule": None, "timezone": None, "next_run_at": None}
+        if self.wish.new_ids:
+            self._look_for_ids(values["payload"])
+        if not self.wish.pending:
+            return word, values
+        if word == "archive":
+            values = _unarchived(values)
+        elif values["payload"] is None:
+            raise UsageError("It has no payload.")
+        parents = tuple(parent for parent in values["depends_on"] or () if parent in self.jobs)
+        waits = bool(parents) and set(parents) != {spawner_of(values["ancestry"])}
+        new = {"status": JobStatus.PENDING.value, "attempts": 0, "scheduled_at": self.now, "depends_on": parents}
+        new["dependency_status"] = "waiting" if waits else "satisfied" if parents else "none"
+        return "jobs", values | dict.fromkeys(_HISTORY) | new
+
+    def _look_for_ids(self, payload: Any) -> None:
+        for found in _ID.findall(payload) if isinstance(payload, str) else ():
+            if found.lower() in self.jobs:
+                self.mentioned.add(found.lower())
+
+    def _with_new_ids(self, word: str, values: Record) -> Record:
+        changed = dict(values)
+        for name, kind in TABLES[word].columns.items():
+            value = values[name]
+            if value is not None and kind is Kind.ID:
+                changed[name] = self.id(value)
+            elif value is not None and kind is Kind.IDS:
+                changed[name] = tuple(map(self.id, value))
+        if values.get("ancestry") is not None:
+            changed["ancestry"] = _ID.sub(lambda found: self.id(found[0].lower()), values["ancestry"])
+        return changed
+
+
+def _unarchived(values: Record) -> Record:
+    """A row of the archive as one of the job table.
+
+    Raises:
+        UsageError: its payload cannot be read.
+    """
+    payload = unpacked(values["payload"]) if values["payload"] is not None else None
+    if payload is None or values["is_encrypted"]:
+        raise UsageError("The payload of an archived job cannot be read: it can only be imported as it was.")
+    columns = TABLES["jobs"].columns
+    word = priority_word(values["priority"])
+    priority = next(one for one in JobPriority if one.word == word)
+    own = {name: values.get(name) for name in columns if columns[name] == TABLES["archive"].columns.get(name)}
+    return (
+        dict.fromkeys(columns)
+        | own
+        | {
+            "payload": payload,
+            "priority": int(priority),
+            "dependents": (),
+            "retry_strategy": _strategy(values["retry_strategy"]),
+        }
+    )
+
+
+def _strategy(stored: str | None) -> str | None:
+    """The archive has the name of a strategy of the Rust program in this column; only ours is JSON."""
+    try:
+        return stored if isinstance(json.loads(stored or ""), dict) else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def spawn_record(job: str, now: datetime, identity: str, children: int) -> Record:
+    """A record that lets a parent not spawn again the children that it was imported with."""
+    made: Record = dict.fromkeys(TABLES["operations"].columns)
+    return made | {
+        "id": identity,
+        "parent_id": job,
+        "root_id": job,
+        "depth": 0,
+        "occurrence": "",
+        "outcome": "spawned",
+        "children": children,
+        "started_at": now,
+        "ended_at": now,
+    }

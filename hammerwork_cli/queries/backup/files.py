@@ -1,0 +1,220 @@
+"""Files of jobs: JSON lines with a header and a trailer, packed with gzip if the name ends in ``.gz``.
+
+The trailer counts the records and has the SHA-256 of everything before it, so that a file that was cut or changed is
+refused. A file may come from anybody: lines are bounded, values are only ever parsed as JSON, and nothing is believed
+before the trailer fits.
+"""
+
+import gzip
+import hashlib
+import json
+import os
+import sys
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from shutil import copyfileobj
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, NamedTuple
+
+from hammerwork_cli.errors import RefusedValueError, UsageError
+from hammerwork_cli.models.backup.tables import FORMAT, TABLES, VERSION, Record
+
+LONGEST_LINE = 1 << 27
+"""Bytes of a line when it is unpacked: a payload may have a gigabyte in some databases, and no job should."""
+IN_MEMORY = 1 << 26
+GZIP = b"\x1f\x8b"
+
+
+class DamagedFileError(RefusedValueError):
+    """A file is not a whole file of jobs: it was cut or changed, or is something else."""
+
+    code = "file_damaged"
+
+
+class Line(NamedTuple):
+    """A record of a file.
+
+    Attributes:
+        number: of its line.
+        word: of its table.
+    """
+
+    number: int
+    word: str
+    record: Record
+
+
+# Writing.
+
+
+class Writer:
+    """Writes the lines of a file."""
+
+    def __init__(self, stream: IO[bytes], header: Mapping[str, Any]) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+        self.counts: dict[str, int] = {}
+        self._line({"format": FORMAT, "version": VERSION, **header})
+
+    def add(self, word: str, record: Record) -> None:
+        self.counts[word] = self.counts.get(word, 0) + 1
+        self._line({word: record})
+
+    def end(self) -> None:
+        """Writes the trailer."""
+        self._stream.write(_encoded({"counts": self.counts, "sha256": self._hash.hexdigest()}))
+
+    def _line(self, value: object) -> None:
+        line = _encoded(value)
+        self._hash.update(line)
+        self._stream.write(line)
+
+
+def _encoded(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+@contextmanager
+def created(path: str, stdout: IO[bytes]) -> Iterator[IO[bytes]]:
+    """Opens a file for its owner alone, packed if its name ends in ``.gz``; ``-`` is ``stdout``.
+
+    The file appears under its name when it is whole: one that is cut never replaces a good one.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    if path == "-":
+        yield stdout
+        stdout.flush()
+        return
+    target = Path(path)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
+    try:
+        with os.fdopen(descriptor, "wb") as raw:
+            if path.endswith(".gz"):
+                with gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as packed:
+                    yield packed  # type: ignore[misc]  # a GzipFile writes bytes
+            else:
+                yield raw
+            raw.flush()
+            os.fsync(raw.fileno())
+        part.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
+
+
+# Reading.
+
+
+@contextmanager
+def opened(path: str) -> Iterator[IO[bytes]]:
+    """Opens a file that can be read several times; ``-`` is stdin, which is kept until the end.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        source: IO[bytes] = sys.stdin.buffer if path == "-" else Path(path).open("rb")  # noqa: SIM115  closed below
+        if path == "-" or not source.seekable():
+            kept = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  closed below
+            copyfileobj(source, kept)
+            source = kept
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    with source:
+        yield source
+
+
+class Reader:
+    """Reads a file, as often as wanted. Its records are to be believed only when they have been read to the end.
+
+    Attributes:
+        header: the first line.
+        counts: records by the word of their table, as soon as all are read.
+
+    Raises:
+        DamagedFileError: the file does not begin as such a file does.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.counts: dict[str, int] = {}
+        self.header = next(self._lines())[1]
+        if self.header.get("format") != FORMAT:
+            raise DamagedFileError("This is not a file of hammerwork job export or backup create.")
+        if self.header.get("version") != VERSION:
+            raise DamagedFileError(
+                f"This file has version {self.header.get('version')!r:.20}; this program reads version {VERSION}.",
+                hint="Upgrade hammerwork-cli.",
+            )
+
+    def records(self) -> Iterator[Line]:
+        """Yields all records from the first.
+
+        Raises:
+            DamagedFileError: the file was cut or changed.
+        """
+        counts: dict[str, int] = {}
+        digest = hashlib.sha256()
+        lines = self._lines()
+        digest.update(next(lines)[0])
+        number = 1
+        for raw, value in lines:
+            number += 1
+            if "sha256" in value:
+                self._check_end(value, counts, digest.hexdigest(), next(lines, None))
+                self.counts = counts
+                return
+            digest.update(raw)
+            word = next(iter(value), None)
+            if len(value) != 1 or word not in TABLES or not isinstance(value[word], dict):
+                raise DamagedFileError(f"Line {number} is not a record.")
+            counts[word] = counts.get(word, 0) + 1
+            yield Line(number, word, value[word])
+        raise DamagedFileError("The file is cut: its last line is missing.", hint="Export it again.")
+
+    def _check_end(self, trailer: Record, counts: dict[str, int], digest: str, after: object) -> None:
+        if after is not None:
+            raise DamagedFileError("The file goes on after its last line.")
+        if trailer.get("counts") != counts or trailer.get("sha256") != digest:
+            raise DamagedFileError("The file was changed or is damaged: its checksum does not fit.")
+
+    def _lines(self) -> Iterator[tuple[bytes, Record]]:
+        self._file.seek(0)
+        packed = self._file.read(2) == GZIP
+        self._file.seek(0)
+        stream: IO[bytes] = gzip.GzipFile(fileobj=self._file, mode="rb") if packed else self._file  # type: ignore[assignment]
+        number = 0
+        while True:
+            number += 1
+            try:
+                line = stream.readline(LONGEST_LINE + 1)
+            except (OSError, EOFError, zlib.error) as error:
+                raise DamagedFileError(f"Line {number} cannot be unpacked: the file is cut or damaged.") from error
+            if not line and number > 1:
+                return
+            if len(line) > LONGEST_LINE:
+                raise DamagedFileError(f"Line {number} is longer than {LONGEST_LINE:,} bytes.")
+            yield line, _object(line, number)
+
+
+def _object(line: bytes, number: int) -> Record:
+    try:
+        value = json.loads(line, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"Line {number} is not JSON: the file is cut, damaged or something else.") from error
+    if not isinstance(value, dict):
+        raise DamagedFileError(f"Line {number} is not a JSON object.")
+    return value
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(word)

@@ -1,0 +1,98 @@
+"""Whether a database can store the values of a file: servers refuse late, unclearly or not at all."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+from hammerwork_cli.cached import cached
+from hammerwork_cli.errors import RefusedValueError
+from hammerwork_cli.models.backup.tables import Kind, Record
+from hammerwork_cli.models.input.limits import LARGEST_INTEGER, MOST_PARENTS
+from hammerwork_cli.queries.backup.rows import Rows
+from hammerwork_cli.queries.job import limits
+
+_VARIED = re.compile(r"(?:varchar|varbinary|character varying|char)\((\d+)\)")
+_SHORT_TEXT = 65_535
+"""Bytes in TEXT and BLOB of MySQL."""
+
+
+class Fitting:
+    """Tells whether rows fit into a table.
+
+    Args:
+        rows: the table.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._database = rows.database
+        self._types = self._database.schema[rows.table.name]
+
+    def problem(self, values: Record) -> str | None:
+        """Why a row cannot be stored; ``None`` if nothing speaks against it."""
+        for name, kind in self._rows.kinds.items():
+            value = values[name]
+            found = None if value is None else self._problem(name, kind, value)
+            if found:
+                return f"{name}: {found}"
+        return None
+
+    def _problem(self, name: str, kind: Kind, value: Any) -> str | None:
+        if kind is Kind.TIME:
+            return self._of_a_time(value)
+        if kind is Kind.NUMBER and abs(value) > LARGEST_INTEGER and not self._types[name].startswith("bigint"):
+            return None if self._database.dialect == "sqlite" else f"{value} is too large for this database"
+        if kind is Kind.IDS and len(value) > MOST_PARENTS:
+            return f"a job can depend on at most {MOST_PARENTS:,} jobs"
+        if kind is Kind.JSON:
+            return self._of_json(value)
+        if kind is Kind.BYTES:
+            return self._of_length(name, len(value), len(value))
+        return self._of_text(name, value) if kind is Kind.TEXT else None
+
+    def _of_a_time(self, value: datetime) -> str | None:
+        return (
+            None
+            if limits.can_store(self._database, value)
+            else f"{self._database.server} cannot store {value:%Y-%m-%d}"
+        )
+
+    def _of_json(self, text: str) -> str | None:
+        try:
+            limits.check_json(self._database, text)
+        except RefusedValueError as error:
+            return error.message.rstrip(".")
+        return _of_characters(text)
+
+    def _of_text(self, name: str, text: str) -> str | None:
+        if "\0" in text and self._database.dialect == "postgresql":
+            return "PostgreSQL cannot store the character NUL"
+        if self._database.charset and self._database.message(text) != text:
+            return f"the tables are in {self._database.charset}, which lacks a character of it"
+        return _of_characters(text) or self._of_length(name, len(text), len(text.encode()))
+
+    def _of_length(self, name: str, characters: int, size: int) -> str | None:
+        most = self._most(self._types[name])
+        if most is not None and characters > most:
+            return f"it has {characters:,} characters, and this database stores {most:,}"
+        if self._types[name] in {"text", "blob"} and self._database.dialect == "mysql" and size > _SHORT_TEXT:
+            return f"it has {size:,} bytes, and this database stores {_SHORT_TEXT:,}"
+        return None
+
+    def _most(self, kind: str) -> int | None:
+        if kind not in self._lengths:
+            found = _VARIED.match(kind)
+            self._lengths[kind] = int(found[1]) if found else None
+        return self._lengths[kind]
+
+    @cached
+    def _lengths(self) -> dict[str, int | None]:
+        return {}
+
+
+def _of_characters(text: str) -> str | None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "it has half a character (a lone surrogate)"
+    return None

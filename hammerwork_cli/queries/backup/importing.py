@@ -1,0 +1,243 @@
+"""Imports the tree of a file: all of it or nothing."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import groupby
+from typing import IO, Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.driver_errors import MIGRATE
+from hammerwork_cli.errors import ConflictError, HammerworkError, MissingTablesError, RefusedValueError, UsageError
+from hammerwork_cli.models import Counts, new_id, status_of
+from hammerwork_cli.models.backup.plan import Import
+from hammerwork_cli.models.backup.tables import OF_A_JOB, Record, values
+from hammerwork_cli.models.input.job_lines import Problem, said
+from hammerwork_cli.models.payloads import unpacked
+from hammerwork_cli.queries.backup.arriving import Arriving, Wish, spawn_record
+from hammerwork_cli.queries.backup.files import DamagedFileError, Line, Reader
+from hammerwork_cli.queries.backup.fitting import Fitting
+from hammerwork_cli.queries.backup.rows import Rows
+from hammerwork_cli.queries.job import limits, notifications
+
+MOST_PROBLEMS = 20
+MOST_TOGETHER = 500
+SHOWN_IDS = 3
+JOBS = ("jobs", "archive")
+CONFIG = '"_spawn_config"'
+
+
+class RecordsError(RefusedValueError):
+    """Records of a file cannot be stored, and nothing was written.
+
+    Attributes:
+        problems: some of them.
+    """
+
+    def __init__(self, problems: list[Problem], *, all_read: bool) -> None:
+        number = f"{len(problems):,}" if all_read else f"At least {len(problems):,}"
+        noun = "record cannot be stored" if len(problems) == 1 else "records cannot be stored"
+        lines = [{"line": problem.line, "error": problem.error} for problem in problems]
+        super().__init__(f"{number} {noun}. Nothing was written.", lines=lines)
+        self.problems = problems
+
+
+class TreeImport:
+    """An import of a file, which is checked to its last line when this is made.
+
+    Args:
+        database: where to import.
+        file: a file that can be read several times.
+        wish: how.
+        now: the present, by the server's clock.
+
+    Raises:
+        DamagedFileError: the file was cut or changed, or has no tree.
+        RecordsError: the database cannot store a record.
+        ConflictError: jobs of the file exist.
+        MissingTablesError: the database lacks tables of hammerwork-cli.
+    """
+
+    def __init__(self, database: Database, file: IO[bytes], wish: Wish, now: datetime) -> None:
+        if not {"workers", "claim_times"} <= database.tags:
+            raise MissingTablesError("This database lacks the tables of workers (017, 018).", hint=MIGRATE)
+        self._database = database
+        self._wish = wish
+        self._now = now
+        self._reader = Reader(file)
+        if self._reader.header.get("kind") != "tree":
+            raise DamagedFileError("This file has no tree.", hint="Use: hammerwork backup restore")
+        self._rows = {word: Rows(database, word) for word in Rows.words(database)}
+        self._arriving = Arriving(wish, now)
+        self._outside: set[str] = set()
+        self._children: dict[str, int] = {}
+        self._configured: set[str] = set()
+        self._spawned: set[str] = set()
+        self._problems: list[Problem] = []
+        self._collect()
+        self._plan = self._check()
+
+    @property
+    def plan(self) -> Import:
+        """What :meth:`run` does."""
+        return self._plan
+
+    # The first reading: which ids there are.
+
+    def _collect(self) -> None:
+        for line, row in self._valid(check=False):
+            if line.word in JOBS:
+                self._collect_job(line, row)
+            elif line.word == "pauses":
+                raise DamagedFileError(f"Line {line.number} does not belong to a tree.")
+            elif line.word in OF_A_JOB:
+                self._collect_record(line, row)
+            if "id" in row:
+                self._arriving.known.add(row["id"])
+        if not self._arriving.jobs:
+            raise DamagedFileError("The file has no jobs.")
+        self._outside = self._children.keys() - self._arriving.jobs
+
+    def _collect_job(self, line: Line, row: Record) -> None:
+        if row["id"] in self._arriving.jobs:
+            raise DamagedFileError(f"Line {line.number} has a job that the file has already.")
+        self._arriving.jobs.add(row["id"])
+        for parent in row["depends_on"] or ():
+            self._children[parent] = self._children.get(parent, 0) + 1
+        if self._wish.pending and CONFIG in _payload(line.word, row):
+            self._configured.add(row["id"])
+
+    def _collect_record(self, line: Line, row: Record) -> None:
+        job = row[OF_A_JOB[line.word]]
+        if job not in self._arriving.jobs:
+            raise DamagedFileError(f"Line {line.number} belongs to a job that the file does not have before it.")
+        if line.word == "operations":
+            has_spawned = row["outcome"] == "spawned" and row["occurrence"] == ""
+            (self._spawned if has_spawned else self._configured).add(job)
+
+    # The second: whether all fits.
+
+    def _check(self) -> Import:
+        queues: dict[str, Counts] = {}
+        records: dict[str, int] = {}
+        fits = {word: Fitting(rows) for word, rows in self._rows.items()}
+        for number, word, row in self._arrivals():
+            if word in JOBS:
+                queues.setdefault(row["queue_name"] or "", Counts()).add(status_of(row["status"]))
+            else:
+                records[word] = records.get(word, 0) + 1
+            if word not in self._rows:
+                raise MissingTablesError(f"This database has no table for the {word} of the file.", hint=MIGRATE)
+            problem = _incomplete(word, row) or fits[word].problem(row)
+            if problem is None and (lacking := self._rows[word].lacks(row)):
+                problem = f"this database has no column {lacking}"
+            if problem:
+                self._problem(number, problem)
+        if self._problems:
+            raise RecordsError(self._problems, all_read=True)
+        for queue in queues:
+            limits.check_name(self._database, queue)
+        self._refuse_existing()
+        top = self._reader.header.get("filter", {}).get("job")
+        arriving = self._arriving
+        return Import(
+            top=arriving.id(top) if top in arriving.jobs else None,
+            queues=queues,
+            records=records,
+            outside=frozenset(self._outside),
+            unscheduled=arriving.unscheduled,
+            mentioned=len(arriving.mentioned),
+        )
+
+    def _problem(self, number: int, text: str) -> None:
+        self._problems.append(Problem(number, text))
+        if len(self._problems) == MOST_PROBLEMS:
+            raise RecordsError(self._problems, all_read=False)
+
+    def _valid(self, *, check: bool) -> Iterator[tuple[Line, Record]]:
+        """Yields the records whose values have the right kinds."""
+        for line in self._reader.records():
+            try:
+                row = values(line.word, line.record)
+            except UsageError as error:
+                self._problem(line.number, said(error))
+                continue
+            yield line, row
+        if self._problems and not check:
+            raise RecordsError(self._problems, all_read=True)
+
+    def _arrivals(self) -> Iterator[tuple[int, str, Record]]:
+        """Yields the rows to insert: number of the line, word of the table, values."""
+        self._arriving.unscheduled = 0
+        for line, row in self._valid(check=True):
+            try:
+                word, changed = self._arriving.changed(line.word, row)
+            except HammerworkError as error:
+                self._problem(line.number, said(error))
+                continue
+            yield line.number, word, changed
+        if self._wish.pending:
+            again = (self._configured & self._children.keys() & self._arriving.jobs) - self._spawned
+            for job in sorted(again):
+                yield 0, "operations", spawn_record(self._arriving.id(job), self._now, new_id(), self._children[job])
+
+    def _refuse_existing(self) -> None:
+        ids = [{"id": self._arriving.id(job)} for job in self._arriving.jobs]
+        existing = sorted(key[0] for word in JOBS if word in self._rows for key in self._rows[word].existing(ids))
+        if existing:
+            shown = ", ".join(existing[:SHOWN_IDS]) + (" and more" if existing[SHOWN_IDS:] else "")
+            raise ConflictError(
+                f"{len(existing):,} jobs of the file exist in this database: {shown}.",
+                hint="Add --new-ids to import them beside these.",
+            )
+
+    # The third: writing.
+
+    def run(self) -> Import:
+        """Imports everything in one transaction."""
+
+        def work() -> None:
+            self._refuse_existing()
+            for word, rows in groupby(self._arrivals(), key=lambda arrival: arrival[1]):
+                for part in _parts(row for _, _, row in rows):
+                    self._insert(word, part)
+            notifications.notify(self._database, self._plan.queues)
+
+        self._database.transaction(work)
+        return self._plan
+
+    def _insert(self, word: str, part: list[Record]) -> None:
+        rows = self._rows[word]
+        if word not in JOBS:
+            # A workflow or a batch may have come with another tree.
+            existing = rows.existing(part)
+            part = [one for one in part if tuple(one[name] for name in rows.table.key) not in existing]
+        if part:
+            rows.insert(part)
+
+
+NEEDED = {
+    "jobs": ("queue_name", "status", "payload", "created_at", "scheduled_at"),
+    "archive": ("queue_name", "status", "payload", "created_at", "scheduled_at", "archived_at"),
+    **{word: (owner,) for word, owner in OF_A_JOB.items()},
+}
+
+
+def _incomplete(word: str, row: Record) -> str | None:
+    missing = [name for name in NEEDED.get(word, ()) if row[name] is None]
+    return f"{missing[0]} is missing" if missing else None
+
+
+def _payload(word: str, row: Record) -> str:
+    payload: Any = row["payload"]
+    return (unpacked(payload) if word == "archive" and payload is not None else payload) or ""
+
+
+def _parts(rows: Iterator[Record]) -> Iterator[list[Record]]:
+    part: list[Record] = []
+    for row in rows:
+        part.append(row)
+        if len(part) == MOST_TOGETHER:
+            yield part
+            part = []
+    if part:
+        yield part

@@ -1,0 +1,135 @@
+"""Rows of any table as records of a file, and the way back."""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
+
+from hammerwork_cli.cached import cached
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.access import Row
+from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.database.driver_errors import MIGRATE
+from hammerwork_cli.database.statements import Names
+from hammerwork_cli.errors import MissingTablesError
+from hammerwork_cli.models.backup.tables import TABLES, Kind, Record, Table, written
+from hammerwork_cli.queries.job.enqueue import stored_ids
+from hammerwork_cli.queries.job.export import FIRST_PAGE, next_limit
+
+ROWS_PER_STATEMENT = 500
+
+
+class Rows:
+    """The rows of one table of a database, with those of its columns that files have.
+
+    Args:
+        database: an open connection.
+        word: of the table, in files.
+
+    Raises:
+        MissingTablesError: the database has no such table.
+    """
+
+    def __init__(self, database: Database, word: str) -> None:
+        self.database = database
+        self.word = word
+        self.table: Table = TABLES[word]
+        stored = database.schema.get(self.table.name)
+        if stored is None:
+            raise MissingTablesError(f"This database has no table {self.table.name} yet.", hint=MIGRATE)
+        self.kinds = {name: kind for name, kind in self.table.columns.items() if name in stored}
+        self._names = {"table": Names((self.table.name,)), "columns": Names(self.kinds)}
+
+    @classmethod
+    def words(cls, database: Database) -> list[str]:
+        """The words of the tables that a database has."""
+        database.jobs_columns()  # raises if there are none at all
+        return [word for word, table in TABLES.items() if table.name in database.schema]
+
+    # Reading.
+
+    def all(self) -> Iterator[Record]:
+        """Yields all rows in the order of the first column of their key, with flat memory."""
+        key = self.table.key[0]
+        names, place = {**self._names, "key": Names((key,))}, list(self.kinds).index(key)
+        after, limit = None, FIRST_PAGE
+        while True:
+            rows = self.database.rows("backup.page", **names, after=after, limit=limit)
+            whole = rows
+            if len(rows) == limit and len(self.table.key) > 1:
+                # The rows of the last owner may go on: they come with the next page, or all by themselves.
+                whole = [row for row in rows if row[place] != rows[-1][place]] or self._of_one(key, rows[-1][place])
+            yield from map(self.record, whole)
+            if len(rows) < limit:
+                return
+            after, limit = whole[-1][place], next_limit(rows)
+
+    def _of_one(self, key: str, owner: str) -> list[Row]:
+        return self._of_owners(self.kinds, key, [owner])
+
+    def _of_owners(self, columns: Iterable[str], owner: str, ids: Sequence[str]) -> list[Row]:
+        names = {"table": self._names["table"], "columns": Names(columns), "owner": Names((owner,))}
+        return self.database.rows("backup.of_owner", **names, ids=self.database.ids(ids))
+
+    def of(self, owner: str, ids: Sequence[str]) -> Iterator[Record]:
+        """Yields the rows whose column ``owner`` has one of some ids, those of near ids together."""
+        for part in chunks(sorted(ids), min(self.database.read_chunk, ROWS_PER_STATEMENT)):
+            yield from map(self.record, self._of_owners(self.kinds, owner, part))
+
+    def record(self, row: Row) -> Record:
+        """A row as a record."""
+        found: Record = {}
+        for (name, kind), value in zip(self.kinds.items(), row, strict=True):
+            found |= written(kind, name, value)
+        return found
+
+    # Writing.
+
+    def insert(self, values: Sequence[Record]) -> int:
+        """Inserts rows, the values of which :func:`hammerwork_cli.models.backup.tables.values` has made."""
+        rows = [tuple(self._stored(kind, one[name]) for name, kind in self.kinds.items()) for one in values]
+        size = max(1, min(ROWS_PER_STATEMENT, self.database.scan_chunk // len(self.kinds)))
+        return sum(
+            self.database.insert("backup.insert", rows[start : start + size], **self._names)
+            for start in range(0, len(rows), size)
+        )
+
+    def lacks(self, values: Record) -> str | None:
+        """The first column that has a value and that this database does not have."""
+        return next((name for name, value in values.items() if value is not None and name not in self.kinds), None)
+
+    def existing(self, values: Sequence[Record]) -> set[tuple[Any, ...]]:
+        """The keys of those of some rows that exist."""
+        key = self.table.key
+        if self.kinds[key[0]] is not Kind.ID:  # few rows: pauses
+            return {tuple(record[name] for name in key) for record in self.all()}
+        found: set[tuple[Any, ...]] = set()
+        for part in chunks(sorted({one[key[0]] for one in values}), ROWS_PER_STATEMENT):
+            for row in self._of_owners(key, key[0], part):
+                pairs = zip(key, row, strict=True)
+                found.add(tuple(written(self.kinds[name], name, value)[name] for name, value in pairs))
+        return found
+
+    def delete(self, owners: Collection[str]) -> int:
+        """Deletes the rows of owners, whose ids the first column of the key has."""
+        key = Names((self.table.key[0],))
+        return sum(
+            self.database.run("backup.delete", table=self._names["table"], owner=key, ids=self.database.ids(part))
+            for part in chunks(sorted(owners), ROWS_PER_STATEMENT)
+        )
+
+    def count(self) -> int:
+        rows = self.database.rows("backup.count", table=self._names["table"])
+        return int(rows[0][0])
+
+    @cached
+    def _has_lists(self) -> bool:
+        return self.database.dialect == "postgresql"
+
+    def _stored(self, kind: Kind, value: Any) -> Any:
+        if value is None:
+            return None
+        if kind is Kind.IDS:
+            return stored_ids(self.database, value)
+        if kind is Kind.TEXTS:
+            return list(value) if self._has_lists else json.dumps(value)
+        return value

@@ -1,0 +1,113 @@
+"""Writes a tree into a file, to take it to another database."""
+
+import json
+from base64 import b64encode
+from collections.abc import Collection
+from datetime import datetime
+from typing import IO, NamedTuple
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import SpawnTree
+from hammerwork_cli.models.backup.tables import OF_A_JOB, TABLES, TEXT_OF, Kind, Record
+from hammerwork_cli.models.values import HIDDEN
+from hammerwork_cli.queries.backup.files import Writer
+from hammerwork_cli.queries.backup.headers import header
+from hammerwork_cli.queries.backup.rows import Rows
+from hammerwork_cli.queries.graph.tree import tree
+
+HIDDEN_COLUMNS = {
+    "payload": ("payload", "encrypted_payload", "config"),
+    "result": ("result_data", "result"),
+    "error": ("error_message", "hook_error"),
+}
+"""Word of ``--redact`` -> the columns that it hides."""
+
+
+class Exported(NamedTuple):
+    """What was written.
+
+    Attributes:
+        counts: records by the word of their table.
+        outside: ids of parents of the jobs that are not in the file.
+    """
+
+    counts: dict[str, int]
+    outside: frozenset[str]
+
+    @property
+    def jobs(self) -> int:
+        return self.counts.get("jobs", 0) + self.counts.get("archive", 0)
+
+
+def export(database: Database, job: str, stream: IO[bytes], now: datetime, redact: Collection[str] = ()) -> Exported:
+    """Writes a job and everything below it, from the archive too, with what workers recorded of them.
+
+    All of it is read in one snapshot.
+
+    Args:
+        database: an open connection.
+        job: a full id.
+        stream: where to write.
+        now: the present.
+        redact: words of :data:`HIDDEN_COLUMNS`.
+
+    Raises:
+        JobNotFoundError: there is no such job.
+    """
+    hidden = frozenset(column for word in redact for column in HIDDEN_COLUMNS[word])
+    with database.snapshot():
+        found = tree(database, job, whole=False)
+        writer = Writer(stream, header(database, now, "tree", job=job, redacted=sorted(redact) or None))
+        _Tree(database, writer, hidden).write(found)
+        writer.end()
+    parents = {parent for node in found.nodes.values() for parent in node.depends_on}
+    return Exported(writer.counts, frozenset(parents - found.nodes.keys()))
+
+
+class _Tree:
+    def __init__(self, database: Database, writer: Writer, hidden: frozenset[str]) -> None:
+        self._database = database
+        self._writer = writer
+        self._hidden = hidden
+        self._words = Rows.words(database)
+        self._named: dict[str, set[str]] = {"workflows": set(), "batches": set()}
+
+    def write(self, found: SpawnTree) -> None:
+        jobs = sorted(found.nodes)
+        live = self._add("jobs", "id", jobs)
+        self._add("archive", "id", [job for job in jobs if job not in live])
+        for word, ids in self._named.items():
+            self._add(word, "id", sorted(ids))
+        for word, owner in OF_A_JOB.items():
+            self._add(word, owner, jobs)
+
+    def _add(self, word: str, owner: str, ids: list[str]) -> set[str]:
+        """Writes the rows of one table; returns the owners that have any."""
+        seen: set[str] = set()
+        if word not in self._words or not ids:
+            return seen
+        for record in Rows(self._database, word).of(owner, ids):
+            seen.add(record[owner])
+            for name, column in (("workflows", "workflow_id"), ("batches", "batch_id")):
+                if column in record:
+                    self._named[name].add(record[column])
+            self._writer.add(word, _redacted(word, record, self._hidden) if self._hidden else record)
+        return seen
+
+
+def _redacted(word: str, record: Record, hidden: Collection[str]) -> Record:
+    """The record without hidden values. Bytes go, but for the payload of an archived job, which it must have."""
+    shown: Record = {}
+    if "payload" in hidden and record.get("is_encrypted"):
+        # An encrypted job must have all three.
+        gone = {"encrypted_payload", "encryption_nonce", "encryption_tag"}
+        record = {name: value for name, value in record.items() if name not in gone} | {"is_encrypted": False}
+    for name, value in record.items():
+        column = name.removesuffix(TEXT_OF)
+        if column not in hidden:
+            shown[name] = value
+        elif TABLES[word].columns[column] is not Kind.BYTES:
+            shown[column] = HIDDEN
+        elif column == "payload":
+            shown |= {column: b64encode(json.dumps(HIDDEN).encode()).decode(), "payload_compressed": False}
+    return shown
