@@ -98,6 +98,7 @@ def test_a_worker_that_is_to_end_says_what_it_waits_for_and_writes_it_first(
         until(lambda: "The worker cannot stop yet: the outcome of 1 job cannot be written" in caplog.text)
         assert crew.alive
     until(lambda: not crew.alive)
+    assert caplog.text.count("The worker cannot stop yet") == 1
     assert stage.status(parent, child) == ["Completed", "Pending"]
 
 

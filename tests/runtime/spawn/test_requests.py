@@ -8,8 +8,10 @@ from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext
 from hammerwork_cli.errors import DatabaseError, RefusedValueError
 from hammerwork_cli.models import new_id
 from hammerwork_cli.queries.job import spawn_requests
-from hammerwork_cli.queries.worker import registry, requests
+from hammerwork_cli.queries.worker import ancestry, registry, requests, spawn
+from hammerwork_cli.queries.worker.ancestry import Spawner
 from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
+from hammerwork_cli.queries.worker.spawn import LostClaimError
 from tests.runtime.conftest import Crew, Stage, until
 
 
@@ -63,6 +65,22 @@ def test_two_workers_that_saw_the_same_request_claim_it_once(stage: Stage, app: 
     request = spawn_requests.request(stage.database, job.id, handler=None, config=None, by="x", now=now)
     claimed = [requests.claim_request(stage.database, request, new_id(), now) for _ in range(2)]
     assert [found is not None for found in claimed] == [True, False]
+
+
+def test_a_worker_that_has_lost_a_request_spawns_nothing_by_key_for_it(stage: Stage, app: Handlers) -> None:
+    (parent,) = stage.enqueue(Job("noop"))
+    stage.work(app)
+    now = stage.database.now()
+    request = spawn_requests.request(stage.database, parent.id, handler=None, config=None, by="x", now=now)
+    claims = []
+    for worker in (new_id(), new_id()):
+        claims.append(requests.claim_request(stage.database, request, worker, now))
+        stage.execute("UPDATE hammerwork_spawn_requests SET state = 'pending'" if len(claims) == 1 else "SELECT 1")
+    lost, own = (Spawner.of(job, ancestry.of(stage.database, job), SpawnConfig(), request.id) for job in claims if job)
+    child = Job("noop").depends_on(parent).new_job(now)
+    with pytest.raises(LostClaimError):
+        spawn.spawn_now(stage.database, lost, "key", child, now=now)
+    assert spawn.spawn_now(stage.database, own, "key", child, now=now) == (child.id, True)
 
 
 def test_a_request_has_a_worker_where_one_lives_that_serves_its_queue_or_has_its_handler(

@@ -1,5 +1,6 @@
 """What is looked at before something is changed: whose it is, and whether it is still so."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -9,22 +10,25 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
 from hammerwork_cli.database import Database, Timeouts
-from hammerwork_cli.errors import RefusedValueError
+from hammerwork_cli.errors import RefusedValueError, UnreachableError
 from hammerwork_cli.models import Ancestry, new_id
 from hammerwork_cli.queries.job import changes, dependencies, enqueue, spawn_requests
 from hammerwork_cli.queries.job.changes import Retry
 from hammerwork_cli.queries.job.dependencies import Following
 from hammerwork_cli.queries.job.selections import Named
-from hammerwork_cli.queries.worker import claim, registry, requests
+from hammerwork_cli.queries.worker import claim, finish, registry, requests
 from hammerwork_cli.queries.worker.ancestry import LimitError
+from hammerwork_cli.queries.worker.finish import End, Ended
 from hammerwork_cli.queries.worker.registry import Heartbeat, HeartbeatReport, Registration
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.execution import executor
+from hammerwork_cli.runtime.execution import calls
 from hammerwork_cli.runtime.execution.attempts import Attempt
-from hammerwork_cli.runtime.execution.finisher import Finisher
+from hammerwork_cli.runtime.execution.finisher import Batch, Finisher
 from hammerwork_cli.runtime.execution.slots import Slots
+from hammerwork_cli.runtime.execution.verdicts import Verdicts
 from hammerwork_cli.runtime.faults import Progress
+from hammerwork_cli.runtime.outcomes.failures import Failed
 from hammerwork_cli.runtime.worker.claimer import WEIGHTS, Claimer
 from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_timeouts
 from hammerwork_cli.runtime.worker.keeper import Keeper
@@ -321,6 +325,64 @@ def test_nothing_is_written_before_something_has_ended_and_others_may_still_end(
     assert idle.write() is False
 
 
+def test_outcomes_that_an_outage_held_up_wait_with_all_others(stage: Stage) -> None:
+    connections = Connections(stage.url, 1)
+    slots = Slots(1, lambda: None)
+
+    def away(*_: Any) -> Any:
+        raise UnreachableError("The server is away.")
+
+    verdicts: Any = None
+    finisher = Finisher(connections, slots, ServerClock(), Progress(30), verdicts)
+    connections.run = away  # type: ignore[method-assign]
+    outcomes = [Ended(claimed("a"), End.COMPLETED), Ended(claimed("b"), End.COMPLETED)]
+    slots.postpone(outcomes)  # as one of a batch that was halved
+    with pytest.raises(UnreachableError):
+        finisher._write(Batch(outcomes, stage.database.now()))
+    assert (slots.postponed, slots.pop_ended()) == (0, outcomes)
+
+
+def test_a_worker_that_stops_at_once_tells_whose_queue_has_the_job_again(stage: Stage) -> None:
+    worker = registered(stage, "stops")
+    stage.enqueue(Job("noop"))
+    now = stage.database.now() + timedelta(seconds=1)
+    (job,) = claim.claim(stage.database, "noop", worker=worker.id, now=now, limit=1, slots=1)
+    report = finish.finish(stage.database, [Ended(job, End.STOPPED, at=now)], now)
+    assert report.released == {"noop": 1}
+
+
+def test_archived_jobs_are_not_due_later(stage: Stage) -> None:
+    _, archived = stage.enqueue(*(Job("noop").with_delay(timedelta(hours=1)) for _ in range(2)))
+    now = stage.database.now()
+    stage.execute(f"UPDATE hammerwork_jobs SET archived_at = created_at WHERE id = '{archived.id}'")
+    assert claim.later(stage.database, ("noop",), now, 10) == 1
+
+
+def test_a_job_that_was_retried_meanwhile_is_not_counted_among_those_that_run_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = Job("noop")
+    child = Job("noop").depends_on(parent)
+    stage.enqueue(parent, child)
+    stage.execute(f"UPDATE hammerwork_jobs SET dependency_status = 'failed' WHERE id = '{child.id}'")
+    # It had failed when it was looked for.
+    monkeypatch.setattr(dependencies, "dependents", lambda *_: [(parent.id, child.id)])
+    following = dependencies.rearm_next(stage.database, Following(parents=[parent.id]), stage.database.now())
+    assert following.changed == []
+
+
+def test_a_job_without_a_strategy_of_its_own_or_its_handlers_is_retried_as_the_worker_says(
+    stage: Stage, app: Handlers
+) -> None:
+    (job,) = stage.enqueue(Job("fails"))
+    app.register_job("fails", lambda _: 1 / 0)
+    verdicts = Verdicts(app, RetryStrategy.fixed(timedelta(hours=3)), ServerClock(), threading.Event())
+    now = stage.database.now() + timedelta(seconds=1)
+    (found,) = claim.claim(stage.database, "fails", worker=new_id(), now=now, limit=1, slots=1)
+    assert found.id == job.id
+    assert verdicts.failed(found, Failed.by(ValueError())).pause == timedelta(hours=3)
+
+
 def test_a_last_attempt_that_was_lost_is_nobodys_claim_any_more(stage: Stage) -> None:
     worker = registered(stage, "lost")
     (job,) = stage.enqueue(Job("noop", max_attempts=1))
@@ -332,11 +394,11 @@ def test_a_last_attempt_that_was_lost_is_nobodys_claim_any_more(stage: Stage) ->
 
 def test_a_handler_may_change_its_configuration_and_nobody_elses() -> None:
     config = SpawnConfig(metadata={"list": [1]})
-    own = executor._own(config)
+    own = calls.own_config(config)
     assert own == config
     own.metadata["list"].append(2)
     assert config.metadata == {"list": [1]}
-    assert executor._own(SpawnConfig()).metadata is None
+    assert calls.own_config(SpawnConfig()).metadata is None
 
 
 def test_a_claim_forgets_how_an_earlier_run_ended(stage: Stage) -> None:

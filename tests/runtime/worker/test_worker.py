@@ -385,6 +385,7 @@ def test_a_recurring_job_comes_back_though_its_last_attempt_was_lost_with_its_wo
     assert _lose_worker(stage, jobs=4) == [("w", 2, 2)]
     for job in (daily, hourly):
         assert stage.one(job, "status, attempts, started_at, claim_losses") == ("Pending", 0, None, 1)
+        assert stage.one(job, "claim_token, claimed_by, claimed_at") == (None, None, None)
         assert stage.timestamp(job, "scheduled_at") == stage.timestamp(job, "next_run_at") > before
         assert "worker w was lost" in stage.one(job, "error_message")
     assert stage.status(ending, once) == ["Dead", "Dead"]

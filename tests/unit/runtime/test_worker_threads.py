@@ -17,6 +17,7 @@ from hammerwork_cli.queries.spawn.doctor import FixedJobs
 from hammerwork_cli.queries.worker import claim
 from hammerwork_cli.queries.worker.registry import Answer, Heartbeat, Registration
 from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.outages import Outages, Trouble
 from hammerwork_cli.runtime.worker import keeper
@@ -298,6 +299,35 @@ def test_of_a_lost_worker_the_log_says_what_becomes_of_its_jobs(
     database: Any = None
     keeping._rescue_from(database, Heartbeat("id", "far", 1, None, 30.0))
     assert caplog.messages == [f"Worker far is lost: {said}"]
+
+
+@pytest.mark.parametrize("waiting", [True, False])
+def test_news_wakes_a_worker_unless_jobs_wait_in_it_already(waiting: bool) -> None:
+    line: Any = Line(list)
+    slots, woken = Slots(1, lambda: None), threading.Event()
+    slots.put([claimed("a")] if waiting else [])
+    Claimer(
+        *(WORKER, line, slots, Lease(60.0, 1e12), ServerClock()),
+        wake=woken.set,
+        poll_interval=60,
+        max_jobs=None,
+        weighted=False,
+    ).hear()
+    assert woken.is_set() != waiting
+
+
+def test_a_slot_that_runs_a_job_is_not_free_for_one_of_an_unknown_queue() -> None:
+    line: Any = Line(list)
+    slots = Slots(2, lambda: None)
+    claimer = Claimer(
+        *(replace(WORKER, concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
+        poll_interval=60,
+        max_jobs=None,
+        weighted=False,
+    )
+    assert claimer._free(0) == 2
+    slots._running.add(Attempt(claimed("a"), threading.Lock()))
+    assert (claimer._free(0), claimer._free(1)) == (1, 0)
 
 
 def test_a_worker_that_was_woken_and_finds_nothing_looks_again_soon() -> None:
