@@ -14,7 +14,7 @@ _hammerwork_look() {
             takes=' -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'spawn')
-            commands='list tree stats lineage pending again timeline rehearse wait why doctor monitor'
+            commands='list tree stats lineage pending again timeline compare rehearse wait why doctor monitor'
             options='--help'
             ;;
         'spawn list')
@@ -48,6 +48,11 @@ _hammerwork_look() {
             options='--format --all --min --width --charset --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=text,json,mermaid --min= --width= --charset=utf8,ascii -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments=':jobs'
+            ;;
+        'spawn compare')
+            options='--fail-above --charset --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --fail-above= --charset=utf8,ascii --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
+            arguments='- -'
             ;;
         'spawn rehearse')
             options='--handlers --queue --payload --result --levels --max --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -260,7 +265,7 @@ _hammerwork_look() {
         'schema')
             options='--format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
-            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-rehearse,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-dashboard,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-dashboard,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
             ;;
         'demo')
             options='--folder --database-url --confirm-profile --color --quiet --debug --help'

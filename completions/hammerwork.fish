@@ -102,6 +102,7 @@ complete -c hammerwork -n '__hammerwork_at spawn' -a lineage -d 'Ancestors of a 
 complete -c hammerwork -n '__hammerwork_at spawn' -a pending -d 'Jobs that have yet to spawn, that completed without spawning, or that wait for others.'
 complete -c hammerwork -n '__hammerwork_at spawn' -a again -d 'Ask a worker to spawn again for a completed job, and print the request\'s id.'
 complete -c hammerwork -n '__hammerwork_at spawn' -a timeline -d 'Show where the time of a job\'s whole tree went: waiting, retrying or running, and on which critical path.'
+complete -c hammerwork -n '__hammerwork_at spawn' -a compare -d 'Compare the times of two trees: the whole, the critical paths, and each queue.'
 complete -c hammerwork -n '__hammerwork_at spawn' -a rehearse -d 'Run a job\'s spawn handler here and show what it would spawn; nothing is written to the database.'
 complete -c hammerwork -n '__hammerwork_at spawn' -a wait -d 'Wait until the whole tree of a job has finished, including jobs spawned meanwhile.'
 complete -c hammerwork -n '__hammerwork_at spawn' -a why -d 'Explain why a job, or a job below it, failed or waits; without JOB, list the errors of all failed jobs.'
@@ -209,6 +210,16 @@ complete -c hammerwork -n '__hammerwork_at spawn timeline' -l quiet -d 'Print no
 complete -c hammerwork -n '__hammerwork_at spawn timeline' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at spawn timeline' -s h -l help -d 'Show the help and exit.'
 complete -c hammerwork -n '__hammerwork_at spawn timeline' -k -a '(__hammerwork_value jobs)'
+
+complete -c hammerwork -n '__hammerwork_at spawn compare' -l fail-above -x -d 'Exit with 1 if B took so much longer than A: 20%.'
+complete -c hammerwork -n '__hammerwork_at spawn compare' -l charset -x -a 'utf8 ascii' -d 'Characters to write with.'
+complete -c hammerwork -n '__hammerwork_at spawn compare' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
+complete -c hammerwork -n '__hammerwork_at spawn compare' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
+complete -c hammerwork -n '__hammerwork_at spawn compare' -l confirm-profile -x -d 'Change the protected profile NAME without asking.'
+complete -c hammerwork -n '__hammerwork_at spawn compare' -l color -x -a 'auto always never' -d 'Use colours.'
+complete -c hammerwork -n '__hammerwork_at spawn compare' -l quiet -d 'Print no notes to stderr.'
+complete -c hammerwork -n '__hammerwork_at spawn compare' -l debug -d 'Show tracebacks.'
+complete -c hammerwork -n '__hammerwork_at spawn compare' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at spawn rehearse' -l handlers -x -d 'The application\'s handlers.'
 complete -c hammerwork -n '__hammerwork_at spawn rehearse' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Queue of a job that does not exist yet.'
@@ -824,7 +835,7 @@ complete -c hammerwork -n '__hammerwork_at schema' -l color -x -a 'auto always n
 complete -c hammerwork -n '__hammerwork_at schema' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at schema' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at schema' -s h -l help -d 'Show the help and exit.'
-complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-timeline spawn-rehearse spawn-wait spawn-monitor spawn-again spawn-why spawn-why-all spawn-why-all-line spawn-doctor job-list job-show job-enqueue job-enqueue-file job-export job-import job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear worker-start worker-list worker-status worker-stop worker-restart monitor-health monitor-health-line monitor-metrics monitor-dashboard migration-run migration-status migration-plan config-show config-get config-path schema error'
+complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-timeline spawn-compare spawn-rehearse spawn-wait spawn-monitor spawn-again spawn-why spawn-why-all spawn-why-all-line spawn-doctor job-list job-show job-enqueue job-enqueue-file job-export job-import job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear worker-start worker-list worker-status worker-stop worker-restart monitor-health monitor-health-line monitor-metrics monitor-dashboard migration-run migration-status migration-plan config-show config-get config-path schema error'
 
 complete -c hammerwork -n '__hammerwork_at demo' -l folder -x -k -a '(__hammerwork_value folders)' -d 'Folder of its database.'
 complete -c hammerwork -n '__hammerwork_at demo' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'

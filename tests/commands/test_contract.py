@@ -79,6 +79,7 @@ CONTRACT = {
     "spawn lineage": reads("{segment}", "{root} --descendants", "{join} --ancestors", "{cycle}"),
     "spawn pending": reads("", "--show-config --limit 1000"),
     "spawn timeline": reads("{root}", "{root} --all", "{lonely} --all", "{cycle}", "{orphan}", "{join} --width 40"),
+    "spawn compare": reads("{done} {root}", "{root} {lonely} --fail-above 20%", "{cycle} {orphan}", exit_codes=(0, 1)),
     "spawn rehearse": reads(
         "{root} --handlers hammerwork_cli.demonstration:app --levels 2",
         "{done} --handlers hammerwork_cli.demonstration:app --max 1",
@@ -343,6 +344,7 @@ FAILING = {
     "spawn lineage": "ffff",
     "spawn pending": "--limit 0",
     "spawn timeline": "{root} --min 1s",
+    "spawn compare": "{root} {done} --fail-above much",
     "spawn rehearse": "{root} --handlers nowhere:app",
     "spawn wait": "{orphan} --timeout 0",
     "spawn again": "{orphan}",

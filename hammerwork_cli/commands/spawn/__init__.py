@@ -16,6 +16,7 @@ app = group(
         "pending": LateVerb("spawn.stats:pending"),
         "again": LateVerb("spawn.again:again"),
         "timeline": LateVerb("spawn.timeline:timeline"),
+        "compare": LateVerb("spawn.compare:compare"),
         "rehearse": LateVerb("spawn.rehearse:rehearse"),
         "wait": LateVerb("spawn.wait:wait"),
         "why": LateVerb("spawn.why:why"),

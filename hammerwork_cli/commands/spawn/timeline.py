@@ -74,6 +74,8 @@ def timeline(
         for note in notes:
             context.note(note)
     elif form == TimelineFormat.JSON:
-        context.answer(timeline_views.timeline_record(found), form, lambda: ())
+        from hammerwork_cli.render.spawn.timeline_records import timeline_record
+
+        context.answer(timeline_record(found), form, lambda: ())
     else:
         context.lines(timeline_views.timeline_text(found, style))

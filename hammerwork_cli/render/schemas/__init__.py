@@ -33,7 +33,7 @@ from hammerwork_cli.render.schemas.spawning import (
     WAIT,
     WHY,
 )
-from hammerwork_cli.render.schemas.timelines import TIMELINE
+from hammerwork_cli.render.schemas.timelines import COMPARISON, TIMELINE
 from hammerwork_cli.render.schemas.words import Schema, list_of, record, text
 from hammerwork_cli.render.schemas.workers import ASKED_WORKER, WORKER, WORKER_REPORT, WORKER_STATUS
 
@@ -49,6 +49,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "spawn-lineage-line": ("A job of a lineage, as jsonl, csv and tsv have it", LINEAGE_LINE),
     "spawn-pending": ("Jobs that have yet to spawn, or that completed without spawning", list_of(PENDING)),
     "spawn-timeline": ("Where the time of a tree went", TIMELINE),
+    "spawn-compare": ("The times of two trees side by side", COMPARISON),
     "spawn-rehearse": ("What a job would spawn", REHEARSAL),
     "spawn-wait": ("The outcome of a tree", WAIT),
     "spawn-monitor": ("A snapshot of what happens", MONITOR),

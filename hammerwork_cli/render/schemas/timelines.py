@@ -1,15 +1,17 @@
-"""What ``spawn timeline`` prints."""
+"""What ``spawn timeline`` and ``spawn compare`` print."""
 
 from hammerwork_cli.models.spawning.timeline import PARTS
 from hammerwork_cli.render.schemas.jobs import STATUS
 from hammerwork_cli.render.schemas.words import (
     Schema,
     count,
+    counts,
     flag,
     instant,
     job_id,
     list_of,
     null_or,
+    number,
     record,
     seconds,
     text,
@@ -30,6 +32,18 @@ def _parts(about: str) -> Schema:
     return record({part: seconds(_ABOUT[part]) for part in PARTS}, about)
 
 
+_QUEUE = record(
+    {
+        "queue": text(),
+        "jobs": count(),
+        "failed": count(),
+        "ran_seconds": seconds("All jobs together"),
+        "queued_p50_seconds": null_or(seconds("Jobs with one attempt")),
+        "queued_p95_seconds": null_or(seconds()),
+        "ran_p50_seconds": null_or(seconds("Jobs that have ended")),
+        "ran_p95_seconds": null_or(seconds()),
+    }
+)
 TIMELINE = record(
     {
         "root": job_id("The first root"),
@@ -57,21 +71,7 @@ TIMELINE = record(
             ),
             "From the root to the job that ended last",
         ),
-        "by_queue": list_of(
-            record(
-                {
-                    "queue": text(),
-                    "jobs": count(),
-                    "failed": count(),
-                    "ran_seconds": seconds("All jobs together"),
-                    "queued_p50_seconds": null_or(seconds("Jobs with one attempt")),
-                    "queued_p95_seconds": null_or(seconds()),
-                    "ran_p50_seconds": null_or(seconds("Jobs that have ended")),
-                    "ran_p95_seconds": null_or(seconds()),
-                }
-            ),
-            "The longest run time first",
-        ),
+        "by_queue": list_of(_QUEUE, "The longest run time first"),
         "siblings": null_or(
             list_of(
                 record(
@@ -90,6 +90,45 @@ TIMELINE = record(
                 ),
                 "With --all: the children of each parent in each queue",
             )
+        ),
+    }
+)
+_COMPARED = record(
+    {
+        "root": job_id("The first root"),
+        "job": job_id("The job that was asked for"),
+        "jobs": count(),
+        "counts": counts("Jobs by status"),
+        "failed": count(),
+        "open": count("Jobs that have not ended"),
+        "unknown": count("Jobs that are left out"),
+        "started_at": null_or(instant()),
+        "ended_at": null_or(instant()),
+        "seconds": seconds(),
+        "without_queueing_seconds": seconds(),
+        "parts": _parts("Seconds of the critical path"),
+        "job_seconds": _parts("Seconds of all jobs together"),
+        "path": list_of(null_or(text()), "Queues along the critical path; null for time that is unknown"),
+    }
+)
+COMPARISON = record(
+    {
+        "a": _COMPARED,
+        "b": _COMPARED,
+        "change": null_or(number("How much longer B took: 0.2 for 20%; null if A took no time")),
+        "fail_above": null_or(number("As given")),
+        "exceeded": flag("Whether B took longer than A by more than that"),
+        "difference_seconds": record({part: number() for part in PARTS}, "What B's critical path has more"),
+        "by_queue": list_of(
+            record(
+                {
+                    "queue": text(),
+                    "state": text("new in B, gone from it, or in both", "both", "new", "gone"),
+                    "a": null_or(_QUEUE),
+                    "b": null_or(_QUEUE),
+                }
+            ),
+            "The largest difference of run times first",
         ),
     }
 )

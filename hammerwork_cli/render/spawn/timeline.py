@@ -1,13 +1,12 @@
-"""Where the time of a tree went, as text and as JSON."""
+"""Where the time of a tree went, as text."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from hammerwork_cli.models import JobStatus, rfc3339
+from hammerwork_cli.models import JobStatus
 from hammerwork_cli.models.spawning.timeline import PARTS, QueueTimes, Siblings, Step, Timeline
 from hammerwork_cli.render.formats.colour import paint, paint_status
-from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.table import Column, table_text
 from hammerwork_cli.render.formats.text import (
     TIMES,
@@ -36,100 +35,6 @@ _SIGNS = {
     "ascii": {"spawning": "-", "blocked": "_", "delayed": ".", "queued": ":", "retrying": "~", "running": "#"},
 }
 _UNKNOWN_SIGN = "?"
-
-
-# JSON.
-
-
-def seconds(microseconds: int) -> float:
-    """Seconds of a length in microseconds."""
-    return microseconds / 1_000_000
-
-
-def timeline_record(found: Timeline) -> Record:
-    """A timeline.
-
-    Keys: ``root`` (id of the first root), ``job`` (the job that was asked for), ``jobs``, ``open`` (jobs that have not
-    ended), ``unknown`` (jobs with times that are missing or contradict each other), ``started_at``, ``ended_at`` (of
-    the critical path; the present while jobs are open), ``seconds``, ``parts`` (part -> seconds of the critical path),
-    ``without_queueing_seconds``, ``job_seconds`` (part -> seconds of all jobs together), ``critical_path`` (``id``,
-    ``queue``, ``status``, ``seconds``, ``parts``, ``started_at``, ``ended_at``; the root first; ``id``, ``queue`` and
-    ``status`` are null for the time that is unknown), ``by_queue``, ``siblings`` (``null`` without ``--all``).
-    """
-    tree = found.tree
-    return {
-        "root": tree.roots[0] if tree.roots else tree.target,
-        "job": tree.target,
-        "jobs": len(tree.nodes),
-        "open": found.open,
-        "unknown": found.unknown,
-        "started_at": _rfc3339(found.begun) if found.path else None,
-        "ended_at": _rfc3339(found.ended) if found.path else None,
-        "seconds": seconds(found.length),
-        "parts": _all_parts(found.parts),
-        "without_queueing_seconds": seconds(found.alone),
-        "job_seconds": _all_parts(found.sums),
-        "critical_path": [_step_record(step) for step in found.path],
-        "by_queue": [_queue_record(queue) for queue in found.queues],
-        "siblings": None if found.siblings is None else [_siblings_record(group) for group in found.siblings],
-    }
-
-
-def _step_record(step: Step) -> Record:
-    node = step.node
-    return {
-        "id": node and node.id,
-        "queue": node and node.queue,
-        "status": node and node.status,
-        "seconds": seconds(step.length),
-        "parts": _all_parts(step.parts),
-        "started_at": rfc3339(node.started_at) if node else None,
-        "ended_at": rfc3339(node.completed_at or node.failed_at) if node else None,
-    }
-
-
-def _queue_record(queue: QueueTimes) -> Record:
-    queued, ran = queue.queued or (None, None), queue.ran or (None, None)
-    return {
-        "queue": queue.queue,
-        "jobs": queue.jobs,
-        "failed": queue.failed,
-        "ran_seconds": seconds(queue.running),
-        "queued_p50_seconds": _optional_seconds(queued[0]),
-        "queued_p95_seconds": _optional_seconds(queued[1]),
-        "ran_p50_seconds": _optional_seconds(ran[0]),
-        "ran_p95_seconds": _optional_seconds(ran[1]),
-    }
-
-
-def _siblings_record(group: Siblings) -> Record:
-    return {
-        "parent": group.parent,
-        "queue": group.queue,
-        "depth": group.depth,
-        "jobs": group.jobs,
-        "failed": group.failed,
-        "open": group.times.is_open,
-        "ran_seconds": seconds(group.running),
-        "ready_at": _rfc3339(group.times.ready),
-        "started_at": _rfc3339(group.times.started),
-        "ended_at": _rfc3339(group.times.ended),
-    }
-
-
-def _all_parts(parts: Mapping[str, int]) -> Record:
-    return {part: seconds(parts.get(part, 0)) for part in PARTS}
-
-
-def _optional_seconds(microseconds: int | None) -> float | None:
-    return None if microseconds is None else seconds(microseconds)
-
-
-def _rfc3339(microseconds: int) -> str | None:
-    return rfc3339(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds))
-
-
-# Text.
 
 
 @dataclass(frozen=True, slots=True)

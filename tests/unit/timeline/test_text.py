@@ -12,7 +12,8 @@ from hammerwork_cli.render.formats.json import document
 from hammerwork_cli.render.formats.text import PAINT, cells, shorten, visible
 from hammerwork_cli.render.schemas import SCHEMAS
 from hammerwork_cli.render.spawn.gantt import gantt
-from hammerwork_cli.render.spawn.timeline import GROUPS, STEPS, Style, timeline_record, timeline_text
+from hammerwork_cli.render.spawn.timeline import GROUPS, STEPS, Style, timeline_text
+from hammerwork_cli.render.spawn.timeline_records import timeline_record
 from hammerwork_cli.render.tree.mermaid import MAX_CHARACTERS
 from tests.mermaid_parser import MermaidParser
 from tests.unit.render.trees import HOSTILE, Growing

@@ -1,0 +1,200 @@
+"""Two trees side by side, as text and as JSON."""
+
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import NamedTuple
+
+from hammerwork_cli.models.spawning.comparison import Comparison, QueueChange, path_of
+from hammerwork_cli.models.spawning.timeline import QueueTimes, Timeline
+from hammerwork_cli.render.formats.colour import paint
+from hammerwork_cli.render.formats.json import Record
+from hammerwork_cli.render.formats.table import Column, table_text
+from hammerwork_cli.render.formats.text import (
+    NOTHING,
+    TIMES,
+    ascii_only,
+    count,
+    fitted,
+    plural,
+    short_id,
+    shorten,
+    statuses,
+    visible,
+)
+from hammerwork_cli.render.spawn.timeline import length
+from hammerwork_cli.render.spawn.timeline_records import all_parts, queue_record, rfc3339_of, seconds
+
+_NAME_CELLS = 24
+_PATH = 12
+"""Queues of a critical path that text shows."""
+_QUEUES = 30
+
+
+def comparison_record(found: Comparison, most: float | None) -> Record:
+    """A comparison.
+
+    Keys: ``a`` and ``b`` (``root``, ``job``, ``jobs``, ``counts``, ``failed``, ``open``, ``unknown``, ``started_at``,
+    ``ended_at``, ``seconds``, ``without_queueing_seconds``, ``parts``, ``job_seconds``, ``path``), ``change`` (how much
+    longer B took, as a part of A; null if A took no time), ``fail_above``, ``exceeded``, ``difference_seconds`` (part
+    -> seconds that B's critical path has more), ``by_queue`` (``queue``, ``state``, ``a``, ``b``).
+    """
+    differences = {part: seconds(b - a) for part, a, b in found.parts}
+    return {
+        "a": _tree_record(found.a),
+        "b": _tree_record(found.b),
+        "change": None if found.change is None else round(found.change, 6),
+        "fail_above": most,
+        "exceeded": most is not None and found.exceeds(most),
+        "difference_seconds": {**all_parts({}), **differences},
+        "by_queue": [
+            {
+                "queue": change.queue,
+                "state": change.state,
+                "a": change.a and queue_record(change.a),
+                "b": change.b and queue_record(change.b),
+            }
+            for change in found.queues
+        ],
+    }
+
+
+def _tree_record(found: Timeline) -> Record:
+    tree = found.tree
+    return {
+        "root": tree.roots[0] if tree.roots else tree.target,
+        "job": tree.target,
+        "jobs": len(tree.nodes),
+        "counts": dict(sorted(tree.counts.by_status.items())),
+        "failed": tree.counts.failed,
+        "open": found.open,
+        "unknown": found.unknown,
+        "started_at": rfc3339_of(found.begun) if found.path else None,
+        "ended_at": rfc3339_of(found.ended) if found.path else None,
+        "seconds": seconds(found.length),
+        "without_queueing_seconds": seconds(found.alone),
+        "parts": all_parts(found.parts),
+        "job_seconds": all_parts(found.sums),
+        "path": list(path_of(found)),
+    }
+
+
+class _Row(NamedTuple):
+    name: str
+    a: int
+    b: int
+    shown: Callable[[int], str]
+
+
+def comparison_text(
+    found: Comparison, *, charset: str = "utf8", width: int | None = None, colour: bool = False
+) -> Iterator[str]:
+    """Yields both trees, their lengths and parts, their critical paths where they differ, and their queues."""
+    text = "\n".join(_lines(found, width, colour))
+    if charset == "ascii":
+        text = ascii_only(text.replace("→", ">").replace("·", "-").replace("…", "~").replace(TIMES, "x"))
+    yield from text.split("\n")
+
+
+def _lines(found: Comparison, width: int | None, colour: bool) -> Iterator[str]:
+    for name, tree in (("A", found.a), ("B", found.b)):
+        yield fitted(f"{name}  {_head(tree)}", width)
+    yield paint(verdict(found), "red" if found.exceeds(0) else "green", colour)
+    yield ""
+    yield _figures(found, width, colour)
+    if path_of(found.a) != path_of(found.b):
+        yield ""
+        yield fitted(f"Critical path of A: {_path(found.a)}", width)
+        yield fitted(f"Critical path of B: {_path(found.b)}", width)
+    yield ""
+    queues = found.queues
+    yield _queue_table(queues[:_QUEUES], width, colour)
+    if len(queues) > _QUEUES:
+        yield f"… {plural(len(queues) - _QUEUES, 'more queue')}"
+    for name, tree in (("A", found.a), ("B", found.b)):
+        if tree.open:
+            yield fitted(f"{name} has {plural(tree.open, 'open job')}: its time runs until now.", width)
+        if tree.unknown:
+            yield fitted(f"{name} leaves out {plural(tree.unknown, 'job')} whose times contradict each other.", width)
+
+
+def _head(found: Timeline) -> str:
+    tree = found.tree
+    root = tree.nodes[tree.roots[0] if tree.roots else tree.target]
+    counts = f"{plural(len(tree.nodes), 'job')}: {statuses(tree.counts)}"
+    return f"{shorten(visible(root.queue), _NAME_CELLS)} {short_id(root.id)} · {counts} · {length(found.length)}"
+
+
+def verdict(found: Comparison) -> str:
+    """A sentence that says which tree took longer."""
+    change = found.change
+    if found.b.length == found.a.length:
+        return "Both took the same time."
+    if change is None:
+        return f"B took {length(found.b.length)}, and A no time at all."
+    return f"B took {abs(change) * 100:.1f}% {'more' if change > 0 else 'less'} time than A."
+
+
+def _figures(found: Comparison, width: int | None, colour: bool) -> str:
+    a, b = found.a, found.b
+    rows = [
+        _Row("time", a.length, b.length, length),
+        *(_Row(f"· {part}", before, after, length) for part, before, after in found.parts),
+        _Row("without queueing", a.alone, b.alone, length),
+        _Row("ran in all", a.sums["running"], b.sums["running"], length),
+        _Row("jobs", len(a.tree.nodes), len(b.tree.nodes), count),
+        _Row("failed", a.tree.counts.failed, b.tree.counts.failed, count),
+    ]
+    columns: list[Column[_Row]] = [
+        Column("", lambda row: row.name),
+        Column("A", lambda row: row.shown(row.a), align="right"),
+        Column("B", lambda row: row.shown(row.b), align="right"),
+        Column("difference", _difference, align="right"),
+        Column("%", lambda row: _signed_percent(row.a, row.b), align="right", leaves=1),
+    ]
+    return table_text(rows, columns, terminal=width is not None, width=width, colour=colour)
+
+
+def _difference(row: _Row) -> str:
+    if row.a == row.b:
+        return NOTHING
+    return f"{'+' if row.b > row.a else '-'}{row.shown(abs(row.b - row.a))}"
+
+
+def _signed_percent(a: int, b: int) -> str:
+    return NOTHING if not a or a == b else f"{(b - a) / a * 100:+.1f}%"
+
+
+def _path(found: Timeline) -> str:
+    """The queues along a critical path; neighbours of the same queue are counted."""
+    names = []
+    for queue, same in groupby(path_of(found)):
+        number = len(list(same))
+        name = "?" if queue is None else shorten(visible(queue), _NAME_CELLS)
+        names.append(f"{name} {TIMES}{count(number)}" if number > 1 else name)
+    shown = names if len(names) <= _PATH else [*names[: _PATH // 2], "…", *names[-_PATH // 2 :]]
+    return " → ".join(shown) or NOTHING
+
+
+def _state(change: QueueChange) -> str:
+    return "in both" if change.state == "both" else change.state
+
+
+def _queue_table(queues: tuple[QueueChange, ...], width: int | None, colour: bool) -> str:
+    def both(value: Callable[[QueueTimes], str | None]) -> Callable[[QueueChange], str]:
+        def shown(change: QueueChange) -> str:
+            a = (value(change.a) if change.a else None) or NOTHING
+            b = (value(change.b) if change.b else None) or NOTHING
+            return a if a == b else f"{a} → {b}"
+
+        return shown
+
+    columns: list[Column[QueueChange]] = [
+        Column("queue", lambda change: shorten(visible(change.queue), _NAME_CELLS)),
+        *([Column("state", _state)] if any(change.state != "both" for change in queues) else []),
+        Column("jobs", both(lambda one: count(one.jobs)), align="right"),
+        Column("failed", both(lambda one: count(one.failed)), align="right", is_count=True, optional=True, leaves=1),
+        Column("ran p50", both(lambda one: one.ran and length(one.ran[0])), align="right"),
+        Column("ran p95", both(lambda one: one.ran and length(one.ran[1])), align="right", leaves=2),
+        Column("queued p95", both(lambda one: one.queued and length(one.queued[1])), align="right", leaves=3),
+    ]
+    return table_text(queues, columns, terminal=width is not None, width=width, colour=colour)
