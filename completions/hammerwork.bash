@@ -65,7 +65,7 @@ _hammerwork_look() {
             arguments=':jobs'
             ;;
         'spawn why')
-            options='--queue --since --limit --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--queue --since --limit --exit-code --no-exit-code --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -q=:queues --queue=:queues --since= -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             arguments=':jobs'
             ;;

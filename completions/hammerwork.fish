@@ -253,6 +253,7 @@ complete -c hammerwork -n '__hammerwork_at spawn wait' -k -a '(__hammerwork_valu
 complete -c hammerwork -n '__hammerwork_at spawn why' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only this queue.'
 complete -c hammerwork -n '__hammerwork_at spawn why' -l since -x -d 'Only failures within: 2h, 7d, or since: 2026-12-24T18:00Z.'
 complete -c hammerwork -n '__hammerwork_at spawn why' -s l -l limit -x -d 'Jobs for each error (3), or errors without JOB (20).'
+complete -c hammerwork -n '__hammerwork_at spawn why' -l exit-code -l no-exit-code -d 'Exit with 1 when a failure was found.'
 complete -c hammerwork -n '__hammerwork_at spawn why' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at spawn why' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at spawn why' -l confirm-profile -x -d 'Change the protected profile NAME without asking.'

@@ -59,4 +59,4 @@ def watch_tree(
     if ending == Ending.TIMEOUT:
         raise TimedOutError(f"The tree has not finished within {spoken(timeout)}.")
     if ending == Ending.FAILED:
-        raise ShownAnswerError("Jobs of the tree failed.")
+        raise ShownAnswerError("Jobs of the tree failed, or were cancelled.")

@@ -28,13 +28,18 @@ def why(
             "-l", "--limit", metavar="N", min=1, max=10_000, help="Jobs for each error (3), or errors without JOB (20)."
         ),
     ] = None,
+    exit_code: Annotated[
+        bool | None,
+        typer.Option("--exit-code/--no-exit-code", help="Exit with 1 when a failure was found. [default: with JOB]"),
+    ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Explain why a job, or a job below it, failed or waits; without JOB, list the errors of all failed jobs.
 
     With JOB: failures by error, deepest first, each with its path. Also searches upward for the cause, or for the
     blocker. For a job without a blocker it says whether the job is not due, between two attempts, without a worker,
-    in a paused queue, or Running for over an hour with no live worker. Exit code 1 when a failure was found, else 0.
+    in a paused queue, or Running for over an hour with no live worker. Exit code 1 when a failure was found, else 0;
+    --no-exit-code makes it 0, for scripts with `set -e`.
 
     Without JOB: failed and retrying jobs of a queue or of the database by error, the most frequent error first, with
     the number of trees, an example, and the command that retries them. Numbers, ids and quoted words in an error
@@ -49,17 +54,16 @@ def why(
     """
     context: Context = ctx.obj
     if job is None:
-        _all(context, queue, since, limit or ERRORS, form)
+        _all(context, queue, since, limit or ERRORS, form, exits=exit_code is True)
     elif queue is not None or since is not None:
         raise UsageError("Give JOB, or --queue and --since, not both.")
     else:
-        _one(context, job, limit or JOBS, form)
+        _one(context, job, limit or JOBS, form, exits=exit_code is not False)
 
 
-def _one(context: Context, job: str, limit: int, form: Format) -> None:
+def _one(context: Context, job: str, limit: int, form: Format, *, exits: bool) -> None:
     from hammerwork_cli.queries.job import listing
     from hammerwork_cli.queries.spawn import why as why_queries
-    from hammerwork_cli.render.formats.text import failed_of
     from hammerwork_cli.render.spawn import why as why_views
 
     database = context.database()
@@ -71,13 +75,11 @@ def _one(context: Context, job: str, limit: int, form: Format) -> None:
         form,
         lambda: why_views.diagnosis_text(found, limit, **style),
     )
-    if found.failed:
-        raise ShownAnswerError(
-            f"{failed_of(found.counts)} failed." if found.counts.failed else "A job above this one failed."
-        )
+    if exits and found.failed:
+        raise ShownAnswerError(why_views.summary(found))
 
 
-def _all(context: Context, queue: str | None, since: str | None, limit: int, form: Format) -> None:
+def _all(context: Context, queue: str | None, since: str | None, limit: int, form: Format, *, exits: bool) -> None:
     from hammerwork_cli.queries.spawn import failures as failures_queries
     from hammerwork_cli.render.spawn import failures as failures_views
 
@@ -90,3 +92,5 @@ def _all(context: Context, queue: str | None, since: str | None, limit: int, for
         )
     else:
         context.data(failures_views.group_records(found), form, failures_views.ERROR_KEYS)
+    if exits and found.groups:
+        raise ShownAnswerError(failures_views.summary(found))

@@ -140,6 +140,35 @@ def _broken(line: str, width: int) -> str:
     return fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
+def wrapped(text: str, width: int | None, *, indent: str = "    ", most: int = 8, ellipsis: str = "…") -> list[str]:
+    """Breaks a safe text into lines between words, and words that are longer than a line.
+
+    Args:
+        text: one line.
+        width: columns; ``None`` breaks nothing.
+        indent: of the lines after the first.
+        most: lines, the last of which ends with the ellipsis if there are more.
+        ellipsis: marks the cut.
+    """
+    if width is None or cells(text) <= width:
+        return [text]
+    from rich.cells import chop_cells
+
+    least = max(width, len(indent) + 10)
+    lines = [text[: len(text) - len(text.lstrip())]]
+    for word in text.split():
+        gap = " " if lines[-1].strip() else ""
+        if cells(lines[-1] + gap + word) <= least:
+            lines[-1] += gap + word
+            continue
+        room = least - len(indent)
+        parts = chop_cells(word, room) if cells(word) > room else [word]
+        lines += [indent + part for part in parts]
+    if len(lines) > most:
+        lines = [*lines[: most - 1], shorten(f"{lines[most - 1]} {ellipsis * 2}", least, ellipsis)]
+    return lines
+
+
 def short_id(job: str) -> str:
     """The first eight characters of an id, as tables and trees show them."""
     return visible(job[:8])
@@ -223,9 +252,15 @@ def plural(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def failed_of(counts: Counts) -> str:
-    """Failed jobs among all: ``4 of 41 jobs``."""
-    return f"{count(counts.failed)} of {plural(counts.total, 'job')}"
+def unsuccessful_text(counts: Counts) -> str:
+    """A sentence such as ``4 of 41 jobs failed, 1 was cancelled``."""
+    failed, cancelled = counts.failed, counts.cancelled
+    were = f"{'was' if cancelled == 1 else 'were'} cancelled"
+    if cancelled and not failed:
+        return f"{count(cancelled)} of {plural(counts.total, 'job')} {were}."
+    return (
+        f"{count(failed)} of {plural(counts.total, 'job')} failed{f', {count(cancelled)} {were}' if cancelled else ''}."
+    )
 
 
 def status_word(status: str) -> str:

@@ -106,6 +106,11 @@ def error_filter(pattern: str) -> str | None:
     return text if sum(map(str.isalnum, text)) >= LEAST_FILTER else None
 
 
+def summary(failures: Failures) -> str:
+    """The failures in one sentence, for the error on stderr."""
+    return f"Failed attempts: {plural(failures.counts.total, 'job')} ({statuses(failures.counts)})."
+
+
 def failures_text(
     failures: Failures, *, charset: str = "utf8", width: int | None = None, colour: bool = False
 ) -> Iterator[str]:

@@ -9,12 +9,12 @@ from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import (
     count,
     duration,
-    failed_of,
     first_line,
     plural,
     short_id,
     shorten,
     statuses,
+    unsuccessful_text,
     visible,
 )
 from hammerwork_cli.render.spawn.why import blocker_text
@@ -68,9 +68,10 @@ def wait_text(result: WaitResult, *, width: int | None = None, colour: bool = Fa
         error = f" · {first_line(node.error)}" if node.error else ""
         room = None if width is None else max(width - len(head) - len(node.status), 10)
         yield f"{head}{paint_status(node.status, visible(node.status), colour)}{shorten(error, room)}"
-    if result.counts.failed > len(result.failed):
-        yield f"  … {count(result.counts.failed - len(result.failed))} more"
-    if result.counts.failed or result.stuck:
+    unsuccessful = result.counts.unsuccessful
+    if unsuccessful > len(result.failed):
+        yield f"  … {count(unsuccessful - len(result.failed))} more"
+    if unsuccessful or result.stuck:
         yield f"Ask why: hammerwork spawn why {short_id(result.roots[0])}"
 
 
@@ -84,7 +85,7 @@ def open_text(result: WaitResult) -> str:
 def failed_text(result: WaitResult) -> str:
     """A sentence with the reason why the wait failed."""
     if result.outcome == WaitOutcome.FAILED:
-        return f"{failed_of(result.counts)} failed."
+        return unsuccessful_text(result.counts)
     return f"{plural(len(result.stuck), 'job')} can never run."
 
 

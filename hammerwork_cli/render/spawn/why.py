@@ -3,14 +3,28 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from hammerwork_cli.models import UNSUCCESSFUL, TreeNode
+from hammerwork_cli.models import UNSUCCESSFUL, JobStatus, TreeNode
 from hammerwork_cli.models.why import Blocker, BlockerReason, Diagnosis, FailedJob, FailureGroup, limit_of
 from hammerwork_cli.render.formats.colour import paint, paint_status
 from hammerwork_cli.render.formats.json import Record
-from hammerwork_cli.render.formats.text import TIMES, count, plural, short_id, shorten, status_word, statuses, visible
+from hammerwork_cli.render.formats.text import (
+    TIMES,
+    cells,
+    count,
+    plural,
+    short_id,
+    shorten,
+    status_word,
+    statuses,
+    unsuccessful_text,
+    visible,
+    wrapped,
+)
 from hammerwork_cli.render.spawn import delays as delays_views
 
 NO_ERROR = "no error text"
+_BOTH_ENDS = 3
+"""Names at the start of a path that is cut in the middle."""
 
 
 def diagnosis_record(diagnosis: Diagnosis, limit: int, now: datetime) -> Record:
@@ -84,12 +98,23 @@ def _blocker_record(blocker: Blocker, nodes: dict[str, TreeNode]) -> Record:
     }
 
 
+def summary(diagnosis: Diagnosis) -> str:
+    """The failures or cancellations in one sentence, for the error on stderr."""
+    if diagnosis.counts.unsuccessful:
+        return unsuccessful_text(diagnosis.counts)
+    above = {failed.job.status for failed in diagnosis.above}
+    return f"A job above this one {'was cancelled' if above == {JobStatus.CANCELLED} else 'failed'}."
+
+
 def next_commands(diagnosis: Diagnosis, now: datetime) -> list[str]:
     """The next commands, the most helpful first."""
     above = [failed.job for failed in diagnosis.above[:3]]
     commands = [f"hammerwork job {'retry' if _is_retried(job) else 'show'} {short_id(job.id)}" for job in above]
-    if any(group.archived < group.total and not group.limit for group in diagnosis.groups):
+    failed = [group for group in diagnosis.groups if not group.is_cancelled]
+    if any(group.archived < group.total and not group.limit for group in failed):
         commands.append(f"hammerwork job retry {short_id(diagnosis.job.id)} --tree --only failed")
+    elif diagnosis.groups and not failed:
+        commands.append(f"hammerwork job retry {short_id(diagnosis.job.id)} --tree --cancelled")
     if diagnosis.groups:
         commands.append(f"hammerwork job show {short_id(diagnosis.groups[0].jobs[0].job.id)}")
     if any(blocker.reason == BlockerReason.NOT_RELEASED for blocker in diagnosis.blockers):
@@ -173,7 +198,7 @@ class _Drawing:
             for queue, jobs in sorted(group.queues.by_status.items(), key=lambda pair: -pair[1])[:3]
         )
         head = f"{statuses(group.statuses)}{self.dot}{queues}{self.dot}{error}"
-        yield paint(shorten(head, self.width, self.ellipsis), "red", self.colour)
+        yield from self._wrapped(head, "dim" if group.is_cancelled else "red")
         yield from self._failed(group.jobs)
         if group.total > len(group.jobs):
             yield f"  {self.ellipsis} {count(group.total - len(group.jobs))} more"
@@ -186,15 +211,32 @@ class _Drawing:
                 f"{where}{' (hammerwork job enqueue --max-spawn-count)' * (group.limit == 'max_spawn_count')}."
             )
 
+    def _wrapped(self, text: str, colour: str) -> Iterator[str]:
+        """An error in as many lines as it needs: it is the answer."""
+        for line in wrapped(text, self.width, ellipsis=self.ellipsis):
+            yield paint(line, colour, self.colour)
+
     def _failed(self, jobs: list[FailedJob]) -> Iterator[str]:
         for failed in jobs:
-            yield f"  {self._path(failed.path)}{self.dot}{self._status(failed.job)}{self._attempts(failed.job)}"
+            attempts = self._attempts(failed.job)
+            room = None if self.width is None else self.width - cells(f"  {self.dot}{failed.job.status}{attempts}")
+            yield f"  {self._path(failed.path, room)}{self.dot}{self._status(failed.job)}{attempts}"
 
-    def _path(self, path: tuple[TreeNode, ...]) -> str:
-        """The path from the topmost ancestor; of a long one, both ends."""
-        names = [f"{shorten(visible(node.queue), 30, self.ellipsis)} {short_id(node.id)}" for node in path]
-        if len(names) > 6:
-            names[3:-2] = [f"{self.ellipsis} {count(len(names) - 5)} more {self.ellipsis}"]
+    def _path(self, path: tuple[TreeNode, ...], room: int | None = None) -> str:
+        """The path from the topmost ancestor: of a long one both ends, in a narrow place with shorter names."""
+        for ends, name in ((_BOTH_ENDS, 30), (_BOTH_ENDS, 12), (1, 30), (1, 12), (0, 30)):
+            text = self._joined(path, ends, name)
+            if room is None or cells(text) <= room:
+                return text
+        return shorten(text, room, self.ellipsis)
+
+    def _joined(self, path: tuple[TreeNode, ...], ends: int, width: int) -> str:
+        """The first ``ends`` names of a path and the last ones, one fewer, with the number of those in between."""
+        names = [f"{shorten(visible(node.queue), width, self.ellipsis)} {short_id(node.id)}" for node in path]
+        last = max(ends - 1, 1)
+        left_out = len(names) - ends - last
+        if left_out > (ends == _BOTH_ENDS):
+            names[ends:-last] = [f"{self.ellipsis} {count(left_out)} more {self.ellipsis}"]
         return self.arrow.join(names)
 
     @staticmethod
@@ -208,8 +250,9 @@ class _Drawing:
         yield paint("Caused by", "bold", self.colour)
         for failed in diagnosis.above:
             error = visible((failed.job.error or NO_ERROR).strip().partition("\n")[0])
-            text = f"  {self._path(failed.path)}{self.dot}{failed.job.status}{self.dot}{error}"
-            yield paint(shorten(text, self.width, self.ellipsis), "red", self.colour)
+            room = None if self.width is None else self.width - cells(f"  {self.dot}{failed.job.status}{self.dot}")
+            text = f"  {self._path(failed.path, room)}{self.dot}{failed.job.status}{self.dot}{error}"
+            yield from self._wrapped(text, "red")
 
     def blockers(self, diagnosis: Diagnosis, limit: int) -> Iterator[str]:
         if not diagnosis.blockers:

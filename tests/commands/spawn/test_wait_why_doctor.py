@@ -19,7 +19,9 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.database import connect
+from hammerwork_cli.queries.spawn import why as why_queries
 from hammerwork_cli.queries.worker import registry
+from hammerwork_cli.render.spawn.why import diagnosis_text
 from hammerwork_cli.runtime.api.spawn import SpawnLimitError
 from tests.rows import START, Rows
 
@@ -208,6 +210,45 @@ def test_why_says_what_a_job_waits_for_when_nothing_failed(run: Run, rows: Rows,
     assert f"merge {job[:8]} waits for extract {running[:8]} (running)" in done.stdout
     assert run("spawn", "why", running, "--format", "json", url=url).json["failed"] is False
     assert run("spawn", "why", NOWHERE, url=url).exit_code == 5
+
+
+LONG = "Processing error: " + "the segment could not be read because its header names a codec that nobody knows, " * 3
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_why_breaks_errors_and_shortens_paths_on_a_narrow_terminal(rows: Rows, columns: int) -> None:
+    path = [rows.job(queue="a_queue_with_a_long_name")]
+    for level in range(3):
+        path.append(rows.job(path[-1], queue=f"another_queue_of_level_{level}"))
+    dead = rows.job(path[-1], queue="segment", status="Dead", attempts=3, error_message=LONG)
+    found = why_queries.diagnose(rows.database, path[0], limit=3, now=START)
+    lines = list(diagnosis_text(found, 3, now=START, width=columns))
+    assert max(len(line) for line in lines[1:] if not line.startswith("  hammerwork ")) <= columns
+    told = " ".join(" ".join(lines).split())
+    assert LONG.strip() in told
+    assert f"segment {dead[:8]}" in told
+    assert "Dead after 3 attempts" in told
+    assert not any(line.endswith("…") for line in lines)
+
+
+def test_why_tells_a_cancelled_job_from_a_failed_one(run: Run, rows: Rows, url: str) -> None:
+    job = rows.job(status="Pending")
+    assert run("job", "cancel", job, "--reason", "wrong file", url=url).exit_code == 0
+    done = run("spawn", "why", job, url=url)
+    assert done.exit_code == 1
+    assert "1 cancelled · work · cancelled by " in done.stdout
+    assert "through hammerwork: wrong file" in " ".join(done.stdout.split())
+    assert f"hammerwork job retry {job[:8]} --tree --cancelled" in done.stdout
+    assert run("spawn", "why", job, "--no-exit-code", url=url).exit_code == 0
+    told = run("spawn", "wait", job, "--format", "json", url=url)
+    assert (told.exit_code, json.loads(told.stderr)["error"]["message"]) == (1, "1 of 1 job was cancelled.")
+
+
+def test_without_a_job_the_exit_code_is_0_unless_it_is_asked_for(run: Run, rows: Rows, url: str) -> None:
+    assert run("spawn", "why", "--exit-code", url=url).exit_code == 0
+    rows.job(status="Dead", error_message="boom")
+    assert run("spawn", "why", url=url).exit_code == 0
+    assert run("spawn", "why", "--exit-code", url=url).exit_code == 1
 
 
 def test_why_looks_for_the_cause_above(run: Run, rows: Rows, url: str) -> None:
