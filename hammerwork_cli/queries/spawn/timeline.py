@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ConflictError
 from hammerwork_cli.models import FAILURES, FINISHED, WAITING, JobStatus, SpawnTree, Timestamp, TreeNode, status_of
 from hammerwork_cli.models.spawning.timeline import PARTS, QueueTimes, Siblings, Step, Timeline, Times
 from hammerwork_cli.queries.graph import tree as tree_queries
@@ -32,7 +33,9 @@ class Wait(NamedTuple):
     is_blocked: bool
 
 
-def timeline(database: Database, job: str, *, now: datetime, siblings: bool = False) -> Timeline:
+def timeline(
+    database: Database, job: str, *, now: datetime, siblings: bool = False, max_jobs: int | None = None
+) -> Timeline:
     """Reads the whole tree of a job and the dates of its jobs in one snapshot.
 
     Args:
@@ -40,12 +43,16 @@ def timeline(database: Database, job: str, *, now: datetime, siblings: bool = Fa
         job: a full id.
         now: the present, which is the end of jobs that have not ended.
         siblings: whether to sum up groups of siblings.
+        max_jobs: most jobs of a tree.
 
     Raises:
         JobNotFoundError: there is no such job.
+        ConflictError: the tree has more jobs: the time of a part of it would mean nothing.
     """
     with database.snapshot(), no_collector():
-        tree = tree_queries.tree(database, job)
+        tree = tree_queries.tree(database, job, max_jobs=max_jobs)
+        if tree.truncated:
+            raise ConflictError(f"The tree has more than {max_jobs:,} jobs.", hint="Ask: hammerwork spawn timeline JOB")
         return timeline_of(tree, _waits(database, tree), now, siblings=siblings)
 
 

@@ -15,6 +15,7 @@ from hammerwork_cli.queries.job import details, listing
 from hammerwork_cli.queries.spawn import failed
 from hammerwork_cli.queries.spawn import failures as failures_queries
 from hammerwork_cli.queries.spawn import operations as operations_queries
+from hammerwork_cli.queries.spawn import timeline as timeline_queries
 from hammerwork_cli.render.formats import json
 from hammerwork_cli.render.job.details import details_record
 from hammerwork_cli.render.job.listing import job_record
@@ -24,6 +25,7 @@ from hammerwork_cli.render.schemas.jobs import STATUS as STATUS_WORD
 from hammerwork_cli.render.schemas.words import count, list_of, record, text, with_fields
 from hammerwork_cli.render.spawn import records
 from hammerwork_cli.render.spawn.failures import failures_record
+from hammerwork_cli.render.spawn.timeline_records import timeline_record
 from hammerwork_cli.render.tree import json as json_views
 from hammerwork_cli.render.tree import lineage
 from hammerwork_cli.render.tree.nested import DEEPEST_NESTED, NESTED, nested
@@ -201,6 +203,15 @@ def parent_list(call: Call) -> Answer:
     return Answer(lineage.lineage_record(found)["ancestors"])
 
 
+def timeline(call: Call) -> Answer:
+    """Answers as ``spawn timeline``."""
+    wanted = call.values
+    found = timeline_queries.timeline(
+        call.database, wanted["id"], now=call.now, siblings=wanted["siblings"], max_jobs=MOST_NODES
+    )
+    return Answer(timeline_record(found))
+
+
 def spawn_tree(call: Call) -> Answer:
     """Answers as ``spawn tree``."""
     form, deepest, most = (call.values[name] for name in ("format", "max_depth", "max_nodes"))
@@ -317,6 +328,15 @@ ENDPOINTS = (
         "Jobs that a job depends on, the farthest first.",
         list_of(record({"distance": count("Levels above the job"), **NODE})),
         (JOB, Parameter("depth", _DEPTH, "Levels above the job.", default=1)),
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "GET",
+        "/api/jobs/{id}/timeline",
+        timeline,
+        f"Where the time of the tree that a job belongs to went; for trees of {MOST_NODES:,} jobs at most.",
+        "spawn-timeline",
+        (JOB, Parameter("siblings", {"type": "boolean"}, "Add every group of siblings.", default=False)),
         refusals=(404, 409),
     ),
     Endpoint(

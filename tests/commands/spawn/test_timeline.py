@@ -10,6 +10,8 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.database import connect
+from hammerwork_cli.errors import ConflictError
+from hammerwork_cli.queries.spawn import timeline as timeline_queries
 from tests.mermaid_parser import MermaidParser
 from tests.rows import START, Rows
 
@@ -135,3 +137,13 @@ def test_min_is_refused_for_json_and_bad_durations_everywhere(run: Run, new_data
     assert run("spawn", "timeline", "abcd", "--min", "soon", url=url).exit_code == 2
     assert run("spawn", "timeline", "abcd", "--width", "20", url=url).exit_code == 2
     assert run("spawn", "timeline", "abcd", url=url).exit_code == 5
+
+
+@pytest.mark.sqlite
+def test_a_tree_with_more_jobs_than_wanted_has_no_timeline(new_database: Callable[..., str]) -> None:
+    with contextlib.closing(connect(new_database("sqlite", migrated=True))) as database:
+        root, _ = ingest(Rows(database))
+        now = START + timedelta(seconds=100)
+        assert timeline_queries.timeline(database, root, now=now, max_jobs=4).length == 12_000_000
+        with pytest.raises(ConflictError, match="more than 3 jobs"):
+            timeline_queries.timeline(database, root, now=now, max_jobs=3)

@@ -43,6 +43,8 @@ SAME = {
     "/api/jobs/{join}/spawn-tree?max_depth=1": ("spawn tree {join} --depth 1", "spawn-tree"),
     "/api/jobs/{cycle}/spawn-tree": ("spawn tree {cycle}", "spawn-tree"),
     "/api/jobs/{segment}/spawn-tree?children_only=true": ("spawn tree {segment} --children-only", "spawn-tree"),
+    "/api/jobs/{root}/timeline": ("spawn timeline {root}", "spawn-timeline"),
+    "/api/jobs/{join}/timeline?siblings=true": ("spawn timeline {join} --all", "spawn-timeline"),
     "/api/queues": ("queue list", "queue-list"),
     "/api/queues/{queue}?hours=1000": ("queue stats {queue} --detailed --hours 1000", "queue-stats"),
 }

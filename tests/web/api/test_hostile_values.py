@@ -30,6 +30,8 @@ COMMANDS = [
     ("spawn", "tree", "{job}"),
     ("spawn", "lineage", "{job}"),
     ("spawn", "why", "{job}"),
+    ("spawn", "timeline", "{job}", "--all"),
+    ("spawn", "compare", "{job}", "{job}"),
     ("spawn", "stats", "--detailed", "--hours", "1000000"),
 ]
 PATHS = [
@@ -40,6 +42,7 @@ PATHS = [
     "/api/jobs/{job}/spawn-tree",
     "/api/jobs/{job}/spawn-tree?format=nested",
     "/api/jobs/{job}/spawn-tree?format=mermaid",
+    "/api/jobs/{job}/timeline?siblings=true",
     "/api/jobs/{job}/spawn-tree?format=dot",
     "/api/spawn/operations",
     "/api/spawn/operations/{job}",

@@ -33,6 +33,7 @@ ENDPOINTS = {
     "GET /api/jobs/{id}/child-groups",
     "GET /api/jobs/{id}/parent",
     "GET /api/jobs/{id}/spawn-tree",
+    "GET /api/jobs/{id}/timeline",
     "POST /api/jobs/{id}/retry",
     "POST /api/jobs/{id}/cancel",
     "POST /api/jobs/{id}/spawn",

@@ -374,6 +374,7 @@ PLACES = [
     "/api/jobs/{id}/spawn-tree?format=nested",
     "/api/jobs/{id}/spawn-tree?format=dot",
     "/api/jobs/{id}/spawn-tree?format=mermaid",
+    "/api/jobs/{id}/timeline?siblings=true",
     "/api/spawn/operations",
     "/api/spawn/operations/{id}",
     "/api/spawn/stats?hours=1000000&detailed=true",
