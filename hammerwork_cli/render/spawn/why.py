@@ -23,6 +23,8 @@ from hammerwork_cli.render.formats.text import (
 from hammerwork_cli.render.spawn import delays as delays_views
 
 NO_ERROR = "no error text"
+_LEAST_PATH = 36
+"""Columns below which a path has a line of its own."""
 _BOTH_ENDS = 3
 """Names at the start of a path that is cut in the middle."""
 
@@ -220,11 +222,15 @@ class _Drawing:
         for failed in jobs:
             attempts = self._attempts(failed.job)
             room = None if self.width is None else self.width - cells(f"  {self.dot}{failed.job.status}{attempts}")
-            yield f"  {self._path(failed.path, room)}{self.dot}{self._status(failed.job)}{attempts}"
+            if room is None or room >= _LEAST_PATH:
+                yield f"  {self._path(failed.path, room)}{self.dot}{self._status(failed.job)}{attempts}"
+            else:
+                yield f"  {self._path(failed.path, self.width and self.width - 2)}"
+                yield f"    {self._status(failed.job)}{attempts}"
 
     def _path(self, path: tuple[TreeNode, ...], room: int | None = None) -> str:
         """The path from the topmost ancestor: of a long one both ends, in a narrow place with shorter names."""
-        for ends, name in ((_BOTH_ENDS, 30), (_BOTH_ENDS, 12), (1, 30), (1, 12), (0, 30)):
+        for ends, name in ((_BOTH_ENDS, 30), (_BOTH_ENDS, 12), (1, 30), (1, 12), (0, 30), (0, 12)):
             text = self._joined(path, ends, name)
             if room is None or cells(text) <= room:
                 return text
@@ -250,7 +256,7 @@ class _Drawing:
         yield paint("Caused by", "bold", self.colour)
         for failed in diagnosis.above:
             error = visible((failed.job.error or NO_ERROR).strip().partition("\n")[0])
-            room = None if self.width is None else self.width - cells(f"  {self.dot}{failed.job.status}{self.dot}")
+            room = None if self.width is None else self.width - 2
             text = f"  {self._path(failed.path, room)}{self.dot}{failed.job.status}{self.dot}{error}"
             yield from self._wrapped(text, "red")
 
