@@ -187,14 +187,23 @@ def _write(path: Path, text: bytes) -> None:
 def _noticed(copy: Path, change: Change, tests: Tests, servers: dict[str, str], wanted: argparse.Namespace) -> str:
     on_sqlite, on_servers = tests.of(change, wanted.within)
     for chosen in (on_sqlite, [] if wanted.sqlite else on_servers):
-        failure = _failure(copy, chosen, servers, patience=20 + 5 * tests.slowest(chosen)) if chosen else ""
+        patience = 20 + 5 * tests.slowest(chosen)
+        failure = _failure(copy, chosen, servers, patience, patience + 5 * tests.seconds(chosen)) if chosen else ""
         if failure:
             return failure
     return ""
 
 
-def _failure(copy: Path, chosen: Sequence[str], servers: dict[str, str], patience: float) -> str:
-    """The first test that fails, or what else went wrong; empty when all pass."""
+def _failure(copy: Path, chosen: Sequence[str], servers: dict[str, str], patience: float, whole: float) -> str:
+    """The first test that fails, or what else went wrong; empty when all pass.
+
+    Args:
+        copy: the changed project.
+        chosen: the tests.
+        servers: environment variables of the servers.
+        patience: seconds that one test may take.
+        whole: seconds that all may take. A worker that never stops outlives its test, and keeps pytest from ending.
+    """
     limit = ("-o", f"faulthandler_timeout={patience}", "-o", "faulthandler_exit_on_timeout=true")
     command = [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", "--tb=no", *limit, *chosen]
     with tempfile.TemporaryFile() as output:
@@ -207,9 +216,13 @@ def _failure(copy: Path, chosen: Sequence[str], servers: dict[str, str], patienc
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        code = process.wait()
+        try:
+            code: int | None = process.wait(whole)
+        except subprocess.TimeoutExpired:
+            code = None
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # what its tests left running
+        process.wait()
         output.seek(0)
         said = output.read().decode(errors="replace")
     if code == 0:
@@ -217,7 +230,8 @@ def _failure(copy: Path, chosen: Sequence[str], servers: dict[str, str], patienc
     if code == USAGE_ERROR:
         sys.exit(f"The tests do not run:\n{said[-3000:]}")
     found = NAME_OF_FAILURE.search(said)
-    return found[1] if found else "a test that does not end" if "Timeout" in said else f"exit code {code}"
+    endless = code is None or "Timeout" in said
+    return found[1] if found else "a test that does not end" if endless else f"exit code {code}"
 
 
 def _line(verdict: Verdict) -> str:

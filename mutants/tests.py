@@ -85,7 +85,14 @@ class Tests:
 
     def slowest(self, tests: Iterable[str]) -> float:
         """Seconds that the slowest of some tests takes."""
-        return max((self._by_test[test]["seconds"] for test in tests if test in self._by_test), default=5.0)
+        return max(map(self._seconds, tests), default=5.0)
+
+    def seconds(self, tests: Iterable[str]) -> float:
+        """Seconds that some tests take one after the other."""
+        return sum(map(self._seconds, tests))
+
+    def _seconds(self, test: str) -> float:
+        return float(self._by_test[test]["seconds"]) if test in self._by_test else 5.0
 
 
 def _runs(seen: dict[str, Any], change: Change) -> bool:

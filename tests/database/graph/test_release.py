@@ -2,7 +2,9 @@
 
 from hammerwork_cli import Handlers, Job, Queue, Worker
 from hammerwork_cli.database import Database
+from hammerwork_cli.models.values import WAITING_SPELLINGS
 from hammerwork_cli.queries.graph import release
+from hammerwork_cli.queries.job import dependencies
 from tests.rows import Rows
 
 
@@ -26,6 +28,16 @@ def test_what_waits_runs_once_all_that_it_depends_on_have_completed(readable: Da
     # What waits for none of those that ended was not touched.
     touched = readable.query("SELECT id FROM hammerwork_jobs WHERE releases > 0")
     assert {str(job) for (job,) in touched} == {job.id for job in (second, join, chain, *halves)}
+
+
+def test_the_dependents_of_some_jobs_are_found_with_the_jobs_that_they_wait_for(readable: Database, rows: Rows) -> None:
+    one, other = rows.job(), rows.job()
+    waits = {"status": "Pending", "dependency_status": "waiting"}
+    alone, join = rows.job(one, **waits), rows.job(other, one, **waits)
+    rows.job(other, **waits)
+    rows.job(one)
+    found = dependencies.dependents(readable, [one], "waiting", WAITING_SPELLINGS)
+    assert sorted(found) == sorted([(one, alone), (one, join)])
 
 
 def test_a_dependency_is_found_however_another_program_spells_its_id(readable: Database, rows: Rows) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
 from hammerwork_cli.database import Database, Timeouts
-from hammerwork_cli.errors import RefusedValueError, UnreachableError
+from hammerwork_cli.errors import DatabaseError, RefusedValueError, UnreachableError
 from hammerwork_cli.models import Ancestry, new_id
 from hammerwork_cli.queries.job import changes, dependencies, enqueue, spawn_requests
 from hammerwork_cli.queries.job.changes import Retry
@@ -340,6 +340,30 @@ def test_outcomes_that_an_outage_held_up_wait_with_all_others(stage: Stage) -> N
     with pytest.raises(UnreachableError):
         finisher._write(Batch(outcomes, stage.database.now()))
     assert (slots.postponed, slots.pop_ended()) == (0, outcomes)
+
+
+def test_another_outcome_that_cannot_be_written_either_is_kept_for_later(stage: Stage) -> None:
+    connections = Connections(stage.url, 1)
+    slots = Slots(1, lambda: None)
+
+    def refuse(*_: Any) -> Any:
+        raise DatabaseError("The table is locked.")
+
+    verdicts: Any = None
+    finisher = Finisher(connections, slots, ServerClock(), Progress(30), verdicts)
+    stage.enqueue(Job("noop"))
+    now = stage.database.now() + timedelta(seconds=1)
+    (job,) = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
+    connections.run = refuse  # type: ignore[method-assign]
+    finisher._write_another(Ended(job, End.FAILED, error="It failed."), RefusedValueError("No."))
+    assert (slots.postponed, finisher.write_last(0)) == (1, 1)
+
+
+def test_of_all_workers_those_that_have_ended_are_left_out_where_only_the_living_matter(stage: Stage) -> None:
+    living, ended = registered(stage, "living"), registered(stage, "ended")
+    registry.end(stage.database, ended.id, "ended", HeartbeatReport(), stage.database.now())
+    assert {worker.id for worker in registry.listed(stage.database)} == {living.id, ended.id}
+    assert [worker.id for worker in registry.listed(stage.database, alive=True)] == [living.id]
 
 
 def test_a_worker_that_stops_at_once_tells_whose_queue_has_the_job_again(stage: Stage) -> None:

@@ -316,6 +316,22 @@ def test_news_wakes_a_worker_unless_jobs_wait_in_it_already(waiting: bool) -> No
     assert woken.is_set() != waiting
 
 
+def test_news_is_looked_at_once() -> None:
+    looks: list[None] = []
+    line: Any = Line(lambda: looks.append(None) or [])  # type: ignore[func-returns-value]
+    claimer = Claimer(
+        *(WORKER, line, Slots(1, lambda: None), Lease(60.0, 1e12), ServerClock()),
+        poll_interval=60,
+        max_jobs=None,
+        weighted=False,
+    )
+    claimer.hear()
+    claimer._eager_until = 0.0
+    for _ in range(3):
+        claimer.fetch()
+    assert len(looks) == 1
+
+
 def test_a_slot_that_runs_a_job_is_not_free_for_one_of_an_unknown_queue() -> None:
     line: Any = Line(list)
     slots = Slots(2, lambda: None)
