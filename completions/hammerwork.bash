@@ -188,7 +188,7 @@ _hammerwork_look() {
             arguments='-*'
             ;;
         'monitor')
-            commands='health dashboard metrics'
+            commands='health dashboard metrics logs'
             options='--help'
             ;;
         'monitor health')
@@ -202,6 +202,10 @@ _hammerwork_look() {
         'monitor metrics')
             options='--period --queue --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -t= --period= -q=:queues --queue=:queues --format=table,json,prometheus -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
+            ;;
+        'monitor logs')
+            options='--lines --queue --job --tree --follow --interval --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -l= --lines= -q=:queues --queue=:queues --job=:jobs --tree=:jobs --interval= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
             ;;
         'web')
             commands='serve'
@@ -265,7 +269,7 @@ _hammerwork_look() {
         'schema')
             options='--format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile= --color=auto,always,never '
-            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-dashboard,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
             ;;
         'demo')
             options='--folder --database-url --confirm-profile --color --quiet --debug --help'

@@ -666,6 +666,7 @@ complete -c hammerwork -n '__hammerwork_at worker restart' -s h -l help -d 'Show
 complete -c hammerwork -n '__hammerwork_at monitor' -a health -d 'Say what is wrong now: exit code 1 when a check is critical.'
 complete -c hammerwork -n '__hammerwork_at monitor' -a dashboard -d 'Show what happens now: rates, running operations, newest failures, workers.'
 complete -c hammerwork -n '__hammerwork_at monitor' -a metrics -d 'Figures of queues, workers and spawning.'
+complete -c hammerwork -n '__hammerwork_at monitor' -a logs -d 'Events of jobs, a line for each: created, started, completed, failed, spawned children.'
 complete -c hammerwork -n '__hammerwork_at monitor' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at monitor health' -l strict -d 'Exit with 1 for warnings too.'
@@ -710,6 +711,20 @@ complete -c hammerwork -n '__hammerwork_at monitor metrics' -l color -x -a 'auto
 complete -c hammerwork -n '__hammerwork_at monitor metrics' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at monitor metrics' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at monitor metrics' -s h -l help -d 'Show the help and exit.'
+
+complete -c hammerwork -n '__hammerwork_at monitor logs' -s l -l lines -x -d 'Events to start with, the newest.'
+complete -c hammerwork -n '__hammerwork_at monitor logs' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only this queue.'
+complete -c hammerwork -n '__hammerwork_at monitor logs' -l job -x -k -a '(__hammerwork_value jobs)' -d 'Only this job.'
+complete -c hammerwork -n '__hammerwork_at monitor logs' -l tree -x -k -a '(__hammerwork_value jobs)' -d 'Only this job and everything below it.'
+complete -c hammerwork -n '__hammerwork_at monitor logs' -s f -l follow -d 'Go on until you press Ctrl-C.'
+complete -c hammerwork -n '__hammerwork_at monitor logs' -l interval -x -d 'With --follow: refresh interval.'
+complete -c hammerwork -n '__hammerwork_at monitor logs' -l format -x -a 'text jsonl' -d 'Output format: text, or one JSON object per line.'
+complete -c hammerwork -n '__hammerwork_at monitor logs' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
+complete -c hammerwork -n '__hammerwork_at monitor logs' -l confirm-profile -x -d 'Change the protected profile NAME without asking.'
+complete -c hammerwork -n '__hammerwork_at monitor logs' -l color -x -a 'auto always never' -d 'Use colours.'
+complete -c hammerwork -n '__hammerwork_at monitor logs' -l quiet -d 'Print no notes to stderr.'
+complete -c hammerwork -n '__hammerwork_at monitor logs' -l debug -d 'Show tracebacks.'
+complete -c hammerwork -n '__hammerwork_at monitor logs' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at web' -a serve -d 'Serve the REST API and the live page until Ctrl-C.'
 complete -c hammerwork -n '__hammerwork_at web' -s h -l help -d 'Show the help and exit.'
@@ -836,7 +851,7 @@ complete -c hammerwork -n '__hammerwork_at schema' -l color -x -a 'auto always n
 complete -c hammerwork -n '__hammerwork_at schema' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at schema' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at schema' -s h -l help -d 'Show the help and exit.'
-complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-timeline spawn-compare spawn-rehearse spawn-wait spawn-monitor spawn-again spawn-why spawn-why-all spawn-why-all-line spawn-doctor job-list job-show job-enqueue job-enqueue-file job-export job-import job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear worker-start worker-list worker-status worker-stop worker-restart monitor-health monitor-health-line monitor-metrics monitor-dashboard migration-run migration-status migration-plan config-show config-get config-path schema error'
+complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-timeline spawn-compare spawn-rehearse spawn-wait spawn-monitor spawn-again spawn-why spawn-why-all spawn-why-all-line spawn-doctor job-list job-show job-enqueue job-enqueue-file job-export job-import job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear worker-start worker-list worker-status worker-stop worker-restart monitor-health monitor-health-line monitor-metrics monitor-logs monitor-dashboard migration-run migration-status migration-plan config-show config-get config-path schema error'
 
 complete -c hammerwork -n '__hammerwork_at demo' -l folder -x -k -a '(__hammerwork_value folders)' -d 'Folder of its database.'
 complete -c hammerwork -n '__hammerwork_at demo' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'

@@ -117,6 +117,7 @@ CONTRACT = {
     "worker restart": changes("{worker} --dry-run", "--all --dry-run"),
     "monitor health": reads("", "--worker {worker}", "--only writes,pending --strict", exit_codes=(0, 1)),
     "monitor dashboard": reads("--count 1"),
+    "monitor logs": reads("", "--lines 1000", "--queue segment", "--job {lonely}", "--tree {root}"),
     "monitor metrics": reads("", "--period 7d --queue segment"),
     "web serve": changes("--help"),
     "migration run": changes("--dry-run", schema="migration-plan"),

@@ -290,3 +290,11 @@ def test_the_checks_of_health_read_ends_of_indexes(spawned: tuple[Database, str]
     assert "idx_" in told or "USING INDEX" in told, told
     # SQLite calls a look at the first entries of an index a scan of it.
     assert not WHOLE_TABLE.search(told.replace("SCAN j USING INDEX idx_hammerwork_jobs_scheduled", "")), told
+
+
+def test_what_happened_last_is_read_from_ends_of_indexes(spawned: tuple[Database, str]) -> None:
+    database, _ = spawned
+    told = plan(database, "monitor.logs.newest", window=50, most_running=50, most_pending=50, queue=None)
+    # In its order, an index may be read from its end. For the rows themselves, PostgreSQL scans a table of this size.
+    whole = r'SCAN j(?! USING)|Seq Scan on hammerwork_jobs j_|"table_name": "j",\s+"access_type": "ALL"'
+    assert not re.search(whole, told), told

@@ -8,11 +8,13 @@ app = group(
     "monitor health",
     "monitor dashboard",
     "monitor metrics --format prometheus",
+    "monitor logs --follow",
     verbs={
         "health": LateVerb("monitor.health:health"),
         "dashboard": LateVerb(
             "monitor.dashboard:dashboard", {"-i": "--interval", "--refresh": "--interval", "-n": "--queue"}
         ),
         "metrics": LateVerb("monitor.metrics:metrics", {"-n": "--queue"}),
+        "logs": LateVerb("monitor.logs:logs", {"-n": "--queue", "--tail": "--follow"}),
     },
 )

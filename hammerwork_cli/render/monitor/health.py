@@ -224,10 +224,8 @@ _HINTS: Mapping[str, Callable[[str | None], str]] = {
     CheckName.WAITING_AGE: _of_queue("spawn doctor --queue {}", "spawn doctor"),
     CheckName.ABANDONED_JOBS: lambda _: "spawn doctor --older-than 1h",
     CheckName.OVERDUE_JOBS: _of_queue("job show {}", "job list"),
-    CheckName.RETRYING: _of_queue("job list --status retrying --queue {}", "job list --status retrying"),
-    CheckName.FAILED: _of_queue("job list --queue {} --failed --last-hours 1", "job list --failed --last-hours 1"),
-    CheckName.FAILURE_RATE: _of_queue(
-        "job list --queue {} --failed --last-hours 1", "job list --failed --last-hours 1"
-    ),
+    CheckName.RETRYING: _of_queue("spawn why --queue {}", "spawn why"),
+    CheckName.FAILED: _of_queue("spawn why --queue {} --since 1h", "spawn why --since 1h"),
+    CheckName.FAILURE_RATE: _of_queue("spawn why --queue {} --since 1h", "spawn why --since 1h"),
     "worker": _of_queue("worker status {}", "worker status"),
 }

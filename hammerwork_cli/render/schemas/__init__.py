@@ -15,7 +15,7 @@ from hammerwork_cli.render.schemas.jobs import (
     OUTCOME,
     SPAWN_REQUEST,
 )
-from hammerwork_cli.render.schemas.monitor import CHECK_OUTCOME, HEALTH_REPORT, METRICS
+from hammerwork_cli.render.schemas.monitor import CHECK_OUTCOME, EVENT, HEALTH_REPORT, METRICS
 from hammerwork_cli.render.schemas.others import CONFIG_PATH, ERROR, MIGRATION_PLAN, MIGRATION_STATE, SETTING
 from hammerwork_cli.render.schemas.queues import CHECK, HEALTH, PAUSE, PAUSE_CHANGE, QUEUE, QUEUE_STATS
 from hammerwork_cli.render.schemas.rehearsals import REHEARSAL
@@ -84,6 +84,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "monitor-health": ("What is wrong now", HEALTH_REPORT),
     "monitor-health-line": ("A check, as jsonl, csv and tsv have it", CHECK_OUTCOME),
     "monitor-metrics": ("Figures of queues, workers and spawning", METRICS),
+    "monitor-logs": ("Something that happened to a job", EVENT),
     "monitor-dashboard": ("A snapshot of what happens", MONITOR),
     "migration-run": ("Migrations that were applied", list_of(MIGRATION_STATE)),
     "migration-status": ("Migrations and their states", list_of(MIGRATION_STATE)),

@@ -2,12 +2,14 @@
 
 from hammerwork_cli.models.monitor.health import CheckName, Level
 from hammerwork_cli.render.monitor.health import UNITS
+from hammerwork_cli.render.monitor.logs import KINDS
 from hammerwork_cli.render.schemas.queues import QUEUE
 from hammerwork_cli.render.schemas.spawning import SPAWN_STATS
 from hammerwork_cli.render.schemas.words import (
     count,
     counts,
     instant,
+    job_id,
     list_of,
     null_or,
     number,
@@ -56,5 +58,17 @@ METRICS = record(
         ),
         "workers": null_or(counts("By state; lost ones of the last hour. Null where none are recorded")),
         "spawning": SPAWN_STATS,
+    }
+)
+EVENT = record(
+    {
+        "at": instant(),
+        "event": text("", *KINDS),
+        "job_id": job_id(),
+        "queue": null_or(text("Null when the job is gone")),
+        "attempt": null_or(count("Its number")),
+        "seconds": null_or(seconds("Length of the attempt, or of the spawning")),
+        "children": null_or(count("Spawned jobs")),
+        "error": null_or(text("Its beginning")),
     }
 )

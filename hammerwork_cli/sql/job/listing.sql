@@ -31,8 +31,8 @@ ORDER BY j.created_at DESC, j.id DESC
 /* if :attempts_down */ j.attempts DESC,
 /* if :queue_up */ j.queue_name,
 /* if :queue_down */ j.queue_name DESC,
-/* if :status_up */ j.status,
-/* if :status_down */ j.status DESC,
+/* if :status_up */ {status j},
+/* if :status_down */ {status j} DESC,
 j.created_at DESC, j.id DESC
 
 -- name: sorted

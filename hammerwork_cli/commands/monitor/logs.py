@@ -1,0 +1,91 @@
+"""``hammerwork monitor logs``."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import QueueOption, seconds_between
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.monitor.log import Event
+from hammerwork_cli.queries.job.listing import resolve
+from hammerwork_cli.queries.monitor.logs import Log
+from hammerwork_cli.render.monitor import logs as views
+
+
+class LogFormat(StrEnum):
+    """The formats of events."""
+
+    TEXT = "text"
+    JSONL = "jsonl"
+
+
+def logs(
+    ctx: typer.Context,
+    lines: Annotated[
+        int, typer.Option("-l", "--lines", metavar="N", min=1, max=10_000, help="Events to start with, the newest.")
+    ] = 50,
+    queue: QueueOption = None,
+    job: Annotated[str | None, typer.Option("--job", metavar="JOB", help="Only this job.")] = None,
+    tree: Annotated[
+        str | None, typer.Option("--tree", metavar="JOB", help="Only this job and everything below it.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until you press Ctrl-C.")] = False,
+    interval: Annotated[
+        str | None,
+        typer.Option("--interval", metavar="SECONDS", help="With --follow: refresh interval. [default: 1]"),
+    ] = None,
+    form: Annotated[
+        LogFormat, typer.Option("--format", help="Output format: text, or one JSON object per line.")
+    ] = LogFormat.TEXT,
+) -> None:
+    """Events of jobs, a line for each: created, started, completed, failed, spawned children.
+
+    They come from the rows of jobs, also of those that Rust workers ran: of a job that ran again, only the last
+    attempt, and of a recurring job, only the present occurrence. The output of handlers is in the log of their worker,
+    on its stderr. Of one queue, it looks at the newest 10,000 jobs of each kind; of a tree, at 10,000 jobs.
+
+    \b
+    Examples:
+      hammerwork monitor logs --lines 20
+      hammerwork monitor logs --tree 178ebfc3 --follow
+      hammerwork monitor logs --queue mail --format jsonl | jq -r 'select(.event == "dead") | .error'
+    """
+    context: Context = ctx.obj
+    if sum(value is not None for value in (queue, job, tree)) > 1:
+        raise UsageError("Give one of --queue, --job and --tree.")
+    if interval is not None and not follow:
+        raise UsageError("--interval is for --follow.", hint="Add --follow.")
+    seconds = seconds_between(interval or "1")
+    database = context.database()
+    log = Log(
+        database,
+        lines=lines,
+        queue=queue,
+        job=None if job is None else resolve(database, job),
+        tree=None if tree is None else resolve(database, tree),
+    )
+    if not follow:
+        found = log.refresh()
+        context.lines(_told(context, found, form))
+        if not found:
+            context.note("Nothing has happened.")
+        return
+    from hammerwork_cli.cli.live import Pace, follow_in_lines
+
+    follow_in_lines(context, log, _never, lambda found: _told(context, found, form), Pace(seconds))
+
+
+def _told(context: Context, found: list[Event], form: LogFormat) -> Iterator[str]:
+    if form is LogFormat.JSONL:
+        from hammerwork_cli.render.formats import json
+
+        return json.lines([views.event_record(event) for event in found])
+    return (views.event_text(event, width=context.width, colour=context.colour) for event in found)
+
+
+def _never(found: list[Event]) -> None:
+    """No event ends the following."""
+    del found

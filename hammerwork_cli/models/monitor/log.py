@@ -1,0 +1,49 @@
+"""What happened to jobs: the lines of ``monitor logs``."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class EventKind(StrEnum):
+    """What happened, in the order in which it happens to a job at one time."""
+
+    CREATED = "created"
+    STARTED = "started"
+    SPAWNED = "spawned"
+    SPAWN_FAILED = "spawn_failed"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    DEAD = "dead"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+
+
+KIND_ORDER = {kind: place for place, kind in enumerate(EventKind)}
+
+
+class Event(NamedTuple):
+    """Something that happened to a job.
+
+    Attributes:
+        kind: an :class:`EventKind`.
+        queue: ``None`` if the job is gone.
+        attempt: the number of the attempt; ``None`` where there is none.
+        seconds: how long the attempt, or the spawning, took.
+        children: number of spawned jobs.
+        error: the beginning of the error.
+    """
+
+    at: datetime
+    kind: str
+    job: str
+    queue: str | None
+    attempt: int | None = None
+    seconds: float | None = None
+    children: int | None = None
+    error: str | None = None
+
+    @property
+    def place(self) -> tuple[datetime, int, str]:
+        """Sorts events by time; of one time, as they happen to a job."""
+        return self.at, KIND_ORDER.get(EventKind(self.kind), 0), self.job

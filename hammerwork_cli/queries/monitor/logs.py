@@ -1,0 +1,169 @@
+"""Reads what happened to jobs, from their rows and the recorded spawns."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.models import JobStatus, Timestamp, TreeNode, timestamp
+from hammerwork_cli.models.monitor.log import Event, EventKind
+from hammerwork_cli.queries.graph import tree as trees
+from hammerwork_cli.queries.graph.relatives import Relatives
+
+MOST_RUNNING = 1000
+MOST_PENDING = 1000
+"""Pending jobs among which those are searched that wait for another attempt."""
+LOOKED_AT = 10_000
+"""Newest jobs of each kind that are looked at for those of one queue."""
+MOST_IN_TREE = 10_000
+OVERLAP = timedelta(minutes=1)
+"""Each look reads this far back: a transaction may commit late, and the clocks of hosts differ."""
+MOST_AT_ONCE = 1000
+"""Events of one look of :class:`Log`."""
+
+_ENDS: Mapping[str, EventKind] = {
+    JobStatus.COMPLETED: EventKind.COMPLETED,
+    JobStatus.FAILED: EventKind.FAILED,
+    JobStatus.DEAD: EventKind.DEAD,
+    JobStatus.TIMED_OUT: EventKind.TIMED_OUT,
+    JobStatus.CANCELLED: EventKind.CANCELLED,
+}
+
+
+def latest(database: Database, *, lines: int, queue: str | None = None) -> list[Event]:
+    """Returns the newest events of all jobs, or of those of a queue, the oldest first.
+
+    Args:
+        database: an open connection.
+        lines: the most events.
+        queue: only jobs of this queue, among the newest :data:`LOOKED_AT`.
+    """
+    window = lines if queue is None else max(lines, LOOKED_AT)
+    rows = database.rows(
+        "monitor.logs.newest", queue=queue, window=window, most_running=MOST_RUNNING, most_pending=MOST_PENDING
+    )
+    found = [event for row in rows for event in _events(TreeNode._make(row))]
+    if "workers" in database.tags:
+        for *operation, of_queue in database.rows("monitor.logs.last_operations", queue=queue, window=window):
+            found += _spawned(of_queue, *operation)
+    return _newest(found, lines)
+
+
+def of_job(database: Database, job: str, *, lines: int) -> list[Event]:
+    """Returns the newest events of one job.
+
+    Raises:
+        JobNotFoundError: there is no such job.
+    """
+    return _of_some(database, [Relatives(database).job(job)], lines)
+
+
+def of_tree(database: Database, job: str, *, lines: int) -> list[Event]:
+    """Returns the newest events of a job and of everything below it, of 10,000 jobs at most.
+
+    Raises:
+        JobNotFoundError: there is no such job.
+    """
+    found = trees.tree(database, job, whole=False, max_jobs=MOST_IN_TREE)
+    return _of_some(database, list(found.nodes.values()), lines)
+
+
+def _of_some(database: Database, nodes: Sequence[TreeNode], lines: int) -> list[Event]:
+    found = [event for node in nodes for event in _events(node)]
+    if "workers" in database.tags:
+        queues = {node.id: node.queue for node in nodes}
+        for part in chunks(list(queues), database.read_chunk):
+            for operation in database.rows("monitor.logs.operations_of", ids=part):
+                found += _spawned(queues.get(str(operation[0])), *operation)
+    return _newest(found, lines)
+
+
+def _newest(found: Iterable[Event], lines: int) -> list[Event]:
+    return sorted(set(found), key=lambda event: event.place)[-lines:]
+
+
+def _events(node: TreeNode) -> Iterator[Event]:
+    """The events that the row of a job tells of."""
+    created, started = timestamp(node.created_at), timestamp(node.started_at)
+    if created:
+        yield Event(created, EventKind.CREATED, node.id, node.queue)
+    if started:
+        yield Event(started, EventKind.STARTED, node.id, node.queue, node.attempts)
+    kind = _ENDS.get(node.status)
+    if kind is None:
+        return
+    ended = timestamp(node.completed_at if kind is EventKind.COMPLETED else node.failed_at)
+    if ended:
+        attempt = node.attempts if started else None
+        error = None if kind is EventKind.COMPLETED else node.error
+        yield Event(ended, kind, node.id, node.queue, attempt, _length(started, ended), error=error)
+
+
+def _spawned(
+    queue: str | None,
+    job: object,
+    outcome: str,
+    children: int,
+    started_at: Timestamp,
+    ended_at: Timestamp,
+    error: str | None,
+) -> Iterator[Event]:
+    ended = timestamp(ended_at)
+    if ended:
+        kind = EventKind.SPAWN_FAILED if outcome == "failed" else EventKind.SPAWNED
+        length = _length(timestamp(started_at), ended)
+        yield Event(ended, kind, str(job), queue, seconds=length, children=int(children), error=error)
+
+
+def _length(started: datetime | None, ended: datetime) -> float | None:
+    return max((ended - started).total_seconds(), 0.0) if started else None
+
+
+class Log:
+    """Reads the events that are new since the last look.
+
+    Args:
+        database: an open connection.
+        lines: events of the first look.
+        queue: only jobs of this queue.
+        job: only this job.
+        tree: only this job and everything below it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        lines: int,
+        queue: str | None = None,
+        job: str | None = None,
+        tree: str | None = None,
+    ) -> None:
+        self._database, self._lines = database, lines
+        self._queue, self._job, self._tree = queue, job, tree
+        self._told: dict[Event, None] | None = None
+
+    def connected(self, database: Database) -> None:
+        """Continues with another connection."""
+        self._database = database
+
+    def refresh(self) -> list[Event]:
+        """Returns the new events, the oldest first."""
+        if self._told is None:
+            found = self._read(self._lines)
+            self._told = dict.fromkeys(found)
+            return found
+        told = self._told
+        newest = max((event.at for event in told), default=None)
+        since = None if newest is None else newest - OVERLAP
+        found = [event for event in self._read(max(self._lines, MOST_AT_ONCE)) if since is None or event.at >= since]
+        fresh = [event for event in found if event not in told]
+        self._told = dict.fromkeys([event for event in told if since is None or event.at >= since] + fresh)
+        return fresh
+
+    def _read(self, lines: int) -> list[Event]:
+        if self._job is not None:
+            return of_job(self._database, self._job, lines=lines)
+        if self._tree is not None:
+            return of_tree(self._database, self._tree, lines=lines)
+        return latest(self._database, lines=lines, queue=self._queue)

@@ -1,0 +1,184 @@
+"""``hammerwork monitor logs``: what happened to jobs."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.render.schemas import SCHEMAS
+from tests.rows import START, Rows
+from tests.terminal import PATIENCE
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def rows(migrated_url: str) -> Iterator[Rows]:
+    with contextlib.closing(connect(migrated_url)) as database:
+        yield Rows(database)
+
+
+def url_of(database: Database) -> str:
+    return database.url.raw
+
+
+def at(minute: float) -> datetime:
+    return START + timedelta(minutes=minute)
+
+
+def events(run: Run, rows: Rows, *words: str) -> list[dict[str, Any]]:
+    done = run("monitor", "logs", "--format", "jsonl", *words, url=url_of(rows.database))
+    assert done.exit_code == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    for event in found:
+        Draft202012Validator(SCHEMAS["monitor-logs"]).validate(event)
+    assert [event["at"] for event in found] == sorted(event["at"] for event in found)
+    return found
+
+
+def told(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [(event["event"], event["queue"]) for event in found]
+
+
+@pytest.fixture
+def night(rows: Rows) -> dict[str, str]:
+    """A parent that spawned two jobs, one of which is dead after two attempts; jobs in other states."""
+    parent = rows.job(queue="ingest", created_at=at(1), started_at=at(2), completed_at=at(4), attempts=1)
+    ids = {
+        "parent": parent,
+        "done": rows.job(parent, queue="segment", created_at=at(4), started_at=at(5), completed_at=at(6), attempts=1),
+        "dead": rows.job(
+            parent,
+            queue="segment",
+            status="Dead",
+            created_at=at(4),
+            started_at=at(7),
+            failed_at=at(8),
+            attempts=2,
+            error_message="moov atom\x1b not found\nTraceback",
+        ),
+        "running": rows.job(queue="mail", status="Running", created_at=at(0), started_at=at(9), attempts=1),
+        "cancelled": rows.job(
+            queue="mail",
+            status="Failed",
+            created_at=at(0.5),
+            failed_at=at(10),
+            error_message="cancelled by me@here through hammerwork-cli",
+        ),
+        "late": rows.job(queue="mail", status="TimedOut", created_at=at(0.6), timed_out_at=at(11)),
+    }
+    spawn = {"id": str(uuid4()), "parent_id": parent, "root_id": parent, "depth": 0, "occurrence": ""}
+    spawn |= {"outcome": "spawned", "children": 2, "started_at": at(3), "ended_at": at(4), "handler": "ingest"}
+    rows.insert("hammerwork_spawn_operations", spawn)
+    return ids
+
+
+def test_events_of_all_jobs_are_told_in_their_order(run: Run, rows: Rows, night: dict[str, str]) -> None:
+    found = events(run, rows)
+    assert told(found) == [
+        ("created", "mail"),
+        ("created", "mail"),
+        ("created", "mail"),
+        ("created", "ingest"),
+        ("started", "ingest"),
+        ("created", "segment"),
+        ("created", "segment"),
+        ("spawned", "ingest"),
+        ("completed", "ingest"),
+        ("started", "segment"),
+        ("completed", "segment"),
+        ("started", "segment"),
+        ("dead", "segment"),
+        ("started", "mail"),
+        ("cancelled", "mail"),
+        ("timed_out", "mail"),
+    ]
+    dead = next(event for event in found if event["event"] == "dead")
+    assert (dead["job_id"], dead["attempt"], dead["seconds"]) == (night["dead"], 2, 60)
+    assert dead["error"].startswith("moov atom")
+    spawned = next(event for event in found if event["event"] == "spawned")
+    assert (spawned["children"], spawned["seconds"]) == (2, 60)
+
+
+def test_the_newest_lines_of_a_queue_a_job_or_a_tree_are_chosen(run: Run, rows: Rows, night: dict[str, str]) -> None:
+    assert told(events(run, rows, "--lines", "2")) == [("cancelled", "mail"), ("timed_out", "mail")]
+    assert {queue for _, queue in told(events(run, rows, "--queue", "segment"))} == {"segment"}
+    assert told(events(run, rows, "-n", "ingest", "-l", "2")) == [("spawned", "ingest"), ("completed", "ingest")]
+    assert told(events(run, rows, "--job", night["done"][:8])) == [
+        ("created", "segment"),
+        ("started", "segment"),
+        ("completed", "segment"),
+    ]
+    below = events(run, rows, "--tree", night["parent"])
+    assert {event["job_id"] for event in below} == {night["parent"], night["done"], night["dead"]}
+    assert sum(event["event"] == "spawned" for event in below) == 1
+    assert [event["job_id"] for event in events(run, rows, "--tree", night["dead"])] == [night["dead"]] * 3
+
+
+def test_people_get_a_line_for_each_event_without_control_characters(
+    run: Run, rows: Rows, night: dict[str, str]
+) -> None:
+    shown = run("monitor", "logs", url=url_of(rows.database)).stdout
+    [dead] = [line for line in shown.splitlines() if "  dead " in line]
+    assert dead == (
+        f"2026-11-24 14:08:00.000  dead          segment {night['dead'][:8]}  "
+        "attempt 2, in 1m 00s: moov atom\\x1b not found"
+    )
+    assert f"spawned       ingest {night['parent'][:8]}  2 children, in 1m 00s" in shown
+
+
+def test_a_database_of_rust_workers_has_events_too(run: Run, shared_restored: Callable[[str], str]) -> None:
+    for name in ("media.postgresql", "media.mariadb"):
+        done = run("monitor", "logs", "--format", "jsonl", "--lines", "1000", url=shared_restored(name))
+        assert done.exit_code == 0, done.stderr
+        kinds = {json.loads(line)["event"] for line in done.stdout.splitlines()}
+        assert {"created", "started", "completed", "dead"} <= kinds
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--queue", "mail", "--job", "0000"), ("--interval", "1"), ("--lines", "0"), ("--follow", "--interval", "0")],
+    ids=" ".join,
+)
+def test_what_makes_no_sense_is_refused(run: Run, migrated_url: str, words: tuple[str, ...]) -> None:
+    assert run("monitor", "logs", *words, url=migrated_url).exit_code == 2
+
+
+def test_a_job_that_does_not_exist_exits_5(run: Run, migrated_url: str) -> None:
+    assert run("monitor", "logs", "--job", "ffffffff", url=migrated_url).exit_code == 5
+    done = run("monitor", "logs", url=migrated_url)
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "Nothing has happened.\n")
+
+
+@pytest.mark.parametrize("option", ["--follow", "--tail"])
+def test_following_tells_each_event_once(rows: Rows, clean_environment: dict[str, str], option: str) -> None:
+    first = rows.job(queue="mail", status="Pending", created_at=at(0))
+    words = ["monitor", "logs", option, "--interval", "0.2", "--format", "jsonl", "-u", url_of(rows.database)]
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "hammerwork_cli", *words],
+        env=clean_environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout is not None
+        try:
+            assert json.loads(program.stdout.readline())["job_id"] == first
+            second = rows.job(queue="mail", created_at=at(1), started_at=at(2), completed_at=at(3))
+            found = [json.loads(program.stdout.readline()) for _ in range(3)]
+            assert [(event["job_id"], event["event"]) for event in found] == [
+                (second, "created"),
+                (second, "started"),
+                (second, "completed"),
+            ]
+        finally:
+            program.terminate()
+        assert program.wait(PATIENCE) == 143
