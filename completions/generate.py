@@ -4,8 +4,10 @@ A script is a file of ``completions/source``, which knows its shell, with what t
 of the line ``# <commands>``. What a word completes to is told by its *kind*:
 
 - empty: nothing is known; ``a,b``: one of these words; ``+a,b``: several of them with commas between;
-- ``:queues``, ``:jobs``: asked from the database (``hammerwork --complete-values``);
-- ``:files``, ``:folders``; ``:json``: ``@`` and a file; ``:urls``: how a database's URL begins.
+- ``:queues``, ``:jobs``, ``:workers``: asked from the database (``hammerwork --complete-values``);
+- ``:profiles``: asked from the configuration file in the same way;
+- ``:files``, ``:folders``; ``:json``: ``@`` and a file; ``:urls``: how a database's URL begins, or ``@`` and a profile;
+  ``:keys,a,b``: one of these settings, or one of a profile.
 """
 
 import re
@@ -30,6 +32,8 @@ PRIORITIES = ",".join(priority.word for priority in JobPriority)
 KINDS = {
     "QUEUE": ":queues",
     "JOB": ":jobs",
+    "WORKER": ":workers",
+    "PROFILE": ":profiles",
     "URL": ":urls",
     "FILE": ":files",
     "FOLDER": ":folders",
@@ -37,7 +41,7 @@ KINDS = {
     "STATUS": STATUSES,
     "PRIORITY": PRIORITIES,
     "SCHEMA": ",".join(SCHEMAS),
-    "KEY": ",".join(KEYS),
+    "KEY": ",".join((":keys", *KEYS)),
     "WORDS": "priority,queue,retry,timeout,trace,none",
 }
 """Kind by the word that stands for a value in the help; nobody can guess what other words stand for."""

@@ -26,7 +26,7 @@ from hammerwork_cli.errors import (
     UsageError,
 )
 
-GROUPS = ("spawn", "job", "queue", "worker", "monitor", "web", "migration", "config", "schema", "demo")
+GROUPS = ("spawn", "job", "queue", "worker", "monitor", "web", "migration", "config", "schema", "completion", "demo")
 """The groups in the order of the help; each is a module of ``hammerwork_cli.commands``."""
 
 

@@ -1,4 +1,4 @@
-"""Values for the shells: ``hammerwork --complete-values queues|jobs PREFIX`` prints lines of ``value<TAB>description``.
+"""Values for the shells: ``hammerwork --complete-values KIND PREFIX`` prints lines of ``value<TAB>description``.
 
 A TAB must not wait for the command line to be built. Therefore this module does not import Typer, and for SQLite only
 ``sqlite3`` of the standard library. It reads the same settings as :mod:`hammerwork_cli.config` (a test compares them).
@@ -32,6 +32,8 @@ SAMPLE_ALIKE = 1000
 """Most jobs to read for the different spellings of a name that MySQL's collation takes for equal."""
 SAMPLE = 10_000
 """Most rows to read if there is no index on queues."""
+_OF_PROFILES = {"profiles": ("{}",), "urls": ("@{}",), "keys": ("profiles.{}.url", "profiles.{}.protected")}
+"""Kind -> the values of each profile."""
 LATEST = 20
 """Most failed jobs to offer before anything is typed."""
 
@@ -42,7 +44,8 @@ def print_values(kind: str = "", prefix: str = "", *_: str) -> None:
     """Prints the values that start with ``prefix``, and exits.
 
     Args:
-        kind: ``queues`` or ``jobs``.
+        kind: ``queues``, ``jobs`` or ``workers`` of the database; ``profiles``, ``urls`` or ``keys`` for profiles in
+            the configuration file.
         prefix: the text before the cursor.
     """
     try:
@@ -76,6 +79,11 @@ def _lines(rows: Sequence[Row], prefix: str) -> Iterable[str]:
 def _rows(kind: str, prefix: str, environ: Mapping[str, str]) -> Sequence[Row]:
     if kind == "queues":
         return _ask("completion.queues", environ, prefix=prefix, limit=MOST_NAMES, sample=SAMPLE)
+    if kind == "workers":
+        return _ask("completion.workers", environ, limit=MOST_NAMES)
+    if kind in _OF_PROFILES:
+        profiles = _settings(environ).get("profiles", {})
+        return [(form.format(name),) for name in profiles for form in _OF_PROFILES[kind]]
     if kind == "jobs" and not prefix:
         return _ask("completion.failed", environ, limit=LATEST)
     digits = prefix.replace("-", "")

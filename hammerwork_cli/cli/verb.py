@@ -36,7 +36,7 @@ def _options(
     ] = None,
     confirm_profile: Annotated[
         str | None,
-        typer.Option("--confirm-profile", metavar="NAME", help="Change the protected profile NAME without asking."),
+        typer.Option("--confirm-profile", metavar="PROFILE", help="Change this protected profile without asking."),
     ] = None,
     color: Annotated[Color | None, typer.Option("--color", help="Use colours.", show_default=False)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no notes to stderr.")] = False,

@@ -75,3 +75,10 @@ UNION ALL
 (SELECT j.id, j.queue_name, j.status, j.failed_at FROM hammerwork_jobs j
 WHERE j.status = 'Failed' AND j.failed_at IS NOT NULL ORDER BY j.failed_at DESC LIMIT :limit)) f
 ORDER BY f.failed_at DESC LIMIT :limit
+
+-- name: workers [sqlite]
+-- Lists the workers that have not stopped, the last heard of first.
+SELECT w.name, w.state FROM hammerwork_workers w WHERE w.ended_at IS NULL ORDER BY w.heartbeat_at DESC LIMIT :limit
+
+-- name: workers
+SELECT w.name, w.state FROM hammerwork_workers w WHERE w.ended_at IS NULL ORDER BY w.heartbeat_at DESC LIMIT :limit

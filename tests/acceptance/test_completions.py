@@ -10,16 +10,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from hammerwork_cli.cli import shell_completion
+from hammerwork_cli.commands.completion import SCRIPTS
+from hammerwork_cli.commands.completion import Shell as Shells
 from hammerwork_cli.config import Settings, embedded_path
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import JobStatus, NewJob
 from hammerwork_cli.queries.job import enqueue
-from tests.conftest import ROOT, unavailable
-from tests.rows import START
+from tests.conftest import ROOT, Outcome, unavailable
+from tests.rows import START, Rows
 from tests.shells import SHELLS, Shell, missing
 
 PROGRAM = f"env PYTHONPATH='{ROOT}' '{sys.executable}' -P -m hammerwork_cli"
@@ -131,7 +134,9 @@ def test_a_tab_completes_words_and_starts_no_python(shell: Callable[..., Shell],
         ("hammerwork spawn list --status dead,comp\t", ["spawn", "list", "--status", "dead,completed"]),
         ("hammerwork spawn list --status=dead,comp\t", ["spawn", "list", "--status=dead,completed"]),
         ("hammerwork config get database_\t", ["config", "get", "database_url"]),
+        ("hammerwork config get prof\tx", ["config", "get", "profiles.x"]),
         ("hammerwork -u postg\t", ["-u", "postgresql://"]),
+        ("hammerwork completion fi\t", ["completion", "fish"]),
     ):
         assert [word.removesuffix("=") for word in _joined(started.calls(typed))] == _joined(called), typed
     assert started.questions == 0
@@ -170,6 +175,54 @@ def test_queues_and_ids_are_completed_from_the_database(
     assert started.calls("hammerwork spawn tree 0000d\t") == ["spawn", "tree", job("", 0xDEF0).id]
     assert started.calls("hammerwork job cancel x 0000a\t") == ["job", "cancel", "x", job("", 0xABC0).id]
     assert started.questions == 4
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_workers_and_profiles_are_completed(
+    shell: Callable[..., Shell], filled: Callable[..., str], name: str, tmp_path: Path
+) -> None:
+    url, other = filled([job("here")]), filled([job("elsewhere")])
+    with contextlib.closing(connect(url)) as database:
+        registered(database, "render-1.example:4711")
+        registered(database, "stopped", ended_at=START)
+    config = tmp_path / "home" / ".config" / "hammerwork" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f'[profiles.production]\nurl = "{url}"\n')
+    started = shell(name, other)
+    for typed, called in (
+        ("hammerwork -u @pro\tspawn list -q h\t", ["-u", "@production", "spawn", "list", "-q", "here"]),
+        ("hammerwork -u @production worker stop re\t", [*WORKER, "stop", "render-1.example:4711"]),
+        ("hammerwork -u @production worker stop s\t", [*WORKER, "stop", "s"]),
+        ("hammerwork --confirm-profile p\tjob list", ["--confirm-profile", "production", "job", "list"]),
+        ("hammerwork config get profiles.production.u\t", ["config", "get", "profiles.production.url"]),
+    ):
+        assert started.calls(typed) == called, typed
+
+
+WORKER = ("-u", "@production", "worker")
+
+
+def registered(database: Database, name: str, **columns: object) -> None:
+    """Writes a worker."""
+    facts = {"host": "h", "pid": 7, "version": "0", "queues": "[]", "handlers": "[]", "concurrency": 4}
+    facts |= {"lease_seconds": 30.0, "state": "running", "started_at": START, "heartbeat_at": START}
+    Rows(database).insert("hammerwork_workers", {"id": str(uuid4()), "name": name, **facts, **columns})
+
+
+def test_workers_are_the_same_on_every_database(migrated_url: str, clean_environment: dict[str, str]) -> None:
+    with contextlib.closing(connect(migrated_url)) as database:
+        registered(database, "one")
+        registered(database, "other")
+        registered(database, "old", ended_at=START)
+    env = {**clean_environment, "HAMMERWORK_DATABASE_URL": migrated_url}
+    assert sorted(_patient("workers", "o", env=env).splitlines()) == ["one\trunning", "other\trunning"]
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_the_program_prints_the_script_of_a_shell(run: Callable[..., Outcome], name: str) -> None:
+    done = run("completion", name)
+    assert done.exit_code == 0
+    assert done.stdout == (ROOT / "completions" / SCRIPTS[Shells(name)]).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", SHELLS)

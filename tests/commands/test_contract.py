@@ -131,9 +131,10 @@ CONTRACT = {
     "config path": reads(),
     "config init": changes(),
     "schema": reads("", "spawn-tree"),
+    "completion": reads("bash", "zsh", "fish"),
     "demo": changes(),
 }
-HERE = frozenset({"config show", "config get", "config reset", "config path", "schema"})
+HERE = frozenset({"config show", "config get", "config reset", "config path", "schema", "completion"})
 """What does not look into a database."""
 
 

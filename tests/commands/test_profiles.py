@@ -28,6 +28,7 @@ CHANGES = {
     "spawn again": "{done} --handler frames",
     "spawn doctor": "--fix --yes",
     "job enqueue": "--queue mail --payload {{}}",
+    "job import": "{tree} --new-ids",
     "job retry": "{segment}",
     "job cancel": "--all --yes",
     "job delete": "{done} --yes",
@@ -142,7 +143,15 @@ def full(makers: Any) -> Iterator[Asked]:
 
 
 @pytest.fixture
-def protected(full: Asked, file: Path, tmp_path: Path) -> Asked:
+def tree(full: Asked, run: Run, tmp_path: Path) -> Path:
+    """A file with a tree."""
+    path = tmp_path / "tree.jsonl"
+    assert run("job", "export", full.names["root"], "--tree", "-o", str(path), url=full.url).exit_code == 0
+    return path
+
+
+@pytest.fixture
+def protected(full: Asked, file: Path, tree: Path, tmp_path: Path) -> Asked:
     """A copy of the full database, with the protected profile ``production``."""
     copy = tmp_path / "copy.db"
     path = DatabaseUrl.parse(full.url).path
@@ -153,7 +162,7 @@ def protected(full: Asked, file: Path, tmp_path: Path) -> Asked:
             # The lost worker lives again, so that it can be asked to stop.
             target.execute("UPDATE hammerwork_workers SET request = NULL, heartbeat_at = datetime('now', '+1 hour')")
     write(file, f"sqlite:///{copy}", protected=True)
-    return Asked(f"sqlite:///{copy}", full.names)
+    return Asked(f"sqlite:///{copy}", {**full.names, "tree": str(tree)})
 
 
 def content(asked: Asked) -> str:

@@ -29,7 +29,7 @@ def health(
         list[str] | None, typer.Option("--skip", metavar="CHECK", help="Leave these checks out: migrations.")
     ] = None,
     worker: Annotated[
-        str | None, typer.Option("--worker", metavar="NAME", help="Check one worker by its row, and nothing else.")
+        str | None, typer.Option("--worker", metavar="WORKER", help="Check one worker by its row, and nothing else.")
     ] = None,
     *,
     limits: LimitOptions,

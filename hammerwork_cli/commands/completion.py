@@ -1,0 +1,48 @@
+"""``hammerwork completion``: the scripts with which shells complete words."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.verb import Verb
+
+app = typer.Typer(name="completion", add_completion=False, rich_markup_mode=None)
+
+_PACKAGE = Path(__file__).parent.parent
+FOLDERS = (_PACKAGE / "completions", _PACKAGE.parent / "completions")
+"""Where the scripts are: in an installed package, and beside the package in a checkout."""
+
+
+class Shell(StrEnum):
+    """Shells whose words can be completed."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
+SCRIPTS = {Shell.BASH: "hammerwork.bash", Shell.ZSH: "_hammerwork", Shell.FISH: "hammerwork.fish"}
+
+
+@app.command("completion", cls=Verb)
+def completion(
+    ctx: typer.Context,
+    shell: Annotated[Shell, typer.Argument(metavar="bash|zsh|fish", help="The shell.", show_default=False)],
+) -> None:
+    """Print the script with which a shell completes commands, options, queues, job ids, workers and profiles.
+
+    Put the line of your shell into its start file (~/.bashrc, or ~/.zshrc below compinit), or write the script for
+    fish once.
+
+    \b
+    Examples:
+      source <(hammerwork completion bash)
+      source <(hammerwork completion zsh)
+      hammerwork completion fish > ~/.config/fish/completions/hammerwork.fish
+    """
+    context: Context = ctx.obj
+    folder = next(folder for folder in FOLDERS if folder.is_dir())
+    context.write([(folder / SCRIPTS[shell]).read_text(encoding="utf-8")])
