@@ -1,7 +1,8 @@
-"""A look of ``spawn monitor`` against its own statements, sent bare; and what it costs in a larger table."""
+"""A look of ``spawn monitor``, and ``monitor health``, against their own statements; and both in a larger table."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -10,13 +11,18 @@ from benchmarks.measuring import Result, compare
 from benchmarks.workload import ERROR, Workload
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import JobStatus, NewJob
+from hammerwork_cli.models.monitor.health import CheckName, MonitorLimits
+from hammerwork_cli.models.queue import HealthLimits
 from hammerwork_cli.queries.job import enqueue
+from hammerwork_cli.queries.monitor import health
 from hammerwork_cli.queries.spawn.monitor import ActivityWatch
 
 MEASURE = "a look of spawn monitor"
 AGAINST = "its statements, sent without a snapshot"
 GOAL = 1.5
 OPERATIONS, CHILDREN = 5, 40
+HEALTH = "monitor health"
+HEALTH_SECONDS = 0.05
 
 
 def measure(url: str, workload: Workload, runs: int) -> Iterator[Result]:
@@ -42,6 +48,42 @@ def measure(url: str, workload: Workload, runs: int) -> Iterator[Result]:
                 goal=workload.goal(GOAL),
                 against=AGAINST,
             )
+        yield from _health(database, workload, runs)
+
+
+def _health(database: Database, workload: Workload, runs: int) -> Iterator[Result]:
+    """All checks of monitor health, beside their statements and alone."""
+    suffix = "" if "indexed" in database.tags else ", without 015"
+    limits = MonitorLimits(
+        HealthLimits(10_000, timedelta(hours=1), timedelta(hours=1), timedelta(days=1), 100, 10, 0.15),
+        timedelta(minutes=10),
+    )
+
+    def look() -> None:
+        report = health.health(lambda: database, limits, now=lambda database: database.now())
+        assert len(report.checks) == len(CheckName)
+
+    result = compare(
+        look,
+        bare(database, look),
+        runs,
+        measure=f"{HEALTH}{suffix}",
+        database=database.server,
+        jobs=workload.size,
+        goal=workload.goal(GOAL),
+        against="its statements, sent bare",
+    )
+    yield result
+    yield replace(
+        result,
+        measure=f"{HEALTH}, alone{suffix}",
+        value=result.ours or 0.0,
+        unit="s",
+        goal=workload.goal(HEALTH_SECONDS) if not suffix else None,
+        ours=None,
+        peer=None,
+        against="",
+    )
 
 
 def _stir(database: Database) -> datetime:

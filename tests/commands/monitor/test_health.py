@@ -16,9 +16,9 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli.database import Database, connect
-from tests.conftest import ROOT, eventually
+from tests.conftest import ROOT, eventually, unavailable
 from tests.rows import Rows
-from tests.servers import PASSWORD
+from tests.servers import KINDS, PASSWORD, PrivateServer, ServerMissingError
 
 Run = Callable[..., Any]
 
@@ -294,11 +294,41 @@ def test_a_server_that_takes_no_writes_is_critical(run: Run, rows: Rows) -> None
             rows.run("ROLLBACK")
         return
     if database.dialect == "mysql":
-        pytest.skip("read_only is a setting of the whole server, which other tests share")
+        return  # read_only is a setting of the whole server: see the next test
     name = url_of(database).rpartition("/")[2].partition("?")[0]
     rows.run(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
     found = checks(run, rows)["writes"]
     assert (found["status"], found["message"]) == ("critical", "The server is read-only")
+
+
+@pytest.fixture
+def server() -> Iterator[PrivateServer]:
+    """A MariaDB or MySQL of this test alone."""
+    private = KINDS["mysql"]()
+    try:
+        private.start()
+        yield private
+    except ServerMissingError as error:
+        unavailable(str(error))
+    finally:
+        private.stop()
+
+
+@pytest.mark.mysql
+def test_a_replica_of_mysql_is_critical_and_so_is_a_server_that_has_gone(run: Run, server: PrivateServer) -> None:
+    url = server.url.replace("/mysql", "/test_health")
+    with contextlib.closing(connect(server.url)) as database:
+        database.script("CREATE DATABASE test_health")
+    assert run("migration", "run", url=url).exit_code == 0
+    with contextlib.closing(connect(url)) as database:
+        rows = Rows(database)
+        assert states(run, rows, "--only", "writes") == {}
+        rows.run("SET GLOBAL read_only = 1")
+        assert states(run, rows, "--only", "writes") == {"writes": "critical"}
+    server.halt()
+    done = run("monitor", "health", "--only", "writes", "--format", "json", url=url)
+    assert done.exit_code == 1
+    assert [check["check"] for check in done.json["checks"]] == ["database"]
 
 
 # Options and formats.
