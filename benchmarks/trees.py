@@ -58,7 +58,8 @@ def key_fetch(database: Database, ids: list[str]) -> Callable[[], None]:
     chunks = [ids[start : start + KEYS_A_STATEMENT] for start in range(0, len(ids), KEYS_A_STATEMENT)]
     lines = statements.load("graph.relatives.jobs", database.tags)
     prepared = [
-        statements.bind(lines, {"ids": database.ids(chunk)}, database.placeholder, database.percent) for chunk in chunks
+        statements.bind(lines, {"ids": database.ids(chunk), "dated": False}, database.placeholder, database.percent)
+        for chunk in chunks
     ]
 
     def fetch() -> None:
@@ -85,7 +86,7 @@ def _psql(url: str, database: Database, ids: list[str]) -> Iterator[Callable[[],
         PGOPTIONS="-c enable_hashjoin=off -c enable_mergejoin=off -c jit=off",
     )
     lines = statements.load("graph.relatives.jobs", database.tags)
-    sql, _ = statements.bind(lines, {"ids": ""}, "\0")
+    sql, _ = statements.bind(lines, {"ids": "", "dated": False}, "\0")
     joined = sql.partition("WHERE")[0] + "JOIN benchmark_ids b ON b.id = j.id"
     database.script("CREATE TABLE benchmark_ids (id uuid)")
     try:

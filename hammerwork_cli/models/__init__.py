@@ -18,7 +18,7 @@ _HOMES = {
     "new_job": "NewJob new_id",
     "input.spawn_config": "ON_ERROR STORED_KEYS SpawnConfig storable_name",
     "spawn": "FailedBelow PendingSpawn RecordedSpawn SpawnGroup SpawnOperation SpawnRequest SpawnStats",
-    "tree": "Lineage SpawnTree TreeNode",
+    "tree": "JobDate Lineage SpawnTree TreeNode",
     "values": (
         "FAILURES FINISHED UNSUCCESSFUL WAITING Counts JobPriority JobStatus Timestamp id_list priority_word rfc3339"
         " status_of status_phrase timestamp"

@@ -1,12 +1,25 @@
 """Jobs as the nodes of trees."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 from hammerwork_cli.cached import cached
 from hammerwork_cli.models.values import Counts, Timestamp, id_list, priority_word, status_of, timestamp
+
+
+class JobDate(NamedTuple):
+    """Why a job was not to start at its creation.
+
+    Attributes:
+        scheduled_at: the date before which it was not to start.
+        is_blocked: whether it waits for other jobs.
+    """
+
+    scheduled_at: Timestamp
+    is_blocked: bool
 
 
 class TreeNode(NamedTuple):
@@ -95,6 +108,7 @@ class SpawnTree:
         child_counts: id -> exact counts of the children by status, for jobs with unread children.
         unread: ids of jobs none of whose children were read (because of a limit on depth or jobs).
         missing: ids of dependencies that do not exist in the database.
+        dates: the dates of jobs that were not to start at their creation, if they were read.
         recorded: jobs that spawned without a spawn configuration: a worker found the spawn handler by their queue.
     """
 
@@ -107,6 +121,7 @@ class SpawnTree:
     unread: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
     recorded: frozenset[str] = frozenset()
+    dates: Mapping[str, JobDate] = field(default_factory=dict)
 
     def spawns(self, job: str) -> bool:
         """Whether the children of a job were spawned by it, and do not merely depend on it."""

@@ -92,7 +92,7 @@ def test_the_figures_of_a_window_are_read_from_our_indexes(spawned: tuple[Databa
 def test_children_are_read_from_our_index(spawned: tuple[Database, str]) -> None:
     database, parent = spawned
     assert len(tree_queries.tree(database, parent).nodes) == 2
-    bounds = {"limit": None, "failed": FAILED_SPELLINGS, "running": ()}
+    bounds = {"dated": False, "limit": None, "failed": FAILED_SPELLINGS, "running": ()}
     told = plan(database, "graph.relatives.children", ids=database.ids([parent]), **bounds)
     assert "idx_hammerwork_jobs_first_parent" in told
 
@@ -120,7 +120,7 @@ def test_the_children_of_hundreds_of_parents_are_estimated_and_read_from_our_ind
         ):
             database.script(ONE_CHILD_EACH.format(table=table, payload=payload, many=MANY))
             database.script(f"ANALYZE {table}")
-            bounds = {"limit": None, "failed": FAILED_SPELLINGS, "running": ()}
+            bounds = {"dated": False, "limit": None, "failed": FAILED_SPELLINGS, "running": ()}
             for parents in (200, 1000):
                 ids = database.ids(
                     [job for (job,) in database.query(f"SELECT depends_on[1] FROM {table} LIMIT {parents}")]

@@ -9,7 +9,7 @@ from hammerwork_cli.cached import cached
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import GIN_CHUNK, chunks
 from hammerwork_cli.errors import JobNotFoundError
-from hammerwork_cli.models import TreeNode
+from hammerwork_cli.models import JobDate, TreeNode
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.models.values import FAILED_SPELLINGS, RUNNING_SPELLINGS
 from hammerwork_cli.queries.graph.child_totals import ChildTotals, collect_totals
@@ -26,6 +26,7 @@ KNOWN_PARENTS = 10_000
 
 ALIKE = tuple(map(TreeNode._fields.index, ("queue", "stored_status", "stored_parents")))
 """Columns in which most jobs of a tree share a value with others."""
+CREATED = TreeNode._fields.index("created_at")
 SHARED_ROWS = 2000
 
 
@@ -49,9 +50,6 @@ CHILDREN = ChildStatements(
 CHILD_STATES = ChildStatements(
     "graph.relatives.child_states", "graph.relatives.joined_child_states", "graph.relatives.archived_child_states"
 )
-LATE_CHILDREN = ChildStatements(
-    "graph.relatives.late_children", "graph.relatives.joined_late_children", "graph.relatives.archived_late_children"
-)
 CHILD_TOTALS = ChildStatements(
     "graph.relatives.child_totals", "graph.relatives.joined_child_totals", "graph.relatives.archived_child_totals"
 )
@@ -61,10 +59,16 @@ class Relatives:
     """Reads relatives by bounded lists of ids, never with one statement per job.
 
     It also finds jobs that are only in the archive. A job in both tables is read from the live one.
+
+    Args:
+        database: an open connection.
+        dates: is filled with the dates of the jobs that are read and were not to start at their creation; ``None`` to
+            read no dates.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, dates: dict[str, JobDate] | None = None) -> None:
         self.database = database
+        self._dates = dates
         self._texts: dict[Any, Any] = {}
 
     @cached
@@ -203,18 +207,6 @@ class Relatives:
         for statement, part in self.all_lookups(CHILD_STATES, parents):
             yield from self.database.rows(statement, ids=part)
 
-    def late_jobs(self, jobs: Iterable[str], parents: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        """Reads (id, scheduled_at, whether it waits for others) of the jobs that were not to start at once.
-
-        Args:
-            jobs: ids of some jobs.
-            parents: ids of jobs whose children are meant too; a child may come twice.
-        """
-        for part in self._parts(list(jobs), self.database.read_chunk):
-            yield from self.database.rows("graph.relatives.late_jobs", ids=part)
-        for statement, part in self.all_lookups(LATE_CHILDREN, parents):
-            yield from self.database.rows(statement, ids=part)
-
     def child_counts(self, parents: Sequence[str]) -> dict[str, "ChildTotals"]:
         """Parent -> counts of its children, archived ones included, for the parents that have children."""
         totals: dict[str, ChildTotals] = {}
@@ -227,7 +219,8 @@ class Relatives:
 
     def _nodes(self, statement: str, **values: Any) -> Iterator[TreeNode]:
         """Makes nodes while the server sends further rows. Read all of them before you send another statement."""
-        return chain.from_iterable(map(self._shared, self.database.row_parts(statement, SHARED_ROWS, **values)))
+        parts = self.database.row_parts(statement, SHARED_ROWS, dated=self._dates is not None, **values)
+        return chain.from_iterable(map(self._shared, parts))
 
     def _shared(self, rows: list[tuple[Any, ...]]) -> Iterable[TreeNode]:
         """Makes nodes in which equal texts of :data:`ALIKE` are one object, which saves a fifth of the memory.
@@ -235,9 +228,18 @@ class Relatives:
         It works by columns, since a call for each of 100,000 rows would be slow.
         """
         columns: list[Any] = list(zip(*rows, strict=True))
+        if self._dates is not None:
+            self._note_dates(self._dates, columns)
         for place in ALIKE:
             columns[place] = map(self._texts.setdefault, columns[place], columns[place])
         return map(tuple.__new__, repeat(TreeNode), zip(*columns, strict=True))
+
+    def _note_dates(self, dates: dict[str, JobDate], columns: list[Any]) -> None:
+        """Takes the columns of dates off, and keeps those of jobs that were not to start at their creation."""
+        scheduled, blocked = columns.pop(0), columns.pop(0)
+        for job, created, at, waits in zip(columns[0], columns[CREATED], scheduled, blocked, strict=True):
+            if waits or at != created:
+                dates.setdefault(job, JobDate(at, bool(waits)))
 
     def _archived(self, statement: str, **values: Any) -> list[TreeNode]:
         nodes = self._nodes(statement, **values)

@@ -2,12 +2,13 @@
 
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
 from operator import itemgetter, lt
 from typing import Any
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import Counts, Lineage, SpawnTree, TreeNode, id_list
+from hammerwork_cli.models import Counts, JobDate, Lineage, SpawnTree, TreeNode, id_list
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph.child_totals import no_collector
 from hammerwork_cli.queries.graph.relatives import Relatives
@@ -23,6 +24,7 @@ def tree(
     whole: bool = True,
     depth: int | None = None,
     max_jobs: int | None = None,
+    dated: bool = False,
 ) -> SpawnTree:
     """Reads the tree of a job in one snapshot.
 
@@ -32,12 +34,14 @@ def tree(
         whole: read from the topmost ancestors down; otherwise from the job down.
         depth: levels to read below the roots.
         max_jobs: stop after about this number of jobs; failed jobs are then read first.
+        dated: read the dates of the jobs, too.
 
     Raises:
         JobNotFoundError: there is no such job.
     """
+    dates: dict[str, JobDate] = {}
     with database.snapshot(), no_collector():
-        relatives = Relatives(database)
+        relatives = Relatives(database, dates if dated else None)
         target = relatives.job(job)
         above = _Ascent(relatives, target, max_jobs)
         if whole:
@@ -46,7 +50,7 @@ def tree(
         descent.walk()
         if target.id not in descent.nodes:
             descent.add(node for _, node in [*above.by_distance(), (0, target)])
-        return descent.tree(target.id)
+        return replace(descent.tree(target.id), dates=dates)
 
 
 def lineage(

@@ -52,7 +52,7 @@ class RunningTrees:
     def jobs(self, ids: Sequence[str]) -> list[TreeNode]:
         """Reads the jobs with these ids, live ones only: an archived job does not run."""
         parts = chunks(ids, self.database.read_chunk)
-        rows = (self.database.rows("graph.relatives.jobs", ids=self.database.ids(part)) for part in parts)
+        rows = (self.database.rows("graph.relatives.jobs", ids=self.database.ids(part), dated=False) for part in parts)
         return [TreeNode._make(row) for row in chain.from_iterable(rows)]
 
     def _climb(self, job: str, read: dict[str, TreeNode], spawners: set[str]) -> None:

@@ -5,32 +5,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from operator import itemgetter
-from typing import NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError
-from hammerwork_cli.models import FAILURES, FINISHED, WAITING, JobStatus, SpawnTree, Timestamp, TreeNode, status_of
+from hammerwork_cli.models import (
+    FAILURES,
+    FINISHED,
+    WAITING,
+    JobDate,
+    JobStatus,
+    SpawnTree,
+    Timestamp,
+    TreeNode,
+    status_of,
+)
 from hammerwork_cli.models.spawning.timeline import PARTS, QueueTimes, Siblings, Step, Timeline, Times
 from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.graph.child_totals import no_collector
-from hammerwork_cli.queries.graph.relatives import Relatives
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
 _MICROSECOND = timedelta(microseconds=1)
 _queue_and_status = itemgetter(*map(TreeNode._fields.index, ("queue", "stored_status")))
-
-
-class Wait(NamedTuple):
-    """Why a job did not start when it was created.
-
-    Attributes:
-        scheduled_at: its date, in microseconds since 1970; ``None`` if unreadable.
-        is_blocked: whether it still waits for other jobs.
-    """
-
-    scheduled_at: int | None
-    is_blocked: bool
 
 
 def timeline(
@@ -50,26 +46,17 @@ def timeline(
         ConflictError: the tree has more jobs: the time of a part of it would mean nothing.
     """
     with database.snapshot(), no_collector():
-        tree = tree_queries.tree(database, job, max_jobs=max_jobs)
+        tree = tree_queries.tree(database, job, max_jobs=max_jobs, dated=True)
         if tree.truncated:
             raise ConflictError(f"The tree has more than {max_jobs:,} jobs.", hint="Ask: hammerwork spawn timeline JOB")
-        return timeline_of(tree, _waits(database, tree), now, siblings=siblings)
+        return timeline_of(tree, now, siblings=siblings)
 
 
-def _waits(database: Database, tree: SpawnTree) -> dict[str, Wait]:
-    """Reads the dates of the jobs that were not to start at their creation: by parents, which are fewer than jobs."""
-    waits: dict[str, Wait] = {}
-    for job, at, blocked in Relatives(database).late_jobs([*tree.roots, tree.target], list(tree.children)):
-        waits.setdefault(str(job), Wait(_microseconds(at), bool(blocked)))  # a live job comes before its archived copy
-    return waits
-
-
-def timeline_of(tree: SpawnTree, waits: Mapping[str, Wait], now: datetime, *, siblings: bool = False) -> Timeline:
+def timeline_of(tree: SpawnTree, now: datetime, *, siblings: bool = False) -> Timeline:
     """Computes the timeline of a tree that was read in full.
 
     Args:
-        tree: the tree.
-        waits: job -> its date, for jobs that were not to start at their creation.
+        tree: the tree, with its dates.
         now: the present.
         siblings: whether to sum up groups of siblings.
     """
@@ -77,7 +64,7 @@ def timeline_of(tree: SpawnTree, waits: Mapping[str, Wait], now: datetime, *, si
     for parent, below in tree.children.items():
         for job in below:
             parents.setdefault(job, []).append(parent)
-    reader = _Reader(waits, parents, _microseconds(now) or 0)
+    reader = _Reader(tree.dates, parents, _microseconds(now) or 0)
     times = reader.read(tree)
     begun, ended, path = _critical_path(tree, times, parents)
     return Timeline(
@@ -124,8 +111,8 @@ Ideal = tuple[int, int, int]
 class _Reader:
     """Reads the times of jobs, parents first; leaves out jobs whose times are missing or contradict each other."""
 
-    def __init__(self, waits: Mapping[str, Wait], parents: Mapping[str, list[str]], now: int) -> None:
-        self.waits = waits
+    def __init__(self, dates: Mapping[str, JobDate], parents: Mapping[str, list[str]], now: int) -> None:
+        self.dates = dates
         self.parents = parents
         self.now = now
         self.times: dict[str, Times] = {}
@@ -180,13 +167,13 @@ class _Reader:
                 ready = parent.ended
         if node.attempts > 1:
             return Times(created, ready, ready, started, end, "retrying", is_open, True)
-        due = self._due(job, ready, started) if job in self.waits else ready
+        due = self._due(job, ready, started) if job in self.dates else ready
         return _new(Times, (created, ready, due, started, end, "queued", is_open, True))
 
     def _waiting(self, job: str, node: TreeNode, created: int, above: list[Times]) -> Times:
         now = max(self.now, created)
-        wait = self.waits.get(job)
-        if wait is not None and wait.is_blocked:
+        date = self.dates.get(job)
+        if date is not None and date.is_blocked:
             return Times(created, now, now, now, now, "queued", True, False)
         ready = max([created, *(parent.ended for parent in above if parent.ended <= now and not parent.is_open)])
         if node.attempts:
@@ -201,8 +188,9 @@ class _Reader:
         return Times(created, ready, self._due(job, ready, ended), ended, ended, "queued", False, False)
 
     def _due(self, job: str, ready: int, latest: int) -> int:
-        wait = self.waits.get(job)
-        return ready if wait is None or wait.scheduled_at is None else min(max(ready, wait.scheduled_at), latest)
+        date = self.dates.get(job)
+        at = None if date is None else _microseconds(date.scheduled_at)
+        return ready if at is None else min(max(ready, at), latest)
 
 
 def _end(node: TreeNode, status: str) -> int | None:

@@ -27,29 +27,43 @@ SELECT {later_parent} FROM {joined_edges} AS c WHERE c.parent IS NOT NULL LIMIT 
 -- Tells whether the archive holds any job.
 SELECT 1 FROM hammerwork_jobs_archive LIMIT 1
 
+-- name: date
+-- The columns of models.JobDate, in order, of job j.
+j.scheduled_at, j.dependency_status = 'waiting'
+
 -- name: jobs
 -- Reads jobs by their ids.
-SELECT {node} FROM hammerwork_jobs j WHERE j.id {among}
+SELECT
+/* if :dated */ {date},
+{node} FROM hammerwork_jobs j WHERE j.id {among}
 
 -- name: archived_jobs
 -- Reads archived jobs by their ids.
-SELECT {archived_node} FROM hammerwork_jobs_archive j WHERE j.id {among}
+SELECT
+/* if :dated */ {date},
+{archived_node} FROM hammerwork_jobs_archive j WHERE j.id {among}
 
 -- name: children
 -- Reads the children of some jobs.
-SELECT {node} FROM hammerwork_jobs j
+SELECT
+/* if :dated */ {date},
+{node} FROM hammerwork_jobs j
 WHERE {is_child}
 /* if :limit */ ORDER BY {urgent_first}
 /* if :limit */ LIMIT :limit
 
 -- name: all_children [by_gin]
 -- Reads the children of many lists of jobs, without a limit. A child with parents in several lists comes several times.
-SELECT {node} FROM (VALUES :lists) AS part (ids) JOIN hammerwork_jobs j ON j.depends_on && CAST(part.ids AS uuid[])
+SELECT
+/* if :dated */ {date},
+{node} FROM (VALUES :lists) AS part (ids) JOIN hammerwork_jobs j ON j.depends_on && CAST(part.ids AS uuid[])
 
 -- name: level [postgresql by_first_parent]
 -- Reads all children of many first parents. OFFSET keeps them apart, so that each parent is looked up in the index: a
 -- planner without statistics of parents would rather read a whole index or the whole table.
-SELECT {node} FROM unnest(CAST(:ids AS uuid[])) AS e (parent)
+SELECT
+/* if :dated */ {date},
+{node} FROM unnest(CAST(:ids AS uuid[])) AS e (parent)
 CROSS JOIN LATERAL (SELECT * FROM hammerwork_jobs j WHERE {first_parent} = e.parent OFFSET 0) AS j
 
 -- name: child_ids [mysql by_first_parent]
@@ -61,21 +75,27 @@ STRAIGHT_JOIN hammerwork_jobs j FORCE INDEX (idx_hammerwork_jobs_first_parent) O
 -- name: joined_children [postgresql]
 -- Reads the children of some jobs through the GIN index, which knows all parents. A child whose first parent is one of
 -- the jobs comes once more.
-SELECT {node} FROM hammerwork_jobs j
+SELECT
+/* if :dated */ {date},
+{node} FROM hammerwork_jobs j
 WHERE j.depends_on && CAST(:ids AS uuid[]) AND cardinality(j.depends_on) > 1
 /* if :limit */ ORDER BY {urgent_first}
 /* if :limit */ LIMIT :limit
 
 -- name: joined_children
 -- Reads the children of some jobs whose first parent is another job.
-SELECT {node} FROM hammerwork_jobs j
+SELECT
+/* if :dated */ {date},
+{node} FROM hammerwork_jobs j
 WHERE j.id IN (SELECT c.id FROM {joined_edges} AS c WHERE c.parent {among})
 /* if :limit */ ORDER BY {urgent_first}
 /* if :limit */ LIMIT :limit
 
 -- name: archived_children
 -- Reads the archived children of some jobs.
-SELECT {archived_node} FROM hammerwork_jobs_archive j
+SELECT
+/* if :dated */ {date},
+{archived_node} FROM hammerwork_jobs_archive j
 WHERE {is_archived_child}
 /* if :limit */ ORDER BY {urgent_first}
 /* if :limit */ LIMIT :limit
@@ -110,39 +130,6 @@ SELECT {state} FROM hammerwork_jobs_archive j WHERE {first_parent} {among}
 
 -- name: archived_child_states
 SELECT {state} FROM hammerwork_jobs_archive j WHERE j.id IN (SELECT c.id FROM {archived_edges} AS c WHERE c.parent {among})
-
--- name: late
--- Id and date of job j, and whether it waits for other jobs.
-j.id, j.scheduled_at, j.dependency_status = 'waiting'
-
--- name: is_late
--- Whether job j was not to start when it was created.
-(j.scheduled_at > j.created_at OR j.dependency_status = 'waiting')
-
--- name: late_jobs
--- Lists the dates of some jobs that were not to start when they were created.
-SELECT {late} FROM hammerwork_jobs j WHERE j.id {among} AND {is_late}
-
--- name: late_children
--- Lists the dates of the children of some jobs that were not to start when they were created.
-SELECT {late} FROM hammerwork_jobs j WHERE {is_child} AND {is_late}
-
--- name: joined_late_children [postgresql]
--- Lists the same of the children whose first parent is another job.
-SELECT {late} FROM hammerwork_jobs j
-WHERE j.depends_on && CAST(:ids AS uuid[]) AND cardinality(j.depends_on) > 1 AND {is_late}
-
--- name: joined_late_children
-SELECT {late} FROM hammerwork_jobs j
-WHERE j.id IN (SELECT c.id FROM {joined_edges} AS c WHERE c.parent {among}) AND {is_late}
-
--- name: archived_late_children [by_first_parent]
--- Lists the same of archived children.
-SELECT {late} FROM hammerwork_jobs_archive j WHERE {first_parent} {among} AND {is_late}
-
--- name: archived_late_children
-SELECT {late} FROM hammerwork_jobs_archive j
-WHERE j.id IN (SELECT c.id FROM {archived_edges} AS c WHERE c.parent {among}) AND {is_late}
 
 -- name: totals
 -- Status, number of jobs j, first creation and last end.

@@ -1,5 +1,6 @@
 """Where the time went, of trees made by hand with known answers, and of any tree."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hammerwork_cli.models import SpawnTree
+from hammerwork_cli.models import JobDate, SpawnTree
 from hammerwork_cli.models.spawning.timeline import Timeline
-from hammerwork_cli.queries.spawn.timeline import Wait, timeline_of
+from hammerwork_cli.queries.spawn.timeline import timeline_of
 from tests.unit.render.trees import START, Growing, stored
 
 NOW = 100
@@ -38,8 +39,8 @@ def add(
 
 
 def read(tree: SpawnTree, waits: dict[str, float] | None = None, *, siblings: bool = False) -> Timeline:
-    dates = {job: Wait(BASE + round(date * 1_000_000), False) for job, date in (waits or {}).items()}
-    return timeline_of(tree, dates, START + timedelta(seconds=NOW), siblings=siblings)
+    dates = {job: JobDate(at(date), False) for job, date in (waits or {}).items()}
+    return timeline_of(replace(tree, dates=dates), START + timedelta(seconds=NOW), siblings=siblings)
 
 
 def seconds(parts: dict[str, int]) -> dict[str, float]:
@@ -115,7 +116,8 @@ def test_a_tree_with_open_jobs_runs_until_now_and_its_path_ends_with_the_job_tha
     add(growing, 1, 40, None, root, status="Running", queue="long")
     blocked = add(growing, 1, None, None, root, status="Pending", queue="blocked")
     tree = growing.tree()
-    found = timeline_of(tree, {blocked: Wait(None, True)}, START + timedelta(seconds=NOW))
+    waiting = replace(tree, dates={blocked: JobDate(None, True)})
+    found = timeline_of(waiting, START + timedelta(seconds=NOW))
     assert [name for name, _ in steps(found)] == ["work", "long"]
     assert seconds(found.parts) == {"queued": 39.0, "running": 61.0}
     assert found.open == 3
@@ -243,10 +245,10 @@ STATUS = st.sampled_from(["Pending", "Retrying", "Running", "Completed", "Failed
 
 
 @st.composite
-def any_tree(draw: st.DrawFn) -> tuple[SpawnTree, dict[str, Wait]]:
+def any_tree(draw: st.DrawFn) -> SpawnTree:
     """Jobs with any times, whether or not they contradict each other, and any parents."""
     growing = Growing()
-    waits: dict[str, Wait] = {}
+    dates: dict[str, JobDate] = {}
     for number in range(draw(st.integers(1, 8))):
         known = list(growing.nodes)
         parents = draw(st.lists(st.sampled_from(known), max_size=3)) if known else []
@@ -258,20 +260,17 @@ def any_tree(draw: st.DrawFn) -> tuple[SpawnTree, dict[str, Wait]]:
             created, started, ended = sorted(draw(st.integers(0, 30)) for _ in range(3))
         job = add(growing, created or 0, started, ended, *parents, status=status, attempts=draw(st.integers(0, 3)))
         if draw(st.booleans()):
-            waits[job] = Wait(BASE + draw(st.integers(0, 40)) * 1_000_000, draw(st.booleans()))
+            dates[job] = JobDate(at(draw(st.integers(0, 40))), draw(st.booleans()))
     jobs = list(growing.nodes)
     if draw(st.booleans()):
         growing.depend(jobs[0], draw(st.sampled_from(jobs)))
-    return growing.tree(roots=(jobs[0],)), waits
+    return replace(growing.tree(roots=(jobs[0],)), dates=dates)
 
 
 @settings(max_examples=150, deadline=None)
 @given(any_tree(), st.integers(0, 60))
-def test_whatever_the_times_the_path_goes_forward_and_adds_up(
-    given: tuple[SpawnTree, dict[str, Wait]], now: int
-) -> None:
-    tree, waits = given
-    found = timeline_of(tree, waits, START + timedelta(seconds=now), siblings=True)
+def test_whatever_the_times_the_path_goes_forward_and_adds_up(tree: SpawnTree, now: int) -> None:
+    found = timeline_of(tree, START + timedelta(seconds=now), siblings=True)
     assert sum(found.parts.values()) == found.length >= 0
     assert sum(step.length for step in found.path) == found.length
     place = found.begun
