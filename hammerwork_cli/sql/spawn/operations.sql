@@ -151,6 +151,13 @@ WHERE {in_window}
 AND c.status IN (:completed) AND c.started_at IS NOT NULL AND c.completed_at IS NOT NULL) s
 WHERE s.seconds IS NOT NULL) r
 
+-- name: window_run_times [postgresql]
+SELECT r.seconds[1], r.seconds[2]
+FROM (SELECT percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY {run_seconds}) AS seconds FROM {child_join}
+/* if :recorded */ {recorded_too}
+WHERE {in_window}
+AND c.status IN (:completed) AND c.started_at IS NOT NULL AND c.completed_at IS NOT NULL) r
+
 -- name: pending
 -- Lists the jobs with spawn configuration that have no children and have not failed, the newest first.
 SELECT {node} FROM hammerwork_jobs j
