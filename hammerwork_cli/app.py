@@ -28,10 +28,29 @@ from hammerwork_cli.errors import (
 
 GROUPS = ("spawn", "job", "queue", "worker", "monitor", "web", "migration", "config", "schema", "completion", "demo")
 """The groups in the order of the help; each is a module of ``hammerwork_cli.commands``."""
+SUMMARIES = {
+    "spawn": "Inspect jobs that spawn other jobs: trees, failures, progress.",
+    "job": "List, show, enqueue, export, import, retry, cancel, delete and purge jobs.",
+    "queue": "List, check, pause, resume and clear queues.",
+    "worker": "Run a worker; list, stop and restart all of them.",
+    "monitor": "See what is wrong, and what happens.",
+    "web": "Serve the REST API and the live page.",
+    "migration": "Create, upgrade and inspect the tables.",
+    "config": "Show and change settings: option, then environment, then file, then default.",
+    "schema": "Print the JSON schema of a command's --format json; without a name, list the names.",
+    "completion": (
+        "Print the script with which a shell completes commands, options, queues, job ids, workers and profiles."
+    ),
+    "demo": (
+        "Enqueue one job in an embedded database, run a worker for a few seconds, and draw the tree that it spawned."
+    ),
+}
+"""The first sentences of the help of groups, which the help of the program thus need not import."""
 
 
 class Root(LateGroup):
     modules = GROUPS
+    summaries = SUMMARIES
 
 
 app = typer.Typer(

@@ -106,9 +106,14 @@ class Group(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
-        rows = [(name, one.get_short_help_str(WHOLE_SENTENCE)) for name, one in found if one and not one.hidden]
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+        _write_commands(
+            formatter, [(name, one.get_short_help_str(WHOLE_SENTENCE)) for name, one in found if one and not one.hidden]
+        )
+
+
+def _write_commands(formatter: Any, rows: Sequence[tuple[str, str]]) -> None:
+    with formatter.section("Commands"):
+        formatter.write_dl(rows)
 
 
 class Verb(TyperCommand):
@@ -159,6 +164,8 @@ class LateGroup(Group):
 
     modules: Sequence[str] = ()
     """Names of the groups, which are also the names of their modules in ``hammerwork_cli.commands``."""
+    summaries: Mapping[str, str] = {}
+    """Group -> the first sentence of its help. A group without one is imported for the help of the program."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -171,6 +178,16 @@ class LateGroup(Group):
     @commands.setter
     def commands(self, value: Mapping[str, Any]) -> None:
         del value
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        del ctx
+        _write_commands(
+            formatter,
+            [
+                (name, self.summaries.get(name) or _load_group(name).get_short_help_str(WHOLE_SENTENCE))
+                for name in self.modules
+            ],
+        )
 
 
 @cache

@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +12,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from docs.generate import FOLDER, pages, verbs
-from hammerwork_cli.app import app
+from hammerwork_cli.app import GROUPS, SUMMARIES, app
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.verb import shared_options
 from tests.pages import Page, documentation
@@ -44,6 +46,15 @@ def test_every_example_of_a_help_is_understood(words: list[str]) -> None:
     while isinstance(command, TyperGroup):
         name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
         context = command.make_context(name, rest, parent=context)
+
+
+def test_the_help_of_the_program_says_of_each_group_what_its_own_help_says_first_and_imports_none() -> None:
+    root: Any = get_command(app)
+    assert {name: root.commands[name].get_short_help_str(1000) for name in GROUPS} == SUMMARIES
+    imported = "import sys; from hammerwork_cli.app import main; main(['--help']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-P", "-c", imported], capture_output=True, encoding="utf-8", check=True)
+    loaded = done.stdout.splitlines()[-1].split()
+    assert not [name for name in loaded if name.startswith(("hammerwork_cli.commands.", "hammerwork_cli.queries"))]
 
 
 def test_the_help_of_an_option_is_one_short_sentence() -> None:
