@@ -5,6 +5,8 @@ import math
 import threading
 import time
 
+from hammerwork_cli.errors import DatabaseError
+
 AGAIN = 10
 """A thread logs its first failure, and each one after so many."""
 QUIET_SECONDS = 10.0
@@ -67,6 +69,13 @@ class Trouble:
             self._outages.log(line, level)
         else:
             log.log(level, "%s", line)
+
+    def survived(self, error: Exception) -> None:
+        """Notes an error after which the thread goes on."""
+        if isinstance(error, DatabaseError):
+            self.failed(f"{error.message} The worker waits and tries again.", logging.ERROR)
+        else:
+            log.error("An error in the worker itself; it goes on.", exc_info=error)
 
     def over(self) -> None:
         """Notes a success, and logs the end of the outage if there was one."""

@@ -4,9 +4,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import JobStatus
@@ -49,19 +50,27 @@ class Batch:
 class Finisher:
     """Writes outcomes. One that cannot be written is postponed, and delays no other.
 
-    The main thread alone uses it.
+    One thread uses it at a time.
 
     Args:
-        connections: the main thread's.
+        connections: of that thread.
         slots: where attempts end.
         clock: the server's.
         progress: counts what was written.
         verdicts: decide the outcome of a job whose own one cannot be written.
+        writing: held while a transaction writes outcomes.
     """
 
     def __init__(
-        self, connections: Connections, slots: Slots, clock: ServerClock, progress: Progress, verdicts: Verdicts
+        self,
+        connections: Connections,
+        slots: Slots,
+        clock: ServerClock,
+        progress: Progress,
+        verdicts: Verdicts,
+        writing: AbstractContextManager[Any] = nullcontext(),
     ) -> None:
+        self._writing = writing
         self._connections, self._slots, self._clock = connections, slots, clock
         self._progress, self._verdicts = progress, verdicts
         self._parts: deque[Batch] = deque()
@@ -88,7 +97,7 @@ class Finisher:
         """
         wrote = False
         if self._slots.has_ended and self._slots.worth_writing(WRITE_SECONDS) <= 0:
-            wrote = self._write(Batch(self._slots.pop_ended()))
+            wrote = self._write_ended()
         began = time.monotonic()
         while (batch := self._next()) is not None:
             wrote = self._write(batch) or wrote
@@ -105,11 +114,17 @@ class Finisher:
         end = time.monotonic() + seconds
         self._parts.extend(self._alone)
         self._alone.clear()
-        if ended := self._slots.pop_ended():
-            self._parts.appendleft(Batch(ended))
+        self._write_ended()
         while self._parts and time.monotonic() < end:
             self._write(self._parts.popleft())
         return sum(len(batch.outcomes) for batch in (*self._parts, *self._alone))
+
+    def _write_ended(self) -> bool:
+        try:
+            ended = self._slots.pop_ended()
+            return bool(ended) and self._write(Batch(ended))
+        finally:
+            self._slots.clear_writing()
 
     def _next(self) -> Batch | None:
         if self._parts:
@@ -118,6 +133,10 @@ class Finisher:
 
     def _write(self, batch: Batch) -> bool:
         """Whether the batch was written; if not, it is kept, or another outcome is written instead."""
+        with self._writing:
+            return self._write_alone(batch)
+
+    def _write_alone(self, batch: Batch) -> bool:
         try:
             self._finish(batch)
         except Exception as error:

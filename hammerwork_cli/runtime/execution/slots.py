@@ -20,22 +20,32 @@ class Slots:
 
     Args:
         count: number of threads.
-        wake: called when there is something to write or to claim.
+        wake: called when there may be room for jobs.
         may_start: whether the waiting jobs still belong to this worker; asked before each of them starts.
+        wake_finisher: called when there are outcomes to write; ``wake`` by default.
 
     Attributes:
         seconds: queue -> recent duration of an attempt at one of its jobs. The slots' threads write it under the lock;
             the main thread reads it.
     """
 
-    def __init__(self, count: int, wake: Callable[[], None], may_start: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        count: int,
+        wake: Callable[[], None],
+        may_start: Callable[[], bool] = lambda: True,
+        wake_finisher: Callable[[], None] | None = None,
+    ) -> None:
         self.count = count
-        self._wake, self._may_start = wake, may_start
-        # The lock of this condition guards all fields below. The main thread and the slots' threads write them; the
-        # keeper adds requests. Properties that read one field do so without the lock: they may be a moment late.
+        self._wake, self._may_start, self._wake_finisher = wake, may_start, wake_finisher or wake
+        # The lock of this condition guards all fields below. The main thread, the finisher's and the slots' threads
+        # write them; the keeper adds requests. Properties that read one field do so without the lock: they may be a
+        # moment late.
         self._changed = threading.Condition()
         self._waiting: deque[tuple[Work, float]] = deque()
+        self._half = 0
         self._ended: list[Ended] = []
+        self._writing: list[Ended] = []
         self._first_ended = 0.0
         self._postponed: dict[str, Ended] = {}
         self._running: set[Attempt] = set()
@@ -63,6 +73,7 @@ class Slots:
         with self._changed:
             before = len(self._waiting)
             self._waiting.extend((item, now) for item in work)
+            self._half = len(self._waiting) // 2
             self._changed.notify(min(len(self._waiting) - before, self._idle))
 
     def go_on(self) -> None:
@@ -92,7 +103,8 @@ class Slots:
         with self._changed:
             waiting = {work.id for work, _ in self._waiting if isinstance(work, Claimed)}
             running = {attempt.job.id for attempt in self._running if not attempt.over}
-            return waiting | running | {ended.job.id for ended in self._ended} | self._postponed.keys()
+            ended = {ended.job.id for ended in (*self._ended, *self._writing)}
+            return waiting | running | ended | self._postponed.keys()
 
     def request_ids(self) -> set[str]:
         """Ids of the spawn requests that wait or are being fulfilled."""
@@ -108,10 +120,15 @@ class Slots:
         return max(known, default=None)
 
     def pop_ended(self) -> list[Ended]:
-        """Outcomes since the last call."""
+        """Outcomes since the last call; they count as unwritten until :meth:`clear_writing`."""
         with self._changed:
-            ended, self._ended = self._ended, []
-            return ended
+            self._writing, self._ended = self._ended, []
+            return self._writing
+
+    def clear_writing(self) -> None:
+        """Forgets the outcomes of the last :meth:`pop_ended`: they are written, postponed, or put back."""
+        with self._changed:
+            self._writing = []
 
     def put_back(self, ended: Iterable[Ended]) -> None:
         """Returns outcomes that could not be written, for the next :meth:`pop_ended`."""
@@ -146,6 +163,11 @@ class Slots:
             return max(0.0, self._first_ended + patience - time.monotonic())
 
     @property
+    def unwritten(self) -> int:
+        """Outcomes that are to be written, without postponed ones."""
+        return len(self._ended) + len(self._writing)
+
+    @property
     def has_ended(self) -> bool:
         """Whether there are outcomes to write."""
         return bool(self._ended)
@@ -164,7 +186,7 @@ class Slots:
     def empty(self) -> bool:
         """Whether nothing waits, runs, or has an outcome to write."""
         with self._changed:
-            unwritten = self._ended or self._postponed
+            unwritten = self._ended or self._writing or self._postponed
             return not self._waiting and not unwritten and all(attempt.over for attempt in self._running)
 
     def expire(self, timed_out: Callable[[Attempt], Ended]) -> float | None:
@@ -191,6 +213,8 @@ class Slots:
         if not self._ended:
             self._first_ended = time.monotonic()
         self._ended.append(ended)
+        if len(self._ended) in (1, FULL):
+            self._wake_finisher()
 
     def close(self) -> None:
         """Lets the threads end once nothing waits."""
@@ -224,9 +248,13 @@ class Slots:
                     return None
                 self._idle += 1
                 self._wake()
+                if self._ended:  # they wait for no others
+                    self._wake_finisher()
                 self._changed.wait()
                 self._idle -= 1
             attempt = Attempt(self._waiting.popleft()[0], self._changed)
+            if len(self._waiting) == self._half:
+                self._wake()  # there is room for as many
             self._running.add(attempt)
             return attempt
 
@@ -238,5 +266,3 @@ class Slots:
         if ended is not None and not attempt.over:
             self._add(ended)
         attempt.over = True
-        if len(self._ended) in (1, FULL):
-            self._wake()

@@ -1,5 +1,6 @@
 """Builds the parts of a worker, each complete, in the order in which they need each other."""
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from hammerwork_cli.runtime.faults import Fault, Progress, is_an_outage_for_all
 from hammerwork_cli.runtime.host.memory import memory
 from hammerwork_cli.runtime.outages import Outages, Trouble
 from hammerwork_cli.runtime.worker.claimer import Claimer
+from hammerwork_cli.runtime.worker.finisher_thread import FinisherThread
 from hammerwork_cli.runtime.worker.health_file import HealthFile
 from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_timeouts
 from hammerwork_cli.runtime.worker.keeper import KEEPER_TIMEOUTS, Keeper
@@ -39,6 +41,7 @@ class Lines:
 
     Attributes:
         main: the main thread's.
+        finisher: of the thread that writes outcomes.
         slots: for what attempts write themselves.
         heartbeat, keeper, listener: one for each of these threads.
         queue: what handlers have.
@@ -46,6 +49,7 @@ class Lines:
 
     outages: Outages
     main: Connections
+    finisher: Connections
     slots: Connections
     heartbeat: Connections
     keeper: Connections
@@ -56,9 +60,14 @@ class Lines:
     def to(cls, url: DatabaseUrl, options: Options, stop: StopSwitch, progress: Progress) -> Self:
         """Connections to a database, none of which is open yet."""
         outages, give_up = Outages(), stop.at_once
+        main, finisher = (
+            Connections(url, 1, give_up, impatient(url, LOCK_SECONDS), lambda: is_an_outage_for_all, outages)
+            for _ in range(2)
+        )
         return cls(
             outages,
-            Connections(url, 1, give_up, impatient(url, LOCK_SECONDS), lambda: is_an_outage_for_all, outages),
+            main,
+            finisher,
             Connections(
                 url,
                 options.connections,
@@ -75,7 +84,7 @@ class Lines:
 
     def close(self) -> None:
         """Closes the connections that no thread uses now."""
-        for line in (self.main, self.slots, self.heartbeat, self.keeper, self.listener, self.queue):
+        for line in (self.main, self.finisher, self.slots, self.heartbeat, self.keeper, self.listener, self.queue):
             line.close()
 
 
@@ -84,7 +93,8 @@ class Parts:
     """The parts of a worker.
 
     Attributes:
-        threads: those beside the slots, in the order in which they start and stop: the heartbeat goes on while the
+        finishing: the thread that writes outcomes, where the database lets it work beside the main thread.
+        threads: the others beside the slots, in the order in which they start and stop: the heartbeat goes on while the
             others work.
         report: returns the state of the worker, for a heartbeat.
     """
@@ -96,6 +106,7 @@ class Parts:
     claimer: Claimer
     request_claimer: RequestClaimer
     finisher: Finisher
+    finishing: FinisherThread | None
     keeper: Keeper
     threads: tuple[HeartbeatThread | Keeper | Listener, ...]
     lease: Lease
@@ -130,7 +141,10 @@ def assemble(
         isolation: where handlers run.
     """
     lease = Lease(options.lease, time.monotonic())
-    slots = Slots(options.concurrency, stop.woken.set, lambda: lease.is_held(time.monotonic()))
+    on_postgres = lines.main.url.dialect == "postgresql"
+    # SQLite has one lock for all writers. On MySQL, claims and completions would wait for each other's gaps.
+    writing, has_ended = threading.Lock(), threading.Event() if on_postgres else stop.woken
+    slots = Slots(options.concurrency, stop.woken.set, lambda: lease.is_held(time.monotonic()), has_ended.set)
     claimer = Claimer(
         registration,
         lines.main,
@@ -138,6 +152,7 @@ def assemble(
         lease,
         clock,
         wake=stop.woken.set,
+        writing=writing,
         poll_interval=options.poll_interval,
         max_jobs=options.max_jobs,
         weighted=options.weighted,
@@ -155,7 +170,11 @@ def assemble(
         spawned=claimer.hear,
     )
     request_claimer = RequestClaimer(registration, slots, clock, lambda: not stop.is_set)
-    finisher = Finisher(lines.main, slots, clock, progress, verdicts)
+    finisher = Finisher(lines.finisher if on_postgres else lines.main, slots, clock, progress, verdicts, writing)
+    finishing = None
+    if on_postgres:
+        trouble = Trouble(lines.outages)
+        finishing = FinisherThread(finisher, has_ended, stop.at_once, trouble, claimer.hear_written)
     keeper = Keeper(
         lines.keeper,
         registration,
@@ -193,7 +212,7 @@ def assemble(
         on_renewed=renewed,
     )
     threads: tuple[HeartbeatThread | Keeper | Listener, ...] = (keeper, heartbeat)
-    if lines.main.url.dialect == "postgresql":
+    if on_postgres:
         threads = (Listener(lines.listener, registration.queues, claimer.hear), *threads)
     return Parts(
         lines=lines,
@@ -203,6 +222,7 @@ def assemble(
         claimer=claimer,
         request_claimer=request_claimer,
         finisher=finisher,
+        finishing=finishing,
         keeper=keeper,
         threads=threads,
         lease=lease,

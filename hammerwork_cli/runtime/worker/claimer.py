@@ -4,7 +4,9 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import count
+from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import JobPriority
@@ -20,6 +22,8 @@ from hammerwork_cli.runtime.worker.lease import Lease
 MOST_PREFETCHED = 500
 PREFETCH_SECONDS = 0.2
 """Work that a worker keeps ready, by the duration of recent attempts. No other worker can run these jobs."""
+MOST_UNWRITTEN = 1000
+"""With so many outcomes that are to be written, a worker claims nothing: they would become more and more."""
 MOST_POSTPONED = 100
 """With so many outcomes that cannot be written, a worker claims nothing."""
 EAGER_SECONDS, EAGER_PAUSE = 0.3, 0.02
@@ -37,7 +41,7 @@ log = logging.getLogger("hammerwork")
 class Claimer:
     """Keeps a worker's slots busy: claims jobs by the hundred, and gives back those that it cannot start soon.
 
-    The main thread alone uses it, but for :meth:`hear`.
+    The main thread alone uses it, but for :meth:`hear` and :meth:`hear_written`.
 
     Args:
         worker: who claims, from which queues, and how many jobs run at once.
@@ -46,6 +50,7 @@ class Claimer:
         lease: of the worker, which claims nothing without it.
         clock: the server's.
         wake: wakes the main thread.
+        writing: held while another thread writes outcomes.
         poll_interval: seconds between claims from empty queues.
         max_jobs: claims this many jobs at most.
         weighted: draws the next priority by weight.
@@ -64,13 +69,14 @@ class Claimer:
         clock: ServerClock,
         *,
         wake: Callable[[], None] = lambda: None,
+        writing: AbstractContextManager[Any] = nullcontext(),
         poll_interval: float,
         max_jobs: int | None,
         weighted: bool,
     ) -> None:
         self.worker = worker
         self._connections, self._slots, self._lease, self._clock = connections, slots, lease, clock
-        self._wake = wake
+        self._wake, self._writing = wake, writing
         self.poll_interval, self.max_jobs, self.weighted = poll_interval, max_jobs, weighted
         self.full = self.owes = False
         self._claimed = 0
@@ -83,6 +89,7 @@ class Claimer:
         self._heard = 0
         self._eager_until = 0.0
         self._seen = 0
+        self._has_written = False  # the finisher's thread sets it, the main thread clears it
 
     def hear(self) -> None:
         """Notes that there may be new jobs. Any thread may call it."""
@@ -92,6 +99,11 @@ class Claimer:
         # While jobs wait here there is time: the slot that finds none left wakes the main thread.
         if not self._slots.waiting:
             self._wake()
+
+    def hear_written(self) -> None:
+        """Makes the next :meth:`fetch` look at once, since outcomes are written. Any thread may call it."""
+        self._has_written = True
+        self._wake()
 
     def look_now(self) -> None:
         """Makes the next :meth:`fetch` look at once: slots are free, or jobs were released."""
@@ -109,6 +121,9 @@ class Claimer:
 
     def fetch(self) -> bool:
         """Claims jobs if there is room for them; false when it claimed none, and when it may claim no more."""
+        if self._has_written:
+            self._has_written = False
+            self.look_now()
         wanted = self._wanted() if self._lease.is_held(time.monotonic()) else 0
         self.full = wanted <= 0
         if self.full:
@@ -138,7 +153,7 @@ class Claimer:
 
     def _wanted(self) -> int:
         slots, ahead = self._slots, 0
-        if slots.postponed >= MOST_POSTPONED:
+        if slots.postponed >= MOST_POSTPONED or slots.unwritten >= MOST_UNWRITTEN:
             return 0
         if time.monotonic() >= self._no_prefetch_until:
             took = slots.slowest() or PREFETCH_SECONDS
@@ -193,15 +208,16 @@ class Claimer:
     def compare(self) -> None:
         """Compares, twice a lease, the jobs in the slots with those that the database says this worker holds.
 
-        It gives back the unknown ones, and forgets those that it holds no longer. Only the thread that claims and
-        writes may call it: between its calls nothing is under way.
+        It gives back the unknown ones, and forgets those that it holds no longer. Only the thread that claims may
+        call it, and it waits for the one that writes: meanwhile nothing is under way.
         """
         doubts = self._lease.doubts
         if time.monotonic() < self._compare_at and not self._lease.is_doubted:
             return
         self._compare_at = time.monotonic() + self.worker.lease / 2
-        known = self._slots.ids()
-        compared = self._connections.run(lambda database: finish.compare(database, self.worker.id, known))
+        with self._writing:
+            known = self._slots.ids()
+            compared = self._connections.run(lambda database: finish.compare(database, self.worker.id, known))
         self.owes = compared.left > 0
         if self.owes:
             self._compare_soon()

@@ -1,4 +1,4 @@
-"""The main thread of a worker: it writes outcomes, claims jobs, waits, and knows when to stop."""
+"""The main thread of a worker: it claims jobs, writes outcomes unless a thread does, and knows when to stop."""
 
 import logging
 import time
@@ -6,8 +6,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.database.retrying import Backoff
-from hammerwork_cli.errors import DatabaseError, HammerworkError
+from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.queries.worker import claim, finish
 from hammerwork_cli.queries.worker.finish import End, Ended
 from hammerwork_cli.queries.worker.registry import Registration
@@ -15,6 +14,7 @@ from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.outcomes.failures import Failed
 from hammerwork_cli.runtime.worker.assembly import Parts
+from hammerwork_cli.runtime.worker.finisher_thread import BACKOFF
 from hammerwork_cli.runtime.worker.options import Options
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
 
@@ -24,8 +24,6 @@ DRAIN_SECONDS = 60
 """With ``drain``, a worker waits for jobs that are due within this time."""
 MOST_LATER = 1000
 """Jobs that are due later, which a worker counts at most when it has drained its queues."""
-BACKOFF = Backoff(0.2, 5.0, least=1.0)
-"""After errors that the worker survives."""
 LAST_SECONDS = 10.0
 """For giving jobs back when the worker stops at once."""
 log = logging.getLogger("hammerwork")
@@ -44,35 +42,44 @@ class MainLoop:
     def __init__(self, worker: Registration, options: Options, parts: Parts, stop: StopSwitch) -> None:
         self._worker, self._options, self._parts, self._stop = worker, options, parts, stop
         self._slots, self._claimer, self._finisher = parts.slots, parts.claimer, parts.finisher
+        self._finishing = parts.finishing
         self._connections, self._clock = parts.lines.main, parts.clock
         self._said_why = False
 
     def run(self) -> None:
         """Works until the worker has nothing left to do, or stops at once."""
+        if self._finishing is None:
+            has_finished = self._work()
+            has_ended = True
+        else:
+            self._finishing.start()
+            try:
+                has_finished = self._work()
+            finally:
+                has_ended = self._finishing.stop(LAST_SECONDS)
+        if not has_finished:
+            self._leave_at_once(has_ended)
+
+    def _work(self) -> bool:
+        """Whether nothing is left to do; else it stops at once."""
         failures = 0
         while not self._stop.at_once.is_set():
             try:
                 if self._turn():
-                    return
+                    return True
                 failures = 0
                 if self._parts.lease.is_held(time.monotonic()):
                     self._parts.trouble.over()
             except Exception as error:  # noqa: BLE001  it stops only when it is told to
                 failures += 1
-                self._log(error)
+                self._parts.trouble.survived(error)
                 self._stop.at_once.wait(BACKOFF.pause(failures))
-        self._leave_at_once()
-
-    def _log(self, error: Exception) -> None:
-        if isinstance(error, DatabaseError):
-            self._parts.trouble.failed(f"{error.message} The worker waits and tries again.", logging.ERROR)
-        else:
-            log.exception("An error in the worker itself; it goes on.")
+        return False
 
     def _turn(self) -> bool:
         """Writes, claims, waits; whether nothing is left to do."""
         self._slots.expire(self._timed_out)  # also while the rest of every turn fails
-        if self._finisher.write():
+        if self._finishing is None and self._finisher.write():
             self._claimer.look_now()
         self._claimer.compare()
         if self._stop.is_set:
@@ -105,7 +112,7 @@ class MainLoop:
         if self._slots.waiting or self._slots.running:
             # A new attempt may have a deadline, and waiting jobs may have become stale.
             pause = min(pause, STALE_SECONDS)
-        if (write_in := self._finisher.pause) is not None:
+        if self._finishing is None and (write_in := self._finisher.pause) is not None:
             pause = min(pause, write_in)
         self._stop.woken.wait(pause)
         self._stop.woken.clear()
@@ -153,15 +160,19 @@ class MainLoop:
         took = (attempt.deadline or 0) - attempt.began
         return self._parts.verdicts.failed(attempt.job, Failed(f"It did not end within {took:g} s.", End.TIMED_OUT))
 
-    def _leave_at_once(self) -> None:
-        """Gives all jobs back with their attempts, except for running ones that must not run twice."""
+    def _leave_at_once(self, may_write: bool) -> None:
+        """Gives all jobs back with their attempts, except for running ones that must not run twice.
+
+        Args:
+            may_write: no other thread writes outcomes any longer.
+        """
         back = self._slots.withdraw()
         self._slots.abandon(lambda attempt: self._parts.verdicts.stopped(attempt.job))
         self._parts.isolation.close()  # before others claim the jobs that run there
         try:
             if back:
                 self._connections.run(lambda database: finish.give_back(database, back), patience=LAST_SECONDS)
-            if left := self._finisher.write_last(LAST_SECONDS):
+            if left := self._finisher.write_last(LAST_SECONDS) if may_write else self._slots.unwritten:
                 jobs = plural(left, "job")
                 log.error(
                     "The outcome of %s is not written: other workers will take over after %g s.",

@@ -65,7 +65,7 @@ class Worker:
             ``queues``.
         queues: names; by default those that ``handlers`` knows.
         concurrency: jobs that run at once.
-        pool_size: connections for what attempts write themselves; three more are the worker's own, four on PostgreSQL.
+        pool_size: connections for what attempts write themselves; three more are the worker's own, five on PostgreSQL.
         poll_interval: seconds between claims from empty queues.
         lease: seconds without a heartbeat after which others take over; see docs/explain/liveness.md.
         max_jobs: stops after so many jobs.

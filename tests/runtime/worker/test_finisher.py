@@ -1,5 +1,6 @@
 """A worker writes the ends of many runs at once: what the database refuses costs only the job that it belongs to."""
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -7,15 +8,17 @@ from datetime import datetime
 import pytest
 
 from hammerwork_cli import Handlers, Job
-from hammerwork_cli.database import Database
+from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import AccessDeniedError, ConfigError, DatabaseError, RefusedValueError
 from hammerwork_cli.queries.worker import finish
 from hammerwork_cli.queries.worker.finish import End, Ended, FinishReport
 from hammerwork_cli.runtime.execution import finisher
-from hammerwork_cli.runtime.worker import claimer
+from hammerwork_cli.runtime.worker import assembly, claimer
 from tests.runtime.conftest import Crew, Stage, until
 
 SQLITE = pytest.mark.parametrize("dialect", [pytest.param("sqlite", marks=pytest.mark.sqlite)])
+BLOCKED = """SELECT COUNT(*) FROM pg_stat_activity
+WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"""
 UNKNOWN = "Got error 28 from something that nobody knows."
 
 
@@ -162,3 +165,24 @@ def test_a_worker_that_can_write_no_end_takes_no_more_jobs_after_a_while(
     broken.clear()
     until(lambda: len(stage.rows(where="status = 'Completed'")) == 200)
     assert set(crew.runs.values()) == {1}
+
+
+@pytest.mark.parametrize("dialect", [pytest.param("postgres", marks=pytest.mark.postgres)])
+def test_a_worker_claims_and_runs_further_jobs_while_an_outcome_waits_for_a_lock(
+    stage: Stage, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assembly, "LOCK_SECONDS", 60)
+    (held,) = stage.enqueue(Job("held"))
+    crew.begin()
+    until(lambda: crew.runs[held.id] == 1)
+    with contextlib.closing(connect(stage.url)) as other:
+        other.script("BEGIN")
+        other.script("SELECT 1 FROM hammerwork_jobs FOR UPDATE")
+        crew.go_on.set()
+        until(lambda: stage.database.query(BLOCKED)[0][0] > 0)
+        (further,) = stage.enqueue(Job("counted"))
+        until(lambda: crew.runs[further.id] == 1)
+        assert stage.status(held) == ["Running"]
+        other.script("ROLLBACK")
+    until(lambda: stage.status(held, further) == ["Completed"] * 2)
+    assert crew.runs == {held.id: 1, further.id: 1}

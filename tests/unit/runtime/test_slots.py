@@ -105,7 +105,25 @@ def test_as_many_run_as_there_are_slots_and_the_others_wait_in_their_order(slots
     assert {attempt.job.id for attempt in execute.runs[:2]} == {"a", "b"}
     assert (two.has_ended, two.empty, two.ids()) == (True, False, set("abcd"))
     assert names(two.pop_ended()) == [(name, End.COMPLETED) for name in "abcd"]
-    assert (two.has_ended, two.empty, two.ids(), two.pop_ended()) == (False, True, set(), [])
+    # Until somebody says that they are written, they are this worker's.
+    assert (two.has_ended, two.unwritten, two.empty, two.ids()) == (False, 4, False, set("abcd"))
+    two.clear_writing()
+    assert (two.unwritten, two.empty, two.ids(), two.pop_ended()) == (0, True, set(), [])
+
+
+def test_the_worker_is_woken_once_half_of_its_jobs_have_started_and_the_finisher_by_what_has_ended(
+    slots: Callable[..., Slots],
+) -> None:
+    woken, finisher_woken = threading.Semaphore(0), threading.Event()
+    execute = Stopping()
+    one = slots(1, execute, woken.release, lambda: True, finisher_woken.set)
+    assert woken.acquire(timeout=PATIENCE)  # it is idle
+    one.put(claimed(name) for name in "abcd")
+    assert execute.begun.acquire(timeout=PATIENCE)
+    assert not woken.acquire(blocking=False)
+    execute.go.set()
+    assert woken.acquire(timeout=PATIENCE)
+    assert finisher_woken.wait(PATIENCE)
 
 
 def test_what_has_not_begun_is_taken_back_without_the_requests_to_spawn() -> None:
@@ -190,6 +208,7 @@ def test_a_run_whose_time_is_up_has_ended_and_what_it_does_later_does_not_count(
     assert three.expire(timed_out) == now + LATER
     assert (three.ids(), three.running) == ({"a", "b", "c"}, 3)
     assert names(three.pop_ended()) == [("a", End.TIMED_OUT)]
+    three.clear_writing()
     assert three.ids() == {"b", "c"}
     assert three.expire(timed_out) == now + LATER
     assert [attempts[name].decide() for name in "ab"] == [False, True]
@@ -209,6 +228,7 @@ def test_a_worker_that_ends_at_once_abandons_its_jobs_and_not_its_requests(slots
         assert execute.begun.acquire(timeout=PATIENCE)
     two.abandon(timed_out)
     assert names(two.pop_ended()) == [("a", End.TIMED_OUT)]
+    two.clear_writing()
     assert two.ids() == {"b"}
     two.abandon(timed_out)
     assert two.pop_ended() == []

@@ -1,0 +1,61 @@
+"""The thread that writes outcomes while the main thread claims further jobs."""
+
+import threading
+from collections.abc import Callable
+
+from hammerwork_cli.database.retrying import Backoff
+from hammerwork_cli.runtime.execution.finisher import Finisher
+from hammerwork_cli.runtime.outages import Trouble
+
+BACKOFF = Backoff(0.2, 5.0, least=1.0)
+"""After errors that the thread survives."""
+IDLE_SECONDS = 1.0
+
+
+class FinisherThread(threading.Thread):
+    """Writes outcomes as soon as they are worth a transaction.
+
+    Args:
+        finisher: used by this thread alone until it ends.
+        woken: set when there are outcomes.
+        given_up: set once the worker stops at once.
+        trouble: of this thread.
+        written: called after each transaction.
+    """
+
+    def __init__(
+        self,
+        finisher: Finisher,
+        woken: threading.Event,
+        given_up: threading.Event,
+        trouble: Trouble,
+        written: Callable[[], None],
+    ) -> None:
+        super().__init__(name="hammerwork-finisher", daemon=True)
+        self._finisher, self._woken, self._given_up = finisher, woken, given_up
+        self._trouble, self._written = trouble, written
+        self._stopped = False  # the main thread sets it
+
+    def stop(self, seconds: float) -> bool:
+        """Lets the thread end after its transaction; whether it has ended within so many seconds."""
+        self._stopped = True
+        self._woken.set()
+        self.join(seconds)
+        return not self.is_alive()
+
+    def run(self) -> None:
+        """Writes until it is stopped, whatever happens."""
+        failures = 0
+        while not (self._stopped or self._given_up.is_set()):
+            try:
+                if self._finisher.write():
+                    self._written()
+                failures = 0
+                self._trouble.over()
+            except Exception as error:  # noqa: BLE001  it stops only when it is told to
+                failures += 1
+                self._trouble.survived(error)
+                self._given_up.wait(BACKOFF.pause(failures))
+            pause = self._finisher.pause
+            self._woken.wait(IDLE_SECONDS if pause is None else pause)
+            self._woken.clear()
