@@ -68,6 +68,7 @@ class JobFilter:
 
     Attributes:
         since: takes jobs created then or later.
+        until: takes jobs created before then.
         ended_before: takes jobs that ended before then, or were created before then if their end is not recorded.
         unarchived: takes only jobs that have no copy in the archive.
         error: takes jobs with this text in their error, in any letter case; ``*`` in it stands for any text.
@@ -78,6 +79,7 @@ class JobFilter:
     statuses: tuple[JobStatus, ...] = ()
     priorities: tuple[JobPriority, ...] = ()
     since: datetime | None = None
+    until: datetime | None = None
     ended_before: datetime | None = None
     unarchived: bool = False
     error: str | None = None

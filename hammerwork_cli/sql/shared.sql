@@ -189,6 +189,19 @@ TIMESTAMPDIFF(MICROSECOND, w.heartbeat_at, UTC_TIMESTAMP(6)) / 1e6
 -- name: silent_for [sqlite]
 (julianday('now') - julianday(w.heartbeat_at)) * 86400
 
+-- name: is_root [postgresql]
+-- Whether job j depends on no job.
+COALESCE(cardinality(j.depends_on), 0) = 0
+
+-- name: is_root [postgresql jsonb]
+CASE WHEN jsonb_typeof(j.depends_on) = 'array' THEN jsonb_array_length(j.depends_on) ELSE 0 END = 0
+
+-- name: is_root [mysql]
+COALESCE(JSON_LENGTH(j.depends_on), 0) = 0
+
+-- name: is_root [sqlite]
+COALESCE(json_array_length(j.depends_on), 0) = 0
+
 -- name: first_parent [postgresql]
 -- The first parent of job j.
 j.depends_on[1]

@@ -54,6 +54,8 @@ def test_with_the_values_that_are_given_it_is_what_a_database_gets(printed: Prin
         "queue": "q",
         "statuses": None,
         "meant": None,
+        "until": None,
+        "roots": False,
         "operation": None,
         "cursor_at": None,
         "cursor_id": None,

@@ -26,6 +26,7 @@ from hammerwork_cli.commands.job.options import (
     PriorityOption,
     SinceOption,
     TreeOption,
+    UntilOption,
 )
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
@@ -34,6 +35,7 @@ from hammerwork_cli.models.input.reading import duration_of
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.queries.job.changes import Cancel, Change, Delete, Purge, Retry
+from hammerwork_cli.queries.job.finished_trees import FinishedTrees
 from hammerwork_cli.queries.job.selections import Below, Chosen, Named, Selection
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.render.job import changes as shown
@@ -58,6 +60,7 @@ class Targets:
     status: StatusOption = None
     priority: PriorityOption = None
     since: SinceOption = None
+    until: UntilOption = None
     last_hours: LastHoursOption = None
     error: ErrorOption = None
     all_: AllOption = False
@@ -76,6 +79,7 @@ class Targets:
             statuses=tuple(sorted(wanted)),
             priorities=read.priorities(self.priority),
             since=self.start(change.now),
+            until=read.end_of_window(change.now, self.until),
             error=read.error_text(self.error),
         )
 
@@ -91,7 +95,7 @@ class Targets:
     @property
     def is_filtered(self) -> bool:
         """Whether there is a filter."""
-        given = (self.queue, self.status, self.priority, self.since, self.last_hours, self.error)
+        given = (self.queue, self.status, self.priority, self.since, self.until, self.last_hours, self.error)
         return any(option is not None and option != [] for option in given)
 
     def selection(
@@ -127,7 +131,7 @@ class Targets:
             return Named(ids)
         if not filtered and not self.all_:
             raise UsageError("No jobs were selected.", hint="Give job ids or a filter, or add --all.")
-        return Chosen(replace(chosen, since=self.start(now)))
+        return Chosen(replace(chosen, since=self.start(now), until=read.end_of_window(now, self.until)))
 
     def _ids(self, database: Database) -> list[str]:
         words = [word for value in (*(self.job or ()), *(self.job_id or ())) for word in value.split(",")]
@@ -325,18 +329,22 @@ def purge(
     queue: QueueOption = None,
     error: ErrorOption = None,
     *,
+    tree: Annotated[
+        bool, typer.Option("--tree", help="Only whole trees all of whose jobs fit; QUEUE is that of the root.")
+    ] = False,
     confirmation: Confirmation,
 ) -> None:
     """Delete finished jobs for good, by the time since they ended. Asks for confirmation.
 
-    Finished jobs that others wait for stay. Includes archived jobs that still have a row here; copies in the
+    Finished jobs that others wait for stay. --tree keeps trees whole: it deletes one when all of its jobs have these
+    statuses and ended that long ago. Includes archived jobs that still have a row here; copies in the
     archive stay.
 
     \b
     Examples:
       hammerwork job purge --completed --older-than 30d --dry-run
       hammerwork job purge --completed --dead --queue mail --yes
-      hammerwork job purge --all --older-than 365d --yes
+      hammerwork job purge --all --tree --older-than 365d --yes
     """
     context: Context = ctx.obj
     asked = {
@@ -354,6 +362,8 @@ def purge(
     lengths = [age(older_than)] if older_than is not None else []
     lengths += [duration_of(f"{older_than_days:.3f}d")] if older_than_days is not None else []
     words = read.error_text(error)
+    if tree and words is not None:
+        raise UsageError("Give --tree or --error, not both: a tree has jobs without that error.")
     database = context.database(changes=True)
     change = Purge(context.now(database))
     chosen = JobFilter(
@@ -362,7 +372,7 @@ def purge(
         ended_before=_earliest(change.now, lengths),
         error=words,
     )
-    carry_out(context, database, Chosen(chosen), change, confirmation)
+    carry_out(context, database, FinishedTrees(chosen) if tree else Chosen(chosen), change, confirmation)
 
 
 def _earliest(now: datetime, lengths: Collection[timedelta]) -> datetime | None:

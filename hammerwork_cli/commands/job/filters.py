@@ -15,6 +15,7 @@ from hammerwork_cli.commands.job.options import (
     LastHoursOption,
     PriorityOption,
     SinceOption,
+    UntilOption,
 )
 from hammerwork_cli.models import FAILURES, JobFilter, JobStatus
 
@@ -31,6 +32,7 @@ class Filters:
     failed: FailedOption = False
     completed: CompletedOption = False
     since: SinceOption = None
+    until: UntilOption = None
     last_hours: LastHoursOption = None
     error: ErrorOption = None
     failed_since: FailedSinceOption = None
@@ -47,6 +49,7 @@ class Filters:
             statuses=tuple(sorted(wanted)),
             priorities=read.priorities(self.priority),
             since=read.start_of_window(now, self.since, self.last_hours),
+            until=read.end_of_window(now, self.until),
             error=read.error_text(self.error),
             failed_since=failed_since,
         )

@@ -13,7 +13,6 @@ from hammerwork_cli.models import (
     JobPriority,
 )
 from hammerwork_cli.models.input import fields
-from hammerwork_cli.models.input.reading import duration_of
 
 JobsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[JOB]...", help="Job ids, or at least their first 4 hex digits.")
@@ -25,7 +24,12 @@ PriorityOption = Annotated[
     ),
 ]
 SinceOption = Annotated[
-    str | None, typer.Option("--since", metavar="DURATION", help="Only jobs created within: 90s, 15m, 2h, 7d.")
+    str | None,
+    typer.Option("--since", metavar="TIME", help="Only jobs created within: 15m, 7d, or since: 2026-12-24T18:00Z."),
+]
+UntilOption = Annotated[
+    str | None,
+    typer.Option("--until", metavar="TIME", help="Only jobs created before: 2h ago as 2h, or 2026-12-24T18:00Z."),
 ]
 LastHoursOption = Annotated[
     float | None,
@@ -71,11 +75,20 @@ def start_of_window(now: datetime, since: str | None, last_hours: float | None) 
     """The start of the window of ``--since`` or ``--last-hours``, the later one if both are given.
 
     Raises:
-        UsageError: the window is too long for the calendar.
+        UsageError: the text is neither a duration nor a time, or the window is too long for the calendar.
     """
-    lengths = [duration_of(since)] if since is not None else []
-    lengths += [timedelta(hours=last_hours)] if last_hours is not None else []
-    return before(now, min(lengths)) if lengths else None
+    starts = [since_of(since, now)] if since is not None else []
+    starts += [before(now, timedelta(hours=last_hours))] if last_hours is not None else []
+    return max(starts, default=None)
+
+
+def end_of_window(now: datetime, until: str | None) -> datetime | None:
+    """The end of the window of ``--until``.
+
+    Raises:
+        UsageError: the text is neither a duration nor a time, or the time is before the year 1.
+    """
+    return None if until is None else since_of(until, now)
 
 
 def error_text(given: str | None) -> str | None:

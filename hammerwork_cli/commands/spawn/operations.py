@@ -14,10 +14,10 @@ from hammerwork_cli.cli.options import (
     QueueOption,
     StatusOption,
     before,
+    since_of,
     statuses,
 )
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.input.reading import duration_of
 from hammerwork_cli.queries.spawn import operations as operations_queries
 from hammerwork_cli.render.spawn import records
 
@@ -41,7 +41,14 @@ def list_(
     ctx: typer.Context,
     recent: Annotated[bool, typer.Option("--recent", help="Only parents created in the last hour.")] = False,
     since: Annotated[
-        str | None, typer.Option("--since", metavar="DURATION", help="Only parents created within: 90s, 15m, 2h, 7d.")
+        str | None,
+        typer.Option(
+            "--since", metavar="TIME", help="Only parents created within: 15m, 7d, or since: 2026-12-24T18:00Z."
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="TIME", help="Only parents created before: 2h ago as 2h, or a time."),
     ] = None,
     limit: LimitOption = 20,
     cursor: CursorOption = None,
@@ -58,6 +65,7 @@ def list_(
         bool,
         typer.Option("--failed", help="Only with a failure at or below them, newest failure first."),
     ] = False,
+    roots: Annotated[bool, typer.Option("--roots", help="Only parents that depend on no other job.")] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Parents that spawned, newest first, with a count of their children.
@@ -69,20 +77,23 @@ def list_(
     \b
     Examples:
       hammerwork spawn list --recent
-      hammerwork spawn list --failed --queue video_ingest
+      hammerwork spawn list --failed --roots --queue video_ingest
       hammerwork spawn list --queue video_ingest --status failed,dead --detailed
       hammerwork spawn list --since 7d --format json | jq '.[] | select(.children.failed > 0)'
     """
     context: Context = ctx.obj
     if recent and since is not None:
         raise UsageError("--recent (the last hour) and --since exclude each other.", hint="Give one of them.")
-    window = duration_of(since) if since is not None else timedelta(hours=1) if recent else None
+    now = context.now()
+    start = since_of(since, now) if since is not None else before(now, timedelta(hours=1)) if recent else None
     wanted: dict[str, Any] = {
         "limit": limit,
         "cursor": cursor,
         "queue": queue,
         "statuses": statuses(status),
-        "since": None if window is None else before(context.now(), window),
+        "since": start,
+        "until": None if until is None else since_of(until, now),
+        "roots": roots,
         "operation": operation,
     }
     if failed:
@@ -101,7 +112,7 @@ def list_(
 
 
 def _nobody(wanted: dict[str, Any]) -> str:
-    filtered = any(wanted[name] for name in ("cursor", "queue", "statuses", "since", "operation"))
+    filtered = any(wanted[name] for name in ("cursor", "queue", "statuses", "since", "until", "operation", "roots"))
     return "No matching parent has spawned." if filtered else "No parent has spawned."
 
 

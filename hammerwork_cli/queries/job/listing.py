@@ -85,6 +85,7 @@ def chosen(wanted: JobFilter) -> dict[str, Any]:
         # A number out of range counts as normal, as in hammerwork (Rust).
         "normal": JobPriority.NORMAL in wanted.priorities,
         "since": wanted.since,
+        "until": wanted.until,
         "ended_before": wanted.ended_before,
         "unarchived": wanted.unarchived,
         "error": None if wanted.error is None else _containing(wanted.error),

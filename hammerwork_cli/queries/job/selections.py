@@ -84,7 +84,7 @@ class Named:
     def read(self, database: Database) -> Found:
         """See :class:`Selection`."""
         nodes = Relatives(database).jobs(self.named)
-        return Found(_grouped(nodes), nodes=nodes)
+        return Found(grouped(nodes), nodes=nodes)
 
     def batches(self, database: Database) -> Iterator[Batch]:
         """See :class:`Selection`."""
@@ -151,7 +151,7 @@ class Below:
                 nodes = tree.tree(database, job, whole=False).nodes | nodes
         meant = [node for node in nodes.values() if node.status in self.wanted.statuses]
         present = [node for node in meant if node.archived_at is None]
-        return Found(_grouped(present), len(meant) - len(present), present)
+        return Found(grouped(present), len(meant) - len(present), present)
 
     def batches(self, database: Database) -> Iterator[Batch]:
         """See :class:`Selection`."""
@@ -185,7 +185,8 @@ def _has_failed_parents(database: Database, nodes: Sequence[TreeNode]) -> bool:
     return len(parents) < len(outside) or any(parent.status in UNSUCCESSFUL for parent in parents)
 
 
-def _grouped(nodes: Iterable[TreeNode]) -> list[JobGroup]:
+def grouped(nodes: Iterable[TreeNode]) -> list[JobGroup]:
+    """Counts jobs by queue and status."""
     found: dict[str, Counts] = {}
     for node in nodes:
         found.setdefault(node.queue, Counts()).add(node.status)

@@ -52,7 +52,9 @@ def operations(
     queue: str | None = None,
     statuses: Iterable[JobStatus] | None = None,
     since: datetime | None = None,
+    until: datetime | None = None,
     operation: str | None = None,
+    roots: bool = False,
     cursor: str | None = None,
 ) -> FailedOperations:
     """Returns the operations that failed or have failed descendants, in one snapshot.
@@ -63,7 +65,9 @@ def operations(
         queue: only parents in this queue.
         statuses: only parents in one of these statuses.
         since: only parents that were created then or later.
+        until: only parents that were created before then.
         operation: operation id in the parent's configuration or in a worker's record, or id of the record.
+        roots: only parents that depend on no other job.
         cursor: cursor of the previous page.
 
     Raises:
@@ -73,7 +77,9 @@ def operations(
     after = cursors.split(cursor) if cursor else None
     with database.snapshot():
         climb = _Climb(Relatives(database), _newest_failed(database, since))
-        found = [node for node in climb.spawners() if _fits(node, queue, statuses, since)]
+        found = [node for node in climb.spawners() if _fits(node, queue, statuses, since, until)]
+        if roots:
+            found = [node for node in found if not node.depends_on]
         if operation is not None:
             found = _of_operation(database, found, operation)
         found.sort(key=climb.newest_first, reverse=True)
@@ -105,11 +111,19 @@ def _errors(climb: "_Climb", operations: Iterable[TreeNode]) -> dict[str, str]:
     return {job: headline(error) for job, error in error_texts(climb.relatives.database, nodes).items()}
 
 
-def _fits(node: TreeNode, queue: str | None, statuses: Iterable[JobStatus] | None, since: datetime | None) -> bool:
+def _fits(
+    node: TreeNode,
+    queue: str | None,
+    statuses: Iterable[JobStatus] | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> bool:
+    created = timestamp(node.created_at) or _LONG_AGO
     return (
         (queue is None or node.queue == queue)
         and (statuses is None or node.status in set(statuses))
-        and (since is None or (timestamp(node.created_at) or _LONG_AGO) >= since)
+        and (since is None or created >= since)
+        and (until is None or created < until)
     )
 
 

@@ -49,7 +49,9 @@ def operations(
     queue: str | None = None,
     statuses: Iterable[JobStatus] | None = None,
     since: datetime | None = None,
+    until: datetime | None = None,
     operation: str | None = None,
+    roots: bool = False,
     cursor: str | None = None,
 ) -> list[SpawnOperation]:
     """Reads the newest parents that spawned, or that ended without a child, and counts their children.
@@ -60,7 +62,9 @@ def operations(
         queue: only parents in this queue.
         statuses: only parents in one of these statuses.
         since: only parents that were created then or later.
+        until: only parents that were created before then.
         operation: operation id in the parent's configuration or in a worker's record, or id of the record.
+        roots: only parents that depend on no other job.
         cursor: cursor of the last parent of the previous page: see :mod:`hammerwork_cli.queries.graph.cursors`.
 
     Raises:
@@ -73,7 +77,9 @@ def operations(
         "statuses": spellings(statuses or ()),
         "meant": meant(statuses or ()),
         "since": since,
+        "until": until,
         "operation": operation,
+        "roots": roots,
     }
     place = {"cursor_at": at, "cursor_id": job}
     with database.snapshot():

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hammerwork_cli.models import (
+    FAILURES,
     FINISHED,
     WAITING,
     Counts,
@@ -124,7 +125,11 @@ PENDING_WITH_CONFIG: Sequence[Column[PendingSpawn]] = (
 
 
 def _failed_below(row: SpawnOperation) -> str:
-    return f"{count(row.below.jobs)}{'+' * row.below.more}" if row.below else NOTHING
+    if row.below is None:
+        return NOTHING
+    itself = row.parent.status in FAILURES
+    below = f"{count(row.below.jobs)}{'+' * row.below.more}"
+    return below if not itself else "itself" if below == "0" else f"{below} and itself"
 
 
 def _workflow(node: TreeNode) -> str | None:

@@ -12,6 +12,14 @@ SELECT 1 FROM hammerwork_jobs j
 WHERE {filtered}
 AND j.dependency_status IN ('waiting', 'failed') LIMIT 1
 
+-- name: root_ids
+-- Lists the next ids of jobs that fit a filter and depend on no job, in the order of the primary key.
+SELECT j.id FROM hammerwork_jobs j
+WHERE {filtered}
+AND {is_root}
+/* if :after */ AND j.id > :after
+ORDER BY j.id LIMIT :limit
+
 -- name: ids
 -- Lists the next ids that fit a filter, in the order of the primary key.
 SELECT j.id FROM hammerwork_jobs j

@@ -11,6 +11,7 @@ TRUE
 /* if :normal */ OR j.priority NOT BETWEEN 0 AND 4
 /* if :priorities */ )
 /* if :since */ AND j.created_at >= :since
+/* if :until */ AND j.created_at < :until
 /* if :ended_before */ AND {ended_at} < :ended_before
 /* if :unarchived */ AND {unarchived}
 /* if :failed_since */ AND {failure_time} >= :failed_since

@@ -19,6 +19,13 @@ WHERE j.status IN (:failed) AND j.completed_at IS NULL AND j.failed_at IS NULL A
 /* if :since */ AND j.created_at >= :since
 ORDER BY j.status DESC, j.created_at DESC LIMIT :limit
 
+-- name: ended_failures
+-- The newest failed jobs that have only the time of an end, as other programs may write them.
+SELECT j.id, j.completed_at AS at FROM hammerwork_jobs j
+WHERE j.status IN (:failed) AND j.completed_at IS NOT NULL AND j.failed_at IS NULL AND {unarchived}
+/* if :since */ AND j.completed_at >= :since
+ORDER BY j.completed_at DESC LIMIT :limit
+
 -- name: newest
 -- Reads the jobs that failed last, with their parents. The ids come from indexes alone: each usual spelling from the
 -- end of its index, then the others.
@@ -29,6 +36,7 @@ UNION SELECT y.id, y.at FROM ({failed_at} WHERE j.status = 'Dead' {failed_lately
 UNION SELECT y.id, y.at FROM ({failed_at} WHERE j.status = 'TimedOut' {failed_lately}) AS y
 UNION SELECT y.id, y.at FROM ({failed_at} WHERE j.status IN (:oddly_failed) {failed_lately}) AS y
 UNION SELECT y.id, y.at FROM ({timeless_failures}) AS y
+UNION SELECT y.id, y.at FROM ({ended_failures}) AS y
 ) AS x ORDER BY x.at DESC LIMIT :limit) AS w
 CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
 ORDER BY w.at DESC, j.id

@@ -23,6 +23,8 @@ CAST({operation_id} AS BINARY) = CAST(CONVERT(:operation USING utf8mb4) AS BINAR
 SELECT {node} FROM hammerwork_jobs j
 WHERE {has_config}
 /* if :since */ AND j.created_at >= :since
+/* if :until */ AND j.created_at < :until
+/* if :roots */ AND {is_root}
 /* if :queue */ AND {same j.queue_name :queue}
 /* if :statuses */ AND j.status IN (:statuses)
 /* if :meant */ AND {status j} IN (:meant)
@@ -42,6 +44,8 @@ WHERE TRUE
 /* if :operation */ AND ({same o.operation_id :operation} OR CAST(o.id AS CHAR(36)) = :operation)
 )
 /* if :since */ AND j.created_at >= :since
+/* if :until */ AND j.created_at < :until
+/* if :roots */ AND {is_root}
 /* if :queue */ AND {same j.queue_name :queue}
 /* if :statuses */ AND j.status IN (:statuses)
 /* if :meant */ AND {status j} IN (:meant)
@@ -56,6 +60,8 @@ LIMIT :limit
 SELECT {node} FROM (SELECT DISTINCT c.parent_id AS id FROM hammerwork_spawned_children c) AS w
 CROSS JOIN hammerwork_jobs j WHERE j.id = w.id
 /* if :since */ AND j.created_at >= :since
+/* if :until */ AND j.created_at < :until
+/* if :roots */ AND {is_root}
 /* if :queue */ AND {same j.queue_name :queue}
 /* if :statuses */ AND j.status IN (:statuses)
 /* if :meant */ AND {status j} IN (:meant)

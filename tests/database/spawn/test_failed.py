@@ -67,6 +67,22 @@ def test_an_operation_has_the_error_of_the_newest_failure_at_or_below_it(readabl
     assert errors == {top: "KeyError: 'title'", middle: "KeyError: 'title'", own: "its own"}
 
 
+def test_the_topmost_operations_and_a_window_can_be_asked_for(readable: Database, rows: Rows) -> None:
+    old = three_levels(rows, minutes=5)
+    new = three_levels(rows, minutes=9)
+    assert listed(readable, roots=True) == [(new[0], 1), (old[0], 1)]
+    created = START + timedelta(seconds=6)
+    assert listed(readable, until=created) == [(old[0], 1), (old[1], 1)]
+    assert listed(readable, since=created, roots=True) == [(new[0], 1)]
+
+
+def test_failed_jobs_without_the_time_of_their_failure_count(readable: Database, rows: Rows) -> None:
+    parent = rows.job(spawns=True)
+    rows.job(parent, status="Failed")
+    rows.job(parent, status="Failed", completed_at=START + timedelta(minutes=3))
+    assert listed(readable) == [(parent, 2)]
+
+
 def test_the_filters_are_about_the_operation_not_about_what_failed(readable: Database, rows: Rows) -> None:
     top, middle, _ = three_levels(rows)
     assert listed(readable, queue="ingest") == [(top, 1)]
