@@ -11,7 +11,7 @@ from chaos.liveness.worker import LEASE, QUEUE, SimulatedWorker
 from chaos.liveness.world import World
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UnreachableError
-from hammerwork_cli.models import NewJob, cron
+from hammerwork_cli.models import NewJob, cron, timestamp
 from hammerwork_cli.queries.job import changes, enqueue
 from hammerwork_cli.queries.job.selections import Named
 from tests.rust_worker import TAKE, RustWorker
@@ -275,6 +275,13 @@ class Histories(RuleBasedStateMachine):
         for job, attempts, most in self.database.query("SELECT id, attempts, max_attempts FROM hammerwork_jobs"):
             if str(job) not in self.world.book.disturbed:
                 assert 0 <= attempts <= most, f"job {job} has {attempts} attempts of {most}"
+
+    @invariant()
+    def only_what_did_not_complete_is_history(self) -> None:
+        """No attempt that completed, or that never began, left a row in the history."""
+        rows = self.database.query("SELECT job_id, started_at FROM hammerwork_attempts")
+        recorded = {(str(job), timestamp(started)) for job, started in rows}
+        assert not recorded & self.world.book.unrecorded
 
     def _look_for_uncared(self) -> None:
         """No job stays Running for two leases without somebody who will end it or give it back, while one could."""

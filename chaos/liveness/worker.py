@@ -143,11 +143,13 @@ class SimulatedWorker:
         with self._reached() as database:
             heartbeats = [*registry.heartbeats(database), *registry.ended_with_jobs(database)]
             for lost in self._observer.look(heartbeats, self.world.seconds):
+                before = self.world.recorded_as_lost()
                 done = registry.rescue(database, lost, self.world.now())
                 if done is None:
                     self._observer.forget(lost.id)
                 else:
                     self._check(lost, others.get(lost.id))
+                    assert self.world.recorded_as_lost() - before == sum(done), "a lost attempt was not recorded"
 
     def _check(self, lost: Heartbeat, worker: "SimulatedWorker | None") -> None:
         if worker is None or worker.is_dead:
@@ -221,8 +223,18 @@ class SimulatedWorker:
             if unanswered:
                 return
             del self.entries[entry.job.id]
+            if not report.lost:
+                self._look_up(entry.job, entry.ended.end)
             if not report.lost and entry.ended.end == End.COMPLETED:
                 self._count(entry.job, entry.ended.at, entry.at)
+
+    def _look_up(self, job: Claimed, end: End) -> None:
+        """An attempt that completed left no row in the history, any other one a row."""
+        recorded = self.world.recorded(job.id, job.claim.started_at)
+        if end == End.COMPLETED:
+            self.world.book.unrecorded.add((job.id, job.claim.started_at))
+        else:
+            assert recorded == [finish.OUTCOMES[end]], f"{job.id} ended as {end}, and its history says {recorded}"
 
     def _count(self, job: Claimed, due_at: datetime | None, ended_at: datetime) -> None:
         column, status, at = ("scheduled_at", "Pending", due_at) if due_at else ("completed_at", "Completed", ended_at)
@@ -256,3 +268,4 @@ class SimulatedWorker:
             finish.give_back(database, back)
         for job in back:
             del self.entries[job.id]
+            self.world.book.unrecorded.add((job.id, job.claim.started_at))

@@ -8,9 +8,10 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UnreachableError
+from hammerwork_cli.models import timestamp
 
 START = datetime(2026, 11, 25, 12, tzinfo=UTC)
-TABLES = ("hammerwork_jobs", "hammerwork_workers")
+TABLES = ("hammerwork_jobs", "hammerwork_workers", "hammerwork_attempts")
 NOW_IN_POSTGRESQL = """
 CREATE SCHEMA IF NOT EXISTS simulated;
 CREATE OR REPLACE FUNCTION simulated.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS
@@ -26,16 +27,20 @@ class Book:
         completed: (job, occurrence) -> how often a worker counted that it completed.
         allowed: the same -> how often somebody allowed it beyond the first time.
         beats: worker -> when its last heartbeat succeeded, by the monotonic clock.
+        unrecorded: (job, start) of attempts that completed or never began, which leave no row in the history.
         disturbed: jobs that a Rust worker or somebody's hand touched, so that their attempts follow other rules.
     """
 
     completed: dict[tuple[str, str], int] = field(default_factory=dict)
     allowed: dict[tuple[str, str], int] = field(default_factory=dict)
     beats: dict[str, float] = field(default_factory=dict)
+    unrecorded: set[tuple[str, datetime]] = field(default_factory=set)
     disturbed: set[str] = field(default_factory=set)
 
     def copy(self) -> "Book":
-        return Book(dict(self.completed), dict(self.allowed), dict(self.beats), set(self.disturbed))
+        return Book(
+            dict(self.completed), dict(self.allowed), dict(self.beats), set(self.unrecorded), set(self.disturbed)
+        )
 
 
 class World:
@@ -99,6 +104,17 @@ class World:
         if self.is_away:
             raise UnreachableError("The server is away.")
         yield self.database
+
+    # The history of attempts.
+
+    def recorded(self, job: str, started_at: datetime) -> list[str]:
+        """The outcomes that the history has of the attempt at a job that started then."""
+        rows = self.database.query(f"SELECT started_at, outcome FROM hammerwork_attempts WHERE job_id = '{job}'")
+        return [outcome for at, outcome in rows if timestamp(at) == started_at]
+
+    def recorded_as_lost(self) -> int:
+        """How many attempts the history has that were lost with their worker."""
+        return int(self.database.query("SELECT COUNT(*) FROM hammerwork_attempts WHERE outcome = 'lost'")[0][0])
 
     # What a server forgets.
 

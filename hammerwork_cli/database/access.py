@@ -169,8 +169,9 @@ class Database:
         stores ``depends_on`` as JSON (before migration 012); ``archive``: there is an archive table; ``unarchivable``:
         ``hammerwork_jobs`` has no ``archived_at``; ``pause``: there is a table of paused queues (014); ``workers``:
         there are the columns and tables for workers (017); ``claim_times``: jobs have the time of their claim (018);
-        ``narrow``: ids of MySQL are in another character set than utf8mb4; and ``by_first_parent``, ``by_gin`` or
-        ``by_scan``: the way to the children of a job.
+        ``attempts``: there is a table of attempts that did not complete (019); ``narrow``: ids of MySQL are in another
+        character set than utf8mb4; and ``by_first_parent``, ``by_gin`` or ``by_scan``: the way to the children of a
+        job.
         """
         jobs = self.jobs_columns()
         tags = {self.dialect}
@@ -186,6 +187,8 @@ class Database:
             tags.add("workers")
         if "claimed_at" in jobs:
             tags.add("claim_times")
+        if "hammerwork_attempts" in self.schema:
+            tags.add("attempts")
         if "jsonb" not in tags and self._indexed():
             tags.add("indexed")
         tags.add(self._way(tags))

@@ -12,12 +12,12 @@ _BEYOND = re.compile("[\U00010000-\U0010ffff]")
 _MARK = b"\n...\n"
 
 
-def cut(text: str) -> str:
-    """Cuts the middle out of a message of more than :data:`LONGEST` bytes."""
+def cut(text: str, most: int = LONGEST) -> str:
+    """Cuts the middle out of a message of more than ``most`` bytes."""
     data = text.encode()
-    if len(data) <= LONGEST:
+    if len(data) <= most:
         return text
-    half = (LONGEST - len(_MARK)) // 2
+    half = (most - len(_MARK)) // 2
     return (data[:half] + _MARK + data[-half:]).decode("utf-8", "ignore")
 
 

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 _HOMES = {
     "ancestry": "Ancestry",
-    "job": "ARCHIVAL_FACTS ENCRYPTION_FACTS EnqueuedJob FACTS Job JobDetails JobFilter JobPage WholeJob",
+    "job": (
+        "ARCHIVAL_FACTS AttemptOutcome ENCRYPTION_FACTS EnqueuedJob FACTS Job JobDetails JobFilter JobPage PastAttempt"
+        " WholeJob"
+    ),
     "job_plan": "ChangePlan JobGroup Outcome Reason Refusal",
     "migration": "Migration MigrationState PlannedMigration TableRows",
     "new_job": "NewJob new_id",

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
 
 from hammerwork_cli.models.tree import TreeNode
 from hammerwork_cli.models.values import Counts, JobPriority, JobStatus, Timestamp
@@ -60,6 +61,40 @@ class EnqueuedJob:
     scheduled_at: Timestamp
     depends_on: tuple[str, ...]
     dependency_status: str | None
+
+
+class AttemptOutcome(StrEnum):
+    """How an attempt ended that did not complete."""
+
+    FAILED = "failed"
+    """Its handler raised an exception, or its end could not be written."""
+    TIMED_OUT = "timed_out"
+    LOST = "lost"
+    """Its worker was lost. Another worker, or the doctor, rescued the job."""
+    STOPPED = "stopped"
+    """Its worker stopped at once and gave the job back, with the attempt."""
+
+
+class PastAttempt(NamedTuple):
+    """An attempt that did not complete, as it is stored.
+
+    Attributes:
+        started_at: when the job was claimed. No other attempt at the job has this time.
+        attempt: its number. A job that is given back or retried has several attempts of the same number.
+        outcome: an :class:`AttemptOutcome`, or an unknown word of a later version.
+        worker_id: ``None`` for a Rust worker.
+        error: of a long one, the beginning and the end.
+        worker: name of the worker; ``None`` if it is not known any more.
+    """
+
+    job_id: str
+    started_at: Timestamp
+    ended_at: Timestamp
+    attempt: int
+    outcome: str
+    worker_id: str | None
+    error: str | None
+    worker: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +182,7 @@ class JobDetails:
         blocker: the reason why it waits, if it waits for other jobs.
         spawns: the recorded operations, the oldest first.
         requests: its spawn requests, the newest first.
+        attempts: its attempts that did not complete, the oldest first.
     """
 
     job: Job
@@ -161,3 +197,4 @@ class JobDetails:
     blocker: "Blocker | None" = None
     spawns: "tuple[RecordedSpawn, ...]" = ()
     requests: "tuple[SpawnRequest, ...]" = ()
+    attempts: tuple[PastAttempt, ...] = ()

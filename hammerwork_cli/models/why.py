@@ -1,11 +1,12 @@
 """Reasons why jobs failed or have not ended, and failures by error: the answers of ``spawn why``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from hammerwork_cli.models.job import AttemptOutcome, PastAttempt
 from hammerwork_cli.models.tree import TreeNode
 from hammerwork_cli.models.values import FAILURES, FINISHED, UNSUCCESSFUL, Counts, JobStatus, Timestamp
 
@@ -22,7 +23,7 @@ class DelayReason(StrEnum):
     BARRED = "barred"
     """No worker claims a job with this dependency status."""
     RETRYING = "retrying"
-    """An attempt failed, and the job waits for the next one."""
+    """An attempt failed, or its worker was lost, and the job waits for the next one."""
     READY = "ready"
     """The job is due and waits for a worker."""
     SCHEDULED = "scheduled"
@@ -50,6 +51,18 @@ class OpenJob(NamedTuple):
     lease: float | None = None
 
 
+class LastAttempt(NamedTuple):
+    """How the last attempt at a job ended that waits for another one.
+
+    Attributes:
+        outcome: ``None`` if it is not known, as after an attempt by a Rust worker.
+        worker: name of the worker, if it is known.
+    """
+
+    outcome: AttemptOutcome | None = None
+    worker: str | None = None
+
+
 @dataclass(slots=True)
 class Delay:
     """Jobs of a queue that have not ended for the same reason.
@@ -59,6 +72,9 @@ class Delay:
         jobs: number of jobs.
         first: the job with the earliest ``at``.
         serving: living workers that serve the queue; ``None`` if the database does not record workers.
+        is_due: whether the jobs wait for a worker and are due.
+        last_attempt: how their last attempts ended, if they wait for another one.
+        last_worker: name of the worker of the first job's last attempt.
     """
 
     reason: DelayReason
@@ -68,6 +84,9 @@ class Delay:
     first: OpenJob
     is_paused: bool
     serving: int | None
+    is_due: bool = False
+    last_attempt: AttemptOutcome | None = None
+    last_worker: str | None = None
 
     @property
     def is_waiting(self) -> bool:
@@ -235,6 +254,7 @@ class Diagnosis:
         delays: the reasons why these have not ended.
         never_spawned: completed jobs with a spawn configuration and no children.
         nodes: id -> job, for the ids in ``blockers`` that exist.
+        attempts: id -> attempts that did not complete, the oldest first, of the jobs in ``groups`` and ``above``.
     """
 
     job: TreeNode
@@ -247,6 +267,7 @@ class Diagnosis:
     delays: tuple[Delay, ...]
     never_spawned: tuple[NeverSpawned, ...]
     nodes: dict[str, TreeNode]
+    attempts: Mapping[str, Sequence[PastAttempt]] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:

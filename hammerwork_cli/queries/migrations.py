@@ -54,6 +54,7 @@ _COUNTS = (
     "migrations.rows_in_hammerwork_spawn_requests",
     "migrations.rows_in_hammerwork_spawn_roots",
     "migrations.rows_in_hammerwork_spawn_trees",
+    "migrations.rows_in_hammerwork_attempts",
 )
 COUNTS = {name.removeprefix("migrations.rows_in_"): name for name in _COUNTS}
 """Table -> the statement that counts its rows."""
@@ -77,6 +78,7 @@ MIGRATIONS = (
     Migration("016_recent_jobs_index", "An index that lists the newest jobs", "ours"),
     Migration("017_workers", "Workers, their claims and their spawns", "ours"),
     Migration("018_claims", "Times of claims, exact keys, and places of jobs in their trees", "ours"),
+    Migration("019_attempts", "Attempts that did not complete", "ours"),
     Migration("020_tree_statistics", "Statistics of parents, on PostgreSQL", "ours"),
 )
 

@@ -181,3 +181,7 @@ SELECT COUNT(*) FROM hammerwork_spawn_roots
 -- name: rows_in_hammerwork_spawn_trees
 -- Counts the rows of the table.
 SELECT COUNT(*) FROM hammerwork_spawn_trees
+
+-- name: rows_in_hammerwork_attempts
+-- Counts the rows of the table.
+SELECT COUNT(*) FROM hammerwork_attempts

@@ -170,7 +170,15 @@ OURS = (
 """What our own migrations add, by the ends of their names."""
 OUR_TABLES = {
     f"hammerwork_{name}"
-    for name in ("workers", "spawn_operations", "spawned_children", "spawn_requests", "spawn_roots", "spawn_trees")
+    for name in (
+        "workers",
+        "spawn_operations",
+        "spawned_children",
+        "spawn_requests",
+        "spawn_roots",
+        "spawn_trees",
+        "attempts",
+    )
 }
 
 

@@ -24,7 +24,14 @@ from tests.database.introspection import TRACKING, Schema, expected_schema, read
 from tests.rows import START
 
 IDS = [migration.id for migration in migrations.MIGRATIONS]
-OURS = ["015_spawn_indexes", "016_recent_jobs_index", "017_workers", "018_claims", "020_tree_statistics"]
+OURS = [
+    "015_spawn_indexes",
+    "016_recent_jobs_index",
+    "017_workers",
+    "018_claims",
+    "019_attempts",
+    "020_tree_statistics",
+]
 
 
 def states(database: Database) -> dict[str, str]:
@@ -465,7 +472,7 @@ def test_a_drop_that_dies_half_way_is_not_taken_for_complete(database: Database)
     with contextlib.closing(connect(url)) as mended:
         migrations.run(mended)
         assert {state.state for state in migrations.status(mended)} == {"applied"}
-        assert len(migrations.contents(mended)) == 14
+        assert len(migrations.contents(mended)) == 15
 
 
 def test_what_drop_would_remove_is_counted(database: Database) -> None:

@@ -172,7 +172,7 @@ def test_forgetting_what_was_recorded_of_jobs_locks_nothing_that_was_recorded_of
     if database.dialect != "mysql":
         pytest.skip("only InnoDB locks, and waits for, the rows that it merely looks at")
     gone = [str(uuid4()) for _ in range(database.key_chunk)]
-    for statement in records.FORGETTING:
+    for statement in records.forgetting(database):
         told = plan(database, statement, ids=gone, listed=json.dumps(gone))
         looked_up = r'"index_access_type": "index_lookup"' if VERSION_2 in told else r'"access_type": "(eq_)?ref"'
         assert re.search(looked_up, told), told

@@ -136,3 +136,29 @@ def test_many_jobs_complete_by_as_many_statements_as_one(database: Database) -> 
         assert len(ended) == jobs
         sent.append(statements(database, lambda ended=ended: finish.finish(database, ended, now)))
     assert sent[0] == sent[1]
+
+
+def test_the_history_costs_nothing_where_attempts_complete_and_two_statements_where_many_do_not(
+    database: Database,
+) -> None:
+    rows = Rows(database)
+    with rows.at_once():
+        for _ in range(63):
+            rows.job(queue="many", status="Pending", max_attempts=9)
+    now = START + timedelta(days=1)
+
+    def sent(end: End, jobs: int) -> int:
+        taken = claim.claim(database, "many", worker=new_id(), now=now, limit=jobs, slots=jobs)
+        ended = [Ended(job, end, error="boom" if end == End.RETRY else None) for job in taken]
+        for attempt in ended:
+            attempt.at = now + timedelta(days=9) if end == End.RETRY else None
+        assert len(ended) == jobs
+        return statements(database, lambda: finish.finish(database, ended, now))
+
+    completed, one_failed, many_failed = sent(End.COMPLETED, 20), sent(End.RETRY, 1), sent(End.RETRY, 20)
+    assert many_failed - one_failed == 19  # each job is changed by a statement of its own
+    database.script("DROP TABLE hammerwork_attempts")
+    database.forget_schema()
+    assert database.tags  # read once a connection
+    assert sent(End.COMPLETED, 20) == completed
+    assert sent(End.RETRY, 1) == one_failed - 2

@@ -1,4 +1,7 @@
-"""Records that workers write when they spawn. A database without migration 017 has none."""
+"""Records that workers write of jobs when they spawn, and deleting all records of a job.
+
+A database without migration 017 has none.
+"""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -16,7 +19,7 @@ FORGETTING = (
     "graph.records.forget_operations",
     "graph.records.forget_trees",
 )
-"""The statements that delete the records of jobs."""
+"""The statements that delete the records of the spawns of jobs."""
 
 
 def of_jobs(database: Database, ids: Iterable[str]) -> dict[str, list[RecordedSpawn]]:
@@ -47,6 +50,11 @@ def are_there(database: Database, since: datetime | None = None) -> bool:
     return "workers" in database.tags and database.row("graph.records.any", since=since) is not None
 
 
+def forgetting(database: Database) -> tuple[str, ...]:
+    """The statements that delete the records of jobs."""
+    return (*FORGETTING, "graph.records.forget_attempts") if "attempts" in database.tags else FORGETTING
+
+
 def forget(database: Database, jobs: Sequence[str]) -> list[str]:
     """Deletes the records of those jobs that no longer exist, live or archived. Needs a transaction.
 
@@ -62,7 +70,7 @@ def forget(database: Database, jobs: Sequence[str]) -> list[str]:
     for part in chunks(sorted(set(jobs)), database.key_chunk):
         existing = {str(row[0]) for row in database.rows("graph.records.existing", ids=database.ids(part))}
         nowhere = [job for job in part if job not in existing]
-        for statement in FORGETTING if nowhere else ():
+        for statement in forgetting(database) if nowhere else ():
             database.run(statement, ids=database.ids(nowhere), listed=json.dumps(nowhere))
         gone += nowhere
     return gone

@@ -19,7 +19,7 @@ from hammerwork_cli.models.why import Blocker
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph.blockers import blockers_of
 from hammerwork_cli.queries.graph.relatives import Relatives, packed_config
-from hammerwork_cli.queries.job import spawn_requests
+from hammerwork_cli.queries.job import attempts, spawn_requests
 from hammerwork_cli.queries.job.listing import NODE, listed
 
 SHOWN_CHILDREN = 10
@@ -85,6 +85,7 @@ def _details(database: Database, row: tuple[Any, ...], names: tuple[str, ...], *
         children=children.counts if children else Counts(),
         first_children=_first_children(relatives, node.id),
         blocker=_blocker(database, node.id) if job.dependency_status == "waiting" else None,
+        attempts=tuple(attempts.of_jobs(database, [node.id]).get(node.id, ())),
         **_spawning(database, node.id),
     )
 

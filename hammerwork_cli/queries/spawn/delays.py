@@ -2,21 +2,23 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.models import WAITING, JobStatus, SpawnTree, TreeNode, timestamp
+from hammerwork_cli.models import WAITING, AttemptOutcome, JobStatus, SpawnTree, Timestamp, TreeNode, timestamp
 from hammerwork_cli.models.input.spawn_config import ignored_because
-from hammerwork_cli.models.why import Delay, DelayReason, NeverSpawned, OpenJob
+from hammerwork_cli.models.why import Delay, DelayReason, LastAttempt, NeverSpawned, OpenJob
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.queues import all_paused, serving_workers
 from hammerwork_cli.queries.spawn.error_texts import error_texts, headline, pattern
+from hammerwork_cli.queries.worker.rescue import WAS_LOST
 
 LONG = timedelta(hours=1)
 """A job that runs for longer, and is not claimed by a living worker, may have lost its worker."""
 _NO_INSTANT = datetime.max.replace(tzinfo=UTC)
 _ORDER = list(DelayReason)
+WAITING_FOR_A_WORKER = frozenset({DelayReason.READY, DelayReason.RETRYING})
 
 
 class Queues:
@@ -40,63 +42,102 @@ def delays(database: Database, nodes: Sequence[TreeNode], queues: Queues, *, now
         queues: the pauses and workers of their queues.
         now: the server's time.
     """
-    found: dict[tuple[DelayReason, str, str | None], Delay] = {}
+    found: dict[tuple[Any, ...], Delay] = {}
     details = _details(database, [node.id for node in nodes])
     errors = error_texts(database, [node for node in nodes if node.status == JobStatus.RETRYING])
     for node in nodes:
         if node.id not in details:
             continue
-        reason, job = _delay(node, *details[node.id], now=now)
+        row = details[node.id]
+        last = _last_attempt(node, errors.get(node.id), row)
+        reason, job = _delay(node, row, last, now=now)
         error = errors.get(node.id) if reason == DelayReason.RETRYING else None
-        key = (reason, node.queue, pattern(error) if error else None)
+        is_due = reason in WAITING_FOR_A_WORKER and _is_due(job, now)
+        key = (reason, node.queue, is_due, last.outcome, pattern(error) if error else None)
         delay = found.get(key)
         if delay is None:
             paused, serving = node.queue in queues.paused, queues.serving(node.queue)
             told = headline(error) if error else None
-            found[key] = Delay(reason, node.queue, told, 1, job, paused, serving)
+            found[key] = Delay(reason, node.queue, told, 1, job, paused, serving, is_due, *last)
         else:
             delay.jobs += 1
             if _instant(job) < _instant(delay.first):
-                delay.first = job
-    return tuple(sorted(found.values(), key=lambda delay: (_ORDER.index(delay.reason), -delay.jobs, delay.queue)))
+                delay.first, delay.last_worker = job, last.worker
+    return tuple(sorted(found.values(), key=_gravity))
+
+
+def _gravity(delay: Delay) -> tuple[Any, ...]:
+    return _ORDER.index(delay.reason), not delay.is_due, delay.last_attempt or "", -delay.jobs, delay.queue
 
 
 def _instant(job: OpenJob) -> datetime:
     return timestamp(job.at) or _NO_INSTANT
 
 
-def _details(database: Database, ids: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+class _Row(NamedTuple):
+    """A row of ``spawn.why.open_jobs``, without the id."""
+
+    scheduled_at: Timestamp
+    max_attempts: int
+    dependency_status: str | None
+    worker: str | None
+    silent_for: float | None
+    lease: float | None
+    attempt: int | None
+    outcome: str | None
+    attempt_started_at: Timestamp
+    last_worker: str | None
+
+
+def _details(database: Database, ids: Sequence[str]) -> dict[str, _Row]:
     return {
-        job: tuple(details)
+        job: _Row._make(details)
         for part in chunks(ids, database.read_chunk)
         for job, *details in database.rows("spawn.why.open_jobs", ids=database.ids(part))
     }
 
 
-def _delay(
-    node: TreeNode,
-    scheduled_at: Any,
-    max_attempts: int,
-    dependency_status: str | None,
-    worker: str | None,
-    silent_for: float | None,
-    lease: float | None,
-    *,
-    now: datetime,
-) -> tuple[DelayReason, OpenJob]:
+def _last_attempt(node: TreeNode, error: str | None, row: _Row) -> LastAttempt:
+    """How the last attempt at a waiting job ended, as far as it is known.
+
+    Workers in Rust write no history, so that the last recorded attempt may be older than the last one. Its number
+    tells: a job that was given back has one attempt less, and is due as it was before.
+    """
+    if node.status not in WAITING:
+        return LastAttempt()
+    if row.outcome == AttemptOutcome.STOPPED:
+        due, started = timestamp(row.scheduled_at), timestamp(row.attempt_started_at)
+        if row.attempt == node.attempts + 1 and due and started and due <= started:
+            return LastAttempt(AttemptOutcome.STOPPED, row.last_worker)
+    elif row.attempt == node.attempts and row.outcome in set(AttemptOutcome):
+        return LastAttempt(AttemptOutcome(row.outcome), row.last_worker)
+    if not node.attempts or not error:
+        return LastAttempt()
+    return LastAttempt(AttemptOutcome.LOST if WAS_LOST in headline(error) else AttemptOutcome.FAILED)
+
+
+def _is_due(job: OpenJob, now: datetime) -> bool:
+    return (timestamp(job.at) or now) <= now
+
+
+def _delay(node: TreeNode, row: _Row, last: LastAttempt, *, now: datetime) -> tuple[DelayReason, OpenJob]:
     if node.status == JobStatus.RUNNING:
         started = node.started_at or node.created_at
-        job = OpenJob(node.id, node.status, node.attempts, max_attempts, started, worker, silent_for, lease)
+        job = OpenJob(
+            node.id, node.status, node.attempts, row.max_attempts, started, row.worker, row.silent_for, row.lease
+        )
         return _running(job, now - (timestamp(started) or now)), job
-    job = OpenJob(node.id, node.status, node.attempts, max_attempts, scheduled_at, None)
+    job = OpenJob(node.id, node.status, node.attempts, row.max_attempts, row.scheduled_at, None)
     if node.stored_status not in WAITING:
         return DelayReason.MISSPELT_STATUS, job
-    if dependency_status == "failed":
+    if row.dependency_status == "failed":
         return DelayReason.BARRED, job
+    if last.outcome == AttemptOutcome.STOPPED:
+        # The attempt was given back. The error is that of the one before.
+        return DelayReason.READY, job
     if node.status == JobStatus.RETRYING:
         return DelayReason.RETRYING, job
-    is_due = (timestamp(scheduled_at) or now) <= now
-    return DelayReason.READY if is_due else DelayReason.SCHEDULED, job
+    return DelayReason.READY if _is_due(job, now) else DelayReason.SCHEDULED, job
 
 
 def _running(job: OpenJob, so_far: timedelta) -> DelayReason:

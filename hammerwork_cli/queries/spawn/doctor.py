@@ -25,7 +25,8 @@ from hammerwork_cli.models.values import (
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job.dependencies import Following, fail_next
-from hammerwork_cli.queries.worker.rescue import Lost, next_runs, without
+from hammerwork_cli.queries.worker import rescue
+from hammerwork_cli.queries.worker.rescue import WAS_LOST, Lost
 
 PAGE = 500
 """Jobs in one transaction."""
@@ -57,7 +58,6 @@ FINDING = {
 FIXING = {
     Damage.NULL_LISTS: "spawn.doctor.fix_null_lists",
     Damage.BARRED: "spawn.doctor.fix_barred",
-    Damage.LOST: "spawn.doctor.fix_lost",
 }
 """The statements that fix a kind on their own."""
 COMPLETE = {"archived_at", "is_encrypted"}
@@ -233,8 +233,8 @@ class Doctor:
         ids = [str(row[0]) for row in rows]
         if kind == Damage.MISSPELT_STATUS:
             return self._fix_misspelt(rows)
-        if kind == Damage.LOST_LAST_ATTEMPT:
-            return self._fix_last_attempts(ids)
+        if kind in (Damage.LOST, Damage.LOST_LAST_ATTEMPT):
+            return self._fix_lost(ids)
         if kind == Damage.GONE_BUT_RECORDED:
             return len(records.forget(self.database, ids))
         return self._run(FIXING[kind], ids=ids)
@@ -248,17 +248,30 @@ class Doctor:
             for written, ids in by_spelling.items()
         )
 
-    def _fix_last_attempts(self, ids: Sequence[str]) -> int:
-        """Marks jobs dead, except for recurring ones, which wait for their next occurrence."""
-        jobs = [Lost(str(job), *rest) for job, *rest in self._rows("spawn.doctor.last_attempts", ids=ids)]
-        coming = next_runs(self.database, jobs, self.now)
-        back = sum(self._run("spawn.doctor.fix_lost_recurring", ids=some, at=at) for at, some in coming.items())
-        dead = without(jobs, coming.values())
-        return back + (self._run("spawn.doctor.fix_lost_last_attempt", ids=dead) if dead else 0)
+    def _fix_lost(self, ids: Sequence[str]) -> int:
+        """Gives jobs another attempt. After the last one they are dead, or wait for their next occurrence."""
+        # The lock keeps everybody from changing a job between the record of its attempt and its own change.
+        jobs = [Lost(str(job), *rest) for job, *rest in self._rows("spawn.doctor.lost_among", ids=ids)]
+        rescue.record(self.database, jobs, self._lost_error, self.now)
+        again = [job.id for job in jobs if job.attempts < job.max_attempts]
+        last = [job for job in jobs if job.attempts >= job.max_attempts]
+        coming = rescue.next_runs(self.database, last, self.now)
+        dead = rescue.without(last, coming.values())
+        done = self._run("spawn.doctor.fix_lost", ids=again) if again else 0
+        done += sum(self._run("spawn.doctor.fix_lost_recurring", ids=some, at=at) for at, some in coming.items())
+        return done + (self._run("spawn.doctor.fix_lost_last_attempt", ids=dead) if dead else 0)
+
+    @property
+    def _lost_error(self) -> str:
+        return f"Its worker {WAS_LOST} The doctor found it on {self.now:%Y-%m-%d %H:%M} UTC."
 
     def _run(self, statement: str, **values: Any) -> int:
-        error = f"Its worker was lost during its last attempt. The doctor found it on {self.now:%Y-%m-%d %H:%M} UTC."
-        everything = {"now": self.now, "before": self.lost_before, "error": error, "waiting": WORDS["pending"]}
+        everything = {
+            "now": self.now,
+            "before": self.lost_before,
+            "error": self._lost_error,
+            "waiting": WORDS["pending"],
+        }
         return self.database.run(statement, **{**WORDS, **everything, **values})
 
     def fix_waiting_page(self, after: str | None) -> tuple[str | None, "FixedJobs"]:

@@ -10,6 +10,7 @@ from hammerwork_cli.models.why import Blocker, Diagnosis, FailedJob, FailureGrou
 from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.graph.blockers import blockers_of
 from hammerwork_cli.queries.graph.relatives import Relatives
+from hammerwork_cli.queries.job import attempts
 from hammerwork_cli.queries.spawn.delays import Queues, delays, never_spawned
 from hammerwork_cli.queries.spawn.error_texts import error_texts, headline, pattern
 
@@ -54,10 +55,12 @@ class _Diagnosing:
         above = self._above(consequences, blockers)
         under_way = self._under_way(blockers)
         queues = Queues(self.database) if under_way else None
+        groups = self._groups(deepest, limit)
+        named = [*above, *(failed.job for group in groups for failed in group.jobs)]
         return Diagnosis(
             job=self.target,
             counts=self.tree.counts,
-            groups=self._groups(deepest, limit),
+            groups=groups,
             consequences=len(failed) - len(deepest),
             above=tuple(FailedJob(node, self._path(node)) for node in above),
             blockers=tuple(
@@ -67,6 +70,7 @@ class _Diagnosing:
             delays=delays(self.database, under_way, queues, now=now) if queues else (),
             never_spawned=never_spawned(self.database, self.tree),
             nodes=self.nodes,
+            attempts=attempts.of_jobs(self.database, [node.id for node in named]),
         )
 
     def _under_way(self, blockers: dict[str, Blocker]) -> list[TreeNode]:

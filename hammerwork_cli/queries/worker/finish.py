@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.models import JobStatus, timestamp
+from hammerwork_cli.models import AttemptOutcome, JobStatus, PastAttempt, timestamp
 from hammerwork_cli.queries.graph import release
-from hammerwork_cli.queries.job import dependencies, limits, notifications
+from hammerwork_cli.queries.job import attempts, dependencies, limits, notifications
 from hammerwork_cli.queries.worker.claim import Claim, Claimed
 
 RESULTS_BATCH = 500
@@ -30,6 +30,15 @@ class End(StrEnum):
     STOPPED = "stopped"
     FAILED = "failed"
     TIMED_OUT = "timed_out"
+
+
+OUTCOMES = {
+    End.RETRY: AttemptOutcome.FAILED,
+    End.STOPPED: AttemptOutcome.STOPPED,
+    End.FAILED: AttemptOutcome.FAILED,
+    End.TIMED_OUT: AttemptOutcome.TIMED_OUT,
+}
+"""What the history of attempts calls the ends that it records."""
 
 
 @dataclass(slots=True)
@@ -106,12 +115,12 @@ def _complete(database: Database, ended: Sequence[Ended], now: datetime, report:
         if attempt.end == End.COMPLETED and attempt.at is None:
             by_claim[attempt.job.claim].append(attempt)
     completed: list[str] = []
-    for token, attempts in by_claim.items():
-        mine = _completed(database, token, attempts, now, report)
+    for token, together in by_claim.items():
+        mine = _completed(database, token, together, now, report)
         store_results(
             database,
             token,
-            [attempt for attempt in attempts if attempt.result is not None and attempt.job.id in mine],
+            [attempt for attempt in together if attempt.result is not None and attempt.job.id in mine],
             now,
         )
         completed += mine
@@ -119,13 +128,13 @@ def _complete(database: Database, ended: Sequence[Ended], now: datetime, report:
 
 
 def _completed(
-    database: Database, token: Claim, attempts: Sequence[Ended], now: datetime, report: FinishReport
+    database: Database, token: Claim, ended: Sequence[Ended], now: datetime, report: FinishReport
 ) -> Sequence[str]:
     """Completes jobs of one claim; returns those that are completed, also by an earlier try of this change."""
-    ids = [attempt.job.id for attempt in attempts]
+    ids = [attempt.job.id for attempt in ended]
     if database.run("worker.finish.complete", ids=database.ids(ids), **_guard(token), now=now) == len(ids):
         return ids
-    mine = _done_before(database, attempts, now)
+    mine = _done_before(database, ended, now)
     report.lost.update(job for job in ids if job not in mine)
     return [job for job in ids if job in mine]
 
@@ -134,11 +143,11 @@ def _guard(claim: Claim) -> dict[str, Any]:
     return {"token": claim.token, "started": claim.started_at}
 
 
-def store_results(database: Database, token: Claim, attempts: Sequence[Ended], now: datetime) -> None:
+def store_results(database: Database, token: Claim, ended: Sequence[Ended], now: datetime) -> None:
     """Writes the results of jobs that this transaction completed."""
     results = [
         json.dumps({"id": attempt.job.id, "result": attempt.result, "expires": _expiry(database, attempt.job, now)})
-        for attempt in attempts
+        for attempt in ended
     ]
     # The texts are ASCII, so that a statement escapes every second character of them at most.
     for part in database.parts(results, RESULTS_BATCH, lambda text: 2 * len(text) + 1):
@@ -158,16 +167,29 @@ def _expiry(database: Database, job: Claimed, now: datetime) -> str | None:
 
 def _write_others(database: Database, ended: Sequence[Ended], now: datetime, report: FinishReport) -> list[str]:
     dead: list[str] = []
+    incomplete: list[PastAttempt] = []
     for attempt in ended:
         if attempt.end == End.COMPLETED and attempt.at is None:
             continue
-        if not write(database, attempt, now) and not was_written(database, attempt, now):
+        if write(database, attempt, now):
+            # An earlier try of this transaction that was committed has recorded it.
+            if attempt.end in OUTCOMES:
+                incomplete.append(_past(attempt, now))
+        elif not was_written(database, attempt, now):
             report.lost.add(attempt.job.id)
-        elif attempt.end == End.STOPPED:
+            continue
+        if attempt.end == End.STOPPED:
             report.released[attempt.job.queue_name] = report.released.get(attempt.job.queue_name, 0) + 1
         elif attempt.end in (End.FAILED, End.TIMED_OUT) and attempt.at is None:
             dead.append(attempt.job.id)
+    attempts.record(database, incomplete)
     return dead
+
+
+def _past(attempt: Ended, now: datetime) -> PastAttempt:
+    job = attempt.job
+    outcome, worker = OUTCOMES[attempt.end], job.claim.worker
+    return PastAttempt(job.id, job.claim.started_at, now, job.attempts, outcome, worker, attempt.error)
 
 
 def write(database: Database, attempt: Ended, now: datetime) -> bool:
@@ -209,13 +231,13 @@ def _outcome(attempt: Ended, now: datetime) -> tuple[JobStatus, datetime]:
     return JobStatus.TIMED_OUT if attempt.end == End.TIMED_OUT else JobStatus.DEAD, now
 
 
-def _done_before(database: Database, attempts: Sequence[Ended], now: datetime) -> set[str]:
+def _done_before(database: Database, ended: Sequence[Ended], now: datetime) -> set[str]:
     """Returns the jobs that an earlier try of the same change, with the same ``now``, has written.
 
     Such a job carries the token, the status and the time of the change. The token alone proves nothing: it stays on the
     row when another program cancels, retries or completes the job.
     """
-    by_id = {attempt.job.id: attempt for attempt in attempts}
+    by_id = {attempt.job.id: attempt for attempt in ended}
     mine = set()
     for job, status, token, scheduled_at, ended_at in database.rows(
         "worker.finish.outcomes", ids=database.ids(sorted(by_id))

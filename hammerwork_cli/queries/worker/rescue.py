@@ -6,18 +6,25 @@ from datetime import datetime
 from typing import NamedTuple
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import Timestamp
-from hammerwork_cli.queries.job import limits
+from hammerwork_cli.models import AttemptOutcome, PastAttempt, Timestamp, timestamp
+from hammerwork_cli.queries.job import attempts, limits
 from hammerwork_cli.queries.job.cron import next_due
 from hammerwork_cli.queries.worker import finish
 from hammerwork_cli.queries.worker.finish import FinishReport
 
 BATCH = 500
 """Jobs in one transaction."""
+WAS_LOST = "was lost while it ran this job."
+"""How the first sentence of the error of a rescued job ends."""
 
 
 class Lost(NamedTuple):
-    """A running job whose worker was lost."""
+    """A running job whose worker was lost.
+
+    Attributes:
+        started_at: the start of the attempt.
+        worker: id of the worker; ``None`` for a Rust worker.
+    """
 
     id: str
     attempts: int
@@ -26,6 +33,8 @@ class Lost(NamedTuple):
     cron_schedule: str | None
     timezone: str | None
     next_run_at: Timestamp = None
+    started_at: Timestamp = None
+    worker: str | None = None
 
 
 def return_lost(database: Database, worker: str, name: str, now: datetime) -> tuple[int, int]:
@@ -50,7 +59,8 @@ def _return_lost(database: Database, worker: str, name: str, now: datetime) -> t
     jobs = [
         Lost(str(job), *rest) for job, *rest in database.rows("worker.rescue.lock_jobs", worker=worker, limit=BATCH)
     ]
-    error = f"The worker {name} was lost while it ran this job."
+    error = f"The worker {name} {WAS_LOST}"
+    record(database, jobs, error, now)
     back = [job.id for job in jobs if job.attempts < job.max_attempts]
     if back:
         database.run("worker.rescue.retry", ids=database.ids(back), worker=worker, error=error)
@@ -63,6 +73,15 @@ def _return_lost(database: Database, worker: str, name: str, now: datetime) -> t
         database.run("worker.rescue.mark_dead", ids=database.ids(dead), worker=worker, error=error, now=now)
         finish.update_dependents(database, (), dead, now, FinishReport())
     return len(jobs) - len(dead), len(dead)
+
+
+def record(database: Database, jobs: Iterable[Lost], error: str, now: datetime) -> None:
+    """Records the attempts of jobs that this transaction has locked and is about to rescue."""
+    lost = [
+        PastAttempt(job.id, timestamp(job.started_at) or now, now, job.attempts, AttemptOutcome.LOST, job.worker, error)
+        for job in jobs
+    ]
+    attempts.record(database, lost)
 
 
 def next_runs(database: Database, jobs: Iterable[Lost], now: datetime) -> dict[datetime, list[str]]:

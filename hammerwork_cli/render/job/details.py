@@ -27,6 +27,7 @@ from hammerwork_cli.render.formats.text import (
     statuses,
     visible,
 )
+from hammerwork_cli.render.job import attempts
 from hammerwork_cli.render.job.listing import job_record
 from hammerwork_cli.render.spawn import again, records
 
@@ -42,12 +43,14 @@ def details_record(details: JobDetails) -> Record:
     exist); ``hold`` (while the job waits for its parents: ``unfinished``, or the reason why it can never run:
     ``parent_failed``, ``parent_missing``, ``not_released``, ``stuck_above``); ``children`` (an object: ``total``,
     ``completed``, ``failed``, ``running``, ``pending``, and ``first``, some of them with the keys of parents, failures
-    first); ``spawns`` (recorded spawns, the oldest first) and ``spawn_requests`` (the newest first); ``in_archive``
-    (read from the archive table); and the columns ``timeout_seconds``, ``timed_out_at``, ``cron_schedule``,
-    ``timezone``, ``recurring``, ``next_run_at``, ``batch_id``, ``result_stored_at``, ``result_expires_at``,
-    ``trace_id``, ``correlation_id``, ``parent_span_id``, ``span_context``, ``archival_reason``, ``archived_by``,
-    ``is_encrypted``, ``encryption_key_id``, ``encryption_algorithm``, ``encrypted_bytes``, ``payload_hash``,
-    ``retention_policy``, ``retention_delete_at``, ``encrypted_at``. Columns that an older database lacks are left out.
+    first); ``attempt_history`` (its attempts that did not complete, the oldest first, at most 50:
+    :func:`hammerwork_cli.render.job.attempts.attempt_record`); ``spawns`` (recorded spawns, the oldest first) and
+    ``spawn_requests`` (the newest first); ``in_archive`` (read from the archive table); and the columns
+    ``timeout_seconds``, ``timed_out_at``, ``cron_schedule``, ``timezone``, ``recurring``, ``next_run_at``,
+    ``batch_id``, ``result_stored_at``, ``result_expires_at``, ``trace_id``, ``correlation_id``, ``parent_span_id``,
+    ``span_context``, ``archival_reason``, ``archived_by``, ``is_encrypted``, ``encryption_key_id``,
+    ``encryption_algorithm``, ``encrypted_bytes``, ``payload_hash``, ``retention_policy``, ``retention_delete_at``,
+    ``encrypted_at``. Columns that an older database lacks are left out.
     """
     counts = details.children
     return {
@@ -60,6 +63,7 @@ def details_record(details: JobDetails) -> Record:
         "hold": details.blocker.reason.value if details.blocker else None,
         "children": records.child_counts(counts)
         | {"first": [_relative_record(child) for child in details.first_children]},
+        "attempt_history": [attempts.attempt_record(attempt) for attempt in details.attempts],
         "spawns": [records.spawn_record(spawn) for spawn in details.spawns],
         "spawn_requests": [again.request_record(request) for request in details.requests],
     }
@@ -119,6 +123,7 @@ def details_text(
         yield f"  {name:<{longest}}  {shown}"
     bound = None if full or width is None else PAYLOAD_LINES
     yield from _error(node.error, bound, width, colour)
+    yield from attempts.attempts_text(details.attempts, width, colour)
     yield from _value("Payload", details.payload, _hidden_payload(details), bound, width, colour)
     if details.result is not None:
         yield from _value("Result", details.result, "", bound, width, colour)

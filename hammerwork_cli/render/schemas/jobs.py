@@ -3,6 +3,7 @@
 from hammerwork_cli.models import JobPriority, JobStatus
 from hammerwork_cli.models.input.job_options import OPTIONS
 from hammerwork_cli.render.formats.json import UNKNOWN
+from hammerwork_cli.render.job.attempts import OUTCOMES
 from hammerwork_cli.render.schemas.words import (
     Schema,
     anything,
@@ -121,6 +122,20 @@ SPAWN_REQUEST = {
     "children": null_or(count("Children that it spawned")),
     "error": null_or(text()),
 }
+ATTEMPT = record(
+    {
+        "attempt": count("Its number; a job that is given back or retried has several of the same number"),
+        "outcome": text(
+            "lost: the worker was lost; stopped: the worker stopped at once and gave the job back", *OUTCOMES, UNKNOWN
+        ),
+        "worker": null_or(text("Name of the worker; null when it is not known any more")),
+        "worker_id": null_or(job_id("Null for a Rust worker")),
+        "started_at": null_or(instant("When the job was claimed")),
+        "ended_at": null_or(instant()),
+        "error": null_or(text("At most 4,000 bytes: of a longer one, the beginning and the end")),
+    }
+)
+ATTEMPT_HISTORY = list_of(ATTEMPT, "Attempts that did not complete, the newest 50, oldest first")
 JOB_DETAILS = record(
     {
         **JOB,
@@ -132,6 +147,7 @@ JOB_DETAILS = record(
         "parents": list_of(record(RELATIVE), "A deleted parent has nulls"),
         "hold": null_or(text("While it waits: unfinished, or the reason why it can never run")),
         "children": record({**CHILD_COUNTS, "first": list_of(record(RELATIVE), "Some of them, failures first")}),
+        "attempt_history": ATTEMPT_HISTORY,
         "spawns": list_of(record(RECORDED_SPAWN), "Recorded operations, oldest first"),
         "spawn_requests": list_of(record(SPAWN_REQUEST), "Spawn requests, newest first"),
     },

@@ -1,7 +1,9 @@
 """What the verbs of ``spawn`` print."""
 
 from hammerwork_cli.render.formats.json import UNKNOWN, WORKER_STATES
+from hammerwork_cli.render.job.attempts import OUTCOMES
 from hammerwork_cli.render.schemas.jobs import (
+    ATTEMPT_HISTORY,
     CHILD_COUNTS,
     CONFIG,
     IN_TREE,
@@ -141,7 +143,13 @@ WAIT = record(
     }
 )
 FAILED = record(
-    {**NAMED, "attempts": count(), "error": null_or(text()), "path": list_of(record(NAMED), "From the root")}
+    {
+        **NAMED,
+        "attempts": count(),
+        "error": null_or(text()),
+        "path": list_of(record(NAMED), "From the root"),
+        "attempt_history": ATTEMPT_HISTORY,
+    }
 )
 FAILURES = record(
     {
@@ -173,6 +181,10 @@ DELAY = record(
         "jobs": count(),
         "at": null_or(instant("Earliest time at which one of them may run, or has been running since")),
         "error": null_or(text("Of the last attempt")),
+        "last_attempt": null_or(
+            text("How the last attempt ended, where a job waits for another one, as far as it is known", *OUTCOMES)
+        ),
+        "last_worker": null_or(text("The worker of the last attempt, while its name is known")),
         "paused": flag(),
         "workers": WORKERS,
         "first": record(

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from shlex import quote
 
-from hammerwork_cli.models import rfc3339, timestamp
+from hammerwork_cli.models import AttemptOutcome, rfc3339, timestamp
 from hammerwork_cli.models.why import Delay, DelayReason, Diagnosis, NeverSpawned
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import (
@@ -35,9 +35,15 @@ _HEADINGS = {
     DelayReason.MISSPELT_STATUS: "in a misspelt status, so no worker claims {it}",
     DelayReason.BARRED: "Pending with a dependency status that no worker accepts",
     DelayReason.RETRYING: "waiting for the next attempt after a failure",
-    DelayReason.READY: "due, and waiting for a worker",
     DelayReason.SCHEDULED: "not due yet",
     DelayReason.RUNNING: "running",
+}
+"""What jobs do for each reason, unless they are due."""
+_LAST_ATTEMPTS: dict[AttemptOutcome | None, str] = {
+    AttemptOutcome.FAILED: "; the last attempt failed",
+    AttemptOutcome.TIMED_OUT: "; the last attempt timed out",
+    AttemptOutcome.LOST: "; the last worker was lost",
+    AttemptOutcome.STOPPED: "; the last worker was stopped",
 }
 
 
@@ -46,9 +52,11 @@ def delay_record(delay: Delay) -> Record:
 
     Keys: ``reason`` (``long_running``, ``silent_worker``, ``misspelt_status``, ``barred``, ``retrying``, ``ready``,
     ``scheduled``, ``running``), ``queue``, ``jobs`` (number), ``at`` (the earliest due time, or start of a running
-    job), ``error`` (of the last attempt), ``paused``, ``workers`` (running ones that serve the queue; null if the
-    database does not record workers), and ``first``: the job with the earliest ``at`` (``id``, ``queue``, ``status``,
-    ``attempts``, ``max_attempts``, ``worker``).
+    job), ``error`` (of the last attempt), ``last_attempt`` (how the last attempt ended at jobs that wait for another
+    one: ``failed``, ``timed_out``, ``lost``, ``stopped``; null for other jobs, and if it is not known), ``last_worker``
+    (its name, if it is known), ``paused``, ``workers`` (running ones that serve the queue; null if the database does
+    not record workers), and ``first``: the job with the earliest ``at`` (``id``, ``queue``, ``status``, ``attempts``,
+    ``max_attempts``, ``worker``).
     """
     first = delay.first
     return {
@@ -57,6 +65,8 @@ def delay_record(delay: Delay) -> Record:
         "jobs": delay.jobs,
         "at": rfc3339(first.at),
         "error": delay.error,
+        "last_attempt": delay.last_attempt.value if delay.last_attempt else None,
+        "last_worker": delay.last_worker,
         "paused": delay.is_paused,
         "workers": delay.serving,
         "first": {
@@ -149,13 +159,15 @@ class DelayLines:
 
     def sections(self, delays: Sequence[Delay], limit: int) -> Iterator[tuple[str, list[str]]]:
         """Yields a heading for each reason, with the lines below it."""
-        for reason, group in groupby(delays, key=lambda delay: delay.reason):
+        for heading, group in groupby(delays, key=_heading):
             found = list(group)
             lines = [self._line(delay) for delay in found[:limit]]
             if len(found) > limit:
                 rest = found[limit:]
                 lines.append(f"  {self.ellipsis} {count(sum(delay.jobs for delay in rest))} more")
-            yield _heading(reason, sum(delay.jobs for delay in found)), lines
+            jobs = sum(delay.jobs for delay in found)
+            are, it = ("is", "it") if jobs == 1 else ("are", "them")
+            yield f"{plural(jobs, 'job')} {are} {heading.format(it=it)}", lines
 
     def never_spawned(self, jobs: Sequence[NeverSpawned], limit: int) -> Iterator[str]:
         """Draws jobs that never spawned."""
@@ -190,15 +202,16 @@ class DelayLines:
         the_first = "" if delay.jobs == 1 else f"the first, {short_id(first.id)}, "
         if delay.reason in {DelayReason.MISSPELT_STATUS, DelayReason.BARRED}:
             return []
-        if delay.reason == DelayReason.RETRYING:
-            attempts = f"{the_first}attempt {first.attempts} of {first.max_attempts}"
+        if delay.is_taken_later:
+            retries = delay.reason == DelayReason.RETRYING
+            attempts = [f"after attempt {first.attempts} of {first.max_attempts}"] if retries else []
             if at is None:
-                return [attempts]
-            return [attempts, f"overdue by {duration(self.now - at)}" if at <= self.now else f"next {self._at(at)}"]
+                return attempts
+            if at > self.now:
+                return [f"{the_first}{'next' if retries else 'due'} {self._at(at)}", *attempts]
+            return [f"{the_first}due {duration(self.now - at)} ago", *attempts]
         if at is None:
             return []
-        if delay.reason in {DelayReason.READY, DelayReason.SCHEDULED}:
-            return [f"{the_first}due {self._at(at) if at > self.now else f'{duration(self.now - at)} ago'}"]
         return [f"{the_first}for {duration(self.now - at)}"]
 
     def _at(self, at: datetime) -> str:
@@ -215,9 +228,10 @@ class DelayLines:
         return [f"on {visible(first.worker)}"] if first.worker and delay.jobs == 1 else []
 
 
-def _heading(reason: DelayReason, jobs: int) -> str:
-    are, it = ("is", "it") if jobs == 1 else ("are", "them")
-    return f"{plural(jobs, 'job')} {are} {_HEADINGS[reason].format(it=it)}"
+def _heading(delay: Delay) -> str:
+    if not delay.is_due:
+        return _HEADINGS[delay.reason]
+    return f"due, and waiting for a worker{_LAST_ATTEMPTS.get(delay.last_attempt, '')}"
 
 
 def never_spawned_heading(jobs: int) -> str:

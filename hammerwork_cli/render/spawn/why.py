@@ -1,9 +1,9 @@
 """Renders the answers of ``spawn why``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from hammerwork_cli.models import UNSUCCESSFUL, JobStatus, TreeNode
+from hammerwork_cli.models import UNSUCCESSFUL, JobStatus, PastAttempt, TreeNode
 from hammerwork_cli.models.why import Blocker, BlockerReason, Diagnosis, FailedJob, FailureGroup, limit_of
 from hammerwork_cli.render.formats.colour import paint, paint_status
 from hammerwork_cli.render.formats.json import Record
@@ -11,6 +11,7 @@ from hammerwork_cli.render.formats.text import (
     TIMES,
     cells,
     count,
+    first_line,
     plural,
     short_id,
     shorten,
@@ -20,9 +21,12 @@ from hammerwork_cli.render.formats.text import (
     visible,
     wrapped,
 )
+from hammerwork_cli.render.job.attempts import attempt_record, outcome_word
 from hammerwork_cli.render.spawn import delays as delays_views
 
 NO_ERROR = "no error text"
+EARLIER = 3
+"""Attempts of a job before its last one that are shown."""
 _LEAST_PATH = 36
 """Columns below which a path has a line of its own."""
 _BOTH_ENDS = 3
@@ -35,7 +39,8 @@ def diagnosis_record(diagnosis: Diagnosis, limit: int, now: datetime) -> Record:
     Keys: ``job`` (``id``, ``queue``, ``status``), ``jobs`` and ``counts`` (the job and its descendants by status),
     ``failed`` (whether a failure was found, below or above), ``groups`` (the deepest failures: ``error``, ``count``,
     ``archived`` among them, ``statuses``, ``queues``, and the first ``jobs`` with ``id``, ``queue``, ``status``,
-    ``attempts``, ``error`` and ``path`` from the topmost ancestor), ``consequences`` (number of other failed jobs,
+    ``attempts``, ``error``, ``path`` from the topmost ancestor and ``attempt_history``, the attempts that did not
+    complete), ``consequences`` (number of other failed jobs,
     above these or because of them), ``above`` (failed jobs outside the tree because of which its jobs failed or wait),
     ``waiting`` and ``stuck`` (numbers of jobs that wait, and of those that can never run), ``holds`` (the first of
     them: ``id``, ``queue``, ``reason``, and ``parents``, id -> status), ``under_way`` (open jobs that wait for no
@@ -48,9 +53,9 @@ def diagnosis_record(diagnosis: Diagnosis, limit: int, now: datetime) -> Record:
         "jobs": diagnosis.counts.total,
         "counts": dict(sorted(diagnosis.counts.by_status.items())),
         "failed": diagnosis.failed,
-        "groups": [_group_record(group) for group in diagnosis.groups],
+        "groups": [_group_record(group, diagnosis) for group in diagnosis.groups],
         "consequences": diagnosis.consequences,
-        "above": [_failed_record(failed) for failed in diagnosis.above],
+        "above": [_failed_record(failed, diagnosis) for failed in diagnosis.above],
         "waiting": len(diagnosis.blockers),
         "stuck": sum(blocker.is_stuck for blocker in diagnosis.blockers),
         "holds": [_blocker_record(blocker, diagnosis.nodes) for blocker in diagnosis.blockers[:limit]],
@@ -73,21 +78,26 @@ def _named(node: TreeNode) -> Record:
     return {"id": node.id, "queue": node.queue, "status": node.status}
 
 
-def _group_record(group: FailureGroup) -> Record:
+def _group_record(group: FailureGroup, diagnosis: Diagnosis) -> Record:
     return {
         "error": group.error,
         "count": group.total,
         "archived": group.archived,
         "statuses": dict(sorted(group.statuses.by_status.items())),
         "queues": dict(sorted(group.queues.by_status.items())),
-        "jobs": [_failed_record(failed) for failed in group.jobs],
+        "jobs": [_failed_record(failed, diagnosis) for failed in group.jobs],
     }
 
 
-def _failed_record(failed: FailedJob) -> Record:
+def _failed_record(failed: FailedJob, diagnosis: Diagnosis) -> Record:
     job = failed.job
-    path = [_named(node) for node in failed.path]
-    return {**_named(job), "attempts": job.attempts, "error": job.error, "path": path}
+    return {
+        **_named(job),
+        "attempts": job.attempts,
+        "error": job.error,
+        "path": [_named(node) for node in failed.path],
+        "attempt_history": [attempt_record(attempt) for attempt in diagnosis.attempts.get(job.id, ())],
+    }
 
 
 def _blocker_record(blocker: Blocker, nodes: dict[str, TreeNode]) -> Record:
@@ -157,7 +167,7 @@ def diagnosis_text(
         yield f"Nothing failed{for_good} at or below {short_id(diagnosis.job.id)}."
     for group in diagnosis.groups:
         yield ""
-        yield from draw.group(group)
+        yield from draw.group(group, diagnosis)
     if diagnosis.consequences:
         yield ""
         others = " of these" if diagnosis.groups else " of others"
@@ -191,7 +201,7 @@ class _Drawing:
     def _status(self, node: TreeNode) -> str:
         return paint_status(node.status, visible(node.status), self.colour)
 
-    def group(self, group: FailureGroup) -> Iterator[str]:
+    def group(self, group: FailureGroup, diagnosis: Diagnosis) -> Iterator[str]:
         error = visible(group.error) if group.error else NO_ERROR
         queues = ", ".join(
             f"{shorten(visible(queue), 30, self.ellipsis)} {self.times}{jobs}"
@@ -201,7 +211,7 @@ class _Drawing:
         )
         head = f"{statuses(group.statuses)}{self.dot}{queues}{self.dot}{error}"
         yield from self._wrapped(head, "dim" if group.is_cancelled else "red")
-        yield from self._failed(group.jobs)
+        yield from self._failed(group.jobs, diagnosis)
         if group.total > len(group.jobs):
             yield f"  {self.ellipsis} {count(group.total - len(group.jobs))} more"
         if group.archived:
@@ -218,7 +228,7 @@ class _Drawing:
         for line in wrapped(text, self.width, ellipsis=self.ellipsis):
             yield paint(line, colour, self.colour)
 
-    def _failed(self, jobs: list[FailedJob]) -> Iterator[str]:
+    def _failed(self, jobs: list[FailedJob], diagnosis: Diagnosis) -> Iterator[str]:
         for failed in jobs:
             attempts = self._attempts(failed.job)
             room = None if self.width is None else self.width - cells(f"  {self.dot}{failed.job.status}{attempts}")
@@ -227,6 +237,15 @@ class _Drawing:
             else:
                 yield f"  {self._path(failed.path, self.width and self.width - 2)}"
                 yield f"    {self._status(failed.job)}{attempts}"
+            yield from self._earlier(diagnosis.attempts.get(failed.job.id, ()))
+
+    def _earlier(self, attempts: Sequence[PastAttempt]) -> Iterator[str]:
+        """The attempts before the last one that ended otherwise."""
+        others = [attempt for attempt in attempts if _ending(attempt) != _ending(attempts[-1])]
+        for attempt in others[-EARLIER:]:
+            facts = [f"attempt {attempt.attempt}", outcome_word(attempt.outcome)]
+            facts += [first_line(attempt.error)] if attempt.error else []
+            yield shorten(f"    {self.dot.join(facts)}", self.width, self.ellipsis)
 
     def _path(self, path: tuple[TreeNode, ...], room: int | None = None) -> str:
         """The path from the topmost ancestor: of a long one both ends, in a narrow place with shorter names."""
@@ -289,6 +308,10 @@ class _Drawing:
         yield ""
         yield paint(delays_views.never_spawned_heading(len(diagnosis.never_spawned)), "bold", self.colour)
         yield from self.lines.never_spawned(diagnosis.never_spawned, limit)
+
+
+def _ending(attempt: PastAttempt) -> tuple[str, str]:
+    return attempt.outcome, first_line(attempt.error or "")
 
 
 _REASONS = {

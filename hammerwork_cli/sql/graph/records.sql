@@ -72,6 +72,13 @@ DELETE FROM hammerwork_spawn_trees WHERE root_id {among}
 -- name: forget_trees [mysql claim_times]
 DELETE t FROM {gone} hammerwork_spawn_trees t FORCE INDEX (PRIMARY) ON t.root_id = {as_id e.parent}
 
+-- name: forget_attempts
+-- Deletes the history of the attempts of deleted jobs.
+DELETE FROM hammerwork_attempts WHERE job_id {among}
+
+-- name: forget_attempts [mysql]
+DELETE a FROM {gone} hammerwork_attempts a FORCE INDEX (PRIMARY) ON a.job_id = {as_id e.parent}
+
 -- name: allow_again
 -- Lets jobs spawn again when they complete again.
 UPDATE hammerwork_spawn_operations SET outcome = 'repeated' WHERE parent_id IN (:ids) AND outcome = 'spawned'

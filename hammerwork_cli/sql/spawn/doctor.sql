@@ -131,9 +131,25 @@ SELECT {found}, COALESCE(j.started_at, j.created_at) FROM hammerwork_jobs j WHER
 AND {is_lost} AND {is_abandoned} AND j.attempts < j.max_attempts
 {first}
 
+-- name: last_worker
+-- Which of our workers has the running job j.
+NULL
+
+-- name: last_worker [workers]
+CASE WHEN {still_claimed} THEN j.claimed_by END
+
+-- name: lost_among
+-- Locks those of some jobs that are lost, and reads their attempts, their schedules and when they were due.
+SELECT j.id, j.attempts, j.max_attempts, j.recurring, j.cron_schedule, j.timezone, j.next_run_at,
+COALESCE(j.started_at, j.created_at), {last_worker}
+FROM hammerwork_jobs j
+WHERE j.id IN (:ids) AND {is_lost} AND {is_abandoned}
+ORDER BY j.id
+{lock_clause}
+
 -- name: fix_lost
 -- Gives lost jobs another attempt. A worker that claimed one meanwhile wrote a later start, so that it does not match.
-UPDATE hammerwork_jobs AS j SET status = 'Pending', started_at = NULL
+UPDATE hammerwork_jobs AS j SET status = 'Pending', started_at = NULL, error_message = :error
 WHERE j.id IN (:ids) AND {is_lost} AND {is_abandoned} AND j.attempts < j.max_attempts
 
 -- name: lost_last_attempt
@@ -143,20 +159,15 @@ SELECT {found}, COALESCE(j.started_at, j.created_at) FROM hammerwork_jobs j WHER
 AND {is_lost} AND {is_abandoned} AND j.attempts >= j.max_attempts
 {first}
 
--- name: last_attempts
--- Reads the schedules of lost jobs without attempts left, and when they were due.
-SELECT j.id, j.attempts, j.max_attempts, j.recurring, j.cron_schedule, j.timezone, j.next_run_at FROM hammerwork_jobs j
-WHERE j.id IN (:ids)
-
 -- name: fix_lost_recurring
 -- Schedules the next run of recurring jobs that were lost in their last attempt.
 UPDATE hammerwork_jobs AS j SET status = 'Pending', attempts = 0, scheduled_at = :at, next_run_at = :at,
-started_at = NULL, error_message = COALESCE(error_message, :error)
+started_at = NULL, error_message = :error
 WHERE j.id IN (:ids) AND {is_lost} AND {is_abandoned} AND j.attempts >= j.max_attempts
 
 -- name: fix_lost_last_attempt
 -- Marks other jobs that were lost in their last attempt as dead.
-UPDATE hammerwork_jobs AS j SET status = 'Dead', failed_at = :now, error_message = COALESCE(error_message, :error)
+UPDATE hammerwork_jobs AS j SET status = 'Dead', failed_at = :now, error_message = :error
 WHERE j.id IN (:ids) AND {is_lost} AND {is_abandoned} AND j.attempts >= j.max_attempts
 
 -- name: parent_completed_at
@@ -306,11 +317,18 @@ hammerwork_spawn_roots
 hammerwork_spawn_trees
 
 -- name: recorded
--- The jobs with any record of spawning.
+-- The jobs of which anything is recorded.
 (SELECT o.parent_id AS id FROM hammerwork_spawn_operations o
 UNION SELECT c.parent_id FROM hammerwork_spawned_children c
 UNION SELECT r.job_id FROM hammerwork_spawn_requests r
-UNION SELECT t.root_id FROM {limited_trees} t)
+UNION SELECT t.root_id FROM {limited_trees} t
+{recorded_attempts})
+
+-- name: recorded_attempts
+-- The jobs with a history of attempts.
+
+-- name: recorded_attempts [attempts]
+UNION SELECT h.job_id FROM hammerwork_attempts h
 
 -- name: unarchived_record
 -- Whether the job of a record is not in the archive.

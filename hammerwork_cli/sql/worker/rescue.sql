@@ -2,7 +2,8 @@
 
 -- name: lock_jobs
 -- Locks jobs of a lost worker, except those that another transaction has locked.
-SELECT id, attempts, max_attempts, recurring, cron_schedule, timezone, next_run_at FROM hammerwork_jobs
+SELECT id, attempts, max_attempts, recurring, cron_schedule, timezone, next_run_at, started_at, claimed_by
+FROM hammerwork_jobs
 WHERE {of_this_worker}
 ORDER BY id LIMIT :limit
 {skip_locked}

@@ -106,6 +106,8 @@ export interface Job extends ListedJob, JobFacts {
   /** The reason why the job waits or can never run. */
   hold: string | null;
   children: ChildCounts & { first: Relative[] };
+  /** The newest 50 attempts that did not complete, the oldest first. */
+  attempt_history: PastAttempt[];
   /** Spawns that workers recorded, the oldest first. */
   spawns: RecordedSpawn[];
   /** Requests to spawn again, the newest first. */
@@ -137,6 +139,20 @@ export interface JobFacts {
   retention_policy?: string | null;
   retention_delete_at?: Instant | null;
   encrypted_at?: Instant | null;
+}
+
+/** An attempt at a job that did not complete. */
+export interface PastAttempt {
+  /** Its number. A job that is given back or retried has several of the same number. */
+  attempt: number;
+  outcome: "failed" | "timed_out" | "lost" | "stopped" | "unknown" | null;
+  /** The name of the worker, while it is known. */
+  worker: string | null;
+  worker_id: string | null;
+  started_at: Instant | null;
+  ended_at: Instant | null;
+  /** At most 4,000 bytes: of a longer one, the beginning and the end. */
+  error: string | null;
 }
 
 /** A spawn as a worker recorded it. */

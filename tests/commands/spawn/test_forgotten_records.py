@@ -19,6 +19,7 @@ TABLES = {
     "hammerwork_spawned_children": "parent_id",
     "hammerwork_spawn_requests": "job_id",
     "hammerwork_spawn_trees": "root_id",
+    "hammerwork_attempts": "job_id",
 }
 
 
@@ -40,6 +41,8 @@ def record(url: str, *parents: int) -> None:
                 request = {"id": parent, "job_id": parent, "queue_name": "mail", "state": "done", "requested_at": NOW}
                 rows.insert("hammerwork_spawn_requests", request)
                 rows.insert("hammerwork_spawn_trees", {"root_id": parent, "occurrence": "", "descendants": 1})
+                attempt = {"job_id": parent, "started_at": NOW, "ended_at": NOW, "attempt": 1, "outcome": "failed"}
+                rows.insert("hammerwork_attempts", attempt)
 
         database.transaction(insert)
 

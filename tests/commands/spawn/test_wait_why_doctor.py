@@ -401,7 +401,11 @@ def test_why_tells_the_error_of_jobs_between_two_attempts(run: Run, rows: Rows, 
         "2 jobs are waiting for the next attempt after a failure\n  segment \N{MULTIPLICATION SIGN}2 · the "
         in done.stdout
     )
-    assert "attempt 1 of 3 · next 2026-11-24 20:05:00 UTC (in 5m 00s) · HTTP 503 in 12 ms\n" in done.stdout
+    assert "next 2026-11-24 20:05:00 UTC (in 5m 00s) · after attempt 1 of 3 · HTTP 503 in 12 ms\n" in done.stdout
+    done = run("spawn", "why", root, url=url, env={"HAMMERWORK_NOW": "2026-11-24T20:10:00Z"})
+    assert "1 job is due, and waiting for a worker; the last attempt failed\n  segment " in done.stdout
+    assert " · due 5m 00s ago · after attempt 1 of 3 · HTTP 503 in 5 ms\n" in done.stdout
+    assert "1 job is waiting for the next attempt after a failure\n  segment " in done.stdout
     assert next_of(done) == [f"hammerwork spawn wait {root[:8]}"]
     late = rows.job(
         root,

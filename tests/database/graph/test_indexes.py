@@ -288,6 +288,7 @@ def test_workers_go_on_while_the_indexes_are_built(postgres_url: str, monkeypatc
             "016_recent_jobs_index",
             "017_workers",
             "018_claims",
+            "019_attempts",
             "020_tree_statistics",
         ]
         assert one(other, "SELECT count(*) FROM hammerwork_jobs WHERE payload ? '_spawn_config'") == 2

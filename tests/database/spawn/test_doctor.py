@@ -11,6 +11,7 @@ import pytest
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.doctor import Damage, Finding
+from hammerwork_cli.queries.job import attempts
 from hammerwork_cli.queries.spawn.doctor import Doctor, in_cycles
 from tests.rows import START, Rows
 
@@ -54,8 +55,8 @@ def everything(database: Database) -> dict[str, list[dict[str, Any]]]:
 
 
 def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, dict[str, tuple[Any, Any]]]:
-    """Job -> column -> old and new value; nothing else may differ."""
-    rest = before.keys() - {"hammerwork_jobs"}
+    """Job -> column -> old and new value; nothing else may differ but the history of attempts."""
+    rest = before.keys() - {"hammerwork_jobs", "hammerwork_attempts"}
     assert {table: before[table] for table in rest} == {table: after[table] for table in rest}
     assert len(before["hammerwork_jobs"]) == len(after["hammerwork_jobs"])
     return {
@@ -191,20 +192,34 @@ def test_a_lost_job_runs_again_or_is_dead_after_its_last_attempt(readable: Datab
     assert mend(readable) == {"lost": 2, "lost_last_attempt": 2}
     changed = changes(before, everything(readable))
     assert young not in changed
-    assert changed[again].keys() == {"status", "started_at"}
+    error = "Its worker was lost while it ran this job. The doctor found it on 2026-11-24 20:00 UTC."
+    assert changed[again].keys() == {"status", "started_at", "error_message"}
     assert changed[again]["status"] == ("Running", "Pending")
-    assert changed[unstarted] == {"status": ("Running", "Pending")}
+    assert changed[again]["error_message"] == (None, error)
+    assert changed[unstarted] == {"status": ("Running", "Pending"), "error_message": (None, error)}
     assert changed[last].keys() == {"status", "failed_at", "error_message"}
     assert changed[last]["status"] == ("Running", "Dead")
     assert timestamp(changed[last]["failed_at"][1]) == NOW
-    assert "last attempt" in changed[last]["error_message"][1]
-    assert changed[told].keys() == {"status", "failed_at"}
+    assert changed[last]["error_message"] == (None, error)
+    # Its error was that of an earlier attempt.
+    assert changed[told]["error_message"] == ("the first time", error)
+    history = attempts.of_jobs(readable, [again, last, told, unstarted, young])
+    assert {
+        job: [(one.attempt, one.outcome, one.worker_id, one.error) for one in of] for job, of in history.items()
+    } == {
+        again: [(1, "lost", None, error)],
+        last: [(3, "lost", None, error)],
+        told: [(3, "lost", None, error)],
+        unstarted: [(0, "lost", None, error)],
+    }
+    assert timestamp(history[again][0].started_at) == START
+    assert timestamp(history[again][0].ended_at) == NOW
 
 
 def test_a_recurring_job_that_was_lost_on_its_last_attempt_is_due_again(readable: Database, rows: Rows) -> None:
     lost = {"status": "Running", "started_at": START, "attempts": 3, "max_attempts": 3, "recurring": True}
     daily = rows.job(**lost, cron_schedule="0 30 2 * * *", timezone="Europe/Oslo")
-    other = rows.job(**lost, cron_schedule="@hourly", error_message="kept")
+    other = rows.job(**lost, cron_schedule="@hourly", error_message="of an earlier attempt")
     unreadable = rows.job(**lost, cron_schedule="every now and then")
     assert mend(readable) == {"lost_last_attempt": 3}
     jobs = {row["id"]: row for row in everything(readable)["hammerwork_jobs"]}
@@ -214,8 +229,9 @@ def test_a_recurring_job_that_was_lost_on_its_last_attempt_is_due_again(readable
         == timestamp(jobs[daily]["next_run_at"])
         == NOW.replace(day=25, hour=1, minute=30)
     )
-    assert "last attempt" in jobs[daily]["error_message"]
-    assert (jobs[other]["error_message"], timestamp(jobs[other]["next_run_at"])) == ("kept", NOW.replace(hour=21))
+    assert jobs[daily]["error_message"].startswith("Its worker was lost while it ran this job.")
+    assert jobs[other]["error_message"] == jobs[daily]["error_message"]
+    assert timestamp(jobs[other]["next_run_at"]) == NOW.replace(hour=21)
     assert jobs[unreadable]["status"] == "Dead"
     assert counted(doctor(readable).examine()) == {"cron_stopped": 1}
 

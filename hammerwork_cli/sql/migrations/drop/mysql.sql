@@ -14,4 +14,5 @@ DROP TABLE IF EXISTS
     hammerwork_spawned_children,
     hammerwork_spawn_requests,
     hammerwork_spawn_roots,
-    hammerwork_spawn_trees;
+    hammerwork_spawn_trees,
+    hammerwork_attempts;

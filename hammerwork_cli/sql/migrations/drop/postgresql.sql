@@ -12,6 +12,7 @@ DROP TABLE IF EXISTS
     hammerwork_spawned_children,
     hammerwork_spawn_requests,
     hammerwork_spawn_roots,
-    hammerwork_spawn_trees;
+    hammerwork_spawn_trees,
+    hammerwork_attempts;
 -- next
 DROP FUNCTION IF EXISTS update_hammerwork_queue_pause_updated_at();

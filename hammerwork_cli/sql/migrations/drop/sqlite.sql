@@ -25,3 +25,5 @@ DROP TABLE IF EXISTS hammerwork_spawn_requests;
 DROP TABLE IF EXISTS hammerwork_spawn_roots;
 -- next
 DROP TABLE IF EXISTS hammerwork_spawn_trees;
+-- next
+DROP TABLE IF EXISTS hammerwork_attempts;
