@@ -203,7 +203,7 @@ def test_what_reads_is_not_asked_and_a_dry_run_neither(run: Run, protected: Aske
     assert content(protected) == before
 
 
-@pytest.mark.parametrize("path", CHANGES.keys() - LASTING)
+@pytest.mark.parametrize("path", sorted(CHANGES.keys() - LASTING))
 def test_with_its_name_a_protected_database_is_changed(run: Run, protected: Asked, path: str) -> None:
     before = content(protected)
     done = ask(run, protected, path, CHANGES[path], "--confirm-profile", "production")
