@@ -40,7 +40,7 @@ CORE = (
     ),
     *(
         f"hammerwork_cli/runtime/worker/{name}.py"
-        for name in ("claimer", "heartbeat", "keeper", "lease", "listener", "loop", "requests")
+        for name in ("claimer", "finisher_thread", "heartbeat", "keeper", "lease", "listener", "loop", "requests")
     ),
     "hammerwork_cli/runtime/outcomes/children.py",
     "hammerwork_cli/sql/graph/release.sql",
