@@ -689,7 +689,7 @@ complete -c hammerwork -n '__hammerwork_at worker restart' -k -a '(__hammerwork_
 complete -c hammerwork -n '__hammerwork_at monitor' -a health -d 'Say what is wrong now: exit code 1 when a check is critical.'
 complete -c hammerwork -n '__hammerwork_at monitor' -a dashboard -d 'Show what happens now: rates, running operations, newest failures, workers.'
 complete -c hammerwork -n '__hammerwork_at monitor' -a metrics -d 'Figures of queues, workers and spawning.'
-complete -c hammerwork -n '__hammerwork_at monitor' -a logs -d 'Events of jobs, a line for each: created, started, completed, failed, spawned children.'
+complete -c hammerwork -n '__hammerwork_at monitor' -a logs -d 'Events of jobs, a line for each: created, started, attempt failed, completed, failed, spawned children.'
 complete -c hammerwork -n '__hammerwork_at monitor' -s h -l help -d 'Show the help and exit.'
 
 complete -c hammerwork -n '__hammerwork_at monitor health' -l strict -d 'Exit with 1 for warnings too.'

@@ -41,11 +41,12 @@ def logs(
         LogFormat, typer.Option("--format", help="Output format: text, or one JSON object per line.")
     ] = LogFormat.TEXT,
 ) -> None:
-    """Events of jobs, a line for each: created, started, completed, failed, spawned children.
+    """Events of jobs, a line for each: created, started, attempt failed, completed, failed, spawned children.
 
-    They come from the rows of jobs, also of those that Rust workers ran: of a job that ran again, only the last
-    attempt, and of a recurring job, only the present occurrence. The output of handlers is in the log of their worker,
-    on its stderr. Of one queue, it looks at the newest 10,000 jobs of each kind; of a tree, at 10,000 jobs.
+    They come from the rows of jobs and the history of attempts. Rust workers record no attempts: of a job that they
+    retried there is only the last one. Of a recurring job, there is the present occurrence. The output of handlers is
+    in the log of their worker, on its stderr. Of one queue, it looks at the newest 10,000 jobs of each kind; of a
+    tree, at 10,000 jobs.
 
     \b
     Examples:

@@ -10,6 +10,7 @@ class EventKind(StrEnum):
 
     CREATED = "created"
     STARTED = "started"
+    ATTEMPT_FAILED = "attempt_failed"
     SPAWNED = "spawned"
     SPAWN_FAILED = "spawn_failed"
     COMPLETED = "completed"
@@ -30,6 +31,8 @@ class Event(NamedTuple):
         queue: ``None`` if the job is gone.
         attempt: the number of the attempt; ``None`` where there is none.
         seconds: how long the attempt, or the spawning, took.
+        worker: name of the worker; ``None`` if it is not known.
+        outcome: how an attempt ended that another one follows: ``failed``, ``timed_out``, ``lost`` or ``stopped``.
         children: number of spawned jobs.
         error: the beginning of the error.
     """
@@ -40,6 +43,8 @@ class Event(NamedTuple):
     queue: str | None
     attempt: int | None = None
     seconds: float | None = None
+    worker: str | None = None
+    outcome: str | None = None
     children: int | None = None
     error: str | None = None
 

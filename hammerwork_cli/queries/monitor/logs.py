@@ -1,14 +1,15 @@
-"""Reads what happened to jobs, from their rows and the recorded spawns."""
+"""Reads what happened to jobs, from their rows, the recorded spawns, and the attempts that did not complete."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.models import JobStatus, Timestamp, TreeNode, timestamp
+from hammerwork_cli.models import UNSUCCESSFUL, JobStatus, PastAttempt, Timestamp, TreeNode, timestamp
 from hammerwork_cli.models.monitor.log import Event, EventKind
 from hammerwork_cli.queries.graph import tree as trees
 from hammerwork_cli.queries.graph.relatives import Relatives
+from hammerwork_cli.queries.job import attempts
 
 MOST_RUNNING = 1000
 MOST_PENDING = 1000
@@ -18,6 +19,7 @@ LOOKED_AT = 10_000
 MOST_IN_TREE = 10_000
 OVERLAP = timedelta(minutes=1)
 """Each look reads this far back: a transaction may commit late, and the clocks of hosts differ."""
+LONGEST_ERROR = 500
 MOST_AT_ONCE = 1000
 """Events of one look of :class:`Log`."""
 
@@ -42,7 +44,7 @@ def latest(database: Database, *, lines: int, queue: str | None = None) -> list[
     rows = database.rows(
         "monitor.logs.newest", queue=queue, window=window, most_running=MOST_RUNNING, most_pending=MOST_PENDING
     )
-    found = [event for row in rows for event in _events(TreeNode._make(row))]
+    found = _of_jobs(database, [TreeNode._make(row) for row in rows])
     if "workers" in database.tags:
         for *operation, of_queue in database.rows("monitor.logs.last_operations", queue=queue, window=window):
             found += _spawned(of_queue, *operation)
@@ -69,7 +71,7 @@ def of_tree(database: Database, job: str, *, lines: int) -> list[Event]:
 
 
 def _of_some(database: Database, nodes: Sequence[TreeNode], lines: int) -> list[Event]:
-    found = [event for node in nodes for event in _events(node)]
+    found = _of_jobs(database, nodes)
     if "workers" in database.tags:
         queues = {node.id: node.queue for node in nodes}
         for part in chunks(list(queues), database.read_chunk):
@@ -80,6 +82,35 @@ def _of_some(database: Database, nodes: Sequence[TreeNode], lines: int) -> list[
 
 def _newest(found: Iterable[Event], lines: int) -> list[Event]:
     return sorted(set(found), key=lambda event: event.place)[-lines:]
+
+
+def _of_jobs(database: Database, nodes: Sequence[TreeNode]) -> list[Event]:
+    found = [event for node in nodes for event in _events(node)]
+    tried = {node.id: node for node in nodes if node.attempts or node.started_at}
+    for job, past in attempts.of_jobs(database, tried).items():
+        for attempt in past:
+            found += _attempted(tried[job], attempt)
+    return found
+
+
+def _attempted(node: TreeNode, past: PastAttempt) -> Iterator[Event]:
+    """The start and the end of an attempt that did not complete; the end of the job itself tells that of the last."""
+    started, ended = timestamp(past.started_at), timestamp(past.ended_at)
+    if started:
+        yield Event(started, EventKind.STARTED, node.id, node.queue, past.attempt)
+    is_last = node.status in UNSUCCESSFUL and started == timestamp(node.started_at)
+    if ended and not is_last:
+        yield Event(
+            ended,
+            EventKind.ATTEMPT_FAILED,
+            node.id,
+            node.queue,
+            past.attempt,
+            _length(started, ended),
+            worker=past.worker,
+            outcome=past.outcome,
+            error=past.error and past.error[:LONGEST_ERROR],
+        )
 
 
 def _events(node: TreeNode) -> Iterator[Event]:

@@ -2,17 +2,19 @@
 
 from datetime import timedelta
 
-from hammerwork_cli.models import rfc3339
+from hammerwork_cli.models import AttemptOutcome, rfc3339
 from hammerwork_cli.models.monitor.log import Event, EventKind
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import Record, known
 from hammerwork_cli.render.formats.text import NOTHING, cells, duration, first_line, plural, short_id, shorten, visible
 
 KINDS = tuple(EventKind)
+OUTCOMES = tuple(AttemptOutcome)
 _WIDTH = max(map(len, KINDS))
 _COLOURS = {
     EventKind.STARTED: "cyan",
     EventKind.COMPLETED: "green",
+    EventKind.ATTEMPT_FAILED: "yellow",
     EventKind.SPAWN_FAILED: "red",
     EventKind.FAILED: "red",
     EventKind.DEAD: "red",
@@ -24,7 +26,8 @@ def event_record(event: Event) -> Record:
     """An event.
 
     Keys: ``at``, ``event`` (one of :data:`KINDS`), ``job_id``, ``queue`` (null if the job is gone), ``attempt`` (its
-    number), ``seconds`` (length of the attempt or of the spawning), ``children`` (of a spawn),
+    number), ``seconds`` (length of the attempt or of the spawning), ``worker`` (its name) and ``outcome`` of
+    an attempt that another one follows, ``children`` (of a spawn),
     ``error`` (its beginning); each is null where it does not apply.
     """
     return {
@@ -34,6 +37,8 @@ def event_record(event: Event) -> Record:
         "queue": event.queue,
         "attempt": event.attempt,
         "seconds": event.seconds,
+        "worker": event.worker,
+        "outcome": known(event.outcome, OUTCOMES),
         "children": event.children,
         "error": event.error,
     }
@@ -55,11 +60,17 @@ def _details(event: Event) -> str:
     parts = []
     if event.children is not None:
         parts.append(plural(event.children, "child", "children"))
-    if event.attempt is not None and event.attempt > 1:
-        parts.append(f"attempt {event.attempt}")
+    if event.attempt is not None and (event.attempt > 1 or event.kind == EventKind.ATTEMPT_FAILED):
+        parts.append(f"attempt {event.attempt}{_ending(event.outcome)}")
     if event.seconds is not None:
         parts.append(f"in {duration(timedelta(seconds=event.seconds))}")
+    if event.worker is not None:
+        parts.append(f"on {visible(event.worker)}")
     text = ", ".join(parts)
     if event.error:
         text = f"{text}: {first_line(event.error)}" if text else first_line(event.error)
     return text
+
+
+def _ending(outcome: str | None) -> str:
+    return "" if outcome in {None, "failed"} else f" {visible(str(outcome)).replace('_', ' ')}"

@@ -1,8 +1,9 @@
 """What the verbs of ``monitor`` print."""
 
 from hammerwork_cli.models.monitor.health import CheckName, Level
+from hammerwork_cli.render.formats.json import UNKNOWN
 from hammerwork_cli.render.monitor.health import UNITS
-from hammerwork_cli.render.monitor.logs import KINDS
+from hammerwork_cli.render.monitor.logs import KINDS, OUTCOMES
 from hammerwork_cli.render.schemas.queues import QUEUE
 from hammerwork_cli.render.schemas.spawning import SPAWN_STATS
 from hammerwork_cli.render.schemas.words import (
@@ -68,6 +69,8 @@ EVENT = record(
         "queue": null_or(text("Null when the job is gone")),
         "attempt": null_or(count("Its number")),
         "seconds": null_or(seconds("Length of the attempt, or of the spawning")),
+        "worker": null_or(text("Its name, of an attempt that another one follows")),
+        "outcome": null_or(text("Of such an attempt", *OUTCOMES, UNKNOWN)),
         "children": null_or(count("Spawned jobs")),
         "error": null_or(text("Its beginning")),
     }

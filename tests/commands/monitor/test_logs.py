@@ -123,16 +123,54 @@ def test_the_newest_lines_of_a_queue_a_job_or_a_tree_are_chosen(run: Run, rows: 
     assert [event["job_id"] for event in events(run, rows, "--tree", night["dead"])] == [night["dead"]] * 3
 
 
+def test_attempts_that_another_one_followed_have_events_of_their_own(
+    run: Run, rows: Rows, night: dict[str, str]
+) -> None:
+    worker = str(uuid4())
+    facts = {"host": "here", "pid": 1, "version": "1", "queues": "[]", "handlers": "[]", "concurrency": 4}
+    facts |= {"lease_seconds": 30.0, "state": "running", "started_at": at(0), "heartbeat_at": at(1)}
+    rows.insert("hammerwork_workers", {"id": worker, "name": "render-1", **facts})
+    retrying = rows.job(
+        queue="mail", status="Pending", created_at=at(0.7), attempts=1, error_message="refused", scheduled_at=at(90)
+    )
+    past = {"worker_id": worker, "error_message": "first\nline"}
+    for job, number, start, end, outcome in (
+        (night["dead"], 1, 4.5, 5.5, "failed"),
+        (night["dead"], 2, 7, 8, "failed"),
+        (retrying, 1, 20, 21, "lost"),
+    ):
+        times = {"started_at": at(start), "ended_at": at(end)}
+        row = {**past, "job_id": job, **times, "attempt": number, "outcome": outcome}
+        rows.insert("hammerwork_attempts", row)
+    assert [(event["event"], event["attempt"]) for event in events(run, rows, "--job", night["dead"])] == [
+        ("created", None),
+        ("started", 1),
+        ("attempt_failed", 1),
+        ("started", 2),
+        ("dead", 2),
+    ]
+    *_, started, lost = events(run, rows)
+    assert (started["event"], started["job_id"]) == ("started", retrying)
+    assert (lost["event"], lost["outcome"], lost["worker"], lost["seconds"]) == (
+        "attempt_failed",
+        "lost",
+        "render-1",
+        60,
+    )
+    shown = run("monitor", "logs", url=url_of(rows.database)).stdout.splitlines()
+    assert shown[-1].endswith(f"mail {retrying[:8]}  attempt 1 lost, in 1m 00s, on render-1: first")
+
+
 def test_people_get_a_line_for_each_event_without_control_characters(
     run: Run, rows: Rows, night: dict[str, str]
 ) -> None:
     shown = run("monitor", "logs", url=url_of(rows.database)).stdout
     [dead] = [line for line in shown.splitlines() if "  dead " in line]
     assert dead == (
-        f"2026-11-24 14:08:00.000  dead          segment {night['dead'][:8]}  "
+        f"2026-11-24 14:08:00.000  dead            segment {night['dead'][:8]}  "
         "attempt 2, in 1m 00s: moov atom\\x1b not found"
     )
-    assert f"spawned       ingest {night['parent'][:8]}  2 children, in 1m 00s" in shown
+    assert f"spawned         ingest {night['parent'][:8]}  2 children, in 1m 00s" in shown
 
 
 def test_a_database_of_rust_workers_has_events_too(run: Run, shared_restored: Callable[[str], str]) -> None:
