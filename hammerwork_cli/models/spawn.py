@@ -21,6 +21,7 @@ class SpawnOperation:
         finished_at: end of the last child; ``None`` while a child is open.
         recorded: the last spawn, if a worker of hammerwork-cli recorded it.
         below: failed descendants, if the caller asked for them.
+        tree: counts of all descendants, if the caller asked for them and they can be counted.
     """
 
     parent: TreeNode
@@ -29,6 +30,7 @@ class SpawnOperation:
     finished_at: Timestamp
     recorded: "RecordedSpawn | None" = None
     below: "FailedBelow | None" = None
+    tree: "TreeCounts | None" = None
 
     @property
     def config(self) -> SpawnConfig | None:
@@ -64,6 +66,17 @@ class SpawnOperation:
         """Time from the creation of the first child to the end of the last; ``None`` while a child is open."""
         start, end = timestamp(self.spawned_at), timestamp(self.finished_at)
         return max(end - start, timedelta()) if start and end else None
+
+
+class TreeCounts(NamedTuple):
+    """Jobs on all levels below a job.
+
+    Attributes:
+        more: whether there are more than were counted.
+    """
+
+    counts: Counts
+    more: bool
 
 
 class FailedBelow(NamedTuple):

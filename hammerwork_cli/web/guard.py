@@ -35,7 +35,7 @@ CORS_HEADERS = {
     "access-control-allow-headers": "Authorization, Content-Type, Last-Event-ID",
     "access-control-max-age": "600",
 }
-EXPOSED = "Next-Cursor, Link, Retry-After"
+EXPOSED = "Next-Cursor, Link, Retry-After, Total-Count"
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:@/?#\[\]]+)(:[0-9]{1,5})?")
 
 

@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import JobNotFoundError
-from hammerwork_cli.models import FailedBelow, JobStatus, SpawnOperation, TreeNode, id_list, timestamp
+from hammerwork_cli.models import FailedBelow, Job, JobStatus, SpawnOperation, TreeNode, id_list, timestamp
 from hammerwork_cli.models.values import FAILED_SPELLINGS
 from hammerwork_cli.queries.graph import cursors, records
 from hammerwork_cli.queries.graph.relatives import Relatives
+from hammerwork_cli.queries.job import listing
 from hammerwork_cli.queries.spawn import operations as operations_queries
 from hammerwork_cli.queries.spawn.error_texts import error_texts, headline
 
@@ -36,11 +37,13 @@ class FailedOperations:
     """Operations that failed or have failed descendants, the newest failure first.
 
     Attributes:
+        total: number of all operations that the search found.
         more: whether there may be other operations, since the search reached a limit.
         cursor: cursor of the next page, if there is one.
     """
 
     operations: list[SpawnOperation]
+    total: int
     more: bool
     cursor: str | None
 
@@ -56,6 +59,7 @@ def operations(
     operation: str | None = None,
     roots: bool = False,
     cursor: str | None = None,
+    topmost: bool = False,
 ) -> FailedOperations:
     """Returns the operations that failed or have failed descendants, in one snapshot.
 
@@ -69,6 +73,7 @@ def operations(
         operation: operation id in the parent's configuration or in a worker's record, or id of the record.
         roots: only parents that depend on no other job.
         cursor: cursor of the previous page.
+        topmost: only operations that no other operation stands above.
 
     Raises:
         UsageError: the cursor is not valid.
@@ -77,7 +82,8 @@ def operations(
     after = cursors.split(cursor) if cursor else None
     with database.snapshot():
         climb = _Climb(Relatives(database), _newest_failed(database, since))
-        found = [node for node in climb.spawners() if _fits(node, queue, statuses, since, until)]
+        spawners = climb.tops(climb.spawners()) if topmost else climb.spawners()
+        found = [node for node in spawners if _fits(node, queue, statuses, since, until)]
         if roots:
             found = [node for node in found if not node.depends_on]
         if operation is not None:
@@ -89,20 +95,39 @@ def operations(
         errors = _errors(climb, page)
     last = cursors.at(climb.newest(page[-1]), page[-1].id) if start + limit < len(found) else None
     listed = [replace(one, below=climb.below(one.parent, errors)) for one in counted]
-    return FailedOperations(listed, climb.more, last)
+    return FailedOperations(listed, len(found), climb.more, last)
 
 
-def _newest_failed(database: Database, since: datetime | None) -> dict[str, _Failed]:
+def _newest_failed(
+    database: Database, since: datetime | None, *, queue: str | None = None, limit: int | None = None
+) -> dict[str, _Failed]:
+    """Job -> what the search needs of it, the newest failure first; by default one job more than it looks at."""
     rows = database.rows(
         "spawn.failed.newest",
         failed=FAILED_SPELLINGS,
         oddly_failed=_ODDLY_FAILED,
+        queue=queue,
         since=since,
-        limit=MOST_FAILED + 1,
+        limit=MOST_FAILED + 1 if limit is None else limit,
     )
     return {
         job: _Failed(id_list(parents), timestamp(at) or _LONG_AGO, bool(config)) for job, parents, at, config in rows
     }
+
+
+def latest(database: Database, *, limit: int, queue: str | None = None, since: datetime | None = None) -> list[Job]:
+    """Returns the jobs that failed last, the newest failure first.
+
+    Args:
+        database: an open connection.
+        limit: most jobs.
+        queue: only jobs in this queue.
+        since: only jobs that failed then or later.
+    """
+    with database.snapshot():
+        ids = list(_newest_failed(database, since, queue=queue, limit=limit))
+        rows = {row[0]: row for row in database.rows("job.listing.by_ids", ids=database.ids(ids))} if ids else {}
+    return [listing.listed(rows[job]) for job in ids if job in rows]
 
 
 def _errors(climb: "_Climb", operations: Iterable[TreeNode]) -> dict[str, str]:
@@ -217,6 +242,15 @@ class _Climb:
         unread = self.relatives.jobs(job for job in own if job not in self._ancestors)
         above = [node for job, node in self._ancestors.items() if node.has_spawn_config or job in recorded]
         return above + unread
+
+    def tops(self, spawners: Sequence[TreeNode]) -> list[TreeNode]:
+        """Returns those spawners that no other one stands above; of damaged rows that form a circle, all of it."""
+        ids = {node.id for node in spawners}
+        return [
+            node
+            for node in spawners
+            if all(node.id in self._above(self._parents[one]) for one in self._above(node.depends_on) & ids)
+        ]
 
     def newest(self, node: TreeNode) -> datetime:
         """Time of the last failure at or below a job."""

@@ -42,7 +42,13 @@ def page(database: Database, *, limit: int, **wanted: Any) -> tuple[list[SpawnOp
     return found[:limit], cursors.after(found[limit - 1].parent) if len(found) > limit else None
 
 
-def operations(
+def operations(database: Database, *, limit: int, **wanted: Any) -> list[SpawnOperation]:
+    """Reads :func:`parents` in one snapshot, and counts their children."""
+    with database.snapshot():
+        return counted(database, parents(database, limit=limit, **wanted))
+
+
+def parents(
     database: Database,
     *,
     limit: int,
@@ -53,8 +59,8 @@ def operations(
     operation: str | None = None,
     roots: bool = False,
     cursor: str | None = None,
-) -> list[SpawnOperation]:
-    """Reads the newest parents that spawned, or that ended without a child, and counts their children.
+) -> list[TreeNode]:
+    """Reads the newest parents that spawned, or that ended without a child.
 
     Args:
         database: an open connection.
@@ -82,15 +88,14 @@ def operations(
         "roots": roots,
     }
     place = {"cursor_at": at, "cursor_id": job}
-    with database.snapshot():
-        parents = _nodes(database, "spawn.operations.list", ended=ENDED_SPELLINGS, limit=limit, **place, **wanted)
-        if records.are_there(database, since):
-            more = _nodes(database, "spawn.operations.list_recorded", limit=limit, **place, **wanted)
-            if operation is None:
-                # An early child has a key, and its parent's operation id only from a configuration.
-                more += _nodes(database, "spawn.operations.list_early", limit=limit, **place, **wanted)
-            parents = _newest([*parents, *more])[:limit]
-        return counted(database, parents)
+    found = _nodes(database, "spawn.operations.list", ended=ENDED_SPELLINGS, limit=limit, **place, **wanted)
+    if not records.are_there(database, since):
+        return found
+    more = _nodes(database, "spawn.operations.list_recorded", limit=limit, **place, **wanted)
+    if operation is None:
+        # An early child has a key, and its parent's operation id only from a configuration.
+        more += _nodes(database, "spawn.operations.list_early", limit=limit, **place, **wanted)
+    return _newest([*found, *more])[:limit]
 
 
 def counted(database: Database, parents: Sequence[TreeNode]) -> list[SpawnOperation]:

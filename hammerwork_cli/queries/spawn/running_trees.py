@@ -22,10 +22,16 @@ REMEMBERED = 10_000
 
 
 class RunningTrees:
-    """Finds and counts trees, refresh after refresh. A job belongs to the tree of its first parent."""
+    """Finds and counts trees, refresh after refresh. A job belongs to the tree of its first parent.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: an open connection.
+        most: most jobs that are counted in all trees together.
+    """
+
+    def __init__(self, database: Database, *, most: int | None = None) -> None:
         self.database = database
+        self._most = most
         self._tops: dict[str, str | None] = {}
         self._aside: dict[str, float] = {}
 
@@ -88,7 +94,7 @@ class RunningTrees:
         now = time.monotonic()
         self._aside = {top: until for top, until in self._aside.items() if until > now}
         whole: dict[str, ChildTotals] = {}
-        left = MOST_COUNTED
+        left = MOST_COUNTED if self._most is None else self._most
         for top, total in sorted(children.items(), key=lambda item: item[1].counts.total):
             if top not in self._aside and total.counts.total <= left:
                 left -= total.counts.total

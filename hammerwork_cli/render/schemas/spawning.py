@@ -47,6 +47,7 @@ TREE = record(
         "edges": list_of(EDGE),
     }
 )
+TREE_COUNTS = record({**CHILD_COUNTS, "more": flag("Whether there are more than were counted")}, "All jobs below it")
 FAILED_BELOW = {
     "failed_below": count("With --failed: failed jobs on all levels below"),
     "more_failed_below": flag("With --failed: whether there may be more; only the newest are looked at"),
@@ -73,8 +74,9 @@ OPERATION = record(
         "created_at": null_or(instant("Of the parent")),
         "completed_at": null_or(instant("Of the parent")),
         **FAILED_BELOW,
+        "tree": null_or(TREE_COUNTS),
     },
-    optional=frozenset(FAILED_BELOW),
+    optional=frozenset({*FAILED_BELOW, "tree"}),
 )
 GROUP = {
     "name": text("Of the queue or handler"),

@@ -14,6 +14,7 @@ from hammerwork_cli.models import (
     SpawnStats,
     rfc3339,
 )
+from hammerwork_cli.models.spawn import TreeCounts
 from hammerwork_cli.render.formats.json import Record, known, seconds
 from hammerwork_cli.render.tree.json import node_record
 from hammerwork_cli.render.tree.lineage import LINEAGE_KEYS
@@ -41,6 +42,11 @@ def child_counts(counts: Counts) -> Record:
         "retrying": counts.retrying,
         "cancelled": counts.cancelled,
     }
+
+
+def tree_counts(tree: TreeCounts) -> Record:
+    """Counts of all jobs below one: those of :func:`child_counts`, and ``more``: whether there are more."""
+    return child_counts(tree.counts) | {"more": tree.more}
 
 
 def failed_record(operation: SpawnOperation) -> Record:

@@ -48,6 +48,12 @@ LIMIT :limit) AS p ON p.id = j.id
 ORDER BY
 {order}
 
+-- name: by_ids
+-- Reads jobs by their ids, with the columns of the list.
+SELECT {node},
+j.scheduled_at, j.max_attempts, j.dependency_status
+FROM hammerwork_jobs j WHERE j.id {among}
+
 -- name: by_prefix
 -- Lists the ids between the lowest and the highest with a prefix.
 SELECT j.id FROM hammerwork_jobs j WHERE j.id >= :low AND j.id <= :high ORDER BY j.id LIMIT :limit

@@ -3,6 +3,7 @@
 -- name: failed_lately
 -- In this order, the index on statuses and times of failure is read from its end.
 AND j.failed_at IS NOT NULL AND {status j} <> 'Cancelled'
+/* if :queue */ AND {same j.queue_name :queue}
 /* if :since */ AND j.failed_at >= :since
 ORDER BY j.failed_at DESC LIMIT :limit
 
@@ -14,22 +15,24 @@ SELECT j.id, j.failed_at AS at FROM hammerwork_jobs j
 -- The newest failed jobs without failed_at, which hammerwork (Rust) does not write for jobs that timed out. The order
 -- is one that the index of all jobs by age does not have: where there are none, that index would be read from end to
 -- end.
-SELECT j.id, j.created_at AS at FROM hammerwork_jobs j
+SELECT j.id, {failure_time} AS at FROM hammerwork_jobs j
 WHERE j.status IN (:failed) AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
-/* if :since */ AND j.created_at >= :since
+/* if :queue */ AND {same j.queue_name :queue}
+/* if :since */ AND {failure_time} >= :since
 ORDER BY j.status DESC, j.created_at DESC LIMIT :limit
 
 -- name: ended_failures
 -- The newest failed jobs that have only the time of an end, as other programs may write them.
 SELECT j.id, j.completed_at AS at FROM hammerwork_jobs j
 WHERE j.status IN (:failed) AND j.completed_at IS NOT NULL AND j.failed_at IS NULL AND {unarchived}
+/* if :queue */ AND {same j.queue_name :queue}
 /* if :since */ AND j.completed_at >= :since
 ORDER BY j.completed_at DESC LIMIT :limit
 
 -- name: newest
 -- Reads the jobs that failed last, with their parents. The ids come from indexes alone: each usual spelling from the
 -- end of its index, then the others.
-SELECT j.id, j.depends_on, COALESCE(j.failed_at, j.timed_out_at), CASE WHEN {has_config} THEN 1 ELSE 0 END
+SELECT j.id, j.depends_on, {failure_time}, CASE WHEN {has_config} THEN 1 ELSE 0 END
 FROM (SELECT x.id, x.at FROM (
 SELECT y.id, y.at FROM ({failed_at} WHERE j.status = 'Failed' {failed_lately}) AS y
 UNION SELECT y.id, y.at FROM ({failed_at} WHERE j.status = 'Dead' {failed_lately}) AS y

@@ -110,6 +110,11 @@ def _success(endpoint: Endpoint) -> dict[str, Any]:
             },
             "Link": {"description": "The next page, if there is one", "schema": {"type": "string"}},
         }
+    if endpoint.counts_all:
+        answer["headers"]["Total-Count"] = {
+            "description": "With failed: the length of the whole list; with a + where there may be more",
+            "schema": {"type": "string", "pattern": "^[0-9]+[+]?$"},
+        }
     return answer
 
 

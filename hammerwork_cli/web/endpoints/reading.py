@@ -1,30 +1,22 @@
 """The endpoints that read. Each runs a query and answers with the record that its command prints."""
 
-import re
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any
 
-from hammerwork_cli.database import Database
-from hammerwork_cli.errors import AmbiguousIdError, NotFoundError
+from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.models import JobFilter, JobStatus, SpawnTree, TreeNode
-from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.queries.graph import children
 from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.job import details, listing
-from hammerwork_cli.queries.spawn import failed
-from hammerwork_cli.queries.spawn import failures as failures_queries
-from hammerwork_cli.queries.spawn import operations as operations_queries
 from hammerwork_cli.queries.spawn import timeline as timeline_queries
+from hammerwork_cli.queries.spawn import whole_trees
 from hammerwork_cli.render.formats import json
 from hammerwork_cli.render.job.details import details_record
 from hammerwork_cli.render.job.listing import job_record
 from hammerwork_cli.render.schemas import spawning
 from hammerwork_cli.render.schemas.jobs import CHILD_COUNTS, IN_TREE, NODE
 from hammerwork_cli.render.schemas.jobs import STATUS as STATUS_WORD
-from hammerwork_cli.render.schemas.words import count, list_of, record, text, with_fields
+from hammerwork_cli.render.schemas.words import count, list_of, record, text
 from hammerwork_cli.render.spawn import records
-from hammerwork_cli.render.spawn.failures import failures_record
 from hammerwork_cli.render.spawn.timeline_records import timeline_record
 from hammerwork_cli.render.tree import json as json_views
 from hammerwork_cli.render.tree import lineage
@@ -34,14 +26,12 @@ from hammerwork_cli.web import redaction
 from hammerwork_cli.web.endpoints.endpoint import JSON, Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.parameters import (
     CURSOR,
-    HOURS,
     JOB,
     QUEUE,
     SINCE,
     STATUS,
     Parameter,
     limit,
-    line,
     start_of,
     statuses,
 )
@@ -50,72 +40,7 @@ DEEPEST = 1000
 MOST_NODES = 100_000
 NODE_BYTES = 2000
 """Approximate memory of a job of a tree while the tree is being drawn."""
-FIRST_CHILDREN = 100
-"""Most children beside an operation; all of them are at /api/jobs/{id}/children."""
 TEXT_TYPES = {"mermaid": "text/vnd.mermaid", "dot": "text/vnd.graphviz"}
-
-# Operations.
-
-
-def operations(call: Call) -> Answer:
-    """Answers as ``spawn list``."""
-    wanted = call.values
-    chosen: dict[str, Any] = {
-        "limit": wanted["limit"],
-        "queue": wanted["queue"],
-        "statuses": statuses(wanted["status"]),
-        "since": start_of(call.now, wanted["since"]),
-        "cursor": wanted["cursor"],
-    }
-    if wanted["failed"]:
-        broken = failed.operations(call.database, **chosen)
-        return Answer([records.failed_record(operation) for operation in broken.operations], broken.cursor)
-    page, cursor = operations_queries.page(call.database, **chosen)
-    return Answer([records.operation_record(operation) for operation in page], cursor)
-
-
-def operation(call: Call) -> Answer:
-    """Answers with a parent and the first of its children."""
-    found = operations_queries.operation(call.database, call.values["id"])
-    first = children.page(call.database, found.parent.id, limit=FIRST_CHILDREN)
-    return Answer(records.operation_record(found) | {"jobs": [_child_record(child) for child in first.children]})
-
-
-def _parent(database: Database, wanted: str) -> str:
-    """Returns the id of the parent that the id of a job or of an operation means."""
-    named = operations_queries.operations(database, limit=2, operation=wanted)
-    if not named and not re.fullmatch(JOB.schema["pattern"], wanted):
-        raise NotFoundError(f"The operation {wanted[:60]!r} does not exist.", hint="See /api/spawn/operations.")
-    if not named:
-        return listing.resolve(database, wanted)
-    if len(named) > 1:
-        candidates = [operation.parent.id for operation in named]
-        raise AmbiguousIdError("Several parents have this operation id.", candidates=candidates)
-    return named[0].parent.id
-
-
-def failures(call: Call) -> Answer:
-    """Answers as ``spawn why`` without a job."""
-    wanted = call.values
-    found = failures_queries.failures(
-        call.database, limit=wanted["limit"], queue=wanted["queue"], since=start_of(call.now, wanted["since"])
-    )
-    return Answer(failures_record(found))
-
-
-def stats(call: Call) -> Answer:
-    """Answers as ``spawn stats --detailed``."""
-    figures = operations_queries.stats(
-        call.database,
-        since=call.now - timedelta(hours=call.values["hours"]),
-        recent=call.now - timedelta(hours=1),
-        queue=call.values["queue"],
-        detailed=call.values["detailed"],
-    )
-    return Answer(records.stats_record(figures))
-
-
-# Jobs and their relatives.
 
 
 def job_list(call: Call) -> Answer:
@@ -149,10 +74,10 @@ def child_list(call: Call) -> Answer:
         statuses=chosen,
         cursor=wanted["cursor"],
     )
-    return Answer([_child_record(child) for child in page.children], page.cursor)
+    return Answer([child_record(child) for child in page.children], page.cursor)
 
 
-def _child_record(child: children.Child) -> json.Record:
+def child_record(child: children.Child) -> json.Record:
     counts = records.child_counts(child.children)
     return json_views.node_record(child.node) | {"depth": 1, "children": child.children.total, "child_counts": counts}
 
@@ -212,6 +137,11 @@ def timeline(call: Call) -> Answer:
     return Answer(timeline_record(found))
 
 
+def tree_counts(call: Call) -> Answer:
+    """Answers with counts of all jobs below a job."""
+    return Answer(records.tree_counts(whole_trees.counts(call.database, call.values["id"])))
+
+
 def spawn_tree(call: Call) -> Answer:
     """Answers as ``spawn tree``."""
     form, deepest, most = (call.values[name] for name in ("format", "max_depth", "max_nodes"))
@@ -239,53 +169,9 @@ CHILD = record(
     {**IN_TREE, "child_counts": record(CHILD_COUNTS, "Where the depth is 1")}, optional=frozenset({"child_counts"})
 )
 CHILD_CURSOR = replace(CURSOR, schema={"type": "string", "pattern": f"^{children.CURSOR_PATTERN}$", "maxLength": 60})
-FAILED = Parameter(
-    "failed",
-    {"type": "boolean"},
-    "Only those with a failure at or anywhere below them, the newest failure first.",
-    default=False,
-)
 _DEPTH = {"type": "integer", "minimum": 1, "maximum": DEEPEST}
 
 ENDPOINTS = (
-    Endpoint(
-        "GET",
-        "/api/spawn/operations",
-        operations,
-        "Parents that spawned, newest first.",
-        "spawn-list",
-        (limit(50), CURSOR, QUEUE, STATUS, SINCE, FAILED),
-        refusals=(404,),
-    ),
-    Endpoint(
-        "GET",
-        "/api/spawn/operations/{id}",
-        operation,
-        f"One spawning parent, by its job's id or its operation id, with the first {FIRST_CHILDREN} of its children.",
-        with_fields(spawning.OPERATION, {"jobs": list_of(CHILD, "Failures first")}),
-        (Parameter("id", line(1, LONGEST_NAME), "A job or operation id.", in_path=True, resolve=_parent),),
-        refusals=(404, 409),
-    ),
-    Endpoint(
-        "GET",
-        "/api/spawn/stats",
-        stats,
-        "Figures of spawning in the last hours.",
-        "spawn-stats",
-        (
-            HOURS,
-            QUEUE,
-            Parameter("detailed", {"type": "boolean"}, "Also by queue, by handler, and the slowest.", default=False),
-        ),
-    ),
-    Endpoint(
-        "GET",
-        "/api/failures",
-        failures,
-        "Failed and retrying jobs by error, the most frequent error first.",
-        "spawn-why-all",
-        (limit(20), QUEUE, replace(SINCE, about="Only jobs whose last attempt failed within: 90 (seconds), 15m, 2h.")),
-    ),
     Endpoint(
         "GET",
         "/api/jobs",
@@ -318,6 +204,15 @@ ENDPOINTS = (
         child_groups,
         "Jobs that depend on a job, counted by queue and status, failures first.",
         list_of(record({"queue": text(), "status": STATUS_WORD, "jobs": count()})),
+        (JOB,),
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "GET",
+        "/api/jobs/{id}/tree-counts",
+        tree_counts,
+        f"Counts of all jobs below a job, up to {whole_trees.LARGEST_TREE:,}.",
+        spawning.TREE_COUNTS,
         (JOB,),
         refusals=(404, 409),
     ),

@@ -41,6 +41,12 @@ export interface ChildCounts {
   cancelled?: number;
 }
 
+/** All jobs below a job. */
+export interface TreeCounts extends ChildCounts {
+  /** Whether there are more than were counted. */
+  more: boolean;
+}
+
 /** A job in trees and lists. */
 export interface JobNode {
   id: JobId;
@@ -192,6 +198,16 @@ export interface SpawnOperation {
   workflow_name: string | null;
   created_at: Instant | null;
   completed_at: Instant | null;
+  /** With `failed`: failed jobs on all levels below. */
+  failed_below?: number;
+  /** With `failed`: whether there may be more. */
+  more_failed_below?: boolean;
+  /** With `failed`: of the parent or a job below. */
+  newest_failure_at?: Instant | null;
+  /** With `failed`: of the same job. */
+  newest_error?: string | null;
+  /** With `topmost`, where the database can count it. */
+  tree?: TreeCounts | null;
 }
 
 export interface SpawnFigures {
@@ -361,8 +377,11 @@ export interface Cancellable {
   signal?: AbortSignal;
 }
 
-/** One page of a list. Pass `cursor` to read the next page; it is `null` on the last one. */
-export type Page<Item> = Item[] & { cursor: string | null };
+/**
+ * One page of a list. Pass `cursor` to read the next page; it is `null` on the last one. `total` is the length of the
+ * whole list where the server tells it, else `null`; `more` whether there may be more.
+ */
+export type Page<Item> = Item[] & { cursor: string | null; total: number | null; more: boolean };
 
 export class SpawnManager {
   /** @param baseUrl the server's address, `http://localhost:8080`; empty for the origin of the page. */
@@ -383,7 +402,15 @@ export class SpawnManager {
   ): Promise<SpawnStats>;
 
   /** Operations, newest first. */
-  getSpawnOperations(limit?: number, options?: ListOptions): Promise<Page<SpawnOperation>>;
+  getSpawnOperations(
+    limit?: number,
+    options?: ListOptions & {
+      /** Only those with a failure at or anywhere below them, the newest failure first. */
+      failed?: boolean;
+      /** Only those without an operation above them, with counts of their whole trees. */
+      topmost?: boolean;
+    },
+  ): Promise<Page<SpawnOperation>>;
 
   /** An operation by the ID of its parent or its operation ID, with its first children, failures first. */
   getSpawnOperation(id: string, options?: Cancellable): Promise<SpawnOperation & { jobs: TreeNode[] }>;
@@ -397,6 +424,9 @@ export class SpawnManager {
   /** The children of a job, counted by queue and status, failures first. */
   getChildGroups(jobId: JobId, options?: Cancellable): Promise<{ queue: string; status: Status; jobs: number }[]>;
 
+  /** Counts of all jobs below a job. */
+  getTreeCounts(jobId: JobId, options?: Cancellable): Promise<TreeCounts>;
+
   /** Ancestors, the farthest first, up to `depth` levels (default 1). */
   getParents(jobId: JobId, options?: { depth?: number } & Cancellable): Promise<(JobNode & { distance: number })[]>;
 
@@ -406,6 +436,8 @@ export class SpawnManager {
   getJob(jobId: JobId, options?: Cancellable): Promise<Job>;
   /** Jobs, newest first. */
   getJobs(limit?: number, options?: ListOptions): Promise<Page<ListedJob>>;
+  /** Jobs that failed, the newest failure first. */
+  getFailedJobs(limit?: number, options?: Pick<ListOptions, "queue" | "since" | "signal">): Promise<Page<ListedJob>>;
   enqueue(job: NewJob): Promise<{ id: JobId; created: boolean; status: Status; [fact: string]: unknown }>;
   /** Retries a failed job; with `tree`, its failed descendants too. */
   retryJob(jobId: JobId, options?: ChangeOptions & { respawn?: boolean; cancelled?: boolean }): Promise<Outcome>;

@@ -75,8 +75,8 @@ export class SpawnManager {
   }
 
   /** @type {Client["getSpawnOperations"]} */
-  async getSpawnOperations(limit = 50, { cursor, queue, status, since, signal } = {}) {
-    return this._get("/api/spawn/operations", { limit, cursor, queue, status, since }, signal);
+  async getSpawnOperations(limit = 50, { cursor, queue, status, since, failed, topmost, signal } = {}) {
+    return this._get("/api/spawn/operations", { limit, cursor, queue, status, since, failed, topmost }, signal);
   }
 
   /** @type {Client["getSpawnOperation"]} */
@@ -92,6 +92,11 @@ export class SpawnManager {
   /** @type {Client["getChildGroups"]} */
   async getChildGroups(jobId, { signal } = {}) {
     return this._get(`/api/jobs/${segment(jobId)}/child-groups`, {}, signal);
+  }
+
+  /** @type {Client["getTreeCounts"]} */
+  async getTreeCounts(jobId, { signal } = {}) {
+    return this._get(`/api/jobs/${segment(jobId)}/tree-counts`, {}, signal);
   }
 
   /** @type {Client["getParents"]} */
@@ -114,6 +119,11 @@ export class SpawnManager {
   /** @type {Client["getJobs"]} */
   async getJobs(limit = 50, { cursor, queue, status, since, signal } = {}) {
     return this._get("/api/jobs", { limit, cursor, queue, status, since }, signal);
+  }
+
+  /** @type {Client["getFailedJobs"]} */
+  async getFailedJobs(limit = 50, { queue, since, signal } = {}) {
+    return this._get("/api/failed-jobs", { limit, queue, since }, signal);
   }
 
   /** @type {Client["enqueue"]} */
@@ -273,9 +283,21 @@ async function content(response) {
   if (response.status === 204) return null;
   if (!isJson(response)) return response.text();
   const answer = await response.json();
+  return Array.isArray(answer) ? pageOf(answer, response.headers) : answer;
+}
+
+/**
+ * @param {unknown[]} rows
+ * @param {Headers} headers
+ */
+function pageOf(rows, headers) {
+  const total = headers.get("Total-Count")?.match(/^(\d+)(\+?)$/);
   // Not enumerable: a list still prints and copies as a plain list.
-  if (Array.isArray(answer)) Object.defineProperty(answer, "cursor", { value: response.headers.get("Next-Cursor") });
-  return answer;
+  return Object.defineProperties(rows, {
+    cursor: { value: headers.get("Next-Cursor") },
+    total: { value: total ? Number(total[1]) : null },
+    more: { value: total?.[2] === "+" },
+  });
 }
 
 /** @param {Response} response */

@@ -171,3 +171,19 @@ def test_it_takes_as_many_statements_for_many_failures_as_for_few(readable: Data
     readable.transaction(lambda: [three_levels(rows, minutes) for minutes in range(40)])
     assert sent() == few
     assert few <= 12
+
+
+def test_the_latest_failures_are_those_that_failed_last_whenever_they_were_created(
+    readable: Database, rows: Rows
+) -> None:
+    late = failed(rows, minutes=9, status="failed", queue="old")
+    timed_out = rows.job(status="TimedOut", timed_out_at=START + timedelta(minutes=8))
+    early = failed(rows, minutes=1)
+    declared_dead = rows.job(status="Dead")
+    rows.job(status="Completed", completed_at=START + timedelta(minutes=10))
+
+    assert [job.node.id for job in failed_queries.latest(readable, limit=9)] == [late, timed_out, early, declared_dead]
+    assert [job.node.id for job in failed_queries.latest(readable, limit=2)] == [late, timed_out]
+    assert [job.node.id for job in failed_queries.latest(readable, limit=9, queue="old")] == [late]
+    since = START + timedelta(minutes=2)
+    assert [job.node.id for job in failed_queries.latest(readable, limit=9, since=since)] == [late, timed_out]

@@ -112,6 +112,30 @@ def test_a_job_with_several_parents_holds_its_children_once_when_nested(served: 
     assert cycle["roots"][0]["children"][0]["repeated"] is True
 
 
+def test_the_number_of_failed_trees_is_told_however_few_are_listed(served: Server, full: Asked) -> None:
+    every = served.get("/api/spawn/operations?failed=true&limit=500")
+    tops = served.get("/api/spawn/operations?failed=true&topmost=true&limit=1")
+    assert every.headers["total-count"] == str(len(every.json()))
+    assert len(tops.json()) == 1
+    assert 1 < int(tops.headers["total-count"]) < len(every.json())
+    assert "total-count" not in served.get("/api/spawn/operations").headers
+    listed = served.json("/api/spawn/operations", topmost="true", limit=500)
+    validate(listed, SCHEMAS["spawn-list"])
+    assert {"tree"} <= listed[0].keys()
+    inner = {one["parent_id"] for one in served.json("/api/spawn/operations", limit=500)}
+    assert {one["parent_id"] for one in listed} < inner
+
+
+def test_the_jobs_below_one_are_counted(served: Server, full: Asked) -> None:
+    tree = served.json(f"/api/jobs/{full.names['root']}/spawn-tree", children_only="true")
+    counts = served.json(f"/api/jobs/{full.names['root']}/tree-counts")
+    assert counts["total"] == len(tree["nodes"]) - 1
+    assert counts["more"] is False
+    failed = served.json("/api/failed-jobs", limit=3)
+    assert failed == sorted(failed, key=lambda job: job["failed_at"] or "", reverse=True)
+    assert {job["status"] for job in failed} <= {"Failed", "Dead", "TimedOut"}
+
+
 def test_configuration_can_be_left_out(served: Server, full: Asked) -> None:
     path = f"/api/jobs/{full.names['root']}/spawn-tree"
     complete = served.json(path)["nodes"]
@@ -322,7 +346,7 @@ def test_what_belongs_into_the_body_is_sent_there(served: Server, full: Asked) -
     path = f"/api/jobs/{full.names['root']}/retry"
     assert served.post(f"{path}?tree=true").json()["hint"] == 'It belongs into the JSON body: {"tree": ...}'
     hint = served.post(f"{path}?x=1").json()["hint"]
-    assert hint == "There are: none; in the JSON body: tree, force, dry_run, respawn."
+    assert hint == "There are: none; in the JSON body: tree, force, dry_run, respawn, cancelled."
     bad = served.post("/api/jobs", {"queue": "a", "payload": 1, "depends_on": ["no"]}).json()["detail"]
     assert bad == "The body['depends_on'][0] does not fit: 'no' has another form."
 

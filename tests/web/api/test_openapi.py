@@ -32,6 +32,8 @@ ENDPOINTS = {
     "GET /api/jobs/{id}/children",
     "GET /api/jobs/{id}/child-groups",
     "GET /api/jobs/{id}/parent",
+    "GET /api/jobs/{id}/tree-counts",
+    "GET /api/failed-jobs",
     "GET /api/jobs/{id}/spawn-tree",
     "GET /api/jobs/{id}/timeline",
     "POST /api/jobs/{id}/retry",

@@ -164,6 +164,17 @@ def test_children_come_page_by_page_failures_first(node: Node, demo: Site, night
     assert [one["queue"] for one in ancestors] == ["video_ingest", "transcode"]
 
 
+def test_failed_trees_come_by_their_tops_with_their_number_and_counts(node: Node, demo: Site, night: Night) -> None:
+    [broken] = node.call(demo.url, "getSpawnOperations", 5, {"failed": True, "topmost": True})
+    counts = node.call(demo.url, "getTreeCounts", night.broken.id)
+    failures = node.call(demo.url, "getFailedJobs", 5, {"queue": "segment", "since": "1h"})
+
+    assert (broken["parent_id"], broken["failed_below"], broken["children"]["failed"]) == (night.broken.id, 2, 0)
+    assert broken["tree"] == counts
+    assert (counts["total"], counts["failed"], counts["more"]) == (40, 2, False)
+    assert {job["id"] for job in failures} == {job.id for job in night.dead}
+
+
 def test_an_error_carries_its_status_detail_hint_and_code(node: Node, demo: Site) -> None:
     unknown = node.call(demo.url, "getJob", "00000000-0000-4000-8000-000000000000")
     wrong = node.call(demo.url, "getSpawnOperations", -1)
@@ -304,6 +315,8 @@ def test_the_types_describe_the_answers(node: Node, demo: Site, night: Night, tm
         "(JobNode & {distance: number})[]": ("getParents", dead, {"depth": 9}),
         "Job": ("getJob", dead),
         "ListedJob[]": ("getJobs",),
+        "TreeCounts": ("getTreeCounts", broken),
+        "(ListedJob & {failed_at: string | null})[]": ("getFailedJobs", 5),
         "Queue[]": ("getQueues",),
         "About": ("getAbout",),
     }

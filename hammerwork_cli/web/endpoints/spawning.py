@@ -1,0 +1,185 @@
+"""The endpoints about spawning and failures. Each runs a query and answers with the record that its command prints."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import AmbiguousIdError, NotFoundError
+from hammerwork_cli.models import SpawnOperation
+from hammerwork_cli.models.input.limits import LONGEST_NAME
+from hammerwork_cli.queries.graph import children
+from hammerwork_cli.queries.job import listing
+from hammerwork_cli.queries.spawn import failed, whole_trees
+from hammerwork_cli.queries.spawn import failures as failures_queries
+from hammerwork_cli.queries.spawn import operations as operations_queries
+from hammerwork_cli.render.formats import json
+from hammerwork_cli.render.job.listing import job_record
+from hammerwork_cli.render.schemas import spawning
+from hammerwork_cli.render.schemas.words import list_of, with_fields
+from hammerwork_cli.render.spawn import records
+from hammerwork_cli.render.spawn.failures import failures_record
+from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
+from hammerwork_cli.web.endpoints.parameters import (
+    CURSOR,
+    HOURS,
+    JOB,
+    QUEUE,
+    SINCE,
+    STATUS,
+    Parameter,
+    limit,
+    line,
+    start_of,
+    statuses,
+)
+from hammerwork_cli.web.endpoints.reading import CHILD, child_record
+
+FIRST_CHILDREN = 100
+"""Most children beside an operation; all of them are at /api/jobs/{id}/children."""
+
+
+def operations(call: Call) -> Answer:
+    """Answers as ``spawn list``."""
+    wanted = call.values
+    chosen: dict[str, Any] = {
+        "limit": wanted["limit"],
+        "queue": wanted["queue"],
+        "statuses": statuses(wanted["status"]),
+        "since": start_of(call.now, wanted["since"]),
+        "cursor": wanted["cursor"],
+    }
+    headers = {}
+    if wanted["failed"]:
+        broken = failed.operations(call.database, topmost=wanted["topmost"], **chosen)
+        headers["total-count"] = f"{broken.total}{'+' if broken.more else ''}"
+        page, cursor = broken.operations, broken.cursor
+    else:
+        pages = whole_trees if wanted["topmost"] else operations_queries
+        page, cursor = pages.page(call.database, **chosen)
+    if not wanted["topmost"]:
+        return Answer([_operation_record(operation) for operation in page], cursor, headers=headers)
+    counted = whole_trees.with_counts(call.database, page)
+    return Answer([_operation_record(one) | {"tree": _tree(one)} for one in counted], cursor, headers=headers)
+
+
+def _operation_record(operation: SpawnOperation) -> json.Record:
+    return records.failed_record(operation) if operation.below else records.operation_record(operation)
+
+
+def _tree(operation: SpawnOperation) -> json.Record | None:
+    return records.tree_counts(operation.tree) if operation.tree else None
+
+
+def operation(call: Call) -> Answer:
+    """Answers with a parent and the first of its children."""
+    found = operations_queries.operation(call.database, call.values["id"])
+    first = children.page(call.database, found.parent.id, limit=FIRST_CHILDREN)
+    return Answer(records.operation_record(found) | {"jobs": [child_record(child) for child in first.children]})
+
+
+def _parent(database: Database, wanted: str) -> str:
+    """Returns the id of the parent that the id of a job or of an operation means."""
+    named = operations_queries.operations(database, limit=2, operation=wanted)
+    if not named and not re.fullmatch(JOB.schema["pattern"], wanted):
+        raise NotFoundError(f"The operation {wanted[:60]!r} does not exist.", hint="See /api/spawn/operations.")
+    if not named:
+        return listing.resolve(database, wanted)
+    if len(named) > 1:
+        candidates = [operation.parent.id for operation in named]
+        raise AmbiguousIdError("Several parents have this operation id.", candidates=candidates)
+    return named[0].parent.id
+
+
+def failures(call: Call) -> Answer:
+    """Answers as ``spawn why`` without a job."""
+    wanted = call.values
+    found = failures_queries.failures(
+        call.database, limit=wanted["limit"], queue=wanted["queue"], since=start_of(call.now, wanted["since"])
+    )
+    return Answer(failures_record(found))
+
+
+def stats(call: Call) -> Answer:
+    """Answers as ``spawn stats --detailed``."""
+    figures = operations_queries.stats(
+        call.database,
+        since=call.now - timedelta(hours=call.values["hours"]),
+        recent=call.now - timedelta(hours=1),
+        queue=call.values["queue"],
+        detailed=call.values["detailed"],
+    )
+    return Answer(records.stats_record(figures))
+
+
+def failed_jobs(call: Call) -> Answer:
+    """Answers with the jobs that failed last, as ``job list`` prints jobs."""
+    wanted = call.values
+    since = start_of(call.now, wanted["since"])
+    found = failed.latest(call.database, limit=wanted["limit"], queue=wanted["queue"], since=since)
+    return Answer([job_record(job) for job in found])
+
+
+FAILED = Parameter(
+    "failed",
+    {"type": "boolean"},
+    "Only those with a failure at or anywhere below them, the newest failure first.",
+    default=False,
+)
+TOPMOST = Parameter(
+    "topmost",
+    {"type": "boolean"},
+    "Only those without an operation above them, with counts of their whole trees.",
+    default=False,
+)
+
+ENDPOINTS = (
+    Endpoint(
+        "GET",
+        "/api/spawn/operations",
+        operations,
+        "Parents that spawned, newest first.",
+        "spawn-list",
+        (limit(50), CURSOR, QUEUE, STATUS, SINCE, FAILED, TOPMOST),
+        refusals=(404,),
+        counts_all=True,
+    ),
+    Endpoint(
+        "GET",
+        "/api/spawn/operations/{id}",
+        operation,
+        f"One spawning parent, by its job's id or its operation id, with the first {FIRST_CHILDREN} of its children.",
+        with_fields(spawning.OPERATION, {"jobs": list_of(CHILD, "Failures first")}),
+        (Parameter("id", line(1, LONGEST_NAME), "A job or operation id.", in_path=True, resolve=_parent),),
+        refusals=(404, 409),
+    ),
+    Endpoint(
+        "GET",
+        "/api/spawn/stats",
+        stats,
+        "Figures of spawning in the last hours.",
+        "spawn-stats",
+        (
+            HOURS,
+            QUEUE,
+            Parameter("detailed", {"type": "boolean"}, "Also by queue, by handler, and the slowest.", default=False),
+        ),
+    ),
+    Endpoint(
+        "GET",
+        "/api/failures",
+        failures,
+        "Failed and retrying jobs by error, the most frequent error first.",
+        "spawn-why-all",
+        (limit(20), QUEUE, replace(SINCE, about="Only jobs whose last attempt failed within: 90 (seconds), 15m, 2h.")),
+    ),
+    Endpoint(
+        "GET",
+        "/api/failed-jobs",
+        failed_jobs,
+        "Jobs that failed, the newest failure first.",
+        "job-list",
+        (limit(50), QUEUE, replace(SINCE, about="Only jobs that failed within: 90 (seconds), 15m, 2h, 7d.")),
+    ),
+)
