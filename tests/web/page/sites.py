@@ -107,6 +107,12 @@ class Night:
         segment = next(job for job in self.jobs if job.status == "Running")
         return next(job for job in self.jobs if job.id == segment.depends_on[0])
 
+    def top_of(self, job: NewJob) -> NewJob:
+        """The root of a job's tree."""
+        while job.depends_on:
+            job = next(one for one in self.jobs if one.id == job.depends_on[0])
+        return job
+
     def children(self, parent: NewJob) -> list[NewJob]:
         return [job for job in self.jobs if parent.id in job.depends_on]
 

@@ -54,17 +54,49 @@ def scroll_down_to(page: Any, text: str) -> None:
 def test_operations_show_their_progress_failures_first(visit: Callable[..., Visit], demo: Site, night: Night) -> None:
     page = visit(demo).page
 
-    expect(page.locator(".operations h2")).to_have_text(["With failures 1", "Running 1", "Completed 13"])
+    # The failed and the running jobs are two levels below: all that these operations spawned themselves has completed.
+    expect(page.locator(".operations h2")).to_have_text(["With failures 1", "Running 1", "Completed 1"])
     failing = page.locator(".operations.failed .operation")
-    expect(failing).to_contain_text("transcode")
-    expect(failing).to_contain_text("2 failed of 8 children")
-    running = operation(page, night.running)
-    expect(running).to_contain_text("8 children · 1 running, 2 pending")
+    expect(failing).to_contain_text("video_ingest")
+    expect(failing).to_contain_text("2 failed of 40 jobs")
+    running = operation(page, night.top_of(night.running))
+    expect(running).to_contain_text("40 jobs · 1 running, 2 pending")
     bar = running.get_by_role("progressbar")
-    expect(bar).to_have_attribute("aria-valuetext", "5 of 8 finished: 1 running, 2 pending, 5 completed")
+    expect(bar).to_have_attribute("aria-valuetext", "37 of 40 finished: 1 running, 2 pending, 37 completed")
     widths = [part.bounding_box()["width"] for part in bar.locator("i").all()]
     whole = bar.bounding_box()["width"]
-    assert [round(width / whole, 2) for width in widths] == [0.62, 0, 0.12]
+    assert [round(width / whole, 1) for width in widths] == [0.9, 0, 0]
+
+
+def test_operations_of_every_level_are_listed_when_you_ask(
+    visit: Callable[..., Visit], demo: Site, night: Night
+) -> None:
+    page = visit(demo).page
+    page.get_by_label("Every level").check()
+
+    expect(page.locator(".operations h2")).to_have_text(["With failures 2", "Running 1", "Completed 12"])
+    expect(operation(page, night.running)).to_contain_text("8 children · 1 running, 2 pending")
+    expect(operation(page, night.broken)).to_contain_text("2 failed of at least 10 jobs")
+
+    page.get_by_label("Every level").uncheck()
+    expect(page.locator(".operation")).to_have_count(3)
+
+
+def test_the_root_of_a_tree_has_the_counts_of_the_tree(
+    visit: Callable[..., Visit], own_demo: Site, own_night: Night
+) -> None:
+    top = own_night.top_of(own_night.running)
+    page = visit(own_demo, f"/#/jobs/{top.id}").page
+    expect(row(page, top)).to_contain_text("40 jobs below, 3 unfinished")
+    expect(row(page, own_night.running)).to_contain_text("8 children, 3 unfinished")
+
+    own_demo.execute("UPDATE hammerwork_jobs SET status = 'Dead' WHERE status = 'Running'")
+    page.get_by_role("button", name="Copy as Mermaid").wait_for()
+    own_demo.execute(
+        "UPDATE hammerwork_jobs SET failed_at = ?, completed_at = NULL WHERE status = 'Dead'",
+        rfc3339(datetime.now(UTC)),
+    )
+    expect(row(page, top)).to_contain_text("1 failed of 40 jobs below, 2 unfinished")
 
 
 def test_the_overview_shows_statistics_the_latest_failures_and_the_queues(
@@ -226,12 +258,13 @@ def test_a_question_mark_shows_the_keyboard_shortcuts_and_escape_hides_them(
 
 def test_tab_reaches_every_control_and_shows_the_focus(visit: Callable[..., Visit], demo: Site) -> None:
     page = visit(demo).page
-    expect(page.locator(".operation")).to_have_count(15)
+    expect(page.locator(".operation")).to_have_count(3)
     reached = set()
     for _ in range(12):
         page.keyboard.press("Tab")
         seen = page.evaluate(
-            "() => [document.activeElement.textContent.trim() || document.activeElement.getAttribute('aria-label'),"
+            "() => [document.activeElement.textContent.trim() || document.activeElement.getAttribute('aria-label')"
+            " || document.activeElement.labels[0].textContent.trim(),"
             " getComputedStyle(document.activeElement).outlineStyle]"
         )
         reached.add(seen[0].split("\n")[0])
@@ -435,8 +468,8 @@ def test_bars_move_and_rows_change_while_jobs_complete(
     parent = own_night.running
     page = visit(own_demo, f"/#/jobs/{parent.id}").page
     expect(page.locator(".connection")).to_have_text("Live")
-    bar = operation(page, parent).get_by_role("progressbar")
-    expect(bar).to_have_attribute("aria-valuenow", "5")
+    bar = operation(page, own_night.top_of(parent)).get_by_role("progressbar")
+    expect(bar).to_have_attribute("aria-valuenow", "37")
     before = bar.locator("i.completed").bounding_box()["width"]
     loads = page.evaluate("performance.getEntriesByType('navigation').length")
 
@@ -447,7 +480,7 @@ def test_bars_move_and_rows_change_while_jobs_complete(
             rfc3339(datetime.now(UTC)),
             job.id,
         )
-        expect(bar).to_have_attribute("aria-valuenow", str(5 + number))
+        expect(bar).to_have_attribute("aria-valuenow", str(37 + number))
         expect(row(page, job)).to_contain_text("Completed")
 
     expect(page.locator(".operations.running")).to_have_count(0)
@@ -493,7 +526,7 @@ def test_the_bar_of_an_operation_moves_while_a_worker_runs_its_children(
 
     assert len(seen) >= 3, f"the bar does not move while the worker works: {seen}"
     failed = page.locator(".operations.failed").locator(f'.operation[data-id="{job}"]')
-    expect(failed).to_contain_text("1 failed of 5 children")
+    expect(failed).to_contain_text("1 failed of 5 jobs")
     failed.click()
     expect(page.get_by_role("treeitem").nth(1)).to_contain_text("page 2 is torn")
 
@@ -512,7 +545,7 @@ def test_a_new_operation_appears_without_a_reload(visit: Callable[..., Visit], o
 
     fill(own_demo.database, [parent, NewJob("pages", "{}", now, now, depends_on=(parent.id,))])
 
-    expect(operation(page, parent)).to_contain_text("1 child · 1 pending")
+    expect(operation(page, parent)).to_contain_text("1 job · 1 pending")
     expect(page.locator('tr[data-queue="reports"]')).to_be_visible()
 
 
@@ -525,7 +558,7 @@ def test_without_an_event_stream_the_page_polls(visit: Callable[..., Visit], own
 
     own_demo.execute("UPDATE hammerwork_jobs SET status = 'Completed' WHERE id = ?", own_night.dead[0].id)
 
-    expect(page.locator(".operations.failed .operation")).to_contain_text("1 failed of 8 children")
+    expect(page.locator(".operations.failed .operation")).to_contain_text("1 failed of 40 jobs")
 
 
 def test_the_page_shows_a_lost_server_and_reconnects_when_it_returns(
@@ -579,7 +612,7 @@ def test_workers_queues_and_trees_are_read_again_without_an_event(
     expect(page.locator('tr[data-queue="segment"]').get_by_role("cell").nth(1)).to_have_text("0")
     expect(page.locator(".operations.failed")).to_have_count(0)
 
-    operation(page, own_night.running).click()
+    page.goto(f"/#/jobs/{own_night.running.id}")
     expect(page.get_by_role("treeitem")).to_have_count(9)
     pending = next(job for job in own_night.children(own_night.running) if job.status == "Pending")
     own_demo.execute("DELETE FROM hammerwork_jobs WHERE id = ?", pending.id)
@@ -619,14 +652,14 @@ def test_a_page_that_opens_while_the_database_is_down_says_so_and_recovers(
 
         site.execute("ALTER TABLE hammerwork_away RENAME TO hammerwork_jobs")
         expect(connection).to_have_text("Live")
-        expect(page.locator(".operation")).to_have_count(15)
+        expect(page.locator(".operation")).to_have_count(3)
         expect(page.get_by_role("alert")).to_have_count(0)
         expect(page.locator("header")).to_contain_text(re.compile(r"SQLite.*as of \d\d:\d\d:\d\d", re.S))
         expect(page.get_by_role("button", name="Pause").first).to_be_visible()
 
         site.execute("ALTER TABLE hammerwork_jobs RENAME TO hammerwork_away")
         expect(connection).to_have_text("Database unreachable")
-        expect(page.locator(".operation")).to_have_count(15)
+        expect(page.locator(".operation")).to_have_count(3)
 
 
 def test_each_panel_is_drawn_when_its_answer_comes(visit: Callable[..., Visit], demo: Site) -> None:
@@ -639,15 +672,88 @@ def test_each_panel_is_drawn_when_its_answer_comes(visit: Callable[..., Visit], 
     page.route("**/api/spawn/stats*", hold)
     page.goto("/")
 
-    expect(page.locator(".figures")).to_have_text("Loading …")
+    expect(page.locator(".figures")).to_contain_text("Loading …")
     expect(page.locator("table.failures tr")).to_have_count(2)
     expect(page.locator('tr[data-queue="segment"]')).to_be_visible()
-    expect(page.locator(".operation")).to_have_count(15)
+    expect(page.locator(".operation")).to_have_count(3)
     expect(page.get_by_role("heading", name="Spawned by queue")).to_contain_text("Loading …")
     expect(page.locator(".connection")).to_have_text("Live")
 
     held[0].continue_()
     expect(page.locator(".figures")).to_contain_text(re.compile(r"Operations\s*15"))
+
+
+# Long lists.
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, list[NewJob]]]:
+    """130 operations, the oldest first, of which 60 have a failed child: the older the operation, the later."""
+    begin = datetime.now(UTC) - timedelta(hours=2)
+    parents, children = [], []
+    for number in range(130):
+        at = begin + timedelta(seconds=number)
+        parent = NewJob("ingest", '{"_spawn_config": {}}', at, at, status=JobStatus.COMPLETED, completed_at=at)
+        child = NewJob("segment", "{}", at, at, depends_on=(parent.id,), status=JobStatus.COMPLETED, completed_at=at)
+        if number % 13 < 6:
+            child.status, child.completed_at = JobStatus.DEAD, None
+            child.failed_at, child.error_message = begin + timedelta(hours=1, seconds=-number), f"failure {number}"
+        parents.append(parent)
+        children.append(child)
+    with serving(fill(tmp_path_factory.mktemp("busy") / "busy.db", [*parents, *children])) as site:
+        yield site, [*parents, *children]
+
+
+def test_the_latest_failures_are_those_that_failed_last(
+    visit: Callable[..., Visit], busy: tuple[Site, list[NewJob]]
+) -> None:
+    site, jobs = busy
+    page = visit(site).page
+    errors = page.locator("table.failures .error")
+    expect(errors).to_have_text([f"failure {number}" for number in (0, 1, 2, 3, 4, 5, 13, 14)])
+    expect(page.locator(".operations.failed .operation").first).to_have_attribute("data-id", jobs[0].id)
+
+
+def test_sections_count_all_that_there_are_or_say_that_there_are_more(
+    visit: Callable[..., Visit], busy: tuple[Site, list[NewJob]]
+) -> None:
+    site, _ = busy
+    page = visit(site).page
+    expect(page.locator(".operations.failed .operation").first).to_be_visible()
+    expect(page.locator(".operations.failed h2")).to_have_text("With failures 60")
+    expect(page.locator(".operations.completed h2")).to_have_text(re.compile(r"Completed \d+\+"))
+    for name in ("Load more with failures", "Load older operations", "Load older operations"):
+        page.get_by_role("button", name=name).click()
+    expect(page.locator(".operations h2")).to_have_text(["With failures 60", "Completed 70"])
+    expect(page.locator(".operation")).to_have_count(130)
+
+
+def test_an_event_neither_cuts_a_list_that_was_loaded_nor_moves_it(
+    visit: Callable[..., Visit], busy: tuple[Site, list[NewJob]]
+) -> None:
+    site, jobs = busy
+    visited = visit(site)
+    page = visited.page
+    expect(page.locator(".connection")).to_have_text("Live")
+    for _ in range(2):
+        page.get_by_role("button", name="Load older operations").click()
+    expect(page.get_by_role("button", name="Load older operations")).to_have_count(0)
+    last = page.locator(".operations.completed .operation").last
+    last.scroll_into_view_if_needed()
+    before, loaded = last.bounding_box(), page.locator(".operations.completed .operation").count()
+    asked = len(visited.asked("/api/spawn/operations?limit=130"))
+
+    site.execute("UPDATE hammerwork_jobs SET completed_at = ? WHERE id = ?", rfc3339(datetime.now(UTC)), jobs[-1].id)
+
+    expect(page.locator("header .as-of")).to_be_visible()
+    for _ in range(PATIENCE_MS // 100):
+        if len(visited.asked("/api/spawn/operations?limit=130")) > asked:
+            break
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(500)
+    assert len(visited.asked("/api/spawn/operations?limit=130")) > asked
+    assert page.locator(".operations.completed .operation").count() == loaded
+    assert last.bounding_box() == before
 
 
 # Tokens.
@@ -667,11 +773,11 @@ def test_the_page_asks_for_a_token_and_keeps_it_until_the_tab_is_closed(
         expect(asked.get_by_role("alert")).to_have_text("The server rejected this token.")
         asked.get_by_label("Token").fill("correct-horse-battery-staple")
         asked.get_by_role("button", name="Continue").click()
-        expect(page.locator(".operation")).to_have_count(15)
+        expect(page.locator(".operation")).to_have_count(3)
         expect(page.locator(".connection")).to_have_text("Live")
 
         page.reload()
-        expect(page.locator(".operation")).to_have_count(15)
+        expect(page.locator(".operation")).to_have_count(3)
         assert page.evaluate("JSON.stringify(localStorage)") == "{}"
         assert "correct-horse" not in page.content()
 
@@ -731,7 +837,7 @@ def test_the_page_runs_under_a_policy_that_allows_no_inline_script(visit: Callab
     page = visit(demo, None, tolerated=("Content Security Policy", "404")).page
     policy = page.goto("/").headers["content-security-policy"]
     assert "unsafe" not in policy
-    expect(page.locator(".operation")).to_have_count(15)
+    expect(page.locator(".operation")).to_have_count(3)
 
     # Even injected markup does not run.
     page.evaluate(

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { countsByKind, sectionOf, share } from "../../../hammerwork_cli/web/static/page/counts.js";
+import { countsByKind, countsOf, sectionOf, sectionsOf, share } from "../../../hammerwork_cli/web/static/page/counts.js";
 
 test("jobs are counted by kind, and unknown ones only in the total", () => {
   const counts = countsByKind(Object.entries({ Dead: 2, TimedOut: 1, Retrying: 4, Completed: 5, Melted: 7 }), 19);
@@ -23,4 +23,31 @@ test("an operation with a failure is a failed one, whatever else runs", () => {
   assert.equal(sectionOf({ status: "Completed", children: { ...counts, pending: 1 } }), "running");
   assert.equal(sectionOf({ status: "Running", children: counts }), "running");
   assert.equal(sectionOf({ status: "Archived", children: counts }), "completed");
+});
+
+const none = { total: 3, completed: 3, failed: 0, running: 0, pending: 0 };
+
+test("a tree with a deeper failure or running job is not completed", () => {
+  const tree = { ...none, total: 40, completed: 38, failed: 2, more: false };
+  assert.equal(sectionOf({ status: "Completed", children: none, tree }), "failed");
+  assert.equal(sectionOf({ status: "Completed", children: none, tree: { ...tree, failed: 0, running: 1 } }), "running");
+  assert.equal(sectionOf({ status: "Completed", children: none, failed_below: 1 }), "failed");
+});
+
+test("counts are those of the whole tree, or say that there are more", () => {
+  const tree = { ...none, total: 40, completed: 38, failed: 2, more: false };
+  assert.deepEqual(countsOf({ status: "Completed", children: none, tree, failed_below: 5 }), tree);
+  assert.deepEqual(countsOf({ status: "Completed", children: none }), { ...none, more: false });
+  const large = countsOf({ status: "Completed", children: none, tree: { ...none, more: true }, failed_below: 1200 });
+  assert.deepEqual([large.failed, large.total, large.more], [1200, 1203, true]);
+});
+
+test("failures stand in the order of their list, with the fresher counts of the other list", () => {
+  const one = { parent_id: "1", status: "Completed", children: none, tree: { ...none, failed: 1, more: false } };
+  const mended = { ...one, parent_id: "2", tree: { ...none, more: false } };
+  const other = { ...one, parent_id: "3" };
+  const fine = { ...mended, parent_id: "4" };
+  const { failed, completed } = sectionsOf([other, { ...one, parent_id: "2" }, one], [fine, mended, one]);
+  assert.deepEqual(failed.map((operation) => operation.parent_id), ["3", "1"]);
+  assert.deepEqual(completed.map((operation) => operation.parent_id), ["2", "4"]);
 });

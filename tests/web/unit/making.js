@@ -34,7 +34,7 @@ export const job = (id, facts = {}) => ({
  * @param {Item[]} items
  * @param {string | null} [cursor]
  */
-export const pageOf = (items, cursor = null) => Object.assign([...items], { cursor });
+export const pageOf = (items, cursor = null) => Object.assign([...items], { cursor, total: /** @type {number | null} */ (null), more: false });
 
 /**
  * A client with only the methods that a test calls.

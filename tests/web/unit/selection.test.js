@@ -27,6 +27,7 @@ test("the answer of a refresh about the job before does not replace the job of t
       });
     },
     getParents: ancestors,
+    getTreeCounts: () => Promise.resolve({ ...children, more: false }),
     getChildren: () => Promise.resolve(/** @type {any} */ (pageOf([]))),
   });
   const selection = new Selection(client, draw, new Session(client, draw, new Toast(draw)));

@@ -2,7 +2,7 @@
 
 import { kindOf } from "./statuses.js";
 
-/** @import { ChildCounts, SpawnOperation, Status } from "../client.js" */
+/** @import { ChildCounts, SpawnOperation, Status, TreeCounts } from "../client.js" */
 /** @typedef {"failed" | "running" | "completed"} Section */
 
 /**
@@ -31,12 +31,46 @@ export function share(part, total) {
   return part === total ? 100 : Math.min(Math.max(percent, 1.5), 98.5);
 }
 
+/** @typedef {Pick<SpawnOperation, "status" | "children" | "tree" | "failed_below">} Counted */
+
+/**
+ * The counts of the whole tree of an operation, or of its children where they are all that was counted.
+ * @param {Counted} operation
+ * @returns {TreeCounts}
+ */
+export function countsOf({ children, tree, failed_below: below = 0 }) {
+  if (tree && !tree.more) return tree;
+  const counts = tree ?? { ...children, more: false };
+  const unseen = Math.max(below - counts.failed, 0);
+  return { ...counts, failed: counts.failed + unseen, total: counts.total + unseen, more: counts.more || unseen > 0 };
+}
+
 /**
  * The section of an operation in the list.
- * @param {Pick<SpawnOperation, "status" | "children">} operation
+ * @param {Counted} operation
  * @returns {Section}
  */
-export function sectionOf({ status, children }) {
-  if (children.failed || kindOf(status) === "failed") return "failed";
-  return children.running || children.pending || kindOf(status) !== "completed" ? "running" : "completed";
+export function sectionOf(operation) {
+  const counts = countsOf(operation);
+  const kind = kindOf(operation.status);
+  if (counts.failed || kind === "failed") return "failed";
+  return counts.running || counts.pending || kind !== "completed" ? "running" : "completed";
+}
+
+/**
+ * The operations of two lists by section: those with failures in the order of their list, and the newest of the others.
+ * @template {Counted & {parent_id: string}} Operation
+ * @param {Operation[]} failing
+ * @param {Operation[]} newest
+ * @returns {Record<Section, Operation[]>}
+ */
+export function sectionsOf(failing, newest) {
+  const fresh = new Map(newest.map((one) => [one.parent_id, one]));
+  const known = new Set(failing.map((one) => one.parent_id));
+  // The list of the newest is read more often.
+  const all = [...failing.map((one) => ({ ...one, ...fresh.get(one.parent_id) })), ...newest.filter((one) => !known.has(one.parent_id))];
+  /** @param {Section} section */
+  const those = (section) => all.filter((one) => sectionOf(one) === section);
+  const [failed, running, completed] = [those("failed"), those("running"), those("completed")];
+  return { failed, running, completed };
 }

@@ -8,8 +8,9 @@ import { Selection } from "./selection.js";
 import { Session } from "./session.js";
 import { Toast } from "./toast.js";
 
-/** @import { SpawnManager } from "../../client.js" */
+/** @import { SpawnManager, SpawnOperation } from "../../client.js" */
 /** @import { NewsItem } from "../news.js" */
+/** @import { Growing } from "./growing.js" */
 
 export class Board {
   /**
@@ -47,13 +48,9 @@ export class Board {
     });
   }
 
-  /** @param {{queue?: string, hours?: number}} filter */
-  async filter(filter) {
-    await this.session.attempt(() => this.overview.filter(filter));
-  }
-
-  async readMoreOperations() {
-    await this.session.attempt(() => this.overview.readMore(), { toast: true });
+  /** @param {Growing<SpawnOperation>} list */
+  async readMore(list) {
+    await this.session.attempt(() => list.readMore(), { toast: true });
   }
 
   /** @param {string} token */

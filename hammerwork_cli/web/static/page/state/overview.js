@@ -1,12 +1,11 @@
 // The operations, and the figures of queues, workers and failures: each part is read and drawn by itself.
 
+import { Growing } from "./growing.js";
 import { Part } from "./part.js";
 
-/** @import { Page, SpawnError, SpawnManager, SpawnOperation } from "../../client.js" */
+/** @import { SpawnError, SpawnManager, SpawnOperation } from "../../client.js" */
 /** @import { Session } from "./session.js" */
 
-const OPERATIONS = 50;
-const MAX_OPERATIONS = 200;
 const LATEST_FAILURES = 8;
 
 export class Overview {
@@ -16,9 +15,10 @@ export class Overview {
    * @param {Session} session
    */
   constructor(client, draw, session) {
-    this._client = client;
     this._draw = draw;
     this.hours = 24;
+    /** Whether the list has operations below others, too. */
+    this.everyLevel = false;
     /** The queue that the page is limited to; "" for all. */
     this.queue = "";
     /** @param {SpawnError | null} error */
@@ -27,16 +27,24 @@ export class Overview {
       draw();
     };
     const scope = () => this.queue || null;
-    /** @type {Part<Page<SpawnOperation>>} */
-    this.operations = new Part(() => this._operations(), told);
+    // A queue may have operations on one level only.
+    const chosen = () => ({ queue: scope(), topmost: !this.everyLevel && !this.queue });
+    /** @param {SpawnOperation} operation */
+    const key = (operation) => operation.parent_id;
+    this.operations = new Growing((limit, cursor) => client.getSpawnOperations(limit, { cursor, ...chosen() }), key, told);
+    this.failing = new Growing(
+      (limit, cursor) => client.getSpawnOperations(limit, { cursor, failed: true, ...chosen() }),
+      key,
+      told,
+    );
     this.stats = new Part(() => client.getSpawnStats(scope(), this.hours, { detailed: true }), told);
     this.queues = new Part(() => client.getQueues(), told);
-    this.failures = new Part(() => client.getJobs(LATEST_FAILURES, { queue: scope(), status: "Failed,Dead,TimedOut" }), told);
+    this.failures = new Part(() => client.getFailedJobs(LATEST_FAILURES, { queue: scope() }), told);
     this.workers = new Part(() => client.getWorkers(), told);
   }
 
   get _figures() {
-    return [this.queues, this.failures, this.workers, this.stats];
+    return [this.failing, this.queues, this.failures, this.workers, this.stats];
   }
 
   /** The failure to show above the page: that of the operations, when nothing else could be read since either. */
@@ -54,37 +62,26 @@ export class Overview {
     await this.operations.read();
   }
 
-  async readMore() {
-    const { value } = this.operations;
-    const page = await this._operationPage(OPERATIONS, value?.cursor);
-    if (this.operations.value !== value) return;
-    this.operations.value = Object.assign([...(value ?? []), ...page], { cursor: page.cursor });
-    this._draw();
-  }
-
   /**
-   * Limits the page to a queue or a time window.
-   * @param {{queue?: string, hours?: number}} filter
+   * Limits the lists to a queue or to the tops of trees.
+   * @param {{queue?: string, everyLevel?: boolean}} filter
    */
-  async filter({ queue = this.queue, hours = this.hours }) {
+  async filter({ queue = this.queue, everyLevel = this.everyLevel }) {
     this.queue = queue;
-    this.hours = hours;
-    for (const part of [this.operations, this.stats, this.failures]) part.forget();
+    this.everyLevel = everyLevel;
+    for (const part of [this.operations, this.failing, this.stats, this.failures]) part.forget();
     this._draw();
     await this.read();
   }
 
-  _operations() {
-    const loaded = this.operations.value?.length ?? 0;
-    return this._operationPage(Math.min(Math.max(loaded, OPERATIONS), MAX_OPERATIONS));
-  }
-
   /**
-   * @param {number} limit
-   * @param {string | null} [cursor]
-   * @returns {Promise<Page<SpawnOperation>>}
+   * Chooses the time window of the statistics.
+   * @param {number} hours
    */
-  _operationPage(limit, cursor) {
-    return this._client.getSpawnOperations(limit, { cursor, queue: this.queue || null });
+  async look(hours) {
+    this.hours = hours;
+    this.stats.forget();
+    this._draw();
+    await this.stats.read();
   }
 }

@@ -5,6 +5,13 @@ import { pauseAfter } from "./pace.js";
 
 /** @template Value */
 export class Part {
+  /** @type {Value | null} the latest answer */
+  value = null;
+  /** @type {number | null} when it came */
+  at = null;
+  /** @type {SpawnError | null} the failure since then */
+  error = null;
+
   /**
    * @param {() => Promise<Value>} ask
    * @param {(error: SpawnError | null) => void} told called after each answer, with the failure if it is one
@@ -12,12 +19,6 @@ export class Part {
   constructor(ask, told) {
     this._ask = ask;
     this._told = told;
-    /** @type {Value | null} the latest answer */
-    this.value = null;
-    /** @type {number | null} when it came */
-    this.at = null;
-    /** @type {SpawnError | null} the failure since then */
-    this.error = null;
     this._question = 0;
     this._next = 0;
     this._again = false;

@@ -2,8 +2,9 @@
 
 import { SpawnError } from "../../client.js";
 import { Tree } from "../tree/tree.js";
+import { Part } from "./part.js";
 
-/** @import { Job, JobNode, SpawnManager } from "../../client.js" */
+/** @import { Job, JobNode, SpawnManager, TreeCounts } from "../../client.js" */
 /** @import { TreeJob } from "../tree/items.js" */
 /** @import { Row } from "../tree/rows.js" */
 /** @import { Session } from "./session.js" */
@@ -25,10 +26,13 @@ export class Selection {
     this._session = session;
     /** @type {string | null} the root of the tree; `null` on the overview */
     this.id = null;
+    /** @type {Part<TreeCounts>} all jobs below the root */
+    this.totals = new Part(() => client.getTreeCounts(this.id ?? ""), draw);
     this._clear();
   }
 
   _clear() {
+    this.totals.forget();
     /** @type {(JobNode & {distance: number})[]} */
     this.ancestors = [];
     /** @type {Tree | null} */
@@ -66,6 +70,7 @@ export class Selection {
 
   /** @param {Set<string> | null} parents the jobs whose children changed; `null` for all */
   async refresh(parents) {
+    if (this.tree) this.totals.read(false);
     await this.tree?.refresh(parents);
     if (this._wanted !== null) await this._readJob(this._wanted);
   }
@@ -108,6 +113,7 @@ export class Selection {
       this.tree = new Tree(this._client, this._draw, inTree(job));
       this.active = { key: job.id, id: "row-0", at: 0 };
       this._draw();
+      this.totals.read();
       await this.tree.start();
     } catch (error) {
       if (!isNotFound(error)) throw error;

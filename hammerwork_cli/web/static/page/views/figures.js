@@ -4,17 +4,41 @@ import { html, nothing } from "../template.js";
 import { count, duration, rate } from "../words.js";
 import { isOld, note } from "./freshness.js";
 
-/** @import { SpawnStats } from "../../client.js" */
-/** @import { Part } from "../state/part.js" */
+/** @import { Overview } from "../state/overview.js" */
+
+/** @type {[hours: number, name: string][]} */
+const WINDOWS = [
+  [1, "1 hour"],
+  [24, "24 hours"],
+  [168, "7 days"],
+  [720, "30 days"],
+];
 
 /**
- * @param {Part<SpawnStats>} part
+ * @param {Overview} overview
  * @param {number} now
  */
-export function figures(part, now) {
+export function figures(overview, now) {
+  return html`<div class="figures">${numbers(overview, now)} ${windowFilter(overview)}</div>`;
+}
+
+/** @param {Overview} overview */
+function windowFilter(overview) {
+  /** @param {Event} event */
+  const choose = (event) => overview.look(Number(/** @type {HTMLSelectElement} */ (event.target).value));
+  return html`<select aria-label="Time window of the statistics" @change=${choose}>
+    ${WINDOWS.map(([hours, name]) => html`<option value=${hours} ?selected=${hours === overview.hours}>${name}</option>`)}
+  </select>`;
+}
+
+/**
+ * @param {Overview} overview
+ * @param {number} now
+ */
+function numbers({ stats: part }, now) {
   const stats = part.value;
-  if (!stats) return html`<div class="figures">${note(part, now)}</div>`;
-  return html`<dl class="figures" aria-label="Statistics">
+  if (!stats) return note(part, now);
+  return html`<dl aria-label="Statistics">
     ${figure("Operations", count(stats.operations), "Jobs that spawned children")}
     ${figure("Last hour", count(stats.recent), "Operations in the last hour")}
     ${figure("Children", count(stats.children), "Spawned jobs")}

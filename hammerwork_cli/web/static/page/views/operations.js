@@ -1,53 +1,74 @@
 // The list of operations: failures first, then running ones, then the rest; the newest first in each section.
 
 import { addressOf } from "../address.js";
-import { sectionOf } from "../counts.js";
+import { countsOf, sectionsOf } from "../counts.js";
 import { kindOf, signOf } from "../statuses.js";
 import { html, nothing, repeat } from "../template.js";
 import { ago, count, counted, countsInWords, duration, shortId } from "../words.js";
 import { bar } from "./bar.js";
 import { note } from "./freshness.js";
 
-/** @import { SpawnOperation } from "../../client.js" */
+/** @import { Page, SpawnOperation } from "../../client.js" */
 /** @import { Section } from "../counts.js" */
 /** @import { Board } from "../state/board.js" */
+/** @import { Growing } from "../state/growing.js" */
 
-/** @type {[kind: Section, title: string][]} */
-const SECTIONS = [
-  ["failed", "With failures"],
-  ["running", "Running"],
-  ["completed", "Completed"],
-];
+/** @type {Record<Section, string>} */
+const TITLES = { failed: "With failures", running: "Running", completed: "Completed" };
 
 /**
  * @param {Board} board
  * @param {number} now
  */
 export function operationList(board, now) {
-  const part = board.overview.operations;
-  const operations = part.value;
-  if (operations === null) return html`<p class="pad">${note(part, now)}</p>`;
-  if (!operations.length) return html`<p class="quiet pad">No job has spawned children yet.</p>`;
-  const sections = SECTIONS.map(([kind, title]) => {
-    const members = operations.filter((operation) => sectionOf(operation) === kind);
-    return section(board, kind, title, members, now);
-  });
-  const more = html`<button class="more" @click=${() => board.readMoreOperations()}>Load older operations</button>`;
-  const age = part.error ? html`<p class="pad age">${note(part, now)}</p>` : nothing;
-  return html`${age} ${sections} ${operations.cursor ? more : nothing}`;
+  const { failing, operations } = board.overview;
+  const age = operations.error || !operations.value ? html`<p class="pad age">${note(operations, now)}</p>` : nothing;
+  if (!operations.value && !failing.value) return age;
+  const members = sectionsOf(failing.value ?? [], operations.value ?? []);
+  const { failed, running, completed } = members;
+  if (!failed.length && !running.length && !completed.length) return html`${age}<p class="quiet pad">${none(board)}</p>`;
+  // Of these sections only the newest are here.
+  const rest = operations.value?.cursor ? "+" : "";
+  return html`${age} ${section(board, "failed", failedInAll(failing.value, failed.length), failed, now)}
+  ${furtherButton(board, failing, "Load more with failures")}
+  ${section(board, "running", `${count(running.length)}${rest}`, running, now)}
+  ${section(board, "completed", `${count(completed.length)}${rest}`, completed, now)}
+  ${furtherButton(board, operations, "Load older operations")}`;
 }
+
+/**
+ * The number of all operations with failures: "1,390", "2,000+".
+ * @param {Page<SpawnOperation> | null} failing
+ * @param {number} shown
+ */
+function failedInAll(failing, shown) {
+  const { total = null, more = true } = failing ?? {};
+  return `${count(Math.max(total ?? 0, shown))}${more ? "+" : ""}`;
+}
+
+/** @param {Board} board */
+const none = ({ overview: { queue } }) =>
+  queue ? `No job of the queue ${queue} has spawned children.` : "No job has spawned children yet.";
+
+/**
+ * @param {Board} board
+ * @param {Growing<SpawnOperation>} list
+ * @param {string} title
+ */
+const furtherButton = (board, list, title) =>
+  list.value?.cursor ? html`<button class="more" @click=${() => board.readMore(list)}>${title}</button>` : nothing;
 
 /**
  * @param {Board} board
  * @param {Section} kind
- * @param {string} title
+ * @param {string} number of all that there are
  * @param {SpawnOperation[]} operations
  * @param {number} now
  */
-function section(board, kind, title, operations, now) {
+function section(board, kind, number, operations, now) {
   if (!operations.length) return nothing;
   return html`<section class="operations ${kind}" aria-labelledby="section-${kind}">
-    <h2 id="section-${kind}">${title} <span class="number">${count(operations.length)}</span></h2>
+    <h2 id="section-${kind}">${TITLES[kind]} <span class="number">${number}</span></h2>
     <ul>
       ${repeat(operations, (one) => one.parent_id, (one) => operationItem(board, one, now))}
     </ul>
@@ -60,9 +81,11 @@ function section(board, kind, title, operations, now) {
  * @param {number} now
  */
 function operationItem(board, operation, now) {
-  const { parent_id: id, children } = operation;
+  const { parent_id: id, tree } = operation;
+  const counts = countsOf(operation);
   const selected = board.selection.id === id;
-  const failed = html`<b class="failed">${count(children.failed)} failed</b> of `;
+  const failed = html`<b class="failed">${count(counts.failed)} failed</b> of `;
+  const all = tree || counts.more ? counted(counts.total, "job") : counted(counts.total, "child", "children");
   return html`<li>
     <a class="operation" href=${addressOf(id)} data-id=${id} aria-current=${selected ? "true" : "false"}>
       <span class="line">
@@ -72,10 +95,10 @@ function operationItem(board, operation, now) {
         <span class="quiet grow cut">${operation.operation_id ?? operation.workflow_name ?? ""}</span>
         <span class="quiet">${ago(operation.spawned_at ?? operation.created_at, now)}</span>
       </span>
-      ${bar(children, `Children of ${operation.queue} ${shortId(id)}`)}
+      ${bar(counts, `${tree ? "Jobs below" : "Children of"} ${operation.queue} ${shortId(id)}`)}
       <span class="line quiet">
         <span class="grow cut"
-          >${children.failed ? failed : nothing}${counted(children.total, "child", "children")}${unfinished(children)}</span
+          >${counts.failed ? failed : nothing}${counts.more ? "at least " : ""}${all}${unfinished(counts)}</span
         >
         <span>${operation.wall_time_seconds === null ? nothing : `in ${duration(operation.wall_time_seconds)}`}</span>
       </span>

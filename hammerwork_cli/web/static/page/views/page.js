@@ -18,13 +18,6 @@ import { treePane } from "./tree.js";
 /** @import { Board } from "../state/board.js" */
 /** @typedef {{search: (event: Event) => void, help: () => void}} Actions */
 
-/** @type {[hours: number, name: string][]} */
-const WINDOWS = [
-  [1, "1 hour"],
-  [24, "24 hours"],
-  [168, "7 days"],
-  [720, "30 days"],
-];
 /** @type {Record<LiveState, string>} */
 const STATES = {
   connecting: "Connecting …",
@@ -54,11 +47,11 @@ export function page(board, actions, now) {
     ${header(board, actions)} ${error ? alert(board, error) : nothing}
     <main class=${selected ? "with-tree" : "without-tree"}>
       <section class="side" aria-label="Operations">
-        <div class="filters">${queueFilter(board)} ${windowFilter(board)}</div>
+        <div class="filters">${queueFilter(board)} ${levelFilter(board)}</div>
         <div class="scroll">${operationList(board, now)}</div>
       </section>
       <section class="middle" aria-label=${selected ? "Tree" : "Overview"}>
-        ${figures(board.overview.stats, now)} ${selected ? treePane(board) : overview(board, now)}
+        ${figures(board.overview, now)} ${selected ? treePane(board) : overview(board, now)}
       </section>
       ${selected ? html`<aside class="side" aria-label="Job">${jobPane(board, now)}</aside>` : nothing}
     </main>
@@ -127,7 +120,7 @@ function queueFilter(board) {
   const { queue: chosen, queues } = board.overview;
   const names = (queues.value ?? []).map((queue) => queue.queue);
   /** @param {Event} event */
-  const choose = (event) => board.filter({ queue: names[selectOf(event).selectedIndex - 1] ?? "" });
+  const choose = (event) => board.overview.filter({ queue: names[selectOf(event).selectedIndex - 1] ?? "" });
   return html`<select aria-label="Queue" @change=${choose}>
     <option .selected=${live(chosen === "")}>All queues</option>
     ${names.map((name) => html`<option .selected=${live(name === chosen)}>${name}</option>`)}
@@ -135,11 +128,16 @@ function queueFilter(board) {
 }
 
 /** @param {Board} board */
-function windowFilter(board) {
-  const { hours: chosen } = board.overview;
-  /** @param {Event} event */
-  const choose = (event) => board.filter({ hours: Number(selectOf(event).value) });
-  return html`<select aria-label="Time window of the statistics" @change=${choose}>
-    ${WINDOWS.map(([hours, name]) => html`<option value=${hours} ?selected=${hours === chosen}>${name}</option>`)}
-  </select>`;
+function levelFilter(board) {
+  const { everyLevel, queue } = board.overview;
+  const change = () => board.overview.filter({ everyLevel: !everyLevel });
+  return html`<label title="Also list operations below others">
+    <input
+      type="checkbox"
+      .checked=${live(everyLevel || queue !== "")}
+      ?disabled=${queue !== ""}
+      @change=${change}
+    />
+    Every level
+  </label>`;
 }

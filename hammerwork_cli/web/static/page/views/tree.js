@@ -8,7 +8,7 @@ import { openable, step } from "../tree/walking.js";
 import { attemptSeconds, count, counted, duration, firstLine, shortId } from "../words.js";
 import { bar } from "./bar.js";
 
-/** @import { ChildCounts } from "../../client.js" */
+/** @import { ChildCounts, TreeCounts } from "../../client.js" */
 /** @import { Board } from "../state/board.js" */
 /** @import { Item, List, Place } from "../tree/items.js" */
 /** @import { Row } from "../tree/rows.js" */
@@ -91,19 +91,25 @@ function rowLine(board, row, top) {
     @click=${() => choose(board, row)}
   >
     <span class="twisty" aria-hidden="true" @click=${toggle}>${item ? (item.open ? "▾" : "▸") : ""}</span>
-    ${line(row)}
+    ${line(row, board.selection.totals.value)}
   </div>`;
 }
 
-/** @param {Row} row */
-function line(row) {
-  if (row.kind === "job") return jobLine(row.item);
+/**
+ * @param {Row} row
+ * @param {TreeCounts | null} totals of the tree
+ */
+function line(row, totals) {
+  if (row.kind === "job") return jobLine(row.item, row.item.list ? null : totals);
   if (row.kind === "group") return groupLine(row.item);
   return row.kind === "more" ? moreLine(row.item) : noteLine(row.item);
 }
 
-/** @param {Place} place */
-function jobLine({ job, total, reading, lists, again }) {
+/**
+ * @param {Place} place
+ * @param {TreeCounts | null} totals of the tree, for its root
+ */
+function jobLine({ job, total, reading, lists, again }, totals) {
   const about = again ? "already shown above" : (job.operation_id ?? "");
   return html`<span class="sign ${kindOf(job.status)}">${signOf(job.status)}</span>
     <span class="name" title=${job.queue}>${job.queue}</span>
@@ -112,7 +118,7 @@ function jobLine({ job, total, reading, lists, again }) {
     <span class="grow cut ${job.error ? "failed" : "quiet"}" title=${job.error ?? nothing}
       >${job.error ? firstLine(job.error) : about}</span
     >
-    ${total ? childrenOf(job.child_counts, total) : nothing}
+    ${total ? below(totals, job.child_counts, total) : nothing}
     <span class="time ${job.status === "Running" ? "running" : "quiet"}"
       >${reading && !lists.length ? "…" : duration(attemptSeconds(job, Date.now()))}</span
     >`;
@@ -140,12 +146,22 @@ function noteLine({ error }) {
 }
 
 /**
- * @param {ChildCounts | undefined} counts
+ * The counts of a whole tree beside its root, of children beside other jobs.
+ * @param {TreeCounts | null} totals
+ * @param {ChildCounts | undefined} children
  * @param {number} total
  */
-function childrenOf(counts, total) {
-  const all = counted(total, "child", "children");
-  if (!counts) return html`<span class="quiet">${all}</span>`;
+function below(totals, children, total) {
+  const of = counted(total, "child", "children");
+  if (totals) return countsIn(totals, `${totals.more ? "at least " : ""}${counted(totals.total, "job")} below`);
+  return children ? countsIn(children, of) : html`<span class="quiet">${of}</span>`;
+}
+
+/**
+ * @param {ChildCounts} counts
+ * @param {string} all
+ */
+function countsIn(counts, all) {
   const failed = counts.failed ? html`<b class="failed">${count(counts.failed)} failed</b> of ` : nothing;
   const unfinished = counts.running + counts.pending;
   return html`<span class="quiet cut below">${failed}${all}${unfinished ? `, ${count(unfinished)} unfinished` : ""}</span>
