@@ -9,7 +9,7 @@ _hammerwork_look() {
     commands="" options="" takes=" " arguments=""
     case $1 in
         '')
-            commands='spawn job queue worker monitor web migration config schema completion demo'
+            commands='spawn job queue worker monitor backup web migration config schema completion demo'
             options='--version --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
@@ -207,6 +207,31 @@ _hammerwork_look() {
             options='--lines --queue --job --tree --follow --interval --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -l= --lines= -q=:queues --queue=:queues --job=:jobs --tree=:jobs --interval= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
+        'backup')
+            commands='create restore verify list copy'
+            options='--help'
+            ;;
+        'backup create')
+            options='--output --queue --status --since --archive --no-archive --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -o=:files --output=:files -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --since= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'backup restore')
+            options='--input --existing --running --paused --dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -i=:files --input=:files --existing=fail,skip,replace --running=pending,as-was --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'backup verify')
+            options='--format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments=':files'
+            ;;
+        'backup list')
+            options='--path --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -p=:folders --path=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'backup copy')
+            options='--to --merge --force --verify-only --dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --to=:urls --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
         'web')
             commands='serve'
             options='--help'
@@ -269,7 +294,7 @@ _hammerwork_look() {
         'schema')
             options='--format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,backup-create,backup-restore,backup-verify,backup-list,backup-copy,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
             ;;
         'completion')
             options='--database-url --confirm-profile --color --quiet --debug --help'

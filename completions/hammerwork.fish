@@ -86,13 +86,14 @@ function __hammerwork_ask
 end
 
 complete -c hammerwork -f
-set -g __hammerwork_groups spawn job queue worker monitor web migration config
+set -g __hammerwork_groups spawn job queue worker monitor backup web migration config
 
 complete -c hammerwork -n '__hammerwork_at' -a spawn -d 'Inspect jobs that spawn other jobs: trees, failures, progress.'
 complete -c hammerwork -n '__hammerwork_at' -a job -d 'List, show, enqueue, export, import, retry, cancel, delete and purge jobs.'
 complete -c hammerwork -n '__hammerwork_at' -a queue -d 'List, check, pause, resume and clear queues.'
 complete -c hammerwork -n '__hammerwork_at' -a worker -d 'Run a worker; list, stop and restart all of them.'
 complete -c hammerwork -n '__hammerwork_at' -a monitor -d 'See what is wrong, and what happens.'
+complete -c hammerwork -n '__hammerwork_at' -a backup -d 'Back up jobs, restore them, and copy them to a database of another kind.'
 complete -c hammerwork -n '__hammerwork_at' -a web -d 'Serve the REST API and the live page.'
 complete -c hammerwork -n '__hammerwork_at' -a migration -d 'Create, upgrade and inspect the tables.'
 complete -c hammerwork -n '__hammerwork_at' -a config -d 'Show and change settings: option, then environment, then file, then default.'
@@ -749,6 +750,72 @@ complete -c hammerwork -n '__hammerwork_at monitor logs' -l quiet -d 'Print no n
 complete -c hammerwork -n '__hammerwork_at monitor logs' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at monitor logs' -s h -l help -d 'Show the help and exit.'
 
+complete -c hammerwork -n '__hammerwork_at backup' -a create -d 'Write jobs and everything that belongs to them into a file, which any kind of database can restore.'
+complete -c hammerwork -n '__hammerwork_at backup' -a restore -d 'Restore a file of `backup create`, also one of another kind of database.'
+complete -c hammerwork -n '__hammerwork_at backup' -a verify -d 'Read a file of `backup create` or `job export --tree` to its end, and say what it has.'
+complete -c hammerwork -n '__hammerwork_at backup' -a list -d 'List the files of `backup create` and `job export --tree` in a folder, newest first.'
+complete -c hammerwork -n '__hammerwork_at backup' -a copy -d 'Copy everything to another database, also of another kind, and compare both.'
+complete -c hammerwork -n '__hammerwork_at backup' -s h -l help -d 'Show the help and exit.'
+
+complete -c hammerwork -n '__hammerwork_at backup create' -s o -l output -r -F -d 'The file; .gz packs it, - is stdout.'
+complete -c hammerwork -n '__hammerwork_at backup create' -s q -l queue -x -k -a '(__hammerwork_value queues)' -d 'Only this queue.'
+complete -c hammerwork -n '__hammerwork_at backup create' -s t -l status -x -a '(__hammerwork_several pending running completed failed dead timedout retrying archived cancelled)' -d 'Only these statuses: failed,dead (case does not matter).'
+complete -c hammerwork -n '__hammerwork_at backup create' -l since -x -d 'Only jobs created within: 15m, 7d, or since: 2026-12-24T18:00Z.'
+complete -c hammerwork -n '__hammerwork_at backup create' -l archive -l no-archive -d 'With or without archived jobs.'
+complete -c hammerwork -n '__hammerwork_at backup create' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
+complete -c hammerwork -n '__hammerwork_at backup create' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
+complete -c hammerwork -n '__hammerwork_at backup create' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'
+complete -c hammerwork -n '__hammerwork_at backup create' -l color -x -a 'auto always never' -d 'Use colours.'
+complete -c hammerwork -n '__hammerwork_at backup create' -l quiet -d 'Print no notes to stderr.'
+complete -c hammerwork -n '__hammerwork_at backup create' -l debug -d 'Show tracebacks.'
+complete -c hammerwork -n '__hammerwork_at backup create' -s h -l help -d 'Show the help and exit.'
+
+complete -c hammerwork -n '__hammerwork_at backup restore' -s i -l input -r -F -d 'A file of `backup create`; - for stdin.'
+complete -c hammerwork -n '__hammerwork_at backup restore' -l existing -x -a 'fail skip replace' -d 'What to do about records that exist.'
+complete -c hammerwork -n '__hammerwork_at backup restore' -l running -x -a 'pending as-was' -d 'Running jobs become Pending, or stay as they were.'
+complete -c hammerwork -n '__hammerwork_at backup restore' -l paused -d 'Pause all queues of the file first.'
+complete -c hammerwork -n '__hammerwork_at backup restore' -l dry-run -d 'Show the plan and change nothing.'
+complete -c hammerwork -n '__hammerwork_at backup restore' -l yes -s y -d 'Do not ask for confirmation.'
+complete -c hammerwork -n '__hammerwork_at backup restore' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
+complete -c hammerwork -n '__hammerwork_at backup restore' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
+complete -c hammerwork -n '__hammerwork_at backup restore' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'
+complete -c hammerwork -n '__hammerwork_at backup restore' -l color -x -a 'auto always never' -d 'Use colours.'
+complete -c hammerwork -n '__hammerwork_at backup restore' -l quiet -d 'Print no notes to stderr.'
+complete -c hammerwork -n '__hammerwork_at backup restore' -l debug -d 'Show tracebacks.'
+complete -c hammerwork -n '__hammerwork_at backup restore' -s h -l help -d 'Show the help and exit.'
+
+complete -c hammerwork -n '__hammerwork_at backup verify' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
+complete -c hammerwork -n '__hammerwork_at backup verify' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
+complete -c hammerwork -n '__hammerwork_at backup verify' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'
+complete -c hammerwork -n '__hammerwork_at backup verify' -l color -x -a 'auto always never' -d 'Use colours.'
+complete -c hammerwork -n '__hammerwork_at backup verify' -l quiet -d 'Print no notes to stderr.'
+complete -c hammerwork -n '__hammerwork_at backup verify' -l debug -d 'Show tracebacks.'
+complete -c hammerwork -n '__hammerwork_at backup verify' -s h -l help -d 'Show the help and exit.'
+complete -c hammerwork -n '__hammerwork_at backup verify' -r -F
+
+complete -c hammerwork -n '__hammerwork_at backup list' -s p -l path -x -k -a '(__hammerwork_value folders)' -d 'Folder of the files.'
+complete -c hammerwork -n '__hammerwork_at backup list' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
+complete -c hammerwork -n '__hammerwork_at backup list' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
+complete -c hammerwork -n '__hammerwork_at backup list' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'
+complete -c hammerwork -n '__hammerwork_at backup list' -l color -x -a 'auto always never' -d 'Use colours.'
+complete -c hammerwork -n '__hammerwork_at backup list' -l quiet -d 'Print no notes to stderr.'
+complete -c hammerwork -n '__hammerwork_at backup list' -l debug -d 'Show tracebacks.'
+complete -c hammerwork -n '__hammerwork_at backup list' -s h -l help -d 'Show the help and exit.'
+
+complete -c hammerwork -n '__hammerwork_at backup copy' -l to -x -k -a '(__hammerwork_value urls)' -d 'Database to copy to; it has tables already.'
+complete -c hammerwork -n '__hammerwork_at backup copy' -l merge -d 'Copy beside the records of the target, which stay.'
+complete -c hammerwork -n '__hammerwork_at backup copy' -l force -d 'Copy although jobs of the source may change.'
+complete -c hammerwork -n '__hammerwork_at backup copy' -l verify-only -d 'Copy nothing; compare both databases.'
+complete -c hammerwork -n '__hammerwork_at backup copy' -l dry-run -d 'Show the plan and change nothing.'
+complete -c hammerwork -n '__hammerwork_at backup copy' -l yes -s y -d 'Do not ask for confirmation.'
+complete -c hammerwork -n '__hammerwork_at backup copy' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
+complete -c hammerwork -n '__hammerwork_at backup copy' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
+complete -c hammerwork -n '__hammerwork_at backup copy' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'
+complete -c hammerwork -n '__hammerwork_at backup copy' -l color -x -a 'auto always never' -d 'Use colours.'
+complete -c hammerwork -n '__hammerwork_at backup copy' -l quiet -d 'Print no notes to stderr.'
+complete -c hammerwork -n '__hammerwork_at backup copy' -l debug -d 'Show tracebacks.'
+complete -c hammerwork -n '__hammerwork_at backup copy' -s h -l help -d 'Show the help and exit.'
+
 complete -c hammerwork -n '__hammerwork_at web' -a serve -d 'Serve the REST API and the live page until Ctrl-C.'
 complete -c hammerwork -n '__hammerwork_at web' -s h -l help -d 'Show the help and exit.'
 
@@ -874,7 +941,7 @@ complete -c hammerwork -n '__hammerwork_at schema' -l color -x -a 'auto always n
 complete -c hammerwork -n '__hammerwork_at schema' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at schema' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at schema' -s h -l help -d 'Show the help and exit.'
-complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-timeline spawn-compare spawn-rehearse spawn-wait spawn-monitor spawn-again spawn-why spawn-why-all spawn-why-all-line spawn-doctor job-list job-show job-enqueue job-enqueue-file job-export job-import job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear worker-start worker-list worker-status worker-stop worker-restart monitor-health monitor-health-line monitor-metrics monitor-logs monitor-dashboard migration-run migration-status migration-plan config-show config-get config-path schema error'
+complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-timeline spawn-compare spawn-rehearse spawn-wait spawn-monitor spawn-again spawn-why spawn-why-all spawn-why-all-line spawn-doctor job-list job-show job-enqueue job-enqueue-file job-export job-import job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear worker-start worker-list worker-status worker-stop worker-restart monitor-health monitor-health-line monitor-metrics monitor-logs monitor-dashboard backup-create backup-restore backup-verify backup-list backup-copy migration-run migration-status migration-plan config-show config-get config-path schema error'
 
 complete -c hammerwork -n '__hammerwork_at completion' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at completion' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'

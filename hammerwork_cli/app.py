@@ -26,7 +26,20 @@ from hammerwork_cli.errors import (
     UsageError,
 )
 
-GROUPS = ("spawn", "job", "queue", "worker", "monitor", "web", "migration", "config", "schema", "completion", "demo")
+GROUPS = (
+    "spawn",
+    "job",
+    "queue",
+    "worker",
+    "monitor",
+    "backup",
+    "web",
+    "migration",
+    "config",
+    "schema",
+    "completion",
+    "demo",
+)
 """The groups in the order of the help; each is a module of ``hammerwork_cli.commands``."""
 SUMMARIES = {
     "spawn": "Inspect jobs that spawn other jobs: trees, failures, progress.",
@@ -34,6 +47,7 @@ SUMMARIES = {
     "queue": "List, check, pause, resume and clear queues.",
     "worker": "Run a worker; list, stop and restart all of them.",
     "monitor": "See what is wrong, and what happens.",
+    "backup": "Back up jobs, restore them, and copy them to a database of another kind.",
     "web": "Serve the REST API and the live page.",
     "migration": "Create, upgrade and inspect the tables.",
     "config": "Show and change settings: option, then environment, then file, then default.",

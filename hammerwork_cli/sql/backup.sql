@@ -20,6 +20,28 @@ VALUES :rows
 -- Deletes the rows of some owners, to put others in their place.
 DELETE FROM :table WHERE :owner {among}
 
+-- name: delete_named
+-- Deletes the pause of a queue.
+DELETE FROM hammerwork_queue_pause WHERE {same queue_name :queue}
+
+-- name: archived_ids
+-- Lists the ids of the next archived jobs that fit a filter, in the order of the primary key.
+SELECT j.id FROM hammerwork_jobs_archive j
+WHERE TRUE
+/* if :queue */ AND {same j.queue_name :queue}
+/* if :statuses */ AND j.status IN (:statuses)
+/* if :since */ AND j.created_at >= :since
+/* if :after */ AND j.id > :after
+ORDER BY j.id LIMIT :limit
+
+-- name: running
+-- Counts the jobs that run.
+SELECT COUNT(*) FROM hammerwork_jobs j WHERE j.status IN (:statuses)
+
+-- name: queues
+-- Lists the queues that have jobs.
+SELECT j.queue_name FROM hammerwork_jobs j GROUP BY {by_name j.queue_name}
+
 -- name: count
 -- Counts the rows of a table.
 SELECT COUNT(*) FROM :table

@@ -120,6 +120,11 @@ CONTRACT = {
     "monitor logs": reads("", "--lines 1000", "--queue segment", "--job {lonely}", "--tree {root}"),
     "monitor metrics": reads("", "--period 7d --queue segment"),
     "web serve": changes("--help"),
+    "backup create": changes(),
+    "backup restore": changes(),
+    "backup verify": changes(),
+    "backup list": changes(""),
+    "backup copy": changes(),
     "migration run": changes("--dry-run", schema="migration-plan"),
     "migration status": reads(),
     "migration plan": reads(),
@@ -134,7 +139,9 @@ CONTRACT = {
     "completion": reads("bash", "zsh", "fish"),
     "demo": changes(),
 }
-HERE = frozenset({"config show", "config get", "config reset", "config path", "schema", "completion"})
+HERE = frozenset(
+    {"backup list", "backup verify", "config show", "config get", "config reset", "config path", "schema", "completion"}
+)
 """What does not look into a database."""
 
 
@@ -375,6 +382,11 @@ FAILING = {
     "worker restart": "nobody",
     "monitor health": "--only nothing",
     "monitor metrics": "--period 0s",
+    "backup create": "",
+    "backup restore": "-i /nowhere",
+    "backup verify": "/nowhere",
+    "backup list": "-p /nowhere",
+    "backup copy": "--to nonsense",
     "migration run": "--drop",
     "migration status": "more",
     "migration plan": "more",

@@ -7,14 +7,14 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption
+from hammerwork_cli.commands.backup.problems import naming_records
 from hammerwork_cli.commands.job.options import DryRunOption
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.queries.backup import files
 from hammerwork_cli.queries.backup.arriving import Wish
-from hammerwork_cli.queries.backup.importing import RecordsError, TreeImport
+from hammerwork_cli.queries.backup.importing import TreeImport
 from hammerwork_cli.render.backup import importing as shown
-from hammerwork_cli.render.formats.text import visible
 
 
 class State(StrEnum):
@@ -65,12 +65,8 @@ def import_(
     database = context.database(changes=True)
     wish = Wish(pending=state is State.PENDING, new_ids=new_ids, prefix=queue_prefix)
     with files.opened(file) as stream:
-        try:
+        with naming_records(context):
             importing = TreeImport(database, stream, wish, context.now(database))
-        except RecordsError as error:
-            for problem in error.problems if not context.speaks_json else ():
-                context.print_wrapped(visible(f"Line {problem.line}: {problem.error}"))
-            raise
         plan = importing.plan if dry_run else importing.run()
     for note in shown.notes(plan, dry_run=dry_run, new_ids=new_ids, pending=wish.pending):
         context.note(note)

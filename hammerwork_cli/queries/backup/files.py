@@ -139,6 +139,7 @@ class Reader:
     Attributes:
         header: the first line.
         counts: records by the word of their table, as soon as all are read.
+        sha256: the checksum, as soon as all are read.
 
     Raises:
         DamagedFileError: the file does not begin as such a file does.
@@ -147,6 +148,7 @@ class Reader:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self.counts: dict[str, int] = {}
+        self.sha256: str | None = None
         self.header = next(self._lines())[1]
         if self.header.get("format") != FORMAT:
             raise DamagedFileError("This is not a file of hammerwork job export or backup create.")
@@ -171,7 +173,7 @@ class Reader:
             number += 1
             if "sha256" in value:
                 self._check_end(value, counts, digest.hexdigest(), next(lines, None))
-                self.counts = counts
+                self.counts, self.sha256 = counts, digest.hexdigest()
                 return
             digest.update(raw)
             word = next(iter(value), None)

@@ -127,9 +127,7 @@ class TreeImport:
                 records[word] = records.get(word, 0) + 1
             if word not in self._rows:
                 raise MissingTablesError(f"This database has no table for the {word} of the file.", hint=MIGRATE)
-            problem = _incomplete(word, row) or fits[word].problem(row)
-            if problem is None and (lacking := self._rows[word].lacks(row)):
-                problem = f"this database has no column {lacking}"
+            problem = incomplete(word, row) or fits[word].problem(row) or self._rows[word].lacking(row)
             if problem:
                 self._problem(number, problem)
         if self._problems:
@@ -210,7 +208,7 @@ class TreeImport:
         if word not in JOBS:
             # A workflow or a batch may have come with another tree.
             existing = rows.existing(part)
-            part = [one for one in part if tuple(one[name] for name in rows.table.key) not in existing]
+            part = [one for one in part if rows.key_of(one) not in existing]
         if part:
             rows.insert(part)
 
@@ -222,7 +220,8 @@ NEEDED = {
 }
 
 
-def _incomplete(word: str, row: Record) -> str | None:
+def incomplete(word: str, row: Record) -> str | None:
+    """Says which column is missing without which no database takes a row."""
     missing = [name for name in NEEDED.get(word, ()) if row[name] is None]
     return f"{missing[0]} is missing" if missing else None
 

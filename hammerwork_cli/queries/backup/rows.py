@@ -1,7 +1,7 @@
 """Rows of any table as records of a file, and the way back."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from hammerwork_cli.cached import cached
@@ -86,16 +86,25 @@ class Rows:
 
     def insert(self, values: Sequence[Record]) -> int:
         """Inserts rows, the values of which :func:`hammerwork_cli.models.backup.tables.values` has made."""
-        rows = [tuple(self._stored(kind, one[name]) for name, kind in self.kinds.items()) for one in values]
+        rows = [tuple(self._stored(name, kind, one[name]) for name, kind in self.kinds.items()) for one in values]
         size = max(1, min(ROWS_PER_STATEMENT, self.database.scan_chunk // len(self.kinds)))
         return sum(
             self.database.insert("backup.insert", rows[start : start + size], **self._names)
             for start in range(0, len(rows), size)
         )
 
-    def lacks(self, values: Record) -> str | None:
-        """The first column that has a value and that this database does not have."""
-        return next((name for name, value in values.items() if value is not None and name not in self.kinds), None)
+    def lacking(self, values: Record) -> str | None:
+        """Says which column has a value that this database cannot store because it lacks the column."""
+        name = next((name for name, value in values.items() if value is not None and name not in self.kinds), None)
+        return name and f"this database has no column {name}"
+
+    def is_of_seconds(self, name: str) -> bool:
+        """Whether a column of times has no fractions of seconds, as some have that hammerwork (Rust) made in MySQL."""
+        return self._types[name] in {"timestamp", "datetime"}
+
+    @property
+    def _types(self) -> dict[str, str]:
+        return self.database.schema[self.table.name]
 
     def existing(self, values: Sequence[Record]) -> set[tuple[Any, ...]]:
         """The keys of those of some rows that exist."""
@@ -109,13 +118,19 @@ class Rows:
                 found.add(tuple(written(self.kinds[name], name, value)[name] for name, value in pairs))
         return found
 
-    def delete(self, owners: Collection[str]) -> int:
-        """Deletes the rows of owners, whose ids the first column of the key has."""
-        key = Names((self.table.key[0],))
-        return sum(
-            self.database.run("backup.delete", table=self._names["table"], owner=key, ids=self.database.ids(part))
-            for part in chunks(sorted(owners), ROWS_PER_STATEMENT)
-        )
+    def key_of(self, values: Record) -> tuple[Any, ...]:
+        return tuple(values[name] for name in self.table.key)
+
+    def remove(self, values: Sequence[Record]) -> None:
+        """Deletes the rows that have the keys of these: all rows of an owner, if the key has further columns."""
+        key = self.table.key[0]
+        if self.kinds[key] is not Kind.ID:
+            for value in values:
+                self.database.run("backup.delete_named", queue=value[key])
+            return
+        for part in chunks(sorted({value[key] for value in values}), ROWS_PER_STATEMENT):
+            names = {"table": self._names["table"], "owner": Names((key,))}
+            self.database.run("backup.delete", **names, ids=self.database.ids(part))
 
     def count(self) -> int:
         rows = self.database.rows("backup.count", table=self._names["table"])
@@ -125,9 +140,11 @@ class Rows:
     def _has_lists(self) -> bool:
         return self.database.dialect == "postgresql"
 
-    def _stored(self, kind: Kind, value: Any) -> Any:
+    def _stored(self, name: str, kind: Kind, value: Any) -> Any:
         if value is None:
             return None
+        if kind is Kind.TIME and self.is_of_seconds(name):
+            return value.replace(microsecond=0)  # the server would round half of them up
         if kind is Kind.IDS:
             return stored_ids(self.database, value)
         if kind is Kind.TEXTS:

@@ -4,7 +4,7 @@ They stand here once, as tables of fields. The tests run every reading verb in e
 missing here, or one too many, fails them.
 """
 
-from hammerwork_cli.render.schemas.backups import IMPORT
+from hammerwork_cli.render.schemas.backups import BACKUP, BACKUP_FILE, COPIED, IMPORT, RESTORED, VERIFIED
 from hammerwork_cli.render.schemas.jobs import (
     ENQUEUED,
     EXPORTED,
@@ -86,6 +86,11 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "monitor-metrics": ("Figures of queues, workers and spawning", METRICS),
     "monitor-logs": ("Something that happened to a job", EVENT),
     "monitor-dashboard": ("A snapshot of what happens", MONITOR),
+    "backup-create": ("A file that was written", BACKUP),
+    "backup-restore": ("A restore, or its plan", RESTORED),
+    "backup-verify": ("A file that was read to its end", VERIFIED),
+    "backup-list": ("Files of jobs, newest first", list_of(BACKUP_FILE)),
+    "backup-copy": ("A copy, its plan, or a comparison", COPIED),
     "migration-run": ("Migrations that were applied", list_of(MIGRATION_STATE)),
     "migration-status": ("Migrations and their states", list_of(MIGRATION_STATE)),
     "migration-plan": ("Pending migrations and their statements", list_of(MIGRATION_PLAN)),

@@ -7,13 +7,12 @@ import hashlib
 import json
 import stat
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hammerwork_cli.database import Database, connect
+from hammerwork_cli.database import connect
 from hammerwork_cli.models.backup.tables import TABLES
 from hammerwork_cli.queries.backup import files, importing
 from hammerwork_cli.queries.backup.rows import Rows as Stored
@@ -21,13 +20,10 @@ from hammerwork_cli.queries.job import enqueue
 from tests import night as nights
 from tests.conftest import Outcome
 from tests.jobs import CLOCK, NOW, execute, identity, rows
-from tests.rows import START, Rows
+from tests.rows import Rows
+from tests.whole_tree import CHILD, HOSTILE, JOIN, PACKED, ROOT, fill, records
 
 Run = Callable[..., Outcome]
-ROOT, CHILD, JOIN, PACKED = (f"{digit * 8}-0000-4000-8000-00000000{digit * 4}" for digit in "abcd")
-WORKFLOW, BATCH, OPERATION = (f"{digit * 8}-1111-4111-8111-{digit * 12}" for digit in "e12")
-HOSTILE = "é🎬 \x1b[31m \u202e<b>'\"\\ =1+1"
-ANCESTRY = json.dumps({"root": ROOT, "depth": 1, "spawner": ROOT})
 DIRECTIONS = [
     ("sqlite", "postgres"),
     ("postgres", "mysql"),
@@ -40,103 +36,6 @@ DIRECTIONS = [
 
 def marked(*dialects: str) -> Any:
     return pytest.param(*dialects, marks=[getattr(pytest.mark, one) for one in sorted({*dialects})])
-
-
-def fill(url: str) -> None:
-    """A small tree with a value in nearly every column, beside a job that does not belong to it."""
-    later = START + timedelta(microseconds=123_456)
-    times = {"created_at": START, "scheduled_at": later, "started_at": later, "failed_at": later, "timed_out_at": later}
-    times |= {"result_stored_at": later, "result_expires_at": later, "claimed_at": later, "next_run_at": None}
-    texts = {"workflow_name": HOSTILE, "trace_id": "t", "correlation_id": "c", "parent_span_id": "p"}
-    texts |= {"span_context": "{}", "result_storage_type": "database", "archival_reason": "Manual"}
-    texts |= {"ancestry": ANCESTRY, "retry_strategy": '{"kind": "fixed"}', "error_message": f"line one\n{HOSTILE}"}
-    numbers = {"attempts": 2, "max_attempts": 9, "timeout_seconds": 30, "result_ttl_seconds": 2**40, "priority": 3}
-    numbers |= {"result_max_size_bytes": 2**33, "claim_losses": 1, "releases": 4}
-    ids = {"workflow_id": WORKFLOW, "batch_id": BATCH, "claim_token": OPERATION, "claimed_by": OPERATION}
-    secret = {"is_encrypted": True, "encryption_key_id": "k", "encryption_algorithm": "AES256GCM"}
-    secret |= {"encrypted_payload": b"\x00\xff", "encryption_nonce": b"n" * 12, "encryption_tag": b"\x01" * 16}
-    secret |= {"payload_hash": "h", "encrypted_at": later, "retention_delete_at": later}
-    with contextlib.closing(connect(url)) as database:
-        made = Rows(database)
-        values = {"text": HOSTILE, "nested": [1, 2.5, -1e-7, True, None, {"": 2**60}]}
-        made.job(id=ROOT, queue="video", payload=values, spawns={"max_spawn_count": 7}, completed_at=later)
-        result = json.dumps({"rows": [1.5]})
-        made.job(
-            ROOT, id=CHILD, queue=HOSTILE[:8], status="Dead", result_data=result, **times, **texts, **numbers, **ids
-        )
-        made.job(ROOT, CHILD, id=JOIN, queue="join", status="Pending", dependency_status="waiting", **secret)
-        packed = gzip.compress(b'{"packed": true}')
-        archived = {"payload_compressed": True, "archived_at": START, "completed_at": START, "priority": "High"}
-        archive = dict(made_archive(database, made, packed), **archived)
-        made.insert("hammerwork_jobs_archive", archive)
-        made.job(queue="other")
-        for table, row in others().items():
-            made.insert(table, row)
-
-
-def made_archive(database: Database, made: Rows, payload: bytes) -> dict[str, Any]:
-    return {
-        "id": PACKED,
-        "queue_name": "old",
-        "payload": payload,
-        "status": "Completed",
-        "created_at": START,
-        "scheduled_at": START,
-        "depends_on": made.ids([CHILD]),
-    }
-
-
-def others() -> dict[str, dict[str, Any]]:
-    """Records of the tree, by table."""
-    return {
-        "hammerwork_workflows": {"id": WORKFLOW, "name": HOSTILE, "status": "running", "created_at": START},
-        "hammerwork_batches": {
-            "id": BATCH,
-            "batch_name": "b",
-            "total_jobs": 1,
-            "status": "Pending",
-            "failure_mode": "ContinueOnError",
-            "created_at": START,
-            "metadata": '{"a":1}',
-        },
-        "hammerwork_spawn_operations": {
-            "id": OPERATION,
-            "parent_id": ROOT,
-            "root_id": ROOT,
-            "depth": 0,
-            "occurrence": "",
-            "handler": HOSTILE,
-            "config": "{",
-            "outcome": "spawned",
-            "children": 2,
-            "started_at": START,
-            "ended_at": START,
-        },
-        "hammerwork_spawned_children": {
-            "parent_id": ROOT,
-            "occurrence": "",
-            "spawn_key": "key é",
-            "child_id": CHILD,
-            "spawned_at": START,
-            "root_id": ROOT,
-        },
-        "hammerwork_spawn_requests": {
-            "id": OPERATION,
-            "job_id": CHILD,
-            "queue_name": "q",
-            "state": "pending",
-            "requested_at": START,
-        },
-        "hammerwork_spawn_trees": {"root_id": ROOT, "occurrence": "", "descendants": 3},
-    }
-
-
-def records(url: str) -> dict[str, list[dict[str, Any]]]:
-    """All rows of the tree, in the values of a file."""
-    with contextlib.closing(connect(url)) as database:
-        found = {word: list(Stored(database, word).all()) for word in TABLES}
-    found["jobs"] = [one for one in found["jobs"] if one["queue_name"] != "other"]
-    return found
 
 
 def drawn(run: Run, url: str, job: str = ROOT) -> str:

@@ -1,0 +1,82 @@
+"""``hammerwork backup copy``."""
+
+from contextlib import closing
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import Format, FormatOption, YesOption
+from hammerwork_cli.cli.progress import progress_bar
+from hammerwork_cli.commands.backup.problems import naming_records
+from hammerwork_cli.commands.job.options import DryRunOption
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ShownAnswerError, UsageError
+from hammerwork_cli.models.backup.plan import Restored
+from hammerwork_cli.queries.backup import comparing, copying
+from hammerwork_cli.render.backup import backups as shown
+from hammerwork_cli.render.formats.text import plural
+
+
+def copy(
+    ctx: typer.Context,
+    to: Annotated[str, typer.Option("--to", metavar="URL", help="Database to copy to; it has tables already.")],
+    merge: Annotated[bool, typer.Option("--merge", help="Copy beside the records of the target, which stay.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Copy although jobs of the source may change.")] = False,
+    verify_only: Annotated[bool, typer.Option("--verify-only", help="Copy nothing; compare both databases.")] = False,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Copy everything to another database, also of another kind, and compare both.
+
+    The source stays as it is. Nothing may change in it meanwhile: no worker running, no job Running, every queue
+    paused; else exit code 6, and the command to type. The target has tables (`migration run`) and is empty, unless
+    you add --merge. Every value is checked against the limits of the target before the first is written, and every
+    record is compared at the end: exit code 1 if one differs. Queues stay paused in the target until you resume them.
+
+    \b
+    Examples:
+      hammerwork backup copy --to postgresql://user@db.example/jobs --dry-run
+      hammerwork backup copy --to postgresql://user@db.example/jobs --yes
+      hammerwork backup copy --to postgresql://user@db.example/jobs --verify-only
+    """
+    context: Context = ctx.obj
+    # The source is only read: the profile whose name is confirmed is that of the target.
+    other = Context(context.environ, context.stdout, context.stderr)
+    other.options = {**context.options, "database_url": to}
+    other.speaks_json = context.speaks_json
+    context.options.pop("confirm_profile", None)
+    with closing(other):
+        source, target = context.database(), other.database(changes=not verify_only and not dry_run)
+        if target.url.raw == source.url.raw:
+            raise UsageError("--to is the source itself.")
+        done = None
+        if not verify_only:
+            if not force:
+                copying.refuse_busy(source)
+            copying.refuse_target(target, merge=merge)
+            with naming_records(context):
+                copied = copying.Copy(source, target, context.now(source), merge=merge)
+            with closing(copied):
+                if dry_run:
+                    plan = copied.restore.plan
+                    context.answer(shown.copied_record(plan, None), form, lambda: shown.plan_text(plan))
+                    return
+                done = _run(context, copied, source, yes=yes, form=form)
+        found = comparing.compare(source, target, merged=merge)
+    context.answer(shown.copied_record(done, found), form, lambda: shown.copied_text(done, found))
+    if not found.is_equal:
+        raise ShownAnswerError("The databases differ.")
+
+
+def _run(context: Context, copied: copying.Copy, source: Database, *, yes: bool, form: str) -> Restored:
+    plan = copied.restore.plan
+    if not yes:
+        for line in shown.plan_text(plan):
+            context.note(line)
+    jobs = sum(counts.total for counts in plan.queues.values())
+    context.confirm(f"Copy {plural(jobs, 'job')}?", yes=yes, form=form)
+    total = sum(plan.counts.values())
+    with progress_bar(context) as report:
+        return copied.restore.run(context.operator, context.now(source), lambda records: report("copy", records, total))

@@ -1,0 +1,55 @@
+"""``hammerwork backup create``."""
+
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import Format, FormatOption, QueueOption, StatusOption, statuses
+from hammerwork_cli.commands.job import options as read
+from hammerwork_cli.commands.job.options import SinceOption
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import JobFilter
+from hammerwork_cli.queries.backup import backups, files
+from hammerwork_cli.render.backup import backups as shown
+
+
+def create(
+    ctx: typer.Context,
+    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="The file; .gz packs it, - is stdout.")],
+    queue: QueueOption = None,
+    status: StatusOption = None,
+    since: SinceOption = None,
+    archive: Annotated[bool, typer.Option("--archive/--no-archive", help="With or without archived jobs.")] = True,
+    include_completed: Annotated[bool, typer.Option("--include-completed", hidden=True)] = False,
+    include_failed: Annotated[bool, typer.Option("--include-failed", hidden=True)] = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Write jobs and everything that belongs to them into a file, which any kind of database can restore.
+
+    pg_dump, mariadb-dump and sqlite3 .backup are faster and better known: use them for backups of one database. This
+    file can go to another kind of database, or have one queue. All of it is read in one snapshot. It has jobs,
+    archived jobs, workflows, batches, pauses and what workers recorded of spawning, but neither workers nor keys of
+    encryption. It appears under its name when it is whole, and only you can read it. `job export` writes CSV.
+
+    \b
+    Examples:
+      hammerwork backup create -o jobs.jsonl.gz
+      hammerwork backup create -o mail.jsonl --queue mail --no-archive
+    """
+    del include_completed, include_failed  # options of hammerwork (Rust): everything is in the file
+    context: Context = ctx.obj
+    chosen = JobFilter(
+        queue=queue,
+        statuses=tuple(sorted(statuses(status) or ())),
+        since=read.start_of_window(context.now(), since, None),
+    )
+    if output == "-" and form != Format.TABLE:
+        raise UsageError("With --output -, stdout has the file: --format has no meaning.")
+    database = context.database()
+    with files.created(output, context.stdout.buffer) as stream:
+        counts = backups.create(database, stream, context.now(database), backups.Extent(chosen, archive=archive))
+    if output == "-":
+        context.note(shown.created_text(counts, output))
+    else:
+        context.answer(shown.created_record(counts, output), form, lambda: [shown.created_text(counts, output)])

@@ -1,0 +1,77 @@
+"""``hammerwork backup verify`` and ``list``."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import Format, FormatOption
+from hammerwork_cli.errors import HammerworkError, ShownAnswerError, UsageError
+from hammerwork_cli.models.backup.plan import FileSummary
+from hammerwork_cli.queries.backup import files, summaries
+from hammerwork_cli.render.backup import backups as shown
+from hammerwork_cli.render.formats.json import Record
+
+
+def verify(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file, packed or not; - for stdin.")],
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Read a file of `backup create` or `job export --tree` to its end, and say what it has.
+
+    Exit code 1 if it was cut or changed.
+
+    \b
+    Examples:
+      hammerwork backup verify jobs.jsonl.gz
+    """
+    context: Context = ctx.obj
+    with files.opened(file) as stream:
+        try:
+            found: FileSummary | HammerworkError = summaries.verify(stream)
+        except UsageError as error:
+            found = error
+    context.answer(shown.verified_record(file, found), form, lambda: shown.verified_text(file, found))
+    if isinstance(found, HammerworkError):
+        raise ShownAnswerError(f"{file} is damaged.")
+
+
+def list_(
+    ctx: typer.Context,
+    path: Annotated[Path, typer.Option("-p", "--path", metavar="FOLDER", help="Folder of the files.")] = Path(),
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """List the files of `backup create` and `job export --tree` in a folder, newest first.
+
+    Only the first line of each is read: `backup verify` reads a whole file.
+
+    \b
+    Examples:
+      hammerwork backup list
+      hammerwork backup list -p /var/backups/jobs --format json
+    """
+    context: Context = ctx.obj
+    context.show(
+        sorted(_files(path), key=lambda one: str(one["created_at"]), reverse=True),
+        form,
+        columns=shown.FILE_COLUMNS,
+        record=dict,
+        keys=shown.FILE_KEYS,
+        empty=f"No file of jobs in {path}.",
+    )
+
+
+def _files(folder: Path) -> Iterator[Record]:
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be read: {error.strerror}.") from error
+    for path in paths:
+        try:
+            with files.opened(str(path)) as stream:
+                yield shown.file_record(path.name, path.stat().st_size, summaries.glance(stream))
+        except HammerworkError:
+            continue  # something else

@@ -1,0 +1,89 @@
+"""``hammerwork backup restore``."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import Format, FormatOption, YesOption
+from hammerwork_cli.cli.progress import progress_bar
+from hammerwork_cli.commands.backup.problems import naming_records
+from hammerwork_cli.commands.job.options import DryRunOption
+from hammerwork_cli.queries.backup import files
+from hammerwork_cli.queries.backup.restoring import Restore, Wish
+from hammerwork_cli.render.backup import backups as shown
+from hammerwork_cli.render.formats.text import plural
+
+
+class Existing(StrEnum):
+    """What to do about records that exist."""
+
+    FAIL = "fail"
+    SKIP = "skip"
+    REPLACE = "replace"
+
+
+class Running(StrEnum):
+    """What becomes of Running jobs."""
+
+    PENDING = "pending"
+    AS_WAS = "as-was"
+
+
+def restore(
+    ctx: typer.Context,
+    file: Annotated[
+        str,
+        typer.Option("-i", "--input", metavar="FILE", help="A file of `backup create`; - for stdin."),
+    ],
+    existing: Annotated[
+        Existing, typer.Option("--existing", help="What to do about records that exist.")
+    ] = Existing.FAIL,
+    skip_existing: Annotated[bool, typer.Option("--skip-existing", hidden=True)] = False,
+    running: Annotated[
+        Running, typer.Option("--running", help="Running jobs become Pending, or stay as they were.")
+    ] = Running.PENDING,
+    paused: Annotated[bool, typer.Option("--paused", help="Pause all queues of the file first.")] = False,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Restore a file of `backup create`, also one of another kind of database.
+
+    The whole file is checked first: one that was cut or changed, or that this database cannot store, is refused, and
+    so is a restore beside running workers. Then records are written, some thousands in each transaction. After an
+    interruption, --existing skip goes on. Exit code 6 if records of the file exist, unless you say what to do.
+
+    \b
+    Examples:
+      hammerwork backup restore -i jobs.jsonl.gz --dry-run
+      hammerwork backup restore -i jobs.jsonl.gz --paused --yes
+      hammerwork backup restore -i jobs.jsonl.gz --existing skip --yes
+    """
+    context: Context = ctx.obj
+    database = context.database(changes=True)
+    wish = Wish(
+        existing="skip" if skip_existing else existing.value,
+        keep_running=running is Running.AS_WAS,
+        paused=paused,
+    )
+    with files.opened(file) as stream:
+        with naming_records(context):
+            restoring = Restore(database, stream, wish)
+        if dry_run:
+            context.answer(
+                shown.restored_record(restoring.plan, dry_run=True), form, lambda: shown.plan_text(restoring.plan)
+            )
+            return
+        restoring.refuse_workers()
+        for line in shown.plan_text(restoring.plan) if not yes else ():
+            context.note(line)
+        jobs = sum(counts.total for counts in restoring.plan.queues.values())
+        context.confirm(f"Restore {plural(jobs, 'job')}?", yes=yes, form=form)
+        total = sum(restoring.plan.counts.values())
+        with progress_bar(context) as report:
+            done = restoring.run(
+                context.operator, context.now(database), lambda records: report("restore", records, total)
+            )
+    context.answer(shown.restored_record(done, dry_run=False), form, lambda: shown.restored_text(done))

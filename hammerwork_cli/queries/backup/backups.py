@@ -1,0 +1,114 @@
+"""Writes a database, or some queues of it, into a file."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import IO
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import JobFilter, rfc3339
+from hammerwork_cli.models.backup.tables import OF_A_JOB, Record
+from hammerwork_cli.models.values import spellings
+from hammerwork_cli.queries.backup.files import Writer
+from hammerwork_cli.queries.backup.headers import header
+from hammerwork_cli.queries.backup.rows import Rows
+from hammerwork_cli.queries.job.selections import Chosen
+
+PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What to write.
+
+    Attributes:
+        jobs: the jobs, and the archived jobs that fit alike.
+        archive: whether archived jobs are written too.
+    """
+
+    jobs: JobFilter = field(default_factory=JobFilter)
+    archive: bool = True
+
+    @property
+    def is_all(self) -> bool:
+        """Whether no filter leaves jobs out. Then pauses and all workflows and batches are written too."""
+        return self.jobs == JobFilter()
+
+
+def create(database: Database, stream: IO[bytes], now: datetime, extent: Extent) -> dict[str, int]:
+    """Writes jobs and everything that belongs to them, read in one snapshot.
+
+    Args:
+        database: an open connection.
+        stream: where to write.
+        now: the present.
+        extent: what to write.
+
+    Returns:
+        Records by the word of their table.
+    """
+    wanted = extent.jobs
+    filters = {
+        "queue": wanted.queue,
+        "statuses": [str(status) for status in wanted.statuses] or None,
+        "since": rfc3339(wanted.since),
+        "archive": None if extent.archive else False,
+    }
+    with database.snapshot():
+        writer = Writer(stream, header(database, now, "backup", **filters))
+        words = [word for word in Rows.words(database) if word != "archive" or extent.archive]
+        if extent.is_all:
+            for word in words:
+                for record in Rows(database, word).all():
+                    writer.add(word, record)
+        else:
+            _Some(database, writer, words).write(extent)
+        writer.end()
+    return writer.counts
+
+
+class _Some:
+    """Writes the jobs that fit a filter, a batch at a time, each with its records."""
+
+    def __init__(self, database: Database, writer: Writer, words: Sequence[str]) -> None:
+        self._database = database
+        self._writer = writer
+        self._rows = {word: Rows(database, word) for word in words}
+        self._named: dict[str, set[str]] = {"workflows": set(), "batches": set()}
+
+    def write(self, extent: Extent) -> None:
+        for batch in Chosen(extent.jobs).batches(self._database):
+            self._add_jobs("jobs", batch.ids)
+        if "archive" in self._rows:
+            for ids in self._archived(extent.jobs):
+                self._add_jobs("archive", ids)
+        for word, named in self._named.items():
+            if word in self._rows:
+                self._add(word, "id", sorted(named))
+
+    def _add_jobs(self, word: str, ids: Sequence[str]) -> None:
+        for record in self._add(word, "id", ids):
+            for name, column in (("workflows", "workflow_id"), ("batches", "batch_id")):
+                if column in record:
+                    self._named[name].add(record[column])
+        for other, owner in OF_A_JOB.items():
+            if other in self._rows:
+                self._add(other, owner, ids)
+
+    def _add(self, word: str, owner: str, ids: Sequence[str]) -> list[Record]:
+        records = list(self._rows[word].of(owner, ids))
+        for record in records:
+            self._writer.add(word, record)
+        return records
+
+    def _archived(self, wanted: JobFilter) -> Iterator[list[str]]:
+        after: str | None = None
+        chosen = {"queue": wanted.queue, "statuses": spellings(wanted.statuses), "since": wanted.since}
+        while True:
+            rows = self._database.rows("backup.archived_ids", **chosen, after=after, limit=PAGE)
+            ids = [str(row[0]) for row in rows]
+            if ids:
+                yield ids
+            if len(ids) < PAGE:
+                return
+            after = ids[-1]

@@ -1,0 +1,99 @@
+"""Compares a database with its copy, record by record, with flat memory."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import timestamp
+from hammerwork_cli.models.backup.plan import Comparison
+from hammerwork_cli.models.backup.tables import TABLES, TEXT_OF, Kind, Record
+from hammerwork_cli.queries.backup.rows import Rows
+
+PART = 500
+MOST_EXAMPLES = 10
+
+
+def compare(source: Database, copy: Database, *, merged: bool = False) -> Comparison:
+    """Compares all records of a database with those of its copy.
+
+    Args:
+        source: the database.
+        copy: its copy, perhaps in a database of another kind.
+        merged: the copy may have more records.
+    """
+    found = Comparison()
+    with source.snapshot(), copy.snapshot():
+        words = Rows.words(copy)
+        for word in Rows.words(source):
+            ours = Rows(source, word)
+            theirs = Rows(copy, word) if word in words else None
+            _compare(word, ours, theirs, found, merged=merged)
+    return found
+
+
+def _compare(word: str, ours: Rows, theirs: Rows | None, found: Comparison, *, merged: bool) -> None:
+    compared = 0
+    for part in _parts(ours.all()):
+        compared += len(part)
+        kept = _by_key(theirs, part) if theirs else {}
+        for record in part:
+            key = tuple(record.get(name) for name in ours.table.key)
+            other = kept.get(key)
+            if other is None:
+                _count(found.missing, word, key, found)
+            elif theirs and not _same(ours, theirs, record, other):
+                _count(found.different, word, key, found)
+    if compared:
+        found.compared[word] = compared
+    more = (theirs.count() if theirs else 0) - compared + found.missing.get(word, 0)
+    if more > 0 and not merged:
+        found.more[word] = more
+
+
+def _count(counts: dict[str, int], word: str, key: tuple[Any, ...], found: Comparison) -> None:
+    counts[word] = counts.get(word, 0) + 1
+    if len(found.examples) < MOST_EXAMPLES:
+        found.examples.append(f"{word} {' '.join(map(str, key))}")
+
+
+def _by_key(theirs: Rows, part: list[Record]) -> dict[tuple[Any, ...], Record]:
+    key = theirs.table.key
+    if theirs.kinds[key[0]] is Kind.ID:
+        records = theirs.of(key[0], sorted({record[key[0]] for record in part}))
+    else:
+        records = theirs.all()
+    return {tuple(record.get(name) for name in key): record for record in records}
+
+
+def _same(ours: Rows, theirs: Rows, one: Record, other: Record) -> bool:
+    names = [name for name in TABLES[ours.word].columns if name in ours.kinds and name in theirs.kinds]
+    return all(_value(name, ours, theirs, one) == _value(name, ours, theirs, other) for name in names)
+
+
+def _value(name: str, ours: Rows, theirs: Rows, record: Record) -> object:
+    kind = ours.kinds[name]
+    if kind is Kind.JSON:
+        text = record.get(f"{name}{TEXT_OF}")
+        # Not every database keeps all digits of a number.
+        return _canonical(json.loads(text)) if text is not None else _canonical(record.get(name))
+    value = record.get(name)
+    if kind is Kind.TIME and value is not None and (ours.is_of_seconds(name) or theirs.is_of_seconds(name)):
+        instant = timestamp(value)
+        return instant.replace(microsecond=0) if instant else value
+    return value
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _parts(records: Iterator[Record]) -> Iterator[list[Record]]:
+    part: list[Record] = []
+    for record in records:
+        part.append(record)
+        if len(part) == PART:
+            yield part
+            part = []
+    if part:
+        yield part

@@ -1,0 +1,86 @@
+"""Copies a database into another one, of any kind."""
+
+from datetime import datetime
+from tempfile import TemporaryFile
+from typing import IO, cast
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ConflictError
+from hammerwork_cli.models.backup.tables import TABLES
+from hammerwork_cli.models.values import RUNNING_SPELLINGS
+from hammerwork_cli.queries import queues
+from hammerwork_cli.queries.backup.backups import Extent, create
+from hammerwork_cli.queries.backup.restoring import Restore, Wish, refuse_workers
+from hammerwork_cli.queries.backup.rows import Rows
+
+SHOWN = 3
+FORCE = "To copy nevertheless: --force"
+
+
+def refuse_busy(source: Database) -> None:
+    """Refuses to copy a database in which jobs may change meanwhile, as far as that can be seen.
+
+    Raises:
+        ConflictError: a worker is running, a job is Running, or a queue is not paused.
+    """
+    refuse_workers(source, FORCE)
+    running = int(source.rows("backup.running", statuses=RUNNING_SPELLINGS)[0][0])
+    if running:
+        raise ConflictError(
+            f"{running:,} of the jobs of the source are Running; Rust workers do not register.",
+            hint=f"Wait for them, or: hammerwork spawn doctor --older-than 1h. {FORCE}",
+        )
+    paused = {pause.queue for pause in queues.all_paused(source)}
+    open_queues = sorted({str(name) for (name,) in source.rows("backup.queues")} - paused)
+    if open_queues:
+        named = ", ".join(name[:60] for name in open_queues[:SHOWN]) + (" and more" if open_queues[SHOWN:] else "")
+        raise ConflictError(
+            f"{len(open_queues):,} of the queues of the source are not paused: {named}.",
+            hint=f"Pause them: hammerwork queue pause --all --yes. {FORCE}",
+        )
+
+
+def refuse_target(target: Database, *, merge: bool) -> None:
+    """Refuses to copy beside workers, or into a database that has records.
+
+    Args:
+        target: where to copy.
+        merge: whether it may have records.
+
+    Raises:
+        ConflictError: a worker is running there, or a table has rows.
+    """
+    refuse_workers(target, "Resume them when the copy is complete.")
+    if merge:
+        return
+    filled = [word for word in Rows.words(target) if Rows(target, word).count()]
+    if filled:
+        raise ConflictError(
+            f"The target has {', '.join(TABLES[word].name for word in filled[:SHOWN])} with rows.",
+            hint="Add --merge to copy beside them; records that exist stay as they are.",
+        )
+
+
+class Copy:
+    """A copy, which is read and checked against the limits of the target when this is entered.
+
+    Args:
+        source: what to copy.
+        target: where to.
+        now: the present.
+        merge: whether the target may have records.
+    """
+
+    def __init__(self, source: Database, target: Database, now: datetime, *, merge: bool) -> None:
+        self._source, self._target, self._now = source, target, now
+        # Unnamed and for its owner alone; it goes when it is closed, whatever happens.
+        self._file = cast("IO[bytes]", TemporaryFile())  # noqa: SIM115  closed by close()
+        try:
+            create(source, self._file, now, Extent())
+            self.restore = Restore(target, self._file, Wish(existing="skip" if merge else "fail", keep_running=True))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,199 @@
+"""Restores a file into a database."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import groupby
+from typing import IO
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.driver_errors import MIGRATE
+from hammerwork_cli.errors import ConflictError, MissingTablesError, UsageError
+from hammerwork_cli.models import Counts, JobStatus, status_of
+from hammerwork_cli.models.backup.plan import Restored
+from hammerwork_cli.models.backup.tables import Record, values
+from hammerwork_cli.models.input.job_lines import Problem, said
+from hammerwork_cli.queries import queues
+from hammerwork_cli.queries.backup.files import Line, Reader
+from hammerwork_cli.queries.backup.fitting import Fitting
+from hammerwork_cli.queries.backup.importing import JOBS, MOST_PROBLEMS, MOST_TOGETHER, RecordsError, incomplete
+from hammerwork_cli.queries.backup.rows import Rows
+from hammerwork_cli.queries.worker import registry
+
+BATCHES_TOGETHER = 10
+"""Parts of a transaction."""
+EXISTING = ("fail", "skip", "replace")
+_CLAIM = ("started_at", "claim_token", "claimed_by", "claimed_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How to restore.
+
+    Attributes:
+        existing: what to do about records that exist: one of :data:`EXISTING`.
+        keep_running: Running jobs stay Running; otherwise they become Pending, because no worker has them.
+        paused: all queues of the file are paused before their jobs are written.
+    """
+
+    existing: str = "fail"
+    keep_running: bool = False
+    paused: bool = False
+
+
+class Restore:
+    """A restore of a file, which is checked to its last line when this is made.
+
+    Args:
+        database: where to restore.
+        file: a file that can be read several times.
+        wish: how.
+
+    Raises:
+        DamagedFileError: the file was cut or changed.
+        RecordsError: the database cannot store a record.
+        ConflictError: records of the file exist.
+        MissingTablesError: the database lacks tables.
+    """
+
+    def __init__(self, database: Database, file: IO[bytes], wish: Wish) -> None:
+        if not {"workers", "claim_times", "archive", "pause"} <= database.tags:
+            raise MissingTablesError("This database lacks tables, for example those of workers (017).", hint=MIGRATE)
+        self._database = database
+        self._wish = wish
+        self._reader = Reader(file)
+        self._rows = {word: Rows(database, word) for word in Rows.words(database)}
+        self._problems: list[Problem] = []
+        self.plan = self._check()
+
+    def _check(self) -> Restored:
+        found: dict[str, Counts] = {}
+        reset = existed = 0
+        fits = {word: Fitting(rows) for word, rows in self._rows.items()}
+        for word, part in self._parts():
+            for number, row in part:
+                problem = incomplete(word, row) or fits[word].problem(row) or self._rows[word].lacking(row)
+                if problem:
+                    self._problem(number, problem)
+                if word in JOBS:
+                    reset += self._is_reset(word, row)
+                    status = JobStatus.PENDING if self._is_reset(word, row) else status_of(row["status"])
+                    found.setdefault(row["queue_name"] or "", Counts()).add(status)
+            existed += len(self._existing(word, [row for _, row in part]))
+        if self._problems:
+            raise RecordsError(self._problems, all_read=True)
+        if existed and self._wish.existing == "fail":
+            raise ConflictError(
+                f"{existed:,} records of the file exist in this database.",
+                hint="Add --existing skip to keep these, or --existing replace.",
+            )
+        return Restored(found, self._reader.counts, existed=existed, reset=reset)
+
+    def _problem(self, number: int, text: str) -> None:
+        self._problems.append(Problem(number, text))
+        if len(self._problems) == MOST_PROBLEMS:
+            raise RecordsError(self._problems, all_read=False)
+
+    def _parts(self) -> Iterator[tuple[str, list[tuple[int, Record]]]]:
+        """Yields neighbouring records of one table together: the word of the table, their lines and values."""
+        for word, lines in groupby(self._reader.records(), key=lambda line: line.word):
+            if word not in self._rows:
+                raise MissingTablesError(f"This database has no table for the {word} of the file.", hint=MIGRATE)
+            part: list[tuple[int, Record]] = []
+            for line in lines:
+                row = self._values(line)
+                if row is not None:
+                    part.append((line.number, row))
+                if len(part) == MOST_TOGETHER:
+                    yield word, part
+                    part = []
+            if part:
+                yield word, part
+
+    def _values(self, line: Line) -> Record | None:
+        try:
+            return values(line.word, line.record)
+        except UsageError as error:
+            self._problem(line.number, said(error))
+            return None
+
+    def _is_reset(self, word: str, row: Record) -> bool:
+        return word == "jobs" and not self._wish.keep_running and status_of(row["status"]) == JobStatus.RUNNING
+
+    def _existing(self, word: str, rows: Sequence[Record]) -> set[tuple[object, ...]]:
+        return self._rows[word].existing(rows)
+
+    def refuse_workers(self) -> None:
+        """See :func:`refuse_workers`. With paused queues, workers may go on."""
+        if not self._wish.paused:
+            refuse_workers(self._database, "Or add --paused, and resume the queues later.")
+
+    def run(self, by: str, now: datetime, report: Callable[[int], None] = lambda _: None) -> Restored:
+        """Writes the records, some thousands a transaction. If it stops half-way, ``existing='skip'`` goes on.
+
+        Args:
+            by: who restores.
+            now: the server's time.
+            report: called with the number of records so far.
+        """
+        if self._wish.paused:
+            for queue in sorted(self.plan.queues):
+                queues.pause(self._database, queue, by=by, now=now, reason="restored")
+        done = replace(self.plan, existed=0)
+        waiting: list[tuple[str, list[Record]]] = []
+
+        def write() -> None:
+            nonlocal done, waiting
+            batches = waiting
+            written, existed, replaced = self._database.transaction(lambda: self._write(batches))
+            done = replace(
+                done, written=done.written + written, existed=done.existed + existed, replaced=done.replaced + replaced
+            )
+            waiting = []
+            report(done.written + done.existed)
+
+        for word, part in self._parts():
+            waiting.append((word, [self._arriving(word, row) for _, row in part]))
+            if len(waiting) == BATCHES_TOGETHER:
+                write()
+        if waiting:
+            write()
+        return done
+
+    def _arriving(self, word: str, row: Record) -> Record:
+        if not self._is_reset(word, row):
+            return row
+        return row | dict.fromkeys(_CLAIM) | {"status": JobStatus.PENDING.value}
+
+    def _write(self, batches: Sequence[tuple[str, list[Record]]]) -> tuple[int, int, int]:
+        written = existed = replaced = 0
+        for word, part in batches:
+            rows = self._rows[word]
+            known = rows.existing(part)
+            new = [row for row in part if rows.key_of(row) not in known]
+            if known and self._wish.existing == "replace":
+                rows.remove([row for row in part if rows.key_of(row) in known])
+                replaced, new = replaced + len(part) - len(new), part
+            else:
+                existed += len(part) - len(new)
+            written += rows.insert(new) if new else 0
+        return written, existed, replaced
+
+
+def refuse_workers(database: Database, more: str) -> None:
+    """Refuses to write beside workers, which would run jobs before all of their tree is there.
+
+    Args:
+        database: where.
+        more: ends the hint.
+
+    Raises:
+        ConflictError: a worker is running.
+    """
+    alive = [worker.name for worker in registry.listed(database, alive=True) if worker.is_alive]
+    if alive:
+        workers = "1 worker is" if len(alive) == 1 else f"{len(alive):,} workers are"
+        raise ConflictError(
+            f"{workers} running in {database.url}, for example {alive[0][:60]}.",
+            hint=f"Stop them: hammerwork worker stop --all --wait. {more}",
+        )

@@ -1,0 +1,170 @@
+"""``backup copy``, between all databases."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.database import connect
+from hammerwork_cli.models import JobStatus
+from tests.commands.backup.test_backup import marked, worker
+from tests.conftest import Outcome
+from tests.jobs import execute, identity, job, statuses, write
+from tests.rows import Rows
+from tests.whole_tree import CHILD, ROOT, fill, records
+
+Run = Callable[..., Outcome]
+DIRECTIONS = [("sqlite", "postgres"), ("postgres", "mysql"), ("mysql", "sqlite"), ("mysql", "postgres")]
+
+
+def copied(run: Run, source: str, target: str, *options: str) -> Outcome:
+    return run("backup", "copy", "--to", target, "--yes", *options, url=source)
+
+
+def paused(run: Run, url: str) -> None:
+    assert run("queue", "pause", "--all", "--yes", url=url).exit_code == 0
+
+
+@pytest.mark.parametrize(("source", "target"), [marked(*pair) for pair in DIRECTIONS])
+def test_a_database_is_copied_and_compared_with_its_copy(
+    run: Run, new_database: Callable[..., str], source: str, target: str
+) -> None:
+    old, new = new_database(source, migrated=True), new_database(target, migrated=True)
+    fill(old)
+    paused(run, old)
+    outcome = copied(run, old, new)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "The databases have the same records." in outcome.stdout
+    assert "queue resume --all" in outcome.stdout
+    ours, theirs = records(old), records(new)
+    assert [len(found.pop("pauses")) for found in (ours, theirs)] == [4, 4]  # MySQL has their times in seconds
+    assert theirs == ours
+    assert {one["queue"] for one in run("queue", "paused", "--format", "json", url=new).json} >= {"video", "join"}
+
+
+@pytest.fixture
+def pair(migrated_url: str, new_database: Callable[..., str]) -> tuple[str, str]:
+    """A database with jobs, and an empty one."""
+    fill(migrated_url)
+    return migrated_url, new_database("sqlite", migrated=True)
+
+
+def test_a_source_that_may_change_is_refused_with_the_command_to_type(run: Run, pair: tuple[str, str]) -> None:
+    source, target = pair
+    refused = copied(run, source, target)
+    assert (refused.exit_code, refused.stdout) == (6, "")
+    assert "hammerwork queue pause --all --yes" in refused.stderr
+    write(source, job(1, JobStatus.RUNNING))
+    paused(run, source)
+    refused = copied(run, source, target)
+    assert refused.exit_code == 6
+    assert "1 of the jobs of the source are Running" in refused.stderr
+    worker(source)
+    refused = copied(run, source, target)
+    assert refused.exit_code == 6
+    assert "worker stop --all" in refused.stderr
+    assert records(target)["jobs"] == []
+    assert copied(run, source, target, "--force").exit_code == 0
+    assert statuses(target)[1] == "Running"
+
+
+def test_a_target_with_records_is_refused_unless_they_may_stay(run: Run, pair: tuple[str, str]) -> None:
+    source, target = pair
+    write(target, job(7))
+    refused = copied(run, source, target, "--force")
+    assert refused.exit_code == 6
+    assert "hammerwork_jobs with rows" in refused.stderr
+    assert copied(run, source, target, "--force", "--merge").exit_code == 0
+    assert 7 in statuses(target)
+    again = copied(run, source, target, "--force", "--merge", "--format", "json")
+    assert (again.exit_code, again.json["written"], again.json["equal"]) == (0, 0, True)
+
+
+def test_a_target_with_workers_or_without_tables_is_refused(run: Run, pair: tuple[str, str], sqlite_url: str) -> None:
+    source, target = pair
+    worker(target)
+    assert copied(run, source, target, "--force").exit_code == 6
+    assert records(target)["jobs"] == []
+    with contextlib.closing(connect(sqlite_url)):
+        pass
+    assert copied(run, source, sqlite_url, "--force").exit_code == 4
+    assert copied(run, source, source, "--force").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (f"UPDATE hammerwork_jobs SET payload = '{{}}' WHERE id = '{ROOT}'", {"different": {"jobs": 1}}),
+        (f"UPDATE hammerwork_jobs SET trace_id = NULL WHERE id = '{CHILD}'", {"different": {"jobs": 1}}),
+        (f"DELETE FROM hammerwork_jobs WHERE id = '{CHILD}'", {"missing": {"jobs": 1}}),
+        ("DELETE FROM hammerwork_spawned_children", {"missing": {"children": 1}}),
+        ("UPDATE hammerwork_jobs_archive SET payload = X'00'", {"different": {"archive": 1}}),
+        (None, {"more": {"jobs": 1}}),
+    ],
+)
+def test_a_difference_is_found_and_named(
+    run: Run, pair: tuple[str, str], change: str | None, expected: dict[str, Any]
+) -> None:
+    source, target = pair
+    assert copied(run, source, target, "--force").exit_code == 0
+    if change:
+        execute(target, change)
+    else:
+        write(target, job(7))
+    outcome = copied(run, source, target, "--verify-only", "--format", "json")
+    assert (outcome.exit_code, outcome.json["equal"]) == (1, False)
+    assert {key: outcome.json[key] for key in ("missing", "different", "more") if outcome.json[key]} == expected
+    text = copied(run, source, target, "--verify-only")
+    assert text.exit_code == 1
+    assert ("Only in the copy" in text.stdout) == ("more" in expected)
+
+
+def test_a_dry_run_checks_the_values_and_writes_nothing(run: Run, pair: tuple[str, str]) -> None:
+    source, target = pair
+    plan = copied(run, source, target, "--force", "--dry-run", "--format", "json")
+    assert (plan.exit_code, plan.json["dry_run"], plan.json["equal"]) == (0, True, None)
+    assert "video: 1 completed" in copied(run, source, target, "--force", "--dry-run").stdout
+    assert records(target)["jobs"] == []
+    asked = run("backup", "copy", "--to", target, "--force", url=source)
+    assert asked.exit_code == 2
+
+
+@pytest.mark.postgres
+def test_values_that_the_target_cannot_store_are_named_before_anything_is_written(
+    run: Run, new_database: Callable[..., str]
+) -> None:
+    old, new = new_database("sqlite", migrated=True), new_database("postgres", migrated=True)
+    with contextlib.closing(connect(old)) as database:
+        made = Rows(database)
+        made.job(id=identity(1))
+        made.job(id=identity(2), payload={"nul": "\0"})
+    outcome = copied(run, old, new, "--force")
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert "PostgreSQL cannot store the character NUL" in outcome.stderr
+    assert statuses(new) == {}
+
+
+@pytest.mark.mysql
+def test_years_that_mysql_does_not_have_are_named(run: Run, new_database: Callable[..., str]) -> None:
+    old, new = new_database("sqlite", migrated=True), new_database("mysql", migrated=True)
+    with contextlib.closing(connect(old)) as database:
+        Rows(database).job(id=identity(1), scheduled_at="2300-01-01T00:00:00.000000Z")
+    outcome = copied(run, old, new, "--force")
+    assert outcome.exit_code == 2
+    assert "cannot store 2300-01-01" in outcome.stderr
+
+
+def test_the_target_may_be_a_profile_and_a_protected_one_asks(run: Run, pair: tuple[str, str], tmp_path: Path) -> None:
+    source, target = pair
+    file = tmp_path / "config.toml"
+    file.write_text(f'[profiles.home]\nurl = "{target}"\nprotected = true\n')
+    file.chmod(0o600)
+    words = ("backup", "copy", "--to", "@home", "--yes", "--force")
+    refused = run(*words, url=source, env={"HAMMERWORK_CONFIG": str(file)})
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert records(target)["jobs"] == []
+    done = run(*words, "--confirm-profile", "home", url=source, env={"HAMMERWORK_CONFIG": str(file)})
+    assert done.exit_code == 0, done.stderr
+    assert len(records(target)["jobs"]) == 3
