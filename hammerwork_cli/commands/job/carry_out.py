@@ -57,7 +57,8 @@ def carry_out(
         _ask(context, plan, options)
     elif plan.touches_running:
         context.note(shown.running_text(plan.action))
-    context.confirm_profile()
+    if plan.changed:
+        context.confirm_profile()
     outcome = _run(context, database, selection, change, plan)
     _check(changes.refused(database, change, outcome))
     context.answer(
