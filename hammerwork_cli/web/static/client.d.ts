@@ -107,6 +107,8 @@ export interface Job extends ListedJob, JobFacts {
   in_archive: boolean;
   payload: unknown;
   result: unknown;
+  /** The JSON of the answer, with the numbers that JavaScript cannot hold. Not enumerable. */
+  readonly source?: string;
   /** A parent that does not exist has `null` for its queue and status. */
   parents: Relative[];
   /** The reason why the job waits or can never run. */

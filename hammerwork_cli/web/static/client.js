@@ -113,7 +113,10 @@ export class SpawnManager {
 
   /** @type {Client["getJob"]} */
   async getJob(jobId, { signal } = {}) {
-    return this._get(`/api/jobs/${segment(jobId)}`, {}, signal);
+    const response = await this._send(`/api/jobs/${segment(jobId)}`, {}, { signal });
+    const source = await response.text();
+    // Not enumerable: a job still prints and copies as a plain object.
+    return Object.defineProperty(JSON.parse(source), "source", { value: source });
   }
 
   /** @type {Client["getJobs"]} */

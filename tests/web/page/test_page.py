@@ -164,6 +164,22 @@ def test_a_job_is_shown_beside_the_tree_with_its_error_payload_and_parent(
     expect(page.get_by_role("navigation", name="Ancestors")).to_contain_text(f"video_ingest {night.broken.id[:8]}")
 
 
+def test_the_numbers_of_a_payload_are_those_of_the_database(
+    visit: Callable[..., Visit], own_demo: Site, own_night: Night
+) -> None:
+    job = own_night.dead[0].id
+    payload = '{"big": 9007199254740993, "one": 1.0, "list": [0.1, 12345678901234567890], "text": "9007199254740993.0"}'
+    own_demo.execute("UPDATE hammerwork_jobs SET payload = ?, result_data = '1.0' WHERE id = ?", payload, job)
+    page = visit(own_demo, f"/#/jobs/{job}").page
+
+    texts = page.get_by_role("complementary", name="Job").locator("pre:not(.error)")
+    expect(texts.first).to_contain_text('"big": 9007199254740993,')
+    expect(texts.first).to_contain_text('"one": 1.0,')
+    expect(texts.first).to_contain_text("12345678901234567890")
+    expect(texts.first).to_contain_text('"text": "9007199254740993.0"')
+    expect(texts.nth(1)).to_have_text("1.0")
+
+
 def test_a_job_is_found_by_a_prefix_of_its_id(visit: Callable[..., Visit], demo: Site, night: Night) -> None:
     page = visit(demo, tolerated=("404", "409", "400")).page
     expect(page.locator(".operation").first).to_be_visible()

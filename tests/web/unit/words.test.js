@@ -9,7 +9,6 @@ import {
   duration,
   firstLine,
   localTime,
-  pretty,
   rate,
   shortId,
 } from "../../../hammerwork_cli/web/static/page/words.js";
@@ -96,12 +95,6 @@ test("a job that has not started, or waits for its next attempt, has no duration
   assert.equal(attemptSeconds({ ...none, status: "Pending" }, NOW), null);
   assert.equal(attemptSeconds({ ...none, status: "Running" }, NOW), null);
   assert.equal(attemptSeconds({ ...none, status: "Retrying", started_at: before(90) }, NOW), null);
-});
-
-test("a payload is indented JSON, and a string stays as it is", () => {
-  assert.equal(pretty({ to: ["a"] }), '{\n  "to": [\n    "a"\n  ]\n}');
-  assert.equal(pretty("not { JSON"), "not { JSON");
-  assert.equal(pretty(null), "null");
 });
 
 test("ids and errors are shortened", () => {

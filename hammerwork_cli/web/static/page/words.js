@@ -1,6 +1,6 @@
 // Formats values as plain text.
 
-/** @import { Instant, Job, JobNode } from "../client.js" */
+/** @import { Instant, JobNode } from "../client.js" */
 
 /** @param {string} id */
 export const shortId = (id) => id.slice(0, 8);
@@ -112,12 +112,6 @@ export function attemptSeconds(job, now) {
   const until = job.status === "Running" || !end ? now : Date.parse(end);
   return Math.max(0, (until - Date.parse(job.started_at)) / 1000);
 }
-
-/**
- * The JSON of a value, indented; a string stays as it is.
- * @param {Job["payload"]} value
- */
-export const pretty = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 2));
 
 /** @param {string} text */
 export const firstLine = (text) => text.trim().split("\n", 1)[0];

@@ -1,9 +1,10 @@
 // The pane of one job: its status, actions, error, facts, relatives, payload and result.
 
 import { addressOf } from "../address.js";
+import { valueOf } from "../json.js";
 import { FAILED, FINISHED, kindOf, signOf } from "../statuses.js";
 import { html, nothing } from "../template.js";
-import { ago, attemptSeconds, count, countsInWords, duration, localTime, pretty, shortId } from "../words.js";
+import { ago, attemptSeconds, count, countsInWords, duration, localTime, shortId } from "../words.js";
 import { bar } from "./bar.js";
 
 /** @import { Instant, Job, Relative } from "../../client.js" */
@@ -33,8 +34,8 @@ export function jobPane(board, now) {
     <p class="id"><code>${job.id}</code> <button aria-label="Copy the job ID" @click=${copy}>Copy</button></p>
     ${actions(board, job)}
     ${job.error ? html`<h3>Error</h3><pre class="error">${job.error}</pre>` : nothing}
-    ${facts(job, now)} ${relatives(job)} ${json("Payload", job.payload)}
-    ${job.result === null ? nothing : json("Result", job.result)}
+    ${facts(job, now)} ${relatives(job)} ${json("Payload", job, "payload")}
+    ${job.result === null ? nothing : json("Result", job, "result")}
   </div>`;
 }
 
@@ -169,11 +170,12 @@ function relative({ id, queue, status }) {
 
 /**
  * @param {string} title
- * @param {Job["payload"]} value
+ * @param {Job} job
+ * @param {"payload" | "result"} name
  */
-function json(title, value) {
-  if (value === undefined) return nothing;
-  const text = pretty(value);
+function json(title, job, name) {
+  if (job[name] === undefined) return nothing;
+  const text = valueOf(job, name);
   const cut = text.length > LONG;
   return html`<h3>${title}</h3>
     <pre>${cut ? text.slice(0, LONG) : text}</pre>
