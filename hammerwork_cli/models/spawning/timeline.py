@@ -19,9 +19,9 @@ class Times(NamedTuple):
         created: creation.
         ready: end of the last job that it waited for; the end of the job itself if it waited until then.
         due: the date before which it was not to start.
+        first: start of the first attempt; of a job with several, ``due`` if that is not recorded.
         started: start of the last attempt; the end if it never started.
         ended: its end, or the present if it has not ended.
-        waiting: ``queued``, or ``retrying`` if earlier attempts lie between ``due`` and ``started``.
         is_open: whether the job has not ended.
         has_run: whether it has started.
     """
@@ -29,20 +29,21 @@ class Times(NamedTuple):
     created: int
     ready: int
     due: int
+    first: int
     started: int
     ended: int
-    waiting: str
     is_open: bool
     has_run: bool
 
     @property
     def spans(self) -> tuple[tuple[str, int, int], ...]:
         """(part, from, to), each from the end of the one before."""
-        created, ready, due, started, ended, waiting, _, _ = self
+        created, ready, due, first, started, ended, _, _ = self
         return (
             ("blocked", created, ready),
             ("delayed", ready, due),
-            (waiting, due, started),
+            ("queued", due, first),
+            ("retrying", first, started),
             ("running", started, ended),
         )
 
@@ -85,7 +86,7 @@ class QueueTimes:
     Attributes:
         jobs: all jobs, also those whose times are unknown.
         running: run time of all jobs together.
-        queued: (median, 95th percentile) of the time between ready and started, of jobs with one attempt.
+        queued: (median, 95th percentile) of the time until the first attempt, of jobs whose first attempt is known.
         ran: the same of the run times of jobs that have ended.
     """
 

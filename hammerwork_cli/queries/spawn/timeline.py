@@ -7,6 +7,7 @@ from itertools import repeat
 from operator import itemgetter
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import ConflictError
 from hammerwork_cli.models import (
     FAILURES,
@@ -23,6 +24,7 @@ from hammerwork_cli.models.spawning.timeline import PARTS, QueueTimes, Siblings,
 from hammerwork_cli.queries.graph import tree as tree_queries
 from hammerwork_cli.queries.graph.child_totals import no_collector
 
+NOTHING: Mapping[str, int] = {}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
 _MICROSECOND = timedelta(microseconds=1)
@@ -32,7 +34,7 @@ _queue_and_status = itemgetter(*map(TreeNode._fields.index, ("queue", "stored_st
 def timeline(
     database: Database, job: str, *, now: datetime, siblings: bool = False, max_jobs: int | None = None
 ) -> Timeline:
-    """Reads the whole tree of a job and the dates of its jobs in one snapshot.
+    """Reads the whole tree of a job, and the dates and first attempts of its jobs, in one snapshot.
 
     Args:
         database: an open connection.
@@ -49,22 +51,39 @@ def timeline(
         tree = tree_queries.tree(database, job, max_jobs=max_jobs, dated=True)
         if tree.truncated:
             raise ConflictError(f"The tree has more than {max_jobs:,} jobs.", hint="Ask: hammerwork spawn timeline JOB")
-        return timeline_of(tree, now, siblings=siblings)
+        return timeline_of(tree, now, firsts=_first_attempts(database, tree), siblings=siblings)
 
 
-def timeline_of(tree: SpawnTree, now: datetime, *, siblings: bool = False) -> Timeline:
+def _first_attempts(database: Database, tree: SpawnTree) -> dict[str, int]:
+    """Job -> recorded start of its first attempt, for the jobs with several."""
+    if "attempts" not in database.tags:
+        return {}
+    several = [job for job, node in tree.nodes.items() if node.attempts > 1 or job in tree.dates]
+    firsts: dict[str, int] = {}
+    for part in chunks(several, database.read_chunk):
+        for job, number, at in database.rows("spawn.timeline.first_attempts", ids=database.ids(part)):
+            started = _microseconds(at)
+            if number == 1 and started is not None:
+                firsts[str(job)] = started
+    return firsts
+
+
+def timeline_of(
+    tree: SpawnTree, now: datetime, *, firsts: Mapping[str, int] = NOTHING, siblings: bool = False
+) -> Timeline:
     """Computes the timeline of a tree that was read in full.
 
     Args:
         tree: the tree, with its dates.
         now: the present.
+        firsts: job -> start of its first attempt in microseconds since 1970, for jobs with several, if it is known.
         siblings: whether to sum up groups of siblings.
     """
     parents: dict[str, list[str]] = {}
     for parent, below in tree.children.items():
         for job in below:
             parents.setdefault(job, []).append(parent)
-    reader = _Reader(tree.dates, parents, _microseconds(now) or 0)
+    reader = _Reader(tree.dates, firsts, parents, _microseconds(now) or 0)
     times = reader.read(tree)
     begun, ended, path = _critical_path(tree, times, parents)
     return Timeline(
@@ -83,10 +102,11 @@ def timeline_of(tree: SpawnTree, now: datetime, *, siblings: bool = False) -> Ti
 
 def _sums(times: Iterable[Times]) -> dict[str, int]:
     sums = dict.fromkeys(PARTS, 0)
-    for created, ready, due, started, ended, waiting, _, _ in times:
+    for created, ready, due, first, started, ended, _, _ in times:
         sums["blocked"] += ready - created
         sums["delayed"] += due - ready
-        sums[waiting] += started - due
+        sums["queued"] += first - due
+        sums["retrying"] += started - first
         sums["running"] += ended - started
     return sums
 
@@ -109,8 +129,10 @@ Ideal = tuple[int, int, int]
 class _Reader:
     """Reads the times of jobs, parents first; leaves out jobs whose times are missing or contradict each other."""
 
-    def __init__(self, dates: Mapping[str, JobDate], parents: Mapping[str, list[str]], now: int) -> None:
-        self.dates = dates
+    def __init__(
+        self, dates: Mapping[str, JobDate], firsts: Mapping[str, int], parents: Mapping[str, list[str]], now: int
+    ) -> None:
+        self.dates, self.firsts = dates, firsts
         self.parents = parents
         self.now = now
         self.times: dict[str, Times] = {}
@@ -155,7 +177,7 @@ class _Reader:
             return None
         if ready < created:
             ready = created
-        return Times(created, ready, ready, started, ended, "queued", False, True)
+        return Times(created, ready, ready, started, started, ended, False, True)
 
     def _any(self, job: str, node: TreeNode, above: list[Times]) -> Times | None:
         created, started = _microseconds(node.created_at), _microseconds(node.started_at)
@@ -188,32 +210,35 @@ class _Reader:
             # One that ended later was not waited for: it spawned the job early, or was retried.
             if ready < parent.ended <= started and not parent.is_open:
                 ready = parent.ended
-        if node.attempts > 1:
-            return Times(created, ready, ready, started, end, "retrying", is_open, True)
-        due = self._due(job, ready, started) if job in self.dates else ready
-        return Times(created, ready, due, started, end, "queued", is_open, True)
+        due, first = self._first(job, node.attempts > 1, ready, started)
+        return Times(created, ready, due, first, started, end, is_open, True)
 
     def _waiting(self, job: str, node: TreeNode, created: int, above: list[Times]) -> Times:
         now = max(self.now, created)
         date = self.dates.get(job)
         if date is not None and date.is_blocked:
-            return Times(created, now, now, now, now, "queued", True, False)
+            return Times(created, now, now, now, now, now, True, False)
         ready = max([created, *(parent.ended for parent in above if parent.ended <= now and not parent.is_open)])
-        if node.attempts:
-            return Times(created, ready, ready, now, now, "retrying", True, False)
-        return Times(created, ready, self._due(job, ready, now), now, now, "queued", True, False)
+        due, first = self._first(job, node.attempts > 0, ready, now)
+        return Times(created, ready, due, first, now, now, True, False)
 
     def _ended_unstarted(self, job: str, created: int, ended: int, above: list[Times]) -> Times:
         """The times of a job that was cancelled, or failed because of another, before it started."""
         if any(parent.ended > ended or parent.is_open for parent in above):
-            return Times(created, ended, ended, ended, ended, "queued", False, False)
+            return Times(created, ended, ended, ended, ended, ended, False, False)
         ready = max([created, *(parent.ended for parent in above)])
-        return Times(created, ready, self._due(job, ready, ended), ended, ended, "queued", False, False)
+        due, first = self._first(job, False, ready, ended)
+        return Times(created, ready, due, first, ended, ended, False, False)
 
-    def _due(self, job: str, ready: int, latest: int) -> int:
+    def _first(self, job: str, several: bool, ready: int, started: int) -> tuple[int, int]:
+        """Returns the date of a job and the start of its first attempt; each attempt has overwritten the date."""
+        if job in self.firsts:
+            return ready, min(max(ready, self.firsts[job]), started)
+        if several:
+            return ready, ready
         date = self.dates.get(job)
         at = None if date is None else _microseconds(date.scheduled_at)
-        return ready if at is None else min(max(ready, at), latest)
+        return (ready if at is None else min(max(ready, at), started)), started
 
 
 def _end(node: TreeNode, status: str) -> int | None:
@@ -285,14 +310,14 @@ def _lastness(known: Times) -> tuple[bool, bool, int]:
 
 def _ideal(known: Times, above: Sequence[Times], ideals: Sequence[Ideal]) -> Ideal:
     """Returns the ideal times of a job, from those of its parents; retries stay as they were."""
-    created, ready, due, started, ended, waiting, _, _ = known
-    first = created
+    created, ready, due, first, started, ended, _, _ = known
+    earliest = created
     if len(above) == 1 and above[0].ended <= created:
-        first = ideals[0][2] + created - above[0].ended
+        earliest = ideals[0][2] + created - above[0].ended
     elif above:
-        first = min(max(map(_earliest, repeat(created), repeat(ready), above, ideals)), ready)
-    start = first + (started if waiting == "retrying" else due) - ready
-    return first, start, start + ended - started
+        earliest = min(max(map(_earliest, repeat(created), repeat(ready), above, ideals)), ready)
+    start = earliest + due - ready + started - first
+    return earliest, start, start + ended - started
 
 
 def _earliest(created: int, ready: int, parent: Times, ideal: Ideal) -> int:
@@ -316,9 +341,13 @@ def _queues(tree: SpawnTree, times: Mapping[str, Times]) -> tuple[QueueTimes, ..
         known[tree.nodes[job].queue].append(one)
     found = []
     for queue in jobs:
-        queued = [start - due for _, _, due, start, _, waiting, _, ran in known[queue] if ran and waiting == "queued"]
-        lengths = [end - start for _, _, _, start, end, _, is_open, ran in known[queue] if ran and not is_open]
-        running = sum(end - start for _, _, _, start, end, _, _, _ in known[queue])
+        queued = [
+            first - due
+            for _, _, due, first, start, _, _, ran in known[queue]
+            if ran and (first > due or first == start)
+        ]
+        lengths = [end - start for _, _, _, _, start, end, is_open, ran in known[queue] if ran and not is_open]
+        running = sum(end - start for _, _, _, _, start, end, _, _ in known[queue])
         found.append(QueueTimes(queue, jobs[queue], failed[queue], running, _middle(queued), _middle(lengths)))
     return tuple(sorted(found, key=lambda one: (-one.running, -one.jobs, one.queue)))
 
@@ -339,6 +368,8 @@ def _siblings(tree: SpawnTree, times: Mapping[str, Times], parents: Mapping[str,
     found = []
     for (parent, queue), jobs in groups.items():
         known = [times[job] for job in jobs]
+        started = min(one.started for one in known)
+        is_retried = all(one.first < one.started for one in known)
         found.append(
             Siblings(
                 parent=parent,
@@ -351,9 +382,9 @@ def _siblings(tree: SpawnTree, times: Mapping[str, Times], parents: Mapping[str,
                     created=min(one.created for one in known),
                     ready=min(one.ready for one in known),
                     due=min(one.due for one in known),
-                    started=min(one.started for one in known),
+                    first=min(one.first for one in known) if is_retried else started,
+                    started=started,
                     ended=max(one.ended for one in known),
-                    waiting="retrying" if all(one.waiting == "retrying" for one in known) else "queued",
                     is_open=any(one.is_open for one in known),
                     has_run=any(one.has_run for one in known),
                 ),

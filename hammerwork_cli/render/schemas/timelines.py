@@ -22,7 +22,7 @@ _ABOUT = {
     "blocked": "It waited for other jobs",
     "delayed": "It waited for its date",
     "queued": "It waited for a worker",
-    "retrying": "Earlier attempts, and the pauses after them",
+    "retrying": "From its first attempt to its last",
     "running": "The last attempt",
     "unknown": "Times that are missing or contradict each other",
 }
@@ -38,7 +38,7 @@ _QUEUE = record(
         "jobs": count(),
         "failed": count(),
         "ran_seconds": seconds("All jobs together"),
-        "queued_p50_seconds": null_or(seconds("Jobs with one attempt")),
+        "queued_p50_seconds": null_or(seconds("Until the first attempt, where it is known")),
         "queued_p95_seconds": null_or(seconds()),
         "ran_p50_seconds": null_or(seconds("Jobs that have ended")),
         "ran_p95_seconds": null_or(seconds()),

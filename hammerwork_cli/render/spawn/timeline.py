@@ -301,4 +301,7 @@ def _remarks(found: Timeline) -> Iterator[str]:
             f"several hosts write them, and {are} left out."
         )
     if found.parts.get("retrying"):
-        yield "retrying: earlier attempts and the pauses after them. The times of earlier attempts are not kept."
+        yield (
+            "retrying: from the first attempt to the last, pauses included; where the first attempt is not recorded, "
+            "the wait before it too."
+        )

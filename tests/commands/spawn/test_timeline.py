@@ -101,6 +101,26 @@ def test_archived_parts_and_open_jobs_belong_to_the_timeline(run: Run, migrated_
     assert "2 jobs open" in shown.stdout
 
 
+def test_recorded_attempts_tell_the_queue_from_the_retries(run: Run, migrated_url: str) -> None:
+    with contextlib.closing(connect(migrated_url)) as database:
+        rows = Rows(database)
+        root = rows.job(queue="ingest", **times(0, 0, 1))
+        job = rows.job(root, queue="segment", **{**times(1, 10, 12, due=9), "attempts": 3})
+        for number, start in ((1, 4), (2, 7)):
+            started = START + timedelta(seconds=start)
+            attempt = {
+                "job_id": job,
+                "attempt": number,
+                "started_at": started,
+                "ended_at": started,
+                "outcome": "failed",
+            }
+            rows.insert("hammerwork_attempts", attempt)
+    found = record(run, migrated_url, job)
+    assert parts(found) == {"queued": 3, "retrying": 6, "running": 3}
+    assert found["without_queueing_seconds"] == 9
+
+
 def test_a_database_without_our_migrations_has_timelines(run: Run, shared_restored: Callable[[str], str]) -> None:
     for name in ("media.postgresql", "media.mariadb"):
         url = shared_restored(name)

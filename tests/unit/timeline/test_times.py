@@ -107,6 +107,12 @@ def test_earlier_attempts_and_their_pauses_are_one_part() -> None:
     found = read(growing.tree(), {job: 8})
     assert seconds(found.parts) == {"retrying": 8.0, "running": 2.0}
     assert found.alone == found.length
+    started = BASE + 3_000_000
+    dated = replace(growing.tree(), dates={job: JobDate(at(8), False)})
+    known = timeline_of(dated, START + timedelta(seconds=NOW), firsts={job: started})
+    assert seconds(known.parts) == {"queued": 2.0, "retrying": 6.0, "running": 2.0}
+    assert known.alone == 8_000_000
+    assert [queue.queued for queue in known.queues] == [(0, 2_000_000)]
 
 
 def test_a_tree_with_open_jobs_runs_until_now_and_its_path_ends_with_the_job_that_runs_longest() -> None:
@@ -225,7 +231,7 @@ def test_siblings_are_one_group_for_each_parent_and_queue() -> None:
         ("a", root, 2, 1),
         ("b", root, 1, 0),
     ]
-    assert [(time - BASE) / 1_000_000 for time in groups[1].times[:5]] == [1, 1, 1, 2, 9]
+    assert [(time - BASE) / 1_000_000 for time in groups[1].times[:6]] == [1, 1, 1, 2, 2, 9]
 
 
 def test_percentiles_are_measured_values() -> None:
@@ -245,7 +251,7 @@ STATUS = st.sampled_from(["Pending", "Retrying", "Running", "Completed", "Failed
 
 
 @st.composite
-def any_tree(draw: st.DrawFn) -> SpawnTree:
+def any_tree(draw: st.DrawFn) -> tuple[SpawnTree, dict[str, int]]:
     """Jobs with any times, whether or not they contradict each other, and any parents."""
     growing = Growing()
     dates: dict[str, JobDate] = {}
@@ -264,13 +270,17 @@ def any_tree(draw: st.DrawFn) -> SpawnTree:
     jobs = list(growing.nodes)
     if draw(st.booleans()):
         growing.depend(jobs[0], draw(st.sampled_from(jobs)))
-    return replace(growing.tree(roots=(jobs[0],)), dates=dates)
+    firsts = {job: BASE + draw(st.integers(0, 40)) * 1_000_000 for job in jobs if draw(st.booleans())}
+    return replace(growing.tree(roots=(jobs[0],)), dates=dates), firsts
 
 
 @settings(max_examples=150, deadline=None)
 @given(any_tree(), st.integers(0, 60))
-def test_whatever_the_times_the_path_goes_forward_and_adds_up(tree: SpawnTree, now: int) -> None:
-    found = timeline_of(tree, START + timedelta(seconds=now), siblings=True)
+def test_whatever_the_times_the_path_goes_forward_and_adds_up(
+    drawn: tuple[SpawnTree, dict[str, int]], now: int
+) -> None:
+    tree, firsts = drawn
+    found = timeline_of(tree, START + timedelta(seconds=now), firsts=firsts, siblings=True)
     assert sum(found.parts.values()) == found.length >= 0
     assert sum(step.length for step in found.path) == found.length
     place = found.begun
