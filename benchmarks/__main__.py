@@ -54,7 +54,7 @@ def _measure(makers: dict[str, Databases], sizes: Sequence[int], parts: Sequence
         for size in sizes:
             yield from _on_one_table(maker, Workload(size), parts, runs)
         if "workers" in parts:
-            yield from workers.measure(maker, min([*sizes, 20_000]), runs)
+            yield from workers.measure(maker, min([*sizes, 30_000]), runs)
             yield from workers.memory(maker, max(sizes))
 
 

@@ -1,4 +1,4 @@
-"""Seconds that a PgQueuer worker takes for no-op jobs, by the hundred: ``pgqueuer_noop.py URL JOBS``."""
+"""Seconds that a PgQueuer worker with a pool of ten takes for no-op jobs: ``pgqueuer_noop.py URL JOBS``."""
 
 import asyncio
 import sys
@@ -6,7 +6,7 @@ import time
 
 import asyncpg
 from pgqueuer import PgQueuer
-from pgqueuer.db import AsyncpgDriver
+from pgqueuer.db import AsyncpgPoolDriver
 from pgqueuer.models import Job
 from pgqueuer.queries import Queries
 from pgqueuer.types import QueueExecutionMode
@@ -15,7 +15,11 @@ BATCH = 1000
 
 
 async def main(url: str, jobs: int) -> None:
-    driver = AsyncpgDriver(await asyncpg.connect(url))
+    async with asyncpg.create_pool(url, min_size=10, max_size=10) as pool:
+        await run(AsyncpgPoolDriver(pool), jobs)
+
+
+async def run(driver: AsyncpgPoolDriver, jobs: int) -> None:
     queries = Queries(driver)
     await queries.install()
     for _ in range(0, jobs, BATCH):

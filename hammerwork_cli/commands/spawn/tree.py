@@ -14,7 +14,6 @@ from hammerwork_cli.cli.options import (
     refuse_without_watch,
     statuses,
 )
-from hammerwork_cli.render.tree.lineage import LINEAGE_KEYS, lineage_record, lineage_rows, lineage_text
 from hammerwork_cli.render.tree.picture import Charset, Limits, TreeFormat, picture
 
 if TYPE_CHECKING:
@@ -70,6 +69,7 @@ def tree(
       hammerwork spawn tree 178ebfc3 --format mermaid > diagram.mmd
     """
     from hammerwork_cli.queries.graph import tree as tree_queries
+    from hammerwork_cli.queries.graph.child_totals import no_collector
     from hammerwork_cli.queries.job import listing
 
     context: Context = ctx.obj
@@ -83,6 +83,7 @@ def tree(
         watch_tree(context, job, form, style, whole=not children_only, interval=interval or "1", timeout=timeout)
         return
     refuse_without_watch(interval=interval, timeout=timeout)
+    ctx.with_resource(no_collector())
     database = context.database()
     found = tree_queries.tree(
         database,
@@ -132,6 +133,7 @@ def lineage(
     """
     from hammerwork_cli.queries.graph import tree as tree_queries
     from hammerwork_cli.queries.job import listing
+    from hammerwork_cli.render.tree.lineage import LINEAGE_KEYS, lineage_record, lineage_rows, lineage_text
 
     context: Context = ctx.obj
     database = context.database()

@@ -27,7 +27,8 @@ KNOWN_PARENTS = 10_000
 ALIKE = tuple(map(TreeNode._fields.index, ("queue", "stored_status", "stored_parents")))
 """Columns in which most jobs of a tree share a value with others."""
 CREATED = TreeNode._fields.index("created_at")
-SHARED_ROWS = 2000
+SHARED_ROWS = 250
+"""Rows that become nodes at once. More of them do not fit into the cache of a processor, and take longer."""
 
 
 class ChildStatements(NamedTuple):

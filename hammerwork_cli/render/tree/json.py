@@ -16,7 +16,7 @@ from hammerwork_cli.models import (
 )
 from hammerwork_cli.render.formats.json import SCHEMA_VERSION, Record, document, instant
 
-_JOBS_AT_ONCE = 500
+_JOBS_AT_ONCE = 250
 _NO_WORKFLOW = ',"workflow_id":null,"workflow_name":null,"archived_at":null}'
 
 
