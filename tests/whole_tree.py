@@ -119,6 +119,14 @@ def others() -> dict[str, dict[str, Any]]:
             "state": "pending",
             "requested_at": START,
         },
+        "hammerwork_attempts": {
+            "job_id": CHILD,
+            "started_at": START + timedelta(microseconds=123_456),
+            "ended_at": START + timedelta(seconds=1),
+            "attempt": 1,
+            "outcome": "failed",
+            "error_message": HOSTILE,
+        },
         "hammerwork_spawn_trees": {"root_id": ROOT, "occurrence": "", "descendants": 3},
     }
 

@@ -147,6 +147,11 @@ TABLES = {
             time="requested_at ended_at",
         ),
     ),
+    "attempts": Table(
+        "hammerwork_attempts",
+        ("job_id", "started_at"),
+        _columns(id="job_id worker_id", text="outcome error_message", number="attempt", time="started_at ended_at"),
+    ),
     "roots": Table("hammerwork_spawn_roots", ("root_id",), _columns(id="root_id", number="descendants")),
     "trees": Table(
         "hammerwork_spawn_trees",
@@ -164,6 +169,7 @@ OF_A_JOB = {
     "operations": "parent_id",
     "children": "parent_id",
     "requests": "job_id",
+    "attempts": "job_id",
     "roots": "root_id",
     "trees": "root_id",
 }

@@ -11,7 +11,7 @@ from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.database.statements import Names
 from hammerwork_cli.errors import MissingTablesError
-from hammerwork_cli.models.backup.tables import TABLES, Kind, Record, Table, written
+from hammerwork_cli.models.backup.tables import TABLES, Kind, Record, Table, read, written
 from hammerwork_cli.queries.job.enqueue import stored_ids
 from hammerwork_cli.queries.job.export import FIRST_PAGE, next_limit
 
@@ -115,7 +115,9 @@ class Rows:
         for part in chunks(sorted({one[key[0]] for one in values}), ROWS_PER_STATEMENT):
             for row in self._of_owners(key, key[0], part):
                 pairs = zip(key, row, strict=True)
-                found.add(tuple(written(self.kinds[name], name, value)[name] for name, value in pairs))
+                found.add(
+                    tuple(read(self.kinds[name], name, written(self.kinds[name], name, one)) for name, one in pairs)
+                )
         return found
 
     def key_of(self, values: Record) -> tuple[Any, ...]:

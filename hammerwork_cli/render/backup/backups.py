@@ -27,6 +27,7 @@ _NOUNS = {
     "operations": ("operation", "operations"),
     "children": ("spawn key", "spawn keys"),
     "requests": ("spawn request", "spawn requests"),
+    "attempts": ("attempt", "attempts"),
     "pauses": ("pause", "pauses"),
 }
 

@@ -149,6 +149,7 @@ def test_pending_jobs_run_again_in_their_order_and_their_parents_do_not_spawn_ag
         found = {one["queue_name"]: one for one in Stored(database, "jobs").all() if one["status"] == "Pending"}
         new = [one for one in found.values() if one["id"] != JOIN]
         spawned = list(Stored(database, "operations").of("parent_id", [done.json["id"]]))
+        assert Stored(database, "attempts").count() == 1
     assert {one["attempts"] for one in new} == {0}
     assert not {"error_message", "started_at", "failed_at", "result_data", "claimed_by", "cron_schedule"} & {
         name for one in new for name in one
