@@ -130,6 +130,13 @@ class Rehearser:
             place = place_of(cause) if isinstance(error, SpawnError) and cause is not None else None
             found.fail(number, queue, error.code, message_of(error), f"In {place}." if place else error.hint)
             return []
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  whatever a handler raises, SystemExit too
+            place, text = place_of(error), f"{type(error).__name__}: {message_of(error)}"
+            failure = f"The spawn handler failed: {text} {NOTHING_SPAWNED}"
+            found.fail(number, queue, SpawnFailedError.code, failure, f"In {place}." if place else None)
+            return []
         finally:
             found.seconds += time.monotonic() - began
             if step.handler is not None:

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hammerwork_cli.models.spawning.rehearsal import Rehearsal
 from hammerwork_cli.runtime.api.stored_jobs import stored_row
 from hammerwork_cli.runtime.execution.collecting import CollectingQueue
 from hammerwork_cli.runtime.execution.rehearsal import Rehearser, claimed
+from tests.database.test_examples import FINISHED
 from tests.rows import Rows
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -86,6 +88,24 @@ def test_a_handler_that_raises_is_a_failure_with_its_place() -> None:
     assert messages(found) == ["The spawn handler failed: KeyError: 'tracks' Nothing was spawned."]
     assert found.failures[0].hint is not None
     assert "test_rehearsal.py, line" in found.failures[0].hint
+
+
+@pytest.mark.parametrize("raised", [SystemExit(3), GeneratorExit(), BaseException("odd")])
+def test_whatever_a_handler_raises_is_a_failure(raised: BaseException) -> None:
+    @spawning("late", "early")
+    def handler(context: SpawnContext) -> Iterator[Job]:
+        if context.parent_job.queue == "late":
+            yield Job("child")
+        raise raised
+
+    @spawning("plain")
+    def plain(_: SpawnContext) -> list[Job]:
+        raise raised
+
+    for app, queue in ((handler, "late"), (handler, "early"), (plain, "plain")):
+        found = rehearse(app, Job(queue))
+        assert [failure.code for failure in found.failures] == ["spawn_failed"]
+        assert type(raised).__name__ in messages(found)[0]
 
 
 def test_a_generator_without_end_is_stopped_and_may_clean_up() -> None:
@@ -231,6 +251,17 @@ def test_a_job_that_names_a_handler_that_is_not_there_fails_and_one_without_any_
     assert "no spawn handler 'gone'" in messages(rehearse(tracks, Job("x").with_spawn_handler("gone")))[0]
     nothing = rehearse(tracks, Job("x"))
     assert (nothing.handler, nothing.levels, nothing.failures) == (None, [], [])
+
+
+@pytest.mark.parametrize("name", FINISHED)
+def test_the_examples_would_spawn_what_they_spawn(name: str) -> None:
+    module = import_module(f"examples.{name}")
+    found = rehearse(module.app, module.parent(), levels=3)
+    root, *_ = FINISHED[name]
+    spawned = {queue: jobs for level in found.levels for queue, jobs in level.jobs.items()}
+    assert found.failures == []
+    assert {found.queue: 1, **spawned} == FINISHED[name]
+    assert found.queue == root
 
 
 def test_a_stored_job_has_its_place_its_results_and_the_limits_of_the_database(migrated_url: str) -> None:
