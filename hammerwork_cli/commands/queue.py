@@ -1,5 +1,6 @@
 """``hammerwork queue``: list, check, pause and clear queues."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated
@@ -13,6 +14,7 @@ from hammerwork_cli.cli.options import Format, FormatOption, YesOption
 from hammerwork_cli.cli.verb import group, verb_with
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.commands.limits import LimitOptions
+from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ShownAnswerError, UsageError
 from hammerwork_cli.models import WAITING, JobFilter, rfc3339
 from hammerwork_cli.models.queue import PauseChange
@@ -201,7 +203,7 @@ def pause(
         if dry_run
         else [queues.pause(database, name, by=context.operator, now=now, reason=reason) for name in wanted]
     )
-    _show_changes(context, changes, form, paused=True, dry_run=dry_run)
+    _show_changes(context, database, changes, form, paused=True, dry_run=dry_run)
 
 
 @app.command("resume", cls=ChangingVerb)
@@ -230,7 +232,7 @@ def resume(
     if every and not dry_run:
         _agree(context, "Resume", before, yes=yes, form=form)
     changes = before if dry_run else [queues.resume(database, name) for name in wanted]
-    _show_changes(context, changes, form, paused=False, dry_run=dry_run)
+    _show_changes(context, database, changes, form, paused=False, dry_run=dry_run)
 
 
 @app.command("clear", cls=ChangingVerb)
@@ -274,7 +276,9 @@ def _agree(context: Context, what: str, changes: list[PauseChange], *, yes: bool
         context.confirm(f"{what} {plural(len(affected), 'queue')}?", yes=yes, form=form, plan=affected)
 
 
-def _show_changes(context: Context, changes: list[PauseChange], form: Format, *, paused: bool, dry_run: bool) -> None:
+def _show_changes(
+    context: Context, database: Database, changes: list[PauseChange], form: Format, *, paused: bool, dry_run: bool
+) -> None:
     if form is Format.TABLE:
         context.text(changes_views.change_text(change, paused=paused, dry_run=dry_run) for change in changes)
     else:
@@ -282,9 +286,10 @@ def _show_changes(context: Context, changes: list[PauseChange], form: Format, *,
         context.data(records, form, changes_views.CHANGE_KEYS)
     if paused and not dry_run and any(change.changed and change.has_jobs for change in changes):
         context.note(changes_views.CLAIMED_TEXT)
+    served = queues.serving_workers(database) or Counter[str]()
     for change in changes:
-        # The name of a queue that was paused is not a typing error.
-        if not change.has_jobs and change.changed == paused:
+        # The name of a queue that was paused, or that a worker serves, is not a typing error.
+        if not change.has_jobs and change.changed == paused and not served.get(change.queue):
             context.note(changes_views.stranger_text(change.queue))
 
 

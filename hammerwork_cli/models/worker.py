@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 from hammerwork_cli.models.values import Timestamp, timestamp
 
+LEAST_FOR_RATE = timedelta(seconds=10)
+"""Time that a worker has to run before its attempts per minute mean anything."""
+
 
 class Worker(NamedTuple):
     """The row of a worker, whose times are by the server's clock.
@@ -69,15 +72,25 @@ class Worker(NamedTuple):
 
     @property
     def up_time(self) -> timedelta | None:
-        """Time from its start to its last heartbeat, or to its end."""
+        """Time from its start until now, to its end, or to the last heartbeat if it is silent."""
+        reported = self._reported_time
+        if reported is None or not self.is_alive:
+            return reported
+        return reported + timedelta(seconds=max(self.silent_for, 0.0))
+
+    @property
+    def _reported_time(self) -> timedelta | None:
+        """Time from its start to its last heartbeat, with which its figures came, or to its end."""
         start, end = timestamp(self.started_at), timestamp(self.ended_at or self.heartbeat_at)
         return max(end - start, timedelta()) if start and end else None
 
     @property
     def rate(self) -> float | None:
-        """Attempts per minute since its start; ``None`` in its first second, which is too short for a rate."""
-        up = self.up_time
-        return (self.completed + self.failed) / up.total_seconds() * 60 if up and up >= timedelta(seconds=1) else None
+        """Attempts per minute since its start; ``None`` in its first seconds, which are too few for a rate."""
+        reported = self._reported_time
+        if reported is None or reported < LEAST_FOR_RATE:
+            return None
+        return (self.completed + self.failed) / reported.total_seconds() * 60
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -432,3 +432,11 @@ def test_commands_mean_the_queue_of_that_name_alone(run: Run, migrated_url: str)
     assert run("queue", "clear", "orders ", "--yes", url=migrated_url).exit_code == 0
     assert "Orders" in queues_left()
     assert run("job", "list", "--queue", "Orders", "--format", "json", url=migrated_url).json != []
+
+
+def test_the_name_of_a_queue_that_a_worker_serves_is_not_taken_for_a_typing_error(run: Run, migrated_url: str) -> None:
+    with contextlib.closing(connect(migrated_url)) as database:
+        one = registry.Registration(identity(1), "w-1", "here", 1, "1", ("mail",), (), 8, 30.0)
+        registry.register(database, one)
+    assert "check the spelling" not in run("queue", "pause", "mail", url=migrated_url).stderr
+    assert "check the spelling" in run("queue", "pause", "mial", url=migrated_url).stderr

@@ -1,6 +1,11 @@
 """Rates of the last seconds."""
 
+from datetime import datetime, timedelta
+from typing import Any
+
+from hammerwork_cli.models import Worker
 from hammerwork_cli.queries.spawn.rates import LEAST, SPAN, Rates, RecentRate, SharedRate
+from tests.rows import START
 
 
 def test_a_few_moments_have_no_rate() -> None:
@@ -46,3 +51,24 @@ def test_each_name_has_its_own_rate() -> None:
     rates.add(0, [("a", 0), ("b", 0)])
     rates.add(10, [("a", 10)])
     assert (rates.of("a"), rates.of("b"), rates.of("c")) == (1, None, None)
+
+
+def worker(started: float, heartbeat: float, silent: float, ended: float | None = None, **fields: Any) -> Worker:
+    def at(seconds: float) -> datetime:
+        return START + timedelta(seconds=seconds)
+
+    bare = Worker(*[None] * len(Worker._fields))._replace(lease=30.0, stored_state="running", completed=30, failed=0)
+    end = None if ended is None else at(ended)
+    return bare._replace(started_at=at(started), heartbeat_at=at(heartbeat), ended_at=end, silent_for=silent, **fields)
+
+
+def test_a_worker_is_up_until_now_and_has_a_rate_only_after_some_seconds() -> None:
+    fresh = worker(0, 0.008, silent=2.1)
+    assert (fresh.up_time, fresh.rate) == (timedelta(seconds=2.108), None)
+    assert worker(0, 20, silent=2).rate == 90
+    assert worker(0, 20, silent=2).up_time == timedelta(seconds=22)
+
+
+def test_a_worker_that_fell_silent_or_stopped_was_up_until_then() -> None:
+    assert worker(0, 20, silent=90).up_time == timedelta(seconds=20)
+    assert worker(0, 20, silent=90, ended=25, stored_state="stopped").up_time == timedelta(seconds=25)

@@ -9,10 +9,11 @@ from hammerwork_cli.commands.job.options import DryRunOption
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AnswerIsNoError
 from hammerwork_cli.models import ChangePlan, Outcome, Refusal
+from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.job import changes
 from hammerwork_cli.queries.job.changes import Change
-from hammerwork_cli.queries.job.selections import Selection
-from hammerwork_cli.render.formats.text import plural
+from hammerwork_cli.queries.job.selections import Below, Selection
+from hammerwork_cli.render.formats.text import plural, short_id
 from hammerwork_cli.render.job import changes as shown
 
 
@@ -66,9 +67,22 @@ def carry_out(
         options.form,
         lambda: shown.outcome_text(outcome),
     )
+    if outcome.action == "retry" and outcome.changed:
+        _note_workers(context, database, plan, selection)
     if outcome.refused:
         jobs = plural(outcome.refused + outcome.changed, "job")
         raise AnswerIsNoError(f"{outcome.refused:,} of {jobs} {'was' if outcome.refused == 1 else 'were'} skipped.")
+
+
+def _note_workers(context: Context, database: Database, plan: ChangePlan, selection: Selection) -> None:
+    """Says whether a worker serves the queues of retried jobs, and how to watch them."""
+    serving = queues.serving_workers(database)
+    unserved = [group.queue for group in plan.changing if serving is not None and not serving[group.queue]]
+    if unserved:
+        context.note(shown.unserved_text(list(dict.fromkeys(unserved))))
+    named = selection.jobs if isinstance(selection, Below) else selection.named
+    if len(named) == 1:
+        context.note(f"To watch: hammerwork spawn tree {short_id(named[0])} --watch")
 
 
 def _check(refusal: Refusal | None) -> None:

@@ -116,7 +116,8 @@ def _show(context: Context, found: "Sequence[Finding]", form: Format, *, remedy:
     if strict and notes:
         context.note(f"Nothing is wrong, but --strict counts {plural(notes, 'note')} as well: exit code 1.")
     else:
-        context.note("All damage found is fixed." if remedy is None else "No damage found.")
+        beside = f"; {plural(notes, 'note')}" if notes else ""
+        context.note(f"All damage found is fixed{beside}." if remedy is None else f"No damage found{beside}.")
 
 
 def _note_running(context: Context, doctor: "Doctor") -> None:

@@ -146,6 +146,13 @@ def _words(action: str, reason: str) -> Words:
     return _REASONS.get(reason) or wording.reasons.get(reason) or Words(visible(reason), wording.otherwise)
 
 
+def unserved_text(queues: Sequence[str]) -> str:
+    """A note about retried jobs that no worker would claim now."""
+    more = f" and {count(len(queues) - 3)} more" if len(queues) > 3 else ""
+    names = ", ".join(map(visible, queues[:3]))
+    return f"No running worker serves {names}{more}; the jobs wait until one starts (Rust workers do not register)."
+
+
 def outcome_text(outcome: Outcome) -> Iterator[str]:
     """Yields the numbers of jobs that changed, of dependents that changed along, and of skipped jobs."""
     wording, text = WORDINGS[outcome.action], ""

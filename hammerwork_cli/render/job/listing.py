@@ -7,7 +7,7 @@ from hammerwork_cli.models import (
     WAITING,
     Job,
     JobStatus,
-    Timestamp,
+    TreeNode,
     rfc3339,
     timestamp,
 )
@@ -81,6 +81,7 @@ def columns(now: datetime, *, ages: bool = False) -> Sequence[Column[Job]]:
             leaves=1,
         ),
         _created(now) if ages else _CREATED,
+        Column("run time", lambda row: _ran(row.node, now), "right", optional=True, leaves=4),
         Column("note", lambda row: note(row, now, ages=ages), cuts=True),
     )
 
@@ -110,11 +111,11 @@ def _note(job: Job, now: datetime, *, ages: bool) -> str | None:
     node = job.node
     if node.status in UNSUCCESSFUL:
         return first_line(node.error) if node.error else None
-    if node.status == JobStatus.RUNNING:
-        return _since(node.started_at, now, "for")
-    if node.status == JobStatus.COMPLETED:
-        return f"in {duration(node.run_time)}" if node.run_time is not None else None
-    return _what_it_waits_for(job, now, ages=ages) if node.status in WAITING else None
+    if node.status not in WAITING:
+        return None
+    waits = _what_it_waits_for(job, now, ages=ages)
+    error = first_line(node.error) if node.status == JobStatus.RETRYING and node.error else None
+    return "; ".join(filter(None, (waits, error))) or None
 
 
 def _what_it_waits_for(job: Job, now: datetime, *, ages: bool) -> str | None:
@@ -126,6 +127,9 @@ def _what_it_waits_for(job: Job, now: datetime, *, ages: bool) -> str | None:
     return f"due in {duration(due - now)}" if ages else f"due {instant(due)}"
 
 
-def _since(start: Timestamp, now: datetime, word: str) -> str | None:
-    began = timestamp(start)
-    return f"{word} {duration(max(now - began, timedelta()))}" if began else None
+def _ran(node: TreeNode, now: datetime) -> str | None:
+    """The length of the last attempt; of a running job, until now."""
+    began = timestamp(node.started_at)
+    if node.status == JobStatus.RUNNING:
+        return duration(max(now - began, timedelta())) if began else None
+    return duration(node.run_time) if node.run_time is not None else None

@@ -39,6 +39,7 @@ OPERATIONS: Sequence[Column[SpawnOperation]] = (
     Column("queue", lambda row: row.parent.queue, cuts=True),
     Column("status", lambda row: row.parent.status, is_status=True),
     Column("children", lambda row: count(row.children.total), "right", is_count=True, leaves=3),
+    Column("spawned", lambda row: _spawned(row), "right", optional=True, leaves=2),
     Column(
         "completed",
         lambda row: count(row.children.of(JobStatus.COMPLETED)),
@@ -71,7 +72,7 @@ OPERATIONS: Sequence[Column[SpawnOperation]] = (
 )
 
 FAILED_OPERATIONS: Sequence[Column[SpawnOperation]] = (
-    *OPERATIONS[:5],
+    *OPERATIONS[:6],
     Column(
         "failed children",
         lambda row: count(row.children.failed),
@@ -80,7 +81,7 @@ FAILED_OPERATIONS: Sequence[Column[SpawnOperation]] = (
         narrow_header="failed",
     ),
     Column("failed below", lambda row: _failed_below(row), "right", is_count=True),
-    *OPERATIONS[6:11],
+    *OPERATIONS[7:12],
     Column(
         "last failed (UTC)",
         lambda row: instant(row.below.newest_at) if row.below else NOTHING,
@@ -88,7 +89,7 @@ FAILED_OPERATIONS: Sequence[Column[SpawnOperation]] = (
         narrow_header="last failed",
         leaves=4,
     ),
-    *OPERATIONS[12:],
+    *OPERATIONS[13:],
     Column("newest error", lambda row: row.below and row.below.newest_error, cuts=True),
 )
 
@@ -122,6 +123,12 @@ PENDING_WITH_CONFIG: Sequence[Column[PendingSpawn]] = (
     *PENDING,
     Column("spawn config", lambda row: config_text(row.job), wraps=True),
 )
+
+
+def _spawned(row: SpawnOperation) -> str | None:
+    """The number of jobs that a worker recorded, where it differs: some wait for each other, not for the parent."""
+    recorded = row.recorded.children if row.recorded and row.recorded.outcome == "spawned" else None
+    return None if recorded in {None, row.children.total} else count(recorded or 0)
 
 
 def _failed_below(row: SpawnOperation) -> str:

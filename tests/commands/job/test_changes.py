@@ -350,6 +350,18 @@ def test_a_tree_needs_a_job_and_no_filter(run: Run, tree: str, words: list[str])
 # Cancel.
 
 
+def test_a_retry_says_that_no_worker_serves_the_queue_and_how_to_watch(run: Run, migrated_url: str) -> None:
+    write(migrated_url, job(1, D), job(2, D), job(3, D))
+    done = run("job", "retry", identity(1), url=migrated_url, env=CLOCK)
+    assert done.stdout == "Retried 1 job.\n"
+    assert done.stderr.splitlines() == [
+        "No running worker serves mail; the jobs wait until one starts (Rust workers do not register).",
+        "To watch: hammerwork spawn tree 00000001 --watch",
+    ]
+    done = run("job", "retry", "--all", "--yes", "--quiet", url=migrated_url, env=CLOCK)
+    assert (done.stdout, done.stderr) == ("Retried 2 jobs.\n", "")
+
+
 def test_cancelled_jobs_are_retried_only_when_they_are_asked_for(run: Run, migrated_url: str) -> None:
     write(migrated_url, job(1, C), child(2, 1, P, "none"), child(3, 1, F, "none"), job(4, P), job(5, D))
     for number in (2, 4):

@@ -577,13 +577,13 @@ def test_after_doctor_has_fixed_the_damage_of_rust_workers_none_is_left(
     assert mended.exit_code == 0, mended
     assert "Note: 5 jobs that never spawned" in mended.stdout
     again = run(*look, url=url, env=NOW)
-    assert (again.exit_code, again.stderr) == (0, "No damage found.\n")
     found = run(*look, "--format", "json", url=url, env=NOW).json
     assert {finding["severity"] for finding in found} == {"note"}
-    assert run(*look, "--fix", "--yes", url=url, env=NOW).stderr == "No damage found.\n"
     strict = run(*look, "--strict", url=url, env=NOW)
     kinds = len({finding["kind"] for finding in found})
     notes = "1 note" if kinds == 1 else f"{kinds} notes"
+    assert (again.exit_code, again.stderr) == (0, f"No damage found; {notes}.\n")
+    assert run(*look, "--fix", "--yes", url=url, env=NOW).stderr == f"No damage found; {notes}.\n"
     assert strict.exit_code == 1
     assert strict.stderr == f"Nothing is wrong, but --strict counts {notes} as well: exit code 1.\n"
     assert re.search(r"If they should have: hammerwork spawn again [0-9a-f]{8}\n", strict.stdout)

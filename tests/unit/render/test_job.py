@@ -99,13 +99,32 @@ def test_a_payload_that_cannot_be_read_is_said_to_be_so() -> None:
 
 @pytest.mark.parametrize(
     ("status", "expected"),
-    [("Running", "for 5m 00s"), ("Dead", "boom"), ("Pending", None), ("Completed", "in 2.0 s"), ("Odd", None)],
+    [
+        ("Running", ("5m 00s", None)),
+        ("Dead", (None, "boom")),
+        ("Retrying", (None, "boom")),
+        ("Cancelled", (None, "boom")),
+        ("Pending", (None, None)),
+        ("Completed", ("2.0 s", None)),
+        ("Odd", (None, None)),
+    ],
 )
-def test_the_note_says_what_matters_of_a_job_in_its_status(status: str, expected: str | None) -> None:
+def test_run_time_and_note_say_what_matters_of_a_job_in_its_status(
+    status: str, expected: tuple[str | None, str | None]
+) -> None:
     end = NOW + timedelta(seconds=2) if status == "Completed" else None
-    error = "boom\nTraceback" if status == "Dead" else None
-    node = TreeNode(identity(1), "q", status, 2, 1, "[]", NOW, NOW, end, None, error, None, None, None, None)
-    assert listing.note(Job(node, NOW, 3, "none"), NOW + timedelta(minutes=5)) == expected
+    start = NOW if status in {"Running", "Completed"} else None
+    error = "boom\nTraceback" if status in {"Dead", "Retrying", "Cancelled"} else None
+    node = TreeNode(identity(1), "q", status, 2, 1, "[]", NOW, start, end, None, error, None, None, None, None)
+    job, now = Job(node, NOW, 3, "none"), NOW + timedelta(minutes=5)
+    shown = {column.header: column.value(job) for column in listing.columns(now)}
+    assert (shown["run time"], shown["note"]) == expected
+
+
+def test_the_note_of_a_retrying_job_says_when_it_is_tried_again_and_why() -> None:
+    node = TreeNode(identity(1), "q", "Retrying", 2, 1, "[]", NOW, None, None, None, "boom", None, None, None, None)
+    job = Job(node, NOW + timedelta(minutes=5), 3, "none")
+    assert listing.note(job, NOW, ages=True) == "due in 5m 00s; boom"
 
 
 def test_a_plan_of_many_queues_is_bounded_and_counts_the_rest() -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from hammerwork_cli.models import Counts, Lineage, PendingSpawn, SpawnGroup, SpawnOperation, SpawnStats
+from hammerwork_cli.models import Counts, Lineage, PendingSpawn, RecordedSpawn, SpawnGroup, SpawnOperation, SpawnStats
 from hammerwork_cli.render.formats.delimited import delimited
 from hammerwork_cli.render.formats.table import Column, table_text
 from hammerwork_cli.render.formats.text import cells
@@ -190,6 +190,15 @@ def test_pending_jobs_say_why(expected: Expected) -> None:
         PendingSpawn(growing.nodes[gone], "stuck", Counts()),
     ]
     expected("pending.txt", lines(table_text(rows, operations_views.PENDING_WITH_CONFIG, terminal=False)))
+
+
+def test_the_number_of_spawned_jobs_is_shown_where_some_wait_for_each_other() -> None:
+    [one] = [row for row in operations() if row.children.total == 8]
+    spawned = RecordedSpawn("r", one.parent.id, None, None, "spawned", 10, None, None, None, None, None, None)
+    text = table_text([replace(one, recorded=spawned)], operations_views.OPERATIONS, terminal=False)
+    assert text.splitlines()[0].split()[3:6] == ["children", "spawned", "completed"]
+    assert text.splitlines()[1].split()[3:6] == ["8", "10", "7"]
+    assert "spawned  completed" not in table_text([one], operations_views.OPERATIONS, terminal=False)
 
 
 def test_stats_show_their_figures_and_details(expected: Expected) -> None:
