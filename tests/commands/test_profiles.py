@@ -41,10 +41,13 @@ CHANGES = {
     "worker restart": "{worker}",
     "web serve": "--port 0",
     "migration run": "--drop --yes",
+    "backup restore": "-i {backup} --yes",
+    "backup copy": "--to @production --merge --force --yes",
 }
 """What changes a database, for each command that does."""
 LASTING = {"worker start", "web serve"}
 ELSEWHERE = {"config set", "config unset", "config reset", "config init", "demo"}
+ELSEWHERE |= {"backup create", "backup verify", "backup list"}
 """Commands that change something else than the database."""
 
 
@@ -143,26 +146,34 @@ def full(makers: Any) -> Iterator[Asked]:
 
 
 @pytest.fixture
-def tree(full: Asked, run: Run, tmp_path: Path) -> Path:
-    """A file with a tree."""
-    path = tmp_path / "tree.jsonl"
-    assert run("job", "export", full.names["root"], "--tree", "-o", str(path), url=full.url).exit_code == 0
-    return path
+def names(full: Asked, run: Run, new_database: Callable[..., str], tmp_path: Path) -> dict[str, str]:
+    """What commands are asked about: jobs of the full database, another database, and files with jobs of both."""
+    other, tree, backup = new_database("sqlite", migrated=True), tmp_path / "tree.jsonl", tmp_path / "backup.jsonl"
+    for words, url in (
+        (("job", "export", full.names["root"], "--tree", "-o", str(tree)), full.url),
+        (("job", "enqueue", "--queue", "mail", "--payload", "{}"), other),
+        (("backup", "create", "-o", str(backup)), other),
+    ):
+        assert run(*words, url=url).exit_code == 0
+    return {**full.names, "tree": str(tree), "backup": str(backup), "other": other}
 
 
 @pytest.fixture
-def protected(full: Asked, file: Path, tree: Path, tmp_path: Path) -> Asked:
+def protected(request: pytest.FixtureRequest, full: Asked, file: Path, names: dict[str, str], tmp_path: Path) -> Asked:
     """A copy of the full database, with the protected profile ``production``."""
     copy = tmp_path / "copy.db"
     path = DatabaseUrl.parse(full.url).path
     assert path is not None
     with contextlib.closing(sqlite3.connect(path)) as source, contextlib.closing(sqlite3.connect(copy)) as target:
         source.backup(target)
-        with target:
+        if "worker" in request.node.name:
             # The lost worker lives again, so that it can be asked to stop.
-            target.execute("UPDATE hammerwork_workers SET request = NULL, heartbeat_at = datetime('now', '+1 hour')")
+            with target:
+                target.execute(
+                    "UPDATE hammerwork_workers SET request = NULL, heartbeat_at = datetime('now', '+1 hour')"
+                )
     write(file, f"sqlite:///{copy}", protected=True)
-    return Asked(f"sqlite:///{copy}", {**full.names, "tree": str(tree)})
+    return Asked(f"sqlite:///{copy}", names)
 
 
 def content(asked: Asked) -> str:
@@ -171,8 +182,10 @@ def content(asked: Asked) -> str:
 
 
 def ask(run: Run, asked: Asked, path: str, line: str, *more: str) -> Any:
+    # A copy changes the database that it names itself.
+    database = asked.names["other"] if path == "backup copy" else "@production"
     words = [word.format(**asked.names) for word in line.split()]
-    return run(*path.split(), *words, "-u", "@production", *more, env=ENVIRONMENT)
+    return run(*path.split(), *words, "-u", database, *more, env=ENVIRONMENT)
 
 
 def test_every_command_that_changes_something_is_tested_here() -> None:
