@@ -221,6 +221,10 @@ export interface SpawnFigures {
   completed: number;
   ended: number;
   success_rate: number | null;
+  failed: number;
+  cancelled: number;
+  /** Children that wait for another attempt after one failed. */
+  retrying: number;
 }
 
 export interface SpawnStats extends SpawnFigures {

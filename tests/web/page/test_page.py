@@ -112,7 +112,30 @@ def test_the_overview_shows_statistics_the_latest_failures_and_the_queues(
     expect(failures).to_have_count(2)
     expect(failures.first).to_contain_text("moov atom not found")
     segment = page.locator('tr[data-queue="segment"]')
-    expect(segment.get_by_role("cell")).to_have_text(["", "2", "1", "2", "91", re.compile("s|min"), "Pause"])
+    expect(segment.get_by_role("cell")).to_have_text(["", "2", "0", "1", "2", "91", re.compile("s|min"), "Pause"])
+
+
+def test_retrying_and_cancelled_jobs_are_counted_apart(
+    visit: Callable[..., Visit], own_demo: Site, own_night: Night
+) -> None:
+    top = own_night.top_of(own_night.running)
+    first, second = [job for job in own_night.children(own_night.running) if job.status == "Pending"]
+    own_demo.execute("UPDATE hammerwork_jobs SET attempts = 1, error_message = 'torn' WHERE id = ?", first.id)
+    page = visit(own_demo).page
+
+    expect(operation(page, top)).to_contain_text("40 jobs · 1 retrying, 1 running, 1 pending")
+    cells = page.locator('tr[data-queue="segment"]').get_by_role("cell")
+    expect(cells).to_have_text(["", "2", "1", "1", "1", "91", re.compile("s|min"), "Pause"])
+
+    page.goto(f"/#/jobs/{own_night.running.id}")
+    expect(row(page, own_night.running)).to_contain_text("8 jobs below, 3 unfinished (1 retrying)")
+    row(page, second).click()
+    aside = page.get_by_role("complementary", name="Job")
+    aside.get_by_role("button", name="Cancel", exact=True).click()
+    dialog(page).get_by_role("button", name="Cancel the job").click()
+    expect(aside.locator("h2")).to_contain_text("Cancelled")
+    expect(row(page, own_night.running)).to_contain_text("8 jobs below, 2 unfinished (1 retrying)")
+    expect(row(page, own_night.running)).not_to_contain_text("failed")
 
 
 def test_choosing_a_queue_filters_the_page(visit: Callable[..., Visit], demo: Site) -> None:
@@ -394,7 +417,7 @@ def test_a_dead_job_is_retried_after_a_confirmation(
 
     aside.get_by_role("button", name="Cancel", exact=True).click()
     dialog(page).get_by_role("button", name="Cancel the job").click()
-    expect(aside.locator("h2")).to_contain_text("Failed")
+    expect(aside.locator("h2")).to_contain_text("Cancelled")
     assert own_demo.status(dead.id) == "Failed"
 
 

@@ -4,7 +4,7 @@ import { countsByKind, countsOf, sectionOf, sectionsOf, share } from "../../../h
 
 test("jobs are counted by kind, and unknown ones only in the total", () => {
   const counts = countsByKind(Object.entries({ Dead: 2, TimedOut: 1, Retrying: 4, Completed: 5, Melted: 7 }), 19);
-  assert.deepEqual(counts, { total: 19, failed: 3, running: 0, pending: 4, completed: 5 });
+  assert.deepEqual(counts, { total: 19, failed: 3, running: 0, pending: 4, completed: 5, retrying: 4, cancelled: 0 });
 });
 
 test("a small part of a bar is visible, and an incomplete one never looks complete", () => {

@@ -9,13 +9,14 @@ import { kindOf } from "./statuses.js";
  * Counts jobs by kind. The total includes unknown statuses.
  * @param {Iterable<readonly [status: Status, jobs: number]>} groups
  * @param {number} total
- * @returns {ChildCounts}
+ * @returns {Required<ChildCounts>}
  */
 export function countsByKind(groups, total) {
-  const counts = { total, completed: 0, failed: 0, running: 0, pending: 0 };
+  const counts = { total, completed: 0, failed: 0, running: 0, pending: 0, retrying: 0, cancelled: 0 };
   for (const [status, jobs] of groups) {
-    const kind = kindOf(status);
+    const kind = status === "Cancelled" ? "cancelled" : kindOf(status);
     if (kind !== "unknown") counts[kind] += jobs;
+    if (status === "Retrying") counts.retrying += jobs;
   }
   return counts;
 }

@@ -27,14 +27,15 @@ export const rate = (value) => {
   return `${Math.min(Math.max(Math.round(value * 1000) / 10, 0.1), 99.9).toFixed(1)} %`;
 };
 
-const KINDS = /** @type {const} */ (["failed", "running", "pending", "completed"]);
+const KINDS = /** @type {const} */ (["failed", "retrying", "running", "pending", "completed", "cancelled"]);
 
 /**
- * "2 failed, 5 completed": failures first, without zeros.
- * @param {{failed?: number, running?: number, pending?: number, completed?: number}} counts
+ * "2 failed, 5 completed": failures first, without zeros. Retrying jobs are not among the pending ones here.
+ * @param {Partial<Record<typeof KINDS[number], number>>} counts
  */
 export function countsInWords(counts) {
-  return KINDS.flatMap((kind) => (counts[kind] ? [`${count(counts[kind])} ${kind}`] : [])).join(", ");
+  const apart = { ...counts, pending: (counts.pending ?? 0) - (counts.retrying ?? 0) };
+  return KINDS.flatMap((kind) => (apart[kind] ? [`${count(apart[kind])} ${kind}`] : [])).join(", ");
 }
 
 /**

@@ -12,7 +12,7 @@ const KINDS = /** @type {const} */ (["completed", "failed", "running"]);
  */
 export function bar(counts, label = "Children") {
   const finished = counts.total - counts.running - counts.pending;
-  const parts = { ...counts, completed: finished - counts.failed };
+  const parts = { ...counts, completed: finished - counts.failed - (counts.cancelled ?? 0) };
   return html`<span
     class="bar"
     role="progressbar"

@@ -106,8 +106,8 @@ function operationItem(board, operation, now) {
   </li>`;
 }
 
-/** @param {{running: number, pending: number}} counts */
-function unfinished({ running, pending }) {
-  const words = countsInWords({ running, pending });
+/** @param {{running: number, pending: number, retrying?: number}} counts */
+function unfinished({ running, pending, retrying }) {
+  const words = countsInWords({ running, pending, retrying });
   return words ? ` · ${words}` : "";
 }

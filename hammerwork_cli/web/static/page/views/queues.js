@@ -26,6 +26,7 @@ export function queueTable(board, now) {
           <th>Queue</th>
           <th class="wide">Jobs</th>
           <th class="right">Failed</th>
+          <th class="right" title="Waiting for another attempt after one failed">Retrying</th>
           <th class="right">Running</th>
           <th class="right">Pending</th>
           <th class="right">Completed</th>
@@ -46,13 +47,15 @@ export function queueTable(board, now) {
  */
 function queueRow(board, queue, now) {
   const counts = countsByKind(Object.entries(queue.by_status), queue.total);
+  const waiting = counts.pending - counts.retrying;
   const oldest = queue.oldest_pending_seconds;
   return html`<tr data-queue=${queue.queue}>
     <th scope="row"><span class="name">${queue.queue}</span> ${pauseBadge(queue, now)}</th>
     <td>${bar(counts, `Jobs of ${queue.queue}`)}</td>
     <td class="right ${counts.failed ? "failed" : "quiet"}">${count(counts.failed)}</td>
+    <td class="right ${counts.retrying ? "failed" : "quiet"}">${count(counts.retrying)}</td>
     <td class="right ${counts.running ? "" : "quiet"}">${count(counts.running)}</td>
-    <td class="right ${counts.pending ? "" : "quiet"}">${count(counts.pending)}</td>
+    <td class="right ${waiting ? "" : "quiet"}">${count(waiting)}</td>
     <td class="right">${count(counts.completed)}</td>
     <td class="right quiet">${oldest === null ? "–" : duration(oldest + board.overview.queues.secondsSince(now))}</td>
     <td class="right">${board.session.readOnly ? nothing : pauseButton(board, queue)}</td>

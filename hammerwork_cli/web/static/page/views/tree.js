@@ -164,7 +164,9 @@ function below(totals, children, total) {
 function countsIn(counts, all) {
   const failed = counts.failed ? html`<b class="failed">${count(counts.failed)} failed</b> of ` : nothing;
   const unfinished = counts.running + counts.pending;
-  return html`<span class="quiet cut below">${failed}${all}${unfinished ? `, ${count(unfinished)} unfinished` : ""}</span>
+  const retrying = counts.retrying ? ` (${count(counts.retrying)} retrying)` : "";
+  const open = unfinished ? `, ${count(unfinished)} unfinished${retrying}` : "";
+  return html`<span class="quiet cut below">${failed}${all}${open}</span>
     ${bar(counts)}`;
 }
 
