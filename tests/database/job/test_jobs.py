@@ -45,7 +45,7 @@ def test_cancel_and_retry_take_what_waits_along_and_back(readable: Database) -> 
     outcome = changes.run(readable, Named([identity(1)]), CANCEL)
     assert (outcome.changed, outcome.followed) == (1, 3)
     assert {status for _, status, _ in states(readable)} == {"Failed"}
-    outcome = changes.run(readable, Named([identity(1)]), Retry(NOW))
+    outcome = changes.run(readable, Named([identity(1)]), Retry(NOW, cancelled=True))
     # Job 3 also depends on a job that is gone, so it cannot run, and neither can what waits for it.
     assert (outcome.changed, outcome.followed) == (1, 1)
     assert states(readable)[:2] == before[:2]
@@ -93,7 +93,7 @@ def test_trees_are_changed_to_the_bottom(readable: Database) -> None:
     )
     statuses = JobFilter(statuses=(P,)).statuses
     assert changes.run(readable, Below([identity(1)], statuses), CANCEL).changed == 3
-    assert changes.run(readable, Below([identity(1)], (D, JobStatus.FAILED)), Retry(NOW)).changed == 4
+    assert changes.run(readable, Below([identity(1)], (D, JobStatus.CANCELLED)), Retry(NOW, cancelled=True)).changed == 4
 
 
 def test_jobs_are_found_shown_and_enqueued(readable: Database) -> None:

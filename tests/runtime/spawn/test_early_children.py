@@ -33,7 +33,7 @@ def cancel(stage: Stage, job: Job, *, force: bool = False) -> Any:
 
 
 def retry(stage: Stage, job: Job, *, force: bool = False) -> Any:
-    return change(stage, job, Retry(stage.database.now(), force=force))
+    return change(stage, job, Retry(stage.database.now(), force=force, cancelled=True))
 
 
 def test_keys_are_exact(stage: Stage, app: Handlers) -> None:
