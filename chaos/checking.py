@@ -30,6 +30,10 @@ _NOTES = {
     "lost": (_LOST, "INSERT INTO chaos_losses VALUES ({id}, {worker})"),
 }
 """What is noted of a change of a job: when, and the statement."""
+_REMEMBERED_ENDS = (
+    "SELECT j.id FROM hammerwork_jobs j JOIN hammerwork_attempts a ON a.job_id = j.id AND a.started_at = j.started_at"
+)
+"""The jobs whose last attempt is in their history."""
 
 
 def prepare(url: str) -> None:
@@ -181,6 +185,7 @@ class _Checking:
         self._completions()
         self._operations()
         self._keys()
+        self._history()
         return self.found
 
     @cached
@@ -313,6 +318,26 @@ class _Checking:
         keyed = sum(1 for row in self.rows if "+" in row.name and "@" not in row.name)
         if len(recorded) != keyed:
             self.found.wrong.append(f"{len(recorded)} keys are recorded, and there are {keyed} such children")
+
+    def _history(self) -> None:
+        """Each attempt that was lost is remembered once, and so is the end of a dead job; no completion is."""
+        recurring = {row.id for row in self.rows if row.recurring}  # of many attempts, those before are forgotten
+        noted = Counter((str(job), str(worker)) for job, worker in self.database.query("SELECT * FROM chaos_losses"))
+        lost = Counter(
+            (str(job), str(worker))
+            for job, worker in self.database.query(
+                "SELECT job_id, worker_id FROM hammerwork_attempts WHERE outcome = 'lost'"
+            )
+        )
+        for (job, worker), number in ((noted - lost) + (lost - noted)).items():
+            if job not in recurring:
+                self.found.wrong.append(f"the history of {job} and the losses of {worker} differ by {number}")
+        ends = {str(job) for (job,) in self.database.query(_REMEMBERED_ENDS)}
+        for row in self.rows:
+            if row.status == "Completed" and row.id in ends:
+                self.found.wrong.append(f"{row.name} ({row.id}) is Completed, and its history has that attempt")
+            if row.status in ("Dead", "TimedOut") and row.kind != "shared" and row.id not in ends:
+                self.found.wrong.append(f"{row.name} ({row.id}) is {row.status}, and its history lacks that attempt")
 
 
 def _text(value: Any) -> Any:

@@ -155,6 +155,15 @@ DAMAGE = {
         "UPDATE hammerwork_jobs SET status = 'Running' WHERE payload LIKE '%\"0.stream/8\"%';"
         "UPDATE hammerwork_jobs SET status = 'Completed' WHERE payload LIKE '%\"0.stream/8\"%'"
     ),
+    "wrong: the history of ": (
+        "INSERT INTO hammerwork_attempts (job_id, started_at, ended_at, attempt, outcome, worker_id)"
+        " SELECT id, created_at, started_at, 1, 'lost', id FROM hammerwork_jobs WHERE payload LIKE '%\"0.stream/8\"%'"
+    ),
+    "wrong: 0.stream/7 (": (
+        "INSERT INTO hammerwork_attempts (job_id, started_at, ended_at, attempt, outcome)"
+        " SELECT id, started_at, started_at, 1, 'failed' FROM hammerwork_jobs WHERE payload LIKE '%\"0.stream/7\"%'"
+    ),
+    "wrong: 0.": "DELETE FROM hammerwork_attempts WHERE outcome = 'failed'",
 }
 
 

@@ -4,11 +4,12 @@ import contextlib
 import json
 import threading
 import time
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hammerwork_cli import Handlers, Job, JobPriority, RetryStrategy, Worker
+from hammerwork_cli import Handlers, Job, JobPriority, RetryStrategy, SpawnContext, Worker
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.errors import MissingTablesError, UsageError
 from hammerwork_cli.queries import queues
@@ -65,6 +66,35 @@ def test_a_failed_attempt_comes_back_and_the_last_one_is_dead_with_its_traceback
     assert 'raise ValueError("no <b>good</b>")' in error
     assert error.splitlines()[3].endswith(", in bad")  # the frames of the worker are not in it
     assert stage.timestamp(job, "failed_at") is not None
+
+
+def test_a_traceback_begins_in_the_code_of_its_author_wherever_that_runs(lite: Stage, app: Handlers) -> None:
+    @app.job("plain")
+    def plain(job: Job) -> None:
+        raise ValueError(job.queue)
+
+    @app.job("coroutine")
+    async def coroutine(job: Job) -> None:
+        raise ValueError(job.queue)
+
+    @app.spawn("spawn")
+    def spawn(context: SpawnContext) -> Iterator[Job]:
+        yield Job("noop")
+        raise ValueError(context.parent_job.queue)
+
+    @app.spawn("async spawn")
+    async def async_spawn(context: SpawnContext) -> AsyncIterator[Job]:
+        yield Job("noop")
+        raise ValueError(context.parent_job.queue)
+
+    queues = ("plain", "coroutine", "spawn", "async spawn")
+    jobs = lite.enqueue(*(Job(queue, max_attempts=1) for queue in queues))
+    lite.work(app)
+    for job in jobs:
+        lines = lite.one(job, "error_message").splitlines()
+        begin = lines.index("Traceback (most recent call last):")
+        assert f'"{__file__}"' in lines[begin + 1], lines
+        assert not any("hammerwork_cli" in line for line in lines), lines
 
 
 def test_a_retried_job_waits_as_its_own_strategy_says(stage: Stage, app: Handlers) -> None:
