@@ -93,7 +93,8 @@ def test_trees_are_changed_to_the_bottom(readable: Database) -> None:
     )
     statuses = JobFilter(statuses=(P,)).statuses
     assert changes.run(readable, Below([identity(1)], statuses), CANCEL).changed == 3
-    assert changes.run(readable, Below([identity(1)], (D, JobStatus.CANCELLED)), Retry(NOW, cancelled=True)).changed == 4
+    all_of_them = Below([identity(1)], (D, JobStatus.CANCELLED))
+    assert changes.run(readable, all_of_them, Retry(NOW, cancelled=True)).changed == 4
 
 
 def test_jobs_are_found_shown_and_enqueued(readable: Database) -> None:
