@@ -89,7 +89,7 @@ GROUP BY {by_name x.queue_name}
 
 -- name: retrying
 -- Counts the retrying jobs by queue, among the pending jobs that are due last.
-SELECT j.queue_name, COUNT(*) FROM ({last_pending}) AS j WHERE j.retrying = 1 GROUP BY {by_name j.queue_name}
+SELECT x.queue_name, COUNT(*) FROM ({last_pending}) AS x WHERE x.retrying = 1 GROUP BY {by_name x.queue_name}
 
 -- name: timed_out
 -- Selects the newest jobs that timed out. hammerwork (Rust) writes them no failed_at, and timed_out_at has no index.
