@@ -119,6 +119,7 @@ class RunningJobs:
 
     Attributes:
         since: the start of the first.
+        last_by_rust: the start of the last that a Rust worker runs.
         abandoned: those that a worker of hammerwork-cli claimed that is not alive any more.
         abandoned_since: the start of the first of these.
     """
@@ -126,6 +127,7 @@ class RunningJobs:
     queue: str
     jobs: int
     since: datetime | None
+    last_by_rust: datetime | None
     abandoned: int
     abandoned_since: datetime | None
 
@@ -136,6 +138,7 @@ class EndedJobs:
 
     Attributes:
         failed: failures in the window.
+        last_by_rust: the end of the last job that a Rust worker completed.
         recent_failed, recent_completed: jobs in the later part of the window of which all completions were read.
     """
 
@@ -143,6 +146,7 @@ class EndedJobs:
     failed: int
     recent_failed: int
     recent_completed: int
+    last_by_rust: datetime | None
 
     @property
     def failure_rate(self) -> float | None:

@@ -27,6 +27,8 @@ WINDOW = timedelta(hours=1)
 """How far back failures and lost workers are looked at."""
 UNSERVED_FOR = timedelta(minutes=1)
 """For less than this, a queue without a worker is a warning: a worker may be restarting."""
+RUST_FOR = timedelta(minutes=5)
+"""A queue of which a Rust worker started or completed a job within this time is served."""
 SLOW_ANSWER = timedelta(seconds=1)
 MOST_QUEUES = 500
 MOST_READY = 10_000
@@ -135,8 +137,8 @@ class _Reading:
     def running(self) -> list[RunningJobs]:
         rows = self.database.rows("monitor.health.running", limit=MOST_RUNNING)
         return [
-            RunningJobs(queue, int(jobs), timestamp(since), int(lost), timestamp(lost_since))
-            for queue, jobs, since, lost, lost_since in rows
+            RunningJobs(queue, int(jobs), timestamp(since), timestamp(last), int(lost), timestamp(lost_since))
+            for queue, jobs, since, last, lost, lost_since in rows
         ]
 
     @cached
@@ -144,10 +146,11 @@ class _Reading:
         """Jobs that ended in the window, by queue."""
         since = self.now - WINDOW
         rows = self.database.rows("monitor.health.completed", since=since, limit=MOST_ENDED)
-        completed = {queue: int(jobs) for queue, jobs, _ in rows}
+        completed = {queue: int(jobs) for queue, jobs, *_ in rows}
+        last = {queue: timestamp(at) for queue, *_, at in rows}
         if sum(completed.values()) == MOST_ENDED:
             # There are more: a rate is only true of the time of which all completions are known.
-            since = min((first for *_, at in rows if (first := timestamp(at))), default=since)
+            since = min((first for *_, at, _ in rows if (first := timestamp(at))), default=since)
         failed = {
             queue: (int(jobs), int(recent))
             for queue, jobs, recent in self.database.rows(
@@ -159,7 +162,7 @@ class _Reading:
             )
         }
         return [
-            EndedJobs(queue, *failed.get(queue, (0, 0)), completed.get(queue, 0))
+            EndedJobs(queue, *failed.get(queue, (0, 0)), completed.get(queue, 0), last.get(queue))
             for queue in sorted(completed.keys() | failed.keys())
         ]
 
@@ -171,6 +174,13 @@ class _Reading:
     @property
     def alive(self) -> list[Worker]:
         return [worker for worker in self.workers if worker.is_alive]
+
+    @property
+    def served_by_rust(self) -> set[str]:
+        """Queues of which a Rust worker started or completed a job just now: these workers do not register."""
+        lately = self.now - RUST_FOR
+        ended = {jobs.queue for jobs in self.ended if jobs.last_by_rust and jobs.last_by_rust >= lately}
+        return ended | {jobs.queue for jobs in self.running if jobs.last_by_rust and jobs.last_by_rust >= lately}
 
     @cached
     def are_workers_known(self) -> bool:
@@ -245,6 +255,8 @@ def _lost_workers(reading: _Reading) -> Check:
 def _unserved(reading: _Reading) -> list[ReadyJobs]:
     served = {queue for worker in reading.alive for queue in worker.queue_names}
     found = [jobs for jobs in reading.ready if jobs.queue not in served]
+    if found:
+        found = [jobs for jobs in found if jobs.queue not in reading.served_by_rust]
     return sorted(found, key=lambda jobs: (jobs.since is None, jobs.since))
 
 

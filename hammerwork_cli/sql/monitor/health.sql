@@ -58,11 +58,19 @@ FROM (SELECT DISTINCT j.queue_name FROM hammerwork_jobs j LIMIT :limit) AS n
 CASE WHEN j.claimed_by IS NOT NULL AND {still_claimed} AND (SELECT 1 FROM hammerwork_workers w
 WHERE w.id = j.claimed_by AND w.ended_at IS NULL AND {silent_for} <= w.lease_seconds LIMIT 1) IS NULL THEN 1 ELSE 0 END
 
+-- name: by_rust
+-- 1 if a Rust worker ran or runs job j, else 0.
+1
+
+-- name: by_rust [workers]
+CASE WHEN j.claimed_by IS NULL OR NOT {still_claimed} THEN 1 ELSE 0 END
+
 -- name: running
--- Counts the running jobs by queue, with the first start: of all, and of those whose worker is not alive. Of very many,
--- it reads the oldest.
-SELECT x.queue_name, COUNT(*), MIN(x.started), SUM(x.lost), MIN(CASE WHEN x.lost = 1 THEN x.started END)
-FROM (SELECT j.queue_name, COALESCE(j.started_at, j.created_at) AS started, {has_lost_worker} AS lost FROM {by_state}
+-- Counts the running jobs by queue, with the first start, and the last one by a Rust worker; also those whose worker is
+-- not alive, with the first start. Of very many, it reads the oldest.
+SELECT x.queue_name, COUNT(*), MIN(x.started), MAX(CASE WHEN x.by_rust = 1 THEN x.started END), SUM(x.lost), MIN(CASE WHEN x.lost = 1 THEN x.started END)
+FROM (SELECT j.queue_name, COALESCE(j.started_at, j.created_at) AS started, {has_lost_worker} AS lost,
+{by_rust} AS by_rust FROM {by_state}
 WHERE j.status = 'Running' AND j.completed_at IS NULL AND j.failed_at IS NULL AND {unarchived}
 ORDER BY j.completed_at, j.failed_at, j.created_at LIMIT :limit) AS x
 GROUP BY {by_name x.queue_name}
@@ -81,8 +89,9 @@ WHERE {recurs} AND j.next_run_at < :before AND j.scheduled_at < :before AND j.st
 ORDER BY j.next_run_at LIMIT :limit
 
 -- name: completed
--- Counts the jobs that completed last, by queue, with the first end.
-SELECT x.queue_name, COUNT(*), MIN(x.completed_at) FROM (SELECT j.queue_name, j.completed_at FROM hammerwork_jobs j
+-- Counts the jobs that completed last, by queue, with the first end, and the last one by a Rust worker.
+SELECT x.queue_name, COUNT(*), MIN(x.completed_at), MAX(CASE WHEN x.by_rust = 1 THEN x.completed_at END)
+FROM (SELECT j.queue_name, j.completed_at, {by_rust} AS by_rust FROM hammerwork_jobs j
 WHERE j.status = 'Completed' AND {unarchived} AND j.completed_at >= :since
 ORDER BY j.completed_at DESC LIMIT :limit) AS x
 GROUP BY {by_name x.queue_name}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -95,6 +96,22 @@ def test_a_queue_without_a_worker_is_critical_once_its_jobs_have_been_ready_for_
     assert found["hint"] == "hammerwork worker list --since 7d --queue mail"
     worker(rows, "second")
     assert states(run, rows) == {}
+
+
+@pytest.mark.parametrize("status", ["Completed", "Running"])
+def test_a_queue_of_which_a_job_ran_just_now_is_served_by_a_rust_worker(run: Run, rows: Rows, status: str) -> None:
+    worker(rows, queues=("other",))
+    ready(rows, "mail", minutes=8)
+    end = {"completed_at": ago(minutes=6)} if status == "Completed" else {}
+    rows.job(queue="mail", status=status, started_at=ago(minutes=6, seconds=1), **end)
+    assert states(run, rows) == {"unserved_queues": "critical"}
+    end = {"completed_at": ago(minutes=4)} if status == "Completed" else {}
+    start = ago(minutes=4, seconds=1)
+    ours = worker(rows, "ours", state="stopped", ended_at=ago(minutes=3), queues=("mail",))
+    rows.job(queue="mail", status=status, started_at=start, claimed_at=start, claimed_by=ours, **end)
+    assert states(run, rows)["unserved_queues"] == "critical"
+    rows.job(queue="mail", status=status, started_at=start, **end)
+    assert "unserved_queues" not in states(run, rows)
 
 
 def test_no_worker_is_critical_where_some_have_worked_and_else_a_warning(run: Run, rows: Rows) -> None:
@@ -196,7 +213,7 @@ def test_attempts_that_fail_are_a_warning_before_the_jobs_have_failed(run: Run, 
     assert states(run, rows, "--max-retrying", "2") == {"retrying": "warning"}
     found = checks(run, rows, "--max-retrying", "2")["retrying"]
     assert (found["value"], found["about"]) == (3, ["mail"])
-    assert found["hint"] == "hammerwork job list --status retrying --queue mail"
+    assert found["hint"] == "hammerwork spawn why --queue mail"
 
 
 def test_cancelled_jobs_are_no_failures(run: Run, rows: Rows) -> None:
@@ -276,11 +293,12 @@ def test_a_database_of_rust_workers_alone_is_checked(
 
 
 def test_a_database_that_does_not_answer_is_critical_and_its_password_unseen(run: Run) -> None:
-    done = run("monitor", "health", "--format", "json", url=f"postgresql://us:{PASSWORD}@127.0.0.1:1/x")
+    done = run("monitor", "health", "--format", "json", url=f"postgresql://us:{quote(PASSWORD, safe='')}@127.0.0.1:1/x")
     assert done.exit_code == 1
     [check] = done.json["checks"]
     assert (check["check"], check["status"]) == ("database", "critical")
     assert PASSWORD not in done.stdout + done.stderr
+    assert quote(PASSWORD, safe="") not in done.stdout + done.stderr
 
 
 def test_a_server_that_takes_no_writes_is_critical(run: Run, rows: Rows) -> None:
