@@ -18,6 +18,7 @@ from hammerwork_cli.render.formats.text import (
     short_id,
     shorten,
     visible,
+    wrapped,
 )
 
 PATIENCE = timedelta(hours=1)
@@ -27,7 +28,6 @@ serves its queue.
 OLD = "1h"
 """The value of ``--older-than`` in the advice to run ``spawn doctor``."""
 
-_LEAST_ERROR_CELLS = 24
 
 _HEADINGS = {
     DelayReason.LONG_RUNNING: "Running for long with no running worker",
@@ -147,7 +147,7 @@ class DelayLines:
         dot: separator between two facts.
         times: sign between a queue and a number of its jobs.
         ellipsis: marks a cut.
-        width: columns of the terminal, to which errors are cut; ``None`` for a pipe.
+        width: columns of the terminal, to which errors are broken; ``None`` for a pipe.
     """
 
     def __init__(self, now: datetime, dot: str, times: str, ellipsis: str, width: int | None) -> None:
@@ -161,7 +161,7 @@ class DelayLines:
         """Yields a heading for each reason, with the lines below it."""
         for heading, group in groupby(delays, key=_heading):
             found = list(group)
-            lines = [self._line(delay) for delay in found[:limit]]
+            lines = [line for delay in found[:limit] for line in self._lines(delay)]
             if len(found) > limit:
                 rest = found[limit:]
                 lines.append(f"  {self.ellipsis} {count(sum(delay.jobs for delay in rest))} more")
@@ -183,19 +183,19 @@ class DelayLines:
     def _named(self, queue: str) -> str:
         return shorten(visible(queue), 30, self.ellipsis)
 
-    def _line(self, delay: Delay) -> str:
+    def _lines(self, delay: Delay) -> list[str]:
         name, first = self._named(delay.queue), short_id(delay.first.id)
         subject = f"{name} {first}" if delay.jobs == 1 else f"{name} {self.times}{count(delay.jobs)}"
         facts = [*self._when(delay), *self._workers(delay)]
         if delay.is_paused:
             facts.append("the queue is paused")
         line = "  " + self.dot.join([subject, *facts])
-        return f"{line}{self.dot}{self._error(delay.error, line)}" if delay.error else line
-
-    def _error(self, error: str, line: str) -> str:
-        """Cuts an error to the room that is left; the facts before it are never cut."""
-        room = None if self.width is None else max(self.width - cells(line) - cells(self.dot), _LEAST_ERROR_CELLS)
-        return shorten(visible(error), room, self.ellipsis)
+        if not delay.error:
+            return [line]
+        whole = f"{line}{self.dot}{visible(delay.error)}"
+        if self.width is None or cells(whole) <= self.width:
+            return [whole]
+        return [line, *wrapped(f"    {visible(delay.error)}", self.width, ellipsis=self.ellipsis)]
 
     def _when(self, delay: Delay) -> list[str]:
         at, first = timestamp(delay.first.at), delay.first

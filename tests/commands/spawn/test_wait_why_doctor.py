@@ -21,6 +21,7 @@ import pytest
 from hammerwork_cli.database import connect
 from hammerwork_cli.queries.spawn import why as why_queries
 from hammerwork_cli.queries.worker import registry
+from hammerwork_cli.render.formats.text import fitted
 from hammerwork_cli.render.spawn.why import diagnosis_text
 from hammerwork_cli.runtime.api.spawn import SpawnLimitError
 from tests.rows import START, Rows
@@ -221,11 +222,15 @@ def test_why_breaks_errors_and_shortens_paths_on_a_narrow_terminal(rows: Rows, c
     for level in range(3):
         path.append(rows.job(path[-1], queue=f"another_queue_of_level_{level}"))
     dead = rows.job(path[-1], queue="segment", status="Dead", attempts=3, error_message=LONG)
+    again = LONG.replace("segment", "frame").strip()
+    rows.job(path[-1], queue="segment", status="Pending", attempts=1, error_message=again)
     found = why_queries.diagnose(rows.database, path[0], limit=3, now=START)
-    lines = list(diagnosis_text(found, 3, now=START, width=columns))
+    drawn = diagnosis_text(found, 3, now=START, width=columns)
+    lines = [part for line in drawn for part in fitted(line, columns).split("\n")]
     assert max(len(line) for line in lines[1:] if not line.startswith("  hammerwork ")) <= columns
     told = " ".join(" ".join(lines).split())
     assert LONG.strip() in told
+    assert again in told
     assert f"segment {dead[:8]}" in told
     assert "Dead after 3 attempts" in told
     assert not any(line.endswith("…") for line in lines)
