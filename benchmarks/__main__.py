@@ -10,13 +10,13 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import lists, live, startup, trees, workers
+from benchmarks import bulk, lists, live, startup, trees, workers
 from benchmarks.loading import DIALECTS, add_indexes, databases, filled
 from benchmarks.measuring import Result, table
 from benchmarks.workload import Workload
 from tests.databases import Databases
 
-PARTS = ("startup", "trees", "lists", "live", "workers")
+PARTS = ("startup", "trees", "lists", "live", "bulk", "workers")
 
 
 def main() -> int:
@@ -59,7 +59,7 @@ def _measure(makers: dict[str, Databases], sizes: Sequence[int], parts: Sequence
 
 
 def _on_one_table(maker: Databases, workload: Workload, parts: Sequence[str], runs: int) -> Iterator[Result]:
-    if not {"trees", "lists", "live"} & set(parts):
+    if not {"trees", "lists", "live", "bulk"} & set(parts):
         return
     with filled(maker, workload) as url:
         yield from _questions(url, workload, parts, runs)
@@ -74,6 +74,8 @@ def _questions(url: str, workload: Workload, parts: Sequence[str], runs: int) ->
         yield from lists.measure(url, workload, runs)
     if "live" in parts:
         yield from live.measure(url, workload, runs)
+    if "bulk" in parts:
+        yield from bulk.measure(url, workload, runs)
 
 
 def _machine() -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import JobPriority, JobStatus
 from hammerwork_cli.models.backup.tables import TABLES, Kind, Record
+from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.models.input.reading import UUID_PATTERN
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.models.values import priority_word
@@ -93,6 +94,8 @@ class Arriving:
             }
         if self.wish.prefix and values.get("queue_name") is not None:
             values = values | {"queue_name": self.wish.prefix + values["queue_name"]}
+            if len(values["queue_name"]) > LONGEST_NAME:
+                raise UsageError(f"With the prefix, the name of its queue has more than {LONGEST_NAME} characters.")
         return word, self._with_new_ids(word, values) if self.wish.new_ids else values
 
     def _job(self, word: str, values: Record) -> tuple[str, Record]:

@@ -122,15 +122,25 @@ def opened(path: str) -> Iterator[IO[bytes]]:
         UsageError: it cannot be read.
     """
     try:
-        source: IO[bytes] = sys.stdin.buffer if path == "-" else Path(path).open("rb")  # noqa: SIM115  closed below
-        if path == "-" or not source.seekable():
-            kept = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  closed below
-            copyfileobj(source, kept)
-            source = kept
+        source = _kept(sys.stdin.buffer) if path == "-" else _seekable(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
     with source:
         yield source
+
+
+def _seekable(path: str) -> IO[bytes]:
+    opened = Path(path).open("rb")  # noqa: SIM115  the caller closes it
+    if opened.seekable():
+        return opened
+    with opened:
+        return _kept(opened)
+
+
+def _kept(stream: IO[bytes]) -> IO[bytes]:
+    kept = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  the caller closes it
+    copyfileobj(stream, kept)
+    return kept
 
 
 class Reader:

@@ -17,11 +17,14 @@ from hammerwork_cli.queries.backup.arriving import Arriving, Wish, spawn_record
 from hammerwork_cli.queries.backup.files import DamagedFileError, Line, Reader
 from hammerwork_cli.queries.backup.fitting import Fitting
 from hammerwork_cli.queries.backup.rows import Rows
-from hammerwork_cli.queries.job import limits, notifications
+from hammerwork_cli.queries.job import notifications
 
 MOST_PROBLEMS = 20
 MOST_TOGETHER = 500
+MOST_RECORDS = 5_000_000
+"""Records whose ids are kept in memory: a tree has far fewer."""
 SHOWN_IDS = 3
+RESTORE = "For backups, use: hammerwork backup restore"
 JOBS = ("jobs", "archive")
 CONFIG = '"_spawn_config"'
 
@@ -65,7 +68,7 @@ class TreeImport:
         self._now = now
         self._reader = Reader(file)
         if self._reader.header.get("kind") != "tree":
-            raise DamagedFileError("This file has no tree.", hint="Use: hammerwork backup restore")
+            raise DamagedFileError("This file has no tree.", hint=RESTORE)
         self._rows = {word: Rows(database, word) for word in Rows.words(database)}
         self._arriving = Arriving(wish, now)
         self._outside: set[str] = set()
@@ -93,6 +96,8 @@ class TreeImport:
                 self._collect_record(line, row)
             if "id" in row:
                 self._arriving.known.add(row["id"])
+            if len(self._arriving.known) > MOST_RECORDS:
+                raise DamagedFileError(f"The file has more than {MOST_RECORDS:,} jobs and records.", hint=RESTORE)
         if not self._arriving.jobs:
             raise DamagedFileError("The file has no jobs.")
         self._outside = self._children.keys() - self._arriving.jobs
@@ -132,8 +137,6 @@ class TreeImport:
                 self._problem(number, problem)
         if self._problems:
             raise RecordsError(self._problems, all_read=True)
-        for queue in queues:
-            limits.check_name(self._database, queue)
         self._refuse_existing()
         top = self._reader.header.get("filter", {}).get("job")
         arriving = self._arriving

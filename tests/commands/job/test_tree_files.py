@@ -161,6 +161,52 @@ def test_pending_jobs_run_again_in_their_order_and_their_parents_do_not_spawn_ag
     assert [(one["outcome"], one["children"]) for one in spawned] == [("spawned", 2)]
 
 
+APP = """
+from hammerwork_cli import Handlers, Job
+
+app = Handlers()
+
+
+@app.job("parent")
+def parent(job):
+    return 1
+
+
+@app.spawn("parent")
+def children(context):
+    yield Job("child")
+    yield Job("child")
+
+
+@app.job("child")
+def child(job):
+    return 2
+"""
+
+
+def test_a_worker_runs_a_tree_that_arrives_as_pending_and_spawns_nothing_twice(
+    hammerwork: Run, sqlite_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    assert hammerwork("migration", "run", url=sqlite_url).exit_code == 0
+    root = hammerwork("job", "enqueue", "-q", "parent", "-j", "{}", url=sqlite_url).stdout.strip()
+    drain = ("worker", "start", "--handlers", "app:app", "--drain", "--poll-interval", "0.05")
+    assert hammerwork(*drain, url=sqlite_url).exit_code == 0
+    assert hammerwork("job", "export", root, "--tree", "-o", "tree", url=sqlite_url).exit_code == 0
+    words = ("job", "import", "tree", "--as", "pending", "--new-ids")
+    new = hammerwork(*words, url=sqlite_url).stdout.strip()
+    assert hammerwork(*drain, url=sqlite_url).exit_code == 0
+    nodes = hammerwork("spawn", "tree", new, "--format", "json", url=sqlite_url).json["nodes"]
+    assert [node["status"] for node in nodes] == ["Completed"] * 3
+
+
+def test_a_prefix_that_makes_a_name_too_long_is_refused(run: Run, filled: str, tmp_path: Path) -> None:
+    path = exported(run, filled, tmp_path / "tree")
+    outcome = run("job", "import", str(path), "--new-ids", "--queue-prefix", "x" * 250, url=filled)
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert "has more than 255 characters" in outcome.stderr
+
+
 def test_a_part_of_a_tree_says_what_is_above_it(run: Run, filled: str, new_database: Any, tmp_path: Path) -> None:
     outcome = run("job", "export", CHILD, "--tree", "-o", str(tmp_path / "part"), url=filled)
     assert outcome.exit_code == 0
@@ -300,6 +346,13 @@ def test_a_job_that_comes_twice_is_refused(lines: list[bytes], refuses: Any) -> 
 )
 def test_something_else_is_refused(refuses: Any, data: bytes) -> None:
     refuses(data)
+
+
+def test_a_file_of_endless_records_is_refused(
+    lines: list[bytes], refuses: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "MOST_RECORDS", 3)
+    assert "more than 3 jobs and records" in refuses(b"".join(lines))
 
 
 def test_a_file_that_unpacks_to_a_line_without_an_end_is_refused(refuses: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,114 @@
+"""In and out in bulk: the first line and the memory of long lists, and jobs from a file against bare inserts."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measuring import Result, compare
+from benchmarks.workload import NOW, Workload
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.models.new_job import new_id
+from hammerwork_cli.queries.job import enqueue_lines
+
+COMMANDS = {
+    "job list, jsonl": ("job", "list", "--limit", "1000000", "--format", "jsonl"),
+    "job list, csv": ("job", "list", "--limit", "1000000", "--format", "csv"),
+    "job export": ("job", "export"),
+}
+FIRST_LINE_SECONDS, MOST_MIB = 2, 200
+LINES_A_LOOK = 20_000
+MOST_ENQUEUED = 10_000
+"""Jobs of a file: as many as one transaction takes, in a small table fewer."""
+COLUMNS = (
+    "id, queue_name, payload, status, priority, created_at, scheduled_at, depends_on, dependents, dependency_status"
+)
+
+
+def measure(url: str, workload: Workload, runs: int) -> Iterator[Result]:
+    """Long lists of a database with our migrations, and then a file of new jobs, which stay."""
+    with closing(connect(url)) as database:
+        if "indexed" not in database.tags:
+            return
+        server = database.server
+        for name, words in COMMANDS.items():
+            first, whole, mib = _streamed(url, words)
+            yield Result(
+                f"{name}: first line", server, workload.size, first, "s", goal=workload.goal(FIRST_LINE_SECONDS)
+            )
+            yield Result(f"{name}: all lines", server, workload.size, whole, "s")
+            yield Result(f"{name}: memory", server, workload.size, mib, "MiB", goal=workload.goal(MOST_MIB))
+        yield _enqueue(database, workload, runs)
+
+
+def _streamed(url: str, words: tuple[str, ...]) -> tuple[float, float, float]:
+    """Seconds to the first line, seconds to the last, and the most memory of the command, in MiB."""
+    start, first, most = time.perf_counter(), 0.0, 0
+    command = [sys.executable, "-m", "hammerwork_cli", *words]
+    environment = {**os.environ, "HAMMERWORK_DATABASE_URL": url}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        for number, _ in enumerate(running.stdout):
+            first = first or time.perf_counter() - start
+            if number % LINES_A_LOOK == 0:
+                most = max(most, _peak_kib(running.pid))
+    return first, time.perf_counter() - start, most / 1024
+
+
+def _peak_kib(process: int) -> int:
+    status = Path(f"/proc/{process}/status")
+    text = status.read_text() if status.exists() else ""
+    return int(text.partition("VmHWM:")[2].split()[0]) if "VmHWM:" in text else 0
+
+
+def _enqueue(database: Database, workload: Workload, runs: int) -> Result:
+    """Jobs of a file, checked, made and inserted, against the insert of such rows alone."""
+    jobs = min(MOST_ENQUEUED, workload.size)
+    return compare(
+        lambda: _from_lines(database, jobs),
+        _bare(database, jobs),
+        runs,
+        measure=f"job enqueue --file of {jobs:,} jobs",
+        database=database.server,
+        jobs=workload.size,
+        against="the driver's fastest insert of the same columns in one transaction",
+    )
+
+
+def _from_lines(database: Database, jobs: int) -> None:
+    lines = (json.dumps({"id": new_id(), "queue": "bulk", "payload": {"number": n}}) for n in range(jobs))
+    file = BytesIO("\n".join(lines).encode())
+    for _ in enqueue_lines.run(database, file, {}, NOW):
+        pass
+
+
+def _bare(database: Database, jobs: int) -> Callable[[], None]:
+    """Inserts as many rows by the driver alone. All rows stay: deleting them would take longer than this."""
+    nobody = "{}" if database.dialect == "postgresql" else "[]"
+    rest = ("bulk", '{"number":1}', "Pending", 2, NOW, NOW, nobody, nobody, "none")
+    values = [database._adapt(value) if isinstance(value, datetime) else value for value in rest]
+
+    def insert() -> None:
+        rows = [(new_id(), *values) for _ in range(jobs)]
+        database.transaction(lambda: _insert(database, rows))
+
+    return insert
+
+
+def _insert(database: Database, rows: list[tuple[Any, ...]]) -> None:
+    cursor = database._connection.cursor()
+    if database.dialect == "postgresql":
+        with cursor.copy(f"COPY hammerwork_jobs ({COLUMNS}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+        return
+    # Both drivers make one statement of many rows, or send them without a round trip for each.
+    places = ", ".join([database.placeholder] * len(rows[0]))
+    cursor.executemany(f"INSERT INTO hammerwork_jobs ({COLUMNS}) VALUES ({places})", rows)
