@@ -22,6 +22,7 @@ from typer.main import get_command
 from hammerwork_cli.app import app
 from hammerwork_cli.config import KEYS
 from hammerwork_cli.models import JobPriority, JobStatus
+from hammerwork_cli.models.monitor.health import CheckName
 from hammerwork_cli.render.schemas import SCHEMAS
 
 FOLDER = Path(__file__).parent
@@ -40,6 +41,7 @@ KINDS = {
     "JSON": ":json",
     "STATUS": STATUSES,
     "PRIORITY": PRIORITIES,
+    "CHECK": ",".join(CheckName),
     "SCHEMA": ",".join(SCHEMAS),
     "KEY": ",".join((":keys", *KEYS)),
     "WORDS": "priority,queue,retry,timeout,trace,none",

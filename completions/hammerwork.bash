@@ -193,7 +193,7 @@ _hammerwork_look() {
             ;;
         'monitor health')
             options='--strict --only --skip --worker --max-pending --max-pending-age --max-running-age --max-waiting-age --max-retrying --max-failed --max-failure-rate --max-overdue --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --only= --skip= --worker=:workers --max-pending= --max-pending-age= --max-running-age= --max-waiting-age= --max-retrying= --max-failed= --max-failure-rate= --max-overdue= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' --only=+database,writes,migrations,workers,lost_workers,unserved_queues,paused_queues,pending,pending_age,running_age,waiting_age,abandoned_jobs,overdue_jobs,retrying,failed,failure_rate --skip=+database,writes,migrations,workers,lost_workers,unserved_queues,paused_queues,pending,pending_age,running_age,waiting_age,abandoned_jobs,overdue_jobs,retrying,failed,failure_rate --worker=:workers --max-pending= --max-pending-age= --max-running-age= --max-waiting-age= --max-retrying= --max-failed= --max-failure-rate= --max-overdue= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'monitor dashboard')
             options='--interval --queue --count --until --timeout --format --database-url --confirm-profile --color --quiet --debug --help'

@@ -113,7 +113,7 @@ def start(
     health_file: Annotated[
         Path | None,
         typer.Option(
-            "--health-file", metavar="PATH", dir_okay=False, help="Write a line to this file with each heartbeat."
+            "--health-file", metavar="FILE", dir_okay=False, help="Write a line to this file with each heartbeat."
         ),
     ] = None,
     app_dir: Annotated[
