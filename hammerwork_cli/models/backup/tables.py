@@ -274,9 +274,12 @@ def _json_read(name: str, record: Mapping[str, Any]) -> str | None:
     if record.get(name) is None and name not in record:
         return None
     try:
-        return json.dumps(record[name], ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return _ENCODER.encode(record[name])
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{name} cannot be stored as JSON: {error}.") from error
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _number(value: Any) -> int | None:

@@ -68,7 +68,7 @@ def json_value(text: str, what: str) -> Any:
         UsageError: the text is not JSON.
     """
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return _DECODER.decode(text)
     except RecursionError as error:
         raise UsageError(f"{what} is nested too deeply.") from error
     except ValueError as error:
@@ -77,6 +77,11 @@ def json_value(text: str, what: str) -> Any:
 
 def _no_constant(word: str) -> None:
     raise ValueError(f"{word} is not a JSON number")
+
+
+# Functions of the module json would make another one for each line of a file.
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
 def spawning(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,7 +108,7 @@ def _payload(value: Any, text: str | None, options: Mapping[str, Any]) -> str:
     if text is not None and completed is value:
         return text
     try:
-        return fields.text(json.dumps(completed, ensure_ascii=False, allow_nan=False), "The payload")
+        return fields.text(_ENCODER.encode(completed), "The payload")
     except RecursionError as error:
         raise UsageError("The payload is nested too deeply.") from error
     except ValueError as error:

@@ -73,7 +73,7 @@ class Writer:
 
 
 def _encoded(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    return _ENCODER.encode(value).encode() + b"\n"
 
 
 @contextmanager
@@ -220,7 +220,7 @@ class Reader:
 
 def _object(line: bytes, number: int) -> Record:
     try:
-        value = json.loads(line, parse_constant=_no_constant)
+        value = _DECODER.decode(line.decode())
     except (ValueError, RecursionError) as error:
         raise DamagedFileError(f"Line {number} is not JSON: the file is cut, damaged or something else.") from error
     if not isinstance(value, dict):
@@ -230,3 +230,7 @@ def _object(line: bytes, number: int) -> Record:
 
 def _no_constant(word: str) -> None:
     raise ValueError(word)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
