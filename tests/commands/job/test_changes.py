@@ -753,9 +753,9 @@ def test_a_terminal_breaks_sentences_between_words(
 @pytest.mark.mysql
 def test_jobs_of_a_database_that_is_stuck_can_be_changed(run: Run, restored: Callable[[str], str]) -> None:
     url = restored("stuck-at-010.mariadb")
-    # Two had failed before.
-    for verb, jobs in (("cancel", 71), ("retry", 73)):
-        record = changed(run, url, verb, "--all", "--yes")
+    # Two had been cancelled before, with their workflow.
+    for words, jobs in ((("cancel",), 71), (("retry", "--cancelled"), 73)):
+        record = changed(run, url, *words, "--all", "--yes")
         assert record["changed"] + record["followed"] == jobs
     assert changed(run, url, "delete", "--all", "--yes")["changed"] == 73
 

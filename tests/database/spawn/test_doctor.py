@@ -91,6 +91,8 @@ def test_what_the_original_left_is_mended_and_nothing_else_changes(restored: Cal
         assert len(changed) == sum(finding.jobs for finding in found if finding.fixable)
         for id_, columns in changed.items():
             if jobs[id_]["status"] == "Running":
+                _, error = columns.pop("error_message")
+                assert error.startswith("Its worker was lost while it ran this job.")
                 assert columns == {"status": ("Running", "Pending"), "started_at": (jobs[id_]["started_at"], None)}
             elif jobs[id_]["status"] == "pending":
                 assert columns == {"status": ("pending", "Pending")}
