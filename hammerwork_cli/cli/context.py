@@ -212,7 +212,10 @@ class Context:
 
     @property
     def charset(self) -> str:
-        """``utf8`` if stdout can print it, else ``ascii``."""
+        """``utf8`` if stdout can print it and ``LC_ALL`` does not ask for less, else ``ascii``."""
+        # Python writes UTF-8 in the locale C, too, but whoever sets LC_ALL=C wants plain characters.
+        if self.environ.get("LC_ALL") in {"C", "POSIX"}:
+            return "ascii"
         return "utf8" if "utf" in (self.stdout.encoding or "").lower() else "ascii"
 
     # stderr: a note is for people and may be suppressed; wrapped and raw text is always printed.

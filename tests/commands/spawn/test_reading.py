@@ -215,6 +215,14 @@ def test_siblings_are_folded_in_text_unless_the_full_tree_is_wanted(run: Run, fo
     assert "segment ×2" in folded  # noqa: RUF001
 
 
+@pytest.mark.parametrize("locale", ["C", "POSIX"])
+def test_a_tree_is_drawn_in_ascii_where_lc_all_asks_for_it(run: Run, forest: str, locale: str) -> None:
+    done = run("spawn", "tree", identity(30), url=forest, env={**CLOCK, "LC_ALL": locale})
+    assert done.exit_code == 0
+    assert done.stdout.isascii()
+    assert "|-- " in done.stdout
+
+
 def test_a_tree_is_drawn_with_the_characters_that_were_asked_for(run: Run, forest: str) -> None:
     lines, ascii_lines = (shown(run, forest, "tree", identity(30), *words) for words in ((), ("--charset", "ascii")))
     assert "├── " in lines
