@@ -391,9 +391,11 @@ export type Page<Item> = Item[] & { cursor: string | null; total: number | null;
 
 export class SpawnManager {
   /** @param baseUrl the server's address, `http://localhost:8080`; empty for the origin of the page. */
-  constructor(baseUrl?: string, options?: { token?: string | null; fetch?: typeof fetch });
+  constructor(baseUrl?: string, options?: { token?: string | null; timeout?: number | null; fetch?: typeof fetch });
   baseUrl: string;
   token: string | null;
+  /** Milliseconds after which reading fails, with status 0; `null` for never. Changes and the stream have no such limit. */
+  timeout: number | null;
 
   /** The tree of a job. `mermaid` and `dot` return text. */
   getSpawnTree(jobId: JobId, format?: "json", maxDepth?: number, options?: TreeOptions): Promise<SpawnTree>;

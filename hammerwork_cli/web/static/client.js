@@ -40,16 +40,19 @@ export class SpawnError extends Error {
 
 const RETRY_FIRST_MS = 1000;
 const RETRY_LONGEST_MS = 30000;
+/** The server sends something every 15 seconds. A connection that was lost on the way may stay open. */
+const LONGEST_SILENCE_MS = 45000;
 
 /** @implements {Client} */
 export class SpawnManager {
   /**
    * @param {string} [baseUrl] the server's address; "" for the origin of the page
-   * @param {{token?: string | null, fetch?: typeof fetch}} [options]
+   * @param {{token?: string | null, timeout?: number | null, fetch?: typeof fetch}} [options]
    */
-  constructor(baseUrl = "", { token = null, fetch: fetcher } = {}) {
+  constructor(baseUrl = "", { token = null, timeout = null, fetch: fetcher } = {}) {
     this.baseUrl = baseUrl.replace(/\/+$/, "");
     this.token = token;
+    this.timeout = timeout;
     this._fetch = fetcher ?? ((...request) => fetch(...request));
   }
 
@@ -113,8 +116,7 @@ export class SpawnManager {
 
   /** @type {Client["getJob"]} */
   async getJob(jobId, { signal } = {}) {
-    const response = await this._send(`/api/jobs/${segment(jobId)}`, {}, { signal });
-    const source = await response.text();
+    const source = await this._get(`/api/jobs/${segment(jobId)}`, {}, signal, (response) => response.text());
     // Not enumerable: a job still prints and copies as a plain object.
     return Object.defineProperty(JSON.parse(source), "source", { value: source });
   }
@@ -230,9 +232,24 @@ export class SpawnManager {
    * @param {string} path
    * @param {Query} query
    * @param {AbortSignal} [signal]
+   * @param {(response: Response) => Promise<any>} [take]
    */
-  async _get(path, query, signal) {
-    return content(await this._send(path, query, { signal }));
+  async _get(path, query, signal, take = content) {
+    const ending = new AbortController();
+    const stop = () => ending.abort(signal?.reason);
+    if (signal?.aborted) stop();
+    signal?.addEventListener("abort", stop, { once: true });
+    const { timeout } = this;
+    const late = new SpawnError(`The server did not answer within ${Number(timeout) / 1000} s.`);
+    const timer = timeout === null ? undefined : setTimeout(() => ending.abort(late), timeout);
+    try {
+      return await take(await this._send(path, query, { signal: ending.signal }));
+    } catch (error) {
+      throw ending.signal.reason === late ? late : error;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", stop);
+    }
   }
 
   /**
@@ -366,6 +383,25 @@ async function* eventsOf(body) {
   }
 }
 
+/**
+ * The outcome of a promise; fails when that takes too long for an event stream.
+ * @template Value
+ * @param {Promise<Value>} promise
+ * @returns {Promise<Value>}
+ */
+async function soon(promise) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const late = new Promise((/** @type {(value: never) => void} */ _, reject) => {
+    timer = setTimeout(() => reject(new SpawnError("The event stream fell silent.")), LONGEST_SILENCE_MS);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** @param {ReadableStream<Uint8Array>} body */
 async function* linesOf(body) {
   const reader = body.getReader();
@@ -373,7 +409,7 @@ async function* linesOf(body) {
   let rest = "";
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await soon(reader.read());
       if (done) return;
       rest += decoder.decode(value, { stream: true });
       // A carriage return at the end may be half of a line break.

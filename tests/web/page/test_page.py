@@ -576,6 +576,92 @@ def _stops_at(bar: Any, done: int) -> bool:
     return bool(bar.get_attribute("aria-valuenow") == str(done))
 
 
+def wait_for_streams(page: Any, number: int) -> None:
+    """Waits until the server has so many open event streams."""
+    for _ in range(PATIENCE_MS // 100):
+        [found] = re.findall(r"^hammerwork_web_watchers (\d+)", page.request.get("/metrics").text(), re.MULTILINE)
+        if int(found) == number:
+            return
+        page.wait_for_timeout(100)
+    assert int(found) == number
+
+
+def complete(site: Site, *jobs: NewJob) -> None:
+    for job in jobs:
+        site.execute(
+            "UPDATE hammerwork_jobs SET status = 'Completed', completed_at = ? WHERE id = ?",
+            rfc3339(datetime.now(UTC)),
+            job.id,
+        )
+
+
+def hide(page: Any, hidden: bool) -> None:
+    """What a browser does when another tab comes to the front, and when this one does again."""
+    page.evaluate(
+        "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
+        " document.dispatchEvent(new Event('visibilitychange')); }",
+        hidden,
+    )
+
+
+def test_seven_tabs_share_one_event_stream_and_all_follow_it(
+    visit: Callable[..., Visit], night: Night, tmp_path: Path
+) -> None:
+    with serving(fill(tmp_path / "tabs.db", night.jobs)) as site:
+        first = visit(site, tolerated=("ERR_",)).page
+        pages = [first, *(first.context.new_page() for _ in range(6))]
+        for page in pages[1:]:
+            page.goto("/")
+        for page in pages:
+            expect(page.locator(".operation")).to_have_count(3)
+            expect(page.locator(".connection")).to_have_text("Live")
+        wait_for_streams(first, 1)
+
+        one, other = night.dead
+        complete(site, one)
+        for page in pages:
+            expect(page.locator(".operations.failed .operation")).to_contain_text("1 failed of 40 jobs")
+
+        # Another tab follows when the one with the stream closes.
+        first.close()
+        last = pages[-1]
+        wait_for_streams(last, 1)
+        complete(site, other)
+        for page in pages[1:]:
+            expect(page.locator(".operations.failed")).to_have_count(0)
+            expect(page.locator(".connection")).to_have_text("Live")
+
+
+def test_a_hidden_tab_has_no_event_stream_and_a_visible_one_is_up_to_date(
+    visit: Callable[..., Visit], night: Night, tmp_path: Path
+) -> None:
+    with serving(fill(tmp_path / "hidden.db", night.jobs)) as site:
+        visited = visit(site, tolerated=("ERR_",))
+        page = visited.page
+        expect(page.locator(".connection")).to_have_text("Live")
+        wait_for_streams(page, 1)
+
+        hide(page, hidden=True)
+        wait_for_streams(page, 0)
+        complete(site, *night.dead)
+
+        hide(page, hidden=False)
+        expect(page.locator(".operations.failed")).to_have_count(0)
+        expect(page.locator(".connection")).to_have_text("Live")
+        wait_for_streams(page, 1)
+
+
+def test_a_page_without_locks_has_a_stream_of_its_own(
+    visit: Callable[..., Visit], night: Night, tmp_path: Path
+) -> None:
+    with serving(fill(tmp_path / "plain.db", night.jobs)) as site:
+        page = visit(site, None, tolerated=("ERR_",)).page
+        page.add_init_script("Object.defineProperty(navigator, 'locks', {value: undefined})")
+        page.goto("/")
+        expect(page.locator(".connection")).to_have_text("Live")
+        wait_for_streams(page, 1)
+
+
 def test_a_new_operation_appears_without_a_reload(visit: Callable[..., Visit], own_demo: Site) -> None:
     page = visit(own_demo).page
     expect(page.locator(".connection")).to_have_text("Live")

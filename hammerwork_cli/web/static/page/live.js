@@ -1,6 +1,7 @@
 // Follows changes over the event stream, and polls while the stream does not get through.
 
 import { News } from "./news.js";
+import { follow } from "./stream.js";
 
 /** @import { SpawnError, SpawnEvent, SpawnManager } from "../client.js" */
 /** @import { NewsItem } from "./news.js" */
@@ -59,9 +60,11 @@ export class Live {
     this.stop();
     this._rereading = setInterval(() => this._poll(), REREAD_MS);
     this._silent = setTimeout(() => this._lose({ status: -1 }), SILENT_MS);
-    this._unsubscribe = this._client.subscribe((event) => this._receive(event), {
-      onState: (state) => (state === "open" ? this._connect() : this._lose(state)),
-    });
+    this._unsubscribe = follow(
+      this._client,
+      (event) => this._receive(event),
+      (state) => (state === "open" ? this._connect() : this._lose(state)),
+    );
   }
 
   stop() {

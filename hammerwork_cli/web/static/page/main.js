@@ -11,7 +11,10 @@ const TOKEN = "hammerwork.token";
 /** Ages on the page are relative to now. */
 const REDRAW_MS = 5000;
 
-const client = new SpawnManager(location.origin, { token: sessionStorage.getItem(TOKEN) });
+/** An answer that takes longer keeps one of six connections. */
+const TIMEOUT_MS = 60000;
+
+const client = new SpawnManager(location.origin, { token: sessionStorage.getItem(TOKEN), timeout: TIMEOUT_MS });
 const board = new Board(client, draw, (token) => {
   sessionStorage.setItem(TOKEN, token);
   live.start();
@@ -96,11 +99,15 @@ addEventListener("hashchange", follow);
 addEventListener("keydown", onKey);
 addEventListener("resize", draw);
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) board.refresh();
+  if (document.hidden) live.stop();
+  else if (!board.session.wantsToken) {
+    live.start();
+    board.refresh();
+  }
 });
 setInterval(draw, REDRAW_MS);
 
 draw();
 follow();
 await board.start();
-if (!board.session.wantsToken) live.start();
+if (!board.session.wantsToken && !document.hidden) live.start();
