@@ -124,7 +124,7 @@ def _timeline(url: str, workload: Workload, runs: int) -> Result:
         measure="spawn timeline, whole command",
         database=server_of(url),
         jobs=workload.size,
-        goal=workload.goal_of_large_tree(1.5),
+        goal=workload.goal_of_large_tree(1.75),
         against="spawn tree --full --format json",
     )
 
