@@ -11,10 +11,12 @@ import pytest
 
 from hammerwork_cli.database import Database, connect, statements
 from hammerwork_cli.database.migration_files import steps
+from hammerwork_cli.models import PastAttempt
 from hammerwork_cli.models.values import FAILED_SPELLINGS
 from hammerwork_cli.queries import migrations
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph import tree as tree_queries
+from hammerwork_cli.queries.job import attempts
 from hammerwork_cli.queries.spawn import operations
 from tests.rows import START, Rows
 
@@ -166,6 +168,20 @@ def test_the_ids_of_the_children_of_many_come_out_of_the_index_alone(spawned: tu
     key, alone = ("index_name", "covering") if VERSION_2 in told else ("key", "using_index")
     assert f'"{key}": "idx_hammerwork_jobs_first_parent"' in told
     assert f'"{alone}": true' in told
+
+
+def test_the_last_attempts_of_jobs_are_read_by_their_keys(database: Database) -> None:
+    jobs = [str(uuid4()) for _ in range(3000)]
+    for start in range(0, len(jobs), 500):
+        rows = [PastAttempt(job, START, START, 1, "failed", None, "boom") for job in jobs[start : start + 500]]
+        database.transaction(lambda rows=rows: attempts.record(database, rows))
+    if database.dialect == "postgresql":
+        database.script("ANALYZE hammerwork_attempts")
+    assert len(attempts.last_of(database, jobs[:2])) == 2
+    for statement, values in (("last", {}), ("of_jobs", {}), ("surplus", {"kept": 50})):
+        told = plan(database, f"job.attempts.{statement}", ids=database.ids(jobs[:2]), **values)
+        whole = r'SCAN r\b|Seq Scan on hammerwork_attempts|"table_name": "r",\s+"access_type": "(?:ALL|index)"'
+        assert not re.search(whole, told), told
 
 
 def test_forgetting_what_was_recorded_of_jobs_locks_nothing_that_was_recorded_of_others(database: Database) -> None:

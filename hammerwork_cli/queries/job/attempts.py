@@ -67,3 +67,13 @@ def of_jobs(database: Database, jobs: Iterable[str]) -> dict[str, list[PastAttem
         for job, *values in database.rows("job.attempts.of_jobs", ids=database.ids(part)):
             found.setdefault(str(job), []).append(PastAttempt(str(job), *values))
     return found
+
+
+def last_of(database: Database, jobs: Iterable[str]) -> dict[str, PastAttempt]:
+    """Job -> the last of its attempts that did not complete, without the error."""
+    wanted = list(jobs) if "attempts" in database.tags else []
+    return {
+        str(job): PastAttempt(str(job), *values)
+        for part in chunks(wanted, database.read_chunk)
+        for job, *values in database.rows("job.attempts.last", ids=database.ids(part))
+    }

@@ -6,10 +6,20 @@ from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.models import WAITING, AttemptOutcome, JobStatus, SpawnTree, Timestamp, TreeNode, timestamp
+from hammerwork_cli.models import (
+    WAITING,
+    AttemptOutcome,
+    JobStatus,
+    PastAttempt,
+    SpawnTree,
+    Timestamp,
+    TreeNode,
+    timestamp,
+)
 from hammerwork_cli.models.input.spawn_config import ignored_because
 from hammerwork_cli.models.why import Delay, DelayReason, LastAttempt, NeverSpawned, OpenJob
 from hammerwork_cli.queries.graph import records
+from hammerwork_cli.queries.job import attempts
 from hammerwork_cli.queries.queues import all_paused, serving_workers
 from hammerwork_cli.queries.spawn.error_texts import error_texts, headline, pattern
 from hammerwork_cli.queries.worker.rescue import WAS_LOST
@@ -45,11 +55,12 @@ def delays(database: Database, nodes: Sequence[TreeNode], queues: Queues, *, now
     found: dict[tuple[Any, ...], Delay] = {}
     details = _details(database, [node.id for node in nodes])
     errors = error_texts(database, [node for node in nodes if node.status == JobStatus.RETRYING])
+    recorded = attempts.last_of(database, [node.id for node in nodes if node.status in WAITING])
     for node in nodes:
         if node.id not in details:
             continue
         row = details[node.id]
-        last = _last_attempt(node, errors.get(node.id), row)
+        last = _last_attempt(node, errors.get(node.id), row, recorded.get(node.id))
         reason, job = _delay(node, row, last, now=now)
         error = errors.get(node.id) if reason == DelayReason.RETRYING else None
         is_due = reason in WAITING_FOR_A_WORKER and _is_due(job, now)
@@ -83,10 +94,6 @@ class _Row(NamedTuple):
     worker: str | None
     silent_for: float | None
     lease: float | None
-    attempt: int | None
-    outcome: str | None
-    attempt_started_at: Timestamp
-    last_worker: str | None
 
 
 def _details(database: Database, ids: Sequence[str]) -> dict[str, _Row]:
@@ -97,7 +104,7 @@ def _details(database: Database, ids: Sequence[str]) -> dict[str, _Row]:
     }
 
 
-def _last_attempt(node: TreeNode, error: str | None, row: _Row) -> LastAttempt:
+def _last_attempt(node: TreeNode, error: str | None, row: _Row, recorded: PastAttempt | None) -> LastAttempt:
     """How the last attempt at a waiting job ended, as far as it is known.
 
     Workers in Rust write no history, so that the last recorded attempt may be older than the last one. Its number
@@ -105,12 +112,12 @@ def _last_attempt(node: TreeNode, error: str | None, row: _Row) -> LastAttempt:
     """
     if node.status not in WAITING:
         return LastAttempt()
-    if row.outcome == AttemptOutcome.STOPPED:
-        due, started = timestamp(row.scheduled_at), timestamp(row.attempt_started_at)
-        if row.attempt == node.attempts + 1 and due and started and due <= started:
-            return LastAttempt(AttemptOutcome.STOPPED, row.last_worker)
-    elif row.attempt == node.attempts and row.outcome in set(AttemptOutcome):
-        return LastAttempt(AttemptOutcome(row.outcome), row.last_worker)
+    if recorded and recorded.outcome == AttemptOutcome.STOPPED:
+        due, started = timestamp(row.scheduled_at), timestamp(recorded.started_at)
+        if recorded.attempt == node.attempts + 1 and due and started and due <= started:
+            return LastAttempt(AttemptOutcome.STOPPED, recorded.worker)
+    elif recorded and recorded.attempt == node.attempts and recorded.outcome in set(AttemptOutcome):
+        return LastAttempt(AttemptOutcome(recorded.outcome), recorded.worker)
     if not node.attempts or not error:
         return LastAttempt()
     return LastAttempt(AttemptOutcome.LOST if WAS_LOST in headline(error) else AttemptOutcome.FAILED)

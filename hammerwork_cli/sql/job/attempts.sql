@@ -35,7 +35,17 @@ CROSS JOIN hammerwork_attempts a ON a.job_id = s.value ->> 'job' AND a.started_a
 
 -- name: of_jobs
 -- Lists the attempts of some jobs that did not complete, the oldest first.
-SELECT a.job_id, a.started_at, a.ended_at, a.attempt, a.outcome, a.worker_id, a.error_message, w.name
-FROM hammerwork_attempts a LEFT JOIN hammerwork_workers w ON w.id = a.worker_id
-WHERE a.job_id {among}
-ORDER BY a.job_id, a.started_at
+SELECT r.job_id, r.started_at, r.ended_at, r.attempt, r.outcome, r.worker_id, r.error_message, w.name
+FROM hammerwork_attempts r LEFT JOIN hammerwork_workers w ON w.id = r.worker_id
+WHERE r.job_id {among}
+ORDER BY r.job_id, r.started_at
+
+-- name: last
+-- Lists the last attempt of each of some jobs, without the error. Not by a join with the newest start, for which
+-- PostgreSQL reads the whole history.
+SELECT a.job_id, a.started_at, a.ended_at, a.attempt, a.outcome, a.worker_id, NULL, w.name FROM
+(SELECT r.job_id, r.started_at, r.ended_at, r.attempt, r.outcome, r.worker_id,
+ROW_NUMBER() OVER (PARTITION BY r.job_id ORDER BY r.started_at DESC) AS place
+FROM hammerwork_attempts r WHERE r.job_id {among}) AS a
+LEFT JOIN hammerwork_workers w ON w.id = a.worker_id
+WHERE 1 = a.place
