@@ -355,6 +355,21 @@ def test_the_page_follows_the_theme_of_the_system_until_you_choose_one(visit: Ca
     assert ground(page) > 200
 
 
+def test_a_phone_shows_names_errors_and_counts_whole(visit: Callable[..., Visit], demo: Site, night: Night) -> None:
+    page = visit(demo, viewport={"width": 400, "height": 800}).page
+    name = page.locator("table.failures .name").first
+    expect(name).to_be_visible()
+    expect(page.locator('tr[data-queue="segment"]')).to_be_visible()
+    assert name.bounding_box()["height"] < 30
+    assert page.evaluate("document.documentElement.scrollWidth") == 400
+
+    page.goto(f"/#/jobs/{night.broken.id}")
+    expect(row(page, night.broken)).to_contain_text("2 failed of 40 jobs below")
+    below = row(page, night.broken).locator(".below")
+    assert below.evaluate("element => element.scrollWidth <= element.clientWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") == 400
+
+
 # Large trees.
 
 
