@@ -16,6 +16,8 @@ _OPERATION = re.compile(r"[^\s-][\w.:/#@+-]{0,59}")
 SHOWN_CANDIDATES = 10
 MOST_IN_A_PAGE = 1000
 """Jobs that a long list reads at a time, so that the first of a million come at once and all take little memory."""
+MOST_WITHOUT_INDEX = 20_000
+"""The same where no index has the order of the list, so that each page after the first costs a scan of the table."""
 
 SORTS = (
     "created_at",
@@ -122,10 +124,11 @@ def find(database: Database, wanted: JobFilter, *, limit: int, cursor: str | Non
 
 def pages(database: Database, wanted: JobFilter, *, limit: int, cursor: str | None = None) -> Iterator[JobPage]:
     """The pages of a long list: see :func:`find`. The cursor of the last one leads past ``limit``."""
-    left = limit
+    left, most = limit, MOST_IN_A_PAGE
     while left:
-        page = find(database, wanted, limit=min(left, MOST_IN_A_PAGE), cursor=cursor)
+        page = find(database, wanted, limit=min(left, most), cursor=cursor)
         yield page
+        most = MOST_IN_A_PAGE if "indexed" in database.tags else MOST_WITHOUT_INDEX
         left -= len(page.jobs)
         cursor = page.cursor
         if cursor is None:

@@ -351,3 +351,24 @@ def test_a_list_longer_than_a_page_has_every_job_once(
     outcome = run("job", "list", "--limit", "7", "--format", form, "--fields", "id", url=migrated_url)
     assert re.findall(r"0000000[1-9]", outcome.stdout) == [identity(number)[:8] for number in range(1, 8)]
     assert ("--cursor" in outcome.stderr) == (form in {"table", "csv"})
+
+
+@pytest.mark.mysql
+def test_a_long_list_without_our_indexes_is_the_same_in_larger_pages(
+    run: Run, shared_restored: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = shared_restored("media.mariadb")
+    words = ("job", "list", "--limit", "300", "--format", "jsonl", "--fields", "id")
+    at_once = run(*words, url=url).stdout
+    limits: list[int] = []
+    find = listing.find
+
+    def counting(*given: Any, limit: int, cursor: str | None) -> Any:
+        limits.append(limit)
+        return find(*given, limit=limit, cursor=cursor)
+
+    monkeypatch.setattr(listing, "find", counting)
+    monkeypatch.setattr(listing, "MOST_IN_A_PAGE", 50)
+    monkeypatch.setattr(listing, "MOST_WITHOUT_INDEX", 200)
+    assert run(*words, url=url).stdout == at_once
+    assert limits == [50, 200, 50]
