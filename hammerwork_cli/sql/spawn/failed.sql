@@ -22,12 +22,13 @@ WHERE j.status IN (:failed) AND j.completed_at IS NULL AND j.failed_at IS NULL A
 ORDER BY j.status DESC, j.created_at DESC LIMIT :limit
 
 -- name: ended_failures
--- The newest failed jobs that have only the time of an end, as other programs may write them.
+-- The newest failed jobs that have only the time of an end, as other programs may write them. The order is one that
+-- the index on statuses and times of completion has.
 SELECT j.id, j.completed_at AS at FROM hammerwork_jobs j
 WHERE j.status IN (:failed) AND j.completed_at IS NOT NULL AND j.failed_at IS NULL AND {unarchived}
 /* if :queue */ AND {same j.queue_name :queue}
 /* if :since */ AND j.completed_at >= :since
-ORDER BY j.completed_at DESC LIMIT :limit
+ORDER BY j.status DESC, j.completed_at DESC LIMIT :limit
 
 -- name: newest
 -- Reads the jobs that failed last, with their parents. The ids come from indexes alone: each usual spelling from the
