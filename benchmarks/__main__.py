@@ -72,6 +72,7 @@ def _questions(url: str, workload: Workload, parts: Sequence[str], runs: int) ->
         yield from trees.measure(url, workload, runs)
     if "lists" in parts:
         yield from lists.measure(url, workload, runs)
+        yield lists.measure_failures(url, workload, runs)
     if "live" in parts:
         yield from live.measure(url, workload, runs)
     if "bulk" in parts:

@@ -10,13 +10,19 @@ from benchmarks.workload import DAYS, NOW, Workload
 from hammerwork_cli.database import Database, connect
 from hammerwork_cli.models.queue import HealthLimits
 from hammerwork_cli.queries import queues
-from hammerwork_cli.queries.spawn import operations
+from hammerwork_cli.queries.spawn import failures, operations
 
 AGAINST = "its statements, sent bare"
 GOAL = 1.3
 GOAL_OF_EVERYTHING = 1.5
 NO_GROWTH = 1.5
 """What the same index, ten times as large, may cost: a level more of its tree, and colder pages."""
+FAILURES_GOAL = 15.0
+"""The statement reads rows and counts; ours also folds each error, and follows each job to its root."""
+GROUPING = """
+SELECT error_message, COUNT(*), MIN(failed_at), MAX(failed_at) FROM hammerwork_jobs
+WHERE status IN ('Failed', 'Dead', 'TimedOut') AND archived_at IS NULL GROUP BY error_message
+"""
 NEWEST = "newest 20 operations (spawn list)"
 
 
@@ -52,6 +58,22 @@ def _everything(database: Database, workload: Workload, runs: int, suffix: str) 
         goal=workload.goal(GOAL_OF_EVERYTHING),
         against="the statement that groups children by parent and status, alone",
     )
+
+
+def measure_failures(url: str, workload: Workload, runs: int) -> Result:
+    """All errors with their trees, against one statement that groups the same rows by error and knows no trees."""
+    with closing(connect(url)) as database:
+        suffix = "" if "indexed" in database.tags else ", without 015"
+        return compare(
+            lambda: failures.failures(database, limit=20),
+            lambda: database.query(GROUPING),
+            runs,
+            measure="spawn why of all failures" + suffix,
+            database=database.server,
+            jobs=workload.size,
+            goal=workload.goal(FAILURES_GOAL),
+            against="one statement that groups the same rows by error",
+        )
 
 
 def _questions(database: Database) -> dict[str, Callable[[], object]]:

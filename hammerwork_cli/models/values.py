@@ -154,7 +154,7 @@ def id_list(stored: object) -> tuple[str, ...]:
     Accepts ``{a,b}`` (PostgreSQL's ``uuid[]`` as text), a JSON array as text or parsed, and ``None``. Drops members
     that are not text, as hammerwork (Rust) does.
     """
-    if not stored:
+    if not stored or stored == "[]":
         return ()
     if isinstance(stored, (bytes, bytearray)):
         stored = stored.decode("utf-8", "replace")

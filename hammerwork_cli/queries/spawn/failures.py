@@ -6,8 +6,18 @@ from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.models import WAITING, Ancestry, Counts, JobStatus, TreeNode, id_list, status_of, timestamp
-from hammerwork_cli.models.values import FAILED_SPELLINGS, WAITING_SPELLINGS
+from hammerwork_cli.models import (
+    FAILURES,
+    WAITING,
+    Ancestry,
+    Counts,
+    JobStatus,
+    TreeNode,
+    id_list,
+    status_of,
+    timestamp,
+)
+from hammerwork_cli.models.values import FAILED_SPELLINGS
 from hammerwork_cli.models.why import ErrorGroup, FailedJob, Failures, path_of
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.spawn.error_texts import headline, of_traceback, pattern
@@ -19,6 +29,8 @@ MOST_KNOWN = 50_000
 MOST_ANCESTORS = 200_000
 """Most jobs to read in order to count trees."""
 LEVELS = 1000
+
+_ODDLY_FAILED = tuple(word for word in FAILED_SPELLINGS if word not in FAILURES)
 
 
 def failures(database: Database, *, limit: int, queue: str | None = None, since: datetime | None = None) -> Failures:
@@ -32,7 +44,7 @@ def failures(database: Database, *, limit: int, queue: str | None = None, since:
     """
     with database.snapshot():
         found = _Grouping()
-        values = {"failed": FAILED_SPELLINGS, "waiting": WAITING_SPELLINGS, "queue": queue, "since": since}
+        values = {"oddly_failed": _ODDLY_FAILED, "queue": queue, "since": since}
         for rows in database.row_parts("spawn.failures.list", ROWS, **values):
             found.add(rows)
         groups = found.groups()

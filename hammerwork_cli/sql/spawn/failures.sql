@@ -12,16 +12,36 @@ CASE WHEN j.error_message LIKE 'Traceback (most recent call last)%' THEN RIGHT(j
 -- name: error_ending [sqlite]
 CASE WHEN j.error_message LIKE 'Traceback (most recent call last)%' THEN substr(j.error_message, -500) END
 
+-- name: usually_failed
+-- Whether job j failed, by the usual spellings. With all spellings in one list, SQLite reads the whole table.
+j.status IN ('Failed', 'Dead', 'TimedOut')
+
+-- name: usually_failed [mysql]
+-- The collation ignores letter case, so two lists would overlap.
+j.status IN ('Failed', 'Dead', 'TimedOut', :oddly_failed)
+
+-- name: oddly_failed
+-- Whether job j failed, by the other spellings. SQLite uses an index only with a condition on its second column.
+j.status IN (:oddly_failed) AND j.completed_at IS NULL
+
+-- name: oddly_failed [mysql]
+FALSE
+
 -- name: list
 -- Lists the failed jobs, and those that wait for another attempt, in no order. The first condition on failed_at is one
--- that an index on statuses and times answers.
+-- that an index answers.
 SELECT {failure} FROM hammerwork_jobs j
-WHERE j.status IN (:failed) AND {unarchived} AND {status j} <> 'Cancelled'
+WHERE {usually_failed} AND {unarchived} AND {status j} <> 'Cancelled'
 /* if :queue */ AND {same j.queue_name :queue}
 /* if :since */ AND (j.failed_at >= :since OR j.failed_at IS NULL) AND {failure_time} >= :since
 UNION ALL
 SELECT {failure} FROM hammerwork_jobs j
-WHERE j.status IN (:waiting) AND {status j} = 'Retrying' AND {unarchived}
+WHERE {oddly_failed} AND {unarchived}
+/* if :queue */ AND {same j.queue_name :queue}
+/* if :since */ AND {failure_time} >= :since
+UNION ALL
+SELECT {failure} FROM hammerwork_jobs j
+WHERE j.status IN ('Pending', 'Retrying') AND {status j} = 'Retrying' AND {unarchived}
 /* if :queue */ AND {same j.queue_name :queue}
 /* if :since */ AND {failure_time} >= :since
 
