@@ -315,17 +315,18 @@ class Doctor:
             stuck[Damage(kind)][job] = parent
         done = {Damage.PARENT_FAILED: self._fail(stuck[Damage.PARENT_FAILED], to_the_end=to_the_end)}
         for kind in (Damage.NOT_RELEASED, Damage.NOT_RELEASED_AFTER_FAILURE):
-            done[kind] = self._changed("spawn.doctor.release", list(stuck[kind]), "satisfied") if stuck[kind] else []
+            done[kind] = self._change("spawn.doctor.release", list(stuck[kind]))
         return done
 
-    def _changed(self, statement: str, ids: list[str], state: str, **values: Any) -> list[str]:
-        """Runs a statement; returns the ids of the jobs that it changed, or that another program has just changed so.
+    def _change(self, statement: str, ids: Sequence[str], **values: Any) -> list[str]:
+        """Runs a statement on those of some jobs that still wait; returns their ids.
 
-        Those are all jobs, unless another program has just claimed, cancelled or deleted one.
+        Another program may have claimed, cancelled, deleted or fixed the others.
         """
-        if self._run(statement, ids=ids, **values) == len(ids):
-            return ids
-        return [str(job) for (job,) in self._rows("spawn.doctor.in_state", ids=ids, state=state)]
+        waiting = [str(job) for (job,) in self._rows("spawn.doctor.lock_waiting", ids=ids)] if ids else []
+        if waiting:
+            self._run(statement, ids=waiting, **values)
+        return waiting
 
     def _fail(self, parents: dict[str, str], *, to_the_end: bool) -> list[str]:
         """Fails jobs whose parent has failed and has not been retried in the meantime; returns their ids.
@@ -346,7 +347,7 @@ class Doctor:
             status = statuses.get(parent, "in the archive")
             if parent not in statuses or status in FAILURES:
                 error = f"It depends on job {parent}, which is {status}."
-                failed += self._changed("spawn.doctor.fail", jobs, "failed", error=error)
+                failed += self._change("spawn.doctor.fail", jobs, error=error)
         following = Following(parents=list(failed) if to_the_end else ())
         while following.unfinished:
             following = fail_next(self.database, following, self.now, "A job it depends on failed.")

@@ -257,9 +257,11 @@ UPDATE hammerwork_jobs
 SET status = 'Failed', dependency_status = 'failed', failed_at = :now, error_message = :error
 WHERE id IN (:ids) AND dependency_status = 'waiting' AND status IN (:waiting)
 
--- name: in_state
--- Lists those of some jobs that are in a state of dependency.
-SELECT j.id FROM hammerwork_jobs j WHERE j.id IN (:ids) AND j.dependency_status = :state
+-- name: lock_waiting
+-- Locks those of some jobs that still wait.
+SELECT j.id FROM hammerwork_jobs j WHERE j.id IN (:ids) AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
+ORDER BY j.id
+{lock_clause}
 
 -- name: waiting_edges
 -- Lists the waiting jobs that wait for waiting jobs, among which cycles are.

@@ -193,7 +193,7 @@ def test_a_pending_job_is_cancelled_and_says_why(server: Server, rows: Rows) -> 
     assert found["status"] == "Cancelled"
     assert found["error"].startswith("cancelled by ")
     assert found["error"].endswith(": wrong file")
-    assert server.json(f"/api/jobs/{waiting}")["status"] == "Failed"
+    assert server.json(f"/api/jobs/{waiting}")["status"] == "Cancelled"
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_a_refused_retry_names_the_command_for_the_jobs_that_failed_below(server
 def test_force_takes_a_running_job_too(server: Server, rows: Rows) -> None:
     job = rows.job(status="Running")
     assert server.post(f"/api/jobs/{job}/cancel", {"force": True}).status_code == 200
-    assert server.json(f"/api/jobs/{job}")["status"] == "Failed"
+    assert server.json(f"/api/jobs/{job}")["status"] == "Cancelled"
 
 
 def test_what_failed_below_a_job_is_retried_with_tree(server: Server, rows: Rows) -> None:
@@ -292,7 +292,7 @@ def test_a_queue_is_paused_and_resumed(server: Server, rows: Rows) -> None:
 
 def test_who_changes_something_sees_it_at_once(server: Server, rows: Rows) -> None:
     job = rows.job(status="Dead")
-    for action, status in (("retry", "Pending"), ("cancel", "Failed"), ("retry", "Pending")):
+    for action, status in (("retry", "Pending"), ("cancel", "Cancelled"), ("retry", "Pending")):
         assert server.post(f"/api/jobs/{job}/{action}").status_code == 200
         assert server.json(f"/api/jobs/{job}")["status"] == status
 
