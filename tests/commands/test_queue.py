@@ -441,4 +441,4 @@ def test_the_name_of_a_queue_that_a_worker_serves_is_not_taken_for_a_typing_erro
         one = registry.Registration(identity(1), "w-1", "here", 1, "1", ("mail",), (), 8, 30.0)
         registry.register(database, one)
     assert "check the spelling" not in run("queue", "pause", "mail", url=migrated_url).stderr
-    assert "check the spelling" in run("queue", "pause", "mial", url=migrated_url).stderr
+    assert "check the spelling" in run("queue", "pause", "mails", url=migrated_url).stderr

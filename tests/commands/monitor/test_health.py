@@ -364,7 +364,7 @@ def test_only_and_skip_choose_checks_and_unknown_names_are_refused(run: Run, row
     assert [*checks(run, rows, "--only", "workers,pending-age")] == ["workers", "pending_age"]
     assert "workers" not in checks(run, rows, "--skip", "workers")
     url = url_of(rows.database)
-    for words in (("--only", "wrokers"), ("--skip", ""), ("--only", "writes", "--skip", "writes")):
+    for words in (("--only", "worker"), ("--skip", ""), ("--only", "writes", "--skip", "writes")):
         done = run("monitor", "health", *words, url=url)
         assert done.exit_code == 2
         assert "unserved_queues" in done.stderr
