@@ -323,7 +323,8 @@ class Doctor:
 
         Another program may have claimed, cancelled, deleted or fixed the others.
         """
-        waiting = [str(job) for (job,) in self._rows("spawn.doctor.lock_waiting", ids=ids)] if ids else []
+        locked = self._rows("spawn.doctor.lock_jobs", ids=ids) if ids else []
+        waiting = [job for job, status, state in locked if state == "waiting" and status in WORDS["pending"]]
         if waiting:
             self._run(statement, ids=waiting, **values)
         return waiting
@@ -341,7 +342,9 @@ class Doctor:
             below[parent].append(job)
         if not below:
             return []
-        statuses = {job: status_of(status) for job, status in self._rows("spawn.doctor.lock_jobs", ids=sorted(below))}
+        statuses = {
+            job: status_of(status) for job, status, _ in self._rows("spawn.doctor.lock_jobs", ids=sorted(below))
+        }
         failed: list[str] = []
         for parent, jobs in below.items():
             status = statuses.get(parent, "in the archive")

@@ -240,11 +240,11 @@ WITH waiting_jobs AS {waiting_jobs}
 SELECT k.kind, k.id, k.detail FROM {stuck_jobs} AS k WHERE k.kind IS NOT NULL ORDER BY k.id
 
 -- name: lock_jobs
--- Locks jobs, so that nobody retries them before the transaction ends.
-SELECT p.id, p.status FROM hammerwork_jobs p WHERE p.id IN (:ids) ORDER BY p.id FOR UPDATE
-
--- name: lock_jobs [sqlite]
-SELECT p.id, p.status FROM hammerwork_jobs p WHERE p.id IN (:ids)
+-- Locks jobs, so that nobody changes them before the transaction ends. Ids alone choose them: MySQL would read, and
+-- lock, an index on other columns.
+SELECT p.id, p.status, p.dependency_status FROM hammerwork_jobs p WHERE p.id IN (:ids)
+ORDER BY p.id
+{lock_clause}
 
 -- name: release
 -- Lets jobs run that wait for nothing.
@@ -256,12 +256,6 @@ WHERE id IN (:ids) AND dependency_status = 'waiting' AND status IN (:waiting)
 UPDATE hammerwork_jobs
 SET status = 'Failed', dependency_status = 'failed', failed_at = :now, error_message = :error
 WHERE id IN (:ids) AND dependency_status = 'waiting' AND status IN (:waiting)
-
--- name: lock_waiting
--- Locks those of some jobs that still wait.
-SELECT j.id FROM hammerwork_jobs j WHERE j.id IN (:ids) AND j.dependency_status = 'waiting' AND j.status IN (:waiting)
-ORDER BY j.id
-{lock_clause}
 
 -- name: waiting_edges
 -- Lists the waiting jobs that wait for waiting jobs, among which cycles are.
