@@ -12,6 +12,8 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -336,7 +338,16 @@ def awaited(value: Any) -> Any:
     async def wait() -> Any:
         return await value
 
-    return asyncio.run(wait())
+    def run() -> Any:
+        return asyncio.run(wait())
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return run()
+    # A thread has one running loop at most, and this one has: in a notebook, say.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(copy_context().run, run).result()
 
 
 def claimed(job: NewJob, now: datetime) -> Claimed:

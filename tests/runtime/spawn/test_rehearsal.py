@@ -1,7 +1,9 @@
 """What a rehearsal of spawn handlers finds, and that it writes nothing."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
@@ -157,6 +159,19 @@ def test_async_handlers_of_every_kind_are_rehearsed() -> None:
     assert (stopped.children, stopped.complete) == (7, False)
     assert rehearse(app, Job("checked", "good")).children == 1
     assert messages(rehearse(app, Job("checked", "bad"))) == ["validate_spawn of checked refused: not good"]
+
+
+def test_async_handlers_are_rehearsed_where_an_event_loop_runs_already() -> None:
+    @spawning("coroutine")
+    async def coroutine(_: SpawnContext) -> list[Job]:
+        return [Job("child")]
+
+    async def notebook() -> int:
+        return rehearse(coroutine, Job("coroutine")).children
+
+    # A page that a browser shows leaves a loop in the main thread of the tests.
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(asyncio.run, notebook()).result() == 1
 
 
 def test_levels_go_on_below_with_the_place_and_limits_of_each_job() -> None:
