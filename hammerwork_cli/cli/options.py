@@ -3,6 +3,7 @@
 import re
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -49,6 +50,16 @@ DataFormatOption = Annotated[DataFormat, typer.Option("--format", help="Output f
 FieldsOption = Annotated[
     str | None,
     typer.Option("--fields", metavar="NAMES", help="Only these fields, in this order: id,status,error."),
+]
+AppDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--app-dir",
+        metavar="FOLDER",
+        file_okay=False,
+        exists=True,
+        help="Folder of MODULE. [default: current folder]",
+    ),
 ]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or at least its first 4 hex digits.")]
 QueueOption = Annotated[str | None, typer.Option("-q", "--queue", metavar="QUEUE", help="Only this queue.")]

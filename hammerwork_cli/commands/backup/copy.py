@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.line_problems import naming_lines
 from hammerwork_cli.cli.options import Format, FormatOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
-from hammerwork_cli.commands.backup.problems import naming_records
 from hammerwork_cli.commands.job.options import DryRunOption
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ShownAnswerError, UsageError
@@ -56,7 +56,7 @@ def copy(
             if not force:
                 copying.refuse_busy(source)
             copying.refuse_target(target, merge=merge)
-            with naming_records(context):
+            with naming_lines(context):
                 copied = copying.Copy(source, target, context.now(source), merge=merge)
             with closing(copied):
                 if dry_run:

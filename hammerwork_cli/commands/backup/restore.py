@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.line_problems import naming_lines
 from hammerwork_cli.cli.options import Format, FormatOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
-from hammerwork_cli.commands.backup.problems import naming_records
 from hammerwork_cli.commands.job.options import DryRunOption
 from hammerwork_cli.queries.backup import files
 from hammerwork_cli.queries.backup.restoring import Restore, Wish
@@ -69,7 +69,7 @@ def restore(
         paused=paused,
     )
     with files.opened(file) as stream:
-        with naming_records(context):
+        with naming_lines(context):
             restoring = Restore(database, stream, wish)
         if dry_run:
             context.answer(

@@ -9,12 +9,12 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.line_problems import naming_lines
 from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.input.job_lines import LineError
 from hammerwork_cli.queries.job import enqueue_lines
 from hammerwork_cli.queries.job.enqueue_lines import Part
 from hammerwork_cli.render.formats.json import Record
-from hammerwork_cli.render.formats.text import plural, visible
+from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.render.job.enqueue import ENQUEUED_KEYS, enqueued_record
 
 IN_MEMORY = 1 << 26
@@ -47,7 +47,8 @@ def run(context: Context, file: str, defaults: dict[str, Any], queue: str | None
     with _opened(file) as lines:
         database = context.database(changes=True)
         parts = enqueue_lines.run(database, lines, given, context.now(database), after=after)
-        first = _first(context, parts)
+        with naming_lines(context):
+            first = list(islice(parts, 1))  # nothing is printed on stdout before all lines are checked
         try:
             answer = records(chain(first, parts))
             if form == "table":
@@ -60,16 +61,6 @@ def run(context: Context, file: str, defaults: dict[str, Any], queue: str | None
             raise
     there = f"; {existed:,} existed and were left unchanged" if existed else ""
     context.note(f"Enqueued {plural(created, 'job')}{there}.")
-
-
-def _first(context: Context, parts: Iterator[Part]) -> list[Part]:
-    """The first part, before which nothing is printed on stdout: all lines are checked first."""
-    try:
-        return list(islice(parts, 1))
-    except LineError as error:
-        for problem in error.problems if not context.speaks_json else ():
-            context.print_wrapped(visible(f"Line {problem.line}: {problem.error}"))
-        raise
 
 
 def _opened(file: str) -> IO[bytes]:

@@ -4,14 +4,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hammerwork_cli import app_path
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import Format, FormatOption
+from hammerwork_cli.cli.options import AppDirOption, Format, FormatOption
 from hammerwork_cli.errors import ShownAnswerError, UsageError
 
 if TYPE_CHECKING:
@@ -39,16 +38,7 @@ def rehearse(
     most: Annotated[
         int, typer.Option("--max", metavar="N", min=1, max=1_000_000, help="Children to read at most.")
     ] = 10_000,
-    app_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--app-dir",
-            metavar="FOLDER",
-            file_okay=False,
-            exists=True,
-            help="Folder of MODULE. [default: current folder]",
-        ),
-    ] = None,
+    app_dir: AppDirOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Run a job's spawn handler here and show what it would spawn; nothing is written to the database.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.options import Format, FormatOption
+from hammerwork_cli.cli.options import AppDirOption, Format, FormatOption
 from hammerwork_cli.errors import ConfigError, UsageError
 from hammerwork_cli.models.input.reading import duration_of
 
@@ -116,16 +116,7 @@ def start(
             "--health-file", metavar="FILE", dir_okay=False, help="Write a line to this file with each heartbeat."
         ),
     ] = None,
-    app_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--app-dir",
-            metavar="FOLDER",
-            file_okay=False,
-            exists=True,
-            help="Folder of MODULE. [default: current folder]",
-        ),
-    ] = None,
+    app_dir: AppDirOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Run jobs with an application's handlers until Ctrl-C, SIGTERM, `worker stop`, --drain or --max-jobs.

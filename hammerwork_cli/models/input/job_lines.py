@@ -1,35 +1,14 @@
 """Lines of ``job enqueue --file``: each is a JSON object whose keys are the options of a job."""
 
 from collections.abc import Iterator, Mapping
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
-from hammerwork_cli.errors import HammerworkError, UsageError
+from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.job_options import WantedJob, json_value, wanted_job
+from hammerwork_cli.models.input.problems import LineError, Problem
 
 LONGEST_LINE = 1 << 26
 """Bytes of a line. A longer one is refused before it fills the memory."""
-
-
-class Problem(NamedTuple):
-    """A line that cannot be enqueued."""
-
-    line: int
-    error: str
-
-
-class LineError(UsageError):
-    """Lines of a file cannot be enqueued, and nothing was written.
-
-    Attributes:
-        problems: some of them.
-    """
-
-    def __init__(self, problems: list[Problem], *, all_read: bool) -> None:
-        number = f"{len(problems):,}" if all_read else f"At least {len(problems):,}"
-        cannot = "line is not valid" if len(problems) == 1 else "lines are not valid"
-        lines = [{"line": problem.line, "error": problem.error} for problem in problems]
-        super().__init__(f"{number} {cannot}. Nothing was enqueued.", lines=lines)
-        self.problems = problems
 
 
 def numbered(file: IO[bytes], after: int = 0) -> Iterator[tuple[int, bytes]]:
@@ -77,8 +56,3 @@ def wanted_in(line: bytes, defaults: Mapping[str, Any]) -> WantedJob:
     if times & given.keys():
         defaults = {key: value for key, value in defaults.items() if key not in times}
     return wanted_job({**defaults, **given})
-
-
-def said(error: HammerworkError) -> str:
-    """An error of one line as text."""
-    return f"{error.message} {error.hint}" if error.hint else error.message

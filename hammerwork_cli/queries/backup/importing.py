@@ -7,11 +7,11 @@ from typing import IO, Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.driver_errors import MIGRATE
-from hammerwork_cli.errors import ConflictError, HammerworkError, MissingTablesError, RefusedValueError, UsageError
+from hammerwork_cli.errors import ConflictError, HammerworkError, MissingTablesError, UsageError
 from hammerwork_cli.models import Counts, new_id, status_of
 from hammerwork_cli.models.backup.plan import Import
 from hammerwork_cli.models.backup.tables import OF_A_JOB, Record, values
-from hammerwork_cli.models.input.job_lines import Problem, said
+from hammerwork_cli.models.input.problems import Problems, RecordsError
 from hammerwork_cli.models.payloads import unpacked
 from hammerwork_cli.queries.backup.arriving import Arriving, Wish, spawn_record
 from hammerwork_cli.queries.backup.files import DamagedFileError, Line, Reader
@@ -19,7 +19,6 @@ from hammerwork_cli.queries.backup.fitting import Fitting
 from hammerwork_cli.queries.backup.rows import Rows
 from hammerwork_cli.queries.job import notifications
 
-MOST_PROBLEMS = 20
 MOST_TOGETHER = 500
 MOST_RECORDS = 5_000_000
 """Records whose ids are kept in memory: a tree has far fewer."""
@@ -27,21 +26,6 @@ SHOWN_IDS = 3
 RESTORE = "For backups, use: hammerwork backup restore"
 JOBS = ("jobs", "archive")
 CONFIG = '"_spawn_config"'
-
-
-class RecordsError(RefusedValueError):
-    """Records of a file cannot be stored, and nothing was written.
-
-    Attributes:
-        problems: some of them.
-    """
-
-    def __init__(self, problems: list[Problem], *, all_read: bool) -> None:
-        number = f"{len(problems):,}" if all_read else f"At least {len(problems):,}"
-        noun = "record cannot be stored" if len(problems) == 1 else "records cannot be stored"
-        lines = [{"line": problem.line, "error": problem.error} for problem in problems]
-        super().__init__(f"{number} {noun}. Nothing was written.", lines=lines)
-        self.problems = problems
 
 
 class TreeImport:
@@ -75,7 +59,7 @@ class TreeImport:
         self._children: dict[str, int] = {}
         self._configured: set[str] = set()
         self._spawned: set[str] = set()
-        self._problems: list[Problem] = []
+        self._problems = Problems(RecordsError)
         self._collect()
         self._plan = self._check()
 
@@ -134,9 +118,8 @@ class TreeImport:
                 raise MissingTablesError(f"This database has no table for the {word} of the file.", hint=MIGRATE)
             problem = incomplete(word, row) or fits[word].problem(row) or self._rows[word].lacking(row)
             if problem:
-                self._problem(number, problem)
-        if self._problems:
-            raise RecordsError(self._problems, all_read=True)
+                self._problems.add(number, problem)
+        self._problems.refuse()
         self._refuse_existing()
         top = self._reader.header.get("filter", {}).get("job")
         arriving = self._arriving
@@ -149,22 +132,17 @@ class TreeImport:
             mentioned=len(arriving.mentioned),
         )
 
-    def _problem(self, number: int, text: str) -> None:
-        self._problems.append(Problem(number, text))
-        if len(self._problems) == MOST_PROBLEMS:
-            raise RecordsError(self._problems, all_read=False)
-
     def _valid(self, *, check: bool) -> Iterator[tuple[Line, Record]]:
         """Yields the records whose values have the right kinds."""
         for line in self._reader.records():
             try:
                 row = values(line.word, line.record)
             except UsageError as error:
-                self._problem(line.number, said(error))
+                self._problems.add(line.number, error)
                 continue
             yield line, row
-        if self._problems and not check:
-            raise RecordsError(self._problems, all_read=True)
+        if not check:
+            self._problems.refuse()
 
     def _arrivals(self) -> Iterator[tuple[int, str, Record]]:
         """Yields the rows to insert: number of the line, word of the table, values."""
@@ -175,7 +153,7 @@ class TreeImport:
             try:
                 word, changed = self._arriving.changed(line.word, row)
             except HammerworkError as error:
-                self._problem(line.number, said(error))
+                self._problems.add(line.number, error)
                 continue
             yield line.number, word, changed
         if self._wish.pending:

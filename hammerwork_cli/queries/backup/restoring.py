@@ -12,11 +12,11 @@ from hammerwork_cli.errors import ConflictError, MissingTablesError, UsageError
 from hammerwork_cli.models import Counts, JobStatus, status_of
 from hammerwork_cli.models.backup.plan import Restored
 from hammerwork_cli.models.backup.tables import Record, values
-from hammerwork_cli.models.input.job_lines import Problem, said
+from hammerwork_cli.models.input.problems import Problems, RecordsError
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.backup.files import Line, Reader
 from hammerwork_cli.queries.backup.fitting import Fitting
-from hammerwork_cli.queries.backup.importing import JOBS, MOST_PROBLEMS, MOST_TOGETHER, RecordsError, incomplete
+from hammerwork_cli.queries.backup.importing import JOBS, MOST_TOGETHER, incomplete
 from hammerwork_cli.queries.backup.rows import Rows
 from hammerwork_cli.queries.worker import registry
 
@@ -63,7 +63,7 @@ class Restore:
         self._wish = wish
         self._reader = Reader(file)
         self._rows = {word: Rows(database, word) for word in Rows.words(database)}
-        self._problems: list[Problem] = []
+        self._problems = Problems(RecordsError)
         self.plan = self._check()
 
     def _check(self) -> Restored:
@@ -74,25 +74,19 @@ class Restore:
             for number, row in part:
                 problem = incomplete(word, row) or fits[word].problem(row) or self._rows[word].lacking(row)
                 if problem:
-                    self._problem(number, problem)
+                    self._problems.add(number, problem)
                 if word in JOBS:
                     reset += self._is_reset(word, row)
                     status = JobStatus.PENDING if self._is_reset(word, row) else status_of(row["status"])
                     found.setdefault(row["queue_name"] or "", Counts()).add(status)
             existed += len(self._existing(word, [row for _, row in part]))
-        if self._problems:
-            raise RecordsError(self._problems, all_read=True)
+        self._problems.refuse()
         if existed and self._wish.existing == "fail":
             raise ConflictError(
                 f"{existed:,} records of the file exist in this database.",
                 hint="Add --existing skip to keep these, or --existing replace.",
             )
         return Restored(found, self._reader.counts, existed=existed, reset=reset)
-
-    def _problem(self, number: int, text: str) -> None:
-        self._problems.append(Problem(number, text))
-        if len(self._problems) == MOST_PROBLEMS:
-            raise RecordsError(self._problems, all_read=False)
 
     def _parts(self) -> Iterator[tuple[str, list[tuple[int, Record]]]]:
         """Yields neighbouring records of one table together: the word of the table, their lines and values."""
@@ -114,7 +108,7 @@ class Restore:
         try:
             return values(line.word, line.record)
         except UsageError as error:
-            self._problem(line.number, said(error))
+            self._problems.add(line.number, error)
             return None
 
     def _is_reset(self, word: str, row: Record) -> bool:

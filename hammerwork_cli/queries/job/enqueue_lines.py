@@ -7,13 +7,12 @@ from typing import IO, Any, NamedTuple
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import EnqueuedJob, NewJob
-from hammerwork_cli.models.input.job_lines import LineError, Problem, numbered, said, wanted_in
+from hammerwork_cli.models.input.job_lines import numbered, wanted_in
+from hammerwork_cli.models.input.problems import LineError, Problems
 from hammerwork_cli.queries.job import enqueue, limits, notifications
 
 PART = 10_000
 """Jobs of a transaction. A larger file is enqueued in several."""
-MOST_PROBLEMS = 20
-"""Problems after which a file is read no further."""
 
 
 class Part(NamedTuple):
@@ -65,7 +64,7 @@ def _checked(
     database: Database, file: IO[bytes], defaults: Mapping[str, Any], now: datetime, after: int
 ) -> list[tuple[int, NewJob]] | None:
     """Checks all lines; returns their jobs if one part has them all."""
-    problems: list[Problem] = []
+    problems = Problems(LineError)
     first: list[tuple[int, NewJob]] = []
     jobs = 0
     for number, line in numbered(file, after):
@@ -73,15 +72,12 @@ def _checked(
             job = wanted_in(line, defaults).made(now)
             limits.check(database, job)
         except HammerworkError as error:
-            problems.append(Problem(number, said(error)))
-            if len(problems) == MOST_PROBLEMS:
-                raise LineError(problems, all_read=False) from error
+            problems.add(number, error)
             continue
         jobs += 1
         if jobs <= PART:
             first.append((number, job))
-    if problems:
-        raise LineError(problems, all_read=True)
+    problems.refuse()
     return first if jobs <= PART else None
 
 

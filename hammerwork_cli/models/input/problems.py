@@ -1,0 +1,73 @@
+"""Lines of a file that cannot be taken, counted and named before anything is written."""
+
+from typing import ClassVar, NamedTuple
+
+from hammerwork_cli.errors import HammerworkError, RefusedValueError, UsageError
+
+MOST_PROBLEMS = 20
+"""Problems after which a file is read no further."""
+
+
+class Problem(NamedTuple):
+    """A line that cannot be taken."""
+
+    line: int
+    error: str
+
+
+class LineError(UsageError):
+    """Lines of a file cannot be enqueued, and nothing was written.
+
+    Attributes:
+        problems: some of them.
+    """
+
+    _one: ClassVar = "line is not valid"
+    _several: ClassVar = "lines are not valid"
+    _outcome: ClassVar = "Nothing was enqueued."
+
+    def __init__(self, problems: list[Problem], *, all_read: bool) -> None:
+        number = f"{len(problems):,}" if all_read else f"At least {len(problems):,}"
+        cannot = self._one if len(problems) == 1 else self._several
+        lines = [{"line": problem.line, "error": problem.error} for problem in problems]
+        super().__init__(f"{number} {cannot}. {self._outcome}", lines=lines)
+        self.problems = problems
+
+
+class RecordsError(LineError, RefusedValueError):
+    """Records of a file cannot be stored, and nothing was written."""
+
+    _one = "record cannot be stored"
+    _several = "records cannot be stored"
+    _outcome = "Nothing was written."
+
+
+class Problems:
+    """The problems of a file that is being checked.
+
+    Args:
+        error: what they become.
+    """
+
+    def __init__(self, error: type[LineError]) -> None:
+        self._error = error
+        self._found: list[Problem] = []
+
+    def add(self, line: int, problem: str | HammerworkError) -> None:
+        """Adds a problem.
+
+        Raises:
+            LineError: there are :data:`MOST_PROBLEMS` now.
+        """
+        self._found.append(Problem(line, _said(problem) if isinstance(problem, HammerworkError) else problem))
+        if len(self._found) == MOST_PROBLEMS:
+            raise self._error(self._found, all_read=False)
+
+    def refuse(self) -> None:
+        """Raises a LineError if there is a problem."""
+        if self._found:
+            raise self._error(self._found, all_read=True)
+
+
+def _said(error: HammerworkError) -> str:
+    return f"{error.message} {error.hint}" if error.hint else error.message
