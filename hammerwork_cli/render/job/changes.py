@@ -82,7 +82,7 @@ WORDINGS: Mapping[str, Wording] = {
         _DELETED_UNDER,
         reasons={
             Reason.WAITED_FOR: Words(
-                "needed by another job", "Delete that job too, or add --force: it can never run then."
+                "needed by another job", "Delete that job too, or add --force; that job can then never run."
             )
         },
         caveat=_KEPT,

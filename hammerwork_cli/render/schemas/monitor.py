@@ -57,7 +57,7 @@ METRICS = record(
                 },
             )
         ),
-        "workers": null_or(counts("By state; lost ones of the last hour. Null where none are recorded")),
+        "workers": null_or(counts("By state; lost ones of the last hour. Null where workers are not recorded")),
         "spawning": SPAWN_STATS,
     }
 )

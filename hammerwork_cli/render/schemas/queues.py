@@ -24,12 +24,15 @@ QUEUE_JOBS = {
     "oldest_pending_at": null_or(instant("Time at which the first ready job became due")),
     "oldest_pending_seconds": null_or(seconds()),
 }
+SERVING = null_or(
+    count("Running workers that serve the queue, without Rust workers; null where workers are not recorded")
+)
 QUEUE = record(
     {
         "queue": text(),
         "paused": flag(),
         **QUEUE_JOBS,
-        "workers": null_or(count("Running workers that serve it, without Rust workers; null where none are recorded")),
+        "workers": SERVING,
         "paused_at": null_or(instant()),
         "paused_by": null_or(text()),
         "paused_reason": null_or(text()),
@@ -72,9 +75,7 @@ HEALTH = record(
                     "queue": text(),
                     "status": VERDICT,
                     "paused": flag(),
-                    "workers": null_or(
-                        count("Running workers that serve it, without Rust workers; null where none are recorded")
-                    ),
+                    "workers": SERVING,
                     "checks": list_of(CHECK),
                 }
             ),

@@ -14,6 +14,7 @@ from hammerwork_cli.render.schemas.jobs import (
     RELATIVE,
     STATUS,
 )
+from hammerwork_cli.render.schemas.queues import SERVING
 from hammerwork_cli.render.schemas.words import (
     count,
     counts,
@@ -163,9 +164,6 @@ FAILURES = record(
         "jobs": list_of(FAILED, "The first of them"),
     }
 )
-WORKERS = null_or(
-    count("Running workers that serve the queue, without Rust workers; null where workers are not recorded")
-)
 DELAY = record(
     {
         "reason": text(
@@ -188,7 +186,7 @@ DELAY = record(
         ),
         "last_worker": null_or(text("The worker of the last attempt, while its name is known")),
         "paused": flag(),
-        "workers": WORKERS,
+        "workers": SERVING,
         "first": record(
             {
                 **NAMED,
@@ -213,7 +211,7 @@ WHY = record(
         "stuck": count("Those that can never run"),
         "holds": list_of(record({**HOLD, "queue": null_or(text())}), "The first waiting jobs"),
         "under_way": list_of(
-            record({"queue": text(), "counts": counts("Jobs by status"), "paused": flag(), "workers": WORKERS}),
+            record({"queue": text(), "counts": counts("Jobs by status"), "paused": flag(), "workers": SERVING}),
             "Unfinished jobs that wait for no other job, by queue",
         ),
         "delays": list_of(DELAY, "Unfinished jobs by reason, queue and error; most serious first"),

@@ -162,7 +162,7 @@ CHANGE_OPTIONS: dict[str, Schema] = {
 def retry(call: Call) -> Answer:
     """As ``job retry JOB``."""
     force, respawn = call.body.get("force", False), call.body.get("respawn", False)
-    cancelled = call.body.get("cancelled", not call.body.get("tree", False))
+    cancelled = call.body.get("cancelled", False) or not call.body.get("tree", False)
     return _change(call, Retry(call.now, force=force, respawn=respawn, cancelled=cancelled))
 
 
@@ -238,7 +238,7 @@ ENDPOINTS = (
         "POST",
         "/api/jobs/{id}/retry",
         retry,
-        "Retries a Failed, Dead or TimedOut job; with tree, also those below it.",
+        "Retries a Failed, Dead, TimedOut or Cancelled job; with tree, also those below it.",
         OUTCOME,
         (JOB,),
         body=body(

@@ -250,7 +250,7 @@ export interface Queue {
   waiting: number;
   oldest_pending_at: Instant | null;
   oldest_pending_seconds: number | null;
-  /** Live workers that serve the queue; `null` when no worker registers. */
+  /** Running workers that serve the queue; `null` when no worker registers. */
   workers: number | null;
   paused_at: Instant | null;
   paused_by: string | null;

@@ -245,7 +245,9 @@ export class SpawnManager {
     try {
       return await take(await this._send(path, query, { signal: ending.signal }));
     } catch (error) {
-      throw ending.signal.reason === late ? late : error;
+      if (ending.signal.reason === late) throw late;
+      // A connection may break, and a text may end, after the headers have come.
+      throw signal?.aborted ? error : asError(error);
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", stop);

@@ -30,6 +30,12 @@ test("a caller that gives up gets its own reason, with a time limit and without"
   }
 });
 
+test("an answer that breaks off is an error of the client like any other", async () => {
+  const headers = { "Content-Type": "application/json" };
+  const client = new SpawnManager("http://here", { fetch: async () => new Response('[{"queue"', { headers }) });
+  await assert.rejects(client.getQueues(), SpawnError);
+});
+
 test("the number of a list is not enumerable", async () => {
   const headers = { "Content-Type": "application/json", "Total-Count": "2000+" };
   const client = new SpawnManager("http://here", { fetch: async () => new Response("[]", { headers }) });

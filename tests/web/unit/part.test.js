@@ -76,6 +76,28 @@ test("a defect of the page is not taken for a failed reading", async () => {
   await assert.rejects(reading, TypeError);
 });
 
+test("after a defect the next reading asks again", async () => {
+  const { part, questions } = asked();
+  const reading = part.read();
+  questions[0].refuse(new TypeError("defect"));
+  await assert.rejects(reading, TypeError);
+  part.read(false);
+  assert.equal(questions.length, 2);
+  part.forget();
+});
+
+test("a forgotten part does not ask after its pause", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  const { part, questions } = asked();
+  const first = part.read();
+  questions[0].answer("one");
+  await first;
+  await part.read(false);
+  part.forget();
+  context.mock.timers.tick(10_000);
+  assert.equal(questions.length, 1);
+});
+
 test("the page does not say Live while reading fails", () => {
   assert.equal(stateOf("live", null), "live");
   assert.equal(stateOf("live", new SpawnError("Down.", { status: 503 })), "unreachable");

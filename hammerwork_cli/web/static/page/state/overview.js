@@ -78,7 +78,7 @@ export class Overview {
    * Chooses the time window of the statistics.
    * @param {number} hours
    */
-  async look(hours) {
+  async chooseHours(hours) {
     this.hours = hours;
     this.stats.forget();
     this._draw();

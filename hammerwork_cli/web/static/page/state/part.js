@@ -30,6 +30,8 @@ export class Part {
 
   /** Forgets the answer, and the one that is on its way: the question has changed. */
   forget() {
+    clearTimeout(this._due);
+    this._due = undefined;
     this._question += 1;
     this._asking = null;
     this._again = false;
@@ -73,7 +75,11 @@ export class Part {
     try {
       value = await this._ask();
     } catch (error) {
-      if (!(error instanceof SpawnError)) throw error;
+      if (!(error instanceof SpawnError)) {
+        // A defect: it is reported, and the next reading asks again.
+        if (question === this._question) this._asking = null;
+        throw error;
+      }
       failure = error;
     }
     if (question !== this._question) return;

@@ -25,7 +25,7 @@ export function figures(overview, now) {
 /** @param {Overview} overview */
 function windowFilter(overview) {
   /** @param {Event} event */
-  const choose = (event) => overview.look(Number(/** @type {HTMLSelectElement} */ (event.target).value));
+  const choose = (event) => overview.chooseHours(Number(/** @type {HTMLSelectElement} */ (event.target).value));
   return html`<select aria-label="Time window of the statistics" @change=${choose}>
     ${WINDOWS.map(([hours, name]) => html`<option value=${hours} ?selected=${hours === overview.hours}>${name}</option>`)}
   </select>`;

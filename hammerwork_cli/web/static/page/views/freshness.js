@@ -39,3 +39,12 @@ export function note(part, now) {
  * @param {number} now
  */
 export const heading = (title, part, now) => html`<h2>${title} <span class="age">${note(part, now)}</span></h2>`;
+
+/**
+ * The heading of a part with nothing to list, unless it is up to date: then there is none.
+ * @param {string} title
+ * @param {Part<unknown>} part
+ * @param {number} now
+ */
+export const headingAlone = (title, part, now) =>
+  part.value === null || isOld(part, now) ? heading(title, part, now) : nothing;

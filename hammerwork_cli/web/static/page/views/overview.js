@@ -4,7 +4,7 @@ import { addressOf } from "../address.js";
 import { signOf } from "../statuses.js";
 import { html, nothing, repeat } from "../template.js";
 import { ago, count, duration, firstLine, rate, shortId } from "../words.js";
-import { heading, isOld } from "./freshness.js";
+import { heading, headingAlone } from "./freshness.js";
 import { queueTable } from "./queues.js";
 
 /** @import { JobNode, SpawnFigures, SpawnStats, Worker } from "../../client.js" */
@@ -29,7 +29,7 @@ export function overview(board, now) {
  */
 function latestFailures(part, now) {
   const failures = part.value;
-  if (!failures?.length) return isOld(part, now) || !failures ? heading("Latest failures", part, now) : nothing;
+  if (!failures?.length) return headingAlone("Latest failures", part, now);
   return html`${heading("Latest failures", part, now)}
     <table class="failures">
       <tbody>
@@ -59,7 +59,7 @@ function failureRow(job, now) {
  */
 function workerTable(part, now) {
   const workers = part.value;
-  if (!workers?.length) return isOld(part, now) || !workers ? heading("Workers", part, now) : nothing;
+  if (!workers?.length) return headingAlone("Workers", part, now);
   const since = part.secondsSince(now);
   return html`${heading("Workers", part, now)}
     <table class="workers">
