@@ -236,20 +236,20 @@ class _Changes:
 
     def __init__(self, drawing: _Drawing, form: Format) -> None:
         self._drawing, self._form = drawing, form
-        self._told: list[object] | None = None
+        self._told: list[str] | None = None
 
     def lines(self, seen: _Seen) -> Iterator[str]:
         """Yields lines: the table, one document, or the records that are new or have changed."""
         from hammerwork_cli.render.formats import json
 
         records = self._drawing.records(seen)
-        before, self._told = self._told, [_without_ages(record) for record in records]
+        before, self._told = self._told, [json.document(_without_ages(record)) for record in records]
         if before == self._told:
             return
         if self._form == Format.JSON:
             yield json.document(records)
         elif self._form == Format.JSONL:
-            told = before or []
+            told = set(before or ())
             yield from json.lines([row for row, state in zip(records, self._told, strict=True) if state not in told])
         else:
             if before is not None:

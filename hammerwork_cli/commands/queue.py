@@ -286,11 +286,12 @@ def _show_changes(
         context.data(records, form, changes_views.CHANGE_KEYS)
     if paused and not dry_run and any(change.changed and change.has_jobs for change in changes):
         context.note(changes_views.CLAIMED_TEXT)
-    served = queues.serving_workers(database) or Counter[str]()
-    for change in changes:
-        # The name of a queue that was paused, or that a worker serves, is not a typing error.
-        if not change.has_jobs and change.changed == paused and not served.get(change.queue):
-            context.note(changes_views.stranger_text(change.queue))
+    # The name of a queue that was paused, or that a worker serves, is not a typing error.
+    strange = [change.queue for change in changes if not change.has_jobs and change.changed == paused]
+    served = (queues.serving_workers(database) if strange else None) or Counter[str]()
+    for queue in strange:
+        if not served.get(queue):
+            context.note(changes_views.stranger_text(queue))
 
 
 # Reading arguments.

@@ -102,6 +102,8 @@ def _words(statuses: Iterable[JobStatus]) -> tuple[str, ...]:
 COMPLETED_SPELLINGS = JobStatus.COMPLETED.spellings
 ENDED_SPELLINGS = spellings(FINISHED)
 FAILED_SPELLINGS = spellings(FAILURES)
+ODDLY_FAILED = tuple(word for word in FAILED_SPELLINGS if word not in FAILURES)
+"""The spellings of failures that only damaged rows have."""
 RUNNING_SPELLINGS = JobStatus.RUNNING.spellings
 WAITING_SPELLINGS = spellings(WAITING)
 

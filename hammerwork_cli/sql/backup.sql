@@ -30,6 +30,7 @@ SELECT j.id FROM hammerwork_jobs_archive j
 WHERE TRUE
 /* if :queue */ AND {same j.queue_name :queue}
 /* if :statuses */ AND j.status IN (:statuses)
+/* if :meant */ AND {status j} IN (:meant)
 /* if :since */ AND j.created_at >= :since
 /* if :after */ AND j.id > :after
 ORDER BY j.id LIMIT :limit

@@ -212,7 +212,7 @@ def retry(
         return Retry(now, force=force, respawn=respawn, cancelled=cancelled_too)
 
     def failing(now: datetime) -> datetime | None:
-        return read.failure_window(now, failed_since, failed_since_hours)
+        return read.start_of_window(now, failed_since, failed_since_hours)
 
     only_cancelled = cancelled and not (which.is_named or which.all_)
     more = UNSUCCESSFUL if failed else {JobStatus.CANCELLED} if only_cancelled else ()

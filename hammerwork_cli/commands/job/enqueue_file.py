@@ -1,24 +1,17 @@
 """``hammerwork job enqueue --file``."""
 
-import sys
 from collections.abc import Iterator
 from itertools import chain, islice
-from pathlib import Path
-from shutil import copyfileobj
-from tempfile import SpooledTemporaryFile
-from typing import IO, Any
+from typing import Any
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.line_problems import naming_lines
-from hammerwork_cli.errors import UsageError
+from hammerwork_cli.queries.backup.files import opened
 from hammerwork_cli.queries.job import enqueue_lines
 from hammerwork_cli.queries.job.enqueue_lines import Part
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.render.job.enqueue import ENQUEUED_KEYS, enqueued_record
-
-IN_MEMORY = 1 << 26
-"""Bytes of stdin that are kept in memory; more go to a temporary file."""
 
 
 def run(context: Context, file: str, defaults: dict[str, Any], queue: str | None, *, after: int, form: str) -> None:
@@ -44,7 +37,7 @@ def run(context: Context, file: str, defaults: dict[str, Any], queue: str | None
             yield from map(enqueued_record, part.jobs)
             context.stdout.flush()  # whoever continues after a failure has the ids of what is committed
 
-    with _opened(file) as lines:
+    with opened(file) as lines:
         database = context.database(changes=True)
         parts = enqueue_lines.run(database, lines, given, context.now(database), after=after)
         with naming_lines(context):
@@ -61,23 +54,3 @@ def run(context: Context, file: str, defaults: dict[str, Any], queue: str | None
             raise
     there = f"; {existed:,} existed and were left unchanged" if existed else ""
     context.note(f"Enqueued {plural(created, 'job')}{there}.")
-
-
-def _opened(file: str) -> IO[bytes]:
-    """A file that can be read twice: what comes from a pipe is kept until the end."""
-    try:
-        if file == "-":
-            return _kept(sys.stdin.buffer)
-        opened = Path(file).open("rb")  # noqa: SIM115  the caller closes it
-        if opened.seekable():
-            return opened
-        with opened:
-            return _kept(opened)
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}.") from error
-
-
-def _kept(stream: IO[bytes]) -> IO[bytes]:
-    kept = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  the caller closes it
-    copyfileobj(stream, kept)
-    return kept

@@ -41,7 +41,7 @@ class Filters:
         """The filters as one value."""
         wanted = {*(statuses(self.status) or ()), *(FAILURES if self.failed else ())}
         wanted |= {JobStatus.COMPLETED} if self.completed else set()
-        failed_since = read.failure_window(now, self.failed_since)
+        failed_since = read.start_of_window(now, self.failed_since)
         if failed_since is not None:
             wanted = wanted or set(FAILURES)
         return JobFilter(

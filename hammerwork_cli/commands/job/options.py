@@ -71,8 +71,10 @@ def priorities(given: list[str] | None) -> tuple[JobPriority, ...]:
     return tuple(fields.priority(word) for word in words or (given and [""]) or ())
 
 
-def start_of_window(now: datetime, since: str | None, last_hours: float | None) -> datetime | None:
+def start_of_window(now: datetime, since: str | None, last_hours: float | None = None) -> datetime | None:
     """The start of the window of ``--since`` or ``--last-hours``, the later one if both are given.
+
+    ``--failed-since`` and ``--failed-since-hours`` are such a pair, too.
 
     Raises:
         UsageError: the text is neither a duration nor a time, or the window is too long for the calendar.
@@ -104,17 +106,6 @@ def error_text(given: str | None) -> str | None:
     if len(given) > LONGEST_ERROR_TEXT:
         raise UsageError(f"The text of --error has at most {LONGEST_ERROR_TEXT:,} characters.")
     return given
-
-
-def failure_window(now: datetime, since: str | None, hours: float | None = None) -> datetime | None:
-    """The start of the window of ``--failed-since``.
-
-    Raises:
-        UsageError: it is neither a duration nor a time, or before the year 1.
-    """
-    starts = [since_of(since, now)] if since is not None else []
-    starts += [before(now, timedelta(hours=hours))] if hours is not None else []
-    return max(starts) if starts else None
 
 
 def text_from(value: str) -> str:

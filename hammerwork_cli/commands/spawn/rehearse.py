@@ -103,14 +103,10 @@ def _check(job: str | None, handlers: str, queue: str | None, payload: str | Non
 
 
 def _json(option: str, text: str | None) -> str | None:
-    import json
+    from hammerwork_cli.models.input.job_options import json_value
 
-    if text is None:
-        return None
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{option} is not JSON: {error}") from error
+    if text is not None:
+        json_value(text, option)
     return text
 
 

@@ -265,5 +265,6 @@ def _begin_again(context: Context, folder: Path, secrets: dict[str, str]) -> Non
     os.chdir(folder)
     os.environ.update(secrets)
     # Nobody is asked again for the name of a protected profile.
-    confirmed = ["--confirm-profile", context.protection.profile] if context.protection else []
+    asked = context.protection is not None and context.options.get("confirm_profile") is None
+    confirmed = ["--confirm-profile", context.protection.profile] if context.protection and asked else []
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:], *confirmed])  # noqa: S606  what was typed, once more

@@ -235,8 +235,11 @@ def _json_written(name: str, text: str) -> Record:
         exact = exact and value - value == 0 and Decimal(repr(value)) == Decimal(digits)
         return value
 
+    def constant(word: str) -> None:
+        raise ValueError(word)  # NaN and infinities, which SQLite keeps in a text, are no JSON
+
     try:
-        value = json.loads(text, parse_float=number)
+        value = json.loads(text, parse_float=number, parse_constant=constant)
     except (ValueError, RecursionError):
         exact = False
     return {name: value} if exact else {f"{name}{TEXT_OF}": text}

@@ -146,6 +146,11 @@ class Timeline:
     siblings: tuple[Siblings, ...] | None = None
 
     @property
+    def root(self) -> str:
+        """The id of the topmost job; of several, the first."""
+        return self.tree.roots[0] if self.tree.roots else self.tree.target
+
+    @property
     def length(self) -> int:
         """Microseconds from the first creation to the last end."""
         return self.ended - self.begun

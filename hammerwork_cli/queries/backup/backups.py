@@ -8,7 +8,7 @@ from typing import IO
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import JobFilter, rfc3339
 from hammerwork_cli.models.backup.tables import OF_A_JOB, Record
-from hammerwork_cli.models.values import spellings
+from hammerwork_cli.models.values import meant, spellings
 from hammerwork_cli.queries.backup.files import Writer
 from hammerwork_cli.queries.backup.headers import header
 from hammerwork_cli.queries.backup.rows import Rows
@@ -103,7 +103,12 @@ class _Some:
 
     def _archived(self, wanted: JobFilter) -> Iterator[list[str]]:
         after: str | None = None
-        chosen = {"queue": wanted.queue, "statuses": spellings(wanted.statuses), "since": wanted.since}
+        chosen = {
+            "queue": wanted.queue,
+            "statuses": spellings(wanted.statuses),
+            "meant": meant(wanted.statuses),
+            "since": wanted.since,
+        }
         while True:
             rows = self._database.rows("backup.archived_ids", **chosen, after=after, limit=PAGE)
             ids = [str(row[0]) for row in rows]

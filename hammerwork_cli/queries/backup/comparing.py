@@ -75,8 +75,12 @@ def _value(name: str, ours: Rows, theirs: Rows, record: Record) -> object:
     kind = ours.kinds[name]
     if kind is Kind.JSON:
         text = record.get(f"{name}{TEXT_OF}")
-        # Not every database keeps all digits of a number.
-        return _canonical(json.loads(text)) if text is not None else _canonical(record.get(name))
+        if text is None:
+            return _canonical(record.get(name))
+        try:
+            return _canonical(json.loads(text))  # not every database keeps all digits of a number
+        except (ValueError, RecursionError):
+            return text
     value = record.get(name)
     if kind is Kind.TIME and value is not None and (ours.is_of_seconds(name) or theirs.is_of_seconds(name)):
         instant = timestamp(value)

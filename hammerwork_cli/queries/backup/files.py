@@ -90,6 +90,8 @@ def created(path: str, stdout: IO[bytes]) -> Iterator[IO[bytes]]:
         stdout.flush()
         return
     target = Path(path)
+    if not target.name:
+        raise UsageError(f"{path!r} is not the name of a file.")
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -121,10 +121,11 @@ class TreeImport:
                 self._problems.add(number, problem)
         self._problems.refuse()
         self._refuse_existing()
-        top = self._reader.header.get("filter", {}).get("job")
+        asked = self._reader.header.get("filter")
+        top = asked.get("job") if isinstance(asked, dict) else None
         arriving = self._arriving
         return Import(
-            top=arriving.id(top) if top in arriving.jobs else None,
+            top=arriving.id(top) if isinstance(top, str) and top in arriving.jobs else None,
             queues=queues,
             records=records,
             outside=frozenset(self._outside),

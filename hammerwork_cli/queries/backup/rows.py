@@ -110,7 +110,7 @@ class Rows:
         """The keys of those of some rows that exist."""
         key = self.table.key
         if self.kinds[key[0]] is not Kind.ID:  # few rows: pauses
-            return {tuple(record[name] for name in key) for record in self.all()}
+            return {tuple(record[name] for name in key) for record in self.all()} & set(map(self.key_of, values))
         found: set[tuple[Any, ...]] = set()
         for part in chunks(sorted({one[key[0]] for one in values}), ROWS_PER_STATEMENT):
             for row in self._of_owners(key, key[0], part):

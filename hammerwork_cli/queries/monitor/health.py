@@ -126,7 +126,7 @@ class _Reading:
 
     def _ready_in(self, queue: str, limit: int) -> tuple[int, datetime | None]:
         jobs, since = self.database.rows("monitor.health.ready", queue=queue, now=self.now, limit=limit)[0]
-        return int(jobs), timestamp(since)
+        return min(int(jobs), limit), timestamp(since)  # the sum of two counts, each up to the limit
 
     @cached
     def ready(self) -> list[ReadyJobs]:

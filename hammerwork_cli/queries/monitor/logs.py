@@ -75,7 +75,7 @@ def _of_some(database: Database, nodes: Sequence[TreeNode], lines: int) -> list[
     if "workers" in database.tags:
         queues = {node.id: node.queue for node in nodes}
         for part in chunks(list(queues), database.read_chunk):
-            for operation in database.rows("monitor.logs.operations_of", ids=part):
+            for operation in database.rows("monitor.logs.operations_of", ids=database.ids(part)):
                 found += _spawned(queues.get(str(operation[0])), *operation)
     return _newest(found, lines)
 
@@ -181,9 +181,10 @@ class Log:
     def refresh(self) -> list[Event]:
         """Returns the new events, the oldest first."""
         if self._told is None:
-            found = self._read(self._lines)
+            # What the next looks read again, and is older than the lines that are told, was not news either.
+            found = self._read(max(self._lines, MOST_AT_ONCE))
             self._told = dict.fromkeys(found)
-            return found
+            return found[-self._lines :]
         told = self._told
         newest = max((event.at for event in told), default=None)
         since = None if newest is None else newest - OVERLAP

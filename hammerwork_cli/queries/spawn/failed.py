@@ -9,7 +9,7 @@ from typing import NamedTuple
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import JobNotFoundError
 from hammerwork_cli.models import FailedBelow, Job, JobStatus, SpawnOperation, TreeNode, id_list, timestamp
-from hammerwork_cli.models.values import FAILED_SPELLINGS
+from hammerwork_cli.models.values import FAILED_SPELLINGS, ODDLY_FAILED
 from hammerwork_cli.queries.graph import cursors, records
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job import listing
@@ -21,8 +21,6 @@ MOST_FAILED = 2000
 MOST_ANCESTORS = 20_000
 LEVELS = 100
 
-_USUALLY_FAILED = {"Failed", "Dead", "TimedOut"}
-_ODDLY_FAILED = tuple(word for word in FAILED_SPELLINGS if word not in _USUALLY_FAILED)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -105,7 +103,7 @@ def _newest_failed(
     rows = database.rows(
         "spawn.failed.newest",
         failed=FAILED_SPELLINGS,
-        oddly_failed=_ODDLY_FAILED,
+        oddly_failed=ODDLY_FAILED,
         queue=queue,
         since=since,
         limit=MOST_FAILED + 1 if limit is None else limit,

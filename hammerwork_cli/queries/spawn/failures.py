@@ -7,7 +7,6 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.models import (
-    FAILURES,
     WAITING,
     Ancestry,
     Counts,
@@ -17,7 +16,7 @@ from hammerwork_cli.models import (
     status_of,
     timestamp,
 )
-from hammerwork_cli.models.values import FAILED_SPELLINGS
+from hammerwork_cli.models.values import ODDLY_FAILED
 from hammerwork_cli.models.why import ErrorGroup, FailedJob, Failures, path_of
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.spawn.error_texts import headline, of_traceback, pattern
@@ -29,8 +28,6 @@ MOST_KNOWN = 50_000
 MOST_ANCESTORS = 200_000
 """Most jobs to read in order to count trees."""
 LEVELS = 1000
-
-_ODDLY_FAILED = tuple(word for word in FAILED_SPELLINGS if word not in FAILURES)
 
 
 def failures(database: Database, *, limit: int, queue: str | None = None, since: datetime | None = None) -> Failures:
@@ -44,7 +41,7 @@ def failures(database: Database, *, limit: int, queue: str | None = None, since:
     """
     with database.snapshot():
         found = _Grouping()
-        values = {"oddly_failed": _ODDLY_FAILED, "queue": queue, "since": since}
+        values = {"oddly_failed": ODDLY_FAILED, "queue": queue, "since": since}
         for rows in database.row_parts("spawn.failures.list", ROWS, **values):
             found.add(rows)
         groups = found.groups()
@@ -179,9 +176,11 @@ def _find_examples(database: Database, groups: Iterable[ErrorGroup]) -> None:
     relatives = Relatives(database)
     nodes: dict[str, TreeNode] = {}
     frontier = {group.newest for group in groups}
+    asked: set[str] = set()
     for _ in range(LEVELS):
         nodes.update((node.id, node) for node in relatives.jobs(sorted(frontier)))
-        frontier = {node.depends_on[0] for node in nodes.values() if node.depends_on} - nodes.keys() - frontier
+        asked |= frontier
+        frontier = {node.depends_on[0] for node in nodes.values() if node.depends_on} - asked
         if not frontier:
             break
     for group in groups:

@@ -61,7 +61,7 @@ def comparison_record(found: Comparison, most: float | None) -> Record:
 def _tree_record(found: Timeline) -> Record:
     tree = found.tree
     return {
-        "root": tree.roots[0] if tree.roots else tree.target,
+        "root": found.root,
         "job": tree.target,
         "jobs": len(tree.nodes),
         "counts": dict(sorted(tree.counts.by_status.items())),
@@ -119,7 +119,7 @@ def _lines(found: Comparison, width: int | None, colour: bool) -> Iterator[str]:
 
 def _head(found: Timeline) -> str:
     tree = found.tree
-    root = tree.nodes[tree.roots[0] if tree.roots else tree.target]
+    root = tree.nodes[found.root]
     counts = f"{plural(len(tree.nodes), 'job')}: {statuses(tree.counts)}"
     return f"{shorten(visible(root.queue), _NAME_CELLS)} {short_id(root.id)} · {counts} · {length(found.length)}"
 

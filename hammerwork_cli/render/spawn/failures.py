@@ -139,7 +139,7 @@ def failures_text(
         yield f"{plural(failures.more, 'more error')}: add --limit {len(failures.groups) + failures.more}"
     if failures.consequences:
         yield ""
-        yield f"{plural(failures.consequences, 'more job')} failed because a job that they depend on failed."
+        yield f"{plural(failures.consequences, 'more job')} failed because a dependency failed."
 
 
 def _queues_text(group: ErrorGroup, times: str) -> str:

@@ -49,7 +49,7 @@ def gantt(found: Timeline, style: Style) -> tuple[str, list[str]]:
 
 def _title(found: Timeline) -> str:
     tree = found.tree
-    root = tree.nodes[tree.roots[0] if tree.roots else tree.target]
+    root = tree.nodes[found.root]
     return f"{_name(visible(root.queue))} {short_id(root.id)}, {length(found.length)}"
 
 

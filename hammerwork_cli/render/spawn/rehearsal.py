@@ -124,12 +124,15 @@ def _figures(found: Rehearsal) -> str:
     parts = [spawned, plural(found.bytes, "byte"), f"in {duration(timedelta(seconds=found.seconds))}"]
     shape = found.shape
     if shape.after_siblings:
-        parts.append(
-            f"{count(shape.after_siblings)} wait for siblings, {count(shape.longest_chain)} in the longest chain"
-        )
+        wait = f"{count(shape.after_siblings)} {_wait(shape.after_siblings)} for siblings"
+        parts.append(f"{wait}, {count(shape.longest_chain)} in the longest chain")
     if shape.after_others:
-        parts.append(f"{count(shape.after_others)} for other jobs")
+        parts.append(f"{count(shape.after_others)} {_wait(shape.after_others)} for other jobs")
     return f"{' · '.join(parts)}. Nothing was written."
+
+
+def _wait(jobs: int) -> str:
+    return "waits" if jobs == 1 else "wait"
 
 
 def _failure(failure: Failure, width: int | None, colour: bool) -> Iterator[str]:

@@ -119,7 +119,7 @@ def timeline_text(found: Timeline, style: Style) -> Iterator[str]:
 
 def _head(found: Timeline, style: Style) -> tuple[str, str]:
     tree = found.tree
-    root = tree.nodes[tree.roots[0] if tree.roots else tree.target]
+    root = tree.nodes[found.root]
     dot = " - " if style.charset == "ascii" else " · "
     until = "until now" if found.open else "to the last end"
     name = shorten(style.safe(root.queue), max(style.columns // 3, _LEAST_BAR), style.ellipsis)

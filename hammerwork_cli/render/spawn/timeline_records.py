@@ -25,7 +25,7 @@ def timeline_record(found: Timeline) -> Record:
     """
     tree = found.tree
     return {
-        "root": tree.roots[0] if tree.roots else tree.target,
+        "root": found.root,
         "job": tree.target,
         "jobs": len(tree.nodes),
         "open": found.open,

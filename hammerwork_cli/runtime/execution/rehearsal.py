@@ -76,8 +76,7 @@ class Rehearser:
             levels: generations to spawn.
         """
         found = Rehearsal(job.id if stored else None, job.queue_name)
-        above = stored and self._database is not None
-        place = ancestry.of(self._database, job) if above and self._database is not None else Ancestry(job.id)
+        place = ancestry.of(self._database, job) if stored and self._database is not None else Ancestry(job.id)
         parents = [(job, place)]
         for number in range(1, levels + 1):
             parents = self._generation(found, number, parents, result if number == 1 else None)
@@ -159,7 +158,9 @@ class Rehearser:
             return
         for child in (*step.early.values(), *late):
             limits.check(self._database, child)
-        wanted = sorted(set(external))
+        # What the job spawned by key or enqueued would be there by now.
+        made = {child.id for child in step.early.values()} | {job.id for job in self._queue.collected}
+        wanted = sorted(set(external) - made)
         statuses = {row[0]: status_of(row[1]) for row in Relatives(self._database).states(wanted)}
         for other in wanted:
             if other not in statuses:

@@ -172,7 +172,8 @@ class MainLoop:
         try:
             if back:
                 self._connections.run(lambda database: finish.give_back(database, back), patience=LAST_SECONDS)
-            if left := self._finisher.write_last(LAST_SECONDS) if may_write else self._slots.unwritten:
+            unwritten = self._slots.unwritten + self._slots.postponed
+            if left := self._finisher.write_last(LAST_SECONDS) if may_write else unwritten:
                 jobs = plural(left, "job")
                 log.error(
                     "The outcome of %s is not written: other workers will take over after %g s.",

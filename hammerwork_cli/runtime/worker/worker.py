@@ -273,7 +273,11 @@ class Worker:
             lines.main.run(registry.forget_ended, patience=0)
         parts.health_file.begin()
         # Last of all: from now on, others wait for its heartbeat.
-        lines.main.run(lambda database: registry.register(database, registration), patience=0)
+        try:
+            lines.main.run(lambda database: registry.register(database, registration), patience=0)
+        except BaseException:
+            parts.health_file.remove()
+            raise
         return parts
 
     def stop(self, *, now: bool = False) -> None:

@@ -53,4 +53,4 @@ LEFT JOIN hammerwork_jobs j ON j.id = o.parent_id
 
 -- name: operations_of
 -- Lists the recorded spawns of some jobs.
-SELECT {operation} FROM hammerwork_spawn_operations o WHERE o.parent_id IN (:ids)
+SELECT {operation} FROM hammerwork_spawn_operations o WHERE o.parent_id {among}

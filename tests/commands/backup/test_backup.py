@@ -13,6 +13,7 @@ import pytest
 
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import JobStatus
+from hammerwork_cli.models.backup import tables
 from hammerwork_cli.models.backup.tables import TABLES, Kind
 from hammerwork_cli.queries.backup import restoring, rows
 from tests.conftest import DIALECTS, Outcome
@@ -134,6 +135,39 @@ def test_records_that_exist_are_a_conflict_are_kept_or_are_replaced(run: Run, fi
     assert (replaced["existed"], replaced["replaced"]) == (0, replaced["written"])
     assert records(filled) == before
     assert restored(run, filled, path, "--skip-existing").exit_code == 0
+
+
+def test_pauses_of_other_queues_are_no_conflict(
+    run: Run, filled: str, new_database: Callable[..., str], tmp_path: Path
+) -> None:
+    pause(filled)
+    path = made(run, filled, tmp_path / "jobs")
+    new = new_database("sqlite", migrated=True)
+    assert run("queue", "pause", "elsewhere", url=new).exit_code == 0
+    outcome = restored(run, new, path)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert {one["queue_name"] for one in records(new)["pauses"]} == {"mail é", "elsewhere"}
+
+
+def test_archived_jobs_are_chosen_by_the_status_that_is_shown(run: Run, filled: str, tmp_path: Path) -> None:
+    execute(filled, "UPDATE hammerwork_jobs_archive SET status = 'Failed', error_message = 'Workflow cancelled'")
+
+    def archived(status: str) -> int:
+        path = made(run, filled, tmp_path / "some", "--status", status)
+        return int(run("backup", "verify", str(path), "--format", "json").json["records"].get("archive", 0))
+
+    assert (archived("failed"), archived("cancelled")) == (0, 1)
+
+
+@pytest.mark.parametrize("text", ['{"a": NaN}', "[Infinity]", "{"])
+def test_a_text_that_is_no_json_is_carried_as_text(text: str) -> None:
+    assert tables._json_written("payload", text) == {"payload_text": text}
+
+
+@pytest.mark.parametrize("name", ["", "."])
+def test_a_file_needs_a_name(run: Run, filled: str, name: str) -> None:
+    outcome = run("backup", "create", "-o", name, url=filled)
+    assert (outcome.exit_code, "is not the name of a file" in outcome.stderr) == (2, True)
 
 
 def test_a_restore_that_was_broken_off_goes_on(

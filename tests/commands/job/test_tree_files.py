@@ -292,6 +292,17 @@ def test_a_file_that_was_cut_is_refused_wherever_it_was_cut(lines: list[bytes], 
     refuses(packed[:40] + b"x" * 40 + packed[80:])
 
 
+@pytest.mark.parametrize("asked", [5, None, {"job": []}, []])
+def test_a_header_that_says_nonsense_of_its_filter_harms_nothing(
+    lines: list[bytes], run: Run, new_database: Callable[..., str], tmp_path: Path, asked: object
+) -> None:
+    header = json.dumps({**json.loads(lines[0]), "filter": asked}).encode() + b"\n"
+    path = tmp_path / "file"
+    path.write_bytes(sealed([header, *lines[1:-1]]))
+    outcome = run("job", "import", str(path), url=new_database("sqlite", migrated=True))
+    assert outcome.exit_code == 0, outcome.stderr
+
+
 def test_a_file_that_was_changed_is_refused(lines: list[bytes], refuses: Any) -> None:
     whole = b"".join(lines)
     assert "checksum does not fit" in refuses(whole.replace(b"Dead", b"Fail"))

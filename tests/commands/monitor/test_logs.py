@@ -13,6 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from hammerwork_cli.database import Database, connect
+from hammerwork_cli.queries.monitor.logs import Log
 from hammerwork_cli.render.schemas import SCHEMAS
 from tests.rows import START, Rows
 from tests.terminal import PATIENCE
@@ -220,3 +221,13 @@ def test_following_tells_each_event_once(rows: Rows, clean_environment: dict[str
         finally:
             program.terminate()
         assert program.wait(PATIENCE) == 143
+
+
+def test_following_does_not_tell_older_events_than_the_lines_that_it_began_with(rows: Rows) -> None:
+    for number in range(5):
+        rows.job(queue="mail", status="Pending", created_at=START + timedelta(seconds=number))
+    log = Log(rows.database, lines=2)
+    assert len(log.refresh()) == 2
+    assert log.refresh() == []
+    new = rows.job(queue="mail", status="Pending", created_at=START + timedelta(seconds=9))
+    assert [event.job for event in log.refresh()] == [new]

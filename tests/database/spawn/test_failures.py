@@ -52,6 +52,15 @@ def test_a_group_knows_its_times_its_queues_and_the_path_to_its_newest_job(reada
     assert group.trees == 1
 
 
+def test_parents_that_are_gone_are_looked_for_once(readable: Database, rows: Rows) -> None:
+    gone = ["99999999-9999-4999-8999-99999999999" + digit for digit in "12"]
+    failed(rows, gone[0], error="one")
+    failed(rows, rows.job(gone[1]), error="two")
+    before = readable.executed
+    assert len(failures(readable, limit=10).groups) == 2
+    assert readable.executed - before < 40
+
+
 def test_trees_are_counted_by_their_roots_on_any_level(readable: Database, rows: Rows) -> None:
     for _ in range(2):
         root = rows.job()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, SpawnHandler
-from hammerwork_cli.database import DatabaseUrl, connect
+from hammerwork_cli.database import Database, DatabaseUrl, connect
 from hammerwork_cli.models.spawning.rehearsal import Rehearsal
 from hammerwork_cli.runtime.api.stored_jobs import stored_row
 from hammerwork_cli.runtime.execution.collecting import CollectingQueue
@@ -26,9 +26,11 @@ def nowhere() -> DatabaseUrl:
     raise AssertionError("no database is needed")
 
 
-def rehearse(app: Handlers, job: Job, *, most: int = 10_000, **options: Any) -> Rehearsal:
+def rehearse(
+    app: Handlers, job: Job, *, most: int = 10_000, database: Database | None = None, **options: Any
+) -> Rehearsal:
     """Rehearses a job that is only described."""
-    rehearser = Rehearser(app, CollectingQueue(nowhere, NOW), NOW, database=None, most=most)
+    rehearser = Rehearser(app, CollectingQueue(nowhere, NOW), NOW, database=database, most=most)
     return rehearser.rehearse(claimed(job.new_job(NOW), NOW), stored=False, **options)
 
 
@@ -204,6 +206,17 @@ def test_children_by_key_are_counted_once_and_with_the_others() -> None:
         "max_spawn_count allows 1"
         in messages(rehearse(parts, Job("video").with_spawn_config(SpawnConfig(max_spawn_count=1))))[0]
     )
+
+
+def test_a_child_may_depend_on_what_its_parent_spawned_by_key_or_enqueued(new_database: Callable[..., str]) -> None:
+    @spawning("video")
+    def parts(context: SpawnContext) -> list[Job]:
+        part, mail = context.spawn(Job("part"), key="one"), Job("mail")
+        context.queue.enqueue(mail)
+        return [Job("merge").depends_on(part), Job("merge").depends_on(mail)]
+
+    with contextlib.closing(connect(new_database("sqlite", migrated=True))) as database:
+        assert messages(rehearse(parts, Job("video"), database=database)) == []
 
 
 def test_a_key_with_two_payloads_fails_as_in_a_worker() -> None:
