@@ -12,7 +12,8 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, Worker
 from hammerwork_cli.database import connect
-from hammerwork_cli.queries.spawn.doctor import PAGE
+from hammerwork_cli.errors import RetryableError
+from hammerwork_cli.queries.spawn.doctor import PAGE, Doctor, FixedJobs
 from tests.runtime.conftest import Stage
 from tests.rust_worker import RustWorker
 
@@ -172,6 +173,26 @@ def test_jobs_go_through_both_kinds_of_workers_in_turn_and_what_rust_completes_i
     stage.work(app)
     assert len(stage.rows(where="status = 'Completed' AND attempts = 1")) == len(after_both) + 2
     assert json.loads(stage.one(ours_first, "result_data")) == {"frames": 25}
+
+
+def test_a_worker_that_drains_its_queues_waits_for_a_sweep_that_a_deadlock_broke_off(
+    stage: Stage, rust: RustWorker, app: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first,) = stage.enqueue(Job("noop", {}))
+    after = stage.enqueue(*(Job("noop", {}).depends_on(first) for _ in range(PAGE + 1)))
+    assert rust.take("noop") == first.id
+    rust.complete(first.id)
+    fix_waiting_page = Doctor.fix_waiting_page
+    collisions = iter([RetryableError("Deadlock found.")])
+
+    def collide(doctor: Doctor, last: str | None) -> tuple[str | None, FixedJobs]:
+        if last is not None and (error := next(collisions, None)):
+            raise error
+        return fix_waiting_page(doctor, last)
+
+    monkeypatch.setattr(Doctor, "fix_waiting_page", collide)
+    stage.work(app, lease=3)
+    assert set(stage.status(first, *after)) == {"Completed"}
 
 
 def test_a_job_that_a_rust_worker_took_before_its_parent_completed_in_ours_is_told(

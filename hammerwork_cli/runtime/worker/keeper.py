@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.errors import HammerworkError, RetryableError
-from hammerwork_cli.queries.spawn.doctor import Doctor
+from hammerwork_cli.queries.spawn.doctor import Doctor, FixedJobs
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.render.formats.text import plural
@@ -21,6 +21,8 @@ KEEPER_TIMEOUTS = Timeouts(lock=2.0)
 """A transaction that hangs delays nothing but the rows that it has locked."""
 IDLE_SWEEP = 0.25
 """Seconds after which a sweep pauses while it finds nothing. One that finds jobs goes on for a heartbeat's interval."""
+COLLISIONS = 3
+"""After so many sweeps in a row that locks of others broke off, a worker that drains its queues waits no longer."""
 NAMED = 20
 """Jobs that a line of the log names."""
 log = logging.getLogger("hammerwork")
@@ -41,6 +43,8 @@ class Keeper(threading.Thread):
     Attributes:
         undecided: ids of workers of which it does not know whether they live; ``None`` before it first looked. This
             thread writes it, one reference at a time; the main thread reads it.
+        releasing: whether its sweep has not looked yet, or found jobs and has not reached the end. This thread writes
+            it; the main thread reads it.
     """
 
     def __init__(
@@ -60,11 +64,13 @@ class Keeper(threading.Thread):
         self.interval = heartbeat_interval(worker.lease)
         self.stopped = threading.Event()  # the main thread sets it
         self.undecided: frozenset[str] | None = None
+        self.releasing = sweep
         # This thread alone uses the rest.
         self._observer = Observer(worker.id, lease)
         self._sweep_after: str | None = None
         self._next_sweep = 0.0
         self._fixed = 0  # by the present sweep
+        self._collisions = 0  # of sweeps since one went on
         self._trouble = Trouble(connections.outages)
 
     def run(self) -> None:
@@ -127,9 +133,11 @@ class Keeper(threading.Thread):
         if began < self._next_sweep:
             return
         doctor = Doctor(database, now=self.clock.now())
+        found = False
         while not self.stopped.is_set():
-            self._sweep_after, fixed = doctor.fix_waiting_page(self._sweep_after)
-            if fixed.released or fixed.failed:
+            fixed = self._release_page(doctor)
+            if any(fixed):
+                found = True
                 self._fixed += len(fixed.released) + len(fixed.failed)
                 _log_fixed("Released", fixed.released, "whose dependencies had completed")
                 _log_fixed("Failed", fixed.failed, "whose dependencies had failed or are missing")
@@ -137,9 +145,21 @@ class Keeper(threading.Thread):
             if self._sweep_after is None:
                 self._next_sweep = time.monotonic() + (0 if self._fixed else self.worker.lease / 2)
                 self._fixed = 0
+                self.releasing = False
                 return
             if time.monotonic() - began > (self.interval if any(fixed) else IDLE_SWEEP):
+                self.releasing = found
                 return
+
+    def _release_page(self, doctor: Doctor) -> FixedJobs:
+        try:
+            self._sweep_after, fixed = doctor.fix_waiting_page(self._sweep_after)
+        except Exception as error:
+            self._collisions += 1
+            self.releasing = isinstance(error, RetryableError) and self._collisions < COLLISIONS
+            raise
+        self._collisions = 0
+        return fixed
 
 
 def _log_fixed(what: str, ids: Sequence[str], which: str) -> None:

@@ -141,6 +141,7 @@ class MainLoop:
         self._parts.request_claimer.claim(database)
         return (
             self._slots.empty
+            and not self._parts.keeper.releasing
             and not self._may_come_back(database)
             and claim.drained(database, list(self._worker.queues), soon)
         )

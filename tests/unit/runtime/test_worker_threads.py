@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hammerwork_cli.errors import UnreachableError
+from hammerwork_cli.errors import RetryableError, UnreachableError
 from hammerwork_cli.models import JobPriority
 from hammerwork_cli.queries.job.notifications import CHANNEL
 from hammerwork_cli.queries.spawn.doctor import FixedJobs
@@ -237,6 +237,54 @@ def test_a_sweep_that_found_nothing_begins_again_after_half_a_lease(monkeypatch:
     assert len(looks) == 3, "one that mended something is repeated at once"
 
 
+def test_a_keeper_is_releasing_until_a_sweep_that_found_jobs_has_reached_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pages: Any = iter([("a", True), ("b", False), (None, True), ("a", False)])
+
+    class Doctor:
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        def fix_waiting_page(self, _: str | None) -> tuple[str | None, FixedJobs]:
+            after, fixes = next(pages)
+            return after, FixedJobs(("1",) if fixes else ())
+
+    monkeypatch.setattr(keeper, "Doctor", Doctor)
+    monkeypatch.setattr(keeper, "IDLE_SWEEP", -1.0)
+    line: Any = Line(away)
+    keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), claim_requests=lambda _: None, wake=lambda: None)
+    database: Any = None
+    seen = [keeping.releasing]
+    for _ in range(3):
+        keeping._sweep(database)
+        seen.append(keeping.releasing)
+    assert seen == [True, True, False, False], "one that finds nothing at first may take long, and nobody waits for it"
+
+
+@pytest.mark.parametrize(
+    ("error", "waits"), [(RetryableError("A deadlock."), keeper.COLLISIONS), (UnreachableError("No rights."), 1)]
+)
+def test_a_keeper_whose_sweep_is_broken_off_by_locks_is_releasing_for_some_more_sweeps(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, waits: int
+) -> None:
+    class Doctor:
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        def fix_waiting_page(self, _: str | None) -> tuple[str | None, FixedJobs]:
+            raise error
+
+    monkeypatch.setattr(keeper, "Doctor", Doctor)
+    line: Any = Line(away)
+    keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), claim_requests=lambda _: None, wake=lambda: None)
+    database: Any = None
+    seen = []
+    while keeping.releasing:
+        seen.append(keeping.releasing)
+        with pytest.raises(type(error)):
+            keeping._sweep(database)
+    assert len(seen) == waits
+
+
 def test_a_sweep_logs_which_jobs_it_released_and_which_it_failed(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -273,6 +321,7 @@ def test_a_keeper_sweeps_unless_it_is_told_not_to(monkeypatch: pytest.MonkeyPatc
     stopped: Any = Waits(1)
     keeping.stopped = stopped
     keeping.run()
+    assert keeping.releasing == sweep
     others = ["Looking for lost workers", "Claiming spawn requests"]
     assert done == (["Releasing waiting jobs", *others] if sweep else others)
 
