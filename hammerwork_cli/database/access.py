@@ -29,6 +29,13 @@ CONTENTION = Backoff(0.02, 5.0)
 """Before a transaction that lost to another one starts again."""
 OTHER_BYTES = 16384
 """Room in a statement for everything but the values that are weighed."""
+TABLE_TAGS = {
+    "hammerwork_jobs_archive": "archive",
+    "hammerwork_queue_pause": "pause",
+    "hammerwork_attempts": "attempts",
+    "hammerwork_duties": "upkeep",
+}
+"""Tables -> the tags of databases that have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,29 +173,21 @@ class Database:
         """The tags that choose between the variants of a statement.
 
         ``postgresql``, ``mysql`` or ``sqlite``; ``indexed``: the indexes of hammerwork-cli exist; ``jsonb``: PostgreSQL
-        stores ``depends_on`` as JSON (before migration 012); ``archive``: there is an archive table; ``unarchivable``:
-        ``hammerwork_jobs`` has no ``archived_at``; ``pause``: there is a table of paused queues (014); ``workers``:
-        there are the columns and tables for workers (017); ``claim_times``: jobs have the time of their claim (018);
-        ``attempts``: there is a table of attempts that did not complete (019); ``narrow``: ids of MySQL are in another
-        character set than utf8mb4; and ``by_first_parent``, ``by_gin`` or ``by_scan``: the way to the children of a
-        job.
+        stores ``depends_on`` as JSON (before migration 012); those of :data:`TABLE_TAGS`; ``unarchivable``:
+        ``hammerwork_jobs`` has no ``archived_at``; ``workers``: there are the columns and tables for workers (017);
+        ``claim_times``: jobs have the time of their claim (018); ``narrow``: ids of MySQL are in another character set
+        than utf8mb4; and ``by_first_parent``, ``by_gin`` or ``by_scan``: the way to the children of a job.
         """
         jobs = self.jobs_columns()
-        tags = {self.dialect}
+        tags = {self.dialect, *(tag for table, tag in TABLE_TAGS.items() if table in self.schema)}
         if self.dialect == "postgresql" and jobs["depends_on"] == "jsonb":
             tags.add("jsonb")
         if "archived_at" not in jobs:
             tags.add("unarchivable")
-        if "hammerwork_jobs_archive" in self.schema:
-            tags.add("archive")
-        if "hammerwork_queue_pause" in self.schema:
-            tags.add("pause")
         if "claim_token" in jobs and "hammerwork_spawn_roots" in self.schema:
             tags.add("workers")
         if "claimed_at" in jobs:
             tags.add("claim_times")
-        if "hammerwork_attempts" in self.schema:
-            tags.add("attempts")
         if "jsonb" not in tags and self._indexed():
             tags.add("indexed")
         tags.add(self._way(tags))

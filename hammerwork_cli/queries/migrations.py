@@ -55,6 +55,7 @@ _COUNTS = (
     "migrations.rows_in_hammerwork_spawn_roots",
     "migrations.rows_in_hammerwork_spawn_trees",
     "migrations.rows_in_hammerwork_attempts",
+    "migrations.rows_in_hammerwork_duties",
 )
 COUNTS = {name.removeprefix("migrations.rows_in_"): name for name in _COUNTS}
 """Table -> the statement that counts its rows."""
@@ -80,6 +81,7 @@ MIGRATIONS = (
     Migration("018_claims", "Times of claims, exact keys, and places of jobs in their trees", "ours"),
     Migration("019_attempts", "Attempts that did not complete", "ours"),
     Migration("020_tree_statistics", "Statistics of parents, on PostgreSQL", "ours"),
+    Migration("021_upkeep", "Duties that one worker at a time does", "ours"),
 )
 
 

@@ -185,3 +185,7 @@ SELECT COUNT(*) FROM hammerwork_spawn_trees
 -- name: rows_in_hammerwork_attempts
 -- Counts the rows of the table.
 SELECT COUNT(*) FROM hammerwork_attempts
+
+-- name: rows_in_hammerwork_duties
+-- Counts the rows of the table.
+SELECT COUNT(*) FROM hammerwork_duties

@@ -53,7 +53,7 @@ def test_a_plan_begins_with_what_it_does_to_the_tables_and_status_names_the_next
 ) -> None:
     lines = run("migration", "plan", url=shared_restored("media.mariadb")).stdout.splitlines()
     assert re.fullmatch(r"-- \d+ migrations, \d+ statements\. Next: hammerwork migration run", lines[0])
-    assert lines[1].startswith("-- Makes 7 tables: hammerwork_attempts, ")
+    assert re.match(r"-- Makes \d+ tables: hammerwork_attempts, hammerwork_duties, ", lines[1])
     jobs = "hammerwork_jobs, hammerwork_jobs_archive"
     assert lines[2] == f"-- Alters or indexes, so that writers may have to wait, 2 tables: {jobs}"
     assert lines[3:5] == ["", "-- 015_spawn_indexes: Indexes that find children and spawning parents"]
@@ -141,7 +141,7 @@ def test_drop_on_an_empty_database_needs_no_consent(url: str, hammerwork: Run) -
 def test_a_dry_run_of_drop_lists_the_tables(migrated_url: str, run: Run) -> None:
     rows = run("migration", "run", "--drop", "--dry-run", "--format", "json", url=migrated_url).json
     assert {row["table"]: row["rows"] for row in rows}["hammerwork_migrations"] == len(IDS)
-    assert len(rows) == 15
+    assert len(rows) == len(migrations.COUNTS)
     assert run("migration", "run", "--format", "json", url=migrated_url).json == []
 
 
@@ -160,7 +160,7 @@ def test_a_terminal_is_asked(
     shown = os.read(ours, 65536).decode()
     os.close(ours)
     assert asked.returncode == exit_code
-    assert "Remove these 15 tables and 0 jobs for good? [y/N]" in shown
+    assert f"Remove these {len(migrations.COUNTS)} tables and 0 jobs for good? [y/N]" in shown
     assert ("015_spawn_indexes" in out) == (exit_code == 0)
 
 

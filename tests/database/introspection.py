@@ -178,6 +178,7 @@ OUR_TABLES = {
         "spawn_roots",
         "spawn_trees",
         "attempts",
+        "duties",
     )
 }
 

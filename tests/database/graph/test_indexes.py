@@ -290,5 +290,6 @@ def test_workers_go_on_while_the_indexes_are_built(postgres_url: str, monkeypatc
             "018_claims",
             "019_attempts",
             "020_tree_statistics",
+            "021_upkeep",
         ]
         assert one(other, "SELECT count(*) FROM hammerwork_jobs WHERE payload ? '_spawn_config'") == 2

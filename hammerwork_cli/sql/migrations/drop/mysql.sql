@@ -15,4 +15,5 @@ DROP TABLE IF EXISTS
     hammerwork_spawn_requests,
     hammerwork_spawn_roots,
     hammerwork_spawn_trees,
-    hammerwork_attempts;
+    hammerwork_attempts,
+    hammerwork_duties;

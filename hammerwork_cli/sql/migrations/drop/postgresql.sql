@@ -13,6 +13,7 @@ DROP TABLE IF EXISTS
     hammerwork_spawn_requests,
     hammerwork_spawn_roots,
     hammerwork_spawn_trees,
-    hammerwork_attempts;
+    hammerwork_attempts,
+    hammerwork_duties;
 -- next
 DROP FUNCTION IF EXISTS update_hammerwork_queue_pause_updated_at();

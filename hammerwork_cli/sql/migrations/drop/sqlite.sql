@@ -27,3 +27,5 @@ DROP TABLE IF EXISTS hammerwork_spawn_roots;
 DROP TABLE IF EXISTS hammerwork_spawn_trees;
 -- next
 DROP TABLE IF EXISTS hammerwork_attempts;
+-- next
+DROP TABLE IF EXISTS hammerwork_duties;

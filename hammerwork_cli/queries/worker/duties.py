@@ -1,0 +1,40 @@
+"""Duties: what one worker at a time does for the database, without a leader and without a lock that it holds.
+
+A worker takes a duty by moving its time. A worker that dies in the middle delays the duty until the time to which it
+moved it, so a duty is idempotent and works in transactions that a second worker may repeat.
+"""
+
+from datetime import datetime
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.models import timestamp
+
+
+def times(database: Database) -> dict[str, datetime]:
+    """Duty -> when it is due. A duty that no worker has done yet is not there. Needs migration 021."""
+    return {str(name): at for name, stored in database.rows("worker.duties.times") if (at := timestamp(stored))}
+
+
+def take(database: Database, name: str, worker: str, *, seen: datetime | None, until: datetime) -> bool:
+    """Takes a duty, and returns whether nobody else was faster.
+
+    Args:
+        database: with migration 021.
+        name: of the duty.
+        worker: the id of the worker that takes it.
+        seen: when the duty was due according to :func:`times`; ``None`` if it was not there.
+        until: when others may take it.
+    """
+    statement, guard = ("worker.duties.add", {}) if seen is None else ("worker.duties.take", {"seen": seen})
+    taken = database.transaction(lambda: database.run(statement, name=name, worker=worker, until=until, **guard))
+    return bool(taken)
+
+
+def keep(database: Database, name: str, worker: str, *, until: datetime) -> bool:
+    """Moves the time of a duty: later between two steps, or to when it is due next.
+
+    Returns:
+        Whether the worker still had it; if not, another one goes on.
+    """
+    moved = database.transaction(lambda: database.run("worker.duties.keep", name=name, worker=worker, until=until))
+    return bool(moved)

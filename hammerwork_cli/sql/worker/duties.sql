@@ -1,0 +1,22 @@
+-- Duties: what one worker at a time does for the database.
+
+-- name: times
+-- Lists the duties that any worker has taken, and when each is due again.
+SELECT d.name, d.due_at FROM hammerwork_duties d
+
+-- name: add
+-- Takes a duty for the first time, unless another worker has.
+INSERT INTO hammerwork_duties (name, due_at, claimed_by) VALUES (:name, :until, :worker)
+ON CONFLICT (name) DO NOTHING
+
+-- name: add [mysql]
+INSERT IGNORE INTO hammerwork_duties (name, due_at, claimed_by) VALUES (:name, :until, :worker)
+
+-- name: take
+-- Takes a duty that was due at :seen, unless another worker has. The guard changes the row, so that on a replicated
+-- server the commit of the loser is refused.
+UPDATE hammerwork_duties SET due_at = :until, claimed_by = :worker WHERE {same name :name} AND due_at = :seen
+
+-- name: keep
+-- Moves the time of a duty that nobody else has taken meanwhile.
+UPDATE hammerwork_duties SET due_at = :until WHERE {same name :name} AND claimed_by = :worker
