@@ -23,7 +23,7 @@ import pytest
 
 from hammerwork_cli.database import Database, connect
 from tests import surroundings
-from tests.databases import DUMPS, Databases, MysqlDatabases, PostgresDatabases, SqliteDatabases
+from tests.databases import DUMPS, Change, Databases, MysqlDatabases, PostgresDatabases, SqliteDatabases
 from tests.mermaid_parser import FOLDER, MermaidParser
 from tests.servers import KINDS, ServerMissingError, server_url
 
@@ -145,12 +145,12 @@ def makers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def new_database(makers: Makers) -> Iterator[Callable[..., str]]:
-    """``new_database(dialect, migrated=False)``: the URL of one more database, dropped after the test."""
+    """``new_database(dialect, migrated=False, change=None)``: the URL of one more database, dropped after the test."""
     with contextlib.ExitStack() as dropping:
 
-        def make(dialect: str, *, migrated: bool = False) -> str:
+        def make(dialect: str, *, migrated: bool = False, change: Change | None = None) -> str:
             maker = makers[dialect]
-            url: str = maker.migrated() if migrated else maker.empty()
+            url: str = maker.migrated(change) if migrated else maker.empty()
             dropping.callback(maker.drop, url)
             return url
 

@@ -8,7 +8,9 @@ import re
 import shutil
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
@@ -26,35 +28,52 @@ FOR_MYSQL = [
 """What MySQL proper needs changed in a dump that MariaDB wrote: pattern, replacement."""
 
 
-POSTGRES_SHAPE = [
-    "SELECT relname, relkind::text, relhastriggers, reloptions FROM pg_class"
-    " WHERE relnamespace = 'public'::regnamespace ORDER BY 1",
-    "SELECT c.relname, attname, atttypid, attnotnull, attgenerated::text, pg_get_expr(adbin, adrelid)"
-    " FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid"
-    " LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum"
-    " WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0 ORDER BY 1, attnum",
-    "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
-    " WHERE connamespace = 'public'::regnamespace ORDER BY 1",
-    "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1",
-    "SELECT migration_id FROM hammerwork_migrations ORDER BY 1",
-]
+Query = Callable[[str], list[Any]]
+Change = Callable[[str], None]
+"""Changes the tables of a database with this URL. The same function makes the same change."""
+MANY = 1000
+"""Rows after which it is quicker to make a table anew."""
+POSTGRES_SHAPE = """
+    SELECT
+        (SELECT sum(hashtext(concat_ws(' ', relname, relkind, relhastriggers, reloptions)))
+        FROM pg_class WHERE relnamespace = 'public'::regnamespace),
+        (SELECT sum(pg_attribute.xmin::text::bigint)
+        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'),
+        (SELECT sum(xmin::text::bigint) FROM pg_constraint WHERE connamespace = 'public'::regnamespace),
+        (SELECT sum(xmin::text::bigint) FROM pg_proc WHERE pronamespace = 'public'::regnamespace),
+        (SELECT string_agg(migration_id, ' ' ORDER BY migration_id) FROM hammerwork_migrations),
+        (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database())
+"""
+"""A row changes its ``xmin`` with its definition."""
+POSTGRES_TABLES = """
+    SELECT relname, pg_relation_size(oid) > 65536 OR reltuples > 0
+    FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND pg_relation_size(oid) > 0
+    AND relname <> 'hammerwork_migrations'
+"""
+"""The tables that hold rows, or held some; whether they are quicker made anew, or somebody analysed them."""
 MYSQL_SHAPE = [
     "SELECT table_name, column_name, column_type, is_nullable, column_default, extra, generation_expression"
     " FROM information_schema.columns WHERE table_schema = '{}'",
     "SELECT table_name, index_name, column_name FROM information_schema.statistics WHERE table_schema = '{}'",
     "SELECT constraint_name, check_clause FROM information_schema.check_constraints WHERE constraint_schema = '{}'",
     "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = '{}'",
+    "SELECT migration_id FROM {}.hammerwork_migrations",
     # A connection that a test left open may hold locks.
     "SELECT id FROM information_schema.processlist WHERE db = '{}'",
 ]
 
 
 class Databases(Protocol):
-    """Makes databases of one kind. Each method returns the URL of a new one."""
+    """Makes databases of one kind. Each method returns the URL of a new one.
+
+    ``migrated`` makes tables, and then the same change of them in all databases that it is given for.
+    """
 
     def empty(self) -> str: ...
 
-    def migrated(self) -> str: ...
+    def migrated(self, change: Change | None = None) -> str: ...
 
     def drop(self, url: str) -> None: ...
 
@@ -65,17 +84,20 @@ class SqliteDatabases:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._numbers = itertools.count()
-        self._template: Path | None = None
+        self._templates: dict[Change | None, Path] = {}
 
     def empty(self) -> str:
         return f"sqlite:///{quote(str(self._path()))}"
 
-    def migrated(self) -> str:
-        if self._template is None:
-            self._template = self._path()
-            migrate(f"sqlite:///{quote(str(self._template))}")
+    def migrated(self, change: Change | None = None) -> str:
+        if change not in self._templates:
+            self._templates[change] = self._path()
+            url = f"sqlite:///{quote(str(self._templates[change]))}"
+            migrate(url)
+            if change:
+                change(url)
         copy = self._path()
-        shutil.copyfile(self._template, copy)
+        shutil.copyfile(self._templates[change], copy)
         return f"sqlite:///{quote(str(copy))}"
 
     def _path(self) -> Path:
@@ -99,9 +121,9 @@ class ServerDatabases(ABC):
 
     def __init__(self) -> None:
         self._names = names()
-        self._clean: list[str] = []
-        self._lent: set[str] = set()
-        self._shape: Any = None
+        self._clean: defaultdict[Change | None, list[str]] = defaultdict(list)
+        self._lent: dict[str, Change | None] = {}
+        self._shapes: dict[Change | None, Any] = {}
 
     @abstractmethod
     def empty(self) -> str: ...
@@ -111,37 +133,45 @@ class ServerDatabases(ABC):
         """A new database with tables."""
 
     @abstractmethod
-    def _look(self, url: str) -> Any:
+    def _inside(self, url: str) -> contextlib.AbstractContextManager[Query]:
+        """Runs statements in a database and returns their rows."""
+
+    @abstractmethod
+    def _look(self, query: Query, name: str) -> Any:
         """Whatever of a database must not change for the next test: tables, indexes, recorded migrations."""
 
     @abstractmethod
-    def _empty_tables(self, url: str) -> None: ...
+    def _empty_tables(self, query: Query, name: str) -> None: ...
 
     @abstractmethod
     def _drop(self, url: str) -> None: ...
 
-    def migrated(self) -> str:
-        if self._clean:
-            url = self._clean.pop()
+    def migrated(self, change: Change | None = None) -> str:
+        if self._clean[change]:
+            url = self._clean[change].pop()
         else:
             url = self._migrated()
-            self._shape = self._shape or self._look(url)
-        self._lent.add(url)
+            if change:
+                change(url)
+            if change not in self._shapes:
+                with self._inside(url) as query:
+                    self._shapes[change] = self._look(query, database_of(url))
+        self._lent[url] = change
         return url
 
     def drop(self, url: str) -> None:
         if url in self._lent:
-            self._lent.remove(url)
+            change = self._lent.pop(url)
             # Whatever a test did that stands in the way of emptying costs only time.
-            with contextlib.suppress(Exception):
-                if self._look(url) == self._shape:
-                    self._empty_tables(url)
-                    self._clean.append(url)
+            with contextlib.suppress(Exception), self._inside(url) as query:
+                if self._look(query, database_of(url)) == self._shapes[change]:
+                    self._empty_tables(query, database_of(url))
+                    self._clean[change].append(url)
                     return
         self._drop(url)
 
     def close(self) -> None:
-        for url in self._clean:
+        for url in chain(*self._clean.values()):
             self._drop(url)
 
 
@@ -186,31 +216,25 @@ class PostgresDatabases(ServerDatabases):
         self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}{self._strategy}".encode())
         return with_database(self._server_url, name)
 
-    def _look(self, url: str) -> Any:
-        with self._inside(url) as connection:
-            others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-            return [connection.execute(query).fetchall() for query in (*POSTGRES_SHAPE, others)]
-
-    def _empty_tables(self, url: str) -> None:
-        with self._inside(url) as connection:
-            tables = [
-                name
-                for (name,) in connection.execute(
-                    "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-                    " AND relname <> 'hammerwork_migrations'"
-                )
-            ]
-            filled = [name for name in tables if connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone()]
-            if filled:
-                connection.execute(f"TRUNCATE {','.join(filled)} RESTART IDENTITY")
-
     @contextlib.contextmanager
-    def _inside(self, url: str) -> Iterator[Any]:
+    def _inside(self, url: str) -> Iterator[Query]:
         import psycopg
 
-        with psycopg.connect(url, autocommit=True) as connection:
+        with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
             connection.execute("SET lock_timeout = '2s'")
-            yield connection
+
+            def query(sql: str) -> list[Any]:
+                cursor = connection.execute(sql.encode())
+                return cursor.fetchall() if cursor.description else []
+
+            yield query
+
+    def _look(self, query: Query, name: str) -> Any:
+        return query(POSTGRES_SHAPE)
+
+    def _empty_tables(self, query: Query, name: str) -> None:
+        for table, anew in query(POSTGRES_TABLES):
+            query(f"TRUNCATE {table} RESTART IDENTITY" if anew else f"DELETE FROM {table}")
 
     def _drop(self, url: str) -> None:
         self._admin.execute(f"DROP DATABASE IF EXISTS {database_of(url)} WITH (FORCE)".encode())
@@ -236,7 +260,7 @@ class MysqlDatabases(ServerDatabases):
             password=unquote(url.password or ""),
             autocommit=True,
         )
-        self._rows("SET SESSION lock_wait_timeout = 10")
+        self._rows("SET SESSION lock_wait_timeout = 10, innodb_lock_wait_timeout = 2")
         self.is_mariadb = "mariadb" in self._rows("SELECT version()")[0][0].lower()
         self._template: str | None = None
 
@@ -282,16 +306,21 @@ class MysqlDatabases(ServerDatabases):
         )
         return url
 
-    def _look(self, url: str) -> Any:
-        name = database_of(url)
-        recorded = self._rows(f"SELECT migration_id FROM {name}.hammerwork_migrations ORDER BY 1")
-        return [recorded, *(sorted(map(repr, self._rows(query.format(name)))) for query in MYSQL_SHAPE)]
+    @contextlib.contextmanager
+    def _inside(self, url: str) -> Iterator[Query]:
+        del url  # statements name their database
+        yield self._rows
 
-    def _empty_tables(self, url: str) -> None:
-        name = database_of(url)
-        for (table,) in self._rows(f"SHOW TABLES FROM {name}"):
-            if table != "hammerwork_migrations" and self._rows(f"SELECT 1 FROM {name}.{table} LIMIT 1"):
-                self._rows(f"TRUNCATE {name}.{table}")
+    def _look(self, query: Query, name: str) -> Any:
+        return [sorted(map(repr, query(sql.format(name)))) for sql in MYSQL_SHAPE]
+
+    def _empty_tables(self, query: Query, name: str) -> None:
+        tables = [table for (table,) in query(f"SHOW TABLES FROM {name}") if table != "hammerwork_migrations"]
+        rows = ", ".join(f"(SELECT count(*) FROM (SELECT 1 FROM {name}.{table} LIMIT {MANY}) t)" for table in tables)
+        for table, number in zip(tables, *query(f"SELECT {rows}"), strict=True):
+            if number:
+                # TRUNCATE makes a table anew, which takes as long as deleting many rows.
+                query(f"{'TRUNCATE' if number == MANY else 'DELETE FROM'} {name}.{table}")
 
     def _drop(self, url: str) -> None:
         # A connection that a failed test left open would hold its locks.

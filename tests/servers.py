@@ -6,7 +6,10 @@ run, the pipe closes, and nothing is left behind.
 """
 
 import argparse
+import base64
 import contextlib
+import hashlib
+import hmac
 import os
 import pwd
 import re
@@ -168,7 +171,7 @@ class PrivatePostgres(PrivateServer):
 
     def start(self) -> None:
         programs = _postgres_programs()
-        password = self._write("password", PASSWORD + "\n")
+        password = self._write("password", f"{_scram_verifier(PASSWORD) if self._tuned else PASSWORD}\n")
         data = self.folder / "data"
         self._run(
             programs / "initdb",
@@ -231,6 +234,7 @@ class PrivateMySQL(PrivateServer):
             "character-set-server": "utf8mb4",
             **(self.tuning if self._tuned else {}),
             **self._settings,
+            **({"skip-ssl": "ON"} if server.name == "mariadbd" and not self._speaks_tls else {}),
             **({"mysqlx": "OFF", "skip-log-bin": "ON", "secure-file-priv": "NULL"} if server.name == "mysqld" else {}),
         }
         self._serve(server, "--no-defaults", *(f"--{key}={value}" for key, value in settings.items()))
@@ -238,6 +242,11 @@ class PrivateMySQL(PrivateServer):
     def _ready(self) -> bool:
         # Both write it when they take connections, after the init file.
         return (self.folder / "pid").exists() and (self.folder / "socket").exists() and _listens(self.port)
+
+    @property
+    def _speaks_tls(self) -> bool:
+        """A handshake takes four times as long as the rest of a connection; the tests of TLS have their own servers."""
+        return not self._tuned or "ssl-cert" in self._settings
 
     @property
     def url(self) -> str:
@@ -298,6 +307,16 @@ def _mysql_programs() -> tuple[Path, Sequence[str]]:
     if mysql:
         return Path(mysql), [mysql, "--no-defaults", "--initialize-insecure", "--secure-file-priv=NULL"]
     raise ServerMissingError("neither MariaDB nor MySQL is installed")
+
+
+def _scram_verifier(password: str) -> str:
+    """A password as PostgreSQL stores it, by one round instead of 4,096: those take half the time of a connection."""
+    salt = os.urandom(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, 1)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    parts = (salt, stored, hmac.digest(salted, b"Server Key", "sha256"))
+    encoded = [base64.b64encode(part).decode() for part in parts]
+    return f"SCRAM-SHA-256$1:{encoded[0]}${encoded[1]}:{encoded[2]}"
 
 
 def owner(names: Sequence[str]) -> pwd.struct_passwd:

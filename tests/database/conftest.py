@@ -16,16 +16,6 @@ from tests.conftest import unavailable
 from tests.rows import Rows
 from tests.servers import PrivatePostgres, ServerMissingError, owner
 
-WAYS = {
-    "sqlite": ("sqlite", "by_first_parent"),
-    "sqlite-without-015": ("sqlite", "by_scan"),
-    "postgres": ("postgres", "by_first_parent"),
-    "postgres-without-015": ("postgres", "by_gin"),
-    "postgres-before-012": ("postgres", "by_scan"),
-    "mysql": ("mysql", "by_first_parent"),
-    "mysql-without-015": ("mysql", "by_scan"),
-}
-
 TLS_FILES = {"ca": "ca.pem", "cert": "server.pem", "key": "server.key"}
 BEFORE_012 = """
 ALTER TABLE hammerwork_jobs DROP CONSTRAINT chk_depends_on_size, DROP CONSTRAINT chk_dependents_size;
@@ -40,16 +30,33 @@ DELETE FROM hammerwork_migrations WHERE migration_id >= '012'
 """
 
 
+def _without_015(url: str) -> None:
+    with contextlib.closing(connect(url)) as database:
+        Rows(database).run("DELETE FROM hammerwork_migrations WHERE migration_id > '015'")
+
+
+def _before_012(url: str) -> None:
+    with contextlib.closing(connect(url)) as database:
+        for statement in BEFORE_012.split(";"):
+            database.script(statement)
+
+
+WAYS = {
+    "sqlite": ("sqlite", "by_first_parent", None),
+    "sqlite-without-015": ("sqlite", "by_scan", _without_015),
+    "postgres": ("postgres", "by_first_parent", None),
+    "postgres-without-015": ("postgres", "by_gin", _without_015),
+    "postgres-before-012": ("postgres", "by_scan", _before_012),
+    "mysql": ("mysql", "by_first_parent", None),
+    "mysql-without-015": ("mysql", "by_scan", _without_015),
+}
+
+
 @pytest.fixture(params=[pytest.param(name, marks=getattr(pytest.mark, way[0])) for name, way in WAYS.items()])
 def readable(request: pytest.FixtureRequest, new_database: Callable[..., str]) -> Iterator[Database]:
     """A migrated database, with our own indexes and without, and as PostgreSQL was before 012."""
-    dialect, way = WAYS[request.param]
-    with contextlib.closing(connect(new_database(dialect, migrated=True))) as database:
-        if "without" in request.param:
-            Rows(database).run("DELETE FROM hammerwork_migrations WHERE migration_id > '015'")
-        if "before" in request.param:
-            for statement in BEFORE_012.split(";"):
-                database.script(statement)
+    dialect, way, change = WAYS[request.param]
+    with contextlib.closing(connect(new_database(dialect, migrated=True, change=change))) as database:
         assert way in database.tags
         yield database
 
