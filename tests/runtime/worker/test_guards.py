@@ -10,8 +10,8 @@ import pytest
 
 from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnContext
 from hammerwork_cli.database import Database, Timeouts
-from hammerwork_cli.errors import DatabaseError, RefusedValueError, UnreachableError
-from hammerwork_cli.models import Ancestry, new_id
+from hammerwork_cli.errors import DatabaseError, RefusedValueError, RetryableError, UnreachableError
+from hammerwork_cli.models import Ancestry, NewJob, new_id
 from hammerwork_cli.queries.job import changes, dependencies, enqueue, spawn_requests
 from hammerwork_cli.queries.job.changes import Retry
 from hammerwork_cli.queries.job.dependencies import Following
@@ -423,6 +423,56 @@ def test_a_handler_may_change_its_configuration_and_nobody_elses() -> None:
     own.metadata["list"].append(2)
     assert config.metadata == {"list": [1]}
     assert calls.own_config(SpawnConfig()).metadata is None
+
+
+def test_a_worker_without_a_row_is_called_by_its_id(stage: Stage) -> None:
+    (job,) = stage.enqueue(Job("noop"))
+    worker = registered(stage, "name")
+    now = stage.database.now() + timedelta(seconds=1)
+    assert claim.claim(stage.database, "noop", worker=worker.id, now=now, limit=1, slots=1)
+    stage.execute("DELETE FROM hammerwork_workers")
+    (beat,) = registry.ended_with_jobs(stage.database)
+    assert (beat.id, beat.name) == (worker.id, worker.id)
+    assert registry.rescue(stage.database, beat, now) == (1, 0)
+    assert stage.one(job) == "Pending"
+
+
+def test_of_the_early_children_of_a_failed_parent_only_those_that_wait_fail_and_not_for_a_request(
+    stage: Stage, app: Handlers
+) -> None:
+    @app.job("parent")
+    def early(job: Job, context: SpawnContext) -> None:
+        for key in "ab":
+            context.spawn(Job("noop"), key=key)
+        raise ValueError
+
+    (parent,) = stage.enqueue(Job("parent").with_max_attempts(1))
+    stage.work(app, concurrency=1, max_jobs=1)
+    ran, waits = (child for (child,) in stage.children(parent))
+    stage.execute(f"UPDATE hammerwork_jobs SET status = 'Pending' WHERE id = '{waits}'")
+    stage.execute(f"UPDATE hammerwork_jobs SET status = 'Completed' WHERE id = '{ran}'")
+    assert dependencies.spawned_early(stage.database, [parent.id]) == [(parent.id, waits)]
+    assert dependencies.spawned_early(stage.database, [parent.id], request="another") == []
+
+
+def test_a_job_that_is_deleted_while_it_is_enqueued_again_is_tried_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(enqueue, "_insert", lambda *_: 0)
+    now = stage.database.now()
+    new = NewJob(queue="noop", payload="{}", created_at=now, scheduled_at=now)
+    with pytest.raises(RetryableError, match=f"The job {new.id} was deleted while it was enqueued again"):
+        enqueue.insert_new(stage.database, new, but="payload")
+
+
+def test_a_claim_that_is_tried_twice_may_have_taken_jobs_so_the_worker_compares(stage: Stage) -> None:
+    claimer = claimer_of(stage, Slots(1, lambda: None), Lease(10.0, time.monotonic()))
+    claimer._compare_at = later = time.monotonic() + 1000
+    unit = claimer._claim_from("noop", None, 1, 0)
+    unit(stage.database)
+    assert claimer._compare_at == later
+    unit(stage.database)
+    assert claimer._compare_at == 0
 
 
 def test_a_claim_forgets_how_an_earlier_run_ended(stage: Stage) -> None:

@@ -260,3 +260,11 @@ def test_the_threads_end_when_they_have_nothing_more_to_do() -> None:
     one.join(PATIENCE)
     assert len(one.pop_ended()) == 10
     assert not any(thread.is_alive() for thread in one._threads)
+
+
+def test_threads_that_wait_end_when_the_slots_close() -> None:
+    slots = Slots(3, lambda: None)
+    slots.start(completed)
+    slots.close()
+    slots.join(PATIENCE)
+    assert not any(thread.is_alive() for thread in slots._threads)

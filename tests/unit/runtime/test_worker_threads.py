@@ -22,11 +22,12 @@ from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.outages import Outages, Trouble
 from hammerwork_cli.runtime.worker import keeper
 from hammerwork_cli.runtime.worker.claimer import EAGER_PAUSE, Claimer
+from hammerwork_cli.runtime.worker.finisher_thread import IDLE_SECONDS, FinisherThread
 from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_interval
 from hammerwork_cli.runtime.worker.keeper import Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.listener import LONGEST_PAUSE, Listener
-from tests.unit.runtime.test_slots import claimed
+from tests.unit.runtime.test_slots import PATIENCE, claimed
 
 WORKER = Registration("id", "name", "host", 1, "0", ("work",), (), 1, 60.0)
 
@@ -445,6 +446,22 @@ def test_where_the_server_sorts_what_it_claims_it_is_asked_for_each_priority_alo
     every = [priority.value for priority in sorted(JobPriority, reverse=True)]
     assert list(claim._one_by_one(database, None)) == (every if sorts else [None])
     assert list(claim._one_by_one(database, 3)) == [3]
+
+
+def test_a_finisher_that_waits_for_outcomes_ends_when_it_is_stopped() -> None:
+    finisher: Any = SimpleNamespace(write=lambda: False, pause=None)
+    idle = threading.Event()
+
+    class Woken(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            assert timeout == IDLE_SECONDS
+            idle.set()
+            return super().wait(PATIENCE)  # as if nothing else would wake it
+
+    finishing = FinisherThread(finisher, Woken(), threading.Event(), Trouble(Outages()), lambda: None)
+    finishing.start()
+    idle.wait()
+    assert finishing.stop(PATIENCE / 2)
 
 
 @pytest.fixture(autouse=True)
