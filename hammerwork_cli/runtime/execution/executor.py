@@ -26,6 +26,7 @@ from hammerwork_cli.runtime.api.spawn import (
     SpawnFailedError,
     SpawnRefusedError,
     SpawnResult,
+    UnknownSpawnHandlerError,
     config_of,
 )
 from hammerwork_cli.runtime.clock import ServerClock
@@ -283,7 +284,8 @@ class Executor:
             config = config or SpawnConfig()
             named = replace(config, handler=request.handler or config.handler)
             found = self._handlers.spawn_handler(job, named)
-            assert found is not None
+            if found is None:
+                raise UnknownSpawnHandlerError(job.queue, self._handlers.handler_names)
             result = self._connections.run(lambda database: results.texts(database, [claimed.id]).get(claimed.id))
             operation, children = self._produce(attempt, found, named, result, began)
             with children:

@@ -356,3 +356,19 @@ def test_async_handlers_meet_the_same_limits_and_errors():
     assert (endless.produced, endless.closed) == (3, True)
     with pytest.raises(SpawnError, match="ValueError: no more"):
         run(failing_later())
+
+
+@pytest.mark.parametrize("error", [SpawnError("No."), ValueError("No."), KeyboardInterrupt()])
+def test_the_children_of_a_handler_that_fails_are_forgotten(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Children] = []
+    monkeypatch.setattr(Children, "close", lambda children: closed.append(children))
+
+    def produce() -> Iterator[Job]:
+        yield Job("noop")
+        raise error
+
+    with pytest.raises((SpawnError, KeyboardInterrupt)):
+        drained(produce())
+    assert [len(children) for children in closed] == [1]

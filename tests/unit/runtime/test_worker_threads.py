@@ -366,6 +366,22 @@ def test_news_wakes_a_worker_unless_jobs_wait_in_it_already(waiting: bool) -> No
     assert woken.is_set() != waiting
 
 
+def test_a_worker_whose_slots_are_half_empty_claims_again() -> None:
+    line: Any = Line(list)
+    slots = Slots(2, lambda: None)
+    slots.put([claimed("a")])
+    claimer = Claimer(
+        *(replace(WORKER, concurrency=2), line, slots, Lease(60.0, 1e12), ServerClock()),
+        poll_interval=60,
+        max_jobs=None,
+        weighted=False,
+    )
+    claimer._no_prefetch_until = float("inf")
+    assert claimer._wanted() == 1
+    slots.put([claimed("b")])
+    assert claimer._wanted() == 0
+
+
 def test_news_is_looked_at_once() -> None:
     looks: list[None] = []
     line: Any = Line(lambda: looks.append(None) or [])  # type: ignore[func-returns-value]

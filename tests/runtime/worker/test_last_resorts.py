@@ -1,0 +1,272 @@
+"""What a worker does when the worker itself fails, or when what it works on is gone: nothing is lost, nothing hangs."""
+
+import threading
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, SpawnError, SpawnHandler, Worker
+from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueError, UnreachableError
+from hammerwork_cli.models import new_id
+from hammerwork_cli.queries.job import enqueue, spawn_requests
+from hammerwork_cli.queries.worker import registry, requests
+from hammerwork_cli.queries.worker.finish import End, Ended
+from hammerwork_cli.queries.worker.registry import Registration
+from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.execution import executor
+from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest
+from hammerwork_cli.runtime.execution.executor import Executor
+from hammerwork_cli.runtime.execution.finisher import Finisher
+from hammerwork_cli.runtime.execution.slots import Slots
+from hammerwork_cli.runtime.execution.verdicts import Verdicts
+from hammerwork_cli.runtime.faults import Progress
+from hammerwork_cli.runtime.outages import Outages, Trouble
+from hammerwork_cli.runtime.outcomes.failures import Failed
+from hammerwork_cli.runtime.worker.finisher_thread import BACKOFF, FinisherThread
+from tests.runtime.conftest import Stage, until
+from tests.unit.runtime.test_slots import claimed
+
+pytestmark = pytest.mark.sqlite
+
+
+@pytest.fixture
+def stage(new_database: Callable[..., str]) -> Iterator[Stage]:
+    """An SQLite file: these ends are the same everywhere."""
+    made = Stage(new_database("sqlite", migrated=True))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def open_requests(stage: Stage, app: Handlers) -> list[Any]:
+    """Two open requests to spawn the children of a completed job."""
+    jobs = stage.enqueue(Job("noop"), Job("noop"))
+    stage.work(app)
+    now = stage.database.now()
+    return [spawn_requests.request(stage.database, job.id, handler=None, config=None, by="x", now=now) for job in jobs]
+
+
+def states(stage: Stage) -> list[tuple[Any, ...]]:
+    return stage.database.query(
+        "SELECT r.state, r.children, r.error_message FROM hammerwork_spawn_requests r ORDER BY r.state"
+    )
+
+
+# The thread that runs a job.
+
+
+@pytest.mark.parametrize("log_fails", [False, True])
+def test_an_error_of_the_worker_itself_ends_the_attempt_as_one_of_the_handler_does(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, *, log_fails: bool
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("A defect.")
+
+    monkeypatch.setattr(Executor, "_work_on", fail)
+    if log_fails:
+        monkeypatch.setattr(executor.log, "error", fail)
+    (job,) = stage.enqueue(Job("noop").with_max_attempts(1))
+    stage.work(app)
+    status, error = stage.one(job, "status, error_message")
+    assert (status, error.partition("\n")[0]) == ("Dead", "RuntimeError: A defect.")
+
+
+@pytest.mark.parametrize("log_fails", [False, True])
+def test_after_an_error_of_the_worker_itself_a_request_has_no_outcome_to_write(
+    monkeypatch: pytest.MonkeyPatch, *, log_fails: bool
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("A defect.")
+
+    if log_fails:
+        monkeypatch.setattr(executor.log, "error", fail)
+    request: Any = None
+    made = Executor.__new__(Executor)
+    assert made._end_after(Attempt(ClaimedRequest(request, claimed("a")), threading.Lock()), RuntimeError()) is None
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"), [(SpawnError("Not these."), "Not these."), (ValueError("7"), "refused: 7")]
+)
+def test_the_error_of_a_validation_is_told_once(stage: Stage, app: Handlers, raised: Exception, told: str) -> None:
+    class Checked(SpawnHandler):
+        def spawn_jobs(self, context: SpawnContext) -> list[Job]:
+            return [Job("noop")]
+
+        def validate_spawn(self, parent_job: Job, config: SpawnConfig) -> None:
+            raise raised
+
+    app.register_handler("checked", Checked())
+    (parent,) = stage.enqueue(Job("checked").with_max_attempts(1))
+    stage.work(app)
+    status, error = stage.one(parent, "status, error_message")
+    assert status == "Dead"
+    assert told in error.partition("\n")[0]
+    assert error.count("refused") == (0 if isinstance(raised, SpawnError) else 1)
+
+
+def test_an_error_of_the_database_ends_no_attempt_of_a_worker_that_stops_at_once() -> None:
+    given_up = threading.Event()
+    retry: Any = None
+    verdicts = Verdicts(Handlers(), retry, ServerClock(), given_up)
+    job = claimed("a")._replace(max_attempts=2)
+    given_up.set()
+    assert verdicts.failed_by(job, UnreachableError("The server is away.")).end == End.STOPPED
+
+
+# The thread that writes outcomes.
+
+
+@pytest.fixture
+def finisher(stage: Stage) -> Finisher:
+    verdicts: Any = SimpleNamespace(failed=lambda job, failure: (job, failure))
+    return Finisher(Connections(stage.url, 1), Slots(1, lambda: None), ServerClock(), Progress(30), verdicts)
+
+
+def test_an_outage_while_another_outcome_is_written_leaves_the_first_to_be_written_later(finisher: Finisher) -> None:
+    def away(*_: Any) -> Any:
+        raise UnreachableError("The server is away.")
+
+    outcome = Ended(claimed("a"), End.TIMED_OUT, error="late")
+    finisher._slots.postpone([outcome])
+    finisher._finish = away  # type: ignore[method-assign]
+    with pytest.raises(UnreachableError):
+        finisher._write_another(outcome, RefusedValueError("No."))
+    assert (finisher._slots.postponed, finisher._slots.pop_ended()) == (0, [outcome])
+
+
+def test_of_an_outcome_that_cannot_be_written_what_replaces_it_says_the_same_as_far_as_possible(
+    finisher: Finisher,
+) -> None:
+    job = claimed("a")
+
+    def others(end: End, **values: Any) -> list[Any]:
+        return list(finisher._other_outcomes(Ended(job, end, **values), RefusedValueError("No.")))
+
+    assert others(End.RETRY, error="é") == [Ended(job, End.RETRY, error="\\xe9"), Ended(job, End.FAILED, error="\\xe9")]
+    assert [other.end for other in others(End.TIMED_OUT)] == [End.TIMED_OUT, End.TIMED_OUT]
+    first, second = others(End.COMPLETED)
+    text = "The database cannot hold the result of the job. No."
+    assert first == (job, Failed(text, retryable=False))
+    assert second == Ended(job, End.FAILED, error=text)
+
+
+def test_a_finisher_survives_its_errors_with_ever_longer_pauses_and_tells_what_it_wrote() -> None:
+    answers: Any = iter([RuntimeError(), RuntimeError(), True, False, RuntimeError()])
+    waited: list[float] = []
+    told: list[None] = []
+
+    def write() -> bool:
+        answer = next(answers, None)
+        if answer is None:
+            thread._stopped = True
+            return False
+        if isinstance(answer, Exception):
+            raise answer
+        return bool(answer)
+
+    survived: list[BaseException] = []
+    given_up: Any = SimpleNamespace(is_set=lambda: False, wait=waited.append)
+    trouble: Any = SimpleNamespace(survived=survived.append, over=Trouble(Outages()).over)
+    writing: Any = SimpleNamespace(write=write, pause=0.0)
+    thread = FinisherThread(writing, threading.Event(), given_up, trouble, lambda: told.append(None))
+    thread.run()
+    assert len(survived) == 3
+    assert len(told) == 1
+    # The pauses are drawn at random below a bound that doubles.
+    bounds = [BACKOFF.first * 2 ** (failures - 1) for failures in (1, 2, 1)]
+    assert all(0 <= pause <= bound for pause, bound in zip(waited, bounds, strict=True))
+
+
+# Requests.
+
+
+def test_a_claim_takes_one_of_several_requests(stage: Stage, open_requests: list[Any]) -> None:
+    assert requests.claim_request(stage.database, open_requests[0], new_id(), stage.database.now()) is not None
+    assert [state for state, *_ in states(stage)] == ["pending", "running"]
+
+
+def test_a_request_whose_job_is_gone_fails_and_one_that_is_gone_itself_ends_the_wait(
+    stage: Stage, open_requests: list[Any]
+) -> None:
+    one, _ = open_requests
+    stage.execute(f"DELETE FROM hammerwork_jobs WHERE id = '{one.job_id}'")
+    assert requests.claim_request(stage.database, one, new_id(), stage.database.now()) is None
+    assert states(stage)[0] == ("failed", 0, "The job does not exist any more.")
+    stage.execute("DELETE FROM hammerwork_spawn_requests")
+    with pytest.raises(NotFoundError, match=f"The spawn request {one.id} does not exist any more"):
+        requests.wait_for(stage.database, one, 0)
+
+
+@pytest.mark.usefixtures("open_requests")
+def test_a_request_for_jobs_that_spawn_nothing_says_so(stage: Stage, app: Handlers) -> None:
+    stage.work(app)
+    (error,) = {error for *_, error in states(stage)}
+    assert error.startswith("There is no spawn handler 'noop'. Registered:")
+
+
+@pytest.mark.usefixtures("open_requests")
+def test_a_request_that_another_worker_has_by_now_spawns_nothing(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    handlers = Handlers()
+
+    @handlers.spawn("noop")
+    def late(context: SpawnContext) -> list[Job]:
+        stage.execute("UPDATE hammerwork_spawn_requests SET state = 'running', claim_token = 'x', claimed_by = 'other'")
+        return [Job("noop")]
+
+    stage.work(handlers)
+    assert len(stage.rows()) == 2
+    assert [state for state, *_ in states(stage)] == ["running"] * 2
+    assert "failed: Another worker has the request now, or the job was deleted." in caplog.text
+
+
+# Refusals.
+
+
+def test_a_job_that_depends_on_too_many_is_refused(stage: Stage) -> None:
+    many = [str(uuid4()) for _ in range(enqueue.MOST_PARENTS + 1)]
+    now = stage.database.now()
+    with pytest.raises(RefusedValueError, match=f"at most {enqueue.MOST_PARENTS:,} jobs, not on {len(many):,}"):
+        enqueue.insert(stage.database, [Job("noop").depends_on(*many).new_job(now)])
+    assert stage.rows() == []
+
+
+def test_a_lost_worker_cannot_be_asked_for_anything(stage: Stage) -> None:
+    registry.register(stage.database, Registration(new_id(), "gone", "host", 1, "0", ("noop",), (), 1, 10.0))
+    (beat,) = registry.heartbeats(stage.database)
+    assert registry.rescue(stage.database, beat, stage.database.now()) == (0, 0)
+    (worker,) = registry.listed(stage.database)
+    with pytest.raises(ConflictError, match="The worker gone is lost and cannot see the request"):
+        registry.ask(stage.database, worker, "stop", "x")
+
+
+# A stop at once.
+
+
+def test_what_a_worker_has_claimed_and_not_begun_goes_back_when_it_stops_at_once(stage: Stage) -> None:
+    handlers, begun, go_on = Handlers(), threading.Event(), threading.Event()
+
+    @handlers.job("mixed")
+    def run(job: Job) -> None:
+        if job.payload == "held":
+            begun.set()
+            go_on.wait(20)
+
+    worker = Worker(stage.url, handlers, concurrency=1, poll_interval=0.05)
+    stage.enqueue(Job("mixed", "quick"))  # so the worker knows how long they take, and claims ahead
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    until(lambda: stage.rows("status") == [("Completed",)])
+    held = stage.enqueue(*(Job("mixed", "held") for _ in range(4)))
+    assert begun.wait(20)
+    until(lambda: stage.status(*held) == ["Running"] * 4)
+    worker.stop(now=True)
+    thread.join(60)
+    go_on.set()
+    assert [stage.one(job, "status, attempts") for job in held] == [("Pending", 0)] * 4
