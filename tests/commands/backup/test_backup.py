@@ -74,6 +74,7 @@ def test_every_column_of_our_tables_is_in_a_file(migrated_url: str) -> None:
         left_out = database.schema.keys() - {table.name for table in TABLES.values()}
     assert left_out == {
         "hammerwork_workers",
+        "hammerwork_duties",
         "hammerwork_migrations",
         "hammerwork_encryption_keys",
         "hammerwork_key_audit_log",
