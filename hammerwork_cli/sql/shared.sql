@@ -104,7 +104,7 @@ JSON_EXTRACT(j.payload, '$._spawn_config')
 
 -- name: has_config [postgresql]
 -- Whether job j has spawn configuration.
-(j.payload ? '_spawn_config' AND jsonb_typeof(j.payload) = 'object')
+(j.payload ? '_spawn_config' AND j.payload -> '_spawn_config' IS NOT NULL)
 
 -- name: has_config [mysql]
 JSON_CONTAINS_PATH(j.payload, 'one', '$._spawn_config')

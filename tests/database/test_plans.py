@@ -12,7 +12,7 @@ import pytest
 from hammerwork_cli.database import Database, connect, statements
 from hammerwork_cli.database.migration_files import steps
 from hammerwork_cli.models import JobFilter, PastAttempt
-from hammerwork_cli.models.values import FAILED_SPELLINGS
+from hammerwork_cli.models.values import COMPLETED_SPELLINGS, ENDED_SPELLINGS, FAILED_SPELLINGS
 from hammerwork_cli.queries import migrations
 from hammerwork_cli.queries.graph import records
 from hammerwork_cli.queries.graph import tree as tree_queries
@@ -86,12 +86,12 @@ def test_the_figures_of_a_window_are_read_from_our_indexes(spawned: tuple[Databa
     since = START + timedelta(days=1)
     assert operations.stats(database, since=since, recent=since).overall.operations == 20
     window = {"queue": None, "since": since, "recorded": recorded, "configured": not recorded}
-    parents = plan(database, "spawn.operations.window_parents", recent=since, **window)
-    totals = plan(database, "spawn.operations.window_totals", **window)
-    assert "idx_hammerwork_jobs_first_parent" in totals
-    for told in (parents, totals):
-        assert "idx_hammerwork_jobs_spawn_config" in told
-        assert not WHOLE_TABLE.search(told), told
+    statuses = {"completed": COMPLETED_SPELLINGS, "ended": ENDED_SPELLINGS, "failed": FAILED_SPELLINGS}
+    alone = {"detailed": False, "all_alone": False, "ids": None}
+    told = plan(database, "spawn.operations.window", recent=since, **statuses, **alone, **window)
+    assert "idx_hammerwork_jobs_first_parent" in told
+    assert "idx_hammerwork_jobs_spawn_config" in told
+    assert not WHOLE_TABLE.search(told), told
 
 
 def test_children_are_read_from_our_index(spawned: tuple[Database, str]) -> None:

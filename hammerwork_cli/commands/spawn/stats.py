@@ -1,6 +1,6 @@
 """``hammerwork spawn stats`` and ``pending``."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +20,7 @@ from hammerwork_cli.render.spawn import records
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hammerwork_cli.models import PendingSpawn, SpawnStats
+    from hammerwork_cli.models import PendingSpawn, SpawnStats, Timestamp
     from hammerwork_cli.render.formats.table import Column
 
 
@@ -47,18 +47,20 @@ def stats(
     if not isfinite(hours):
         raise UsageError("--hours must be a number.", hint="For example --hours 24.")
     context: Context = ctx.obj
-    now = context.now()
+    database, now = context.database(), context.now()
     figures = operations_queries.stats(
-        context.database(),
+        database,
         since=now - timedelta(hours=hours),
         recent=now - timedelta(hours=1),
         queue=queue,
         detailed=detailed,
     )
+    nothing = not (figures.overall.operations or figures.empty)
+    older = operations_queries.parents(database, limit=1, queue=queue) if nothing else []
     context.answer(
         records.stats_record(figures),
         form,
-        lambda: _text(context, figures),
+        lambda: _text(context, figures, older[0].created_at if older else None, now),
     )
 
 
@@ -96,10 +98,12 @@ def pending(
 # Tables are imported for people only: a script's start does without.
 
 
-def _text(context: Context, figures: "SpawnStats") -> "Iterator[str]":
-    from hammerwork_cli.render.spawn.operations import stats_text
+def _text(context: Context, figures: "SpawnStats", older: "Timestamp", now: datetime) -> "Iterator[str]":
+    from hammerwork_cli.render.spawn import operations
 
-    return stats_text(figures, terminal=context.is_terminal, width=context.width, colour=context.colour)
+    if older is not None:
+        return operations.only_older(figures, older, now=now)
+    return operations.stats_text(figures, terminal=context.is_terminal, width=context.width, colour=context.colour)
 
 
 def _pending_columns(*, show_config: bool) -> "Sequence[Column[PendingSpawn]]":

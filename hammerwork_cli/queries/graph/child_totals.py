@@ -31,12 +31,12 @@ class ChildTotals:
 
     @property
     def first_created(self) -> Timestamp:
-        return _pick(min, self._created)
+        return earliest(self._created)
 
     @property
     def last_ended(self) -> Timestamp:
         """Time of the last end among the children that have ended."""
-        return _pick(max, self._ended)
+        return latest(self._ended)
 
 
 @contextmanager
@@ -49,6 +49,16 @@ def no_collector() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def earliest(given: Iterable[Timestamp]) -> Timestamp:
+    """The first of timestamps; ``None`` if none can be read."""
+    return _pick(min, given)
+
+
+def latest(given: Iterable[Timestamp]) -> Timestamp:
+    """The last of timestamps; ``None`` if none can be read."""
+    return _pick(max, given)
 
 
 def _pick(choose: Any, given: Iterable[Timestamp]) -> Timestamp:

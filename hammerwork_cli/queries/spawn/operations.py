@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.models import (
     FINISHED,
@@ -16,9 +17,9 @@ from hammerwork_cli.models import (
     SpawnGroup,
     SpawnOperation,
     SpawnStats,
+    Timestamp,
     TreeNode,
     id_list,
-    status_of,
     timestamp,
 )
 from hammerwork_cli.models.values import (
@@ -30,7 +31,7 @@ from hammerwork_cli.models.values import (
     spellings,
 )
 from hammerwork_cli.queries.graph import cursors, records
-from hammerwork_cli.queries.graph.child_totals import ChildTotals, collect_totals, no_collector
+from hammerwork_cli.queries.graph.child_totals import ChildTotals, collect_totals, earliest, latest, no_collector
 from hammerwork_cli.queries.graph.relatives import Relatives
 
 SLOWEST = 10
@@ -140,12 +141,43 @@ def _operation(parent: TreeNode, total: ChildTotals, recorded: Sequence[Recorded
     return SpawnOperation(parent, total.counts, total.first_created, total.last_ended if ended else None, last)
 
 
-class _Parent(NamedTuple):
-    queue: str
-    handler: str
-    status: str
-    is_recent: int
+class _Parents(NamedTuple):
+    """Figures of one parent, or of several together: then ``id`` and all that a single job has are ``None``."""
+
+    id: str | None
+    queue: str | None
+    handler: str | None
     depends_on: tuple[str, ...]
+    operations: int
+    recent: int
+    empty: int
+    children: int
+    largest: int
+    completed: int
+    ended: int
+    failed: int
+    cancelled: int
+    retrying: int
+    first_created: Timestamp
+    last_ended: Timestamp
+
+    def with_children(self, more: ChildTotals) -> "_Parents":
+        """Adds further children of the one parent."""
+        children, counts = self.children + more.counts.total, more.counts
+        return self._replace(
+            operations=1 if children else 0,
+            recent=self.recent if children else 0,
+            empty=0 if children else self.empty,
+            children=children,
+            largest=children,
+            completed=self.completed + counts.of(JobStatus.COMPLETED),
+            ended=self.ended + counts.of(*FINISHED),
+            failed=self.failed + counts.failed,
+            cancelled=self.cancelled + counts.cancelled,
+            retrying=self.retrying + counts.retrying,
+            first_created=earliest([self.first_created, more.first_created]),
+            last_ended=latest([self.last_ended, more.last_ended]),
+        )
 
 
 @no_collector()
@@ -163,88 +195,116 @@ def stats(
     """
     recorded = records.are_there(database, since)
     window: dict[str, Any] = {"since": since, "queue": queue, "recorded": recorded, "configured": not recorded}
-    parents = {
-        # Workers find the spawn handler by the name in the configuration, else by the queue.
-        row[0]: _Parent(row[1], row[2] or row[1], status_of(row[3]), row[4], id_list(row[5]))
-        for row in database.rows("spawn.operations.window_parents", recent=recent, **window)
-    }
-    totals: dict[str, ChildTotals] = {}
-    collect_totals(totals, database.rows("spawn.operations.window_totals", **window))
+    more: dict[str, ChildTotals] = {}
     if "by_first_parent" in database.tags and database.row("graph.relatives.any_joins"):
-        collect_totals(totals, database.rows("spawn.operations.window_joined_totals", **window))
+        collect_totals(more, database.rows("spawn.operations.window_joined_totals", **window))
     if Relatives(database).has_archive:
-        collect_totals(totals, database.rows("spawn.operations.window_archived_totals", **window))
+        collect_totals(more, database.rows("spawn.operations.window_archived_totals", **window))
+    many = len(more) > database.read_chunk
+    rows = database.rows(
+        "spawn.operations.window",
+        recent=recent,
+        completed=COMPLETED_SPELLINGS,
+        ended=ENDED_SPELLINGS,
+        failed=FAILED_SPELLINGS,
+        detailed=detailed,
+        all_alone=detailed or many,
+        ids=database.ids([*more]) if more and not many else None,
+        **window,
+    )
+    parents = [
+        row.with_children(more.get(row.id or "") or ChildTotals()) if row.id else row for row in map(_parents, rows)
+    ]
+    spawned = [row for row in parents if row.operations]
     p50, p95 = database.rows("spawn.operations.window_run_times", completed=COMPLETED_SPELLINGS, **window)[0]
-    # The statements read one after the other: leave out parents that were created in between.
-    spawned = {job: totals[job] for job in parents if job in totals}
     return SpawnStats(
         since=since,
         queue=queue,
-        overall=_group(None, spawned.values()),
-        empty=sum(1 for job, parent in parents.items() if job not in totals and parent.status == JobStatus.COMPLETED),
-        recent=sum(parents[job].is_recent for job in spawned),
-        depth=_depth(parents, spawned.keys()),
+        overall=_group(None, spawned),
+        empty=sum(row.empty for row in parents),
+        recent=sum(row.recent for row in spawned),
+        depth=_depth(database, parents, since=since, queue=queue),
         p50=duration_of(p50),
         p95=duration_of(p95),
-        by_queue=_groups(spawned, {job: parents[job].queue for job in spawned}) if detailed else None,
-        by_handler=_groups(spawned, {job: parents[job].handler for job in spawned}) if detailed else None,
+        by_queue=_groups(spawned, "queue") if detailed else None,
+        by_handler=_groups(spawned, "handler") if detailed else None,
         slowest=_slowest(database, spawned) if detailed else None,
     )
 
 
-def _group(name: str | None, totals: Iterable[ChildTotals]) -> SpawnGroup:
-    counts, sizes = Counts(), []
-    for total in totals:
-        counts.merge(total.counts)
-        sizes.append(total.counts.total)
+def _parents(row: tuple[Any, ...]) -> _Parents:
+    job, queue, handler, depends_on, *figures = row
+    # Workers find the spawn handler by the name in the configuration, else by the queue. Sums may come as Decimal.
+    numbers, times = map(int, figures[:10]), figures[10:] or (None, None)
+    return _Parents._make((job, queue, handler or queue, id_list(depends_on), *numbers, *times))
+
+
+def _group(name: str | None, parents: Sequence[_Parents]) -> SpawnGroup:
     return SpawnGroup(
         name=name,
-        operations=len(sizes),
-        children=sum(sizes),
-        largest=max(sizes, default=0),
-        completed=counts.of(JobStatus.COMPLETED),
-        ended=counts.of(*FINISHED),
-        failed=counts.failed,
-        cancelled=counts.cancelled,
-        retrying=counts.retrying,
+        operations=sum(row.operations for row in parents),
+        children=sum(row.children for row in parents),
+        largest=max((row.largest for row in parents), default=0),
+        completed=sum(row.completed for row in parents),
+        ended=sum(row.ended for row in parents),
+        failed=sum(row.failed for row in parents),
+        cancelled=sum(row.cancelled for row in parents),
+        retrying=sum(row.retrying for row in parents),
     )
 
 
-def _groups(spawned: dict[str, ChildTotals], names: dict[str, Any]) -> tuple[SpawnGroup, ...]:
-    members: dict[str | None, list[ChildTotals]] = defaultdict(list)
-    for job, total in spawned.items():
-        members[names[job]].append(total)
-    groups = [_group(name, totals) for name, totals in members.items()]
+def _groups(parents: Iterable[_Parents], name: str) -> tuple[SpawnGroup, ...]:
+    members: dict[str | None, list[_Parents]] = defaultdict(list)
+    for row in parents:
+        members[getattr(row, name)].append(row)
+    groups = [_group(name, rows) for name, rows in members.items()]
     return tuple(sorted(groups, key=lambda group: (-group.operations, group.name or "")))
 
 
-def _depth(parents: dict[str, _Parent], spawned: Iterable[str]) -> int:
+def _depth(database: Database, parents: Sequence[_Parents], *, since: datetime, queue: str | None) -> int:
     """Generations of spawns: 0 without spawns, 1 if no child has spawned."""
-    depths = {job: 1 for job in spawned if not parents[job].depends_on}
-    for start in [job for job in spawned if job not in depths]:
+    above = {row.id: row.depends_on for row in parents if row.id is not None}
+    spawned = [row for row in parents if row.operations]
+    unknown = {job for row in spawned for job in row.depends_on} - above.keys()
+    above |= dict.fromkeys(_members(database, unknown, since=since, queue=queue), ())
+    depths = {job: 1 for job, depends_on in above.items() if not depends_on}
+    for row in spawned:
         path: list[str] = []
-        job: str | None = start
+        job = row.id
         while job is not None and job not in depths:
             depths[job] = 0
             path.append(job)
-            job = next((parent for parent in parents[job].depends_on if parent in parents), None)
-        above = depths.get(job, 0) if job is not None else 0
+            job = next((parent for parent in above[job] if parent in above), None)
+        level = depths.get(job, 0) if job is not None else 0
         for step in reversed(path):
-            above += 1
-            depths[step] = above
-    return max((depths[job] for job in spawned), default=0)
+            level += 1
+            depths[step] = level
+    return max((1 if row.id is None else depths[row.id] for row in spawned), default=0)
 
 
-def _slowest(database: Database, spawned: dict[str, ChildTotals]) -> tuple[SpawnOperation, ...]:
+def _members(database: Database, ids: Iterable[str], *, since: datetime, queue: str | None) -> Iterable[str]:
+    """The jobs among ``ids`` that belong to the window and spawned or may spawn."""
+    bare = []
+    for part in chunks(sorted(ids), database.read_chunk):
+        for job, configured in database.rows(
+            "spawn.operations.window_members", ids=database.ids(part), since=since, queue=queue
+        ):
+            if configured:
+                yield job
+            else:
+                bare.append(job)
+    yield from records.parents(database, bare)
+
+
+def _slowest(database: Database, spawned: Iterable[_Parents]) -> tuple[SpawnOperation, ...]:
     timed = []
-    for job, total in spawned.items():
-        start, end = timestamp(total.first_created), timestamp(total.last_ended)
-        if start and end and total.counts.of(*FINISHED) == total.counts.total:
-            timed.append((end - start, job))
+    for row in spawned:
+        start, end = timestamp(row.first_created), timestamp(row.last_ended)
+        if row.id and start and end and row.ended == row.children:
+            timed.append((end - start, row.id))
     slowest = [job for _, job in sorted(timed, reverse=True)[:SLOWEST]]
-    nodes = {node.id: node for node in Relatives(database).jobs(slowest)}
-    recorded = records.of_jobs(database, slowest)
-    return tuple(_operation(nodes[job], spawned[job], recorded.get(job)) for job in slowest if job in nodes)
+    found = {one.parent.id: one for one in counted(database, Relatives(database).jobs(slowest))}
+    return tuple(found[job] for job in slowest if job in found)
 
 
 def pending(database: Database, *, limit: int, queue: str | None = None) -> list[PendingSpawn]:

@@ -1,6 +1,9 @@
 """Tables and texts of the ``spawn`` commands that read operations."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
+from math import ceil
+from shlex import quote
 from typing import Any
 
 from hammerwork_cli.models import (
@@ -14,7 +17,9 @@ from hammerwork_cli.models import (
     SpawnGroup,
     SpawnOperation,
     SpawnStats,
+    Timestamp,
     TreeNode,
+    timestamp,
 )
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import document
@@ -259,6 +264,17 @@ def stats_text(stats: SpawnStats, *, terminal: bool, width: int | None = None, c
     yield from table("By queue", stats.by_queue, _group_columns("queue"))
     yield from table("By handler", stats.by_handler, _group_columns("handler"))
     yield from table("Slowest", stats.slowest, SLOWEST)
+
+
+def only_older(stats: SpawnStats, newest: Timestamp, *, now: datetime) -> Iterator[str]:
+    """Says that all operations are older than the window, and which window has the newest one."""
+    created = timestamp(newest)
+    hours = ceil((now - created).total_seconds() / 3600) if created else 1_000_000
+    queue = stats.queue
+    of_queue = "" if queue is None else f" of queue {visible(queue)}"
+    words = "" if queue is None or visible(queue) != queue else f" --queue={quote(queue)}"
+    yield f"No operation{of_queue} since {instant(stats.since)} UTC. The newest one is from {instant(newest)} UTC:"
+    yield f"  hammerwork spawn stats --hours {max(hours, 1)}{words}"
 
 
 def _failures(group: SpawnGroup) -> str:

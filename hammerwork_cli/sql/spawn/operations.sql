@@ -87,6 +87,18 @@ hammerwork_jobs j JOIN hammerwork_jobs c ON {is_first_child}
 -- name: child_join
 hammerwork_jobs j JOIN {edges} AS c ON c.parent = j.id
 
+-- name: with_children [by_first_parent]
+-- Parent j, with child c if it has children.
+hammerwork_jobs j LEFT JOIN hammerwork_jobs c ON {is_first_child}
+
+-- name: with_children
+hammerwork_jobs j LEFT JOIN {edges} AS c ON c.parent = j.id
+
+-- name: with_children [postgresql by_first_parent]
+-- The subquery makes the status before PostgreSQL sorts the children, so that it sorts no error messages.
+hammerwork_jobs j LEFT JOIN (SELECT c.id, c.depends_on, {status c} AS status, c.created_at, c.completed_at, c.failed_at
+FROM hammerwork_jobs c) AS c ON {is_first_child}
+
 -- name: archived_child_join [by_first_parent]
 -- Parent j and archived child c.
 hammerwork_jobs j JOIN hammerwork_jobs_archive c ON {is_first_child}
@@ -106,27 +118,63 @@ j.created_at >= :since
 /* if :configured */ AND {has_config}
 /* if :queue */ AND {same j.queue_name :queue}
 
--- name: parent_and_status
--- The columns of a group.
-j.id, {status c}
+-- name: shown_status
+-- The status of child c of {with_children}.
+{status c}
 
--- name: parent_and_status [sqlite]
+-- name: shown_status [postgresql by_first_parent]
+c.status
+
+-- name: by_parent
+-- Groups children by their parent.
+j.id
+
+-- name: by_parent [sqlite]
 -- Without the plus sign, SQLite reads the whole table in the order of its keys, to get the groups in order.
-+j.id, {status c}
++j.id
 
--- name: window_parents
--- Lists the parents that were created in the window and spawned or may spawn.
-SELECT j.id, j.queue_name, {handler}, {status j}, CASE WHEN j.created_at >= :recent THEN 1 ELSE 0 END, j.depends_on
-FROM hammerwork_jobs j
+-- name: stands_alone
+-- Whether parent j needs a row of its own: the depth follows a parent that depends on jobs, and those among ids have
+-- further children that other statements count.
+NOT ({is_root})
+/* if :all_alone */ OR TRUE
+/* if :ids */ OR j.id {among}
+
+-- name: window
+-- Counts the parents in the window that spawned or may spawn, and their children: those that stand alone in a row each,
+-- all others in one row.
+SELECT g.alone, j.queue_name, {handler}, j.depends_on, g.operations, g.recent, g.empty, g.children, g.largest,
+g.completed, g.ended, g.failed, g.cancelled, g.retrying
+/* if :detailed */ , g.first_created, g.last_ended
+FROM (SELECT f.alone, COUNT(CASE WHEN f.children > 0 THEN 1 END) AS operations,
+SUM(CASE WHEN f.children > 0 OR f.alone IS NOT NULL THEN f.recent ELSE 0 END) AS recent,
+SUM(CASE WHEN f.children = 0 OR f.alone IS NOT NULL THEN f.done ELSE 0 END) AS empty,
+SUM(f.children) AS children, MAX(f.children) AS largest, SUM(f.completed) AS completed, SUM(f.ended) AS ended,
+SUM(f.failed) AS failed, SUM(f.cancelled) AS cancelled, SUM(f.retrying) AS retrying
+/* if :detailed */ , MIN(f.first_created) AS first_created, MAX(f.last_ended) AS last_ended
+FROM (SELECT CASE WHEN
+{stands_alone}
+THEN j.id END AS alone,
+CASE WHEN j.created_at >= :recent THEN 1 ELSE 0 END AS recent,
+CASE WHEN j.status IN (:completed) THEN 1 ELSE 0 END AS done,
+COUNT(c.id) AS children, COUNT(CASE WHEN c.status IN (:completed) THEN 1 END) AS completed,
+COUNT(CASE WHEN c.status IN (:ended) THEN 1 END) AS ended,
+COUNT(CASE WHEN c.status IN (:failed) AND {shown_status} <> 'Cancelled' THEN 1 END) AS failed,
+COUNT(CASE WHEN {shown_status} = 'Cancelled' THEN 1 END) AS cancelled,
+COUNT(CASE WHEN {shown_status} = 'Retrying' THEN 1 END) AS retrying
+/* if :detailed */ , MIN(c.created_at) AS first_created, MAX(COALESCE(c.completed_at, c.failed_at)) AS last_ended
+FROM {with_children}
 /* if :recorded */ {recorded_too}
 WHERE {in_window}
+GROUP BY {by_parent}) AS f
+GROUP BY f.alone) AS g
+LEFT JOIN hammerwork_jobs j ON j.id = g.alone
 
--- name: window_totals
--- Counts the children of the parents in the window by parent and status.
-SELECT j.id, {status c}, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_at, c.failed_at)) FROM {child_join}
-/* if :recorded */ {recorded_too}
-WHERE {in_window}
-GROUP BY {parent_and_status}
+-- name: window_members
+-- Lists the jobs among ids that were created in the window, and whether they have a spawn configuration.
+SELECT j.id, CASE WHEN {has_config} THEN 1 ELSE 0 END FROM hammerwork_jobs j
+WHERE j.id {among} AND j.created_at >= :since
+/* if :queue */ AND {same j.queue_name :queue}
 
 -- name: window_joined_totals
 -- Counts the children of the parents in the window whose first parent is another job, by parent and status.
@@ -134,7 +182,7 @@ SELECT j.id, {status c}, COUNT(*), MIN(c.created_at), MAX(COALESCE(c.completed_a
 FROM hammerwork_jobs j JOIN {joined_edges} AS c ON c.parent = j.id
 /* if :recorded */ {recorded_too}
 WHERE {in_window}
-GROUP BY {parent_and_status}
+GROUP BY {by_parent}, {status c}
 
 -- name: window_archived_totals
 -- Counts the children of the parents in the window that are only in the archive, by parent and status.

@@ -161,6 +161,15 @@ def test_detailed_adds_groups_and_the_slowest_to_the_figures(run: Run, forest: s
     assert titles <= {*shown(run, forest, "stats", "--detailed").splitlines()}
 
 
+def test_stats_of_a_window_without_operations_name_the_window_of_the_newest_one(run: Run, forest: str) -> None:
+    text = shown(run, forest, "stats", "--hours", "0.01", "--queue", "ingest")
+    assert text.startswith("No operation of queue ingest since ")
+    command = text.splitlines()[1].split()
+    assert command[:3] == ["hammerwork", "spawn", "stats"]
+    assert read(run, forest, *command[2:])["operations"] > 0
+    assert "operations " in shown(run, forest, "stats", "--hours", "0.01", "--queue", "unknown")
+
+
 # spawn pending.
 
 

@@ -134,6 +134,28 @@ def test_figures_count_children_of_several_parents_for_each(readable: Database, 
     assert (figures.overall.operations, figures.overall.children) == (2, 2)
 
 
+def test_figures_are_the_same_however_many_parents_need_rows_of_their_own(
+    readable: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = rows.job(spawns=True, created_at=EVER - timedelta(days=1))
+    root = rows.job(spawns=True)
+    middle, top = rows.job(root, spawns=True), rows.job(older, spawns=True)
+    single = rows.job(top, status="Dead")
+    rows.job(single, middle, top, status="Failed")
+    rows.job(middle, top)
+    rows.job(spawns=True, status="Completed")
+
+    def figures(**more: bool) -> tuple[object, ...]:
+        found = operations.stats(readable, since=EVER, recent=START, **more)
+        return found.overall, found.depth, found.recent, found.empty
+
+    overall, depth, recent, empty = together = figures()
+    assert (overall.operations, overall.children, overall.largest, overall.failed) == (3, 6, 3, 3)
+    assert (depth, recent, empty) == (2, 3, 1)
+    monkeypatch.setattr(type(readable), "read_chunk", 1)
+    assert figures() == figures(detailed=True) == together
+
+
 def test_nothing_spawned_has_figures_of_nothing(readable: Database) -> None:
     figures = operations.stats(readable, since=EVER, recent=EVER, detailed=True)
     assert (figures.overall.operations, figures.overall.average, figures.overall.success_rate) == (0, None, None)
