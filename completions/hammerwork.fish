@@ -849,6 +849,7 @@ complete -c hammerwork -n '__hammerwork_at migration run' -l quiet -d 'Print no 
 complete -c hammerwork -n '__hammerwork_at migration run' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at migration run' -s h -l help -d 'Show the help and exit.'
 
+complete -c hammerwork -n '__hammerwork_at migration status' -l check -d 'Exit with 1 unless every migration is applied.'
 complete -c hammerwork -n '__hammerwork_at migration status' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
 complete -c hammerwork -n '__hammerwork_at migration status' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at migration status' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'
