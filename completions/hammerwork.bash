@@ -9,7 +9,7 @@ _hammerwork_look() {
     commands="" options="" takes=" " arguments=""
     case $1 in
         '')
-            commands='spawn job queue worker monitor backup web migration config schema completion demo'
+            commands='spawn job queue cron worker monitor backup web migration config schema completion demo'
             options='--version --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
@@ -88,7 +88,7 @@ _hammerwork_look() {
         'job show')
             options='--full --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments=':jobs*'
+            arguments=':jobs'
             ;;
         'job enqueue')
             options='--payload --queue --priority --delay --at --max-attempts --timeout --depends-on --id --trace-id --correlation-id --spawn-handler --spawn-config --max-spawn-count --operation-id --spawn-delay --batch-size --inherit --file --after-line --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -160,12 +160,74 @@ _hammerwork_look() {
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments=':queues'
             ;;
+        'cron')
+            commands='list show history next check create update enable disable trigger convert delete'
+            options='--help'
+            ;;
+        'cron list')
+            options='--queue --active-only --disabled --kind --failed --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues --kind=schedule,in_place --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'cron show')
+            options='--limit --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'cron history')
+            options='--since --status --limit --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --since= -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'cron next')
+            options='--count --hours --queue --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -c= --count= --hours= -q=:queues --queue=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'cron check')
+            options='--timezone --count --after --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -z= --timezone= -c= --count= --after= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'cron create')
+            options='--queue --payload --schedule --every --timezone --priority --description --max-attempts --timeout --overlap --catch-up --grace --jitter --starts --ends --spawn-handler --spawn-config --max-spawn-count --name --disabled --in-place --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues -j=:json --payload=:json -s= --schedule= --every= -z= --timezone= -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --description= --max-attempts= --timeout= --overlap= --catch-up= --grace= --jitter= --starts= --ends= --spawn-handler= --spawn-config=:json --max-spawn-count= --name= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'cron update')
+            options='--queue --payload --schedule --every --timezone --priority --description --max-attempts --timeout --overlap --catch-up --grace --jitter --starts --ends --spawn-handler --spawn-config --max-spawn-count --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues -j=:json --payload=:json -s= --schedule= --every= -z= --timezone= -r=background,low,normal,high,critical --priority=background,low,normal,high,critical --description= --max-attempts= --timeout= --overlap= --catch-up= --grace= --jitter= --starts= --ends= --spawn-handler= --spawn-config=:json --max-spawn-count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'cron enable')
+            options='--all --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-*'
+            ;;
+        'cron disable')
+            options='--reason --all --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --reason= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-*'
+            ;;
+        'cron trigger')
+            options='--payload --at --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -j=:json --payload=:json --at= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'cron convert')
+            options='--name --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --name= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'cron delete')
+            options='--dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
         'worker')
             commands='start list status stop restart'
             options='--help'
             ;;
         'worker start')
-            options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --weighted --strict-priority --sweep --no-sweep --name --log-format --log-level --grace --health-file --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --weighted --strict-priority --sweep --no-sweep --upkeep --no-upkeep --upkeep-only --name --log-format --log-level --grace --health-file --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --handlers= -q=:queues --queue=:queues -c= --concurrency= --pool-size= --poll-interval= --lease= --max-jobs= --isolation=thread,process --name= --log-format=text,json --log-level=trace,debug,info,warn,error --grace= --health-file=:files --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'worker list')
@@ -249,7 +311,7 @@ _hammerwork_look() {
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'migration status')
-            options='--check --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'migration plan')
@@ -294,7 +356,7 @@ _hammerwork_look() {
         'schema')
             options='--format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,backup-create,backup-restore,backup-verify,backup-list,backup-copy,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,cron-list,cron-show,cron-history,cron-next,cron-check,cron-create,cron-update,cron-enable,cron-disable,cron-trigger,cron-convert,cron-delete,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,backup-create,backup-restore,backup-verify,backup-list,backup-copy,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
             ;;
         'completion')
             options='--database-url --confirm-profile --color --quiet --debug --help'

@@ -30,6 +30,7 @@ GROUPS = (
     "spawn",
     "job",
     "queue",
+    "cron",
     "worker",
     "monitor",
     "backup",
@@ -45,6 +46,7 @@ SUMMARIES = {
     "spawn": "Inspect jobs that spawn other jobs: trees, failures, progress.",
     "job": "List, show, enqueue, export, import, retry, cancel, delete and purge jobs.",
     "queue": "List, check, pause, resume and clear queues.",
+    "cron": "Schedule jobs: each run is its own job, with its own tree.",
     "worker": "Run a worker; list, stop and restart all of them.",
     "monitor": "See what is wrong, and what happens.",
     "backup": "Back up jobs, restore them, and copy them to a database of another kind.",
@@ -179,18 +181,9 @@ def _usage(error: TyperException, context: Context) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         context.print_raw(error.format_message())
         return UsageError.exit_code
-    # Typer offers whatever shares some letters.
-    if offered := getattr(error, "possibilities", None):
-        error.possibilities = [name for name in offered if _resembles(name, error.option_name)]  # type: ignore[attr-defined]
     place = getattr(error, "ctx", None)
     path = place.command_path if place else "hammerwork"
     return _failure(UsageError(error.format_message(), hint=f"See: {path} --help"), context)
-
-
-def _resembles(name: str, typed: str) -> bool:
-    from difflib import SequenceMatcher
-
-    return SequenceMatcher(None, name.strip("-"), typed.strip("-")).ratio() >= 0.7
 
 
 def _bug(error: Exception, context: Context) -> int:

@@ -34,6 +34,7 @@ TABLE_TAGS = {
     "hammerwork_queue_pause": "pause",
     "hammerwork_attempts": "attempts",
     "hammerwork_duties": "upkeep",
+    "hammerwork_schedules": "schedules",
 }
 """Tables -> the tags of databases that have them."""
 

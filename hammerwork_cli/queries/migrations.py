@@ -56,6 +56,8 @@ _COUNTS = (
     "migrations.rows_in_hammerwork_spawn_trees",
     "migrations.rows_in_hammerwork_attempts",
     "migrations.rows_in_hammerwork_duties",
+    "migrations.rows_in_hammerwork_schedules",
+    "migrations.rows_in_hammerwork_schedule_runs",
 )
 COUNTS = {name.removeprefix("migrations.rows_in_"): name for name in _COUNTS}
 """Table -> the statement that counts its rows."""
@@ -82,6 +84,7 @@ MIGRATIONS = (
     Migration("019_attempts", "Attempts that did not complete", "ours"),
     Migration("020_tree_statistics", "Statistics of parents, on PostgreSQL", "ours"),
     Migration("021_upkeep", "Duties that one worker at a time does", "ours"),
+    Migration("022_schedules", "Schedules and their runs", "ours"),
 )
 
 

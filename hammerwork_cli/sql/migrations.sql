@@ -189,3 +189,11 @@ SELECT COUNT(*) FROM hammerwork_attempts
 -- name: rows_in_hammerwork_duties
 -- Counts the rows of the table.
 SELECT COUNT(*) FROM hammerwork_duties
+
+-- name: rows_in_hammerwork_schedules
+-- Counts the rows of the table.
+SELECT COUNT(*) FROM hammerwork_schedules
+
+-- name: rows_in_hammerwork_schedule_runs
+-- Counts the rows of the table.
+SELECT COUNT(*) FROM hammerwork_schedule_runs

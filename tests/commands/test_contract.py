@@ -110,6 +110,18 @@ CONTRACT = {
     "queue pause": changes("segment --dry-run", "--all --dry-run"),
     "queue resume": changes("mail --dry-run", "--all --dry-run"),
     "queue clear": changes("segment --dry-run"),
+    "cron list": reads("", "--active-only --queue segment", "--disabled --failed"),
+    "cron show": reads("{schedule}", "{schedule} --limit 1"),
+    "cron history": reads("{schedule}", "{schedule} --since 1000h --status failed,completed"),
+    "cron next": reads("", "{schedule} --count 2", "--hours 1000 --queue segment"),
+    "cron check": reads("@daily", "@hourly --timezone Europe/Oslo --count 2"),
+    "cron create": changes("--queue segment --payload [] --every 45m --dry-run"),
+    "cron update": changes("{schedule} --every 45m --dry-run"),
+    "cron enable": changes("{schedule}"),
+    "cron disable": changes(),
+    "cron trigger": changes(),
+    "cron convert": changes(),
+    "cron delete": changes("{schedule} --dry-run"),
     "worker start": changes(),
     "worker list": reads("", "--all --limit 1000", "--all --queue mail"),
     "worker status": reads("", "{worker}"),
@@ -140,7 +152,17 @@ CONTRACT = {
     "demo": changes(),
 }
 HERE = frozenset(
-    {"backup list", "backup verify", "config show", "config get", "config reset", "config path", "schema", "completion"}
+    {
+        "cron check",
+        "backup list",
+        "backup verify",
+        "config show",
+        "config get",
+        "config reset",
+        "config path",
+        "schema",
+        "completion",
+    }
 )
 """What does not look into a database."""
 
@@ -255,6 +277,10 @@ def fill(url: str) -> dict[str, str]:
             {"queue_name": "mail", "paused_at": START, "paused_by": HOSTILE, "reason": None},
         )
         worker = work(rows, lonely)
+        schedule = schedules(rows, lonely)
+        recurs = {"cron_schedule": "0 30 2 * * Mon-Fri", "timezone": "Europe/Oslo", "recurring": True}
+        recurring = rows.job(queue="mail", status="Pending", next_run_at=NOW, **recurs)
+        rows.job(queue=HOSTILE, status="Failed", **{**recurs, "cron_schedule": HOSTILE, "timezone": "x"})
     segments = [job.id for job in night if job.queue == "segment" and job.status == JobStatus.DEAD]
     return {
         "root": nights.broken_root(night),
@@ -266,6 +292,8 @@ def fill(url: str) -> dict[str, str]:
         "join": join,
         "queue": "segment",
         "worker": worker,
+        "schedule": schedule,
+        "recurring": recurring,
     }
 
 
@@ -292,6 +320,25 @@ def work(rows: Rows, job: str) -> str:
     request |= {"requested_at": START, "requested_by": HOSTILE, "claimed_by": lost, "error_message": ERROR}
     rows.insert("hammerwork_spawn_requests", request)
     return lost
+
+
+def schedules(rows: Rows, job: str) -> str:
+    """A schedule with runs, and one that another version has written; the id of the first."""
+    first = "00000000-0000-4000-8000-00000000c207"
+    facts = {"queue_name": "segment", "payload": json.dumps({"text": HOSTILE}), "priority": 2, "max_attempts": 3}
+    facts |= {"timezone": "Europe/Oslo", "overlap": "skip", "catch_up": "last", "grace_seconds": 60}
+    facts |= {"jitter_seconds": 30, "enabled": True, "source": "cli", "revision": 1, "created_at": START}
+    facts |= {"updated_at": START, "next_run_at": START + timedelta(days=1), "expression": "30 2 * * Mon"}
+    strange = {"queue_name": HOSTILE, "timezone": "Nowhere", "overlap": HOSTILE[:20], "expression": HOSTILE}
+    strange |= {"enabled": False, "reason": HOSTILE, "changed_by": HOSTILE, "last_error": ERROR, "next_run_at": None}
+    rows.insert("hammerwork_schedules", {**facts, "id": first, "name": "nightly"})
+    rows.insert("hammerwork_schedules", {**facts, **strange, "id": first[:-1] + "0", "name": HOSTILE})
+    rows.insert("hammerwork_schedules", {**facts, "id": first[:-1] + "1", "name": "off", "enabled": False})
+    for number, outcome in enumerate(("enqueued", "skipped", "missed")):
+        run = {"schedule_id": first, "due_at": START + timedelta(minutes=number), "kind": "scheduled"}
+        told = {"job_id": job} if outcome == "enqueued" else {"reason": HOSTILE}
+        rows.insert("hammerwork_schedule_runs", {**run, **told, "outcome": outcome, "created_at": START})
+    return first
 
 
 @pytest.fixture(scope="module", params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in DIALECTS])
@@ -381,6 +428,18 @@ FAILING = {
     "queue pause": "--all",
     "queue resume": "--all",
     "queue clear": "segment",
+    "cron list": "more",
+    "cron show": "nothing",
+    "cron history": "{schedule} --status odd",
+    "cron next": "--count 0",
+    "cron check": "@sometimes",
+    "cron create": "--queue mail --payload x --every 45m",
+    "cron update": "{schedule}",
+    "cron enable": "--all {schedule}",
+    "cron disable": "nothing",
+    "cron trigger": "nothing",
+    "cron convert": "{schedule} --name x",
+    "cron delete": "{schedule}",
     "worker start": "--handlers nowhere:app",
     "worker list": "--limit 0",
     "worker status": "nobody",

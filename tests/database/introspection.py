@@ -179,6 +179,8 @@ OUR_TABLES = {
         "spawn_trees",
         "attempts",
         "duties",
+        "schedules",
+        "schedule_runs",
     )
 }
 

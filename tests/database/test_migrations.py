@@ -32,6 +32,7 @@ OURS = [
     "019_attempts",
     "020_tree_statistics",
     "021_upkeep",
+    "022_schedules",
 ]
 
 

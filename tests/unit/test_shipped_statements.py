@@ -151,9 +151,9 @@ GROUPED = re.compile(
 )
 COMPARED = re.compile(r"([\w.}]+)\)*\s*(?:=|<>|\bNOT IN|\bIN|\bLIKE)\s*\(?(?:\{exactly )?:\w+")
 WITHOUT_LETTERS_THAT_DIFFER = re.compile(
-    r"(?:^|\.)(?:(?:job_|parent_|root_)?id|parent\}?|value|claim_token|claimed_by|first_parent)$"  # ids: one spelling
+    r"(?:^|\.)(?:(?:\w+_)?id|parent\}?|value|claim_token|claimed_by|first_parent)$"  # ids, in one spelling
     r"|(?:^|[._{])(?:\w*status|state)\}?$"  # words of ours, looked for in each of their spellings
-    r"|(?:^|\.)(?:priority|beats|occurrence)$|_at$"  # numbers and times
+    r"|(?:^|\.)(?:priority|beats|occurrence|revision)$|_at$"  # numbers and times
 )
 EXACT_BY_ITSELF = {
     # Its column holds bytes.

@@ -47,8 +47,9 @@ class Isolation(StrEnum):
 def start(
     ctx: typer.Context,
     handlers: Annotated[
-        str, typer.Option("--handlers", metavar="MODULE:ATTRIBUTE", help="The application's handlers; see above.")
-    ],
+        str | None,
+        typer.Option("--handlers", metavar="MODULE:ATTRIBUTE", help="The application's handlers; see above."),
+    ] = None,
     queue: Annotated[
         list[str] | None,
         typer.Option(
@@ -99,6 +100,13 @@ def start(
             "--sweep/--no-sweep", help="Release jobs of all queues whose dependencies have ended. [default: sweep]"
         ),
     ] = None,
+    upkeep: Annotated[
+        bool | None,
+        typer.Option("--upkeep/--no-upkeep", help="Make the jobs of schedules. [default: upkeep, without --drain]"),
+    ] = None,
+    upkeep_only: Annotated[
+        bool, typer.Option("--upkeep-only", help="Make the jobs of schedules, and run none.")
+    ] = False,
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Name to show. [default: host and process]")
     ] = None,
@@ -134,7 +142,9 @@ def start(
       hammerwork worker start --handlers my_app:app --queue mail --queue report --concurrency 16
       hammerwork worker start --handlers my_app:app --drain --format json | jq .failed
       hammerwork worker start --handlers my_app:app --log-format json --log-level warn
+      hammerwork worker start --upkeep-only
     """
+    from hammerwork_cli.runtime.api.handlers import Handlers
     from hammerwork_cli.runtime.host import logs
     from hammerwork_cli.runtime.host.loading import OWN_VARIABLES, load
 
@@ -151,6 +161,8 @@ def start(
         "drain": drain or None,
         "weighted": weighted,
         "sweep": sweep,
+        "upkeep": upkeep,
+        "upkeep_only": upkeep_only or None,
         "name": name,
         "isolation": str(isolation) if isolation else None,
         "health_file": health_file,
@@ -158,7 +170,9 @@ def start(
     as_json = log_format is LogFormat.JSON
     level = context.settings.get("log_level", log_level or ("error" if context.options.get("quiet") else None)).value
     with _report_alone(context, as_json=as_json):
-        loaded = load(handlers, app_dir)
+        if (handlers is None) != upkeep_only:
+            raise UsageError("Give --handlers MODULE:ATTRIBUTE, or --upkeep-only to run no jobs.")
+        loaded = load(handlers, app_dir) if handlers is not None else Handlers()
         logs.configure(level, as_json=as_json, stream=context.stderr)
         options = {option: value for option, value in given.items() if value is not None}
         worker = _worker(context, loaded, handlers, tuple(queue or ()), options)
@@ -212,7 +226,9 @@ def _seconds(option: str, text: str | None) -> float | None:
     return seconds
 
 
-def _worker(context: Context, loaded: object, target: str, queues: tuple[str, ...], given: dict[str, Any]) -> "Worker":
+def _worker(
+    context: Context, loaded: object, target: str | None, queues: tuple[str, ...], given: dict[str, Any]
+) -> "Worker":
     """The worker of a module, or one for its handlers; options of the command line take precedence."""
     from hammerwork_cli.runtime.execution.isolation import in_processes
     from hammerwork_cli.runtime.host.loading import handlers_of
@@ -232,7 +248,7 @@ def _worker(context: Context, loaded: object, target: str, queues: tuple[str, ..
                 context.note(
                     f"No handler is registered for the queue {queue!r}: only jobs that name a spawn handler run."
                 )
-    if worker.options.isolation == "process":
+    if worker.options.isolation == "process" and target is not None:
         # The processes load what --handlers names, as this one did.
         worker.with_options(isolation=in_processes(target, worker.url))
     return worker

@@ -10,7 +10,9 @@ from hammerwork_cli.database.statements import FOLDER, NAME, TOKEN, Line, blocks
 
 DIALECTS = ("postgresql", "mysql", "sqlite")
 WAYS = frozenset({"by_first_parent", "by_gin", "by_scan"})
-MIGRATED = frozenset({"archive", "attempts", "by_first_parent", "claim_times", "indexed", "pause", "upkeep", "workers"})
+MIGRATED = frozenset(
+    {"archive", "attempts", "by_first_parent", "claim_times", "indexed", "pause", "schedules", "upkeep", "workers"}
+)
 """The tags of a database after all migrations, beside its dialect."""
 _DESCRIPTION = """\
 Prints a statement as a database gets it, with the names of its values. Without NAME, prints the names of all

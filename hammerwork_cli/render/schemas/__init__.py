@@ -5,6 +5,7 @@ missing here, or one too many, fails them.
 """
 
 from hammerwork_cli.render.schemas.backups import BACKUP, BACKUP_FILE, COPIED, IMPORT, RESTORED, VERIFIED
+from hammerwork_cli.render.schemas.cron import CHECKED, DUE, RUN, SCHEDULE, SCHEDULE_DETAILS, TRIGGERED
 from hammerwork_cli.render.schemas.jobs import (
     ENQUEUED,
     EXPORTED,
@@ -59,7 +60,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "spawn-why-all-line": ("An error, as jsonl, csv and tsv have it", ERROR_GROUP),
     "spawn-doctor": ("Kinds of damage", list_of(FINDING)),
     "job-list": ("Jobs, newest first", list_of(record(JOB))),
-    "job-show": ("Everything about a job; with several ids, json has a list of them", JOB_DETAILS),
+    "job-show": ("Everything about a job", JOB_DETAILS),
     "job-enqueue": ("A job that was enqueued; with --file, json has a list of them", ENQUEUED),
     "job-enqueue-file": ("A line of `job enqueue --file`", JOB_LINE),
     "job-export": ("Whole jobs", list_of(EXPORTED)),
@@ -76,6 +77,18 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "queue-pause": ("The outcome of pausing, or its plan", list_of(PAUSE_CHANGE)),
     "queue-resume": ("The outcome of resuming, or its plan", list_of(PAUSE_CHANGE)),
     "queue-clear": ("The outcome of a change, or its plan", OUTCOME),
+    "cron-list": ("Schedules by name", list_of(SCHEDULE)),
+    "cron-show": ("Everything about a schedule", SCHEDULE_DETAILS),
+    "cron-history": ("Runs of a schedule, the last due one first", list_of(RUN)),
+    "cron-next": ("The next due times", list_of(DUE)),
+    "cron-check": ("What a schedule means", CHECKED),
+    "cron-create": ("A schedule that was created, or would be", SCHEDULE),
+    "cron-update": ("A schedule after a change", SCHEDULE),
+    "cron-enable": ("Schedules after they were enabled", list_of(SCHEDULE)),
+    "cron-disable": ("Schedules after they were disabled", list_of(SCHEDULE)),
+    "cron-trigger": ("The job that a schedule made out of turn", TRIGGERED),
+    "cron-convert": ("A schedule that was made of a recurring job", SCHEDULE),
+    "cron-delete": ("A schedule that was deleted, or would be", SCHEDULE),
     "worker-start": ("The report of a worker that has stopped", WORKER_REPORT),
     "worker-list": ("Workers, newest first", list_of(record(WORKER))),
     "worker-status": ("Workers and their running jobs", list_of(WORKER_STATUS)),

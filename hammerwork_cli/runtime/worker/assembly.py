@@ -30,6 +30,7 @@ from hammerwork_cli.runtime.worker.listener import Listener
 from hammerwork_cli.runtime.worker.options import Options
 from hammerwork_cli.runtime.worker.requests import RequestClaimer
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
+from hammerwork_cli.runtime.worker.upkeep import UPKEEP_TIMEOUTS, Upkeep
 
 LOCK_SECONDS, LOCK_SECONDS_OF_SLOTS = 1.0, 5.0
 """How long the main thread, and a slot, wait for a lock before they let others go first."""
@@ -43,7 +44,7 @@ class Lines:
         main: the main thread's.
         finisher: of the thread that writes outcomes.
         slots: for what attempts write themselves.
-        heartbeat, keeper, listener: one for each of these threads.
+        heartbeat, keeper, upkeep, listener: one for each of these threads.
         queue: what handlers have.
     """
 
@@ -53,6 +54,7 @@ class Lines:
     slots: Connections
     heartbeat: Connections
     keeper: Connections
+    upkeep: Connections
     listener: Connections
     queue: Queue
 
@@ -78,13 +80,15 @@ class Lines:
             ),
             Connections(url, 1, give_up, heartbeat_timeouts(options.lease), outages=outages),
             Connections(url, 1, give_up, KEEPER_TIMEOUTS, outages=outages),
+            Connections(url, 1, give_up, UPKEEP_TIMEOUTS, outages=outages),
             Connections(url, 1, give_up, outages=outages),
             Queue.of_worker(url, outages),
         )
 
     def close(self) -> None:
         """Closes the connections that no thread uses now."""
-        for line in (self.main, self.finisher, self.slots, self.heartbeat, self.keeper, self.listener, self.queue):
+        of_threads = (self.heartbeat, self.keeper, self.upkeep, self.listener)
+        for line in (self.main, self.finisher, self.slots, *of_threads, self.queue):
             line.close()
 
 
@@ -108,7 +112,7 @@ class Parts:
     finisher: Finisher
     finishing: FinisherThread | None
     keeper: Keeper
-    threads: tuple[HeartbeatThread | Keeper | Listener, ...]
+    threads: tuple[HeartbeatThread | Keeper | Upkeep | Listener, ...]
     lease: Lease
     clock: ServerClock
     trouble: Trouble
@@ -211,7 +215,9 @@ def assemble(
         on_request=stop.hear_request,
         on_renewed=renewed,
     )
-    threads: tuple[HeartbeatThread | Keeper | Listener, ...] = (keeper, heartbeat)
+    threads: tuple[HeartbeatThread | Keeper | Upkeep | Listener, ...] = (keeper, heartbeat)
+    if options.keeps_schedules:
+        threads = (Upkeep(lines.upkeep, registration.id, clock), *threads)
     if on_postgres:
         threads = (Listener(lines.listener, registration.queues, claimer.hear), *threads)
     return Parts(

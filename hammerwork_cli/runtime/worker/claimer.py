@@ -2,10 +2,11 @@
 
 import logging
 import random
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import count
+from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import JobPriority
@@ -27,8 +28,6 @@ MOST_POSTPONED = 100
 """With so many outcomes that cannot be written, a worker claims nothing."""
 EAGER_SECONDS, EAGER_PAUSE = 0.3, 0.02
 """For how long, and how often, a worker that heard of a job looks for it."""
-PATIENCE_SECONDS = 0.5
-"""How long a comparison waits for the thread that writes outcomes."""
 WEIGHTS = {
     JobPriority.BACKGROUND: 1,
     JobPriority.LOW: 2,
@@ -70,14 +69,14 @@ class Claimer:
         clock: ServerClock,
         *,
         wake: Callable[[], None] = lambda: None,
-        writing: "threading.Lock | None" = None,
+        writing: AbstractContextManager[Any] = nullcontext(),
         poll_interval: float,
         max_jobs: int | None,
         weighted: bool,
     ) -> None:
         self.worker = worker
         self._connections, self._slots, self._lease, self._clock = connections, slots, lease, clock
-        self._wake, self._writing = wake, writing or threading.Lock()
+        self._wake, self._writing = wake, writing
         self.poll_interval, self.max_jobs, self.weighted = poll_interval, max_jobs, weighted
         self.full = self.owes = False
         self._claimed = 0
@@ -210,21 +209,15 @@ class Claimer:
         """Compares, twice a lease, the jobs in the slots with those that the database says this worker holds.
 
         It gives back the unknown ones, and forgets those that it holds no longer. Only the thread that claims may
-        call it, and only while no other thread writes outcomes, so that nothing is under way. It waits a moment for
-        that, and otherwise compares soon: a server that hangs holds the other thread for long.
+        call it, and it waits for the one that writes: meanwhile nothing is under way.
         """
         doubts = self._lease.doubts
         if time.monotonic() < self._compare_at and not self._lease.is_doubted:
             return
         self._compare_at = time.monotonic() + self.worker.lease / 2
-        if not self._writing.acquire(timeout=PATIENCE_SECONDS):
-            self._compare_soon()
-            return
-        try:
+        with self._writing:
             known = self._slots.ids()
             compared = self._connections.run(lambda database: finish.compare(database, self.worker.id, known))
-        finally:
-            self._writing.release()
         self.owes = compared.left > 0
         if self.owes:
             self._compare_soon()

@@ -36,6 +36,8 @@ class Options:
     drain: bool = False
     weighted: bool = False
     sweep: bool = True
+    upkeep: bool = True
+    upkeep_only: bool = False
     retry: RetryStrategy = DEFAULT_RETRY
     name: str | None = None
     isolation: "str | Isolation" = "thread"
@@ -46,6 +48,8 @@ class Options:
     def __post_init__(self) -> None:
         if isinstance(self.isolation, str) and self.isolation not in ISOLATIONS:
             raise UsageError(f"isolation is thread or process, not {self.isolation!r:.60}.")
+        if self.upkeep_only and (self.drain or self.max_jobs is not None or not self.upkeep):
+            raise UsageError("A worker that only keeps schedules runs no jobs, so nothing ends it but a stop.")
         for name in ("concurrency", "max_jobs", "pool_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -54,6 +58,11 @@ class Options:
             seconds = getattr(self, name)
             if seconds is not None and seconds <= 0:
                 raise UsageError(f"{name} is more than 0 seconds, not {seconds}.")
+
+    @property
+    def keeps_schedules(self) -> bool:
+        """Whether it makes the jobs of schedules. A worker that drains its queues leaves that to others, which stay."""
+        return self.upkeep and not self.drain
 
     @property
     def connections(self) -> int:

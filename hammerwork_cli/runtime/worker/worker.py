@@ -65,7 +65,7 @@ class Worker:
             ``queues``.
         queues: names; by default those that ``handlers`` knows.
         concurrency: jobs that run at once.
-        pool_size: connections for what attempts write themselves; three more are the worker's own, five on PostgreSQL.
+        pool_size: connections for what attempts write themselves; four more are the worker's own, six on PostgreSQL.
         poll_interval: seconds between claims from empty queues.
         lease: seconds without a heartbeat after which others take over; see docs/explain/liveness.md.
         max_jobs: stops after so many jobs.
@@ -73,6 +73,8 @@ class Worker:
         weighted: draws the next priority by weight, so that low ones do not starve; else strictly by priority.
         sweep: releases or fails jobs of all queues that still wait although their dependencies have ended, as those of
             Rust workers do.
+        upkeep: makes the jobs of schedules when they are due; with ``drain`` it leaves that to others.
+        upkeep_only: does that alone, and needs neither queues nor handlers.
         retry: for jobs and handlers without a strategy of their own.
         name: for people; host and process by default.
         isolation: ``process`` runs handlers in processes, one for each job at once. A process is killed when its time
@@ -98,6 +100,8 @@ class Worker:
         drain: bool = False,
         weighted: bool = False,
         sweep: bool = True,
+        upkeep: bool = True,
+        upkeep_only: bool = False,
         retry: RetryStrategy = DEFAULT_RETRY,
         name: str | None = None,
         isolation: str | Isolation = "thread",
@@ -118,6 +122,8 @@ class Worker:
             drain=drain,
             weighted=weighted,
             sweep=sweep,
+            upkeep=upkeep,
+            upkeep_only=upkeep_only,
             retry=retry,
             name=name,
             isolation=isolation,
@@ -199,7 +205,9 @@ class Worker:
             OutputError: the health file cannot be written.
             MissingTablesError: the migrations of workers (017, 018) are missing.
         """
-        if not self.queues:
+        if self.queues and self.options.upkeep_only:
+            raise UsageError("A worker that only keeps schedules serves no queue.", hint="Leave out one of the two.")
+        if not self.queues and not self.options.upkeep_only:
             raise UsageError("The worker has no queue.", hint="Name queues, or register handlers for some.")
         isolation = self._isolation()
         self.url.check_file()
@@ -219,8 +227,9 @@ class Worker:
                 for thread in parts.threads:
                     thread.start()
                 # Whoever reads this may send a signal.
-                served, at_once = ", ".join(self.queues), self.options.concurrency
-                log.info("Worker %s (%s) serves %s, %d at once.", self.name, self.id, served, at_once)
+                does = f"serves {', '.join(self.queues)}, {self.options.concurrency} at once"
+                does = "keeps schedules only" if self.options.upkeep_only else does
+                log.info("Worker %s (%s) %s.", self.name, self.id, does)
                 MainLoop(registration, self.options, parts, self._stop).run()
         finally:
             self._end(parts)

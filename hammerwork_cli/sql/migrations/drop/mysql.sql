@@ -16,4 +16,6 @@ DROP TABLE IF EXISTS
     hammerwork_spawn_roots,
     hammerwork_spawn_trees,
     hammerwork_attempts,
-    hammerwork_duties;
+    hammerwork_duties,
+    hammerwork_schedules,
+    hammerwork_schedule_runs;

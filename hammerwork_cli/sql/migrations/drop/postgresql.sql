@@ -14,6 +14,8 @@ DROP TABLE IF EXISTS
     hammerwork_spawn_roots,
     hammerwork_spawn_trees,
     hammerwork_attempts,
-    hammerwork_duties;
+    hammerwork_duties,
+    hammerwork_schedules,
+    hammerwork_schedule_runs;
 -- next
 DROP FUNCTION IF EXISTS update_hammerwork_queue_pause_updated_at();

@@ -29,3 +29,7 @@ DROP TABLE IF EXISTS hammerwork_spawn_trees;
 DROP TABLE IF EXISTS hammerwork_attempts;
 -- next
 DROP TABLE IF EXISTS hammerwork_duties;
+-- next
+DROP TABLE IF EXISTS hammerwork_schedules;
+-- next
+DROP TABLE IF EXISTS hammerwork_schedule_runs;

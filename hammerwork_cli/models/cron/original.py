@@ -106,7 +106,7 @@ def next_run(schedule: str, timezone: str | None, after: datetime) -> datetime |
 
 def parse(schedule: str, timezone: str | None = None) -> tuple[Schedule, tzinfo]:
     """Reads a schedule and its time zone as :func:`next_run` does, with the same errors."""
-    return _schedule(schedule), _zone(timezone or "UTC")
+    return _schedule(schedule), zone_of(timezone or "UTC")
 
 
 @lru_cache(maxsize=256)
@@ -161,8 +161,13 @@ def _named(text: str, field: _Field) -> int | None:
 
 
 @lru_cache(maxsize=256)
-def _zone(name: str) -> tzinfo:
-    from zoneinfo import ZoneInfo
+def zone_of(name: str) -> tzinfo:
+    """Returns the time zone of a name.
+
+    Raises:
+        UsageError: there is none, or this system has no time zones.
+    """
+    from zoneinfo import ZoneInfo, available_timezones
 
     if name == "UTC":
         return UTC
@@ -172,6 +177,8 @@ def _zone(name: str) -> tzinfo:
         with app_path.without():  # zoneinfo imports from the package tzdata by a name that comes out of a job
             return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
+        if not available_timezones():
+            raise UsageError("This system has no time zones but UTC.", hint="Run: pip install tzdata") from error
         raise UsageError(f"{name!r:.60} is not a time zone.", hint="Give a name such as Europe/Oslo or UTC.") from error
 
 

@@ -1,0 +1,38 @@
+"""Arguments of the verbs of ``cron``, and notes that several of them print."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.database import Database
+from hammerwork_cli.models.cron.schedule import Schedule
+from hammerwork_cli.models.cron.words import notes_on
+from hammerwork_cli.queries.cron import schedules
+from hammerwork_cli.render.cron import schedules as views
+
+ScheduleArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="Its name, or at least the first 4 hex digits of its id.")
+]
+SHOWN_DATES = 3
+KEEP = "No worker makes the jobs of schedules now. Start one with: hammerwork worker start --upkeep-only"
+
+
+def coming(schedule: Schedule, count: int, until: datetime | None = None) -> list[datetime]:
+    """The next due times of an enabled schedule."""
+    found: list[datetime] = []
+    due = schedule.due if schedule.enabled else None
+    while due is not None and len(found) < count and (until is None or due <= until):
+        found.append(due)
+        due = schedule.next_after(due)
+    return found
+
+
+def tell(context: Context, database: Database, schedule: Schedule, now: datetime) -> None:
+    """Notes what a schedule means, and when nobody makes its jobs."""
+    context.note(views.meaning_text(schedule, coming(schedule, SHOWN_DATES)))
+    for note in notes_on(schedule.expression):
+        context.note(note)
+    if schedule.enabled and not schedule.is_in_place and not schedules.somebody_keeps(database, now):
+        context.note(KEEP)

@@ -1,0 +1,176 @@
+"""``hammerwork cron enable``, ``disable``, ``trigger`` and ``delete``."""
+
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import Format, FormatOption, YesOption
+from hammerwork_cli.commands.cron.arguments import ScheduleArgument, tell
+from hammerwork_cli.commands.job import options as read
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.input.job_options import json_value
+from hammerwork_cli.models.input.reading import instant_of
+from hammerwork_cli.queries.cron import by_hand, schedules
+from hammerwork_cli.queries.cron.schedules import Author
+from hammerwork_cli.render.cron import schedules as views
+from hammerwork_cli.render.formats.text import plural, visible
+
+SchedulesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME]...", help="Names, or at least the first 4 hex digits of ids.")
+]
+AllOption = Annotated[bool, typer.Option("--all", help="All schedules; asks for confirmation.")]
+ReasonOption = Annotated[
+    str | None, typer.Option("--reason", metavar="TEXT", help="Reason, for others who see the schedule.")
+]
+
+
+def enable(
+    ctx: typer.Context,
+    names: SchedulesArgument = None,
+    every: AllOption = False,
+    yes: YesOption = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Enable schedules. Due times that passed meanwhile are not caught up.
+
+    \b
+    Examples:
+      hammerwork cron enable report
+      hammerwork cron enable --all --yes
+    """
+    _switch(ctx.obj, names, every=every, yes=yes, form=form, enabled=True, reason=None)
+
+
+def disable(
+    ctx: typer.Context,
+    names: SchedulesArgument = None,
+    reason: ReasonOption = None,
+    every: AllOption = False,
+    yes: YesOption = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Disable schedules: they make no jobs until `cron enable`. Jobs that exist run on.
+
+    A recurring job is parked: it is due in 2038, so that no worker takes it. One that runs now is refused with exit
+    code 6, since its worker would write over the change.
+
+    \b
+    Examples:
+      hammerwork cron disable report --reason "the warehouse is down"
+      hammerwork cron disable --all --yes
+    """
+    _switch(ctx.obj, names, every=every, yes=yes, form=form, enabled=False, reason=reason)
+
+
+def _switch(
+    context: Context,
+    names: list[str] | None,
+    *,
+    every: bool,
+    yes: bool,
+    form: Format,
+    enabled: bool,
+    reason: str | None,
+) -> None:
+    if every == bool(names):
+        raise UsageError("Give names of schedules, or --all.")
+    database = context.database(changes=True)
+    found = (
+        schedules.all_schedules(database)
+        if every
+        else list({one.id: one for one in (schedules.find(database, name) for name in names or ())}.values())
+    )
+    for strange in (one for one in found if every and views.words(one) is None):
+        context.note(f"Left alone, since this version cannot read it: {visible(strange.name)}")
+    found = [one for one in found if not every or views.words(one) is not None]
+    wanted = [schedule for schedule in found if schedule.enabled != enabled]
+    if every and wanted:
+        verb = "Enable" if enabled else "Disable"
+        context.confirm(
+            f"{verb} {plural(len(wanted), 'schedule')}?", yes=yes, form=form, plan=[one.name for one in wanted]
+        )
+    author, now = Author(context.operator, reason), context.now(database)
+    switched = [by_hand.switch(database, one, author, now, enabled=enabled) for one in found]
+    if form is Format.TABLE:
+        context.text(map(views.switched_text, switched))
+    else:
+        context.data([views.schedule_record(one.after, None) for one in switched], form, views.SCHEDULE_KEYS)
+
+
+def trigger(
+    ctx: typer.Context,
+    name: ScheduleArgument,
+    payload: Annotated[
+        str | None,
+        typer.Option("-j", "--payload", metavar="JSON", help="Keys to replace in the payload: JSON, @FILE, or -."),
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="TIME", help="Earliest start: 2026-12-24T18:00:00Z. [default: now]")
+    ] = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Make a job of a schedule now, and print its id. A disabled schedule makes it too; due times stay as they are.
+
+    \b
+    Examples:
+      hammerwork cron trigger report
+      hammerwork cron trigger report --payload '{"day": "2026-11-24"}'
+      hammerwork spawn wait "$(hammerwork cron trigger report)"
+    """
+    context: Context = ctx.obj
+    start = None if at is None else instant_of(at)
+    merged = None if payload is None else json_value(read.text_from(payload), "The payload")
+    database = context.database(changes=True)
+    schedule = schedules.find(database, name)
+    job = by_hand.trigger(database, schedule, context.now(database), at=start, payload=merged)
+    context.answer(views.triggered_record(schedule, job), form, lambda: [job])
+
+
+def convert(
+    ctx: typer.Context,
+    name: ScheduleArgument,
+    new: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the schedule.")],
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Make a schedule of a recurring job, so that each run is its own job. The job is disabled, and stays.
+
+    \b
+    Examples:
+      hammerwork cron convert 178ebfc3 --name nightly
+    """
+    context: Context = ctx.obj
+    database = context.database(changes=True)
+    now, job = context.now(database), schedules.find(database, name)
+    schedule = by_hand.convert(database, job, new, Author(context.operator), now)
+    tell(context, database, schedule, now)
+    context.answer(views.schedule_record(schedule, None), form, lambda: [visible(schedule.name)])
+
+
+def delete(
+    ctx: typer.Context,
+    name: ScheduleArgument,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the schedule and change nothing.")] = False,
+    yes: YesOption = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Delete a schedule and its history. Its jobs stay.
+
+    \b
+    Examples:
+      hammerwork cron delete report
+      hammerwork cron delete report --yes
+    """
+    context: Context = ctx.obj
+    database = context.database(changes=True)
+    schedule = schedules.find(database, name)
+    if not dry_run and not schedule.is_in_place:
+        context.confirm(
+            f"Delete the schedule {visible(schedule.name)} and its history?", yes=yes, form=form, plan=[schedule.name]
+        )
+    if not dry_run:
+        schedules.delete(database, schedule)
+    would = "Would delete" if dry_run else "Deleted"
+    context.answer(
+        views.schedule_record(schedule, None), form, lambda: [f"{would} the schedule {visible(schedule.name)}."]
+    )

@@ -1,0 +1,195 @@
+"""``hammerwork cron create`` and ``update``."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.options import Format, FormatOption
+from hammerwork_cli.commands.cron.arguments import SHOWN_DATES, ScheduleArgument, coming, tell
+from hammerwork_cli.commands.job import options as read
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.input.job_options import json_value
+from hammerwork_cli.models.input.limits import LARGEST_INTEGER
+from hammerwork_cli.models.input.schedule_options import read_schedule
+from hammerwork_cli.queries.cron import recurring, schedules
+from hammerwork_cli.queries.cron.schedules import Author
+from hammerwork_cli.render.cron import schedules as views
+from hammerwork_cli.render.formats.text import visible
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleOptions:
+    """What is said of a schedule."""
+
+    queue: Annotated[str | None, typer.Option("-q", "--queue", metavar="QUEUE", help="Queue of its jobs.")] = None
+    payload: Annotated[
+        str | None, typer.Option("-j", "--payload", metavar="JSON", help="Payload: JSON, @FILE, or - for stdin.")
+    ] = None
+    schedule: Annotated[
+        str | None,
+        typer.Option("-s", "--schedule", metavar="CRON", help='Due times: "30 2 * * Mon-Fri", @daily; see above.'),
+    ] = None
+    every: Annotated[
+        str | None, typer.Option("--every", metavar="DURATION", help="Interval in place of a schedule: 45m, 6h.")
+    ] = None
+    timezone: Annotated[
+        str | None,
+        typer.Option("-z", "--timezone", metavar="ZONE", help="Time zone, such as Europe/Oslo. [default: UTC]"),
+    ] = None
+    priority: Annotated[
+        str | None,
+        typer.Option("-r", "--priority", metavar="PRIORITY", help="Priority of its jobs. [default: normal]"),
+    ] = None
+    description: Annotated[
+        str | None, typer.Option("--description", metavar="TEXT", help="Description, for people.")
+    ] = None
+    max_attempts: Annotated[
+        int | None,
+        typer.Option(
+            "--max-attempts", metavar="N", min=1, max=LARGEST_INTEGER, help="Attempts until a job is Dead. [default: 3]"
+        ),
+    ] = None
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", metavar="DURATION", help="Time limit of an attempt: 90 (seconds), 15m.")
+    ] = None
+    overlap: Annotated[
+        str | None,
+        typer.Option(
+            "--overlap", metavar="POLICY", help="While a job is open: skip, skip-tree, allow. [default: skip]"
+        ),
+    ] = None
+    catch_up: Annotated[
+        str | None,
+        typer.Option("--catch-up", metavar="POLICY", help="After an outage, run: last, none, all. [default: last]"),
+    ] = None
+    grace: Annotated[
+        str | None,
+        typer.Option("--grace", metavar="DURATION", help="With --catch-up none: latest start. [default: 60s]"),
+    ] = None
+    jitter: Annotated[
+        str | None, typer.Option("--jitter", metavar="DURATION", help="Delay its jobs by a fixed part of this.")
+    ] = None
+    starts: Annotated[
+        str | None, typer.Option("--starts", metavar="TIME", help="First due time, or none: 2026-12-24T18:00:00Z.")
+    ] = None
+    ends: Annotated[str | None, typer.Option("--ends", metavar="TIME", help="Last due time, or none.")] = None
+    spawn_handler: Annotated[
+        str | None, typer.Option("--spawn-handler", metavar="NAME", help="Let its jobs spawn with this handler.")
+    ] = None
+    spawn_config: Annotated[
+        str | None,
+        typer.Option("--spawn-config", metavar="JSON", help="Let its jobs spawn: JSON, @FILE, or - for stdin."),
+    ] = None
+    max_spawn_count: Annotated[
+        int | None,
+        typer.Option("--max-spawn-count", metavar="N", min=0, help="Maximum number of children of a job."),
+    ] = None
+
+    def given(self) -> tuple[dict[str, Any], str | None]:
+        """The options by name, with the payload as a value, and its text."""
+        options = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        text = read.text_from(self.payload) if self.payload is not None else None
+        options["payload"] = None if text is None else json_value(text, "The payload")
+        if self.spawn_config is not None:
+            options["spawn_config"] = json_value(read.text_from(self.spawn_config), "--spawn-config")
+        return options, text
+
+
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the schedule and change nothing.")]
+
+
+@spread
+def create(
+    ctx: typer.Context,
+    options: ScheduleOptions,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Its name. [default: that of the queue]")
+    ] = None,
+    disabled: Annotated[bool, typer.Option("--disabled", help="Create it disabled.")] = False,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Enqueue a recurring job, as hammerwork (Rust) does.")
+    ] = False,
+    dry_run: DryRunOption = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Create a schedule and print its name. Each run is its own job, with its own tree.
+
+    CRON has the five fields of Unix cron: minute, hour, day of the month, month, day of the week (0 or 7 is Sunday);
+    when both days are given, either one is enough. Six or seven fields are those of hammerwork (Rust), seconds first,
+    1 is Sunday. @hourly, @daily, @weekly, @monthly and @yearly are understood too. --every counts from --starts or
+    from now. `cron check` says in words what a schedule means.
+
+    Workers make the jobs: every `worker start`, unless it drains, or one with --upkeep-only. A job's payload, if it
+    is an object, gets _schedule with name, due_at and kind.
+
+    --overlap decides about a due time while the last job is open: skip it, skip-tree also while any job below is
+    open, or allow. --catch-up decides about due times that no worker was there for: run the last one, none that is
+    later than --grace, or all (the newest 100). Skipped and missed due times are in `cron history`.
+
+    With --in-place it is a recurring job: one row that comes back after each run, which Rust workers run too. It has
+    no name, no policies and no history.
+
+    \b
+    Examples:
+      hammerwork cron create --queue report --payload '{}' --schedule '30 2 * * Mon-Fri' --timezone Europe/Oslo
+      hammerwork cron create --queue ping --payload '{}' --every 45m --name heartbeat
+      hammerwork cron create --queue ingest --payload '{}' --schedule @hourly --spawn-handler frames --overlap skip-tree
+    """
+    context: Context = ctx.obj
+    given, text = options.given()
+    given["queue"] = context.queue(options.queue)
+    new = read_schedule({**given, "name": name, "enabled": not disabled}, payload=text)
+    database = context.database(changes=True)
+    now = context.now(database)
+    if in_place:
+        if name is not None or dry_run:
+            raise UsageError("A recurring job has no name, and --dry-run is for schedules.", hint="See: cron check")
+        job = recurring.create(database, new, now)
+        context.note(views.meaning_text(job, coming(job, SHOWN_DATES)))
+        context.answer(views.schedule_record(job, None), form, lambda: [job.id])
+        return
+    if name is None:
+        new = replace(new, name=schedules.free_name(database, new.queue))
+    if dry_run:
+        schedules.check(database, new, now)
+        schedule = schedules.preview(new, now)
+    else:
+        schedule = schedules.add(database, new, Author(context.operator), now)
+    tell(context, database, schedule, now)
+    context.answer(views.schedule_record(schedule, None), form, lambda: [visible(schedule.name)])
+
+
+@spread
+def update(
+    ctx: typer.Context,
+    name: ScheduleArgument,
+    options: ScheduleOptions,
+    dry_run: DryRunOption = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Change a schedule. The next run is at the next due time, never at once.
+
+    \b
+    Examples:
+      hammerwork cron update report --schedule '0 4 * * *'
+      hammerwork cron update report --timezone Europe/Oslo --overlap skip-tree
+      hammerwork cron update report --ends none
+    """
+    context: Context = ctx.obj
+    given, text = options.given()
+    if all(value is None for value in given.values()):
+        raise UsageError("Nothing to change was given.", hint="See: hammerwork cron update --help")
+    database = context.database(changes=True)
+    now, before = context.now(database), schedules.find(database, name)
+    if dry_run:
+        new = read_schedule(given, schedules.wanted(before), payload=text)
+        schedules.check(database, new, now)
+        after = replace(schedules.preview(new, now), id=before.id, kind=before.kind)
+    else:
+        author = Author(context.operator)
+        after = schedules.change(database, before, lambda known: read_schedule(given, known, payload=text), author, now)
+    tell(context, database, after, now)
+    context.answer(views.schedule_record(after, None), form, lambda: views.changes_text(before, after))

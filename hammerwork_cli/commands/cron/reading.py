@@ -1,0 +1,214 @@
+"""``hammerwork cron list``, ``show``, ``history``, ``next`` and ``check``."""
+
+from heapq import merge
+from itertools import islice
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.lists import Listing, ListOptions, Order, show_list
+from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.options import Format, FormatOption, LimitOption, QueueOption, since_of, statuses
+from hammerwork_cli.commands.cron.arguments import SHOWN_DATES, ScheduleArgument, coming
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ConflictError
+from hammerwork_cli.models.cron.expressions import Expression
+from hammerwork_cli.models.cron.schedule import Kind, ListedSchedule
+from hammerwork_cli.models.input.reading import duration_of, instant_of
+from hammerwork_cli.queries.cron import schedules
+from hammerwork_cli.render.cron import runs as run_views
+from hammerwork_cli.render.cron import schedules as views
+from hammerwork_cli.render.cron.details import details_record, details_text
+
+CREATE = "Create one with: hammerwork cron create --help"
+
+
+@spread
+def list_(
+    ctx: typer.Context,
+    queue: QueueOption = None,
+    active_only: Annotated[bool, typer.Option("--active-only", help="Only enabled schedules.")] = False,
+    disabled: Annotated[bool, typer.Option("--disabled", help="Only disabled schedules.")] = False,
+    kind: Annotated[
+        Kind | None, typer.Option("--kind", help="Only schedules, or only recurring jobs (in_place).")
+    ] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Only schedules whose last run failed.")] = False,
+    *,
+    options: ListOptions,
+) -> None:
+    """Schedules by name, then recurring jobs: when each is due next, and how its last run went.
+
+    \b
+    Examples:
+      hammerwork cron list
+      hammerwork cron list --failed
+      hammerwork cron list --sort next_run_at --watch
+      hammerwork cron list --format json | jq -r '.[] | select(.enabled | not) | .name'
+    """
+    context: Context = ctx.obj
+
+    def read(database: Database, order: Order | None) -> list[ListedSchedule]:
+        del order
+        return [
+            row
+            for row in schedules.listed(database, queue=queue)
+            if (row.schedule.enabled or not active_only)
+            and (not row.schedule.enabled or not disabled)
+            and (kind is None or row.schedule.kind == kind)
+            and (views.has_failed(row.last_run) or not failed)
+        ]
+
+    shown = Listing(
+        name="cron list",
+        read=read,
+        columns=lambda: views.columns(context.now()),
+        record=lambda row: views.schedule_record(row.schedule, row.last_run),
+        keys=views.SCHEDULE_KEYS,
+        empty=f"There is no such schedule. {CREATE}",
+    )
+    show_list(context, shown, options)
+
+
+def show(
+    ctx: typer.Context,
+    name: ScheduleArgument,
+    limit: LimitOption = 10,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Show everything about a schedule: its meaning, its next due times, and its last runs.
+
+    \b
+    Examples:
+      hammerwork cron show report
+      hammerwork cron show report --format json | jq .next
+    """
+    context: Context = ctx.obj
+    database = context.database()
+    schedule = schedules.find(database, name)
+    found = schedules.runs(database, schedule, limit=limit)
+    totals, dates = schedules.totals(database, schedule), coming(schedule, SHOWN_DATES)
+    context.answer(
+        details_record(schedule, found, totals, dates),
+        form,
+        lambda: details_text(schedule, found, totals, dates),
+    )
+
+
+def history(
+    ctx: typer.Context,
+    name: ScheduleArgument,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Only runs due within: 12h, 7d, or since: 2026-12-24T18:00Z."),
+    ] = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option("-t", "--status", metavar="STATUS", help="Only runs whose jobs have this status."),
+    ] = None,
+    limit: LimitOption = 50,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Runs of a schedule, the last due one first: the job of each, or why there is none.
+
+    Runs are remembered for 90 days.
+
+    \b
+    Examples:
+      hammerwork cron history report
+      hammerwork cron history report --since 7d --status failed,dead
+      hammerwork cron history report --format json | jq -r '.[] | select(.outcome == "missed") | .due_at'
+    """
+    context: Context = ctx.obj
+    wanted = statuses(status)
+    database = context.database()
+    schedule = schedules.find(database, name)
+    if schedule.is_in_place:
+        raise ConflictError(
+            f"The recurring job {schedule.id} keeps no history: each run is written over the one before.",
+            hint="Make a schedule of it: hammerwork cron convert JOB --name NAME",
+        )
+    start = None if since is None else since_of(since, context.now())
+    # Few runs have a given status: look at all of them.
+    found = schedules.runs(database, schedule, since=start, limit=limit if wanted is None else 1_000_000)
+    chosen = found if wanted is None else [run for run in found if run.status in wanted][:limit]
+    context.show(
+        chosen,
+        form,
+        columns=run_views.RUNS,
+        record=run_views.run_record,
+        keys=run_views.RUN_KEYS,
+        empty="No such run is remembered.",
+    )
+
+
+def next_(
+    ctx: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this schedule.")] = None,
+    count: Annotated[
+        int, typer.Option("-c", "--count", metavar="N", min=1, max=10_000, help="Maximum number of due times.")
+    ] = 10,
+    hours: Annotated[
+        float | None,
+        typer.Option("--hours", metavar="HOURS", min=0, max=1_000_000, help="Only the next HOURS."),
+    ] = None,
+    queue: QueueOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """The next due times of all enabled schedules, or of one, in local and UTC time.
+
+    \b
+    Examples:
+      hammerwork cron next
+      hammerwork cron next report --count 3
+      hammerwork cron next --hours 24 --format json
+    """
+    context: Context = ctx.obj
+    database = context.database()
+    listed = [row.schedule for row in schedules.listed(database, queue=queue)] if name is None else []
+    found = [schedules.find(database, name)] if name is not None else [one for one in listed if views.words(one)]
+    until = None if hours is None else context.now(database) + duration_of(f"{hours * 3600:.0f}")
+    dates = ([(due, schedule) for due in coming(schedule, count, until)] for schedule in found)
+    rows = [
+        views.DueTime(schedule.name, schedule.queue, due, schedule.timezone)
+        for due, schedule in islice(merge(*dates, key=lambda pair: pair[0]), count)
+    ]
+    context.show(
+        rows,
+        form,
+        columns=views.DUE_TIMES,
+        record=views.due_record,
+        keys=views.DUE_KEYS,
+        empty=f"No schedule is due. {CREATE}",
+    )
+
+
+def check(
+    ctx: typer.Context,
+    expression: Annotated[str, typer.Argument(metavar="CRON", help="A schedule, in quotes.")],
+    timezone: Annotated[
+        str | None, typer.Option("-z", "--timezone", metavar="ZONE", help="Time zone, such as Europe/Oslo.")
+    ] = None,
+    count: Annotated[
+        int, typer.Option("-c", "--count", metavar="N", min=1, max=10_000, help="Number of due times.")
+    ] = 5,
+    after: Annotated[
+        str | None, typer.Option("--after", metavar="TIME", help="Due times after this. [default: now]")
+    ] = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Say what a schedule means, without a database: words, due times, and what is often meant otherwise.
+
+    Exit code 2 when it is not a schedule.
+
+    \b
+    Examples:
+      hammerwork cron check '30 2 * * Mon-Fri' --timezone Europe/Oslo
+      hammerwork cron check '0 0 6 * * 1-5'
+      hammerwork cron check '@every 45m' --count 3 --format json
+    """
+    context: Context = ctx.obj
+    now = instant_of(after) if after is not None else context.now()
+    found = Expression.of(expression, timezone)
+    dates = list(islice(found.dates(now, now), count))
+    context.answer(views.check_record(found, dates), form, lambda: views.check_text(found, dates))

@@ -1,0 +1,94 @@
+"""The schedules that people write: Unix cron, the fields of hammerwork (Rust), and intervals."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import NamedTuple, Self
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.cron import original, unix
+from hammerwork_cli.models.input.reading import duration_of
+
+EVERY = "@every "
+UNIX, ORIGINAL, INTERVAL = "unix", "original", "every"
+SHORTEST, LONGEST = timedelta(seconds=1), timedelta(days=3660)
+LONGEST_TEXT = 250
+
+
+class Expression(NamedTuple):
+    """A schedule whose spelling has been checked.
+
+    Attributes:
+        text: as it is stored.
+        syntax: ``unix`` (five fields), ``original`` (six or seven, seconds first) or ``every`` (an interval).
+        timezone: an IANA name.
+    """
+
+    text: str
+    syntax: str
+    timezone: str = "UTC"
+
+    @classmethod
+    def of(cls, text: str, timezone: str | None = None) -> Self:
+        """Reads a schedule.
+
+        Args:
+            text: ``30 2 * * *``, ``0 30 2 * * *``, ``@daily`` or ``@every 45m``.
+            timezone: an IANA name; UTC by default.
+
+        Raises:
+            UsageError: the schedule or the time zone is not valid; the message names the wrong part.
+        """
+        found, zone = " ".join(text.split()), timezone or "UTC"
+        original.zone_of(zone)
+        if len(found) > LONGEST_TEXT:
+            raise UsageError(f"A schedule has at most {LONGEST_TEXT} characters.")
+        if found.lower().startswith(EVERY):
+            length = _interval(found[len(EVERY) :])
+            return cls(f"{EVERY}{length.total_seconds():g}s", INTERVAL, zone)
+        if found.lower() == "@reboot":
+            raise UsageError(
+                "@reboot is no time: workers start at any time.", hint="Enqueue the job where the application starts."
+            )
+        if found.startswith("@") and found.lower() not in unix.SHORTHANDS:
+            words = ", ".join(unix.SHORTHANDS)
+            raise UsageError(f"{found!r:.60} is not a schedule.", hint=f"Write {words} or @every 45m.")
+        fields = len(found.split())
+        if fields in {6, 7}:
+            original.parse(found)
+            return cls(found, ORIGINAL, zone)
+        if fields != 5 and not found.startswith("@"):
+            raise UsageError(
+                f"The schedule {found!r:.120} has {fields} fields, not 5.",
+                hint='Give minute, hour, day of the month, month and day of the week: "30 2 * * Mon-Fri".',
+            )
+        unix.parse(found)
+        return cls(found, UNIX, zone)
+
+    def next_after(self, after: datetime, anchor: datetime) -> datetime | None:
+        """Returns the first due time after ``after``, in UTC; ``None`` if there is none before the year 2101.
+
+        Args:
+            after: an aware instant.
+            anchor: the time from which an interval counts.
+        """
+        if self.syntax == INTERVAL:
+            length = _interval(self.text[len(EVERY) :])
+            steps = max((after - anchor) // length + 1, 0)
+            return anchor + steps * length
+        if self.syntax == UNIX:
+            return unix.next_run(self.text, original.zone_of(self.timezone), after)
+        return original.next_run(self.text, self.timezone, after)
+
+    def dates(self, after: datetime, anchor: datetime, until: datetime | None = None) -> Iterator[datetime]:
+        """Yields the due times after ``after``, up to ``until``."""
+        due = self.next_after(after, anchor)
+        while due is not None and (until is None or due <= until):
+            yield due
+            due = self.next_after(due, anchor)
+
+
+def _interval(text: str) -> timedelta:
+    length = duration_of(text)
+    if not SHORTEST <= length <= LONGEST or length.microseconds:
+        raise UsageError(f"An interval is 1 second to {LONGEST.days:,} days, in whole seconds, not {text[:40]!r}.")
+    return length

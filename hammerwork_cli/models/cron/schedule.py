@@ -1,0 +1,218 @@
+"""Schedules: each of their runs is a separate job."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+from typing import NamedTuple
+
+from hammerwork_cli.models.cron.expressions import Expression
+from hammerwork_cli.models.values import Counts, JobPriority, Timestamp, timestamp
+
+
+class Kind(StrEnum):
+    """How the runs of a schedule are kept."""
+
+    SCHEDULE = "schedule"
+    """Each is a separate job."""
+    IN_PLACE = "in_place"
+    """All are the same row of a recurring job, as in hammerwork (Rust)."""
+
+
+class Overlap(StrEnum):
+    """What a schedule does while its last job is open."""
+
+    SKIP = "skip"
+    SKIP_TREE = "skip-tree"
+    ALLOW = "allow"
+
+
+class CatchUp(StrEnum):
+    """What a schedule does about due times that no worker was there for."""
+
+    LAST = "last"
+    NONE = "none"
+    ALL = "all"
+
+
+class RunKind(StrEnum):
+    """Why there is a run."""
+
+    SCHEDULED = "scheduled"
+    TRIGGERED = "triggered"
+    BACKFILL = "backfill"
+
+
+class Outcome(StrEnum):
+    """What became of a due time."""
+
+    ENQUEUED = "enqueued"
+    SKIPPED = "skipped"
+    MISSED = "missed"
+
+
+@dataclass(slots=True)
+class NewSchedule:
+    """What a person or an application says of a schedule.
+
+    Attributes:
+        payload: JSON text.
+        starts_at: the first due time is not earlier; an interval counts from it.
+        grace_seconds: how late a run may be with ``catch_up`` ``none``.
+        jitter_seconds: the longest delay of its jobs, which is always the same one.
+        source: who keeps it: ``cli``, ``file:NAME`` or ``code:MODULE:ATTRIBUTE``.
+    """
+
+    name: str
+    queue: str
+    payload: str
+    expression: Expression
+    priority: JobPriority = JobPriority.NORMAL
+    max_attempts: int = 3
+    timeout_seconds: int | None = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    overlap: Overlap = Overlap.SKIP
+    catch_up: CatchUp = CatchUp.LAST
+    grace_seconds: int = 60
+    jitter_seconds: int = 0
+    enabled: bool = True
+    description: str | None = None
+    source: str = "cli"
+
+
+@dataclass(slots=True)
+class Schedule:
+    """A row of ``hammerwork_schedules``, as it is stored, perhaps by a version that knows further words.
+
+    A recurring job is one, too.
+
+    Attributes:
+        state: the status of a recurring job.
+    """
+
+    id: str
+    name: str
+    queue: str
+    payload: str
+    priority: int
+    max_attempts: int
+    timeout_seconds: int | None
+    text: str
+    timezone: str
+    starts_at: Timestamp
+    ends_at: Timestamp
+    overlap: str
+    catch_up: str
+    grace_seconds: int
+    jitter_seconds: int
+    enabled: bool
+    changed_by: str | None
+    reason: str | None
+    next_run_at: Timestamp
+    last_error: str | None
+    source: str
+    revision: int
+    description: str | None
+    created_at: Timestamp
+    updated_at: Timestamp
+    kind: str = "schedule"
+    state: str | None = None
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether it is a recurring job."""
+        return self.kind == Kind.IN_PLACE
+
+    @property
+    def expression(self) -> Expression:
+        """The checked schedule.
+
+        Raises:
+            UsageError: another program has stored what this one cannot read.
+        """
+        return Expression.of(self.text, self.timezone)
+
+    @property
+    def due(self) -> datetime | None:
+        """The next due time."""
+        return timestamp(self.next_run_at)
+
+    @property
+    def anchor(self) -> datetime:
+        """The time from which an interval counts."""
+        found = timestamp(self.starts_at) or timestamp(self.created_at)
+        assert found is not None  # a column that is never NULL
+        return found
+
+    @property
+    def delay(self) -> timedelta:
+        """The delay of its jobs: a part of the jitter that follows from the id."""
+        if not self.jitter_seconds:
+            return timedelta(0)
+        part = int.from_bytes(sha256(self.id.encode()).digest()[:6]) / 2**48
+        return timedelta(seconds=round(part * self.jitter_seconds, 3))
+
+    def next_after(self, after: datetime) -> datetime | None:
+        """The first due time after ``after`` that lies between its start and its end; ``None`` without one."""
+        starts, ends = timestamp(self.starts_at), timestamp(self.ends_at)
+        if starts is not None and after < starts:
+            after = starts - timedelta(microseconds=1)
+        due = self.expression.next_after(after, self.anchor)
+        return None if due is None or (ends is not None and due > ends) else due
+
+
+@dataclass(slots=True)
+class ScheduleRun:
+    """What became of a due time, and of its job.
+
+    Attributes:
+        reason: why there is no job.
+        status: of the job; ``None`` without one, or if it has been deleted.
+    """
+
+    due_at: Timestamp
+    kind: str
+    outcome: str
+    reason: str | None
+    job_id: str | None
+    created_at: Timestamp
+    status: str | None = None
+    scheduled_at: Timestamp = None
+    started_at: Timestamp = None
+    ended_at: Timestamp = None
+    error: str | None = None
+
+    @property
+    def waited(self) -> timedelta | None:
+        """From when its job was due, or from its enqueue, to the start of its last attempt."""
+        due, began = timestamp(self.scheduled_at), timestamp(self.started_at)
+        return max(began - due, timedelta()) if due and began else None
+
+    @property
+    def ran(self) -> timedelta | None:
+        """How long the last attempt of its job took."""
+        began, ended = timestamp(self.started_at), timestamp(self.ended_at)
+        return max(ended - began, timedelta()) if began and ended else None
+
+
+class ListedSchedule(NamedTuple):
+    """A schedule and its last run."""
+
+    schedule: Schedule
+    last_run: ScheduleRun | None
+
+
+class RunTotals(NamedTuple):
+    """How many runs of a schedule are remembered: jobs by status, and due times without a job."""
+
+    jobs: Counts
+    skipped: int
+    missed: int
+
+
+class Switched(NamedTuple):
+    """A schedule before and after it was enabled or disabled."""
+
+    before: Schedule
+    after: Schedule

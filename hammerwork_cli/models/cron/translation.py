@@ -1,0 +1,31 @@
+"""Says schedules of five fields in the six fields of hammerwork (Rust), for recurring jobs."""
+
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.cron import unix
+from hammerwork_cli.models.cron.expressions import INTERVAL, ORIGINAL, Expression
+
+_WORDS = {"@annually": "@yearly", "@midnight": "@daily"}
+_INSTEAD = "Leave out --in-place, or give six fields, seconds first."
+
+
+def to_original(expression: Expression) -> str:
+    """The schedule in six or seven fields.
+
+    Raises:
+        UsageError: six fields cannot say it.
+    """
+    text = expression.text
+    if expression.syntax == ORIGINAL:
+        return text
+    if expression.syntax == INTERVAL:
+        raise UsageError("A recurring job has a schedule and no interval.", hint=_INSTEAD)
+    if text.startswith("@"):
+        return _WORDS.get(text.lower(), text.lower())
+    parsed = unix.parse(text)
+    if not parsed.both_days:
+        raise UsageError("Six fields cannot say that a day of the month or of the week is enough.", hint=_INSTEAD)
+    minute, hour, day, month, _ = text.split()
+    # By name: there, days count from 1, Sunday.
+    every = len(parsed.weekdays) == len(unix.DAYS)
+    weekdays = "*" if every else ",".join(unix.DAYS[number].capitalize() for number in sorted(parsed.weekdays))
+    return f"0 {minute} {hour} {day} {month} {weekdays}"

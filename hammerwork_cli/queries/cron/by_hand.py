@@ -1,0 +1,89 @@
+"""What people do with schedules: switch them, and make a job out of turn."""
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.cron.schedule import Outcome, RunKind, Schedule, Switched
+from hammerwork_cli.queries.cron import recurring, schedules, ticks
+from hammerwork_cli.queries.cron.schedules import Author
+from hammerwork_cli.queries.job import limits
+
+
+def switch(database: Database, schedule: Schedule, author: Author, now: datetime, *, enabled: bool) -> Switched:
+    """Enables or disables a schedule; one that is in that state stays as it is.
+
+    Raises:
+        ConflictError: somebody else has changed it meanwhile.
+        UsageError: it is never due again.
+    """
+    if schedule.enabled == enabled:
+        return Switched(schedule, schedule)
+    if schedule.is_in_place:
+        return Switched(schedule, recurring.switch(database, schedule, now, enabled=enabled))
+    after = schedules.change(database, schedule, lambda known: replace(known, enabled=enabled), author, now)
+    return Switched(schedule, after)
+
+
+def trigger(
+    database: Database, schedule: Schedule, now: datetime, *, at: datetime | None = None, payload: Any = None
+) -> str:
+    """Makes a job of a schedule out of turn, and returns its id. A recurring job becomes due itself.
+
+    Args:
+        database: with migration 022.
+        schedule: also a disabled one.
+        now: the server's time, which identifies the run.
+        at: the earliest start of the job.
+        payload: an object whose keys replace those of the schedule's payload.
+
+    Raises:
+        UsageError: a payload is no object, or given for a recurring job.
+        ConflictError: the recurring job runs now, or is disabled.
+        RefusedValueError: the database cannot store the job.
+    """
+    if schedule.is_in_place:
+        if at is not None or payload is not None:
+            raise UsageError("A recurring job can only be triggered as it is, and now.")
+        recurring.trigger(database, schedule, now)
+        return schedule.id
+    job = ticks.job_of(schedule, now, RunKind.TRIGGERED, now, _merged(schedule.payload, payload))
+    job.scheduled_at = max(at or now, now)
+    limits.check(database, job)
+
+    def work() -> None:
+        ticks.record(database, schedule, [ticks.Due(now, Outcome.ENQUEUED)], {now: job}, RunKind.TRIGGERED, now)
+
+    database.transaction(work)
+    return job.id
+
+
+def convert(database: Database, job: Schedule, name: str, author: Author, now: datetime) -> Schedule:
+    """Makes a schedule of a recurring job, which is parked.
+
+    Raises:
+        ConflictError: the name is taken, or the job runs now or has changed meanwhile.
+        UsageError: it is no recurring job, or its schedule cannot be read.
+    """
+    if not job.is_in_place:
+        raise UsageError(f"{job.name!r:.80} is a schedule already.")
+    new = replace(schedules.wanted(job), name=name, grace_seconds=60, source="cli", enabled=True)
+
+    def work() -> Schedule:
+        if job.enabled:
+            recurring.switch(database, job, now, enabled=False)
+        return schedules.add(database, new, author, now)
+
+    return database.transaction(work)
+
+
+def _merged(text: str, keys: Any) -> str:
+    if keys is None:
+        return text
+    payload = json.loads(text)
+    if not isinstance(payload, dict) or not isinstance(keys, dict):
+        raise UsageError("Only keys of an object can be replaced in an object.")
+    return json.dumps({**payload, **keys}, ensure_ascii=False)

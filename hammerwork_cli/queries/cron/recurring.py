@@ -1,0 +1,175 @@
+"""Recurring jobs, which hammerwork (Rust) knows too: one row that comes back after each run.
+
+hammerwork (Rust) disables such a job by ``recurring = FALSE`` alone, after which it runs once more and ends; and a job
+that runs meanwhile stays Running for ever. Here a disabled job is parked: it is due in 2038, the last whole year of
+MySQL's timestamps, so that no worker of either program takes it.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ConflictError, UsageError
+from hammerwork_cli.models import JobStatus, NewJob, status_of, timestamp
+from hammerwork_cli.models.cron.original import next_run
+from hammerwork_cli.models.cron.schedule import CatchUp, Kind, NewSchedule, Overlap, Schedule
+from hammerwork_cli.models.cron.translation import to_original
+from hammerwork_cli.queries.job import enqueue
+
+PARKED = datetime(2038, 1, 1, tzinfo=UTC)
+
+
+def recurring_jobs(database: Database, *, queue: str | None = None) -> list[Schedule]:
+    """Recurring jobs as schedules, by queue. They never overlap, and run once after an outage."""
+    return [_schedule(row) for row in database.rows("cron.recurring.list", queue=queue, parked=PARKED)]
+
+
+def find(database: Database, job: str) -> Schedule | None:
+    """A recurring job by its whole id; ``None`` for any other job."""
+    row = database.row("cron.recurring.one", id=job, parked=PARKED)
+    return _schedule(row) if row else None
+
+
+def _schedule(row: Sequence[Any]) -> Schedule:
+    job, queue, payload, priority, attempts, timeout, text, zone, recurring, status, due, error, created = row
+    enabled = bool(recurring) and timestamp(due) != PARKED
+    return Schedule(
+        id=str(job),
+        name=queue,
+        queue=queue,
+        payload=payload if isinstance(payload, str) else _text(payload),
+        priority=priority,
+        max_attempts=attempts,
+        timeout_seconds=timeout,
+        text=text,
+        timezone=zone or "UTC",
+        starts_at=None,
+        ends_at=None,
+        overlap=str(Overlap.SKIP),
+        catch_up=str(CatchUp.LAST),
+        grace_seconds=0,
+        jitter_seconds=0,
+        enabled=enabled,
+        changed_by=None,
+        reason=None,
+        next_run_at=due if enabled else None,
+        last_error=error,
+        source="job",
+        revision=0,
+        description=None,
+        created_at=created,
+        updated_at=created,
+        kind=str(Kind.IN_PLACE),
+        state=status_of(status),
+    )
+
+
+def _text(payload: Any) -> str:
+    import json
+
+    return payload.decode() if isinstance(payload, (bytes, bytearray)) else json.dumps(payload, ensure_ascii=False)
+
+
+def create(database: Database, new: NewSchedule, now: datetime) -> Schedule:
+    """Enqueues a recurring job.
+
+    Raises:
+        UsageError: the schedule cannot be said in six fields, or a policy is not that of recurring jobs.
+        RefusedValueError: the database cannot store the job.
+    """
+    if new.overlap is not Overlap.SKIP or new.catch_up is not CatchUp.LAST or new.jitter_seconds:
+        raise UsageError("A recurring job never overlaps and runs once after an outage.", hint="Leave out the policy.")
+    if new.starts_at or new.ends_at or new.description or not new.enabled:
+        raise UsageError("A recurring job has no start, end or description, and is enabled.")
+    text = to_original(new.expression)
+    job = NewJob.of(
+        new.queue, new.payload, now, priority=new.priority, cron_schedule=text, timezone=new.expression.timezone
+    )
+    job.max_attempts, job.timeout_seconds = new.max_attempts, new.timeout_seconds
+    enqueue.once(database, job)
+    found = find(database, job.id)
+    assert found is not None  # it has just been written
+    return found
+
+
+def switch(database: Database, job: Schedule, now: datetime, *, enabled: bool) -> Schedule:
+    """Parks a recurring job, or lets it recur again.
+
+    Raises:
+        ConflictError: it runs now, or has changed meanwhile.
+        UsageError: its schedule is never due again.
+    """
+    if enabled:
+        due = _next(job, now)
+        done = database.run("cron.recurring.unpark", id=job.id, parked=PARKED, next=due)
+    else:
+        _check_waits(job)
+        done = database.run("cron.recurring.park", id=job.id, parked=PARKED)
+    return _after(database, job, done)
+
+
+def change(database: Database, job: Schedule, new: NewSchedule, now: datetime) -> Schedule:
+    """Changes the schedule, the time zone or the priority of a recurring job.
+
+    Raises:
+        ConflictError: it runs now, or has changed meanwhile.
+        UsageError: the schedule cannot be said in six fields, or is never due.
+    """
+    _check_waits(job)
+    text, zone = to_original(new.expression), new.expression.timezone
+    due = next_run(text, zone, now)
+    if due is None:
+        raise UsageError(f"The schedule {text!r:.120} is never due.")
+    done = database.run(
+        "cron.recurring.change",
+        id=job.id,
+        expression=text,
+        timezone=zone,
+        priority=int(new.priority),
+        next=due if job.enabled else None,
+    )
+    return _after(database, job, done)
+
+
+def trigger(database: Database, job: Schedule, now: datetime) -> None:
+    """Makes a recurring job due now, in place of its next due time.
+
+    Raises:
+        ConflictError: it runs now, is disabled, or has changed meanwhile.
+    """
+    _check_waits(job)
+    _after(database, job, database.run("cron.recurring.trigger", id=job.id, now=now))
+
+
+def unpark_enabled(database: Database, now: datetime) -> int:
+    """Lets the parked jobs recur that hammerwork (Rust) has enabled, which leaves them parked; returns their number."""
+    found = [_schedule(row) for row in database.rows("cron.recurring.stranded", parked=PARKED)]
+    due = [(job.id, next_run(job.text, job.timezone, now)) for job in found]
+    return sum(
+        database.run("cron.recurring.unpark", id=job, parked=PARKED, next=at) for job, at in due if at is not None
+    )
+
+
+def _next(job: Schedule, now: datetime) -> datetime:
+    due = next_run(job.text, job.timezone, now)
+    if due is None:
+        raise UsageError(f"The schedule {job.text!r:.120} is never due again.")
+    return due
+
+
+def _check_waits(job: Schedule) -> None:
+    if job.state == JobStatus.RUNNING:
+        raise ConflictError(
+            f"The recurring job {job.id} runs now, and its worker would write over the change.",
+            hint="Try again when it has ended.",
+        )
+    if job.state != JobStatus.PENDING:
+        raise ConflictError(f"The recurring job {job.id} is {job.state}.", hint=f"See: hammerwork job show {job.id}")
+
+
+def _after(database: Database, job: Schedule, done: int) -> Schedule:
+    found = find(database, job.id)
+    if not done or found is None:
+        raise ConflictError(f"The recurring job {job.id} changed meanwhile.", hint="Try again.")
+    return found

@@ -1,0 +1,193 @@
+"""Makes the jobs of schedules that are due: one run for each due time, and one job for each run that is to have one.
+
+A tick is one transaction. Its guard moves the next due time of the schedule, which is unique for each due time: of
+several workers one changes the row, and after a commit whose answer was lost the guard finds nothing to do.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.texts import cut
+from hammerwork_cli.models import FINISHED, JobPriority, NewJob, rfc3339, status_of, timestamp
+from hammerwork_cli.models.cron.schedule import CatchUp, Outcome, Overlap, RunKind, Schedule
+from hammerwork_cli.queries.cron import schedules
+from hammerwork_cli.queries.graph.relatives import Relatives
+from hammerwork_cli.queries.job import enqueue, notifications
+
+CHUNK = 500
+"""Due times of a schedule that one tick deals with."""
+MOST_CAUGHT_UP = 100
+"""Due times that ``--catch-up all`` makes up for, the newest ones."""
+LONGEST_ERROR = 4_000
+PLACED = "_schedule"
+"""The key of a payload that says which due time a job is for."""
+TAKEN_OVER = "no worker was there, and a later run takes its place"
+
+
+class Due(NamedTuple):
+    """A due time, and what is to become of it; without a reason, a job."""
+
+    at: datetime
+    outcome: Outcome
+    reason: str | None = None
+
+
+class Tick(NamedTuple):
+    """What a tick did: ids of jobs, and due times that got none."""
+
+    jobs: tuple[str, ...]
+    without_job: tuple[Due, ...]
+
+
+def upcoming(database: Database, until: datetime, limit: int) -> list[Schedule]:
+    """The schedules that are due until a time, the longest due first."""
+    return [schedules.read(row) for row in database.rows("cron.schedules.upcoming", until=until, limit=limit)]
+
+
+def tick(database: Database, schedule: Schedule, now: datetime) -> Tick | None:
+    """Makes what a due schedule is to make.
+
+    Returns:
+        What it did; ``None`` if another worker was faster, or the schedule was changed or is not due.
+
+    Raises:
+        UsageError: the schedule has words that this version does not know.
+        RefusedValueError: the database refuses the job.
+    """
+    first = schedule.due
+    if first is None or first > now:
+        return None
+    overlap = Overlap(schedule.overlap)
+    found, following = _due_times(schedule, first, now)
+
+    def work() -> Tick | None:
+        if not database.run(
+            "cron.schedules.advance", id=schedule.id, due=first, next=following, revision=schedule.revision
+        ):
+            return None
+        known = _known(database, schedule, found)
+        decided = [due for due in found if due.at not in known]
+        new: dict[datetime, NewJob] = {}
+        reason = None
+        for place, due in enumerate(decided):
+            if due.outcome is not Outcome.ENQUEUED:
+                continue
+            if overlap is not Overlap.ALLOW:
+                reason = f"the job {next(iter(new.values())).id} is open" if new else why_open(database, schedule)
+            if reason is None:
+                new[due.at] = job_of(schedule, due.at, RunKind.SCHEDULED, now)
+            else:
+                decided[place] = due._replace(outcome=Outcome.SKIPPED, reason=reason)
+        record(database, schedule, decided, new, RunKind.SCHEDULED, now)
+        return Tick(tuple(job.id for job in new.values()), tuple(due for due in decided if due.at not in new))
+
+    return database.transaction(work)
+
+
+def _due_times(schedule: Schedule, first: datetime, now: datetime) -> tuple[list[Due], datetime | None]:
+    """The due times of a tick with what is to become of them, and the due time after them."""
+    found: list[datetime] = []
+    due: datetime | None = first
+    while due is not None and due <= now and len(found) < CHUNK + MOST_CAUGHT_UP:
+        found.append(due)
+        due = schedule.next_after(due)
+    catch_up, grace = CatchUp(schedule.catch_up), timedelta(seconds=schedule.grace_seconds)
+    newest = {CatchUp.LAST: 1, CatchUp.ALL: MOST_CAUGHT_UP, CatchUp.NONE: len(found)}[catch_up]
+    decided = []
+    for place, at in enumerate(found[:CHUNK]):
+        if len(found) - place > newest:
+            decided.append(Due(at, Outcome.MISSED, TAKEN_OVER))
+        elif catch_up is CatchUp.NONE and now - at > grace:
+            late = int((now - at).total_seconds())
+            decided.append(Due(at, Outcome.MISSED, f"no worker was there until {late:,} s later"))
+        else:
+            decided.append(Due(at, Outcome.ENQUEUED))
+    return decided, (found[CHUNK] if len(found) > CHUNK else due)
+
+
+def _known(database: Database, schedule: Schedule, found: Sequence[Due]) -> set[datetime]:
+    """Due times that have a run already: the clock was put back, or somebody filled a gap."""
+    rows = database.rows("cron.schedules.known_runs", id=schedule.id, first=found[0].at, last=found[-1].at)
+    return {at for (stored,) in rows if (at := timestamp(stored)) is not None}
+
+
+def why_open(database: Database, schedule: Schedule) -> str | None:
+    """Why the next run of a schedule has to be skipped; ``None`` if it has not."""
+    row = database.row("cron.schedules.last_job", id=schedule.id)
+    if row is None or row[1] is None:
+        return None
+    job, status = str(row[0]), status_of(row[1])
+    if status not in FINISHED:
+        return f"the job {job} of the last run is {status}"
+    if schedule.overlap != Overlap.SKIP_TREE:
+        return None
+    below = _open_below(database, job)
+    return below and f"the job {below} below the last run is open"
+
+
+def _open_below(database: Database, job: str) -> str | None:
+    relatives, seen, level = Relatives(database), {job}, [job]
+    while level:
+        rows = list(relatives.child_states(level))
+        for child, status, *_ in rows:
+            if status_of(status) not in FINISHED:
+                return str(child)
+        level = list(dict.fromkeys(str(row[0]) for row in rows if str(row[0]) not in seen))
+        seen.update(level)
+    return None
+
+
+def job_of(schedule: Schedule, due: datetime, kind: RunKind, now: datetime, payload: str | None = None) -> NewJob:
+    """A job of a schedule for a due time.
+
+    Args:
+        schedule: whose job it is.
+        due: the due time, which its payload names.
+        kind: why there is a run.
+        now: the server's time.
+        payload: in place of that of the schedule.
+    """
+    text = placed(schedule.payload if payload is None else payload, schedule.name, due, kind)
+    job = NewJob.of(schedule.queue, text, now, priority=JobPriority(schedule.priority))
+    job.max_attempts, job.timeout_seconds = schedule.max_attempts, schedule.timeout_seconds
+    job.scheduled_at = max(due + schedule.delay, now) if kind is RunKind.SCHEDULED else max(due, now)
+    return job
+
+
+def placed(payload: str, name: str, due: datetime, kind: RunKind) -> str:
+    """The payload with the due time of its run, if it is an object. The rest of the text stays as it is."""
+    text = payload.strip()
+    if not text.startswith("{"):
+        return payload
+    place = json.dumps({"name": name, "due_at": rfc3339(due), "kind": str(kind)}, ensure_ascii=False)
+    body = text[:-1].rstrip()
+    return f'{body}{"" if body == "{" else ", "}"{PLACED}": {place}}}'
+
+
+def record(
+    database: Database,
+    schedule: Schedule,
+    found: Sequence[Due],
+    jobs: dict[datetime, NewJob],
+    kind: RunKind,
+    now: datetime,
+) -> None:
+    """Records what becomes of due times, and inserts their jobs, in the transaction of the caller."""
+    rows = [
+        (schedule.id, due.at, str(kind), str(due.outcome), due.reason, jobs[due.at].id if due.at in jobs else None, now)
+        for due in found
+    ]
+    if rows:
+        database.insert("cron.schedules.add_runs", rows)
+    if jobs:
+        enqueue.insert(database, list(jobs.values()))
+        notifications.notify(database, [schedule.queue])
+
+
+def fail(database: Database, schedule: Schedule, error: str) -> None:
+    """Records why a schedule cannot make its job."""
+    text = cut(database.message(error) or "", LONGEST_ERROR)
+    database.run("cron.schedules.fail", id=schedule.id, revision=schedule.revision, error=text)

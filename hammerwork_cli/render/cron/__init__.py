@@ -1,0 +1,1 @@
+"""Renders schedules, their runs and recurring jobs."""

@@ -1,0 +1,58 @@
+"""Renders the runs of schedules."""
+
+from collections.abc import Sequence
+
+from hammerwork_cli.models import rfc3339
+from hammerwork_cli.models.cron.schedule import ScheduleRun
+from hammerwork_cli.render.formats.json import Record, seconds
+from hammerwork_cli.render.formats.table import Column
+from hammerwork_cli.render.formats.text import duration, first_line, instant, short_id, visible
+
+RUN_KEYS = ("due_at", "kind", "outcome", "reason", "job_id", "status", "waited_seconds", "seconds")
+RUNS: Sequence[Column[ScheduleRun]] = (
+    Column("due (UTC)", lambda run: instant(run.due_at)),
+    Column("kind", lambda run: run.kind, leaves=2),
+    Column("outcome", lambda run: run.outcome),
+    Column("job", lambda run: run.job_id and short_id(run.job_id), optional=True),
+    Column("status", lambda run: run.status, is_status=True, optional=True),
+    Column("waited", lambda run: run.waited and duration(run.waited), "right", optional=True, leaves=1),
+    Column("ran", lambda run: run.ran and duration(run.ran), "right", optional=True, leaves=3),
+    Column("note", lambda run: note(run), optional=True, cuts=True),
+)
+
+
+def note(run: ScheduleRun) -> str | None:
+    """Why there is no job, or why the job failed."""
+    text = run.reason or run.error
+    return first_line(text) if text else None
+
+
+def run_record(run: ScheduleRun) -> Record:
+    """A run of a schedule.
+
+    Keys: ``due_at``, ``kind`` (``scheduled``, ``triggered`` or ``backfill``), ``outcome`` (``enqueued``, ``skipped`` or
+    ``missed``), ``reason`` (why there is no job), ``job_id``, ``status`` (of the job, null once it is deleted),
+    ``waited_seconds`` and ``seconds`` (of its last attempt).
+    """
+    return {
+        "due_at": rfc3339(run.due_at),
+        "kind": run.kind,
+        "outcome": run.outcome,
+        "reason": run.reason,
+        "job_id": run.job_id,
+        "status": run.status,
+        "waited_seconds": seconds(run.waited),
+        "seconds": seconds(run.ran),
+    }
+
+
+def result_text(run: ScheduleRun) -> str:
+    """What became of a due time, in a line."""
+    if run.job_id is None:
+        return f"{run.outcome}: {visible(run.reason or '')}".rstrip(": ")
+    parts = [run.status or "job deleted", short_id(run.job_id)]
+    if run.ran is not None:
+        parts.append(f"ran {duration(run.ran)}")
+    if run.error:
+        parts.append(first_line(run.error))
+    return "  ".join(parts)

@@ -1,0 +1,126 @@
+"""The thread that makes the jobs of schedules when they are due."""
+
+import logging
+import threading
+import time
+from datetime import timedelta
+
+from hammerwork_cli.database import Database, Timeouts
+from hammerwork_cli.database.retrying import is_an_outage
+from hammerwork_cli.errors import HammerworkError, RetryableError
+from hammerwork_cli.models import rfc3339
+from hammerwork_cli.models.cron.schedule import Outcome, Schedule
+from hammerwork_cli.queries.cron import recurring, schedules, ticks
+from hammerwork_cli.queries.worker import duties
+from hammerwork_cli.render.formats.text import plural
+from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.outages import Trouble
+
+UPKEEP_TIMEOUTS = Timeouts(lock=5.0)
+LONGEST_PAUSE = 5.0
+"""Seconds between two looks, unless a schedule is due earlier."""
+MIGRATION_PAUSE = 60.0
+"""Seconds between two looks for the tables of schedules."""
+AGAIN = 60.0
+"""Seconds after which a schedule is tried again whose job the database has refused."""
+LOOKED_AT = 100
+"""Schedules that a look finds at most."""
+KEPT = timedelta(days=90)
+"""Time for which runs are remembered."""
+log = logging.getLogger("hammerwork")
+
+
+class Upkeep(threading.Thread):
+    """Makes the jobs of schedules. Its duties may take long: heartbeats and rescues have threads of their own.
+
+    Args:
+        connections: used by this thread alone.
+        worker: the id of the worker whose thread it is.
+        clock: the server's.
+    """
+
+    def __init__(self, connections: Connections, worker: str, clock: ServerClock) -> None:
+        super().__init__(name="hammerwork-upkeep", daemon=True)
+        self.connections, self.worker, self.clock = connections, worker, clock
+        self.stopped = threading.Event()  # the main thread sets it
+        # This thread alone uses the rest.
+        self._refused: dict[str, float] = {}  # schedule -> when to try it again, by the monotonic clock
+        self._next_tidy = 0.0
+        self._trouble = Trouble(connections.outages)
+
+    def run(self) -> None:
+        """Looks for due schedules until it is stopped, whatever happens."""
+        pause = 0.0
+        while not self.stopped.wait(pause):
+            if self.connections.given_up.is_set():
+                return
+            try:
+                # One try: the next look comes soon.
+                pause = self.connections.run(self._look, patience=0)
+                self._trouble.over()
+            except RetryableError as error:
+                log.debug("Schedules wait: %s", error.message)
+                pause = 1.0
+            except HammerworkError as error:
+                self._trouble.failed(f"Looking for due schedules failed and will be retried: {error.message}")
+                pause = LONGEST_PAUSE
+            except Exception:
+                log.exception("Looking for due schedules failed and will be retried.")
+                pause = LONGEST_PAUSE
+
+    def _look(self, database: Database) -> float:
+        """Makes what is due, and returns the seconds until the next look."""
+        if not {"upkeep", "schedules"} <= database.tags:
+            database.forget_schema()  # somebody may migrate while the worker runs
+            return MIGRATION_PAUSE
+        self._tidy(database)
+        now = self.clock.now()
+        self._refused = {one: at for one, at in self._refused.items() if at > time.monotonic()}
+        limit = LOOKED_AT + len(self._refused)
+        found = ticks.upcoming(database, now + timedelta(seconds=LONGEST_PAUSE), limit)
+        wanted = [schedule for schedule in found if schedule.id not in self._refused]
+        for schedule in wanted:
+            if self.stopped.is_set():
+                return 0
+            if schedule.due is not None and schedule.due > self.clock.now():
+                return max(0.0, (schedule.due - self.clock.now()).total_seconds())
+            self._tick(database, schedule)
+        return 0 if wanted else LONGEST_PAUSE
+
+    def _tick(self, database: Database, schedule: Schedule) -> None:
+        try:
+            done = ticks.tick(database, schedule, self.clock.now())
+        except (HammerworkError, ValueError) as error:
+            if is_an_outage(error):
+                raise
+            self._refused[schedule.id] = time.monotonic() + AGAIN
+            log.error("The schedule %s made no job: %s", schedule.name, error)
+            ticks.fail(database, schedule, str(error))
+            return
+        if done is None:
+            return
+        for job in done.jobs:
+            log.info("The schedule %s made the job %s.", schedule.name, job)
+        for due in done.without_job[-1:]:
+            level = logging.WARNING if due.outcome is Outcome.MISSED else logging.INFO
+            more = f", and {len(done.without_job) - 1:,} earlier ones" if done.without_job[1:] else ""
+            at = rfc3339(due.at)
+            log.log(
+                level, "The schedule %s has %s the run of %s%s: %s.", schedule.name, due.outcome, at, more, due.reason
+            )
+
+    def _tidy(self, database: Database) -> None:
+        """Takes the duty that shows that some worker keeps schedules, and forgets old runs."""
+        if time.monotonic() < self._next_tidy:
+            return
+        self._next_tidy = time.monotonic() + schedules.DUTY_SECONDS
+        now = self.clock.now()
+        seen, until = duties.times(database).get(schedules.DUTY), now + timedelta(seconds=schedules.DUTY_SECONDS)
+        if seen is not None and seen > now:
+            return
+        if duties.take(database, schedules.DUTY, self.worker, seen=seen, until=until):
+            for schedule in schedules.all_schedules(database):
+                schedules.forget_runs(database, schedule, now - KEPT)
+            if back := recurring.unpark_enabled(database, now):
+                log.info("%s recur again: another program has enabled them.", plural(back, "parked job"))

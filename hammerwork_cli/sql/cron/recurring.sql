@@ -1,0 +1,44 @@
+-- Recurring jobs: the rows that come back by their schedules, as hammerwork (Rust) has them.
+
+-- name: columns
+-- The columns of queries.cron.recurring, in order.
+j.id, j.queue_name, j.payload, j.priority, j.max_attempts, j.timeout_seconds, j.cron_schedule, j.timezone, j.recurring,
+j.status, j.scheduled_at, substr(j.error_message, 1, 500), j.created_at
+
+-- name: list
+-- Lists recurring jobs, and those that are parked.
+SELECT {columns} FROM hammerwork_jobs j
+WHERE j.cron_schedule IS NOT NULL AND (j.recurring OR (j.status = 'Pending' AND j.scheduled_at = :parked))
+/* if :queue */ AND {same j.queue_name :queue}
+ORDER BY j.queue_name, j.id
+
+-- name: one
+-- Reads a recurring job, or one that is parked.
+SELECT {columns} FROM hammerwork_jobs j
+WHERE j.id = :id AND j.cron_schedule IS NOT NULL
+AND (j.recurring OR (j.status = 'Pending' AND j.scheduled_at = :parked))
+
+-- name: park
+-- Stops a job from recurring, and puts it where no worker of either program takes it.
+UPDATE hammerwork_jobs SET recurring = FALSE, next_run_at = NULL, scheduled_at = :parked
+WHERE id = :id AND status = 'Pending' AND recurring
+
+-- name: unpark
+-- Lets a parked job recur again, also one that hammerwork (Rust) has enabled, which leaves it parked.
+UPDATE hammerwork_jobs SET recurring = TRUE, next_run_at = :next, scheduled_at = :next
+WHERE id = :id AND status = 'Pending' AND scheduled_at = :parked
+
+-- name: stranded
+-- Lists parked jobs that hammerwork (Rust) has enabled.
+SELECT {columns} FROM hammerwork_jobs j
+WHERE j.cron_schedule IS NOT NULL AND j.recurring AND j.status = 'Pending' AND j.scheduled_at = :parked
+
+-- name: change
+-- Changes the schedule of a job that waits for its next run.
+UPDATE hammerwork_jobs SET cron_schedule = :expression, timezone = :timezone, priority = :priority
+/* if :next */ , next_run_at = :next, scheduled_at = :next
+WHERE id = :id AND status = 'Pending'
+
+-- name: trigger
+-- Makes a waiting job due now.
+UPDATE hammerwork_jobs SET next_run_at = :now, scheduled_at = :now WHERE id = :id AND status = 'Pending' AND recurring

@@ -1,0 +1,116 @@
+-- Schedules and their runs.
+
+-- name: name
+-- The name of schedule s.
+s.name
+
+-- name: name [mysql]
+CONVERT(s.name USING utf8mb4)
+
+-- name: columns
+-- The columns of models.cron.Schedule, in order.
+s.id, {name}, s.queue_name, s.payload, s.priority, s.max_attempts, s.timeout_seconds, s.expression, s.timezone,
+s.starts_at, s.ends_at, s.overlap, s.catch_up, s.grace_seconds, s.jitter_seconds, s.enabled, s.changed_by, s.reason,
+s.next_run_at, s.last_error, s.source, s.revision, s.description, s.created_at, s.updated_at
+
+-- name: run
+-- The columns of models.cron.ScheduleRun, in order, of run r and its job j.
+r.due_at, r.kind, r.outcome, r.reason, r.job_id, r.created_at, {status j}, j.scheduled_at, j.started_at,
+COALESCE(j.completed_at, j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500)
+
+-- name: list
+-- Lists schedules by name.
+SELECT {columns} FROM hammerwork_schedules s
+WHERE TRUE
+/* if :queue */ AND {same s.queue_name :queue}
+/* if :source */ AND {same s.source :source}
+ORDER BY s.name
+
+-- name: named
+-- Finds a schedule by its name.
+SELECT {columns} FROM hammerwork_schedules s WHERE {same s.name :name}
+
+-- name: by_prefix
+-- Finds schedules by the beginning of their ids.
+SELECT {columns} FROM hammerwork_schedules s WHERE s.id BETWEEN :low AND :high ORDER BY s.id LIMIT :limit
+
+-- name: by_prefix [postgresql]
+SELECT {columns} FROM hammerwork_schedules s
+WHERE s.id BETWEEN CAST(:low AS uuid) AND CAST(:high AS uuid) ORDER BY s.id LIMIT :limit
+
+-- name: last_runs
+-- Reads the last run of each schedule. By its key, and not by a window over the whole history.
+SELECT s.id, {run} FROM hammerwork_schedules s
+JOIN hammerwork_schedule_runs r ON r.schedule_id = s.id
+AND r.due_at = (SELECT MAX(m.due_at) FROM hammerwork_schedule_runs m WHERE m.schedule_id = s.id)
+LEFT JOIN hammerwork_jobs j ON j.id = r.job_id
+
+-- name: runs
+-- Lists the runs of a schedule, the last due one first.
+SELECT {run} FROM hammerwork_schedule_runs r LEFT JOIN hammerwork_jobs j ON j.id = r.job_id
+WHERE r.schedule_id = :id
+/* if :since */ AND r.due_at >= :since
+ORDER BY r.due_at DESC LIMIT :limit
+
+-- name: totals
+-- Counts the runs of a schedule by what became of them.
+SELECT r.outcome, {status j}, COUNT(*) FROM hammerwork_schedule_runs r LEFT JOIN hammerwork_jobs j ON j.id = r.job_id
+WHERE r.schedule_id = :id GROUP BY r.outcome, {status j}
+
+-- name: add
+-- Adds a schedule.
+INSERT INTO hammerwork_schedules (id, name, queue_name, payload, priority, max_attempts, timeout_seconds, expression,
+timezone, starts_at, ends_at, overlap, catch_up, grace_seconds, jitter_seconds, enabled, changed_by, next_run_at,
+source, revision, description, created_at, updated_at)
+VALUES (:id, :name, :queue, :payload, :priority, :max_attempts, :timeout_seconds, :expression, :timezone, :starts_at,
+:ends_at, :overlap, :catch_up, :grace_seconds, :jitter_seconds, :enabled, :by, :next, :source, 1, :description, :now,
+:now)
+
+-- name: change
+-- Changes what is said of a schedule, unless somebody else has changed it or a tick has moved it.
+UPDATE hammerwork_schedules SET queue_name = :queue, payload = :payload, priority = :priority,
+max_attempts = :max_attempts, timeout_seconds = :timeout_seconds, expression = :expression, timezone = :timezone,
+starts_at = :starts_at, ends_at = :ends_at, overlap = :overlap, catch_up = :catch_up, grace_seconds = :grace_seconds,
+jitter_seconds = :jitter_seconds, enabled = :enabled, changed_by = :by, reason = :reason, next_run_at = :next,
+last_error = NULL, source = :source, revision = :revision + 1, description = :description, updated_at = :now
+WHERE id = :id AND revision = :revision
+
+-- name: forget_runs
+-- Deletes the history of a schedule, or what is older.
+DELETE FROM hammerwork_schedule_runs WHERE schedule_id = :id
+/* if :before */ AND due_at < :before
+
+-- name: delete
+-- Deletes a schedule.
+DELETE FROM hammerwork_schedules WHERE id = :id
+
+-- name: last_due
+-- Reads the last due time of a schedule that has a run.
+SELECT MAX(r.due_at) FROM hammerwork_schedule_runs r WHERE r.schedule_id = :id
+
+-- name: upcoming
+-- Lists the schedules that are due until a time, the longest due first.
+SELECT {columns} FROM hammerwork_schedules s WHERE s.enabled AND s.next_run_at <= :until
+ORDER BY s.next_run_at LIMIT :limit
+
+-- name: advance
+-- Moves the next due time: of several workers one changes the row, and an update of the schedule goes first.
+UPDATE hammerwork_schedules SET next_run_at = :next, last_error = NULL
+WHERE id = :id AND next_run_at = :due AND revision = :revision AND enabled
+
+-- name: fail
+-- Records why a schedule cannot make its job.
+UPDATE hammerwork_schedules SET last_error = :error WHERE id = :id AND revision = :revision
+
+-- name: known_runs
+-- Lists the due times of a schedule in a span that have a run.
+SELECT r.due_at FROM hammerwork_schedule_runs r WHERE r.schedule_id = :id AND r.due_at BETWEEN :first AND :last
+
+-- name: add_runs
+-- Records what became of due times.
+INSERT INTO hammerwork_schedule_runs (schedule_id, due_at, kind, outcome, reason, job_id, created_at) VALUES :rows
+
+-- name: last_job
+-- Reads the last job of a schedule, and its status if it is still there.
+SELECT r.job_id, j.status FROM hammerwork_schedule_runs r LEFT JOIN hammerwork_jobs j ON j.id = r.job_id
+WHERE r.schedule_id = :id AND r.job_id IS NOT NULL ORDER BY r.due_at DESC LIMIT 1

@@ -1,0 +1,266 @@
+"""Ticks: one run for each due time, and one job for each run that is to have one, whoever dies in between."""
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.errors import ConflictError, RefusedValueError, UsageError
+from hammerwork_cli.models import timestamp
+from hammerwork_cli.models.cron.schedule import Schedule, ScheduleRun
+from hammerwork_cli.models.input.schedule_options import read_schedule
+from hammerwork_cli.queries.cron import by_hand, schedules, ticks
+from hammerwork_cli.queries.cron.schedules import Author
+from tests.rows import START, Rows
+
+MINUTE = timedelta(minutes=1)
+ME = Author("me@here")
+HOSTILE = "q\x1b[31m '\"%s% \\ 🎬 é"
+
+
+@pytest.fixture
+def here(new_database: Callable[..., str]) -> Iterator[Database]:
+    """A database of one kind, for what depends on no SQL of its own."""
+    with contextlib.closing(connect(new_database("sqlite", migrated=True))) as database:
+        yield database
+
+
+class Dead(BaseException):
+    """The process of a worker dies here."""
+
+
+def add(database: Database, now: datetime = START, **given: Any) -> Schedule:
+    options = {"queue": "report", "payload": {"a": 1}, "schedule": "* * * * *", **given}
+    options = {name: value for name, value in options.items() if value is not None}
+    return schedules.add(database, read_schedule(options), ME, now)
+
+
+def again(database: Database, schedule: Schedule) -> Schedule:
+    return schedules.find(database, schedule.id)
+
+
+def tick(database: Database, schedule: Schedule, now: datetime) -> ticks.Tick | None:
+    """A look by a worker at a time, and its tick."""
+    found = {one.id: one for one in ticks.upcoming(database, now, 100)}
+    return ticks.tick(database, found[schedule.id], now) if schedule.id in found else None
+
+
+def runs(database: Database, schedule: Schedule) -> list[ScheduleRun]:
+    return schedules.runs(database, schedule, limit=10_000)[::-1]
+
+
+def outcomes(database: Database, schedule: Schedule) -> list[str]:
+    return [run.outcome for run in runs(database, schedule)]
+
+
+def jobs(database: Database) -> dict[str, Any]:
+    return {str(job): payload for job, payload in database.query("SELECT id, payload FROM hammerwork_jobs")}
+
+
+def check_once(database: Database, schedule: Schedule) -> None:
+    """Each run that was to have a job has one, and no job is without a run."""
+    made = [run.job_id for run in runs(database, schedule) if run.outcome == "enqueued"]
+    assert sorted(map(str, made)) == sorted(jobs(database))
+    assert not [run for run in runs(database, schedule) if (run.outcome == "enqueued") != (run.job_id is not None)]
+    due = [timestamp(run.due_at) for run in runs(database, schedule)]
+    assert all(later - one == MINUTE for one, later in pairwise(filter(None, due)))
+
+
+def finish(database: Database) -> None:
+    database.script("UPDATE hammerwork_jobs SET status = 'Completed'")
+
+
+def test_of_several_workers_one_makes_the_job_of_a_due_time(database: Database, migrated_url: str) -> None:
+    schedule, workers, rounds = add(database, overlap="allow", name=HOSTILE), 4, 5
+    barrier, made = threading.Barrier(workers, timeout=60), []
+
+    def work() -> None:
+        own = connect(database.url)
+        try:
+            for number in range(1, rounds + 1):
+                found = ticks.upcoming(own, START + number * MINUTE, 100)
+                barrier.wait()
+                done = [ticks.tick(own, one, START + number * MINUTE) for one in found]
+                made.extend(job for one in done if one for job in one.jobs)
+                barrier.wait()
+        finally:
+            own.close()
+
+    threads = [threading.Thread(target=work) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert len(made) == rounds
+    check_once(database, schedule)
+    found = next(iter(jobs(database).values()))
+    found = json.loads(found) if isinstance(found, (str, bytes)) else found
+    assert found["a"] == 1
+    assert found["_schedule"]["name"] == HOSTILE
+    assert again(database, schedule).name == HOSTILE
+
+
+@pytest.mark.parametrize("point", ["before advance", "after insert", "before commit", "after commit"])
+def test_a_worker_that_dies_in_a_tick_leaves_nothing_half_done_and_nothing_twice(
+    database: Database, point: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = add(database)
+    dying = connect(database.url)
+    seen = ticks.upcoming(dying, START + MINUTE, 100)[0]
+
+    def die(*args: Any, **kwargs: Any) -> Any:
+        raise Dead
+
+    with monkeypatch.context() as patch:
+        if point == "before advance":
+            patch.setattr(dying, "run", die)
+        elif point == "after insert":
+            patch.setattr(ticks.notifications, "notify", die)
+        elif point == "before commit":
+            real = ticks.record
+            patch.setattr(ticks, "record", lambda *given: (real(*given), die()))
+        if point == "after commit":
+            ticks.tick(dying, seen, START + MINUTE)
+        else:
+            with pytest.raises(Dead):
+                ticks.tick(dying, seen, START + MINUTE)
+    # What the dead worker had seen, sent once more, as after a commit whose answer was lost; and another worker's look.
+    done = [ticks.tick(database, seen, START + MINUTE), tick(database, schedule, START + MINUTE)]
+    dying.close()
+    assert len([one for one in done if one]) == (0 if point == "after commit" else 1)
+    assert len(jobs(database)) == 1
+    check_once(database, schedule)
+
+
+def test_what_nobody_was_there_for_is_run_once_or_as_each_schedule_says(database: Database) -> None:
+    last = add(database, name="last")
+    every = add(database, name="all", catch_up="all", overlap="allow")
+    none = add(database, name="none", catch_up="none", grace="90s", overlap="allow")
+    back = START + 400 * MINUTE + timedelta(seconds=1)
+    for schedule in (last, every, none):
+        assert tick(database, schedule, back)
+        assert len(runs(database, schedule)) == 400
+    assert outcomes(database, last) == ["missed"] * 399 + ["enqueued"]
+    assert outcomes(database, every) == ["missed"] * 300 + ["enqueued"] * 100
+    assert outcomes(database, none) == ["missed"] * 398 + ["enqueued"] * 2
+    assert "s later" in (runs(database, none)[0].reason or "")
+    # 1,000 more than one tick deals with: the newest one still decides.
+    for _ in range(3):
+        tick(database, last, START + 1900 * MINUTE)
+    assert outcomes(database, last)[400:] == ["missed"] * 1499 + ["skipped"]
+
+
+def test_a_due_time_is_skipped_while_the_last_job_is_open_and_never_silently(database: Database) -> None:
+    schedule, tree = add(database), add(database, name="tree", overlap="skip-tree")
+    for one in (schedule, tree):
+        tick(database, one, START + MINUTE)
+        tick(database, one, START + 2 * MINUTE)
+    assert outcomes(database, schedule) == ["enqueued", "skipped"]
+    assert (
+        f"the job {runs(database, schedule)[0].job_id} of the last run is Pending" == runs(database, schedule)[1].reason
+    )
+    finish(database)
+    child = Rows(database).job(runs(database, tree)[0].job_id, status="Running")
+    for one in (schedule, tree):
+        tick(database, one, START + 3 * MINUTE)
+    assert outcomes(database, schedule)[2:] == ["enqueued"]
+    assert outcomes(database, tree)[2:] == ["skipped"]
+    assert child in (runs(database, tree)[2].reason or "")
+    finish(database)
+    tick(database, tree, START + 4 * MINUTE)
+    assert outcomes(database, tree)[3:] == ["enqueued"]
+
+
+def test_a_clock_that_jumps_doubles_and_loses_no_due_time(here: Database) -> None:
+    schedule = add(here, overlap="allow", catch_up="all")
+    hour = timedelta(hours=1)
+    for now in (START + MINUTE, START + MINUTE - hour, START + 2 * MINUTE, START + 2 * MINUTE + hour):
+        tick(here, schedule, now)
+    assert outcomes(here, schedule) == ["enqueued"] * 62
+    check_once(here, schedule)
+    # Put back once more, and then changed by hand: what has run does not run again.
+    early = START + 2 * MINUTE
+    schedules.change(here, again(here, schedule), lambda new: new, ME, early)
+    assert again(here, schedule).due == START + 63 * MINUTE
+
+
+def test_an_update_between_a_look_and_its_tick_goes_first_and_starts_no_run(database: Database) -> None:
+    schedule = add(database)
+    seen = ticks.upcoming(database, START + MINUTE, 100)[0]
+    changed = schedules.change(
+        database, schedule, lambda new: read_schedule({"schedule": "0 3 * * *"}, new), ME, START + MINUTE
+    )
+    assert ticks.tick(database, seen, START + MINUTE) is None
+    assert runs(database, schedule) == []
+    assert (
+        changed.due
+        == timestamp(again(database, schedule).next_run_at)
+        == datetime(2026, 11, 25, 3, tzinfo=START.tzinfo)
+    )
+    with pytest.raises(ConflictError):
+        schedules.change(database, schedule, lambda new: new, ME, START)
+
+
+def test_a_disabled_schedule_makes_nothing_but_what_somebody_triggers(database: Database) -> None:
+    schedule = add(database)
+    off = by_hand.switch(database, schedule, Author("me", "broken"), START, enabled=False).after
+    assert tick(database, schedule, START + 5 * MINUTE) is None
+    job = by_hand.trigger(database, off, START + MINUTE, payload={"b": 2})
+    assert [(run.kind, run.job_id) for run in runs(database, schedule)] == [("triggered", job)]
+    payload = jobs(database)[job]
+    assert (json.loads(payload) if isinstance(payload, (str, bytes)) else payload) == {
+        "a": 1,
+        "b": 2,
+        "_schedule": {"name": "report", "due_at": "2026-11-24T14:01:00.000000Z", "kind": "triggered"},
+    }
+    on = by_hand.switch(database, again(database, schedule), ME, START + 10 * MINUTE, enabled=True).after
+    assert on.due == START + 11 * MINUTE
+    assert schedules.delete(database, on)
+    assert schedules.all_schedules(database) == []
+    assert database.query("SELECT COUNT(*) FROM hammerwork_schedule_runs")[0][0] == 0
+    assert len(jobs(database)) == 1
+
+
+def test_a_schedule_keeps_its_jitter_its_start_and_its_end(here: Database) -> None:
+    schedule = add(here, jitter="10m", starts=(START + 2 * MINUTE).isoformat(), ends=(START + 3 * MINUTE).isoformat())
+    assert schedule.due == START + 2 * MINUTE
+    tick(here, schedule, START + 2 * MINUTE)
+    finish(here)
+    tick(here, schedule, START + 3 * MINUTE)
+    assert again(here, schedule).due is None
+    found = runs(here, schedule)
+    delays = {timestamp(run.scheduled_at) - timestamp(run.due_at) for run in found}  # type: ignore[operator]
+    assert delays == {schedule.delay}
+    assert timedelta() < schedule.delay <= timedelta(minutes=10)
+
+
+def test_a_job_that_the_database_refuses_is_said_and_stops_nobody(new_database: Callable[..., str]) -> None:
+    with contextlib.closing(connect(new_database("postgres", migrated=True))) as database:
+        schedule = add(database)
+        database.script('UPDATE hammerwork_schedules SET payload = \'{"a": "\\u0000"}\'')
+        found = ticks.upcoming(database, START + MINUTE, 100)[0]
+        with pytest.raises(RefusedValueError) as refused:
+            ticks.tick(database, found, START + MINUTE)
+        ticks.fail(database, found, str(refused.value))
+        assert "refuses" in (again(database, schedule).last_error or "")
+        assert again(database, schedule).due == START + MINUTE
+        assert runs(database, schedule) == []
+        with pytest.raises(RefusedValueError):
+            add(database, name="other", payload={"a": "\x00"})
+
+
+def test_what_contradicts_itself_or_is_never_due_is_refused(here: Database) -> None:
+    for given in ({"catch_up": "all"}, {"schedule": "0 0 31 2 *"}, {"ends": "2020-01-01T00:00:00Z"}):
+        with pytest.raises(UsageError):
+            add(here, **given)
+    add(here)
+    with pytest.raises(ConflictError):
+        add(here)
+    assert add(here, name="Report").name == "Report"
+    assert schedules.free_name(here, "report") == "report-2"

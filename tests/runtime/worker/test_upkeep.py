@@ -1,0 +1,85 @@
+"""Workers make the jobs of schedules: on time, each once, whoever is killed."""
+
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+from hammerwork_cli.models import timestamp
+from hammerwork_cli.models.input.schedule_options import read_schedule
+from hammerwork_cli.queries.cron import schedules
+from hammerwork_cli.queries.cron.schedules import Author
+from tests.runtime.conftest import Crew, Stage, until
+
+KILLS = 6
+SECOND = timedelta(seconds=1)
+
+
+def add(stage: Stage, **given: Any) -> Any:
+    options = {"queue": "report", "payload": {}, "every": "1s", "overlap": "allow", "catch_up": "all", **given}
+    return schedules.add(stage.database, read_schedule(options), Author("me"), stage.database.now())
+
+
+def keeper(url: str) -> "subprocess.Popen[bytes]":
+    words = [sys.executable, "-P", "-m", "hammerwork_cli", "worker", "start", "--upkeep-only", "--quiet", "-u", url]
+    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def test_workers_that_are_killed_again_and_again_make_one_job_for_each_due_time(stage: Stage) -> None:
+    schedule = add(stage)
+    keepers = [keeper(stage.url), keeper(stage.url)]
+    try:
+        for number in range(KILLS):
+            made = len(stage.rows())
+            until(lambda made=made: len(stage.rows()) > made)  # type: ignore[misc]
+            time.sleep(0.05 * number)  # at another moment between two ticks, or within one
+            keepers[number % 2].kill()
+            keepers[number % 2].wait()
+            keepers[number % 2] = keeper(stage.url)
+    finally:
+        for one in keepers:
+            one.send_signal(signal.SIGINT)
+            one.send_signal(signal.SIGINT)
+        for one in keepers:
+            one.wait(60)
+    found = schedules.runs(stage.database, schedule, limit=10_000)[::-1]
+    assert len(found) >= KILLS
+    assert {run.outcome for run in found} == {"enqueued"}
+    assert sorted(str(run.job_id) for run in found) == sorted(str(job) for job, _ in stage.rows())
+    due = [timestamp(run.due_at) for run in found]
+    assert all(later - one == SECOND for one, later in pairwise(filter(None, due)))
+    assert due[0] == schedule.due
+
+
+def test_a_worker_makes_and_runs_the_jobs_of_a_schedule(stage: Stage, crew: Crew) -> None:
+    add(stage, name="second", queue="counted")
+    assert not schedules.somebody_keeps(stage.database, stage.database.now())
+    crew.begin(2)
+    until(lambda: len(crew.runs) >= 3)
+    assert schedules.somebody_keeps(stage.database, stage.database.now())
+    crew.end()
+    found = schedules.runs(stage.database, schedules.find(stage.database, "second"))
+    assert {run.job_id for run in found} >= crew.runs.keys()
+    assert set(crew.runs.values()) == {1}
+    # A next due time that is known is not waited for by polling.
+    assert all(run.ran is not None for run in found if run.status == "Completed")
+
+
+def test_a_worker_without_upkeep_leaves_schedules_to_others_and_a_refused_job_stops_no_other(lite: Stage) -> None:
+    add(lite, name="strange", queue="counted")
+    crew = Crew(lite)
+    crew.begin(upkeep=False)
+    time.sleep(1.5)
+    assert lite.rows() == []
+    crew.end()
+    lite.execute("UPDATE hammerwork_schedules SET timezone = 'Nowhere'")
+    add(lite, name="fine", queue="counted")
+    crew = Crew(lite)
+    crew.begin()
+    until(lambda: crew.runs)
+    until(lambda: schedules.find(lite.database, "strange").last_error)
+    crew.end()
+    assert "Nowhere" in (schedules.find(lite.database, "strange").last_error or "")
