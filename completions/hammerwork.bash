@@ -88,7 +88,7 @@ _hammerwork_look() {
         'job show')
             options='--full --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments=':jobs'
+            arguments=':jobs*'
             ;;
         'job enqueue')
             options='--payload --queue --priority --delay --at --max-attempts --timeout --depends-on --id --trace-id --correlation-id --spawn-handler --spawn-config --max-spawn-count --operation-id --spawn-delay --batch-size --inherit --file --after-line --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -311,7 +311,7 @@ _hammerwork_look() {
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'migration status')
-            options='--format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--check --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'migration plan')

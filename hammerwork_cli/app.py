@@ -181,9 +181,18 @@ def _usage(error: TyperException, context: Context) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         context.print_raw(error.format_message())
         return UsageError.exit_code
+    # Typer offers whatever shares some letters.
+    if offered := getattr(error, "possibilities", None):
+        error.possibilities = [name for name in offered if _resembles(name, error.option_name)]  # type: ignore[attr-defined]
     place = getattr(error, "ctx", None)
     path = place.command_path if place else "hammerwork"
     return _failure(UsageError(error.format_message(), hint=f"See: {path} --help"), context)
+
+
+def _resembles(name: str, typed: str) -> bool:
+    from difflib import SequenceMatcher
+
+    return SequenceMatcher(None, name.strip("-"), typed.strip("-")).ratio() >= 0.7
 
 
 def _bug(error: Exception, context: Context) -> int:

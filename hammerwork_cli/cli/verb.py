@@ -86,10 +86,12 @@ class LateVerb:
 
     Attributes:
         function: ``module:function`` below ``hammerwork_cli.commands``.
+        summary: the first sentence of its help, which the help of its group thus need not import.
         aliases: alias -> a name of the option.
     """
 
     function: str
+    summary: str
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     def command(self, name: str) -> Any:
@@ -146,9 +148,13 @@ def verb_with(aliases: Mapping[str, str]) -> type[Verb]:
 
 
 class LateVerbs(Group):
-    """A group that imports a verb on first use. Help, completion and suggestions see all of them."""
+    """A group that imports a verb on first use. Its help imports none."""
 
     verbs: Mapping[str, LateVerb] = {}
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        del ctx
+        _write_commands(formatter, [(name, verb.summary) for name, verb in self.verbs.items()])
 
     @property
     def commands(self) -> Any:

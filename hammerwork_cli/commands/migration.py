@@ -9,6 +9,7 @@ from hammerwork_cli.cli.options import Format, FormatOption, YesOption
 from hammerwork_cli.cli.progress import progress_bar
 from hammerwork_cli.cli.verb import Verb, group
 from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ShownAnswerError
 from hammerwork_cli.models import MigrationState
 from hammerwork_cli.queries import migrations
 from hammerwork_cli.render import migration as shown
@@ -65,7 +66,11 @@ def run(
 
 
 @app.command("status", cls=Verb)
-def status(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
+def status(
+    ctx: typer.Context,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 1 unless every migration is applied.")] = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
     """Every migration: applied, pending, or partial (interrupted, or applied without a record).
 
     `migration run` applies pending ones and finishes partial ones.
@@ -73,6 +78,7 @@ def status(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
     \b
     Examples:
       hammerwork migration status
+      hammerwork migration status --check --quiet || hammerwork migration run
       hammerwork migration status --format json | jq -e 'all(.applied)'
     """
     context: Context = ctx.obj
@@ -80,6 +86,9 @@ def status(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
     _show(context, states, form)
     if form is Format.TABLE and not all(state.applied for state in states):
         context.note(shown.unapplied_text(states))
+    unapplied = sum(not state.applied for state in states)
+    if check and unapplied:
+        raise ShownAnswerError(f"{unapplied} of {plural(len(states), 'migration')} are not applied.")
 
 
 @app.command("plan", cls=Verb)

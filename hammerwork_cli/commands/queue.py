@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.lists import Listing, ListOptions, show_list
+from hammerwork_cli.cli.lists import Listing, ListOptions, note_abandoned, show_list
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption, YesOption
 from hammerwork_cli.cli.verb import group, verb_with
@@ -71,6 +71,8 @@ def list_(ctx: typer.Context, options: ListOptions) -> None:
         empty="There are no jobs, and no queue is paused.",
     )
     show_list(context, shown, options)
+    if options.form == Format.TABLE and not options.watch:
+        note_abandoned(context)
 
 
 @app.command("stats", cls=NamingVerb)

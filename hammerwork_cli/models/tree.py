@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from hammerwork_cli.cached import cached
-from hammerwork_cli.models.values import Counts, Timestamp, id_list, priority_word, status_of, timestamp
+from hammerwork_cli.models.values import FINISHED, Counts, Timestamp, id_list, priority_word, status_of, timestamp
 
 
 class JobDate(NamedTuple):
@@ -136,6 +136,16 @@ class SpawnTree:
         """Number of children of a job in the database, read or not."""
         counted = self.child_counts.get(job)
         return counted.total if counted else len(self.children.get(job, ()))
+
+    @property
+    def wall_time(self) -> timedelta | None:
+        """Time from the creation of the first job to the end of the last; ``None`` while a job is open or not read."""
+        ends = [timestamp(node.completed_at or node.failed_at) for node in self.nodes.values()]
+        starts = [start for node in self.nodes.values() if (start := timestamp(node.created_at))]
+        if self.truncated or self.counts.total > self.counts.of(*FINISHED) or not starts:
+            return None
+        known = [end for end in ends if end is not None]
+        return max(max(known) - min(starts), timedelta()) if len(known) == len(ends) else None
 
     @cached
     def counts(self) -> Counts:

@@ -332,3 +332,8 @@ def test_what_may_be_an_operation_is_looked_for_as_one(run: Run, migrated_url: s
     assert done.exit_code == 2
     assert "hammerwork spawn list --operation ingest_000" in done.stderr
     assert "--operation" not in run("spawn", "why", "no such; thing", url=migrated_url).stderr
+
+
+def test_only_an_option_that_resembles_the_given_one_is_proposed(run: Run) -> None:
+    assert run("job", "list", "--nope").stderr.startswith("Error: No such option: --nope\n")
+    assert "--status" in run("job", "list", "--statsu").stderr

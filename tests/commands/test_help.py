@@ -14,7 +14,7 @@ from typer.main import get_command
 from docs.generate import FOLDER, pages, verbs
 from hammerwork_cli.app import GROUPS, SUMMARIES, app
 from hammerwork_cli.cli.context import Context
-from hammerwork_cli.cli.verb import shared_options
+from hammerwork_cli.cli.verb import LateVerbs, shared_options
 from tests.pages import Page, documentation
 
 
@@ -51,10 +51,26 @@ def test_every_example_of_a_help_is_understood(words: list[str]) -> None:
 def test_the_help_of_the_program_says_of_each_group_what_its_own_help_says_first_and_imports_none() -> None:
     root: Any = get_command(app)
     assert {name: root.commands[name].get_short_help_str(1000) for name in GROUPS} == SUMMARIES
-    imported = "import sys; from hammerwork_cli.app import main; main(['--help']); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-P", "-c", imported], capture_output=True, encoding="utf-8", check=True)
+    assert _loaded("--help") == set()
+
+
+def test_the_help_of_a_group_says_of_each_verb_what_its_own_help_says_first_and_imports_none() -> None:
+    root: Any = get_command(app)
+    groups = {name: root.commands[name] for name in GROUPS if isinstance(root.commands[name], LateVerbs)}
+    assert "spawn" in groups
+    for group in groups.values():
+        said = {name: verb.summary for name, verb in group.verbs.items()}
+        assert said == {name: group.commands[name].get_short_help_str(1000) for name in group.verbs}
+        assert not any(group.commands[name].hidden for name in group.verbs)
+    assert _loaded("spawn", "--help") == {"hammerwork_cli.commands.spawn"}
+
+
+def _loaded(*words: str) -> set[str]:
+    """The modules of commands and queries that a command line imports."""
+    code = f"import sys; from hammerwork_cli.app import main; main({[*words]}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, encoding="utf-8", check=True)
     loaded = done.stdout.splitlines()[-1].split()
-    assert not [name for name in loaded if name.startswith(("hammerwork_cli.commands.", "hammerwork_cli.queries"))]
+    return {name for name in loaded if name.startswith(("hammerwork_cli.commands.", "hammerwork_cli.queries"))}
 
 
 def test_the_help_of_an_option_is_one_short_sentence() -> None:

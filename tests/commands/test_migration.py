@@ -1,5 +1,6 @@
 """``hammerwork migration``: what it says, what it asks, how it ends."""
 
+import contextlib
 import csv
 import io
 import json
@@ -36,6 +37,16 @@ def test_a_run_with_nothing_to_do_says_so_and_prints_nothing(migrated_url: str, 
     done = run("migration", "run", url=migrated_url)
     assert (done.exit_code, done.stdout) == (0, "")
     assert "Nothing to do" in done.stderr
+
+
+def test_a_check_of_the_status_exits_with_1_unless_every_migration_is_applied(migrated_url: str, run: Run) -> None:
+    assert run("migration", "status", "--check", url=migrated_url).exit_code == 0
+    with contextlib.closing(connect(migrated_url)) as database:
+        database.script("DELETE FROM hammerwork_migrations WHERE migration_id = '016_recent_jobs_index'")
+    assert run("migration", "status", url=migrated_url).exit_code == 0
+    done = run("migration", "status", "--check", "--format", "json", url=migrated_url)
+    assert done.exit_code == 1
+    assert [row["id"] for row in done.json if not row["applied"]] == ["016_recent_jobs_index"]
 
 
 def test_status_shows_every_migration_and_which_are_ours(migrated_url: str, run: Run) -> None:

@@ -442,3 +442,24 @@ def test_the_name_of_a_queue_that_a_worker_serves_is_not_taken_for_a_typing_erro
         registry.register(database, one)
     assert "check the spelling" not in run("queue", "pause", "mail", url=migrated_url).stderr
     assert "check the spelling" in run("queue", "pause", "mails", url=migrated_url).stderr
+
+
+# Notes.
+
+
+@pytest.mark.parametrize("words", [("queue", "list"), ("spawn", "list", "--failed")], ids=" ".join)
+def test_lists_point_to_the_doctor_when_jobs_run_for_long_with_no_live_worker(
+    run: Run, migrated_url: str, words: tuple[str, ...]
+) -> None:
+    now = START + timedelta(hours=10)
+    with contextlib.closing(connect(migrated_url)) as database:
+        rows = Rows(database)
+        rows.job(rows.job(spawns=True), queue="work", status="Dead")
+        rows.job(queue="work", status="Running", started_at=now - timedelta(minutes=50))
+        assert "live worker" not in run(*words, url=migrated_url, env=NOW).stderr
+        rows.job(queue="work", status="Running", started_at=now - timedelta(minutes=70))
+    # The last job that a Rust worker took says whether one runs; the first one may simply take long.
+    assert "live worker" not in run(*words, url=migrated_url, env=NOW).stderr
+    later = {"HAMMERWORK_NOW": (now + timedelta(minutes=20)).isoformat()}
+    assert "no live worker. See: hammerwork spawn doctor" in run(*words, url=migrated_url, env=later).stderr
+    assert run(*words, "--format", "json", url=migrated_url, env=later).stderr == ""

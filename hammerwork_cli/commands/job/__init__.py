@@ -9,14 +9,35 @@ app = group(
     "job show 178ebfc3",
     'job enqueue --queue video_ingest --payload \'{"title": "Nordlichter"}\'',
     verbs={
-        "list": LateVerb("job.reading:list_", {"-n": "--queue"}),
-        "show": LateVerb("job.reading:show"),
-        "enqueue": LateVerb("job.enqueue:enqueue", {"-n": "--queue"}),
-        "export": LateVerb("job.export:export", {"-n": "--queue"}),
-        "import": LateVerb("job.import_:import_"),
-        "retry": LateVerb("job.changes:retry", {"-n": "--queue", "--confirm": "--yes"}),
-        "cancel": LateVerb("job.changes:cancel", {"-n": "--queue", "--all-pending": "--all", "--confirm": "--yes"}),
-        "delete": LateVerb("job.changes:delete", {"-n": "--queue", "--confirm": "--yes"}),
-        "purge": LateVerb("job.changes:purge", {"-n": "--queue", "--confirm": "--yes"}),
+        "list": LateVerb("job.reading:list_", "Jobs, newest first.", {"-n": "--queue"}),
+        "show": LateVerb(
+            "job.reading:show", "Show everything about a job: payload, result, dependencies and dependents."
+        ),
+        "enqueue": LateVerb("job.enqueue:enqueue", "Enqueue a job and print its id.", {"-n": "--queue"}),
+        "export": LateVerb(
+            "job.export:export",
+            "Write whole jobs: every column, payloads, results and whole errors.",
+            {"-n": "--queue"},
+        ),
+        "import": LateVerb(
+            "job.import_:import_",
+            "Import a tree that `job export JOB --tree` wrote, from any kind of database; print the id of its top.",
+        ),
+        "retry": LateVerb(
+            "job.changes:retry",
+            "Retry Failed, Dead or TimedOut jobs: reset them to Pending with 0 attempts, due now.",
+            {"-n": "--queue", "--confirm": "--yes"},
+        ),
+        "cancel": LateVerb(
+            "job.changes:cancel",
+            "Cancel jobs that have not started: mark them Cancelled, with your name in the error.",
+            {"-n": "--queue", "--all-pending": "--all", "--confirm": "--yes"},
+        ),
+        "delete": LateVerb("job.changes:delete", "Delete jobs for good.", {"-n": "--queue", "--confirm": "--yes"}),
+        "purge": LateVerb(
+            "job.changes:purge",
+            "Delete finished jobs for good, by the time since they ended.",
+            {"-n": "--queue", "--confirm": "--yes"},
+        ),
     },
 )

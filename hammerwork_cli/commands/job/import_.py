@@ -42,7 +42,7 @@ def import_(
     dry_run: DryRunOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Import a tree that `job export JOB --tree` has written, from any kind of database; print the id of its top.
+    """Import a tree that `job export JOB --tree` wrote, from any kind of database; print the id of its top.
 
     The whole file is checked first, and all of it is imported or nothing: one that was cut or changed, or that this
     database cannot store, is refused. Without --new-ids, jobs that exist already are a conflict (exit code 6). New

@@ -12,7 +12,6 @@ from hammerwork_cli.cli.options import (
     CursorOption,
     Format,
     FormatOption,
-    JobArgument,
     LimitOption,
 )
 from hammerwork_cli.commands.job.filters import Filters
@@ -21,6 +20,10 @@ from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import Job
 from hammerwork_cli.queries.job import listing
 from hammerwork_cli.render.job import listing as listed
+
+JobsArgument = Annotated[
+    list[str], typer.Argument(metavar="JOB...", help="Ids of jobs, or at least their first 4 hex digits.")
+]
 
 
 @spread
@@ -81,7 +84,7 @@ def list_(
 
 def show(
     ctx: typer.Context,
-    job: JobArgument,
+    jobs: JobsArgument,
     full: Annotated[
         bool, typer.Option("--full", help="Show the whole payload, result and error on a terminal too.")
     ] = False,
@@ -89,9 +92,12 @@ def show(
 ) -> None:
     """Show everything about a job: payload, result, dependencies and dependents.
 
+    With several jobs, json has a list of them.
+
     \b
     Examples:
       hammerwork job show 178ebfc3
+      hammerwork job show 178ebfc3 2e16ca09
       hammerwork job show 178ebfc3 --format json | jq .payload
     """
     # Lists start faster without these.
@@ -100,9 +106,15 @@ def show(
 
     context: Context = ctx.obj
     database = context.database()
-    found = details(database, listing.resolve(database, job))
-    context.answer(
-        shown.details_record(found),
-        form,
-        lambda: shown.details_text(found, now=context.now(), width=context.width, colour=context.colour, full=full),
-    )
+    found = [details(database, job) for job in dict.fromkeys(listing.resolve(database, job) for job in jobs)]
+    records = [shown.details_record(one) for one in found]
+    if len(jobs) > 1 and form is not Format.TABLE:
+        context.data(records, form, list(records[0]))
+        return
+
+    def text() -> Iterator[str]:
+        for number, one in enumerate(found):
+            yield from [""] * min(number, 1)
+            yield from shown.details_text(one, now=context.now(), width=context.width, colour=context.colour, full=full)
+
+    context.answer(records[0], form, text)

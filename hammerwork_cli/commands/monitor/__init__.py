@@ -10,11 +10,17 @@ app = group(
     "monitor metrics --format prometheus",
     "monitor logs --follow",
     verbs={
-        "health": LateVerb("monitor.health:health"),
+        "health": LateVerb("monitor.health:health", "Say what is wrong now: exit code 1 when a check is critical."),
         "dashboard": LateVerb(
-            "monitor.dashboard:dashboard", {"-i": "--interval", "--refresh": "--interval", "-n": "--queue"}
+            "monitor.dashboard:dashboard",
+            "Show what happens now: rates, running operations, newest failures, workers.",
+            {"-i": "--interval", "--refresh": "--interval", "-n": "--queue"},
         ),
-        "metrics": LateVerb("monitor.metrics:metrics", {"-n": "--queue"}),
-        "logs": LateVerb("monitor.logs:logs", {"-n": "--queue", "--tail": "--follow"}),
+        "metrics": LateVerb("monitor.metrics:metrics", "Figures of queues, workers and spawning.", {"-n": "--queue"}),
+        "logs": LateVerb(
+            "monitor.logs:logs",
+            "Events of jobs, a line for each: created, started, attempt failed, completed, failed, spawned children.",
+            {"-n": "--queue", "--tail": "--follow"},
+        ),
     },
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.lists import note_abandoned
 from hammerwork_cli.cli.options import (
     CursorOption,
     Format,
@@ -134,5 +135,7 @@ def _list_failed(context: Context, form: Format, *, detailed: bool, **wanted: An
         empty="No matching operation has failed or has a failure below it.",
     )
     _note_following(context, found.cursor)
+    if form == Format.TABLE:
+        note_abandoned(context)
     if found.more:
         context.note(f"There may be more: only the newest {failed_queries.MOST_FAILED:,} failed jobs are looked at.")

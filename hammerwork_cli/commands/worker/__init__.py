@@ -9,10 +9,21 @@ app = group(
     "worker list",
     "worker restart --all --yes",
     verbs={
-        "start": LateVerb("worker.start:start", {"-n": "--queue", "--workers": "--concurrency"}),
-        "list": LateVerb("worker.control:list_", {"-n": "--queue"}),
-        "status": LateVerb("worker.control:status"),
-        "stop": LateVerb("worker.control:stop"),
-        "restart": LateVerb("worker.control:restart"),
+        "start": LateVerb(
+            "worker.start:start",
+            "Run jobs with an application's handlers until Ctrl-C, SIGTERM, `worker stop`, --drain or --max-jobs.",
+            {"-n": "--queue", "--workers": "--concurrency"},
+        ),
+        "list": LateVerb(
+            "worker.control:list_",
+            "Workers on all machines that run or stopped recently, newest first.",
+            {"-n": "--queue"},
+        ),
+        "status": LateVerb("worker.control:status", "Show what workers do: memory, jobs done, rate, and running jobs."),
+        "stop": LateVerb("worker.control:stop", "Stop workers: finish running jobs, give the rest back, exit."),
+        "restart": LateVerb(
+            "worker.control:restart",
+            "Restart workers: finish running jobs, then start again in the same process with the present code.",
+        ),
     },
 )

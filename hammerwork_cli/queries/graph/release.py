@@ -71,13 +71,13 @@ def _release(database: Database, ids: Sequence[str], waiting: dict[str, _Waiting
     if not locked:
         return []
     database.run("graph.release.touch_waiting", ids=database.ids(locked))
-    statuses = _statuses(database, sorted({parent for job in locked for parent in waiting[job].parents}))
+    found = statuses(database, sorted({parent for job in locked for parent in waiting[job].parents}))
     ready, maybe_ready = [], []
     for job in locked:
-        found = waiting[job].found(statuses)
-        if found <= DONE:
+        blockers = waiting[job].found(found)
+        if blockers <= DONE:
             ready.append(job)
-        elif found <= DONE | FAILURES and waiting[job].workflow:
+        elif blockers <= DONE | FAILURES and waiting[job].workflow:
             maybe_ready.append(job)
     if maybe_ready:
         workflows = sorted({str(waiting[job].workflow) for job in maybe_ready})
@@ -88,6 +88,7 @@ def _release(database: Database, ids: Sequence[str], waiting: dict[str, _Waiting
     return ready
 
 
-def _statuses(database: Database, parents: Sequence[str]) -> dict[str, str]:
+def statuses(database: Database, parents: Sequence[str]) -> dict[str, str]:
+    """Reads the statuses of jobs as they count for those that depend on them: see :data:`RECURRING`."""
     stored = live_or_archived(database, "graph.release.statuses", "graph.release.archived_statuses", parents)
     return {job: status_of(status) for job, status in stored.items()}

@@ -131,6 +131,21 @@ def living_parents(database: Database, parents: Collection[str]) -> dict[str, st
         ConflictError: a job failed or recurs.
     """
     statuses = parent_statuses(database, parents) if parents else {}
+    check_parents(parents, statuses)
+    return statuses
+
+
+def check_parents(parents: Collection[str], statuses: Mapping[str, str]) -> None:
+    """Checks whether jobs may depend on others.
+
+    Args:
+        parents: ids of these others.
+        statuses: their statuses by id; recurring ones have :data:`RECURRING`, and missing ones none.
+
+    Raises:
+        JobNotFoundError: a job does not exist.
+        ConflictError: a job failed or recurs.
+    """
     _refuse_recurring(parent for parent in parents if statuses.get(parent) == RECURRING)
     for parent in parents:
         status = statuses.get(parent)
@@ -141,7 +156,6 @@ def living_parents(database: Database, parents: Collection[str]) -> dict[str, st
                 f"The job {parent} is {status}: a job that depends on it could not run.",
                 hint=f"Retry it first: hammerwork job retry {parent}",
             )
-    return statuses
 
 
 def _refuse_recurring(parents: Iterable[str]) -> None:

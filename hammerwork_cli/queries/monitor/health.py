@@ -19,6 +19,7 @@ from hammerwork_cli.models.monitor.health import (
     ReadyJobs,
     RunningJobs,
 )
+from hammerwork_cli.models.queue import HealthLimits
 from hammerwork_cli.models.values import FAILED_SPELLINGS, WAITING_SPELLINGS
 from hammerwork_cli.queries import migrations, ping, queues
 from hammerwork_cli.queries.worker import registry
@@ -80,6 +81,13 @@ def _made(reading: "_Reading", only: Collection[str]) -> Iterator[Check]:
     for name, check in _CHECKS.items():
         if name in only:
             yield check(reading)
+
+
+def has_abandoned(database: Database, *, now: datetime, limit: timedelta = WINDOW) -> bool:
+    """Whether jobs have been running for longer than ``limit`` although no worker is known to run them."""
+    running = _Reading(database, MonitorLimits(HealthLimits()), now).running
+    starts = (start for jobs in running for start in (jobs.abandoned_since, jobs.last_by_rust))
+    return any(start is not None and now - start > limit for start in starts)
 
 
 def worker_health(database: Database, name: str, *, now: datetime) -> HealthReport:

@@ -60,7 +60,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "spawn-why-all-line": ("An error, as jsonl, csv and tsv have it", ERROR_GROUP),
     "spawn-doctor": ("Kinds of damage", list_of(FINDING)),
     "job-list": ("Jobs, newest first", list_of(record(JOB))),
-    "job-show": ("Everything about a job", JOB_DETAILS),
+    "job-show": ("Everything about a job; with several ids, json has a list of them", JOB_DETAILS),
     "job-enqueue": ("A job that was enqueued; with --file, json has a list of them", ENQUEUED),
     "job-enqueue-file": ("A line of `job enqueue --file`", JOB_LINE),
     "job-export": ("Whole jobs", list_of(EXPORTED)),

@@ -74,9 +74,13 @@ class Describer:
         status, *state = self._state(node, None)
         # A narrow terminal cuts the end of the line: with several jobs, the totals matter most.
         is_alone = len(self.tree.nodes) == 1
-        facts = [status, *state, self._totals()] if is_alone else [self._totals(), f"itself: {status}", *state]
+        facts = [status, *state, self._totals()] if is_alone else [*self._whole(), f"itself: {status}", *state]
         parts = [self._name(job), *facts, *self._operation(node)]
         return self._line(self.signs.dot.join(parts), node, 0)
+
+    def _whole(self) -> list[str]:
+        took = self.tree.wall_time
+        return [self._totals()] if took is None else [self._totals(), f"took {duration(took)}"]
 
     def summary(self) -> str:
         """The line above several roots."""

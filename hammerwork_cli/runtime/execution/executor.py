@@ -285,7 +285,7 @@ class Executor:
             named = replace(config, handler=request.handler or config.handler)
             found = self._handlers.spawn_handler(job, named)
             if found is None:
-                raise UnknownSpawnHandlerError(job.queue, self._handlers.handler_names)
+                raise UnknownSpawnHandlerError(claimed.queue_name, self._handlers.handler_names)
             result = self._connections.run(lambda database: results.texts(database, [claimed.id]).get(claimed.id))
             operation, children = self._produce(attempt, found, named, result, began)
             with children:

@@ -144,22 +144,22 @@ class Finisher:
                 self._slots.clear_postponed(batch.outcomes)
                 self._slots.put_back(batch.outcomes)
                 raise
-            self._not_written(batch, error)
-            return False
+            return self._not_written(batch, error)
         self._slots.clear_postponed(batch.outcomes)
         if batch.tries:
             # The same fault may have delayed others.
             self._again_at = self._again_in = 0.0
         return True
 
-    def _not_written(self, batch: Batch, error: Exception) -> None:
+    def _not_written(self, batch: Batch, error: Exception) -> bool:
+        """Keeps the outcomes, or writes another one instead; whether it wrote one."""
         # Halves it until the culprit is alone: so its neighbours are written.
         half = len(batch.outcomes) // 2
         if half:
             self._slots.postpone(batch.outcomes)
             halves = (batch.outcomes[:half], batch.outcomes[half:])
             self._parts.extend(Batch(outcomes, batch.now) for outcomes in halves)
-            return
+            return False
         is_new, batch.fault = batch.fault is None, batch.fault or Fault(self._progress)
         if batch.fault.is_the_jobs(error):
             if is_new:
@@ -167,9 +167,10 @@ class Finisher:
                 self._slots.postpone(batch.outcomes)
                 self._parts.append(batch)
             else:
-                self._write_another(batch.outcomes[0], error)
+                return self._write_another(batch.outcomes[0], error)
         else:
             self._try_later(batch, error)
+        return False
 
     def _try_later(self, batch: Batch, error: Exception) -> None:
         self._slots.postpone(batch.outcomes)
@@ -181,8 +182,12 @@ class Finisher:
         self._again_in = min(longest, max(FIRST_PAUSE, 2 * self._again_in))
         self._again_at = time.monotonic() + self._again_in
 
-    def _write_another(self, outcome: Ended, error: Exception) -> None:
-        """Ends a job with an outcome that every database can hold: the next attempt would have the same result."""
+    def _write_another(self, outcome: Ended, error: Exception) -> bool:
+        """Ends a job with an outcome that every database can hold; whether it wrote one.
+
+        The next attempt would have the same result.
+        """
+        wrote = False
         log.warning("The outcome of job %s cannot be written: %s", outcome.job.id, _said(error))
         for other in self._other_outcomes(outcome, error):
             batch = Batch([other], fault=Fault(self._progress))
@@ -194,12 +199,15 @@ class Finisher:
                     self._slots.put_back([outcome])
                     raise
                 if is_of_the_database(failure):
-                    return self._try_later(batch, failure)
+                    self._try_later(batch, failure)
+                    return False
                 log.exception("The outcome of job %s cannot be written.", outcome.job.id)
             else:
+                wrote = True
                 break
         # A job without an outcome stays Running and unknown to this worker, which gives it back when it compares.
-        return self._slots.clear_postponed([outcome])
+        self._slots.clear_postponed([outcome])
+        return wrote
 
     def _other_outcomes(self, outcome: Ended, error: Exception) -> Iterator[Ended]:
         """Replacements for an outcome that cannot be written, the most faithful first."""

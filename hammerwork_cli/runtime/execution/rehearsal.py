@@ -20,18 +20,18 @@ from typing import Any
 
 from hammerwork_cli import app_path
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import ConflictError, HammerworkError, JobNotFoundError, LastingConflictError
-from hammerwork_cli.models import FAILURES, Ancestry, NewJob, SpawnConfig, status_of
+from hammerwork_cli.errors import HammerworkError, LastingConflictError
+from hammerwork_cli.models import Ancestry, JobStatus, NewJob, SpawnConfig
 from hammerwork_cli.models.spawning.rehearsal import SHOWN, Level, Limit, Rehearsal, Shape, chain_length
-from hammerwork_cli.queries.graph.relatives import Relatives
-from hammerwork_cli.queries.job import limits
+from hammerwork_cli.queries.graph import release
+from hammerwork_cli.queries.graph.release import RECURRING
+from hammerwork_cli.queries.job import enqueue, limits
 from hammerwork_cli.queries.worker import ancestry
 from hammerwork_cli.queries.worker.ancestry import Spawner
 from hammerwork_cli.queries.worker.claim import Claim, Claimed
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.spawn import (
-    NOTHING_SPAWNED,
     FoundHandler,
     SpawnContext,
     SpawnError,
@@ -45,7 +45,7 @@ from hammerwork_cli.runtime.execution.collecting import CollectingQueue
 from hammerwork_cli.runtime.execution.parents import check_key, named_limits, payload_hash
 from hammerwork_cli.runtime.host.loading import place_of
 from hammerwork_cli.runtime.outcomes.children import Children, drain, drain_async, iterable
-from hammerwork_cli.runtime.outcomes.failures import message_of
+from hammerwork_cli.runtime.outcomes.failures import first_line, message_of, spawn_failure
 
 
 class Rehearser:
@@ -134,8 +134,8 @@ class Rehearser:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  whatever a handler raises, SystemExit too
-            place, text = place_of(error), f"{type(error).__name__}: {message_of(error)}"
-            failure = f"The spawn handler failed: {text} {NOTHING_SPAWNED}"
+            place = place_of(error)
+            failure = spawn_failure(first_line(error))
             found.fail(number, queue, SpawnFailedError.code, failure, f"In {place}." if place else None)
             return []
         finally:
@@ -159,14 +159,14 @@ class Rehearser:
         for child in (*step.early.values(), *late):
             limits.check(self._database, child)
         # What the job spawned by key or enqueued would be there by now.
-        made = {child.id for child in step.early.values()} | {job.id for job in self._queue.collected}
-        wanted = sorted(set(external) - made)
-        statuses = {row[0]: status_of(row[1]) for row in Relatives(self._database).states(wanted)}
-        for other in wanted:
-            if other not in statuses:
-                raise JobNotFoundError(other, "to depend on")
-            if statuses[other] in FAILURES:
-                raise ConflictError(f"The job {other} is {statuses[other]}: a job that depends on it could not run.")
+        made = {
+            job.id: RECURRING if job.recurring else JobStatus.PENDING
+            for job in (*step.early.values(), *(job.new_job(self._now) for job in self._queue.collected))
+        }
+        wanted = {other for child in step.early.values() for other in child.depends_on} - {step.job.id}
+        parents = sorted(wanted.union(external))
+        stored = release.statuses(self._database, [other for other in parents if other not in made])
+        enqueue.check_parents(parents, stored | made)
 
     def _descendants(self, step: "Step") -> int:
         """Jobs below the root before this parent spawns."""
@@ -262,9 +262,7 @@ class Step:
         except SpawnError:
             raise
         except Exception as error:
-            raise SpawnFailedError(
-                f"The spawn handler failed: {type(error).__name__}: {message_of(error)} {NOTHING_SPAWNED}"
-            ) from error
+            raise SpawnFailedError(spawn_failure(first_line(error))) from error
         parent, root = Job.of(self.job), self.place.root
         if inspect.isawaitable(produced) or isinstance(produced, AsyncIterable):
             children: Children = awaited(

@@ -14,7 +14,6 @@ from hammerwork_cli.models import SpawnConfig
 from hammerwork_cli.runtime.api.handlers import Handlers
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.spawn import (
-    NOTHING_SPAWNED,
     SpawnContext,
     SpawnError,
     SpawnFailedError,
@@ -24,7 +23,7 @@ from hammerwork_cli.runtime.api.spawn import (
 from hammerwork_cli.runtime.host import logs
 from hammerwork_cli.runtime.isolation.process import Process, ProcessDiedError, cause, start_of
 from hammerwork_cli.runtime.isolation.protocol import ContextRecord, Failure, Start
-from hammerwork_cli.runtime.outcomes.failures import FinalError, JobError, RemoteError
+from hammerwork_cli.runtime.outcomes.failures import FinalError, JobError, RemoteError, spawn_failure
 from hammerwork_cli.runtime.outcomes.results import StoredResult
 
 
@@ -221,7 +220,7 @@ class _RemoteSpawner(SpawnHandler):
                 yield from children or ()
         except _Failed as error:
             failure = error.failure
-            text = failure.message if failure.spawn else f"The spawn handler failed: {failure.first} {NOTHING_SPAWNED}"
+            text = failure.message if failure.spawn else spawn_failure(failure.first)
             raise _as_final(SpawnFailedError(text), failure) from cause(failure)
         finally:
             call.close()  # type: ignore[attr-defined]

@@ -28,6 +28,7 @@ from hammerwork_cli.runtime.api.spawn import (
     SpawnLimitError,
     UnwritableError,
 )
+from hammerwork_cli.runtime.outcomes.failures import first_line, spawn_failure
 
 MOST_IN_MEMORY = 8 * 1024 * 1024
 """Bytes of payloads and other fields, roughly, before children go to a file."""
@@ -348,9 +349,7 @@ def _failing(children: Children) -> Iterator[None]:
         raise
     except Exception as error:
         children.close()
-        raise SpawnFailedError(
-            f"The spawn handler failed: {type(error).__name__}: {error} {NOTHING_SPAWNED}"
-        ) from error
+        raise SpawnFailedError(spawn_failure(first_line(error))) from error
     except BaseException:
         children.close()
         raise

@@ -9,6 +9,7 @@ from typing import Self
 from hammerwork_cli.database.texts import cut
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.queries.worker.finish import End
+from hammerwork_cli.runtime.api.spawn import NOTHING_SPAWNED
 from hammerwork_cli.runtime.host.secrets import masked
 
 _CALLERS = re.compile(r"(hammerwork_cli\.runtime|concurrent|asyncio|threading)(\.|$)")
@@ -100,6 +101,11 @@ def first_line(error: BaseException) -> str:
     """Type and message of an error; the type alone if the message cannot be read."""
     message = message_of(error)
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def spawn_failure(error: str) -> str:
+    """The message of a spawn whose handler raised; ``error`` is the first line of what it raised."""
+    return f"The spawn handler failed: {error} {NOTHING_SPAWNED}"
 
 
 def message_of(error: BaseException) -> str:

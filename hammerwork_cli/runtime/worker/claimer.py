@@ -2,11 +2,10 @@
 
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from itertools import count
-from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import JobPriority
@@ -28,6 +27,8 @@ MOST_POSTPONED = 100
 """With so many outcomes that cannot be written, a worker claims nothing."""
 EAGER_SECONDS, EAGER_PAUSE = 0.3, 0.02
 """For how long, and how often, a worker that heard of a job looks for it."""
+PATIENCE_SECONDS = 0.5
+"""How long a comparison waits for the thread that writes outcomes."""
 WEIGHTS = {
     JobPriority.BACKGROUND: 1,
     JobPriority.LOW: 2,
@@ -69,14 +70,14 @@ class Claimer:
         clock: ServerClock,
         *,
         wake: Callable[[], None] = lambda: None,
-        writing: AbstractContextManager[Any] = nullcontext(),
+        writing: "threading.Lock | None" = None,
         poll_interval: float,
         max_jobs: int | None,
         weighted: bool,
     ) -> None:
         self.worker = worker
         self._connections, self._slots, self._lease, self._clock = connections, slots, lease, clock
-        self._wake, self._writing = wake, writing
+        self._wake, self._writing = wake, writing or threading.Lock()
         self.poll_interval, self.max_jobs, self.weighted = poll_interval, max_jobs, weighted
         self.full = self.owes = False
         self._claimed = 0
@@ -209,15 +210,21 @@ class Claimer:
         """Compares, twice a lease, the jobs in the slots with those that the database says this worker holds.
 
         It gives back the unknown ones, and forgets those that it holds no longer. Only the thread that claims may
-        call it, and it waits for the one that writes: meanwhile nothing is under way.
+        call it, and only while no other thread writes outcomes, so that nothing is under way. It waits a moment for
+        that, and otherwise compares soon: a server that hangs holds the other thread for long.
         """
         doubts = self._lease.doubts
         if time.monotonic() < self._compare_at and not self._lease.is_doubted:
             return
         self._compare_at = time.monotonic() + self.worker.lease / 2
-        with self._writing:
+        if not self._writing.acquire(timeout=PATIENCE_SECONDS):
+            self._compare_soon()
+            return
+        try:
             known = self._slots.ids()
             compared = self._connections.run(lambda database: finish.compare(database, self.worker.id, known))
+        finally:
+            self._writing.release()
         self.owes = compared.left > 0
         if self.owes:
             self._compare_soon()

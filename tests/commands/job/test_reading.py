@@ -185,6 +185,15 @@ def test_show_tells_everything(run: Run, migrated_url: str) -> None:
     assert "2 jobs depend on it: 1 pending, 1 failed" in text
 
 
+def test_show_takes_several_jobs(run: Run, several: str) -> None:
+    ids = [identity(one) for one in (2, 1, 2)]
+    assert [job["id"] for job in run("job", "show", *ids, "--format", "json", url=several).json] == ids[:2]
+    text = run("job", "show", *ids, url=several).stdout
+    assert 0 <= text.index(ids[0]) < text.index(ids[1])
+    missing = run("job", "show", ids[0], "99999999", url=several)
+    assert (missing.exit_code, missing.stdout) == (5, "")
+
+
 def test_show_reads_a_job_that_is_in_the_archive_only(run: Run, migrated_url: str) -> None:
     write(migrated_url, job(5, JobStatus.COMPLETED))
     packed = gzip.compress(json.dumps({"packed": True, "_spawn_config": {"handler": "h"}}).encode())

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -217,6 +218,31 @@ def test_a_child_may_depend_on_what_its_parent_spawned_by_key_or_enqueued(new_da
 
     with contextlib.closing(connect(new_database("sqlite", migrated=True))) as database:
         assert messages(rehearse(parts, Job("video"), database=database)) == []
+
+
+def test_children_that_depend_on_recurring_or_missing_jobs_fail_as_in_a_worker(
+    new_database: Callable[..., str],
+) -> None:
+    with contextlib.closing(connect(new_database("sqlite", migrated=True))) as database:
+        rows = Rows(database)
+        recurring = rows.job(recurring=True, cron_schedule="0 0 * * * *", status="Pending")
+        dead = rows.job(status="Dead")
+
+        def refused(handler: Callable[[SpawnContext], list[Job]]) -> str:
+            return " ".join(messages(rehearse(spawning("video")(handler), Job("video"), database=database)))
+
+        def early(context: SpawnContext, other: Any) -> list[Job]:
+            context.spawn(Job("part").depends_on(other), key="one")
+            return []
+
+        def own(context: SpawnContext) -> list[Job]:
+            return [Job("merge").depends_on(context.spawn(Job("part").with_cron("0 0 * * * *"), key="one"))]
+
+        assert "recurs and never completes" in refused(lambda _: [Job("part").depends_on(recurring)])
+        assert "recurs and never completes" in refused(lambda context: early(context, recurring))
+        assert "recurs and never completes" in refused(own)
+        assert "is Dead" in refused(lambda context: early(context, dead))
+        assert "to depend on" in refused(lambda context: early(context, str(uuid4())))
 
 
 def test_a_key_with_two_payloads_fails_as_in_a_worker() -> None:

@@ -139,6 +139,21 @@ def test_an_outage_while_another_outcome_is_written_leaves_the_first_to_be_writt
     assert (finisher._slots.postponed, finisher._slots.pop_ended()) == (0, [outcome])
 
 
+def test_writing_another_outcome_in_place_of_one_that_is_refused_counts_as_writing(finisher: Finisher) -> None:
+    asked: list[End] = []
+
+    def refuse(batch: Any) -> None:
+        asked.append(batch.outcomes[0].end)
+        if len(asked) < 3:
+            raise RefusedValueError("No.")
+
+    finisher._finish = refuse  # type: ignore[method-assign]
+    finisher._slots.put_back([Ended(claimed("a"), End.TIMED_OUT, error="é")])
+    wrote = [finisher.write() for _ in range(3) if finisher.pause is not None]
+    assert len(asked) == 3
+    assert any(wrote)
+
+
 def test_of_an_outcome_that_cannot_be_written_what_replaces_it_says_the_same_as_far_as_possible(
     finisher: Finisher,
 ) -> None:

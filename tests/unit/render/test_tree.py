@@ -38,6 +38,15 @@ def test_failures_come_first_and_quiet_siblings_are_folded(expected: Expected) -
     expected("tree_video.txt", draw(trees.video()))
 
 
+def test_the_header_tells_the_time_of_the_whole_tree_once_all_of_it_has_ended() -> None:
+    growing = Growing()
+    root = growing.job("ingest")
+    growing.job("step", "Dead", [root], took=8000)
+    assert " · took 8.0 s · itself: Completed in 1.4 s" in draw(growing.tree()).splitlines()[0]
+    growing.job("step", "Running", [root])
+    assert " · took " not in draw(growing.tree())
+
+
 def test_on_a_terminal_no_line_is_wider_and_the_numbers_of_the_first_stay() -> None:
     for width in (40, 80):
         for colour in (False, True):

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from hammerwork_cli.errors import RetryableError, UnreachableError
 from hammerwork_cli.models import JobPriority
 from hammerwork_cli.queries.job.notifications import CHANNEL
 from hammerwork_cli.queries.spawn.doctor import FixedJobs
-from hammerwork_cli.queries.worker import claim
+from hammerwork_cli.queries.worker import claim, finish
 from hammerwork_cli.queries.worker.registry import Answer, Heartbeat, Registration
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.execution.attempts import Attempt
@@ -380,6 +381,30 @@ def test_a_worker_whose_slots_are_half_empty_claims_again() -> None:
     assert claimer._wanted() == 1
     slots.put([claimed("b")])
     assert claimer._wanted() == 0
+
+
+def test_a_comparison_does_not_wait_for_an_outcome_that_a_server_keeps_and_is_made_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hammerwork_cli.runtime.worker.claimer.PATIENCE_SECONDS", 0.01)
+    compared: list[None] = []
+    line: Any = Line(lambda: compared.append(None) or finish.Compared(0, 0, frozenset()))  # type: ignore[func-returns-value]
+    writing, lease = threading.Lock(), Lease(60.0, 1e12)
+    claimer = Claimer(
+        *(WORKER, line, Slots(1, lambda: None), lease, ServerClock()),
+        writing=writing,
+        poll_interval=0.01,
+        max_jobs=None,
+        weighted=False,
+    )
+    claimer._compare_at = 0.0
+    with writing:
+        claimer.compare()
+    assert not compared
+    while not compared:
+        claimer.compare()
+    assert claimer._compare_at > time.monotonic() + 10
+    assert writing.acquire(timeout=1)
 
 
 def test_news_is_looked_at_once() -> None:
