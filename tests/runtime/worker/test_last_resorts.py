@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -9,12 +10,13 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, SpawnError, SpawnHandler, Worker
-from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueError, UnreachableError
+from hammerwork_cli.errors import ConflictError, HammerworkError, NotFoundError, RefusedValueError, UnreachableError
 from hammerwork_cli.models import new_id
 from hammerwork_cli.queries.job import enqueue, spawn_requests
 from hammerwork_cli.queries.worker import registry, requests
 from hammerwork_cli.queries.worker.finish import End, Ended
 from hammerwork_cli.queries.worker.registry import Registration
+from hammerwork_cli.queries.worker.spawn import LostClaimError
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.execution import executor
@@ -26,6 +28,7 @@ from hammerwork_cli.runtime.execution.verdicts import Verdicts
 from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.outages import Outages, Trouble
 from hammerwork_cli.runtime.outcomes.failures import Failed
+from hammerwork_cli.runtime.worker import loop
 from hammerwork_cli.runtime.worker.finisher_thread import BACKOFF, FinisherThread
 from tests.runtime.conftest import Stage, until
 from tests.unit.runtime.test_slots import claimed
@@ -54,6 +57,35 @@ def states(stage: Stage) -> list[tuple[Any, ...]]:
     return stage.database.query(
         "SELECT r.state, r.children, r.error_message FROM hammerwork_spawn_requests r ORDER BY r.state"
     )
+
+
+class Mixed:
+    """A worker with one slot that has claimed jobs ahead, and holds the first of them until the block ends."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage, self.handlers = stage, Handlers()
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.handlers.register_job("mixed", self.run)
+        self.worker = Worker(stage.url, self.handlers, concurrency=1, poll_interval=0.05)
+        self.thread = threading.Thread(target=self.worker.run)
+
+    def run(self, job: Job) -> None:
+        if job.payload == "held":
+            self.begun.set()
+            self.go_on.wait(20)
+
+    def __enter__(self) -> "Mixed":
+        self.stage.enqueue(Job("mixed", "quick"))  # so the worker knows how long they take, and claims ahead
+        self.thread.start()
+        until(lambda: self.stage.rows("status") == [("Completed",)])
+        self.held = self.stage.enqueue(*(Job("mixed", "held") for _ in range(4)))
+        assert self.begun.wait(20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.worker.stop()
+        self.go_on.set()
+        self.thread.join(60)
 
 
 # The thread that runs a job.
@@ -116,6 +148,43 @@ def test_an_error_of_the_database_ends_no_attempt_of_a_worker_that_stops_at_once
     job = claimed("a")._replace(max_attempts=2)
     given_up.set()
     assert verdicts.failed_by(job, UnreachableError("The server is away.")).end == End.STOPPED
+
+
+def test_a_job_that_is_stopped_is_due_again_when_it_was_due(stage: Stage) -> None:
+    retry: Any = None
+    verdicts = Verdicts(Handlers(), retry, ServerClock(), threading.Event())
+    due = stage.database.now() - timedelta(hours=1)
+    job = claimed("a")._replace(max_attempts=2, scheduled_at=due)
+    assert verdicts.stopped(job) == Ended(job, End.STOPPED, at=due)
+
+
+@pytest.mark.parametrize("error", [RefusedValueError("No such text."), LostClaimError("It went to another.")])
+def test_a_job_that_completes_although_it_could_not_spawn_ends_as_far_as_the_database_takes_it(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, error: HammerworkError
+) -> None:
+    @app.spawn("parent")
+    def fail(context: SpawnContext) -> list[Job]:
+        raise ValueError
+
+    def refuse(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(Executor, "_commit", refuse)
+    (parent,) = stage.enqueue(Job("parent").with_spawn_config(SpawnConfig(on_error="complete")).with_max_attempts(1))
+    if isinstance(error, LostClaimError):
+        made = Executor.__new__(Executor)
+        made._verdicts = Verdicts(app, None, ServerClock(), threading.Event())  # type: ignore[arg-type]
+        made._connections, made._queue = Connections(stage.url, 1), stage.queue
+        made._clock = ServerClock()
+        job = claimed(parent.id)
+        attempt = Attempt(job, threading.Lock())
+        found: Any = app.spawn_handler(parent, None)
+        config = SpawnConfig(on_error="complete")
+        ended = made._not_spawned(attempt, Ended(job, End.COMPLETED), found, config, ValueError(), stage.database.now())
+        assert ended is None
+    else:
+        stage.work(app)
+        assert stage.one(parent, "status, error_message") == ("Dead", "No such text.")
 
 
 # The thread that writes outcomes.
@@ -200,6 +269,13 @@ def test_a_finisher_survives_its_errors_with_ever_longer_pauses_and_tells_what_i
 # Requests.
 
 
+def test_a_worker_sees_open_requests_however_many_have_ended(stage: Stage, open_requests: list[Any]) -> None:
+    ended, pending = open_requests
+    stage.execute(f"UPDATE hammerwork_spawn_requests SET state = 'done' WHERE id = '{ended.id}'")
+    worker = Registration(new_id(), "name", "host", 1, "0", ("noop",), (), 1, 10.0)
+    assert [one.id for one in requests.pending_requests(stage.database, worker)] == [pending.id]
+
+
 def test_a_claim_takes_one_of_several_requests(stage: Stage, open_requests: list[Any]) -> None:
     assert requests.claim_request(stage.database, open_requests[0], new_id(), stage.database.now()) is not None
     assert [state for state, *_ in states(stage)] == ["pending", "running"]
@@ -261,27 +337,32 @@ def test_a_lost_worker_cannot_be_asked_for_anything(stage: Stage) -> None:
         registry.ask(stage.database, worker, "stop", "x")
 
 
+def test_a_worker_is_found_by_its_id_among_others(stage: Stage) -> None:
+    ids = [new_id(), new_id()]
+    for worker in ids:
+        registry.register(stage.database, Registration(worker, "same", "host", 1, "0", ("noop",), (), 1, 10.0))
+    assert [[found.id for found in registry.listed(stage.database, worker=worker)] for worker in ids] == [
+        [worker] for worker in ids
+    ]
+
+
+# Jobs that have not begun.
+
+
+def test_jobs_that_wait_in_a_worker_for_too_long_go_back_to_the_others(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "STALE_SECONDS", 0.05)
+    with Mixed(stage) as mixed:
+        until(lambda: stage.status(*mixed.held) == ["Running"] + ["Pending"] * 3)
+
+
 # A stop at once.
 
 
 def test_what_a_worker_has_claimed_and_not_begun_goes_back_when_it_stops_at_once(stage: Stage) -> None:
-    handlers, begun, go_on = Handlers(), threading.Event(), threading.Event()
-
-    @handlers.job("mixed")
-    def run(job: Job) -> None:
-        if job.payload == "held":
-            begun.set()
-            go_on.wait(20)
-
-    worker = Worker(stage.url, handlers, concurrency=1, poll_interval=0.05)
-    stage.enqueue(Job("mixed", "quick"))  # so the worker knows how long they take, and claims ahead
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    until(lambda: stage.rows("status") == [("Completed",)])
-    held = stage.enqueue(*(Job("mixed", "held") for _ in range(4)))
-    assert begun.wait(20)
-    until(lambda: stage.status(*held) == ["Running"] * 4)
-    worker.stop(now=True)
-    thread.join(60)
-    go_on.set()
-    assert [stage.one(job, "status, attempts") for job in held] == [("Pending", 0)] * 4
+    with Mixed(stage) as mixed:
+        until(lambda: stage.status(*mixed.held) == ["Running"] * 4)
+        mixed.worker.stop(now=True)
+        mixed.thread.join(60)
+    assert [stage.one(job, "status, attempts") for job in mixed.held] == [("Pending", 0)] * 4

@@ -263,6 +263,24 @@ def test_a_keeper_is_releasing_until_a_sweep_that_found_jobs_has_reached_the_end
     assert seen == [True, True, False, False], "one that finds nothing at first may take long, and nobody waits for it"
 
 
+def test_a_sweep_goes_over_all_pages_at_once_where_they_take_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = iter(["a", "b", None])
+
+    class Doctor:
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        def fix_waiting_page(self, _: str | None) -> tuple[str | None, FixedJobs]:
+            return next(pages), FixedJobs()
+
+    monkeypatch.setattr(keeper, "Doctor", Doctor)
+    monkeypatch.setattr(keeper, "IDLE_SWEEP", PATIENCE)
+    line: Any = Line(away)
+    keeping = Keeper(line, WORKER, Lease(60.0, 0.0), ServerClock(), claim_requests=lambda _: None, wake=lambda: None)
+    database: Any = None
+    keeping._sweep(database)
+    assert next(pages, "all") == "all"
+
+
 @pytest.mark.parametrize(
     ("error", "waits"), [(RetryableError("A deadlock."), keeper.COLLISIONS), (UnreachableError("No rights."), 1)]
 )
