@@ -33,6 +33,11 @@ def duration_of(seconds: Any) -> timedelta | None:
     return None if seconds is None else timedelta(seconds=max(float(seconds), 0.0))
 
 
+def numbered(number: int, one: str, many: str) -> str:
+    """Returns a number with the words for one, or for any other number: ``1 job is``, ``1,200 jobs are``."""
+    return f"1 {one}" if number == 1 else f"{number:,} {many}"
+
+
 def rfc3339(value: Timestamp) -> str | None:
     """Returns RFC 3339 text in UTC (``2026-11-24T14:18:25.393217Z``)."""
     instant = timestamp(value)

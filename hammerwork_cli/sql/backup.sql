@@ -20,6 +20,11 @@ VALUES :rows
 -- Deletes the rows of some owners, to put others in their place.
 DELETE FROM :table WHERE :owner {among}
 
+-- name: delete_one
+-- Deletes one row of an owner that may have several, to put another in its place.
+DELETE FROM :table WHERE :owner = :id AND :second = :value
+/* if :third */ AND :third = :other
+
 -- name: delete_named
 -- Deletes the pause of a queue.
 DELETE FROM hammerwork_queue_pause WHERE {same queue_name :queue}

@@ -158,6 +158,10 @@ WITHOUT_LETTERS_THAT_DIFFER = re.compile(
 EXACT_BY_ITSELF = {
     # Its column holds bytes.
     "c.spawn_key = :key",
+    # Parts of keys: ids, times, occurrences, and keys, which are bytes.
+    ":owner = :id",
+    ":second = :value",
+    ":third = :other",
     # The names that the collation takes for the same are what is looked for.
     "WHERE j.queue_name = :name LIMIT :sample",
     "LEFT(MIN(j.queue_name), CHAR_LENGTH(:prefix)) = :prefix",

@@ -1,10 +1,10 @@
 """Compares a database with its copy, record by record, with flat memory."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import batched
 from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.backup.plan import Comparison
 from hammerwork_cli.models.backup.tables import TABLES, TEXT_OF, Kind, Record
@@ -34,7 +34,7 @@ def compare(source: Database, copy: Database, *, merged: bool = False) -> Compar
 
 def _compare(word: str, ours: Rows, theirs: Rows | None, found: Comparison, *, merged: bool) -> None:
     compared = 0
-    for part in _parts(ours.all()):
+    for part in batched(ours.all(), PART):
         compared += len(part)
         kept = _by_key(theirs, part) if theirs else {}
         for record in part:
@@ -90,14 +90,3 @@ def _value(name: str, ours: Rows, theirs: Rows, record: Record) -> object:
 
 def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True)
-
-
-def _parts(records: Iterator[Record]) -> Iterator[list[Record]]:
-    part: list[Record] = []
-    for record in records:
-        part.append(record)
-        if len(part) == PART:
-            yield part
-            part = []
-    if part:
-        yield part

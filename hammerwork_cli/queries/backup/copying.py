@@ -7,7 +7,7 @@ from typing import IO, cast
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError
 from hammerwork_cli.models.backup.tables import TABLES
-from hammerwork_cli.models.values import RUNNING_SPELLINGS
+from hammerwork_cli.models.values import RUNNING_SPELLINGS, numbered
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.backup.backups import Extent, create
 from hammerwork_cli.queries.backup.restoring import Restore, Wish, refuse_workers
@@ -27,7 +27,8 @@ def refuse_busy(source: Database) -> None:
     running = int(source.rows("backup.running", statuses=RUNNING_SPELLINGS)[0][0])
     if running:
         raise ConflictError(
-            f"{running:,} of the jobs of the source are Running; Rust workers do not register.",
+            f"{numbered(running, 'job of the source is', 'jobs of the source are')} Running;"
+            " Rust workers do not register.",
             hint=f"Wait for them, or: hammerwork spawn doctor --older-than 1h. {FORCE}",
         )
     paused = {pause.queue for pause in queues.all_paused(source)}
@@ -35,7 +36,7 @@ def refuse_busy(source: Database) -> None:
     if open_queues:
         named = ", ".join(name[:60] for name in open_queues[:SHOWN]) + (" and more" if open_queues[SHOWN:] else "")
         raise ConflictError(
-            f"{len(open_queues):,} of the queues of the source are not paused: {named}.",
+            f"{numbered(len(open_queues), 'queue of the source is', 'queues of the source are')} not paused: {named}.",
             hint=f"Pause them: hammerwork queue pause --all --yes. {FORCE}",
         )
 

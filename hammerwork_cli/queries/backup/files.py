@@ -23,6 +23,8 @@ from hammerwork_cli.models.backup.tables import FORMAT, TABLES, VERSION, Record
 
 LONGEST_LINE = 1 << 27
 """Bytes of a line when it is unpacked: a payload may have a gigabyte in some databases, and no job should."""
+LONGEST_HEADER = 1 << 16
+"""Bytes of the first line, which a list of files reads of every file in a folder."""
 IN_MEMORY = 1 << 26
 GZIP = b"\x1f\x8b"
 
@@ -39,11 +41,13 @@ class Line(NamedTuple):
     Attributes:
         number: of its line.
         word: of its table.
+        size: bytes of its line.
     """
 
     number: int
     word: str
     record: Record
+    size: int
 
 
 # Writing.
@@ -192,7 +196,7 @@ class Reader:
             if len(value) != 1 or word not in TABLES or not isinstance(value[word], dict):
                 raise DamagedFileError(f"Line {number} is not a record.")
             counts[word] = counts.get(word, 0) + 1
-            yield Line(number, word, value[word])
+            yield Line(number, word, value[word], len(raw))
         raise DamagedFileError("The file is cut: its last line is missing.", hint="Export it again.")
 
     def _check_end(self, trailer: Record, counts: dict[str, int], digest: str, after: object) -> None:
@@ -209,14 +213,15 @@ class Reader:
         number = 0
         while True:
             number += 1
+            longest = LONGEST_LINE if number > 1 else LONGEST_HEADER
             try:
-                line = stream.readline(LONGEST_LINE + 1)
+                line = stream.readline(longest + 1)
             except (OSError, EOFError, zlib.error) as error:
                 raise DamagedFileError(f"Line {number} cannot be unpacked: the file is cut or damaged.") from error
             if not line and number > 1:
                 return
-            if len(line) > LONGEST_LINE:
-                raise DamagedFileError(f"Line {number} is longer than {LONGEST_LINE:,} bytes.")
+            if len(line) > longest:
+                raise DamagedFileError(f"Line {number} is longer than {longest:,} bytes.")
             yield line, _object(line, number)
 
 

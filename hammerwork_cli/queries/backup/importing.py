@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import IO, Any
 
 from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import batched
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import ConflictError, HammerworkError, MissingTablesError, UsageError
 from hammerwork_cli.models import Counts, new_id, status_of
@@ -13,6 +14,7 @@ from hammerwork_cli.models.backup.plan import Import
 from hammerwork_cli.models.backup.tables import OF_A_JOB, Record, values
 from hammerwork_cli.models.input.problems import Problems, RecordsError
 from hammerwork_cli.models.payloads import unpacked
+from hammerwork_cli.models.values import numbered
 from hammerwork_cli.queries.backup.arriving import Arriving, Wish, spawn_record
 from hammerwork_cli.queries.backup.files import DamagedFileError, Line, Reader
 from hammerwork_cli.queries.backup.fitting import Fitting
@@ -168,7 +170,8 @@ class TreeImport:
         if existing:
             shown = ", ".join(existing[:SHOWN_IDS]) + (" and more" if existing[SHOWN_IDS:] else "")
             raise ConflictError(
-                f"{len(existing):,} jobs of the file exist in this database: {shown}.",
+                f"{numbered(len(existing), 'job of the file exists', 'jobs of the file exist')} in this database:"
+                f" {shown}.",
                 hint="Add --new-ids to import them beside these.",
             )
 
@@ -180,7 +183,7 @@ class TreeImport:
         def work() -> None:
             self._refuse_existing()
             for word, rows in groupby(self._arrivals(), key=lambda arrival: arrival[1]):
-                for part in _parts(row for _, _, row in rows):
+                for part in batched((row for _, _, row in rows), MOST_TOGETHER):
                     self._insert(word, part)
             notifications.notify(self._database, self._plan.queues)
 
@@ -213,14 +216,3 @@ def incomplete(word: str, row: Record) -> str | None:
 def _payload(word: str, row: Record) -> str:
     payload: Any = row["payload"]
     return (unpacked(payload) if word == "archive" and payload is not None else payload) or ""
-
-
-def _parts(rows: Iterator[Record]) -> Iterator[list[Record]]:
-    part: list[Record] = []
-    for row in rows:
-        part.append(row)
-        if len(part) == MOST_TOGETHER:
-            yield part
-            part = []
-    if part:
-        yield part

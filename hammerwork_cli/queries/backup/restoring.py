@@ -13,6 +13,7 @@ from hammerwork_cli.models import Counts, JobStatus, status_of
 from hammerwork_cli.models.backup.plan import Restored
 from hammerwork_cli.models.backup.tables import Record, values
 from hammerwork_cli.models.input.problems import Problems, RecordsError
+from hammerwork_cli.models.values import numbered
 from hammerwork_cli.queries import queues
 from hammerwork_cli.queries.backup.files import Line, Reader
 from hammerwork_cli.queries.backup.fitting import Fitting
@@ -22,6 +23,8 @@ from hammerwork_cli.queries.worker import registry
 
 BATCHES_TOGETHER = 10
 """Parts of a transaction."""
+MOST_BYTES = 1 << 24
+"""Bytes of the lines after which a part, or a transaction, ends: rows may be large."""
 EXISTING = ("fail", "skip", "replace")
 _CLAIM = ("started_at", "claim_token", "claimed_by", "claimed_at")
 
@@ -70,7 +73,7 @@ class Restore:
         found: dict[str, Counts] = {}
         reset = existed = 0
         fits = {word: Fitting(rows) for word, rows in self._rows.items()}
-        for word, part in self._parts():
+        for word, part, _ in self._parts():
             for number, row in part:
                 problem = incomplete(word, row) or fits[word].problem(row) or self._rows[word].lacking(row)
                 if problem:
@@ -83,26 +86,28 @@ class Restore:
         self._problems.refuse()
         if existed and self._wish.existing == "fail":
             raise ConflictError(
-                f"{existed:,} records of the file exist in this database.",
+                f"{numbered(existed, 'record of the file exists', 'records of the file exist')} in this database.",
                 hint="Add --existing skip to keep these, or --existing replace.",
             )
         return Restored(found, self._reader.counts, existed=existed, reset=reset)
 
-    def _parts(self) -> Iterator[tuple[str, list[tuple[int, Record]]]]:
-        """Yields neighbouring records of one table together: the word of the table, their lines and values."""
+    def _parts(self) -> Iterator[tuple[str, list[tuple[int, Record]], int]]:
+        """Yields neighbouring records of one table together: its word, their lines and values, and their bytes."""
         for word, lines in groupby(self._reader.records(), key=lambda line: line.word):
             if word not in self._rows:
                 raise MissingTablesError(f"This database has no table for the {word} of the file.", hint=MIGRATE)
             part: list[tuple[int, Record]] = []
+            size = 0
             for line in lines:
                 row = self._values(line)
                 if row is not None:
                     part.append((line.number, row))
-                if len(part) == MOST_TOGETHER:
-                    yield word, part
-                    part = []
+                    size += line.size
+                if len(part) == MOST_TOGETHER or size >= MOST_BYTES:
+                    yield word, part, size
+                    part, size = [], 0
             if part:
-                yield word, part
+                yield word, part, size
 
     def _values(self, line: Line) -> Record | None:
         try:
@@ -146,10 +151,13 @@ class Restore:
             waiting = []
             report(done.written + done.existed)
 
-        for word, part in self._parts():
+        together = 0
+        for word, part, size in self._parts():
             waiting.append((word, [self._arriving(word, row) for _, row in part]))
-            if len(waiting) == BATCHES_TOGETHER:
+            together += size
+            if len(waiting) == BATCHES_TOGETHER or together >= MOST_BYTES:
                 write()
+                together = 0
         if waiting:
             write()
         return done
@@ -186,8 +194,8 @@ def refuse_workers(database: Database, more: str) -> None:
     """
     alive = [worker.name for worker in registry.listed(database, alive=True) if worker.is_alive]
     if alive:
-        workers = "1 worker is" if len(alive) == 1 else f"{len(alive):,} workers are"
         raise ConflictError(
-            f"{workers} running in {database.url}, for example {alive[0][:60]}.",
+            f"{numbered(len(alive), 'worker is', 'workers are')} running in {database.url},"
+            f" for example {alive[0][:60]}.",
             hint=f"Stop them: hammerwork worker stop --all --wait. {more}",
         )

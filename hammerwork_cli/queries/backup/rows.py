@@ -124,11 +124,19 @@ class Rows:
         return tuple(values[name] for name in self.table.key)
 
     def remove(self, values: Sequence[Record]) -> None:
-        """Deletes the rows that have the keys of these: all rows of an owner, if the key has further columns."""
-        key = self.table.key[0]
+        """Deletes the rows that have the keys of these."""
+        key, *more = self.table.key
         if self.kinds[key] is not Kind.ID:
             for value in values:
                 self.database.run("backup.delete_named", queue=value[key])
+            return
+        if more:  # further rows of an owner stay: they may come from another part of the file
+            names = {"table": self._names["table"], "owner": Names((key,)), "second": Names(more[:1])}
+            for value in values:
+                second, other, *_ = *(self._stored(name, self.kinds[name], value[name]) for name in more), None
+                self.database.run(
+                    "backup.delete_one", **names, third=Names(more[1:]), id=value[key], value=second, other=other
+                )
             return
         for part in chunks(sorted({value[key] for value in values}), ROWS_PER_STATEMENT):
             names = {"table": self._names["table"], "owner": Names((key,))}

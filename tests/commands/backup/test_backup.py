@@ -123,6 +123,35 @@ def test_many_rows_are_written_and_read_a_page_at_a_time(
     assert len(records(new)["children"]) == 11
 
 
+def test_a_replacement_leaves_the_rows_of_an_owner_that_another_part_of_the_file_has(
+    run: Run, migrated_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restoring, "MOST_BYTES", 1)  # so that each record is a part
+    write(migrated_url, job(1))
+    with contextlib.closing(connect(migrated_url)) as database:
+        writer = Rows(database)
+        for number in range(1, 5):
+            child = {"parent_id": identity(1), "occurrence": "", "spawn_key": f"key {number}", "child_id": identity(2)}
+            writer.insert("hammerwork_spawned_children", {**child, "spawned_at": START})
+            began = {"job_id": identity(1), "started_at": START + timedelta(microseconds=number)}
+            writer.insert("hammerwork_attempts", {**began, "attempt": number, "outcome": "failed", "ended_at": START})
+    before = records(migrated_url)
+    path = made(run, migrated_url, tmp_path / "jobs")
+    execute(migrated_url, "DELETE FROM hammerwork_spawned_children WHERE spawn_key IN ('key 1', 'key 3')")
+    execute(migrated_url, "DELETE FROM hammerwork_attempts WHERE attempt IN (1, 3)")
+    replaced = restored(run, migrated_url, path, "--existing", "replace", "--format", "json").json
+    assert (replaced["written"], replaced["replaced"]) == (9, 5)
+    assert records(migrated_url) == before
+
+
+def test_no_more_of_a_file_is_read_than_a_header_may_have(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "long.jsonl"
+    path.write_bytes(b"[" * 100_000)
+    damaged = run("backup", "verify", str(path))
+    assert "Line 1 is longer than 65,536 bytes." in damaged.stdout
+    assert run("backup", "list", "-p", str(tmp_path), "--format", "json").json == []
+
+
 def test_records_that_exist_are_a_conflict_are_kept_or_are_replaced(run: Run, filled: str, tmp_path: Path) -> None:
     path = made(run, filled, tmp_path / "jobs")
     before = records(filled)
