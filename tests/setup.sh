@@ -64,6 +64,7 @@ make_venv() {
             exit 1
         }
     fi
+    say "Installing hammerwork into $1 (this can take some minutes)"
     "$python" -m venv "$1"
     "$1/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
     if [ -n "${LOCKED:-}" ]; then

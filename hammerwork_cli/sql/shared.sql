@@ -54,15 +54,18 @@ $1
 $1, CAST($1 AS BINARY)
 
 -- name: last_pending
--- Selects the pending jobs that are due last. A job that waits for another attempt is due later than the jobs that were
+-- Selects the pending jobs, of a queue or of all, that are due last. A job that waits for another attempt is due later than the jobs that were
 -- there before it.
 SELECT j.id, j.queue_name, j.scheduled_at, CASE WHEN {status j} = 'Retrying' THEN 1 ELSE 0 END AS retrying
-FROM hammerwork_jobs j WHERE j.status = 'Pending' ORDER BY j.scheduled_at DESC LIMIT :most_pending
+FROM hammerwork_jobs j WHERE j.status = 'Pending'
+/* if :queue */ AND {same j.queue_name :queue}
+ORDER BY j.scheduled_at DESC LIMIT :most_pending
 
 -- name: last_pending [mysql]
 -- Selects the newest pending jobs: the index on due times has the jobs of all statuses.
 SELECT j.id, j.queue_name, j.scheduled_at, CASE WHEN {status j} = 'Retrying' THEN 1 ELSE 0 END AS retrying
 FROM {by_state} WHERE j.status = 'Pending' AND j.completed_at IS NULL AND j.failed_at IS NULL
+/* if :queue */ AND {same j.queue_name :queue}
 ORDER BY j.completed_at DESC, j.failed_at DESC, j.created_at DESC LIMIT :most_pending
 
 -- name: by_state

@@ -69,22 +69,9 @@ SELECT {found}, j.dependency_status FROM hammerwork_jobs j WHERE {unarchived}
 AND {is_barred}
 {first}
 
--- name: parent_total [postgresql]
--- The number of parents of job j.
-COALESCE(cardinality(j.depends_on), 0)
-
--- name: parent_total [postgresql jsonb]
-CASE jsonb_typeof(j.depends_on) WHEN 'array' THEN jsonb_array_length(j.depends_on) ELSE 0 END
-
--- name: parent_total [mysql]
-COALESCE(JSON_LENGTH(j.depends_on), 0)
-
--- name: parent_total [sqlite]
-COALESCE(json_array_length(j.depends_on), 0)
-
 -- name: fix_barred
 -- Lets barred jobs run or wait.
-UPDATE hammerwork_jobs AS j SET dependency_status = CASE WHEN {parent_total} = 0 THEN 'none' ELSE 'waiting' END
+UPDATE hammerwork_jobs AS j SET dependency_status = CASE WHEN {is_root} THEN 'none' ELSE 'waiting' END
 WHERE j.id IN (:ids) AND {is_barred}
 
 -- name: has_no_worker

@@ -109,7 +109,6 @@ SELECT j.id FROM timed_out j WHERE j.timed_out_at >= :failures_since ORDER BY j.
 -- name: retrying
 -- Selects the retrying jobs among these that are due first, with the number of all.
 SELECT j.id, COUNT(*) OVER () AS jobs, ROW_NUMBER() OVER (ORDER BY j.scheduled_at, j.id) AS place FROM last_pending j WHERE j.retrying = 1
-/* if :queue */ AND {same j.queue_name :queue}
 ORDER BY j.scheduled_at, j.id LIMIT :most_failures
 
 -- name: busy_parents

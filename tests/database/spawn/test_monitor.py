@@ -84,6 +84,17 @@ def test_the_next_look_is_about_the_time_since_the_one_before(
     assert flow.rate(flow.completed) == pytest.approx(1 / flow.seconds)
 
 
+def test_retrying_jobs_of_a_queue_are_found_before_any_number_of_later_jobs_of_other_queues(
+    watching: Callable[..., ActivityWatch], rows: Rows, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitor, "MOST_PENDING", 2)
+    times = {"created_at": ago(now, minutes=9), "scheduled_at": now}
+    rows.job(queue="mail", status="Pending", attempts=1, error_message="refused", **times)
+    for n in range(1, 6):
+        rows.job(queue="other", status="Pending", created_at=ago(now, minutes=n), scheduled_at=ago(now, minutes=-n))
+    assert watching(queue="mail").refresh().retrying == 1
+
+
 def test_a_job_that_ends_after_the_window_in_which_it_began_was_started_in_it(
     watching: Callable[..., ActivityWatch], rows: Rows, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
