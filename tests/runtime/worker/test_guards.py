@@ -16,7 +16,7 @@ from hammerwork_cli.queries.job import changes, dependencies, enqueue, spawn_req
 from hammerwork_cli.queries.job.changes import Retry
 from hammerwork_cli.queries.job.dependencies import Following
 from hammerwork_cli.queries.job.selections import Named
-from hammerwork_cli.queries.worker import claim, finish, registry, requests
+from hammerwork_cli.queries.worker import claim, finish, registry, requests, spawn
 from hammerwork_cli.queries.worker.ancestry import LimitError
 from hammerwork_cli.queries.worker.finish import End, Ended
 from hammerwork_cli.queries.worker.registry import Heartbeat, HeartbeatReport, Registration
@@ -453,6 +453,46 @@ def test_of_the_early_children_of_a_failed_parent_only_those_that_wait_fail_and_
     stage.execute(f"UPDATE hammerwork_jobs SET status = 'Completed' WHERE id = '{ran}'")
     assert dependencies.spawned_early(stage.database, [parent.id]) == [(parent.id, waits)]
     assert dependencies.spawned_early(stage.database, [parent.id], request="another") == []
+
+
+def test_a_job_that_fails_for_two_reasons_fails_once(stage: Stage, app: Handlers) -> None:
+    @app.job("parent")
+    def early(job: Job, context: SpawnContext) -> None:
+        context.spawn(Job("noop"), key="a")
+        raise ValueError
+
+    parent, other = stage.enqueue(Job("parent").with_max_attempts(1), Job("noop"))
+    stage.work(app, queues=("parent",))
+    ((child,),) = stage.children(parent)
+    stage.execute("UPDATE hammerwork_jobs SET status = 'Dead', failed_at = created_at WHERE queue_name = 'noop'")
+    stage.execute(
+        "UPDATE hammerwork_jobs SET status = 'Pending', dependency_status = 'waiting',"
+        f" depends_on = '[\"{parent.id}\", \"{other.id}\"]' WHERE id = '{child}'"
+    )
+    following = dependencies.fail_next(stage.database, Following(parents=[parent.id]), stage.database.now(), "x")
+    assert list(following.changed) == [child]
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_workers_are_notified_of_a_child_that_is_new(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, *, exists: bool
+) -> None:
+    told: list[list[str]] = []
+    at_once: list[list[str]] = []
+    monkeypatch.setattr(spawn.notifications, "notify", lambda _, queues: told.append(list(queues)))
+    child = Job("child")
+    (parent,) = stage.enqueue(Job("parent"))
+    if exists:
+        stage.enqueue(Job("child", id=child.id).depends_on(parent))
+
+    @app.job("parent")
+    def early(job: Job, context: SpawnContext) -> None:
+        told.clear()
+        context.spawn(child, key="a")
+        at_once.extend(told)  # the end of the parent releases children too
+
+    stage.work(app, queues=("parent",), max_jobs=1)
+    assert at_once == ([] if exists else [["child"]])
 
 
 def test_a_job_that_is_deleted_while_it_is_enqueued_again_is_tried_again(

@@ -22,7 +22,7 @@ from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.execution import executor
 from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest
 from hammerwork_cli.runtime.execution.executor import Executor
-from hammerwork_cli.runtime.execution.finisher import Finisher
+from hammerwork_cli.runtime.execution.finisher import Batch, Finisher
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.execution.verdicts import Verdicts
 from hammerwork_cli.runtime.faults import Progress
@@ -30,6 +30,7 @@ from hammerwork_cli.runtime.outages import Outages, Trouble
 from hammerwork_cli.runtime.outcomes.failures import Failed
 from hammerwork_cli.runtime.worker import loop
 from hammerwork_cli.runtime.worker.finisher_thread import BACKOFF, FinisherThread
+from hammerwork_cli.runtime.worker.requests import RequestClaimer
 from tests.runtime.conftest import Stage, until
 from tests.unit.runtime.test_slots import claimed
 
@@ -62,11 +63,11 @@ def states(stage: Stage) -> list[tuple[Any, ...]]:
 class Mixed:
     """A worker with one slot that has claimed jobs ahead, and holds the first of them until the block ends."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, **options: Any) -> None:
         self.stage, self.handlers = stage, Handlers()
         self.begun, self.go_on = threading.Event(), threading.Event()
         self.handlers.register_job("mixed", self.run)
-        self.worker = Worker(stage.url, self.handlers, concurrency=1, poll_interval=0.05)
+        self.worker = Worker(stage.url, self.handlers, concurrency=1, poll_interval=0.05, **options)
         self.thread = threading.Thread(target=self.worker.run)
 
     def run(self, job: Job) -> None:
@@ -223,6 +224,13 @@ def test_writing_another_outcome_in_place_of_one_that_is_refused_counts_as_writi
     assert any(wrote)
 
 
+def test_an_outcome_that_is_tried_once_more_still_belongs_to_the_worker(finisher: Finisher) -> None:
+    outcome = Ended(claimed("a"), End.COMPLETED)
+    assert finisher._not_written(Batch([outcome]), KeyError("A defect.")) is False
+    assert finisher._slots.ids() == {"a"}
+    assert finisher.pause == 0
+
+
 def test_of_an_outcome_that_cannot_be_written_what_replaces_it_says_the_same_as_far_as_possible(
     finisher: Finisher,
 ) -> None:
@@ -317,6 +325,25 @@ def test_a_request_that_another_worker_has_by_now_spawns_nothing(
     assert "failed: Another worker has the request now, or the job was deleted." in caplog.text
 
 
+def test_no_request_is_claimed_once_a_worker_ends(stage: Stage, open_requests: list[Any]) -> None:
+    worker = Registration(new_id(), "name", "host", 1, "0", ("noop",), (), 1, 10.0)
+    slots = Slots(1, lambda: None)
+    claimer = RequestClaimer(worker, slots, ServerClock())
+    claimer.close()
+    claimer.claim(stage.database)
+    assert (slots.waiting, len(open_requests)) == (0, 2)
+    assert {state for state, *_ in states(stage)} == {"pending"}
+
+
+def test_a_worker_that_is_silent_serves_no_request(stage: Stage, open_requests: list[Any]) -> None:
+    worker = Registration(new_id(), "name", "host", 1, "0", ("noop",), (), 1, 10.0)
+    registry.register(stage.database, worker)
+    assert requests.has_worker(stage.database, open_requests[0])
+    past = stage.database.json_timestamp(stage.database.now() - timedelta(minutes=1))
+    stage.execute(f"UPDATE hammerwork_workers SET heartbeat_at = '{past}'")
+    assert not requests.has_worker(stage.database, open_requests[0])
+
+
 # Refusals.
 
 
@@ -355,6 +382,17 @@ def test_jobs_that_wait_in_a_worker_for_too_long_go_back_to_the_others(
     monkeypatch.setattr(loop, "STALE_SECONDS", 0.05)
     with Mixed(stage) as mixed:
         until(lambda: stage.status(*mixed.held) == ["Running"] + ["Pending"] * 3)
+
+
+def test_a_worker_that_is_busy_gives_back_what_it_holds_without_knowing_it(stage: Stage) -> None:
+    with Mixed(stage, lease=0.6) as mixed:
+        (unknown,) = stage.enqueue(Job("elsewhere"))
+        stage.execute(
+            "UPDATE hammerwork_jobs SET status = 'Running', started_at = created_at, claimed_at = created_at,"
+            f" claim_token = 'x', claimed_by = '{mixed.worker.id}' WHERE id = '{unknown.id}'"
+        )
+        until(lambda: stage.one(unknown) == "Pending")
+        assert not mixed.go_on.is_set()
 
 
 # A stop at once.
