@@ -515,6 +515,14 @@ def test_a_claim_that_is_tried_twice_may_have_taken_jobs_so_the_worker_compares(
     assert claimer._compare_at == 0
 
 
+def test_what_recurs_is_nobodys_until_it_is_claimed_again(stage: Stage, app: Handlers) -> None:
+    (job,) = stage.enqueue(Job("noop").with_cron("@daily"))
+    due = stage.database.json_timestamp(stage.database.now() - timedelta(minutes=1))
+    stage.execute(f"UPDATE hammerwork_jobs SET scheduled_at = '{due}', next_run_at = '{due}'")
+    stage.work(app, max_jobs=1)
+    assert stage.one(job, "status, claimed_by, claimed_at") == ("Pending", None, None)
+
+
 def test_a_claim_forgets_how_an_earlier_run_ended(stage: Stage) -> None:
     (job,) = stage.enqueue(Job("noop"))
     stage.execute(

@@ -10,7 +10,14 @@ from uuid import uuid4
 import pytest
 
 from hammerwork_cli import Handlers, Job, SpawnConfig, SpawnContext, SpawnError, SpawnHandler, Worker
-from hammerwork_cli.errors import ConflictError, HammerworkError, NotFoundError, RefusedValueError, UnreachableError
+from hammerwork_cli.errors import (
+    ConflictError,
+    DatabaseError,
+    HammerworkError,
+    NotFoundError,
+    RefusedValueError,
+    UnreachableError,
+)
 from hammerwork_cli.models import new_id
 from hammerwork_cli.queries.job import enqueue, spawn_requests
 from hammerwork_cli.queries.worker import registry, requests
@@ -22,7 +29,7 @@ from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.execution import executor
 from hammerwork_cli.runtime.execution.attempts import Attempt, ClaimedRequest
 from hammerwork_cli.runtime.execution.executor import Executor
-from hammerwork_cli.runtime.execution.finisher import Batch, Finisher
+from hammerwork_cli.runtime.execution.finisher import FIRST_PAUSE, Batch, Finisher
 from hammerwork_cli.runtime.execution.slots import Slots
 from hammerwork_cli.runtime.execution.verdicts import Verdicts
 from hammerwork_cli.runtime.faults import Progress
@@ -229,6 +236,12 @@ def test_an_outcome_that_is_tried_once_more_still_belongs_to_the_worker(finisher
     assert finisher._not_written(Batch([outcome]), KeyError("A defect.")) is False
     assert finisher._slots.ids() == {"a"}
     assert finisher.pause == 0
+
+
+def test_a_finisher_waits_before_it_tries_again_what_cannot_be_written(finisher: Finisher) -> None:
+    finisher._not_written(Batch([Ended(claimed("a"), End.COMPLETED)]), DatabaseError("The table is locked."))
+    assert finisher.pause is not None
+    assert 0 < finisher.pause <= FIRST_PAUSE
 
 
 def test_of_an_outcome_that_cannot_be_written_what_replaces_it_says_the_same_as_far_as_possible(
