@@ -48,6 +48,8 @@ def operations(call: Call) -> Answer:
         "queue": wanted["queue"],
         "statuses": statuses(wanted["status"]),
         "since": start_of(call.now, wanted["since"]),
+        "until": start_of(call.now, wanted["until"]),
+        "roots": wanted["roots"],
         "cursor": wanted["cursor"],
     }
     headers = {}
@@ -121,6 +123,8 @@ def failed_jobs(call: Call) -> Answer:
     return Answer([job_record(job) for job in found])
 
 
+UNTIL = replace(SINCE, name="until", about="Only jobs created before that long ago: 90 (seconds), 15m, 2h, 7d.")
+ROOTS = Parameter("roots", {"type": "boolean"}, "Only parents that depend on no other job.", default=False)
 FAILED = Parameter(
     "failed",
     {"type": "boolean"},
@@ -141,7 +145,7 @@ ENDPOINTS = (
         operations,
         "Parents that spawned, newest first.",
         "spawn-list",
-        (limit(50), CURSOR, QUEUE, STATUS, SINCE, FAILED, TOPMOST),
+        (limit(50), CURSOR, QUEUE, STATUS, SINCE, UNTIL, ROOTS, FAILED, TOPMOST),
         refusals=(404,),
         counts_all=True,
     ),

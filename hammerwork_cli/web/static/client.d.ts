@@ -413,6 +413,10 @@ export class SpawnManager {
   getSpawnOperations(
     limit?: number,
     options?: ListOptions & {
+      /** Only those whose parents were created before that long ago: `90s`, `15m`, `2h`, `7d`. */
+      until?: string | null;
+      /** Only those whose parents depend on no other job. */
+      roots?: boolean;
       /** Only those with a failure at or anywhere below them, the newest failure first. */
       failed?: boolean;
       /** Only those without an operation above them, with counts of their whole trees. */

@@ -78,8 +78,10 @@ export class SpawnManager {
   }
 
   /** @type {Client["getSpawnOperations"]} */
-  async getSpawnOperations(limit = 50, { cursor, queue, status, since, failed, topmost, signal } = {}) {
-    return this._get("/api/spawn/operations", { limit, cursor, queue, status, since, failed, topmost }, signal);
+  async getSpawnOperations(limit = 50, { signal, ...chosen } = {}) {
+    const { cursor, queue, status, since, until, roots, failed, topmost } = chosen;
+    const query = { limit, cursor, queue, status, since, until, roots, failed, topmost };
+    return this._get("/api/spawn/operations", query, signal);
   }
 
   /** @type {Client["getSpawnOperation"]} */

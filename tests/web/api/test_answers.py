@@ -126,6 +126,24 @@ def test_the_number_of_failed_trees_is_told_however_few_are_listed(served: Serve
     assert {one["parent_id"] for one in listed} < inner
 
 
+@pytest.mark.parametrize("more", [{}, {"failed": "true"}, {"topmost": "true"}], ids=str)
+def test_operations_can_be_those_of_roots_and_of_parents_before_a_time(
+    served: Server, full: Asked, more: dict[str, str]
+) -> None:
+    def listed(**wanted: str) -> list[str]:
+        found = served.json("/api/spawn/operations", limit=500, **more, **wanted)
+        return [one["parent_id"] for one in found]
+
+    every, roots = listed(), listed(roots="true")
+    assert 0 < len(roots) <= len(every)
+    parents = {job: served.json(f"/api/jobs/{job}")["parents"] for job in every}
+    assert roots == [job for job in every if not parents[job]]
+    older, newer = listed(until="1"), listed(since="1")
+    assert sorted(older + newer) == sorted(every)
+    assert listed(until="1000000") == []
+    assert served.get("/api/spawn/operations?until=yesterday").status_code == 400
+
+
 def test_the_jobs_below_one_are_counted(served: Server, full: Asked) -> None:
     tree = served.json(f"/api/jobs/{full.names['root']}/spawn-tree", children_only="true")
     counts = served.json(f"/api/jobs/{full.names['root']}/tree-counts")
