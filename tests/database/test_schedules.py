@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.errors import ConflictError, RefusedValueError, UsageError
+from hammerwork_cli.errors import ConflictError, NotFoundError, RefusedValueError, UsageError
 from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.cron.schedule import Schedule, ScheduleRun
 from hammerwork_cli.models.input.schedule_options import read_schedule
-from hammerwork_cli.queries.cron import by_hand, schedules, ticks
-from hammerwork_cli.queries.cron.schedules import Author
+from hammerwork_cli.queries.cron import by_hand, changes, recurring, schedules, ticks
+from hammerwork_cli.queries.cron.changes import Author
 from tests.rows import START, Rows
 
 MINUTE = timedelta(minutes=1)
@@ -38,7 +38,7 @@ class Dead(BaseException):
 def add(database: Database, now: datetime = START, **given: Any) -> Schedule:
     options = {"queue": "report", "payload": {"a": 1}, "schedule": "* * * * *", **given}
     options = {name: value for name, value in options.items() if value is not None}
-    return schedules.add(database, read_schedule(options), ME, now)
+    return changes.add(database, read_schedule(options), ME, now)
 
 
 def again(database: Database, schedule: Schedule) -> Schedule:
@@ -163,7 +163,8 @@ def test_a_due_time_is_skipped_while_the_last_job_is_open_and_never_silently(dat
         tick(database, one, START + 2 * MINUTE)
     assert outcomes(database, schedule) == ["enqueued", "skipped"]
     assert (
-        f"the job {runs(database, schedule)[0].job_id} of the last run is Pending" == runs(database, schedule)[1].reason
+        f"the job {runs(database, schedule)[0].job_id} of an earlier run is Pending"
+        == runs(database, schedule)[1].reason
     )
     finish(database)
     child = Rows(database).job(runs(database, tree)[0].job_id, status="Running")
@@ -186,25 +187,26 @@ def test_a_clock_that_jumps_doubles_and_loses_no_due_time(here: Database) -> Non
     check_once(here, schedule)
     # Put back once more, and then changed by hand: what has run does not run again.
     early = START + 2 * MINUTE
-    schedules.change(here, again(here, schedule), lambda new: new, ME, early)
+    by_hand.switch(here, again(here, schedule), ME, early, enabled=False)
+    by_hand.switch(here, again(here, schedule), ME, early, enabled=True)
     assert again(here, schedule).due == START + 63 * MINUTE
 
 
-def test_an_update_between_a_look_and_its_tick_goes_first_and_starts_no_run(database: Database) -> None:
+def test_a_change_starts_no_run_and_forgets_no_due_time(database: Database) -> None:
     schedule = add(database)
     seen = ticks.upcoming(database, START + MINUTE, 100)[0]
-    changed = schedules.change(
-        database, schedule, lambda new: read_schedule({"schedule": "0 3 * * *"}, new), ME, START + MINUTE
+    by_name = changes.change(
+        database, schedule, lambda new: read_schedule({"description": "x"}, new), ME, START + 2 * MINUTE
     )
-    assert ticks.tick(database, seen, START + MINUTE) is None
-    assert runs(database, schedule) == []
-    assert (
-        changed.due
-        == timestamp(again(database, schedule).next_run_at)
-        == datetime(2026, 11, 25, 3, tzinfo=START.tzinfo)
+    assert ticks.tick(database, seen, START + 2 * MINUTE) is None  # it was read before the change
+    assert by_name.due == again(database, schedule).due == START + MINUTE
+    changed = changes.change(
+        database, by_name, lambda new: read_schedule({"schedule": "0 3 * * *"}, new), ME, START + 2 * MINUTE
     )
+    assert outcomes(database, schedule) == ["missed", "missed"]
+    assert changed.due == again(database, schedule).due == datetime(2026, 11, 25, 3, tzinfo=START.tzinfo)
     with pytest.raises(ConflictError):
-        schedules.change(database, schedule, lambda new: new, ME, START)
+        changes.change(database, schedule, lambda new: new, ME, START)
 
 
 def test_a_disabled_schedule_makes_nothing_but_what_somebody_triggers(database: Database) -> None:
@@ -221,7 +223,7 @@ def test_a_disabled_schedule_makes_nothing_but_what_somebody_triggers(database: 
     }
     on = by_hand.switch(database, again(database, schedule), ME, START + 10 * MINUTE, enabled=True).after
     assert on.due == START + 11 * MINUTE
-    assert schedules.delete(database, on)
+    assert changes.delete(database, on)
     assert schedules.all_schedules(database) == []
     assert database.query("SELECT COUNT(*) FROM hammerwork_schedule_runs")[0][0] == 0
     assert len(jobs(database)) == 1
@@ -263,4 +265,68 @@ def test_what_contradicts_itself_or_is_never_due_is_refused(here: Database) -> N
     with pytest.raises(ConflictError):
         add(here)
     assert add(here, name="Report").name == "Report"
-    assert schedules.free_name(here, "report") == "report-2"
+    assert changes.free_name(here, "report") == "report-2"
+
+
+def test_a_triggered_job_hides_no_open_one_and_blocks_nothing_before_it_is_due(database: Database) -> None:
+    schedule, late = add(database), add(database, name="late")
+    tick(database, schedule, START + MINUTE)
+    by_hand.trigger(database, again(database, schedule), START + MINUTE + timedelta(seconds=1))
+    triggered = runs(database, schedule)[1].job_id
+    database.script(f"UPDATE hammerwork_jobs SET status = 'Completed' WHERE id = '{triggered}'")
+    tick(database, schedule, START + 2 * MINUTE)
+    assert outcomes(database, schedule) == ["enqueued", "enqueued", "skipped"]
+    by_hand.trigger(database, late, START, at=START + timedelta(days=30))
+    tick(database, late, START + MINUTE)
+    assert outcomes(database, late) == ["enqueued", "enqueued"]
+
+
+def test_a_schedule_that_cannot_be_read_can_be_disabled_and_one_that_ended_too(database: Database) -> None:
+    schedule = add(database, ends=(START + 5 * MINUTE).isoformat())
+    database.script("UPDATE hammerwork_schedules SET overlap = 'later', timezone = 'Nowhere'")
+    off = by_hand.switch(database, again(database, schedule), ME, START + 9 * MINUTE, enabled=False).after
+    assert not again(database, schedule).enabled
+    with pytest.raises(UsageError):
+        by_hand.switch(database, off, ME, START, enabled=True)
+    with pytest.raises(UsageError):
+        schedules.wanted(off)
+
+
+def test_the_newest_run_with_a_job_is_never_forgotten(here: Database) -> None:
+    schedule = add(here, overlap="allow")
+    for number in range(1, 4):
+        tick(here, schedule, START + number * MINUTE)
+    schedules.forget_runs(here, schedule, START + timedelta(days=365))
+    assert [timestamp(run.due_at) for run in runs(here, schedule)] == [START + 3 * MINUTE]
+
+
+def test_a_recurring_job_is_parked_and_comes_back_as_it_was(database: Database) -> None:
+    new = read_schedule({"queue": "mail", "payload": {}, "schedule": "30 2 * * 1-5", "timezone": "Europe/Oslo"})
+    job = recurring.create(database, new, START)
+    assert (job.text, job.is_in_place) == ("0 30 2 * * Mon,Tue,Wed,Thu,Fri", True)
+    due = datetime(2026, 11, 25, 1, 30, tzinfo=START.tzinfo)
+    assert job.due == due
+    assert schedules.find(database, job.id[:8]).id == schedules.find(database, "mail").id == job.id
+    off = by_hand.switch(database, job, ME, START, enabled=False).after
+    assert not off.enabled
+    # What was read before does not revive it.
+    with pytest.raises(ConflictError):
+        changes.change(database, job, lambda known: read_schedule({"schedule": "@daily"}, known), ME, START)
+    stored = database.query("SELECT recurring, scheduled_at FROM hammerwork_jobs")[0]
+    assert (bool(stored[0]), timestamp(stored[1])) == (False, recurring.PARKED)
+    # hammerwork (Rust) enables it, and leaves it where it is: a worker of ours brings it back.
+    database.script("UPDATE hammerwork_jobs SET recurring = TRUE")
+    assert recurring.unpark_enabled(database, START) == 1
+    on = schedules.find(database, job.id)
+    assert (on.enabled, on.due) == (True, due)
+    changed = changes.change(database, on, lambda known: read_schedule({"schedule": "@hourly"}, known), ME, START)
+    assert changed.due == START + timedelta(hours=1)
+    with pytest.raises(UsageError):
+        changes.change(database, changed, lambda known: read_schedule({"max_attempts": 9}, known), ME, START)
+    made = by_hand.convert(database, changed, "hourly", ME, START)
+    assert (made.due, schedules.find(database, job.id).enabled) == (START + timedelta(hours=1), False)
+    database.script("UPDATE hammerwork_jobs SET status = 'Running'")
+    with pytest.raises((ConflictError, NotFoundError)):
+        by_hand.switch(database, changed, ME, START, enabled=False)
+    with pytest.raises(UsageError):
+        recurring.create(database, read_schedule({"queue": "q", "payload": {}, "schedule": "0 0 1 * Mon"}), START)

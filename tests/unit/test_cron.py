@@ -91,6 +91,12 @@ def test_an_interval_counts_from_its_anchor_whatever_happens_between() -> None:
     found = Expression.of("@every 45m")
     assert found.next_after(anchor - timedelta(days=1), anchor) == anchor
     assert found.next_after(anchor, anchor) == anchor + timedelta(minutes=45)
+    for days in ("12d", "14d", "3660d"):
+        long = Expression.of(f"@every {days}")
+        assert Expression.of(long.text) == long
+        assert long.next_after(anchor, anchor) == anchor + timedelta(days=int(days[:-1]))
+    assert Expression.of("@every 1234567s").text == "@every 1234567s"
+    assert Expression.of("@every 3660d").next_after(datetime(9999, 1, 1, tzinfo=UTC), anchor) is None
     later = anchor + timedelta(minutes=45) * 1000
     assert found.next_after(later - timedelta(seconds=1), anchor) == later
 

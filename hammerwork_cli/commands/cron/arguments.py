@@ -22,7 +22,7 @@ KEEP = "No worker makes the jobs of schedules now. Start one with: hammerwork wo
 def coming(schedule: Schedule, count: int, until: datetime | None = None) -> list[datetime]:
     """The next due times of an enabled schedule."""
     found: list[datetime] = []
-    due = schedule.due if schedule.enabled else None
+    due = schedule.due if schedule.enabled and views.words(schedule) else None
     while due is not None and len(found) < count and (until is None or due <= until):
         found.append(due)
         due = schedule.next_after(due)

@@ -8,11 +8,11 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import Format, FormatOption, YesOption
 from hammerwork_cli.commands.cron.arguments import ScheduleArgument, tell
 from hammerwork_cli.commands.job import options as read
-from hammerwork_cli.errors import UsageError
+from hammerwork_cli.errors import AnswerIsNoError, HammerworkError, UsageError
 from hammerwork_cli.models.input.job_options import json_value
 from hammerwork_cli.models.input.reading import instant_of
-from hammerwork_cli.queries.cron import by_hand, schedules
-from hammerwork_cli.queries.cron.schedules import Author
+from hammerwork_cli.queries.cron import by_hand, changes, schedules
+from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.render.cron import schedules as views
 from hammerwork_cli.render.formats.text import plural, visible
 
@@ -81,9 +81,6 @@ def _switch(
         if every
         else list({one.id: one for one in (schedules.find(database, name) for name in names or ())}.values())
     )
-    for strange in (one for one in found if every and views.words(one) is None):
-        context.note(f"Left alone, since this version cannot read it: {visible(strange.name)}")
-    found = [one for one in found if not every or views.words(one) is not None]
     wanted = [schedule for schedule in found if schedule.enabled != enabled]
     if every and wanted:
         verb = "Enable" if enabled else "Disable"
@@ -91,11 +88,21 @@ def _switch(
             f"{verb} {plural(len(wanted), 'schedule')}?", yes=yes, form=form, plan=[one.name for one in wanted]
         )
     author, now = Author(context.operator, reason), context.now(database)
-    switched = [by_hand.switch(database, one, author, now, enabled=enabled) for one in found]
+    switched, failed = [], 0
+    for one in found:
+        try:
+            switched.append(by_hand.switch(database, one, author, now, enabled=enabled))
+        except HammerworkError as error:
+            if not every:
+                raise
+            failed += 1
+            context.note(f"{visible(one.name)} stays as it is: {error.message}")
     if form is Format.TABLE:
         context.text(map(views.switched_text, switched))
     else:
         context.data([views.schedule_record(one.after, None) for one in switched], form, views.SCHEDULE_KEYS)
+    if failed:
+        raise AnswerIsNoError(f"{plural(failed, 'schedule')} could not be {'enabled' if enabled else 'disabled'}.")
 
 
 def trigger(
@@ -169,7 +176,7 @@ def delete(
             f"Delete the schedule {visible(schedule.name)} and its history?", yes=yes, form=form, plan=[schedule.name]
         )
     if not dry_run:
-        schedules.delete(database, schedule)
+        changes.delete(database, schedule)
     would = "Would delete" if dry_run else "Deleted"
     context.answer(
         views.schedule_record(schedule, None), form, lambda: [f"{would} the schedule {visible(schedule.name)}."]

@@ -14,8 +14,8 @@ from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.input.job_options import json_value
 from hammerwork_cli.models.input.limits import LARGEST_INTEGER
 from hammerwork_cli.models.input.schedule_options import read_schedule
-from hammerwork_cli.queries.cron import recurring, schedules
-from hammerwork_cli.queries.cron.schedules import Author
+from hammerwork_cli.queries.cron import changes, recurring, schedules
+from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.render.cron import schedules as views
 from hammerwork_cli.render.formats.text import visible
 
@@ -152,12 +152,12 @@ def create(
         context.answer(views.schedule_record(job, None), form, lambda: [job.id])
         return
     if name is None:
-        new = replace(new, name=schedules.free_name(database, new.queue))
+        new = replace(new, name=changes.free_name(database, new.queue))
     if dry_run:
-        schedules.check(database, new, now)
-        schedule = schedules.preview(new, now)
+        changes.check(database, new, now)
+        schedule = changes.preview(new, now)
     else:
-        schedule = schedules.add(database, new, Author(context.operator), now)
+        schedule = changes.add(database, new, Author(context.operator), now)
     tell(context, database, schedule, now)
     context.answer(views.schedule_record(schedule, None), form, lambda: [visible(schedule.name)])
 
@@ -186,10 +186,10 @@ def update(
     now, before = context.now(database), schedules.find(database, name)
     if dry_run:
         new = read_schedule(given, schedules.wanted(before), payload=text)
-        schedules.check(database, new, now)
-        after = replace(schedules.preview(new, now), id=before.id, kind=before.kind)
+        changes.check(database, new, now)
+        after = replace(changes.preview(new, now), id=before.id, kind=before.kind)
     else:
         author = Author(context.operator)
-        after = schedules.change(database, before, lambda known: read_schedule(given, known, payload=text), author, now)
+        after = changes.change(database, before, lambda known: read_schedule(given, known, payload=text), author, now)
     tell(context, database, after, now)
     context.answer(views.schedule_record(after, None), form, lambda: views.changes_text(before, after))

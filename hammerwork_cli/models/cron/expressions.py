@@ -44,7 +44,7 @@ class Expression(NamedTuple):
             raise UsageError(f"A schedule has at most {LONGEST_TEXT} characters.")
         if found.lower().startswith(EVERY):
             length = _interval(found[len(EVERY) :])
-            return cls(f"{EVERY}{length.total_seconds():g}s", INTERVAL, zone)
+            return cls(f"{EVERY}{round(length.total_seconds())}s", INTERVAL, zone)
         if found.lower() == "@reboot":
             raise UsageError(
                 "@reboot is no time: workers start at any time.", hint="Enqueue the job where the application starts."
@@ -71,10 +71,12 @@ class Expression(NamedTuple):
             after: an aware instant.
             anchor: the time from which an interval counts.
         """
+        if after.year > unix.LAST_YEAR:
+            return None
         if self.syntax == INTERVAL:
             length = _interval(self.text[len(EVERY) :])
-            steps = max((after - anchor) // length + 1, 0)
-            return anchor + steps * length
+            due = anchor if after < anchor else after + (length - (after - anchor) % length)
+            return due if due.year <= unix.LAST_YEAR else None
         if self.syntax == UNIX:
             return unix.next_run(self.text, original.zone_of(self.timezone), after)
         return original.next_run(self.text, self.timezone, after)

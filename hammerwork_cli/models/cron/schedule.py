@@ -6,7 +6,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import NamedTuple
 
-from hammerwork_cli.models.cron.expressions import Expression
+from hammerwork_cli.models.cron import original
+from hammerwork_cli.models.cron.expressions import ORIGINAL, Expression
 from hammerwork_cli.models.values import Counts, JobPriority, Timestamp, timestamp
 
 
@@ -131,7 +132,10 @@ class Schedule:
         Raises:
             UsageError: another program has stored what this one cannot read.
         """
-        return Expression.of(self.text, self.timezone)
+        if not self.is_in_place:
+            return Expression.of(self.text, self.timezone)
+        original.parse(self.text, self.timezone)
+        return Expression(self.text, ORIGINAL, self.timezone)
 
     @property
     def due(self) -> datetime | None:

@@ -7,6 +7,7 @@ clock on the wall.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
@@ -150,10 +151,11 @@ def next_run(text: str, zone: tzinfo, after: datetime) -> datetime | None:
         UsageError: the schedule is not valid.
     """
     parsed = parse(text)
-    # A day earlier: a time that the clock skips may be due on the next day.
-    first = (after.astimezone(zone) - timedelta(days=1)).date()
-    for day in _days(parsed, first):
-        for instant in _instants(parsed, zone, day):
+    today = after.astimezone(zone).date()
+    yesterday = today - timedelta(days=1)
+    # A time of yesterday that the clock skips may be due today.
+    for day in _days(parsed, today if _is_plain(zone, yesterday) and _is_plain(zone, today) else yesterday):
+        for instant in _instants(parsed, zone, day, after):
             if instant > after:
                 return instant
     return None
@@ -170,16 +172,26 @@ def _days(parsed: UnixSchedule, first: date) -> Iterator[date]:
         day += one
 
 
-def _instants(parsed: UnixSchedule, zone: tzinfo, day: date) -> Iterator[datetime]:
-    """The due times on a day of the clock on the wall, in order, in UTC."""
+def _offset(zone: tzinfo, day: date) -> timedelta:
+    return datetime.combine(day, time()).replace(tzinfo=zone).utcoffset() or timedelta()
+
+
+def _is_plain(zone: tzinfo, day: date) -> bool:
+    """Whether the clock does not change on a day."""
+    return _offset(zone, day) == _offset(zone, day + timedelta(days=1))
+
+
+def _instants(parsed: UnixSchedule, zone: tzinfo, day: date, after: datetime) -> Iterator[datetime]:
+    """The due times on a day of the clock on the wall, in order, in UTC; those before ``after`` may be left out."""
     midnight = datetime.combine(day, time())
-    offset = midnight.replace(tzinfo=zone).utcoffset() or timedelta()
-    tomorrow = (midnight + timedelta(days=1)).replace(tzinfo=zone).utcoffset() or timedelta()
-    readings = (midnight.replace(hour=hour, minute=minute) for hour in parsed.hours for minute in parsed.minutes)
-    if offset == tomorrow:
-        yield from ((reading - offset).replace(tzinfo=UTC) for reading in readings)
+    if not _is_plain(zone, day):
+        readings = [midnight.replace(hour=hour, minute=minute) for hour in parsed.hours for minute in parsed.minutes]
+        yield from sorted({instant for reading in readings for instant in _meant(parsed, zone, reading)})
         return
-    yield from sorted({instant for reading in readings for instant in _meant(parsed, zone, reading)})
+    start = (midnight - _offset(zone, day)).replace(tzinfo=UTC)
+    passed = int((after - start).total_seconds() // 3600)
+    for hour in parsed.hours[bisect_left(parsed.hours, passed) :]:
+        yield from (start + timedelta(hours=hour, minutes=minute) for minute in parsed.minutes)
 
 
 def _meant(parsed: UnixSchedule, zone: tzinfo, reading: datetime) -> Iterator[datetime]:

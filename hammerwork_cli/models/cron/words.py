@@ -36,7 +36,7 @@ def notes_on(expression: Expression) -> list[str]:
     """Sentences about what a schedule means and its author may not."""
     notes = []
     if expression.syntax == ORIGINAL:
-        weekday = expression.text.split()[5]
+        weekday = ([*expression.text.split(), ""] * 6)[5] if expression.text[:1] != "@" else ""
         if any(character.isdigit() for character in weekday.partition("/")[0]):
             read, _ = original.parse(expression.text)
             meant = _week_days([day - 1 for day in read.weekdays]).removeprefix(" on ") or "every day"

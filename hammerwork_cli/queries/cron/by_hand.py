@@ -8,8 +8,8 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models.cron.schedule import Outcome, RunKind, Schedule, Switched
-from hammerwork_cli.queries.cron import recurring, schedules, ticks
-from hammerwork_cli.queries.cron.schedules import Author
+from hammerwork_cli.queries.cron import changes, recurring, schedules, ticks
+from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.queries.job import limits
 
 
@@ -24,8 +24,7 @@ def switch(database: Database, schedule: Schedule, author: Author, now: datetime
         return Switched(schedule, schedule)
     if schedule.is_in_place:
         return Switched(schedule, recurring.switch(database, schedule, now, enabled=enabled))
-    after = schedules.change(database, schedule, lambda known: replace(known, enabled=enabled), author, now)
-    return Switched(schedule, after)
+    return Switched(schedule, changes.switch(database, schedule, author, now, enabled=enabled))
 
 
 def trigger(
@@ -70,12 +69,12 @@ def convert(database: Database, job: Schedule, name: str, author: Author, now: d
     """
     if not job.is_in_place:
         raise UsageError(f"{job.name!r:.80} is a schedule already.")
-    new = replace(schedules.wanted(job), name=name, grace_seconds=60, source="cli", enabled=True)
+    new = replace(schedules.wanted(job), name=name, grace_seconds=60, source="cli", enabled=job.enabled)
 
     def work() -> Schedule:
         if job.enabled:
             recurring.switch(database, job, now, enabled=False)
-        return schedules.add(database, new, author, now)
+        return changes.add(database, new, author, now)
 
     return database.transaction(work)
 

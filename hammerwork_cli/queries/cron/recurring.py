@@ -6,6 +6,7 @@ MySQL's timestamps, so that no worker of either program takes it.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +18,8 @@ from hammerwork_cli.models.cron.schedule import CatchUp, Kind, NewSchedule, Over
 from hammerwork_cli.models.cron.translation import to_original
 from hammerwork_cli.queries.job import enqueue
 
-PARKED = datetime(2038, 1, 1, tzinfo=UTC)
+PARKED = datetime(2038, 1, 1, 0, 0, 0, 2038, tzinfo=UTC)
+"""Not a whole second, in which a schedule may be due."""
 
 
 def recurring_jobs(database: Database, *, queue: str | None = None) -> list[Schedule]:
@@ -109,27 +111,47 @@ def switch(database: Database, job: Schedule, now: datetime, *, enabled: bool) -
     return _after(database, job, done)
 
 
-def change(database: Database, job: Schedule, new: NewSchedule, now: datetime) -> Schedule:
+def change(database: Database, job: Schedule, new: NewSchedule, old: NewSchedule, now: datetime) -> Schedule:
     """Changes the schedule, the time zone or the priority of a recurring job.
+
+    Args:
+        database: an open connection.
+        job: as it was read; another state of the row is left alone.
+        new: what is wanted.
+        old: what was said of it.
+        now: the server's time.
 
     Raises:
         ConflictError: it runs now, or has changed meanwhile.
-        UsageError: the schedule cannot be said in six fields, or is never due.
+        UsageError: something else is to change, or the schedule cannot be said in six fields, or is never due.
     """
+    if replace(new, expression=old.expression, priority=old.priority) != old:
+        raise UsageError(
+            "Of a recurring job, only the schedule, the time zone and the priority can be changed.",
+            hint="Make a schedule of it: hammerwork cron convert JOB --name NAME",
+        )
     _check_waits(job)
-    text, zone = to_original(new.expression), new.expression.timezone
-    due = next_run(text, zone, now)
+    moves = new.expression != old.expression
+    text = to_original(new.expression) if moves else job.text
+    due = next_run(text, new.expression.timezone, now)
     if due is None:
         raise UsageError(f"The schedule {text!r:.120} is never due.")
-    done = database.run(
-        "cron.recurring.change",
-        id=job.id,
-        expression=text,
-        timezone=zone,
-        priority=int(new.priority),
-        next=due if job.enabled else None,
-    )
-    return _after(database, job, done)
+
+    def work() -> Schedule:
+        done = database.run(
+            "cron.recurring.change",
+            id=job.id,
+            seen=job.text,
+            enabled=job.enabled,
+            parked=None if job.enabled else PARKED,
+            expression=text,
+            timezone=new.expression.timezone,
+            priority=int(new.priority),
+            next=due if job.enabled and moves else None,
+        )
+        return _after(database, job, done)
+
+    return database.transaction(work)
 
 
 def trigger(database: Database, job: Schedule, now: datetime) -> None:
@@ -144,11 +166,16 @@ def trigger(database: Database, job: Schedule, now: datetime) -> None:
 
 def unpark_enabled(database: Database, now: datetime) -> int:
     """Lets the parked jobs recur that hammerwork (Rust) has enabled, which leaves them parked; returns their number."""
-    found = [_schedule(row) for row in database.rows("cron.recurring.stranded", parked=PARKED)]
-    due = [(job.id, next_run(job.text, job.timezone, now)) for job in found]
-    return sum(
-        database.run("cron.recurring.unpark", id=job, parked=PARKED, next=at) for job, at in due if at is not None
-    )
+    done = 0
+    for row in database.rows("cron.recurring.stranded", parked=PARKED):
+        job = _schedule(row)
+        try:
+            due = next_run(job.text, job.timezone, now)
+        except UsageError:
+            continue  # it stays parked; `cron list` shows it
+        if due is not None:
+            done += database.run("cron.recurring.unpark", id=job.id, parked=PARKED, next=due)
+    return done
 
 
 def _next(job: Schedule, now: datetime) -> datetime:

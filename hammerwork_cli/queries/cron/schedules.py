@@ -1,8 +1,8 @@
 """Schedules: finds, adds, changes and deletes them, and reads their runs."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,13 +11,11 @@ from hammerwork_cli.database.access import Row
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.errors import (
     AmbiguousIdError,
-    ConflictError,
     MissingTablesError,
     NotFoundError,
-    RefusedValueError,
     UsageError,
 )
-from hammerwork_cli.models import Counts, JobPriority, NewJob, new_id, timestamp
+from hammerwork_cli.models import Counts, JobPriority, timestamp
 from hammerwork_cli.models.cron.schedule import (
     CatchUp,
     ListedSchedule,
@@ -28,9 +26,7 @@ from hammerwork_cli.models.cron.schedule import (
     Schedule,
     ScheduleRun,
 )
-from hammerwork_cli.models.input.limits import LONGEST_NAME
 from hammerwork_cli.queries.cron import recurring
-from hammerwork_cli.queries.job import limits
 from hammerwork_cli.queries.worker import duties
 
 LIST = "List the names with: hammerwork cron list"
@@ -39,14 +35,6 @@ DUTY = "schedules"
 DUTY_SECONDS = 60.0
 MOST_CANDIDATES = 10
 _PREFIX = re.compile(r"[0-9a-f]{4,32}")
-
-
-@dataclass(frozen=True, slots=True)
-class Author:
-    """Who changes a schedule, and why."""
-
-    by: str
-    reason: str | None = None
 
 
 def check_tables(database: Database) -> None:
@@ -127,6 +115,13 @@ def wanted(schedule: Schedule) -> NewSchedule:
     Raises:
         UsageError: it has words that this version does not know.
     """
+    try:
+        return _wanted(schedule)
+    except ValueError as error:
+        raise UsageError(f"This version cannot read the schedule {schedule.name!r:.80}: {error}.") from error
+
+
+def _wanted(schedule: Schedule) -> NewSchedule:
     return NewSchedule(
         name=schedule.name,
         queue=schedule.queue,
@@ -145,175 +140,6 @@ def wanted(schedule: Schedule) -> NewSchedule:
         description=schedule.description,
         source=schedule.source,
     )
-
-
-def check(database: Database, new: NewSchedule, now: datetime) -> None:
-    """Checks what is said of a schedule.
-
-    Raises:
-        UsageError: values contradict each other.
-        RefusedValueError: the database cannot store the jobs.
-    """
-    if not 0 < len(new.name) <= LONGEST_NAME:
-        raise RefusedValueError(f"A schedule's name has 1 to {LONGEST_NAME} characters, not {len(new.name)}.")
-    limits.check_name(database, new.name)
-    limits.check(database, NewJob.of(new.queue, new.payload, now))
-    if new.catch_up is CatchUp.ALL and new.overlap is not Overlap.ALLOW:
-        raise UsageError(
-            "With --catch-up all, several jobs are open at once, which this --overlap forbids.",
-            hint="Add --overlap allow.",
-        )
-    if new.ends_at is not None and new.ends_at <= max(new.starts_at or now, now):
-        raise UsageError("The schedule ends before it starts.")
-
-
-def preview(new: NewSchedule, now: datetime) -> Schedule:
-    """The schedule as it would be stored now, with the first due time after ``now``.
-
-    Raises:
-        UsageError: it is never due.
-    """
-    values = _values(new)
-    schedule = Schedule(
-        id=new_id(),
-        **{("text" if name == "expression" else name): value for name, value in values.items()},
-        name=new.name,
-        changed_by=None,
-        reason=None,
-        next_run_at=None,
-        last_error=None,
-        revision=1,
-        created_at=now,
-        updated_at=now,
-    )
-    schedule.next_run_at = schedule.next_after(now)
-    if schedule.next_run_at is None:
-        raise UsageError(f"The schedule {new.expression.text!r:.120} is never due.")
-    return schedule
-
-
-def _values(new: NewSchedule) -> dict[str, Any]:
-    return {
-        "queue": new.queue,
-        "payload": new.payload,
-        "priority": int(new.priority),
-        "max_attempts": new.max_attempts,
-        "timeout_seconds": new.timeout_seconds,
-        "expression": new.expression.text,
-        "timezone": new.expression.timezone,
-        "starts_at": new.starts_at,
-        "ends_at": new.ends_at,
-        "overlap": str(new.overlap),
-        "catch_up": str(new.catch_up),
-        "grace_seconds": new.grace_seconds,
-        "jitter_seconds": new.jitter_seconds,
-        "enabled": new.enabled,
-        "source": new.source,
-        "description": new.description,
-    }
-
-
-def add(database: Database, new: NewSchedule, author: Author, now: datetime) -> Schedule:
-    """Adds a schedule, whose first due time is after ``now``.
-
-    Raises:
-        ConflictError: the name is taken.
-        UsageError, RefusedValueError: see :func:`check` and :func:`preview`.
-    """
-    check_tables(database)
-    check(database, new, now)
-    schedule = preview(new, now)
-
-    def work() -> Schedule:
-        if database.rows("cron.schedules.named", name=new.name):
-            raise ConflictError(
-                f"There is already a schedule {new.name!r:.80}.", hint="Change it with: hammerwork cron update NAME"
-            )
-        database.run(
-            "cron.schedules.add",
-            **_values(new),
-            id=schedule.id,
-            name=new.name,
-            by=author.by[:LONGEST_NAME],
-            next=schedule.next_run_at,
-            now=now,
-        )
-        return schedule
-
-    return database.transaction(work)
-
-
-def free_name(database: Database, queue: str) -> str:
-    """The queue's name, or with a number if a schedule has it."""
-    taken = {schedule.name for schedule in all_schedules(database)}
-    names = (queue if number == 1 else f"{queue}-{number}" for number in range(1, len(taken) + 2))
-    return next(name for name in names if name not in taken)
-
-
-def change(
-    database: Database, schedule: Schedule, alter: Callable[[NewSchedule], NewSchedule], author: Author, now: datetime
-) -> Schedule:
-    """Changes a schedule. Its next due time is after ``now`` and after every due time that has a run.
-
-    Raises:
-        ConflictError: somebody else has changed it meanwhile.
-        UsageError, RefusedValueError: see :func:`check`; or it is never due.
-    """
-    new = alter(wanted(schedule))
-    if schedule.is_in_place:
-        return recurring.change(database, schedule, new, now)
-    check(database, new, now)
-
-    def work() -> Schedule:
-        known = database.row("cron.schedules.last_due", id=schedule.id)
-        last = timestamp(known[0]) if known else None
-        values = _values(new)
-        changed = replace(
-            schedule,
-            **{("text" if name == "expression" else name): value for name, value in values.items()},
-            changed_by=author.by,
-            reason=author.reason,
-            revision=schedule.revision + 1,
-            last_error=None,
-            updated_at=now,
-        )
-        changed.next_run_at = changed.next_after(max(now, last or now))
-        if changed.next_run_at is None and new.enabled:
-            raise UsageError(f"The schedule {new.expression.text!r:.120} is never due.")
-        done = database.run(
-            "cron.schedules.change",
-            **values,
-            id=schedule.id,
-            revision=schedule.revision,
-            by=author.by[:LONGEST_NAME],
-            reason=author.reason,
-            next=changed.next_run_at,
-            now=now,
-        )
-        if not done:
-            raise ConflictError(f"The schedule {schedule.name!r:.80} was changed meanwhile.", hint="Try again.")
-        return changed
-
-    return database.transaction(work)
-
-
-def delete(database: Database, schedule: Schedule) -> bool:
-    """Deletes a schedule and its history; its jobs stay. Returns whether it was there.
-
-    Raises:
-        ConflictError: it is a recurring job.
-    """
-    if schedule.is_in_place:
-        raise ConflictError(
-            f"{schedule.name!r:.80} is a recurring job.", hint=f"Delete it with: hammerwork job delete {schedule.id}"
-        )
-
-    def work() -> bool:
-        gone = database.run("cron.schedules.delete", id=schedule.id)
-        database.run("cron.schedules.forget_runs", id=schedule.id, before=None)
-        return bool(gone)
-
-    return database.transaction(work)
 
 
 # Runs.
@@ -349,8 +175,10 @@ def _run(row: Sequence[Any]) -> ScheduleRun:
 
 
 def forget_runs(database: Database, schedule: Schedule, before: datetime) -> None:
-    """Forgets the runs of a schedule that were due before a time."""
-    database.run("cron.schedules.forget_runs", id=schedule.id, before=before)
+    """Forgets the runs of a schedule that were due before a time, but for the last one that had a job."""
+    last = database.row("cron.schedules.last_jobs", id=schedule.id, limit=1)
+    kept = timestamp(last[4]) if last else None
+    database.run("cron.schedules.forget_runs", id=schedule.id, before=min(before, kept or before))
 
 
 def somebody_keeps(database: Database, now: datetime) -> bool:

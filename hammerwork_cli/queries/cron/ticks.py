@@ -21,6 +21,8 @@ CHUNK = 500
 """Due times of a schedule that one tick deals with."""
 MOST_CAUGHT_UP = 100
 """Due times that ``--catch-up all`` makes up for, the newest ones."""
+LOOKED_AT = 20
+"""Jobs of earlier runs that a run must not overlap."""
 LONGEST_ERROR = 4_000
 PLACED = "_schedule"
 """The key of a payload that says which due time a job is for."""
@@ -76,7 +78,7 @@ def tick(database: Database, schedule: Schedule, now: datetime) -> Tick | None:
             if due.outcome is not Outcome.ENQUEUED:
                 continue
             if overlap is not Overlap.ALLOW:
-                reason = f"the job {next(iter(new.values())).id} is open" if new else why_open(database, schedule)
+                reason = f"the job {next(iter(new.values())).id} is open" if new else why_open(database, schedule, now)
             if reason is None:
                 new[due.at] = job_of(schedule, due.at, RunKind.SCHEDULED, now)
             else:
@@ -114,17 +116,22 @@ def _known(database: Database, schedule: Schedule, found: Sequence[Due]) -> set[
     return {at for (stored,) in rows if (at := timestamp(stored)) is not None}
 
 
-def why_open(database: Database, schedule: Schedule) -> str | None:
-    """Why the next run of a schedule has to be skipped; ``None`` if it has not."""
-    row = database.row("cron.schedules.last_job", id=schedule.id)
-    if row is None or row[1] is None:
+def why_open(database: Database, schedule: Schedule, now: datetime) -> str | None:
+    """Why the next run of a schedule has to be skipped; ``None`` if it has not.
+
+    The last jobs are looked at, and not the last one alone: a job that somebody triggered must not hide an open one. A
+    triggered job that is to start later stops nobody.
+    """
+    rows = database.rows("cron.schedules.last_jobs", id=schedule.id, limit=LOOKED_AT)
+    for job, status, kind, at, _ in rows:
+        due = timestamp(at)
+        later = kind == RunKind.TRIGGERED and due is not None and due > now
+        if status is not None and status_of(status) not in FINISHED and not later:
+            return f"the job {job} of an earlier run is {status_of(status)}"
+    if schedule.overlap != Overlap.SKIP_TREE or not rows:
         return None
-    job, status = str(row[0]), status_of(row[1])
-    if status not in FINISHED:
-        return f"the job {job} of the last run is {status}"
-    if schedule.overlap != Overlap.SKIP_TREE:
-        return None
-    below = _open_below(database, job)
+    # The root may be archived or deleted while its tree runs on.
+    below = _open_below(database, str(rows[0][0]))
     return below and f"the job {below} below the last run is open"
 
 
@@ -162,7 +169,10 @@ def placed(payload: str, name: str, due: datetime, kind: RunKind) -> str:
     text = payload.strip()
     if not text.startswith("{"):
         return payload
-    place = json.dumps({"name": name, "due_at": rfc3339(due), "kind": str(kind)}, ensure_ascii=False)
+    placing = {"name": name, "due_at": rfc3339(due), "kind": str(kind)}
+    if f'"{PLACED}"' in text:  # one that somebody copied from a job
+        return json.dumps({**json.loads(text), PLACED: placing}, ensure_ascii=False)
+    place = json.dumps(placing, ensure_ascii=False)
     body = text[:-1].rstrip()
     return f'{body}{"" if body == "{" else ", "}"{PLACED}": {place}}}'
 

@@ -3,11 +3,11 @@
 import logging
 import threading
 import time
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 
 from hammerwork_cli.database import Database, Timeouts
-from hammerwork_cli.database.retrying import is_an_outage
-from hammerwork_cli.errors import HammerworkError, RetryableError
+from hammerwork_cli.errors import ConnectionLostError, HammerworkError, RetryableError, UnreachableError
 from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.cron.schedule import Outcome, Schedule
 from hammerwork_cli.queries.cron import recurring, schedules, ticks
@@ -24,6 +24,9 @@ MIGRATION_PAUSE = 60.0
 """Seconds between two looks for the tables of schedules."""
 AGAIN = 60.0
 """Seconds after which a schedule is tried again whose job the database has refused."""
+BUSY_TRIES = 3
+"""Ticks in a row that may lose to other transactions before the error is told."""
+HISTORY_DUTY, HISTORY_SECONDS = "schedule history", 3600.0
 LOOKED_AT = 100
 """Schedules that a look finds at most."""
 KEPT = timedelta(days=90)
@@ -46,6 +49,7 @@ class Upkeep(threading.Thread):
         self.stopped = threading.Event()  # the main thread sets it
         # This thread alone uses the rest.
         self._refused: dict[str, float] = {}  # schedule -> when to try it again, by the monotonic clock
+        self._failures: dict[str, int] = {}  # schedule -> ticks in a row that failed
         self._next_tidy = 0.0
         self._trouble = Trouble(connections.outages)
 
@@ -58,6 +62,7 @@ class Upkeep(threading.Thread):
             try:
                 # One try: the next look comes soon.
                 pause = self.connections.run(self._look, patience=0)
+                self.connections.run(self._tidy, patience=0)
                 self._trouble.over()
             except RetryableError as error:
                 log.debug("Schedules wait: %s", error.message)
@@ -74,7 +79,6 @@ class Upkeep(threading.Thread):
         if not {"upkeep", "schedules"} <= database.tags:
             database.forget_schema()  # somebody may migrate while the worker runs
             return MIGRATION_PAUSE
-        self._tidy(database)
         now = self.clock.now()
         self._refused = {one: at for one, at in self._refused.items() if at > time.monotonic()}
         limit = LOOKED_AT + len(self._refused)
@@ -91,13 +95,12 @@ class Upkeep(threading.Thread):
     def _tick(self, database: Database, schedule: Schedule) -> None:
         try:
             done = ticks.tick(database, schedule, self.clock.now())
-        except (HammerworkError, ValueError) as error:
-            if is_an_outage(error):
-                raise
-            self._refused[schedule.id] = time.monotonic() + AGAIN
-            log.error("The schedule %s made no job: %s", schedule.name, error)
-            ticks.fail(database, schedule, str(error))
+        except (ConnectionLostError, UnreachableError):
+            raise
+        except Exception as error:  # noqa: BLE001  one schedule must not stop the others
+            self._put_aside(database, schedule, error)
             return
+        self._failures.pop(schedule.id, None)
         if done is None:
             return
         for job in done.jobs:
@@ -110,17 +113,34 @@ class Upkeep(threading.Thread):
                 level, "The schedule %s has %s the run of %s%s: %s.", schedule.name, due.outcome, at, more, due.reason
             )
 
+    def _put_aside(self, database: Database, schedule: Schedule, error: Exception) -> None:
+        """Lets the other schedules go first: for some seconds if this one only lost to another transaction."""
+        failures = self._failures.get(schedule.id, 0) + 1
+        self._failures[schedule.id] = failures
+        if isinstance(error, RetryableError) and failures < BUSY_TRIES:
+            self._refused[schedule.id] = time.monotonic() + failures
+            log.debug("The schedule %s waits: %s", schedule.name, error.message)
+            return
+        self._refused[schedule.id] = time.monotonic() + AGAIN
+        log.error("The schedule %s made no job: %s", schedule.name, error)
+        with suppress(RetryableError):
+            ticks.fail(database, schedule, str(error))
+
     def _tidy(self, database: Database) -> None:
-        """Takes the duty that shows that some worker keeps schedules, and forgets old runs."""
-        if time.monotonic() < self._next_tidy:
+        """Takes the duty that shows that some worker keeps schedules, and every hour forgets old runs."""
+        if time.monotonic() < self._next_tidy or not {"upkeep", "schedules"} <= database.tags:
             return
         self._next_tidy = time.monotonic() + schedules.DUTY_SECONDS
-        now = self.clock.now()
-        seen, until = duties.times(database).get(schedules.DUTY), now + timedelta(seconds=schedules.DUTY_SECONDS)
-        if seen is not None and seen > now:
-            return
-        if duties.take(database, schedules.DUTY, self.worker, seen=seen, until=until):
+        times = duties.times(database)
+        takes = self._takes(database, times, schedules.DUTY, schedules.DUTY_SECONDS)
+        if takes and (back := recurring.unpark_enabled(database, self.clock.now())):
+            log.info("%s recur again: another program has enabled them.", plural(back, "parked job"))
+        if self._takes(database, times, HISTORY_DUTY, HISTORY_SECONDS):
             for schedule in schedules.all_schedules(database):
-                schedules.forget_runs(database, schedule, now - KEPT)
-            if back := recurring.unpark_enabled(database, now):
-                log.info("%s recur again: another program has enabled them.", plural(back, "parked job"))
+                if not self.stopped.is_set():
+                    schedules.forget_runs(database, schedule, self.clock.now() - KEPT)
+
+    def _takes(self, database: Database, times: dict[str, datetime], duty: str, seconds: float) -> bool:
+        now = self.clock.now()
+        seen, until = times.get(duty), now + timedelta(seconds=seconds)
+        return (seen is None or seen <= now) and duties.take(database, duty, self.worker, seen=seen, until=until)

@@ -25,7 +25,7 @@ WHERE id = :id AND status = 'Pending' AND recurring
 
 -- name: unpark
 -- Lets a parked job recur again, also one that hammerwork (Rust) has enabled, which leaves it parked.
-UPDATE hammerwork_jobs SET recurring = TRUE, next_run_at = :next, scheduled_at = :next
+UPDATE hammerwork_jobs SET recurring = TRUE, attempts = 0, next_run_at = :next, scheduled_at = :next
 WHERE id = :id AND status = 'Pending' AND scheduled_at = :parked
 
 -- name: stranded
@@ -37,7 +37,9 @@ WHERE j.cron_schedule IS NOT NULL AND j.recurring AND j.status = 'Pending' AND j
 -- Changes the schedule of a job that waits for its next run.
 UPDATE hammerwork_jobs SET cron_schedule = :expression, timezone = :timezone, priority = :priority
 /* if :next */ , next_run_at = :next, scheduled_at = :next
-WHERE id = :id AND status = 'Pending'
+WHERE id = :id AND status = 'Pending' AND {same cron_schedule :seen}
+/* if :enabled */ AND recurring
+/* if :parked */ AND NOT recurring AND scheduled_at = :parked
 
 -- name: trigger
 -- Makes a waiting job due now.

@@ -71,8 +71,9 @@ VALUES (:id, :name, :queue, :payload, :priority, :max_attempts, :timeout_seconds
 UPDATE hammerwork_schedules SET queue_name = :queue, payload = :payload, priority = :priority,
 max_attempts = :max_attempts, timeout_seconds = :timeout_seconds, expression = :expression, timezone = :timezone,
 starts_at = :starts_at, ends_at = :ends_at, overlap = :overlap, catch_up = :catch_up, grace_seconds = :grace_seconds,
-jitter_seconds = :jitter_seconds, enabled = :enabled, changed_by = :by, reason = :reason, next_run_at = :next,
+jitter_seconds = :jitter_seconds, enabled = :enabled, changed_by = :by, reason = :reason,
 last_error = NULL, source = :source, revision = :revision + 1, description = :description, updated_at = :now
+/* if :moves */ , next_run_at = :next
 WHERE id = :id AND revision = :revision
 
 -- name: forget_runs
@@ -110,7 +111,14 @@ SELECT r.due_at FROM hammerwork_schedule_runs r WHERE r.schedule_id = :id AND r.
 -- Records what became of due times.
 INSERT INTO hammerwork_schedule_runs (schedule_id, due_at, kind, outcome, reason, job_id, created_at) VALUES :rows
 
--- name: last_job
--- Reads the last job of a schedule, and its status if it is still there.
-SELECT r.job_id, j.status FROM hammerwork_schedule_runs r LEFT JOIN hammerwork_jobs j ON j.id = r.job_id
-WHERE r.schedule_id = :id AND r.job_id IS NOT NULL ORDER BY r.due_at DESC LIMIT 1
+-- name: last_jobs
+-- Lists the last jobs of a schedule, and their statuses if they are still there.
+SELECT r.job_id, j.status, r.kind, j.scheduled_at, r.due_at
+FROM hammerwork_schedule_runs r LEFT JOIN hammerwork_jobs j ON j.id = r.job_id
+WHERE r.schedule_id = :id AND r.job_id IS NOT NULL ORDER BY r.due_at DESC LIMIT :limit
+
+-- name: switch
+-- Enables or disables a schedule, unless somebody else has changed it or a tick has moved it.
+UPDATE hammerwork_schedules SET enabled = :enabled, changed_by = :by, reason = :reason, next_run_at = :next,
+last_error = NULL, revision = :revision + 1, updated_at = :now
+WHERE id = :id AND revision = :revision

@@ -10,8 +10,8 @@ from typing import Any
 
 from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.input.schedule_options import read_schedule
-from hammerwork_cli.queries.cron import schedules
-from hammerwork_cli.queries.cron.schedules import Author
+from hammerwork_cli.queries.cron import changes, schedules
+from hammerwork_cli.queries.cron.changes import Author
 from tests.runtime.conftest import Crew, Stage, until
 
 KILLS = 6
@@ -20,7 +20,7 @@ SECOND = timedelta(seconds=1)
 
 def add(stage: Stage, **given: Any) -> Any:
     options = {"queue": "report", "payload": {}, "every": "1s", "overlap": "allow", "catch_up": "all", **given}
-    return schedules.add(stage.database, read_schedule(options), Author("me"), stage.database.now())
+    return changes.add(stage.database, read_schedule(options), Author("me"), stage.database.now())
 
 
 def keeper(url: str) -> "subprocess.Popen[bytes]":

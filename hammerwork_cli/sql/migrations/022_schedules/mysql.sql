@@ -5,7 +5,7 @@ CREATE TABLE hammerwork_schedules (
     id CHAR(36) NOT NULL PRIMARY KEY,
     name VARBINARY(1020) NOT NULL,
     queue_name VARCHAR(255) NOT NULL,
-    payload LONGTEXT NOT NULL,
+    payload LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     priority INTEGER NOT NULL,
     max_attempts INTEGER NOT NULL,
     timeout_seconds INTEGER,

@@ -1,0 +1,263 @@
+"""Changes to schedules: adds, changes, switches and deletes them, and starts no run at once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ConflictError, RefusedValueError, UsageError
+from hammerwork_cli.models import NewJob, new_id, timestamp
+from hammerwork_cli.models.cron.schedule import CatchUp, NewSchedule, Outcome, Overlap, RunKind, Schedule
+from hammerwork_cli.models.input.limits import LONGEST_NAME
+from hammerwork_cli.queries.cron import recurring
+from hammerwork_cli.queries.cron.schedules import all_schedules, check_tables, wanted
+from hammerwork_cli.queries.job import limits
+
+MOST_PASSED = 500
+"""Due times that a change records as missed."""
+CHANGED = "the schedule was changed or disabled before a worker was there"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who changes a schedule, and why."""
+
+    by: str
+    reason: str | None = None
+
+
+def check(database: Database, new: NewSchedule, now: datetime) -> None:
+    """Checks what is said of a schedule.
+
+    Raises:
+        UsageError: values contradict each other.
+        RefusedValueError: the database cannot store the jobs.
+    """
+    if not 0 < len(new.name) <= LONGEST_NAME:
+        raise RefusedValueError(f"A schedule's name has 1 to {LONGEST_NAME} characters, not {len(new.name)}.")
+    limits.check_name(database, new.name)
+    limits.check(database, NewJob.of(new.queue, new.payload, now))
+    if new.catch_up is CatchUp.ALL and new.overlap is not Overlap.ALLOW:
+        raise UsageError(
+            "With --catch-up all, several jobs are open at once, which this --overlap forbids.",
+            hint="Add --overlap allow.",
+        )
+    if new.ends_at is not None and new.ends_at <= max(new.starts_at or now, now):
+        raise UsageError("The schedule ends before it starts.")
+
+
+def preview(new: NewSchedule, now: datetime) -> Schedule:
+    """The schedule as it would be stored now, with the first due time after ``now``.
+
+    Raises:
+        UsageError: it is never due.
+    """
+    values = _values(new)
+    schedule = Schedule(
+        id=new_id(),
+        **{("text" if name == "expression" else name): value for name, value in values.items()},
+        name=new.name,
+        changed_by=None,
+        reason=None,
+        next_run_at=None,
+        last_error=None,
+        revision=1,
+        created_at=now,
+        updated_at=now,
+    )
+    schedule.next_run_at = schedule.next_after(now)
+    if schedule.next_run_at is None:
+        raise UsageError(f"The schedule {new.expression.text!r:.120} is never due.")
+    return schedule
+
+
+def _values(new: NewSchedule) -> dict[str, Any]:
+    return {
+        "queue": new.queue,
+        "payload": new.payload,
+        "priority": int(new.priority),
+        "max_attempts": new.max_attempts,
+        "timeout_seconds": new.timeout_seconds,
+        "expression": new.expression.text,
+        "timezone": new.expression.timezone,
+        "starts_at": new.starts_at,
+        "ends_at": new.ends_at,
+        "overlap": str(new.overlap),
+        "catch_up": str(new.catch_up),
+        "grace_seconds": new.grace_seconds,
+        "jitter_seconds": new.jitter_seconds,
+        "enabled": new.enabled,
+        "source": new.source,
+        "description": new.description,
+    }
+
+
+def add(database: Database, new: NewSchedule, author: Author, now: datetime) -> Schedule:
+    """Adds a schedule, whose first due time is after ``now``.
+
+    Raises:
+        ConflictError: the name is taken.
+        UsageError, RefusedValueError: see :func:`check` and :func:`preview`.
+    """
+    check_tables(database)
+    check(database, new, now)
+    schedule = preview(new, now)
+
+    def work() -> Schedule:
+        if database.rows("cron.schedules.named", name=new.name):
+            raise ConflictError(
+                f"There is already a schedule {new.name!r:.80}.", hint="Change it with: hammerwork cron update NAME"
+            )
+        database.run(
+            "cron.schedules.add",
+            **_values(new),
+            id=schedule.id,
+            name=new.name,
+            by=author.by[:LONGEST_NAME],
+            next=schedule.next_run_at,
+            now=now,
+        )
+        return schedule
+
+    return database.transaction(work)
+
+
+def free_name(database: Database, queue: str) -> str:
+    """The queue's name, or with a number if a schedule has it."""
+    taken = {schedule.name for schedule in all_schedules(database)}
+    names = (queue if number == 1 else f"{queue}-{number}" for number in range(1, len(taken) + 2))
+    return next(name for name in names if name not in taken)
+
+
+def change(
+    database: Database, schedule: Schedule, alter: Callable[[NewSchedule], NewSchedule], author: Author, now: datetime
+) -> Schedule:
+    """Changes a schedule, and starts no run at once.
+
+    If it is due at other times from now on, times that have passed without a run are recorded as missed. Else it
+    keeps its next due time, also one that has passed.
+
+    Raises:
+        ConflictError: somebody else has changed it meanwhile.
+        UsageError, RefusedValueError: see :func:`check`; or it is never due.
+    """
+    old = wanted(schedule)
+    new = alter(old)
+    if schedule.is_in_place:
+        return recurring.change(database, schedule, new, old, now)
+    check(database, new, now)
+    values = _values(new)
+    changed = replace(
+        schedule,
+        **{("text" if name == "expression" else name): value for name, value in values.items()},
+        changed_by=author.by,
+        reason=author.reason,
+        last_error=None,
+        updated_at=now,
+    )
+    moves = _times(old) != _times(new)
+
+    def work() -> Schedule:
+        if moves:
+            changed.next_run_at = _next(database, changed, now)
+        done = database.run(
+            "cron.schedules.change",
+            **values,
+            **_change(schedule, author, now),
+            moves=moves,
+            next=changed.next_run_at if moves else None,
+        )
+        return _after(database, schedule, changed, now, done, missed=moves)
+
+    return database.transaction(work)
+
+
+def switch(database: Database, schedule: Schedule, author: Author, now: datetime, *, enabled: bool) -> Schedule:
+    """Enables or disables a schedule. What falls due in between is not caught up.
+
+    Raises:
+        ConflictError: somebody else has changed it meanwhile.
+        UsageError: it is to be enabled, and is never due again or cannot be read.
+    """
+    changed = replace(schedule, enabled=enabled, changed_by=author.by, reason=author.reason, last_error=None)
+    changed.updated_at, changed.next_run_at = now, None
+
+    def work() -> Schedule:
+        if enabled:
+            changed.next_run_at = _next(database, changed, now)
+        done = database.run(
+            "cron.schedules.switch", **_change(schedule, author, now), enabled=enabled, next=changed.next_run_at
+        )
+        return _after(database, schedule, changed, now, done, missed=True)
+
+    return database.transaction(work)
+
+
+def _times(new: NewSchedule) -> tuple[object, ...]:
+    return new.expression, new.starts_at, new.ends_at
+
+
+def _change(schedule: Schedule, author: Author, now: datetime) -> dict[str, Any]:
+    named = {"by": author.by[:LONGEST_NAME], "reason": author.reason, "now": now}
+    return {"id": schedule.id, "revision": schedule.revision, **named}
+
+
+def _next(database: Database, changed: Schedule, now: datetime) -> datetime:
+    """The first due time after now and after every due time that has a run."""
+    known = database.row("cron.schedules.last_due", id=changed.id)
+    last = timestamp(known[0]) if known else None
+    due = changed.next_after(max(now, last or now))
+    if due is None:
+        raise UsageError(f"The schedule {changed.text!r:.120} is never due.")
+    return due
+
+
+def _after(
+    database: Database, before: Schedule, changed: Schedule, now: datetime, done: int, *, missed: bool
+) -> Schedule:
+    """Completes a change in its transaction, which has locked the row."""
+    if not done:
+        raise ConflictError(f"The schedule {before.name!r:.80} was changed meanwhile.", hint="Try again.")
+    found = _passed(before, now) if missed and before.enabled else []
+    if found:
+        known = database.rows("cron.schedules.known_runs", id=before.id, first=found[0], last=found[-1])
+        there = {timestamp(at) for (at,) in known}
+        kind, outcome = str(RunKind.SCHEDULED), str(Outcome.MISSED)
+        rows = [(before.id, at, kind, outcome, CHANGED, None, now) for at in found if at not in there]
+        if rows:
+            database.insert("cron.schedules.add_runs", rows)
+    changed.revision = before.revision + 1
+    return changed
+
+
+def _passed(schedule: Schedule, now: datetime) -> list[datetime]:
+    """Due times that passed and that no tick has seen, at most :data:`MOST_PASSED`."""
+    found: list[datetime] = []
+    due = schedule.due
+    while due is not None and due <= now and len(found) < MOST_PASSED:
+        found.append(due)
+        try:
+            due = schedule.next_after(due)
+        except UsageError:
+            break
+    return found
+
+
+def delete(database: Database, schedule: Schedule) -> bool:
+    """Deletes a schedule and its history; its jobs stay. Returns whether it was there.
+
+    Raises:
+        ConflictError: it is a recurring job.
+    """
+    if schedule.is_in_place:
+        raise ConflictError(
+            f"{schedule.name!r:.80} is a recurring job.", hint=f"Delete it with: hammerwork job delete {schedule.id}"
+        )
+
+    def work() -> bool:
+        gone = database.run("cron.schedules.delete", id=schedule.id)
+        database.run("cron.schedules.forget_runs", id=schedule.id, before=None)
+        return bool(gone)
+
+    return database.transaction(work)
