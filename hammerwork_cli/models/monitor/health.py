@@ -24,6 +24,7 @@ class CheckName(StrEnum):
     WAITING_AGE = "waiting_age"
     ABANDONED_JOBS = "abandoned_jobs"
     OVERDUE_JOBS = "overdue_jobs"
+    OVERDUE_SCHEDULES = "overdue_schedules"
     RETRYING = "retrying"
     FAILED = "failed"
     FAILURE_RATE = "failure_rate"
@@ -48,7 +49,7 @@ class MonitorLimits:
 
     Attributes:
         queues: those of ``queue health``, which hold for each queue.
-        overdue: how late a recurring job may start; ``None`` turns the check off.
+        overdue: how late a recurring job, or the job of a schedule, may be; ``None`` turns the check off.
     """
 
     queues: HealthLimits

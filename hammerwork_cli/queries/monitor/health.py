@@ -22,6 +22,7 @@ from hammerwork_cli.models.monitor.health import (
 from hammerwork_cli.models.queue import HealthLimits
 from hammerwork_cli.models.values import FAILED_SPELLINGS, WAITING_SPELLINGS
 from hammerwork_cli.queries import migrations, ping, queues
+from hammerwork_cli.queries.cron import ticks
 from hammerwork_cli.queries.worker import registry
 
 WINDOW = timedelta(hours=1)
@@ -331,6 +332,16 @@ def _overdue_jobs(reading: _Reading) -> Check:
     return _worst(CheckName.OVERDUE_JOBS, late, limit, Level.CRITICAL)
 
 
+def _overdue_schedules(reading: _Reading) -> Check:
+    """Schedules that no worker makes the jobs of, or whose job the database refuses."""
+    limit = reading.limits.overdue
+    if limit is None or "schedules" not in reading.database.tags:
+        return Check(CheckName.OVERDUE_SCHEDULES, Level.HEALTHY)
+    found = ticks.upcoming(reading.database, reading.now - limit, MOST_OVERDUE)
+    late = {schedule.name: reading.age(schedule.due) for schedule in found}
+    return _worst(CheckName.OVERDUE_SCHEDULES, late, limit, Level.CRITICAL)
+
+
 def _retrying(reading: _Reading) -> Check:
     rows = reading.database.rows("monitor.health.retrying", queue=None, most_pending=MOST_READY)
     numbers = {queue: int(jobs) for queue, jobs in rows}
@@ -362,6 +373,7 @@ _CHECKS: Mapping[CheckName, Callable[[_Reading], Check]] = {
     CheckName.WAITING_AGE: _waiting_age,
     CheckName.ABANDONED_JOBS: _abandoned_jobs,
     CheckName.OVERDUE_JOBS: _overdue_jobs,
+    CheckName.OVERDUE_SCHEDULES: _overdue_schedules,
     CheckName.RETRYING: _retrying,
     CheckName.FAILED: _failures,
     CheckName.FAILURE_RATE: _failure_rate,

@@ -81,7 +81,7 @@ def test_an_idle_database_with_a_worker_is_healthy(run: Run, rows: Rows) -> None
     worker(rows)
     done = run("monitor", "health", url=url_of(rows.database))
     assert done.exit_code == 0, done.stdout
-    assert done.stdout.startswith("healthy: 16 healthy\n")
+    assert done.stdout.startswith("healthy: 17 healthy\n")
     assert "  workers" in done.stdout
     assert states(run, rows) == {}
 
@@ -203,6 +203,18 @@ def test_a_recurring_job_that_is_late_is_critical(run: Run, rows: Rows) -> None:
     found = checks(run, rows)["overdue_jobs"]
     assert (found["status"], found["about"], found["hint"]) == ("critical", [late], f"hammerwork job show {late}")
     assert states(run, rows, "--max-overdue", "20m") == states(run, rows, "--max-overdue", "off") == {}
+
+
+def test_a_schedule_that_nobody_keeps_is_critical(run: Run, rows: Rows) -> None:
+    worker(rows)
+    facts = {"queue_name": "mail", "payload": "{}", "priority": 2, "max_attempts": 3, "expression": "* * * * *"}
+    facts |= {"timezone": "UTC", "overlap": "skip", "catch_up": "last", "grace_seconds": 60, "jitter_seconds": 0}
+    facts |= {"source": "cli", "revision": 1, "created_at": ago(hours=1), "updated_at": ago(hours=1)}
+    for name, enabled, at in (("late", True, 15), ("off", False, 15), ("fine", True, -1)):
+        due = {"id": str(uuid4()), "name": name, "enabled": enabled, "next_run_at": ago(minutes=at)}
+        rows.insert("hammerwork_schedules", {**facts, **due})
+    found = checks(run, rows)["overdue_schedules"]
+    assert (found["status"], found["about"], found["hint"]) == ("critical", ["late"], "hammerwork cron show late")
 
 
 def test_attempts_that_fail_are_a_warning_before_the_jobs_have_failed(run: Run, rows: Rows) -> None:
