@@ -9,7 +9,7 @@ _hammerwork_look() {
     commands="" options="" takes=" " arguments=""
     case $1 in
         '')
-            commands='spawn job queue cron worker monitor backup web migration config schema completion demo'
+            commands='spawn job queue cron worker monitor archive maintenance backup web migration config schema completion demo'
             options='--version --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
@@ -227,7 +227,7 @@ _hammerwork_look() {
             options='--help'
             ;;
         'worker start')
-            options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --weighted --strict-priority --sweep --no-sweep --upkeep --no-upkeep --upkeep-only --name --log-format --log-level --grace --health-file --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
+            options='--handlers --queue --concurrency --pool-size --poll-interval --lease --max-jobs --drain --isolation --weighted --strict-priority --sweep --no-sweep --upkeep --no-upkeep --upkeep-only --retention --no-retention --name --log-format --log-level --grace --health-file --app-dir --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --handlers= -q=:queues --queue=:queues -c= --concurrency= --pool-size= --poll-interval= --lease= --max-jobs= --isolation=thread,process --name= --log-format=text,json --log-level=trace,debug,info,warn,error --grace= --health-file=:files --app-dir=:folders --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'worker list')
@@ -255,7 +255,7 @@ _hammerwork_look() {
             ;;
         'monitor health')
             options='--strict --only --skip --worker --max-pending --max-pending-age --max-running-age --max-waiting-age --max-retrying --max-failed --max-failure-rate --max-overdue --format --database-url --confirm-profile --color --quiet --debug --help'
-            takes=' --only=+database,writes,migrations,workers,lost_workers,unserved_queues,paused_queues,pending,pending_age,running_age,waiting_age,abandoned_jobs,overdue_jobs,overdue_schedules,retrying,failed,failure_rate --skip=+database,writes,migrations,workers,lost_workers,unserved_queues,paused_queues,pending,pending_age,running_age,waiting_age,abandoned_jobs,overdue_jobs,overdue_schedules,retrying,failed,failure_rate --worker=:workers --max-pending= --max-pending-age= --max-running-age= --max-waiting-age= --max-retrying= --max-failed= --max-failure-rate= --max-overdue= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            takes=' --only=+database,writes,migrations,workers,lost_workers,unserved_queues,paused_queues,pending,pending_age,running_age,waiting_age,abandoned_jobs,overdue_jobs,overdue_schedules,retrying,failed,failure_rate,retention --skip=+database,writes,migrations,workers,lost_workers,unserved_queues,paused_queues,pending,pending_age,running_age,waiting_age,abandoned_jobs,overdue_jobs,overdue_schedules,retrying,failed,failure_rate,retention --worker=:workers --max-pending= --max-pending-age= --max-running-age= --max-waiting-age= --max-retrying= --max-failed= --max-failure-rate= --max-overdue= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'monitor dashboard')
             options='--interval --queue --count --until --timeout --format --database-url --confirm-profile --color --quiet --debug --help'
@@ -268,6 +268,88 @@ _hammerwork_look() {
         'monitor logs')
             options='--lines --queue --job --tree --follow --interval --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -l= --lines= -q=:queues --queue=:queues --job=:jobs --tree=:jobs --interval= --format=text,jsonl -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'archive')
+            commands='run list show restore stats purge set-policy get-policy policies remove-policy'
+            options='--help'
+            ;;
+        'archive run')
+            options='--queue --status --older-than --completed-after-days --failed-after-days --dead-after-days --timed-out-after-days --by --compress --no-compress --compression-level --batch-size --reason --archived-by --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --older-than= --completed-after-days= --failed-after-days= --dead-after-days= --timed-out-after-days= --by=tree,job --compression-level= --batch-size= --reason=automatic,manual,compliance,maintenance --archived-by= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'archive list')
+            options='--queue --status --since --limit --cursor --fields --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues -t=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --status=+pending,running,completed,failed,dead,timedout,retrying,archived,cancelled --since= -l= --limit= --cursor= --fields= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'archive show')
+            options='--full --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments=':jobs'
+            ;;
+        'archive restore')
+            options='--tree --run-again --as-was --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments=':jobs'
+            ;;
+        'archive stats')
+            options='--queue --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'archive purge')
+            options='--older-than --queue --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --older-than= -q=:queues --queue=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'archive set-policy')
+            options='--queue --all --older-than --completed-after --failed-after --dead-after --timed-out-after --action --purge-after --by --compress --no-compress --enabled --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues --older-than= --completed-after= --failed-after= --dead-after= --timed-out-after= --action=archive,delete --purge-after= --by=tree,job --enabled=true,false --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'archive get-policy')
+            options='--queue --all --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'archive policies')
+            options='--format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'archive remove-policy')
+            options='--queue --all --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'maintenance')
+            commands='cleanup vacuum analyze reindex sizes health check dead-jobs'
+            options='--help'
+            ;;
+        'maintenance cleanup')
+            options='--queue --keep-completed-days --keep-failed-days --keep-dead-days --keep-timed-out-days --by --batch-size --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -q=:queues --queue=:queues --keep-completed-days= --keep-failed-days= --keep-dead-days= --keep-timed-out-days= --by=tree,job --batch-size= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'maintenance vacuum')
+            options='--force --yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'maintenance analyze')
+            options='--format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'maintenance reindex')
+            options='--yes --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'maintenance sizes')
+            options='--fields --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --fields= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'maintenance health')
+            options='--max-rows --max-dead-rows --max-transaction --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --max-rows= --max-dead-rows= --max-transaction= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'maintenance check')
+            options='--fix --yes --dry-run --older-than --strict --queue --limit --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --older-than= -q=:queues --queue=:queues -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'maintenance dead-jobs')
+            options='--stale-hours --queue --yes --dry-run --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --stale-hours= -q=:queues --queue=:queues --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
         'backup')
             commands='create restore verify list copy'
@@ -356,7 +438,7 @@ _hammerwork_look() {
         'schema')
             options='--format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,cron-list,cron-show,cron-history,cron-next,cron-check,cron-create,cron-update,cron-enable,cron-disable,cron-trigger,cron-convert,cron-delete,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,backup-create,backup-restore,backup-verify,backup-list,backup-copy,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,cron-list,cron-show,cron-history,cron-next,cron-check,cron-create,cron-update,cron-enable,cron-disable,cron-trigger,cron-convert,cron-delete,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,archive-run,archive-list,archive-show,archive-restore,archive-stats,archive-purge,archive-set-policy,archive-get-policy,archive-policies,archive-remove-policy,maintenance-cleanup,maintenance-vacuum,maintenance-analyze,maintenance-reindex,maintenance-sizes,maintenance-health,maintenance-health-line,maintenance-check,maintenance-dead-jobs,backup-create,backup-restore,backup-verify,backup-list,backup-copy,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
             ;;
         'completion')
             options='--database-url --confirm-profile --color --quiet --debug --help'

@@ -56,13 +56,13 @@ class LimitOptions:
             UsageError: a value is no number, duration or rate.
         """
         return HealthLimits(
-            pending=limit_of("--max-pending", self.max_pending, _number),
+            pending=limit_of("--max-pending", self.max_pending, number),
             pending_age=limit_of("--max-pending-age", self.max_pending_age, duration_of),
             running_age=limit_of("--max-running-age", self.max_running_age, duration_of),
             waiting_age=limit_of("--max-waiting-age", self.max_waiting_age, duration_of),
-            retrying=limit_of("--max-retrying", self.max_retrying, _number),
-            failed=limit_of("--max-failed", self.max_failed, _number),
-            failure_rate=limit_of("--max-failure-rate", self.max_failure_rate, _rate),
+            retrying=limit_of("--max-retrying", self.max_retrying, number),
+            failed=limit_of("--max-failed", self.max_failed, number),
+            failure_rate=limit_of("--max-failure-rate", self.max_failure_rate, rate),
         )
 
 
@@ -80,15 +80,25 @@ def limit_of(option: str, text: str, read: Callable[[str], Value]) -> Value | No
         raise UsageError(f"{option}: {error.message}", hint=error.hint) from error
 
 
-def _number(text: str) -> int:
+def number(text: str) -> int:
+    """A limit that is a whole number.
+
+    Raises:
+        UsageError: it is none.
+    """
     if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise UsageError(f"{text[:40]!r} is not a number of jobs.", hint="Write a whole number, or off.")
+        raise UsageError(f"{text[:40]!r} is not a whole number.", hint="Write a whole number, or off.")
     return int(text)
 
 
-def _rate(text: str) -> float:
+def rate(text: str) -> float:
+    """A limit that is a share, 0 to 1.
+
+    Raises:
+        UsageError: it is none.
+    """
     found = _RATE.fullmatch(text.strip())
-    rate = float(found["number"]) / (100 if found["percent"] else 1) if found else 2.0
-    if rate > 1:
+    share = float(found["number"]) / (100 if found["percent"] else 1) if found else 2.0
+    if share > 1:
         raise UsageError(f"{text[:40]!r} is not a rate.", hint="Write 15%, 0.15 or off.")
-    return rate
+    return share

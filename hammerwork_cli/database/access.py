@@ -25,8 +25,7 @@ Result = TypeVar("Result")
 Item = TypeVar("Item")
 
 TRIES = 8
-CONTENTION = Backoff(0.02, 5.0)
-"""Before a transaction that lost to another one starts again."""
+CONTENTION = Backoff(0.02, 5.0)  # before a transaction that lost to another one starts again
 OTHER_BYTES = 16384
 """Room in a statement for everything but the values that are weighed."""
 TABLE_TAGS = {
@@ -35,6 +34,7 @@ TABLE_TAGS = {
     "hammerwork_attempts": "attempts",
     "hammerwork_duties": "upkeep",
     "hammerwork_schedules": "schedules",
+    "hammerwork_retention": "retention",
 }
 """Tables -> the tags of databases that have them."""
 

@@ -108,6 +108,9 @@ class JobFilter:
         unarchived: takes only jobs that have no copy in the archive.
         error: takes jobs with this text in their error, in any letter case; ``*`` in it stands for any text.
         failed_since: takes jobs that failed then or later.
+        ended: takes jobs, recurring ones aside, that ended before the time of their status.
+        but_queues: leaves out jobs of these queues.
+        kept_until: leaves out jobs that their program keeps beyond then (``retention_delete_at``) or for ever.
     """
 
     queue: str | None = None
@@ -119,6 +122,9 @@ class JobFilter:
     unarchived: bool = False
     error: str | None = None
     failed_since: datetime | None = None
+    ended: tuple[tuple[JobStatus, datetime], ...] = ()
+    kept_until: datetime | None = None
+    but_queues: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ class Reason(StrEnum):
     PARENT_FAILED = "parent_failed"
     WAITED_FOR = "waited_for"
     STILL_COMING = "still_coming"
+    HAS_CHILDREN = "has_children"
+    EXISTS = "exists"
+    UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Outcome:
     """What a change did to jobs.
 
     Attributes:
-        action: ``retry``, ``cancel``, ``delete`` or ``purge``.
+        action: ``retry``, ``cancel``, ``delete``, ``purge``, ``archive`` or ``restore``.
         left: reason -> jobs that it skipped: a :class:`Reason`, or their status.
         followed: dependents that it changed along with them.
         refused: skipped jobs that make the change incomplete.
@@ -57,7 +60,7 @@ class ChangePlan:
     """What a change would do.
 
     Attributes:
-        action: ``retry``, ``cancel``, ``delete`` or ``purge``.
+        action: ``retry``, ``cancel``, ``delete``, ``purge``, ``archive`` or ``restore``.
         groups: the selected jobs, archived ones aside.
         changed: how many of them would change.
         left: reason -> jobs that it would skip.

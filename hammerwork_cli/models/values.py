@@ -76,6 +76,8 @@ WAITING = frozenset({JobStatus.PENDING, JobStatus.RETRYING})
 
 WITH_ERROR = UNSUCCESSFUL | {JobStatus.RETRYING}
 """Statuses that an error explains."""
+ENDS = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.DEAD, JobStatus.TIMED_OUT)
+"""Statuses of ended jobs that rows hold; Cancelled jobs are Failed there."""
 STORED = tuple(status for status in JobStatus if status is not JobStatus.CANCELLED)
 """Statuses that a row may hold."""
 DERIVED = {JobStatus.RETRYING: JobStatus.PENDING, JobStatus.CANCELLED: JobStatus.FAILED}

@@ -58,6 +58,7 @@ _COUNTS = (
     "migrations.rows_in_hammerwork_duties",
     "migrations.rows_in_hammerwork_schedules",
     "migrations.rows_in_hammerwork_schedule_runs",
+    "migrations.rows_in_hammerwork_retention",
 )
 COUNTS = {name.removeprefix("migrations.rows_in_"): name for name in _COUNTS}
 """Table -> the statement that counts its rows."""
@@ -85,6 +86,7 @@ MIGRATIONS = (
     Migration("020_tree_statistics", "Statistics of parents, on PostgreSQL", "ours"),
     Migration("021_upkeep", "Duties that one worker at a time does", "ours"),
     Migration("022_schedules", "Schedules and their runs", "ours"),
+    Migration("023_retention", "Policies of retention, and more columns of the archive", "ours"),
 )
 
 

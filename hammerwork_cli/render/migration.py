@@ -12,7 +12,7 @@ from hammerwork_cli.render.formats.text import brief_instant, count, instant, pl
 _CREATED = re.compile(r"^CREATE TABLE (?:IF NOT EXISTS )?(\w+)", re.MULTILINE)
 _ALTERED = re.compile(r"^(?:ALTER TABLE|CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY)[^()]*? ON) (\w+)", re.MULTILINE)
 _INDEXED = re.compile(r"^CREATE INDEX CONCURRENTLY \w+\s+ON (\w+)", re.MULTILINE)
-_MOST_NAMED = 8
+_MOST_NAMED = 12
 
 STATES: Sequence[Column[MigrationState]] = (
     Column("migration", lambda row: row.migration.id),

@@ -197,3 +197,7 @@ SELECT COUNT(*) FROM hammerwork_schedules
 -- name: rows_in_hammerwork_schedule_runs
 -- Counts the rows of the table.
 SELECT COUNT(*) FROM hammerwork_schedule_runs
+
+-- name: rows_in_hammerwork_retention
+-- Counts the rows of the table.
+SELECT COUNT(*) FROM hammerwork_retention

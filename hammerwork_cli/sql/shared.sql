@@ -139,6 +139,11 @@ j.id, j.queue_name, {status j}, j.priority, j.attempts, j.depends_on, j.created_
 COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500),
 CASE WHEN length(j.payload) <= 65536 THEN j.payload END, NULL, NULL, j.archived_at
 
+-- name: archived_node [retention]
+j.id, j.queue_name, {status j}, j.priority, j.attempts, j.depends_on, j.created_at, j.started_at, j.completed_at,
+COALESCE(j.failed_at, j.timed_out_at), substr(j.error_message, 1, 500),
+CASE WHEN length(j.payload) <= 65536 THEN j.payload END, j.workflow_id, j.workflow_name, j.archived_at
+
 -- name: among
 -- A long list of ids, as Database.ids makes it.
 IN (:ids)
@@ -204,6 +209,22 @@ COALESCE(JSON_LENGTH(j.depends_on), 0) = 0
 
 -- name: is_root [sqlite]
 COALESCE(json_array_length(j.depends_on), 0) = 0
+
+-- name: has_parent [postgresql]
+-- Whether a job on which job j depends exists.
+EXISTS (SELECT 1 FROM hammerwork_jobs p WHERE p.id = ANY (j.depends_on))
+
+-- name: has_parent [postgresql jsonb]
+EXISTS (SELECT 1 FROM jsonb_array_elements_text(CASE jsonb_typeof(j.depends_on) WHEN 'array' THEN j.depends_on ELSE '[]' END)
+AS e (parent) JOIN hammerwork_jobs p ON p.id::text = lower(e.parent))
+
+-- name: has_parent [mysql]
+-- Counted, not EXISTS: MySQL 8 can turn that into a join that forgets which row the list belongs to.
+(SELECT COUNT(*) FROM JSON_TABLE(j.depends_on, '$[*]' COLUMNS (parent CHAR(36) CHARACTER SET utf8mb4 PATH '$')) AS e
+JOIN hammerwork_jobs p ON p.id = {as_id e.parent}) > 0
+
+-- name: has_parent [sqlite]
+EXISTS (SELECT 1 FROM json_each(j.depends_on) AS e JOIN hammerwork_jobs p ON p.id = lower(e.value))
 
 -- name: first_parent [postgresql]
 -- The first parent of job j.

@@ -132,6 +132,24 @@ CONTRACT = {
     "monitor logs": reads("", "--lines 1000", "--queue segment", "--job {lonely}", "--tree {root}"),
     "monitor metrics": reads("", "--period 7d --queue segment"),
     "web serve": changes("--help"),
+    "archive run": changes("--older-than 1m --dry-run", "--by job --older-than 1m --dry-run"),
+    "archive list": reads("", "--limit 1", "--since 1000h --status completed"),
+    "archive show": reads("{archived}"),
+    "archive restore": changes("{archived} --as-was --dry-run"),
+    "archive stats": reads("", "--queue nowhere"),
+    "archive purge": changes("--older-than 1m --dry-run"),
+    "archive set-policy": changes("--all --older-than 1d --dry-run", schema="archive-run"),
+    "archive get-policy": reads("--queue {queue}"),
+    "archive policies": reads(),
+    "archive remove-policy": changes(),
+    "maintenance cleanup": changes("--dry-run"),
+    "maintenance vacuum": changes(),
+    "maintenance analyze": changes(),
+    "maintenance reindex": changes(),
+    "maintenance sizes": reads(),
+    "maintenance health": reads("", "--max-rows 0 --max-dead-rows off", exit_codes=(0, 1)),
+    "maintenance check": reads("", "--older-than 1m --limit 100", exit_codes=(0, 1)),
+    "maintenance dead-jobs": changes(),
     "backup create": changes(),
     "backup restore": changes(),
     "backup verify": changes(),
@@ -281,6 +299,11 @@ def fill(url: str) -> dict[str, str]:
         recurs = {"cron_schedule": "0 30 2 * * Mon-Fri", "timezone": "Europe/Oslo", "recurring": True}
         recurring = rows.job(queue="mail", status="Pending", next_run_at=NOW, **recurs)
         rows.job(queue=HOSTILE, status="Failed", **{**recurs, "cron_schedule": HOSTILE, "timezone": "x"})
+        archived = archive(rows)
+        policy = {"queue_name": "segment", "action": "archive", "by_tree": True, "enabled": True, "updated_at": START}
+        rows.insert(
+            "hammerwork_retention", {**policy, "updated_by": HOSTILE, "last_error": ERROR, "last_run_at": START}
+        )
     segments = [job.id for job in night if job.queue == "segment" and job.status == JobStatus.DEAD]
     return {
         "root": nights.broken_root(night),
@@ -294,7 +317,17 @@ def fill(url: str) -> dict[str, str]:
         "worker": worker,
         "schedule": schedule,
         "recurring": recurring,
+        "archived": archived,
     }
+
+
+def archive(rows: Rows) -> str:
+    """A job that is only in the archive."""
+    job = "00000000-0000-4000-8000-00000000a4c4"
+    row = {"id": job, "queue_name": HOSTILE, "status": "Dead", "payload": b'{"text": 1}', "payload_compressed": False}
+    row |= {"created_at": START, "scheduled_at": START, "failed_at": START, "archived_at": START, "priority": "High"}
+    rows.insert("hammerwork_jobs_archive", {**row, "archived_by": HOSTILE, "archival_reason": HOSTILE[:40]})
+    return job
 
 
 def work(rows: Rows, job: str) -> str:
@@ -447,6 +480,24 @@ FAILING = {
     "worker restart": "nobody",
     "monitor health": "--only nothing",
     "monitor metrics": "--period 0s",
+    "archive run": "--older-than 5",
+    "archive list": "--cursor x",
+    "archive show": "x",
+    "archive restore": "{done}",
+    "archive stats": "more",
+    "archive purge": "",
+    "archive set-policy": "--all",
+    "archive get-policy": "--all",
+    "archive policies": "more",
+    "archive remove-policy": "--all --yes",
+    "maintenance cleanup": "--by more",
+    "maintenance vacuum": "more",
+    "maintenance analyze": "more",
+    "maintenance reindex": "more",
+    "maintenance sizes": "--fields more",
+    "maintenance health": "--max-rows 0",
+    "maintenance check": "--fix",
+    "maintenance dead-jobs": "--stale-hours 0",
     "backup create": "",
     "backup restore": "-i /nowhere",
     "backup verify": "/nowhere",
@@ -496,7 +547,7 @@ def check_stderr(done: Any, form: str | None) -> None:
 
 def is_list_of_jobs(path: str) -> bool:
     """Whether the command lists what an empty database has nothing of."""
-    never_empty = path in HERE or path == "migration status" or CONTRACT[path].changes
+    never_empty = path in {*HERE, "migration status", "maintenance sizes"} or CONTRACT[path].changes
     return not never_empty and SCHEMAS[path.replace(" ", "-")].get("type") == "array"
 
 

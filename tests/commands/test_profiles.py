@@ -48,10 +48,23 @@ CHANGES = {
     "worker restart": "{worker}",
     "web serve": "--port 0",
     "migration run": "--drop --yes",
+    "archive run": "--older-than 1m --yes",
+    "archive restore": "{archived} --as-was",
+    "archive purge": "--older-than 1m --yes",
+    "archive set-policy": "--all --older-than 1d",
+    "archive remove-policy": "--queue segment --yes",
+    "maintenance cleanup": "--keep-completed-days 0 --yes",
+    "maintenance vacuum": "--yes",
+    "maintenance analyze": "",
+    "maintenance reindex": "--yes",
+    "maintenance check": "--fix --yes",
+    "maintenance dead-jobs": "--yes",
     "backup restore": "-i {backup} --yes",
     "backup copy": "--to @production --merge --force --yes",
 }
 """What changes a database, for each command that does."""
+UNSEEN = {"maintenance vacuum", "maintenance reindex"}
+"""Commands that change the file and nothing in it."""
 LASTING = {"worker start", "web serve"}
 ELSEWHERE = {"config set", "config unset", "config reset", "config init", "demo"}
 ELSEWHERE |= {"backup create", "backup verify", "backup list"}
@@ -196,7 +209,7 @@ def ask(run: Run, asked: Asked, path: str, line: str, *more: str) -> Any:
 
 
 def test_every_command_that_changes_something_is_tested_here() -> None:
-    changing = {path for path, says in CONTRACT.items() if says.changes} | {"spawn doctor"}
+    changing = {path for path, says in CONTRACT.items() if says.changes} | {"spawn doctor", "maintenance check"}
     assert changing == CHANGES.keys() | ELSEWHERE, "say in CHANGES how the new command changes the database"
 
 
@@ -228,7 +241,7 @@ def test_with_its_name_a_protected_database_is_changed(run: Run, protected: Aske
     before = content(protected)
     done = ask(run, protected, path, CHANGES[path], "--confirm-profile", "production")
     assert done.exit_code in {0, 1}, done
-    assert content(protected) != before
+    assert path in UNSEEN or content(protected) != before
 
 
 def test_the_name_of_another_profile_is_refused_even_where_nothing_changes(run: Run, protected: Asked) -> None:

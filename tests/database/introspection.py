@@ -181,8 +181,20 @@ OUR_TABLES = {
         "duties",
         "schedules",
         "schedule_runs",
+        "retention",
     )
 }
+OURS_IN_ARCHIVE = {
+    "workflow_id",
+    "workflow_name",
+    "ancestry",
+    "claim_losses",
+    "own_retry_strategy",
+    "result_stored_at",
+}
+
+
+ARCHIVE = "hammerwork_jobs_archive"
 
 
 def without_ours(schema: Schema, database: Database) -> Schema:
@@ -194,15 +206,19 @@ def without_ours(schema: Schema, database: Database) -> Schema:
         for entry in schema[table][kind]
         if entry["name"].endswith(OURS)
     ]
-    # The archive has a retry_strategy of the original's.
+    # The archive has a retry_strategy of the original's, and more columns of ours.
     ours.remove("retry_strategy")
+    for name in ("ancestry", "claim_losses", "own_retry_strategy"):
+        ours.remove(name)
+    archived = {entry["name"] for entry in schema["hammerwork_jobs_archive"]["columns"]}
+    assert archived >= OURS_IN_ARCHIVE
     assert len(ours) == (20 if database.dialect == "mysql" else 14), ours
     return {
         table: {
             kind: [
                 entry
                 for entry in entries
-                if entry["name"] not in ours or (table, entry["name"]) == ("hammerwork_jobs_archive", "retry_strategy")
+                if entry["name"] not in (OURS_IN_ARCHIVE | set(ours) - {"retry_strategy"} if table == ARCHIVE else ours)
             ]
             for kind, entries in parts.items()
         }

@@ -33,6 +33,7 @@ OURS = [
     "020_tree_statistics",
     "021_upkeep",
     "022_schedules",
+    "023_retention",
 ]
 
 

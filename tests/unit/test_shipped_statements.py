@@ -167,6 +167,7 @@ EXACT_BY_ITSELF = {
     "LEFT(MIN(j.queue_name), CHAR_LENGTH(:prefix)) = :prefix",
     # Compares bytes where there is a collation.
     "{exactly j.cron_schedule} IN (:schedules)",
+    "{exactly j.queue_name} NOT IN (:but_queues)",
     "{operation_id} = :operation",
     "CAST({operation_id} AS BINARY) = ",
     # An id, for which somebody typed a name.

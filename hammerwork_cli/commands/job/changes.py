@@ -34,8 +34,8 @@ from hammerwork_cli.models import FAILURES, FINISHED, UNSUCCESSFUL, JobFilter, J
 from hammerwork_cli.models.input.reading import duration_of
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job import listing
-from hammerwork_cli.queries.job.changes import Cancel, Change, Delete, Purge, Retry
-from hammerwork_cli.queries.job.finished_trees import FinishedTrees
+from hammerwork_cli.queries.job.changes import Cancel, Change, Delete, Retry
+from hammerwork_cli.queries.job.finished_trees import FinishedTrees, Purge
 from hammerwork_cli.queries.job.selections import Below, Chosen, Named, Selection
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.render.job import changes as shown
@@ -365,7 +365,7 @@ def purge(
     if tree and words is not None:
         raise UsageError("Give --tree or --error, not both: a tree has jobs without that error.")
     database = context.database(changes=True)
-    change = Purge(context.now(database))
+    change = Purge(context.now(database), whole=tree)
     chosen = JobFilter(
         queue=queue,
         statuses=tuple(sorted(wanted)),

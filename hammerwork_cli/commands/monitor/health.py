@@ -42,7 +42,7 @@ def health(
 
     Limits hold for each queue that is not paused, and 'off' disables one. Checks: database, writes, migrations,
     workers, lost_workers, unserved_queues, paused_queues, pending, pending_age, running_age, waiting_age,
-    abandoned_jobs, overdue_jobs, overdue_schedules, retrying, failed, failure_rate.
+    abandoned_jobs, overdue_jobs, overdue_schedules, retrying, failed, failure_rate, retention.
     A database that does not answer is critical.
     --worker reads one row: exit code 1 when that worker is silent, lost or stopped.
 

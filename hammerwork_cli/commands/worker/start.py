@@ -107,6 +107,12 @@ def start(
     upkeep_only: Annotated[
         bool, typer.Option("--upkeep-only", help="Make the jobs of schedules, and run none.")
     ] = False,
+    retention: Annotated[
+        bool | None,
+        typer.Option(
+            "--retention/--no-retention", help="Carry out policies of retention. [default: retention, without --drain]"
+        ),
+    ] = None,
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Name to show. [default: host and process]")
     ] = None,
@@ -163,6 +169,7 @@ def start(
         "sweep": sweep,
         "upkeep": upkeep,
         "upkeep_only": upkeep_only or None,
+        "retention": retention,
         "name": name,
         "isolation": str(isolation) if isolation else None,
         "health_file": health_file,

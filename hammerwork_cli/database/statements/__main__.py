@@ -11,7 +11,18 @@ from hammerwork_cli.database.statements import FOLDER, NAME, TOKEN, Line, blocks
 DIALECTS = ("postgresql", "mysql", "sqlite")
 WAYS = frozenset({"by_first_parent", "by_gin", "by_scan"})
 MIGRATED = frozenset(
-    {"archive", "attempts", "by_first_parent", "claim_times", "indexed", "pause", "schedules", "upkeep", "workers"}
+    {
+        "archive",
+        "attempts",
+        "by_first_parent",
+        "claim_times",
+        "indexed",
+        "pause",
+        "retention",
+        "schedules",
+        "upkeep",
+        "workers",
+    }
 )
 """The tags of a database after all migrations, beside its dialect."""
 _DESCRIPTION = """\

@@ -28,6 +28,7 @@ class CheckName(StrEnum):
     RETRYING = "retrying"
     FAILED = "failed"
     FAILURE_RATE = "failure_rate"
+    RETENTION = "retention"
 
 
 class Level(StrEnum):

@@ -269,13 +269,6 @@ class Clear(Delete):
     refusals = Delete.refusals - {JobStatus.RUNNING}
 
 
-class Purge(Delete):
-    """Removes finished jobs by their age: those that others wait for may stay."""
-
-    action = "purge"
-    refusals = Delete.refusals - {Reason.WAITED_FOR}
-
-
 def _stored(jobs: Collection[LockedJob]) -> tuple[str, ...]:
     return tuple(sorted({job.stored_status for job in jobs}))
 

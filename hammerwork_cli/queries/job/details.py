@@ -25,18 +25,19 @@ from hammerwork_cli.queries.job.listing import NODE, listed
 SHOWN_CHILDREN = 10
 
 
-def details(database: Database, job: str) -> JobDetails:
+def details(database: Database, job: str, *, archived: bool = False) -> JobDetails:
     """Everything about a job, from the archive if it is only there.
 
     Args:
         database: an open connection.
         job: a full id.
+        archived: read it from the archive in any case.
 
     Raises:
         NotFoundError: the job does not exist.
     """
     names, parts = stored_facts(database)
-    row = database.row("job.details.live", id=job, **parts)
+    row = None if archived else database.row("job.details.live", id=job, **parts)
     if row is not None:
         return _details(database, row, names, in_archive=False)
     if "archive" in database.tags:

@@ -1,48 +1,111 @@
-"""Whole trees all of whose jobs have ended, to be deleted."""
+"""Deletes jobs that have ended; and whole trees all of whose jobs have ended, to be deleted or archived."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain
+from typing import NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.models import JobFilter, TreeNode, timestamp
-from hammerwork_cli.queries.graph.relatives import Relatives
+from hammerwork_cli.models import Counts, JobFilter, Reason, TreeNode, status_of
+from hammerwork_cli.queries.graph.relatives import CHILD_STATES, Relatives
+from hammerwork_cli.queries.job.changes import Delete
+from hammerwork_cli.queries.job.dependencies import LockedJob
 from hammerwork_cli.queries.job.listing import chosen
-from hammerwork_cli.queries.job.selections import BATCH, Batch, Found, grouped
+from hammerwork_cli.queries.job.selections import BATCH, Batch, Found, groups_of
 
 ROOTS = 200
 """Trees that are read together."""
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+class Purge(Delete):
+    """Removes finished jobs by their age: those that others wait for may stay.
+
+    Args:
+        now: the server's time.
+        whole: keep a job whose children stay, so that no tree loses its top or its middle.
+    """
+
+    action = "purge"
+    refusals = Delete.refusals - {Reason.WAITED_FOR}
+
+    def __init__(self, now: datetime, *, whole: bool = False) -> None:
+        super().__init__(now)
+        self.whole = whole
+
+    def _later(self, database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
+        kept = super()._later(database, jobs)
+        if not self.whole:
+            return kept
+        going = {job.id: job for job in jobs if job.id not in kept}
+        above = _parents_of_staying(database, going)
+        while above := {parent for parent in above if parent in going}:
+            kept |= dict.fromkeys(above, Reason.HAS_CHILDREN)
+            above = {parent for job in above for parent in going.pop(job).depends_on}
+        return kept
+
+
+def _parents_of_staying(database: Database, going: Mapping[str, LockedJob]) -> set[str]:
+    """The parents of the live children that are not among the jobs which go."""
+    relatives = Relatives(database)
+    children = {
+        str(row[0])
+        for statement, part in relatives.lookups(CHILD_STATES, sorted(going))
+        for row in database.rows(statement, ids=part)
+    }
+    return {parent for node in relatives.jobs(sorted(children - going.keys())) for parent in node.depends_on}
+
+
+class Finished(NamedTuple):
+    """A tree that goes.
+
+    Attributes:
+        ids: its live jobs, each after the jobs that depend on it.
+        counts: queue -> its live jobs by status.
+    """
+
+    ids: Sequence[str]
+    counts: dict[str, Counts]
 
 
 class FinishedTrees:
-    """Trees whose root fits a filter, and all of whose jobs have its statuses and ended before its time.
+    """Trees whose root fits a filter, and all of whose jobs have ended as it says, in whatever queue.
 
-    Jobs below several roots make one tree of them. The jobs of a tree come from the bottom up: after an interruption
-    its root is still there, and a second run deletes the rest.
+    Jobs below several roots make one tree of them. A root is a job without a parent in the table of jobs. The jobs of
+    a tree come from the bottom up: after an interruption its root is still there, and a second run takes the rest.
+
+    Args:
+        wanted: the filter.
+        batch: most jobs in a transaction; :data:`BATCH` if it is not given.
     """
 
     named: Sequence[str] = ()
 
-    def __init__(self, wanted: JobFilter) -> None:
+    def __init__(self, wanted: JobFilter, *, batch: int | None = None) -> None:
         self._roots = wanted
-        self.wanted = replace(wanted, queue=None)
+        self._batch = batch or BATCH
+        self.wanted = replace(wanted, queue=None, but_queues=())
 
     def read(self, database: Database) -> Found:
         """See :class:`Selection`."""
-        nodes = list(chain.from_iterable(self._trees(database)))
-        return Found(grouped(nodes), nodes=nodes)
+        found: dict[str, Counts] = {}
+        for tree in self._trees(database):
+            for queue, counts in tree.counts.items():
+                found.setdefault(queue, Counts()).merge(counts)
+        return Found(groups_of(found))
 
     def batches(self, database: Database) -> Iterator[Batch]:
         """See :class:`Selection`."""
         ids: list[str] = []
-        for nodes in self._trees(database):
-            ids += [node.id for node in nodes]
-            while len(ids) >= BATCH:
-                yield Batch(ids[:BATCH])
-                del ids[:BATCH]
+        for tree in self._trees(database):
+            for part in chunks(tree.ids, self._batch):
+                ids += part
+                if len(ids) >= self._batch:
+                    yield Batch(ids[: self._batch])
+                    del ids[: self._batch]
         if ids:
             yield Batch(ids)
 
@@ -51,70 +114,143 @@ class FinishedTrees:
         del database, found
         return False
 
-    def _trees(self, database: Database) -> Iterator[list[TreeNode]]:
-        """Yields the jobs of each finished tree once, the lowest level first."""
+    def _pages(self, database: Database) -> Iterator[list[str]]:
+        """Yields the roots that may go, :data:`ROOTS` at a time."""
         after: str | None = None
-        seen: set[str] = set()
         while True:
             rows = database.rows("job.selections.root_ids", **chosen(self._roots), after=after, limit=ROOTS)
             roots = [str(job) for (job,) in rows]
-            for nodes in self._finished(database, roots):
-                if seen.isdisjoint(node.id for node in nodes):
-                    yield nodes
-                    seen.update(node.id for node in nodes if not node.depends_on)
+            if roots:
+                yield roots
             if len(roots) < ROOTS:
                 return
             after = roots[-1]
 
-    def _finished(self, database: Database, roots: Sequence[str]) -> Iterator[list[TreeNode]]:
+    def _trees(self, database: Database) -> Iterator[Finished]:
+        """Yields each finished tree once."""
+        seen: set[str] = set()
+        for roots in self._pages(database):
+            fresh: list[_Links] = []
+            for tree in self._read(database, roots):
+                tops = tree.tops
+                if seen.isdisjoint(tops):
+                    fresh.append(tree)
+                    if len(tops) > 1:  # the other roots will come too
+                        seen.update(tops)
+            yield from self._finished(database, fresh)
+
+    @staticmethod
+    def _read(database: Database, roots: Sequence[str]) -> list["_Links"]:
         with database.snapshot():
             relatives = Relatives(database)
             found = _Forest(relatives.jobs(roots))
             found.grow(relatives)
-        for nodes in found.trees():
-            live = _live(database, nodes)
-            if all(map(self._fits, live)):
-                yield list(reversed(live))
+        return found.trees()
 
-    def _fits(self, node: TreeNode) -> bool:
-        ended = timestamp(node.completed_at or node.failed_at or node.created_at) or _LONG_AGO
-        before = self.wanted.ended_before
-        return node.status in self.wanted.statuses and (before is None or ended < before)
+    def _finished(self, database: Database, trees: Sequence["_Links"]) -> Iterator[Finished]:
+        """Yields the trees all of whose live jobs fit."""
+        lives = [tree.live(database) for tree in trees]
+        fits: dict[str, tuple[str, str]] = {}
+        for part in chunks(list(chain.from_iterable(lives)), database.read_chunk):
+            for job, queue, status in database.rows(
+                "job.selections.fitting", ids=database.ids(part), **chosen(self.wanted)
+            ):
+                fits[str(job)] = (sys.intern(queue), sys.intern(status))
+        for live in lives:
+            if live and all(job in fits for job in live):
+                counts: dict[str, Counts] = {}
+                for (queue, status), jobs in Counter(fits[job] for job in live).items():
+                    counts.setdefault(queue, Counts()).add(status_of(status), jobs)
+                yield Finished(live, counts)
 
 
-class _Forest:
+class _Links:
+    """The jobs of some trees and their parents, and nothing else: a tree may have a million."""
+
+    def __init__(self) -> None:
+        self.parents: dict[str, tuple[str, ...]] = {}
+        self.archived: set[str] = set()
+
+    @property
+    def tops(self) -> list[str]:
+        """The jobs that depend on none of these."""
+        return [job for job, parents in self.parents.items() if self.parents.keys().isdisjoint(parents)]
+
+    def live(self, database: Database) -> list[str]:
+        """The jobs that are not only in the archive, from the bottom up: each after those that depend on it."""
+        archived = [job for job in self.parents if job in self.archived]
+        live = {
+            str(row[0])
+            for part in chunks(archived, database.read_chunk)
+            for row in database.rows("graph.relatives.states", ids=database.ids(part))
+        }
+        return [job for job in self._upward() if job not in self.archived or job in live]
+
+    def _upward(self) -> Iterator[str]:
+        children = dict.fromkeys(self.parents, 0)
+        for parents in self.parents.values():
+            for parent in parents:
+                if parent in children:
+                    children[parent] += 1
+        ready = deque(job for job, number in children.items() if not number)
+        while ready:
+            job = ready.popleft()
+            yield job
+            del children[job]
+            for parent in self.parents[job]:
+                if parent in children:
+                    children[parent] -= 1
+                    if not children[parent]:
+                        ready.append(parent)
+        yield from children  # jobs that depend on each other in a circle
+
+
+class _Forest(_Links):
     """Some roots, all of their descendants, and the other trees to which some of these belong too."""
 
     def __init__(self, roots: Iterable[TreeNode]) -> None:
-        self.nodes = {node.id: node for node in roots}
+        super().__init__()
         self._root: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        self._add(roots)
+
+    def _add(self, nodes: Iterable[TreeNode]) -> list[str]:
+        """Keeps the new ones; returns their ids."""
+        fresh: list[str] = []
+        for node in nodes:
+            if node.id not in self.parents:
+                job = self._names.setdefault(node.id, node.id)
+                self.parents[job] = tuple(self._names.setdefault(parent, parent) for parent in node.depends_on)
+                if node.archived_at is not None:
+                    self.archived.add(job)
+                fresh.append(job)
+        return fresh
 
     def grow(self, relatives: Relatives) -> None:
         """Reads downward a level at a time, and upward to parents outside, until nothing is left to read."""
-        frontier = list(self.nodes)
+        frontier = list(self.parents)
         looked_for: set[str] = set()
         while frontier:
-            fresh = {child.id: child for child in relatives.children(frontier) if child.id not in self.nodes}
-            self.nodes |= fresh
-            frontier = list(fresh)
+            frontier = self._add(relatives.children(frontier))
             if not frontier:
-                outside = {parent for node in self.nodes.values() for parent in node.depends_on}
-                outside -= self.nodes.keys() | looked_for
+                outside = {parent for parents in self.parents.values() for parent in parents}
+                outside -= self.parents.keys() | looked_for
                 looked_for |= outside  # some do not exist
-                found = relatives.jobs(sorted(outside))
-                self.nodes |= {node.id: node for node in found}
-                frontier = [node.id for node in found]
+                frontier = self._add(relatives.jobs(sorted(outside)))
 
-    def trees(self) -> list[list[TreeNode]]:
-        """The jobs of each tree, those that were read first at the start."""
-        for job, node in self.nodes.items():
-            for parent in node.depends_on:
-                if parent in self.nodes:
+    def trees(self) -> list[_Links]:
+        """The trees of which it consists."""
+        for job, parents in self.parents.items():
+            for parent in parents:
+                if parent in self.parents:
                     self._root[self._top(job)] = self._top(parent)
-        members: dict[str, list[TreeNode]] = {}
-        for job, node in self.nodes.items():
-            members.setdefault(self._top(job), []).append(node)
-        return list(members.values())
+        found: dict[str, _Links] = {}
+        for job, parents in self.parents.items():
+            tree = found.setdefault(self._top(job), _Links())
+            tree.parents[job] = parents
+            if job in self.archived:
+                tree.archived.add(job)
+        return list(found.values())
 
     def _top(self, job: str) -> str:
         path = []
@@ -124,14 +260,3 @@ class _Forest:
         for step in path:
             self._root[step] = job
         return job
-
-
-def _live(database: Database, nodes: Sequence[TreeNode]) -> list[TreeNode]:
-    """Leaves out jobs that are only in the archive."""
-    archived = [node.id for node in nodes if node.archived_at is not None]
-    live = {
-        str(row[0])
-        for part in chunks(archived, database.read_chunk)
-        for row in database.rows("graph.relatives.states", ids=database.ids(part))
-    }
-    return [node for node in nodes if node.archived_at is None or node.id in live]

@@ -1,14 +1,15 @@
 """Finds jobs: one by its id, many by a filter."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from shlex import quote
 from typing import Any
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import LIST_JOBS, AmbiguousIdError, NotFoundError, UsageError
-from hammerwork_cli.models import Job, JobFilter, JobPage, JobPriority, TreeNode
-from hammerwork_cli.models.values import meant, spellings
+from hammerwork_cli.models import Job, JobFilter, JobPage, JobPriority, JobStatus, TreeNode
+from hammerwork_cli.models.values import ENDS, meant, spellings
 from hammerwork_cli.queries.graph import cursors
 
 _HEX = re.compile(r"[0-9a-f]{4,32}")
@@ -92,7 +93,18 @@ def chosen(wanted: JobFilter) -> dict[str, Any]:
         "unarchived": wanted.unarchived,
         "error": None if wanted.error is None else _containing(wanted.error),
         "failed_since": wanted.failed_since,
+        "aged": bool(wanted.ended),
+        "kept_until": wanted.kept_until,
+        "but_queues": wanted.but_queues,
+        **_aged(dict(wanted.ended)),
     }
+
+
+def _aged(ended: Mapping[JobStatus, datetime]) -> dict[str, Any]:
+    """Status -> its spellings in rows, and the time before which such jobs must have ended."""
+    words = {status: status.name.lower() for status in ENDS}
+    spelled = {f"{word}_words": status.spellings for status, word in words.items()}
+    return spelled | {f"{word}_before": ended.get(status) for status, word in words.items()}
 
 
 def _containing(text: str) -> str:

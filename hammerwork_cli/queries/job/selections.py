@@ -101,25 +101,26 @@ class Chosen:
 
     named: Sequence[str] = ()
 
-    def __init__(self, wanted: JobFilter) -> None:
+    def __init__(self, wanted: JobFilter, *, batch: int | None = None) -> None:
         self.wanted = wanted
+        self._batch = batch or BATCH
 
     def read(self, database: Database) -> Found:
         """See :class:`Selection`."""
         found: dict[str, Counts] = {}
         for queue, status, jobs in database.rows("job.selections.groups", **chosen(self.wanted)):
             found.setdefault(queue, Counts()).add(status_of(status), jobs)
-        return Found(_groups(found))
+        return Found(groups_of(found))
 
     def batches(self, database: Database) -> Iterator[Batch]:
         """See :class:`Selection`."""
         after: str | None = None
         while True:
-            rows = database.rows("job.selections.ids", **chosen(self.wanted), after=after, limit=BATCH)
+            rows = database.rows("job.selections.ids", **chosen(self.wanted), after=after, limit=self._batch)
             ids = [str(job) for (job,) in rows]
             if ids:
                 yield Batch(ids)
-            if len(ids) < BATCH:  # leave out jobs that are inserted from now on
+            if len(ids) < self._batch:  # leave out jobs that are inserted from now on
                 return
             after = ids[-1]
 
@@ -190,10 +191,10 @@ def grouped(nodes: Iterable[TreeNode]) -> list[JobGroup]:
     found: dict[str, Counts] = {}
     for node in nodes:
         found.setdefault(node.queue, Counts()).add(node.status)
-    return _groups(found)
+    return groups_of(found)
 
 
-def _groups(found: dict[str, Counts]) -> list[JobGroup]:
+def groups_of(found: dict[str, Counts]) -> list[JobGroup]:
     return [
         JobGroup(queue, status, jobs)
         for queue, counts in sorted(found.items())

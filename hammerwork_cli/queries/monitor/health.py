@@ -31,6 +31,8 @@ UNSERVED_FOR = timedelta(minutes=1)
 """For less than this, a queue without a worker is a warning: a worker may be restarting."""
 RUST_FOR = timedelta(minutes=5)
 """A queue of which a Rust worker started or completed a job within this time is served."""
+RETENTION_FOR = timedelta(days=1)
+"""A policy that no worker has carried out for so long is reported."""
 SLOW_ANSWER = timedelta(seconds=1)
 MOST_QUEUES = 500
 MOST_READY = 10_000
@@ -360,6 +362,15 @@ def _failure_rate(reading: _Reading) -> Check:
     return _worst(CheckName.FAILURE_RATE, rates, reading.limits.queues.failure_rate, Level.CRITICAL)
 
 
+def _retention(reading: _Reading) -> Check:
+    """Policies that failed, and those that no worker carries out."""
+    if "retention" not in reading.database.tags:
+        return Check(CheckName.RETENTION, Level.HEALTHY, known=False)
+    before = reading.now - RETENTION_FOR
+    failing = tuple(queue for (queue,) in reading.database.rows("monitor.health.retention", before=before))
+    return Check(CheckName.RETENTION, Level.WARNING if failing else Level.HEALTHY, len(failing), 0, failing)
+
+
 _CHECKS: Mapping[CheckName, Callable[[_Reading], Check]] = {
     CheckName.WRITES: _writes,
     CheckName.MIGRATIONS: _migrations,
@@ -377,4 +388,5 @@ _CHECKS: Mapping[CheckName, Callable[[_Reading], Check]] = {
     CheckName.RETRYING: _retrying,
     CheckName.FAILED: _failures,
     CheckName.FAILURE_RATE: _failure_rate,
+    CheckName.RETENTION: _retention,
 }

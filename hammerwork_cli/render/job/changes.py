@@ -48,6 +48,7 @@ _REASONS: Mapping[str, Words] = {
     Reason.GONE: Words("missing"),
     Reason.CHANGED_MEANWHILE: Words("already changed by someone else"),
     Reason.ARCHIVED: Words("archived", "Archived jobs stay unchanged."),
+    Reason.HAS_CHILDREN: Words("above a job that stays"),
     Reason.STILL_COMING: Words(
         "newly inserted", "Stop the program that inserts them (a worker that spawns?), then run the same command again."
     ),
@@ -92,6 +93,20 @@ WORDINGS: Mapping[str, Wording] = {
         _DELETED_UNDER,
         reasons={Reason.WAITED_FOR: Words("needed by another job", "To find stuck jobs: hammerwork spawn doctor")},
         caveat=_KEPT,
+    ),
+    "archive": Wording(
+        "Archived",
+        _DELETED_UNDER,
+        reasons={Reason.WAITED_FOR: Words("needed by another job", "To find stuck jobs: hammerwork spawn doctor")},
+        caveat=_KEPT,
+    ),
+    "restore": Wording(
+        "Restored",
+        _DELETED_UNDER,
+        reasons={
+            Reason.EXISTS: Words("in the table of jobs too", "To run it again: hammerwork job retry"),
+            Reason.UNREADABLE: Words("damaged in the archive: its payload cannot be read"),
+        },
     ),
 }
 """Action -> its words."""
@@ -169,11 +184,12 @@ def outcome_text(outcome: Outcome) -> Iterator[str]:
 def outcome_record(outcome: Outcome, plan: ChangePlan | None, *, dry_run: bool = False) -> Record:
     """A change to jobs.
 
-    Keys: ``action`` (``retry``, ``cancel``, ``delete``, ``purge``), ``dry_run``, ``changed`` (jobs), ``followed``
-    (dependents that changed along), ``left`` (an object, reason -> skipped jobs: a status, ``gone``,
-    ``changed_meanwhile``, ``archived``, ``parent_failed``, ``waited_for``, ``still_coming``), ``plan`` (a list of
-    ``queue``, ``status``, ``jobs``, ``changes``; null for one job by its id). Without force, jobs of the plan may still
-    be skipped as ``parent_failed`` and ``waited_for``, which a dry run does not count.
+    Keys: ``action`` (``retry``, ``cancel``, ``delete``, ``purge``, ``archive``, ``restore``), ``dry_run``, ``changed``
+    (jobs), ``followed`` (dependents that changed along), ``left`` (an object, reason -> skipped jobs: a status,
+    ``gone``, ``changed_meanwhile``, ``archived``, ``parent_failed``, ``waited_for``, ``has_children``, ``exists``,
+    ``unreadable``, ``still_coming``), ``plan`` (a list of ``queue``, ``status``, ``jobs``, ``changes``; null for one
+    job by its id). Without force, jobs of the plan may still be skipped as ``parent_failed`` and ``waited_for``, which
+    a dry run does not count.
     """
     return {
         "action": outcome.action,
@@ -196,6 +212,8 @@ def plan_records(plan: ChangePlan) -> list[Record]:
 def refusal_error(refusal: Refusal) -> ConflictError | NotFoundError:
     """A refusal as an error."""
     job, action, reason = refusal.job, refusal.action, refusal.reason
+    if reason == Reason.GONE and action == "restore":
+        return NotFoundError(f"The job {job} is not in the archive.", hint="To list it: hammerwork archive list")
     if reason == Reason.GONE:
         return NotFoundError(f"The job {job} is only in the archive, or does not exist.", hint=LIST_JOBS)
     what, hint = _words(action, reason)

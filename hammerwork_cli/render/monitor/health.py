@@ -27,7 +27,12 @@ UNITS: Mapping[str, str] = {
     CheckName.RETRYING: "jobs",
     CheckName.FAILED: "jobs",
     CheckName.FAILURE_RATE: "rate",
+    CheckName.RETENTION: "policies",
     "worker": "seconds",
+    "rows": "rows",
+    "dead_rows": "rate",
+    "invalid_indexes": "indexes",
+    "open_transaction": "seconds",
 }
 """Unit of a check's value and limit; none for a check without either."""
 CHECK_KEYS = ("check", "status", "value", "limit", "unit", "about", "message", "hint")
@@ -115,16 +120,17 @@ def _measure(value: Measure | None) -> str:
     return percent(value) if isinstance(value, float) else NOTHING if value is None else count(value)
 
 
-def _within(text: str) -> Callable[[Check], str]:
+def _within(text: str, *, otherwise: str = "none") -> Callable[[Check], str]:
     """A measured value in a sentence, the things that it is about, and its limit."""
 
     def tell(check: Check) -> str:
         if check.value is None:
-            return "none"
+            return otherwise
         limit = check.limit
         most = short_duration(limit) if isinstance(limit, timedelta) else _measure(limit)
         value = f"{_measure(check.value)}{'+' * check.more}"
-        return f"{_names(check)}: {text.format(value)}{'' if limit is None else f' (at most {most})'}"
+        about = f"{_names(check)}: " if check.about else ""
+        return f"{about}{text.format(value)}{'' if limit is None else f' (at most {most})'}"
 
     return tell
 
@@ -169,6 +175,12 @@ def _abandoned(check: Check) -> str:
     return f"{plural(number, 'running job')} of workers that are gone, in {_names(check)}"
 
 
+def _retention(check: Check) -> str:
+    if not check.known:
+        return "this database has no policies"
+    return f"failed, or not run for a day: {_names(check)}" if check.about else "no policy fails"
+
+
 def _worker(check: Check) -> str:
     _, state = check.about
     return f"{state}, last heartbeat {_measure(check.value)} ago (lease {_measure(check.limit)})"
@@ -192,7 +204,12 @@ _MESSAGES: Mapping[str, Callable[[Check], str]] = {
     CheckName.RETRYING: _within("{} wait for another attempt"),
     CheckName.FAILED: _within("{} failed in the last hour"),
     CheckName.FAILURE_RATE: _within("{} of the jobs that ended in the last hour failed"),
+    CheckName.RETENTION: _retention,
     "worker": _worker,
+    "rows": _within("about {} rows", otherwise="not counted"),
+    "dead_rows": _within("{} of the rows are dead", otherwise="not counted"),
+    "invalid_indexes": lambda check: f"invalid: {_names(check)}" if check.about else "none",
+    "open_transaction": _within("the oldest has been open for {}"),
 }
 
 
@@ -230,5 +247,10 @@ _HINTS: Mapping[str, Callable[[str | None], str]] = {
     CheckName.RETRYING: _of_queue("spawn why --queue {}", "spawn why"),
     CheckName.FAILED: _of_queue("spawn why --queue {} --since 1h", "spawn why --since 1h"),
     CheckName.FAILURE_RATE: _of_queue("spawn why --queue {} --since 1h", "spawn why --since 1h"),
+    CheckName.RETENTION: lambda _: "archive policies",
     "worker": _of_queue("worker status {}", "worker status"),
+    "rows": lambda _: "maintenance cleanup --dry-run",
+    "dead_rows": lambda _: "maintenance vacuum",
+    "invalid_indexes": lambda _: "maintenance reindex",
+    "open_transaction": lambda _: "maintenance sizes",
 }

@@ -4,6 +4,7 @@ They stand here once, as tables of fields. The tests run every reading verb in e
 missing here, or one too many, fails them.
 """
 
+from hammerwork_cli.render.schemas.archive import ARCHIVED, ARCHIVED_SUM, POLICY, SIZE, WORK
 from hammerwork_cli.render.schemas.backups import BACKUP, BACKUP_FILE, COPIED, IMPORT, RESTORED, VERIFIED
 from hammerwork_cli.render.schemas.cron import CHECKED, DUE, RUN, SCHEDULE, SCHEDULE_DETAILS, TRIGGERED
 from hammerwork_cli.render.schemas.jobs import (
@@ -99,6 +100,25 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "monitor-metrics": ("Figures of queues, workers and spawning", METRICS),
     "monitor-logs": ("Something that happened to a job", EVENT),
     "monitor-dashboard": ("A snapshot of what happens", MONITOR),
+    "archive-run": ("The outcome of a change, or its plan", OUTCOME),
+    "archive-list": ("Archived jobs, those that were archived last at first", list_of(ARCHIVED)),
+    "archive-show": ("Everything about an archived job", JOB_DETAILS),
+    "archive-restore": ("The outcome of a change, or its plan", OUTCOME),
+    "archive-stats": ("Archived jobs by queue and reason", list_of(ARCHIVED_SUM)),
+    "archive-purge": ("The outcome of a change, or its plan", OUTCOME),
+    "archive-set-policy": ("A policy; with --dry-run what it would do, as `archive run` has it", POLICY),
+    "archive-get-policy": ("A policy of retention", POLICY),
+    "archive-policies": ("Policies of retention, by queue", list_of(POLICY)),
+    "archive-remove-policy": ("The policy that was removed", POLICY),
+    "maintenance-cleanup": ("The outcome of a change, or its plan", OUTCOME),
+    "maintenance-vacuum": ("Work on tables", list_of(WORK)),
+    "maintenance-analyze": ("Work on tables", list_of(WORK)),
+    "maintenance-reindex": ("Work on indexes", list_of(WORK)),
+    "maintenance-sizes": ("Tables and indexes, the largest table first", list_of(SIZE)),
+    "maintenance-health": ("Checks of tables and indexes", HEALTH_REPORT),
+    "maintenance-health-line": ("A check, as jsonl, csv and tsv have it", CHECK_OUTCOME),
+    "maintenance-check": ("Kinds of damage", list_of(FINDING)),
+    "maintenance-dead-jobs": ("Kinds of damage", list_of(FINDING)),
     "backup-create": ("A file that was written", BACKUP),
     "backup-restore": ("A restore, or its plan", RESTORED),
     "backup-verify": ("A file that was read to its end", VERIFIED),

@@ -208,7 +208,7 @@ PLAN = record(
 )
 OUTCOME = record(
     {
-        "action": text("", "retry", "cancel", "delete", "purge"),
+        "action": text("", "retry", "cancel", "delete", "purge", "archive", "restore"),
         "dry_run": flag(),
         "changed": count("Jobs"),
         "followed": count("Dependents that changed with them"),

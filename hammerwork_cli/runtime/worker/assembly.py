@@ -29,6 +29,7 @@ from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.listener import Listener
 from hammerwork_cli.runtime.worker.options import Options
 from hammerwork_cli.runtime.worker.requests import RequestClaimer
+from hammerwork_cli.runtime.worker.retention import RETENTION_TIMEOUTS, Retention
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
 from hammerwork_cli.runtime.worker.upkeep import UPKEEP_TIMEOUTS, Upkeep
 
@@ -44,7 +45,7 @@ class Lines:
         main: the main thread's.
         finisher: of the thread that writes outcomes.
         slots: for what attempts write themselves.
-        heartbeat, keeper, upkeep, listener: one for each of these threads.
+        heartbeat, keeper, upkeep, retention, listener: one for each of these threads.
         queue: what handlers have.
     """
 
@@ -55,6 +56,7 @@ class Lines:
     heartbeat: Connections
     keeper: Connections
     upkeep: Connections
+    retention: Connections
     listener: Connections
     queue: Queue
 
@@ -81,13 +83,14 @@ class Lines:
             Connections(url, 1, give_up, heartbeat_timeouts(options.lease), outages=outages),
             Connections(url, 1, give_up, KEEPER_TIMEOUTS, outages=outages),
             Connections(url, 1, give_up, UPKEEP_TIMEOUTS, outages=outages),
+            Connections(url, 1, give_up, RETENTION_TIMEOUTS, outages=outages),
             Connections(url, 1, give_up, outages=outages),
             Queue.of_worker(url, outages),
         )
 
     def close(self) -> None:
         """Closes the connections that no thread uses now."""
-        of_threads = (self.heartbeat, self.keeper, self.upkeep, self.listener)
+        of_threads = (self.heartbeat, self.keeper, self.upkeep, self.retention, self.listener)
         for line in (self.main, self.finisher, self.slots, *of_threads, self.queue):
             line.close()
 
@@ -112,7 +115,7 @@ class Parts:
     finisher: Finisher
     finishing: FinisherThread | None
     keeper: Keeper
-    threads: tuple[HeartbeatThread | Keeper | Upkeep | Listener, ...]
+    threads: tuple[HeartbeatThread | Keeper | Upkeep | Retention | Listener, ...]
     lease: Lease
     clock: ServerClock
     trouble: Trouble
@@ -215,9 +218,11 @@ def assemble(
         on_request=stop.hear_request,
         on_renewed=renewed,
     )
-    threads: tuple[HeartbeatThread | Keeper | Upkeep | Listener, ...] = (keeper, heartbeat)
+    threads: tuple[HeartbeatThread | Keeper | Upkeep | Retention | Listener, ...] = (keeper, heartbeat)
     if options.keeps_schedules:
         threads = (Upkeep(lines.upkeep, registration.id, clock), *threads)
+    if options.retention and not options.drain:
+        threads = (Retention(lines.retention, registration.id, clock), *threads)
     if on_postgres:
         threads = (Listener(lines.listener, registration.queues, claimer.hear), *threads)
     return Parts(

@@ -38,6 +38,7 @@ class Options:
     sweep: bool = True
     upkeep: bool = True
     upkeep_only: bool = False
+    retention: bool = True
     retry: RetryStrategy = DEFAULT_RETRY
     name: str | None = None
     isolation: "str | Isolation" = "thread"

@@ -75,6 +75,7 @@ class Worker:
             Rust workers do.
         upkeep: makes the jobs of schedules when they are due; with ``drain`` it leaves that to others.
         upkeep_only: does that alone, and needs neither queues nor handlers.
+        retention: archives and deletes jobs as policies say; with ``drain`` it leaves that to others.
         retry: for jobs and handlers without a strategy of their own.
         name: for people; host and process by default.
         isolation: ``process`` runs handlers in processes, one for each job at once. A process is killed when its time
@@ -102,6 +103,7 @@ class Worker:
         sweep: bool = True,
         upkeep: bool = True,
         upkeep_only: bool = False,
+        retention: bool = True,
         retry: RetryStrategy = DEFAULT_RETRY,
         name: str | None = None,
         isolation: str | Isolation = "thread",
@@ -124,6 +126,7 @@ class Worker:
             sweep=sweep,
             upkeep=upkeep,
             upkeep_only=upkeep_only,
+            retention=retention,
             retry=retry,
             name=name,
             isolation=isolation,

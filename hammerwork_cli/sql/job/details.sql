@@ -23,12 +23,19 @@ j.result_stored_at, j.result_expires_at, j.trace_id, j.correlation_id, j.parent_
 /* if :encryption */ , j.is_encrypted, j.encryption_key_id, j.encryption_algorithm, length(j.encrypted_payload),
 /* if :encryption */ j.payload_hash, j.retention_policy, j.retention_delete_at, j.encrypted_at
 
+-- name: archived_result_time
+-- When the result of an archived job j was stored.
+NULL
+
+-- name: archived_result_time [retention]
+j.result_stored_at
+
 -- name: archived
 -- Reads everything about an archived job that is not binary.
 SELECT {archived_node},
 j.scheduled_at, j.max_attempts, j.dependency_status, j.error_message, j.payload, j.result,
 j.timeout_seconds, j.timed_out_at, j.cron_schedule, j.timezone, j.recurring, j.next_run_at, j.batch_id,
-NULL, j.result_ttl, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
+{archived_result_time}, j.result_ttl, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
 j.archival_reason, j.archived_by
 /* if :encryption */ , j.is_encrypted, j.encryption_key_id, j.encryption_algorithm, length(j.encrypted_payload),
 /* if :encryption */ j.payload_hash, j.retention_policy, j.retention_delete_at, j.encrypted_at
@@ -38,9 +45,15 @@ FROM hammerwork_jobs_archive j WHERE j.id = :id
 -- Reads a job for the program that enqueued it.
 SELECT j.status, j.error_message, j.started_at, {claimed_job} FROM hammerwork_jobs j WHERE j.id = :id
 
+-- name: archived_stored [retention]
+-- Reads an archived job for the program that enqueued it. The archive has no limits of results, and packs the payload.
+SELECT j.status, j.error_message, j.started_at,
+j.id, j.queue_name, j.payload, j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
+j.depends_on, j.workflow_id, j.workflow_name, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,
+j.cron_schedule, j.timezone, j.recurring, j.next_run_at, NULL, NULL, j.own_retry_strategy, j.claim_losses, j.ancestry
+FROM hammerwork_jobs_archive j WHERE j.id = :id
+
 -- name: archived_stored
--- Reads an archived job for the program that enqueued it. The archive has no workflow and no limits of results, and
--- packs the payload.
 SELECT j.status, j.error_message, j.started_at,
 j.id, j.queue_name, j.payload, j.priority, j.attempts, j.max_attempts, j.timeout_seconds, j.created_at, j.scheduled_at,
 j.depends_on, NULL, NULL, j.trace_id, j.correlation_id, j.parent_span_id, j.span_context,

@@ -13,12 +13,18 @@ WHERE {filtered}
 AND j.dependency_status IN ('waiting', 'failed') LIMIT 1
 
 -- name: root_ids
--- Lists the next ids of jobs that fit a filter and depend on no job, in the order of the primary key.
+-- Lists the next ids of jobs that fit a filter and depend on no job that exists, in the order of the primary key.
 SELECT j.id FROM hammerwork_jobs j
 WHERE {filtered}
-AND {is_root}
+AND NOT {has_parent}
 /* if :after */ AND j.id > :after
 ORDER BY j.id LIMIT :limit
+
+-- name: fitting
+-- Reads queue and status of those of some jobs that fit a filter.
+SELECT j.id, j.queue_name, {status j} FROM hammerwork_jobs j
+WHERE j.id {among} AND
+{filtered}
 
 -- name: ids
 -- Lists the next ids that fit a filter, in the order of the primary key.

@@ -16,6 +16,15 @@ TRUE
 /* if :unarchived */ AND {unarchived}
 /* if :failed_since */ AND {failure_time} >= :failed_since
 /* if :error */ AND {contains j.error_message :error}
+/* if :but_queues */ AND {exactly j.queue_name} NOT IN (:but_queues)
+/* if :kept_until */ AND COALESCE(j.retention_policy, '') <> 'KeepIndefinitely'
+/* if :kept_until */ AND (j.retention_delete_at IS NULL OR j.retention_delete_at <= :kept_until)
+/* if :aged */ AND NOT j.recurring AND (FALSE
+/* if :completed_before */ OR j.status IN (:completed_words) AND {ended_at} < :completed_before
+/* if :failed_before */ OR j.status IN (:failed_words) AND {ended_at} < :failed_before
+/* if :dead_before */ OR j.status IN (:dead_words) AND {ended_at} < :dead_before
+/* if :timed_out_before */ OR j.status IN (:timed_out_words) AND {ended_at} < :timed_out_before
+/* if :aged */ )
 
 -- name: contains [postgresql]
 -- {contains column pattern}: whether a text fits a pattern of LIKE whose escape is !, in any letter case. PostgreSQL and

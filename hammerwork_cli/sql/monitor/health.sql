@@ -113,3 +113,9 @@ SELECT a.queue_name, a.ended_at FROM (SELECT j.queue_name, j.failed_at AS ended_
 WHERE j.status IN (:failed) AND j.failed_at >= :since AND {status j} <> 'Cancelled' LIMIT :limit) AS a
 UNION ALL SELECT b.queue_name, b.ended_at FROM ({timed_out}) AS b WHERE b.ended_at >= :since) AS x
 GROUP BY {by_name x.queue_name}
+
+-- name: retention
+-- Lists the queues whose policy of retention failed, or was not carried out since a time.
+SELECT p.queue_name FROM hammerwork_retention p
+WHERE p.enabled AND (p.last_error IS NOT NULL OR COALESCE(p.last_run_at, p.updated_at) < :before)
+ORDER BY p.queue_name

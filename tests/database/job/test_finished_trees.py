@@ -8,8 +8,7 @@ import pytest
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import FINISHED, JobFilter, JobStatus
 from hammerwork_cli.queries.job import changes, finished_trees
-from hammerwork_cli.queries.job.changes import Purge
-from hammerwork_cli.queries.job.finished_trees import FinishedTrees
+from hammerwork_cli.queries.job.finished_trees import FinishedTrees, Purge
 from tests.rows import START, Rows
 
 OLD, NOW = START + timedelta(hours=1), START + timedelta(days=10)
@@ -25,7 +24,7 @@ def rows(database: Database) -> Rows:
 def purged(database: Database, *statuses: JobStatus, **wanted: Any) -> set[str]:
     """What a purge deletes, and its plan has counted."""
     selection = FinishedTrees(JobFilter(statuses=statuses or tuple(FINISHED), ended_before=BEFORE, **wanted))
-    change = Purge(NOW)
+    change = Purge(NOW, whole=True)
     before = {row[0] for row in database.query("SELECT id FROM hammerwork_jobs")}
     plan = changes.plan(database, selection, change)
     outcome = changes.run(database, selection, change)

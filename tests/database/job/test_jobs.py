@@ -11,8 +11,9 @@ from hammerwork_cli.models import JobFilter, JobStatus, NewJob, Reason, Refusal,
 from hammerwork_cli.models.values import FAILED_SPELLINGS
 from hammerwork_cli.queries.job import changes, dependencies, enqueue, listing
 from hammerwork_cli.queries.job import details as details_queries
-from hammerwork_cli.queries.job.changes import Cancel, Clear, Delete, Purge, Retry
+from hammerwork_cli.queries.job.changes import Cancel, Clear, Delete, Retry
 from hammerwork_cli.queries.job.dependencies import WAITING_SPELLINGS
+from hammerwork_cli.queries.job.finished_trees import Purge
 from hammerwork_cli.queries.job.selections import Below, Chosen, Named
 from tests.jobs import NOW, identity, job
 

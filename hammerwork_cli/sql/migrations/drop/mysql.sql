@@ -18,4 +18,5 @@ DROP TABLE IF EXISTS
     hammerwork_attempts,
     hammerwork_duties,
     hammerwork_schedules,
-    hammerwork_schedule_runs;
+    hammerwork_schedule_runs,
+    hammerwork_retention;

@@ -16,6 +16,7 @@ DROP TABLE IF EXISTS
     hammerwork_attempts,
     hammerwork_duties,
     hammerwork_schedules,
-    hammerwork_schedule_runs;
+    hammerwork_schedule_runs,
+    hammerwork_retention;
 -- next
 DROP FUNCTION IF EXISTS update_hammerwork_queue_pause_updated_at();

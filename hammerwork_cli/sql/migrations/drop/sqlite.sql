@@ -33,3 +33,5 @@ DROP TABLE IF EXISTS hammerwork_duties;
 DROP TABLE IF EXISTS hammerwork_schedules;
 -- next
 DROP TABLE IF EXISTS hammerwork_schedule_runs;
+-- next
+DROP TABLE IF EXISTS hammerwork_retention;

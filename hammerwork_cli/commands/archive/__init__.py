@@ -1,0 +1,57 @@
+"""``hammerwork archive``."""
+
+from hammerwork_cli.cli.verb import LateVerb, group
+
+app = group(
+    "archive",
+    "Move finished jobs to the archive, and back; say how long jobs are kept.",
+    "archive run --older-than 30d --dry-run",
+    "archive list --queue mail",
+    "archive restore 178ebfc3 --run-again",
+    verbs={
+        "run": LateVerb(
+            "archive.run:run",
+            "Move finished jobs to the archive, by the time since they ended.",
+            {"--queue-name": "--queue", "--confirm": "--yes"},
+        ),
+        "list": LateVerb(
+            "archive.reading:list_",
+            "List archived jobs, those that were archived last at first.",
+            {"--queue-name": "--queue"},
+        ),
+        "show": LateVerb("archive.reading:show", "Show everything about a job as it is in the archive."),
+        "restore": LateVerb(
+            "archive.moving:restore",
+            "Move an archived job back to the table of jobs; with --tree everything below it too.",
+            {"--confirm": "--yes"},
+        ),
+        "stats": LateVerb(
+            "archive.reading:stats",
+            "Count archived jobs and their bytes, by queue and reason.",
+            {"--queue-name": "--queue"},
+        ),
+        "purge": LateVerb(
+            "archive.moving:purge",
+            "Delete archived jobs for good, by the time since they were archived.",
+            {"--confirm": "--yes"},
+        ),
+        "set-policy": LateVerb(
+            "archive.policies:set_policy",
+            "Say how long the jobs of a queue are kept: workers archive or delete them then, as `archive run` does.",
+            {"--queue-name": "--queue"},
+        ),
+        "get-policy": LateVerb(
+            "archive.policies:get_policy",
+            "Show the policy of a queue, and when workers carried it out last.",
+            {"--queue-name": "--queue"},
+        ),
+        "policies": LateVerb(
+            "archive.policies:policies_", "List all policies; that of * is for queues that have none of their own."
+        ),
+        "remove-policy": LateVerb(
+            "archive.policies:remove_policy",
+            "Remove the policy of a queue, which that of all others governs from now on.",
+            {"--queue-name": "--queue", "--confirm": "--yes"},
+        ),
+    },
+)

@@ -1,0 +1,73 @@
+"""Jobs by the time since they ended, for ``archive run`` and ``maintenance cleanup``."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.options import before
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import UNSUCCESSFUL, JobFilter, JobStatus
+from hammerwork_cli.models.archive.ages import Ages
+from hammerwork_cli.queries.job.finished_trees import FinishedTrees
+from hammerwork_cli.queries.job.selections import BATCH, Chosen, Selection
+
+MOST_DAYS = 100_000
+
+
+class By(StrEnum):
+    """What goes together."""
+
+    TREE = "tree"
+    JOB = "job"
+
+
+ByOption = Annotated[By, typer.Option("--by", help="Whole trees, QUEUE being that of the root, or each job by itself.")]
+BatchOption = Annotated[
+    int, typer.Option("--batch-size", metavar="N", min=1, max=10_000, help="Most jobs in a transaction.")
+]
+
+
+def days(*numbers: float | None) -> timedelta:
+    """The first number of days that was given, as a duration."""
+    return timedelta(days=next(number for number in numbers if number is not None))
+
+
+def selection(
+    database: Database,
+    now: datetime,
+    ages: Ages,
+    *,
+    queue: str | None = None,
+    wanted: Collection[JobStatus] | None = None,
+    by: By = By.TREE,
+    batch: int = BATCH,
+) -> Selection:
+    """The jobs that are old enough.
+
+    Args:
+        database: where.
+        now: the server's time.
+        ages: how old.
+        queue: only this queue.
+        wanted: only these statuses.
+        by: what goes together.
+        batch: most jobs in a transaction.
+
+    Raises:
+        UsageError: an age is before the year 1, or a status is not that of an ended job.
+    """
+    asked = set(wanted or ())
+    open_ = sorted(asked - UNSUCCESSFUL - {JobStatus.COMPLETED})
+    if open_:
+        raise UsageError(f"{open_[0]} jobs have not ended.", hint="Give completed, failed, dead or timedout.")
+    chosen = JobFilter(
+        queue=queue,
+        statuses=tuple(sorted(asked)),
+        ended=tuple((status, before(now, age)) for status, age in ages.by_status.items()),
+        kept_until=now if "retention_delete_at" in database.jobs_columns() else None,
+    )
+    return FinishedTrees(chosen, batch=batch) if by is By.TREE else Chosen(chosen, batch=batch)

@@ -1,0 +1,99 @@
+"""``hammerwork archive restore`` and ``purge``."""
+
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.options import JobArgument, QueueOption, age, before
+from hammerwork_cli.commands.archive.ages import MOST_DAYS, days
+from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
+from hammerwork_cli.commands.job.options import TreeOption
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models import UNSUCCESSFUL
+from hammerwork_cli.models.archive.lists import ArchiveFilter
+from hammerwork_cli.queries.archive import moving
+from hammerwork_cli.queries.archive.listing import Archived, ArchivedTree, NamedArchived
+from hammerwork_cli.queries.job import listing
+
+
+@spread
+def restore(
+    ctx: typer.Context,
+    job: JobArgument,
+    tree: TreeOption = False,
+    run_again: Annotated[
+        bool, typer.Option("--run-again", help="The jobs become Pending with 0 attempts, due now.")
+    ] = False,
+    as_was: Annotated[
+        bool, typer.Option("--as-was", help="The jobs keep the status in which they were archived.")
+    ] = False,
+    *,
+    confirmation: Confirmation,
+) -> None:
+    """Move an archived job back to the table of jobs; with --tree everything below it too.
+
+    A job that failed runs again. For a job that completed, and for a tree, say which of --run-again and --as-was you
+    mean. Jobs that run again wait for their parents, if these have to run first. A job that has spawned does not spawn
+    again. Jobs that hammerwork (Rust) has archived are restored too. Exit code 6 if the job was never removed.
+
+    \b
+    Examples:
+      hammerwork archive restore 178ebfc3
+      hammerwork archive restore 178ebfc3 --as-was
+      hammerwork archive restore 178ebfc3 --tree --run-again --yes
+    """
+    context: Context = ctx.obj
+    if run_again and as_was:
+        raise UsageError("Give --run-again or --as-was, not both.")
+    database = context.database(changes=True)
+    moving.require(database)
+    top = listing.resolve(database, job)
+    named = NamedArchived([top])
+    if not (run_again or as_was):
+        found = named.read(database).groups
+        if tree or any(group.status not in UNSUCCESSFUL for group in found):
+            raise UsageError(
+                "Say what is to become of the jobs." if tree else "The job did not fail.",
+                hint="Add --run-again, or --as-was to see it among the jobs.",
+            )
+        run_again = True
+    change = moving.Restore(context.now(database), again=run_again)
+    carry_out(context, database, ArchivedTree(top) if tree else named, change, confirmation)
+
+
+@spread
+def purge(
+    ctx: typer.Context,
+    older_than: Annotated[
+        str | None,
+        typer.Option("--older-than", metavar="DURATION", help="Only jobs that were archived longer ago: 365d."),
+    ] = None,
+    older_than_days: Annotated[
+        float | None, typer.Option("--older-than-days", min=0, max=MOST_DAYS, hidden=True)
+    ] = None,
+    queue: QueueOption = None,
+    *,
+    confirmation: Confirmation,
+) -> None:
+    """Delete archived jobs for good, by the time since they were archived. Asks for confirmation.
+
+    Archived jobs that others wait for stay, and so do jobs that their program keeps (retention_delete_at).
+
+    \b
+    Examples:
+      hammerwork archive purge --older-than 365d --dry-run
+      hammerwork archive purge --older-than 90d --queue mail --yes
+    """
+    context: Context = ctx.obj
+    lengths = [age(older_than)] if older_than is not None else []
+    lengths += [days(older_than_days)] if older_than_days is not None else []
+    if not lengths:
+        raise UsageError("No age was given.", hint="Add --older-than 365d.")
+    database = context.database(changes=True)
+    moving.require(database)
+    now = context.now(database)
+    start = before(now, max(lengths))
+    wanted = ArchiveFilter(queue=queue, before=start, kept_until=now)
+    carry_out(context, database, Archived(wanted), moving.PurgeArchive(now, start), confirmation, always_ask=True)

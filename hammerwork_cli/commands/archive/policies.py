@@ -1,0 +1,206 @@
+"""``hammerwork archive set-policy``, ``get-policy``, ``policies`` and ``remove-policy``."""
+
+from dataclasses import replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.options import Format, FormatOption, QueueOption, YesOption, age, before
+from hammerwork_cli.commands.archive.ages import MOST_DAYS, By, days
+from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import NotFoundError, UsageError
+from hammerwork_cli.models.archive.ages import Ages
+from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Action, Policy
+from hammerwork_cli.queries.archive import duty, moving, policies
+from hammerwork_cli.render.archive import policies as shown
+
+AllOption = Annotated[bool, typer.Option("--all", help="The policy of all queues that have none of their own.")]
+NEVER = "never"
+
+
+class Enabled(StrEnum):
+    """Whether workers carry a policy out."""
+
+    TRUE = "true"
+    FALSE = "false"
+
+
+def _after(which: str) -> Any:
+    return typer.Option(metavar="DURATION", help=f"{which} jobs go so long after their end: 30d, or never.")
+
+
+def _days() -> Any:
+    return typer.Option(min=0, max=MOST_DAYS, hidden=True)
+
+
+@spread
+def set_policy(
+    ctx: typer.Context,
+    queue: QueueOption = None,
+    all_: AllOption = False,
+    older_than: Annotated[str | None, _after("All")] = None,
+    completed_after: Annotated[str | None, _after("Completed")] = None,
+    failed_after: Annotated[str | None, _after("Failed and Cancelled")] = None,
+    dead_after: Annotated[str | None, _after("Dead")] = None,
+    timed_out_after: Annotated[str | None, _after("TimedOut")] = None,
+    completed_after_days: Annotated[float | None, _days()] = None,
+    failed_after_days: Annotated[float | None, _days()] = None,
+    dead_after_days: Annotated[float | None, _days()] = None,
+    timed_out_after_days: Annotated[float | None, _days()] = None,
+    action: Annotated[Action | None, typer.Option("--action", help="Archive or delete. [default: archive]")] = None,
+    purge_after: Annotated[
+        str | None,
+        typer.Option("--purge-after", metavar="DURATION", help="Time in the archive: 365d, or never (the default)."),
+    ] = None,
+    by: Annotated[By | None, typer.Option("--by", help="Whole trees, or each job by itself. [default: tree]")] = None,
+    compress: Annotated[
+        bool | None, typer.Option("--compress/--no-compress", help="Pack payloads, or not. [default: compress]")
+    ] = None,
+    enabled: Annotated[
+        Enabled | None, typer.Option("--enabled", help="Whether workers carry it out. [default: true]")
+    ] = None,
+    *,
+    confirmation: Confirmation,
+) -> None:
+    """Say how long the jobs of a queue are kept: workers archive or delete them then, as `archive run` does.
+
+    QUEUE is that of the root of a tree; the age of each of its jobs depends on its status. Options that you leave out
+    stay as they are; a new policy keeps jobs without an age. The first job goes ten minutes later. A policy
+    that deletes asks for confirmation. --dry-run shows what it would do now, and sets nothing.
+
+    \b
+    Examples:
+      hammerwork archive set-policy --queue mail --older-than 30d --dry-run
+      hammerwork archive set-policy --queue mail --completed-after 7d --dead-after 90d --purge-after 365d
+      hammerwork archive set-policy --all --older-than 90d --action delete --yes
+    """
+    context: Context = ctx.obj
+    name = _queue(queue, all_=all_)
+    given = {
+        "completed": _age(completed_after, completed_after_days, older_than),
+        "failed": _age(failed_after, failed_after_days, older_than),
+        "dead": _age(dead_after, dead_after_days, older_than),
+        "timed_out": _age(timed_out_after, timed_out_after_days, older_than),
+    }
+    ages = {status: text for status, text in given.items() if text is not None}
+    purge = _age(purge_after)
+    database = context.database(changes=True)
+    moving.require(database)
+    now = context.now(database)
+    old = next(iter(policies.all_policies(database, name)), Policy(name, Action.ARCHIVE, Ages()))
+    wanted = replace(
+        old,
+        ages=replace(old.ages, **{status: _length(text) for status, text in ages.items()}),
+        action=action or old.action,
+        purge_after=old.purge_after if purge is None else _length(purge),
+        by_tree=old.by_tree if by is None else by is By.TREE,
+        level=old.level if compress is None else (6 if compress else None),
+        enabled=old.enabled if enabled is None else enabled is Enabled.TRUE,
+    )
+    if not wanted.ages.by_status and wanted.purge_after is None:
+        raise UsageError("The policy would keep all jobs.", hint="Add --older-than 30d, for example.")
+    for length in (*wanted.ages.by_status.values(), wanted.purge_after or timedelta()):
+        before(now, length)  # refuse an age before the year 1 now, and not in a worker
+    if confirmation.dry_run:
+        _plan(context, database, wanted, confirmation)
+        return
+    if wanted.enabled and (wanted.action == Action.DELETE or wanted.purge_after is not None):
+        for line in shown.policy_text(wanted):
+            context.note(line)
+        context.confirm("Delete jobs from now on?", yes=confirmation.yes, form=confirmation.form)
+    context.confirm_profile()
+    policies.put(database, wanted, by=context.operator, now=now)
+    _show(context, policies.policy(database, name), confirmation.form)
+
+
+def _plan(context: Context, database: Database, wanted: Policy, confirmation: Confirmation) -> None:
+    now = context.now(database)
+    others = tuple(one.queue for one in policies.all_policies(database)) if wanted.queue == EVERY_QUEUE else ()
+    carry_out(context, database, duty.selection(wanted, now, others), duty.change(wanted, now), confirmation)
+
+
+def get_policy(
+    ctx: typer.Context, queue: QueueOption = None, all_: AllOption = False, form: FormatOption = Format.TABLE
+) -> None:
+    """Show the policy of a queue, and when workers carried it out last. Exit code 5 if it has none.
+
+    \b
+    Examples:
+      hammerwork archive get-policy --queue mail
+      hammerwork archive get-policy --all --format json
+    """
+    context: Context = ctx.obj
+    name = _queue(queue, all_=all_)
+    _show(context, policies.policy(context.database(), name), form)
+
+
+def policies_(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
+    """List all policies; that of * is for queues that have none of their own.
+
+    \b
+    Examples:
+      hammerwork archive policies
+      hammerwork archive policies --format json | jq '.[] | select(.last_error)'
+    """
+    context: Context = ctx.obj
+    context.show(
+        policies.all_policies(context.database()),
+        form,
+        columns=shown.COLUMNS,
+        record=shown.policy_record,
+        keys=shown.KEYS,
+        empty="No queue has a policy: all jobs are kept.",
+    )
+
+
+def remove_policy(
+    ctx: typer.Context,
+    queue: QueueOption = None,
+    all_: AllOption = False,
+    yes: YesOption = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Remove the policy of a queue, which that of all others governs from now on. Asks for confirmation.
+
+    \b
+    Examples:
+      hammerwork archive remove-policy --queue mail
+      hammerwork archive remove-policy --all --yes
+    """
+    context: Context = ctx.obj
+    name = _queue(queue, all_=all_)
+    database = context.database(changes=True)
+    old = policies.policy(database, name)
+    context.confirm(f"Remove the policy of {shown.words(name)}?", yes=yes, form=form)
+    context.confirm_profile()
+    if not policies.remove(database, name):
+        raise NotFoundError("Somebody else has removed the policy.")
+    context.answer(shown.policy_record(old), form, lambda: [f"Removed the policy of {shown.words(name)}."])
+
+
+def _show(context: Context, policy: Policy, form: Format) -> None:
+    context.answer(shown.policy_record(policy), form, lambda: shown.policy_text(policy))
+
+
+def _queue(queue: str | None, *, all_: bool) -> str:
+    if (queue is None) != all_:
+        raise UsageError("Give --queue QUEUE, or --all.")
+    if queue == EVERY_QUEUE:
+        raise UsageError("* is not the name of a queue.", hint="For all other queues: --all.")
+    return queue or EVERY_QUEUE
+
+
+def _age(text: str | None, number: float | None = None, otherwise: str | None = None) -> str | None:
+    """The first of these that was given, as text."""
+    if text is not None:
+        return text
+    return otherwise if number is None else f"{days(number) / timedelta(seconds=1):.0f}s"
+
+
+def _length(text: str) -> timedelta | None:
+    return None if text.strip().lower() == NEVER else age(text)

@@ -1,0 +1,113 @@
+"""``hammerwork archive list``, ``show`` and ``stats``."""
+
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import (
+    CursorOption,
+    FieldsOption,
+    Format,
+    FormatOption,
+    JobArgument,
+    LimitOption,
+    QueueOption,
+    StatusOption,
+    since_of,
+    statuses,
+)
+from hammerwork_cli.models.archive.lists import ArchiveFilter
+from hammerwork_cli.queries.archive import listing
+from hammerwork_cli.queries.job.listing import resolve
+from hammerwork_cli.render.archive import lists as shown
+
+
+def list_(
+    ctx: typer.Context,
+    queue: QueueOption = None,
+    status: StatusOption = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Only jobs archived within: 7d, or since: 2026-12-24T18:00Z."),
+    ] = None,
+    limit: LimitOption = 100,
+    cursor: CursorOption = None,
+    offset: Annotated[int, typer.Option("-o", "--offset", min=0, hidden=True)] = 0,
+    fields: FieldsOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """List archived jobs, those that were archived last at first.
+
+    The next page starts at --cursor with the id of the last job, or with its ARCHIVED_AT/ID.
+
+    \b
+    Examples:
+      hammerwork archive list --queue mail --status dead
+      hammerwork archive list --since 7d --format csv >archived.csv
+    """
+    context: Context = ctx.obj
+    wanted = ArchiveFilter(
+        queue=queue,
+        statuses=tuple(statuses(status) or ()),
+        since=None if since is None else since_of(since, context.now()),
+    )
+    context.show(
+        listing.find(context.database(), wanted, limit=limit, cursor=cursor, offset=offset),
+        form,
+        columns=shown.COLUMNS,
+        record=shown.archived_record,
+        keys=shown.KEYS,
+        empty="No archived job matches.",
+        fields=fields,
+    )
+
+
+def show(
+    ctx: typer.Context,
+    job: JobArgument,
+    full: Annotated[
+        bool, typer.Option("--full", help="Show the whole payload, result and error on a terminal too.")
+    ] = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Show everything about a job as it is in the archive. `job show` finds archived jobs too.
+
+    \b
+    Examples:
+      hammerwork archive show 178ebfc3
+      hammerwork archive show 178ebfc3 --format json | jq .archival_reason
+    """
+    # Lists start faster without these.
+    from hammerwork_cli.queries.job.details import details
+    from hammerwork_cli.render.job import details as shown_details
+
+    context: Context = ctx.obj
+    database = context.database()
+    found = details(database, resolve(database, job), archived=True)
+    context.answer(
+        shown_details.details_record(found),
+        form,
+        lambda: shown_details.details_text(
+            found, now=context.now(), width=context.width, colour=context.colour, full=full
+        ),
+    )
+
+
+def stats(ctx: typer.Context, queue: QueueOption = None, form: FormatOption = Format.TABLE) -> None:
+    """Count archived jobs and their bytes, by queue and reason.
+
+    \b
+    Examples:
+      hammerwork archive stats
+      hammerwork archive stats --queue mail --format json
+    """
+    context: Context = ctx.obj
+    context.show(
+        listing.sums(context.database(), queue),
+        form,
+        columns=shown.SUM_COLUMNS,
+        record=shown.sum_record,
+        keys=shown.SUM_KEYS,
+        empty="The archive is empty." if queue is None else "No archived job matches.",
+    )

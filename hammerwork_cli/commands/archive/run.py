@@ -1,0 +1,90 @@
+"""``hammerwork archive run``."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.options import QueueOption, StatusOption, age, statuses
+from hammerwork_cli.commands.archive.ages import MOST_DAYS, BatchOption, By, ByOption, days, selection
+from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
+from hammerwork_cli.models.archive.ages import Ages
+from hammerwork_cli.models.archive.rows import Archival, ArchivalReason
+from hammerwork_cli.queries.archive import moving
+from hammerwork_cli.queries.job.selections import BATCH
+
+
+class Reason(StrEnum):
+    """Why jobs are archived."""
+
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+    COMPLIANCE = "compliance"
+    MAINTENANCE = "maintenance"
+
+
+def _days(status: str, default: int) -> Any:
+    text = f"{status} jobs that ended so many days ago. [default: {default}]"
+    return typer.Option(metavar="DAYS", min=0, max=MOST_DAYS, help=text)
+
+
+@spread
+def run(
+    ctx: typer.Context,
+    queue: QueueOption = None,
+    status: StatusOption = None,
+    older_than: Annotated[
+        str | None,
+        typer.Option("--older-than", metavar="DURATION", help="Jobs of any status that ended longer ago: 30d."),
+    ] = None,
+    completed_after_days: Annotated[float | None, _days("Completed", 7)] = None,
+    failed_after_days: Annotated[float | None, _days("Failed", 30)] = None,
+    dead_after_days: Annotated[float | None, _days("Dead", 30)] = None,
+    timed_out_after_days: Annotated[float | None, _days("Timed out", 30)] = None,
+    by: ByOption = By.TREE,
+    compress: Annotated[bool, typer.Option("--compress/--no-compress", help="Pack payloads with gzip, or not.")] = True,
+    compression_level: Annotated[
+        int, typer.Option("--compression-level", metavar="LEVEL", min=1, max=9, help="Level of gzip.")
+    ] = 6,
+    batch_size: BatchOption = BATCH,
+    reason: Annotated[Reason, typer.Option("--reason", help="Reason, which the archive keeps.")] = Reason.MANUAL,
+    archived_by: Annotated[
+        str | None,
+        typer.Option("--archived-by", metavar="NAME", help="Name, which the archive keeps (default: yours)."),
+    ] = None,
+    *,
+    confirmation: Confirmation,
+) -> None:
+    """Move finished jobs to the archive, by the time since they ended. Asks for confirmation.
+
+    A tree goes as a whole, once all of its jobs have ended and are old enough: its lower jobs first, its root last, so
+    that the next run goes on after an interruption. A job that is retried meanwhile stays, and so does everything above
+    it. Recurring jobs stay, jobs that others wait for, and jobs that their program keeps (retention_delete_at). `job
+    show` and `spawn tree` find archived jobs too, and `archive restore` brings them back.
+
+    \b
+    Examples:
+      hammerwork archive run --older-than 30d --dry-run
+      hammerwork archive run --queue mail --completed-after-days 7 --yes
+      hammerwork archive run --status completed --by job --yes
+    """
+    context: Context = ctx.obj
+    default = None if older_than is None else age(older_than) / timedelta(days=1)
+    ages = Ages(
+        completed=days(completed_after_days, default, 7),
+        failed=days(failed_after_days, default, 30),
+        dead=days(dead_after_days, default, 30),
+        timed_out=days(timed_out_after_days, default, 30),
+    )
+    wanted = statuses(status)
+    database = context.database(changes=True)
+    moving.require(database)
+    now = context.now(database)
+    how = Archival(
+        now, ArchivalReason[reason.name], archived_by or context.operator, compression_level if compress else None
+    )
+    chosen = selection(database, now, ages, queue=queue, wanted=wanted, by=by, batch=batch_size)
+    carry_out(context, database, chosen, moving.Archive(how, whole=by is By.TREE), confirmation, always_ask=True)

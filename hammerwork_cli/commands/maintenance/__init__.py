@@ -1,0 +1,41 @@
+"""``hammerwork maintenance``."""
+
+from hammerwork_cli.cli.verb import LateVerb, group
+
+app = group(
+    "maintenance",
+    "Delete old jobs, and keep tables and indexes in good order.",
+    "maintenance cleanup --dry-run",
+    "maintenance health",
+    verbs={
+        "cleanup": LateVerb(
+            "maintenance.cleanup:cleanup",
+            "Delete finished jobs for good, by the time since they ended.",
+            {"--confirm": "--yes"},
+        ),
+        "vacuum": LateVerb(
+            "maintenance.tables:vacuum",
+            "Give the space of deleted rows back: VACUUM (ANALYZE), OPTIMIZE TABLE on MySQL, VACUUM on SQLite.",
+            {"--confirm": "--yes"},
+        ),
+        "analyze": LateVerb(
+            "maintenance.tables:analyze",
+            "Count the values of columns anew, from which the planner of the database chooses indexes.",
+        ),
+        "reindex": LateVerb(
+            "maintenance.tables:reindex", "Build indexes anew, invalid ones first.", {"--confirm": "--yes"}
+        ),
+        "sizes": LateVerb(
+            "maintenance.tables:sizes", "List tables and indexes with their rows and bytes, the largest table first."
+        ),
+        "health": LateVerb(
+            "maintenance.health:health", "Check tables and indexes: exit code 1 when a limit is exceeded."
+        ),
+        "check": LateVerb("maintenance.doctor:check", "Find damaged jobs, and fix them with --fix."),
+        "dead-jobs": LateVerb(
+            "maintenance.doctor:dead_jobs",
+            "Give back jobs that have been Running for too long and whose worker is gone.",
+            {"--confirm": "--yes"},
+        ),
+    },
+)

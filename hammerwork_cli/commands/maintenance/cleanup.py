@@ -1,0 +1,56 @@
+"""``hammerwork maintenance cleanup``."""
+
+from typing import Annotated, Any
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.options import QueueOption
+from hammerwork_cli.commands.archive.ages import MOST_DAYS, BatchOption, By, ByOption, days, selection
+from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
+from hammerwork_cli.models.archive.ages import Ages
+from hammerwork_cli.queries.job.finished_trees import Purge
+from hammerwork_cli.queries.job.selections import BATCH
+
+
+def _days(status: str, default: str) -> Any:
+    text = f"Keep {status} jobs so many days. [default: {default}]"
+    return typer.Option(metavar="DAYS", min=0, max=MOST_DAYS, help=text)
+
+
+@spread
+def cleanup(
+    ctx: typer.Context,
+    queue: QueueOption = None,
+    keep_completed_days: Annotated[float | None, _days("Completed", "30")] = None,
+    keep_failed_days: Annotated[float | None, _days("Failed", "7")] = None,
+    keep_dead_days: Annotated[float | None, _days("Dead", "as Failed")] = None,
+    keep_timed_out_days: Annotated[float | None, _days("Timed out", "as Failed")] = None,
+    by: ByOption = By.TREE,
+    batch_size: BatchOption = BATCH,
+    *,
+    confirmation: Confirmation,
+) -> None:
+    """Delete finished jobs for good, by the time since they ended. Asks for confirmation.
+
+    A tree goes as a whole, once all of its jobs have ended and are old enough. Recurring jobs stay, jobs that others
+    wait for, and jobs that their program keeps (retention_delete_at). Copies in the archive stay: `archive run` moves
+    jobs there instead.
+
+    \b
+    Examples:
+      hammerwork maintenance cleanup --dry-run
+      hammerwork maintenance cleanup --queue mail --keep-completed-days 7 --keep-failed-days 90 --yes
+    """
+    context: Context = ctx.obj
+    ages = Ages(
+        completed=days(keep_completed_days, 30),
+        failed=days(keep_failed_days, 7),
+        dead=days(keep_dead_days, keep_failed_days, 7),
+        timed_out=days(keep_timed_out_days, keep_failed_days, 7),
+    )
+    database = context.database(changes=True)
+    now = context.now(database)
+    chosen = selection(database, now, ages, queue=queue, by=by, batch=batch_size)
+    carry_out(context, database, chosen, Purge(now, whole=by is By.TREE), confirmation, always_ask=True)

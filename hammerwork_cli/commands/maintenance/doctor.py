@@ -1,0 +1,49 @@
+"""``hammerwork maintenance check`` and ``dead-jobs``: the doctor by the names that hammerwork (Rust) has for it."""
+
+from inspect import signature
+from typing import Annotated, Any
+
+import typer
+
+from hammerwork_cli.cli.options import Format, FormatOption, QueueOption, YesOption
+from hammerwork_cli.commands.job.options import DryRunOption
+from hammerwork_cli.commands.spawn.doctor import doctor
+
+
+def check(ctx: typer.Context, **given: Any) -> None:
+    """Find damaged jobs, and fix them with --fix. The same as `spawn doctor`.
+
+    \b
+    Examples:
+      hammerwork maintenance check
+      hammerwork maintenance check --fix --yes
+    """
+    doctor(ctx, **given)
+
+
+# Typer reads the parameters from here.
+check.__dict__["__signature__"] = signature(doctor)
+check.__annotations__ = doctor.__annotations__
+
+
+def dead_jobs(
+    ctx: typer.Context,
+    stale_hours: Annotated[
+        float, typer.Option("--stale-hours", metavar="HOURS", min=0, max=1_000_000, help="Jobs Running for longer.")
+    ] = 24,
+    queue: QueueOption = None,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Give back jobs that have been Running for too long and whose worker is gone. Asks for confirmation.
+
+    The same as `spawn doctor --older-than 24h --fix`, which fixes other damage too. A job with attempts left becomes
+    Pending; one without becomes Dead.
+
+    \b
+    Examples:
+      hammerwork maintenance dead-jobs --dry-run
+      hammerwork maintenance dead-jobs --stale-hours 2 --yes
+    """
+    doctor(ctx, fix=True, yes=yes, dry_run=dry_run, older_than=f"{stale_hours * 3600:.3f}s", queue=queue, form=form)

@@ -1,0 +1,54 @@
+"""``hammerwork maintenance health``."""
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import Format, FormatOption
+from hammerwork_cli.commands.limits import limit_of, number, rate
+from hammerwork_cli.errors import ShownAnswerError
+from hammerwork_cli.models import rfc3339
+from hammerwork_cli.models.input.reading import duration_of
+from hammerwork_cli.models.monitor.health import Level
+from hammerwork_cli.queries import maintenance
+from hammerwork_cli.render.monitor import health as views
+
+
+def health(
+    ctx: typer.Context,
+    max_rows: Annotated[
+        str, typer.Option("--max-rows", metavar="N", help="Most rows of the table of jobs.")
+    ] = "1000000",
+    max_dead_rows: Annotated[
+        str, typer.Option("--max-dead-rows", metavar="RATE", help="Largest share of dead rows of a table.")
+    ] = "20%",
+    max_transaction: Annotated[
+        str, typer.Option("--max-transaction", metavar="DURATION", help="Longest age of an open transaction.")
+    ] = "10m",
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Check tables and indexes: exit code 1 when a limit is exceeded. Each line below a check is the next command.
+
+    'off' disables a limit. Checks: rows, dead_rows, invalid_indexes, open_transaction. No dead row is removed that an
+    open transaction might still see. SQLite has no dead rows, and MySQL does not count them.
+
+    \b
+    Examples:
+      hammerwork maintenance health
+      hammerwork maintenance health --max-rows 5000000 --max-dead-rows off
+    """
+    context: Context = ctx.obj
+    rows = limit_of("--max-rows", max_rows, number)
+    dead = limit_of("--max-dead-rows", max_dead_rows, rate)
+    transaction = limit_of("--max-transaction", max_transaction, duration_of)
+    database = context.database()
+    report = maintenance.health(database, now=context.now(database), rows=rows, dead=dead, transaction=transaction)
+    if form in {Format.TABLE, Format.JSON}:
+        record = views.report_record(report, rfc3339(report.at))
+        context.answer(record, form, partial(views.report_text, report, colour=context.colour))
+    else:
+        context.data([views.check_record(check) for check in report.checks], form, views.CHECK_KEYS)
+    if report.status is Level.CRITICAL:
+        raise ShownAnswerError(views.summary(report))

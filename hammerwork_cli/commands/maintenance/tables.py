@@ -1,0 +1,124 @@
+"""``hammerwork maintenance vacuum``, ``analyze``, ``reindex`` and ``sizes``."""
+
+from collections.abc import Callable, Iterator
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.options import FieldsOption, Format, FormatOption, YesOption
+from hammerwork_cli.cli.progress import progress_bar
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import ConflictError
+from hammerwork_cli.models.maintenance import Done
+from hammerwork_cli.queries import maintenance
+from hammerwork_cli.queries.worker import registry
+from hammerwork_cli.render import maintenance as shown
+
+ForceOption = Annotated[bool, typer.Option("--force", help="On SQLite: also while workers are running.")]
+
+
+def vacuum(
+    ctx: typer.Context, force: ForceOption = False, yes: YesOption = False, form: FormatOption = Format.TABLE
+) -> None:
+    """Give the space of deleted rows back: VACUUM (ANALYZE), OPTIMIZE TABLE on MySQL, VACUUM on SQLite.
+
+    PostgreSQL does it beside readers and writers. MySQL copies each table, and SQLite the file: the disk needs room for
+    the copy, and on SQLite everybody waits. Both ask first. `maintenance cleanup` deletes jobs.
+
+    \b
+    Examples:
+      hammerwork maintenance vacuum
+      hammerwork maintenance vacuum --yes --format json
+    """
+    context: Context = ctx.obj
+    database = context.database(changes=True)
+    _refuse_workers(database, force=force)
+    _ask_to_copy(context, database, yes=yes, form=form)
+    _work(context, database, maintenance.vacuum, form)
+
+
+def analyze(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
+    """Count the values of columns anew, from which the planner of the database chooses indexes.
+
+    \b
+    Examples:
+      hammerwork maintenance analyze
+    """
+    context: Context = ctx.obj
+    _work(context, context.database(changes=True), maintenance.analyze, form)
+
+
+def reindex(ctx: typer.Context, yes: YesOption = False, form: FormatOption = Format.TABLE) -> None:
+    """Build indexes anew, invalid ones first.
+
+    PostgreSQL builds each beside the old one while everybody reads and writes; what an interrupted run has left is
+    dropped. MySQL copies each table, and asks first.
+
+    \b
+    Examples:
+      hammerwork maintenance reindex
+    """
+    context: Context = ctx.obj
+    database = context.database(changes=True)
+    if database.dialect == "mysql":
+        _ask_to_copy(context, database, yes=yes, form=form)
+    _work(context, database, maintenance.reindex, form)
+
+
+def sizes(ctx: typer.Context, fields: FieldsOption = None, form: FormatOption = Format.TABLE) -> None:
+    """List tables and indexes with their rows and bytes, the largest table first.
+
+    Rows are the estimate of the server, exact on SQLite.
+
+    \b
+    Examples:
+      hammerwork maintenance sizes
+      hammerwork maintenance sizes --format json | jq 'map(.bytes) | add'
+    """
+    context: Context = ctx.obj
+    found = maintenance.sizes(context.database())
+    context.show(
+        found,
+        form,
+        columns=shown.SIZE_COLUMNS,
+        record=shown.size_record,
+        keys=shown.SIZE_KEYS,
+        empty="There are no tables.",
+        fields=fields,
+    )
+    if form is Format.TABLE and fields is None:
+        context.text(shown.sizes_text(found))
+
+
+def _refuse_workers(database: Database, *, force: bool) -> None:
+    if database.dialect != "sqlite" or force or "workers" not in database.tags:
+        return
+    alive = [worker for worker in registry.listed(database, alive=True) if worker.is_alive]
+    if alive:
+        raise ConflictError(
+            f"The worker {alive[0].name[:60]} is running, and would have to wait.",
+            hint="Stop it: hammerwork worker stop --all --wait. Or add --force.",
+        )
+
+
+def _ask_to_copy(context: Context, database: Database, *, yes: bool, form: Format) -> None:
+    if database.dialect == "postgresql":
+        return
+    stored = sum(one.bytes or 0 for one in maintenance.sizes(database))
+    context.confirm(f"Copy {stored:,} bytes of tables and indexes?", yes=yes, form=form)
+
+
+def _work(
+    context: Context,
+    database: Database,
+    work: Callable[[Database, maintenance.Report], Iterator[Done]],
+    form: Format,
+) -> None:
+    context.confirm_profile()
+    with progress_bar(context) as report:
+        done = list(work(database, report))
+    if form is Format.TABLE:
+        context.text(map(shown.done_text, done))
+    else:
+        context.data(map(shown.done_record, done), form, shown.DONE_KEYS)

@@ -1,0 +1,31 @@
+"""How old jobs of each status must be before they go."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from hammerwork_cli.models.values import JobStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """The time since its end after which a job goes, by its status; ``None``: never.
+
+    Attributes:
+        failed: of Cancelled jobs, too, which rows hold as Failed.
+    """
+
+    completed: timedelta | None = None
+    failed: timedelta | None = None
+    dead: timedelta | None = None
+    timed_out: timedelta | None = None
+
+    @property
+    def by_status(self) -> dict[JobStatus, timedelta]:
+        """Status -> age, for the statuses that have one."""
+        ages = {
+            JobStatus.COMPLETED: self.completed,
+            JobStatus.FAILED: self.failed,
+            JobStatus.DEAD: self.dead,
+            JobStatus.TIMED_OUT: self.timed_out,
+        }
+        return {status: age for status, age in ages.items() if age is not None}

@@ -1,0 +1,56 @@
+"""Policies of retention: how long jobs are kept, and what becomes of them then."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from hammerwork_cli.models.archive.ages import Ages
+
+EVERY_QUEUE = "*"
+"""Stands for all queues that have no policy of their own."""
+SETTLING = timedelta(minutes=10)
+"""Time between setting a policy and the first job that goes, for second thoughts."""
+
+
+class Action(StrEnum):
+    """What becomes of jobs that are old enough."""
+
+    ARCHIVE = "archive"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy.
+
+    Attributes:
+        queue: that of roots, or :data:`EVERY_QUEUE`.
+        action: an :class:`Action`, or an unknown word of a later version.
+        ages: how old jobs must be.
+        purge_after: time in the archive, after which archived jobs of the queue are deleted; ``None``: never.
+        by_tree: whether whole trees go; otherwise each job by itself.
+        level: of gzip in the archive; ``None``: payloads are not packed.
+        enabled: whether workers carry it out.
+        updated_at: when it was set.
+        updated_by: who set it.
+        last_run_at: when a worker has carried it out; ``None``: not yet.
+        last_jobs: jobs that went then.
+        last_error: why that failed; ``None`` if it did not.
+    """
+
+    queue: str
+    action: str
+    ages: Ages
+    purge_after: timedelta | None = None
+    by_tree: bool = True
+    level: int | None = 6
+    enabled: bool = True
+    updated_at: datetime | None = None
+    updated_by: str | None = None
+    last_run_at: datetime | None = None
+    last_jobs: int | None = None
+    last_error: str | None = None
+
+    def is_settled(self, now: datetime) -> bool:
+        """Whether workers may carry it out: it is enabled, and was set a while ago."""
+        return self.enabled and (self.updated_at is None or self.updated_at + SETTLING <= now)

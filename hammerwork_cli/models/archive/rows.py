@@ -1,0 +1,169 @@
+"""A job as a row of the archive, and the way back."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from hammerwork_cli.models.backup.tables import DEFAULTS, TABLES, Record
+from hammerwork_cli.models.values import JobPriority, JobStatus, priority_word
+
+WEIGHTS = {
+    JobPriority.BACKGROUND: 1,
+    JobPriority.LOW: 2,
+    JobPriority.NORMAL: 5,
+    JobPriority.HIGH: 10,
+    JobPriority.CRITICAL: 20,
+}
+"""The weights that hammerwork (Rust) gives to priorities."""
+LARGEST_PAYLOAD = 1 << 28
+LONGEST_NAME = 100
+"""Characters of ``archived_by`` in MySQL."""
+_SHARED = TABLES["jobs"].columns.keys() & TABLES["archive"].columns.keys()
+_OWN = {"payload", "priority", "retry_strategy"}
+"""Columns of both tables that hold a value in different forms."""
+_PRIORITIES = {"bg": "background", "l": "low", "n": "normal", "default": "normal", "h": "high", "crit": "critical"}
+"""Short words for priorities that hammerwork (Rust) reads, too."""
+_STATES = ("none", "waiting", "satisfied", "failed")
+
+
+class ArchivalReason(StrEnum):
+    """Why jobs were archived, in the words of hammerwork (Rust)."""
+
+    AUTOMATIC = "Automatic"
+    MANUAL = "Manual"
+    COMPLIANCE = "Compliance"
+    MAINTENANCE = "Maintenance"
+
+
+@dataclass(frozen=True, slots=True)
+class Archival:
+    """How jobs are archived.
+
+    Attributes:
+        at: the server's time.
+        by: who archives them.
+        level: of gzip, 1 to 9; ``None`` stores payloads as they are.
+    """
+
+    at: datetime
+    reason: ArchivalReason
+    by: str
+    level: int | None = 6
+
+    def archived(self, job: Record) -> Record:
+        """The values of the archive's row for a job that :func:`hammerwork_cli.models.backup.tables.values` has read.
+
+        A job that hammerwork (Rust) has copied to the archive keeps the time and the reason of that.
+        """
+        text = str(job["payload"]).encode()
+        packed = text if self.level is None else gzip.compress(text, self.level, mtime=0)
+        smaller = len(packed) < len(text)
+        marked = job["archived_at"] is not None
+        found = dict.fromkeys(TABLES["archive"].columns) | {name: job[name] for name in _SHARED - _OWN}
+        return found | {
+            "payload": packed if smaller else text,
+            "payload_compressed": smaller,
+            "original_payload_size": len(text),
+            "priority": priority_word(job["priority"]),
+            "priority_weight": WEIGHTS.get(job["priority"], WEIGHTS[JobPriority.NORMAL]),
+            "own_retry_strategy": job["retry_strategy"],
+            "result": job["result_data"],
+            "result_ttl": job["result_expires_at"],
+            "result_config": _result_config(job),
+            "archived_at": job["archived_at"] if marked else self.at,
+            "archival_reason": (marked and job["archival_reason"]) or self.reason.value,
+            "archived_by": ((marked and job["archival_policy_applied"]) or self.by)[:LONGEST_NAME],
+            "original_table": TABLES["jobs"].name,
+        }
+
+
+def _result_config(job: Record) -> str | None:
+    kind, ttl = job["result_storage_type"], job["result_ttl_seconds"]
+    if kind is None:
+        return None
+    lasting = None if ttl is None else {"secs": ttl, "nanos": 0}
+    return json.dumps(
+        {"storage": kind.capitalize(), "ttl": lasting, "max_size_bytes": job["result_max_size_bytes"]},
+        separators=(",", ":"),
+    )
+
+
+def restored(row: Record) -> Record | None:
+    """The values of the job for a row of the archive, with the status in which it was archived.
+
+    Returns:
+        ``None`` if its payload cannot be read.
+    """
+    payload = _unpacked(row["payload"])
+    if payload is None:
+        return None
+    word = str(row["priority"]).lower()
+    word = priority_word(_PRIORITIES.get(word, word))
+    found = dict.fromkeys(TABLES["jobs"].columns) | DEFAULTS["jobs"]
+    found |= {name: row[name] for name in _SHARED - _OWN if row[name] is not None}
+    return found | {
+        "payload": payload,
+        "priority": JobPriority[word.upper()].value,
+        "retry_strategy": row["own_retry_strategy"],
+        "result_data": row["result"],
+        "result_expires_at": row["result_ttl"],
+        "depends_on": row["depends_on"] or (),
+        "dependents": (),
+        "dependency_status": row["dependency_status"] if row["dependency_status"] in _STATES else "none",
+        **_result_settings(row["result_config"]),
+        **dict.fromkeys(("archived_at", "archival_reason", "archival_policy_applied")),
+    }
+
+
+def _unpacked(packed: bytes) -> str | None:
+    """The whole text of a payload; ``None`` if it is damaged, or too large for any database."""
+    try:
+        if packed[:2] == b"\x1f\x8b":
+            unpacking = zlib.decompressobj(wbits=31)
+            packed = unpacking.decompress(packed, LARGEST_PAYLOAD)
+            if not unpacking.eof:
+                return None
+        text = packed.decode()
+        json.loads(text)
+    except (ValueError, zlib.error, RecursionError):
+        return None
+    return text
+
+
+def _result_settings(stored: str | None) -> Record:
+    try:
+        config: Any = json.loads(stored or "{}")
+    except (ValueError, RecursionError):
+        config = {}
+    config = config if isinstance(config, Mapping) else {}
+    kind, ttl, size = config.get("storage"), config.get("ttl"), config.get("max_size_bytes")
+    seconds = ttl.get("secs") if isinstance(ttl, Mapping) else None
+    return {
+        "result_storage_type": kind.lower() if kind in ("Database", "Memory", "None") else None,
+        "result_ttl_seconds": seconds if type(seconds) is int else None,
+        "result_max_size_bytes": size if type(size) is int else None,
+    }
+
+
+def to_run_again(job: Record, now: datetime, state: str) -> Record:
+    """The job as if it had just been enqueued, due now, with a ``dependency_status``."""
+    gone = (
+        "started_at completed_at failed_at timed_out_at error_message result_data result_stored_at result_expires_at"
+        " claim_losses"
+    )
+    return (
+        job
+        | dict.fromkeys(gone.split())
+        | {
+            "status": JobStatus.PENDING.value,
+            "attempts": 0,
+            "scheduled_at": now,
+            "dependency_status": state,
+            "next_run_at": now if job["recurring"] else job["next_run_at"],
+        }
+    )

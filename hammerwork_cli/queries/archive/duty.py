@@ -1,0 +1,190 @@
+"""Carries out policies of retention, in small transactions, until the time is over."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.database.retrying import is_an_outage
+from hammerwork_cli.database.statements import Names
+from hammerwork_cli.errors import HammerworkError
+from hammerwork_cli.models import JobFilter, JobStatus, Timestamp
+from hammerwork_cli.models.archive.lists import ArchiveFilter
+from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Action, Policy
+from hammerwork_cli.models.archive.rows import Archival, ArchivalReason
+from hammerwork_cli.queries.archive import policies
+from hammerwork_cli.queries.archive.listing import Archived
+from hammerwork_cli.queries.archive.moving import Archive, PurgeArchive
+from hammerwork_cli.queries.job import changes
+from hammerwork_cli.queries.job.changes import Change
+from hammerwork_cli.queries.job.finished_trees import ROOTS, FinishedTrees, Purge
+from hammerwork_cli.queries.job.selections import BATCH, Batch, Chosen, Selection
+
+DUTY = "retention"
+PAGE = 10_000
+"""Candidates in a statement: MySQL reads all that are old enough for each."""
+BY = "retention"
+"""Who archives jobs, by a policy."""
+_ENDED = {
+    JobStatus.COMPLETED: "completed_at",
+    JobStatus.FAILED: "failed_at",
+    JobStatus.DEAD: "failed_at",
+    JobStatus.TIMED_OUT: "timed_out_at",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedOut:
+    """What became of a policy.
+
+    Attributes:
+        jobs: that were archived or deleted.
+        purged: archived jobs that were deleted.
+        error: why it failed; ``None`` if it did not.
+    """
+
+    policy: Policy
+    jobs: int
+    purged: int = 0
+    error: str | None = None
+
+
+def carry_out(
+    database: Database, wanted: Sequence[Policy], now: datetime, is_over: Callable[[], bool]
+) -> Iterator[CarriedOut]:
+    """Carries out policies, and notes each. An error of one does not stop the others.
+
+    Args:
+        database: an open connection.
+        wanted: all policies: that of all other queues leaves out the queues of the others.
+        now: the server's time.
+        is_over: called between two transactions, and may pause; returns whether the time is over. Then the rest of the
+            jobs waits for the next run.
+
+    Yields:
+        What became of each policy.
+    """
+    named = tuple(policy.queue for policy in wanted if policy.queue != EVERY_QUEUE)
+    for policy in wanted:
+        if policy.is_settled(now) and policy.action in set(Action):
+            done = _carry_out(database, policy, now, is_over, named if policy.queue == EVERY_QUEUE else ())
+            policies.note(database, policy.queue, now=now, jobs=done.jobs + done.purged, error=done.error)
+            yield done
+
+
+def _carry_out(
+    database: Database, policy: Policy, now: datetime, is_over: Callable[[], bool], others: tuple[str, ...]
+) -> CarriedOut:
+    jobs = purged = 0
+    try:
+        jobs = changes.run(database, selection(policy, now, others, is_over), change(policy, now)).changed
+        if policy.purge_after is not None:
+            before = now - policy.purge_after
+            archived = ArchiveFilter(queue=_queue(policy), before=before, kept_until=now, but_queues=others)
+            purged = changes.run(database, _Paced(archived, is_over), PurgeArchive(now, before)).changed
+    except HammerworkError as error:
+        if is_an_outage(error):
+            raise
+        return CarriedOut(policy, jobs, purged, error.message)
+    return CarriedOut(policy, jobs, purged)
+
+
+def change(policy: Policy, now: datetime) -> Change:
+    """What a policy does with jobs."""
+    if policy.action == Action.DELETE:
+        return Purge(now, whole=policy.by_tree)
+    return Archive(Archival(now, ArchivalReason.AUTOMATIC, BY, policy.level), whole=policy.by_tree)
+
+
+def _queue(policy: Policy) -> str | None:
+    return None if policy.queue == EVERY_QUEUE else policy.queue
+
+
+def selection(
+    policy: Policy, now: datetime, others: tuple[str, ...] = (), is_over: Callable[[], bool] = lambda: False
+) -> Selection:
+    """The jobs that a policy takes now.
+
+    Args:
+        policy: a policy.
+        now: the server's time.
+        others: queues that it leaves out.
+        is_over: see :func:`carry_out`.
+    """
+    wanted = JobFilter(
+        queue=_queue(policy),
+        ended=tuple((status, now - age) for status, age in policy.ages.by_status.items()),
+        kept_until=now,
+        but_queues=others,
+    )
+    return _OldTrees(wanted, is_over) if policy.by_tree else _OldJobs(wanted, is_over)
+
+
+def _oldest(
+    database: Database, wanted: JobFilter, is_over: Callable[[], bool], size: int, *, rooted: bool
+) -> Iterator[list[str]]:
+    """Yields jobs that are old enough, ``size`` at a time, the oldest first, by the indexes of ended jobs."""
+    for status, before in wanted.ended:
+        at: Timestamp = None
+        after: str | None = None
+        while True:
+            rows = database.rows(
+                "archive.policies.old",
+                status=status.value,
+                ended=Names((_ENDED[status],)),
+                before=before,
+                at=at,
+                after=after,
+                queue=wanted.queue,
+                but_queues=wanted.but_queues,
+                rooted=rooted,
+                limit=PAGE,
+            )
+            for part in chunks([str(job) for job, _ in rows], size):
+                if is_over():
+                    return
+                yield list(part)
+            if len(rows) < PAGE:
+                break
+            after, at = rows[-1]
+
+
+def _until(batches: Iterator[Batch], is_over: Callable[[], bool]) -> Iterator[Batch]:
+    for batch in batches:
+        yield batch
+        if is_over():
+            return
+
+
+class _OldTrees(FinishedTrees):
+    def __init__(self, wanted: JobFilter, is_over: Callable[[], bool]) -> None:
+        super().__init__(wanted)
+        self._is_over = is_over
+
+    def batches(self, database: Database) -> Iterator[Batch]:
+        """See :class:`Selection`."""
+        return _until(super().batches(database), self._is_over)
+
+    def _pages(self, database: Database) -> Iterator[list[str]]:
+        return _oldest(database, self._roots, self._is_over, ROOTS, rooted=True)
+
+
+class _OldJobs(Chosen):
+    def __init__(self, wanted: JobFilter, is_over: Callable[[], bool]) -> None:
+        super().__init__(wanted)
+        self._is_over = is_over
+
+    def batches(self, database: Database) -> Iterator[Batch]:
+        """See :class:`Selection`."""
+        return map(Batch, _oldest(database, self.wanted, self._is_over, BATCH, rooted=False))
+
+
+class _Paced(Archived):
+    def __init__(self, chosen: ArchiveFilter, is_over: Callable[[], bool]) -> None:
+        super().__init__(chosen)
+        self._is_over = is_over
+
+    def batches(self, database: Database) -> Iterator[Batch]:
+        """See :class:`Selection`."""
+        return _until(super().batches(database), self._is_over)

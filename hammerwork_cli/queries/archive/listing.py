@@ -1,0 +1,157 @@
+"""Finds archived jobs: lists, sums, and the selections of ``archive restore`` and ``archive purge``."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.errors import JobNotFoundError
+from hammerwork_cli.models import Counts, JobGroup, Timestamp, TreeNode, status_of
+from hammerwork_cli.models.archive.lists import ArchivedJob, ArchivedSum, ArchiveFilter
+from hammerwork_cli.models.values import meant, spellings
+from hammerwork_cli.queries.graph import cursors, tree
+from hammerwork_cli.queries.job.dependencies import EVERY_JOB
+from hammerwork_cli.queries.job.selections import BATCH, Batch, Found, grouped, groups_of
+
+PAGE = 1000
+
+
+def chosen(wanted: ArchiveFilter) -> dict[str, Any]:
+    """The values of the fragment ``{filtered}``."""
+    return {
+        "queue": wanted.queue,
+        "statuses": spellings(wanted.statuses),
+        "meant": meant(wanted.statuses),
+        "since": wanted.since,
+        "before": wanted.before,
+        "kept_until": wanted.kept_until,
+        "but_queues": wanted.but_queues,
+    }
+
+
+def find(
+    database: Database, wanted: ArchiveFilter, *, limit: int, cursor: str | None = None, offset: int = 0
+) -> Iterator[ArchivedJob]:
+    """Yields the archived jobs that fit a filter, those that were archived last at first.
+
+    Args:
+        database: an open connection.
+        wanted: the filter.
+        limit: the most jobs.
+        cursor: ``ARCHIVED_AT/ID`` of the last job of the page before.
+        offset: jobs to pass over first.
+
+    Raises:
+        UsageError: the cursor is not valid.
+        JobNotFoundError: the cursor is the id of a job that is not in the archive.
+    """
+    if "archive" not in database.tags:
+        return
+    at: Timestamp = None
+    job: str | None = None
+    if cursor:
+        at, job = cursors.split(cursor)
+    if job is not None and at is None:
+        row = database.row("archive.listing.archived_at", id=job)
+        if row is None:
+            raise JobNotFoundError(job, "to continue after")
+        at = row[0]
+    while limit > 0:
+        rows = database.rows(
+            "archive.listing.list", **chosen(wanted), at=at, after=job, limit=min(limit, PAGE), offset=offset
+        )
+        page = list(map(ArchivedJob._make, rows))
+        yield from page
+        limit -= len(page)
+        if len(page) < PAGE:
+            return
+        at, job, offset = page[-1].archived_at, page[-1].id, 0
+
+
+def sums(database: Database, queue: str | None = None) -> list[ArchivedSum]:
+    """The archived jobs by queue and reason."""
+    if "archive" not in database.tags:
+        return []
+    return [
+        ArchivedSum(queue, reason, jobs, int(stored), int(before), oldest, newest)
+        for queue, reason, jobs, stored, before, oldest, newest in database.rows("archive.listing.sums", queue=queue)
+    ]
+
+
+def groups(database: Database, wanted: ArchiveFilter) -> list[JobGroup]:
+    """The archived jobs that fit a filter, by queue and status."""
+    found: dict[str, Counts] = {}
+    for queue, status, jobs in database.rows("archive.listing.groups", **chosen(wanted)):
+        found.setdefault(queue, Counts()).add(status_of(status), jobs)
+    return groups_of(found)
+
+
+class Archived:
+    """Archived jobs by a filter, those that were archived first at first."""
+
+    named: Sequence[str] = ()
+    wanted = EVERY_JOB
+
+    def __init__(self, chosen: ArchiveFilter) -> None:
+        self._chosen = chosen
+
+    def read(self, database: Database) -> Found:
+        """See :class:`Selection`."""
+        return Found(groups(database, self._chosen))
+
+    def batches(self, database: Database) -> Iterator[Batch]:
+        """See :class:`Selection`."""
+        at, job = None, None
+        while True:
+            rows = database.rows("archive.listing.ids", **chosen(self._chosen), at=at, after=job, limit=BATCH)
+            if rows:
+                job, at = rows[-1]
+                yield Batch([str(one) for one, _ in rows])
+            if len(rows) < BATCH:
+                return
+
+    def has_failed_parents(self, database: Database, found: Found) -> bool:
+        """See :class:`Selection`."""
+        del database, found
+        return False
+
+
+class NamedArchived(Archived):
+    """Archived jobs by their ids."""
+
+    def __init__(self, jobs: Sequence[str]) -> None:
+        super().__init__(ArchiveFilter())
+        self.named = jobs
+
+    def read(self, database: Database) -> Found:
+        """See :class:`Selection`."""
+        found: dict[str, Counts] = {}
+        for part in chunks(self.named, database.read_chunk):
+            for queue, status in database.rows("archive.listing.states", ids=database.ids(part)):
+                found.setdefault(queue, Counts()).add(status_of(status))
+        return Found(groups_of(found))
+
+    def batches(self, database: Database) -> Iterator[Batch]:
+        """See :class:`Selection`."""
+        del database
+        return map(Batch, chunks(self.named, BATCH))
+
+
+class ArchivedTree(Archived):
+    """A job and everything below it, as far as it is in the archive, from the top down."""
+
+    def __init__(self, job: str) -> None:
+        super().__init__(ArchiveFilter())
+        self._top = job
+
+    def _nodes(self, database: Database) -> list[TreeNode]:
+        nodes = tree.tree(database, self._top, whole=False).nodes.values()
+        return [node for node in nodes if node.archived_at is not None]
+
+    def read(self, database: Database) -> Found:
+        """See :class:`Selection`."""
+        return Found(grouped(self._nodes(database)))
+
+    def batches(self, database: Database) -> Iterator[Batch]:
+        """See :class:`Selection`."""
+        return map(Batch, chunks([node.id for node in self._nodes(database)], BATCH))

@@ -1,0 +1,168 @@
+"""Moves jobs to the archive and back, and deletes archived jobs: the changes behind ``hammerwork archive``."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.database.batches import chunks
+from hammerwork_cli.database.driver_errors import MIGRATE
+from hammerwork_cli.errors import MissingTablesError
+from hammerwork_cli.models import JobFilter, JobStatus, Reason
+from hammerwork_cli.models.archive.rows import Archival, restored, to_run_again
+from hammerwork_cli.models.backup.tables import Record, values
+from hammerwork_cli.models.values import WAITING_SPELLINGS
+from hammerwork_cli.queries.backup.rows import Rows
+from hammerwork_cli.queries.graph import records
+from hammerwork_cli.queries.graph.release import spawner_of
+from hammerwork_cli.queries.job import dependencies, notifications
+from hammerwork_cli.queries.job.changes import Change, Step
+from hammerwork_cli.queries.job.dependencies import LockedJob, lock_jobs
+from hammerwork_cli.queries.job.finished_trees import Purge
+
+
+def require(database: Database) -> None:
+    """Refuses a database in which the archive lacks columns.
+
+    Raises:
+        MissingTablesError: migration 023 is not applied.
+    """
+    if not {"archive", "retention"} <= database.tags or "unarchivable" in database.tags:
+        raise MissingTablesError("The archive of this database lacks columns (023).", hint=MIGRATE)
+
+
+class Archive(Purge):
+    """Moves finished jobs to the archive, with what workers recorded of them.
+
+    Args:
+        how: how to archive.
+        whole: see :class:`Purge`.
+    """
+
+    action = "archive"
+
+    def __init__(self, how: Archival, *, whole: bool = False) -> None:
+        super().__init__(how.at, whole=whole)
+        self._how = how
+
+    def _change(self, database: Database, jobs: Sequence[LockedJob], step: Step) -> None:
+        ids = [job.id for job in jobs]
+        archive = Rows(database, "archive")
+        moved = [self._how.archived(values("jobs", record)) for record in Rows(database, "jobs").of("id", ids)]
+        copied = [job.id for job in jobs if job.archived_at is not None]
+        if copied:  # hammerwork (Rust) has copied them, without all of their columns
+            archive.remove([{"id": job} for job in copied])
+        archive.insert(moved)
+        for part in chunks(ids, database.key_chunk):
+            step.changed += database.run("archive.moving.delete_jobs", ids=database.ids(part))
+
+
+class PurgeArchive(Change):
+    """Deletes archived jobs for good, with what workers recorded of them.
+
+    Args:
+        now: the server's time.
+        before: the time before which they were archived.
+    """
+
+    action = "purge"
+    accepted = in_trees = frozenset(JobStatus)
+
+    def __init__(self, now: datetime, before: datetime) -> None:
+        super().__init__(now)
+        self._before = before
+
+    def accepts(self, status: str) -> bool:
+        """All of them, with unknown statuses too."""
+        del status
+        return True
+
+    def step(self, database: Database, ids: Sequence[str], wanted: JobFilter) -> Step:
+        """Deletes the jobs that nobody has restored and no job waits for. Needs a transaction."""
+        del wanted
+        step = Step()
+        locked = [str(job) for (job,) in database.rows("archive.moving.lock", ids=database.ids(sorted(ids)))]
+        _skip(step, Reason.CHANGED_MEANWHILE, len(ids) - len(locked))
+        awaited = {parent for parent, _ in dependencies.dependents(database, locked, "waiting", WAITING_SPELLINGS)}
+        _skip(step, Reason.WAITED_FOR, len(awaited))
+        going = [job for job in locked if job not in awaited]
+        for part in chunks(going, database.key_chunk):
+            step.changed += database.run("archive.moving.delete", ids=database.ids(part), before=self._before)
+        records.forget(database, going)
+        return step
+
+
+class Restore(Change):
+    """Moves archived jobs back.
+
+    A job that hammerwork (Rust) has copied to the archive still has its row, with all columns: that one stays.
+
+    Args:
+        now: the server's time.
+        again: whether the jobs run again; otherwise they keep the status in which they were archived.
+    """
+
+    action = "restore"
+    refusals = Change.refusals | {Reason.EXISTS, Reason.UNREADABLE}
+    accepted = in_trees = frozenset(JobStatus)
+
+    def __init__(self, now: datetime, *, again: bool) -> None:
+        super().__init__(now)
+        self.again = again
+
+    def accepts(self, status: str) -> bool:
+        """All of them, with unknown statuses too."""
+        del status
+        return True
+
+    def step(self, database: Database, ids: Sequence[str], wanted: JobFilter) -> Step:
+        """Moves those of the jobs that are in the archive. Needs a transaction."""
+        del wanted
+        step = Step()
+        jobs, archive = Rows(database, "jobs"), Rows(database, "archive")
+        database.rows("archive.moving.lock", ids=database.ids(sorted(ids)))
+        rows = {record["id"]: values("archive", record) for record in archive.of("id", ids)}
+        live = {job.id: job for job in lock_jobs(database, rows)}
+        marked = [job.id for job in live.values() if job.archived_at is not None]
+        found: dict[str, Record] = {}
+        for job, row in rows.items():
+            if job in live:
+                continue
+            back = restored(row)
+            if back is None:
+                step.left.add(Reason.UNREADABLE)
+            else:
+                found[job] = back
+        for record in jobs.of("id", marked):
+            found[record["id"]] = values("jobs", record) | dict.fromkeys(
+                ("archived_at", "archival_reason", "archival_policy_applied")
+            )
+        _skip(step, Reason.GONE, len(ids) - len(rows))
+        _skip(step, Reason.EXISTS, len(live) - len(marked))
+        if self.again:
+            found = self._to_run_again(database, found)
+        if marked:
+            jobs.remove([{"id": job} for job in marked])
+        step.changed = jobs.insert(list(found.values()))
+        archive.remove([{"id": job} for job in found])
+        if self.again:
+            notifications.notify(database, {job["queue_name"] for job in found.values()})
+        return step
+
+    def _to_run_again(self, database: Database, found: dict[str, Record]) -> dict[str, Record]:
+        """The jobs as they wait: for those of their parents that run again with them or have not completed yet."""
+        parents = {parent for job in found.values() for parent in job["depends_on"]}
+        statuses = dependencies.parent_statuses(database, parents - found.keys())
+        statuses |= dict.fromkeys(parents & found.keys(), JobStatus.PENDING.value)
+        again: dict[str, Record] = {}
+        for name, job in found.items():
+            state = dependencies.state_of(job["depends_on"], statuses, spawner_of(job["ancestry"]))
+            if not job["depends_on"]:
+                state = "none"
+            # A failed or missing parent does not hold a job that somebody wants to run.
+            again[name] = to_run_again(job, self.now, "satisfied" if state == "failed" else state)
+        return again
+
+
+def _skip(step: Step, reason: Reason, jobs: int) -> None:
+    if jobs:
+        step.left.add(reason, jobs)

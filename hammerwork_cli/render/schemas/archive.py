@@ -1,0 +1,72 @@
+"""What the verbs of ``archive`` and ``maintenance`` print."""
+
+from hammerwork_cli.render.schemas.jobs import PRIORITY, STATUS
+from hammerwork_cli.render.schemas.words import count, flag, instant, job_id, null_or, record, seconds, text
+
+ARCHIVED = record(
+    {
+        "id": job_id(),
+        "queue": text(),
+        "status": STATUS,
+        "priority": PRIORITY,
+        "attempts": count(),
+        "created_at": null_or(instant()),
+        "ended_at": null_or(instant()),
+        "archived_at": null_or(instant()),
+        "archival_reason": text("Automatic, Manual, Compliance or Maintenance; other programs may write more"),
+        "archived_by": null_or(text()),
+        "stored_bytes": count("Of its payload in the archive"),
+        "payload_bytes": null_or(count("Of its payload before; null if nobody recorded it")),
+        "error": null_or(text("The first 500 characters")),
+    }
+)
+ARCHIVED_SUM = record(
+    {
+        "queue": text(),
+        "archival_reason": text(),
+        "jobs": count(),
+        "stored_bytes": count("Of their payloads in the archive"),
+        "payload_bytes": count("Of their payloads before"),
+        "oldest": null_or(instant("When the first of them was archived")),
+        "newest": null_or(instant()),
+    }
+)
+_AGE = null_or(seconds("Since the end; null: never"))
+POLICY = record(
+    {
+        "queue": text("Of the root; * stands for all that have no policy of their own"),
+        "action": text("archive or delete; a later version may write more"),
+        "completed_seconds": _AGE,
+        "failed_seconds": _AGE,
+        "dead_seconds": _AGE,
+        "timed_out_seconds": _AGE,
+        "purge_seconds": null_or(seconds("In the archive; null: never")),
+        "by": text("", "tree", "job"),
+        "compression_level": null_or(count("Null: payloads are not packed")),
+        "enabled": flag(),
+        "updated_at": null_or(instant()),
+        "updated_by": null_or(text()),
+        "last_run_at": null_or(instant("Null before the first run")),
+        "last_jobs": null_or(count("Jobs that went then")),
+        "last_error": null_or(text("Why the last run failed")),
+    }
+)
+SIZE = record(
+    {
+        "name": text("Of the table or the index"),
+        "table": text(),
+        "kind": text("", "table", "index"),
+        "rows": null_or(count("An estimate, exact on SQLite; null for an index")),
+        "bytes": null_or(count("Of a table without its indexes; null where the server does not tell")),
+        "dead_rows": null_or(count("Null where there is no such number")),
+        "valid": flag("False for an index whose build was interrupted"),
+        "vacuumed_at": null_or(instant()),
+    }
+)
+WORK = record(
+    {
+        "name": text("Of the table or the index"),
+        "work": text("", "vacuum", "analyze", "optimize", "reindex", "drop"),
+        "seconds": seconds(),
+    }
+)

@@ -1,0 +1,99 @@
+"""The thread that carries out policies of retention."""
+
+import logging
+import threading
+import time
+from datetime import timedelta
+
+from hammerwork_cli.database import Database, Timeouts
+from hammerwork_cli.errors import HammerworkError, RetryableError
+from hammerwork_cli.models.archive.policies import Action
+from hammerwork_cli.queries.archive import duty, policies
+from hammerwork_cli.queries.archive.duty import CarriedOut
+from hammerwork_cli.queries.worker import duties
+from hammerwork_cli.render.formats.text import plural
+from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.outages import Trouble
+
+RETENTION_TIMEOUTS = Timeouts(lock=5.0)
+LOOK_SECONDS = 60.0
+"""Seconds between two looks."""
+WORK_SECONDS = 30.0
+"""Most seconds of work after a look, so that others have the database for half of the time."""
+PACE_SECONDS = 0.02
+"""The pause after each transaction."""
+REST = timedelta(minutes=10)
+"""Time until the next run once no job is old enough."""
+LEASE = timedelta(minutes=5)
+"""Time after which another worker goes on for one that died. Each transaction renews it."""
+log = logging.getLogger("hammerwork")
+
+
+class Retention(threading.Thread):
+    """Archives and deletes what policies say, one worker at a time. It holds a connection only while it works.
+
+    Args:
+        connections: used by this thread alone.
+        worker: the id of the worker whose thread it is.
+        clock: the server's.
+    """
+
+    def __init__(self, connections: Connections, worker: str, clock: ServerClock) -> None:
+        super().__init__(name="hammerwork-retention", daemon=True)
+        self.connections, self.worker, self.clock = connections, worker, clock
+        self.stopped = threading.Event()  # the main thread sets it
+        # This thread alone uses the rest.
+        self._end = 0.0
+        self._is_mine = True
+        self._trouble = Trouble(connections.outages)
+
+    def run(self) -> None:
+        """Looks for policies until it is stopped, whatever happens."""
+        while not self.stopped.is_set() and not self.connections.given_up.is_set():
+            try:
+                # One try: the next look comes soon.
+                self.connections.run(self._look, patience=0)
+                self._trouble.over()
+            except RetryableError as error:
+                log.debug("Retention waits: %s", error.message)
+            except HammerworkError as error:
+                self._trouble.failed(f"Retention failed and will be retried: {error.message}")
+            except Exception:
+                log.exception("Retention failed and will be retried.")
+            self.connections.close()
+            self.stopped.wait(LOOK_SECONDS)
+
+    def _look(self, database: Database) -> None:
+        if not {"upkeep", "retention"} <= database.tags:
+            return
+        wanted, now = policies.all_policies(database), self.clock.now()
+        if not any(policy.is_settled(now) for policy in wanted):
+            return
+        seen = duties.times(database).get(duty.DUTY)
+        if (seen is not None and seen > now) or not duties.take(
+            database, duty.DUTY, self.worker, seen=seen, until=now + LEASE
+        ):
+            return
+        self._end, self._is_mine = time.monotonic() + WORK_SECONDS, True
+        for done in duty.carry_out(database, wanted, now, lambda: self._is_over(database)):
+            _log(done)
+        is_finished = time.monotonic() < self._end and not self.stopped.is_set()
+        duties.keep(database, duty.DUTY, self.worker, until=self.clock.now() + (REST if is_finished else timedelta()))
+
+    def _is_over(self, database: Database) -> bool:
+        """Pauses after a transaction, and returns whether to leave the rest for the next run, or to another worker."""
+        if self.stopped.wait(PACE_SECONDS) or time.monotonic() >= self._end or not self._is_mine:
+            return True
+        self._is_mine = duties.keep(database, duty.DUTY, self.worker, until=self.clock.now() + LEASE)
+        return not self._is_mine
+
+
+def _log(done: CarriedOut) -> None:
+    queue, went = done.policy.queue, "Deleted" if done.policy.action == Action.DELETE else "Archived"
+    if done.jobs:
+        log.info("%s %s by the policy of %s.", went, plural(done.jobs, "job"), queue)
+    if done.purged:
+        log.info("Deleted %s by the policy of %s.", plural(done.purged, "archived job"), queue)
+    if done.error is not None:
+        log.warning("The policy of %s failed and will be tried again: %s", queue, done.error)

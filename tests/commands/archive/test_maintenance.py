@@ -1,0 +1,99 @@
+"""``maintenance``: work on tables and indexes, and their checks."""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hammerwork_cli.database import connect
+from hammerwork_cli.queries.migrations import COUNTS
+from tests.conftest import Outcome
+from tests.jobs import execute
+from tests.rows import Rows
+
+Run = Callable[..., Outcome]
+
+
+def answered(run: Run, url: str, *words: str, code: int = 0) -> Any:
+    outcome = run("maintenance", *words, "--format", "json", url=url)
+    assert outcome.exit_code == code, outcome
+    return outcome.json
+
+
+def test_tables_are_vacuumed_analyzed_and_indexed_anew_and_nothing_is_lost(run: Run, migrated_url: str) -> None:
+    with contextlib.closing(connect(migrated_url)) as database:
+        rows = Rows(database)
+        for _ in range(20):
+            rows.job(payload={"text": "a" * 2000})
+    for verb in ("vacuum", "analyze", "reindex"):
+        done = answered(run, migrated_url, verb, *([] if verb == "analyze" else ["--yes"]))
+        assert done
+        assert all(one["seconds"] >= 0 for one in done)
+    sizes = {one["name"]: one for one in answered(run, migrated_url, "sizes")}
+    assert sizes.keys() >= COUNTS.keys()
+    assert sizes["hammerwork_jobs"]["rows"] == 20
+    assert sizes["hammerwork_jobs"]["bytes"] > 2000
+    assert all(one["valid"] for one in sizes.values())
+    assert "hammerwork_jobs" in run("maintenance", "sizes", url=migrated_url).stdout
+
+
+def test_health_names_what_is_over_its_limit_and_the_command_for_it(run: Run, migrated_url: str) -> None:
+    assert answered(run, migrated_url, "health")["status"] == "healthy"
+    with contextlib.closing(connect(migrated_url)) as database:
+        Rows(database).job()
+        Rows(database).job()
+    answered(run, migrated_url, "analyze")
+    report = answered(run, migrated_url, "health", "--max-rows", "1", code=1)
+    [bad] = [check for check in report["checks"] if check["status"] != "healthy"]
+    assert (bad["check"], bad["limit"], bad["hint"]) == ("rows", 1, "hammerwork maintenance cleanup --dry-run")
+    assert run("maintenance", "health", "--max-rows", "off", url=migrated_url).exit_code == 0
+
+
+@pytest.mark.postgres
+def test_an_index_whose_build_was_interrupted_is_reported_and_built_anew(
+    run: Run, new_database: Callable[..., str]
+) -> None:
+    url = new_database("postgres", migrated=True)
+    execute(url, "CREATE INDEX hammerwork_jobs_pkey_ccnew ON hammerwork_jobs (id)")
+    broken = "idx_hammerwork_jobs_scheduled", "hammerwork_jobs_pkey_ccnew"
+    for name in broken:
+        execute(url, f"UPDATE pg_index SET indisvalid = FALSE WHERE indexrelid = '{name}'::regclass")
+    [check] = [one for one in answered(run, url, "health", code=1)["checks"] if one["status"] == "critical"]
+    assert set(check["about"]) == set(broken)
+    done = [(one["work"], one["name"]) for one in answered(run, url, "reindex")]
+    assert done[:2] == [("drop", broken[1]), ("reindex", broken[0])]
+    assert answered(run, url, "health")["status"] == "healthy"
+
+
+@pytest.mark.postgres
+def test_an_old_transaction_is_reported_because_it_keeps_dead_rows(run: Run, new_database: Callable[..., str]) -> None:
+    url = new_database("postgres", migrated=True)
+    with contextlib.closing(connect(url)) as other:
+        other.script("BEGIN")
+        assert run("maintenance", "health", url=url).exit_code == 0
+        report = answered(run, url, "health", "--max-transaction", "0s", code=1)
+    assert "open_transaction" in {one["check"] for one in report["checks"] if one["status"] == "critical"}
+
+
+def test_dead_jobs_go_back_and_check_is_the_doctor(run: Run, sqlite_url: str) -> None:
+    run("migration", "run", url=sqlite_url)
+    with contextlib.closing(connect(sqlite_url)) as database:
+        rows = Rows(database)
+        again = rows.job(status="Running", attempts=1, started_at=rows_start())
+        last = rows.job(status="Running", attempts=3, started_at=rows_start())
+    later = {"HAMMERWORK_NOW": "2026-11-26T00:00:00Z"}
+    plan = run("maintenance", "dead-jobs", "--dry-run", "--format", "json", url=sqlite_url, env=later)
+    assert {finding["kind"] for finding in plan.json} == {"lost", "lost_last_attempt"}
+    assert run("maintenance", "dead-jobs", "--stale-hours", "99", "--yes", url=sqlite_url, env=later).exit_code == 0
+    assert run("maintenance", "dead-jobs", "--yes", url=sqlite_url, env=later).exit_code == 0
+    found = {job["id"]: job["status"] for job in run("job", "list", "--format", "json", url=sqlite_url).json}
+    assert found[again] in {"Pending", "Retrying"}
+    assert found[last] == "Dead"
+    assert run("maintenance", "check", "--format", "json", url=sqlite_url, env=later).json == []
+
+
+def rows_start() -> Any:
+    from tests.rows import START
+
+    return START

@@ -1,0 +1,191 @@
+"""Policies of retention: how they are set, and how workers carry them out."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hammerwork_cli import Handlers, Worker
+from hammerwork_cli.database import Database, connect
+from hammerwork_cli.errors import DatabaseError
+from hammerwork_cli.models import new_id
+from hammerwork_cli.models.archive.ages import Ages
+from hammerwork_cli.models.archive.policies import SETTLING, Action, Policy
+from hammerwork_cli.models.archive.rows import Archival
+from hammerwork_cli.queries.archive import duty, policies
+from hammerwork_cli.queries.worker import duties
+from hammerwork_cli.runtime.clock import ServerClock
+from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.worker import retention
+from tests.commands.archive.test_archive import NOW, archived, asked, ended, ids
+from tests.conftest import Outcome, eventually
+from tests.rows import Rows
+
+Run = Callable[..., Outcome]
+DAY = timedelta(days=1)
+EVERY = Ages(30 * DAY, 30 * DAY, 30 * DAY, 30 * DAY)
+
+
+@pytest.fixture
+def database(migrated_url: str) -> Iterator[Database]:
+    with contextlib.closing(connect(migrated_url)) as opened:
+        yield opened
+
+
+def put(database: Database, queue: str, action: Action = Action.ARCHIVE, ages: Ages = EVERY, **more: Any) -> None:
+    policies.put(database, Policy(queue, action, ages, **more), by="ada", now=NOW - 2 * SETTLING)
+
+
+def carried_out(database: Database, is_over: Callable[[], bool] = lambda: False) -> list[tuple[str, int, int]]:
+    done = duty.carry_out(database, policies.all_policies(database), NOW, is_over)
+    return [(one.policy.queue, one.jobs, one.purged) for one in done]
+
+
+def test_a_policy_is_set_changed_shown_and_removed(run: Run, migrated_url: str) -> None:
+    words = ("archive", "set-policy", "--queue", "Mail")
+    new = asked(run, migrated_url, *words, "--older-than", "30d", "--dead-after", "never")
+    assert (new["completed_seconds"], new["timed_out_seconds"], new["dead_seconds"]) == (2592000, 2592000, None)
+    assert (new["action"], new["by"], new["enabled"], new["purge_seconds"]) == ("archive", "tree", True, None)
+    changed = asked(run, migrated_url, *words, "--failed-after-days", "1", "--no-compress", "--enabled", "false")
+    assert changed == {**new, "failed_seconds": 86400, "compression_level": None, "enabled": False}
+    assert asked(run, migrated_url, "archive", "get-policy", "-q", "Mail") == changed
+    asked(run, migrated_url, "archive", "get-policy", "-q", "mail", code=5)
+    deleting = ("archive", "set-policy", "--all", "--completed-after", "7d", "--action", "delete")
+    assert "--yes" in asked(run, migrated_url, *deleting, code=2)
+    asked(run, migrated_url, *deleting, "--yes")
+    assert [one["queue"] for one in asked(run, migrated_url, "archive", "policies")] == ["*", "Mail"]
+    shown = run("archive", "get-policy", "--all", url=migrated_url).stdout
+    assert shown.splitlines()[:2] == ["Trees of all other queues are deleted:", "  Completed  7d after the end"]
+    assert asked(run, migrated_url, "archive", "remove-policy", "--all", "--yes")["queue"] == "*"
+    asked(run, migrated_url, "archive", "remove-policy", "--all", "--yes", code=5)
+    for wrong in ("--queue a", "--older-than 1d", "--queue * --older-than 1d", "--all --queue a --older-than 1d"):
+        asked(run, migrated_url, "archive", "set-policy", *wrong.split(), code=2)
+    assert len(asked(run, migrated_url, "archive", "policies")) == 1
+
+
+def test_each_queue_has_its_policy_and_the_others_share_one(run: Run, migrated_url: str, database: Database) -> None:
+    rows = Rows(database)
+    mail = ended(rows, queue="mail")
+    child = ended(rows, mail, queue="other")  # goes with its root
+    video, late = ended(rows, queue="video"), ended(rows, queue="Mail")
+    dead = ended(rows, queue="mail", status="Dead")
+    kept = {ended(rows, queue="keep"), ended(rows, queue="mail", days=10), ended(rows, queue="video", recurring=True)}
+    kept.add(ended(rows, queue="mail", retention_policy="KeepIndefinitely"))
+    unfinished = ended(rows, queue="video")
+    kept |= {unfinished, rows.job(unfinished, queue="mail", status="Pending")}
+    rows.insert(
+        "hammerwork_jobs_archive",
+        {"id": new_id(), "queue_name": "mail", "payload": b"{}", "status": "Dead", "created_at": NOW - 90 * DAY}
+        | {"scheduled_at": NOW - 90 * DAY, "archived_at": NOW - 80 * DAY},
+    )
+    put(database, "mail", ages=Ages(30 * DAY, dead=40 * DAY), purge_after=70 * DAY)
+    put(database, "keep", enabled=False)
+    put(database, "*", Action.DELETE)
+    plan = ("archive", "set-policy", "--all", "--older-than", "30d", "--action", "delete", "--dry-run")
+    assert asked(run, migrated_url, *plan)["changed"] == 2
+    assert carried_out(database) == [("*", 2, 0), ("mail", 3, 1)]
+    assert ids(migrated_url) == kept
+    assert archived(migrated_url) == {mail, child, dead}
+    assert {video, late}.isdisjoint(ids(migrated_url))
+    assert carried_out(database) == [("*", 0, 0), ("mail", 0, 0)]
+    [every, _, of_mail] = asked(run, migrated_url, "archive", "policies")
+    assert (every["last_jobs"], of_mail["last_jobs"], of_mail["last_error"]) == (0, 0, None)
+    shown = asked(run, migrated_url, "archive", "show", mail)
+    assert (shown["archival_reason"], shown["archived_by"]) == ("Automatic", "retention")
+
+
+def test_a_new_policy_waits_for_second_thoughts_and_a_run_ends_when_its_time_is_over(
+    migrated_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duty, "PAGE", 2)
+    rows = Rows(database)
+    trees = []
+    for _ in range(5):
+        root = ended(rows)
+        trees.append({root, ended(rows, root)})
+    policies.put(database, Policy("*", Action.ARCHIVE, EVERY), by="ada", now=NOW)
+    assert carried_out(database) == []
+    put(database, "*")
+    over = iter([False, True])
+    [(_, went, _)] = carried_out(database, lambda: next(over, True))
+    assert 0 < went < 10
+    assert [tree for tree in trees if tree <= archived(migrated_url)]
+    [(_, rest, _)] = carried_out(database)
+    assert went + rest == 10
+    assert archived(migrated_url) == set.union(*trees)
+
+
+def test_an_error_of_one_policy_is_noted_and_the_others_go_on(
+    run: Run, migrated_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = Rows(database)
+    broken, fine = ended(rows, queue="broken"), ended(rows, queue="fine")
+    for queue in ("broken", "fine"):
+        put(database, queue)
+    archived_by = Archival.archived
+
+    def failing(how: Archival, job: dict[str, Any]) -> dict[str, Any]:
+        if job["queue_name"] == "broken":
+            raise DatabaseError("no space left")
+        return archived_by(how, job)
+
+    with monkeypatch.context() as context:
+        context.setattr(Archival, "archived", failing)
+        assert carried_out(database) == [("broken", 0, 0), ("fine", 1, 0)]
+    found = {one["queue"]: one["last_error"] for one in asked(run, migrated_url, "archive", "policies")}
+    assert found == {"broken": "no space left", "fine": None}
+    [check] = asked(run, migrated_url, "monitor", "health", "--only", "retention")["checks"]
+    assert (check["status"], check["about"]) == ("warning", ["broken"])
+    assert (ids(migrated_url), archived(migrated_url)) == ({broken}, {fine})
+    assert carried_out(database) == [("broken", 1, 0), ("fine", 0, 0)]
+    later = {"HAMMERWORK_NOW": (NOW + 2 * DAY).isoformat()}
+    outcome = run("monitor", "health", "--only", "retention", "--format", "json", url=migrated_url, env=later)
+    assert outcome.json["checks"][0]["about"] == ["broken", "fine"]
+
+
+def test_of_two_workers_one_carries_policies_out(
+    migrated_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "LOOK_SECONDS", 0.1)
+    rows = Rows(database)
+    jobs = {ended(rows) for _ in range(30)}
+    put(database, "*")
+    clock, given_up = ServerClock(), threading.Event()
+    clock.set(NOW)
+    threads = [retention.Retention(Connections(migrated_url, 1, given_up), new_id(), clock) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: archived(migrated_url) == jobs)
+    eventually(lambda: duties.times(database)[duty.DUTY] > NOW + timedelta(minutes=9))
+    for thread in threads:
+        thread.stopped.set()
+    for thread in threads:
+        thread.join(60)
+    [policy] = policies.all_policies(database)
+    assert (policy.last_jobs, policy.last_error) == (30, None)
+
+
+def test_a_worker_carries_policies_out_unless_it_is_told_not_to(
+    sqlite_url: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("migration", "run", url=sqlite_url)
+    monkeypatch.setattr(retention, "LOOK_SECONDS", 0.1)
+    app = Handlers()
+    app.job("mail")(str)
+    with contextlib.closing(connect(sqlite_url)) as database:
+        now = database.now()
+        old = Rows(database).job(completed_at=now - 40 * DAY)
+        policies.put(database, Policy("*", Action.DELETE, EVERY), by="ada", now=now - 2 * SETTLING)
+    Worker(sqlite_url, app, drain=True).run()
+    assert ids(sqlite_url) == {old}
+    worker = Worker(sqlite_url, app)
+    running = threading.Thread(target=worker.run)
+    running.start()
+    try:
+        eventually(lambda: not ids(sqlite_url))
+    finally:
+        worker.stop()
+        running.join(60)
