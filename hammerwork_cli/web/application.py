@@ -31,7 +31,7 @@ from hammerwork_cli.render.schemas.words import record, text
 from hammerwork_cli.render.tree import json as json_views
 from hammerwork_cli.web import events, metrics, redaction
 from hammerwork_cli.web.connections import Connections
-from hammerwork_cli.web.endpoints import changing, queues, reading, spawning
+from hammerwork_cli.web.endpoints import archive, changing, queues, reading, spawning
 from hammerwork_cli.web.endpoints.endpoint import JSON, Answer, Call, Endpoint
 from hammerwork_cli.web.endpoints.openapi import openapi
 from hammerwork_cli.web.endpoints.parameters import JOB, QUEUE, Parameter, check, read_path, read_query
@@ -44,7 +44,13 @@ from hammerwork_cli.web.settings import Settings
 from hammerwork_cli.web.sharing import Shared
 
 STATIC = Path(__file__).parent / "static"
-ENDPOINTS: tuple[Endpoint, ...] = (*spawning.ENDPOINTS, *reading.ENDPOINTS, *queues.ENDPOINTS, *changing.ENDPOINTS)
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *spawning.ENDPOINTS,
+    *reading.ENDPOINTS,
+    *archive.ENDPOINTS,
+    *queues.ENDPOINTS,
+    *changing.ENDPOINTS,
+)
 EVENTS = Endpoint(
     "GET",
     "/api/events",

@@ -43,6 +43,10 @@ ENDPOINTS = {
     "GET /api/queues/{name}",
     "POST /api/queues/{name}/pause",
     "POST /api/queues/{name}/resume",
+    "GET /api/archive",
+    "GET /api/archive-stats",
+    "GET /api/archive/{id}",
+    "GET /api/retention",
     "GET /api/workers",
     "GET /api/about",
     "GET /api/events",
@@ -86,7 +90,7 @@ def test_the_contract_names_each_status_once_and_any_letter_case_is_accepted(
         for parameter in operation["parameters"]
         if parameter["name"] == "status"
     ]
-    assert len(filters) == 3
+    assert len(filters) == 4
     for words in filters:
         assert words == [status.value for status in JobStatus]
         assert len({word.lower() for word in words}) == len(words)
@@ -104,7 +108,7 @@ def test_answers_have_the_schemas_of_the_commands(document: Any) -> None:
 
 
 def test_answers_fit_their_schemas(serve: Callable[..., Server], empty_url: str) -> None:
-    fill(empty_url)
+    archived = fill(empty_url)["archived"]
     server = serve(empty_url)
     document = server.json("/openapi.json")
     operation = server.json("/api/spawn/operations")[0]["parent_id"]
@@ -113,7 +117,8 @@ def test_answers_fit_their_schemas(serve: Callable[..., Server], empty_url: str)
     for name, described in operations(document).items():
         schema = described["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema")
         if name.startswith("GET") and schema:
-            path = name.removeprefix("GET ").format(**{key: quote(value, safe="") for key, value in values.items()})
+            given = {**values, "id": archived} if "/archive/" in name else values
+            path = name.removeprefix("GET ").format(**{key: quote(value, safe="") for key, value in given.items()})
             Draft202012Validator({**schema, "components": document["components"]}).validate(server.json(path))
             checked.add(name)
     assert "GET /api/spawn/operations/{id}" in checked

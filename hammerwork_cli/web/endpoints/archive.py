@@ -1,0 +1,71 @@
+"""The endpoints that read the archive and the policies of retention."""
+
+from dataclasses import replace
+
+from hammerwork_cli.models.archive.lists import ArchiveFilter
+from hammerwork_cli.queries.archive import listing, policies
+from hammerwork_cli.queries.graph import cursors
+from hammerwork_cli.queries.job import details
+from hammerwork_cli.render.archive.lists import archived_record, sum_record
+from hammerwork_cli.render.archive.policies import policy_record
+from hammerwork_cli.render.job.details import details_record
+from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
+from hammerwork_cli.web.endpoints.parameters import CURSOR, JOB, QUEUE, SINCE, STATUS, limit, start_of, statuses
+
+
+def archive_list(call: Call) -> Answer:
+    """Answers as ``archive list``."""
+    wanted = call.values
+    chosen = ArchiveFilter(
+        queue=wanted["queue"],
+        statuses=tuple(statuses(wanted["status"]) or ()),
+        since=start_of(call.now, wanted["since"]),
+    )
+    most = wanted["limit"]
+    found = list(listing.find(call.database, chosen, limit=most + 1, cursor=wanted["cursor"]))
+    page = found[:most]
+    more = len(found) > most
+    return Answer(
+        [archived_record(job) for job in page], cursors.at(page[-1].archived_at, page[-1].id) if more else None
+    )
+
+
+def archive_stats(call: Call) -> Answer:
+    """Answers as ``archive stats``."""
+    return Answer([sum_record(row) for row in listing.sums(call.database, call.values["queue"])])
+
+
+def archived_job(call: Call) -> Answer:
+    """Answers as ``archive show``."""
+    return Answer(details_record(details.details(call.database, call.values["id"], archived=True)))
+
+
+def retention(call: Call) -> Answer:
+    """Answers as ``archive policies``."""
+    return Answer([policy_record(policy) for policy in policies.all_policies(call.database)])
+
+
+ENDPOINTS = (
+    Endpoint(
+        "GET",
+        "/api/archive",
+        archive_list,
+        "Archived jobs, those that were archived last at first.",
+        "archive-list",
+        (limit(50), CURSOR, QUEUE, STATUS, replace(SINCE, about="Only jobs archived within: 90s, 15m, 2h, 7d.")),
+        refusals=(404,),
+    ),
+    Endpoint(
+        "GET", "/api/archive-stats", archive_stats, "Archived jobs by queue and reason.", "archive-stats", (QUEUE,)
+    ),
+    Endpoint(
+        "GET",
+        "/api/archive/{id}",
+        archived_job,
+        "Everything known about an archived job.",
+        "archive-show",
+        (JOB,),
+        refusals=(404, 409),
+    ),
+    Endpoint("GET", "/api/retention", retention, "Policies of retention, by queue.", "archive-policies"),
+)
