@@ -104,7 +104,7 @@ class JobFilter:
     Attributes:
         since: takes jobs created then or later.
         until: takes jobs created before then.
-        ended_before: takes jobs that ended before then, or were created before then if their end is not recorded.
+        ended_before: takes jobs with all of their times before then: created, due if it has started, started, ended.
         unarchived: takes only jobs that have no copy in the archive.
         error: takes jobs with this text in their error, in any letter case; ``*`` in it stands for any text.
         failed_since: takes jobs that failed then or later.

@@ -17,6 +17,7 @@ class Reason(StrEnum):
     WAITED_FOR = "waited_for"
     STILL_COMING = "still_coming"
     HAS_CHILDREN = "has_children"
+    SPAWN_REQUESTED = "spawn_requested"
     EXISTS = "exists"
     UNREADABLE = "unreadable"
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
@@ -18,11 +18,13 @@ from hammerwork_cli.queries.job.listing import chosen
 from hammerwork_cli.queries.job.selections import BATCH, Batch, Found, groups_of
 
 ROOTS = 200
-"""Trees that are read together."""
+"""Most trees that are read together."""
+MOST_TOGETHER = 20_000
+"""Jobs of trees that are read together; a larger tree is read by itself."""
 
 
 class Purge(Delete):
-    """Removes finished jobs by their age: those that others wait for may stay.
+    """Removes finished jobs by their age: those that others wait for may stay, and those that are still to spawn.
 
     Args:
         now: the server's time.
@@ -38,6 +40,9 @@ class Purge(Delete):
 
     def _later(self, database: Database, jobs: Sequence[LockedJob]) -> dict[str, str]:
         kept = super()._later(database, jobs)
+        for part in chunks([job.id for job in jobs], database.key_chunk):
+            for (job,) in database.rows("job.selections.requested", ids=database.ids(part)):
+                kept[str(job)] = Reason.SPAWN_REQUESTED
         if not self.whole:
             return kept
         going = {job.id: job for job in jobs if job.id not in kept}
@@ -72,21 +77,26 @@ class Finished(NamedTuple):
 
 
 class FinishedTrees:
-    """Trees whose root fits a filter, and all of whose jobs have ended as it says, in whatever queue.
+    """Trees whose roots fit a filter, and all of whose jobs have ended as it says, in whatever queue.
 
-    Jobs below several roots make one tree of them. A root is a job without a parent in the table of jobs. The jobs of
-    a tree come from the bottom up: after an interruption its root is still there, and a second run takes the rest.
+    Jobs below several roots make one tree of them, which goes only if each of the roots fits. A root is a job without a
+    parent in the table of jobs. The jobs of a tree come from the bottom up: after an interruption its root is still
+    there, and a second run takes the rest. A tree stays while a worker is still to spawn for one of its jobs.
 
     Args:
         wanted: the filter.
         batch: most jobs in a transaction; :data:`BATCH` if it is not given.
+        is_over: called before each level of the trees is read; returns whether to stop.
     """
 
     named: Sequence[str] = ()
 
-    def __init__(self, wanted: JobFilter, *, batch: int | None = None) -> None:
+    def __init__(
+        self, wanted: JobFilter, *, batch: int | None = None, is_over: Callable[[], bool] = lambda: False
+    ) -> None:
         self._roots = wanted
         self._batch = batch or BATCH
+        self._is_over = is_over
         self.wanted = replace(wanted, queue=None, but_queues=())
 
     def read(self, database: Database) -> Found:
@@ -128,40 +138,75 @@ class FinishedTrees:
 
     def _trees(self, database: Database) -> Iterator[Finished]:
         """Yields each finished tree once."""
-        seen: set[str] = set()
-        for roots in self._pages(database):
-            fresh: list[_Links] = []
-            for tree in self._read(database, roots):
-                tops = tree.tops
-                if seen.isdisjoint(tops):
-                    fresh.append(tree)
-                    if len(tops) > 1:  # the other roots will come too
-                        seen.update(tops)
-            yield from self._finished(database, fresh)
+        seen: set[str] = set()  # the roots of the trees with several
+        together = ROOTS
+        for page in self._pages(database):
+            roots = page
+            while roots := [job for job in roots if job not in seen]:
+                part = roots[:together]
+                forest = self._read(database, part)
+                if forest is None:
+                    return
+                if forest.frontier:
+                    together = len(part) // 2
+                    continue
+                roots = roots[len(part) :]
+                if len(forest.parents) < MOST_TOGETHER // 2:
+                    together = min(2 * together, ROOTS)
+                trees = [tree.live(database) for tree in forest.trees()]
+                seen.update(chain.from_iterable(tree.roots for tree in trees if len(tree.roots) > 1))
+                yield from self._finished(database, trees)
 
-    @staticmethod
-    def _read(database: Database, roots: Sequence[str]) -> list["_Links"]:
-        with database.snapshot():
-            relatives = Relatives(database)
-            found = _Forest(relatives.jobs(roots))
-            found.grow(relatives)
-        return found.trees()
+    def _read(self, database: Database, roots: Sequence[str]) -> "_Forest | None":
+        """Returns the trees of some roots; only a part, with a frontier, if they are too large to be read together.
 
-    def _finished(self, database: Database, trees: Sequence["_Links"]) -> Iterator[Finished]:
-        """Yields the trees all of whose live jobs fit."""
-        lives = [tree.live(database) for tree in trees]
-        fits: dict[str, tuple[str, str]] = {}
-        for part in chunks(list(chain.from_iterable(lives)), database.read_chunk):
-            for job, queue, status in database.rows(
-                "job.selections.fitting", ids=database.ids(part), **chosen(self.wanted)
-            ):
-                fits[str(job)] = (sys.intern(queue), sys.intern(status))
-        for live in lives:
-            if live and all(job in fits for job in live):
+        ``None`` if the time is over. No snapshot lasts from level to level: jobs are looked at again under locks.
+        """
+        relatives = Relatives(database)
+        most = MOST_TOGETHER if len(roots) > 1 else None
+        forest = _Forest(relatives.jobs(roots))
+        asked = 0
+        while forest.frontier and not forest.passes(most):
+            forest.grow(relatives, most)
+            if len(forest.parents) - asked >= BATCH:
+                asked = len(forest.parents)
+                if self._is_over():
+                    return None
+        return forest
+
+    def _finished(self, database: Database, trees: Sequence["_Live"]) -> Iterator[Finished]:
+        """Yields the trees all of whose live jobs fit, and all of whose roots."""
+        fits = _fitting(database, chain.from_iterable(tree.jobs for tree in trees), self.wanted)
+        leading = fits
+        if self._roots != self.wanted:
+            leading = _fitting(database, chain.from_iterable(tree.roots for tree in trees), self._roots)
+        for jobs, roots in trees:
+            if jobs and all(job in leading for job in roots) and all(job in fits for job in jobs):
                 counts: dict[str, Counts] = {}
-                for (queue, status), jobs in Counter(fits[job] for job in live).items():
-                    counts.setdefault(queue, Counts()).add(status_of(status), jobs)
-                yield Finished(live, counts)
+                for (queue, status), number in Counter(fits[job] for job in jobs).items():
+                    counts.setdefault(queue, Counts()).add(status_of(status), number)
+                yield Finished(jobs, counts)
+
+
+def _fitting(database: Database, jobs: Iterable[str], wanted: JobFilter) -> dict[str, tuple[str, str]]:
+    """The queue and the status of those jobs that fit a filter."""
+    return {
+        str(job): (sys.intern(queue), sys.intern(status))
+        for part in chunks(list(jobs), database.read_chunk)
+        for job, queue, status in database.rows("job.selections.fitting", ids=database.ids(part), **chosen(wanted))
+    }
+
+
+class _Live(NamedTuple):
+    """The jobs of a tree that are not only in the archive.
+
+    Attributes:
+        jobs: from the bottom up: each after those that depend on it.
+        roots: those that depend on none of them. Jobs that depend on each other in a circle have none.
+    """
+
+    jobs: list[str]
+    roots: list[str]
 
 
 class _Links:
@@ -171,20 +216,16 @@ class _Links:
         self.parents: dict[str, tuple[str, ...]] = {}
         self.archived: set[str] = set()
 
-    @property
-    def tops(self) -> list[str]:
-        """The jobs that depend on none of these."""
-        return [job for job, parents in self.parents.items() if self.parents.keys().isdisjoint(parents)]
-
-    def live(self, database: Database) -> list[str]:
-        """The jobs that are not only in the archive, from the bottom up: each after those that depend on it."""
+    def live(self, database: Database) -> _Live:
+        """The jobs that are not only in the archive."""
         archived = [job for job in self.parents if job in self.archived]
-        live = {
+        marked = {
             str(row[0])
             for part in chunks(archived, database.read_chunk)
             for row in database.rows("graph.relatives.states", ids=database.ids(part))
         }
-        return [job for job in self._upward() if job not in self.archived or job in live]
+        live = dict.fromkeys(job for job in self._upward() if job not in self.archived or job in marked)
+        return _Live(list(live), [job for job in live if live.keys().isdisjoint(self.parents[job])])
 
     def _upward(self) -> Iterator[str]:
         children = dict.fromkeys(self.parents, 0)
@@ -206,16 +247,25 @@ class _Links:
 
 
 class _Forest(_Links):
-    """Some roots, all of their descendants, and the other trees to which some of these belong too."""
+    """Some roots, all of their descendants, and the other trees to which some of these belong too.
+
+    Attributes:
+        frontier: the jobs whose children are to be read next; empty once the trees are whole.
+    """
 
     def __init__(self, roots: Iterable[TreeNode]) -> None:
         super().__init__()
         self._root: dict[str, str] = {}
         self._names: dict[str, str] = {}
-        self._add(roots)
+        self._looked_for: set[str] = set()
+        self.frontier = self._add(roots)
 
-    def _add(self, nodes: Iterable[TreeNode]) -> list[str]:
-        """Keeps the new ones; returns their ids."""
+    def passes(self, most: int | None) -> bool:
+        """Whether it has more jobs than that."""
+        return most is not None and len(self.parents) > most
+
+    def _add(self, nodes: Iterable[TreeNode], most: int | None = None) -> list[str]:
+        """Keeps the new ones, until it has more than ``most``; returns their ids."""
         fresh: list[str] = []
         for node in nodes:
             if node.id not in self.parents:
@@ -224,19 +274,21 @@ class _Forest(_Links):
                 if node.archived_at is not None:
                     self.archived.add(job)
                 fresh.append(job)
+                if self.passes(most):
+                    break
         return fresh
 
-    def grow(self, relatives: Relatives) -> None:
-        """Reads downward a level at a time, and upward to parents outside, until nothing is left to read."""
-        frontier = list(self.parents)
-        looked_for: set[str] = set()
-        while frontier:
-            frontier = self._add(relatives.children(frontier))
-            if not frontier:
-                outside = {parent for parents in self.parents.values() for parent in parents}
-                outside -= self.parents.keys() | looked_for
-                looked_for |= outside  # some do not exist
-                frontier = self._add(relatives.jobs(sorted(outside)))
+    def grow(self, relatives: Relatives, most: int | None) -> None:
+        """Reads the level below the frontier, and at the bottom the parents outside. Stops at more jobs than ``most``.
+
+        A statement that has left jobs out has then returned more than ``most``.
+        """
+        self.frontier = self._add(relatives.children(self.frontier, most and most + 1), most)
+        if not self.frontier:
+            outside = {parent for parents in self.parents.values() for parent in parents}
+            outside -= self.parents.keys() | self._looked_for
+            self._looked_for |= outside  # some do not exist
+            self.frontier = self._add(relatives.jobs(sorted(outside)))
 
     def trees(self) -> list[_Links]:
         """The trees of which it consists."""

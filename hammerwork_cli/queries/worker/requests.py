@@ -73,10 +73,11 @@ def fulfil(
 
     def work() -> FinishReport:
         report = FinishReport()
-        # Lock the job before its request, like the transactions that delete jobs; a deleted job has no request any
-        # more.
-        lock_jobs(database, [job.id])
-        if not _end_request(database, request, job, "done", now, operation.children, None):
+        # Lock the job before its request, like the transactions that delete jobs. A deleted job has no request any
+        # more; that of an archived job is still there.
+        if not lock_jobs(database, [job.id]) or not _end_request(
+            database, request, job, "done", now, operation.children, None
+        ):
             # An earlier try of this change may have been committed without an answer.
             if database.row("worker.spawn.is_recorded", id=operation.id) is None:
                 report.lost.add(job.id)

@@ -49,6 +49,7 @@ _REASONS: Mapping[str, Words] = {
     Reason.CHANGED_MEANWHILE: Words("already changed by someone else"),
     Reason.ARCHIVED: Words("archived", "Archived jobs stay unchanged."),
     Reason.HAS_CHILDREN: Words("above a job that stays"),
+    Reason.SPAWN_REQUESTED: Words("still to spawn for a request", "A worker spawns, then the job can go."),
     Reason.STILL_COMING: Words(
         "newly inserted", "Stop the program that inserts them (a worker that spawns?), then run the same command again."
     ),
@@ -186,10 +187,10 @@ def outcome_record(outcome: Outcome, plan: ChangePlan | None, *, dry_run: bool =
 
     Keys: ``action`` (``retry``, ``cancel``, ``delete``, ``purge``, ``archive``, ``restore``), ``dry_run``, ``changed``
     (jobs), ``followed`` (dependents that changed along), ``left`` (an object, reason -> skipped jobs: a status,
-    ``gone``, ``changed_meanwhile``, ``archived``, ``parent_failed``, ``waited_for``, ``has_children``, ``exists``,
-    ``unreadable``, ``still_coming``), ``plan`` (a list of ``queue``, ``status``, ``jobs``, ``changes``; null for one
-    job by its id). Without force, jobs of the plan may still be skipped as ``parent_failed`` and ``waited_for``, which
-    a dry run does not count.
+    ``gone``, ``changed_meanwhile``, ``archived``, ``parent_failed``, ``waited_for``, ``has_children``,
+    ``spawn_requested``, ``exists``, ``unreadable``, ``still_coming``), ``plan`` (a list of ``queue``, ``status``,
+    ``jobs``, ``changes``; null for one job by its id). Without force, jobs of the plan may still be skipped as
+    ``parent_failed`` and ``waited_for``, which a dry run does not count.
     """
     return {
         "action": outcome.action,

@@ -12,7 +12,7 @@ TRUE
 /* if :priorities */ )
 /* if :since */ AND j.created_at >= :since
 /* if :until */ AND j.created_at < :until
-/* if :ended_before */ AND {ended_at} < :ended_before
+/* if :ended_before */ AND {ended_before :ended_before}
 /* if :unarchived */ AND {unarchived}
 /* if :failed_since */ AND {failure_time} >= :failed_since
 /* if :error */ AND {contains j.error_message :error}
@@ -20,10 +20,10 @@ TRUE
 /* if :kept_until */ AND COALESCE(j.retention_policy, '') <> 'KeepIndefinitely'
 /* if :kept_until */ AND (j.retention_delete_at IS NULL OR j.retention_delete_at <= :kept_until)
 /* if :aged */ AND NOT j.recurring AND (FALSE
-/* if :completed_before */ OR j.status IN (:completed_words) AND {ended_at} < :completed_before
-/* if :failed_before */ OR j.status IN (:failed_words) AND {ended_at} < :failed_before
-/* if :dead_before */ OR j.status IN (:dead_words) AND {ended_at} < :dead_before
-/* if :timed_out_before */ OR j.status IN (:timed_out_words) AND {ended_at} < :timed_out_before
+/* if :completed_before */ OR j.status IN (:completed_words) AND {ended_before :completed_before}
+/* if :failed_before */ OR j.status IN (:failed_words) AND {ended_before :failed_before}
+/* if :dead_before */ OR j.status IN (:dead_words) AND {ended_before :dead_before}
+/* if :timed_out_before */ OR j.status IN (:timed_out_words) AND {ended_before :timed_out_before}
 /* if :aged */ )
 
 -- name: contains [postgresql]
@@ -38,6 +38,19 @@ LOWER(CONVERT($1 USING utf8mb4)) COLLATE utf8mb4_bin LIKE LOWER(CONVERT($2 USING
 -- name: contains [sqlite]
 $1 LIKE $2 ESCAPE '!'
 
--- name: ended_at
--- When job j ended, else when it was created.
-COALESCE(j.completed_at, j.failed_at, j.timed_out_at, j.created_at)
+-- name: ended_before
+-- {ended_before time}: whether all that the row of job j tells of its course was before a time. The column of its status
+-- alone does not tell the end: hammerwork (Rust) keeps the failed_at of an earlier failure when it retries a batch, and
+-- writes none for jobs that it declares dead. The due time of a job that never started may still be to come.
+(j.created_at < $1
+AND (j.completed_at IS NULL OR j.completed_at < $1)
+AND (j.failed_at IS NULL OR j.failed_at < $1)
+AND (j.timed_out_at IS NULL OR j.timed_out_at < $1)
+AND (j.started_at IS NULL OR (j.started_at < $1 AND j.scheduled_at < $1)))
+
+-- name: has_open_request
+-- Whether a worker is still to spawn for job j.
+FALSE
+
+-- name: has_open_request [workers]
+EXISTS (SELECT 1 FROM hammerwork_spawn_requests r WHERE r.job_id = j.id AND r.state IN ('pending', 'running'))

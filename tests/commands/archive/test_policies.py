@@ -97,6 +97,20 @@ def test_each_queue_has_its_policy_and_the_others_share_one(run: Run, migrated_u
     assert (shown["archival_reason"], shown["archived_by"]) == ("Automatic", "retention")
 
 
+def test_a_tree_below_roots_of_two_queues_goes_by_no_policy_of_one_of_them(
+    run: Run, migrated_url: str, database: Database
+) -> None:
+    rows = Rows(database)
+    tmp, audit = ended(rows, queue="tmp"), ended(rows, queue="audit")
+    tree = {tmp, audit, ended(rows, tmp, audit, queue="tmp")}
+    put(database, "tmp", Action.DELETE)
+    put(database, "audit", ages=Ages(completed=3650 * DAY))
+    put(database, "*", Action.DELETE)
+    assert carried_out(database) == [("*", 0, 0), ("audit", 0, 0), ("tmp", 0, 0)]
+    assert asked(run, migrated_url, "maintenance", "cleanup", "--queue", "tmp", "--yes")["changed"] == 0
+    assert ids(migrated_url) == tree
+
+
 def test_a_new_policy_waits_for_second_thoughts_and_a_run_ends_when_its_time_is_over(
     migrated_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,7 +191,8 @@ def test_a_worker_carries_policies_out_unless_it_is_told_not_to(
     app.job("mail")(str)
     with contextlib.closing(connect(sqlite_url)) as database:
         now = database.now()
-        old = Rows(database).job(completed_at=now - 40 * DAY)
+        then = now - 40 * DAY
+        old = Rows(database).job(created_at=then, completed_at=then)
         policies.put(database, Policy("*", Action.DELETE, EVERY), by="ada", now=now - 2 * SETTLING)
     Worker(sqlite_url, app, drain=True).run()
     assert ids(sqlite_url) == {old}

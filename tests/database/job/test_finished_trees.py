@@ -1,16 +1,21 @@
 """Whole finished trees, as ``job purge --tree`` deletes them."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.models import FINISHED, JobFilter, JobStatus
-from hammerwork_cli.queries.job import changes, finished_trees
+from hammerwork_cli.models import FINISHED, JobFilter, JobStatus, Reason, SpawnConfig, new_id
+from hammerwork_cli.queries.graph.relatives import Relatives
+from hammerwork_cli.queries.job import changes, finished_trees, spawn_requests
 from hammerwork_cli.queries.job.finished_trees import FinishedTrees, Purge
+from hammerwork_cli.queries.job.selections import Chosen
+from hammerwork_cli.queries.worker import ancestry, requests, spawn
 from tests.rows import START, Rows
 
+ENDED = JobFilter(statuses=tuple(FINISHED), ended_before=START + timedelta(days=1))
 OLD, NOW = START + timedelta(hours=1), START + timedelta(days=10)
 BEFORE = START + timedelta(days=1)
 
@@ -84,3 +89,100 @@ def test_an_interrupted_purge_leaves_the_top_for_the_next_one(database: Database
     grandchild = ended(rows, child)
     [batch] = FinishedTrees(JobFilter(statuses=tuple(FINISHED), ended_before=BEFORE)).batches(database)
     assert batch.ids == [grandchild, child, root]
+
+
+def test_every_root_of_a_tree_is_of_the_queue(database: Database, rows: Rows) -> None:
+    tmp, audit = ended(rows, queue="tmp"), ended(rows, queue="audit")
+    tree = {tmp, audit, ended(rows, tmp, audit, queue="tmp"), ended(rows, audit, queue="audit")}
+    alone = ended(rows, queue="tmp")
+    assert purged(database, but_queues=("audit",)) == {alone}
+    assert purged(database, queue="tmp") == set()
+    assert purged(database) == tree
+
+
+def test_a_job_is_as_old_as_the_last_of_its_times(database: Database, rows: Rows) -> None:
+    retried = rows.job(status="TimedOut", failed_at=OLD, timed_out_at=NOW)
+    rows.job(status="Failed", completed_at=OLD, failed_at=NOW)
+    declared = rows.job(status="Dead", started_at=NOW, scheduled_at=NOW)
+    parent = ended(rows)
+    rows.job(parent, status="Dead", started_at=OLD, scheduled_at=NOW)
+    never = rows.job(status="Failed", scheduled_at=NOW + timedelta(days=9), failed_at=OLD)
+    assert purged(database) == {never}
+    for days, old in ((1, set()), (11, {retried, declared})):
+        before = START + timedelta(days=days)
+        by_status = JobFilter(ended=((JobStatus.TIMED_OUT, before), (JobStatus.DEAD, before)))
+        assert {job for batch in FinishedTrees(by_status).batches(database) for job in batch.ids} == old
+
+
+def test_a_job_that_is_still_to_spawn_stays_with_its_tree(database: Database, rows: Rows) -> None:
+    root = ended(rows)
+    asked = ended(rows, root)
+    request = spawn_requests.request(database, asked, handler=None, config=None, by="ada", now=NOW)
+    job = None
+    for _ in ("pending", "running"):
+        child = ended(rows, asked)
+        assert purged(database) == set()
+        outcome = changes.run(database, Chosen(ENDED), Purge(NOW, whole=True))
+        assert (outcome.changed, outcome.refused) == (1, 0)
+        assert outcome.left.by_status == {Reason.SPAWN_REQUESTED: 1, Reason.HAS_CHILDREN: 1}
+        assert database.query(f"SELECT 1 FROM hammerwork_jobs WHERE id = '{child}'") == []
+        job = job or requests.claim_request(database, request, new_id(), NOW)
+    assert job is not None
+    rows.run(f"DELETE FROM hammerwork_jobs WHERE id = '{asked}'")
+    spawner = ancestry.Spawner.of(job, ancestry.of(database, job), SpawnConfig(), request.id)
+    operation = spawn.Operation(new_id(), spawner, "work", SpawnConfig(), NOW, 0)
+    assert requests.fulfil(database, request, job, operation, list, now=NOW).lost == {asked}
+    assert spawn_requests.requests(database, asked)[0].state == "running"
+
+
+def test_a_tree_whose_root_is_only_in_the_archive_is_counted_and_read_once(
+    database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finished_trees, "ROOTS", 2)
+    root = new_id()
+    children = {ended(rows, root) for _ in range(9)}
+    row = {"id": root, "queue_name": "work", "payload": b"{}", "status": "Completed", "priority": "Normal"}
+    rows.insert("hammerwork_jobs_archive", row | dict.fromkeys(("created_at", "scheduled_at", "archived_at"), START))
+    asked = levels_read(monkeypatch)
+    found = FinishedTrees(ENDED).read(database)
+    assert (sum(group.jobs for group in found.groups), len(asked)) == (9, 3)
+    assert purged(database) == children
+
+
+def test_only_so_many_jobs_are_read_before_the_first_go(
+    database: Database, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finished_trees, "MOST_TOGETHER", 25)
+    monkeypatch.setattr(finished_trees, "BATCH", 10)
+    everything = set()
+    with rows.at_once():
+        for size in (0, 9, 60, 9, 9, 9, 0, 0, 30, 9, 9):
+            root = ended(rows)
+            everything |= {root, *(ended(rows, root) for _ in range(size))}
+    forests: list[int] = []
+    trees = finished_trees._Forest.trees
+
+    def noted(forest: finished_trees._Forest) -> Any:
+        forests.append(len(forest.parents))
+        return trees(forest)
+
+    monkeypatch.setattr(finished_trees._Forest, "trees", noted)
+    next(FinishedTrees(ENDED).batches(database))
+    assert sum(forests) < 100
+    assert list(FinishedTrees(ENDED, is_over=lambda: True).batches(database)) == []
+    forests.clear()
+    assert purged(database) == everything
+    assert [jobs for jobs in sorted(forests) if jobs > 25] == [31, 31, 61, 61]
+
+
+def levels_read(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
+    """Collects the jobs whose children are read."""
+    asked: list[Sequence[str]] = []
+    children = Relatives.children
+
+    def reading(self: Relatives, parents: Sequence[str], limit: int | None = None) -> Any:
+        asked.append(parents)
+        return children(self, parents, limit)
+
+    monkeypatch.setattr(Relatives, "children", reading)
+    return asked
