@@ -943,7 +943,7 @@ complete -c hammerwork -n '__hammerwork_at archive' -a show -d 'Show everything 
 complete -c hammerwork -n '__hammerwork_at archive' -a restore -d 'Move an archived job back to the table of jobs; with --tree everything below it too.'
 complete -c hammerwork -n '__hammerwork_at archive' -a stats -d 'Count archived jobs and their bytes, by queue and reason.'
 complete -c hammerwork -n '__hammerwork_at archive' -a purge -d 'Delete archived jobs for good, by the time since they were archived.'
-complete -c hammerwork -n '__hammerwork_at archive' -a set-policy -d 'Say how long the jobs of a queue are kept: workers archive or delete them then, as `archive run` does.'
+complete -c hammerwork -n '__hammerwork_at archive' -a set-policy -d 'Say how long the jobs of a queue are kept: workers archive or delete them then.'
 complete -c hammerwork -n '__hammerwork_at archive' -a get-policy -d 'Show the policy of a queue, and when workers carried it out last.'
 complete -c hammerwork -n '__hammerwork_at archive' -a policies -d 'List all policies; that of * is for queues that have none of their own.'
 complete -c hammerwork -n '__hammerwork_at archive' -a remove-policy -d 'Remove the policy of a queue, which that of all others governs from now on.'

@@ -294,7 +294,7 @@ HEALTH = {
     "ready": {"queue": "work", "now": START + timedelta(days=2)},
     "waiting": {},
     "running": {},
-    "retrying": {"most_pending": 100},
+    "retrying": {"most_pending": 100, "queue": None},
     "overdue": {"before": START, "pending": ("Pending",)},
     "completed": {"since": START + timedelta(days=1)},
     "failed": {"failed": FAILED_SPELLINGS, "since": START, "recently": START},

@@ -37,7 +37,7 @@ app = group(
         ),
         "set-policy": LateVerb(
             "archive.policies:set_policy",
-            "Say how long the jobs of a queue are kept: workers archive or delete them then, as `archive run` does.",
+            "Say how long the jobs of a queue are kept: workers archive or delete them then.",
             {"--queue-name": "--queue"},
         ),
         "get-policy": LateVerb(

@@ -67,7 +67,7 @@ def set_policy(
     *,
     confirmation: Confirmation,
 ) -> None:
-    """Say how long the jobs of a queue are kept: workers archive or delete them then, as `archive run` does.
+    """Say how long the jobs of a queue are kept: workers archive or delete them then.
 
     QUEUE is that of the root of a tree; the age of each of its jobs depends on its status. Options that you leave out
     stay as they are; a new policy keeps jobs without an age. The first job goes ten minutes later. A policy
@@ -119,6 +119,11 @@ def set_policy(
 
 
 def _plan(context: Context, database: Database, wanted: Policy, confirmation: Confirmation) -> None:
+    if not wanted.ages.by_status:
+        raise UsageError(
+            "The policy only deletes archived jobs, of which --dry-run has no plan.",
+            hint="To see them: hammerwork archive stats, or hammerwork archive purge --older-than ... --dry-run",
+        )
     now = context.now(database)
     others = tuple(one.queue for one in policies.all_policies(database)) if wanted.queue == EVERY_QUEUE else ()
     carry_out(context, database, duty.selection(wanted, now, others), duty.change(wanted, now), confirmation)
@@ -176,6 +181,8 @@ def remove_policy(
     name = _queue(queue, all_=all_)
     database = context.database(changes=True)
     old = policies.policy(database, name)
+    if name != EVERY_QUEUE and any(one.queue == EVERY_QUEUE for one in policies.all_policies(database)):
+        context.note("The policy of all other queues governs its jobs at once then.")
     context.confirm(f"Remove the policy of {shown.words(name)}?", yes=yes, form=form)
     context.confirm_profile()
     if not policies.remove(database, name):

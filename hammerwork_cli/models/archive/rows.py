@@ -60,7 +60,8 @@ class Archival:
 
         A job that hammerwork (Rust) has copied to the archive keeps the time and the reason of that.
         """
-        text = str(job["payload"]).encode()
+        # Half a surrogate pair, which SQLite takes, becomes the escape that JSON has for it.
+        text = str(job["payload"]).encode(errors="backslashreplace")
         packed = text if self.level is None else gzip.compress(text, self.level, mtime=0)
         smaller = len(packed) < len(text)
         marked = job["archived_at"] is not None

@@ -123,13 +123,50 @@ def test_a_new_policy_waits_for_second_thoughts_and_a_run_ends_when_its_time_is_
     policies.put(database, Policy("*", Action.ARCHIVE, EVERY), by="ada", now=NOW)
     assert carried_out(database) == []
     put(database, "*")
-    over = iter([False, True])
+    over = iter([False, False, True])
     [(_, went, _)] = carried_out(database, lambda: next(over, True))
     assert 0 < went < 10
     assert [tree for tree in trees if tree <= archived(migrated_url)]
     [(_, rest, _)] = carried_out(database)
     assert went + rest == 10
     assert archived(migrated_url) == set.union(*trees)
+
+
+def test_the_policy_that_has_waited_longest_goes_first_and_one_that_did_not_begin_is_not_noted(
+    database: Database,
+) -> None:
+    for queue in ("a", "b", "c"):
+        put(database, queue)
+    policies.note(database, "a", now=NOW - DAY, jobs=0, error=None)
+    policies.note(database, "b", now=NOW - 2 * DAY, jobs=0, error=None)
+    turns = iter([False, False, True])
+    assert [queue for queue, *_ in carried_out(database, lambda: next(turns))] == ["c", "b"]
+    runs = {one.queue: one.last_run_at for one in policies.all_policies(database)}
+    assert runs["a"] < runs["b"] == runs["c"]
+
+
+def test_a_row_that_nobody_foresaw_stops_its_own_policy_alone(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise UnicodeEncodeError("utf-8", "x", 0, 1, "surrogates")
+
+    put(database, "a")
+    put(database, "b", Action.DELETE)
+    monkeypatch.setattr(duty, "change", fail)
+    assert [queue for queue, *_ in carried_out(database)] == ["a", "b"]
+    assert {one.last_error for one in policies.all_policies(database)} == {
+        "UnicodeEncodeError: 'utf-8' codec can't encode character '\\x78' in position 0: surrogates"
+    }
+
+
+def test_a_policy_without_ages_takes_no_job_and_has_no_plan(run: Run, migrated_url: str, database: Database) -> None:
+    Rows(database).job(status="Pending")
+    words = ("archive", "set-policy", "--queue", "work", "--purge-after", "1d")
+    assert "only deletes archived jobs" in asked(run, migrated_url, *words, "--dry-run", code=2)
+    asked(run, migrated_url, *words, "--yes")
+    put(database, "work", ages=Ages(), purge_after=DAY)
+    assert carried_out(database) == [("work", 0, 0)]
 
 
 def test_an_error_of_one_policy_is_noted_and_the_others_go_on(
