@@ -367,7 +367,7 @@ def test_a_file_of_endless_records_is_refused(
 
 
 def test_a_file_that_unpacks_to_a_line_without_an_end_is_refused(refuses: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "LONGEST_LINE", 10_000)
+    monkeypatch.setattr(files, "LONGEST_HEADER", 10_000)
     assert "is longer than 10,000 bytes" in refuses(gzip.compress(b"[" + b" " * 1_000_000))
 
 

@@ -408,6 +408,7 @@ HIDDEN_KEYS = {
     "encryption_key_id",
     "error",
     "hook_error",
+    "last_error",
     "newest_error",
     "parent_span_id",
     "pattern",
