@@ -1,6 +1,7 @@
 """A terminal for tests: a real pseudo-terminal with the program on it, and what a person would see."""
 
 import codecs
+import contextlib
 import fcntl
 import os
 import pty
@@ -21,6 +22,17 @@ _TOKEN = re.compile(
     r"\x1b\[(?P<arguments>[?0-9;]*)(?P<command>[A-Za-z])|(?P<control>[\x00-\x1a\x1c-\x1f\x7f])|(?P<text>[^\x00-\x1f\x7f]+)"
 )
 _MODES = {"25": "cursor", "7": "wrap"}
+
+
+def everything(ours: int) -> str:
+    """What programs have written to the other end of a terminal, which everybody has closed. Closes this end."""
+    shown = b""
+    # One read may return a part only, however long ago the programs ended.
+    with contextlib.suppress(OSError):
+        while part := os.read(ours, 65536):
+            shown += part
+    os.close(ours)
+    return shown.decode()
 
 
 class Display:

@@ -19,6 +19,7 @@ from hammerwork_cli.config import KEYS, writing
 from hammerwork_cli.config.keys import Key
 from hammerwork_cli.database import connect
 from tests.rows import Rows
+from tests.terminal import everything
 
 Run = Callable[..., Any]
 PASSWORD = "s3cr3t-p%40ss"
@@ -372,9 +373,8 @@ def test_a_terminal_shows_whole_words_and_an_address_in_one_piece(
     environment = {**os.environ, **clean_environment, "TERM": "xterm", "HAMMERWORK_DATABASE_URL": URL, "NO_COLOR": "1"}
     command = [sys.executable, "-P", "-m", "hammerwork_cli", "config", "show"]
     subprocess.run(command, env=environment, stdout=terminal, stderr=subprocess.DEVNULL, check=True)
-    shown = os.read(controller, 65536).decode()
     os.close(terminal)
-    os.close(controller)
+    shown = everything(controller)
     assert max(map(len, shown.splitlines())) <= width
     assert {word for key in KEYS.values() for word in key.purpose.split()} <= set(shown.split())
     assert "postgresql://me:***@db.example.org/jobs" in shown

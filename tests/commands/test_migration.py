@@ -19,6 +19,7 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.database import connect
 from hammerwork_cli.queries import migrations
 from hammerwork_cli.queries.migrations import MIGRATIONS
+from tests.terminal import everything
 
 IDS = [migration.id for migration in MIGRATIONS]
 Run = Callable[..., Any]
@@ -168,8 +169,7 @@ def test_a_terminal_is_asked(
     os.close(theirs)
     os.write(ours, answer.encode())
     out = asked.communicate(timeout=30)[0].decode()
-    shown = os.read(ours, 65536).decode()
-    os.close(ours)
+    shown = everything(ours)
     assert asked.returncode == exit_code
     assert f"Remove these {len(migrations.COUNTS)} tables and 0 jobs for good? [y/N]" in shown
     assert ("015_spawn_indexes" in out) == (exit_code == 0)
@@ -189,17 +189,10 @@ def test_progress_is_drawn_on_a_terminal_and_leaves_nothing_behind(
     command = [sys.executable, "-P", "-m", "hammerwork_cli", "migration", "run"]
     done = subprocess.Popen(command, stdin=theirs, stderr=theirs, stdout=theirs, env=environment)
     os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:  # the terminal's other end is closed
-            break
-        shown += part
-    os.close(ours)
+    shown = everything(ours)
     assert done.wait(30) == 0
-    assert b"\x1b[2K" in shown
-    assert b"015_spawn_indexes" in shown
+    assert "\x1b[2K" in shown
+    assert "015_spawn_indexes" in shown
 
 
 @pytest.mark.parametrize(

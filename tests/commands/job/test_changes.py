@@ -18,6 +18,7 @@ from hammerwork_cli.queries.job.changes import Retry
 from hammerwork_cli.queries.job.selections import Batch, Below, Chosen
 from tests.conftest import Outcome
 from tests.jobs import CLOCK, execute, identity, job, move_to_archive, rows, statuses, write
+from tests.terminal import everything
 
 Run = Callable[..., Outcome]
 P, R, C, F, D, T = (
@@ -742,9 +743,8 @@ def test_a_terminal_breaks_sentences_between_words(
         stderr=terminal,
         check=False,
     )
-    shown = os.read(controller, 65536).decode()
     os.close(terminal)
-    os.close(controller)
+    shown = everything(controller)
     assert done.returncode == 1
     assert "dependent on a job that failed or is missing. Retry that job first, or" in " ".join(shown.split())
     assert max(map(len, shown.splitlines())) <= 70

@@ -25,6 +25,7 @@ from hammerwork_cli.render.formats.text import fitted
 from hammerwork_cli.render.spawn.why import diagnosis_text
 from hammerwork_cli.runtime.api.spawn import SpawnLimitError
 from tests.rows import START, Rows
+from tests.terminal import everything
 
 Run = Callable[..., Any]
 ROOT = Path(__file__).parent.parent.parent
@@ -517,8 +518,7 @@ def test_doctor_asks_on_a_terminal(rows: Rows, url: str, clean_environment: dict
         os.close(terminal)
         os.write(controller, answer)
         process.communicate(timeout=60)
-        said = os.read(controller, 10_000).decode()
-        os.close(controller)
+        said = everything(controller)
         assert ("Nothing was changed." in said) == (exit_code == 2)
         assert "Error" not in said
         assert process.returncode == exit_code
