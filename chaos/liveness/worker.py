@@ -265,7 +265,9 @@ class SimulatedWorker:
         """What has not begun goes back: it waited for too long, or the worker stops."""
         back = [entry.job for entry in self.entries.values() if not entry.began]
         with self._reached() as database:
-            finish.give_back(database, back)
+            went = finish.give_back(database, back)
         for job in back:
             del self.entries[job.id]
-            self.world.book.unrecorded.add((job.id, job.claim.started_at))
+        # Who took it for lost has recorded attempts of which nobody else knows that they never began.
+        if went == len(back):
+            self.world.book.unrecorded.update((job.id, job.claim.started_at) for job in back)
