@@ -54,8 +54,8 @@ $1
 $1, CAST($1 AS BINARY)
 
 -- name: last_pending
--- Selects the pending jobs, of a queue or of all, that are due last. A job that waits for another attempt is due later than the jobs that were
--- there before it.
+-- Selects the pending jobs, of a queue or of all, that are due last. A job that waits for another attempt is due later
+-- than the jobs that were there before it.
 SELECT j.id, j.queue_name, j.scheduled_at, CASE WHEN {status j} = 'Retrying' THEN 1 ELSE 0 END AS retrying
 FROM hammerwork_jobs j WHERE j.status = 'Pending'
 /* if :queue */ AND {same j.queue_name :queue}

@@ -4,7 +4,7 @@ A worker takes a duty by moving its time. A worker that dies in the middle delay
 moved it, so a duty is idempotent and works in transactions that a second worker may repeat.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.models import timestamp
@@ -28,6 +28,23 @@ def take(database: Database, name: str, worker: str, *, seen: datetime | None, u
     statement, guard = ("worker.duties.add", {}) if seen is None else ("worker.duties.take", {"seen": seen})
     taken = database.transaction(lambda: database.run(statement, name=name, worker=worker, until=until, **guard))
     return bool(taken)
+
+
+def take_due(
+    database: Database, name: str, worker: str, due: dict[str, datetime], *, now: datetime, length: timedelta
+) -> bool:
+    """Takes a duty if it is due; returns whether it was, and nobody else was faster.
+
+    Args:
+        database: with migration 021.
+        name: of the duty.
+        worker: the id of the worker that takes it.
+        due: what :func:`times` said.
+        now: the server's time.
+        length: time after which others may take it.
+    """
+    seen = due.get(name)
+    return (seen is None or seen <= now) and take(database, name, worker, seen=seen, until=now + length)
 
 
 def keep(database: Database, name: str, worker: str, *, until: datetime) -> bool:

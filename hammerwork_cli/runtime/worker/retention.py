@@ -70,10 +70,7 @@ class Retention(threading.Thread):
         wanted, now = policies.all_policies(database), self.clock.now()
         if not any(policy.is_settled(now) for policy in wanted):
             return
-        seen = duties.times(database).get(duty.DUTY)
-        if (seen is not None and seen > now) or not duties.take(
-            database, duty.DUTY, self.worker, seen=seen, until=now + LEASE
-        ):
+        if not duties.take_due(database, duty.DUTY, self.worker, duties.times(database), now=now, length=LEASE):
             return
         self._end, self._is_mine = time.monotonic() + WORK_SECONDS, True
         for done in duty.carry_out(database, wanted, now, lambda: self._is_over(database)):

@@ -141,6 +141,5 @@ class Upkeep(threading.Thread):
                     schedules.forget_runs(database, schedule, self.clock.now() - KEPT)
 
     def _takes(self, database: Database, times: dict[str, datetime], duty: str, seconds: float) -> bool:
-        now = self.clock.now()
-        seen, until = times.get(duty), now + timedelta(seconds=seconds)
-        return (seen is None or seen <= now) and duties.take(database, duty, self.worker, seen=seen, until=until)
+        length = timedelta(seconds=seconds)
+        return duties.take_due(database, duty, self.worker, times, now=self.clock.now(), length=length)

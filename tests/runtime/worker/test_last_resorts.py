@@ -166,33 +166,45 @@ def test_a_job_that_is_stopped_is_due_again_when_it_was_due(stage: Stage) -> Non
     assert verdicts.stopped(job) == Ended(job, End.STOPPED, at=due)
 
 
-@pytest.mark.parametrize("error", [RefusedValueError("No such text."), LostClaimError("It went to another.")])
-def test_a_job_that_completes_although_it_could_not_spawn_ends_as_far_as_the_database_takes_it(
-    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch, error: HammerworkError
-) -> None:
-    @app.spawn("parent")
-    def fail(context: SpawnContext) -> list[Job]:
-        raise ValueError
+COMPLETES = SpawnConfig(on_error="complete")
 
+
+def fail_to_spawn(context: SpawnContext) -> list[Job]:
+    raise ValueError
+
+
+def refuse_commits(monkeypatch: pytest.MonkeyPatch, error: HammerworkError) -> None:
     def refuse(*_: Any) -> None:
         raise error
 
     monkeypatch.setattr(Executor, "_commit", refuse)
-    (parent,) = stage.enqueue(Job("parent").with_spawn_config(SpawnConfig(on_error="complete")).with_max_attempts(1))
-    if isinstance(error, LostClaimError):
-        made = Executor.__new__(Executor)
-        made._verdicts = Verdicts(app, None, ServerClock(), threading.Event())  # type: ignore[arg-type]
-        made._connections, made._queue = Connections(stage.url, 1), stage.queue
-        made._clock = ServerClock()
-        job = claimed(parent.id)
-        attempt = Attempt(job, threading.Lock())
-        found: Any = app.spawn_handler(parent, None)
-        config = SpawnConfig(on_error="complete")
-        ended = made._not_spawned(attempt, Ended(job, End.COMPLETED), found, config, ValueError(), stage.database.now())
-        assert ended is None
-    else:
-        stage.work(app)
-        assert stage.one(parent, "status, error_message") == ("Dead", "No such text.")
+
+
+def test_a_job_that_completes_although_it_could_not_spawn_fails_with_what_the_database_refuses(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.register_handler("parent", fail_to_spawn)
+    refuse_commits(monkeypatch, RefusedValueError("No such text."))
+    (parent,) = stage.enqueue(Job("parent").with_spawn_config(COMPLETES).with_max_attempts(1))
+    stage.work(app)
+    assert stage.one(parent, "status, error_message") == ("Dead", "No such text.")
+
+
+def test_a_job_that_completes_although_it_could_not_spawn_is_left_to_who_has_it_now(
+    stage: Stage, app: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.register_handler("parent", fail_to_spawn)
+    refuse_commits(monkeypatch, LostClaimError("It went to another."))
+    (parent,) = stage.enqueue(Job("parent"))
+    retry: Any = None
+    made = Executor.__new__(Executor)
+    made._verdicts = Verdicts(app, retry, ServerClock(), threading.Event())
+    made._connections, made._queue, made._clock = Connections(stage.url, 1), stage.queue, ServerClock()
+    job = claimed(parent.id)
+    found: Any = app.spawn_handler(parent, None)
+    completed = Ended(job, End.COMPLETED)
+    now = stage.database.now()
+    assert made._not_spawned(Attempt(job, threading.Lock()), completed, found, COMPLETES, ValueError(), now) is None
 
 
 # The thread that writes outcomes.
