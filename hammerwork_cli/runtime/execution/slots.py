@@ -112,11 +112,16 @@ class Slots:
             works = [*(work for work, _ in self._waiting), *(attempt.work for attempt in self._running)]
         return {work.request.id for work in works if isinstance(work, ClaimedRequest)}
 
-    def slowest(self) -> float | None:
-        """Seconds that the slowest recent or running attempts take; ``None`` before the first one."""
+    def slowest(self, patience: float) -> float | None:
+        """Seconds that the slowest recent attempts take, or running ones; ``None`` if neither is known.
+
+        Args:
+            patience: seconds until a running attempt counts. A short one that waits for a lock is no slow one.
+        """
         now = time.monotonic()
         with self._changed:
-            known = [*self.seconds.values(), *(now - attempt.began for attempt in self._running if not attempt.over)]
+            running = [now - attempt.began for attempt in self._running if not attempt.over]
+            known = [*self.seconds.values(), *(took for took in running if took >= patience)]
         return max(known, default=None)
 
     def pop_ended(self) -> list[Ended]:

@@ -157,7 +157,7 @@ class Claimer:
         if slots.postponed >= MOST_POSTPONED or slots.unwritten >= MOST_UNWRITTEN:
             return 0
         if time.monotonic() >= self._no_prefetch_until:
-            took = slots.slowest() or PREFETCH_SECONDS
+            took = slots.slowest(PREFETCH_SECONDS) or PREFETCH_SECONDS
             ahead = min(MOST_PREFETCHED, int(self.worker.concurrency * PREFETCH_SECONDS / max(took, 1e-6)))
         room = self.worker.concurrency + ahead - slots.running - slots.waiting
         if slots.waiting and room < (self.worker.concurrency + ahead) // 2:

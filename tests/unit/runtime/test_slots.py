@@ -235,21 +235,22 @@ def test_a_worker_that_ends_at_once_abandons_its_jobs_and_not_its_requests(slots
     execute.go.set()
 
 
-def test_how_long_runs_take_is_known_from_those_that_ended_and_those_that_run(slots: Callable[..., Slots]) -> None:
+def test_how_long_runs_take_is_known_from_those_that_ended_and_those_that_run_long(slots: Callable[..., Slots]) -> None:
     execute = Stopping()
     one = slots(1, execute)
-    assert one.slowest() is None
+    assert one.slowest(0) is None
     one.put([claimed("a")])
     assert execute.begun.acquire(timeout=PATIENCE)
     execute.runs[0].began -= 50
-    assert 50 <= (one.slowest() or 0) < 50 + PATIENCE
+    assert 50 <= (one.slowest(50) or 0) < 50 + PATIENCE
+    assert one.slowest(50 + PATIENCE) is None
     execute.go.set()
     until(lambda: one.has_ended)
     assert 50 <= one.seconds["queue"] < 50 + PATIENCE
     one.put([claimed("b")])
     until(lambda: not one.running and len(one.ids()) == 2)
     assert 40 <= one.seconds["queue"] < 40 + PATIENCE
-    assert one.slowest() == one.seconds["queue"]
+    assert one.slowest(0) == one.seconds["queue"]
 
 
 def test_the_threads_end_when_they_have_nothing_more_to_do() -> None:
