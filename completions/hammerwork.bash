@@ -9,7 +9,7 @@ _hammerwork_look() {
     commands="" options="" takes=" " arguments=""
     case $1 in
         '')
-            commands='spawn job queue cron worker monitor archive maintenance backup web migration config schema completion demo'
+            commands='spawn job queue cron batch worker monitor archive maintenance backup web migration config schema completion demo'
             options='--version --database-url --confirm-profile --color --quiet --debug --help'
             takes=' -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             ;;
@@ -220,6 +220,19 @@ _hammerwork_look() {
         'cron delete')
             options='--dry-run --yes --format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            arguments='-'
+            ;;
+        'batch')
+            commands='list show'
+            options='--help'
+            ;;
+        'batch list')
+            options='--since --limit --cursor --fields --sort --watch --interval --count --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' --since= -l= --limit= --cursor= --fields= --sort= --interval= --count= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
+            ;;
+        'batch show')
+            options='--limit --format --database-url --confirm-profile --color --quiet --debug --help'
+            takes=' -l= --limit= --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
             arguments='-'
             ;;
         'worker')
@@ -438,7 +451,7 @@ _hammerwork_look() {
         'schema')
             options='--format --database-url --confirm-profile --color --quiet --debug --help'
             takes=' --format=table,json,jsonl,csv,tsv -u=:urls --database-url=:urls --confirm-profile=:profiles --color=auto,always,never '
-            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,cron-list,cron-show,cron-history,cron-next,cron-check,cron-create,cron-update,cron-enable,cron-disable,cron-trigger,cron-convert,cron-delete,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,archive-run,archive-list,archive-show,archive-restore,archive-stats,archive-purge,archive-set-policy,archive-get-policy,archive-policies,archive-remove-policy,maintenance-cleanup,maintenance-vacuum,maintenance-analyze,maintenance-reindex,maintenance-sizes,maintenance-health,maintenance-health-line,maintenance-check,maintenance-dead-jobs,backup-create,backup-restore,backup-verify,backup-list,backup-copy,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
+            arguments='spawn-list,spawn-tree,spawn-tree-line,spawn-stats,spawn-lineage,spawn-lineage-line,spawn-pending,spawn-timeline,spawn-compare,spawn-rehearse,spawn-wait,spawn-monitor,spawn-again,spawn-why,spawn-why-all,spawn-why-all-line,spawn-doctor,job-list,job-show,job-enqueue,job-enqueue-file,job-export,job-import,job-retry,job-cancel,job-delete,job-purge,queue-list,queue-stats,queue-health,queue-health-line,queue-paused,queue-pause,queue-resume,queue-clear,cron-list,cron-show,cron-history,cron-next,cron-check,cron-create,cron-update,cron-enable,cron-disable,cron-trigger,cron-convert,cron-delete,batch-list,batch-show,worker-start,worker-list,worker-status,worker-stop,worker-restart,monitor-health,monitor-health-line,monitor-metrics,monitor-logs,monitor-dashboard,archive-run,archive-list,archive-show,archive-restore,archive-stats,archive-purge,archive-set-policy,archive-get-policy,archive-policies,archive-remove-policy,maintenance-cleanup,maintenance-vacuum,maintenance-analyze,maintenance-reindex,maintenance-sizes,maintenance-health,maintenance-health-line,maintenance-check,maintenance-dead-jobs,backup-create,backup-restore,backup-verify,backup-list,backup-copy,migration-run,migration-status,migration-plan,config-show,config-get,config-path,schema,error*'
             ;;
         'completion')
             options='--database-url --confirm-profile --color --quiet --debug --help'

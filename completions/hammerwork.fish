@@ -86,12 +86,13 @@ function __hammerwork_ask
 end
 
 complete -c hammerwork -f
-set -g __hammerwork_groups spawn job queue cron worker monitor archive maintenance backup web migration config
+set -g __hammerwork_groups spawn job queue cron batch worker monitor archive maintenance backup web migration config
 
 complete -c hammerwork -n '__hammerwork_at' -a spawn -d 'Inspect jobs that spawn other jobs: trees, failures, progress.'
 complete -c hammerwork -n '__hammerwork_at' -a job -d 'List, show, enqueue, export, import, retry, cancel, delete and purge jobs.'
 complete -c hammerwork -n '__hammerwork_at' -a queue -d 'List, check, pause, resume and clear queues.'
 complete -c hammerwork -n '__hammerwork_at' -a cron -d 'Schedule jobs: each run is its own job, with its own tree.'
+complete -c hammerwork -n '__hammerwork_at' -a batch -d 'List batches, and see what became of their jobs.'
 complete -c hammerwork -n '__hammerwork_at' -a worker -d 'Run a worker; list, stop and restart all of them.'
 complete -c hammerwork -n '__hammerwork_at' -a monitor -d 'See what is wrong, and what happens.'
 complete -c hammerwork -n '__hammerwork_at' -a archive -d 'Move finished jobs to the archive, and back; say how long jobs are kept.'
@@ -785,6 +786,35 @@ complete -c hammerwork -n '__hammerwork_at cron delete' -l quiet -d 'Print no no
 complete -c hammerwork -n '__hammerwork_at cron delete' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at cron delete' -s h -l help -d 'Show the help and exit.'
 
+complete -c hammerwork -n '__hammerwork_at batch' -a list -d 'Batches, newest first, with their jobs counted.'
+complete -c hammerwork -n '__hammerwork_at batch' -a show -d 'Show everything about a batch: its jobs by queue, and their errors.'
+complete -c hammerwork -n '__hammerwork_at batch' -s h -l help -d 'Show the help and exit.'
+
+complete -c hammerwork -n '__hammerwork_at batch list' -l since -x -d 'Only batches created within: 7d, or since: 2026-12-24T18:00Z.'
+complete -c hammerwork -n '__hammerwork_at batch list' -s l -l limit -x -d 'Maximum number of rows.'
+complete -c hammerwork -n '__hammerwork_at batch list' -l cursor -x -d 'Start after this: the last job\'s id, or CREATED_AT/ID.'
+complete -c hammerwork -n '__hammerwork_at batch list' -l fields -x -d 'Only these fields, in this order: id,status,error.'
+complete -c hammerwork -n '__hammerwork_at batch list' -l sort -x -d 'Sort by this field of the JSON; -FIELD for the largest first.'
+complete -c hammerwork -n '__hammerwork_at batch list' -l watch -d 'Redraw it until you press q or Ctrl-C.'
+complete -c hammerwork -n '__hammerwork_at batch list' -l interval -x -d 'With --watch: refresh interval.'
+complete -c hammerwork -n '__hammerwork_at batch list' -l count -x -d 'With --watch: stop after this many refreshes.'
+complete -c hammerwork -n '__hammerwork_at batch list' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
+complete -c hammerwork -n '__hammerwork_at batch list' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
+complete -c hammerwork -n '__hammerwork_at batch list' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'
+complete -c hammerwork -n '__hammerwork_at batch list' -l color -x -a 'auto always never' -d 'Use colours.'
+complete -c hammerwork -n '__hammerwork_at batch list' -l quiet -d 'Print no notes to stderr.'
+complete -c hammerwork -n '__hammerwork_at batch list' -l debug -d 'Show tracebacks.'
+complete -c hammerwork -n '__hammerwork_at batch list' -s h -l help -d 'Show the help and exit.'
+
+complete -c hammerwork -n '__hammerwork_at batch show' -s l -l limit -x -d 'Maximum number of errors.'
+complete -c hammerwork -n '__hammerwork_at batch show' -l format -x -a 'table json jsonl csv tsv' -d 'Output format: table for people, the others for programs.'
+complete -c hammerwork -n '__hammerwork_at batch show' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
+complete -c hammerwork -n '__hammerwork_at batch show' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'
+complete -c hammerwork -n '__hammerwork_at batch show' -l color -x -a 'auto always never' -d 'Use colours.'
+complete -c hammerwork -n '__hammerwork_at batch show' -l quiet -d 'Print no notes to stderr.'
+complete -c hammerwork -n '__hammerwork_at batch show' -l debug -d 'Show tracebacks.'
+complete -c hammerwork -n '__hammerwork_at batch show' -s h -l help -d 'Show the help and exit.'
+
 complete -c hammerwork -n '__hammerwork_at worker' -a start -d 'Run jobs with an application\'s handlers until Ctrl-C, SIGTERM, `worker stop`, --drain or --max-jobs.'
 complete -c hammerwork -n '__hammerwork_at worker' -a list -d 'Workers on all machines that run or stopped recently, newest first.'
 complete -c hammerwork -n '__hammerwork_at worker' -a status -d 'Show what workers do: memory, jobs done, rate, and running jobs.'
@@ -1375,7 +1405,7 @@ complete -c hammerwork -n '__hammerwork_at schema' -l color -x -a 'auto always n
 complete -c hammerwork -n '__hammerwork_at schema' -l quiet -d 'Print no notes to stderr.'
 complete -c hammerwork -n '__hammerwork_at schema' -l debug -d 'Show tracebacks.'
 complete -c hammerwork -n '__hammerwork_at schema' -s h -l help -d 'Show the help and exit.'
-complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-timeline spawn-compare spawn-rehearse spawn-wait spawn-monitor spawn-again spawn-why spawn-why-all spawn-why-all-line spawn-doctor job-list job-show job-enqueue job-enqueue-file job-export job-import job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear cron-list cron-show cron-history cron-next cron-check cron-create cron-update cron-enable cron-disable cron-trigger cron-convert cron-delete worker-start worker-list worker-status worker-stop worker-restart monitor-health monitor-health-line monitor-metrics monitor-logs monitor-dashboard archive-run archive-list archive-show archive-restore archive-stats archive-purge archive-set-policy archive-get-policy archive-policies archive-remove-policy maintenance-cleanup maintenance-vacuum maintenance-analyze maintenance-reindex maintenance-sizes maintenance-health maintenance-health-line maintenance-check maintenance-dead-jobs backup-create backup-restore backup-verify backup-list backup-copy migration-run migration-status migration-plan config-show config-get config-path schema error'
+complete -c hammerwork -n '__hammerwork_at schema' -a 'spawn-list spawn-tree spawn-tree-line spawn-stats spawn-lineage spawn-lineage-line spawn-pending spawn-timeline spawn-compare spawn-rehearse spawn-wait spawn-monitor spawn-again spawn-why spawn-why-all spawn-why-all-line spawn-doctor job-list job-show job-enqueue job-enqueue-file job-export job-import job-retry job-cancel job-delete job-purge queue-list queue-stats queue-health queue-health-line queue-paused queue-pause queue-resume queue-clear cron-list cron-show cron-history cron-next cron-check cron-create cron-update cron-enable cron-disable cron-trigger cron-convert cron-delete batch-list batch-show worker-start worker-list worker-status worker-stop worker-restart monitor-health monitor-health-line monitor-metrics monitor-logs monitor-dashboard archive-run archive-list archive-show archive-restore archive-stats archive-purge archive-set-policy archive-get-policy archive-policies archive-remove-policy maintenance-cleanup maintenance-vacuum maintenance-analyze maintenance-reindex maintenance-sizes maintenance-health maintenance-health-line maintenance-check maintenance-dead-jobs backup-create backup-restore backup-verify backup-list backup-copy migration-run migration-status migration-plan config-show config-get config-path schema error'
 
 complete -c hammerwork -n '__hammerwork_at completion' -s u -l database-url -x -k -a '(__hammerwork_value urls)' -d 'URL: postgresql://, mysql://, mariadb://, sqlite:///path; or @NAME.'
 complete -c hammerwork -n '__hammerwork_at completion' -l confirm-profile -x -k -a '(__hammerwork_value profiles)' -d 'Change this protected profile without asking.'

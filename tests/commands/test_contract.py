@@ -122,6 +122,8 @@ CONTRACT = {
     "cron trigger": changes(),
     "cron convert": changes(),
     "cron delete": changes("{schedule} --dry-run"),
+    "batch list": reads("", "--limit 1", "--since 1000h"),
+    "batch show": reads("{batch}", "{batch} --limit 1"),
     "worker start": changes(),
     "worker list": reads("", "--all --limit 1000", "--all --queue mail"),
     "worker status": reads("", "{worker}"),
@@ -299,7 +301,7 @@ def fill(url: str) -> dict[str, str]:
         recurs = {"cron_schedule": "0 30 2 * * Mon-Fri", "timezone": "Europe/Oslo", "recurring": True}
         recurring = rows.job(queue="mail", status="Pending", next_run_at=NOW, **recurs)
         rows.job(queue=HOSTILE, status="Failed", **{**recurs, "cron_schedule": HOSTILE, "timezone": "x"})
-        archived = archive(rows)
+        archived, batch = archive(rows), batches(rows)
         policy = {"queue_name": "segment", "action": "archive", "by_tree": True, "enabled": True, "updated_at": START}
         rows.insert(
             "hammerwork_retention", {**policy, "updated_by": HOSTILE, "last_error": ERROR, "last_run_at": START}
@@ -318,6 +320,7 @@ def fill(url: str) -> dict[str, str]:
         "schedule": schedule,
         "recurring": recurring,
         "archived": archived,
+        "batch": batch,
     }
 
 
@@ -328,6 +331,17 @@ def archive(rows: Rows) -> str:
     row |= {"created_at": START, "scheduled_at": START, "failed_at": START, "archived_at": START, "priority": "High"}
     rows.insert("hammerwork_jobs_archive", {**row, "archived_by": HOSTILE, "archival_reason": HOSTILE[:40]})
     return job
+
+
+def batches(rows: Rows) -> str:
+    """A batch with jobs in every state, and one that another program has written; the id of the first."""
+    first = "00000000-0000-4000-8000-00000000ba7c"
+    facts = {"total_jobs": 9, "status": '"Pending"', "failure_mode": '"ContinueOnError"', "created_at": START}
+    rows.insert("hammerwork_batches", {**facts, "id": first, "batch_name": HOSTILE, "metadata": '{"a": [1]}'})
+    rows.insert("hammerwork_batches", {**facts, "id": first[:-1] + "0", "batch_name": "", "failure_mode": HOSTILE[:40]})
+    for status in ("Pending", "Running", "Completed", "Dead", HOSTILE[:40]):
+        rows.job(queue=HOSTILE, status=status, batch_id=first, error_message=ERROR if status == "Dead" else None)
+    return first
 
 
 def work(rows: Rows, job: str) -> str:
@@ -473,6 +487,8 @@ FAILING = {
     "cron trigger": "nothing",
     "cron convert": "{schedule} --name x",
     "cron delete": "{schedule}",
+    "batch list": "--sort more",
+    "batch show": "ffff",
     "worker start": "--handlers nowhere:app",
     "worker list": "--limit 0",
     "worker status": "nobody",

@@ -1,7 +1,7 @@
 """Finds jobs: one by its id, many by a filter."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from shlex import quote
 from typing import Any
@@ -46,30 +46,47 @@ def resolve(database: Database, text: str) -> str:
         NotFoundError: no job has such an id.
         AmbiguousIdError: several jobs have; the details list them.
     """
+    statements = ["job.listing.by_prefix"] + ["job.listing.archived_by_prefix"] * ("archive" in database.tags)
+    return by_prefix(database, text, statements, noun="job", hint=LIST_JOBS)
+
+
+def by_prefix(database: Database, text: str, statements: Sequence[str], *, noun: str, hint: str) -> str:
+    """The full id that starts with a text.
+
+    Args:
+        database: an open connection.
+        text: see :func:`resolve`.
+        statements: list the ids between two; a later one is asked if those before found none.
+        noun: of what has the id.
+        hint: how to list them all.
+
+    Raises:
+        UsageError, NotFoundError, AmbiguousIdError: see :func:`resolve`.
+    """
     digits = text.strip().lower().removeprefix("urn:uuid:").strip("{}").replace("-", "")
     if not _HEX.fullmatch(digits):
-        raise UsageError(f"{text[:60]!r} is not a job id.", hint=_no_id_hint(text))
+        raise UsageError(f"{text[:60]!r} is not a {noun} id.", hint=_no_id_hint(text, noun))
     bounds = {"low": _hyphenated(digits.ljust(32, "0")), "high": _hyphenated(digits.ljust(32, "f"))}
-    rows = database.rows("job.listing.by_prefix", **bounds, limit=SHOWN_CANDIDATES + 1)
-    if not rows and "archive" in database.tags:
-        rows = database.rows("job.listing.archived_by_prefix", **bounds, limit=SHOWN_CANDIDATES + 1)
-    ids = [str(job).lower() for (job,) in rows]
+    ids: list[str] = []
+    for statement in statements:
+        ids = ids or [str(one).lower() for (one,) in database.rows(statement, **bounds, limit=SHOWN_CANDIDATES + 1)]
     if not ids:
-        raise NotFoundError(f"No job has an id that starts with {text.strip()[:40]}.", hint=LIST_JOBS)
+        raise NotFoundError(f"No {noun} has an id that starts with {text.strip()[:40]}.", hint=hint)
     if len(ids) > 1:
         candidates = ids[:SHOWN_CANDIDATES]
+        several = "jobs" if noun == "job" else f"{noun}es"
         more = " and more" if len(ids) > SHOWN_CANDIDATES else ""
         raise AmbiguousIdError(
-            f"Several jobs have an id that starts with {text.strip()}: {', '.join(candidates)}{more}.",
+            f"Several {several} have an id that starts with {text.strip()}: {', '.join(candidates)}{more}.",
             hint="Give more digits.",
             candidates=candidates,
         )
     return ids[0]
 
 
-def _no_id_hint(text: str) -> str:
+def _no_id_hint(text: str, noun: str) -> str:
     digits = "Give a UUID, or at least its first 4 hex digits."
-    if not _OPERATION.fullmatch(text):
+    if noun != "job" or not _OPERATION.fullmatch(text):
         return digits
     return f"{digits} To find operations of that name: hammerwork spawn list --operation {quote(text)}"
 

@@ -30,7 +30,14 @@ MOST_ANCESTORS = 200_000
 LEVELS = 1000
 
 
-def failures(database: Database, *, limit: int, queue: str | None = None, since: datetime | None = None) -> Failures:
+def failures(
+    database: Database,
+    *,
+    limit: int,
+    queue: str | None = None,
+    since: datetime | None = None,
+    batch: str | None = None,
+) -> Failures:
     """Returns the jobs whose last attempt failed, by error, in one snapshot.
 
     Args:
@@ -38,10 +45,11 @@ def failures(database: Database, *, limit: int, queue: str | None = None, since:
         limit: most errors to return.
         queue: only jobs in this queue.
         since: only jobs whose last attempt failed then or later.
+        batch: only jobs of the batch with this id.
     """
     with database.snapshot():
         found = _Grouping()
-        values = {"oddly_failed": ODDLY_FAILED, "queue": queue, "since": since}
+        values = {"oddly_failed": ODDLY_FAILED, "queue": queue, "since": since, "batch": batch}
         for rows in database.row_parts("spawn.failures.list", ROWS, **values):
             found.add(rows)
         groups = found.groups()

@@ -6,6 +6,7 @@ missing here, or one too many, fails them.
 
 from hammerwork_cli.render.schemas.archive import ARCHIVED, ARCHIVED_SUM, POLICY, SIZE, WORK
 from hammerwork_cli.render.schemas.backups import BACKUP, BACKUP_FILE, COPIED, IMPORT, RESTORED, VERIFIED
+from hammerwork_cli.render.schemas.batches import BATCH, BATCH_DETAILS
 from hammerwork_cli.render.schemas.cron import CHECKED, DUE, RUN, SCHEDULE, SCHEDULE_DETAILS, TRIGGERED
 from hammerwork_cli.render.schemas.jobs import (
     ENQUEUED,
@@ -90,6 +91,8 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "cron-trigger": ("The job that a schedule made out of turn", TRIGGERED),
     "cron-convert": ("A schedule that was made of a recurring job", SCHEDULE),
     "cron-delete": ("A schedule that was deleted, or would be", SCHEDULE),
+    "batch-list": ("Batches, newest first", list_of(BATCH)),
+    "batch-show": ("Everything about a batch", BATCH_DETAILS),
     "worker-start": ("The report of a worker that has stopped", WORKER_REPORT),
     "worker-list": ("Workers, newest first", list_of(record(WORKER))),
     "worker-status": ("Workers and their running jobs", list_of(WORKER_STATUS)),

@@ -195,8 +195,14 @@ def spawn(call: Call) -> Answer:
     own = spawn_requests.stored_config(call.database, job)
     config = None
     if given.get("config") is not None:
-        payload = {} if own is None else {"_spawn_config": own}
-        config = SpawnConfig.parse(with_spawn_config(payload, _config(given["config"]))["_spawn_config"])
+        asked = _config(given["config"])
+        with_spawn_config({}, asked)
+        try:
+            config = SpawnConfig.parse(
+                with_spawn_config({} if own is None else {"_spawn_config": own}, asked)["_spawn_config"]
+            )
+        except UsageError as error:  # what was asked for is valid: what the job has is not
+            raise ConflictError(f"The job {job} cannot spawn. {error.message}") from error
     made = spawn_requests.request(
         call.database, job, handler=given.get("handler"), config=config, by=call.operator[:LONGEST_NAME], now=call.now
     )

@@ -46,6 +46,8 @@ ENDPOINTS = {
     "GET /api/archive",
     "GET /api/archive-stats",
     "GET /api/archive/{id}",
+    "GET /api/batches",
+    "GET /api/batches/{id}",
     "GET /api/retention",
     "GET /api/workers",
     "GET /api/about",
@@ -108,16 +110,18 @@ def test_answers_have_the_schemas_of_the_commands(document: Any) -> None:
 
 
 def test_answers_fit_their_schemas(serve: Callable[..., Server], empty_url: str) -> None:
-    archived = fill(empty_url)["archived"]
+    names = fill(empty_url)
     server = serve(empty_url)
     document = server.json("/openapi.json")
     operation = server.json("/api/spawn/operations")[0]["parent_id"]
     values = {"id": operation, "name": server.json("/api/queues")[0]["queue"]}
+    ids = {"archived": "/archive/", "batch": "/batches/"}
     checked = set()
     for name, described in operations(document).items():
         schema = described["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema")
         if name.startswith("GET") and schema:
-            given = {**values, "id": archived} if "/archive/" in name else values
+            other = [names[kind] for kind, part in ids.items() if part in name]
+            given = {**values, "id": other[0]} if other else values
             path = name.removeprefix("GET ").format(**{key: quote(value, safe="") for key, value in given.items()})
             Draft202012Validator({**schema, "components": document["components"]}).validate(server.json(path))
             checked.add(name)

@@ -1,0 +1,9 @@
+"""The argument of the verbs of ``batch``."""
+
+from typing import Annotated
+
+import typer
+
+BatchArgument = Annotated[
+    str, typer.Argument(metavar="BATCH", help="A batch's id, or at least its first 4 hex digits.")
+]

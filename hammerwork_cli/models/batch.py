@@ -1,0 +1,83 @@
+"""Batches: jobs that were enqueued together, and what became of them."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from hammerwork_cli.models.job_plan import JobGroup
+from hammerwork_cli.models.values import FINISHED, Counts, JobStatus, Timestamp
+
+if TYPE_CHECKING:
+    from hammerwork_cli.models.why import Failures
+
+
+class BatchStatus(StrEnum):
+    """The statuses of batches, in the words of hammerwork (Rust)."""
+
+    PENDING = "Pending"
+    """No job has started."""
+    PROCESSING = "Processing"
+    COMPLETED = "Completed"
+    PARTIALLY_FAILED = "PartiallyFailed"
+    """All jobs have ended, and some have completed."""
+    FAILED = "Failed"
+    """All jobs have ended, and none has completed."""
+    GONE = "Gone"
+    """All jobs were deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch whose jobs are counted: nothing that hammerwork (Rust) writes in its row changes after the insert.
+
+    Attributes:
+        total: the number of jobs that it was enqueued with.
+        failure_mode: as the row has it, without its quotes.
+        counts: its jobs by the status that the rows hold, archived ones too: Cancelled ones are Failed there, and
+            Retrying ones Pending.
+    """
+
+    id: str
+    name: str
+    total: int
+    failure_mode: str
+    created_at: Timestamp
+    counts: Counts = field(default_factory=Counts)
+
+    @property
+    def open(self) -> int:
+        """Jobs that have not ended."""
+        return self.counts.total - self.counts.of(*FINISHED)
+
+    @property
+    def gone(self) -> int:
+        """Jobs that somebody has deleted."""
+        return max(0, self.total - self.counts.total)
+
+    @property
+    def status(self) -> str:
+        completed = self.counts.of(JobStatus.COMPLETED)
+        if self.gone and not self.counts.total:
+            return BatchStatus.GONE
+        if self.open:
+            started = self.open < self.counts.total or self.counts.of(JobStatus.RUNNING)
+            return BatchStatus.PROCESSING if started else BatchStatus.PENDING
+        if completed == self.counts.total:
+            return BatchStatus.COMPLETED
+        return BatchStatus.PARTIALLY_FAILED if completed else BatchStatus.FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDetails:
+    """Everything about a batch.
+
+    Attributes:
+        groups: its jobs by queue and status.
+        failures: its failed attempts by error.
+        metadata: JSON text.
+    """
+
+    batch: Batch
+    groups: list[JobGroup]
+    failures: "Failures"
+    metadata: str | None

@@ -1,0 +1,1 @@
+"""Batches: what became of jobs that were enqueued together."""

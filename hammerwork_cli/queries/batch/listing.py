@@ -1,0 +1,118 @@
+"""Reads batches and counts their jobs."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import NotFoundError
+from hammerwork_cli.models import Counts, status_of
+from hammerwork_cli.models.batch import Batch, BatchDetails
+from hammerwork_cli.queries.graph import cursors
+from hammerwork_cli.queries.job.listing import by_prefix
+from hammerwork_cli.queries.job.selections import groups_of
+from hammerwork_cli.queries.spawn.failures import failures
+
+PAGE = 100
+"""Batches whose jobs are counted by one statement."""
+LIST_BATCHES = "List them with: hammerwork batch list"
+
+
+def find(
+    database: Database, *, since: datetime | None = None, limit: int, cursor: str | None = None
+) -> Iterator[Batch]:
+    """Yields batches, newest first.
+
+    Args:
+        database: an open connection.
+        since: takes batches created then or later.
+        limit: the most batches.
+        cursor: ``CREATED_AT/ID`` of the last batch of the page before, or its id.
+
+    Raises:
+        UsageError: the cursor is not valid.
+        NotFoundError: the cursor is the id of a batch that does not exist.
+    """
+    if "hammerwork_batches" not in database.schema:
+        return
+    at, after = cursors.split(cursor) if cursor else (None, None)
+    if after is not None and at is None:
+        at = one(database, after).created_at  # type: ignore[assignment]  # a driver's time is a value of a statement
+    while limit > 0:
+        rows = database.rows("batch.listing.list", since=since, at=at, after=after, limit=min(limit, PAGE))
+        page = counted(database, [_batch(row) for row in rows])
+        yield from page
+        limit -= len(page)
+        if len(page) < PAGE:
+            return
+        at, after = rows[-1][4], page[-1].id
+
+
+def one(database: Database, batch: str) -> Batch:
+    """A batch by its full id.
+
+    Raises:
+        NotFoundError: it does not exist.
+    """
+    return counted(database, [_batch(_row(database, batch))])[0]
+
+
+def details(database: Database, batch: str, *, limit: int) -> BatchDetails:
+    """Everything about a batch, in one snapshot.
+
+    Args:
+        database: an open connection.
+        batch: a full id.
+        limit: the most errors.
+
+    Raises:
+        NotFoundError: it does not exist.
+    """
+    with database.snapshot():
+        row = _row(database, batch)
+        found = counted(database, [_batch(row)])[0]
+        queues: dict[str, Counts] = {}
+        for statement in _both(database, "batch.listing.groups", "batch.listing.archived_groups"):
+            for queue, status, jobs in database.rows(statement, id=batch):
+                queues.setdefault(queue, Counts()).add(status_of(status), jobs)
+        return BatchDetails(found, groups_of(queues), failures(database, limit=limit, batch=batch), row[5])
+
+
+def counted(database: Database, batches: Sequence[Batch]) -> list[Batch]:
+    """Batches with their jobs counted, in the same order."""
+    counts: dict[str, Counts] = {batch.id: Counts() for batch in batches}
+    if counts:
+        for statement in _both(database, "batch.listing.counts", "batch.listing.archived_counts"):
+            for batch, status, jobs in database.rows(statement, ids=list(counts)):
+                counts[str(batch)].add(status_of(status), jobs)
+    return [replace(batch, counts=counts[batch.id]) for batch in batches]
+
+
+def resolve(database: Database, text: str) -> str:
+    """The full id of a batch, by its id or a unique prefix.
+
+    Raises:
+        UsageError: the text is not 4 to 32 hex digits.
+        NotFoundError: no batch has such an id.
+        AmbiguousIdError: several batches have; the details list them.
+    """
+    statements = ["batch.listing.by_prefix"] if "hammerwork_batches" in database.schema else []
+    return by_prefix(database, text, statements, noun="batch", hint=LIST_BATCHES)
+
+
+def _row(database: Database, batch: str) -> tuple[Any, ...]:
+    known = "hammerwork_batches" in database.schema
+    row = database.row("batch.listing.one", id=batch) if known else None
+    if row is None:
+        raise NotFoundError(f"The batch {batch} does not exist.", hint=LIST_BATCHES)
+    return row
+
+
+def _batch(row: Sequence[Any]) -> Batch:
+    batch, name, total, failure_mode, created_at = row[:5]
+    return Batch(str(batch), name, total, failure_mode.strip('"'), created_at)
+
+
+def _both(database: Database, live: str, archived: str) -> tuple[str, ...]:
+    return (live, archived) if "archive" in database.tags else (live,)

@@ -1,0 +1,53 @@
+"""The endpoints that read batches."""
+
+from dataclasses import replace
+
+from hammerwork_cli.queries.batch import listing
+from hammerwork_cli.queries.graph import cursors
+from hammerwork_cli.render.batch import batch_record, details_record
+from hammerwork_cli.web.endpoints.endpoint import Answer, Call, Endpoint
+from hammerwork_cli.web.endpoints.parameters import CURSOR, JOB, SINCE, limit, start_of
+
+BATCH = replace(
+    JOB, about="A batch's id, or at least its first 4 hex digits.", is_a="a batch id", resolve=listing.resolve
+)
+SHOWN_ERRORS = 10
+
+
+def batch_list(call: Call) -> Answer:
+    """Answers as ``batch list``."""
+    wanted, most = call.values, call.values["limit"]
+    since = start_of(call.now, wanted["since"])
+    found = list(listing.find(call.database, since=since, limit=most + 1, cursor=wanted["cursor"]))
+    page = found[:most]
+    more = len(found) > most
+    return Answer(
+        [batch_record(batch) for batch in page], cursors.at(page[-1].created_at, page[-1].id) if more else None
+    )
+
+
+def one_batch(call: Call) -> Answer:
+    """Answers as ``batch show``."""
+    return Answer(details_record(listing.details(call.database, call.values["id"], limit=SHOWN_ERRORS)))
+
+
+ENDPOINTS = (
+    Endpoint(
+        "GET",
+        "/api/batches",
+        batch_list,
+        "Batches, newest first, with their jobs counted.",
+        "batch-list",
+        (limit(50), CURSOR, replace(SINCE, about="Only batches created within: 90s, 15m, 2h, 7d.")),
+        refusals=(404,),
+    ),
+    Endpoint(
+        "GET",
+        "/api/batches/{id}",
+        one_batch,
+        "Everything known about a batch.",
+        "batch-show",
+        (BATCH,),
+        refusals=(404, 409),
+    ),
+)
