@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,7 @@ def _make(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
+@lru_cache(maxsize=16)  # the rows of a statement mostly share their times
 def stored_timestamp(value: datetime) -> str:
     """Returns the text for a time in the SQLite tables."""
     return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
