@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 from psycopg import capabilities
 from psycopg.abc import Buffer, PQGen
+from psycopg.pq import TransactionStatus
 from psycopg.types.string import TextLoader
 
 from hammerwork_cli.database import statements
@@ -71,6 +72,7 @@ class PostgresDatabase(Database):
     dialect = "postgresql"
     read_chunk = 2000
     percent = "%%"
+    _opening = ""
 
     def _connect(self) -> Any:
         kind = _ImpatientConnection if self.timeouts.network else psycopg.Connection
@@ -137,7 +139,21 @@ class PostgresDatabase(Database):
 
     def _execute(self, sql: str, values: list[Any], *, buffered: bool = True) -> Any:
         del buffered  # see row_parts()
-        return self._connection.execute(sql, values or None)
+        opening = self._unsent
+        cursor = self._connection.execute(f"{opening}{sql}", values or None)
+        for _ in range(opening.count(";")):
+            cursor.nextset()
+        return cursor
+
+    @property
+    def _unsent(self) -> str:
+        """The statements that begin the transaction, until they are sent with its first one: that saves an answer."""
+        begun = self._connection.info.transaction_status != TransactionStatus.IDLE
+        return self._opening if self._in_transaction and not begun else ""
+
+    def _send_opening(self) -> None:
+        if opening := self._unsent:
+            self._connection.execute(opening)
 
     def row_parts(self, statement: str, size: int, /, **values: Any) -> Iterator[list[Row]]:
         """Yields rows while the server sends more of them; before version 17, libpq reads all of them first."""
@@ -146,6 +162,8 @@ class PostgresDatabase(Database):
             return
         sql, bound = self._bound(statement, self.tags, values)
         self.executed += 1
+        with self._translated():
+            self._send_opening()
         rows = self._connection.cursor().stream(sql, bound or None, size=size)
         while True:
             with self._translated():
@@ -157,11 +175,11 @@ class PostgresDatabase(Database):
     def _begin(self) -> None:
         # Do not rely on the default. Releases must see rows that others have committed meanwhile, and CREATE INDEX
         # CONCURRENTLY would wait for the snapshot of the transaction that keeps other migrations out.
-        self._connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+        self._opening = "BEGIN ISOLATION LEVEL READ COMMITTED;"
 
     def _begin_snapshot(self) -> None:
         # If most of the table is one tree, the planner would read the whole table for each list of ids.
-        self._connection.execute("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ; SET LOCAL enable_seqscan = off")
+        self._opening = "BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ; SET LOCAL enable_seqscan = off;"
 
     def insert(self, statement: str, rows: Sequence[Row], /, **values: Any) -> int:
         """Inserts rows by COPY, which takes a fraction of the time of an INSERT for both the driver and the server.
@@ -173,6 +191,7 @@ class PostgresDatabase(Database):
         columns = sql.partition("INSERT INTO ")[2].partition("VALUES")[0]
         with self._translated(), self._connection.cursor() as cursor:
             self.executed += 1
+            self._send_opening()
             with cursor.copy(f"COPY {columns} FROM STDIN") as copy:
                 for row in rows:
                     copy.write_row(row)

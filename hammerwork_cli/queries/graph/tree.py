@@ -203,21 +203,16 @@ class _Descent:
         """Returns the jobs below the frontier that are not in the tree yet, at most ``room`` of them."""
         nodes = self.nodes
         if room is None:
-            found = {child[0]: child for child in self.relatives.children(self.frontier)}
-            for job in found.keys() & nodes.keys():
-                self.has_joins = True
-                del found[job]
-            return found
-        found = {}
+            return {child[0]: child for child in self.relatives.children(self.frontier) if child[0] not in nodes}
+        found: dict[str, TreeNode] = {}
         for child in self.relatives.children(self.frontier, room + 1):
             job = child[0]
             if job in nodes:
-                self.has_joins = True
-            elif len(found) >= room:
+                continue
+            if len(found) >= room:
                 self.cut += self.frontier
                 break
-            else:
-                found[job] = child
+            found[job] = child
         return found
 
     def tree(self, target: str) -> SpawnTree:

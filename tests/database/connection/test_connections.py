@@ -19,7 +19,9 @@ from hammerwork_cli.errors import (
     RefusedValueError,
     UnreachableError,
 )
+from hammerwork_cli.models import NewJob
 from hammerwork_cli.queries import migrations
+from hammerwork_cli.queries.job import enqueue
 from hammerwork_cli.runtime.connections import Connections
 from tests.conftest import unavailable
 from tests.rows import Rows
@@ -184,6 +186,45 @@ def test_a_write_on_a_standby_says_how_to_name_the_primary(pair: list[CrashingSe
     ):
         database.script("CREATE TABLE written (number INTEGER)")
     assert "target_session_attrs=read-write" in (caught.value.hint or "")
+
+
+@pytest.mark.postgres
+def test_a_transaction_begins_with_its_first_statement_of_whatever_kind(new_database: Callable[..., str]) -> None:
+    url = new_database("postgres", migrated=True)
+    level = "SELECT current_query(), current_setting('transaction_isolation')"
+    counted = "SELECT COUNT(*) FROM hammerwork_queue_pause"
+    pause = "INSERT INTO hammerwork_queue_pause (queue_name, paused_at, paused_by) VALUES (%s, now(), 'x')"
+    with contextlib.closing(connect(url)) as database, contextlib.closing(connect(url)) as other:
+        # A transaction without statements leaves none open.
+        database.transaction(lambda: None)
+        database.query(f"{pause} RETURNING 1", ["alone"])
+        assert other.query(counted) == [(1,)]
+
+        def first() -> Any:
+            ((sent, isolation),) = database.query(level)
+            assert sent.startswith("BEGIN ISOLATION LEVEL READ COMMITTED;")
+            assert isolation == "read committed"
+            return database.query(level)[0][0]
+
+        assert database.transaction(first) == level
+        with database.snapshot():
+            assert database.query(level)[0][1] == "repeatable read"
+            other.query(f"{pause} RETURNING 1", ["meanwhile"])
+            assert database.query(counted) == [(1,)]
+
+        now = database.now()
+
+        def copy_and_fail() -> None:
+            assert enqueue.insert(database, [NewJob.of("q", "{}", now) for _ in range(2)]) == 2
+            assert database.query("SELECT COUNT(*) FROM hammerwork_jobs") == [(2,)]
+            raise KeyError
+
+        with pytest.raises(KeyError):
+            database.transaction(copy_and_fail)
+        assert other.query("SELECT COUNT(*) FROM hammerwork_jobs") == [(0,)]
+        with pytest.raises(RefusedValueError):
+            database.transaction(lambda: database.query("SELECT CAST('x' AS INTEGER)"))
+        assert database.query(counted) == [(2,)]
 
 
 class CuttingRows(list[Any]):

@@ -12,11 +12,12 @@ from hammerwork_cli import Handlers, Job, RetryStrategy, SpawnConfig, SpawnConte
 from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.errors import DatabaseError, RefusedValueError, RetryableError, UnreachableError
 from hammerwork_cli.models import Ancestry, NewJob, new_id
+from hammerwork_cli.queries.graph import release
 from hammerwork_cli.queries.job import changes, dependencies, enqueue, spawn_requests
 from hammerwork_cli.queries.job.changes import Retry
 from hammerwork_cli.queries.job.dependencies import Following
 from hammerwork_cli.queries.job.selections import Named
-from hammerwork_cli.queries.worker import claim, finish, registry, requests, spawn
+from hammerwork_cli.queries.worker import claim, finish, registry, requests, rescue, spawn
 from hammerwork_cli.queries.worker.ancestry import LimitError
 from hammerwork_cli.queries.worker.finish import End, Ended
 from hammerwork_cli.queries.worker.registry import Heartbeat, HeartbeatReport, Registration
@@ -209,6 +210,7 @@ def test_of_requests_a_worker_gives_back_its_own_that_it_does_not_know(stage: St
     assert requests.return_unknown_requests(stage.database, mine.id, [taken["known"].id]) == 1
     states = {name: spawn_requests.requests(stage.database, ask.job_id)[0].state for name, ask in taken.items()}
     assert states == {"known": "running", "unknown": "pending", "another's": "running"}
+    assert requests.return_unknown_requests(stage.database, mine.id, [taken["known"].id]) == 0
 
 
 def test_what_was_spawned_is_recorded_with_its_worker(stage: Stage, app: Handlers) -> None:
@@ -382,6 +384,52 @@ def test_archived_jobs_are_not_due_later(stage: Stage) -> None:
     assert claim.later(stage.database, ("noop",), now, 10) == 1
 
 
+def test_a_worker_gives_back_jobs_that_it_does_not_know_and_none_of_another_worker(stage: Stage) -> None:
+    stage.enqueue(*(Job("noop") for _ in range(3)))
+    mine, others = new_id(), new_id()
+    now = stage.database.now() + timedelta(seconds=1)
+    (known,), (unknown,), (another,) = (
+        claim.claim(stage.database, "noop", worker=worker, now=now, limit=1, slots=1) for worker in (mine, mine, others)
+    )
+    assert finish.compare(stage.database, mine, [known.id]) == (1, 0, frozenset())
+    states = {job: (status, started is not None) for job, status, started in stage.rows("id, status, started_at")}
+    running, pending = ("Running", True), ("Pending", False)
+    assert states == {known.id: running, unknown.id: pending, another.id: running}
+    assert finish.compare(stage.database, mine, [known.id, another.id]) == (0, 0, {another.id})
+
+
+def test_all_jobs_of_a_lost_worker_come_back_however_few_fit_into_a_transaction(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rescue, "BATCH", 2)
+    worker = registered(stage, "lost")
+    stage.enqueue(*(Job("noop") for _ in range(5)))
+    now = stage.database.now() + timedelta(seconds=1)
+    assert len(claim.claim(stage.database, "noop", worker=worker.id, now=now, limit=5, slots=5)) == 5
+    assert registry.rescue(stage.database, heartbeat(stage, worker), now) == (5, 0)
+
+
+def test_without_the_tables_of_workers_jobs_that_wait_are_left_to_rust_workers(stage: Stage) -> None:
+    parent = Job("noop")
+    child = Job("noop").depends_on(parent)
+    stage.enqueue(parent, child)
+    stage.execute(f"UPDATE hammerwork_jobs SET status = 'Completed' WHERE id = '{parent.id}'")
+    database = stage.database
+    database.__dict__["tags"] = database.tags - {"workers"}
+    assert database.transaction(lambda: release.release(database, [parent.id])) == {}
+    assert stage.one(child, "dependency_status") == "waiting"
+
+
+def test_of_what_depends_on_a_job_only_jobs_in_a_given_status_are_found(stage: Stage) -> None:
+    parent = Job("noop")
+    waiting, ended = (Job("noop").depends_on(parent) for _ in range(2))
+    stage.enqueue(parent, waiting, ended)
+    # Another program ended it without its dependency_status.
+    stage.execute(f"UPDATE hammerwork_jobs SET status = 'Completed' WHERE id = '{ended.id}'")
+    found = dependencies.dependents(stage.database, [parent.id], "waiting", ("Pending",))
+    assert found == [(parent.id, waiting.id)]
+
+
 def test_a_job_that_was_retried_meanwhile_is_not_counted_among_those_that_run_again(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -405,6 +453,24 @@ def test_a_job_without_a_strategy_of_its_own_or_its_handlers_is_retried_as_the_w
     (found,) = claim.claim(stage.database, "fails", worker=new_id(), now=now, limit=1, slots=1)
     assert found.id == job.id
     assert verdicts.failed(found, Failed.by(ValueError())).pause == timedelta(hours=3)
+
+
+def test_a_job_whose_retry_strategy_fails_is_tried_again_later(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> timedelta:
+        raise ValueError
+
+    monkeypatch.setattr(RetryStrategy, "delay", fails)
+    stage.enqueue(Job("noop"))
+    now = stage.database.now() + timedelta(seconds=1)
+    (found,) = claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1)
+    verdicts = Verdicts(Handlers(), RetryStrategy.fixed(timedelta()), ServerClock(), threading.Event())
+    ended = verdicts.failed(found, Failed.by(ValueError()))
+    assert ended.pause is not None
+    assert ended.at is not None
+    assert ended.at - stage.database.now() > ended.pause / 2 > timedelta(seconds=1)
+    assert f"The retry strategy of job {found.id} fails" in caplog.text
 
 
 def test_a_last_attempt_that_was_lost_is_nobodys_claim_any_more(stage: Stage) -> None:

@@ -42,6 +42,16 @@ def test_a_job_is_run_and_its_result_stored(stage: Stage, app: Handlers) -> None
     assert stage.timestamp(job, "result_expires_at") - stage.timestamp(job, "result_stored_at") == timedelta(hours=2)
 
 
+def test_no_thread_of_a_worker_keeps_its_process_from_ending(stage: Stage, app: Handlers) -> None:
+    threads: list[threading.Thread] = []
+    app.register_job("look", lambda _: threads.extend(threading.enumerate()))
+    stage.enqueue(Job("look"))
+    stage.work(app)
+    own = {thread.name: thread.daemon for thread in threads if thread.name.startswith("hammerwork-")}
+    assert {"hammerwork-slot-0", "hammerwork-heartbeat", "hammerwork-keeper"} <= own.keys()
+    assert all(own.values()), own
+
+
 def test_what_returns_nothing_has_no_result(stage: Stage, app: Handlers) -> None:
     (job,) = stage.enqueue(Job("noop", {}))
     stage.work(app)

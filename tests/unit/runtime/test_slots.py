@@ -162,6 +162,21 @@ def test_nothing_begins_while_it_may_not(slots: Callable[..., Slots]) -> None:
     until(lambda: one.has_ended)
 
 
+def test_the_finisher_is_woken_by_the_first_outcome_and_by_a_full_batch(slots: Callable[..., Slots]) -> None:
+    woken: list[None] = []
+    execute = Stopping()
+    three = slots(3, execute, lambda: None, lambda: True, lambda: woken.append(None))
+    three.put([claimed("a"), claimed("b"), claimed("c")])
+    for _ in range(3):
+        assert execute.begun.acquire(timeout=PATIENCE)
+    three.put_back(Ended(claimed(str(number)), End.COMPLETED) for number in range(FULL - 2))
+    woken.clear()
+    three.abandon(timed_out)
+    assert len(woken) == 1  # by the second of three
+    assert len(three.pop_ended()) == FULL + 1
+    execute.go.set()
+
+
 def test_what_has_ended_is_written_at_once_when_it_is_much_or_nothing_waits(slots: Callable[..., Slots]) -> None:
     execute = Stopping()
     one = slots(1, execute)
