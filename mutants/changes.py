@@ -18,6 +18,7 @@ class Change:
         start: of the changed text, in bytes.
         line: of that text.
         lines: of the statement around it, the first and the last.
+        function: the first and the last line of the function around it.
         number: tells the same change from another one in the same place.
     """
 
@@ -28,6 +29,7 @@ class Change:
     after: str
     line: int
     lines: tuple[int, int] = (0, 0)
+    function: tuple[int, int] = (0, 0)
     number: int = 1
 
     @property

@@ -30,6 +30,8 @@ FLIPS: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
 OTHER_NAMES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 Edit = tuple[ast.AST, ast.AST]
 """A node, and what takes its place."""
+Span = tuple[int, int]
+"""The first and the last of some lines."""
 
 
 def changes(path: str, source: str) -> Iterator[Change]:
@@ -37,30 +39,32 @@ def changes(path: str, source: str) -> Iterator[Change]:
     starts = [0]
     for line in source.encode().splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
-    for where, lines, node, other in _in(ast.parse(source), (), (0, 0)):
+    for where, lines, function, node, other in _in(ast.parse(source), (), (0, 0), (0, 0)):
         at: Any = node
         start, end = starts[at.lineno - 1] + at.col_offset, starts[at.end_lineno - 1] + at.end_col_offset
         before = source.encode()[start:end].decode()
         text = ast.unparse(other)
         after = f"({text})" if isinstance(other, ast.expr) else text
-        yield Change(path, where, start, before, after, at.lineno, lines)
+        yield Change(path, where, start, before, after, at.lineno, lines, function)
 
 
 def _in(
-    node: ast.AST, names: tuple[str, ...], lines: tuple[int, int]
-) -> Iterator[tuple[str, tuple[int, int], ast.AST, ast.AST]]:
+    node: ast.AST, names: tuple[str, ...], lines: Span, function: Span
+) -> Iterator[tuple[str, Span, Span, ast.AST, ast.AST]]:
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         names = (*names, node.name)
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        function = node.body[0].lineno, node.end_lineno or node.lineno
     inside = names and not isinstance(node, ast.ClassDef)
     for child in _children(node):
         if isinstance(child, ast.stmt):
             lines = _span(child)
         if inside and not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            yield from ((".".join(names), lines, *edit) for edit in _edits(child))
-        yield from _in(child, names, lines)
+            yield from ((".".join(names), lines, function, *edit) for edit in _edits(child))
+        yield from _in(child, names, lines, function)
 
 
-def _span(statement: ast.stmt) -> tuple[int, int]:
+def _span(statement: ast.stmt) -> Span:
     """The lines of a statement, without what it contains."""
     body = getattr(statement, "body", None)
     last = body[0].lineno - 1 if body else statement.end_lineno or statement.lineno

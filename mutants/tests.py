@@ -77,10 +77,17 @@ class Tests:
         """
         here: list[tuple[float, str]] = []
         there: list[tuple[float, str]] = []
+        near: list[tuple[float, str]] = []
         for test, seen in self._by_test.items():
+            elsewhere = [(seen["seconds"] * SERVERS_TAKE, other) for other in seen["elsewhere"]]
             if _runs(seen, change):
                 (there if seen["on_server"] else here).append((seen["seconds"], test))
-                there += [(seen["seconds"] * SERVERS_TAKE, other) for other in seen["elsewhere"]]
+                there += elsewhere
+            elif _runs_function(seen, change):
+                near += elsewhere
+        if not here:
+            # A line for one server is run by tests that were watched on SQLite, where they run its function.
+            there += near
         return _quickest(sorted(here), within), _quickest(sorted(there), within)
 
     def slowest(self, tests: Iterable[str]) -> float:
@@ -106,6 +113,11 @@ def _runs(seen: dict[str, Any], change: Change) -> bool:
     if tags and "sqlite" not in tags:
         return own in seen["blocks"] or any(block.startswith(f"{subject}.{name} [") for block in seen["blocks"])
     return own in seen["blocks"]
+
+
+def _runs_function(seen: dict[str, Any], change: Change) -> bool:
+    first, last = change.function
+    return any(first <= line <= last for line in seen["lines"].get(change.path, ()))
 
 
 def _quickest(tests: Iterable[tuple[float, str]], within: float) -> list[str]:

@@ -138,6 +138,17 @@ def test_a_worker_whose_slots_have_enough_to_do_takes_nothing(stage: Stage) -> N
     assert (claimer.full, slots.waiting) == (False, 1)
 
 
+def test_a_worker_looks_for_jobs_at_once_after_outcomes_have_been_written(stage: Stage) -> None:
+    slots = Slots(1, lambda: None)
+    claimer = claimer_of(stage, slots, Lease(10.0, time.monotonic()))
+    assert not claimer.fetch()
+    stage.enqueue(Job("noop"))
+    assert not claimer.fetch(), "it looks again after the poll interval"
+    claimer.hear_written()
+    assert claimer.fetch()
+    assert slots.waiting == 1
+
+
 def test_a_worker_that_others_took_for_lost_claims_nothing_before_it_has_forgotten_what_went_to_them(
     stage: Stage,
 ) -> None:
@@ -185,6 +196,19 @@ def test_a_worker_whose_row_somebody_removed_registers_again_and_compares_before
     assert lease.is_doubted
     assert registry.resolve(stage.database, "name").running == 7
     connections.close()
+
+
+def test_a_worker_whose_start_cannot_be_read_has_no_successor_and_is_none(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "SUCCESSOR_SECONDS", 0.2)
+    first, second = registered(stage, "name"), registered(stage, "name")
+    report = HeartbeatReport("stopped", 0, 0, 0, None)
+    registry.end(stage.database, first.id, "name", report, stage.database.now())
+    asked = [registry.resolve(stage.database, first.id)]
+    stage.execute("UPDATE hammerwork_workers SET started_at = 'yesterday'")
+    done = registry.wait_for(stage.database, asked, successors=True, timeout=20)
+    assert {worker.id for worker in done.values()} == {first.id} != {second.id}
 
 
 def test_a_heartbeat_brings_back_the_worker_that_beats_and_no_other(stage: Stage) -> None:

@@ -36,7 +36,7 @@ from hammerwork_cli.runtime.faults import Progress
 from hammerwork_cli.runtime.outages import Outages, Trouble
 from hammerwork_cli.runtime.outcomes.failures import Failed
 from hammerwork_cli.runtime.worker import loop
-from hammerwork_cli.runtime.worker.finisher_thread import BACKOFF, FinisherThread
+from hammerwork_cli.runtime.worker.finisher_thread import BACKOFF, IDLE_SECONDS, FinisherThread
 from hammerwork_cli.runtime.worker.requests import RequestClaimer
 from tests.runtime.conftest import Stage, until
 from tests.unit.runtime.test_slots import claimed
@@ -250,6 +250,13 @@ def test_an_outcome_that_is_tried_once_more_still_belongs_to_the_worker(finisher
     assert finisher.pause == 0
 
 
+def test_a_batch_that_cannot_be_written_is_halved_and_still_belongs_to_the_worker(finisher: Finisher) -> None:
+    outcomes = [Ended(claimed(name), End.COMPLETED) for name in "abc"]
+    assert finisher._not_written(Batch(outcomes), KeyError("A defect.")) is False
+    assert finisher._slots.ids() == {"a", "b", "c"}
+    assert [[ended.job.id for ended in part.outcomes] for part in finisher._parts] == [["a"], ["b", "c"]]
+
+
 def test_a_finisher_waits_before_it_tries_again_what_cannot_be_written(finisher: Finisher) -> None:
     finisher._not_written(Batch([Ended(claimed("a"), End.COMPLETED)]), DatabaseError("The table is locked."))
     assert finisher.pause is not None
@@ -297,6 +304,25 @@ def test_a_finisher_survives_its_errors_with_ever_longer_pauses_and_tells_what_i
     # The pauses are drawn at random below a bound that doubles.
     bounds = [BACKOFF.first * 2 ** (failures - 1) for failures in (1, 2, 1)]
     assert all(0 <= pause <= bound for pause, bound in zip(waited, bounds, strict=True))
+
+
+def test_the_thread_that_writes_rests_between_its_turns_and_ends_when_the_worker_is_given_up() -> None:
+    turns: list[None] = []
+    given_up = threading.Event()
+    woken = threading.Event()
+    writing: Any = SimpleNamespace(write=lambda: turns.append(None), pause=None)
+    thread = FinisherThread(writing, woken, given_up, Trouble(Outages()), lambda: None)
+    thread.start()
+    until(lambda: turns)
+    woken.set()
+    until(lambda: len(turns) > 1 and not woken.is_set())
+    before = len(turns)
+    assert not given_up.wait(0.3)
+    assert len(turns) <= before + 1 + 0.3 / IDLE_SECONDS
+    given_up.set()
+    woken.set()
+    thread.join(20)
+    assert not thread.is_alive()
 
 
 # Requests.
