@@ -408,6 +408,37 @@ def test_archived_jobs_are_not_due_later(stage: Stage) -> None:
     assert claim.later(stage.database, ("noop",), now, 10) == 1
 
 
+def test_a_queue_is_drained_although_it_has_archived_and_recurring_jobs(stage: Stage) -> None:
+    archived, recurring = stage.enqueue(Job("noop"), Job("recurs").with_cron("@yearly"))
+    stage.execute(f"UPDATE hammerwork_jobs SET archived_at = created_at WHERE id = '{archived.id}'")
+    now = stage.database.now() + timedelta(days=400)
+    assert claim.drained(stage.database, ["noop", "recurs"], now)
+    assert claim.claim(stage.database, "noop", worker=new_id(), now=now, limit=1, slots=1) == []
+    stage.execute(f"UPDATE hammerwork_jobs SET attempts = 1 WHERE id = '{recurring.id}'")
+    assert not claim.drained(stage.database, ["recurs"], now), "an attempt of it is to be repeated"
+
+
+def test_a_recurring_job_that_another_worker_has_by_now_is_not_scheduled_anew(stage: Stage) -> None:
+    (job,) = stage.enqueue(Job("recurs").with_cron("@yearly"))
+    now = stage.database.now() + timedelta(days=400)
+    (lost,) = claim.claim(stage.database, "recurs", worker=new_id(), now=now, limit=1, slots=1)
+    stage.execute(f"UPDATE hammerwork_jobs SET claim_token = 'another' WHERE id = '{job.id}'")
+    outcome = Ended(lost, End.COMPLETED, at=now + timedelta(days=365))
+    assert finish.finish(stage.database, [outcome], now).lost == {job.id}
+    assert stage.one(job) == "Running"
+
+
+def test_a_job_that_fails_with_its_dependency_says_when(stage: Stage) -> None:
+    parent = Job("noop")
+    child = Job("noop").depends_on(parent)
+    stage.enqueue(parent, child)
+    stage.execute(f"UPDATE hammerwork_jobs SET status = 'Dead' WHERE id = '{parent.id}'")
+    now = stage.database.now()
+    dependencies.fail_next(stage.database, Following(parents=[parent.id]), now, "It failed.")
+    assert stage.one(child, "status, dependency_status, error_message") == ("Failed", "failed", "It failed.")
+    assert stage.timestamp(child, "failed_at") == now
+
+
 def test_a_worker_gives_back_jobs_that_it_does_not_know_and_none_of_another_worker(stage: Stage) -> None:
     stage.enqueue(*(Job("noop") for _ in range(3)))
     mine, others = new_id(), new_id()

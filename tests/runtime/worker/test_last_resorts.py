@@ -1,6 +1,7 @@
 """What a worker does when the worker itself fails, or when what it works on is gone: nothing is lost, nothing hangs."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from types import SimpleNamespace
@@ -67,6 +68,9 @@ def states(stage: Stage) -> list[tuple[Any, ...]]:
     )
 
 
+POLL = 0.05
+
+
 class Mixed:
     """A worker with one slot that has claimed jobs ahead, and holds the first of them until the block ends."""
 
@@ -74,7 +78,7 @@ class Mixed:
         self.stage, self.handlers = stage, Handlers()
         self.begun, self.go_on = threading.Event(), threading.Event()
         self.handlers.register_job("mixed", self.run)
-        self.worker = Worker(stage.url, self.handlers, concurrency=1, poll_interval=0.05, **options)
+        self.worker = Worker(stage.url, self.handlers, concurrency=1, poll_interval=POLL, **options)
         self.thread = threading.Thread(target=self.worker.run)
 
     def run(self, job: Job) -> None:
@@ -444,6 +448,27 @@ def test_a_worker_that_is_busy_gives_back_what_it_holds_without_knowing_it(stage
         )
         until(lambda: stage.one(unknown) == "Pending")
         assert not mixed.go_on.is_set()
+
+
+def test_a_worker_that_waits_for_its_last_job_rests_between_its_turns(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[None] = []
+    turn = loop.MainLoop._turn
+
+    def counted(self: loop.MainLoop) -> bool:
+        turns.append(None)
+        return turn(self)
+
+    monkeypatch.setattr(loop.MainLoop, "_turn", counted)
+    with Mixed(stage) as mixed:
+        until(lambda: stage.status(*mixed.held) == ["Running"] * 4)
+        mixed.worker.stop()
+        until(lambda: stage.status(*mixed.held) == ["Running"] + ["Pending"] * 3)
+        before, began = len(turns), time.monotonic()
+        assert not mixed.go_on.wait(0.5)
+        more = len(turns) - before
+        assert more <= 2 + (time.monotonic() - began) / POLL
 
 
 # A stop at once.
