@@ -50,7 +50,7 @@ SUMMARIES = {
     "job": "List, show, enqueue, export, import, retry, cancel, delete and purge jobs.",
     "queue": "List, check, pause, resume and clear queues.",
     "cron": "Schedule jobs: each run is its own job, with its own tree.",
-    "batch": "List batches, and see what became of their jobs.",
+    "batch": "Enqueue jobs as one batch, see what became of them, retry and cancel them.",
     "worker": "Run a worker; list, stop and restart all of them.",
     "monitor": "See what is wrong, and what happens.",
     "archive": "Move finished jobs to the archive, and back; say how long jobs are kept.",

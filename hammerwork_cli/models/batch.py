@@ -2,9 +2,15 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
+from uuid import UUID
 
+from hammerwork_cli.errors import UsageError
+from hammerwork_cli.models.input import fields
+from hammerwork_cli.models.input.limits import LONGEST_NAME
+from hammerwork_cli.models.input.reading import uuid_of
 from hammerwork_cli.models.job_plan import JobGroup
+from hammerwork_cli.models.new_job import new_id
 from hammerwork_cli.models.values import FINISHED, Counts, JobStatus, Timestamp
 
 if TYPE_CHECKING:
@@ -81,3 +87,26 @@ class BatchDetails:
     groups: list[JobGroup]
     failures: "Failures"
     metadata: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewBatch:
+    """A batch that is about to be inserted."""
+
+    name: str
+    id: str
+
+    @classmethod
+    def of(cls, name: str, id: str | UUID | None = None) -> Self:
+        """Checks a name and an id; without an id, makes a new one.
+
+        Raises:
+            UsageError: the name is not text or too long, or the id is not a whole UUID.
+        """
+        fields.text(name, "The batch's name")
+        if len(name) > LONGEST_NAME:
+            raise UsageError(f"The batch's name has at most {LONGEST_NAME} characters, not {len(name):,}.")
+        found = new_id() if id is None else uuid_of(str(id))
+        if found is None:
+            raise UsageError(f"{str(id)[:60]!r} is not a UUID.", hint="Write all of it; uuidgen makes one.")
+        return cls(name, found)

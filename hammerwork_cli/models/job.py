@@ -110,6 +110,7 @@ class JobFilter:
         failed_since: takes jobs that failed then or later.
         ended: takes jobs, recurring ones aside, that ended before the time of their status.
         but_queues: leaves out jobs of these queues.
+        batch: takes jobs of the batch with this full id.
         kept_until: leaves out jobs that their program keeps beyond then (``retention_delete_at``) or for ever.
     """
 
@@ -125,6 +126,7 @@ class JobFilter:
     ended: tuple[tuple[JobStatus, datetime], ...] = ()
     kept_until: datetime | None = None
     but_queues: tuple[str, ...] = ()
+    batch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

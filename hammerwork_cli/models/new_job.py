@@ -86,6 +86,7 @@ class NewJob:
     error_message: str | None = None
     workflow_id: str | None = None
     workflow_name: str | None = None
+    batch_id: str | None = None
     trace_id: str | None = None
     correlation_id: str | None = None
     parent_span_id: str | None = None

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from hammerwork_cli.models import WAITING, Counts, JobStatus, rfc3339
 from hammerwork_cli.models.batch import Batch, BatchDetails
+from hammerwork_cli.models.input.problems import Problem
 from hammerwork_cli.models.why import ErrorGroup
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import Record
@@ -20,6 +21,7 @@ from hammerwork_cli.render.formats.text import (
 from hammerwork_cli.render.job.details import parsed
 from hammerwork_cli.render.spawn.failures import NO_ERROR
 
+SHOWN_LINES = 20
 KEYS = (
     "id",
     "name",
@@ -96,6 +98,13 @@ def details_record(details: BatchDetails) -> Record:
         "consequences": details.failures.consequences,
         "metadata": parsed(details.metadata),
     }
+
+
+def left_out_text(problems: Sequence[Problem]) -> str:
+    """The lines of a file that are not in the batch."""
+    named = ", ".join(str(problem.line) for problem in problems[:SHOWN_LINES])
+    more = f" and {count(len(problems) - SHOWN_LINES)} more" if len(problems) > SHOWN_LINES else ""
+    return f"{plural(len(problems), 'line')} left out: {named}{more}. {visible(problems[0].error)}"
 
 
 def error_record(group: ErrorGroup) -> Record:

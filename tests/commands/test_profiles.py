@@ -43,6 +43,10 @@ CHANGES = {
     "cron trigger": "{schedule}",
     "cron convert": "{recurring} --name converted",
     "cron delete": "{schedule} --yes",
+    "batch enqueue": "--file {lines} --queue mail",
+    "batch retry": "{batch} --yes",
+    "batch cancel": "{batch} --yes",
+    "batch delete": "{batch} --force --yes",
     "worker start": "--handlers hammerwork_cli.demonstration:released",
     "worker stop": "{worker}",
     "worker restart": "{worker}",
@@ -175,7 +179,9 @@ def names(full: Asked, run: Run, new_database: Callable[..., str], tmp_path: Pat
         (("backup", "create", "-o", str(backup)), other),
     ):
         assert run(*words, url=url).exit_code == 0
-    return {**full.names, "tree": str(tree), "backup": str(backup), "other": other}
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text('{"payload": 1}\n')
+    return {**full.names, "lines": str(lines), "tree": str(tree), "backup": str(backup), "other": other}
 
 
 @pytest.fixture

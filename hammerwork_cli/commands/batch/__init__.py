@@ -4,11 +4,28 @@ from hammerwork_cli.cli.verb import LateVerb, group
 
 app = group(
     "batch",
-    "List batches, and see what became of their jobs.",
-    "batch list",
+    "Enqueue jobs as one batch, see what became of them, retry and cancel them.",
+    "batch enqueue --file letters.jsonl --queue mail --name letters",
     "batch show 178ebfc3",
+    "batch retry 178ebfc3",
     verbs={
+        "enqueue": LateVerb(
+            "batch.enqueue:enqueue",
+            "Enqueue the jobs of a file as one batch, and print its id.",
+            {"-n": "--queue", "--jobs": "--file"},
+        ),
         "list": LateVerb("batch.reading:list_", "Batches, newest first, with their jobs counted."),
         "show": LateVerb("batch.reading:show", "Show everything about a batch: its jobs by queue, and their errors."),
+        "retry": LateVerb(
+            "batch.changes:retry",
+            "Retry the Failed, Dead and TimedOut jobs of a batch, as `job retry` does.",
+            {"-n": "--queue", "--confirm": "--yes"},
+        ),
+        "cancel": LateVerb(
+            "batch.changes:cancel",
+            "Cancel the jobs of a batch that have not started, as `job cancel` does.",
+            {"-n": "--queue", "--confirm": "--yes"},
+        ),
+        "delete": LateVerb("batch.changes:delete", "Delete a batch and its jobs for good.", {"--confirm": "--yes"}),
     },
 )

@@ -73,7 +73,7 @@ class Targets:
             change: must accept the statuses.
             more: further statuses.
         """
-        wanted = _acceptable(change, statuses(self.status)) | set(more)
+        wanted = acceptable(change, statuses(self.status)) | set(more)
         return JobFilter(
             queue=self.queue,
             statuses=tuple(sorted(wanted)),
@@ -150,12 +150,16 @@ class Subtree:
         if self.only and not self.tree:
             raise UsageError("--only needs --tree.", hint="Without a tree, use --status.")
         only = set(statuses(self.only) or ())
-        wanted = _acceptable(change, only | FAILURES if JobStatus.FAILED in only else only)
+        wanted = acceptable(change, only | FAILURES if JobStatus.FAILED in only else only)
         return (wanted or change.in_trees) if self.tree else None
 
 
-def _acceptable(change: Change, wanted: Collection[JobStatus] | None) -> set[JobStatus]:
-    """The statuses, provided that the change accepts them."""
+def acceptable(change: Change, wanted: Collection[JobStatus] | None) -> set[JobStatus]:
+    """The statuses, provided that the change accepts them.
+
+    Raises:
+        UsageError: it does not accept one of them.
+    """
     if all(change.accepts(status) for status in wanted or ()):
         return set(wanted or ())
     forced = sorted(change.forced - change.accepted)

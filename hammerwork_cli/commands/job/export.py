@@ -69,8 +69,9 @@ def export(
     if output != "-":
         raise UsageError("--output is for --tree.", hint="Redirect stdout: >FILE")
     hidden, chosen = shown.hidden_keys(redact), filters.chosen(context.now())
+    database = context.database()
     context.show(
-        exporting.jobs(context.database(), chosen),
+        exporting.jobs(database, filters.in_batch(database, chosen)),
         form,
         columns=(),
         record=lambda job: shown.redacted(shown.export_record(job), hidden),

@@ -1,6 +1,6 @@
 """The filters of ``job list`` and ``job export``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated
 
@@ -17,8 +17,13 @@ from hammerwork_cli.commands.job.options import (
     SinceOption,
     UntilOption,
 )
+from hammerwork_cli.database import Database
 from hammerwork_cli.models import FAILURES, JobFilter, JobStatus
 
+BatchOption = Annotated[
+    str | None,
+    typer.Option("--batch", metavar="BATCH", help="Only jobs of this batch: its id, or at least 4 hex digits of it."),
+]
 CompletedOption = Annotated[bool, typer.Option("--completed", help="Only Completed jobs.")]
 
 
@@ -36,6 +41,7 @@ class Filters:
     last_hours: LastHoursOption = None
     error: ErrorOption = None
     failed_since: FailedSinceOption = None
+    batch: BatchOption = None
 
     def chosen(self, now: datetime) -> JobFilter:
         """The filters as one value."""
@@ -53,3 +59,15 @@ class Filters:
             error=read.error_text(self.error),
             failed_since=failed_since,
         )
+
+    def in_batch(self, database: Database, chosen: JobFilter) -> JobFilter:
+        """Adds the batch to the other filters.
+
+        Raises:
+            UsageError, NotFoundError, AmbiguousIdError: the batch is not the id of one.
+        """
+        if self.batch is None:
+            return chosen
+        from hammerwork_cli.queries.batch.listing import resolve  # lists without a batch start faster
+
+        return replace(chosen, batch=resolve(database, self.batch))

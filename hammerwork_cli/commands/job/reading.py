@@ -61,10 +61,11 @@ def list_(
 
     def read(database: Database, order: Order | None) -> Iterator[Job]:
         nonlocal more
+        wanted = filters.in_batch(database, chosen)
         if order is not None:
-            yield from listing.sorted_by(database, chosen, order.field, descending=order.descending, limit=limit)
+            yield from listing.sorted_by(database, wanted, order.field, descending=order.descending, limit=limit)
             return
-        for page in listing.pages(database, chosen, limit=limit, cursor=cursor):
+        for page in listing.pages(database, wanted, limit=limit, cursor=cursor):
             yield from page.jobs
             more = page.cursor
 

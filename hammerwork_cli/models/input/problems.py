@@ -1,5 +1,6 @@
 """Lines of a file that cannot be taken, counted and named before anything is written."""
 
+from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 from hammerwork_cli.errors import HammerworkError, RefusedValueError, UsageError
@@ -47,10 +48,12 @@ class Problems:
 
     Args:
         error: what they become.
+        patient: collects any number of them.
     """
 
-    def __init__(self, error: type[LineError]) -> None:
+    def __init__(self, error: type[LineError], *, patient: bool = False) -> None:
         self._error = error
+        self._patient = patient
         self._found: list[Problem] = []
 
     def add(self, line: int, problem: str | HammerworkError) -> None:
@@ -60,8 +63,13 @@ class Problems:
             LineError: there are :data:`MOST_PROBLEMS` now.
         """
         self._found.append(Problem(line, _said(problem) if isinstance(problem, HammerworkError) else problem))
-        if len(self._found) == MOST_PROBLEMS:
+        if len(self._found) == MOST_PROBLEMS and not self._patient:
             raise self._error(self._found, all_read=False)
+
+    @property
+    def found(self) -> Sequence[Problem]:
+        """The problems so far."""
+        return self._found
 
     def refuse(self) -> None:
         """Raises a LineError if there is a problem."""

@@ -256,6 +256,7 @@ def _insert(database: Database, statement: str, jobs: Sequence[NewJob]) -> int:
     if strategies:
         _check_strategies(database)
     columns = {"rare": rare, "strategies": strategies, "ancestries": any(job.ancestry for job in jobs)}
+    columns["batches"] = any(job.batch_id for job in jobs)
     nobody = stored_ids(database, ())
     rows = [_row(database, job, nobody, **columns) for job in jobs]
     if len(rows) > 1:
@@ -280,7 +281,7 @@ def _is_rare(job: NewJob) -> bool:
 
 
 def _row(
-    database: Database, job: NewJob, nobody: str, *, rare: bool, strategies: bool, ancestries: bool
+    database: Database, job: NewJob, nobody: str, *, rare: bool, strategies: bool, ancestries: bool, batches: bool
 ) -> tuple[Any, ...]:
     if len(job.depends_on) > MOST_PARENTS:
         raise RefusedValueError(f"A job can depend on at most {MOST_PARENTS:,} jobs, not on {len(job.depends_on):,}.")
@@ -321,6 +322,8 @@ def _row(
         )
     if strategies:
         row += (job.retry_strategy,)
+    if batches:
+        row += (job.batch_id,)
     return (*row, job.ancestry) if ancestries else row
 
 

@@ -99,6 +99,7 @@ def chosen(wanted: JobFilter) -> dict[str, Any]:
     """The values of the fragment ``{filtered}``."""
     return {
         "queue": wanted.queue,
+        "batch": wanted.batch,
         "statuses": spellings(wanted.statuses),
         "meant": meant(wanted.statuses),
         "priorities": tuple(int(priority) for priority in wanted.priorities),

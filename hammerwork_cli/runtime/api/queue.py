@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from copy import copy
+from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -13,7 +14,9 @@ from uuid import UUID
 from hammerwork_cli.database import PATIENT, Database, DatabaseUrl
 from hammerwork_cli.errors import UsageError
 from hammerwork_cli.models import EnqueuedJob, NewJob, timestamp
+from hammerwork_cli.models.batch import NewBatch
 from hammerwork_cli.models.input.fields import full_id
+from hammerwork_cli.queries.batch import enqueue as batches
 from hammerwork_cli.queries.job import enqueue, notifications, results
 from hammerwork_cli.runtime.api.job import Job
 from hammerwork_cli.runtime.api.stored_jobs import parsed, stored_job
@@ -25,6 +28,22 @@ Result = TypeVar("Result")
 PATIENCE = 30.0
 CLOCK_SECONDS = 60.0
 """How long this process carries on the server's clock before it asks again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch that was enqueued.
+
+    Attributes:
+        id: a UUID.
+        created: whether it was inserted; otherwise it existed before.
+        jobs: its jobs as they are now; empty if it existed before.
+    """
+
+    id: str
+    name: str
+    created: bool
+    jobs: tuple[Job, ...]
 
 
 class Queue:
@@ -119,6 +138,32 @@ class Queue:
         placed = self._run(unit)
         again = len(tries) > 1
         return [_as_it_is(job, placed[job.id], new if again else None) for job, new in zip(many, tries[0], strict=True)]
+
+    def enqueue_batch(self, name: str, jobs: Iterable[Job], *, id: str | UUID | None = None) -> Batch:
+        """Writes a batch with its jobs, all or none. They may depend on each other, and on jobs that exist.
+
+        Args:
+            name: of the batch, for people.
+            jobs: at most 100,000, none of which exists.
+            id: a UUID; a batch with this id, the same name and as many jobs stays unchanged.
+
+        Raises:
+            UsageError, NotFoundError, ConflictError, RefusedValueError: see :meth:`enqueue`; or there are no jobs, or
+                too many, or the id belongs to another batch.
+        """
+        batch, many = NewBatch.of(name, id), list(jobs)
+        tries: list[list[NewJob]] = []
+
+        def unit(database: Database) -> dict[str, EnqueuedJob]:
+            now = self._now(database)
+            tries.append(tries[0] if tries else [job.new_job(now) for job in many])
+            return batches.enqueue(database, batch, tries[0], now)
+
+        placed = self._run(unit)
+        if not placed and len(tries) > 1:  # the answer to an earlier try may be lost
+            placed = self._run(lambda database: batches.written(database, batch, tries[0]))
+        written = [_as_it_is(job, placed[job.id], new) for job, new in zip(many, tries[0], strict=True) if placed]
+        return Batch(batch.id, batch.name, created=bool(placed), jobs=tuple(written))
 
     def get(self, job: Job | str | UUID) -> Job | None:
         """The job with this id as it is now, with its result; ``None`` when there is none.

@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterable
 from copy import copy
 from datetime import datetime
 from typing import TypeVar
+from uuid import UUID
 
 from hammerwork_cli import app_path
 from hammerwork_cli.database import Database, DatabaseUrl
+from hammerwork_cli.models.batch import NewBatch
 from hammerwork_cli.runtime.api.job import Job
-from hammerwork_cli.runtime.api.queue import PATIENCE, Queue
+from hammerwork_cli.runtime.api.queue import PATIENCE, Batch, Queue
 from hammerwork_cli.runtime.api.spawn import SpawnFailedError
 from hammerwork_cli.runtime.connections import Connections
 
@@ -48,6 +50,11 @@ class CollectingQueue(Queue):
     def enqueue_many(self, jobs: Iterable[Job]) -> list[Job]:
         """Collects jobs: see :meth:`enqueue`."""
         return [self.enqueue(job) for job in list(jobs)]
+
+    def enqueue_batch(self, name: str, jobs: Iterable[Job], *, id: str | UUID | None = None) -> Batch:
+        """Collects the jobs of a batch: see :meth:`enqueue`."""
+        batch = NewBatch.of(name, id)
+        return Batch(batch.id, batch.name, created=True, jobs=tuple(self.enqueue_many(jobs)))
 
     def _run(self, unit: Callable[[Database], Result]) -> Result:
         def read(database: Database) -> Result:

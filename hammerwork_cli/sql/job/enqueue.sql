@@ -18,6 +18,7 @@ span_context
 /* if :rare */ , started_at, completed_at, failed_at, error_message, cron_schedule, timezone, recurring, next_run_at,
 /* if :rare */ result_storage_type, result_ttl_seconds, result_max_size_bytes
 /* if :strategies */ , retry_strategy
+/* if :batches */ , batch_id
 /* if :ancestries */ , ancestry
 )
 VALUES :rows

@@ -5,6 +5,7 @@
 -- help.
 TRUE
 /* if :queue */ AND {same j.queue_name :queue}
+/* if :batch */ AND j.batch_id = :batch
 /* if :statuses */ AND j.status IN (:statuses)
 /* if :meant */ AND {status j} IN (:meant)
 /* if :priorities */ AND (j.priority IN (:priorities)

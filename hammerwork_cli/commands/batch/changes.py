@@ -1,0 +1,123 @@
+"""``hammerwork batch retry | cancel | delete``: the changes of ``job`` to the jobs of a batch."""
+
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.option_sets import spread
+from hammerwork_cli.cli.options import QueueOption, StatusOption, statuses
+from hammerwork_cli.commands.batch.arguments import BatchArgument
+from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
+from hammerwork_cli.commands.job.changes import acceptable
+from hammerwork_cli.commands.job.options import CancelledOption, ForceOption
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import AnswerIsNoError
+from hammerwork_cli.models import JobFilter
+from hammerwork_cli.queries.batch import enqueue, listing
+from hammerwork_cli.queries.job.changes import Cancel, Change, Delete, Retry
+from hammerwork_cli.queries.job.selections import Chosen
+
+
+@spread
+def retry(
+    ctx: typer.Context,
+    batch: BatchArgument,
+    queue: QueueOption = None,
+    status: StatusOption = None,
+    cancelled: CancelledOption = False,
+    *,
+    confirmation: Confirmation,
+) -> None:
+    """Retry the Failed, Dead and TimedOut jobs of a batch, as `job retry` does.
+
+    Cancelled jobs stay unless you add --cancelled. Asks for confirmation.
+
+    \b
+    Examples:
+      hammerwork batch retry 178ebfc3
+      hammerwork batch retry 178ebfc3 --queue mail --status dead --yes
+    """
+    context: Context = ctx.obj
+    database = context.database(changes=True)
+    change = Retry(context.now(database), cancelled=cancelled)
+    _carry_out(context, database, batch, change, confirmation, queue=queue, status=status)
+
+
+@spread
+def cancel(
+    ctx: typer.Context,
+    batch: BatchArgument,
+    queue: QueueOption = None,
+    status: StatusOption = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Reason, for the errors of the jobs.")
+    ] = None,
+    force: ForceOption = False,
+    *,
+    confirmation: Confirmation,
+) -> None:
+    """Cancel the jobs of a batch that have not started, as `job cancel` does.
+
+    Nothing is deleted. --force also cancels Running jobs, but does not stop their workers. Asks for confirmation.
+
+    \b
+    Examples:
+      hammerwork batch cancel 178ebfc3 --reason "wrong file"
+      hammerwork batch cancel 178ebfc3 --dry-run
+    """
+    context: Context = ctx.obj
+    database = context.database(changes=True)
+    change = Cancel(context.now(database), by=context.operator, reason=reason, force=force)
+    _carry_out(context, database, batch, change, confirmation, queue=queue, status=status)
+
+
+@spread
+def delete(
+    ctx: typer.Context,
+    batch: BatchArgument,
+    force: ForceOption = False,
+    *,
+    confirmation: Confirmation,
+) -> None:
+    """Delete a batch and its jobs for good. Asks for confirmation.
+
+    Jobs in the archive stay. --force also deletes Running jobs and jobs that others wait for; without it, a batch with
+    such jobs keeps them, and its row.
+
+    \b
+    Examples:
+      hammerwork batch delete 178ebfc3 --dry-run
+      hammerwork batch delete 178ebfc3 --yes
+    """
+    context: Context = ctx.obj
+    database = context.database(changes=True)
+    change = Delete(context.now(database), force=force)
+    found = _carry_out(context, database, batch, change, confirmation)
+    if not confirmation.dry_run:
+        context.confirm_profile()
+        if not enqueue.delete_empty(database, found):
+            raise AnswerIsNoError(
+                "The batch stays, because some of its jobs do.", hint=f"See them: hammerwork job list --batch {found}"
+            )
+
+
+def _carry_out(
+    context: Context,
+    database: Database,
+    batch: str,
+    change: Change,
+    confirmation: Confirmation,
+    *,
+    queue: str | None = None,
+    status: list[str] | None = None,
+) -> str:
+    """Makes a change to the jobs of a batch; returns the full id of the batch."""
+    wanted = acceptable(change, statuses(status))
+    found = listing.resolve(database, batch)
+    chosen = JobFilter(queue=queue, statuses=tuple(sorted(wanted)), batch=found)
+    if not change.takes_archived:
+        chosen = replace(chosen, statuses=chosen.statuses or tuple(sorted(change.considered)), unarchived=True)
+    carry_out(context, database, Chosen(chosen), change, confirmation)
+    return found

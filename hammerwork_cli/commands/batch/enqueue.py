@@ -1,0 +1,90 @@
+"""``hammerwork batch enqueue``."""
+
+from typing import Annotated, Any
+
+import typer
+
+from hammerwork_cli.cli.context import Context
+from hammerwork_cli.cli.line_problems import naming_lines
+from hammerwork_cli.cli.options import Format, FormatOption
+from hammerwork_cli.errors import AnswerIsNoError, UsageError
+from hammerwork_cli.models import JobPriority
+from hammerwork_cli.models.batch import NewBatch
+from hammerwork_cli.models.input.limits import LARGEST_INTEGER
+from hammerwork_cli.models.input.problems import LineError, Problems
+from hammerwork_cli.queries.backup.files import opened
+from hammerwork_cli.queries.batch import enqueue as enqueueing
+from hammerwork_cli.queries.batch import listing
+from hammerwork_cli.render import batch as shown
+from hammerwork_cli.render.formats.text import plural
+
+
+def enqueue(
+    ctx: typer.Context,
+    file: Annotated[
+        str, typer.Option("-f", "--file", metavar="FILE", help="A job for each JSON line of FILE, or of stdin (-).")
+    ] = "-",
+    name: Annotated[str, typer.Option("--name", metavar="TEXT", help="Name of the batch.")] = "batch",
+    batch_id: Annotated[
+        str | None, typer.Option("--id", metavar="UUID", help="Its id; enqueueing it again changes nothing.")
+    ] = None,
+    queue: Annotated[
+        str | None,
+        typer.Option(
+            "-q", "--queue", metavar="QUEUE", help="Queue of lines without one. [default: setting default_queue]"
+        ),
+    ] = None,
+    priority: Annotated[
+        str, typer.Option("-r", "--priority", metavar="PRIORITY", help="Priority of lines without one.")
+    ] = JobPriority.NORMAL.word,
+    max_attempts: Annotated[
+        int,
+        typer.Option(
+            "--max-attempts", metavar="N", min=1, max=LARGEST_INTEGER, help="Attempts of lines without a number."
+        ),
+    ] = 3,
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", metavar="DURATION", help="Time limit of lines without one.")
+    ] = None,
+    continue_on_error: Annotated[
+        bool, typer.Option("--continue-on-error", help="Leave out lines that are not valid.")
+    ] = False,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", hidden=True)] = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Enqueue the jobs of a file as one batch, and print its id.
+
+    Each line is a JSON object as in `job enqueue --file`. The batch and all of its jobs, at most 100,000, are written
+    in one transaction. With --id you can repeat the command: a batch with the same id, name and number of jobs stays
+    as it is. If a line is not valid, nothing is enqueued.
+
+    With --continue-on-error, lines that are not valid are left out, and the exit code is 1 then.
+
+    \b
+    Examples:
+      hammerwork batch enqueue --file letters.jsonl --queue mail --name letters
+      id=$(hammerwork batch enqueue -f letters.jsonl -q mail) && hammerwork batch show "$id"
+    """
+    del batch_size  # of hammerwork (Rust); here all jobs are one transaction
+    context: Context = ctx.obj
+    defaults: dict[str, Any] = {"priority": priority, "max_attempts": max_attempts, "timeout": timeout}
+    defaults["queue"] = queue or context.settings.get("default_queue").value
+    given = {option: value for option, value in defaults.items() if value is not None}
+    batch = NewBatch.of(name, batch_id)
+    problems = Problems(LineError, patient=continue_on_error)
+    with opened(file) as lines, naming_lines(context):
+        database = context.database(changes=True)
+        now = context.now(database)
+        jobs = enqueueing.jobs_of(database, lines, given, now, problems)
+        if not (continue_on_error and jobs):
+            problems.refuse()
+    if not jobs:
+        raise UsageError("There are no lines, and a batch has at least one job.")
+    placed = enqueueing.enqueue(database, batch, jobs, now)
+    context.answer(shown.batch_record(listing.one(database, batch.id)), form, lambda: [batch.id])
+    if not placed:
+        context.note(f"Already exists; left unchanged: hammerwork batch show {batch.id}")
+    else:
+        context.note(f"Enqueued {plural(len(placed), 'job')}.")
+    if problems.found:
+        raise AnswerIsNoError(shown.left_out_text(problems.found))

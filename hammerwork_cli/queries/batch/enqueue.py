@@ -1,0 +1,106 @@
+"""Enqueues batches: a row and all of its jobs in one transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import IO, Any
+
+from hammerwork_cli.database import Database
+from hammerwork_cli.errors import HammerworkError, LastingConflictError, UsageError
+from hammerwork_cli.models import EnqueuedJob, NewJob
+from hammerwork_cli.models.batch import NewBatch
+from hammerwork_cli.models.input.job_lines import numbered, wanted_in
+from hammerwork_cli.models.input.problems import Problems
+from hammerwork_cli.queries.job import enqueue as enqueueing
+from hammerwork_cli.queries.job import limits, notifications
+from hammerwork_cli.queries.job.stored import stored
+
+MOST_JOBS = 100_000
+"""Jobs of a batch, which are written in one transaction."""
+
+
+def enqueue(database: Database, batch: NewBatch, jobs: Sequence[NewJob], now: datetime) -> dict[str, EnqueuedJob]:
+    """Inserts a batch with its jobs, all or none. A batch with the same id that exists stays unchanged.
+
+    Args:
+        database: an open connection.
+        batch: its id and its name.
+        jobs: they may depend on each other.
+        now: the server's time.
+
+    Returns:
+        Id of a job -> the job as it is now; empty if the batch existed.
+
+    Raises:
+        UsageError: there are no jobs, or too many.
+        NotFoundError: a job depends on one that does not exist.
+        ConflictError: see :func:`hammerwork_cli.queries.job.enqueue.many`; or a job exists already, or another batch
+            has the id.
+        RefusedValueError: the database cannot store a job.
+    """
+    if not 1 <= len(jobs) <= MOST_JOBS:
+        raise UsageError(f"A batch has 1 to {MOST_JOBS:,} jobs, not {len(jobs):,}.")
+    ours = [replace(job, batch_id=batch.id) for job in jobs]
+
+    def work() -> dict[str, EnqueuedJob]:
+        row = {"id": batch.id, "name": batch.name, "total": len(ours), "now": now}
+        if not database.run("batch.enqueue.insert", **row):
+            _compare(database, batch, len(ours))
+            return {}
+        placed = enqueueing.many(database, ours)
+        for job in placed.values():
+            if not job.created:
+                raise LastingConflictError(f"The job {job.id} exists already, outside of this batch.")
+        notifications.notify(database, {job.queue for job in ours})
+        return placed
+
+    return database.transaction(work)
+
+
+def written(database: Database, batch: NewBatch, jobs: Sequence[NewJob]) -> dict[str, EnqueuedJob]:
+    """The jobs if they are those of the batch that exists, else none: a try whose answer was lost has written them."""
+    first = stored(database, [jobs[0].id])
+    return enqueueing.many(database, [replace(job, batch_id=batch.id) for job in jobs]) if first else {}
+
+
+def jobs_of(
+    database: Database, file: IO[bytes], defaults: Mapping[str, Any], now: datetime, problems: Problems
+) -> list[NewJob]:
+    """Reads the jobs of a file of JSON lines.
+
+    Args:
+        database: whose limits the jobs keep.
+        file: a binary file.
+        defaults: options of jobs whose lines do not have them.
+        now: the server's time.
+        problems: gets the lines that are not valid.
+
+    Raises:
+        LineError: see :class:`Problems`; or a line is too long.
+        UsageError: there are more than :data:`MOST_JOBS`.
+    """
+    jobs: list[NewJob] = []
+    for number, line in numbered(file):
+        try:
+            job = wanted_in(line, defaults).made(now)
+            limits.check(database, job)
+        except HammerworkError as error:
+            problems.add(number, error)
+            continue
+        if len(jobs) == MOST_JOBS:
+            raise UsageError(f"The file has more than {MOST_JOBS:,} jobs.", hint="Make several batches of it.")
+        jobs.append(job)
+    return jobs
+
+
+def _compare(database: Database, batch: NewBatch, jobs: int) -> None:
+    name, total = database.rows("batch.enqueue.stored", id=batch.id)[0]
+    if (name, total) != (batch.name, jobs):
+        raise LastingConflictError(
+            f"There is another batch {batch.id}, of {total:,} jobs.", hint=f"See: hammerwork batch show {batch.id}"
+        )
+
+
+def delete_empty(database: Database, batch: str) -> bool:
+    """Deletes the row of a batch unless it has jobs that are not archived; returns whether it did."""
+    return bool(database.transaction(lambda: database.run("batch.enqueue.delete", id=batch)))
