@@ -175,8 +175,8 @@ def test_a_request_that_is_under_way_is_answered_before_the_end(new_database: Ca
     server = serve(url)
     server.json("/api/jobs")
     with closing(connect(url)) as own, ThreadPoolExecutor(1) as pool:
-        own._begin()
-        own._execute("LOCK TABLE hammerwork_jobs IN ACCESS EXCLUSIVE MODE", [])
+        own.script("BEGIN")
+        own.script("LOCK TABLE hammerwork_jobs IN ACCESS EXCLUSIVE MODE")
         answer = pool.submit(server.get, "/api/jobs?limit=7")
         time.sleep(0.5)
         server.process.send_signal(signal.SIGTERM)
@@ -193,8 +193,8 @@ def test_a_statement_that_hangs_does_not_keep_the_server_from_ending(
     server = serve(url)
     server.json("/api/jobs")
     with closing(connect(url)) as own, ThreadPoolExecutor(1) as pool:
-        own._begin()
-        own._execute("LOCK TABLE hammerwork_jobs IN ACCESS EXCLUSIVE MODE", [])
+        own.script("BEGIN")
+        own.script("LOCK TABLE hammerwork_jobs IN ACCESS EXCLUSIVE MODE")
         answer = pool.submit(server.get, "/api/jobs?limit=7")
         time.sleep(0.5)
         began = time.monotonic()
