@@ -144,7 +144,7 @@ CONTRACT = {
     "archive restore": changes("{archived} --as-was --dry-run"),
     "archive stats": reads("", "--queue nowhere"),
     "archive purge": changes("--older-than 1m --dry-run"),
-    "archive set-policy": changes("--all --older-than 1d --dry-run", schema="archive-run"),
+    "archive set-policy": changes("--all --older-than 1d --purge-after 1d --dry-run", schema="archive-set-policy-plan"),
     "archive get-policy": reads("--queue {queue}"),
     "archive policies": reads(),
     "archive remove-policy": changes(),

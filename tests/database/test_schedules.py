@@ -17,6 +17,7 @@ from hammerwork_cli.models.cron.schedule import Schedule, ScheduleRun
 from hammerwork_cli.models.input.schedule_options import read_schedule
 from hammerwork_cli.queries.cron import by_hand, changes, recurring, schedules, ticks
 from hammerwork_cli.queries.cron.changes import Author
+from tests.conftest import Outcome
 from tests.rows import START, Rows
 
 MINUTE = timedelta(minutes=1)
@@ -330,3 +331,22 @@ def test_a_recurring_job_is_parked_and_comes_back_as_it_was(database: Database) 
         by_hand.switch(database, changed, ME, START, enabled=False)
     with pytest.raises(UsageError):
         recurring.create(database, read_schedule({"queue": "q", "payload": {}, "schedule": "0 0 1 * Mon"}), START)
+
+
+def test_a_dry_run_shows_the_schedule_that_the_change_leaves(run: Callable[..., Outcome], migrated_url: str) -> None:
+    def asked(*words: str) -> Any:
+        done = run("cron", *words, "--format", "json", url=migrated_url)
+        assert done.exit_code == 0, done.stderr
+        return json.loads(done.stdout)
+
+    for more in ((), ("--in-place",)):
+        made = asked("create", "--queue", "report", "--payload", "{}", "--schedule", "30 2 * * *", *more)
+        name = made["id"]
+        for change in (("--priority", "high"), ("--schedule", "0 4 * * *"), ("--timezone", "Europe/Oslo")):
+            before = asked("show", name)
+            foreseen = asked("update", name, *change, "--dry-run")
+            assert asked("show", name) == before
+            changed = asked("update", name, *change)
+            # The time of the change is the only difference.
+            assert {**foreseen, "updated_at": None} == {**changed, "updated_at": None}
+        assert (changed["created_at"], changed["id"]) == (made["created_at"], name)

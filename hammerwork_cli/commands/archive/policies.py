@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -11,13 +12,14 @@ from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.option_sets import spread
 from hammerwork_cli.cli.options import Format, FormatOption, QueueOption, YesOption, age, before
 from hammerwork_cli.commands.archive.ages import MOST_DAYS, By, days
-from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
-from hammerwork_cli.database import Database
+from hammerwork_cli.commands.job.carry_out import Confirmation
 from hammerwork_cli.errors import NotFoundError, UsageError
+from hammerwork_cli.models import ChangePlan
 from hammerwork_cli.models.archive.ages import Ages
 from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Action, Policy
 from hammerwork_cli.queries.archive import duty, moving, policies
 from hammerwork_cli.render.archive import policies as shown
+from hammerwork_cli.render.job import changes as job_changes
 
 AllOption = Annotated[bool, typer.Option("--all", help="The policy of all queues that have none of their own.")]
 NEVER = "never"
@@ -107,7 +109,7 @@ def set_policy(
     for length in (*wanted.ages.by_status.values(), wanted.purge_after or timedelta()):
         before(now, length)  # refuse an age before the year 1 now, and not in a worker
     if confirmation.dry_run:
-        _plan(context, database, wanted, confirmation)
+        _show_plans(context, duty.plans(database, wanted, now), confirmation.form)
         return
     if wanted.enabled and (wanted.action == Action.DELETE or wanted.purge_after is not None):
         for line in shown.policy_text(wanted):
@@ -118,15 +120,13 @@ def set_policy(
     _show(context, policies.policy(database, name), confirmation.form)
 
 
-def _plan(context: Context, database: Database, wanted: Policy, confirmation: Confirmation) -> None:
-    if not wanted.ages.by_status:
-        raise UsageError(
-            "The policy only deletes archived jobs, of which --dry-run has no plan.",
-            hint="To see them: hammerwork archive stats, or hammerwork archive purge --older-than ... --dry-run",
-        )
-    now = context.now(database)
-    others = tuple(one.queue for one in policies.all_policies(database)) if wanted.queue == EVERY_QUEUE else ()
-    carry_out(context, database, duty.selection(wanted, now, others), duty.change(wanted, now), confirmation)
+def _show_plans(context: Context, plans: list[ChangePlan], form: Format) -> None:
+    if form is Format.TABLE:
+        text = partial(job_changes.plan_text, terminal=context.is_terminal, width=context.width, colour=context.colour)
+        context.text(line for plan in plans for line in text(plan))
+    else:
+        records = [job_changes.outcome_record(plan.foreseen, plan, dry_run=True) for plan in plans]
+        context.data(records, form, list(records[0]))
 
 
 def get_policy(

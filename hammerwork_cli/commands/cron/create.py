@@ -184,12 +184,13 @@ def update(
         raise UsageError("Nothing to change was given.", hint="See: hammerwork cron update --help")
     database = context.database(changes=True)
     now, before = context.now(database), schedules.find(database, name)
-    if dry_run:
-        new = read_schedule(given, schedules.wanted(before), payload=text)
-        changes.check(database, new, now)
-        after = replace(changes.preview(new, now), id=before.id, kind=before.kind)
-    else:
-        author = Author(context.operator)
-        after = changes.change(database, before, lambda known: read_schedule(given, known, payload=text), author, now)
+    after = changes.change(
+        database,
+        before,
+        lambda known: read_schedule(given, known, payload=text),
+        Author(context.operator),
+        now,
+        dry_run=dry_run,
+    )
     tell(context, database, after, now)
     context.answer(views.schedule_record(after, None), form, lambda: views.changes_text(before, after))

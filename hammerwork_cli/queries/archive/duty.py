@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.database.retrying import is_an_outage
 from hammerwork_cli.database.statements import Names
 from hammerwork_cli.errors import HammerworkError
-from hammerwork_cli.models import JobFilter, JobStatus, Timestamp
+from hammerwork_cli.models import ChangePlan, JobFilter, JobStatus, Timestamp
 from hammerwork_cli.models.archive.lists import ArchiveFilter
 from hammerwork_cli.models.archive.policies import EVERY_QUEUE, Action, Policy
 from hammerwork_cli.models.archive.rows import Archival, ArchivalReason
@@ -83,9 +83,7 @@ def _carry_out(
         if policy.ages.by_status:
             jobs = changes.run(database, selection(policy, now, others, is_over), change(policy, now)).changed
         if policy.purge_after is not None:
-            before = now - policy.purge_after
-            archived = ArchiveFilter(queue=_queue(policy), before=before, kept_until=now, but_queues=others)
-            purged = changes.run(database, _Paced(archived, is_over), PurgeArchive(now, before)).changed
+            purged = changes.run(database, *_purge(policy, now, policy.purge_after, others, is_over)).changed
     except HammerworkError as error:
         if is_an_outage(error):
             raise
@@ -100,6 +98,31 @@ def change(policy: Policy, now: datetime) -> Change:
     if policy.action == Action.DELETE:
         return Purge(now, whole=policy.by_tree)
     return Archive(Archival(now, ArchivalReason.AUTOMATIC, BY, policy.level), whole=policy.by_tree)
+
+
+def plans(database: Database, policy: Policy, now: datetime) -> list[ChangePlan]:
+    """What a policy would do now: with jobs by their ages, and with archived jobs by the time in the archive."""
+    others: tuple[str, ...] = ()
+    if policy.queue == EVERY_QUEUE:
+        others = tuple(one.queue for one in policies.all_policies(database))
+    found = []
+    if policy.ages.by_status:
+        found.append(changes.plan(database, selection(policy, now, others), change(policy, now)))
+    if policy.purge_after is not None:
+        found.append(changes.plan(database, *_purge(policy, now, policy.purge_after, others)))
+    return found
+
+
+def _purge(
+    policy: Policy,
+    now: datetime,
+    after: timedelta,
+    others: tuple[str, ...],
+    is_over: Callable[[], bool] = lambda: False,
+) -> tuple[Selection, Change]:
+    before = now - after
+    archived = ArchiveFilter(queue=_queue(policy), before=before, kept_until=now, but_queues=others)
+    return _Paced(archived, is_over), PurgeArchive(now, before)
 
 
 def _queue(policy: Policy) -> str | None:

@@ -131,9 +131,15 @@ def free_name(database: Database, queue: str) -> str:
 
 
 def change(
-    database: Database, schedule: Schedule, alter: Callable[[NewSchedule], NewSchedule], author: Author, now: datetime
+    database: Database,
+    schedule: Schedule,
+    alter: Callable[[NewSchedule], NewSchedule],
+    author: Author,
+    now: datetime,
+    *,
+    dry_run: bool = False,
 ) -> Schedule:
-    """Changes a schedule, and starts no run at once.
+    """Changes a schedule, and starts no run at once. A dry run returns the same schedule, and writes nothing.
 
     If it is due at other times from now on, times that have passed without a run are recorded as missed. Else it
     keeps its next due time, also one that has passed.
@@ -145,7 +151,7 @@ def change(
     old = wanted(schedule)
     new = alter(old)
     if schedule.is_in_place:
-        return recurring.change(database, schedule, new, old, now)
+        return recurring.change(database, schedule, new, old, now, dry_run=dry_run)
     check(database, new, now)
     values = _values(new)
     changed = replace(
@@ -161,6 +167,8 @@ def change(
     def work() -> Schedule:
         if moves:
             changed.next_run_at = _next(database, changed, now)
+        if dry_run:
+            return changed
         done = database.run(
             "cron.schedules.change",
             **values,

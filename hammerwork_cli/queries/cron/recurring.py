@@ -111,7 +111,9 @@ def switch(database: Database, job: Schedule, now: datetime, *, enabled: bool) -
     return _after(database, job, done)
 
 
-def change(database: Database, job: Schedule, new: NewSchedule, old: NewSchedule, now: datetime) -> Schedule:
+def change(
+    database: Database, job: Schedule, new: NewSchedule, old: NewSchedule, now: datetime, *, dry_run: bool = False
+) -> Schedule:
     """Changes the schedule, the time zone or the priority of a recurring job.
 
     Args:
@@ -120,6 +122,7 @@ def change(database: Database, job: Schedule, new: NewSchedule, old: NewSchedule
         new: what is wanted.
         old: what was said of it.
         now: the server's time.
+        dry_run: whether to return what it would become, and write nothing.
 
     Raises:
         ConflictError: it runs now, or has changed meanwhile.
@@ -136,6 +139,16 @@ def change(database: Database, job: Schedule, new: NewSchedule, old: NewSchedule
     due = next_run(text, new.expression.timezone, now)
     if due is None:
         raise UsageError(f"The schedule {text!r:.120} is never due.")
+    starts = due if job.enabled and moves else None
+    wanted = replace(
+        job,
+        text=text,
+        timezone=new.expression.timezone,
+        priority=int(new.priority),
+        next_run_at=starts or job.next_run_at,
+    )
+    if dry_run:
+        return wanted
 
     def work() -> Schedule:
         done = database.run(
@@ -144,10 +157,10 @@ def change(database: Database, job: Schedule, new: NewSchedule, old: NewSchedule
             seen=job.text,
             enabled=job.enabled,
             parked=None if job.enabled else PARKED,
-            expression=text,
-            timezone=new.expression.timezone,
-            priority=int(new.priority),
-            next=due if job.enabled and moves else None,
+            expression=wanted.text,
+            timezone=wanted.timezone,
+            priority=wanted.priority,
+            next=starts,
         )
         return _after(database, job, done)
 

@@ -113,7 +113,11 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "archive-restore": ("The outcome of a change, or its plan", OUTCOME),
     "archive-stats": ("Archived jobs by queue and reason", list_of(ARCHIVED_SUM)),
     "archive-purge": ("The outcome of a change, or its plan", OUTCOME),
-    "archive-set-policy": ("A policy; with --dry-run what it would do, as `archive run` has it", POLICY),
+    "archive-set-policy": ("A policy", POLICY),
+    "archive-set-policy-plan": (
+        "With --dry-run: what a policy would do, by its ages and in the archive",
+        list_of(OUTCOME),
+    ),
     "archive-get-policy": ("A policy of retention", POLICY),
     "archive-policies": ("Policies of retention, by queue", list_of(POLICY)),
     "archive-remove-policy": ("The policy that was removed", POLICY),

@@ -20,7 +20,7 @@ from hammerwork_cli.queries.worker import duties
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
 from hammerwork_cli.runtime.worker import retention
-from tests.commands.archive.test_archive import NOW, archived, asked, ended, ids
+from tests.commands.archive.test_archive import CLOCK, NOW, archived, asked, ended, ids
 from tests.conftest import Outcome, eventually
 from tests.rows import Rows
 
@@ -85,7 +85,7 @@ def test_each_queue_has_its_policy_and_the_others_share_one(run: Run, migrated_u
     put(database, "keep", enabled=False)
     put(database, "*", Action.DELETE)
     plan = ("archive", "set-policy", "--all", "--older-than", "30d", "--action", "delete", "--dry-run")
-    assert asked(run, migrated_url, *plan)["changed"] == 2
+    assert [one["changed"] for one in asked(run, migrated_url, *plan)] == [2]
     assert carried_out(database) == [("*", 2, 0), ("mail", 3, 1)]
     assert ids(migrated_url) == kept
     assert archived(migrated_url) == {mail, child, dead}
@@ -160,13 +160,32 @@ def test_a_row_that_nobody_foresaw_stops_its_own_policy_alone(
     }
 
 
-def test_a_policy_without_ages_takes_no_job_and_has_no_plan(run: Run, migrated_url: str, database: Database) -> None:
-    Rows(database).job(status="Pending")
+def test_a_plan_has_both_what_goes_by_age_and_what_goes_from_the_archive(
+    run: Run, migrated_url: str, database: Database
+) -> None:
+    rows = Rows(database)
+    rows.job(status="Pending")
+    ended(rows)
+    for queue in ("work", "other"):
+        rows.insert(
+            "hammerwork_jobs_archive",
+            {"id": new_id(), "queue_name": queue, "payload": b"{}", "status": "Dead", "created_at": NOW - 90 * DAY}
+            | {"scheduled_at": NOW - 90 * DAY, "archived_at": NOW - 80 * DAY},
+        )
     words = ("archive", "set-policy", "--queue", "work", "--purge-after", "1d")
-    assert "only deletes archived jobs" in asked(run, migrated_url, *words, "--dry-run", code=2)
+    plans = asked(run, migrated_url, *words, "--older-than", "30d", "--dry-run")
+    assert [(one["action"], one["changed"], one["dry_run"]) for one in plans] == [
+        ("archive", 1, True),
+        ("purge", 1, True),
+    ]
+    shown = run(*words, "--older-than", "30d", "--dry-run", url=migrated_url, env=CLOCK).stdout
+    assert [line for line in shown.splitlines() if line.startswith("To ")] == ["To archive: 1 job", "To purge: 1 job"]
+    assert [one["action"] for one in asked(run, migrated_url, *words, "--dry-run")] == ["purge"]
+    assert policies.all_policies(database) == []
+    assert len(ids(migrated_url)) == 2
     asked(run, migrated_url, *words, "--yes")
     put(database, "work", ages=Ages(), purge_after=DAY)
-    assert carried_out(database) == [("work", 0, 0)]
+    assert carried_out(database) == [("work", 0, 1)]
 
 
 def test_an_error_of_one_policy_is_noted_and_the_others_go_on(
