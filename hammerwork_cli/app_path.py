@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
+# The thread that loads handlers writes it, before others import.
 _added: list[str] = []
 _state = threading.local()
 

@@ -114,7 +114,7 @@ class NewJob:
         depends_on: tuple[str, ...] = (),
         **rare: Unpack[Rare],
     ) -> Self:
-        """Makes a row of checked values.
+        """Makes a row of checked values. A child then inherits from its parent.
 
         Args:
             queue: name of its queue.

@@ -28,7 +28,7 @@ def timestamp(value: Timestamp) -> datetime | None:
         return None
 
 
-def duration_of(seconds: Any) -> timedelta | None:
+def length_of(seconds: Any) -> timedelta | None:
     """Returns the duration that a database calculated; 0 if clocks made it negative, ``None`` for no value."""
     return None if seconds is None else timedelta(seconds=max(float(seconds), 0.0))
 

@@ -26,7 +26,7 @@ from hammerwork_cli.models.values import (
     RUNNING_SPELLINGS,
     WAITING_SPELLINGS,
     Timestamp,
-    duration_of,
+    length_of,
 )
 from hammerwork_cli.queries.worker.registry import listed
 
@@ -120,7 +120,7 @@ def stats(
     if window is None:
         return QueueStats(total, paused)
     p50, p95 = (rows[0].p50, rows[0].p95) if rows else (None, None)
-    return QueueStats(total, paused, window, _by_priority(rows), duration_of(p50), duration_of(p95))
+    return QueueStats(total, paused, window, _by_priority(rows), length_of(p50), length_of(p95))
 
 
 def health(database: Database, limits: HealthLimits, *, now: datetime, queue: str | None = None) -> list[QueueHealth]:

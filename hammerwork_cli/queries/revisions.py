@@ -36,6 +36,7 @@ class ChangeWatch:
     """Finds changes with two statements per refresh, for any number of subscribers. The first refresh finds none."""
 
     def __init__(self) -> None:
+        # The thread that refreshes writes these; one refresh ends before the next begins.
         self._since: datetime | None = None
         self._known: dict[str, Hashable] = {}
         self._pauses: Hashable = None

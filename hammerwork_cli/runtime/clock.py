@@ -8,7 +8,8 @@ class ServerClock:
     """The server's clock, which this process carries on between two answers. Threads share it."""
 
     def __init__(self) -> None:
-        # The heartbeat's thread writes it, at the start the main thread. One tuple, so that no reader sees half of it.
+        # In a worker the heartbeat's thread writes it, and at the start the main thread; in a queue any thread. One
+        # tuple, so that no reader sees half of it.
         self._known = datetime.now(UTC), time.monotonic()
 
     def set(self, now: datetime) -> None:

@@ -28,7 +28,8 @@ class Progress:
         self.lease = lease
         self._counted = counted
         self._lock = threading.Lock()
-        # The main thread and the slots write these under the lock; each may be read without it.
+        # The thread that writes outcomes (the main thread, or the finisher's) and the slots write these under the lock;
+        # each may be read without it.
         self.written = self.completed = self.failed = 0
 
     def count(self, completed: int, failed: int) -> None:

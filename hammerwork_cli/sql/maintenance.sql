@@ -24,7 +24,7 @@ SELECT t.name, t.tbl_name, NULL, (SELECT SUM(s.pgsize) FROM dbstat s WHERE s.nam
 FROM sqlite_schema t WHERE t.type IN ('table', 'index') AND t.tbl_name LIKE 'hammerwork\_%' ESCAPE '\'
 
 -- name: stored_without_sizes [sqlite]
--- The same, where SQLite was built without the table of sizes.
+-- Lists tables and indexes where SQLite was built without dbstat.
 SELECT t.name, t.tbl_name, NULL, NULL, NULL, 1, NULL
 FROM sqlite_schema t WHERE t.type IN ('table', 'index') AND t.tbl_name LIKE 'hammerwork\_%' ESCAPE '\'
 

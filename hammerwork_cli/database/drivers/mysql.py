@@ -50,6 +50,7 @@ children, it reads whole tables.
 AT_ONCE = {Meaning.DENIED, Meaning.FULL, Meaning.NO_DATABASE}
 """Meanings that errors have while connecting too."""
 
+# Any thread writes it, one reference at a time.
 _answered: dict[str, Host] = {}
 """URL -> the host that answered last. All connections of a process go to that node as long as it answers."""
 

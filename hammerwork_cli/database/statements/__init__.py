@@ -8,7 +8,7 @@ A statement begins with ``-- name: NAME [TAG ...]`` and a comment that says what
 - ``{name}`` is a fragment: a named block of the same file, else of the ``shared.sql`` in its folder, else of the
   ``shared.sql`` above. ``{name one two}`` puts ``one`` and ``two`` in the places of its ``$1`` and ``$2``. A fragment
   may name fragments, which name none.
-- ``/* if :name */`` at the start of a line leaves the line out when that value is ``None``, ``False`` or empty.
+- ``/* if :name */`` at the start of a line leaves the line out when that value is ``None``, ``False`` or an empty list.
 - Other comments have lines to themselves and are not sent.
 
 ``python -m hammerwork_cli.database.statements`` prints a statement as it is sent.

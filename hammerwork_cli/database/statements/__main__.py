@@ -6,24 +6,12 @@ import sys
 from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
 
+from hammerwork_cli.database.access import TABLE_TAGS
 from hammerwork_cli.database.statements import FOLDER, NAME, TOKEN, Line, blocks, load, subject_of
 
 DIALECTS = ("postgresql", "mysql", "sqlite")
 WAYS = frozenset({"by_first_parent", "by_gin", "by_scan"})
-MIGRATED = frozenset(
-    {
-        "archive",
-        "attempts",
-        "by_first_parent",
-        "claim_times",
-        "indexed",
-        "pause",
-        "retention",
-        "schedules",
-        "upkeep",
-        "workers",
-    }
-)
+MIGRATED = frozenset({*TABLE_TAGS.values(), "by_first_parent", "claim_times", "indexed", "workers"})
 """The tags of a database after all migrations, beside its dialect."""
 _DESCRIPTION = """\
 Prints a statement as a database gets it, with the names of its values. Without NAME, prints the names of all

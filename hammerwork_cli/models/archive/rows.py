@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from hammerwork_cli.models.backup.tables import DEFAULTS, TABLES, Record
+from hammerwork_cli.models.input.limits import LONGEST_ARCHIVER
 from hammerwork_cli.models.values import JobPriority, JobStatus, priority_word
 
 WEIGHTS = {
@@ -21,8 +22,6 @@ WEIGHTS = {
 }
 """The weights that hammerwork (Rust) gives to priorities."""
 LARGEST_PAYLOAD = 1 << 28
-LONGEST_NAME = 100
-"""Characters of ``archived_by`` in MySQL."""
 _SHARED = TABLES["jobs"].columns.keys() & TABLES["archive"].columns.keys()
 _OWN = {"payload", "priority", "retry_strategy"}
 """Columns of both tables that hold a value in different forms."""
@@ -78,7 +77,7 @@ class Archival:
             "result_config": _result_config(job),
             "archived_at": job["archived_at"] if marked else self.at,
             "archival_reason": (marked and job["archival_reason"]) or self.reason.value,
-            "archived_by": ((marked and job["archival_policy_applied"]) or self.by)[:LONGEST_NAME],
+            "archived_by": ((marked and job["archival_policy_applied"]) or self.by)[:LONGEST_ARCHIVER],
             "original_table": TABLES["jobs"].name,
         }
 

@@ -9,6 +9,7 @@ from hammerwork_cli.errors import MissingTablesError, NotFoundError
 from hammerwork_cli.models import timestamp
 from hammerwork_cli.models.archive.ages import Ages
 from hammerwork_cli.models.archive.policies import Policy
+from hammerwork_cli.models.input.limits import LONGEST_NAME
 
 
 def all_policies(database: Database, queue: str | None = None) -> list[Policy]:
@@ -53,7 +54,7 @@ def put(database: Database, wanted: Policy, *, by: str, now: datetime) -> None:
         "level": wanted.level,
         "enabled": wanted.enabled,
         "now": now,
-        "by": by[:255],
+        "by": by[:LONGEST_NAME],
     }
 
     def write() -> None:

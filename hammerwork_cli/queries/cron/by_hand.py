@@ -49,8 +49,8 @@ def trigger(
             raise UsageError("A recurring job can only be triggered as it is, and now.")
         recurring.trigger(database, schedule, now)
         return schedule.id
-    job = ticks.job_of(schedule, now, RunKind.TRIGGERED, now, _merged(schedule.payload, payload))
-    job.scheduled_at = max(at or now, now)
+    merged = _merged(schedule.payload, payload)
+    job = ticks.job_of(schedule, now, RunKind.TRIGGERED, now, payload=merged, start=at)
     limits.check(database, job)
 
     def work() -> None:

@@ -16,6 +16,7 @@ from hammerwork_cli.models import JobStatus, NewJob, status_of, timestamp
 from hammerwork_cli.models.cron.original import next_run
 from hammerwork_cli.models.cron.schedule import CatchUp, Kind, NewSchedule, Overlap, Schedule
 from hammerwork_cli.models.cron.translation import to_original
+from hammerwork_cli.models.values import length_of
 from hammerwork_cli.queries.job import enqueue
 
 PARKED = datetime(2038, 1, 1, 0, 0, 0, 2038, tzinfo=UTC)
@@ -86,9 +87,15 @@ def create(database: Database, new: NewSchedule, now: datetime) -> Schedule:
         raise UsageError("A recurring job has no start, end or description, and is enabled.")
     text = to_original(new.expression)
     job = NewJob.of(
-        new.queue, new.payload, now, priority=new.priority, cron_schedule=text, timezone=new.expression.timezone
+        new.queue,
+        new.payload,
+        now,
+        priority=new.priority,
+        max_attempts=new.max_attempts,
+        timeout=length_of(new.timeout_seconds),
+        cron_schedule=text,
+        timezone=new.expression.timezone,
     )
-    job.max_attempts, job.timeout_seconds = new.max_attempts, new.timeout_seconds
     enqueue.once(database, job)
     found = find(database, job.id)
     assert found is not None  # it has just been written

@@ -13,6 +13,8 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.database.texts import cut
 from hammerwork_cli.models import FINISHED, JobPriority, NewJob, rfc3339, status_of, timestamp
 from hammerwork_cli.models.cron.schedule import CatchUp, Outcome, Overlap, RunKind, Schedule
+from hammerwork_cli.models.input.limits import LONGEST_ERROR
+from hammerwork_cli.models.values import length_of
 from hammerwork_cli.queries.cron import schedules
 from hammerwork_cli.queries.graph.relatives import Relatives
 from hammerwork_cli.queries.job import enqueue, notifications
@@ -23,7 +25,6 @@ MOST_CAUGHT_UP = 100
 """Due times that ``--catch-up all`` makes up for, the newest ones."""
 LOOKED_AT = 20
 """Jobs of earlier runs that a run must not overlap."""
-LONGEST_ERROR = 4_000
 PLACED = "_schedule"
 """The key of a payload that says which due time a job is for."""
 TAKEN_OVER = "no worker was there, and a later run takes its place"
@@ -147,7 +148,15 @@ def _open_below(database: Database, job: str) -> str | None:
     return None
 
 
-def job_of(schedule: Schedule, due: datetime, kind: RunKind, now: datetime, payload: str | None = None) -> NewJob:
+def job_of(
+    schedule: Schedule,
+    due: datetime,
+    kind: RunKind,
+    now: datetime,
+    *,
+    payload: str | None = None,
+    start: datetime | None = None,
+) -> NewJob:
     """A job of a schedule for a due time.
 
     Args:
@@ -156,12 +165,18 @@ def job_of(schedule: Schedule, due: datetime, kind: RunKind, now: datetime, payl
         kind: why there is a run.
         now: the server's time.
         payload: in place of that of the schedule.
+        start: the earliest start, in place of the due time.
     """
     text = placed(schedule.payload if payload is None else payload, schedule.name, due, kind)
-    job = NewJob.of(schedule.queue, text, now, priority=JobPriority(schedule.priority))
-    job.max_attempts, job.timeout_seconds = schedule.max_attempts, schedule.timeout_seconds
-    job.scheduled_at = max(due + schedule.delay, now) if kind is RunKind.SCHEDULED else max(due, now)
-    return job
+    return NewJob.of(
+        schedule.queue,
+        text,
+        now,
+        priority=JobPriority(schedule.priority),
+        max_attempts=schedule.max_attempts,
+        timeout=length_of(schedule.timeout_seconds),
+        scheduled_at=start or (due + schedule.delay if kind is RunKind.SCHEDULED else due),
+    )
 
 
 def placed(payload: str, name: str, due: datetime, kind: RunKind) -> str:

@@ -8,11 +8,10 @@ from hammerwork_cli.database.access import Row
 from hammerwork_cli.database.batches import chunks
 from hammerwork_cli.database.texts import cut
 from hammerwork_cli.models import PastAttempt, timestamp
+from hammerwork_cli.models.input.limits import LONGEST_ERROR
 
 KEPT = 50
 """Attempts of a job that are kept, the newest ones."""
-LONGEST_ERROR = 4_000
-"""Most bytes of an error. The job itself keeps the whole error of its last attempt."""
 BATCH = 500
 """Most attempts in one statement."""
 OTHER_BYTES = 300

@@ -19,7 +19,7 @@ LOOKED_AT = 10_000
 MOST_IN_TREE = 10_000
 OVERLAP = timedelta(minutes=1)
 """Each look reads this far back: a transaction may commit late, and the clocks of hosts differ."""
-LONGEST_ERROR = 500
+SHOWN_ERROR = 500
 MOST_AT_ONCE = 1000
 """Events of one look of :class:`Log`."""
 
@@ -109,7 +109,7 @@ def _attempted(node: TreeNode, past: PastAttempt) -> Iterator[Event]:
             _length(started, ended),
             worker=past.worker,
             outcome=past.outcome,
-            error=past.error and past.error[:LONGEST_ERROR],
+            error=past.error and past.error[:SHOWN_ERROR],
         )
 
 

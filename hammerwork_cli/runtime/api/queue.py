@@ -69,6 +69,7 @@ class Queue:
 
     def _set_up(self, connections: Connections, patience: float) -> None:
         self.connections, self.patience = connections, patience
+        # Any thread writes these. Two may both ask the server: either answer will do.
         self._clock, self._clock_set = ServerClock(), -math.inf
 
     @classmethod

@@ -6,6 +6,7 @@ A handler's own error may contain the database's URL: an error of SQLAlchemy, sa
 import json
 import os
 import re
+import threading
 
 from hammerwork_cli.database import DatabaseUrl
 
@@ -13,6 +14,8 @@ SHORTEST = 4
 """The least characters of a masked password: too many words contain a shorter one."""
 MASK = "***"
 
+_writing = threading.Lock()
+# Whoever starts a worker writes these under the lock; any thread reads the pattern, which is replaced as a whole.
 _forms: set[str] = set()
 _pattern: re.Pattern[str] | None = None
 
@@ -23,14 +26,15 @@ def keep(url: DatabaseUrl) -> None:
     found = {url.password, url.options.get("password")}
     if url.dialect == "postgresql":
         found.add(os.environ.get("PGPASSWORD"))
-    for password in found:
-        if password and len(password) >= SHORTEST:
-            # As Python shows a text, as JSON has it, and as it stands alone or in URLs, with any characters encoded.
-            _forms.update(map(re.escape, (repr(password)[1:-1], json.dumps(password)[1:-1])))
-            _forms.add("".join(map(_character, password)))
-    if _forms:
-        # The longest first: one may contain another.
-        _pattern = re.compile("|".join(sorted(_forms, key=len, reverse=True)))
+    with _writing:
+        for password in found:
+            if password and len(password) >= SHORTEST:
+                # As Python shows a text, as JSON has it, and alone or in URLs with any characters encoded.
+                _forms.update(map(re.escape, (repr(password)[1:-1], json.dumps(password)[1:-1])))
+                _forms.add("".join(map(_character, password)))
+        if _forms:
+            # The longest first: one may contain another.
+            _pattern = re.compile("|".join(sorted(_forms, key=len, reverse=True)))
 
 
 def _character(character: str) -> str:

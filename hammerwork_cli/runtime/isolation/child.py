@@ -83,6 +83,7 @@ class _Server:
         self._asking = threading.Lock()
         self._number = 0
         self._refusal: HammerworkError | None = None
+        # The main thread alone uses the rest.
         self._loop: Any = None
         self._queue: Queue | None = None
         self._verbs: dict[str, Callable[..., Any]] = {
@@ -99,7 +100,8 @@ class _Server:
                 number, (verb, arguments) = self._pipe.receive()
             except (EOFError, OSError):
                 return
-            self._number = number
+            with self._asking:
+                self._number = number
             try:
                 # Context variables last as long as the request.
                 answer = Answer("value", copy_context().run(self._verbs[verb], *arguments))

@@ -63,7 +63,7 @@ class Process:
                 raise JobError(f"A process for handlers cannot be started: {error.strerror}.") from error
         self._pipe = Pipe(ours, self._lives)
         self._doomed = False  # both threads may set it; nothing clears it
-        self._number = 0
+        self._number = 0  # the slot's thread alone
         self._start = start
         self.pid: int | None = None
 

@@ -27,7 +27,7 @@ class HealthFile:
         # A handler may change the folder of the process.
         self._path = path and path.absolute()
         self._name = visible(name)
-        self._has_failed = False
+        self._has_failed = False  # the heartbeat's thread alone
 
     def begin(self) -> None:
         """Writes the first line.

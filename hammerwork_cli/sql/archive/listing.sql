@@ -13,7 +13,7 @@ TRUE
 /* if :kept_until */ AND (j.retention_delete_at IS NULL OR j.retention_delete_at <= :kept_until)
 
 -- name: list
--- Lists the archived jobs after a cursor, those that were archived last at first. The wide columns are read only for the
+-- Lists archived jobs after a cursor, the most recently archived first. The wide columns are read only for the
 -- page.
 SELECT j.id, j.queue_name, {status j}, j.priority, j.attempts, j.created_at,
 COALESCE(j.completed_at, j.failed_at, j.timed_out_at), j.archived_at, j.archival_reason, j.archived_by,
@@ -50,7 +50,7 @@ GROUP BY {by_name j.queue_name}, {status j}
 SELECT j.queue_name, {status j} FROM hammerwork_jobs_archive j WHERE j.id {among}
 
 -- name: ids
--- Lists the next archived jobs that fit a filter, those that were archived first at first.
+-- Lists the next archived jobs that fit a filter, the earliest archived first.
 SELECT j.id, j.archived_at FROM hammerwork_jobs_archive j
 WHERE {filtered}
 /* if :at */ AND j.archived_at >= :at

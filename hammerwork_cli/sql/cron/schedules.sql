@@ -53,7 +53,7 @@ WHERE r.schedule_id = :id
 ORDER BY r.due_at DESC LIMIT :limit
 
 -- name: totals
--- Counts the runs of a schedule by what became of them.
+-- Counts the runs of a schedule by outcome.
 SELECT r.outcome, {status j}, COUNT(*) FROM hammerwork_schedule_runs r LEFT JOIN hammerwork_jobs j ON j.id = r.job_id
 WHERE r.schedule_id = :id GROUP BY r.outcome, {status j}
 
@@ -67,7 +67,7 @@ VALUES (:id, :name, :queue, :payload, :priority, :max_attempts, :timeout_seconds
 :now)
 
 -- name: change
--- Changes what is said of a schedule, unless somebody else has changed it or a tick has moved it.
+-- Updates a schedule unless somebody else has updated it.
 UPDATE hammerwork_schedules SET queue_name = :queue, payload = :payload, priority = :priority,
 max_attempts = :max_attempts, timeout_seconds = :timeout_seconds, expression = :expression, timezone = :timezone,
 starts_at = :starts_at, ends_at = :ends_at, overlap = :overlap, catch_up = :catch_up, grace_seconds = :grace_seconds,
@@ -108,7 +108,7 @@ UPDATE hammerwork_schedules SET last_error = :error WHERE id = :id AND revision 
 SELECT r.due_at FROM hammerwork_schedule_runs r WHERE r.schedule_id = :id AND r.due_at BETWEEN :first AND :last
 
 -- name: add_runs
--- Records what became of due times.
+-- Records the outcomes of due times.
 INSERT INTO hammerwork_schedule_runs (schedule_id, due_at, kind, outcome, reason, job_id, created_at) VALUES :rows
 
 -- name: last_jobs
@@ -118,7 +118,7 @@ FROM hammerwork_schedule_runs r LEFT JOIN hammerwork_jobs j ON j.id = r.job_id
 WHERE r.schedule_id = :id AND r.job_id IS NOT NULL ORDER BY r.due_at DESC LIMIT :limit
 
 -- name: switch
--- Enables or disables a schedule, unless somebody else has changed it or a tick has moved it.
+-- Enables or disables a schedule unless somebody else has updated it.
 UPDATE hammerwork_schedules SET enabled = :enabled, changed_by = :by, reason = :reason, next_run_at = :next,
 last_error = NULL, revision = :revision + 1, updated_at = :now
 WHERE id = :id AND revision = :revision

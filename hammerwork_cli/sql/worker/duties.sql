@@ -18,5 +18,5 @@ INSERT IGNORE INTO hammerwork_duties (name, due_at, claimed_by) VALUES (:name, :
 UPDATE hammerwork_duties SET due_at = :until, claimed_by = :worker WHERE {same name :name} AND due_at = :seen
 
 -- name: keep
--- Moves the time of a duty that nobody else has taken meanwhile.
+-- Extends a duty that no other worker has taken.
 UPDATE hammerwork_duties SET due_at = :until WHERE {same name :name} AND claimed_by = :worker

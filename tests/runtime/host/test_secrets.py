@@ -3,9 +3,12 @@
 import contextlib
 import json
 import logging
+import re
 import textwrap
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
@@ -19,6 +22,7 @@ from tests.servers import PASSWORD
 
 HANDLERS = """
 import logging
+import re
 from hammerwork_cli import Handlers, SpawnHandler
 
 app = Handlers()
@@ -115,3 +119,19 @@ def test_a_password_of_three_characters_and_none_leave_texts_as_they_are() -> No
     secrets.keep(DatabaseUrl.parse("mysql://me:abc@db/jobs"))
     secrets.keep(DatabaseUrl.parse("sqlite:///jobs.db"))
     assert secrets.masked("abcabc ") == "abcabc "
+
+
+def test_two_workers_that_start_at_once_mask_both_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = (DatabaseUrl.parse(f"postgresql://me:{word}@host/db") for word in ("first-word", "second-word"))
+    other = threading.Thread(target=secrets.keep, args=(second,))
+
+    def compiled(pattern: str) -> re.Pattern[str]:
+        if other.ident is None:  # the first has sorted its words, and has not stored the pattern yet
+            other.start()
+            other.join(0.5)
+        return re.compile(pattern)
+
+    monkeypatch.setattr(secrets, "re", SimpleNamespace(compile=compiled, escape=re.escape))
+    secrets.keep(first)
+    other.join()
+    assert secrets.masked("first-word and second-word") == "*** and ***"

@@ -11,6 +11,7 @@ import pytest
 from hammerwork_cli import Handlers, Job, RetryStrategy
 from hammerwork_cli.database import connect
 from hammerwork_cli.models import AttemptOutcome, PastAttempt, timestamp
+from hammerwork_cli.models.input.limits import LONGEST_ERROR
 from hammerwork_cli.queries.job import attempts
 from hammerwork_cli.queries.worker import claim, finish, registry
 from hammerwork_cli.queries.worker.claim import Claimed
@@ -166,10 +167,10 @@ def test_the_middle_is_cut_out_of_a_long_error(stage: Stage, app: Handlers) -> N
     stage.work(app)
     (one,) = history(stage, job)
     assert one.error is not None
-    assert len(one.error.encode()) <= attempts.LONGEST_ERROR
+    assert len(one.error.encode()) <= LONGEST_ERROR
     assert one.error.startswith("ValueError: øø")
     assert one.error.rstrip().endswith("øø")
-    assert len(stage.one(job, "error_message").encode()) > attempts.LONGEST_ERROR
+    assert len(stage.one(job, "error_message").encode()) > LONGEST_ERROR
 
 
 def test_many_long_errors_are_written_in_statements_that_the_server_takes(stage: Stage) -> None:
