@@ -1,12 +1,20 @@
 """Protected profiles: whoever changes their database confirms that by its name."""
 
 import sys
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from hammerwork_cli.errors import ConflictError, DeclinedError, UsageError
 
-if TYPE_CHECKING:
-    from hammerwork_cli.cli.context import Context
+
+class Asker(Protocol):
+    """Asks at a terminal, as the context of a command does."""
+
+    options: dict[str, Any]
+
+    @property
+    def can_ask(self) -> bool: ...
+
+    def print_raw(self, text: str, end: str = ...) -> None: ...
 
 
 class Protection:
@@ -17,7 +25,7 @@ class Protection:
         profile: the name of the profile.
     """
 
-    def __init__(self, context: "Context", profile: str) -> None:
+    def __init__(self, context: Asker, profile: str) -> None:
         self._context = context
         self.profile = profile
         self.is_confirmed = context.options.get("confirm_profile") == profile

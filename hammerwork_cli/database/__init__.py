@@ -3,7 +3,8 @@
 import sys
 
 from hammerwork_cli import app_path
-from hammerwork_cli.database.access import PATIENT, Database, Timeouts
+from hammerwork_cli.database.access import Database
+from hammerwork_cli.database.timeouts import PATIENT, Timeouts
 from hammerwork_cli.database.url import DatabaseUrl, redact
 from hammerwork_cli.errors import ConfigError
 

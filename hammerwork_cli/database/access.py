@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
@@ -12,7 +11,9 @@ from hammerwork_cli.database import driver_errors, statements
 from hammerwork_cli.database.driver_errors import MIGRATE
 from hammerwork_cli.database.guards import is_change
 from hammerwork_cli.database.retrying import Backoff, lost_to_another, retry
+from hammerwork_cli.database.statements import TABLE_TAGS
 from hammerwork_cli.database.texts import written_out
+from hammerwork_cli.database.timeouts import PATIENT, Timeouts
 from hammerwork_cli.database.url import DatabaseUrl
 from hammerwork_cli.errors import (
     ConnectionLostError,
@@ -28,39 +29,6 @@ TRIES = 8
 CONTENTION = Backoff(0.02, 5.0)  # before a transaction that lost to another one starts again
 OTHER_BYTES = 16384
 """Room in a statement for everything but the values that are weighed."""
-TABLE_TAGS = {
-    "hammerwork_jobs_archive": "archive",
-    "hammerwork_queue_pause": "pause",
-    "hammerwork_attempts": "attempts",
-    "hammerwork_duties": "upkeep",
-    "hammerwork_schedules": "schedules",
-    "hammerwork_retention": "retention",
-}
-"""Tables -> the tags of databases that have them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Timeouts of a connection, in seconds.
-
-    Without a value, the settings of the server and its user apply. SQLite has only ``lock``.
-
-    Attributes:
-        connect: wait for the answer of each host of the URL.
-        lock: wait for rows and tables that other sessions have locked; then the statement raises RetryableError.
-        statement: run time of a statement; then it raises RetryableError.
-        network: wait for an answer of the server, even during a long statement; then the connection is closed and the
-            statement raises ConnectionLostError. It should be 2 s longer than the other two.
-    """
-
-    connect: float = 10
-    lock: float | None = None
-    statement: float | None = None
-    network: float | None = None
-
-
-PATIENT = Timeouts()
-"""The timeouts of commands and handlers."""
 
 
 class Database:

@@ -1,8 +1,10 @@
 """Translates the errors of the drivers: a table of codes for each kind of database, and a sentence for each meaning."""
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from hammerwork_cli.database.timeouts import Timeouts
+from hammerwork_cli.database.url import DatabaseUrl
 from hammerwork_cli.errors import (
     AccessDeniedError,
     ConnectionLostError,
@@ -14,9 +16,6 @@ from hammerwork_cli.errors import (
     RetryableError,
     UnreachableError,
 )
-
-if TYPE_CHECKING:
-    from hammerwork_cli.database.access import Database
 
 MIGRATE = "Run: hammerwork migration run"
 LATER = "Try again in a moment."
@@ -253,7 +252,14 @@ def by_prefix(table: dict[str, Meaning], code: str | None) -> Meaning:
     return Meaning.UNKNOWN
 
 
-def error_for(meaning: Meaning, database: "Database", text: str, **details: Any) -> HammerworkError:
+class Connection(Protocol):
+    """Where an error happened."""
+
+    url: DatabaseUrl
+    timeouts: Timeouts
+
+
+def error_for(meaning: Meaning, database: Connection, text: str, **details: Any) -> HammerworkError:
     """Makes the error to raise.
 
     Args:

@@ -5,12 +5,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from hammerwork_cli.models.blocker import Blocker
 from hammerwork_cli.models.tree import TreeNode
 from hammerwork_cli.models.values import Counts, JobPriority, JobStatus, Timestamp
 
 if TYPE_CHECKING:
     from hammerwork_cli.models.spawn import RecordedSpawn, SpawnRequest
-    from hammerwork_cli.models.why import Blocker
 
 FACTS = (
     "timeout_seconds",
@@ -202,7 +202,7 @@ class JobDetails:
     missing: tuple[str, ...]
     children: Counts
     first_children: tuple[TreeNode, ...]
-    blocker: "Blocker | None" = None
+    blocker: Blocker | None = None
     spawns: "tuple[RecordedSpawn, ...]" = ()
     requests: "tuple[SpawnRequest, ...]" = ()
     attempts: tuple[PastAttempt, ...] = ()

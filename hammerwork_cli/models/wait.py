@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from hammerwork_cli.models.blocker import Blocker
 from hammerwork_cli.models.tree import TreeNode
 from hammerwork_cli.models.values import FINISHED, Counts
-from hammerwork_cli.models.why import Blocker
 
 
 class WaitOutcome(StrEnum):

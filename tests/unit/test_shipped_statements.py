@@ -105,7 +105,7 @@ TREES = {path.relative_to(PACKAGE): ast.parse(path.read_text("utf-8")) for path 
 BLOCKS = {f"{subject}.{head['name']}" for subject, text in SHIPPED.items() for head in statements.NAME.finditer(text)}
 FRAGMENTS = fragments()
 OF_A_SUBJECT = re.compile(rf"(?:{'|'.join(map(re.escape, SHIPPED))})\.")
-GROUPS = ("graph", "job", "worker", "queues", "batch", "spawn", "cron", "monitor", "backup", "maintenance", "archive")
+GROUPS = ("graph", "job", "worker", "queues", "spawn", "batch", "cron", "monitor", "backup", "maintenance", "archive")
 
 
 def named_in(tree: ast.AST) -> set[str]:

@@ -10,10 +10,11 @@ from typing import Any
 import mysql.connector
 from mysql.connector import errorcode
 
-from hammerwork_cli.database.access import Database, Row, Timeouts
+from hammerwork_cli.database.access import Database, Row
 from hammerwork_cli.database.driver_errors import LATER, MYSQL, Meaning, error_for
 from hammerwork_cli.database.drivers.mysql_tls import FILES, Tls, without_tls
 from hammerwork_cli.database.interrupts import interruptible
+from hammerwork_cli.database.timeouts import Timeouts
 from hammerwork_cli.database.url import Host
 from hammerwork_cli.errors import (
     ConfigError,

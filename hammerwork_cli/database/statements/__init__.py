@@ -23,6 +23,15 @@ from typing import Any, NamedTuple
 
 # Not importlib.resources, which takes as long to import as the rest of this package.
 FOLDER = Path(__file__).parents[2] / "sql"
+TABLE_TAGS = {
+    "hammerwork_jobs_archive": "archive",
+    "hammerwork_queue_pause": "pause",
+    "hammerwork_attempts": "attempts",
+    "hammerwork_duties": "upkeep",
+    "hammerwork_schedules": "schedules",
+    "hammerwork_retention": "retention",
+}
+"""Tables -> the tags of databases that have them."""
 LEVELS = 2
 """How deep fragments may be nested, so that a reader soon sees the whole of a statement."""
 

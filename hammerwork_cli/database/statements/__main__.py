@@ -6,8 +6,7 @@ import sys
 from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
 
-from hammerwork_cli.database.access import TABLE_TAGS
-from hammerwork_cli.database.statements import FOLDER, NAME, TOKEN, Line, blocks, load, subject_of
+from hammerwork_cli.database.statements import FOLDER, NAME, TABLE_TAGS, TOKEN, Line, blocks, load, subject_of
 
 DIALECTS = ("postgresql", "mysql", "sqlite")
 WAYS = frozenset({"by_first_parent", "by_gin", "by_scan"})

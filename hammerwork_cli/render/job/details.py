@@ -14,6 +14,7 @@ from hammerwork_cli.models import (
     timestamp,
 )
 from hammerwork_cli.models.values import WITH_ERROR
+from hammerwork_cli.render import attempts
 from hammerwork_cli.render.formats.colour import paint, paint_status
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import (
@@ -27,7 +28,6 @@ from hammerwork_cli.render.formats.text import (
     statuses,
     visible,
 )
-from hammerwork_cli.render.job import attempts
 from hammerwork_cli.render.job.listing import job_record
 from hammerwork_cli.render.spawn import again, records
 
@@ -44,7 +44,7 @@ def details_record(details: JobDetails) -> Record:
     ``parent_failed``, ``parent_missing``, ``not_released``, ``stuck_above``); ``children`` (an object: ``total``,
     ``completed``, ``failed``, ``running``, ``pending``, and ``first``, some of them with the keys of parents, failures
     first); ``attempt_history`` (its attempts that did not complete, the oldest first, at most 50:
-    :func:`hammerwork_cli.render.job.attempts.attempt_record`); ``spawns`` (recorded spawns, the oldest first) and
+    :func:`hammerwork_cli.render.attempts.attempt_record`); ``spawns`` (recorded spawns, the oldest first) and
     ``spawn_requests`` (the newest first); ``in_archive`` (read from the archive table); and the columns
     ``timeout_seconds``, ``timed_out_at``, ``cron_schedule``, ``timezone``, ``recurring``, ``next_run_at``,
     ``batch_id``, ``result_stored_at``, ``result_expires_at``, ``trace_id``, ``correlation_id``, ``parent_span_id``,

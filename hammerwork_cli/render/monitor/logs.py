@@ -2,14 +2,14 @@
 
 from datetime import timedelta
 
-from hammerwork_cli.models import AttemptOutcome, rfc3339
+from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.monitor.log import Event, EventKind
+from hammerwork_cli.render.attempts import OUTCOMES
 from hammerwork_cli.render.formats.colour import paint
 from hammerwork_cli.render.formats.json import Record, known
 from hammerwork_cli.render.formats.text import NOTHING, cells, duration, first_line, plural, short_id, shorten, visible
 
 KINDS = tuple(EventKind)
-OUTCOMES = tuple(AttemptOutcome)
 _WIDTH = max(map(len, KINDS))
 _COLOURS = {
     EventKind.STARTED: "cyan",

@@ -2,8 +2,8 @@
 
 from hammerwork_cli.models import JobPriority, JobStatus
 from hammerwork_cli.models.input.job_options import OPTIONS
+from hammerwork_cli.render.attempts import OUTCOMES
 from hammerwork_cli.render.formats.json import UNKNOWN
-from hammerwork_cli.render.job.attempts import OUTCOMES
 from hammerwork_cli.render.schemas.words import (
     Schema,
     anything,

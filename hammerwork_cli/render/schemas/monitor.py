@@ -1,9 +1,10 @@
 """What the verbs of ``monitor`` print."""
 
 from hammerwork_cli.models.monitor.health import CheckName, Level
+from hammerwork_cli.render.attempts import OUTCOMES
 from hammerwork_cli.render.formats.json import UNKNOWN
 from hammerwork_cli.render.monitor.health import UNITS
-from hammerwork_cli.render.monitor.logs import KINDS, OUTCOMES
+from hammerwork_cli.render.monitor.logs import KINDS
 from hammerwork_cli.render.schemas.queues import QUEUE
 from hammerwork_cli.render.schemas.spawning import SPAWN_STATS
 from hammerwork_cli.render.schemas.words import (

@@ -1,7 +1,7 @@
 """What the verbs of ``spawn`` print."""
 
+from hammerwork_cli.render.attempts import OUTCOMES
 from hammerwork_cli.render.formats.json import UNKNOWN, WORKER_STATES
-from hammerwork_cli.render.job.attempts import OUTCOMES
 from hammerwork_cli.render.schemas.jobs import (
     ATTEMPT_HISTORY,
     CHILD_COUNTS,

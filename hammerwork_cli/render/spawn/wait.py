@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from hammerwork_cli.models.blocker import Blocker, BlockerReason
 from hammerwork_cli.models.wait import WaitOutcome, WaitResult
-from hammerwork_cli.models.why import Blocker, BlockerReason
 from hammerwork_cli.render.formats.colour import paint, paint_status
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import (

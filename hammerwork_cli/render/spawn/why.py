@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from hammerwork_cli.models import UNSUCCESSFUL, JobStatus, PastAttempt, TreeNode
-from hammerwork_cli.models.why import Blocker, BlockerReason, Diagnosis, FailedJob, FailureGroup, limit_of
+from hammerwork_cli.models.blocker import Blocker, BlockerReason
+from hammerwork_cli.models.why import Diagnosis, FailedJob, FailureGroup, limit_of
+from hammerwork_cli.render.attempts import attempt_record, outcome_word
 from hammerwork_cli.render.formats.colour import paint, paint_status
 from hammerwork_cli.render.formats.json import Record
 from hammerwork_cli.render.formats.text import (
@@ -21,7 +23,6 @@ from hammerwork_cli.render.formats.text import (
     visible,
     wrapped,
 )
-from hammerwork_cli.render.job.attempts import attempt_record, outcome_word
 from hammerwork_cli.render.spawn import delays as delays_views
 
 NO_ERROR = "no error text"

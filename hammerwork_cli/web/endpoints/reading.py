@@ -15,12 +15,13 @@ from hammerwork_cli.render.job.listing import job_record
 from hammerwork_cli.render.schemas import spawning
 from hammerwork_cli.render.schemas.jobs import CHILD_COUNTS, IN_TREE, NODE
 from hammerwork_cli.render.schemas.jobs import STATUS as STATUS_WORD
+from hammerwork_cli.render.schemas.trees import NESTED
 from hammerwork_cli.render.schemas.words import count, list_of, record, text
 from hammerwork_cli.render.spawn import records
 from hammerwork_cli.render.spawn.timeline_records import timeline_record
 from hammerwork_cli.render.tree import json as json_views
 from hammerwork_cli.render.tree import lineage
-from hammerwork_cli.render.tree.nested import DEEPEST_NESTED, NESTED, nested
+from hammerwork_cli.render.tree.nested import DEEPEST_NESTED, nested
 from hammerwork_cli.render.tree.picture import Limits, TreeFormat, picture
 from hammerwork_cli.web import redaction
 from hammerwork_cli.web.endpoints.endpoint import JSON, Answer, Call, Endpoint
