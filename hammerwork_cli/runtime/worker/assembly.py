@@ -31,6 +31,7 @@ from hammerwork_cli.runtime.worker.options import Options
 from hammerwork_cli.runtime.worker.requests import RequestClaimer
 from hammerwork_cli.runtime.worker.retention import RETENTION_TIMEOUTS, Retention
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
+from hammerwork_cli.runtime.worker.turns import TurnThread
 from hammerwork_cli.runtime.worker.upkeep import UPKEEP_TIMEOUTS, Upkeep
 
 LOCK_SECONDS, LOCK_SECONDS_OF_SLOTS = 1.0, 5.0
@@ -115,7 +116,7 @@ class Parts:
     finisher: Finisher
     finishing: FinisherThread | None
     keeper: Keeper
-    threads: tuple[HeartbeatThread | Keeper | Upkeep | Retention | Listener, ...]
+    threads: tuple[TurnThread, ...]
     lease: Lease
     clock: ServerClock
     trouble: Trouble
@@ -218,7 +219,7 @@ def assemble(
         on_request=stop.hear_request,
         on_renewed=renewed,
     )
-    threads: tuple[HeartbeatThread | Keeper | Upkeep | Retention | Listener, ...] = (keeper, heartbeat)
+    threads: tuple[TurnThread, ...] = (keeper, heartbeat)
     if options.keeps_schedules:
         threads = (Upkeep(lines.upkeep, registration.id, clock), *threads)
     if options.retention and not options.drain:

@@ -1,19 +1,18 @@
 """The thread that records a worker's heartbeat, and sets the server's clock by the answer."""
 
 import logging
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from hammerwork_cli.database import Database, Timeouts
 from hammerwork_cli.database.retrying import Backoff
-from hammerwork_cli.errors import HammerworkError, NotFoundError
+from hammerwork_cli.errors import NotFoundError
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.queries.worker.registry import HeartbeatReport, Registration
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.outages import Trouble
 from hammerwork_cli.runtime.worker.lease import Lease
+from hammerwork_cli.runtime.worker.turns import Duty, Turn, TurnThread
 
 LONGEST_INTERVAL = 3.0
 LONGEST_PAUSE = 1.0
@@ -36,7 +35,7 @@ def heartbeat_timeouts(lease: float) -> Timeouts:
     )
 
 
-class HeartbeatThread(threading.Thread):
+class HeartbeatThread(TurnThread):
     """Keeps a worker's row alive. It does nothing else, so that nothing else can delay it.
 
     Args:
@@ -49,6 +48,9 @@ class HeartbeatThread(threading.Thread):
         on_renewed: called after each heartbeat.
     """
 
+    harmless = ()
+    ends_at_once = False  # it goes on while the main thread gives jobs back
+
     def __init__(
         self,
         connections: Connections,
@@ -60,41 +62,26 @@ class HeartbeatThread(threading.Thread):
         on_request: Callable[[str], None],
         on_renewed: Callable[[], None],
     ) -> None:
-        super().__init__(name="hammerwork-heartbeat", daemon=True)
-        self.connections, self.worker, self.lease, self.clock = connections, worker, lease, clock
+        super().__init__("heartbeat", connections)
+        self.worker, self.lease, self.clock = worker, lease, clock
         self.report, self.on_request, self.on_renewed = report, on_request, on_renewed
         self.interval = heartbeat_interval(worker.lease)
         longest = min(self.interval, LONGEST_PAUSE)
         self._backoff = Backoff(longest, longest, least=0.1)
-        self.stopped = threading.Event()  # the main thread sets it
-        self._heard: str | None = None  # this thread alone, as the next one
-        self._trouble = Trouble(connections.outages)
+        self._heard: str | None = None  # this thread alone
 
-    def run(self) -> None:
-        """Sends heartbeats until it is stopped, whatever happens."""
-        while not self.stopped.is_set():
-            began = time.monotonic()
-            try:
-                self._send(began)
-            except Exception as error:  # noqa: BLE001  a worker whose heartbeat stops is lost
-                if self.connections.given_up.is_set():
-                    return
-                self._failed(error)
-                self.stopped.wait(self._backoff.pause(1))
-            else:
-                self.stopped.wait(began + self.interval - time.monotonic())
+    def duties(self) -> Mapping[str, Duty]:
+        """Its one duty."""
+        return {"The heartbeat": lambda: self._send(time.monotonic())}
 
-    def _failed(self, error: Exception) -> None:
-        if isinstance(error, HammerworkError):
-            self._trouble.failed(f"The heartbeat failed: {error.message}")
-        else:
-            log.exception("The heartbeat failed.")
+    def pause(self, began: float, turn: Turn) -> float:
+        """The rest of an interval; after a failure a part of it."""
+        return began + self.interval - time.monotonic() if turn is Turn.DONE else self._backoff.pause(1)
 
     def _send(self, sent: float) -> None:
         # One try: the next heartbeat comes soon, with a newer report.
         answer = self.connections.run(self._record, patience=0)
         self.lease.renew(sent, time.monotonic(), was_lost=answer.was_lost)
-        self._trouble.over()
         self.clock.set(answer.now)
         if answer.was_lost:
             log.warning("Other workers took this worker for lost, and rescued its jobs. It is back.")

@@ -1,21 +1,21 @@
 """A worker's duties for the database: to rescue jobs of lost workers, claim spawn requests, release waiting jobs."""
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from hammerwork_cli.database import Database, Timeouts
-from hammerwork_cli.errors import HammerworkError, RetryableError
+from hammerwork_cli.errors import RetryableError
 from hammerwork_cli.queries.spawn.doctor import Doctor, FixedJobs
 from hammerwork_cli.queries.worker import registry
 from hammerwork_cli.queries.worker.registry import Registration
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.outages import Trouble
 from hammerwork_cli.runtime.worker.heartbeat import heartbeat_interval
 from hammerwork_cli.runtime.worker.lease import Lease, Observer
+from hammerwork_cli.runtime.worker.turns import Duty, Turn, TurnThread
 
 KEEPER_TIMEOUTS = Timeouts(lock=2.0)
 """A transaction that hangs delays nothing but the rows that it has locked."""
@@ -28,7 +28,7 @@ NAMED = 20
 log = logging.getLogger("hammerwork")
 
 
-class Keeper(threading.Thread):
+class Keeper(TurnThread):
     """The thread for duties that may wait for locks or read for long. The heartbeat has another thread.
 
     Args:
@@ -58,11 +58,10 @@ class Keeper(threading.Thread):
         wake: Callable[[], None],
         sweep: bool = True,
     ) -> None:
-        super().__init__(name="hammerwork-keeper", daemon=True)
-        self.connections, self.worker, self.clock = connections, worker, clock
+        super().__init__("keeper", connections)
+        self.worker, self.clock = worker, clock
         self._claim_requests, self.wake, self._sweeps = claim_requests, wake, sweep
         self.interval = heartbeat_interval(worker.lease)
-        self.stopped = threading.Event()  # the main thread sets it
         self.undecided: frozenset[str] | None = None
         self.releasing = sweep
         # This thread alone uses the rest.
@@ -71,41 +70,21 @@ class Keeper(threading.Thread):
         self._next_sweep = 0.0
         self._fixed = 0  # by the present sweep
         self._collisions = 0  # of sweeps since one went on
-        self._trouble = Trouble(connections.outages)
 
-    def run(self) -> None:
-        """Performs its duties until it is stopped, whatever happens."""
-        # The sweep comes first: a worker that drains its queues waits for the first look at lost workers.
+    def duties(self) -> Mapping[str, Duty]:
+        """The sweep comes first: a worker that drains its queues waits for the first look at lost workers."""
         duties: dict[str, Callable[[Database], None]] = {"Releasing waiting jobs": self._sweep} if self._sweeps else {}
         duties |= {
             "Looking for lost workers": self._rescue,
             "Claiming spawn requests": self._claim_requests,
         }
-        while not self.stopped.is_set():
-            began = time.monotonic()
-            done = [self._do(name, duty) for name, duty in duties.items()]
-            if trouble := next(filter(None, done), None):
-                self._trouble.failed(trouble)
-            elif None not in done:
-                self._trouble.over()
-            self.stopped.wait(began + self.interval - time.monotonic())
+        # One try: the next turn comes soon, and other duties wait.
+        return {name: partial(self.connections.run, unit, patience=0) for name, unit in duties.items()}
 
-    def _do(self, name: str, duty: Callable[[Database], None]) -> str | None:
-        """Performs a duty; the warning when it failed, an empty one when it succeeded, ``None`` when it has to wait."""
-        if self.connections.given_up.is_set() or self.stopped.is_set():
-            return None
-        try:
-            # One try: the next round comes soon, and other duties wait.
-            self.connections.run(duty, patience=0)
-        except RetryableError as error:
-            log.debug("%s waits: %s", name, error.message)
-            return None
-        except HammerworkError as error:
-            return f"{name} failed and will be retried: {error.message}"
-        except Exception:
-            log.exception("%s failed and will be retried.", name)
-            return None
-        return ""
+    def pause(self, began: float, turn: Turn) -> float:
+        """The rest of an interval."""
+        del turn
+        return began + self.interval - time.monotonic()
 
     def _rescue(self, database: Database) -> None:
         heartbeats = [*registry.heartbeats(database), *registry.ended_with_jobs(database)]

@@ -1,12 +1,11 @@
 """The thread that carries out policies of retention."""
 
 import logging
-import threading
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 
 from hammerwork_cli.database import Database, Timeouts
-from hammerwork_cli.errors import HammerworkError, RetryableError
 from hammerwork_cli.models.archive.policies import Action
 from hammerwork_cli.queries.archive import duty, policies
 from hammerwork_cli.queries.archive.duty import CarriedOut
@@ -14,7 +13,7 @@ from hammerwork_cli.queries.worker import duties
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.outages import Trouble
+from hammerwork_cli.runtime.worker.turns import Duty, Turn, TurnThread
 
 RETENTION_TIMEOUTS = Timeouts(lock=5.0)
 LOOK_SECONDS = 60.0
@@ -30,7 +29,7 @@ LEASE = timedelta(minutes=5)
 log = logging.getLogger("hammerwork")
 
 
-class Retention(threading.Thread):
+class Retention(TurnThread):
     """Archives and deletes what policies say, one worker at a time. It holds a connection only while it works.
 
     Args:
@@ -40,29 +39,21 @@ class Retention(threading.Thread):
     """
 
     def __init__(self, connections: Connections, worker: str, clock: ServerClock) -> None:
-        super().__init__(name="hammerwork-retention", daemon=True)
-        self.connections, self.worker, self.clock = connections, worker, clock
-        self.stopped = threading.Event()  # the main thread sets it
+        super().__init__("retention", connections)
+        self.worker, self.clock = worker, clock
         # This thread alone uses the rest.
         self._end = 0.0
         self._is_mine = True
-        self._trouble = Trouble(connections.outages)
 
-    def run(self) -> None:
-        """Looks for policies until it is stopped, whatever happens."""
-        while not self.stopped.is_set() and not self.connections.given_up.is_set():
-            try:
-                # One try: the next look comes soon.
-                self.connections.run(self._look, patience=0)
-                self._trouble.over()
-            except RetryableError as error:
-                log.debug("Retention waits: %s", error.message)
-            except HammerworkError as error:
-                self._trouble.failed(f"Retention failed and will be retried: {error.message}")
-            except Exception:
-                log.exception("Retention failed and will be retried.")
-            self.connections.close()
-            self.stopped.wait(LOOK_SECONDS)
+    def duties(self) -> Mapping[str, Duty]:
+        """Looks for policies. One try: the next look comes soon."""
+        return {"Retention": lambda: self.connections.run(self._look, patience=0)}
+
+    def pause(self, began: float, turn: Turn) -> float:
+        """Gives its connection back until the next look."""
+        del began, turn
+        self.connections.close()
+        return LOOK_SECONDS
 
     def _look(self, database: Database) -> None:
         if not {"upkeep", "retention"} <= database.tags:

@@ -1,13 +1,13 @@
 """The thread that makes the jobs of schedules when they are due."""
 
 import logging
-import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 from hammerwork_cli.database import Database, Timeouts
-from hammerwork_cli.errors import ConnectionLostError, HammerworkError, RetryableError, UnreachableError
+from hammerwork_cli.errors import ConnectionLostError, RetryableError, UnreachableError
 from hammerwork_cli.models import rfc3339
 from hammerwork_cli.models.cron.schedule import Outcome, Schedule
 from hammerwork_cli.queries.cron import recurring, schedules, ticks
@@ -15,11 +15,13 @@ from hammerwork_cli.queries.worker import duties
 from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.clock import ServerClock
 from hammerwork_cli.runtime.connections import Connections
-from hammerwork_cli.runtime.outages import Trouble
+from hammerwork_cli.runtime.worker.turns import Duty, Turn, TurnThread
 
 UPKEEP_TIMEOUTS = Timeouts(lock=5.0)
 LONGEST_PAUSE = 5.0
 """Seconds between two looks, unless a schedule is due earlier."""
+BUSY_PAUSE = 1.0
+"""Seconds until the next look after one that lost to another transaction."""
 MIGRATION_PAUSE = 60.0
 """Seconds between two looks for the tables of schedules."""
 AGAIN = 60.0
@@ -34,7 +36,7 @@ KEPT = timedelta(days=90)
 log = logging.getLogger("hammerwork")
 
 
-class Upkeep(threading.Thread):
+class Upkeep(TurnThread):
     """Makes the jobs of schedules. Its duties may take long: heartbeats and rescues have threads of their own.
 
     Args:
@@ -44,35 +46,28 @@ class Upkeep(threading.Thread):
     """
 
     def __init__(self, connections: Connections, worker: str, clock: ServerClock) -> None:
-        super().__init__(name="hammerwork-upkeep", daemon=True)
-        self.connections, self.worker, self.clock = connections, worker, clock
-        self.stopped = threading.Event()  # the main thread sets it
+        super().__init__("upkeep", connections)
+        self.worker, self.clock = worker, clock
         # This thread alone uses the rest.
         self._refused: dict[str, float] = {}  # schedule -> when to try it again, by the monotonic clock
         self._failures: dict[str, int] = {}  # schedule -> ticks in a row that failed
         self._next_tidy = 0.0
-        self._trouble = Trouble(connections.outages)
+        self._look_in = 0.0
 
-    def run(self) -> None:
-        """Looks for due schedules until it is stopped, whatever happens."""
-        pause = 0.0
-        while not self.stopped.wait(pause):
-            if self.connections.given_up.is_set():
-                return
-            try:
-                # One try: the next look comes soon.
-                pause = self.connections.run(self._look, patience=0)
-                self.connections.run(self._tidy, patience=0)
-                self._trouble.over()
-            except RetryableError as error:
-                log.debug("Schedules wait: %s", error.message)
-                pause = 1.0
-            except HammerworkError as error:
-                self._trouble.failed(f"Looking for due schedules failed and will be retried: {error.message}")
-                pause = LONGEST_PAUSE
-            except Exception:
-                log.exception("Looking for due schedules failed and will be retried.")
-                pause = LONGEST_PAUSE
+    def duties(self) -> Mapping[str, Duty]:
+        """Looks for due schedules, then tidies up. One try: the next turn comes soon."""
+        return {
+            "Looking for due schedules": self._look_once,
+            "Tidying up schedules": lambda: self.connections.run(self._tidy, patience=0),
+        }
+
+    def pause(self, began: float, turn: Turn) -> float:
+        """Until the next schedule is due; longer after a failure."""
+        del began
+        return {Turn.DONE: self._look_in, Turn.WAITED: BUSY_PAUSE, Turn.FAILED: LONGEST_PAUSE}[turn]
+
+    def _look_once(self) -> None:
+        self._look_in = self.connections.run(self._look, patience=0)
 
     def _look(self, database: Database) -> float:
         """Makes what is due, and returns the seconds until the next look."""

@@ -28,6 +28,7 @@ from hammerwork_cli.runtime.worker.heartbeat import HeartbeatThread, heartbeat_i
 from hammerwork_cli.runtime.worker.keeper import Keeper
 from hammerwork_cli.runtime.worker.lease import Lease
 from hammerwork_cli.runtime.worker.listener import LONGEST_PAUSE, Listener
+from hammerwork_cli.runtime.worker.turns import Duty, Turn, TurnThread
 from tests.unit.runtime.test_slots import PATIENCE, claimed
 
 WORKER = Registration("id", "name", "host", 1, "0", ("work",), (), 1, 60.0)
@@ -122,12 +123,13 @@ def test_a_lease_counts_from_when_its_heartbeat_was_sent() -> None:
 
 
 def test_of_an_outage_the_first_heartbeat_that_fails_is_told_and_each_tenth(caplog: pytest.LogCaptureFixture) -> None:
-    beating = heartbeat(lambda: Answer(None, False, datetime.now(UTC)), Lease(60.0, 0.0))
-    for _ in range(2):
-        for _ in range(21):
-            beating._failed(UnreachableError("The server is away."))
-        beating._send(0.0)
-    told = [*["The heartbeat failed: The server is away."] * 3, "The database answers again, after 0.0 s."]
+    answers = iter([*[away] * 21, lambda: Answer(None, False, datetime.now(UTC))] * 2)
+    beating = heartbeat(lambda: next(answers)(), Lease(60.0, 0.0))
+    stopped: Any = Waits(44)
+    beating.stopped = stopped
+    beating.run()
+    failed = "The heartbeat failed and will be retried: The server is away."
+    told = [*[failed] * 3, "The database answers again, after 0.0 s."]
     assert caplog.messages == told * 2
 
 
@@ -195,7 +197,7 @@ def test_a_listener_that_hears_again_after_an_outage_says_so_once(caplog: pytest
     stopped: Any = Waits(len(outage) * 2 + 1)
     listener.stopped = stopped
     listener.run()
-    failed = "Listening for new jobs failed: The server is away."
+    failed = "Listening for new jobs failed and will be retried: The server is away."
     of_each = [failed, failed, "The database answers again, after 0.0 s."]
     assert caplog.messages == [*of_each * 2, failed]
 
@@ -203,7 +205,7 @@ def test_a_listener_that_hears_again_after_an_outage_says_so_once(caplog: pytest
 def test_a_listener_that_nothing_tells_of_jobs_ends(caplog: pytest.LogCaptureFixture) -> None:
     asked: list[str] = []
     database: Any = SimpleNamespace(listen=asked.append)  # false, as behind a pooler
-    line: Any = SimpleNamespace(outages=Outages(), run=lambda unit, **_: unit(database))
+    line: Any = SimpleNamespace(outages=Outages(), given_up=threading.Event(), run=lambda unit, **_: unit(database))
     woken: list[bool] = []
     listener = Listener(line, ("work",), lambda: woken.append(True))
     stopped: Any = Waits(1)
@@ -526,3 +528,55 @@ def test_a_finisher_that_waits_for_outcomes_ends_when_it_is_stopped() -> None:
 @pytest.fixture(autouse=True)
 def heard(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "hammerwork")
+
+
+class Two(TurnThread):
+    """Has two duties."""
+
+    def __init__(self, line: Any, first: Callable[[], None], second: Callable[[], None]) -> None:
+        super().__init__("two", line)
+        self._two: dict[str, Duty] = {"First": first, "Second": second}
+        self.turns: list[tuple[Turn, int]] = []
+
+    def duties(self) -> dict[str, Duty]:
+        return self._two
+
+    def pause(self, began: float, turn: Turn) -> float | None:
+        del began
+        self.turns.append((turn, self.failures))
+        return None if len(self.turns) == 6 else 0.0
+
+
+def test_a_thread_goes_on_with_its_other_duties_whatever_one_of_them_meets(caplog: pytest.LogCaptureFixture) -> None:
+    def raises(error: Exception) -> Callable[[], None]:
+        def duty() -> None:
+            raise error
+
+        return duty
+
+    troubles = [UnreachableError("Away."), ValueError("odd"), UnreachableError("Away.")]
+    ends = [None, RetryableError("locked"), *troubles, None]
+    first = iter([raises(end) if end else lambda: None for end in ends])
+    done: list[bool] = []
+    thread = Two(Line(away), lambda: next(first)(), lambda: done.append(True))
+    thread.run()
+    assert [turn.name for turn, _ in thread.turns] == ["DONE", "WAITED", "FAILED", "FAILED", "FAILED", "DONE"]
+    assert [failures for _, failures in thread.turns] == [0, 0, 1, 2, 3, 0]
+    assert len(done) == 6
+    *failed, over = caplog.messages
+    assert failed == ["First failed and will be retried: Away.", "First failed and will be retried."]
+    assert over.startswith("The database answers again")
+
+
+def test_a_thread_of_a_worker_that_stops_at_once_begins_no_duty_and_says_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    line: Any = Line(away)
+
+    def stops() -> None:
+        line.given_up.set()
+        away()
+
+    thread = Two(line, stops, lambda: pytest.fail("a duty after the end"))
+    thread.run()
+    assert (thread.turns, caplog.messages) == ([], [])

@@ -1,0 +1,112 @@
+"""A thread of a worker that takes one turn after the other until it is stopped, whatever happens."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
+from typing import ClassVar
+
+from hammerwork_cli.errors import HammerworkError, RetryableError
+from hammerwork_cli.runtime.connections import Connections
+from hammerwork_cli.runtime.outages import Trouble
+
+log = logging.getLogger("hammerwork")
+
+Duty = Callable[[], object]
+
+
+class Turn(Enum):
+    """How a turn ended."""
+
+    DONE = auto()
+    WAITED = auto()
+    """A duty lost to another transaction, or the worker stops at once."""
+    FAILED = auto()
+
+
+class TurnThread(threading.Thread):
+    """Performs duties, turn by turn. A duty that fails is logged, and performed again in the next turn.
+
+    Args:
+        name: of the thread, after ``hammerwork-``.
+        connections: used by this thread alone.
+
+    Attributes:
+        stopped: the main thread sets it.
+        failures: turns in a row that failed. This thread alone uses it.
+    """
+
+    harmless: ClassVar[tuple[type[HammerworkError], ...]] = (RetryableError,)
+    """Errors by which a duty only waits for others."""
+    ends_at_once: ClassVar[bool] = True
+    """Whether it ends when the worker stops at once; else it goes on until a turn fails."""
+
+    def __init__(self, name: str, connections: Connections) -> None:
+        super().__init__(name=f"hammerwork-{name}", daemon=True)
+        self.connections = connections
+        self.stopped = threading.Event()
+        self.failures = 0
+        self._has_told = False  # in this turn; this thread alone uses it, as the next one
+        self._trouble = Trouble(connections.outages)
+
+    def duties(self) -> Mapping[str, Duty]:
+        """What the log calls a duty -> the duty, in the order in which a turn performs them."""
+        raise NotImplementedError
+
+    def pause(self, began: float, turn: Turn) -> float | None:
+        """Seconds until the next turn; ``None`` to take no other one.
+
+        Args:
+            began: when the turn began, by the monotonic clock.
+            turn: how it ended.
+        """
+        raise NotImplementedError
+
+    def run(self) -> None:
+        """Takes turns until it is stopped, whatever happens."""
+        duties = self.duties()
+        given_up = self.connections.given_up
+        while not self.stopped.is_set() and not (self.ends_at_once and given_up.is_set()):
+            began = time.monotonic()
+            turn = self._take(duties)
+            if given_up.is_set() and turn is not Turn.DONE:
+                return
+            self.failures = self.failures + 1 if turn is Turn.FAILED else 0
+            pause = self.pause(began, turn)
+            if pause is None:
+                return
+            if pause > 0:
+                self.stopped.wait(pause)
+
+    def _take(self, duties: Mapping[str, Duty]) -> Turn:
+        self._has_told = False
+        ends = [self._do(name, duty) for name, duty in duties.items()]
+        if Turn.FAILED in ends:
+            return Turn.FAILED
+        if Turn.WAITED in ends:
+            return Turn.WAITED
+        self._trouble.over()
+        return Turn.DONE
+
+    def _do(self, name: str, duty: Duty) -> Turn:
+        if self.stopped.is_set() or (self.ends_at_once and self.connections.given_up.is_set()):
+            return Turn.WAITED
+        try:
+            duty()
+        except Exception as error:  # noqa: BLE001  the thread goes on
+            return self._after(name, error)
+        return Turn.DONE
+
+    def _after(self, name: str, error: Exception) -> Turn:
+        if self.connections.given_up.is_set():
+            return Turn.WAITED  # the worker stops at once: nothing will be retried
+        if isinstance(error, self.harmless):
+            log.debug("%s waits: %s", name, error)
+            return Turn.WAITED
+        if not isinstance(error, HammerworkError):
+            log.error("%s failed and will be retried.", name, exc_info=error)
+        elif not self._has_told:  # of an outage, every duty would say the same
+            self._has_told = True
+            self._trouble.failed(f"{name} failed and will be retried: {error.message}")
+        return Turn.FAILED
