@@ -23,6 +23,11 @@ def is_an_outage(error: BaseException) -> bool:
     return isinstance(error, OUTAGES)
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether no statement can succeed now, whatever it is about."""
+    return isinstance(error, (ConnectionLostError, UnreachableError))
+
+
 def lost_to_another(error: BaseException) -> bool:
     """Whether a transaction failed because of another one, and not at a limit of the server."""
     return isinstance(error, RetryableError) and not isinstance(error, LimitReachedError)

@@ -5,12 +5,15 @@ import math
 import threading
 import time
 
+from hammerwork_cli.database.retrying import Backoff
 from hammerwork_cli.errors import DatabaseError
 
 AGAIN = 10
 """A thread logs its first failure, and each one after so many."""
 QUIET_SECONDS = 10.0
 """For so long the threads that meet the same failure log it once."""
+SURVIVED = Backoff(0.2, 5.0, least=1.0)
+"""Pauses of a thread after errors that it survives."""
 log = logging.getLogger("hammerwork")
 
 
@@ -55,6 +58,7 @@ class Trouble:
     def __init__(self, outages: Outages, *, shared: bool = False) -> None:
         self._outages, self._shared = outages, shared
         self._failures = 0
+        self._in_a_row = 0  # errors survived
         self._began = self._last = 0.0
 
     def failed(self, line: str, level: int = logging.WARNING) -> None:
@@ -70,15 +74,22 @@ class Trouble:
         else:
             log.log(level, "%s", line)
 
-    def survived(self, error: Exception) -> None:
-        """Notes an error after which the thread goes on."""
+    def survived(self, error: Exception) -> float:
+        """Notes an error after which the thread goes on; returns the seconds to pause."""
+        self._in_a_row += 1
         if isinstance(error, DatabaseError):
             self.failed(f"{error.message} The worker waits and tries again.", logging.ERROR)
         else:
             log.error("An error in the worker itself; it goes on.", exc_info=error)
+        return SURVIVED.pause(self._in_a_row)
+
+    def went_on(self) -> None:
+        """Notes a turn without an error, which does not yet say that an outage is over."""
+        self._in_a_row = 0
 
     def over(self) -> None:
         """Notes a success, and logs the end of the outage if there was one."""
+        self._in_a_row = 0
         if self._failures:
             self._failures = 0
             self._outages.over(self._began, self._last)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.batches import chunks
-from hammerwork_cli.database.retrying import is_an_outage
+from hammerwork_cli.database.retrying import is_away
 from hammerwork_cli.database.statements import Names
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import ChangePlan, JobFilter, JobStatus, Timestamp
@@ -85,7 +85,7 @@ def _carry_out(
         if policy.purge_after is not None:
             purged = changes.run(database, *_purge(policy, now, policy.purge_after, others, is_over)).changed
     except HammerworkError as error:
-        if is_an_outage(error):
+        if is_away(error):
             raise
         return CarriedOut(policy, jobs, purged, error.message)
     except Exception as error:  # noqa: BLE001  a row that nobody foresaw stops its own policy alone

@@ -3,12 +3,9 @@
 import threading
 from collections.abc import Callable
 
-from hammerwork_cli.database.retrying import Backoff
 from hammerwork_cli.runtime.execution.finisher import Finisher
 from hammerwork_cli.runtime.outages import Trouble
 
-BACKOFF = Backoff(0.2, 5.0, least=1.0)
-"""After errors that the thread survives."""
 IDLE_SECONDS = 1.0
 
 
@@ -45,17 +42,13 @@ class FinisherThread(threading.Thread):
 
     def run(self) -> None:
         """Writes until it is stopped, whatever happens."""
-        failures = 0
         while not (self._stopped or self._given_up.is_set()):
             try:
                 if self._finisher.write():
                     self._written()
-                failures = 0
                 self._trouble.over()
             except Exception as error:  # noqa: BLE001  it stops only when it is told to
-                failures += 1
-                self._trouble.survived(error)
-                self._given_up.wait(BACKOFF.pause(failures))
+                self._given_up.wait(self._trouble.survived(error))
             pause = self._finisher.pause
             self._woken.wait(IDLE_SECONDS if pause is None else pause)
             self._woken.clear()

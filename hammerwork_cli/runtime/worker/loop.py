@@ -14,7 +14,6 @@ from hammerwork_cli.render.formats.text import plural
 from hammerwork_cli.runtime.execution.attempts import Attempt
 from hammerwork_cli.runtime.outcomes.failures import Failed
 from hammerwork_cli.runtime.worker.assembly import Parts
-from hammerwork_cli.runtime.worker.finisher_thread import BACKOFF
 from hammerwork_cli.runtime.worker.options import Options
 from hammerwork_cli.runtime.worker.stopping import StopSwitch
 
@@ -62,18 +61,15 @@ class MainLoop:
 
     def _work(self) -> bool:
         """Whether nothing is left to do; else it stops at once."""
-        failures = 0
         while not self._stop.at_once.is_set():
             try:
                 if self._turn():
                     return True
-                failures = 0
+                self._parts.trouble.went_on()
                 if self._parts.lease.is_held(time.monotonic()):
                     self._parts.trouble.over()
             except Exception as error:  # noqa: BLE001  it stops only when it is told to
-                failures += 1
-                self._parts.trouble.survived(error)
-                self._stop.at_once.wait(BACKOFF.pause(failures))
+                self._stop.at_once.wait(self._parts.trouble.survived(error))
         return False
 
     def _turn(self) -> bool:

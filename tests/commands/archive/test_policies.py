@@ -10,7 +10,7 @@ import pytest
 
 from hammerwork_cli import Handlers, Worker
 from hammerwork_cli.database import Database, connect
-from hammerwork_cli.errors import DatabaseError
+from hammerwork_cli.errors import LimitReachedError
 from hammerwork_cli.models import new_id
 from hammerwork_cli.models.archive.ages import Ages
 from hammerwork_cli.models.archive.policies import SETTLING, Action, Policy
@@ -199,14 +199,14 @@ def test_an_error_of_one_policy_is_noted_and_the_others_go_on(
 
     def failing(how: Archival, job: dict[str, Any]) -> dict[str, Any]:
         if job["queue_name"] == "broken":
-            raise DatabaseError("no space left")
+            raise LimitReachedError("another session has locked the table")
         return archived_by(how, job)
 
     with monkeypatch.context() as context:
         context.setattr(Archival, "archived", failing)
         assert carried_out(database) == [("broken", 0, 0), ("fine", 1, 0)]
     found = {one["queue"]: one["last_error"] for one in asked(run, migrated_url, "archive", "policies")}
-    assert found == {"broken": "no space left", "fine": None}
+    assert found == {"broken": "another session has locked the table", "fine": None}
     [check] = asked(run, migrated_url, "monitor", "health", "--only", "retention")["checks"]
     assert (check["status"], check["about"]) == ("warning", ["broken"])
     assert (ids(migrated_url), archived(migrated_url)) == ({broken}, {fine})
