@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from hammerwork_cli.database import Database
 from hammerwork_cli.database.access import Row
@@ -15,7 +15,7 @@ from hammerwork_cli.errors import (
     NotFoundError,
     UsageError,
 )
-from hammerwork_cli.models import Counts, JobPriority, timestamp
+from hammerwork_cli.models import Counts, JobPriority, Timestamp, timestamp
 from hammerwork_cli.models.cron.schedule import (
     CatchUp,
     ListedSchedule,
@@ -35,6 +35,23 @@ DUTY = "schedules"
 DUTY_SECONDS = 60.0
 MOST_CANDIDATES = 10
 _PREFIX = re.compile(r"[0-9a-f]{4,32}")
+
+
+class LastJob(NamedTuple):
+    """A job of a schedule.
+
+    Attributes:
+        status: ``None`` if the job is not there any more, as ``starts_at``.
+        kind: why there was a run.
+        starts_at: its earliest start.
+        due_at: the due time of its run.
+    """
+
+    id: str
+    status: str | None
+    kind: str
+    starts_at: Timestamp
+    due_at: Timestamp
 
 
 def check_tables(database: Database) -> None:
@@ -57,7 +74,7 @@ def all_schedules(database: Database, *, queue: str | None = None, source: str |
 def listed(database: Database, *, queue: str | None = None) -> list[ListedSchedule]:
     """Lists schedules by name with their last runs, and recurring jobs; of the former none without migration 022."""
     found = all_schedules(database, queue=queue)
-    last = {str(row[0]): _run(row[1:]) for row in database.rows("cron.schedules.last_runs")} if found else {}
+    last = {str(schedule): _run(run) for schedule, *run in database.rows("cron.schedules.last_runs")} if found else {}
     jobs = recurring.recurring_jobs(database, queue=queue)
     return [ListedSchedule(schedule, last.get(schedule.id)) for schedule in [*found, *jobs]]
 
@@ -174,10 +191,15 @@ def _run(row: Sequence[Any]) -> ScheduleRun:
     return replace(run, job_id=None if run.job_id is None else str(run.job_id))
 
 
+def last_jobs(database: Database, schedule: Schedule, limit: int) -> list[LastJob]:
+    """The last jobs of a schedule, the last due one first."""
+    return list(map(LastJob._make, database.rows("cron.schedules.last_jobs", id=schedule.id, limit=limit)))
+
+
 def forget_runs(database: Database, schedule: Schedule, before: datetime) -> None:
     """Forgets the runs of a schedule that were due before a time, but for the last one that had a job."""
-    last = database.row("cron.schedules.last_jobs", id=schedule.id, limit=1)
-    kept = timestamp(last[4]) if last else None
+    last = last_jobs(database, schedule, 1)
+    kept = timestamp(last[0].due_at) if last else None
     database.run("cron.schedules.forget_runs", id=schedule.id, before=min(before, kept or before))
 
 

@@ -123,16 +123,16 @@ def why_open(database: Database, schedule: Schedule, now: datetime) -> str | Non
     The last jobs are looked at, and not the last one alone: a job that somebody triggered must not hide an open one. A
     triggered job that is to start later stops nobody.
     """
-    rows = database.rows("cron.schedules.last_jobs", id=schedule.id, limit=LOOKED_AT)
-    for job, status, kind, at, _ in rows:
-        due = timestamp(at)
-        later = kind == RunKind.TRIGGERED and due is not None and due > now
-        if status is not None and status_of(status) not in FINISHED and not later:
-            return f"the job {job} of an earlier run is {status_of(status)}"
-    if schedule.overlap != Overlap.SKIP_TREE or not rows:
+    last = schedules.last_jobs(database, schedule, LOOKED_AT)
+    for job in last:
+        start = timestamp(job.starts_at)
+        later = job.kind == RunKind.TRIGGERED and start is not None and start > now
+        if job.status is not None and status_of(job.status) not in FINISHED and not later:
+            return f"the job {job.id} of an earlier run is {status_of(job.status)}"
+    if schedule.overlap != Overlap.SKIP_TREE or not last:
         return None
     # The root may be archived or deleted while its tree runs on.
-    below = _open_below(database, str(rows[0][0]))
+    below = _open_below(database, str(last[0].id))
     return below and f"the job {below} below the last run is open"
 
 
@@ -143,7 +143,7 @@ def _open_below(database: Database, job: str) -> str | None:
         for child, status, *_ in rows:
             if status_of(status) not in FINISHED:
                 return str(child)
-        level = list(dict.fromkeys(str(row[0]) for row in rows if str(row[0]) not in seen))
+        level = list(dict.fromkeys(str(child) for child, *_ in rows if str(child) not in seen))
         seen.update(level)
     return None
 

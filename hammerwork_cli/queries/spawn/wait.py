@@ -110,16 +110,16 @@ class TreeWatch:
         self._is_fresh = True
 
     def _read(self) -> dict[str, State]:
-        found = {row[0]: State._make(row) for row in self.relatives.states(self.roots)}
+        found = {state.id: state for state in map(State._make, self.relatives.states(self.roots))}
         if not found:
             raise NotFoundError("The job does not exist any more.", hint="Was it deleted in the meantime?")
         frontier = list(found)
         while frontier:
             fresh: list[str] = []
-            for row in self.relatives.child_states(frontier):
-                if row[0] not in found:
-                    found[row[0]] = State._make(row)
-                    fresh.append(row[0])
+            for state in map(State._make, self.relatives.child_states(frontier)):
+                if state.id not in found:
+                    found[state.id] = state
+                    fresh.append(state.id)
             frontier = fresh
         return found
 
@@ -141,7 +141,7 @@ class TreeWatch:
 
     def _reread(self, jobs: list[str]) -> bool:
         """Reads some jobs again; returns whether one of them has not ended."""
-        found = {row[0]: State._make(row) for row in self.relatives.states(jobs)}
+        found = {state.id: state for state in map(State._make, self.relatives.states(jobs))}
         for job in jobs:
             if job in found:
                 self._file(found[job])
@@ -169,9 +169,9 @@ class TreeWatch:
 
     def _find_children(self) -> None:
         parents, self._ended = self._ended, []
-        for row in self.relatives.child_states(parents) if parents else ():
-            if row[0] not in self.states:
-                self._file(State._make(row))
+        for state in map(State._make, self.relatives.child_states(parents) if parents else ()):
+            if state.id not in self.states:
+                self._file(state)
 
     def _refresh_waiting(self) -> None:
         self._reread(list(self._waiting))
