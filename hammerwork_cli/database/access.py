@@ -209,6 +209,11 @@ class Database:
         rows = self.rows(statement, **values)
         return rows[0] if rows else None
 
+    def value(self, statement: str, /, **values: Any) -> Any:
+        """Returns the only value of the first row of a statement; ``None`` if there is no row."""
+        row = self.row(statement, **values)
+        return row[0] if row else None
+
     def run(self, statement: str, /, **values: Any) -> int:
         """Runs a statement and returns the number of rows that it changed."""
         cursor = self._send(statement, self.tags, values)

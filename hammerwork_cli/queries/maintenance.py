@@ -35,7 +35,7 @@ def sizes(database: Database) -> list[Stored]:
     tag = "maintenance.stored_without_sizes" if _lacks_sizes(database) else "maintenance.stored"
     found = [stored for row in database.rows(tag) if (stored := _stored(*row)).table in names]
     if database.dialect == "sqlite":
-        counted = {name: int(database.rows(COUNTS[name])[0][0]) for name in names}
+        counted = {name: int(database.value(COUNTS[name])) for name in names}
         found = [one._replace(rows=None if one.is_index else counted[one.table]) for one in found]
     whole: dict[str, int] = {}
     for one in found:

@@ -24,7 +24,7 @@ def refuse_busy(source: Database) -> None:
         ConflictError: a worker is running, a job is Running, or a queue is not paused.
     """
     refuse_workers(source, FORCE)
-    running = int(source.rows("backup.running", statuses=RUNNING_SPELLINGS)[0][0])
+    running = int(source.value("backup.running", statuses=RUNNING_SPELLINGS))
     if running:
         raise ConflictError(
             f"{numbered(running, 'job of the source is', 'jobs of the source are')} Running;"

@@ -143,8 +143,7 @@ class Rows:
             self.database.run("backup.delete", **names, ids=self.database.ids(part))
 
     def count(self) -> int:
-        rows = self.database.rows("backup.count", table=self._names["table"])
-        return int(rows[0][0])
+        return int(self.database.value("backup.count", table=self._names["table"]))
 
     @cached
     def _has_lists(self) -> bool:

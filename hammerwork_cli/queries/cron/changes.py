@@ -213,8 +213,7 @@ def _change(schedule: Schedule, author: Author, now: datetime) -> dict[str, Any]
 
 def _next(database: Database, changed: Schedule, now: datetime) -> datetime:
     """The first due time after now and after every due time that has a run."""
-    known = database.row("cron.schedules.last_due", id=changed.id)
-    last = timestamp(known[0]) if known else None
+    last = timestamp(database.value("cron.schedules.last_due", id=changed.id))
     due = changed.next_after(max(now, last or now))
     if due is None:
         raise UsageError(f"The schedule {changed.text!r:.120} is never due.")

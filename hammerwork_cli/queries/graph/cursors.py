@@ -51,8 +51,7 @@ def split(text: str) -> tuple[datetime | None, str]:
 
 
 def _created_at(database: Database, job: str) -> datetime:
-    row = database.row("graph.cursors.created_at", id=job)
-    instant = timestamp(row[0]) if row else None
+    instant = timestamp(database.value("graph.cursors.created_at", id=job))
     if instant is None:
         raise JobNotFoundError(job, "to continue after")
     return instant

@@ -150,7 +150,7 @@ def count(database: Database, spawner: Spawner, children: int, *, late: int, cou
     everybody = children if descendants is not None else max(children, _recorded(database, ancestry))
     database.run("worker.ancestry.add_descendants", children=children, everybody=everybody, **tree)
     if ancestry.max_descendants is not None:
-        total = int(database.rows("worker.ancestry.descendants", **tree)[0][0])
+        total = int(database.value("worker.ancestry.descendants", **tree))
         if total > ancestry.max_descendants:
             raise LimitError("max_descendants", ancestry.max_descendants, total, ancestry.root)
 
@@ -159,8 +159,8 @@ def descendants(database: Database, ancestry: Ancestry) -> int:
     """Counts the jobs that were spawned below a root; 0 if the database keeps no records of spawns."""
     if "claim_times" not in database.tags:
         return 0
-    counted = database.row("worker.ancestry.descendants", root=ancestry.root, occurrence=ancestry.occurrence)
-    return int(counted[0]) if counted else _recorded(database, ancestry)
+    counted = database.value("worker.ancestry.descendants", root=ancestry.root, occurrence=ancestry.occurrence)
+    return _recorded(database, ancestry) if counted is None else int(counted)
 
 
 def _recorded(database: Database, ancestry: Ancestry) -> int:
@@ -171,4 +171,4 @@ def _recorded(database: Database, ancestry: Ancestry) -> int:
         "occurrence": ancestry.occurrence,
         "place": f'%"occurrence":"{ancestry.occurrence}"%',  # as Ancestry.stored writes it
     }
-    return int(database.rows("worker.ancestry.recorded_descendants", **values)[0][0])
+    return int(database.value("worker.ancestry.recorded_descendants", **values))

@@ -166,7 +166,7 @@ def drained(database: Database, queues: Sequence[str], soon: datetime) -> bool:
 
 def later(database: Database, queues: Sequence[str], now: datetime, limit: int) -> int:
     """Counts the jobs of these queues that are due later, up to ``limit`` in each queue."""
-    return sum(database.rows("worker.claim.scheduled", queue=queue, now=now, limit=limit)[0][0] for queue in queues)
+    return sum(database.value("worker.claim.scheduled", queue=queue, now=now, limit=limit) for queue in queues)
 
 
 def have_claimed(database: Database, queues: Sequence[str], workers: Sequence[str]) -> bool:

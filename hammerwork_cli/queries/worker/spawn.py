@@ -246,7 +246,7 @@ def spawn_now(database: Database, spawner: Spawner, key: str, child: NewJob, *, 
 
 def keys(database: Database, job: Claimed, request: str | None) -> int:
     """Counts the children with a key of an occurrence of a job, or of a spawn request."""
-    return int(database.rows("worker.spawn.count_keys", parent=job.id, occurrence=request or job.occurrence)[0][0])
+    return int(database.value("worker.spawn.count_keys", parent=job.id, occurrence=request or job.occurrence))
 
 
 def _lock_claim(database: Database, spawner: Spawner) -> bool:
