@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from hammerwork_cli.database.retrying import Backoff
 from hammerwork_cli.errors import HammerworkError
 from hammerwork_cli.models import JobStatus
 from hammerwork_cli.queries.worker import finish
@@ -77,7 +78,8 @@ class Finisher:
         """Parts of batches that could not be written as a whole."""
         self._alone: deque[Batch] = deque()
         """Single outcomes that cannot be written at present."""
-        self._again_at = self._again_in = 0.0
+        self._again_at = 0.0
+        self._delays = 0  # in a row
 
     @property
     def pause(self) -> float | None:
@@ -148,7 +150,7 @@ class Finisher:
         self._slots.clear_postponed(batch.outcomes)
         if batch.tries:
             # The same fault may have delayed others.
-            self._again_at = self._again_in = 0.0
+            self._again_at, self._delays = 0.0, 0
         return True
 
     def _not_written(self, batch: Batch, error: Exception) -> bool:
@@ -179,8 +181,8 @@ class Finisher:
         if batch.tries == 1 or batch.tries % 10 == 0:
             log.warning("The outcome of job %s cannot be written yet: %s", batch.outcomes[0].job.id, _said(error))
         longest = max(SHORTEST_PAUSE, LONGEST_PAUSE / len(self._alone))
-        self._again_in = min(longest, max(FIRST_PAUSE, 2 * self._again_in))
-        self._again_at = time.monotonic() + self._again_in
+        self._delays += 1
+        self._again_at = time.monotonic() + Backoff(FIRST_PAUSE, longest, least=1.0).pause(self._delays)
 
     def _write_another(self, outcome: Ended, error: Exception) -> bool:
         """Ends a job with an outcome that every database can hold; whether it wrote one.
