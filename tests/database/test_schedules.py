@@ -308,6 +308,7 @@ def test_a_recurring_job_is_parked_and_comes_back_as_it_was(database: Database) 
     due = datetime(2026, 11, 25, 1, 30, tzinfo=START.tzinfo)
     assert job.due == due
     assert schedules.find(database, job.id[:8]).id == schedules.find(database, "mail").id == job.id
+    assert schedules.find(database, f"urn:uuid:{job.id.upper()}").id == job.id
     off = by_hand.switch(database, job, ME, START, enabled=False).after
     assert not off.enabled
     # What was read before does not revive it.

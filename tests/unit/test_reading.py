@@ -11,6 +11,7 @@ from hammerwork_cli.models.input.fields import priority
 from hammerwork_cli.models.input.reading import (
     DURATION_PATTERN,
     duration_of,
+    ids_from,
     instant_of,
     timeout_of,
     uuid_of,
@@ -61,6 +62,14 @@ def test_other_text_is_not_a_time(text: str) -> None:
 def test_a_whole_uuid_is_read_in_lower_case() -> None:
     assert uuid_of(f" {UUID.upper()}\n") == UUID
     assert [uuid_of(text) for text in ("", "178ebfc3", UUID.replace("-", ""), f"{UUID}0")] == [None] * 4
+
+
+def test_the_beginning_of_an_id_has_4_to_32_digits_in_any_form_of_a_uuid() -> None:
+    between = "abce0000-1000-0000-0000-000000000000", "abce0000-1fff-ffff-ffff-ffffffffffff"
+    for text in ("abce00001", " ABCE0000-1 ", "{abce0000-1}", "urn:uuid:abce0000-1"):
+        assert ids_from(text) == between
+    assert ids_from(UUID.upper()) == (UUID, UUID)
+    assert {ids_from(text) for text in ("abc", "a" * 33, "abcg", "", "é" * 4)} == {None}
 
 
 def test_a_priority_has_the_words_of_hammerwork_rust() -> None:

@@ -13,6 +13,7 @@ DURATION_PATTERN = "([0-9]{1,9}(?:[.][0-9]{1,3})?) *([mM][sS]|[smhdwSMHDW])?"
 TIME_HINT = "Write 2026-12-24T18:00:00Z."
 
 _UUID = re.compile(UUID_PATTERN)
+_BEGINNING = re.compile("[0-9a-f]{4,32}")
 _DURATION = re.compile(DURATION_PATTERN)
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _ZONE = re.compile(r"[Tt ].*(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})$")
@@ -22,6 +23,22 @@ def uuid_of(text: str) -> str | None:
     """Reads a whole UUID with hyphens, in the spelling of the tables; ``None`` for any other text."""
     found = _UUID.fullmatch(text.strip())
     return found and found.group().lower()
+
+
+def ids_from(text: str) -> tuple[str, str] | None:
+    """The lowest and the highest UUID that begin with a text: 4 to 32 hex digits, with hyphens, in braces or as a URN.
+
+    ``None`` for any other text.
+    """
+    digits = text.strip().lower().removeprefix("urn:uuid:").strip("{}").replace("-", "")
+    if not _BEGINNING.fullmatch(digits):
+        return None
+    low, high = (digits.ljust(32, filler) for filler in "0f")
+    return _hyphenated(low), _hyphenated(high)
+
+
+def _hyphenated(digits: str) -> str:
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def duration_of(text: str) -> timedelta:

@@ -1,6 +1,5 @@
 """Schedules: finds, adds, changes and deletes them, and reads their runs."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -26,6 +25,7 @@ from hammerwork_cli.models.cron.schedule import (
     Schedule,
     ScheduleRun,
 )
+from hammerwork_cli.models.input.reading import ids_from
 from hammerwork_cli.queries.cron import recurring
 from hammerwork_cli.queries.worker import duties
 
@@ -34,7 +34,6 @@ DUTY = "schedules"
 """The duty by which others see that some worker makes jobs of schedules."""
 DUTY_SECONDS = 60.0
 MOST_CANDIDATES = 10
-_PREFIX = re.compile(r"[0-9a-f]{4,32}")
 
 
 class LastJob(NamedTuple):
@@ -87,30 +86,25 @@ def find(database: Database, text: str) -> Schedule:
         AmbiguousIdError: several have such an id.
     """
     rows: list[Row] = []
-    digits = text.strip().lower().replace("-", "")
-    bounds = {"low": _uuid(digits.ljust(32, "0")), "high": _uuid(digits.ljust(32, "f"))}
+    between = ids_from(text)
     if "schedules" in database.tags:
         rows = database.rows("cron.schedules.named", name=text)
-        if not rows and _PREFIX.fullmatch(digits):
-            rows = database.rows("cron.schedules.by_prefix", **bounds, limit=MOST_CANDIDATES)
+        if not rows and between:
+            low, high = between
+            rows = database.rows("cron.schedules.by_prefix", low=low, high=high, limit=MOST_CANDIDATES)
     found = [read(row) for row in rows]
     if not found:
-        found = [job for job in recurring.recurring_jobs(database) if _is_meant(job, text, digits)]
+        found = [
+            job
+            for job in recurring.recurring_jobs(database)
+            if job.name == text or (between and between[0] <= job.id <= between[1])
+        ]
     if not found:
         raise NotFoundError(f"There is no schedule {text[:60]!r}.{_near(database, text)}", hint=LIST)
     if len(found) > 1:
         names = ", ".join(f"{one.name!r} {one.id}" for one in found[:MOST_CANDIDATES])
         raise AmbiguousIdError(f"Several schedules are meant by {text[:60]!r}: {names}.", hint="Give more of the id.")
     return found[0]
-
-
-def _is_meant(job: Schedule, text: str, digits: str) -> bool:
-    begins = bool(_PREFIX.fullmatch(digits)) and job.id.replace("-", "").startswith(digits)
-    return begins or job.name == text
-
-
-def _uuid(digits: str) -> str:
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _near(database: Database, text: str) -> str:

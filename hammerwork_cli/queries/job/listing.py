@@ -9,10 +9,10 @@ from typing import Any
 from hammerwork_cli.database import Database
 from hammerwork_cli.errors import LIST_JOBS, AmbiguousIdError, NotFoundError, UsageError
 from hammerwork_cli.models import Job, JobFilter, JobPage, JobPriority, JobStatus, TreeNode
+from hammerwork_cli.models.input.reading import ids_from
 from hammerwork_cli.models.values import ENDS, meant, spellings
 from hammerwork_cli.queries.graph import cursors
 
-_HEX = re.compile(r"[0-9a-f]{4,32}")
 _OPERATION = re.compile(r"[^\s-][\w.:/#@+-]{0,59}")
 SHOWN_CANDIDATES = 10
 MOST_IN_A_PAGE = 1000
@@ -63,13 +63,15 @@ def by_prefix(database: Database, text: str, statements: Sequence[str], *, noun:
     Raises:
         UsageError, NotFoundError, AmbiguousIdError: see :func:`resolve`.
     """
-    digits = text.strip().lower().removeprefix("urn:uuid:").strip("{}").replace("-", "")
-    if not _HEX.fullmatch(digits):
+    between = ids_from(text)
+    if between is None:
         raise UsageError(f"{text[:60]!r} is not a {noun} id.", hint=_no_id_hint(text, noun))
-    bounds = {"low": _hyphenated(digits.ljust(32, "0")), "high": _hyphenated(digits.ljust(32, "f"))}
+    low, high = between
     ids: list[str] = []
     for statement in statements:
-        ids = ids or [str(one).lower() for (one,) in database.rows(statement, **bounds, limit=SHOWN_CANDIDATES + 1)]
+        ids = ids or [
+            str(one).lower() for (one,) in database.rows(statement, low=low, high=high, limit=SHOWN_CANDIDATES + 1)
+        ]
     if not ids:
         raise NotFoundError(f"No {noun} has an id that starts with {text.strip()[:40]}.", hint=hint)
     if len(ids) > 1:
@@ -89,10 +91,6 @@ def _no_id_hint(text: str, noun: str) -> str:
     if noun != "job" or not _OPERATION.fullmatch(text):
         return digits
     return f"{digits} To find operations of that name: hammerwork spawn list --operation {quote(text)}"
-
-
-def _hyphenated(digits: str) -> str:
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def chosen(wanted: JobFilter) -> dict[str, Any]:

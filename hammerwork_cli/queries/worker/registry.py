@@ -11,6 +11,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import AmbiguousIdError, ConflictError, NotFoundError
 from hammerwork_cli.models import RunningJob, Timestamp, Worker, timestamp
 from hammerwork_cli.models.input.limits import LONGEST_NAME
+from hammerwork_cli.models.input.reading import ids_from
 from hammerwork_cli.queries.worker import rescue as rescue_queries
 
 LIST_WORKERS = "List the workers: hammerwork worker list"
@@ -247,8 +248,8 @@ def resolve(database: Database, text: str) -> Worker:
     workers = listed(database)
     named = [worker for worker in workers if worker.name == text]
     open_ones = [worker for worker in named if worker.ended_at is None]
-    digits = text.strip().lower()
-    by_id = [worker for worker in workers if len(digits) >= 4 and worker.id.startswith(digits)]
+    between = ids_from(text)
+    by_id = [worker for worker in workers if between and between[0] <= worker.id <= between[1]]
     found = open_ones or named[:1] or by_id
     if not found:
         raise NotFoundError(f"There is no worker {text[:60]!r}.", hint=LIST_WORKERS)
