@@ -49,7 +49,7 @@ FormatOption = Annotated[
 DataFormatOption = Annotated[DataFormat, typer.Option("--format", help="Output format.")]
 FieldsOption = Annotated[
     str | None,
-    typer.Option("--fields", metavar="NAMES", help="Only these fields, in this order: id,status,error."),
+    typer.Option("--fields", metavar="NAMES", help="Only these fields of the JSON, in this order: A,B,C."),
 ]
 AppDirOption = Annotated[
     Path | None,

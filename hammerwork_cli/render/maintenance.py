@@ -23,7 +23,7 @@ _PAST = {
     "vacuum": "vacuumed",
     "analyze": "analyzed",
     "optimize": "copied",
-    "reindex": "built anew",
+    "reindex": "rebuilt",
     "drop": "dropped: an interrupted reindex had left it",
 }
 

@@ -326,12 +326,20 @@ def test_a_recurring_job_is_parked_and_comes_back_as_it_was(database: Database) 
     with pytest.raises(UsageError):
         changes.change(database, changed, lambda known: read_schedule({"max_attempts": 9}, known), ME, START)
     made = by_hand.convert(database, changed, "hourly", ME, START)
-    assert (made.due, schedules.find(database, job.id).enabled) == (START + timedelta(hours=1), False)
+    parked = schedules.find(database, job.id)
+    assert (made.due, parked.enabled) == (START + timedelta(hours=1), False)
+    with pytest.raises(ConflictError, match="is the schedule 'hourly' already"):
+        by_hand.convert(database, parked, "again", ME, START)
     database.script("UPDATE hammerwork_jobs SET status = 'Running'")
     with pytest.raises((ConflictError, NotFoundError)):
         by_hand.switch(database, changed, ME, START, enabled=False)
     with pytest.raises(UsageError):
         recurring.create(database, read_schedule({"queue": "q", "payload": {}, "schedule": "0 0 1 * Mon"}), START)
+    for policy in ({"overlap": "allow"}, {"catch_up": "all"}, {"grace": "3s"}, {"jitter": "10m"}):
+        with pytest.raises(UsageError, match="never overlaps"):
+            recurring.create(
+                database, read_schedule({"queue": "q", "payload": {}, "schedule": "@daily", **policy}), START
+            )
 
 
 def test_a_dry_run_shows_the_schedule_that_the_change_leaves(run: Callable[..., Outcome], migrated_url: str) -> None:

@@ -16,7 +16,7 @@ app = group(
         ),
         "list": LateVerb(
             "archive.reading:list_",
-            "List archived jobs, those that were archived last at first.",
+            "List archived jobs, most recently archived first.",
             {"--queue-name": "--queue"},
         ),
         "show": LateVerb("archive.reading:show", "Show everything about a job as it is in the archive."),
@@ -37,20 +37,18 @@ app = group(
         ),
         "set-policy": LateVerb(
             "archive.policies:set_policy",
-            "Say how long the jobs of a queue are kept: workers archive or delete them then.",
+            "Set how long the jobs of a queue are kept before workers archive or delete them.",
             {"--queue-name": "--queue"},
         ),
         "get-policy": LateVerb(
             "archive.policies:get_policy",
-            "Show the policy of a queue, and when workers carried it out last.",
+            "Show the policy of a queue, and when workers last ran it.",
             {"--queue-name": "--queue"},
         ),
-        "policies": LateVerb(
-            "archive.policies:policies_", "List all policies; that of * is for queues that have none of their own."
-        ),
+        "policies": LateVerb("archive.policies:policies_", "List all policies; * stands for all queues without one."),
         "remove-policy": LateVerb(
             "archive.policies:remove_policy",
-            "Remove the policy of a queue, which that of all others governs from now on.",
+            "Remove the policy of a queue; the policy of all other queues applies to it from then on.",
             {"--queue-name": "--queue", "--confirm": "--yes"},
         ),
     },

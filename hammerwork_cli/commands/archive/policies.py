@@ -21,7 +21,7 @@ from hammerwork_cli.queries.archive import duty, moving, policies
 from hammerwork_cli.render.archive import policies as shown
 from hammerwork_cli.render.job import changes as job_changes
 
-AllOption = Annotated[bool, typer.Option("--all", help="The policy of all queues that have none of their own.")]
+AllOption = Annotated[bool, typer.Option("--all", help="The policy of all queues without one.")]
 NEVER = "never"
 
 
@@ -64,12 +64,12 @@ def set_policy(
         bool | None, typer.Option("--compress/--no-compress", help="Pack payloads, or not. [default: compress]")
     ] = None,
     enabled: Annotated[
-        Enabled | None, typer.Option("--enabled", help="Whether workers carry it out. [default: true]")
+        Enabled | None, typer.Option("--enabled", help="Whether workers run it. [default: true]")
     ] = None,
     *,
     confirmation: Confirmation,
 ) -> None:
-    """Say how long the jobs of a queue are kept: workers archive or delete them then.
+    """Set how long the jobs of a queue are kept before workers archive or delete them.
 
     QUEUE is that of the root of a tree; the age of each of its jobs depends on its status. Options that you leave out
     stay as they are; a new policy keeps jobs without an age. The first job goes ten minutes later. A policy
@@ -132,7 +132,7 @@ def _show_plans(context: Context, plans: list[ChangePlan], form: Format) -> None
 def get_policy(
     ctx: typer.Context, queue: QueueOption = None, all_: AllOption = False, form: FormatOption = Format.TABLE
 ) -> None:
-    """Show the policy of a queue, and when workers carried it out last. Exit code 5 if it has none.
+    """Show the policy of a queue, and when workers last ran it. Exit code 5 if it has none.
 
     \b
     Examples:
@@ -145,7 +145,7 @@ def get_policy(
 
 
 def policies_(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
-    """List all policies; that of * is for queues that have none of their own.
+    """List all policies; * stands for all queues without one.
 
     \b
     Examples:
@@ -170,7 +170,7 @@ def remove_policy(
     yes: YesOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Remove the policy of a queue, which that of all others governs from now on. Asks for confirmation.
+    """Remove the policy of a queue; the policy of all other queues applies to it from then on. Asks for confirmation.
 
     \b
     Examples:
@@ -182,7 +182,7 @@ def remove_policy(
     database = context.database(changes=True)
     old = policies.policy(database, name)
     if name != EVERY_QUEUE and any(one.queue == EVERY_QUEUE for one in policies.all_policies(database)):
-        context.note("The policy of all other queues governs its jobs at once then.")
+        context.note("The policy of all other queues then applies to its jobs at once.")
     context.confirm(f"Remove the policy of {shown.words(name)}?", yes=yes, form=form)
     context.confirm_profile()
     if not policies.remove(database, name):

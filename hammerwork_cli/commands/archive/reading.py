@@ -6,7 +6,6 @@ import typer
 
 from hammerwork_cli.cli.context import Context
 from hammerwork_cli.cli.options import (
-    CursorOption,
     FieldsOption,
     Format,
     FormatOption,
@@ -32,12 +31,15 @@ def list_(
         typer.Option("--since", metavar="TIME", help="Only jobs archived within: 7d, or since: 2026-12-24T18:00Z."),
     ] = None,
     limit: LimitOption = 100,
-    cursor: CursorOption = None,
+    cursor: Annotated[
+        str | None,
+        typer.Option("--cursor", metavar="CURSOR", help="Start after this: the last job's id, or ARCHIVED_AT/ID."),
+    ] = None,
     offset: Annotated[int, typer.Option("-o", "--offset", min=0, hidden=True)] = 0,
     fields: FieldsOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """List archived jobs, those that were archived last at first.
+    """List archived jobs, most recently archived first.
 
     The next page starts at --cursor with the id of the last job, or with its ARCHIVED_AT/ID.
 

@@ -27,7 +27,7 @@ class Reason(StrEnum):
 
 
 def _days(status: str, default: int) -> Any:
-    text = f"{status} jobs that ended so many days ago. [default: {default}]"
+    text = f"{status} jobs that ended at least this many days ago. [default: {default}]"
     return typer.Option(metavar="DAYS", min=0, max=MOST_DAYS, help=text)
 
 
@@ -43,7 +43,7 @@ def run(
     completed_after_days: Annotated[float | None, _days("Completed", 7)] = None,
     failed_after_days: Annotated[float | None, _days("Failed", 30)] = None,
     dead_after_days: Annotated[float | None, _days("Dead", 30)] = None,
-    timed_out_after_days: Annotated[float | None, _days("Timed out", 30)] = None,
+    timed_out_after_days: Annotated[float | None, _days("TimedOut", 30)] = None,
     by: ByOption = By.TREE,
     compress: Annotated[bool, typer.Option("--compress/--no-compress", help="Pack payloads with gzip, or not.")] = True,
     compression_level: Annotated[

@@ -14,31 +14,32 @@ app = group(
     verbs={
         "list": LateVerb(
             "cron.reading:list_",
-            "Schedules by name, then recurring jobs: when each is due next, and how its last run went.",
+            "List schedules by name, then recurring jobs: when each is due next, and how its last run went.",
             _OF_RUST,
         ),
         "show": LateVerb(
             "cron.reading:show", "Show everything about a schedule: its meaning, its next due times, and its last runs."
         ),
         "history": LateVerb(
-            "cron.reading:history", "Runs of a schedule, the last due one first: the job of each, or why there is none."
+            "cron.reading:history",
+            "List the runs of a schedule, latest due time first: the job of each, or why there is none.",
         ),
         "next": LateVerb(
             "cron.reading:next_",
-            "The next due times of all enabled schedules, or of one, in local and UTC time.",
+            "List the next due times of all enabled schedules, or of one, in local and UTC time.",
             _OF_RUST,
         ),
         "check": LateVerb(
             "cron.reading:check",
-            "Say what a schedule means, without a database: words, due times, and what is often meant otherwise.",
+            "Explain a schedule without a database: its meaning, its due times, and likely mistakes.",
         ),
         "create": LateVerb("cron.create:create", "Create a schedule and print its name.", _OF_RUST),
         "update": LateVerb("cron.create:update", "Change a schedule.", _OF_RUST),
         "enable": LateVerb("cron.changes:enable", "Enable schedules."),
         "disable": LateVerb("cron.changes:disable", "Disable schedules: they make no jobs until `cron enable`."),
-        "trigger": LateVerb("cron.changes:trigger", "Make a job of a schedule now, and print its id."),
+        "trigger": LateVerb("cron.changes:trigger", "Enqueue a job of a schedule now, and print its id."),
         "convert": LateVerb(
-            "cron.changes:convert", "Make a schedule of a recurring job, so that each run is its own job."
+            "cron.changes:convert", "Turn a recurring job into a schedule, so that each run is its own job."
         ),
         "delete": LateVerb("cron.changes:delete", "Delete a schedule and its history.", {"--confirm": "--yes"}),
     },

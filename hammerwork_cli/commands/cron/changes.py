@@ -50,7 +50,7 @@ def disable(
     yes: YesOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Disable schedules: they make no jobs until `cron enable`. Jobs that exist run on.
+    """Disable schedules: they make no jobs until `cron enable`. Existing jobs still run.
 
     A recurring job is parked: it is due in 2038, so that no worker takes it. One that runs now is refused with exit
     code 6, since its worker would write over the change.
@@ -117,7 +117,7 @@ def trigger(
     ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Make a job of a schedule now, and print its id. A disabled schedule makes it too; due times stay as they are.
+    """Enqueue a job of a schedule now, and print its id. The schedule may be disabled; due times stay as they are.
 
     \b
     Examples:
@@ -140,7 +140,9 @@ def convert(
     new: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the schedule.")],
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Make a schedule of a recurring job, so that each run is its own job. The job is disabled, and stays.
+    """Turn a recurring job into a schedule, so that each run is its own job. The recurring job stays, disabled.
+
+    Exit code 6 if it has been converted before.
 
     \b
     Examples:

@@ -57,13 +57,11 @@ class ScheduleOptions:
     ] = None
     overlap: Annotated[
         str | None,
-        typer.Option(
-            "--overlap", metavar="POLICY", help="While a job is open: skip, skip-tree, allow. [default: skip]"
-        ),
+        typer.Option("--overlap", metavar="HOW", help="While a job is open: skip, skip-tree, allow. [default: skip]"),
     ] = None
     catch_up: Annotated[
         str | None,
-        typer.Option("--catch-up", metavar="POLICY", help="After an outage, run: last, none, all. [default: last]"),
+        typer.Option("--catch-up", metavar="HOW", help="After an outage, run: last, none, all. [default: last]"),
     ] = None
     grace: Annotated[
         str | None,
@@ -130,7 +128,7 @@ def create(
     later than --grace, or all (the newest 100). Skipped and missed due times are in `cron history`.
 
     With --in-place it is a recurring job: one row that comes back after each run, which Rust workers run too. It has
-    no name, no policies and no history.
+    no name and no history, and does not take --overlap, --catch-up, --grace or --jitter.
 
     \b
     Examples:
@@ -146,7 +144,10 @@ def create(
     now = context.now(database)
     if in_place:
         if name is not None or dry_run:
-            raise UsageError("A recurring job has no name, and --dry-run is for schedules.", hint="See: cron check")
+            raise UsageError(
+                "--in-place goes with neither --name nor --dry-run.",
+                hint="To see due times: hammerwork cron check CRON",
+            )
         job = recurring.create(database, new, now)
         context.note(views.meaning_text(job, coming(job, SHOWN_DATES)))
         context.answer(views.schedule_record(job, None), form, lambda: [job.id])

@@ -37,7 +37,7 @@ def list_(
     *,
     options: ListOptions,
 ) -> None:
-    """Schedules by name, then recurring jobs: when each is due next, and how its last run went.
+    """List schedules by name, then recurring jobs: when each is due next, and how its last run went.
 
     \b
     Examples:
@@ -65,7 +65,7 @@ def list_(
         columns=lambda: views.columns(context.now()),
         record=lambda row: views.schedule_record(row.schedule, row.last_run),
         keys=views.SCHEDULE_KEYS,
-        empty=f"There is no such schedule. {CREATE}",
+        empty=f"No schedule matches. {CREATE}",
     )
     show_list(context, shown, options)
 
@@ -109,7 +109,7 @@ def history(
     limit: LimitOption = 50,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Runs of a schedule, the last due one first: the job of each, or why there is none.
+    """List the runs of a schedule, latest due time first: the job of each, or why there is none.
 
     Runs are remembered for 90 days.
 
@@ -126,7 +126,7 @@ def history(
     if schedule.is_in_place:
         raise ConflictError(
             f"The recurring job {schedule.id} keeps no history: each run is written over the one before.",
-            hint="Make a schedule of it: hammerwork cron convert JOB --name NAME",
+            hint="Turn it into a schedule: hammerwork cron convert JOB --name NAME",
         )
     start = None if since is None else since_of(since, context.now())
     # Few runs have a given status: look at all of them.
@@ -138,7 +138,7 @@ def history(
         columns=run_views.RUNS,
         record=run_views.run_record,
         keys=run_views.RUN_KEYS,
-        empty="No such run is remembered.",
+        empty="No run matches.",
     )
 
 
@@ -155,7 +155,7 @@ def next_(
     queue: QueueOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """The next due times of all enabled schedules, or of one, in local and UTC time.
+    """List the next due times of all enabled schedules, or of one, in local and UTC time.
 
     \b
     Examples:
@@ -197,7 +197,7 @@ def check(
     ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Say what a schedule means, without a database: words, due times, and what is often meant otherwise.
+    """Explain a schedule without a database: its meaning, its due times, and likely mistakes.
 
     Exit code 2 when it is not a schedule.
 

@@ -15,15 +15,15 @@ app = group(
         ),
         "vacuum": LateVerb(
             "maintenance.tables:vacuum",
-            "Give the space of deleted rows back: VACUUM (ANALYZE), OPTIMIZE TABLE on MySQL, VACUUM on SQLite.",
+            "Reclaim the space of deleted rows: VACUUM (ANALYZE), OPTIMIZE TABLE on MySQL, VACUUM on SQLite.",
             {"--confirm": "--yes"},
         ),
         "analyze": LateVerb(
             "maintenance.tables:analyze",
-            "Count the values of columns anew, from which the planner of the database chooses indexes.",
+            "Refresh the statistics from which the database's planner chooses indexes.",
         ),
         "reindex": LateVerb(
-            "maintenance.tables:reindex", "Build indexes anew, invalid ones first.", {"--confirm": "--yes"}
+            "maintenance.tables:reindex", "Rebuild indexes, invalid ones first.", {"--confirm": "--yes"}
         ),
         "sizes": LateVerb(
             "maintenance.tables:sizes", "List tables and indexes with their rows and bytes, the largest table first."

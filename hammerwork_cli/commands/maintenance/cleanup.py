@@ -15,7 +15,7 @@ from hammerwork_cli.queries.job.selections import BATCH
 
 
 def _days(status: str, default: str) -> Any:
-    text = f"Keep {status} jobs so many days. [default: {default}]"
+    text = f"Keep {status} jobs for this many days. [default: {default}]"
     return typer.Option(metavar="DAYS", min=0, max=MOST_DAYS, help=text)
 
 
@@ -26,7 +26,7 @@ def cleanup(
     keep_completed_days: Annotated[float | None, _days("Completed", "30")] = None,
     keep_failed_days: Annotated[float | None, _days("Failed", "7")] = None,
     keep_dead_days: Annotated[float | None, _days("Dead", "as Failed")] = None,
-    keep_timed_out_days: Annotated[float | None, _days("Timed out", "as Failed")] = None,
+    keep_timed_out_days: Annotated[float | None, _days("TimedOut", "as Failed")] = None,
     by: ByOption = By.TREE,
     batch_size: BatchOption = BATCH,
     *,

@@ -19,7 +19,7 @@ from hammerwork_cli.render.monitor import health as views
 def health(
     ctx: typer.Context,
     max_rows: Annotated[
-        str, typer.Option("--max-rows", metavar="N", help="Most rows of the table of jobs.")
+        str, typer.Option("--max-rows", metavar="N", help="Maximum number of rows in the table of jobs.")
     ] = "1000000",
     max_dead_rows: Annotated[
         str, typer.Option("--max-dead-rows", metavar="RATE", help="Largest share of dead rows of a table.")
@@ -32,7 +32,8 @@ def health(
     """Check tables and indexes: exit code 1 when a limit is exceeded. Each line below a check is the next command.
 
     'off' disables a limit. Checks: rows, dead_rows, invalid_indexes, open_transaction. No dead row is removed that an
-    open transaction might still see. SQLite has no dead rows, and MySQL does not count them.
+    open transaction might still see. Rows are the estimate of the server,
+    exact on SQLite. SQLite has no dead rows, and MySQL does not count them.
 
     \b
     Examples:

@@ -21,7 +21,7 @@ ForceOption = Annotated[bool, typer.Option("--force", help="On SQLite: also whil
 def vacuum(
     ctx: typer.Context, force: ForceOption = False, yes: YesOption = False, form: FormatOption = Format.TABLE
 ) -> None:
-    """Give the space of deleted rows back: VACUUM (ANALYZE), OPTIMIZE TABLE on MySQL, VACUUM on SQLite.
+    """Reclaim the space of deleted rows: VACUUM (ANALYZE), OPTIMIZE TABLE on MySQL, VACUUM on SQLite.
 
     PostgreSQL does it beside readers and writers. MySQL copies each table, and SQLite the file: the disk needs room for
     the copy, and on SQLite everybody waits. Both ask first. `maintenance cleanup` deletes jobs.
@@ -39,7 +39,7 @@ def vacuum(
 
 
 def analyze(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
-    """Count the values of columns anew, from which the planner of the database chooses indexes.
+    """Refresh the statistics from which the database's planner chooses indexes.
 
     \b
     Examples:
@@ -50,7 +50,7 @@ def analyze(ctx: typer.Context, form: FormatOption = Format.TABLE) -> None:
 
 
 def reindex(ctx: typer.Context, yes: YesOption = False, form: FormatOption = Format.TABLE) -> None:
-    """Build indexes anew, invalid ones first.
+    """Rebuild indexes, invalid ones first.
 
     PostgreSQL builds each beside the old one while everybody reads and writes; what an interrupted run has left is
     dropped. MySQL copies each table, and asks first.

@@ -16,10 +16,12 @@ app = group(
             "Show what happens now: rates, running operations, newest failures, workers.",
             {"-i": "--interval", "--refresh": "--interval", "-n": "--queue"},
         ),
-        "metrics": LateVerb("monitor.metrics:metrics", "Figures of queues, workers and spawning.", {"-n": "--queue"}),
+        "metrics": LateVerb(
+            "monitor.metrics:metrics", "Show figures of queues, workers and spawning.", {"-n": "--queue"}
+        ),
         "logs": LateVerb(
             "monitor.logs:logs",
-            "Events of jobs, a line for each: created, started, attempt failed, completed, failed, spawned children.",
+            "Show job events, one line each: created, started, attempt failed, completed, failed, spawned children.",
             {"-n": "--queue", "--tail": "--follow"},
         ),
     },

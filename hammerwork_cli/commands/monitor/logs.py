@@ -41,7 +41,7 @@ def logs(
         LogFormat, typer.Option("--format", help="Output format: text, or one JSON object per line.")
     ] = LogFormat.TEXT,
 ) -> None:
-    """Events of jobs, a line for each: created, started, attempt failed, completed, failed, spawned children.
+    """Show job events, one line each: created, started, attempt failed, completed, failed, spawned children.
 
     They come from the rows of jobs and the history of attempts. Rust workers record no attempts: of a job that they
     retried there is only the last one. Of a recurring job, there is the present occurrence. The output of handlers is

@@ -32,7 +32,7 @@ def metrics(
         MetricsFormat, typer.Option("--format", help="Output format; prometheus is its text format.")
     ] = MetricsFormat.TABLE,
 ) -> None:
-    """Figures of queues, workers and spawning.
+    """Show figures of queues, workers and spawning.
 
     With --format prometheus, these are the families of the web server's /metrics, for the textfile collector of a
     node exporter: write them beside the file and rename it, as in the example. --period is about jobs that ended and

@@ -10,6 +10,9 @@ from hammerwork_cli.models.cron import original
 from hammerwork_cli.models.cron.expressions import ORIGINAL, Expression
 from hammerwork_cli.models.values import Counts, JobPriority, Timestamp, timestamp
 
+GRACE_SECONDS = 60
+"""How late a run may be unless its schedule says otherwise."""
+
 
 class Kind(StrEnum):
     """How the runs of a schedule are kept."""
@@ -61,7 +64,8 @@ class NewSchedule:
         starts_at: the first due time is not earlier; an interval counts from it.
         grace_seconds: how late a run may be with ``catch_up`` ``none``.
         jitter_seconds: the longest delay of its jobs, which is always the same one.
-        source: who keeps it: ``cli``, ``file:NAME`` or ``code:MODULE:ATTRIBUTE``.
+        source: who keeps it: ``cli``, ``file:NAME`` or ``code:MODULE:ATTRIBUTE``; ``job:ID`` of a recurring job that
+            became a schedule.
     """
 
     name: str
@@ -75,7 +79,7 @@ class NewSchedule:
     ends_at: datetime | None = None
     overlap: Overlap = Overlap.SKIP
     catch_up: CatchUp = CatchUp.LAST
-    grace_seconds: int = 60
+    grace_seconds: int = GRACE_SECONDS
     jitter_seconds: int = 0
     enabled: bool = True
     description: str | None = None

@@ -78,7 +78,7 @@ _NEVER = Expression("0 0 1 1 *", "unix")
 
 def _expression(options: Mapping[str, Any], base: NewSchedule | None) -> Expression:
     if "schedule" in options and "every" in options:
-        raise UsageError("Give a schedule or an interval (every), not both.")
+        raise UsageError("Give schedule or every, not both.")
     text = None if base is None else base.expression.text
     if "schedule" in options:
         text = fields.text(options["schedule"], "schedule")

@@ -32,7 +32,7 @@ def chosen(wanted: ArchiveFilter) -> dict[str, Any]:
 def find(
     database: Database, wanted: ArchiveFilter, *, limit: int, cursor: str | None = None, offset: int = 0
 ) -> Iterator[ArchivedJob]:
-    """Yields the archived jobs that fit a filter, those that were archived last at first.
+    """Yields the archived jobs that fit a filter, most recently archived first.
 
     Args:
         database: an open connection.
@@ -87,7 +87,7 @@ def groups(database: Database, wanted: ArchiveFilter) -> list[JobGroup]:
 
 
 class Archived:
-    """Archived jobs by a filter, those that were archived first at first."""
+    """Archived jobs by a filter, least recently archived first."""
 
     named: Sequence[str] = ()
     wanted = EVERY_JOB

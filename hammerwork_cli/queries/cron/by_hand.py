@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from hammerwork_cli.database import Database
-from hammerwork_cli.errors import UsageError
-from hammerwork_cli.models.cron.schedule import Outcome, RunKind, Schedule, Switched
+from hammerwork_cli.errors import ConflictError, UsageError
+from hammerwork_cli.models.cron.schedule import GRACE_SECONDS, Outcome, RunKind, Schedule, Switched
 from hammerwork_cli.queries.cron import changes, recurring, schedules, ticks
 from hammerwork_cli.queries.cron.changes import Author
 from hammerwork_cli.queries.job import limits
@@ -64,14 +64,20 @@ def convert(database: Database, job: Schedule, name: str, author: Author, now: d
     """Makes a schedule of a recurring job, which is parked.
 
     Raises:
-        ConflictError: the name is taken, or the job runs now or has changed meanwhile.
+        ConflictError: the name is taken, the job has been converted, runs now, or has changed meanwhile.
         UsageError: it is no recurring job, or its schedule cannot be read.
     """
     if not job.is_in_place:
         raise UsageError(f"{job.name!r:.80} is a schedule already.")
-    new = replace(schedules.wanted(job), name=name, grace_seconds=60, source="cli", enabled=job.enabled)
+    source = f"job:{job.id}"
+    new = replace(schedules.wanted(job), name=name, grace_seconds=GRACE_SECONDS, source=source, enabled=job.enabled)
 
     def work() -> Schedule:
+        for known in schedules.all_schedules(database, source=source):
+            raise ConflictError(
+                f"The recurring job {job.id} is the schedule {known.name!r:.80} already.",
+                hint="See: hammerwork cron list",
+            )
         if job.enabled:
             recurring.switch(database, job, now, enabled=False)
         return changes.add(database, new, author, now)

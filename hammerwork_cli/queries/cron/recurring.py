@@ -14,7 +14,7 @@ from hammerwork_cli.database import Database
 from hammerwork_cli.errors import ConflictError, UsageError
 from hammerwork_cli.models import JobStatus, NewJob, status_of, timestamp
 from hammerwork_cli.models.cron.original import next_run
-from hammerwork_cli.models.cron.schedule import CatchUp, Kind, NewSchedule, Overlap, Schedule
+from hammerwork_cli.models.cron.schedule import GRACE_SECONDS, CatchUp, Kind, NewSchedule, Overlap, Schedule
 from hammerwork_cli.models.cron.translation import to_original
 from hammerwork_cli.models.values import length_of
 from hammerwork_cli.queries.job import enqueue
@@ -81,8 +81,12 @@ def create(database: Database, new: NewSchedule, now: datetime) -> Schedule:
         UsageError: the schedule cannot be said in six fields, or a policy is not that of recurring jobs.
         RefusedValueError: the database cannot store the job.
     """
-    if new.overlap is not Overlap.SKIP or new.catch_up is not CatchUp.LAST or new.jitter_seconds:
-        raise UsageError("A recurring job never overlaps and runs once after an outage.", hint="Leave out the policy.")
+    policies = (new.overlap, new.catch_up, new.grace_seconds, new.jitter_seconds)
+    if policies != (Overlap.SKIP, CatchUp.LAST, GRACE_SECONDS, 0):
+        raise UsageError(
+            "A recurring job never overlaps and runs once after an outage.",
+            hint="Leave out --overlap, --catch-up, --grace and --jitter.",
+        )
     if new.starts_at or new.ends_at or new.description or not new.enabled:
         raise UsageError("A recurring job has no start, end or description, and is enabled.")
     text = to_original(new.expression)
@@ -138,7 +142,7 @@ def change(
     if replace(new, expression=old.expression, priority=old.priority) != old:
         raise UsageError(
             "Of a recurring job, only the schedule, the time zone and the priority can be changed.",
-            hint="Make a schedule of it: hammerwork cron convert JOB --name NAME",
+            hint="Turn it into a schedule: hammerwork cron convert JOB --name NAME",
         )
     _check_waits(job)
     moves = new.expression != old.expression

@@ -90,7 +90,7 @@ def columns(now: datetime) -> Sequence[Column[ListedSchedule]]:
     """The columns of a table of schedules."""
     return (
         Column("schedule", lambda row: row.schedule.name, cuts=True),
-        Column("recurs", lambda row: row.schedule.id[:8] if row.schedule.is_in_place else None, optional=True),
+        Column("recurring job", lambda row: row.schedule.id[:8] if row.schedule.is_in_place else None, optional=True),
         Column("queue", lambda row: row.schedule.queue, cuts=True, leaves=2),
         Column("due", lambda row: words(row.schedule) or row.schedule.text, cuts=True),
         Column("zone", lambda row: row.schedule.timezone, leaves=1),

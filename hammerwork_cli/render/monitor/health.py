@@ -75,7 +75,11 @@ def report_record(report: HealthReport, checked_at: str | None) -> Record:
 
 def report_text(report: HealthReport, *, colour: bool) -> Iterator[str]:
     """A line that sums up, then a line for each check, the worst first, with a command below what is not healthy."""
-    numbers = ", ".join(_number(report.count(level), level) for level in reversed(Level) if report.count(level))
+    numbers = (
+        plural(len(report.checks), "check")
+        if report.status is Level.HEALTHY
+        else ", ".join(_number(report.count(level), level) for level in reversed(Level) if report.count(level))
+    )
     yield f"{paint(report.status, COLOURS[report.status], colour)}: {numbers}"
     words = max((len(_words(check)) for check in report.checks), default=0)
     for check in sorted(report.checks, key=lambda check: -check.status.severity):
@@ -206,7 +210,7 @@ _MESSAGES: Mapping[str, Callable[[Check], str]] = {
     CheckName.FAILURE_RATE: _within("{} of the jobs that ended in the last hour failed"),
     CheckName.RETENTION: _retention,
     "worker": _worker,
-    "rows": _within("about {} rows", otherwise="not counted"),
+    "rows": _within("{} rows", otherwise="not counted"),
     "dead_rows": _within("{} of the rows are dead", otherwise="not counted"),
     "invalid_indexes": lambda check: f"invalid: {_names(check)}" if check.about else "none",
     "open_transaction": _within("the oldest has been open for {}"),

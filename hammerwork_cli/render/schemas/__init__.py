@@ -108,7 +108,7 @@ _DEFINED: dict[str, tuple[str, Schema]] = {
     "monitor-logs": ("Something that happened to a job", EVENT),
     "monitor-dashboard": ("A snapshot of what happens", MONITOR),
     "archive-run": ("The outcome of a change, or its plan", OUTCOME),
-    "archive-list": ("Archived jobs, those that were archived last at first", list_of(ARCHIVED)),
+    "archive-list": ("Archived jobs, most recently archived first", list_of(ARCHIVED)),
     "archive-show": ("Everything about an archived job", JOB_DETAILS),
     "archive-restore": ("The outcome of a change, or its plan", OUTCOME),
     "archive-stats": ("Archived jobs by queue and reason", list_of(ARCHIVED_SUM)),

@@ -53,7 +53,7 @@ _SCHEDULE = {
     "last_run": null_or(RUN),
     "last_error": null_or(text("Why it could not make a job")),
     "description": null_or(text()),
-    "source": text("cli, file:NAME, code:MODULE:ATTRIBUTE, or job for a recurring job"),
+    "source": text("cli, file:NAME, code:MODULE:ATTRIBUTE, job:ID after cron convert, or job for a recurring job"),
     "created_at": null_or(instant()),
     "updated_at": null_or(instant()),
 }

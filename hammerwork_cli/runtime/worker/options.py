@@ -50,7 +50,7 @@ class Options:
         if isinstance(self.isolation, str) and self.isolation not in ISOLATIONS:
             raise UsageError(f"isolation is thread or process, not {self.isolation!r:.60}.")
         if self.upkeep_only and (self.drain or self.max_jobs is not None or not self.upkeep):
-            raise UsageError("A worker that only keeps schedules runs no jobs, so nothing ends it but a stop.")
+            raise UsageError("A worker with --upkeep-only takes none of --drain, --max-jobs and --no-upkeep.")
         for name in ("concurrency", "max_jobs", "pool_size"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -209,7 +209,7 @@ class Worker:
             MissingTablesError: the migrations of workers (017, 018) are missing.
         """
         if self.queues and self.options.upkeep_only:
-            raise UsageError("A worker that only keeps schedules serves no queue.", hint="Leave out one of the two.")
+            raise UsageError("A worker with --upkeep-only serves no queue.", hint="Leave out one of the two.")
         if not self.queues and not self.options.upkeep_only:
             raise UsageError("The worker has no queue.", hint="Name queues, or register handlers for some.")
         isolation = self._isolation()

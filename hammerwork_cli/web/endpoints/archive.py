@@ -50,7 +50,7 @@ ENDPOINTS = (
         "GET",
         "/api/archive",
         archive_list,
-        "Archived jobs, those that were archived last at first.",
+        "Archived jobs, most recently archived first.",
         "archive-list",
         (limit(50), CURSOR, QUEUE, STATUS, replace(SINCE, about="Only jobs archived within: 90s, 15m, 2h, 7d.")),
         refusals=(404,),
