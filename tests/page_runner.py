@@ -19,8 +19,8 @@ from tests.pages import ROOT, Block, Page
 
 COMMANDS = {"sh", "console"}
 RUN = {*COMMANDS, "python"}
-OTHERS = {"", "bash", "fish", "pycon", "shell", "zsh"}
-"""Languages that would escape the tests: a page says ``sh``, ``console`` or ``python``, and ``text`` for output."""
+LANGUAGES = {*RUN, "text", "mermaid", "toml", "sql", "yaml", "ini", "nginx", "js"}
+"""What a page says of a block. Another name for a language that is run, such as ``bash``, would escape the tests."""
 
 LONGEST = 120
 """Seconds for a block that takes a part of one."""
@@ -141,7 +141,7 @@ class PageRunner:
     def _script(self, text: str) -> list[str]:
         """A command that runs a text in a shell which begins as the one before it ended."""
         script = [
-            "set -eu",
+            "set -euo pipefail",
             f". {self._state}",
             f'trap \'set +e; export -p >{self._state}; printf "cd %q\\n" "$PWD" >>{self._state}\' EXIT',
             "set -a",
@@ -217,7 +217,7 @@ def free_port() -> int:
 
 def missing_tools(blocks: list[Block]) -> Iterator[str]:
     """The programs that blocks use and this machine lacks."""
-    for name in ("curl", "dot", "jq", "node", "psql"):
+    for name in ("curl", "dot", "jq", "node", "openssl", "psql"):
         used = any(
             re.search(rf"(?m)(?:^|[|(]) *{name}\b", block.text) for block in blocks if block.language in COMMANDS
         )

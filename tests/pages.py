@@ -21,8 +21,9 @@ WORDS = ("not run", "file", "background", "exit", "expected", "run", "database")
 
 
 def documentation() -> list[Path]:
-    """README.md and all pages of docs/."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    """All pages of docs/, and those outside of it that readers and authors look for at the root."""
+    outside = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/README.md")
+    return [*(ROOT / name for name in outside), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def _blank(found: re.Match[str]) -> str:

@@ -91,6 +91,8 @@ wanted_packages() {
     has zsh || echo zsh
     has fish || echo fish
     has jq || echo jq
+    has curl || echo curl
+    has openssl || echo openssl
     has dot || echo graphviz
     has chromium || echo chromium
     ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || echo libfaketime

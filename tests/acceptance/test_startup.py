@@ -12,7 +12,10 @@ from tests import surroundings
 from tests.conftest import ROOT
 from tests.rows import Rows
 
-HEAVY = {"rich", "tabulate", "asyncio", "pydantic", "importlib.metadata", "click", "tomllib", "tomlkit"}
+HEAVY = {
+    *("rich", "tabulate", "asyncio", "pydantic", "importlib.metadata", "click", "tomllib", "tomlkit"),
+    *("starlette", "uvicorn", "jsonschema", "prometheus_client"),
+}
 
 
 def loaded(*words: str, env: dict[str, str]) -> set[str]:
@@ -60,7 +63,16 @@ def test_a_piped_answer_loads_one_driver_and_no_rich(
 @pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("words", "own"),
-    [("spawn list", "spawn.operations"), ("job list", "job.reading"), ("worker list", "worker.control")],
+    [
+        ("spawn list", "spawn.operations"),
+        ("job list", "job.reading"),
+        ("worker list", "worker.control"),
+        ("cron list", "cron.reading"),
+        ("archive list", "archive.reading"),
+        ("maintenance sizes", "maintenance.tables"),
+        ("backup list", "backup.files"),
+        ("monitor metrics", "monitor.metrics"),
+    ],
 )
 def test_a_verb_loads_no_other_verb(
     words: str, own: str, new_database: Callable[..., str], clean_environment: dict[str, str]

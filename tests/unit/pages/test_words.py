@@ -104,32 +104,3 @@ def terms() -> list[str]:
 def test_the_glossary_has_few_words_in_order_and_each_once() -> None:
     assert len(terms()) <= MOST_TERMS
     assert terms() == sorted(set(terms()), key=str.lower)
-
-
-# Commands.
-
-
-def commands() -> dict[str, set[str]]:
-    """The options of each command, by its words."""
-
-    def below(command: Any, words: str) -> Iterator[tuple[str, set[str]]]:
-        yield words, {name for param in command.params for name in (*param.opts, *param.secondary_opts)} | {"--help"}
-        if isinstance(command, TyperGroup):
-            for name, child in command.commands.items():
-                yield from below(child, f"{words} {name}".strip())
-
-    return dict(below(get_command(app), ""))
-
-
-@pytest.mark.parametrize("page", [Page(path) for path in documentation()], ids=name)
-def test_every_command_that_a_page_names_in_a_sentence_has_these_options(page: Page) -> None:
-    known = commands()
-    groups = {words.partition(" ")[0] for words in known if " " in words}
-    for code in page.code:
-        words = code.removeprefix("hammerwork ").split()
-        if len(words) < 2 or words[0] not in groups or not re.fullmatch(r"[a-z]+", words[1]):
-            continue
-        command = " ".join(words[:2])
-        assert command in known, code
-        used = {word for word in words[2:] if re.match(r"--?[a-z]", word)}
-        assert used <= known[command] | known[""], code

@@ -263,10 +263,10 @@ def test_a_broken_stream_reconnects(node: Node, demo: Site) -> None:
 
 
 def test_the_example_in_the_documentation_works(demo: Site, tmp_path: Path) -> None:
-    [example] = re.findall(
+    examples = re.findall(
         r"```js\n(.*?)```", (STATIC.parent.parent.parent / "docs/web/client.md").read_text("utf-8"), re.DOTALL
     )
-    program = example.replace("http://localhost:8080", demo.url).replace("60_000", "1_000")
+    program = "".join(examples).replace("http://localhost:8080", demo.url).replace("60_000", "1_000")
     shutil.copy(STATIC / "client.js", tmp_path)
     (tmp_path / "example.mjs").write_text(program, encoding="utf-8")
     (tmp_path / "package.json").write_text('{"type": "module"}', encoding="utf-8")
