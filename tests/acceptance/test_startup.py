@@ -81,5 +81,6 @@ def test_a_verb_loads_no_other_verb(
     modules = loaded(*words.split(), env=env)
     assert "hammerwork_cli.cli.verb" in modules
     group = own.partition(".")[0]
-    allowed = {f"hammerwork_cli.commands.{name}" for name in (group, own, f"{group}.options", f"{group}.filters")}
+    shared = (f"{group}.{name}" for name in ("arguments", "filters", "options"))
+    allowed = {f"hammerwork_cli.commands.{name}" for name in (group, own, *shared)}
     assert {module for module in modules if module.startswith("hammerwork_cli.commands.")} <= allowed
