@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 LIST_JOBS = "List the ids with: hammerwork job list"
+LIST_ARCHIVED = "List the ids with: hammerwork archive list"
 
 
 class HammerworkError(Exception):

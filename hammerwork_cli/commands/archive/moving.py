@@ -10,7 +10,7 @@ from hammerwork_cli.cli.options import JobArgument, QueueOption, age, before
 from hammerwork_cli.commands.archive.ages import MOST_DAYS, days
 from hammerwork_cli.commands.job.carry_out import Confirmation, carry_out
 from hammerwork_cli.commands.job.options import TreeOption
-from hammerwork_cli.errors import UsageError
+from hammerwork_cli.errors import LIST_ARCHIVED, UsageError
 from hammerwork_cli.models import UNSUCCESSFUL
 from hammerwork_cli.models.archive.lists import ArchiveFilter
 from hammerwork_cli.queries.archive import moving
@@ -49,7 +49,7 @@ def restore(
         raise UsageError("Give --run-again or --as-was, not both.")
     database = context.database(changes=True)
     moving.require(database)
-    top = listing.resolve(database, job)
+    top = listing.resolve(database, job, hint=LIST_ARCHIVED)
     named = NamedArchived([top])
     if not (run_again or as_was):
         found = named.read(database).groups

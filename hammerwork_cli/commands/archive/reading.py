@@ -16,6 +16,7 @@ from hammerwork_cli.cli.options import (
     since_of,
     statuses,
 )
+from hammerwork_cli.errors import LIST_ARCHIVED
 from hammerwork_cli.models.archive.lists import ArchiveFilter
 from hammerwork_cli.queries.archive import listing
 from hammerwork_cli.queries.job.listing import resolve
@@ -86,7 +87,7 @@ def show(
 
     context: Context = ctx.obj
     database = context.database()
-    found = details(database, resolve(database, job), archived=True)
+    found = details(database, resolve(database, job, hint=LIST_ARCHIVED), archived=True)
     context.answer(
         shown_details.details_record(found),
         form,

@@ -36,10 +36,11 @@ SORTS = (
 NODE = len(TreeNode._fields)
 
 
-def resolve(database: Database, text: str) -> str:
+def resolve(database: Database, text: str, *, hint: str = LIST_JOBS) -> str:
     """The full id of a job, by its id or a unique prefix; archived jobs too.
 
-    All forms of a UUID are accepted: with and without hyphens, in braces, as a URN.
+    All forms of a UUID are accepted: with and without hyphens, in braces, as a URN. The hint of an id that no job has
+    says how to list them all.
 
     Raises:
         UsageError: the text is not 4 to 32 hex digits.
@@ -47,7 +48,7 @@ def resolve(database: Database, text: str) -> str:
         AmbiguousIdError: several jobs have; the details list them.
     """
     statements = ["job.listing.by_prefix"] + ["job.listing.archived_by_prefix"] * ("archive" in database.tags)
-    return by_prefix(database, text, statements, noun="job", hint=LIST_JOBS)
+    return by_prefix(database, text, statements, noun="job", hint=hint)
 
 
 def by_prefix(database: Database, text: str, statements: Sequence[str], *, noun: str, hint: str) -> str:

@@ -275,6 +275,8 @@ def test_lists_sums_and_purges_of_the_archive(run: Run, migrated_url: str) -> No
     listed = asked(run, migrated_url, "archive", "list")
     assert [job["id"] for job in listed] == [*sorted(mails, reverse=True), dead]
     assert {job["archival_reason"] for job in listed} == {"Compliance"}
+    for verb in ("show", "restore"):
+        assert "hammerwork archive list" in str(asked(run, migrated_url, "archive", verb, identity(999), code=5))
     assert listed[0]["payload_bytes"] == 511 > listed[0]["stored_bytes"]
     assert (listed[3]["error"], listed[3]["archived_at"]) == ("no space", "2026-01-01T00:00:00.000000Z")
     assert asked(run, migrated_url, "archive", "list", "--limit", "2") == listed[:2]
